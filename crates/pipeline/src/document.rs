@@ -1,0 +1,213 @@
+//! What travels through the pipeline: a claimed row, its chunks, its failure.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::VectorizerConfig;
+
+/// Names a piece of claimed work within its [`Queue`](crate::run::Queue); opaque to the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ticket(pub u64);
+
+/// SHA-256 of a chunk's embedding input, by which an unchanged chunk is known.
+pub type Digest = [u8; 32];
+
+/// A secret such as an API key: never printed.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Secret(secret.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A vectorizer as the pipeline sees it; shared by all its documents.
+#[derive(Debug)]
+pub struct Vectorizer {
+    /// `ai.vectorizer.id`.
+    pub id: i32,
+    /// `ai.vectorizer.name`.
+    pub name: String,
+    /// What its author declared.
+    pub config: VectorizerConfig,
+    /// The embedding provider's key, resolved from `api_key_name`; none if there is none.
+    pub api_key: Option<Secret>,
+}
+
+/// A source row that was claimed for work.
+#[derive(Debug)]
+pub struct Document {
+    /// Names the work in its queue.
+    pub ticket: Ticket,
+    /// Whose work it is.
+    pub vectorizer: Arc<Vectorizer>,
+    /// What the loading column held.
+    pub payload: Payload,
+    /// The template's columns, by name, as Python's `str()` would write them.
+    pub fields: Vec<(String, String)>,
+    /// The chunks that the store has of this row.
+    pub existing: Vec<ExistingChunk>,
+}
+
+/// What the loading column held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// SQL NULL.
+    Null,
+    /// A text type.
+    Text(String),
+    /// `bytea`.
+    Bytes(Vec<u8>),
+}
+
+impl Payload {
+    /// Bytes held in memory.
+    pub fn len(&self) -> usize {
+        match self {
+            Payload::Null => 0,
+            Payload::Text(text) => text.len(),
+            Payload::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A chunk in the store, as it was when the row was claimed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExistingChunk {
+    /// `embedding_uuid`.
+    pub id: [u8; 16],
+    /// `chunk_seq`.
+    pub seq: i32,
+    /// SHA-256 of `chunk` in UTF-8.
+    pub digest: Digest,
+}
+
+/// A document that went all the way.
+#[derive(Debug)]
+pub struct Completed {
+    /// Names the work in its queue.
+    pub ticket: Ticket,
+    /// All chunks of the row; a chunk's place here is its `chunk_seq`. Empty if there is no text.
+    pub chunks: Vec<Chunk>,
+}
+
+/// One chunk of a completed document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Chunk {
+    /// Its embedding input did not change: the row, its UUID and its vector stay.
+    Kept(ExistingChunk),
+    /// It is new.
+    New {
+        /// The formatted text, which is also the embedding input.
+        text: String,
+        /// As long as the vectorizer's dimensions; all numbers finite.
+        embedding: Vec<f32>,
+    },
+}
+
+/// A document that did not go all the way.
+#[derive(Debug)]
+pub struct Failed {
+    /// Names the work in its queue.
+    pub ticket: Ticket,
+    /// Why.
+    pub failure: Failure,
+}
+
+/// The stage in which a document failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Fetching the document.
+    Loading,
+    /// Turning it into text.
+    Parsing,
+    /// Cutting the text.
+    Chunking,
+    /// Filling the template.
+    Formatting,
+    /// Asking the model.
+    Embedding,
+    /// Writing to the store.
+    Writing,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Loading => "loading",
+            Step::Parsing => "parsing",
+            Step::Chunking => "chunking",
+            Step::Formatting => "formatting",
+            Step::Embedding => "embedding",
+            Step::Writing => "writing",
+        })
+    }
+}
+
+/// Whether, and how, to try again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again: set the row aside now.
+    Never,
+    /// Something about this row or its surroundings may pass: an attempt is spent, with backoff.
+    Backoff,
+    /// Not this row's fault (provider throttled or down, no key): no attempt is spent.
+    After(Duration),
+}
+
+/// Why a document failed, in words that lead to the fix.
+///
+/// None of the texts holds a secret, a signed URL or a part of the document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Where.
+    pub step: Step,
+    /// A stable word for machines: `no_such_key`, `access_denied`, `throttled`, `bad_response` …
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+    /// Whether to try again.
+    pub retry: Retry,
+}
+
+impl Failure {
+    /// A failure without a hint.
+    pub fn new(step: Step, code: &'static str, message: impl Into<String>, retry: Retry) -> Self {
+        Failure { step, code, message: message.into(), hint: None, retry }
+    }
+
+    /// Adds what a person can do about it.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: {}", self.step, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

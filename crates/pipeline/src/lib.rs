@@ -1,0 +1,28 @@
+//! The pipeline of `pgai_rs`: from a claimed source row to chunks with vectors.
+//!
+//! ```text
+//! Queue::claim ─► load ─► parse ─► chunk ─► format ─► embed ─► Queue::complete / Queue::fail
+//! ```
+//!
+//! This crate knows no Postgres. It takes [`Document`](document::Document)s from, and gives
+//! [`Completed`](document::Completed) or [`Failed`](document::Failed) ones back to, an
+//! implementation of [`Queue`](run::Queue); the extension's SPI code is one of them.
+//!
+//! * [`config`]: a vectorizer's config as serde types, the one source of its JSON shape
+//! * [`document`]: what travels: a claimed row, its chunks, its failure
+//! * [`settings`]: the operator's limits and endpoints
+//! * [`load`], [`parse`], [`chunk`], [`format`], [`embed`]: a stage a folder
+//! * [`run`]: the stages joined: bounded, concurrent, streaming
+
+#![warn(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod chunk;
+pub mod config;
+pub mod document;
+pub mod embed;
+pub mod format;
+pub mod load;
+pub mod parse;
+pub mod run;
+pub mod settings;

@@ -1,0 +1,94 @@
+//! The operator's limits and endpoints, as the pipeline sees them.
+//!
+//! The extension fills this from its GUCs (`src/guc.rs`), which document each in full; the
+//! defaults here are the same and serve the tests.
+
+use std::time::Duration;
+
+use crate::document::Secret;
+
+/// How S3 addresses a bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum UrlStyle {
+    /// `https://bucket.host/key`.
+    #[default]
+    VirtualHosted,
+    /// `https://host/bucket/key`.
+    Path,
+}
+
+/// What of S3 the operator sets rather than the AWS environment. `None` leaves it to the latter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct S3Settings {
+    /// `pgai_rs.aws_region`.
+    pub region: Option<String>,
+    /// `pgai_rs.aws_endpoint_url`.
+    pub endpoint_url: Option<String>,
+    /// `pgai_rs.s3_url_style`.
+    pub url_style: UrlStyle,
+    /// `pgai_rs.aws_profile`.
+    pub profile: Option<String>,
+    /// `pgai_rs.aws_access_key_id` and `pgai_rs.aws_secret_access_key`.
+    pub access_key: Option<(String, Secret)>,
+    /// `pgai_rs.aws_external_id`.
+    pub external_id: Option<String>,
+    /// `pgai_rs.aws_role_session_name`.
+    pub role_session_name: String,
+}
+
+/// Limits and endpoints.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Most bytes of one document, loaded or decompressed.
+    pub max_document_size: u64,
+    /// Most bytes of all documents in flight; a document larger than this travels alone.
+    pub max_bytes_in_flight: u64,
+    /// Most documents of one vectorizer in flight.
+    pub max_documents_in_flight: usize,
+    /// Most objects fetched at a time.
+    pub load_concurrency: usize,
+    /// Longest time for one object, from request to last byte.
+    pub load_timeout: Duration,
+    /// URI prefixes that may be loaded, such as `s3://bucket/`.
+    pub allowed_uris: Vec<String>,
+    /// S3.
+    pub s3: S3Settings,
+    /// Where OpenAI's wire is spoken if a vectorizer does not say, with `/v1` and without a slash.
+    pub openai_base_url: String,
+    /// Most requests in flight to one provider, base URL, model and key.
+    pub embedding_concurrency: usize,
+    /// Most inputs of one request. OpenAI's limit: 2,048.
+    pub embedding_max_inputs: usize,
+    /// Most tokens of one request. OpenAI's limit: 300,000.
+    pub embedding_max_tokens: usize,
+    /// How long an input waits for company, counted from the last arrival.
+    pub embedding_linger: Duration,
+    /// Longest time for one request.
+    pub embedding_timeout: Duration,
+    /// How often a failed request is repeated before its documents are given back.
+    pub embedding_retries: u32,
+    /// First pause before a repeated request; doubled each time, with jitter.
+    pub embedding_backoff: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            max_document_size: 64 << 20,
+            max_bytes_in_flight: 256 << 20,
+            max_documents_in_flight: 4096,
+            load_concurrency: 32,
+            load_timeout: Duration::from_secs(60),
+            allowed_uris: vec!["s3://".to_owned()],
+            s3: S3Settings { role_session_name: "timescale-vectorizer".to_owned(), ..S3Settings::default() },
+            openai_base_url: "https://api.openai.com/v1".to_owned(),
+            embedding_concurrency: 8,
+            embedding_max_inputs: 2048,
+            embedding_max_tokens: 300_000,
+            embedding_linger: Duration::from_millis(10),
+            embedding_timeout: Duration::from_secs(60),
+            embedding_retries: 3,
+            embedding_backoff: Duration::from_millis(500),
+        }
+    }
+}

@@ -1,0 +1,2 @@
+//! pgai_rs
+pgrx::pg_module_magic!();
