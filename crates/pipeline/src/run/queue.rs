@@ -1,0 +1,52 @@
+//! The seam between the pipeline and whoever keeps the queue.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::document::{Completed, Document, Failed, Ticket, Vectorizer};
+
+/// Where work comes from and results go.
+///
+/// All methods are called by [`Runner::turn`](super::Runner::turn) on its caller's thread, so
+/// that an implementation may live on one thread, as Postgres asks.
+///
+/// Results are lent, not given: until a method returns `Ok`, the [`Runner`](super::Runner) keeps
+/// them and offers them again. An implementation whose method errs has written nothing of what it
+/// was lent (it has rolled back).
+pub trait Queue {
+    /// What can go wrong with the queue. Its text becomes the reason of a document that can't be
+    /// written, so it must hold no secret.
+    type Error: fmt::Display;
+
+    /// The vectorizers that may have work now, in the order in which they shall be served.
+    ///
+    /// Called once a turn; an implementation that knows that one has no work leaves it out.
+    fn vectorizers(&mut self) -> Result<Vec<Arc<Vectorizer>>, Self::Error>;
+
+    /// Claims at most `limit` rows of a vectorizer; fewer when rows are large. An empty answer
+    /// means that there is nothing now; any other that there may be more.
+    ///
+    /// The tickets are new: none of them is in flight.
+    fn claim(
+        &mut self,
+        vectorizer: &Arc<Vectorizer>,
+        limit: usize,
+    ) -> Result<Vec<Document>, Self::Error>;
+
+    /// Writes what is done and settles it, all in one transaction. Answers the tickets that can't
+    /// be written just now (the row is locked): they are offered again in a later turn.
+    ///
+    /// On `Err` the documents are offered again in halves, so that one that can't be written does
+    /// not take its neighbours along. One that keeps failing alone is handed to [`Queue::fail`]
+    /// with [`Step::Writing`](crate::document::Step::Writing) and the error's text.
+    fn complete(
+        &mut self,
+        vectorizer: &Arc<Vectorizer>,
+        done: &[Completed],
+    ) -> Result<Vec<Ticket>, Self::Error>;
+
+    /// Settles what failed, all in one transaction: tries again later, or sets it aside.
+    ///
+    /// On `Err` the failures are kept and offered again in a later turn, one by one.
+    fn fail(&mut self, vectorizer: &Arc<Vectorizer>, failed: &[Failed]) -> Result<(), Self::Error>;
+}

@@ -1,0 +1,111 @@
+//! Threads that take no signals.
+//!
+//! Postgres' signal handlers may run on the main thread only: one that runs on another thread
+//! aborts the process, and the whole cluster restarts. The kernel delivers a process' signal to any
+//! thread that does not block it, so every thread of ours blocks all of them.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::ptr;
+
+/// Blocks all signals in the calling thread until dropped; threads started meanwhile inherit that.
+pub(crate) struct BlockedSignals {
+    before: libc::sigset_t,
+}
+
+impl BlockedSignals {
+    /// Blocks all signals in the calling thread.
+    pub(crate) fn all() -> io::Result<Self> {
+        let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+        let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: both sets live on this stack; sigfillset initialises the one, pthread_sigmask
+        // the other, and both are read only after the call that initialises them succeeded.
+        unsafe {
+            if libc::sigfillset(all.as_mut_ptr()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            match libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) {
+                0 => Ok(BlockedSignals {
+                    before: before.assume_init(),
+                }),
+                code => Err(io::Error::from_raw_os_error(code)),
+            }
+        }
+    }
+
+    /// Leaves them blocked for the rest of the thread's life.
+    pub(crate) fn forever(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for BlockedSignals {
+    fn drop(&mut self) {
+        // SAFETY: `before` was filled in by pthread_sigmask. It can only fail for a wrong first
+        // argument, which this is not.
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, ptr::null_mut()) };
+    }
+}
+
+/// Builds a runtime none of whose threads takes a signal, whenever it is started.
+pub(crate) fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::runtime::Runtime> {
+    let blocked = BlockedSignals::all()?;
+    // Threads of the blocking pool are started later, by whichever thread needs one.
+    let runtime = builder
+        .on_thread_start(|| {
+            if let Ok(blocked) = BlockedSignals::all() {
+                blocked.forever();
+            }
+        })
+        .build();
+    drop(blocked);
+    runtime
+}
+
+/// A runtime that lives on the calling thread, for a single request in a user's backend. The
+/// threads it may start for name look-ups take no signals.
+///
+/// # Errors
+///
+/// When the operating system refuses an epoll instance.
+pub fn current_thread_runtime() -> io::Result<tokio::runtime::Runtime> {
+    build(
+        tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .thread_name("pgai_rs query"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blocked() -> bool {
+        let mut now = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: `now` is filled in by pthread_sigmask before it is read.
+        unsafe {
+            assert_eq!(
+                libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), now.as_mut_ptr()),
+                0
+            );
+            let now = now.assume_init();
+            libc::sigismember(&now, libc::SIGHUP) == 1
+                && libc::sigismember(&now, libc::SIGTERM) == 1
+        }
+    }
+
+    #[test]
+    fn no_thread_of_a_runtime_takes_signals_and_the_builders_thread_still_does() {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = build(builder.worker_threads(1)).unwrap();
+        assert!(!blocked());
+        assert!(runtime
+            .block_on(runtime.spawn(async { blocked() }))
+            .unwrap());
+        assert!(runtime.block_on(runtime.spawn_blocking(blocked)).unwrap());
+        let runtime = current_thread_runtime().unwrap();
+        assert!(runtime.block_on(runtime.spawn_blocking(blocked)).unwrap());
+        assert!(!blocked());
+    }
+}
