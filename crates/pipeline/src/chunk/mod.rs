@@ -1,1 +1,263 @@
-//! chunk
+//! Cutting text into chunks, the units that are embedded.
+//!
+//! * [`character`] and [`recursive`]: LangChain's two splitters, exactly (`langchain-text-splitters`
+//!   0.3.8, as pgai calls it); they share [`separator`] (where to split) and [`merge`] (how pieces
+//!   become chunks), and [`python_regex`] for separators that are regular expressions
+//! * [`semantic`]: the crate `text-splitter`, for plain text and Markdown, by characters or tokens
+//! * [`whole`]: a document is one chunk
+
+mod character;
+mod merge;
+mod python_pattern;
+mod python_regex;
+mod recursive;
+mod semantic;
+mod separator;
+mod whole;
+
+use crate::config::Chunking;
+use crate::document::{Failure, Retry, Step};
+
+/// Cuts a document's text into chunks.
+pub trait Chunker: Send + Sync {
+    /// The chunks of `text`, in order; none if there is nothing in it.
+    ///
+    /// # Errors
+    ///
+    /// Only if the text defeats a separator that is a regular expression, or the tokenizer.
+    fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError>;
+}
+
+/// The chunker that a vectorizer's config asks for.
+///
+/// # Errors
+///
+/// If the sizes contradict each other or a separator is not a regular expression.
+pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
+    Ok(match config {
+        Chunking::CharacterTextSplitter { chunk_size, chunk_overlap, separator, is_separator_regex } => {
+            let limits = Limits::new(*chunk_size, *chunk_overlap)?;
+            Box::new(character::CharacterSplitter::new(limits, separator, *is_separator_regex)?)
+        }
+        Chunking::RecursiveCharacterTextSplitter {
+            chunk_size,
+            chunk_overlap,
+            separators,
+            is_separator_regex,
+        } => {
+            let limits = Limits::new(*chunk_size, *chunk_overlap)?;
+            Box::new(recursive::RecursiveSplitter::new(limits, separators, *is_separator_regex)?)
+        }
+        Chunking::TextSplitter { chunk_size, chunk_overlap, unit, format } => {
+            let limits = Limits::new(*chunk_size, *chunk_overlap)?;
+            Box::new(semantic::SemanticSplitter::new(limits, *unit, *format)?)
+        }
+        Chunking::None => Box::new(whole::WholeDocument),
+    })
+}
+
+/// How long chunks are, in the chunker's unit.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Most units of a chunk; at least 1.
+    size: usize,
+    /// Most units that a chunk repeats of the one before; at most `size`.
+    overlap: usize,
+}
+
+impl Limits {
+    fn new(size: i64, overlap: i64) -> Result<Self, ChunkError> {
+        if overlap > size {
+            return Err(ChunkError::OverlapTooLarge { size, overlap });
+        }
+        match (usize::try_from(size), usize::try_from(overlap)) {
+            (Ok(0) | Err(_), _) => Err(ChunkError::SizeNotPositive(size)),
+            (_, Err(_)) => Err(ChunkError::OverlapNegative(overlap)),
+            (Ok(size), Ok(overlap)) => Ok(Limits { size, overlap }),
+        }
+    }
+}
+
+/// Why a config has no chunker, or a text no chunks. The messages about sizes are LangChain's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChunkError {
+    /// `chunk_size` is zero or less.
+    #[error("chunk_size must be > 0, got {0}")]
+    SizeNotPositive(i64),
+    /// `chunk_overlap` is less than zero.
+    #[error("chunk_overlap must be >= 0, got {0}")]
+    OverlapNegative(i64),
+    /// `chunk_overlap` is more than `chunk_size`.
+    #[error("Got a larger chunk overlap ({overlap}) than chunk size ({size}), should be smaller.")]
+    OverlapTooLarge {
+        /// `chunk_size`.
+        size: i64,
+        /// `chunk_overlap`.
+        overlap: i64,
+    },
+    /// The semantic splitter can't repeat a whole chunk.
+    #[error("the chunk overlap ({overlap}) must be smaller than the chunk size ({size})")]
+    OverlapNotSmaller {
+        /// `chunk_size`.
+        size: usize,
+        /// `chunk_overlap`.
+        overlap: usize,
+    },
+    /// More separators than the recursive splitter goes deep.
+    #[error("{got} separators are more than the {limit} that are allowed")]
+    TooManySeparators {
+        /// How many there are.
+        got: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// A separator is not a regular expression.
+    #[error("the separator {pattern:?} is not a valid regular expression: {reason}")]
+    InvalidRegex {
+        /// The separator as configured.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A separator has capture groups, and Python's splitter fails on what they leave.
+    #[error("the separator {pattern:?} has capture groups, which break the split: {reason}")]
+    CaptureGroups {
+        /// The separator as configured.
+        pattern: String,
+        /// What Python would say.
+        reason: &'static str,
+    },
+    /// A regular expression took too long on this text.
+    #[error("the separator {pattern:?} ran away on this text: {reason}")]
+    RunawayRegex {
+        /// The separator as configured.
+        pattern: String,
+        /// Which limit it hit.
+        reason: String,
+    },
+    /// The tokenizer can't count this text.
+    #[error("the text can't be tokenized: {0}")]
+    Tokenizer(String),
+}
+
+impl ChunkError {
+    fn code(&self) -> &'static str {
+        match self {
+            ChunkError::SizeNotPositive(_)
+            | ChunkError::OverlapNegative(_)
+            | ChunkError::OverlapTooLarge { .. }
+            | ChunkError::OverlapNotSmaller { .. }
+            | ChunkError::TooManySeparators { .. }
+            | ChunkError::InvalidRegex { .. } => "invalid_chunking",
+            ChunkError::CaptureGroups { .. } | ChunkError::RunawayRegex { .. } => "separator_failed",
+            ChunkError::Tokenizer(_) => "tokenizer_failed",
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match self {
+            ChunkError::SizeNotPositive(_)
+            | ChunkError::OverlapNegative(_)
+            | ChunkError::OverlapTooLarge { .. }
+            | ChunkError::OverlapNotSmaller { .. } => {
+                "Change chunk_size or chunk_overlap in the vectorizer's chunking."
+            }
+            ChunkError::TooManySeparators { .. } => "Name fewer separators in the vectorizer's chunking.",
+            ChunkError::InvalidRegex { .. } => {
+                "Correct the separator, or set is_separator_regex to false to take it literally."
+            }
+            ChunkError::CaptureGroups { .. } => "Write (?:…) instead of (…) in the separator.",
+            ChunkError::RunawayRegex { .. } => {
+                "Simplify the separator: nested repetition and look-around are what make it slow."
+            }
+            ChunkError::Tokenizer(_) => "Chunk by characters instead of tokens, or shorten the run of whitespace.",
+        }
+    }
+}
+
+impl From<ChunkError> for Failure {
+    fn from(error: ChunkError) -> Self {
+        Failure::new(Step::Chunking, error.code(), error.to_string(), Retry::Never).with_hint(error.hint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(config: &Chunking) -> ChunkError {
+        chunker(config).err().unwrap()
+    }
+
+    fn recursive(chunk_size: i64, chunk_overlap: i64) -> Chunking {
+        let Chunking::RecursiveCharacterTextSplitter { separators, is_separator_regex, .. } =
+            Chunking::default()
+        else {
+            panic!("pgai's default chunking is recursive");
+        };
+        Chunking::RecursiveCharacterTextSplitter { chunk_size, chunk_overlap, separators, is_separator_regex }
+    }
+
+    fn by_regex(separator: &str) -> Chunking {
+        Chunking::CharacterTextSplitter {
+            chunk_size: 2,
+            chunk_overlap: 0,
+            separator: separator.to_owned(),
+            is_separator_regex: true,
+        }
+    }
+
+    #[test]
+    fn sizes_that_contradict_each_other_are_refused_in_langchains_words() {
+        assert_eq!(error(&recursive(0, 0)).to_string(), "chunk_size must be > 0, got 0");
+        assert_eq!(error(&recursive(-1, -1)).to_string(), "chunk_size must be > 0, got -1");
+        assert_eq!(error(&recursive(5, -1)).to_string(), "chunk_overlap must be >= 0, got -1");
+        assert_eq!(
+            error(&recursive(5, 6)).to_string(),
+            "Got a larger chunk overlap (6) than chunk size (5), should be smaller."
+        );
+        assert!(chunker(&recursive(5, 5)).is_ok());
+    }
+
+    #[test]
+    fn a_bad_regex_is_an_error_before_any_text_is_read() {
+        assert!(matches!(error(&by_regex("(")), ChunkError::InvalidRegex { .. }));
+        assert!(matches!(error(&by_regex("[a")), ChunkError::InvalidRegex { .. }));
+        assert!(matches!(error(&by_regex("*")), ChunkError::InvalidRegex { .. }));
+    }
+
+    #[test]
+    fn a_runaway_regex_ends_in_an_error() {
+        // Each of the exponentially many ways to read the letters fails at the missing "!".
+        let splitter = chunker(&by_regex(r"(?:a|a(?=a)|aa)+!")).unwrap();
+        let failed = splitter.chunk(&"a".repeat(40)).unwrap_err();
+        assert!(matches!(failed, ChunkError::RunawayRegex { .. }), "{failed}");
+    }
+
+    #[test]
+    fn a_failure_says_what_to_change_and_is_not_tried_again() {
+        let failure = Failure::from(error(&recursive(5, 6)));
+        assert_eq!((failure.step, failure.code, failure.retry), (Step::Chunking, "invalid_chunking", Retry::Never));
+        assert!(failure.hint.unwrap().contains("chunk_overlap"));
+    }
+
+    #[test]
+    fn chunking_none_keeps_the_document_whole() {
+        let whole = chunker(&Chunking::None).unwrap();
+        assert_eq!(whole.chunk("a\n\nb ").unwrap(), ["a\n\nb "]);
+        assert_eq!(whole.chunk(" \n").unwrap(), [" \n"]);
+        assert!(whole.chunk("").unwrap().is_empty());
+    }
+
+    /// Quadratic work on this text would take hours, not a test's patience.
+    #[test]
+    fn megabytes_of_text_are_chunked() {
+        let words = "lorem ipsum dolor ".repeat(1 << 19);
+        let unbroken = "x".repeat(10 << 20);
+        for text in [&words, &unbroken] {
+            let chunks = chunker(&Chunking::default()).unwrap().chunk(text).unwrap();
+            assert!(chunks.iter().all(|chunk| chunk.len() <= 800));
+            assert!(chunks.len() >= text.len() / 800);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! LangChain's `CharacterTextSplitter` with `keep_separator=False`: one separator, pieces merged.
+
+use super::merge::Merger;
+use super::python_regex::Deadline;
+use super::separator::{Keep, Separator};
+use super::{ChunkError, Chunker, Limits};
+
+/// Splits at one separator; a piece longer than a chunk stays whole.
+pub(super) struct CharacterSplitter {
+    limits: Limits,
+    separator: Separator,
+}
+
+impl CharacterSplitter {
+    pub(super) fn new(limits: Limits, separator: &str, is_regex: bool) -> Result<Self, ChunkError> {
+        Ok(CharacterSplitter { limits, separator: Separator::new(separator, is_regex)? })
+    }
+}
+
+impl Chunker for CharacterSplitter {
+    fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError> {
+        let mut chunks = Vec::new();
+        // LangChain joins with the separator as it was given, even if it is a regular expression.
+        let mut merger = Merger::new(self.limits, self.separator.as_given());
+        self.separator.split(text, Keep::No, Deadline::start(), &mut |piece| {
+            let length = piece.chars().count();
+            merger.push(piece, length, &mut chunks);
+            Ok(())
+        })?;
+        merger.finish(&mut chunks);
+        Ok(chunks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks(separator: &str, is_regex: bool, text: &str) -> Vec<String> {
+        let limits = Limits::new(5, 2).unwrap();
+        CharacterSplitter::new(limits, separator, is_regex).unwrap().chunk(text).unwrap()
+    }
+
+    #[test]
+    fn pieces_are_joined_by_the_separator_and_overlap() {
+        assert_eq!(chunks(",", false, "a,b,c,d,e"), ["a,b,c", "c,d,e"]);
+    }
+
+    #[test]
+    fn a_regex_is_joined_by_its_own_text_as_langchain_does() {
+        assert_eq!(chunks(r"\s+", true, "a  b"), [r"a\s+b"]);
+    }
+
+    #[test]
+    fn a_piece_longer_than_a_chunk_stays_whole() {
+        assert_eq!(chunks(",", false, "abcdefgh,i"), ["abcdefgh", "i"]);
+    }
+}

@@ -1,0 +1,130 @@
+//! LangChain's `RecursiveCharacterTextSplitter` with `keep_separator=True`: the coarsest separator
+//! that occurs, then finer ones for the pieces that are still too long.
+
+use super::merge::Merger;
+use super::python_regex::Deadline;
+use super::separator::{Keep, Separator};
+use super::{ChunkError, Chunker, Limits};
+
+/// Bounds the recursion, which goes one level down a separator. (Python's own limit is 1,000.)
+const MAX_SEPARATORS: usize = 500;
+
+/// What LangChain splits at if the list of separators is empty.
+const DEFAULT_SEPARATORS: [&str; 4] = ["\n\n", "\n", " ", ""];
+
+/// Splits at the first of its separators that occurs, and goes on with the rest of them.
+pub(super) struct RecursiveSplitter {
+    limits: Limits,
+    /// Never empty.
+    separators: Vec<Separator>,
+}
+
+impl RecursiveSplitter {
+    pub(super) fn new(limits: Limits, separators: &[String], is_regex: bool) -> Result<Self, ChunkError> {
+        if separators.len() > MAX_SEPARATORS {
+            return Err(ChunkError::TooManySeparators { got: separators.len(), limit: MAX_SEPARATORS });
+        }
+        let separators = if separators.is_empty() {
+            DEFAULT_SEPARATORS.iter().map(|separator| Separator::new(separator, is_regex)).collect::<Result<_, _>>()
+        } else {
+            separators.iter().map(|separator| Separator::new(separator, is_regex)).collect::<Result<_, _>>()
+        }?;
+        Ok(RecursiveSplitter { limits, separators })
+    }
+
+    /// The separator for `text`, and those for its pieces that stay too long.
+    fn choose<'s>(
+        &self,
+        text: &str,
+        separators: &'s [Separator],
+        deadline: Deadline,
+    ) -> Result<Option<(&'s Separator, &'s [Separator])>, ChunkError> {
+        for (at, separator) in separators.iter().enumerate() {
+            if separator.is_empty() {
+                return Ok(Some((separator, &[])));
+            }
+            if separator.occurs_in(text, deadline)? {
+                return Ok(Some((separator, &separators[at + 1..])));
+            }
+        }
+        Ok(separators.last().map(|last| (last, &[][..])))
+    }
+
+    fn split(
+        &self,
+        text: &str,
+        separators: &[Separator],
+        deadline: Deadline,
+        chunks: &mut Vec<String>,
+    ) -> Result<(), ChunkError> {
+        let Some((separator, finer)) = self.choose(text, separators, deadline)? else {
+            return Ok(());
+        };
+        let mut merger = Merger::new(self.limits, "");
+        separator.split(text, Keep::AtStart, deadline, &mut |piece| {
+            let length = piece.chars().count();
+            if length < self.limits.size {
+                merger.push(piece, length, chunks);
+                return Ok(());
+            }
+            merger.finish(chunks);
+            if finer.is_empty() {
+                // LangChain neither strips nor cuts what no separator is left for.
+                chunks.push(piece.into_owned());
+                return Ok(());
+            }
+            self.split(&piece, finer, deadline, chunks)
+        })?;
+        merger.finish(chunks);
+        Ok(())
+    }
+}
+
+impl Chunker for RecursiveSplitter {
+    fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError> {
+        let mut chunks = Vec::new();
+        self.split(text, &self.separators, Deadline::start(), &mut chunks)?;
+        Ok(chunks)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunks(size: i64, separators: &[&str], text: &str) -> Vec<String> {
+        let separators: Vec<String> = separators.iter().map(|&separator| separator.to_owned()).collect();
+        let limits = Limits::new(size, 0).unwrap();
+        RecursiveSplitter::new(limits, &separators, false).unwrap().chunk(text).unwrap()
+    }
+
+    #[test]
+    fn the_separator_begins_the_next_chunk() {
+        assert_eq!(chunks(5, &["."], "abc.def.ghi"), ["abc", ".def", ".ghi"]);
+    }
+
+    #[test]
+    fn a_piece_that_is_too_long_is_split_at_finer_separators() {
+        // The newline counts, as it begins its piece, and is stripped later.
+        assert_eq!(chunks(6, &["\n", " ", ""], "one two\nabcdefgh"), ["one", "two", "abcde", "fgh"]);
+    }
+
+    #[test]
+    fn what_no_separator_is_left_for_stays_as_it_is() {
+        assert_eq!(chunks(3, &["\n"], "abcdef \nx"), ["abcdef ", "x"]);
+    }
+
+    #[test]
+    fn an_empty_list_means_langchains_separators() {
+        assert_eq!(chunks(5, &[], "ab cd.ef"), chunks(5, &DEFAULT_SEPARATORS, "ab cd.ef"));
+    }
+
+    #[test]
+    fn no_list_of_separators_overflows_the_stack() {
+        let separators = vec!["x".to_owned(); MAX_SEPARATORS + 1];
+        let refused = RecursiveSplitter::new(Limits::new(5, 0).unwrap(), &separators, false).err();
+        assert!(matches!(refused, Some(ChunkError::TooManySeparators { .. })));
+        let text = "x".repeat(2 * MAX_SEPARATORS);
+        assert_eq!(chunks(1, &vec!["x"; MAX_SEPARATORS], &text).len(), text.len());
+    }
+}

@@ -1,0 +1,146 @@
+//! Splitting at a separator: LangChain's `_split_text_with_regex`.
+
+use std::borrow::Cow;
+
+use super::python_regex::{Deadline, PythonRegex};
+use super::ChunkError;
+
+/// Where a text is split.
+pub(super) struct Separator {
+    given: String,
+    /// `None` means that `given` is taken literally.
+    regex: Option<PythonRegex>,
+}
+
+/// What becomes of the separator itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// It is dropped.
+    No,
+    /// It begins the piece after it.
+    AtStart,
+}
+
+/// Takes one piece after the other; none of them is empty.
+type Sink<'a, 't> = &'a mut dyn FnMut(Cow<'t, str>) -> Result<(), ChunkError>;
+
+impl Separator {
+    pub(super) fn new(given: &str, is_regex: bool) -> Result<Self, ChunkError> {
+        let regex = if is_regex && !given.is_empty() { Some(PythonRegex::new(given)?) } else { None };
+        Ok(Separator { given: given.to_owned(), regex })
+    }
+
+    /// The separator as it was configured.
+    pub(super) fn as_given(&self) -> &str {
+        &self.given
+    }
+
+    /// Whether it splits between any two code points.
+    pub(super) fn is_empty(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    pub(super) fn occurs_in(&self, text: &str, deadline: Deadline) -> Result<bool, ChunkError> {
+        match &self.regex {
+            Some(regex) => regex.occurs_in(text, deadline),
+            None => Ok(text.contains(&self.given)),
+        }
+    }
+
+    /// Hands the pieces of `text` to `sink`.
+    pub(super) fn split<'t>(
+        &self,
+        text: &'t str,
+        keep: Keep,
+        deadline: Deadline,
+        sink: Sink<'_, 't>,
+    ) -> Result<(), ChunkError> {
+        match &self.regex {
+            None if self.is_empty() => text.char_indices().try_for_each(|(at, c)| {
+                let end = at + c.len_utf8();
+                emit(&text[at..end], sink)
+            }),
+            None => split_at(text, text.match_indices(&self.given).map(|(at, found)| Ok((at, at + found.len()))), keep, sink),
+            Some(regex) if regex.capture_groups() == 0 => {
+                split_at(text, regex.matches(text, deadline).map(|found| found.map(|m| (m.start(), m.end()))), keep, sink)
+            }
+            Some(regex) => split_with_groups(text, regex, keep, deadline, sink),
+        }
+    }
+}
+
+fn emit<'t>(piece: &'t str, sink: Sink<'_, 't>) -> Result<(), ChunkError> {
+    if piece.is_empty() {
+        return Ok(());
+    }
+    sink(Cow::Borrowed(piece))
+}
+
+/// Splits at `matches`, pairs of byte offsets.
+fn split_at<'t>(
+    text: &'t str,
+    matches: impl Iterator<Item = Result<(usize, usize), ChunkError>>,
+    keep: Keep,
+    sink: Sink<'_, 't>,
+) -> Result<(), ChunkError> {
+    let mut from = 0;
+    for found in matches {
+        let (start, end) = found?;
+        emit(&text[from..start], sink)?;
+        from = match keep {
+            Keep::No => end,
+            Keep::AtStart => start,
+        };
+    }
+    emit(&text[from..], sink)
+}
+
+/// Does what LangChain does with the list that Python's `re.split` returns for a separator with
+/// capture groups: the groups stand between the pieces, and when separators are kept, LangChain
+/// joins the list's elements two by two as if there were none. It fails where Python fails.
+fn split_with_groups<'t>(
+    text: &'t str,
+    regex: &PythonRegex,
+    keep: Keep,
+    deadline: Deadline,
+    sink: Sink<'_, 't>,
+) -> Result<(), ChunkError> {
+    let failed = |reason| ChunkError::CaptureGroups { pattern: regex.as_given().to_owned(), reason };
+    let elements = re_split(text, regex, keep, deadline)?
+        .into_iter()
+        .collect::<Option<Vec<&str>>>()
+        .ok_or_else(|| failed("a group takes no part in a match (Python: TypeError)"))?;
+    let Some((&first, rest)) = elements.split_first() else {
+        return Ok(());
+    };
+    if keep == Keep::No {
+        return elements.into_iter().try_for_each(|element| emit(element, sink));
+    }
+    if rest.len() % 2 != 0 {
+        return Err(failed("the pieces don't pair up (Python: IndexError)"));
+    }
+    emit(first, sink)?;
+    rest.chunks_exact(2).map(|pair| pair.concat()).filter(|piece| !piece.is_empty()).try_for_each(|piece| sink(Cow::Owned(piece)))
+}
+
+/// The list that `re.split` returns, with the whole match as the first group if it is kept.
+fn re_split<'t>(
+    text: &'t str,
+    regex: &PythonRegex,
+    keep: Keep,
+    deadline: Deadline,
+) -> Result<Vec<Option<&'t str>>, ChunkError> {
+    let first_group = if keep == Keep::AtStart { 0 } else { 1 };
+    let mut elements = Vec::new();
+    let mut from = 0;
+    for found in regex.matches(text, deadline) {
+        let found = found?;
+        elements.push(Some(&text[from..found.start()]));
+        for group in first_group..=regex.capture_groups() {
+            elements.push(found.group(group));
+        }
+        from = found.end();
+    }
+    elements.push(Some(&text[from..]));
+    Ok(elements)
+}
