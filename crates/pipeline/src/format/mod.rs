@@ -1,1 +1,24 @@
-//! format
+//! From a chunk to its embedding input: the text that is embedded and stored.
+//!
+//! * [`python_template`]: Python's `string.Template`, pgai's one formatter
+
+mod python_template;
+
+pub use python_template::{FormatError, Template};
+
+use crate::document::{Failure, Retry, Step};
+
+impl From<FormatError> for Failure {
+    fn from(error: FormatError) -> Self {
+        let (code, hint) = match &error {
+            FormatError::InvalidPlaceholder { .. } => {
+                ("invalid_template", "Write $$ for a dollar sign in the vectorizer's template.")
+            }
+            FormatError::UnknownName { .. } => (
+                "unknown_placeholder",
+                "Name $chunk or a column of the source table in the vectorizer's template; names are case-sensitive.",
+            ),
+        };
+        Failure::new(Step::Formatting, code, error.to_string(), Retry::Never).with_hint(hint)
+    }
+}

@@ -1,0 +1,199 @@
+//! Python's `string.Template`, as its method `substitute` fills it.
+//!
+//! `$name` and `${name}` are placeholders, `$$` is a dollar sign, any other `$` is an error. A name
+//! is an ASCII letter or underscore, followed by ASCII letters, digits and underscores.
+
+/// A template, read once and filled for each chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Placeholder { name: String, place: Place },
+}
+
+/// A place in a template, as Python's messages count: from 1, in code points.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    line: usize,
+    column: usize,
+}
+
+/// Why a template can't be read or filled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FormatError {
+    /// A `$` that begins no placeholder. The message is Python's.
+    #[error("Invalid placeholder in string: line {line}, col {column}")]
+    InvalidPlaceholder {
+        /// Line of the `$`, from 1.
+        line: usize,
+        /// Column of the `$`, from 1, in code points.
+        column: usize,
+    },
+    /// A placeholder that is neither `chunk` nor a field.
+    #[error("Unknown placeholder ${name} in string: line {line}, col {column}")]
+    UnknownName {
+        /// The name as written.
+        name: String,
+        /// Line of the `$`, from 1.
+        line: usize,
+        /// Column of the `$`, from 1, in code points.
+        column: usize,
+    },
+}
+
+/// The placeholder that stands for the chunk itself.
+const CHUNK: &str = "chunk";
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::InvalidPlaceholder`] at the first `$` that begins no placeholder.
+    pub fn parse(template: &str) -> Result<Self, FormatError> {
+        let mut parts = Vec::new();
+        let mut text = String::new();
+        let mut rest = template;
+        while let Some(dollar) = rest.find('$') {
+            text.push_str(&rest[..dollar]);
+            let after = &rest[dollar + 1..];
+            if let Some(after) = after.strip_prefix('$') {
+                text.push('$');
+                rest = after;
+                continue;
+            }
+            let place = Place::of(template, template.len() - after.len() - 1);
+            let Some((name, after)) = placeholder(after) else {
+                return Err(FormatError::InvalidPlaceholder { line: place.line, column: place.column });
+            };
+            if !text.is_empty() {
+                parts.push(Part::Text(std::mem::take(&mut text)));
+            }
+            parts.push(Part::Placeholder { name: name.to_owned(), place });
+            rest = after;
+        }
+        text.push_str(rest);
+        if !text.is_empty() {
+            parts.push(Part::Text(text));
+        }
+        Ok(Template { parts })
+    }
+
+    /// The names of the placeholders, each once, in order of appearance.
+    pub fn placeholders(&self) -> impl Iterator<Item = &str> {
+        let names = || {
+            self.parts.iter().filter_map(|part| match part {
+                Part::Text(_) => None,
+                Part::Placeholder { name, .. } => Some(name.as_str()),
+            })
+        };
+        names().enumerate().filter(move |&(at, name)| !names().take(at).any(|before| before == name)).map(|(_, name)| name)
+    }
+
+    /// Fills the template. `chunk` is the placeholder `chunk`, whatever `fields` say of that name;
+    /// values are not templates themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError::UnknownName`] at the first placeholder that is neither `chunk` nor a field.
+    pub fn render(&self, chunk: &str, fields: &[(String, String)]) -> Result<String, FormatError> {
+        let mut rendered = String::with_capacity(chunk.len() + 64);
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => rendered.push_str(text),
+                Part::Placeholder { name, .. } if name == CHUNK => rendered.push_str(chunk),
+                Part::Placeholder { name, place } => {
+                    let field = fields.iter().find(|(field, _)| field == name);
+                    let (_, value) = field.ok_or_else(|| FormatError::UnknownName {
+                        name: name.clone(),
+                        line: place.line,
+                        column: place.column,
+                    })?;
+                    rendered.push_str(value);
+                }
+            }
+        }
+        Ok(rendered)
+    }
+}
+
+/// The name after a `$`, and what follows the placeholder.
+fn placeholder(after: &str) -> Option<(&str, &str)> {
+    match after.strip_prefix('{') {
+        Some(braced) => {
+            let (name, after) = identifier(braced)?;
+            Some((name, after.strip_prefix('}')?))
+        }
+        None => identifier(after),
+    }
+}
+
+/// The identifier at the beginning, and what follows it.
+fn identifier(text: &str) -> Option<(&str, &str)> {
+    if !text.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic()) {
+        return None;
+    }
+    let end = text.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(text.len());
+    Some(text.split_at(end))
+}
+
+impl Place {
+    /// The place of the byte `at`. Lines end where Python's `str.splitlines` ends them.
+    fn of(template: &str, at: usize) -> Self {
+        let mut place = Place { line: 1, column: 1 };
+        let mut before = template[..at].chars().peekable();
+        while let Some(c) = before.next() {
+            let half_of_crlf = c == '\r' && before.peek() == Some(&'\n');
+            if is_line_break(c) && !half_of_crlf {
+                place = Place { line: place.line + 1, column: 1 };
+            } else {
+                place.column += 1;
+            }
+        }
+        place
+    }
+}
+
+fn is_line_break(c: char) -> bool {
+    matches!(c, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+        fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
+    #[test]
+    fn the_chunk_wins_over_a_column_of_that_name() {
+        let template = Template::parse("$title: ${chunk} for $$5").unwrap();
+        let rendered = template.render("text", &fields(&[("chunk", "column"), ("title", "T")])).unwrap();
+        assert_eq!(rendered, "T: text for $5");
+    }
+
+    #[test]
+    fn values_are_not_templates() {
+        let template = Template::parse("$title $chunk").unwrap();
+        assert_eq!(template.render("$title", &fields(&[("title", "$chunk $")])).unwrap(), "$chunk $ $title");
+    }
+
+    #[test]
+    fn placeholders_are_named_once() {
+        let template = Template::parse("$a $b ${a} $$c $B").unwrap();
+        assert_eq!(template.placeholders().collect::<Vec<_>>(), ["a", "b", "B"]);
+    }
+
+    #[test]
+    fn errors_name_the_place() {
+        let stray = Template::parse("one\r\ntwo $5").unwrap_err();
+        assert_eq!(stray.to_string(), "Invalid placeholder in string: line 2, col 5");
+        let unknown = Template::parse("é\n ${none}").unwrap().render("", &[]).unwrap_err();
+        assert_eq!(unknown.to_string(), "Unknown placeholder $none in string: line 2, col 2");
+    }
+}
