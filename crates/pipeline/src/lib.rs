@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod backoff;
 pub mod chunk;
 pub mod config;
 pub mod document;
@@ -26,3 +27,4 @@ pub mod load;
 pub mod parse;
 pub mod run;
 pub mod settings;
+mod shorten;

@@ -1,1 +1,99 @@
-//! embed
+//! Asking a model for vectors.
+//!
+//! * [`openai`]: a provider: one request, one answer, one error
+//! * `check`: whether an answer is what was asked for
+//! * `pack`, `truncate`: what goes into a request
+//! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
+//! * `group`: which inputs may share a request
+
+mod batcher;
+mod check;
+mod group;
+mod health;
+pub mod openai;
+mod openai_error;
+mod openai_wire;
+mod pack;
+mod query;
+mod truncate;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::batcher::Group;
+pub use self::group::Groups;
+pub use self::query::embed_query;
+pub(crate) use self::truncate::truncate_for_model;
+use crate::document::{Failure, Retry, Step};
+
+/// One vector an input, in the inputs' order.
+pub type Vectors = Vec<Vec<f32>>;
+
+/// A model behind a wire: turns texts into vectors, one request at a time.
+///
+/// It neither packs, nor paces, nor retries: the [`Group`] does, the same for all providers.
+pub trait Embedder: Send + Sync + 'static {
+    /// Asks for one vector an input. The answer has been checked for count, order and length of
+    /// the vectors; a number that the provider could not tell is NaN. Cancel-safe.
+    fn embed<'a>(
+        &'a self,
+        inputs: &'a [Arc<str>],
+    ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>>;
+}
+
+/// Why a request got no vectors, as far as it matters for what to do next.
+///
+/// None of the texts holds a secret or a part of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EmbedError {
+    /// Too many requests or tokens: wait, for as long as the provider says if it does.
+    Throttled(Option<Duration>),
+    /// No connection came about: nobody has read the inputs.
+    Unreachable(String),
+    /// The provider failed, broke off or took too long: it may have been the inputs' doing.
+    Unavailable(String),
+    /// The answer is not what was asked for.
+    BadResponse(String),
+    /// The provider refuses one of these inputs, or their number.
+    InputRefused(String),
+    /// The provider refuses whatever this vectorizer asks, until somebody mends it.
+    Refused(Failure),
+}
+
+/// How long a vectorizer rests whose provider wants a person to act.
+pub(crate) const ADMINISTRATOR: Duration = Duration::from_secs(60);
+
+impl EmbedError {
+    /// A refusal that concerns all inputs and lasts until somebody acts.
+    pub(crate) fn refused(code: &'static str, message: impl Into<String>, hint: &str) -> Self {
+        EmbedError::Refused(
+            Failure::new(Step::Embedding, code, message, Retry::After(ADMINISTRATOR)).with_hint(hint),
+        )
+    }
+
+    /// What a document is given back with when nothing more is tried for it.
+    pub(crate) fn into_failure(self) -> Failure {
+        let (code, message, retry) = match self {
+            EmbedError::Refused(failure) => return failure,
+            EmbedError::Throttled(pause) => {
+                let pause = pause.unwrap_or(Duration::from_secs(10));
+                ("throttled", "the embedding provider asks for fewer requests".to_owned(), Retry::After(pause))
+            }
+            EmbedError::Unreachable(why) => {
+                ("provider_unavailable", format!("the embedding provider can't be reached: {why}"), Retry::Backoff)
+            }
+            EmbedError::Unavailable(why) => {
+                ("provider_unavailable", format!("the embedding provider failed: {why}"), Retry::Backoff)
+            }
+            EmbedError::BadResponse(why) => {
+                ("bad_response", format!("the embedding provider's answer is wrong: {why}"), Retry::Backoff)
+            }
+            EmbedError::InputRefused(why) => {
+                ("input_refused", format!("the embedding provider refused the input: {why}"), Retry::Never)
+            }
+        };
+        Failure::new(Step::Embedding, code, message, retry)
+    }
+}

@@ -1,0 +1,85 @@
+//! Inputs cut to what a model reads.
+
+use std::borrow::Cow;
+
+/// Most tokens of one input, by OpenAI's API reference; pgai cuts at the same.
+const MAX_INPUT_TOKENS: usize = 8191;
+
+/// No token of `cl100k_base` has more bytes: the longest is 128 blanks.
+const LONGEST_TOKEN: usize = 128;
+
+/// Whether OpenAI refuses a longer input to this model, counted in `cl100k_base`.
+fn is_limited(model: &str) -> bool {
+    matches!(model, "text-embedding-3-small" | "text-embedding-3-large" | "text-embedding-ada-002")
+}
+
+/// The part of an input that the model reads. Only what is sent is cut, not what is stored.
+///
+/// Text that spells a special token, such as `<|endoftext|>`, is ordinary text here: it comes from
+/// documents, not from us.
+pub(crate) fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
+    // A token is at least a byte.
+    if input.len() <= MAX_INPUT_TOKENS || !is_limited(model) {
+        return Cow::Borrowed(input);
+    }
+    // What lies beyond can't be reached, and need not be encoded.
+    let reachable = input.floor_char_boundary(MAX_INPUT_TOKENS * LONGEST_TOKEN);
+    let encoding = tiktoken_rs::cl100k_base_singleton();
+    let tokens = encoding.encode_ordinary(&input[..reachable]);
+    let Some(kept) = tokens.get(..MAX_INPUT_TOKENS).filter(|_| tokens.len() > MAX_INPUT_TOKENS) else {
+        return Cow::Borrowed(input);
+    };
+    match encoding.decode_bytes(kept) {
+        // The last token may end within a character, which is left out.
+        Ok(bytes) => {
+            let valid = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+            Cow::Borrowed(input.get(..valid).unwrap_or(input))
+        }
+        // Tokens that the encoder itself made always decode; the provider would say the rest.
+        Err(_) => Cow::Borrowed(input),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MODEL: &str = "text-embedding-3-small";
+
+    #[test]
+    fn cuts_what_the_model_does_not_read() {
+        let input = "word ".repeat(10_000);
+        let cut = truncate_for_model(MODEL, &input);
+        assert!(cut.len() < input.len());
+        assert_eq!(tiktoken_rs::cl100k_base_singleton().encode_ordinary(&cut).len(), MAX_INPUT_TOKENS);
+        assert_eq!(truncate_for_model("nomic-embed-text", &input), input);
+    }
+
+    #[test]
+    fn keeps_what_fits() {
+        let input = "word ".repeat(8_000);
+        assert_eq!(truncate_for_model(MODEL, &input), input);
+        let input = "a".repeat(MAX_INPUT_TOKENS);
+        assert_eq!(truncate_for_model(MODEL, &input), input);
+    }
+
+    #[test]
+    fn takes_special_tokens_for_text() {
+        let input = "<|endoftext|> ".repeat(5_000);
+        let cut = truncate_for_model(MODEL, &input);
+        assert!(cut.len() < input.len() && cut.starts_with("<|endoftext|> <|endoftext|>"));
+    }
+
+    #[test]
+    fn a_giant_without_a_blank_takes_no_time() {
+        let input = "a".repeat(8 << 20);
+        assert!(truncate_for_model(MODEL, &input).len() <= MAX_INPUT_TOKENS * LONGEST_TOKEN);
+    }
+
+    #[test]
+    fn never_cuts_within_a_character() {
+        let input = "🜁🜂🜃🜄".repeat(3_000);
+        let cut = truncate_for_model(MODEL, &input);
+        assert!(!cut.is_empty() && cut.len() < input.len() && input.starts_with(&*cut));
+    }
+}
