@@ -1,0 +1,185 @@
+//! The two files of the model: read, checked against the published hashes, taken apart.
+//!
+//! The bytes that are hashed are the bytes that are used, so that a file exchanged in between
+//! cannot slip in. As the hash pins the content, the shapes are those `model.rs` asks for.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+/// A file as published in `sentence-transformers/all-MiniLM-L6-v2`.
+pub struct Published {
+    pub name: &'static str,
+    pub sha256: &'static str,
+}
+
+/// The weights, in the safetensors format.
+pub const WEIGHTS: Published = Published {
+    name: "model.safetensors",
+    sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+};
+
+/// The vocabulary and the rules of the tokenizer.
+pub const TOKENIZER: Published = Published {
+    name: "tokenizer.json",
+    sha256: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+};
+
+/// Why the model cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error(
+        "cannot read {path}: {source}; crates/embedding-server/fetch_model.py --dir DIR gets \
+         the model"
+    )]
+    Read {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(
+        "{path} is not the published file of all-MiniLM-L6-v2: its sha256 is {found}, \
+         expected {expected}; crates/embedding-server/fetch_model.py --dir DIR gets the right one"
+    )]
+    Hash {
+        path: PathBuf,
+        found: String,
+        expected: &'static str,
+    },
+    #[error("the weights are malformed: {0}")]
+    Weights(String),
+    #[error("the tokenizer does not load: {0}")]
+    Tokenizer(tokenizers::Error),
+}
+
+/// Reads `file` from `dir`; fails unless it is the published one, byte for byte.
+pub fn read(dir: &Path, file: &Published) -> Result<Vec<u8>, LoadError> {
+    let path = dir.join(file.name);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(LoadError::Read { path, source }),
+    };
+    let found = hex(&Sha256::digest(&bytes));
+    if found != file.sha256 {
+        return Err(LoadError::Hash {
+            path,
+            found,
+            expected: file.sha256,
+        });
+    }
+    Ok(bytes)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<usize>,
+    /// Begin and end, counted from the end of the header.
+    data_offsets: (usize, usize),
+}
+
+/// The tensors of a safetensors file: eight bytes with the length of a JSON header, little-endian;
+/// the header; the numbers.
+pub struct Tensors<'a> {
+    header: HashMap<String, serde_json::Value>,
+    data: &'a [u8],
+}
+
+impl<'a> Tensors<'a> {
+    /// Parses the header of `file`.
+    pub fn parse(file: &'a [u8]) -> Result<Self, LoadError> {
+        let cut = || LoadError::Weights("the file is cut short".into());
+        let (length, rest) = file.split_first_chunk::<8>().ok_or_else(cut)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
+        let (header, data) = rest.split_at_checked(length).ok_or_else(cut)?;
+        let header = serde_json::from_slice(header)
+            .map_err(|error| LoadError::Weights(format!("header: {error}")))?;
+        Ok(Self { header, data })
+    }
+
+    /// The numbers of the tensor `name`, which must be f32 and have this shape.
+    pub fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let malformed = |what: &str| LoadError::Weights(format!("tensor {name}: {what}"));
+        let entry = self
+            .header
+            .get(name)
+            .ok_or_else(|| malformed("is missing"))?;
+        let entry = Entry::deserialize(entry).map_err(|error| malformed(&error.to_string()))?;
+        if entry.dtype != "F32" || entry.shape != shape {
+            return Err(malformed(&format!(
+                "is {} {:?}, not F32 {shape:?}",
+                entry.dtype, entry.shape
+            )));
+        }
+        let (begin, end) = entry.data_offsets;
+        let bytes = self
+            .data
+            .get(begin..end)
+            .ok_or_else(|| malformed("is cut short"))?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() || numbers.len() != shape.iter().product::<usize>() {
+            return Err(malformed("has another length than its shape"));
+        }
+        Ok(numbers
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(header: &str, data: &[f32]) -> Vec<u8> {
+        let mut file = (header.len() as u64).to_le_bytes().to_vec();
+        file.extend(header.as_bytes());
+        file.extend(data.iter().flat_map(|number| number.to_le_bytes()));
+        file
+    }
+
+    const HEADER: &str = r#"{"__metadata__":{"format":"pt"},
+        "a":{"dtype":"F32","shape":[1,2],"data_offsets":[4,12]}}"#;
+
+    #[test]
+    fn a_tensor_is_found_at_its_offset() {
+        let file = file(HEADER, &[1.0, 2.0, 3.0]);
+        let tensors = Tensors::parse(&file).unwrap();
+        assert_eq!(tensors.get("a", &[1, 2]).unwrap(), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        let whole = file(HEADER, &[1.0, 2.0, 3.0]);
+        let tensors = Tensors::parse(&whole).unwrap();
+        let error = |name, shape: &[usize]| tensors.get(name, shape).unwrap_err().to_string();
+        assert!(error("b", &[1, 2]).contains("is missing"));
+        assert!(error("a", &[2, 1]).contains("not F32 [2, 1]"));
+        let short = file(HEADER, &[1.0, 2.0]);
+        let short = Tensors::parse(&short)
+            .unwrap()
+            .get("a", &[1, 2])
+            .unwrap_err();
+        assert!(short.to_string().contains("cut short"));
+        assert!(Tensors::parse(&whole[..20]).is_err());
+        assert!(Tensors::parse(&[0xff; 9]).is_err());
+    }
+
+    #[test]
+    fn a_hash_is_written_as_sha256sum_writes_it() {
+        assert_eq!(
+            hex(&Sha256::digest(b"abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

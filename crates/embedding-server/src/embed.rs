@@ -1,0 +1,50 @@
+//! What the server needs of a model, and the model it has.
+
+use std::path::Path;
+
+use crate::checkpoint::{self, LoadError, Tensors};
+use crate::model::Model;
+use crate::tokenize::WordPieces;
+
+/// Why a text has no vector; the message is for the log and the client.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct EmbedError(pub String);
+
+/// A model; the tests of the wire put a simple one in its place.
+pub trait Embed: Send + Sync + 'static {
+    /// The tokens of `text`, no more than the model reads.
+    fn tokenize(&self, text: &str) -> Result<Vec<u32>, EmbedError>;
+
+    /// The vectors of `sequences`, in their order. It occupies the calling thread; the server
+    /// calls it from several at once.
+    fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedError>;
+}
+
+/// all-MiniLM-L6-v2 with its tokenizer.
+pub struct MiniLm {
+    word_pieces: WordPieces,
+    model: Model,
+}
+
+impl MiniLm {
+    /// Loads the model from `dir`, which must hold the published files.
+    pub fn load(dir: &Path) -> Result<Self, LoadError> {
+        let word_pieces = WordPieces::load(&checkpoint::read(dir, &checkpoint::TOKENIZER)?)?;
+        let weights = checkpoint::read(dir, &checkpoint::WEIGHTS)?;
+        let model = Model::load(&Tensors::parse(&weights)?)?;
+        Ok(Self { word_pieces, model })
+    }
+}
+
+impl Embed for MiniLm {
+    fn tokenize(&self, text: &str) -> Result<Vec<u32>, EmbedError> {
+        self.word_pieces
+            .encode(text)
+            .map_err(|error| EmbedError(format!("tokenizer: {error}")))
+    }
+
+    fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedError> {
+        Ok(self.model.embed(sequences))
+    }
+}

@@ -1,0 +1,107 @@
+//! The routes, and the way of a request: let in, read, tokenised, queued, answered.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{header, StatusCode};
+use axum::middleware::{from_fn_with_state, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::sync::Semaphore;
+
+use crate::embed::{Embed, EmbedError};
+use crate::queue::{Queue, QueueError};
+use crate::wire::{self, ApiError};
+
+/// The largest body of a request, in bytes.
+pub const MAX_BODY: usize = 32 << 20;
+/// Requests whose bodies and tokens are in memory at once; others wait unread.
+const MAX_REQUESTS: usize = 64;
+
+struct Server {
+    model: Arc<dyn Embed>,
+    queue: Arc<Queue>,
+    admission: Semaphore,
+}
+
+/// The API on `model`, whose vectors `queue` computes.
+pub fn router(model: Arc<dyn Embed>, queue: Arc<Queue>) -> Router {
+    let server = Arc::new(Server {
+        model,
+        queue,
+        admission: Semaphore::new(MAX_REQUESTS),
+    });
+    let embeddings = post(embeddings)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(Arc::clone(&server), admit));
+    Router::new()
+        .route("/v1/embeddings", embeddings)
+        .route("/v1/models", get(|| async { Json(wire::models()) }))
+        .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
+        .fallback(|| async {
+            ApiError::new(StatusCode::NOT_FOUND, "There is nothing at this URL.")
+        })
+        .method_not_allowed_fallback(|| async {
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This URL has another method.",
+            )
+        })
+        .with_state(server)
+}
+
+/// Holds a request back, before its body is read, while there are too many.
+async fn admit(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+    match server.admission.acquire().await {
+        Ok(_permit) => next.run(request).await,
+        Err(error) => internal(error).into_response(),
+    }
+}
+
+async fn embeddings(
+    State(server): State<Arc<Server>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+    let (request, inputs) = aside({
+        let server = Arc::clone(&server);
+        move || {
+            let request = wire::Request::parse(&body)?;
+            let inputs = request.texts.iter().map(|text| server.model.tokenize(text));
+            let inputs = inputs
+                .collect::<Result<Vec<_>, EmbedError>>()
+                .map_err(internal)?;
+            Ok((request, inputs))
+        }
+    })
+    .await?;
+    let tokens = inputs.iter().map(Vec::len).sum();
+    let vectors = server
+        .queue
+        .embed(inputs)
+        .await
+        .map_err(|error| match error {
+            QueueError::Closed => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            QueueError::Failed(error) => internal(error),
+        })?;
+    let answer = aside(move || {
+        wire::answer(&request.model, vectors, request.encoding, tokens).map_err(internal)
+    })
+    .await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+}
+
+/// Runs what may take long off the threads that serve connections.
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work).await.map_err(internal)?
+}
+
+fn internal(error: impl std::fmt::Display) -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
+}
