@@ -1,0 +1,47 @@
+# What each target does stands in tools/dev.py; everything it sets up lies outside the clone, in
+# one cache directory (tools/pgai_dev/places.py), so that a second clone starts warm.
+
+DEV = python3 tools/dev.py
+
+# Read by tools/dev.py from the environment, where `make NAME=value` puts them.
+export PG PG_CONFIG DESTDIR SUDO ARGS
+
+.DEFAULT_GOAL = help
+.PHONY: help build install demo demo-psql clean-demo test test-pure test-e2e test-matrix bench lint
+
+help: ## This list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
+	@echo
+	@echo '  PG=15|16|17|18 or PG_CONFIG=/path/of/pg_config chooses the Postgres of a target.'
+
+build: ## Build the extension and its programs
+	@$(DEV) build
+
+install: ## Build and install them: make install PG_CONFIG=… [DESTDIR=…] [SUDO=sudo]
+	@$(DEV) install
+
+demo: ## See it work on real documents: a private Postgres, an S3 server and a model
+	@$(DEV) demo
+
+demo-psql: ## Start what the demo left and open psql in it; leaving psql stops everything
+	@$(DEV) demo-psql
+
+clean-demo: ## Remove what the demo made
+	@$(DEV) clean-demo
+
+test: test-pure test-e2e ## All tests, on the default Postgres
+
+test-pure: ## The tests that need no Postgres server; ARGS goes to cargo test
+	@$(DEV) test-pure
+
+test-e2e: ## The tests against a real cluster, S3 server and model; ARGS goes to pytest
+	@$(DEV) test-e2e
+
+test-matrix: ## The end-to-end tests on every Postgres from 15 to 18 that can run here
+	@$(DEV) test-matrix
+
+bench: ## Measure; ARGS goes to the bench
+	@$(DEV) bench
+
+lint: ## Formatting, clippy, rustdoc, and cargo-deny if it is installed
+	@$(DEV) lint
