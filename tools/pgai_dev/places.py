@@ -12,7 +12,6 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_PG = "18"
 MAJORS = ("15", "16", "17", "18")
 
-
 def _cache() -> Path:
     if chosen := os.environ.get("PGAI_RS_CACHE"):
         return Path(chosen).absolute()

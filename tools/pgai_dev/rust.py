@@ -1,5 +1,6 @@
 """Building with cargo, always in one and the same manner, so that nothing is compiled twice."""
 
+import json
 import os
 import shlex
 import shutil
@@ -107,8 +108,6 @@ def build(postgres: Postgres) -> Path:
 
 def _programs() -> list[Path]:
     """The workspace's programs, as cargo knows them."""
-    import json
-
     command = ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked"]
     packages = json.loads(output(command, cwd=places.ROOT))["packages"]
     names = [target["name"] for package in packages for target in package["targets"] if "bin" in target["kind"]]
@@ -131,3 +130,20 @@ def install(postgres: Postgres) -> None:
             if sudo or os.access(target.parent, os.W_OK):
                 raise
             raise Failure(f"{target.parent} is not writable by you: say `make install SUDO=sudo …`") from None
+
+
+def lint(postgres: Postgres) -> None:
+    """What the continuous integration refuses."""
+    env = os.environ | environment(postgres)
+    step("Formatting")
+    run(["cargo", "fmt", "--all", "--check"], cwd=places.ROOT)
+    step("Clippy")
+    cargo(postgres, "clippy", "--all-targets", "--", "--deny=warnings")
+    step("Rustdoc")
+    os.environ["RUSTDOCFLAGS"] = "--deny=warnings"
+    cargo(postgres, "doc", "--no-deps", "--document-private-items")
+    if not shutil.which("cargo-deny"):
+        step("Skipping cargo-deny, which is not installed: cargo install cargo-deny --locked")
+        return
+    step("Licences and advisories")
+    run(["cargo", "deny", "--workspace", "check"], cwd=places.ROOT, env=env)

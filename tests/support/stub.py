@@ -1,0 +1,238 @@
+"""A model server on OpenAI's wire that answers at once and fails on demand."""
+
+import json
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from support import vectors
+
+
+@dataclass
+class Request:
+    """One request as it came in. `status` is None while it is being answered."""
+
+    inputs: list[str]
+    model: str
+    dimensions: int
+    encoding_format: str
+    headers: dict[str, str]
+    body: dict
+    started: float
+    finished: float | None = None
+    status: int | str | None = None
+
+
+@dataclass
+class Fault:
+    """What to do instead of answering well, for the next `times` requests that `when` picks.
+
+    One of: a `status` with `headers` and an OpenAI `error`; or a `spoil`, by name:
+    hang (until the stub ends), reset (the connection), truncate (the body), garbage (no JSON),
+    count (one vector less), dimensions (one element less), nan, duplicate_index.
+    """
+
+    times: float = 1
+    when: Callable[[Request], bool] = lambda request: True
+    status: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    error: dict = field(default_factory=lambda: {"message": "stubbed", "type": "stub", "code": None})
+    spoil: str | None = None
+
+
+class Stub:
+    def __init__(self, delay: float = 0):
+        # Seconds that a model would take for each request.
+        self.delay = delay
+        # Answers come in reverse order, with the right indexes.
+        self.reverse = False
+        self.requests: list[Request] = []
+        self._faults: list[Fault] = []
+        self._lock = threading.Lock()
+        self._ending = threading.Event()
+        self._open = threading.Event()
+        self._open.set()
+        handler = type("Handler", (_Handler,), {"stub": self})
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self) -> None:
+        self._ending.set()
+        self._open.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def fail(self, times: float = 1, *, when=None, **fault) -> Fault:
+        """The next `times` requests (math.inf: all) that `when` picks go wrong; see `Fault`."""
+        fault = Fault(times=times, **({"when": when} if when else {}), **fault)
+        with self._lock:
+            self._faults.append(fault)
+        return fault
+
+    def heal(self) -> None:
+        """Forgets all faults."""
+        with self._lock:
+            self._faults.clear()
+
+    @contextmanager
+    def held(self):
+        """Requests wait at the door as long as this lasts; `waiting` says how many do."""
+        self._open.clear()
+        try:
+            yield self
+        finally:
+            self._open.set()
+
+    # What happened
+
+    @property
+    def waiting(self) -> int:
+        """How many requests have come in and are not answered."""
+        with self._lock:
+            return sum(request.status is None for request in self.requests)
+
+    @property
+    def embedded(self) -> Counter:
+        """How often each input was answered with a vector: what was paid for."""
+        with self._lock:
+            answered = [request for request in self.requests if request.status == 200]
+        return Counter(text for request in answered for text in request.inputs)
+
+    def forget(self) -> None:
+        """Starts the log of requests anew."""
+        with self._lock:
+            self.requests = [request for request in self.requests if request.status is None]
+
+    # For the handler
+
+    def _admit(self, request: Request) -> Fault | None:
+        with self._lock:
+            self.requests.append(request)
+            for fault in self._faults:
+                if fault.times > 0 and fault.when(request):
+                    fault.times -= 1
+                    return fault
+        return None
+
+    def _pause(self) -> None:
+        self._open.wait()
+        if self.delay:
+            self._ending.wait(self.delay)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        """A client that goes away in the middle is part of the game."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    stub: Stub
+    protocol_version = "HTTP/1.1"
+    # Headers and body are two writes, which Nagle's algorithm would keep 40 ms apart.
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        started = time.monotonic()
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not self.path.endswith("/embeddings"):
+            return self._send(404, _error({"message": f"no such path: {self.path}"}))
+        inputs = body["input"]
+        request = Request(
+            inputs=[inputs] if isinstance(inputs, str) else inputs,
+            model=body.get("model", ""),
+            dimensions=body.get("dimensions", 1536),
+            encoding_format=body.get("encoding_format", "float"),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=body,
+            started=started,
+        )
+        fault = self.stub._admit(request)
+        self.stub._pause()
+        status = "lost"
+        try:
+            status = self._answer(request, fault)
+        finally:
+            request.finished = time.monotonic()
+            request.status = status
+
+    def _answer(self, request: Request, fault: Fault | None) -> int | str:
+        spoil = fault.spoil if fault else None
+        if fault and fault.status:
+            self._send(fault.status, _error(fault.error), fault.headers)
+            return fault.status
+        if spoil == "hang":
+            self.stub._ending.wait()
+            return "hang"
+        if spoil == "reset":
+            # Lingering for no time at all makes the kernel send RST.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            self.close_connection = True
+            return "reset"
+        payload = b"this is not JSON" if spoil == "garbage" else _payload(request, spoil, self.stub.reverse)
+        if spoil == "truncate":
+            self._send(200, payload, cut=len(payload) // 2)
+            return "truncate"
+        self._send(200, payload)
+        return spoil or 200
+
+    def _send(self, status: int, payload: bytes, headers: dict | None = None, cut: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(payload)))
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(payload[:cut])
+        if cut is not None:
+            self.wfile.flush()
+            self.close_connection = True
+
+
+def _payload(request: Request, spoil: str | None, reverse: bool) -> bytes:
+    dimensions = request.dimensions - (spoil == "dimensions")
+    inputs = request.inputs[: -1 if spoil == "count" else None]
+    if request.encoding_format == "base64":
+        embeddings = [f'"{vectors.as_base64(text, dimensions)}"' for text in inputs]
+        nan = f'"{vectors.nan_base64(dimensions)}"'
+    else:
+        embeddings = [vectors.as_json(text, dimensions) for text in inputs]
+        nan = "[" + ",".join(["NaN"] * dimensions) + "]"
+    if spoil == "nan":
+        embeddings[0] = nan
+    items = [
+        f'{{"object":"embedding","index":{0 if spoil == "duplicate_index" else index},"embedding":{embedding}}}'
+        for index, embedding in enumerate(embeddings)
+    ]
+    if reverse:
+        items.reverse()
+    # As many tokens as a client would estimate: a quarter of the bytes.
+    tokens = sum(len(text.encode()) for text in request.inputs) // 4
+    return (
+        f'{{"object":"list","data":[{",".join(items)}],"model":{json.dumps(request.model)},'
+        f'"usage":{{"prompt_tokens":{tokens},"total_tokens":{tokens}}}}}'
+    ).encode()
+
+
+def _error(error: dict) -> bytes:
+    return json.dumps({"error": error}).encode()
+
+
+@contextmanager
+def blackhole():
+    """The URL of a server that takes connections and never answers, as S3 or a model may."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -1,0 +1,37 @@
+"""The stub's embeddings: a vector that is a function of the text, so that a test can compute it."""
+
+import base64
+import hashlib
+import struct
+
+# Each element stems from one byte and is exact in a float32, in JSON and in Postgres alike.
+_VALUES = [(2 * byte - 255) / 256 for byte in range(256)]
+_JSON = [repr(value) for value in _VALUES]
+# The four bytes of each value as little-endian float32, as tables for bytes.translate: the fastest
+# way to make two thousand vectors in plain Python.
+_PLANES = [bytes(plane) for plane in zip(*(struct.pack("<f", value) for value in _VALUES))]
+
+
+def vector(text: str, dimensions: int) -> list[float]:
+    """f(text): what the store has to hold."""
+    return [_VALUES[byte] for byte in _seed(text, dimensions)]
+
+
+def as_base64(text: str, dimensions: int) -> str:
+    seed = _seed(text, dimensions)
+    floats = bytearray(4 * dimensions)
+    for plane, table in enumerate(_PLANES):
+        floats[plane::4] = seed.translate(table)
+    return base64.b64encode(floats).decode()
+
+
+def as_json(text: str, dimensions: int) -> str:
+    return "[" + ",".join([_JSON[byte] for byte in _seed(text, dimensions)]) + "]"
+
+
+def _seed(text: str, dimensions: int) -> bytes:
+    return hashlib.shake_128(text.encode()).digest(dimensions)
+
+
+def nan_base64(dimensions: int) -> str:
+    return base64.b64encode(struct.pack("<f", float("nan")) * dimensions).decode()
