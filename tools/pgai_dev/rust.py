@@ -32,7 +32,7 @@ def environment(postgres: Postgres) -> dict[str, str]:
         "CARGO_PGRX_DISABLE_GC_SECTIONS_WORKAROUND": "1",
         # Which crates are selected decides the features of their dependencies, and with it
         # whether an artefact can be reused: every command selects the whole workspace.
-        "PGRX_BUILD_FLAGS": "--workspace",
+        "PGRX_BUILD_FLAGS": "--workspace --bins",
         **_bindgen(),
     }
 
@@ -98,7 +98,6 @@ def build(postgres: Postgres) -> Path:
         cwd=places.ROOT,
         env=os.environ | environment(postgres),
     )
-    cargo(postgres, "build", "--bins")
     programs = stage / str(postgres.ask("bindir")).lstrip("/")
     programs.mkdir(parents=True, exist_ok=True)
     for program in _programs():
