@@ -1,2 +1,56 @@
-//! pgai_rs
+//! `pgai_rs`: keeps vector embeddings of table rows and of documents in S3 in step with their
+//! source, inside Postgres.
+//!
+//! This crate is the edge: all that touches Postgres, and nothing else. What happens to a document
+//! between its row and its vectors is `pgai_rs_pipeline`'s.
+//!
+//! * [`guc`]: the settings
+//! * [`api`]: the SQL functions
+//! * [`catalog`]: vectorizers and their objects
+//! * [`queue`]: trigger, claim, completion
+//! * [`worker`]: launcher and workers
+//! * [`pg`], [`vector`]: what pgrx and pgvector leave to their users
+
+mod api;
+mod catalog;
+mod guc;
+mod pg;
+mod queue;
+mod vector;
+mod worker;
+
+use pgrx::prelude::*;
+use pgrx::pg_sys;
+
 pgrx::pg_module_magic!();
+
+extension_sql_file!("../sql/catalog.sql", name = "catalog");
+extension_sql_file!("../sql/loading.sql", name = "loading", requires = ["catalog"]);
+extension_sql_file!("../sql/parsing.sql", name = "parsing", requires = ["loading"]);
+extension_sql_file!("../sql/chunking.sql", name = "chunking", requires = ["parsing"]);
+extension_sql_file!("../sql/formatting.sql", name = "formatting", requires = ["chunking"]);
+extension_sql_file!("../sql/embedding.sql", name = "embedding", requires = ["formatting"]);
+extension_sql_file!("../sql/indexing.sql", name = "indexing", requires = ["embedding"]);
+extension_sql_file!("../sql/scheduling.sql", name = "scheduling", requires = ["indexing"]);
+extension_sql_file!("../sql/processing.sql", name = "processing", requires = ["scheduling"]);
+extension_sql_file!("../sql/destination.sql", name = "destination", requires = ["processing"]);
+extension_sql_file!("../sql/grants.sql", name = "grants", requires = ["destination"]);
+extension_sql_file!("../sql/vectorizer.sql", name = "vectorizer", requires = ["grants"]);
+extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["vectorizer"]);
+extension_sql_file!("../sql/search.sql", name = "search", requires = ["monitoring"]);
+extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["search"]);
+
+/// Called by Postgres when the library is loaded: into the postmaster where it is preloaded, else
+/// into the backend that first needs it.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    guc::define();
+    catalog::definitions::watch();
+    // SAFETY: reads variables that the postmaster sets before libraries are loaded.
+    let (preloading, upgrading) =
+        unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
+    // pg_upgrade wants no strangers in its databases.
+    if preloading && !upgrading {
+        worker::init_preloaded();
+    }
+}

@@ -1,0 +1,18 @@
+-- Where vectors go.
+
+CREATE FUNCTION ai.destination_table(
+    destination name DEFAULT NULL,
+    target_schema name DEFAULT NULL,
+    target_table name DEFAULT NULL,
+    view_schema name DEFAULT NULL,
+    view_name name DEFAULT NULL
+) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN jsonb_strip_nulls(jsonb_build_object(
+    'config_type', 'destination',
+    'implementation', 'table',
+    'destination', destination,
+    'target_schema', target_schema,
+    'target_table', target_table,
+    'view_schema', view_schema,
+    'view_name', view_name));

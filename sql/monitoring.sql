@@ -1,0 +1,61 @@
+-- What is pending, and what went wrong.
+
+-- Rows that wait for work: changes not yet folded and keys not yet settled, with duplicates.
+-- Inexact, it counts to 10,000 and then says 9223372036854775807, as pgai does.
+CREATE FUNCTION ai.vectorizer_queue_pending(vectorizer_id int4, exact_count bool DEFAULT false) RETURNS int8
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    inbox  text;
+    work   text;
+    pending int8;
+BEGIN
+    SELECT format('%I.%I', v.queue_schema, v.queue_table), format('%I.%I', v.queue_schema, '_vectorizer_work_' || v.id)
+    INTO inbox, work
+    FROM ai.vectorizer v
+    WHERE v.id = vectorizer_queue_pending.vectorizer_id;
+    IF inbox IS NULL THEN
+        RAISE EXCEPTION 'vectorizer has no queue table'
+            USING HINT = 'The view ai.vectorizer_status lists the vectorizers that exist.';
+    END IF;
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s UNION ALL SELECT FROM %s %s) AS pending', inbox, work,
+                   CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
+    INTO pending;
+    IF NOT exact_count AND pending > 10000 THEN
+        RETURN 9223372036854775807;
+    END IF;
+    RETURN pending;
+END
+$$;
+
+CREATE FUNCTION ai.vectorizer_queue_pending(name text, exact_count bool DEFAULT false) RETURNS int8
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN (SELECT ai.vectorizer_queue_pending(v.id, vectorizer_queue_pending.exact_count)
+        FROM ai.vectorizer v
+        WHERE v.name OPERATOR(pg_catalog.=) vectorizer_queue_pending.name);
+
+CREATE VIEW ai.vectorizer_status AS
+SELECT v.id,
+       v.name,
+       format('%I.%I', v.source_schema, v.source_table) AS source_table,
+       CASE WHEN d.value ->> 'implementation' = 'table'
+            THEN format('%I.%I', d.value ->> 'target_schema', d.value ->> 'target_table') END AS target_table,
+       CASE WHEN d.value ->> 'implementation' = 'table'
+            THEN format('%I.%I', d.value ->> 'view_schema', d.value ->> 'view_name') END AS view,
+       CASE WHEN d.value ->> 'implementation' = 'table' THEN 'embedding'
+            ELSE d.value ->> 'embedding_column' END AS embedding_column,
+       CASE WHEN has_table_privilege(to_regclass(format('%I.%I', v.queue_schema, v.queue_table)), 'select')
+            THEN ai.vectorizer_queue_pending(v.id) END AS pending_items,
+       v.disabled
+FROM ai.vectorizer v
+CROSS JOIN LATERAL (SELECT v.config -> 'destination') AS d (value);
+
+-- Brings back rows that were set aside: all of the vectorizer's; returns how many.
+CREATE FUNCTION ai.retry_failed(vectorizer_id int4) RETURNS int8
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'retry_failed_wrapper';
+
+CREATE FUNCTION ai.retry_failed(name text) RETURNS int8
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+RETURN (SELECT ai.retry_failed(v.id)
+        FROM ai.vectorizer v
+        WHERE v.name OPERATOR(pg_catalog.=) retry_failed.name);

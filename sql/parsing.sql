@@ -1,0 +1,9 @@
+-- How a document becomes text.
+
+CREATE FUNCTION ai.parsing_auto() RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN jsonb_build_object('config_type', 'parsing', 'implementation', 'auto');
+
+CREATE FUNCTION ai.parsing_none() RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN jsonb_build_object('config_type', 'parsing', 'implementation', 'none');

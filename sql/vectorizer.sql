@@ -1,0 +1,69 @@
+-- Creating, dropping and pausing vectorizers.
+
+-- The trigger that enqueues. It reads nothing from its arguments but the vectorizer's id, and only
+-- create_vectorizer makes triggers of it, so that nobody can feed another's queue.
+CREATE FUNCTION ai._vectorizer_source_changed() RETURNS trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'vectorizer_source_changed';
+REVOKE EXECUTE ON FUNCTION ai._vectorizer_source_changed() FROM PUBLIC;
+
+CREATE FUNCTION ai.create_vectorizer(
+    source regclass,
+    name text DEFAULT NULL,
+    destination jsonb DEFAULT ai.destination_table(),
+    loading jsonb DEFAULT NULL,
+    parsing jsonb DEFAULT ai.parsing_auto(),
+    embedding jsonb DEFAULT NULL,
+    chunking jsonb DEFAULT ai.chunking_recursive_character_text_splitter(),
+    indexing jsonb DEFAULT ai.indexing_default(),
+    formatting jsonb DEFAULT ai.formatting_python_template(),
+    scheduling jsonb DEFAULT ai.scheduling_default(),
+    processing jsonb DEFAULT ai.processing_default(),
+    queue_schema name DEFAULT NULL,
+    queue_table name DEFAULT NULL,
+    grant_to name[] DEFAULT ai.grant_to(),
+    enqueue_existing bool DEFAULT true,
+    if_not_exists bool DEFAULT false
+) RETURNS int4
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'create_vectorizer_wrapper';
+
+CREATE FUNCTION ai.drop_vectorizer(vectorizer_id int4, drop_all bool DEFAULT false) RETURNS void
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'drop_vectorizer_wrapper';
+
+-- An unknown name is no error, as in pgai, whose clients rely on it.
+CREATE FUNCTION ai.drop_vectorizer(name text, drop_all bool DEFAULT false) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT ai.drop_vectorizer(v.id, drop_vectorizer.drop_all)
+    FROM ai.vectorizer v
+    WHERE v.name OPERATOR(pg_catalog.=) drop_vectorizer.name;
+END;
+
+CREATE FUNCTION ai._vectorizer_set_disabled(vectorizer_id int4, disabled bool) RETURNS void
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'set_disabled_wrapper';
+
+CREATE FUNCTION ai.disable_vectorizer_schedule(vectorizer_id int4) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+RETURN ai._vectorizer_set_disabled(vectorizer_id, true);
+
+CREATE FUNCTION ai.disable_vectorizer_schedule(name text) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT ai._vectorizer_set_disabled(v.id, true)
+    FROM ai.vectorizer v
+    WHERE v.name OPERATOR(pg_catalog.=) disable_vectorizer_schedule.name;
+END;
+
+CREATE FUNCTION ai.enable_vectorizer_schedule(vectorizer_id int4) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+RETURN ai._vectorizer_set_disabled(vectorizer_id, false);
+
+CREATE FUNCTION ai.enable_vectorizer_schedule(name text) RETURNS void
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT ai._vectorizer_set_disabled(v.id, false)
+    FROM ai.vectorizer v
+    WHERE v.name OPERATOR(pg_catalog.=) enable_vectorizer_schedule.name;
+END;

@@ -1,0 +1,359 @@
+//! `ai.create_vectorizer`.
+//!
+//! Checks and effects come in pgai's order, for it decides which error a user sees.
+
+use std::ffi::CStr;
+
+use pgrx::datum::Array;
+use pgrx::prelude::*;
+use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use serde_json::{json, Value};
+
+use pgai_rs_pipeline::config::CONFIG_VERSION;
+
+use super::validate;
+use crate::catalog::key::Key;
+use crate::catalog::objects::{self, QueueTables, TableDestination};
+use crate::catalog::relation::{self, Column, Relation};
+use crate::catalog::{failed_name, inbox_name, trigger_name};
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::sql::{self, ident};
+use crate::queue::wake;
+
+/// What was asked for, as it came.
+struct Request {
+    source: pg_sys::Oid,
+    name: Option<String>,
+    destination: Option<Value>,
+    loading: Option<Value>,
+    parsing: Option<Value>,
+    embedding: Option<Value>,
+    chunking: Option<Value>,
+    indexing: Option<Value>,
+    formatting: Option<Value>,
+    scheduling: Option<Value>,
+    processing: Option<Value>,
+    queue_schema: Option<String>,
+    queue_table: Option<String>,
+    grant_to: Vec<String>,
+    enqueue_existing: bool,
+    if_not_exists: bool,
+}
+
+fn owned(text: Option<&CStr>) -> Option<String> {
+    text.map(|text| text.to_string_lossy().into_owned())
+}
+
+fn value(json: Option<JsonB>) -> Option<Value> {
+    json.map(|json| json.0)
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn create_vectorizer(
+    source: Option<pg_sys::Oid>,
+    name: Option<&str>,
+    destination: Option<JsonB>,
+    loading: Option<JsonB>,
+    parsing: Option<JsonB>,
+    embedding: Option<JsonB>,
+    chunking: Option<JsonB>,
+    indexing: Option<JsonB>,
+    formatting: Option<JsonB>,
+    scheduling: Option<JsonB>,
+    processing: Option<JsonB>,
+    queue_schema: Option<&CStr>,
+    queue_table: Option<&CStr>,
+    grant_to: Option<Array<'_, &CStr>>,
+    enqueue_existing: Option<bool>,
+    if_not_exists: Option<bool>,
+) -> Result<i32, pg_sys::panic::ErrorReport> {
+    let source = source.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "source must not be null")
+            .with_hint("Name the table whose rows are to be embedded, as in 'document'::regclass.")
+    })?;
+    let request = Request {
+        source,
+        name: name.map(str::to_owned),
+        destination: value(destination),
+        loading: value(loading),
+        parsing: value(parsing),
+        embedding: value(embedding),
+        chunking: value(chunking),
+        indexing: value(indexing),
+        formatting: value(formatting),
+        scheduling: value(scheduling),
+        processing: value(processing),
+        queue_schema: owned(queue_schema),
+        queue_table: owned(queue_table),
+        grant_to: grant_to.map(|names| names.iter().filter_map(owned).collect()).unwrap_or_default(),
+        enqueue_existing: enqueue_existing.unwrap_or(true),
+        if_not_exists: if_not_exists.unwrap_or(false),
+    };
+    Ok(create(request)?)
+}
+
+fn create(request: Request) -> Result<i32, PgError> {
+    let grantees = existing_roles(&request.grant_to)?;
+    let embedding =
+        request.embedding.clone().ok_or_else(|| PgError::raised("embedding configuration is required"))?;
+    let loading = request.loading.clone().ok_or_else(|| PgError::raised("loading configuration is required"))?;
+    require_utf8()?;
+    let source = require_source(request.source)?;
+    let dimensions = validate::dimensions(&embedding)?;
+    let key =
+        Key::of(source.oid)?.ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
+    let id = next_id()?;
+    let queue_schema = request.queue_schema.clone().unwrap_or_else(|| "ai".to_owned());
+    let inbox = request.queue_table.clone().unwrap_or_else(|| inbox_name(id));
+    require_queue_free(&source, &queue_schema, &inbox)?;
+
+    let columns = relation::columns(source.oid)?;
+    let mut config = validated_config(&request, loading, embedding, &source, &columns)?;
+    let destination = evaluate_destination(request.destination.as_ref(), &source)?;
+    let name = request.name.clone().unwrap_or_else(|| default_name(&destination));
+    if let Some(existing) = find_by_name(&name)? {
+        if !request.if_not_exists {
+            return Err(duplicate(format!("a vectorizer named {name} already exists.")));
+        }
+        pgrx::notice!("a vectorizer named {name} already exists, skipping");
+        return Ok(existing);
+    }
+    validate::name(&name)?;
+    require_destination_free(&destination)?;
+    config["destination"] = destination.to_json();
+
+    let tables = QueueTables::new(id, &queue_schema, Some(&inbox));
+    let owner = role_name(source.owner)?;
+    objects::create_store(&destination, &source, &columns, &key, dimensions)?;
+    objects::create_queue(&tables, &key, &owner)?;
+    register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
+    objects::create_triggers(id, &source)?;
+    for role in &grantees {
+        objects::grant(role, &tables, &destination, &source, &queue_schema)?;
+    }
+    if request.enqueue_existing {
+        objects::enqueue_existing(&tables, &source, &key)?;
+    }
+    wake::worker_at_commit();
+    Ok(id)
+}
+
+/// Names of the roles that exist, quoted; a warning about the others.
+fn existing_roles(names: &[String]) -> Result<Vec<String>, PgError> {
+    let known = sql::read(
+        "SELECT name FROM pg_catalog.unnest($1::text[]) AS name
+         WHERE name = 'public' OR EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname::text = name)",
+        &[names.to_vec().into()],
+        |row| row.get::<String>(1),
+    )?;
+    let missing: Vec<_> = names.iter().filter(|name| !known.contains(name)).cloned().collect();
+    if !missing.is_empty() {
+        pgrx::warning!("one or more grant_to roles do not exist: {}", missing.join(", "));
+    }
+    Ok(known.iter().map(|name| if name == "public" { name.clone() } else { ident(name) }).collect())
+}
+
+/// The pipeline speaks UTF-8, and so do all providers.
+fn require_utf8() -> Result<(), PgError> {
+    // SAFETY: reads a variable of this backend.
+    if unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32 {
+        return Ok(());
+    }
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, "vectorizers need a database in UTF-8")
+        .with_hint("Create the database with ENCODING 'UTF8'."))
+}
+
+fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
+    let source = Relation::load(oid)?.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source table does not exist")
+    })?;
+    // SAFETY: reads the catalogs.
+    if !unsafe { pg_sys::has_privs_of_role(current_user(), source.owner) } {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION,
+            "only a superuser or the owner of the source table may create a vectorizer on it",
+        ));
+    }
+    if !matches!(source.kind, 'r' | 'p') || source.temporary {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+            format!("{} can't be the source of a vectorizer", source.qualified()),
+        )
+        .with_detail("A source is an ordinary or a partitioned table that is not temporary.")
+        .with_hint("Views and foreign tables have no triggers to say what changed; name the table behind them."));
+    }
+    Ok(source)
+}
+
+fn next_id() -> Result<i32, PgError> {
+    let id = as_superuser(|| {
+        sql::query_row("SELECT nextval('ai.vectorizer_id_seq')::int4", &[], |row| row.get::<i32>(1))
+    })?;
+    id.ok_or_else(|| PgError::raised("the sequence ai.vectorizer_id_seq gave no value"))
+}
+
+fn duplicate(message: String) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, message)
+}
+
+fn relation_exists(schema: &str, name: &str) -> Result<bool, PgError> {
+    let found = sql::read(
+        "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname::text = $1 AND c.relname::text = $2",
+        &[schema.to_owned().into(), name.to_owned().into()],
+        |_| Ok(()),
+    )?;
+    Ok(!found.is_empty())
+}
+
+/// The queue's tables are made with the extension's rights; elsewhere than in `ai` the owner must
+/// be allowed to make them himself.
+fn require_queue_free(source: &Relation, schema: &str, inbox: &str) -> Result<(), PgError> {
+    if schema != "ai" {
+        let allowed = sql::query_row(
+            "SELECT pg_catalog.has_schema_privilege($1, $2, 'create')",
+            &[source.owner.into(), schema.to_owned().into()],
+            |row| row.get::<bool>(1),
+        )?;
+        if allowed != Some(true) {
+            return Err(PgError::new(
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("the source's owner may not create objects in schema {}", ident(schema)),
+            )
+            .with_hint("Leave out queue_schema, or grant CREATE on that schema."));
+        }
+    }
+    if relation_exists(schema, inbox)? {
+        return Err(duplicate(format!(
+            "an object named {schema}.{inbox} already exists. specify an alternate queue_table explicitly"
+        )));
+    }
+    Ok(())
+}
+
+fn validated_config(
+    request: &Request,
+    loading: Value,
+    embedding: Value,
+    source: &Relation,
+    columns: &[Column],
+) -> Result<Value, PgError> {
+    validate::loading(&loading, columns)?;
+    validate::parsing(request.parsing.as_ref(), &loading, columns)?;
+    validate::destination(request.destination.as_ref())?;
+    validate::embedding(&embedding, source.owner)?;
+    validate::chunking(request.chunking.as_ref())?;
+    let indexing = validate::indexing(request.indexing.as_ref())?;
+    validate::formatting(request.formatting.as_ref(), columns)?;
+    let scheduling = validate::scheduling(request.scheduling.as_ref())?;
+    validate::processing(request.processing.as_ref())?;
+    Ok(json!({
+        "version": CONFIG_VERSION,
+        "loading": loading,
+        "parsing": request.parsing,
+        "embedding": embedding,
+        "chunking": request.chunking,
+        "indexing": indexing,
+        "formatting": request.formatting,
+        "scheduling": scheduling,
+        "processing": request.processing,
+    }))
+}
+
+/// pgai's names: with `destination => d` the view is `d` and the store `d_store`; without, both are
+/// derived from the source's name.
+fn evaluate_destination(config: Option<&Value>, source: &Relation) -> Result<TableDestination, PgError> {
+    let text = |key: &str| config.and_then(|c| c.get(key)).and_then(Value::as_str).map(str::to_owned);
+    let (table, view) = match text("destination") {
+        Some(destination) => (format!("{destination}_store"), destination),
+        None => (format!("{}_embedding_store", source.name), format!("{}_embedding", source.name)),
+    };
+    let target = (
+        text("target_schema").unwrap_or_else(|| source.schema.clone()),
+        text("target_table").unwrap_or(table),
+    );
+    let view = (
+        text("view_schema").unwrap_or_else(|| source.schema.clone()),
+        text("view_name").unwrap_or(view),
+    );
+    for name in [&target.1, &view.1] {
+        validate::identifier_length(name)?;
+    }
+    Ok(TableDestination { target, view })
+}
+
+/// `<target_schema>_<target_table>`, made to follow the rule for names.
+fn default_name(destination: &TableDestination) -> String {
+    let (schema, table) = &destination.target;
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let mut name: String = format!("{schema}_{table}").chars().map(plain).collect();
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        name.insert(0, 'v');
+    }
+    name.truncate(validate::MAX_IDENTIFIER);
+    name
+}
+
+fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
+    let rows = as_superuser(|| {
+        sql::read("SELECT id FROM ai.vectorizer WHERE name::text = $1", &[name.to_owned().into()], |row| {
+            row.get::<i32>(1)
+        })
+    })?;
+    Ok(rows.into_iter().next())
+}
+
+fn require_destination_free(destination: &TableDestination) -> Result<(), PgError> {
+    let taken = |(schema, name): &(String, String), what: &str| -> Result<(), PgError> {
+        if relation_exists(schema, name)? {
+            return Err(duplicate(format!(
+                "an object named {schema}.{name} already exists. specify an alternate destination or {what} explicitly"
+            )));
+        }
+        Ok(())
+    };
+    taken(&destination.view, "view_name")?;
+    taken(&destination.target, "target_table")
+}
+
+fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
+    sql::query_row(
+        "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles WHERE oid = $1",
+        &[role.into()],
+        |row| row.get::<String>(1),
+    )?
+    .ok_or_else(|| PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the source's owner does not exist"))
+}
+
+fn register(
+    id: i32,
+    name: &str,
+    source: &Relation,
+    key: &Key,
+    queue_schema: &str,
+    inbox: &str,
+    config: Value,
+) -> Result<(), PgError> {
+    as_superuser(|| {
+        sql::execute(
+            "INSERT INTO ai.vectorizer (id, name, source_schema, source_table, source_pk, trigger_name,
+                                        queue_schema, queue_table, queue_failed_table, config)
+             VALUES ($1, $2::name, $3::name, $4::name, $5, $6::name, $7::name, $8::name, $9::name, $10)",
+            &[
+                id.into(),
+                name.to_owned().into(),
+                source.schema.clone().into(),
+                source.name.clone().into(),
+                JsonB(key.to_json()).into(),
+                trigger_name(id).into(),
+                queue_schema.to_owned().into(),
+                inbox.to_owned().into(),
+                failed_name(id).into(),
+                JsonB(config).into(),
+            ],
+        )
+    })?;
+    Ok(())
+}

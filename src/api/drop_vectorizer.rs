@@ -1,0 +1,162 @@
+//! `ai.drop_vectorizer`, and pausing one.
+
+use pgrx::prelude::*;
+use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use serde_json::Value;
+
+use crate::catalog::objects::{trigger_names, QueueTables};
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, as_user, current_user};
+use crate::pg::sql::{self, ident, qualified};
+use crate::queue::wake;
+
+/// What dropping needs to know, read so that it also works when half of the objects are gone.
+struct Target {
+    id: i32,
+    tables: QueueTables,
+    trigger: String,
+    config: Value,
+    owner: pg_sys::Oid,
+}
+
+fn target(id: i32) -> Result<Target, PgError> {
+    let found = as_superuser(|| {
+        sql::read(
+            "SELECT v.queue_schema::text, v.queue_table::text, v.trigger_name::text, v.config,
+                    coalesce(q.relowner, s.relowner, 10::oid)
+             FROM ai.vectorizer v
+             LEFT JOIN pg_catalog.pg_class q
+               ON q.oid = to_regclass(pg_catalog.format('%I.%I', v.queue_schema, v.queue_table))
+             LEFT JOIN pg_catalog.pg_class s
+               ON s.oid = to_regclass(pg_catalog.format('%I.%I', v.source_schema, v.source_table))
+             WHERE v.id = $1",
+            &[id.into()],
+            |row| {
+                let (schema, inbox): (String, String) = (row.get(1)?, row.get(2)?);
+                Ok(Target {
+                    id,
+                    tables: QueueTables::new(id, &schema, Some(&inbox)),
+                    trigger: row.get(3)?,
+                    config: row.get::<JsonB>(4)?.0,
+                    owner: row.get(5)?,
+                })
+            },
+        )
+    })?;
+    let target = found.into_iter().next().ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NO_DATA_FOUND, "query returned no rows")
+            .with_detail(format!("There is no vectorizer with id {id}."))
+            .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
+    })?;
+    require_owner(target.owner)?;
+    Ok(target)
+}
+
+fn require_owner(owner: pg_sys::Oid) -> Result<(), PgError> {
+    // SAFETY: reads the catalogs.
+    if unsafe { pg_sys::has_privs_of_role(current_user(), owner) } {
+        return Ok(());
+    }
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of the vectorizer")
+        .with_hint("A vectorizer belongs to the owner of its queue table."))
+}
+
+#[pg_extern(sql = false)]
+fn drop_vectorizer(vectorizer_id: Option<i32>, drop_all: Option<bool>) -> Result<(), pg_sys::panic::ErrorReport> {
+    let id = vectorizer_id.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
+    })?;
+    let target = target(id)?;
+    drop_triggers(&target)?;
+    as_superuser(|| {
+        sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()])?;
+        sql::execute(&format!("DROP TABLE IF EXISTS {}", target.tables.all().join(", ")), &[])
+    })?;
+    if drop_all.unwrap_or(false) {
+        drop_destination(&target)?;
+    }
+    wake::worker_at_commit();
+    Ok(())
+}
+
+/// The source is found by its trigger, for it may have been renamed since.
+fn drop_triggers(target: &Target) -> Result<(), PgError> {
+    let source = sql::read(
+        "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+         FROM pg_catalog.pg_trigger t
+         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE t.tgname::text = $1 AND t.tgparentid = 0
+           AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure",
+        &[target.trigger.clone().into()],
+        |row| row.get::<String>(1),
+    )?;
+    as_superuser(|| {
+        for table in &source {
+            for trigger in trigger_names(target.id) {
+                sql::execute(&format!("DROP TRIGGER IF EXISTS {} ON {table}", ident(&trigger)), &[])?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// As the owner and without CASCADE: what others have built on the embeddings stays theirs.
+fn drop_destination(target: &Target) -> Result<(), PgError> {
+    let destination = &target.config["destination"];
+    let text = |key: &str| destination.get(key).and_then(Value::as_str);
+    as_user(target.owner, || {
+        if let (Some(schema), Some(name)) = (text("view_schema"), text("view_name")) {
+            sql::execute(&format!("DROP VIEW IF EXISTS {}", qualified(schema, name)), &[])?;
+        }
+        if let (Some(schema), Some(name)) = (text("target_schema"), text("target_table")) {
+            sql::execute(&format!("DROP TABLE IF EXISTS {}", qualified(schema, name)), &[])?;
+        }
+        Ok(())
+    })
+}
+
+#[pg_extern(sql = false)]
+fn set_disabled(vectorizer_id: Option<i32>, disabled: Option<bool>) -> Result<(), pg_sys::panic::ErrorReport> {
+    let (Some(id), Some(disabled)) = (vectorizer_id, disabled) else {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            "vectorizer_id must not be null",
+        )
+        .into());
+    };
+    let target = target(id)?;
+    as_superuser(|| {
+        sql::execute(
+            "UPDATE ai.vectorizer SET disabled = $2 WHERE id = $1 AND disabled <> $2",
+            &[target.id.into(), disabled.into()],
+        )
+    })?;
+    wake::worker_at_commit();
+    Ok(())
+}
+
+/// Moves what was set aside back into the queue.
+#[pg_extern(sql = false)]
+fn retry_failed(vectorizer_id: Option<i32>) -> Result<i64, pg_sys::panic::ErrorReport> {
+    let id = vectorizer_id.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
+    })?;
+    let target = target(id)?;
+    let vectorizer = crate::catalog::vectorizer::by_id(id)?
+        .ok_or_else(|| PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger")))?
+        .understand()?;
+    let names = vectorizer.key.names(None);
+    let moved = as_user(target.owner, || {
+        sql::execute(
+            &format!(
+                "WITH failed AS (DELETE FROM {} RETURNING {names})
+                 INSERT INTO {} ({names}) SELECT DISTINCT {names} FROM failed",
+                target.tables.failed, target.tables.inbox,
+            ),
+            &[],
+        )
+    })?;
+    wake::worker_at_commit();
+    Ok(i64::try_from(moved).unwrap_or(i64::MAX))
+}

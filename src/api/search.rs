@@ -1,0 +1,181 @@
+//! `ai.vectorizer_embed`: a query embedded with a vectorizer's own model, in the caller's backend.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use pgrx::prelude::*;
+use pgrx::{fcinfo, pg_sys, JsonB, PgSqlErrorCode};
+
+use pgai_rs_pipeline::config::Embedding;
+use pgai_rs_pipeline::document::Failure;
+use pgai_rs_pipeline::{embed, run};
+
+use super::validate;
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::current_user;
+use crate::pg::sql;
+use crate::vector;
+
+/// How often a waiting call looks for Ctrl-C.
+const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// By what a vectorizer was named. With the text, it says which answers are the same.
+#[derive(Debug, Clone, PartialEq)]
+enum Model {
+    Config(serde_json::Value),
+    Id(i32),
+    Name(String),
+}
+
+/// The answer of the last call, for the statement that made it.
+struct Remembered {
+    statement: i64,
+    user: pg_sys::Oid,
+    model: Model,
+    text: String,
+    vector: Vec<f32>,
+}
+
+thread_local! {
+    static LAST: RefCell<Option<Remembered>> = const { RefCell::new(None) };
+}
+
+macro_rules! embed_function {
+    ($name:ident, $info:ident, $argument:ty, $model:expr) => {
+        #[doc = concat!("`pg_finfo` record of [`", stringify!($name), "`].")]
+        #[no_mangle]
+        pub extern "C" fn $info() -> *const pg_sys::Pg_finfo_record {
+            const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+            &RECORD
+        }
+
+        #[doc = "One of the overloads of `ai.vectorizer_embed`."]
+        ///
+        /// # Safety
+        /// Called by Postgres with a call record of the declared signature.
+        #[no_mangle]
+        #[pg_guard]
+        pub unsafe extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            // SAFETY: the SQL signature has an argument of this type first and a text second.
+            let (model, text) = unsafe {
+                (fcinfo::pg_getarg::<$argument>(call, 0).map($model), fcinfo::pg_getarg::<String>(call, 1))
+            };
+            match model.zip(text).map(|(model, text)| embed_remembered(model, text)) {
+                Some(Ok(Some(vector))) => vector::datum(&vector),
+                // SAFETY: the call record is live.
+                None | Some(Ok(None)) => unsafe { fcinfo::pg_return_null(call) },
+                Some(Err(error)) => {
+                    pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+                    unreachable!("an error report does not return")
+                }
+            }
+        }
+    };
+}
+
+embed_function!(vectorizer_embed_config, pg_finfo_vectorizer_embed_config, JsonB, |json: JsonB| Model::Config(json.0));
+embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, Model::Id);
+embed_function!(vectorizer_embed_name, pg_finfo_vectorizer_embed_name, String, Model::Name);
+
+/// The vector of a text; none where there is no such vectorizer, as in pgai.
+fn embed_remembered(model: Model, text: String) -> Result<Option<Vec<f32>>, PgError> {
+    // SAFETY: reads a variable of this backend.
+    let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
+    let user = current_user();
+    let known = LAST.with_borrow(|last| {
+        last.as_ref()
+            .filter(|l| l.statement == statement && l.user == user && l.model == model && l.text == text)
+            .map(|l| l.vector.clone())
+    });
+    if known.is_some() {
+        return Ok(known);
+    }
+    let Some(embedding) = embedding_of(&model)? else { return Ok(None) };
+    validate::embedding_egress(&embedding, user_of(&model)?)?;
+    let vector = ask(&embedding, &text)?;
+    LAST.set(Some(Remembered { statement, user, model, text, vector: vector.clone() }));
+    Ok(Some(vector))
+}
+
+/// Whose rights decide where a request may go: a vectorizer's endpoint was checked for its owner
+/// when it was declared, a config of the caller's own is checked for the caller.
+fn user_of(model: &Model) -> Result<pg_sys::Oid, PgError> {
+    let by = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
+        sql::read(
+            &format!(
+                "SELECT c.relowner FROM ai.vectorizer v
+                 JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) v.queue_schema
+                 JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
+                      AND c.relname OPERATOR(pg_catalog.=) v.queue_table
+                 WHERE {condition}"
+            ),
+            &[argument],
+            |row| row.get::<pg_sys::Oid>(1),
+        )
+    };
+    let owner = match model {
+        Model::Config(_) => return Ok(current_user()),
+        Model::Id(id) => by("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
+        Model::Name(name) => by("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
+    };
+    Ok(owner.into_iter().next().unwrap_or_else(current_user))
+}
+
+fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {
+    let from_catalog = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
+        let found = sql::read(
+            &format!(
+                "SELECT v.config OPERATOR(pg_catalog.->) 'embedding' FROM ai.vectorizer v WHERE {condition}"
+            ),
+            &[argument],
+            |row| row.get::<JsonB>(1),
+        )?;
+        Ok::<_, PgError>(found.into_iter().next().map(|json| json.0))
+    };
+    let config = match model {
+        Model::Config(config) => Some(config.clone()),
+        Model::Id(id) => from_catalog("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
+        Model::Name(name) => from_catalog("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
+    };
+    let parse = |config| {
+        serde_json::from_value(config).map_err(|error| {
+            PgError::raised("unsupported embedding implementation").with_detail(error.to_string())
+        })
+    };
+    config.map(parse).transpose()
+}
+
+/// Asks the model, while Ctrl-C and a shutdown are heard.
+fn ask(embedding: &Embedding, text: &str) -> Result<Vec<f32>, PgError> {
+    let key = embedding.api_key_name().and_then(guc::api_key);
+    let settings = guc::pipeline();
+    let timeout = guc::query_timeout();
+    let runtime = run::current_thread_runtime().map_err(|error| {
+        PgError::new(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, format!("no runtime for the request: {error}"))
+    })?;
+    let mut answer = Box::pin(embed::embed_query(embedding, key, &settings, text));
+    let mut waited = Duration::ZERO;
+    while waited < timeout {
+        let turn = runtime.block_on(async { tokio::time::timeout(INTERRUPT_INTERVAL, &mut answer).await });
+        if let Ok(result) = turn {
+            return result.map_err(embedding_failed);
+        }
+        waited += INTERRUPT_INTERVAL;
+        pgrx::check_for_interrupts!();
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
+        format!("the model did not answer within {} ms", timeout.as_millis()),
+    )
+    .with_hint("Raise pgai_rs.query_timeout, or see whether the provider works."))
+}
+
+fn embedding_failed(failure: Failure) -> PgError {
+    let error = PgError::new(PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, failure.message)
+        .with_detail(format!("The provider's failure is of the kind {}.", failure.code));
+    match failure.hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}

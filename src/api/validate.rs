@@ -1,0 +1,272 @@
+//! What a config must be before a vectorizer is made of it. Texts are pgai's where it has one.
+
+use pgrx::pg_sys;
+use pgrx::PgSqlErrorCode;
+use serde_json::{json, Value};
+
+use pgai_rs_pipeline::config;
+
+use crate::catalog::relation::Column;
+use crate::guc;
+use crate::pg::error::PgError;
+
+/// Longest identifier, in bytes: Postgres's NAMEDATALEN less one.
+pub const MAX_IDENTIFIER: usize = 63;
+
+/// Largest number of dimensions of pgvector's `vector`.
+const MAX_DIMENSIONS: u64 = 16_000;
+
+/// Largest `batch_size`, OpenAI's limit of inputs per request.
+const MAX_BATCH_SIZE: i64 = 2_048;
+
+const MAX_CONCURRENCY: i64 = 50;
+
+fn raise<T>(message: impl Into<String>) -> Result<T, PgError> {
+    Err(PgError::raised(message))
+}
+
+/// The two checks that every kind of config has, and its implementation.
+fn implementation<'a>(kind: &str, config: Option<&'a Value>) -> Result<Option<&'a str>, PgError> {
+    match config {
+        Some(Value::Object(object)) if object.get("config_type").and_then(Value::as_str) == Some(kind) => {
+            Ok(object.get("implementation").and_then(Value::as_str))
+        }
+        Some(Value::Object(_)) | None => raise(format!("invalid config_type for {kind} config")),
+        Some(_) => raise(format!("{kind} config is not a jsonb object")),
+    }
+}
+
+/// Reads a config into the pipeline's type, so that nothing is stored that the worker can't read.
+fn readable<T: serde::de::DeserializeOwned>(kind: &str, config: Option<&Value>) -> Result<T, PgError> {
+    serde_json::from_value(config.cloned().unwrap_or(Value::Null)).map_err(|error| {
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("invalid {kind} config: {error}"))
+            .with_hint(format!("Use one of the functions ai.{kind}_…() to make it."))
+    })
+}
+
+/// A vectorizer's name.
+pub fn name(name: &str) -> Result<(), PgError> {
+    identifier_length(name)?;
+    let mut chars = name.chars();
+    let first = chars.next().is_some_and(|c| c.is_ascii_lowercase());
+    if first && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
+        return Ok(());
+    }
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, format!("invalid vectorizer name {name:?}"))
+        .with_detail("A name is made of lower-case letters, digits and underscores, and begins with a letter.")
+        .with_hint("Give another one in the argument name."))
+}
+
+/// Longer names would be cut by Postgres, and then not found or taken for another's.
+pub fn identifier_length(name: &str) -> Result<(), PgError> {
+    if name.len() <= MAX_IDENTIFIER {
+        return Ok(());
+    }
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_NAME_TOO_LONG, format!("identifier {name:?} is too long"))
+        .with_detail(format!("It has {} bytes; Postgres allows {MAX_IDENTIFIER}.", name.len()))
+        .with_hint("Give a shorter one in the arguments name, or destination, target_table and view_name."))
+}
+
+/// How many dimensions the embedding has.
+pub fn dimensions(embedding: &Value) -> Result<u32, PgError> {
+    let Some(dimensions) = embedding.get("dimensions").filter(|d| !d.is_null()) else {
+        return raise("dimensions argument is required");
+    };
+    match dimensions.as_u64() {
+        Some(d) if (1..=MAX_DIMENSIONS).contains(&d) => Ok(d as u32),
+        _ => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("dimensions must be a whole number from 1 to {MAX_DIMENSIONS}"),
+        )
+        .with_detail(format!("It is {dimensions}."))),
+    }
+}
+
+const LOADABLE_TYPES: [&str; 5] = ["text", "varchar", "char", "bpchar", "bytea"];
+
+/// `ai.loading_*`.
+pub fn loading(config: &Value, columns: &[Column]) -> Result<(), PgError> {
+    let kind = implementation("loading", Some(config))?;
+    if !matches!(kind, Some("column" | "uri")) {
+        return raise("invalid loading config implementation");
+    }
+    let Some(name) = config.get("column_name").and_then(Value::as_str) else {
+        return raise("invalid loading config, missing column_name");
+    };
+    if !config.get("retries").and_then(Value::as_i64).is_some_and(|retries| retries >= 0) {
+        return raise("invalid loading config, retries must be a non-negative integer");
+    }
+    if let Some(role) = config.get("aws_role_arn").and_then(Value::as_str) {
+        if !is_role_arn(role) {
+            return raise("invalid loading config, aws_role_arn must match arn:aws:iam::*:role/*");
+        }
+    }
+    let Some(column) = columns.iter().find(|column| column.name == name) else {
+        return raise(format!("column_name in config does not exist in the table: {name}"));
+    };
+    if !LOADABLE_TYPES.contains(&column.type_name.as_str()) {
+        return raise(format!(
+            "column_name {name} in config is of invalid type {}. Supported types are: {}",
+            column.type_name,
+            LOADABLE_TYPES.join(", ")
+        ));
+    }
+    if kind == Some("uri") && column.type_name == "bytea" {
+        return raise(format!(
+            "the type of the column `{name}` in config is not compatible with `uri` loading \
+             implementation (type should be either text, varchar, char, bpchar, or bytea)"
+        ));
+    }
+    readable::<config::Loading>("loading", Some(config)).map(drop)
+}
+
+/// Also of AWS GovCloud (`aws-us-gov`) and of China (`aws-cn`).
+fn is_role_arn(arn: &str) -> bool {
+    let Some(rest) = arn.strip_prefix("arn:aws") else { return false };
+    let Some((partition, rest)) = rest.split_once(":iam::") else { return false };
+    let Some((account, role)) = rest.split_once(":role/") else { return false };
+    let word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    word(partition) && word(account) && !account.is_empty() && !role.is_empty()
+}
+
+/// `ai.parsing_*`.
+pub fn parsing(config: Option<&Value>, loading: &Value, columns: &[Column]) -> Result<(), PgError> {
+    let kind = implementation("parsing", config)?;
+    let name = loading.get("column_name").and_then(Value::as_str);
+    let bytea = columns.iter().any(|c| Some(c.name.as_str()) == name && c.type_name == "bytea");
+    let by_column = loading.get("implementation").and_then(Value::as_str) == Some("column");
+    match kind {
+        Some("none") if bytea => raise("cannot use parsing_none with bytea columns"),
+        Some("none") if !by_column => Err(PgError::raised("cannot use parsing_none with loading_uri")
+            .with_hint("Use parsing_auto: it takes text as it is.")),
+        Some(parser @ ("pymupdf" | "docling")) if by_column && !bytea => {
+            raise(format!("parsing_{parser} must be used with a bytea column"))
+        }
+        Some("auto" | "none" | "pymupdf" | "docling") => Ok(()),
+        _ => raise("invalid parsing config implementation"),
+    }
+}
+
+/// `ai.destination_*`, before it is evaluated.
+pub fn destination(config: Option<&Value>) -> Result<(), PgError> {
+    match implementation("destination", config)? {
+        Some("table") => Ok(()),
+        _ => raise("invalid implementation for destination config"),
+    }
+}
+
+/// `ai.embedding_*`. A role that is no superuser can't send the server's key to a URL of its own.
+pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
+    match implementation("embedding", Some(config))? {
+        None => return raise("embedding implementation not specified"),
+        Some("openai") => {}
+        Some(other) => return raise(format!("invalid embedding implementation: \"{other}\"")),
+    }
+    let embedding: config::Embedding = readable("embedding", Some(config))?;
+    embedding_egress(&embedding, owner)
+}
+
+/// Whether a role may use this endpoint and this key's name.
+pub fn embedding_egress(embedding: &config::Embedding, role: pg_sys::Oid) -> Result<(), PgError> {
+    if let Some(name) = embedding.api_key_name() {
+        if !guc::api_key_names().iter().any(|allowed| allowed == name) {
+            return Err(PgError::new(
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+                format!("api_key_name {name:?} is not allowed on this server"),
+            )
+            .with_hint("A superuser can add the name to pgai_rs.api_key_names."));
+        }
+    }
+    let Some(url) = embedding.base_url() else { return Ok(()) };
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "base_url must begin with http:// or https://",
+        ));
+    }
+    // SAFETY: reads the catalogs.
+    if unsafe { pg_sys::superuser_arg(role) } || guc::base_url_allowed(url) {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "this base_url is not allowed on this server",
+    )
+    .with_detail("The server's API key would be sent there.")
+    .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_base_urls."))
+}
+
+/// `ai.chunking_*`. Sizes are checked here, not at the first document.
+pub fn chunking(config: Option<&Value>) -> Result<(), PgError> {
+    let known = ["character_text_splitter", "recursive_character_text_splitter", "text_splitter", "none"];
+    if !implementation("chunking", config)?.is_some_and(|kind| known.contains(&kind)) {
+        return raise("invalid chunking config implementation");
+    }
+    let chunking: config::Chunking = readable("chunking", config)?;
+    pgai_rs_pipeline::chunk::chunker(&chunking).map(drop).map_err(|error| {
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("invalid chunking config: {error}"))
+    })
+}
+
+/// `ai.indexing_*`, resolved.
+pub fn indexing(config: Option<&Value>) -> Result<Value, PgError> {
+    match implementation("indexing", config)? {
+        None => raise("indexing implementation not specified"),
+        Some("none" | "default") => Ok(json!({"config_type": "indexing", "implementation": "none"})),
+        Some(other) => raise(format!("invalid indexing implementation: \"{other}\"")),
+    }
+}
+
+/// `ai.scheduling_*`, resolved.
+pub fn scheduling(config: Option<&Value>) -> Result<Value, PgError> {
+    match implementation("scheduling", config)? {
+        None => raise("scheduling implementation not specified"),
+        Some("none" | "default") => Ok(json!({"config_type": "scheduling", "implementation": "none"})),
+        Some(other) => raise(format!("unrecognized scheduling implementation: \"{other}\"")),
+    }
+}
+
+/// `ai.formatting_*`. A template that no row can fill is refused here, not at every row.
+pub fn formatting(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> {
+    if implementation("formatting", config)? != Some("python_template") {
+        return raise("unrecognized formatting implementation");
+    }
+    let config::Formatting::PythonTemplate { template } = readable("formatting", config)?;
+    if !template.contains("$chunk") {
+        return raise("template must contain $chunk placeholder");
+    }
+    if columns.iter().any(|column| column.name == "chunk") {
+        return raise("formatting_python_template may not be used when source table has a column named \"chunk\"");
+    }
+    let invalid = |message: String| {
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+            .with_hint("$name stands for a column of the source, $$ for a dollar sign.")
+    };
+    let parsed = pgai_rs_pipeline::format::Template::parse(&template)
+        .map_err(|error| invalid(format!("invalid template: {error}")))?;
+    let unknown = parsed.placeholders().find(|name| *name != "chunk" && !columns.iter().any(|c| c.name == *name));
+    match unknown {
+        Some(name) => Err(invalid(format!("the template names a column that the source has not: {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// `ai.processing_*`.
+pub fn processing(config: Option<&Value>) -> Result<(), PgError> {
+    match implementation("processing", config)? {
+        None => return raise("processing implementation not specified"),
+        Some("default") => {}
+        Some(other) => return raise(format!("unrecognized processing implementation: \"{other}\"")),
+    }
+    let limit = |key: &str, most: i64| match config.and_then(|c| c.get(key)) {
+        None => Ok(()),
+        Some(value) => match value.as_i64() {
+            None => raise(format!("{key} must be a number")),
+            Some(n) if n > most => raise(format!("{key} must be less than or equal to {most}")),
+            Some(n) if n <= 0 => raise(format!("{key} must be greater than 0")),
+            Some(_) => Ok(()),
+        },
+    };
+    limit("batch_size", MAX_BATCH_SIZE)?;
+    limit("concurrency", MAX_CONCURRENCY)
+}

@@ -1,0 +1,50 @@
+//! `ai.start_worker`, and what CREATE EXTENSION says and does at its end.
+
+use pgrx::prelude::*;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::pg::error::PgError;
+use crate::pg::sql;
+use crate::worker;
+
+const PRELOAD_HINT: &str = "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the server; \
+                            or call ai.start_worker() after each start of the server.";
+
+#[pg_extern(sql = false)]
+fn extension_created() {
+    if worker::is_preloaded() {
+        worker::request_at_commit();
+        return;
+    }
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_WARNING,
+        "pgai_rs is not preloaded: no worker will keep embeddings in step",
+        "",
+    )
+    .set_hint(PRELOAD_HINT)
+    .report(PgLogLevel::WARNING);
+}
+
+#[pg_extern(sql = false)]
+fn start_worker() -> Result<i32, pg_sys::panic::ErrorReport> {
+    if let Some(pid) = running_worker()? {
+        return Ok(pid);
+    }
+    let pid = worker::start_for_this_database().map_err(|reason| {
+        PgError::new(PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "the worker could not be started")
+            .with_detail(reason)
+            .with_hint("Raise max_worker_processes, or see the server's log.")
+    })?;
+    Ok(pid)
+}
+
+fn running_worker() -> Result<Option<i32>, PgError> {
+    let pids = sql::read(
+        "SELECT pid FROM pg_catalog.pg_stat_activity
+         WHERE backend_type = $1 AND datname = pg_catalog.current_database()",
+        &[worker::WORKER_TYPE.to_owned().into()],
+        |row| row.get::<i32>(1),
+    )?;
+    Ok(pids.into_iter().next())
+}

@@ -1,0 +1,238 @@
+//! The objects that a vectorizer has: queue tables, store, view, triggers.
+//!
+//! Definitions follow pgai's, so that its clients and its users' queries go on working.
+
+use serde_json::json;
+
+use super::key::Key;
+use super::relation::{self, Column, Relation};
+use super::{failed_name, inbox_name, trigger_name, work_name};
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::sql::{execute, ident, qualified};
+
+/// Where chunks and vectors go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableDestination {
+    /// Schema and name of the store table.
+    pub target: (String, String),
+    /// Schema and name of the view.
+    pub view: (String, String),
+}
+
+impl TableDestination {
+    /// The store's qualified name.
+    pub fn store(&self) -> String {
+        qualified(&self.target.0, &self.target.1)
+    }
+
+    /// The evaluated config.
+    pub fn to_json(&self) -> serde_json::Value {
+        json!({
+            "config_type": "destination",
+            "implementation": "table",
+            "target_schema": self.target.0,
+            "target_table": self.target.1,
+            "view_schema": self.view.0,
+            "view_name": self.view.1,
+        })
+    }
+}
+
+/// Where a vectorizer's queue tables are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueTables {
+    /// What the trigger appends to.
+    pub inbox: String,
+    /// One row per source key that waits or is worked on.
+    pub work: String,
+    /// Keys that were set aside.
+    pub failed: String,
+}
+
+impl QueueTables {
+    /// The tables of a vectorizer, by its id and its inbox's schema and name.
+    pub fn new(id: i32, schema: &str, inbox: Option<&str>) -> Self {
+        QueueTables {
+            inbox: qualified(schema, inbox.unwrap_or(&inbox_name(id))),
+            work: qualified(schema, &work_name(id)),
+            failed: qualified(schema, &failed_name(id)),
+        }
+    }
+
+    /// All three.
+    pub fn all(&self) -> [&str; 3] {
+        [&self.inbox, &self.work, &self.failed]
+    }
+}
+
+/// Creates the queue's tables and gives them to the vectorizer's owner.
+///
+/// The schema `ai` belongs to the extension: nobody needs CREATE on it to have a vectorizer.
+pub fn create_queue(tables: &QueueTables, key: &Key, owner: &str) -> Result<(), PgError> {
+    let (columns, names) = (key.definitions(), key.names(None));
+    // Autovacuum by count, not by share: these tables churn and are meant to be empty.
+    let churn = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+                       autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000)";
+    as_superuser(|| {
+        execute(
+            &format!(
+                "CREATE TABLE {} ({columns}, queued_at timestamptz NOT NULL DEFAULT now(),
+                     loading_retries int4 NOT NULL DEFAULT 0, loading_retry_after timestamptz) {churn}",
+                tables.inbox
+            ),
+            &[],
+        )?;
+        execute(
+            &format!(
+                "CREATE TABLE {} ({columns}, generation int8 NOT NULL DEFAULT 1, attempts int4 NOT NULL DEFAULT 0,
+                     queued_at timestamptz NOT NULL DEFAULT now(), available_at timestamptz NOT NULL DEFAULT now(),
+                     lease int8, leased_by int4, PRIMARY KEY ({names})) {churn}",
+                tables.work
+            ),
+            &[],
+        )?;
+        execute(&format!("CREATE INDEX ON {} (available_at)", tables.work), &[])?;
+        execute(
+            &format!(
+                "CREATE TABLE {} ({columns}, created_at timestamptz NOT NULL DEFAULT now(),
+                     failure_step text NOT NULL DEFAULT '', failure_code text, failure_message text,
+                     failure_hint text, attempts int4)",
+                tables.failed
+            ),
+            &[],
+        )?;
+        execute(&format!("CREATE INDEX ON {} ({names})", tables.failed), &[])?;
+        for table in tables.all() {
+            execute(&format!("ALTER TABLE {table} OWNER TO {owner}"), &[])?;
+        }
+        Ok(())
+    })
+}
+
+/// Creates the store and the view, as the vectorizer's owner.
+pub fn create_store(
+    destination: &TableDestination,
+    source: &Relation,
+    columns: &[Column],
+    key: &Key,
+    dimensions: u32,
+) -> Result<(), PgError> {
+    let vector = qualified(&relation::vector_schema()?, "vector");
+    let store = destination.store();
+    as_user(source.owner, || {
+        execute(
+            &format!(
+                "CREATE TABLE {store} (embedding_uuid uuid NOT NULL PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+                     {}, chunk_seq int4 NOT NULL, chunk text NOT NULL, embedding {vector}({dimensions}) NOT NULL,
+                     UNIQUE ({}, chunk_seq))",
+                key.definitions(),
+                key.names(None),
+            ),
+            &[],
+        )?;
+        // Out of line, a vector costs every distance a second look-up.
+        execute(&format!("ALTER TABLE {store} ALTER COLUMN embedding SET STORAGE MAIN"), &[])?;
+        execute(&view_definition(destination, source, columns, key), &[])?;
+        Ok(())
+    })
+}
+
+fn view_definition(destination: &TableDestination, source: &Relation, columns: &[Column], key: &Key) -> String {
+    let in_key = |name: &str| key.columns().iter().any(|c| c.name == name);
+    let of_source =
+        columns.iter().map(|c| format!("{}.{}", if in_key(&c.name) { "t" } else { "s" }, ident(&c.name)));
+    format!(
+        "CREATE VIEW {} AS SELECT t.embedding_uuid, t.chunk_seq, t.chunk, t.embedding, {}
+         FROM {} t LEFT JOIN {} s ON {}",
+        qualified(&destination.view.0, &destination.view.1),
+        of_source.collect::<Vec<_>>().join(", "),
+        destination.store(),
+        source.qualified(),
+        key.same("t", "s"),
+    )
+}
+
+/// The names of a vectorizer's triggers.
+pub fn trigger_names(id: i32) -> [String; 4] {
+    let stem = trigger_name(id);
+    [stem.clone(), format!("{stem}_update"), format!("{stem}_delete"), format!("{stem}_truncate")]
+}
+
+/// Creates the triggers that enqueue.
+///
+/// On an ordinary table one per statement and event, with transition tables: a bulk load costs one
+/// append. Where rows may come by way of another table (partitions, inheritance) one per row, for a
+/// statement trigger fires on the table that the statement names only.
+pub fn create_triggers(id: i32, source: &Relation) -> Result<(), PgError> {
+    let [main, update, delete, truncate] = trigger_names(id);
+    let call = format!("EXECUTE FUNCTION ai._vectorizer_source_changed('{id}')");
+    let table = source.qualified();
+    let mut statements =
+        vec![format!("CREATE TRIGGER {truncate} AFTER TRUNCATE ON {table} FOR EACH STATEMENT {call}")];
+    if source.in_hierarchy {
+        statements.push(format!(
+            "CREATE TRIGGER {main} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW {call}"
+        ));
+    } else {
+        statements.push(format!(
+            "CREATE TRIGGER {main} AFTER INSERT ON {table}
+             REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT {call}"
+        ));
+        statements.push(format!(
+            "CREATE TRIGGER {update} AFTER UPDATE ON {table}
+             REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT {call}"
+        ));
+        statements.push(format!(
+            "CREATE TRIGGER {delete} AFTER DELETE ON {table}
+             REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT {call}"
+        ));
+    }
+    as_superuser(|| {
+        for statement in &statements {
+            execute(statement, &[])?;
+        }
+        Ok(())
+    })
+}
+
+/// Enqueues every row that the source has.
+pub fn enqueue_existing(tables: &QueueTables, source: &Relation, key: &Key) -> Result<u64, PgError> {
+    let names = key.names(None);
+    as_user(source.owner, || {
+        execute(&format!("INSERT INTO {} ({names}) SELECT {names} FROM {}", tables.inbox, source.qualified()), &[])
+    })
+}
+
+/// Lets a role search, and look after the queue.
+pub fn grant(
+    role: &str,
+    tables: &QueueTables,
+    destination: &TableDestination,
+    source: &Relation,
+    queue_schema: &String,
+) -> Result<(), PgError> {
+    let view = qualified(&destination.view.0, &destination.view.1);
+    as_user(source.owner, || {
+        execute(&format!("GRANT SELECT ON {}, {view} TO {role}", source.qualified()), &[])?;
+        execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {role}", destination.store()), &[])?;
+        for table in tables.all() {
+            execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}"), &[])?;
+        }
+        // A schema that the owner may not share stays as it is; Postgres warns.
+        let mut schemas = vec![&source.schema, &destination.target.0, &destination.view.0];
+        if queue_schema != "ai" {
+            schemas.push(queue_schema);
+        }
+        schemas.dedup();
+        for schema in schemas {
+            execute(&format!("GRANT USAGE ON SCHEMA {} TO {role}", ident(schema)), &[])?;
+        }
+        Ok::<_, PgError>(())
+    })?;
+    as_superuser(|| {
+        execute(&format!("GRANT USAGE ON SCHEMA ai TO {role}"), &[])?;
+        execute(&format!("GRANT SELECT ON ai.vectorizer TO {role}"), &[])?;
+        Ok(())
+    })
+}

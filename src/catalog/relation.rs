@@ -1,0 +1,99 @@
+//! What the extension must know of a user's table.
+
+use pgrx::pg_sys;
+
+use crate::pg::error::PgError;
+use crate::pg::sql;
+
+/// A table that may be a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relation {
+    /// Its OID.
+    pub oid: pg_sys::Oid,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Who owns it.
+    pub owner: pg_sys::Oid,
+    /// `pg_class.relkind`: `r` table, `p` partitioned table, `v` view …
+    pub kind: char,
+    /// Whether rows can be written to it through another table, or to others through it, so that
+    /// statement triggers would miss some.
+    pub in_hierarchy: bool,
+    /// Whether it goes with its session.
+    pub temporary: bool,
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type's plain name, such as `text` or `timestamptz`.
+    pub type_name: String,
+}
+
+impl Relation {
+    /// The relation with this OID; none if it is gone.
+    pub fn load(oid: pg_sys::Oid) -> Result<Option<Relation>, PgError> {
+        let rows = sql::read(
+            "SELECT n.nspname::text, c.relname::text, c.relowner, c.relkind::text,
+                    c.relkind = 'p' OR c.relispartition OR EXISTS (
+                        SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)),
+                    c.relpersistence = 't'
+             FROM pg_catalog.pg_class c
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.oid = $1",
+            &[oid.into()],
+            |row| {
+                Ok(Relation {
+                    oid,
+                    schema: row.get(1)?,
+                    name: row.get(2)?,
+                    owner: row.get(3)?,
+                    kind: row.get::<String>(4)?.chars().next().unwrap_or(' '),
+                    in_hierarchy: row.get(5)?,
+                    temporary: row.get(6)?,
+                })
+            },
+        )?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// `schema.name`, quoted where it must be.
+    pub fn qualified(&self) -> String {
+        sql::qualified(&self.schema, &self.name)
+    }
+}
+
+/// The columns of a table in their order.
+pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
+    sql::read(
+        "SELECT a.attname::text, t.typname::text
+         FROM pg_catalog.pg_attribute a
+         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+         WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
+         ORDER BY a.attnum",
+        &[relation.into()],
+        |row| Ok(Column { name: row.get(1)?, type_name: row.get(2)? }),
+    )
+}
+
+/// The schema in which pgvector's type lives.
+pub fn vector_schema() -> Result<String, PgError> {
+    sql::read(
+        "SELECT n.nspname::text
+         FROM pg_catalog.pg_extension e
+         JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+         WHERE e.extname = 'vector'",
+        &[],
+        |row| row.get(1),
+    )?
+    .into_iter()
+    .next()
+    .ok_or_else(|| {
+        PgError::new(pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "extension \"vector\" is not installed")
+            .with_hint("Run CREATE EXTENSION vector.")
+    })
+}

@@ -1,0 +1,154 @@
+//! A vectorizer as it stands in the catalog, with what the queue's statements need to know of it.
+
+use pgrx::pg_sys;
+use pgrx::JsonB;
+use serde_json::Value;
+
+use pgai_rs_pipeline::config::{Destination, Loading, VectorizerConfig};
+use pgai_rs_pipeline::format::Template;
+
+use super::key::Key;
+use super::objects::QueueTables;
+use super::relation::{self, Column, Relation};
+use crate::pg::error::PgError;
+use crate::pg::sql::{self, qualified, Row};
+
+/// A row of `ai.vectorizer`, not yet understood.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Its id.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+    /// Changes with every change of the row.
+    pub version: String,
+    /// The owner of the queue table.
+    pub owner: pg_sys::Oid,
+    /// The table that has the trigger; so that a rename of the source is followed.
+    pub source: pg_sys::Oid,
+    queue_schema: String,
+    queue_table: String,
+    config: Value,
+}
+
+/// The queue table and the trigger must be there: in the middle of a restore they are not yet, and
+/// a worker that took rows for deleted would forget them. The trigger comes last in a dump.
+const READY: &str = "
+    FROM ai.vectorizer v
+    JOIN pg_catalog.pg_namespace qn ON qn.nspname = v.queue_schema
+    JOIN pg_catalog.pg_class q ON q.relnamespace = qn.oid AND q.relname = v.queue_table
+    JOIN pg_catalog.pg_trigger t ON t.tgname = v.trigger_name AND t.tgparentid = 0
+         AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure";
+
+const COLUMNS: &str = "v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, q.relowner, t.tgrelid,
+    v.queue_schema::text, v.queue_table::text, v.config";
+
+fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
+    Ok(Entry {
+        id: row.get(1)?,
+        name: row.get(2)?,
+        version: row.get(3)?,
+        owner: row.get(4)?,
+        source: row.get(5)?,
+        queue_schema: row.get(6)?,
+        queue_table: row.get(7)?,
+        config: row.get::<JsonB>(8)?.0,
+    })
+}
+
+/// The vectorizers that can be worked on: complete and not disabled.
+pub fn enabled() -> Result<Vec<Entry>, PgError> {
+    sql::read(&format!("SELECT {COLUMNS} {READY} WHERE NOT v.disabled ORDER BY v.id"), &[], entry)
+}
+
+/// A vectorizer whose objects are there; none if they are not.
+pub fn by_id(id: i32) -> Result<Option<Entry>, PgError> {
+    let rows = sql::read(&format!("SELECT {COLUMNS} {READY} WHERE v.id = $1"), &[id.into()], entry)?;
+    Ok(rows.into_iter().next())
+}
+
+/// A vectorizer, understood.
+#[derive(Debug)]
+pub struct Vectorizer {
+    /// Its id.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+    /// As whom its work is done.
+    pub owner: pg_sys::Oid,
+    /// Its config.
+    pub config: VectorizerConfig,
+    /// The source.
+    pub source: Relation,
+    /// The source's columns.
+    pub columns: Vec<Column>,
+    /// The source's primary key.
+    pub key: Key,
+    /// Its queue.
+    pub queue: QueueTables,
+    /// The store, qualified.
+    pub store: String,
+}
+
+impl Entry {
+    /// Reads what else there is to know.
+    pub fn understand(&self) -> Result<Vectorizer, PgError> {
+        let config: VectorizerConfig = serde_json::from_value(self.config.clone()).map_err(|error| {
+            PgError::raised(format!("the config of vectorizer {} can't be read: {error}", self.name))
+        })?;
+        let gone = || PgError::raised(format!("the source of vectorizer {} is gone", self.name));
+        let source = Relation::load(self.source)?.ok_or_else(gone)?;
+        let key = Key::of(self.source)?.ok_or_else(|| {
+            PgError::raised(format!("the source of vectorizer {} has lost its primary key", self.name))
+        })?;
+        let Destination::Table { target_schema, target_table, .. } = &config.destination;
+        Ok(Vectorizer {
+            id: self.id,
+            name: self.name.clone(),
+            owner: self.owner,
+            store: qualified(target_schema, target_table),
+            columns: relation::columns(self.source)?,
+            source,
+            key,
+            queue: QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table)),
+            config,
+        })
+    }
+}
+
+impl Vectorizer {
+    /// The columns that the template names, in the source's order.
+    pub fn template_columns(&self) -> Result<Vec<&Column>, PgError> {
+        let pgai_rs_pipeline::config::Formatting::PythonTemplate { template } = &self.config.formatting;
+        let template = Template::parse(template).map_err(|error| PgError::raised(error.to_string()))?;
+        let named: Vec<&str> = template.placeholders().filter(|name| *name != "chunk").collect();
+        Ok(self.columns.iter().filter(|column| named.contains(&column.name.as_str())).collect())
+    }
+
+    /// The columns whose change makes a row be worked on again, besides the key.
+    ///
+    /// For a document that lies elsewhere any column: touching `updated_at` is how a user says that
+    /// the object changed.
+    pub fn watched_columns(&self) -> Result<Vec<&Column>, PgError> {
+        match &self.config.loading {
+            Loading::Uri { .. } => Ok(self.columns.iter().collect()),
+            Loading::Column { column_name, .. } => {
+                let template = self.template_columns()?;
+                let watched = |c: &&Column| c.name == *column_name || template.contains(c);
+                Ok(self.columns.iter().filter(watched).collect())
+            }
+        }
+    }
+
+    /// The type of the column that is loaded.
+    pub fn loading_type(&self) -> Result<&str, PgError> {
+        let name = self.config.loading.column_name();
+        self.columns.iter().find(|c| c.name == name).map(|c| c.type_name.as_str()).ok_or_else(|| {
+            PgError::new(
+                pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                format!("the source of vectorizer {} has no column {name:?}", self.name),
+            )
+            .with_hint("Rename the column back, or drop the vectorizer and create it anew.")
+        })
+    }
+}

@@ -1,0 +1,332 @@
+//! Every setting: name, default, unit, context and meaning, and its typed accessor.
+//!
+//! `docs/settings.md` lists the same for users; a test compares the two.
+//!
+//! All settings but the two egress lists and the secrets are `sighup`: an operator's, taken up at
+//! reload. None needs a restart.
+
+use std::ffi::{CStr, CString};
+use std::time::Duration;
+
+use pgrx::pg_sys;
+use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
+
+use pgai_rs_pipeline::document::Secret;
+use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
+
+macro_rules! settings {
+    ($($kind:ident $name:ident = $default:expr;)*) => {
+        $(static $name: settings!(@type $kind) = settings!(@new $kind $default);)*
+    };
+    (@type int) => { GucSetting<i32> };
+    (@type string) => { GucSetting<Option<CString>> };
+    (@new int $default:expr) => { GucSetting::<i32>::new($default) };
+    (@new string $default:expr) => { GucSetting::<Option<CString>>::new($default) };
+}
+
+settings! {
+    string DATABASES = Some(c"");
+    int POLL_INTERVAL = 10_000;
+    int LEASE_DURATION = 60;
+    int MAX_RETRIES = 6;
+    int RETRY_BACKOFF = 5_000;
+    int RETRY_BACKOFF_MAX = 600_000;
+    int MAX_ERRORS = 1_000;
+    int MAX_DOCUMENT_SIZE = 64;
+    int MAX_MEMORY_IN_FLIGHT = 256;
+    int MAX_DOCUMENTS_IN_FLIGHT = 4096;
+    int LOAD_CONCURRENCY = 32;
+    int LOAD_TIMEOUT = 60_000;
+    string ALLOWED_URIS = Some(c"s3://");
+    string ALLOWED_BASE_URLS = Some(c"");
+    string AWS_REGION = Some(c"");
+    string AWS_ENDPOINT_URL = Some(c"");
+    string AWS_PROFILE = Some(c"");
+    string AWS_ACCESS_KEY_ID = Some(c"");
+    string AWS_SECRET_ACCESS_KEY = Some(c"");
+    string AWS_EXTERNAL_ID = Some(c"");
+    string AWS_ROLE_SESSION_NAME = Some(c"timescale-vectorizer");
+    string API_KEY_NAMES = Some(c"OPENAI_API_KEY");
+    string API_KEYS = Some(c"");
+    string OPENAI_BASE_URL = Some(c"");
+    int EMBEDDING_CONCURRENCY = 8;
+    int EMBEDDING_MAX_INPUTS = 2048;
+    int EMBEDDING_MAX_TOKENS = 300_000;
+    int EMBEDDING_LINGER = 10;
+    int EMBEDDING_TIMEOUT = 60_000;
+    int EMBEDDING_RETRIES = 3;
+    int EMBEDDING_BACKOFF = 500;
+    int QUERY_TIMEOUT = 30_000;
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+enum S3UrlStyle {
+    vhost,
+    path,
+}
+
+static S3_URL_STYLE: GucSetting<S3UrlStyle> = GucSetting::<S3UrlStyle>::new(S3UrlStyle::vhost);
+
+struct Definer {
+    flags: GucFlags,
+    superuser: bool,
+}
+
+impl Definer {
+    /// Who may change it: a superuser in a session, or the operator in the configuration files.
+    fn context(&self) -> GucContext {
+        if self.superuser {
+            GucContext::Suset
+        } else {
+            GucContext::Sighup
+        }
+    }
+
+    fn int(
+        &self,
+        name: &'static CStr,
+        setting: &'static GucSetting<i32>,
+        range: (i32, i32),
+        unit: GucFlags,
+        doc: &'static CStr,
+    ) {
+        GucRegistry::define_int_guc(
+            name,
+            doc,
+            c"",
+            setting,
+            range.0,
+            range.1,
+            self.context(),
+            self.flags | unit,
+        );
+    }
+
+    fn string(
+        &self,
+        name: &'static CStr,
+        setting: &'static GucSetting<Option<CString>>,
+        extra: GucFlags,
+        doc: &'static CStr,
+    ) {
+        GucRegistry::define_string_guc(name, doc, c"", setting, self.context(), self.flags | extra);
+    }
+}
+
+const NO_UNIT: GucFlags = GucFlags::empty();
+
+/// Makes all settings known to Postgres; called once, from `_PG_init`.
+pub fn define() {
+    let sighup = Definer { flags: GucFlags::empty(), superuser: false };
+    let superuser = Definer { flags: GucFlags::empty(), superuser: true };
+    let secret = Definer { flags: GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL, superuser: false };
+    define_worker(&sighup);
+    define_loading(&sighup, &superuser, &secret);
+    define_embedding(&sighup, &secret);
+    // SAFETY: all settings of this prefix are defined above.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"pgai_rs".as_ptr()) };
+}
+
+fn define_worker(d: &Definer) {
+    let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
+    d.string(c"pgai_rs.databases", &DATABASES, list,
+        c"Databases that get a worker, separated by commas; empty means every database that has the extension.");
+    d.int(c"pgai_rs.poll_interval", &POLL_INTERVAL, (100, 3_600_000), GucFlags::UNIT_MS,
+        c"How often the worker looks for work, and the launcher for databases, without being woken.");
+    d.int(c"pgai_rs.lease_duration", &LEASE_DURATION, (10, 86_400), GucFlags::UNIT_S,
+        c"How long claimed work stays with a worker that gives no sign of life.");
+    d.int(c"pgai_rs.max_retries", &MAX_RETRIES, (0, 1_000), NO_UNIT,
+        c"How often a failed row is tried again before it is set aside; for loading the vectorizer says so itself.");
+    d.int(c"pgai_rs.retry_backoff", &RETRY_BACKOFF, (0, 3_600_000), GucFlags::UNIT_MS,
+        c"Pause before a failed row is tried again; doubled each time, with jitter.");
+    d.int(c"pgai_rs.retry_backoff_max", &RETRY_BACKOFF_MAX, (0, 86_400_000), GucFlags::UNIT_MS,
+        c"Longest pause before a failed row is tried again.");
+    d.int(c"pgai_rs.max_errors", &MAX_ERRORS, (1, 1_000_000), NO_UNIT,
+        c"Most rows that ai.vectorizer_errors keeps of one vectorizer.");
+    d.int(c"pgai_rs.max_documents_in_flight", &MAX_DOCUMENTS_IN_FLIGHT, (1, 1_000_000), NO_UNIT,
+        c"Most documents of one vectorizer that the worker holds.");
+    d.int(c"pgai_rs.max_memory_in_flight", &MAX_MEMORY_IN_FLIGHT, (1, 1_048_576), GucFlags::UNIT_MB,
+        c"Most memory that the worker's documents take; one that is larger travels alone.");
+}
+
+fn define_loading(d: &Definer, superuser: &Definer, secret: &Definer) {
+    let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
+    d.int(c"pgai_rs.max_document_size", &MAX_DOCUMENT_SIZE, (1, 1_024), GucFlags::UNIT_MB,
+        c"Largest document that is loaded.");
+    d.int(c"pgai_rs.load_concurrency", &LOAD_CONCURRENCY, (1, 1_024), NO_UNIT,
+        c"Most objects fetched at a time.");
+    d.int(c"pgai_rs.load_timeout", &LOAD_TIMEOUT, (100, 3_600_000), GucFlags::UNIT_MS,
+        c"Longest time for one object, from request to last byte.");
+    superuser.string(c"pgai_rs.allowed_uris", &ALLOWED_URIS, list,
+        c"Prefixes of the addresses that may be loaded, separated by commas, such as s3://bucket/prefix/.");
+    d.string(c"pgai_rs.aws_region", &AWS_REGION, NO_UNIT,
+        c"Region for S3; empty leaves it to the AWS environment.");
+    d.string(c"pgai_rs.aws_endpoint_url", &AWS_ENDPOINT_URL, NO_UNIT,
+        c"URL of an S3-compatible server; empty leaves it to the AWS environment.");
+    d.string(c"pgai_rs.aws_profile", &AWS_PROFILE, NO_UNIT,
+        c"Profile of the AWS configuration files; empty leaves it to the AWS environment.");
+    GucRegistry::define_enum_guc(c"pgai_rs.s3_url_style",
+        c"Where the bucket's name stands in a URL: vhost (https://bucket.host/key) or path (https://host/bucket/key).",
+        c"", &S3_URL_STYLE, d.context(), d.flags);
+    secret.string(c"pgai_rs.aws_access_key_id", &AWS_ACCESS_KEY_ID, NO_UNIT,
+        c"Access key for S3; empty leaves it to the default credential chain.");
+    secret.string(c"pgai_rs.aws_secret_access_key", &AWS_SECRET_ACCESS_KEY, NO_UNIT,
+        c"Secret of pgai_rs.aws_access_key_id.");
+    superuser.string(c"pgai_rs.aws_external_id", &AWS_EXTERNAL_ID, NO_UNIT,
+        c"External id for assumed roles; empty means the variable AWS_ASSUME_ROLE_EXTERNAL_ID.");
+    d.string(c"pgai_rs.aws_role_session_name", &AWS_ROLE_SESSION_NAME, NO_UNIT,
+        c"Session name for assumed roles.");
+}
+
+fn define_embedding(d: &Definer, secret: &Definer) {
+    let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
+    d.string(c"pgai_rs.api_key_names", &API_KEY_NAMES, list,
+        c"Names that api_key_name may have, separated by commas; looked up in pgai_rs.api_keys, then in the server's environment.");
+    secret.string(c"pgai_rs.api_keys", &API_KEYS, list,
+        c"API keys as NAME=key, separated by commas.");
+    d.string(c"pgai_rs.allowed_base_urls", &ALLOWED_BASE_URLS, list,
+        c"Prefixes of the base_url that roles other than superusers may declare, separated by commas.");
+    d.string(c"pgai_rs.openai_base_url", &OPENAI_BASE_URL, NO_UNIT,
+        c"Where OpenAI's wire is spoken if a vectorizer does not say; empty means the variable OPENAI_BASE_URL, else OpenAI.");
+    d.int(c"pgai_rs.embedding_concurrency", &EMBEDDING_CONCURRENCY, (1, 256), NO_UNIT,
+        c"Most requests in flight to one provider, base URL, model and key.");
+    d.int(c"pgai_rs.embedding_max_inputs", &EMBEDDING_MAX_INPUTS, (1, 2_048), NO_UNIT,
+        c"Most inputs of one request.");
+    d.int(c"pgai_rs.embedding_max_tokens", &EMBEDDING_MAX_TOKENS, (1, 10_000_000), NO_UNIT,
+        c"Most tokens of one request, estimated as a quarter of its bytes.");
+    d.int(c"pgai_rs.embedding_linger", &EMBEDDING_LINGER, (0, 10_000), GucFlags::UNIT_MS,
+        c"How long an input waits for others to share its request.");
+    d.int(c"pgai_rs.embedding_timeout", &EMBEDDING_TIMEOUT, (100, 3_600_000), GucFlags::UNIT_MS,
+        c"Longest time for one request.");
+    d.int(c"pgai_rs.embedding_retries", &EMBEDDING_RETRIES, (0, 100), NO_UNIT,
+        c"How often a failed request is repeated before its rows are given back to the queue.");
+    d.int(c"pgai_rs.embedding_backoff", &EMBEDDING_BACKOFF, (0, 600_000), GucFlags::UNIT_MS,
+        c"Pause before a failed request is repeated; doubled each time, with jitter.");
+    d.int(c"pgai_rs.query_timeout", &QUERY_TIMEOUT, (100, 3_600_000), GucFlags::UNIT_MS,
+        c"Longest time that ai.vectorizer_embed waits for the model.");
+}
+
+fn text(setting: &GucSetting<Option<CString>>) -> String {
+    setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn text_opt(setting: &GucSetting<Option<CString>>) -> Option<String> {
+    Some(text(setting)).filter(|value| !value.is_empty())
+}
+
+fn list(setting: &GucSetting<Option<CString>>) -> Vec<String> {
+    text(setting).split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn millis(setting: &GucSetting<i32>) -> Duration {
+    Duration::from_millis(number(setting) as u64)
+}
+
+fn number(setting: &GucSetting<i32>) -> usize {
+    // Every number's range starts at zero or above.
+    usize::try_from(setting.get()).unwrap_or_default()
+}
+
+/// Databases that get a worker; empty means all that have the extension.
+pub fn databases() -> Vec<String> {
+    list(&DATABASES)
+}
+
+/// How often worker and launcher look without being woken.
+pub fn poll_interval() -> Duration {
+    millis(&POLL_INTERVAL)
+}
+
+/// How long claimed work stays with a silent worker.
+pub fn lease_duration() -> Duration {
+    Duration::from_secs(number(&LEASE_DURATION) as u64)
+}
+
+/// How often a failed row is tried again.
+pub fn max_retries() -> u32 {
+    number(&MAX_RETRIES) as u32
+}
+
+/// First and longest pause before a failed row is tried again.
+pub fn retry_backoff() -> (Duration, Duration) {
+    (millis(&RETRY_BACKOFF), millis(&RETRY_BACKOFF_MAX))
+}
+
+/// Most error rows of one vectorizer.
+pub fn max_errors() -> i64 {
+    number(&MAX_ERRORS) as i64
+}
+
+/// Longest wait of `ai.vectorizer_embed`.
+pub fn query_timeout() -> Duration {
+    millis(&QUERY_TIMEOUT)
+}
+
+/// Whether a role that is no superuser may declare this `base_url`.
+pub fn base_url_allowed(url: &str) -> bool {
+    list(&ALLOWED_BASE_URLS).iter().any(|prefix| url.starts_with(prefix.as_str()))
+}
+
+/// The names that `api_key_name` may have.
+pub fn api_key_names() -> Vec<String> {
+    list(&API_KEY_NAMES)
+}
+
+/// The key of a name: from `pgai_rs.api_keys`, else from the server's environment. None for a name
+/// outside `pgai_rs.api_key_names`.
+pub fn api_key(name: &str) -> Option<Secret> {
+    if !api_key_names().iter().any(|allowed| allowed == name) {
+        return None;
+    }
+    list(&API_KEYS)
+        .iter()
+        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()))
+        .or_else(|| std::env::var(name).ok())
+        .filter(|value| !value.is_empty())
+        .map(Secret::new)
+}
+
+fn openai_base_url() -> String {
+    text_opt(&OPENAI_BASE_URL)
+        .or_else(|| std::env::var("OPENAI_BASE_URL").ok().filter(|url| !url.is_empty()))
+        .unwrap_or_else(|| Settings::default().openai_base_url)
+        .trim_end_matches('/')
+        .to_owned()
+}
+
+fn s3() -> S3Settings {
+    S3Settings {
+        region: text_opt(&AWS_REGION),
+        endpoint_url: text_opt(&AWS_ENDPOINT_URL),
+        url_style: match S3_URL_STYLE.get() {
+            S3UrlStyle::vhost => UrlStyle::VirtualHosted,
+            S3UrlStyle::path => UrlStyle::Path,
+        },
+        profile: text_opt(&AWS_PROFILE),
+        access_key: text_opt(&AWS_ACCESS_KEY_ID).zip(text_opt(&AWS_SECRET_ACCESS_KEY).map(Secret::new)),
+        external_id: text_opt(&AWS_EXTERNAL_ID),
+        role_session_name: text(&AWS_ROLE_SESSION_NAME),
+    }
+}
+
+/// The pipeline's settings as they are now. To be called on the main thread.
+pub fn pipeline() -> Settings {
+    Settings {
+        max_document_size: (number(&MAX_DOCUMENT_SIZE) as u64) << 20,
+        max_bytes_in_flight: (number(&MAX_MEMORY_IN_FLIGHT) as u64) << 20,
+        max_documents_in_flight: number(&MAX_DOCUMENTS_IN_FLIGHT),
+        load_concurrency: number(&LOAD_CONCURRENCY),
+        load_timeout: millis(&LOAD_TIMEOUT),
+        allowed_uris: list(&ALLOWED_URIS),
+        s3: s3(),
+        openai_base_url: openai_base_url(),
+        embedding_concurrency: number(&EMBEDDING_CONCURRENCY),
+        embedding_max_inputs: number(&EMBEDDING_MAX_INPUTS),
+        embedding_max_tokens: number(&EMBEDDING_MAX_TOKENS),
+        embedding_linger: millis(&EMBEDDING_LINGER),
+        embedding_timeout: millis(&EMBEDDING_TIMEOUT),
+        embedding_retries: number(&EMBEDDING_RETRIES) as u32,
+        embedding_backoff: millis(&EMBEDDING_BACKOFF),
+    }
+}

@@ -1,0 +1,88 @@
+//! Errors that go to a user: SQLSTATE, message, DETAIL and HINT.
+
+use std::fmt;
+
+use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
+use pgrx::spi::SpiError;
+use pgrx::PgSqlErrorCode;
+
+/// An error as Postgres reports it, raised by us or caught from a statement.
+#[derive(Debug, Clone)]
+pub struct PgError {
+    /// SQLSTATE.
+    pub code: PgSqlErrorCode,
+    /// One line, lower case, no full stop.
+    pub message: String,
+    /// More of what happened.
+    pub detail: Option<String>,
+    /// What a person can do.
+    pub hint: Option<String>,
+}
+
+impl PgError {
+    /// An error without DETAIL and HINT.
+    pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
+        PgError { code, message: message.into(), detail: None, hint: None }
+    }
+
+    /// pgai's plain RAISE EXCEPTION (P0001), where its clients compare the text.
+    pub fn raised(message: impl Into<String>) -> Self {
+        PgError::new(PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION, message)
+    }
+
+    /// Adds a DETAIL.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds a HINT.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for PgError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(detail) = &self.detail {
+            write!(f, " ({detail})")?;
+        }
+        Ok(())
+    }
+}
+
+impl From<CaughtError> for PgError {
+    fn from(caught: CaughtError) -> Self {
+        let (CaughtError::PostgresError(report)
+        | CaughtError::ErrorReport(report)
+        | CaughtError::RustPanic { ereport: report, .. }) = caught;
+        PgError {
+            code: report.sql_error_code(),
+            message: report.message().to_owned(),
+            detail: report.detail().map(str::to_owned),
+            hint: report.hint().map(str::to_owned),
+        }
+    }
+}
+
+impl From<SpiError> for PgError {
+    fn from(error: SpiError) -> Self {
+        PgError::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("SPI: {error}"))
+    }
+}
+
+impl From<PgError> for ErrorReport {
+    #[track_caller]
+    fn from(error: PgError) -> Self {
+        let mut report = ErrorReport::new(error.code, error.message, "");
+        if let Some(detail) = error.detail {
+            report = report.set_detail(detail);
+        }
+        if let Some(hint) = error.hint {
+            report = report.set_hint(hint);
+        }
+        report
+    }
+}

@@ -1,0 +1,6 @@
+//! What pgrx leaves to its users: errors with SQLSTATE and hint, identities, transactions.
+
+pub mod error;
+pub mod identity;
+pub mod sql;
+pub mod transaction;

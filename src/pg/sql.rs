@@ -1,0 +1,77 @@
+//! Statements through SPI, with their rows as Rust values.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::spi::{SpiHeapTupleData, SpiTupleTable};
+use pgrx::{pg_sys, FromDatum, IntoDatum, Spi};
+
+use super::error::PgError;
+
+/// Runs a statement and returns how many rows it touched or returned.
+pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<u64, PgError> {
+    Spi::connect_mut(|client| {
+        client.update(sql, None, args)?;
+        // SAFETY: set by the statement that just ran.
+        Ok(unsafe { pg_sys::SPI_processed })
+    })
+}
+
+/// Runs a statement and maps each row.
+pub fn query<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
+) -> Result<Vec<T>, PgError> {
+    Spi::connect_mut(|client| {
+        // `update`, for pgrx's `select` reads an old snapshot while the transaction has no id.
+        let table: SpiTupleTable<'_> = client.update(sql, None, args)?;
+        table.map(|tuple| row(&Row(tuple))).collect()
+    })
+}
+
+/// Reads without taking a transaction id, for what runs on every turn of the worker.
+pub fn read<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
+) -> Result<Vec<T>, PgError> {
+    Spi::connect(|client| client.select(sql, None, args)?.map(|tuple| row(&Row(tuple))).collect())
+}
+
+/// The first row of a statement, if it has one.
+pub fn query_row<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
+) -> Result<Option<T>, PgError> {
+    Ok(query(sql, args, row)?.into_iter().next())
+}
+
+/// A row of a result.
+pub struct Row<'a>(SpiHeapTupleData<'a>);
+
+impl Row<'_> {
+    /// The value of a column, counted from 1, that must not be NULL.
+    pub fn get<T: FromDatum + IntoDatum>(&self, ordinal: usize) -> Result<T, PgError> {
+        self.get_opt(ordinal)?.ok_or_else(|| {
+            PgError::new(
+                pgrx::PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+                format!("column {ordinal} of an internal query is null"),
+            )
+        })
+    }
+
+    /// The value of a column, counted from 1.
+    pub fn get_opt<T: FromDatum + IntoDatum>(&self, ordinal: usize) -> Result<Option<T>, PgError> {
+        Ok(self.0.get::<T>(ordinal)?)
+    }
+}
+
+/// An identifier, quoted where it must be.
+pub fn ident(name: &str) -> String {
+    pgrx::spi::quote_identifier(name)
+}
+
+/// A schema-qualified name, quoted where it must be.
+pub fn qualified(schema: &str, name: &str) -> String {
+    pgrx::spi::quote_qualified_identifier(schema, name)
+}

@@ -1,0 +1,203 @@
+//! The second transaction of documents that went all the way: lock the source rows, replace the
+//! chunks that changed, settle the work rows.
+//!
+//! The store is only ever written by who holds a lock on its source row: a user who deletes or
+//! re-keys the row holds one too. The worker takes his without waiting, so that the two never wait
+//! in a circle.
+
+use std::collections::HashSet;
+
+use pgrx::datum::Uuid;
+
+use pgai_rs_pipeline::document::{Chunk, Completed, ExistingChunk, Ticket};
+
+use super::spi::{place, Claimed, Served, SpiQueue};
+use crate::pg::error::PgError;
+use crate::pg::sql::{execute, query};
+use crate::pg::transaction::transaction;
+use crate::vector;
+
+/// A document, with the claim under which it travelled.
+struct Outcome<'a> {
+    done: &'a Completed,
+    claim: Claimed,
+}
+
+/// Writes documents in one transaction; answers those whose rows are locked by somebody.
+pub fn complete(queue: &SpiQueue, id: i32, done: &[Completed]) -> Result<Vec<Ticket>, PgError> {
+    let Some(served) = queue.served(id) else { return Ok(Vec::new()) };
+    let known = done.iter().filter_map(|d| Some(Outcome { done: d, claim: queue.claimed(d.ticket)?.clone() }));
+    let mut results: Vec<Outcome<'_>> = known.collect();
+    results.sort_by(|a, b| a.claim.key.0.cmp(&b.claim.key.0));
+    transaction(|| served.as_owner(|| write(served, &results)))
+}
+
+fn write(served: &Served, results: &[Outcome<'_>]) -> Result<Vec<Ticket>, PgError> {
+    let claims: Vec<&Claimed> = results.iter().map(|r| &r.claim).collect();
+    let held = held(served, &claims)?;
+    let (mine, _) = partition(results.iter().collect(), &held);
+    let free = locked(served, &mine)?;
+    let (here, others) = partition(mine, &free);
+    let present = if others.is_empty() { Vec::new() } else { present(served, &others)? };
+    let (busy, gone) = partition(others, &present);
+    delete_and_settle(served, gone.iter().map(|r| &r.claim))?;
+    write_chunks(served, here)?;
+    Ok(busy.iter().map(|r| r.done.ticket).collect())
+}
+
+/// Splits by whether the place is in the list.
+fn partition<'a, T>(items: Vec<&'a T>, places: &[usize]) -> (Vec<&'a T>, Vec<&'a T>) {
+    let mut listed = vec![false; items.len()];
+    for place in places {
+        listed[*place] = true;
+    }
+    let (yes, no): (Vec<_>, Vec<_>) = items.into_iter().zip(listed).partition(|(_, listed)| *listed);
+    (yes.into_iter().map(|(item, _)| item).collect(), no.into_iter().map(|(item, _)| item).collect())
+}
+
+fn locked(served: &Served, results: &[&Outcome<'_>]) -> Result<Vec<usize>, PgError> {
+    query(&served.statements.lock, &served.keys(results.iter().map(|r| &r.claim.key)), place)
+}
+
+fn present(served: &Served, results: &[&Outcome<'_>]) -> Result<Vec<usize>, PgError> {
+    query(&served.statements.present, &served.keys(results.iter().map(|r| &r.claim.key)), place)
+}
+
+/// Which of the claims still hold: another may have taken the work over after the lease expired.
+fn held(served: &Served, claims: &[&Claimed]) -> Result<Vec<usize>, PgError> {
+    let mut args = served.keys(claims.iter().map(|c| &c.key));
+    args.push(claims.iter().map(|c| c.lease).collect::<Vec<_>>().into());
+    query(&served.statements.held, &args, place)
+}
+
+fn write_chunks(served: &Served, results: Vec<&Outcome<'_>>) -> Result<(), PgError> {
+    if results.is_empty() {
+        return Ok(());
+    }
+    let (whole, robbed) = split_robbed(served, results)?;
+    let kept = whole.iter().flat_map(|r| kept(r)).map(|(chunk, _)| Uuid::from_bytes(chunk.id)).collect();
+    delete_chunks(served, whole.iter().map(|r| &r.claim), kept)?;
+    move_kept(served, &whole)?;
+    insert_new(served, &whole)?;
+    forget_failed(served, whole.iter().map(|r| &r.claim))?;
+    settle(served, whole.iter().map(|r| &r.claim))?;
+    give_back(served, whole.iter().chain(&robbed).map(|r| &r.claim))
+}
+
+/// The kept chunks of a document, with the places that they are to have.
+fn kept<'a>(result: &'a Outcome<'_>) -> impl Iterator<Item = (&'a ExistingChunk, i32)> {
+    result.done.chunks.iter().enumerate().filter_map(|(seq, chunk)| match chunk {
+        Chunk::Kept(existing) => Some((existing, seq as i32)),
+        Chunk::New { .. } => None,
+    })
+}
+
+/// Sets apart those of whose kept chunks somebody has taken one out of the store since the claim:
+/// they run again.
+fn split_robbed<'a, 'b>(
+    served: &Served,
+    results: Vec<&'a Outcome<'b>>,
+) -> Result<(Vec<&'a Outcome<'b>>, Vec<&'a Outcome<'b>>), PgError> {
+    let expected: Vec<Uuid> =
+        results.iter().flat_map(|r| kept(r)).map(|(chunk, _)| Uuid::from_bytes(chunk.id)).collect();
+    if expected.is_empty() {
+        return Ok((results, Vec::new()));
+    }
+    let sql = format!("SELECT embedding_uuid FROM {} WHERE embedding_uuid = ANY ($1)", served.vectorizer.store);
+    let there: HashSet<[u8; 16]> =
+        query(&sql, &[expected.into()], |row| Ok(*row.get::<Uuid>(1)?.as_bytes()))?.into_iter().collect();
+    Ok(results.into_iter().partition(|result| kept(result).all(|(chunk, _)| there.contains(&chunk.id))))
+}
+
+fn delete_chunks<'a>(
+    served: &Served,
+    claims: impl Iterator<Item = &'a Claimed>,
+    kept: Vec<Uuid>,
+) -> Result<(), PgError> {
+    let mut args = served.keys(claims.map(|c| &c.key));
+    args.push(kept.into());
+    execute(&served.statements.delete_chunks, &args).map(drop)
+}
+
+/// Gives kept chunks their new places, in two steps for the sake of the unique constraint.
+fn move_kept(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
+    let moved: Vec<_> = results.iter().flat_map(|r| kept(r)).filter(|(chunk, seq)| chunk.seq != *seq).collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let store = &served.vectorizer.store;
+    for place in ["-1 - k.seq", "k.seq"] {
+        let (ids, places): (Vec<_>, Vec<_>) =
+            moved.iter().map(|(chunk, seq)| (Uuid::from_bytes(chunk.id), *seq)).unzip();
+        execute(
+            &format!(
+                "UPDATE {store} s SET chunk_seq = {place}
+                 FROM unnest($1::uuid[], $2::int4[]) AS k (id, seq) WHERE s.embedding_uuid = k.id"
+            ),
+            &[ids.into(), places.into()],
+        )?;
+    }
+    Ok(())
+}
+
+fn insert_new(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
+    let (mut keys, mut places, mut texts, mut vectors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for result in results {
+        for (seq, chunk) in result.done.chunks.iter().enumerate() {
+            if let Chunk::New { text, embedding } = chunk {
+                keys.push(&result.claim.key);
+                places.push(seq as i32);
+                texts.push(text.as_str());
+                vectors.push(vector::datum(embedding));
+            }
+        }
+    }
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut args = served.keys(keys.into_iter());
+    args.push(places.into());
+    args.push(texts.into());
+    args.push(vector::array(vectors)?);
+    execute(&served.statements.insert_chunks, &args).map(drop)
+}
+
+fn forget_failed<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+    execute(&served.statements.forget_failed, &served.keys(claims.map(|c| &c.key))).map(drop)
+}
+
+fn settle<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+    let claims: Vec<&Claimed> = claims.collect();
+    let mut args = served.keys(claims.iter().map(|c| &c.key));
+    args.push(claims.iter().map(|c| c.generation).collect::<Vec<_>>().into());
+    execute(&served.statements.settle, &args).map(drop)
+}
+
+/// What `settle` left behind has changed since it was claimed: it runs again.
+fn give_back<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+    let claims: Vec<&Claimed> = claims.collect();
+    let mut args = served.keys(claims.iter().map(|c| &c.key));
+    args.push(claims.iter().map(|c| c.lease).collect::<Vec<_>>().into());
+    execute(&served.statements.give_back, &args).map(drop)
+}
+
+/// The source row is gone. Its trigger has removed the chunks, but for what no trigger sees: rows
+/// that went with a partition, or under session_replication_role = replica.
+fn delete_and_settle<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+    let claims: Vec<&Claimed> = claims.collect();
+    if claims.is_empty() {
+        return Ok(());
+    }
+    delete_chunks(served, claims.iter().copied(), Vec::new())?;
+    forget_failed(served, claims.iter().copied())?;
+    settle(served, claims.iter().copied())?;
+    give_back(served, claims.into_iter())
+}
+
+/// Settles rows that were gone already when they were claimed.
+pub fn settle_gone(served: &Served, claims: &[Claimed]) -> Result<(), PgError> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    transaction(|| served.as_owner(|| delete_and_settle(served, claims.iter())))
+}

@@ -1,0 +1,162 @@
+//! The second transaction of documents that did not go all the way: later, or aside.
+
+use std::time::Duration;
+
+use serde_json::{json, Value};
+
+use pgai_rs_pipeline::config::Loading;
+use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
+
+use super::errors;
+use super::spi::{Claimed, Served, SpiQueue};
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql::execute;
+use crate::pg::transaction::transaction;
+
+/// What becomes of a failed row.
+enum Fate {
+    /// Tried again after this time; the number of attempts that count.
+    Later(Duration, i32),
+    /// Set aside.
+    Aside,
+}
+
+/// Settles failed documents in one transaction.
+pub fn fail(queue: &SpiQueue, id: i32, failed: &[Failed]) -> Result<(), PgError> {
+    let Some(served) = queue.served(id) else { return Ok(()) };
+    let rows: Vec<(&Claimed, &Failure, Fate)> = failed
+        .iter()
+        .filter_map(|f| Some((queue.claimed(f.ticket)?, &f.failure)))
+        .map(|(claim, failure)| (claim, failure, fate(served, claim, failure)))
+        .collect();
+    let (aside, later): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, _, fate)| matches!(fate, Fate::Aside));
+    transaction(|| {
+        served.as_owner(|| {
+            postpone(served, &later)?;
+            set_aside(served, &aside)
+        })?;
+        as_superuser(|| record(served, &rows))
+    })
+}
+
+fn fate(served: &Served, claim: &Claimed, failure: &Failure) -> Fate {
+    match failure.retry {
+        Retry::Never => Fate::Aside,
+        // Not the row's fault: the attempt that the claim counted is given back.
+        Retry::After(pause) => Fate::Later(pause, claim.attempts - 1),
+        Retry::Backoff if claim.attempts > most_retries(served, failure.step) => Fate::Aside,
+        Retry::Backoff => Fate::Later(backoff(claim.attempts), claim.attempts),
+    }
+}
+
+/// For loading the vectorizer says so itself, as in pgai.
+fn most_retries(served: &Served, step: Step) -> i32 {
+    let loading: &Loading = &served.vectorizer.config.loading;
+    let retries = if step == Step::Loading { loading.retries() } else { guc::max_retries() };
+    i32::try_from(retries).unwrap_or(i32::MAX)
+}
+
+/// Doubles with every attempt up to the limit; half of it is chance, so that what failed together
+/// does not come back together.
+fn backoff(attempts: i32) -> Duration {
+    let (first, longest) = guc::retry_backoff();
+    let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(20);
+    let pause = first.saturating_mul(1 << doublings).min(longest);
+    pause.mul_f64(0.5 + 0.5 * crate::worker::random_fraction())
+}
+
+type Row<'a> = &'a (&'a Claimed, &'a Failure, Fate);
+
+fn postpone(served: &Served, rows: &[Row<'_>]) -> Result<(), PgError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let later = |row: &Row<'_>| match row.2 {
+        Fate::Later(pause, attempts) => (i64::try_from(pause.as_millis()).unwrap_or(i64::MAX), attempts),
+        Fate::Aside => (0, 0),
+    };
+    let (delays, attempts): (Vec<i64>, Vec<i32>) = rows.iter().map(later).unzip();
+    let mut args = served.keys(rows.iter().map(|row| &row.0.key));
+    args.push(rows.iter().map(|row| row.0.lease).collect::<Vec<_>>().into());
+    args.push(delays.into());
+    args.push(attempts.into());
+    execute(&served.statements.postpone, &args).map(drop)
+}
+
+/// A row that changed since it was claimed is not set aside: what failed is no longer what is there.
+fn set_aside(served: &Served, rows: &[Row<'_>]) -> Result<(), PgError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let keys = || served.keys(rows.iter().map(|row| &row.0.key));
+    let text = |of: &dyn Fn(&Failure) -> Option<String>| rows.iter().map(|row| of(row.1)).collect::<Vec<_>>();
+    execute(&served.statements.forget_failed, &keys())?;
+    let mut args = keys();
+    args.push(text(&|f| Some(f.step.to_string())).into());
+    args.push(text(&|f| Some(f.code.to_owned())).into());
+    args.push(text(&|f| Some(f.message.clone())).into());
+    args.push(text(&|f| f.hint.clone()).into());
+    args.push(rows.iter().map(|row| row.0.attempts).collect::<Vec<_>>().into());
+    execute(&served.statements.set_aside, &args)?;
+    let mut args = keys();
+    args.push(rows.iter().map(|row| row.0.generation).collect::<Vec<_>>().into());
+    execute(&served.statements.settle, &args)?;
+    let mut args = keys();
+    args.push(rows.iter().map(|row| row.0.lease).collect::<Vec<_>>().into());
+    execute(&served.statements.give_back, &args).map(drop)
+}
+
+/// pgai's messages; the details say the rest. What is tried again gets one row per kind, what was
+/// set aside one per key.
+fn record(served: &Served, rows: &[(&Claimed, &Failure, Fate)]) -> Result<(), PgError> {
+    let mut shared: Vec<&'static str> = Vec::new();
+    for (claim, failure, fate) in rows {
+        let aside = matches!(fate, Fate::Aside);
+        if !aside {
+            if shared.contains(&failure.code) {
+                continue;
+            }
+            shared.push(failure.code);
+        }
+        let key = aside.then(|| claim.key.to_json(&served.vectorizer.key));
+        errors::record(served.vectorizer.id, message(failure.step), &details(served, failure, key, aside))?;
+    }
+    errors::trim(served.vectorizer.id)
+}
+
+fn message(step: Step) -> &'static str {
+    match step {
+        Step::Loading => "loading failed",
+        Step::Embedding => "embedding provider failed",
+        _ => "vectorizer failed with unexpected error",
+    }
+}
+
+fn details(served: &Served, failure: &Failure, key: Option<Value>, aside: bool) -> Value {
+    let mut details = json!({
+        "step": failure.step.to_string(),
+        "code": failure.code,
+        "error_reason": failure.message,
+        "is_retryable": !aside,
+    });
+    match failure.step {
+        Step::Loading => {
+            let loader = match served.vectorizer.config.loading {
+                Loading::Column { .. } => "column",
+                Loading::Uri { .. } => "uri",
+            };
+            details["loader"] = json!(loader);
+        }
+        Step::Embedding => details["provider"] = json!("openai"),
+        _ => {}
+    }
+    if let Some(hint) = &failure.hint {
+        details["hint"] = json!(hint);
+    }
+    if let Some(key) = key {
+        details["key"] = key;
+    }
+    details
+}

@@ -1,0 +1,17 @@
+//! The queue: an inbox that user transactions only append to, and a work table that only the worker
+//! changes.
+//!
+//! * [`trigger`]: what runs in the user's transaction
+//! * [`wake`]: telling the worker at commit
+//! * [`statements`]: the queue's SQL, written once per vectorizer
+//! * [`spi`]: the pipeline's `Queue`, by SPI
+//! * [`complete`], [`fail`]: the second transaction of a document
+//! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
+
+pub mod complete;
+pub mod errors;
+pub mod fail;
+pub mod spi;
+pub mod statements;
+pub mod trigger;
+pub mod wake;

@@ -1,0 +1,405 @@
+//! The pipeline's `Queue`, by SPI: lives on the worker's main thread.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgrx::datum::{DatumWithOid, Uuid};
+use pgrx::pg_sys;
+
+use pgai_rs_pipeline::document::{
+    self, Completed, Document, ExistingChunk, Failed, Payload, Ticket,
+};
+use pgai_rs_pipeline::run::Queue;
+
+use super::statements::{Statements, FOLD_LIMIT};
+use super::{complete, fail};
+use crate::catalog::definitions;
+use crate::catalog::key::{transpose, KeyValues};
+use crate::catalog::vectorizer::{self, Entry, Vectorizer};
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_user;
+use crate::pg::sql::{self, Row};
+use crate::pg::transaction::transaction;
+
+/// A vectorizer that this worker works for.
+pub struct Served {
+    version: String,
+    source: pg_sys::Oid,
+    generation: u64,
+    /// As it stands in the catalog.
+    pub vectorizer: Vectorizer,
+    /// Its queue's SQL.
+    pub statements: Statements,
+    /// As the pipeline sees it.
+    pub shared: Arc<document::Vectorizer>,
+    /// Not to be looked at before this, after an error of its own.
+    paused: Pause,
+}
+
+/// A growing pause after errors that concern a whole vectorizer.
+#[derive(Default)]
+struct Pause {
+    until: Option<std::time::Instant>,
+    errors: u32,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Pause {
+    fn begin(&mut self) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.errors.min(6)).min(LONGEST_PAUSE);
+        self.errors += 1;
+        self.until = Some(std::time::Instant::now() + pause);
+    }
+
+    fn left(&self) -> Option<Duration> {
+        let left = self.until?.saturating_duration_since(std::time::Instant::now());
+        (left > Duration::ZERO).then_some(left)
+    }
+}
+
+/// A row that this worker holds the lease of.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// Its key.
+    pub key: KeyValues,
+    /// Which state of the row the claim was for.
+    pub generation: i64,
+    /// How often it was claimed since it changed, this time included.
+    pub attempts: i32,
+    /// What the work row must still say.
+    pub lease: i64,
+}
+
+/// The queue of all vectorizers of this database.
+pub struct SpiQueue {
+    served: HashMap<i32, Served>,
+    claimed: HashMap<Ticket, Claimed>,
+    last_ticket: u64,
+    last_lease: i64,
+    next_due: Option<Duration>,
+}
+
+impl SpiQueue {
+    /// A queue that holds nothing yet. Leases are told apart by their holder and a random start, so
+    /// that one from before a restart is never taken for one of ours.
+    pub fn new(seed: i64) -> Self {
+        SpiQueue {
+            served: HashMap::new(),
+            claimed: HashMap::new(),
+            last_ticket: 0,
+            last_lease: seed,
+            next_due: None,
+        }
+    }
+
+    /// After a turn: in how long a row will be due, if the worker is not woken before.
+    pub fn next_due(&self) -> Option<Duration> {
+        self.next_due
+    }
+
+    /// The vectorizers served before that are no longer there or no longer enabled.
+    pub fn refresh(&mut self) -> Result<Vec<i32>, PgError> {
+        let entries = transaction(vectorizer::enabled)?;
+        let gone: Vec<i32> =
+            self.served.keys().filter(|id| !entries.iter().any(|e| e.id == **id)).copied().collect();
+        for id in &gone {
+            self.served.remove(id);
+        }
+        for entry in entries {
+            if let Err(error) = self.take_up(&entry) {
+                report(&entry.name, "can't be served", &error);
+            }
+        }
+        Ok(gone)
+    }
+
+    fn take_up(&mut self, entry: &Entry) -> Result<(), PgError> {
+        let generation = definitions::generation();
+        let known = self.served.get(&entry.id);
+        if known.is_some_and(|s| {
+            s.version == entry.version && s.source == entry.source && s.generation == generation
+        }) {
+            return Ok(());
+        }
+        let (vectorizer, statements) = transaction(|| {
+            let vectorizer = entry.understand()?;
+            let statements = Statements::new(&vectorizer)?;
+            Ok((vectorizer, statements))
+        })?;
+        let key_name = vectorizer.config.embedding.api_key_name();
+        let fresh = document::Vectorizer {
+            id: entry.id,
+            name: entry.name.clone(),
+            config: vectorizer.config.clone(),
+            api_key: key_name.and_then(guc::api_key),
+        };
+        // The pipeline groups and caches by identity; what did not change stays the same.
+        let shared = match known {
+            Some(s) if s.shared.config == fresh.config && s.shared.api_key == fresh.api_key => s.shared.clone(),
+            _ => Arc::new(fresh),
+        };
+        let recover = known.is_none();
+        let served = Served {
+            version: entry.version.clone(),
+            source: entry.source,
+            generation,
+            vectorizer,
+            statements,
+            shared,
+            paused: Pause::default(),
+        };
+        if recover {
+            let pid = std::process::id() as i32;
+            transaction(|| served.as_owner(|| sql::execute(&served.statements.recover, &[pid.into()])))?;
+        }
+        self.served.insert(entry.id, served);
+        Ok(())
+    }
+
+    /// Looks at the settings again: keys may have changed.
+    pub fn forget_settings(&mut self) {
+        for served in self.served.values_mut() {
+            served.generation = 0;
+        }
+    }
+
+    /// Prolongs the leases of all that is in flight.
+    pub fn renew(&mut self) -> Result<(), PgError> {
+        let (seconds, pid) = (guc::lease_duration().as_secs_f64(), std::process::id() as i32);
+        for served in self.served.values() {
+            let args = [seconds.into(), pid.into()];
+            transaction(|| served.as_owner(|| sql::execute(&served.statements.renew, &args)))?;
+        }
+        Ok(())
+    }
+
+    /// What is known of a ticket; none if it was given up.
+    pub fn claimed(&self, ticket: Ticket) -> Option<&Claimed> {
+        self.claimed.get(&ticket)
+    }
+
+    /// The vectorizer with this id, if it is still served.
+    pub fn served(&self, id: i32) -> Option<&Served> {
+        self.served.get(&id)
+    }
+
+    /// Forgets tickets that are settled.
+    pub fn settle(&mut self, tickets: impl Iterator<Item = Ticket>) {
+        for ticket in tickets {
+            self.claimed.remove(&ticket);
+        }
+    }
+
+    /// Whether a vectorizer has something to fold or to claim now; also learns when it will.
+    fn has_work(&mut self, id: i32) -> Result<bool, PgError> {
+        let Some(served) = self.served.get(&id) else { return Ok(false) };
+        if let Some(left) = served.paused.left() {
+            self.next_due = Some(self.next_due.map_or(left, |due| due.min(left)));
+            return Ok(false);
+        }
+        let (now, due) = transaction(|| {
+            served.as_owner(|| {
+                let peek = |row: &Row<'_>| Ok((row.get::<bool>(1)?, row.get_opt::<i64>(2)?));
+                Ok(sql::read(&served.statements.peek, &[], peek)?.into_iter().next().unwrap_or((false, None)))
+            })
+        })?;
+        if let Some(due) = due.map(|ms| Duration::from_millis(ms.max(1) as u64)) {
+            self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
+        }
+        Ok(now)
+    }
+
+    fn pause(&mut self, id: i32, what: &str, error: &PgError) {
+        // Dropped since this turn began: the next one will not find it.
+        if error.code == pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE
+            && matches!(transaction(|| vectorizer::by_id(id)), Ok(None))
+        {
+            return;
+        }
+        if let Some(served) = self.served.get_mut(&id) {
+            served.paused.begin();
+            report(&served.vectorizer.name, what, error);
+        }
+    }
+
+    fn claim_rows(&mut self, id: i32, limit: usize) -> Result<Vec<Document>, PgError> {
+        let Some(served) = self.served.get(&id) else { return Ok(Vec::new()) };
+        self.last_lease = self.last_lease.wrapping_add(1);
+        let (lease, first) = (self.last_lease, self.last_ticket + 1);
+        let (claimed, found) = transaction(|| {
+            served.as_owner(|| {
+                let claimed = claim(served, limit as i64, lease)?;
+                let found = read(served, &claimed, first)?;
+                Ok((claimed, found))
+            })
+        })?;
+        self.last_ticket += claimed.len() as u64;
+        let missing: Vec<Claimed> = claimed
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| !found.contains_key(i))
+            .map(|(_, claimed)| claimed.clone())
+            .collect();
+        complete::settle_gone(served, &missing)?;
+        for (i, row) in claimed.into_iter().enumerate() {
+            if found.contains_key(&i) {
+                self.claimed.insert(Ticket(first + i as u64), row);
+            }
+        }
+        let mut documents: Vec<_> = found.into_values().collect();
+        documents.sort_by_key(|document| document.ticket);
+        Ok(documents)
+    }
+}
+
+impl Served {
+    /// Runs statements as the vectorizer's owner, without leaving him anything to run at commit.
+    pub fn as_owner<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+        as_user(self.vectorizer.owner, || {
+            sql::execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+            f()
+        })
+    }
+
+    /// The parameters of [`Key::given`](crate::catalog::key::Key::given), to which more can be added.
+    pub fn keys<'a>(&self, keys: impl Iterator<Item = &'a KeyValues>) -> Vec<DatumWithOid<'static>> {
+        transpose(keys, self.vectorizer.key.len()).into_iter().map(DatumWithOid::from).collect()
+    }
+}
+
+/// Says in the server's log what stopped a vectorizer; its rows' own failures go to error rows.
+fn report(name: &str, what: &str, error: &PgError) {
+    pgrx::warning!("vectorizer {name} {what}: {error}");
+}
+
+/// Errors of statements that came in each other's way, and will not when they are run again.
+fn is_contention(error: &PgError) -> bool {
+    use pgrx::PgSqlErrorCode as Code;
+    matches!(
+        error.code,
+        Code::ERRCODE_LOCK_NOT_AVAILABLE
+            | Code::ERRCODE_T_R_DEADLOCK_DETECTED
+            | Code::ERRCODE_T_R_SERIALIZATION_FAILURE
+            | Code::ERRCODE_QUERY_CANCELED
+    )
+}
+
+fn claim(served: &Served, limit: i64, lease: i64) -> Result<Vec<Claimed>, PgError> {
+    sql::execute(&served.statements.fold, &[FOLD_LIMIT.into()])?;
+    let seconds = guc::lease_duration().as_secs_f64();
+    let pid = std::process::id() as i32;
+    let columns = served.vectorizer.key.len();
+    sql::query(&served.statements.claim, &[limit.into(), seconds.into(), lease.into(), pid.into()], |row| {
+        let key = (0..columns).map(|i| row.get(3 + i)).collect::<Result<_, _>>()?;
+        Ok(Claimed { key: KeyValues(key), generation: row.get(1)?, attempts: row.get(2)?, lease })
+    })
+}
+
+/// The documents of the claimed rows that the source still has, by place in `claimed`.
+fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usize, Document>, PgError> {
+    if claimed.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys = || served.keys(claimed.iter().map(|c| &c.key));
+    let names: Vec<String> = served.vectorizer.template_columns()?.iter().map(|c| c.name.clone()).collect();
+    let rows = sql::query(&served.statements.read, &keys(), |row| {
+        let place = place(row)?;
+        let fields = names.iter().enumerate().map(|(i, name)| Ok((name.clone(), row.get(4 + i)?)));
+        let document = Document {
+            ticket: Ticket(first + place as u64),
+            vectorizer: served.shared.clone(),
+            payload: payload(row)?,
+            fields: fields.collect::<Result<_, PgError>>()?,
+            existing: Vec::new(),
+        };
+        Ok((place, document))
+    })?;
+    let mut documents: HashMap<usize, Document> = rows.into_iter().collect();
+    let existing = sql::query(&served.statements.existing, &keys(), |row| {
+        let digest: Vec<u8> = row.get(4)?;
+        let chunk = ExistingChunk {
+            id: *row.get::<Uuid>(2)?.as_bytes(),
+            seq: row.get(3)?,
+            digest: digest.try_into().map_err(|_| PgError::raised("sha256() gave no 32 bytes"))?,
+        };
+        Ok((place(row)?, chunk))
+    })?;
+    for (place, chunk) in existing {
+        if let Some(document) = documents.get_mut(&place) {
+            document.existing.push(chunk);
+        }
+    }
+    Ok(documents)
+}
+
+/// `ord` counts from 1, as WITH ORDINALITY does.
+pub fn place(row: &Row<'_>) -> Result<usize, PgError> {
+    Ok(usize::try_from(row.get::<i64>(1)? - 1).unwrap_or_default())
+}
+
+fn payload(row: &Row<'_>) -> Result<Payload, PgError> {
+    Ok(match (row.get_opt::<String>(2)?, row.get_opt::<Vec<u8>>(3)?) {
+        (Some(text), _) => Payload::Text(text),
+        (None, Some(bytes)) => Payload::Bytes(bytes),
+        (None, None) => Payload::Null,
+    })
+}
+
+impl Queue for SpiQueue {
+    type Error = PgError;
+
+    fn vectorizers(&mut self) -> Result<Vec<Arc<document::Vectorizer>>, PgError> {
+        self.next_due = None;
+        let mut ids: Vec<i32> = self.served.keys().copied().collect();
+        ids.sort_unstable();
+        let mut working = Vec::new();
+        for id in ids {
+            match self.has_work(id) {
+                Ok(true) => working.extend(self.served.get(&id).map(|s| s.shared.clone())),
+                Ok(false) => {}
+                Err(error) => self.pause(id, "can't read its queue", &error),
+            }
+        }
+        Ok(working)
+    }
+
+    /// An error pauses this vectorizer and no other.
+    fn claim(&mut self, vectorizer: &Arc<document::Vectorizer>, limit: usize) -> Result<Vec<Document>, PgError> {
+        match self.claim_rows(vectorizer.id, limit) {
+            Ok(documents) => {
+                if let Some(served) = self.served.get_mut(&vectorizer.id) {
+                    served.paused = Pause::default();
+                }
+                Ok(documents)
+            }
+            Err(error) => {
+                self.pause(vectorizer.id, "can't claim rows", &error);
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn complete(
+        &mut self,
+        vectorizer: &Arc<document::Vectorizer>,
+        done: &[Completed],
+    ) -> Result<Vec<Ticket>, PgError> {
+        let busy = match complete::complete(self, vectorizer.id, done) {
+            // Somebody holds a lock on a whole table: nothing that these rows could help.
+            Err(error) if is_contention(&error) => done.iter().map(|d| d.ticket).collect(),
+            other => other?,
+        };
+        self.settle(done.iter().map(|d| d.ticket).filter(|ticket| !busy.contains(ticket)));
+        Ok(busy)
+    }
+
+    fn fail(&mut self, vectorizer: &Arc<document::Vectorizer>, failed: &[Failed]) -> Result<(), PgError> {
+        fail::fail(self, vectorizer.id, failed)?;
+        self.settle(failed.iter().map(|f| f.ticket));
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! The queue's SQL, written once per vectorizer.
+//!
+//! Keys travel as text, one `text[]` parameter per column of the primary key (see
+//! [`Key::given`](crate::catalog::key::Key::given)): it works for every type, and a batch of any
+//! size is one statement.
+
+use pgai_rs_pipeline::config::Loading;
+
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::sql::ident;
+
+/// Most inbox rows that one transaction folds, so that it stays short.
+pub const FOLD_LIMIT: i64 = 4_000;
+
+/// The statements of a vectorizer.
+#[derive(Debug)]
+pub struct Statements {
+    /// Whether anything can be claimed or folded now, and in how many milliseconds the next row can.
+    pub peek: String,
+    /// Moves rows of the inbox to the work table. `$1`: most rows.
+    pub fold: String,
+    /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder.
+    pub claim: String,
+    /// The source rows of keys: `ord`, payload, template columns.
+    pub read: String,
+    /// The chunks that the store has of keys: `ord`, UUID, seq, digest.
+    pub existing: String,
+    /// Locks the source rows of keys that are there and free: `ord`.
+    pub lock: String,
+    /// Which of the keys' source rows are there at all: `ord`.
+    pub present: String,
+    /// Locks the work rows of keys whose lease is still the one given: `ord`. Then `lease int8`.
+    pub held: String,
+    /// Deletes the chunks of keys but for the kept ones. Then `$n`: kept UUIDs.
+    pub delete_chunks: String,
+    /// Adds chunks. Then `seq int4`, `chunk text`, `embedding vector`.
+    pub insert_chunks: String,
+    /// Deletes the work rows of keys whose generation is still the one given. Then `generation int8`.
+    pub settle: String,
+    /// Gives back the work rows of keys that are left. Then `lease int8`.
+    pub give_back: String,
+    /// Schedules work rows anew. Then `lease int8`, `delay int8` in ms, `attempts int4`.
+    pub postpone: String,
+    /// Forgets that keys were set aside.
+    pub forget_failed: String,
+    /// Sets keys aside. Then step, code, message, hint as `text`, attempts as `int4`.
+    pub set_aside: String,
+    /// Prolongs leases. `$1`: seconds, `$2`: holder.
+    pub renew: String,
+    /// Gives back what dead workers hold. `$1`: own process id.
+    pub recover: String,
+}
+
+impl Statements {
+    /// Writes the statements of a vectorizer.
+    pub fn new(v: &Vectorizer) -> Result<Statements, PgError> {
+        let (key, store, source) = (&v.key, &v.store, v.source.qualified());
+        let (inbox, work, failed) = (&v.queue.inbox, &v.queue.work, &v.queue.failed);
+        let names = key.names(None);
+        let given = key.given(&[]);
+        let with = |more: &[(&str, &str)]| key.given(more);
+        let next = key.len() + 1;
+        let on = |left: &str| key.same(left, "k");
+        Ok(Statements {
+            peek: format!(
+                "SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work} WHERE available_at <= now()),
+                        (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work})"
+            ),
+            fold: format!(
+                "WITH taken AS (
+                     DELETE FROM {inbox} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {inbox} LIMIT $1))
+                     RETURNING {names}, queued_at)
+                 INSERT INTO {work} AS w ({names}, queued_at)
+                 SELECT {names}, min(queued_at) FROM taken GROUP BY {names}
+                 ON CONFLICT ({names}) DO UPDATE
+                 SET generation = w.generation + 1, attempts = 0,
+                     available_at = CASE WHEN w.lease IS NULL THEN now() ELSE w.available_at END"
+            ),
+            claim: format!(
+                "WITH due AS (
+                     SELECT {names} FROM {work} WHERE available_at <= now()
+                     ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+                 UPDATE {work} w
+                 SET attempts = w.attempts + 1, lease = $3, leased_by = $4,
+                     available_at = now() + make_interval(secs => $2)
+                 FROM due WHERE {}
+                 RETURNING w.generation, w.attempts, {}",
+                key.same("w", "due"),
+                key.as_text("w"),
+            ),
+            read: read(v, &given, &source)?,
+            existing: format!(
+                "SELECT k.ord, s.embedding_uuid, s.chunk_seq, sha256(convert_to(s.chunk, 'UTF8'))
+                 FROM {given} k JOIN {store} s ON {} ORDER BY k.ord, s.chunk_seq",
+                on("s"),
+            ),
+            lock: format!(
+                "SELECT k.ord FROM {given} k JOIN {source} s ON {} ORDER BY {} FOR KEY SHARE OF s SKIP LOCKED",
+                on("s"),
+                key.names(Some("s")),
+            ),
+            present: format!("SELECT k.ord FROM {given} k JOIN {source} s ON {}", on("s")),
+            held: format!(
+                "SELECT k.ord FROM {} k JOIN {work} w ON {} WHERE w.lease = k.lease FOR UPDATE OF w",
+                with(&[("lease", "int8")]),
+                on("w"),
+            ),
+            delete_chunks: format!(
+                "DELETE FROM {store} s USING {given} k WHERE {} AND s.embedding_uuid <> ALL (${next}::uuid[])",
+                on("s"),
+            ),
+            insert_chunks: format!(
+                "INSERT INTO {store} ({names}, chunk_seq, chunk, embedding)
+                 SELECT {}, k.seq, k.chunk, k.embedding FROM {} k",
+                key.names(Some("k")),
+                with(&[("seq", "int4"), ("chunk", "text"), ("embedding", &vector_type()?)]),
+            ),
+            settle: format!(
+                "DELETE FROM {work} w USING {} k WHERE {} AND w.generation = k.generation",
+                with(&[("generation", "int8")]),
+                on("w"),
+            ),
+            give_back: format!(
+                "UPDATE {work} w SET lease = NULL, leased_by = NULL, attempts = 0, available_at = now()
+                 FROM {} k WHERE {} AND w.lease = k.lease",
+                with(&[("lease", "int8")]),
+                on("w"),
+            ),
+            postpone: format!(
+                "UPDATE {work} w SET lease = NULL, leased_by = NULL, attempts = k.attempts,
+                     available_at = now() + k.delay * interval '1 millisecond'
+                 FROM {} k WHERE {} AND w.lease = k.lease",
+                with(&[("lease", "int8"), ("delay", "int8"), ("attempts", "int4")]),
+                on("w"),
+            ),
+            forget_failed: format!("DELETE FROM {failed} f USING {given} k WHERE {}", on("f")),
+            set_aside: format!(
+                "INSERT INTO {failed} ({names}, failure_step, failure_code, failure_message, failure_hint, attempts)
+                 SELECT {}, k.step, k.code, k.message, k.hint, k.attempts FROM {} k",
+                key.names(Some("k")),
+                with(&[
+                    ("step", "text"),
+                    ("code", "text"),
+                    ("message", "text"),
+                    ("hint", "text"),
+                    ("attempts", "int4"),
+                ]),
+            ),
+            renew: format!(
+                "UPDATE {work} SET available_at = now() + make_interval(secs => $1) WHERE leased_by = $2"
+            ),
+            recover: format!(
+                "UPDATE {work} w SET lease = NULL, leased_by = NULL, available_at = now()
+                 WHERE w.leased_by = $1 OR (w.leased_by IS NOT NULL AND NOT EXISTS (
+                     SELECT FROM pg_stat_get_activity(NULL) a
+                     JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
+                     WHERE a.pid = w.leased_by))"
+            ),
+        })
+    }
+}
+
+fn vector_type() -> Result<String, PgError> {
+    Ok(crate::pg::sql::qualified(&crate::catalog::relation::vector_schema()?, "vector"))
+}
+
+fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {
+    let loaded = format!("s.{}", ident(v.config.loading.column_name()));
+    let payload = match (&v.config.loading, v.loading_type()?) {
+        (Loading::Column { .. }, "bytea") => format!("NULL::text, {loaded}"),
+        _ => format!("{loaded}::text, NULL::bytea"),
+    };
+    let mut columns = vec!["k.ord".to_owned(), payload];
+    columns.extend(v.template_columns()?.iter().map(|c| as_python(&format!("s.{}", ident(&c.name)), &c.type_name)));
+    Ok(format!("SELECT {} FROM {given} k JOIN {source} s ON {}", columns.join(", "), v.key.same("s", "k")))
+}
+
+/// A value as Python's `str()` writes what psycopg makes of it, which is what pgai's template saw.
+///
+/// Containers (`json`, arrays, composites) come as Postgres writes them.
+fn as_python(value: &str, type_name: &str) -> String {
+    let text = match type_name {
+        "bool" => format!("CASE WHEN {value} THEN 'True' ELSE 'False' END"),
+        "float4" | "float8" => {
+            format!("CASE WHEN {value}::text ~ '^-?[0-9]+$' THEN {value}::text || '.0' ELSE lower({value}::text) END")
+        }
+        "timestamptz" => format!(
+            "CASE WHEN isfinite({value}) THEN regexp_replace({value}::text, '([+-][0-9]{{2}})$', '\\1:00')
+             ELSE {value}::text END"
+        ),
+        _ => format!("{value}::text"),
+    };
+    format!("coalesce({text}, 'None')")
+}

@@ -1,0 +1,125 @@
+//! Getting out of the way: DROP DATABASE and its like fail while anybody is connected to the
+//! database, a worker included.
+
+use std::ffi::CStr;
+use std::time::Duration;
+
+use pgrx::prelude::*;
+use pgrx::pg_sys;
+
+use super::shared;
+
+/// How long no worker comes back. The statement itself waits five seconds for connections to end
+/// (`CountOtherDBBackends`), and a copy of a template takes its time.
+const PAUSE: Duration = Duration::from_secs(10);
+
+static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
+
+/// Puts our look at utility statements before whatever is there; while preloading.
+pub fn install() {
+    // SAFETY: the postmaster's main thread, before any other runs.
+    unsafe {
+        PREVIOUS = pg_sys::ProcessUtility_hook;
+        pg_sys::ProcessUtility_hook = Some(process_utility);
+    }
+}
+
+#[pg_guard]
+#[allow(clippy::too_many_arguments)]
+unsafe extern "C-unwind" fn process_utility(
+    statement: *mut pg_sys::PlannedStmt,
+    text: *const std::ffi::c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    parameters: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    receiver: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    // SAFETY: Postgres hands over a live statement.
+    if let Some(database) = unsafe { needed_alone((*statement).utilityStmt) } {
+        ask_worker_to_leave(database);
+    }
+    // SAFETY: the chain of hooks, with the arguments as they came.
+    unsafe {
+        match PREVIOUS {
+            Some(previous) => pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| {
+                previous(statement, text, read_only_tree, context, parameters, environment, receiver, completion)
+            }),
+            None => pg_sys::standard_ProcessUtility(
+                statement,
+                text,
+                read_only_tree,
+                context,
+                parameters,
+                environment,
+                receiver,
+                completion,
+            ),
+        }
+    }
+}
+
+/// The database that a statement needs to itself, if it is one of those that do.
+unsafe fn needed_alone(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
+    use pg_sys::NodeTag;
+    if node.is_null() {
+        return None;
+    }
+    // SAFETY: a node's tag tells its type.
+    let name = unsafe {
+        match (*node).type_ {
+            NodeTag::T_DropdbStmt => (*node.cast::<pg_sys::DropdbStmt>()).dbname,
+            NodeTag::T_CreatedbStmt => template((*node.cast::<pg_sys::CreatedbStmt>()).options)?,
+            NodeTag::T_AlterDatabaseStmt => (*node.cast::<pg_sys::AlterDatabaseStmt>()).dbname,
+            NodeTag::T_RenameStmt => {
+                let rename = &*node.cast::<pg_sys::RenameStmt>();
+                if rename.renameType != pg_sys::ObjectType::OBJECT_DATABASE {
+                    return None;
+                }
+                rename.subname
+            }
+            _ => return None,
+        }
+    };
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: a C string of the parse tree; the look-up does not raise for an unknown name.
+    let database = unsafe { pg_sys::get_database_oid(name, true) };
+    (database != pg_sys::InvalidOid).then_some(database)
+}
+
+/// The value of CREATE DATABASE's option TEMPLATE.
+unsafe fn template(options: *mut pg_sys::List) -> Option<*mut std::ffi::c_char> {
+    // SAFETY: a list of DefElem, as the grammar makes it.
+    unsafe {
+        let options = pgrx::list::List::<*mut std::ffi::c_void>::downcast_ptr_in_memcx(
+            options,
+            &pgrx::memcx::current_context(|mcx| std::mem::transmute::<_, &'static pgrx::memcx::MemCx<'static>>(mcx)),
+        )?;
+        for element in options.iter() {
+            let option = element.cast::<pg_sys::DefElem>();
+            if CStr::from_ptr((*option).defname) == c"template" && !(*option).arg.is_null() {
+                return Some(pg_sys::defGetString(option));
+            }
+        }
+    }
+    None
+}
+
+/// Whether the user may do what he asks is for the statement to say; for one who may not, the
+/// worker is back after the pause.
+fn ask_worker_to_leave(database: pg_sys::Oid) {
+    // SAFETY: reads the clock.
+    let until = unsafe { pg_sys::GetCurrentTimestamp() } + PAUSE.as_micros() as i64;
+    let mut worker = 0;
+    shared::update(database, |slot| {
+        slot.aside_until = until;
+        worker = slot.worker;
+    });
+    if worker != 0 {
+        // SAFETY: a process id that the worker itself put there and takes away when it ends.
+        unsafe { libc::kill(worker, libc::SIGTERM) };
+    }
+}

@@ -1,0 +1,209 @@
+//! A database's worker.
+//!
+//! Its main thread owns Postgres: statements, latch, signals, log. The pipeline's threads own the
+//! network. They meet in the pipeline's `Runner`, and in an eventfd that the main thread waits on
+//! together with its latch. No other thread calls a function of Postgres.
+
+use std::cell::RefCell;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pgrx::prelude::*;
+use pgrx::pg_sys;
+
+use pgai_rs_pipeline::run::{Runner, Turn};
+
+use super::{shared, wait};
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::sql;
+use crate::pg::transaction::transaction;
+use crate::queue::spi::SpiQueue;
+
+/// Pause after an error of the queue as a whole.
+const ERROR_PAUSE: Duration = Duration::from_secs(1);
+
+/// Shortest wait for a row that is due soon; below, waking costs more than it gains.
+const SHORTEST_WAIT: Duration = Duration::from_millis(2);
+
+thread_local! {
+    /// Here so that the end of the process finds it, wherever it comes from.
+    static RUNNER: RefCell<Option<Runner>> = const { RefCell::new(None) };
+}
+
+/// Entry point of a database's worker; its argument is the database's OID.
+///
+/// # Safety
+/// Called by the postmaster, in a process of its own.
+#[no_mangle]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
+    let database = pg_sys::Oid::from(argument.value() as u32);
+    wait::install_signal_handlers();
+    // SAFETY: once per process; the superuser who owns the cluster.
+    unsafe {
+        pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0);
+        pg_sys::before_shmem_exit(Some(at_exit), argument);
+    }
+    settings_of_session();
+    shared::update(database, |slot| {
+        slot.worker = std::process::id() as i32;
+        slot.without_extension = false;
+    });
+    match extension_exists() {
+        Ok(true) => {}
+        Ok(false) => return leave_without_extension(database),
+        Err(error) => pgrx::error!("pgai_rs worker can't look for its extension: {error}"),
+    }
+    pgrx::log!("pgai_rs worker has started");
+    serve(database);
+}
+
+/// Stops the network before the process's memory is taken apart.
+#[pg_guard]
+unsafe extern "C-unwind" fn at_exit(_code: std::ffi::c_int, argument: pg_sys::Datum) {
+    RUNNER.with(|runner| drop(runner.try_borrow_mut().ok().and_then(|mut runner| runner.take())));
+    let own = std::process::id() as i32;
+    shared::update(pg_sys::Oid::from(argument.value() as u32), |slot| {
+        if slot.worker == own {
+            slot.worker = 0;
+        }
+    });
+    shared::wake_launcher();
+}
+
+fn leave_without_extension(database: pg_sys::Oid) {
+    shared::update(database, |slot| slot.without_extension = true);
+}
+
+/// What a database's or a role's settings must not change for the worker.
+fn settings_of_session() {
+    let settings = [
+        (c"default_transaction_isolation", c"read committed"),
+        (c"default_transaction_read_only", c"off"),
+        (c"search_path", c"pg_catalog, pg_temp"),
+        // Text forms of keys must read back as the same values.
+        (c"DateStyle", c"ISO, YMD"),
+        (c"IntervalStyle", c"iso_8601"),
+        (c"extra_float_digits", c"1"),
+        (c"bytea_output", c"hex"),
+        // A row that a policy hides must be an error, not a row that is gone.
+        (c"row_security", c"off"),
+        // Nobody's lock holds up the other vectorizers for long.
+        (c"lock_timeout", c"500ms"),
+        (c"statement_timeout", c"60s"),
+        (c"idle_in_transaction_session_timeout", c"0"),
+    ];
+    for (name, value) in settings {
+        // SAFETY: known names and values, outside a transaction.
+        unsafe {
+            pg_sys::SetConfigOption(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_OVERRIDE,
+            );
+        }
+    }
+}
+
+fn extension_exists() -> Result<bool, PgError> {
+    transaction(|| {
+        let found =
+            sql::read("SELECT FROM pg_catalog.pg_extension WHERE extname = 'pgai_rs'", &[], |_| Ok(()))?;
+        Ok(!found.is_empty())
+    })
+}
+
+/// Works until the extension is gone or the process is told to end.
+fn serve(database: pg_sys::Oid) {
+    let wake = match eventfd() {
+        Ok(file) => Arc::new(file),
+        Err(error) => pgrx::error!("pgai_rs worker can't make an eventfd: {error}"),
+    };
+    let writer = wake.clone();
+    match Runner::start(guc::pipeline(), move || signal(&writer)) {
+        Ok(runner) => RUNNER.set(Some(runner)),
+        Err(error) => pgrx::error!("pgai_rs worker can't start its threads: {error}"),
+    }
+    let mut queue = SpiQueue::new(i64::from(super::random_u32()) << 32);
+    let mut renewed = Instant::now();
+    loop {
+        report_activity(c"working");
+        match extension_exists() {
+            Ok(true) => {}
+            Ok(false) => return leave_without_extension(database),
+            Err(error) => pgrx::warning!("pgai_rs worker can't look for its extension: {error}"),
+        }
+        let pause = match work(&mut queue, &mut renewed) {
+            Ok(pause) => pause,
+            Err(error) => {
+                pgrx::warning!("pgai_rs worker: {error}");
+                ERROR_PAUSE
+            }
+        };
+        report_activity(c"");
+        let reloaded = wait::wait(pause, Some(wake.as_raw_fd()));
+        clear(&wake);
+        if reloaded {
+            queue.forget_settings();
+            with_runner(|runner| runner.configure(guc::pipeline()));
+        }
+    }
+}
+
+/// One look at everything; answers how long to wait.
+fn work(queue: &mut SpiQueue, renewed: &mut Instant) -> Result<Duration, PgError> {
+    for gone in queue.refresh()? {
+        with_runner(|runner| runner.forget(gone));
+    }
+    if renewed.elapsed() > guc::lease_duration() / 3 && with_runner(|runner| runner.in_flight()) > 0 {
+        queue.renew()?;
+        *renewed = Instant::now();
+    }
+    let turn: Turn = with_runner(|runner| runner.turn(queue))?;
+    if turn.more {
+        return Ok(Duration::ZERO);
+    }
+    let next = [turn.retry_in, queue.next_due(), Some(guc::poll_interval())].into_iter().flatten().min();
+    Ok(next.unwrap_or(ERROR_PAUSE).max(SHORTEST_WAIT))
+}
+
+/// The runner is there from `serve` to the end of the process.
+fn with_runner<R>(f: impl FnOnce(&mut Runner) -> R) -> R {
+    RUNNER.with_borrow_mut(|runner| match runner {
+        Some(runner) => f(runner),
+        None => pgrx::error!("pgai_rs worker has lost its runner"),
+    })
+}
+
+fn report_activity(what: &std::ffi::CStr) {
+    let state = if what.is_empty() { pg_sys::BackendState::STATE_IDLE } else { pg_sys::BackendState::STATE_RUNNING };
+    // SAFETY: the text is copied.
+    unsafe { pg_sys::pgstat_report_activity(state, if what.is_empty() { std::ptr::null() } else { what.as_ptr() }) };
+}
+
+fn eventfd() -> std::io::Result<OwnedFd> {
+    // SAFETY: a system call; the descriptor is nobody else's.
+    unsafe {
+        match libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) {
+            -1 => Err(std::io::Error::last_os_error()),
+            descriptor => Ok(OwnedFd::from_raw_fd(descriptor)),
+        }
+    }
+}
+
+/// Makes the descriptor readable. Full is as good as written: then it is readable already.
+fn signal(file: &OwnedFd) {
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: writes eight bytes of this stack.
+    unsafe { libc::write(file.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
+/// Makes the descriptor unreadable; empty is as good as read.
+fn clear(file: &OwnedFd) {
+    let mut count = [0_u8; 8];
+    // SAFETY: reads at most eight bytes into this stack.
+    unsafe { libc::read(file.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+}

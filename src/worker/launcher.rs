@@ -1,0 +1,174 @@
+//! The launcher: starts a worker in every database that has the extension, or in those that the
+//! operator names.
+//!
+//! It is in no database itself and so can't see which of them has the extension; it starts a worker
+//! once, which looks and goes again where there is none. After that it listens: CREATE EXTENSION
+//! tells it at commit, new databases it sees in `pg_database`.
+
+use std::collections::HashMap;
+use std::ffi::CStr;
+use std::time::{Duration, Instant};
+
+use pgrx::bgworkers::{BackgroundWorkerStatus, DynamicBackgroundWorker};
+use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+
+use super::{shared, wait};
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::transaction::transaction;
+
+/// First and longest pause before a worker that failed is started again.
+const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// A worker that ran this long was well; the next failure counts as the first.
+const HEALTHY: Duration = Duration::from_secs(60);
+
+/// What the launcher knows of a database.
+#[derive(Default)]
+struct Known {
+    worker: Option<DynamicBackgroundWorker>,
+    started: Option<Instant>,
+    not_before: Option<Instant>,
+    failures: u32,
+    without_extension: bool,
+}
+
+/// Entry point of the launcher.
+///
+/// # Safety
+/// Called by the postmaster, in a process of its own.
+#[no_mangle]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) {
+    wait::install_signal_handlers();
+    // SAFETY: once per process; no database.
+    unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
+    let mut known: HashMap<pg_sys::Oid, Known> = HashMap::new();
+    loop {
+        let next = match transaction(databases) {
+            Ok(databases) => look_after(&mut known, &databases),
+            Err(error) => {
+                pgrx::warning!("pgai_rs launcher can't list the databases: {error}");
+                guc::poll_interval()
+            }
+        };
+        wait::wait(next, None);
+    }
+}
+
+/// The databases that may have a worker. Templates are left alone: a connection to one makes
+/// CREATE DATABASE fail.
+fn databases() -> Result<Vec<pg_sys::Oid>, PgError> {
+    let wanted = guc::databases();
+    let mut found = Vec::new();
+    // SAFETY: a catalog that every process may read, closed again below; its rows are of this type.
+    unsafe {
+        let relation = pg_sys::table_open(pg_sys::DatabaseRelationId, pg_sys::AccessShareLock as i32);
+        let scan = pg_sys::table_beginscan_catalog(relation, 0, std::ptr::null_mut());
+        loop {
+            let tuple = pg_sys::heap_getnext(scan, pg_sys::ScanDirection::ForwardScanDirection);
+            if tuple.is_null() {
+                break;
+            }
+            let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
+            let name = CStr::from_ptr(row.datname.data.as_ptr()).to_string_lossy();
+            let listed = wanted.is_empty() || wanted.iter().any(|w| *w == name);
+            if row.datallowconn && !row.datistemplate && listed {
+                found.push(row.oid);
+            }
+        }
+        (*(*scan).rs_rd).rd_tableam.as_ref().and_then(|am| am.scan_end).map(|end| end(scan));
+        pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
+    }
+    Ok(found)
+}
+
+/// Starts what is to run and does not; answers when to look again at the latest.
+fn look_after(known: &mut HashMap<pg_sys::Oid, Known>, databases: &[pg_sys::Oid]) -> Duration {
+    known.retain(|database, _| databases.contains(database));
+    shared::retain(|database| databases.contains(&database));
+    let mut next = guc::poll_interval();
+    for database in databases {
+        let known = known.entry(*database).or_default();
+        if let Some(wait) = look_after_one(*database, known) {
+            next = next.min(wait);
+        }
+    }
+    next
+}
+
+/// Answers in how long this database needs another look, if before the poll.
+fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Option<Duration> {
+    let slot = shared::slot(database).unwrap_or_default();
+    settle_ended(database, known, slot.without_extension);
+    if slot.requested {
+        shared::update(database, |slot| slot.requested = false);
+        known.without_extension = false;
+        known.not_before = None;
+    }
+    if known.worker.is_some() || known.without_extension {
+        return None;
+    }
+    let aside = until(slot.aside_until);
+    let backoff = known.not_before.map(|t| t.saturating_duration_since(Instant::now())).unwrap_or_default();
+    let pause = aside.max(backoff);
+    if pause > Duration::ZERO {
+        return Some(pause);
+    }
+    start(database, known);
+    None
+}
+
+/// Notes that a worker has ended, and whether that was its own wish.
+fn settle_ended(database: pg_sys::Oid, known: &mut Known, without_extension: bool) {
+    let ended = |w: &DynamicBackgroundWorker| matches!(w.pid(), Err(BackgroundWorkerStatus::Stopped));
+    if !known.worker.as_ref().is_some_and(ended) {
+        return;
+    }
+    known.worker = None;
+    shared::update(database, |slot| {
+        slot.worker = 0;
+        slot.without_extension = false;
+    });
+    if without_extension {
+        known.without_extension = true;
+        known.failures = 0;
+        return;
+    }
+    if known.started.is_some_and(|t| t.elapsed() >= HEALTHY) {
+        known.failures = 0;
+    }
+    let pause = BACKOFF.0.saturating_mul(1 << known.failures.min(10)).min(BACKOFF.1);
+    known.failures += 1;
+    known.not_before = Some(Instant::now() + pause);
+}
+
+fn start(database: pg_sys::Oid, known: &mut Known) {
+    // SAFETY: reads a variable of this process.
+    let pid = unsafe { pg_sys::MyProcPid };
+    match super::builder(database).set_restart_time(None).set_notify_pid(pid).load_dynamic() {
+        Ok(worker) => {
+            known.worker = Some(worker);
+            known.started = Some(Instant::now());
+        }
+        Err(_) => {
+            known.not_before = Some(Instant::now() + BACKOFF.1);
+            ErrorReport::new(
+                PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                format!("no background worker slot is free for the database with OID {}", database.to_u32()),
+                "",
+            )
+            .set_hint("Raise max_worker_processes, or name the databases that need one in pgai_rs.databases.")
+            .report(PgLogLevel::WARNING);
+        }
+    }
+}
+
+/// How long it is until a timestamp.
+fn until(timestamp: i64) -> Duration {
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
+    Duration::from_micros(u64::try_from(timestamp.saturating_sub(now)).unwrap_or_default())
+}

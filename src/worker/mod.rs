@@ -1,0 +1,101 @@
+//! The background workers: a launcher for the cluster, and a worker for each database that has the
+//! extension.
+//!
+//! * [`launcher`]: starts the workers; itself in no database
+//! * [`database`]: a database's worker
+//! * [`shared`]: what backends, launcher and workers tell each other
+//! * [`aside`]: getting out of the way of DROP DATABASE and its like
+//! * [`wait`]: signals, latch and timeouts
+
+pub mod aside;
+pub mod database;
+pub mod launcher;
+pub mod shared;
+pub mod wait;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
+use pgrx::{pg_sys, register_xact_callback, PgXactCallbackEvent};
+
+/// `backend_type` of a database's worker in `pg_stat_activity`.
+pub const WORKER_TYPE: &str = "pgai_rs worker";
+
+/// `backend_type` of the launcher.
+pub const LAUNCHER_TYPE: &str = "pgai_rs launcher";
+
+/// How soon the postmaster starts the launcher again after an error.
+const LAUNCHER_RESTART: Duration = Duration::from_secs(1);
+
+/// How soon the postmaster starts again a worker that `ai.start_worker()` started.
+const WORKER_RESTART: Duration = Duration::from_secs(5);
+
+static PRELOADED: AtomicBool = AtomicBool::new(false);
+
+/// Called from `_PG_init` while the postmaster preloads the library.
+pub fn init_preloaded() {
+    PRELOADED.store(true, Ordering::Relaxed);
+    shared::init();
+    aside::install();
+    BackgroundWorkerBuilder::new(LAUNCHER_TYPE)
+        .set_type(LAUNCHER_TYPE)
+        .set_library("pgai_rs")
+        .set_function("pgai_rs_launcher_main")
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_restart_time(Some(LAUNCHER_RESTART))
+        .load();
+}
+
+/// Whether the library is in `shared_preload_libraries`, and so the launcher there.
+pub fn is_preloaded() -> bool {
+    PRELOADED.load(Ordering::Relaxed)
+}
+
+/// Asks the launcher for a worker for this database, once the transaction has committed.
+pub fn request_at_commit() {
+    // SAFETY: reads a variable of this backend.
+    let database = unsafe { pg_sys::MyDatabaseId };
+    register_xact_callback(PgXactCallbackEvent::Commit, move || shared::request(database));
+}
+
+fn builder(database: pg_sys::Oid) -> BackgroundWorkerBuilder {
+    BackgroundWorkerBuilder::new(WORKER_TYPE)
+        .set_type(WORKER_TYPE)
+        .set_library("pgai_rs")
+        .set_function("pgai_rs_worker_main")
+        .enable_spi_access()
+        .set_start_time(BgWorkerStartTime::RecoveryFinished)
+        .set_argument(Some(pg_sys::Datum::from(database)))
+}
+
+/// Starts a worker for this backend's database and waits until it runs; answers its process id.
+pub fn start_for_this_database() -> Result<i32, String> {
+    // SAFETY: reads variables of this backend.
+    let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
+    let worker = builder(database)
+        .set_restart_time(Some(WORKER_RESTART))
+        .set_notify_pid(pid)
+        .load_dynamic()
+        .map_err(|_| "There is no free background worker slot.".to_owned())?;
+    worker.wait_for_startup().map_err(|status| format!("It did not start: {status:?}."))
+}
+
+/// A number from 0 to 1, for jitter.
+pub fn random_fraction() -> f64 {
+    f64::from(random_u32()) / f64::from(u32::MAX)
+}
+
+/// A random number from Postgres's source of strong ones, or from the clock where that fails.
+pub fn random_u32() -> u32 {
+    let mut bytes = [0_u8; 4];
+    // SAFETY: writes as many bytes as it is told.
+    let strong = unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) };
+    if strong {
+        return u32::from_ne_bytes(bytes);
+    }
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |now| now.subsec_nanos())
+}
