@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 from pgai_dev import places, postgres
+
+# Before they are imported: their assertions are to show both sides as a test's own do.
+pytest.register_assert_rewrite("support.wait", "support.vectorizer")
+
 from support.cluster import Cluster, Database, alive
 from support.embedder import EmbeddingServer
 from support.s3 import Bucket, S3Server

@@ -1,0 +1,208 @@
+"""After every statement that Postgres has for changing a table, the store equals f(source)."""
+
+import pytest
+from support import vectorizer
+
+PLAIN = "CREATE TABLE document (id int PRIMARY KEY, title text, body text)"
+PARTITIONED = """
+    CREATE TABLE document (id int, title text, body text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+    CREATE TABLE document_low PARTITION OF document FOR VALUES FROM (0) TO (100);
+    -- Its columns are in another order than its parent's.
+    CREATE TABLE document_high (body text, id int NOT NULL, gone int, title text);
+    ALTER TABLE document_high DROP COLUMN gone;
+    ALTER TABLE document ATTACH PARTITION document_high FOR VALUES FROM (100) TO (1000);
+"""
+
+# Run one after the other on the same table.
+STATEMENTS = [
+    "INSERT INTO document VALUES (1, 'one', 'a|b'), (2, 'two', 'c'), (3, 'three', NULL)",
+    "INSERT INTO document VALUES (4, 'four', '')",
+    "UPDATE document SET body = 'a|new|b' WHERE id = 1",
+    "UPDATE document SET title = 'deux' WHERE id = 2",
+    "UPDATE document SET body = 'was null' WHERE id = 3",
+    "UPDATE document SET body = NULL WHERE id = 3",
+    "UPDATE document SET body = body",
+    "UPDATE document SET id = id + 10 WHERE id IN (1, 2)",
+    "UPDATE document SET id = 150, body = 'moved' WHERE id = 11",
+    "INSERT INTO document VALUES (12, 'x', 'y') ON CONFLICT (id) DO NOTHING",
+    "INSERT INTO document VALUES (12, 'x', 'upserted'), (13, 'x', 'z')"
+    " ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+    """MERGE INTO document d
+       USING (VALUES (12, 'merged'), (13, NULL), (200, 'fresh|high')) AS m (id, body) ON d.id = m.id
+       WHEN MATCHED AND m.body IS NULL THEN DELETE
+       WHEN MATCHED THEN UPDATE SET body = m.body
+       WHEN NOT MATCHED THEN INSERT VALUES (m.id, 'merged', m.body)""",
+    "WITH gone AS (DELETE FROM document WHERE id = 12 RETURNING *)"
+    " INSERT INTO document SELECT id + 20, title, body || '|again' FROM gone",
+    "BEGIN; INSERT INTO document VALUES (50, 'no', 'rolled back'); ROLLBACK",
+    "BEGIN; INSERT INTO document VALUES (51, 'kept', 'kept'); SAVEPOINT s;"
+    " UPDATE document SET body = 'undone' WHERE id = 51; ROLLBACK TO s; COMMIT",
+    "BEGIN; INSERT INTO document VALUES (52, 'brief', 'brief'); DELETE FROM document WHERE id = 52; COMMIT",
+    "DELETE FROM document WHERE id = 200",
+    "INSERT INTO document SELECT i, 'bulk', 'bulk ' || i FROM generate_series(300, 340) i",
+    "DELETE FROM document WHERE id BETWEEN 310 AND 320",
+    "TRUNCATE document",
+    "INSERT INTO document VALUES (1, 'after', 'truncate')",
+]
+
+
+@pytest.mark.parametrize("table", [PLAIN, PARTITIONED], ids=["plain", "partitioned"])
+def test_every_statement(db, stub, table):
+    db.sql(table)
+    vectorizer.create(db, stub.url, formatting="ai.formatting_python_template('$title: $chunk')")
+    for statement in STATEMENTS:
+        db.sql(statement)
+        vectorizer.in_step(db, ["id"], template="$title: $chunk")
+
+
+@pytest.mark.parametrize("table", [PLAIN, PARTITIONED], ids=["plain", "partitioned"])
+def test_copy(db, stub, table):
+    db.sql(table)
+    vectorizer.create(db, stub.url)
+    with db.connect() as connection, connection.cursor().copy("COPY document (id, body) FROM STDIN") as copy:
+        for number in range(90, 110):
+            copy.write_row((number, f"copied {number}|twice"))
+    vectorizer.in_step(db, ["id"])
+
+
+def test_rows_written_straight_to_a_partition(db, stub):
+    db.sql(PARTITIONED)
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document_high (id, body) VALUES (150, 'straight')")
+    vectorizer.in_step(db, ["id"])
+    db.sql("UPDATE document_high SET body = 'changed' WHERE id = 150")
+    vectorizer.in_step(db, ["id"])
+    db.sql("DELETE FROM document_high WHERE id = 150")
+    vectorizer.in_step(db, ["id"])
+
+
+def test_rows_that_were_there_before(db, stub):
+    db.sql(PLAIN)
+    db.sql("INSERT INTO document SELECT i, 't', 'row ' || i FROM generate_series(1, 100) i")
+    vectorizer.create(db, stub.url)
+    vectorizer.in_step(db, ["id"])
+
+
+def test_existing_rows_can_be_left_alone(db, stub):
+    db.sql(PLAIN)
+    db.sql("INSERT INTO document VALUES (1, 't', 'old')")
+    vectorizer.create(db, stub.url, enqueue_existing="false")
+    db.sql("INSERT INTO document VALUES (2, 't', 'new')")
+    vectorizer.idle(db)
+    assert [row[0] for row in vectorizer.stored(db, ["id"])] == ["2"]
+
+
+def test_composite_quoted_and_mixed_case_names(db, stub):
+    db.sql('CREATE SCHEMA "My Schema"')
+    db.sql(
+        'CREATE TABLE "My Schema"."The ""Docs""" ("Tenant" text, body text, "Part No" int,'
+        ' PRIMARY KEY ("Part No", "Tenant"))'
+    )
+    source, store = '"My Schema"."The ""Docs"""', '"My Schema"."The ""Docs""_embedding_store"'
+    key = ["Part No", "Tenant"]
+    vectorizer.create(db, stub.url, source.replace("'", "''"))
+    for statement in [
+        f"INSERT INTO {source} VALUES ('a,b', 'x|y', 1), ('it''s', 'z', 2), ('{{}}', 'w', 2)",
+        f"""UPDATE {source} SET "Tenant" = 'NULL' WHERE "Part No" = 1""",
+        f"""DELETE FROM {source} WHERE "Tenant" = '{{}}'""",
+    ]:
+        db.sql(statement)
+        vectorizer.in_step(db, key, source=source, store=store)
+
+
+@pytest.mark.parametrize(
+    "type_name, values",
+    [
+        ("uuid", ["8d1f3c1a-0b4e-4c5e-9a51-0c1e6e1f0a01", "8d1f3c1a-0b4e-4c5e-9a51-0c1e6e1f0a02"]),
+        ("timestamptz", ["2024-02-29 12:00:00.123456+00", "infinity"]),
+        ("numeric", ["1.10", "-12345678901234567890.5"]),
+        ("char(5)", ["a", "b  c"]),
+        ("bytea", [r"\x00ff", r"\x"]),
+        ("float8", ["0.1", "1e300"]),
+        ("interval", ["1 mon -3 days 04:05:06", "0"]),
+        ("color", ["red", "deep green"]),
+        ("positive", ["1", "2"]),
+    ],
+)
+def test_keys_of_any_type(db, stub, type_name, values):
+    db.sql("CREATE TYPE color AS ENUM ('red', 'deep green'); CREATE DOMAIN positive AS int CHECK (value > 0)")
+    db.sql(f"CREATE TABLE document (id {type_name} PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    for value in values:
+        db.sql(f"INSERT INTO document VALUES (%s::text::{type_name}, 'a|b')", [value])
+    db.sql("UPDATE document SET body = 'b|c'")
+    vectorizer.idle(db)
+    found = db.sql("SELECT d.id::text, s.chunk FROM document d JOIN document_embedding_store s USING (id) ORDER BY 1, 2")
+    wanted = db.sql("SELECT id::text, c FROM document, unnest('{b,c}'::text[]) c ORDER BY 1, 2")
+    assert found == wanted
+
+
+def test_unchanged_chunks_keep_their_rows_and_are_not_paid_for_again(db, stub):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document VALUES (1, 't', 'a|b|c')")
+    vectorizer.in_step(db, ["id"])
+    before = dict(db.sql("SELECT chunk, embedding_uuid FROM document_embedding_store"))
+    db.sql("UPDATE document SET body = 'c|new|a'")
+    vectorizer.in_step(db, ["id"])
+    after = dict(db.sql("SELECT chunk, embedding_uuid FROM document_embedding_store"))
+    assert (after["a"], after["c"]) == (before["a"], before["c"])
+    assert stub.embedded == {"a": 1, "b": 1, "c": 1, "new": 1}
+
+
+def test_a_change_of_no_interest_costs_nothing(db, stub):
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text, views int)")
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document VALUES (1, 'a', 0)")
+    vectorizer.in_step(db, ["id"])
+    with db.connect() as connection:
+        connection.execute("BEGIN; UPDATE document SET views = views + 1, body = body")
+        inbox = connection.execute("SELECT count(*) FROM ai._vectorizer_q_1").fetchone()[0]
+    assert inbox == 0
+
+
+def test_a_renamed_source_is_followed(db, stub):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    db.sql("ALTER TABLE document RENAME TO paper")
+    db.sql("INSERT INTO paper VALUES (1, 't', 'under its new name')")
+    vectorizer.in_step(db, ["id"], source="paper")
+
+
+def test_a_hot_row_is_one_piece_of_work(db, stub):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    with stub.held():
+        for number in range(50):
+            db.sql("INSERT INTO document VALUES (1, 't', %s) ON CONFLICT (id) DO UPDATE SET body = excluded.body", [f"v{number}"])
+    vectorizer.in_step(db, ["id"])
+    assert sum(stub.embedded.values()) < 10
+
+
+def test_delete_at_repeatable_read_leaves_nothing_behind(db, stub):
+    """The transaction began before the chunks were written, and its snapshot does not see them."""
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    with db.connect(autocommit=False) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        with stub.held():
+            db.sql("INSERT INTO document VALUES (1, 't', 'a'), (2, 't', 'b')")
+            connection.execute("SELECT count(*) FROM document")
+        vectorizer.in_step(db, ["id"])
+        connection.execute("DELETE FROM document WHERE id = 1")
+        connection.execute("UPDATE document SET id = 3 WHERE id = 2")
+    vectorizer.in_step(db, ["id"])
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_the_worker_makes_no_transaction_fail(db, stub, level):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document SELECT i, 't', 'row ' || i FROM generate_series(1, 20) i")
+    with db.connect(autocommit=False) as connection:
+        for number in range(20):
+            connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+            connection.execute("SELECT sum(id) FROM document")
+            connection.execute("UPDATE document SET body = %s WHERE id %% 3 = 0", [f"round {number}"])
+            connection.commit()
+    vectorizer.in_step(db, ["id"])

