@@ -11,7 +11,7 @@ use crate::pg::error::PgError;
 use crate::pg::sql::ident;
 
 /// Most inbox rows that one transaction folds, so that it stays short.
-pub const FOLD_LIMIT: i64 = 4_000;
+pub const FOLD_LIMIT: i64 = 2_000;
 
 /// The statements of a vectorizer.
 #[derive(Debug)]
