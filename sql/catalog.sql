@@ -24,10 +24,16 @@ CREATE TABLE ai._vectorizer_errors (
 );
 CREATE INDEX ON ai._vectorizer_errors (id, recorded);
 
+-- Of vectorizers whose queue one may read: an error names a row's key.
 CREATE VIEW ai.vectorizer_errors AS
 SELECT e.id, e.message, e.details, e.recorded, v.name
 FROM ai._vectorizer_errors e
-LEFT JOIN ai.vectorizer v ON v.id = e.id;
+LEFT JOIN ai.vectorizer v ON v.id = e.id
+WHERE has_table_privilege(to_regclass(format('%I.%I', v.queue_schema, v.queue_table)), 'select');
+
+-- Whoever may use the schema may see what vectorizers there are: a config names a key, and never
+-- holds one.
+GRANT SELECT ON ai.vectorizer, ai.vectorizer_errors TO PUBLIC;
 
 -- Registered vectorizers are the user's data: a dump carries them.
 SELECT pg_catalog.pg_extension_config_dump('ai.vectorizer', '');

@@ -49,6 +49,8 @@ SELECT v.id,
 FROM ai.vectorizer v
 CROSS JOIN LATERAL (SELECT v.config -> 'destination') AS d (value);
 
+GRANT SELECT ON ai.vectorizer_status TO PUBLIC;
+
 -- Brings back rows that were set aside: all of the vectorizer's; returns how many.
 CREATE FUNCTION ai.retry_failed(vectorizer_id int4) RETURNS int8
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp

@@ -2,8 +2,8 @@
 //!
 //! `docs/settings.md` lists the same for users; a test compares the two.
 //!
-//! All settings but the two egress lists and the secrets are `sighup`: an operator's, taken up at
-//! reload. None needs a restart.
+//! All are an operator's, taken up at reload; none needs a restart. Those that may differ between
+//! databases (`ALTER DATABASE … SET`) are `superuser`, the others `sighup`.
 
 use std::ffi::{CStr, CString};
 use std::time::Duration;
@@ -264,8 +264,14 @@ pub fn query_timeout() -> Duration {
 }
 
 /// Whether a role that is no superuser may declare this `base_url`.
+///
+/// A prefix ends where a part of the address does: `https://host` allows neither
+/// `https://host.evil.example` nor `https://host@evil.example`.
 pub fn base_url_allowed(url: &str) -> bool {
-    list(&ALLOWED_BASE_URLS).iter().any(|prefix| url.starts_with(prefix.as_str()))
+    list(&ALLOWED_BASE_URLS).iter().any(|prefix| {
+        let rest = url.strip_prefix(prefix.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
 /// The names that `api_key_name` may have.

@@ -253,6 +253,25 @@ def test_a_dropped_source_leaves_a_vectorizer_that_can_be_dropped(source):
     assert source.sql("SELECT * FROM ai.vectorizer") == []
 
 
+@pytest.mark.parametrize("harm", ["ALTER TABLE document DROP CONSTRAINT document_pkey CASCADE", "DROP TABLE document_embedding_store CASCADE"])
+def test_users_can_write_although_something_is_missing(source, harm):
+    create(source)
+    source.sql("INSERT INTO document (id, body) VALUES (1, 'a')")
+    source.sql(harm)
+    notices = []
+    with source.connect() as connection:
+        connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        connection.execute("UPDATE document SET body = 'b'; DELETE FROM document")
+    assert notices and all("not kept in step" in notice for notice in notices)
+
+
+def test_a_leftover_of_an_earlier_life_is_no_hindrance(source):
+    create(source)
+    source.sql("DROP VIEW document_embedding; DROP TABLE document_embedding_store")
+    source.sql("DROP EXTENSION pgai_rs CASCADE; CREATE EXTENSION pgai_rs")
+    assert create(source) > 0
+
+
 def test_pausing(source, stub):
     vectorizer.create(source, stub.url, name="'mine'")
     source.sql("SELECT ai.disable_vectorizer_schedule('mine')")

@@ -21,7 +21,7 @@ def mallory(db, stub):
     db.sql(f"CREATE ROLE {role} LOGIN")
     db.sql(f"GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user=role)
-    db.cluster.sql("ALTER SYSTEM SET pgai_rs.allowed_base_urls = 'http://127.0.0.1'")
+    db.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}'")
     db.cluster.reload()
     vectorizer.create(db, stub.url, user=role)
     yield role
@@ -30,9 +30,15 @@ def mallory(db, stub):
     db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
-def test_he_may_have_one(db, mallory):
+def test_he_may_have_one_and_use_it(db, mallory):
     db.sql("INSERT INTO document VALUES (1, 'a|b')", user=mallory)
     vectorizer.in_step(db, ["id"])
+    name = "public_document_embedding_store"
+    found = f"SELECT id FROM document_embedding ORDER BY embedding <=> ai.vectorizer_embed('{name}', 'a') LIMIT 1"
+    assert db.sql(found, user=mallory) == [(1,)]
+    assert db.sql("SELECT name, pending_items FROM ai.vectorizer_status", user=mallory) == [(name, 0)]
+    assert db.sql(f"SELECT ai.retry_failed('{name}')", user=mallory) == [(0,)]
+    db.sql(f"SELECT ai.drop_vectorizer('{name}', drop_all => true)", user=mallory)
 
 
 def test_his_triggers_run_as_himself(db, mallory):
@@ -96,7 +102,8 @@ def test_he_can_neither_send_the_key_elsewhere_nor_name_another(db, stub, mallor
             vectorizer.create(db, stub.url, "other", user=mallory, embedding=embedding)
         return refusal.value.sqlstate
 
-    assert refused("ai.embedding_openai('m', 8, base_url => 'http://evil.example/v1')") == "42501"
+    for url in ["http://evil.example/v1", f"{stub.url}.evil.example/v1", f"{stub.url}@evil.example/v1"]:
+        assert refused(f"ai.embedding_openai('m', 8, base_url => '{url}')") == "42501"
     assert refused("ai.embedding_openai('m', 8, api_key_name => 'PGPASSWORD')") == "42501"
 
 

@@ -70,8 +70,11 @@ def test_databases_can_be_chosen(cluster_factory):
         database.sql("CREATE EXTENSION pgai_rs CASCADE")
     the_worker(wanted)
     assert workers(cluster, "other") == []
-    cluster.configure(pgai_rs__databases="wanted, other")
+    cluster.configure(pgai_rs__databases="other")
     the_worker(other)
+    eventually(lambda: not workers(cluster, "wanted"), what="the worker to leave")
+    cluster.configure(pgai_rs__databases=None)
+    eventually(lambda: [len(workers(cluster, name)) for name in ("other", "wanted")] == [1, 1], what="one in each")
 
 
 def test_without_preload_it_says_so_and_can_be_started(cluster_factory, stub):

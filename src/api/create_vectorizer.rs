@@ -187,11 +187,17 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     Ok(source)
 }
 
+/// The next id of which no queue table is left over from an earlier life of the extension.
 fn next_id() -> Result<i32, PgError> {
-    let id = as_superuser(|| {
-        sql::query_row("SELECT nextval('ai.vectorizer_id_seq')::int4", &[], |row| row.get::<i32>(1))
-    })?;
-    id.ok_or_else(|| PgError::raised("the sequence ai.vectorizer_id_seq gave no value"))
+    loop {
+        let id = as_superuser(|| {
+            sql::query_row("SELECT nextval('ai.vectorizer_id_seq')::int4", &[], |row| row.get::<i32>(1))
+        })?;
+        let id = id.ok_or_else(|| PgError::raised("the sequence ai.vectorizer_id_seq gave no value"))?;
+        if !relation_exists("ai", &inbox_name(id))? {
+            return Ok(id);
+        }
+    }
 }
 
 fn duplicate(message: String) -> PgError {

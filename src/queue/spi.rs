@@ -81,6 +81,7 @@ pub struct SpiQueue {
     last_ticket: u64,
     last_lease: i64,
     next_due: Option<Duration>,
+    complaints: HashMap<i32, String>,
 }
 
 impl SpiQueue {
@@ -93,6 +94,7 @@ impl SpiQueue {
             last_ticket: 0,
             last_lease: seed,
             next_due: None,
+            complaints: HashMap::new(),
         }
     }
 
@@ -110,11 +112,21 @@ impl SpiQueue {
             self.served.remove(id);
         }
         for entry in entries {
-            if let Err(error) = self.take_up(&entry) {
-                report(&entry.name, "can't be served", &error);
+            match self.take_up(&entry) {
+                Ok(()) => drop(self.complaints.remove(&entry.id)),
+                Err(error) => self.complain(&entry, &error),
             }
         }
         Ok(gone)
+    }
+
+    /// Says once, not at every turn, why a vectorizer is not served.
+    fn complain(&mut self, entry: &Entry, error: &PgError) {
+        let complaint = error.to_string();
+        if self.complaints.get(&entry.id) != Some(&complaint) {
+            report(&entry.name, "can't be served", error);
+            self.complaints.insert(entry.id, complaint);
+        }
     }
 
     fn take_up(&mut self, entry: &Entry) -> Result<(), PgError> {

@@ -92,7 +92,7 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     let trigger = unsafe { (*data.tg_trigger).tgoid };
     let mut plan = match take_plan(trigger) {
         Some(known) => known,
-        None => load_plan(data)?,
+        None => load_plan(data).unwrap_or_else(warn),
     };
     // Taken out while in use: the statements may fire triggers that come here again.
     let result = match &mut plan {
@@ -103,6 +103,18 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     result?;
     wake::worker_at_commit();
     Ok(())
+}
+
+/// What keeps a vectorizer from working must not keep users from writing.
+fn warn(error: PgError) -> Option<Plan> {
+    pg_sys::panic::ErrorReport::new(
+        error.code,
+        format!("the embeddings of this table are not kept in step: {}", error.message),
+        "",
+    )
+    .set_hint(error.hint.unwrap_or_else(|| "Mend it, or drop the vectorizer with ai.drop_vectorizer().".to_owned()))
+    .report(PgLogLevel::WARNING);
+    None
 }
 
 /// A statement trigger fires for statements that touched no row as well.
@@ -143,6 +155,9 @@ impl Plan {
     fn new(vectorizer: &Vectorizer) -> Result<Plan, PgError> {
         let key = &vectorizer.key;
         let (inbox, store) = (&vectorizer.queue.inbox, &vectorizer.store);
+        for table in [inbox, store] {
+            require(table)?;
+        }
         let watched = vectorizer.watched_columns()?;
         let compared = |alias: &str| {
             let columns = watched.iter().map(|c| format!("{alias}.{}", ident(&c.name)));
@@ -284,6 +299,19 @@ fn translate(partition: pg_sys::Oid, numbers: &[i32], trigger: pg_sys::Oid) -> R
     )?;
     KNOWN.with_borrow_mut(|known| known.insert(wanted, found.clone()));
     Ok(found)
+}
+
+/// That a table is there: somebody may have dropped it by hand.
+fn require(table: &str) -> Result<(), PgError> {
+    let there = crate::pg::sql::read(
+        "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
+        &[table.to_owned().into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if there.first() == Some(&true) {
+        return Ok(());
+    }
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("the table {table} is gone")))
 }
 
 fn attribute_numbers<'a>(relation: pg_sys::Oid, names: impl Iterator<Item = &'a str>) -> Result<Vec<i32>, PgError> {

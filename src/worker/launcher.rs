@@ -58,9 +58,15 @@ pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) 
     }
 }
 
-/// The databases that may have a worker. Templates are left alone: a connection to one makes
-/// CREATE DATABASE fail.
-fn databases() -> Result<Vec<pg_sys::Oid>, PgError> {
+/// A database, and whether it is to have a worker if it has the extension.
+#[derive(Clone, Copy)]
+struct Database {
+    oid: pg_sys::Oid,
+    wanted: bool,
+}
+
+/// All databases. Templates are left alone: a connection to one makes CREATE DATABASE fail.
+fn databases() -> Result<Vec<Database>, PgError> {
     let wanted = guc::databases();
     let mut found = Vec::new();
     // SAFETY: a catalog that every process may read, closed again below; its rows are of this type.
@@ -75,9 +81,7 @@ fn databases() -> Result<Vec<pg_sys::Oid>, PgError> {
             let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
             let name = CStr::from_ptr(row.datname.data.as_ptr()).to_string_lossy();
             let listed = wanted.is_empty() || wanted.iter().any(|w| *w == name);
-            if row.datallowconn && !row.datistemplate && listed {
-                found.push(row.oid);
-            }
+            found.push(Database { oid: row.oid, wanted: row.datallowconn && !row.datistemplate && listed });
         }
         (*(*scan).rs_rd).rd_tableam.as_ref().and_then(|am| am.scan_end).map(|end| end(scan));
         pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
@@ -85,14 +89,20 @@ fn databases() -> Result<Vec<pg_sys::Oid>, PgError> {
     Ok(found)
 }
 
-/// Starts what is to run and does not; answers when to look again at the latest.
-fn look_after(known: &mut HashMap<pg_sys::Oid, Known>, databases: &[pg_sys::Oid]) -> Duration {
-    known.retain(|database, _| databases.contains(database));
-    shared::retain(|database| databases.contains(&database));
+/// Starts what is to run and does not, ends what runs and is not to; answers when to look again at
+/// the latest.
+fn look_after(known: &mut HashMap<pg_sys::Oid, Known>, databases: &[Database]) -> Duration {
+    let exists = |oid: pg_sys::Oid| databases.iter().any(|database| database.oid == oid);
+    known.retain(|oid, _| exists(*oid));
+    shared::retain(exists);
     let mut next = guc::poll_interval();
     for database in databases {
-        let known = known.entry(*database).or_default();
-        if let Some(wait) = look_after_one(*database, known) {
+        let known = known.entry(database.oid).or_default();
+        if !database.wanted {
+            if let Some(worker) = known.worker.take() {
+                worker.terminate();
+            }
+        } else if let Some(wait) = look_after_one(database.oid, known) {
             next = next.min(wait);
         }
     }

@@ -170,6 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, request: Request, fault: Fault | None) -> int | str:
         spoil = fault.spoil if fault else None
+        # Said before it is sent: whoever has the answer finds it in the log.
+        request.status = (fault.status if fault else None) or spoil or 200
         if fault and fault.status:
             self._send(fault.status, _error(fault.error), fault.headers)
             return fault.status
