@@ -3,6 +3,8 @@
 //! `langchain/cases.json` holds what the Python library made of a few thousand texts; see
 //! `langchain/generate.py`. The variable `LANGCHAIN_CASES` names another file of that shape.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fmt::Write;
 
 use pgai_rs_pipeline::chunk::chunker;

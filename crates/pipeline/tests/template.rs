@@ -1,6 +1,8 @@
 //! The formatter against Python's `string.Template`, whose output is in `template/cases.json`;
 //! see `template/generate.py`.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeMap;
 
 use pgai_rs_pipeline::format::{FormatError, Template};

@@ -1,10 +1,10 @@
 //! Cutting text into chunks, the units that are embedded.
 //!
-//! * [`character`] and [`recursive`]: LangChain's two splitters, exactly (`langchain-text-splitters`
-//!   0.3.8, as pgai calls it); they share [`separator`] (where to split) and [`merge`] (how pieces
-//!   become chunks), and [`python_regex`] for separators that are regular expressions
-//! * [`semantic`]: the crate `text-splitter`, for plain text and Markdown, by characters or tokens
-//! * [`whole`]: a document is one chunk
+//! * `character` and `recursive`: LangChain's two splitters, exactly (`langchain-text-splitters`
+//!   0.3.8, as pgai calls it); they share `separator` (where to split) and `merge` (how pieces
+//!   become chunks), and `python_regex` for separators that are regular expressions
+//! * `semantic`: the crate `text-splitter`, for plain text and Markdown, by characters or tokens
+//! * `whole`: a document is one chunk
 
 mod character;
 mod merge;

@@ -7,13 +7,25 @@ use tiktoken_rs::cl100k_base_singleton;
 use super::{ChunkError, Chunker, Limits};
 use crate::config::{ChunkUnit, TextFormat};
 
+/// The shortest block in bytes, see [`in_blocks`].
+const SHORTEST_BLOCK: usize = 64 << 10;
+
 /// Splits plain text or Markdown, counting characters or tokens.
-pub(super) enum SemanticSplitter {
+pub(super) struct SemanticSplitter {
+    splitter: Splitter,
+    /// Bytes of the text that are split at a time, see [`in_blocks`].
+    block: usize,
+}
+
+enum Splitter {
     Text(TextSplitter<Characters>),
     TextByTokens(TextSplitter<Cl100k>),
     Markdown(MarkdownSplitter<Characters>),
     MarkdownByTokens(MarkdownSplitter<Cl100k>),
 }
+
+/// A chunk, after the byte offset of its beginning.
+type Found<'t> = (usize, &'t str);
 
 impl SemanticSplitter {
     pub(super) fn new(limits: Limits, unit: ChunkUnit, format: TextFormat) -> Result<Self, ChunkError> {
@@ -22,32 +34,61 @@ impl SemanticSplitter {
             .with_overlap(overlap)
             .map_err(|_| ChunkError::OverlapNotSmaller { size, overlap })?;
         let tokens = Cl100k { enough: size };
-        Ok(match (format, unit) {
-            (TextFormat::Text, ChunkUnit::Characters) => Self::Text(TextSplitter::new(config)),
+        let splitter = match (format, unit) {
+            (TextFormat::Text, ChunkUnit::Characters) => Splitter::Text(TextSplitter::new(config)),
             (TextFormat::Text, ChunkUnit::Tokens) => {
-                Self::TextByTokens(TextSplitter::new(config.with_sizer(tokens)))
+                Splitter::TextByTokens(TextSplitter::new(config.with_sizer(tokens)))
             }
-            (TextFormat::Markdown, ChunkUnit::Characters) => Self::Markdown(MarkdownSplitter::new(config)),
+            (TextFormat::Markdown, ChunkUnit::Characters) => {
+                Splitter::Markdown(MarkdownSplitter::new(config))
+            }
             (TextFormat::Markdown, ChunkUnit::Tokens) => {
-                Self::MarkdownByTokens(MarkdownSplitter::new(config.with_sizer(tokens)))
+                Splitter::MarkdownByTokens(MarkdownSplitter::new(config.with_sizer(tokens)))
             }
-        })
+        };
+        // Long enough for a chunk even if all of its tokens are of the longest kind.
+        let block = size.saturating_mul(LONGEST_TOKEN).max(SHORTEST_BLOCK);
+        Ok(SemanticSplitter { splitter, block })
     }
 }
 
 impl Chunker for SemanticSplitter {
     fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError> {
-        Ok(match self {
-            Self::Text(splitter) => splitter.chunks(text).map(str::to_owned).collect(),
-            Self::Markdown(splitter) => splitter.chunks(text).map(str::to_owned).collect(),
-            Self::TextByTokens(splitter) => {
-                splitter.try_chunks(text).map(|chunk| chunk.map(str::to_owned)).collect::<Result<_, _>>()?
-            }
-            Self::MarkdownByTokens(splitter) => {
-                splitter.try_chunks(text).map(|chunk| chunk.map(str::to_owned)).collect::<Result<_, _>>()?
-            }
+        in_blocks(text, self.block, |block| match &self.splitter {
+            Splitter::Text(splitter) => Ok(splitter.chunk_indices(block).collect()),
+            Splitter::Markdown(splitter) => Ok(splitter.chunk_indices(block).collect()),
+            Splitter::TextByTokens(splitter) => splitter.try_chunk_indices(block).collect(),
+            Splitter::MarkdownByTokens(splitter) => splitter.try_chunk_indices(block).collect(),
         })
     }
+}
+
+/// Splits a text block by block, as if at once.
+///
+/// The crate looks at all that is left of its text for each chunk, so that 10 MB would take it
+/// minutes, or an hour if they are one word. A block ends anywhere, and with it the block's last
+/// chunk; so that chunk is dropped, and the next block begins where it began. What a block can't
+/// know is what lies before it: with an overlap, or within a code block of Markdown, the boundaries
+/// of its first chunks may be others than the crate would have chosen.
+fn in_blocks<'t>(
+    text: &'t str,
+    block: usize,
+    split: impl Fn(&'t str) -> Result<Vec<Found<'t>>, ChunkError>,
+) -> Result<Vec<String>, ChunkError> {
+    let mut chunks = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.floor_char_boundary(block);
+        let mut found = split(&rest[..end])?;
+        let mut next = end;
+        // Less than half a block further on, it would not be worth another look.
+        if let Some((begin, _)) = found.pop_if(|(begin, _)| end < rest.len() && *begin > end / 2) {
+            next = begin;
+        }
+        chunks.extend(found.into_iter().map(|(_, chunk)| chunk.to_owned()));
+        rest = &rest[next..];
+    }
+    Ok(chunks)
 }
 
 /// The longest token of `cl100k_base`, in bytes: 128 spaces.
@@ -93,6 +134,8 @@ fn longest_whitespace(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn splitter(size: i64, overlap: i64, unit: ChunkUnit, format: TextFormat) -> SemanticSplitter {
@@ -113,6 +156,47 @@ mod tests {
         let text = "# A\n\none two\n\n# B\n\nthree";
         let markdown = splitter(18, 0, ChunkUnit::Characters, TextFormat::Markdown);
         assert_eq!(markdown.chunk(text).unwrap(), ["# A\n\none two", "# B\n\nthree"]);
+    }
+
+    /// Paragraphs of sentences of words, with headings.
+    fn long_document() -> String {
+        let sentence = |n: usize| format!("Sentence {n} has{} words. ", " some more".repeat(n % 7));
+        let paragraph = |n: usize| (0..n % 11).map(|k| sentence(n + k)).collect::<String>() + "\n\n";
+        (0..1500).map(|n| if n % 9 == 0 { format!("## Part {n}\n\n") } else { paragraph(n) }).collect()
+    }
+
+    #[test]
+    fn a_long_document_is_split_as_if_at_once() {
+        let text = long_document();
+        assert!(text.len() > 4 * SHORTEST_BLOCK);
+        for format in [TextFormat::Text, TextFormat::Markdown] {
+            let mut splitter = splitter(300, 0, ChunkUnit::Characters, format);
+            let in_blocks = splitter.chunk(&text).unwrap();
+            splitter.block = text.len();
+            let at_once = splitter.chunk(&text).unwrap();
+            let parted = in_blocks.iter().zip(&at_once).find(|(in_blocks, at_once)| in_blocks != at_once);
+            assert_eq!(parted, None);
+            assert_eq!(in_blocks.len(), at_once.len());
+        }
+    }
+
+    #[test]
+    fn a_long_document_with_overlap_loses_nothing() {
+        let text: String = (0..10_000).map(|n| format!("Sentence {n} ends. ")).collect();
+        let chunks = splitter(300, 100, ChunkUnit::Characters, TextFormat::Text).chunk(&text).unwrap();
+        assert!(chunks.iter().all(|chunk| chunk.len() <= 300));
+        let words = chunks.iter().flat_map(|chunk| chunk.split(' '));
+        let numbers: BTreeSet<usize> = words.filter_map(|word| word.parse().ok()).collect();
+        assert!(numbers.into_iter().eq(0..10_000));
+    }
+
+    /// What the blocks are for: the crate's work on one word is quadratic.
+    #[test]
+    fn a_megabyte_without_a_boundary_is_chunked() {
+        let splitter = splitter(2000, 0, ChunkUnit::Characters, TextFormat::Text);
+        let chunks = splitter.chunk(&"x".repeat(1 << 20)).unwrap();
+        assert!(chunks.iter().all(|chunk| chunk.len() <= 2000));
+        assert_eq!(chunks.concat().len(), 1 << 20);
     }
 
     #[test]

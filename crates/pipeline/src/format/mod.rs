@@ -1,6 +1,6 @@
 //! From a chunk to its embedding input: the text that is embedded and stored.
 //!
-//! * [`python_template`]: Python's `string.Template`, pgai's one formatter
+//! * `python_template`: Python's `string.Template`, pgai's one formatter
 
 mod python_template;
 

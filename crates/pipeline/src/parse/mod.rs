@@ -1,7 +1,7 @@
 //! Turning a loaded document into text.
 //!
-//! * [`detect`]: what kind of document it is
-//! * [`text`]: decoding plain text and Markdown
+//! * `detect`: what kind of document it is
+//! * `text`: decoding plain text and Markdown
 //!
 //! Text and Markdown are what can be parsed so far. Every other type is refused by its name, so
 //! that nobody finds the bytes of a PDF among his embeddings.

@@ -45,7 +45,7 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, ParseE
         text.push(c);
         offset += 2 * c.len_utf16();
     }
-    if bytes.len() % 2 != 0 {
+    if !bytes.len().is_multiple_of(2) {
         return Err(invalid(offset));
     }
     Ok(text)
