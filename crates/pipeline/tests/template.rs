@@ -28,13 +28,19 @@ fn render(template: &str, chunk: &str, fields: &[(String, String)]) -> Result<St
 
 #[test]
 fn templates_are_filled_as_python_fills_them() {
-    let Cases { fields, cases } = serde_json::from_str(include_str!("template/cases.json")).unwrap();
+    let Cases { fields, cases } =
+        serde_json::from_str(include_str!("template/cases.json")).unwrap();
     let chunk = fields["chunk"].clone();
-    let fields: Vec<(String, String)> = fields.into_iter().filter(|(name, _)| name != "chunk").collect();
+    let fields: Vec<(String, String)> = fields
+        .into_iter()
+        .filter(|(name, _)| name != "chunk")
+        .collect();
     assert!(cases.len() > 300, "only {} cases", cases.len());
     for (template, result, error) in cases {
         match (render(&template, &chunk, &fields), result, error) {
-            (Ok(rendered), Some(result), _) => assert_eq!(rendered, result, "template {template:?}"),
+            (Ok(rendered), Some(result), _) => {
+                assert_eq!(rendered, result, "template {template:?}")
+            }
             // Python fills from left to right, and so meets the unknown name first; we read the
             // whole template before we fill it.
             (Err(ours @ FormatError::InvalidPlaceholder { .. }), None, Some(python))
@@ -42,8 +48,12 @@ fn templates_are_filled_as_python_fills_them() {
             {
                 assert!(template.contains(&python), "template {template:?}: {ours}");
             }
-            (Err(ours), None, Some(python)) => assert_eq!(in_python(ours), python, "template {template:?}"),
-            (ours, result, error) => panic!("template {template:?}: {ours:?}, Python: {result:?} {error:?}"),
+            (Err(ours), None, Some(python)) => {
+                assert_eq!(in_python(ours), python, "template {template:?}")
+            }
+            (ours, result, error) => {
+                panic!("template {template:?}: {ours:?}, Python: {result:?} {error:?}")
+            }
         }
     }
 }

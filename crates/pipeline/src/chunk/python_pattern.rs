@@ -132,7 +132,9 @@ impl Translator<'_> {
     }
 
     fn take_text(&mut self, wanted: &str) -> bool {
-        let taken = wanted.chars().eq(self.rest.clone().take(wanted.chars().count()));
+        let taken = wanted
+            .chars()
+            .eq(self.rest.clone().take(wanted.chars().count()));
         if taken {
             wanted.chars().for_each(|_| {
                 self.next();
@@ -154,7 +156,10 @@ impl Translator<'_> {
     }
 
     fn error(&self, message: impl Into<String>) -> PatternError {
-        PatternError { message: message.into(), position: self.item }
+        PatternError {
+            message: message.into(),
+            position: self.item,
+        }
     }
 
     fn flags(&self) -> Flags {
@@ -172,12 +177,17 @@ impl Translator<'_> {
 
     fn literal(&mut self, c: char) {
         let mut buffer = [0; 4];
-        self.out.push_str(&fancy_regex::escape(c.encode_utf8(&mut buffer)));
+        self.out
+            .push_str(&fancy_regex::escape(c.encode_utf8(&mut buffer)));
     }
 
     /// `{` begins a quantifier only if one follows.
     fn brace(&mut self) {
-        let inside: String = self.rest.clone().take_while(|&c| c.is_ascii_digit() || c == ',').collect();
+        let inside: String = self
+            .rest
+            .clone()
+            .take_while(|&c| c.is_ascii_digit() || c == ',')
+            .collect();
         let closed = self.rest.clone().nth(inside.len()) == Some('}');
         if inside.is_empty() || !closed || inside.matches(',').count() > 1 {
             return self.literal('{');
@@ -234,9 +244,11 @@ impl Translator<'_> {
     }
 
     fn octal(&self, digits: &str) -> Result<char, PatternError> {
-        u8::from_str_radix(digits, 8)
-            .map(char::from)
-            .map_err(|_| self.error(format!(r"octal escape value \{digits} outside of range 0-0o377")))
+        u8::from_str_radix(digits, 8).map(char::from).map_err(|_| {
+            self.error(format!(
+                r"octal escape value \{digits} outside of range 0-0o377"
+            ))
+        })
     }
 
     /// An escape that means the same in a class and outside of it; `c` follows the backslash.
@@ -278,8 +290,15 @@ impl Translator<'_> {
     }
 
     fn hex(&mut self, kind: char, length: usize) -> Result<char, PatternError> {
-        let digits: String = self.rest.clone().take(length).take_while(char::is_ascii_hexdigit).collect();
-        let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == length);
+        let digits: String = self
+            .rest
+            .clone()
+            .take(length)
+            .take_while(char::is_ascii_hexdigit)
+            .collect();
+        let code = u32::from_str_radix(&digits, 16)
+            .ok()
+            .filter(|_| digits.len() == length);
         let Some(c) = code.and_then(char::from_u32) else {
             return Err(self.error(format!(r"incomplete or bad escape \{kind}{digits}")));
         };
@@ -430,7 +449,10 @@ impl Translator<'_> {
     }
 
     fn named_group(&self, name: &str) -> Result<usize, PatternError> {
-        self.names.get(name).copied().ok_or_else(|| self.error(format!("unknown group name '{name}'")))
+        self.names
+            .get(name)
+            .copied()
+            .ok_or_else(|| self.error(format!("unknown group name '{name}'")))
     }
 
     /// `(?flags)`, which holds for the whole pattern, or `(?flags:…)`.
@@ -454,17 +476,26 @@ impl Translator<'_> {
                 }
                 Some(')') if on && at_start => {
                     self.flags = vec![flags];
-                    let kept = if kept.is_empty() { kept } else { format!("(?{kept})") };
+                    let kept = if kept.is_empty() {
+                        kept
+                    } else {
+                        format!("(?{kept})")
+                    };
                     self.out.push_str(&kept);
                     return Ok(());
                 }
-                Some(')') => return Err(self.error("global flags not at the start of the expression")),
+                Some(')') => {
+                    return Err(self.error("global flags not at the start of the expression"))
+                }
                 Some(':') => {
-                    self.out.push_str(&format!("(?{}:", kept.trim_end_matches('-')));
+                    self.out
+                        .push_str(&format!("(?{}:", kept.trim_end_matches('-')));
                     self.flags.push(flags);
                     return Ok(());
                 }
-                Some(c @ ('a' | 'L')) => return Err(self.error(format!("flag {c} is not supported"))),
+                Some(c @ ('a' | 'L')) => {
+                    return Err(self.error(format!("flag {c} is not supported")))
+                }
                 Some(c) => return Err(self.error(format!("unknown extension ?{c}"))),
                 None => return Err(self.error("missing ), unterminated subpattern")),
             }
@@ -475,9 +506,10 @@ impl Translator<'_> {
 /// Whether what was written so far is a row of `(?flags)`.
 fn is_only_flags(out: &str) -> bool {
     out.split_inclusive(')').all(|group| {
-        group.strip_prefix("(?").and_then(|group| group.strip_suffix(')')).is_some_and(|flags| {
-            !flags.is_empty() && flags.chars().all(|c| c.is_ascii_lowercase())
-        })
+        group
+            .strip_prefix("(?")
+            .and_then(|group| group.strip_suffix(')'))
+            .is_some_and(|flags| !flags.is_empty() && flags.chars().all(|c| c.is_ascii_lowercase()))
     })
 }
 
@@ -489,7 +521,11 @@ mod tests {
     /// What the pattern finds first in the text.
     fn found<'t>(pattern: &str, text: &'t str) -> Option<&'t str> {
         let translated = translate(pattern).unwrap();
-        Regex::new(&translated).unwrap().find(text).unwrap().map(|found| found.as_str())
+        Regex::new(&translated)
+            .unwrap()
+            .find(text)
+            .unwrap()
+            .map(|found| found.as_str())
     }
 
     fn error(pattern: &str) -> String {
@@ -541,7 +577,10 @@ mod tests {
         assert_eq!(error(r"ab\q"), r"bad escape \q at position 2");
         assert_eq!(error("a)"), "unbalanced parenthesis at position 1");
         assert_eq!(error("[b-a]"), "bad character range b-a at position 0");
-        assert_eq!(error("a(?i)"), "global flags not at the start of the expression at position 1");
+        assert_eq!(
+            error("a(?i)"),
+            "global flags not at the start of the expression at position 1"
+        );
         assert_eq!(error(r"\1(a)"), "invalid group reference 1 at position 0");
     }
 }
