@@ -1,6 +1,11 @@
 //! An OpenAI-compatible embedding server on a local all-MiniLM-L6-v2, for the demo and the tests,
 //! so that neither needs an account.
 //!
+//! ```text
+//! python3 crates/embedding-server/fetch_model.py --dir DIR
+//! embedding-server --model-dir DIR --listen 127.0.0.1:8080
+//! ```
+//!
 //! | File | Subject |
 //! |---|---|
 //! | `main.rs` | arguments, start, stop at a signal |
@@ -13,8 +18,8 @@
 //! | `kernels` | its arithmetic |
 //! | [`checkpoint`] | the files of the model: hashes, tensors |
 //!
-//! The vectors are those of sentence-transformers to 1e-5 (`tests/golden/`). `fetch_model.py`
-//! gets the files of the model.
+//! The vectors are those of sentence-transformers to 1e-5 (`tests/golden/`). The tests need the
+//! model too: `EMBEDDING_MODEL_DIR=DIR cargo test --release -p embedding-server`.
 
 // In a test an unwrap is an assertion.
 #![cfg_attr(test, allow(clippy::unwrap_used))]

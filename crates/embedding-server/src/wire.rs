@@ -244,6 +244,7 @@ pub fn answer(
 
 /// The body of `GET /v1/models`.
 pub fn models() -> Value {
-    let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": "sentence-transformers"});
+    let owner = "sentence-transformers";
+    let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": owner});
     json!({"object": "list", "data": MODEL_NAMES.map(model)})
 }

@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use embedding_server::embed::{Embed, MiniLm};
 use serde::Deserialize;
@@ -24,15 +24,21 @@ struct Text {
     vector: Vec<f32>,
 }
 
-static MODEL: LazyLock<MiniLm> = LazyLock::new(|| MiniLm::load(&common::model_dir()).unwrap());
 static GOLDEN: LazyLock<Golden> =
     LazyLock::new(|| serde_json::from_str(include_str!("golden/vectors.json")).unwrap());
+
+fn model() -> &'static MiniLm {
+    static MODEL: OnceLock<MiniLm> = OnceLock::new();
+    // Outside the lock: every test shall say what is missing, not that another has failed.
+    let dir = common::model_dir();
+    MODEL.get_or_init(|| MiniLm::load(&dir).unwrap())
+}
 
 fn tokens() -> Vec<Vec<u32>> {
     GOLDEN
         .texts
         .iter()
-        .map(|golden| MODEL.tokenize(&golden.text).unwrap())
+        .map(|golden| model().tokenize(&golden.text).unwrap())
         .collect()
 }
 
@@ -40,7 +46,7 @@ fn tokens() -> Vec<Vec<u32>> {
 fn embed(sequences: &[Vec<u32>], size: usize) -> Vec<Vec<f32>> {
     let batches = sequences.chunks(size).map(|batch| {
         let batch: Vec<&[u32]> = batch.iter().map(Vec::as_slice).collect();
-        MODEL.embed(&batch).unwrap()
+        model().embed(&batch).unwrap()
     });
     batches.flatten().collect()
 }
@@ -95,10 +101,10 @@ fn a_vector_does_not_depend_on_its_batch() {
 fn the_end_of_a_long_text_makes_no_difference() {
     // Long enough that only its beginning is tokenised.
     let long = "A claim without a lease is a promise without a date. ".repeat(1000);
-    let tokens = MODEL.tokenize(&long).unwrap();
-    assert_eq!(tokens, MODEL.tokenize(&long[..3000]).unwrap());
+    let tokens = model().tokenize(&long).unwrap();
+    assert_eq!(tokens, model().tokenize(&long[..3000]).unwrap());
     assert_eq!(tokens.len(), 256);
     // Blanks without tokens push the words beyond the first cut.
     let late = format!("{}{long}", " \n".repeat(10_000));
-    assert_eq!(tokens, MODEL.tokenize(&late).unwrap());
+    assert_eq!(tokens, model().tokenize(&late).unwrap());
 }
