@@ -138,6 +138,7 @@ def keep_in_step(home: house.House, database) -> None:
 
     def change(text: str | None, statement: str) -> None:
         if text:
+            say(f"    (put into the bucket as {key}: {text})")
             home.bucket.put(key, text)
         database.sql(statement)
         start = time.monotonic()

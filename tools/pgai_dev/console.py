@@ -36,14 +36,22 @@ def run(command, *, log: str | None = None, **options) -> None:
     if log is None:
         code = subprocess.run(command, **options).returncode
         if code:
-            raise Failure(f"`{' '.join(command[:4])} …` failed with exit code {code}")
+            raise Failure(f"`{_short(command)}` failed with exit code {code}")
         return
-    places.LOGS.mkdir(parents=True, exist_ok=True)
-    path = places.LOGS / f"{log}.log"
+    path = log_path(log)
     with path.open("w") as out:
         code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, **options).returncode
     if code:
-        raise Failure(f"`{' '.join(command[:4])} …` failed with exit code {code}:\n{tail(path)}\n(all of it: {path})")
+        raise Failure(f"`{_short(command)}` failed with exit code {code}:\n{tail(path)}\n(all of it: {path})")
+
+
+def _short(command: list[str]) -> str:
+    return " ".join(command[:4]) + " …" * (len(command) > 4)
+
+
+def log_path(name: str) -> Path:
+    places.LOGS.mkdir(parents=True, exist_ok=True)
+    return places.LOGS / f"{name}.log"
 
 
 def output(command, **options) -> str:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from . import places, python_packages
-from .console import Failure, output, run, step, timed
+from .console import Failure, log_path, output, run, step, timed
 from .postgres import Postgres
 
 CARGO_PGRX = "0.18.1"
@@ -92,12 +92,15 @@ def build(postgres: Postgres) -> Path:
     stage = places.CACHE / "stage" / postgres.major
     shutil.rmtree(stage, ignore_errors=True)
     step(f"Building pgai_rs for Postgres {postgres.major} ({postgres.config})")
-    run(
-        ["cargo", "pgrx", "package", *features(postgres)]
-        + ["--pg-config", postgres.config, "--out-dir", stage],
-        cwd=places.ROOT,
-        env=os.environ | environment(postgres),
-    )
+    # What cargo says goes to the terminal; what cargo-pgrx says about copying does not.
+    with log_path("cargo-pgrx-package").open("w") as out:
+        run(
+            ["cargo", "pgrx", "package", *features(postgres)]
+            + ["--pg-config", postgres.config, "--out-dir", stage],
+            cwd=places.ROOT,
+            env=os.environ | environment(postgres),
+            stdout=out,
+        )
     programs = stage / str(postgres.ask("bindir")).lstrip("/")
     programs.mkdir(parents=True, exist_ok=True)
     for program in _programs():
