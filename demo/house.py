@@ -54,8 +54,8 @@ class House:
                 stack.callback(self._stop)
                 self.cluster.create().start()
                 yield
-            except (AssertionError, RuntimeError) as error:
-                raise Failure(f"{error}\n\n{self._logs()}") from error
+            except Exception as error:
+                raise Failure(f"{type(error).__name__}: {error}\n\n{self._logs()}") from error
 
     def database(self) -> Database:
         """The database of the demo, made if it is not there."""

@@ -19,6 +19,7 @@ CREDENTIALS = {
 class S3Server:
     def __init__(self, directory: Path, port: int = 0):
         log = directory / "s3.log"
+        log.unlink(missing_ok=True)
         self._process = process.spawn(
             [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", port],
             log,
