@@ -82,7 +82,7 @@ class House:
 
     def _logs(self) -> str:
         paths = [*sorted(self.directory.glob("*.log")), self.directory / "cluster" / "server.log"]
-        return "\n".join(f"The end of {path}:\n{tail(path, 12)}" for path in paths if path.exists())
+        return "\n".join(f"The end of {path}:\n{tail(path, 8)}" for path in paths if path.exists())
 
 
 def clean() -> None:

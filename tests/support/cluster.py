@@ -178,7 +178,7 @@ class Cluster:
         """Runs a statement in a session of its own and returns its rows."""
         with self.connect(dbname, user=user) as connection:
             cursor = connection.execute(query, parameters)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.description is not None else []
 
     def create_database(self, name: str) -> "Database":
         self.sql(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
