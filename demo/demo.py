@@ -179,11 +179,11 @@ def psql(home: house.House) -> None:
         ORDER BY embedding <=> ai.vectorizer_embed('documents', 'your question') LIMIT 3;
         """
     )
-    say(f"\nFrom another terminal, as long as this psql is open: psql -h {cluster.host} -U postgres demo")
+    command = [str(cluster.bindir / "psql"), "-h", cluster.host, "-U", "postgres", "demo"]
+    say(f"\nFrom another terminal, as long as this psql is open: {' '.join(command)}")
     say(f"The bucket: s3://{house.BUCKET} at {home.s3.url}, with any key. Leaving psql stops everything.\n")
     # A Ctrl-C cancels a query in psql and is nothing to us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    command = [str(cluster.bindir / "psql"), "-h", cluster.host, "-p", str(cluster.port), "-U", "postgres", "demo"]
     subprocess.run(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
 
 
