@@ -161,35 +161,29 @@ class _Handler(BaseHTTPRequestHandler):
         )
         fault = self.stub._admit(request)
         self.stub._pause()
-        status = "lost"
-        try:
-            status = self._answer(request, fault)
-        finally:
-            request.finished = time.monotonic()
-            request.status = status
+        self._answer(request, fault)
 
-    def _answer(self, request: Request, fault: Fault | None) -> int | str:
+    def _answer(self, request: Request, fault: Fault | None) -> None:
         spoil = fault.spoil if fault else None
-        # Said before it is sent: whoever has the answer finds it in the log.
+        if spoil == "hang":
+            self.stub._ending.wait()
+        # Settled before the client can know: it may ask the log as soon as it has its answer.
+        request.finished = time.monotonic()
         request.status = (fault.status if fault else None) or spoil or 200
         if fault and fault.status:
             self._send(fault.status, _error(fault.error), fault.headers)
-            return fault.status
-        if spoil == "hang":
-            self.stub._ending.wait()
-            return "hang"
-        if spoil == "reset":
+        elif spoil == "hang":
+            self.close_connection = True
+        elif spoil == "reset":
             # Lingering for no time at all makes the kernel send RST.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
             self.close_connection = True
-            return "reset"
-        payload = b"this is not JSON" if spoil == "garbage" else _payload(request, spoil, self.stub.reverse)
-        if spoil == "truncate":
-            self._send(200, payload, cut=len(payload) // 2)
-            return "truncate"
-        self._send(200, payload)
-        return spoil or 200
+        elif spoil == "garbage":
+            self._send(200, b"this is not JSON")
+        else:
+            payload = _payload(request, spoil, self.stub.reverse)
+            self._send(200, payload, cut=len(payload) // 2 if spoil == "truncate" else None)
 
     def _send(self, status: int, payload: bytes, headers: dict | None = None, cut: int | None = None) -> None:
         self.send_response(status)
