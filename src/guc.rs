@@ -132,79 +132,204 @@ fn define_worker(d: &Definer) {
     let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
     d.string(c"pgai_rs.databases", &DATABASES, list,
         c"Databases that get a worker, separated by commas; empty means every database that has the extension.");
-    d.int(c"pgai_rs.poll_interval", &POLL_INTERVAL, (100, 3_600_000), GucFlags::UNIT_MS,
-        c"How often the worker looks for work, and the launcher for databases, without being woken.");
-    d.int(c"pgai_rs.lease_duration", &LEASE_DURATION, (10, 86_400), GucFlags::UNIT_S,
-        c"How long claimed work stays with a worker that gives no sign of life.");
+    d.int(
+        c"pgai_rs.poll_interval",
+        &POLL_INTERVAL,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"How often the worker looks for work, and the launcher for databases, without being woken.",
+    );
+    d.int(
+        c"pgai_rs.lease_duration",
+        &LEASE_DURATION,
+        (10, 86_400),
+        GucFlags::UNIT_S,
+        c"How long claimed work stays with a worker that gives no sign of life.",
+    );
     d.int(c"pgai_rs.max_retries", &MAX_RETRIES, (0, 1_000), NO_UNIT,
         c"How often a failed row is tried again before it is set aside; for loading the vectorizer says so itself.");
-    d.int(c"pgai_rs.retry_backoff", &RETRY_BACKOFF, (0, 3_600_000), GucFlags::UNIT_MS,
-        c"Pause before a failed row is tried again; doubled each time, with jitter.");
-    d.int(c"pgai_rs.retry_backoff_max", &RETRY_BACKOFF_MAX, (0, 86_400_000), GucFlags::UNIT_MS,
-        c"Longest pause before a failed row is tried again.");
-    d.int(c"pgai_rs.max_errors", &MAX_ERRORS, (1, 1_000_000), NO_UNIT,
-        c"Most rows that ai.vectorizer_errors keeps of one vectorizer.");
-    d.int(c"pgai_rs.max_documents_in_flight", &MAX_DOCUMENTS_IN_FLIGHT, (1, 1_000_000), NO_UNIT,
-        c"Most documents of one vectorizer that the worker holds.");
-    d.int(c"pgai_rs.max_memory_in_flight", &MAX_MEMORY_IN_FLIGHT, (1, 1_048_576), GucFlags::UNIT_MB,
-        c"Most memory that the worker's documents take; one that is larger travels alone.");
+    d.int(
+        c"pgai_rs.retry_backoff",
+        &RETRY_BACKOFF,
+        (0, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Pause before a failed row is tried again; doubled each time, with jitter.",
+    );
+    d.int(
+        c"pgai_rs.retry_backoff_max",
+        &RETRY_BACKOFF_MAX,
+        (0, 86_400_000),
+        GucFlags::UNIT_MS,
+        c"Longest pause before a failed row is tried again.",
+    );
+    d.int(
+        c"pgai_rs.max_errors",
+        &MAX_ERRORS,
+        (1, 1_000_000),
+        NO_UNIT,
+        c"Most rows that ai.vectorizer_errors keeps of one vectorizer.",
+    );
+    d.int(
+        c"pgai_rs.max_documents_in_flight",
+        &MAX_DOCUMENTS_IN_FLIGHT,
+        (1, 1_000_000),
+        NO_UNIT,
+        c"Most documents of one vectorizer that the worker holds.",
+    );
+    d.int(
+        c"pgai_rs.max_memory_in_flight",
+        &MAX_MEMORY_IN_FLIGHT,
+        (1, 1_048_576),
+        GucFlags::UNIT_MB,
+        c"Most memory that the worker's documents take; one that is larger travels alone.",
+    );
 }
 
 fn define_loading(d: &Definer, superuser: &Definer, secret: &Definer) {
     let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
-    d.int(c"pgai_rs.max_document_size", &MAX_DOCUMENT_SIZE, (1, 1_024), GucFlags::UNIT_MB,
-        c"Largest document that is loaded.");
-    d.int(c"pgai_rs.load_concurrency", &LOAD_CONCURRENCY, (1, 1_024), NO_UNIT,
-        c"Most objects fetched at a time.");
-    d.int(c"pgai_rs.load_timeout", &LOAD_TIMEOUT, (100, 3_600_000), GucFlags::UNIT_MS,
-        c"Longest time for one object, from request to last byte.");
-    superuser.string(c"pgai_rs.allowed_uris", &ALLOWED_URIS, list,
-        c"Prefixes of the addresses that may be loaded, separated by commas, such as s3://bucket/prefix/.");
-    d.string(c"pgai_rs.aws_region", &AWS_REGION, NO_UNIT,
-        c"Region for S3; empty leaves it to the AWS environment.");
-    d.string(c"pgai_rs.aws_endpoint_url", &AWS_ENDPOINT_URL, NO_UNIT,
-        c"URL of an S3-compatible server; empty leaves it to the AWS environment.");
-    d.string(c"pgai_rs.aws_profile", &AWS_PROFILE, NO_UNIT,
-        c"Profile of the AWS configuration files; empty leaves it to the AWS environment.");
+    d.int(
+        c"pgai_rs.max_document_size",
+        &MAX_DOCUMENT_SIZE,
+        (1, 1_024),
+        GucFlags::UNIT_MB,
+        c"Largest document that is loaded.",
+    );
+    d.int(
+        c"pgai_rs.load_concurrency",
+        &LOAD_CONCURRENCY,
+        (1, 1_024),
+        NO_UNIT,
+        c"Most objects fetched at a time.",
+    );
+    d.int(
+        c"pgai_rs.load_timeout",
+        &LOAD_TIMEOUT,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Longest time for one object, from request to last byte.",
+    );
+    superuser.string(
+        c"pgai_rs.allowed_uris",
+        &ALLOWED_URIS,
+        list,
+        c"Prefixes of the addresses that may be loaded, separated by commas, such as s3://bucket/prefix/.",
+    );
+    d.string(
+        c"pgai_rs.aws_region",
+        &AWS_REGION,
+        NO_UNIT,
+        c"Region for S3; empty leaves it to the AWS environment.",
+    );
+    d.string(
+        c"pgai_rs.aws_endpoint_url",
+        &AWS_ENDPOINT_URL,
+        NO_UNIT,
+        c"URL of an S3-compatible server; empty leaves it to the AWS environment.",
+    );
+    d.string(
+        c"pgai_rs.aws_profile",
+        &AWS_PROFILE,
+        NO_UNIT,
+        c"Profile of the AWS configuration files; empty leaves it to the AWS environment.",
+    );
     GucRegistry::define_enum_guc(c"pgai_rs.s3_url_style",
         c"Where the bucket's name stands in a URL: vhost (https://bucket.host/key) or path (https://host/bucket/key).",
         c"", &S3_URL_STYLE, d.context(), d.flags);
-    secret.string(c"pgai_rs.aws_access_key_id", &AWS_ACCESS_KEY_ID, NO_UNIT,
-        c"Access key for S3; empty leaves it to the default credential chain.");
-    secret.string(c"pgai_rs.aws_secret_access_key", &AWS_SECRET_ACCESS_KEY, NO_UNIT,
-        c"Secret of pgai_rs.aws_access_key_id.");
-    superuser.string(c"pgai_rs.aws_external_id", &AWS_EXTERNAL_ID, NO_UNIT,
-        c"External id for assumed roles; empty means the variable AWS_ASSUME_ROLE_EXTERNAL_ID.");
-    d.string(c"pgai_rs.aws_role_session_name", &AWS_ROLE_SESSION_NAME, NO_UNIT,
-        c"Session name for assumed roles.");
+    secret.string(
+        c"pgai_rs.aws_access_key_id",
+        &AWS_ACCESS_KEY_ID,
+        NO_UNIT,
+        c"Access key for S3; empty leaves it to the default credential chain.",
+    );
+    secret.string(
+        c"pgai_rs.aws_secret_access_key",
+        &AWS_SECRET_ACCESS_KEY,
+        NO_UNIT,
+        c"Secret of pgai_rs.aws_access_key_id.",
+    );
+    superuser.string(
+        c"pgai_rs.aws_external_id",
+        &AWS_EXTERNAL_ID,
+        NO_UNIT,
+        c"External id for assumed roles; empty means the variable AWS_ASSUME_ROLE_EXTERNAL_ID.",
+    );
+    d.string(
+        c"pgai_rs.aws_role_session_name",
+        &AWS_ROLE_SESSION_NAME,
+        NO_UNIT,
+        c"Session name for assumed roles.",
+    );
 }
 
 fn define_embedding(d: &Definer, secret: &Definer) {
     let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
     d.string(c"pgai_rs.api_key_names", &API_KEY_NAMES, list,
         c"Names that api_key_name may have, separated by commas; looked up in pgai_rs.api_keys, then in the server's environment.");
-    secret.string(c"pgai_rs.api_keys", &API_KEYS, list,
-        c"API keys as NAME=key, separated by commas.");
-    d.string(c"pgai_rs.allowed_base_urls", &ALLOWED_BASE_URLS, list,
-        c"Prefixes of the base_url that roles other than superusers may declare, separated by commas.");
+    secret.string(c"pgai_rs.api_keys", &API_KEYS, list, c"API keys as NAME=key, separated by commas.");
+    d.string(
+        c"pgai_rs.allowed_base_urls",
+        &ALLOWED_BASE_URLS,
+        list,
+        c"Prefixes of the base_url that roles other than superusers may declare, separated by commas.",
+    );
     d.string(c"pgai_rs.openai_base_url", &OPENAI_BASE_URL, NO_UNIT,
         c"Where OpenAI's wire is spoken if a vectorizer does not say; empty means the variable OPENAI_BASE_URL, else OpenAI.");
-    d.int(c"pgai_rs.embedding_concurrency", &EMBEDDING_CONCURRENCY, (1, 256), NO_UNIT,
-        c"Most requests in flight to one provider, base URL, model and key.");
-    d.int(c"pgai_rs.embedding_max_inputs", &EMBEDDING_MAX_INPUTS, (1, 2_048), NO_UNIT,
-        c"Most inputs of one request.");
-    d.int(c"pgai_rs.embedding_max_tokens", &EMBEDDING_MAX_TOKENS, (1, 10_000_000), NO_UNIT,
-        c"Most tokens of one request, estimated as a quarter of its bytes.");
-    d.int(c"pgai_rs.embedding_linger", &EMBEDDING_LINGER, (0, 10_000), GucFlags::UNIT_MS,
-        c"How long an input waits for others to share its request.");
-    d.int(c"pgai_rs.embedding_timeout", &EMBEDDING_TIMEOUT, (100, 3_600_000), GucFlags::UNIT_MS,
-        c"Longest time for one request.");
-    d.int(c"pgai_rs.embedding_retries", &EMBEDDING_RETRIES, (0, 100), NO_UNIT,
-        c"How often a failed request is repeated before its rows are given back to the queue.");
-    d.int(c"pgai_rs.embedding_backoff", &EMBEDDING_BACKOFF, (0, 600_000), GucFlags::UNIT_MS,
-        c"Pause before a failed request is repeated; doubled each time, with jitter.");
-    d.int(c"pgai_rs.query_timeout", &QUERY_TIMEOUT, (100, 3_600_000), GucFlags::UNIT_MS,
-        c"Longest time that ai.vectorizer_embed waits for the model.");
+    d.int(
+        c"pgai_rs.embedding_concurrency",
+        &EMBEDDING_CONCURRENCY,
+        (1, 256),
+        NO_UNIT,
+        c"Most requests in flight to one provider, base URL, model and key.",
+    );
+    d.int(
+        c"pgai_rs.embedding_max_inputs",
+        &EMBEDDING_MAX_INPUTS,
+        (1, 2_048),
+        NO_UNIT,
+        c"Most inputs of one request.",
+    );
+    d.int(
+        c"pgai_rs.embedding_max_tokens",
+        &EMBEDDING_MAX_TOKENS,
+        (1, 10_000_000),
+        NO_UNIT,
+        c"Most tokens of one request, estimated as a quarter of its bytes.",
+    );
+    d.int(
+        c"pgai_rs.embedding_linger",
+        &EMBEDDING_LINGER,
+        (0, 10_000),
+        GucFlags::UNIT_MS,
+        c"How long an input waits for others to share its request.",
+    );
+    d.int(
+        c"pgai_rs.embedding_timeout",
+        &EMBEDDING_TIMEOUT,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Longest time for one request.",
+    );
+    d.int(
+        c"pgai_rs.embedding_retries",
+        &EMBEDDING_RETRIES,
+        (0, 100),
+        NO_UNIT,
+        c"How often a failed request is repeated before its rows are given back to the queue.",
+    );
+    d.int(
+        c"pgai_rs.embedding_backoff",
+        &EMBEDDING_BACKOFF,
+        (0, 600_000),
+        GucFlags::UNIT_MS,
+        c"Pause before a failed request is repeated; doubled each time, with jitter.",
+    );
+    d.int(
+        c"pgai_rs.query_timeout",
+        &QUERY_TIMEOUT,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Longest time that ai.vectorizer_embed waits for the model.",
+    );
 }
 
 fn text(setting: &GucSetting<Option<CString>>) -> String {
@@ -287,7 +412,9 @@ pub fn api_key(name: &str) -> Option<Secret> {
     }
     list(&API_KEYS)
         .iter()
-        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned()))
+        .find_map(|pair| {
+            pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        })
         .or_else(|| std::env::var(name).ok())
         .filter(|value| !value.is_empty())
         .map(Secret::new)

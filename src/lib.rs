@@ -19,8 +19,8 @@ mod queue;
 mod vector;
 mod worker;
 
-use pgrx::prelude::*;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 
 pgrx::pg_module_magic!();
 

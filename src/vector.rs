@@ -36,10 +36,9 @@ pub fn array(mut vectors: Vec<pg_sys::Datum>) -> Result<DatumWithOid<'static>, P
         &[],
         |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<pg_sys::Oid>(2)?)),
     )?;
-    let (element, array) = types
-        .into_iter()
-        .next()
-        .ok_or_else(|| PgError::raised("the type vector is gone").with_hint("Run CREATE EXTENSION vector."))?;
+    let (element, array) = types.into_iter().next().ok_or_else(|| {
+        PgError::raised("the type vector is gone").with_hint("Run CREATE EXTENSION vector.")
+    })?;
     // SAFETY: all elements are of the type `vector`: of variable length, by reference, and declared
     // with `STORAGE = external` and the default alignment of 4 bytes.
     unsafe {

@@ -98,12 +98,13 @@ fn create(request: Request) -> Result<i32, PgError> {
     let grantees = existing_roles(&request.grant_to)?;
     let embedding =
         request.embedding.clone().ok_or_else(|| PgError::raised("embedding configuration is required"))?;
-    let loading = request.loading.clone().ok_or_else(|| PgError::raised("loading configuration is required"))?;
+    let loading =
+        request.loading.clone().ok_or_else(|| PgError::raised("loading configuration is required"))?;
     require_utf8()?;
     let source = require_source(request.source)?;
     let dimensions = validate::dimensions(&embedding)?;
-    let key =
-        Key::of(source.oid)?.ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
+    let key = Key::of(source.oid)?
+        .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
     let id = next_id()?;
     let queue_schema = request.queue_schema.clone().unwrap_or_else(|| "ai".to_owned());
     let inbox = request.queue_table.clone().unwrap_or_else(|| inbox_name(id));
@@ -182,7 +183,9 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
             format!("{} can't be the source of a vectorizer", source.qualified()),
         )
         .with_detail("A source is an ordinary or a partitioned table that is not temporary.")
-        .with_hint("Views and foreign tables have no triggers to say what changed; name the table behind them."));
+        .with_hint(
+            "Views and foreign tables have no triggers to say what changed; name the table behind them.",
+        ));
     }
     Ok(source)
 }
@@ -280,10 +283,8 @@ fn evaluate_destination(config: Option<&Value>, source: &Relation) -> Result<Tab
         text("target_schema").unwrap_or_else(|| source.schema.clone()),
         text("target_table").unwrap_or(table),
     );
-    let view = (
-        text("view_schema").unwrap_or_else(|| source.schema.clone()),
-        text("view_name").unwrap_or(view),
-    );
+    let view =
+        (text("view_schema").unwrap_or_else(|| source.schema.clone()), text("view_name").unwrap_or(view));
     for name in [&target.1, &view.1] {
         validate::identifier_length(name)?;
     }
@@ -330,7 +331,9 @@ fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
         &[role.into()],
         |row| row.get::<String>(1),
     )?
-    .ok_or_else(|| PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the source's owner does not exist"))
+    .ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the source's owner does not exist")
+    })
 }
 
 fn register(

@@ -62,7 +62,10 @@ fn require_owner(owner: pg_sys::Oid) -> Result<(), PgError> {
 }
 
 #[pg_extern(sql = false)]
-fn drop_vectorizer(vectorizer_id: Option<i32>, drop_all: Option<bool>) -> Result<(), pg_sys::panic::ErrorReport> {
+fn drop_vectorizer(
+    vectorizer_id: Option<i32>,
+    drop_all: Option<bool>,
+) -> Result<(), pg_sys::panic::ErrorReport> {
     let id = vectorizer_id.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
     })?;
@@ -117,7 +120,10 @@ fn drop_destination(target: &Target) -> Result<(), PgError> {
 }
 
 #[pg_extern(sql = false)]
-fn set_disabled(vectorizer_id: Option<i32>, disabled: Option<bool>) -> Result<(), pg_sys::panic::ErrorReport> {
+fn set_disabled(
+    vectorizer_id: Option<i32>,
+    disabled: Option<bool>,
+) -> Result<(), pg_sys::panic::ErrorReport> {
     let (Some(id), Some(disabled)) = (vectorizer_id, disabled) else {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,

@@ -74,7 +74,9 @@ macro_rules! embed_function {
     };
 }
 
-embed_function!(vectorizer_embed_config, pg_finfo_vectorizer_embed_config, JsonB, |json: JsonB| Model::Config(json.0));
+embed_function!(vectorizer_embed_config, pg_finfo_vectorizer_embed_config, JsonB, |json: JsonB| {
+    Model::Config(json.0)
+});
 embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, Model::Id);
 embed_function!(vectorizer_embed_name, pg_finfo_vectorizer_embed_name, String, Model::Name);
 

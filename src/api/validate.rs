@@ -39,8 +39,11 @@ fn implementation<'a>(kind: &str, config: Option<&'a Value>) -> Result<Option<&'
 /// Reads a config into the pipeline's type, so that nothing is stored that the worker can't read.
 fn readable<T: serde::de::DeserializeOwned>(kind: &str, config: Option<&Value>) -> Result<T, PgError> {
     serde_json::from_value(config.cloned().unwrap_or(Value::Null)).map_err(|error| {
-        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("invalid {kind} config: {error}"))
-            .with_hint(format!("Use one of the functions ai.{kind}_…() to make it."))
+        PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("invalid {kind} config: {error}"),
+        )
+        .with_hint(format!("Use one of the functions ai.{kind}_…() to make it."))
     })
 }
 
@@ -53,7 +56,9 @@ pub fn name(name: &str) -> Result<(), PgError> {
         return Ok(());
     }
     Err(PgError::new(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, format!("invalid vectorizer name {name:?}"))
-        .with_detail("A name is made of lower-case letters, digits and underscores, and begins with a letter.")
+        .with_detail(
+            "A name is made of lower-case letters, digits and underscores, and begins with a letter.",
+        )
         .with_hint("Give another one in the argument name."))
 }
 
@@ -204,7 +209,10 @@ pub fn chunking(config: Option<&Value>) -> Result<(), PgError> {
     }
     let chunking: config::Chunking = readable("chunking", config)?;
     pgai_rs_pipeline::chunk::chunker(&chunking).map(drop).map_err(|error| {
-        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("invalid chunking config: {error}"))
+        PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("invalid chunking config: {error}"),
+        )
     })
 }
 
@@ -236,7 +244,9 @@ pub fn formatting(config: Option<&Value>, columns: &[Column]) -> Result<(), PgEr
         return raise("template must contain $chunk placeholder");
     }
     if columns.iter().any(|column| column.name == "chunk") {
-        return raise("formatting_python_template may not be used when source table has a column named \"chunk\"");
+        return raise(
+            "formatting_python_template may not be used when source table has a column named \"chunk\"",
+        );
     }
     let invalid = |message: String| {
         PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
@@ -244,7 +254,8 @@ pub fn formatting(config: Option<&Value>, columns: &[Column]) -> Result<(), PgEr
     };
     let parsed = pgai_rs_pipeline::format::Template::parse(&template)
         .map_err(|error| invalid(format!("invalid template: {error}")))?;
-    let unknown = parsed.placeholders().find(|name| *name != "chunk" && !columns.iter().any(|c| c.name == *name));
+    let unknown =
+        parsed.placeholders().find(|name| *name != "chunk" && !columns.iter().any(|c| c.name == *name));
     match unknown {
         Some(name) => Err(invalid(format!("the template names a column that the source has not: {name}"))),
         None => Ok(()),

@@ -1,14 +1,17 @@
 //! `ai.start_worker`, and what CREATE EXTENSION says and does at its end.
 
-use pgrx::prelude::*;
+use std::time::{Duration, Instant};
+
 use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::worker;
 
-const PRELOAD_HINT: &str = "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the server; \
+const PRELOAD_HINT: &str =
+    "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the server; \
                             or call ai.start_worker() after each start of the server.";
 
 #[pg_extern(sql = false)]
@@ -36,10 +39,34 @@ fn start_worker() -> Result<i32, pg_sys::panic::ErrorReport> {
             .with_detail(reason)
             .with_hint("Raise max_worker_processes, or see the server's log.")
     })?;
+    wait_until_connected(pid)?;
     Ok(pid)
 }
 
+/// How long a started worker may take to connect, and how often it is looked for.
+const CONNECTING: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(10));
+
+/// A worker runs a moment before it is connected, and only then does the next call find it.
+fn wait_until_connected(pid: i32) -> Result<(), PgError> {
+    let started = Instant::now();
+    while running_worker()? != Some(pid) {
+        if started.elapsed() > CONNECTING.0 {
+            return Err(PgError::new(
+                PgSqlErrorCode::ERRCODE_CONNECTION_FAILURE,
+                "the worker has started and did not connect to the database",
+            )
+            .with_hint("See the server's log."));
+        }
+        std::thread::sleep(CONNECTING.1);
+        pgrx::check_for_interrupts!();
+    }
+    Ok(())
+}
+
 fn running_worker() -> Result<Option<i32>, PgError> {
+    // Within a transaction the view shows what it showed first.
+    // SAFETY: forgets what this backend remembers of it.
+    unsafe { pg_sys::pgstat_clear_snapshot() };
     let pids = sql::read(
         "SELECT pid FROM pg_catalog.pg_stat_activity
          WHERE backend_type = $1 AND datname = pg_catalog.current_database()",

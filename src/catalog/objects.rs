@@ -138,7 +138,12 @@ pub fn create_store(
     })
 }
 
-fn view_definition(destination: &TableDestination, source: &Relation, columns: &[Column], key: &Key) -> String {
+fn view_definition(
+    destination: &TableDestination,
+    source: &Relation,
+    columns: &[Column],
+    key: &Key,
+) -> String {
     let in_key = |name: &str| key.columns().iter().any(|c| c.name == name);
     let of_source =
         columns.iter().map(|c| format!("{}.{}", if in_key(&c.name) { "t" } else { "s" }, ident(&c.name)));
@@ -200,7 +205,10 @@ pub fn create_triggers(id: i32, source: &Relation) -> Result<(), PgError> {
 pub fn enqueue_existing(tables: &QueueTables, source: &Relation, key: &Key) -> Result<u64, PgError> {
     let names = key.names(None);
     as_user(source.owner, || {
-        execute(&format!("INSERT INTO {} ({names}) SELECT {names} FROM {}", tables.inbox, source.qualified()), &[])
+        execute(
+            &format!("INSERT INTO {} ({names}) SELECT {names} FROM {}", tables.inbox, source.qualified()),
+            &[],
+        )
     })
 }
 

@@ -26,7 +26,8 @@ struct Outcome<'a> {
 /// Writes documents in one transaction; answers those whose rows are locked by somebody.
 pub fn complete(queue: &SpiQueue, id: i32, done: &[Completed]) -> Result<Vec<Ticket>, PgError> {
     let Some(served) = queue.served(id) else { return Ok(Vec::new()) };
-    let known = done.iter().filter_map(|d| Some(Outcome { done: d, claim: queue.claimed(d.ticket)?.clone() }));
+    let known =
+        done.iter().filter_map(|d| Some(Outcome { done: d, claim: queue.claimed(d.ticket)?.clone() }));
     let mut results: Vec<Outcome<'_>> = known.collect();
     results.sort_by(|a, b| a.claim.key.0.cmp(&b.claim.key.0));
     transaction(|| served.as_owner(|| write(served, &results)))
@@ -103,7 +104,8 @@ fn split_robbed<'a, 'b>(
     if expected.is_empty() {
         return Ok((results, Vec::new()));
     }
-    let sql = format!("SELECT embedding_uuid FROM {} WHERE embedding_uuid = ANY ($1)", served.vectorizer.store);
+    let sql =
+        format!("SELECT embedding_uuid FROM {} WHERE embedding_uuid = ANY ($1)", served.vectorizer.store);
     let there: HashSet<[u8; 16]> =
         query(&sql, &[expected.into()], |row| Ok(*row.get::<Uuid>(1)?.as_bytes()))?.into_iter().collect();
     Ok(results.into_iter().partition(|result| kept(result).all(|(chunk, _)| there.contains(&chunk.id))))
@@ -121,7 +123,8 @@ fn delete_chunks<'a>(
 
 /// Gives kept chunks their new places, in two steps for the sake of the unique constraint.
 fn move_kept(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
-    let moved: Vec<_> = results.iter().flat_map(|r| kept(r)).filter(|(chunk, seq)| chunk.seq != *seq).collect();
+    let moved: Vec<_> =
+        results.iter().flat_map(|r| kept(r)).filter(|(chunk, seq)| chunk.seq != *seq).collect();
     if moved.is_empty() {
         return Ok(());
     }

@@ -7,9 +7,7 @@ use std::time::Duration;
 use pgrx::datum::{DatumWithOid, Uuid};
 use pgrx::pg_sys;
 
-use pgai_rs_pipeline::document::{
-    self, Completed, Document, ExistingChunk, Failed, Payload, Ticket,
-};
+use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Payload, Ticket};
 use pgai_rs_pipeline::run::Queue;
 
 use super::statements::{Statements, FOLD_LIMIT};
@@ -151,7 +149,9 @@ impl SpiQueue {
         };
         // The pipeline groups and caches by identity; what did not change stays the same.
         let shared = match known {
-            Some(s) if s.shared.config == fresh.config && s.shared.api_key == fresh.api_key => s.shared.clone(),
+            Some(s) if s.shared.config == fresh.config && s.shared.api_key == fresh.api_key => {
+                s.shared.clone()
+            }
             _ => Arc::new(fresh),
         };
         let recover = known.is_none();
@@ -380,7 +380,11 @@ impl Queue for SpiQueue {
     }
 
     /// An error pauses this vectorizer and no other.
-    fn claim(&mut self, vectorizer: &Arc<document::Vectorizer>, limit: usize) -> Result<Vec<Document>, PgError> {
+    fn claim(
+        &mut self,
+        vectorizer: &Arc<document::Vectorizer>,
+        limit: usize,
+    ) -> Result<Vec<Document>, PgError> {
         match self.claim_rows(vectorizer.id, limit) {
             Ok(documents) => {
                 if let Some(served) = self.served.get_mut(&vectorizer.id) {

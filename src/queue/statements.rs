@@ -172,7 +172,9 @@ fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {
         _ => format!("{loaded}::text, NULL::bytea"),
     };
     let mut columns = vec!["k.ord".to_owned(), payload];
-    columns.extend(v.template_columns()?.iter().map(|c| as_python(&format!("s.{}", ident(&c.name)), &c.type_name)));
+    columns.extend(
+        v.template_columns()?.iter().map(|c| as_python(&format!("s.{}", ident(&c.name)), &c.type_name)),
+    );
     Ok(format!("SELECT {} FROM {given} k JOIN {source} s ON {}", columns.join(", "), v.key.same("s", "k")))
 }
 

@@ -112,7 +112,9 @@ fn warn(error: PgError) -> Option<Plan> {
         format!("the embeddings of this table are not kept in step: {}", error.message),
         "",
     )
-    .set_hint(error.hint.unwrap_or_else(|| "Mend it, or drop the vectorizer with ai.drop_vectorizer().".to_owned()))
+    .set_hint(
+        error.hint.unwrap_or_else(|| "Mend it, or drop the vectorizer with ai.drop_vectorizer().".to_owned()),
+    )
     .report(PgLogLevel::WARNING);
     None
 }
@@ -124,7 +126,10 @@ fn changes_nothing(data: &pg_sys::TriggerData) -> bool {
         table.is_null() || pg_sys::tuplestore_tuple_count(table) == 0
     };
     let by_statement = data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0;
-    by_statement && !is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) && empty(data.tg_oldtable) && empty(data.tg_newtable)
+    by_statement
+        && !is(data, pg_sys::TRIGGER_EVENT_TRUNCATE)
+        && empty(data.tg_oldtable)
+        && empty(data.tg_newtable)
 }
 
 fn is(data: &pg_sys::TriggerData, event: u32) -> bool {
@@ -173,7 +178,9 @@ impl Plan {
             owner: vectorizer.owner,
             key: key.columns().iter().map(|c| c.attnum).collect(),
             watched: attribute_numbers(vectorizer.source.oid, watched.iter().map(|c| c.name.as_str()))?,
-            enqueue_inserted: statement(format!("INSERT INTO {inbox} ({names}) SELECT {of_new} FROM new_rows n"))?,
+            enqueue_inserted: statement(format!(
+                "INSERT INTO {inbox} ({names}) SELECT {of_new} FROM new_rows n"
+            ))?,
             // Bytes are compared, not values: it works for types that have no equality, and what is
             // equal but not the same may well read differently. Without the casts Postgres would
             // take the rows apart and look for the operator on each pair of columns.
@@ -190,7 +197,10 @@ impl Plan {
                 key.same("s", "o"),
                 key.same("n", "o"),
             ))?,
-            remove_deleted: statement(format!("DELETE FROM {store} s USING old_rows o WHERE {}", key.same("s", "o")))?,
+            remove_deleted: statement(format!(
+                "DELETE FROM {store} s USING old_rows o WHERE {}",
+                key.same("s", "o")
+            ))?,
             enqueue_row: Statement::new(
                 format!("INSERT INTO {inbox} ({names}) VALUES ({parameters})"),
                 types.clone(),
@@ -314,7 +324,10 @@ fn require(table: &str) -> Result<(), PgError> {
     Err(PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("the table {table} is gone")))
 }
 
-fn attribute_numbers<'a>(relation: pg_sys::Oid, names: impl Iterator<Item = &'a str>) -> Result<Vec<i32>, PgError> {
+fn attribute_numbers<'a>(
+    relation: pg_sys::Oid,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<Vec<i32>, PgError> {
     crate::pg::sql::read(
         "SELECT a.attnum::int4 FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = $1 AND a.attname::text = ANY ($2) AND a.attnum > 0 AND NOT a.attisdropped",
@@ -455,5 +468,8 @@ fn check_spi(code: i32) -> Result<(), PgError> {
     if code >= 0 {
         return Ok(());
     }
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, format!("SPI answered {code} in a vectorizer's trigger")))
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        format!("SPI answered {code} in a vectorizer's trigger"),
+    ))
 }

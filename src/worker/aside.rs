@@ -4,8 +4,8 @@
 use std::ffi::CStr;
 use std::time::Duration;
 
-use pgrx::prelude::*;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 
 use super::shared;
 
@@ -44,7 +44,16 @@ unsafe extern "C-unwind" fn process_utility(
     unsafe {
         match PREVIOUS {
             Some(previous) => pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| {
-                previous(statement, text, read_only_tree, context, parameters, environment, receiver, completion)
+                previous(
+                    statement,
+                    text,
+                    read_only_tree,
+                    context,
+                    parameters,
+                    environment,
+                    receiver,
+                    completion,
+                )
             }),
             None => pg_sys::standard_ProcessUtility(
                 statement,
@@ -96,7 +105,9 @@ unsafe fn template(options: *mut pg_sys::List) -> Option<*mut std::ffi::c_char> 
     unsafe {
         let options = pgrx::list::List::<*mut std::ffi::c_void>::downcast_ptr_in_memcx(
             options,
-            &pgrx::memcx::current_context(|mcx| std::mem::transmute::<_, &'static pgrx::memcx::MemCx<'static>>(mcx)),
+            &pgrx::memcx::current_context(|mcx| {
+                std::mem::transmute::<_, &'static pgrx::memcx::MemCx<'static>>(mcx)
+            }),
         )?;
         for element in options.iter() {
             let option = element.cast::<pg_sys::DefElem>();

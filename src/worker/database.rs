@@ -9,8 +9,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgrx::prelude::*;
 use pgrx::pg_sys;
+use pgrx::prelude::*;
 
 use pgai_rs_pipeline::run::{Runner, Turn};
 
@@ -179,9 +179,12 @@ fn with_runner<R>(f: impl FnOnce(&mut Runner) -> R) -> R {
 }
 
 fn report_activity(what: &std::ffi::CStr) {
-    let state = if what.is_empty() { pg_sys::BackendState::STATE_IDLE } else { pg_sys::BackendState::STATE_RUNNING };
+    let state =
+        if what.is_empty() { pg_sys::BackendState::STATE_IDLE } else { pg_sys::BackendState::STATE_RUNNING };
     // SAFETY: the text is copied.
-    unsafe { pg_sys::pgstat_report_activity(state, if what.is_empty() { std::ptr::null() } else { what.as_ptr() }) };
+    unsafe {
+        pg_sys::pgstat_report_activity(state, if what.is_empty() { std::ptr::null() } else { what.as_ptr() })
+    };
 }
 
 fn eventfd() -> std::io::Result<OwnedFd> {

@@ -95,7 +95,5 @@ pub fn random_u32() -> u32 {
     if strong {
         return u32::from_ne_bytes(bytes);
     }
-    std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |now| now.subsec_nanos())
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos())
 }

@@ -33,8 +33,9 @@ unsafe impl PGRXSharedMemory for Slots {}
 // SAFETY: the name is ours alone.
 static STATE: PgLwLock<Slots> = unsafe { PgLwLock::new(c"pgai_rs") };
 
-const EMPTY: Slots =
-    Slots([Slot { database: 0, worker: 0, requested: false, without_extension: false, aside_until: 0 }; SLOTS]);
+const EMPTY: Slots = Slots(
+    [Slot { database: 0, worker: 0, requested: false, without_extension: false, aside_until: 0 }; SLOTS],
+);
 
 /// Reserves the memory; called while the library is preloaded.
 pub fn init() {
