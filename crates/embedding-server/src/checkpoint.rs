@@ -35,19 +35,12 @@ pub enum LoadError {
         "cannot read {path}: {source}; crates/embedding-server/fetch_model.py --dir DIR gets \
          the model"
     )]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     #[error(
         "{path} is not the published file of all-MiniLM-L6-v2: its sha256 is {found}, \
          expected {expected}; crates/embedding-server/fetch_model.py --dir DIR gets the right one"
     )]
-    Hash {
-        path: PathBuf,
-        found: String,
-        expected: &'static str,
-    },
+    Hash { path: PathBuf, found: String, expected: &'static str },
     #[error("the weights are malformed: {0}")]
     Weights(String),
     #[error("the tokenizer does not load: {0}")]
@@ -63,11 +56,7 @@ pub fn read(dir: &Path, file: &Published) -> Result<Vec<u8>, LoadError> {
     };
     let found = hex(&Sha256::digest(&bytes));
     if found != file.sha256 {
-        return Err(LoadError::Hash {
-            path,
-            found,
-            expected: file.sha256,
-        });
+        return Err(LoadError::Hash { path, found, expected: file.sha256 });
     }
     Ok(bytes)
 }
@@ -102,38 +91,26 @@ impl<'a> Tensors<'a> {
         let (length, rest) = file.split_first_chunk::<8>().ok_or_else(cut)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
         let (header, data) = rest.split_at_checked(length).ok_or_else(cut)?;
-        let header = serde_json::from_slice(header)
-            .map_err(|error| LoadError::Weights(format!("header: {error}")))?;
+        let header =
+            serde_json::from_slice(header).map_err(|error| LoadError::Weights(format!("header: {error}")))?;
         Ok(Self { header, data })
     }
 
     /// The numbers of the tensor `name`, which must be f32 and have this shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let malformed = |what: &str| LoadError::Weights(format!("tensor {name}: {what}"));
-        let entry = self
-            .header
-            .get(name)
-            .ok_or_else(|| malformed("is missing"))?;
+        let entry = self.header.get(name).ok_or_else(|| malformed("is missing"))?;
         let entry = Entry::deserialize(entry).map_err(|error| malformed(&error.to_string()))?;
         if entry.dtype != "F32" || entry.shape != shape {
-            return Err(malformed(&format!(
-                "is {} {:?}, not F32 {shape:?}",
-                entry.dtype, entry.shape
-            )));
+            return Err(malformed(&format!("is {} {:?}, not F32 {shape:?}", entry.dtype, entry.shape)));
         }
         let (begin, end) = entry.data_offsets;
-        let bytes = self
-            .data
-            .get(begin..end)
-            .ok_or_else(|| malformed("is cut short"))?;
+        let bytes = self.data.get(begin..end).ok_or_else(|| malformed("is cut short"))?;
         let (numbers, rest) = bytes.as_chunks::<4>();
         if !rest.is_empty() || numbers.len() != shape.iter().product::<usize>() {
             return Err(malformed("has another length than its shape"));
         }
-        Ok(numbers
-            .iter()
-            .map(|bytes| f32::from_le_bytes(*bytes))
-            .collect())
+        Ok(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 }
 
@@ -166,10 +143,7 @@ mod tests {
         assert!(error("b", &[1, 2]).contains("is missing"));
         assert!(error("a", &[2, 1]).contains("not F32 [2, 1]"));
         let short = file(HEADER, &[1.0, 2.0]);
-        let short = Tensors::parse(&short)
-            .unwrap()
-            .get("a", &[1, 2])
-            .unwrap_err();
+        let short = Tensors::parse(&short).unwrap().get("a", &[1, 2]).unwrap_err();
         assert!(short.to_string().contains("cut short"));
         assert!(Tensors::parse(&whole[..20]).is_err());
         assert!(Tensors::parse(&[0xff; 9]).is_err());

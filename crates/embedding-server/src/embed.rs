@@ -39,9 +39,7 @@ impl MiniLm {
 
 impl Embed for MiniLm {
     fn tokenize(&self, text: &str) -> Result<Vec<u32>, EmbedError> {
-        self.word_pieces
-            .encode(text)
-            .map_err(|error| EmbedError(format!("tokenizer: {error}")))
+        self.word_pieces.encode(text).map_err(|error| EmbedError(format!("tokenizer: {error}")))
     }
 
     fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedError> {

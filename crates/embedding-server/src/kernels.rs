@@ -25,13 +25,7 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// A row-major matrix whose rows start `row_stride` apart.
     pub fn rows(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
-        Self {
-            data,
-            rows,
-            cols,
-            row_stride,
-            col_stride: 1,
-        }
+        Self { data, rows, cols, row_stride, col_stride: 1 }
     }
 
     /// The same numbers with rows and columns exchanged.
@@ -48,8 +42,7 @@ impl<'a> View<'a> {
     fn fits(&self) -> bool {
         self.rows == 0
             || self.cols == 0
-            || (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride
-                < self.data.len()
+            || (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride < self.data.len()
     }
 }
 
@@ -60,24 +53,11 @@ impl<'a> View<'a> {
 ///
 /// # Panics
 /// If the shapes do not fit each other or their slices.
-pub fn matmul(
-    out: &mut [f32],
-    out_stride: usize,
-    accumulate: bool,
-    scale: f32,
-    left: View,
-    right: View,
-) {
+pub fn matmul(out: &mut [f32], out_stride: usize, accumulate: bool, scale: f32, left: View, right: View) {
     let (m, k, n) = (left.rows, left.cols, right.cols);
-    assert!(
-        right.rows == k && left.fits() && right.fits(),
-        "matmul operands do not fit"
-    );
+    assert!(right.rows == k && left.fits() && right.fits(), "matmul operands do not fit");
     assert!(out_stride >= n, "rows of the product overlap");
-    assert!(
-        m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len(),
-        "product does not fit"
-    );
+    assert!(m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len(), "product does not fit");
     // SAFETY: the assertions above keep every element that is read or written inside its slice;
     // `out` is borrowed mutably, so it aliases neither operand, and its rows do not overlap.
     unsafe {
@@ -279,10 +259,7 @@ mod tests {
             gelu(&mut value);
             let x = f64::from(x);
             let exact = 0.5 * x * (1.0 + exact_erf(x / 2f64.sqrt()));
-            assert!(
-                (f64::from(value[0]) - exact).abs() < 2e-6,
-                "at {x}: {value:?} {exact}"
-            );
+            assert!((f64::from(value[0]) - exact).abs() < 2e-6, "at {x}: {value:?} {exact}");
         }
     }
 
@@ -315,14 +292,7 @@ mod tests {
         let right = [5.0, 6.0, 7.0, 8.0];
         let mut out = [1.0, 1.0, -1.0, 1.0, 1.0];
         let left = View::rows(&left, 2, 2, 3);
-        matmul(
-            &mut out,
-            3,
-            true,
-            2.0,
-            left,
-            View::rows(&right, 2, 2, 2).transposed(),
-        );
+        matmul(&mut out, 3, true, 2.0, left, View::rows(&right, 2, 2, 2).transposed());
         assert_eq!(out, [35.0, 47.0, -1.0, 79.0, 107.0]);
     }
 

@@ -56,24 +56,16 @@ pub struct Model {
 impl Model {
     /// Takes the weights out of `tensors`.
     pub fn load(tensors: &Tensors) -> Result<Self, LoadError> {
-        let mut positions = tensors.get(
-            "embeddings.position_embeddings.weight",
-            &[POSITIONS, DIMENSIONS],
-        )?;
+        let mut positions = tensors.get("embeddings.position_embeddings.weight", &[POSITIONS, DIMENSIONS])?;
         let types = tensors.get("embeddings.token_type_embeddings.weight", &[2, DIMENSIONS])?;
         for position in positions.chunks_exact_mut(DIMENSIONS) {
             add(position, &types[..DIMENSIONS]);
         }
         Ok(Self {
-            words: tensors.get(
-                "embeddings.word_embeddings.weight",
-                &[VOCABULARY, DIMENSIONS],
-            )?,
+            words: tensors.get("embeddings.word_embeddings.weight", &[VOCABULARY, DIMENSIONS])?,
             positions,
             norm: Norm::load(tensors, "embeddings.LayerNorm")?,
-            layers: (0..LAYERS)
-                .map(|n| Layer::load(tensors, n))
-                .collect::<Result<_, _>>()?,
+            layers: (0..LAYERS).map(|n| Layer::load(tensors, n)).collect::<Result<_, _>>()?,
         })
     }
 
@@ -83,12 +75,7 @@ impl Model {
     /// If a sequence is empty, longer than [`MAX_TOKENS`] or has a token outside the vocabulary.
     pub fn embed(&self, sequences: &[&[u32]]) -> Vec<Vec<f32>> {
         let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
-        assert!(
-            lengths
-                .iter()
-                .all(|length| (1..=MAX_TOKENS).contains(length)),
-            "sequence length"
-        );
+        assert!(lengths.iter().all(|length| (1..=MAX_TOKENS).contains(length)), "sequence length");
         let mut hidden = self.look_up(sequences);
         let mut scratch = Scratch::new(hidden.len() / DIMENSIONS);
         for layer in &self.layers {
@@ -111,11 +98,7 @@ impl Model {
         for sequence in sequences {
             for (token, position) in sequence.iter().zip(self.positions.chunks_exact(DIMENSIONS)) {
                 let word = &self.words[*token as usize * DIMENSIONS..][..DIMENSIONS];
-                hidden.extend(
-                    word.iter()
-                        .zip(position)
-                        .map(|(word, position)| word + position),
-                );
+                hidden.extend(word.iter().zip(position).map(|(word, position)| word + position));
             }
         }
         kernels::normalise(&mut hidden, &self.norm.weight, &self.norm.bias);
@@ -158,19 +141,9 @@ impl Layer {
         let outer = format!("{prefix}.output");
         Ok(Self {
             query_key_value: Linear::beside(&[square("query")?, square("key")?, square("value")?]),
-            attention_out: Linear::load(
-                tensors,
-                &format!("{attention_out}.dense"),
-                DIMENSIONS,
-                DIMENSIONS,
-            )?,
+            attention_out: Linear::load(tensors, &format!("{attention_out}.dense"), DIMENSIONS, DIMENSIONS)?,
             attention_norm: Norm::load(tensors, &format!("{attention_out}.LayerNorm"))?,
-            inner: Linear::load(
-                tensors,
-                &format!("{prefix}.intermediate.dense"),
-                DIMENSIONS,
-                INNER,
-            )?,
+            inner: Linear::load(tensors, &format!("{prefix}.intermediate.dense"), DIMENSIONS, INNER)?,
             outer: Linear::load(tensors, &format!("{outer}.dense"), INNER, DIMENSIONS)?,
             outer_norm: Norm::load(tensors, &format!("{outer}.LayerNorm"))?,
         })
@@ -178,13 +151,7 @@ impl Layer {
 
     /// Replaces `hidden` [T, 384] by the layer's output.
     fn forward(&self, hidden: &mut [f32], lengths: &[usize], scratch: &mut Scratch) {
-        let Scratch {
-            query_key_value,
-            scores,
-            context,
-            update,
-            inner,
-        } = scratch;
+        let Scratch { query_key_value, scores, context, update, inner } = scratch;
         self.query_key_value.apply(hidden, query_key_value);
         let mut first = 0;
         for length in lengths {
@@ -217,24 +184,12 @@ fn attend(qkv: &[f32], context: &mut [f32], scores: &mut [f32], first: usize, le
         kernels::matmul(scores, length, false, scale, query, key.transposed());
         kernels::softmax_rows(scores, length);
         let weights = View::rows(scores, length, length, length);
-        kernels::matmul(
-            &mut context[head * HEAD..],
-            DIMENSIONS,
-            false,
-            1.0,
-            weights,
-            value,
-        );
+        kernels::matmul(&mut context[head * HEAD..], DIMENSIONS, false, 1.0, weights, value);
     }
 }
 
 impl Linear {
-    fn load(
-        tensors: &Tensors,
-        name: &str,
-        inputs: usize,
-        outputs: usize,
-    ) -> Result<Self, LoadError> {
+    fn load(tensors: &Tensors, name: &str, inputs: usize, outputs: usize) -> Result<Self, LoadError> {
         let stored = tensors.get(&format!("{name}.weight"), &[outputs, inputs])?;
         // The file has [outputs, inputs]; the product reads along the outputs.
         let mut weight = vec![0.0; stored.len()];
@@ -243,10 +198,7 @@ impl Linear {
                 weight[input * outputs + output] = *number;
             }
         }
-        Ok(Self {
-            weight,
-            bias: tensors.get(&format!("{name}.bias"), &[outputs])?,
-        })
+        Ok(Self { weight, bias: tensors.get(&format!("{name}.bias"), &[outputs])? })
     }
 
     /// One map whose outputs are those of `parts`, one after another; all have 384 inputs.
@@ -257,10 +209,7 @@ impl Linear {
                 weight.extend_from_slice(&part[input * bias.len()..][..bias.len()]);
             }
         }
-        Self {
-            weight,
-            bias: parts.iter().flat_map(|part| &part.bias).copied().collect(),
-        }
+        Self { weight, bias: parts.iter().flat_map(|part| &part.bias).copied().collect() }
     }
 
     /// `input` [T, inputs] to `output` [T, outputs].

@@ -72,22 +72,14 @@ impl Queue {
         let queue = Arc::new(Self::new());
         for n in 0..threads {
             let (queue, model) = (Arc::clone(&queue), Arc::clone(model));
-            std::thread::Builder::new()
-                .name(format!("embed-{n}"))
-                .spawn(move || queue.work(&*model))?;
+            std::thread::Builder::new().name(format!("embed-{n}")).spawn(move || queue.work(&*model))?;
         }
         Ok(queue)
     }
 
     fn new() -> Self {
-        let state = State {
-            open: true,
-            waiting: VecDeque::new(),
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Condvar::new(),
-        }
+        let state = State { open: true, waiting: VecDeque::new() };
+        Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// The vectors of `inputs` (tokens), in their order.
@@ -96,31 +88,19 @@ impl Queue {
             return Ok(Vec::new());
         };
         // The queue lets go of an unanswered request only when it closes.
-        reply
-            .await
-            .map_err(|_| QueueError::Closed)?
-            .map_err(QueueError::Failed)
+        reply.await.map_err(|_| QueueError::Closed)?.map_err(QueueError::Failed)
     }
 
     /// Puts a request in line; None if there is nothing to do.
-    fn submit(
-        &self,
-        inputs: Vec<Vec<u32>>,
-    ) -> Option<oneshot::Receiver<Result<Vectors, EmbedError>>> {
+    fn submit(&self, inputs: Vec<Vec<u32>>) -> Option<oneshot::Receiver<Result<Vectors, EmbedError>>> {
         if inputs.is_empty() {
             return None;
         }
         let (reply, receiver) = oneshot::channel();
-        let answer = Answer {
-            vectors: vec![Vec::new(); inputs.len()],
-            missing: inputs.len(),
-            reply: Some(reply),
-        };
+        let answer =
+            Answer { vectors: vec![Vec::new(); inputs.len()], missing: inputs.len(), reply: Some(reply) };
         let inputs = inputs.into_iter().enumerate().collect();
-        let request = Request {
-            inputs,
-            answer: Arc::new(Mutex::new(answer)),
-        };
+        let request = Request { inputs, answer: Arc::new(Mutex::new(answer)) };
         let mut state = lock(&self.state);
         if state.open {
             state.waiting.push_back(request);
@@ -168,10 +148,7 @@ impl Queue {
             if !batch.is_empty() {
                 return Some(batch);
             }
-            state = self
-                .changed
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         None
     }
@@ -182,9 +159,7 @@ fn compute(model: &dyn Embed, batch: &[Piece]) -> Result<Vectors, EmbedError> {
     let vectors = model.embed(&sequences)?;
     if vectors.len() != batch.len() {
         let (got, wanted) = (vectors.len(), batch.len());
-        return Err(EmbedError(format!(
-            "the model gave {got} vectors for {wanted} inputs"
-        )));
+        return Err(EmbedError(format!("the model gave {got} vectors for {wanted} inputs")));
     }
     Ok(vectors)
 }
@@ -211,10 +186,7 @@ impl State {
 impl Request {
     /// Whether the client is still there and no other part of the request has failed.
     fn is_wanted(&self) -> bool {
-        lock(&self.answer)
-            .reply
-            .as_ref()
-            .is_some_and(|reply| !reply.is_closed())
+        lock(&self.answer).reply.as_ref().is_some_and(|reply| !reply.is_closed())
     }
 
     /// Moves inputs to `batch` while they fit; one longer than a whole batch goes alone.
@@ -225,11 +197,7 @@ impl Request {
                 return;
             }
             *room = room.saturating_sub(tokens.len());
-            batch.push(Piece {
-                place,
-                tokens,
-                answer: Arc::clone(&self.answer),
-            });
+            batch.push(Piece { place, tokens, answer: Arc::clone(&self.answer) });
         }
     }
 }
@@ -264,10 +232,7 @@ mod tests {
     /// The places in the next batch, with the length of the tokens to tell requests apart.
     fn batch(queue: &Queue) -> Vec<(usize, usize)> {
         let batch = lock(&queue.state).take_batch();
-        batch
-            .iter()
-            .map(|piece| (piece.place, piece.tokens.len()))
-            .collect()
+        batch.iter().map(|piece| (piece.place, piece.tokens.len())).collect()
     }
 
     #[test]
@@ -307,10 +272,7 @@ mod tests {
         queue.close();
         let mut late = queue.submit(vec![vec![0; 10]]).unwrap();
         for reply in [&mut waiting, &mut late] {
-            assert_eq!(
-                reply.try_recv().unwrap_err(),
-                oneshot::error::TryRecvError::Closed
-            );
+            assert_eq!(reply.try_recv().unwrap_err(), oneshot::error::TryRecvError::Closed);
         }
         assert!(queue.next_batch().is_none());
     }

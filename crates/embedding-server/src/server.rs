@@ -30,11 +30,7 @@ struct Server {
 
 /// The API on `model`, whose vectors `queue` computes.
 pub fn router(model: Arc<dyn Embed>, queue: Arc<Queue>) -> Router {
-    let server = Arc::new(Server {
-        model,
-        queue,
-        admission: Semaphore::new(MAX_REQUESTS),
-    });
+    let server = Arc::new(Server { model, queue, admission: Semaphore::new(MAX_REQUESTS) });
     let embeddings = post(embeddings)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(Arc::clone(&server), admit));
@@ -42,14 +38,9 @@ pub fn router(model: Arc<dyn Embed>, queue: Arc<Queue>) -> Router {
         .route("/v1/embeddings", embeddings)
         .route("/v1/models", get(|| async { Json(wire::models()) }))
         .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
-        .fallback(|| async {
-            ApiError::new(StatusCode::NOT_FOUND, "There is nothing at this URL.")
-        })
+        .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "There is nothing at this URL.") })
         .method_not_allowed_fallback(|| async {
-            ApiError::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "This URL has another method.",
-            )
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "This URL has another method.")
         })
         .with_state(server)
 }
@@ -72,26 +63,19 @@ async fn embeddings(
         move || {
             let request = wire::Request::parse(&body)?;
             let inputs = request.texts.iter().map(|text| server.model.tokenize(text));
-            let inputs = inputs
-                .collect::<Result<Vec<_>, EmbedError>>()
-                .map_err(internal)?;
+            let inputs = inputs.collect::<Result<Vec<_>, EmbedError>>().map_err(internal)?;
             Ok((request, inputs))
         }
     })
     .await?;
     let tokens = inputs.iter().map(Vec::len).sum();
-    let vectors = server
-        .queue
-        .embed(inputs)
-        .await
-        .map_err(|error| match error {
-            QueueError::Closed => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-            QueueError::Failed(error) => internal(error),
-        })?;
-    let answer = aside(move || {
-        wire::answer(&request.model, vectors, request.encoding, tokens).map_err(internal)
-    })
-    .await?;
+    let vectors = server.queue.embed(inputs).await.map_err(|error| match error {
+        QueueError::Closed => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        QueueError::Failed(error) => internal(error),
+    })?;
+    let answer =
+        aside(move || wire::answer(&request.model, vectors, request.encoding, tokens).map_err(internal))
+            .await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 

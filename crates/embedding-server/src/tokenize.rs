@@ -16,14 +16,9 @@ impl WordPieces {
     /// sentence-transformers uses.
     pub fn load(file: &[u8]) -> Result<Self, LoadError> {
         let mut tokenizer = Tokenizer::from_bytes(file).map_err(LoadError::Tokenizer)?;
-        let truncation = TruncationParams {
-            max_length: MAX_TOKENS,
-            ..Default::default()
-        };
+        let truncation = TruncationParams { max_length: MAX_TOKENS, ..Default::default() };
         tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(Some(truncation))
-            .map_err(LoadError::Tokenizer)?;
+        tokenizer.with_truncation(Some(truncation)).map_err(LoadError::Tokenizer)?;
         Ok(Self(tokenizer))
     }
 
@@ -56,9 +51,7 @@ impl WordPieces {
 /// what is around it.
 fn head(text: &str, size: usize) -> Option<&str> {
     let head = text.as_bytes().get(..size)?;
-    let blank = head
-        .iter()
-        .rposition(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r'))?;
+    let blank = head.iter().rposition(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r'))?;
     text.get(..blank)
 }
 

@@ -26,30 +26,18 @@ pub struct ApiError {
 impl ApiError {
     /// An error with this status and nothing but a message.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            param: None,
-            code: None,
-        }
+        Self { status, message: message.into(), param: None, code: None }
     }
 
     /// A 400 about one member of the request.
     fn invalid(param: &'static str, message: impl Into<String>) -> Self {
-        Self {
-            param: Some(param),
-            ..Self::new(StatusCode::BAD_REQUEST, message)
-        }
+        Self { param: Some(param), ..Self::new(StatusCode::BAD_REQUEST, message) }
     }
 }
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let kind = if self.status.is_server_error() {
-            "server_error"
-        } else {
-            "invalid_request_error"
-        };
+        let kind = if self.status.is_server_error() { "server_error" } else { "invalid_request_error" };
         let error = json!({
             "message": self.message,
             "type": kind,
@@ -98,11 +86,7 @@ impl Request {
         let model = check_model(body.model)?;
         check_dimensions(body.dimensions)?;
         let encoding = check_encoding(body.encoding_format)?;
-        Ok(Self {
-            model,
-            texts: check_input(body.input)?,
-            encoding,
-        })
+        Ok(Self { model, texts: check_input(body.input)?, encoding })
     }
 }
 
@@ -111,10 +95,7 @@ fn check_model(model: Option<String>) -> Result<String, ApiError> {
     if MODEL_NAMES.contains(&model.as_str()) {
         return Ok(model);
     }
-    let message = format!(
-        "The model `{model}` does not exist; this server has {}.",
-        MODEL_NAMES[0]
-    );
+    let message = format!("The model `{model}` does not exist; this server has {}.", MODEL_NAMES[0]);
     Err(ApiError {
         status: StatusCode::NOT_FOUND,
         code: Some("model_not_found"),
@@ -127,8 +108,7 @@ fn check_dimensions(dimensions: Option<Value>) -> Result<(), ApiError> {
         None => Ok(()),
         Some(value) if value == DIMENSIONS => Ok(()),
         Some(value) => {
-            let message =
-                format!("This model has {DIMENSIONS} dimensions and no other; got {value}.");
+            let message = format!("This model has {DIMENSIONS} dimensions and no other; got {value}.");
             Err(ApiError::invalid("dimensions", message))
         }
     }
@@ -154,15 +134,9 @@ fn check_input(input: Option<Value>) -> Result<Vec<String>, ApiError> {
     };
     if values.is_empty() || values.len() > MAX_INPUTS {
         let count = values.len();
-        return Err(invalid(format!(
-            "input must have 1 to {MAX_INPUTS} elements; it has {count}."
-        )));
+        return Err(invalid(format!("input must have 1 to {MAX_INPUTS} elements; it has {count}.")));
     }
-    values
-        .into_iter()
-        .enumerate()
-        .map(|(n, value)| check_text(value, n).map_err(invalid))
-        .collect()
+    values.into_iter().enumerate().map(|(n, value)| check_text(value, n).map_err(invalid)).collect()
 }
 
 /// The text of input `n`, or what is wrong with it.
@@ -170,10 +144,9 @@ fn check_text(value: Value, n: usize) -> Result<String, String> {
     match value {
         Value::String(text) if text.is_empty() => Err(format!("input {n} is an empty string.")),
         Value::String(text) => Ok(text),
-        Value::Number(_) | Value::Array(_) => Err(
-            "Token ids are not accepted: those of OpenAI mean nothing to this model. Send text."
-                .into(),
-        ),
+        Value::Number(_) | Value::Array(_) => {
+            Err("Token ids are not accepted: those of OpenAI mean nothing to this model. Send text.".into())
+        }
         _ => Err(format!("input {n} is not a string.")),
     }
 }
@@ -235,10 +208,7 @@ pub fn answer(
         object: "list",
         data: vectors.into_iter().enumerate().map(embedding).collect(),
         model,
-        usage: Usage {
-            prompt_tokens: tokens,
-            total_tokens: tokens,
-        },
+        usage: Usage { prompt_tokens: tokens, total_tokens: tokens },
     })
 }
 

@@ -35,11 +35,7 @@ fn model() -> &'static MiniLm {
 }
 
 fn tokens() -> Vec<Vec<u32>> {
-    GOLDEN
-        .texts
-        .iter()
-        .map(|golden| model().tokenize(&golden.text).unwrap())
-        .collect()
+    GOLDEN.texts.iter().map(|golden| model().tokenize(&golden.text).unwrap()).collect()
 }
 
 /// The vectors of `sequences`, computed in batches of `size`.
@@ -53,10 +49,7 @@ fn embed(sequences: &[Vec<u32>], size: usize) -> Vec<Vec<f32>> {
 
 fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max)
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 #[test]
@@ -72,11 +65,7 @@ fn vectors_are_those_of_the_reference() {
     let mut worst = 0f32;
     for (golden, vector) in GOLDEN.texts.iter().zip(vectors) {
         let difference = difference(&golden.vector, &vector);
-        assert!(
-            difference <= TOLERANCE,
-            "{difference} off: {:.60?}",
-            golden.text
-        );
+        assert!(difference <= TOLERANCE, "{difference} off: {:.60?}", golden.text);
         worst = worst.max(difference);
     }
     println!("largest difference: {worst:e}");
@@ -89,10 +78,7 @@ fn a_vector_does_not_depend_on_its_batch() {
     for size in [2, 7, tokens.len()] {
         for (n, (alone, together)) in alone.iter().zip(embed(&tokens, size)).enumerate() {
             let difference = difference(alone, &together);
-            assert!(
-                difference <= TOLERANCE,
-                "{difference} off: text {n} in batches of {size}"
-            );
+            assert!(difference <= TOLERANCE, "{difference} off: text {n} in batches of {size}");
         }
     }
 }

@@ -15,10 +15,7 @@ use serde_json::{json, Value};
 
 fn program(model_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_embedding-server"));
-    command
-        .arg("--model-dir")
-        .arg(model_dir)
-        .args(["--listen", "127.0.0.1:0", "--threads", "1"]);
+    command.arg("--model-dir").arg(model_dir).args(["--listen", "127.0.0.1:0", "--threads", "1"]);
     command
 }
 
@@ -37,19 +34,13 @@ fn a_model_that_is_absent_or_not_the_published_one_is_refused() {
         fs::remove_dir_all(&dir).unwrap();
     }
     let message = refusal(&dir);
-    assert!(
-        message.contains("cannot read") && message.contains("fetch_model.py"),
-        "{message}"
-    );
+    assert!(message.contains("cannot read") && message.contains("fetch_model.py"), "{message}");
 
     fs::create_dir(&dir).unwrap();
     fs::write(dir.join("tokenizer.json"), "{}").unwrap();
     fs::write(dir.join("model.safetensors"), "").unwrap();
     let message = refusal(&dir);
-    assert!(
-        message.contains("tokenizer.json is not the published file"),
-        "{message}"
-    );
+    assert!(message.contains("tokenizer.json is not the published file"), "{message}");
     assert!(message.contains("be50c3628f2bf5bb"), "{message}");
 }
 
@@ -61,22 +52,14 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
-        let mut child = program(&common::model_dir())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = program(&common::model_dir()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line
             .strip_prefix("listening on http://")
             .and_then(|rest| rest.strip_suffix("/v1\n"))
             .unwrap_or_else(|| panic!("not the line that was promised: {line:?}"));
-        Self {
-            address: address.to_string(),
-            child,
-        }
+        Self { address: address.to_string(), child }
     }
 
     /// Sends a request and leaves the answer to be read.
@@ -121,11 +104,7 @@ fn it_answers_and_stops_at_a_signal_though_it_has_work() {
         // Once this is answered, the large one waits in the queue or is being computed.
         read(server.post(json!("hello")));
         let id = server.child.id().to_string();
-        assert!(Command::new("kill")
-            .args(["-s", signal, &id])
-            .status()
-            .unwrap()
-            .success());
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
         assert!(server.child.wait().unwrap().success(), "SIG{signal}");
         let mut answer = Vec::new();
         // Refused, or cut off where it was not yet read.

@@ -24,22 +24,11 @@ impl Embed for Fake {
     }
 
     fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedError> {
-        if sequences
-            .iter()
-            .any(|sequence| sequence.contains(&u32::from(b'!')))
-        {
+        if sequences.iter().any(|sequence| sequence.contains(&u32::from(b'!'))) {
             return Err(EmbedError("no exclamation marks".into()));
         }
-        assert!(
-            sequences
-                .iter()
-                .all(|sequence| !sequence.contains(&u32::from(b'?'))),
-            "a bug"
-        );
-        Ok(sequences
-            .iter()
-            .map(|s| vec![s.len() as f32, s[0] as f32 / 3.0])
-            .collect())
+        assert!(sequences.iter().all(|sequence| !sequence.contains(&u32::from(b'?'))), "a bug");
+        Ok(sequences.iter().map(|s| vec![s.len() as f32, s[0] as f32 / 3.0]).collect())
     }
 }
 
@@ -50,11 +39,7 @@ fn app() -> (Router, Arc<Queue>) {
 }
 
 async fn send(app: &Router, method: Method, path: &str, body: String) -> (StatusCode, Value) {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .body(Body::from(body))
-        .unwrap();
+    let request = Request::builder().method(method).uri(path).body(Body::from(body)).unwrap();
     let response = app.clone().oneshot(request).await.unwrap();
     let status = response.status();
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
@@ -91,10 +76,7 @@ async fn many_inputs_keep_their_order() {
     let (status, answer) = embed(&app, json!({"model": name, "input": input})).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(answer["model"], name);
-    assert_eq!(
-        answer["usage"]["prompt_tokens"],
-        lengths.iter().sum::<usize>()
-    );
+    assert_eq!(answer["usage"]["prompt_tokens"], lengths.iter().sum::<usize>());
     let data = answer["data"].as_array().unwrap();
     assert_eq!(data.len(), 2048);
     for (n, (embedding, length)) in data.iter().zip(lengths).enumerate() {
@@ -106,18 +88,13 @@ async fn many_inputs_keep_their_order() {
 #[tokio::test]
 async fn base64_says_the_same_as_float() {
     let (app, _queue) = app();
-    let ask =
-        |format| json!({"model": "all-MiniLM-L6-v2", "input": "a", "encoding_format": format});
+    let ask = |format| json!({"model": "all-MiniLM-L6-v2", "input": "a", "encoding_format": format});
     let (_, float) = embed(&app, ask("float")).await;
     let float: Vec<f32> = serde_json::from_value(float["data"][0]["embedding"].clone()).unwrap();
     let (_, base64) = embed(&app, ask("base64")).await;
-    let bytes = BASE64_STANDARD
-        .decode(base64["data"][0]["embedding"].as_str().unwrap())
-        .unwrap();
-    let base64: Vec<f32> = bytes
-        .chunks(4)
-        .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
-        .collect();
+    let bytes = BASE64_STANDARD.decode(base64["data"][0]["embedding"].as_str().unwrap()).unwrap();
+    let base64: Vec<f32> =
+        bytes.chunks(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
     assert_eq!(float, [1.0, 97.0 / 3.0]);
     assert_eq!(base64, float);
 }
@@ -129,15 +106,8 @@ async fn refused(body: Value, status: u16, param: &str, code: Value, message: &s
     let error = &answer["error"];
     assert_eq!(found.as_u16(), status, "{answer}");
     assert_eq!(error["type"], "invalid_request_error", "{answer}");
-    assert_eq!(
-        (&error["param"], &error["code"]),
-        (&json!(param), &code),
-        "{answer}"
-    );
-    assert!(
-        error["message"].as_str().unwrap().contains(message),
-        "{answer}"
-    );
+    assert_eq!((&error["param"], &error["code"]), (&json!(param), &code), "{answer}");
+    assert!(error["message"].as_str().unwrap().contains(message), "{answer}");
 }
 
 #[tokio::test]
@@ -147,67 +117,20 @@ async fn what_is_wrong_with_a_request_is_said() {
     let bad = |body: Value, param: &'static str, message: &'static str| {
         refused(body, 400, param, Value::Null, message)
     };
-    refused(
-        json!({"model": "gpt", "input": "x"}),
-        404,
-        "model",
-        json!("model_not_found"),
-        "`gpt`",
-    )
-    .await;
+    refused(json!({"model": "gpt", "input": "x"}), 404, "model", json!("model_not_found"), "`gpt`").await;
     bad(json!({"input": "x"}), "model", "provide a model").await;
     bad(json!({"model": m}), "input", "provide an input").await;
-    bad(
-        json!({"model": m, "input": none}),
-        "input",
-        "provide an input",
-    )
-    .await;
-    bad(
-        json!({"model": m, "input": ""}),
-        "input",
-        "input 0 is an empty string",
-    )
-    .await;
-    bad(
-        json!({"model": m, "input": ["x", ""]}),
-        "input",
-        "input 1 is an empty string",
-    )
-    .await;
+    bad(json!({"model": m, "input": none}), "input", "provide an input").await;
+    bad(json!({"model": m, "input": ""}), "input", "input 0 is an empty string").await;
+    bad(json!({"model": m, "input": ["x", ""]}), "input", "input 1 is an empty string").await;
     bad(json!({"model": m, "input": []}), "input", "1 to 2048").await;
-    bad(
-        json!({"model": m, "input": vec!["x"; 2049]}),
-        "input",
-        "it has 2049",
-    )
-    .await;
+    bad(json!({"model": m, "input": vec!["x"; 2049]}), "input", "it has 2049").await;
     bad(json!({"model": m, "input": [1, 2]}), "input", "Token ids").await;
     bad(json!({"model": m, "input": [[1, 2]]}), "input", "Token ids").await;
-    bad(
-        json!({"model": m, "input": {"text": "x"}}),
-        "input",
-        "not a string",
-    )
-    .await;
-    bad(
-        json!({"model": m, "input": "x", "dimensions": 256}),
-        "dimensions",
-        "384",
-    )
-    .await;
-    bad(
-        json!({"model": m, "input": "x", "dimensions": "384"}),
-        "dimensions",
-        "384",
-    )
-    .await;
-    bad(
-        json!({"model": m, "input": "x", "encoding_format": "int8"}),
-        "encoding_format",
-        "base64",
-    )
-    .await;
+    bad(json!({"model": m, "input": {"text": "x"}}), "input", "not a string").await;
+    bad(json!({"model": m, "input": "x", "dimensions": 256}), "dimensions", "384").await;
+    bad(json!({"model": m, "input": "x", "dimensions": "384"}), "dimensions", "384").await;
+    bad(json!({"model": m, "input": "x", "encoding_format": "int8"}), "encoding_format", "base64").await;
 }
 
 #[tokio::test]
@@ -216,12 +139,7 @@ async fn errors_outside_the_request_have_the_same_shape() {
     let too_large = format!(r#"{{"input":"{}"}}"#, "x".repeat(MAX_BODY));
     for (method, path, body, status) in [
         (Method::POST, "/v1/embeddings", "{".to_string(), 400),
-        (
-            Method::POST,
-            "/v1/embeddings",
-            r#"{"model": 1}"#.to_string(),
-            400,
-        ),
+        (Method::POST, "/v1/embeddings", r#"{"model": 1}"#.to_string(), 400),
         (Method::POST, "/v1/embeddings", too_large, 413),
         (Method::GET, "/v1/embeddings", String::new(), 405),
         (Method::POST, "/v1/completions", String::new(), 404),
@@ -229,10 +147,7 @@ async fn errors_outside_the_request_have_the_same_shape() {
         let (found, answer) = send(&app, method, path, body).await;
         assert_eq!(found.as_u16(), status, "{answer}");
         let error = answer["error"].as_object().unwrap();
-        assert_eq!(
-            error.keys().collect::<Vec<_>>(),
-            ["code", "message", "param", "type"]
-        );
+        assert_eq!(error.keys().collect::<Vec<_>>(), ["code", "message", "param", "type"]);
     }
 }
 
@@ -242,17 +157,10 @@ async fn a_failure_of_the_model_is_a_500_and_the_next_request_is_answered() {
     for (input, message) in [("Ah!", "no exclamation marks"), ("Eh?", "panicked")] {
         // More often than there are threads: none may die.
         for _ in 0..3 {
-            let (status, answer) =
-                embed(&app, json!({"model": "all-MiniLM-L6-v2", "input": input})).await;
+            let (status, answer) = embed(&app, json!({"model": "all-MiniLM-L6-v2", "input": input})).await;
             assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
             assert_eq!(answer["error"]["type"], "server_error");
-            assert!(
-                answer["error"]["message"]
-                    .as_str()
-                    .unwrap()
-                    .contains(message),
-                "{answer}"
-            );
+            assert!(answer["error"]["message"].as_str().unwrap().contains(message), "{answer}");
         }
     }
     let (status, _) = embed(&app, json!({"model": "all-MiniLM-L6-v2", "input": "x"})).await;
@@ -275,8 +183,7 @@ async fn many_clients_at_once_each_get_their_own() {
     for n in 1..=200 {
         let app = app.clone();
         clients.spawn(async move {
-            let body =
-                json!({"model": "all-MiniLM-L6-v2", "input": ["x".repeat(n), "y".repeat(n)]});
+            let body = json!({"model": "all-MiniLM-L6-v2", "input": ["x".repeat(n), "y".repeat(n)]});
             let (_, answer) = embed(&app, body).await;
             for place in 0..2 {
                 assert_eq!(answer["data"][place]["embedding"][0], n as f64);
@@ -290,10 +197,7 @@ async fn many_clients_at_once_each_get_their_own() {
 async fn models_and_health_are_told() {
     let (app, _queue) = app();
     let (status, models) = send(&app, Method::GET, "/v1/models", String::new()).await;
-    assert_eq!(
-        (status, &models["data"][0]["id"]),
-        (StatusCode::OK, &json!("all-MiniLM-L6-v2"))
-    );
+    assert_eq!((status, &models["data"][0]["id"]), (StatusCode::OK, &json!("all-MiniLM-L6-v2")));
     let (status, _) = send(&app, Method::GET, "/health", String::new()).await;
     assert_eq!(status, StatusCode::OK);
 }

@@ -31,7 +31,7 @@ mod tests {
     fn keeps_what_fits_on_one_line() {
         assert_eq!(shorten("a\nb\0 c", 20), "a b c");
         assert_eq!(shorten("", 20), "");
-        assert_eq!(shorten("one two three", 9), "one two …".replace(" …", "…"));
+        assert_eq!(shorten("one two three", 9), "one two t…");
         assert_eq!(shorten("éééééé", 5), "éé…");
     }
 }

@@ -60,19 +60,11 @@ fn cases() -> Cases {
 }
 
 fn config(case: &Case, separators: &Separators) -> Chunking {
-    let &Case {
-        size: chunk_size,
-        overlap: chunk_overlap,
-        is_regex: is_separator_regex,
-        ..
-    } = case;
+    let &Case { size: chunk_size, overlap: chunk_overlap, is_regex: is_separator_regex, .. } = case;
     match separators.clone() {
-        Separators::Character(separator) => Chunking::CharacterTextSplitter {
-            chunk_size,
-            chunk_overlap,
-            separator,
-            is_separator_regex,
-        },
+        Separators::Character(separator) => {
+            Chunking::CharacterTextSplitter { chunk_size, chunk_overlap, separator, is_separator_regex }
+        }
         Separators::Recursive(separators) => Chunking::RecursiveCharacterTextSplitter {
             chunk_size,
             chunk_overlap,
@@ -87,16 +79,10 @@ fn difference(expected: &Option<Vec<String>>, got: &Result<Vec<String>, String>)
     match (expected, got) {
         (None, Err(_)) => None,
         (None, Ok(got)) => Some(format!("  LangChain: an error\n  ours:      {got:?}")),
-        (Some(expected), Err(error)) => {
-            Some(format!("  LangChain: {expected:?}\n  ours:      {error}"))
-        }
+        (Some(expected), Err(error)) => Some(format!("  LangChain: {expected:?}\n  ours:      {error}")),
         (Some(expected), Ok(got)) if expected == got => None,
         (Some(expected), Ok(got)) => {
-            let at = expected
-                .iter()
-                .zip(got)
-                .take_while(|(expected, got)| expected == got)
-                .count();
+            let at = expected.iter().zip(got).take_while(|(expected, got)| expected == got).count();
             let rest = |chunks: &[String]| chunks[at..].iter().take(3).cloned().collect::<Vec<_>>();
             Some(format!(
                 "  from chunk {at} on ({} and {} chunks)\n  LangChain: {:?}\n  ours:      {:?}",
@@ -111,40 +97,22 @@ fn difference(expected: &Option<Vec<String>>, got: &Result<Vec<String>, String>)
 
 #[test]
 fn chunks_are_langchains_to_the_byte() {
-    let Cases {
-        texts,
-        separators,
-        cases,
-    } = cases();
+    let Cases { texts, separators, cases } = cases();
     let mut report = String::new();
     let mut failed = 0;
     for (number, case) in cases.iter().enumerate() {
         let text = &texts[case.text];
         let config = config(case, &separators[case.separators]);
-        let expected = case.chunks.as_ref().map(|chunks| {
-            chunks
-                .iter()
-                .map(|chunk| chunk.of(text))
-                .collect::<Vec<_>>()
-        });
-        let got = chunker(&config)
-            .and_then(|chunker| chunker.chunk(text))
-            .map_err(|error| error.to_string());
+        let expected =
+            case.chunks.as_ref().map(|chunks| chunks.iter().map(|chunk| chunk.of(text)).collect::<Vec<_>>());
+        let got = chunker(&config).and_then(|chunker| chunker.chunk(text)).map_err(|error| error.to_string());
         if let Some(difference) = difference(&expected, &got) {
             failed += 1;
             if failed <= 20 {
-                writeln!(
-                    report,
-                    "case {number}: {config:?}\n  text: {text:?}\n{difference}"
-                )
-                .unwrap();
+                writeln!(report, "case {number}: {config:?}\n  text: {text:?}\n{difference}").unwrap();
             }
         }
     }
     assert!(cases.len() > 2000, "only {} cases", cases.len());
-    assert!(
-        failed == 0,
-        "{failed} of {} cases differ, the first are\n{report}",
-        cases.len()
-    );
+    assert!(failed == 0, "{failed} of {} cases differ, the first are\n{report}", cases.len());
 }

@@ -28,13 +28,9 @@ fn render(template: &str, chunk: &str, fields: &[(String, String)]) -> Result<St
 
 #[test]
 fn templates_are_filled_as_python_fills_them() {
-    let Cases { fields, cases } =
-        serde_json::from_str(include_str!("template/cases.json")).unwrap();
+    let Cases { fields, cases } = serde_json::from_str(include_str!("template/cases.json")).unwrap();
     let chunk = fields["chunk"].clone();
-    let fields: Vec<(String, String)> = fields
-        .into_iter()
-        .filter(|(name, _)| name != "chunk")
-        .collect();
+    let fields: Vec<(String, String)> = fields.into_iter().filter(|(name, _)| name != "chunk").collect();
     assert!(cases.len() > 300, "only {} cases", cases.len());
     for (template, result, error) in cases {
         match (render(&template, &chunk, &fields), result, error) {

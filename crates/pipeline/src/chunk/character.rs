@@ -13,10 +13,7 @@ pub(super) struct CharacterSplitter {
 
 impl CharacterSplitter {
     pub(super) fn new(limits: Limits, separator: &str, is_regex: bool) -> Result<Self, ChunkError> {
-        Ok(CharacterSplitter {
-            limits,
-            separator: Separator::new(separator, is_regex)?,
-        })
+        Ok(CharacterSplitter { limits, separator: Separator::new(separator, is_regex)? })
     }
 }
 
@@ -25,12 +22,11 @@ impl Chunker for CharacterSplitter {
         let mut chunks = Vec::new();
         // LangChain joins with the separator as it was given, even if it is a regular expression.
         let mut merger = Merger::new(self.limits, self.separator.as_given());
-        self.separator
-            .split(text, Keep::No, Deadline::start(), &mut |piece| {
-                let length = piece.chars().count();
-                merger.push(piece, length, &mut chunks);
-                Ok(())
-            })?;
+        self.separator.split(text, Keep::No, Deadline::start(), &mut |piece| {
+            let length = piece.chars().count();
+            merger.push(piece, length, &mut chunks);
+            Ok(())
+        })?;
         merger.finish(&mut chunks);
         Ok(chunks)
     }
@@ -42,10 +38,7 @@ mod tests {
 
     fn chunks(separator: &str, is_regex: bool, text: &str) -> Vec<String> {
         let limits = Limits::new(5, 2).unwrap();
-        CharacterSplitter::new(limits, separator, is_regex)
-            .unwrap()
-            .chunk(text)
-            .unwrap()
+        CharacterSplitter::new(limits, separator, is_regex).unwrap().chunk(text).unwrap()
     }
 
     #[test]

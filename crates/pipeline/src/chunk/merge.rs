@@ -23,13 +23,7 @@ pub(super) struct Merger<'t> {
 impl<'t> Merger<'t> {
     pub(super) fn new(limits: Limits, separator: &'t str) -> Self {
         let separator_length = separator.chars().count();
-        Merger {
-            limits,
-            separator,
-            separator_length,
-            window: VecDeque::new(),
-            total: 0,
-        }
+        Merger { limits, separator, separator_length, window: VecDeque::new(), total: 0 }
     }
 
     /// Adds a piece that is not empty; writes a chunk if the piece has no room in it.
@@ -37,17 +31,11 @@ impl<'t> Merger<'t> {
         if !self.window.is_empty() && !self.has_room_for(length) {
             self.write(chunks);
             // What stays is the overlap, or less if the piece needs the room.
-            while self.total > self.limits.overlap || (self.total > 0 && !self.has_room_for(length))
-            {
+            while self.total > self.limits.overlap || (self.total > 0 && !self.has_room_for(length)) {
                 self.pop();
             }
         }
-        self.total += length
-            + if self.window.is_empty() {
-                0
-            } else {
-                self.separator_length
-            };
+        self.total += length + if self.window.is_empty() { 0 } else { self.separator_length };
         self.window.push_back((piece, length));
     }
 
@@ -59,31 +47,18 @@ impl<'t> Merger<'t> {
     }
 
     fn has_room_for(&self, length: usize) -> bool {
-        let separator = if self.window.is_empty() {
-            0
-        } else {
-            self.separator_length
-        };
+        let separator = if self.window.is_empty() { 0 } else { self.separator_length };
         self.total + length + separator <= self.limits.size
     }
 
     fn pop(&mut self) {
         if let Some((_, length)) = self.window.pop_front() {
-            self.total -= length
-                + if self.window.is_empty() {
-                    0
-                } else {
-                    self.separator_length
-                };
+            self.total -= length + if self.window.is_empty() { 0 } else { self.separator_length };
         }
     }
 
     fn write(&self, chunks: &mut Vec<String>) {
-        let bytes = self
-            .window
-            .iter()
-            .map(|(piece, _)| piece.len() + self.separator.len())
-            .sum();
+        let bytes = self.window.iter().map(|(piece, _)| piece.len() + self.separator.len()).sum();
         let mut chunk = String::with_capacity(bytes);
         for (at, (piece, _)) in self.window.iter().enumerate() {
             if at > 0 {
@@ -110,21 +85,12 @@ mod tests {
 
     #[test]
     fn strips_what_python_strips() {
-        assert_eq!(
-            strip("\u{1c}\u{a0}\u{3000} a\u{200b} \u{85}\u{1f}\n"),
-            "a\u{200b}"
-        );
+        assert_eq!(strip("\u{1c}\u{a0}\u{3000} a\u{200b} \u{85}\u{1f}\n"), "a\u{200b}");
     }
 
     #[test]
     fn the_overlap_gives_way_to_a_long_piece() {
-        let mut merger = Merger::new(
-            Limits {
-                size: 6,
-                overlap: 4,
-            },
-            "",
-        );
+        let mut merger = Merger::new(Limits { size: 6, overlap: 4 }, "");
         let mut chunks = Vec::new();
         for piece in ["ab", "cd", "ef", "ghijk"] {
             merger.push(Cow::Borrowed(piece), piece.len(), &mut chunks);

@@ -35,18 +35,9 @@ pub trait Chunker: Send + Sync {
 /// If the sizes contradict each other or a separator is not a regular expression.
 pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
     Ok(match config {
-        Chunking::CharacterTextSplitter {
-            chunk_size,
-            chunk_overlap,
-            separator,
-            is_separator_regex,
-        } => {
+        Chunking::CharacterTextSplitter { chunk_size, chunk_overlap, separator, is_separator_regex } => {
             let limits = Limits::new(*chunk_size, *chunk_overlap)?;
-            Box::new(character::CharacterSplitter::new(
-                limits,
-                separator,
-                *is_separator_regex,
-            )?)
+            Box::new(character::CharacterSplitter::new(limits, separator, *is_separator_regex)?)
         }
         Chunking::RecursiveCharacterTextSplitter {
             chunk_size,
@@ -55,18 +46,9 @@ pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
             is_separator_regex,
         } => {
             let limits = Limits::new(*chunk_size, *chunk_overlap)?;
-            Box::new(recursive::RecursiveSplitter::new(
-                limits,
-                separators,
-                *is_separator_regex,
-            )?)
+            Box::new(recursive::RecursiveSplitter::new(limits, separators, *is_separator_regex)?)
         }
-        Chunking::TextSplitter {
-            chunk_size,
-            chunk_overlap,
-            unit,
-            format,
-        } => {
+        Chunking::TextSplitter { chunk_size, chunk_overlap, unit, format } => {
             let limits = Limits::new(*chunk_size, *chunk_overlap)?;
             Box::new(semantic::SemanticSplitter::new(limits, *unit, *format)?)
         }
@@ -167,9 +149,7 @@ impl ChunkError {
             | ChunkError::OverlapNotSmaller { .. }
             | ChunkError::TooManySeparators { .. }
             | ChunkError::InvalidRegex { .. } => "invalid_chunking",
-            ChunkError::CaptureGroups { .. } | ChunkError::RunawayRegex { .. } => {
-                "separator_failed"
-            }
+            ChunkError::CaptureGroups { .. } | ChunkError::RunawayRegex { .. } => "separator_failed",
             ChunkError::Tokenizer(_) => "tokenizer_failed",
         }
     }
@@ -182,9 +162,7 @@ impl ChunkError {
             | ChunkError::OverlapNotSmaller { .. } => {
                 "Change chunk_size or chunk_overlap in the vectorizer's chunking."
             }
-            ChunkError::TooManySeparators { .. } => {
-                "Name fewer separators in the vectorizer's chunking."
-            }
+            ChunkError::TooManySeparators { .. } => "Name fewer separators in the vectorizer's chunking.",
             ChunkError::InvalidRegex { .. } => {
                 "Correct the separator, or set is_separator_regex to false to take it literally."
             }
@@ -201,13 +179,7 @@ impl ChunkError {
 
 impl From<ChunkError> for Failure {
     fn from(error: ChunkError) -> Self {
-        Failure::new(
-            Step::Chunking,
-            error.code(),
-            error.to_string(),
-            Retry::Never,
-        )
-        .with_hint(error.hint())
+        Failure::new(Step::Chunking, error.code(), error.to_string(), Retry::Never).with_hint(error.hint())
     }
 }
 
@@ -220,20 +192,12 @@ mod tests {
     }
 
     fn recursive(chunk_size: i64, chunk_overlap: i64) -> Chunking {
-        let Chunking::RecursiveCharacterTextSplitter {
-            separators,
-            is_separator_regex,
-            ..
-        } = Chunking::default()
+        let Chunking::RecursiveCharacterTextSplitter { separators, is_separator_regex, .. } =
+            Chunking::default()
         else {
             panic!("pgai's default chunking is recursive");
         };
-        Chunking::RecursiveCharacterTextSplitter {
-            chunk_size,
-            chunk_overlap,
-            separators,
-            is_separator_regex,
-        }
+        Chunking::RecursiveCharacterTextSplitter { chunk_size, chunk_overlap, separators, is_separator_regex }
     }
 
     fn by_regex(separator: &str) -> Chunking {
@@ -247,18 +211,9 @@ mod tests {
 
     #[test]
     fn sizes_that_contradict_each_other_are_refused_in_langchains_words() {
-        assert_eq!(
-            error(&recursive(0, 0)).to_string(),
-            "chunk_size must be > 0, got 0"
-        );
-        assert_eq!(
-            error(&recursive(-1, -1)).to_string(),
-            "chunk_size must be > 0, got -1"
-        );
-        assert_eq!(
-            error(&recursive(5, -1)).to_string(),
-            "chunk_overlap must be >= 0, got -1"
-        );
+        assert_eq!(error(&recursive(0, 0)).to_string(), "chunk_size must be > 0, got 0");
+        assert_eq!(error(&recursive(-1, -1)).to_string(), "chunk_size must be > 0, got -1");
+        assert_eq!(error(&recursive(5, -1)).to_string(), "chunk_overlap must be >= 0, got -1");
         assert_eq!(
             error(&recursive(5, 6)).to_string(),
             "Got a larger chunk overlap (6) than chunk size (5), should be smaller."
@@ -268,18 +223,9 @@ mod tests {
 
     #[test]
     fn a_bad_regex_is_an_error_before_any_text_is_read() {
-        assert!(matches!(
-            error(&by_regex("(")),
-            ChunkError::InvalidRegex { .. }
-        ));
-        assert!(matches!(
-            error(&by_regex("[a")),
-            ChunkError::InvalidRegex { .. }
-        ));
-        assert!(matches!(
-            error(&by_regex("*")),
-            ChunkError::InvalidRegex { .. }
-        ));
+        assert!(matches!(error(&by_regex("(")), ChunkError::InvalidRegex { .. }));
+        assert!(matches!(error(&by_regex("[a")), ChunkError::InvalidRegex { .. }));
+        assert!(matches!(error(&by_regex("*")), ChunkError::InvalidRegex { .. }));
     }
 
     #[test]
@@ -287,10 +233,7 @@ mod tests {
         // Each of the exponentially many ways to read the letters fails at the missing "!".
         let splitter = chunker(&by_regex(r"(?:a|a(?=a)|aa)+!")).unwrap();
         let failed = splitter.chunk(&"a".repeat(40)).unwrap_err();
-        assert!(
-            matches!(failed, ChunkError::RunawayRegex { .. }),
-            "{failed}"
-        );
+        assert!(matches!(failed, ChunkError::RunawayRegex { .. }), "{failed}");
     }
 
     #[test]

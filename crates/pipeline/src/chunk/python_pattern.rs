@@ -31,10 +31,8 @@ use std::str::Chars;
 const WORD: &str = r"\p{L}\p{N}_";
 /// Python's `\s`, without the brackets: `str.isspace()`.
 const SPACE: &str = r"\s\x1c-\x1f";
-const WORD_BOUNDARY: &str =
-    r"(?:(?<=[\p{L}\p{N}_])(?![\p{L}\p{N}_])|(?<![\p{L}\p{N}_])(?=[\p{L}\p{N}_]))";
-const NO_WORD_BOUNDARY: &str =
-    r"(?:(?<=[\p{L}\p{N}_])(?=[\p{L}\p{N}_])|(?<![\p{L}\p{N}_])(?![\p{L}\p{N}_]))";
+const WORD_BOUNDARY: &str = r"(?:(?<=[\p{L}\p{N}_])(?![\p{L}\p{N}_])|(?<![\p{L}\p{N}_])(?=[\p{L}\p{N}_]))";
+const NO_WORD_BOUNDARY: &str = r"(?:(?<=[\p{L}\p{N}_])(?=[\p{L}\p{N}_])|(?<![\p{L}\p{N}_])(?![\p{L}\p{N}_]))";
 
 /// What is wrong with a pattern, in Python's words where it has some.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,9 +130,7 @@ impl Translator<'_> {
     }
 
     fn take_text(&mut self, wanted: &str) -> bool {
-        let taken = wanted
-            .chars()
-            .eq(self.rest.clone().take(wanted.chars().count()));
+        let taken = wanted.chars().eq(self.rest.clone().take(wanted.chars().count()));
         if taken {
             wanted.chars().for_each(|_| {
                 self.next();
@@ -156,10 +152,7 @@ impl Translator<'_> {
     }
 
     fn error(&self, message: impl Into<String>) -> PatternError {
-        PatternError {
-            message: message.into(),
-            position: self.item,
-        }
+        PatternError { message: message.into(), position: self.item }
     }
 
     fn flags(&self) -> Flags {
@@ -177,17 +170,12 @@ impl Translator<'_> {
 
     fn literal(&mut self, c: char) {
         let mut buffer = [0; 4];
-        self.out
-            .push_str(&fancy_regex::escape(c.encode_utf8(&mut buffer)));
+        self.out.push_str(&fancy_regex::escape(c.encode_utf8(&mut buffer)));
     }
 
     /// `{` begins a quantifier only if one follows.
     fn brace(&mut self) {
-        let inside: String = self
-            .rest
-            .clone()
-            .take_while(|&c| c.is_ascii_digit() || c == ',')
-            .collect();
+        let inside: String = self.rest.clone().take_while(|&c| c.is_ascii_digit() || c == ',').collect();
         let closed = self.rest.clone().nth(inside.len()) == Some('}');
         if inside.is_empty() || !closed || inside.matches(',').count() > 1 {
             return self.literal('{');
@@ -244,11 +232,9 @@ impl Translator<'_> {
     }
 
     fn octal(&self, digits: &str) -> Result<char, PatternError> {
-        u8::from_str_radix(digits, 8).map(char::from).map_err(|_| {
-            self.error(format!(
-                r"octal escape value \{digits} outside of range 0-0o377"
-            ))
-        })
+        u8::from_str_radix(digits, 8)
+            .map(char::from)
+            .map_err(|_| self.error(format!(r"octal escape value \{digits} outside of range 0-0o377")))
     }
 
     /// An escape that means the same in a class and outside of it; `c` follows the backslash.
@@ -290,15 +276,8 @@ impl Translator<'_> {
     }
 
     fn hex(&mut self, kind: char, length: usize) -> Result<char, PatternError> {
-        let digits: String = self
-            .rest
-            .clone()
-            .take(length)
-            .take_while(char::is_ascii_hexdigit)
-            .collect();
-        let code = u32::from_str_radix(&digits, 16)
-            .ok()
-            .filter(|_| digits.len() == length);
+        let digits: String = self.rest.clone().take(length).take_while(char::is_ascii_hexdigit).collect();
+        let code = u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == length);
         let Some(c) = code.and_then(char::from_u32) else {
             return Err(self.error(format!(r"incomplete or bad escape \{kind}{digits}")));
         };
@@ -449,10 +428,7 @@ impl Translator<'_> {
     }
 
     fn named_group(&self, name: &str) -> Result<usize, PatternError> {
-        self.names
-            .get(name)
-            .copied()
-            .ok_or_else(|| self.error(format!("unknown group name '{name}'")))
+        self.names.get(name).copied().ok_or_else(|| self.error(format!("unknown group name '{name}'")))
     }
 
     /// `(?flags)`, which holds for the whole pattern, or `(?flags:…)`.
@@ -476,26 +452,17 @@ impl Translator<'_> {
                 }
                 Some(')') if on && at_start => {
                     self.flags = vec![flags];
-                    let kept = if kept.is_empty() {
-                        kept
-                    } else {
-                        format!("(?{kept})")
-                    };
+                    let kept = if kept.is_empty() { kept } else { format!("(?{kept})") };
                     self.out.push_str(&kept);
                     return Ok(());
                 }
-                Some(')') => {
-                    return Err(self.error("global flags not at the start of the expression"))
-                }
+                Some(')') => return Err(self.error("global flags not at the start of the expression")),
                 Some(':') => {
-                    self.out
-                        .push_str(&format!("(?{}:", kept.trim_end_matches('-')));
+                    self.out.push_str(&format!("(?{}:", kept.trim_end_matches('-')));
                     self.flags.push(flags);
                     return Ok(());
                 }
-                Some(c @ ('a' | 'L')) => {
-                    return Err(self.error(format!("flag {c} is not supported")))
-                }
+                Some(c @ ('a' | 'L')) => return Err(self.error(format!("flag {c} is not supported"))),
                 Some(c) => return Err(self.error(format!("unknown extension ?{c}"))),
                 None => return Err(self.error("missing ), unterminated subpattern")),
             }
@@ -521,11 +488,7 @@ mod tests {
     /// What the pattern finds first in the text.
     fn found<'t>(pattern: &str, text: &'t str) -> Option<&'t str> {
         let translated = translate(pattern).unwrap();
-        Regex::new(&translated)
-            .unwrap()
-            .find(text)
-            .unwrap()
-            .map(|found| found.as_str())
+        Regex::new(&translated).unwrap().find(text).unwrap().map(|found| found.as_str())
     }
 
     fn error(pattern: &str) -> String {
@@ -577,10 +540,7 @@ mod tests {
         assert_eq!(error(r"ab\q"), r"bad escape \q at position 2");
         assert_eq!(error("a)"), "unbalanced parenthesis at position 1");
         assert_eq!(error("[b-a]"), "bad character range b-a at position 0");
-        assert_eq!(
-            error("a(?i)"),
-            "global flags not at the start of the expression at position 1"
-        );
+        assert_eq!(error("a(?i)"), "global flags not at the start of the expression at position 1");
         assert_eq!(error(r"\1(a)"), "invalid group reference 1 at position 0");
     }
 }

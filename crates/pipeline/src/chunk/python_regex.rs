@@ -40,10 +40,7 @@ pub(super) struct PythonRegex {
 impl PythonRegex {
     /// Compiles a pattern in Python's syntax.
     pub(super) fn new(given: &str) -> Result<Self, ChunkError> {
-        let invalid = |reason: String| ChunkError::InvalidRegex {
-            pattern: given.to_owned(),
-            reason,
-        };
+        let invalid = |reason: String| ChunkError::InvalidRegex { pattern: given.to_owned(), reason };
         let pattern = translate(given).map_err(|error| invalid(error.to_string()))?;
         let compile = |pattern: &str| {
             RegexBuilder::new(pattern)
@@ -72,39 +69,24 @@ impl PythonRegex {
     /// Python's `re.search`.
     pub(super) fn occurs_in(&self, text: &str, deadline: Deadline) -> Result<bool, ChunkError> {
         self.check(deadline)?;
-        self.regex
-            .is_match(text)
-            .map_err(|error| self.ran_away(error.to_string()))
+        self.regex.is_match(text).map_err(|error| self.ran_away(error.to_string()))
     }
 
     /// Python's `re.finditer`: matches from left to right that don't overlap. An empty match may
     /// follow a longer one at once, but not another empty one.
     pub(super) fn matches<'r, 't>(&'r self, text: &'t str, deadline: Deadline) -> Matches<'r, 't> {
-        Matches {
-            regex: self,
-            text,
-            deadline,
-            at: 0,
-            advance: false,
-            done: false,
-        }
+        Matches { regex: self, text, deadline, at: 0, advance: false, done: false }
     }
 
     fn check(&self, Deadline(deadline): Deadline) -> Result<(), ChunkError> {
         if Instant::now() > deadline {
-            return Err(self.ran_away(format!(
-                "it took more than {} seconds",
-                TIME_LIMIT.as_secs()
-            )));
+            return Err(self.ran_away(format!("it took more than {} seconds", TIME_LIMIT.as_secs())));
         }
         Ok(())
     }
 
     fn ran_away(&self, reason: String) -> ChunkError {
-        ChunkError::RunawayRegex {
-            pattern: self.given.clone(),
-            reason,
-        }
+        ChunkError::RunawayRegex { pattern: self.given.clone(), reason }
     }
 }
 
@@ -129,10 +111,7 @@ impl<'t> Match<'t> {
 
     /// What a capture group matched; group 0 is the match. `None` if it took no part.
     pub(super) fn group(&self, index: usize) -> Option<&'t str> {
-        self.captures
-            .as_ref()?
-            .get(index)
-            .map(|group| group.as_str())
+        self.captures.as_ref()?.get(index).map(|group| group.as_str())
     }
 }
 
@@ -150,30 +129,16 @@ pub(super) struct Matches<'r, 't> {
 impl<'t> Matches<'_, 't> {
     fn search(&self) -> Result<Option<Match<'t>>, ChunkError> {
         self.regex.check(self.deadline)?;
-        let regex = if self.advance {
-            &self.regex.advancing
-        } else {
-            &self.regex.regex
-        };
+        let regex = if self.advance { &self.regex.advancing } else { &self.regex.regex };
         let ran_away = |error: fancy_regex::Error| self.regex.ran_away(error.to_string());
         if self.regex.capture_groups() == 0 {
             let found = regex.find_from_pos(self.text, self.at).map_err(ran_away)?;
-            return Ok(found.map(|found| Match {
-                start: found.start(),
-                end: found.end(),
-                captures: None,
-            }));
+            return Ok(found.map(|found| Match { start: found.start(), end: found.end(), captures: None }));
         }
-        let captures = regex
-            .captures_from_pos(self.text, self.at)
-            .map_err(ran_away)?;
+        let captures = regex.captures_from_pos(self.text, self.at).map_err(ran_away)?;
         Ok(captures.and_then(|captures| {
             let (start, end) = captures.get(0).map(|found| (found.start(), found.end()))?;
-            Some(Match {
-                start,
-                end,
-                captures: Some(captures),
-            })
+            Some(Match { start, end, captures: Some(captures) })
         }))
     }
 }

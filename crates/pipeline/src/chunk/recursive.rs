@@ -20,16 +20,9 @@ pub(super) struct RecursiveSplitter {
 }
 
 impl RecursiveSplitter {
-    pub(super) fn new(
-        limits: Limits,
-        separators: &[String],
-        is_regex: bool,
-    ) -> Result<Self, ChunkError> {
+    pub(super) fn new(limits: Limits, separators: &[String], is_regex: bool) -> Result<Self, ChunkError> {
         if separators.len() > MAX_SEPARATORS {
-            return Err(ChunkError::TooManySeparators {
-                got: separators.len(),
-                limit: MAX_SEPARATORS,
-            });
+            return Err(ChunkError::TooManySeparators { got: separators.len(), limit: MAX_SEPARATORS });
         }
         let separators = if separators.is_empty() {
             DEFAULT_SEPARATORS
@@ -37,10 +30,7 @@ impl RecursiveSplitter {
                 .map(|separator| Separator::new(separator, is_regex))
                 .collect::<Result<_, _>>()
         } else {
-            separators
-                .iter()
-                .map(|separator| Separator::new(separator, is_regex))
-                .collect::<Result<_, _>>()
+            separators.iter().map(|separator| Separator::new(separator, is_regex)).collect::<Result<_, _>>()
         }?;
         Ok(RecursiveSplitter { limits, separators })
     }
@@ -106,15 +96,9 @@ mod tests {
     use super::*;
 
     fn chunks(size: i64, separators: &[&str], text: &str) -> Vec<String> {
-        let separators: Vec<String> = separators
-            .iter()
-            .map(|&separator| separator.to_owned())
-            .collect();
+        let separators: Vec<String> = separators.iter().map(|&separator| separator.to_owned()).collect();
         let limits = Limits::new(size, 0).unwrap();
-        RecursiveSplitter::new(limits, &separators, false)
-            .unwrap()
-            .chunk(text)
-            .unwrap()
+        RecursiveSplitter::new(limits, &separators, false).unwrap().chunk(text).unwrap()
     }
 
     #[test]
@@ -125,10 +109,7 @@ mod tests {
     #[test]
     fn a_piece_that_is_too_long_is_split_at_finer_separators() {
         // The newline counts, as it begins its piece, and is stripped later.
-        assert_eq!(
-            chunks(6, &["\n", " ", ""], "one two\nabcdefgh"),
-            ["one", "two", "abcde", "fgh"]
-        );
+        assert_eq!(chunks(6, &["\n", " ", ""], "one two\nabcdefgh"), ["one", "two", "abcde", "fgh"]);
     }
 
     #[test]
@@ -138,24 +119,15 @@ mod tests {
 
     #[test]
     fn an_empty_list_means_langchains_separators() {
-        assert_eq!(
-            chunks(5, &[], "ab cd.ef"),
-            chunks(5, &DEFAULT_SEPARATORS, "ab cd.ef")
-        );
+        assert_eq!(chunks(5, &[], "ab cd.ef"), chunks(5, &DEFAULT_SEPARATORS, "ab cd.ef"));
     }
 
     #[test]
     fn no_list_of_separators_overflows_the_stack() {
         let separators = vec!["x".to_owned(); MAX_SEPARATORS + 1];
         let refused = RecursiveSplitter::new(Limits::new(5, 0).unwrap(), &separators, false).err();
-        assert!(matches!(
-            refused,
-            Some(ChunkError::TooManySeparators { .. })
-        ));
+        assert!(matches!(refused, Some(ChunkError::TooManySeparators { .. })));
         let text = "x".repeat(2 * MAX_SEPARATORS);
-        assert_eq!(
-            chunks(1, &vec!["x"; MAX_SEPARATORS], &text).len(),
-            text.len()
-        );
+        assert_eq!(chunks(1, &vec!["x"; MAX_SEPARATORS], &text).len(), text.len());
     }
 }

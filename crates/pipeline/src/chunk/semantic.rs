@@ -28,11 +28,7 @@ enum Splitter {
 type Found<'t> = (usize, &'t str);
 
 impl SemanticSplitter {
-    pub(super) fn new(
-        limits: Limits,
-        unit: ChunkUnit,
-        format: TextFormat,
-    ) -> Result<Self, ChunkError> {
+    pub(super) fn new(limits: Limits, unit: ChunkUnit, format: TextFormat) -> Result<Self, ChunkError> {
         let Limits { size, overlap } = limits;
         let config = ChunkConfig::new(size)
             .with_overlap(overlap)
@@ -150,9 +146,7 @@ mod tests {
     fn chunks_end_where_sentences_end() {
         let splitter = splitter(20, 0, ChunkUnit::Characters, TextFormat::Text);
         assert_eq!(
-            splitter
-                .chunk("One two three. Four five six. Seven.")
-                .unwrap(),
+            splitter.chunk("One two three. Four five six. Seven.").unwrap(),
             ["One two three.", "Four five six.", "Seven."]
         );
     }
@@ -161,26 +155,14 @@ mod tests {
     fn markdown_is_split_at_headings_first() {
         let text = "# A\n\none two\n\n# B\n\nthree";
         let markdown = splitter(18, 0, ChunkUnit::Characters, TextFormat::Markdown);
-        assert_eq!(
-            markdown.chunk(text).unwrap(),
-            ["# A\n\none two", "# B\n\nthree"]
-        );
+        assert_eq!(markdown.chunk(text).unwrap(), ["# A\n\none two", "# B\n\nthree"]);
     }
 
     /// Paragraphs of sentences of words, with headings.
     fn long_document() -> String {
         let sentence = |n: usize| format!("Sentence {n} has{} words. ", " some more".repeat(n % 7));
-        let paragraph =
-            |n: usize| (0..n % 11).map(|k| sentence(n + k)).collect::<String>() + "\n\n";
-        (0..1500)
-            .map(|n| {
-                if n % 9 == 0 {
-                    format!("## Part {n}\n\n")
-                } else {
-                    paragraph(n)
-                }
-            })
-            .collect()
+        let paragraph = |n: usize| (0..n % 11).map(|k| sentence(n + k)).collect::<String>() + "\n\n";
+        (0..1500).map(|n| if n % 9 == 0 { format!("## Part {n}\n\n") } else { paragraph(n) }).collect()
     }
 
     #[test]
@@ -192,10 +174,7 @@ mod tests {
             let in_blocks = splitter.chunk(&text).unwrap();
             splitter.block = text.len();
             let at_once = splitter.chunk(&text).unwrap();
-            let parted = in_blocks
-                .iter()
-                .zip(&at_once)
-                .find(|(in_blocks, at_once)| in_blocks != at_once);
+            let parted = in_blocks.iter().zip(&at_once).find(|(in_blocks, at_once)| in_blocks != at_once);
             assert_eq!(parted, None);
             assert_eq!(in_blocks.len(), at_once.len());
         }
@@ -203,12 +182,8 @@ mod tests {
 
     #[test]
     fn a_long_document_with_overlap_loses_nothing() {
-        let text: String = (0..10_000)
-            .map(|n| format!("Sentence {n} ends. "))
-            .collect();
-        let chunks = splitter(300, 100, ChunkUnit::Characters, TextFormat::Text)
-            .chunk(&text)
-            .unwrap();
+        let text: String = (0..10_000).map(|n| format!("Sentence {n} ends. ")).collect();
+        let chunks = splitter(300, 100, ChunkUnit::Characters, TextFormat::Text).chunk(&text).unwrap();
         assert!(chunks.iter().all(|chunk| chunk.len() <= 300));
         let words = chunks.iter().flat_map(|chunk| chunk.split(' '));
         let numbers: BTreeSet<usize> = words.filter_map(|word| word.parse().ok()).collect();
@@ -236,9 +211,8 @@ mod tests {
     #[test]
     fn no_token_is_longer_than_is_assumed() {
         let tokenizer = cl100k_base_singleton();
-        let lengths = (0..100_256)
-            .filter_map(|rank| tokenizer.decode_bytes(&[rank]).ok())
-            .map(|token| token.len());
+        let lengths =
+            (0..100_256).filter_map(|rank| tokenizer.decode_bytes(&[rank]).ok()).map(|token| token.len());
         assert_eq!(lengths.max(), Some(LONGEST_TOKEN));
     }
 
@@ -255,9 +229,7 @@ mod tests {
     #[test]
     fn whitespace_that_would_crash_the_tokenizer_is_an_error() {
         let splitter = splitter(1 << 20, 0, ChunkUnit::Tokens, TextFormat::Text);
-        let failed = splitter
-            .chunk(&format!("a{}b", " ".repeat(2_000_000)))
-            .unwrap_err();
+        let failed = splitter.chunk(&format!("a{}b", " ".repeat(2_000_000))).unwrap_err();
         assert!(matches!(failed, ChunkError::Tokenizer(_)), "{failed}");
     }
 }

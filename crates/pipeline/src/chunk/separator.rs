@@ -26,15 +26,8 @@ type Sink<'a, 't> = &'a mut dyn FnMut(Cow<'t, str>) -> Result<(), ChunkError>;
 
 impl Separator {
     pub(super) fn new(given: &str, is_regex: bool) -> Result<Self, ChunkError> {
-        let regex = if is_regex && !given.is_empty() {
-            Some(PythonRegex::new(given)?)
-        } else {
-            None
-        };
-        Ok(Separator {
-            given: given.to_owned(),
-            regex,
-        })
+        let regex = if is_regex && !given.is_empty() { Some(PythonRegex::new(given)?) } else { None };
+        Ok(Separator { given: given.to_owned(), regex })
     }
 
     /// The separator as it was configured.
@@ -69,16 +62,13 @@ impl Separator {
             }),
             None => split_at(
                 text,
-                text.match_indices(&self.given)
-                    .map(|(at, found)| Ok((at, at + found.len()))),
+                text.match_indices(&self.given).map(|(at, found)| Ok((at, at + found.len()))),
                 keep,
                 sink,
             ),
             Some(regex) if regex.capture_groups() == 0 => split_at(
                 text,
-                regex
-                    .matches(text, deadline)
-                    .map(|found| found.map(|m| (m.start(), m.end()))),
+                regex.matches(text, deadline).map(|found| found.map(|m| (m.start(), m.end()))),
                 keep,
                 sink,
             ),
@@ -123,10 +113,7 @@ fn split_with_groups<'t>(
     deadline: Deadline,
     sink: Sink<'_, 't>,
 ) -> Result<(), ChunkError> {
-    let failed = |reason| ChunkError::CaptureGroups {
-        pattern: regex.as_given().to_owned(),
-        reason,
-    };
+    let failed = |reason| ChunkError::CaptureGroups { pattern: regex.as_given().to_owned(), reason };
     let elements = re_split(text, regex, keep, deadline)?
         .into_iter()
         .collect::<Option<Vec<&str>>>()
@@ -135,9 +122,7 @@ fn split_with_groups<'t>(
         return Ok(());
     };
     if keep == Keep::No {
-        return elements
-            .into_iter()
-            .try_for_each(|element| emit(element, sink));
+        return elements.into_iter().try_for_each(|element| emit(element, sink));
     }
     if rest.len() % 2 != 0 {
         return Err(failed("the pieces don't pair up (Python: IndexError)"));

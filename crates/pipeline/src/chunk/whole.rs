@@ -7,10 +7,6 @@ pub(super) struct WholeDocument;
 
 impl Chunker for WholeDocument {
     fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError> {
-        Ok(if text.is_empty() {
-            Vec::new()
-        } else {
-            vec![text.to_owned()]
-        })
+        Ok(if text.is_empty() { Vec::new() } else { vec![text.to_owned()] })
     }
 }

@@ -115,7 +115,12 @@ impl Group {
 
 /// The task that had the input has panicked.
 fn abandoned() -> Failure {
-    Failure::new(Step::Embedding, "internal_error", "a request was abandoned (a bug in pgai_rs)", Retry::Backoff)
+    Failure::new(
+        Step::Embedding,
+        "internal_error",
+        "a request was abandoned (a bug in pgai_rs)",
+        Retry::Backoff,
+    )
 }
 
 /// Inputs that wait for a request.
@@ -228,7 +233,8 @@ impl Batch {
             let answer = if is_finite(&vector) {
                 Ok(vector)
             } else {
-                Err(EmbedError::BadResponse("a vector holds a number that is not finite".to_owned()).into_failure())
+                Err(EmbedError::BadResponse("a vector holds a number that is not finite".to_owned())
+                    .into_failure())
             };
             send_all(replies, answer);
         }
@@ -264,7 +270,9 @@ impl Provider {
     async fn process(self: Arc<Self>, batch: Batch, _slot: OwnedSemaphorePermit) {
         match self.ask(&batch, self.policy.retries).await {
             Ok(vectors) => batch.deliver(vectors),
-            Err(error) if batch.len() > 1 && may_be_one_inputs_doing(&error) => self.divide(batch, error).await,
+            Err(error) if batch.len() > 1 && may_be_one_inputs_doing(&error) => {
+                self.divide(batch, error).await
+            }
             Err(error) => self.give_up(batch, error),
         }
     }
@@ -358,8 +366,9 @@ fn may_be_one_inputs_doing(error: &EmbedError) -> bool {
 /// vectorizer pause.
 fn fails_alone(error: EmbedError) -> Failure {
     let failure = error.into_failure();
-    Failure { code: "provider_failed_on_input", ..failure }
-        .with_hint("The provider answers for other inputs. Its log may tell what it does not like about this one.")
+    Failure { code: "provider_failed_on_input", ..failure }.with_hint(
+        "The provider answers for other inputs. Its log may tell what it does not like about this one.",
+    )
 }
 
 /// The state of a search for the inputs that a provider can't take.
@@ -378,8 +387,13 @@ impl Search {
     /// then two inputs on their own are asked for first, and only if one of them gets its vector
     /// is it worth while to go on.
     fn new(mut batch: Batch, error: &EmbedError) -> Self {
-        let mut search =
-            Search { parts: Vec::new(), successes: 0, refused_alone: 0, failures_in_a_row: 0, probes: HOPELESS_FAILURES };
+        let mut search = Search {
+            parts: Vec::new(),
+            successes: 0,
+            refused_alone: 0,
+            failures_in_a_row: 0,
+            probes: HOPELESS_FAILURES,
+        };
         if matches!(error, EmbedError::InputRefused(_)) {
             search.halve(batch);
             return search;
@@ -425,6 +439,3 @@ impl Search {
         down.then(|| first_error.clone())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -43,7 +43,9 @@ pub(super) fn in_order(
     }
     let mut ordered: Vec<Option<Vec<f32>>> = vec![None; inputs];
     for (index, vector) in answered {
-        let place = index.and_then(|index| ordered.get_mut(index)).ok_or_else(|| Wrong::once("an index is missing or out of range"))?;
+        let place = index
+            .and_then(|index| ordered.get_mut(index))
+            .ok_or_else(|| Wrong::once("an index is missing or out of range"))?;
         if place.replace(vector).is_some() {
             return Err(Wrong::once("an index occurs twice"));
         }
@@ -75,14 +77,20 @@ mod tests {
     fn sorts_by_index() {
         let answered = vec![(Some(1), vec![1.0]), (Some(2), vec![2.0]), (Some(0), vec![0.0])];
         assert_eq!(in_order(answered, 3, 1), Ok(vec![vec![0.0], vec![1.0], vec![2.0]]));
-        assert_eq!(in_order(vec![(None, vec![1.0]), (None, vec![0.0])], 2, 1), Ok(vec![vec![1.0], vec![0.0]]));
+        assert_eq!(
+            in_order(vec![(None, vec![1.0]), (None, vec![0.0])], 2, 1),
+            Ok(vec![vec![1.0], vec![0.0]])
+        );
     }
 
     #[test]
     fn refuses_what_was_not_asked_for() {
         let wrong = |answered| in_order(answered, 2, 1).unwrap_err();
         assert_eq!(wrong(vec![(Some(0), vec![0.0])]), Wrong::once("1 vectors for 2 inputs"));
-        assert_eq!(wrong(vec![(Some(0), vec![0.0]), (Some(0), vec![0.0])]), Wrong::once("an index occurs twice"));
+        assert_eq!(
+            wrong(vec![(Some(0), vec![0.0]), (Some(0), vec![0.0])]),
+            Wrong::once("an index occurs twice")
+        );
         let missing = Wrong::once("an index is missing or out of range");
         assert_eq!(wrong(vec![(Some(0), vec![0.0]), (Some(2), vec![0.0])]), missing);
         assert_eq!(wrong(vec![(Some(0), vec![0.0]), (None, vec![0.0])]), missing);

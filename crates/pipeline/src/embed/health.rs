@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::LONGEST_THROTTLE;
 use crate::backoff::backoff;
 use crate::document::{Failure, Retry};
 
@@ -35,16 +36,13 @@ impl Health {
         state.refusal = None;
     }
 
-    /// The provider asks for fewer requests. Answers how long everybody pauses now.
-    pub(super) fn throttled(&self, pause: Option<Duration>) -> Duration {
+    /// The provider asks for fewer requests: everybody pauses.
+    pub(super) fn throttled(&self, pause: Option<Duration>) {
         let mut state = self.lock();
         state.throttles = state.throttles.saturating_add(1);
-        let pause = pause.unwrap_or_else(|| backoff(FIRST_PAUSE, state.throttles));
-        let now = Instant::now();
-        // A far date from a provider's header must not overflow.
-        let until = now.checked_add(pause).unwrap_or(now);
+        let pause = pause.unwrap_or_else(|| backoff(FIRST_PAUSE, state.throttles)).min(LONGEST_THROTTLE);
+        let until = Instant::now() + pause;
         state.resume_at = Some(state.resume_at.map_or(until, |resume_at| resume_at.max(until)));
-        pause
     }
 
     /// The provider refuses whatever is asked.

@@ -65,6 +65,9 @@ pub enum EmbedError {
 /// How long a vectorizer rests whose provider wants a person to act.
 pub(crate) const ADMINISTRATOR: Duration = Duration::from_secs(60);
 
+/// A provider that wants to be left alone for longer is asked nevertheless: clocks err.
+pub(crate) const LONGEST_THROTTLE: Duration = Duration::from_secs(600);
+
 impl EmbedError {
     /// A refusal that concerns all inputs and lasts until somebody acts.
     pub(crate) fn refused(code: &'static str, message: impl Into<String>, hint: &str) -> Self {
@@ -78,12 +81,18 @@ impl EmbedError {
         let (code, message, retry) = match self {
             EmbedError::Refused(failure) => return failure,
             EmbedError::Throttled(pause) => {
-                let pause = pause.unwrap_or(Duration::from_secs(10));
-                ("throttled", "the embedding provider asks for fewer requests".to_owned(), Retry::After(pause))
+                let pause = pause.unwrap_or(Duration::from_secs(10)).min(LONGEST_THROTTLE);
+                (
+                    "throttled",
+                    "the embedding provider asks for fewer requests".to_owned(),
+                    Retry::After(pause),
+                )
             }
-            EmbedError::Unreachable(why) => {
-                ("provider_unavailable", format!("the embedding provider can't be reached: {why}"), Retry::Backoff)
-            }
+            EmbedError::Unreachable(why) => (
+                "provider_unavailable",
+                format!("the embedding provider can't be reached: {why}"),
+                Retry::Backoff,
+            ),
             EmbedError::Unavailable(why) => {
                 ("provider_unavailable", format!("the embedding provider failed: {why}"), Retry::Backoff)
             }

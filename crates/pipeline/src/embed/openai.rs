@@ -258,7 +258,10 @@ mod tests {
 
     #[test]
     fn openai_itself_wants_a_key() {
-        assert_eq!(new("https://api.openai.com/v1", None).err().map(|failure| failure.code), Some("no_api_key"));
+        assert_eq!(
+            new("https://api.openai.com/v1", None).err().map(|failure| failure.code),
+            Some("no_api_key")
+        );
         assert!(new("https://api.openai.com/v1", Some("k")).is_ok());
         assert!(new("http://localhost:11434/v1/", None).is_ok());
     }
@@ -266,7 +269,11 @@ mod tests {
     #[test]
     fn an_address_must_be_one() {
         for base_url in ["", "localhost", "file:///etc", "ftp://host/v1"] {
-            assert_eq!(new(base_url, None).err().map(|failure| failure.code), Some("invalid_base_url"), "{base_url}");
+            assert_eq!(
+                new(base_url, None).err().map(|failure| failure.code),
+                Some("invalid_base_url"),
+                "{base_url}"
+            );
         }
         assert_eq!(endpoint("http://h/v1/").unwrap().as_str(), "http://h/v1/embeddings");
     }

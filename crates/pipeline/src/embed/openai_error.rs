@@ -63,7 +63,11 @@ impl Refusal {
         let told = self.told(key, inputs);
         match self.status.as_u16() {
             402 => quota_exhausted(&told),
-            429 if matches!(self.code.as_deref(), Some("insufficient_quota" | "billing_hard_limit_reached")) => {
+            429 if matches!(
+                self.code.as_deref(),
+                Some("insufficient_quota" | "billing_hard_limit_reached")
+            ) =>
+            {
                 quota_exhausted(&told)
             }
             429 => EmbedError::Throttled(self.retry_after),
@@ -174,7 +178,10 @@ mod tests {
 
     #[test]
     fn repeats_neither_key_nor_document() {
-        assert_eq!(error(400, r#"{"error": "is too long"}"#), EmbedError::InputRefused("HTTP 400, is too long".into()));
+        assert_eq!(
+            error(400, r#"{"error": "is too long"}"#),
+            EmbedError::InputRefused("HTTP 400, is too long".into())
+        );
         for message in ["key sk-secret is wrong", "can't embed 'the text of a document'"] {
             let body = serde_json::json!({"error": {"message": message}}).to_string();
             assert_eq!(error(400, &body), EmbedError::InputRefused("HTTP 400".into()));
@@ -185,8 +192,11 @@ mod tests {
 
     #[test]
     fn finds_the_parameter_at_fault() {
-        assert!(read(422, r#"{"detail": [{"loc": ["body", "encoding_format"]}]}"#).is_about("encoding_format"));
-        assert!(!read(400, r#"{"error": {"param": "input", "message": "encoding_format"}}"#).is_about("encoding_format"));
+        assert!(
+            read(422, r#"{"detail": [{"loc": ["body", "encoding_format"]}]}"#).is_about("encoding_format")
+        );
+        assert!(!read(400, r#"{"error": {"param": "input", "message": "encoding_format"}}"#)
+            .is_about("encoding_format"));
     }
 
     #[test]

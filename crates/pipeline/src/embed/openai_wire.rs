@@ -100,8 +100,13 @@ mod tests {
 
     #[test]
     fn writes_only_what_is_set() {
-        let request =
-            Request { model: "m", input: &["a".into()], dimensions: None, user: None, encoding_format: "base64" };
+        let request = Request {
+            model: "m",
+            input: &["a".into()],
+            dimensions: None,
+            user: None,
+            encoding_format: "base64",
+        };
         assert_eq!(
             serde_json::to_string(&request).unwrap(),
             r#"{"model":"m","input":["a"],"encoding_format":"base64"}"#

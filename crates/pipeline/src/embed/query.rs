@@ -52,7 +52,9 @@ pub async fn embed_query(
         tokio::time::sleep(pause).await;
     };
     let vector = vectors.into_iter().next().filter(|vector| is_finite(vector));
-    vector.ok_or_else(|| EmbedError::BadResponse("the vector holds a number that is not finite".into()).into_failure())
+    vector.ok_or_else(|| {
+        EmbedError::BadResponse("the vector holds a number that is not finite".into()).into_failure()
+    })
 }
 
 /// One a process, since reading the trust roots takes a while. It keeps no connection: that would

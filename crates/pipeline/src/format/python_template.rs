@@ -68,18 +68,12 @@ impl Template {
             }
             let place = Place::of(template, template.len() - after.len() - 1);
             let Some((name, after)) = placeholder(after) else {
-                return Err(FormatError::InvalidPlaceholder {
-                    line: place.line,
-                    column: place.column,
-                });
+                return Err(FormatError::InvalidPlaceholder { line: place.line, column: place.column });
             };
             if !text.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut text)));
             }
-            parts.push(Part::Placeholder {
-                name: name.to_owned(),
-                place,
-            });
+            parts.push(Part::Placeholder { name: name.to_owned(), place });
             rest = after;
         }
         text.push_str(rest);
@@ -146,9 +140,7 @@ fn identifier(text: &str) -> Option<(&str, &str)> {
     if !text.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic()) {
         return None;
     }
-    let end = text
-        .find(|c: char| c != '_' && !c.is_ascii_alphanumeric())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| c != '_' && !c.is_ascii_alphanumeric()).unwrap_or(text.len());
     Some(text.split_at(end))
 }
 
@@ -160,10 +152,7 @@ impl Place {
         while let Some(c) = before.next() {
             let half_of_crlf = c == '\r' && before.peek() == Some(&'\n');
             if is_line_break(c) && !half_of_crlf {
-                place = Place {
-                    line: place.line + 1,
-                    column: 1,
-                };
+                place = Place { line: place.line + 1, column: 1 };
             } else {
                 place.column += 1;
             }
@@ -181,30 +170,20 @@ mod tests {
     use super::*;
 
     fn fields(fields: &[(&str, &str)]) -> Vec<(String, String)> {
-        fields
-            .iter()
-            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
+        fields.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     #[test]
     fn the_chunk_wins_over_a_column_of_that_name() {
         let template = Template::parse("$title: ${chunk} for $$5").unwrap();
-        let rendered = template
-            .render("text", &fields(&[("chunk", "column"), ("title", "T")]))
-            .unwrap();
+        let rendered = template.render("text", &fields(&[("chunk", "column"), ("title", "T")])).unwrap();
         assert_eq!(rendered, "T: text for $5");
     }
 
     #[test]
     fn values_are_not_templates() {
         let template = Template::parse("$title $chunk").unwrap();
-        assert_eq!(
-            template
-                .render("$title", &fields(&[("title", "$chunk $")]))
-                .unwrap(),
-            "$chunk $ $title"
-        );
+        assert_eq!(template.render("$title", &fields(&[("title", "$chunk $")])).unwrap(), "$chunk $ $title");
     }
 
     #[test]
@@ -216,17 +195,8 @@ mod tests {
     #[test]
     fn errors_name_the_place() {
         let stray = Template::parse("one\r\ntwo $5").unwrap_err();
-        assert_eq!(
-            stray.to_string(),
-            "Invalid placeholder in string: line 2, col 5"
-        );
-        let unknown = Template::parse("é\n ${none}")
-            .unwrap()
-            .render("", &[])
-            .unwrap_err();
-        assert_eq!(
-            unknown.to_string(),
-            "Unknown placeholder $none in string: line 2, col 2"
-        );
+        assert_eq!(stray.to_string(), "Invalid placeholder in string: line 2, col 5");
+        let unknown = Template::parse("é\n ${none}").unwrap().render("", &[]).unwrap_err();
+        assert_eq!(unknown.to_string(), "Unknown placeholder $none in string: line 2, col 2");
     }
 }

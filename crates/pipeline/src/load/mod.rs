@@ -8,6 +8,7 @@ mod uri;
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 pub use self::budget::{Budget, Reservation};
@@ -19,7 +20,7 @@ use crate::settings::Settings;
 /// A document as it was fetched.
 pub struct Loaded {
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// What a file would be called.
     pub name: Option<String>,
     /// The media type that its store has on record.
@@ -30,7 +31,10 @@ pub struct Loaded {
 
 impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loaded").field("bytes", &self.bytes.len()).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Loaded")
+            .field("bytes", &self.bytes.len())
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,8 +99,13 @@ impl Loaders {
 }
 
 fn not_allowed(uri: &S3Uri) -> Failure {
-    Failure::new(Step::Loading, "uri_not_allowed", format!("{uri} is not among the allowed addresses"), Retry::Never)
-        .with_hint("The administrator allows addresses by prefix with pgai_rs.allowed_uris.")
+    Failure::new(
+        Step::Loading,
+        "uri_not_allowed",
+        format!("{uri} is not among the allowed addresses"),
+        Retry::Never,
+    )
+    .with_hint("The administrator allows addresses by prefix with pgai_rs.allowed_uris.")
 }
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ impl S3Loader {
         budget: &Budget,
         reservation: Reservation,
     ) -> Result<Fetched, Failure> {
-        let fetched = tokio::time::timeout(self.timeout, self.fetch_whole(uri, role_arn, budget, reservation)).await;
+        let fetched =
+            tokio::time::timeout(self.timeout, self.fetch_whole(uri, role_arn, budget, reservation)).await;
         let error = match fetched {
             Ok(Ok(fetched)) => return Ok(fetched),
             Ok(Err(error)) => error,
@@ -109,6 +110,7 @@ impl S3Loader {
                 Ok(bytes) => {
                     reservation.shrink(bytes.len() as u64);
                     let name = uri.file_name().map(str::to_owned);
+                    let bytes = bytes.into();
                     return Ok(Fetched::Object(Loaded { bytes, name, content_type, reservation }));
                 }
                 Err(S3Error::Body(_)) if attempt < BODY_ATTEMPTS => {
@@ -152,7 +154,9 @@ impl S3Loader {
     /// How many bytes to make room for: as many as the server says, else as many as are allowed.
     fn expected_size(&self, output: &GetObjectOutput) -> Result<u64, S3Error> {
         match output.content_length().and_then(|length| u64::try_from(length).ok()) {
-            Some(size) if size > self.max_size => Err(S3Error::TooLarge { size: Some(size), limit: self.max_size }),
+            Some(size) if size > self.max_size => {
+                Err(S3Error::TooLarge { size: Some(size), limit: self.max_size })
+            }
             Some(size) => Ok(size),
             None => Ok(self.max_size),
         }
@@ -222,8 +226,8 @@ impl Session {
             return client.clone();
         }
         let config = self.config.get_or_init(|| sdk_config(settings, timeout)).await;
-        let mut builder = aws_sdk_s3::config::Builder::from(config)
-            .force_path_style(settings.url_style == UrlStyle::Path);
+        let mut builder =
+            aws_sdk_s3::config::Builder::from(config).force_path_style(settings.url_style == UrlStyle::Path);
         if let Some(region) = region {
             builder = builder.region(Region::new(region.to_owned()));
         }
@@ -237,7 +241,12 @@ impl Session {
 
     /// The role's credentials. One provider a role for all regions, so that STS is asked once an
     /// hour rather than once a document; the SDK keeps what it answers until shortly before it expires.
-    async fn role(&self, settings: &S3Settings, config: &SdkConfig, role_arn: &str) -> SharedCredentialsProvider {
+    async fn role(
+        &self,
+        settings: &S3Settings,
+        config: &SdkConfig,
+        role_arn: &str,
+    ) -> SharedCredentialsProvider {
         if let Some(provider) = lock(&self.roles).get(role_arn) {
             return provider.clone();
         }
@@ -281,7 +290,13 @@ async fn sdk_config(settings: &S3Settings, timeout: Duration) -> SdkConfig {
         loader = loader.profile_name(profile);
     }
     if let Some((id, secret)) = &settings.access_key {
-        loader = loader.credentials_provider(Credentials::new(id, secret.expose(), None, None, "pgai_rs settings"));
+        loader = loader.credentials_provider(Credentials::new(
+            id,
+            secret.expose(),
+            None,
+            None,
+            "pgai_rs settings",
+        ));
     }
     let config = loader.load().await;
     if config.region().is_some() {

@@ -109,8 +109,9 @@ fn response_failure(status: u16, error: &GetError, uri: &S3Uri) -> Failure {
     }
     match (status, error.code()) {
         (_, Some("NoSuchBucket")) => {
-            loading("no_such_bucket", format!("there is no bucket {}", uri.bucket()), Retry::Never)
-                .with_hint("Check the bucket's name, and pgai_rs.aws_endpoint_url if the bucket is not on AWS.")
+            loading("no_such_bucket", format!("there is no bucket {}", uri.bucket()), Retry::Never).with_hint(
+                "Check the bucket's name, and pgai_rs.aws_endpoint_url if the bucket is not on AWS.",
+            )
         }
         (_, Some("InvalidObjectState")) => {
             loading("object_archived", format!("{uri} is archived"), Retry::Never)
@@ -119,13 +120,24 @@ fn response_failure(status: u16, error: &GetError, uri: &S3Uri) -> Failure {
         (_, Some(code @ ("KeyTooLongError" | "InvalidBucketName" | "InvalidURI"))) => {
             loading("invalid_uri", format!("S3 refused the address {uri}: {code}"), Retry::Never)
         }
-        (_, Some("SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests"))
+        (
+            _,
+            Some(
+                "SlowDown"
+                | "Throttling"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "TooManyRequests",
+            ),
+        )
         | (429 | 503, _) => loading("throttled", "S3 asks for fewer requests", THROTTLED)
             .with_hint("Lower pgai_rs.load_concurrency if this persists."),
         (404, _) => loading("no_such_key", format!("there is no object {uri}"), Retry::Never)
             .with_hint("Upload the object, then update the row or call ai.retry_failed(...)."),
         (401 | 403, code) => access_denied(code, uri),
-        (301 | 302 | 307 | 308, _) | (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed")) => wrong_region(uri),
+        (301 | 302 | 307 | 308, _) | (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed")) => {
+            wrong_region(uri)
+        }
         (_, code) => other_response(status, code, uri),
     }
 }
@@ -167,8 +179,12 @@ fn access_denied(code: Option<&str>, uri: &S3Uri) -> Failure {
 }
 
 fn wrong_region(uri: &S3Uri) -> Failure {
-    loading("wrong_region", format!("bucket {} is in another region, and S3 does not say in which", uri.bucket()), Retry::Backoff)
-        .with_hint("Set pgai_rs.aws_region to the bucket's region, or pgai_rs.aws_endpoint_url to its endpoint.")
+    loading(
+        "wrong_region",
+        format!("bucket {} is in another region, and S3 does not say in which", uri.bucket()),
+        Retry::Backoff,
+    )
+    .with_hint("Set pgai_rs.aws_region to the bucket's region, or pgai_rs.aws_endpoint_url to its endpoint.")
 }
 
 fn too_large(uri: &S3Uri, size: Option<u64>, limit: u64) -> Failure {
@@ -202,11 +218,15 @@ fn unreachable(why: &str, uri: &S3Uri) -> Failure {
 
 fn credentials_failure(error: &CredentialsError, role_arn: Option<&str>) -> Failure {
     if let Some(role_arn) = role_arn.filter(|_| !has_no_credentials(error)) {
-        return loading("role_refused", format!("role {role_arn} can't be assumed: {}", trail(error)), ADMINISTRATOR)
-            .with_hint(
-                "The role's trust policy must name the server's identity, and the external id of \
+        return loading(
+            "role_refused",
+            format!("role {role_arn} can't be assumed: {}", trail(error)),
+            ADMINISTRATOR,
+        )
+        .with_hint(
+            "The role's trust policy must name the server's identity, and the external id of \
                  pgai_rs.aws_external_id if it asks for one; the identity needs sts:AssumeRole on the role.",
-            );
+        );
     }
     if has_no_credentials(error) {
         return loading("no_credentials", "the server has no AWS credentials", ADMINISTRATOR).with_hint(

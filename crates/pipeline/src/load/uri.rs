@@ -32,7 +32,9 @@ impl S3Uri {
             return Err(invalid_uri("it names no bucket"));
         }
         if !is_bucket_name(bucket) {
-            return Err(invalid_uri("its bucket holds a character other than letters, digits, '.', '-' and '_'"));
+            return Err(invalid_uri(
+                "its bucket holds a character other than letters, digits, '.', '-' and '_'",
+            ));
         }
         if key.is_empty() {
             return Err(invalid_uri("it names a bucket but no key"));
@@ -106,8 +108,13 @@ fn unsupported_scheme(scheme: Option<&str>) -> Failure {
 }
 
 fn invalid_uri(why: &str) -> Failure {
-    Failure::new(Step::Loading, "invalid_uri", format!("the document's address is not valid: {why}"), Retry::Never)
-        .with_hint("Write it as s3://bucket/key. The key is taken literally, nothing in it is decoded.")
+    Failure::new(
+        Step::Loading,
+        "invalid_uri",
+        format!("the document's address is not valid: {why}"),
+        Retry::Never,
+    )
+    .with_hint("Write it as s3://bucket/key. The key is taken literally, nothing in it is decoded.")
 }
 
 #[cfg(test)]

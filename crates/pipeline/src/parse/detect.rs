@@ -39,8 +39,7 @@ const OFFICE: &str = "a Microsoft Office document of before 2007";
 type Signature = (usize, &'static [u8], &'static str);
 
 /// Signatures of types that may be text throughout.
-const TEXTUAL_SIGNATURES: &[Signature] =
-    &[(0, b"%PDF-", "a PDF"), (0, b"{\\rtf", "an RTF document")];
+const TEXTUAL_SIGNATURES: &[Signature] = &[(0, b"%PDF-", "a PDF"), (0, b"{\\rtf", "an RTF document")];
 
 /// Signatures of types that never are text: a text that has such letters there has them by chance.
 const BINARY_SIGNATURES: &[Signature] = &[
@@ -74,9 +73,7 @@ fn signature(bytes: &[u8]) -> Option<&'static str> {
     }
     let find = |signatures: &'static [Signature]| {
         let found = signatures.iter().find(|(offset, signature, _)| {
-            bytes
-                .get(*offset..)
-                .is_some_and(|bytes| bytes.starts_with(signature))
+            bytes.get(*offset..).is_some_and(|bytes| bytes.starts_with(signature))
         });
         found.map(|(_, _, name)| *name)
     };
@@ -88,10 +85,7 @@ fn signature(bytes: &[u8]) -> Option<&'static str> {
 fn zip_type(bytes: &[u8]) -> &'static str {
     const KINDS: &[(&[u8], &str)] = &[
         (b"application/epub+zip", "an EPUB"),
-        (
-            b"application/vnd.oasis.opendocument",
-            "an OpenDocument file",
-        ),
+        (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
         (b"word/", "a Word document"),
         (b"xl/", "an Excel workbook"),
         (b"ppt/", "a PowerPoint presentation"),
@@ -99,23 +93,13 @@ fn zip_type(bytes: &[u8]) -> &'static str {
     const SEARCHED: usize = 8192;
     let head = &bytes[..bytes.len().min(SEARCHED)];
     let holds = |needle: &[u8]| head.windows(needle.len()).any(|window| window == needle);
-    KINDS
-        .iter()
-        .find(|(needle, _)| holds(needle))
-        .map_or("a zip archive", |(_, name)| name)
+    KINDS.iter().find(|(needle, _)| holds(needle)).map_or("a zip archive", |(_, name)| name)
 }
 
 /// Whether the document says that it is HTML, after whitespace and a byte order mark.
 fn begins_as_html(bytes: &[u8]) -> bool {
-    let bytes = bytes
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(bytes)
-        .trim_ascii_start();
-    let begins = |tag: &[u8]| {
-        bytes
-            .get(..tag.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(tag))
-    };
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let begins = |tag: &[u8]| bytes.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
     begins(b"<!doctype html") || begins(b"<html")
 }
 
@@ -124,8 +108,7 @@ fn begins_as_html(bytes: &[u8]) -> bool {
 fn extension(name: &str) -> Option<String> {
     let ending = |name: &str| {
         let (stem, ending) = name.rsplit_once('.')?;
-        (!stem.is_empty() && !ending.is_empty())
-            .then(|| (stem.to_owned(), ending.to_ascii_lowercase()))
+        (!stem.is_empty() && !ending.is_empty()).then(|| (stem.to_owned(), ending.to_ascii_lowercase()))
     };
     let (stem, last) = ending(name)?;
     match last.as_str() {
@@ -137,15 +120,13 @@ fn extension(name: &str) -> Option<String> {
 fn by_extension(extension: &str) -> Option<DocumentType> {
     let other = |name: &str| Some(DocumentType::Other(name.to_owned()));
     match extension {
-        "txt" | "text" | "log" | "rst" | "csv" | "tsv" => {
-            Some(DocumentType::Text(TextFormat::Text))
-        }
+        "txt" | "text" | "log" | "rst" | "csv" | "tsv" => Some(DocumentType::Text(TextFormat::Text)),
         "md" | "markdown" => Some(DocumentType::Text(TextFormat::Markdown)),
         "html" | "htm" | "xhtml" => other(HTML),
         "pdf" => other("a PDF by its name, though not by its content"),
-        "docx" | "xlsx" | "pptx" | "epub" | "odt" | "zip" => other(&format!(
-            "a .{extension} file by its name, though not by its content"
-        )),
+        "docx" | "xlsx" | "pptx" | "epub" | "odt" | "zip" => {
+            other(&format!("a .{extension} file by its name, though not by its content"))
+        }
         _ => None,
     }
 }
@@ -153,12 +134,7 @@ fn by_extension(extension: &str) -> Option<DocumentType> {
 /// The type of a document whose name says nothing.
 fn by_content_type(document: &Loaded, extension: Option<&str>) -> DocumentType {
     let content_type = document.content_type.as_deref().unwrap_or_default();
-    let media_type = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media_type.as_str() {
         "text/html" | "application/xhtml+xml" => DocumentType::Other(HTML.to_owned()),
         "text/markdown" | "text/x-markdown" => DocumentType::Text(TextFormat::Markdown),
@@ -175,10 +151,7 @@ fn by_content_type(document: &Loaded, extension: Option<&str>) -> DocumentType {
 /// A name from outside, fit for a message.
 fn printable(name: &str) -> String {
     const LONGEST: usize = 80;
-    name.chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST)
-        .collect()
+    name.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -192,11 +165,7 @@ mod tests {
     fn typed(bytes: &[u8], name: &str, content_type: &str) -> DocumentType {
         let given = |value: &str| (!value.is_empty()).then(|| value.to_owned());
         let bytes = Bytes::copy_from_slice(bytes);
-        detect(&Loaded {
-            bytes,
-            name: given(name),
-            content_type: given(content_type),
-        })
+        detect(&Loaded { bytes, name: given(name), content_type: given(content_type) })
     }
 
     fn other(name: &str) -> DocumentType {
@@ -205,38 +174,17 @@ mod tests {
 
     #[test]
     fn a_signature_wins_over_name_and_content_type() {
-        assert_eq!(
-            typed(b"%PDF-1.4", "notes.txt", "text/plain"),
-            other("a PDF")
-        );
-        assert_eq!(
-            typed(b"\x89PNG\r\n\x1a\n", "notes.md", "text/markdown"),
-            other("a PNG image")
-        );
-        assert_eq!(
-            typed(b"\x1f\x8b\x08", "notes.txt", ""),
-            other("gzip-compressed")
-        );
-        assert_eq!(
-            typed(b"\0\0\0\x18ftypmp42", "", ""),
-            other("an MP4 or QuickTime video")
-        );
+        assert_eq!(typed(b"%PDF-1.4", "notes.txt", "text/plain"), other("a PDF"));
+        assert_eq!(typed(b"\x89PNG\r\n\x1a\n", "notes.md", "text/markdown"), other("a PNG image"));
+        assert_eq!(typed(b"\x1f\x8b\x08", "notes.txt", ""), other("gzip-compressed"));
+        assert_eq!(typed(b"\0\0\0\x18ftypmp42", "", ""), other("an MP4 or QuickTime video"));
     }
 
     #[test]
     fn zip_archives_are_told_apart_by_their_entries() {
-        assert_eq!(
-            typed(b"PK\x03\x04....mimetypeapplication/epub+zip", "", ""),
-            other("an EPUB")
-        );
-        assert_eq!(
-            typed(b"PK\x03\x04....word/document.xml", "", ""),
-            other("a Word document")
-        );
-        assert_eq!(
-            typed(b"PK\x03\x04....a.txt", "", ""),
-            other("a zip archive")
-        );
+        assert_eq!(typed(b"PK\x03\x04....mimetypeapplication/epub+zip", "", ""), other("an EPUB"));
+        assert_eq!(typed(b"PK\x03\x04....word/document.xml", "", ""), other("a Word document"));
+        assert_eq!(typed(b"PK\x03\x04....a.txt", "", ""), other("a zip archive"));
     }
 
     #[test]
@@ -253,18 +201,12 @@ mod tests {
         assert_eq!(typed(b"x", "server.LOG", ""), TEXT);
         assert_eq!(typed(b"x", "notes.md.gz", ""), MARKDOWN);
         assert_eq!(typed(b"x", "page.htm", "text/plain"), other("HTML"));
-        assert_eq!(
-            typed(b"x", "a.pdf", ""),
-            other("a PDF by its name, though not by its content")
-        );
+        assert_eq!(typed(b"x", "a.pdf", ""), other("a PDF by its name, though not by its content"));
     }
 
     #[test]
     fn html_is_known_by_its_beginning_unless_the_name_says_text() {
-        assert_eq!(
-            typed(b"\n <!DOCTYPE html><p>", "page", "text/plain"),
-            other("HTML")
-        );
+        assert_eq!(typed(b"\n <!DOCTYPE html><p>", "page", "text/plain"), other("HTML"));
         assert_eq!(typed(b"<HTML lang=en>", "", ""), other("HTML"));
         assert_eq!(typed(b"<html>", "example.md", ""), MARKDOWN);
         assert_eq!(typed(b"<p>not a page</p>", "", ""), TEXT);
@@ -272,15 +214,9 @@ mod tests {
 
     #[test]
     fn without_an_ending_the_content_type_decides() {
-        assert_eq!(
-            typed(b"x", "README", "Text/Markdown; charset=utf-8"),
-            MARKDOWN
-        );
+        assert_eq!(typed(b"x", "README", "Text/Markdown; charset=utf-8"), MARKDOWN);
         assert_eq!(typed(b"x", "code.py", "text/x-python"), TEXT);
-        assert_eq!(
-            typed(b"x", "README", "application/json"),
-            other("of type application/json")
-        );
+        assert_eq!(typed(b"x", "README", "application/json"), other("of type application/json"));
     }
 
     #[test]
@@ -288,15 +224,9 @@ mod tests {
         assert_eq!(typed("é".as_bytes(), "README", "binary/octet-stream"), TEXT);
         assert_eq!(typed(b"", "", ""), TEXT);
         assert_eq!(typed(b".", ".profile", ""), TEXT);
-        assert_eq!(
-            typed(b"\xff\xfeh\0i\0", "", "application/octet-stream"),
-            TEXT
-        );
+        assert_eq!(typed(b"\xff\xfeh\0i\0", "", "application/octet-stream"), TEXT);
         assert_eq!(typed(b"a\0b", "README", ""), other("of an unknown type"));
         assert_eq!(typed(b"\xe9", "", ""), other("of an unknown type"));
-        assert_eq!(
-            typed(b"{}", "data.json", "binary/octet-stream"),
-            other("a .json file")
-        );
+        assert_eq!(typed(b"{}", "data.json", "binary/octet-stream"), other("a .json file"));
     }
 }

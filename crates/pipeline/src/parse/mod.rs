@@ -53,22 +53,12 @@ pub struct Parsed {
 /// has no parser.
 pub fn parse(parsing: Parsing, input: Input) -> Result<Parsed, ParseError> {
     let document = match (parsing, input) {
-        (_, Input::Text(text)) => {
-            return Ok(Parsed {
-                text,
-                format: TextFormat::Text,
-            })
-        }
+        (_, Input::Text(text)) => return Ok(Parsed { text, format: TextFormat::Text }),
         (Parsing::None, Input::Document(_)) => return Err(ParseError::NoParser),
-        (Parsing::Auto | Parsing::Pymupdf | Parsing::Docling, Input::Document(document)) => {
-            document
-        }
+        (Parsing::Auto | Parsing::Pymupdf | Parsing::Docling, Input::Document(document)) => document,
     };
     match detect::detect(&document) {
-        DocumentType::Text(format) => Ok(Parsed {
-            text: text::decode(&document.bytes)?,
-            format,
-        }),
+        DocumentType::Text(format) => Ok(Parsed { text: text::decode(&document.bytes)?, format }),
         DocumentType::Other(found) => Err(ParseError::UnsupportedType(found)),
     }
 }
@@ -129,45 +119,18 @@ mod tests {
 
     #[test]
     fn a_text_column_passes_through_every_parser() {
-        for parsing in [
-            Parsing::Auto,
-            Parsing::None,
-            Parsing::Pymupdf,
-            Parsing::Docling,
-        ] {
+        for parsing in [Parsing::Auto, Parsing::None, Parsing::Pymupdf, Parsing::Docling] {
             let parsed = parse(parsing, Input::Text("<html> %PDF-".to_owned())).unwrap();
-            assert_eq!(
-                parsed,
-                Parsed {
-                    text: "<html> %PDF-".to_owned(),
-                    format: TextFormat::Text
-                }
-            );
+            assert_eq!(parsed, Parsed { text: "<html> %PDF-".to_owned(), format: TextFormat::Text });
         }
     }
 
     #[test]
     fn markdown_and_text_are_taken_verbatim() {
-        let parsed = parse(
-            Parsing::Auto,
-            document("# Ä\r\n".as_bytes(), Some("a.MD"), None),
-        )
-        .unwrap();
-        assert_eq!(
-            parsed,
-            Parsed {
-                text: "# Ä\r\n".to_owned(),
-                format: TextFormat::Markdown
-            }
-        );
+        let parsed = parse(Parsing::Auto, document("# Ä\r\n".as_bytes(), Some("a.MD"), None)).unwrap();
+        assert_eq!(parsed, Parsed { text: "# Ä\r\n".to_owned(), format: TextFormat::Markdown });
         let parsed = parse(Parsing::Pymupdf, document(b"", Some("empty.txt"), None)).unwrap();
-        assert_eq!(
-            parsed,
-            Parsed {
-                text: String::new(),
-                format: TextFormat::Text
-            }
-        );
+        assert_eq!(parsed, Parsed { text: String::new(), format: TextFormat::Text });
     }
 
     #[test]
@@ -195,18 +158,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_refused_at_their_offset() {
-        let error = parse(
-            Parsing::Auto,
-            document(b"caf\xe9", Some("latin1.txt"), None),
-        )
-        .unwrap_err();
-        assert_eq!(
-            error,
-            ParseError::InvalidEncoding {
-                encoding: "UTF-8",
-                offset: 3
-            }
-        );
+        let error = parse(Parsing::Auto, document(b"caf\xe9", Some("latin1.txt"), None)).unwrap_err();
+        assert_eq!(error, ParseError::InvalidEncoding { encoding: "UTF-8", offset: 3 });
         assert_eq!(Failure::from(error).code, "not_utf8");
         let error = parse(Parsing::Auto, document(b"a\0b", Some("a.txt"), None)).unwrap_err();
         assert_eq!(error, ParseError::NulCharacter { offset: 1 });

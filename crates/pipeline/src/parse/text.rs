@@ -38,10 +38,7 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, ParseE
     let mut text = String::with_capacity(bytes.len() / 2);
     let mut offset = UTF16_LE_MARK.len();
     let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-    let invalid = |offset| ParseError::InvalidEncoding {
-        encoding: "UTF-16",
-        offset,
-    };
+    let invalid = |offset| ParseError::InvalidEncoding { encoding: "UTF-16", offset };
     for decoded in char::decode_utf16(units) {
         let c = decoded.map_err(|_| invalid(offset))?;
         if c == '\0' {
@@ -63,14 +60,8 @@ mod tests {
     #[test]
     fn byte_order_marks_are_stripped() {
         assert_eq!(decode("\u{feff}é".as_bytes()).unwrap(), "é");
-        assert_eq!(
-            decode(b"\xff\xfeh\0\x3d\xd8\x00\xde").unwrap(),
-            "h\u{1f600}"
-        );
-        assert_eq!(
-            decode(b"\xfe\xff\0h\xd8\x3d\xde\x00").unwrap(),
-            "h\u{1f600}"
-        );
+        assert_eq!(decode(b"\xff\xfeh\0\x3d\xd8\x00\xde").unwrap(), "h\u{1f600}");
+        assert_eq!(decode(b"\xfe\xff\0h\xd8\x3d\xde\x00").unwrap(), "h\u{1f600}");
         assert_eq!(decode(b"\xff\xfe").unwrap(), "");
     }
 
@@ -80,13 +71,7 @@ mod tests {
         assert_eq!(decode(b"\xef\xbb\xbfab\xff"), invalid("UTF-8", 5));
         assert_eq!(decode(b"\xff\xfea\0\x00\xd8"), invalid("UTF-16", 4));
         assert_eq!(decode(b"\xff\xfea\0b"), invalid("UTF-16", 4));
-        assert_eq!(
-            decode(b"\xff\xfea\0\0\0"),
-            Err(ParseError::NulCharacter { offset: 4 })
-        );
-        assert_eq!(
-            decode(b"\xef\xbb\xbfa\0"),
-            Err(ParseError::NulCharacter { offset: 4 })
-        );
+        assert_eq!(decode(b"\xff\xfea\0\0\0"), Err(ParseError::NulCharacter { offset: 4 }));
+        assert_eq!(decode(b"\xef\xbb\xbfa\0"), Err(ParseError::NulCharacter { offset: 4 }));
     }
 }

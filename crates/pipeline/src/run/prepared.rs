@@ -1,50 +1,38 @@
-//! What a vectorizer's documents share: made once, used by all.
+//! A vectorizer with what is built from its config once rather than once a document.
 
 use std::sync::Arc;
 
 use crate::chunk::{chunker, Chunker};
-use crate::config::{Formatting, Parsing};
-use crate::document::{Digest, Failure, Vectorizer};
+use crate::config::Formatting;
+use crate::document::{Failure, Vectorizer};
 use crate::format::Template;
-use crate::parse::{self, Input};
 
-/// The stages that need nothing but the processor.
+/// A vectorizer, ready to work. What its config makes impossible is each document's failure.
 pub(super) struct Prepared {
-    parsing: Parsing,
-    chunker: Box<dyn Chunker>,
-    template: Template,
-}
-
-/// A chunk with its template filled in: the embedding input.
-pub(super) struct Formatted {
-    /// What is embedded and stored.
-    pub text: Arc<str>,
-    /// By which an unchanged one is known.
-    pub digest: Digest,
+    /// The vectorizer.
+    pub vectorizer: Arc<Vectorizer>,
+    /// Cuts texts.
+    pub chunker: Result<Box<dyn Chunker>, Failure>,
+    /// Makes an embedding input of a chunk.
+    pub template: Result<Template, Failure>,
 }
 
 impl Prepared {
-    /// # Errors
-    ///
-    /// A config that no document can be cut or formatted by; it is then every document's failure.
-    pub(super) fn new(vectorizer: &Vectorizer) -> Result<Self, Failure> {
+    /// Builds what the config asks for.
+    pub(super) fn new(vectorizer: &Arc<Vectorizer>) -> Arc<Self> {
         let Formatting::PythonTemplate { template } = &vectorizer.config.formatting;
-        Ok(Prepared {
-            parsing: vectorizer.config.parsing,
-            chunker: chunker(&vectorizer.config.chunking)?,
-            template: Template::parse(template)?,
+        Arc::new(Prepared {
+            chunker: chunker(&vectorizer.config.chunking).map_err(Failure::from),
+            template: Template::parse(template).map_err(Failure::from),
+            vectorizer: Arc::clone(vectorizer),
         })
     }
 
-    /// Parses, cuts and formats a document.
-    pub(super) fn inputs(&self, input: Input, fields: &[(String, String)]) -> Result<Vec<Formatted>, Failure> {
-        let parsed = parse::parse(self.parsing, input)?;
-        let chunks = self.chunker.chunk(&parsed.text)?;
-        let format = |chunk: &String| {
-            let text: Arc<str> = self.template.render(chunk, fields)?.into();
-            let digest = <sha2::Sha256 as sha2::Digest>::digest(text.as_bytes()).into();
-            Ok(Formatted { text, digest })
-        };
-        chunks.iter().map(format).collect()
+    /// Whether this is what the vectorizer asks for; the queue may read it anew at each turn.
+    pub(super) fn serves(&self, vectorizer: &Arc<Vectorizer>) -> bool {
+        Arc::ptr_eq(&self.vectorizer, vectorizer)
+            || (self.vectorizer.name == vectorizer.name
+                && self.vectorizer.api_key == vectorizer.api_key
+                && self.vectorizer.config == vectorizer.config)
     }
 }

@@ -27,18 +27,16 @@ pub trait Queue {
     /// means that there is nothing now; any other that there may be more.
     ///
     /// The tickets are new: none of them is in flight.
-    fn claim(
-        &mut self,
-        vectorizer: &Arc<Vectorizer>,
-        limit: usize,
-    ) -> Result<Vec<Document>, Self::Error>;
+    fn claim(&mut self, vectorizer: &Arc<Vectorizer>, limit: usize) -> Result<Vec<Document>, Self::Error>;
 
     /// Writes what is done and settles it, all in one transaction. Answers the tickets that can't
     /// be written just now (the row is locked): they are offered again in a later turn.
     ///
-    /// On `Err` the documents are offered again in halves, so that one that can't be written does
-    /// not take its neighbours along. One that keeps failing alone is handed to [`Queue::fail`]
-    /// with [`Step::Writing`](crate::document::Step::Writing) and the error's text.
+    /// On `Err` the documents are offered again in halves, within the same turn, so that one that
+    /// can't be written does not take its neighbours along. One that errs alone is offered again in
+    /// later turns, and after the third time handed to [`Queue::fail`] with
+    /// [`Step::Writing`](crate::document::Step::Writing), `write_failed` and the error's text. An
+    /// error that does not come again is not reported.
     fn complete(
         &mut self,
         vectorizer: &Arc<Vectorizer>,
@@ -47,6 +45,7 @@ pub trait Queue {
 
     /// Settles what failed, all in one transaction: tries again later, or sets it aside.
     ///
-    /// On `Err` the failures are kept and offered again in a later turn, one by one.
+    /// On `Err` the failures are offered again in halves, too; what errs alone is kept and offered
+    /// again in later turns. If nothing can be settled, the turn ends with the error.
     fn fail(&mut self, vectorizer: &Arc<Vectorizer>, failed: &[Failed]) -> Result<(), Self::Error>;
 }

@@ -1,103 +1,64 @@
-//! Which chunks stay as they are.
+//! Which chunks of a row are there already.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use super::prepared::Formatted;
-use crate::document::{Chunk, Digest, ExistingChunk};
+use crate::document::{Digest, ExistingChunk};
 
-/// A document's chunks before the new ones have their vectors.
-pub(super) enum Planned {
-    /// The store has it already.
-    Kept(ExistingChunk),
-    /// It is to be embedded.
-    New(Arc<str>),
-}
-
-/// Matches inputs with the chunks that the store has, each of which serves once; one at the same
-/// place is preferred, so that nothing moves without need.
-pub(super) fn plan(inputs: Vec<Formatted>, existing: Vec<ExistingChunk>) -> Vec<Planned> {
-    let mut known: HashMap<Digest, Vec<ExistingChunk>> = HashMap::new();
+/// For each new chunk, in order, the existing one that has its text and may stay.
+///
+/// An existing chunk serves once. One that stays in its place is preferred, so that an insertion
+/// moves as few rows as it can; the others are taken in the order of their places.
+pub(super) fn reuse(mut existing: Vec<ExistingChunk>, digests: &[Digest]) -> Vec<Option<ExistingChunk>> {
+    existing.sort_by_key(|chunk| std::cmp::Reverse(chunk.seq));
+    let mut available: HashMap<Digest, Vec<ExistingChunk>> = HashMap::new();
     for chunk in existing {
-        known.entry(chunk.digest).or_default().push(chunk);
+        available.entry(chunk.digest).or_default().push(chunk);
     }
-    let mut plan: Vec<Option<Planned>> = inputs.iter().map(|_| None).collect();
-    for (place, input) in inputs.iter().enumerate() {
-        let same = known.get_mut(&input.digest);
-        if let Some(kept) = same.and_then(|same| take_where(same, |chunk| chunk.seq as usize == place)) {
-            plan[place] = Some(Planned::Kept(kept));
+    let mut kept: Vec<Option<ExistingChunk>> = vec![None; digests.len()];
+    for (seq, (digest, kept)) in digests.iter().zip(&mut kept).enumerate() {
+        if let Some(candidates) = available.get_mut(digest) {
+            let in_place = candidates.iter().position(|chunk| usize::try_from(chunk.seq) == Ok(seq));
+            *kept = in_place.map(|at| candidates.remove(at));
         }
     }
-    let fill = |(slot, input): (Option<Planned>, Formatted)| {
-        let elsewhere = || known.get_mut(&input.digest).and_then(Vec::pop).map(Planned::Kept);
-        slot.or_else(elsewhere).unwrap_or(Planned::New(input.text))
-    };
-    plan.into_iter().zip(inputs).map(fill).collect()
-}
-
-fn take_where<T>(items: &mut Vec<T>, wanted: impl FnMut(&T) -> bool) -> Option<T> {
-    items.iter().position(wanted).map(|place| items.swap_remove(place))
-}
-
-/// The inputs that must be embedded, in order.
-pub(super) fn new_inputs(plan: &[Planned]) -> Vec<Arc<str>> {
-    plan.iter()
-        .filter_map(|planned| match planned {
-            Planned::New(text) => Some(Arc::clone(text)),
-            Planned::Kept(_) => None,
-        })
-        .collect()
-}
-
-/// The chunks, with one vector for each new input.
-pub(super) fn finish(plan: Vec<Planned>, vectors: Vec<Vec<f32>>) -> Vec<Chunk> {
-    let mut vectors = vectors.into_iter();
-    plan.into_iter()
-        .map(|planned| match planned {
-            Planned::Kept(existing) => Chunk::Kept(existing),
-            Planned::New(text) => {
-                Chunk::New { text: text.to_string(), embedding: vectors.next().unwrap_or_default() }
-            }
-        })
-        .collect()
+    for (digest, kept) in digests.iter().zip(&mut kept) {
+        if kept.is_none() {
+            *kept = available.get_mut(digest).and_then(Vec::pop);
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn input(text: &str) -> Formatted {
-        Formatted { text: text.into(), digest: digest(text) }
+    fn chunk(id: u8, seq: i32, digest: u8) -> ExistingChunk {
+        ExistingChunk { id: [id; 16], seq, digest: [digest; 32] }
     }
 
-    fn digest(text: &str) -> Digest {
-        <sha2::Sha256 as sha2::Digest>::digest(text.as_bytes()).into()
-    }
-
-    fn existing(seq: i32, text: &str) -> ExistingChunk {
-        ExistingChunk { id: [seq as u8; 16], seq, digest: digest(text) }
-    }
-
-    fn planned(inputs: &[&str], store: &[&str]) -> String {
-        let store = store.iter().enumerate().map(|(seq, text)| existing(seq as i32, text)).collect();
-        let plan = plan(inputs.iter().map(|text| input(text)).collect(), store);
-        let word = |planned: &Planned| match planned {
-            Planned::Kept(chunk) => format!("{}", chunk.seq),
-            Planned::New(text) => text.to_string(),
-        };
-        plan.iter().map(word).collect::<Vec<_>>().join(" ")
+    /// The ids of the chunks that stay, 0 for none.
+    fn kept(existing: &[ExistingChunk], digests: &[u8]) -> Vec<u8> {
+        let digests: Vec<Digest> = digests.iter().map(|&digest| [digest; 32]).collect();
+        reuse(existing.to_vec(), &digests)
+            .into_iter()
+            .map(|chunk| chunk.map_or(0, |chunk| chunk.id[0]))
+            .collect()
     }
 
     #[test]
-    fn unchanged_chunks_are_kept_wherever_they_are_now() {
-        assert_eq!(planned(&["a", "b"], &["a", "b"]), "0 1");
-        assert_eq!(planned(&["new", "b", "a"], &["a", "b", "c"]), "new 1 0");
-        assert_eq!(planned(&[], &["a"]), "");
+    fn what_is_unchanged_stays() {
+        let existing = [chunk(1, 0, 7), chunk(2, 1, 8)];
+        assert_eq!(kept(&existing, &[7, 8]), [1, 2]);
+        assert_eq!(kept(&existing, &[9, 7, 8]), [0, 1, 2]);
+        assert_eq!(kept(&existing, &[8]), [2]);
+        assert_eq!(kept(&existing, &[]), [0; 0]);
     }
 
     #[test]
-    fn each_serves_once_and_stays_at_its_place_if_it_can() {
-        assert_eq!(planned(&["a", "a", "a"], &["a", "a"]), "0 1 a");
-        assert_eq!(planned(&["x", "a"], &["a", "a"]), "x 1");
+    fn each_serves_once_and_stays_in_its_place_if_it_can() {
+        let existing = [chunk(2, 1, 7), chunk(1, 0, 7), chunk(3, 2, 7)];
+        assert_eq!(kept(&existing, &[7, 7, 7, 7]), [1, 2, 3, 0]);
+        assert_eq!(kept(&existing, &[9, 7, 9, 7]), [0, 2, 0, 1]);
     }
 }

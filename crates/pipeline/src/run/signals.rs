@@ -25,9 +25,7 @@ impl BlockedSignals {
                 return Err(io::Error::last_os_error());
             }
             match libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) {
-                0 => Ok(BlockedSignals {
-                    before: before.assume_init(),
-                }),
+                0 => Ok(BlockedSignals { before: before.assume_init() }),
                 code => Err(io::Error::from_raw_os_error(code)),
             }
         }
@@ -70,10 +68,7 @@ pub(crate) fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::
 /// When the operating system refuses an epoll instance.
 pub fn current_thread_runtime() -> io::Result<tokio::runtime::Runtime> {
     build(
-        tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .thread_name("pgai_rs query"),
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().thread_name("pgai_rs query"),
     )
 }
 
@@ -85,13 +80,9 @@ mod tests {
         let mut now = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: `now` is filled in by pthread_sigmask before it is read.
         unsafe {
-            assert_eq!(
-                libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), now.as_mut_ptr()),
-                0
-            );
+            assert_eq!(libc::pthread_sigmask(libc::SIG_SETMASK, ptr::null(), now.as_mut_ptr()), 0);
             let now = now.assume_init();
-            libc::sigismember(&now, libc::SIGHUP) == 1
-                && libc::sigismember(&now, libc::SIGTERM) == 1
+            libc::sigismember(&now, libc::SIGHUP) == 1 && libc::sigismember(&now, libc::SIGTERM) == 1
         }
     }
 
@@ -100,9 +91,7 @@ mod tests {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = build(builder.worker_threads(1)).unwrap();
         assert!(!blocked());
-        assert!(runtime
-            .block_on(runtime.spawn(async { blocked() }))
-            .unwrap());
+        assert!(runtime.block_on(runtime.spawn(async { blocked() })).unwrap());
         assert!(runtime.block_on(runtime.spawn_blocking(blocked)).unwrap());
         let runtime = current_thread_runtime().unwrap();
         assert!(runtime.block_on(runtime.spawn_blocking(blocked)).unwrap());

@@ -1,0 +1,94 @@
+//! The way of a result from the runtime's threads to the thread that owns the queue.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{mpsc, Arc};
+
+use super::memory::Weight;
+use crate::document::{Chunk, Failure, Retry, Step};
+
+/// Names a claimed document within its runner, for ever: tickets may come again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct JobId(pub u64);
+
+/// How a document ended.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub job: JobId,
+    pub vectorizer_id: i32,
+    pub result: Result<Vec<Chunk>, Failure>,
+    /// What its result holds in memory; none if it failed.
+    pub weight: Option<Weight>,
+}
+
+/// Calls the runner's owner, once between two turns.
+pub(super) struct Wake {
+    called: AtomicBool,
+    call: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Wake {
+    pub(super) fn new(call: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Wake { called: AtomicBool::new(false), call: Box::new(call) })
+    }
+
+    fn call(&self) {
+        if !self.called.swap(true, Ordering::AcqRel) {
+            (self.call)();
+        }
+    }
+
+    /// The owner has come, and will see all that was sent before.
+    pub(super) fn heard(&self) {
+        self.called.store(false, Ordering::Release);
+    }
+}
+
+/// Where a document's end is reported.
+///
+/// Whatever happens to the document, there is one report: a job that is dropped without having
+/// reported, because it panicked or was cancelled, reports that.
+pub(super) struct Report {
+    job: JobId,
+    vectorizer_id: i32,
+    outcomes: Option<mpsc::Sender<Outcome>>,
+    wake: Arc<Wake>,
+}
+
+impl Report {
+    pub(super) fn new(
+        job: JobId,
+        vectorizer_id: i32,
+        outcomes: mpsc::Sender<Outcome>,
+        wake: Arc<Wake>,
+    ) -> Self {
+        Report { job, vectorizer_id, outcomes: Some(outcomes), wake }
+    }
+
+    /// Reports how the document ended.
+    pub(super) fn send(mut self, result: Result<Vec<Chunk>, Failure>, weight: Weight) {
+        let weight = result.is_ok().then_some(weight);
+        self.report(result, weight);
+    }
+
+    fn report(&mut self, result: Result<Vec<Chunk>, Failure>, weight: Option<Weight>) {
+        if let Some(outcomes) = self.outcomes.take() {
+            let outcome = Outcome { job: self.job, vectorizer_id: self.vectorizer_id, result, weight };
+            // Nobody listens any more when the runner is gone.
+            if outcomes.send(outcome).is_ok() {
+                self.wake.call();
+            }
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.report(Err(internal_error(Step::Loading)), None);
+    }
+}
+
+/// A stage has panicked. What it said may hold a part of the document, so it is not repeated.
+pub(super) fn internal_error(step: Step) -> Failure {
+    Failure::new(step, "internal_error", "a bug in pgai_rs stopped the document", Retry::Backoff)
+        .with_hint("The server log has the place. Please report it.")
+}

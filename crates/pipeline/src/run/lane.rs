@@ -1,0 +1,276 @@
+//! What the queue's thread knows of one vectorizer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::AbortHandle;
+
+use super::job::JobId;
+use super::memory::{LaneMemory, Memory, Weight};
+use super::offer::{offer, Fate, Settles};
+use super::prepared::Prepared;
+use super::queue::Queue;
+use crate::backoff::backoff;
+use crate::document::{Chunk, Completed, Failed, Failure, Retry, Step, Ticket, Vectorizer};
+
+/// Most documents of one transaction.
+const WRITE_DOCUMENTS: usize = 1024;
+/// Most chunks of one transaction, unless a single document has more.
+const WRITE_CHUNKS: usize = 8192;
+/// How often a document is offered that errs alone, before it is a failure.
+const WRITE_ATTEMPTS: u32 = 3;
+/// First pause before a document is offered again.
+const OFFER_PAUSE: Duration = Duration::from_millis(100);
+/// Longest pause before a document is offered again whose row is locked.
+const LONGEST_OFFER_PAUSE: Duration = Duration::from_secs(10);
+/// Longest rest of a vectorizer between two probes.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
+/// A vectorizer's documents: those under way and those to be settled.
+pub(super) struct Lane {
+    pub prepared: Arc<Prepared>,
+    pub memory: Arc<LaneMemory>,
+    running: HashMap<JobId, Running>,
+    done: Vec<Finished<Completed>>,
+    failed: Vec<Finished<Failed>>,
+    rest: Rest,
+}
+
+/// A document that is under way.
+struct Running {
+    ticket: Ticket,
+    prepared: Arc<Prepared>,
+    abort: AbortHandle,
+}
+
+/// A result, until the queue has it.
+struct Finished<T> {
+    item: T,
+    claim: Claim,
+}
+
+/// What belongs to a result beside itself.
+struct Claim {
+    prepared: Arc<Prepared>,
+    /// Given back when the result is settled.
+    _weight: Option<Weight>,
+    /// Not offered before this time.
+    due: Instant,
+    given_back: u32,
+    erred: u32,
+}
+
+impl Claim {
+    fn new(prepared: Arc<Prepared>, weight: Option<Weight>) -> Self {
+        Claim { prepared, _weight: weight, due: Instant::now(), given_back: 0, erred: 0 }
+    }
+}
+
+/// Whether a vectorizer's surroundings let it work.
+#[derive(Default)]
+struct Rest {
+    until: Option<Instant>,
+    /// Failures since the last success, those of one rest counted once.
+    failures: u32,
+}
+
+impl Lane {
+    pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<Memory>) -> Self {
+        Lane {
+            prepared: Prepared::new(vectorizer),
+            memory: LaneMemory::new(memory),
+            running: HashMap::new(),
+            done: Vec::new(),
+            failed: Vec::new(),
+            rest: Rest::default(),
+        }
+    }
+
+    /// The vectorizer was altered: what is claimed from now on follows its new config, which may
+    /// well have mended what made it rest.
+    pub(super) fn changed(&mut self, vectorizer: &Arc<Vectorizer>) {
+        self.prepared = Prepared::new(vectorizer);
+        self.rest = Rest::default();
+    }
+
+    /// Documents that are claimed and not settled.
+    pub(super) fn in_flight(&self) -> usize {
+        self.running.len() + self.done.len() + self.failed.len()
+    }
+
+    /// Their tickets.
+    pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
+        let running = self.running.values().map(|running| running.ticket);
+        let done = self.done.iter().map(|finished| finished.item.ticket);
+        running.chain(done).chain(self.failed.iter().map(|finished| finished.item.ticket))
+    }
+
+    /// Whether nothing is lost when the lane is dropped.
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.in_flight() == 0 && self.resting(now).is_none()
+    }
+
+    pub(super) fn started(&mut self, job: JobId, ticket: Ticket, abort: AbortHandle) {
+        self.running.insert(job, Running { ticket, prepared: Arc::clone(&self.prepared), abort });
+    }
+
+    /// Takes a result in; one that was forgotten is dropped.
+    pub(super) fn finished(
+        &mut self,
+        job: JobId,
+        result: Result<Vec<Chunk>, Failure>,
+        weight: Option<Weight>,
+    ) {
+        let Some(Running { ticket, prepared, .. }) = self.running.remove(&job) else { return };
+        match result {
+            Ok(chunks) => {
+                self.rest = Rest::default();
+                let item = Completed { ticket, chunks };
+                self.done.push(Finished { item, claim: Claim::new(prepared, weight) });
+            }
+            Err(failure) => {
+                self.rest.note(&failure);
+                self.failed
+                    .push(Finished { item: Failed { ticket, failure }, claim: Claim::new(prepared, weight) });
+            }
+        }
+    }
+
+    /// Stops what is under way.
+    pub(super) fn abort(&self) {
+        for running in self.running.values() {
+            running.abort.abort();
+        }
+    }
+
+    /// How long the vectorizer rests still.
+    pub(super) fn resting(&self, now: Instant) -> Option<Duration> {
+        self.rest.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// How many documents may be claimed. After a rest it is one, to see whether it goes again.
+    pub(super) fn room(&self, most: usize) -> usize {
+        let room = most.saturating_sub(self.in_flight());
+        if self.rest.until.is_none() {
+            return room;
+        }
+        room.min(1_usize.saturating_sub(self.running.len()))
+    }
+
+    /// When a result is to be offered next.
+    pub(super) fn next_offer(&self) -> Option<Instant> {
+        let done = self.done.iter().map(|finished| finished.claim.due);
+        done.chain(self.failed.iter().map(|finished| finished.claim.due)).min()
+    }
+
+    /// Offers one batch of what is done and one of what has failed.
+    ///
+    /// # Errors
+    ///
+    /// When the queue can't even take failures. What has not been settled is kept in any case.
+    pub(super) fn settle<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
+        self.settle_done(queue);
+        self.settle_failed(queue)
+    }
+
+    /// An error here is not the turn's: it may be one document's, and becomes its failure when
+    /// it persists.
+    fn settle_done<Q: Queue>(&mut self, queue: &mut Q) {
+        let (items, claims) = take_due(&mut self.done, |completed| completed.chunks.len());
+        let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
+            return;
+        };
+        let (fates, _) = offer(&items, |part| queue.complete(&vectorizer, part));
+        for ((item, mut claim), fate) in items.into_iter().zip(claims).zip(fates) {
+            match fate {
+                Fate::Settled => continue,
+                Fate::GivenBack => {
+                    claim.given_back = claim.given_back.saturating_add(1);
+                    claim.due = pause(claim.given_back);
+                }
+                Fate::Erred(_) if claim.erred + 1 < WRITE_ATTEMPTS => {
+                    claim.erred += 1;
+                    claim.due = pause(claim.erred);
+                }
+                Fate::Erred(why) => {
+                    let failure = write_failed(&why);
+                    self.rest.note(&failure);
+                    let item = Failed { ticket: item.ticket, failure };
+                    self.failed.push(Finished { item, claim: Claim::new(claim.prepared, None) });
+                    continue;
+                }
+                Fate::Untouched => claim.due = pause(1),
+            }
+            self.done.push(Finished { item, claim });
+        }
+    }
+
+    fn settle_failed<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
+        let (items, claims) = take_due(&mut self.failed, |_| 1);
+        let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
+            return Ok(());
+        };
+        let (fates, error) = offer(&items, |part| queue.fail(&vectorizer, part).map(|()| Vec::new()));
+        for ((item, mut claim), fate) in items.into_iter().zip(claims).zip(fates) {
+            if fate != Fate::Settled {
+                claim.erred = claim.erred.saturating_add(1);
+                claim.due = pause(claim.erred);
+                self.failed.push(Finished { item, claim });
+            }
+        }
+        error.map_or(Ok(()), Err)
+    }
+}
+
+impl Rest {
+    /// A failure that the next document would meet as well makes the vectorizer rest, lest all of
+    /// its queue be claimed, loaded and failed in vain.
+    fn note(&mut self, failure: &Failure) {
+        let now = Instant::now();
+        let pause = match failure.retry {
+            Retry::After(pause) => pause.min(LONGEST_REST),
+            Retry::Backoff if matches!(failure.code, "provider_unavailable" | "write_failed") => {
+                backoff(Duration::from_secs(1), self.failures.saturating_add(1))
+            }
+            Retry::Backoff | Retry::Never => return,
+        };
+        if self.until.is_none_or(|until| until <= now) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        self.until = self.until.max(Some(now + pause));
+    }
+}
+
+/// Takes what is due, as much as one transaction shall hold and of one version of the vectorizer.
+fn take_due<T: Settles>(
+    finished: &mut Vec<Finished<T>>,
+    chunks: impl Fn(&T) -> usize,
+) -> (Vec<T>, Vec<Claim>) {
+    let now = Instant::now();
+    let Some(first) = finished.iter().find(|finished| finished.claim.due <= now) else {
+        return (Vec::new(), Vec::new());
+    };
+    let prepared = Arc::clone(&first.claim.prepared);
+    let (mut taken, mut held) = (0, 0);
+    let due = finished.extract_if(.., |finished| {
+        let weight = chunks(&finished.item);
+        let fits = taken == 0 || (taken < WRITE_DOCUMENTS && held + weight <= WRITE_CHUNKS);
+        let take = fits && finished.claim.due <= now && Arc::ptr_eq(&finished.claim.prepared, &prepared);
+        if take {
+            taken += 1;
+            held += weight;
+        }
+        take
+    });
+    due.map(|finished| (finished.item, finished.claim)).unzip()
+}
+
+fn pause(attempt: u32) -> Instant {
+    Instant::now() + backoff(OFFER_PAUSE, attempt).min(LONGEST_OFFER_PAUSE)
+}
+
+fn write_failed(why: &str) -> Failure {
+    let why = crate::shorten::shorten(why, 500);
+    Failure::new(Step::Writing, "write_failed", format!("the chunks can't be written: {why}"), Retry::Backoff)
+}

@@ -1,0 +1,122 @@
+//! Handing results to the queue without losing any to an error.
+
+use std::collections::HashSet;
+
+use crate::document::{Completed, Failed, Ticket};
+
+/// After so many that erred alone, and none that did not, it is not they but the queue.
+const HOPELESS: usize = 3;
+
+/// Something that a queue settles.
+pub(super) trait Settles {
+    /// Whose work it is.
+    fn ticket(&self) -> Ticket;
+}
+
+impl Settles for Completed {
+    fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
+
+impl Settles for Failed {
+    fn ticket(&self) -> Ticket {
+        self.ticket
+    }
+}
+
+/// What became of a result that was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The queue has it.
+    Settled,
+    /// The queue can't take it now.
+    GivenBack,
+    /// The queue errs for this one alone; the error's text.
+    Erred(String),
+    /// It was not offered, or not alone, before it was clear that the queue takes nothing.
+    Untouched,
+}
+
+/// Offers results to a queue: all together, and in halves when that errs.
+///
+/// Answers each one's fate, and the queue's error if it took nothing at all.
+pub(super) fn offer<T: Settles, E: std::fmt::Display>(
+    items: &[T],
+    mut call: impl FnMut(&[T]) -> Result<Vec<Ticket>, E>,
+) -> (Vec<Fate>, Option<E>) {
+    let mut fates = vec![Fate::Untouched; items.len()];
+    let mut parts = vec![0..items.len()];
+    let (mut taken, mut erred, mut last_error) = (0, 0, None);
+    while let Some(part) = parts.pop().filter(|_| taken > 0 || erred < HOPELESS) {
+        match call(&items[part.clone()]) {
+            Ok(given_back) => {
+                let given_back: HashSet<Ticket> = given_back.into_iter().collect();
+                for at in part {
+                    let back = given_back.contains(&items[at].ticket());
+                    fates[at] = if back { Fate::GivenBack } else { Fate::Settled };
+                }
+                taken += 1;
+            }
+            Err(error) if part.len() == 1 => {
+                fates[part.start] = Fate::Erred(error.to_string());
+                erred += 1;
+                last_error = Some(error);
+            }
+            Err(_) => {
+                let middle = part.start + part.len() / 2;
+                parts.extend([middle..part.end, part.start..middle]);
+            }
+        }
+    }
+    (fates, last_error.filter(|_| taken == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Failure, Retry, Step};
+
+    fn items(count: u64) -> Vec<Failed> {
+        let failed = |ticket| Failed { ticket, failure: Failure::new(Step::Loading, "x", "x", Retry::Never) };
+        (0..count).map(Ticket).map(failed).collect()
+    }
+
+    /// Offers to a queue that errs for batches with one of `poison`; the fates, and how many calls.
+    fn fates(count: u64, poison: &[u64]) -> (Vec<Fate>, Option<String>, usize) {
+        let mut calls = 0;
+        let (fates, error) = offer(&items(count), |part| {
+            calls += 1;
+            match part.iter().find(|item| poison.contains(&item.ticket.0)) {
+                Some(item) => Err(format!("no {}", item.ticket.0)),
+                None => Ok(part.iter().map(Settles::ticket).filter(|ticket| ticket.0 == 1).collect()),
+            }
+        });
+        (fates, error, calls)
+    }
+
+    #[test]
+    fn one_that_errs_harms_no_other() {
+        let (fates, error, calls) = fates(1000, &[500]);
+        assert_eq!(fates[500], Fate::Erred("no 500".into()));
+        assert_eq!(fates[1], Fate::GivenBack);
+        assert!(fates.iter().enumerate().all(|(at, fate)| matches!(at, 1 | 500) || *fate == Fate::Settled));
+        assert_eq!(error, None);
+        assert!(calls < 30, "{calls}");
+    }
+
+    #[test]
+    fn a_queue_that_takes_nothing_is_not_asked_for_each() {
+        let all: Vec<u64> = (0..1000).collect();
+        let (fates, error, calls) = fates(1000, &all);
+        assert!(error.is_some());
+        assert!(calls < 30, "{calls}");
+        assert!(!fates.contains(&Fate::Settled));
+        assert_eq!(fates[999], Fate::Untouched);
+    }
+
+    #[test]
+    fn one_alone_that_errs_is_the_queues_error() {
+        assert_eq!(fates(1, &[0]), (vec![Fate::Erred("no 0".into())], Some("no 0".into()), 1));
+    }
+}

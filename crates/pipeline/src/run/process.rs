@@ -1,0 +1,339 @@
+//! The way of one document through the stages.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::Semaphore;
+
+use super::job::{internal_error, Report};
+use super::memory::Weight;
+use super::prepared::Prepared;
+use super::reuse::reuse;
+use crate::config::{Embedding, Loading};
+use crate::document::{Chunk, Digest, Document, ExistingChunk, Failure, Payload, Retry, Step};
+use crate::embed::{truncate_for_model, Groups};
+use crate::load::{Loaders, Reservation};
+use crate::parse::{self, Input};
+use crate::settings::Settings;
+
+/// Documents below this size are cut on the network's threads: it takes a millisecond, and a change
+/// of threads is not free either.
+const SMALL: usize = 64 << 10;
+
+/// What all documents share.
+pub(super) struct Context {
+    pub settings: Arc<Settings>,
+    pub loaders: Loaders,
+    pub groups: Groups,
+    /// Large documents that are cut at a time. Not a matter of memory but of leaving threads to
+    /// name look-ups, which share the runtime's pool.
+    pub cpu: Arc<Semaphore>,
+}
+
+/// Takes a document through the stages and reports how it ended.
+pub(super) async fn run(
+    context: Arc<Context>,
+    prepared: Arc<Prepared>,
+    document: Document,
+    mut weight: Weight,
+    report: Report,
+) {
+    let step = Arc::new(Progress::default());
+    let processed = process(&context, &prepared, document, &mut weight, &step);
+    let result = AssertUnwindSafe(processed).catch_unwind().await;
+    report.send(result.unwrap_or_else(|_| Err(internal_error(step.get()))), weight);
+}
+
+async fn process(
+    context: &Context,
+    prepared: &Arc<Prepared>,
+    document: Document,
+    weight: &mut Weight,
+    step: &Arc<Progress>,
+) -> Result<Vec<Chunk>, Failure> {
+    let Some((input, reservation)) = load(context, prepared, document.payload, weight).await? else {
+        return Ok(Vec::new());
+    };
+    let (fields, existing) = (document.fields, document.existing);
+    let size = input_size(&input);
+    let cut = {
+        let (prepared, step) = (Arc::clone(prepared), Arc::clone(step));
+        move || cut(&prepared, input, &fields, existing, &step)
+    };
+    let plan = off_the_network(context, size, cut).await??;
+    weight.set(plan.weight(prepared.vectorizer.config.embedding.dimensions()));
+    // From here on the plan's weight counts, not the source's bytes.
+    drop(reservation);
+    if plan.inputs.is_empty() {
+        return Ok(plan.into_chunks(Vec::new()));
+    }
+    step.set(Step::Embedding);
+    let group = context.groups.group(&prepared.vectorizer)?;
+    let vectors = group.embed(plan.inputs.iter().cloned()).await?;
+    Ok(plan.into_chunks(vectors))
+}
+
+/// The document itself, and its part of the bytes being loaded; none if there is nothing to embed.
+async fn load(
+    context: &Context,
+    prepared: &Prepared,
+    payload: Payload,
+    weight: &Weight,
+) -> Result<Option<(Input, Reservation)>, Failure> {
+    let role_arn = match &prepared.vectorizer.config.loading {
+        Loading::Column { .. } => return Ok(column(payload).map(|input| (input, Reservation::default()))),
+        Loading::Uri { aws_role_arn, .. } => aws_role_arn.as_deref(),
+    };
+    let uri = match payload {
+        Payload::Text(uri) if !uri.is_empty() => uri,
+        Payload::Bytes(_) => return Err(no_uri("the column of addresses holds bytes, not text")),
+        Payload::Text(_) | Payload::Null => {
+            return Err(no_uri("the row has no address to load its document from"))
+        }
+    };
+    weight.lane().room().await;
+    let loaded = context.loaders.load(&uri, role_arn).await?;
+    let document =
+        parse::Loaded { bytes: loaded.bytes, name: loaded.name, content_type: loaded.content_type };
+    Ok(Some((Input::Document(document), loaded.reservation)))
+}
+
+fn column(payload: Payload) -> Option<Input> {
+    if payload.is_empty() {
+        return None;
+    }
+    match payload {
+        Payload::Null => None,
+        Payload::Text(text) => Some(Input::Text(text)),
+        Payload::Bytes(bytes) => {
+            Some(Input::Document(parse::Loaded { bytes: bytes.into(), name: None, content_type: None }))
+        }
+    }
+}
+
+fn no_uri(message: &str) -> Failure {
+    Failure::new(Step::Loading, "no_uri", message, Retry::Never)
+        .with_hint("Give the row an address of the form s3://bucket/key.")
+}
+
+fn input_size(input: &Input) -> usize {
+    match input {
+        Input::Text(text) => text.len(),
+        Input::Document(document) => document.bytes.len(),
+    }
+}
+
+/// Runs what takes processor time, away from the network's threads if it takes much.
+async fn off_the_network<T: Send + 'static>(
+    context: &Context,
+    size: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    if size < SMALL {
+        return Ok(work());
+    }
+    // The semaphore is never closed.
+    let _slot = context.cpu.acquire().await;
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is being shut down, and nobody will read this.
+            Err(_) => Err(internal_error(Step::Chunking)),
+        },
+    }
+}
+
+/// What becomes of a document: chunks that stay, and texts that need a vector.
+struct Plan {
+    chunks: Vec<Planned>,
+    /// What is sent, without repetition.
+    inputs: Vec<Arc<str>>,
+}
+
+enum Planned {
+    Kept(ExistingChunk),
+    New { text: String, input: usize },
+}
+
+/// Parses, chunks and formats a document, and finds out what is new in it.
+fn cut(
+    prepared: &Prepared,
+    input: Input,
+    fields: &[(String, String)],
+    existing: Vec<ExistingChunk>,
+    step: &Progress,
+) -> Result<Plan, Failure> {
+    let config = &prepared.vectorizer.config;
+    step.set(Step::Parsing);
+    let parsed = parse::parse(config.parsing, input)?;
+    step.set(Step::Chunking);
+    let chunks = prepared.chunker.as_ref().map_err(Failure::clone)?.chunk(&parsed.text)?;
+    drop(parsed);
+    step.set(Step::Formatting);
+    let template = prepared.template.as_ref().map_err(Failure::clone)?;
+    let texts = chunks.iter().map(|chunk| template.render(chunk, fields)).collect::<Result<Vec<_>, _>>()?;
+    let Embedding::Openai { model, .. } = &config.embedding;
+    Ok(plan(model, texts, existing))
+}
+
+fn plan(model: &str, texts: Vec<String>, existing: Vec<ExistingChunk>) -> Plan {
+    let digests: Vec<Digest> = texts.iter().map(|text| Sha256::digest(text).into()).collect();
+    let kept = reuse(existing, &digests);
+    let mut inputs: Vec<Arc<str>> = Vec::new();
+    let mut places: HashMap<Digest, usize> = HashMap::new();
+    let planned = texts.into_iter().zip(digests).zip(kept).map(|((text, digest), kept)| match kept {
+        Some(chunk) => Planned::Kept(chunk),
+        None => {
+            let input = *places.entry(digest).or_insert_with(|| {
+                inputs.push(truncate_for_model(model, &text).into());
+                inputs.len() - 1
+            });
+            Planned::New { text, input }
+        }
+    });
+    let chunks = planned.collect();
+    Plan { chunks, inputs }
+}
+
+impl Plan {
+    /// Bytes that the document holds until it is settled.
+    fn weight(&self, dimensions: u32) -> u64 {
+        let vector = u64::from(dimensions) * 4;
+        let inputs: u64 = self.inputs.iter().map(|input| input.len() as u64 + vector).sum();
+        let chunks: u64 = self
+            .chunks
+            .iter()
+            .map(|chunk| match chunk {
+                Planned::Kept(_) => size_of::<ExistingChunk>() as u64,
+                Planned::New { text, .. } => text.len() as u64 + vector,
+            })
+            .sum();
+        inputs + chunks
+    }
+
+    /// The chunks, with the vectors of the inputs.
+    fn into_chunks(self, vectors: Vec<Vec<f32>>) -> Vec<Chunk> {
+        self.chunks
+            .into_iter()
+            .map(|chunk| match chunk {
+                Planned::Kept(chunk) => Chunk::Kept(chunk),
+                Planned::New { text, input } => Chunk::New { text, embedding: vectors[input].clone() },
+            })
+            .collect()
+    }
+}
+
+/// The stage that a document is in, for the report of a panic.
+#[derive(Debug, Default)]
+struct Progress(AtomicU8);
+
+impl Progress {
+    const STEPS: [Step; 5] =
+        [Step::Loading, Step::Parsing, Step::Chunking, Step::Formatting, Step::Embedding];
+
+    fn set(&self, step: Step) {
+        if let Some(at) = Self::STEPS.iter().position(|&known| known == step) {
+            self.0.store(at as u8, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self) -> Step {
+        Self::STEPS.get(usize::from(self.0.load(Ordering::Relaxed))).copied().unwrap_or(Step::Loading)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::super::job::{JobId, Outcome, Wake};
+    use super::super::memory::{LaneMemory, Memory};
+    use super::*;
+    use crate::chunk::{ChunkError, Chunker};
+    use crate::document::{Ticket, Vectorizer};
+    use crate::embed::openai;
+    use crate::format::Template;
+
+    struct Panics;
+
+    impl Chunker for Panics {
+        fn chunk(&self, _: &str) -> Result<Vec<String>, ChunkError> {
+            panic!("with a part of the document")
+        }
+    }
+
+    fn prepared() -> Arc<Prepared> {
+        let config = serde_json::json!({
+            "version": "0.12.1",
+            "loading": {"implementation": "column", "column_name": "body"},
+            "embedding": {"implementation": "openai", "model": "m", "dimensions": 3},
+            "destination": {"implementation": "table", "target_schema": "s", "target_table": "t",
+                            "view_schema": "s", "view_name": "v"},
+        });
+        let config = serde_json::from_value(config).unwrap();
+        let vectorizer = Arc::new(Vectorizer { id: 1, name: "v".into(), config, api_key: None });
+        Arc::new(Prepared {
+            vectorizer,
+            chunker: Ok(Box::new(Panics)),
+            template: Ok(Template::parse("$chunk").unwrap()),
+        })
+    }
+
+    fn context() -> Arc<Context> {
+        let settings = Arc::new(Settings::default());
+        Arc::new(Context {
+            loaders: Loaders::new(&settings, None),
+            groups: Groups::new(openai::client().unwrap(), Arc::clone(&settings)),
+            cpu: Arc::new(Semaphore::new(1)),
+            settings,
+        })
+    }
+
+    /// The one outcome of a document that is left to `task`.
+    async fn outcome(text: String, task: impl AsyncFnOnce(tokio::task::JoinHandle<()>)) -> Outcome {
+        let prepared = prepared();
+        let lane = LaneMemory::new(&Memory::new(1));
+        let (sender, outcomes) = mpsc::channel();
+        let report = Report::new(JobId(1), 1, sender, Wake::new(|| ()));
+        let document = Document {
+            ticket: Ticket(1),
+            vectorizer: Arc::clone(&prepared.vectorizer),
+            payload: Payload::Text(text),
+            fields: Vec::new(),
+            existing: Vec::new(),
+        };
+        let weight = Weight::new(&lane, 1);
+        task(tokio::spawn(run(context(), prepared, document, weight, report))).await;
+        let outcome = outcomes.recv().unwrap();
+        assert!(outcomes.try_recv().is_err());
+        outcome
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_the_documents_failure() {
+        for size in [1, SMALL] {
+            let outcome = outcome("x".repeat(size), async |task| task.await.unwrap()).await;
+            let failure = outcome.result.unwrap_err();
+            assert_eq!(
+                (failure.step, failure.code, failure.retry),
+                (Step::Chunking, "internal_error", Retry::Backoff)
+            );
+            assert!(!failure.message.contains("part of the document"));
+            assert!(outcome.weight.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_stopped_reports_that() {
+        let outcome = outcome("x".into(), async |task| {
+            task.abort();
+            let _ = task.await;
+        });
+        assert_eq!(outcome.await.result.unwrap_err().code, "internal_error");
+    }
+}

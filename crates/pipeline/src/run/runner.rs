@@ -1,0 +1,241 @@
+//! The runner: threads that work, and turns on the thread that owns the queue.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::{mpsc, Arc};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+use super::job::{JobId, Outcome, Report, Wake};
+use super::lane::Lane;
+use super::memory::{Memory, Weight};
+use super::process::{self, Context};
+use super::queue::Queue;
+use super::signals;
+use crate::config::Loading;
+use crate::document::{Document, Ticket, Vectorizer};
+use crate::embed::{openai, Groups};
+use crate::load::Loaders;
+use crate::settings::Settings;
+
+/// Threads that drive the network.
+const NETWORK_THREADS: usize = 2;
+/// Threads for large documents, large answers and name look-ups.
+const BLOCKING_THREADS: usize = 16;
+/// Large documents that are cut at a time; leaves threads for the others.
+const CPU_SLOTS: usize = 4;
+/// Most rows of one claim if the vectorizer does not say.
+const CLAIM_LIMIT: usize = 1024;
+/// The same where each row names an object: these take longer to come, and their sizes are not known.
+const CLAIM_LIMIT_URI: usize = 256;
+
+/// What to do after a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Turn {
+    /// There is more to do now: call [`Runner::turn`] again without waiting.
+    pub more: bool,
+    /// Call again after this time at the latest, even if nothing woke the caller.
+    pub retry_in: Option<Duration>,
+}
+
+/// Takes documents through the stages, on threads of its own.
+pub struct Runner {
+    runtime: Option<tokio::runtime::Runtime>,
+    context: Arc<Context>,
+    client: reqwest::Client,
+    memory: Arc<Memory>,
+    wake: Arc<Wake>,
+    sender: mpsc::Sender<Outcome>,
+    outcomes: mpsc::Receiver<Outcome>,
+    lanes: HashMap<i32, Lane>,
+    jobs: u64,
+}
+
+impl Runner {
+    /// Starts the threads, none of which takes a signal. `wake` is called on one of them when a
+    /// document has finished, once between two turns; it must not block.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system refuses a thread or an epoll instance, or TLS can't be set up.
+    pub fn start(settings: Settings, wake: impl Fn() + Send + Sync + 'static) -> io::Result<Runner> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder
+            .worker_threads(NETWORK_THREADS)
+            .max_blocking_threads(BLOCKING_THREADS)
+            .thread_name("pgai_rs net")
+            .enable_io()
+            .enable_time();
+        let runtime = signals::build(&mut builder)?;
+        let client = openai::client().map_err(io::Error::other)?;
+        let memory = Memory::new(settings.max_bytes_in_flight);
+        let (sender, outcomes) = mpsc::channel();
+        Ok(Runner {
+            runtime: Some(runtime),
+            context: Arc::new(context(settings, client.clone(), None)),
+            client,
+            memory,
+            wake: Wake::new(wake),
+            sender,
+            outcomes,
+            lanes: HashMap::new(),
+            jobs: 0,
+        })
+    }
+
+    /// Replaces the settings for the documents that are claimed from now on. Does nothing if they
+    /// are the same; otherwise requests to models start afresh, without what was learned about
+    /// their providers.
+    pub fn configure(&mut self, settings: Settings) {
+        if *self.context.settings != settings {
+            self.memory.set_limit(settings.max_bytes_in_flight);
+            self.context = Arc::new(context(settings, self.client.clone(), Some(&self.context)));
+        }
+    }
+
+    /// One turn, on the caller's thread: hands over what has finished, then claims for every
+    /// vectorizer that has room. Called when woken, and by [`Turn`].
+    ///
+    /// # Errors
+    ///
+    /// The queue's, when it can name no vectorizers, claim nothing, or take not even failures.
+    /// Nothing is lost by it: results are kept, and offered again when `turn` is called again,
+    /// which the caller does after a pause of its choice.
+    pub fn turn<Q: Queue>(&mut self, queue: &mut Q) -> Result<Turn, Q::Error> {
+        self.receive();
+        self.settle(queue)?;
+        let more = self.claim(queue)?;
+        Ok(self.next(more))
+    }
+
+    /// How many documents are claimed and not settled.
+    pub fn in_flight(&self) -> usize {
+        self.lanes.values().map(Lane::in_flight).sum()
+    }
+
+    /// The tickets that are claimed and not settled, so that their leases can be prolonged.
+    pub fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.lanes.values().flat_map(Lane::tickets)
+    }
+
+    /// Gives up all documents of a vectorizer (dropped, disabled): neither completed nor failed.
+    pub fn forget(&mut self, vectorizer_id: i32) {
+        if let Some(lane) = self.lanes.remove(&vectorizer_id) {
+            lane.abort();
+        }
+    }
+
+    /// Gives up all documents: neither completed nor failed.
+    pub fn forget_all(&mut self) {
+        for (_, lane) in self.lanes.drain() {
+            lane.abort();
+        }
+    }
+
+    fn receive(&mut self) {
+        // Before looking: what is sent from now on wakes the caller again.
+        self.wake.heard();
+        while let Ok(outcome) = self.outcomes.try_recv() {
+            if let Some(lane) = self.lanes.get_mut(&outcome.vectorizer_id) {
+                lane.finished(outcome.job, outcome.result, outcome.weight);
+            }
+        }
+    }
+
+    /// One vectorizer's trouble with the queue must not keep the others' results from it.
+    fn settle<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
+        let mut first_error = None;
+        for lane in self.lanes.values_mut() {
+            if let Err(error) = lane.settle(queue) {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Claims once for each vectorizer. Answers whether there may be more.
+    fn claim<Q: Queue>(&mut self, queue: &mut Q) -> Result<bool, Q::Error> {
+        let now = Instant::now();
+        let vectorizers = queue.vectorizers()?;
+        let mut more = false;
+        for vectorizer in &vectorizers {
+            let most = self.context.settings.max_documents_in_flight;
+            let lane = lane(&mut self.lanes, vectorizer, &self.memory);
+            let limit = lane.room(most).min(claim_limit(vectorizer));
+            if limit == 0 || lane.resting(now).is_some() || !lane.memory.has_room() {
+                continue;
+            }
+            let documents = queue.claim(vectorizer, limit)?;
+            let claimed = !documents.is_empty();
+            for document in documents {
+                self.start_document(vectorizer.id, document);
+            }
+            let lane = self.lanes.get(&vectorizer.id);
+            more |= claimed && lane.is_some_and(|lane| lane.room(most) > 0 && lane.memory.has_room());
+        }
+        let listed: HashSet<i32> = vectorizers.iter().map(|vectorizer| vectorizer.id).collect();
+        self.lanes.retain(|id, lane| listed.contains(id) || !lane.is_idle(now));
+        Ok(more)
+    }
+
+    fn start_document(&mut self, vectorizer_id: i32, document: Document) {
+        let (Some(lane), Some(runtime)) = (self.lanes.get_mut(&vectorizer_id), &self.runtime) else { return };
+        self.jobs += 1;
+        let job = JobId(self.jobs);
+        let ticket = document.ticket;
+        let weight = Weight::new(&lane.memory, document.payload.len() as u64);
+        let report = Report::new(job, vectorizer_id, self.sender.clone(), Arc::clone(&self.wake));
+        let prepared = Arc::clone(&lane.prepared);
+        let task = process::run(Arc::clone(&self.context), prepared, document, weight, report);
+        lane.started(job, ticket, runtime.spawn(task).abort_handle());
+    }
+
+    fn next(&self, more: bool) -> Turn {
+        let now = Instant::now();
+        let offers = self.lanes.values().filter_map(Lane::next_offer);
+        let rests = self.lanes.values().filter_map(|lane| lane.resting(now)).map(|left| now + left);
+        let next = offers.chain(rests).min();
+        let retry_in = next.map(|next| next.saturating_duration_since(now));
+        Turn { more: more || retry_in == Some(Duration::ZERO), retry_in }
+    }
+}
+
+impl Drop for Runner {
+    /// Returns at once, whatever the network does.
+    fn drop(&mut self) {
+        self.forget_all();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The lane of a vectorizer, brought up to date with its config.
+fn lane<'a>(
+    lanes: &'a mut HashMap<i32, Lane>,
+    vectorizer: &Arc<Vectorizer>,
+    memory: &Arc<Memory>,
+) -> &'a mut Lane {
+    let lane = lanes.entry(vectorizer.id).or_insert_with(|| Lane::new(vectorizer, memory));
+    if !lane.prepared.serves(vectorizer) {
+        lane.changed(vectorizer);
+    }
+    lane
+}
+
+fn claim_limit(vectorizer: &Vectorizer) -> usize {
+    let default = match vectorizer.config.loading {
+        Loading::Column { .. } => CLAIM_LIMIT,
+        Loading::Uri { .. } => CLAIM_LIMIT_URI,
+    };
+    vectorizer.config.processing.batch_size().map_or(default, |size| size.max(1) as usize)
+}
+
+fn context(settings: Settings, client: reqwest::Client, previous: Option<&Arc<Context>>) -> Context {
+    let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
+    let cpu =
+        previous.map_or_else(|| Arc::new(Semaphore::new(CPU_SLOTS)), |previous| Arc::clone(&previous.cpu));
+    let settings = Arc::new(settings);
+    Context { groups: Groups::new(client, Arc::clone(&settings)), settings, loaders, cpu }
+}

@@ -1,0 +1,344 @@
+//! OpenAI's wire against a server that makes mistakes.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgai_rs_pipeline::config::Embedding;
+use pgai_rs_pipeline::document::{Failure, Retry};
+use pgai_rs_pipeline::embed::openai::client;
+use pgai_rs_pipeline::embed::{embed_query, Groups};
+use pgai_rs_pipeline::run::current_thread_runtime;
+use pgai_rs_pipeline::settings::Settings;
+use serde_json::json;
+use support::http::{Gate, Reply, Request, Server};
+use support::openai::{answer, inputs, refusal, vector, DIMENSIONS};
+use support::queue::settings;
+
+type Vectors = Vec<Vec<f32>>;
+
+async fn embed_with(settings: Settings, base_url: &str, texts: &[&str]) -> Result<Vectors, Failure> {
+    let groups = Groups::new(client().unwrap(), Arc::new(settings));
+    let group = groups.group(&support::column_vectorizer(1, base_url))?;
+    group.embed(texts.iter().map(|&text| text.into())).await
+}
+
+async fn embed(server: &Server, texts: &[&str]) -> Result<Vectors, Failure> {
+    embed_with(settings(), &server.url, texts).await
+}
+
+fn vectors(texts: &[&str]) -> Vectors {
+    texts.iter().map(|text| vector(text)).collect()
+}
+
+/// A server that gives these answers first, then right ones.
+fn faulty(faults: Vec<fn(&Request) -> Reply>) -> Server {
+    let asked = AtomicUsize::new(0);
+    Server::start(move |request| match faults.get(asked.fetch_add(1, Ordering::Relaxed)) {
+        Some(fault) => fault(request),
+        None => answer(request),
+    })
+}
+
+fn with_data(data: serde_json::Value) -> Reply {
+    Reply::new(200, json!({ "data": data }).to_string())
+}
+
+#[tokio::test]
+async fn asks_as_openai_wants_to_be_asked() {
+    let server = support::openai::server();
+    assert_eq!(embed(&server, &["a", "bc"]).await.unwrap(), vectors(&["a", "bc"]));
+    let request = &server.requests()[0];
+    assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/embeddings"));
+    assert_eq!(request.header("authorization"), Some("Bearer sk-test"));
+    assert_eq!(
+        request.json(),
+        json!({"model": "test-model", "input": ["a", "bc"], "dimensions": DIMENSIONS, "encoding_format": "base64"})
+    );
+}
+
+#[tokio::test]
+async fn faults_that_pass_are_waited_out() {
+    let faults: [fn(&Request) -> Reply; 7] = [
+        |_| Reply::new(500, "oops"),
+        |_| Reply::new(503, ""),
+        |_| Reply::Close,
+        |_| Reply::cut(200, 1000, r#"{"data": [{"#),
+        |_| Reply::new(200, r#"{"data": [{"#),
+        |_| with_data(json!([])),
+        |_| with_data(json!([{"index": 0, "embedding": [1, 2, 3]}, {"index": 0, "embedding": [1, 2, 3]}])),
+    ];
+    for (at, fault) in faults.into_iter().enumerate() {
+        let server = faulty(vec![fault]);
+        assert_eq!(embed(&server, &["a", "b"]).await, Ok(vectors(&["a", "b"])), "fault {at}");
+        assert_eq!(server.requests().len(), 2, "fault {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_is_asked_for_is_no_attempt() {
+    let server = faulty(vec![
+        |_| Reply::new(429, "").with("retry-after-ms", "1"),
+        |_| Reply::new(429, "").with("Retry-After", "0"),
+        |_| Reply::new(503, "").with("Retry-After", "0"),
+    ]);
+    let settings = Settings { embedding_retries: 0, ..settings() };
+    assert_eq!(embed_with(settings, &server.url, &["a"]).await, Ok(vectors(&["a"])));
+    assert_eq!(server.requests().len(), 4);
+}
+
+#[tokio::test]
+async fn a_long_pause_is_spent_in_the_queue() {
+    let server = Server::start(|_| Reply::new(429, "").with("Retry-After", "300"));
+    let failure = embed(&server, &["a"]).await.unwrap_err();
+    assert_eq!(failure.code, "throttled");
+    assert!(
+        matches!(failure.retry, Retry::After(pause) if pause > Duration::from_secs(290)),
+        "{:?}",
+        failure.retry
+    );
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_outage_gives_the_documents_back() {
+    let server = Server::start(|_| Reply::new(500, "oops"));
+    let failure = embed(&server, &["a"]).await.unwrap_err();
+    assert_eq!((failure.code, failure.retry), ("provider_unavailable", Retry::Backoff));
+    assert_eq!(server.requests().len(), 4);
+
+    let failure = embed_with(settings(), "http://127.0.0.1:1", &["a", "b"]).await.unwrap_err();
+    assert_eq!((failure.code, failure.retry), ("provider_unavailable", Retry::Backoff));
+
+    let hung = Server::start_gated(|_, gate: &Gate| {
+        gate.wait();
+        Reply::Close
+    });
+    let settings =
+        Settings { embedding_timeout: Duration::from_millis(20), embedding_retries: 1, ..settings() };
+    let failure = embed_with(settings, &hung.url, &["a"]).await.unwrap_err();
+    assert_eq!(failure.code, "provider_unavailable");
+    assert_eq!(failure.message, "the embedding provider failed: it took too long");
+}
+
+#[tokio::test]
+async fn an_outage_is_not_asked_for_each_input() {
+    let server = Server::start(|_| Reply::new(500, "oops"));
+    let texts: Vec<String> = (0..500).map(|n| n.to_string()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    assert_eq!(embed(&server, &texts).await.unwrap_err().code, "provider_unavailable");
+    assert!(server.requests().len() <= 4 + 2, "{}", server.requests().len());
+}
+
+#[tokio::test]
+async fn what_only_a_person_can_mend_is_not_tried_again() {
+    for (status, body, code) in [
+        (401, "", "provider_refused_key"),
+        (403, "", "provider_refused_key"),
+        (404, "", "no_such_model"),
+        (429, r#"{"error": {"code": "insufficient_quota"}}"#, "quota_exhausted"),
+        (400, r#"{"error": {"message": "no such dimensions", "param": "user"}}"#, "request_refused"),
+        (307, "", "request_refused"),
+    ] {
+        let server = Server::start(move |_| Reply::new(status, body));
+        let failure = embed(&server, &["a", "b"]).await.unwrap_err();
+        assert_eq!(failure.code, code);
+        assert!(matches!(failure.retry, Retry::After(_)) && failure.hint.is_some(), "{failure:?}");
+        assert_eq!(server.requests().len(), 1, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_spares_the_next_inputs_a_request() {
+    let server = Server::start(|_| Reply::new(401, ""));
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+    let vectorizer = support::column_vectorizer(1, &server.url);
+    let group = groups.group(&vectorizer).unwrap();
+    assert!(group.embed(["a".into()]).await.is_err());
+    assert_eq!(groups.group(&vectorizer).err().unwrap().code, "provider_refused_key");
+    assert_eq!(group.embed(["b".into()]).await.unwrap_err().code, "provider_refused_key");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn wrong_dimensions_are_not_paid_for_twice() {
+    let server = Server::start(|_| with_data(json!([{"index": 0, "embedding": [1, 2]}])));
+    let failure = embed(&server, &["a"]).await.unwrap_err();
+    assert_eq!(failure.code, "bad_response");
+    assert!(failure.message.ends_with("the model answers 2 dimensions, the vectorizer has 3"));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn any_order_and_either_encoding_is_read() {
+    let server = Server::start(|_| {
+        with_data(json!([
+            {"index": 1, "embedding": vector("b")},
+            {"index": 2, "embedding": "AACAPwAAAAAAAAA/"},
+            {"index": 0, "embedding": vector("a")},
+        ]))
+    });
+    let expected = vec![vector("a"), vector("b"), vec![1.0, 0.0, 0.5]];
+    assert_eq!(embed(&server, &["a", "b", "c"]).await, Ok(expected));
+}
+
+#[tokio::test]
+async fn what_a_server_does_not_know_is_left_out() {
+    let server = Server::start(|request| {
+        let asked = request.json();
+        if asked["encoding_format"] != "float" {
+            return refusal(400, "encoding_format base64 is not supported", Some("encoding_format"));
+        }
+        if !asked["dimensions"].is_null() {
+            return Reply::new(422, r#"{"message": "Model does not support matryoshka representation"}"#);
+        }
+        answer(request)
+    });
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+    let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
+    assert_eq!(group.embed(["a".into()]).await, Ok(vectors(&["a"])));
+    assert_eq!(group.embed(["b".into()]).await, Ok(vectors(&["b"])));
+    assert_eq!(server.requests().len(), 4, "what was learned is remembered");
+}
+
+/// Embeds each text for a document of its own, in one request.
+async fn each(server: &Server, texts: &[String]) -> Vec<Result<Vectors, Failure>> {
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+    let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
+    futures_util::future::join_all(texts.iter().map(|text| group.embed([text.as_str().into()]))).await
+}
+
+fn numbered(count: usize, poison: &[usize]) -> Vec<String> {
+    (0..count).map(|n| if poison.contains(&n) { format!("poison {n}") } else { n.to_string() }).collect()
+}
+
+#[tokio::test]
+async fn a_refused_input_is_found_and_harms_no_other() {
+    let server =
+        Server::start(|request| match inputs(request).iter().any(|input| input.contains("poison")) {
+            true => refusal(400, "input is too long", Some("input")),
+            false => answer(request),
+        });
+    let texts = numbered(200, &[0, 77, 199]);
+    for (text, result) in texts.iter().zip(each(&server, &texts).await) {
+        if text.contains("poison") {
+            let failure = result.unwrap_err();
+            assert_eq!((failure.code, failure.retry), ("input_refused", Retry::Never));
+            assert!(failure.message.ends_with("HTTP 400, input is too long"), "{}", failure.message);
+        } else {
+            assert_eq!(result, Ok(vectors(&[text])));
+        }
+    }
+    assert!(server.requests().len() < 60, "{}", server.requests().len());
+}
+
+#[tokio::test]
+async fn an_input_that_breaks_the_server_is_found_and_harms_no_other() {
+    for status in [500, 200] {
+        let server = Server::start(move |request| {
+            match inputs(request).iter().any(|input| input.contains("poison")) {
+                true => Reply::new(status, "<html>"),
+                false => answer(request),
+            }
+        });
+        let texts = numbered(100, &[50]);
+        for (text, result) in texts.iter().zip(each(&server, &texts).await) {
+            match text.contains("poison") {
+                true => assert_eq!(result.unwrap_err().retry, Retry::Backoff),
+                false => assert_eq!(result, Ok(vectors(&[text]))),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_input_without_a_vector_harms_no_other() {
+    let server = Server::start(|_| {
+        with_data(json!([{"index": 0, "embedding": [null, 0, 0]}, {"index": 1, "embedding": vector("1")}]))
+    });
+    let results = each(&server, &numbered(2, &[])).await;
+    assert_eq!(results[0].as_ref().unwrap_err().code, "bad_response");
+    assert_eq!(results[1], Ok(vectors(&["1"])));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_everything_is_not_asked_for_each_input() {
+    let server = Server::start(|_| Reply::new(400, ""));
+    let results = each(&server, &numbered(500, &[])).await;
+    let refused =
+        results.iter().filter(|result| result.as_ref().unwrap_err().code == "input_refused").count();
+    assert_eq!(refused, 16);
+    assert_eq!(results[499].as_ref().unwrap_err().code, "request_refused");
+    assert!(server.requests().len() < 60, "{}", server.requests().len());
+}
+
+#[tokio::test]
+async fn equal_inputs_are_sent_once() {
+    let server = support::openai::server();
+    let texts: Vec<String> = (0..100).map(|n| (n % 3).to_string()).collect();
+    for (text, result) in texts.iter().zip(each(&server, &texts).await) {
+        assert_eq!(result, Ok(vectors(&[text])));
+    }
+    assert_eq!(server.requests().len(), 1);
+    assert_eq!(inputs(&server.requests()[0]), ["0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn requests_keep_the_limits() {
+    let server = support::openai::server();
+    let settings = Settings {
+        embedding_max_inputs: 3,
+        embedding_max_tokens: 10,
+        embedding_concurrency: 1,
+        ..settings()
+    };
+    let texts = ["a", "b", "c", "d", &"e".repeat(40), "f", "g"];
+    assert_eq!(embed_with(settings, &server.url, &texts).await, Ok(vectors(&texts)));
+    let sizes: Vec<usize> = server.requests().iter().map(|request| inputs(request).len()).collect();
+    assert_eq!(sizes, [3, 1, 1, 2]);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_not_read() {
+    let server = Server::start(|_| Reply::new(200, vec![b' '; 1 << 20]));
+    let settings = Settings { embedding_retries: 0, ..settings() };
+    let failure = embed_with(settings, &server.url, &["a"]).await.unwrap_err();
+    assert_eq!(failure.code, "bad_response");
+}
+
+fn embedding(base_url: &str) -> Embedding {
+    support::column_vectorizer(1, base_url).config.embedding
+}
+
+#[test]
+fn a_query_is_embedded_on_a_users_thread() {
+    let server =
+        faulty(vec![|_| Reply::new(500, "oops"), |_| Reply::new(429, "").with("retry-after-ms", "1")]);
+    for _ in 0..2 {
+        let runtime = current_thread_runtime().unwrap();
+        let vector = runtime.block_on(embed_query(&embedding(&server.url), None, &settings(), "words"));
+        assert_eq!(vector.unwrap(), self::vector("words"));
+    }
+    assert_eq!(server.requests()[0].header("authorization"), None);
+}
+
+#[test]
+fn a_query_does_not_wait_for_long() {
+    let server = Server::start(|_| Reply::new(429, "").with("Retry-After", "300"));
+    let runtime = current_thread_runtime().unwrap();
+    let failure =
+        runtime.block_on(embed_query(&embedding(&server.url), None, &settings(), "words")).unwrap_err();
+    assert_eq!(failure.code, "throttled");
+}
+
+#[test]
+fn a_query_to_openai_needs_a_key() {
+    let runtime = current_thread_runtime().unwrap();
+    let openai = embedding("https://api.openai.com/v1");
+    let failure = runtime.block_on(embed_query(&openai, None, &settings(), "words")).unwrap_err();
+    assert_eq!(failure.code, "no_api_key");
+}

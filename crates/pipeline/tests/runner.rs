@@ -1,0 +1,367 @@
+//! The runner, with a queue in memory and servers that make mistakes.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgai_rs_pipeline::config::{ChunkUnit, Chunking, TextFormat};
+use pgai_rs_pipeline::document::{Chunk, ExistingChunk, Payload, Retry, Secret, Step, Ticket};
+use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
+use sha2::{Digest, Sha256};
+use support::http::{Reply, Server};
+use support::openai::{answer, inputs, refusal, vector};
+use support::queue::{settings, Driver, MemoryQueue};
+use support::{column_vectorizer, row, uri_vectorizer};
+
+fn s3(server: &Server) -> Settings {
+    Settings {
+        s3: S3Settings {
+            region: Some("us-east-1".into()),
+            endpoint_url: Some(server.url.clone()),
+            url_style: UrlStyle::Path,
+            access_key: Some(("AKID".into(), Secret::new("secret"))),
+            ..S3Settings::default()
+        },
+        ..settings()
+    }
+}
+
+fn new(text: &str) -> Chunk {
+    Chunk::New { text: text.into(), embedding: vector(text) }
+}
+
+fn tickets(range: std::ops::Range<u64>) -> HashSet<Ticket> {
+    range.map(Ticket).collect()
+}
+
+#[test]
+fn rows_share_requests() {
+    let model = support::openai::server();
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    for ticket in 0..2000 {
+        queue.push(row(&vectorizer, ticket, &format!("text {ticket}")));
+    }
+    let mut driver = Driver::start(settings());
+    driver.settle(&mut queue, 2000);
+    for ticket in 0..2000 {
+        assert_eq!(queue.completed[&Ticket(ticket)], [new(&format!("text {ticket}"))]);
+    }
+    assert!(model.requests().len() <= 2, "{}", model.requests().len());
+    assert_eq!(driver.runner.in_flight(), 0);
+    assert!(queue.claimed.is_empty());
+}
+
+#[test]
+fn nothing_to_embed_is_nothing_to_ask() {
+    let vectorizer = Arc::new(column_vectorizer(1, "http://127.0.0.1:1"));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    for (ticket, payload) in
+        [Payload::Null, Payload::Text(String::new()), Payload::Bytes(vec![])].into_iter().enumerate()
+    {
+        let mut document = row(&vectorizer, ticket as u64, "");
+        document.payload = payload;
+        queue.push(document);
+    }
+    Driver::start(settings()).settle(&mut queue, 3);
+    assert!(queue.completed.values().all(Vec::is_empty), "{:?}", queue.failed);
+}
+
+#[test]
+fn a_row_without_an_address_is_a_failure() {
+    let vectorizer = Arc::new(uri_vectorizer(1, "http://127.0.0.1:1"));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    let mut document = row(&vectorizer, 0, "");
+    document.payload = Payload::Null;
+    queue.push(document);
+    queue.push(row(&vectorizer, 1, "ftp://host/file"));
+    Driver::start(settings()).settle(&mut queue, 2);
+    let failure = &queue.failed[&Ticket(0)];
+    assert_eq!((failure.step, failure.code, failure.retry), (Step::Loading, "no_uri", Retry::Never));
+    assert_eq!(queue.failed[&Ticket(1)].code, "unsupported_scheme");
+}
+
+fn existing(id: u8, seq: i32, text: &str) -> ExistingChunk {
+    ExistingChunk { id: [id; 16], seq, digest: Sha256::digest(text).into() }
+}
+
+#[test]
+fn unchanged_chunks_are_not_sent() {
+    let model = support::openai::server();
+    let mut vectorizer = column_vectorizer(1, &model.url);
+    vectorizer.config.chunking = Chunking::CharacterTextSplitter {
+        chunk_size: 1,
+        chunk_overlap: 0,
+        separator: "\n".into(),
+        is_separator_regex: false,
+    };
+    let vectorizer = Arc::new(vectorizer);
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    let mut unchanged = row(&vectorizer, 0, "a\nb");
+    unchanged.existing = vec![existing(1, 0, "a"), existing(2, 1, "b")];
+    queue.push(unchanged);
+    let mut driver = Driver::start(settings());
+    driver.settle(&mut queue, 1);
+    assert_eq!(
+        queue.completed[&Ticket(0)],
+        [Chunk::Kept(existing(1, 0, "a")), Chunk::Kept(existing(2, 1, "b"))]
+    );
+    assert!(model.requests().is_empty());
+
+    let mut changed = row(&vectorizer, 1, "a\nc\nb\nc");
+    changed.existing = vec![existing(1, 0, "a"), existing(2, 1, "b")];
+    queue.push(changed);
+    driver.settle(&mut queue, 2);
+    let expected = [Chunk::Kept(existing(1, 0, "a")), new("c"), Chunk::Kept(existing(2, 1, "b")), new("c")];
+    assert_eq!(queue.completed[&Ticket(1)], expected);
+    assert_eq!(inputs(&model.requests()[0]), ["c"]);
+}
+
+#[test]
+fn a_slow_document_delays_nobody() {
+    let model = support::openai::server();
+    let bucket = Server::start_gated(|request, gate| {
+        if request.target.contains("slow") {
+            gate.wait();
+        }
+        Reply::new(200, format!("object {}", request.target.split(['/', '?', '.']).nth(2).unwrap()))
+    });
+    let vectorizer = Arc::new(uri_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.push(row(&vectorizer, 0, "s3://bucket/slow.txt"));
+    for ticket in 1..100 {
+        queue.push(row(&vectorizer, ticket, &format!("s3://bucket/{ticket}.txt")));
+    }
+    let mut driver = Driver::start(s3(&bucket));
+    driver.settle(&mut queue, 99);
+    assert_eq!(queue.failed, Default::default());
+    assert_eq!(queue.completed[&Ticket(7)], [new("object 7")]);
+    assert_eq!(driver.runner.tickets().collect::<Vec<_>>(), [Ticket(0)]);
+    bucket.gate.open();
+    driver.settle(&mut queue, 100);
+    assert_eq!(queue.completed[&Ticket(0)], [new("object slow")]);
+}
+
+#[test]
+fn an_outage_of_one_provider_slows_no_other() {
+    let model = support::openai::server();
+    let hung = Server::start_gated(|_, gate| {
+        gate.wait();
+        Reply::Close
+    });
+    let throttled = Server::start(|_| Reply::new(429, "").with("Retry-After", "30"));
+    let sick: Vec<_> = [&hung, &throttled]
+        .iter()
+        .zip(1..)
+        .map(|(server, id)| Arc::new(column_vectorizer(id, &server.url)))
+        .collect();
+    let well = Arc::new(column_vectorizer(9, &model.url));
+    let mut queue = MemoryQueue::new(sick.iter().cloned().chain([Arc::clone(&well)]));
+    for ticket in 0..3000 {
+        queue.push(row(&sick[ticket as usize % 2], ticket, "text"));
+        queue.push(row(&well, 10_000 + ticket, "text"));
+    }
+    // So little that the sick hold all of it.
+    let settings = Settings { max_bytes_in_flight: 100, ..settings() };
+    let mut driver = Driver::start(settings);
+    driver.settle(&mut queue, 3000);
+    assert!(queue.completed.keys().all(|ticket| ticket.0 >= 10_000));
+}
+
+#[test]
+fn a_poisoned_input_harms_no_other() {
+    let model = Server::start(|request| match inputs(request).iter().any(|input| input.contains("poison")) {
+        true => refusal(400, "no", Some("input")),
+        false => answer(request),
+    });
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    for ticket in 0..300 {
+        queue.push(row(&vectorizer, ticket, if ticket == 111 { "poison" } else { "text" }));
+    }
+    Driver::start(settings()).settle(&mut queue, 300);
+    assert_eq!(queue.completed.len(), 299);
+    assert_eq!(queue.failed[&Ticket(111)].code, "input_refused");
+}
+
+#[test]
+fn what_cannot_be_written_harms_no_other() {
+    let model = support::openai::server();
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.poison.insert(Ticket(5));
+    for ticket in 0..100 {
+        queue.push(row(&vectorizer, ticket, "text"));
+    }
+    let mut driver = Driver::start(settings());
+    driver.settle(&mut queue, 100);
+    assert_eq!(queue.completed.len(), 99);
+    let failure = &queue.failed[&Ticket(5)];
+    assert_eq!((failure.step, failure.code, failure.retry), (Step::Writing, "write_failed", Retry::Backoff));
+    assert_eq!(failure.message, "the chunks can't be written: can't write 5");
+}
+
+#[test]
+fn what_is_locked_is_offered_again() {
+    let model = support::openai::server();
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.locked.insert(Ticket(1));
+    for ticket in 0..3 {
+        queue.push(row(&vectorizer, ticket, "text"));
+    }
+    let mut driver = Driver::start(settings());
+    let turn = driver.until(&mut queue, |queue| queue.completed.len() == 2 && queue.offers.len() >= 3);
+    assert!(turn.retry_in.is_some());
+    assert_eq!(driver.runner.in_flight(), 1);
+    queue.locked.clear();
+    driver.settle(&mut queue, 3);
+    assert_eq!(model.requests().len(), 1);
+}
+
+#[test]
+fn a_broken_queue_loses_nothing() {
+    let vectorizer = Arc::new(column_vectorizer(1, "http://127.0.0.1:1"));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.broken = true;
+    for ticket in 0..5 {
+        queue.push(row(&vectorizer, ticket, "text"));
+    }
+    let mut driver = Driver::start(settings());
+    let mut errors = 0;
+    while errors < 2 {
+        errors += usize::from(driver.runner.turn(&mut queue).is_err());
+        std::thread::yield_now();
+    }
+    assert_eq!(driver.runner.in_flight(), 5);
+    assert_eq!(driver.runner.tickets().collect::<HashSet<_>>(), tickets(0..5));
+    queue.broken = false;
+    driver.settle(&mut queue, 5);
+    assert_eq!(queue.failed[&Ticket(4)].code, "provider_unavailable");
+}
+
+#[test]
+fn what_is_forgotten_does_not_come_back() {
+    let model = Server::start_gated(|request, gate| {
+        if inputs(request)[0] == "old" {
+            gate.wait();
+        }
+        answer(request)
+    });
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.push(row(&vectorizer, 1, "old"));
+    let mut driver = Driver::start(settings());
+    while model.requests().is_empty() {
+        driver.runner.turn(&mut queue).unwrap();
+        std::thread::yield_now();
+    }
+    driver.runner.forget(1);
+    assert_eq!(driver.runner.in_flight(), 0);
+    // The same row, claimed anew under the same ticket.
+    queue.claimed.clear();
+    queue.push(row(&vectorizer, 1, "new"));
+    driver.settle(&mut queue, 1);
+    model.gate.open();
+    queue.push(row(&vectorizer, 2, "later"));
+    driver.settle(&mut queue, 2);
+    assert_eq!(queue.completed[&Ticket(1)], [new("new")]);
+}
+
+#[test]
+fn dropping_waits_for_nobody() {
+    let hung = Server::start_gated(|_, gate| {
+        gate.wait();
+        Reply::Close
+    });
+    let vectorizers = [Arc::new(column_vectorizer(1, &hung.url)), Arc::new(uri_vectorizer(2, &hung.url))];
+    let mut queue = MemoryQueue::new(vectorizers.iter().cloned());
+    queue.push(row(&vectorizers[0], 1, "text"));
+    queue.push(row(&vectorizers[1], 2, "s3://bucket/key"));
+    let mut driver = Driver::start(s3(&hung));
+    while hung.requests().len() < 2 {
+        driver.runner.turn(&mut queue).unwrap();
+        std::thread::yield_now();
+    }
+    // The test hangs if this does.
+    drop(driver);
+}
+
+#[test]
+fn a_vectorizer_without_a_key_rests() {
+    let mut vectorizer = column_vectorizer(1, "https://api.openai.com/v1");
+    vectorizer.api_key = None;
+    let vectorizer = Arc::new(vectorizer);
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    for ticket in 0..5000 {
+        queue.push(row(&vectorizer, ticket, "text"));
+    }
+    let mut driver = Driver::start(Settings { max_documents_in_flight: 100, ..settings() });
+    let turn = driver.until(&mut queue, |queue| queue.settled() > 0 && queue.claimed.is_empty());
+    assert!(queue.failed.values().all(|failure| failure.code == "no_api_key"));
+    assert!(queue.settled() < 1000, "{}", queue.settled());
+    assert!(!turn.more && turn.retry_in.is_some_and(|pause| pause > Duration::from_secs(30)), "{turn:?}");
+
+    // A key, once there is one, is used at once.
+    let model = support::openai::server();
+    queue.vectorizers = vec![Arc::new(column_vectorizer(1, &model.url))];
+    driver.settle(&mut queue, 5000);
+    assert!(queue.completed.len() > 4000);
+}
+
+#[test]
+fn a_config_that_cannot_work_is_each_documents_failure() {
+    let mut vectorizer = column_vectorizer(1, "http://127.0.0.1:1");
+    vectorizer.config.chunking = Chunking::TextSplitter {
+        chunk_size: 10,
+        chunk_overlap: 10,
+        unit: ChunkUnit::Characters,
+        format: TextFormat::Text,
+    };
+    let vectorizer = Arc::new(vectorizer);
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.push(row(&vectorizer, 1, "text"));
+    Driver::start(settings()).settle(&mut queue, 1);
+    assert_eq!(queue.failed[&Ticket(1)].step, Step::Chunking);
+}
+
+#[test]
+fn documents_in_flight_are_bounded() {
+    let model = Server::start_gated(|request, gate| {
+        gate.wait();
+        answer(request)
+    });
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    for ticket in 0..100 {
+        queue.push(row(&vectorizer, ticket, "text"));
+    }
+    let mut driver = Driver::start(Settings { max_documents_in_flight: 10, ..settings() });
+    while model.requests().is_empty() {
+        driver.runner.turn(&mut queue).unwrap();
+        assert!(driver.runner.in_flight() <= 10);
+        std::thread::yield_now();
+    }
+    model.gate.open();
+    driver.settle(&mut queue, 100);
+}
+
+#[test]
+fn a_large_document_is_cut_off_the_network() {
+    let model = support::openai::server();
+    let mut vectorizer = column_vectorizer(1, &model.url);
+    vectorizer.config.chunking = Chunking::default();
+    let vectorizer = Arc::new(vectorizer);
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.push(row(&vectorizer, 1, &"A sentence of a book. ".repeat(20_000)));
+    Driver::start(settings()).settle(&mut queue, 1);
+    let chunks = &queue.completed[&Ticket(1)];
+    assert!(chunks.len() > 500, "{:?}", queue.failed);
+    for chunk in chunks {
+        let Chunk::New { text, embedding } = chunk else { panic!("{chunk:?}") };
+        assert_eq!(*embedding, vector(text));
+    }
+}

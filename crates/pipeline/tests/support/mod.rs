@@ -1,0 +1,67 @@
+//! A server and a queue for tests, both in this process.
+#![allow(dead_code, clippy::unwrap_used)]
+
+pub mod http;
+pub mod openai;
+pub mod queue;
+
+use std::sync::Arc;
+
+use pgai_rs_pipeline::config::{
+    Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, VectorizerConfig,
+    CONFIG_VERSION,
+};
+use pgai_rs_pipeline::document::{Document, Payload, Secret, Ticket, Vectorizer};
+
+/// The column that the tests' vectorizers read.
+pub const COLUMN: &str = "body";
+
+/// A vectorizer that embeds a text column, a chunk a row, with three dimensions.
+pub fn column_vectorizer(id: i32, base_url: &str) -> Vectorizer {
+    let loading = Loading::Column { column_name: COLUMN.into(), retries: 6 };
+    vectorizer(id, base_url, loading)
+}
+
+/// A vectorizer that embeds what a column of addresses names.
+pub fn uri_vectorizer(id: i32, base_url: &str) -> Vectorizer {
+    let loading = Loading::Uri { column_name: COLUMN.into(), retries: 6, aws_role_arn: None };
+    vectorizer(id, base_url, loading)
+}
+
+fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
+    let config = VectorizerConfig {
+        version: CONFIG_VERSION.into(),
+        loading,
+        parsing: Parsing::Auto,
+        embedding: Embedding::Openai {
+            model: "test-model".into(),
+            dimensions: openai::DIMENSIONS,
+            user: None,
+            api_key_name: None,
+            base_url: Some(base_url.into()),
+        },
+        chunking: Chunking::None,
+        indexing: serde_json::Value::Null,
+        formatting: Formatting::default(),
+        scheduling: serde_json::Value::Null,
+        processing: Processing::default(),
+        destination: Destination::Table {
+            target_schema: "public".into(),
+            target_table: "store".into(),
+            view_schema: "public".into(),
+            view_name: "view".into(),
+        },
+    };
+    Vectorizer { id, name: format!("vectorizer {id}"), config, api_key: Some(Secret::new("sk-test")) }
+}
+
+/// A row of a vectorizer.
+pub fn row(vectorizer: &Arc<Vectorizer>, ticket: u64, text: &str) -> Document {
+    Document {
+        ticket: Ticket(ticket),
+        vectorizer: Arc::clone(vectorizer),
+        payload: Payload::Text(text.into()),
+        fields: Vec::new(),
+        existing: Vec::new(),
+    }
+}
