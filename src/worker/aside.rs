@@ -101,22 +101,18 @@ unsafe fn needed_alone(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
 
 /// The value of CREATE DATABASE's option TEMPLATE.
 unsafe fn template(options: *mut pg_sys::List) -> Option<*mut std::ffi::c_char> {
+    if options.is_null() {
+        return None;
+    }
     // SAFETY: a list of DefElem, as the grammar makes it.
     unsafe {
-        let options = pgrx::list::List::<*mut std::ffi::c_void>::downcast_ptr_in_memcx(
-            options,
-            &pgrx::memcx::current_context(|mcx| {
-                std::mem::transmute::<_, &'static pgrx::memcx::MemCx<'static>>(mcx)
-            }),
-        )?;
-        for element in options.iter() {
-            let option = element.cast::<pg_sys::DefElem>();
-            if CStr::from_ptr((*option).defname) == c"template" && !(*option).arg.is_null() {
-                return Some(pg_sys::defGetString(option));
-            }
-        }
+        let elements = std::slice::from_raw_parts((*options).elements, (*options).length as usize);
+        let options = elements.iter().map(|element| element.ptr_value.cast::<pg_sys::DefElem>());
+        let mut templates = options.filter(|option| {
+            CStr::from_ptr((**option).defname) == c"template" && !(**option).arg.is_null()
+        });
+        templates.next().map(|option| pg_sys::defGetString(option))
     }
-    None
 }
 
 /// Whether the user may do what he asks is for the statement to say; for one who may not, the

@@ -83,7 +83,7 @@ fn databases() -> Result<Vec<Database>, PgError> {
             let listed = wanted.is_empty() || wanted.iter().any(|w| *w == name);
             found.push(Database { oid: row.oid, wanted: row.datallowconn && !row.datistemplate && listed });
         }
-        (*(*scan).rs_rd).rd_tableam.as_ref().and_then(|am| am.scan_end).map(|end| end(scan));
+        pg_sys::heap_endscan(scan);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
     }
     Ok(found)
