@@ -134,6 +134,8 @@ def test_a_killed_cluster_comes_back(cluster_factory):
     cluster.start()
     assert cluster.sql("SELECT number FROM kept") == [(1,)]
     assert "automatic recovery" in cluster.log_text(since=position)
+    cluster.kill_child(cluster.children()[0])
+    assert cluster.sql("SELECT number FROM kept") == [(1,)]
     cluster.configure(work_mem="7MB")
     assert cluster.sql("SHOW work_mem") == [("7MB",)]
     assert cluster.run("psql", "-Atc", "SELECT number FROM kept", "postgres") == "1\n"

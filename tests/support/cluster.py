@@ -114,6 +114,13 @@ class Cluster:
         self.server.wait()
         eventually(lambda: not any(alive(pid) for pid in children), what="the postmaster's children to end")
 
+    def kill_child(self, pid: int) -> None:
+        """Kills one of the postmaster's children and waits until the crash recovery is over."""
+        position = self.log_position()
+        os.kill(pid, signal.SIGKILL)
+        ready = "database system is ready to accept connections"
+        eventually(lambda: ready in self.log_text(since=position), what="the end of crash recovery")
+
     def restart(self, mode: str = "fast") -> None:
         self.stop(mode)
         self.start()
