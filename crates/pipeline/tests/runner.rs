@@ -200,7 +200,7 @@ fn what_cannot_be_written_harms_no_other() {
     driver.settle(&mut queue, 100);
     assert_eq!(queue.completed.len(), 99);
     let failure = &queue.failed[&Ticket(5)];
-    assert_eq!((failure.step, failure.code, failure.retry), (Step::Writing, "write_failed", Retry::Backoff));
+    assert_eq!((failure.step, failure.code, failure.retry), (Step::Writing, "not_writable", Retry::Backoff));
     assert_eq!(failure.message, "the chunks can't be written: can't write 5");
 }
 

@@ -194,7 +194,7 @@ impl Lane {
                     claim.due = pause(claim.erred);
                 }
                 Fate::Erred(why) => {
-                    let failure = write_failed(&why);
+                    let failure = not_writable(&why);
                     self.rest.note(&failure);
                     let item = Failed { ticket: item.ticket, failure };
                     self.failed.push(Finished { item, claim: Claim::new(claim.prepared, None) });
@@ -230,7 +230,7 @@ impl Rest {
         let now = Instant::now();
         let pause = match failure.retry {
             Retry::After(pause) => pause.min(LONGEST_REST),
-            Retry::Backoff if matches!(failure.code, "provider_unavailable" | "write_failed") => {
+            Retry::Backoff if matches!(failure.code, "provider_unavailable" | "not_writable") => {
                 backoff(Duration::from_secs(1), self.failures.saturating_add(1))
             }
             Retry::Backoff | Retry::Never => return,
@@ -270,7 +270,10 @@ fn pause(attempt: u32) -> Instant {
     Instant::now() + backoff(OFFER_PAUSE, attempt).min(LONGEST_OFFER_PAUSE)
 }
 
-fn write_failed(why: &str) -> Failure {
+fn not_writable(why: &str) -> Failure {
     let why = crate::shorten::shorten(why, 500);
-    Failure::new(Step::Writing, "write_failed", format!("the chunks can't be written: {why}"), Retry::Backoff)
+    Failure::new(Step::Writing, "not_writable", format!("the chunks can't be written: {why}"), Retry::Backoff)
+        .with_hint(
+            "The store refuses the row: look for its triggers and constraints, and its owner's rights.",
+        )
 }

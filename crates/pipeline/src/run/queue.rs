@@ -35,7 +35,7 @@ pub trait Queue {
     /// On `Err` the documents are offered again in halves, within the same turn, so that one that
     /// can't be written does not take its neighbours along. One that errs alone is offered again in
     /// later turns, and after the third time handed to [`Queue::fail`] with
-    /// [`Step::Writing`](crate::document::Step::Writing), `write_failed` and the error's text. An
+    /// [`Step::Writing`](crate::document::Step::Writing), `not_writable` and the error's text. An
     /// error that does not come again is not reported.
     fn complete(
         &mut self,
