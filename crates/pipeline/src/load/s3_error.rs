@@ -53,7 +53,7 @@ impl S3Error {
     /// Whether other credentials may help.
     pub(super) fn blames_credentials(&self) -> bool {
         let S3Error::Request(error) = self else { return false };
-        credentials_error(&**error).is_some()
+        credentials_error(error).is_some()
             || matches!(credentials_code(error.code()), Some("wrong_credentials" | "expired_credentials"))
     }
 }

@@ -1,6 +1,7 @@
 //! Handing results to the queue without losing any to an error.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 use crate::document::{Completed, Failed, Ticket};
 
@@ -46,7 +47,7 @@ pub(super) fn offer<T: Settles, E: std::fmt::Display>(
     mut call: impl FnMut(&[T]) -> Result<Vec<Ticket>, E>,
 ) -> (Vec<Fate>, Option<E>) {
     let mut fates = vec![Fate::Untouched; items.len()];
-    let mut parts = vec![0..items.len()];
+    let mut parts: Vec<Range<usize>> = std::iter::once(0..items.len()).collect();
     let (mut taken, mut erred, mut last_error) = (0, 0, None);
     while let Some(part) = parts.pop().filter(|_| taken > 0 || erred < HOPELESS) {
         match call(&items[part.clone()]) {
