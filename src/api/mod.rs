@@ -1,5 +1,8 @@
 //! The SQL functions, one file a family, named as users name them. Their signatures are in `sql/`.
 
+// What a SQL function returns is pgrx's, large error included.
+#![allow(clippy::result_large_err)]
+
 pub mod create_vectorizer;
 pub mod drop_vectorizer;
 pub mod search;

@@ -98,7 +98,7 @@ pub fn loading(config: &Value, columns: &[Column]) -> Result<(), PgError> {
     let Some(name) = config.get("column_name").and_then(Value::as_str) else {
         return raise("invalid loading config, missing column_name");
     };
-    if !config.get("retries").and_then(Value::as_i64).is_some_and(|retries| retries >= 0) {
+    if config.get("retries").and_then(Value::as_i64).is_none_or(|retries| retries < 0) {
         return raise("invalid loading config, retries must be a non-negative integer");
     }
     if let Some(role) = config.get("aws_role_arn").and_then(Value::as_str) {

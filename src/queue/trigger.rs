@@ -272,21 +272,22 @@ impl Plan {
     /// The source's column numbers, as numbers of the partition that the row is in.
     unsafe fn local_numbers(&self, data: &pg_sys::TriggerData, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
         // SAFETY: the relation is open while its trigger runs.
-        let (relation, cloned) = unsafe {
-            let relation = (*data.tg_relation).rd_id;
-            (relation, (*data.tg_trigger).tgisclone)
+        let (relation, trigger, cloned) = unsafe {
+            let trigger = &*data.tg_trigger;
+            ((*data.tg_relation).rd_id, trigger.tgoid, trigger.tgisclone)
         };
         if !cloned {
             return Ok(numbers.to_vec());
         }
-        translate(relation, numbers, unsafe { (*data.tg_trigger).tgoid })
+        translate(relation, numbers, trigger)
     }
 }
 
 /// Column numbers of the topmost table that has this trigger, as numbers of one of its partitions.
 fn translate(partition: pg_sys::Oid, numbers: &[i32], trigger: pg_sys::Oid) -> Result<Vec<i32>, PgError> {
+    type Numbers = HashMap<(pg_sys::Oid, Vec<i32>), Vec<i32>>;
     thread_local! {
-        static KNOWN: RefCell<HashMap<(pg_sys::Oid, Vec<i32>), Vec<i32>>> = RefCell::new(HashMap::new());
+        static KNOWN: RefCell<Numbers> = RefCell::new(HashMap::new());
     }
     let wanted = (partition, numbers.to_vec());
     if let Some(known) = KNOWN.with_borrow(|known| known.get(&wanted).cloned()) {

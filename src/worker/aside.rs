@@ -108,9 +108,8 @@ unsafe fn template(options: *mut pg_sys::List) -> Option<*mut std::ffi::c_char> 
     unsafe {
         let elements = std::slice::from_raw_parts((*options).elements, (*options).length as usize);
         let options = elements.iter().map(|element| element.ptr_value.cast::<pg_sys::DefElem>());
-        let mut templates = options.filter(|option| {
-            CStr::from_ptr((**option).defname) == c"template" && !(**option).arg.is_null()
-        });
+        let mut templates = options
+            .filter(|option| CStr::from_ptr((**option).defname) == c"template" && !(**option).arg.is_null());
         templates.next().map(|option| pg_sys::defGetString(option))
     }
 }
