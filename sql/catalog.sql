@@ -25,7 +25,7 @@ CREATE TABLE ai._vectorizer_errors (
 CREATE INDEX ON ai._vectorizer_errors (id, recorded);
 
 -- Of vectorizers whose queue one may read: an error names a row's key.
-CREATE VIEW ai.vectorizer_errors AS
+CREATE VIEW ai.vectorizer_errors WITH (security_barrier) AS
 SELECT e.id, e.message, e.details, e.recorded, v.name
 FROM ai._vectorizer_errors e
 LEFT JOIN ai.vectorizer v ON v.id = e.id

@@ -216,6 +216,7 @@ def test_a_database_with_hostile_defaults(cluster_factory, stub):
         cluster.sql(f"ALTER DATABASE hostile SET {setting}")
     options = {"options": "-c default_transaction_read_only=off -c search_path=public -c statement_timeout=0"}
     with db.connect(**options) as connection:
+        connection.execute("SET default_transaction_isolation = 'read committed'")
         connection.execute("CREATE EXTENSION vector SCHEMA public; CREATE EXTENSION pgai_rs")
         connection.execute("CREATE TABLE document (id timestamptz PRIMARY KEY, body text)")
         connection.execute(

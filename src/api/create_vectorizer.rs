@@ -101,6 +101,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     let loading =
         request.loading.clone().ok_or_else(|| PgError::raised("loading configuration is required"))?;
     require_utf8()?;
+    require_fresh_snapshots()?;
     let source = require_source(request.source)?;
     let dimensions = validate::dimensions(&embedding)?;
     let key = Key::of(source.oid)?
@@ -166,6 +167,18 @@ fn require_utf8() -> Result<(), PgError> {
         .with_hint("Create the database with ENCODING 'UTF8'."))
 }
 
+/// With an old snapshot, rows that were committed since would be enqueued neither now nor by a trigger.
+fn require_fresh_snapshots() -> Result<(), PgError> {
+    if !crate::pg::transaction::has_one_snapshot() {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        "create_vectorizer can't run in a REPEATABLE READ or SERIALIZABLE transaction",
+    )
+    .with_hint("Run it at READ COMMITTED."))
+}
+
 fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     let source = Relation::load(oid)?.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source table does not exist")
@@ -220,18 +233,24 @@ fn relation_exists(schema: &str, name: &str) -> Result<bool, PgError> {
 /// The queue's tables are made with the extension's rights; elsewhere than in `ai` the owner must
 /// be allowed to make them himself.
 fn require_queue_free(source: &Relation, schema: &str, inbox: &str) -> Result<(), PgError> {
-    if schema != "ai" {
+    let rights: &[&str] = if schema == "ai" { &["USAGE"] } else { &["USAGE", "CREATE"] };
+    for right in rights {
         let allowed = sql::query_row(
-            "SELECT pg_catalog.has_schema_privilege($1, $2, 'create')",
-            &[source.owner.into(), schema.to_owned().into()],
+            "SELECT pg_catalog.has_schema_privilege($1, $2, $3)",
+            &[source.owner.into(), schema.to_owned().into(), (*right).to_owned().into()],
             |row| row.get::<bool>(1),
         )?;
         if allowed != Some(true) {
             return Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("the source's owner may not create objects in schema {}", ident(schema)),
+                format!("the source's owner has no {right} on schema {}", ident(schema)),
             )
-            .with_hint("Leave out queue_schema, or grant CREATE on that schema."));
+            .with_detail("A vectorizer's work is done as the owner of its source.")
+            .with_hint(format!(
+                "GRANT {right} ON SCHEMA {} TO {};",
+                ident(schema),
+                role_name(source.owner)?
+            )));
         }
     }
     if relation_exists(schema, inbox)? {

@@ -4,17 +4,16 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::Value;
 
-use crate::catalog::objects::{trigger_names, QueueTables};
+use crate::catalog::objects::QueueTables;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
-use crate::pg::sql::{self, ident, qualified};
+use crate::pg::sql::{self, qualified};
 use crate::queue::wake;
 
 /// What dropping needs to know, read so that it also works when half of the objects are gone.
 struct Target {
     id: i32,
     tables: QueueTables,
-    trigger: String,
     config: Value,
     owner: pg_sys::Oid,
 }
@@ -22,7 +21,7 @@ struct Target {
 fn target(id: i32) -> Result<Target, PgError> {
     let found = as_superuser(|| {
         sql::read(
-            "SELECT v.queue_schema::text, v.queue_table::text, v.trigger_name::text, v.config,
+            "SELECT v.queue_schema::text, v.queue_table::text, v.config,
                     coalesce(q.relowner, s.relowner, 10::oid)
              FROM ai.vectorizer v
              LEFT JOIN pg_catalog.pg_class q
@@ -36,9 +35,8 @@ fn target(id: i32) -> Result<Target, PgError> {
                 Ok(Target {
                     id,
                     tables: QueueTables::new(id, &schema, Some(&inbox)),
-                    trigger: row.get(3)?,
-                    config: row.get::<JsonB>(4)?.0,
-                    owner: row.get(5)?,
+                    config: row.get::<JsonB>(3)?.0,
+                    owner: row.get(4)?,
                 })
             },
         )
@@ -82,23 +80,21 @@ fn drop_vectorizer(
     Ok(())
 }
 
-/// The source is found by its trigger, for it may have been renamed since.
+/// The triggers are found by their argument, for they and the source may have been renamed since.
 fn drop_triggers(target: &Target) -> Result<(), PgError> {
-    let source = sql::read(
-        "SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+    let triggers = sql::read(
+        "SELECT pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
          FROM pg_catalog.pg_trigger t
          JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE t.tgname::text = $1 AND t.tgparentid = 0
+         WHERE t.tgargs = pg_catalog.convert_to($1::text, 'UTF8') || '\\x00'::bytea AND t.tgparentid = 0
            AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure",
-        &[target.trigger.clone().into()],
+        &[target.id.to_string().into()],
         |row| row.get::<String>(1),
     )?;
     as_superuser(|| {
-        for table in &source {
-            for trigger in trigger_names(target.id) {
-                sql::execute(&format!("DROP TRIGGER IF EXISTS {} ON {table}", ident(&trigger)), &[])?;
-            }
+        for trigger in &triggers {
+            sql::execute(&format!("DROP TRIGGER {trigger}"), &[])?;
         }
         Ok(())
     })

@@ -148,6 +148,24 @@ fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {
     config.map(parse).transpose()
 }
 
+/// A runtime that is left behind, not waited for.
+struct Impatient(Option<tokio::runtime::Runtime>);
+
+impl Impatient {
+    fn block_on<F: std::future::Future>(&self, future: F) -> Result<F::Output, PgError> {
+        let runtime = self.0.as_ref().ok_or_else(|| PgError::raised("the runtime is gone"))?;
+        Ok(runtime.block_on(future))
+    }
+}
+
+impl Drop for Impatient {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 /// Asks the model, while Ctrl-C and a shutdown are heard.
 fn ask(embedding: &Embedding, text: &str) -> Result<Vec<f32>, PgError> {
     let key = embedding.api_key_name().and_then(guc::api_key);
@@ -156,11 +174,13 @@ fn ask(embedding: &Embedding, text: &str) -> Result<Vec<f32>, PgError> {
     let runtime = run::current_thread_runtime().map_err(|error| {
         PgError::new(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, format!("no runtime for the request: {error}"))
     })?;
+    // Dropping the runtime would wait for a name look-up that hangs.
+    let runtime = Impatient(Some(runtime));
     let mut answer = Box::pin(embed::embed_query(embedding, key, &settings, text));
     let mut waited = Duration::ZERO;
     while waited < timeout {
         let turn = runtime.block_on(async { tokio::time::timeout(INTERRUPT_INTERVAL, &mut answer).await });
-        if let Ok(result) = turn {
+        if let Ok(result) = turn? {
             return result.map_err(embedding_failed);
         }
         waited += INTERRUPT_INTERVAL;

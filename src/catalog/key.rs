@@ -42,6 +42,7 @@ const KEY_COLUMNS: &str = "
     JOIN pg_catalog.pg_opclass oc ON oc.oid = i.indclass[k.position - 1]
     JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
          AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+         AND oc.opcmethod = (SELECT am.oid FROM pg_catalog.pg_am am WHERE am.amname = 'btree')
     JOIN pg_catalog.pg_operator o ON o.oid = ao.amopopr
     JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
     WHERE i.indrelid = $1 AND i.indisprimary AND k.position <= i.indnkeyatts
@@ -106,8 +107,20 @@ impl Key {
         self.0.iter().map(equal).collect::<Vec<_>>().join(" AND ")
     }
 
+    /// Whether a relation that has this key's columns and one of [`Key::given`] mean the same row.
+    pub fn same_given(&self, left: &str) -> String {
+        let columns = self.0.iter().enumerate();
+        let equal = columns.map(|(i, c)| format!("{left}.{} {} k.k{i}", ident(&c.name), c.equals));
+        equal.collect::<Vec<_>>().join(" AND ")
+    }
+
+    /// The key's columns in a relation `k` of [`Key::given`].
+    pub fn given_names(&self) -> String {
+        (0..self.len()).map(|i| format!("k.k{i}")).collect::<Vec<_>>().join(", ")
+    }
+
     /// A relation of keys given as parameters, one `text[]` per column from `$1` on, with the
-    /// columns of the key and `ord`, the place from 1. More arrays of the same length can be given
+    /// columns `k0`, `k1` … of the key (under names of their own, for the source's may be any) and `ord`, the place from 1. More arrays of the same length can be given
     /// after them, as pairs of column name and type.
     pub fn given(&self, more: &[(&str, &str)]) -> String {
         let mut parameters = Vec::new();
@@ -116,7 +129,7 @@ impl Key {
         for (i, c) in self.0.iter().enumerate() {
             parameters.push(format!("${}::text[]", i + 1));
             names.push(format!("k{i}"));
-            columns.push(format!("u.k{i}::{} AS {}", c.type_name, ident(&c.name)));
+            columns.push(format!("u.k{i}::{} AS k{i}", c.type_name));
         }
         for (i, (name, type_name)) in more.iter().enumerate() {
             parameters.push(format!("${}::{type_name}[]", self.0.len() + i + 1));

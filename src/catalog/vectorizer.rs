@@ -37,7 +37,11 @@ const READY: &str = "
     FROM ai.vectorizer v
     JOIN pg_catalog.pg_namespace qn ON qn.nspname = v.queue_schema
     JOIN pg_catalog.pg_class q ON q.relnamespace = qn.oid AND q.relname = v.queue_table
-    JOIN pg_catalog.pg_trigger t ON t.tgname = v.trigger_name AND t.tgparentid = 0
+    JOIN pg_catalog.pg_trigger t ON t.tgparentid = 0
+         -- By its argument: a trigger's name is its table owner's to change.
+         AND t.tgargs = pg_catalog.convert_to(v.id::text, 'UTF8') || '\\x00'::bytea
+         -- The one that each source has, for TRUNCATE (TRIGGER_TYPE_TRUNCATE).
+         AND (t.tgtype & 32) <> 0
          AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure";
 
 const COLUMNS: &str = "v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, q.relowner, t.tgrelid,

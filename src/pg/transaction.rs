@@ -7,6 +7,25 @@ use pgrx::PgTryBuilder;
 
 use super::error::PgError;
 
+/// Longest time of one of the worker's transactions, in milliseconds: what an owner's trigger may take.
+const LONGEST: std::ffi::c_int = 60_000;
+
+extern "C-unwind" {
+    // `utils/misc/timeout.c`. Only the main loop of a client's backend arms statement_timeout; a
+    // background worker has to do it itself.
+    fn enable_timeout_after(id: std::ffi::c_int, delay: std::ffi::c_int);
+    fn disable_timeout(id: std::ffi::c_int, keep_indicator: bool);
+}
+
+/// `STATEMENT_TIMEOUT` of `enum TimeoutId` (`utils/timeout.h`), the same from 15 to 18.
+const STATEMENT_TIMEOUT: std::ffi::c_int = 3;
+
+/// Whether this transaction sees the same from its beginning to its end.
+pub fn has_one_snapshot() -> bool {
+    // SAFETY: reads a variable of this backend.
+    unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
+}
+
 /// Runs `f` in a transaction of its own and commits, or aborts on `Err` and on any error raised
 /// inside. To be called outside a transaction.
 pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
@@ -14,6 +33,7 @@ pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgErr
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
+        enable_timeout_after(STATEMENT_TIMEOUT, LONGEST);
     }
     let body = AssertUnwindSafe(|| {
         // SAFETY: inside the transaction started above.
@@ -33,6 +53,7 @@ pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgErr
     // SAFETY: between transactions, or in one that failed. Catching is not undoing: without the
     // abort the next transaction would start inside this one.
     unsafe {
+        disable_timeout(STATEMENT_TIMEOUT, false);
         if outcome.is_err() {
             pg_sys::AbortCurrentTransaction();
         }

@@ -137,6 +137,7 @@ impl SpiQueue {
         }
         let (vectorizer, statements) = transaction(|| {
             let vectorizer = entry.understand()?;
+            require_same_owner(&vectorizer)?;
             let statements = Statements::new(&vectorizer)?;
             Ok((vectorizer, statements))
         })?;
@@ -180,13 +181,17 @@ impl SpiQueue {
     }
 
     /// Prolongs the leases of all that is in flight.
-    pub fn renew(&mut self) -> Result<(), PgError> {
+    ///
+    /// One that can't be prolonged may run out, and its rows be worked on again; that harms nobody.
+    pub fn renew(&mut self) {
         let (seconds, pid) = (guc::lease_duration().as_secs_f64(), std::process::id() as i32);
         for served in self.served.values() {
             let args = [seconds.into(), pid.into()];
-            transaction(|| served.as_owner(|| sql::execute(&served.statements.renew, &args)))?;
+            let renewed = transaction(|| served.as_owner(|| sql::execute(&served.statements.renew, &args)));
+            if let Err(error) = renewed {
+                report(&served.vectorizer.name, "can't prolong its leases", &error);
+            }
         }
-        Ok(())
     }
 
     /// What is known of a ticket; none if it was given up.
@@ -214,7 +219,7 @@ impl SpiQueue {
             return Ok(false);
         }
         let (now, due) = transaction(|| {
-            served.as_owner(|| {
+            as_user(served.vectorizer.owner, || {
                 let peek = |row: &Row<'_>| Ok((row.get::<bool>(1)?, row.get_opt::<i64>(2)?));
                 Ok(sql::read(&served.statements.peek, &[], peek)?.into_iter().next().unwrap_or((false, None)))
             })
@@ -256,7 +261,10 @@ impl SpiQueue {
             .filter(|(i, _)| !found.contains_key(i))
             .map(|(_, claimed)| claimed.clone())
             .collect();
-        complete::settle_gone(served, &missing)?;
+        // Their leases run out if this fails, and they are found gone again; the others go on.
+        if let Err(error) = complete::settle_gone(served, &missing) {
+            report(&served.vectorizer.name, "can't settle rows that are gone", &error);
+        }
         for (i, row) in claimed.into_iter().enumerate() {
             if found.contains_key(&i) {
                 self.claimed.insert(Ticket(first + i as u64), row);
@@ -288,6 +296,22 @@ fn report(name: &str, what: &str, error: &PgError) {
     pgrx::warning!("vectorizer {name} {what}: {error}");
 }
 
+/// Reading a table evaluates what its owner put there (casts of his types, for one), and must not
+/// be done with another's rights.
+fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
+    if vectorizer.source.owner == vectorizer.owner {
+        return Ok(());
+    }
+    let tables =
+        [&vectorizer.store, &vectorizer.queue.inbox, &vectorizer.queue.work, &vectorizer.queue.failed];
+    let tables = tables.map(String::as_str).join(", ");
+    Err(PgError::new(
+        pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("its source {} now has another owner than its queue", vectorizer.source.qualified()),
+    )
+    .with_hint(format!("ALTER TABLE … OWNER TO the source's owner, for each of {tables}.")))
+}
+
 /// Errors of statements that came in each other's way, and will not when they are run again.
 fn is_contention(error: &PgError) -> bool {
     use pgrx::PgSqlErrorCode as Code;
@@ -296,7 +320,6 @@ fn is_contention(error: &PgError) -> bool {
         Code::ERRCODE_LOCK_NOT_AVAILABLE
             | Code::ERRCODE_T_R_DEADLOCK_DETECTED
             | Code::ERRCODE_T_R_SERIALIZATION_FAILURE
-            | Code::ERRCODE_QUERY_CANCELED
     )
 }
 

@@ -61,11 +61,12 @@ impl Statements {
         let given = key.given(&[]);
         let with = |more: &[(&str, &str)]| key.given(more);
         let next = key.len() + 1;
-        let on = |left: &str| key.same(left, "k");
+        let on = |left: &str| key.same_given(left);
         Ok(Statements {
             peek: format!(
                 "SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work} WHERE available_at <= now()),
-                        (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work})"
+                        (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work}
+                         WHERE available_at > now())"
             ),
             fold: format!(
                 "WITH taken AS (
@@ -113,7 +114,7 @@ impl Statements {
             insert_chunks: format!(
                 "INSERT INTO {store} ({names}, chunk_seq, chunk, embedding)
                  SELECT {}, k.seq, k.chunk, k.embedding FROM {} k",
-                key.names(Some("k")),
+                key.given_names(),
                 with(&[("seq", "int4"), ("chunk", "text"), ("embedding", &vector_type()?)]),
             ),
             settle: format!(
@@ -138,7 +139,7 @@ impl Statements {
             set_aside: format!(
                 "INSERT INTO {failed} ({names}, failure_step, failure_code, failure_message, failure_hint, attempts)
                  SELECT {}, k.step, k.code, k.message, k.hint, k.attempts FROM {} k",
-                key.names(Some("k")),
+                key.given_names(),
                 with(&[
                     ("step", "text"),
                     ("code", "text"),
@@ -175,7 +176,7 @@ fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {
     columns.extend(
         v.template_columns()?.iter().map(|c| as_python(&format!("s.{}", ident(&c.name)), &c.type_name)),
     );
-    Ok(format!("SELECT {} FROM {given} k JOIN {source} s ON {}", columns.join(", "), v.key.same("s", "k")))
+    Ok(format!("SELECT {} FROM {given} k JOIN {source} s ON {}", columns.join(", "), v.key.same_given("s")))
 }
 
 /// A value as Python's `str()` writes what psycopg makes of it, which is what pgai's template saw.

@@ -23,6 +23,7 @@ use crate::pg::sql::ident;
 /// What a trigger must know, kept from its first call to the next change of any definition.
 struct Plan {
     owner: pg_sys::Oid,
+    source: pg_sys::Oid,
     key: Vec<i32>,
     watched: Vec<i32>,
     enqueue_inserted: Statement,
@@ -92,14 +93,17 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     let trigger = unsafe { (*data.tg_trigger).tgoid };
     let mut plan = match take_plan(trigger) {
         Some(known) => known,
-        None => load_plan(data).unwrap_or_else(warn),
+        None => load_plan(data)?,
     };
     // Taken out while in use: the statements may fire triggers that come here again.
     let result = match &mut plan {
         Some(plan) => as_user(plan.owner, || plan.run(data)),
         None => Ok(()),
     };
-    PLANS.with_borrow_mut(|plans| plans.insert(trigger, plan));
+    // That there is none may change without any definition's changing.
+    if plan.is_some() {
+        PLANS.with_borrow_mut(|plans| plans.insert(trigger, plan));
+    }
     result?;
     wake::worker_at_commit();
     Ok(())
@@ -152,8 +156,21 @@ fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
         (trigger.tgnargs > 0).then(|| CStr::from_ptr(*trigger.tgargs).to_string_lossy().parse::<i32>().ok())
     };
     let Some(id) = id.flatten() else { return Ok(None) };
-    let entry = as_superuser(|| vectorizer::by_id(id))?;
-    entry.map(|entry| entry.understand().and_then(|v| Plan::new(&v))).transpose()
+    let Some(entry) = as_superuser(|| vectorizer::by_id(id))? else { return not_seen() };
+    Ok(entry.understand().and_then(|v| Plan::new(&v)).map(Some).unwrap_or_else(warn))
+}
+
+/// The catalog has no such vectorizer, or this transaction began before it did and can't see it: then
+/// what it writes would be forgotten, and it has to run again.
+fn not_seen() -> Result<Option<Plan>, PgError> {
+    if !crate::pg::transaction::has_one_snapshot() {
+        return Ok(None);
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        "could not serialize access: a vectorizer was created since this transaction began",
+    )
+    .with_hint("Run the transaction again."))
 }
 
 impl Plan {
@@ -176,6 +193,7 @@ impl Plan {
         let is_row = row.map(|(i, c)| format!("s.{} {} ${}", ident(&c.name), c.equals, i + 1));
         Ok(Plan {
             owner: vectorizer.owner,
+            source: vectorizer.source.oid,
             key: key.columns().iter().map(|c| c.attnum).collect(),
             watched: attribute_numbers(vectorizer.source.oid, watched.iter().map(|c| c.name.as_str()))?,
             enqueue_inserted: statement(format!(
@@ -186,8 +204,9 @@ impl Plan {
             // take the rows apart and look for the operator on each pair of columns.
             enqueue_updated: statement(format!(
                 "INSERT INTO {inbox} ({names}) SELECT {of_new} FROM new_rows n LEFT JOIN old_rows o ON {}
-                 WHERE o IS NULL OR {} OPERATOR(pg_catalog.*<>) {}",
+                 WHERE o.{} IS NULL OR {} OPERATOR(pg_catalog.*<>) {}",
                 key.same("o", "n"),
+                ident(&key.columns()[0].name),
                 compared("o"),
                 compared("n"),
             ))?,
@@ -272,44 +291,36 @@ impl Plan {
     /// The source's column numbers, as numbers of the partition that the row is in.
     unsafe fn local_numbers(&self, data: &pg_sys::TriggerData, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
         // SAFETY: the relation is open while its trigger runs.
-        let (relation, trigger, cloned) = unsafe {
-            let trigger = &*data.tg_trigger;
-            ((*data.tg_relation).rd_id, trigger.tgoid, trigger.tgisclone)
-        };
+        let (relation, cloned) = unsafe { ((*data.tg_relation).rd_id, (*data.tg_trigger).tgisclone) };
         if !cloned {
             return Ok(numbers.to_vec());
         }
-        translate(relation, numbers, trigger)
+        translate(self.source, relation, numbers)
     }
 }
 
-/// Column numbers of the topmost table that has this trigger, as numbers of one of its partitions.
-fn translate(partition: pg_sys::Oid, numbers: &[i32], trigger: pg_sys::Oid) -> Result<Vec<i32>, PgError> {
-    type Numbers = HashMap<(pg_sys::Oid, Vec<i32>), Vec<i32>>;
-    thread_local! {
-        static KNOWN: RefCell<Numbers> = RefCell::new(HashMap::new());
-    }
-    let wanted = (partition, numbers.to_vec());
-    if let Some(known) = KNOWN.with_borrow(|known| known.get(&wanted).cloned()) {
-        return Ok(known);
-    }
-    let found = crate::pg::sql::read(
-        "WITH RECURSIVE up (id, parent, relation) AS (
-             SELECT oid, tgparentid, tgrelid FROM pg_catalog.pg_trigger WHERE oid = $3
-             UNION ALL
-             SELECT t.oid, t.tgparentid, t.tgrelid FROM pg_catalog.pg_trigger t JOIN up ON t.oid = up.parent)
-         SELECT local.attnum::int4
-         FROM up
-         CROSS JOIN pg_catalog.unnest($2::int4[]) WITH ORDINALITY AS wanted (number, place)
-         JOIN pg_catalog.pg_attribute top ON top.attrelid = up.relation AND top.attnum = wanted.number
-         JOIN pg_catalog.pg_attribute local ON local.attrelid = $1 AND local.attname = top.attname
-         WHERE up.parent = 0
-         ORDER BY wanted.place",
-        &[partition.into(), numbers.to_vec().into(), trigger.into()],
-        |row| row.get::<i32>(1),
-    )?;
-    KNOWN.with_borrow_mut(|known| known.insert(wanted, found.clone()));
-    Ok(found)
+/// Column numbers of the source as numbers of one of its partitions, which may have them in another
+/// order. From the caches that follow every change at once, whatever the transaction's snapshot.
+fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
+    let local = |number: &i32| {
+        // SAFETY: looks up the catalogs; a name that is not found is null, a number zero.
+        let found = unsafe {
+            let name = pg_sys::get_attname(source, *number as i16, true);
+            if name.is_null() {
+                0
+            } else {
+                pg_sys::get_attnum(partition, name)
+            }
+        };
+        if found > 0 {
+            return Ok(i32::from(found));
+        }
+        Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("a partition has no column for column {number} of the vectorizer's source"),
+        ))
+    };
+    numbers.iter().map(local).collect()
 }
 
 /// That a table is there: somebody may have dropped it by hand.
@@ -425,6 +436,9 @@ impl Statement {
     /// not see the chunks that the worker wrote since it began, and would leave them behind. Foreign
     /// keys do the same (`ri_triggers.c`, `ri_PerformCheck`).
     fn execute(&mut self, values: &mut [pg_sys::Datum]) -> Result<(), PgError> {
+        if values.len() != self.arguments.len() {
+            return Err(PgError::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "a key has lost columns"));
+        }
         // SAFETY: inside an SPI connection; the values are of the declared types.
         unsafe {
             if self.prepared.is_null() {

@@ -24,7 +24,22 @@ pub fn install() {
     }
 }
 
-#[pg_guard]
+extern "C-unwind" {
+    // As Postgres has it: through pgrx's binding every error of every utility statement would be
+    // caught and raised anew, without its context, position and names of constraints.
+    fn standard_ProcessUtility(
+        statement: *mut pg_sys::PlannedStmt,
+        text: *const std::ffi::c_char,
+        read_only_tree: bool,
+        context: pg_sys::ProcessUtilityContext::Type,
+        parameters: pg_sys::ParamListInfo,
+        environment: *mut pg_sys::QueryEnvironment,
+        receiver: *mut pg_sys::DestReceiver,
+        completion: *mut pg_sys::QueryCompletion,
+    );
+}
+
+/// Not guarded, and with nothing to drop: errors pass over this frame as over one of C.
 #[allow(clippy::too_many_arguments)]
 unsafe extern "C-unwind" fn process_utility(
     statement: *mut pg_sys::PlannedStmt,
@@ -36,36 +51,37 @@ unsafe extern "C-unwind" fn process_utility(
     receiver: *mut pg_sys::DestReceiver,
     completion: *mut pg_sys::QueryCompletion,
 ) {
-    // SAFETY: Postgres hands over a live statement.
-    if let Some(database) = unsafe { needed_alone((*statement).utilityStmt) } {
-        ask_worker_to_leave(database);
-    }
     // SAFETY: the chain of hooks, with the arguments as they came.
     unsafe {
-        match PREVIOUS {
-            Some(previous) => pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| {
-                previous(
-                    statement,
-                    text,
-                    read_only_tree,
-                    context,
-                    parameters,
-                    environment,
-                    receiver,
-                    completion,
-                )
-            }),
-            None => pg_sys::standard_ProcessUtility(
-                statement,
-                text,
-                read_only_tree,
-                context,
-                parameters,
-                environment,
-                receiver,
-                completion,
-            ),
+        look(statement);
+        let next = match PREVIOUS {
+            Some(previous) => previous,
+            None => standard_ProcessUtility,
+        };
+        next(statement, text, read_only_tree, context, parameters, environment, receiver, completion)
+    }
+}
+
+/// What we do before a utility statement, guarded as all that may raise an error in Rust.
+#[pg_guard]
+unsafe extern "C-unwind" fn look(statement: *mut pg_sys::PlannedStmt) {
+    // SAFETY: Postgres hands over a live statement.
+    if let Some(database) = unsafe { needed_alone((*statement).utilityStmt) } {
+        if may_be_asked_for(database) {
+            ask_worker_to_leave(database);
         }
+    }
+}
+
+/// Whether the user may have the database to himself; if not, the statement is about to fail.
+fn may_be_asked_for(database: pg_sys::Oid) -> bool {
+    let user = crate::pg::identity::current_user();
+    // SAFETY: reads the catalogs.
+    unsafe {
+        #[cfg(feature = "pg15")]
+        return pg_sys::pg_database_ownercheck(database, user);
+        #[cfg(not(feature = "pg15"))]
+        return pg_sys::object_ownercheck(pg_sys::DatabaseRelationId, database, user);
     }
 }
 
@@ -114,8 +130,6 @@ unsafe fn template(options: *mut pg_sys::List) -> Option<*mut std::ffi::c_char> 
     }
 }
 
-/// Whether the user may do what he asks is for the statement to say; for one who may not, the
-/// worker is back after the pause.
 fn ask_worker_to_leave(database: pg_sys::Oid) {
     // SAFETY: reads the clock.
     let until = unsafe { pg_sys::GetCurrentTimestamp() } + PAUSE.as_micros() as i64;

@@ -81,7 +81,10 @@ fn databases() -> Result<Vec<Database>, PgError> {
             let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_database>();
             let name = CStr::from_ptr(row.datname.data.as_ptr()).to_string_lossy();
             let listed = wanted.is_empty() || wanted.iter().any(|w| *w == name);
-            found.push(Database { oid: row.oid, wanted: row.datallowconn && !row.datistemplate && listed });
+            found.push(Database {
+                oid: row.oid,
+                wanted: row.datallowconn && row.datconnlimit >= -1 && !row.datistemplate && listed,
+            });
         }
         pg_sys::heap_endscan(scan);
         pg_sys::table_close(relation, pg_sys::AccessShareLock as i32);
@@ -113,12 +116,16 @@ fn look_after(known: &mut HashMap<pg_sys::Oid, Known>, databases: &[Database]) -
 fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Option<Duration> {
     let slot = shared::slot(database).unwrap_or_default();
     settle_ended(database, known, slot.without_extension);
+    // A request is kept while a worker runs: it may be just about to leave.
+    if known.worker.is_some() {
+        return None;
+    }
     if slot.requested {
         shared::update(database, |slot| slot.requested = false);
         known.without_extension = false;
         known.not_before = None;
     }
-    if known.worker.is_some() || known.without_extension {
+    if known.without_extension {
         return None;
     }
     let aside = until(slot.aside_until);
