@@ -440,6 +440,7 @@ fn s3() -> S3Settings {
         access_key: text_opt(&AWS_ACCESS_KEY_ID).zip(text_opt(&AWS_SECRET_ACCESS_KEY).map(Secret::new)),
         external_id: text_opt(&AWS_EXTERNAL_ID),
         role_session_name: text(&AWS_ROLE_SESSION_NAME),
+        ..S3Settings::default()
     }
 }
 

@@ -350,6 +350,7 @@ fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usiz
             payload: payload(row)?,
             fields: fields.collect::<Result<_, PgError>>()?,
             existing: Vec::new(),
+            origin: None,
         };
         Ok((place, document))
     })?;

@@ -59,8 +59,20 @@ pub struct Document {
     pub payload: Payload,
     /// The template's columns, by name, as Python's `str()` would write them.
     pub fields: Vec<(String, String)>,
-    /// The chunks that the store has of this row.
+    /// The chunks that the store has of this row, by `chunk_seq`.
     pub existing: Vec<ExistingChunk>,
+    /// What those chunks were made of, if the queue remembers it.
+    pub origin: Option<Origin>,
+}
+
+/// What a row's chunks were made of, if that was an object. The queue keeps it beside the row for
+/// the next time, and understands nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The version of the object, as its store names it.
+    pub etag: String,
+    /// Of everything else that decides the chunks, and of the chunks themselves.
+    pub fingerprint: Digest,
 }
 
 /// What the loading column held.
@@ -108,6 +120,8 @@ pub struct Completed {
     pub ticket: Ticket,
     /// All chunks of the row; a chunk's place here is its `chunk_seq`. Empty if there is no text.
     pub chunks: Vec<Chunk>,
+    /// To be remembered for the next time; `None` forgets what was remembered.
+    pub origin: Option<Origin>,
 }
 
 /// One chunk of a completed document.

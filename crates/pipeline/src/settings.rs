@@ -5,20 +5,11 @@
 
 use std::time::Duration;
 
+pub use crate::config::UrlStyle;
 use crate::document::Secret;
 
-/// How S3 addresses a bucket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum UrlStyle {
-    /// `https://bucket.host/key`.
-    #[default]
-    VirtualHosted,
-    /// `https://host/bucket/key`.
-    Path,
-}
-
 /// What of S3 the operator sets rather than the AWS environment. `None` leaves it to the latter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct S3Settings {
     /// `pgai_rs.aws_region`.
     pub region: Option<String>,
@@ -34,6 +25,32 @@ pub struct S3Settings {
     pub external_id: Option<String>,
     /// `pgai_rs.aws_role_session_name`.
     pub role_session_name: String,
+    /// `pgai_rs.aws_role_session_duration`; STS allows 900 s to the role's own maximum.
+    pub role_session_duration: Option<Duration>,
+    /// `pgai_rs.s3_credentials` is `role`: the server's own credentials only ever assume roles.
+    pub role_only: bool,
+    /// `pgai_rs.allowed_role_arns`: prefixes of the roles that may be assumed.
+    pub allowed_role_arns: Vec<String>,
+    /// `pgai_rs.s3_anonymous`: whether a vectorizer may ask without credentials.
+    pub allow_anonymous: bool,
+}
+
+impl Default for S3Settings {
+    fn default() -> Self {
+        S3Settings {
+            region: None,
+            endpoint_url: None,
+            url_style: UrlStyle::default(),
+            profile: None,
+            access_key: None,
+            external_id: None,
+            role_session_name: "timescale-vectorizer".to_owned(),
+            role_session_duration: None,
+            role_only: false,
+            allowed_role_arns: vec!["arn:".to_owned()],
+            allow_anonymous: true,
+        }
+    }
 }
 
 /// Limits and endpoints.
@@ -80,7 +97,7 @@ impl Default for Settings {
             load_concurrency: 32,
             load_timeout: Duration::from_secs(60),
             allowed_uris: vec!["s3://".to_owned()],
-            s3: S3Settings { role_session_name: "timescale-vectorizer".to_owned(), ..S3Settings::default() },
+            s3: S3Settings::default(),
             openai_base_url: "https://api.openai.com/v1".to_owned(),
             embedding_concurrency: 8,
             embedding_max_inputs: 2048,

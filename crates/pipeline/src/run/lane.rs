@@ -126,7 +126,7 @@ impl Lane {
         match result {
             Ok(chunks) => {
                 self.rest = Rest::default();
-                let item = Completed { ticket, chunks };
+                let item = Completed { ticket, chunks, origin: None };
                 self.done.push(Finished { item, claim: Claim::new(prepared, weight) });
             }
             Err(failure) => {

@@ -86,7 +86,7 @@ async fn load(
 ) -> Result<Option<(Input, Reservation)>, Failure> {
     let role_arn = match &prepared.vectorizer.config.loading {
         Loading::Column { .. } => return Ok(column(payload).map(|input| (input, Reservation::default()))),
-        Loading::Uri { aws_role_arn, .. } => aws_role_arn.as_deref(),
+        Loading::Uri { s3, .. } => s3.aws_role_arn.as_deref(),
     };
     let uri = match payload {
         Payload::Text(uri) if !uri.is_empty() => uri,
@@ -306,6 +306,7 @@ mod tests {
             payload: Payload::Text(text),
             fields: Vec::new(),
             existing: Vec::new(),
+            origin: None,
         };
         let weight = Weight::new(&lane, 1);
         task(tokio::spawn(run(context(), prepared, document, weight, report))).await;

@@ -8,7 +8,7 @@ pub mod queue;
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{
-    Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, VectorizerConfig,
+    Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, S3Access, VectorizerConfig,
     CONFIG_VERSION,
 };
 use pgai_rs_pipeline::document::{Document, Payload, Secret, Ticket, Vectorizer};
@@ -24,7 +24,7 @@ pub fn column_vectorizer(id: i32, base_url: &str) -> Vectorizer {
 
 /// A vectorizer that embeds what a column of addresses names.
 pub fn uri_vectorizer(id: i32, base_url: &str) -> Vectorizer {
-    let loading = Loading::Uri { column_name: COLUMN.into(), retries: 6, aws_role_arn: None };
+    let loading = Loading::Uri { column_name: COLUMN.into(), retries: 6, s3: S3Access::default() };
     vectorizer(id, base_url, loading)
 }
 
@@ -63,5 +63,6 @@ pub fn row(vectorizer: &Arc<Vectorizer>, ticket: u64, text: &str) -> Document {
         payload: Payload::Text(text.into()),
         fields: Vec::new(),
         existing: Vec::new(),
+        origin: None,
     }
 }
