@@ -11,7 +11,7 @@
 //! * [`config`]: a vectorizer's config as serde types, the one source of its JSON shape
 //! * [`document`]: what travels: a claimed row, its chunks, its failure
 //! * [`settings`]: the operator's limits and endpoints
-//! * [`load`], [`parse`], [`chunk`], [`format`], [`embed`]: a stage a folder
+//! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 
 #![warn(missing_docs)]
