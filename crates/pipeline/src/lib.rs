@@ -12,6 +12,7 @@
 //! * [`document`]: what travels: a claimed row, its chunks, its failure
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
+//! * [`s3`]: asking S3, for the loader and for whoever lists buckets
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 
 #![warn(missing_docs)]
@@ -26,5 +27,6 @@ pub mod format;
 pub mod load;
 pub mod parse;
 pub mod run;
+pub mod s3;
 pub mod settings;
 mod shorten;

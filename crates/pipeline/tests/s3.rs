@@ -6,12 +6,17 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::document::{Failure, Retry, Secret};
 use pgai_rs_pipeline::load::{Loaded, Loaders};
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use support::http::{Reply, Request, Server};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/reader";
+
+fn role() -> S3Access {
+    S3Access { aws_role_arn: Some(ROLE.into()), ..S3Access::default() }
+}
 
 fn settings(server: &Server) -> Settings {
     Settings {
@@ -30,7 +35,7 @@ fn settings(server: &Server) -> Settings {
 }
 
 async fn load_with(settings: &Settings, uri: &str) -> Result<Loaded, Failure> {
-    Loaders::new(settings, None).load(uri, None).await
+    Loaders::new(settings, None).load(uri, &S3Access::default()).await
 }
 
 async fn load(server: &Server) -> Result<Loaded, Failure> {
@@ -105,7 +110,7 @@ async fn an_unreachable_server_is_named_as_such() {
     let mut settings = settings(&Server::start(|_| Reply::Close));
     settings.s3.endpoint_url = Some("http://127.0.0.1:1".into());
     let failure = load_with(&settings, "s3://bucket/key").await.unwrap_err();
-    assert_eq!((failure.code, failure.retry), ("unreachable", Retry::Backoff), "{failure:?}");
+    assert_eq!((failure.code, failure.retry), ("connection_refused", Retry::Backoff), "{failure:?}");
 }
 
 #[tokio::test]
@@ -123,7 +128,10 @@ async fn the_buckets_own_region_is_asked_and_remembered() {
         });
         let loaders = Loaders::new(&settings(&server), None);
         for _ in 0..2 {
-            assert_eq!(loaders.load("s3://bucket/key", None).await.unwrap().bytes.as_ref(), b"text");
+            assert_eq!(
+                loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap().bytes.as_ref(),
+                b"text"
+            );
         }
         let requests = server.requests();
         let regions: Vec<&str> = requests.iter().map(region).collect();
@@ -195,9 +203,10 @@ async fn who_has_no_room_waits_without_a_slot() {
     });
     let settings = Settings { max_bytes_in_flight: 100 << 10, load_concurrency: 1, ..settings(&server) };
     let loaders = Loaders::new(&settings, None);
-    let first = loaders.load("s3://bucket/large", None).await.unwrap();
-    let small = loaders.load("s3://bucket/small", None).await.unwrap();
-    let second = loaders.load("s3://bucket/large2", None);
+    let first = loaders.load("s3://bucket/large", &S3Access::default()).await.unwrap();
+    let small = loaders.load("s3://bucket/small", &S3Access::default()).await.unwrap();
+    let anybody = S3Access::default();
+    let second = loaders.load("s3://bucket/large2", &anybody);
     tokio::pin!(second);
     // One poll at a time until the second has asked, and found no room.
     while server.requests().len() < 3 {
@@ -227,7 +236,7 @@ async fn a_role_is_assumed_once() {
     });
     let loaders = Loaders::new(&settings(&server), None);
     for key in ["a", "b", "c"] {
-        let loaded = loaders.load(&format!("s3://bucket/{key}"), Some(ROLE)).await.unwrap();
+        let loaded = loaders.load(&format!("s3://bucket/{key}"), &role()).await.unwrap();
         assert_eq!(loaded.bytes.as_ref(), b"role-token");
     }
     let requests = server.requests();
@@ -238,7 +247,7 @@ async fn a_role_is_assumed_once() {
         form.contains("ExternalId=ours") && form.contains("RoleSessionName=timescale-vectorizer"),
         "{form}"
     );
-    let plain = loaders.load("s3://bucket/plain", None).await.unwrap();
+    let plain = loaders.load("s3://bucket/plain", &S3Access::default()).await.unwrap();
     assert_eq!(plain.bytes.as_ref(), b"none");
 }
 
@@ -249,8 +258,7 @@ async fn a_role_that_is_refused_is_named() {
             <Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
         Reply::new(403, body).with("Content-Type", "text/xml")
     });
-    let failure =
-        Loaders::new(&settings(&server), None).load("s3://bucket/key", Some(ROLE)).await.unwrap_err();
+    let failure = Loaders::new(&settings(&server), None).load("s3://bucket/key", &role()).await.unwrap_err();
     assert_eq!(failure.code, "role_refused");
     assert!(
         failure.message.contains(ROLE) && failure.message.contains("AccessDenied"),
@@ -265,9 +273,12 @@ async fn connections_survive_settings_that_do_not_concern_them() {
     let server = Server::start(|_| Reply::new(200, "text"));
     let settings = settings(&server);
     let loaders = Loaders::new(&settings, None);
-    loaders.load("s3://bucket/key", None).await.unwrap();
+    loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap();
     let narrowed = Settings { allowed_uris: vec!["s3://other/".into()], ..settings };
     let loaders = Loaders::new(&narrowed, Some(&loaders));
-    assert_eq!(loaders.load("s3://bucket/key", None).await.unwrap_err().code, "uri_not_allowed");
+    assert_eq!(
+        loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap_err().code,
+        "uri_not_allowed"
+    );
     assert_eq!(server.requests().len(), 1);
 }

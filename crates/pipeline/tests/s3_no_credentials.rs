@@ -3,6 +3,7 @@
 
 mod support;
 
+use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use support::http::{Reply, Server};
@@ -28,8 +29,9 @@ fn missing_credentials_are_no_network_failure() {
     let settings = Settings { s3, ..Settings::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for role in [None, Some("arn:aws:iam::123456789012:role/reader")] {
-        let failure =
-            runtime.block_on(Loaders::new(&settings, None).load("s3://bucket/key", role)).unwrap_err();
+        let access = S3Access { aws_role_arn: role.map(str::to_owned), ..S3Access::default() };
+        let loaders = Loaders::new(&settings, None);
+        let failure = runtime.block_on(loaders.load("s3://bucket/key", &access)).unwrap_err();
         assert_eq!(failure.code, "no_credentials", "{failure:?}");
         assert!(failure.hint.unwrap().contains("pgai_rs.aws_access_key_id"));
     }

@@ -2,8 +2,6 @@
 
 mod budget;
 mod s3;
-mod s3_error;
-mod uri;
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,9 +10,10 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 pub use self::budget::{Budget, Reservation};
-pub use self::s3::S3Loader;
-pub use self::uri::S3Uri;
+use self::s3::S3Loader;
+use crate::config::S3Access;
 use crate::document::{Failure, Retry, Step};
+use crate::s3::{Clients, S3Uri};
 use crate::settings::Settings;
 
 /// A document as it was fetched.
@@ -51,23 +50,28 @@ pub struct Loaders {
     allowed_uris: Vec<String>,
     slots: Semaphore,
     budget: Budget,
-    s3: Arc<S3Loader>,
+    s3: S3Loader,
 }
 
 impl Loaders {
     /// Loaders that keep the limits of `settings`. Connections and credentials of `previous` are
     /// kept if nothing that concerns them has changed.
     pub fn new(settings: &Settings, previous: Option<&Loaders>) -> Self {
-        let s3 = match previous {
-            Some(previous) if previous.s3.serves(settings) => Arc::clone(&previous.s3),
-            _ => Arc::new(S3Loader::new(settings)),
+        let clients = match previous {
+            Some(previous) if previous.s3().serve(settings) => Arc::clone(previous.s3()),
+            _ => Arc::new(Clients::new(settings)),
         };
         Loaders {
             allowed_uris: settings.allowed_uris.clone(),
             slots: Semaphore::new(settings.load_concurrency.max(1)),
             budget: Budget::new(settings.max_bytes_in_flight),
-            s3,
+            s3: S3Loader::new(settings, clients),
         }
+    }
+
+    /// The clients that S3 is asked through, for others who ask it.
+    pub fn s3(&self) -> &Arc<Clients> {
+        self.s3.clients()
     }
 
     /// Fetches a document, as soon as there is room for it.
@@ -76,8 +80,9 @@ impl Loaders {
     ///
     /// # Errors
     ///
-    /// `unsupported_scheme`, `invalid_uri`, `uri_not_allowed`, and those of [`S3Loader`].
-    pub async fn load(&self, uri: &str, role_arn: Option<&str>) -> Result<Loaded, Failure> {
+    /// `unsupported_scheme`, `invalid_uri`, `uri_not_allowed`, and those of
+    /// [`failure`](crate::s3::failure).
+    pub async fn load(&self, uri: &str, access: &S3Access) -> Result<Loaded, Failure> {
         let uri = S3Uri::parse(uri)?;
         if !uri.is_allowed(&self.allowed_uris) {
             return Err(not_allowed(&uri));
@@ -85,7 +90,7 @@ impl Loaders {
         let mut reservation = Reservation::default();
         loop {
             let slot = self.slots.acquire().await;
-            match self.s3.fetch(&uri, role_arn, &self.budget, reservation).await? {
+            match self.s3.fetch(&uri, access, &self.budget, reservation).await? {
                 Fetched::Object(loaded) => return Ok(loaded),
                 // Whoever waits for room holds neither a slot nor a connection, so that smaller
                 // objects go on; the request is made again once there is room.
@@ -115,7 +120,8 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_is_not_allowed_is_not_asked_for() {
         let settings = Settings { allowed_uris: vec!["s3://mine/".into()], ..Settings::default() };
-        let failure = Loaders::new(&settings, None).load("s3://yours/key", None).await.unwrap_err();
+        let failure =
+            Loaders::new(&settings, None).load("s3://yours/key", &S3Access::default()).await.unwrap_err();
         assert_eq!((failure.code, failure.retry), ("uri_not_allowed", Retry::Never));
     }
 }

@@ -84,9 +84,9 @@ async fn load(
     payload: Payload,
     weight: &Weight,
 ) -> Result<Option<(Input, Reservation)>, Failure> {
-    let role_arn = match &prepared.vectorizer.config.loading {
+    let access = match &prepared.vectorizer.config.loading {
         Loading::Column { .. } => return Ok(column(payload).map(|input| (input, Reservation::default()))),
-        Loading::Uri { s3, .. } => s3.aws_role_arn.as_deref(),
+        Loading::Uri { s3, .. } => s3,
     };
     let uri = match payload {
         Payload::Text(uri) if !uri.is_empty() => uri,
@@ -96,7 +96,7 @@ async fn load(
         }
     };
     weight.lane().room().await;
-    let loaded = context.loaders.load(&uri, role_arn).await?;
+    let loaded = context.loaders.load(&uri, access).await?;
     let document =
         parse::Loaded { bytes: loaded.bytes, name: loaded.name, content_type: loaded.content_type };
     Ok(Some((Input::Document(document), loaded.reservation)))

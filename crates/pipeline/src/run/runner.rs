@@ -5,6 +5,7 @@ use std::io;
 use std::sync::{mpsc, Arc};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Semaphore;
 
 use super::job::{JobId, Outcome, Report, Wake};
@@ -17,6 +18,7 @@ use crate::config::Loading;
 use crate::document::{Document, Ticket, Vectorizer};
 use crate::embed::{openai, Groups};
 use crate::load::Loaders;
+use crate::s3::Clients;
 use crate::settings::Settings;
 
 /// Threads that drive the network.
@@ -41,7 +43,8 @@ pub struct Turn {
 
 /// Takes documents through the stages, on threads of its own.
 pub struct Runner {
-    runtime: Option<tokio::runtime::Runtime>,
+    runtime: Option<Runtime>,
+    handle: Handle,
     context: Arc<Context>,
     client: reqwest::Client,
     memory: Arc<Memory>,
@@ -60,7 +63,7 @@ impl Runner {
     ///
     /// When the operating system refuses a thread or an epoll instance, or TLS can't be set up.
     pub fn start(settings: Settings, wake: impl Fn() + Send + Sync + 'static) -> io::Result<Runner> {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let mut builder = Builder::new_multi_thread();
         builder
             .worker_threads(NETWORK_THREADS)
             .max_blocking_threads(BLOCKING_THREADS)
@@ -72,6 +75,7 @@ impl Runner {
         let memory = Memory::new(settings.max_bytes_in_flight);
         let (sender, outcomes) = mpsc::channel();
         Ok(Runner {
+            handle: runtime.handle().clone(),
             runtime: Some(runtime),
             context: Arc::new(context(settings, client.clone(), None)),
             client,
@@ -92,6 +96,17 @@ impl Runner {
             self.memory.set_limit(settings.max_bytes_in_flight);
             self.context = Arc::new(context(settings, self.client.clone(), Some(&self.context)));
         }
+    }
+
+    /// The clients that S3 is asked through. They change with the settings: to be asked for anew
+    /// each time.
+    pub fn s3(&self) -> &Arc<Clients> {
+        self.context.loaders.s3()
+    }
+
+    /// Where others may run what waits for the network, on the same threads.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     /// One turn, on the caller's thread: hands over what has finished, then claims for every

@@ -1,0 +1,130 @@
+//! Requests to S3 with the right identity, in the bucket's region.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::Client;
+
+use super::error::{NotAllowed, S3Error};
+use super::recent::{lock, Recent};
+use super::session::Session;
+use crate::config::S3Access;
+use crate::settings::{S3Settings, Settings};
+
+/// Buckets whose region is remembered.
+const MAX_BUCKETS: usize = 4096;
+/// Shortest time between two looks at the credentials' sources after they were refused.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+
+/// S3 clients, made when they are needed and shared by all who ask S3.
+pub struct Clients {
+    settings: S3Settings,
+    timeout: Duration,
+    session: Mutex<Arc<Session>>,
+    /// By bucket and endpoint.
+    regions: Mutex<Recent<(String, Option<String>), String>>,
+}
+
+impl Clients {
+    /// Clients that ask nothing of anyone until they are used. A request, with its retries, may take
+    /// the settings' `load_timeout`.
+    pub fn new(settings: &Settings) -> Self {
+        Clients {
+            settings: settings.s3.clone(),
+            timeout: settings.load_timeout,
+            session: Mutex::new(Session::new()),
+            regions: Mutex::new(Recent::new(MAX_BUCKETS)),
+        }
+    }
+
+    /// Whether these clients are what the settings ask for.
+    pub fn serve(&self, settings: &Settings) -> bool {
+        self.settings == settings.s3 && self.timeout == settings.load_timeout
+    }
+
+    /// Makes a request, with a client of the identity and endpoint that `access` asks for. It is
+    /// made once more if the server names another region as the bucket's, which is remembered.
+    ///
+    /// # Errors
+    ///
+    /// See [`S3Error`]. Nothing is asked of the network if `access` is not allowed.
+    pub async fn call<T, E, F>(
+        &self,
+        access: &S3Access,
+        bucket: &str,
+        op: impl Fn(Client) -> F + Send,
+    ) -> Result<T, S3Error>
+    where
+        F: Future<Output = Result<T, SdkError<E>>> + Send,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.permit(access)?;
+        let session = Arc::clone(&lock(&self.session));
+        let place = (bucket.to_owned(), access.endpoint.clone());
+        let known = lock(&self.regions).get(&place).cloned();
+        let mut access = access.clone();
+        access.region = known.or(access.region);
+        let request = op(session.client(&self.settings, self.timeout, &access).await);
+        let mut error = match request.await {
+            Ok(output) => return Ok(output),
+            Err(error) => S3Error::from(&error),
+        };
+        let asked = access.region.take().unwrap_or_else(|| session.region());
+        if let Some(region) = error.bucket_region().filter(|region| **region != asked) {
+            access.region = Some(region.to_owned());
+            lock(&self.regions).insert(place, region.to_owned());
+            let request = op(session.client(&self.settings, self.timeout, &access).await);
+            error = match request.await {
+                Ok(output) => return Ok(output),
+                Err(error) => S3Error::from(&error),
+            };
+        }
+        self.note(&error);
+        Err(error)
+    }
+
+    /// The AWS environment's config with the identity and region that `access` asks for, for clients
+    /// of other services. The endpoint of `access` is S3's alone, and not in it.
+    ///
+    /// # Errors
+    ///
+    /// If `access` is not allowed.
+    pub async fn sdk_config(&self, access: &S3Access) -> Result<SdkConfig, S3Error> {
+        self.permit(access)?;
+        let session = Arc::clone(&lock(&self.session));
+        Ok(session.sdk_config(&self.settings, self.timeout, access).await)
+    }
+
+    /// Whether the operator lets anybody ask in this way.
+    ///
+    /// # Errors
+    ///
+    /// [`S3Error::NotAllowed`].
+    pub fn permit(&self, access: &S3Access) -> Result<(), S3Error> {
+        let settings = &self.settings;
+        let not_allowed = match &access.aws_role_arn {
+            _ if access.anonymous => (!settings.allow_anonymous).then_some(NotAllowed::Anonymous),
+            None => settings.role_only.then_some(NotAllowed::OwnCredentials),
+            Some(role_arn) => {
+                let allows = |prefix: &String| !prefix.is_empty() && role_arn.starts_with(prefix.as_str());
+                let allowed = settings.allowed_role_arns.iter().any(allows);
+                (!allowed).then(|| NotAllowed::Role(role_arn.clone()))
+            }
+        };
+        not_allowed.map_or(Ok(()), |reason| Err(S3Error::NotAllowed(reason)))
+    }
+
+    /// Reads the credentials' sources anew after a refusal that others may mend, lest rotated keys
+    /// need a restart.
+    pub(super) fn note(&self, error: &S3Error) {
+        if error.blames_credentials() {
+            let mut session = lock(&self.session);
+            if session.age() > RENEWAL_PAUSE {
+                *session = Session::new();
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Why a request to S3 failed, as data: told from the many shapes that the SDK gives it.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+
+use super::sts::{self, element};
+use crate::shorten::shorten;
+
+/// Most bytes of what others say that are repeated.
+const LONGEST: usize = 500;
+
+/// Why a request failed, or was not made. Holds no secret and nothing of an object's content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum S3Error {
+    /// The operator does not let anybody ask in this way.
+    NotAllowed(NotAllowed),
+    /// Nobody has credentials for us.
+    NoCredentials,
+    /// Those who should have them failed; what they say.
+    Credentials(String),
+    /// STS gives no credentials for a role.
+    Role {
+        /// The status of its answer.
+        status: u16,
+        /// Its word for the reason, such as `AccessDenied`.
+        code: Option<String>,
+        /// Its explanation.
+        message: Option<String>,
+    },
+    /// S3 answered, and not with what it was asked for.
+    Refused {
+        /// The status of its answer.
+        status: u16,
+        /// Its word for the reason, such as `NoSuchKey`; a HEAD request has none.
+        code: Option<String>,
+        /// Its explanation.
+        message: Option<String>,
+        /// The bucket's region, if it is named.
+        bucket_region: Option<String>,
+    },
+    /// There was no answer.
+    Network {
+        /// Who did not answer.
+        peer: Peer,
+        /// How it failed.
+        fault: Fault,
+        /// What the network says.
+        message: String,
+    },
+    /// There was no answer in time.
+    Timeout {
+        /// Who did not answer.
+        peer: Peer,
+        /// The limit, if it was ours for the whole of it.
+        limit: Option<Duration>,
+    },
+    /// The request can't even be made, such as to an endpoint that is no URL.
+    Invalid(String),
+    /// The answer's body broke off.
+    Body(String),
+    /// More bytes than are allowed.
+    TooLarge {
+        /// As many, if somebody tells.
+        size: Option<u64>,
+        /// As many are allowed.
+        limit: u64,
+    },
+}
+
+/// What the operator does not allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotAllowed {
+    /// To ask with the server's own credentials, without a role.
+    OwnCredentials,
+    /// To assume this role.
+    Role(String),
+    /// To ask without credentials.
+    Anonymous,
+}
+
+/// Who is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// S3.
+    S3,
+    /// The service that hands out a role's credentials.
+    Sts,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Peer::S3 => "S3",
+            Peer::Sts => "STS",
+        })
+    }
+}
+
+/// How the network failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// No TLS with this server; its certificate is not trusted, most often.
+    Tls,
+    /// The host's name has no address.
+    UnknownHost,
+    /// Nobody listens there.
+    ConnectionRefused,
+    /// Anything else.
+    Other,
+}
+
+impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> From<&SdkError<E>> for S3Error {
+    fn from(error: &SdkError<E>) -> Self {
+        if let Some(error) = credentials_error(error) {
+            return without_credentials(error);
+        }
+        match error {
+            SdkError::ServiceError(_) | SdkError::ResponseError(_) => refused(error),
+            SdkError::ConstructionFailure(_) => S3Error::Invalid(trail(error)),
+            other => no_answer(Peer::S3, other),
+        }
+    }
+}
+
+impl S3Error {
+    /// A body that broke off.
+    pub fn body(error: &(dyn Error + 'static)) -> Self {
+        S3Error::Body(innermost(error))
+    }
+
+    /// An answer that did not come, with its body, within the limit.
+    pub fn late(limit: Duration) -> Self {
+        S3Error::Timeout { peer: Peer::S3, limit: Some(limit) }
+    }
+
+    /// The status of S3's answer, if it gave one.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            S3Error::Refused { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// S3's word for the reason, if it gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            S3Error::Refused { code, .. } => code.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Whether S3 says that the request would be granted in the bucket's own region.
+    pub(super) fn bucket_region(&self) -> Option<&str> {
+        match self {
+            S3Error::Refused { status: 301 | 302 | 307 | 308 | 400, bucket_region, .. } => {
+                bucket_region.as_deref()
+            }
+            _ => None,
+        }
+    }
+
+    /// What is wrong with the credentials, if the answer speaks of them rather than of the object.
+    pub(super) fn credentials_fault(&self) -> Option<CredentialsFault> {
+        let (S3Error::Refused { code, .. } | S3Error::Role { code, .. }) = self else { return None };
+        match code.as_deref()? {
+            "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidClientTokenId" => {
+                Some(CredentialsFault::Wrong)
+            }
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
+                Some(CredentialsFault::Expired)
+            }
+            "RequestTimeTooSkewed" | "RequestExpired" => Some(CredentialsFault::ClockSkew),
+            _ => None,
+        }
+    }
+
+    /// Whether other credentials of the server may help. That a role is refused to them is not
+    /// their fault.
+    pub(super) fn blames_credentials(&self) -> bool {
+        matches!(self, S3Error::NoCredentials | S3Error::Credentials(_))
+            || matches!(self.credentials_fault(), Some(CredentialsFault::Wrong | CredentialsFault::Expired))
+    }
+}
+
+/// What is wrong with credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CredentialsFault {
+    /// The key is unknown, or its secret is another.
+    Wrong,
+    /// Their time is over.
+    Expired,
+    /// They were used with a clock that differs too much.
+    ClockSkew,
+}
+
+/// The SDK wraps what its credentials' providers say as if the network had failed.
+fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
+    chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())
+}
+
+/// Why there are no credentials. A role's provider wraps the answer of STS, and what those of its
+/// own credentials say, in its own.
+fn without_credentials(error: &CredentialsError) -> S3Error {
+    let not_loaded = |error: &(dyn Error + 'static)| {
+        matches!(error.downcast_ref::<CredentialsError>(), Some(CredentialsError::CredentialsNotLoaded(_)))
+    };
+    if chain(error).any(not_loaded) {
+        return S3Error::NoCredentials;
+    }
+    if let Some(refusal) = chain(error).find_map(sts::refusal) {
+        return S3Error::Role {
+            status: refusal.status,
+            code: refusal.code,
+            message: refusal.message.map(|message| shorten(&message, LONGEST)),
+        };
+    }
+    match error {
+        CredentialsError::ProviderTimedOut(_) => S3Error::Timeout { peer: Peer::Sts, limit: None },
+        _ if chain(error).any(sts::is_request) => no_answer(Peer::Sts, error),
+        _ => S3Error::Credentials(trail(error)),
+    }
+}
+
+/// An answer that is none of those wanted.
+fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> S3Error {
+    let Some(response) = error.raw_response() else {
+        return S3Error::Refused { status: 0, code: None, message: None, bucket_region: None };
+    };
+    let body = response.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
+    let region = response.headers().get("x-amz-bucket-region").or_else(|| element(body, "Region"));
+    let is_region = |region: &&str| region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    S3Error::Refused {
+        status: response.status().as_u16(),
+        code: error.code().map(str::to_owned),
+        message: error.message().map(|message| shorten(message, LONGEST)),
+        bucket_region: region.filter(|region| !region.is_empty()).filter(is_region).map(str::to_owned),
+    }
+}
+
+fn no_answer(peer: Peer, error: &(dyn Error + 'static)) -> S3Error {
+    let said = trail(error).to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let refused = |error: &(dyn Error + 'static)| {
+        error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    // The types that would tell are private to the SDK's HTTP client; the words are what is left.
+    let fault = match () {
+        () if says(&["timed out", "timeout", "deadline"]) => return S3Error::Timeout { peer, limit: None },
+        () if chain(error).any(refused) || says(&["connection refused"]) => Fault::ConnectionRefused,
+        () if says(&["dns error", "failed to lookup address"]) => Fault::UnknownHost,
+        () if says(&["certificate", "tls", "invalid peer", "invalidcontenttype", "handshake"]) => Fault::Tls,
+        () => Fault::Other,
+    };
+    S3Error::Network { peer, fault, message: innermost(error) }
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    shorten(&chain(error).last().map_or_else(|| error.to_string(), ToString::to_string), LONGEST)
+}
+
+/// All that the errors say, from the outer to the inner, without repetition.
+fn trail(error: &(dyn Error + 'static)) -> String {
+    let mut trail = String::new();
+    for text in chain(error).map(ToString::to_string) {
+        if !trail.contains(&text) {
+            trail.push_str(if trail.is_empty() { "" } else { ": " });
+            trail.push_str(&text);
+        }
+    }
+    shorten(&trail, LONGEST)
+}

@@ -1,0 +1,304 @@
+//! What went wrong with S3, in words that lead to the fix.
+//!
+//! | code | retry |
+//! |---|---|
+//! | `role_required`, `role_not_allowed`, `anonymous_not_allowed` | never |
+//! | `no_such_key`, `no_such_bucket`, `object_archived`, `invalid_uri`, `too_large` | never |
+//! | `access_denied`, `wrong_region`, `timeout`, `truncated`, `s3_error`, `invalid_request` | with backoff |
+//! | `unknown_host`, `connection_refused`, `tls_error`, `unreachable` | with backoff |
+//! | `no_credentials`, `wrong_credentials`, `expired_credentials`, `role_refused`, `clock_skew` | after a minute, no attempt spent |
+//! | `throttled` | after ten seconds, no attempt spent |
+
+use std::fmt;
+use std::time::Duration;
+
+use super::error::{CredentialsFault, Fault, NotAllowed, Peer, S3Error};
+use super::S3Uri;
+use crate::config::S3Access;
+use crate::document::{Failure, Retry, Step};
+
+/// Pause after something that only an administrator can mend.
+const ADMINISTRATOR: Retry = Retry::After(Duration::from_secs(60));
+/// Pause after S3 asked for fewer requests and the SDK's own retries did not help.
+const THROTTLED: Retry = Retry::After(Duration::from_secs(10));
+
+/// What S3 was asked for.
+#[derive(Debug, Clone, Copy)]
+pub enum Operation<'a> {
+    /// `GetObject`.
+    GetObject(&'a S3Uri),
+    /// `HeadObject`.
+    HeadObject(&'a S3Uri),
+    /// `ListObjectsV2`.
+    ListObjects {
+        /// The bucket.
+        bucket: &'a str,
+        /// The beginning of the keys.
+        prefix: &'a str,
+    },
+    /// `HeadBucket`.
+    HeadBucket(&'a str),
+}
+
+impl Operation<'_> {
+    fn bucket(&self) -> &str {
+        match self {
+            Operation::GetObject(uri) | Operation::HeadObject(uri) => uri.bucket(),
+            Operation::ListObjects { bucket, .. } | Operation::HeadBucket(bucket) => bucket,
+        }
+    }
+
+    /// Whether it concerns a single object.
+    fn is_of_object(&self) -> bool {
+        matches!(self, Operation::GetObject(_) | Operation::HeadObject(_))
+    }
+}
+
+/// What was asked for, as an address.
+impl fmt::Display for Operation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Operation::GetObject(uri) | Operation::HeadObject(uri) => write!(f, "{uri}"),
+            Operation::ListObjects { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
+            Operation::HeadBucket(bucket) => write!(f, "s3://{bucket}/"),
+        }
+    }
+}
+
+/// The failure to report.
+pub fn failure(error: &S3Error, operation: Operation<'_>, access: &S3Access) -> Failure {
+    match error {
+        S3Error::NotAllowed(reason) => not_allowed(reason),
+        S3Error::NoCredentials => no_credentials(),
+        S3Error::Credentials(why) => {
+            loading("no_credentials", format!("AWS credentials can't be had: {why}"), ADMINISTRATOR)
+                .with_hint("Check the AWS profile and environment of the Postgres server.")
+        }
+        S3Error::Role { code, message, .. } => match error.credentials_fault() {
+            Some(fault) => credentials_refused(fault, Peer::Sts, code.as_deref()),
+            None => role_refused(code.as_deref(), message.as_deref(), access),
+        },
+        S3Error::Refused { status, code, message, .. } => match error.credentials_fault() {
+            Some(fault) => credentials_refused(fault, Peer::S3, code.as_deref()),
+            None => refused(*status, code.as_deref(), message.as_deref(), operation),
+        },
+        S3Error::Network { peer, fault, message } => network(*peer, *fault, message, operation),
+        S3Error::Timeout { peer, limit } => timeout(*peer, *limit, operation),
+        S3Error::Invalid(why) => {
+            loading("invalid_request", format!("{operation} can't be asked for: {why}"), Retry::Backoff)
+                .with_hint("Check the endpoint, the region and the URL style, and the bucket's name.")
+        }
+        S3Error::Body(why) => {
+            loading("truncated", format!("the body of {operation} broke off: {why}"), Retry::Backoff)
+                .with_hint("It is fetched again. If this persists, look for a proxy that cuts connections.")
+        }
+        S3Error::TooLarge { size, limit } => too_large(operation, *size, *limit),
+    }
+}
+
+fn not_allowed(reason: &NotAllowed) -> Failure {
+    match reason {
+        NotAllowed::OwnCredentials => {
+            loading("role_required", "S3 may be asked with the credentials of a role only", Retry::Never)
+                .with_hint(
+                    "Name a role with aws_role_arn. The administrator decides with pgai_rs.s3_credentials.",
+                )
+        }
+        NotAllowed::Role(role_arn) => loading(
+            "role_not_allowed",
+            format!("role {role_arn} is not among the allowed ones"),
+            Retry::Never,
+        )
+        .with_hint("The administrator allows roles by prefix with pgai_rs.allowed_role_arns."),
+        NotAllowed::Anonymous => {
+            loading("anonymous_not_allowed", "S3 may not be asked without credentials", Retry::Never)
+                .with_hint("The administrator decides with pgai_rs.s3_anonymous.")
+        }
+    }
+}
+
+fn no_credentials() -> Failure {
+    loading("no_credentials", "the server has no AWS credentials", ADMINISTRATOR).with_hint(
+        "Set pgai_rs.aws_access_key_id and pgai_rs.aws_secret_access_key or pgai_rs.aws_profile, or give the \
+         Postgres server an instance role or AWS environment variables. A public bucket can be asked without.",
+    )
+}
+
+fn credentials_refused(fault: CredentialsFault, peer: Peer, told: Option<&str>) -> Failure {
+    let (code, message, hint) = match fault {
+        CredentialsFault::Wrong => (
+            "wrong_credentials",
+            format!("{peer} does not accept the AWS credentials"),
+            "Check access key and secret: pgai_rs.aws_access_key_id and pgai_rs.aws_secret_access_key, or the AWS \
+             environment of the Postgres server. Keys of another endpoint are refused too.",
+        ),
+        CredentialsFault::Expired => (
+            "expired_credentials",
+            "the AWS session has expired".to_owned(),
+            "Renew the session's credentials in the AWS environment of the Postgres server.",
+        ),
+        CredentialsFault::ClockSkew => (
+            "clock_skew",
+            format!("the server's clock differs too much from {peer}'s"),
+            "Set the clock of the Postgres server (NTP).",
+        ),
+    };
+    loading(code, format!("{message}{}", bracketed(told)), ADMINISTRATOR).with_hint(hint)
+}
+
+fn role_refused(code: Option<&str>, message: Option<&str>, access: &S3Access) -> Failure {
+    let role = match &access.aws_role_arn {
+        Some(role_arn) => format!("role {role_arn} can't be assumed"),
+        None => "the role of the server's AWS environment can't be assumed".to_owned(),
+    };
+    let said = [code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
+    let said = if said.is_empty() { "STS does not say why" } else { &said };
+    loading("role_refused", format!("{role}: {said}"), ADMINISTRATOR).with_hint(role_hint(code))
+}
+
+fn role_hint(code: Option<&str>) -> &'static str {
+    match code.unwrap_or_default() {
+        "InvalidIdentityToken" | "IDPRejectedClaim" | "IDPCommunicationError" | "ExpiredTokenException" => {
+            "The web identity token of the Postgres server is refused: check its issuer and audience in IAM, and the \
+             role's trust policy."
+        }
+        "RegionDisabledException" | "RegionDisabled" => {
+            "Activate STS in that region of the account, or set pgai_rs.aws_region to another one."
+        }
+        "ValidationError" => {
+            "Check the role's ARN, pgai_rs.aws_role_session_name and pgai_rs.aws_role_session_duration, which may not \
+             exceed the role's own maximum."
+        }
+        _ => {
+            "The role's trust policy must name the server's identity, and the external id of \
+             pgai_rs.aws_external_id if it asks for one; the identity needs sts:AssumeRole on the role."
+        }
+    }
+}
+
+fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Operation<'_>) -> Failure {
+    match (status, code) {
+        (_, Some("NoSuchBucket")) => no_such_bucket(operation),
+        (_, Some("InvalidObjectState")) => {
+            loading("object_archived", format!("{operation} is archived"), Retry::Never)
+                .with_hint("Restore the object from its archive storage class, then retry.")
+        }
+        (_, Some(code @ ("KeyTooLongError" | "InvalidBucketName" | "InvalidURI" | "NoSuchVersion"))) => {
+            loading("invalid_uri", format!("S3 refused the address {operation}: {code}"), Retry::Never)
+                .with_hint("Correct the address.")
+        }
+        (_, Some(code)) if is_throttling(code) => throttled(),
+        (429 | 503, _) => throttled(),
+        (404, _) if operation.is_of_object() => {
+            loading("no_such_key", format!("there is no object {operation}"), Retry::Never)
+                .with_hint("Upload the object, then update the row or call ai.retry_failed(...).")
+        }
+        (404, _) => no_such_bucket(operation),
+        (401 | 403, _) => access_denied(code, message, operation),
+        (301 | 302 | 307 | 308, _) | (_, Some("PermanentRedirect" | "AuthorizationHeaderMalformed")) => {
+            wrong_region(operation)
+        }
+        _ => other_response(status, code, message, operation),
+    }
+}
+
+fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests"
+    )
+}
+
+fn throttled() -> Failure {
+    loading("throttled", "S3 asks for fewer requests", THROTTLED)
+        .with_hint("Lower pgai_rs.load_concurrency if this persists.")
+}
+
+fn no_such_bucket(operation: Operation<'_>) -> Failure {
+    loading("no_such_bucket", format!("there is no bucket {}", operation.bucket()), Retry::Never)
+        .with_hint("Check the bucket's name, and the endpoint if the bucket is not on AWS.")
+}
+
+fn access_denied(code: Option<&str>, message: Option<&str>, operation: Operation<'_>) -> Failure {
+    let said = message.filter(|message| !message.eq_ignore_ascii_case("access denied"));
+    let said = said.map(|message| format!(": {message}")).unwrap_or_default();
+    let message = format!("S3 denies access to {operation}{}{said}", bracketed(code));
+    let hint = if operation.is_of_object() {
+        "Grant s3:GetObject on the object (s3:GetObjectVersion for one version) to the server's identity, or to the \
+         role. S3 says the same of an object that does not exist when s3:ListBucket is not granted on the bucket: \
+         check the key, too."
+    } else {
+        "Grant s3:ListBucket on the bucket to the server's identity, or to the role. It is a right on the bucket, \
+         arn:aws:s3:::bucket, and not on its objects."
+    };
+    loading("access_denied", message, Retry::Backoff).with_hint(hint)
+}
+
+fn wrong_region(operation: Operation<'_>) -> Failure {
+    let bucket = operation.bucket();
+    loading(
+        "wrong_region",
+        format!("bucket {bucket} is in another region, and S3 does not say in which"),
+        Retry::Backoff,
+    )
+    .with_hint("Set pgai_rs.aws_region to the bucket's region, or pgai_rs.aws_endpoint_url to its endpoint.")
+}
+
+fn too_large(operation: Operation<'_>, size: Option<u64>, limit: u64) -> Failure {
+    let size = size.map_or_else(|| "more".to_owned(), |size| format!("{size} bytes, more"));
+    loading("too_large", format!("{operation} has {size} than the {limit} bytes of a document"), Retry::Never)
+        .with_hint("Split the document, or raise pgai_rs.max_document_size.")
+}
+
+fn timeout(peer: Peer, limit: Option<Duration>, operation: Operation<'_>) -> Failure {
+    let message = match limit {
+        Some(limit) => format!("{operation} was not loaded within {limit:?}"),
+        None => format!("{peer} did not answer in time for {operation}"),
+    };
+    loading("timeout", message, Retry::Backoff)
+        .with_hint("Check the endpoint and the network; raise pgai_rs.load_timeout for large objects.")
+}
+
+fn other_response(
+    status: u16,
+    code: Option<&str>,
+    message: Option<&str>,
+    operation: Operation<'_>,
+) -> Failure {
+    let code = code.map(|code| format!(" {code}")).unwrap_or_default();
+    let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+    loading("s3_error", format!("S3 answered {status}{code} for {operation}{message}"), Retry::Backoff)
+        .with_hint("If this persists, check that the endpoint speaks S3's protocol.")
+}
+
+fn network(peer: Peer, fault: Fault, why: &str, operation: Operation<'_>) -> Failure {
+    let (code, hint) = match fault {
+        Fault::Tls => (
+            "tls_error",
+            "If the server's certificate is not trusted: SSL_CERT_FILE in the environment of the Postgres server \
+             names a file with the authorities to trust. If it speaks no TLS, write http:// in the endpoint.",
+        ),
+        Fault::UnknownHost => (
+            "unknown_host",
+            "The endpoint's name is not known: check pgai_rs.aws_endpoint_url and pgai_rs.aws_region. Servers other \
+             than AWS usually want pgai_rs.s3_url_style = 'path'.",
+        ),
+        Fault::ConnectionRefused => (
+            "connection_refused",
+            "Nobody listens there: check host and port of pgai_rs.aws_endpoint_url, and whether the server runs.",
+        ),
+        Fault::Other => (
+            "unreachable",
+            "Check pgai_rs.aws_endpoint_url, the network and firewalls between the Postgres server and S3.",
+        ),
+    };
+    loading(code, format!("{peer} can't be reached for {operation}: {why}"), Retry::Backoff).with_hint(hint)
+}
+
+fn bracketed(code: Option<&str>) -> String {
+    code.map(|code| format!(" ({code})")).unwrap_or_default()
+}
+
+fn loading(code: &'static str, message: impl Into<String>, retry: Retry) -> Failure {
+    Failure::new(Step::Loading, code, message, retry)
+}
