@@ -4,7 +4,7 @@ import json
 
 import pytest
 from support import vectorizer
-from support.iam import BUCKET, EXTERNAL_ID, StrictS3, role
+from support.iam import BUCKET, EXTERNAL_ID, USER, StrictS3, role
 from support.wait import eventually
 
 TABLE = "CREATE TABLE document (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, uri text, updated_at timestamptz)"
@@ -185,3 +185,44 @@ def test_a_public_bucket_needs_no_credentials(cluster_factory, s3, bucket, stub)
     db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("a.txt", "for all")])
     vectorizer.create(db, stub.url, loading=loading(anonymous="true", endpoint=s3.url, url_style="path"))
     eventually(lambda: db.sql(CHUNKS) == [("for all",)])
+
+
+# What to paste into IAM
+
+
+def policies(db, *arguments) -> dict:
+    rows = db.sql("SELECT policy, attach_to, document FROM ai.s3_policies(%s, %s, %s)", arguments)
+    return {policy: (attach_to, document["Statement"]) for policy, attach_to, document in rows}
+
+
+def test_the_policies_of_a_role_name_the_server_and_its_external_id(cluster_factory):
+    db = cluster_factory(conf={"pgai_rs.aws_external_id": EXTERNAL_ID}).create_database("iam")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    found = policies(db, "s3://documents/public/", role("reader"), USER)
+    assert found["permissions"][0] == found["trust"][0] == role("reader") and found["assume_role"][0] == USER
+    [trust] = found["trust"][1]
+    assert trust["Principal"] == {"AWS": USER}
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+    assert found["permissions"][1][0]["Resource"] == "arn:aws:s3:::documents/public/*"
+
+
+def test_the_policies_that_are_printed_are_enough(workdir, cluster_factory, stub):
+    server = StrictS3(workdir / "printed")
+    db = cluster_factory(conf={"pgai_rs.aws_external_id": "mine"}, env=server.env).create_database("printed")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    server.follow("printed", policies(db, BUCKET, role("printed"), USER))
+    db.sql(TABLE)
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [server.documents.put("a.txt", "as printed")])
+    server.enforce()
+    try:
+        vectorizer.create(db, stub.url, loading=loading(aws_role_arn=role("printed")))
+        eventually(lambda: db.sql(CHUNKS) == [("as printed",)])
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("bucket", [None, "", "s3://", "https://b/k", "b c"])
+def test_what_names_no_bucket_has_no_policies(db, bucket):
+    with pytest.raises(Exception, match="this names no bucket") as refusal:
+        policies(db, bucket, None, None)
+    assert refusal.value.sqlstate == "22023"

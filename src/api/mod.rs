@@ -6,6 +6,7 @@
 pub mod create_vectorizer;
 pub mod drop_vectorizer;
 pub mod network;
+pub mod s3;
 pub mod s3_access;
 pub mod search;
 pub mod validate;

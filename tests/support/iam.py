@@ -13,6 +13,7 @@ import requests
 from support.s3 import CREDENTIALS, Bucket, S3Server
 
 ACCOUNT = "123456789012"
+USER = f"arn:aws:iam::{ACCOUNT}:user/postgres"
 EXTERNAL_ID = "project/service"
 BUCKET = "documents"
 # Requests that nobody has to be allowed to make, until `enforce`.
@@ -38,20 +39,23 @@ class StrictS3(S3Server):
             aws_secret_access_key="test",
         )
         self.documents: Bucket = self.bucket(BUCKET)
-        self._role("reader", ["s3:GetObject", "s3:ListBucket"], EXTERNAL_ID)
-        self._role("stranger", ["s3:ListAllMyBuckets"])
-        self._user("postgres", ["sts:AssumeRole"])
+        trust = {"Effect": "Allow", "Principal": {"AWS": USER}, "Action": "sts:AssumeRole"}
+        known = trust | {"Condition": {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}}
+        self._role("reader", [known], [_allow("s3:GetObject", "s3:ListBucket")])
+        self._role("stranger", [trust], [_allow("s3:ListAllMyBuckets")])
+        self._user("postgres", [_allow("sts:AssumeRole")])
 
-    def _role(self, name: str, actions: list[str], external_id: str | None = None) -> None:
-        statement = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/postgres"}, "Action": "sts:AssumeRole"}
-        if external_id:
-            statement["Condition"] = {"StringEquals": {"sts:ExternalId": external_id}}
-        self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(statement))
-        self._iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=_allow(actions))
+    def follow(self, name: str, policies: dict) -> None:
+        """Makes the role that ai.s3_policies printed: attach_to and statements by policy."""
+        self._role(name, policies["trust"][1], policies["permissions"][1])
 
-    def _user(self, name: str, actions: list[str]) -> None:
+    def _role(self, name: str, trust: list[dict], permissions: list[dict]) -> None:
+        self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))
+        self._iam.put_role_policy(RoleName=name, PolicyName="may", PolicyDocument=_policy(permissions))
+
+    def _user(self, name: str, permissions: list[dict]) -> None:
         self._iam.create_user(UserName=name)
-        self._iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=_allow(actions))
+        self._iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=_policy(permissions))
         key = self._iam.create_access_key(UserName=name)["AccessKey"]
         self.env |= {"AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"]}
 
@@ -61,9 +65,9 @@ class StrictS3(S3Server):
         return self
 
 
-def _allow(actions: list[str]) -> str:
-    return _policy({"Effect": "Allow", "Action": actions, "Resource": "*"})
+def _allow(*actions: str) -> dict:
+    return {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
 
 
-def _policy(statement: dict) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+def _policy(statements: list[dict]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
