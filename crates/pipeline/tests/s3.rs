@@ -7,32 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Retry, Secret};
+use pgai_rs_pipeline::document::{Failure, Retry};
 use pgai_rs_pipeline::load::{Loaded, Loaders};
-use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
+use pgai_rs_pipeline::settings::Settings;
 use support::http::{Reply, Request, Server};
-
-const ROLE: &str = "arn:aws:iam::123456789012:role/reader";
-
-fn role() -> S3Access {
-    S3Access { aws_role_arn: Some(ROLE.into()), ..S3Access::default() }
-}
-
-fn settings(server: &Server) -> Settings {
-    Settings {
-        s3: S3Settings {
-            region: Some("us-east-1".into()),
-            endpoint_url: Some(server.url.clone()),
-            url_style: UrlStyle::Path,
-            access_key: Some(("AKID".into(), Secret::new("the-secret"))),
-            external_id: Some("ours".into()),
-            role_session_name: "timescale-vectorizer".into(),
-            ..S3Settings::default()
-        },
-        load_timeout: Duration::from_secs(20),
-        ..Settings::default()
-    }
-}
+use support::s3::{error, settings};
 
 async fn load_with(settings: &Settings, uri: &str) -> Result<Loaded, Failure> {
     Loaders::new(settings, None).load(uri, &S3Access::default()).await
@@ -46,11 +25,6 @@ async fn load(server: &Server) -> Result<Loaded, Failure> {
 async fn failure(reply: Reply) -> Failure {
     let server = Server::start(move |_| reply.clone());
     load(&server).await.unwrap_err()
-}
-
-fn error(status: u16, code: &str) -> Reply {
-    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>");
-    Reply::new(status, body).with("Content-Type", "application/xml")
 }
 
 /// The region that a request was signed for.
@@ -67,6 +41,26 @@ async fn loads_an_object() {
     assert_eq!(loaded.content_type.as_deref(), Some("text/markdown"));
     let target = &server.requests()[0].target;
     assert!(target.starts_with("/bucket/a%20dir/b%2Bc%2520%C3%A9.md"), "{target}");
+}
+
+#[tokio::test]
+async fn an_address_may_name_the_region_and_the_version() {
+    let server = Server::start(|_| Reply::new(200, "text"));
+    let loaders = Loaders::new(&settings(&server), None);
+    for (uri, target, asked) in [
+        ("s3://bucket/key?versionId=3.x", "/bucket/key?versionId=3.x", "us-east-1"),
+        (
+            "https://bucket.s3.eu-west-1.amazonaws.com/a+key?versionId=4",
+            "/bucket/a%20key?versionId=4",
+            "eu-west-1",
+        ),
+    ] {
+        loaders.load(uri, &S3Access::default()).await.unwrap();
+        let request = server.requests().pop().unwrap();
+        assert_eq!(region(&request), asked);
+        // The SDK names the operation, too.
+        assert_eq!(request.target.replace("x-id=GetObject&", ""), target);
+    }
 }
 
 #[tokio::test]
@@ -218,54 +212,6 @@ async fn who_has_no_room_waits_without_a_slot() {
     }
     drop((first, small));
     assert_eq!(second.await.unwrap().bytes.len(), 80 << 10);
-}
-
-fn assume_role(_: &Request) -> Reply {
-    let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
-        <Credentials><AccessKeyId>ROLEKEY</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
-        <SessionToken>role-token</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>\
-        </AssumeRoleResult></AssumeRoleResponse>";
-    Reply::new(200, body).with("Content-Type", "text/xml")
-}
-
-#[tokio::test]
-async fn a_role_is_assumed_once() {
-    let server = Server::start(|request| match request.method.as_str() {
-        "POST" => assume_role(request),
-        _ => Reply::new(200, request.header("x-amz-security-token").unwrap_or("none")),
-    });
-    let loaders = Loaders::new(&settings(&server), None);
-    for key in ["a", "b", "c"] {
-        let loaded = loaders.load(&format!("s3://bucket/{key}"), &role()).await.unwrap();
-        assert_eq!(loaded.bytes.as_ref(), b"role-token");
-    }
-    let requests = server.requests();
-    let asked: Vec<_> = requests.iter().filter(|request| request.method == "POST").collect();
-    assert_eq!(asked.len(), 1);
-    let form = asked[0].text();
-    assert!(
-        form.contains("ExternalId=ours") && form.contains("RoleSessionName=timescale-vectorizer"),
-        "{form}"
-    );
-    let plain = loaders.load("s3://bucket/plain", &S3Access::default()).await.unwrap();
-    assert_eq!(plain.bytes.as_ref(), b"none");
-}
-
-#[tokio::test]
-async fn a_role_that_is_refused_is_named() {
-    let server = Server::start(|_| {
-        let body = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
-            <Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
-        Reply::new(403, body).with("Content-Type", "text/xml")
-    });
-    let failure = Loaders::new(&settings(&server), None).load("s3://bucket/key", &role()).await.unwrap_err();
-    assert_eq!(failure.code, "role_refused");
-    assert!(
-        failure.message.contains(ROLE) && failure.message.contains("AccessDenied"),
-        "{}",
-        failure.message
-    );
-    assert!(failure.hint.unwrap().contains("external id"));
 }
 
 #[tokio::test]

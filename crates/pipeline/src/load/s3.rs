@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::Client;
 
 use super::{Budget, Fetched, Loaded, Reservation};
 use crate::config::S3Access;
@@ -87,8 +88,11 @@ impl S3Loader {
     }
 
     async fn request(&self, uri: &S3Uri, access: &S3Access) -> Result<GetObjectOutput, S3Error> {
-        let get = |client: aws_sdk_s3::Client| client.get_object().bucket(uri.bucket()).key(uri.key()).send();
-        self.clients.call(access, uri.bucket(), get).await
+        let get = |client: Client| {
+            let get = client.get_object().bucket(uri.bucket()).key(uri.key());
+            get.set_version_id(uri.version().map(str::to_owned)).send()
+        };
+        self.clients.call(&uri.access(access), uri.bucket(), get).await
     }
 
     /// How many bytes to make room for: as many as the server says, else as many as are allowed.

@@ -4,6 +4,7 @@
 pub mod http;
 pub mod openai;
 pub mod queue;
+pub mod s3;
 
 use std::sync::Arc;
 

@@ -1,0 +1,69 @@
+//! What S3 and STS say.
+
+use std::time::{Duration, SystemTime};
+
+use pgai_rs_pipeline::config::S3Access;
+use pgai_rs_pipeline::document::Secret;
+use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
+
+use super::http::{Reply, Request, Server};
+
+pub const ROLE: &str = "arn:aws:iam::123456789012:role/reader";
+
+/// Settings that ask this server, and no environment.
+pub fn settings(server: &Server) -> Settings {
+    Settings {
+        s3: S3Settings {
+            region: Some("us-east-1".into()),
+            endpoint_url: Some(server.url.clone()),
+            url_style: UrlStyle::Path,
+            access_key: Some(("AKID".into(), Secret::new("the-secret"))),
+            ..S3Settings::default()
+        },
+        load_timeout: Duration::from_secs(20),
+        ..Settings::default()
+    }
+}
+
+pub fn in_role(role_arn: &str) -> S3Access {
+    S3Access { aws_role_arn: Some(role_arn.into()), ..S3Access::default() }
+}
+
+/// S3's refusal.
+pub fn error(status: u16, code: &str) -> Reply {
+    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>");
+    Reply::new(status, body).with("Content-Type", "application/xml")
+}
+
+/// Whether this is for STS rather than S3.
+pub fn is_sts(request: &Request) -> bool {
+    request.method == "POST"
+}
+
+/// STS's answer to AssumeRole, or to what is like it.
+pub fn session_credentials(token: &str, expiry: SystemTime) -> Reply {
+    let expiration = iso(expiry);
+    let result = format!(
+        "<Credentials><AccessKeyId>ROLEKEY</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+         <SessionToken>{token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
+    );
+    let namespace = "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"";
+    let body = format!(
+        "<AssumeRoleResponse {namespace}><AssumeRoleResult>{result}</AssumeRoleResult></AssumeRoleResponse>"
+    );
+    Reply::new(200, body).with("Content-Type", "text/xml")
+}
+
+/// STS's refusal.
+pub fn sts_error(status: u16, code: &str, message: &str) -> Reply {
+    let body = format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
+         <Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
+    );
+    Reply::new(status, body).with("Content-Type", "text/xml")
+}
+
+fn iso(time: SystemTime) -> String {
+    let time = aws_smithy_types::DateTime::from(time);
+    time.fmt(aws_smithy_types::date_time::Format::DateTime).unwrap()
+}
