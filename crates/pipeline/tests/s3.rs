@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -11,10 +12,10 @@ use pgai_rs_pipeline::document::{Failure, Retry};
 use pgai_rs_pipeline::load::{Loaded, Loaders};
 use pgai_rs_pipeline::settings::Settings;
 use support::http::{Reply, Request, Server};
-use support::s3::{error, settings};
+use support::s3::{error, fetch, settings};
 
 async fn load_with(settings: &Settings, uri: &str) -> Result<Loaded, Failure> {
-    Loaders::new(settings, None).load(uri, &S3Access::default()).await
+    fetch(&Loaders::new(settings, None), uri, &S3Access::default()).await
 }
 
 async fn load(server: &Server) -> Result<Loaded, Failure> {
@@ -55,7 +56,7 @@ async fn an_address_may_name_the_region_and_the_version() {
             "eu-west-1",
         ),
     ] {
-        loaders.load(uri, &S3Access::default()).await.unwrap();
+        fetch(&loaders, uri, &S3Access::default()).await.unwrap();
         let request = server.requests().pop().unwrap();
         assert_eq!(region(&request), asked);
         // The SDK names the operation, too.
@@ -123,7 +124,7 @@ async fn the_buckets_own_region_is_asked_and_remembered() {
         let loaders = Loaders::new(&settings(&server), None);
         for _ in 0..2 {
             assert_eq!(
-                loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap().bytes.as_ref(),
+                fetch(&loaders, "s3://bucket/key", &S3Access::default()).await.unwrap().bytes.as_ref(),
                 b"text"
             );
         }
@@ -178,6 +179,69 @@ async fn an_object_of_unknown_size_is_cut_at_the_limit() {
     assert_eq!(load_with(&settings, "s3://bucket/key").await.unwrap_err().code, "too_large");
 }
 
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_stored_compressed_is_decompressed() {
+    let text = b"# A title".repeat(100_000);
+    let packed = gzip(&text);
+    let server = Server::start(move |request| match request.target.contains(".gz") {
+        true => Reply::new(200, packed.clone()).with("Content-Type", "application/gzip"),
+        false => Reply::new(200, packed.clone())
+            .with("Content-Type", "text/markdown")
+            .with("Content-Encoding", "gzip"),
+    });
+    // So well compressed that what is made room for at first does not suffice, and little altogether.
+    let settings = Settings { max_bytes_in_flight: 1 << 20, ..settings(&server) };
+    let loaders = Loaders::new(&settings, None);
+    for (uri, name, content_type) in [
+        ("s3://bucket/notes.md.gz", "notes.md", None),
+        ("s3://bucket/notes.md", "notes.md", Some("text/markdown")),
+    ] {
+        let loaded = fetch(&loaders, uri, &S3Access::default()).await.unwrap();
+        assert!(loaded.bytes == text);
+        assert_eq!((loaded.name.as_deref(), loaded.content_type.as_deref()), (Some(name), content_type));
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_is_too_large_and_a_broken_archive_is_set_aside() {
+    let bomb = gzip(&vec![0; 10 << 20]);
+    let broken = bomb[..bomb.len() / 2].to_vec();
+    let server = Server::start(move |request| match request.target.contains("bomb") {
+        true => Reply::new(200, bomb.clone()),
+        false => Reply::new(200, broken.clone()),
+    });
+    let settings = Settings { max_document_size: 1 << 20, ..settings(&server) };
+    let failure = load_with(&settings, "s3://bucket/bomb.gz").await.unwrap_err();
+    assert_eq!((failure.code, failure.retry), ("too_large", Retry::Never));
+    let settings = Settings { max_document_size: 20 << 20, ..settings };
+    let failure = load_with(&settings, "s3://bucket/broken.gz").await.unwrap_err();
+    assert_eq!((failure.code, failure.retry), ("broken_archive", Retry::Never));
+    assert!(failure.message.contains("s3://bucket/broken.gz"));
+}
+
+#[tokio::test]
+async fn a_known_version_is_not_read_again() {
+    let server = Server::start(|request| match request.header("if-none-match") {
+        Some("\"1\"") => Reply::new(304, ""),
+        // As a store that knows nothing of conditions.
+        _ => Reply::new(200, "text").with("ETag", "\"2\""),
+    });
+    let loaders = Loaders::new(&settings(&server), None);
+    let anybody = S3Access::default();
+    for (known, etag) in
+        [(None, Some("\"2\"")), (Some("\"0\""), Some("\"2\"")), (Some("\"1\""), None), (Some("\"2\""), None)]
+    {
+        let loaded = loaders.load("s3://bucket/key", &anybody, known).await.unwrap();
+        assert_eq!(loaded.map(|loaded| loaded.etag.unwrap()).as_deref(), etag, "{known:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_hung_server_is_given_up() {
     let server = Server::start_gated(|_, gate| {
@@ -197,10 +261,10 @@ async fn who_has_no_room_waits_without_a_slot() {
     });
     let settings = Settings { max_bytes_in_flight: 100 << 10, load_concurrency: 1, ..settings(&server) };
     let loaders = Loaders::new(&settings, None);
-    let first = loaders.load("s3://bucket/large", &S3Access::default()).await.unwrap();
-    let small = loaders.load("s3://bucket/small", &S3Access::default()).await.unwrap();
+    let first = fetch(&loaders, "s3://bucket/large", &S3Access::default()).await.unwrap();
+    let small = fetch(&loaders, "s3://bucket/small", &S3Access::default()).await.unwrap();
     let anybody = S3Access::default();
-    let second = loaders.load("s3://bucket/large2", &anybody);
+    let second = fetch(&loaders, "s3://bucket/large2", &anybody);
     tokio::pin!(second);
     // One poll at a time until the second has asked, and found no room.
     while server.requests().len() < 3 {
@@ -219,11 +283,11 @@ async fn connections_survive_settings_that_do_not_concern_them() {
     let server = Server::start(|_| Reply::new(200, "text"));
     let settings = settings(&server);
     let loaders = Loaders::new(&settings, None);
-    loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap();
+    fetch(&loaders, "s3://bucket/key", &S3Access::default()).await.unwrap();
     let narrowed = Settings { allowed_uris: vec!["s3://other/".into()], ..settings };
     let loaders = Loaders::new(&narrowed, Some(&loaders));
     assert_eq!(
-        loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap_err().code,
+        fetch(&loaders, "s3://bucket/key", &S3Access::default()).await.unwrap_err().code,
         "uri_not_allowed"
     );
     assert_eq!(server.requests().len(), 1);

@@ -15,7 +15,7 @@ use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::{Clients, S3Error};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};
-use support::s3::{error, in_role, is_sts, session_credentials, settings, sts_error, ROLE};
+use support::s3::{error, fetch, in_role, is_sts, session_credentials, settings, sts_error, ROLE};
 
 /// Hours that pass when a test says so.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ async fn get(clients: &Clients, access: &S3Access) -> Result<String, S3Error> {
 }
 
 async fn load(settings: &Settings, access: &S3Access) -> Result<String, (&'static str, String)> {
-    let loaded = Loaders::new(settings, None).load("s3://bucket/key", access).await;
+    let loaded = fetch(&Loaders::new(settings, None), "s3://bucket/key", access).await;
     match loaded {
         Ok(loaded) => Ok(String::from_utf8(loaded.bytes.to_vec()).unwrap()),
         Err(failure) => Err((failure.code, failure.hint.unwrap())),
@@ -75,13 +75,13 @@ async fn a_role_is_assumed_with_what_the_operator_says() {
     settings.s3.external_id = Some("ours".into());
     settings.s3.role_session_duration = Some(Duration::from_secs(900));
     let loaders = Loaders::new(&settings, None);
-    let loaded = loaders.load("s3://bucket/key", &in_role(ROLE)).await.unwrap();
+    let loaded = fetch(&loaders, "s3://bucket/key", &in_role(ROLE)).await.unwrap();
     assert_eq!(loaded.bytes.as_ref(), b"role-token");
     let form = asked_sts(&server)[0].text();
     for part in ["ExternalId=ours", "RoleSessionName=timescale-vectorizer", "DurationSeconds=900"] {
         assert!(form.contains(part), "{part}: {form}");
     }
-    let plain = loaders.load("s3://bucket/plain", &S3Access::default()).await.unwrap();
+    let plain = fetch(&loaders, "s3://bucket/plain", &S3Access::default()).await.unwrap();
     assert_eq!(plain.bytes.as_ref(), b"none");
 }
 
@@ -161,7 +161,7 @@ async fn what_the_operator_does_not_allow_is_asked_of_nobody() {
         (&no_roles, in_role(ROLE), "role_not_allowed", "pgai_rs.allowed_role_arns"),
         (&no_anonymous, anonymous, "anonymous_not_allowed", "pgai_rs.s3_anonymous"),
     ] {
-        let failure = Loaders::new(settings, None).load("s3://bucket/key", &access).await.unwrap_err();
+        let failure = fetch(&Loaders::new(settings, None), "s3://bucket/key", &access).await.unwrap_err();
         assert_eq!((failure.code, failure.retry), (code, Retry::Never));
         assert!(failure.hint.unwrap().contains(hint));
     }
@@ -194,7 +194,7 @@ async fn a_role_that_is_refused_is_named_with_what_sts_said() {
     ] {
         let server = Server::start(move |_| reply.clone());
         let loaders = Loaders::new(&settings(&server), None);
-        let failure = loaders.load("s3://bucket/key", &in_role(ROLE)).await.unwrap_err();
+        let failure = fetch(&loaders, "s3://bucket/key", &in_role(ROLE)).await.unwrap_err();
         assert_eq!(
             (failure.code, failure.retry),
             (code, Retry::After(Duration::from_secs(60))),
@@ -212,7 +212,7 @@ async fn an_sts_that_cannot_be_reached_is_not_taken_for_s3() {
     let mut settings = settings(&server);
     settings.s3.endpoint_url = Some("http://127.0.0.1:1".into());
     let access = S3Access { endpoint: Some(server.url.clone()), ..in_role(ROLE) };
-    let failure = Loaders::new(&settings, None).load("s3://bucket/key", &access).await.unwrap_err();
+    let failure = fetch(&Loaders::new(&settings, None), "s3://bucket/key", &access).await.unwrap_err();
     assert_eq!((failure.code, failure.retry), ("connection_refused", Retry::Backoff));
     assert!(failure.message.starts_with("STS can't be reached"), "{}", failure.message);
 }

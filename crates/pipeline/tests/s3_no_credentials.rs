@@ -7,6 +7,7 @@ use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use support::http::{Reply, Server};
+use support::s3::fetch;
 
 #[test]
 fn missing_credentials_are_no_network_failure() {
@@ -31,7 +32,7 @@ fn missing_credentials_are_no_network_failure() {
     for role in [None, Some("arn:aws:iam::123456789012:role/reader")] {
         let access = S3Access { aws_role_arn: role.map(str::to_owned), ..S3Access::default() };
         let loaders = Loaders::new(&settings, None);
-        let failure = runtime.block_on(loaders.load("s3://bucket/key", &access)).unwrap_err();
+        let failure = runtime.block_on(fetch(&loaders, "s3://bucket/key", &access)).unwrap_err();
         assert_eq!(failure.code, "no_credentials", "{failure:?}");
         assert!(failure.hint.unwrap().contains("pgai_rs.aws_access_key_id"));
     }

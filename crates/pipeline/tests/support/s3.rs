@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::Secret;
+use pgai_rs_pipeline::document::{Failure, Secret};
+use pgai_rs_pipeline::load::{Loaded, Loaders};
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 
 use super::http::{Reply, Request, Server};
@@ -23,6 +24,11 @@ pub fn settings(server: &Server) -> Settings {
         load_timeout: Duration::from_secs(20),
         ..Settings::default()
     }
+}
+
+/// Fetches an object, whatever its version.
+pub async fn fetch(loaders: &Loaders, uri: &str, access: &S3Access) -> Result<Loaded, Failure> {
+    loaders.load(uri, access, None).await.map(Option::unwrap)
 }
 
 pub fn in_role(role_arn: &str) -> S3Access {
