@@ -10,9 +10,10 @@ use std::time::Duration;
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::document::{Failure, Retry};
 use pgai_rs_pipeline::load::{Loaded, Loaders};
-use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};
 use support::s3::{error, fetch, settings};
+use support::tls::untrusted_server;
 
 async fn load_with(settings: &Settings, uri: &str) -> Result<Loaded, Failure> {
     fetch(&Loaders::new(settings, None), uri, &S3Access::default()).await
@@ -101,11 +102,34 @@ async fn a_server_that_is_overrun_is_left_alone() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_named_as_such() {
-    let mut settings = settings(&Server::start(|_| Reply::Close));
-    settings.s3.endpoint_url = Some("http://127.0.0.1:1".into());
-    let failure = load_with(&settings, "s3://bucket/key").await.unwrap_err();
-    assert_eq!((failure.code, failure.retry), ("connection_refused", Retry::Backoff), "{failure:?}");
+async fn a_server_that_cannot_be_reached_is_told_by_what_is_in_the_way() {
+    let plain = Server::start(|_| Reply::Raw(b"SSH-2.0-nothing of S3\r\n".to_vec()));
+    let closes = Server::start(|_| Reply::Close);
+    for (url, code, hint) in [
+        ("http://127.0.0.1:1".to_owned(), "connection_refused", "port"),
+        ("http://no-such-host.invalid".to_owned(), "unknown_host", "pgai_rs.aws_endpoint_url"),
+        (untrusted_server(), "tls_error", "SSL_CERT_FILE"),
+        (plain.url.replace("http:", "https:"), "tls_error", "http://"),
+        (plain.url.clone(), "unreachable", "network"),
+        (closes.url.clone(), "unreachable", "network"),
+        ("nonsense".to_owned(), "invalid_request", "endpoint"),
+    ] {
+        let base = settings(&closes);
+        let s3 = S3Settings { endpoint_url: Some(url.clone()), ..base.s3.clone() };
+        let failure = load_with(&Settings { s3, ..base }, "s3://bucket/key").await.unwrap_err();
+        assert_eq!((failure.code, failure.retry), (code, Retry::Backoff), "{url}: {failure:?}");
+        assert!(failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
+        assert!(failure.message.contains("s3://bucket/key"), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_access_point_has_no_path_style() {
+    let server = Server::start(|_| Reply::new(200, "text"));
+    let uri = "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/reports/key";
+    let failure = load_with(&settings(&server), uri).await.unwrap_err();
+    assert_eq!(failure.code, "invalid_request", "{failure:?}");
+    assert!(failure.message.contains("Path-style") && failure.hint.unwrap().contains("URL style"));
 }
 
 #[tokio::test]

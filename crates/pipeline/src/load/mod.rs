@@ -109,9 +109,7 @@ impl Loaders {
         known: Option<&str>,
     ) -> Result<Option<Loaded>, Failure> {
         let uri = S3Uri::parse(uri)?;
-        if !uri.is_allowed(&self.allowed_uris) {
-            return Err(not_allowed(&uri));
-        }
+        uri.permit(&self.allowed_uris)?;
         let wanted = Wanted { uri: &uri, access, known };
         let mut reservation = Reservation::default();
         loop {
@@ -161,16 +159,6 @@ impl Loaders {
             Err(UnpackError::Broken(why)) => Err(broken_archive(wanted.uri, &why)),
         }
     }
-}
-
-fn not_allowed(uri: &S3Uri) -> Failure {
-    Failure::new(
-        Step::Loading,
-        "uri_not_allowed",
-        format!("{uri} is not among the allowed addresses"),
-        Retry::Never,
-    )
-    .with_hint("The administrator allows addresses by prefix with pgai_rs.allowed_uris.")
 }
 
 fn broken_archive(uri: &S3Uri, why: &str) -> Failure {

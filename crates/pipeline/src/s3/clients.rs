@@ -13,7 +13,7 @@ use super::error::{NotAllowed, S3Error};
 use super::recent::{lock, Recent};
 use super::session::{Session, Setup};
 use crate::config::S3Access;
-use crate::settings::Settings;
+use crate::settings::{S3Settings, Settings};
 
 /// Buckets whose region is remembered.
 const MAX_BUCKETS: usize = 4096;
@@ -103,6 +103,17 @@ impl Clients {
         Ok(session.sdk_config(access).await)
     }
 
+    /// The same with the server's own identity, which may be allowed for no more than a look at it.
+    pub(super) async fn own_config(&self) -> SdkConfig {
+        let session = Arc::clone(&lock(&self.session));
+        session.sdk_config(&S3Access::default()).await
+    }
+
+    /// What the operator has set.
+    pub(super) fn settings(&self) -> &S3Settings {
+        &self.setup.s3
+    }
+
     /// Whether the operator lets anybody ask in this way.
     ///
     /// # Errors
@@ -124,7 +135,7 @@ impl Clients {
 
     /// Reads the credentials' sources anew after a refusal that others may mend, lest rotated keys
     /// need a restart.
-    pub(super) fn note(&self, error: &S3Error) {
+    fn note(&self, error: &S3Error) {
         if error.blames_credentials() {
             let mut session = lock(&self.session);
             if session.age() > RENEWAL_PAUSE {

@@ -5,16 +5,20 @@
 //! * `session`, `sts`: what the AWS environment says, and the roles that are assumed upon it
 //! * `error`: a refusal as data, told from the SDK's many shapes
 //! * `failure`: the same in words that lead to the fix
+//! * `check`, `provider`: how far it goes, and with whose credentials, for a person to see
 
+mod check;
 mod clients;
 mod error;
 mod failure;
+mod provider;
 mod recent;
 mod session;
 mod sts;
 mod uri;
 mod uri_https;
 
+pub use self::check::{check, CheckStep};
 pub use self::clients::Clients;
 pub use self::error::{Fault, NotAllowed, Peer, S3Error};
 pub use self::failure::{failure, Operation};

@@ -121,6 +121,20 @@ impl S3Uri {
         prefixes.iter().any(|prefix| self.has_prefix(prefix))
     }
 
+    /// Refuses an object that none of the prefixes allows.
+    ///
+    /// # Errors
+    ///
+    /// `uri_not_allowed`.
+    pub fn permit(&self, prefixes: &[String]) -> Result<(), Failure> {
+        if self.is_allowed(prefixes) {
+            return Ok(());
+        }
+        let message = format!("{self} is not among the allowed addresses");
+        Err(Failure::new(Step::Loading, "uri_not_allowed", message, Retry::Never)
+            .with_hint("The administrator allows addresses by prefix with pgai_rs.allowed_uris."))
+    }
+
     fn has_prefix(&self, prefix: &str) -> bool {
         let Some((scheme, rest)) = prefix.split_once("://") else { return false };
         if !scheme.eq_ignore_ascii_case("s3") {

@@ -46,16 +46,29 @@ pub fn is_sts(request: &Request) -> bool {
     request.method == "POST"
 }
 
-/// STS's answer to AssumeRole, or to what is like it.
+/// STS's answer to AssumeRole.
 pub fn session_credentials(token: &str, expiry: SystemTime) -> Reply {
+    sts_answer("AssumeRole", &credentials(token, expiry))
+}
+
+/// STS's answer to AssumeRoleWithWebIdentity.
+pub fn web_credentials(token: &str, expiry: SystemTime) -> Reply {
+    sts_answer("AssumeRoleWithWebIdentity", &credentials(token, expiry))
+}
+
+fn credentials(token: &str, expiry: SystemTime) -> String {
     let expiration = iso(expiry);
-    let result = format!(
-        "<Credentials><AccessKeyId>ROLEKEY</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+    format!(
+        "<Credentials><AccessKeyId>ROLEKEY000000001</AccessKeyId><SecretAccessKey>the-secret</SecretAccessKey>\
          <SessionToken>{token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
-    );
-    let namespace = "xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"";
+    )
+}
+
+/// What STS answers when it grants something.
+pub fn sts_answer(action: &str, result: &str) -> Reply {
     let body = format!(
-        "<AssumeRoleResponse {namespace}><AssumeRoleResult>{result}</AssumeRoleResult></AssumeRoleResponse>"
+        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>{result}\
+         </{action}Result></{action}Response>"
     );
     Reply::new(200, body).with("Content-Type", "text/xml")
 }
