@@ -5,6 +5,7 @@
 
 pub mod create_vectorizer;
 pub mod drop_vectorizer;
+pub mod s3_source;
 pub mod search;
 pub mod validate;
 pub mod worker;
