@@ -74,6 +74,7 @@ fn create_s3_source(
 fn create(request: Request) -> Result<i32, PgError> {
     let scope = Scope::new(&request.uri, &request.config, &guc::pipeline()).map_err(refused)?;
     validate_access(&request.config)?;
+    validate_schedule(request.schedule)?;
     let relation = find_or_create(&request.target)?;
     require_owner_of(&relation)?;
     target::require_table(&relation)?;
@@ -145,6 +146,17 @@ fn refused(failure: Failure) -> PgError {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// Each run asks for every page of the listing, and S3 bills by the request.
+fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
+    let often =
+        sql::query_row("SELECT $1 < interval '1 second'", &[schedule.into()], |row| row.get_opt::<bool>(1))?;
+    if often.flatten() != Some(true) {
+        return Ok(());
+    }
+    Err(invalid("schedule must be at least a second")
+        .with_hint("NULL lists only when ai.sync_s3_source is called; queue_url makes changes immediate."))
 }
 
 /// With which identity, and where, S3 and SQS may be asked is the administrator's to say.

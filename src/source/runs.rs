@@ -226,8 +226,6 @@ pub fn heard(id: i32, messages: u64) -> Result<(), PgError> {
 
 /// Says what is wrong with the queue of events.
 pub fn not_heard(id: i32, trouble: &Trouble) -> Result<(), PgError> {
-    let args =
-        [id.into(), trouble.code.clone().into(), trouble.message.clone().into(), trouble.hint.clone().into()];
     transaction(|| {
         sql::execute(
             "INSERT INTO ai._s3_source_state (id, event_error_code, event_error, event_hint)
@@ -235,7 +233,12 @@ pub fn not_heard(id: i32, trouble: &Trouble) -> Result<(), PgError> {
              ON CONFLICT (id) DO UPDATE
              SET event_error_code = excluded.event_error_code, event_error = excluded.event_error,
                  event_hint = excluded.event_hint",
-            &args,
+            &[
+                id.into(),
+                trouble.code.clone().into(),
+                trouble.message.clone().into(),
+                trouble.hint.clone().into(),
+            ],
         )
         .map(drop)
     })

@@ -39,7 +39,7 @@ impl Statements {
             has_seen: format!("SELECT EXISTS (SELECT FROM {seen})"),
             compare: format!(
                 "SELECT o.place, t.uri IS NULL
-                 FROM pg_catalog.unnest($1::text[], $2::text[], $3::int8[])
+                 FROM unnest($1::text[], $2::text[], $3::int8[])
                       WITH ORDINALITY AS o (uri, etag, size, place)
                  LEFT JOIN {t} t ON t.uri = o.uri
                  WHERE t.uri IS NULL OR t.etag IS DISTINCT FROM o.etag OR t.size IS DISTINCT FROM o.size"
@@ -60,7 +60,7 @@ fn upsert(t: &str, with_type: bool) -> String {
     format!(
         "INSERT INTO {t} AS t (uri, etag, size, last_modified{column})
          SELECT o.uri, o.etag, o.size, timestamptz 'epoch' + o.micros * interval '1 microsecond'{value}
-         FROM pg_catalog.unnest($1::text[], $2::text[], $3::int8[], $4::int8[], $5::text[])
+         FROM unnest($1::text[], $2::text[], $3::int8[], $4::int8[], $5::text[])
               AS o (uri, etag, size, micros, content_type)
          ON CONFLICT (uri) DO UPDATE
          SET etag = excluded.etag, size = excluded.size, last_modified = excluded.last_modified{set}

@@ -92,6 +92,7 @@ impl Table {
     }
 
     /// Runs statements in a transaction as the owner, without leaving him anything to run at commit.
+    /// Their parameters are made in it, too: outside, there is no memory of Postgres's to make them in.
     fn apply<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         transaction(|| {
             as_user(self.owner, || {
@@ -139,8 +140,8 @@ impl Table {
         write::each(&rows, &mut |rows: &[(String, &Object)]| {
             let objects: Vec<&Object> = rows.iter().map(|(_, object)| *object).collect();
             let c = Columns { prefix, objects: &objects };
-            let args = [c.uris(), c.etags(), c.sizes(), c.times(), c.types()];
-            self.apply(|| sql::execute(&self.statements.upsert, &args)).map(drop)
+            let args = || [c.uris(), c.etags(), c.sizes(), c.times(), c.types()];
+            self.apply(|| sql::execute(&self.statements.upsert, &args())).map(drop)
         })
     }
 
@@ -155,8 +156,8 @@ impl Table {
 
     /// The slice of rows behind `after`.
     pub fn slice(&self, prefix: &S3Prefix, after: &str) -> Result<Slice, PgError> {
-        let args = [prefix.to_string().into(), after.to_owned().into()];
         let slices = self.apply(|| {
+            let args = [prefix.to_string().into(), after.to_owned().into()];
             sql::query(&self.statements.vanished, &args, |row| {
                 let rows = u64::try_from(row.get::<i64>(2)?).unwrap_or_default();
                 Ok(Slice { last: row.get_opt(1)?, rows, vanished: row.get_opt(3)?.unwrap_or_default() })
