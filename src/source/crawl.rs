@@ -161,7 +161,7 @@ impl Crawl {
     }
 
     fn read(&mut self) -> Result<Step, PgError> {
-        match self.listing.next() {
+        match self.listing.try_next() {
             None => return Ok(Step::Waiting),
             Some(Listed::Failed(failure)) => return self.fail(Trouble::from(&failure)),
             Some(Listed::End) => {

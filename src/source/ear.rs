@@ -47,7 +47,7 @@ impl Ear {
         }
         let heard = match self.batch.take() {
             Some(batch) => Some(Heard::Batch(batch)),
-            None => self.listener.next(),
+            None => self.listener.try_next(),
         };
         match heard {
             None => return Ok(false),

@@ -17,16 +17,16 @@ pub struct Refused {
     pub error: PgError,
 }
 
+/// What writes rows, all or nothing.
+type Write<'a, T> = dyn FnMut(&[(String, T)]) -> Result<(), PgError> + 'a;
+
 /// Hands rows to `write`, which writes all or nothing; on an error their halves.
 ///
 /// # Errors
 ///
 /// Contention at once, for the same rows will do later. The last error, if more than
 /// [`MOST_REFUSED`] rows are refused.
-pub fn each<T>(
-    rows: &[(String, T)],
-    write: &mut dyn FnMut(&[(String, T)]) -> Result<(), PgError>,
-) -> Result<Vec<Refused>, PgError> {
+pub fn each<T>(rows: &[(String, T)], write: &mut Write<'_, T>) -> Result<Vec<Refused>, PgError> {
     let mut refused = Vec::new();
     halves(rows, write, &mut refused)?;
     Ok(refused)
@@ -34,7 +34,7 @@ pub fn each<T>(
 
 fn halves<T>(
     rows: &[(String, T)],
-    write: &mut dyn FnMut(&[(String, T)]) -> Result<(), PgError>,
+    write: &mut Write<'_, T>,
     refused: &mut Vec<Refused>,
 ) -> Result<(), PgError> {
     let Some((first, others)) = rows.split_first() else { return Ok(()) };

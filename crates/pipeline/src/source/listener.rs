@@ -64,7 +64,7 @@ impl Listener {
     }
 
     /// What was heard, if something was. Each batch is to be settled before the next comes.
-    pub fn next(&mut self) -> Option<Heard> {
+    pub fn try_next(&mut self) -> Option<Heard> {
         match self.heard.try_recv() {
             Ok(heard) => Some(heard),
             Err(TryRecvError::Empty) => None,

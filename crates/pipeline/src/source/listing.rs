@@ -64,7 +64,7 @@ impl Listing {
     }
 
     /// What has come, if something has. After an end of either kind it is not to be called again.
-    pub fn next(&mut self) -> Option<Listed> {
+    pub fn try_next(&mut self) -> Option<Listed> {
         match self.pages.try_recv() {
             Ok(listed) => Some(listed),
             Err(TryRecvError::Empty) => None,
