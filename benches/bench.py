@@ -1,7 +1,8 @@
 """How fast the worker is when the model answers after 50 ms.
 
-    make bench              both cases
-    make bench ARGS=rows    one of: rows, documents
+    make bench                  both cases
+    make bench ARGS=rows        one of: rows, documents
+    make bench ARGS='pgai rows' the same with the worker of timescale/pgai, which is fetched first (7 GB)
 
 Rows: 2,000 rows of one chunk each. Documents: 500 Markdown documents of 8 KB in S3, in chunks of at
 most 2,000 characters. Both with vectors of 768 numbers, on a fresh cluster with default settings.
@@ -25,6 +26,8 @@ from support.cluster import Cluster
 from support.s3 import S3Server
 from support.stub import Stub
 from support.wait import eventually
+
+from peer_pgai import Pgai
 
 MODEL_DELAY = 0.05
 DIMENSIONS = 768
@@ -87,22 +90,51 @@ def cpu_seconds(pid: int) -> float:
     return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
 
 
-def rows(cluster: Cluster, s3: S3Server) -> None:
-    with prepared(cluster, "rows", "id int PRIMARY KEY, body text") as (db, stub, create):
-        create("ai.loading_column('body')")
-        run = "INSERT INTO document SELECT i, 'This is the text of row number ' || i FROM generate_series(1, %s) i"
-        measure("2,000 one-chunk rows", cluster, db, stub, ROWS, lambda: db.sql(run, [ROWS]))
+@dataclass
+class Case:
+    """What is embedded: a source with so many rows, and how they come."""
+
+    title: str
+    columns: str
+    loading: str
+    rows: int
+    insert: str
 
 
-def documents(cluster: Cluster, s3: S3Server) -> None:
+CASES = {
+    "rows": Case(
+        "2,000 one-chunk rows",
+        "id int PRIMARY KEY, body text",
+        "ai.loading_column('body')",
+        ROWS,
+        "INSERT INTO document SELECT i, 'This is the text of row number ' || i FROM generate_series(1, %s) i",
+    ),
+    "documents": Case(
+        "500 Markdown documents of 8 KB in S3",
+        "id int PRIMARY KEY, uri text",
+        "ai.loading_uri('uri')",
+        DOCUMENTS,
+        "INSERT INTO document SELECT i, 's3://bench/' || i || '.md' FROM generate_series(0, %s - 1) i",
+    ),
+}
+
+
+def ours(case: Case, cluster: Cluster, s3: S3Server) -> None:
+    with prepared(cluster, "bench", case.columns) as (db, stub):
+        db.sql("CREATE EXTENSION pgai_rs CASCADE")
+        create(db, stub, case.loading)
+        workers = "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = current_database()"
+        eventually(lambda: db.sql(workers), what="a worker")
+        measure(case, cluster, db, stub)
+    if case is CASES["documents"]:
+        print(f"  of which the S3 server alone, asked by 32 threads: {fetch_all(s3):.2f} s")
+
+
+def fill(s3: S3Server) -> None:
+    """Puts the documents into a bucket."""
     bucket = s3.bucket("bench")
     for number in range(DOCUMENTS):
         bucket.put(f"{number}.md", document(number))
-    with prepared(cluster, "documents", "id int PRIMARY KEY, uri text") as (db, stub, create):
-        create("ai.loading_uri('uri')")
-        run = "INSERT INTO document SELECT i, 's3://bench/' || i || '.md' FROM generate_series(0, %s - 1) i"
-        measure("500 Markdown documents of 8 KB in S3", cluster, db, stub, DOCUMENTS, lambda: db.sql(run, [DOCUMENTS]))
-    print(f"  of which the S3 server alone, asked by 32 threads: {fetch_all(s3):.2f} s")
 
 
 def document(number: int) -> str:
@@ -122,64 +154,84 @@ def fetch_all(s3: S3Server) -> float:
 
 
 class prepared:
-    """A database with an empty source, a model that takes its time, and a way to declare the vectorizer."""
+    """A database with an empty source, and a model that takes its time."""
 
     def __init__(self, cluster: Cluster, name: str, columns: str):
         self.cluster, self.name, self.columns = cluster, name, columns
 
     def __enter__(self):
         self.db = self.cluster.create_database(self.name)
-        self.db.sql("CREATE EXTENSION pgai_rs CASCADE")
         self.db.sql(f"CREATE TABLE document ({self.columns})")
         self.stub = Stub(delay=MODEL_DELAY)
-        return self.db, self.stub, self.create
-
-    def create(self, loading: str) -> None:
-        self.db.sql(
-            f"""SELECT ai.create_vectorizer('document'::regclass, loading => {loading},
-                    embedding => ai.embedding_openai('stub', {DIMENSIONS}, base_url => '{self.stub.url}'),
-                    chunking => ai.chunking_recursive_character_text_splitter(2000, 0))"""
-        )
-        workers = "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = current_database()"
-        eventually(lambda: self.db.sql(workers), what="a worker")
+        return self.db, self.stub
 
     def __exit__(self, *_):
         self.stub.close()
         self.db.drop()
 
 
-def measure(what: str, cluster: Cluster, db, stub: Stub, documents: int, run) -> None:
-    done = "SELECT count(DISTINCT id), count(*) FROM document_embedding_store"
+def create(db, stub: Stub, loading: str, **more: str) -> None:
+    """Declares the vectorizer, in the words that pgai and we understand alike."""
+    arguments = "".join(f", {name} => {value}" for name, value in more.items())
+    db.sql(
+        f"""SELECT ai.create_vectorizer('document'::regclass, loading => {loading},
+                embedding => ai.embedding_openai('text-embedding-3-small', {DIMENSIONS}, base_url => '{stub.url}'),
+                chunking => ai.chunking_recursive_character_text_splitter(2000, 0){arguments})"""
+    )
+
+
+DONE = "SELECT count(DISTINCT id), count(*) FROM document_embedding_store"
+
+
+def measure(case: Case, cluster: Cluster, db, stub: Stub) -> None:
     with Watch(cluster, db.name) as watch, db.connect() as connection:
-        run()
+        db.sql(case.insert, [case.rows])
         committed = time.monotonic()
-        eventually(lambda: connection.execute(done).fetchone()[0] == documents, timeout=120, what="all to be embedded")
+        eventually(lambda: connection.execute(DONE).fetchone()[0] == case.rows, timeout=120, what="all to be embedded")
         searchable = time.monotonic() - committed
-    chunks = db.sql(done)[0][1]
-    print(f"{what} ({chunks:,} chunks)")
+    chunks = db.sql(DONE)[0][1]
+    print(f"{case.title} ({chunks:,} chunks)")
     print(f"  from commit to the last vector searchable: {searchable:.2f} s")
     print(f"  requests to the model: {len(stub.requests)} (inputs: {', '.join(str(len(r.inputs)) for r in stub.requests)})")
     print(f"  CPU: worker {watch.worker_cpu:.2f} s, all other Postgres processes {watch.backend_cpu:.2f} s")
     print(f"  oldest transaction of the worker: {1000 * watch.oldest:.0f} ms")
 
 
-CASES = {"rows": rows, "documents": documents}
+def theirs(pgai: Pgai, case: Case, cluster: Cluster, s3: S3Server) -> None:
+    """pgai as it comes, and with as many rows to a request as OpenAI takes."""
+    for batch, processing in [("its own batch size", {}), ("2,048", {"processing": "ai.processing_default(2048)"})]:
+        with prepared(cluster, "bench_pgai", case.columns) as (db, stub):
+            pgai.install(db)
+            idle = pgai.work(db, s3.env)
+            create(db, stub, case.loading, **processing)
+            db.sql(case.insert, [case.rows])
+            run = pgai.work(db, s3.env)
+            done, chunks = db.sql(DONE)[0]
+        print(f"{case.title} ({chunks:,} chunks), pgai {pgai.version}, batches of {batch}")
+        print(f"  from the start of its worker to its end: {run.seconds:.2f} s, of which {idle.seconds:.2f} s to start")
+        print(f"  requests to the model: {len(stub.requests)}; embedded {done:,} of {case.rows:,}")
+        print(f"  CPU: worker {run.cpu:.2f} s, of which {idle.cpu:.2f} s to start")
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or list(CASES)
-    if not set(chosen) <= set(CASES):
-        sys.exit(f"usage: bench.py [{'|'.join(CASES)}]")
+    chosen = sys.argv[1:]
+    if not set(chosen) <= {"pgai", *CASES}:
+        sys.exit(f"usage: bench.py [pgai] [{'|'.join(CASES)}]")
+    cases = [CASES[name] for name in CASES if name in chosen] or list(CASES.values())
+    pgai = Pgai() if "pgai" in chosen else None
     places.CLUSTERS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=places.CLUSTERS, prefix=f"{os.getpid()}-bench-") as directory:
         Path(directory).chmod(0o711)
         s3 = S3Server(Path(directory))
-        cluster = Cluster(postgres.wanted().ask("bindir"), Path(directory) / "bench", env=s3.env)
+        cluster = Cluster(postgres.wanted().ask("bindir"), Path(directory) / "bench", env=s3.env | {"OPENAI_API_KEY": "sk-bench"})
         cluster.conf["shared_buffers"] = "128MB"
         try:
+            fill(s3)
             cluster.create().start()
-            for case in chosen:
-                CASES[case](cluster, s3)
+            for case in cases:
+                ours(case, cluster, s3)
+                if pgai:
+                    theirs(pgai, case, cluster, s3)
         finally:
             cluster.remove()
             s3.stop()

@@ -19,8 +19,10 @@ macro_rules! settings {
         $(static $name: settings!(@type $kind) = settings!(@new $kind $default);)*
     };
     (@type int) => { GucSetting<i32> };
+    (@type bool) => { GucSetting<bool> };
     (@type string) => { GucSetting<Option<CString>> };
     (@new int $default:expr) => { GucSetting::<i32>::new($default) };
+    (@new bool $default:expr) => { GucSetting::<bool>::new($default) };
     (@new string $default:expr) => { GucSetting::<Option<CString>>::new($default) };
 }
 
@@ -46,6 +48,10 @@ settings! {
     string AWS_SECRET_ACCESS_KEY = Some(c"");
     string AWS_EXTERNAL_ID = Some(c"");
     string AWS_ROLE_SESSION_NAME = Some(c"timescale-vectorizer");
+    int AWS_ROLE_SESSION_DURATION = 0;
+    string ALLOWED_ROLE_ARNS = Some(c"arn:");
+    string ALLOWED_S3_ENDPOINTS = Some(c"");
+    bool S3_ANONYMOUS = true;
     string API_KEY_NAMES = Some(c"OPENAI_API_KEY");
     string API_KEYS = Some(c"");
     string OPENAI_BASE_URL = Some(c"");
@@ -70,6 +76,15 @@ enum S3UrlStyle {
 }
 
 static S3_URL_STYLE: GucSetting<S3UrlStyle> = GucSetting::<S3UrlStyle>::new(S3UrlStyle::vhost);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+enum S3Credentials {
+    default,
+    role,
+}
+
+static S3_CREDENTIALS: GucSetting<S3Credentials> = GucSetting::<S3Credentials>::new(S3Credentials::default);
 
 struct Definer {
     flags: GucFlags,
@@ -125,7 +140,9 @@ pub fn define() {
     let superuser = Definer { flags: GucFlags::empty(), superuser: true };
     let secret = Definer { flags: GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL, superuser: false };
     define_worker(&sighup);
-    define_loading(&sighup, &superuser, &secret);
+    define_loading(&sighup, &superuser);
+    define_s3(&sighup, &secret);
+    define_roles(&sighup, &superuser);
     define_embedding(&sighup, &secret);
     define_sources(&sighup);
     // SAFETY: all settings of this prefix are defined above.
@@ -189,7 +206,7 @@ fn define_worker(d: &Definer) {
     );
 }
 
-fn define_loading(d: &Definer, superuser: &Definer, secret: &Definer) {
+fn define_loading(d: &Definer, superuser: &Definer) {
     let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
     d.int(
         c"pgai_rs.max_document_size",
@@ -218,6 +235,23 @@ fn define_loading(d: &Definer, superuser: &Definer, secret: &Definer) {
         list,
         c"Prefixes of the addresses that may be loaded, separated by commas, such as s3://bucket/prefix/.",
     );
+    superuser.string(
+        c"pgai_rs.allowed_s3_endpoints",
+        &ALLOWED_S3_ENDPOINTS,
+        list,
+        c"Prefixes of the S3 endpoint that roles other than superusers may declare, separated by commas.",
+    );
+    GucRegistry::define_bool_guc(
+        c"pgai_rs.s3_anonymous",
+        c"Whether S3 may be asked without credentials where that is declared, as public buckets allow.",
+        c"",
+        &S3_ANONYMOUS,
+        superuser.context(),
+        superuser.flags,
+    );
+}
+
+fn define_s3(d: &Definer, secret: &Definer) {
     d.string(
         c"pgai_rs.aws_region",
         &AWS_REGION,
@@ -251,6 +285,19 @@ fn define_loading(d: &Definer, superuser: &Definer, secret: &Definer) {
         NO_UNIT,
         c"Secret of pgai_rs.aws_access_key_id.",
     );
+}
+
+fn define_roles(d: &Definer, superuser: &Definer) {
+    let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
+    GucRegistry::define_enum_guc(c"pgai_rs.s3_credentials",
+        c"What the server's own AWS credentials may do: default (ask S3 where no role is declared) or role (only assume roles).",
+        c"", &S3_CREDENTIALS, superuser.context(), superuser.flags);
+    superuser.string(
+        c"pgai_rs.allowed_role_arns",
+        &ALLOWED_ROLE_ARNS,
+        list,
+        c"Prefixes of the IAM roles that may be assumed, separated by commas.",
+    );
     superuser.string(
         c"pgai_rs.aws_external_id",
         &AWS_EXTERNAL_ID,
@@ -262,6 +309,13 @@ fn define_loading(d: &Definer, superuser: &Definer, secret: &Definer) {
         &AWS_ROLE_SESSION_NAME,
         NO_UNIT,
         c"Session name for assumed roles.",
+    );
+    d.int(
+        c"pgai_rs.aws_role_session_duration",
+        &AWS_ROLE_SESSION_DURATION,
+        (0, 43_200),
+        GucFlags::UNIT_S,
+        c"Life of an assumed role's credentials, at least 900 s; 0 means the hour that STS gives.",
     );
 }
 
@@ -417,22 +471,22 @@ pub fn query_timeout() -> Duration {
 }
 
 /// Whether a role that is no superuser may declare this `base_url`.
-///
+pub fn base_url_allowed(url: &str) -> bool {
+    within(&ALLOWED_BASE_URLS, url)
+}
+
 /// A prefix ends where a part of the address does: `https://host` allows neither
 /// `https://host.evil.example` nor `https://host@evil.example`.
-pub fn base_url_allowed(url: &str) -> bool {
-    list(&ALLOWED_BASE_URLS).iter().any(|prefix| has_url_prefix(url, prefix))
+fn within(prefixes: &GucSetting<Option<CString>>, url: &str) -> bool {
+    list(prefixes).iter().any(|prefix| {
+        let rest = url.strip_prefix(prefix.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
 }
 
-/// Whether a role that is no superuser may declare this `queue_url`; prefixes end as those of
-/// `base_url` do.
+/// Whether a role that is no superuser may declare this `queue_url`.
 pub fn queue_url_allowed(url: &str) -> bool {
-    list(&ALLOWED_SQS_QUEUES).iter().any(|prefix| has_url_prefix(url, prefix))
-}
-
-fn has_url_prefix(url: &str, prefix: &str) -> bool {
-    let rest = url.strip_prefix(prefix.trim_end_matches('/'));
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    within(&ALLOWED_SQS_QUEUES, url)
 }
 
 /// Largest share, in percent, of a source's rows that a listing deletes.
@@ -466,6 +520,26 @@ pub fn api_key(name: &str) -> Option<Secret> {
         .map(Secret::new)
 }
 
+/// Whether a role that is no superuser may declare this S3 endpoint.
+pub fn s3_endpoint_allowed(url: &str) -> bool {
+    within(&ALLOWED_S3_ENDPOINTS, url)
+}
+
+/// Whether the server's own credentials only ever assume roles.
+pub fn s3_role_only() -> bool {
+    S3_CREDENTIALS.get() == S3Credentials::role
+}
+
+/// Whether S3 may be asked without credentials.
+pub fn s3_anonymous() -> bool {
+    S3_ANONYMOUS.get()
+}
+
+/// Whether this role may be assumed.
+pub fn role_arn_allowed(arn: &str) -> bool {
+    list(&ALLOWED_ROLE_ARNS).iter().any(|prefix| arn.starts_with(prefix.as_str()))
+}
+
 fn openai_base_url() -> String {
     text_opt(&OPENAI_BASE_URL)
         .or_else(|| std::env::var("OPENAI_BASE_URL").ok().filter(|url| !url.is_empty()))
@@ -486,8 +560,18 @@ fn s3() -> S3Settings {
         access_key: text_opt(&AWS_ACCESS_KEY_ID).zip(text_opt(&AWS_SECRET_ACCESS_KEY).map(Secret::new)),
         external_id: text_opt(&AWS_EXTERNAL_ID),
         role_session_name: text(&AWS_ROLE_SESSION_NAME),
-        ..S3Settings::default()
+        role_session_duration: role_session_duration(),
+        role_only: s3_role_only(),
+        allowed_role_arns: list(&ALLOWED_ROLE_ARNS),
+        allow_anonymous: s3_anonymous(),
     }
+}
+
+/// STS gives no less than a quarter of an hour.
+fn role_session_duration() -> Option<Duration> {
+    const SHORTEST: usize = 900;
+    let seconds = number(&AWS_ROLE_SESSION_DURATION);
+    (seconds > 0).then(|| Duration::from_secs(seconds.max(SHORTEST) as u64))
 }
 
 /// The pipeline's settings as they are now. To be called on the main thread.

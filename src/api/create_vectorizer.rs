@@ -268,7 +268,7 @@ fn validated_config(
     source: &Relation,
     columns: &[Column],
 ) -> Result<Value, PgError> {
-    validate::loading(&loading, columns)?;
+    validate::loading(&loading, columns, source.owner)?;
     validate::parsing(request.parsing.as_ref(), &loading, columns)?;
     validate::destination(request.destination.as_ref())?;
     validate::embedding(&embedding, source.owner)?;

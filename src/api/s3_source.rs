@@ -15,7 +15,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user};
 use crate::pg::sql::{self, ident, qualified};
 use crate::queue::wake;
-use crate::source::{seen_name, target};
+use crate::source::{access, seen_name, target};
 
 /// What was asked for.
 struct Request {
@@ -73,10 +73,10 @@ fn create_s3_source(
 
 fn create(request: Request) -> Result<i32, PgError> {
     let scope = Scope::new(&request.uri, &request.config, &guc::pipeline()).map_err(refused)?;
-    validate_access(&request.config)?;
     validate_schedule(request.schedule)?;
     let relation = find_or_create(&request.target)?;
     require_owner_of(&relation)?;
+    access::require_allowed(&request.config, relation.owner)?;
     target::require_table(&relation)?;
     target::require_columns(&relation)?;
     target::require_unique(&relation)?;
@@ -157,32 +157,6 @@ fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
     }
     Err(invalid("schedule must be at least a second")
         .with_hint("NULL lists only when ai.sync_s3_source is called; queue_url makes changes immediate."))
-}
-
-/// With which identity, and where, S3 and SQS may be asked is the administrator's to say.
-fn validate_access(config: &SourceConfig) -> Result<(), PgError> {
-    let access = &config.s3;
-    if access.anonymous && access.aws_role_arn.is_some() {
-        return Err(invalid("anonymous and aws_role_arn contradict each other"));
-    }
-    // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::superuser() } {
-        return Ok(());
-    }
-    if access.endpoint.as_deref().is_some_and(|url| !endpoint_allowed(url)) {
-        return Err(not_allowed("this endpoint is not allowed on this server")
-            .with_hint("A superuser can declare the source for you, or set pgai_rs.aws_endpoint_url."));
-    }
-    if config.queue_url.as_deref().is_some_and(|url| !guc::queue_url_allowed(url)) {
-        return Err(not_allowed("this queue_url is not allowed on this server")
-            .with_hint("The administrator allows queues by prefix with pgai_rs.allowed_sqs_queues."));
-    }
-    Ok(())
-}
-
-/// Whether a role that is no superuser may name this endpoint.
-fn endpoint_allowed(_url: &str) -> bool {
-    false
 }
 
 /// The table with this name as the caller's search path finds it; made if there is none.

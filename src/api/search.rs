@@ -1,24 +1,21 @@
 //! `ai.vectorizer_embed`: a query embedded with a vectorizer's own model, in the caller's backend.
 
 use std::cell::RefCell;
-use std::time::Duration;
 
 use pgrx::prelude::*;
 use pgrx::{fcinfo, pg_sys, JsonB, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::Embedding;
 use pgai_rs_pipeline::document::Failure;
-use pgai_rs_pipeline::{embed, run};
+use pgai_rs_pipeline::embed;
 
+use super::network::await_answer;
 use super::validate;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::sql;
 use crate::vector;
-
-/// How often a waiting call looks for Ctrl-C.
-const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// By what a vectorizer was named. With the text, it says which answers are the same.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,49 +145,18 @@ fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {
     config.map(parse).transpose()
 }
 
-/// A runtime that is left behind, not waited for.
-struct Impatient(Option<tokio::runtime::Runtime>);
-
-impl Impatient {
-    fn block_on<F: std::future::Future>(&self, future: F) -> Result<F::Output, PgError> {
-        let runtime = self.0.as_ref().ok_or_else(|| PgError::raised("the runtime is gone"))?;
-        Ok(runtime.block_on(future))
-    }
-}
-
-impl Drop for Impatient {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
-}
-
 /// Asks the model, while Ctrl-C and a shutdown are heard.
 fn ask(embedding: &Embedding, text: &str) -> Result<Vec<f32>, PgError> {
     let key = embedding.api_key_name().and_then(guc::api_key);
-    let settings = guc::pipeline();
-    let timeout = guc::query_timeout();
-    let runtime = run::current_thread_runtime().map_err(|error| {
-        PgError::new(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, format!("no runtime for the request: {error}"))
-    })?;
-    // Dropping the runtime would wait for a name look-up that hangs.
-    let runtime = Impatient(Some(runtime));
-    let mut answer = Box::pin(embed::embed_query(embedding, key, &settings, text));
-    let mut waited = Duration::ZERO;
-    while waited < timeout {
-        let turn = runtime.block_on(async { tokio::time::timeout(INTERRUPT_INTERVAL, &mut answer).await });
-        if let Ok(result) = turn? {
-            return result.map_err(embedding_failed);
-        }
-        waited += INTERRUPT_INTERVAL;
-        pgrx::check_for_interrupts!();
+    let (settings, timeout) = (guc::pipeline(), guc::query_timeout());
+    match await_answer(timeout, embed::embed_query(embedding, key, &settings, text))? {
+        Some(answer) => answer.map_err(embedding_failed),
+        None => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
+            format!("the model did not answer within {} ms", timeout.as_millis()),
+        )
+        .with_hint("Raise pgai_rs.query_timeout, or see whether the provider works.")),
     }
-    Err(PgError::new(
-        PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
-        format!("the model did not answer within {} ms", timeout.as_millis()),
-    )
-    .with_hint("Raise pgai_rs.query_timeout, or see whether the provider works."))
 }
 
 fn embedding_failed(failure: Failure) -> PgError {

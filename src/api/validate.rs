@@ -6,6 +6,7 @@ use serde_json::{json, Value};
 
 use pgai_rs_pipeline::config;
 
+use super::s3_access;
 use crate::catalog::relation::Column;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -94,8 +95,8 @@ pub fn dimensions(embedding: &Value) -> Result<u32, PgError> {
 
 const LOADABLE_TYPES: [&str; 5] = ["text", "varchar", "char", "bpchar", "bytea"];
 
-/// `ai.loading_*`.
-pub fn loading(config: &Value, columns: &[Column]) -> Result<(), PgError> {
+/// `ai.loading_*`. A role that is no superuser can't send requests to a server of its own.
+pub fn loading(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result<(), PgError> {
     let kind = implementation("loading", Some(config))?;
     if !matches!(kind, Some("column" | "uri")) {
         return raise("invalid loading config implementation");
@@ -105,11 +106,6 @@ pub fn loading(config: &Value, columns: &[Column]) -> Result<(), PgError> {
     };
     if config.get("retries").and_then(Value::as_i64).is_none_or(|retries| retries < 0) {
         return raise("invalid loading config, retries must be a non-negative integer");
-    }
-    if let Some(role) = config.get("aws_role_arn").and_then(Value::as_str) {
-        if !is_role_arn(role) {
-            return raise("invalid loading config, aws_role_arn must match arn:aws:iam::*:role/*");
-        }
     }
     let Some(column) = columns.iter().find(|column| column.name == name) else {
         return raise(format!("column_name in config does not exist in the table: {name}"));
@@ -127,16 +123,10 @@ pub fn loading(config: &Value, columns: &[Column]) -> Result<(), PgError> {
              implementation (type should be either text, varchar, char, bpchar, or bytea)"
         ));
     }
-    readable::<config::Loading>("loading", Some(config)).map(drop)
-}
-
-/// Also of AWS GovCloud (`aws-us-gov`) and of China (`aws-cn`).
-fn is_role_arn(arn: &str) -> bool {
-    let Some(rest) = arn.strip_prefix("arn:aws") else { return false };
-    let Some((partition, rest)) = rest.split_once(":iam::") else { return false };
-    let Some((account, role)) = rest.split_once(":role/") else { return false };
-    let word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    word(partition) && word(account) && !account.is_empty() && !role.is_empty()
+    match readable("loading", Some(config))? {
+        config::Loading::Column { .. } => Ok(()),
+        config::Loading::Uri { s3, .. } => s3_access::require_allowed(&s3, owner),
+    }
 }
 
 /// `ai.parsing_*`.

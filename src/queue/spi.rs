@@ -7,11 +7,13 @@ use std::time::Duration;
 use pgrx::datum::{DatumWithOid, Uuid};
 use pgrx::pg_sys;
 
+use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Payload, Ticket};
 use pgai_rs_pipeline::run::Queue;
 
 use super::statements::{Statements, FOLD_LIMIT};
 use super::{complete, fail};
+use crate::api::s3_access;
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
@@ -101,10 +103,11 @@ impl SpiQueue {
         self.next_due
     }
 
-    /// The vectorizers served before that are no longer there or no longer enabled.
+    /// Takes up what is new or has changed. Answers the vectorizers served before that are no longer
+    /// there, no longer enabled or no longer allowed.
     pub fn refresh(&mut self) -> Result<Vec<i32>, PgError> {
         let entries = transaction(vectorizer::enabled)?;
-        let gone: Vec<i32> =
+        let mut gone: Vec<i32> =
             self.served.keys().filter(|id| !entries.iter().any(|e| e.id == **id)).copied().collect();
         for id in &gone {
             self.served.remove(id);
@@ -112,7 +115,10 @@ impl SpiQueue {
         for entry in entries {
             match self.take_up(&entry) {
                 Ok(()) => drop(self.complaints.remove(&entry.id)),
-                Err(error) => self.complain(&entry, &error),
+                Err(error) => {
+                    self.complain(&entry, &error);
+                    gone.extend(self.served.remove(&entry.id).map(|_| entry.id));
+                }
             }
         }
         Ok(gone)
@@ -138,6 +144,7 @@ impl SpiQueue {
         let (vectorizer, statements) = transaction(|| {
             let vectorizer = entry.understand()?;
             require_same_owner(&vectorizer)?;
+            require_allowed(&vectorizer)?;
             let statements = Statements::new(&vectorizer)?;
             Ok((vectorizer, statements))
         })?;
@@ -310,6 +317,14 @@ fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
         format!("its source {} now has another owner than its queue", vectorizer.source.qualified()),
     )
     .with_hint(format!("ALTER TABLE … OWNER TO the source's owner, for each of {tables}.")))
+}
+
+/// What was allowed when the vectorizer was declared may not be any more.
+fn require_allowed(vectorizer: &Vectorizer) -> Result<(), PgError> {
+    match &vectorizer.config.loading {
+        Loading::Column { .. } => Ok(()),
+        Loading::Uri { s3, .. } => s3_access::require_allowed(s3, vectorizer.owner),
+    }
 }
 
 /// Errors of statements that came in each other's way, and will not when they are run again.

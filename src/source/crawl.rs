@@ -15,12 +15,14 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::source::{Answer, Inquiry, Listed, Listing, Network, Object, Page, Scope, State};
 
+use super::access;
 use super::entry::Entry;
 use super::runs::{self, Run, Tally, Trouble};
 use super::table::{asks_for_type, Difference, Table};
 use super::write::{is_contention, Refused};
 use crate::guc;
 use crate::pg::error::PgError;
+use crate::pg::transaction::transaction;
 
 /// Deletions that are never too many: a guard is for what can't be undone in a moment.
 const FEW: u64 = 1_000;
@@ -81,6 +83,8 @@ impl Crawl {
 
     fn start(entry: &Entry, run: Run, network: &Network) -> Result<Crawl, Trouble> {
         let declared = &entry.declared;
+        let allowed = transaction(|| access::require_allowed(&declared.config, entry.owner));
+        allowed.map_err(|error| Trouble::from(&error))?;
         let scope = Scope::new(&declared.uri, &declared.config, &guc::pipeline());
         let scope = Arc::new(scope.map_err(|failure| Trouble::from(&failure))?);
         let table = Table::load(entry).map_err(|error| Trouble::from(&error))?;

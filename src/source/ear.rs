@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pgai_rs_pipeline::source::{Batch, Heard, Listener, Network, Scope, State};
 
+use super::access;
 use super::crawl::Crawl;
 use super::entry::Entry;
 use super::runs::{self, Trouble};
@@ -12,6 +13,7 @@ use super::table::Table;
 use super::write::is_contention;
 use crate::guc;
 use crate::pg::error::PgError;
+use crate::pg::transaction::transaction;
 
 /// A queue, and what of it is not yet written.
 pub struct Ear {
@@ -21,11 +23,12 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// Begins to listen, if the source names a queue and its address is allowed. If it is not, the
-    /// listings say so.
+    /// Begins to listen, if the source names a queue and all that it asks for is allowed. If it is
+    /// not, the listings say so.
     pub fn open(entry: &Entry, network: &Network) -> Option<Ear> {
         let config = &entry.declared.config;
         let url = config.queue_url.clone()?;
+        transaction(|| access::require_allowed(config, entry.owner)).ok()?;
         let scope = Arc::new(Scope::new(&entry.declared.uri, config, &guc::pipeline()).ok()?);
         let listener = Listener::start(network, scope.clone(), config.s3.clone(), url);
         Some(Ear { listener, scope, batch: None })

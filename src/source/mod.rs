@@ -3,6 +3,7 @@
 //! What S3 says comes from the pipeline's [`source`](pgai_rs_pipeline::source); here it is written
 //! to the user's table, as its owner, in transactions of a page each.
 //!
+//! * [`access`]: what the operator lets a source's owner ask
 //! * [`entry`]: a source as it stands in the catalog
 //! * [`target`]: the user's table, and what it must have
 //! * [`statements`]: the source's SQL, written once
@@ -13,6 +14,7 @@
 //! * [`ear`]: a queue of events that is listened to
 //! * [`sources`]: all of them, a step at a time
 
+pub mod access;
 pub mod crawl;
 pub mod ear;
 pub mod entry;

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use pgrx::PgSqlErrorCode;
+
 use pgai_rs_pipeline::document::Failure;
 
 use super::entry::Entry;
@@ -36,7 +38,11 @@ impl From<&Failure> for Trouble {
 
 impl From<&PgError> for Trouble {
     fn from(error: &PgError) -> Self {
-        Trouble { code: "table_error".to_owned(), message: error.to_string(), hint: error.hint.clone() }
+        let code = match error.code {
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE => "not_allowed",
+            _ => "table_error",
+        };
+        Trouble { code: code.to_owned(), message: error.to_string(), hint: error.hint.clone() }
     }
 }
 

@@ -18,13 +18,13 @@ CREDENTIALS = {
 
 
 class S3Server:
-    def __init__(self, directory: Path, port: int = 0):
+    def __init__(self, directory: Path, port: int = 0, env: dict[str, str] | None = None):
         log = directory / "s3.log"
         log.unlink(missing_ok=True)
         self._process = process.spawn(
             [sys.executable, "-m", "moto.server", "--host", "127.0.0.1", "--port", port],
             log,
-            env=process.environment(directory),
+            env=process.environment(directory, env),
         )
         self.url = process.announced(self._process, log, re.compile(r"Running on (http://\S+)"), "moto")[1]
         self.env = CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}

@@ -37,4 +37,4 @@ LOGS = CACHE / "logs"
 VENV = CACHE / f"venv-{sys.version_info.major}.{sys.version_info.minor}"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target").absolute()
 
-EMBEDDING_SERVER = TARGET / "release" / "embedding-server"
+EMBEDDING_SERVER = TARGET / "release" / "pgai_rs_embedding_server"

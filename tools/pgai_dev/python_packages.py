@@ -16,17 +16,23 @@ REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 
 def python() -> Path:
     """The interpreter of the virtual environment, which is made first if it is not there."""
-    stamp = places.VENV / "stamp"
-    wanted = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    interpreter = places.VENV / "bin" / "python"
+    what = "Setting up Python packages for the tests and the demo (pytest, psycopg, boto3, moto)"
+    return environment(places.VENV, REQUIREMENTS, what)
+
+
+def environment(directory: Path, requirements: Path, what: str) -> Path:
+    """The interpreter of a virtual environment with these requirements, made anew when they change."""
+    stamp = directory / "stamp"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    interpreter = directory / "bin" / "python"
     if stamp.exists() and stamp.read_text() == wanted:
         return interpreter
-    with timed("Setting up Python packages for the tests and the demo (pytest, psycopg, boto3, moto)"):
-        shutil.rmtree(places.VENV, ignore_errors=True)
+    with timed(what):
+        shutil.rmtree(directory, ignore_errors=True)
         # Without pip, because Debian's python3 cannot put it there; `_install_pip` can.
-        run([sys.executable, "-m", "venv", "--without-pip", places.VENV], log="venv")
+        run([sys.executable, "-m", "venv", "--without-pip", directory], log="venv")
         _install_pip(interpreter)
-        run([interpreter, "-m", "pip", "install", "--quiet", "-r", REQUIREMENTS], log="pip-install")
+        run([interpreter, "-m", "pip", "install", "--quiet", "-r", requirements], log="pip-install")
         stamp.write_text(wanted)
     return interpreter
 

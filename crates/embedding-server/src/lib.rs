@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! python3 crates/embedding-server/fetch_model.py --dir DIR
-//! embedding-server --model-dir DIR --listen 127.0.0.1:8080
+//! pgai_rs_embedding_server --model-dir DIR --listen 127.0.0.1:8080
 //! ```
 //!
 //! | File | Subject |

@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("embedding-server: {error}");
+            eprintln!("pgai_rs_embedding_server: {error}");
             ExitCode::FAILURE
         }
     }

@@ -131,7 +131,7 @@ impl Queue {
                     }
                 }
                 Err(error) => {
-                    eprintln!("embedding-server: {error}");
+                    eprintln!("pgai_rs_embedding_server: {error}");
                     for piece in &batch {
                         lock(&piece.answer).fail(&error);
                     }

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::{json, Value};
 
 fn program(model_dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_embedding-server"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgai_rs_embedding_server"));
     command.arg("--model-dir").arg(model_dir).args(["--listen", "127.0.0.1:0", "--threads", "1"]);
     command
 }

@@ -11,7 +11,7 @@
 //! * [`config`]: a vectorizer's config as serde types, the one source of its JSON shape
 //! * [`document`]: what travels: a claimed row, its chunks, its failure
 //! * [`settings`]: the operator's limits and endpoints
-//! * [`load`], [`parse`], [`chunk`], [`format`], [`embed`]: a stage a folder
+//! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`run`]: the stages joined: bounded, concurrent, streaming

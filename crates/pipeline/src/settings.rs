@@ -53,6 +53,15 @@ impl Default for S3Settings {
     }
 }
 
+impl S3Settings {
+    /// The external id for assumed roles: the setting's, else that of the variable which pgai's worker
+    /// reads.
+    pub fn external_id(&self) -> Option<String> {
+        let from_environment = || std::env::var("AWS_ASSUME_ROLE_EXTERNAL_ID").ok();
+        self.external_id.clone().or_else(from_environment).filter(|id| !id.is_empty())
+    }
+}
+
 /// Limits and endpoints.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {

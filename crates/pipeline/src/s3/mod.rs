@@ -5,10 +5,12 @@
 //! * `session`: what the AWS environment says, and the roles that are assumed upon it
 //! * `error`: a refusal as data, told from the SDK's many shapes
 //! * `failure`: the same in words that lead to the fix
+//! * [`policies`]: the IAM policies that make it work
 
 mod clients;
 mod error;
 mod failure;
+pub mod policies;
 mod recent;
 mod session;
 mod sts;

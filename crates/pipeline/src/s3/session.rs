@@ -129,16 +129,10 @@ async fn assumed(settings: &S3Settings, config: &SdkConfig, role_arn: &str) -> S
     if let Some(duration) = settings.role_session_duration {
         builder = builder.session_length(duration);
     }
-    if let Some(external_id) = external_id(settings) {
+    if let Some(external_id) = settings.external_id() {
         builder = builder.external_id(external_id);
     }
     SharedCredentialsProvider::new(builder.build().await)
-}
-
-/// The setting's, else that of the variable which pgai's worker reads.
-fn external_id(settings: &S3Settings) -> Option<String> {
-    let from_environment = || std::env::var("AWS_ASSUME_ROLE_EXTERNAL_ID").ok();
-    settings.external_id.clone().or_else(from_environment).filter(|id| !id.is_empty())
 }
 
 /// Reads the AWS environment: variables, profiles, instance metadata; the settings come first.

@@ -1,0 +1,57 @@
+"""timescale/pgai's worker, from PyPI, in a virtual environment of its own."""
+
+import os
+import re
+import resource
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pgai_dev import places, python_packages
+
+REQUIREMENTS = Path(__file__).with_name("peer_pgai.txt")
+
+
+@dataclass
+class Run:
+    """What a run of the worker took: seconds of the clock and of CPU."""
+
+    seconds: float
+    cpu: float
+
+
+class Pgai:
+    def __init__(self):
+        what = "Setting up pgai and what its worker drags in (torch among it), for the comparison"
+        python = python_packages.environment(places.CACHE / "venv-pgai", REQUIREMENTS, what)
+        self._program = python.with_name("pgai")
+        self.version = re.search(r"version (\S+)", self._run("--version"))[1]
+
+    def install(self, db) -> None:
+        db.sql("CREATE EXTENSION vector")
+        self._run("install", "-d", self._url(db))
+
+    def work(self, db, env: dict[str, str]) -> Run:
+        """Lets the worker do what there is to do, once."""
+        before, started = _children_cpu(), time.monotonic()
+        self._run("vectorizer", "worker", "-d", self._url(db), "--once", env=env | {"OPENAI_API_KEY": "sk-bench"})
+        return Run(time.monotonic() - started, _children_cpu() - before)
+
+    def _url(self, db) -> str:
+        return f"postgresql://postgres@/{db.name}?host={db.cluster.host}&port={db.cluster.port}"
+
+    def _run(self, *arguments: str, env: dict[str, str] | None = None) -> str:
+        # It fetches its tokenizer's table from the network, unless TIKTOKEN_CACHE_DIR has it.
+        done = subprocess.run(
+            [str(self._program), *arguments], env=os.environ | (env or {}), capture_output=True, text=True, timeout=600
+        )
+        if done.returncode:
+            raise SystemExit(f"pgai {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return done.stdout
+
+
+def _children_cpu() -> float:
+    """CPU seconds of the processes that this one has waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

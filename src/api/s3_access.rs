@@ -1,0 +1,83 @@
+//! Whether a role may ask S3 in the way that a vectorizer, a source or a check declares.
+//!
+//! Looked at when it is declared and again before work begins, for the settings may have changed.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::config::S3Access;
+
+use crate::guc;
+use crate::pg::error::PgError;
+
+/// Refuses what the operator has not allowed to `role`, and what contradicts itself.
+pub fn require_allowed(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgError> {
+    consistent(access)?;
+    role_arn(access)?;
+    if access.anonymous && !guc::s3_anonymous() {
+        return Err(denied("S3 can't be asked anonymously on this server")
+            .with_hint("A superuser can allow it with pgai_rs.s3_anonymous."));
+    }
+    let Some(endpoint) = &access.endpoint else { return Ok(()) };
+    // SAFETY: reads the catalogs.
+    if unsafe { pg_sys::superuser_arg(role) } || guc::s3_endpoint_allowed(endpoint) {
+        return Ok(());
+    }
+    Err(denied("this S3 endpoint is not allowed on this server")
+        .with_detail("Requests signed with the server's credentials would be sent there.")
+        .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_s3_endpoints."))
+}
+
+fn consistent(access: &S3Access) -> Result<(), PgError> {
+    if access.anonymous && access.aws_role_arn.is_some() {
+        return Err(invalid("a role can't be assumed anonymously")
+            .with_hint("Leave out either aws_role_arn or anonymous."));
+    }
+    // A region becomes a part of the host's name.
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if access.region.as_deref().is_some_and(|region| region.is_empty() || !region.chars().all(word)) {
+        return Err(invalid("region must be the name of an AWS region, such as eu-west-1"));
+    }
+    let http = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+    if access.endpoint.as_deref().is_some_and(|url| !http(url)) {
+        return Err(invalid("endpoint must begin with http:// or https://"));
+    }
+    Ok(())
+}
+
+fn role_arn(access: &S3Access) -> Result<(), PgError> {
+    let Some(role_arn) = &access.aws_role_arn else {
+        if access.anonymous || !guc::s3_role_only() {
+            return Ok(());
+        }
+        return Err(denied("S3 can only be asked with an assumed role on this server")
+            .with_detail("pgai_rs.s3_credentials is 'role': the server's own credentials only assume roles.")
+            .with_hint(
+                "Give aws_role_arn; ai.s3_policies() prints what the role needs to trust this server.",
+            ));
+    };
+    if !is_role_arn(role_arn) {
+        return Err(PgError::raised("invalid loading config, aws_role_arn must match arn:aws:iam::*:role/*"));
+    }
+    if !guc::role_arn_allowed(role_arn) {
+        return Err(denied("this aws_role_arn is not allowed on this server")
+            .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_role_arns."));
+    }
+    Ok(())
+}
+
+/// Also of AWS GovCloud (`aws-us-gov`) and of China (`aws-cn`).
+fn is_role_arn(arn: &str) -> bool {
+    let Some(rest) = arn.strip_prefix("arn:aws") else { return false };
+    let Some((partition, rest)) = rest.split_once(":iam::") else { return false };
+    let Some((account, role)) = rest.split_once(":role/") else { return false };
+    let word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    word(partition) && word(account) && !account.is_empty() && !role.is_empty()
+}
+
+fn denied(message: &str) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message)
+}
+
+fn invalid(message: &str) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+}

@@ -1,0 +1,228 @@
+"""S3 the way its users run it: roles, external ids, other servers, public buckets, and what is allowed."""
+
+import json
+
+import pytest
+from support import vectorizer
+from support.iam import BUCKET, EXTERNAL_ID, USER, StrictS3, role
+from support.wait import eventually
+
+TABLE = "CREATE TABLE document (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, uri text, updated_at timestamptz)"
+CHUNKS = "SELECT chunk FROM document_embedding_store"
+
+
+@pytest.fixture(scope="module")
+def strict(workdir):
+    server = StrictS3(workdir / "strict")
+    server.documents.put("a.txt", "behind a role")
+    yield server.enforce()
+    server.stop()
+
+
+@pytest.fixture
+def service(cluster_factory, strict):
+    """Makes a database, on a server whose own keys may only assume roles."""
+
+    def make(external_id: str | None = EXTERNAL_ID, **conf):
+        cluster = cluster_factory(conf={f"pgai_rs.{name}": value for name, value in conf.items()}, env=strict.env)
+        db = cluster.create_database("service")
+        if external_id:
+            db.sql(f"ALTER DATABASE service SET pgai_rs.aws_external_id = '{external_id}'")
+        db.sql("CREATE EXTENSION pgai_rs CASCADE")
+        db.sql(TABLE)
+        db.sql("INSERT INTO document (uri) VALUES (%s)", [f"s3://{BUCKET}/a.txt"])
+        return db
+
+    return make
+
+
+def loading(**arguments: str) -> str:
+    """ai.loading_uri with these texts."""
+    given = "".join(f", {name} => '{value}'" for name, value in arguments.items())
+    return f"ai.loading_uri('uri'{given})"
+
+
+def failure(db) -> dict:
+    """The details of the first error, once there is one."""
+    return eventually(lambda: db.sql("SELECT details FROM ai.vectorizer_errors"), what="an error row")[0][0]
+
+
+# Roles
+
+
+def test_a_role_is_assumed_with_the_databases_external_id(service, stub):
+    db = service()
+    vectorizer.create(db, stub.url, loading=loading(aws_role_arn=role("reader")))
+    eventually(lambda: db.sql(CHUNKS) == [("behind a role",)], what="the object behind the role")
+
+
+def test_another_external_id_is_refused_by_the_role(service, stub):
+    db = service(external_id="somebody/else")
+    vectorizer.create(db, stub.url, loading=loading(aws_role_arn=role("reader")))
+    details = failure(db)
+    assert details["code"] == "role_refused" and details["is_retryable"]
+    assert role("reader") in details["error_reason"] and "external id" in details["hint"]
+    assert "somebody/else" not in json.dumps(details)
+
+
+def test_a_role_that_may_not_read_is_told_from_one_that_can_not_be_assumed(service, stub):
+    db = service()
+    vectorizer.create(db, stub.url, loading=loading(aws_role_arn=role("stranger")))
+    assert failure(db)["code"] == "access_denied"
+
+
+def test_an_ordinary_role_can_not_choose_the_external_id(service, stub):
+    db = service()
+    db.sql("CREATE ROLE tenant LOGIN")
+    for statement in [
+        "SET pgai_rs.aws_external_id = 'x'",
+        "ALTER ROLE tenant SET pgai_rs.aws_external_id = 'x'",
+        "SELECT set_config('pgai_rs.aws_external_id', 'x', false)",
+    ]:
+        with pytest.raises(Exception, match="permission denied") as refusal:
+            db.sql(statement, user="tenant")
+        assert refusal.value.sqlstate == "42501"
+
+
+def test_a_service_that_only_assumes_roles_refuses_who_names_none(service, stub):
+    db = service(s3_credentials="role")
+    with pytest.raises(Exception, match="only be asked with an assumed role") as refusal:
+        vectorizer.create(db, stub.url, loading=loading())
+    assert refusal.value.sqlstate == "42501" and "aws_role_arn" in refusal.value.diag.message_hint
+    vectorizer.create(db, stub.url, loading=loading(aws_role_arn=role("reader")))
+    eventually(lambda: db.sql(CHUNKS) == [("behind a role",)])
+
+
+def test_who_names_no_role_is_refused_at_work_too(cluster_factory, bucket, stub):
+    cluster = cluster_factory()
+    db = cluster.create_database("later")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url, loading=loading())
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("a.txt", "first")])
+    eventually(lambda: db.sql(CHUNKS) == [("first",)])
+    position = cluster.log_position()
+    cluster.configure(pgai_rs__s3_credentials="role")
+    eventually(lambda: "only be asked with an assumed role" in cluster.log_text(position), what="the refusal")
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("b.txt", "second")])
+    cluster.configure(pgai_rs__s3_credentials="default")
+    eventually(lambda: sorted(db.sql(CHUNKS)) == [("first",), ("second",)], what="work to go on")
+
+
+# What is allowed
+
+
+@pytest.fixture
+def tenant(db):
+    """An ordinary role with a table of addresses."""
+    name = f"tenant_{db.name}"
+    db.sql(f"CREATE ROLE {name} LOGIN")
+    db.sql(f"GRANT USAGE ON SCHEMA ai TO {name}; GRANT CREATE ON SCHEMA public TO {name}")
+    db.sql(TABLE, user=name)
+    yield name
+    db.sql(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
+
+
+@pytest.mark.parametrize(
+    "arguments, message, sqlstate",
+    [
+        ({"endpoint": "https://evil.example"}, "endpoint is not allowed", "42501"),
+        ({"endpoint": "file:///etc/passwd"}, "must begin with http", "22023"),
+        ({"region": "evil.example/"}, "must be the name of an AWS region", "22023"),
+        ({"url_style": "sideways"}, "unknown variant", "22023"),
+        ({"aws_role_arn": role("reader"), "anonymous": "true"}, "can't be assumed anonymously", "22023"),
+        ({"aws_role_arn": "arn:aws:iam::1:user/me"}, "aws_role_arn must match", "P0001"),
+    ],
+)
+def test_what_a_role_may_not_declare_is_refused_at_once(db, stub, tenant, arguments, message, sqlstate):
+    embedding = f"ai.embedding_openai('stub', {vectorizer.DIMENSIONS})"
+    with pytest.raises(Exception, match=message) as refusal:
+        vectorizer.create(db, stub.url, user=tenant, embedding=embedding, loading=loading(**arguments))
+    assert refusal.value.sqlstate == sqlstate
+
+
+def test_roles_and_anonymous_access_are_the_operators_to_allow(cluster_factory, stub):
+    db = cluster_factory(
+        conf={"pgai_rs.allowed_role_arns": role("documents-"), "pgai_rs.s3_anonymous": "off"}
+    ).create_database("strict")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    db.sql(TABLE)
+    for arguments in [{"aws_role_arn": role("admin")}, {"anonymous": "true"}]:
+        with pytest.raises(Exception, match="on this server") as refusal:
+            vectorizer.create(db, stub.url, loading=loading(**arguments))
+        assert refusal.value.sqlstate == "42501" and "superuser" in refusal.value.diag.message_hint
+    vectorizer.create(db, stub.url, loading=loading(aws_role_arn=role("documents-reader")))
+
+
+@pytest.mark.parametrize("arn", ["arn:aws-us-gov:iam::123456789012:role/r", "arn:aws-cn:iam::123456789012:role/a/b"])
+def test_roles_of_other_partitions_are_roles(db, stub, arn):
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url, loading=loading(aws_role_arn=arn))
+    assert db.value("SELECT config #>> '{loading,aws_role_arn}' FROM ai.vectorizer") == arn
+
+
+# Other servers, public buckets
+
+
+def test_a_vectorizer_can_have_a_server_of_its_own(cluster_factory, s3, bucket, stub):
+    db = cluster_factory(env={"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}).create_database("elsewhere")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    db.sql(TABLE)
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("a.txt", "over there")])
+    vectorizer.create(db, stub.url, loading=loading(endpoint=s3.url, url_style="path", region="us-east-1"))
+    eventually(lambda: db.sql(CHUNKS) == [("over there",)])
+
+
+def test_a_public_bucket_needs_no_credentials(cluster_factory, s3, bucket, stub):
+    anyone = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket.name}/*"}
+    bucket.client.put_bucket_policy(
+        Bucket=bucket.name, Policy=json.dumps({"Version": "2012-10-17", "Statement": [anyone]})
+    )
+    nothing = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_EC2_METADATA_DISABLED": "true"}
+    db = cluster_factory(env=nothing).create_database("public")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    db.sql(TABLE)
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("a.txt", "for all")])
+    vectorizer.create(db, stub.url, loading=loading(anonymous="true", endpoint=s3.url, url_style="path"))
+    eventually(lambda: db.sql(CHUNKS) == [("for all",)])
+
+
+# What to paste into IAM
+
+
+def policies(db, *arguments) -> dict:
+    rows = db.sql("SELECT policy, attach_to, document FROM ai.s3_policies(%s, %s, %s)", arguments)
+    return {policy: (attach_to, document["Statement"]) for policy, attach_to, document in rows}
+
+
+def test_the_policies_of_a_role_name_the_server_and_its_external_id(cluster_factory):
+    db = cluster_factory(conf={"pgai_rs.aws_external_id": EXTERNAL_ID}).create_database("iam")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    found = policies(db, "s3://documents/public/", role("reader"), USER)
+    assert found["permissions"][0] == found["trust"][0] == role("reader") and found["assume_role"][0] == USER
+    [trust] = found["trust"][1]
+    assert trust["Principal"] == {"AWS": USER}
+    assert trust["Condition"] == {"StringEquals": {"sts:ExternalId": EXTERNAL_ID}}
+    assert found["permissions"][1][0]["Resource"] == "arn:aws:s3:::documents/public/*"
+
+
+def test_the_policies_that_are_printed_are_enough(workdir, cluster_factory, stub):
+    server = StrictS3(workdir / "printed")
+    db = cluster_factory(conf={"pgai_rs.aws_external_id": "mine"}, env=server.env).create_database("printed")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    server.follow("printed", policies(db, BUCKET, role("printed"), USER))
+    db.sql(TABLE)
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [server.documents.put("a.txt", "as printed")])
+    server.enforce()
+    try:
+        vectorizer.create(db, stub.url, loading=loading(aws_role_arn=role("printed")))
+        eventually(lambda: db.sql(CHUNKS) == [("as printed",)])
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("bucket", [None, "", "s3://", "https://b/k", "b c"])
+def test_what_names_no_bucket_has_no_policies(db, bucket):
+    with pytest.raises(Exception, match="this names no bucket") as refusal:
+        policies(db, bucket, None, None)
+    assert refusal.value.sqlstate == "22023"
