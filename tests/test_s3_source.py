@@ -236,6 +236,20 @@ def test_a_users_lock_delays_a_run_and_does_not_end_it(db, bucket):
     assert (finished(db, run)["state"], db.value("SELECT size FROM document")) == ("succeeded", 2)
 
 
+def test_a_dump_under_way_holds_up_nothing(db, bucket):
+    bucket.put("a", "1")
+    bucket.put("b", "1")
+    source = create(db, bucket.uri(""))
+    with db.connect(autocommit=False) as connection:
+        # What pg_dump does with every table until it has ended.
+        for table in ["document", "ai.s3_source", "ai._s3_source_seen_1"]:
+            connection.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+        bucket.delete("a")
+        assert sync(db, source) == (1, 0, 0, 1, 0, 0)
+        bucket.delete("b")
+        assert sync(db, source) == (0, 0, 0, 1, 0, 0)
+
+
 # Events
 
 

@@ -320,8 +320,11 @@ fn create_seen(id: i32, relation: &Relation) -> Result<(), PgError> {
     let seen = qualified("ai", &seen_name(id));
     let owner = target::role_name(relation.owner)?;
     as_superuser(|| {
-        sql::execute(&format!("CREATE UNLOGGED TABLE {seen} (uri text COLLATE \"C\" NOT NULL)"), &[])?;
-        sql::execute(&format!("CREATE INDEX ON {seen} (uri)"), &[])?;
+        sql::execute(
+            &format!("CREATE UNLOGGED TABLE {seen} (run int8 NOT NULL, uri text COLLATE \"C\" NOT NULL)"),
+            &[],
+        )?;
+        sql::execute(&format!("CREATE INDEX ON {seen} (run, uri)"), &[])?;
         sql::execute(&format!("ALTER TABLE {seen} OWNER TO {owner}"), &[])
     })
     .map(drop)

@@ -11,12 +11,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pgai_rs_pipeline::source::{Answer, Inquiry, Listed, Listing, Network, Object, Page, Scope, State};
 
 use super::access;
 use super::entry::Entry;
+use super::patience::Patience;
 use super::runs::{self, Run, Tally, Trouble};
 use super::table::{asks_for_type, Difference, Table};
 use super::write::{is_contention, Refused};
@@ -26,12 +27,6 @@ use crate::pg::transaction::transaction;
 
 /// Deletions that are never too many: a guard is for what can't be undone in a moment.
 const FEW: u64 = 1_000;
-/// Pause after a user's lock was in the way.
-const CONTENTION_PAUSE: Duration = Duration::from_millis(200);
-/// How often in a row a user's lock may be in the way before the run gives up. Each time takes up
-/// to the session's lock_timeout, too.
-const MOST_CONTENTION: u32 = 60;
-
 /// What to do after a step.
 #[derive(Debug, PartialEq)]
 pub enum Step {
@@ -55,8 +50,7 @@ pub struct Crawl {
     entry: Entry,
     listing: Listing,
     phase: Phase,
-    contention: u32,
-    resume: Option<Instant>,
+    patience: Patience,
 }
 
 enum Phase {
@@ -88,7 +82,6 @@ impl Crawl {
         let scope = Scope::new(&declared.uri, &declared.config, &guc::pipeline());
         let scope = Arc::new(scope.map_err(|failure| Trouble::from(&failure))?);
         let table = Table::load(entry).map_err(|error| Trouble::from(&error))?;
-        table.forget_seen().map_err(|error| Trouble::from(&error))?;
         Ok(Crawl {
             id: entry.id,
             run,
@@ -98,8 +91,7 @@ impl Crawl {
             scope,
             entry: entry.clone(),
             phase: Phase::Reading,
-            contention: 0,
-            resume: None,
+            patience: Patience::default(),
         })
     }
 
@@ -110,26 +102,21 @@ impl Crawl {
 
     /// Notes that these addresses are there, lest they be taken for vanished.
     pub fn note_seen(&self, uris: Vec<String>) -> Result<(), PgError> {
-        self.table.note_seen(uris)
+        self.table.note_seen(self.run, uris)
     }
 
     /// Goes on by a step. A lock in the way is waited for, any other error ends the run.
     pub fn step(&mut self, network: &Network) -> Result<Step, PgError> {
-        if let Some(left) = self.resume.map(|at| at.saturating_duration_since(Instant::now())) {
-            if left > Duration::ZERO {
-                return Ok(Step::Later(left));
-            }
-            self.resume = None;
+        if let Some(left) = self.patience.left() {
+            return Ok(Step::Later(left));
         }
         match self.advance(network) {
             Ok(step) => {
-                self.contention = 0;
+                self.patience.renew();
                 Ok(step)
             }
-            Err(error) if is_contention(&error) && self.contention < MOST_CONTENTION => {
-                self.contention += 1;
-                self.resume = Some(Instant::now() + CONTENTION_PAUSE);
-                Ok(Step::Later(CONTENTION_PAUSE))
+            Err(error) if is_contention(&error) && !self.patience.is_over() => {
+                Ok(Step::Later(self.patience.grow()))
             }
             Err(error) => self.fail(Trouble::from(&error)),
         }
@@ -145,7 +132,7 @@ impl Crawl {
         match &mut self.phase {
             Phase::Reading => self.read(),
             Phase::Comparing(page) => {
-                let differences = self.table.see(self.scope.prefix(), &page.objects)?;
+                let differences = self.table.see(self.run, self.scope.prefix(), &page.objects)?;
                 self.compared(differences, network)
             }
             Phase::Asking(inquiry, new) => {
@@ -234,7 +221,7 @@ impl Crawl {
     /// Counts what has vanished, before any of it is deleted.
     fn survey(&mut self) -> Result<Step, PgError> {
         let Phase::Surveying { after, rows, vanished } = &mut self.phase else { return Ok(Step::More) };
-        let slice = self.table.slice(self.scope.prefix(), after)?;
+        let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
         *rows += slice.rows;
         *vanished += slice.vanished.len() as u64;
         if let Some(last) = slice.last {
@@ -255,7 +242,7 @@ impl Crawl {
 
     fn sweep(&mut self) -> Result<Step, PgError> {
         let Phase::Sweeping { after } = &mut self.phase else { return Ok(Step::More) };
-        let slice = self.table.slice(self.scope.prefix(), after)?;
+        let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
         let vanished = slice.vanished.len();
         let refused = self.table.delete(slice.vanished)?;
         self.tally.deleted += vanished.saturating_sub(refused.len()) as u64;

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use pgai_rs_pipeline::source::{Batch, Heard, Listener, Network, Scope, State};
 
 use super::access;
-use super::crawl::Crawl;
+use super::crawl::{Crawl, Step};
 use super::entry::Entry;
+use super::patience::Patience;
 use super::runs::{self, Trouble};
 use super::table::Table;
 use super::write::is_contention;
@@ -20,6 +21,7 @@ pub struct Ear {
     listener: Listener,
     scope: Arc<Scope>,
     batch: Option<Batch>,
+    patience: Patience,
 }
 
 impl Ear {
@@ -31,7 +33,7 @@ impl Ear {
         transaction(|| access::require_allowed(config, entry.owner)).ok()?;
         let scope = Arc::new(Scope::new(&entry.declared.uri, config, &guc::pipeline()).ok()?);
         let listener = Listener::start(network, scope.clone(), config.s3.clone(), url);
-        Some(Ear { listener, scope, batch: None })
+        Some(Ear { listener, scope, batch: None, patience: Patience::default() })
     }
 
     /// Whether it must be opened anew.
@@ -39,21 +41,23 @@ impl Ear {
         self.listener.is_over()
     }
 
-    /// Writes what was heard; answers whether there may be more. What can't be written is left to
-    /// the queue, which delivers it again.
+    /// Writes what was heard. What can't be written is left to the queue, which delivers it again.
     ///
     /// While the listing asks S3 about objects, events wait: what it was answered may be older than
     /// what they brought.
-    pub fn step(&mut self, entry: &Entry, crawl: Option<&Crawl>) -> Result<bool, PgError> {
+    pub fn step(&mut self, entry: &Entry, crawl: Option<&Crawl>) -> Result<Step, PgError> {
         if crawl.is_some_and(Crawl::is_asking) {
-            return Ok(false);
+            return Ok(Step::Waiting);
+        }
+        if let Some(left) = self.patience.left() {
+            return Ok(Step::Later(left));
         }
         let heard = match self.batch.take() {
             Some(batch) => Some(Heard::Batch(batch)),
             None => self.listener.try_next(),
         };
         match heard {
-            None => return Ok(false),
+            None => return Ok(Step::Waiting),
             Some(Heard::Ready) => runs::heard(entry.id, 0)?,
             Some(Heard::Failed(failure)) => {
                 pgrx::warning!("S3 source {} hears no events: {}", entry.name, failure.message);
@@ -64,24 +68,27 @@ impl Ear {
             }
             Some(Heard::Batch(batch)) => return self.write(entry, crawl, batch),
         }
-        Ok(true)
+        Ok(Step::More)
     }
 
-    fn write(&mut self, entry: &Entry, crawl: Option<&Crawl>, batch: Batch) -> Result<bool, PgError> {
+    fn write(&mut self, entry: &Entry, crawl: Option<&Crawl>, batch: Batch) -> Result<Step, PgError> {
         match self.commit(entry, crawl, &batch) {
             Ok(failed) => {
+                self.patience.renew();
                 self.listener.settle(failed);
                 runs::heard(entry.id, batch.messages)?;
             }
-            // A user's lock is in the way: again in the next turn.
-            Err(error) if is_contention(&error) => self.batch = Some(batch),
+            Err(error) if is_contention(&error) => {
+                self.batch = Some(batch);
+                return Ok(Step::Later(self.patience.grow()));
+            }
             Err(error) => {
                 pgrx::warning!("S3 source {} can't write what its events say: {error}", entry.name);
                 self.listener.settle(batch.answers.into_iter().map(|answer| answer.key).collect());
                 runs::not_heard(entry.id, &Trouble::from(&error))?;
             }
         }
-        Ok(true)
+        Ok(Step::More)
     }
 
     /// The keys whose state is not in the table now.

@@ -9,6 +9,7 @@
 //! * [`statements`]: the source's SQL, written once
 //! * [`table`]: the table with its owner and its SQL: compare, upsert, delete
 //! * [`write`]: rows in one transaction, or in ever smaller ones until the one at fault is alone
+//! * [`patience`]: pauses while a user's lock is in the way
 //! * [`runs`]: `ai._s3_source_run`: what a listing has come to
 //! * [`crawl`]: a listing, from the first page to the last deletion
 //! * [`ear`]: a queue of events that is listened to
@@ -18,6 +19,7 @@ pub mod access;
 pub mod crawl;
 pub mod ear;
 pub mod entry;
+pub mod patience;
 pub mod runs;
 pub mod sources;
 pub mod statements;

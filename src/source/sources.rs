@@ -94,20 +94,12 @@ impl Served {
             return Ok(Turn { more: true, retry_in: None });
         }
         let Some(crawl) = &mut self.crawl else { return Ok(Turn::default()) };
-        match crawl.step(network) {
-            Ok(Step::More) => Ok(Turn { more: true, retry_in: None }),
-            Ok(Step::Waiting) => Ok(Turn::default()),
-            Ok(Step::Later(pause)) => Ok(Turn { more: false, retry_in: Some(pause) }),
-            Ok(Step::Done) => {
-                self.crawl = None;
-                Ok(Turn { more: true, retry_in: None })
-            }
-            // The catalog can't be written: the run is settled when the next begins.
-            Err(error) => {
-                self.crawl = None;
-                Err(error)
-            }
+        let step = crawl.step(network);
+        // An error: the catalog can't be written. The run is settled when the next begins.
+        if matches!(step, Ok(Step::Done) | Err(_)) {
+            self.crawl = None;
         }
+        step.map(turn)
     }
 
     fn listen(&mut self, network: &Network) -> Result<Turn, PgError> {
@@ -115,8 +107,16 @@ impl Served {
             self.ear = Ear::open(&self.entry, network);
         }
         let Some(ear) = &mut self.ear else { return Ok(Turn::default()) };
-        let more = ear.step(&self.entry, self.crawl.as_ref())?;
-        Ok(Turn { more, retry_in: None })
+        ear.step(&self.entry, self.crawl.as_ref()).map(turn)
+    }
+}
+
+/// What the worker does after a step.
+fn turn(step: Step) -> Turn {
+    match step {
+        Step::More | Step::Done => Turn { more: true, retry_in: None },
+        Step::Waiting => Turn::default(),
+        Step::Later(pause) => Turn { more: false, retry_in: Some(pause) },
     }
 }
 

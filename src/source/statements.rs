@@ -11,11 +11,11 @@ const SLICE: u32 = 5_000;
 
 /// What is run for a source, as its owner.
 pub struct Statements {
-    /// `$1` addresses: they were seen.
+    /// `$1` addresses, `$2` a run: it has seen them.
     pub see: String,
-    /// Forgets what was seen.
+    /// Forgets what all runs have seen.
     pub forget: String,
-    /// Whether anything was seen.
+    /// Whether there is anything to forget.
     pub has_seen: String,
     /// `$1` addresses, `$2` etags, `$3` sizes: the places of those that differ, and whether new.
     pub compare: String,
@@ -23,8 +23,9 @@ pub struct Statements {
     pub upsert: String,
     /// `$1` addresses.
     pub delete: String,
-    /// `$1` the address that all of the source's begin with, `$2` where the slice before ended: where
-    /// this one ends, how many rows are the source's, and which of these were not seen.
+    /// `$1` the address that all of the source's begin with, `$2` where the slice before ended, `$3` a
+    /// run: where this slice ends, how many rows are the source's, and which of these the run has not
+    /// seen.
     pub vanished: String,
 }
 
@@ -34,7 +35,7 @@ impl Statements {
     pub fn new(id: i32, target: &Relation, with_type: bool) -> Self {
         let (t, seen) = (target.qualified(), qualified("ai", &seen_name(id)));
         Statements {
-            see: format!("INSERT INTO {seen} (uri) SELECT pg_catalog.unnest($1::text[])"),
+            see: format!("INSERT INTO {seen} (run, uri) SELECT $2::int8, unnest($1::text[])"),
             forget: format!("TRUNCATE {seen}"),
             has_seen: format!("SELECT EXISTS (SELECT FROM {seen})"),
             compare: format!(
@@ -78,6 +79,8 @@ fn vanished(t: &str, seen: &str) -> String {
          SELECT max(c.uri)::text, count(*) FILTER (WHERE pg_catalog.starts_with(c.uri, $1::text)),
                 array_agg(c.uri::text) FILTER (WHERE pg_catalog.starts_with(c.uri, $1::text) AND s.seen IS NULL)
          FROM slice c
-         LEFT JOIN LATERAL (SELECT true AS seen FROM {seen} s WHERE s.uri = c.uri COLLATE \"C\" LIMIT 1) s ON true"
+         LEFT JOIN LATERAL (
+             SELECT true AS seen FROM {seen} s WHERE s.run = $3::int8 AND s.uri = c.uri COLLATE \"C\" LIMIT 1
+         ) s ON true"
     )
 }

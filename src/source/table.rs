@@ -6,6 +6,7 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 use pgai_rs_pipeline::source::{Object, S3Prefix};
 
 use super::entry::Entry;
+use super::runs::Run;
 use super::seen_name;
 use super::statements::Statements;
 use super::target;
@@ -102,7 +103,7 @@ impl Table {
         })
     }
 
-    /// Forgets what listings before have seen.
+    /// Forgets what listings have seen. It can wait: each run knows its own.
     pub fn forget_seen(&self) -> Result<(), PgError> {
         self.apply(|| {
             let seen = sql::read(&self.statements.has_seen, &[], |row| row.get::<bool>(1))?;
@@ -113,12 +114,13 @@ impl Table {
         })
     }
 
-    /// Notes that these objects were seen; answers those that the table has not, or has otherwise.
-    pub fn see(&self, prefix: &S3Prefix, objects: &[Object]) -> Result<Vec<Difference>, PgError> {
+    /// Notes that a run has seen these objects; answers those that the table has not, or has
+    /// otherwise.
+    pub fn see(&self, run: Run, prefix: &S3Prefix, objects: &[Object]) -> Result<Vec<Difference>, PgError> {
         let refs: Vec<&Object> = objects.iter().collect();
         let columns = Columns { prefix, objects: &refs };
         let differing = self.apply(|| {
-            sql::execute(&self.statements.see, &[columns.uris()])?;
+            sql::execute(&self.statements.see, &[columns.uris(), run.number.into()])?;
             let args = [columns.uris(), columns.etags(), columns.sizes()];
             sql::query(&self.statements.compare, &args, |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)))
         })?;
@@ -129,9 +131,9 @@ impl Table {
         Ok(differing.into_iter().filter_map(difference).collect())
     }
 
-    /// Notes that these addresses are there, for a listing under way that passed them before.
-    pub fn note_seen(&self, uris: Vec<String>) -> Result<(), PgError> {
-        self.apply(|| sql::execute(&self.statements.see, &[uris.into()])).map(drop)
+    /// Notes that these addresses are there, for a run under way that may have passed them before.
+    pub fn note_seen(&self, run: Run, uris: Vec<String>) -> Result<(), PgError> {
+        self.apply(|| sql::execute(&self.statements.see, &[uris.into(), run.number.into()])).map(drop)
     }
 
     /// Writes objects; answers what was refused.
@@ -154,10 +156,10 @@ impl Table {
         })
     }
 
-    /// The slice of rows behind `after`.
-    pub fn slice(&self, prefix: &S3Prefix, after: &str) -> Result<Slice, PgError> {
+    /// The slice of rows behind `after`, compared with what a run has seen.
+    pub fn slice(&self, run: Run, prefix: &S3Prefix, after: &str) -> Result<Slice, PgError> {
         let slices = self.apply(|| {
-            let args = [prefix.to_string().into(), after.to_owned().into()];
+            let args = [prefix.to_string().into(), after.to_owned().into(), run.number.into()];
             sql::query(&self.statements.vanished, &args, |row| {
                 let rows = u64::try_from(row.get::<i64>(2)?).unwrap_or_default();
                 Ok(Slice { last: row.get_opt(1)?, rows, vanished: row.get_opt(3)?.unwrap_or_default() })

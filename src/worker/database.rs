@@ -168,7 +168,10 @@ fn work(
     waker: &Waker,
     renewed: &mut Instant,
 ) -> Result<Duration, PgError> {
-    let listed = sources.turn(&with_runner(|runner| network(runner, waker)))?;
+    let listed = sources.turn(&with_runner(|runner| network(runner, waker))).unwrap_or_else(|error| {
+        pgrx::warning!("pgai_rs worker can't serve S3 sources: {error}");
+        Turn { more: false, retry_in: Some(ERROR_PAUSE) }
+    });
     for gone in queue.refresh()? {
         with_runner(|runner| runner.forget(gone));
     }

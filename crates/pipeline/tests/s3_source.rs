@@ -127,13 +127,15 @@ async fn half_a_listing_is_never_a_whole_one() {
         (then(page(&["docs/b"], no_token)), "broken_listing"),
         (then(page(&["docs/b"], MORE)), "broken_listing"),
         (then(page(&["docs/%FF"], URL)), "broken_listing"),
+        (then(page(&["docs/b"], "<NextContinuationToken>two</NextContinuationToken>")), "broken_listing"),
     ];
     for (server, code) in broken {
         let (pages, end) = world(&server).await.list().await;
         assert_eq!((pages.len(), end.unwrap_err().code), (1, code));
     }
-    let cut = [Reply::cut(200, 1000, "<?xml version=\"1.0\"?><ListBucketResult>"), Reply::Close];
-    for reply in cut {
+    // A connection that is cut, and whatever a proxy says of its own accord.
+    let cut = Reply::cut(200, 1000, "<?xml version=\"1.0\"?><ListBucketResult>");
+    for reply in [cut, Reply::Close, Reply::new(200, ""), Reply::new(200, "<html>Welcome</html>")] {
         let (pages, end) = world(&then(reply)).await.list().await;
         assert!(pages.len() == 1 && end.is_err());
     }

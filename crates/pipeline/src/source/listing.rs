@@ -122,10 +122,11 @@ fn following(
     output: &ListObjectsV2Output,
     token: Option<&str>,
 ) -> Result<Option<String>, Failure> {
-    if !output.is_truncated().unwrap_or(false) {
+    let next = output.next_continuation_token();
+    if !output.is_truncated().unwrap_or(next.is_some()) {
         return Ok(None);
     }
-    match output.next_continuation_token() {
+    match next {
         Some(next) if !next.is_empty() && Some(next) != token => Ok(Some(next.to_owned())),
         Some(_) => Err(failure::broken_listing(scope.prefix(), "it leads in a circle")),
         None => Err(failure::broken_listing(scope.prefix(), "it says that there is more, and not where")),
