@@ -63,6 +63,9 @@ settings! {
     int EMBEDDING_RETRIES = 3;
     int EMBEDDING_BACKOFF = 500;
     int QUERY_TIMEOUT = 30_000;
+    string ALLOWED_SQS_QUEUES = Some(c"");
+    int S3_SOURCE_MAX_DELETE_PERCENT = 50;
+    int S3_SOURCE_HISTORY = 100;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
@@ -141,6 +144,7 @@ pub fn define() {
     define_s3(&sighup, &secret);
     define_roles(&sighup, &superuser);
     define_embedding(&sighup, &secret);
+    define_sources(&sighup);
     // SAFETY: all settings of this prefix are defined above.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"pgai_rs".as_ptr()) };
 }
@@ -386,6 +390,25 @@ fn define_embedding(d: &Definer, secret: &Definer) {
     );
 }
 
+fn define_sources(d: &Definer) {
+    let list = GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32);
+    d.string(
+        c"pgai_rs.allowed_sqs_queues",
+        &ALLOWED_SQS_QUEUES,
+        list,
+        c"Prefixes of the queue_url that roles other than superusers may declare, separated by commas.",
+    );
+    d.int(c"pgai_rs.s3_source_max_delete_percent", &S3_SOURCE_MAX_DELETE_PERCENT, (1, 100), NO_UNIT,
+        c"Largest share of a source's rows that a listing deletes, if it is more than 1,000 rows; 100 means any.");
+    d.int(
+        c"pgai_rs.s3_source_history",
+        &S3_SOURCE_HISTORY,
+        (1, 100_000),
+        NO_UNIT,
+        c"Most runs that ai.s3_source_runs keeps of one source.",
+    );
+}
+
 fn text(setting: &GucSetting<Option<CString>>) -> String {
     setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
 }
@@ -437,6 +460,11 @@ pub fn max_errors() -> i64 {
     number(&MAX_ERRORS) as i64
 }
 
+/// Most requests to S3 at a time.
+pub fn load_concurrency() -> usize {
+    number(&LOAD_CONCURRENCY)
+}
+
 /// Longest wait of `ai.vectorizer_embed`.
 pub fn query_timeout() -> Duration {
     millis(&QUERY_TIMEOUT)
@@ -454,6 +482,21 @@ fn within(prefixes: &GucSetting<Option<CString>>, url: &str) -> bool {
         let rest = url.strip_prefix(prefix.trim_end_matches('/'));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     })
+}
+
+/// Whether a role that is no superuser may declare this `queue_url`.
+pub fn queue_url_allowed(url: &str) -> bool {
+    within(&ALLOWED_SQS_QUEUES, url)
+}
+
+/// Largest share, in percent, of a source's rows that a listing deletes.
+pub fn s3_source_max_delete_percent() -> u64 {
+    number(&S3_SOURCE_MAX_DELETE_PERCENT) as u64
+}
+
+/// Most runs that are kept of one source.
+pub fn s3_source_history() -> i64 {
+    number(&S3_SOURCE_HISTORY) as i64
 }
 
 /// The names that `api_key_name` may have.

@@ -8,6 +8,7 @@
 //! * [`api`]: the SQL functions
 //! * [`catalog`]: vectorizers and their objects
 //! * [`queue`]: trigger, claim, completion
+//! * [`source`]: buckets kept as tables
 //! * [`worker`]: launcher and workers
 //! * [`pg`], [`vector`]: what pgrx and pgvector leave to their users
 
@@ -16,6 +17,7 @@ mod catalog;
 mod guc;
 mod pg;
 mod queue;
+mod source;
 mod vector;
 mod worker;
 
@@ -39,7 +41,8 @@ extension_sql_file!("../sql/vectorizer.sql", name = "vectorizer", requires = ["g
 extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["vectorizer"]);
 extension_sql_file!("../sql/search.sql", name = "search", requires = ["monitoring"]);
 extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["search"]);
-extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["s3"]);
+extension_sql_file!("../sql/s3_source.sql", name = "s3_source", requires = ["s3"]);
+extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["s3_source"]);
 
 /// Called by Postgres when the library is loaded: into the postmaster where it is preloaded, else
 /// into the backend that first needs it.

@@ -8,6 +8,7 @@ pub mod drop_vectorizer;
 pub mod network;
 pub mod s3;
 pub mod s3_access;
+pub mod s3_source;
 pub mod search;
 pub mod validate;
 pub mod worker;

@@ -50,13 +50,18 @@ fn readable<T: serde::de::DeserializeOwned>(kind: &str, config: Option<&Value>) 
 
 /// A vectorizer's name.
 pub fn name(name: &str) -> Result<(), PgError> {
+    name_of("vectorizer", name)
+}
+
+/// A name of something that is declared.
+pub fn name_of(kind: &str, name: &str) -> Result<(), PgError> {
     identifier_length(name)?;
     let mut chars = name.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_lowercase());
     if first && chars.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') {
         return Ok(());
     }
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, format!("invalid vectorizer name {name:?}"))
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, format!("invalid {kind} name {name:?}"))
         .with_detail(
             "A name is made of lower-case letters, digits and underscores, and begins with a letter.",
         )

@@ -13,6 +13,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use pgai_rs_pipeline::run::{Runner, Turn};
+use pgai_rs_pipeline::source::Network;
 
 use super::{shared, wait};
 use crate::guc;
@@ -20,6 +21,10 @@ use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 use crate::queue::spi::SpiQueue;
+use crate::source::sources::Sources;
+
+/// Wakes the main thread from another.
+type Waker = Arc<dyn Fn() + Send + Sync>;
 
 /// Pause after an error of the queue as a whole.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
@@ -122,11 +127,14 @@ fn serve(database: pg_sys::Oid) {
         Err(error) => pgrx::error!("pgai_rs worker can't make an eventfd: {error}"),
     };
     let writer = wake.clone();
-    match Runner::start(guc::pipeline(), move || signal(&writer)) {
+    let waker: Waker = Arc::new(move || signal(&writer));
+    let call = waker.clone();
+    match Runner::start(guc::pipeline(), move || call()) {
         Ok(runner) => RUNNER.set(Some(runner)),
         Err(error) => pgrx::error!("pgai_rs worker can't start its threads: {error}"),
     }
     let mut queue = SpiQueue::new(i64::from(super::random_u32()) << 32);
+    let mut sources = Sources::default();
     let mut renewed = Instant::now();
     loop {
         report_activity(c"working");
@@ -135,7 +143,7 @@ fn serve(database: pg_sys::Oid) {
             Ok(false) => return leave_without_extension(database),
             Err(error) => pgrx::warning!("pgai_rs worker can't look for its extension: {error}"),
         }
-        let pause = match work(&mut queue, &mut renewed) {
+        let pause = match work(&mut queue, &mut sources, &waker, &mut renewed) {
             Ok(pause) => pause,
             Err(error) => {
                 pgrx::warning!("pgai_rs worker: {error}");
@@ -147,13 +155,23 @@ fn serve(database: pg_sys::Oid) {
         clear(&wake);
         if reloaded {
             queue.forget_settings();
+            sources.forget_settings();
             with_runner(|runner| runner.configure(guc::pipeline()));
         }
     }
 }
 
 /// One look at everything; answers how long to wait.
-fn work(queue: &mut SpiQueue, renewed: &mut Instant) -> Result<Duration, PgError> {
+fn work(
+    queue: &mut SpiQueue,
+    sources: &mut Sources,
+    waker: &Waker,
+    renewed: &mut Instant,
+) -> Result<Duration, PgError> {
+    let listed = sources.turn(&with_runner(|runner| network(runner, waker))).unwrap_or_else(|error| {
+        pgrx::warning!("pgai_rs worker can't serve S3 sources: {error}");
+        Turn { more: false, retry_in: Some(ERROR_PAUSE) }
+    });
     for gone in queue.refresh()? {
         with_runner(|runner| runner.forget(gone));
     }
@@ -162,11 +180,19 @@ fn work(queue: &mut SpiQueue, renewed: &mut Instant) -> Result<Duration, PgError
         *renewed = Instant::now();
     }
     let turn: Turn = with_runner(|runner| runner.turn(queue))?;
-    if turn.more {
+    if turn.more || listed.more {
         return Ok(Duration::ZERO);
     }
-    let next = [turn.retry_in, queue.next_due(), Some(guc::poll_interval())].into_iter().flatten().min();
+    let next = [turn.retry_in, listed.retry_in, queue.next_due(), Some(guc::poll_interval())]
+        .into_iter()
+        .flatten()
+        .min();
     Ok(next.unwrap_or(ERROR_PAUSE).max(SHORTEST_WAIT))
+}
+
+/// The runner's threads and clients, for those who ask S3 about whole buckets.
+fn network(runner: &Runner, waker: &Waker) -> Network {
+    Network::new(runner.handle().clone(), runner.s3().clone(), guc::load_concurrency(), waker.clone())
 }
 
 /// The runner is there from `serve` to the end of the process.

@@ -1,5 +1,6 @@
-"""An S3 server: moto, in a process of its own."""
+"""An S3 server with SQS: moto, in a process of its own."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -27,8 +28,11 @@ class S3Server:
         )
         self.url = process.announced(self._process, log, re.compile(r"Running on (http://\S+)"), "moto")[1]
         self.env = CREDENTIALS | {"AWS_ENDPOINT_URL": self.url}
-        self.client = boto3.client(
-            "s3",
+        self.client = self._client("s3")
+
+    def _client(self, service: str):
+        return boto3.client(
+            service,
             endpoint_url=self.url,
             region_name=CREDENTIALS["AWS_REGION"],
             aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
@@ -38,6 +42,9 @@ class S3Server:
     def bucket(self, name: str) -> "Bucket":
         self.client.create_bucket(Bucket=name)
         return Bucket(self.client, name)
+
+    def queue(self, name: str) -> "Queue":
+        return Queue(self._client("sqs"), name)
 
     def stop(self) -> None:
         process.stop(self._process)
@@ -59,3 +66,28 @@ class Bucket:
 
     def uri(self, key: str) -> str:
         return f"s3://{self.name}/{key}"
+
+    def notify(self, queue: "Queue") -> None:
+        """Sends the bucket's events to a queue from now on."""
+        configuration = {"QueueArn": queue.arn, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}
+        self.client.put_bucket_notification_configuration(
+            Bucket=self.name, NotificationConfiguration={"QueueConfigurations": [configuration]}
+        )
+
+
+class Queue:
+    def __init__(self, client, name: str):
+        self.client = client
+        # What is received and not deleted comes again after a second.
+        self.url = client.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "1"})["QueueUrl"]
+        self.arn = client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def send(self, body) -> None:
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.client.send_message(QueueUrl=self.url, MessageBody=text)
+
+    def messages(self) -> int:
+        """How many messages were not deleted, received or not."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        attributes = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return sum(int(attributes[name]) for name in names)

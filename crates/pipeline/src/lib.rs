@@ -13,6 +13,7 @@
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
+//! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 
 #![warn(missing_docs)]
@@ -31,3 +32,4 @@ pub mod run;
 pub mod s3;
 pub mod settings;
 mod shorten;
+pub mod source;

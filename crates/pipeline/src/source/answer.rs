@@ -1,0 +1,65 @@
+//! What S3 says of an object, its bytes left aside.
+
+use crate::document::Failure;
+
+/// An object that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its key in the bucket.
+    pub key: String,
+    /// Which version of its bytes this is, without quotes.
+    pub etag: Option<String>,
+    /// Bytes.
+    pub size: u64,
+    /// When it was written, in microseconds since 1970.
+    pub last_modified: Option<i64>,
+    /// The media type on record. A listing does not tell it.
+    pub content_type: Option<String>,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It is there and wanted.
+    Present(Object),
+    /// It is gone, or not wanted any more.
+    Absent,
+    /// S3 did not say.
+    Unknown(Failure),
+}
+
+/// The state of the object with a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its key in the bucket.
+    pub key: String,
+    /// What became of it.
+    pub state: State,
+}
+
+/// An ETag as it is compared and stored: servers differ in whether they quote it.
+pub(super) fn plain_etag(etag: &str) -> String {
+    etag.trim_matches('"').to_owned()
+}
+
+/// The SDK's time in microseconds since 1970; none beyond some 290,000 years.
+pub(super) fn micros(time: &aws_smithy_types::DateTime) -> Option<i64> {
+    i64::try_from(time.as_nanos() / 1_000).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_is_the_same_with_and_without_quotes() {
+        assert_eq!(plain_etag("\"abc-2\""), "abc-2");
+        assert_eq!(plain_etag("abc-2"), "abc-2");
+    }
+
+    #[test]
+    fn times_are_in_microseconds() {
+        let time = aws_smithy_types::DateTime::from_millis(1_500);
+        assert_eq!(micros(&time), Some(1_500_000));
+    }
+}

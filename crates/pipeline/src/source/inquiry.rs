@@ -1,0 +1,88 @@
+//! What became of certain objects: HeadObject.
+
+use std::sync::Arc;
+
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use futures_util::stream::{self, StreamExt};
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::answer::{micros, plain_etag};
+use super::failure;
+use super::network::Task;
+use super::{Answer, Network, Object, Scope, State};
+use crate::config::S3Access;
+use crate::s3::{self, Operation, S3Uri};
+
+/// A question about some objects under way; dropping it ends it.
+pub struct Inquiry {
+    keys: Vec<String>,
+    answers: oneshot::Receiver<Vec<Answer>>,
+    _task: Task,
+}
+
+impl Inquiry {
+    /// Asks S3 for each of these keys.
+    pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access, keys: Vec<String>) -> Inquiry {
+        let (sender, answers) = oneshot::channel();
+        let (own, asked) = (network.clone(), keys.clone());
+        let task = network.spawn(async move {
+            // Nobody listens any more when the inquiry was dropped.
+            let _ = sender.send(ask_all(&own, &scope, &access, asked).await);
+        });
+        Inquiry { keys, answers, _task: task }
+    }
+
+    /// The answers, one a key in any order, once all are there. To be called until they are.
+    pub fn answers(&mut self) -> Option<Vec<Answer>> {
+        match self.answers.try_recv() {
+            Ok(answers) => Some(answers),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Closed) => {
+                let unknown = |key| Answer { key, state: State::Unknown(failure::interrupted()) };
+                Some(std::mem::take(&mut self.keys).into_iter().map(unknown).collect())
+            }
+        }
+    }
+}
+
+/// Asks for each key, several at a time.
+pub(super) async fn ask_all(
+    network: &Network,
+    scope: &Scope,
+    access: &S3Access,
+    keys: Vec<String>,
+) -> Vec<Answer> {
+    let ask = |key: String| async move {
+        let state = ask(network, scope, access, &key).await;
+        Answer { key, state }
+    };
+    stream::iter(keys).map(ask).buffer_unordered(network.concurrency).collect().await
+}
+
+async fn ask(network: &Network, scope: &Scope, access: &S3Access, key: &str) -> State {
+    let uri = match S3Uri::parse(&scope.prefix().uri(key)) {
+        Ok(uri) => uri,
+        Err(failure) => return State::Unknown(failure),
+    };
+    let head = |client: aws_sdk_s3::Client| client.head_object().bucket(uri.bucket()).key(key).send();
+    match network.clients.call(access, uri.bucket(), head).await {
+        Ok(output) => present(scope, key, &output),
+        Err(error) if error.status() == Some(404) => State::Absent,
+        Err(error) => State::Unknown(s3::failure(&error, Operation::HeadObject(&uri), access)),
+    }
+}
+
+fn present(scope: &Scope, key: &str, output: &HeadObjectOutput) -> State {
+    let size = output.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+    if !scope.wants_size(size) {
+        return State::Absent;
+    }
+    State::Present(Object {
+        key: key.to_owned(),
+        etag: output.e_tag().map(plain_etag),
+        size,
+        last_modified: output.last_modified().and_then(micros),
+        content_type: output.content_type().map(str::to_owned),
+    })
+}

@@ -1,0 +1,178 @@
+//! Events of a bucket as they come: SQS, long polled.
+//!
+//! A message is deleted only after [`Listener::settle`]; whatever fails before makes SQS deliver it
+//! again, and set it aside in the end if its redrive policy says so.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::event;
+use super::failure;
+use super::inquiry::ask_all;
+use super::network::Task;
+use super::sqs::{Message, Queue};
+use super::{Answer, Malformed, Network, Scope};
+use crate::backoff::backoff;
+use crate::config::S3Access;
+use crate::document::Failure;
+
+/// First pause after an error; doubled each time, up to a minute.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Malformed messages that are remembered, lest each delivery of one be complained about.
+const COMPLAINTS: usize = 1024;
+
+/// What was heard.
+#[derive(Debug)]
+pub enum Heard {
+    /// The queue answers, for the first time or again.
+    Ready,
+    /// Something happened to these objects, which S3 was asked about.
+    Batch(Batch),
+    /// A message with this id can't be understood. It is left to the queue's redrive policy.
+    Malformed(String, Malformed),
+    /// The queue does not answer. It is asked again.
+    Failed(Failure),
+}
+
+/// Objects that something happened to, as they are now.
+#[derive(Debug)]
+pub struct Batch {
+    /// One a key.
+    pub answers: Vec<Answer>,
+    /// How many messages spoke of them.
+    pub messages: u64,
+}
+
+/// A queue that is listened to; dropping it ends that.
+pub struct Listener {
+    heard: mpsc::Receiver<Heard>,
+    settled: mpsc::Sender<HashSet<String>>,
+    _task: Task,
+}
+
+impl Listener {
+    /// Begins to listen to the queue at `url`.
+    pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access, url: String) -> Listener {
+        let (sender, heard) = mpsc::channel(1);
+        let (settled, settlements) = mpsc::channel(1);
+        let ears = Ears { network: network.clone(), scope, access, url, sender, settlements };
+        Listener { heard, settled, _task: network.spawn(ears.listen()) }
+    }
+
+    /// What was heard, if something was. Each batch is to be settled before the next comes.
+    pub fn try_next(&mut self) -> Option<Heard> {
+        match self.heard.try_recv() {
+            Ok(heard) => Some(heard),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Heard::Failed(failure::interrupted())),
+        }
+    }
+
+    /// Whether the task has ended, which it does by a bug only.
+    pub fn is_over(&self) -> bool {
+        self.settled.is_closed()
+    }
+
+    /// Says that the last batch is committed, except for these keys.
+    pub fn settle(&self, except: HashSet<String>) {
+        // There is room, for a batch comes only after the one before was settled.
+        let _ = self.settled.try_send(except);
+    }
+}
+
+/// The listener's task.
+struct Ears {
+    network: Network,
+    scope: Arc<Scope>,
+    access: S3Access,
+    url: String,
+    sender: mpsc::Sender<Heard>,
+    settlements: mpsc::Receiver<HashSet<String>>,
+}
+
+/// A message and the keys that it speaks of.
+struct Read {
+    receipt: String,
+    keys: Vec<String>,
+}
+
+impl Ears {
+    /// Ends when the listener is dropped.
+    async fn listen(mut self) {
+        let mut complained = VecDeque::new();
+        let mut errors = 0;
+        loop {
+            let Err(failure) = self.rounds(&mut complained, &mut errors).await else { return };
+            errors += 1;
+            self.say(Heard::Failed(failure)).await;
+            tokio::time::sleep(backoff(PAUSE, errors)).await;
+        }
+    }
+
+    /// Asks again and again until there is an error, or nobody is interested.
+    async fn rounds(&mut self, complained: &mut VecDeque<String>, errors: &mut u32) -> Result<(), Failure> {
+        let queue = Queue::open(&self.network.clients, &self.access, &self.url).await?;
+        let mut ready = false;
+        loop {
+            let messages = queue.receive().await?;
+            *errors = 0;
+            if !std::mem::replace(&mut ready, true) {
+                self.say(Heard::Ready).await;
+            }
+            let read = self.read(messages, complained).await;
+            let Some(except) = self.hand_over(&read).await else { return Ok(()) };
+            let done = |read: &Read| !read.keys.iter().any(|key| except.contains(key));
+            let receipts: Vec<String> =
+                read.into_iter().filter(done).map(|read: Read| read.receipt).collect();
+            if !receipts.is_empty() {
+                queue.delete(receipts).await?;
+            }
+        }
+    }
+
+    async fn say(&self, heard: Heard) {
+        if self.sender.send(heard).await.is_ok() {
+            self.network.wake();
+        }
+    }
+
+    /// Which wanted keys the messages speak of.
+    async fn read(&self, messages: Vec<Message>, complained: &mut VecDeque<String>) -> Vec<Read> {
+        let mut read = Vec::new();
+        for Message { id, receipt, body } in messages {
+            match event::changes(&body) {
+                Ok(changes) => {
+                    let ours = changes.into_iter().filter(|c| c.bucket == self.scope.prefix().bucket());
+                    let keys = ours.map(|c| c.key).filter(|key| self.scope.wants_key(key)).collect();
+                    read.push(Read { receipt, keys });
+                }
+                Err(why) if !complained.contains(&id) => {
+                    if complained.len() == COMPLAINTS {
+                        complained.pop_front();
+                    }
+                    complained.push_back(id.clone());
+                    self.say(Heard::Malformed(id, why)).await;
+                }
+                Err(_) => {}
+            }
+        }
+        read
+    }
+
+    /// Has what became of these keys committed; answers for which that failed, or nothing if nobody
+    /// is interested any more.
+    async fn hand_over(&mut self, read: &[Read]) -> Option<HashSet<String>> {
+        let keys: HashSet<String> = read.iter().flat_map(|read| read.keys.iter().cloned()).collect();
+        if keys.is_empty() {
+            return (!self.sender.is_closed()).then(HashSet::new);
+        }
+        let keys = keys.into_iter().collect();
+        let answers = ask_all(&self.network, &self.scope, &self.access, keys).await;
+        self.say(Heard::Batch(Batch { answers, messages: read.len() as u64 })).await;
+        self.settlements.recv().await
+    }
+}

@@ -1,0 +1,161 @@
+//! All objects of a source, page by page.
+
+use std::sync::Arc;
+
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::types::{EncodingType, Object as S3Object};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
+
+use super::answer::{micros, plain_etag};
+use super::event::form_decoded;
+use super::failure;
+use super::network::Task;
+use super::{Network, Object, Scope};
+use crate::config::S3Access;
+use crate::document::Failure;
+use crate::s3::{self, Operation};
+
+/// Pages fetched before they are asked for.
+const PAGES_AHEAD: usize = 2;
+
+/// A page of a listing: at most 1,000 keys, S3's limit.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// The wanted objects.
+    pub objects: Vec<Object>,
+    /// Keys on the page.
+    pub scanned: u64,
+    /// Those that are not wanted.
+    pub skipped: u64,
+}
+
+/// What comes next of a listing.
+#[derive(Debug)]
+pub enum Listed {
+    /// More.
+    Page(Page),
+    /// Nothing more: the pages before are the whole of it.
+    End,
+    /// Nothing more: the pages before are a part.
+    Failed(Failure),
+}
+
+/// A listing under way; dropping it ends it.
+pub struct Listing {
+    pages: mpsc::Receiver<Listed>,
+    _task: Task,
+}
+
+impl Listing {
+    /// Begins to list.
+    pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access) -> Listing {
+        let (sender, pages) = mpsc::channel(PAGES_AHEAD);
+        let own = network.clone();
+        let task = network.spawn(async move {
+            let end = match walk(&own, &scope, &access, &sender).await {
+                Ok(()) => Listed::End,
+                Err(failure) => Listed::Failed(failure),
+            };
+            // Nobody listens any more when the listing was dropped.
+            let _ = sender.send(end).await;
+        });
+        Listing { pages, _task: task }
+    }
+
+    /// What has come, if something has. After an end of either kind it is not to be called again.
+    pub fn try_next(&mut self) -> Option<Listed> {
+        match self.pages.try_recv() {
+            Ok(listed) => Some(listed),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Listed::Failed(failure::interrupted())),
+        }
+    }
+}
+
+async fn walk(
+    network: &Network,
+    scope: &Scope,
+    access: &S3Access,
+    pages: &mpsc::Sender<Listed>,
+) -> Result<(), Failure> {
+    let mut token = None;
+    loop {
+        let output = request(network, scope, access, token.as_deref()).await?;
+        let next = following(scope, &output, token.as_deref())?;
+        if pages.send(Listed::Page(page(scope, output)?)).await.is_err() {
+            return Ok(());
+        }
+        network.wake();
+        match next {
+            Some(next) => token = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn request(
+    network: &Network,
+    scope: &Scope,
+    access: &S3Access,
+    token: Option<&str>,
+) -> Result<ListObjectsV2Output, Failure> {
+    let (bucket, prefix) = (scope.prefix().bucket(), scope.prefix().prefix());
+    let list = |client: aws_sdk_s3::Client| {
+        client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            // XML can't hold every character that a key can.
+            .encoding_type(EncodingType::Url)
+            .set_continuation_token(token.map(str::to_owned))
+            .send()
+    };
+    let listed = network.clients.call(access, bucket, list).await;
+    listed.map_err(|error| s3::failure(&error, Operation::ListObjects { bucket, prefix }, access))
+}
+
+/// The token of the next page. A server that promises more without saying where, or leads in a
+/// circle, must not be taken for one that has told everything.
+fn following(
+    scope: &Scope,
+    output: &ListObjectsV2Output,
+    token: Option<&str>,
+) -> Result<Option<String>, Failure> {
+    let next = output.next_continuation_token();
+    if !output.is_truncated().unwrap_or(next.is_some()) {
+        return Ok(None);
+    }
+    match next {
+        Some(next) if !next.is_empty() && Some(next) != token => Ok(Some(next.to_owned())),
+        Some(_) => Err(failure::broken_listing(scope.prefix(), "it leads in a circle")),
+        None => Err(failure::broken_listing(scope.prefix(), "it says that there is more, and not where")),
+    }
+}
+
+fn page(scope: &Scope, output: ListObjectsV2Output) -> Result<Page, Failure> {
+    let encoded = output.encoding_type() == Some(&EncodingType::Url);
+    let mut page = Page::default();
+    for listed in output.contents.unwrap_or_default() {
+        page.scanned += 1;
+        let object = object(listed, encoded)
+            .ok_or_else(|| failure::broken_listing(scope.prefix(), "a key is missing or not UTF-8"))?;
+        if scope.wants_key(&object.key) && scope.wants_size(object.size) {
+            page.objects.push(object);
+        } else {
+            page.skipped += 1;
+        }
+    }
+    Ok(page)
+}
+
+fn object(listed: S3Object, encoded: bool) -> Option<Object> {
+    let key = if encoded { form_decoded(&listed.key?)? } else { listed.key? };
+    Some(Object {
+        key,
+        etag: listed.e_tag.as_deref().map(plain_etag),
+        size: listed.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        last_modified: listed.last_modified.as_ref().and_then(micros),
+        content_type: None,
+    })
+}

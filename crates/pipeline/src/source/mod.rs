@@ -1,0 +1,37 @@
+//! A bucket kept as a table: all of it that needs no Postgres.
+//!
+//! ```text
+//!  a listing   ListObjectsV2, page by page ─► wanted? ─► Page ─┐
+//!                                                              ├─► the table (the extension)
+//!  a listener  SQS ─► which keys? ─► HeadObject each ─► Batch ─┘
+//!  an inquiry  HeadObject, of what the table says has changed ─► answers
+//! ```
+//!
+//! Each of the three is a task on the runtime's threads and a handle on the thread that owns the
+//! table. The handle never waits; dropping it ends the task. All channels are bounded: a listing of
+//! any length takes the memory of a few pages.
+//!
+//! What an event *says* is not believed, for events come late, doubled and out of order: it names a
+//! key, and what the object is *now* decides.
+
+mod answer;
+mod config;
+mod event;
+mod failure;
+mod inquiry;
+mod listener;
+mod listing;
+mod network;
+mod prefix;
+mod scope;
+mod sqs;
+
+pub use self::answer::{Answer, Object, State};
+pub use self::config::SourceConfig;
+pub use self::event::{changes, Change, Malformed};
+pub use self::inquiry::Inquiry;
+pub use self::listener::{Batch, Heard, Listener};
+pub use self::listing::{Listed, Listing, Page};
+pub use self::network::Network;
+pub use self::prefix::S3Prefix;
+pub use self::scope::Scope;

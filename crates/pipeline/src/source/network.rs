@@ -1,0 +1,63 @@
+//! What the tasks of a source need of the world.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use crate::s3::Clients;
+
+/// Threads to run on, S3's clients, and a way to say that there is something to fetch.
+#[derive(Clone)]
+pub struct Network {
+    handle: Handle,
+    pub(super) clients: Arc<Clients>,
+    pub(super) concurrency: usize,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Network {
+    /// `concurrency`: most requests of one task at a time. `wake` is called on the runtime's threads
+    /// whenever a handle has something new; it must not block.
+    pub fn new(
+        handle: Handle,
+        clients: Arc<Clients>,
+        concurrency: usize,
+        wake: Arc<dyn Fn() + Send + Sync>,
+    ) -> Self {
+        Network { handle, clients, concurrency: concurrency.max(1), wake }
+    }
+
+    /// Says that there is something new.
+    pub(super) fn wake(&self) {
+        (self.wake)();
+    }
+
+    /// Runs a task whose end, of whatever kind, is said, too.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
+        let end = WakeAtEnd(Arc::clone(&self.wake));
+        let task = self.handle.spawn(async move {
+            let _end = end;
+            task.await;
+        });
+        Task(task.abort_handle())
+    }
+}
+
+/// A task that ends when this is dropped.
+pub(super) struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+struct WakeAtEnd(Arc<dyn Fn() + Send + Sync>);
+
+impl Drop for WakeAtEnd {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

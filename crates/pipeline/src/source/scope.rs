@@ -1,0 +1,138 @@
+//! Which objects a source wants.
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::failure;
+use super::{S3Prefix, SourceConfig};
+use crate::document::Failure;
+use crate::s3::S3Uri;
+use crate::settings::Settings;
+
+/// Prefix, globs, size and the operator's allow-list, put together.
+#[derive(Debug)]
+pub struct Scope {
+    prefix: S3Prefix,
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+    max_size: u64,
+    allowed: Vec<String>,
+}
+
+impl Scope {
+    /// Reads a source's address and config under the operator's settings as they are now.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`S3Prefix::parse`]; `invalid_glob`; `uri_not_allowed` unless the whole prefix is.
+    pub fn new(uri: &str, config: &SourceConfig, settings: &Settings) -> Result<Scope, Failure> {
+        let prefix = S3Prefix::parse(uri)?;
+        if !prefix.is_allowed(&settings.allowed_uris) {
+            return Err(failure::not_allowed(&prefix));
+        }
+        Ok(Scope {
+            prefix,
+            include: (!config.include.is_empty()).then(|| globs(&config.include)).transpose()?,
+            exclude: globs(&config.exclude)?,
+            max_size: config.max_size.unwrap_or(settings.max_document_size),
+            allowed: settings.allowed_uris.clone(),
+        })
+    }
+
+    /// The part of the bucket.
+    pub fn prefix(&self) -> &S3Prefix {
+        &self.prefix
+    }
+
+    /// Whether an object with this key is wanted, whatever its size.
+    ///
+    /// A key that ends with a slash is a folder's marker, as consoles make them, and no document.
+    pub fn wants_key(&self, key: &str) -> bool {
+        let Some(below) = key.strip_prefix(self.prefix.prefix()) else { return false };
+        !key.ends_with('/')
+            && !key.contains('\0')
+            && self.include.as_ref().is_none_or(|globs| globs.is_match(below))
+            && !self.exclude.is_match(below)
+            && S3Uri::parse(&self.prefix.uri(key)).is_ok_and(|uri| uri.is_allowed(&self.allowed))
+    }
+
+    /// Whether an object of this size is wanted, whatever its key.
+    pub fn wants_size(&self, size: u64) -> bool {
+        size <= self.max_size
+    }
+}
+
+/// `*` stays within a segment, `**` crosses slashes; `?`, `[a-z]`, `{a,b}` and `\` as in a shell.
+fn globs(patterns: &[String]) -> Result<GlobSet, Failure> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
+        set.add(glob.map_err(|error| failure::invalid_glob(pattern, error.kind()))?);
+    }
+    set.build().map_err(|error| failure::invalid_glob(&patterns.join(", "), error.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope(uri: &str, include: &[&str], exclude: &[&str]) -> Scope {
+        let texts = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
+        let config =
+            SourceConfig { include: texts(include), exclude: texts(exclude), ..SourceConfig::default() };
+        Scope::new(uri, &config, &Settings::default()).unwrap()
+    }
+
+    #[test]
+    fn globs_match_the_key_below_the_prefix() {
+        let docs = scope("s3://b/docs/", &["*.md", "notes/**/*.txt"], &["**/draft-*"]);
+        for key in ["docs/a.md", "docs/notes/a.txt", "docs/notes/x/y/a b+é.txt"] {
+            assert!(docs.wants_key(key), "{key}");
+        }
+        for key in ["docs/x/a.md", "docs/a.txt", "docs/draft-1.md", "docs/notes/x/draft-2.txt", "other/a.md"]
+        {
+            assert!(!docs.wants_key(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn two_stars_reach_every_depth() {
+        let all = scope("s3://b", &["**/*.{md,txt}"], &[]);
+        for key in ["a.md", "x/a.txt", "x/y/z/a.md", "/a.md"] {
+            assert!(all.wants_key(key), "{key}");
+        }
+        assert!(!all.wants_key("a.mdx") && !all.wants_key("a.MD"));
+    }
+
+    #[test]
+    fn without_globs_all_but_folders_are_wanted() {
+        let all = scope("s3://b/x", &[], &[]);
+        assert!(all.wants_key("x") && all.wants_key("xylophone/..hidden"));
+        assert!(!all.wants_key("x/") && !all.wants_key("x/y/") && !all.wants_key("y"));
+    }
+
+    #[test]
+    fn a_size_limit_counts_bytes() {
+        let config = SourceConfig { max_size: Some(10), ..SourceConfig::default() };
+        let limited = Scope::new("s3://b/", &config, &Settings::default()).unwrap();
+        assert!(limited.wants_size(10) && !limited.wants_size(11));
+        let default = scope("s3://b/", &[], &[]);
+        assert!(default.wants_size(64 << 20) && !default.wants_size((64 << 20) + 1));
+    }
+
+    #[test]
+    fn what_is_not_allowed_is_refused_as_a_whole_or_by_key() {
+        let settings = Settings { allowed_uris: vec!["s3://b/open/".into()], ..Settings::default() };
+        let new = |uri: &str| Scope::new(uri, &SourceConfig::default(), &settings);
+        assert_eq!(new("s3://b/").unwrap_err().code, "uri_not_allowed");
+        let open = new("s3://b/open/").unwrap();
+        assert!(open.wants_key("open/a") && !open.wants_key("open/../closed/a"));
+    }
+
+    #[test]
+    fn a_broken_glob_is_named() {
+        let config = SourceConfig { include: vec!["a[".into()], ..SourceConfig::default() };
+        let failure = Scope::new("s3://b/", &config, &Settings::default()).unwrap_err();
+        assert_eq!(failure.code, "invalid_glob");
+        assert!(failure.message.contains("a["), "{}", failure.message);
+    }
+}

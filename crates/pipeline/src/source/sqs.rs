@@ -1,0 +1,157 @@
+//! The queue of a bucket's event notifications.
+
+use std::time::Duration;
+
+use aws_config::Region;
+use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
+use aws_sdk_sqs::Client;
+use aws_smithy_types::timeout::TimeoutConfig;
+use reqwest::Url;
+
+use super::failure;
+use crate::config::S3Access;
+use crate::document::{Failure, Retry, Step};
+use crate::s3::{self, Clients, Operation, S3Error};
+
+/// How long SQS waits for a message before it answers that there is none, in seconds; its maximum.
+const LONG_POLL: i32 = 20;
+/// Longest time for one request: the long poll and the way there and back.
+const TIMEOUT: Duration = Duration::from_secs(LONG_POLL as u64 + 10);
+/// Most messages of one answer, and of one deletion; the maximum of SQS for both.
+pub(super) const MOST_MESSAGES: usize = 10;
+
+/// A message as it was received.
+pub(super) struct Message {
+    /// Its id, the same each time it is delivered.
+    pub(super) id: String,
+    /// What it is deleted by.
+    pub(super) receipt: String,
+    /// Its body.
+    pub(super) body: String,
+}
+
+/// An SQS queue.
+pub(super) struct Queue {
+    client: Client,
+    url: String,
+    access: S3Access,
+}
+
+impl Queue {
+    /// A queue, with the credentials of `access`. Where it is asked, and the region, are its address's.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_queue_url`, and those of [`Clients::permit`].
+    pub(super) async fn open(clients: &Clients, access: &S3Access, url: &str) -> Result<Queue, Failure> {
+        let parsed = Url::parse(url).map_err(|_| failure::invalid_queue_url())?;
+        let host = parsed.host_str().ok_or_else(failure::invalid_queue_url)?;
+        // A public bucket's queue is not public.
+        let access = S3Access { anonymous: false, ..access.clone() };
+        let config = clients.sdk_config(&access).await.map_err(|error| failed(&error, url, &access))?;
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).build();
+        let mut builder = aws_sdk_sqs::config::Builder::from(&config)
+            .endpoint_url(parsed.origin().ascii_serialization())
+            .timeout_config(timeouts);
+        if let Some(region) = region(host) {
+            builder = builder.region(Region::new(region.to_owned()));
+        }
+        Ok(Queue { client: Client::from_conf(builder.build()), url: url.to_owned(), access })
+    }
+
+    /// The next messages, none if none comes within the long poll.
+    pub(super) async fn receive(&self) -> Result<Vec<Message>, Failure> {
+        let received = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .wait_time_seconds(LONG_POLL)
+            .max_number_of_messages(MOST_MESSAGES as i32)
+            .send()
+            .await
+            .map_err(|error| failed(&S3Error::from(&error), &self.url, &self.access))?;
+        let message = |message: aws_sdk_sqs::types::Message| {
+            Some(Message {
+                id: message.message_id?,
+                receipt: message.receipt_handle?,
+                body: message.body.unwrap_or_default(),
+            })
+        };
+        Ok(received.messages.unwrap_or_default().into_iter().filter_map(message).collect())
+    }
+
+    /// Deletes messages. One that can't be deleted comes again, to no harm.
+    pub(super) async fn delete(&self, receipts: Vec<String>) -> Result<(), Failure> {
+        let mut request = self.client.delete_message_batch().queue_url(&self.url);
+        for (i, receipt) in receipts.into_iter().enumerate() {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(i.to_string()).receipt_handle(receipt);
+            let entry = entry.build().map_err(|error| other(&self.url, &error.to_string()))?;
+            request = request.entries(entry);
+        }
+        let deleted = request.send().await;
+        deleted.map(drop).map_err(|error| failed(&S3Error::from(&error), &self.url, &self.access))
+    }
+}
+
+/// The region in the name of an SQS host, `sqs.<region>.amazonaws.com` or, before 2012,
+/// `<region>.queue.amazonaws.com` (AWS General Reference, "Amazon SQS endpoints").
+fn region(host: &str) -> Option<&str> {
+    let (name, _) = host.split_once(".amazonaws.com")?;
+    name.strip_prefix("sqs.").or_else(|| name.strip_suffix(".queue"))
+}
+
+fn loading(code: &'static str, message: String, hint: &str) -> Failure {
+    Failure::new(Step::Loading, code, message, Retry::Backoff).with_hint(hint)
+}
+
+fn other(url: &str, why: &str) -> Failure {
+    loading(
+        "queue_error",
+        format!("the queue {url} can't be read: {why}"),
+        "See what AWS says of that error.",
+    )
+}
+
+fn failed(error: &S3Error, url: &str, access: &S3Access) -> Failure {
+    match error {
+        S3Error::Refused { code: Some(code), .. }
+            if code.contains("NonExistentQueue") || code.contains("QueueDoesNotExist") =>
+        {
+            loading("no_such_queue", format!("there is no queue {url}"), "Check queue_url.")
+        }
+        S3Error::Refused { status: 401 | 403, code, .. } => loading(
+            "queue_access_denied",
+            format!("SQS denies access to {url} ({})", code.as_deref().unwrap_or("no reason given")),
+            "Grant sqs:ReceiveMessage and sqs:DeleteMessage on the queue to the server's identity, or to the role.",
+        ),
+        S3Error::Refused { status, code, message, .. } => {
+            let said = [code.as_deref(), message.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+            other(url, &format!("{status} {}", said.join(": ")))
+        }
+        S3Error::Network { message, .. } => loading(
+            "queue_unreachable",
+            format!("the queue {url} can't be reached: {message}"),
+            "Check queue_url, and the network and firewalls between the Postgres server and SQS.",
+        ),
+        S3Error::Timeout { .. } => loading(
+            "queue_unreachable",
+            format!("the queue {url} did not answer in time"),
+            "Check queue_url, and the network and firewalls between the Postgres server and SQS.",
+        ),
+        // These speak of the credentials alone.
+        error => s3::failure(error, Operation::HeadBucket(""), access),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queues_address_names_its_region() {
+        assert_eq!(region("sqs.eu-central-1.amazonaws.com"), Some("eu-central-1"));
+        assert_eq!(region("sqs.cn-north-1.amazonaws.com.cn"), Some("cn-north-1"));
+        assert_eq!(region("us-east-2.queue.amazonaws.com"), Some("us-east-2"));
+        assert_eq!(region("127.0.0.1"), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! Listing a bucket, asking about objects and listening to events, against servers that make mistakes.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use pgai_rs_pipeline::config::S3Access;
+use pgai_rs_pipeline::document::{Failure, Secret};
+use pgai_rs_pipeline::s3::Clients;
+use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
+use pgai_rs_pipeline::source::{
+    Answer, Batch, Heard, Inquiry, Listed, Listener, Listing, Network, Page, Scope, SourceConfig, State,
+};
+use serde_json::json;
+use support::http::{Reply, Request, Server};
+use tokio::sync::Notify;
+
+/// A source of `s3://bucket/docs/`, the network that it asks, and a bell that rings for news.
+struct World {
+    network: Network,
+    scope: Arc<Scope>,
+    bell: Arc<Notify>,
+}
+
+impl World {
+    fn new(url: &str, config: &SourceConfig) -> World {
+        let settings = Settings {
+            s3: S3Settings {
+                region: Some("us-east-1".into()),
+                endpoint_url: Some(url.into()),
+                url_style: UrlStyle::Path,
+                access_key: Some(("AKID".into(), Secret::new("the-secret"))),
+                ..S3Settings::default()
+            },
+            ..Settings::default()
+        };
+        let bell = Arc::new(Notify::new());
+        let ring = Arc::clone(&bell);
+        let wake = Arc::new(move || ring.notify_one());
+        let clients = Arc::new(Clients::new(&settings));
+        let network = Network::new(tokio::runtime::Handle::current(), clients, 4, wake);
+        World { network, scope: Arc::new(Scope::new("s3://bucket/docs/", config, &settings).unwrap()), bell }
+    }
+
+    /// Looks again whenever there is news, until there is an answer.
+    async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        loop {
+            match look() {
+                Some(found) => return found,
+                None => self.bell.notified().await,
+            }
+        }
+    }
+
+    /// All pages, and how it ended.
+    async fn list(&self) -> (Vec<Page>, Result<(), Failure>) {
+        let mut listing = Listing::start(&self.network, self.scope.clone(), S3Access::default());
+        let mut pages = Vec::new();
+        loop {
+            match self.until(|| listing.try_next()).await {
+                Listed::Page(page) => pages.push(page),
+                Listed::End => return (pages, Ok(())),
+                Listed::Failed(failure) => return (pages, Err(failure)),
+            }
+        }
+    }
+
+    async fn ask(&self, key: &str) -> State {
+        let mut inquiry =
+            Inquiry::start(&self.network, self.scope.clone(), S3Access::default(), vec![key.into()]);
+        self.until(|| inquiry.answers()).await.remove(0).state
+    }
+}
+
+async fn world(server: &Server) -> World {
+    World::new(&server.url, &SourceConfig::default())
+}
+
+fn page(keys: &[&str], rest: &str) -> Reply {
+    let contents: String = keys
+        .iter()
+        .map(|key| format!("<Contents><Key>{key}</Key><ETag>&quot;e&quot;</ETag><Size>7</Size></Contents>"))
+        .collect();
+    let body = format!("<?xml version=\"1.0\"?><ListBucketResult>{contents}{rest}</ListBucketResult>");
+    Reply::new(200, body).with("Content-Type", "application/xml")
+}
+
+const MORE: &str = "<IsTruncated>true</IsTruncated><NextContinuationToken>two</NextContinuationToken>";
+const URL: &str = "<EncodingType>url</EncodingType>";
+
+/// First a page that promises more, then this.
+fn then(second: Reply) -> Server {
+    Server::start(move |request| match request.target.contains("continuation-token") {
+        false => page(&["docs/a"], MORE),
+        true => second.clone(),
+    })
+}
+
+#[tokio::test]
+async fn a_listing_is_all_pages_and_an_end() {
+    let server = then(page(&["docs/x/%C3%A9+%2B%0B.md", "docs/folder/", "other"], URL));
+    let (pages, end) = world(&server).await.list().await;
+    assert_eq!(end, Ok(()));
+    let keys: Vec<_> = pages.iter().flat_map(|p| p.objects.iter().map(|o| o.key.as_str())).collect();
+    assert_eq!(keys, ["docs/a", "docs/x/é +\u{b}.md"]);
+    assert_eq!((pages[1].scanned, pages[1].skipped), (3, 2));
+    assert_eq!((pages[0].objects[0].etag.as_deref(), pages[0].objects[0].size), (Some("e"), 7));
+    assert!(server.requests().iter().all(|request| request.target.contains("prefix=docs%2F")));
+}
+
+#[tokio::test]
+async fn keys_are_decoded_only_if_the_server_says_so() {
+    let server = Server::start(|_| page(&["docs/a+b%20c"], ""));
+    let (pages, _) = world(&server).await.list().await;
+    assert_eq!(pages[0].objects[0].key, "docs/a+b%20c");
+}
+
+#[tokio::test]
+async fn half_a_listing_is_never_a_whole_one() {
+    let no_token = "<IsTruncated>true</IsTruncated>";
+    let broken = [
+        (then(Reply::new(500, "")), "s3_error"),
+        (then(Reply::new(403, "")), "access_denied"),
+        (then(page(&["docs/b"], no_token)), "broken_listing"),
+        (then(page(&["docs/b"], MORE)), "broken_listing"),
+        (then(page(&["docs/%FF"], URL)), "broken_listing"),
+        (then(page(&["docs/b"], "<NextContinuationToken>two</NextContinuationToken>")), "broken_listing"),
+    ];
+    for (server, code) in broken {
+        let (pages, end) = world(&server).await.list().await;
+        assert_eq!((pages.len(), end.unwrap_err().code), (1, code));
+    }
+    // A connection that is cut, and whatever a proxy says of its own accord.
+    let cut = Reply::cut(200, 1000, "<?xml version=\"1.0\"?><ListBucketResult>");
+    for reply in [cut, Reply::Close, Reply::new(200, ""), Reply::new(200, "<html>Welcome</html>")] {
+        let (pages, end) = world(&then(reply)).await.list().await;
+        assert!(pages.len() == 1 && end.is_err());
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_there_or_gone_or_nobody_knows() {
+    let server = Server::start(|request| match request.target.as_str() {
+        "/bucket/docs/there" => Reply::new(200, "12345")
+            .with("ETag", "\"v2\"")
+            .with("Content-Type", "text/plain")
+            .with("Last-Modified", "Wed, 21 Oct 2015 07:28:00 GMT"),
+        "/bucket/docs/gone" => Reply::new(404, ""),
+        _ => Reply::new(403, ""),
+    });
+    let config = SourceConfig { max_size: Some(5), ..SourceConfig::default() };
+    let world = World::new(&server.url, &config);
+    let State::Present(object) = world.ask("docs/there").await else { panic!("not there") };
+    assert_eq!((object.etag.as_deref(), object.size), (Some("v2"), 5));
+    assert_eq!(object.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(object.last_modified, Some(1_445_412_480_000_000));
+    assert_eq!(world.ask("docs/gone").await, State::Absent);
+    assert!(matches!(world.ask("docs/secret").await, State::Unknown(f) if f.code == "access_denied"));
+    let small = World::new(&server.url, &SourceConfig { max_size: Some(4), ..SourceConfig::default() });
+    assert_eq!(small.ask("docs/there").await, State::Absent);
+}
+
+/// A queue whose first answer has these messages, and a bucket that has every object but `docs/unknown`.
+fn queue(bodies: &[String]) -> Server {
+    let messages: Vec<_> = bodies
+        .iter()
+        .enumerate()
+        .map(|(i, body)| json!({"MessageId": format!("id-{i}"), "ReceiptHandle": format!("receipt-{i}"), "Body": body}))
+        .collect();
+    let received = AtomicUsize::new(0);
+    Server::start_gated(move |request, gate| match request.header("x-amz-target") {
+        Some("AmazonSQS.ReceiveMessage") if received.fetch_add(1, Ordering::SeqCst) == 0 => {
+            Reply::new(200, json!({ "Messages": messages }).to_string())
+        }
+        Some("AmazonSQS.ReceiveMessage") => {
+            gate.wait();
+            Reply::Close
+        }
+        Some(_) => Reply::new(200, json!({"Successful": [], "Failed": []}).to_string()),
+        None if request.target == "/bucket/docs/unknown" => Reply::new(403, ""),
+        None => Reply::new(200, "1"),
+    })
+}
+
+fn event(bucket: &str, key: &str) -> String {
+    json!({"Records": [{"s3": {"bucket": {"name": bucket}, "object": {"key": key}}}]}).to_string()
+}
+
+fn deletions(server: &Server) -> Vec<Request> {
+    let deletes = |r: &Request| r.header("x-amz-target") == Some("AmazonSQS.DeleteMessageBatch");
+    server.requests().into_iter().filter(deletes).collect()
+}
+
+fn listen(world: &World, server: &Server) -> Listener {
+    let url = format!("{}/1234/events", server.url);
+    Listener::start(&world.network, world.scope.clone(), S3Access::default(), url)
+}
+
+async fn batch(world: &World, listener: &mut Listener) -> (Batch, Vec<String>) {
+    let mut malformed = Vec::new();
+    loop {
+        match world.until(|| listener.try_next()).await {
+            Heard::Batch(batch) => return (batch, malformed),
+            Heard::Malformed(id, _) => malformed.push(id),
+            Heard::Ready => {}
+            Heard::Failed(failure) => panic!("{failure}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_deleted_once_it_is_settled_and_no_other() {
+    let bodies = [
+        event("bucket", "docs/a"),
+        event("bucket", "docs/unknown"),
+        event("bucket", "docs/a"),
+        event("another", "docs/b"),
+        "hello".to_owned(),
+    ];
+    let server = queue(&bodies);
+    let world = world(&server).await;
+    let mut listener = listen(&world, &server);
+    let (batch, malformed) = batch(&world, &mut listener).await;
+    assert_eq!(malformed, ["id-4"]);
+    let mut keys: Vec<_> = batch.answers.iter().map(|Answer { key, .. }| key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["docs/a", "docs/unknown"]);
+    assert!(deletions(&server).is_empty());
+    listener.settle(HashSet::from(["docs/unknown".to_owned()]));
+    while deletions(&server).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let body = deletions(&server)[0].json();
+    let receipts: Vec<_> =
+        body["Entries"].as_array().unwrap().iter().map(|e| e["ReceiptHandle"].as_str().unwrap()).collect();
+    // The one that speaks of an object that nobody could ask about stays, and so does the odd one.
+    assert_eq!(receipts, ["receipt-0", "receipt-2", "receipt-3"]);
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_answer_is_a_failure_with_a_hint() {
+    let no_such = r#"{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no"}"#;
+    for (reply, code) in [
+        (Reply::new(400, no_such), "no_such_queue"),
+        (Reply::new(403, r#"{"__type": "AccessDenied"}"#), "queue_access_denied"),
+    ] {
+        let server = Server::start(move |_| reply.clone());
+        let world = world(&server).await;
+        let mut listener = listen(&world, &server);
+        let Heard::Failed(failure) = world.until(|| listener.try_next()).await else { panic!("no failure") };
+        assert!(failure.code == code && failure.hint.is_some(), "{failure:?}");
+    }
+}

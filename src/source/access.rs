@@ -1,0 +1,27 @@
+//! Whether a source's owner may have S3 and SQS asked as the source says.
+//!
+//! Looked at when it is declared and again before each run, for the settings may have changed.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::source::SourceConfig;
+
+use crate::api::s3_access;
+use crate::guc;
+use crate::pg::error::PgError;
+
+/// Refuses what the operator has not allowed to `owner`.
+pub fn require_allowed(config: &SourceConfig, owner: pg_sys::Oid) -> Result<(), PgError> {
+    s3_access::require_allowed(&config.s3, owner)?;
+    let Some(url) = &config.queue_url else { return Ok(()) };
+    // SAFETY: reads the catalogs.
+    if unsafe { pg_sys::superuser_arg(owner) } || guc::queue_url_allowed(url) {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "this queue_url is not allowed on this server",
+    )
+    .with_detail("Requests signed with the server's credentials would be sent there.")
+    .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_sqs_queues."))
+}

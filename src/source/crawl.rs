@@ -1,0 +1,304 @@
+//! A listing, from the first page to the last deletion. A step is a transaction or two.
+//!
+//! ```text
+//! Reading ─page─► Comparing ─changed─► Asking ─► Writing ─► Reading …
+//!    └─end─► Surveying ─something vanished─► Sweeping ─► done
+//! ```
+//!
+//! Rows are deleted only after the whole listing has succeeded, for only then is what was not seen
+//! known to be gone. What was seen lies in a table, not in memory, and in no particular order: not
+//! every server lists in that of S3.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgai_rs_pipeline::source::{Answer, Inquiry, Listed, Listing, Network, Object, Page, Scope, State};
+
+use super::access;
+use super::entry::Entry;
+use super::patience::Patience;
+use super::runs::{self, Run, Tally, Trouble};
+use super::table::{asks_for_type, Difference, Table};
+use super::write::{is_contention, Refused};
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::transaction::transaction;
+
+/// Deletions that are never too many: a guard is for what can't be undone in a moment.
+const FEW: u64 = 1_000;
+/// What to do after a step.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Another can be done at once.
+    More,
+    /// The network will wake us.
+    Waiting,
+    /// Another can be done then.
+    Later(Duration),
+    /// It is over.
+    Done,
+}
+
+/// A run under way.
+pub struct Crawl {
+    id: i32,
+    run: Run,
+    tally: Tally,
+    table: Table,
+    scope: Arc<Scope>,
+    entry: Entry,
+    listing: Listing,
+    phase: Phase,
+    patience: Patience,
+}
+
+enum Phase {
+    Reading,
+    Comparing(Page),
+    Asking(Inquiry, HashSet<String>),
+    Writing(Vec<Object>, HashSet<String>),
+    Surveying { after: String, rows: u64, vanished: u64 },
+    Sweeping { after: String },
+}
+
+impl Crawl {
+    /// Begins a run, if nobody else has; one that can't even begin has failed.
+    pub fn begin(entry: &Entry, network: &Network) -> Result<Option<Crawl>, PgError> {
+        let Some(run) = runs::begin(entry)? else { return Ok(None) };
+        match Crawl::start(entry, run, network) {
+            Ok(crawl) => Ok(Some(crawl)),
+            Err(trouble) => {
+                fail(entry, run, Tally::default(), trouble)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn start(entry: &Entry, run: Run, network: &Network) -> Result<Crawl, Trouble> {
+        let declared = &entry.declared;
+        let allowed = transaction(|| access::require_allowed(&declared.config, entry.owner));
+        allowed.map_err(|error| Trouble::from(&error))?;
+        let scope = Scope::new(&declared.uri, &declared.config, &guc::pipeline());
+        let scope = Arc::new(scope.map_err(|failure| Trouble::from(&failure))?);
+        let table = Table::load(entry).map_err(|error| Trouble::from(&error))?;
+        Ok(Crawl {
+            id: entry.id,
+            run,
+            tally: Tally::default(),
+            table,
+            listing: Listing::start(network, scope.clone(), declared.config.s3.clone()),
+            scope,
+            entry: entry.clone(),
+            phase: Phase::Reading,
+            patience: Patience::default(),
+        })
+    }
+
+    /// Whether S3 is being asked about objects: what it answers may be older than an event.
+    pub fn is_asking(&self) -> bool {
+        matches!(self.phase, Phase::Asking(..) | Phase::Writing(..))
+    }
+
+    /// Notes that these addresses are there, lest they be taken for vanished.
+    pub fn note_seen(&self, uris: Vec<String>) -> Result<(), PgError> {
+        self.table.note_seen(self.run, uris)
+    }
+
+    /// Goes on by a step. A lock in the way is waited for, any other error ends the run.
+    pub fn step(&mut self, network: &Network) -> Result<Step, PgError> {
+        if let Some(left) = self.patience.left() {
+            return Ok(Step::Later(left));
+        }
+        match self.advance(network) {
+            Ok(step) => {
+                self.patience.renew();
+                Ok(step)
+            }
+            Err(error) if is_contention(&error) && !self.patience.is_over() => {
+                Ok(Step::Later(self.patience.grow()))
+            }
+            Err(error) => self.fail(Trouble::from(&error)),
+        }
+    }
+
+    /// Ends the run before its end.
+    pub fn abandon(mut self, why: &str) -> Result<(), PgError> {
+        let message = format!("the source was {why} meanwhile");
+        self.fail(Trouble { code: "interrupted".to_owned(), message, hint: None }).map(drop)
+    }
+
+    fn advance(&mut self, network: &Network) -> Result<Step, PgError> {
+        match &mut self.phase {
+            Phase::Reading => self.read(),
+            Phase::Comparing(page) => {
+                let differences = self.table.see(self.run, self.scope.prefix(), &page.objects)?;
+                self.compared(differences, network)
+            }
+            Phase::Asking(inquiry, new) => {
+                let Some(answers) = inquiry.answers() else { return Ok(Step::Waiting) };
+                let new = std::mem::take(new);
+                self.answered(answers, new);
+                Ok(Step::More)
+            }
+            Phase::Writing(objects, new) => {
+                let refused = self.table.upsert(self.scope.prefix(), objects)?;
+                let (written, new) = (objects.len(), new.len());
+                self.written(written, new, &refused)
+            }
+            Phase::Surveying { .. } => self.survey(),
+            Phase::Sweeping { .. } => self.sweep(),
+        }
+    }
+
+    fn read(&mut self) -> Result<Step, PgError> {
+        match self.listing.try_next() {
+            None => return Ok(Step::Waiting),
+            Some(Listed::Failed(failure)) => return self.fail(Trouble::from(&failure)),
+            Some(Listed::End) => {
+                self.phase = Phase::Surveying { after: String::new(), rows: 0, vanished: 0 };
+            }
+            Some(Listed::Page(page)) => {
+                self.tally.scanned += page.scanned;
+                self.tally.skipped += page.skipped;
+                if !page.objects.is_empty() {
+                    self.phase = Phase::Comparing(page);
+                }
+            }
+        }
+        Ok(Step::More)
+    }
+
+    fn compared(&mut self, differences: Vec<Difference>, network: &Network) -> Result<Step, PgError> {
+        let new = differences.iter().filter(|d| d.new).map(|d| d.object.key.clone()).collect();
+        if differences.is_empty() {
+            self.phase = Phase::Reading;
+            runs::progress(self.run, &self.tally)?;
+        } else if asks_for_type(&self.entry) {
+            let keys = differences.into_iter().map(|d| d.object.key).collect();
+            let access = self.entry.declared.config.s3.clone();
+            self.phase = Phase::Asking(Inquiry::start(network, self.scope.clone(), access, keys), new);
+        } else {
+            self.phase = Phase::Writing(differences.into_iter().map(|d| d.object).collect(), new);
+        }
+        Ok(Step::More)
+    }
+
+    fn answered(&mut self, answers: Vec<Answer>, mut new: HashSet<String>) {
+        let mut objects = Vec::new();
+        for Answer { key, state } in answers {
+            match state {
+                State::Present(object) => {
+                    objects.push(object);
+                    continue;
+                }
+                // Gone since it was listed: the next run removes its row, if there is one.
+                State::Absent => {}
+                State::Unknown(failure) => self.tally.fail(Trouble::from(&failure)),
+            }
+            new.remove(&key);
+        }
+        self.phase = Phase::Writing(objects, new);
+    }
+
+    fn written(&mut self, written: usize, new: usize, refused: &[Refused]) -> Result<Step, PgError> {
+        let Phase::Writing(_, keys) = &self.phase else { return Ok(Step::More) };
+        let is_new =
+            |refused: &&Refused| self.scope.prefix().key(&refused.uri).is_some_and(|key| keys.contains(key));
+        let refused_new = refused.iter().filter(is_new).count();
+        // A server may list a key twice on a page.
+        self.tally.new += new.saturating_sub(refused_new) as u64;
+        let others = written.saturating_sub(new);
+        self.tally.modified += others.saturating_sub(refused.len() - refused_new) as u64;
+        for refused in refused {
+            self.tally.fail(Trouble::from(refused));
+        }
+        self.phase = Phase::Reading;
+        runs::progress(self.run, &self.tally)?;
+        Ok(Step::More)
+    }
+
+    /// Counts what has vanished, before any of it is deleted.
+    fn survey(&mut self) -> Result<Step, PgError> {
+        let Phase::Surveying { after, rows, vanished } = &mut self.phase else { return Ok(Step::More) };
+        let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
+        *rows += slice.rows;
+        *vanished += slice.vanished.len() as u64;
+        if let Some(last) = slice.last {
+            *after = last;
+            return Ok(Step::More);
+        }
+        let (rows, vanished) = (*rows, *vanished);
+        if vanished == 0 {
+            return self.succeed();
+        }
+        let most = (rows.saturating_mul(guc::s3_source_max_delete_percent()) / 100).max(FEW);
+        if vanished > most && guc::s3_source_max_delete_percent() < 100 && !self.run.allow_mass_delete {
+            return self.fail(too_many(&self.entry.name, vanished, rows));
+        }
+        self.phase = Phase::Sweeping { after: String::new() };
+        Ok(Step::More)
+    }
+
+    fn sweep(&mut self) -> Result<Step, PgError> {
+        let Phase::Sweeping { after } = &mut self.phase else { return Ok(Step::More) };
+        let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
+        let vanished = slice.vanished.len();
+        let refused = self.table.delete(slice.vanished)?;
+        self.tally.deleted += vanished.saturating_sub(refused.len()) as u64;
+        for refused in &refused {
+            self.tally.fail(Trouble::from(refused));
+        }
+        let Some(last) = slice.last else { return self.succeed() };
+        *after = last;
+        runs::progress(self.run, &self.tally)?;
+        Ok(Step::More)
+    }
+
+    fn succeed(&mut self) -> Result<Step, PgError> {
+        if let Some(trouble) = &self.tally.trouble {
+            pgrx::warning!(
+                "S3 source {}: {} objects failed: {}",
+                self.entry.name,
+                self.tally.failed,
+                trouble.message
+            );
+        }
+        runs::finish(self.id, self.run, &self.tally, false)?;
+        self.tidy();
+        Ok(Step::Done)
+    }
+
+    fn fail(&mut self, trouble: Trouble) -> Result<Step, PgError> {
+        fail(&self.entry, self.run, std::mem::take(&mut self.tally), trouble)?;
+        self.tidy();
+        Ok(Step::Done)
+    }
+
+    /// What was seen is not needed any more; the next run would forget it, too.
+    fn tidy(&self) {
+        if let Err(error) = self.table.forget_seen() {
+            pgrx::log!(
+                "S3 source {} keeps its list of seen keys until the next run: {error}",
+                self.entry.name
+            );
+        }
+    }
+}
+
+fn fail(entry: &Entry, run: Run, mut tally: Tally, trouble: Trouble) -> Result<(), PgError> {
+    pgrx::warning!("S3 source {} could not be synchronised: {}", entry.name, trouble.message);
+    tally.trouble = Some(trouble);
+    runs::finish(entry.id, run, &tally, true)
+}
+
+fn too_many(name: &str, vanished: u64, rows: u64) -> Trouble {
+    Trouble {
+        code: "too_many_deletes".to_owned(),
+        message: format!("the listing lacks {vanished} of {rows} objects that the table has; none was deleted"),
+        hint: Some(format!(
+            "If they were removed on purpose: SELECT ai.sync_s3_source('{name}', allow_mass_delete => true); else \
+             check the bucket, the endpoint and the globs. pgai_rs.s3_source_max_delete_percent is the limit."
+        )),
+    }
+}

@@ -1,0 +1,251 @@
+//! `ai._s3_source_run` and `ai._s3_source_state`: what listings have come to, and when the next is.
+//!
+//! To be called with the right to write the extension's catalog, each in a transaction of its own.
+
+use std::time::Duration;
+
+use pgrx::PgSqlErrorCode;
+
+use pgai_rs_pipeline::document::Failure;
+
+use super::entry::Entry;
+use super::write::Refused;
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::sql;
+use crate::pg::transaction::transaction;
+
+/// What went wrong, for people and for machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// A stable word.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+}
+
+impl From<&Failure> for Trouble {
+    fn from(failure: &Failure) -> Self {
+        Trouble {
+            code: failure.code.to_owned(),
+            message: failure.message.clone(),
+            hint: failure.hint.clone(),
+        }
+    }
+}
+
+impl From<&PgError> for Trouble {
+    fn from(error: &PgError) -> Self {
+        let code = match error.code {
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE => "not_allowed",
+            _ => "table_error",
+        };
+        Trouble { code: code.to_owned(), message: error.to_string(), hint: error.hint.clone() }
+    }
+}
+
+impl From<&Refused> for Trouble {
+    fn from(refused: &Refused) -> Self {
+        Trouble {
+            code: "not_writable".to_owned(),
+            message: format!("the table refuses {}: {}", refused.uri, refused.error),
+            hint: refused.error.hint.clone().or_else(|| {
+                Some("A constraint or a trigger of the table decides; the next run tries again.".to_owned())
+            }),
+        }
+    }
+}
+
+/// A listing that was begun.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Its number.
+    pub number: i64,
+    /// Whether it may delete more than the administrator's share of the rows.
+    pub allow_mass_delete: bool,
+}
+
+/// What a listing has come to so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Keys listed.
+    pub scanned: u64,
+    /// Rows made.
+    pub new: u64,
+    /// Rows changed.
+    pub modified: u64,
+    /// Rows removed.
+    pub deleted: u64,
+    /// Keys that are not wanted.
+    pub skipped: u64,
+    /// Objects that could not be asked about or written.
+    pub failed: u64,
+    /// The first of these failures.
+    pub trouble: Option<Trouble>,
+}
+
+impl Tally {
+    /// Counts a failure, and keeps the first.
+    pub fn fail(&mut self, trouble: Trouble) {
+        self.failed += 1;
+        self.trouble.get_or_insert(trouble);
+    }
+}
+
+/// Settles what a worker before this one left: a run that was asked for begins anew, others failed.
+pub fn recover() -> Result<(), PgError> {
+    transaction(|| {
+        sql::execute(
+            "UPDATE ai._s3_source_run
+             SET state = 'requested', started = NULL, scanned = 0, new = 0, modified = 0, deleted = 0,
+                 skipped = 0, failed = 0, error_code = NULL, error = NULL, hint = NULL
+             WHERE state = 'running' AND reason = 'request'",
+            &[],
+        )?;
+        settle_left("")
+    })
+}
+
+/// Runs that nobody works on any more have failed.
+fn settle_left(and: &str) -> Result<(), PgError> {
+    sql::execute(
+        &format!(
+            "UPDATE ai._s3_source_run
+             SET state = 'failed', finished = now(), error_code = 'interrupted', error = 'the worker was stopped',
+                 hint = 'Nothing was deleted that the listing had not proved gone. The next run lists afresh.'
+             WHERE state = 'running' {and}"
+        ),
+        &[],
+    )
+    .map(drop)
+}
+
+/// Begins a run: the one that was asked for, or a new one by the schedule.
+pub fn begin(entry: &Entry) -> Result<Option<Run>, PgError> {
+    let run = |row: &sql::Row<'_>| Ok(Run { number: row.get(1)?, allow_mass_delete: row.get(2)? });
+    transaction(|| {
+        settle_left(&format!("AND id = {}", entry.id))?;
+        match entry.requested {
+            Some(number) => sql::query_row(
+                "UPDATE ai._s3_source_run SET state = 'running', started = clock_timestamp()
+             WHERE run = $1 AND state = 'requested'
+             RETURNING run, allow_mass_delete",
+                &[number.into()],
+                run,
+            ),
+            None => sql::query_row(
+                "INSERT INTO ai._s3_source_run (id, state, reason, started)
+             SELECT id, 'running', 'schedule', clock_timestamp() FROM ai.s3_source WHERE id = $1
+             RETURNING run, allow_mass_delete",
+                &[entry.id.into()],
+                run,
+            ),
+        }
+    })
+}
+
+const COUNTERS: &str = "scanned = $2, new = $3, modified = $4, deleted = $5, skipped = $6, failed = $7,
+    error_code = $8, error = $9, hint = $10";
+
+fn counted(run: Run, tally: &Tally) -> [pgrx::datum::DatumWithOid<'static>; 10] {
+    let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let trouble = tally.trouble.clone();
+    [
+        run.number.into(),
+        count(tally.scanned).into(),
+        count(tally.new).into(),
+        count(tally.modified).into(),
+        count(tally.deleted).into(),
+        count(tally.skipped).into(),
+        count(tally.failed).into(),
+        trouble.as_ref().map(|t| t.code.clone()).into(),
+        trouble.as_ref().map(|t| t.message.clone()).into(),
+        trouble.and_then(|t| t.hint).into(),
+    ]
+}
+
+/// Lets people see how far a run is.
+pub fn progress(run: Run, tally: &Tally) -> Result<(), PgError> {
+    let update = format!("UPDATE ai._s3_source_run SET {COUNTERS} WHERE run = $1");
+    transaction(|| sql::execute(&update, &counted(run, tally))).map(drop)
+}
+
+/// Ends a run and sets the time of the next: by the schedule, or sooner and then ever later if it
+/// failed.
+pub fn finish(id: i32, run: Run, tally: &Tally, failed: bool) -> Result<(), PgError> {
+    let state = if failed { "failed" } else { "succeeded" };
+    let update = format!(
+        "UPDATE ai._s3_source_run SET state = '{state}', finished = clock_timestamp(), {COUNTERS} WHERE run = $1"
+    );
+    let (first, longest) = guc::retry_backoff();
+    transaction(|| {
+        if sql::execute(&update, &counted(run, tally))? == 0 {
+            // Dropped meanwhile.
+            return Ok(());
+        }
+        sql::execute(
+            "INSERT INTO ai._s3_source_state AS t (id, failures, next_run)
+             SELECT s.id, $2::int4, clock_timestamp() + CASE WHEN $2 = 0 THEN s.schedule ELSE $3 * interval '1 ms' END
+             FROM ai.s3_source s WHERE s.id = $1
+             ON CONFLICT (id) DO UPDATE
+             SET failures = CASE WHEN $2 = 0 THEN 0 ELSE least(t.failures, 30) + 1 END,
+                 next_run = CASE WHEN $2 = 0 THEN excluded.next_run ELSE
+                     clock_timestamp() + least($3 * 2.0 ^ least(t.failures, 30), $4) * interval '1 ms' END",
+            &[id.into(), i32::from(failed).into(), millis(first).into(), millis(longest).into()],
+        )?;
+        trim(id)
+    })
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// Deletes the oldest runs beyond `pgai_rs.s3_source_history`.
+fn trim(id: i32) -> Result<(), PgError> {
+    sql::execute(
+        "DELETE FROM ai._s3_source_run
+         WHERE run = ANY (ARRAY(SELECT run FROM ai._s3_source_run WHERE id = $1 AND finished IS NOT NULL
+                                ORDER BY run DESC OFFSET $2))",
+        &[id.into(), guc::s3_source_history().into()],
+    )
+    .map(drop)
+}
+
+/// Counts events that were committed, and forgets an error of their queue.
+pub fn heard(id: i32, messages: u64) -> Result<(), PgError> {
+    let messages = i64::try_from(messages).unwrap_or(i64::MAX);
+    transaction(|| {
+        sql::execute(
+            "INSERT INTO ai._s3_source_state AS t (id, events, last_event)
+             SELECT s.id, $2, CASE WHEN $2 > 0 THEN now() END FROM ai.s3_source s WHERE s.id = $1
+             ON CONFLICT (id) DO UPDATE
+             SET events = t.events + excluded.events, last_event = coalesce(excluded.last_event, t.last_event),
+                 event_error_code = NULL, event_error = NULL, event_hint = NULL",
+            &[id.into(), messages.into()],
+        )
+        .map(drop)
+    })
+}
+
+/// Says what is wrong with the queue of events.
+pub fn not_heard(id: i32, trouble: &Trouble) -> Result<(), PgError> {
+    transaction(|| {
+        sql::execute(
+            "INSERT INTO ai._s3_source_state (id, event_error_code, event_error, event_hint)
+             SELECT s.id, $2, $3, $4 FROM ai.s3_source s WHERE s.id = $1
+             ON CONFLICT (id) DO UPDATE
+             SET event_error_code = excluded.event_error_code, event_error = excluded.event_error,
+                 event_hint = excluded.event_hint",
+            &[
+                id.into(),
+                trouble.code.clone().into(),
+                trouble.message.clone().into(),
+                trouble.hint.clone().into(),
+            ],
+        )
+        .map(drop)
+    })
+}

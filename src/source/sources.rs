@@ -1,0 +1,127 @@
+//! All sources of a database, a step at a time: lives on the worker's main thread.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use pgai_rs_pipeline::run::Turn;
+use pgai_rs_pipeline::source::Network;
+
+use super::crawl::{Crawl, Step};
+use super::ear::Ear;
+use super::entry::{self, Entry};
+use super::runs;
+use crate::pg::error::PgError;
+use crate::pg::transaction::transaction;
+
+/// The sources that this worker works for.
+#[derive(Default)]
+pub struct Sources {
+    served: HashMap<i32, Served>,
+    /// Whether what a worker before this one left is settled.
+    recovered: bool,
+}
+
+struct Served {
+    entry: Entry,
+    crawl: Option<Crawl>,
+    ear: Option<Ear>,
+}
+
+impl Sources {
+    /// One step of each source. An error of one harms no other.
+    pub fn turn(&mut self, network: &Network) -> Result<Turn, PgError> {
+        if !self.recovered {
+            runs::recover()?;
+            self.recovered = true;
+        }
+        let entries = transaction(entry::enabled)?;
+        self.leave_others(&entries)?;
+        let mut turn = Turn::default();
+        for entry in entries {
+            let name = entry.name.clone();
+            match self.serve(entry, network) {
+                Ok(next) => turn = sooner(turn, next),
+                Err(error) => {
+                    pgrx::warning!("S3 source {name}: {error}");
+                    turn = sooner(turn, Turn { more: false, retry_in: Some(Duration::from_secs(1)) });
+                }
+            }
+        }
+        Ok(turn)
+    }
+
+    /// The settings have changed: what is allowed, and with which credentials, begins anew with the
+    /// next run and the next message.
+    pub fn forget_settings(&mut self) {
+        for served in self.served.values_mut() {
+            served.ear = None;
+        }
+    }
+
+    /// Gives up what is no longer there, is disabled, or is declared otherwise.
+    fn leave_others(&mut self, entries: &[Entry]) -> Result<(), PgError> {
+        let same = |served: &Served| {
+            entries.iter().any(|e| e.id == served.entry.id && e.declared == served.entry.declared)
+        };
+        let others: Vec<i32> = self.served.values().filter(|s| !same(s)).map(|s| s.entry.id).collect();
+        for id in others {
+            if let Some(crawl) = self.served.remove(&id).and_then(|served| served.crawl) {
+                crawl.abandon("disabled or changed")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, entry: Entry, network: &Network) -> Result<Turn, PgError> {
+        let id = entry.id;
+        let served =
+            self.served.entry(id).or_insert_with(|| Served { entry: entry.clone(), crawl: None, ear: None });
+        served.entry = entry;
+        let listened = served.listen(network)?;
+        Ok(sooner(served.list(network)?, listened))
+    }
+}
+
+impl Served {
+    /// A step of the listing; begins one that is due.
+    fn list(&mut self, network: &Network) -> Result<Turn, PgError> {
+        if self.crawl.is_none() {
+            if self.entry.requested.is_none() && self.entry.due_in != Some(Duration::ZERO) {
+                return Ok(Turn { more: false, retry_in: self.entry.due_in });
+            }
+            self.crawl = Crawl::begin(&self.entry, network)?;
+            // When it is due next stands in the catalog.
+            return Ok(Turn { more: true, retry_in: None });
+        }
+        let Some(crawl) = &mut self.crawl else { return Ok(Turn::default()) };
+        let step = crawl.step(network);
+        // An error: the catalog can't be written. The run is settled when the next begins.
+        if matches!(step, Ok(Step::Done) | Err(_)) {
+            self.crawl = None;
+        }
+        step.map(turn)
+    }
+
+    fn listen(&mut self, network: &Network) -> Result<Turn, PgError> {
+        if self.ear.as_ref().is_none_or(Ear::is_over) {
+            self.ear = Ear::open(&self.entry, network);
+        }
+        let Some(ear) = &mut self.ear else { return Ok(Turn::default()) };
+        ear.step(&self.entry, self.crawl.as_ref()).map(turn)
+    }
+}
+
+/// What the worker does after a step.
+fn turn(step: Step) -> Turn {
+    match step {
+        Step::More | Step::Done => Turn { more: true, retry_in: None },
+        Step::Waiting => Turn::default(),
+        Step::Later(pause) => Turn { more: false, retry_in: Some(pause) },
+    }
+}
+
+/// Whatever comes first of both.
+fn sooner(one: Turn, other: Turn) -> Turn {
+    let retry_in = [one.retry_in, other.retry_in].into_iter().flatten().min();
+    Turn { more: one.more || other.more, retry_in }
+}

@@ -1,0 +1,193 @@
+//! A source's table: as its owner, in transactions of its own.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::source::{Object, S3Prefix};
+
+use super::entry::Entry;
+use super::runs::Run;
+use super::seen_name;
+use super::statements::Statements;
+use super::target;
+use super::write::{self, Refused};
+use crate::catalog::relation::Relation;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_user;
+use crate::pg::sql;
+use crate::pg::transaction::transaction;
+
+/// The table, who owns it, and what is run on it.
+pub struct Table {
+    owner: pg_sys::Oid,
+    statements: Statements,
+}
+
+/// An object that the table has not, or has otherwise.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// As S3 has it.
+    pub object: Object,
+    /// Whether the table has no row of it.
+    pub new: bool,
+}
+
+/// A slice of the table's rows.
+#[derive(Debug)]
+pub struct Slice {
+    /// Its last address; none at the table's end.
+    pub last: Option<String>,
+    /// How many of its rows are the source's.
+    pub rows: u64,
+    /// Those of them that the listing has not seen.
+    pub vanished: Vec<String>,
+}
+
+/// Objects as the columns of a statement's parameters.
+struct Columns<'a> {
+    prefix: &'a S3Prefix,
+    objects: &'a [&'a Object],
+}
+
+impl Columns<'_> {
+    fn uris(&self) -> DatumWithOid<'static> {
+        self.objects.iter().map(|object| self.prefix.uri(&object.key)).collect::<Vec<_>>().into()
+    }
+
+    fn etags(&self) -> DatumWithOid<'static> {
+        self.objects.iter().map(|object| object.etag.clone()).collect::<Vec<_>>().into()
+    }
+
+    fn sizes(&self) -> DatumWithOid<'static> {
+        let size = |object: &&Object| i64::try_from(object.size).unwrap_or(i64::MAX);
+        self.objects.iter().map(size).collect::<Vec<_>>().into()
+    }
+
+    fn times(&self) -> DatumWithOid<'static> {
+        self.objects.iter().map(|object| object.last_modified).collect::<Vec<_>>().into()
+    }
+
+    fn types(&self) -> DatumWithOid<'static> {
+        self.objects.iter().map(|object| object.content_type.clone()).collect::<Vec<_>>().into()
+    }
+}
+
+impl Table {
+    /// The table of a source, if it is fit for one.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, and the statement that mends it.
+    pub fn load(entry: &Entry) -> Result<Table, PgError> {
+        let relation = transaction(|| {
+            let relation = Relation::load(entry.declared.target)?.ok_or_else(|| gone(entry))?;
+            target::require_table(&relation)?;
+            require_same_owner(entry, &relation)?;
+            target::require_columns(&relation)?;
+            target::require_unique(&relation)?;
+            target::require_vectorizers_ready(&relation)?;
+            Ok(relation)
+        })?;
+        let statements = Statements::new(entry.id, &relation, asks_for_type(entry));
+        Ok(Table { owner: entry.owner, statements })
+    }
+
+    /// Runs statements in a transaction as the owner, without leaving him anything to run at commit.
+    /// Their parameters are made in it, too: outside, there is no memory of Postgres's to make them in.
+    fn apply<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+        transaction(|| {
+            as_user(self.owner, || {
+                sql::execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+                f()
+            })
+        })
+    }
+
+    /// Forgets what listings have seen. It can wait: each run knows its own.
+    pub fn forget_seen(&self) -> Result<(), PgError> {
+        self.apply(|| {
+            let seen = sql::read(&self.statements.has_seen, &[], |row| row.get::<bool>(1))?;
+            if seen.contains(&true) {
+                sql::execute(&self.statements.forget, &[])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Notes that a run has seen these objects; answers those that the table has not, or has
+    /// otherwise.
+    pub fn see(&self, run: Run, prefix: &S3Prefix, objects: &[Object]) -> Result<Vec<Difference>, PgError> {
+        let refs: Vec<&Object> = objects.iter().collect();
+        let columns = Columns { prefix, objects: &refs };
+        let differing = self.apply(|| {
+            sql::execute(&self.statements.see, &[columns.uris(), run.number.into()])?;
+            let args = [columns.uris(), columns.etags(), columns.sizes()];
+            sql::query(&self.statements.compare, &args, |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)))
+        })?;
+        let difference = |(place, new): (i64, bool)| {
+            let object = objects.get(usize::try_from(place - 1).ok()?)?.clone();
+            Some(Difference { object, new })
+        };
+        Ok(differing.into_iter().filter_map(difference).collect())
+    }
+
+    /// Notes that these addresses are there, for a run under way that may have passed them before.
+    pub fn note_seen(&self, run: Run, uris: Vec<String>) -> Result<(), PgError> {
+        self.apply(|| sql::execute(&self.statements.see, &[uris.into(), run.number.into()])).map(drop)
+    }
+
+    /// Writes objects; answers what was refused.
+    pub fn upsert(&self, prefix: &S3Prefix, objects: &[Object]) -> Result<Vec<Refused>, PgError> {
+        let rows: Vec<(String, &Object)> = objects.iter().map(|o| (prefix.uri(&o.key), o)).collect();
+        write::each(&rows, &mut |rows: &[(String, &Object)]| {
+            let objects: Vec<&Object> = rows.iter().map(|(_, object)| *object).collect();
+            let c = Columns { prefix, objects: &objects };
+            let args = || [c.uris(), c.etags(), c.sizes(), c.times(), c.types()];
+            self.apply(|| sql::execute(&self.statements.upsert, &args())).map(drop)
+        })
+    }
+
+    /// Deletes rows; answers what was refused.
+    pub fn delete(&self, uris: Vec<String>) -> Result<Vec<Refused>, PgError> {
+        let rows: Vec<(String, ())> = uris.into_iter().map(|uri| (uri, ())).collect();
+        write::each(&rows, &mut |rows: &[(String, ())]| {
+            let uris: Vec<String> = rows.iter().map(|(uri, ())| uri.clone()).collect();
+            self.apply(|| sql::execute(&self.statements.delete, &[uris.into()])).map(drop)
+        })
+    }
+
+    /// The slice of rows behind `after`, compared with what a run has seen.
+    pub fn slice(&self, run: Run, prefix: &S3Prefix, after: &str) -> Result<Slice, PgError> {
+        let slices = self.apply(|| {
+            let args = [prefix.to_string().into(), after.to_owned().into(), run.number.into()];
+            sql::query(&self.statements.vanished, &args, |row| {
+                let rows = u64::try_from(row.get::<i64>(2)?).unwrap_or_default();
+                Ok(Slice { last: row.get_opt(1)?, rows, vanished: row.get_opt(3)?.unwrap_or_default() })
+            })
+        })?;
+        slices.into_iter().next().ok_or_else(|| PgError::raised("an aggregate gave no row"))
+    }
+}
+
+/// A queue of events asks always: what an event says of an object may be old.
+pub fn asks_for_type(entry: &Entry) -> bool {
+    entry.declared.config.head_objects || entry.declared.config.queue_url.is_some()
+}
+
+fn gone(entry: &Entry) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source's table is gone")
+        .with_hint(format!("SELECT ai.drop_s3_source('{}');", entry.name))
+}
+
+/// As with vectorizers: work is done with the rights of one role.
+fn require_same_owner(entry: &Entry, relation: &Relation) -> Result<(), PgError> {
+    if relation.owner == entry.owner {
+        return Ok(());
+    }
+    let owner = target::role_name(relation.owner)?;
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("{} now has another owner than its S3 source", relation.qualified()),
+    )
+    .with_hint(format!("ALTER TABLE ai.{} OWNER TO {owner};", seen_name(entry.id))))
+}

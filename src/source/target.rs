@@ -1,0 +1,143 @@
+//! The user's table that a bucket is kept in: what it must have, and making one.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::catalog::relation::Relation;
+use crate::pg::error::PgError;
+use crate::pg::sql::{self, ident};
+
+/// A column that a target has: its name, its type, and the types that will do as well.
+struct Needed {
+    name: &'static str,
+    type_name: &'static str,
+    also: &'static [&'static str],
+}
+
+const NEEDED: [Needed; 5] = [
+    Needed { name: "uri", type_name: "text", also: &["varchar"] },
+    Needed { name: "etag", type_name: "text", also: &["varchar"] },
+    Needed { name: "size", type_name: "int8", also: &["numeric"] },
+    Needed { name: "last_modified", type_name: "timestamptz", also: &[] },
+    Needed { name: "content_type", type_name: "text", also: &["varchar"] },
+];
+
+/// Creates a table for a bucket. `name`, quoted, is looked up as in any statement of the caller's.
+///
+/// The addresses are in byte order, as S3 lists them, so that a listing walks through the index.
+pub fn create(name: &str) -> Result<(), PgError> {
+    sql::execute(
+        &format!(
+            "CREATE TABLE {name} (
+                 uri pg_catalog.text COLLATE pg_catalog.\"C\" PRIMARY KEY,
+                 etag pg_catalog.text,
+                 size pg_catalog.int8,
+                 last_modified pg_catalog.timestamptz,
+                 content_type pg_catalog.text)"
+        ),
+        &[],
+    )
+    .map(drop)
+}
+
+/// A relation that can be written to as a table.
+pub fn require_table(relation: &Relation) -> Result<(), PgError> {
+    if matches!(relation.kind, 'r' | 'p') && !relation.temporary {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+        format!("{} can't be the target of an S3 source", relation.qualified()),
+    )
+    .with_detail("A target is an ordinary or a partitioned table that is not temporary.")
+    .with_hint("Name another table, or one that does not exist: it will be made."))
+}
+
+/// All columns, of types that can hold what is written to them.
+pub fn require_columns(relation: &Relation) -> Result<(), PgError> {
+    let columns = crate::catalog::relation::columns(relation.oid)?;
+    let mut missing = Vec::new();
+    for needed in &NEEDED {
+        match columns.iter().find(|column| column.name == needed.name) {
+            None => missing.push(needed),
+            Some(column) if column.type_name == needed.type_name => {}
+            Some(column) if needed.also.contains(&column.type_name.as_str()) => {}
+            Some(column) => return Err(wrong_type(relation, needed, &column.type_name)),
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|needed| needed.name).collect();
+    let add = missing.iter().map(|needed| format!("ADD COLUMN {} {}", needed.name, needed.type_name));
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+        format!("{} lacks columns for an S3 source: {}", relation.qualified(), names.join(", ")),
+    )
+    .with_hint(format!("ALTER TABLE {} {};", relation.qualified(), add.collect::<Vec<_>>().join(", "))))
+}
+
+fn wrong_type(relation: &Relation, needed: &Needed, found: &str) -> PgError {
+    let table = relation.qualified();
+    let (name, type_name) = (needed.name, needed.type_name);
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+        format!("column {name} of {table} is of type {found}, and an S3 source writes {type_name}"),
+    )
+    .with_hint(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {type_name} USING {name}::{type_name};"))
+}
+
+/// A unique index on the address alone, to upsert by. In a dump it comes after the rows, so that
+/// no source writes to a table that is just being restored.
+pub fn require_unique(relation: &Relation) -> Result<(), PgError> {
+    let found = sql::read(
+        "SELECT FROM pg_catalog.pg_index i
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+         JOIN pg_catalog.pg_collation c ON c.oid = i.indcollation[0]
+         WHERE i.indrelid = $1 AND a.attname = 'uri' AND i.indnkeyatts = 1 AND c.collisdeterministic
+           AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL",
+        &[relation.oid.into()],
+        |_| Ok(()),
+    )?;
+    if !found.is_empty() {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_COLUMN_REFERENCE,
+        format!("{} has no unique index on uri alone", relation.qualified()),
+    )
+    .with_detail("Objects are upserted by their address. The index must not be partial nor deferrable.")
+    .with_hint(format!("ALTER TABLE {} ADD UNIQUE (uri);", relation.qualified())))
+}
+
+/// In the middle of a restore the triggers of a vectorizer on this table are not there yet, and
+/// would miss what a source writes.
+pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
+    let waiting = sql::read(
+        "SELECT v.name::text FROM ai.vectorizer v
+         WHERE v.source_schema::text = $1 AND v.source_table::text = $2 AND NOT EXISTS (
+             SELECT FROM pg_catalog.pg_trigger t
+             WHERE t.tgargs = pg_catalog.convert_to(v.id::text, 'UTF8') || '\\x00'::bytea
+               AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure)",
+        &[relation.schema.clone().into(), relation.name.clone().into()],
+        |row| row.get::<String>(1),
+    )?;
+    let Some(name) = waiting.into_iter().next() else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("vectorizer {name} of {} has no triggers, and would miss new rows", relation.qualified()),
+    )
+    .with_detail("In the middle of a restore that passes.")
+    .with_hint(format!("Else drop it and create it anew: SELECT ai.drop_vectorizer('{name}');")))
+}
+
+/// The name of a role, quoted.
+pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
+    let name = sql::query_row(
+        "SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = $1",
+        &[role.into()],
+        |row| row.get::<String>(1),
+    )?;
+    name.map(|name| ident(&name)).ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the target's owner does not exist")
+    })
+}
