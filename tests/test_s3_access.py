@@ -226,3 +226,49 @@ def test_what_names_no_bucket_has_no_policies(db, bucket):
     with pytest.raises(Exception, match="this names no bucket") as refusal:
         policies(db, bucket, None, None)
     assert refusal.value.sqlstate == "22023"
+
+
+# The answer
+
+
+def check(db, uri: str, role_arn: str | None = None, *, user: str = "postgres", **arguments) -> dict:
+    """What ai.check_s3 says: (ok, message and hint) by step."""
+    named = "".join(f", {name} => '{value}'" for name, value in arguments.items())
+    rows = db.sql(f"SELECT step, ok, message, hint FROM ai.check_s3(%s, %s{named})", [uri, role_arn], user=user)
+    assert [step for step, *_ in rows] == ["uri", "credentials", "identity", "role", "bucket", "head", "get"]
+    return {step: (ok, f"{message} {hint or ''}") for step, ok, message, hint in rows}
+
+
+def test_the_way_to_an_object_is_walked_step_by_step(service, strict):
+    steps = check(service(), f"s3://{BUCKET}/a.txt", role("reader"))
+    assert all(ok for ok, _ in steps.values())
+    key, secret = strict.env["AWS_ACCESS_KEY_ID"], strict.env["AWS_SECRET_ACCESS_KEY"]
+    said = str(steps)
+    assert "environment" in steps["credentials"][1].lower() and key[-4:] in said
+    assert key not in said and secret not in said
+    assert USER in steps["identity"][1] and role("reader") in steps["role"][1] and "13 bytes" in steps["head"][1]
+
+
+def test_the_step_that_fails_says_why_and_those_after_it_are_skipped(service):
+    db = service(external_id="somebody/else")
+    refused = check(db, f"s3://{BUCKET}/a.txt", role("reader"))
+    assert refused["identity"][0] and refused["role"][0] is False and refused["get"][0] is None
+    assert "external id" in refused["role"][1]
+    denied = check(db, f"s3://{BUCKET}/a.txt")
+    assert denied["head"][0] is False and "s3:GetObject" in denied["head"][1] and denied["get"][0] is None
+    assert check(db, "s3://")["uri"][0] is False
+
+
+def test_a_missing_object_is_told_from_a_missing_bucket(db, bucket):
+    missing = check(db, bucket.uri("missing"))
+    assert missing["bucket"][0] and missing["head"][0] is False
+    assert check(db, "s3://no-such-bucket-anywhere/a")["bucket"][0] is False
+
+
+def test_only_whom_the_administrator_lets_may_check(db, bucket, tenant):
+    with pytest.raises(Exception, match="permission denied for function check_s3"):
+        check(db, bucket.uri("a"), user=tenant)
+    db.sql(f"GRANT EXECUTE ON FUNCTION ai.check_s3 TO {tenant}")
+    assert check(db, bucket.uri("a"), user=tenant)["bucket"][0]
+    with pytest.raises(Exception, match="endpoint is not allowed"):
+        check(db, bucket.uri("a"), user=tenant, endpoint="https://evil.example")

@@ -1,12 +1,70 @@
-//! `ai.s3_policies`: what to paste into IAM.
+//! `ai.check_s3`: how far it goes to an object. `ai.s3_policies`: what to paste into IAM.
+
+use std::time::Duration;
 
 use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 
+use pgai_rs_pipeline::config::{S3Access, UrlStyle};
 use pgai_rs_pipeline::s3::policies::{policies, Access};
+use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
 
+use super::network::await_answer;
+use super::s3_access;
 use crate::guc;
 use crate::pg::error::PgError;
+use crate::pg::identity::current_user;
+
+/// Longest time for all steps, each of which has a limit of its own.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn check_s3(
+    uri: Option<&str>,
+    aws_role_arn: Option<&str>,
+    region: Option<&str>,
+    endpoint: Option<&str>,
+    url_style: Option<&str>,
+    anonymous: Option<bool>,
+) -> Result<
+    TableIterator<
+        'static,
+        (name!(step, String), name!(ok, Option<bool>), name!(message, String), name!(hint, Option<String>)),
+    >,
+    pg_sys::panic::ErrorReport,
+> {
+    let uri = uri.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "uri must not be null")
+            .with_hint("Give the address of an object, such as s3://bucket/key.")
+    })?;
+    let access = S3Access {
+        aws_role_arn: aws_role_arn.map(str::to_owned),
+        region: region.map(str::to_owned),
+        endpoint: endpoint.map(str::to_owned),
+        url_style: url_style.map(parse_url_style).transpose()?,
+        anonymous: anonymous.unwrap_or(false),
+    };
+    s3_access::require_allowed(&access, current_user())?;
+    let rows = walk(uri, &access)?.into_iter().map(|s| (s.step.to_owned(), s.ok, s.message, s.hint));
+    Ok(TableIterator::new(rows))
+}
+
+fn parse_url_style(text: &str) -> Result<UrlStyle, PgError> {
+    serde_json::from_value(text.into()).map_err(|_| {
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "url_style must be vhost or path")
+    })
+}
+
+fn walk(uri: &str, access: &S3Access) -> Result<Vec<CheckStep>, PgError> {
+    let settings = guc::pipeline();
+    let clients = Clients::new(&settings);
+    let steps = await_answer(CHECK_TIMEOUT, check(&clients, uri, access, &settings.allowed_uris))?;
+    steps.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_QUERY_CANCELED, "S3 did not answer in time")
+            .with_hint("Check the network between the Postgres server and S3.")
+    })
+}
 
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
