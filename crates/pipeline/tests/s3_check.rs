@@ -116,10 +116,12 @@ async fn a_check_names_the_reason_of_a_refusal() {
     let server = Server::start(|request| match request.method.as_str() {
         "GET" => error(403, "SignatureDoesNotMatch"),
         "HEAD" => Reply::new(403, ""),
-        _ => answer(request),
+        _ => sts_error(403, "InvalidClientTokenId", "no such key"),
     });
     let steps = checked(&settings(&server), "s3://bucket/key", &S3Access::default()).await;
-    assert_eq!(marks(&steps), "+++..--", "{steps:?}");
+    assert_eq!(marks(&steps), "++-..--", "{steps:?}");
+    assert!(steps[2].message.contains("InvalidClientTokenId: no such key"), "{}", steps[2].message);
+    assert!(steps[2].hint.as_ref().unwrap().contains("access key"));
     assert!(steps[6].message.contains("SignatureDoesNotMatch"));
 
     let base = settings(&server);

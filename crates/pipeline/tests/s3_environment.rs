@@ -15,6 +15,7 @@ use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use support::http::{Reply, Request, Server};
 use support::s3::{error, fetch, in_role, is_sts, session_credentials, sts_error, web_credentials, ROLE};
+use support::tls::{untrusted_server, PEM_FILE};
 
 const PROFILES: &str = r#"
 [profile nobody]
@@ -59,6 +60,7 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
         ("AWS_CONFIG_FILE", profiles.to_str().unwrap()),
         ("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent"),
         ("AWS_ENDPOINT_URL_STS", &server.url),
+        ("SSL_CERT_FILE", PEM_FILE),
         ("AWS_ASSUME_ROLE_EXTERNAL_ID", "from-the-environment"),
     ] {
         std::env::set_var(name, value);
@@ -156,6 +158,15 @@ async fn credentials_that_are_over_or_cannot_be_had_are_told_apart() {
         let failure = load(profile, &S3Access::default()).await.unwrap_err();
         assert_eq!((failure.code, failure.retry), ("no_credentials", minute), "{failure:?}");
     }
+}
+
+#[tokio::test]
+async fn an_authority_of_ones_own_is_trusted_if_the_environment_says_so() {
+    let mut settings = settings("base");
+    settings.s3.endpoint_url = Some(untrusted_server());
+    let loaders = Loaders::new(&settings, None);
+    let failure = fetch(&loaders, "s3://bucket/key", &S3Access::default()).await.unwrap_err();
+    assert_eq!(failure.code, "no_such_key", "{failure:?}");
 }
 
 #[tokio::test]

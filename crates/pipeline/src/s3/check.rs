@@ -89,24 +89,16 @@ impl Walk<'_> {
         self.pass(found(&credentials, self.clients.settings()));
         match caller(&config).await {
             Ok(arn) => self.pass(arn),
-            Err(error) => self.no_caller(&error),
+            Err(error) => {
+                // A store other than AWS may have no STS, and be fine without.
+                let refused = error.credentials_fault().is_some();
+                let hint = failure(&error, operation, &own).hint.filter(|_| refused);
+                let harmless = "S3 can be asked nevertheless; to assume a role takes STS.";
+                let hint = hint.unwrap_or_else(|| harmless.to_owned());
+                self.step(refused.then_some(false), format!("not known: {}", sts_says(&error)), Some(hint));
+            }
         }
         Ok(())
-    }
-
-    /// Stores other than AWS have no STS, mostly, and are fine without.
-    fn no_caller(&mut self, error: &S3Error) {
-        let said = match error {
-            S3Error::Refused { status, code, message, .. } => {
-                let said = [code.as_deref(), message.as_deref()].into_iter().flatten().collect::<Vec<_>>();
-                format!("STS answers {status} {}", said.join(": "))
-            }
-            S3Error::Network { message, .. } => format!("STS can't be reached: {message}"),
-            S3Error::Timeout { .. } => "STS does not answer in time".to_owned(),
-            other => format!("STS can't be asked: {other:?}"),
-        };
-        let hint = "S3 can be asked nevertheless; to assume a role takes STS.";
-        self.step(None, format!("not known: {}", said.trim_end()), Some(hint.to_owned()));
     }
 
     async fn role(&mut self, uri: &S3Uri) -> Result<(), Failure> {
@@ -217,6 +209,20 @@ async fn caller(config: &SdkConfig) -> Result<String, S3Error> {
     let asked = aws_sdk_sts::Client::new(config).get_caller_identity().send();
     let caller = within(async { asked.await.map_err(|error| S3Error::from_sdk(Peer::Sts, &error)) }).await?;
     Ok(caller.arn().unwrap_or("STS knows the server, and does not say by which name").to_owned())
+}
+
+/// Why STS does not know the server.
+fn sts_says(error: &S3Error) -> String {
+    match error {
+        S3Error::Refused { status, code, message, .. } => {
+            let said = [code.as_deref(), message.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+            format!("STS answers {status} {}", said.join(": ")).trim_end().to_owned()
+        }
+        S3Error::Network { message, .. } => format!("STS can't be reached: {message}"),
+        S3Error::Timeout { .. } => "STS does not answer in time".to_owned(),
+        S3Error::Invalid(why) => format!("STS can't be asked: {why}"),
+        _ => "STS can't be asked".to_owned(),
+    }
 }
 
 fn found(credentials: &Credentials, settings: &S3Settings) -> String {

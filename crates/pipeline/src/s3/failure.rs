@@ -252,7 +252,7 @@ fn too_large(operation: Operation<'_>, size: Option<u64>, limit: u64) -> Failure
 
 fn timeout(peer: Peer, limit: Option<Duration>, operation: Operation<'_>) -> Failure {
     let message = match limit {
-        Some(limit) => format!("{operation} was not loaded within {limit:?}"),
+        Some(limit) => format!("{operation} was not there within {limit:?}"),
         None => format!("{peer} did not answer in time for {operation}"),
     };
     loading("timeout", message, Retry::Backoff)

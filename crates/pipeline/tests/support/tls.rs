@@ -1,6 +1,7 @@
 //! A server whose certificate nobody trusts.
 
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
@@ -11,7 +12,10 @@ use rustls::{ServerConfig, ServerConnection};
 
 const PEM: &[u8] = include_bytes!("untrusted.pem");
 
-/// Shakes hands with whoever comes; its URL.
+/// Where the certificate is.
+pub const PEM_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/untrusted.pem");
+
+/// Says of whatever is asked for that it is not there, to whoever trusts it; its URL.
 pub fn untrusted_server() -> String {
     let certificates = CertificateDer::pem_slice_iter(PEM).map(Result::unwrap).collect();
     let key = PrivateKeyDer::from_pem_slice(PEM).unwrap();
@@ -26,9 +30,21 @@ pub fn untrusted_server() -> String {
     thread::spawn(move || {
         for mut connection in listener.incoming().flatten() {
             let mut tls = ServerConnection::new(Arc::clone(&config)).unwrap();
-            // Ends when the client does not trust us.
-            while tls.complete_io(&mut connection).is_ok_and(|(read, _)| read > 0) {}
+            answer(rustls::Stream::new(&mut tls, &mut connection));
         }
     });
     url
+}
+
+/// Errors are the client's, who does not trust us.
+fn answer(mut stream: rustls::Stream<'_, ServerConnection, TcpStream>) {
+    let mut asked = Vec::new();
+    let mut part = [0; 1024];
+    while !asked.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut part) {
+            Ok(read) if read > 0 => asked.extend_from_slice(&part[..read]),
+            _ => return,
+        }
+    }
+    let _ = stream.write_all(b"HTTP/1.1 404 X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
