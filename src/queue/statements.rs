@@ -20,9 +20,11 @@ pub struct Statements {
     pub peek: String,
     /// Moves rows of the inbox to the work table. `$1`: most rows.
     pub fold: String,
-    /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder.
+    /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder, `$5`: most
+    /// bytes of all, `$6`: most bytes of one that will be read.
     pub claim: String,
-    /// The source rows of keys: `ord`, payload, template columns.
+    /// The source rows of keys: `ord`, payload as text or bytes, its size, template columns. `$n`:
+    /// most bytes of a payload that is read.
     pub read: String,
     /// The chunks that the store has of keys: `ord`, UUID, seq, digest.
     pub existing: String,
@@ -80,14 +82,21 @@ impl Statements {
             ),
             claim: format!(
                 "WITH due AS (
-                     SELECT {names} FROM {work} WHERE available_at <= now()
-                     ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+                     SELECT {names}, available_at FROM {work} WHERE available_at <= now()
+                     ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED),
+                 sized AS (
+                     SELECT {}, row_number() OVER due_first AS place, sum({}) OVER due_first AS total_size
+                     FROM due d LEFT JOIN {source} s ON {}
+                     WINDOW due_first AS (ORDER BY d.available_at ROWS UNBOUNDED PRECEDING))
                  UPDATE {work} w
                  SET attempts = w.attempts + 1, lease = $3, leased_by = $4,
                      available_at = now() + make_interval(secs => $2)
-                 FROM due WHERE {}
+                 FROM sized z WHERE {} AND (z.total_size <= $5 OR z.place = 1)
                  RETURNING w.generation, w.attempts, {}",
-                key.same("w", "due"),
+                key.names(Some("d")),
+                document_size(v, "$6")?,
+                key.same("d", "s"),
+                key.same("w", "z"),
                 key.as_text("w"),
             ),
             read: read(v, &given, &source)?,
@@ -168,15 +177,40 @@ fn vector_type() -> Result<String, PgError> {
 
 fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {
     let loaded = format!("s.{}", ident(v.config.loading.column_name()));
+    let size = stored_size(&loaded, v.loading_type()?);
+    let small = |value: String| format!("CASE WHEN {size} <= ${} THEN {value} END", v.key.len() + 1);
     let payload = match (&v.config.loading, v.loading_type()?) {
-        (Loading::Column { .. }, "bytea") => format!("NULL::text, {loaded}"),
-        _ => format!("{loaded}::text, NULL::bytea"),
+        (Loading::Column { .. }, "bytea") => format!("NULL::text, {}", small(loaded)),
+        _ => format!("{}, NULL::bytea", small(format!("{loaded}::text"))),
     };
-    let mut columns = vec!["k.ord".to_owned(), payload];
+    let mut columns = vec!["k.ord".to_owned(), payload, size];
     columns.extend(
         v.template_columns()?.iter().map(|c| as_python(&format!("s.{}", ident(&c.name)), &c.type_name)),
     );
     Ok(format!("SELECT {} FROM {given} k JOIN {source} s ON {}", columns.join(", "), v.key.same_given("s")))
+}
+
+/// The size of a document, looked at without reading it: what is larger than the limit will not be
+/// read, and counts as nothing.
+fn document_size(v: &Vectorizer, limit: &str) -> Result<String, PgError> {
+    let column = |name: &str| format!("s.{}", ident(name));
+    let payload = stored_size(&column(v.config.loading.column_name()), v.loading_type()?);
+    let mut sizes = vec![format!("CASE WHEN {payload} <= {limit} THEN {payload} ELSE 0 END")];
+    sizes.extend(
+        v.template_columns()?
+            .iter()
+            .map(|c| format!("coalesce({}, 0)", stored_size(&column(&c.name), &c.type_name))),
+    );
+    Ok(sizes.join(" + "))
+}
+
+/// The bytes of a value, which Postgres keeps beside what it stores out of line or compressed. Of
+/// other types than strings, as they are stored.
+fn stored_size(value: &str, type_name: &str) -> String {
+    match type_name {
+        "text" | "varchar" | "bpchar" | "bytea" => format!("octet_length({value})::int8"),
+        _ => format!("pg_column_size({value})::int8"),
+    }
 }
 
 /// A value as Python's `str()` writes what psycopg makes of it, which is what pgai's template saw.
