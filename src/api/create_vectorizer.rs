@@ -129,11 +129,12 @@ fn create(request: Request) -> Result<i32, PgError> {
     let tables = QueueTables::new(id, &queue_schema, Some(&inbox));
     let owner = role_name(source.owner)?;
     objects::create_store(&destination, &source, &columns, &key, dimensions)?;
-    objects::create_queue(&tables, &key, &owner)?;
+    let has_origin = config["loading"]["implementation"] == "uri";
+    objects::create_queue(&tables, &key, &owner, has_origin)?;
     register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
     objects::create_triggers(id, &source)?;
     for role in &grantees {
-        objects::grant(role, &tables, &destination, &source, &queue_schema)?;
+        objects::grant(role, &tables.all(has_origin), &destination, &source, &queue_schema)?;
     }
     if request.enqueue_existing {
         objects::enqueue_existing(&tables, &source, &key)?;

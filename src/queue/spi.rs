@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgrx::datum::{DatumWithOid, Uuid};
 use pgrx::pg_sys;
 
-use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Payload, Ticket};
+use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Origin, Payload, Ticket};
 use pgai_rs_pipeline::run::Queue;
 
 use super::statements::{Statements, FOLD_LIMIT};
@@ -316,9 +316,9 @@ fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
     if vectorizer.source.owner == vectorizer.owner {
         return Ok(());
     }
-    let tables =
-        [&vectorizer.store, &vectorizer.queue.inbox, &vectorizer.queue.work, &vectorizer.queue.failed];
-    let tables = tables.map(String::as_str).join(", ");
+    let mut tables = vec![vectorizer.store.as_str()];
+    tables.extend(vectorizer.queue.all(vectorizer.has_origin));
+    let tables = tables.join(", ");
     Err(PgError::new(
         pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         format!("its source {} now has another owner than its queue", vectorizer.source.qualified()),
@@ -388,7 +388,26 @@ fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usiz
             document.existing.push(chunk);
         }
     }
+    for (place, origin) in origins(served, &keys())? {
+        if let Some(document) = documents.get_mut(&place) {
+            document.origin = Some(origin);
+        }
+    }
     Ok(documents)
+}
+
+/// What is remembered of the objects of keys, by place.
+fn origins(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Origin)>, PgError> {
+    let Some(statements) = &served.statements.origin else { return Ok(Vec::new()) };
+    let rows = sql::query(&statements.read, keys, |row| {
+        // What is no digest, for somebody has written there, is as good as forgotten.
+        let fingerprint = row.get::<Vec<u8>>(3)?.try_into().ok();
+        Ok((place(row)?, row.get(2)?, fingerprint))
+    })?;
+    let known = |(place, etag, fingerprint): (_, _, Option<_>)| {
+        Some((place, Origin { etag, fingerprint: fingerprint? }))
+    };
+    Ok(rows.into_iter().filter_map(known).collect())
 }
 
 /// `ord` counts from 1, as WITH ORDINALITY does.

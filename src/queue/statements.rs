@@ -52,6 +52,38 @@ pub struct Statements {
     pub renew: String,
     /// Gives back what dead workers hold. `$1`: own process id.
     pub recover: String,
+    /// What is remembered of objects, if it is.
+    pub origin: Option<OriginStatements>,
+}
+
+/// What is remembered of the objects that chunks were made of.
+#[derive(Debug)]
+pub struct OriginStatements {
+    /// Of keys: `ord`, etag, fingerprint.
+    pub read: String,
+    /// Remembers it of keys. Then `etag text`, `fingerprint bytea`.
+    pub remember: String,
+    /// Forgets it of keys.
+    pub forget: String,
+}
+
+impl OriginStatements {
+    fn new(v: &Vectorizer) -> Self {
+        let (key, origin) = (&v.key, &v.queue.origin);
+        let (names, given, same) = (key.names(None), key.given(&[]), key.same_given("o"));
+        OriginStatements {
+            read: format!("SELECT k.ord, o.etag, o.fingerprint FROM {given} k JOIN {origin} o ON {same}"),
+            remember: format!(
+                "INSERT INTO {origin} AS o ({names}, etag, fingerprint)
+                 SELECT {}, k.etag, k.fingerprint FROM {} k
+                 ON CONFLICT ({names}) DO UPDATE SET etag = excluded.etag, fingerprint = excluded.fingerprint
+                 WHERE (o.etag, o.fingerprint) IS DISTINCT FROM (excluded.etag, excluded.fingerprint)",
+                key.given_names(),
+                key.given(&[("etag", "text"), ("fingerprint", "bytea")]),
+            ),
+            forget: format!("DELETE FROM {origin} o USING {given} k WHERE {same}"),
+        }
+    }
 }
 
 impl Statements {
@@ -167,6 +199,7 @@ impl Statements {
                      JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
                      WHERE a.pid = w.leased_by))"
             ),
+            origin: v.has_origin.then(|| OriginStatements::new(v)),
         })
     }
 }
