@@ -10,7 +10,8 @@ use pgrx::pg_sys;
 use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Origin, Payload, Ticket};
 use pgai_rs_pipeline::run::Queue;
 
-use super::statements::{Statements, FOLD_LIMIT};
+use super::fold::{self, fold};
+use super::statements::Statements;
 use super::{complete, fail};
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
@@ -34,6 +35,8 @@ pub struct Served {
     pub shared: Arc<document::Vectorizer>,
     /// Not to be looked at before this, after an error of its own.
     paused: Pause,
+    /// Where in the inbox to go on.
+    pub fold_place: fold::Place,
     /// Mean bytes of the rows that were claimed last: how many to look at for the next claim.
     mean_size: u64,
 }
@@ -166,6 +169,7 @@ impl SpiQueue {
             statements,
             shared,
             paused: Pause::default(),
+            fold_place: fold::Place::default(),
             mean_size: 0,
         };
         if recover {
@@ -224,7 +228,11 @@ impl SpiQueue {
         let (now, due) = transaction(|| {
             as_user(served.vectorizer.owner, || {
                 let peek = |row: &Row<'_>| Ok((row.get::<bool>(1)?, row.get_opt::<i64>(2)?));
-                Ok(sql::read(&served.statements.peek, &[], peek)?.into_iter().next().unwrap_or((false, None)))
+                let first = served.fold_place.tid();
+                Ok(sql::read(&served.statements.peek, &[first.into()], peek)?
+                    .into_iter()
+                    .next()
+                    .unwrap_or((false, None)))
             })
         })?;
         if let Some(due) = due.map(|ms| Duration::from_millis(ms.max(1) as u64)) {
@@ -251,14 +259,19 @@ impl SpiQueue {
         let limit = served.likely_to_fit(bytes).min(limit as u64) as i64;
         self.last_lease = self.last_lease.wrapping_add(1);
         let (lease, first) = (self.last_lease, self.last_ticket + 1);
-        let (claimed, found) = transaction(|| {
+        let (more, claimed, found) = transaction(|| {
             served.as_owner(|| {
+                let more = fold(served)?;
                 let claimed = claim(served, limit, bytes, lease)?;
                 let found = read(served, &claimed, first)?;
-                Ok((claimed, found))
+                Ok((more, claimed, found))
             })
         })?;
         self.last_ticket += claimed.len() as u64;
+        // The pipeline gets nothing, and would not ask again before it is woken.
+        if found.is_empty() && (more || !claimed.is_empty()) {
+            self.next_due = Some(Duration::ZERO);
+        }
         let missing: Vec<Claimed> = claimed
             .iter()
             .enumerate()
@@ -338,7 +351,6 @@ fn is_contention(error: &PgError) -> bool {
 }
 
 fn claim(served: &Served, limit: i64, bytes: u64, lease: i64) -> Result<Vec<Claimed>, PgError> {
-    sql::execute(&served.statements.fold, &[FOLD_LIMIT.into()])?;
     let seconds = guc::lease_duration().as_secs_f64();
     let pid = std::process::id() as i32;
     let columns = served.vectorizer.key.len();

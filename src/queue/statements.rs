@@ -10,15 +10,14 @@ use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::ident;
 
-/// Most inbox rows that one transaction folds, so that it stays short.
-pub const FOLD_LIMIT: i64 = 2_000;
-
 /// The statements of a vectorizer.
 #[derive(Debug)]
 pub struct Statements {
     /// Whether anything can be claimed or folded now, and in how many milliseconds the next row can.
+    /// `$1`: where in the inbox to look first.
     pub peek: String,
-    /// Moves rows of the inbox to the work table. `$1`: most rows.
+    /// Moves rows of the inbox to the work table: how many, the last one's block, and how many blocks
+    /// there are. `$1`: most rows, `$2`: from which place on, `$3`: the inbox.
     pub fold: String,
     /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder, `$5`: most
     /// bytes of all, `$6`: most bytes of one that will be read.
@@ -98,19 +97,26 @@ impl Statements {
         let on = |left: &str| key.same_given(left);
         Ok(Statements {
             peek: format!(
-                "SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work} WHERE available_at <= now()),
+                "SELECT EXISTS (SELECT FROM {inbox} WHERE ctid >= $1::text::tid)
+                        OR EXISTS (SELECT FROM {work} WHERE available_at <= now()) OR EXISTS (SELECT FROM {inbox}),
                         (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work}
                          WHERE available_at > now())"
             ),
             fold: format!(
-                "WITH taken AS (
-                     DELETE FROM {inbox} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {inbox} LIMIT $1))
-                     RETURNING {names}, queued_at)
-                 INSERT INTO {work} AS w ({names}, queued_at)
-                 SELECT {names}, min(queued_at) FROM taken GROUP BY {names}
-                 ON CONFLICT ({names}) DO UPDATE
-                 SET generation = w.generation + 1, attempts = 0,
-                     available_at = CASE WHEN w.lease IS NULL THEN now() ELSE w.available_at END"
+                "WITH part AS MATERIALIZED (
+                     SELECT ctid AS place FROM {inbox} WHERE ctid >= $2::text::tid LIMIT $1),
+                 taken AS (
+                     DELETE FROM {inbox} WHERE ctid = ANY (ARRAY(SELECT place FROM part))
+                     RETURNING {names}, queued_at),
+                 folded AS (
+                     INSERT INTO {work} AS w ({names}, queued_at)
+                     SELECT {names}, min(queued_at) FROM taken GROUP BY {names}
+                     ON CONFLICT ({names}) DO UPDATE
+                     SET generation = w.generation + 1, attempts = 0,
+                         available_at = CASE WHEN w.lease IS NULL THEN now() ELSE w.available_at END)
+                 SELECT count(*), ((max(place)::text::point)[0])::int8,
+                        pg_relation_size($3::text::regclass) / current_setting('block_size')::int8
+                 FROM part"
             ),
             claim: format!(
                 "WITH due AS (
