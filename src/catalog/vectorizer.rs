@@ -145,14 +145,16 @@ impl Vectorizer {
     /// For a document that lies elsewhere any column: touching `updated_at` is how a user says that
     /// the object changed.
     pub fn watched_columns(&self) -> Result<Vec<&Column>, PgError> {
-        match &self.config.loading {
-            Loading::Uri { .. } => Ok(self.columns.iter().collect()),
-            Loading::Column { column_name, .. } => {
-                let template = self.template_columns()?;
-                let watched = |c: &&Column| c.name == *column_name || template.contains(c);
-                Ok(self.columns.iter().filter(watched).collect())
-            }
-        }
+        let template = self.template_columns()?;
+        let used = |column: &Column| match &self.config.loading {
+            Loading::Uri { .. } => true,
+            Loading::Column { column_name, .. } => column.name == *column_name || template.contains(&column),
+        };
+        // A trigger sees no virtual column, but those that it is generated from.
+        let used_columns = self.columns.iter().filter(|column| used(column));
+        let below: Vec<&String> = used_columns.flat_map(|column| &column.virtual_from).collect();
+        let watched = |c: &&Column| c.virtual_from.is_empty() && (used(c) || below.contains(&&c.name));
+        Ok(self.columns.iter().filter(watched).collect())
     }
 
     /// The type of the column that is loaded.
