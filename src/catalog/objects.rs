@@ -73,6 +73,31 @@ impl QueueTables {
     }
 }
 
+/// The names that a key's columns can't have, for the tables beside them have such columns.
+pub const OWN_COLUMNS: [&str; 21] = [
+    "attempts",
+    "available_at",
+    "chunk",
+    "chunk_seq",
+    "created_at",
+    "embedding",
+    "embedding_uuid",
+    "etag",
+    "failure_code",
+    "failure_hint",
+    "failure_message",
+    "failure_step",
+    "fingerprint",
+    "generation",
+    "lease",
+    "leased_by",
+    "loading_retries",
+    "loading_retry_after",
+    "place",
+    "queued_at",
+    "total_size",
+];
+
 /// Creates the queue's tables and gives them to the vectorizer's owner.
 ///
 /// The schema `ai` belongs to the extension: nobody needs CREATE on it to have a vectorizer.
