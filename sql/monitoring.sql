@@ -36,14 +36,25 @@ RETURN (SELECT ai.vectorizer_queue_pending(v.id, vectorizer_queue_pending.exact_
 CREATE VIEW ai.vectorizer_status AS
 SELECT v.id,
        v.name,
-       format('%I.%I', v.source_schema, v.source_table) AS source_table,
+       -- By its trigger, for it may have been renamed.
+       coalesce((SELECT format('%I.%I', n.nspname, c.relname)
+                 FROM pg_catalog.pg_trigger t
+                 JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
+                   AND t.tgparentid = 0 AND (t.tgtype & 32) <> 0
+                   AND t.tgargs = pg_catalog.convert_to(v.id::text, 'UTF8') || '\x00'::bytea
+                 LIMIT 1),
+                format('%I.%I', v.source_schema, v.source_table)) AS source_table,
        CASE WHEN d.value ->> 'implementation' = 'table'
             THEN format('%I.%I', d.value ->> 'target_schema', d.value ->> 'target_table') END AS target_table,
        CASE WHEN d.value ->> 'implementation' = 'table'
             THEN format('%I.%I', d.value ->> 'view_schema', d.value ->> 'view_name') END AS view,
        CASE WHEN d.value ->> 'implementation' = 'table' THEN 'embedding'
             ELSE d.value ->> 'embedding_column' END AS embedding_column,
+       -- Unknown if a table was dropped by hand: that of one must not hide the others'.
        CASE WHEN has_table_privilege(to_regclass(format('%I.%I', v.queue_schema, v.queue_table)), 'select')
+             AND has_table_privilege(to_regclass(format('%I.%I', v.queue_schema, '_vectorizer_work_' || v.id)), 'select')
             THEN ai.vectorizer_queue_pending(v.id) END AS pending_items,
        v.disabled
 FROM ai.vectorizer v

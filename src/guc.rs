@@ -445,6 +445,11 @@ pub fn lease_duration() -> Duration {
     Duration::from_secs(number(&LEASE_DURATION) as u64)
 }
 
+/// Most bytes of one document.
+pub fn max_document_size() -> u64 {
+    (number(&MAX_DOCUMENT_SIZE) as u64) << 20
+}
+
 /// How often a failed row is tried again.
 pub fn max_retries() -> u32 {
     number(&MAX_RETRIES) as u32
@@ -577,7 +582,7 @@ fn role_session_duration() -> Option<Duration> {
 /// The pipeline's settings as they are now. To be called on the main thread.
 pub fn pipeline() -> Settings {
     Settings {
-        max_document_size: (number(&MAX_DOCUMENT_SIZE) as u64) << 20,
+        max_document_size: max_document_size(),
         max_bytes_in_flight: (number(&MAX_MEMORY_IN_FLIGHT) as u64) << 20,
         max_documents_in_flight: number(&MAX_DOCUMENTS_IN_FLIGHT),
         load_concurrency: number(&LOAD_CONCURRENCY),

@@ -302,3 +302,27 @@ def test_a_grantee_can_search(source, stub):
         assert found == [(1,)]
     finally:
         source.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("name", ["attempts", "created_at", "chunk_seq", "lease"])
+def test_a_key_with_a_name_of_the_vectorizers_own_is_refused(db, stub, name):
+    db.sql(f"CREATE TABLE document (id int, {name} int, body text, PRIMARY KEY (id, {name}))")
+    with pytest.raises(psycopg.errors.DuplicateColumn, match=f"column {name}") as refused:
+        vectorizer.create(db, stub.url)
+    assert "Rename the column" in refused.value.diag.message_hint
+
+
+@pytest.mark.parametrize("name", ["seq", "ord", "k", "w", "k0", "code", "delay", "id", "uri", "owner"])
+def test_a_key_may_have_any_other_name(db, stub, name):
+    db.sql(f"CREATE TABLE document ({name} int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document VALUES (1, 'a|b'), (2, 'c')")
+    vectorizer.in_step(db, [name])
+
+
+def test_the_status_follows_a_renamed_source_and_survives_a_lost_table(source, stub):
+    vectorizer.create(source, stub.url, name="'mine'")
+    source.sql("ALTER TABLE document RENAME TO paper")
+    source.sql("DROP TABLE ai._vectorizer_work_1")
+    look = "SELECT name, source_table, pending_items FROM ai.vectorizer_status"
+    assert source.sql(look) == [("mine", "public.paper", None)]

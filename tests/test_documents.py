@@ -46,6 +46,49 @@ def test_the_statement_of_the_first_page(cluster_factory, bucket, stub):
     assert (stub.requests[0].model, stub.requests[0].dimensions) == ("text-embedding-3-small", 768)
 
 
+def test_an_object_that_did_not_change_is_not_embedded_again(db, bucket, stub):
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url, loading=FROM_S3)
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("a.txt", "a|b")])
+    look = "SELECT chunk, embedding_uuid FROM document_embedding_store ORDER BY chunk_seq"
+    before = eventually(lambda: db.sql(look), what="the document to be embedded")
+    origin = "SELECT etag, fingerprint, xmin::text FROM ai._vectorizer_origin_1"
+    remembered = eventually(lambda: db.sql(origin), what="its version to be remembered")
+    stub.forget()
+    db.sql("UPDATE document SET updated_at = now()")
+    vectorizer.idle(db)
+    assert (db.sql(look), stub.requests, db.sql(origin)) == (before, [], remembered)
+    bucket.put("a.txt", "a|c")
+    db.sql("UPDATE document SET updated_at = now()")
+    eventually(lambda: [chunk for chunk, _ in db.sql(look)] == ["a", "c"], what="the new object's chunks")
+    vectorizer.idle(db)
+    assert stub.embedded == {"c": 1}
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM document", "TRUNCATE document", "UPDATE document SET id = DEFAULT, uri = 's3://none/x'"]
+)
+def test_what_is_remembered_of_an_object_goes_with_its_row(db, bucket, stub, statement):
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url, loading=FROM_S3)
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("a.txt", "a|b")])
+    origin = "SELECT id FROM ai._vectorizer_origin_1"
+    eventually(lambda: db.sql(origin) == [(1,)], what="the object's version to be remembered")
+    db.sql(statement)
+    assert db.sql(origin) == []
+
+
+def test_without_its_memory_of_objects_a_vectorizer_goes_on(db, bucket, stub):
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url, loading=FROM_S3)
+    db.sql("DROP TABLE ai._vectorizer_origin_1")
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("a.txt", "a|b")])
+    look = "SELECT chunk FROM document_embedding_store ORDER BY chunk_seq"
+    eventually(lambda: db.sql(look) == [("a",), ("b",)], what="the document to be embedded")
+    db.sql("DELETE FROM document")
+    assert db.sql(look) == []
+
+
 def test_a_question_finds_the_right_document(db, bucket, embedder):
     db.sql(TABLE)
     for key, text in TOPICS.items():

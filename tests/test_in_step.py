@@ -1,5 +1,6 @@
 """After every statement that Postgres has for changing a table, the store equals f(source)."""
 
+import psycopg
 import pytest
 from support import vectorizer
 
@@ -169,6 +170,48 @@ def test_a_renamed_source_is_followed(db, stub):
     vectorizer.in_step(db, ["id"], source="paper")
 
 
+@pytest.mark.parametrize("kind", ["STORED", "VIRTUAL"])
+def test_a_generated_column_changes_with_what_it_is_generated_from(db, stub, kind):
+    if kind == "VIRTUAL" and db.value("SELECT current_setting('server_version_num')::int") < 180000:
+        pytest.skip("virtual generated columns came with Postgres 18")
+    db.sql(
+        "CREATE TABLE document (id int PRIMARY KEY, half text, other text, head text, mark text,"
+        f" body text GENERATED ALWAYS AS (half || '|' || other) {kind},"
+        f" title text GENERATED ALWAYS AS (upper(head)) {kind})"
+    )
+    vectorizer.create(db, stub.url, formatting="ai.formatting_python_template('$title: $chunk')")
+    for statement in [
+        "INSERT INTO document VALUES (1, 'a', 'b', 'one'), (2, 'c', 'd', 'two')",
+        "UPDATE document SET other = 'changed' WHERE id = 1",
+        "UPDATE document SET head = 'deux' WHERE id = 2",
+    ]:
+        db.sql(statement)
+        vectorizer.in_step(db, ["id"], template="$title: $chunk")
+
+
+def test_a_renamed_trigger_is_still_followed(db, stub):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    for [name] in db.sql("SELECT tgname FROM pg_trigger WHERE tgrelid = 'document'::regclass"):
+        db.sql(f"ALTER TRIGGER {name} ON document RENAME TO {name}_renamed")
+    db.sql("INSERT INTO document VALUES (1, 't', 'a'), (2, 't', 'b')")
+    vectorizer.in_step(db, ["id"])
+    db.sql("UPDATE document SET body = 'changed' WHERE id = 1; DELETE FROM document WHERE id = 2")
+    vectorizer.in_step(db, ["id"])
+
+
+def test_what_is_written_in_many_places_of_the_inbox_is_found(db, stub):
+    """Vacuum gives space back in front of where the worker reads."""
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    for round in range(3):
+        first = round * 10_000
+        db.sql(f"INSERT INTO document SELECT i, 't', NULL FROM generate_series({first}, {first + 7_000}) i")
+        db.sql("VACUUM ai._vectorizer_q_1")
+        db.sql("INSERT INTO document VALUES (%s, 't', 'after vacuum')", [first + 9_000])
+    vectorizer.in_step(db, ["id"])
+
+
 def test_a_hot_row_is_one_piece_of_work(db, stub):
     db.sql(PLAIN)
     vectorizer.create(db, stub.url)
@@ -191,6 +234,20 @@ def test_delete_at_repeatable_read_leaves_nothing_behind(db, stub):
         vectorizer.in_step(db, ["id"])
         connection.execute("DELETE FROM document WHERE id = 1")
         connection.execute("UPDATE document SET id = 3 WHERE id = 2")
+    vectorizer.in_step(db, ["id"])
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+def test_a_transaction_older_than_the_vectorizer_can_not_write_past_it(db, stub, level):
+    db.sql(PLAIN)
+    with db.connect(autocommit=False) as connection:
+        connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        connection.execute("SELECT FROM pg_class LIMIT 1")
+        vectorizer.create(db, stub.url)
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            connection.execute("INSERT INTO document VALUES (1, 't', 'past it')")
+        connection.rollback()
+        connection.execute("INSERT INTO document VALUES (1, 't', 'again')")
     vectorizer.in_step(db, ["id"])
 
 

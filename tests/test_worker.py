@@ -7,7 +7,7 @@ import signal
 import pytest
 from support import vectorizer
 from support.stub import blackhole
-from support.wait import eventually
+from support.wait import eventually, settles
 
 TABLE = "CREATE TABLE document (id int PRIMARY KEY, body text, uri text)"
 
@@ -95,6 +95,12 @@ def test_without_preload_it_says_so_and_can_be_started(cluster_factory, stub):
     vectorizer.in_step(db, ["id"])
 
 
+def test_there_is_one_worker_however_often_it_is_started(db, stub):
+    first = the_worker(db)
+    assert db.value("SELECT ai.start_worker()") == first
+    assert workers(db.cluster, db.name) == [first]
+
+
 @pytest.mark.parametrize("hanging", ["model", "S3"])
 def test_stops_at_once_while_others_hang(cluster_factory, stub, hanging):
     """A worker that waited would end with the request's timeout of an hour."""
@@ -163,6 +169,50 @@ def test_truncate_and_drop_do_not_wait_for_work_in_flight(db, stub):
     the_worker(db)
 
 
+WHILE_IN_FLIGHT = {
+    "the vectorizer is dropped": "SELECT ai.drop_vectorizer('doomed')",
+    "vectorizer and store are dropped": "SELECT ai.drop_vectorizer('doomed', drop_all => true)",
+    "the source is dropped": "DROP TABLE document CASCADE",
+    "the loaded column is dropped": "ALTER TABLE document DROP COLUMN body CASCADE",
+    "the loaded column changes its type": "DROP VIEW document_embedding; ALTER TABLE document ALTER body TYPE bytea"
+    " USING convert_to(body, 'UTF8')",
+    "the store is dropped": "DROP TABLE document_embedding_store CASCADE",
+}
+
+
+@pytest.mark.parametrize("statement", WHILE_IN_FLIGHT.values(), ids=WHILE_IN_FLIGHT.keys())
+def test_while_work_is_in_flight(db, stub, statement):
+    """Whatever becomes of one vectorizer, the same worker goes on with another."""
+    db.sql(TABLE)
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url, name="'doomed'")
+    vectorizer.create(db, stub.url, "other")
+    worker = the_worker(db)
+    with stub.held():
+        db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 10) i")
+        eventually(lambda: stub.waiting, what="the model to be asked")
+        with db.connect() as connection:
+            connection.execute("SET lock_timeout = '2s'")
+            connection.execute(statement)
+    db.sql("INSERT INTO other VALUES (1, 'a|b')")
+    wanted = vectorizer.expected(vectorizer.rows(db, "other"), ["id"])
+    settles(lambda: vectorizer.stored(db, ["id"], "other_embedding_store"), wanted)
+    assert the_worker(db) == worker
+
+
+def test_the_extension_is_dropped_while_work_is_in_flight(db, stub):
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url)
+    with stub.held():
+        db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 10) i")
+        eventually(lambda: stub.waiting, what="the model to be asked")
+        db.sql("DROP EXTENSION pgai_rs CASCADE")
+    assert db.value("SELECT count(*) FROM document_embedding_store") == 0
+    eventually(lambda: not workers(db.cluster, db.name), what="the worker to leave", timeout=60)
+    db.sql("CREATE EXTENSION pgai_rs")
+    the_worker(db)
+
+
 def test_a_killed_worker_loses_and_doubles_nothing(cluster_factory, stub):
     cluster = cluster_factory()
     db = cluster.create_database("killed")
@@ -211,10 +261,16 @@ def test_a_database_with_hostile_defaults(cluster_factory, stub):
         "search_path = ''",
         "DateStyle = 'SQL, DMY'",
         "statement_timeout = '1ms'",
+        "lock_timeout = '1ms'",
+        "idle_in_transaction_session_timeout = '1ms'",
+        "idle_session_timeout = '1ms'",
         "extra_float_digits = -15",
     ]:
         cluster.sql(f"ALTER DATABASE hostile SET {setting}")
-    options = {"options": "-c default_transaction_read_only=off -c search_path=public -c statement_timeout=0"}
+    options = {
+        "options": "-c default_transaction_read_only=off -c search_path=public -c statement_timeout=0 -c lock_timeout=0"
+        " -c idle_in_transaction_session_timeout=0 -c idle_session_timeout=0"
+    }
     with db.connect(**options) as connection:
         connection.execute("SET default_transaction_isolation = 'read committed'")
         connection.execute("CREATE EXTENSION vector SCHEMA public; CREATE EXTENSION pgai_rs")

@@ -106,6 +106,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     let dimensions = validate::dimensions(&embedding)?;
     let key = Key::of(source.oid)?
         .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
+    require_key_names(&key)?;
     let id = next_id()?;
     let queue_schema = request.queue_schema.clone().unwrap_or_else(|| "ai".to_owned());
     let inbox = request.queue_table.clone().unwrap_or_else(|| inbox_name(id));
@@ -129,11 +130,12 @@ fn create(request: Request) -> Result<i32, PgError> {
     let tables = QueueTables::new(id, &queue_schema, Some(&inbox));
     let owner = role_name(source.owner)?;
     objects::create_store(&destination, &source, &columns, &key, dimensions)?;
-    objects::create_queue(&tables, &key, &owner)?;
+    let has_origin = config["loading"]["implementation"] == "uri";
+    objects::create_queue(&tables, &key, &owner, has_origin)?;
     register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
     objects::create_triggers(id, &source)?;
     for role in &grantees {
-        objects::grant(role, &tables, &destination, &source, &queue_schema)?;
+        objects::grant(role, &tables.all(has_origin), &destination, &source, &queue_schema)?;
     }
     if request.enqueue_existing {
         objects::enqueue_existing(&tables, &source, &key)?;
@@ -201,6 +203,22 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
         ));
     }
     Ok(source)
+}
+
+/// Store and queue keep the key's columns beside their own.
+fn require_key_names(key: &Key) -> Result<(), PgError> {
+    let Some(taken) = key.columns().iter().find(|c| objects::OWN_COLUMNS.contains(&c.name.as_str())) else {
+        return Ok(());
+    };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_DUPLICATE_COLUMN,
+        format!(
+            "the primary key's column {} has the name of one of the vectorizer's own",
+            ident(&taken.name)
+        ),
+    )
+    .with_detail(format!("These names are taken: {}.", objects::OWN_COLUMNS.join(", ")))
+    .with_hint("Rename the column, or make a primary key without it."))
 }
 
 /// The next id of which no queue table is left over from an earlier life of the extension.

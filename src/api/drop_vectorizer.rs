@@ -71,7 +71,7 @@ fn drop_vectorizer(
     drop_triggers(&target)?;
     as_superuser(|| {
         sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()])?;
-        sql::execute(&format!("DROP TABLE IF EXISTS {}", target.tables.all().join(", ")), &[])
+        sql::execute(&format!("DROP TABLE IF EXISTS {}", target.tables.all(true).join(", ")), &[])
     })?;
     if drop_all.unwrap_or(false) {
         drop_destination(&target)?;

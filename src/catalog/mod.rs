@@ -24,6 +24,11 @@ pub fn work_name(id: i32) -> String {
     format!("_vectorizer_work_{id}")
 }
 
+/// The table of what the chunks of each source key were made of.
+pub fn origin_name(id: i32) -> String {
+    format!("_vectorizer_origin_{id}")
+}
+
 /// The table of keys that were set aside.
 pub fn failed_name(id: i32) -> String {
     format!("_vectorizer_q_failed_{id}")

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::key::Key;
 use super::relation::{self, Column, Relation};
-use super::{failed_name, inbox_name, trigger_name, work_name};
+use super::{failed_name, inbox_name, origin_name, trigger_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql::{execute, ident, qualified};
@@ -48,6 +48,8 @@ pub struct QueueTables {
     pub work: String,
     /// Keys that were set aside.
     pub failed: String,
+    /// What the chunks of each key were made of; only there if documents are loaded from addresses.
+    pub origin: String,
 }
 
 impl QueueTables {
@@ -57,19 +59,49 @@ impl QueueTables {
             inbox: qualified(schema, inbox.unwrap_or(&inbox_name(id))),
             work: qualified(schema, &work_name(id)),
             failed: qualified(schema, &failed_name(id)),
+            origin: qualified(schema, &origin_name(id)),
         }
     }
 
-    /// All three.
-    pub fn all(&self) -> [&str; 3] {
-        [&self.inbox, &self.work, &self.failed]
+    /// Those that a vectorizer has, which has the last one only if it `has_origin`.
+    pub fn all(&self, has_origin: bool) -> Vec<&str> {
+        let mut tables = vec![self.inbox.as_str(), &self.work, &self.failed];
+        if has_origin {
+            tables.push(&self.origin);
+        }
+        tables
     }
 }
+
+/// The names that a key's columns can't have, for the tables beside them have such columns.
+pub const OWN_COLUMNS: [&str; 21] = [
+    "attempts",
+    "available_at",
+    "chunk",
+    "chunk_seq",
+    "created_at",
+    "embedding",
+    "embedding_uuid",
+    "etag",
+    "failure_code",
+    "failure_hint",
+    "failure_message",
+    "failure_step",
+    "fingerprint",
+    "generation",
+    "lease",
+    "leased_by",
+    "loading_retries",
+    "loading_retry_after",
+    "place",
+    "queued_at",
+    "total_size",
+];
 
 /// Creates the queue's tables and gives them to the vectorizer's owner.
 ///
 /// The schema `ai` belongs to the extension: nobody needs CREATE on it to have a vectorizer.
-pub fn create_queue(tables: &QueueTables, key: &Key, owner: &str) -> Result<(), PgError> {
+pub fn create_queue(tables: &QueueTables, key: &Key, owner: &str, has_origin: bool) -> Result<(), PgError> {
     let (columns, names) = (key.definitions(), key.names(None));
     // Autovacuum by count, not by share: these tables churn and are meant to be empty.
     let churn = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
@@ -103,7 +135,17 @@ pub fn create_queue(tables: &QueueTables, key: &Key, owner: &str) -> Result<(), 
             &[],
         )?;
         execute(&format!("CREATE INDEX ON {} ({names})", tables.failed), &[])?;
-        for table in tables.all() {
+        if has_origin {
+            execute(
+                &format!(
+                    "CREATE TABLE {} ({columns}, etag text NOT NULL, fingerprint bytea NOT NULL,
+                         PRIMARY KEY ({names}))",
+                    tables.origin
+                ),
+                &[],
+            )?;
+        }
+        for table in tables.all(has_origin) {
             execute(&format!("ALTER TABLE {table} OWNER TO {owner}"), &[])?;
         }
         Ok(())
@@ -215,7 +257,7 @@ pub fn enqueue_existing(tables: &QueueTables, source: &Relation, key: &Key) -> R
 /// Lets a role search, and look after the queue.
 pub fn grant(
     role: &str,
-    tables: &QueueTables,
+    tables: &[&str],
     destination: &TableDestination,
     source: &Relation,
     queue_schema: &String,
@@ -224,7 +266,7 @@ pub fn grant(
     as_user(source.owner, || {
         execute(&format!("GRANT SELECT ON {}, {view} TO {role}", source.qualified()), &[])?;
         execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {role}", destination.store()), &[])?;
-        for table in tables.all() {
+        for table in tables {
             execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}"), &[])?;
         }
         // A schema that the owner may not share stays as it is; Postgres warns.

@@ -32,6 +32,8 @@ pub struct Column {
     pub name: String,
     /// Its type's plain name, such as `text` or `timestamptz`.
     pub type_name: String,
+    /// The columns that it is generated from, if it is not stored: triggers don't see its value.
+    pub virtual_from: Vec<String>,
 }
 
 impl Relation {
@@ -70,13 +72,20 @@ impl Relation {
 /// The columns of a table in their order.
 pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
     sql::read(
-        "SELECT a.attname::text, t.typname::text
+        "SELECT a.attname::text, t.typname::text,
+                ARRAY(SELECT DISTINCT b.attname::text
+                      FROM pg_catalog.pg_attrdef g
+                      JOIN pg_catalog.pg_depend d ON (d.refclassid, d.refobjid) = ('pg_catalog.pg_class'::regclass, a.attrelid)
+                        AND ((d.classid, d.objid) = ('pg_catalog.pg_attrdef'::regclass, g.oid) OR
+                             (d.classid, d.objid, d.objsubid) = ('pg_catalog.pg_class'::regclass, a.attrelid, a.attnum))
+                      JOIN pg_catalog.pg_attribute b ON b.attrelid = a.attrelid AND b.attnum = d.refobjsubid
+                      WHERE a.attgenerated = 'v' AND (g.adrelid, g.adnum) = (a.attrelid, a.attnum) AND b.attnum <> a.attnum)
          FROM pg_catalog.pg_attribute a
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
          WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
          ORDER BY a.attnum",
         &[relation.into()],
-        |row| Ok(Column { name: row.get(1)?, type_name: row.get(2)? }),
+        |row| Ok(Column { name: row.get(1)?, type_name: row.get(2)?, virtual_from: row.get(3)? }),
     )
 }
 

@@ -90,6 +90,8 @@ pub struct Vectorizer {
     pub key: Key,
     /// Its queue.
     pub queue: QueueTables,
+    /// Whether it remembers what chunks were made of.
+    pub has_origin: bool,
     /// The store, qualified.
     pub store: String,
 }
@@ -106,6 +108,7 @@ impl Entry {
             PgError::raised(format!("the source of vectorizer {} has lost its primary key", self.name))
         })?;
         let Destination::Table { target_schema, target_table, .. } = &config.destination;
+        let queue = QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table));
         Ok(Vectorizer {
             id: self.id,
             name: self.name.clone(),
@@ -114,10 +117,18 @@ impl Entry {
             columns: relation::columns(self.source)?,
             source,
             key,
-            queue: QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table)),
+            has_origin: exists(&queue.origin)?,
+            queue,
             config,
         })
     }
+}
+
+/// Whether there is a table of this name.
+fn exists(table: &str) -> Result<bool, PgError> {
+    let there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+    let found = sql::read(there, &[table.to_owned().into()], |row| row.get::<bool>(1))?;
+    Ok(found.first() == Some(&true))
 }
 
 impl Vectorizer {
@@ -134,14 +145,16 @@ impl Vectorizer {
     /// For a document that lies elsewhere any column: touching `updated_at` is how a user says that
     /// the object changed.
     pub fn watched_columns(&self) -> Result<Vec<&Column>, PgError> {
-        match &self.config.loading {
-            Loading::Uri { .. } => Ok(self.columns.iter().collect()),
-            Loading::Column { column_name, .. } => {
-                let template = self.template_columns()?;
-                let watched = |c: &&Column| c.name == *column_name || template.contains(c);
-                Ok(self.columns.iter().filter(watched).collect())
-            }
-        }
+        let template = self.template_columns()?;
+        let used = |column: &Column| match &self.config.loading {
+            Loading::Uri { .. } => true,
+            Loading::Column { column_name, .. } => column.name == *column_name || template.contains(&column),
+        };
+        // A trigger sees no virtual column, but those that it is generated from.
+        let used_columns = self.columns.iter().filter(|column| used(column));
+        let below: Vec<&String> = used_columns.flat_map(|column| &column.virtual_from).collect();
+        let watched = |c: &&Column| c.virtual_from.is_empty() && (used(c) || below.contains(&&c.name));
+        Ok(self.columns.iter().filter(watched).collect())
     }
 
     /// The type of the column that is loaded.

@@ -80,6 +80,7 @@ fn write_chunks(served: &Served, results: Vec<&Outcome<'_>>) -> Result<(), PgErr
     delete_chunks(served, whole.iter().map(|r| &r.claim), kept)?;
     move_kept(served, &whole)?;
     insert_new(served, &whole)?;
+    remember_origins(served, &whole)?;
     forget_failed(served, whole.iter().map(|r| &r.claim))?;
     settle(served, whole.iter().map(|r| &r.claim))?;
     give_back(served, whole.iter().chain(&robbed).map(|r| &r.claim))
@@ -165,6 +166,31 @@ fn insert_new(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> 
     execute(&served.statements.insert_chunks, &args).map(drop)
 }
 
+/// Keeps what the chunks were made of for the next time.
+fn remember_origins(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
+    let Some(statements) = &served.statements.origin else { return Ok(()) };
+    let known = |result: &&&Outcome<'_>| result.done.origin.is_some();
+    forget_origins(served, results.iter().filter(|result| !known(result)).map(|result| &result.claim))?;
+    let known: Vec<_> = results.iter().filter(known).collect();
+    if known.is_empty() {
+        return Ok(());
+    }
+    let origins = || known.iter().filter_map(|result| result.done.origin.as_ref());
+    let mut args = served.keys(known.iter().map(|result| &result.claim.key));
+    args.push(origins().map(|origin| origin.etag.clone()).collect::<Vec<_>>().into());
+    args.push(origins().map(|origin| origin.fingerprint.to_vec()).collect::<Vec<_>>().into());
+    execute(&statements.remember, &args).map(drop)
+}
+
+fn forget_origins<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+    let Some(statements) = &served.statements.origin else { return Ok(()) };
+    let mut keys = claims.map(|claim| &claim.key).peekable();
+    if keys.peek().is_none() {
+        return Ok(());
+    }
+    execute(&statements.forget, &served.keys(keys)).map(drop)
+}
+
 fn forget_failed<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
     execute(&served.statements.forget_failed, &served.keys(claims.map(|c| &c.key))).map(drop)
 }
@@ -192,6 +218,7 @@ fn delete_and_settle<'a>(served: &Served, claims: impl Iterator<Item = &'a Claim
         return Ok(());
     }
     delete_chunks(served, claims.iter().copied(), Vec::new())?;
+    forget_origins(served, claims.iter().copied())?;
     forget_failed(served, claims.iter().copied())?;
     settle(served, claims.iter().copied())?;
     give_back(served, claims.into_iter())

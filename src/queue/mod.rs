@@ -4,6 +4,7 @@
 //! * [`trigger`]: what runs in the user's transaction
 //! * [`wake`]: telling the worker at commit
 //! * [`statements`]: the queue's SQL, written once per vectorizer
+//! * [`fold`]: from the one to the other
 //! * [`spi`]: the pipeline's `Queue`, by SPI
 //! * [`complete`], [`fail`]: the second transaction of a document
 //! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
@@ -11,6 +12,7 @@
 pub mod complete;
 pub mod errors;
 pub mod fail;
+pub mod fold;
 pub mod spi;
 pub mod statements;
 pub mod trigger;

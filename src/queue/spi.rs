@@ -8,10 +8,11 @@ use pgrx::datum::{DatumWithOid, Uuid};
 use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::Loading;
-use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Payload, Ticket};
+use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Origin, Payload, Ticket};
 use pgai_rs_pipeline::run::Queue;
 
-use super::statements::{Statements, FOLD_LIMIT};
+use super::fold::{self, fold};
+use super::statements::Statements;
 use super::{complete, fail};
 use crate::api::s3_access;
 use crate::catalog::definitions;
@@ -36,6 +37,10 @@ pub struct Served {
     pub shared: Arc<document::Vectorizer>,
     /// Not to be looked at before this, after an error of its own.
     paused: Pause,
+    /// Where in the inbox to go on.
+    pub fold_place: fold::Place,
+    /// Mean bytes of the rows that were claimed last: how many to look at for the next claim.
+    mean_size: u64,
 }
 
 /// A growing pause after errors that concern a whole vectorizer.
@@ -171,6 +176,8 @@ impl SpiQueue {
             statements,
             shared,
             paused: Pause::default(),
+            fold_place: fold::Place::default(),
+            mean_size: 0,
         };
         if recover {
             let pid = std::process::id() as i32;
@@ -228,7 +235,11 @@ impl SpiQueue {
         let (now, due) = transaction(|| {
             as_user(served.vectorizer.owner, || {
                 let peek = |row: &Row<'_>| Ok((row.get::<bool>(1)?, row.get_opt::<i64>(2)?));
-                Ok(sql::read(&served.statements.peek, &[], peek)?.into_iter().next().unwrap_or((false, None)))
+                let first = served.fold_place.tid();
+                Ok(sql::read(&served.statements.peek, &[first.into()], peek)?
+                    .into_iter()
+                    .next()
+                    .unwrap_or((false, None)))
             })
         })?;
         if let Some(due) = due.map(|ms| Duration::from_millis(ms.max(1) as u64)) {
@@ -250,18 +261,24 @@ impl SpiQueue {
         }
     }
 
-    fn claim_rows(&mut self, id: i32, limit: usize) -> Result<Vec<Document>, PgError> {
+    fn claim_rows(&mut self, id: i32, limit: usize, bytes: u64) -> Result<Vec<Document>, PgError> {
         let Some(served) = self.served.get(&id) else { return Ok(Vec::new()) };
+        let limit = served.likely_to_fit(bytes).min(limit as u64) as i64;
         self.last_lease = self.last_lease.wrapping_add(1);
         let (lease, first) = (self.last_lease, self.last_ticket + 1);
-        let (claimed, found) = transaction(|| {
+        let (more, claimed, found) = transaction(|| {
             served.as_owner(|| {
-                let claimed = claim(served, limit as i64, lease)?;
+                let more = fold(served)?;
+                let claimed = claim(served, limit, bytes, lease)?;
                 let found = read(served, &claimed, first)?;
-                Ok((claimed, found))
+                Ok((more, claimed, found))
             })
         })?;
         self.last_ticket += claimed.len() as u64;
+        // The pipeline gets nothing, and would not ask again before it is woken.
+        if found.is_empty() && (more || !claimed.is_empty()) {
+            self.next_due = Some(Duration::ZERO);
+        }
         let missing: Vec<Claimed> = claimed
             .iter()
             .enumerate()
@@ -279,11 +296,21 @@ impl SpiQueue {
         }
         let mut documents: Vec<_> = found.into_values().collect();
         documents.sort_by_key(|document| document.ticket);
+        if let Some(served) = self.served.get_mut(&id) {
+            let total: u64 = documents.iter().map(Document::size).sum();
+            served.mean_size = total.checked_div(documents.len() as u64).unwrap_or_default();
+        }
         Ok(documents)
     }
 }
 
 impl Served {
+    /// How many rows to look at for a claim of so many bytes, lest a claim of a few large rows look
+    /// at a thousand. Too few is no harm: the next claim follows at once.
+    fn likely_to_fit(&self, bytes: u64) -> u64 {
+        bytes.checked_div(self.mean_size).map_or(u64::MAX, |count| count.saturating_mul(2).saturating_add(1))
+    }
+
     /// Runs statements as the vectorizer's owner, without leaving him anything to run at commit.
     pub fn as_owner<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         as_user(self.vectorizer.owner, || {
@@ -309,9 +336,9 @@ fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
     if vectorizer.source.owner == vectorizer.owner {
         return Ok(());
     }
-    let tables =
-        [&vectorizer.store, &vectorizer.queue.inbox, &vectorizer.queue.work, &vectorizer.queue.failed];
-    let tables = tables.map(String::as_str).join(", ");
+    let mut tables = vec![vectorizer.store.as_str()];
+    tables.extend(vectorizer.queue.all(vectorizer.has_origin));
+    let tables = tables.join(", ");
     Err(PgError::new(
         pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         format!("its source {} now has another owner than its queue", vectorizer.source.qualified()),
@@ -338,12 +365,13 @@ fn is_contention(error: &PgError) -> bool {
     )
 }
 
-fn claim(served: &Served, limit: i64, lease: i64) -> Result<Vec<Claimed>, PgError> {
-    sql::execute(&served.statements.fold, &[FOLD_LIMIT.into()])?;
+fn claim(served: &Served, limit: i64, bytes: u64, lease: i64) -> Result<Vec<Claimed>, PgError> {
     let seconds = guc::lease_duration().as_secs_f64();
     let pid = std::process::id() as i32;
     let columns = served.vectorizer.key.len();
-    sql::query(&served.statements.claim, &[limit.into(), seconds.into(), lease.into(), pid.into()], |row| {
+    let (bytes, largest) = (clamped(bytes), clamped(guc::max_document_size()));
+    let args = [limit.into(), seconds.into(), lease.into(), pid.into(), bytes.into(), largest.into()];
+    sql::query(&served.statements.claim, &args, |row| {
         let key = (0..columns).map(|i| row.get(3 + i)).collect::<Result<_, _>>()?;
         Ok(Claimed { key: KeyValues(key), generation: row.get(1)?, attempts: row.get(2)?, lease })
     })
@@ -356,13 +384,16 @@ fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usiz
     }
     let keys = || served.keys(claimed.iter().map(|c| &c.key));
     let names: Vec<String> = served.vectorizer.template_columns()?.iter().map(|c| c.name.clone()).collect();
-    let rows = sql::query(&served.statements.read, &keys(), |row| {
+    let largest = guc::max_document_size();
+    let mut args = keys();
+    args.push(clamped(largest).into());
+    let rows = sql::query(&served.statements.read, &args, |row| {
         let place = place(row)?;
-        let fields = names.iter().enumerate().map(|(i, name)| Ok((name.clone(), row.get(4 + i)?)));
+        let fields = names.iter().enumerate().map(|(i, name)| Ok((name.clone(), row.get(5 + i)?)));
         let document = Document {
             ticket: Ticket(first + place as u64),
             vectorizer: served.shared.clone(),
-            payload: payload(row)?,
+            payload: payload(row, largest)?,
             fields: fields.collect::<Result<_, PgError>>()?,
             existing: Vec::new(),
             origin: None,
@@ -384,7 +415,26 @@ fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usiz
             document.existing.push(chunk);
         }
     }
+    for (place, origin) in origins(served, &keys())? {
+        if let Some(document) = documents.get_mut(&place) {
+            document.origin = Some(origin);
+        }
+    }
     Ok(documents)
+}
+
+/// What is remembered of the objects of keys, by place.
+fn origins(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Origin)>, PgError> {
+    let Some(statements) = &served.statements.origin else { return Ok(Vec::new()) };
+    let rows = sql::query(&statements.read, keys, |row| {
+        // What is no digest, for somebody has written there, is as good as forgotten.
+        let fingerprint = row.get::<Vec<u8>>(3)?.try_into().ok();
+        Ok((place(row)?, row.get(2)?, fingerprint))
+    })?;
+    let known = |(place, etag, fingerprint): (_, _, Option<_>)| {
+        Some((place, Origin { etag, fingerprint: fingerprint? }))
+    };
+    Ok(rows.into_iter().filter_map(known).collect())
 }
 
 /// `ord` counts from 1, as WITH ORDINALITY does.
@@ -392,7 +442,16 @@ pub fn place(row: &Row<'_>) -> Result<usize, PgError> {
     Ok(usize::try_from(row.get::<i64>(1)? - 1).unwrap_or_default())
 }
 
-fn payload(row: &Row<'_>) -> Result<Payload, PgError> {
+/// Bytes, as SQL counts them.
+fn clamped(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn payload(row: &Row<'_>, largest: u64) -> Result<Payload, PgError> {
+    let size = row.get_opt::<i64>(4)?.and_then(|size| u64::try_from(size).ok());
+    if let Some(size) = size.filter(|size| *size > largest) {
+        return Ok(Payload::TooLarge(size));
+    }
     Ok(match (row.get_opt::<String>(2)?, row.get_opt::<Vec<u8>>(3)?) {
         (Some(text), _) => Payload::Text(text),
         (None, Some(bytes)) => Payload::Bytes(bytes),
@@ -423,8 +482,9 @@ impl Queue for SpiQueue {
         &mut self,
         vectorizer: &Arc<document::Vectorizer>,
         limit: usize,
+        bytes: u64,
     ) -> Result<Vec<Document>, PgError> {
-        match self.claim_rows(vectorizer.id, limit) {
+        match self.claim_rows(vectorizer.id, limit, bytes) {
             Ok(documents) => {
                 if let Some(served) = self.served.get_mut(&vectorizer.id) {
                     served.paused = Pause::default();

@@ -10,19 +10,20 @@ use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::ident;
 
-/// Most inbox rows that one transaction folds, so that it stays short.
-pub const FOLD_LIMIT: i64 = 2_000;
-
 /// The statements of a vectorizer.
 #[derive(Debug)]
 pub struct Statements {
     /// Whether anything can be claimed or folded now, and in how many milliseconds the next row can.
+    /// `$1`: where in the inbox to look first.
     pub peek: String,
-    /// Moves rows of the inbox to the work table. `$1`: most rows.
+    /// Moves rows of the inbox to the work table: how many, the last one's block, and how many blocks
+    /// there are. `$1`: most rows, `$2`: from which place on, `$3`: the inbox.
     pub fold: String,
-    /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder.
+    /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder, `$5`: most
+    /// bytes of all, `$6`: most bytes of one that will be read.
     pub claim: String,
-    /// The source rows of keys: `ord`, payload, template columns.
+    /// The source rows of keys: `ord`, payload as text or bytes, its size, template columns. `$n`:
+    /// most bytes of a payload that is read.
     pub read: String,
     /// The chunks that the store has of keys: `ord`, UUID, seq, digest.
     pub existing: String,
@@ -50,6 +51,38 @@ pub struct Statements {
     pub renew: String,
     /// Gives back what dead workers hold. `$1`: own process id.
     pub recover: String,
+    /// What is remembered of objects, if it is.
+    pub origin: Option<OriginStatements>,
+}
+
+/// What is remembered of the objects that chunks were made of.
+#[derive(Debug)]
+pub struct OriginStatements {
+    /// Of keys: `ord`, etag, fingerprint.
+    pub read: String,
+    /// Remembers it of keys. Then `etag text`, `fingerprint bytea`.
+    pub remember: String,
+    /// Forgets it of keys.
+    pub forget: String,
+}
+
+impl OriginStatements {
+    fn new(v: &Vectorizer) -> Self {
+        let (key, origin) = (&v.key, &v.queue.origin);
+        let (names, given, same) = (key.names(None), key.given(&[]), key.same_given("o"));
+        OriginStatements {
+            read: format!("SELECT k.ord, o.etag, o.fingerprint FROM {given} k JOIN {origin} o ON {same}"),
+            remember: format!(
+                "INSERT INTO {origin} AS o ({names}, etag, fingerprint)
+                 SELECT {}, k.etag, k.fingerprint FROM {} k
+                 ON CONFLICT ({names}) DO UPDATE SET etag = excluded.etag, fingerprint = excluded.fingerprint
+                 WHERE (o.etag, o.fingerprint) IS DISTINCT FROM (excluded.etag, excluded.fingerprint)",
+                key.given_names(),
+                key.given(&[("etag", "text"), ("fingerprint", "bytea")]),
+            ),
+            forget: format!("DELETE FROM {origin} o USING {given} k WHERE {same}"),
+        }
+    }
 }
 
 impl Statements {
@@ -64,30 +97,44 @@ impl Statements {
         let on = |left: &str| key.same_given(left);
         Ok(Statements {
             peek: format!(
-                "SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work} WHERE available_at <= now()),
+                "SELECT EXISTS (SELECT FROM {inbox} WHERE ctid >= $1::text::tid)
+                        OR EXISTS (SELECT FROM {work} WHERE available_at <= now()) OR EXISTS (SELECT FROM {inbox}),
                         (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work}
                          WHERE available_at > now())"
             ),
             fold: format!(
-                "WITH taken AS (
-                     DELETE FROM {inbox} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {inbox} LIMIT $1))
-                     RETURNING {names}, queued_at)
-                 INSERT INTO {work} AS w ({names}, queued_at)
-                 SELECT {names}, min(queued_at) FROM taken GROUP BY {names}
-                 ON CONFLICT ({names}) DO UPDATE
-                 SET generation = w.generation + 1, attempts = 0,
-                     available_at = CASE WHEN w.lease IS NULL THEN now() ELSE w.available_at END"
+                "WITH part AS MATERIALIZED (
+                     SELECT ctid AS place FROM {inbox} WHERE ctid >= $2::text::tid LIMIT $1),
+                 taken AS (
+                     DELETE FROM {inbox} WHERE ctid = ANY (ARRAY(SELECT place FROM part))
+                     RETURNING {names}, queued_at),
+                 folded AS (
+                     INSERT INTO {work} AS w ({names}, queued_at)
+                     SELECT {names}, min(queued_at) FROM taken GROUP BY {names}
+                     ON CONFLICT ({names}) DO UPDATE
+                     SET generation = w.generation + 1, attempts = 0,
+                         available_at = CASE WHEN w.lease IS NULL THEN now() ELSE w.available_at END)
+                 SELECT count(*), ((max(place)::text::point)[0])::int8,
+                        pg_relation_size($3::text::regclass) / current_setting('block_size')::int8
+                 FROM part"
             ),
             claim: format!(
                 "WITH due AS (
-                     SELECT {names} FROM {work} WHERE available_at <= now()
-                     ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED)
+                     SELECT {names}, available_at FROM {work} WHERE available_at <= now()
+                     ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED),
+                 sized AS (
+                     SELECT {}, row_number() OVER due_first AS place, sum({}) OVER due_first AS total_size
+                     FROM due d LEFT JOIN {source} s ON {}
+                     WINDOW due_first AS (ORDER BY d.available_at ROWS UNBOUNDED PRECEDING))
                  UPDATE {work} w
                  SET attempts = w.attempts + 1, lease = $3, leased_by = $4,
                      available_at = now() + make_interval(secs => $2)
-                 FROM due WHERE {}
+                 FROM sized z WHERE {} AND (z.total_size <= $5 OR z.place = 1)
                  RETURNING w.generation, w.attempts, {}",
-                key.same("w", "due"),
+                key.names(Some("d")),
+                document_size(v, "$6")?,
+                key.same("d", "s"),
+                key.same("w", "z"),
                 key.as_text("w"),
             ),
             read: read(v, &given, &source)?,
@@ -158,6 +205,7 @@ impl Statements {
                      JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
                      WHERE a.pid = w.leased_by))"
             ),
+            origin: v.has_origin.then(|| OriginStatements::new(v)),
         })
     }
 }
@@ -168,15 +216,40 @@ fn vector_type() -> Result<String, PgError> {
 
 fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {
     let loaded = format!("s.{}", ident(v.config.loading.column_name()));
+    let size = stored_size(&loaded, v.loading_type()?);
+    let small = |value: String| format!("CASE WHEN {size} <= ${} THEN {value} END", v.key.len() + 1);
     let payload = match (&v.config.loading, v.loading_type()?) {
-        (Loading::Column { .. }, "bytea") => format!("NULL::text, {loaded}"),
-        _ => format!("{loaded}::text, NULL::bytea"),
+        (Loading::Column { .. }, "bytea") => format!("NULL::text, {}", small(loaded)),
+        _ => format!("{}, NULL::bytea", small(format!("{loaded}::text"))),
     };
-    let mut columns = vec!["k.ord".to_owned(), payload];
+    let mut columns = vec!["k.ord".to_owned(), payload, size];
     columns.extend(
         v.template_columns()?.iter().map(|c| as_python(&format!("s.{}", ident(&c.name)), &c.type_name)),
     );
     Ok(format!("SELECT {} FROM {given} k JOIN {source} s ON {}", columns.join(", "), v.key.same_given("s")))
+}
+
+/// The size of a document, looked at without reading it: what is larger than the limit will not be
+/// read, and counts as nothing.
+fn document_size(v: &Vectorizer, limit: &str) -> Result<String, PgError> {
+    let column = |name: &str| format!("s.{}", ident(name));
+    let payload = stored_size(&column(v.config.loading.column_name()), v.loading_type()?);
+    let mut sizes = vec![format!("CASE WHEN {payload} <= {limit} THEN {payload} ELSE 0 END")];
+    sizes.extend(
+        v.template_columns()?
+            .iter()
+            .map(|c| format!("coalesce({}, 0)", stored_size(&column(&c.name), &c.type_name))),
+    );
+    Ok(sizes.join(" + "))
+}
+
+/// The bytes of a value, which Postgres keeps beside what it stores out of line or compressed. Of
+/// other types than strings, as they are stored.
+fn stored_size(value: &str, type_name: &str) -> String {
+    match type_name {
+        "text" | "varchar" | "bpchar" | "bytea" => format!("octet_length({value})::int8"),
+        _ => format!("pg_column_size({value})::int8"),
+    }
 }
 
 /// A value as Python's `str()` writes what psycopg makes of it, which is what pgai's template saw.

@@ -186,6 +186,17 @@ impl Plan {
             format!("ROW({})::record", columns.collect::<Vec<_>>().join(", "))
         };
         let (names, of_new) = (key.names(None), key.names(Some("n")));
+        // The chunks, and with them what is remembered of what they were made of.
+        let mut with_chunks = vec![store.as_str()];
+        if vectorizer.has_origin {
+            with_chunks.push(&vectorizer.queue.origin);
+        }
+        let remove = |which: String| match with_chunks.as_slice() {
+            [_, origin] => {
+                format!("WITH forgotten AS (DELETE FROM {origin} s {which}) DELETE FROM {store} s {which}")
+            }
+            _ => format!("DELETE FROM {store} s {which}"),
+        };
         let statement = |sql: String| Statement::new(sql, Vec::new());
         let types = key_types(vectorizer)?;
         let parameters = (1..=key.len()).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ");
@@ -210,25 +221,21 @@ impl Plan {
                 compared("o"),
                 compared("n"),
             ))?,
-            remove_updated: statement(format!(
-                "DELETE FROM {store} s USING old_rows o WHERE {}
-                 AND NOT EXISTS (SELECT FROM new_rows n WHERE {})",
+            remove_updated: statement(remove(format!(
+                "USING old_rows o WHERE {} AND NOT EXISTS (SELECT FROM new_rows n WHERE {})",
                 key.same("s", "o"),
                 key.same("n", "o"),
-            ))?,
-            remove_deleted: statement(format!(
-                "DELETE FROM {store} s USING old_rows o WHERE {}",
-                key.same("s", "o")
-            ))?,
+            )))?,
+            remove_deleted: statement(remove(format!("USING old_rows o WHERE {}", key.same("s", "o"))))?,
             enqueue_row: Statement::new(
                 format!("INSERT INTO {inbox} ({names}) VALUES ({parameters})"),
                 types.clone(),
             )?,
             remove_row: Statement::new(
-                format!("DELETE FROM {store} s WHERE {}", is_row.collect::<Vec<_>>().join(" AND ")),
+                remove(format!("WHERE {}", is_row.collect::<Vec<_>>().join(" AND "))),
                 types,
             )?,
-            truncate: statement(format!("TRUNCATE {store}"))?,
+            truncate: statement(format!("TRUNCATE {}", with_chunks.join(", ")))?,
         })
     }
 

@@ -65,6 +65,14 @@ pub struct Document {
     pub origin: Option<Origin>,
 }
 
+impl Document {
+    /// Bytes held in memory, but for those of the existing chunks, which are small.
+    pub fn size(&self) -> u64 {
+        let fields = self.fields.iter().map(|(_, value)| value.len());
+        (self.payload.len() + fields.sum::<usize>()) as u64
+    }
+}
+
 /// What a row's chunks were made of, if that was an object. The queue keeps it beside the row for
 /// the next time, and understands nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +92,15 @@ pub enum Payload {
     Text(String),
     /// `bytea`.
     Bytes(Vec<u8>),
+    /// Larger than `max_document_size`, and so not read; its size in bytes.
+    TooLarge(u64),
 }
 
 impl Payload {
     /// Bytes held in memory.
     pub fn len(&self) -> usize {
         match self {
-            Payload::Null => 0,
+            Payload::Null | Payload::TooLarge(_) => 0,
             Payload::Text(text) => text.len(),
             Payload::Bytes(bytes) => bytes.len(),
         }

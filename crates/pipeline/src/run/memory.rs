@@ -58,12 +58,18 @@ impl LaneMemory {
         Arc::new(LaneMemory { memory: Arc::clone(memory), held: AtomicU64::new(0) })
     }
 
-    /// Whether this vectorizer may take more.
-    pub(super) fn has_room(&self) -> bool {
+    /// How many bytes this vectorizer may take now.
+    pub(super) fn left(&self) -> u64 {
         let limit = self.memory.limit.load(Ordering::Relaxed);
         let holders = self.memory.holders.load(Ordering::Relaxed).max(1) as u64;
-        self.memory.total.load(Ordering::Relaxed) < limit
-            || self.held.load(Ordering::Relaxed) < limit / holders
+        let of_all = limit.saturating_sub(self.memory.total.load(Ordering::Relaxed));
+        let of_share = (limit / holders).saturating_sub(self.held.load(Ordering::Relaxed));
+        of_all.max(of_share)
+    }
+
+    /// Whether this vectorizer may take more.
+    pub(super) fn has_room(&self) -> bool {
+        self.left() > 0
     }
 
     /// Waits until it may.
@@ -143,7 +149,7 @@ mod tests {
         let (much, little) = (LaneMemory::new(&memory), LaneMemory::new(&memory));
         let _much = Weight::new(&much, 100);
         let mut weight = Weight::new(&little, 10);
-        assert!(!much.has_room() && little.has_room());
+        assert_eq!((much.left(), little.left()), (0, 40));
         weight.set(50);
         assert!(!little.has_room());
     }

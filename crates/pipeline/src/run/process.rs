@@ -52,7 +52,7 @@ async fn process(
     let Document { payload, fields, mut existing, origin, .. } = document;
     existing.sort_by_key(|chunk| chunk.seq);
     let Source { input, reservation, etag, basis } = match &prepared.vectorizer.config.loading {
-        Loading::Column { .. } => match column(payload) {
+        Loading::Column { .. } => match column(payload, context.settings.max_document_size)? {
             Some(input) => Source::column(input),
             None => return Ok(Processed { chunks: Vec::new(), origin: None }),
         },
@@ -123,21 +123,27 @@ fn address(payload: Payload) -> Result<String, Failure> {
     match payload {
         Payload::Text(uri) if !uri.is_empty() => Ok(uri),
         Payload::Bytes(_) => Err(no_uri("the column of addresses holds bytes, not text")),
+        Payload::TooLarge(_) => Err(no_uri("what the column of addresses holds is too long for one")),
         Payload::Text(_) | Payload::Null => Err(no_uri("the row has no address to load its document from")),
     }
 }
 
-fn column(payload: Payload) -> Option<Input> {
-    if payload.is_empty() {
-        return None;
-    }
-    match payload {
+fn column(payload: Payload, max_size: u64) -> Result<Option<Input>, Failure> {
+    Ok(match payload {
+        Payload::TooLarge(size) => return Err(too_large(size, max_size)),
+        empty if empty.is_empty() => None,
         Payload::Null => None,
         Payload::Text(text) => Some(Input::Text(text)),
         Payload::Bytes(bytes) => {
             Some(Input::Document(parse::Loaded { bytes: bytes.into(), name: None, content_type: None }))
         }
-    }
+    })
+}
+
+fn too_large(size: u64, max_size: u64) -> Failure {
+    let message = format!("the column holds {size} bytes, more than the {max_size} bytes of a document");
+    Failure::new(Step::Loading, "too_large", message, Retry::Never)
+        .with_hint("Split the document, or raise pgai_rs.max_document_size.")
 }
 
 fn no_uri(message: &str) -> Failure {

@@ -23,11 +23,18 @@ pub trait Queue {
     /// Called once a turn; an implementation that knows that one has no work leaves it out.
     fn vectorizers(&mut self) -> Result<Vec<Arc<Vectorizer>>, Self::Error>;
 
-    /// Claims at most `limit` rows of a vectorizer; fewer when rows are large. An empty answer
+    /// Claims at most `limit` rows of a vectorizer, together of at most `bytes` (see
+    /// [`Document::size`]); one that is larger alone is claimed alone. What is larger than a document
+    /// may be comes as [`Payload::TooLarge`](crate::document::Payload::TooLarge). An empty answer
     /// means that there is nothing now; any other that there may be more.
     ///
     /// The tickets are new: none of them is in flight.
-    fn claim(&mut self, vectorizer: &Arc<Vectorizer>, limit: usize) -> Result<Vec<Document>, Self::Error>;
+    fn claim(
+        &mut self,
+        vectorizer: &Arc<Vectorizer>,
+        limit: usize,
+        bytes: u64,
+    ) -> Result<Vec<Document>, Self::Error>;
 
     /// Writes what is done and settles it, all in one transaction. Answers the tickets that can't
     /// be written just now (the row is locked): they are offered again in a later turn.

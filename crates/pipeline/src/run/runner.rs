@@ -178,7 +178,7 @@ impl Runner {
             if limit == 0 || lane.resting(now).is_some() || !lane.memory.has_room() {
                 continue;
             }
-            let documents = queue.claim(vectorizer, limit)?;
+            let documents = queue.claim(vectorizer, limit, lane.memory.left())?;
             let claimed = !documents.is_empty();
             for document in documents {
                 self.start_document(vectorizer.id, document);
@@ -196,7 +196,7 @@ impl Runner {
         self.jobs += 1;
         let job = JobId(self.jobs);
         let ticket = document.ticket;
-        let weight = Weight::new(&lane.memory, document.payload.len() as u64);
+        let weight = Weight::new(&lane.memory, document.size());
         let report = Report::new(job, vectorizer_id, self.sender.clone(), Arc::clone(&self.wake));
         let prepared = Arc::clone(&lane.prepared);
         let task = process::run(Arc::clone(&self.context), prepared, document, weight, report);

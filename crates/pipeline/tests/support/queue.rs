@@ -57,10 +57,21 @@ impl Queue for MemoryQueue {
         Ok(self.vectorizers.clone())
     }
 
-    fn claim(&mut self, vectorizer: &Arc<Vectorizer>, limit: usize) -> Result<Vec<Document>, String> {
-        assert!(limit > 0);
+    fn claim(
+        &mut self,
+        vectorizer: &Arc<Vectorizer>,
+        limit: usize,
+        bytes: u64,
+    ) -> Result<Vec<Document>, String> {
+        assert!(limit > 0 && bytes > 0);
         let pending = self.pending.entry(vectorizer.id).or_default();
-        let documents: Vec<_> = pending.drain(..limit.min(pending.len())).collect();
+        let mut taken = 0;
+        let fits = |document: &&Document| {
+            taken += document.size();
+            taken <= bytes
+        };
+        let count = pending.iter().take(limit).take_while(fits).count().max(1);
+        let documents: Vec<_> = pending.drain(..count.min(pending.len())).collect();
         for document in &documents {
             assert!(self.claimed.insert(document.ticket));
         }
