@@ -26,6 +26,7 @@ pub mod document;
 pub mod embed;
 pub mod format;
 pub mod load;
+mod offload;
 pub mod parse;
 pub mod run;
 pub mod s3;

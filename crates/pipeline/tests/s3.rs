@@ -3,39 +3,20 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Retry, Secret};
+use pgai_rs_pipeline::document::{Failure, Retry};
 use pgai_rs_pipeline::load::{Loaded, Loaders};
-use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
+use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};
-
-const ROLE: &str = "arn:aws:iam::123456789012:role/reader";
-
-fn role() -> S3Access {
-    S3Access { aws_role_arn: Some(ROLE.into()), ..S3Access::default() }
-}
-
-fn settings(server: &Server) -> Settings {
-    Settings {
-        s3: S3Settings {
-            region: Some("us-east-1".into()),
-            endpoint_url: Some(server.url.clone()),
-            url_style: UrlStyle::Path,
-            access_key: Some(("AKID".into(), Secret::new("the-secret"))),
-            external_id: Some("ours".into()),
-            role_session_name: "timescale-vectorizer".into(),
-            ..S3Settings::default()
-        },
-        load_timeout: Duration::from_secs(20),
-        ..Settings::default()
-    }
-}
+use support::s3::{error, fetch, settings};
+use support::tls::untrusted_server;
 
 async fn load_with(settings: &Settings, uri: &str) -> Result<Loaded, Failure> {
-    Loaders::new(settings, None).load(uri, &S3Access::default()).await
+    fetch(&Loaders::new(settings, None), uri, &S3Access::default()).await
 }
 
 async fn load(server: &Server) -> Result<Loaded, Failure> {
@@ -46,11 +27,6 @@ async fn load(server: &Server) -> Result<Loaded, Failure> {
 async fn failure(reply: Reply) -> Failure {
     let server = Server::start(move |_| reply.clone());
     load(&server).await.unwrap_err()
-}
-
-fn error(status: u16, code: &str) -> Reply {
-    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>");
-    Reply::new(status, body).with("Content-Type", "application/xml")
 }
 
 /// The region that a request was signed for.
@@ -67,6 +43,26 @@ async fn loads_an_object() {
     assert_eq!(loaded.content_type.as_deref(), Some("text/markdown"));
     let target = &server.requests()[0].target;
     assert!(target.starts_with("/bucket/a%20dir/b%2Bc%2520%C3%A9.md"), "{target}");
+}
+
+#[tokio::test]
+async fn an_address_may_name_the_region_and_the_version() {
+    let server = Server::start(|_| Reply::new(200, "text"));
+    let loaders = Loaders::new(&settings(&server), None);
+    for (uri, target, asked) in [
+        ("s3://bucket/key?versionId=3.x", "/bucket/key?versionId=3.x", "us-east-1"),
+        (
+            "https://bucket.s3.eu-west-1.amazonaws.com/a+key?versionId=4",
+            "/bucket/a%20key?versionId=4",
+            "eu-west-1",
+        ),
+    ] {
+        fetch(&loaders, uri, &S3Access::default()).await.unwrap();
+        let request = server.requests().pop().unwrap();
+        assert_eq!(region(&request), asked);
+        // The SDK names the operation, too.
+        assert_eq!(request.target.replace("x-id=GetObject&", ""), target);
+    }
 }
 
 #[tokio::test]
@@ -106,11 +102,34 @@ async fn a_server_that_is_overrun_is_left_alone() {
 }
 
 #[tokio::test]
-async fn an_unreachable_server_is_named_as_such() {
-    let mut settings = settings(&Server::start(|_| Reply::Close));
-    settings.s3.endpoint_url = Some("http://127.0.0.1:1".into());
-    let failure = load_with(&settings, "s3://bucket/key").await.unwrap_err();
-    assert_eq!((failure.code, failure.retry), ("connection_refused", Retry::Backoff), "{failure:?}");
+async fn a_server_that_cannot_be_reached_is_told_by_what_is_in_the_way() {
+    let plain = Server::start(|_| Reply::Raw(b"SSH-2.0-nothing of S3\r\n".to_vec()));
+    let closes = Server::start(|_| Reply::Close);
+    for (url, code, hint) in [
+        ("http://127.0.0.1:1".to_owned(), "connection_refused", "port"),
+        ("http://no-such-host.invalid".to_owned(), "unknown_host", "pgai_rs.aws_endpoint_url"),
+        (untrusted_server(), "tls_error", "SSL_CERT_FILE"),
+        (plain.url.replace("http:", "https:"), "tls_error", "http://"),
+        (plain.url.clone(), "unreachable", "network"),
+        (closes.url.clone(), "unreachable", "network"),
+        ("nonsense".to_owned(), "invalid_request", "endpoint"),
+    ] {
+        let base = settings(&closes);
+        let s3 = S3Settings { endpoint_url: Some(url.clone()), ..base.s3.clone() };
+        let failure = load_with(&Settings { s3, ..base }, "s3://bucket/key").await.unwrap_err();
+        assert_eq!((failure.code, failure.retry), (code, Retry::Backoff), "{url}: {failure:?}");
+        assert!(failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
+        assert!(failure.message.contains("s3://bucket/key"), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_access_point_has_no_path_style() {
+    let server = Server::start(|_| Reply::new(200, "text"));
+    let uri = "s3://arn:aws:s3:us-west-2:123456789012:accesspoint/reports/key";
+    let failure = load_with(&settings(&server), uri).await.unwrap_err();
+    assert_eq!(failure.code, "invalid_request", "{failure:?}");
+    assert!(failure.message.contains("Path-style") && failure.hint.unwrap().contains("URL style"));
 }
 
 #[tokio::test]
@@ -129,7 +148,7 @@ async fn the_buckets_own_region_is_asked_and_remembered() {
         let loaders = Loaders::new(&settings(&server), None);
         for _ in 0..2 {
             assert_eq!(
-                loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap().bytes.as_ref(),
+                fetch(&loaders, "s3://bucket/key", &S3Access::default()).await.unwrap().bytes.as_ref(),
                 b"text"
             );
         }
@@ -184,6 +203,69 @@ async fn an_object_of_unknown_size_is_cut_at_the_limit() {
     assert_eq!(load_with(&settings, "s3://bucket/key").await.unwrap_err().code, "too_large");
 }
 
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_stored_compressed_is_decompressed() {
+    let text = b"# A title".repeat(100_000);
+    let packed = gzip(&text);
+    let server = Server::start(move |request| match request.target.contains(".gz") {
+        true => Reply::new(200, packed.clone()).with("Content-Type", "application/gzip"),
+        false => Reply::new(200, packed.clone())
+            .with("Content-Type", "text/markdown")
+            .with("Content-Encoding", "gzip"),
+    });
+    // So well compressed that what is made room for at first does not suffice, and little altogether.
+    let settings = Settings { max_bytes_in_flight: 1 << 20, ..settings(&server) };
+    let loaders = Loaders::new(&settings, None);
+    for (uri, name, content_type) in [
+        ("s3://bucket/notes.md.gz", "notes.md", None),
+        ("s3://bucket/notes.md", "notes.md", Some("text/markdown")),
+    ] {
+        let loaded = fetch(&loaders, uri, &S3Access::default()).await.unwrap();
+        assert!(loaded.bytes == text);
+        assert_eq!((loaded.name.as_deref(), loaded.content_type.as_deref()), (Some(name), content_type));
+    }
+}
+
+#[tokio::test]
+async fn a_bomb_is_too_large_and_a_broken_archive_is_set_aside() {
+    let bomb = gzip(&vec![0; 10 << 20]);
+    let broken = bomb[..bomb.len() / 2].to_vec();
+    let server = Server::start(move |request| match request.target.contains("bomb") {
+        true => Reply::new(200, bomb.clone()),
+        false => Reply::new(200, broken.clone()),
+    });
+    let settings = Settings { max_document_size: 1 << 20, ..settings(&server) };
+    let failure = load_with(&settings, "s3://bucket/bomb.gz").await.unwrap_err();
+    assert_eq!((failure.code, failure.retry), ("too_large", Retry::Never));
+    let settings = Settings { max_document_size: 20 << 20, ..settings };
+    let failure = load_with(&settings, "s3://bucket/broken.gz").await.unwrap_err();
+    assert_eq!((failure.code, failure.retry), ("broken_archive", Retry::Never));
+    assert!(failure.message.contains("s3://bucket/broken.gz"));
+}
+
+#[tokio::test]
+async fn a_known_version_is_not_read_again() {
+    let server = Server::start(|request| match request.header("if-none-match") {
+        Some("\"1\"") => Reply::new(304, ""),
+        // As a store that knows nothing of conditions.
+        _ => Reply::new(200, "text").with("ETag", "\"2\""),
+    });
+    let loaders = Loaders::new(&settings(&server), None);
+    let anybody = S3Access::default();
+    for (known, etag) in
+        [(None, Some("\"2\"")), (Some("\"0\""), Some("\"2\"")), (Some("\"1\""), None), (Some("\"2\""), None)]
+    {
+        let loaded = loaders.load("s3://bucket/key", &anybody, known).await.unwrap();
+        assert_eq!(loaded.map(|loaded| loaded.etag.unwrap()).as_deref(), etag, "{known:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_hung_server_is_given_up() {
     let server = Server::start_gated(|_, gate| {
@@ -203,10 +285,10 @@ async fn who_has_no_room_waits_without_a_slot() {
     });
     let settings = Settings { max_bytes_in_flight: 100 << 10, load_concurrency: 1, ..settings(&server) };
     let loaders = Loaders::new(&settings, None);
-    let first = loaders.load("s3://bucket/large", &S3Access::default()).await.unwrap();
-    let small = loaders.load("s3://bucket/small", &S3Access::default()).await.unwrap();
+    let first = fetch(&loaders, "s3://bucket/large", &S3Access::default()).await.unwrap();
+    let small = fetch(&loaders, "s3://bucket/small", &S3Access::default()).await.unwrap();
     let anybody = S3Access::default();
-    let second = loaders.load("s3://bucket/large2", &anybody);
+    let second = fetch(&loaders, "s3://bucket/large2", &anybody);
     tokio::pin!(second);
     // One poll at a time until the second has asked, and found no room.
     while server.requests().len() < 3 {
@@ -220,64 +302,16 @@ async fn who_has_no_room_waits_without_a_slot() {
     assert_eq!(second.await.unwrap().bytes.len(), 80 << 10);
 }
 
-fn assume_role(_: &Request) -> Reply {
-    let body = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
-        <Credentials><AccessKeyId>ROLEKEY</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
-        <SessionToken>role-token</SessionToken><Expiration>2999-01-01T00:00:00Z</Expiration></Credentials>\
-        </AssumeRoleResult></AssumeRoleResponse>";
-    Reply::new(200, body).with("Content-Type", "text/xml")
-}
-
-#[tokio::test]
-async fn a_role_is_assumed_once() {
-    let server = Server::start(|request| match request.method.as_str() {
-        "POST" => assume_role(request),
-        _ => Reply::new(200, request.header("x-amz-security-token").unwrap_or("none")),
-    });
-    let loaders = Loaders::new(&settings(&server), None);
-    for key in ["a", "b", "c"] {
-        let loaded = loaders.load(&format!("s3://bucket/{key}"), &role()).await.unwrap();
-        assert_eq!(loaded.bytes.as_ref(), b"role-token");
-    }
-    let requests = server.requests();
-    let asked: Vec<_> = requests.iter().filter(|request| request.method == "POST").collect();
-    assert_eq!(asked.len(), 1);
-    let form = asked[0].text();
-    assert!(
-        form.contains("ExternalId=ours") && form.contains("RoleSessionName=timescale-vectorizer"),
-        "{form}"
-    );
-    let plain = loaders.load("s3://bucket/plain", &S3Access::default()).await.unwrap();
-    assert_eq!(plain.bytes.as_ref(), b"none");
-}
-
-#[tokio::test]
-async fn a_role_that_is_refused_is_named() {
-    let server = Server::start(|_| {
-        let body = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type>\
-            <Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
-        Reply::new(403, body).with("Content-Type", "text/xml")
-    });
-    let failure = Loaders::new(&settings(&server), None).load("s3://bucket/key", &role()).await.unwrap_err();
-    assert_eq!(failure.code, "role_refused");
-    assert!(
-        failure.message.contains(ROLE) && failure.message.contains("AccessDenied"),
-        "{}",
-        failure.message
-    );
-    assert!(failure.hint.unwrap().contains("external id"));
-}
-
 #[tokio::test]
 async fn connections_survive_settings_that_do_not_concern_them() {
     let server = Server::start(|_| Reply::new(200, "text"));
     let settings = settings(&server);
     let loaders = Loaders::new(&settings, None);
-    loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap();
+    fetch(&loaders, "s3://bucket/key", &S3Access::default()).await.unwrap();
     let narrowed = Settings { allowed_uris: vec!["s3://other/".into()], ..settings };
     let loaders = Loaders::new(&narrowed, Some(&loaders));
     assert_eq!(
-        loaders.load("s3://bucket/key", &S3Access::default()).await.unwrap_err().code,
+        fetch(&loaders, "s3://bucket/key", &S3Access::default()).await.unwrap_err().code,
         "uri_not_allowed"
     );
     assert_eq!(server.requests().len(), 1);

@@ -44,6 +44,11 @@ impl Budget {
         Some(Reservation { permit: Some(permit), units })
     }
 
+    /// How many bytes a reservation has room for.
+    pub fn room(&self, reservation: &Reservation) -> u64 {
+        u64::from(reservation.units) * UNIT
+    }
+
     /// Whether a reservation has room for so many bytes, as far as anything has.
     pub fn covers(&self, reservation: &Reservation, bytes: u64) -> bool {
         reservation.units >= units(bytes).min(self.units)

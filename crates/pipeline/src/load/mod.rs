@@ -1,7 +1,12 @@
 //! Fetching the document that an address names.
+//!
+//! * `s3`: from S3
+//! * `unpack`: decompressing what was stored compressed
+//! * `budget`: how many bytes may be held at a time
 
 mod budget;
 mod s3;
+mod unpack;
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,20 +15,27 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 pub use self::budget::{Budget, Reservation};
-use self::s3::S3Loader;
+use self::s3::{Fetched, S3Loader, Stored, Wanted};
+use self::unpack::{inner_name, inner_type, UnpackError};
 use crate::config::S3Access;
 use crate::document::{Failure, Retry, Step};
-use crate::s3::{Clients, S3Uri};
+use crate::offload::Offload;
+use crate::s3::{failure, Clients, Operation, S3Error, S3Uri};
 use crate::settings::Settings;
+
+/// Threads that compute at a time; leaves threads for the others.
+const CPU_SLOTS: usize = 4;
 
 /// A document as it was fetched.
 pub struct Loaded {
-    /// Its bytes.
+    /// Its bytes, decompressed.
     pub bytes: Bytes,
     /// What a file would be called.
     pub name: Option<String>,
     /// The media type that its store has on record.
     pub content_type: Option<String>,
+    /// Its version, as its store names it.
+    pub etag: Option<String>,
     /// Its share of the bytes that may be held at a time.
     pub reservation: Reservation,
 }
@@ -37,11 +49,11 @@ impl fmt::Debug for Loaded {
     }
 }
 
-/// What a single try to fetch comes to.
-pub(crate) enum Fetched {
-    /// The document.
-    Object(Loaded),
-    /// It has so many bytes, and there is no room for them now.
+/// What a stored object comes to.
+enum Unpacked {
+    /// The document in it.
+    Document(Loaded),
+    /// It takes so many bytes, which is more room than it has.
     NoRoom(u64),
 }
 
@@ -51,6 +63,7 @@ pub struct Loaders {
     slots: Semaphore,
     budget: Budget,
     s3: S3Loader,
+    offload: Offload,
 }
 
 impl Loaders {
@@ -66,6 +79,7 @@ impl Loaders {
             slots: Semaphore::new(settings.load_concurrency.max(1)),
             budget: Budget::new(settings.max_bytes_in_flight),
             s3: S3Loader::new(settings, clients),
+            offload: previous.map_or_else(|| Offload::new(CPU_SLOTS), |previous| previous.offload.clone()),
         }
     }
 
@@ -74,43 +88,83 @@ impl Loaders {
         self.s3.clients()
     }
 
-    /// Fetches a document, as soon as there is room for it.
+    /// Where documents are worked on that take processor time.
+    pub(crate) fn offload(&self) -> &Offload {
+        &self.offload
+    }
+
+    /// Fetches a document, as soon as there is room for it. `None` if it still is the version whose
+    /// `etag` is `known`.
     ///
     /// Nothing is asked of the network for an address that is not allowed. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// `unsupported_scheme`, `invalid_uri`, `uri_not_allowed`, and those of
-    /// [`failure`](crate::s3::failure).
-    pub async fn load(&self, uri: &str, access: &S3Access) -> Result<Loaded, Failure> {
+    /// `unsupported_scheme`, `invalid_uri`, `uri_not_allowed`, `broken_archive`, and those of
+    /// [`failure`].
+    pub async fn load(
+        &self,
+        uri: &str,
+        access: &S3Access,
+        known: Option<&str>,
+    ) -> Result<Option<Loaded>, Failure> {
         let uri = S3Uri::parse(uri)?;
-        if !uri.is_allowed(&self.allowed_uris) {
-            return Err(not_allowed(&uri));
-        }
+        uri.permit(&self.allowed_uris)?;
+        let wanted = Wanted { uri: &uri, access, known };
         let mut reservation = Reservation::default();
         loop {
             let slot = self.slots.acquire().await;
-            match self.s3.fetch(&uri, access, &self.budget, reservation).await? {
-                Fetched::Object(loaded) => return Ok(loaded),
-                // Whoever waits for room holds neither a slot nor a connection, so that smaller
-                // objects go on; the request is made again once there is room.
-                Fetched::NoRoom(bytes) => {
-                    drop(slot);
-                    reservation = self.budget.reserve(bytes).await;
-                }
+            let room = match self.s3.fetch(wanted, &self.budget, reservation).await? {
+                Fetched::Unchanged => return Ok(None),
+                Fetched::Object(stored) => match self.unpack(wanted, stored).await? {
+                    Unpacked::Document(loaded) => return Ok(Some(loaded)),
+                    Unpacked::NoRoom(room) => room,
+                },
+                Fetched::NoRoom(room) => room,
+            };
+            // Whoever waits for room holds neither a slot nor a connection, so that smaller objects
+            // go on; the request is made again once there is room.
+            drop(slot);
+            reservation = self.budget.reserve(room).await;
+        }
+    }
+
+    /// The document in a stored object.
+    async fn unpack(&self, wanted: Wanted<'_>, stored: Stored) -> Result<Unpacked, Failure> {
+        let Stored { bytes, content_type, packing, etag, mut reservation } = stored;
+        let name = wanted.uri.file_name().map(str::to_owned);
+        if packing.is_none() {
+            reservation.shrink(bytes.len() as u64);
+            let bytes = bytes.into();
+            return Ok(Unpacked::Document(Loaded { bytes, name, content_type, etag, reservation }));
+        }
+        let size = bytes.len() as u64;
+        let (_, most) = self.s3.room(size);
+        let enough = self.budget.covers(&reservation, most);
+        let limit =
+            if enough { self.s3.max_size() } else { self.budget.room(&reservation).saturating_sub(size) };
+        let work = move || packing.unpack(bytes.into(), limit);
+        let unpacked = self.offload.run(limit.try_into().unwrap_or(usize::MAX), work).await;
+        match unpacked.map_err(|stopped| stopped.failure(Step::Loading))? {
+            Ok(bytes) => {
+                reservation.shrink(bytes.len() as u64);
+                let (name, content_type) = (name.map(inner_name), inner_type(content_type));
+                Ok(Unpacked::Document(Loaded { bytes, name, content_type, etag, reservation }))
             }
+            Err(UnpackError::TooLarge) if !enough => Ok(Unpacked::NoRoom(most)),
+            Err(UnpackError::TooLarge) => {
+                let error = S3Error::TooLarge { size: None, limit };
+                Err(failure(&error, Operation::GetObject(wanted.uri), wanted.access))
+            }
+            Err(UnpackError::Broken(why)) => Err(broken_archive(wanted.uri, &why)),
         }
     }
 }
 
-fn not_allowed(uri: &S3Uri) -> Failure {
-    Failure::new(
-        Step::Loading,
-        "uri_not_allowed",
-        format!("{uri} is not among the allowed addresses"),
-        Retry::Never,
-    )
-    .with_hint("The administrator allows addresses by prefix with pgai_rs.allowed_uris.")
+fn broken_archive(uri: &S3Uri, why: &str) -> Failure {
+    let message = format!("{uri} can't be decompressed: {why}");
+    Failure::new(Step::Loading, "broken_archive", message, Retry::Never)
+        .with_hint("Compress and upload the document again.")
 }
 
 #[cfg(test)]
@@ -120,8 +174,8 @@ mod tests {
     #[tokio::test]
     async fn an_address_that_is_not_allowed_is_not_asked_for() {
         let settings = Settings { allowed_uris: vec!["s3://mine/".into()], ..Settings::default() };
-        let failure =
-            Loaders::new(&settings, None).load("s3://yours/key", &S3Access::default()).await.unwrap_err();
+        let loaders = Loaders::new(&settings, None);
+        let failure = loaders.load("s3://yours/key", &S3Access::default(), None).await.unwrap_err();
         assert_eq!((failure.code, failure.retry), ("uri_not_allowed", Retry::Never));
     }
 }

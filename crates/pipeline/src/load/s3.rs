@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::Client;
 
-use super::{Budget, Fetched, Loaded, Reservation};
+use super::unpack::Packing;
+use super::{Budget, Reservation};
 use crate::config::S3Access;
 use crate::document::Failure;
 use crate::s3::{failure, Clients, Operation, S3Error, S3Uri};
@@ -13,6 +15,39 @@ use crate::settings::Settings;
 
 /// How often an object is asked for when its body breaks off. The SDK retries requests, not bodies.
 const BODY_ATTEMPTS: u32 = 3;
+/// For how many times its size a compressed object makes room at first. Text is seldom compressed
+/// to less than an eighth; what is asks again, for as much room as there may be.
+const EXPANSION: u64 = 8;
+/// S3's answer when the object is the one that `If-None-Match` names.
+const NOT_MODIFIED: u16 = 304;
+
+/// What is asked for, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub uri: &'a S3Uri,
+    pub access: &'a S3Access,
+    /// The version that is known already.
+    pub known: Option<&'a str>,
+}
+
+/// What a single try to fetch comes to.
+pub(super) enum Fetched {
+    /// The object as it is stored.
+    Object(Stored),
+    /// It is the version that was known.
+    Unchanged,
+    /// It takes so many bytes, and there is no room for them now.
+    NoRoom(u64),
+}
+
+/// An object as it is stored.
+pub(super) struct Stored {
+    pub bytes: Vec<u8>,
+    pub content_type: Option<String>,
+    pub packing: Packing,
+    pub etag: Option<String>,
+    pub reservation: Reservation,
+}
 
 /// Fetches objects with the credentials of the server, or of a role that it assumes.
 pub(super) struct S3Loader {
@@ -40,42 +75,60 @@ impl S3Loader {
     /// See [`failure`]; `too_large` before a byte of the body is read if the server tells the size.
     pub(super) async fn fetch(
         &self,
-        uri: &S3Uri,
-        access: &S3Access,
+        wanted: Wanted<'_>,
         budget: &Budget,
         reservation: Reservation,
     ) -> Result<Fetched, Failure> {
-        let fetched = self.fetch_whole(uri, access, budget, reservation);
+        let fetched = self.fetch_whole(wanted, budget, reservation);
         let late = |_| Err(S3Error::late(self.timeout));
         let fetched = tokio::time::timeout(self.timeout, fetched).await.unwrap_or_else(late);
-        fetched.map_err(|error| failure(&error, Operation::GetObject(uri), access))
+        fetched.map_err(|error| failure(&error, Operation::GetObject(wanted.uri), wanted.access))
+    }
+
+    /// The most bytes of a document.
+    pub(super) fn max_size(&self) -> u64 {
+        self.max_size
+    }
+
+    /// How much room an object of that size takes when it is compressed, at first and at most.
+    pub(super) fn room(&self, size: u64) -> (u64, u64) {
+        let most = size.saturating_add(self.max_size);
+        (size.saturating_mul(1 + EXPANSION).min(most), most)
     }
 
     async fn fetch_whole(
         &self,
-        uri: &S3Uri,
-        access: &S3Access,
+        wanted: Wanted<'_>,
         budget: &Budget,
         mut reservation: Reservation,
     ) -> Result<Fetched, S3Error> {
         let mut attempt = 1;
         loop {
-            let output = self.request(uri, access).await?;
+            let output = match self.request(wanted).await {
+                Ok(output) if wanted.known.is_some() && output.e_tag() == wanted.known => {
+                    return Ok(Fetched::Unchanged)
+                }
+                Ok(output) => output,
+                Err(error) if wanted.known.is_some() && error.status() == Some(NOT_MODIFIED) => {
+                    return Ok(Fetched::Unchanged)
+                }
+                Err(error) => return Err(error),
+            };
             let size = self.expected_size(&output)?;
-            if !budget.covers(&reservation, size) {
+            let packing = Packing::new(wanted.uri.file_name(), output.content_encoding());
+            let room = if packing.is_none() { size } else { self.room(size).0 };
+            if !budget.covers(&reservation, room) {
                 drop(reservation);
-                match budget.try_reserve(size) {
+                match budget.try_reserve(room) {
                     Some(enough) => reservation = enough,
-                    None => return Ok(Fetched::NoRoom(size)),
+                    None => return Ok(Fetched::NoRoom(room)),
                 }
             }
-            let content_type = output.content_type().map(str::to_owned);
+            let (content_type, etag) =
+                (output.content_type().map(str::to_owned), output.e_tag().map(str::to_owned));
             match self.read_body(output, size).await {
                 Ok(bytes) => {
-                    reservation.shrink(bytes.len() as u64);
-                    let name = uri.file_name().map(str::to_owned);
-                    let bytes = bytes.into();
-                    return Ok(Fetched::Object(Loaded { bytes, name, content_type, reservation }));
+                    return Ok(Fetched::Object(Stored { bytes, content_type, packing, etag, reservation }))
                 }
                 Err(S3Error::Body(_)) if attempt < BODY_ATTEMPTS => {
                     tokio::time::sleep(crate::backoff::backoff(Duration::from_millis(200), attempt)).await;
@@ -86,9 +139,14 @@ impl S3Loader {
         }
     }
 
-    async fn request(&self, uri: &S3Uri, access: &S3Access) -> Result<GetObjectOutput, S3Error> {
-        let get = |client: aws_sdk_s3::Client| client.get_object().bucket(uri.bucket()).key(uri.key()).send();
-        self.clients.call(access, uri.bucket(), get).await
+    async fn request(&self, wanted: Wanted<'_>) -> Result<GetObjectOutput, S3Error> {
+        let uri = wanted.uri;
+        let get = |client: Client| {
+            let get = client.get_object().bucket(uri.bucket()).key(uri.key());
+            let get = get.set_version_id(uri.version().map(str::to_owned));
+            get.set_if_none_match(wanted.known.map(str::to_owned)).send()
+        };
+        self.clients.call(&uri.access(wanted.access), uri.bucket(), get).await
     }
 
     /// How many bytes to make room for: as many as the server says, else as many as are allowed.

@@ -4,18 +4,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc};
 
 use super::memory::Weight;
-use crate::document::{Chunk, Failure, Retry, Step};
+use crate::document::{Chunk, Failure, Origin, Retry, Step};
 
 /// Names a claimed document within its runner, for ever: tickets may come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct JobId(pub u64);
+
+/// What came of a document that went all the way.
+#[derive(Debug)]
+pub(super) struct Processed {
+    /// All chunks of the row, in order.
+    pub chunks: Vec<Chunk>,
+    /// What they were made of.
+    pub origin: Option<Origin>,
+}
 
 /// How a document ended.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub job: JobId,
     pub vectorizer_id: i32,
-    pub result: Result<Vec<Chunk>, Failure>,
+    pub result: Result<Processed, Failure>,
     /// What its result holds in memory; none if it failed.
     pub weight: Option<Weight>,
 }
@@ -65,12 +74,12 @@ impl Report {
     }
 
     /// Reports how the document ended.
-    pub(super) fn send(mut self, result: Result<Vec<Chunk>, Failure>, weight: Weight) {
+    pub(super) fn send(mut self, result: Result<Processed, Failure>, weight: Weight) {
         let weight = result.is_ok().then_some(weight);
         self.report(result, weight);
     }
 
-    fn report(&mut self, result: Result<Vec<Chunk>, Failure>, weight: Option<Weight>) {
+    fn report(&mut self, result: Result<Processed, Failure>, weight: Option<Weight>) {
         if let Some(outcomes) = self.outcomes.take() {
             let outcome = Outcome { job: self.job, vectorizer_id: self.vectorizer_id, result, weight };
             // Nobody listens any more when the runner is gone.

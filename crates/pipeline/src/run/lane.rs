@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
-use super::job::JobId;
+use super::job::{JobId, Processed};
 use super::memory::{LaneMemory, Memory, Weight};
 use super::offer::{offer, Fate, Settles};
 use super::prepared::Prepared;
 use super::queue::Queue;
 use crate::backoff::backoff;
-use crate::document::{Chunk, Completed, Failed, Failure, Retry, Step, Ticket, Vectorizer};
+use crate::document::{Completed, Failed, Failure, Retry, Step, Ticket, Vectorizer};
 
 /// Most documents of one transaction.
 const WRITE_DOCUMENTS: usize = 1024;
@@ -119,14 +119,14 @@ impl Lane {
     pub(super) fn finished(
         &mut self,
         job: JobId,
-        result: Result<Vec<Chunk>, Failure>,
+        result: Result<Processed, Failure>,
         weight: Option<Weight>,
     ) {
         let Some(Running { ticket, prepared, .. }) = self.running.remove(&job) else { return };
         match result {
-            Ok(chunks) => {
+            Ok(Processed { chunks, origin }) => {
                 self.rest = Rest::default();
-                let item = Completed { ticket, chunks, origin: None };
+                let item = Completed { ticket, chunks, origin };
                 self.done.push(Finished { item, claim: Claim::new(prepared, weight) });
             }
             Err(failure) => {

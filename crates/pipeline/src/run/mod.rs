@@ -36,6 +36,7 @@ mod job;
 mod lane;
 mod memory;
 mod offer;
+mod origin;
 mod prepared;
 mod process;
 mod queue;

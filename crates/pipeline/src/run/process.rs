@@ -7,31 +7,25 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 
-use super::job::{internal_error, Report};
+use super::job::{internal_error, Processed, Report};
 use super::memory::Weight;
+use super::origin::Basis;
 use super::prepared::Prepared;
 use super::reuse::reuse;
 use crate::config::{Embedding, Loading};
-use crate::document::{Chunk, Digest, Document, ExistingChunk, Failure, Payload, Retry, Step};
+use crate::document::{Chunk, Digest, Document, ExistingChunk, Failure, Origin, Payload, Retry, Step};
 use crate::embed::{truncate_for_model, Groups};
-use crate::load::{Loaders, Reservation};
+use crate::load::{Loaded, Loaders, Reservation};
+use crate::offload::Stopped;
 use crate::parse::{self, Input};
 use crate::settings::Settings;
-
-/// Documents below this size are cut on the network's threads: it takes a millisecond, and a change
-/// of threads is not free either.
-const SMALL: usize = 64 << 10;
 
 /// What all documents share.
 pub(super) struct Context {
     pub settings: Arc<Settings>,
     pub loaders: Loaders,
     pub groups: Groups,
-    /// Large documents that are cut at a time. Not a matter of memory but of leaving threads to
-    /// name look-ups, which share the runtime's pool.
-    pub cpu: Arc<Semaphore>,
 }
 
 /// Takes a document through the stages and reports how it ended.
@@ -54,52 +48,83 @@ async fn process(
     document: Document,
     weight: &mut Weight,
     step: &Arc<Progress>,
-) -> Result<Vec<Chunk>, Failure> {
-    let Some((input, reservation)) = load(context, prepared, document.payload, weight).await? else {
-        return Ok(Vec::new());
+) -> Result<Processed, Failure> {
+    let Document { payload, fields, mut existing, origin, .. } = document;
+    existing.sort_by_key(|chunk| chunk.seq);
+    let Source { input, reservation, etag, basis } = match &prepared.vectorizer.config.loading {
+        Loading::Column { .. } => match column(payload) {
+            Some(input) => Source::column(input),
+            None => return Ok(Processed { chunks: Vec::new(), origin: None }),
+        },
+        Loading::Uri { s3, .. } => {
+            let uri = address(payload)?;
+            let basis = Basis::new(&prepared.vectorizer.config, &uri, &fields);
+            let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(&existing));
+            let origin = origin.filter(|origin| now == Some(origin.fingerprint));
+            weight.lane().room().await;
+            let known = origin.as_ref().map(|origin| origin.etag.as_str());
+            match context.loaders.load(&uri, s3, known).await? {
+                Some(loaded) => Source::object(loaded, basis),
+                None => return Ok(unchanged(existing, origin)),
+            }
+        }
     };
-    let (fields, existing) = (document.fields, document.existing);
     let size = input_size(&input);
     let cut = {
         let (prepared, step) = (Arc::clone(prepared), Arc::clone(step));
-        move || cut(&prepared, input, &fields, existing, &step)
+        move || cut(&prepared, input, &fields, existing, basis.as_ref(), &step)
     };
-    let plan = off_the_network(context, size, cut).await??;
+    let stopped = |stopped: Stopped| stopped.failure(Step::Chunking);
+    let mut plan = context.loaders.offload().run(size, cut).await.map_err(stopped)??;
     weight.set(plan.weight(prepared.vectorizer.config.embedding.dimensions()));
     // From here on the plan's weight counts, not the source's bytes.
     drop(reservation);
+    let fingerprint = plan.fingerprint.take();
+    let origin = etag.zip(fingerprint).map(|(etag, fingerprint)| Origin { etag, fingerprint });
     if plan.inputs.is_empty() {
-        return Ok(plan.into_chunks(Vec::new()));
+        return Ok(Processed { chunks: plan.into_chunks(Vec::new()), origin });
     }
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
     let vectors = group.embed(plan.inputs.iter().cloned()).await?;
-    Ok(plan.into_chunks(vectors))
+    Ok(Processed { chunks: plan.into_chunks(vectors), origin })
 }
 
-/// The document itself, and its part of the bytes being loaded; none if there is nothing to embed.
-async fn load(
-    context: &Context,
-    prepared: &Prepared,
-    payload: Payload,
-    weight: &Weight,
-) -> Result<Option<(Input, Reservation)>, Failure> {
-    let access = match &prepared.vectorizer.config.loading {
-        Loading::Column { .. } => return Ok(column(payload).map(|input| (input, Reservation::default()))),
-        Loading::Uri { s3, .. } => s3,
-    };
-    let uri = match payload {
-        Payload::Text(uri) if !uri.is_empty() => uri,
-        Payload::Bytes(_) => return Err(no_uri("the column of addresses holds bytes, not text")),
-        Payload::Text(_) | Payload::Null => {
-            return Err(no_uri("the row has no address to load its document from"))
-        }
-    };
-    weight.lane().room().await;
-    let loaded = context.loaders.load(&uri, access).await?;
-    let document =
-        parse::Loaded { bytes: loaded.bytes, name: loaded.name, content_type: loaded.content_type };
-    Ok(Some((Input::Document(document), loaded.reservation)))
+/// The document itself.
+struct Source {
+    input: Input,
+    /// Its part of the bytes being loaded.
+    reservation: Reservation,
+    /// Its version, as its store names it.
+    etag: Option<String>,
+    /// What decides its chunks beside.
+    basis: Option<Basis>,
+}
+
+impl Source {
+    fn column(input: Input) -> Self {
+        Source { input, reservation: Reservation::default(), etag: None, basis: None }
+    }
+
+    fn object(loaded: Loaded, basis: Option<Basis>) -> Self {
+        let Loaded { bytes, name, content_type, etag, reservation } = loaded;
+        let input = Input::Document(parse::Loaded { bytes, name, content_type });
+        Source { input, reservation, etag, basis }
+    }
+}
+
+/// What was made of this version of the object is there already.
+fn unchanged(existing: Vec<ExistingChunk>, origin: Option<Origin>) -> Processed {
+    Processed { chunks: existing.into_iter().map(Chunk::Kept).collect(), origin }
+}
+
+/// The address that a row holds.
+fn address(payload: Payload) -> Result<String, Failure> {
+    match payload {
+        Payload::Text(uri) if !uri.is_empty() => Ok(uri),
+        Payload::Bytes(_) => Err(no_uri("the column of addresses holds bytes, not text")),
+        Payload::Text(_) | Payload::Null => Err(no_uri("the row has no address to load its document from")),
+    }
 }
 
 fn column(payload: Payload) -> Option<Input> {
@@ -127,32 +152,13 @@ fn input_size(input: &Input) -> usize {
     }
 }
 
-/// Runs what takes processor time, away from the network's threads if it takes much.
-async fn off_the_network<T: Send + 'static>(
-    context: &Context,
-    size: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    if size < SMALL {
-        return Ok(work());
-    }
-    // The semaphore is never closed.
-    let _slot = context.cpu.acquire().await;
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is being shut down, and nobody will read this.
-            Err(_) => Err(internal_error(Step::Chunking)),
-        },
-    }
-}
-
 /// What becomes of a document: chunks that stay, and texts that need a vector.
 struct Plan {
     chunks: Vec<Planned>,
     /// What is sent, without repetition.
     inputs: Vec<Arc<str>>,
+    /// Of what decided the chunks, and of the chunks.
+    fingerprint: Option<Digest>,
 }
 
 enum Planned {
@@ -166,6 +172,7 @@ fn cut(
     input: Input,
     fields: &[(String, String)],
     existing: Vec<ExistingChunk>,
+    basis: Option<&Basis>,
     step: &Progress,
 ) -> Result<Plan, Failure> {
     let config = &prepared.vectorizer.config;
@@ -178,11 +185,12 @@ fn cut(
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let texts = chunks.iter().map(|chunk| template.render(chunk, fields)).collect::<Result<Vec<_>, _>>()?;
     let Embedding::Openai { model, .. } = &config.embedding;
-    Ok(plan(model, texts, existing))
+    Ok(plan(model, texts, existing, basis))
 }
 
-fn plan(model: &str, texts: Vec<String>, existing: Vec<ExistingChunk>) -> Plan {
+fn plan(model: &str, texts: Vec<String>, existing: Vec<ExistingChunk>, basis: Option<&Basis>) -> Plan {
     let digests: Vec<Digest> = texts.iter().map(|text| Sha256::digest(text).into()).collect();
+    let fingerprint = basis.map(|basis| basis.fingerprint(&digests));
     let kept = reuse(existing, &digests);
     let mut inputs: Vec<Arc<str>> = Vec::new();
     let mut places: HashMap<Digest, usize> = HashMap::new();
@@ -197,7 +205,7 @@ fn plan(model: &str, texts: Vec<String>, existing: Vec<ExistingChunk>) -> Plan {
         }
     });
     let chunks = planned.collect();
-    Plan { chunks, inputs }
+    Plan { chunks, inputs, fingerprint }
 }
 
 impl Plan {
@@ -258,6 +266,7 @@ mod tests {
     use crate::document::{Ticket, Vectorizer};
     use crate::embed::openai;
     use crate::format::Template;
+    use crate::offload::SMALL;
 
     struct Panics;
 
@@ -289,7 +298,6 @@ mod tests {
         Arc::new(Context {
             loaders: Loaders::new(&settings, None),
             groups: Groups::new(openai::client().unwrap(), Arc::clone(&settings)),
-            cpu: Arc::new(Semaphore::new(1)),
             settings,
         })
     }

@@ -6,7 +6,6 @@ use std::sync::{mpsc, Arc};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio::sync::Semaphore;
 
 use super::job::{JobId, Outcome, Report, Wake};
 use super::lane::Lane;
@@ -25,8 +24,6 @@ use crate::settings::Settings;
 const NETWORK_THREADS: usize = 2;
 /// Threads for large documents, large answers and name look-ups.
 const BLOCKING_THREADS: usize = 16;
-/// Large documents that are cut at a time; leaves threads for the others.
-const CPU_SLOTS: usize = 4;
 /// Most rows of one claim if the vectorizer does not say.
 const CLAIM_LIMIT: usize = 1024;
 /// The same where each row names an object: these take longer to come, and their sizes are not known.
@@ -249,8 +246,6 @@ fn claim_limit(vectorizer: &Vectorizer) -> usize {
 
 fn context(settings: Settings, client: reqwest::Client, previous: Option<&Arc<Context>>) -> Context {
     let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
-    let cpu =
-        previous.map_or_else(|| Arc::new(Semaphore::new(CPU_SLOTS)), |previous| Arc::clone(&previous.cpu));
     let settings = Arc::new(settings);
-    Context { groups: Groups::new(client, Arc::clone(&settings)), settings, loaders, cpu }
+    Context { groups: Groups::new(client, Arc::clone(&settings)), settings, loaders }
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::Client;
+use aws_smithy_async::time::SharedTimeSource;
 
 use super::error::{NotAllowed, S3Error};
 use super::recent::{lock, Recent};
-use super::session::Session;
+use super::session::{Session, Setup};
 use crate::config::S3Access;
 use crate::settings::{S3Settings, Settings};
 
@@ -21,8 +22,7 @@ const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
 
 /// S3 clients, made when they are needed and shared by all who ask S3.
 pub struct Clients {
-    settings: S3Settings,
-    timeout: Duration,
+    setup: Arc<Setup>,
     session: Mutex<Arc<Session>>,
     /// By bucket and endpoint.
     regions: Mutex<Recent<(String, Option<String>), String>>,
@@ -32,17 +32,22 @@ impl Clients {
     /// Clients that ask nothing of anyone until they are used. A request, with its retries, may take
     /// the settings' `load_timeout`.
     pub fn new(settings: &Settings) -> Self {
+        Self::with_clock(settings, SharedTimeSource::default())
+    }
+
+    /// The same with another clock, so that a test can live through a session's life at once.
+    pub fn with_clock(settings: &Settings, clock: SharedTimeSource) -> Self {
+        let setup = Setup::new(settings, clock);
         Clients {
-            settings: settings.s3.clone(),
-            timeout: settings.load_timeout,
-            session: Mutex::new(Session::new()),
+            session: Mutex::new(Session::new(&setup)),
+            setup,
             regions: Mutex::new(Recent::new(MAX_BUCKETS)),
         }
     }
 
     /// Whether these clients are what the settings ask for.
     pub fn serve(&self, settings: &Settings) -> bool {
-        self.settings == settings.s3 && self.timeout == settings.load_timeout
+        self.setup.s3 == settings.s3 && self.setup.timeout == settings.load_timeout
     }
 
     /// Makes a request, with a client of the identity and endpoint that `access` asks for. It is
@@ -67,7 +72,7 @@ impl Clients {
         let known = lock(&self.regions).get(&place).cloned();
         let mut access = access.clone();
         access.region = known.or(access.region);
-        let request = op(session.client(&self.settings, self.timeout, &access).await);
+        let request = op(session.client(&access).await);
         let mut error = match request.await {
             Ok(output) => return Ok(output),
             Err(error) => S3Error::from(&error),
@@ -76,7 +81,7 @@ impl Clients {
         if let Some(region) = error.bucket_region().filter(|region| **region != asked) {
             access.region = Some(region.to_owned());
             lock(&self.regions).insert(place, region.to_owned());
-            let request = op(session.client(&self.settings, self.timeout, &access).await);
+            let request = op(session.client(&access).await);
             error = match request.await {
                 Ok(output) => return Ok(output),
                 Err(error) => S3Error::from(&error),
@@ -95,7 +100,18 @@ impl Clients {
     pub async fn sdk_config(&self, access: &S3Access) -> Result<SdkConfig, S3Error> {
         self.permit(access)?;
         let session = Arc::clone(&lock(&self.session));
-        Ok(session.sdk_config(&self.settings, self.timeout, access).await)
+        Ok(session.sdk_config(access).await)
+    }
+
+    /// The same with the server's own identity, which may be allowed for no more than a look at it.
+    pub(super) async fn own_config(&self) -> SdkConfig {
+        let session = Arc::clone(&lock(&self.session));
+        session.sdk_config(&S3Access::default()).await
+    }
+
+    /// What the operator has set.
+    pub(super) fn settings(&self) -> &S3Settings {
+        &self.setup.s3
     }
 
     /// Whether the operator lets anybody ask in this way.
@@ -104,7 +120,7 @@ impl Clients {
     ///
     /// [`S3Error::NotAllowed`].
     pub fn permit(&self, access: &S3Access) -> Result<(), S3Error> {
-        let settings = &self.settings;
+        let settings = &self.setup.s3;
         let not_allowed = match &access.aws_role_arn {
             _ if access.anonymous => (!settings.allow_anonymous).then_some(NotAllowed::Anonymous),
             None => settings.role_only.then_some(NotAllowed::OwnCredentials),
@@ -119,11 +135,11 @@ impl Clients {
 
     /// Reads the credentials' sources anew after a refusal that others may mend, lest rotated keys
     /// need a restart.
-    pub(super) fn note(&self, error: &S3Error) {
+    fn note(&self, error: &S3Error) {
         if error.blames_credentials() {
             let mut session = lock(&self.session);
             if session.age() > RENEWAL_PAUSE {
-                *session = Session::new();
+                *session = Session::new(&self.setup);
             }
         }
     }

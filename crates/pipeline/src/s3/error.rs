@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http::endpoint::ResolveEndpointError;
 
 use super::sts::{self, element};
 use crate::shorten::shorten;
@@ -116,18 +117,26 @@ pub enum Fault {
 
 impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> From<&SdkError<E>> for S3Error {
     fn from(error: &SdkError<E>) -> Self {
+        S3Error::from_sdk(Peer::S3, error)
+    }
+}
+
+impl S3Error {
+    /// What the SDK says of a request to `peer`.
+    pub(super) fn from_sdk<E>(peer: Peer, error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
         if let Some(error) = credentials_error(error) {
             return without_credentials(error);
         }
         match error {
             SdkError::ServiceError(_) | SdkError::ResponseError(_) => refused(error),
             SdkError::ConstructionFailure(_) => S3Error::Invalid(trail(error)),
-            other => no_answer(Peer::S3, other),
+            other => no_answer(peer, other),
         }
     }
-}
 
-impl S3Error {
     /// A body that broke off.
     pub fn body(error: &(dyn Error + 'static)) -> Self {
         S3Error::Body(innermost(error))
@@ -205,7 +214,7 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
 
 /// Why there are no credentials. A role's provider wraps the answer of STS, and what those of its
 /// own credentials say, in its own.
-fn without_credentials(error: &CredentialsError) -> S3Error {
+pub(super) fn without_credentials(error: &CredentialsError) -> S3Error {
     let not_loaded = |error: &(dyn Error + 'static)| {
         matches!(error.downcast_ref::<CredentialsError>(), Some(CredentialsError::CredentialsNotLoaded(_)))
     };
@@ -250,6 +259,9 @@ fn no_answer(peer: Peer, error: &(dyn Error + 'static)) -> S3Error {
     };
     // The types that would tell are private to the SDK's HTTP client; the words are what is left.
     let fault = match () {
+        () if chain(error).any(|error| error.is::<ResolveEndpointError>()) => {
+            return S3Error::Invalid(innermost(error))
+        }
         () if says(&["timed out", "timeout", "deadline"]) => return S3Error::Timeout { peer, limit: None },
         () if chain(error).any(refused) || says(&["connection refused"]) => Fault::ConnectionRefused,
         () if says(&["dns error", "failed to lookup address"]) => Fault::UnknownHost,

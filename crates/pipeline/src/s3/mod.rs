@@ -1,21 +1,26 @@
 //! S3: who asks, what is answered, and what to say when it is a refusal.
 //!
-//! * `uri`: the address of an object, as people write it
+//! * `uri`, `uri_https`: the address of an object, as people write it
 //! * `clients`: requests with the right identity, in the right region
-//! * `session`: what the AWS environment says, and the roles that are assumed upon it
+//! * `session`, `sts`: what the AWS environment says, and the roles that are assumed upon it
 //! * `error`: a refusal as data, told from the SDK's many shapes
 //! * `failure`: the same in words that lead to the fix
 //! * [`policies`]: the IAM policies that make it work
+//! * `check`, `provider`: how far it goes, and with whose credentials, for a person to see
 
+mod check;
 mod clients;
 mod error;
 mod failure;
 pub mod policies;
+mod provider;
 mod recent;
 mod session;
 mod sts;
 mod uri;
+mod uri_https;
 
+pub use self::check::{check, CheckStep};
 pub use self::clients::Clients;
 pub use self::error::{Fault, NotAllowed, Peer, S3Error};
 pub use self::failure::{failure, Operation};

@@ -8,6 +8,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
+use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::OnceCell;
@@ -15,7 +16,7 @@ use tokio::sync::OnceCell;
 use super::recent::{lock, Recent};
 use super::sts;
 use crate::config::S3Access;
-use crate::settings::{S3Settings, UrlStyle};
+use crate::settings::{S3Settings, Settings, UrlStyle};
 
 /// Where S3 lives if neither the settings nor the AWS environment say so; also AWS' own default.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -24,8 +25,24 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Clients kept, one a region, role and endpoint.
 const MAX_CLIENTS: usize = 64;
 
+/// What the operator has set.
+pub(super) struct Setup {
+    pub s3: S3Settings,
+    /// Longest time for a request with its retries.
+    pub timeout: Duration,
+    clock: SharedTimeSource,
+}
+
+impl Setup {
+    /// What the settings say, and the clock by which credentials expire.
+    pub(super) fn new(settings: &Settings, clock: SharedTimeSource) -> Arc<Self> {
+        Arc::new(Setup { s3: settings.s3.clone(), timeout: settings.load_timeout, clock })
+    }
+}
+
 /// Credentials, and the clients that use them.
 pub(super) struct Session {
+    setup: Arc<Setup>,
     born: Instant,
     config: OnceCell<SdkConfig>,
     clients: Mutex<Recent<S3Access, Client>>,
@@ -34,8 +51,9 @@ pub(super) struct Session {
 
 impl Session {
     /// A session that has read nothing yet.
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(setup: &Arc<Setup>) -> Arc<Self> {
         Arc::new(Session {
+            setup: Arc::clone(setup),
             born: Instant::now(),
             config: OnceCell::new(),
             clients: Mutex::new(Recent::new(MAX_CLIENTS)),
@@ -55,12 +73,12 @@ impl Session {
     }
 
     /// A client for all that `access` says, its region included.
-    pub(super) async fn client(&self, settings: &S3Settings, timeout: Duration, access: &S3Access) -> Client {
+    pub(super) async fn client(&self, access: &S3Access) -> Client {
         if let Some(client) = lock(&self.clients).get(access) {
             return client.clone();
         }
-        let config = self.sdk_config(settings, timeout, access).await;
-        let style = access.url_style.unwrap_or(settings.url_style);
+        let config = self.sdk_config(access).await;
+        let style = access.url_style.unwrap_or(self.setup.s3.url_style);
         let mut builder =
             aws_sdk_s3::config::Builder::from(&config).force_path_style(style == UrlStyle::Path);
         if let Some(endpoint) = &access.endpoint {
@@ -75,13 +93,8 @@ impl Session {
     }
 
     /// The environment's config with the identity and the region that `access` asks for.
-    pub(super) async fn sdk_config(
-        &self,
-        settings: &S3Settings,
-        timeout: Duration,
-        access: &S3Access,
-    ) -> SdkConfig {
-        let config = self.config.get_or_init(|| environment(settings, timeout)).await;
+    pub(super) async fn sdk_config(&self, access: &S3Access) -> SdkConfig {
+        let config = self.config.get_or_init(|| environment(&self.setup)).await;
         let mut builder = config.to_builder();
         if let Some(region) = &access.region {
             builder = builder.region(Region::new(region.clone()));
@@ -89,7 +102,7 @@ impl Session {
         if access.anonymous {
             builder.set_credentials_provider(None);
         } else if let Some(role_arn) = &access.aws_role_arn {
-            builder = builder.credentials_provider(self.role(settings, config, role_arn).await);
+            builder = builder.credentials_provider(self.role(config, role_arn).await);
         }
         builder.build()
     }
@@ -97,12 +110,7 @@ impl Session {
     /// The role's credentials. One provider a role for all regions and endpoints, so that STS is
     /// asked once in the credentials' life rather than once a document; the SDK keeps what it
     /// answers until shortly before it expires.
-    async fn role(
-        &self,
-        settings: &S3Settings,
-        config: &SdkConfig,
-        role_arn: &str,
-    ) -> SharedCredentialsProvider {
+    async fn role(&self, config: &SdkConfig, role_arn: &str) -> SharedCredentialsProvider {
         let cell = {
             let mut roles = lock(&self.roles);
             match roles.get(role_arn) {
@@ -114,7 +122,7 @@ impl Session {
                 }
             }
         };
-        cell.get_or_init(|| assumed(settings, config, role_arn)).await.clone()
+        cell.get_or_init(|| assumed(&self.setup.s3, config, role_arn)).await.clone()
     }
 }
 
@@ -136,7 +144,8 @@ async fn assumed(settings: &S3Settings, config: &SdkConfig, role_arn: &str) -> S
 }
 
 /// Reads the AWS environment: variables, profiles, instance metadata; the settings come first.
-async fn environment(settings: &S3Settings, timeout: Duration) -> SdkConfig {
+async fn environment(setup: &Setup) -> SdkConfig {
+    let (settings, timeout) = (&setup.s3, setup.timeout);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         // Half, so that a request which hangs leaves time for a second one.
@@ -144,6 +153,7 @@ async fn environment(settings: &S3Settings, timeout: Duration) -> SdkConfig {
         .operation_timeout(timeout)
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .time_source(setup.clock.clone())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(3));
     if let Some(region) = &settings.region {
@@ -169,4 +179,62 @@ async fn environment(settings: &S3Settings, timeout: Duration) -> SdkConfig {
         return config;
     }
     config.into_builder().region(Region::from_static(DEFAULT_REGION)).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_s3::presigning::PresigningConfig;
+
+    use super::*;
+    use crate::document::Secret;
+
+    /// The URL that an object of that bucket is fetched from, up to its query.
+    async fn url(settings: S3Settings, access: &S3Access, bucket: &str) -> String {
+        let access_key = Some(("AKID".to_owned(), Secret::new("secret")));
+        let region = settings.region.or(Some("eu-west-1".to_owned()));
+        let settings = Settings { s3: S3Settings { access_key, region, ..settings }, ..Settings::default() };
+        let client = Session::new(&Setup::new(&settings, SharedTimeSource::default())).client(access).await;
+        let presigning = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+        let request = client.get_object().bucket(bucket).key("key").presigned(presigning).await.unwrap();
+        request.uri().split('?').next().unwrap().to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_bucket_is_where_its_region_endpoint_and_style_say() {
+        let none = S3Access::default;
+        let endpoint = |url: &str| S3Access { endpoint: Some(url.into()), ..none() };
+        let path = |access| S3Access { url_style: Some(UrlStyle::Path), ..access };
+        let region = |region: &str| S3Access { region: Some(region.into()), ..none() };
+        let arn = "arn:aws:s3:us-west-2:123456789012:accesspoint/reports";
+        for (access, bucket, expected) in [
+            (none(), "bucket", "https://bucket.s3.eu-west-1.amazonaws.com/key"),
+            (path(none()), "bucket", "https://s3.eu-west-1.amazonaws.com/bucket/key"),
+            (region("cn-north-1"), "bucket", "https://bucket.s3.cn-north-1.amazonaws.com.cn/key"),
+            (region("us-gov-west-1"), "bucket", "https://bucket.s3.us-gov-west-1.amazonaws.com/key"),
+            (endpoint("http://store:9000"), "bucket", "http://bucket.store:9000/key"),
+            (path(endpoint("http://store:9000")), "bucket", "http://store:9000/bucket/key"),
+            (none(), "dotted.name", "https://s3.eu-west-1.amazonaws.com/dotted.name/key"),
+            (
+                region("us-west-2"),
+                arn,
+                "https://reports-123456789012.s3-accesspoint.us-west-2.amazonaws.com/key",
+            ),
+        ] {
+            assert_eq!(url(S3Settings::default(), &access, bucket).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_operators_endpoint_and_style_hold_where_nothing_else_is_said() {
+        let settings = || S3Settings {
+            endpoint_url: Some("http://store:9000".into()),
+            url_style: UrlStyle::Path,
+            ..S3Settings::default()
+        };
+        assert_eq!(url(settings(), &S3Access::default(), "bucket").await, "http://store:9000/bucket/key");
+        let elsewhere = S3Access { endpoint: Some("http://other:1".into()), ..S3Access::default() };
+        assert_eq!(url(settings(), &elsewhere, "bucket").await, "http://other:1/bucket/key");
+        let vhost = S3Access { url_style: Some(UrlStyle::VirtualHosted), ..elsewhere };
+        assert_eq!(url(settings(), &vhost, "bucket").await, "http://bucket.other:1/key");
+    }
 }

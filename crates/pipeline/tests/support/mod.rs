@@ -4,6 +4,8 @@
 pub mod http;
 pub mod openai;
 pub mod queue;
+pub mod s3;
+pub mod tls;
 
 use std::sync::Arc;
 

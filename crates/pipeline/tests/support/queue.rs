@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::document::{Chunk, Completed, Document, Failed, Failure, Ticket, Vectorizer};
+use pgai_rs_pipeline::document::{Chunk, Completed, Document, Failed, Failure, Origin, Ticket, Vectorizer};
 use pgai_rs_pipeline::run::{Queue, Runner, Turn};
 use pgai_rs_pipeline::settings::Settings;
 
@@ -19,6 +19,8 @@ pub struct MemoryQueue {
     /// What is claimed and not settled.
     pub claimed: HashSet<Ticket>,
     pub completed: HashMap<Ticket, Vec<Chunk>>,
+    /// What is to be remembered of the completed.
+    pub origins: HashMap<Ticket, Option<Origin>>,
     pub failed: HashMap<Ticket, Failure>,
     /// Tickets whose rows are locked.
     pub locked: HashSet<Ticket>,
@@ -77,6 +79,7 @@ impl Queue for MemoryQueue {
                 given_back.push(completed.ticket);
             } else {
                 self.settle(completed.ticket);
+                self.origins.insert(completed.ticket, completed.origin.clone());
                 self.completed.insert(completed.ticket, completed.chunks.clone());
             }
         }

@@ -1,0 +1,233 @@
+//! Asking S3 step by step, so that a person sees how far it goes.
+
+use std::future::Future;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::Credentials;
+use aws_sdk_s3::Client;
+use aws_smithy_types::date_time::Format;
+use aws_smithy_types::DateTime;
+
+use super::error::{without_credentials, Peer, S3Error};
+use super::provider;
+use super::{failure, Clients, Operation, S3Uri};
+use crate::config::S3Access;
+use crate::document::Failure;
+use crate::settings::S3Settings;
+
+/// The steps, in their order.
+const STEPS: [&str; 7] = ["uri", "credentials", "identity", "role", "bucket", "head", "get"];
+/// Longest time for a step; whoever asks waits for the answer.
+const STEP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What a step came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckStep {
+    /// Its name: `uri`, `credentials`, `identity`, `role`, `bucket`, `head` or `get`.
+    pub step: &'static str,
+    /// Whether it went well; `None` if it was skipped, or can't tell and does not matter.
+    pub ok: Option<bool>,
+    /// What was found. Holds no secret.
+    pub message: String,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+}
+
+/// Goes all the way to an object: is it allowed, who asks, as which role, is there such a bucket,
+/// is there such an object, may it be read. Answers every step once; those after a fatal one are
+/// skipped.
+pub async fn check(
+    clients: &Clients,
+    uri: &str,
+    access: &S3Access,
+    allowed_uris: &[String],
+) -> Vec<CheckStep> {
+    let mut walk = Walk { clients, access, steps: Vec::with_capacity(STEPS.len()) };
+    if let Err(failure) = walk.go(uri, allowed_uris).await {
+        walk.step(Some(false), failure.message, failure.hint);
+    }
+    while walk.steps.len() < STEPS.len() {
+        walk.skip("skipped, because a step before failed");
+    }
+    walk.steps
+}
+
+/// The steps so far.
+struct Walk<'a> {
+    clients: &'a Clients,
+    access: &'a S3Access,
+    steps: Vec<CheckStep>,
+}
+
+impl Walk<'_> {
+    /// Each part adds its step, or fails as it.
+    async fn go(&mut self, uri: &str, allowed_uris: &[String]) -> Result<(), Failure> {
+        let uri = S3Uri::parse(uri)?;
+        uri.permit(allowed_uris)?;
+        self.pass(format!("{uri} is allowed"));
+        self.own_identity(&uri).await?;
+        self.role(&uri).await?;
+        self.bucket(&uri).await?;
+        self.head(&uri).await?;
+        self.get(&uri).await
+    }
+
+    /// Who the server is, before it assumes a role.
+    async fn own_identity(&mut self, uri: &S3Uri) -> Result<(), Failure> {
+        let operation = Operation::GetObject(uri);
+        self.clients.permit(self.access).map_err(|error| failure(&error, operation, self.access))?;
+        if self.access.anonymous {
+            self.pass("none are used: the request is anonymous");
+            self.skip("nobody asks");
+            return Ok(());
+        }
+        let config = self.clients.own_config().await;
+        let own = S3Access::default();
+        let credentials = credentials(&config).await.map_err(|error| failure(&error, operation, &own))?;
+        self.pass(found(&credentials, self.clients.settings()));
+        match caller(&config).await {
+            Ok(arn) => self.pass(arn),
+            Err(error) => self.no_caller(&error),
+        }
+        Ok(())
+    }
+
+    /// Stores other than AWS have no STS, mostly, and are fine without.
+    fn no_caller(&mut self, error: &S3Error) {
+        let said = match error {
+            S3Error::Refused { status, code, message, .. } => {
+                let said = [code.as_deref(), message.as_deref()].into_iter().flatten().collect::<Vec<_>>();
+                format!("STS answers {status} {}", said.join(": "))
+            }
+            S3Error::Network { message, .. } => format!("STS can't be reached: {message}"),
+            S3Error::Timeout { .. } => "STS does not answer in time".to_owned(),
+            other => format!("STS can't be asked: {other:?}"),
+        };
+        let hint = "S3 can be asked nevertheless; to assume a role takes STS.";
+        self.step(None, format!("not known: {}", said.trim_end()), Some(hint.to_owned()));
+    }
+
+    async fn role(&mut self, uri: &S3Uri) -> Result<(), Failure> {
+        let Some(role_arn) = self.access.aws_role_arn.as_ref().filter(|_| !self.access.anonymous) else {
+            self.skip("no role is asked for");
+            return Ok(());
+        };
+        let assumed = async { credentials(&self.clients.sdk_config(self.access).await?).await };
+        let assumed = within(assumed).await;
+        let assumed = assumed.map_err(|error| failure(&error, Operation::GetObject(uri), self.access))?;
+        self.pass(format!("{role_arn} is assumed{}", until(&assumed)));
+        Ok(())
+    }
+
+    async fn bucket(&mut self, uri: &S3Uri) -> Result<(), Failure> {
+        let operation = Operation::HeadBucket(uri.bucket());
+        let head = |client: Client| client.head_bucket().bucket(uri.bucket()).send();
+        match self.ask(uri, head).await {
+            Ok(bucket) => {
+                let region = bucket.bucket_region().map(|region| format!(" in {region}")).unwrap_or_default();
+                self.pass(format!("there is a bucket {}{region}", uri.bucket()));
+            }
+            Err(error) if error.status() == Some(403) => {
+                let hint = failure(&error, operation, self.access).hint;
+                self.step(None, "not known: s3:ListBucket is not granted, which reading does not need", hint);
+            }
+            Err(error) => return Err(failure(&error, operation, self.access)),
+        }
+        Ok(())
+    }
+
+    async fn head(&mut self, uri: &S3Uri) -> Result<(), Failure> {
+        let operation = Operation::HeadObject(uri);
+        let head = |client: Client| {
+            let head = client.head_object().bucket(uri.bucket()).key(uri.key());
+            head.set_version_id(uri.version().map(str::to_owned)).send()
+        };
+        match self.ask(uri, head).await {
+            Ok(object) => {
+                let size = object.content_length().map(|size| format!("{size} bytes"));
+                let modified = object.last_modified().map(|time| format!("last modified {}", iso(*time)));
+                let etag = object.e_tag().map(|etag| format!("etag {etag}"));
+                let content_type = object.content_type().map(str::to_owned);
+                let found = [size, content_type, etag, modified].into_iter().flatten().collect::<Vec<_>>();
+                self.pass(found.join(", "));
+            }
+            // Refusals of HEAD have no body and so no reason; that of the GET to come has one.
+            Err(error) if matches!(error.status(), Some(400 | 403)) => {
+                let Failure { message, hint, .. } = failure(&error, operation, self.access);
+                self.step(Some(false), message, hint);
+            }
+            Err(error) => return Err(failure(&error, operation, self.access)),
+        }
+        Ok(())
+    }
+
+    async fn get(&mut self, uri: &S3Uri) -> Result<(), Failure> {
+        let get = |client: Client| {
+            let get = client.get_object().bucket(uri.bucket()).key(uri.key()).range("bytes=0-0");
+            get.set_version_id(uri.version().map(str::to_owned)).send()
+        };
+        let read = async {
+            let mut object = self.clients.call(&uri.access(self.access), uri.bucket(), get).await?;
+            object.body.try_next().await.map_err(|error| S3Error::body(&error))
+        };
+        match within(read).await {
+            Ok(_) => self.pass("it can be read"),
+            // There is no first byte.
+            Err(error) if error.status() == Some(416) => self.pass("it can be read, and is empty"),
+            Err(error) => return Err(failure(&error, Operation::GetObject(uri), self.access)),
+        }
+        Ok(())
+    }
+
+    async fn ask<T, E, F>(&self, uri: &S3Uri, op: impl Fn(Client) -> F + Send) -> Result<T, S3Error>
+    where
+        F: Future<Output = Result<T, aws_sdk_s3::error::SdkError<E>>> + Send,
+        E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        within(self.clients.call(&uri.access(self.access), uri.bucket(), op)).await
+    }
+
+    fn pass(&mut self, message: impl Into<String>) {
+        self.step(Some(true), message, None);
+    }
+
+    fn skip(&mut self, message: &str) {
+        self.step(None, message, None);
+    }
+
+    fn step(&mut self, ok: Option<bool>, message: impl Into<String>, hint: Option<String>) {
+        let step = STEPS.get(self.steps.len()).copied().unwrap_or("get");
+        self.steps.push(CheckStep { step, ok, message: message.into(), hint });
+    }
+}
+
+async fn within<T>(work: impl Future<Output = Result<T, S3Error>>) -> Result<T, S3Error> {
+    tokio::time::timeout(STEP_TIMEOUT, work).await.unwrap_or_else(|_| Err(S3Error::late(STEP_TIMEOUT)))
+}
+
+async fn credentials(config: &SdkConfig) -> Result<Credentials, S3Error> {
+    let Some(provider) = config.credentials_provider() else { return Err(S3Error::NoCredentials) };
+    within(async { provider.provide_credentials().await.map_err(|error| without_credentials(&error)) }).await
+}
+
+/// The ARN under which STS knows the server.
+async fn caller(config: &SdkConfig) -> Result<String, S3Error> {
+    let asked = aws_sdk_sts::Client::new(config).get_caller_identity().send();
+    let caller = within(async { asked.await.map_err(|error| S3Error::from_sdk(Peer::Sts, &error)) }).await?;
+    Ok(caller.arn().unwrap_or("STS knows the server, and does not say by which name").to_owned())
+}
+
+fn found(credentials: &Credentials, settings: &S3Settings) -> String {
+    let key = provider::shortened(credentials.access_key_id());
+    format!("{}, key {key}{}", provider::name(credentials, settings), until(credentials))
+}
+
+fn until(credentials: &Credentials) -> String {
+    credentials.expiry().map(|expiry| format!(", until {}", iso(expiry.into()))).unwrap_or_default()
+}
+
+fn iso(time: DateTime) -> String {
+    time.fmt(Format::DateTime).unwrap_or_else(|_| "a time that no calendar has".to_owned())
+}

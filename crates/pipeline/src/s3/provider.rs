@@ -1,0 +1,63 @@
+//! Who had the server's credentials, in words.
+
+use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
+use aws_credential_types::Credentials;
+
+use crate::settings::S3Settings;
+
+/// Where credentials come from. A provider that builds upon another's leaves its mark beside that one's.
+pub(super) fn name(credentials: &Credentials, settings: &S3Settings) -> String {
+    if settings.access_key.is_some() {
+        return "the setting pgai_rs.aws_access_key_id".to_owned();
+    }
+    let marks = credentials.get_property::<Vec<Feature>>().map(Vec::as_slice).unwrap_or_default();
+    let has = |wanted: &[Feature]| marks.iter().any(|mark| wanted.contains(mark));
+    let profile = || {
+        let from_environment = || std::env::var("AWS_PROFILE").ok();
+        let name = settings.profile.clone().or_else(from_environment);
+        format!("profile {}", name.as_deref().unwrap_or("default"))
+    };
+    match () {
+        () if has(&[
+            Feature::CredentialsEnvVarsStsWebIdToken,
+            Feature::CredentialsProfileStsWebIdToken,
+            Feature::CredentialsStsAssumeRoleWebId,
+        ]) =>
+        {
+            "a web identity token".to_owned()
+        }
+        () if has(&[Feature::CredentialsProfileProcess, Feature::CredentialsProcess]) => {
+            format!("{}, by its credential process", profile())
+        }
+        () if has(&[Feature::CredentialsProfileSso, Feature::CredentialsSso]) => {
+            format!("{}, by single sign-on", profile())
+        }
+        () if has(&[Feature::CredentialsImds]) => "the instance's role (IMDS)".to_owned(),
+        () if has(&[Feature::CredentialsHttp]) => "the container's role".to_owned(),
+        () if has(&[Feature::CredentialsProfile]) => profile(),
+        () if has(&[Feature::CredentialsEnvVars]) => "environment variables".to_owned(),
+        () => "the AWS environment".to_owned(),
+    }
+}
+
+/// The ends of a key's id, by which its owner knows it.
+pub(super) fn shortened(id: &str) -> String {
+    const SHOWN: usize = 4;
+    let letters: Vec<char> = id.chars().collect();
+    if letters.len() < 3 * SHOWN {
+        return "…".to_owned();
+    }
+    let (first, last) = (&letters[..SHOWN], &letters[letters.len() - SHOWN..]);
+    first.iter().chain(&['…']).chain(last).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_by_its_ends() {
+        assert_eq!(shortened("AKIAIOSFODNN7EXAMPLE"), "AKIA…MPLE");
+        assert_eq!(shortened("short"), "…");
+    }
+}
