@@ -212,6 +212,24 @@ def test_a_worker_that_dies_half_way_deletes_nothing_and_begins_afresh(cluster_f
     assert (row["state"], row["scanned"], row["deleted"]) == ("succeeded", 1500, 1000)
 
 
+def test_a_restart_half_way_forgets_what_was_seen(cluster_factory, listing):
+    db = cluster_factory().create_database("restarted")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    source = listed(db, listing)
+    listing.spoil = {1: "hang"}
+    run = ask(db, source)
+    eventually(lambda: db.value("SELECT count(*) FROM ai._s3_source_seen_1") == 1000, what="the first page to be seen")
+    db.cluster.stop()
+    # What the run had seen when it was stopped is gone when it goes on.
+    listing.spoil, listing.count = {}, 500
+    listing.release()
+    db.cluster.start()
+    row = finished(db, run)
+    assert (row["state"], row["scanned"], row["deleted"]) == ("failed", 500, 0)
+    assert row["error_code"] == "too_many_deletes" and "lacks 2000 of 2500" in row["error"]
+    assert sync(db, source, allow_mass_delete="true")[3] == 2000
+
+
 def test_a_row_that_the_table_refuses_harms_no_other(db, bucket):
     create(db, bucket.uri(""))
     db.sql("ALTER TABLE document ADD CHECK (size < 3)")
@@ -493,7 +511,7 @@ def test_a_large_bucket_takes_little_memory(db, listing):
     """Set S3_SOURCE_KEYS to try it with more."""
     source = listed(db, listing)
     before = worker_memory(db)
-    listing.count = int(os.environ.get("S3_SOURCE_KEYS", 100_000))
+    listing.count = int(os.environ.get("S3_SOURCE_KEYS", 50_000))
     assert sync(db, source)[:2] == (listing.count, listing.count - 2500)
     listing.count -= 1500
     assert sync(db, source)[:4] == (listing.count, 0, 0, 1500)

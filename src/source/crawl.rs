@@ -42,7 +42,6 @@ pub enum Step {
 
 /// A run under way.
 pub struct Crawl {
-    id: i32,
     run: Run,
     tally: Tally,
     table: Table,
@@ -82,8 +81,8 @@ impl Crawl {
         let scope = Scope::new(&declared.uri, &declared.config, &guc::pipeline());
         let scope = Arc::new(scope.map_err(|failure| Trouble::from(&failure))?);
         let table = Table::load(entry).map_err(|error| Trouble::from(&error))?;
+        table.forget_run(run).map_err(|error| Trouble::from(&error))?;
         Ok(Crawl {
-            id: entry.id,
             run,
             tally: Tally::default(),
             table,
@@ -264,7 +263,7 @@ impl Crawl {
                 trouble.message
             );
         }
-        runs::finish(self.id, self.run, &self.tally, false)?;
+        runs::finish(self.entry.id, self.run, &self.tally, false)?;
         self.tidy();
         Ok(Step::Done)
     }

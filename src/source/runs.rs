@@ -122,26 +122,24 @@ fn settle_left(and: &str) -> Result<(), PgError> {
     .map(drop)
 }
 
+const BEGIN_REQUESTED: &str = "
+    UPDATE ai._s3_source_run SET state = 'running', started = clock_timestamp()
+    WHERE run = $1 AND state = 'requested'
+    RETURNING run, allow_mass_delete";
+
+const BEGIN_SCHEDULED: &str = "
+    INSERT INTO ai._s3_source_run (id, state, reason, started)
+    SELECT id, 'running', 'schedule', clock_timestamp() FROM ai.s3_source WHERE id = $1
+    RETURNING run, allow_mass_delete";
+
 /// Begins a run: the one that was asked for, or a new one by the schedule.
 pub fn begin(entry: &Entry) -> Result<Option<Run>, PgError> {
     let run = |row: &sql::Row<'_>| Ok(Run { number: row.get(1)?, allow_mass_delete: row.get(2)? });
     transaction(|| {
         settle_left(&format!("AND id = {}", entry.id))?;
         match entry.requested {
-            Some(number) => sql::query_row(
-                "UPDATE ai._s3_source_run SET state = 'running', started = clock_timestamp()
-             WHERE run = $1 AND state = 'requested'
-             RETURNING run, allow_mass_delete",
-                &[number.into()],
-                run,
-            ),
-            None => sql::query_row(
-                "INSERT INTO ai._s3_source_run (id, state, reason, started)
-             SELECT id, 'running', 'schedule', clock_timestamp() FROM ai.s3_source WHERE id = $1
-             RETURNING run, allow_mass_delete",
-                &[entry.id.into()],
-                run,
-            ),
+            Some(number) => sql::query_row(BEGIN_REQUESTED, &[number.into()], run),
+            None => sql::query_row(BEGIN_SCHEDULED, &[entry.id.into()], run),
         }
     })
 }

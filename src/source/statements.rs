@@ -13,6 +13,8 @@ const SLICE: u32 = 5_000;
 pub struct Statements {
     /// `$1` addresses, `$2` a run: it has seen them.
     pub see: String,
+    /// `$1` a run: forgets what it has seen.
+    pub forget_run: String,
     /// Forgets what all runs have seen.
     pub forget: String,
     /// Whether there is anything to forget.
@@ -36,6 +38,7 @@ impl Statements {
         let (t, seen) = (target.qualified(), qualified("ai", &seen_name(id)));
         Statements {
             see: format!("INSERT INTO {seen} (run, uri) SELECT $2::int8, unnest($1::text[])"),
+            forget_run: format!("DELETE FROM {seen} WHERE run = $1"),
             forget: format!("TRUNCATE {seen}"),
             has_seen: format!("SELECT EXISTS (SELECT FROM {seen})"),
             compare: format!(

@@ -103,6 +103,11 @@ impl Table {
         })
     }
 
+    /// Forgets what a run has seen that was begun before, by a worker that was stopped.
+    pub fn forget_run(&self, run: Run) -> Result<(), PgError> {
+        self.apply(|| sql::execute(&self.statements.forget_run, &[run.number.into()])).map(drop)
+    }
+
     /// Forgets what listings have seen. It can wait: each run knows its own.
     pub fn forget_seen(&self) -> Result<(), PgError> {
         self.apply(|| {

@@ -19,8 +19,18 @@ pub(super) fn not_allowed(prefix: &S3Prefix) -> Failure {
 
 /// No key begins like this.
 pub(super) fn invalid_prefix() -> Failure {
-    loading("invalid_uri", "the prefix is longer than a key can be, or holds a NUL", Retry::Never)
-        .with_hint("Write the address as s3://bucket/prefix/.")
+    loading(
+        "invalid_uri",
+        "the prefix is longer than a key can be, holds a NUL, or names a version",
+        Retry::Never,
+    )
+    .with_hint("Write the address as s3://bucket/prefix/.")
+}
+
+/// Events would be taken for those of another bucket.
+pub(super) fn access_point_with_queue() -> Failure {
+    loading("invalid_uri", "events name the bucket, and not its access point", Retry::Never)
+        .with_hint("With queue_url, write the address with the bucket's own name.")
 }
 
 /// A glob that can't be read.

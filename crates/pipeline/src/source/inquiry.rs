@@ -66,7 +66,7 @@ async fn ask(network: &Network, scope: &Scope, access: &S3Access, key: &str) -> 
         Err(failure) => return State::Unknown(failure),
     };
     let head = |client: aws_sdk_s3::Client| client.head_object().bucket(uri.bucket()).key(key).send();
-    match network.clients.call(access, uri.bucket(), head).await {
+    match network.clients.call(&uri.access(access), uri.bucket(), head).await {
         Ok(output) => present(scope, key, &output),
         Err(error) if error.status() == Some(404) => State::Absent,
         Err(error) => State::Unknown(s3::failure(&error, Operation::HeadObject(&uri), access)),

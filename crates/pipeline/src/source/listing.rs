@@ -51,7 +51,7 @@ impl Listing {
     /// Begins to list.
     pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access) -> Listing {
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
-        let own = network.clone();
+        let (own, access) = (network.clone(), scope.prefix().access(&access));
         let task = network.spawn(async move {
             let end = match walk(&own, &scope, &access, &sender).await {
                 Ok(()) => Listed::End,

@@ -2,18 +2,24 @@
 
 use std::fmt;
 
+use super::failure;
+use crate::config::S3Access;
 use crate::document::Failure;
 use crate::s3::S3Uri;
 
 /// Longest key of S3, in bytes (User Guide, "Naming Amazon S3 objects"), and so the longest prefix.
 const LONGEST_KEY: usize = 1024;
+/// Stands for whatever follows a prefix.
+const ANY: &str = "x";
 
 /// `s3://bucket/prefix`, taken literally as S3 takes it: keys that begin with `prefix`, whether or
-/// not that ends with a slash. Without a prefix the whole bucket.
+/// not that ends with a slash. Without a prefix the whole bucket. Or whatever else [`S3Uri`] reads as
+/// an address, such as an access point's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Prefix {
     bucket: String,
     prefix: String,
+    region: Option<String>,
 }
 
 impl S3Prefix {
@@ -21,19 +27,21 @@ impl S3Prefix {
     ///
     /// # Errors
     ///
-    /// `unsupported_scheme` and `invalid_uri`, as [`S3Uri::parse`].
+    /// `unsupported_scheme` and `invalid_uri`, as [`S3Uri::parse`]; the latter also for a version, and
+    /// for a prefix that no key can have.
     pub fn parse(uri: &str) -> Result<S3Prefix, Failure> {
-        // S3Uri wants a key; any will do to have scheme and bucket checked.
-        let probe = match uri.split_once("://").map(|(_, rest)| rest.contains('/')) {
-            Some(false) => format!("{uri}/x"),
-            _ => format!("{uri}x"),
-        };
-        let bucket = S3Uri::parse(&probe)?.bucket().to_owned();
-        let prefix = uri.splitn(4, '/').nth(3).unwrap_or_default().to_owned();
-        if prefix.len() > LONGEST_KEY || prefix.contains('\0') {
-            return Err(super::failure::invalid_prefix());
+        // An S3Uri has a key; a bare bucket lacks the slash before it, too.
+        let probe = S3Uri::parse(&format!("{uri}{ANY}"));
+        let probe = probe.or_else(|_| S3Uri::parse(&format!("{uri}/{ANY}")))?;
+        let prefix = probe.key().strip_suffix(ANY).ok_or_else(failure::invalid_prefix)?;
+        if prefix.len() > LONGEST_KEY || prefix.contains('\0') || probe.version().is_some() {
+            return Err(failure::invalid_prefix());
         }
-        Ok(S3Prefix { bucket, prefix })
+        Ok(S3Prefix {
+            bucket: probe.bucket().to_owned(),
+            prefix: prefix.to_owned(),
+            region: probe.region().map(str::to_owned),
+        })
     }
 
     /// The bucket's name.
@@ -44,6 +52,17 @@ impl S3Prefix {
     /// What the keys begin with; empty for all.
     pub fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// Whether it is an access point's, which is not what events call the bucket.
+    pub fn is_access_point(&self) -> bool {
+        self.bucket.starts_with("arn:")
+    }
+
+    /// `access`, with the region that the address names as the one that is asked first.
+    pub(super) fn access(&self, access: &S3Access) -> S3Access {
+        let region = self.region.clone().or_else(|| access.region.clone());
+        S3Access { region, ..access.clone() }
     }
 
     /// The address of a key in this bucket.
@@ -86,6 +105,10 @@ mod tests {
         assert_eq!(parts("s3://b/docs"), ("b".into(), "docs".into()));
         assert_eq!(parts("S3://b/a b/+%20/é/"), ("b".into(), "a b/+%20/é/".into()));
         assert_eq!(parts("s3://b//x"), ("b".into(), "/x".into()));
+        let point = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine";
+        assert_eq!(parts(&format!("s3://{point}/docs/")), (point.into(), "docs/".into()));
+        assert_eq!(parts(&format!("s3://{point}")), (point.into(), String::new()));
+        assert_eq!(parts("https://b.s3.eu-west-1.amazonaws.com/a%20b/"), ("b".into(), "a b/".into()));
     }
 
     #[test]
@@ -96,6 +119,7 @@ mod tests {
         assert_eq!(code("s3://"), "invalid_uri");
         assert_eq!(code("s3:///x"), "invalid_uri");
         assert_eq!(code(&format!("s3://b/{}", "x".repeat(1025))), "invalid_uri");
+        assert_eq!(code("s3://b/x?versionId="), "invalid_uri");
     }
 
     #[test]

@@ -29,6 +29,9 @@ impl Scope {
         if !prefix.is_allowed(&settings.allowed_uris) {
             return Err(failure::not_allowed(&prefix));
         }
+        if prefix.is_access_point() && config.queue_url.is_some() {
+            return Err(failure::access_point_with_queue());
+        }
         Ok(Scope {
             prefix,
             include: (!config.include.is_empty()).then(|| globs(&config.include)).transpose()?,
@@ -52,7 +55,14 @@ impl Scope {
             && !key.contains('\0')
             && self.include.as_ref().is_none_or(|globs| globs.is_match(below))
             && !self.exclude.is_match(below)
-            && S3Uri::parse(&self.prefix.uri(key)).is_ok_and(|uri| uri.is_allowed(&self.allowed))
+            && self.is_addressable(key)
+    }
+
+    /// Whether the object's address is allowed, and means this object: one that ends like a version's
+    /// does not.
+    fn is_addressable(&self, key: &str) -> bool {
+        let uri = S3Uri::parse(&self.prefix.uri(key));
+        uri.is_ok_and(|uri| uri.key() == key && uri.is_allowed(&self.allowed))
     }
 
     /// Whether an object of this size is wanted, whatever its key.
@@ -107,6 +117,7 @@ mod tests {
     fn without_globs_all_but_folders_are_wanted() {
         let all = scope("s3://b/x", &[], &[]);
         assert!(all.wants_key("x") && all.wants_key("xylophone/..hidden"));
+        assert!(!all.wants_key("x?versionId=abc"));
         assert!(!all.wants_key("x/") && !all.wants_key("x/y/") && !all.wants_key("y"));
     }
 

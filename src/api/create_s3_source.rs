@@ -1,0 +1,333 @@
+//! `ai.create_s3_source`.
+
+use pgrx::datum::{Array, Interval};
+use pgrx::prelude::*;
+use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+
+use pgai_rs_pipeline::config::{S3Access, UrlStyle};
+use pgai_rs_pipeline::document::Failure;
+use pgai_rs_pipeline::source::{S3Prefix, Scope, SourceConfig};
+
+use super::validate;
+use crate::catalog::relation::Relation;
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::sql::{self, ident, qualified};
+use crate::queue::wake;
+use crate::source::{access, seen_name, target};
+
+/// What was asked for.
+struct Request {
+    target: String,
+    uri: String,
+    name: Option<String>,
+    config: SourceConfig,
+    schedule: Option<Interval>,
+    if_not_exists: bool,
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn create_s3_source(
+    target: Option<&str>,
+    uri: Option<&str>,
+    name: Option<&str>,
+    include: Option<Array<'_, &str>>,
+    exclude: Option<Array<'_, &str>>,
+    max_size: Option<i64>,
+    schedule: Option<Interval>,
+    queue_url: Option<&str>,
+    aws_role_arn: Option<&str>,
+    region: Option<&str>,
+    endpoint: Option<&str>,
+    url_style: Option<&str>,
+    anonymous: Option<bool>,
+    head_objects: Option<bool>,
+    if_not_exists: Option<bool>,
+) -> Result<i32, pg_sys::panic::ErrorReport> {
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let config = SourceConfig {
+        include: texts(include),
+        exclude: texts(exclude),
+        max_size: max_size.map(positive).transpose()?,
+        queue_url: owned(queue_url),
+        head_objects: head_objects.unwrap_or(true),
+        s3: S3Access {
+            aws_role_arn: owned(aws_role_arn),
+            region: owned(region),
+            endpoint: owned(endpoint),
+            url_style: url_style.map(style).transpose()?,
+            anonymous: anonymous.unwrap_or(false),
+        },
+    };
+    Ok(create(Request {
+        target: target.ok_or_else(|| not_null("target"))?.to_owned(),
+        uri: uri.ok_or_else(|| not_null("uri"))?.to_owned(),
+        name: owned(name),
+        config,
+        schedule,
+        if_not_exists: if_not_exists.unwrap_or(false),
+    })?)
+}
+
+fn create(request: Request) -> Result<i32, PgError> {
+    let scope = Scope::new(&request.uri, &request.config, &guc::pipeline()).map_err(refused)?;
+    validate_schedule(request.schedule)?;
+    let relation = find_or_create(&request.target)?;
+    require_owner_of(&relation)?;
+    access::require_allowed(&request.config, relation.owner)?;
+    target::require_table(&relation)?;
+    target::require_columns(&relation)?;
+    target::require_unique(&relation)?;
+    require_usage(&relation)?;
+    let name = request.name.clone().unwrap_or_else(|| default_name(&relation));
+    validate::name_of("S3 source", &name)?;
+    if let Some(existing) = find_by_name(&name)? {
+        if !request.if_not_exists {
+            return Err(duplicate(format!("an S3 source named {name} already exists"))
+                .with_hint("Give another one in the argument name, or if_not_exists => true."));
+        }
+        pgrx::notice!("an S3 source named {name} already exists, skipping");
+        return Ok(existing);
+    }
+    require_disjoint(&relation, scope.prefix())?;
+    require_queue_free(&request.config)?;
+    say_if_open_ended(scope.prefix());
+    let id = register(&name, &relation, scope.prefix(), request)?;
+    create_seen(id, &relation)?;
+    wake::worker_at_commit();
+    Ok(id)
+}
+
+fn texts(array: Option<Array<'_, &str>>) -> Vec<String> {
+    array.map(|texts| texts.iter().flatten().map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// An argument that must be given.
+pub fn not_null(argument: &str) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null"))
+}
+
+fn invalid(message: impl Into<String>) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+}
+
+fn duplicate(message: String) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, message)
+}
+
+/// What the caller has no right to.
+pub fn not_allowed(message: impl Into<String>) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message)
+}
+
+fn positive(size: i64) -> Result<u64, PgError> {
+    u64::try_from(size)
+        .ok()
+        .filter(|size| *size > 0)
+        .ok_or_else(|| invalid("max_size must be a positive number of bytes"))
+}
+
+fn style(style: &str) -> Result<UrlStyle, PgError> {
+    match style {
+        "vhost" => Ok(UrlStyle::VirtualHosted),
+        "path" => Ok(UrlStyle::Path),
+        _ => Err(invalid(format!("invalid url_style {style:?}"))
+            .with_hint("Write vhost (https://bucket.host/key) or path (https://host/bucket/key).")),
+    }
+}
+
+/// What the pipeline says of an address or a glob.
+fn refused(failure: Failure) -> PgError {
+    let error = match failure.code {
+        "uri_not_allowed" => not_allowed(failure.message),
+        _ => invalid(failure.message),
+    };
+    match failure.hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
+}
+
+/// Each run asks for every page of the listing, and S3 bills by the request.
+fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
+    let often =
+        sql::query_row("SELECT $1 < interval '1 second'", &[schedule.into()], |row| row.get_opt::<bool>(1))?;
+    if often.flatten() != Some(true) {
+        return Ok(());
+    }
+    Err(invalid("schedule must be at least a second")
+        .with_hint("NULL lists only when ai.sync_s3_source is called; queue_url makes changes immediate."))
+}
+
+/// The table with this name as the caller's search path finds it; made if there is none.
+fn find_or_create(name: &str) -> Result<Relation, PgError> {
+    if let Some(relation) = find(name)? {
+        return Ok(relation);
+    }
+    let parts = sql::query_row("SELECT pg_catalog.parse_ident($1)", &[name.to_owned().into()], |row| {
+        row.get::<Vec<String>>(1)
+    })?;
+    let quoted = match parts.as_deref() {
+        Some([table]) => ident(table),
+        Some([schema, table]) => qualified(schema, table),
+        _ => return Err(invalid(format!("{name:?} is not the name of a table"))),
+    };
+    target::create(&quoted)?;
+    let relation = find(name)?.ok_or_else(|| {
+        invalid(format!("{name:?} is not the name of a table"))
+            .with_hint("Write the schema as well, as in schema.table.")
+    })?;
+    pgrx::notice!("created table {}", relation.qualified());
+    Ok(relation)
+}
+
+fn find(name: &str) -> Result<Option<Relation>, PgError> {
+    let oid = sql::query_row(
+        "SELECT pg_catalog.to_regclass($1)::pg_catalog.oid",
+        &[name.to_owned().into()],
+        |row| row.get_opt::<pg_sys::Oid>(1),
+    )?;
+    oid.flatten().map_or(Ok(None), Relation::load)
+}
+
+fn require_owner_of(relation: &Relation) -> Result<(), PgError> {
+    // SAFETY: reads the catalogs.
+    if unsafe { pg_sys::has_privs_of_role(current_user(), relation.owner) } {
+        return Ok(());
+    }
+    Err(not_allowed(format!("must be owner of table {}", relation.qualified()))
+        .with_detail("What a source writes is written as the owner of its table."))
+}
+
+/// The source's own table lies in `ai`.
+fn require_usage(relation: &Relation) -> Result<(), PgError> {
+    let allowed = sql::query_row(
+        "SELECT pg_catalog.has_schema_privilege($1, 'ai', 'USAGE')",
+        &[relation.owner.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if allowed == Some(true) {
+        return Ok(());
+    }
+    Err(not_allowed("the table's owner has no USAGE on schema ai")
+        .with_hint(format!("GRANT USAGE ON SCHEMA ai TO {};", target::role_name(relation.owner)?)))
+}
+
+/// `<schema>_<table>`, made to follow the rule for names.
+fn default_name(relation: &Relation) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let mut name: String = format!("{}_{}", relation.schema, relation.name).chars().map(plain).collect();
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        name.insert(0, 's');
+    }
+    name.truncate(validate::MAX_IDENTIFIER);
+    name
+}
+
+fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
+    as_superuser(|| {
+        sql::query_row(
+            "SELECT id FROM ai.s3_source WHERE name::text = $1",
+            &[name.to_owned().into()],
+            |row| row.get::<i32>(1),
+        )
+    })
+}
+
+/// Each source deletes what its own listing lacks: two may not have the same rows.
+fn require_disjoint(relation: &Relation, prefix: &S3Prefix) -> Result<(), PgError> {
+    let overlapping = as_superuser(|| {
+        sql::query_row(
+            "SELECT name::text, uri FROM ai.s3_source
+             WHERE target = $1 AND (starts_with(uri, $2) OR starts_with($2, uri))",
+            &[relation.oid.into(), prefix.to_string().into()],
+            |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?)),
+        )
+    })?;
+    let Some((name, uri)) = overlapping else { return Ok(()) };
+    Err(duplicate(format!("S3 source {name} keeps {uri} in this table already"))
+        .with_detail("Each source deletes the rows below its prefix that its own listing lacks.")
+        .with_hint("Name another prefix or another table, or drop the other source."))
+}
+
+/// Of two who read a queue, each gets a part of its messages.
+fn require_queue_free(config: &SourceConfig) -> Result<(), PgError> {
+    let Some(url) = config.queue_url.clone() else { return Ok(()) };
+    let other = as_superuser(|| {
+        sql::query_row(
+            "SELECT name::text FROM ai.s3_source WHERE config ->> 'queue_url' = $1",
+            &[url.into()],
+            |row| row.get::<String>(1),
+        )
+    })?;
+    let Some(name) = other else { return Ok(()) };
+    Err(duplicate(format!("S3 source {name} reads this queue already"))
+        .with_hint("Give each source a queue of its own; S3 can notify several, by prefix."))
+}
+
+/// S3 knows no folders, and people think in them.
+fn say_if_open_ended(prefix: &S3Prefix) {
+    let key = prefix.prefix();
+    if !key.is_empty() && !key.ends_with('/') {
+        pgrx::notice!(
+            "all keys that begin with {key:?} are kept; for a folder, end the address with a slash"
+        );
+    }
+}
+
+fn register(name: &str, relation: &Relation, prefix: &S3Prefix, request: Request) -> Result<i32, PgError> {
+    let config = serde_json::to_value(&request.config)
+        .map_err(|error| PgError::raised(format!("the config can't be written: {error}")))?;
+    let id = next_id()?;
+    as_superuser(|| {
+        sql::execute(
+            "INSERT INTO ai.s3_source (id, name, target, uri, config, schedule)
+             VALUES ($1, $2::name, $3, $4, $5, $6)",
+            &[
+                id.into(),
+                name.to_owned().into(),
+                relation.oid.into(),
+                prefix.to_string().into(),
+                JsonB(config).into(),
+                request.schedule.into(),
+            ],
+        )
+    })?;
+    Ok(id)
+}
+
+/// The next id of which no table is left over from an earlier life of the extension.
+fn next_id() -> Result<i32, PgError> {
+    loop {
+        let next = as_superuser(|| {
+            sql::query_row(
+                "SELECT n.id, to_regclass('ai._s3_source_seen_' || n.id) IS NULL
+                 FROM (SELECT nextval('ai.s3_source_id_seq')::int4 AS id) n",
+                &[],
+                |row| Ok((row.get::<i32>(1)?, row.get::<bool>(2)?)),
+            )
+        })?;
+        match next {
+            Some((id, true)) => return Ok(id),
+            Some((_, false)) => {}
+            None => return Err(PgError::raised("the sequence ai.s3_source_id_seq gave no value")),
+        }
+    }
+}
+
+/// Unlogged: after a crash, the listing begins afresh anyhow.
+fn create_seen(id: i32, relation: &Relation) -> Result<(), PgError> {
+    let seen = qualified("ai", &seen_name(id));
+    let owner = target::role_name(relation.owner)?;
+    as_superuser(|| {
+        sql::execute(
+            &format!("CREATE UNLOGGED TABLE {seen} (run int8 NOT NULL, uri text COLLATE \"C\" NOT NULL)"),
+            &[],
+        )?;
+        sql::execute(&format!("CREATE INDEX ON {seen} (run, uri)"), &[])?;
+        sql::execute(&format!("ALTER TABLE {seen} OWNER TO {owner}"), &[])
+    })
+    .map(drop)
+}
