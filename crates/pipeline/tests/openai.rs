@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use pgai_rs_pipeline::config::Embedding;
 use pgai_rs_pipeline::document::{Failure, Retry};
-use pgai_rs_pipeline::embed::openai::client;
-use pgai_rs_pipeline::embed::{embed_query, Groups};
+use pgai_rs_pipeline::embed::{client, embed_query, Groups};
 use pgai_rs_pipeline::run::current_thread_runtime;
 use pgai_rs_pipeline::settings::Settings;
 use serde_json::json;

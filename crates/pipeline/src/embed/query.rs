@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::check::is_finite;
-use super::group::openai_config;
-use super::openai::{client_builder, OpenAi};
+use super::http::{client_builder, HttpEmbedder};
+use super::model::Model;
 use super::{truncate_for_model, EmbedError, Embedder};
 use crate::backoff::backoff;
 use crate::config::Embedding;
@@ -28,9 +28,9 @@ pub async fn embed_query(
     settings: &Settings,
     text: &str,
 ) -> Result<Vec<f32>, Failure> {
-    let config = openai_config(embedding, api_key, settings);
-    let input: [Arc<str>; 1] = [truncate_for_model(&config.model, text).into()];
-    let embedder = OpenAi::new(query_client()?, config, settings.embedding_timeout)?;
+    let model = Model::new(embedding, api_key, settings);
+    let input: [Arc<str>; 1] = [truncate_for_model(&model.name, text).into()];
+    let embedder = HttpEmbedder::new(query_client()?, model, settings.embedding_timeout)?;
     let mut attempt = 0;
     let vectors = loop {
         let error = match embedder.embed(&input).await {

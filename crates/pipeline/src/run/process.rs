@@ -256,7 +256,7 @@ mod tests {
     use super::*;
     use crate::chunk::{ChunkError, Chunker};
     use crate::document::{Ticket, Vectorizer};
-    use crate::embed::openai;
+    use crate::embed;
     use crate::format::Template;
 
     struct Panics;
@@ -288,7 +288,7 @@ mod tests {
         let settings = Arc::new(Settings::default());
         Arc::new(Context {
             loaders: Loaders::new(&settings, None),
-            groups: Groups::new(openai::client().unwrap(), Arc::clone(&settings)),
+            groups: Groups::new(embed::client().unwrap(), Arc::clone(&settings)),
             cpu: Arc::new(Semaphore::new(1)),
             settings,
         })

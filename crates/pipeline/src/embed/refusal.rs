@@ -1,4 +1,4 @@
-//! What a refusal on OpenAI's wire means.
+//! What a provider's refusal means.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,6 +7,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::provider::Wire;
 use super::EmbedError;
 use crate::document::Secret;
 use crate::shorten::shorten;
@@ -15,6 +16,25 @@ use crate::shorten::shorten;
 const MESSAGE_BYTES: usize = 300;
 /// Inputs shorter than this occur in any text by chance.
 const TELLING_BYTES: usize = 8;
+
+/// What a refusal comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Too many requests or tokens for now.
+    Throttled,
+    /// The account has nothing left.
+    QuotaExhausted,
+    /// No key, a wrong one, or one without the right.
+    KeyRefused,
+    /// The model or the address does not exist.
+    NoSuchModel,
+    /// What every request of the vectorizer has is refused.
+    RequestRefused,
+    /// One of the inputs, or their number, is refused.
+    InputRefused,
+    /// The provider failed.
+    Unavailable,
+}
 
 /// A refusal, read.
 #[derive(Debug)]
@@ -58,36 +78,59 @@ impl Refusal {
         self.param.as_deref() == Some(parameter) || (self.param.is_none() && self.body.contains(parameter))
     }
 
-    /// What to do about it.
-    pub(super) fn into_error(self, key: Option<&Secret>, inputs: &[Arc<str>]) -> EmbedError {
-        let told = self.told(key, inputs);
+    /// What a server means by this answer, if it speaks as most do.
+    fn kind(&self) -> Kind {
         match self.status.as_u16() {
-            402 => quota_exhausted(&told),
+            402 => Kind::QuotaExhausted,
             429 if matches!(
                 self.code.as_deref(),
                 Some("insufficient_quota" | "billing_hard_limit_reached")
             ) =>
             {
-                quota_exhausted(&told)
+                Kind::QuotaExhausted
             }
-            429 => EmbedError::Throttled(self.retry_after),
-            503 if self.retry_after.is_some() => EmbedError::Throttled(self.retry_after),
+            429 => Kind::Throttled,
+            503 if self.retry_after.is_some() => Kind::Throttled,
+            401 | 403 => Kind::KeyRefused,
+            404 => Kind::NoSuchModel,
+            400 | 413 | 422 if self.blames_the_vectorizer() => Kind::RequestRefused,
+            400 | 413 | 422 => Kind::InputRefused,
+            408 | 409 | 425 | 500..=599 => Kind::Unavailable,
+            _ => Kind::RequestRefused,
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn into_error(self, wire: &dyn Wire, key: Option<&Secret>, inputs: &[Arc<str>]) -> EmbedError {
+        let told = self.told(key, inputs);
+        let kind = wire.kind(&self).unwrap_or_else(|| self.kind());
+        let (code, message, hint) = match kind {
+            Kind::Throttled => return EmbedError::Throttled(self.retry_after),
+            Kind::Unavailable => return EmbedError::Unavailable(told),
+            Kind::InputRefused => return EmbedError::InputRefused(told),
+            Kind::QuotaExhausted => (
+                "quota_exhausted",
+                format!("the embedding provider's quota is used up: {told}"),
+                "Check plan and billing of the provider's account.",
+            ),
             // What a provider says to a wrong key may repeat a part of the key.
-            401 | 403 => EmbedError::refused(
+            Kind::KeyRefused => (
                 "provider_refused_key",
                 format!("the embedding provider refused the API key (HTTP {})", self.status.as_u16()),
                 "Check the key that the vectorizer's api_key_name stands for, and that it may use the model.",
             ),
-            404 => EmbedError::refused(
+            Kind::NoSuchModel => (
                 "no_such_model",
                 format!("the embedding provider knows no such model or address: {told}"),
                 "Check the vectorizer's model and base_url; a local server may have to pull the model first.",
             ),
-            400 | 413 | 422 if self.blames_the_vectorizer() => request_refused(&told),
-            400 | 413 | 422 => EmbedError::InputRefused(told),
-            408 | 409 | 425 | 500..=599 => EmbedError::Unavailable(told),
-            _ => request_refused(&told),
-        }
+            Kind::RequestRefused => (
+                "request_refused",
+                format!("the embedding provider refuses what the vectorizer asks for: {told}"),
+                "Check the vectorizer's model, dimensions and base_url.",
+            ),
+        };
+        EmbedError::refused(code, message, wire.hint(kind).as_deref().unwrap_or(hint))
     }
 
     fn blames_the_vectorizer(&self) -> bool {
@@ -112,22 +155,6 @@ impl Refusal {
     }
 }
 
-fn quota_exhausted(told: &str) -> EmbedError {
-    EmbedError::refused(
-        "quota_exhausted",
-        format!("the embedding provider's quota is used up: {told}"),
-        "Check plan and billing of the provider's account.",
-    )
-}
-
-fn request_refused(told: &str) -> EmbedError {
-    EmbedError::refused(
-        "request_refused",
-        format!("the embedding provider refuses what the vectorizer asks for: {told}"),
-        "Check the vectorizer's model, dimensions and base_url.",
-    )
-}
-
 /// How long the provider wants to be left alone: `retry-after-ms` (OpenAI's, more precise), else
 /// `Retry-After` in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
@@ -149,13 +176,27 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embed::model::Model;
+    use crate::embed::provider::Provider;
 
     fn read(status: u16, body: &str) -> Refusal {
         Refusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
     }
 
     fn error(status: u16, body: &str) -> EmbedError {
-        read(status, body).into_error(Some(&Secret::new("sk-secret")), &["the text of a document".into()])
+        let wire = Provider::OpenAi.wire(Model {
+            provider: Provider::OpenAi,
+            base_url: "http://h/v1".into(),
+            name: "m".into(),
+            dimensions: 3,
+            api_key: None,
+            parameters: serde_json::Map::new(),
+        });
+        read(status, body).into_error(
+            &*wire,
+            Some(&Secret::new("sk-secret")),
+            &["the text of a document".into()],
+        )
     }
 
     fn code(status: u16, body: &str) -> &'static str {
