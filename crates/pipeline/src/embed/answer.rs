@@ -24,6 +24,11 @@ pub(super) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
     Ok(response.data.into_iter().map(|item| (item.index, item.embedding.0)).collect())
 }
 
+/// Vectors in the order of the inputs.
+pub(super) fn unnumbered(vectors: impl IntoIterator<Item = Vector>) -> Answered {
+    vectors.into_iter().map(|vector| (None, vector.0)).collect()
+}
+
 #[derive(Debug, Deserialize)]
 struct Item {
     #[serde(default)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batcher::{Group, Policy};
 use super::http::HttpEmbedder;
+use super::input_type::Purpose;
 use super::model::Model;
 use crate::document::{Failure, Vectorizer};
 use crate::settings::Settings;
@@ -37,10 +38,15 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// `no_api_key`, `invalid_base_url`, and whatever the provider refuses everything with for now.
+    /// `invalid_embedding`, `no_api_key`, `invalid_base_url`, and whatever the provider refuses everything with for now.
     pub fn group(&self, vectorizer: &Vectorizer) -> Result<Arc<Group>, Failure> {
         let key = GroupKey {
-            model: Model::new(&vectorizer.config.embedding, vectorizer.api_key.clone(), &self.settings),
+            model: Model::new(
+                &vectorizer.config.embedding,
+                vectorizer.api_key.clone(),
+                &self.settings,
+                Purpose::Document,
+            )?,
             concurrency: vectorizer.config.processing.concurrency(),
         };
         // Nothing that panics half-way is done under the lock.

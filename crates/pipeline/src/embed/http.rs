@@ -72,9 +72,9 @@ impl HttpEmbedder {
     pub(super) fn new(client: reqwest::Client, model: Model, timeout: Duration) -> Result<Self, Failure> {
         let (dimensions, api_key) = (model.dimensions as usize, model.api_key.clone());
         if api_key.is_none() && model.is_at_home() {
-            return Err(no_api_key(model.provider.name()));
+            return Err(no_api_key(model.provider.profile().name));
         }
-        let wire = model.provider.wire(model);
+        let wire = model.wire();
         Ok(HttpEmbedder {
             client,
             url: endpoint(&*wire)?,
@@ -154,7 +154,7 @@ pub(super) fn endpoint(wire: &dyn Wire) -> Result<Url, Failure> {
     url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(|| {
         let message = "the embedding provider's base_url is not an http(s) URL";
         Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR))
-            .with_hint("Write it as https://host/v1; pgai_rs.openai_base_url is the default.")
+            .with_hint("Write it as https://host/v1; without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count.")
     })
 }
 
@@ -257,7 +257,7 @@ mod tests {
     }
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
-        let wire = Provider::OpenAi.wire(model("http://h/v1", None));
+        let wire = model("http://h/v1", None).wire();
         super::parse(&*wire, body, inputs, dimensions)
     }
 

@@ -1,6 +1,7 @@
 //! Asking a model for vectors.
 //!
 //! * `model`: a model as it is asked: a vectorizer's config with the operator's defaults
+//! * `litellm`, `dimensions`, `input_type`: what of a model is known, or refused, before it is asked
 //! * `provider`: how each provider is asked and answers, a file each
 //! * `http`: one request, one answer, one error, the same for all
 //! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
@@ -11,9 +12,12 @@
 mod answer;
 mod batcher;
 mod check;
+mod dimensions;
 mod group;
 mod health;
 mod http;
+mod input_type;
+pub(crate) mod litellm;
 mod model;
 mod pack;
 mod provider;
@@ -29,8 +33,10 @@ use std::time::Duration;
 pub use self::batcher::Group;
 pub use self::group::Groups;
 pub use self::http::client;
+pub use self::model::check;
+pub use self::provider::ollama_url;
 pub use self::query::embed_query;
-pub(crate) use self::truncate::truncate_for_model;
+pub(crate) use self::truncate::truncate;
 use crate::document::{Failure, Retry, Step};
 
 /// One vector an input, in the inputs' order.

@@ -52,15 +52,18 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// Reads a refusal. OpenAI sends `{"error": {"message", "type", "param", "code"}}`, others
-    /// `{"error": "…"}` or `{"message": "…"}`.
+    /// `{"error": "…"}`, `{"message": "…"}` or `{"detail": "…"}`.
     pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let error = &json["error"];
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let message = text(&error["message"]).or_else(|| text(error)).or_else(|| text(&json["message"]));
+        let message = text(&error["message"])
+            .or_else(|| text(error))
+            .or_else(|| text(&json["message"]))
+            .or_else(|| text(&json["detail"]));
         Refusal {
             status,
-            retry_after: retry_after(headers, SystemTime::now()),
+            retry_after: retry_after(headers, SystemTime::now()).or_else(|| retry_delay(error)),
             code: text(&error["code"]).or_else(|| text(&error["type"])),
             param: text(&error["param"]),
             message: message.unwrap_or_default(),
@@ -76,6 +79,11 @@ impl Refusal {
     /// Whether the refusal is about a parameter that can be left out.
     pub(super) fn is_about(&self, parameter: &str) -> bool {
         self.param.as_deref() == Some(parameter) || (self.param.is_none() && self.body.contains(parameter))
+    }
+
+    /// Whether these words, in lower case, occur in the answer.
+    pub(super) fn says(&self, words: &str) -> bool {
+        self.body.contains(words)
     }
 
     /// What a server means by this answer, if it speaks as most do.
@@ -95,7 +103,8 @@ impl Refusal {
             404 => Kind::NoSuchModel,
             400 | 413 | 422 if self.blames_the_vectorizer() => Kind::RequestRefused,
             400 | 413 | 422 => Kind::InputRefused,
-            408 | 409 | 425 | 500..=599 => Kind::Unavailable,
+            // 424: the part of the server that computes has failed (Text Embeddings Inference).
+            408 | 409 | 424 | 425 | 500..=599 => Kind::Unavailable,
             _ => Kind::RequestRefused,
         }
     }
@@ -173,6 +182,13 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     })
 }
 
+/// Google's way to say it: `{"details": [{"@type": "…RetryInfo", "retryDelay": "34s"}]}`.
+fn retry_delay(error: &Value) -> Option<Duration> {
+    let delays = error["details"].as_array()?.iter().filter_map(|detail| detail["retryDelay"].as_str());
+    let seconds = delays.filter_map(|delay| delay.strip_suffix('s')?.parse::<f64>().ok());
+    seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok()).max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,14 +200,15 @@ mod tests {
     }
 
     fn error(status: u16, body: &str) -> EmbedError {
-        let wire = Provider::OpenAi.wire(Model {
+        let wire = Model {
             provider: Provider::OpenAi,
             base_url: "http://h/v1".into(),
             name: "m".into(),
             dimensions: 3,
             api_key: None,
             parameters: serde_json::Map::new(),
-        });
+        }
+        .wire();
         read(status, body).into_error(
             &*wire,
             Some(&Secret::new("sk-secret")),
@@ -238,6 +255,12 @@ mod tests {
         );
         assert!(!read(400, r#"{"error": {"param": "input", "message": "encoding_format"}}"#)
             .is_about("encoding_format"));
+    }
+
+    #[test]
+    fn reads_googles_way_to_ask_for_a_pause() {
+        let body = r#"{"error": {"code": 429, "details": [{"reason": "x"}, {"retryDelay": "34.5s"}]}}"#;
+        assert_eq!(error(429, body), EmbedError::Throttled(Some(Duration::from_millis(34_500))));
     }
 
     #[test]

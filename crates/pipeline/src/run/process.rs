@@ -15,7 +15,7 @@ use super::prepared::Prepared;
 use super::reuse::reuse;
 use crate::config::{Embedding, Loading};
 use crate::document::{Chunk, Digest, Document, ExistingChunk, Failure, Payload, Retry, Step};
-use crate::embed::{truncate_for_model, Groups};
+use crate::embed::{truncate, Groups};
 use crate::load::{Loaders, Reservation};
 use crate::parse::{self, Input};
 use crate::settings::Settings;
@@ -177,11 +177,10 @@ fn cut(
     step.set(Step::Formatting);
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let texts = chunks.iter().map(|chunk| template.render(chunk, fields)).collect::<Result<Vec<_>, _>>()?;
-    let Embedding::Openai { model, .. } = &config.embedding;
-    Ok(plan(model, texts, existing))
+    Ok(plan(&config.embedding, texts, existing))
 }
 
-fn plan(model: &str, texts: Vec<String>, existing: Vec<ExistingChunk>) -> Plan {
+fn plan(embedding: &Embedding, texts: Vec<String>, existing: Vec<ExistingChunk>) -> Plan {
     let digests: Vec<Digest> = texts.iter().map(|text| Sha256::digest(text).into()).collect();
     let kept = reuse(existing, &digests);
     let mut inputs: Vec<Arc<str>> = Vec::new();
@@ -190,7 +189,7 @@ fn plan(model: &str, texts: Vec<String>, existing: Vec<ExistingChunk>) -> Plan {
         Some(chunk) => Planned::Kept(chunk),
         None => {
             let input = *places.entry(digest).or_insert_with(|| {
-                inputs.push(truncate_for_model(model, &text).into());
+                inputs.push(truncate(embedding, &text).into());
                 inputs.len() - 1
             });
             Planned::New { text, input }

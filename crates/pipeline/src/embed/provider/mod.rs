@@ -1,12 +1,22 @@
 //! Providers of models, one file each: how a provider is asked, how it answers, and what it takes.
 
+mod azure;
+mod cohere;
+mod gemini;
+mod huggingface;
+mod mistral;
+mod ollama;
 mod openai;
+mod voyage;
 
 use std::sync::Arc;
 
 use reqwest::RequestBuilder;
 
+pub use self::ollama::url_of_host as ollama_url;
 use super::answer::Answered;
+use super::dimensions::Dimensions;
+use super::input_type::InputTypes;
 use super::model::Model;
 use super::pack::Limits;
 use super::refusal::{Kind, Refusal};
@@ -56,32 +66,91 @@ pub(super) struct Optional {
     pub dimensions: bool,
 }
 
+impl Optional {
+    /// Leaves the dimensions out if the refusal is about them. The answer's are checked anyway.
+    fn without_dimensions(self, refusal: &Refusal) -> Self {
+        let refused =
+            refusal.is_bad_request() && (refusal.is_about("dimensions") || refusal.is_about("matryoshka"));
+        Optional { dimensions: self.dimensions && !refused, ..self }
+    }
+}
+
+/// What is known of a provider before it is asked.
+pub(super) struct Profile {
+    /// The provider's name, for people.
+    pub name: &'static str,
+    /// LiteLLM's prefix of its models, without the slash.
+    pub prefix: &'static str,
+    /// The base URL of the provider's own server, which lets nobody in without a key.
+    pub home: Option<&'static str>,
+    /// The name of its key where none is declared, as LiteLLM has it.
+    pub api_key_name: Option<&'static str>,
+    /// What an author may want to be sent along, as LiteLLM names it.
+    pub options: &'static [(&'static str, Shape)],
+    /// How it tells documents from queries, if it does.
+    pub input_types: Option<InputTypes>,
+    /// Which dimensions a model has.
+    pub dimensions: fn(&str) -> Dimensions,
+    /// Its wire, to ask a model.
+    pub wire: fn(Model) -> Arc<dyn Wire>,
+}
+
+/// What an option's value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A string.
+    Text,
+    /// True or false.
+    Flag,
+    /// An object, whose keys are the provider's matter.
+    Object,
+}
+
 /// A provider whose wire is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Provider {
+    /// Azure OpenAI.
+    Azure,
+    /// Cohere.
+    Cohere,
+    /// Google's Gemini API.
+    Gemini,
+    /// Hugging Face's Text Embeddings Inference.
+    HuggingFace,
+    /// Mistral AI.
+    Mistral,
+    /// Ollama.
+    Ollama,
     /// OpenAI, and the many servers that speak its wire.
     OpenAi,
+    /// Voyage AI.
+    Voyage,
 }
 
 impl Provider {
-    /// The provider's name, for people.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Provider::OpenAi => "OpenAI",
-        }
-    }
+    /// All of them, by prefix.
+    pub(super) const ALL: [Provider; 8] = [
+        Provider::Azure,
+        Provider::Cohere,
+        Provider::Gemini,
+        Provider::HuggingFace,
+        Provider::Mistral,
+        Provider::Ollama,
+        Provider::OpenAi,
+        Provider::Voyage,
+    ];
 
-    /// The base URL of the provider's own server, which lets nobody in without a key.
-    pub(super) fn home(self) -> Option<&'static str> {
+    /// What is known of it.
+    pub(super) fn profile(self) -> &'static Profile {
         match self {
-            Provider::OpenAi => Some(openai::HOME),
-        }
-    }
-
-    /// The provider's wire, to ask this model.
-    pub(super) fn wire(self, model: Model) -> Arc<dyn Wire> {
-        match self {
-            Provider::OpenAi => Arc::new(openai::OpenAi::new(model)),
+            Provider::Azure => &azure::PROFILE,
+            Provider::Cohere => &cohere::PROFILE,
+            Provider::Gemini => &gemini::PROFILE,
+            Provider::HuggingFace => &huggingface::PROFILE,
+            Provider::Mistral => &mistral::PROFILE,
+            Provider::Ollama => &ollama::PROFILE,
+            Provider::OpenAi => &openai::PROFILE,
+            Provider::Voyage => &voyage::PROFILE,
         }
     }
 }

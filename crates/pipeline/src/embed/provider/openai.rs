@@ -6,30 +6,43 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::super::answer::{indexed, Answered};
-use super::super::model::Model;
-use super::super::pack::Limits;
-use super::super::refusal::Refusal;
-use super::{Optional, Wire};
+use super::{Optional, Profile, Shape, Wire};
+use crate::embed::answer::{indexed, Answered};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::model::Model;
+use crate::embed::pack::Limits;
+use crate::embed::refusal::Refusal;
 
-/// OpenAI's own server.
-pub(super) const HOME: &str = "https://api.openai.com/v1";
-/// The one model that takes no `dimensions`: it always answers 1,536.
-const ADA_002: &str = "text-embedding-ada-002";
+/// What is known of OpenAI.
+pub(super) const PROFILE: Profile = Profile {
+    name: "OpenAI",
+    prefix: "openai",
+    home: Some("https://api.openai.com/v1"),
+    api_key_name: Some("OPENAI_API_KEY"),
+    options: &[("user", Shape::Text)],
+    input_types: None,
+    dimensions,
+    wire: |model| Arc::new(OpenAi { at_home: model.is_at_home(), model }),
+};
+
 /// By <https://platform.openai.com/docs/api-reference/embeddings/create>: at most 2,048 inputs, and
 /// 300,000 tokens of all inputs together.
 pub(super) const LIMITS: Limits = Limits { inputs: 2_048, tokens: 300_000 };
 
-/// A model on OpenAI's wire.
-pub(super) struct OpenAi {
-    model: Model,
-    at_home: bool,
+/// By <https://platform.openai.com/docs/guides/embeddings>.
+fn dimensions(model: &str) -> Dimensions {
+    match model {
+        "text-embedding-ada-002" => Dimensions::Fixed(1_536),
+        "text-embedding-3-small" => Dimensions::UpTo(1_536),
+        "text-embedding-3-large" => Dimensions::UpTo(3_072),
+        _ => Dimensions::Unknown,
+    }
 }
 
-impl OpenAi {
-    pub(super) fn new(model: Model) -> Self {
-        OpenAi { at_home: model.is_at_home(), model }
-    }
+/// A model on OpenAI's wire.
+struct OpenAi {
+    model: Model,
+    at_home: bool,
 }
 
 /// What is asked.
@@ -50,7 +63,7 @@ impl<'a> Request<'a> {
         Request {
             model: &model.name,
             input,
-            dimensions: Some(model.dimensions).filter(|_| optional.dimensions && model.name != ADA_002),
+            dimensions: model.wanted_dimensions(optional),
             encoding_format: if optional.base64 { "base64" } else { "float" },
             parameters: &model.parameters,
         }
@@ -63,11 +76,7 @@ impl Wire for OpenAi {
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        let request = request.json(&Request::new(&self.model, inputs, optional));
-        match &self.model.api_key {
-            Some(key) => request.bearer_auth(key.expose()),
-            None => request,
-        }
+        self.model.authorize(request).json(&Request::new(&self.model, inputs, optional))
     }
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
@@ -83,19 +92,18 @@ impl Wire for OpenAi {
         }
     }
 
-    /// Many servers know numbers only. Those with models of one length refuse to be told a length,
-    /// even theirs.
+    /// Those with models of one length refuse to be told a length, even theirs.
     fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
-        if !refusal.is_bad_request() {
-            return optional;
+        let known = without_base64(optional, refusal);
+        if known == optional && !self.at_home {
+            return optional.without_dimensions(refusal);
         }
-        let about_dimensions = refusal.is_about("dimensions") || refusal.is_about("matryoshka");
-        if optional.base64 && refusal.is_about("encoding_format") {
-            Optional { base64: false, ..optional }
-        } else if !self.at_home && about_dimensions {
-            Optional { dimensions: false, ..optional }
-        } else {
-            optional
-        }
+        known
     }
+}
+
+/// Many servers know numbers only.
+pub(super) fn without_base64(optional: Optional, refusal: &Refusal) -> Optional {
+    let refused = refusal.is_bad_request() && refusal.is_about("encoding_format");
+    Optional { base64: optional.base64 && !refused, ..optional }
 }
