@@ -308,6 +308,20 @@ async fn other_dimensions_than_asked_for_are_refused() {
 }
 
 #[tokio::test]
+async fn a_model_that_takes_no_dimensions_is_not_told_any() {
+    for provider in &PROVIDERS {
+        let server = Server::start(|request| match request.json().pointer(provider.dimensions) {
+            Some(_) => {
+                Reply::new(400, json!({"message": "this model has no choice of dimension"}).to_string())
+            }
+            None => provider.ok(request),
+        });
+        assert_eq!(provider.embed(&server, &["a"]).await, expected(&["a"]), "{}", provider.prefix);
+        assert_eq!(server.requests().len(), 2, "{}", provider.prefix);
+    }
+}
+
+#[tokio::test]
 async fn an_input_without_a_vector_harms_no_other() {
     for provider in &PROVIDERS {
         let server = Server::start(|request| {

@@ -12,7 +12,7 @@ use reqwest::{StatusCode, Url};
 use super::check::{self, Wrong};
 use super::model::Model;
 use super::pack::Limits;
-use super::provider::{Optional, Wire};
+use super::provider::{Optional, Profile, Wire};
 use super::refusal::Refusal;
 use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR};
 use crate::document::{Failure, Retry, Secret, Step};
@@ -72,7 +72,7 @@ impl HttpEmbedder {
     pub(super) fn new(client: reqwest::Client, model: Model, timeout: Duration) -> Result<Self, Failure> {
         let (dimensions, api_key) = (model.dimensions as usize, model.api_key.clone());
         if api_key.is_none() && model.is_at_home() {
-            return Err(no_api_key(model.provider.profile().name));
+            return Err(no_api_key(model.provider.profile()));
         }
         let wire = model.wire();
         Ok(HttpEmbedder {
@@ -158,12 +158,13 @@ pub(super) fn endpoint(wire: &dyn Wire) -> Result<Url, Failure> {
     })
 }
 
-fn no_api_key(provider: &str) -> Failure {
-    let message = format!("there is no API key for {provider}");
-    Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(
-        "Make the key known to the Postgres server under the vectorizer's api_key_name, and allow the name with \
-         pgai_rs.api_key_names.",
-    )
+fn no_api_key(provider: &Profile) -> Failure {
+    let message = format!("there is no API key for {}", provider.name);
+    let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();
+    Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(format!(
+        "Make the key known to the Postgres server under the vectorizer's api_key_name{usual}, and allow the name \
+         with pgai_rs.api_key_names."
+    ))
 }
 
 /// The bytes of a body, and whether these are all.

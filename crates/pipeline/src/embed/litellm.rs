@@ -6,6 +6,9 @@ use super::model::invalid;
 use super::provider::{Provider, Shape};
 use crate::document::Failure;
 
+/// Options of all providers, beside their own.
+const COMMON: [(&str, Shape); 2] = [("api_base", Shape::Text), ("dimensions", Shape::Number)];
+
 /// The provider and the name that it knows the model by. A model without a prefix is OpenAI's.
 ///
 /// # Errors
@@ -48,6 +51,13 @@ pub(super) fn options(
 ) -> Result<(Option<String>, Map<String, Value>), Failure> {
     let (mut base_url, mut parameters) = (None, Map::new());
     for (name, value) in given.iter().flatten().filter(|(_, value)| !value.is_null()) {
+        if name == "api_key" {
+            return Err(invalid(
+                "extra_options must not hold an API key",
+                "Name the key with api_key_name; the server looks it up.",
+            ));
+        }
+        require_known(provider, name, value)?;
         match (name.as_str(), value) {
             ("api_base", Value::String(url)) => base_url = Some(url.clone()),
             ("dimensions", value) if value.as_u64() == Some(dimensions.into()) => {}
@@ -57,14 +67,7 @@ pub(super) fn options(
                     "Leave dimensions out of extra_options: the argument is sent.",
                 ))
             }
-            ("api_key", _) => {
-                return Err(invalid(
-                    "extra_options must not hold an API key",
-                    "Name the key with api_key_name; the server looks it up.",
-                ))
-            }
             (name, value) => {
-                require_known(provider, name, value)?;
                 parameters.insert(name.to_owned(), value.clone());
             }
         }
@@ -74,29 +77,25 @@ pub(super) fn options(
 
 fn require_known(provider: Provider, name: &str, value: &Value) -> Result<(), Failure> {
     let profile = provider.profile();
-    let shape = profile.options.iter().find(|(known, _)| *known == name).map(|(_, shape)| *shape);
-    let fits = match shape {
-        None if name == "api_base" => false,
-        None => {
-            let known: Vec<&str> = profile.options.iter().map(|(known, _)| *known).collect();
-            return Err(invalid(
-                format!("{} has no option {name:?} in extra_options", profile.name),
-                format!("It has api_base, dimensions, {}.", known.join(", ")).replace(", .", "."),
-            ));
-        }
-        Some(Shape::Text) => value.is_string(),
-        Some(Shape::Flag) => value.is_boolean(),
-        Some(Shape::Object) => value.is_object(),
+    let known = || COMMON.iter().chain(profile.options);
+    let Some((_, shape)) = known().find(|(known, _)| *known == name) else {
+        let known: Vec<&str> = known().map(|(known, _)| *known).collect();
+        return Err(invalid(
+            format!("{} has no option {name:?} in extra_options", profile.name),
+            format!("It has {}.", known.join(", ")),
+        ));
     };
-    let expected = match shape {
-        Some(Shape::Flag) => "true or false",
-        Some(Shape::Object) => "an object",
-        Some(Shape::Text) | None => "a string",
+    let (fits, expected) = match shape {
+        Shape::Text => (value.is_string(), "a string"),
+        Shape::Flag => (value.is_boolean(), "true or false"),
+        Shape::Number => (value.is_number(), "a number"),
+        Shape::Object => (value.is_object(), "an object"),
     };
     if fits {
         return Ok(());
     }
-    Err(invalid(format!("{name:?} in extra_options must be {expected}"), "Mend the value."))
+    let message = format!("{name:?} in extra_options must be {expected}");
+    Err(invalid(message, "Write it as JSON, such as {\"api_base\": \"https://host/v1\"}."))
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@ fn is_limited(model: &str) -> bool {
     matches!(model, "text-embedding-3-small" | "text-embedding-3-large" | "text-embedding-ada-002")
 }
 
-/// The part of an input that a vectorizer's model reads, if that is known here; other providers cut what
-/// is too long themselves.
+/// The part of an input that a vectorizer's model reads, if that is known here; other providers cut or
+/// refuse what is too long themselves.
 pub(crate) fn truncate<'a>(embedding: &Embedding, input: &'a str) -> Cow<'a, str> {
     truncate_for_model(litellm::bare(embedding.model()), input)
 }

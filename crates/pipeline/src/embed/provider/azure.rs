@@ -71,10 +71,6 @@ impl Wire for Azure {
 
     /// A deployment of `text-embedding-ada-002` takes no dimensions.
     fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
-        let known = without_base64(optional, refusal);
-        if known == optional {
-            return optional.without_dimensions(refusal);
-        }
-        known
+        without_base64(optional, refusal).without_dimensions(refusal)
     }
 }

@@ -11,7 +11,6 @@ use crate::embed::answer::{unnumbered, Answered, Vector};
 use crate::embed::dimensions::Dimensions;
 use crate::embed::model::Model;
 use crate::embed::pack::Limits;
-use crate::embed::refusal::Refusal;
 
 /// What is known of Text Embeddings Inference. A server has one model, whatever a request names.
 pub(super) const PROFILE: Profile = Profile {
@@ -77,9 +76,5 @@ impl Wire for HuggingFace {
 
     fn limits(&self) -> Limits {
         LIMITS
-    }
-
-    fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
-        optional.without_dimensions(refusal)
     }
 }

@@ -42,8 +42,9 @@ pub(super) trait Wire: Send + Sync + 'static {
     fn limits(&self) -> Limits;
 
     /// What may stay in the request after this refusal, if it is about something that can be left out.
-    fn without(&self, optional: Optional, _refusal: &Refusal) -> Optional {
-        optional
+    /// Models of one length refuse to be told a length, even theirs.
+    fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
+        optional.without_dimensions(refusal)
     }
 
     /// What a refusal is, where the provider says it in words of its own.
@@ -69,8 +70,8 @@ pub(super) struct Optional {
 impl Optional {
     /// Leaves the dimensions out if the refusal is about them. The answer's are checked anyway.
     fn without_dimensions(self, refusal: &Refusal) -> Self {
-        let refused =
-            refusal.is_bad_request() && (refusal.is_about("dimensions") || refusal.is_about("matryoshka"));
+        let words = ["dimensions", "dimension", "matryoshka"];
+        let refused = refusal.is_bad_request() && words.iter().any(|word| refusal.is_about(word));
         Optional { dimensions: self.dimensions && !refused, ..self }
     }
 }
@@ -102,6 +103,8 @@ pub(super) enum Shape {
     Text,
     /// True or false.
     Flag,
+    /// A number.
+    Number,
     /// An object, whose keys are the provider's matter.
     Object,
 }

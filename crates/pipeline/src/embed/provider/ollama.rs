@@ -103,10 +103,6 @@ impl Wire for Ollama {
         Limits::NONE
     }
 
-    fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
-        optional.without_dimensions(refusal)
-    }
-
     fn kind(&self, refusal: &Refusal) -> Option<Kind> {
         refusal.says("does not support embeddings").then_some(Kind::RequestRefused)
     }

@@ -92,7 +92,7 @@ impl Wire for OpenAi {
         }
     }
 
-    /// Those with models of one length refuse to be told a length, even theirs.
+    /// OpenAI itself is told the dimensions in any case: what it says to them is for a person.
     fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
         let known = without_base64(optional, refusal);
         if known == optional && !self.at_home {

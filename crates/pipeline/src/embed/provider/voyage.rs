@@ -43,9 +43,8 @@ fn dimensions(model: &str) -> Dimensions {
         "voyage-3-large" | "voyage-3.5" | "voyage-3.5-lite" | "voyage-code-3" => {
             Dimensions::OneOf(&[256, 512, 1024, 2048])
         }
-        "voyage-3" | "voyage-finance-2" | "voyage-law-2" | "voyage-multilingual-2" | "voyage-2" => {
-            Dimensions::Fixed(1024)
-        }
+        "voyage-3" | "voyage-finance-2" | "voyage-law-2" | "voyage-multilingual-2" => Dimensions::Fixed(1024),
+        "voyage-2" | "voyage-large-2-instruct" => Dimensions::Fixed(1024),
         "voyage-3-lite" => Dimensions::Fixed(512),
         "voyage-code-2" | "voyage-large-2" => Dimensions::Fixed(1536),
         _ => Dimensions::Unknown,
