@@ -12,6 +12,7 @@ use pgrx::pg_sys;
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 use pgai_rs_pipeline::document::Secret;
+use pgai_rs_pipeline::embed::ollama_url;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 
 macro_rules! settings {
@@ -52,9 +53,12 @@ settings! {
     string ALLOWED_ROLE_ARNS = Some(c"arn:");
     string ALLOWED_S3_ENDPOINTS = Some(c"");
     bool S3_ANONYMOUS = true;
-    string API_KEY_NAMES = Some(c"OPENAI_API_KEY");
+    string API_KEY_NAMES = Some(
+        c"OPENAI_API_KEY, VOYAGE_API_KEY, COHERE_API_KEY, MISTRAL_API_KEY, GEMINI_API_KEY, AZURE_API_KEY, HUGGINGFACE_API_KEY",
+    );
     string API_KEYS = Some(c"");
     string OPENAI_BASE_URL = Some(c"");
+    string OLLAMA_BASE_URL = Some(c"");
     int EMBEDDING_CONCURRENCY = 8;
     int EMBEDDING_MAX_INPUTS = 2048;
     int EMBEDDING_MAX_TOKENS = 300_000;
@@ -332,6 +336,8 @@ fn define_embedding(d: &Definer, secret: &Definer) {
     );
     d.string(c"pgai_rs.openai_base_url", &OPENAI_BASE_URL, NO_UNIT,
         c"Where OpenAI's wire is spoken if a vectorizer does not say; empty means the variable OPENAI_BASE_URL, else OpenAI.");
+    d.string(c"pgai_rs.ollama_base_url", &OLLAMA_BASE_URL, NO_UNIT,
+        c"Where Ollama is asked if a vectorizer does not say; empty means the variable OLLAMA_HOST, else http://localhost:11434.");
     d.int(
         c"pgai_rs.embedding_concurrency",
         &EMBEDDING_CONCURRENCY,
@@ -553,6 +559,15 @@ fn openai_base_url() -> String {
         .to_owned()
 }
 
+fn ollama_base_url() -> String {
+    let from_environment = || std::env::var("OLLAMA_HOST").ok().filter(|host| !host.trim().is_empty());
+    text_opt(&OLLAMA_BASE_URL)
+        .or_else(|| from_environment().map(|host| ollama_url(&host)))
+        .unwrap_or_else(|| Settings::default().ollama_base_url)
+        .trim_end_matches('/')
+        .to_owned()
+}
+
 fn s3() -> S3Settings {
     S3Settings {
         region: text_opt(&AWS_REGION),
@@ -590,6 +605,7 @@ pub fn pipeline() -> Settings {
         allowed_uris: list(&ALLOWED_URIS),
         s3: s3(),
         openai_base_url: openai_base_url(),
+        ollama_base_url: ollama_base_url(),
         embedding_concurrency: number(&EMBEDDING_CONCURRENCY),
         embedding_max_inputs: number(&EMBEDDING_MAX_INPUTS),
         embedding_max_tokens: number(&EMBEDDING_MAX_TOKENS),

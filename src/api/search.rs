@@ -30,8 +30,15 @@ struct Remembered {
     statement: i64,
     user: pg_sys::Oid,
     model: Model,
-    text: String,
+    text: Text,
     vector: Vec<f32>,
+}
+
+/// What is embedded, and what for if the caller says so.
+#[derive(Debug, Clone, PartialEq)]
+struct Text {
+    text: String,
+    input_type: Option<String>,
 }
 
 thread_local! {
@@ -54,10 +61,15 @@ macro_rules! embed_function {
         #[no_mangle]
         #[pg_guard]
         pub unsafe extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-            // SAFETY: the SQL signature has an argument of this type first and a text second.
-            let (model, text) = unsafe {
-                (fcinfo::pg_getarg::<$argument>(call, 0).map($model), fcinfo::pg_getarg::<String>(call, 1))
+            // SAFETY: the SQL signature has an argument of this type first, and two texts.
+            let (model, text, input_type) = unsafe {
+                (
+                    fcinfo::pg_getarg::<$argument>(call, 0).map($model),
+                    fcinfo::pg_getarg::<String>(call, 1),
+                    fcinfo::pg_getarg::<String>(call, 2),
+                )
             };
+            let text = text.map(|text| Text { text, input_type });
             match model.zip(text).map(|(model, text)| embed_remembered(model, text)) {
                 Some(Ok(Some(vector))) => vector::datum(&vector),
                 // SAFETY: the call record is live.
@@ -78,7 +90,7 @@ embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, Model::I
 embed_function!(vectorizer_embed_name, pg_finfo_vectorizer_embed_name, String, Model::Name);
 
 /// The vector of a text; none where there is no such vectorizer, as in pgai.
-fn embed_remembered(model: Model, text: String) -> Result<Option<Vec<f32>>, PgError> {
+fn embed_remembered(model: Model, text: Text) -> Result<Option<Vec<f32>>, PgError> {
     // SAFETY: reads a variable of this backend.
     let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
     let user = current_user();
@@ -146,10 +158,11 @@ fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {
 }
 
 /// Asks the model, while Ctrl-C and a shutdown are heard.
-fn ask(embedding: &Embedding, text: &str) -> Result<Vec<f32>, PgError> {
+fn ask(embedding: &Embedding, text: &Text) -> Result<Vec<f32>, PgError> {
     let key = embedding.api_key_name().and_then(guc::api_key);
     let (settings, timeout) = (guc::pipeline(), guc::query_timeout());
-    match await_answer(timeout, embed::embed_query(embedding, key, &settings, text))? {
+    let answer = embed::embed_query(embedding, key, &settings, &text.text, text.input_type.as_deref());
+    match await_answer(timeout, answer)? {
         Some(answer) => answer.map_err(embedding_failed),
         None => Err(PgError::new(
             PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
@@ -160,8 +173,11 @@ fn ask(embedding: &Embedding, text: &str) -> Result<Vec<f32>, PgError> {
 }
 
 fn embedding_failed(failure: Failure) -> PgError {
-    let error = PgError::new(PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, failure.message)
-        .with_detail(format!("The provider's failure is of the kind {}.", failure.code));
+    let error = match failure.code {
+        "invalid_embedding" => PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, failure.message),
+        code => PgError::new(PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, failure.message)
+            .with_detail(format!("The provider's failure is of the kind {code}.")),
+    };
     match failure.hint {
         Some(hint) => error.with_hint(hint),
         None => error,

@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::PgSqlErrorCode;
 use serde_json::{json, Value};
 
-use pgai_rs_pipeline::config;
+use pgai_rs_pipeline::{config, embed};
 
 use super::s3_access;
 use crate::catalog::relation::Column;
@@ -159,16 +159,23 @@ pub fn destination(config: Option<&Value>) -> Result<(), PgError> {
 pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
     match implementation("embedding", Some(config))? {
         None => return raise("embedding implementation not specified"),
-        Some("openai") => {}
+        Some("openai" | "ollama" | "voyageai" | "litellm") => {}
         Some(other) => return raise(format!("invalid embedding implementation: \"{other}\"")),
     }
     let embedding: config::Embedding = readable("embedding", Some(config))?;
+    embed::check(&embedding, &guc::pipeline()).map_err(|failure| {
+        let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, failure.message);
+        match failure.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
+    })?;
     embedding_egress(&embedding, owner)
 }
 
 /// Whether a role may use this endpoint and this key's name.
 pub fn embedding_egress(embedding: &config::Embedding, role: pg_sys::Oid) -> Result<(), PgError> {
-    if let Some(name) = embedding.api_key_name() {
+    if let Some(name) = embedding.declared_api_key_name() {
         if !guc::api_key_names().iter().any(|allowed| allowed == name) {
             return Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -178,10 +185,14 @@ pub fn embedding_egress(embedding: &config::Embedding, role: pg_sys::Oid) -> Res
         }
     }
     let Some(url) = embedding.base_url() else { return Ok(()) };
+    let argument = match embedding {
+        config::Embedding::Litellm { .. } => "api_base",
+        _ => "base_url",
+    };
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "base_url must begin with http:// or https://",
+            format!("{argument} must begin with http:// or https://"),
         ));
     }
     // SAFETY: reads the catalogs.
@@ -190,9 +201,9 @@ pub fn embedding_egress(embedding: &config::Embedding, role: pg_sys::Oid) -> Res
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        "this base_url is not allowed on this server",
+        format!("this {argument} is not allowed on this server"),
     )
-    .with_detail("The server's API key would be sent there.")
+    .with_detail("Texts, and the server's API key, would be sent there.")
     .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_base_urls."))
 }
 

@@ -149,7 +149,7 @@ fn details(served: &Served, failure: &Failure, key: Option<Value>, aside: bool) 
             };
             details["loader"] = json!(loader);
         }
-        Step::Embedding => details["provider"] = json!("openai"),
+        Step::Embedding => details["provider"] = json!(served.vectorizer.config.embedding.implementation()),
         _ => {}
     }
     if let Some(hint) = &failure.hint {

@@ -1,4 +1,4 @@
-"""A model server on OpenAI's wire that answers at once and fails on demand."""
+"""A model server on OpenAI's wire, and Ollama's, that answers at once and fails on demand."""
 
 import json
 import socket
@@ -147,13 +147,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         started = time.monotonic()
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.path.endswith("/embeddings"):
+        if not self.path.endswith(("/embeddings", "/api/embed")):
             return self._send(404, _error({"message": f"no such path: {self.path}"}))
         inputs = body["input"]
         request = Request(
             inputs=[inputs] if isinstance(inputs, str) else inputs,
             model=body.get("model", ""),
-            dimensions=body.get("dimensions", 1536),
+            dimensions=body.get("dimensions") or body.get("output_dimension", 1536),
             encoding_format=body.get("encoding_format", "float"),
             headers={name.lower(): value for name, value in self.headers.items()},
             body=body,
@@ -181,6 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif spoil == "garbage":
             self._send(200, b"this is not JSON")
+        elif self.path.endswith("/api/embed"):
+            self._send(200, _ollama_payload(request))
         else:
             payload = _payload(request, spoil, self.stub.reverse)
             self._send(200, payload, cut=len(payload) // 2 if spoil == "truncate" else None)
@@ -221,6 +223,11 @@ def _payload(request: Request, spoil: str | None, reverse: bool) -> bytes:
         f'{{"object":"list","data":[{",".join(items)}],"model":{json.dumps(request.model)},'
         f'"usage":{{"prompt_tokens":{tokens},"total_tokens":{tokens}}}}}'
     ).encode()
+
+
+def _ollama_payload(request: Request) -> bytes:
+    embeddings = ",".join(vectors.as_json(text, request.dimensions) for text in request.inputs)
+    return f'{{"model":{json.dumps(request.model)},"embeddings":[{embeddings}]}}'.encode()
 
 
 def _error(error: dict) -> bytes:

@@ -81,6 +81,8 @@ pub struct Settings {
     pub s3: S3Settings,
     /// Where OpenAI's wire is spoken if a vectorizer does not say, with `/v1` and without a slash.
     pub openai_base_url: String,
+    /// Where Ollama is asked if a vectorizer does not say, without a slash.
+    pub ollama_base_url: String,
     /// Most requests in flight to one provider, base URL, model and key.
     pub embedding_concurrency: usize,
     /// Most inputs of one request. OpenAI's limit: 2,048.
@@ -108,6 +110,7 @@ impl Default for Settings {
             allowed_uris: vec!["s3://".to_owned()],
             s3: S3Settings::default(),
             openai_base_url: "https://api.openai.com/v1".to_owned(),
+            ollama_base_url: "http://localhost:11434".to_owned(),
             embedding_concurrency: 8,
             embedding_max_inputs: 2048,
             embedding_max_tokens: 300_000,

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use pgai_rs_pipeline::config::Embedding;
 use pgai_rs_pipeline::document::{Failure, Retry};
-use pgai_rs_pipeline::embed::openai::client;
-use pgai_rs_pipeline::embed::{embed_query, Groups};
+use pgai_rs_pipeline::embed::{client, embed_query, Groups};
 use pgai_rs_pipeline::run::current_thread_runtime;
 use pgai_rs_pipeline::settings::Settings;
 use serde_json::json;
@@ -320,7 +319,7 @@ fn a_query_is_embedded_on_a_users_thread() {
         faulty(vec![|_| Reply::new(500, "oops"), |_| Reply::new(429, "").with("retry-after-ms", "1")]);
     for _ in 0..2 {
         let runtime = current_thread_runtime().unwrap();
-        let vector = runtime.block_on(embed_query(&embedding(&server.url), None, &settings(), "words"));
+        let vector = runtime.block_on(embed_query(&embedding(&server.url), None, &settings(), "words", None));
         assert_eq!(vector.unwrap(), self::vector("words"));
     }
     assert_eq!(server.requests()[0].header("authorization"), None);
@@ -331,7 +330,7 @@ fn a_query_does_not_wait_for_long() {
     let server = Server::start(|_| Reply::new(429, "").with("Retry-After", "300"));
     let runtime = current_thread_runtime().unwrap();
     let failure =
-        runtime.block_on(embed_query(&embedding(&server.url), None, &settings(), "words")).unwrap_err();
+        runtime.block_on(embed_query(&embedding(&server.url), None, &settings(), "words", None)).unwrap_err();
     assert_eq!(failure.code, "throttled");
 }
 
@@ -339,6 +338,6 @@ fn a_query_does_not_wait_for_long() {
 fn a_query_to_openai_needs_a_key() {
     let runtime = current_thread_runtime().unwrap();
     let openai = embedding("https://api.openai.com/v1");
-    let failure = runtime.block_on(embed_query(&openai, None, &settings(), "words")).unwrap_err();
+    let failure = runtime.block_on(embed_query(&openai, None, &settings(), "words", None)).unwrap_err();
     assert_eq!(failure.code, "no_api_key");
 }

@@ -41,13 +41,15 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// What the settings say; `concurrency` is the vectorizer's, if it has one.
-    pub(super) fn new(settings: &Settings, concurrency: Option<usize>) -> Self {
+    /// What the settings say, within the provider's limits; `concurrency` is the vectorizer's, if it
+    /// has one.
+    pub(super) fn new(settings: &Settings, provider: Limits, concurrency: Option<usize>) -> Self {
+        let operator = Limits {
+            inputs: settings.embedding_max_inputs.max(1),
+            tokens: settings.embedding_max_tokens.max(1),
+        };
         Policy {
-            limits: Limits {
-                inputs: settings.embedding_max_inputs.max(1),
-                tokens: settings.embedding_max_tokens.max(1),
-            },
+            limits: operator.and(provider),
             concurrency: concurrency.unwrap_or(settings.embedding_concurrency).max(1),
             linger: settings.embedding_linger,
             retries: settings.embedding_retries,

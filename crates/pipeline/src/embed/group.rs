@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batcher::{Group, Policy};
-use super::openai::{OpenAi, OpenAiConfig};
-use crate::config::Embedding;
+use super::http::HttpEmbedder;
+use super::input_type::Purpose;
+use super::model::Model;
 use crate::document::{Failure, Vectorizer};
 use crate::settings::Settings;
 
@@ -15,7 +16,7 @@ const MOST_IDLE_GROUPS: usize = 64;
 /// What tells two groups apart: inputs that differ in any of it can't share a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct GroupKey {
-    openai: OpenAiConfig,
+    model: Model,
     /// A vectorizer with a limit of its own has requests of its own.
     concurrency: Option<u32>,
 }
@@ -37,10 +38,15 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// `no_api_key`, `invalid_base_url`, and whatever the provider refuses everything with for now.
+    /// `invalid_embedding`, `no_api_key`, `invalid_base_url`, and whatever the provider refuses everything with for now.
     pub fn group(&self, vectorizer: &Vectorizer) -> Result<Arc<Group>, Failure> {
         let key = GroupKey {
-            openai: openai_config(&vectorizer.config.embedding, vectorizer.api_key.clone(), &self.settings),
+            model: Model::new(
+                &vectorizer.config.embedding,
+                vectorizer.api_key.clone(),
+                &self.settings,
+                Purpose::Document,
+            )?,
             concurrency: vectorizer.config.processing.concurrency(),
         };
         // Nothing that panics half-way is done under the lock.
@@ -51,26 +57,12 @@ impl Groups {
         if groups.len() >= MOST_IDLE_GROUPS {
             groups.retain(|_, group| Arc::strong_count(group) > 1);
         }
-        let embedder = OpenAi::new(self.client.clone(), key.openai.clone(), self.settings.embedding_timeout)?;
+        let timeout = self.settings.embedding_timeout;
+        let embedder = HttpEmbedder::new(self.client.clone(), key.model.clone(), timeout)?;
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
-        let group = Arc::new(Group::start(Arc::new(embedder), Policy::new(&self.settings, concurrency)));
+        let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
+        let group = Arc::new(Group::start(Arc::new(embedder), policy));
         groups.insert(key, Arc::clone(&group));
         Ok(group)
-    }
-}
-
-/// What a vectorizer asks of OpenAI's wire, with the operator's default for what it leaves open.
-pub(super) fn openai_config(
-    embedding: &Embedding,
-    api_key: Option<crate::document::Secret>,
-    settings: &Settings,
-) -> OpenAiConfig {
-    let Embedding::Openai { model, dimensions, user, base_url, .. } = embedding;
-    OpenAiConfig {
-        base_url: base_url.clone().unwrap_or_else(|| settings.openai_base_url.clone()),
-        model: model.clone(),
-        dimensions: *dimensions,
-        user: user.clone(),
-        api_key,
     }
 }

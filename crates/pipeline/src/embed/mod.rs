@@ -1,20 +1,28 @@
 //! Asking a model for vectors.
 //!
-//! * [`openai`]: a provider: one request, one answer, one error
-//! * `check`: whether an answer is what was asked for
+//! * `model`: a model as it is asked: a vectorizer's config with the operator's defaults
+//! * `litellm`, `dimensions`, `input_type`: what of a model is known, or refused, before it is asked
+//! * `provider`: how each provider is asked and answers, a file each
+//! * `http`: one request, one answer, one error, the same for all
+//! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
 //! * `pack`, `truncate`: what goes into a request
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
 //! * `group`: which inputs may share a request
 
+mod answer;
 mod batcher;
 mod check;
+mod dimensions;
 mod group;
 mod health;
-pub mod openai;
-mod openai_error;
-mod openai_wire;
+mod http;
+mod input_type;
+pub(crate) mod litellm;
+mod model;
 mod pack;
+mod provider;
 mod query;
+mod refusal;
 mod truncate;
 
 use std::future::Future;
@@ -24,8 +32,11 @@ use std::time::Duration;
 
 pub use self::batcher::Group;
 pub use self::group::Groups;
+pub use self::http::client;
+pub use self::model::check;
+pub use self::provider::ollama_url;
 pub use self::query::embed_query;
-pub(crate) use self::truncate::truncate_for_model;
+pub(crate) use self::truncate::truncate;
 use crate::document::{Failure, Retry, Step};
 
 /// One vector an input, in the inputs' order.

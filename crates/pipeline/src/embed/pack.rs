@@ -9,6 +9,16 @@ pub(super) struct Limits {
     pub tokens: usize,
 }
 
+impl Limits {
+    /// A provider that sets no limit, or whose limits are not known.
+    pub(super) const NONE: Limits = Limits { inputs: usize::MAX, tokens: usize::MAX };
+
+    /// What keeps both limits.
+    pub(super) fn and(self, other: Limits) -> Limits {
+        Limits { inputs: self.inputs.min(other.inputs), tokens: self.tokens.min(other.tokens) }
+    }
+}
+
 /// What an input counts for: a quarter of its UTF-8 bytes, rounded up, as OpenAI itself estimates
 /// for its limit of a request. A provider that counts more strictly refuses the request, which is
 /// then halved.

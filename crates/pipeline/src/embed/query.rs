@@ -4,9 +4,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::check::is_finite;
-use super::group::openai_config;
-use super::openai::{client_builder, OpenAi};
-use super::{truncate_for_model, EmbedError, Embedder};
+use super::http::{client_builder, HttpEmbedder};
+use super::input_type::Purpose;
+use super::model::Model;
+use super::{truncate, EmbedError, Embedder};
 use crate::backoff::backoff;
 use crate::config::Embedding;
 use crate::document::{Failure, Retry, Secret, Step};
@@ -16,6 +17,9 @@ use crate::settings::Settings;
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Embeds one text with a vectorizer's embedding config, as its chunks are.
+///
+/// Where a model tells queries from documents it is a query, unless `input_type` says otherwise: `query`,
+/// `document`, or a word of the provider's.
 ///
 /// Runs on any runtime, starts no tasks that outlive it, and stops when dropped.
 ///
@@ -27,10 +31,11 @@ pub async fn embed_query(
     api_key: Option<Secret>,
     settings: &Settings,
     text: &str,
+    input_type: Option<&str>,
 ) -> Result<Vec<f32>, Failure> {
-    let config = openai_config(embedding, api_key, settings);
-    let input: [Arc<str>; 1] = [truncate_for_model(&config.model, text).into()];
-    let embedder = OpenAi::new(query_client()?, config, settings.embedding_timeout)?;
+    let model = Model::new(embedding, api_key, settings, Purpose::Query(input_type))?;
+    let input: [Arc<str>; 1] = [truncate(embedding, text).into()];
+    let embedder = HttpEmbedder::new(query_client()?, model, settings.embedding_timeout)?;
     let mut attempt = 0;
     let vectors = loop {
         let error = match embedder.embed(&input).await {

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::litellm;
+use crate::config::Embedding;
+
 /// Most tokens of one input, by OpenAI's API reference; pgai cuts at the same.
 const MAX_INPUT_TOKENS: usize = 8191;
 
@@ -13,11 +16,17 @@ fn is_limited(model: &str) -> bool {
     matches!(model, "text-embedding-3-small" | "text-embedding-3-large" | "text-embedding-ada-002")
 }
 
-/// The part of an input that the model reads. Only what is sent is cut, not what is stored.
+/// The part of an input that a vectorizer's model reads, if that is known here; other providers cut or
+/// refuse what is too long themselves.
+pub(crate) fn truncate<'a>(embedding: &Embedding, input: &'a str) -> Cow<'a, str> {
+    truncate_for_model(litellm::bare(embedding.model()), input)
+}
+
+/// Only what is sent is cut, not what is stored.
 ///
 /// Text that spells a special token, such as `<|endoftext|>`, is ordinary text here: it comes from
 /// documents, not from us.
-pub(crate) fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
+fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
     // A token is at least a byte.
     if input.len() <= MAX_INPUT_TOKENS || !is_limited(model) {
         return Cow::Borrowed(input);

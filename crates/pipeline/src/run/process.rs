@@ -15,7 +15,7 @@ use super::prepared::Prepared;
 use super::reuse::reuse;
 use crate::config::{Embedding, Loading};
 use crate::document::{Chunk, Digest, Document, ExistingChunk, Failure, Origin, Payload, Retry, Step};
-use crate::embed::{truncate_for_model, Groups};
+use crate::embed::{truncate, Groups};
 use crate::load::{Loaded, Loaders, Reservation};
 use crate::offload::Stopped;
 use crate::parse::{self, Input};
@@ -190,11 +190,15 @@ fn cut(
     step.set(Step::Formatting);
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let texts = chunks.iter().map(|chunk| template.render(chunk, fields)).collect::<Result<Vec<_>, _>>()?;
-    let Embedding::Openai { model, .. } = &config.embedding;
-    Ok(plan(model, texts, existing, basis))
+    Ok(plan(&config.embedding, texts, existing, basis))
 }
 
-fn plan(model: &str, texts: Vec<String>, existing: Vec<ExistingChunk>, basis: Option<&Basis>) -> Plan {
+fn plan(
+    embedding: &Embedding,
+    texts: Vec<String>,
+    existing: Vec<ExistingChunk>,
+    basis: Option<&Basis>,
+) -> Plan {
     let digests: Vec<Digest> = texts.iter().map(|text| Sha256::digest(text).into()).collect();
     let fingerprint = basis.map(|basis| basis.fingerprint(&digests));
     let kept = reuse(existing, &digests);
@@ -204,7 +208,7 @@ fn plan(model: &str, texts: Vec<String>, existing: Vec<ExistingChunk>, basis: Op
         Some(chunk) => Planned::Kept(chunk),
         None => {
             let input = *places.entry(digest).or_insert_with(|| {
-                inputs.push(truncate_for_model(model, &text).into());
+                inputs.push(truncate(embedding, &text).into());
                 inputs.len() - 1
             });
             Planned::New { text, input }
@@ -270,7 +274,7 @@ mod tests {
     use super::*;
     use crate::chunk::{ChunkError, Chunker};
     use crate::document::{Ticket, Vectorizer};
-    use crate::embed::openai;
+    use crate::embed;
     use crate::format::Template;
     use crate::offload::SMALL;
 
@@ -303,7 +307,7 @@ mod tests {
         let settings = Arc::new(Settings::default());
         Arc::new(Context {
             loaders: Loaders::new(&settings, None),
-            groups: Groups::new(openai::client().unwrap(), Arc::clone(&settings)),
+            groups: Groups::new(embed::client().unwrap(), Arc::clone(&settings)),
             settings,
         })
     }

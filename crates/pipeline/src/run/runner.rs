@@ -15,7 +15,7 @@ use super::queue::Queue;
 use super::signals;
 use crate::config::Loading;
 use crate::document::{Document, Ticket, Vectorizer};
-use crate::embed::{openai, Groups};
+use crate::embed::{self, Groups};
 use crate::load::Loaders;
 use crate::s3::Clients;
 use crate::settings::Settings;
@@ -68,7 +68,7 @@ impl Runner {
             .enable_io()
             .enable_time();
         let runtime = signals::build(&mut builder)?;
-        let client = openai::client().map_err(io::Error::other)?;
+        let client = embed::client().map_err(io::Error::other)?;
         let memory = Memory::new(settings.max_bytes_in_flight);
         let (sender, outcomes) = mpsc::channel();
         Ok(Runner {

@@ -1,4 +1,4 @@
-//! OpenAI's `/embeddings`, which many other servers speak as well.
+//! One request over HTTP, whatever the provider: send, read within bounds, tell what went wrong.
 
 use std::error::Error;
 use std::future::Future;
@@ -10,53 +10,26 @@ use std::time::Duration;
 use reqwest::{StatusCode, Url};
 
 use super::check::{self, Wrong};
-use super::openai_error::Refusal;
-use super::openai_wire::{Request, Response};
+use super::model::Model;
+use super::pack::Limits;
+use super::provider::{Optional, Profile, Wire};
+use super::refusal::Refusal;
 use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR};
 use crate::document::{Failure, Retry, Secret, Step};
 use crate::shorten::shorten;
 
-/// OpenAI's own server, which lets nobody in without a key.
-const OPENAI_HOST: &str = "api.openai.com";
-/// The one model that takes no `dimensions`: it always answers 1,536.
-const ADA_002: &str = "text-embedding-ada-002";
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
 /// Most bytes of an answer beside its numbers, one input.
 const BYTES_PER_INPUT: usize = 512;
+/// Most bytes in an answer of one byte of an input, for providers that repeat the inputs: `\u0001`.
+const BYTES_PER_ECHO: usize = 6;
 /// Most bytes of a refusal, and of an answer beside its vectors.
 const BYTES_PER_ANSWER: usize = 64 << 10;
 /// Answers from this size on are read off the network's threads: a megabyte takes milliseconds.
 const LARGE_ANSWER: usize = 1 << 20;
-
-/// What a vectorizer asks of OpenAI's wire.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OpenAiConfig {
-    /// URL to which `/embeddings` is added.
-    pub base_url: String,
-    /// The model's name.
-    pub model: String,
-    /// How many numbers a vector has.
-    pub dimensions: u32,
-    /// Passed on as `user`.
-    pub user: Option<String>,
-    /// Sent as a bearer token.
-    pub api_key: Option<Secret>,
-}
-
-/// An embedder on OpenAI's wire.
-pub struct OpenAi {
-    client: reqwest::Client,
-    config: OpenAiConfig,
-    url: Url,
-    timeout: Duration,
-    /// The server has refused base64.
-    floats_only: AtomicBool,
-    /// The server has refused `dimensions`; the answer's are checked anyway.
-    without_dimensions: AtomicBool,
-}
 
 /// A client for all embedders: connections and trust roots are shared.
 ///
@@ -76,91 +49,93 @@ pub(super) fn client_builder() -> reqwest::ClientBuilder {
         .user_agent(concat!("pgai_rs/", env!("CARGO_PKG_VERSION")))
 }
 
-impl OpenAi {
+/// An embedder on a provider's wire.
+pub(super) struct HttpEmbedder {
+    client: reqwest::Client,
+    wire: Arc<dyn Wire>,
+    url: Url,
+    dimensions: usize,
+    api_key: Option<Secret>,
+    timeout: Duration,
+    /// The server has refused base64.
+    floats_only: AtomicBool,
+    /// The server has refused to be told the dimensions; the answer's are checked anyway.
+    without_dimensions: AtomicBool,
+}
+
+impl HttpEmbedder {
     /// An embedder whose requests take at most `timeout` each, from connection to last byte.
     ///
     /// # Errors
     ///
-    /// `no_api_key` if the server is OpenAI's own and there is no key, `invalid_base_url`.
-    pub fn new(client: reqwest::Client, config: OpenAiConfig, timeout: Duration) -> Result<Self, Failure> {
-        let url = endpoint(&config.base_url)?;
-        if config.api_key.is_none() && url.host_str() == Some(OPENAI_HOST) {
-            return Err(no_api_key());
+    /// `no_api_key` if the server is the provider's own and there is no key, `invalid_base_url`.
+    pub(super) fn new(client: reqwest::Client, model: Model, timeout: Duration) -> Result<Self, Failure> {
+        let (dimensions, api_key) = (model.dimensions as usize, model.api_key.clone());
+        if api_key.is_none() && model.is_at_home() {
+            return Err(no_api_key(model.provider.profile()));
         }
-        Ok(OpenAi {
+        let wire = model.wire();
+        Ok(HttpEmbedder {
             client,
-            config,
-            url,
+            url: endpoint(&*wire)?,
+            wire,
+            dimensions,
+            api_key,
             timeout,
             floats_only: AtomicBool::new(false),
             without_dimensions: AtomicBool::new(false),
         })
     }
 
+    /// The most that the provider takes in a request.
+    pub(super) fn limits(&self) -> Limits {
+        self.wire.limits()
+    }
+
     /// Asks, and asks again without what this server does not know.
     async fn ask(&self, inputs: &[Arc<str>]) -> Result<Vectors, EmbedError> {
         loop {
-            let floats_only = self.floats_only.load(Ordering::Relaxed);
-            let without_dimensions = self.without_dimensions.load(Ordering::Relaxed);
-            let response = self.send(inputs, floats_only, without_dimensions).await?;
+            let optional = Optional {
+                base64: !self.floats_only.load(Ordering::Relaxed),
+                dimensions: !self.without_dimensions.load(Ordering::Relaxed),
+            };
+            let response = self.send(inputs, optional).await?;
             if response.status() == StatusCode::OK {
-                return self.read(response, inputs.len()).await;
+                return self.read(response, inputs).await;
             }
             let refusal = refusal(response).await;
-            if !floats_only && refusal.is_bad_request() && refusal.is_about("encoding_format") {
-                self.floats_only.store(true, Ordering::Relaxed);
-            } else if !without_dimensions && self.may_omit_dimensions(&refusal) {
-                self.without_dimensions.store(true, Ordering::Relaxed);
-            } else {
-                return Err(refusal.into_error(self.config.api_key.as_ref(), inputs));
+            let known = self.wire.without(optional, &refusal);
+            if known == optional {
+                return Err(refusal.into_error(&*self.wire, self.api_key.as_ref(), inputs));
             }
+            self.floats_only.fetch_or(!known.base64, Ordering::Relaxed);
+            self.without_dimensions.fetch_or(!known.dimensions, Ordering::Relaxed);
         }
     }
 
-    /// Servers with models of one length refuse to be told a length, even theirs.
-    fn may_omit_dimensions(&self, refusal: &Refusal) -> bool {
-        self.url.host_str() != Some(OPENAI_HOST)
-            && refusal.is_bad_request()
-            && (refusal.is_about("dimensions") || refusal.is_about("matryoshka"))
+    async fn send(&self, inputs: &[Arc<str>], optional: Optional) -> Result<reqwest::Response, EmbedError> {
+        let request = self.client.post(self.url.clone()).timeout(self.timeout);
+        self.wire.write(request, inputs, optional).send().await.map_err(network_error)
     }
 
-    async fn send(
-        &self,
-        inputs: &[Arc<str>],
-        floats_only: bool,
-        without_dimensions: bool,
-    ) -> Result<reqwest::Response, EmbedError> {
-        let config = &self.config;
-        let request = Request {
-            model: &config.model,
-            input: inputs,
-            dimensions: Some(config.dimensions).filter(|_| config.model != ADA_002 && !without_dimensions),
-            user: config.user.as_deref(),
-            encoding_format: if floats_only { "float" } else { "base64" },
-        };
-        let mut builder = self.client.post(self.url.clone()).timeout(self.timeout).json(&request);
-        if let Some(key) = &config.api_key {
-            builder = builder.bearer_auth(key.expose());
-        }
-        builder.send().await.map_err(network_error)
-    }
-
-    async fn read(&self, response: reqwest::Response, inputs: usize) -> Result<Vectors, EmbedError> {
-        let dimensions = self.config.dimensions as usize;
-        let most = inputs * (dimensions * BYTES_PER_NUMBER + BYTES_PER_INPUT) + BYTES_PER_ANSWER;
+    async fn read(&self, response: reqwest::Response, inputs: &[Arc<str>]) -> Result<Vectors, EmbedError> {
+        let (dimensions, count) = (self.dimensions, inputs.len());
+        let echo: usize = inputs.iter().map(|input| input.len() * BYTES_PER_ECHO).sum();
+        let most = count * (dimensions * BYTES_PER_NUMBER + BYTES_PER_INPUT) + echo + BYTES_PER_ANSWER;
         let (body, complete) = read_body(response, most).await?;
         if !complete {
             return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));
         }
         if body.len() < LARGE_ANSWER {
-            return parse(&body, inputs, dimensions);
+            return parse(&*self.wire, &body, count, dimensions);
         }
-        let parsed = tokio::task::spawn_blocking(move || parse(&body, inputs, dimensions)).await;
+        let wire = Arc::clone(&self.wire);
+        let parsed = tokio::task::spawn_blocking(move || parse(&*wire, &body, count, dimensions)).await;
         parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
     }
 }
 
-impl Embedder for OpenAi {
+impl Embedder for HttpEmbedder {
     fn embed<'a>(
         &'a self,
         inputs: &'a [Arc<str>],
@@ -169,21 +144,27 @@ impl Embedder for OpenAi {
     }
 }
 
-fn endpoint(base_url: &str) -> Result<Url, Failure> {
-    let url = Url::parse(&format!("{}/embeddings", base_url.trim_end_matches('/')));
+/// Where a wire's requests go.
+///
+/// # Errors
+///
+/// `invalid_base_url`.
+pub(super) fn endpoint(wire: &dyn Wire) -> Result<Url, Failure> {
+    let url = Url::parse(&wire.url());
     url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(|| {
         let message = "the embedding provider's base_url is not an http(s) URL";
         Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR))
-            .with_hint("Write it as https://host/v1; pgai_rs.openai_base_url is the default.")
+            .with_hint("Write it as https://host/v1; without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count.")
     })
 }
 
-fn no_api_key() -> Failure {
-    let message = "there is no API key for OpenAI";
-    Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(
-        "Make the key known to the Postgres server under the vectorizer's api_key_name, and allow the name with \
-         pgai_rs.api_key_names.",
-    )
+fn no_api_key(provider: &Profile) -> Failure {
+    let message = format!("there is no API key for {}", provider.name);
+    let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();
+    Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(format!(
+        "Make the key known to the Postgres server under the vectorizer's api_key_name{usual}, and allow the name \
+         with pgai_rs.api_key_names."
+    ))
 }
 
 /// The bytes of a body, and whether these are all.
@@ -205,15 +186,14 @@ async fn refusal(response: reqwest::Response) -> Refusal {
     Refusal::read(status, &headers, &body)
 }
 
-fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
-    let response: Response = serde_json::from_slice(body).map_err(|error| {
+fn parse(wire: &dyn Wire, body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
+    let answered = wire.read(body).map_err(|error| {
         // serde's own text may repeat what it found.
         match error.classify() {
             serde_json::error::Category::Eof => EmbedError::Unavailable("its answer broke off".to_owned()),
-            _ => EmbedError::BadResponse("it is not the JSON of /embeddings".to_owned()),
+            _ => EmbedError::BadResponse("it is not the JSON that was expected".to_owned()),
         }
     })?;
-    let answered = response.data.into_iter().map(|item| (item.index, item.embedding.0)).collect();
     check::in_order(answered, inputs, dimensions).map_err(|wrong| match wrong {
         Wrong::Once(what) => EmbedError::BadResponse(what),
         Wrong::Dimensions(answered) => EmbedError::refused(
@@ -244,38 +224,42 @@ fn network_error(error: reqwest::Error) -> EmbedError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embed::provider::Provider;
 
-    fn new(base_url: &str, api_key: Option<&str>) -> Result<OpenAi, Failure> {
-        let config = OpenAiConfig {
+    fn model(base_url: &str, api_key: Option<&str>) -> Model {
+        Model {
+            provider: Provider::OpenAi,
             base_url: base_url.to_owned(),
-            model: "m".to_owned(),
+            name: "m".to_owned(),
             dimensions: 3,
-            user: None,
             api_key: api_key.map(Secret::new),
-        };
-        OpenAi::new(client().unwrap(), config, Duration::from_secs(1))
+            parameters: serde_json::Map::new(),
+        }
+    }
+
+    fn code(base_url: &str, api_key: Option<&str>) -> Option<&'static str> {
+        HttpEmbedder::new(client().unwrap(), model(base_url, api_key), Duration::from_secs(1))
+            .err()
+            .map(|failure| failure.code)
     }
 
     #[test]
     fn openai_itself_wants_a_key() {
-        assert_eq!(
-            new("https://api.openai.com/v1", None).err().map(|failure| failure.code),
-            Some("no_api_key")
-        );
-        assert!(new("https://api.openai.com/v1", Some("k")).is_ok());
-        assert!(new("http://localhost:11434/v1/", None).is_ok());
+        assert_eq!(code("https://api.openai.com/v1", None), Some("no_api_key"));
+        assert_eq!(code("https://api.openai.com/v1", Some("k")), None);
+        assert_eq!(code("http://localhost:11434/v1/", None), None);
     }
 
     #[test]
     fn an_address_must_be_one() {
         for base_url in ["", "localhost", "file:///etc", "ftp://host/v1"] {
-            assert_eq!(
-                new(base_url, None).err().map(|failure| failure.code),
-                Some("invalid_base_url"),
-                "{base_url}"
-            );
+            assert_eq!(code(base_url, None), Some("invalid_base_url"), "{base_url}");
         }
-        assert_eq!(endpoint("http://h/v1/").unwrap().as_str(), "http://h/v1/embeddings");
+    }
+
+    fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
+        let wire = model("http://h/v1", None).wire();
+        super::parse(&*wire, body, inputs, dimensions)
     }
 
     #[test]

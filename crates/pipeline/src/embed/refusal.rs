@@ -1,4 +1,4 @@
-//! What a refusal on OpenAI's wire means.
+//! What a provider's refusal means.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -7,6 +7,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::provider::Wire;
 use super::EmbedError;
 use crate::document::Secret;
 use crate::shorten::shorten;
@@ -15,6 +16,25 @@ use crate::shorten::shorten;
 const MESSAGE_BYTES: usize = 300;
 /// Inputs shorter than this occur in any text by chance.
 const TELLING_BYTES: usize = 8;
+
+/// What a refusal comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Too many requests or tokens for now.
+    Throttled,
+    /// The account has nothing left.
+    QuotaExhausted,
+    /// No key, a wrong one, or one without the right.
+    KeyRefused,
+    /// The model or the address does not exist.
+    NoSuchModel,
+    /// What every request of the vectorizer has is refused.
+    RequestRefused,
+    /// One of the inputs, or their number, is refused.
+    InputRefused,
+    /// The provider failed.
+    Unavailable,
+}
 
 /// A refusal, read.
 #[derive(Debug)]
@@ -32,15 +52,18 @@ pub(super) struct Refusal {
 
 impl Refusal {
     /// Reads a refusal. OpenAI sends `{"error": {"message", "type", "param", "code"}}`, others
-    /// `{"error": "…"}` or `{"message": "…"}`.
+    /// `{"error": "…"}`, `{"message": "…"}` or `{"detail": "…"}`.
     pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let error = &json["error"];
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let message = text(&error["message"]).or_else(|| text(error)).or_else(|| text(&json["message"]));
+        let message = text(&error["message"])
+            .or_else(|| text(error))
+            .or_else(|| text(&json["message"]))
+            .or_else(|| text(&json["detail"]));
         Refusal {
             status,
-            retry_after: retry_after(headers, SystemTime::now()),
+            retry_after: retry_after(headers, SystemTime::now()).or_else(|| retry_delay(error)),
             code: text(&error["code"]).or_else(|| text(&error["type"])),
             param: text(&error["param"]),
             message: message.unwrap_or_default(),
@@ -58,36 +81,65 @@ impl Refusal {
         self.param.as_deref() == Some(parameter) || (self.param.is_none() && self.body.contains(parameter))
     }
 
-    /// What to do about it.
-    pub(super) fn into_error(self, key: Option<&Secret>, inputs: &[Arc<str>]) -> EmbedError {
-        let told = self.told(key, inputs);
+    /// Whether these words, in lower case, occur in the answer.
+    pub(super) fn says(&self, words: &str) -> bool {
+        self.body.contains(words)
+    }
+
+    /// What a server means by this answer, if it speaks as most do.
+    fn kind(&self) -> Kind {
         match self.status.as_u16() {
-            402 => quota_exhausted(&told),
+            402 => Kind::QuotaExhausted,
             429 if matches!(
                 self.code.as_deref(),
                 Some("insufficient_quota" | "billing_hard_limit_reached")
             ) =>
             {
-                quota_exhausted(&told)
+                Kind::QuotaExhausted
             }
-            429 => EmbedError::Throttled(self.retry_after),
-            503 if self.retry_after.is_some() => EmbedError::Throttled(self.retry_after),
+            429 => Kind::Throttled,
+            503 if self.retry_after.is_some() => Kind::Throttled,
+            401 | 403 => Kind::KeyRefused,
+            404 => Kind::NoSuchModel,
+            400 | 413 | 422 if self.blames_the_vectorizer() => Kind::RequestRefused,
+            400 | 413 | 422 => Kind::InputRefused,
+            // 424: the part of the server that computes has failed (Text Embeddings Inference).
+            408 | 409 | 424 | 425 | 500..=599 => Kind::Unavailable,
+            _ => Kind::RequestRefused,
+        }
+    }
+
+    /// What to do about it.
+    pub(super) fn into_error(self, wire: &dyn Wire, key: Option<&Secret>, inputs: &[Arc<str>]) -> EmbedError {
+        let told = self.told(key, inputs);
+        let kind = wire.kind(&self).unwrap_or_else(|| self.kind());
+        let (code, message, hint) = match kind {
+            Kind::Throttled => return EmbedError::Throttled(self.retry_after),
+            Kind::Unavailable => return EmbedError::Unavailable(told),
+            Kind::InputRefused => return EmbedError::InputRefused(told),
+            Kind::QuotaExhausted => (
+                "quota_exhausted",
+                format!("the embedding provider's quota is used up: {told}"),
+                "Check plan and billing of the provider's account.",
+            ),
             // What a provider says to a wrong key may repeat a part of the key.
-            401 | 403 => EmbedError::refused(
+            Kind::KeyRefused => (
                 "provider_refused_key",
                 format!("the embedding provider refused the API key (HTTP {})", self.status.as_u16()),
                 "Check the key that the vectorizer's api_key_name stands for, and that it may use the model.",
             ),
-            404 => EmbedError::refused(
+            Kind::NoSuchModel => (
                 "no_such_model",
                 format!("the embedding provider knows no such model or address: {told}"),
                 "Check the vectorizer's model and base_url; a local server may have to pull the model first.",
             ),
-            400 | 413 | 422 if self.blames_the_vectorizer() => request_refused(&told),
-            400 | 413 | 422 => EmbedError::InputRefused(told),
-            408 | 409 | 425 | 500..=599 => EmbedError::Unavailable(told),
-            _ => request_refused(&told),
-        }
+            Kind::RequestRefused => (
+                "request_refused",
+                format!("the embedding provider refuses what the vectorizer asks for: {told}"),
+                "Check the vectorizer's model, dimensions and base_url.",
+            ),
+        };
+        EmbedError::refused(code, message, wire.hint(kind).as_deref().unwrap_or(hint))
     }
 
     fn blames_the_vectorizer(&self) -> bool {
@@ -112,22 +164,6 @@ impl Refusal {
     }
 }
 
-fn quota_exhausted(told: &str) -> EmbedError {
-    EmbedError::refused(
-        "quota_exhausted",
-        format!("the embedding provider's quota is used up: {told}"),
-        "Check plan and billing of the provider's account.",
-    )
-}
-
-fn request_refused(told: &str) -> EmbedError {
-    EmbedError::refused(
-        "request_refused",
-        format!("the embedding provider refuses what the vectorizer asks for: {told}"),
-        "Check the vectorizer's model, dimensions and base_url.",
-    )
-}
-
 /// How long the provider wants to be left alone: `retry-after-ms` (OpenAI's, more precise), else
 /// `Retry-After` in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
@@ -146,16 +182,38 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     })
 }
 
+/// Google's way to say it: `{"details": [{"@type": "…RetryInfo", "retryDelay": "34s"}]}`.
+fn retry_delay(error: &Value) -> Option<Duration> {
+    let delays = error["details"].as_array()?.iter().filter_map(|detail| detail["retryDelay"].as_str());
+    let seconds = delays.filter_map(|delay| delay.strip_suffix('s')?.parse::<f64>().ok());
+    seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok()).max()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embed::model::Model;
+    use crate::embed::provider::Provider;
 
     fn read(status: u16, body: &str) -> Refusal {
         Refusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
     }
 
     fn error(status: u16, body: &str) -> EmbedError {
-        read(status, body).into_error(Some(&Secret::new("sk-secret")), &["the text of a document".into()])
+        let wire = Model {
+            provider: Provider::OpenAi,
+            base_url: "http://h/v1".into(),
+            name: "m".into(),
+            dimensions: 3,
+            api_key: None,
+            parameters: serde_json::Map::new(),
+        }
+        .wire();
+        read(status, body).into_error(
+            &*wire,
+            Some(&Secret::new("sk-secret")),
+            &["the text of a document".into()],
+        )
     }
 
     fn code(status: u16, body: &str) -> &'static str {
@@ -197,6 +255,12 @@ mod tests {
         );
         assert!(!read(400, r#"{"error": {"param": "input", "message": "encoding_format"}}"#)
             .is_about("encoding_format"));
+    }
+
+    #[test]
+    fn reads_googles_way_to_ask_for_a_pause() {
+        let body = r#"{"error": {"code": 429, "details": [{"reason": "x"}, {"retryDelay": "34.5s"}]}}"#;
+        assert_eq!(error(429, body), EmbedError::Throttled(Some(Duration::from_millis(34_500))));
     }
 
     #[test]

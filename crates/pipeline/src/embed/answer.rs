@@ -1,37 +1,39 @@
-//! OpenAI's wire: the JSON of a request to `/embeddings` and of its answer.
+//! Vectors in the JSON of an answer.
 
 use std::fmt;
-use std::sync::Arc;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-/// What is asked.
-#[derive(Debug, Serialize)]
-pub(super) struct Request<'a> {
-    pub model: &'a str,
-    pub input: &'a [Arc<str>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub dimensions: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<&'a str>,
-    pub encoding_format: &'static str,
+/// An answer's vectors, each with its `index` if it has one.
+pub(super) type Answered = Vec<(Option<usize>, Vec<f32>)>;
+
+/// OpenAI's shape, which others have taken over: `{"data": [{"index", "embedding"}]}`.
+///
+/// # Errors
+///
+/// When the JSON has another shape.
+pub(super) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
+    #[derive(Deserialize)]
+    struct Response {
+        data: Vec<Item>,
+    }
+    let response: Response = serde_json::from_slice(body)?;
+    Ok(response.data.into_iter().map(|item| (item.index, item.embedding.0)).collect())
 }
 
-/// What is answered.
-#[derive(Debug, Deserialize)]
-pub(super) struct Response {
-    pub data: Vec<Item>,
+/// Vectors in the order of the inputs.
+pub(super) fn unnumbered(vectors: impl IntoIterator<Item = Vector>) -> Answered {
+    vectors.into_iter().map(|vector| (None, vector.0)).collect()
 }
 
-/// One vector of the answer.
 #[derive(Debug, Deserialize)]
-pub(super) struct Item {
+struct Item {
     #[serde(default)]
-    pub index: Option<usize>,
-    pub embedding: Vector,
+    index: Option<usize>,
+    embedding: Vector,
 }
 
 /// A vector as an array of numbers or as base64 of little-endian `f32`, whatever was asked for:
@@ -96,20 +98,5 @@ mod tests {
         assert!(read(r#"{"embedding": "!!"}"#).is_err());
         assert!(read(r#"{"embedding": {"a": 1}}"#).is_err());
         assert!(read(r#"{"embedding": [[1]]}"#).is_err());
-    }
-
-    #[test]
-    fn writes_only_what_is_set() {
-        let request = Request {
-            model: "m",
-            input: &["a".into()],
-            dimensions: None,
-            user: None,
-            encoding_format: "base64",
-        };
-        assert_eq!(
-            serde_json::to_string(&request).unwrap(),
-            r#"{"model":"m","input":["a"],"encoding_format":"base64"}"#
-        );
     }
 }

@@ -1,0 +1,212 @@
+//! A model as it is asked: a vectorizer's embedding config, with the operator's defaults filled in.
+
+use std::sync::Arc;
+
+use reqwest::Url;
+use serde_json::{Map, Value};
+
+use super::input_type::Purpose;
+use super::provider::{Optional, Provider, Wire};
+use super::{litellm, ADMINISTRATOR};
+use crate::config::Embedding;
+use crate::document::{Failure, Retry, Secret, Step};
+use crate::settings::Settings;
+
+/// A model behind a provider's wire. Two that are equal may share requests.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Model {
+    /// Whose wire it is.
+    pub provider: Provider,
+    /// URL to which the wire's path is added.
+    pub base_url: String,
+    /// The model's name, as the provider writes it.
+    pub name: String,
+    /// How many numbers a vector has.
+    pub dimensions: u32,
+    /// Shown to the provider.
+    pub api_key: Option<Secret>,
+    /// What else the vectorizer's author wants to be sent with each request, by the provider's names.
+    pub parameters: Map<String, Value>,
+}
+
+impl Model {
+    /// What is asked of a vectorizer's provider for this purpose.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_embedding`, if the config can't work with any server.
+    pub(super) fn new(
+        embedding: &Embedding,
+        api_key: Option<Secret>,
+        settings: &Settings,
+        purpose: Purpose<'_>,
+    ) -> Result<Self, Failure> {
+        let Declared { provider, name, base_url, mut parameters } = Declared::read(embedding)?;
+        let profile = provider.profile();
+        if let Some(types) = &profile.input_types {
+            let declared = parameters.remove(types.option);
+            let declared = declared.as_ref().and_then(Value::as_str);
+            if let Some(chosen) = types.choose(profile.name, declared, purpose)? {
+                parameters.insert(types.option.to_owned(), chosen.into());
+            }
+        }
+        let base_url = base_url.or_else(|| default_base_url(provider, settings)).ok_or_else(|| {
+            invalid(
+                format!("{} has no address that is the same for all", profile.name),
+                "Give its URL as api_base in extra_options.",
+            )
+        })?;
+        let dimensions = embedding.dimensions();
+        Ok(Model { provider, base_url, name: name.to_owned(), dimensions, api_key, parameters })
+    }
+
+    /// Whether the provider's own server is asked, and not another that speaks its wire.
+    pub(super) fn is_at_home(&self) -> bool {
+        let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        self.provider.profile().home.and_then(host).is_some_and(|home| host(&self.base_url) == Some(home))
+    }
+
+    /// Whether the provider is known to make no such vectors. A server that only speaks its wire may
+    /// have another model under the same name.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_embedding`.
+    pub(super) fn check_dimensions(&self) -> Result<(), Failure> {
+        let known = (self.provider.profile().dimensions)(&self.name);
+        match known.objection(self.dimensions, &self.name).filter(|_| self.is_at_home()) {
+            Some(objection) => Err(invalid(objection, "Give the model's number, or choose another model.")),
+            None => Ok(()),
+        }
+    }
+
+    /// How many dimensions a request says it wants, if the model can be told.
+    pub(super) fn wanted_dimensions(&self, optional: Optional) -> Option<u32> {
+        let chosen = (self.provider.profile().dimensions)(&self.name).can_be_chosen();
+        (chosen && optional.dimensions).then_some(self.dimensions)
+    }
+
+    /// An address below the base URL.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base_url.trim_end_matches('/'))
+    }
+
+    /// Adds the key as most providers want it.
+    pub(super) fn authorize(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.api_key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        }
+    }
+
+    /// The provider's wire, to ask this model.
+    pub(super) fn wire(self) -> Arc<dyn Wire> {
+        (self.provider.profile().wire)(self)
+    }
+}
+
+/// Whether a model can be asked as it is declared, as far as that is known without asking.
+///
+/// # Errors
+///
+/// `invalid_embedding`: an unknown provider or option, dimensions that the model does not have.
+pub fn check(embedding: &Embedding, settings: &Settings) -> Result<(), Failure> {
+    Model::new(embedding, None, settings, Purpose::Document)?.check_dimensions()
+}
+
+/// What a vectorizer's author declares of a model, whichever builder it was made by.
+struct Declared<'a> {
+    provider: Provider,
+    name: &'a str,
+    base_url: Option<String>,
+    parameters: Map<String, Value>,
+}
+
+impl<'a> Declared<'a> {
+    fn read(embedding: &'a Embedding) -> Result<Self, Failure> {
+        let text = |value: &Option<String>| value.clone().map(Value::String);
+        let (provider, name, base_url, parameters) = match embedding {
+            Embedding::Openai { model, user, base_url, .. } => {
+                (Provider::OpenAi, model, base_url, set([("user", text(user))]))
+            }
+            Embedding::Ollama { model, base_url, options, keep_alive, .. } => {
+                let options = options.clone().map(Value::Object);
+                let parameters = set([("options", options), ("keep_alive", text(keep_alive))]);
+                (Provider::Ollama, model, base_url, parameters)
+            }
+            Embedding::Voyageai { model, input_type, base_url, .. } => {
+                (Provider::Voyage, model, base_url, set([("input_type", text(input_type))]))
+            }
+            Embedding::Litellm { model, dimensions, extra_options, .. } => {
+                let (provider, name) = litellm::split(model)?;
+                let (base_url, parameters) = litellm::options(provider, *dimensions, extra_options)?;
+                return Ok(Declared { provider, name, base_url, parameters });
+            }
+        };
+        Ok(Declared { provider, name, base_url: base_url.clone(), parameters })
+    }
+}
+
+/// As it stands in a part of a path or a query: a model's name can't lead elsewhere.
+pub(super) fn percent_encoded(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
+
+/// Those that are set.
+fn set<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+fn default_base_url(provider: Provider, settings: &Settings) -> Option<String> {
+    match provider {
+        Provider::OpenAi => Some(settings.openai_base_url.clone()),
+        Provider::Ollama => Some(settings.ollama_base_url.clone()),
+        other => other.profile().home.map(str::to_owned),
+    }
+}
+
+/// A config that nothing can be done with until its author mends it.
+pub(super) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Failure {
+    Failure::new(Step::Embedding, "invalid_embedding", message, Retry::After(ADMINISTRATOR)).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn openai(model: &str, dimensions: u32, base_url: Option<&str>) -> Embedding {
+        serde_json::from_value(serde_json::json!({
+            "implementation": "openai", "model": model, "dimensions": dimensions, "base_url": base_url,
+        }))
+        .unwrap()
+    }
+
+    fn objection(embedding: &Embedding) -> Option<String> {
+        check(embedding, &Settings::default()).err().map(|failure| failure.message)
+    }
+
+    #[test]
+    fn dimensions_that_a_model_has_not_are_refused_before_it_is_asked() {
+        assert_eq!(
+            objection(&openai("text-embedding-ada-002", 768, None)).unwrap(),
+            "dimensions must be 1536 for text-embedding-ada-002"
+        );
+        assert_eq!(objection(&openai("text-embedding-3-small", 1536, None)), None);
+        assert!(objection(&openai("text-embedding-3-small", 1537, None)).is_some());
+    }
+
+    #[test]
+    fn a_name_stays_within_its_part_of_an_address() {
+        assert_eq!(percent_encoded("text-embedding-3_small.v1"), "text-embedding-3_small.v1");
+        assert_eq!(percent_encoded("a/../b?c#é"), "a%2F..%2Fb%3Fc%23%C3%A9");
+    }
+
+    #[test]
+    fn another_server_may_have_another_model_of_that_name() {
+        assert_eq!(objection(&openai("text-embedding-ada-002", 384, Some("http://localhost/v1"))), None);
+    }
+}

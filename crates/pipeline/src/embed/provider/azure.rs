@@ -1,0 +1,76 @@
+//! Azure OpenAI: OpenAI's JSON under an address of the customer's own.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde_json::Value;
+
+use super::openai::{without_base64, Request, LIMITS};
+use super::{Optional, Profile, Shape, Wire};
+use crate::embed::answer::{indexed, Answered};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::model::{percent_encoded, Model};
+use crate::embed::pack::Limits;
+use crate::embed::refusal::Refusal;
+
+/// What is known of Azure OpenAI. A deployment has a name of the customer's own, which tells nothing
+/// of its model.
+pub(super) const PROFILE: Profile = Profile {
+    name: "Azure OpenAI",
+    prefix: "azure",
+    home: None,
+    api_key_name: Some("AZURE_API_KEY"),
+    options: &[("api_version", Shape::Text), ("user", Shape::Text)],
+    input_types: None,
+    dimensions: |_| Dimensions::Unknown,
+    wire: |model| Arc::new(Azure::new(model)),
+};
+
+/// The newest version that is no preview, by
+/// <https://learn.microsoft.com/azure/ai-services/openai/api-version-deprecation>.
+const API_VERSION: &str = "2024-10-21";
+
+/// A deployment of a model.
+struct Azure {
+    model: Model,
+    api_version: String,
+}
+
+impl Azure {
+    fn new(mut model: Model) -> Self {
+        let api_version = match model.parameters.remove("api_version") {
+            Some(Value::String(version)) => version,
+            _ => API_VERSION.to_owned(),
+        };
+        Azure { model, api_version }
+    }
+}
+
+impl Wire for Azure {
+    fn url(&self) -> String {
+        let path = format!("openai/deployments/{}/embeddings", percent_encoded(&self.model.name));
+        format!("{}?api-version={}", self.model.url(&path), percent_encoded(&self.api_version))
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        let request = request.json(&Request::new(&self.model, inputs, optional));
+        match &self.model.api_key {
+            Some(key) => request.header("api-key", key.expose()),
+            None => request,
+        }
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        indexed(body)
+    }
+
+    /// OpenAI's.
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    /// A deployment of `text-embedding-ada-002` takes no dimensions.
+    fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
+        without_base64(optional, refusal).without_dimensions(refusal)
+    }
+}

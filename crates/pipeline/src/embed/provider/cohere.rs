@@ -1,0 +1,101 @@
+//! Cohere's `/v2/embed`.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Optional, Profile, Shape, Wire};
+use crate::embed::answer::{unnumbered, Answered, Vector};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::input_type::InputTypes;
+use crate::embed::model::Model;
+use crate::embed::pack::Limits;
+
+/// What is known of Cohere. Models from version 3 on want an `input_type`; the default is LiteLLM's.
+pub(super) const PROFILE: Profile = Profile {
+    name: "Cohere",
+    prefix: "cohere",
+    home: Some("https://api.cohere.com"),
+    api_key_name: Some("COHERE_API_KEY"),
+    options: &[("input_type", Shape::Text), ("truncate", Shape::Text)],
+    input_types: Some(InputTypes {
+        option: "input_type",
+        all: &["search_document", "search_query", "classification", "clustering"],
+        document: "search_document",
+        query: "search_query",
+        default: Some("search_document"),
+        untyped_query: None,
+    }),
+    dimensions,
+    wire: |model| Arc::new(Cohere { model }),
+};
+
+/// By <https://docs.cohere.com/reference/embed>: at most 96 texts. It knows no limit of tokens of all
+/// texts together.
+const LIMITS: Limits = Limits { inputs: 96, tokens: usize::MAX };
+
+/// By <https://docs.cohere.com/docs/cohere-embed>.
+fn dimensions(model: &str) -> Dimensions {
+    match model {
+        "embed-v4.0" => Dimensions::OneOf(&[256, 512, 1024, 1536]),
+        "embed-english-v3.0" | "embed-multilingual-v3.0" => Dimensions::Fixed(1024),
+        "embed-english-light-v3.0" | "embed-multilingual-light-v3.0" => Dimensions::Fixed(384),
+        "embed-english-v2.0" => Dimensions::Fixed(4096),
+        "embed-english-light-v2.0" => Dimensions::Fixed(1024),
+        "embed-multilingual-v2.0" => Dimensions::Fixed(768),
+        _ => Dimensions::Unknown,
+    }
+}
+
+/// A model of Cohere.
+struct Cohere {
+    model: Model,
+}
+
+/// What is asked.
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    texts: &'a [Arc<str>],
+    embedding_types: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimension: Option<u32>,
+    #[serde(flatten)]
+    parameters: &'a Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    embeddings: Embeddings,
+}
+
+#[derive(Deserialize)]
+struct Embeddings {
+    float: Vec<Vector>,
+}
+
+impl Wire for Cohere {
+    fn url(&self) -> String {
+        self.model.url("v2/embed")
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        self.model.authorize(request).json(&Request {
+            model: &self.model.name,
+            texts: inputs,
+            embedding_types: ["float"],
+            output_dimension: self.model.wanted_dimensions(optional),
+            parameters: &self.model.parameters,
+        })
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        serde_json::from_slice(body).map(|response: Response| unnumbered(response.embeddings.float))
+    }
+
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+}

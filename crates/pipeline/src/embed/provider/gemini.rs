@@ -1,0 +1,148 @@
+//! Google's Gemini API, `batchEmbedContents`.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Optional, Profile, Shape, Wire};
+use crate::embed::answer::{unnumbered, Answered, Vector};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::input_type::InputTypes;
+use crate::embed::model::{percent_encoded, Model};
+use crate::embed::pack::Limits;
+use crate::embed::refusal::{Kind, Refusal};
+
+/// What is known of the Gemini API. Task types are those of
+/// <https://ai.google.dev/gemini-api/docs/embeddings>; not all models take one.
+pub(super) const PROFILE: Profile = Profile {
+    name: "Gemini",
+    prefix: "gemini",
+    home: Some("https://generativelanguage.googleapis.com/v1beta"),
+    api_key_name: Some("GEMINI_API_KEY"),
+    options: &[(TASK_TYPE, Shape::Text)],
+    input_types: Some(InputTypes {
+        option: TASK_TYPE,
+        all: &[
+            "RETRIEVAL_DOCUMENT",
+            "RETRIEVAL_QUERY",
+            "SEMANTIC_SIMILARITY",
+            "CLASSIFICATION",
+            "CLUSTERING",
+            "QUESTION_ANSWERING",
+            "FACT_VERIFICATION",
+            "CODE_RETRIEVAL_QUERY",
+        ],
+        document: "RETRIEVAL_DOCUMENT",
+        query: "RETRIEVAL_QUERY",
+        default: None,
+        untyped_query: None,
+    }),
+    dimensions,
+    wire: |model| Arc::new(Gemini::new(model)),
+};
+
+const TASK_TYPE: &str = "task_type";
+
+/// The API answers more with "at most 100 requests can be in one batch". It knows no limit of tokens
+/// of all texts together.
+const LIMITS: Limits = Limits { inputs: 100, tokens: usize::MAX };
+
+/// By <https://ai.google.dev/gemini-api/docs/embeddings#control-embedding-size>.
+fn dimensions(model: &str) -> Dimensions {
+    match model {
+        "gemini-embedding-001" => Dimensions::UpTo(3072),
+        "text-embedding-004" => Dimensions::UpTo(768),
+        _ => Dimensions::Unknown,
+    }
+}
+
+/// A model of Google's.
+struct Gemini {
+    model: Model,
+    task_type: Option<String>,
+}
+
+impl Gemini {
+    fn new(mut model: Model) -> Self {
+        let task_type = match model.parameters.remove(TASK_TYPE) {
+            Some(Value::String(task_type)) => Some(task_type),
+            _ => None,
+        };
+        Gemini { model, task_type }
+    }
+}
+
+/// What is asked, by <https://ai.google.dev/api/embeddings#method:-models.batchembedcontents>.
+#[derive(Serialize)]
+struct Requests<'a> {
+    requests: Vec<Request<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    model: &'a str,
+    content: Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimensionality: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Content<'a> {
+    parts: [Part<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Part<'a> {
+    text: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    embeddings: Vec<Embedding>,
+}
+
+#[derive(Deserialize)]
+struct Embedding {
+    values: Vector,
+}
+
+impl Wire for Gemini {
+    fn url(&self) -> String {
+        self.model.url(&format!("models/{}:batchEmbedContents", percent_encoded(&self.model.name)))
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        let model = format!("models/{}", self.model.name);
+        let one = |input| Request {
+            model: &model,
+            content: Content { parts: [Part { text: input }] },
+            task_type: self.task_type.as_deref(),
+            output_dimensionality: self.model.wanted_dimensions(optional),
+        };
+        let requests = inputs.iter().map(|input| one(input)).collect();
+        let request = request.json(&Requests { requests });
+        match &self.model.api_key {
+            Some(key) => request.header("x-goog-api-key", key.expose()),
+            None => request,
+        }
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        let response: Response = serde_json::from_slice(body)?;
+        Ok(unnumbered(response.embeddings.into_iter().map(|embedding| embedding.values)))
+    }
+
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    /// A wrong key is a bad request to Google.
+    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
+        (refusal.is_bad_request() && refusal.says("\"api_key_invalid\"")).then_some(Kind::KeyRefused)
+    }
+}

@@ -1,0 +1,84 @@
+//! Mistral AI.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Optional, Profile, Wire};
+use crate::embed::answer::{indexed, Answered};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::model::Model;
+use crate::embed::pack::Limits;
+use crate::embed::refusal::{Kind, Refusal};
+
+/// What is known of Mistral AI.
+pub(super) const PROFILE: Profile = Profile {
+    name: "Mistral AI",
+    prefix: "mistral",
+    home: Some("https://api.mistral.ai/v1"),
+    api_key_name: Some("MISTRAL_API_KEY"),
+    options: &[],
+    input_types: None,
+    dimensions,
+    wire: |model| Arc::new(Mistral { model }),
+};
+
+/// pgai's limits, 128 inputs and 16,000 tokens; Mistral publishes none, and refuses larger requests
+/// with "Too many inputs in request, split into more batches" or "Too many tokens in batch".
+const LIMITS: Limits = Limits { inputs: 128, tokens: 16_000 };
+
+/// By <https://docs.mistral.ai/capabilities/embeddings/text_embeddings> and
+/// <https://docs.mistral.ai/capabilities/embeddings/code_embeddings>.
+fn dimensions(model: &str) -> Dimensions {
+    match model {
+        "mistral-embed" | "mistral-embed-2312" => Dimensions::Fixed(1024),
+        "codestral-embed" | "codestral-embed-2505" => Dimensions::UpTo(3072),
+        _ => Dimensions::Unknown,
+    }
+}
+
+/// A model of Mistral AI.
+struct Mistral {
+    model: Model,
+}
+
+/// What is asked, by <https://docs.mistral.ai/api/endpoint/embeddings>.
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    input: &'a [Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimension: Option<u32>,
+    #[serde(flatten)]
+    parameters: &'a Map<String, Value>,
+}
+
+impl Wire for Mistral {
+    fn url(&self) -> String {
+        self.model.url("embeddings")
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        self.model.authorize(request).json(&Request {
+            model: &self.model.name,
+            input: inputs,
+            output_dimension: self.model.wanted_dimensions(optional),
+            parameters: &self.model.parameters,
+        })
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        indexed(body)
+    }
+
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    /// An unknown model is a bad request to Mistral AI.
+    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
+        refusal.says("\"invalid_model\"").then_some(Kind::NoSuchModel)
+    }
+}

@@ -1,0 +1,129 @@
+//! Ollama's `/api/embed`.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Optional, Profile, Shape, Wire};
+use crate::embed::answer::{unnumbered, Answered, Vector};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::model::Model;
+use crate::embed::pack::Limits;
+use crate::embed::refusal::{Kind, Refusal};
+
+/// What is known of Ollama. It runs at the user's, and asks for no key.
+pub(super) const PROFILE: Profile = Profile {
+    name: "Ollama",
+    prefix: "ollama",
+    home: None,
+    api_key_name: None,
+    options: &[("keep_alive", Shape::Text), ("options", Shape::Object)],
+    input_types: None,
+    dimensions: |_| Dimensions::Unknown,
+    wire: |model| Arc::new(Ollama::new(model)),
+};
+
+/// Where Ollama listens if `OLLAMA_HOST` names no port, by
+/// <https://docs.ollama.com/faq#how-can-i-expose-ollama-on-my-network>.
+const PORT: u16 = 11_434;
+
+/// The base URL that a value of `OLLAMA_HOST` stands for: `host`, `host:port` or a URL.
+pub fn url_of_host(host: &str) -> String {
+    let host = host.trim().trim_end_matches('/');
+    if host.contains("://") {
+        return host.to_owned();
+    }
+    // A colon within brackets belongs to an IPv6 address.
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && !port.contains(']'));
+    if has_port {
+        format!("http://{host}")
+    } else {
+        format!("http://{host}:{PORT}")
+    }
+}
+
+/// A model that an Ollama server has pulled.
+struct Ollama {
+    model: Model,
+}
+
+impl Ollama {
+    /// Ollama takes `keep_alive` as a number of seconds, or as a string with a unit: `"-1"` is an error.
+    fn new(mut model: Model) -> Self {
+        if let Some(keep_alive) = model.parameters.get_mut("keep_alive") {
+            if let Some(seconds) = keep_alive.as_str().and_then(|text| text.parse::<i64>().ok()) {
+                *keep_alive = seconds.into();
+            }
+        }
+        Ollama { model }
+    }
+}
+
+/// What is asked, by <https://docs.ollama.com/api/embed>.
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    input: &'a [Arc<str>],
+    /// A longer input is cut, as by the other providers.
+    truncate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u32>,
+    #[serde(flatten)]
+    parameters: &'a Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    embeddings: Vec<Vector>,
+}
+
+impl Wire for Ollama {
+    fn url(&self) -> String {
+        self.model.url("api/embed")
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        request.json(&Request {
+            model: &self.model.name,
+            input: inputs,
+            truncate: true,
+            dimensions: self.model.wanted_dimensions(optional),
+            parameters: &self.model.parameters,
+        })
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        serde_json::from_slice(body).map(|response: Response| unnumbered(response.embeddings))
+    }
+
+    /// Ollama sets none.
+    fn limits(&self) -> Limits {
+        Limits::NONE
+    }
+
+    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
+        refusal.says("does not support embeddings").then_some(Kind::RequestRefused)
+    }
+
+    /// Models are not pulled for a user: they take gigabytes of the server's disk.
+    fn hint(&self, kind: Kind) -> Option<String> {
+        (kind == Kind::NoSuchModel)
+            .then(|| format!("Run `ollama pull {}` on Ollama's host.", self.model.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_host_as_ollama_does() {
+        assert_eq!(url_of_host("127.0.0.1"), "http://127.0.0.1:11434");
+        assert_eq!(url_of_host(" gpu:8080/ "), "http://gpu:8080");
+        assert_eq!(url_of_host("[::1]"), "http://[::1]:11434");
+        assert_eq!(url_of_host("[::1]:80"), "http://[::1]:80");
+        assert_eq!(url_of_host("https://ollama.example.com/"), "https://ollama.example.com");
+    }
+}

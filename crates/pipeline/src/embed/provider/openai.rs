@@ -1,0 +1,109 @@
+//! OpenAI's `/embeddings`, which many other servers speak as well.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Optional, Profile, Shape, Wire};
+use crate::embed::answer::{indexed, Answered};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::model::Model;
+use crate::embed::pack::Limits;
+use crate::embed::refusal::Refusal;
+
+/// What is known of OpenAI.
+pub(super) const PROFILE: Profile = Profile {
+    name: "OpenAI",
+    prefix: "openai",
+    home: Some("https://api.openai.com/v1"),
+    api_key_name: Some("OPENAI_API_KEY"),
+    options: &[("user", Shape::Text)],
+    input_types: None,
+    dimensions,
+    wire: |model| Arc::new(OpenAi { at_home: model.is_at_home(), model }),
+};
+
+/// By <https://platform.openai.com/docs/api-reference/embeddings/create>: at most 2,048 inputs, and
+/// 300,000 tokens of all inputs together.
+pub(super) const LIMITS: Limits = Limits { inputs: 2_048, tokens: 300_000 };
+
+/// By <https://platform.openai.com/docs/guides/embeddings>.
+fn dimensions(model: &str) -> Dimensions {
+    match model {
+        "text-embedding-ada-002" => Dimensions::Fixed(1_536),
+        "text-embedding-3-small" => Dimensions::UpTo(1_536),
+        "text-embedding-3-large" => Dimensions::UpTo(3_072),
+        _ => Dimensions::Unknown,
+    }
+}
+
+/// A model on OpenAI's wire.
+struct OpenAi {
+    model: Model,
+    at_home: bool,
+}
+
+/// What is asked.
+#[derive(Serialize)]
+pub(super) struct Request<'a> {
+    model: &'a str,
+    input: &'a [Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u32>,
+    encoding_format: &'static str,
+    #[serde(flatten)]
+    parameters: &'a Map<String, Value>,
+}
+
+impl<'a> Request<'a> {
+    /// For these inputs of a model, with what the server takes.
+    pub(super) fn new(model: &'a Model, input: &'a [Arc<str>], optional: Optional) -> Self {
+        Request {
+            model: &model.name,
+            input,
+            dimensions: model.wanted_dimensions(optional),
+            encoding_format: if optional.base64 { "base64" } else { "float" },
+            parameters: &model.parameters,
+        }
+    }
+}
+
+impl Wire for OpenAi {
+    fn url(&self) -> String {
+        self.model.url("embeddings")
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        self.model.authorize(request).json(&Request::new(&self.model, inputs, optional))
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        indexed(body)
+    }
+
+    /// Another server has limits of its own, which only its operator knows.
+    fn limits(&self) -> Limits {
+        if self.at_home {
+            LIMITS
+        } else {
+            Limits::NONE
+        }
+    }
+
+    /// OpenAI itself is told the dimensions in any case: what it says to them is for a person.
+    fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
+        let known = without_base64(optional, refusal);
+        if known == optional && !self.at_home {
+            return optional.without_dimensions(refusal);
+        }
+        known
+    }
+}
+
+/// Many servers know numbers only.
+pub(super) fn without_base64(optional: Optional, refusal: &Refusal) -> Optional {
+    let refused = refusal.is_bad_request() && refusal.is_about("encoding_format");
+    Optional { base64: optional.base64 && !refused, ..optional }
+}

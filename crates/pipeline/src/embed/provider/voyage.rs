@@ -1,0 +1,106 @@
+//! Voyage AI.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::{Optional, Profile, Shape, Wire};
+use crate::embed::answer::{indexed, Answered};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::input_type::InputTypes;
+use crate::embed::model::Model;
+use crate::embed::pack::Limits;
+use crate::embed::refusal::{Kind, Refusal};
+
+/// What is known of Voyage AI. Vectors with and without an `input_type` may be compared.
+pub(super) const PROFILE: Profile = Profile {
+    name: "Voyage AI",
+    prefix: "voyage",
+    home: Some("https://api.voyageai.com/v1"),
+    api_key_name: Some("VOYAGE_API_KEY"),
+    options: &[("input_type", Shape::Text), ("truncation", Shape::Flag)],
+    input_types: Some(InputTypes {
+        option: "input_type",
+        all: &["query", "document"],
+        document: "document",
+        query: "query",
+        default: None,
+        untyped_query: Some("query"),
+    }),
+    dimensions,
+    wire: |model| Arc::new(Voyage { model }),
+};
+
+/// The limit of the API's first years, at which pgai and LiteLLM cut, too; by
+/// <https://docs.voyageai.com/reference/embeddings-api> it is 1,000 now.
+const INPUTS: usize = 128;
+
+/// By <https://docs.voyageai.com/docs/embeddings>.
+fn dimensions(model: &str) -> Dimensions {
+    match model {
+        "voyage-3-large" | "voyage-3.5" | "voyage-3.5-lite" | "voyage-code-3" => {
+            Dimensions::OneOf(&[256, 512, 1024, 2048])
+        }
+        "voyage-3" | "voyage-finance-2" | "voyage-law-2" | "voyage-multilingual-2" => Dimensions::Fixed(1024),
+        "voyage-2" | "voyage-large-2-instruct" => Dimensions::Fixed(1024),
+        "voyage-3-lite" => Dimensions::Fixed(512),
+        "voyage-code-2" | "voyage-large-2" => Dimensions::Fixed(1536),
+        _ => Dimensions::Unknown,
+    }
+}
+
+/// Most tokens of a request, by <https://docs.voyageai.com/reference/embeddings-api>; for models that
+/// are not named there, the least of them.
+fn tokens(model: &str) -> usize {
+    match model {
+        "voyage-3.5-lite" | "voyage-3-lite" => 1_000_000,
+        "voyage-3.5" | "voyage-3" | "voyage-2" => 320_000,
+        _ => 120_000,
+    }
+}
+
+/// A model of Voyage AI.
+struct Voyage {
+    model: Model,
+}
+
+/// What is asked.
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    input: &'a [Arc<str>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimension: Option<u32>,
+    #[serde(flatten)]
+    parameters: &'a Map<String, Value>,
+}
+
+impl Wire for Voyage {
+    fn url(&self) -> String {
+        self.model.url("embeddings")
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        self.model.authorize(request).json(&Request {
+            model: &self.model.name,
+            input: inputs,
+            output_dimension: self.model.wanted_dimensions(optional),
+            parameters: &self.model.parameters,
+        })
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        indexed(body)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { inputs: INPUTS, tokens: tokens(&self.model.name) }
+    }
+
+    /// An unknown model is a bad request to Voyage AI.
+    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
+        refusal.says("supported models are").then_some(Kind::NoSuchModel)
+    }
+}
