@@ -74,7 +74,7 @@ impl QueueTables {
 }
 
 /// The names that a key's columns can't have, for the tables beside them have such columns.
-pub const OWN_COLUMNS: [&str; 21] = [
+pub const OWN_COLUMNS: [&str; 19] = [
     "attempts",
     "available_at",
     "chunk",
@@ -93,9 +93,7 @@ pub const OWN_COLUMNS: [&str; 21] = [
     "leased_by",
     "loading_retries",
     "loading_retry_after",
-    "place",
     "queued_at",
-    "total_size",
 ];
 
 /// Creates the queue's tables and gives them to the vectorizer's owner.

@@ -123,13 +123,14 @@ impl Statements {
                      SELECT {names}, available_at FROM {work} WHERE available_at <= now()
                      ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED),
                  sized AS (
-                     SELECT {}, row_number() OVER due_first AS place, sum({}) OVER due_first AS total_size
+                     SELECT {}, row_number() OVER due_first AS \"place of pgai_rs\",
+                            sum({}) OVER due_first AS \"size of pgai_rs\"
                      FROM due d LEFT JOIN {source} s ON {}
                      WINDOW due_first AS (ORDER BY d.available_at ROWS UNBOUNDED PRECEDING))
                  UPDATE {work} w
                  SET attempts = w.attempts + 1, lease = $3, leased_by = $4,
                      available_at = now() + make_interval(secs => $2)
-                 FROM sized z WHERE {} AND (z.total_size <= $5 OR z.place = 1)
+                 FROM sized z WHERE {} AND (z.\"size of pgai_rs\" <= $5 OR z.\"place of pgai_rs\" = 1)
                  RETURNING w.generation, w.attempts, {}",
                 key.names(Some("d")),
                 document_size(v, "$6")?,
