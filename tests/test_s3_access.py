@@ -241,7 +241,8 @@ def check(db, uri: str, role_arn: str | None = None, *, user: str = "postgres", 
 
 def test_the_way_to_an_object_is_walked_step_by_step(service, strict):
     steps = check(service(), f"s3://{BUCKET}/a.txt", role("reader"))
-    assert all(ok for ok, _ in steps.values())
+    # moto grants s3:ListBucket to nobody who heads a bucket: that step can't tell, and goes on.
+    assert {step: ok for step, (ok, _) in steps.items()} == dict.fromkeys(steps, True) | {"bucket": None}
     key, secret = strict.env["AWS_ACCESS_KEY_ID"], strict.env["AWS_SECRET_ACCESS_KEY"]
     said = str(steps)
     assert "environment" in steps["credentials"][1].lower() and key[-4:] in said
@@ -255,7 +256,7 @@ def test_the_step_that_fails_says_why_and_those_after_it_are_skipped(service):
     assert refused["identity"][0] and refused["role"][0] is False and refused["get"][0] is None
     assert "external id" in refused["role"][1]
     denied = check(db, f"s3://{BUCKET}/a.txt")
-    assert denied["head"][0] is False and "s3:GetObject" in denied["head"][1] and denied["get"][0] is None
+    assert denied["head"][0] is False and denied["get"][0] is False and "s3:GetObject" in denied["get"][1]
     assert check(db, "s3://")["uri"][0] is False
 
 
