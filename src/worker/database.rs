@@ -14,6 +14,7 @@ use pgrx::prelude::*;
 
 use pgai_rs_pipeline::run::{Runner, Turn};
 
+use super::heartbeat::Heartbeat;
 use super::{shared, wait};
 use crate::guc;
 use crate::pg::error::PgError;
@@ -128,6 +129,7 @@ fn serve(database: pg_sys::Oid) {
     }
     let mut queue = SpiQueue::new(i64::from(super::random_u32()) << 32);
     let mut renewed = Instant::now();
+    let mut heartbeat = Heartbeat::default();
     loop {
         report_activity(c"working");
         match extension_exists() {
@@ -142,8 +144,10 @@ fn serve(database: pg_sys::Oid) {
                 ERROR_PAUSE
             }
         };
+        show_turn(database, &queue);
+        heartbeat.beat(&mut queue.conditions);
         report_activity(c"");
-        let reloaded = wait::wait(pause, Some(wake.as_raw_fd()));
+        let reloaded = wait::wait(pause.min(heartbeat.next(&queue.conditions)), Some(wake.as_raw_fd()));
         clear(&wake);
         if reloaded {
             queue.forget_settings();
@@ -167,6 +171,17 @@ fn work(queue: &mut SpiQueue, renewed: &mut Instant) -> Result<Duration, PgError
     }
     let next = [turn.retry_in, queue.next_due(), Some(guc::poll_interval())].into_iter().flatten().min();
     Ok(next.unwrap_or(ERROR_PAUSE).max(SHORTEST_WAIT))
+}
+
+/// Says in shared memory what the worker holds now.
+fn show_turn(database: pg_sys::Oid, queue: &SpiQueue) {
+    let in_flight = with_runner(|runner| runner.in_flight());
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
+    shared::update(database, |slot| {
+        (slot.last_turn, slot.vectorizers, slot.in_flight) = (now, count(queue.count()), count(in_flight));
+    });
 }
 
 /// The runner is there from `serve` to the end of the process.

@@ -29,4 +29,4 @@ pub mod parse;
 pub mod run;
 pub mod s3;
 pub mod settings;
-mod shorten;
+pub mod shorten;
