@@ -30,6 +30,7 @@ macro_rules! settings {
 settings! {
     string DATABASES = Some(c"");
     int POLL_INTERVAL = 10_000;
+    int HEARTBEAT_INTERVAL = 30_000;
     int LEASE_DURATION = 60;
     int MAX_RETRIES = 6;
     int RETRY_BACKOFF = 5_000;
@@ -163,6 +164,13 @@ fn define_worker(d: &Definer) {
         (100, 3_600_000),
         GucFlags::UNIT_MS,
         c"How often the worker looks for work, and the launcher for databases, without being woken.",
+    );
+    d.int(
+        c"pgai_rs.heartbeat_interval",
+        &HEARTBEAT_INTERVAL,
+        (1_000, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"How often the worker writes that it lives, and what it has done.",
     );
     d.int(
         c"pgai_rs.lease_duration",
@@ -444,6 +452,11 @@ pub fn databases() -> Vec<String> {
 /// How often worker and launcher look without being woken.
 pub fn poll_interval() -> Duration {
     millis(&POLL_INTERVAL)
+}
+
+/// How often the worker writes that it lives.
+pub fn heartbeat_interval() -> Duration {
+    millis(&HEARTBEAT_INTERVAL)
 }
 
 /// How long claimed work stays with a silent worker.

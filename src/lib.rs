@@ -39,7 +39,9 @@ extension_sql_file!("../sql/destination.sql", name = "destination", requires = [
 extension_sql_file!("../sql/grants.sql", name = "grants", requires = ["destination"]);
 extension_sql_file!("../sql/vectorizer.sql", name = "vectorizer", requires = ["grants"]);
 extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["vectorizer"]);
-extension_sql_file!("../sql/search.sql", name = "search", requires = ["monitoring"]);
+extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["monitoring"]);
+extension_sql_file!("../sql/health.sql", name = "health", requires = ["tracking"]);
+extension_sql_file!("../sql/search.sql", name = "search", requires = ["health"]);
 extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["search"]);
 extension_sql_file!("../sql/s3_source.sql", name = "s3_source", requires = ["s3"]);
 extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["s3_source"]);

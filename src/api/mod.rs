@@ -6,10 +6,13 @@
 pub mod create_s3_source;
 pub mod create_vectorizer;
 pub mod drop_vectorizer;
+pub mod monitoring;
 pub mod network;
 pub mod s3;
 pub mod s3_access;
 pub mod s3_source;
 pub mod search;
 pub mod validate;
+pub mod vectorizer_state;
 pub mod worker;
+pub mod worker_state;

@@ -10,7 +10,8 @@ use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::worker;
 
-const PRELOAD_HINT: &str =
+/// What to do where the library is not preloaded.
+pub const PRELOAD_HINT: &str =
     "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the server; \
                             or call ai.start_worker() after each start of the server.";
 

@@ -36,6 +36,13 @@ impl PgError {
         self
     }
 
+    /// The SQLSTATE as five characters: 5 six-bit units, the first in the lowest bits
+    /// (`MAKE_SQLSTATE` of `utils/elog.h`).
+    pub fn sqlstate(&self) -> String {
+        let code = self.code as u32;
+        (0..5).map(|place| char::from(b'0' + ((code >> (6 * place)) & 0x3f) as u8)).collect()
+    }
+
     /// Adds a HINT.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -26,6 +26,37 @@ pub fn has_one_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
+/// Runs `f` in a subtransaction, which is undone on `Err` and on any error raised inside: the
+/// transaction around it goes on. That the user cancelled goes further up.
+pub fn subtransaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+    // SAFETY: within a transaction; both are put back below, as PL/pgSQL does for EXCEPTION.
+    let (context, owner) = unsafe {
+        let before = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::MemoryContextSwitchTo(before.0);
+        before
+    };
+    let outcome = PgTryBuilder::new(AssertUnwindSafe(f))
+        .catch_others(|caught| Err(PgError::from(caught)))
+        .catch_rust_panic(|caught| Err(PgError::from(caught)))
+        .execute();
+    // SAFETY: the subtransaction begun above is the innermost.
+    unsafe {
+        match outcome {
+            Ok(_) => pg_sys::ReleaseCurrentSubTransaction(),
+            Err(_) => pg_sys::RollbackAndReleaseCurrentSubTransaction(),
+        }
+        pg_sys::MemoryContextSwitchTo(context);
+        pg_sys::CurrentResourceOwner = owner;
+    }
+    if let Err(error) = &outcome {
+        if error.code == pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
+            pgrx::pg_sys::panic::ErrorReport::from(error.clone()).report(pgrx::PgLogLevel::ERROR);
+        }
+    }
+    outcome
+}
+
 /// Runs `f` in a transaction of its own and commits, or aborts on `Err` and on any error raised
 /// inside. To be called outside a transaction.
 pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {

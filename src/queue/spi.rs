@@ -23,6 +23,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::sql::{self, Row};
 use crate::pg::transaction::transaction;
+use crate::worker::condition::Conditions;
 
 /// A vectorizer that this worker works for.
 pub struct Served {
@@ -86,7 +87,8 @@ pub struct SpiQueue {
     last_ticket: u64,
     last_lease: i64,
     next_due: Option<Duration>,
-    complaints: HashMap<i32, String>,
+    /// What has become of all of them, for those who watch.
+    pub conditions: Conditions,
 }
 
 impl SpiQueue {
@@ -99,7 +101,7 @@ impl SpiQueue {
             last_ticket: 0,
             last_lease: seed,
             next_due: None,
-            complaints: HashMap::new(),
+            conditions: Conditions::default(),
         }
     }
 
@@ -117,25 +119,19 @@ impl SpiQueue {
         for id in &gone {
             self.served.remove(id);
         }
+        self.conditions.retain(|id| entries.iter().any(|entry| entry.id == id));
         for entry in entries {
             match self.take_up(&entry) {
-                Ok(()) => drop(self.complaints.remove(&entry.id)),
+                Ok(()) => self.conditions.served(entry.id, &entry.name),
                 Err(error) => {
-                    self.complain(&entry, &error);
+                    if self.conditions.not_served(entry.id, &error) {
+                        report(&entry.name, "can't be served", &error);
+                    }
                     gone.extend(self.served.remove(&entry.id).map(|_| entry.id));
                 }
             }
         }
         Ok(gone)
-    }
-
-    /// Says once, not at every turn, why a vectorizer is not served.
-    fn complain(&mut self, entry: &Entry, error: &PgError) {
-        let complaint = error.to_string();
-        if self.complaints.get(&entry.id) != Some(&complaint) {
-            report(&entry.name, "can't be served", error);
-            self.complaints.insert(entry.id, complaint);
-        }
     }
 
     fn take_up(&mut self, entry: &Entry) -> Result<(), PgError> {
@@ -218,6 +214,11 @@ impl SpiQueue {
         self.served.get(&id)
     }
 
+    /// How many vectorizers are served.
+    pub fn count(&self) -> usize {
+        self.served.len()
+    }
+
     /// Forgets tickets that are settled.
     pub fn settle(&mut self, tickets: impl Iterator<Item = Ticket>) {
         for ticket in tickets {
@@ -257,7 +258,16 @@ impl SpiQueue {
         }
         if let Some(served) = self.served.get_mut(&id) {
             served.paused.begin();
-            report(&served.vectorizer.name, what, error);
+            if self.conditions.paused(id, error, served.paused.left()) {
+                report(&served.vectorizer.name, what, error);
+            }
+        }
+    }
+
+    /// Its queue was read, or will be when its pause is over.
+    fn resumed(&mut self, id: i32) {
+        if let Some(served) = self.served.get(&id).filter(|served| served.paused.left().is_none()) {
+            self.conditions.resumed(id, &served.vectorizer.name);
         }
     }
 
@@ -470,7 +480,7 @@ impl Queue for SpiQueue {
         for id in ids {
             match self.has_work(id) {
                 Ok(true) => working.extend(self.served.get(&id).map(|s| s.shared.clone())),
-                Ok(false) => {}
+                Ok(false) => self.resumed(id),
                 Err(error) => self.pause(id, "can't read its queue", &error),
             }
         }
@@ -489,6 +499,7 @@ impl Queue for SpiQueue {
                 if let Some(served) = self.served.get_mut(&vectorizer.id) {
                     served.paused = Pause::default();
                 }
+                self.resumed(vectorizer.id);
                 Ok(documents)
             }
             Err(error) => {
@@ -509,12 +520,14 @@ impl Queue for SpiQueue {
             other => other?,
         };
         self.settle(done.iter().map(|d| d.ticket).filter(|ticket| !busy.contains(ticket)));
+        self.conditions.succeeded(vectorizer.id, &vectorizer.name, done.len().saturating_sub(busy.len()));
         Ok(busy)
     }
 
     fn fail(&mut self, vectorizer: &Arc<document::Vectorizer>, failed: &[Failed]) -> Result<(), PgError> {
         fail::fail(self, vectorizer.id, failed)?;
         self.settle(failed.iter().map(|f| f.ticket));
+        self.conditions.failed(vectorizer.id, &vectorizer.name, failed);
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ use pgrx::prelude::*;
 use pgai_rs_pipeline::run::{Runner, Turn};
 use pgai_rs_pipeline::source::Network;
 
+use super::heartbeat::Heartbeat;
 use super::{shared, wait};
 use crate::guc;
 use crate::pg::error::PgError;
@@ -136,6 +137,7 @@ fn serve(database: pg_sys::Oid) {
     let mut queue = SpiQueue::new(i64::from(super::random_u32()) << 32);
     let mut sources = Sources::default();
     let mut renewed = Instant::now();
+    let mut heartbeat = Heartbeat::default();
     loop {
         report_activity(c"working");
         match extension_exists() {
@@ -150,8 +152,10 @@ fn serve(database: pg_sys::Oid) {
                 ERROR_PAUSE
             }
         };
+        show_turn(database, &queue);
+        heartbeat.beat(&mut queue.conditions);
         report_activity(c"");
-        let reloaded = wait::wait(pause, Some(wake.as_raw_fd()));
+        let reloaded = wait::wait(pause.min(heartbeat.next(&queue.conditions)), Some(wake.as_raw_fd()));
         clear(&wake);
         if reloaded {
             queue.forget_settings();
@@ -193,6 +197,17 @@ fn work(
 /// The runner's threads and clients, for those who ask S3 about whole buckets.
 fn network(runner: &Runner, waker: &Waker) -> Network {
     Network::new(runner.handle().clone(), runner.s3().clone(), guc::load_concurrency(), waker.clone())
+}
+
+/// Says in shared memory what the worker holds now.
+fn show_turn(database: pg_sys::Oid, queue: &SpiQueue) {
+    let in_flight = with_runner(|runner| runner.in_flight());
+    let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
+    shared::update(database, |slot| {
+        (slot.last_turn, slot.vectorizers, slot.in_flight) = (now, count(queue.count()), count(in_flight));
+    });
 }
 
 /// The runner is there from `serve` to the end of the process.

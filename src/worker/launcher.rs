@@ -114,7 +114,7 @@ fn look_after(known: &mut HashMap<pg_sys::Oid, Known>, databases: &[Database]) -
 
 /// Answers in how long this database needs another look, if before the poll.
 fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Option<Duration> {
-    let slot = shared::slot(database).unwrap_or_default();
+    let slot = shared::slot(database).unwrap_or(shared::Slot::FREE);
     settle_ended(database, known, slot.without_extension);
     // A request is kept while a worker runs: it may be just about to leave.
     if known.worker.is_some() {
@@ -169,9 +169,11 @@ fn start(database: pg_sys::Oid, known: &mut Known) {
         Ok(worker) => {
             known.worker = Some(worker);
             known.started = Some(Instant::now());
+            shared::update(database, |slot| slot.no_free_process = false);
         }
         Err(_) => {
             known.not_before = Some(Instant::now() + BACKOFF.1);
+            shared::update(database, |slot| slot.no_free_process = true);
             ErrorReport::new(
                 PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
                 format!("no background worker slot is free for the database with OID {}", database.to_u32()),

@@ -4,11 +4,15 @@
 //! * [`launcher`]: starts the workers; itself in no database
 //! * [`database`]: a database's worker
 //! * [`shared`]: what backends, launcher and workers tell each other
+//! * [`condition`]: what the worker knows of each vectorizer
+//! * [`heartbeat`]: where it writes that down
 //! * [`aside`]: getting out of the way of DROP DATABASE and its like
 //! * [`wait`]: signals, latch and timeouts
 
 pub mod aside;
+pub mod condition;
 pub mod database;
+pub mod heartbeat;
 pub mod launcher;
 pub mod shared;
 pub mod wait;

@@ -10,7 +10,7 @@ use crate::queue::wake::wake_background_workers;
 const SLOTS: usize = 256;
 
 /// A database, as far as launcher and worker must agree on it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// `pg_database.oid`; zero for a free slot.
     pub database: u32,
@@ -22,6 +22,29 @@ pub struct Slot {
     pub without_extension: bool,
     /// No worker before this time (microseconds of `TimestampTz`).
     pub aside_until: i64,
+    /// The launcher found no background worker free for it.
+    pub no_free_process: bool,
+    /// The worker's last look at everything (`TimestampTz`); zero before the first.
+    pub last_turn: i64,
+    /// How many vectorizers it serves.
+    pub vectorizers: i32,
+    /// How many documents it has claimed and not settled.
+    pub in_flight: i32,
+}
+
+impl Slot {
+    /// A slot of which nothing was said.
+    pub const FREE: Slot = Slot {
+        database: 0,
+        worker: 0,
+        requested: false,
+        without_extension: false,
+        aside_until: 0,
+        no_free_process: false,
+        last_turn: 0,
+        vectorizers: 0,
+        in_flight: 0,
+    };
 }
 
 #[derive(Clone, Copy)]
@@ -33,17 +56,18 @@ unsafe impl PGRXSharedMemory for Slots {}
 // SAFETY: the name is ours alone.
 static STATE: PgLwLock<Slots> = unsafe { PgLwLock::new(c"pgai_rs") };
 
-const EMPTY: Slots = Slots(
-    [Slot { database: 0, worker: 0, requested: false, without_extension: false, aside_until: 0 }; SLOTS],
-);
+const EMPTY: Slots = Slots([Slot::FREE; SLOTS]);
 
 /// Reserves the memory; called while the library is preloaded.
 pub fn init() {
     pg_shmem_init!(STATE = EMPTY);
 }
 
-/// The slot of a database as it is; none if nothing was ever said of it.
+/// The slot of a database as it is; none without preloading, or if nothing was ever said of it.
 pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
+    if !super::is_preloaded() {
+        return None;
+    }
     STATE.share().0.iter().find(|slot| slot.database == database.to_u32()).copied()
 }
 
@@ -66,7 +90,7 @@ pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) {
 pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
     for slot in &mut STATE.exclusive().0 {
         if slot.database != 0 && !exists(pg_sys::Oid::from(slot.database)) {
-            *slot = Slot::default();
+            *slot = Slot::FREE;
         }
     }
 }

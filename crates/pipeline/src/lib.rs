@@ -31,5 +31,5 @@ pub mod parse;
 pub mod run;
 pub mod s3;
 pub mod settings;
-mod shorten;
+pub mod shorten;
 pub mod source;

@@ -2,7 +2,7 @@
 
 /// The first `most` bytes of a text on one line, without control characters; an ellipsis tells
 /// that something is missing.
-pub(crate) fn shorten(text: &str, most: usize) -> String {
+pub fn shorten(text: &str, most: usize) -> String {
     let mut short = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if short.len() + word.len() >= most {

@@ -1,0 +1,217 @@
+//! What a vectorizer does now, and if nothing, why nothing.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::pg_sys;
+
+use super::worker_state::{State, Workers, RUNNING};
+use crate::catalog::objects::QueueTables;
+use crate::catalog::vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, as_user, current_user};
+use crate::pg::sql::{self, Row};
+use crate::pg::transaction::subtransaction;
+
+/// So many rows are counted, and no more, whatever waits.
+pub const MOST_COUNTED: i64 = 10_000;
+
+/// What the catalog and the worker say of a vectorizer.
+#[derive(Debug)]
+pub struct Facts {
+    /// Its id.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+    disabled: bool,
+    queue_schema: String,
+    queue_table: String,
+    /// Of its queue table; none if that is gone.
+    owner: Option<pg_sys::Oid>,
+    /// What its worker says that stops it.
+    stopped: Option<State>,
+    /// The last row that went all the way.
+    pub last_success_at: Option<TimestampWithTimeZone>,
+    /// The last failure.
+    pub last_error_at: Option<TimestampWithTimeZone>,
+    /// Its code.
+    pub last_error_code: Option<String>,
+    /// Its reason.
+    pub last_error: Option<String>,
+}
+
+/// What its queue holds; each number at most [`MOST_COUNTED`].
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Changes and keys that wait or are worked on.
+    pub pending: i64,
+    /// Since when the oldest of those counted waits.
+    pub oldest: Option<TimestampWithTimeZone>,
+    /// Keys that the worker has claimed.
+    pub in_flight: i64,
+    /// Keys claimed by a worker that is gone, or whose lease has run out.
+    pub stuck: i64,
+    /// Keys set aside.
+    pub failed: i64,
+}
+
+// $1: who looks, $2: as which process the worker writes.
+const FACTS: &str = "
+    SELECT v.id, v.name::text, v.disabled, v.queue_schema::text, v.queue_table::text, q.relowner,
+           c.state, c.message, c.hint, c.since, c.until, p.last_success_at,
+           e.recorded, e.details ->> 'code', e.details ->> 'error_reason'
+    FROM ai.vectorizer v
+    LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.queue_schema
+    LEFT JOIN pg_catalog.pg_class q ON q.relnamespace = n.oid AND q.relname = v.queue_table
+    LEFT JOIN ai._vectorizer_worker_condition c ON c.vectorizer_id = v.id AND c.process_id = $2
+    LEFT JOIN ai.vectorizer_worker_progress p ON p.vectorizer_id = v.id
+    LEFT JOIN LATERAL (
+        SELECT e.recorded, e.details FROM ai._vectorizer_errors e
+        WHERE e.id = v.id AND q.oid IS NOT NULL ORDER BY e.recorded DESC LIMIT 1) e ON true
+    WHERE q.oid IS NULL OR pg_catalog.has_table_privilege($1, q.oid, 'select')
+    ORDER BY v.id";
+
+/// Of the vectorizers that the current user may watch: those whose queue he may read. One that has
+/// lost its queue has nothing to hide.
+pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
+    let process = workers.worker.as_ref().and_then(|worker| worker.id);
+    let user = current_user();
+    as_superuser(|| sql::read(FACTS, &[user.into(), process.into()], facts))
+}
+
+fn facts(row: &Row<'_>) -> Result<Facts, PgError> {
+    Ok(Facts {
+        id: row.get(1)?,
+        name: row.get(2)?,
+        disabled: row.get(3)?,
+        queue_schema: row.get_opt(4)?.unwrap_or_default(),
+        queue_table: row.get_opt(5)?.unwrap_or_default(),
+        owner: row.get_opt(6)?,
+        stopped: stopped(row)?,
+        last_success_at: row.get_opt(12)?,
+        last_error_at: row.get_opt(13)?,
+        last_error_code: row.get_opt(14)?,
+        last_error: row.get_opt(15)?,
+    })
+}
+
+fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
+    let word = match row.get_opt::<String>(7)?.as_deref() {
+        Some("not_served") => "not_served",
+        Some("paused") => "paused",
+        Some("waiting_for_provider") => "waiting_for_provider",
+        Some("waiting_for_storage") => "waiting_for_storage",
+        Some("failing") => "failing",
+        _ => return Ok(None),
+    };
+    Ok(Some(State {
+        word,
+        reason: row.get(8)?,
+        hint: row.get_opt(9)?,
+        since: row.get_opt(10)?,
+        until: row.get_opt(11)?,
+    }))
+}
+
+impl Facts {
+    /// Looks into the queue, as its owner: what his tables make run must not run as who watches.
+    /// None if the queue is gone; an error of this queue is this vectorizer's and no other's.
+    pub fn count(&self, worker: Option<i32>) -> Result<Option<Counts>, PgError> {
+        let Some(owner) = self.owner else { return Ok(None) };
+        let tables = QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table));
+        let counted = subtransaction(|| as_user(owner, || count(&tables, worker)))?;
+        Ok(counted.into_iter().next())
+    }
+
+    /// The first of all that keeps it from working; else what it does.
+    pub fn state(
+        &self,
+        workers: &Workers,
+        counts: &Result<Option<Counts>, PgError>,
+    ) -> Result<State, PgError> {
+        let worker = workers.worker_state();
+        if worker.word == "standby" {
+            return Ok(worker);
+        }
+        let counts = match counts {
+            Ok(Some(counts)) => counts,
+            Ok(None) => return Ok(broken("its queue table is gone")),
+            Err(error) => return Ok(unreadable(error)),
+        };
+        if as_superuser(|| vectorizer::by_id(self.id))?.is_none() {
+            return Ok(broken("its source has lost the vectorizer's triggers, or is gone"));
+        }
+        if self.disabled {
+            return Ok(State::new("disabled", "it was disabled; changes are kept in its queue")
+                .with_hint("ai.enable_vectorizer_schedule() lets it go on."));
+        }
+        if worker.word != RUNNING {
+            return Ok(worker);
+        }
+        // What rows have met is over when there are none.
+        let of_rows = |word| matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage");
+        let stopped = self.stopped.clone().filter(|stop| counts.pending > 0 || !of_rows(stop.word));
+        Ok(stopped.unwrap_or_else(|| at_work(counts)))
+    }
+}
+
+fn at_work(counts: &Counts) -> State {
+    let set_aside = || {
+        "ai.vectorizer_errors says why rows were set aside; ai.retry_failed() brings them back.".to_owned()
+    };
+    let (word, reason) = match (counts.pending, counts.failed) {
+        (0, 0) => ("idle", "all rows are in step"),
+        (0, _) => ("idle", "all rows are in step but those that were set aside"),
+        _ => ("working", "rows are being worked on"),
+    };
+    State { hint: (counts.failed > 0).then(set_aside), ..State::new(word, reason) }
+}
+
+fn broken(reason: &str) -> State {
+    State::new("broken", reason).with_hint(
+        "While a dump is being restored this passes by itself; otherwise drop the vectorizer and create it anew.",
+    )
+}
+
+fn unreadable(error: &PgError) -> State {
+    if error.code == pgrx::PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
+        return State::new("locked", "somebody holds a lock on its queue").with_hint(
+            "pg_locks and pg_blocking_pids() say who; the worker waits for the end of his transaction.",
+        );
+    }
+    State {
+        hint: error.hint.clone(),
+        ..State::new("broken", format!("its queue can't be read: {}", error.message))
+    }
+}
+
+/// Each table is read from one end, in the order of its index if it has one, and no further than to
+/// what is counted.
+fn count(tables: &QueueTables, worker: Option<i32>) -> Result<Vec<Counts>, PgError> {
+    // The index has the order; a sort would read the whole table first. Undone with the identity.
+    sql::read(
+        "SELECT set_config('enable_sort', 'off', true), set_config('lock_timeout', '1s', true)",
+        &[],
+        |_| Ok(()),
+    )?;
+    let QueueTables { inbox, work, failed, .. } = tables;
+    let rows = "queued_at, lease IS NOT NULL AS leased, leased_by IS NOT DISTINCT FROM $2 AS held";
+    let statement = format!(
+        "WITH inbox AS (SELECT queued_at FROM {inbox} LIMIT $1),
+              due AS (SELECT {rows} FROM {work} WHERE available_at <= now() ORDER BY available_at LIMIT $1),
+              later AS (SELECT {rows} FROM {work} WHERE available_at > now() ORDER BY available_at LIMIT $1)
+         SELECT least($1, i.count + d.count + l.count), least(i.oldest, d.oldest, l.oldest), l.held,
+                d.leased + l.leased - l.held, (SELECT count(*) FROM (SELECT FROM {failed} LIMIT $1) f)
+         FROM (SELECT count(*), min(queued_at) AS oldest FROM inbox) i,
+              (SELECT count(*), min(queued_at) AS oldest, count(*) FILTER (WHERE leased) AS leased FROM due) d,
+              (SELECT count(*), min(queued_at) AS oldest, count(*) FILTER (WHERE leased) AS leased,
+                      count(*) FILTER (WHERE leased AND held) AS held FROM later) l"
+    );
+    sql::read(&statement, &[MOST_COUNTED.into(), worker.into()], |row| {
+        Ok(Counts {
+            pending: row.get(1)?,
+            oldest: row.get_opt(2)?,
+            in_flight: row.get(3)?,
+            stuck: row.get(4)?,
+            failed: row.get(5)?,
+        })
+    })
+}

@@ -1,0 +1,197 @@
+//! Whether a worker runs for this database, and if not, why not.
+
+use pgrx::datum::{TimestampWithTimeZone, Uuid};
+use pgrx::pg_sys;
+
+use super::worker::PRELOAD_HINT;
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql::{self, Row};
+use crate::worker::{self, shared};
+
+/// What is the matter, in a word for machines and in words for people.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// A stable word.
+    pub word: &'static str,
+    /// What it means here.
+    pub reason: String,
+    /// What a person can do.
+    pub hint: Option<String>,
+    /// When it began.
+    pub since: Option<TimestampWithTimeZone>,
+    /// When it is tried again.
+    pub until: Option<TimestampWithTimeZone>,
+}
+
+impl State {
+    /// A state without a hint and without times.
+    pub fn new(word: &'static str, reason: impl Into<String>) -> Self {
+        State { word, reason: reason.into(), hint: None, since: None, until: None }
+    }
+
+    /// Adds what a person can do.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The word of a process that is as it should be.
+pub const RUNNING: &str = "running";
+
+/// A launcher or worker that runs.
+#[derive(Debug, Clone)]
+pub struct Process {
+    /// Its process id.
+    pub pid: i32,
+    /// When it started.
+    pub since: Option<TimestampWithTimeZone>,
+    /// What it does.
+    pub activity: Option<String>,
+    /// As which it writes its heartbeats.
+    pub id: Option<Uuid>,
+    /// Its last heartbeat.
+    pub last_heartbeat: Option<TimestampWithTimeZone>,
+    /// That was so long ago that the process does not do its work.
+    pub is_stalled: bool,
+    /// The last error of its rows.
+    pub last_error_at: Option<TimestampWithTimeZone>,
+    /// The last error of its rows.
+    pub last_error: Option<String>,
+    is_worker: bool,
+}
+
+/// Whoever works, or should, for this database.
+#[derive(Debug)]
+pub struct Workers {
+    /// The cluster's launcher.
+    pub launcher: Option<Process>,
+    /// This database's worker.
+    pub worker: Option<Process>,
+}
+
+// One owner's trigger may keep the worker for a minute (`pg::transaction`).
+const RUNNING_PROCESSES: &str = "
+    SELECT a.pid, a.backend_type = $1, a.backend_start, p.id, p.last_heartbeat,
+           coalesce(p.last_heartbeat < clock_timestamp() - 3 * p.expected_heartbeat_interval - interval '2 minutes',
+                    false),
+           p.last_error_at, p.last_error_message,
+           CASE WHEN a.state = 'idle' THEN 'waits to be woken' ELSE a.query END
+    FROM pg_catalog.pg_stat_activity a
+    LEFT JOIN LATERAL (
+        SELECT * FROM ai.vectorizer_worker_process p
+        WHERE p.pid = a.pid AND p.started >= a.backend_start AND a.backend_type = $1
+        ORDER BY p.started DESC LIMIT 1) p ON true
+    WHERE a.backend_type = $2 OR (a.backend_type = $1 AND a.datname = pg_catalog.current_database())";
+
+impl Workers {
+    /// Those that run now.
+    pub fn load() -> Result<Workers, PgError> {
+        let types = [worker::WORKER_TYPE.to_owned().into(), worker::LAUNCHER_TYPE.to_owned().into()];
+        // Others' processes are shown to some only; these are no secret.
+        let running = as_superuser(|| sql::read(RUNNING_PROCESSES, &types, process))?;
+        let (workers, launchers): (Vec<_>, Vec<_>) = running.into_iter().partition(|p| p.is_worker);
+        Ok(Workers { launcher: launchers.into_iter().next(), worker: workers.into_iter().next() })
+    }
+
+    /// Of the launcher.
+    pub fn launcher_state(&self) -> State {
+        if is_standby() {
+            return standby();
+        }
+        match (&self.launcher, worker::is_preloaded()) {
+            (Some(_), _) => State::new(RUNNING, "the launcher runs"),
+            (None, true) => no_launcher(),
+            (None, false) => not_preloaded(),
+        }
+    }
+
+    /// Of this database's worker.
+    pub fn worker_state(&self) -> State {
+        if is_standby() {
+            return standby();
+        }
+        match &self.worker {
+            Some(process) if process.is_stalled => State {
+                since: process.last_heartbeat,
+                ..State::new("stalled", "the worker runs, and has given no sign of life for long").with_hint(
+                    "See what it waits for in pg_stat_activity and in the server's log; \
+                     pg_terminate_backend() ends it, and another comes.",
+                )
+            },
+            Some(_) => State::new(RUNNING, "the worker runs"),
+            None if !worker::is_preloaded() => not_preloaded(),
+            None if self.launcher.is_none() => no_launcher(),
+            None => self.why_none_was_started(),
+        }
+    }
+
+    fn why_none_was_started(&self) -> State {
+        let wanted = guc::databases();
+        if !wanted.is_empty() && database_name().is_some_and(|name| !wanted.contains(&name)) {
+            return no_worker("pgai_rs.databases does not list this database")
+                .with_hint("Add it to pgai_rs.databases, or empty the setting, and reload.");
+        }
+        // SAFETY: reads a variable of this backend, and the clock.
+        let (database, now) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetCurrentTimestamp()) };
+        match shared::slot(database) {
+            Some(slot) if slot.aside_until > now => State {
+                until: TimestampWithTimeZone::try_from(slot.aside_until).ok(),
+                ..no_worker("the worker has left for a statement that needs the database to itself")
+            },
+            Some(slot) if slot.no_free_process => no_worker("no background worker was free")
+                .with_hint("Raise max_worker_processes and restart."),
+            _ => no_worker("no worker runs; the launcher starts one, with growing pauses if it fails")
+                .with_hint("If none stays, the server's log says why they end."),
+        }
+    }
+}
+
+fn process(row: &Row<'_>) -> Result<Process, PgError> {
+    Ok(Process {
+        pid: row.get(1)?,
+        is_worker: row.get(2)?,
+        since: row.get_opt(3)?,
+        id: row.get_opt(4)?,
+        last_heartbeat: row.get_opt(5)?,
+        is_stalled: row.get(6)?,
+        last_error_at: row.get_opt(7)?,
+        last_error: row.get_opt(8)?,
+        activity: row.get_opt(9)?,
+    })
+}
+
+/// Whether this server replays another's changes.
+fn is_standby() -> bool {
+    // SAFETY: reads shared memory.
+    unsafe { pg_sys::RecoveryInProgress() }
+}
+
+fn standby() -> State {
+    State::new("standby", "this server is a standby: the primary's worker does the work")
+        .with_hint("Ask on the primary. After a promotion the worker starts here by itself.")
+}
+
+fn not_preloaded() -> State {
+    State::new("not_preloaded", "no worker runs: pgai_rs is not in shared_preload_libraries")
+        .with_hint(PRELOAD_HINT)
+}
+
+fn no_launcher() -> State {
+    no_worker("the launcher does not run").with_hint("The server starts it again; its log says why it ends.")
+}
+
+fn no_worker(reason: &str) -> State {
+    State::new("no_worker", reason)
+}
+
+/// The name of this backend's database.
+pub fn database_name() -> Option<String> {
+    // SAFETY: a C string, or null, of this backend's memory.
+    unsafe {
+        let name = pg_sys::get_database_name(pg_sys::MyDatabaseId);
+        (!name.is_null()).then(|| std::ffi::CStr::from_ptr(name).to_string_lossy().into_owned())
+    }
+}

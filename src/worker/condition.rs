@@ -1,0 +1,245 @@
+//! What the worker knows of each vectorizer: what has been done since it was last written down, and
+//! what stops it. [`heartbeat`](super::heartbeat) writes it where users see it.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
+
+use crate::pg::error::PgError;
+
+/// What stops a vectorizer; a word of `ai.vectorizer_health.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Something about it is out of order, so that the worker does not take it up.
+    NotServed,
+    /// Its queue's or its source's statements fail.
+    Paused,
+    /// The model's provider refuses it, or asks for fewer requests.
+    WaitingForProvider,
+    /// S3 does.
+    WaitingForStorage,
+    /// Every row that was tried has failed.
+    Failing,
+}
+
+impl Stop {
+    /// As it is written down.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stop::NotServed => "not_served",
+            Stop::Paused => "paused",
+            Stop::WaitingForProvider => "waiting_for_provider",
+            Stop::WaitingForStorage => "waiting_for_storage",
+            Stop::Failing => "failing",
+        }
+    }
+}
+
+/// Why, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// What kind of stop it is.
+    pub stop: Stop,
+    /// A failure's code, or an SQLSTATE.
+    pub code: String,
+    /// What happened.
+    pub message: String,
+    /// What a person can do.
+    pub hint: Option<String>,
+    /// When it began.
+    pub since: SystemTime,
+    /// When it is tried again.
+    pub until: Option<SystemTime>,
+}
+
+impl Condition {
+    fn of_error(stop: Stop, error: &PgError, pause: Option<Duration>) -> Self {
+        let now = SystemTime::now();
+        Condition {
+            stop,
+            code: error.sqlstate(),
+            message: error.to_string(),
+            hint: error.hint.clone(),
+            since: now,
+            until: pause.map(|pause| now + pause),
+        }
+    }
+
+    fn of_failure(stop: Stop, failure: &Failure, pause: Option<Duration>) -> Self {
+        let now = SystemTime::now();
+        Condition {
+            stop,
+            code: failure.code.to_owned(),
+            message: failure.to_string(),
+            hint: failure.hint.clone(),
+            since: now,
+            until: pause.map(|pause| now + pause),
+        }
+    }
+
+    /// Whether it is the same trouble: `since` goes on counting, and the log has it already.
+    fn is_same(&self, other: &Condition) -> bool {
+        (self.stop, &self.code) == (other.stop, &other.code)
+            && (matches!(self.stop, Stop::WaitingForProvider | Stop::WaitingForStorage)
+                || self.message == other.message)
+    }
+}
+
+/// One vectorizer, as far as it has not been written down.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// What stops it now.
+    pub condition: Option<Condition>,
+    /// Whether `condition` is to be written.
+    pub changed: bool,
+    /// Rows that went all the way.
+    pub successes: i32,
+    /// Tries of rows that failed.
+    pub errors: i32,
+    /// The last of these.
+    pub last_error: Option<Condition>,
+}
+
+/// All vectorizers of this database.
+#[derive(Debug, Default)]
+pub struct Conditions {
+    records: HashMap<i32, Record>,
+}
+
+impl Conditions {
+    /// It can't be taken up. Says whether that is news.
+    pub fn not_served(&mut self, id: i32, error: &PgError) -> bool {
+        self.stop(id, Condition::of_error(Stop::NotServed, error, None))
+    }
+
+    /// It is taken up.
+    pub fn served(&mut self, id: i32, name: &str) {
+        self.go_on(id, name, |stop| stop == Stop::NotServed);
+    }
+
+    /// It rests after an error of its queue. Says whether that is news.
+    pub fn paused(&mut self, id: i32, error: &PgError, pause: Option<Duration>) -> bool {
+        self.stop(id, Condition::of_error(Stop::Paused, error, pause))
+    }
+
+    /// Its queue can be read and claimed from.
+    pub fn resumed(&mut self, id: i32, name: &str) {
+        self.go_on(id, name, |stop| stop == Stop::Paused);
+    }
+
+    /// Rows went all the way, and with them all that stood in their way.
+    pub fn succeeded(&mut self, id: i32, name: &str, rows: usize) {
+        if rows == 0 {
+            return;
+        }
+        let record = self.records.entry(id).or_default();
+        record.successes = record.successes.saturating_add(i32::try_from(rows).unwrap_or(i32::MAX));
+        self.go_on(id, name, |stop| stop != Stop::NotServed);
+    }
+
+    /// Rows failed, each in its own way or because of what all others would meet as well.
+    pub fn failed(&mut self, id: i32, name: &str, failed: &[Failed]) {
+        for Failed { failure, .. } in failed {
+            let record = self.records.entry(id).or_default();
+            record.errors = record.errors.saturating_add(1);
+            record.last_error = Some(Condition::of_failure(Stop::Failing, failure, None));
+            if let Some((stop, pause)) = concerns_all(failure) {
+                if self.stop(id, Condition::of_failure(stop, failure, pause)) {
+                    pgrx::log!("vectorizer {name} waits: {failure}");
+                }
+            }
+        }
+    }
+
+    /// The others are dropped or disabled.
+    pub fn retain(&mut self, stays: impl Fn(i32) -> bool) {
+        for (id, record) in &mut self.records {
+            if !stays(*id) && record.condition.take().is_some() {
+                record.changed = true;
+            }
+        }
+    }
+
+    /// Whether some vectorizer has come to a stop, or goes on, since that was last written.
+    pub fn changed(&self) -> bool {
+        self.records.values().any(|record| record.changed)
+    }
+
+    /// To be called once an interval: what has been tried in it, and has failed without exception, fails.
+    pub fn judge(&mut self) {
+        for record in self.records.values_mut() {
+            let only_errors = record.successes == 0 && record.errors > 0;
+            if let (None, true, Some(error)) = (&record.condition, only_errors, &record.last_error) {
+                record.condition = Some(error.clone());
+                record.changed = true;
+            }
+        }
+    }
+
+    /// What there is to write, by vectorizer.
+    pub fn records(&self) -> impl Iterator<Item = (i32, &Record)> {
+        self.records.iter().map(|(id, record)| (*id, record))
+    }
+
+    /// The conditions were written.
+    pub fn conditions_written(&mut self) {
+        self.records.values_mut().for_each(|record| record.changed = false);
+    }
+
+    /// The counts were written.
+    pub fn counts_written(&mut self) {
+        for record in self.records.values_mut() {
+            (record.successes, record.errors, record.last_error) = (0, 0, None);
+        }
+        self.records.retain(|_, record| record.condition.is_some() || record.changed);
+    }
+
+    /// Nothing that was written is there any more.
+    pub fn write_anew(&mut self) {
+        for record in self.records.values_mut() {
+            record.changed |= record.condition.is_some();
+        }
+    }
+
+    fn stop(&mut self, id: i32, condition: Condition) -> bool {
+        let record = self.records.entry(id).or_default();
+        match &mut record.condition {
+            Some(known) if known.is_same(&condition) => {
+                record.changed |= known.until != condition.until;
+                known.until = condition.until;
+                known.message = condition.message;
+                false
+            }
+            // What can't be worked on for another reason did not get as far as before.
+            known => {
+                *known = Some(condition);
+                record.changed = true;
+                true
+            }
+        }
+    }
+
+    fn go_on(&mut self, id: i32, name: &str, ends: impl Fn(Stop) -> bool) {
+        let Some(record) = self.records.get_mut(&id) else { return };
+        if record.condition.as_ref().is_some_and(|condition| ends(condition.stop)) {
+            record.condition = None;
+            record.changed = true;
+            pgrx::log!("vectorizer {name} goes on");
+        }
+    }
+}
+
+/// Whether the next row would fail in the same way, and if so when it is worth a try.
+fn concerns_all(failure: &Failure) -> Option<(Stop, Option<Duration>)> {
+    let pause = match failure.retry {
+        Retry::After(pause) => Some(pause),
+        Retry::Backoff if failure.code == "provider_unavailable" => None,
+        Retry::Backoff | Retry::Never => return None,
+    };
+    match failure.step {
+        Step::Embedding => Some((Stop::WaitingForProvider, pause)),
+        Step::Loading => Some((Stop::WaitingForStorage, pause)),
+        _ => None,
+    }
+}

@@ -1,0 +1,215 @@
+//! The worker's signs of life, in the tables that pgai's dashboards read, and what stops a
+//! vectorizer, for `ai.vectorizer_health`.
+//!
+//! Counts are written once in `pgai_rs.heartbeat_interval`; that a vectorizer stops or goes on, a
+//! second later at the latest. Tables rather than shared memory: they work without preloading, and
+//! a standby has them, too.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use pgrx::datum::Uuid;
+
+use super::condition::{Condition, Conditions, Record};
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::sql::{execute, query_row};
+use crate::pg::transaction::transaction;
+
+/// How soon after the last write a stop, or its end, is written.
+const SOONEST: Duration = Duration::from_secs(1);
+
+/// Rows of `ai.vectorizer_worker_process` that are kept, those of other workers included.
+const PROCESSES_KEPT: i32 = 100;
+
+/// Longest message that is written.
+const LONGEST_MESSAGE: usize = 1_000;
+
+/// When this worker wrote last, and as whom.
+#[derive(Default)]
+pub struct Heartbeat {
+    process: Option<Uuid>,
+    beat: Option<Instant>,
+    written: Option<Instant>,
+}
+
+impl Heartbeat {
+    /// Writes what is due. An error is the log's, and what was to be written stays for the next time.
+    pub fn beat(&mut self, conditions: &mut Conditions) {
+        let whole = left(self.beat, guc::heartbeat_interval()).is_none();
+        let stops = conditions.changed() && left(self.written, SOONEST).is_none();
+        if !whole && !stops {
+            return;
+        }
+        let now = Some(Instant::now());
+        self.written = now;
+        if whole {
+            self.beat = now;
+            conditions.judge();
+        }
+        match transaction(|| self.write(conditions, whole)) {
+            Ok(process) => {
+                self.process = Some(process);
+                conditions.conditions_written();
+                if whole {
+                    conditions.counts_written();
+                }
+            }
+            Err(error) => pgrx::warning!("pgai_rs worker can't write its heartbeat: {error}"),
+        }
+    }
+
+    /// In how long something will be due.
+    pub fn next(&self, conditions: &Conditions) -> Duration {
+        let whole = left(self.beat, guc::heartbeat_interval()).unwrap_or_default();
+        if conditions.changed() {
+            return whole.min(left(self.written, SOONEST).unwrap_or_default());
+        }
+        whole
+    }
+
+    fn write(&self, conditions: &mut Conditions, whole: bool) -> Result<Uuid, PgError> {
+        let known = match self.process {
+            Some(process) if !whole || count(process, conditions)? => Some(process),
+            _ => None,
+        };
+        let process = match known {
+            Some(process) => process,
+            None => {
+                let process = register()?;
+                conditions.write_anew();
+                count(process, conditions)?;
+                process
+            }
+        };
+        for (id, record) in conditions.records() {
+            if whole {
+                write_progress(process, id, record)?;
+            }
+            if record.changed {
+                write_condition(process, id, record.condition.as_ref())?;
+            }
+        }
+        Ok(process)
+    }
+}
+
+/// What is left of a time since then; none if it is over.
+fn left(since: Option<Instant>, time: Duration) -> Option<Duration> {
+    time.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
+}
+
+/// Makes this process known, and forgets what those before it left.
+fn register() -> Result<Uuid, PgError> {
+    execute("DELETE FROM ai._vectorizer_worker_condition", &[])?;
+    execute(
+        "DELETE FROM ai.vectorizer_worker_process
+         WHERE id = ANY (ARRAY(SELECT id FROM ai.vectorizer_worker_process
+                               ORDER BY last_heartbeat DESC OFFSET $1))",
+        &[(PROCESSES_KEPT - 1).into()],
+    )?;
+    let registered = query_row(
+        "INSERT INTO ai.vectorizer_worker_process (version, expected_heartbeat_interval, pid)
+         VALUES ($1, make_interval(secs => $2), $3) RETURNING id",
+        &[
+            env!("CARGO_PKG_VERSION").to_owned().into(),
+            guc::heartbeat_interval().as_secs_f64().into(),
+            (std::process::id() as i32).into(),
+        ],
+        |row| row.get::<Uuid>(1),
+    )?;
+    registered.ok_or_else(|| PgError::raised("INSERT returned no row"))
+}
+
+/// Counts a heartbeat, and in it what all vectorizers did; answers whether the process is known still.
+/// pgai's counters are int4: they stop at the largest rather than fail.
+fn count(process: Uuid, conditions: &Conditions) -> Result<bool, PgError> {
+    let sum =
+        |of: fn(&Record) -> i32| conditions.records().fold(0, |sum: i32, (_, r)| sum.saturating_add(of(r)));
+    let errors = conditions.records().filter_map(|(_, record)| record.last_error.as_ref());
+    let last = errors.max_by_key(|error| error.since).map(message);
+    let counted = execute(
+        "UPDATE ai.vectorizer_worker_process
+         SET last_heartbeat = clock_timestamp(), heartbeat_count = heartbeat_count + 1,
+             expected_heartbeat_interval = make_interval(secs => $5),
+             success_count = least(success_count::int8 + $2, 2147483647)::int4,
+             error_count = least(error_count::int8 + $3, 2147483647)::int4,
+             last_error_message = coalesce($4, last_error_message),
+             last_error_at = CASE WHEN $4 IS NULL THEN last_error_at ELSE clock_timestamp() END
+         WHERE id = $1",
+        &[
+            process.into(),
+            sum(|record| record.successes).into(),
+            sum(|record| record.errors).into(),
+            last.into(),
+            guc::heartbeat_interval().as_secs_f64().into(),
+        ],
+    )?;
+    Ok(counted > 0)
+}
+
+/// A vectorizer that somebody is dropping is skipped rather than waited for.
+fn write_progress(process: Uuid, id: i32, record: &Record) -> Result<(), PgError> {
+    if record.successes == 0 && record.errors == 0 {
+        return Ok(());
+    }
+    execute(
+        "INSERT INTO ai.vectorizer_worker_progress AS p (vectorizer_id, success_count, error_count,
+             last_success_at, last_success_process_id, last_error_at, last_error_message, last_error_process_id)
+         SELECT v.id, $2, $3, CASE WHEN $2 > 0 THEN now() END, CASE WHEN $2 > 0 THEN $5 END,
+                to_timestamp($6), $4, CASE WHEN $3 > 0 THEN $5 END
+         FROM (SELECT id FROM ai.vectorizer WHERE id = $1 FOR KEY SHARE SKIP LOCKED) v
+         ON CONFLICT (vectorizer_id) DO UPDATE
+         SET success_count = least(p.success_count::int8 + excluded.success_count, 2147483647)::int4,
+             error_count = least(p.error_count::int8 + excluded.error_count, 2147483647)::int4,
+             last_success_at = coalesce(excluded.last_success_at, p.last_success_at),
+             last_success_process_id = coalesce(excluded.last_success_process_id, p.last_success_process_id),
+             last_error_at = coalesce(excluded.last_error_at, p.last_error_at),
+             last_error_message = coalesce(excluded.last_error_message, p.last_error_message),
+             last_error_process_id = coalesce(excluded.last_error_process_id, p.last_error_process_id)",
+        &[
+            id.into(),
+            record.successes.into(),
+            record.errors.into(),
+            record.last_error.as_ref().map(message).into(),
+            process.into(),
+            record.last_error.as_ref().map(|error| seconds(error.since)).into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// There is a row for what is stopped only.
+fn write_condition(process: Uuid, id: i32, condition: Option<&Condition>) -> Result<(), PgError> {
+    let Some(condition) = condition else {
+        return execute("DELETE FROM ai._vectorizer_worker_condition WHERE vectorizer_id = $1", &[id.into()])
+            .map(drop);
+    };
+    execute(
+        "INSERT INTO ai._vectorizer_worker_condition
+             (vectorizer_id, process_id, state, code, message, hint, since, until)
+         VALUES ($1, $2, $3, $4, $5, $6, to_timestamp($7), to_timestamp($8))
+         ON CONFLICT (vectorizer_id) DO UPDATE
+         SET process_id = excluded.process_id, state = excluded.state, code = excluded.code,
+             message = excluded.message, hint = excluded.hint, since = excluded.since, until = excluded.until",
+        &[
+            id.into(),
+            process.into(),
+            condition.stop.name().to_owned().into(),
+            condition.code.clone().into(),
+            message(condition).into(),
+            condition.hint.clone().into(),
+            seconds(condition.since).into(),
+            condition.until.map(seconds).into(),
+        ],
+    )
+    .map(drop)
+}
+
+fn message(condition: &Condition) -> String {
+    pgai_rs_pipeline::shorten::shorten(&condition.message, LONGEST_MESSAGE)
+}
+
+/// Since 1970, as `to_timestamp` takes them.
+fn seconds(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
