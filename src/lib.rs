@@ -8,12 +8,14 @@
 //! * [`api`]: the SQL functions
 //! * [`catalog`]: vectorizers and their objects
 //! * [`queue`]: trigger, claim, completion
+//! * [`index`]: vector indexes
 //! * [`worker`]: launcher and workers
 //! * [`pg`], [`vector`]: what pgrx and pgvector leave to their users
 
 mod api;
 mod catalog;
 mod guc;
+mod index;
 mod pg;
 mod queue;
 mod vector;

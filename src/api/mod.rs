@@ -5,6 +5,7 @@
 
 pub mod create_vectorizer;
 pub mod drop_vectorizer;
+pub mod indexing;
 pub mod network;
 pub mod s3;
 pub mod s3_access;

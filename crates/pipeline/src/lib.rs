@@ -24,6 +24,7 @@ pub mod config;
 pub mod document;
 pub mod embed;
 pub mod format;
+pub mod indexing;
 pub mod load;
 pub mod parse;
 pub mod run;
