@@ -156,7 +156,8 @@ fn work(queue: &mut SpiQueue, renewed: &mut Instant) -> Result<Duration, PgError
     if turn.more {
         return Ok(Duration::ZERO);
     }
-    let index = index::due::look(queue);
+    // What is in flight ends with a turn of its own.
+    let index = index::due::look(queue).filter(|_| with_runner(|runner| runner.in_flight()) == 0);
     let next =
         [turn.retry_in, queue.next_due(), index, Some(guc::poll_interval())].into_iter().flatten().min();
     Ok(next.unwrap_or(ERROR_PAUSE).max(SHORTEST_WAIT))

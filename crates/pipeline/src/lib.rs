@@ -9,6 +9,7 @@
 //! implementation of [`Queue`](run::Queue); the extension's SPI code is one of them.
 //!
 //! * [`config`]: a vectorizer's config as serde types, the one source of its JSON shape
+//! * [`indexing`]: which vector index is wanted
 //! * [`document`]: what travels: a claimed row, its chunks, its failure
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
