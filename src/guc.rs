@@ -91,6 +91,17 @@ enum S3Credentials {
 
 static S3_CREDENTIALS: GucSetting<S3Credentials> = GucSetting::<S3Credentials>::new(S3Credentials::default);
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+enum IndexingDefault {
+    hnsw,
+    diskann,
+    none,
+}
+
+static INDEXING_DEFAULT: GucSetting<IndexingDefault> =
+    GucSetting::<IndexingDefault>::new(IndexingDefault::hnsw);
+
 struct Definer {
     flags: GucFlags,
     superuser: bool,
@@ -150,6 +161,7 @@ pub fn define() {
     define_roles(&sighup, &superuser);
     define_embedding(&sighup, &secret);
     define_sources(&sighup);
+    define_indexing(&superuser);
     // SAFETY: all settings of this prefix are defined above.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"pgai_rs".as_ptr()) };
 }
@@ -423,6 +435,17 @@ fn define_sources(d: &Definer) {
     );
 }
 
+fn define_indexing(d: &Definer) {
+    GucRegistry::define_enum_guc(
+        c"pgai_rs.indexing_default",
+        c"What ai.indexing_default() means when a vectorizer is declared: hnsw, diskann or none.",
+        c"",
+        &INDEXING_DEFAULT,
+        d.context(),
+        d.flags,
+    );
+}
+
 fn text(setting: &GucSetting<Option<CString>>) -> String {
     setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
 }
@@ -562,6 +585,15 @@ pub fn s3_anonymous() -> bool {
 /// Whether this role may be assumed.
 pub fn role_arn_allowed(arn: &str) -> bool {
     list(&ALLOWED_ROLE_ARNS).iter().any(|prefix| arn.starts_with(prefix.as_str()))
+}
+
+/// What `ai.indexing_default()` means.
+pub fn indexing_default() -> &'static str {
+    match INDEXING_DEFAULT.get() {
+        IndexingDefault::hnsw => "hnsw",
+        IndexingDefault::diskann => "diskann",
+        IndexingDefault::none => "none",
+    }
 }
 
 fn openai_base_url() -> String {

@@ -9,12 +9,14 @@
 //! * [`catalog`]: vectorizers and their objects
 //! * [`queue`]: trigger, claim, completion
 //! * [`source`]: buckets kept as tables
+//! * [`index`]: vector indexes
 //! * [`worker`]: launcher and workers
 //! * [`pg`], [`vector`]: what pgrx and pgvector leave to their users
 
 mod api;
 mod catalog;
 mod guc;
+mod index;
 mod pg;
 mod queue;
 mod source;

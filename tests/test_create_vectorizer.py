@@ -56,7 +56,13 @@ def test_config_is_what_pgai_stores(source):
                 "separators": ["\n\n", "\n", ".", "?", "!", " ", ""],
                 "is_separator_regex": False,
             },
-            "indexing": {"config_type": "indexing", "implementation": "none"},
+            "indexing": {
+                "config_type": "indexing",
+                "implementation": "hnsw",
+                "min_rows": 100_000,
+                "opclass": "vector_cosine_ops",
+                "create_when_queue_empty": True,
+            },
             "formatting": {
                 "config_type": "formatting",
                 "implementation": "python_template",

@@ -11,7 +11,7 @@ use serde_json::{json, Value};
 
 use pgai_rs_pipeline::config::CONFIG_VERSION;
 
-use super::validate;
+use super::{indexing, validate};
 use crate::catalog::key::Key;
 use crate::catalog::objects::{self, QueueTables, TableDestination};
 use crate::catalog::relation::{self, Column, Relation};
@@ -113,7 +113,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     require_queue_free(&source, &queue_schema, &inbox)?;
 
     let columns = relation::columns(source.oid)?;
-    let mut config = validated_config(&request, loading, embedding, &source, &columns)?;
+    let mut config = validated_config(&request, loading, embedding, dimensions, &source, &columns)?;
     let destination = evaluate_destination(request.destination.as_ref(), &source)?;
     let name = request.name.clone().unwrap_or_else(|| default_name(&destination));
     if let Some(existing) = find_by_name(&name)? {
@@ -126,6 +126,8 @@ fn create(request: Request) -> Result<i32, PgError> {
     validate::name(&name)?;
     require_destination_free(&destination)?;
     config["destination"] = destination.to_json();
+
+    indexing::announce(&config["indexing"], dimensions);
 
     let tables = QueueTables::new(id, &queue_schema, Some(&inbox));
     let owner = role_name(source.owner)?;
@@ -283,6 +285,7 @@ fn validated_config(
     request: &Request,
     loading: Value,
     embedding: Value,
+    dimensions: u32,
     source: &Relation,
     columns: &[Column],
 ) -> Result<Value, PgError> {
@@ -291,7 +294,7 @@ fn validated_config(
     validate::destination(request.destination.as_ref())?;
     validate::embedding(&embedding, source.owner)?;
     validate::chunking(request.chunking.as_ref())?;
-    let indexing = validate::indexing(request.indexing.as_ref())?;
+    let indexing = indexing::resolve(request.indexing.as_ref(), dimensions)?;
     validate::formatting(request.formatting.as_ref(), columns)?;
     let scheduling = validate::scheduling(request.scheduling.as_ref())?;
     validate::processing(request.processing.as_ref())?;

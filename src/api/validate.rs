@@ -27,7 +27,7 @@ fn raise<T>(message: impl Into<String>) -> Result<T, PgError> {
 }
 
 /// The two checks that every kind of config has, and its implementation.
-fn implementation<'a>(kind: &str, config: Option<&'a Value>) -> Result<Option<&'a str>, PgError> {
+pub fn implementation<'a>(kind: &str, config: Option<&'a Value>) -> Result<Option<&'a str>, PgError> {
     match config {
         Some(Value::Object(object)) if object.get("config_type").and_then(Value::as_str) == Some(kind) => {
             Ok(object.get("implementation").and_then(Value::as_str))
@@ -38,7 +38,7 @@ fn implementation<'a>(kind: &str, config: Option<&'a Value>) -> Result<Option<&'
 }
 
 /// Reads a config into the pipeline's type, so that nothing is stored that the worker can't read.
-fn readable<T: serde::de::DeserializeOwned>(kind: &str, config: Option<&Value>) -> Result<T, PgError> {
+pub fn readable<T: serde::de::DeserializeOwned>(kind: &str, config: Option<&Value>) -> Result<T, PgError> {
     serde_json::from_value(config.cloned().unwrap_or(Value::Null)).map_err(|error| {
         PgError::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -220,15 +220,6 @@ pub fn chunking(config: Option<&Value>) -> Result<(), PgError> {
             format!("invalid chunking config: {error}"),
         )
     })
-}
-
-/// `ai.indexing_*`, resolved.
-pub fn indexing(config: Option<&Value>) -> Result<Value, PgError> {
-    match implementation("indexing", config)? {
-        None => raise("indexing implementation not specified"),
-        Some("none" | "default") => Ok(json!({"config_type": "indexing", "implementation": "none"})),
-        Some(other) => raise(format!("invalid indexing implementation: \"{other}\"")),
-    }
 }
 
 /// `ai.scheduling_*`, resolved.

@@ -1,6 +1,9 @@
-//! What pgrx leaves to its users: errors with SQLSTATE and hint, identities, transactions.
+//! What pgrx leaves to its users: errors with SQLSTATE and hint, identities, sessions, transactions,
+//! statements.
 
 pub mod error;
 pub mod identity;
+pub mod session;
 pub mod sql;
 pub mod transaction;
+pub mod utility;

@@ -219,6 +219,11 @@ impl SpiQueue {
         self.served.len()
     }
 
+    /// All vectorizers that are served.
+    pub fn served_all(&self) -> impl Iterator<Item = &Served> {
+        self.served.values()
+    }
+
     /// Forgets tickets that are settled.
     pub fn settle(&mut self, tickets: impl Iterator<Item = Ticket>) {
         for ticket in tickets {

@@ -18,9 +18,10 @@ use pgai_rs_pipeline::source::Network;
 use super::heartbeat::Heartbeat;
 use super::{shared, wait};
 use crate::guc;
+use crate::index;
 use crate::pg::error::PgError;
-use crate::pg::sql;
 use crate::pg::transaction::transaction;
+use crate::pg::{session, sql};
 use crate::queue::spi::SpiQueue;
 use crate::source::sources::Sources;
 
@@ -70,6 +71,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
 #[pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: std::ffi::c_int, argument: pg_sys::Datum) {
     RUNNER.with(|runner| drop(runner.try_borrow_mut().ok().and_then(|mut runner| runner.take())));
+    index::due::end_builder();
     let own = std::process::id() as i32;
     shared::update(pg_sys::Oid::from(argument.value() as u32), |slot| {
         if slot.worker == own {
@@ -85,7 +87,7 @@ fn leave_without_extension(database: pg_sys::Oid) {
 
 /// What a database's or a role's settings must not change for the worker.
 fn settings_of_session() {
-    let settings = [
+    session::set(&[
         (c"default_transaction_isolation", c"read committed"),
         (c"default_transaction_read_only", c"off"),
         (c"search_path", c"pg_catalog, pg_temp"),
@@ -99,18 +101,7 @@ fn settings_of_session() {
         // Nobody's lock holds up the other vectorizers for long.
         (c"lock_timeout", c"500ms"),
         (c"idle_in_transaction_session_timeout", c"0"),
-    ];
-    for (name, value) in settings {
-        // SAFETY: known names and values, outside a transaction.
-        unsafe {
-            pg_sys::SetConfigOption(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_SUSET,
-                pg_sys::GucSource::PGC_S_OVERRIDE,
-            );
-        }
-    }
+    ]);
 }
 
 fn extension_exists() -> Result<bool, PgError> {
@@ -187,7 +178,9 @@ fn work(
     if turn.more || listed.more {
         return Ok(Duration::ZERO);
     }
-    let next = [turn.retry_in, listed.retry_in, queue.next_due(), Some(guc::poll_interval())]
+    // What is in flight ends with a turn of its own.
+    let index = index::due::look(queue).filter(|_| with_runner(|runner| runner.in_flight()) == 0);
+    let next = [turn.retry_in, listed.retry_in, queue.next_due(), index, Some(guc::poll_interval())]
         .into_iter()
         .flatten()
         .min();

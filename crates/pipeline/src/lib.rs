@@ -9,6 +9,7 @@
 //! implementation of [`Queue`](run::Queue); the extension's SPI code is one of them.
 //!
 //! * [`config`]: a vectorizer's config as serde types, the one source of its JSON shape
+//! * [`indexing`]: which vector index is wanted
 //! * [`document`]: what travels: a claimed row, its chunks, its failure
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
@@ -25,6 +26,7 @@ pub mod config;
 pub mod document;
 pub mod embed;
 pub mod format;
+pub mod indexing;
 pub mod load;
 mod offload;
 pub mod parse;

@@ -1,0 +1,122 @@
+//! `ai.indexing_*`: what was asked for, resolved and checked when a vectorizer is declared.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::{pg_sys, PgSqlErrorCode};
+use serde_json::{json, Value};
+
+use pgai_rs_pipeline::indexing::{Element, Indexing, HNSW_MAX_HALFVEC, HNSW_MAX_VECTOR};
+
+use super::validate;
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::sql;
+
+/// pgai's default, and so ours.
+const DEFAULT_MIN_ROWS: i32 = 100_000;
+
+/// The config as it is stored: never `default`.
+pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError> {
+    let kind = validate::implementation("indexing", config)?;
+    let resolved = match kind {
+        None => return Err(PgError::raised("indexing implementation not specified")),
+        Some("default") => default_config(dimensions),
+        Some("none" | "hnsw" | "diskann") => config.cloned().unwrap_or(Value::Null),
+        Some(other) => {
+            return Err(PgError::raised(format!("invalid indexing implementation: \"{other}\"")));
+        }
+    };
+    let indexing: Indexing = validate::readable("indexing", Some(&resolved))?;
+    indexing.check().map_err(PgError::raised)?;
+    require_access_method(&indexing)?;
+    if indexing.element(dimensions).is_none() {
+        return Err(too_many_dimensions(dimensions));
+    }
+    Ok(resolved)
+}
+
+/// pgai's setting wins, for those who bring theirs; it means what it means to pgai.
+fn default_config(dimensions: u32) -> Value {
+    let chosen = match pgai_default().as_deref() {
+        None => guc::indexing_default(),
+        Some("indexing_hnsw") => "hnsw",
+        Some("indexing_diskann") => "diskann",
+        Some(_) => "none",
+    };
+    // Nobody asked for what can't be had.
+    if chosen == "none" || (chosen == "hnsw" && dimensions > HNSW_MAX_HALFVEC) {
+        return json!({"config_type": "indexing", "implementation": "none"});
+    }
+    let mut config = json!({
+        "config_type": "indexing",
+        "implementation": chosen,
+        "min_rows": DEFAULT_MIN_ROWS,
+        "create_when_queue_empty": true,
+    });
+    if chosen == "hnsw" {
+        config["opclass"] = json!("vector_cosine_ops");
+    }
+    config
+}
+
+/// `ai.indexing_default`, which no library defines; none if it is not set.
+fn pgai_default() -> Option<String> {
+    // SAFETY: the answer is valid until the setting changes, and copied at once.
+    unsafe {
+        let value = pg_sys::GetConfigOption(c"ai.indexing_default".as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+    .filter(|value| !value.is_empty())
+}
+
+fn require_access_method(indexing: &Indexing) -> Result<(), PgError> {
+    let Some(method) = indexing.access_method() else { return Ok(()) };
+    let found = sql::read(
+        "SELECT FROM pg_catalog.pg_am WHERE amname::text = $1 AND amtype = 'i'",
+        &[method.to_owned().into()],
+        |_| Ok(()),
+    )?;
+    if !found.is_empty() {
+        return Ok(());
+    }
+    let hint = match indexing {
+        Indexing::Diskann { .. } => {
+            "Install pgvectorscale and run CREATE EXTENSION vectorscale, or use ai.indexing_hnsw()."
+        }
+        _ => "Upgrade pgvector to 0.7 or later, or use ai.indexing_none().",
+    };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+        format!("access method \"{method}\" does not exist"),
+    )
+    .with_hint(hint))
+}
+
+fn too_many_dimensions(dimensions: u32) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        format!("an hnsw index can't have more than {HNSW_MAX_HALFVEC} dimensions"),
+    )
+    .with_detail(format!("The embedding has {dimensions}."))
+    .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
+}
+
+/// Tells whoever declares a vectorizer what its searches must say so that the index is used.
+pub fn announce(config: &Value, dimensions: u32) {
+    let indexing: Result<Indexing, _> = serde_json::from_value(config.clone());
+    if !indexing.is_ok_and(|indexing| indexing.element(dimensions) == Some(Element::Halfvec)) {
+        return;
+    }
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!("the vector index will be on the expression embedding::halfvec({dimensions})"),
+        "",
+    )
+    .set_detail(format!("An hnsw index can't have vectors of more than {HNSW_MAX_VECTOR} dimensions."))
+    .set_hint(format!(
+        "Searches that are to use it order by embedding::halfvec({dimensions}) <=> question::halfvec({dimensions})."
+    ))
+    .report(PgLogLevel::NOTICE);
+}

@@ -1,0 +1,140 @@
+//! The index that a vectorizer wants, as SQL.
+
+use pgai_rs_pipeline::config::Destination;
+use pgai_rs_pipeline::indexing::{halfvec_opclass, Element, Indexing};
+
+use crate::api::validate::MAX_IDENTIFIER;
+use crate::catalog::relation;
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::sql::{ident, qualified};
+
+/// The store's column of vectors.
+pub const COLUMN: &str = "embedding";
+
+/// An index on a store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// The store, qualified.
+    pub store: String,
+    /// Its schema, which is the index's, too.
+    pub schema: String,
+    /// The index's own name. The vectorizer's id in it makes that nobody else's: an invalid index
+    /// of this name is one that we left.
+    pub name: String,
+    /// `hnsw` or `diskann`.
+    pub method: &'static str,
+    key: String,
+    options: String,
+}
+
+impl Definition {
+    /// What the config asks for; none if it is no index.
+    pub fn of(vectorizer: &Vectorizer) -> Result<Option<Definition>, PgError> {
+        let indexing = wanted(vectorizer)?;
+        let Some(method) = indexing.access_method() else { return Ok(None) };
+        let Destination::Table { target_schema, target_table, .. } = &vectorizer.config.destination;
+        let dimensions = vectorizer.config.embedding.dimensions();
+        let element = indexing.element(dimensions).ok_or_else(|| {
+            PgError::raised(format!("an {method} index can't have {dimensions} dimensions"))
+                .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
+        })?;
+        Ok(Some(Definition {
+            store: vectorizer.store.clone(),
+            schema: target_schema.clone(),
+            name: name(target_table, method, vectorizer.id),
+            method,
+            key: key(&indexing, element, dimensions, &relation::vector_schema()?),
+            options: options(&indexing),
+        }))
+    }
+
+    /// Builds it while others write to the store.
+    pub fn create(&self) -> String {
+        format!(
+            "CREATE INDEX CONCURRENTLY {} ON {} USING {} ({}){}",
+            ident(&self.name),
+            self.store,
+            self.method,
+            self.key,
+            self.options,
+        )
+    }
+
+    /// Drops what a build that did not end has left, while others write to the store.
+    pub fn drop(&self) -> String {
+        format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(&self.schema, &self.name))
+    }
+}
+
+/// The vectorizer's `indexing`, understood.
+pub fn wanted(vectorizer: &Vectorizer) -> Result<Indexing, PgError> {
+    serde_json::from_value(vectorizer.config.indexing.clone()).map_err(|error| {
+        PgError::raised(format!(
+            "the indexing config of vectorizer {} can't be read: {error}",
+            vectorizer.name
+        ))
+        .with_hint("Drop the vectorizer and create it anew, with one of the functions ai.indexing_…().")
+    })
+}
+
+/// `<store>_embedding_<method>_<id>`; of a long name the store's part is cut, at a whole character.
+fn name(store: &str, method: &str, id: i32) -> String {
+    let ending = format!("_{COLUMN}_{method}_{id}");
+    let mut end = store.len().min(MAX_IDENTIFIER.saturating_sub(ending.len()));
+    while !store.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{ending}", &store[..end])
+}
+
+fn key(indexing: &Indexing, element: Element, dimensions: u32, vector_schema: &str) -> String {
+    match (indexing, element) {
+        (Indexing::Hnsw { opclass, .. }, Element::Vector) => {
+            format!("{COLUMN} {}", qualified(vector_schema, opclass))
+        }
+        (Indexing::Hnsw { opclass, .. }, Element::Halfvec) => format!(
+            "({COLUMN}::{}({dimensions})) {}",
+            qualified(vector_schema, "halfvec"),
+            qualified(vector_schema, &halfvec_opclass(opclass)),
+        ),
+        // As pgai: the access method's default operator class.
+        (Indexing::Diskann { .. } | Indexing::None, _) => COLUMN.to_owned(),
+    }
+}
+
+/// `WITH (…)`, of what was given.
+fn options(indexing: &Indexing) -> String {
+    fn given<T: ToString>(name: &str, value: &Option<T>) -> Option<String> {
+        value.as_ref().map(|value| format!("{name} = {}", value.to_string()))
+    }
+    let given: Vec<String> = match indexing {
+        Indexing::None => Vec::new(),
+        Indexing::Hnsw { m, ef_construction, .. } => {
+            [given("m", m), given("ef_construction", ef_construction)].into_iter().flatten().collect()
+        }
+        Indexing::Diskann {
+            storage_layout,
+            num_neighbors,
+            search_list_size,
+            max_alpha,
+            num_dimensions,
+            num_bits_per_dimension,
+            ..
+        } => [
+            given("storage_layout", storage_layout),
+            given("num_neighbors", num_neighbors),
+            given("search_list_size", search_list_size),
+            given("max_alpha", max_alpha),
+            given("num_dimensions", num_dimensions),
+            given("num_bits_per_dimension", num_bits_per_dimension),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+    };
+    if given.is_empty() {
+        return String::new();
+    }
+    format!(" WITH ({})", given.join(", "))
+}
