@@ -109,6 +109,8 @@ class Cluster:
 
     def kill(self) -> None:
         """Kills the postmaster with SIGKILL and waits until its orphans are gone."""
+        # Stopped first, so that it has no child after they were counted.
+        self.server.send_signal(signal.SIGSTOP)
         children = self.children()
         self.server.kill()
         self.server.wait()
