@@ -1,11 +1,12 @@
 """What goes wrong meanwhile: processes die, servers fail, vectorizers come and go."""
 
+import math
 from collections import Counter
 from random import Random
 
 from support.stub import Stub
 from support.torture.objects import Objects
-from support.torture.sources import SOURCES
+from support.torture.sources import SOURCES, is_poisoned
 from support.torture.writers import CONTENTION, GONE
 from support.wait import eventually
 
@@ -32,6 +33,7 @@ class Disturbances:
 
     def __init__(self, random: Random, cluster, db, stub: Stub, objects: Objects):
         self.random = random
+        self.refusal = stub.fail(math.inf, when=is_poisoned, status=400)
         self.cluster = cluster
         self.db = db
         self.stub = stub
@@ -58,8 +60,8 @@ class Disturbances:
         kind()
 
     def end(self) -> None:
-        """All is well again."""
-        self.stub.heal()
+        """All is well again, but for what the model refuses for good."""
+        self.stub.heal(but=self.refusal)
         self.objects.proxy.heal()
 
     def _count(self, what: str) -> None:

@@ -1,6 +1,5 @@
 """A whole run: writers and disturbances for a time, then quiet, then the verdict."""
 
-import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,8 +45,8 @@ def torture(make_cluster: Callable, directory: Path, *, seed: int, seconds: floa
     try:
         cluster = make_cluster(conf=SETTINGS, env=objects.env)
         db = cluster.create_database("torture")
-        prepare(db, stub)
         disturbances = Disturbances(random, cluster, db, stub, objects)
+        prepare(db, stub)
         disturb(db, objects, disturbances, progress, seed, seconds)
         report(say, progress, disturbances)
         say(f"torture: at rest {verdict.settled(db, objects)}")
@@ -65,11 +64,6 @@ def prepare(db, stub: Stub) -> None:
     db.sql(SCHEMA)
     for source in SOURCES:
         db.sql(source.declare(stub.url))
-    stub.fail(math.inf, when=is_poisoned, status=400)
-
-
-def is_poisoned(request) -> bool:
-    return any(POISON in text for text in request.inputs)
 
 
 def disturb(db, objects: Objects, disturbances: Disturbances, progress: Progress, seed: int, seconds: float) -> None:

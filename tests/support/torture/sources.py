@@ -66,6 +66,11 @@ SOURCES = (
 )
 
 
+def is_poisoned(request) -> bool:
+    """Whether the model refuses a request."""
+    return any(POISON in text for text in request.inputs)
+
+
 def missing(number: int) -> str:
     """An address where there is nothing."""
     return f"s3://{BUCKET}/missing/{number}.txt"

@@ -63,11 +63,12 @@ pub fn config(json: &[u8]) {
     }
 }
 
-/// Chunks are no more than the text has characters, none is empty, and none is longer than asked for
-/// if the splitter can split anywhere.
+/// Chunks are no more than the text has characters, but for what Python's `re.split` repeats; none is
+/// empty, and none is longer than asked for if the splitter can split anywhere.
 pub fn chunks(config: &Chunking, text: &str) -> Option<Vec<String>> {
     let chunks = chunker(config).ok()?.chunk(text).ok()?;
-    assert!(chunks.len() <= text.chars().count(), "{} chunks", chunks.len());
+    let most = text.chars().count().saturating_mul(repeats(config));
+    assert!(chunks.len() <= most, "{} chunks of at most {most}", chunks.len());
     assert!(chunks.iter().all(|chunk| !chunk.is_empty()));
     if let Some(most) = hard_limit(config) {
         assert!(chunks.iter().all(|chunk| chunk.chars().count() <= most), "more than {most}: {chunks:?}");
@@ -76,6 +77,19 @@ pub fn chunks(config: &Chunking, text: &str) -> Option<Vec<String>> {
         assert_eq!(chunks.concat(), text);
     }
     Some(chunks)
+}
+
+/// How often a text may come: Python's `re.split` gives what a group has matched once more, and so
+/// does each finer separator.
+fn repeats(config: &Chunking) -> usize {
+    let times = |separator: &String| 1 + separator.matches('(').count();
+    match config {
+        Chunking::CharacterTextSplitter { separator, is_separator_regex: true, .. } => times(separator),
+        Chunking::RecursiveCharacterTextSplitter { separators, is_separator_regex: true, .. } => {
+            separators.iter().map(times).fold(1, usize::saturating_mul)
+        }
+        _ => 1,
+    }
 }
 
 /// How long a chunk may be in characters, of a splitter that goes down to single ones.
