@@ -1,7 +1,7 @@
 //! What reads bytes from outside, on inputs that a generator makes from a seed.
 //!
-//! The same properties are tried for as long as one likes by `FUZZ_CASES=100000 make test-pure
-//! ARGS='--test properties'`, and by libFuzzer, see `fuzz/`. A failure names the seed of its case.
+//! `FUZZ_CASES=100000 make test-pure ARGS='--test properties'` tries as many as one likes. A failure
+//! names the seed of its case.
 #![allow(clippy::unwrap_used)]
 
 #[path = "support/generate.rs"]

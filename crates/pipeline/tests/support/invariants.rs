@@ -1,8 +1,7 @@
 //! What must hold of the parts that read what comes from outside, whatever comes: none of them
 //! panics, what they make is bounded, and what they promise is so.
 //!
-//! `tests/properties.rs` tries them on inputs from a seeded generator, `fuzz/` on those that
-//! libFuzzer finds.
+//! `tests/properties.rs` tries them on inputs from a seeded generator.
 
 use bytes::Bytes;
 use pgai_rs_pipeline::chunk::chunker;
