@@ -113,7 +113,8 @@ def become(*command: str, cwd=places.ROOT) -> None:
 
 STEPS = {
     step.__name__.replace("_", "-"): step
-    for step in (build, install, env, test_pure, test_e2e, test_matrix, torture, bench, demo, demo_psql, clean_demo, lint)
+    for step in (build, install, env, test_pure, test_e2e, test_matrix, torture, bench)
+    + (demo, demo_psql, clean_demo, lint)
 }
 
 
