@@ -7,7 +7,7 @@ DEV = python3 tools/dev.py
 export PG PG_CONFIG DESTDIR SUDO ARGS
 
 .DEFAULT_GOAL = help
-.PHONY: help build install demo demo-psql clean-demo test test-pure test-e2e test-matrix bench lint
+.PHONY: help build install demo demo-psql clean-demo test test-pure test-e2e test-matrix torture bench lint
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -39,6 +39,9 @@ test-e2e: ## The tests against a real cluster, S3 server and model; ARGS goes to
 
 test-matrix: ## The end-to-end tests on every Postgres from 15 to 18 that can run here
 	@$(DEV) test-matrix
+
+torture: ## Kill, cut and throttle it for minutes: ARGS='--seconds 600 --seed 1'
+	@$(DEV) torture
 
 bench: ## Measure; ARGS goes to the bench
 	@$(DEV) bench

@@ -1,8 +1,6 @@
 """The workers, from outside: they come, go and come back by themselves."""
 
 import math
-import os
-import signal
 
 import pytest
 from support import vectorizer
@@ -222,7 +220,7 @@ def test_a_killed_worker_loses_and_doubles_nothing(cluster_factory, stub):
     with stub.held():
         db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 100) i")
         eventually(lambda: stub.waiting, what="the model to be asked")
-        os.kill(the_worker(db), signal.SIGKILL)
+        cluster.kill_child(the_worker(db))
     eventually(lambda: workers(cluster, "killed"), what="a new worker", ignoring=(Exception,))
     vectorizer.in_step(db, ["id"])
 

@@ -70,6 +70,12 @@ def test_matrix() -> None:
     matrix.run_all(places.ROOT)
 
 
+def torture() -> None:
+    installed()
+    os.environ["PYTHONPATH"] = str(places.ROOT / "tools")
+    become("torture.py", *arguments(), cwd=places.ROOT / "tests")
+
+
 def bench() -> None:
     installed()
     become("benches/bench.py", *arguments())
@@ -107,7 +113,8 @@ def become(*command: str, cwd=places.ROOT) -> None:
 
 STEPS = {
     step.__name__.replace("_", "-"): step
-    for step in (build, install, env, test_pure, test_e2e, test_matrix, bench, demo, demo_psql, clean_demo, lint)
+    for step in (build, install, env, test_pure, test_e2e, test_matrix, torture, bench)
+    + (demo, demo_psql, clean_demo, lint)
 }
 
 

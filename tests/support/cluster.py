@@ -109,6 +109,8 @@ class Cluster:
 
     def kill(self) -> None:
         """Kills the postmaster with SIGKILL and waits until its orphans are gone."""
+        # Stopped first, so that it has no child after they were counted.
+        self.server.send_signal(signal.SIGSTOP)
         children = self.children()
         self.server.kill()
         self.server.wait()
@@ -240,8 +242,9 @@ class Database:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and is no zombie."""
+    """Whether a process is there and is no zombie; one whose threads still end holds its memory."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False

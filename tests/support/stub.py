@@ -76,10 +76,10 @@ class Stub:
             self._faults.append(fault)
         return fault
 
-    def heal(self) -> None:
-        """Forgets all faults."""
+    def heal(self, *, but: Fault | None = None) -> None:
+        """Forgets all faults, but for one if it is named."""
         with self._lock:
-            self._faults.clear()
+            self._faults = [fault for fault in self._faults if fault is but]
 
     @contextmanager
     def held(self):

@@ -1,0 +1,231 @@
+//! The queue's protocol for one source key, in the steps that others can come between.
+//!
+//! Each step names the statements of the extension (`src/queue/statements.rs`) that it stands for.
+//! A transaction of a worker has two steps, because users commit between its statements (it runs
+//! at READ COMMITTED); what it writes counts from its second step on, and is undone if the worker
+//! dies before.
+//!
+//! A row's content is the number of the change that made it, so f(source) is that number.
+
+#[path = "worker.rs"]
+mod worker;
+
+/// What differs from the queue's SQL, to see that the search would find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bug {
+    None,
+    /// Rows that are gone at their claim, and rows that failed for good, are settled without looking
+    /// whether the lease is still held. `settle_gone` and `fail` do so: fine for a worker that is alone.
+    UncheckedLeases,
+    /// Nor does `complete` look whether the lease is still held.
+    NoLeaseCheck,
+    /// `settle` deletes the work row whatever its generation is now.
+    SettleIgnoresGeneration,
+    /// `fold` leaves a work row that is there as it is (ON CONFLICT DO NOTHING).
+    FoldForgetsConflicts,
+    /// The store is written without a lock on the source row.
+    NoSourceLock,
+    /// The work row is settled in one transaction, and the store written in the next.
+    SettleBeforeWrite,
+    /// The trigger on DELETE leaves the chunks where they are.
+    DeleteLeavesChunks,
+    /// Leases neither run out nor are given back when their holder is dead.
+    LeasesLastForever,
+    /// What succeeds at last stays in the failed queue.
+    SuccessKeepsFailed,
+}
+
+/// The work row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Work {
+    generation: u8,
+    /// Number of the claim that holds it.
+    lease: Option<u8>,
+    /// Whether `available_at <= now()`.
+    available: bool,
+}
+
+/// What a worker remembers of its claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Claim {
+    generation: u8,
+    lease: u8,
+    /// The source row as it was read; none if there was none.
+    content: Option<u8>,
+}
+
+/// What the second transaction found at its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Found {
+    /// The source row, which is now locked.
+    Here,
+    /// No source row.
+    Gone,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Worker {
+    Idle,
+    /// In the first transaction, before the source is read: how many inbox rows it took.
+    Claiming(u8),
+    /// Without a transaction: S3 and the model are asked.
+    Working(Claim),
+    /// In the second transaction, before it writes.
+    Writing(Claim, Found),
+    /// Between the two transactions of [`Bug::SettleBeforeWrite`].
+    Settled(Claim),
+    Dead,
+}
+
+/// A user's transaction that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// INSERT, or UPDATE of a row that is there: anything but the key.
+    Write,
+    /// DELETE, or an UPDATE of the key.
+    Delete,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct State {
+    pub source: Option<u8>,
+    pub store: Option<u8>,
+    /// The content for which the row was set aside.
+    pub failed: Option<u8>,
+    pub inbox: u8,
+    pub work: Option<Work>,
+    pub workers: Vec<Worker>,
+    pub user: Option<Change>,
+    /// How many changes and claims there have been.
+    changes: u8,
+    leases: u8,
+    crashes_left: u8,
+    failures_left: u8,
+}
+
+/// How much may happen in one history.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    pub workers: usize,
+    pub changes: u8,
+    pub leases: u8,
+    pub crashes: u8,
+    pub failures: u8,
+}
+
+impl State {
+    pub fn initial(bounds: Bounds) -> State {
+        State {
+            source: None,
+            store: None,
+            failed: None,
+            inbox: 0,
+            work: None,
+            workers: vec![Worker::Idle; bounds.workers],
+            user: None,
+            changes: 0,
+            leases: 0,
+            crashes_left: bounds.crashes,
+            failures_left: bounds.failures,
+        }
+    }
+
+    /// Nothing is open, nothing is queued: the promise has to hold.
+    pub fn is_at_rest(&self) -> bool {
+        let idle = self.workers.iter().all(|worker| matches!(worker, Worker::Idle));
+        idle && self.user.is_none() && self.inbox == 0 && self.work.is_none()
+    }
+
+    /// Whether the bounds, and nothing else, keep it from going on.
+    pub fn is_cut_off(&self, bounds: Bounds) -> bool {
+        self.leases == bounds.leases
+    }
+
+    /// What is wrong with a state at rest.
+    pub fn broken(&self) -> Option<&'static str> {
+        match (self.source, self.store, self.failed) {
+            (None, Some(_), _) => Some("chunks of a row that is gone"),
+            (Some(_), None, None) => Some("a row without its chunks"),
+            (Some(row), Some(chunks), None) if chunks < row => Some("chunks of an earlier content"),
+            (Some(row), _, Some(failed)) if failed < row => Some("set aside for what is no longer there"),
+            _ => None,
+        }
+    }
+
+    /// All that may happen next, with what it is called.
+    pub fn next(&self, bounds: Bounds, bug: Bug) -> Vec<(String, State)> {
+        let mut next = self.by_users(bounds, bug);
+        next.extend(self.by_time(bug));
+        for (number, worker) in self.workers.iter().enumerate() {
+            for (what, state) in self.by_worker(number, *worker, bounds, bug) {
+                next.push((format!("worker {number} {what}"), state));
+            }
+        }
+        next
+    }
+
+    /// Users: each transaction changes the row once, and ends one way or the other.
+    fn by_users(&self, bounds: Bounds, bug: Bug) -> Vec<(String, State)> {
+        let mut next = Vec::new();
+        match self.user {
+            None if self.changes < bounds.changes => {
+                next.push(self.with("user writes the row", |s| s.user = Some(Change::Write)));
+                // It needs the lock that a worker holds on the row: FOR KEY SHARE, of `lock`.
+                if self.source.is_some() && !self.is_source_locked(bug) {
+                    next.push(self.with("user deletes the row", |s| s.user = Some(Change::Delete)));
+                }
+            }
+            None => {}
+            Some(change) => {
+                next.push(self.with("user commits", |s| s.commit(change, bug)));
+                next.push(self.with("user rolls back", |s| s.user = None));
+            }
+        }
+        next
+    }
+
+    fn commit(&mut self, change: Change, bug: Bug) {
+        self.user = None;
+        self.changes += 1;
+        match change {
+            // `enqueue_inserted`, `enqueue_updated`: an append.
+            Change::Write => {
+                self.source = Some(self.changes);
+                self.inbox += 1;
+            }
+            // `remove_deleted`, on the newest snapshot. Nobody writes chunks meanwhile, for that
+            // takes a lock on the row.
+            Change::Delete => {
+                self.source = None;
+                if bug != Bug::DeleteLeavesChunks {
+                    self.store = None;
+                }
+            }
+        }
+    }
+
+    fn is_source_locked(&self, bug: Bug) -> bool {
+        bug != Bug::NoSourceLock
+            && self.workers.iter().any(|worker| matches!(worker, Worker::Writing(_, Found::Here)))
+    }
+
+    /// A lease runs out, or a retry falls due.
+    fn by_time(&self, bug: Bug) -> Option<(String, State)> {
+        let work = self.work.filter(|work| !work.available && !self.is_work_locked())?;
+        if bug == Bug::LeasesLastForever && work.lease.is_some() {
+            return None;
+        }
+        Some(self.with("time passes", |s| s.work = Some(Work { available: true, ..work })))
+    }
+
+    /// Whether a transaction of a worker has locked the work row.
+    fn is_work_locked(&self) -> bool {
+        self.workers.iter().any(|worker| matches!(worker, Worker::Claiming(_) | Worker::Writing(..)))
+    }
+
+    fn with(&self, what: &str, change: impl FnOnce(&mut State)) -> (String, State) {
+        let mut state = self.clone();
+        change(&mut state);
+        (what.to_owned(), state)
+    }
+}

@@ -1,0 +1,196 @@
+//! The steps of a worker: claim, complete, fail, die, come back.
+
+use super::{Bounds, Bug, Change, Claim, Found, State, Work, Worker};
+
+impl State {
+    pub(super) fn by_worker(
+        &self,
+        number: usize,
+        worker: Worker,
+        bounds: Bounds,
+        bug: Bug,
+    ) -> Vec<(String, State)> {
+        let mut next = match worker {
+            Worker::Idle => self.claim_begins(number, bounds, bug),
+            Worker::Claiming(taken) => vec![self.claims(number, taken, bug)],
+            Worker::Working(claim) => self.ends_working(number, claim, bug),
+            Worker::Writing(claim, found) => {
+                vec![self.with("writes", |s| s.write(number, claim, found, bug))]
+            }
+            Worker::Settled(claim) => vec![self.with("writes late", |s| s.write_late(number, claim))],
+            Worker::Dead => vec![self.with("comes back", |s| s.recover(number, bug))],
+        };
+        if worker != Worker::Dead && self.crashes_left > 0 {
+            next.push(self.with("dies", |s| {
+                s.workers[number] = Worker::Dead;
+                s.crashes_left -= 1;
+            }));
+        }
+        next
+    }
+
+    /// `fold` and `claim` look: `peek` has said that there is something.
+    fn claim_begins(&self, number: usize, bounds: Bounds, bug: Bug) -> Vec<(String, State)> {
+        let claimable = self.inbox > 0 || self.work.is_some_and(|work| work.available);
+        // The other waits for the row that `fold` has inserted or updated, or skips it.
+        if !claimable || self.is_work_locked() || self.leases >= bounds.leases {
+            return Vec::new();
+        }
+        if self.folded(self.inbox, bug).is_some_and(|work| !work.available) {
+            return self.folds(bug);
+        }
+        vec![self.with("begins to claim", |s| s.workers[number] = Worker::Claiming(s.inbox))]
+    }
+
+    /// `fold` in a transaction that does not claim this row: it claims others.
+    fn folds(&self, bug: Bug) -> Vec<(String, State)> {
+        if self.inbox == 0 || self.is_work_locked() {
+            return Vec::new();
+        }
+        let fold = |s: &mut State| {
+            s.work = s.folded(s.inbox, bug);
+            s.inbox = 0;
+        };
+        vec![self.with("folds", fold)]
+    }
+
+    /// `fold`: ON CONFLICT generation + 1, and a row under way keeps its lease and its time.
+    fn folded(&self, taken: u8, bug: Bug) -> Option<Work> {
+        match self.work {
+            work if taken == 0 => work,
+            None => Some(Work { generation: 1, lease: None, available: true }),
+            work if bug == Bug::FoldForgetsConflicts => work,
+            Some(work) => Some(Work {
+                generation: work.generation + 1,
+                available: work.available || work.lease.is_none(),
+                ..work
+            }),
+        }
+    }
+
+    /// `fold`, `claim`, then `read` and the commit: the source may have changed since the fold.
+    fn claims(&self, number: usize, taken: u8, bug: Bug) -> (String, State) {
+        self.with("claims", |s| {
+            s.inbox -= taken;
+            s.leases += 1;
+            let Some(work) = s.folded(taken, bug) else { return s.workers[number] = Worker::Idle };
+            s.work = Some(Work { lease: Some(s.leases), available: false, ..work });
+            let claim = Claim { generation: work.generation, lease: s.leases, content: s.source };
+            s.workers[number] = Worker::Working(claim);
+        })
+    }
+
+    /// The network has answered, well or not; or there was no row to begin with.
+    fn ends_working(&self, number: usize, claim: Claim, bug: Bug) -> Vec<(String, State)> {
+        if self.is_work_locked() {
+            return Vec::new();
+        }
+        let unchecked = matches!(bug, Bug::UncheckedLeases | Bug::NoLeaseCheck);
+        let may_settle = unchecked || self.holds(claim);
+        if claim.content.is_none() && may_settle {
+            return vec![self.with("settles a row that is gone", |s| {
+                s.remove(claim, bug);
+                s.workers[number] = Worker::Idle;
+            })];
+        }
+        let mut next = self.folds(bug);
+        next.push(self.completes(number, claim, bug));
+        if self.failures_left > 0 && may_settle {
+            next.push(self.with("postpones", |s| s.postpone(number, claim)));
+            next.push(self.with("sets aside", |s| s.set_aside(number, claim, bug)));
+        }
+        next
+    }
+
+    /// `held`.
+    fn holds(&self, claim: Claim) -> bool {
+        self.work.is_some_and(|work| work.lease == Some(claim.lease))
+    }
+
+    /// `held`, `lock` and `present`.
+    fn completes(&self, number: usize, claim: Claim, bug: Bug) -> (String, State) {
+        if !self.holds(claim) && bug != Bug::NoLeaseCheck {
+            return self.with("has lost its lease", |s| s.workers[number] = Worker::Idle);
+        }
+        if bug == Bug::SettleBeforeWrite {
+            return self.with("settles early", |s| {
+                s.settle(claim, bug);
+                s.workers[number] = Worker::Settled(claim);
+            });
+        }
+        // FOR KEY SHARE passes an UPDATE of other columns, and skips what a DELETE has locked.
+        let busy = self.user == Some(Change::Delete) && bug != Bug::NoSourceLock;
+        match self.source {
+            Some(_) if busy => self.with("finds the row locked, and offers it again", |_| ()),
+            Some(_) => {
+                self.with("locks the row", |s| s.workers[number] = Worker::Writing(claim, Found::Here))
+            }
+            None => self.with("finds no row", |s| s.workers[number] = Worker::Writing(claim, Found::Gone)),
+        }
+    }
+
+    /// `delete_chunks`, `insert_chunks`, `forget_failed`, `settle`, `give_back`, and the commit.
+    fn write(&mut self, number: usize, claim: Claim, found: Found, bug: Bug) {
+        self.workers[number] = Worker::Idle;
+        if found == Found::Gone {
+            return self.remove(claim, bug);
+        }
+        self.store = claim.content;
+        if bug != Bug::SuccessKeepsFailed {
+            self.failed = None;
+        }
+        self.settle(claim, bug);
+    }
+
+    /// `delete_and_settle`.
+    fn remove(&mut self, claim: Claim, bug: Bug) {
+        self.store = None;
+        self.failed = None;
+        self.settle(claim, bug);
+    }
+
+    fn write_late(&mut self, number: usize, claim: Claim) {
+        self.workers[number] = Worker::Idle;
+        self.store = claim.content.filter(|_| self.source.is_some());
+    }
+
+    /// `settle`, then `give_back` of what it left.
+    fn settle(&mut self, claim: Claim, bug: Bug) {
+        let same = |work: &Work| work.generation == claim.generation || bug == Bug::SettleIgnoresGeneration;
+        self.work = self.work.filter(|work| !same(work));
+        if let Some(work) = self.work.as_mut().filter(|work| work.lease == Some(claim.lease)) {
+            (work.lease, work.available) = (None, true);
+        }
+    }
+
+    /// `postpone`.
+    fn postpone(&mut self, number: usize, claim: Claim) {
+        self.workers[number] = Worker::Idle;
+        self.failures_left -= 1;
+        if let Some(work) = self.work.as_mut().filter(|work| work.lease == Some(claim.lease)) {
+            (work.lease, work.available) = (None, false);
+        }
+    }
+
+    /// `forget_failed`, `set_aside`, `settle`, `give_back`.
+    fn set_aside(&mut self, number: usize, claim: Claim, bug: Bug) {
+        self.workers[number] = Worker::Idle;
+        self.failures_left -= 1;
+        self.failed = claim.content;
+        self.settle(claim, bug);
+    }
+
+    /// `recover`: gives back what workers hold that are dead, this one's own among them.
+    fn recover(&mut self, number: usize, bug: Bug) {
+        self.workers[number] = Worker::Idle;
+        let held = |lease: u8| {
+            self.workers
+                .iter()
+                .any(|w| matches!(w, Worker::Working(c) | Worker::Writing(c, _) if c.lease == lease))
+        };
+        let dead = self.work.is_some_and(|work| work.lease.is_some_and(|lease| !held(lease)));
+        if let Some(work) = self.work.as_mut().filter(|_| dead && bug != Bug::LeasesLastForever) {
+            (work.lease, work.available) = (None, true);
+        }
+    }
+}

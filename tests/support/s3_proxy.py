@@ -1,0 +1,134 @@
+"""A proxy before an S3 server: it passes requests on, and fails on demand as the stub of a model does.
+
+The server behind it may be killed and come back at another address. Only what a loader asks for
+passes: GET and HEAD."""
+
+import http.client
+import socket
+import struct
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+# A server that is up answers at once.
+_UPSTREAM_TIMEOUT = 10
+# Headers of one connection, which are not the other's.
+_HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
+_SLOW_DOWN = b"""<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"""
+
+
+@dataclass
+class S3Fault:
+    """What to do with the next `times` requests instead of passing them on.
+
+    By name: slow_down (a 503), reset (the connection), truncate (the body), hang (until the proxy
+    ends or is healed).
+    """
+
+    kind: str
+    times: int
+
+
+class S3Proxy:
+    def __init__(self):
+        # Address of the server behind, as "host:port"; none while it is down.
+        self.upstream: str | None = None
+        # How many requests went wrong on demand, or because nobody was behind.
+        self.failed = 0
+        self._faults: list[S3Fault] = []
+        self._lock = threading.Lock()
+        self._release = threading.Event()
+        handler = type("Handler", (_Handler,), {"proxy": self})
+        self._server = _Server(("127.0.0.1", 0), handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def fail(self, kind: str, times: int) -> None:
+        with self._lock:
+            self._faults.append(S3Fault(kind, times))
+
+    def heal(self) -> None:
+        """Forgets all faults, and lets go of the requests that hang."""
+        with self._lock:
+            self._faults.clear()
+            self._release.set()
+            self._release = threading.Event()
+
+    def close(self) -> None:
+        self.heal()
+        self._server.shutdown()
+        self._server.server_close()
+
+    # For the handler
+
+    def _admit(self) -> tuple[str | None, threading.Event]:
+        with self._lock:
+            while self._faults and self._faults[0].times <= 0:
+                self._faults.pop(0)
+            if self._faults:
+                self._faults[0].times -= 1
+                self.failed += 1
+                return self._faults[0].kind, self._release
+            if self.upstream is None:
+                self.failed += 1
+                return "reset", self._release
+        return None, self._release
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        """A client that goes away in the middle is part of the game."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    proxy: S3Proxy
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        kind, release = self.proxy._admit()
+        if kind == "hang":
+            release.wait()
+            self.close_connection = True
+        elif kind == "reset":
+            self._reset()
+        elif kind == "slow_down":
+            self._send(503, {"Content-Type": "application/xml"}, _SLOW_DOWN)
+        else:
+            self._pass_on(cut=kind == "truncate")
+
+    do_HEAD = do_GET
+
+    def _pass_on(self, cut: bool) -> None:
+        try:
+            upstream = http.client.HTTPConnection(self.proxy.upstream or "", timeout=_UPSTREAM_TIMEOUT)
+            upstream.request(self.command, self.path, headers=dict(self.headers.items()))
+            answer = upstream.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException):
+            # The server behind was killed meanwhile.
+            return self._reset()
+        headers = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
+        self._send(answer.status, headers, body, cut)
+
+    def _send(self, status: int, headers: dict, body: bytes, cut: bool = False) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body[: len(body) // 2] if cut else body)
+        self.close_connection |= cut
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
