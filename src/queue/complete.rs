@@ -65,7 +65,9 @@ fn present(served: &Served, results: &[&Outcome<'_>]) -> Result<Vec<usize>, PgEr
 }
 
 /// Which of the claims still hold: another may have taken the work over after the lease expired.
-fn held(served: &Served, claims: &[&Claimed]) -> Result<Vec<usize>, PgError> {
+///
+/// Whoever settles or deletes anything asks this first, and keeps the answer true by its locks.
+pub fn held(served: &Served, claims: &[&Claimed]) -> Result<Vec<usize>, PgError> {
     let mut args = served.keys(claims.iter().map(|c| &c.key));
     args.push(claims.iter().map(|c| c.lease).collect::<Vec<_>>().into());
     query(&served.statements.held, &args, place)
@@ -229,5 +231,12 @@ pub fn settle_gone(served: &Served, claims: &[Claimed]) -> Result<(), PgError> {
     if claims.is_empty() {
         return Ok(());
     }
-    transaction(|| served.as_owner(|| delete_and_settle(served, claims.iter())))
+    let claims: Vec<&Claimed> = claims.iter().collect();
+    transaction(|| {
+        served.as_owner(|| {
+            let held = held(served, &claims)?;
+            let (mine, _) = partition(claims, &held);
+            delete_and_settle(served, mine.into_iter())
+        })
+    })
 }

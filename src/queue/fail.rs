@@ -1,5 +1,6 @@
 //! The second transaction of documents that did not go all the way: later, or aside.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{json, Value};
@@ -7,6 +8,7 @@ use serde_json::{json, Value};
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
 
+use super::complete::held;
 use super::errors;
 use super::spi::{Claimed, Served, SpiQueue};
 use crate::guc;
@@ -26,19 +28,28 @@ enum Fate {
 /// Settles failed documents in one transaction.
 pub fn fail(queue: &SpiQueue, id: i32, failed: &[Failed]) -> Result<(), PgError> {
     let Some(served) = queue.served(id) else { return Ok(()) };
-    let rows: Vec<(&Claimed, &Failure, Fate)> = failed
-        .iter()
-        .filter_map(|f| Some((queue.claimed(f.ticket)?, &f.failure)))
-        .map(|(claim, failure)| (claim, failure, fate(served, claim, failure)))
-        .collect();
-    let (aside, later): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, _, fate)| matches!(fate, Fate::Aside));
+    let known: Vec<(&Claimed, &Failure)> =
+        failed.iter().filter_map(|f| Some((queue.claimed(f.ticket)?, &f.failure))).collect();
     transaction(|| {
-        served.as_owner(|| {
-            postpone(served, &later)?;
-            set_aside(served, &aside)
-        })?;
+        let rows = served.as_owner(|| settle(served, &known))?;
         as_superuser(|| record(served, &rows))
     })
+}
+
+/// Settles those whose claims still hold: what became of the others is not ours to say any more.
+fn settle<'a>(
+    served: &Served,
+    known: &[(&'a Claimed, &'a Failure)],
+) -> Result<Vec<(&'a Claimed, &'a Failure, Fate)>, PgError> {
+    let claims: Vec<&Claimed> = known.iter().map(|(claim, _)| *claim).collect();
+    let held: HashSet<usize> = held(served, &claims)?.into_iter().collect();
+    let mine = known.iter().enumerate().filter(|(place, _)| held.contains(place)).map(|(_, known)| known);
+    let rows: Vec<_> =
+        mine.map(|(claim, failure)| (*claim, *failure, fate(served, claim, failure))).collect();
+    let (aside, later): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, _, fate)| matches!(fate, Fate::Aside));
+    postpone(served, &later)?;
+    set_aside(served, &aside)?;
+    Ok(rows)
 }
 
 fn fate(served: &Served, claim: &Claimed, failure: &Failure) -> Fate {

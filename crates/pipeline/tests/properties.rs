@@ -97,7 +97,7 @@ fn answers_of_providers_are_vectors_or_errors() {
     let taken = std::cell::Cell::new(0);
     cases(4, |g| {
         *body.lock().unwrap() = g.answer();
-        match runtime.block_on(embed_query(&embedding, None, &settings, "a text")) {
+        match runtime.block_on(embed_query(&embedding, None, &settings, "a text", None)) {
             Ok(vector) => {
                 taken.set(taken.get() + 1);
                 assert_eq!(vector.len(), support::openai::DIMENSIONS as usize);

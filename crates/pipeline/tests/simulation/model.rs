@@ -15,7 +15,7 @@ mod worker;
 pub enum Bug {
     None,
     /// Rows that are gone at their claim, and rows that failed for good, are settled without looking
-    /// whether the lease is still held. `settle_gone` and `fail` do so: fine for a worker that is alone.
+    /// whether the lease is still held: fine for a worker that is alone, and for no other.
     UncheckedLeases,
     /// Nor does `complete` look whether the lease is still held.
     NoLeaseCheck,
