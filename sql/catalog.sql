@@ -24,12 +24,23 @@ CREATE TABLE ai._vectorizer_errors (
 );
 CREATE INDEX ON ai._vectorizer_errors (id, recorded);
 
+-- A table of a queue, if the caller may read it. By the catalog, for to_regclass raises where the
+-- schema is not the caller's to use. A plain table only: a view in its place would run its owner's
+-- functions as whoever watches.
+CREATE FUNCTION ai._vectorizer_readable(schema_name name, table_name name) RETURNS regclass
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN (SELECT c.oid::regclass
+        FROM pg_class c
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = schema_name AND c.relname = table_name AND c.relkind = 'r' AND NOT c.relrowsecurity
+          AND has_schema_privilege(n.oid, 'usage') AND has_table_privilege(c.oid, 'select'));
+
 -- Of vectorizers whose queue one may read: an error names a row's key.
 CREATE VIEW ai.vectorizer_errors WITH (security_barrier) AS
 SELECT e.id, e.message, e.details, e.recorded, v.name
 FROM ai._vectorizer_errors e
 LEFT JOIN ai.vectorizer v ON v.id = e.id
-WHERE has_table_privilege(to_regclass(format('%I.%I', v.queue_schema, v.queue_table)), 'select');
+WHERE ai._vectorizer_readable(v.queue_schema, v.queue_table) IS NOT NULL;
 
 -- Whoever may use the schema may see what vectorizers there are: a config names a key, and never
 -- holds one.

@@ -5,20 +5,27 @@
 CREATE FUNCTION ai.vectorizer_queue_pending(vectorizer_id int4, exact_count bool DEFAULT false) RETURNS int8
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    inbox  text;
-    work   text;
-    pending int8;
+    schema_name name;
+    inbox       name;
+    work        name;
+    pending     int8;
 BEGIN
-    SELECT format('%I.%I', v.queue_schema, v.queue_table), format('%I.%I', v.queue_schema, '_vectorizer_work_' || v.id)
-    INTO inbox, work
+    SELECT v.queue_schema, v.queue_table, '_vectorizer_work_' || v.id
+    INTO schema_name, inbox, work
     FROM ai.vectorizer v
     WHERE v.id = vectorizer_queue_pending.vectorizer_id;
     IF inbox IS NULL THEN
         RAISE EXCEPTION 'vectorizer has no queue table'
             USING HINT = 'The view ai.vectorizer_status lists the vectorizers that exist.';
     END IF;
-    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s UNION ALL SELECT FROM %s %s) AS pending', inbox, work,
-                   CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
+    IF ai._vectorizer_readable(schema_name, inbox) IS NULL OR ai._vectorizer_readable(schema_name, work) IS NULL THEN
+        RAISE EXCEPTION 'the queue of vectorizer % can''t be read', vectorizer_id
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = format('Its tables are %I.%I and %I.%I.', schema_name, inbox, schema_name, work),
+                  HINT = 'SELECT on both is needed, which grant_to gives; and both must be tables still.';
+    END IF;
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %I.%I UNION ALL SELECT FROM %I.%I %s) AS pending',
+                   schema_name, inbox, schema_name, work, CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
     INTO pending;
     IF NOT exact_count AND pending > 10000 THEN
         RETURN 9223372036854775807;
@@ -53,8 +60,8 @@ SELECT v.id,
        CASE WHEN d.value ->> 'implementation' = 'table' THEN 'embedding'
             ELSE d.value ->> 'embedding_column' END AS embedding_column,
        -- Unknown if a table was dropped by hand: that of one must not hide the others'.
-       CASE WHEN has_table_privilege(to_regclass(format('%I.%I', v.queue_schema, v.queue_table)), 'select')
-             AND has_table_privilege(to_regclass(format('%I.%I', v.queue_schema, '_vectorizer_work_' || v.id)), 'select')
+       CASE WHEN ai._vectorizer_readable(v.queue_schema, v.queue_table) IS NOT NULL
+             AND ai._vectorizer_readable(v.queue_schema, ('_vectorizer_work_' || v.id)::name) IS NOT NULL
             THEN ai.vectorizer_queue_pending(v.id) END AS pending_items,
        v.disabled
 FROM ai.vectorizer v

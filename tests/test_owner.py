@@ -119,3 +119,24 @@ def test_he_cannot_feed_anothers_queue(db, mallory):
         db.sql(
             "CREATE TRIGGER t AFTER INSERT ON bait EXECUTE FUNCTION ai._vectorizer_source_changed('1')", user=mallory
         )
+
+
+def test_who_watches_runs_nothing_of_his(db, mallory, stub):
+    db.sql("CREATE SCHEMA his", user="postgres")
+    db.sql(f"GRANT ALL ON SCHEMA his TO {mallory}")
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)", user=mallory)
+    id = vectorizer.create(db, stub.url, "other", user=mallory, queue_schema="'his'", queue_table="'waiting'")
+    vectorizer.idle(db)
+    db.sql(f"""
+        CREATE TABLE seen (who text);
+        CREATE FUNCTION his.spy() RETURNS bool LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO public.seen VALUES (current_user); RETURN true; END $$;
+        ALTER TABLE his.waiting RENAME TO kept;
+        CREATE VIEW his.waiting AS SELECT * FROM his.kept WHERE his.spy()
+    """, user=mallory)
+    assert db.sql("SELECT pending_items FROM ai.vectorizer_status WHERE id = %s", [id]) == [(None,)]
+    db.sql("SELECT * FROM ai.vectorizer_errors; SELECT * FROM ai.vectorizer_health")
+    with pytest.raises(Exception, match="can't be read") as refusal:
+        db.sql("SELECT ai.vectorizer_queue_pending(%s)", [id])
+    assert refusal.value.sqlstate == "42501"
+    assert "postgres" not in {who for [who] in db.sql("SELECT who FROM seen")}
