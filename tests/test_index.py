@@ -15,11 +15,12 @@ STORE = "document_embedding_store"
 HNSW = "ai.indexing_hnsw(min_rows => 10)"
 
 
-def indexes(db, store: str = STORE) -> list[tuple[str, bool]]:
-    """The vector indexes of a store: definition, and whether it is valid."""
+def indexes(db, store: str = STORE) -> list[tuple[str | None, bool]]:
+    """The vector indexes of a store: definition of a valid one, for others may be dropped at any moment; and
+    whether it is valid."""
     return db.sql(
-        "SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid"
-        " JOIN pg_am ON pg_am.oid = relam WHERE amname = 'hnsw' AND indrelid = %s::regclass ORDER BY 1",
+        "SELECT CASE WHEN indisvalid THEN pg_get_indexdef(indexrelid) END, indisvalid FROM pg_index"
+        " JOIN pg_class ON oid = indexrelid JOIN pg_am ON pg_am.oid = relam WHERE amname = 'hnsw' AND indrelid = %s::regclass ORDER BY 1",
         [store],
     )
 

@@ -65,13 +65,13 @@ fn role_arn(access: &S3Access) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Also of AWS GovCloud (`aws-us-gov`) and of China (`aws-cn`).
+/// Also of AWS GovCloud (`aws-us-gov`) and of China (`aws-cn`), and of Ceph, whose roles belong to no account.
 fn is_role_arn(arn: &str) -> bool {
     let Some(rest) = arn.strip_prefix("arn:aws") else { return false };
     let Some((partition, rest)) = rest.split_once(":iam::") else { return false };
     let Some((account, role)) = rest.split_once(":role/") else { return false };
     let word = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    word(partition) && word(account) && !account.is_empty() && !role.is_empty()
+    word(partition) && word(account) && !role.is_empty()
 }
 
 fn denied(message: &str) -> PgError {

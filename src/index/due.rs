@@ -82,7 +82,11 @@ impl Builds {
             return Some(left);
         }
         let began = Instant::now();
-        let next = queue.served_all().filter_map(|served| self.look_at(served)).min();
+        let next = queue
+            .served_all()
+            .filter(|served| !served.rests())
+            .filter_map(|served| self.look_at(served))
+            .min();
         self.next_look = Some(Instant::now() + INTERVAL.max(began.elapsed() * REST));
         next
     }
@@ -120,7 +124,10 @@ impl Builds {
             Ok(State::NotYet) => {}
             Ok(State::Due) => self.start(served),
             Err(error) => {
-                pgrx::warning!("vectorizer {} can't look for its index: {error}", served.vectorizer.name);
+                // Who has locked the tables stops the queue, which says so; the index can wait.
+                if error.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
+                    pgrx::warning!("vectorizer {} can't look for its index: {error}", served.vectorizer.name);
+                }
                 self.back_off(id, Duration::ZERO);
             }
         }

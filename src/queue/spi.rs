@@ -326,6 +326,11 @@ impl Served {
         bytes.checked_div(self.mean_size).map_or(u64::MAX, |count| count.saturating_mul(2).saturating_add(1))
     }
 
+    /// Whether it is not to be looked at now, after an error of its own.
+    pub fn rests(&self) -> bool {
+        self.paused.left().is_some()
+    }
+
     /// Runs statements as the vectorizer's owner, without leaving him anything to run at commit.
     pub fn as_owner<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         as_user(self.vectorizer.owner, || {
