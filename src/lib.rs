@@ -18,6 +18,7 @@ mod catalog;
 mod guc;
 mod index;
 mod pg;
+mod pgai;
 mod queue;
 mod source;
 mod vector;
@@ -46,7 +47,8 @@ extension_sql_file!("../sql/health.sql", name = "health", requires = ["tracking"
 extension_sql_file!("../sql/search.sql", name = "search", requires = ["health"]);
 extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["search"]);
 extension_sql_file!("../sql/s3_source.sql", name = "s3_source", requires = ["s3"]);
-extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["s3_source"]);
+extension_sql_file!("../sql/migration.sql", name = "migration", requires = ["s3_source"]);
+extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["migration"]);
 
 /// Called by Postgres when the library is loaded: into the postmaster where it is preloaded, else
 /// into the backend that first needs it.

@@ -208,7 +208,7 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
 }
 
 /// Store and queue keep the key's columns beside their own.
-fn require_key_names(key: &Key) -> Result<(), PgError> {
+pub fn require_key_names(key: &Key) -> Result<(), PgError> {
     let Some(taken) = key.columns().iter().find(|c| objects::OWN_COLUMNS.contains(&c.name.as_str())) else {
         return Ok(());
     };
@@ -365,7 +365,8 @@ fn require_destination_free(destination: &TableDestination) -> Result<(), PgErro
     taken(&destination.target, "target_table")
 }
 
-fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
+/// A role's name, quoted where it must be.
+pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
     sql::query_row(
         "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles WHERE oid = $1",
         &[role.into()],
@@ -376,7 +377,8 @@ fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
     })
 }
 
-fn register(
+/// Writes a vectorizer into the catalog.
+pub fn register(
     id: i32,
     name: &str,
     source: &Relation,

@@ -68,16 +68,26 @@ fn drop_vectorizer(
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
     })?;
     let target = target(id)?;
-    drop_triggers(&target)?;
-    as_superuser(|| {
-        sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()])?;
-        sql::execute(&format!("DROP TABLE IF EXISTS {}", target.tables.all(true).join(", ")), &[])
-    })?;
+    drop_all_but_store(&target)?;
     if drop_all.unwrap_or(false) {
         drop_destination(&target)?;
     }
     wake::worker_at_commit();
     Ok(())
+}
+
+/// Drops a vectorizer and leaves its store and its view.
+pub fn drop_keeping_store(id: i32) -> Result<(), PgError> {
+    drop_all_but_store(&target(id)?)
+}
+
+fn drop_all_but_store(target: &Target) -> Result<(), PgError> {
+    drop_triggers(target)?;
+    as_superuser(|| {
+        sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[target.id.into()])?;
+        sql::execute(&format!("DROP TABLE IF EXISTS {}", target.tables.all(true).join(", ")), &[])
+    })
+    .map(drop)
 }
 
 /// The triggers are found by their argument, for they and the source may have been renamed since.

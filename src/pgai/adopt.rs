@@ -1,0 +1,140 @@
+//! Taking a vectorizer of pgai's over: from then on its store is kept in step by our worker.
+
+use super::requirements::Candidate;
+use super::triggers;
+use crate::api::create_vectorizer::{register, role_name};
+use crate::catalog::inbox_name;
+use crate::catalog::objects::{self, QueueTables};
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql::{self, qualified};
+
+/// What was taken over.
+pub struct Adopted {
+    /// The vectorizer's id, as before.
+    pub id: i32,
+    /// Its name, as before.
+    pub name: String,
+    /// Rows that waited, and do so still.
+    pub pending: u64,
+    /// Rows that had been set aside, and are so still.
+    pub failed: u64,
+}
+
+/// Takes it over, with its waiting and failed rows and its grants. Nothing is embedded for it.
+///
+/// Its queue is ours and lies in `ai`, wherever pgai's was.
+pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
+    let (entry, source) = (&candidate.entry, &candidate.source);
+    let table = source.qualified();
+    // What is written from here on is seen by our triggers; what was before is in pgai's queue.
+    // At once as strong as the renaming of a trigger needs, for a lock that grows can deadlock.
+    sql::execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"), &[])?;
+    triggers::switch_off(entry, source.oid, &table)?;
+    let owner = role_name(source.owner)?;
+    // The worker reaches the queue as him.
+    as_superuser(|| sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {owner}"), &[]))?;
+    give_destination(candidate, &owner)?;
+    let inbox = inbox_name(entry.id);
+    let tables = QueueTables::new(entry.id, "ai", Some(&inbox));
+    let has_origin = candidate.config["loading"]["implementation"] == "uri";
+    objects::create_queue(&tables, &candidate.key, &owner, has_origin)?;
+    register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
+    pause_as_before(candidate)?;
+    objects::create_triggers(entry.id, source)?;
+    let pending = copy(candidate, entry.queue.as_deref(), &tables.inbox, "")?;
+    let failed = copy(candidate, entry.failed.as_deref(), &tables.failed, ", created_at, failure_step")?;
+    grant_as_before(candidate, &tables.all(has_origin))?;
+    Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })
+}
+
+/// Who might use pgai's schema may use ours.
+pub fn share_schema(pgai_schema: &str) -> Result<(), PgError> {
+    let roles = sql::query(
+        &format!(
+            "SELECT DISTINCT {GRANTEE}
+             FROM pg_catalog.pg_namespace c
+             CROSS JOIN pg_catalog.aclexplode(c.nspacl) AS a
+             LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+             WHERE c.nspname::text = $1 AND a.privilege_type = 'USAGE'"
+        ),
+        &[pgai_schema.to_owned().into()],
+        |row| row.get::<String>(1),
+    )?;
+    for role in roles {
+        sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {role}"), &[])?;
+    }
+    Ok(())
+}
+
+/// The role `r` that an entry `a` of an access list names, as GRANT wants it.
+const GRANTEE: &str = "CASE a.grantee WHEN 0 THEN 'public' ELSE pg_catalog.quote_ident(r.rolname) END";
+
+/// Ids that are given from now on are none of those that were taken over.
+pub fn keep_ids_apart() -> Result<(), PgError> {
+    as_superuser(|| {
+        sql::execute(
+            "SELECT pg_catalog.setval('ai.vectorizer_id_seq', greatest(
+                 (SELECT max(id) FROM ai.vectorizer), (SELECT last_value FROM ai.vectorizer_id_seq)))",
+            &[],
+        )
+    })
+    .map(drop)
+}
+
+/// Our worker writes as the source's owner; pgai's store belongs to whoever made the vectorizer.
+fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
+    let destination = &candidate.destination;
+    for (schema, name) in [&destination.target, &destination.view] {
+        let others = sql::query(
+            "SELECT c.relkind::text
+             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname::text = $1 AND c.relname::text = $2 AND c.relowner <> $3",
+            &[schema.clone().into(), name.clone().into(), candidate.source.owner.into()],
+            |row| row.get::<String>(1),
+        )?;
+        for kind in others {
+            let kind = if kind == "v" { "VIEW" } else { "TABLE" };
+            let relation = qualified(schema, name);
+            pgrx::notice!("{relation} now belongs to {owner}, who owns the source");
+            sql::execute(&format!("ALTER {kind} {relation} OWNER TO {owner}"), &[])?;
+        }
+    }
+    Ok(())
+}
+
+fn pause_as_before(candidate: &Candidate) -> Result<(), PgError> {
+    if !candidate.entry.disabled {
+        return Ok(());
+    }
+    as_superuser(|| {
+        sql::execute("UPDATE ai.vectorizer SET disabled = true WHERE id = $1", &[candidate.entry.id.into()])
+    })
+    .map(drop)
+}
+
+fn copy(candidate: &Candidate, from: Option<&str>, to: &str, more: &str) -> Result<u64, PgError> {
+    let Some(from) = from else { return Ok(0) };
+    let columns = candidate.key.names(None) + more;
+    sql::execute(&format!("INSERT INTO {to} ({columns}) SELECT DISTINCT {columns} FROM {from}"), &[])
+}
+
+/// Who might read pgai's queue may read ours.
+fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError> {
+    let Some(queue) = &candidate.entry.queue else { return Ok(()) };
+    let roles = sql::query(
+        &format!(
+            "SELECT DISTINCT {GRANTEE}
+             FROM pg_catalog.pg_class c
+             CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a
+             LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+             WHERE c.oid = $1::pg_catalog.regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner"
+        ),
+        &[queue.clone().into()],
+        |row| row.get::<String>(1),
+    )?;
+    for role in roles {
+        objects::grant(&role, tables, &candidate.destination, &candidate.source, &"ai".to_owned())?;
+    }
+    Ok(())
+}

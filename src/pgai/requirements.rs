@@ -1,0 +1,183 @@
+//! What must hold that a vectorizer of pgai's can be taken over.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+use serde_json::Value;
+
+use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
+
+use super::catalog::Entry;
+use super::config::of_today;
+use crate::api::create_vectorizer::require_key_names;
+use crate::api::{indexing, validate};
+use crate::catalog::key::Key;
+use crate::catalog::objects::TableDestination;
+use crate::catalog::relation::{self, Relation};
+use crate::pg::error::PgError;
+use crate::pg::identity::current_user;
+use crate::pg::sql::{self, qualified};
+
+/// A vectorizer that can be taken over, with what is needed to do it.
+pub struct Candidate {
+    /// As pgai has it.
+    pub entry: Entry,
+    /// What it embeds.
+    pub source: Relation,
+    /// The source's primary key.
+    pub key: Key,
+    /// Its config, in our shape.
+    pub config: Value,
+    /// Its store and its view.
+    pub destination: TableDestination,
+}
+
+/// The vectorizers, if all can be taken over; else one error with everything that is in the way.
+pub fn all(entries: Vec<Entry>) -> Result<Vec<Candidate>, PgError> {
+    let mut reasons = Vec::new();
+    let mut candidates = Vec::new();
+    for entry in entries {
+        let name = entry.name.clone();
+        match candidate(entry) {
+            Ok(candidate) => candidates.push(candidate),
+            Err(found) => reasons.extend(found.iter().map(|error| reason(&name, error))),
+        }
+    }
+    if reasons.is_empty() {
+        return Ok(candidates);
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "not every vectorizer of pgai's can be taken over",
+    )
+    .with_detail(reasons.join("\n"))
+    .with_hint(
+        "Nothing has been changed. Mend what is named, or drop those vectorizers with pgai's \
+         ai.drop_vectorizer() before its schema is renamed.",
+    ))
+}
+
+fn reason(name: &str, error: &PgError) -> String {
+    let more = [&error.detail, &error.hint].into_iter().flatten();
+    let more: String = more.map(|sentences| format!(" {sentences}")).collect();
+    format!("{name}: {}.{more}", error.message)
+}
+
+fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
+    let (source, key) = source(&entry).map_err(|error| vec![error])?;
+    let config = of_today(entry.config.clone());
+    let mut reasons = config_reasons(&config, &source);
+    reasons.extend(free(&entry).err());
+    let destination = match serde_json::from_value::<VectorizerConfig>(config.clone()) {
+        Ok(VectorizerConfig { destination, .. }) => table(destination),
+        Err(error) => Err(PgError::raised(format!("its config can't be read: {error}"))),
+    };
+    if let Ok(destination) = &destination {
+        reasons.extend(store(destination, &config, &key).err());
+    }
+    match destination {
+        Ok(destination) if reasons.is_empty() => Ok(Candidate { entry, source, key, config, destination }),
+        Ok(_) => Err(reasons),
+        // What the checks of its parts said is clearer.
+        Err(error) if reasons.is_empty() => Err(vec![error]),
+        Err(_) => Err(reasons),
+    }
+}
+
+fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
+    let gone = || PgError::raised(format!("its source {} is gone", entry.source_name));
+    let source = entry.source.map(Relation::load).transpose()?.flatten().ok_or_else(gone)?;
+    // SAFETY: reads the catalogs.
+    if !unsafe { pg_sys::has_privs_of_role(current_user(), source.owner) } {
+        return Err(PgError::raised(format!("you do not own its source {}", entry.source_name)));
+    }
+    let key = Key::of(source.oid)?
+        .ok_or_else(|| PgError::raised(format!("its source {} has no primary key", entry.source_name)))?;
+    let mut now: Vec<&str> = key.columns().iter().map(|column| column.name.as_str()).collect();
+    let mut then: Vec<&str> = entry.key.iter().map(String::as_str).collect();
+    now.sort_unstable();
+    then.sort_unstable();
+    if now != then {
+        return Err(PgError::raised(format!(
+            "its source {} has another primary key than its store",
+            entry.source_name
+        )));
+    }
+    require_key_names(&key)?;
+    Ok((source, key))
+}
+
+/// The checks that the vectorizer would meet if it were declared today.
+fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
+    let part = |kind: &str| config.get(kind).filter(|part| !part.is_null());
+    let checks = || -> Result<Vec<Result<(), PgError>>, PgError> {
+        let columns = relation::columns(source.oid)?;
+        let [loading, embedding] = ["loading", "embedding"].map(|kind| part(kind).unwrap_or(&Value::Null));
+        let indexed = validate::dimensions(embedding)
+            .and_then(|dimensions| indexing::resolve(part("indexing"), dimensions).map(drop));
+        Ok(vec![
+            validate::loading(loading, &columns, source.owner),
+            validate::parsing(part("parsing"), loading, &columns),
+            validate::destination(part("destination")),
+            validate::embedding(embedding, source.owner),
+            validate::chunking(part("chunking")),
+            indexed,
+            validate::formatting(part("formatting"), &columns),
+            validate::scheduling(part("scheduling")).map(drop),
+            validate::processing(part("processing")),
+        ])
+    };
+    match checks() {
+        Ok(results) => results.into_iter().filter_map(Result::err).collect(),
+        Err(error) => vec![error],
+    }
+}
+
+fn free(entry: &Entry) -> Result<(), PgError> {
+    let taken = sql::query(
+        "SELECT FROM ai.vectorizer WHERE id = $1 OR name::text = $2",
+        &[entry.id.into(), entry.name.clone().into()],
+        |_| Ok(()),
+    )?;
+    if taken.is_empty() {
+        return Ok(());
+    }
+    Err(PgError::raised(format!("there is a vectorizer with its id {} or its name already", entry.id)))
+}
+
+fn table(destination: Destination) -> Result<TableDestination, PgError> {
+    let Destination::Table { target_schema, target_table, view_schema, view_name } = destination;
+    Ok(TableDestination { target: (target_schema, target_table), view: (view_schema, view_name) })
+}
+
+/// The store must be a table with the columns that we would give it.
+fn store(destination: &TableDestination, config: &Value, key: &Key) -> Result<(), PgError> {
+    let (schema, name) = &destination.target;
+    let dimensions = validate::dimensions(&config["embedding"])?;
+    let vector = format!("{}({dimensions})", qualified(&relation::vector_schema()?, "vector"));
+    let mut wanted: Vec<(String, String)> =
+        [("embedding_uuid", "uuid"), ("chunk_seq", "integer"), ("chunk", "text"), ("embedding", &vector)]
+            .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
+            .to_vec();
+    wanted.extend(key.columns().iter().map(|column| (column.name.clone(), column.type_name.clone())));
+    let found = columns_of(schema, name)?
+        .ok_or_else(|| PgError::raised(format!("its store {} is gone", destination.store())))?;
+    match wanted.iter().find(|column| !found.contains(column)) {
+        None => Ok(()),
+        Some((name, kind)) => Err(PgError::raised(format!(
+            "its store {} has no column {name} of type {kind}",
+            destination.store()
+        ))),
+    }
+}
+
+fn columns_of(schema: &str, name: &str) -> Result<Option<Vec<(String, String)>>, PgError> {
+    let columns = sql::query(
+        "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod)
+         FROM pg_catalog.pg_class c
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+         WHERE n.nspname::text = $1 AND c.relname::text = $2 AND c.relkind IN ('r', 'p')",
+        &[schema.to_owned().into(), name.to_owned().into()],
+        |row| Ok((row.get(1)?, row.get(2)?)),
+    )?;
+    Ok((!columns.is_empty()).then_some(columns))
+}
