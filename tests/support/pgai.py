@@ -17,6 +17,9 @@ class Pgai:
     def install(self, db) -> None:
         """`pgai install`, into a database without our extension."""
         db.sql("CREATE EXTENSION vector")
+        self.run_installer(db)
+
+    def run_installer(self, db) -> None:
         self._run("pgai", "install", "-d", url(db))
 
     def work(self, db) -> None:
