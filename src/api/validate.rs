@@ -170,6 +170,9 @@ pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
             None => error,
         }
     })?;
+    if let Some(access) = embed::aws_access(&embedding) {
+        s3_access::require_allowed(&access, owner)?;
+    }
     embedding_egress(&embedding, owner)
 }
 

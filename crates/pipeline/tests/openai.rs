@@ -11,6 +11,7 @@ use pgai_rs_pipeline::config::Embedding;
 use pgai_rs_pipeline::document::{Failure, Retry};
 use pgai_rs_pipeline::embed::{client, embed_query, Groups};
 use pgai_rs_pipeline::run::current_thread_runtime;
+use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::Settings;
 use serde_json::json;
 use support::http::{Gate, Reply, Request, Server};
@@ -20,7 +21,8 @@ use support::queue::settings;
 type Vectors = Vec<Vec<f32>>;
 
 async fn embed_with(settings: Settings, base_url: &str, texts: &[&str]) -> Result<Vectors, Failure> {
-    let groups = Groups::new(client().unwrap(), Arc::new(settings));
+    let groups =
+        Groups::new(client().unwrap(), Arc::new(settings.clone()), Arc::new(Clients::new(&settings)));
     let group = groups.group(&support::column_vectorizer(1, base_url))?;
     group.embed(texts.iter().map(|&text| text.into())).await
 }
@@ -153,7 +155,7 @@ async fn what_only_a_person_can_mend_is_not_tried_again() {
 #[tokio::test]
 async fn a_refusal_spares_the_next_inputs_a_request() {
     let server = Server::start(|_| Reply::new(401, ""));
-    let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
     let vectorizer = support::column_vectorizer(1, &server.url);
     let group = groups.group(&vectorizer).unwrap();
     assert!(group.embed(["a".into()]).await.is_err());
@@ -196,7 +198,7 @@ async fn what_a_server_does_not_know_is_left_out() {
         }
         answer(request)
     });
-    let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
     let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
     assert_eq!(group.embed(["a".into()]).await, Ok(vectors(&["a"])));
     assert_eq!(group.embed(["b".into()]).await, Ok(vectors(&["b"])));
@@ -205,7 +207,7 @@ async fn what_a_server_does_not_know_is_left_out() {
 
 /// Embeds each text for a document of its own, in one request.
 async fn each(server: &Server, texts: &[String]) -> Vec<Result<Vectors, Failure>> {
-    let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
     let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
     futures_util::future::join_all(texts.iter().map(|text| group.embed([text.as_str().into()]))).await
 }

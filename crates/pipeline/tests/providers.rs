@@ -9,7 +9,8 @@ use std::sync::Arc;
 use pgai_rs_pipeline::config::Embedding;
 use pgai_rs_pipeline::document::{Failure, Retry, Secret};
 use pgai_rs_pipeline::embed::{client, embed_query, Groups};
-use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::s3::Clients;
+use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use serde_json::{json, Value};
 use support::http::{Reply, Request, Server};
 use support::openai::{vector, DIMENSIONS};
@@ -21,6 +22,7 @@ const KEY: &str = "sk-very-secret";
 struct Provider {
     /// LiteLLM's prefix.
     prefix: &'static str,
+    model: &'static str,
     /// Where it is asked.
     target: &'static str,
     /// The header that its key is in, and what comes before the key.
@@ -47,6 +49,7 @@ fn data(vectors: Vec<Value>) -> Value {
 
 const OPENAI: Provider = Provider {
     prefix: "openai",
+    model: "m",
     target: "/embeddings",
     key: Some(("authorization", "Bearer ")),
     dimensions: "/dimensions",
@@ -58,7 +61,7 @@ const OPENAI: Provider = Provider {
     refuses_input: (400, r#"{"error": {"message": "too long", "param": "input"}}"#),
 };
 
-static PROVIDERS: [Provider; 8] = [
+static PROVIDERS: [Provider; 9] = [
     OPENAI,
     Provider {
         prefix: "azure",
@@ -66,6 +69,23 @@ static PROVIDERS: [Provider; 8] = [
         key: Some(("api-key", "")),
         refuses_model: (404, r#"{"error": {"code": "DeploymentNotFound", "message": "no deployment"}}"#),
         ..OPENAI
+    },
+    Provider {
+        prefix: "bedrock",
+        model: "cohere.embed-m:0",
+        target: "/model/cohere.embed-m%3A0/invoke",
+        // A signature instead: tests/bedrock.rs.
+        key: None,
+        dimensions: "/output_dimension",
+        inputs: |body| strings(&body["texts"]),
+        answer: |vectors| json!({"id": "x", "embeddings": {"float": vectors}, "response_type": "embeddings_by_type"}),
+        most_inputs: Some(96),
+        refuses_key: (403, r#"{"message": "The security token included in the request is invalid."}"#),
+        refuses_model: (400, r#"{"message": "The provided model identifier is invalid."}"#),
+        refuses_input: (
+            400,
+            r#"{"message": "Malformed input request: expected maxLength: 2048, actual: 9999"}"#,
+        ),
     },
     Provider {
         prefix: "ollama",
@@ -111,6 +131,7 @@ static PROVIDERS: [Provider; 8] = [
     },
     Provider {
         prefix: "gemini",
+        model: "m",
         target: "/models/m:batchEmbedContents",
         key: Some(("x-goog-api-key", "")),
         dimensions: "/requests/0/outputDimensionality",
@@ -161,7 +182,7 @@ impl Provider {
     fn embedding(&self, url: &str, options: Value) -> Embedding {
         let mut extra_options = json!({"api_base": url});
         extra_options.as_object_mut().unwrap().extend(options.as_object().unwrap().clone());
-        let model = format!("{}/m", self.prefix);
+        let model = format!("{}/{}", self.prefix, self.model);
         serde_json::from_value(json!({
             "implementation": "litellm", "model": model, "dimensions": DIMENSIONS, "extra_options": extra_options,
         }))
@@ -170,7 +191,14 @@ impl Provider {
 
     /// Embeds each text for a document of its own.
     async fn embed(&self, server: &Server, texts: &[&str]) -> Vec<Result<Vec<f32>, Failure>> {
-        let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+        let s3 = S3Settings {
+            access_key: Some(("AKID".into(), Secret::new("the-secret"))),
+            region: Some("eu-west-1".into()),
+            ..S3Settings::default()
+        };
+        let settings = Settings { s3, ..settings() };
+        let aws = Arc::new(Clients::new(&settings));
+        let groups = Groups::new(client().unwrap(), Arc::new(settings), aws);
         let mut vectorizer = support::column_vectorizer(1, "");
         vectorizer.config.embedding = self.embedding(&server.url, json!({}));
         vectorizer.api_key = self.key.map(|_| Secret::new(KEY));

@@ -8,6 +8,7 @@ use super::http::HttpEmbedder;
 use super::input_type::Purpose;
 use super::model::Model;
 use crate::document::{Failure, Vectorizer};
+use crate::s3::Clients;
 use crate::settings::Settings;
 
 /// So many groups are kept although nobody uses them, for what they know about their provider.
@@ -25,13 +26,16 @@ struct GroupKey {
 pub struct Groups {
     client: reqwest::Client,
     settings: Arc<Settings>,
+    aws: Arc<Clients>,
     groups: Mutex<HashMap<GroupKey, Arc<Group>>>,
 }
 
 impl Groups {
     /// No groups yet; each is started when it is first needed.
-    pub fn new(client: reqwest::Client, settings: Arc<Settings>) -> Self {
-        Groups { client, settings, groups: Mutex::new(HashMap::new()) }
+    ///
+    /// `aws` has the identities for providers that want requests to be signed.
+    pub fn new(client: reqwest::Client, settings: Arc<Settings>, aws: Arc<Clients>) -> Self {
+        Groups { client, settings, aws, groups: Mutex::new(HashMap::new()) }
     }
 
     /// The group that embeds a vectorizer's inputs. Called within a runtime, which then drives it.
@@ -58,7 +62,7 @@ impl Groups {
             groups.retain(|_, group| Arc::strong_count(group) > 1);
         }
         let timeout = self.settings.embedding_timeout;
-        let embedder = HttpEmbedder::new(self.client.clone(), key.model.clone(), timeout)?;
+        let embedder = HttpEmbedder::new(self.client.clone(), key.model.clone(), timeout, &self.aws)?;
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
         let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
         let group = Arc::new(Group::start(Arc::new(embedder), policy));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
 
+use super::aws::Signer;
 use super::check::{self, Wrong};
 use super::model::Model;
 use super::pack::Limits;
@@ -16,6 +17,7 @@ use super::provider::{Optional, Profile, Wire};
 use super::refusal::Refusal;
 use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR};
 use crate::document::{Failure, Retry, Secret, Step};
+use crate::s3::Clients;
 use crate::shorten::shorten;
 
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
@@ -57,6 +59,7 @@ pub(super) struct HttpEmbedder {
     dimensions: usize,
     api_key: Option<Secret>,
     timeout: Duration,
+    signer: Option<Signer>,
     /// The server has refused base64.
     floats_only: AtomicBool,
     /// The server has refused to be told the dimensions; the answer's are checked anyway.
@@ -69,7 +72,12 @@ impl HttpEmbedder {
     /// # Errors
     ///
     /// `no_api_key` if the server is the provider's own and there is no key, `invalid_base_url`.
-    pub(super) fn new(client: reqwest::Client, model: Model, timeout: Duration) -> Result<Self, Failure> {
+    pub(super) fn new(
+        client: reqwest::Client,
+        model: Model,
+        timeout: Duration,
+        aws: &Arc<Clients>,
+    ) -> Result<Self, Failure> {
         let (dimensions, api_key) = (model.dimensions as usize, model.api_key.clone());
         if api_key.is_none() && model.is_at_home() {
             return Err(no_api_key(model.provider.profile()));
@@ -78,6 +86,7 @@ impl HttpEmbedder {
         Ok(HttpEmbedder {
             client,
             url: endpoint(&*wire)?,
+            signer: wire.signed_for().map(|scope| Signer::new(Arc::clone(aws), scope)),
             wire,
             dimensions,
             api_key,
@@ -104,6 +113,9 @@ impl HttpEmbedder {
                 return self.read(response, inputs).await;
             }
             let refusal = refusal(response).await;
+            if let (Some(signer), StatusCode::FORBIDDEN) = (&self.signer, refusal.status) {
+                signer.forget().await;
+            }
             let known = self.wire.without(optional, &refusal);
             if known == optional {
                 return Err(refusal.into_error(&*self.wire, self.api_key.as_ref(), inputs));
@@ -115,7 +127,11 @@ impl HttpEmbedder {
 
     async fn send(&self, inputs: &[Arc<str>], optional: Optional) -> Result<reqwest::Response, EmbedError> {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
-        self.wire.write(request, inputs, optional).send().await.map_err(network_error)
+        let mut request = self.wire.write(request, inputs, optional).build().map_err(network_error)?;
+        if let Some(signer) = &self.signer {
+            signer.sign(&mut request).await?;
+        }
+        self.client.execute(request).await.map_err(network_error)
     }
 
     async fn read(&self, response: reqwest::Response, inputs: &[Arc<str>]) -> Result<Vectors, EmbedError> {
@@ -225,6 +241,7 @@ fn network_error(error: reqwest::Error) -> EmbedError {
 mod tests {
     use super::*;
     use crate::embed::provider::Provider;
+    use crate::settings::Settings;
 
     fn model(base_url: &str, api_key: Option<&str>) -> Model {
         Model {
@@ -232,13 +249,15 @@ mod tests {
             base_url: base_url.to_owned(),
             name: "m".to_owned(),
             dimensions: 3,
+            region: None,
             api_key: api_key.map(Secret::new),
             parameters: serde_json::Map::new(),
         }
     }
 
     fn code(base_url: &str, api_key: Option<&str>) -> Option<&'static str> {
-        HttpEmbedder::new(client().unwrap(), model(base_url, api_key), Duration::from_secs(1))
+        let aws = Arc::new(Clients::new(&Settings::default()));
+        HttpEmbedder::new(client().unwrap(), model(base_url, api_key), Duration::from_secs(1), &aws)
             .err()
             .map(|failure| failure.code)
     }

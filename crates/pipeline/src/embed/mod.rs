@@ -4,12 +4,14 @@
 //! * `litellm`, `dimensions`, `input_type`: what of a model is known, or refused, before it is asked
 //! * `provider`: how each provider is asked and answers, a file each
 //! * `http`: one request, one answer, one error, the same for all
+//! * `aws`: the signature of requests to AWS
 //! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
 //! * `pack`, `truncate`: what goes into a request
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
 //! * `group`: which inputs may share a request
 
 mod answer;
+mod aws;
 mod batcher;
 mod check;
 mod dimensions;
@@ -33,7 +35,7 @@ use std::time::Duration;
 pub use self::batcher::Group;
 pub use self::group::Groups;
 pub use self::http::client;
-pub use self::model::check;
+pub use self::model::{aws_access, check};
 pub use self::provider::ollama_url;
 pub use self::query::embed_query;
 pub(crate) use self::truncate::truncate;

@@ -6,9 +6,9 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::input_type::Purpose;
-use super::provider::{Optional, Provider, Wire};
+use super::provider::{bedrock_address, bedrock_region, bedrock_role_arn, Optional, Provider, Wire};
 use super::{litellm, ADMINISTRATOR};
-use crate::config::Embedding;
+use crate::config::{Embedding, S3Access};
 use crate::document::{Failure, Retry, Secret, Step};
 use crate::settings::Settings;
 
@@ -23,6 +23,8 @@ pub(super) struct Model {
     pub name: String,
     /// How many numbers a vector has.
     pub dimensions: u32,
+    /// The operator's AWS region.
+    pub region: Option<String>,
     /// Shown to the provider.
     pub api_key: Option<Secret>,
     /// What else the vectorizer's author wants to be sent with each request, by the provider's names.
@@ -43,6 +45,7 @@ impl Model {
     ) -> Result<Self, Failure> {
         let Declared { provider, name, base_url, mut parameters } = Declared::read(embedding)?;
         let profile = provider.profile();
+        provider.check_name(name)?;
         if let Some(types) = &profile.input_types {
             let declared = parameters.remove(types.option);
             let declared = declared.as_ref().and_then(Value::as_str);
@@ -50,20 +53,24 @@ impl Model {
                 parameters.insert(types.option.to_owned(), chosen.into());
             }
         }
-        let base_url = base_url.or_else(|| default_base_url(provider, settings)).ok_or_else(|| {
-            invalid(
-                format!("{} has no address that is the same for all", profile.name),
-                "Give its URL as api_base in extra_options.",
-            )
-        })?;
+        let base_url = match base_url {
+            Some(base_url) => base_url,
+            None => default_base_url(provider, &parameters, settings)?,
+        };
+        let region = settings.s3.region.clone();
         let dimensions = embedding.dimensions();
-        Ok(Model { provider, base_url, name: name.to_owned(), dimensions, api_key, parameters })
+        Ok(Model { provider, base_url, name: name.to_owned(), dimensions, region, api_key, parameters })
     }
 
     /// Whether the provider's own server is asked, and not another that speaks its wire.
     pub(super) fn is_at_home(&self) -> bool {
         let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
         self.provider.profile().home.and_then(host).is_some_and(|home| host(&self.base_url) == Some(home))
+    }
+
+    /// Whether the model is the provider's own, and not another's of the same name.
+    fn is_known(&self) -> bool {
+        self.is_at_home() || self.provider == Provider::Bedrock
     }
 
     /// Whether the provider is known to make no such vectors. A server that only speaks its wire may
@@ -74,7 +81,7 @@ impl Model {
     /// `invalid_embedding`.
     pub(super) fn check_dimensions(&self) -> Result<(), Failure> {
         let known = (self.provider.profile().dimensions)(&self.name);
-        match known.objection(self.dimensions, &self.name).filter(|_| self.is_at_home()) {
+        match known.objection(self.dimensions, &self.name).filter(|_| self.is_known()) {
             Some(objection) => Err(invalid(objection, "Give the model's number, or choose another model.")),
             None => Ok(()),
         }
@@ -112,6 +119,14 @@ impl Model {
 /// `invalid_embedding`: an unknown provider or option, dimensions that the model does not have.
 pub fn check(embedding: &Embedding, settings: &Settings) -> Result<(), Failure> {
     Model::new(embedding, None, settings, Purpose::Document)?.check_dimensions()
+}
+
+/// The identity that a provider is asked with, if it is one of AWS'; the operator decides who may use it.
+pub fn aws_access(embedding: &Embedding) -> Option<S3Access> {
+    let Embedding::Litellm { model, extra_options, .. } = embedding else { return None };
+    let (provider, _) = litellm::split(model).ok()?;
+    let role_arn = extra_options.as_ref().and_then(bedrock_role_arn).map(str::to_owned);
+    (provider == Provider::Bedrock).then(|| S3Access { aws_role_arn: role_arn, ..S3Access::default() })
 }
 
 /// What a vectorizer's author declares of a model, whichever builder it was made by.
@@ -161,11 +176,23 @@ fn set<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
-fn default_base_url(provider: Provider, settings: &Settings) -> Option<String> {
+fn default_base_url(
+    provider: Provider,
+    parameters: &Map<String, Value>,
+    settings: &Settings,
+) -> Result<String, Failure> {
     match provider {
-        Provider::OpenAi => Some(settings.openai_base_url.clone()),
-        Provider::Ollama => Some(settings.ollama_base_url.clone()),
-        other => other.profile().home.map(str::to_owned),
+        Provider::OpenAi => Ok(settings.openai_base_url.clone()),
+        Provider::Ollama => Ok(settings.ollama_base_url.clone()),
+        Provider::Bedrock => {
+            bedrock_address(bedrock_region(parameters, settings.s3.region.as_deref()).as_deref())
+        }
+        other => other.profile().home.map(str::to_owned).ok_or_else(|| {
+            invalid(
+                format!("{} has no address that is the same for all", other.profile().name),
+                "Give its URL as api_base in extra_options.",
+            )
+        }),
     }
 }
 

@@ -11,6 +11,7 @@ use super::{truncate, EmbedError, Embedder};
 use crate::backoff::backoff;
 use crate::config::Embedding;
 use crate::document::{Failure, Retry, Secret, Step};
+use crate::s3::Clients;
 use crate::settings::Settings;
 
 /// Somebody waits for the answer: a provider that wants a longer pause is reported at once.
@@ -35,7 +36,12 @@ pub async fn embed_query(
 ) -> Result<Vec<f32>, Failure> {
     let model = Model::new(embedding, api_key, settings, Purpose::Query(input_type))?;
     let input: [Arc<str>; 1] = [truncate(embedding, text).into()];
-    let embedder = HttpEmbedder::new(query_client()?, model, settings.embedding_timeout)?;
+    let embedder = HttpEmbedder::new(
+        query_client()?,
+        model,
+        settings.embedding_timeout,
+        &Arc::new(Clients::new(settings)),
+    )?;
     let mut attempt = 0;
     let vectors = loop {
         let error = match embedder.embed(&input).await {

@@ -205,6 +205,7 @@ mod tests {
             base_url: "http://h/v1".into(),
             name: "m".into(),
             dimensions: 3,
+            region: None,
             api_key: None,
             parameters: serde_json::Map::new(),
         }

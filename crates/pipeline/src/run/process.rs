@@ -307,7 +307,11 @@ mod tests {
         let settings = Arc::new(Settings::default());
         Arc::new(Context {
             loaders: Loaders::new(&settings, None),
-            groups: Groups::new(embed::client().unwrap(), Arc::clone(&settings)),
+            groups: Groups::new(
+                embed::client().unwrap(),
+                Arc::clone(&settings),
+                Arc::new(crate::s3::Clients::new(&settings)),
+            ),
             settings,
         })
     }

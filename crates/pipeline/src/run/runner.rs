@@ -247,5 +247,6 @@ fn claim_limit(vectorizer: &Vectorizer) -> usize {
 fn context(settings: Settings, client: reqwest::Client, previous: Option<&Arc<Context>>) -> Context {
     let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
     let settings = Arc::new(settings);
-    Context { groups: Groups::new(client, Arc::clone(&settings)), settings, loaders }
+    let groups = Groups::new(client, Arc::clone(&settings), Arc::clone(loaders.s3()));
+    Context { groups, settings, loaders }
 }

@@ -4,13 +4,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::DateTime;
 
-use super::error::{without_credentials, Peer, S3Error};
+use super::clients::credentials_of;
+use super::error::{Peer, S3Error};
 use super::provider;
 use super::{failure, Clients, Operation, S3Uri};
 use crate::config::S3Access;
@@ -85,7 +85,7 @@ impl Walk<'_> {
         }
         let config = self.clients.own_config().await;
         let own = S3Access::default();
-        let credentials = credentials(&config).await.map_err(|error| failure(&error, operation, &own))?;
+        let credentials = credentials_of(&config).await.map_err(|error| failure(&error, operation, &own))?;
         self.pass(found(&credentials, self.clients.settings()));
         match caller(&config).await {
             Ok(arn) => self.pass(arn),
@@ -106,7 +106,7 @@ impl Walk<'_> {
             self.skip("no role is asked for");
             return Ok(());
         };
-        let assumed = async { credentials(&self.clients.sdk_config(self.access).await?).await };
+        let assumed = async { self.clients.credentials(self.access).await };
         let assumed = within(assumed).await;
         let assumed = assumed.map_err(|error| failure(&error, Operation::GetObject(uri), self.access))?;
         self.pass(format!("{role_arn} is assumed{}", until(&assumed)));
@@ -195,13 +195,9 @@ impl Walk<'_> {
     }
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, S3Error>>) -> Result<T, S3Error> {
+/// Whatever it is, it takes no longer than a step may.
+pub(super) async fn within<T>(work: impl Future<Output = Result<T, S3Error>>) -> Result<T, S3Error> {
     tokio::time::timeout(STEP_TIMEOUT, work).await.unwrap_or_else(|_| Err(S3Error::late(STEP_TIMEOUT)))
-}
-
-async fn credentials(config: &SdkConfig) -> Result<Credentials, S3Error> {
-    let Some(provider) = config.credentials_provider() else { return Err(S3Error::NoCredentials) };
-    within(async { provider.provide_credentials().await.map_err(|error| without_credentials(&error)) }).await
 }
 
 /// The ARN under which STS knows the server.

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::Credentials;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::Client;
 use aws_smithy_async::time::SharedTimeSource;
 
-use super::error::{NotAllowed, S3Error};
+use super::check::within;
+use super::error::{without_credentials, NotAllowed, S3Error};
 use super::recent::{lock, Recent};
 use super::session::{Session, Setup};
 use crate::config::S3Access;
@@ -103,6 +106,15 @@ impl Clients {
         Ok(session.sdk_config(access).await)
     }
 
+    /// The credentials of the identity that `access` asks for, had anew.
+    ///
+    /// # Errors
+    ///
+    /// If `access` is not allowed, or nobody has such credentials for us.
+    pub async fn credentials(&self, access: &S3Access) -> Result<Credentials, S3Error> {
+        credentials_of(&self.sdk_config(access).await?).await
+    }
+
     /// The same with the server's own identity, which may be allowed for no more than a look at it.
     pub(super) async fn own_config(&self) -> SdkConfig {
         let session = Arc::clone(&lock(&self.session));
@@ -143,4 +155,10 @@ impl Clients {
             }
         }
     }
+}
+
+/// The credentials that a config leads to, had anew.
+pub(super) async fn credentials_of(config: &SdkConfig) -> Result<Credentials, S3Error> {
+    let Some(provider) = config.credentials_provider() else { return Err(S3Error::NoCredentials) };
+    within(async { provider.provide_credentials().await.map_err(|error| without_credentials(&error)) }).await
 }

@@ -38,6 +38,8 @@ pub enum Operation<'a> {
     },
     /// `HeadBucket`.
     HeadBucket(&'a str),
+    /// Nothing yet, but for credentials.
+    Credentials,
 }
 
 impl Operation<'_> {
@@ -45,6 +47,7 @@ impl Operation<'_> {
         match self {
             Operation::GetObject(uri) | Operation::HeadObject(uri) => uri.bucket(),
             Operation::ListObjects { bucket, .. } | Operation::HeadBucket(bucket) => bucket,
+            Operation::Credentials => "",
         }
     }
 
@@ -61,6 +64,7 @@ impl fmt::Display for Operation<'_> {
             Operation::GetObject(uri) | Operation::HeadObject(uri) => write!(f, "{uri}"),
             Operation::ListObjects { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
             Operation::HeadBucket(bucket) => write!(f, "s3://{bucket}/"),
+            Operation::Credentials => f.write_str("AWS credentials"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Providers of models, one file each: how a provider is asked, how it answers, and what it takes.
 
 mod azure;
+mod bedrock;
 mod cohere;
 mod gemini;
 mod huggingface;
@@ -13,13 +14,18 @@ use std::sync::Arc;
 
 use reqwest::RequestBuilder;
 
+pub(in crate::embed) use self::bedrock::{
+    address as bedrock_address, region as bedrock_region, role_arn as bedrock_role_arn,
+};
 pub use self::ollama::url_of_host as ollama_url;
 use super::answer::Answered;
+use super::aws::Scope;
 use super::dimensions::Dimensions;
 use super::input_type::InputTypes;
 use super::model::Model;
 use super::pack::Limits;
 use super::refusal::{Kind, Refusal};
+use crate::document::Failure;
 
 /// A provider's wire: how it is asked and how its answer is read.
 ///
@@ -49,6 +55,11 @@ pub(super) trait Wire: Send + Sync + 'static {
 
     /// What a refusal is, where the provider says it in words of its own.
     fn kind(&self, _refusal: &Refusal) -> Option<Kind> {
+        None
+    }
+
+    /// For whom requests are signed with AWS credentials, if they are.
+    fn signed_for(&self) -> Option<Scope> {
         None
     }
 
@@ -114,6 +125,8 @@ pub(super) enum Shape {
 pub(super) enum Provider {
     /// Azure OpenAI.
     Azure,
+    /// Amazon Bedrock.
+    Bedrock,
     /// Cohere.
     Cohere,
     /// Google's Gemini API.
@@ -132,8 +145,9 @@ pub(super) enum Provider {
 
 impl Provider {
     /// All of them, by prefix.
-    pub(super) const ALL: [Provider; 8] = [
+    pub(super) const ALL: [Provider; 9] = [
         Provider::Azure,
+        Provider::Bedrock,
         Provider::Cohere,
         Provider::Gemini,
         Provider::HuggingFace,
@@ -147,6 +161,7 @@ impl Provider {
     pub(super) fn profile(self) -> &'static Profile {
         match self {
             Provider::Azure => &azure::PROFILE,
+            Provider::Bedrock => &bedrock::PROFILE,
             Provider::Cohere => &cohere::PROFILE,
             Provider::Gemini => &gemini::PROFILE,
             Provider::HuggingFace => &huggingface::PROFILE,
@@ -154,6 +169,17 @@ impl Provider {
             Provider::Ollama => &ollama::PROFILE,
             Provider::OpenAi => &openai::PROFILE,
             Provider::Voyage => &voyage::PROFILE,
+        }
+    }
+    /// Whether a model of this name can be asked, as far as its name tells.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_embedding`.
+    pub(super) fn check_name(self, name: &str) -> Result<(), Failure> {
+        match self {
+            Provider::Bedrock => bedrock::check_name(name),
+            _ => Ok(()),
         }
     }
 }

@@ -1,0 +1,275 @@
+//! Amazon Bedrock, `InvokeModel` with the embedding models of Amazon and of Cohere.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Optional, Profile, Shape, Wire};
+use crate::document::Failure;
+use crate::embed::answer::{unnumbered, Answered, Vector};
+use crate::embed::aws::Scope;
+use crate::embed::dimensions::Dimensions;
+use crate::embed::input_type::InputTypes;
+use crate::embed::model::{invalid, percent_encoded, Model};
+use crate::embed::pack::Limits;
+use crate::embed::refusal::{Kind, Refusal};
+
+/// What is known of Bedrock. It is asked with the identities that S3 is asked with; the options' names
+/// are LiteLLM's.
+pub(super) const PROFILE: Profile = Profile {
+    name: "Amazon Bedrock",
+    prefix: "bedrock",
+    home: None,
+    api_key_name: None,
+    options: &[
+        (REGION, Shape::Text),
+        (ROLE, Shape::Text),
+        ("input_type", Shape::Text),
+        ("normalize", Shape::Flag),
+        ("truncate", Shape::Text),
+    ],
+    input_types: Some(InputTypes {
+        option: "input_type",
+        all: &["search_document", "search_query", "classification", "clustering"],
+        document: "search_document",
+        query: "search_query",
+        default: Some("search_document"),
+        untyped_query: None,
+    }),
+    dimensions,
+    wire: |model| Arc::new(Bedrock::new(model)),
+};
+
+/// LiteLLM's name of the region.
+const REGION: &str = "aws_region_name";
+/// LiteLLM's name of a role's ARN.
+const ROLE: &str = "aws_role_name";
+
+/// A model's own request and answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    /// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html>
+    Titan,
+    /// <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html>
+    Cohere,
+}
+
+/// The name without the geography of an inference profile, as in `us.cohere.embed-v4:0`.
+fn base(name: &str) -> &str {
+    match name.split_once('.') {
+        Some((first, rest)) if !matches!(first, "amazon" | "cohere") => rest,
+        _ => name,
+    }
+}
+
+fn family(name: &str) -> Option<Family> {
+    let name = base(name);
+    if name.starts_with("amazon.titan-embed-text-") {
+        return Some(Family::Titan);
+    }
+    name.starts_with("cohere.embed-").then_some(Family::Cohere)
+}
+
+/// Whether it is known how this model is asked: on Bedrock each vendor's is asked otherwise.
+///
+/// # Errors
+///
+/// `invalid_embedding`.
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
+    match family(name) {
+        Some(_) => Ok(()),
+        None => Err(invalid(
+            format!("Bedrock's model {name:?} is none that embeds here"),
+            "Known are amazon.titan-embed-text-… and cohere.embed-…, also with the geography of an inference profile.",
+        )),
+    }
+}
+
+/// By the pages of [`Family`].
+fn dimensions(name: &str) -> Dimensions {
+    match base(name) {
+        "amazon.titan-embed-text-v1" => Dimensions::Fixed(1536),
+        "amazon.titan-embed-text-v2:0" => Dimensions::OneOf(&[256, 512, 1024]),
+        "cohere.embed-english-v3" | "cohere.embed-multilingual-v3" => Dimensions::Fixed(1024),
+        "cohere.embed-v4:0" => Dimensions::OneOf(&[256, 512, 1024, 1536]),
+        _ => Dimensions::Unknown,
+    }
+}
+
+/// The region that is asked: the vectorizer's, else the server's.
+pub(in crate::embed) fn region(parameters: &Map<String, Value>, settings: Option<&str>) -> Option<String> {
+    let declared = parameters.get(REGION).and_then(Value::as_str).or(settings).map(str::to_owned);
+    let variable = |name| std::env::var(name).ok().filter(|region| !region.is_empty());
+    declared.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
+}
+
+/// Bedrock's address in a region.
+///
+/// # Errors
+///
+/// `invalid_embedding` if there is none, or none that can stand in a host's name.
+pub(in crate::embed) fn address(region: Option<&str>) -> Result<String, Failure> {
+    let Some(region) = region else {
+        return Err(invalid(
+            "Amazon Bedrock's region is not known",
+            "Give aws_region_name in extra_options, or set pgai_rs.aws_region.",
+        ));
+    };
+    if region.is_empty() || !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Err(invalid(format!("{region:?} is no AWS region"), "A region is written as eu-west-1."));
+    }
+    let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    Ok(format!("https://bedrock-runtime.{region}.{domain}"))
+}
+
+/// The role that a vectorizer's `extra_options` want to be assumed.
+pub(in crate::embed) fn role_arn(options: &Map<String, Value>) -> Option<&str> {
+    options.get(ROLE).and_then(Value::as_str)
+}
+
+/// A model on Bedrock.
+struct Bedrock {
+    model: Model,
+    family: Family,
+    scope: Scope,
+}
+
+impl Bedrock {
+    fn new(mut model: Model) -> Self {
+        let family = family(&model.name).unwrap_or(Family::Titan);
+        let scope = Scope {
+            service: "bedrock",
+            region: region(&model.parameters, model.region.as_deref()).unwrap_or_default(),
+            role_arn: role_arn(&model.parameters).map(str::to_owned),
+        };
+        let known: &[&str] = match family {
+            Family::Titan => &["normalize"],
+            Family::Cohere => &["input_type", "truncate"],
+        };
+        model.parameters.retain(|name, _| known.contains(&name.as_str()));
+        Bedrock { model, family, scope }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TitanRequest<'a> {
+    input_text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<u32>,
+    #[serde(flatten)]
+    parameters: &'a Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct TitanResponse {
+    embedding: Vector,
+}
+
+#[derive(Serialize)]
+struct CohereRequest<'a> {
+    texts: &'a [Arc<str>],
+    embedding_types: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimension: Option<u32>,
+    #[serde(flatten)]
+    parameters: &'a Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct CohereResponse {
+    embeddings: CohereEmbeddings,
+}
+
+#[derive(Deserialize)]
+struct CohereEmbeddings {
+    float: Vec<Vector>,
+}
+
+impl Wire for Bedrock {
+    fn url(&self) -> String {
+        self.model.url(&format!("model/{}/invoke", percent_encoded(&self.model.name)))
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        let dimensions = self.model.wanted_dimensions(optional);
+        let parameters = &self.model.parameters;
+        match self.family {
+            Family::Titan => {
+                let input_text = inputs.first().map(|input| &**input).unwrap_or_default();
+                request.json(&TitanRequest { input_text, dimensions, parameters })
+            }
+            Family::Cohere => request.json(&CohereRequest {
+                texts: inputs,
+                embedding_types: ["float"],
+                output_dimension: dimensions,
+                parameters,
+            }),
+        }
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        match self.family {
+            Family::Titan => {
+                serde_json::from_slice(body).map(|response: TitanResponse| unnumbered([response.embedding]))
+            }
+            Family::Cohere => serde_json::from_slice(body)
+                .map(|response: CohereResponse| unnumbered(response.embeddings.float)),
+        }
+    }
+
+    /// By the pages of [`Family`]. Neither knows a limit of tokens of all texts together.
+    fn limits(&self) -> Limits {
+        let inputs = match self.family {
+            Family::Titan => 1,
+            Family::Cohere => 96,
+        };
+        Limits { inputs, tokens: usize::MAX }
+    }
+
+    /// By <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>: what
+    /// is wrong with the model's name is a bad request, too; and 424 and 429 may be the model's own.
+    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
+        let of_model = refusal.is_bad_request() && refusal.says("model identifier is invalid");
+        of_model.then_some(Kind::NoSuchModel)
+    }
+
+    fn hint(&self, kind: Kind) -> Option<String> {
+        (kind == Kind::KeyRefused).then(|| {
+            "Let the server's AWS identity, or the role in aws_role_name, call bedrock:InvokeModel on this model, and \
+             ask for access to the model in Bedrock's console."
+                .to_owned()
+        })
+    }
+
+    fn signed_for(&self) -> Option<Scope> {
+        Some(self.scope.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_asked_as_its_vendor_wants() {
+        assert_eq!(family("amazon.titan-embed-text-v2:0"), Some(Family::Titan));
+        assert_eq!(family("eu.cohere.embed-v4:0"), Some(Family::Cohere));
+        assert_eq!(family("amazon.nova-pro-v1:0"), None);
+        assert!(check_name("anthropic.claude-3").is_err());
+    }
+
+    #[test]
+    fn each_region_has_its_own_address() {
+        let address = |region| address(region).map_err(|failure| failure.message);
+        assert_eq!(address(Some("eu-west-1")).unwrap(), "https://bedrock-runtime.eu-west-1.amazonaws.com");
+        assert_eq!(
+            address(Some("cn-north-1")).unwrap(),
+            "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"
+        );
+        assert_eq!(address(Some("evil.example/")).unwrap_err(), "\"evil.example/\" is no AWS region");
+        assert_eq!(address(None).unwrap_err(), "Amazon Bedrock's region is not known");
+    }
+}
