@@ -109,6 +109,12 @@ def test_an_error_names_the_provider(source, stub):
         ("""ai.embedding_litellm('openai/m', 8, extra_options => '{"api_key": "sk-x"}')""", "must not hold an API key"),
         ("""ai.embedding_litellm('openai/m', 8, extra_options => '{"api_base": "ftp://x"}')""", "api_base must begin"),
         ("ai.embedding_litellm('azure/m', 8)", "Azure OpenAI has no address"),
+        ("ai.embedding_litellm('bedrock/amazon.titan-embed-text-v2:0', 8)", "dimensions must be one of 256, 512, 1024"),
+        (
+            """ai.embedding_litellm('bedrock/anthropic.claude', 8, extra_options => '{"aws_region_name": "us-east-1"}')""",
+            "none that embeds here",
+        ),
+        ("ai.embedding_litellm('vertex_ai/text-embedding-005', 256)", "Vertex AI's project is not known"),
         ("ai.embedding_litellm('mistral/mistral-embed', 8)", "dimensions must be 1024"),
         ("ai.embedding_voyageai('voyage-3.5', 8)", "dimensions must be one of 256, 512, 1024, 2048"),
         ("ai.embedding_openai('text-embedding-ada-002', 8)", "dimensions must be 1536"),
@@ -153,3 +159,18 @@ def test_a_role_asks_no_server_and_no_key_of_its_own(source, embedding):
             assert refusal.value.sqlstate == "42501"
     finally:
         source.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def test_bedrock_is_asked_as_the_operator_allows(cluster_factory):
+    cluster = cluster_factory(conf={"pgai_rs.s3_credentials": "role", "pgai_rs.allowed_role_arns": "arn:aws:iam::1:role/"})
+    cluster.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE TABLE document (id int PRIMARY KEY, body text)")
+    for options, message in [
+        ("{}", "Amazon Bedrock can only be asked with an assumed role"),
+        ('{"aws_role_name": "me"}', "invalid embedding config, aws_role_name must match"),
+        ('{"aws_role_name": "arn:aws:iam::2:role/other"}', "not allowed on this server"),
+    ]:
+        with pytest.raises(psycopg.Error, match=message):
+            cluster.sql(
+                "SELECT ai.create_vectorizer('document'::regclass, loading => ai.loading_column('body'), embedding =>"
+                f" ai.embedding_litellm('bedrock/amazon.titan-embed-text-v2:0', 256, extra_options => '{options}'))"
+            )

@@ -171,9 +171,15 @@ pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
         }
     })?;
     if let Some(access) = embed::aws_access(&embedding) {
-        s3_access::require_allowed(&access, owner)?;
+        s3_access::require_allowed(&access, owner).map_err(of_embedding)?;
     }
     embedding_egress(&embedding, owner)
+}
+
+/// The rules for roles are S3's; here the role is an option by LiteLLM's name.
+fn of_embedding(error: PgError) -> PgError {
+    let message = error.message.replace("loading config, aws_role_arn", "embedding config, aws_role_name");
+    PgError { message: message.replace("S3 can only", "Amazon Bedrock can only"), ..error }
 }
 
 /// Whether a role may use this endpoint and this key's name.

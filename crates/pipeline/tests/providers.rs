@@ -61,7 +61,7 @@ const OPENAI: Provider = Provider {
     refuses_input: (400, r#"{"error": {"message": "too long", "param": "input"}}"#),
 };
 
-static PROVIDERS: [Provider; 9] = [
+static PROVIDERS: [Provider; 10] = [
     OPENAI,
     Provider {
         prefix: "azure",
@@ -148,6 +148,29 @@ static PROVIDERS: [Provider; 9] = [
         ),
         refuses_model: (404, r#"{"error": {"code": 404, "message": "models/m is not found"}}"#),
         refuses_input: (400, r#"{"error": {"code": 400, "message": "Request payload size exceeds"}}"#),
+    },
+    Provider {
+        prefix: "vertex_ai",
+        model: "m",
+        target: "/publishers/google/models/m:predict",
+        // A token instead: tests/vertex.rs.
+        key: None,
+        dimensions: "/parameters/outputDimensionality",
+        inputs: |body| {
+            let instances = body["instances"].as_array().unwrap();
+            instances.iter().map(|instance| instance["content"].as_str().unwrap().to_owned()).collect()
+        },
+        answer: |vectors| {
+            let one = |vector| json!({"embeddings": {"values": vector, "statistics": {"token_count": 1}}});
+            json!({"predictions": vectors.into_iter().map(one).collect::<Vec<_>>()})
+        },
+        most_inputs: Some(250),
+        refuses_key: (
+            403,
+            r#"{"error": {"code": 403, "message": "Permission denied", "status": "PERMISSION_DENIED"}}"#,
+        ),
+        refuses_model: (404, r#"{"error": {"code": 404, "message": "Publisher Model m was not found"}}"#),
+        refuses_input: (400, r#"{"error": {"code": 400, "message": "the input token count is 9999"}}"#),
     },
     Provider {
         prefix: "huggingface",

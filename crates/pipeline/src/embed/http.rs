@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use reqwest::{StatusCode, Url};
 
-use super::aws::Signer;
 use super::check::{self, Wrong};
+use super::identity::Credentials;
 use super::model::Model;
 use super::pack::Limits;
 use super::provider::{Optional, Profile, Wire};
@@ -59,7 +59,7 @@ pub(super) struct HttpEmbedder {
     dimensions: usize,
     api_key: Option<Secret>,
     timeout: Duration,
-    signer: Option<Signer>,
+    credentials: Credentials,
     /// The server has refused base64.
     floats_only: AtomicBool,
     /// The server has refused to be told the dimensions; the answer's are checked anyway.
@@ -86,7 +86,7 @@ impl HttpEmbedder {
         Ok(HttpEmbedder {
             client,
             url: endpoint(&*wire)?,
-            signer: wire.signed_for().map(|scope| Signer::new(Arc::clone(aws), scope)),
+            credentials: Credentials::new(wire.identity(), aws),
             wire,
             dimensions,
             api_key,
@@ -113,8 +113,8 @@ impl HttpEmbedder {
                 return self.read(response, inputs).await;
             }
             let refusal = refusal(response).await;
-            if let (Some(signer), StatusCode::FORBIDDEN) = (&self.signer, refusal.status) {
-                signer.forget().await;
+            if refusal.status == StatusCode::FORBIDDEN {
+                self.credentials.forget().await;
             }
             let known = self.wire.without(optional, &refusal);
             if known == optional {
@@ -128,9 +128,7 @@ impl HttpEmbedder {
     async fn send(&self, inputs: &[Arc<str>], optional: Optional) -> Result<reqwest::Response, EmbedError> {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
         let mut request = self.wire.write(request, inputs, optional).build().map_err(network_error)?;
-        if let Some(signer) = &self.signer {
-            signer.sign(&mut request).await?;
-        }
+        self.credentials.add(&mut request).await?;
         self.client.execute(request).await.map_err(network_error)
     }
 

@@ -4,7 +4,7 @@
 //! * `litellm`, `dimensions`, `input_type`: what of a model is known, or refused, before it is asked
 //! * `provider`: how each provider is asked and answers, a file each
 //! * `http`: one request, one answer, one error, the same for all
-//! * `aws`: the signature of requests to AWS
+//! * `identity`, `aws`, `google`: as whom a provider is asked, where that is more than a key in a header
 //! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
 //! * `pack`, `truncate`: what goes into a request
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
@@ -15,9 +15,11 @@ mod aws;
 mod batcher;
 mod check;
 mod dimensions;
+mod google;
 mod group;
 mod health;
 mod http;
+mod identity;
 mod input_type;
 pub(crate) mod litellm;
 mod model;

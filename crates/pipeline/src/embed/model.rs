@@ -6,7 +6,9 @@ use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::input_type::Purpose;
-use super::provider::{bedrock_address, bedrock_region, bedrock_role_arn, Optional, Provider, Wire};
+use super::provider::{
+    bedrock_address, bedrock_region, bedrock_role_arn, vertex_address, Optional, Provider, Wire,
+};
 use super::{litellm, ADMINISTRATOR};
 use crate::config::{Embedding, S3Access};
 use crate::document::{Failure, Retry, Secret, Step};
@@ -65,7 +67,12 @@ impl Model {
     /// Whether the provider's own server is asked, and not another that speaks its wire.
     pub(super) fn is_at_home(&self) -> bool {
         let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        self.provider.profile().home.and_then(host).is_some_and(|home| host(&self.base_url) == Some(home))
+        let asked = host(&self.base_url);
+        match self.provider {
+            // It has a host for each location.
+            Provider::Vertex => asked.is_some_and(|host| host.ends_with("aiplatform.googleapis.com")),
+            other => other.profile().home.and_then(host).is_some_and(|home| asked == Some(home)),
+        }
     }
 
     /// Whether the model is the provider's own, and not another's of the same name.
@@ -187,6 +194,7 @@ fn default_base_url(
         Provider::Bedrock => {
             bedrock_address(bedrock_region(parameters, settings.s3.region.as_deref()).as_deref())
         }
+        Provider::Vertex => vertex_address(parameters),
         other => other.profile().home.map(str::to_owned).ok_or_else(|| {
             invalid(
                 format!("{} has no address that is the same for all", other.profile().name),

@@ -11,6 +11,7 @@ use crate::document::Failure;
 use crate::embed::answer::{unnumbered, Answered, Vector};
 use crate::embed::aws::Scope;
 use crate::embed::dimensions::Dimensions;
+use crate::embed::identity::Identity;
 use crate::embed::input_type::InputTypes;
 use crate::embed::model::{invalid, percent_encoded, Model};
 use crate::embed::pack::Limits;
@@ -244,8 +245,8 @@ impl Wire for Bedrock {
         })
     }
 
-    fn signed_for(&self) -> Option<Scope> {
-        Some(self.scope.clone())
+    fn identity(&self) -> Identity {
+        Identity::Aws(self.scope.clone())
     }
 }
 

@@ -22,25 +22,28 @@ pub(super) const PROFILE: Profile = Profile {
     home: Some("https://generativelanguage.googleapis.com/v1beta"),
     api_key_name: Some("GEMINI_API_KEY"),
     options: &[(TASK_TYPE, Shape::Text)],
-    input_types: Some(InputTypes {
-        option: TASK_TYPE,
-        all: &[
-            "RETRIEVAL_DOCUMENT",
-            "RETRIEVAL_QUERY",
-            "SEMANTIC_SIMILARITY",
-            "CLASSIFICATION",
-            "CLUSTERING",
-            "QUESTION_ANSWERING",
-            "FACT_VERIFICATION",
-            "CODE_RETRIEVAL_QUERY",
-        ],
-        document: "RETRIEVAL_DOCUMENT",
-        query: "RETRIEVAL_QUERY",
-        default: None,
-        untyped_query: None,
-    }),
+    input_types: Some(TASK_TYPES),
     dimensions,
     wire: |model| Arc::new(Gemini::new(model)),
+};
+
+/// What a text is embedded for, to all of Google's.
+pub(super) const TASK_TYPES: InputTypes = InputTypes {
+    option: TASK_TYPE,
+    all: &[
+        "RETRIEVAL_DOCUMENT",
+        "RETRIEVAL_QUERY",
+        "SEMANTIC_SIMILARITY",
+        "CLASSIFICATION",
+        "CLUSTERING",
+        "QUESTION_ANSWERING",
+        "FACT_VERIFICATION",
+        "CODE_RETRIEVAL_QUERY",
+    ],
+    document: "RETRIEVAL_DOCUMENT",
+    query: "RETRIEVAL_QUERY",
+    default: None,
+    untyped_query: None,
 };
 
 const TASK_TYPE: &str = "task_type";

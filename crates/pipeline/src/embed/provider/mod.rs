@@ -8,6 +8,7 @@ mod huggingface;
 mod mistral;
 mod ollama;
 mod openai;
+mod vertex;
 mod voyage;
 
 use std::sync::Arc;
@@ -18,9 +19,10 @@ pub(in crate::embed) use self::bedrock::{
     address as bedrock_address, region as bedrock_region, role_arn as bedrock_role_arn,
 };
 pub use self::ollama::url_of_host as ollama_url;
+pub(in crate::embed) use self::vertex::address as vertex_address;
 use super::answer::Answered;
-use super::aws::Scope;
 use super::dimensions::Dimensions;
+use super::identity::Identity;
 use super::input_type::InputTypes;
 use super::model::Model;
 use super::pack::Limits;
@@ -58,9 +60,9 @@ pub(super) trait Wire: Send + Sync + 'static {
         None
     }
 
-    /// For whom requests are signed with AWS credentials, if they are.
-    fn signed_for(&self) -> Option<Scope> {
-        None
+    /// As whom it wants to be asked.
+    fn identity(&self) -> Identity {
+        Identity::Key
     }
 
     /// What a person can do about a refusal, where that is something of this provider's.
@@ -139,13 +141,15 @@ pub(super) enum Provider {
     Ollama,
     /// OpenAI, and the many servers that speak its wire.
     OpenAi,
+    /// Google's Vertex AI.
+    Vertex,
     /// Voyage AI.
     Voyage,
 }
 
 impl Provider {
     /// All of them, by prefix.
-    pub(super) const ALL: [Provider; 9] = [
+    pub(super) const ALL: [Provider; 10] = [
         Provider::Azure,
         Provider::Bedrock,
         Provider::Cohere,
@@ -154,6 +158,7 @@ impl Provider {
         Provider::Mistral,
         Provider::Ollama,
         Provider::OpenAi,
+        Provider::Vertex,
         Provider::Voyage,
     ];
 
@@ -168,6 +173,7 @@ impl Provider {
             Provider::Mistral => &mistral::PROFILE,
             Provider::Ollama => &ollama::PROFILE,
             Provider::OpenAi => &openai::PROFILE,
+            Provider::Vertex => &vertex::PROFILE,
             Provider::Voyage => &voyage::PROFILE,
         }
     }

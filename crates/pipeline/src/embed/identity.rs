@@ -1,0 +1,62 @@
+//! As whom a provider is asked, where that is more than a key in a header.
+
+use std::sync::Arc;
+
+use reqwest::Request;
+
+use super::aws::{Scope, Signer};
+use super::google::Tokens;
+use super::EmbedError;
+use crate::document::Secret;
+use crate::s3::Clients;
+
+/// What a provider wants to see.
+pub(super) enum Identity {
+    /// Nothing, or the key that its wire writes into the request.
+    Key,
+    /// A signature with AWS credentials.
+    Aws(Scope),
+    /// A token of the service account whose key this is.
+    Google(Secret),
+}
+
+/// Adds it to requests.
+pub(super) enum Credentials {
+    /// There is nothing to add.
+    None,
+    /// A signature.
+    Aws(Signer),
+    /// A token.
+    Google(Box<Tokens>),
+}
+
+impl Credentials {
+    /// What to add for this identity; `aws` has the server's and its roles'.
+    pub(super) fn new(identity: Identity, aws: &Arc<Clients>) -> Self {
+        match identity {
+            Identity::Key => Credentials::None,
+            Identity::Aws(scope) => Credentials::Aws(Signer::new(Arc::clone(aws), scope)),
+            Identity::Google(key) => Credentials::Google(Box::new(Tokens::new(key))),
+        }
+    }
+
+    /// Adds it to a request that is complete otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Where there is nothing to add, or the operator does not allow to use it.
+    pub(super) async fn add(&self, request: &mut Request) -> Result<(), EmbedError> {
+        match self {
+            Credentials::None => Ok(()),
+            Credentials::Aws(signer) => signer.sign(request).await,
+            Credentials::Google(tokens) => tokens.authorize(request).await,
+        }
+    }
+
+    /// After a refusal they are had anew, if they can change: somebody may have mended them.
+    pub(super) async fn forget(&self) {
+        if let Credentials::Aws(signer) = self {
+            signer.forget().await;
+        }
+    }
+}

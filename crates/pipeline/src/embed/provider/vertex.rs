@@ -1,0 +1,194 @@
+//! Google's Vertex AI, `predict` with its text embedding models.
+
+use std::sync::Arc;
+
+use reqwest::RequestBuilder;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::gemini::TASK_TYPES;
+use super::{Optional, Profile, Shape, Wire};
+use crate::document::Failure;
+use crate::embed::answer::{unnumbered, Answered, Vector};
+use crate::embed::dimensions::Dimensions;
+use crate::embed::identity::Identity;
+use crate::embed::model::{invalid, percent_encoded, Model};
+use crate::embed::pack::Limits;
+use crate::embed::refusal::Kind;
+
+/// What is known of Vertex AI. The options' names are LiteLLM's.
+pub(super) const PROFILE: Profile = Profile {
+    name: "Vertex AI",
+    prefix: "vertex_ai",
+    home: None,
+    api_key_name: Some("GOOGLE_APPLICATION_CREDENTIALS"),
+    options: &[
+        (AUTO_TRUNCATE, Shape::Flag),
+        ("task_type", Shape::Text),
+        (LOCATION, Shape::Text),
+        (PROJECT, Shape::Text),
+    ],
+    input_types: Some(TASK_TYPES),
+    dimensions,
+    wire: |model| Arc::new(Vertex::new(model)),
+};
+
+const AUTO_TRUNCATE: &str = "auto_truncate";
+const LOCATION: &str = "vertex_location";
+const PROJECT: &str = "vertex_project";
+
+/// LiteLLM's default, too.
+const DEFAULT_LOCATION: &str = "us-central1";
+
+/// By <https://cloud.google.com/vertex-ai/generative-ai/docs/embeddings/get-text-embeddings>.
+fn dimensions(name: &str) -> Dimensions {
+    match name {
+        "gemini-embedding-001" => Dimensions::UpTo(3072),
+        "text-embedding-005" | "text-multilingual-embedding-002" => Dimensions::UpTo(768),
+        _ => Dimensions::Unknown,
+    }
+}
+
+/// By the same page: 250 texts and 20,000 tokens, but one text for Gemini's.
+fn limits(name: &str) -> Limits {
+    let inputs = if name.starts_with("gemini-embedding") { 1 } else { 250 };
+    Limits { inputs, tokens: 20_000 }
+}
+
+/// The address of the models that a vectorizer's options lead to.
+///
+/// # Errors
+///
+/// `invalid_embedding` without a project, or with a location that can't stand in a host's name.
+pub(in crate::embed) fn address(parameters: &Map<String, Value>) -> Result<String, Failure> {
+    let text = |name: &str| parameters.get(name).and_then(Value::as_str);
+    let location = text(LOCATION).unwrap_or(DEFAULT_LOCATION);
+    if location.is_empty() || !location.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Err(invalid(
+            format!("{location:?} is no location"),
+            "A location is written as europe-west4.",
+        ));
+    }
+    let project = text(PROJECT).ok_or_else(|| {
+        invalid("Vertex AI's project is not known", "Give vertex_project in extra_options.")
+    })?;
+    let host = match location {
+        "global" => "aiplatform.googleapis.com".to_owned(),
+        location => format!("{location}-aiplatform.googleapis.com"),
+    };
+    Ok(format!("https://{host}/v1/projects/{}/locations/{location}", percent_encoded(project)))
+}
+
+/// A model on Vertex AI.
+struct Vertex {
+    model: Model,
+    task_type: Option<String>,
+    auto_truncate: Option<bool>,
+}
+
+impl Vertex {
+    fn new(mut model: Model) -> Self {
+        let task_type = model.parameters.remove(TASK_TYPES.option);
+        let task_type = task_type.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let auto_truncate = model.parameters.get(AUTO_TRUNCATE).and_then(Value::as_bool);
+        Vertex { model, task_type, auto_truncate }
+    }
+}
+
+/// What is asked, by
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>.
+#[derive(Serialize)]
+struct Request<'a> {
+    instances: Vec<Instance<'a>>,
+    parameters: Parameters,
+}
+
+#[derive(Serialize)]
+struct Instance<'a> {
+    content: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task_type: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Parameters {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_dimensionality: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    auto_truncate: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    predictions: Vec<Prediction>,
+}
+
+#[derive(Deserialize)]
+struct Prediction {
+    embeddings: Embedding,
+}
+
+#[derive(Deserialize)]
+struct Embedding {
+    values: Vector,
+}
+
+impl Wire for Vertex {
+    fn url(&self) -> String {
+        self.model.url(&format!("publishers/google/models/{}:predict", percent_encoded(&self.model.name)))
+    }
+
+    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
+        let task_type = self.task_type.as_deref();
+        let instances = inputs.iter().map(|content| Instance { content, task_type }).collect();
+        let output_dimensionality = self.model.wanted_dimensions(optional);
+        let parameters = Parameters { output_dimensionality, auto_truncate: self.auto_truncate };
+        request.json(&Request { instances, parameters })
+    }
+
+    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
+        let response: Response = serde_json::from_slice(body)?;
+        Ok(unnumbered(response.predictions.into_iter().map(|prediction| prediction.embeddings.values)))
+    }
+
+    fn limits(&self) -> Limits {
+        limits(&self.model.name)
+    }
+
+    fn identity(&self) -> Identity {
+        self.model.api_key.clone().map_or(Identity::Key, Identity::Google)
+    }
+
+    fn hint(&self, kind: Kind) -> Option<String> {
+        (kind == Kind::KeyRefused).then(|| {
+            "Check the service account's key, that it may use Vertex AI in the project (roles/aiplatform.user), and \
+             that the API is enabled there."
+                .to_owned()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(options: Value) -> Result<String, String> {
+        super::address(options.as_object().unwrap()).map_err(|failure| failure.message)
+    }
+
+    #[test]
+    fn a_location_has_its_own_address() {
+        let all = serde_json::json!({"vertex_project": "p", "vertex_location": "europe-west4"});
+        let expected = "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4";
+        assert_eq!(address(all).unwrap(), expected);
+        let global = serde_json::json!({"vertex_project": "p", "vertex_location": "global"});
+        assert_eq!(
+            address(global).unwrap(),
+            "https://aiplatform.googleapis.com/v1/projects/p/locations/global"
+        );
+        let elsewhere = serde_json::json!({"vertex_project": "p", "vertex_location": "evil.example/"});
+        assert_eq!(address(elsewhere).unwrap_err(), "\"evil.example/\" is no location");
+        assert_eq!(address(serde_json::json!({})).unwrap_err(), "Vertex AI's project is not known");
+    }
+}
