@@ -40,6 +40,25 @@ BEGIN ATOMIC
     WHERE v.name OPERATOR(pg_catalog.=) drop_vectorizer.name;
 END;
 
+-- Returns the whole config; NULL where there is no such vectorizer, as in pgai.
+CREATE FUNCTION ai.set_scheduling(
+    vectorizer_id int4,
+    scheduling jsonb DEFAULT ai.scheduling_default(),
+    indexing jsonb DEFAULT ai.indexing_default()
+) RETURNS jsonb
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'set_scheduling_wrapper';
+
+CREATE FUNCTION ai.set_scheduling(
+    name text,
+    scheduling jsonb DEFAULT ai.scheduling_default(),
+    indexing jsonb DEFAULT ai.indexing_default()
+) RETURNS jsonb
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+RETURN (SELECT ai.set_scheduling(v.id, set_scheduling.scheduling, set_scheduling.indexing)
+        FROM ai.vectorizer v
+        WHERE v.name OPERATOR(pg_catalog.=) set_scheduling.name);
+
 CREATE FUNCTION ai._vectorizer_set_disabled(vectorizer_id int4, disabled bool) RETURNS void
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'set_disabled_wrapper';

@@ -660,3 +660,13 @@ pub fn pipeline() -> Settings {
         embedding_backoff: millis(&EMBEDDING_BACKOFF),
     }
 }
+
+/// A setting that no library defines, such as pgai's; none if it is not set.
+pub fn foreign(name: &CStr) -> Option<String> {
+    // SAFETY: the answer is valid until the setting changes, and copied at once.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+    .filter(|value| !value.is_empty())
+}

@@ -11,7 +11,7 @@ use serde_json::{json, Value};
 
 use pgai_rs_pipeline::config::CONFIG_VERSION;
 
-use super::{indexing, validate};
+use super::{indexing, scheduling, validate};
 use crate::catalog::key::Key;
 use crate::catalog::objects::{self, QueueTables, TableDestination};
 use crate::catalog::relation::{self, Column, Relation};
@@ -296,7 +296,7 @@ fn validated_config(
     validate::chunking(request.chunking.as_ref())?;
     let indexing = indexing::resolve(request.indexing.as_ref(), dimensions)?;
     validate::formatting(request.formatting.as_ref(), columns)?;
-    let scheduling = validate::scheduling(request.scheduling.as_ref())?;
+    let scheduling = scheduling::resolve(request.scheduling.as_ref())?;
     validate::processing(request.processing.as_ref())?;
     Ok(json!({
         "version": CONFIG_VERSION,
@@ -313,7 +313,7 @@ fn validated_config(
 
 /// pgai's names: with `destination => d` the view is `d` and the store `d_store`; without, both are
 /// derived from the source's name.
-fn evaluate_destination(config: Option<&Value>, source: &Relation) -> Result<TableDestination, PgError> {
+pub fn evaluate_destination(config: Option<&Value>, source: &Relation) -> Result<TableDestination, PgError> {
     let text = |key: &str| config.and_then(|c| c.get(key)).and_then(Value::as_str).map(str::to_owned);
     let (table, view) = match text("destination") {
         Some(destination) => (format!("{destination}_store"), destination),
@@ -352,7 +352,8 @@ fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
     Ok(rows.into_iter().next())
 }
 
-fn require_destination_free(destination: &TableDestination) -> Result<(), PgError> {
+/// Refuses names that are taken.
+pub fn require_destination_free(destination: &TableDestination) -> Result<(), PgError> {
     let taken = |(schema, name): &(String, String), what: &str| -> Result<(), PgError> {
         if relation_exists(schema, name)? {
             return Err(duplicate(format!(

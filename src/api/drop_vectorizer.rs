@@ -50,6 +50,11 @@ fn target(id: i32) -> Result<Target, PgError> {
     Ok(target)
 }
 
+/// Refuses a caller whom the vectorizer does not belong to.
+pub fn require_owned(id: i32) -> Result<(), PgError> {
+    target(id).map(drop)
+}
+
 fn require_owner(owner: pg_sys::Oid) -> Result<(), PgError> {
     // SAFETY: reads the catalogs.
     if unsafe { pg_sys::has_privs_of_role(current_user(), owner) } {

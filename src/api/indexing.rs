@@ -1,10 +1,8 @@
 //! `ai.indexing_*`: what was asked for, resolved and checked when a vectorizer is declared.
 
-use std::ffi::CStr;
-
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::PgSqlErrorCode;
 use serde_json::{json, Value};
 
 use pgai_rs_pipeline::indexing::{Element, Indexing, HNSW_MAX_HALFVEC, HNSW_MAX_VECTOR};
@@ -38,8 +36,8 @@ pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError
 }
 
 /// pgai's setting wins, for those who bring theirs; it means what it means to pgai.
-fn default_config(dimensions: u32) -> Value {
-    let chosen = match pgai_default().as_deref() {
+pub fn default_config(dimensions: u32) -> Value {
+    let chosen = match guc::foreign(c"ai.indexing_default").as_deref() {
         None => guc::indexing_default(),
         Some("indexing_hnsw") => "hnsw",
         Some("indexing_diskann") => "diskann",
@@ -59,16 +57,6 @@ fn default_config(dimensions: u32) -> Value {
         config["opclass"] = json!("vector_cosine_ops");
     }
     config
-}
-
-/// `ai.indexing_default`, which no library defines; none if it is not set.
-fn pgai_default() -> Option<String> {
-    // SAFETY: the answer is valid until the setting changes, and copied at once.
-    unsafe {
-        let value = pg_sys::GetConfigOption(c"ai.indexing_default".as_ptr(), true, false);
-        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
-    }
-    .filter(|value| !value.is_empty())
 }
 
 fn require_access_method(indexing: &Indexing) -> Result<(), PgError> {

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 use pgrx::PgSqlErrorCode;
-use serde_json::{json, Value};
+use serde_json::Value;
 
 use pgai_rs_pipeline::{config, embed};
 
@@ -229,15 +229,6 @@ pub fn chunking(config: Option<&Value>) -> Result<(), PgError> {
             format!("invalid chunking config: {error}"),
         )
     })
-}
-
-/// `ai.scheduling_*`, resolved.
-pub fn scheduling(config: Option<&Value>) -> Result<Value, PgError> {
-    match implementation("scheduling", config)? {
-        None => raise("scheduling implementation not specified"),
-        Some("none" | "default") => Ok(json!({"config_type": "scheduling", "implementation": "none"})),
-        Some(other) => raise(format!("unrecognized scheduling implementation: \"{other}\"")),
-    }
 }
 
 /// `ai.formatting_*`. A template that no row can fill is refused here, not at every row.

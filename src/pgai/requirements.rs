@@ -8,7 +8,7 @@ use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 use super::catalog::Entry;
 use super::config::of_today;
 use crate::api::create_vectorizer::require_key_names;
-use crate::api::{indexing, validate};
+use crate::api::{indexing, scheduling, validate};
 use crate::catalog::key::Key;
 use crate::catalog::objects::TableDestination;
 use crate::catalog::relation::{self, Relation};
@@ -121,7 +121,7 @@ fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
             validate::chunking(part("chunking")),
             indexed,
             validate::formatting(part("formatting"), &columns),
-            validate::scheduling(part("scheduling")).map(drop),
+            scheduling::resolve(part("scheduling")).map(drop),
             validate::processing(part("processing")),
         ])
     };

@@ -1,0 +1,98 @@
+//! `ai.scheduling_*`: when a vectorizer is worked on, resolved and checked when it is declared.
+
+use pgrx::prelude::*;
+use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use serde_json::{json, Value};
+
+use super::drop_vectorizer::require_owned;
+use super::{indexing, validate};
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql;
+use crate::queue::wake;
+
+/// pgai's default interval.
+const DEFAULT_INTERVAL: &str = "00:05:00";
+
+/// The config as it is stored: never `default`.
+pub fn resolve(config: Option<&Value>) -> Result<Value, PgError> {
+    match validate::implementation("scheduling", config)? {
+        None => Err(PgError::raised("scheduling implementation not specified")),
+        Some("default") => Ok(default_config()),
+        Some("none") => Ok(config.cloned().unwrap_or(Value::Null)),
+        Some("timescaledb") => {
+            let config = config.cloned().unwrap_or(Value::Null);
+            check(&config)?;
+            Ok(config)
+        }
+        Some(other) => Err(PgError::raised(format!("unrecognized scheduling implementation: \"{other}\""))),
+    }
+}
+
+/// What `ai.scheduling_default()` means: pgai's setting wins, for those who bring theirs.
+pub fn default_config() -> Value {
+    match guc::foreign(c"ai.scheduling_default").as_deref() {
+        Some("scheduling_timescaledb") => json!({
+            "config_type": "scheduling", "implementation": "timescaledb", "schedule_interval": DEFAULT_INTERVAL,
+        }),
+        _ => json!({"config_type": "scheduling", "implementation": "none"}),
+    }
+}
+
+/// A schedule must be one that Postgres can reckon with.
+fn check(config: &Value) -> Result<(), PgError> {
+    let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
+    let invalid = |message: &str, hint: &str| {
+        Err(PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message).with_hint(hint))
+    };
+    let Some(interval) = text("schedule_interval") else {
+        return invalid("scheduling_timescaledb needs a schedule_interval", "Give one such as '5 minutes'.");
+    };
+    let positive =
+        sql::query_row("SELECT $1::interval > '0'::interval", &[interval.into()], |row| row.get::<bool>(1))?;
+    if positive != Some(true) {
+        return invalid("schedule_interval must be positive", "Give one such as '5 minutes'.");
+    }
+    if let Some(start) = text("initial_start") {
+        sql::query("SELECT $1::timestamptz", &[start.into()], |_| Ok(()))?;
+    }
+    if let Some(zone) = text("timezone") {
+        sql::query("SELECT pg_catalog.now() AT TIME ZONE $1", &[zone.into()], |_| Ok(()))?;
+    }
+    Ok(())
+}
+
+#[pg_extern(sql = false)]
+fn set_scheduling(
+    vectorizer_id: Option<i32>,
+    scheduling: Option<JsonB>,
+    indexing: Option<JsonB>,
+) -> Result<Option<JsonB>, pg_sys::panic::ErrorReport> {
+    let Some(id) = vectorizer_id else { return Ok(None) };
+    let Some(config) = config_of(id)? else { return Ok(None) };
+    require_owned(id)?;
+    let dimensions = validate::dimensions(&config["embedding"])?;
+    let scheduling = resolve(scheduling.map(|json| json.0).as_ref())?;
+    let indexing = indexing::resolve(indexing.map(|json| json.0).as_ref(), dimensions)?;
+    let changed = as_superuser(|| {
+        sql::query_row(
+            "UPDATE ai.vectorizer
+             SET config = config || pg_catalog.jsonb_build_object('scheduling', $2, 'indexing', $3)
+             WHERE id = $1 RETURNING config",
+            &[id.into(), JsonB(scheduling).into(), JsonB(indexing).into()],
+            |row| row.get::<JsonB>(1),
+        )
+    })?;
+    wake::worker_at_commit();
+    Ok(changed)
+}
+
+fn config_of(id: i32) -> Result<Option<Value>, PgError> {
+    let read = || {
+        sql::query_row("SELECT config FROM ai.vectorizer WHERE id = $1", &[id.into()], |row| {
+            Ok(row.get::<JsonB>(1)?.0)
+        })
+    };
+    as_superuser(read)
+}

@@ -1,0 +1,154 @@
+//! pgai's checks under pgai's names: its users' own functions and tests call them.
+//!
+//! They are those that `ai.create_vectorizer` makes, and so are as strict as ours.
+
+use std::ffi::CStr;
+
+use pgrx::prelude::*;
+use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use serde_json::Value;
+
+use super::create_vectorizer::{evaluate_destination, require_destination_free};
+use super::{indexing, scheduling, validate};
+use crate::catalog::key::Key;
+use crate::catalog::objects::TableDestination;
+use crate::catalog::relation::{self, Column, Relation};
+use crate::pg::error::PgError;
+use crate::pg::identity::current_user;
+use crate::pg::sql;
+
+type Checked = Result<(), pg_sys::panic::ErrorReport>;
+
+/// Enough for every index, for pgai's check knows no number.
+const FEW_DIMENSIONS: u32 = 1;
+
+fn json(config: Option<JsonB>) -> Option<Value> {
+    config.map(|config| config.0)
+}
+
+/// The table of that name.
+fn source(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Relation, PgError> {
+    let text = |name: Option<&CStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (schema, table) = (text(schema), text(table));
+    let oid = sql::query_row(
+        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname::text = $1 AND c.relname::text = $2",
+        &[schema.clone().into(), table.clone().into()],
+        |row| row.get::<pg_sys::Oid>(1),
+    )?;
+    let missing = || {
+        let name = sql::qualified(&schema, &table);
+        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("relation {name} does not exist"))
+    };
+    oid.map(Relation::load).transpose()?.flatten().ok_or_else(missing)
+}
+
+fn columns(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Vec<Column>, PgError> {
+    relation::columns(source(schema, table)?.oid)
+}
+
+#[pg_extern(sql = false)]
+fn validate_loading(config: Option<JsonB>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
+    let config = json(config);
+    // The shape first: its error is about no table.
+    validate::implementation("loading", config.as_ref())?;
+    Ok(validate::loading(&config.unwrap_or_default(), &columns(schema, table)?, current_user())?)
+}
+
+#[pg_extern(sql = false)]
+fn validate_parsing(
+    parsing: Option<JsonB>,
+    loading: Option<JsonB>,
+    schema: Option<&CStr>,
+    table: Option<&CStr>,
+) -> Checked {
+    let parsing = json(parsing);
+    validate::implementation("parsing", parsing.as_ref())?;
+    Ok(validate::parsing(parsing.as_ref(), &json(loading).unwrap_or_default(), &columns(schema, table)?)?)
+}
+
+#[pg_extern(sql = false)]
+fn validate_destination(destination: Option<JsonB>, _chunking: Option<JsonB>) -> Checked {
+    Ok(validate::destination(json(destination).as_ref())?)
+}
+
+#[pg_extern(sql = false)]
+fn evaluated_destination(
+    destination: Option<JsonB>,
+    schema: Option<&CStr>,
+    table: Option<&CStr>,
+) -> Result<JsonB, pg_sys::panic::ErrorReport> {
+    let destination = json(destination);
+    validate::destination(destination.as_ref())?;
+    Ok(JsonB(evaluate_destination(destination.as_ref(), &source(schema, table)?)?.to_json()))
+}
+
+#[pg_extern(sql = false)]
+fn validate_destination_free(destination: Option<JsonB>) -> Checked {
+    let destination = json(destination).unwrap_or_default();
+    let text = |key: &str| destination.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let pair = |schema: &str, name: &str| (text(schema), text(name));
+    let destination = TableDestination {
+        target: pair("target_schema", "target_table"),
+        view: pair("view_schema", "view_name"),
+    };
+    Ok(require_destination_free(&destination)?)
+}
+
+#[pg_extern(sql = false)]
+fn validate_embedding(config: Option<JsonB>) -> Checked {
+    let config = json(config);
+    validate::implementation("embedding", config.as_ref())?;
+    Ok(validate::embedding(&config.unwrap_or_default(), current_user())?)
+}
+
+#[pg_extern(sql = false)]
+fn validate_chunking(config: Option<JsonB>) -> Checked {
+    Ok(validate::chunking(json(config).as_ref())?)
+}
+
+#[pg_extern(sql = false)]
+fn validate_formatting(config: Option<JsonB>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
+    let config = json(config);
+    validate::implementation("formatting", config.as_ref())?;
+    Ok(validate::formatting(config.as_ref(), &columns(schema, table)?)?)
+}
+
+#[pg_extern(sql = false)]
+fn validate_indexing(config: Option<JsonB>) -> Checked {
+    let config = json(config);
+    if validate::implementation("indexing", config.as_ref())? == Some("default") {
+        return Err(PgError::raised("invalid indexing implementation: \"default\"").into());
+    }
+    Ok(indexing::resolve(config.as_ref(), FEW_DIMENSIONS).map(drop)?)
+}
+
+#[pg_extern(sql = false)]
+fn validate_scheduling(config: Option<JsonB>) -> Checked {
+    let config = json(config);
+    if validate::implementation("scheduling", config.as_ref())? == Some("default") {
+        return Err(PgError::raised("unrecognized scheduling implementation: \"default\"").into());
+    }
+    Ok(scheduling::resolve(config.as_ref()).map(drop)?)
+}
+
+#[pg_extern(sql = false)]
+fn validate_processing(config: Option<JsonB>) -> Checked {
+    Ok(validate::processing(json(config).as_ref())?)
+}
+
+#[pg_extern(sql = false)]
+fn resolved_indexing_default() -> JsonB {
+    JsonB(indexing::default_config(FEW_DIMENSIONS))
+}
+
+#[pg_extern(sql = false)]
+fn resolved_scheduling_default() -> JsonB {
+    JsonB(scheduling::default_config())
+}
+
+#[pg_extern(sql = false)]
+fn source_pk(source: Option<pg_sys::Oid>) -> Result<Option<JsonB>, pg_sys::panic::ErrorReport> {
+    let Some(source) = source else { return Ok(None) };
+    Ok(Key::of(source)?.map(|key| JsonB(key.to_json())))
+}
