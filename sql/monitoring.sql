@@ -69,13 +69,16 @@ CROSS JOIN LATERAL (SELECT v.config -> 'destination') AS d (value);
 
 GRANT SELECT ON ai.vectorizer_status TO PUBLIC;
 
--- Brings back rows that were set aside: all of the vectorizer's; returns how many.
-CREATE FUNCTION ai.retry_failed(vectorizer_id int4) RETURNS int8
+-- Brings back rows that were set aside: one, some or all of a vectorizer's; returns how many.
+-- A key is an object of the primary key's columns, some are an array of such.
+CREATE FUNCTION ai.retry_failed(vectorizer_id int4, key jsonb DEFAULT NULL, step text DEFAULT NULL,
+                                code text DEFAULT NULL) RETURNS int8
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'retry_failed_wrapper';
 
-CREATE FUNCTION ai.retry_failed(name text) RETURNS int8
+CREATE FUNCTION ai.retry_failed(name text, key jsonb DEFAULT NULL, step text DEFAULT NULL,
+                                code text DEFAULT NULL) RETURNS int8
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
-RETURN (SELECT ai.retry_failed(v.id)
+RETURN (SELECT ai.retry_failed(v.id, retry_failed.key, retry_failed.step, retry_failed.code)
         FROM ai.vectorizer v
         WHERE v.name OPERATOR(pg_catalog.=) retry_failed.name);

@@ -114,6 +114,21 @@ def cluster_factory(bindir, workdir, server_env):
 
 
 @pytest.fixture
+def copies(workdir):
+    """Makes copies of clusters, and starts them: copies(cluster.copy), copies(cluster.base_backup, standby=True)."""
+    made = []
+
+    def make(how, **options) -> Cluster:
+        one = how(workdir / f"copy-{next(_numbers)}", **options)
+        made.append(one)
+        return one.start()
+
+    yield make
+    for one in made:
+        one.remove()
+
+
+@pytest.fixture
 def db(cluster) -> Database:
     """A database of the test's own, with the extension."""
     database = cluster.create_database(f"test_{next(_numbers)}")

@@ -11,14 +11,17 @@ use crate::pg::sql::{self, qualified};
 use crate::queue::wake;
 
 /// What dropping needs to know, read so that it also works when half of the objects are gone.
-struct Target {
+pub struct Target {
     id: i32,
-    tables: QueueTables,
+    /// Its queue.
+    pub tables: QueueTables,
     config: Value,
-    owner: pg_sys::Oid,
+    /// Whose it is.
+    pub owner: pg_sys::Oid,
 }
 
-fn target(id: i32) -> Result<Target, PgError> {
+/// The vectorizer with this id, which must be the caller's.
+pub fn target(id: i32) -> Result<Target, PgError> {
     let found = as_superuser(|| {
         sql::read(
             "SELECT v.queue_schema::text, v.queue_table::text, v.config,
@@ -151,29 +154,4 @@ fn set_disabled(
     })?;
     wake::worker_at_commit();
     Ok(())
-}
-
-/// Moves what was set aside back into the queue.
-#[pg_extern(sql = false)]
-fn retry_failed(vectorizer_id: Option<i32>) -> Result<i64, pg_sys::panic::ErrorReport> {
-    let id = vectorizer_id.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
-    })?;
-    let target = target(id)?;
-    let vectorizer = crate::catalog::vectorizer::by_id(id)?
-        .ok_or_else(|| PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger")))?
-        .understand()?;
-    let names = vectorizer.key.names(None);
-    let moved = as_user(target.owner, || {
-        sql::execute(
-            &format!(
-                "WITH failed AS (DELETE FROM {} RETURNING {names})
-                 INSERT INTO {} ({names}) SELECT DISTINCT {names} FROM failed",
-                target.tables.failed, target.tables.inbox,
-            ),
-            &[],
-        )
-    })?;
-    wake::worker_at_commit();
-    Ok(i64::try_from(moved).unwrap_or(i64::MAX))
 }

@@ -36,32 +36,44 @@ pub fn complete(queue: &SpiQueue, id: i32, done: &[Completed]) -> Result<Vec<Tic
 fn write(served: &Served, results: &[Outcome<'_>]) -> Result<Vec<Ticket>, PgError> {
     let claims: Vec<&Claimed> = results.iter().map(|r| &r.claim).collect();
     let held = held(served, &claims)?;
-    let (mine, _) = partition(results.iter().collect(), &held);
-    let free = locked(served, &mine)?;
-    let (here, others) = partition(mine, &free);
-    let present = if others.is_empty() { Vec::new() } else { present(served, &others)? };
-    let (busy, gone) = partition(others, &present);
-    delete_and_settle(served, gone.iter().map(|r| &r.claim))?;
-    write_chunks(served, here)?;
-    Ok(busy.iter().map(|r| r.done.ticket).collect())
+    let rows = lock_rows(served, &claims, held)?;
+    delete_and_settle(served, rows.gone.iter().map(|place| claims[*place]))?;
+    write_chunks(served, rows.here.iter().map(|place| &results[*place]).collect())?;
+    Ok(rows.busy.iter().map(|place| results[*place].done.ticket).collect())
 }
 
-/// Splits by whether the place is in the list.
-fn partition<'a, T>(items: Vec<&'a T>, places: &[usize]) -> (Vec<&'a T>, Vec<&'a T>) {
-    let mut listed = vec![false; items.len()];
-    for place in places {
-        listed[*place] = true;
+/// The source rows of claims, by place.
+pub struct SourceRows {
+    /// They are there, and ours until the transaction ends.
+    pub here: Vec<usize>,
+    /// Somebody is changing or deleting them.
+    pub busy: Vec<usize>,
+    /// They are not there any more.
+    pub gone: Vec<usize>,
+}
+
+/// Locks the source rows of those of the claims that `places` names, without waiting.
+pub fn lock_rows(served: &Served, claims: &[&Claimed], places: Vec<usize>) -> Result<SourceRows, PgError> {
+    let (here, others) = part(served, &served.statements.lock, claims, places)?;
+    let (busy, gone) = part(served, &served.statements.present, claims, others)?;
+    Ok(SourceRows { here, busy, gone })
+}
+
+/// Parts places by whether a statement names them.
+fn part(
+    served: &Served,
+    statement: &str,
+    claims: &[&Claimed],
+    places: Vec<usize>,
+) -> Result<(Vec<usize>, Vec<usize>), PgError> {
+    if places.is_empty() {
+        return Ok((places, Vec::new()));
     }
-    let (yes, no): (Vec<_>, Vec<_>) = items.into_iter().zip(listed).partition(|(_, listed)| *listed);
-    (yes.into_iter().map(|(item, _)| item).collect(), no.into_iter().map(|(item, _)| item).collect())
-}
-
-fn locked(served: &Served, results: &[&Outcome<'_>]) -> Result<Vec<usize>, PgError> {
-    query(&served.statements.lock, &served.keys(results.iter().map(|r| &r.claim.key)), place)
-}
-
-fn present(served: &Served, results: &[&Outcome<'_>]) -> Result<Vec<usize>, PgError> {
-    query(&served.statements.present, &served.keys(results.iter().map(|r| &r.claim.key)), place)
+    let keys = served.keys(places.iter().map(|at| &claims[*at].key));
+    let named: HashSet<usize> = query(statement, &keys, place)?.into_iter().collect();
+    let (yes, no): (Vec<_>, Vec<_>) = places.into_iter().enumerate().partition(|(i, _)| named.contains(i));
+    let places = |of: Vec<(usize, usize)>| of.into_iter().map(|(_, at)| at).collect();
+    Ok((places(yes), places(no)))
 }
 
 /// Which of the claims still hold: another may have taken the work over after the lease expired.
@@ -193,19 +205,21 @@ fn forget_origins<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>
     execute(&statements.forget, &served.keys(keys)).map(drop)
 }
 
-fn forget_failed<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+/// Forgets that rows were set aside.
+pub fn forget_failed<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
     execute(&served.statements.forget_failed, &served.keys(claims.map(|c| &c.key))).map(drop)
 }
 
-fn settle<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+/// Removes the work rows that have not changed since they were claimed.
+pub fn settle<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
     let claims: Vec<&Claimed> = claims.collect();
     let mut args = served.keys(claims.iter().map(|c| &c.key));
     args.push(claims.iter().map(|c| c.generation).collect::<Vec<_>>().into());
     execute(&served.statements.settle, &args).map(drop)
 }
 
-/// What `settle` left behind has changed since it was claimed: it runs again.
-fn give_back<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+/// What `settle` or a postponement left behind has changed since it was claimed: it runs again.
+pub fn give_back<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
     let claims: Vec<&Claimed> = claims.collect();
     let mut args = served.keys(claims.iter().map(|c| &c.key));
     args.push(claims.iter().map(|c| c.lease).collect::<Vec<_>>().into());
@@ -214,7 +228,10 @@ fn give_back<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> 
 
 /// The source row is gone. Its trigger has removed the chunks, but for what no trigger sees: rows
 /// that went with a partition, or under session_replication_role = replica.
-fn delete_and_settle<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+pub fn delete_and_settle<'a>(
+    served: &Served,
+    claims: impl Iterator<Item = &'a Claimed>,
+) -> Result<(), PgError> {
     let claims: Vec<&Claimed> = claims.collect();
     if claims.is_empty() {
         return Ok(());
@@ -235,8 +252,7 @@ pub fn settle_gone(served: &Served, claims: &[Claimed]) -> Result<(), PgError> {
     transaction(|| {
         served.as_owner(|| {
             let held = held(served, &claims)?;
-            let (mine, _) = partition(claims, &held);
-            delete_and_settle(served, mine.into_iter())
+            delete_and_settle(served, held.into_iter().map(|place| claims[place]))
         })
     })
 }

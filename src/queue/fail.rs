@@ -1,6 +1,5 @@
 //! The second transaction of documents that did not go all the way: later, or aside.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::{json, Value};
@@ -8,9 +7,11 @@ use serde_json::{json, Value};
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
 
-use super::complete::held;
+use super::complete::{
+    delete_and_settle, forget_failed, give_back, held, lock_rows, settle as settle_work, SourceRows,
+};
 use super::errors;
-use super::spi::{Claimed, Served, SpiQueue};
+use super::spi::{is_contention, Claimed, Served, SpiQueue};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -18,6 +19,7 @@ use crate::pg::sql::execute;
 use crate::pg::transaction::transaction;
 
 /// What becomes of a failed row.
+#[derive(Clone, Copy)]
 enum Fate {
     /// Tried again after this time; the number of attempts that count.
     Later(Duration, i32),
@@ -25,31 +27,60 @@ enum Fate {
     Aside,
 }
 
+/// A failed row whose claim still holds.
+struct Settled<'a> {
+    claim: &'a Claimed,
+    failure: &'a Failure,
+    fate: Fate,
+}
+
 /// Settles failed documents in one transaction.
 pub fn fail(queue: &SpiQueue, id: i32, failed: &[Failed]) -> Result<(), PgError> {
     let Some(served) = queue.served(id) else { return Ok(()) };
     let known: Vec<(&Claimed, &Failure)> =
         failed.iter().filter_map(|f| Some((queue.claimed(f.ticket)?, &f.failure))).collect();
-    transaction(|| {
-        let rows = served.as_owner(|| settle(served, &known))?;
-        as_superuser(|| record(served, &rows))
-    })
+    let settle = |rows_are_free: bool| {
+        transaction(|| {
+            let rows = served.as_owner(|| settle(served, &known, rows_are_free))?;
+            as_superuser(|| record(served, &rows))
+        })
+    };
+    match settle(true) {
+        // Somebody holds a lock on the whole source: all of its rows are in use.
+        Err(error) if is_contention(&error) => settle(false),
+        other => other,
+    }
 }
 
 /// Settles those whose claims still hold: what became of the others is not ours to say any more.
+///
+/// A row is set aside only under a lock on its source row, as the store is only written under one:
+/// whoever deletes the row then sees that it was set aside, and has that forgotten.
 fn settle<'a>(
     served: &Served,
     known: &[(&'a Claimed, &'a Failure)],
-) -> Result<Vec<(&'a Claimed, &'a Failure, Fate)>, PgError> {
+    rows_are_free: bool,
+) -> Result<Vec<Settled<'a>>, PgError> {
     let claims: Vec<&Claimed> = known.iter().map(|(claim, _)| *claim).collect();
-    let held: HashSet<usize> = held(served, &claims)?.into_iter().collect();
-    let mine = known.iter().enumerate().filter(|(place, _)| held.contains(place)).map(|(_, known)| known);
-    let rows: Vec<_> =
-        mine.map(|(claim, failure)| (*claim, *failure, fate(served, claim, failure))).collect();
-    let (aside, later): (Vec<_>, Vec<_>) = rows.iter().partition(|(_, _, fate)| matches!(fate, Fate::Aside));
+    let held = held(served, &claims)?;
+    let fates: Vec<Fate> = known.iter().map(|(claim, failure)| fate(served, claim, failure)).collect();
+    let (aside, later): (Vec<_>, Vec<_>) = held.into_iter().partition(|at| matches!(fates[*at], Fate::Aside));
+    let rows = match rows_are_free {
+        true => lock_rows(served, &claims, aside)?,
+        false => SourceRows { here: Vec::new(), busy: aside, gone: Vec::new() },
+    };
+    delete_and_settle(served, rows.gone.iter().map(|at| claims[*at]))?;
+    let settled = |at: &usize| Settled { claim: known[*at].0, failure: known[*at].1, fate: fates[*at] };
+    let busy = rows
+        .busy
+        .iter()
+        .map(settled)
+        .map(|row| Settled { fate: Fate::Later(backoff(row.claim.attempts), row.claim.attempts), ..row });
+    let later: Vec<_> = later.iter().map(settled).chain(busy).collect();
+    let aside: Vec<_> = rows.here.iter().map(settled).collect();
     postpone(served, &later)?;
     set_aside(served, &aside)?;
-    Ok(rows)
+    Ok(later.into_iter().chain(aside).collect())
 }
 
 fn fate(served: &Served, claim: &Claimed, failure: &Failure) -> Fate {
@@ -78,52 +109,52 @@ fn backoff(attempts: i32) -> Duration {
     pause.mul_f64(0.5 + 0.5 * crate::worker::random_fraction())
 }
 
-type Row<'a> = &'a (&'a Claimed, &'a Failure, Fate);
-
-fn postpone(served: &Served, rows: &[Row<'_>]) -> Result<(), PgError> {
+/// A row that changed since it was claimed is not postponed, but runs again at once with all its tries:
+/// what failed is no longer what is there.
+fn postpone(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let later = |row: &Row<'_>| match row.2 {
+    let later = |row: &Settled<'_>| match row.fate {
         Fate::Later(pause, attempts) => (i64::try_from(pause.as_millis()).unwrap_or(i64::MAX), attempts),
         Fate::Aside => (0, 0),
     };
     let (delays, attempts): (Vec<i64>, Vec<i32>) = rows.iter().map(later).unzip();
-    let mut args = served.keys(rows.iter().map(|row| &row.0.key));
-    args.push(rows.iter().map(|row| row.0.lease).collect::<Vec<_>>().into());
+    let mut args = served.keys(rows.iter().map(|row| &row.claim.key));
+    args.push(rows.iter().map(|row| row.claim.lease).collect::<Vec<_>>().into());
+    args.push(rows.iter().map(|row| row.claim.generation).collect::<Vec<_>>().into());
     args.push(delays.into());
     args.push(attempts.into());
-    execute(&served.statements.postpone, &args).map(drop)
+    execute(&served.statements.postpone, &args)?;
+    give_back(served, rows.iter().map(|row| row.claim))
 }
 
-/// A row that changed since it was claimed is not set aside: what failed is no longer what is there.
-fn set_aside(served: &Served, rows: &[Row<'_>]) -> Result<(), PgError> {
+/// A row that changed since it was claimed runs again, too: it leaves the failed queue once that has
+/// succeeded.
+fn set_aside(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let keys = || served.keys(rows.iter().map(|row| &row.0.key));
-    let text = |of: &dyn Fn(&Failure) -> Option<String>| rows.iter().map(|row| of(row.1)).collect::<Vec<_>>();
-    execute(&served.statements.forget_failed, &keys())?;
-    let mut args = keys();
+    let claims = || rows.iter().map(|row| row.claim);
+    let text =
+        |of: &dyn Fn(&Failure) -> Option<String>| rows.iter().map(|row| of(row.failure)).collect::<Vec<_>>();
+    forget_failed(served, claims())?;
+    let mut args = served.keys(claims().map(|claim| &claim.key));
     args.push(text(&|f| Some(f.step.to_string())).into());
     args.push(text(&|f| Some(f.code.to_owned())).into());
     args.push(text(&|f| Some(f.message.clone())).into());
     args.push(text(&|f| f.hint.clone()).into());
-    args.push(rows.iter().map(|row| row.0.attempts).collect::<Vec<_>>().into());
+    args.push(claims().map(|claim| claim.attempts).collect::<Vec<_>>().into());
     execute(&served.statements.set_aside, &args)?;
-    let mut args = keys();
-    args.push(rows.iter().map(|row| row.0.generation).collect::<Vec<_>>().into());
-    execute(&served.statements.settle, &args)?;
-    let mut args = keys();
-    args.push(rows.iter().map(|row| row.0.lease).collect::<Vec<_>>().into());
-    execute(&served.statements.give_back, &args).map(drop)
+    settle_work(served, claims())?;
+    give_back(served, claims())
 }
 
 /// pgai's messages; the details say the rest. What is tried again gets one row per kind, what was
 /// set aside one per key.
-fn record(served: &Served, rows: &[(&Claimed, &Failure, Fate)]) -> Result<(), PgError> {
+fn record(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
     let mut shared: Vec<&'static str> = Vec::new();
-    for (claim, failure, fate) in rows {
+    for Settled { claim, failure, fate } in rows {
         let aside = matches!(fate, Fate::Aside);
         if !aside {
             if shared.contains(&failure.code) {

@@ -1,6 +1,6 @@
 //! The pipeline's `Queue`, by SPI: lives on the worker's main thread.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +70,8 @@ impl Pause {
 /// A row that this worker holds the lease of.
 #[derive(Debug, Clone)]
 pub struct Claimed {
+    /// Whose it is.
+    pub vectorizer: i32,
     /// Its key.
     pub key: KeyValues,
     /// Which state of the row the claim was for.
@@ -190,15 +192,15 @@ impl SpiQueue {
         }
     }
 
-    /// Prolongs the leases of all that is in flight.
+    /// Prolongs the leases of what is in flight, and of nothing else: what was claimed and then given
+    /// up comes back when its lease runs out.
     ///
     /// One that can't be prolonged may run out, and its rows be worked on again; that harms nobody.
-    pub fn renew(&mut self) {
-        let (seconds, pid) = (guc::lease_duration().as_secs_f64(), std::process::id() as i32);
-        for served in self.served.values() {
-            let args = [seconds.into(), pid.into()];
-            let renewed = transaction(|| served.as_owner(|| sql::execute(&served.statements.renew, &args)));
-            if let Err(error) = renewed {
+    pub fn renew(&mut self, in_flight: &HashSet<Ticket>) {
+        self.claimed.retain(|ticket, _| in_flight.contains(ticket));
+        for (id, served) in &self.served {
+            let held: Vec<&Claimed> = self.claimed.values().filter(|c| c.vectorizer == *id).collect();
+            if let Err(error) = renew(served, &held) {
                 report(&served.vectorizer.name, "can't prolong its leases", &error);
             }
         }
@@ -235,23 +237,12 @@ impl SpiQueue {
     fn has_work(&mut self, id: i32) -> Result<bool, PgError> {
         let Some(served) = self.served.get(&id) else { return Ok(false) };
         if let Some(left) = served.paused.left() {
-            self.next_due = Some(self.next_due.map_or(left, |due| due.min(left)));
+            self.next_due = self.next_due.into_iter().chain([left]).min();
             return Ok(false);
         }
-        let (now, due) = transaction(|| {
-            as_user(served.vectorizer.owner, || {
-                let peek = |row: &Row<'_>| Ok((row.get::<bool>(1)?, row.get_opt::<i64>(2)?));
-                let first = served.fold_place.tid();
-                Ok(sql::read(&served.statements.peek, &[first.into()], peek)?
-                    .into_iter()
-                    .next()
-                    .unwrap_or((false, None)))
-            })
-        })?;
-        if let Some(due) = due.map(|ms| Duration::from_millis(ms.max(1) as u64)) {
-            self.next_due = Some(self.next_due.map_or(due, |next| next.min(due)));
-        }
-        Ok(now)
+        let peek = transaction(|| as_user(served.vectorizer.owner, || fold::peek(served)))?;
+        self.next_due = self.next_due.into_iter().chain(peek.due).min();
+        Ok(peek.now)
     }
 
     fn pause(&mut self, id: i32, what: &str, error: &PgError) {
@@ -375,7 +366,7 @@ fn require_allowed(vectorizer: &Vectorizer) -> Result<(), PgError> {
 }
 
 /// Errors of statements that came in each other's way, and will not when they are run again.
-fn is_contention(error: &PgError) -> bool {
+pub fn is_contention(error: &PgError) -> bool {
     use pgrx::PgSqlErrorCode as Code;
     matches!(
         error.code,
@@ -383,6 +374,16 @@ fn is_contention(error: &PgError) -> bool {
             | Code::ERRCODE_T_R_DEADLOCK_DETECTED
             | Code::ERRCODE_T_R_SERIALIZATION_FAILURE
     )
+}
+
+fn renew(served: &Served, held: &[&Claimed]) -> Result<(), PgError> {
+    if held.is_empty() {
+        return Ok(());
+    }
+    let mut args = served.keys(held.iter().map(|claimed| &claimed.key));
+    args.push(held.iter().map(|claimed| claimed.lease).collect::<Vec<_>>().into());
+    args.push(guc::lease_duration().as_secs_f64().into());
+    transaction(|| served.as_owner(|| sql::execute(&served.statements.renew, &args))).map(drop)
 }
 
 fn claim(served: &Served, limit: i64, bytes: u64, lease: i64) -> Result<Vec<Claimed>, PgError> {
@@ -393,7 +394,8 @@ fn claim(served: &Served, limit: i64, bytes: u64, lease: i64) -> Result<Vec<Clai
     let args = [limit.into(), seconds.into(), lease.into(), pid.into(), bytes.into(), largest.into()];
     sql::query(&served.statements.claim, &args, |row| {
         let key = (0..columns).map(|i| row.get(3 + i)).collect::<Result<_, _>>()?;
-        Ok(Claimed { key: KeyValues(key), generation: row.get(1)?, attempts: row.get(2)?, lease })
+        let vectorizer = served.vectorizer.id;
+        Ok(Claimed { vectorizer, key: KeyValues(key), generation: row.get(1)?, attempts: row.get(2)?, lease })
     })
 }
 

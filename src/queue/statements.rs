@@ -5,7 +5,9 @@
 //! size is one statement.
 
 use pgai_rs_pipeline::config::Loading;
+use pgrx::spi::quote_literal;
 
+use super::fold::MARGIN;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::ident;
@@ -13,11 +15,11 @@ use crate::pg::sql::ident;
 /// The statements of a vectorizer.
 #[derive(Debug)]
 pub struct Statements {
-    /// Whether anything can be claimed or folded now, and in how many milliseconds the next row can.
-    /// `$1`: where in the inbox to look first.
+    /// Whether anything can be folded, and in how many milliseconds the next row can be claimed.
+    /// `$1`: from which block of the inbox on.
     pub peek: String,
     /// Moves rows of the inbox to the work table: how many, the last one's block, and how many blocks
-    /// there are. `$1`: most rows, `$2`: from which place on, `$3`: the inbox.
+    /// there are. `$1`: most rows, `$2`: from which block on.
     pub fold: String,
     /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder, `$5`: most
     /// bytes of all, `$6`: most bytes of one that will be read.
@@ -41,13 +43,14 @@ pub struct Statements {
     pub settle: String,
     /// Gives back the work rows of keys that are left. Then `lease int8`.
     pub give_back: String,
-    /// Schedules work rows anew. Then `lease int8`, `delay int8` in ms, `attempts int4`.
+    /// Schedules work rows anew whose generation is still the one given. Then `lease int8`,
+    /// `generation int8`, `delay int8` in ms, `attempts int4`.
     pub postpone: String,
     /// Forgets that keys were set aside.
     pub forget_failed: String,
     /// Sets keys aside. Then step, code, message, hint as `text`, attempts as `int4`.
     pub set_aside: String,
-    /// Prolongs leases. `$1`: seconds, `$2`: holder.
+    /// Prolongs leases of keys. Then `lease int8`, and `$n`: seconds.
     pub renew: String,
     /// Gives back what dead workers hold. `$1`: own process id.
     pub recover: String,
@@ -95,16 +98,23 @@ impl Statements {
         let with = |more: &[(&str, &str)]| key.given(more);
         let next = key.len() + 1;
         let on = |left: &str| key.same_given(left);
+        let blocks = format!(
+            "pg_relation_size({}::regclass) / current_setting('block_size')::int8",
+            quote_literal(inbox)
+        );
+        // Vacuum may have cut off what lay beyond.
+        let from_block = |block: &str| {
+            format!("(SELECT format('(%s,0)', greatest(least({block}::int8, {blocks}) - {MARGIN}, 0))::tid)")
+        };
         Ok(Statements {
             peek: format!(
-                "SELECT EXISTS (SELECT FROM {inbox} WHERE ctid >= $1::text::tid)
-                        OR EXISTS (SELECT FROM {work} WHERE available_at <= now()) OR EXISTS (SELECT FROM {inbox}),
-                        (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work}
-                         WHERE available_at > now())"
+                "SELECT EXISTS (SELECT FROM {inbox} WHERE ctid >= {}),
+                        (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work})",
+                from_block("$1"),
             ),
             fold: format!(
                 "WITH part AS MATERIALIZED (
-                     SELECT ctid AS place FROM {inbox} WHERE ctid >= $2::text::tid LIMIT $1),
+                     SELECT ctid AS place FROM {inbox} WHERE ctid >= {} LIMIT $1),
                  taken AS (
                      DELETE FROM {inbox} WHERE ctid = ANY (ARRAY(SELECT place FROM part))
                      RETURNING {names}, queued_at),
@@ -114,9 +124,8 @@ impl Statements {
                      ON CONFLICT ({names}) DO UPDATE
                      SET generation = w.generation + 1, attempts = 0,
                          available_at = CASE WHEN w.lease IS NULL THEN now() ELSE w.available_at END)
-                 SELECT count(*), ((max(place)::text::point)[0])::int8,
-                        pg_relation_size($3::text::regclass) / current_setting('block_size')::int8
-                 FROM part"
+                 SELECT count(*), ((max(place)::text::point)[0])::int8, {blocks} FROM part",
+                from_block("$2"),
             ),
             claim: format!(
                 "WITH due AS (
@@ -179,8 +188,8 @@ impl Statements {
             postpone: format!(
                 "UPDATE {work} w SET lease = NULL, leased_by = NULL, attempts = k.attempts,
                      available_at = now() + k.delay * interval '1 millisecond'
-                 FROM {} k WHERE {} AND w.lease = k.lease",
-                with(&[("lease", "int8"), ("delay", "int8"), ("attempts", "int4")]),
+                 FROM {} k WHERE {} AND w.lease = k.lease AND w.generation = k.generation",
+                with(&[("lease", "int8"), ("generation", "int8"), ("delay", "int8"), ("attempts", "int4")]),
                 on("w"),
             ),
             forget_failed: format!("DELETE FROM {failed} f USING {given} k WHERE {}", on("f")),
@@ -197,7 +206,11 @@ impl Statements {
                 ]),
             ),
             renew: format!(
-                "UPDATE {work} SET available_at = now() + make_interval(secs => $1) WHERE leased_by = $2"
+                "UPDATE {work} w SET available_at = now() + make_interval(secs => ${}::float8)
+                 FROM {} k WHERE {} AND w.lease = k.lease",
+                next + 1,
+                with(&[("lease", "int8")]),
+                on("w"),
             ),
             recover: format!(
                 "UPDATE {work} w SET lease = NULL, leased_by = NULL, available_at = now()

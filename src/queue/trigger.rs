@@ -15,6 +15,7 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 use super::wake;
 use crate::catalog::definitions;
 use crate::catalog::key::Key;
+use crate::catalog::objects::QueueTables;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
@@ -176,8 +177,8 @@ fn not_seen() -> Result<Option<Plan>, PgError> {
 impl Plan {
     fn new(vectorizer: &Vectorizer) -> Result<Plan, PgError> {
         let key = &vectorizer.key;
-        let (inbox, store) = (&vectorizer.queue.inbox, &vectorizer.store);
-        for table in [inbox, store] {
+        let (inbox, failed, store) = (&vectorizer.queue.inbox, &vectorizer.queue.failed, &vectorizer.store);
+        for table in [inbox, failed, store] {
             require(table)?;
         }
         let watched = vectorizer.watched_columns()?;
@@ -186,17 +187,13 @@ impl Plan {
             format!("ROW({})::record", columns.collect::<Vec<_>>().join(", "))
         };
         let (names, of_new) = (key.names(None), key.names(Some("n")));
-        // The chunks, and with them what is remembered of what they were made of.
+        // The chunks, and with them what is remembered of what they were made of, and what failed.
         let mut with_chunks = vec![store.as_str()];
         if vectorizer.has_origin {
             with_chunks.push(&vectorizer.queue.origin);
         }
-        let remove = |which: String| match with_chunks.as_slice() {
-            [_, origin] => {
-                format!("WITH forgotten AS (DELETE FROM {origin} s {which}) DELETE FROM {store} s {which}")
-            }
-            _ => format!("DELETE FROM {store} s {which}"),
-        };
+        with_chunks.push(failed);
+        let of_old = |which: &str| removal(vectorizer, Some("old_rows o"), which);
         let statement = |sql: String| Statement::new(sql, Vec::new());
         let types = key_types(vectorizer)?;
         let parameters = (1..=key.len()).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ");
@@ -221,18 +218,18 @@ impl Plan {
                 compared("o"),
                 compared("n"),
             ))?,
-            remove_updated: statement(remove(format!(
-                "USING old_rows o WHERE {} AND NOT EXISTS (SELECT FROM new_rows n WHERE {})",
+            remove_updated: statement(of_old(&format!(
+                "{} AND NOT EXISTS (SELECT FROM new_rows n WHERE {})",
                 key.same("s", "o"),
                 key.same("n", "o"),
             )))?,
-            remove_deleted: statement(remove(format!("USING old_rows o WHERE {}", key.same("s", "o"))))?,
+            remove_deleted: statement(of_old(&key.same("s", "o")))?,
             enqueue_row: Statement::new(
                 format!("INSERT INTO {inbox} ({names}) VALUES ({parameters})"),
                 types.clone(),
             )?,
             remove_row: Statement::new(
-                remove(format!("WHERE {}", is_row.collect::<Vec<_>>().join(" AND "))),
+                removal(vectorizer, None, &is_row.collect::<Vec<_>>().join(" AND ")),
                 types,
             )?,
             truncate: statement(format!("TRUNCATE {}", with_chunks.join(", ")))?,
@@ -328,6 +325,26 @@ fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -> Re
         ))
     };
     numbers.iter().map(local).collect()
+}
+
+/// Removes the chunks of rows `s` that are gone, with what is remembered of what they were made of.
+///
+/// One that was set aside is queued once more: the worker finds it gone, and forgets that. He alone
+/// deletes from the failed queue, so that no user's transaction meets him there.
+fn removal(vectorizer: &Vectorizer, others: Option<&str>, which: &str) -> String {
+    let QueueTables { inbox, failed, origin, .. } = &vectorizer.queue;
+    let (names, of_row) = (vectorizer.key.names(None), vectorizer.key.names(Some("s")));
+    let also = others.map(|others| format!(", {others}")).unwrap_or_default();
+    let using = others.map(|others| format!(" USING {others}")).unwrap_or_default();
+    let forgotten = match vectorizer.has_origin {
+        true => format!(", forgotten AS (DELETE FROM {origin} s{using} WHERE {which})"),
+        false => String::new(),
+    };
+    format!(
+        "WITH enqueued AS (INSERT INTO {inbox} ({names}) SELECT {of_row} FROM {failed} s{also} WHERE {which}){forgotten}
+         DELETE FROM {} s{using} WHERE {which}",
+        vectorizer.store
+    )
 }
 
 /// That a table is there: somebody may have dropped it by hand.

@@ -22,6 +22,21 @@ pub fn worker_at_commit() {
     register_xact_callback(PgXactCallbackEvent::Abort, || ASKED.set(false));
 }
 
+/// Whether a statement is COMMIT PREPARED. What its transaction enqueued nobody knows any more, for it
+/// may have been prepared in another session, or before a restart: a wake-up in vain is no harm.
+///
+/// # Safety
+/// `node` is null or a live statement.
+pub unsafe fn commits_prepared(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: by the caller; a node's tag tells its type.
+    unsafe {
+        !node.is_null()
+            && (*node).type_ == pg_sys::NodeTag::T_TransactionStmt
+            && (*node.cast::<pg_sys::TransactionStmt>()).kind
+                == pg_sys::TransactionStmtKind::TRANS_STMT_COMMIT_PREPARED
+    }
+}
+
 /// Sets the latch of every background worker of a database (`InvalidOid`: of those without one).
 ///
 /// It looks through the process array rather than at a slot of our own, and so works without

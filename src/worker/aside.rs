@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::shared;
+use crate::queue::wake;
 
 /// How long no worker comes back. The statement itself waits five seconds for connections to end
 /// (`CountOtherDBBackends`), and a copy of a template takes its time.
@@ -66,6 +67,10 @@ unsafe extern "C-unwind" fn process_utility(
 #[pg_guard]
 unsafe extern "C-unwind" fn look(statement: *mut pg_sys::PlannedStmt) {
     // SAFETY: Postgres hands over a live statement.
+    if unsafe { wake::commits_prepared((*statement).utilityStmt) } {
+        wake::worker_at_commit();
+    }
+    // SAFETY: as above.
     if let Some(database) = unsafe { needed_alone((*statement).utilityStmt) } {
         if may_be_asked_for(database) {
             ask_worker_to_leave(database);

@@ -171,7 +171,7 @@ fn work(
         with_runner(|runner| runner.forget(gone));
     }
     if renewed.elapsed() > guc::lease_duration() / 3 && with_runner(|runner| runner.in_flight()) > 0 {
-        queue.renew();
+        queue.renew(&with_runner(|runner| runner.tickets().collect()));
         *renewed = Instant::now();
     }
     let turn: Turn = with_runner(|runner| runner.turn(queue))?;

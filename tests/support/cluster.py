@@ -57,17 +57,42 @@ class Cluster:
         """Makes the data directory, unless it is there."""
         if (self.data / "PG_VERSION").exists():
             return self
+        self._make_directories()
+        self.run(
+            *("initdb", "--pgdata", self.data, "--username", SUPERUSER, "--auth", "trust"),
+            *("--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions"),
+        )
+        return self
+
+    def _make_directories(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
         for directory in (self.directory, Path(self.host)):
             directory.mkdir(parents=True, exist_ok=True)
             directory.chmod(0o700)
             if self.user:
                 os.chown(directory, self.user.pw_uid, self.user.pw_gid)
-        self.run(
-            *("initdb", "--pgdata", self.data, "--username", SUPERUSER, "--auth", "trust"),
-            *("--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync", "--no-instructions"),
-        )
-        return self
+
+    # Copies, not yet started
+
+    def copy(self, directory: Path) -> "Cluster":
+        """What the disk holds now, as after a loss of power; the server must not run."""
+        copy = self._another(directory)
+        subprocess.run(["cp", "-a", self.data, copy.data], check=True)
+        (copy.data / "postmaster.pid").unlink(missing_ok=True)
+        return copy
+
+    def base_backup(self, directory: Path, *, standby: bool = False) -> "Cluster":
+        """A base backup of the running server; or a standby that follows it."""
+        copy = self._another(directory)
+        follow = ["--write-recovery-conf"] if standby else []
+        self.run("pg_basebackup", "--pgdata", copy.data, "--checkpoint", "fast", "--no-sync", *follow)
+        return copy
+
+    def _another(self, directory: Path) -> "Cluster":
+        another = Cluster(self.bindir, directory)
+        another.conf, another.env = dict(self.conf), self.env
+        another._make_directories()
+        return another
 
     # Start and stop
 

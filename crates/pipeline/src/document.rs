@@ -174,6 +174,12 @@ pub enum Step {
     Writing,
 }
 
+impl Step {
+    /// All of them, in the order in which a document takes them.
+    pub const ALL: [Step; 6] =
+        [Step::Loading, Step::Parsing, Step::Chunking, Step::Formatting, Step::Embedding, Step::Writing];
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

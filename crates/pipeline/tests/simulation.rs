@@ -52,6 +52,9 @@ impl Search {
 
     /// What is wrong, with the shortest history that leads there.
     fn mistake(&self) -> Option<String> {
+        if let Some((at, what)) = (0..self.states.len()).find_map(|at| Some((at, self.states[at].wrong()?))) {
+            return Some(format!("{what}:\n{}\n{:?}", self.history(at), self.states[at]));
+        }
         let at_rest = |at: &usize| self.states[*at].is_at_rest();
         let mut resting = (0..self.states.len()).filter(at_rest);
         let broken = resting.find_map(|at| Some((at, self.states[at].broken()?)));
@@ -124,4 +127,7 @@ fn mistakes_in_the_queue_would_be_found() {
     finds(ONE, Bug::DeleteLeavesChunks, "chunks of a row that is gone");
     finds(ONE, Bug::LeasesLastForever, "the queue never becomes empty");
     finds(ONE, Bug::SuccessKeepsFailed, "set aside for what is no longer there");
+    finds(ONE, Bug::NoLockForSettingAside, "a row that is gone is set aside");
+    finds(ONE, Bug::DeleteLeavesFailed, "a row that is gone is set aside");
+    finds(ONE, Bug::PostponeIgnoresGeneration, "tries of an earlier content count");
 }

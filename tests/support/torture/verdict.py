@@ -20,8 +20,7 @@ def settled(db, objects: Objects) -> dict[str, int]:
     for source in SOURCES:
         rows = source.rows(db, objects)
         aside = {key for key, row in rows.items() if source.is_hopeless(row)}
-        # What was set aside stays so when its row is deleted, until it is tried again.
-        set_aside_are(source, aside, failed(db, source) & rows.keys())
+        set_aside_are(source, aside, failed(db, source))
         chunks = compare(db, source, rows, aside)
         counts.update({"rows": len(rows), "chunks": chunks, "set aside": len(aside)})
     return dict(counts)

@@ -33,6 +33,12 @@ pub enum Bug {
     LeasesLastForever,
     /// What succeeds at last stays in the failed queue.
     SuccessKeepsFailed,
+    /// A row is set aside without a lock on its source row.
+    NoLockForSettingAside,
+    /// The trigger on DELETE does not look whether the row was set aside.
+    DeleteLeavesFailed,
+    /// `postpone` writes the tries of its claim whatever the generation is now.
+    PostponeIgnoresGeneration,
 }
 
 /// The work row.
@@ -43,6 +49,8 @@ pub struct Work {
     lease: Option<u8>,
     /// Whether `available_at <= now()`.
     available: bool,
+    /// Which generation the tries were of that `attempts` counts; 0 if it counts none.
+    tried: u8,
 }
 
 /// What a worker remembers of its claim.
@@ -72,6 +80,8 @@ pub enum Worker {
     Working(Claim),
     /// In the second transaction, before it writes.
     Writing(Claim, Found),
+    /// In that of a document that failed for good, before it writes.
+    SettingAside(Claim, Found),
     /// Between the two transactions of [`Bug::SettleBeforeWrite`].
     Settled(Claim),
     Dead,
@@ -141,10 +151,17 @@ impl State {
         self.leases == bounds.leases
     }
 
+    /// What is wrong with any state.
+    pub fn wrong(&self) -> Option<&'static str> {
+        let tried = |work: &Work| work.tried != 0 && work.tried != work.generation;
+        self.work.filter(tried).map(|_| "tries of an earlier content count")
+    }
+
     /// What is wrong with a state at rest.
     pub fn broken(&self) -> Option<&'static str> {
         match (self.source, self.store, self.failed) {
             (None, Some(_), _) => Some("chunks of a row that is gone"),
+            (None, _, Some(_)) => Some("a row that is gone is set aside"),
             (Some(_), None, None) => Some("a row without its chunks"),
             (Some(row), Some(chunks), None) if chunks < row => Some("chunks of an earlier content"),
             (Some(row), _, Some(failed)) if failed < row => Some("set aside for what is no longer there"),
@@ -193,20 +210,26 @@ impl State {
                 self.source = Some(self.changes);
                 self.inbox += 1;
             }
-            // `remove_deleted`, on the newest snapshot. Nobody writes chunks meanwhile, for that
-            // takes a lock on the row.
+            // `remove_deleted`, on the newest snapshot. Nobody writes chunks or sets the row aside
+            // meanwhile, for that takes a lock on the row.
             Change::Delete => {
                 self.source = None;
                 if bug != Bug::DeleteLeavesChunks {
                     self.store = None;
+                }
+                if self.failed.is_some() && bug != Bug::DeleteLeavesFailed {
+                    self.inbox += 1;
                 }
             }
         }
     }
 
     fn is_source_locked(&self, bug: Bug) -> bool {
-        bug != Bug::NoSourceLock
-            && self.workers.iter().any(|worker| matches!(worker, Worker::Writing(_, Found::Here)))
+        self.workers.iter().any(|worker| match worker {
+            Worker::Writing(_, Found::Here) => bug != Bug::NoSourceLock,
+            Worker::SettingAside(_, Found::Here) => bug != Bug::NoLockForSettingAside,
+            _ => false,
+        })
     }
 
     /// A lease runs out, or a retry falls due.
@@ -220,7 +243,9 @@ impl State {
 
     /// Whether a transaction of a worker has locked the work row.
     fn is_work_locked(&self) -> bool {
-        self.workers.iter().any(|worker| matches!(worker, Worker::Claiming(_) | Worker::Writing(..)))
+        self.workers.iter().any(|worker| {
+            matches!(worker, Worker::Claiming(_) | Worker::Writing(..) | Worker::SettingAside(..))
+        })
     }
 
     fn with(&self, what: &str, change: impl FnOnce(&mut State)) -> (String, State) {

@@ -17,6 +17,9 @@ impl State {
             Worker::Writing(claim, found) => {
                 vec![self.with("writes", |s| s.write(number, claim, found, bug))]
             }
+            Worker::SettingAside(claim, found) => {
+                vec![self.with("sets aside", |s| s.set_aside(number, claim, found, bug))]
+            }
             Worker::Settled(claim) => vec![self.with("writes late", |s| s.write_late(number, claim))],
             Worker::Dead => vec![self.with("comes back", |s| s.recover(number, bug))],
         };
@@ -58,11 +61,12 @@ impl State {
     fn folded(&self, taken: u8, bug: Bug) -> Option<Work> {
         match self.work {
             work if taken == 0 => work,
-            None => Some(Work { generation: 1, lease: None, available: true }),
+            None => Some(Work { generation: 1, lease: None, available: true, tried: 0 }),
             work if bug == Bug::FoldForgetsConflicts => work,
             Some(work) => Some(Work {
                 generation: work.generation + 1,
                 available: work.available || work.lease.is_none(),
+                tried: 0,
                 ..work
             }),
         }
@@ -74,7 +78,8 @@ impl State {
             s.inbox -= taken;
             s.leases += 1;
             let Some(work) = s.folded(taken, bug) else { return s.workers[number] = Worker::Idle };
-            s.work = Some(Work { lease: Some(s.leases), available: false, ..work });
+            let tried = work.generation;
+            s.work = Some(Work { lease: Some(s.leases), available: false, tried, ..work });
             let claim = Claim { generation: work.generation, lease: s.leases, content: s.source };
             s.workers[number] = Worker::Working(claim);
         })
@@ -96,8 +101,8 @@ impl State {
         let mut next = self.folds(bug);
         next.push(self.completes(number, claim, bug));
         if self.failures_left > 0 && may_settle {
-            next.push(self.with("postpones", |s| s.postpone(number, claim)));
-            next.push(self.with("sets aside", |s| s.set_aside(number, claim, bug)));
+            next.push(self.with("postpones", |s| s.postpone(number, claim, bug)));
+            next.push(self.fails(number, claim, bug));
         }
         next
     }
@@ -118,14 +123,31 @@ impl State {
                 s.workers[number] = Worker::Settled(claim);
             });
         }
-        // FOR KEY SHARE passes an UPDATE of other columns, and skips what a DELETE has locked.
-        let busy = self.user == Some(Change::Delete) && bug != Bug::NoSourceLock;
-        match self.source {
-            Some(_) if busy => self.with("finds the row locked, and offers it again", |_| ()),
-            Some(_) => {
-                self.with("locks the row", |s| s.workers[number] = Worker::Writing(claim, Found::Here))
+        match self.locks_row(bug != Bug::NoSourceLock) {
+            None => self.with("finds the row locked, and offers it again", |_| ()),
+            Some(found) => {
+                self.with("looks for the row", |s| s.workers[number] = Worker::Writing(claim, found))
             }
-            None => self.with("finds no row", |s| s.workers[number] = Worker::Writing(claim, Found::Gone)),
+        }
+    }
+
+    /// `lock` and `present`. FOR KEY SHARE passes an UPDATE of other columns, and skips what a DELETE
+    /// has locked: then there is no answer.
+    fn locks_row(&self, locks: bool) -> Option<Found> {
+        match self.source {
+            Some(_) if locks && self.user == Some(Change::Delete) => None,
+            Some(_) => Some(Found::Here),
+            None => Some(Found::Gone),
+        }
+    }
+
+    /// `held`, `lock` and `present` of a document that failed for good.
+    fn fails(&self, number: usize, claim: Claim, bug: Bug) -> (String, State) {
+        match self.locks_row(bug != Bug::NoLockForSettingAside) {
+            None => self.with("finds the row locked, and postpones", |s| s.postpone(number, claim, bug)),
+            Some(found) => {
+                self.with("fails for good", |s| s.workers[number] = Worker::SettingAside(claim, found))
+            }
         }
     }
 
@@ -159,23 +181,29 @@ impl State {
         let same = |work: &Work| work.generation == claim.generation || bug == Bug::SettleIgnoresGeneration;
         self.work = self.work.filter(|work| !same(work));
         if let Some(work) = self.work.as_mut().filter(|work| work.lease == Some(claim.lease)) {
-            (work.lease, work.available) = (None, true);
+            (work.lease, work.available, work.tried) = (None, true, 0);
         }
     }
 
-    /// `postpone`.
-    fn postpone(&mut self, number: usize, claim: Claim) {
+    /// `postpone`, then `give_back` of what it left.
+    fn postpone(&mut self, number: usize, claim: Claim, bug: Bug) {
         self.workers[number] = Worker::Idle;
         self.failures_left -= 1;
+        let ignored = bug == Bug::PostponeIgnoresGeneration;
         if let Some(work) = self.work.as_mut().filter(|work| work.lease == Some(claim.lease)) {
-            (work.lease, work.available) = (None, false);
+            let same = work.generation == claim.generation;
+            let tried = if same || ignored { claim.generation } else { 0 };
+            (work.lease, work.available, work.tried) = (None, !(same || ignored), tried);
         }
     }
 
-    /// `forget_failed`, `set_aside`, `settle`, `give_back`.
-    fn set_aside(&mut self, number: usize, claim: Claim, bug: Bug) {
+    /// `forget_failed`, `set_aside`, `settle`, `give_back`; or `delete_and_settle`.
+    fn set_aside(&mut self, number: usize, claim: Claim, found: Found, bug: Bug) {
         self.workers[number] = Worker::Idle;
         self.failures_left -= 1;
+        if found == Found::Gone {
+            return self.remove(claim, bug);
+        }
         self.failed = claim.content;
         self.settle(claim, bug);
     }
@@ -186,7 +214,7 @@ impl State {
         let held = |lease: u8| {
             self.workers
                 .iter()
-                .any(|w| matches!(w, Worker::Working(c) | Worker::Writing(c, _) if c.lease == lease))
+                .any(|w| matches!(w, Worker::Working(c) | Worker::Writing(c, _) | Worker::SettingAside(c, _) if c.lease == lease))
         };
         let dead = self.work.is_some_and(|work| work.lease.is_some_and(|lease| !held(lease)));
         if let Some(work) = self.work.as_mut().filter(|_| dead && bug != Bug::LeasesLastForever) {

@@ -1,0 +1,127 @@
+//! `ai.retry_failed`: moves rows that were set aside back into the queue.
+
+use pgrx::datum::DatumWithOid;
+use pgrx::prelude::*;
+use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use serde_json::{Map, Value};
+
+use pgai_rs_pipeline::document::Step;
+
+use super::drop_vectorizer::{target, Target};
+use crate::catalog::key::{transpose, Key, KeyValues};
+use crate::catalog::vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_user;
+use crate::pg::sql;
+use crate::pg::transaction::subtransaction;
+use crate::queue::wake;
+
+const KEY_HINT: &str =
+    "Give an object of the primary key's columns, such as {\"id\": 1}, or an array of them; \
+                        ai.vectorizer_errors has the one of each row as details -> 'key'.";
+
+/// Which of the rows that were set aside: all for which everything that is given holds.
+struct Chosen {
+    keys: Option<Vec<KeyValues>>,
+    step: Option<String>,
+    code: Option<String>,
+}
+
+#[pg_extern(sql = false)]
+fn retry_failed(
+    vectorizer_id: Option<i32>,
+    key: Option<JsonB>,
+    step: Option<String>,
+    code: Option<String>,
+) -> Result<i64, pg_sys::panic::ErrorReport> {
+    let id = vectorizer_id.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
+            .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
+    })?;
+    let target = target(id)?;
+    let columns = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.understand()?.key;
+    let keys = key.map(|JsonB(key)| keys(&columns, &key)).transpose()?;
+    if let Some(step) = &step {
+        require_step(step)?;
+    }
+    let moved = requeue(&target, &columns, &Chosen { keys, step, code })?;
+    wake::worker_at_commit();
+    Ok(i64::try_from(moved).unwrap_or(i64::MAX))
+}
+
+fn lost(id: i32) -> PgError {
+    PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger"))
+        .with_hint("Drop the vectorizer with ai.drop_vectorizer(), and create it anew.")
+}
+
+fn require_step(step: &str) -> Result<(), PgError> {
+    let known: Vec<String> = Step::ALL.iter().map(Step::to_string).collect();
+    if known.iter().any(|known| known == step) {
+        return Ok(());
+    }
+    let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "there is no such step");
+    Err(error.with_hint(format!("The steps are {}.", known.join(", "))))
+}
+
+/// The keys that the caller names: an object, or an array of objects.
+fn keys(key: &Key, given: &Value) -> Result<Vec<KeyValues>, PgError> {
+    let object = |value: &Value| match value {
+        Value::Object(object) => values(key, object),
+        _ => Err(invalid_key("it is neither an object nor an array of objects")),
+    };
+    match given {
+        Value::Array(objects) => objects.iter().map(object).collect(),
+        one => object(one).map(|values| vec![values]),
+    }
+}
+
+fn values(key: &Key, object: &Map<String, Value>) -> Result<KeyValues, PgError> {
+    let columns = key.columns();
+    let stray = object.keys().find(|name| !columns.iter().any(|column| column.name == **name));
+    if let Some(name) = stray {
+        return Err(invalid_key(format!("{name:?} is no column of the primary key")));
+    }
+    let value = |name: &str| match object.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
+        Some(_) => Err(invalid_key(format!("the value of {name:?} is neither a string nor a number"))),
+        None => Err(invalid_key(format!("it has no value for {name:?}"))),
+    };
+    columns.iter().map(|column| value(&column.name)).collect::<Result<_, _>>().map(KeyValues)
+}
+
+fn invalid_key(detail: impl Into<String>) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "this is no key of the vectorizer's source")
+        .with_detail(detail)
+        .with_hint(KEY_HINT)
+}
+
+fn requeue(target: &Target, key: &Key, chosen: &Chosen) -> Result<u64, PgError> {
+    let names = key.names(None);
+    let (mut args, mut conditions): (Vec<DatumWithOid<'_>>, Vec<String>) = (Vec::new(), Vec::new());
+    if let Some(keys) = &chosen.keys {
+        args.extend(transpose(keys.iter(), key.len()).into_iter().map(DatumWithOid::from));
+        conditions.push(format!("EXISTS (SELECT FROM {} k WHERE {})", key.given(&[]), key.same_given("f")));
+    }
+    for (column, value) in [("failure_step", &chosen.step), ("failure_code", &chosen.code)] {
+        if let Some(value) = value {
+            args.push(value.clone().into());
+            conditions.push(format!("f.{column} = ${}", args.len()));
+        }
+    }
+    let which = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
+    let statement = format!(
+        "WITH failed AS (DELETE FROM {} f WHERE {which} RETURNING {})
+         INSERT INTO {} ({names}) SELECT DISTINCT {names} FROM failed",
+        target.tables.failed,
+        key.names(Some("f")),
+        target.tables.inbox,
+    );
+    // In a subtransaction for the sake of the hint: a value may be none of its column's type.
+    subtransaction(|| as_user(target.owner, || sql::execute(&statement, &args))).map_err(|error| match error
+        .hint
+    {
+        None if error.sqlstate().starts_with("22") => error.with_hint(KEY_HINT),
+        _ => error,
+    })
+}
