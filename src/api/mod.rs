@@ -6,6 +6,7 @@
 pub mod create_s3_source;
 pub mod create_vectorizer;
 pub mod drop_vectorizer;
+pub mod grants;
 pub mod indexing;
 pub mod migrate_from_pgai;
 pub mod monitoring;

@@ -100,6 +100,7 @@ fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
         Some("waiting_for_provider") => "waiting_for_provider",
         Some("waiting_for_storage") => "waiting_for_storage",
         Some("failing") => "failing",
+        Some("scheduled") => "scheduled",
         _ => return Ok(None),
     };
     Ok(Some(State {
@@ -147,7 +148,8 @@ impl Facts {
             return Ok(worker);
         }
         // What rows have met is over when there are none.
-        let of_rows = |word| matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage");
+        let of_rows =
+            |word| matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "scheduled");
         let stopped = self.stopped.clone().filter(|stop| counts.pending > 0 || !of_rows(stop.word));
         Ok(stopped.unwrap_or_else(|| at_work(counts)))
     }

@@ -5,6 +5,7 @@
 //! * [`wake`]: telling the worker at commit
 //! * [`statements`]: the queue's SQL, written once per vectorizer
 //! * [`fold`]: from the one to the other
+//! * [`schedule`]: when there is a time for it
 //! * [`spi`]: the pipeline's `Queue`, by SPI
 //! * [`complete`], [`fail`]: the second transaction of a document
 //! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
@@ -13,6 +14,7 @@ pub mod complete;
 pub mod errors;
 pub mod fail;
 pub mod fold;
+pub mod schedule;
 pub mod spi;
 pub mod statements;
 pub mod trigger;

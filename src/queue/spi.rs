@@ -12,6 +12,7 @@ use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Faile
 use pgai_rs_pipeline::run::Queue;
 
 use super::fold::{self, fold};
+use super::schedule::Schedule;
 use super::statements::Statements;
 use super::{complete, fail};
 use crate::api::s3_access;
@@ -38,6 +39,8 @@ pub struct Served {
     pub shared: Arc<document::Vectorizer>,
     /// Not to be looked at before this, after an error of its own.
     paused: Pause,
+    /// When it is worked on.
+    schedule: Schedule,
     /// Where in the inbox to go on.
     pub fold_place: fold::Place,
     /// Mean bytes of the rows that were claimed last: how many to look at for the next claim.
@@ -165,6 +168,7 @@ impl SpiQueue {
             }
             _ => Arc::new(fresh),
         };
+        let schedule = Schedule::of(&vectorizer.config.scheduling).or_known(known.map(|s| &s.schedule));
         let recover = known.is_none();
         let served = Served {
             version: entry.version.clone(),
@@ -174,6 +178,7 @@ impl SpiQueue {
             statements,
             shared,
             paused: Pause::default(),
+            schedule,
             fold_place: fold::Place::default(),
             mean_size: 0,
         };
@@ -240,9 +245,44 @@ impl SpiQueue {
             self.next_due = self.next_due.into_iter().chain([left]).min();
             return Ok(false);
         }
+        if let Some(left) = self.rests_by_schedule(id)? {
+            self.next_due = self.next_due.into_iter().chain([left]).min();
+            return Ok(false);
+        }
+        let Some(served) = self.served.get(&id) else { return Ok(false) };
         let peek = transaction(|| as_user(served.vectorizer.owner, || fold::peek(served)))?;
-        self.next_due = self.next_due.into_iter().chain(peek.due).min();
+        let due = if peek.now { None } else { self.end_run(id)?.or(peek.due) };
+        self.next_due = self.next_due.into_iter().chain(due).min();
         Ok(peek.now)
+    }
+
+    /// How long it still rests by its schedule, if it has one.
+    fn rests_by_schedule(&mut self, id: i32) -> Result<Option<Duration>, PgError> {
+        let Some(served) = self.served.get_mut(&id) else { return Ok(None) };
+        if served.schedule == Schedule::Always {
+            return Ok(None);
+        }
+        let rest = transaction(|| served.schedule.rest())?;
+        match rest {
+            Some(left) => self.conditions.scheduled(id, left),
+            None => self.conditions.awake(id),
+        }
+        Ok(rest)
+    }
+
+    /// Nothing waits for it. If nothing is in flight either, and it has a schedule, it now rests.
+    fn end_run(&mut self, id: i32) -> Result<Option<Duration>, PgError> {
+        let Some(served) = self.served.get_mut(&id) else { return Ok(None) };
+        if served.schedule == Schedule::Always
+            || self.claimed.values().any(|claimed| claimed.vectorizer == id)
+        {
+            return Ok(None);
+        }
+        let rest = transaction(|| served.schedule.end_run())?;
+        if let Some(left) = rest {
+            self.conditions.scheduled(id, left);
+        }
+        Ok(rest)
     }
 
     fn pause(&mut self, id: i32, what: &str, error: &PgError) {

@@ -21,6 +21,8 @@ pub enum Stop {
     WaitingForStorage,
     /// Every row that was tried has failed.
     Failing,
+    /// By its schedule it is not its time.
+    Scheduled,
 }
 
 impl Stop {
@@ -32,6 +34,7 @@ impl Stop {
             Stop::WaitingForProvider => "waiting_for_provider",
             Stop::WaitingForStorage => "waiting_for_storage",
             Stop::Failing => "failing",
+            Stop::Scheduled => "scheduled",
         }
     }
 }
@@ -128,6 +131,41 @@ impl Conditions {
         self.go_on(id, name, |stop| stop == Stop::Paused);
     }
 
+    /// It rests by its schedule.
+    pub fn scheduled(&mut self, id: i32, left: Duration) {
+        let now = SystemTime::now();
+        let record = self.records.entry(id).or_default();
+        // What stopped it in its last run is still what a person has to know.
+        if let Some(known) = &mut record.condition {
+            if known.until.is_none() {
+                known.until = now.checked_add(left);
+                record.changed = true;
+            }
+            return;
+        }
+        self.stop(
+            id,
+            Condition {
+                stop: Stop::Scheduled,
+                code: "scheduled".to_owned(),
+                message: "by its schedule it is not its time".to_owned(),
+                hint: Some("ai.set_scheduling() changes the schedule.".to_owned()),
+                since: now,
+                until: now.checked_add(left),
+            },
+        );
+    }
+
+    /// By its schedule it is its time.
+    pub fn awake(&mut self, id: i32) {
+        if let Some(record) = self.records.get_mut(&id) {
+            if record.condition.as_ref().is_some_and(|condition| condition.stop == Stop::Scheduled) {
+                record.condition = None;
+                record.changed = true;
+            }
+        }
+    }
+
     /// Rows went all the way, and with them all that stood in their way.
     pub fn succeeded(&mut self, id: i32, name: &str, rows: usize) {
         if rows == 0 {
@@ -135,7 +173,7 @@ impl Conditions {
         }
         let record = self.records.entry(id).or_default();
         record.successes = record.successes.saturating_add(i32::try_from(rows).unwrap_or(i32::MAX));
-        self.go_on(id, name, |stop| stop != Stop::NotServed);
+        self.go_on(id, name, |stop| !matches!(stop, Stop::NotServed | Stop::Scheduled));
     }
 
     /// Rows failed, each in its own way or because of what all others would meet as well.
