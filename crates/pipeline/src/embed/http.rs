@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::{StatusCode, Url};
 
 use super::check::{self, Wrong};
+use super::limiter::Limiter;
 use super::model::Model;
 use super::pack::Limits;
 use super::provider::{Optional, Profile, Wire};
@@ -57,6 +58,10 @@ pub(super) struct HttpEmbedder {
     dimensions: usize,
     api_key: Option<Secret>,
     timeout: Duration,
+    /// Learns what the headers of answers say.
+    limiter: Arc<Limiter>,
+    /// The model has answered with vectors of the right length: others are a mistake of the moment.
+    proven: AtomicBool,
     /// The server has refused base64.
     floats_only: AtomicBool,
     /// The server has refused to be told the dimensions; the answer's are checked anyway.
@@ -69,7 +74,12 @@ impl HttpEmbedder {
     /// # Errors
     ///
     /// `no_api_key` if the server is the provider's own and there is no key, `invalid_base_url`.
-    pub(super) fn new(client: reqwest::Client, model: Model, timeout: Duration) -> Result<Self, Failure> {
+    pub(super) fn new(
+        client: reqwest::Client,
+        model: Model,
+        timeout: Duration,
+        limiter: Arc<Limiter>,
+    ) -> Result<Self, Failure> {
         let (dimensions, api_key) = (model.dimensions as usize, model.api_key.clone());
         if api_key.is_none() && model.is_at_home() {
             return Err(no_api_key(model.provider.profile()));
@@ -82,6 +92,8 @@ impl HttpEmbedder {
             dimensions,
             api_key,
             timeout,
+            limiter,
+            proven: AtomicBool::new(false),
             floats_only: AtomicBool::new(false),
             without_dimensions: AtomicBool::new(false),
         })
@@ -115,7 +127,9 @@ impl HttpEmbedder {
 
     async fn send(&self, inputs: &[Arc<str>], optional: Optional) -> Result<reqwest::Response, EmbedError> {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
-        self.wire.write(request, inputs, optional).send().await.map_err(network_error)
+        let response = self.wire.write(request, inputs, optional).send().await.map_err(network_error)?;
+        self.limiter.learn(response.headers());
+        Ok(response)
     }
 
     async fn read(&self, response: reqwest::Response, inputs: &[Arc<str>]) -> Result<Vectors, EmbedError> {
@@ -126,12 +140,16 @@ impl HttpEmbedder {
         if !complete {
             return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));
         }
-        if body.len() < LARGE_ANSWER {
-            return parse(&*self.wire, &body, count, dimensions);
-        }
-        let wire = Arc::clone(&self.wire);
-        let parsed = tokio::task::spawn_blocking(move || parse(&*wire, &body, count, dimensions)).await;
-        parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
+        let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
+        let parsed = if body.len() < LARGE_ANSWER {
+            parse(&*self.wire, &body, expected)
+        } else {
+            let wire = Arc::clone(&self.wire);
+            let parsed = tokio::task::spawn_blocking(move || parse(&*wire, &body, expected)).await;
+            parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
+        };
+        self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
+        parsed
     }
 }
 
@@ -186,7 +204,17 @@ async fn refusal(response: reqwest::Response) -> Refusal {
     Refusal::read(status, &headers, &body)
 }
 
-fn parse(wire: &dyn Wire, body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
+/// What an answer must have.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    inputs: usize,
+    dimensions: usize,
+    /// The model is known to make such vectors.
+    proven: bool,
+}
+
+fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
+    let Expected { inputs, dimensions, proven } = expected;
     let answered = wire.read(body).map_err(|error| {
         // serde's own text may repeat what it found.
         match error.classify() {
@@ -196,6 +224,9 @@ fn parse(wire: &dyn Wire, body: &[u8], inputs: usize, dimensions: usize) -> Resu
     })?;
     check::in_order(answered, inputs, dimensions).map_err(|wrong| match wrong {
         Wrong::Once(what) => EmbedError::BadResponse(what),
+        Wrong::Dimensions(answered) if proven => {
+            EmbedError::BadResponse(format!("it has {answered} dimensions, which the model had not before"))
+        }
         Wrong::Dimensions(answered) => EmbedError::refused(
             "bad_response",
             format!("the model answers {answered} dimensions, the vectorizer has {dimensions}"),
@@ -238,9 +269,9 @@ mod tests {
     }
 
     fn code(base_url: &str, api_key: Option<&str>) -> Option<&'static str> {
-        HttpEmbedder::new(client().unwrap(), model(base_url, api_key), Duration::from_secs(1))
-            .err()
-            .map(|failure| failure.code)
+        let (model, limiter) = (model(base_url, api_key), Arc::default());
+        let embedder = HttpEmbedder::new(client().unwrap(), model, Duration::from_secs(1), limiter);
+        embedder.err().map(|failure| failure.code)
     }
 
     #[test]
@@ -259,7 +290,7 @@ mod tests {
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
         let wire = model("http://h/v1", None).wire();
-        super::parse(&*wire, body, inputs, dimensions)
+        super::parse(&*wire, body, Expected { inputs, dimensions, proven: false })
     }
 
     #[test]

@@ -6,10 +6,14 @@
 //! * `http`: one request, one answer, one error, the same for all
 //! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
 //! * `pack`, `truncate`: what goes into a request
+//! * `rate_limit`, `pace`, `limiter`: what a provider says is left, and when the next request may leave
+//! * `batch`: the inputs of one request, and those who wait for them
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
+//! * `search`: which input of a request a provider can't take
 //! * `group`: which inputs may share a request
 
 mod answer;
+mod batch;
 mod batcher;
 mod check;
 mod dimensions;
@@ -17,12 +21,16 @@ mod group;
 mod health;
 mod http;
 mod input_type;
+mod limiter;
 pub(crate) mod litellm;
 mod model;
+mod pace;
 mod pack;
 mod provider;
 mod query;
+mod rate_limit;
 mod refusal;
+mod search;
 mod truncate;
 
 use std::future::Future;
