@@ -38,7 +38,7 @@ class Fault:
     hang (until the stub ends), reset (the connection), truncate (the body), garbage (no JSON),
     slow (the second half of the body comes when the stub ends), broken (JSON that breaks off),
     count (one vector less), dimensions (one element less), nan, duplicate_index, reverse (the order,
-    with the right indexes).
+    with the right indexes). `nan` is of the input `of`, or the first.
     """
 
     times: float = 1
@@ -47,6 +47,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     error: dict = field(default_factory=lambda: {"message": "stubbed", "type": "stub", "code": None})
     spoil: str | None = None
+    of: str | None = None
 
 
 class Stub:
@@ -192,7 +193,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.endswith("/api/embed"):
             self._send(200, _ollama_payload(request), told)
         else:
-            payload = _payload(request, spoil, self.stub.reverse or spoil == "reverse")
+            payload = _payload(request, fault, self.stub.reverse or spoil == "reverse")
             half = len(payload) // 2
             if spoil == "broken":
                 self._send(200, payload[:half], told)
@@ -214,7 +215,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
 
-def _payload(request: Request, spoil: str | None, reverse: bool) -> bytes:
+def _payload(request: Request, fault: Fault | None, reverse: bool) -> bytes:
+    spoil = fault.spoil if fault else None
     dimensions = request.dimensions - (spoil == "dimensions")
     inputs = request.inputs[: -1 if spoil == "count" else None]
     if request.encoding_format == "base64":
@@ -224,7 +226,7 @@ def _payload(request: Request, spoil: str | None, reverse: bool) -> bytes:
         embeddings = [vectors.as_json(text, dimensions) for text in inputs]
         nan = "[" + ",".join(["NaN"] * dimensions) + "]"
     if spoil == "nan":
-        embeddings[0] = nan
+        embeddings[inputs.index(fault.of) if fault.of else 0] = nan
     items = [
         f'{{"object":"embedding","index":{0 if spoil == "duplicate_index" else index},"embedding":{embedding}}}'
         for index, embedding in enumerate(embeddings)
