@@ -21,6 +21,7 @@ use super::search::{Next, Search};
 use super::{EmbedError, Embedder, Vectors};
 use crate::backoff::backoff;
 use crate::document::{Failure, Retry, Step};
+use crate::memory::Share;
 use crate::settings::Settings;
 
 /// A trickle of inputs delays the first of them by so many lingers at most.
@@ -70,10 +71,16 @@ struct Item {
 impl Group {
     /// A group whose requests are driven by the current runtime until the group is dropped and
     /// its last input answered.
-    pub(super) fn start(embedder: Arc<dyn Embedder>, policy: Policy, limiter: Arc<Limiter>) -> Self {
+    pub(super) fn start(
+        embedder: Arc<dyn Embedder>,
+        policy: Policy,
+        limiter: Arc<Limiter>,
+        memory: Arc<Share>,
+    ) -> Self {
         let (arrivals, inbox) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(policy.concurrency));
-        let provider = Arc::new(Provider { embedder, policy, limiter, slots, health: Health::default() });
+        let provider =
+            Arc::new(Provider { embedder, policy, limiter, memory, slots, health: Health::default() });
         tokio::spawn(drive(inbox, Arc::clone(&provider)));
         Group { arrivals, provider }
     }
@@ -208,6 +215,8 @@ struct Provider {
     embedder: Arc<dyn Embedder>,
     policy: Policy,
     limiter: Arc<Limiter>,
+    /// The group's part of what requests and answers take.
+    memory: Arc<Share>,
     /// Of requests under way.
     slots: Arc<Semaphore>,
     health: Health,
@@ -245,6 +254,7 @@ impl Provider {
             }
             let permit =
                 self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
+            let _weight = self.memory.take(self.embedder.weight(&batch.inputs)).await;
             match self.embedder.embed(&batch.inputs).await {
                 Ok(vectors) => {
                     permit.succeeded();

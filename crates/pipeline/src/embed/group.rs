@@ -10,6 +10,7 @@ use super::limiter::Limiter;
 use super::model::Model;
 use super::provider::Provider;
 use crate::document::{Failure, Secret, Vectorizer};
+use crate::memory::{Memory, Share};
 use crate::settings::Settings;
 
 /// So many groups are kept although nobody uses them, for what they know about their provider.
@@ -51,6 +52,8 @@ impl Account {
 pub struct Groups {
     client: reqwest::Client,
     settings: Arc<Settings>,
+    /// What requests and answers of all groups take.
+    memory: Arc<Memory>,
     known: Mutex<Known>,
 }
 
@@ -74,7 +77,8 @@ impl Known {
 impl Groups {
     /// No groups yet; each is started when it is first needed.
     pub fn new(client: reqwest::Client, settings: Arc<Settings>) -> Self {
-        Groups { client, settings, known: Mutex::default() }
+        let memory = Memory::new(settings.request_memory());
+        Groups { client, settings, memory, known: Mutex::default() }
     }
 
     /// The group that embeds a vectorizer's inputs. Called within a runtime, which then drives it.
@@ -109,6 +113,6 @@ impl Groups {
         let embedder = HttpEmbedder::new(self.client.clone(), model, timeout, Arc::clone(&limiter))?;
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
         let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
-        Ok(Group::start(Arc::new(embedder), policy, limiter))
+        Ok(Group::start(Arc::new(embedder), policy, limiter, Share::new(&self.memory)))
     }
 }

@@ -23,6 +23,9 @@ use crate::shorten::shorten;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
+/// Usual bytes of a number in an answer: written out, or in base64.
+const USUAL_PER_FLOAT: usize = 22;
+const USUAL_PER_BASE64: usize = 6;
 /// Most bytes of an answer beside its numbers, one input.
 const BYTES_PER_INPUT: usize = 512;
 /// Most bytes in an answer of one byte of an input, for providers that repeat the inputs: `\u0001`.
@@ -159,6 +162,13 @@ impl Embedder for HttpEmbedder {
         inputs: &'a [Arc<str>],
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>> {
         Box::pin(self.ask(inputs))
+    }
+
+    fn weight(&self, inputs: &[Arc<str>]) -> u64 {
+        let asked: usize = inputs.iter().map(|input| input.len()).sum();
+        let floats = self.floats_only.load(Ordering::Relaxed);
+        let per_number = size_of::<f32>() + if floats { USUAL_PER_FLOAT } else { USUAL_PER_BASE64 };
+        (asked + inputs.len() * self.dimensions * per_number) as u64
     }
 }
 

@@ -60,6 +60,9 @@ pub trait Embedder: Send + Sync + 'static {
         &'a self,
         inputs: &'a [Arc<str>],
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>>;
+
+    /// Bytes that such a request and its answer are expected to take.
+    fn weight(&self, inputs: &[Arc<str>]) -> u64;
 }
 
 /// Why a request got no vectors, as far as it matters for what to do next.
