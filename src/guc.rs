@@ -37,7 +37,7 @@ settings! {
     int RETRY_BACKOFF_MAX = 600_000;
     int MAX_ERRORS = 1_000;
     int MAX_DOCUMENT_SIZE = 64;
-    int MAX_MEMORY_IN_FLIGHT = 256;
+    int WORKER_MEMORY_LIMIT = 1_024;
     int MAX_DOCUMENTS_IN_FLIGHT = 4096;
     int LOAD_CONCURRENCY = 32;
     int LOAD_TIMEOUT = 60_000;
@@ -222,11 +222,11 @@ fn define_worker(d: &Definer) {
         c"Most documents of one vectorizer that the worker holds.",
     );
     d.int(
-        c"pgai_rs.max_memory_in_flight",
-        &MAX_MEMORY_IN_FLIGHT,
-        (1, 1_048_576),
+        c"pgai_rs.worker_memory_limit",
+        &WORKER_MEMORY_LIMIT,
+        (64, 1_048_576),
         GucFlags::UNIT_MB,
-        c"Most memory that the worker's documents take; one that is larger travels alone.",
+        c"Most memory that a worker takes: documents, their chunks and vectors, requests to models and their answers.",
     );
 }
 
@@ -643,7 +643,7 @@ fn role_session_duration() -> Option<Duration> {
 pub fn pipeline() -> Settings {
     Settings {
         max_document_size: max_document_size(),
-        max_bytes_in_flight: (number(&MAX_MEMORY_IN_FLIGHT) as u64) << 20,
+        memory_limit: (number(&WORKER_MEMORY_LIMIT) as u64) << 20,
         max_documents_in_flight: number(&MAX_DOCUMENTS_IN_FLIGHT),
         load_concurrency: number(&LOAD_CONCURRENCY),
         load_timeout: millis(&LOAD_TIMEOUT),

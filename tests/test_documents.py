@@ -186,15 +186,6 @@ def test_a_refused_input_harms_nobody_else(db, stub):
     assert failure(db)["key"] == {"id": "77"}
 
 
-@pytest.mark.parametrize("spoil", ["reset", "truncate", "garbage", "count", "nan", "duplicate_index"])
-def test_a_bad_answer_is_never_written(db, stub, spoil):
-    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
-    stub.fail(1, spoil=spoil)
-    db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 5) i")
-    vectorizer.create(db, stub.url)
-    vectorizer.in_step(db, ["id"])
-
-
 def test_a_model_of_another_dimension_says_so_and_loses_nothing(db, stub):
     stub.fail(math.inf, spoil="dimensions")
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text); INSERT INTO document VALUES (1, 'a')")
@@ -202,23 +193,6 @@ def test_a_model_of_another_dimension_says_so_and_loses_nothing(db, stub):
     details = failure(db)
     assert "dimension" in details["error_reason"] and details["hint"] and details["is_retryable"]
     assert db.sql("SELECT id, attempts, lease FROM ai._vectorizer_work_1") == [(1, 0, None)]
-
-
-def test_answers_in_another_order_are_put_right(db, stub):
-    stub.reverse = True
-    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
-    db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 50) i")
-    vectorizer.create(db, stub.url)
-    vectorizer.in_step(db, ["id"])
-
-
-def test_a_throttled_provider_costs_no_attempts(db, stub):
-    stub.fail(3, status=429, headers={"Retry-After": "0"})
-    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
-    db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 5) i")
-    vectorizer.create(db, stub.url)
-    vectorizer.in_step(db, ["id"])
-    assert db.sql("SELECT * FROM ai._vectorizer_q_failed_1") == []
 
 
 def test_bytea_columns_hold_documents_too(db, stub):

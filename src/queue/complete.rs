@@ -12,10 +12,15 @@ use pgrx::datum::Uuid;
 use pgai_rs_pipeline::document::{Chunk, Completed, ExistingChunk, Ticket};
 
 use super::spi::{place, Claimed, Served, SpiQueue};
+use crate::catalog::key::KeyValues;
 use crate::pg::error::PgError;
+use crate::pg::memory::freed_after;
 use crate::pg::sql::{execute, query};
 use crate::pg::transaction::transaction;
 use crate::vector;
+
+/// Most chunks of one statement: Postgres copies them, and no array holds more than a gigabyte.
+const INSERT_CHUNKS: usize = 2048;
 
 /// A document, with the claim under which it travelled.
 struct Outcome<'a> {
@@ -158,25 +163,32 @@ fn move_kept(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
     Ok(())
 }
 
+/// A new chunk: its row's key, its place, its text and its vector.
+type New<'a> = (&'a KeyValues, i32, &'a str, &'a [f32]);
+
 fn insert_new(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
-    let (mut keys, mut places, mut texts, mut vectors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for result in results {
-        for (seq, chunk) in result.done.chunks.iter().enumerate() {
-            if let Chunk::New { text, embedding } = chunk {
-                keys.push(&result.claim.key);
-                places.push(seq as i32);
-                texts.push(text.as_str());
-                vectors.push(vector::datum(embedding));
-            }
-        }
+    let new: Vec<New<'_>> = results
+        .iter()
+        .flat_map(|result| {
+            result.done.chunks.iter().zip(0..).map(|(chunk, seq)| (&result.claim.key, seq, chunk))
+        })
+        .filter_map(|(key, seq, chunk)| match chunk {
+            Chunk::New { text, embedding } => Some((key, seq, text.as_str(), embedding.as_slice())),
+            Chunk::Kept(_) => None,
+        })
+        .collect();
+    for part in new.chunks(INSERT_CHUNKS) {
+        // SAFETY: an error holds Rust's strings only.
+        unsafe { freed_after(|| insert(served, part)) }?;
     }
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let mut args = served.keys(keys.into_iter());
-    args.push(places.into());
-    args.push(texts.into());
-    args.push(vector::array(vectors)?);
+    Ok(())
+}
+
+fn insert(served: &Served, new: &[New<'_>]) -> Result<(), PgError> {
+    let mut args = served.keys(new.iter().map(|(key, ..)| *key));
+    args.push(new.iter().map(|(_, seq, ..)| *seq).collect::<Vec<i32>>().into());
+    args.push(new.iter().map(|(_, _, text, _)| *text).collect::<Vec<_>>().into());
+    args.push(vector::array(new.iter().map(|(.., embedding)| vector::datum(embedding)).collect())?);
     execute(&served.statements.insert_chunks, &args).map(drop)
 }
 

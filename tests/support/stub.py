@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from support import vectors
+from support.limit import Limit
 
 
 @dataclass
@@ -35,7 +36,9 @@ class Fault:
 
     One of: a `status` with `headers` and an OpenAI `error`; or a `spoil`, by name:
     hang (until the stub ends), reset (the connection), truncate (the body), garbage (no JSON),
-    count (one vector less), dimensions (one element less), nan, duplicate_index.
+    slow (the second half of the body comes when the stub ends), broken (JSON that breaks off),
+    count (one vector less), dimensions (one element less), nan, duplicate_index, reverse (the order,
+    with the right indexes). `nan` is of the input `of`, or the first.
     """
 
     times: float = 1
@@ -44,6 +47,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     error: dict = field(default_factory=lambda: {"message": "stubbed", "type": "stub", "code": None})
     spoil: str | None = None
+    of: str | None = None
 
 
 class Stub:
@@ -52,6 +56,8 @@ class Stub:
         self.delay = delay
         # Answers come in reverse order, with the right indexes.
         self.reverse = False
+        # Requests beyond it are refused; see `Limit`.
+        self.limit: Limit | None = None
         self.requests: list[Request] = []
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -168,10 +174,13 @@ class _Handler(BaseHTTPRequestHandler):
         if spoil == "hang":
             self.stub._ending.wait()
         # Settled before the client can know: it may ask the log as soon as it has its answer.
+        taken, told = self.stub.limit.take() if self.stub.limit else (True, {})
         request.finished = time.monotonic()
-        request.status = (fault.status if fault else None) or spoil or 200
-        if fault and fault.status:
-            self._send(fault.status, _error(fault.error), fault.headers)
+        request.status = ((fault.status if fault else None) or spoil or 200) if taken else 429
+        if not taken:
+            self._send(429, _error({"message": "too many requests"}), told)
+        elif fault and fault.status:
+            self._send(fault.status, _error(fault.error), told | fault.headers)
         elif spoil == "hang":
             self.close_connection = True
         elif spoil == "reset":
@@ -182,12 +191,16 @@ class _Handler(BaseHTTPRequestHandler):
         elif spoil == "garbage":
             self._send(200, b"this is not JSON")
         elif self.path.endswith("/api/embed"):
-            self._send(200, _ollama_payload(request))
+            self._send(200, _ollama_payload(request), told)
         else:
-            payload = _payload(request, spoil, self.stub.reverse)
-            self._send(200, payload, cut=len(payload) // 2 if spoil == "truncate" else None)
+            payload = _payload(request, fault, self.stub.reverse or spoil == "reverse")
+            half = len(payload) // 2
+            if spoil == "broken":
+                self._send(200, payload[:half], told)
+            else:
+                self._send(200, payload, told, cut=half if spoil in ("truncate", "slow") else None, wait=spoil == "slow")
 
-    def _send(self, status: int, payload: bytes, headers: dict | None = None, cut: int | None = None) -> None:
+    def _send(self, status: int, payload: bytes, headers: dict | None = None, cut=None, wait=False) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(payload)))
@@ -197,10 +210,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(payload[:cut])
         if cut is not None:
             self.wfile.flush()
+            if wait:
+                self.stub._ending.wait()
             self.close_connection = True
 
 
-def _payload(request: Request, spoil: str | None, reverse: bool) -> bytes:
+def _payload(request: Request, fault: Fault | None, reverse: bool) -> bytes:
+    spoil = fault.spoil if fault else None
     dimensions = request.dimensions - (spoil == "dimensions")
     inputs = request.inputs[: -1 if spoil == "count" else None]
     if request.encoding_format == "base64":
@@ -210,7 +226,7 @@ def _payload(request: Request, spoil: str | None, reverse: bool) -> bytes:
         embeddings = [vectors.as_json(text, dimensions) for text in inputs]
         nan = "[" + ",".join(["NaN"] * dimensions) + "]"
     if spoil == "nan":
-        embeddings[0] = nan
+        embeddings[inputs.index(fault.of) if fault.of else 0] = nan
     items = [
         f'{{"object":"embedding","index":{0 if spoil == "duplicate_index" else index},"embedding":{embedding}}}'
         for index, embedding in enumerate(embeddings)

@@ -28,6 +28,7 @@ pub mod embed;
 pub mod format;
 pub mod indexing;
 pub mod load;
+mod memory;
 mod offload;
 pub mod parse;
 pub mod run;

@@ -67,8 +67,8 @@ impl S3Settings {
 pub struct Settings {
     /// Most bytes of one document, loaded or decompressed.
     pub max_document_size: u64,
-    /// Most bytes of all documents in flight; a document larger than this travels alone.
-    pub max_bytes_in_flight: u64,
+    /// Most bytes that the worker takes.
+    pub memory_limit: u64,
     /// Most documents of one vectorizer in flight.
     pub max_documents_in_flight: usize,
     /// Most objects fetched at a time.
@@ -103,7 +103,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             max_document_size: 64 << 20,
-            max_bytes_in_flight: 256 << 20,
+            memory_limit: 1 << 30,
             max_documents_in_flight: 4096,
             load_concurrency: 32,
             load_timeout: Duration::from_secs(60),
@@ -119,5 +119,29 @@ impl Default for Settings {
             embedding_retries: 3,
             embedding_backoff: Duration::from_millis(500),
         }
+    }
+}
+
+/// The parts of [`Settings::memory_limit`]. A quarter is for the process itself, and for the copies that
+/// Postgres makes of what is read and written.
+impl Settings {
+    /// Most bytes of objects being loaded; a larger one is loaded alone.
+    pub fn loading_memory(&self) -> u64 {
+        self.memory_limit / 4
+    }
+
+    /// Most bytes that documents hold once they are read: text, chunks and vectors.
+    pub fn document_memory(&self) -> u64 {
+        self.memory_limit / 4
+    }
+
+    /// Most bytes of requests to models and of their answers.
+    pub fn request_memory(&self) -> u64 {
+        self.memory_limit / 4
+    }
+
+    /// Most bytes that one document may hold: more is not even begun.
+    pub fn largest_document_memory(&self) -> u64 {
+        self.memory_limit / 2
     }
 }

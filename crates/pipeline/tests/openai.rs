@@ -4,11 +4,11 @@
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{Failure, Retry};
+use pgai_rs_pipeline::config::{Embedding, Processing};
+use pgai_rs_pipeline::document::{Failure, Retry, Secret};
 use pgai_rs_pipeline::embed::{client, embed_query, Groups};
 use pgai_rs_pipeline::run::current_thread_runtime;
 use pgai_rs_pipeline::s3::Clients;
@@ -91,6 +91,92 @@ async fn a_pause_that_is_asked_for_is_no_attempt() {
     assert_eq!(server.requests().len(), 4);
 }
 
+/// A server that takes a request every 200 ms, and says so.
+fn limited() -> Server {
+    const PERIOD: Duration = Duration::from_millis(200);
+    let taken = Mutex::new(None::<Instant>);
+    Server::start(move |request| {
+        let mut taken = taken.lock().unwrap();
+        if taken.is_some_and(|taken| taken.elapsed() < PERIOD) {
+            return Reply::new(429, "").with("Retry-After", "300");
+        }
+        *taken = Some(Instant::now());
+        answer(request)
+            .with("x-ratelimit-limit-requests", "1")
+            .with("x-ratelimit-remaining-requests", "0")
+            .with("x-ratelimit-reset-requests", "200ms")
+    })
+}
+
+#[tokio::test]
+async fn what_the_headers_say_is_left_is_not_exceeded() {
+    let server = limited();
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
+    let mut vectorizers =
+        [support::column_vectorizer(1, &server.url), support::column_vectorizer(2, &server.url)];
+    vectorizers[1].config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };
+    let [one, two] = vectorizers.map(|vectorizer| groups.group(&vectorizer).unwrap());
+    assert_eq!(one.embed(["a".into()]).await, Ok(vectors(&["a"])));
+    // Another vectorizer of the same model and key knows it.
+    assert_eq!(two.embed(["b".into()]).await, Ok(vectors(&["b"])));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn another_keys_limit_is_another_limit() {
+    let server = Server::start(|request| match request.header("authorization") {
+        Some("Bearer sk-test") => Reply::new(429, "").with("Retry-After", "300"),
+        _ => answer(request),
+    });
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
+    let mut vectorizers =
+        [support::column_vectorizer(1, &server.url), support::column_vectorizer(2, &server.url)];
+    vectorizers[1].api_key = Some(Secret::new("sk-other"));
+    let [one, two] = vectorizers.map(|vectorizer| groups.group(&vectorizer).unwrap());
+    assert_eq!(one.embed(["a".into()]).await.unwrap_err().code, "throttled");
+    assert_eq!(two.embed(["a".into()]).await, Ok(vectors(&["a"])));
+}
+
+#[tokio::test]
+async fn absurd_headers_stop_nobody() {
+    for (remaining, reset) in
+        [("0", "87600h"), ("-5", "1h"), ("0", "-1s"), ("0", "soon"), ("NaN", "1h"), ("", "")]
+    {
+        let server = Server::start(move |request| {
+            answer(request)
+                .with("x-ratelimit-limit-requests", "1")
+                .with("x-ratelimit-remaining-requests", remaining)
+                .with("x-ratelimit-reset-requests", reset)
+        });
+        let groups =
+            Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
+        let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
+        for text in ["a", "b", "c"] {
+            assert_eq!(group.embed([text.into()]).await, Ok(vectors(&[text])), "{remaining} {reset}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_no_larger_than_what_the_headers_allow() {
+    let server = Server::start(|request| {
+        let tokens: usize = inputs(request).iter().map(|input| input.len() / 4).sum();
+        let reply = match tokens > 20 {
+            true => Reply::new(429, r#"{"error": {"message": "Request too large for m: Limit 20"}}"#),
+            false => answer(request),
+        };
+        reply
+            .with("x-ratelimit-limit-tokens", "20")
+            .with("x-ratelimit-remaining-tokens", "20")
+            .with("x-ratelimit-reset-tokens", "0s")
+    });
+    let texts: Vec<String> = (0..40).map(|n| format!("text {n:03}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    assert_eq!(embed(&server, &texts).await, Ok(vectors(&texts)));
+    let refused = server.requests().iter().filter(|request| inputs(request).len() > 10).count();
+    assert_eq!(refused, 1, "the first tells");
+}
+
 #[tokio::test]
 async fn a_long_pause_is_spent_in_the_queue() {
     let server = Server::start(|_| Reply::new(429, "").with("Retry-After", "300"));
@@ -171,6 +257,17 @@ async fn wrong_dimensions_are_not_paid_for_twice() {
     assert_eq!(failure.code, "bad_response");
     assert!(failure.message.ends_with("the model answers 2 dimensions, the vectorizer has 3"));
     assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_model_that_is_known_may_err_in_its_dimensions_once() {
+    let server = faulty(vec![answer, |_| with_data(json!([{"index": 0, "embedding": [1, 2]}]))]);
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
+    let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
+    for text in ["a", "b"] {
+        assert_eq!(group.embed([text.into()]).await, Ok(vectors(&[text])));
+    }
+    assert_eq!(server.requests().len(), 3);
 }
 
 #[tokio::test]
@@ -272,7 +369,8 @@ async fn a_server_that_refuses_everything_is_not_asked_for_each_input() {
     let results = each(&server, &numbered(500, &[])).await;
     let refused =
         results.iter().filter(|result| result.as_ref().unwrap_err().code == "input_refused").count();
-    assert_eq!(refused, 16);
+    // As many as it takes to see it, and those that were under way by then.
+    assert!((16..16 + 8).contains(&refused), "{refused}");
     assert_eq!(results[499].as_ref().unwrap_err().code, "request_refused");
     assert!(server.requests().len() < 60, "{}", server.requests().len());
 }

@@ -300,7 +300,7 @@ fn an_outage_of_one_provider_slows_no_other() {
         queue.push(row(&well, 10_000 + ticket, "text"));
     }
     // So little that the sick hold all of it.
-    let settings = Settings { max_bytes_in_flight: 100, ..settings() };
+    let settings = Settings { memory_limit: 1 << 20, ..settings() };
     let mut driver = Driver::start(settings);
     driver.settle(&mut queue, 3000);
     assert!(queue.completed.keys().all(|ticket| ticket.0 >= 10_000));

@@ -220,7 +220,7 @@ async fn what_is_stored_compressed_is_decompressed() {
             .with("Content-Encoding", "gzip"),
     });
     // So well compressed that what is made room for at first does not suffice, and little altogether.
-    let settings = Settings { max_bytes_in_flight: 1 << 20, ..settings(&server) };
+    let settings = Settings { memory_limit: 4 << 20, ..settings(&server) };
     let loaders = Loaders::new(&settings, None);
     for (uri, name, content_type) in [
         ("s3://bucket/notes.md.gz", "notes.md", None),
@@ -283,7 +283,7 @@ async fn who_has_no_room_waits_without_a_slot() {
         true => Reply::new(200, vec![b'x'; 80 << 10]),
         false => Reply::new(200, "small"),
     });
-    let settings = Settings { max_bytes_in_flight: 100 << 10, load_concurrency: 1, ..settings(&server) };
+    let settings = Settings { memory_limit: 400 << 10, load_concurrency: 1, ..settings(&server) };
     let loaders = Loaders::new(&settings, None);
     let first = fetch(&loaders, "s3://bucket/large", &S3Access::default()).await.unwrap();
     let small = fetch(&loaders, "s3://bucket/small", &S3Access::default()).await.unwrap();

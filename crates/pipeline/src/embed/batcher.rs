@@ -9,26 +9,23 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, OwnedSemaphorePermit, Semaphore};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, oneshot, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{timeout_at, Instant};
 
-use super::check::is_finite;
+use super::batch::{Batch, Reply};
 use super::health::Health;
+use super::limiter::Limiter;
 use super::pack::{estimated_tokens, Limits, Load};
+use super::search::{Next, Search};
 use super::{EmbedError, Embedder, Vectors};
 use crate::backoff::backoff;
 use crate::document::{Failure, Retry, Step};
+use crate::memory::Share;
 use crate::settings::Settings;
 
 /// A trickle of inputs delays the first of them by so many lingers at most.
 const MOST_LINGERS: u32 = 20;
-/// Longest time that a batch waits in memory for a provider that asks for fewer requests; then its
-/// documents are given back to the queue until the provider is ready.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// After so many inputs were refused one by one and none was taken, it is not the inputs.
-const HOPELESS_REFUSALS: u32 = 16;
-/// After so many failures in a row the provider is down, whatever it did before.
-const HOPELESS_FAILURES: u32 = 40;
 
 /// How a group packs, paces and retries.
 #[derive(Debug, Clone)]
@@ -71,14 +68,19 @@ struct Item {
     reply: Reply,
 }
 
-type Reply = oneshot::Sender<Result<Vec<f32>, Failure>>;
-
 impl Group {
     /// A group whose requests are driven by the current runtime until the group is dropped and
     /// its last input answered.
-    pub(super) fn start(embedder: Arc<dyn Embedder>, policy: Policy) -> Self {
+    pub(super) fn start(
+        embedder: Arc<dyn Embedder>,
+        policy: Policy,
+        limiter: Arc<Limiter>,
+        memory: Arc<Share>,
+    ) -> Self {
         let (arrivals, inbox) = mpsc::unbounded_channel();
-        let provider = Arc::new(Provider { embedder, policy, health: Health::default() });
+        let slots = Arc::new(Semaphore::new(policy.concurrency));
+        let provider =
+            Arc::new(Provider { embedder, policy, limiter, memory, slots, health: Health::default() });
         tokio::spawn(drive(inbox, Arc::clone(&provider)));
         Group { arrivals, provider }
     }
@@ -153,12 +155,11 @@ impl Waiting {
                 self.tokens -= item.tokens;
             } else if let Some(&place) = places.get(&item.input) {
                 self.tokens -= item.tokens;
-                batch.replies[place].push(item.reply);
+                batch.join(place, item.reply);
             } else if load.take(item.tokens) {
                 self.tokens -= item.tokens;
-                places.insert(Arc::clone(&item.input), batch.inputs.len());
-                batch.inputs.push(item.input);
-                batch.replies.push(vec![item.reply]);
+                let place = batch.push(Arc::clone(&item.input), item.reply);
+                places.insert(item.input, place);
             } else {
                 self.items.push_front(item);
                 break;
@@ -170,7 +171,6 @@ impl Waiting {
 
 /// Collects inputs and sends them off, until the group is dropped.
 async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>) {
-    let slots = Arc::new(Semaphore::new(provider.policy.concurrency));
     let mut waiting = Waiting::default();
     loop {
         if waiting.items.is_empty() {
@@ -179,14 +179,14 @@ async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>
                 None => return,
             }
         }
-        linger(&mut inbox, &mut waiting, &provider.policy).await;
+        linger(&mut inbox, &mut waiting, provider.policy.linger, provider.limits()).await;
         // The semaphore is never closed.
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let Ok(slot) = Arc::clone(&provider.slots).acquire_owned().await else { return };
         // Whoever arrived while all slots were taken goes along.
         while let Ok(item) = inbox.try_recv() {
             waiting.push(item);
         }
-        let batch = waiting.cut(provider.policy.limits);
+        let batch = waiting.cut(provider.limits());
         if !batch.inputs.is_empty() {
             tokio::spawn(Arc::clone(&provider).process(batch, slot));
         }
@@ -194,10 +194,15 @@ async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>
 }
 
 /// Waits for company until a request is full or nobody has come for a while.
-async fn linger(inbox: &mut mpsc::UnboundedReceiver<Item>, waiting: &mut Waiting, policy: &Policy) {
-    let latest = Instant::now() + policy.linger * MOST_LINGERS;
-    while !waiting.is_full(policy.limits) {
-        let until = latest.min(Instant::now() + policy.linger);
+async fn linger(
+    inbox: &mut mpsc::UnboundedReceiver<Item>,
+    waiting: &mut Waiting,
+    linger: Duration,
+    limits: Limits,
+) {
+    let latest = Instant::now() + linger * MOST_LINGERS;
+    while !waiting.is_full(limits) {
+        let until = latest.min(Instant::now() + linger);
         match timeout_at(until, inbox.recv()).await {
             Ok(Some(item)) => waiting.push(item),
             Ok(None) | Err(_) => return,
@@ -205,69 +210,24 @@ async fn linger(inbox: &mut mpsc::UnboundedReceiver<Item>, waiting: &mut Waiting
     }
 }
 
-/// The inputs of a request, each with those who wait for it.
-#[derive(Default)]
-struct Batch {
-    inputs: Vec<Arc<str>>,
-    replies: Vec<Vec<Reply>>,
-}
-
-impl Batch {
-    fn len(&self) -> usize {
-        self.inputs.len()
-    }
-
-    fn split_off(&mut self, at: usize) -> Batch {
-        Batch { inputs: self.inputs.split_off(at), replies: self.replies.split_off(at) }
-    }
-
-    /// Leaves out what nobody waits for any more: its document was forgotten, or has failed.
-    fn without_abandoned(self) -> Batch {
-        let wanted = |replies: &Vec<Reply>| replies.iter().any(|reply| !reply.is_closed());
-        let (inputs, replies) =
-            self.inputs.into_iter().zip(self.replies).filter(|(_, replies)| wanted(replies)).unzip();
-        Batch { inputs, replies }
-    }
-
-    fn deliver(self, vectors: Vectors) {
-        for (replies, vector) in self.replies.into_iter().zip(vectors) {
-            // One input that makes the model answer NaN is that input's matter only.
-            let answer = if is_finite(&vector) {
-                Ok(vector)
-            } else {
-                Err(EmbedError::BadResponse("a vector holds a number that is not finite".to_owned())
-                    .into_failure())
-            };
-            send_all(replies, answer);
-        }
-    }
-
-    fn fail(self, failure: &Failure) {
-        for replies in self.replies {
-            send_all(replies, Err(failure.clone()));
-        }
-    }
-}
-
-/// Answers all who wait for an input; whoever no longer does is skipped.
-fn send_all(mut replies: Vec<Reply>, answer: Result<Vec<f32>, Failure>) {
-    let last = replies.pop();
-    for reply in replies {
-        let _ = reply.send(answer.clone());
-    }
-    if let Some(reply) = last {
-        let _ = reply.send(answer);
-    }
-}
-
 /// A provider, and how to deal with it.
 struct Provider {
     embedder: Arc<dyn Embedder>,
     policy: Policy,
+    limiter: Arc<Limiter>,
+    /// The group's part of what requests and answers take.
+    memory: Arc<Share>,
+    /// Of requests under way.
+    slots: Arc<Semaphore>,
     health: Health,
 }
 
 impl Provider {
+    /// The most that a request may hold, by all that is known.
+    fn limits(&self) -> Limits {
+        self.policy.limits.and(self.limiter.limits())
+    }
+
     /// Sees to it that everybody in the batch is answered.
     async fn process(self: Arc<Self>, batch: Batch, _slot: OwnedSemaphorePermit) {
         match self.ask(&batch, self.policy.retries).await {
@@ -275,36 +235,35 @@ impl Provider {
             Err(error) if batch.len() > 1 && may_be_one_inputs_doing(&error) => {
                 self.divide(batch, error).await
             }
-            Err(error) => self.give_up(batch, error),
+            Err(error) => batch.fail(&error.into_failure()),
         }
     }
 
     /// Asks for the whole batch, again after failures that may pass. To be asked for fewer
     /// requests is no failure.
     async fn ask(&self, batch: &Batch, retries: u32) -> Result<Vectors, EmbedError> {
+        let tokens = batch.tokens();
         let mut failures = 0;
-        let mut patience = PATIENCE;
         loop {
             if let Some(failure) = self.health.refusal() {
                 return Err(EmbedError::Refused(failure));
             }
-            let pause = self.health.pause();
-            if pause > patience {
-                return Err(EmbedError::Throttled(Some(pause)));
+            if batch.len() > 1 && tokens > self.limiter.limits().tokens {
+                // Learned since it was packed: the provider would never take it.
+                return Err(EmbedError::InputRefused("more tokens than its limit".to_owned()));
             }
-            patience -= pause;
-            tokio::time::sleep(pause).await;
+            let permit =
+                self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
+            let _weight = self.memory.take(self.embedder.weight(&batch.inputs)).await;
             match self.embedder.embed(&batch.inputs).await {
                 Ok(vectors) => {
+                    permit.succeeded();
                     self.health.succeeded();
                     return Ok(vectors);
                 }
-                Err(EmbedError::Throttled(pause)) => {
-                    // A provider that says "now" must not be asked in a tight loop.
-                    patience = patience.saturating_sub(Duration::from_millis(100));
-                    self.health.throttled(pause.map(|pause| pause.max(Duration::from_millis(100))));
-                }
+                Err(EmbedError::Throttled(pause)) => permit.throttled(pause),
                 Err(error) if failures < retries && may_pass(&error) => {
+                    drop(permit);
                     failures += 1;
                     tokio::time::sleep(backoff(self.policy.first_backoff, failures)).await;
                 }
@@ -319,38 +278,52 @@ impl Provider {
     }
 
     /// Finds the inputs that the provider can't take, so that their neighbours get their vectors.
-    async fn divide(&self, batch: Batch, first_error: EmbedError) {
-        let mut search = Search::new(batch, &first_error);
-        while let Some(part) = search.parts.pop() {
-            let part = part.without_abandoned();
-            if part.inputs.is_empty() {
-                continue;
-            }
-            if let Some(error) = search.hopeless(&first_error) {
-                self.give_up(part, error);
-                continue;
-            }
-            match self.ask(&part, 0).await {
-                Ok(vectors) => {
-                    search.succeeded();
-                    part.deliver(vectors);
+    async fn divide(&self, batch: Batch, error: EmbedError) {
+        let mut search = Search::new(batch, error);
+        let mut asked = FuturesUnordered::new();
+        loop {
+            while asked.len() < search.at_once() {
+                // The batch has a slot of its own; others go along in those that are free.
+                let slot = self.slots.try_acquire().ok();
+                if slot.is_none() && !asked.is_empty() {
+                    break;
                 }
-                Err(error) if part.len() > 1 && may_be_one_inputs_doing(&error) => search.failed(part),
-                Err(error) => {
-                    search.failed_alone(&error);
-                    let alone = search.successes > 0 && matches!(error, EmbedError::Unavailable(_));
-                    if alone {
-                        part.fail(&fails_alone(error));
-                    } else {
-                        self.give_up(part, error);
-                    }
+                match search.next() {
+                    Some(Next::Ask(part)) => asked.push(self.ask_part(part, slot)),
+                    Some(Next::GiveUp(part, error)) => part.fail(&error.into_failure()),
+                    None => break,
                 }
+            }
+            match asked.next().await {
+                Some((part, result)) => settle(&mut search, part, result),
+                None => return,
             }
         }
     }
 
-    fn give_up(&self, batch: Batch, error: EmbedError) {
-        batch.fail(&error.into_failure());
+    async fn ask_part(
+        &self,
+        part: Batch,
+        _slot: Option<SemaphorePermit<'_>>,
+    ) -> (Batch, Result<Vectors, EmbedError>) {
+        let result = self.ask(&part, 0).await;
+        (part, result)
+    }
+}
+
+/// Hands a part its vectors, or its failure if it is an input alone.
+fn settle(search: &mut Search, part: Batch, result: Result<Vectors, EmbedError>) {
+    match result {
+        Ok(vectors) => {
+            search.succeeded();
+            part.deliver(vectors);
+        }
+        Err(error) if part.len() > 1 && may_be_one_inputs_doing(&error) => search.failed(part),
+        Err(error) => {
+            search.failed_alone(&error);
+            let alone = search.has_succeeded() && matches!(error, EmbedError::Unavailable(_));
+            part.fail(&if alone { fails_alone(error) } else { error.into_failure() });
+        }
     }
 }
 
@@ -371,73 +344,4 @@ fn fails_alone(error: EmbedError) -> Failure {
     Failure { code: "provider_failed_on_input", ..failure }.with_hint(
         "The provider answers for other inputs. Its log may tell what it does not like about this one.",
     )
-}
-
-/// The state of a search for the inputs that a provider can't take.
-struct Search {
-    /// What has not been asked for in its present form, the next at the end.
-    parts: Vec<Batch>,
-    successes: u32,
-    refused_alone: u32,
-    failures_in_a_row: u32,
-    /// How many failures in a row, without any success, mean that the provider is down.
-    probes: u32,
-}
-
-impl Search {
-    /// Begins with halves if an input was refused. If the provider failed, it may just be down:
-    /// then two inputs on their own are asked for first, and only if one of them gets its vector
-    /// is it worth while to go on.
-    fn new(mut batch: Batch, error: &EmbedError) -> Self {
-        let mut search = Search {
-            parts: Vec::new(),
-            successes: 0,
-            refused_alone: 0,
-            failures_in_a_row: 0,
-            probes: HOPELESS_FAILURES,
-        };
-        if matches!(error, EmbedError::InputRefused(_)) {
-            search.halve(batch);
-            return search;
-        }
-        search.probes = 2;
-        let last = batch.split_off(batch.len() - 1);
-        let rest = batch.split_off(1);
-        search.parts.extend([rest, last, batch]);
-        search
-    }
-
-    fn halve(&mut self, mut part: Batch) {
-        let second = part.split_off(part.len() / 2);
-        self.parts.extend([second, part]);
-    }
-
-    fn succeeded(&mut self) {
-        self.successes += 1;
-        self.failures_in_a_row = 0;
-    }
-
-    fn failed(&mut self, part: Batch) {
-        self.failures_in_a_row += 1;
-        self.halve(part);
-    }
-
-    fn failed_alone(&mut self, error: &EmbedError) {
-        self.failures_in_a_row += 1;
-        self.refused_alone += u32::from(matches!(error, EmbedError::InputRefused(_)));
-    }
-
-    /// What the rest fails with, if going on makes no sense.
-    fn hopeless(&self, first_error: &EmbedError) -> Option<EmbedError> {
-        if self.successes == 0 && self.refused_alone >= HOPELESS_REFUSALS {
-            return Some(EmbedError::refused(
-                "request_refused",
-                "the embedding provider refuses every input",
-                "Check the vectorizer's model, dimensions and base_url against the provider's documentation.",
-            ));
-        }
-        let most = if self.successes == 0 { self.probes } else { HOPELESS_FAILURES };
-        let down = self.refused_alone == 0 && self.failures_in_a_row >= most;
-        down.then(|| first_error.clone())
-    }
 }

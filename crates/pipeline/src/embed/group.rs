@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::batcher::{Group, Policy};
 use super::http::HttpEmbedder;
 use super::input_type::Purpose;
+use super::limiter::Limiter;
 use super::model::Model;
-use crate::document::{Failure, Vectorizer};
+use super::provider::Provider;
+use crate::document::{Failure, Secret, Vectorizer};
+use crate::memory::{Memory, Share};
 use crate::s3::Clients;
 use crate::settings::Settings;
 
@@ -22,12 +25,56 @@ struct GroupKey {
     concurrency: Option<u32>,
 }
 
+/// Whose limits count for a group: those of its provider, base URL and key, each model's on their own.
+///
+/// Providers count for each model (OpenAI: <https://platform.openai.com/docs/guides/rate-limits>), so
+/// that what is said of one does not hold for another; where they count all together, the answers to
+/// each say what is left of the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Account {
+    provider: Provider,
+    base_url: String,
+    api_key: Option<Secret>,
+    model: String,
+}
+
+impl Account {
+    fn of(model: &Model) -> Self {
+        Account {
+            provider: model.provider,
+            base_url: model.base_url.clone(),
+            api_key: model.api_key.clone(),
+            model: model.name.clone(),
+        }
+    }
+}
+
 /// All groups.
 pub struct Groups {
     client: reqwest::Client,
     settings: Arc<Settings>,
+    /// Identities for providers that want requests to be signed.
     aws: Arc<Clients>,
-    groups: Mutex<HashMap<GroupKey, Arc<Group>>>,
+    /// What requests and answers of all groups take.
+    memory: Arc<Memory>,
+    known: Mutex<Known>,
+}
+
+/// What there is already.
+#[derive(Default)]
+struct Known {
+    groups: HashMap<GroupKey, Arc<Group>>,
+    limiters: HashMap<Account, Arc<Limiter>>,
+}
+
+impl Known {
+    /// Forgets what nobody uses, if that is much.
+    fn tidy(&mut self) {
+        if self.groups.len() >= MOST_IDLE_GROUPS {
+            self.groups.retain(|_, group| Arc::strong_count(group) > 1);
+            self.limiters.retain(|_, limiter| Arc::strong_count(limiter) > 1);
+        }
+    }
 }
 
 impl Groups {
@@ -35,7 +82,8 @@ impl Groups {
     ///
     /// `aws` has the identities for providers that want requests to be signed.
     pub fn new(client: reqwest::Client, settings: Arc<Settings>, aws: Arc<Clients>) -> Self {
-        Groups { client, settings, aws, groups: Mutex::new(HashMap::new()) }
+        let memory = Memory::new(settings.request_memory());
+        Groups { client, settings, aws, memory, known: Mutex::default() }
     }
 
     /// The group that embeds a vectorizer's inputs. Called within a runtime, which then drives it.
@@ -54,19 +102,23 @@ impl Groups {
             concurrency: vectorizer.config.processing.concurrency(),
         };
         // Nothing that panics half-way is done under the lock.
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(group) = groups.get(&key).filter(|group| group.is_alive()) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = known.groups.get(&key).filter(|group| group.is_alive()) {
             return group.refusal().map_or_else(|| Ok(Arc::clone(group)), Err);
         }
-        if groups.len() >= MOST_IDLE_GROUPS {
-            groups.retain(|_, group| Arc::strong_count(group) > 1);
-        }
-        let timeout = self.settings.embedding_timeout;
-        let embedder = HttpEmbedder::new(self.client.clone(), key.model.clone(), timeout, &self.aws)?;
+        known.tidy();
+        let limiter = Arc::clone(known.limiters.entry(Account::of(&key.model)).or_default());
+        let group = Arc::new(self.start(&key, limiter)?);
+        known.groups.insert(key, Arc::clone(&group));
+        Ok(group)
+    }
+
+    fn start(&self, key: &GroupKey, limiter: Arc<Limiter>) -> Result<Group, Failure> {
+        let (timeout, model) = (self.settings.embedding_timeout, key.model.clone());
+        let embedder =
+            HttpEmbedder::new(self.client.clone(), model, timeout, Arc::clone(&limiter), &self.aws)?;
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
         let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
-        let group = Arc::new(Group::start(Arc::new(embedder), policy));
-        groups.insert(key, Arc::clone(&group));
-        Ok(group)
+        Ok(Group::start(Arc::new(embedder), policy, limiter, Share::new(&self.memory)))
     }
 }

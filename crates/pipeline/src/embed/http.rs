@@ -11,6 +11,7 @@ use reqwest::{StatusCode, Url};
 
 use super::check::{self, Wrong};
 use super::identity::Credentials;
+use super::limiter::Limiter;
 use super::model::Model;
 use super::pack::Limits;
 use super::provider::{Optional, Profile, Wire};
@@ -24,6 +25,9 @@ use crate::shorten::shorten;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
+/// Usual bytes of a number in an answer: written out, or in base64.
+const USUAL_PER_FLOAT: usize = 22;
+const USUAL_PER_BASE64: usize = 6;
 /// Most bytes of an answer beside its numbers, one input.
 const BYTES_PER_INPUT: usize = 512;
 /// Most bytes in an answer of one byte of an input, for providers that repeat the inputs: `\u0001`.
@@ -60,6 +64,10 @@ pub(super) struct HttpEmbedder {
     api_key: Option<Secret>,
     timeout: Duration,
     credentials: Credentials,
+    /// Learns what the headers of answers say.
+    limiter: Arc<Limiter>,
+    /// The model has answered with vectors of the right length: others are a mistake of the moment.
+    proven: AtomicBool,
     /// The server has refused base64.
     floats_only: AtomicBool,
     /// The server has refused to be told the dimensions; the answer's are checked anyway.
@@ -76,6 +84,7 @@ impl HttpEmbedder {
         client: reqwest::Client,
         model: Model,
         timeout: Duration,
+        limiter: Arc<Limiter>,
         aws: &Arc<Clients>,
     ) -> Result<Self, Failure> {
         let (dimensions, api_key) = (model.dimensions as usize, model.api_key.clone());
@@ -91,6 +100,8 @@ impl HttpEmbedder {
             dimensions,
             api_key,
             timeout,
+            limiter,
+            proven: AtomicBool::new(false),
             floats_only: AtomicBool::new(false),
             without_dimensions: AtomicBool::new(false),
         })
@@ -129,7 +140,9 @@ impl HttpEmbedder {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
         let mut request = self.wire.write(request, inputs, optional).build().map_err(network_error)?;
         self.credentials.add(&mut request).await?;
-        self.client.execute(request).await.map_err(network_error)
+        let response = self.client.execute(request).await.map_err(network_error)?;
+        self.limiter.learn(response.headers());
+        Ok(response)
     }
 
     async fn read(&self, response: reqwest::Response, inputs: &[Arc<str>]) -> Result<Vectors, EmbedError> {
@@ -140,12 +153,16 @@ impl HttpEmbedder {
         if !complete {
             return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));
         }
-        if body.len() < LARGE_ANSWER {
-            return parse(&*self.wire, &body, count, dimensions);
-        }
-        let wire = Arc::clone(&self.wire);
-        let parsed = tokio::task::spawn_blocking(move || parse(&*wire, &body, count, dimensions)).await;
-        parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
+        let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
+        let parsed = if body.len() < LARGE_ANSWER {
+            parse(&*self.wire, &body, expected)
+        } else {
+            let wire = Arc::clone(&self.wire);
+            let parsed = tokio::task::spawn_blocking(move || parse(&*wire, &body, expected)).await;
+            parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
+        };
+        self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
+        parsed
     }
 }
 
@@ -155,6 +172,13 @@ impl Embedder for HttpEmbedder {
         inputs: &'a [Arc<str>],
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>> {
         Box::pin(self.ask(inputs))
+    }
+
+    fn weight(&self, inputs: &[Arc<str>]) -> u64 {
+        let asked: usize = inputs.iter().map(|input| input.len()).sum();
+        let floats = self.floats_only.load(Ordering::Relaxed);
+        let per_number = size_of::<f32>() + if floats { USUAL_PER_FLOAT } else { USUAL_PER_BASE64 };
+        (asked + inputs.len() * self.dimensions * per_number) as u64
     }
 }
 
@@ -200,7 +224,17 @@ async fn refusal(response: reqwest::Response) -> Refusal {
     Refusal::read(status, &headers, &body)
 }
 
-fn parse(wire: &dyn Wire, body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
+/// What an answer must have.
+#[derive(Debug, Clone, Copy)]
+struct Expected {
+    inputs: usize,
+    dimensions: usize,
+    /// The model is known to make such vectors.
+    proven: bool,
+}
+
+fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
+    let Expected { inputs, dimensions, proven } = expected;
     let answered = wire.read(body).map_err(|error| {
         // serde's own text may repeat what it found.
         match error.classify() {
@@ -210,6 +244,9 @@ fn parse(wire: &dyn Wire, body: &[u8], inputs: usize, dimensions: usize) -> Resu
     })?;
     check::in_order(answered, inputs, dimensions).map_err(|wrong| match wrong {
         Wrong::Once(what) => EmbedError::BadResponse(what),
+        Wrong::Dimensions(answered) if proven => {
+            EmbedError::BadResponse(format!("it has {answered} dimensions, which the model had not before"))
+        }
         Wrong::Dimensions(answered) => EmbedError::refused(
             "bad_response",
             format!("the model answers {answered} dimensions, the vectorizer has {dimensions}"),
@@ -254,10 +291,10 @@ mod tests {
     }
 
     fn code(base_url: &str, api_key: Option<&str>) -> Option<&'static str> {
+        let (model, limiter) = (model(base_url, api_key), Arc::default());
         let aws = Arc::new(Clients::new(&Settings::default()));
-        HttpEmbedder::new(client().unwrap(), model(base_url, api_key), Duration::from_secs(1), &aws)
-            .err()
-            .map(|failure| failure.code)
+        let embedder = HttpEmbedder::new(client().unwrap(), model, Duration::from_secs(1), limiter, &aws);
+        embedder.err().map(|failure| failure.code)
     }
 
     #[test]
@@ -276,7 +313,7 @@ mod tests {
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
         let wire = model("http://h/v1", None).wire();
-        super::parse(&*wire, body, inputs, dimensions)
+        super::parse(&*wire, body, Expected { inputs, dimensions, proven: false })
     }
 
     #[test]

@@ -7,11 +7,15 @@
 //! * `identity`, `aws`, `google`: as whom a provider is asked, where that is more than a key in a header
 //! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
 //! * `pack`, `truncate`: what goes into a request
+//! * `rate_limit`, `pace`, `limiter`: what a provider says is left, and when the next request may leave
+//! * `batch`: the inputs of one request, and those who wait for them
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
+//! * `search`: which input of a request a provider can't take
 //! * `group`: which inputs may share a request
 
 mod answer;
 mod aws;
+mod batch;
 mod batcher;
 mod check;
 mod dimensions;
@@ -21,12 +25,16 @@ mod health;
 mod http;
 mod identity;
 mod input_type;
+mod limiter;
 pub(crate) mod litellm;
 mod model;
+mod pace;
 mod pack;
 mod provider;
 mod query;
+mod rate_limit;
 mod refusal;
+mod search;
 mod truncate;
 
 use std::future::Future;
@@ -56,6 +64,9 @@ pub trait Embedder: Send + Sync + 'static {
         &'a self,
         inputs: &'a [Arc<str>],
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>>;
+
+    /// Bytes that such a request and its answer are expected to take.
+    fn weight(&self, inputs: &[Arc<str>]) -> u64;
 }
 
 /// Why a request got no vectors, as far as it matters for what to do next.
@@ -93,31 +104,39 @@ impl EmbedError {
 
     /// What a document is given back with when nothing more is tried for it.
     pub(crate) fn into_failure(self) -> Failure {
-        let (code, message, retry) = match self {
+        let (code, message, retry, hint) = match self {
             EmbedError::Refused(failure) => return failure,
-            EmbedError::Throttled(pause) => {
-                let pause = pause.unwrap_or(Duration::from_secs(10)).min(LONGEST_THROTTLE);
-                (
-                    "throttled",
-                    "the embedding provider asks for fewer requests".to_owned(),
-                    Retry::After(pause),
-                )
-            }
+            EmbedError::Throttled(pause) => (
+                "throttled",
+                "the embedding provider asks for fewer requests".to_owned(),
+                Retry::After(pause.unwrap_or(Duration::from_secs(10)).min(LONGEST_THROTTLE)),
+                "Nothing has to be done. A higher limit of the provider's account makes it faster.",
+            ),
             EmbedError::Unreachable(why) => (
                 "provider_unavailable",
                 format!("the embedding provider can't be reached: {why}"),
                 Retry::Backoff,
+                "Check the vectorizer's base_url, and the way there from the Postgres server.",
             ),
-            EmbedError::Unavailable(why) => {
-                ("provider_unavailable", format!("the embedding provider failed: {why}"), Retry::Backoff)
-            }
-            EmbedError::BadResponse(why) => {
-                ("bad_response", format!("the embedding provider's answer is wrong: {why}"), Retry::Backoff)
-            }
-            EmbedError::InputRefused(why) => {
-                ("input_refused", format!("the embedding provider refused the input: {why}"), Retry::Never)
-            }
+            EmbedError::Unavailable(why) => (
+                "provider_unavailable",
+                format!("the embedding provider failed: {why}"),
+                Retry::Backoff,
+                "Look at the provider's log or status page. ai.retry_failed(...) brings back what was set aside.",
+            ),
+            EmbedError::BadResponse(why) => (
+                "bad_response",
+                format!("the embedding provider's answer is wrong: {why}"),
+                Retry::Backoff,
+                "Check that base_url leads to a server for embeddings; its log may tell more.",
+            ),
+            EmbedError::InputRefused(why) => (
+                "input_refused",
+                format!("the embedding provider refused the input: {why}"),
+                Retry::Never,
+                "Change the row's text, or make chunks that the model's context has room for.",
+            ),
         };
-        Failure::new(Step::Embedding, code, message, retry)
+        Failure::new(Step::Embedding, code, message, retry).with_hint(hint)
     }
 }

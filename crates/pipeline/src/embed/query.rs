@@ -36,12 +36,9 @@ pub async fn embed_query(
 ) -> Result<Vec<f32>, Failure> {
     let model = Model::new(embedding, api_key, settings, Purpose::Query(input_type))?;
     let input: [Arc<str>; 1] = [truncate(embedding, text).into()];
-    let embedder = HttpEmbedder::new(
-        query_client()?,
-        model,
-        settings.embedding_timeout,
-        &Arc::new(Clients::new(settings)),
-    )?;
+    let aws = Arc::new(Clients::new(settings));
+    let timeout = settings.embedding_timeout;
+    let embedder = HttpEmbedder::new(query_client()?, model, timeout, Arc::default(), &aws)?;
     let mut attempt = 0;
     let vectors = loop {
         let error = match embedder.embed(&input).await {

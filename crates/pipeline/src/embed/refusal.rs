@@ -97,6 +97,8 @@ impl Refusal {
             {
                 Kind::QuotaExhausted
             }
+            // OpenAI's words to a request that its limit of tokens a minute has never room for.
+            429 if self.says("request too large") => Kind::InputRefused,
             429 => Kind::Throttled,
             503 if self.retry_after.is_some() => Kind::Throttled,
             401 | 403 => Kind::KeyRefused,
@@ -228,6 +230,9 @@ mod tests {
         assert_eq!(code(404, ""), "no_such_model");
         assert_eq!(code(429, ""), "throttled");
         assert_eq!(code(429, r#"{"error": {"code": "insufficient_quota"}}"#), "quota_exhausted");
+        let too_large =
+            r#"{"error": {"message": "Request too large for m on tokens per min (TPM): Limit 10000"}}"#;
+        assert_eq!(code(429, too_large), "input_refused");
         assert_eq!(code(500, ""), "provider_unavailable");
         assert_eq!(code(413, ""), "input_refused");
         assert_eq!(code(400, r#"{"error": {"message": "too long", "param": "input"}}"#), "input_refused");

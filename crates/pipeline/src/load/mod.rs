@@ -77,7 +77,7 @@ impl Loaders {
         Loaders {
             allowed_uris: settings.allowed_uris.clone(),
             slots: Semaphore::new(settings.load_concurrency.max(1)),
-            budget: Budget::new(settings.max_bytes_in_flight),
+            budget: Budget::new(settings.loading_memory()),
             s3: S3Loader::new(settings, clients),
             offload: previous.map_or_else(|| Offload::new(CPU_SLOTS), |previous| previous.offload.clone()),
         }

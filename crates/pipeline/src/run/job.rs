@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc};
 
-use super::memory::Weight;
 use crate::document::{Chunk, Failure, Origin, Retry, Step};
+use crate::memory::Weight;
 
 /// Names a claimed document within its runner, for ever: tickets may come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

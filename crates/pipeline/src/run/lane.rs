@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 use super::job::{JobId, Processed};
-use super::memory::{LaneMemory, Memory, Weight};
 use super::offer::{offer, Fate, Settles};
 use super::prepared::Prepared;
 use super::queue::Queue;
 use crate::backoff::backoff;
-use crate::document::{Completed, Failed, Failure, Retry, Step, Ticket, Vectorizer};
+use crate::document::{Chunk, Completed, Failed, Failure, Retry, Step, Ticket, Vectorizer};
+use crate::memory::{Memory, Share, Weight};
 
 /// Most documents of one transaction.
 const WRITE_DOCUMENTS: usize = 1024;
 /// Most chunks of one transaction, unless a single document has more.
 const WRITE_CHUNKS: usize = 8192;
+/// Most bytes of one transaction, with the same exception: Postgres copies what is written.
+const WRITE_BYTES: usize = 32 << 20;
 /// How often a document is offered that errs alone, before it is a failure.
 const WRITE_ATTEMPTS: u32 = 3;
 /// First pause before a document is offered again.
@@ -30,7 +32,7 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 /// A vectorizer's documents: those under way and those to be settled.
 pub(super) struct Lane {
     pub prepared: Arc<Prepared>,
-    pub memory: Arc<LaneMemory>,
+    pub memory: Arc<Share>,
     running: HashMap<JobId, Running>,
     done: Vec<Finished<Completed>>,
     failed: Vec<Finished<Failed>>,
@@ -79,7 +81,7 @@ impl Lane {
     pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<Memory>) -> Self {
         Lane {
             prepared: Prepared::new(vectorizer),
-            memory: LaneMemory::new(memory),
+            memory: Share::new(memory),
             running: HashMap::new(),
             done: Vec::new(),
             failed: Vec::new(),
@@ -177,7 +179,8 @@ impl Lane {
     /// An error here is not the turn's: it may be one document's, and becomes its failure when
     /// it persists.
     fn settle_done<Q: Queue>(&mut self, queue: &mut Q) {
-        let (items, claims) = take_due(&mut self.done, |completed| completed.chunks.len());
+        let (items, claims) =
+            take_due(&mut self.done, |completed| (completed.chunks.len(), bytes(&completed.chunks)));
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return;
         };
@@ -207,7 +210,7 @@ impl Lane {
     }
 
     fn settle_failed<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
-        let (items, claims) = take_due(&mut self.failed, |_| 1);
+        let (items, claims) = take_due(&mut self.failed, |_| (1, 0));
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return Ok(());
         };
@@ -245,25 +248,36 @@ impl Rest {
 /// Takes what is due, as much as one transaction shall hold and of one version of the vectorizer.
 fn take_due<T: Settles>(
     finished: &mut Vec<Finished<T>>,
-    chunks: impl Fn(&T) -> usize,
+    weigh: impl Fn(&T) -> (usize, usize),
 ) -> (Vec<T>, Vec<Claim>) {
     let now = Instant::now();
     let Some(first) = finished.iter().find(|finished| finished.claim.due <= now) else {
         return (Vec::new(), Vec::new());
     };
     let prepared = Arc::clone(&first.claim.prepared);
-    let (mut taken, mut held) = (0, 0);
+    let (mut taken, mut chunks, mut bytes) = (0, 0, 0);
     let due = finished.extract_if(.., |finished| {
-        let weight = chunks(&finished.item);
-        let fits = taken == 0 || (taken < WRITE_DOCUMENTS && held + weight <= WRITE_CHUNKS);
+        let (its_chunks, its_bytes) = weigh(&finished.item);
+        let fits = taken < WRITE_DOCUMENTS && chunks + its_chunks <= WRITE_CHUNKS;
+        let fits = taken == 0 || (fits && bytes + its_bytes <= WRITE_BYTES);
         let take = fits && finished.claim.due <= now && Arc::ptr_eq(&finished.claim.prepared, &prepared);
         if take {
             taken += 1;
-            held += weight;
+            chunks += its_chunks;
+            bytes += its_bytes;
         }
         take
     });
     due.map(|finished| (finished.item, finished.claim)).unzip()
+}
+
+/// What is written of these chunks.
+fn bytes(chunks: &[Chunk]) -> usize {
+    let new = chunks.iter().map(|chunk| match chunk {
+        Chunk::Kept(_) => 0,
+        Chunk::New { text, embedding } => text.len() + size_of_val(embedding.as_slice()),
+    });
+    new.sum()
 }
 
 fn pause(attempt: u32) -> Instant {

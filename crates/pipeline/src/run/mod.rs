@@ -23,8 +23,9 @@
 //! # Bounds
 //!
 //! Documents in flight, a vectorizer: `max_documents_in_flight`. Objects being loaded:
-//! `load_concurrency`, and together `max_bytes_in_flight`. What documents hold afterwards (text,
-//! chunks, vectors): `max_bytes_in_flight`, in fair shares, see `memory`.
+//! `load_concurrency`. Bytes: `memory_limit`, of which a part is for objects being loaded, one for what
+//! documents hold afterwards (text, chunks, vectors), and one for requests to models and their answers,
+//! see [`Settings`](crate::settings::Settings).
 //!
 //! # Isolation
 //!
@@ -34,7 +35,6 @@
 
 mod job;
 mod lane;
-mod memory;
 mod offer;
 mod origin;
 mod prepared;

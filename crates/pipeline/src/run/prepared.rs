@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use crate::chunk::{chunker, Chunker};
-use crate::config::Formatting;
+use crate::config::{ChunkUnit, Chunking, Formatting};
 use crate::document::{Failure, Vectorizer};
 use crate::format::Template;
+
+/// What a chunk takes beside its text and its numbers: it travels in several places.
+pub(super) const CHUNK_OVERHEAD: u64 = 256;
+/// Chunks are taken to be no shorter, in bytes, whatever a vectorizer allows.
+const SHORTEST_CHUNK: u64 = 100;
 
 /// A vectorizer, ready to work. What its config makes impossible is each document's failure.
 pub(super) struct Prepared {
@@ -26,6 +31,38 @@ impl Prepared {
             template: Template::parse(template).map_err(Failure::from),
             vectorizer: Arc::clone(vectorizer),
         })
+    }
+
+    /// Bytes that a chunk takes beside its text.
+    pub(super) fn chunk_weight(&self) -> u64 {
+        u64::from(self.vectorizer.config.embedding.dimensions()) * 4 + CHUNK_OVERHEAD
+    }
+
+    /// Bytes that a document of so many bytes is expected to take: itself and its chunks.
+    pub(super) fn weight(&self, size: u64) -> u64 {
+        let chunks = size / self.chunk_step() + 1;
+        size.saturating_mul(2).saturating_add(chunks.saturating_mul(self.chunk_weight()))
+    }
+
+    /// How many documents, of how many bytes together, are expected to take so many bytes.
+    pub(super) fn fitting(&self, weight: u64) -> (usize, u64) {
+        let documents = weight / self.chunk_weight();
+        let bytes = weight / (2 + self.chunk_weight() / self.chunk_step());
+        (usize::try_from(documents).unwrap_or(usize::MAX).max(1), bytes.max(1))
+    }
+
+    /// Bytes of a document that make one chunk of it more, at least.
+    fn chunk_step(&self) -> u64 {
+        let (size, unit) = match &self.vectorizer.config.chunking {
+            Chunking::None => return u64::MAX,
+            Chunking::CharacterTextSplitter { chunk_size, .. }
+            | Chunking::RecursiveCharacterTextSplitter { chunk_size, .. } => (*chunk_size, 1),
+            Chunking::TextSplitter { chunk_size, unit: ChunkUnit::Characters, .. } => (*chunk_size, 1),
+            // A token is some four bytes.
+            Chunking::TextSplitter { chunk_size, .. } => (*chunk_size, 4),
+        };
+        // They overlap, and are seldom full.
+        (u64::try_from(size).unwrap_or(0).saturating_mul(unit) / 2).max(SHORTEST_CHUNK)
     }
 
     /// Whether this is what the vectorizer asks for; the queue may read it anew at each turn.

@@ -9,7 +9,6 @@ use futures_util::FutureExt;
 use sha2::{Digest as _, Sha256};
 
 use super::job::{internal_error, Processed, Report};
-use super::memory::Weight;
 use super::origin::Basis;
 use super::prepared::Prepared;
 use super::reuse::reuse;
@@ -17,6 +16,7 @@ use crate::config::{Embedding, Loading};
 use crate::document::{Chunk, Digest, Document, ExistingChunk, Failure, Origin, Payload, Retry, Step};
 use crate::embed::{truncate, Groups};
 use crate::load::{Loaded, Loaders, Reservation};
+use crate::memory::Weight;
 use crate::offload::Stopped;
 use crate::parse::{self, Input};
 use crate::settings::Settings;
@@ -61,10 +61,13 @@ async fn process(
             let basis = Basis::new(&prepared.vectorizer.config, &uri, &fields);
             let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(&existing));
             let origin = origin.filter(|origin| now == Some(origin.fingerprint));
-            weight.lane().room().await;
+            weight.share().room().await;
             let known = origin.as_ref().map(|origin| origin.etag.as_str());
             match context.loaders.load(&uri, s3, known).await? {
-                Some(loaded) => Source::object(loaded, basis),
+                Some(loaded) => {
+                    weight.set(prepared.weight(loaded.bytes.len() as u64));
+                    Source::object(loaded, basis)
+                }
                 None => return Ok(unchanged(existing, origin)),
             }
         }
@@ -76,7 +79,9 @@ async fn process(
     };
     let stopped = |stopped: Stopped| stopped.failure(Step::Chunking);
     let mut plan = context.loaders.offload().run(size, cut).await.map_err(stopped)??;
-    weight.set(plan.weight(prepared.vectorizer.config.embedding.dimensions()));
+    let bytes = plan.weight(prepared.chunk_weight());
+    plan_fits(bytes, context.settings.largest_document_memory())?;
+    weight.set(bytes);
     // From here on the plan's weight counts, not the source's bytes.
     drop(reservation);
     let fingerprint = plan.fingerprint.take();
@@ -146,6 +151,18 @@ fn too_large(size: u64, max_size: u64) -> Failure {
         .with_hint("Split the document, or raise pgai_rs.max_document_size.")
 }
 
+/// What does not fit is not begun: it would take the memory of the whole server with it.
+fn plan_fits(bytes: u64, most: u64) -> Result<(), Failure> {
+    if bytes <= most {
+        return Ok(());
+    }
+    let (bytes, most) = (bytes >> 20, most >> 20);
+    let message =
+        format!("the document's chunks and vectors take {bytes} MB, more than the {most} MB for one");
+    Err(Failure::new(Step::Chunking, "too_large", message, Retry::Never)
+        .with_hint("Split the document, make larger chunks, or raise pgai_rs.worker_memory_limit."))
+}
+
 fn no_uri(message: &str) -> Failure {
     Failure::new(Step::Loading, "no_uri", message, Retry::Never)
         .with_hint("Give the row an address of the form s3://bucket/key.")
@@ -169,7 +186,11 @@ struct Plan {
 
 enum Planned {
     Kept(ExistingChunk),
-    New { text: String, input: usize },
+    New {
+        /// The text, if more of it is stored than is sent.
+        text: Option<String>,
+        input: usize,
+    },
 }
 
 /// Parses, chunks and formats a document, and finds out what is new in it.
@@ -207,11 +228,13 @@ fn plan(
     let planned = texts.into_iter().zip(digests).zip(kept).map(|((text, digest), kept)| match kept {
         Some(chunk) => Planned::Kept(chunk),
         None => {
+            let sent = truncate(embedding, &text);
+            let cut = sent.len() < text.len();
             let input = *places.entry(digest).or_insert_with(|| {
-                inputs.push(truncate(embedding, &text).into());
+                inputs.push(sent.into());
                 inputs.len() - 1
             });
-            Planned::New { text, input }
+            Planned::New { text: cut.then_some(text), input }
         }
     });
     let chunks = planned.collect();
@@ -219,30 +242,40 @@ fn plan(
 }
 
 impl Plan {
-    /// Bytes that the document holds until it is settled.
-    fn weight(&self, dimensions: u32) -> u64 {
-        let vector = u64::from(dimensions) * 4;
-        let inputs: u64 = self.inputs.iter().map(|input| input.len() as u64 + vector).sum();
-        let chunks: u64 = self
-            .chunks
-            .iter()
-            .map(|chunk| match chunk {
-                Planned::Kept(_) => size_of::<ExistingChunk>() as u64,
-                Planned::New { text, .. } => text.len() as u64 + vector,
-            })
-            .sum();
-        inputs + chunks
+    /// Bytes that the document holds until it is settled, if a chunk takes so many beside its text.
+    fn weight(&self, chunk: u64) -> u64 {
+        let input = |place: usize| self.inputs.get(place).map_or(0, |input| input.len() as u64);
+        let cut: u64 = self.inputs.iter().map(|input| input.len() as u64).sum();
+        let chunks = self.chunks.iter().map(|planned| match planned {
+            Planned::Kept(_) => size_of::<ExistingChunk>() as u64,
+            Planned::New { text: Some(text), .. } => text.len() as u64 + chunk,
+            Planned::New { text: None, input: place } => input(*place) + chunk,
+        });
+        chunks.sum::<u64>() + if self.is_cut() { cut } else { 0 }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.chunks.iter().any(|planned| matches!(planned, Planned::New { text: Some(_), .. }))
     }
 
     /// The chunks, with the vectors of the inputs.
-    fn into_chunks(self, vectors: Vec<Vec<f32>>) -> Vec<Chunk> {
-        self.chunks
-            .into_iter()
-            .map(|chunk| match chunk {
-                Planned::Kept(chunk) => Chunk::Kept(chunk),
-                Planned::New { text, input } => Chunk::New { text, embedding: vectors[input].clone() },
-            })
-            .collect()
+    fn into_chunks(self, mut vectors: Vec<Vec<f32>>) -> Vec<Chunk> {
+        let mut uses = vec![0_usize; self.inputs.len()];
+        for planned in &self.chunks {
+            if let Planned::New { input, .. } = planned {
+                uses[*input] += 1;
+            }
+        }
+        let chunk = |planned| match planned {
+            Planned::Kept(chunk) => Chunk::Kept(chunk),
+            Planned::New { text, input } => {
+                uses[input] -= 1;
+                let vector = &mut vectors[input];
+                let embedding = if uses[input] == 0 { std::mem::take(vector) } else { vector.clone() };
+                Chunk::New { text: text.unwrap_or_else(|| self.inputs[input].as_ref().to_owned()), embedding }
+            }
+        };
+        self.chunks.into_iter().map(chunk).collect()
     }
 }
 
@@ -270,12 +303,12 @@ mod tests {
     use std::sync::mpsc;
 
     use super::super::job::{JobId, Outcome, Wake};
-    use super::super::memory::{LaneMemory, Memory};
     use super::*;
     use crate::chunk::{ChunkError, Chunker};
     use crate::document::{Ticket, Vectorizer};
     use crate::embed;
     use crate::format::Template;
+    use crate::memory::{Memory, Share};
     use crate::offload::SMALL;
 
     struct Panics;
@@ -319,7 +352,7 @@ mod tests {
     /// The one outcome of a document that is left to `task`.
     async fn outcome(text: String, task: impl AsyncFnOnce(tokio::task::JoinHandle<()>)) -> Outcome {
         let prepared = prepared();
-        let lane = LaneMemory::new(&Memory::new(1));
+        let lane = Share::new(&Memory::new(1));
         let (sender, outcomes) = mpsc::channel();
         let report = Report::new(JobId(1), 1, sender, Wake::new(|| ()));
         let document = Document {

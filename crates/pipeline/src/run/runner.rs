@@ -9,7 +9,6 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::job::{JobId, Outcome, Report, Wake};
 use super::lane::Lane;
-use super::memory::{Memory, Weight};
 use super::process::{self, Context};
 use super::queue::Queue;
 use super::signals;
@@ -17,6 +16,7 @@ use crate::config::Loading;
 use crate::document::{Document, Ticket, Vectorizer};
 use crate::embed::{self, Groups};
 use crate::load::Loaders;
+use crate::memory::{Memory, Weight};
 use crate::s3::Clients;
 use crate::settings::Settings;
 
@@ -69,7 +69,7 @@ impl Runner {
             .enable_time();
         let runtime = signals::build(&mut builder)?;
         let client = embed::client().map_err(io::Error::other)?;
-        let memory = Memory::new(settings.max_bytes_in_flight);
+        let memory = Memory::new(settings.document_memory());
         let (sender, outcomes) = mpsc::channel();
         Ok(Runner {
             handle: runtime.handle().clone(),
@@ -90,7 +90,7 @@ impl Runner {
     /// their providers.
     pub fn configure(&mut self, settings: Settings) {
         if *self.context.settings != settings {
-            self.memory.set_limit(settings.max_bytes_in_flight);
+            self.memory.set_limit(settings.document_memory());
             self.context = Arc::new(context(settings, self.client.clone(), Some(&self.context)));
         }
     }
@@ -174,11 +174,12 @@ impl Runner {
         for vectorizer in &vectorizers {
             let most = self.context.settings.max_documents_in_flight;
             let lane = lane(&mut self.lanes, vectorizer, &self.memory);
-            let limit = lane.room(most).min(claim_limit(vectorizer));
+            let (fitting, bytes) = lane.prepared.fitting(lane.memory.left());
+            let limit = lane.room(most).min(claim_limit(vectorizer)).min(fitting);
             if limit == 0 || lane.resting(now).is_some() || !lane.memory.has_room() {
                 continue;
             }
-            let documents = queue.claim(vectorizer, limit, lane.memory.left())?;
+            let documents = queue.claim(vectorizer, limit, bytes)?;
             let claimed = !documents.is_empty();
             for document in documents {
                 self.start_document(vectorizer.id, document);
@@ -196,7 +197,7 @@ impl Runner {
         self.jobs += 1;
         let job = JobId(self.jobs);
         let ticket = document.ticket;
-        let weight = Weight::new(&lane.memory, document.size());
+        let weight = Weight::new(&lane.memory, lane.prepared.weight(document.size()));
         let report = Report::new(job, vectorizer_id, self.sender.clone(), Arc::clone(&self.wake));
         let prepared = Arc::clone(&lane.prepared);
         let task = process::run(Arc::clone(&self.context), prepared, document, weight, report);

@@ -1,0 +1,92 @@
+//! The inputs of one request, and those who wait for them.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::check::is_finite;
+use super::pack::estimated_tokens;
+use super::{EmbedError, Vectors};
+use crate::document::Failure;
+
+/// Where an input's vector is wanted.
+pub(super) type Reply = oneshot::Sender<Result<Vec<f32>, Failure>>;
+
+/// The inputs of a request, each with those who wait for it.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub inputs: Vec<Arc<str>>,
+    /// As many as inputs.
+    replies: Vec<Vec<Reply>>,
+}
+
+impl Batch {
+    /// Adds an input; answers its place.
+    pub(super) fn push(&mut self, input: Arc<str>, reply: Reply) -> usize {
+        self.inputs.push(input);
+        self.replies.push(vec![reply]);
+        self.inputs.len() - 1
+    }
+
+    /// Adds somebody who waits for an input that is there already.
+    pub(super) fn join(&mut self, place: usize, reply: Reply) {
+        if let Some(replies) = self.replies.get_mut(place) {
+            replies.push(reply);
+        }
+    }
+
+    /// How many inputs.
+    pub(super) fn len(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Estimated tokens of all inputs together.
+    pub(super) fn tokens(&self) -> usize {
+        self.inputs.iter().map(|input| estimated_tokens(input)).sum()
+    }
+
+    /// Takes the inputs from this place on.
+    pub(super) fn split_off(&mut self, at: usize) -> Batch {
+        Batch { inputs: self.inputs.split_off(at), replies: self.replies.split_off(at) }
+    }
+
+    /// Leaves out what nobody waits for any more: its document was forgotten, or has failed.
+    pub(super) fn without_abandoned(self) -> Batch {
+        let wanted = |replies: &Vec<Reply>| replies.iter().any(|reply| !reply.is_closed());
+        let (inputs, replies) =
+            self.inputs.into_iter().zip(self.replies).filter(|(_, replies)| wanted(replies)).unzip();
+        Batch { inputs, replies }
+    }
+
+    /// Gives each input its vector.
+    pub(super) fn deliver(self, vectors: Vectors) {
+        for (replies, vector) in self.replies.into_iter().zip(vectors) {
+            // One input that makes the model answer NaN is that input's matter only.
+            let answer = if is_finite(&vector) {
+                Ok(vector)
+            } else {
+                Err(EmbedError::BadResponse("a vector holds a number that is not finite".to_owned())
+                    .into_failure())
+            };
+            send_all(replies, answer);
+        }
+    }
+
+    /// Gives each input the same failure.
+    pub(super) fn fail(self, failure: &Failure) {
+        for replies in self.replies {
+            send_all(replies, Err(failure.clone()));
+        }
+    }
+}
+
+/// Answers all who wait for an input; whoever no longer does is skipped.
+fn send_all(mut replies: Vec<Reply>, answer: Result<Vec<f32>, Failure>) {
+    let last = replies.pop();
+    for reply in replies {
+        let _ = reply.send(answer.clone());
+    }
+    if let Some(reply) = last {
+        let _ = reply.send(answer);
+    }
+}
