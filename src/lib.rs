@@ -46,7 +46,8 @@ extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["v
 extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["monitoring"]);
 extension_sql_file!("../sql/health.sql", name = "health", requires = ["tracking"]);
 extension_sql_file!("../sql/search.sql", name = "search", requires = ["health"]);
-extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["search"]);
+extension_sql_file!("../sql/convenience.sql", name = "convenience", requires = ["search"]);
+extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["convenience"]);
 extension_sql_file!("../sql/s3_source.sql", name = "s3_source", requires = ["s3"]);
 extension_sql_file!("../sql/migration.sql", name = "migration", requires = ["s3_source"]);
 extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["migration"]);

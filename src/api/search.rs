@@ -1,12 +1,14 @@
 //! `ai.vectorizer_embed`: a query embedded with a vectorizer's own model, in the caller's backend.
 
 use std::cell::RefCell;
+use std::future::Future;
+use std::slice;
 
 use pgrx::prelude::*;
 use pgrx::{fcinfo, pg_sys, JsonB, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::Failure;
+use pgai_rs_pipeline::document::{Failure, Secret};
 use pgai_rs_pipeline::embed;
 
 use super::network::await_answer;
@@ -23,6 +25,8 @@ enum Model {
     Config(serde_json::Value),
     Id(i32),
     Name(String),
+    /// A config without a vectorizer, and the key that the caller brings.
+    Given(serde_json::Value, Option<Secret>),
 }
 
 /// The answer of the last call, for the statement that made it.
@@ -45,8 +49,9 @@ thread_local! {
     static LAST: RefCell<Option<Remembered>> = const { RefCell::new(None) };
 }
 
+// `$read`: what is asked, and what for, from the first argument and the third.
 macro_rules! embed_function {
-    ($name:ident, $info:ident, $argument:ty, $model:expr) => {
+    ($name:ident, $info:ident, $argument:ty, $read:expr) => {
         #[doc = concat!("`pg_finfo` record of [`", stringify!($name), "`].")]
         #[no_mangle]
         pub extern "C" fn $info() -> *const pg_sys::Pg_finfo_record {
@@ -54,7 +59,7 @@ macro_rules! embed_function {
             &RECORD
         }
 
-        #[doc = "One of the overloads of `ai.vectorizer_embed`."]
+        #[doc = "An overload of `ai.vectorizer_embed`, or `ai._embed`."]
         ///
         /// # Safety
         /// Called by Postgres with a call record of the declared signature.
@@ -62,15 +67,18 @@ macro_rules! embed_function {
         #[pg_guard]
         pub unsafe extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             // SAFETY: the SQL signature has an argument of this type first, and two texts.
-            let (model, text, input_type) = unsafe {
+            let (argument, text, third) = unsafe {
                 (
-                    fcinfo::pg_getarg::<$argument>(call, 0).map($model),
+                    fcinfo::pg_getarg::<$argument>(call, 0),
                     fcinfo::pg_getarg::<String>(call, 1),
                     fcinfo::pg_getarg::<String>(call, 2),
                 )
             };
-            let text = text.map(|text| Text { text, input_type });
-            match model.zip(text).map(|(model, text)| embed_remembered(model, text)) {
+            let asked = argument.zip(text).map(|(argument, text)| {
+                let (model, input_type) = ($read)(argument, third);
+                embed_remembered(model, Text { text, input_type })
+            });
+            match asked {
                 Some(Ok(Some(vector))) => vector::datum(&vector),
                 // SAFETY: the call record is live.
                 None | Some(Ok(None)) => unsafe { fcinfo::pg_return_null(call) },
@@ -83,11 +91,24 @@ macro_rules! embed_function {
     };
 }
 
-embed_function!(vectorizer_embed_config, pg_finfo_vectorizer_embed_config, JsonB, |json: JsonB| {
-    Model::Config(json.0)
-});
-embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, Model::Id);
-embed_function!(vectorizer_embed_name, pg_finfo_vectorizer_embed_name, String, Model::Name);
+embed_function!(
+    vectorizer_embed_config,
+    pg_finfo_vectorizer_embed_config,
+    JsonB,
+    |json: JsonB, input_type| (Model::Config(json.0), input_type)
+);
+embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, |id, input_type| (
+    Model::Id(id),
+    input_type
+));
+embed_function!(vectorizer_embed_name, pg_finfo_vectorizer_embed_name, String, |name, input_type| (
+    Model::Name(name),
+    input_type
+));
+embed_function!(embed_given, pg_finfo_embed_given, JsonB, |json: JsonB, key: Option<String>| (
+    Model::Given(json.0, key.map(Secret::new)),
+    None
+));
 
 /// The vector of a text; none where there is no such vectorizer, as in pgai.
 fn embed_remembered(model: Model, text: Text) -> Result<Option<Vec<f32>>, PgError> {
@@ -104,7 +125,13 @@ fn embed_remembered(model: Model, text: Text) -> Result<Option<Vec<f32>>, PgErro
     }
     let Some(embedding) = embedding_of(&model)? else { return Ok(None) };
     validate::embedding_egress(&embedding, user_of(&model)?)?;
-    let vector = ask(&embedding, &text)?;
+    let vector = match &model {
+        Model::Given(_, key) => {
+            let mut vectors = ask_all(&embedding, key.clone(), slice::from_ref(&text.text))?;
+            vectors.pop().ok_or_else(|| PgError::raised("the model answered no vector"))?
+        }
+        _ => ask(&embedding, &text)?,
+    };
     LAST.set(Some(Remembered { statement, user, model, text, vector: vector.clone() }));
     Ok(Some(vector))
 }
@@ -126,7 +153,7 @@ fn user_of(model: &Model) -> Result<pg_sys::Oid, PgError> {
         )
     };
     let owner = match model {
-        Model::Config(_) => return Ok(current_user()),
+        Model::Config(_) | Model::Given(..) => return Ok(current_user()),
         Model::Id(id) => by("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
         Model::Name(name) => by("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
     };
@@ -145,23 +172,41 @@ fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {
         Ok::<_, PgError>(found.into_iter().next().map(|json| json.0))
     };
     let config = match model {
-        Model::Config(config) => Some(config.clone()),
+        Model::Config(config) | Model::Given(config, _) => Some(config.clone()),
         Model::Id(id) => from_catalog("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
         Model::Name(name) => from_catalog("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
-    };
-    let parse = |config| {
-        serde_json::from_value(config).map_err(|error| {
-            PgError::raised("unsupported embedding implementation").with_detail(error.to_string())
-        })
     };
     config.map(parse).transpose()
 }
 
-/// Asks the model, while Ctrl-C and a shutdown are heard.
+/// A config as the pipeline understands it.
+pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
+    serde_json::from_value(config).map_err(|error| {
+        PgError::raised("unsupported embedding implementation").with_detail(error.to_string())
+    })
+}
+
+/// Asks the model for a query's vector.
 fn ask(embedding: &Embedding, text: &Text) -> Result<Vec<f32>, PgError> {
     let key = embedding.api_key_name().and_then(guc::api_key);
-    let (settings, timeout) = (guc::pipeline(), guc::query_timeout());
-    let answer = embed::embed_query(embedding, key, &settings, &text.text, text.input_type.as_deref());
+    let settings = guc::pipeline();
+    wait(embed::embed_query(embedding, key, &settings, &text.text, text.input_type.as_deref()))
+}
+
+/// Asks the model for the vectors of texts, with the caller's key if he brings one.
+pub fn ask_all(
+    embedding: &Embedding,
+    key: Option<Secret>,
+    texts: &[String],
+) -> Result<Vec<Vec<f32>>, PgError> {
+    let key = key.or_else(|| embedding.api_key_name().and_then(guc::api_key));
+    let settings = guc::pipeline();
+    wait(embed::embed_texts(embedding, key, &settings, texts))
+}
+
+/// Waits for the model, while Ctrl-C and a shutdown are heard.
+fn wait<T>(answer: impl Future<Output = Result<T, Failure>>) -> Result<T, PgError> {
+    let timeout = guc::query_timeout();
     match await_answer(timeout, answer)? {
         Some(answer) => answer.map_err(embedding_failed),
         None => Err(PgError::new(

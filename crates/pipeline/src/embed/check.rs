@@ -37,7 +37,9 @@ pub(super) fn in_order(
     if answered.len() != inputs {
         return Err(Wrong::Once(format!("{} vectors for {inputs} inputs", answered.len())));
     }
-    check_dimensions(&answered, dimensions)?;
+    // Whoever does not say how many takes what the first has.
+    let first = answered.first().map_or(0, |(_, vector)| vector.len());
+    check_dimensions(&answered, if dimensions == 0 { first } else { dimensions })?;
     if answered.iter().all(|(index, _)| index.is_none()) {
         return Ok(answered.into_iter().map(|(_, vector)| vector).collect());
     }

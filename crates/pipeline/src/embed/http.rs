@@ -23,6 +23,8 @@ use crate::shorten::shorten;
 
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most numbers of a vector: pgvector's limit for its type `vector`.
+const MOST_DIMENSIONS: usize = 16_000;
 /// Most bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
 /// Usual bytes of a number in an answer: written out, or in base64.
@@ -148,7 +150,8 @@ impl HttpEmbedder {
     async fn read(&self, response: reqwest::Response, inputs: &[Arc<str>]) -> Result<Vectors, EmbedError> {
         let (dimensions, count) = (self.dimensions, inputs.len());
         let echo: usize = inputs.iter().map(|input| input.len() * BYTES_PER_ECHO).sum();
-        let most = count * (dimensions * BYTES_PER_NUMBER + BYTES_PER_INPUT) + echo + BYTES_PER_ANSWER;
+        let numbers = if dimensions == 0 { MOST_DIMENSIONS } else { dimensions };
+        let most = count * (numbers * BYTES_PER_NUMBER + BYTES_PER_INPUT) + echo + BYTES_PER_ANSWER;
         let (body, complete) = read_body(response, most).await?;
         if !complete {
             return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));

@@ -47,7 +47,7 @@ pub use self::group::Groups;
 pub use self::http::client;
 pub use self::model::{aws_access, check};
 pub use self::provider::ollama_url;
-pub use self::query::embed_query;
+pub use self::query::{embed_query, embed_texts};
 pub(crate) use self::truncate::truncate;
 use crate::document::{Failure, Retry, Step};
 

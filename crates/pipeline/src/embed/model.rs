@@ -88,7 +88,8 @@ impl Model {
     /// `invalid_embedding`.
     pub(super) fn check_dimensions(&self) -> Result<(), Failure> {
         let known = (self.provider.profile().dimensions)(&self.name);
-        match known.objection(self.dimensions, &self.name).filter(|_| self.is_known()) {
+        match known.objection(self.dimensions, &self.name).filter(|_| self.is_known() && self.dimensions > 0)
+        {
             Some(objection) => Err(invalid(objection, "Give the model's number, or choose another model.")),
             None => Ok(()),
         }
@@ -97,7 +98,7 @@ impl Model {
     /// How many dimensions a request says it wants, if the model can be told.
     pub(super) fn wanted_dimensions(&self, optional: Optional) -> Option<u32> {
         let chosen = (self.provider.profile().dimensions)(&self.name).can_be_chosen();
-        (chosen && optional.dimensions).then_some(self.dimensions)
+        (chosen && optional.dimensions && self.dimensions > 0).then_some(self.dimensions)
     }
 
     /// An address below the base URL.

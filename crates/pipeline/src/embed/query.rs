@@ -1,4 +1,4 @@
-//! The vector of a single text, for a search.
+//! Vectors for somebody who waits for them: of a search's text, or of texts that are given.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -7,6 +7,7 @@ use super::check::is_finite;
 use super::http::{client_builder, HttpEmbedder};
 use super::input_type::Purpose;
 use super::model::Model;
+use super::pack::{estimated_tokens, Limits, Load};
 use super::{truncate, EmbedError, Embedder};
 use crate::backoff::backoff;
 use crate::config::Embedding;
@@ -35,13 +36,58 @@ pub async fn embed_query(
     input_type: Option<&str>,
 ) -> Result<Vec<f32>, Failure> {
     let model = Model::new(embedding, api_key, settings, Purpose::Query(input_type))?;
-    let input: [Arc<str>; 1] = [truncate(embedding, text).into()];
+    let embedder = embedder(model, settings)?;
+    let vectors = patiently(&embedder, &[truncate(embedding, text).into()], settings).await?;
+    vectors.into_iter().next().ok_or_else(not_finite)
+}
+
+/// Embeds texts as an embedding config says, one vector a text in their order, in as many requests as
+/// the provider's limits ask for. A model whose `dimensions` are 0 may answer any.
+///
+/// Runs as [`embed_query`] does.
+///
+/// # Errors
+///
+/// Those of the pipeline's embedding step.
+pub async fn embed_texts(
+    embedding: &Embedding,
+    api_key: Option<Secret>,
+    settings: &Settings,
+    texts: &[String],
+) -> Result<Vec<Vec<f32>>, Failure> {
+    let embedder = embedder(Model::new(embedding, api_key, settings, Purpose::Document)?, settings)?;
+    let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
+    let limits = embedder.limits().and(settings_limits(settings));
+    let mut vectors = Vec::with_capacity(inputs.len());
+    let mut rest = &inputs[..];
+    while !rest.is_empty() {
+        let mut load = Load::new(limits);
+        let fitting = rest.iter().take_while(|input| load.take(estimated_tokens(input))).count();
+        let (request, others) = rest.split_at(fitting);
+        vectors.extend(patiently(&embedder, request, settings).await?);
+        rest = others;
+    }
+    Ok(vectors)
+}
+
+fn settings_limits(settings: &Settings) -> Limits {
+    Limits { inputs: settings.embedding_max_inputs.max(1), tokens: settings.embedding_max_tokens }
+}
+
+fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> {
     let aws = Arc::new(Clients::new(settings));
-    let timeout = settings.embedding_timeout;
-    let embedder = HttpEmbedder::new(query_client()?, model, timeout, Arc::default(), &aws)?;
+    HttpEmbedder::new(query_client()?, model, settings.embedding_timeout, Arc::default(), &aws)
+}
+
+/// Asks, and asks again as long as somebody who waits would.
+async fn patiently(
+    embedder: &HttpEmbedder,
+    inputs: &[Arc<str>],
+    settings: &Settings,
+) -> Result<Vec<Vec<f32>>, Failure> {
     let mut attempt = 0;
     let vectors = loop {
-        let error = match embedder.embed(&input).await {
+        let error = match embedder.embed(inputs).await {
             Ok(vectors) => break vectors,
             Err(error) => error,
         };
@@ -59,10 +105,14 @@ pub async fn embed_query(
         }
         tokio::time::sleep(pause).await;
     };
-    let vector = vectors.into_iter().next().filter(|vector| is_finite(vector));
-    vector.ok_or_else(|| {
-        EmbedError::BadResponse("the vector holds a number that is not finite".into()).into_failure()
-    })
+    match vectors.iter().all(|vector| is_finite(vector)) {
+        true => Ok(vectors),
+        false => Err(not_finite()),
+    }
+}
+
+fn not_finite() -> Failure {
+    EmbedError::BadResponse("a vector holds a number that is not finite".into()).into_failure()
 }
 
 /// One a process, since reading the trust roots takes a while. It keeps no connection: that would

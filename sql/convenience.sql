@@ -1,0 +1,143 @@
+-- What users of vectorizers take from pgai's old extension: embedding and chunking texts that are given.
+-- Names and arguments are pgai's. Not IMMUTABLE, for they go over the network; those of one text are
+-- STABLE as ai.vectorizer_embed is, so that an ORDER BY asks the model once.
+--
+-- A key that is given is the caller's own, and stays out of logs and errors; pg_stat_activity and a log
+-- of statements show it as they show every literal. Better, name one: api_key_name.
+
+CREATE FUNCTION ai._embed(config jsonb, input_text text, api_key text) RETURNS vector
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'embed_given';
+
+CREATE FUNCTION ai._embed_all(config jsonb, input_texts text[], api_key text)
+RETURNS TABLE ("index" int4, embedding real[])
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'embed_all_given_wrapper';
+
+CREATE FUNCTION ai._require_nothing_else(given jsonb) RETURNS bool
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'require_nothing_else_wrapper';
+
+-- The config of an embedding without a vectorizer; 0 dimensions are whatever the model answers.
+CREATE FUNCTION ai._openai_config(model text, api_key text, api_key_name text, dimensions int4, openai_user text,
+                                  client_config jsonb, others jsonb) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN CASE WHEN ai._require_nothing_else(jsonb_strip_nulls(others) || (coalesce(client_config, '{}') - 'base_url'))
+            THEN jsonb_strip_nulls(jsonb_build_object(
+                     'config_type', 'embedding',
+                     'implementation', 'openai',
+                     'model', model,
+                     'dimensions', coalesce(dimensions, 0),
+                     'user', openai_user,
+                     'api_key_name', CASE WHEN api_key IS NULL THEN coalesce(api_key_name, 'OPENAI_API_KEY') END,
+                     'base_url', client_config ->> 'base_url')) END;
+
+CREATE FUNCTION ai.openai_embed(
+    model text, input_text text, api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    dimensions int4 DEFAULT NULL, openai_user text DEFAULT NULL, extra_headers jsonb DEFAULT NULL,
+    extra_query jsonb DEFAULT NULL, extra_body jsonb DEFAULT NULL, verbose bool DEFAULT false,
+    client_config jsonb DEFAULT NULL
+) RETURNS vector
+LANGUAGE sql STABLE
+RETURN ai._embed(ai._openai_config(model, api_key, api_key_name, dimensions, openai_user, client_config,
+                                   jsonb_build_object('extra_headers', extra_headers, 'extra_query', extra_query,
+                                                      'extra_body', extra_body)),
+                 input_text, api_key);
+
+CREATE FUNCTION ai.openai_embed(
+    model text, input_texts text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    dimensions int4 DEFAULT NULL, openai_user text DEFAULT NULL, extra_headers jsonb DEFAULT NULL,
+    extra_query jsonb DEFAULT NULL, extra_body jsonb DEFAULT NULL, verbose bool DEFAULT false,
+    client_config jsonb DEFAULT NULL
+) RETURNS TABLE ("index" int4, embedding vector)
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT e."index", e.embedding::vector
+    FROM ai._embed_all(ai._openai_config(openai_embed.model, openai_embed.api_key, openai_embed.api_key_name,
+                                         openai_embed.dimensions, openai_embed.openai_user, openai_embed.client_config,
+                                         jsonb_build_object('extra_headers', extra_headers, 'extra_query', extra_query,
+                                                            'extra_body', extra_body)),
+                       openai_embed.input_texts, openai_embed.api_key) AS e;
+END;
+
+CREATE FUNCTION ai.ollama_embed(
+    model text, input_text text, host text DEFAULT NULL, keep_alive text DEFAULT NULL,
+    embedding_options jsonb DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS vector
+LANGUAGE sql STABLE
+RETURN ai._embed(ai.embedding_ollama(model, 0, base_url => host, options => embedding_options,
+                                     keep_alive => keep_alive), input_text, NULL);
+
+CREATE FUNCTION ai._voyageai_config(model text, input_type text, api_key text, api_key_name text) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN ai.embedding_voyageai(model, 0, input_type,
+                             CASE WHEN api_key IS NULL THEN coalesce(api_key_name, 'VOYAGE_API_KEY') END);
+
+CREATE FUNCTION ai.voyageai_embed(
+    model text, input_text text, input_type text DEFAULT NULL, api_key text DEFAULT NULL,
+    api_key_name text DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS vector
+LANGUAGE sql STABLE
+RETURN ai._embed(ai._voyageai_config(model, input_type, api_key, api_key_name), input_text, api_key);
+
+CREATE FUNCTION ai.voyageai_embed(
+    model text, input_texts text[], input_type text DEFAULT NULL, api_key text DEFAULT NULL,
+    api_key_name text DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS TABLE ("index" int4, embedding vector)
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT e."index", e.embedding::vector
+    FROM ai._embed_all(ai._voyageai_config(voyageai_embed.model, voyageai_embed.input_type, voyageai_embed.api_key,
+                                           voyageai_embed.api_key_name),
+                       voyageai_embed.input_texts, voyageai_embed.api_key) AS e;
+END;
+
+CREATE FUNCTION ai._litellm_config(model text, api_key text, api_key_name text, extra_options jsonb) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN ai.embedding_litellm(model, coalesce((extra_options ->> 'dimensions')::int4, 0),
+                            CASE WHEN api_key IS NULL THEN api_key_name END, extra_options);
+
+CREATE FUNCTION ai.litellm_embed(
+    model text, input_text text, api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    extra_options jsonb DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS vector
+LANGUAGE sql STABLE
+RETURN ai._embed(ai._litellm_config(model, api_key, api_key_name, extra_options), input_text, api_key);
+
+CREATE FUNCTION ai.litellm_embed(
+    model text, input_texts text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    extra_options jsonb DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS TABLE ("index" int4, embedding vector)
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT e."index", e.embedding::vector
+    FROM ai._embed_all(ai._litellm_config(litellm_embed.model, litellm_embed.api_key, litellm_embed.api_key_name,
+                                          litellm_embed.extra_options),
+                       litellm_embed.input_texts, litellm_embed.api_key) AS e;
+END;
+
+CREATE FUNCTION ai._chunks(input text, config jsonb) RETURNS TABLE (seq int8, chunk text)
+LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chunks_given_wrapper';
+
+-- LangChain's defaults where nothing is given, as in pgai.
+CREATE FUNCTION ai.chunk_text(
+    input text, chunk_size int4 DEFAULT NULL, chunk_overlap int4 DEFAULT NULL, separator text DEFAULT NULL,
+    is_separator_regex bool DEFAULT false
+) RETURNS TABLE (seq int8, chunk text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT c.seq, c.chunk
+    FROM ai._chunks(chunk_text.input, ai.chunking_character_text_splitter(
+        coalesce(chunk_text.chunk_size, 4000), coalesce(chunk_text.chunk_overlap, 200),
+        coalesce(chunk_text.separator, E'\n\n'), coalesce(chunk_text.is_separator_regex, false))) AS c;
+END;
+
+CREATE FUNCTION ai.chunk_text_recursively(
+    input text, chunk_size int4 DEFAULT NULL, chunk_overlap int4 DEFAULT NULL, separators text[] DEFAULT NULL,
+    is_separator_regex bool DEFAULT false
+) RETURNS TABLE (seq int8, chunk text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT c.seq, c.chunk
+    FROM ai._chunks(chunk_text_recursively.input, ai.chunking_recursive_character_text_splitter(
+        coalesce(chunk_text_recursively.chunk_size, 4000), coalesce(chunk_text_recursively.chunk_overlap, 200),
+        coalesce(chunk_text_recursively.separators, ARRAY[E'\n\n', E'\n', ' ', '']),
+        coalesce(chunk_text_recursively.is_separator_regex, false))) AS c;
+END;

@@ -1,0 +1,61 @@
+//! The functions of pgai's old extension that go with vectorizers: embedding and chunking texts that are
+//! given.
+
+use pgrx::datum::Array;
+use pgrx::prelude::*;
+use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+
+use pgai_rs_pipeline::chunk::chunker;
+use pgai_rs_pipeline::config::Chunking;
+use pgai_rs_pipeline::document::Secret;
+
+use super::{search, validate};
+use crate::pg::error::PgError;
+use crate::pg::identity::current_user;
+
+/// Refuses what pgai passes on to a provider's client, of which there is none here.
+#[pg_extern(sql = false)]
+fn require_nothing_else(given: Option<JsonB>) -> Result<bool, pg_sys::panic::ErrorReport> {
+    let given = given.map(|given| given.0);
+    let names: Vec<&String> =
+        given.as_ref().and_then(|g| g.as_object()).into_iter().flat_map(|g| g.keys()).collect();
+    match names.first() {
+        None => Ok(true),
+        Some(name) => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("{name} is not supported"),
+        )
+        .with_hint("Of client_config, base_url is; leave the rest out.")
+        .into()),
+    }
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::type_complexity)]
+fn embed_all_given(
+    config: Option<JsonB>,
+    texts: Option<Array<'_, String>>,
+    api_key: Option<String>,
+) -> Result<TableIterator<'static, (name!(index, i32), name!(embedding, Vec<f32>))>, pg_sys::panic::ErrorReport>
+{
+    let (Some(config), Some(texts)) = (config, texts) else { return Ok(TableIterator::new([])) };
+    let texts = texts.iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "input_texts must not hold a null")
+    })?;
+    let embedding = search::parse(config.0)?;
+    validate::embedding_egress(&embedding, current_user())?;
+    let vectors = search::ask_all(&embedding, api_key.map(Secret::new), &texts)?;
+    Ok(TableIterator::new((0..).zip(vectors)))
+}
+
+#[pg_extern(sql = false)]
+fn chunks_given(
+    input: Option<&str>,
+    config: Option<JsonB>,
+) -> Result<TableIterator<'static, (name!(seq, i64), name!(chunk, String))>, pg_sys::panic::ErrorReport> {
+    let (Some(input), Some(config)) = (input, config) else { return Ok(TableIterator::new([])) };
+    let chunking: Chunking = validate::readable("chunking", Some(&config.0))?;
+    let invalid = |error| PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("{error}"));
+    let chunks = chunker(&chunking).map_err(invalid)?.chunk(input).map_err(invalid)?;
+    Ok(TableIterator::new((0..).zip(chunks)))
+}
