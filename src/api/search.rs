@@ -14,6 +14,7 @@ use super::validate;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
+use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::vector;
 
@@ -83,7 +84,7 @@ macro_rules! embed_function {
     };
 }
 
-embed_function!(vectorizer_embed_config, pg_finfo_vectorizer_embed_config, JsonB, |json: JsonB| {
+embed_function!(vectorizer_embed_config, pg_finfo_vectorizer_embed_config, Json, |json: Json| {
     Model::Config(json.0)
 });
 embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, Model::Id);
