@@ -1,11 +1,12 @@
 """How fast the worker is when the model answers after 50 ms.
 
-    make bench                  both cases
-    make bench ARGS=rows        one of: rows, documents
+    make bench                  all cases
+    make bench ARGS=rows        one of: rows, documents, waiting
     make bench ARGS='pgai rows' the same with the worker of timescale/pgai, which is fetched first (7 GB)
 
 Rows: 2,000 rows of one chunk each. Documents: 500 Markdown documents of 8 KB in S3, in chunks of at
 most 2,000 characters. Both with vectors of 768 numbers, on a fresh cluster with default settings.
+Waiting: one row at a time, beside a million rows that wait for their next try.
 
 Timings of shared machines are noisy: compare CPU seconds, and times of one run only.
 """
@@ -28,6 +29,7 @@ from support.stub import Stub
 from support.wait import eventually
 
 from peer_pgai import Pgai
+from waiting import waiting
 
 MODEL_DELAY = 0.05
 DIMENSIONS = 768
@@ -215,9 +217,10 @@ def theirs(pgai: Pgai, case: Case, cluster: Cluster, s3: S3Server) -> None:
 
 def main() -> None:
     chosen = sys.argv[1:]
-    if not set(chosen) <= {"pgai", *CASES}:
-        sys.exit(f"usage: bench.py [pgai] [{'|'.join(CASES)}]")
-    cases = [CASES[name] for name in CASES if name in chosen] or list(CASES.values())
+    if not set(chosen) <= {"pgai", "waiting", *CASES}:
+        sys.exit(f"usage: bench.py [pgai] [{'|'.join(CASES)}|waiting]")
+    every = not set(chosen) - {"pgai"}
+    cases = [CASES[name] for name in CASES if every or name in chosen]
     pgai = Pgai() if "pgai" in chosen else None
     places.CLUSTERS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=places.CLUSTERS, prefix=f"{os.getpid()}-bench-") as directory:
@@ -232,6 +235,8 @@ def main() -> None:
                 ours(case, cluster, s3)
                 if pgai:
                     theirs(pgai, case, cluster, s3)
+            if every or "waiting" in chosen:
+                waiting(cluster)
         finally:
             cluster.remove()
             s3.stop()

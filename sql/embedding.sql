@@ -45,7 +45,7 @@ CREATE FUNCTION ai.embedding_voyageai(
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF input_type NOT IN ('query', 'document') THEN
-        RAISE EXCEPTION 'invalid input_type for voyage ai "%"', input_type;
+        RAISE EXCEPTION 'invalid input_type for voyage ai "%"', left(input_type, 100);
     END IF;
     RETURN jsonb_strip_nulls(jsonb_build_object(
         'config_type', 'embedding',

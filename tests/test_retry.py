@@ -182,3 +182,38 @@ def test_what_was_prepared_is_seen_when_another_session_commits_it(cluster_facto
     db.sql("BEGIN; INSERT INTO document VALUES (1, 'a'); PREPARE TRANSACTION 'one'")
     db.sql("COMMIT PREPARED 'one'")
     vectorizer.in_step(db, ["id"])
+
+
+@pytest.fixture
+def short_leases(cluster_factory, stub):
+    """A database whose worker holds leases for as short as can be, with a vectorizer."""
+    db = cluster_factory(conf={"pgai_rs.lease_duration": "10s"}).create_database("leases")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url)
+    return db
+
+
+def test_a_lease_is_prolonged_as_long_as_the_model_thinks(short_leases, stub):
+    db = short_leases
+    prolonged = "SELECT available_at FROM ai._vectorizer_work_1 WHERE lease IS NOT NULL AND available_at > %s"
+    until = db.value("SELECT now()")
+    with stub.held():
+        db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 20) i")
+        for _ in range(4):
+            [until] = max(eventually(lambda: db.sql(prolonged, [until]), what="a longer lease"))
+    vectorizer.in_step(db, ["id"])
+    assert set(stub.embedded.values()) == {1}
+
+
+def test_what_the_worker_has_given_up_comes_back_while_it_works_on_others(short_leases, stub):
+    db = short_leases
+    db.sql("INSERT INTO document VALUES (1, 'given up')")
+    vectorizer.in_step(db, ["id"])
+    db.sql("UPDATE document_embedding_store SET chunk = 'stale'")
+    worker = db.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = 'leases'")
+    stub.fail(math.inf, when=lambda request: "hangs" in request.inputs, spoil="hang")
+    db.sql("INSERT INTO document VALUES (2, 'hangs')")
+    eventually(lambda: stub.waiting, what="the model to be asked")
+    db.sql("INSERT INTO ai._vectorizer_work_1 (id, lease, leased_by, available_at) VALUES (1, 7, %s, now())", [worker])
+    eventually(lambda: db.sql("SELECT 1 FROM document_embedding_store WHERE chunk = 'given up'"), what="the row")

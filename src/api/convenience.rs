@@ -3,7 +3,7 @@
 
 use pgrx::datum::Array;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use pgrx::{pg_sys, PgSqlErrorCode};
 
 use pgai_rs_pipeline::chunk::chunker;
 use pgai_rs_pipeline::config::Chunking;
@@ -12,10 +12,11 @@ use pgai_rs_pipeline::document::Secret;
 use super::{search, validate};
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
+use crate::pg::json::Json;
 
 /// Refuses what pgai passes on to a provider's client, of which there is none here.
 #[pg_extern(sql = false)]
-fn require_nothing_else(given: Option<JsonB>) -> Result<bool, pg_sys::panic::ErrorReport> {
+fn require_nothing_else(given: Option<Json>) -> Result<bool, pg_sys::panic::ErrorReport> {
     let given = given.map(|given| given.0);
     let names: Vec<&String> =
         given.as_ref().and_then(|g| g.as_object()).into_iter().flat_map(|g| g.keys()).collect();
@@ -33,7 +34,7 @@ fn require_nothing_else(given: Option<JsonB>) -> Result<bool, pg_sys::panic::Err
 #[pg_extern(sql = false)]
 #[allow(clippy::type_complexity)]
 fn embed_all_given(
-    config: Option<JsonB>,
+    config: Option<Json>,
     texts: Option<Array<'_, String>>,
     api_key: Option<String>,
 ) -> Result<TableIterator<'static, (name!(index, i32), name!(embedding, Vec<f32>))>, pg_sys::panic::ErrorReport>
@@ -51,7 +52,7 @@ fn embed_all_given(
 #[pg_extern(sql = false)]
 fn chunks_given(
     input: Option<&str>,
-    config: Option<JsonB>,
+    config: Option<Json>,
 ) -> Result<TableIterator<'static, (name!(seq, i64), name!(chunk, String))>, pg_sys::panic::ErrorReport> {
     let (Some(input), Some(config)) = (input, config) else { return Ok(TableIterator::new([])) };
     let chunking: Chunking = validate::readable("chunking", Some(&config.0))?;

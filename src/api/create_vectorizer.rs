@@ -18,6 +18,7 @@ use crate::catalog::relation::{self, Column, Relation};
 use crate::catalog::{failed_name, inbox_name, trigger_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::json::Json;
 use crate::pg::sql::{self, ident};
 use crate::queue::wake;
 
@@ -45,7 +46,7 @@ fn owned(text: Option<&CStr>) -> Option<String> {
     text.map(|text| text.to_string_lossy().into_owned())
 }
 
-fn value(json: Option<JsonB>) -> Option<Value> {
+fn value(json: Option<Json>) -> Option<Value> {
     json.map(|json| json.0)
 }
 
@@ -54,15 +55,15 @@ fn value(json: Option<JsonB>) -> Option<Value> {
 fn create_vectorizer(
     source: Option<pg_sys::Oid>,
     name: Option<&str>,
-    destination: Option<JsonB>,
-    loading: Option<JsonB>,
-    parsing: Option<JsonB>,
-    embedding: Option<JsonB>,
-    chunking: Option<JsonB>,
-    indexing: Option<JsonB>,
-    formatting: Option<JsonB>,
-    scheduling: Option<JsonB>,
-    processing: Option<JsonB>,
+    destination: Option<Json>,
+    loading: Option<Json>,
+    parsing: Option<Json>,
+    embedding: Option<Json>,
+    chunking: Option<Json>,
+    indexing: Option<Json>,
+    formatting: Option<Json>,
+    scheduling: Option<Json>,
+    processing: Option<Json>,
     queue_schema: Option<&CStr>,
     queue_table: Option<&CStr>,
     grant_to: Option<Array<'_, &CStr>>,

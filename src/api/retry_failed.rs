@@ -2,7 +2,7 @@
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use pgrx::{pg_sys, PgSqlErrorCode};
 use serde_json::{Map, Value};
 
 use pgai_rs_pipeline::document::Step;
@@ -12,6 +12,7 @@ use crate::catalog::key::{transpose, Key, KeyValues};
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
+use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::pg::transaction::subtransaction;
 use crate::queue::wake;
@@ -30,7 +31,7 @@ struct Chosen {
 #[pg_extern(sql = false)]
 fn retry_failed(
     vectorizer_id: Option<i32>,
-    key: Option<JsonB>,
+    key: Option<Json>,
     step: Option<String>,
     code: Option<String>,
 ) -> Result<i64, pg_sys::panic::ErrorReport> {
@@ -40,7 +41,7 @@ fn retry_failed(
     })?;
     let target = target(id)?;
     let columns = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.understand()?.key;
-    let keys = key.map(|JsonB(key)| keys(&columns, &key)).transpose()?;
+    let keys = key.map(|Json(key)| keys(&columns, &key)).transpose()?;
     if let Some(step) = &step {
         require_step(step)?;
     }

@@ -9,6 +9,7 @@ use super::{indexing, validate};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
+use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::queue::wake;
 
@@ -66,8 +67,8 @@ fn check(config: &Value) -> Result<(), PgError> {
 #[pg_extern(sql = false)]
 fn set_scheduling(
     vectorizer_id: Option<i32>,
-    scheduling: Option<JsonB>,
-    indexing: Option<JsonB>,
+    scheduling: Option<Json>,
+    indexing: Option<Json>,
 ) -> Result<Option<JsonB>, pg_sys::panic::ErrorReport> {
     let Some(id) = vectorizer_id else { return Ok(None) };
     let Some(config) = config_of(id)? else { return Ok(None) };

@@ -16,6 +16,7 @@ use super::validate;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
+use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::vector;
 
@@ -91,12 +92,10 @@ macro_rules! embed_function {
     };
 }
 
-embed_function!(
-    vectorizer_embed_config,
-    pg_finfo_vectorizer_embed_config,
-    JsonB,
-    |json: JsonB, input_type| (Model::Config(json.0), input_type)
-);
+embed_function!(vectorizer_embed_config, pg_finfo_vectorizer_embed_config, Json, |json: Json, input_type| (
+    Model::Config(json.0),
+    input_type
+));
 embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, |id, input_type| (
     Model::Id(id),
     input_type
@@ -105,7 +104,7 @@ embed_function!(vectorizer_embed_name, pg_finfo_vectorizer_embed_name, String, |
     Model::Name(name),
     input_type
 ));
-embed_function!(embed_given, pg_finfo_embed_given, JsonB, |json: JsonB, key: Option<String>| (
+embed_function!(embed_given, pg_finfo_embed_given, Json, |json: Json, key: Option<String>| (
     Model::Given(json.0, key.map(Secret::new)),
     None
 ));

@@ -15,6 +15,7 @@ use crate::catalog::objects::TableDestination;
 use crate::catalog::relation::{self, Column, Relation};
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
+use crate::pg::json::Json;
 use crate::pg::sql;
 
 type Checked = Result<(), pg_sys::panic::ErrorReport>;
@@ -22,7 +23,7 @@ type Checked = Result<(), pg_sys::panic::ErrorReport>;
 /// Enough for every index, for pgai's check knows no number.
 const FEW_DIMENSIONS: u32 = 1;
 
-fn json(config: Option<JsonB>) -> Option<Value> {
+fn json(config: Option<Json>) -> Option<Value> {
     config.map(|config| config.0)
 }
 
@@ -48,7 +49,7 @@ fn columns(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Vec<Column>, P
 }
 
 #[pg_extern(sql = false)]
-fn validate_loading(config: Option<JsonB>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
+fn validate_loading(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
     let config = json(config);
     // The shape first: its error is about no table.
     validate::implementation("loading", config.as_ref())?;
@@ -57,8 +58,8 @@ fn validate_loading(config: Option<JsonB>, schema: Option<&CStr>, table: Option<
 
 #[pg_extern(sql = false)]
 fn validate_parsing(
-    parsing: Option<JsonB>,
-    loading: Option<JsonB>,
+    parsing: Option<Json>,
+    loading: Option<Json>,
     schema: Option<&CStr>,
     table: Option<&CStr>,
 ) -> Checked {
@@ -68,13 +69,13 @@ fn validate_parsing(
 }
 
 #[pg_extern(sql = false)]
-fn validate_destination(destination: Option<JsonB>, _chunking: Option<JsonB>) -> Checked {
+fn validate_destination(destination: Option<Json>, _chunking: Option<Json>) -> Checked {
     Ok(validate::destination(json(destination).as_ref())?)
 }
 
 #[pg_extern(sql = false)]
 fn evaluated_destination(
-    destination: Option<JsonB>,
+    destination: Option<Json>,
     schema: Option<&CStr>,
     table: Option<&CStr>,
 ) -> Result<JsonB, pg_sys::panic::ErrorReport> {
@@ -84,7 +85,7 @@ fn evaluated_destination(
 }
 
 #[pg_extern(sql = false)]
-fn validate_destination_free(destination: Option<JsonB>) -> Checked {
+fn validate_destination_free(destination: Option<Json>) -> Checked {
     let destination = json(destination).unwrap_or_default();
     let text = |key: &str| destination.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let pair = |schema: &str, name: &str| (text(schema), text(name));
@@ -96,26 +97,26 @@ fn validate_destination_free(destination: Option<JsonB>) -> Checked {
 }
 
 #[pg_extern(sql = false)]
-fn validate_embedding(config: Option<JsonB>) -> Checked {
+fn validate_embedding(config: Option<Json>) -> Checked {
     let config = json(config);
     validate::implementation("embedding", config.as_ref())?;
     Ok(validate::embedding(&config.unwrap_or_default(), current_user())?)
 }
 
 #[pg_extern(sql = false)]
-fn validate_chunking(config: Option<JsonB>) -> Checked {
+fn validate_chunking(config: Option<Json>) -> Checked {
     Ok(validate::chunking(json(config).as_ref())?)
 }
 
 #[pg_extern(sql = false)]
-fn validate_formatting(config: Option<JsonB>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
+fn validate_formatting(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
     let config = json(config);
     validate::implementation("formatting", config.as_ref())?;
     Ok(validate::formatting(config.as_ref(), &columns(schema, table)?)?)
 }
 
 #[pg_extern(sql = false)]
-fn validate_indexing(config: Option<JsonB>) -> Checked {
+fn validate_indexing(config: Option<Json>) -> Checked {
     let config = json(config);
     if validate::implementation("indexing", config.as_ref())? == Some("default") {
         return Err(PgError::raised("invalid indexing implementation: \"default\"").into());
@@ -124,7 +125,7 @@ fn validate_indexing(config: Option<JsonB>) -> Checked {
 }
 
 #[pg_extern(sql = false)]
-fn validate_scheduling(config: Option<JsonB>) -> Checked {
+fn validate_scheduling(config: Option<Json>) -> Checked {
     let config = json(config);
     if validate::implementation("scheduling", config.as_ref())? == Some("default") {
         return Err(PgError::raised("unrecognized scheduling implementation: \"default\"").into());
@@ -133,7 +134,7 @@ fn validate_scheduling(config: Option<JsonB>) -> Checked {
 }
 
 #[pg_extern(sql = false)]
-fn validate_processing(config: Option<JsonB>) -> Checked {
+fn validate_processing(config: Option<Json>) -> Checked {
     Ok(validate::processing(json(config).as_ref())?)
 }
 

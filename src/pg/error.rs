@@ -6,6 +6,11 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::spi::SpiError;
 use pgrx::PgSqlErrorCode;
 
+use pgai_rs_pipeline::shorten::shorten;
+
+/// Most bytes of a message: what a user gave is quoted there, however long.
+const LONGEST_MESSAGE: usize = 500;
+
 /// An error as Postgres reports it, raised by us or caught from a statement.
 #[derive(Debug, Clone)]
 pub struct PgError {
@@ -83,7 +88,11 @@ impl From<SpiError> for PgError {
 impl From<PgError> for ErrorReport {
     #[track_caller]
     fn from(error: PgError) -> Self {
-        let mut report = ErrorReport::new(error.code, error.message, "");
+        let message = match error.message.len() {
+            0..=LONGEST_MESSAGE => error.message,
+            _ => shorten(&error.message, LONGEST_MESSAGE),
+        };
+        let mut report = ErrorReport::new(error.code, message, "");
         if let Some(detail) = error.detail {
             report = report.set_detail(detail);
         }

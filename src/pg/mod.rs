@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod identity;
+pub mod json;
 pub mod memory;
 pub mod session;
 pub mod sql;

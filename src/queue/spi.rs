@@ -420,10 +420,13 @@ fn renew(served: &Served, held: &[&Claimed]) -> Result<(), PgError> {
     if held.is_empty() {
         return Ok(());
     }
-    let mut args = served.keys(held.iter().map(|claimed| &claimed.key));
-    args.push(held.iter().map(|claimed| claimed.lease).collect::<Vec<_>>().into());
-    args.push(guc::lease_duration().as_secs_f64().into());
-    transaction(|| served.as_owner(|| sql::execute(&served.statements.renew, &args))).map(drop)
+    transaction(|| {
+        // Made in here, for their arrays live as long as the transaction.
+        let mut args = served.keys(held.iter().map(|claimed| &claimed.key));
+        args.push(held.iter().map(|claimed| claimed.lease).collect::<Vec<_>>().into());
+        args.push(guc::lease_duration().as_secs_f64().into());
+        served.as_owner(|| sql::execute(&served.statements.renew, &args)).map(drop)
+    })
 }
 
 fn claim(served: &Served, limit: i64, bytes: u64, lease: i64) -> Result<Vec<Claimed>, PgError> {

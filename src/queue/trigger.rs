@@ -329,8 +329,8 @@ fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -> Re
 
 /// Removes the chunks of rows `s` that are gone, with what is remembered of what they were made of.
 ///
-/// One that was set aside is queued once more: the worker finds it gone, and forgets that. He alone
-/// deletes from the failed queue, so that no user's transaction meets him there.
+/// One that was set aside is queued once more, so that the worker finds it gone and forgets that: to
+/// delete it here could meet the worker, and would then fail at REPEATABLE READ.
 fn removal(vectorizer: &Vectorizer, others: Option<&str>, which: &str) -> String {
     let QueueTables { inbox, failed, origin, .. } = &vectorizer.queue;
     let (names, of_row) = (vectorizer.key.names(None), vectorizer.key.names(Some("s")));

@@ -180,7 +180,8 @@ fn work(
     }
     // What is in flight ends with a turn of its own.
     let index = index::due::look(queue).filter(|_| with_runner(|runner| runner.in_flight()) == 0);
-    let next = [turn.retry_in, listed.retry_in, queue.next_due(), index, Some(guc::poll_interval())]
+    let renewal = with_runner(|runner| runner.in_flight() > 0).then(|| guc::lease_duration() / 3);
+    let next = [turn.retry_in, listed.retry_in, queue.next_due(), index, renewal, Some(guc::poll_interval())]
         .into_iter()
         .flatten()
         .min();

@@ -6,7 +6,7 @@ import time
 INTERVAL = 0.02
 
 
-def eventually(look, *, timeout: float = 30, what: str = "", ignoring: tuple = ()):
+def eventually(look, *, timeout: float = 30, what: str = "", ignoring: tuple = (), interval: float = INTERVAL):
     """Returns the first true value of `look()`; shows the last one if none comes.
 
     Exceptions of the types in `ignoring` count as "not yet".
@@ -21,7 +21,7 @@ def eventually(look, *, timeout: float = 30, what: str = "", ignoring: tuple = (
             last = error
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:g} s for {what or 'a state'}; last seen: {last!r}")
-        time.sleep(INTERVAL)
+        time.sleep(interval)
 
 
 def settles(look, wanted, *, timeout: float = 30, what: str = ""):
