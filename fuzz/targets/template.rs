@@ -1,13 +1,8 @@
-//! Templates; what follows the first NUL is the chunk.
+//! Templates.
 #![no_main]
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 #[path = "../../crates/pipeline/tests/support/invariants.rs"]
 mod invariants;
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|text: &str| {
-    let (template, chunk) = text.split_once('\0').unwrap_or((text, "chunk"));
-    invariants::template(template, chunk);
-});
+libfuzzer_sys::fuzz_target!(|input: &str| invariants::targets::template(input));

@@ -1,10 +1,8 @@
 //! Addresses of objects.
 #![no_main]
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 #[path = "../../crates/pipeline/tests/support/invariants.rs"]
 mod invariants;
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|text: &str| invariants::uri(text));
+libfuzzer_sys::fuzz_target!(|input: &str| invariants::uri(input));
