@@ -160,8 +160,11 @@ pub fn headers(text: &str) {
 pub mod targets {
     use super::Chunking;
 
+    /// Its name, and what it tries.
+    pub type Target = (&'static str, fn(&[u8]));
+
     /// All of them.
-    pub const ALL: [(&str, fn(&[u8])); 7] = [
+    pub const ALL: [Target; 7] = [
         ("answer", answer),
         ("chunks", |bytes| text(bytes, chunks)),
         ("config", super::config),
