@@ -7,7 +7,7 @@ DEV = python3 tools/dev.py
 export PG PG_CONFIG DESTDIR SUDO ARGS
 
 .DEFAULT_GOAL = help
-.PHONY: help build install demo demo-psql clean-demo test test-pure test-e2e test-matrix torture bench lint
+.PHONY: help build install demo demo-psql clean-demo test test-pure test-e2e test-matrix torture fuzz bench lint
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -42,6 +42,9 @@ test-matrix: ## The end-to-end tests on every Postgres from 15 to 18 that can ru
 
 torture: ## Kill, cut and throttle it for minutes: ARGS='--seconds 600 --seed 1'
 	@$(DEV) torture
+
+fuzz: ## Fuzz what reads bytes from outside; needs cargo-fuzz: ARGS='--seconds 60 chunks uri'
+	@$(DEV) fuzz
 
 bench: ## Measure; ARGS goes to the bench
 	@$(DEV) bench

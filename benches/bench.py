@@ -1,12 +1,13 @@
 """How fast the worker is when the model answers after 50 ms.
 
     make bench                  all cases
-    make bench ARGS=rows        one of: rows, documents, waiting
+    make bench ARGS=rows        one of: rows, documents, waiting, throttled, outage, poison
     make bench ARGS='pgai rows' the same with the worker of timescale/pgai, which is fetched first (7 GB)
 
 Rows: 2,000 rows of one chunk each. Documents: 500 Markdown documents of 8 KB in S3, in chunks of at
 most 2,000 characters. Both with vectors of 768 numbers, on a fresh cluster with default settings.
 Waiting: one row at a time, beside a million rows that wait for their next try.
+Throttled, outage and poison: see faults.py.
 
 Timings of shared machines are noisy: compare CPU seconds, and times of one run only.
 """
@@ -28,9 +29,11 @@ from support.s3 import S3Server
 from support.stub import Stub
 from support.wait import eventually
 
+from faults import FAULTS
 from peer_pgai import Pgai
 from waiting import waiting
 
+OTHERS = {"waiting": waiting} | FAULTS
 MODEL_DELAY = 0.05
 DIMENSIONS = 768
 ROWS = 2_000
@@ -217,10 +220,11 @@ def theirs(pgai: Pgai, case: Case, cluster: Cluster, s3: S3Server) -> None:
 
 def main() -> None:
     chosen = sys.argv[1:]
-    if not set(chosen) <= {"pgai", "waiting", *CASES}:
-        sys.exit(f"usage: bench.py [pgai] [{'|'.join(CASES)}|waiting]")
-    every = not set(chosen) - {"pgai"}
-    cases = [CASES[name] for name in CASES if every or name in chosen]
+    names = [*CASES, *OTHERS]
+    if not set(chosen) <= {"pgai", *names}:
+        sys.exit(f"usage: bench.py [pgai] [{'|'.join(names)}]")
+    chosen_names = [name for name in names if name in chosen] or names
+    cases = [CASES[name] for name in chosen_names if name in CASES]
     pgai = Pgai() if "pgai" in chosen else None
     places.CLUSTERS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=places.CLUSTERS, prefix=f"{os.getpid()}-bench-") as directory:
@@ -229,14 +233,16 @@ def main() -> None:
         cluster = Cluster(postgres.wanted().ask("bindir"), Path(directory) / "bench", env=s3.env | {"OPENAI_API_KEY": "sk-bench"})
         cluster.conf["shared_buffers"] = "128MB"
         try:
-            fill(s3)
+            if cases:
+                fill(s3)
             cluster.create().start()
             for case in cases:
                 ours(case, cluster, s3)
                 if pgai:
                     theirs(pgai, case, cluster, s3)
-            if every or "waiting" in chosen:
-                waiting(cluster)
+            for name in chosen_names:
+                if name in OTHERS:
+                    OTHERS[name](cluster)
         finally:
             cluster.remove()
             s3.stop()

@@ -7,6 +7,7 @@ import signal
 import sys
 
 from pgai_dev import matrix, places, python_packages, rust
+from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
 from pgai_dev.console import Failure, locked, run, say, step
 
@@ -76,6 +77,10 @@ def torture() -> None:
     become("torture.py", *arguments(), cwd=places.ROOT / "tests")
 
 
+def fuzz() -> None:
+    fuzzing.fuzz(arguments())
+
+
 def bench() -> None:
     installed()
     become("benches/bench.py", *arguments())
@@ -113,7 +118,7 @@ def become(*command: str, cwd=places.ROOT) -> None:
 
 STEPS = {
     step.__name__.replace("_", "-"): step
-    for step in (build, install, env, test_pure, test_e2e, test_matrix, torture, bench)
+    for step in (build, install, env, test_pure, test_e2e, test_matrix, torture, fuzz, bench)
     + (demo, demo_psql, clean_demo, lint)
 }
 

@@ -95,8 +95,9 @@ impl Share {
     }
 
     fn left_of(&self, state: &State) -> u64 {
+        // What is taken is not free any more, so that he meets the others half-way.
         let free = state.limit.saturating_sub(state.total);
-        free.saturating_sub(self.held.load(Ordering::Relaxed))
+        free.saturating_sub(self.held.load(Ordering::Relaxed)).div_ceil(2)
     }
 
     /// Looks whenever something was given back.
@@ -156,12 +157,12 @@ mod tests {
     fn one_alone_gets_half() {
         let memory = Memory::new(100);
         let share = Share::new(&memory);
-        let mut weight = Weight::new(&share, 49);
-        assert_eq!(share.left(), 2);
+        let mut weight = Weight::new(&share, 30);
+        assert_eq!(share.left(), 20);
         weight.set(50);
         assert!(!share.has_room());
         drop(weight);
-        assert_eq!(share.left(), 100);
+        assert_eq!(share.left(), 50);
     }
 
     #[test]
@@ -171,11 +172,10 @@ mod tests {
         let mut held = Vec::new();
         // Each takes as much as he may, and none gives anything back.
         for share in &shares {
-            while share.has_room() {
-                held.push(Weight::new(share, 1));
-            }
+            assert!(share.has_room());
+            held.push(Weight::new(share, share.left()));
         }
-        assert!(held.len() <= 100);
+        assert!(held.iter().map(|weight| weight.bytes).sum::<u64>() <= 100);
         assert!(shares.iter().all(|share| share.held.load(Ordering::Relaxed) > 0));
     }
 
@@ -202,8 +202,8 @@ mod tests {
         let memory = Memory::new(100);
         let (one, other) = (Share::new(&memory), Share::new(&memory));
         let giant = one.take(1000).await;
-        assert_eq!((one.left(), other.left()), (0, 50));
+        assert_eq!((one.left(), other.left()), (0, 25));
         drop(giant);
-        assert_eq!((one.left(), other.left()), (100, 100));
+        assert_eq!((one.left(), other.left()), (50, 50));
     }
 }

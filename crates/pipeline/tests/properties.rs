@@ -44,6 +44,20 @@ fn cases(share: u64, property: impl Fn(&mut Generator)) {
     }
 }
 
+/// What libFuzzer starts from, and what it found: without libFuzzer.
+#[test]
+fn the_corpus_of_the_fuzzer_holds() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    for (name, target) in invariants::targets::ALL {
+        let files: Vec<_> = std::fs::read_dir(corpus.join(name)).unwrap().map(Result::unwrap).collect();
+        assert!(!files.is_empty(), "{name}");
+        for file in files {
+            eprintln!("{}", file.path().display());
+            target(&std::fs::read(file.path()).unwrap());
+        }
+    }
+}
+
 #[test]
 fn addresses_are_read_back_as_written() {
     cases(1, |g| invariants::uri(&g.uri()));

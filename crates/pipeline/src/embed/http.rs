@@ -229,14 +229,14 @@ async fn refusal(response: reqwest::Response) -> Refusal {
 
 /// What an answer must have.
 #[derive(Debug, Clone, Copy)]
-struct Expected {
-    inputs: usize,
-    dimensions: usize,
+pub(super) struct Expected {
+    pub inputs: usize,
+    pub dimensions: usize,
     /// The model is known to make such vectors.
-    proven: bool,
+    pub proven: bool,
 }
 
-fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
+pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
     let Expected { inputs, dimensions, proven } = expected;
     let answered = wire.read(body).map_err(|error| {
         // serde's own text may repeat what it found.

@@ -10,6 +10,7 @@
 //! * `rate_limit`, `pace`, `limiter`: what a provider says is left, and when the next request may leave
 //! * `batch`: the inputs of one request, and those who wait for them
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
+//! * [`offline`]: how answers are read, for tests without the network
 //! * `search`: which input of a request a provider can't take
 //! * `group`: which inputs may share a request
 
@@ -28,6 +29,7 @@ mod input_type;
 mod limiter;
 pub(crate) mod litellm;
 mod model;
+pub mod offline;
 mod pace;
 mod pack;
 mod provider;

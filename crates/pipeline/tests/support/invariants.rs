@@ -1,12 +1,14 @@
 //! What must hold of the parts that read what comes from outside, whatever comes: none of them
 //! panics, what they make is bounded, and what they promise is so.
 //!
-//! `tests/properties.rs` tries them on inputs from a seeded generator.
+//! `tests/properties.rs` tries them on inputs from a seeded generator and on the corpus of `fuzz/`, whose
+//! targets try them on whatever libFuzzer finds.
 
 use bytes::Bytes;
 use pgai_rs_pipeline::chunk::chunker;
-use pgai_rs_pipeline::config::{Chunking, Parsing, VectorizerConfig};
+use pgai_rs_pipeline::config::{Chunking, Embedding, Parsing, VectorizerConfig};
 use pgai_rs_pipeline::document::Failure;
+use pgai_rs_pipeline::embed::offline::{read_answer, read_headers, read_refusal};
 use pgai_rs_pipeline::format::Template;
 use pgai_rs_pipeline::parse::{parse, Input, Loaded};
 use pgai_rs_pipeline::s3::S3Uri;
@@ -18,10 +20,14 @@ const LONGEST_MESSAGE: usize = 1000;
 pub fn uri(text: &str) {
     match S3Uri::parse(text) {
         Ok(uri) => {
-            assert_eq!(S3Uri::parse(&uri.to_string()).as_ref(), Ok(&uri));
+            // The region of an https URL is not a part of the address.
+            let written = uri.to_string();
+            assert_eq!(S3Uri::parse(&written).map(|again| again.to_string()), Ok(written));
             assert!(uri.is_allowed(&[format!("s3://{}", uri.bucket())]));
             assert!(!uri.is_allowed(&[format!("s3://{}x", uri.bucket())]));
-            assert!(text.ends_with(uri.key()) && !uri.key().is_empty());
+            // An https URL writes its key in percents; a version follows the key.
+            let as_written = text.starts_with("s3://") && !text.contains("versionId=");
+            assert!(!uri.key().is_empty() && (!as_written || text.ends_with(uri.key())));
         }
         Err(failure) => brief(&failure.message),
     }
@@ -114,6 +120,102 @@ pub fn coverage(config: &Chunking, text: &str, is_letter: impl Fn(char) -> bool)
     }
     let wanted: Vec<char> = text.chars().filter(|c| is_letter(*c)).collect();
     assert_eq!(covered, wanted, "{chunks:?}");
+}
+
+/// Prefixes of the providers whose answers are read.
+pub const PROVIDERS: [&str; 8] =
+    ["azure", "cohere", "gemini", "huggingface", "mistral", "ollama", "openai", "voyage"];
+
+/// An answer is as many vectors as inputs, each as long as asked for, or is refused briefly; so is a
+/// refusal, whatever it says.
+pub fn answer(provider: &str, status: u16, body: &[u8]) {
+    const DIMENSIONS: usize = 3;
+    let embedding: Embedding = serde_json::from_value(serde_json::json!({
+        "implementation": "litellm", "model": format!("{provider}/m"), "dimensions": DIMENSIONS,
+        "extra_options": {"api_base": "http://127.0.0.1"},
+    }))
+    .unwrap();
+    if status != 200 {
+        return brief(&read_refusal(&embedding, status, body).unwrap_err().message);
+    }
+    for inputs in 1..4 {
+        match read_answer(&embedding, inputs, body) {
+            Ok(vectors) => {
+                assert_eq!(vectors.len(), inputs);
+                assert!(vectors.iter().all(|vector| vector.len() == DIMENSIONS));
+            }
+            Err(failure) => brief(&failure.message),
+        }
+    }
+}
+
+/// Headers, `name: value` a line, never make anybody wait for more than a day.
+pub fn headers(text: &str) {
+    let lines = text.lines().filter_map(|line| line.split_once(':'));
+    let wait = read_headers(lines.map(|(name, value)| (name.trim(), value.trim())));
+    assert!(wait.as_secs() <= 24 * 3600, "{wait:?}");
+}
+
+/// What the fuzz targets do with their inputs, by name.
+pub mod targets {
+    use super::Chunking;
+
+    /// Its name, and what it tries.
+    pub type Target = (&'static str, fn(&[u8]));
+
+    /// All of them.
+    pub const ALL: [Target; 7] = [
+        ("answer", answer),
+        ("chunks", |bytes| text(bytes, chunks)),
+        ("config", super::config),
+        ("document", document),
+        ("headers", |bytes| text(bytes, super::headers)),
+        ("template", |bytes| text(bytes, template)),
+        ("uri", |bytes| text(bytes, super::uri)),
+    ];
+
+    fn text(bytes: &[u8], of: fn(&str)) {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            of(text);
+        }
+    }
+
+    /// The first line is a provider and a status, the rest its answer.
+    pub fn answer(bytes: &[u8]) {
+        let (first, body) = first_line(bytes);
+        let (provider, status) = first.split_once(' ').unwrap_or((first, "200"));
+        let known = super::PROVIDERS.iter().find(|known| **known == provider);
+        super::answer(known.unwrap_or(&"openai"), status.parse().unwrap_or(200), body);
+    }
+
+    /// A chunking as JSON, NUL, and the text.
+    pub fn chunks(input: &str) {
+        let (json, text) = input.split_once('\0').unwrap_or(("", input));
+        super::chunks(&serde_json::from_str::<Chunking>(json).unwrap_or_default(), text);
+    }
+
+    /// The first line, if it is one, is the document's name.
+    pub fn document(bytes: &[u8]) {
+        let (name, rest) = first_line(bytes);
+        match name {
+            "" => super::document(bytes, None, None),
+            name => super::document(rest, Some(name.to_owned()), None),
+        }
+    }
+
+    /// What follows the first NUL is the chunk.
+    pub fn template(text: &str) {
+        let (template, chunk) = text.split_once('\0').unwrap_or((text, "chunk"));
+        super::template(template, chunk);
+    }
+
+    fn first_line(bytes: &[u8]) -> (&str, &[u8]) {
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+        match std::str::from_utf8(&bytes[..end]) {
+            Ok(line) if !line.is_empty() => (line, &bytes[end + 1..]),
+            _ => ("", bytes),
+        }
+    }
 }
 
 fn brief(message: &str) {

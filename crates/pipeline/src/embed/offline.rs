@@ -1,0 +1,56 @@
+//! How a provider's answers are read, without the network: for those who try it with whatever may come.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::StatusCode;
+use tokio::time::Instant;
+
+use super::http::{self, Expected};
+use super::input_type::Purpose;
+use super::model::Model;
+use super::pace::Pace;
+use super::provider::Wire;
+use super::rate_limit::RateLimits;
+use super::refusal::Refusal;
+use super::Vectors;
+use crate::config::Embedding;
+use crate::document::Failure;
+use crate::settings::Settings;
+
+/// The vectors of an answer with the status 200 to so many inputs. A number that the provider could not
+/// tell is NaN.
+///
+/// # Errors
+///
+/// Those of the embedding step.
+pub fn read_answer(embedding: &Embedding, inputs: usize, body: &[u8]) -> Result<Vectors, Failure> {
+    let expected = Expected { inputs, dimensions: embedding.dimensions() as usize, proven: false };
+    http::parse(&*wire(embedding)?, body, expected).map_err(|error| error.into_failure())
+}
+
+/// What an answer with another status comes to.
+///
+/// # Errors
+///
+/// Always: `invalid_embedding`, or the refusal.
+pub fn read_refusal(embedding: &Embedding, status: u16, body: &[u8]) -> Result<(), Failure> {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let refusal = Refusal::read(status, &HeaderMap::new(), body);
+    Err(refusal.into_error(&*wire(embedding)?, None, &[]).into_failure())
+}
+
+/// How long the next request waits after an answer with these headers.
+pub fn read_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Duration {
+    let readable = headers.into_iter().filter_map(|(name, value)| {
+        Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+    });
+    let (mut pace, now) = (Pace::default(), Instant::now());
+    pace.told(&RateLimits::read(&readable.collect(), SystemTime::now()), now);
+    pace.wait(1, now)
+}
+
+fn wire(embedding: &Embedding) -> Result<Arc<dyn Wire>, Failure> {
+    Ok(Model::new(embedding, None, &Settings::default(), Purpose::Document)?.wire())
+}

@@ -1,0 +1,8 @@
+//! Documents.
+#![no_main]
+#![allow(dead_code, clippy::unwrap_used)]
+
+#[path = "../../crates/pipeline/tests/support/invariants.rs"]
+mod invariants;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| invariants::targets::document(input));
