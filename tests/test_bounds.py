@@ -64,6 +64,29 @@ def test_a_look_into_the_inbox_does_not_pass_by_all_that_went_through_it(db, stu
     assert after - before < 40 * blocks
 
 
+GONE_THROUGH = """
+    BEGIN; INSERT INTO ai._vectorizer_q_1 (id) SELECT i FROM generate_series(1, 100000) i;
+    DELETE FROM ai._vectorizer_q_1; COMMIT
+"""
+
+
+def test_what_comes_to_lie_before_the_place_where_it_looks_is_found(cluster_factory, stub):
+    """By a transaction that began before a bulk load and commits after it; and when vacuum has cut off the rest."""
+    db = cluster_factory(conf={"autovacuum": "off", "pgai_rs.poll_interval": "1h"}).create_database("places")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    prepare(db, stub)
+    with db.connect(autocommit=False) as late:
+        late.execute("INSERT INTO document VALUES (1000, 'late')")
+        db.sql(GONE_THROUGH)
+        one_by_one(db, 3)
+        late.commit()
+    vectorizer.in_step(db, ["id"])
+    db.sql("VACUUM (TRUNCATE) ai._vectorizer_q_1")
+    assert db.value("SELECT pg_relation_size('ai._vectorizer_q_1')") == 0
+    db.sql("INSERT INTO document VALUES (1001, 'at the beginning')")
+    vectorizer.in_step(db, ["id"])
+
+
 def test_steady_changes_do_not_make_the_queue_grow(db, stub):
     """With vacuum coming by, as autovacuum does after so many dead rows."""
     prepare(db, stub)

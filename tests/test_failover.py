@@ -1,4 +1,4 @@
-"""Crashes of the server, copies of it, and standbys that take over: work goes on by itself, and the store equals f(source)."""
+"""Crashes, copies and standbys that take over: work goes on by itself, and the store equals f(source)."""
 
 import math
 from contextlib import contextmanager
@@ -32,7 +32,7 @@ def db(primary, stub):
 
 @contextmanager
 def half_way(db, stub):
-    """In the middle of changes of all kinds: some are written, some under way, as long as this lasts, and some not begun."""
+    """In the middle of changes of all kinds: as long as this lasts, some are under way, and some not begun."""
     db.sql("UPDATE document SET body = 'new ' || id WHERE id <= 100")
     written = "SELECT 1 FROM document_embedding_store WHERE chunk LIKE 'new %' LIMIT 1"
     eventually(lambda: db.sql(written), what="some rows to be written")
