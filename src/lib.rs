@@ -41,7 +41,8 @@ extension_sql_file!("../sql/processing.sql", name = "processing", requires = ["s
 extension_sql_file!("../sql/destination.sql", name = "destination", requires = ["processing"]);
 extension_sql_file!("../sql/grants.sql", name = "grants", requires = ["destination"]);
 extension_sql_file!("../sql/vectorizer.sql", name = "vectorizer", requires = ["grants"]);
-extension_sql_file!("../sql/validators.sql", name = "validators", requires = ["vectorizer"]);
+extension_sql_file!("../sql/dropped_source.sql", name = "dropped_source", requires = ["vectorizer"]);
+extension_sql_file!("../sql/validators.sql", name = "validators", requires = ["dropped_source"]);
 extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["validators"]);
 extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["monitoring"]);
 extension_sql_file!("../sql/health.sql", name = "health", requires = ["tracking"]);

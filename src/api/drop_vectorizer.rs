@@ -8,6 +8,7 @@ use crate::catalog::objects::QueueTables;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
 use crate::pg::sql::{self, qualified};
+use crate::pg::transaction::subtransaction;
 use crate::queue::wake;
 
 /// What dropping needs to know, read so that it also works when half of the objects are gone.
@@ -84,6 +85,25 @@ fn drop_vectorizer(
     Ok(())
 }
 
+/// Drops a vectorizer whose source was dropped, with its store and its view; of one whose source is
+/// there nothing. What others have built on the store keeps it, and is no reason to keep the rest.
+#[pg_extern(sql = false)]
+fn forget_vectorizer(vectorizer_id: Option<i32>) -> Result<(), pg_sys::panic::ErrorReport> {
+    let Some(id) = vectorizer_id else { return Ok(()) };
+    let known =
+        as_superuser(|| sql::read("SELECT FROM ai.vectorizer WHERE id = $1", &[id.into()], |_| Ok(())))?;
+    if known.is_empty() || has_triggers(id)? {
+        return Ok(());
+    }
+    let target = target(id)?;
+    drop_all_but_store(&target)?;
+    if let Err(error) = subtransaction(|| drop_destination(&target)) {
+        pgrx::warning!("the store of vectorizer {id}, whose source was dropped, stays: {error}");
+    }
+    wake::worker_at_commit();
+    Ok(())
+}
+
 /// Drops a vectorizer and leaves its store and its view.
 pub fn drop_keeping_store(id: i32) -> Result<(), PgError> {
     drop_all_but_store(&target(id)?)
@@ -98,24 +118,32 @@ fn drop_all_but_store(target: &Target) -> Result<(), PgError> {
     .map(drop)
 }
 
-/// The triggers are found by their argument, for they and the source may have been renamed since.
+fn has_triggers(id: i32) -> Result<bool, PgError> {
+    triggers(id).map(|triggers| !triggers.is_empty())
+}
+
 fn drop_triggers(target: &Target) -> Result<(), PgError> {
-    let triggers = sql::read(
-        "SELECT pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
-         FROM pg_catalog.pg_trigger t
-         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE t.tgargs = pg_catalog.convert_to($1::text, 'UTF8') || '\\x00'::bytea AND t.tgparentid = 0
-           AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure",
-        &[target.id.to_string().into()],
-        |row| row.get::<String>(1),
-    )?;
+    let triggers = triggers(target.id)?;
     as_superuser(|| {
         for trigger in &triggers {
             sql::execute(&format!("DROP TRIGGER {trigger}"), &[])?;
         }
         Ok(())
     })
+}
+
+/// Found by their argument, for they and the source may have been renamed since.
+fn triggers(id: i32) -> Result<Vec<String>, PgError> {
+    sql::query(
+        "SELECT pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
+         FROM pg_catalog.pg_trigger t
+         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE t.tgargs = pg_catalog.convert_to($1::text, 'UTF8') || '\\x00'::bytea AND t.tgparentid = 0
+           AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure",
+        &[id.to_string().into()],
+        |row| row.get::<String>(1),
+    )
 }
 
 /// As the owner and without CASCADE: what others have built on the embeddings stays theirs.
