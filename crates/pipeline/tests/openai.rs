@@ -138,6 +138,17 @@ async fn another_keys_limit_is_another_limit() {
 }
 
 #[tokio::test]
+async fn an_altered_vectorizer_is_tried_at_once() {
+    let server = faulty(vec![|_| Reply::new(429, "").with("Retry-After", "300")]);
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+    let mut vectorizer = support::column_vectorizer(1, &server.url);
+    let group = groups.group(&vectorizer).unwrap();
+    assert_eq!(group.embed(["a".into()]).await.unwrap_err().code, "throttled");
+    vectorizer.config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };
+    assert_eq!(groups.group(&vectorizer).unwrap().embed(["a".into()]).await, Ok(vectors(&["a"])));
+}
+
+#[tokio::test]
 async fn absurd_headers_stop_nobody() {
     for (remaining, reset) in
         [("0", "87600h"), ("-5", "1h"), ("0", "-1s"), ("0", "soon"), ("NaN", "1h"), ("", "")]

@@ -108,6 +108,7 @@ impl Groups {
         }
         known.tidy();
         let limiter = Arc::clone(known.limiters.entry(Account::of(&key.model)).or_default());
+        limiter.reconsider();
         let group = Arc::new(self.start(&key, limiter)?);
         known.groups.insert(key, Arc::clone(&group));
         Ok(group)

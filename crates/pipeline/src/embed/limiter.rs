@@ -65,6 +65,12 @@ impl Limiter {
         }
     }
 
+    /// A vectorizer is new or was altered: the provider is tried at once, unless it is ready soon anyway.
+    pub(super) fn reconsider(&self) {
+        self.pace().forget_pause(PATIENCE, Instant::now());
+        self.news.notify_one();
+    }
+
     /// Takes in what an answer's headers say.
     pub(super) fn learn(&self, headers: &HeaderMap) {
         let limits = RateLimits::read(headers, SystemTime::now());

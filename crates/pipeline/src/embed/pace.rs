@@ -155,6 +155,14 @@ impl Pace {
         backoff(FIRST_PAUSE, self.throttles).min(reset.max(FIRST_PAUSE))
     }
 
+    /// Forgets a pause that lasts longer than this.
+    pub(super) fn forget_pause(&mut self, longest: Duration, now: Instant) {
+        if self.pause(now) > longest {
+            self.resume_at = None;
+            self.refusing_since = None;
+        }
+    }
+
     /// Whether a request left after the last pause: what left before it tells what is known.
     fn is_news(&self, sent: Instant) -> bool {
         self.resume_at.is_none_or(|resume_at| sent >= resume_at)
