@@ -72,7 +72,9 @@ CALLABLE = """
                  FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, place)
                  JOIN pg_type t ON t.oid = a.type LEFT JOIN pg_type e ON e.oid = t.typelem ORDER BY a.place)
     FROM pg_proc p
-    WHERE p.pronamespace = 'ai'::regnamespace AND p.prorettype <> 'trigger'::regtype
+    WHERE p.pronamespace = 'ai'::regnamespace AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+          -- It asks Voyage's own server, whatever it is given.
+          AND p.proname <> 'voyageai_embed'
     ORDER BY 1
 """
 
@@ -98,6 +100,15 @@ def statement(name: str, call: dict) -> tuple[str, list]:
 
 
 @pytest.fixture
+def db(cluster_factory, stub):
+    """A database on a server that knows no provider but the stub."""
+    cluster = cluster_factory(conf={"pgai_rs.openai_base_url": stub.url, "pgai_rs.ollama_base_url": stub.url})
+    database = cluster.create_database("tried")
+    database.sql("CREATE EXTENSION pgai_rs CASCADE")
+    return database
+
+
+@pytest.fixture
 def functions(db, stub):
     """All functions of the schema, in a database with a vectorizer and whatever may be confused with its parts."""
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
@@ -113,7 +124,8 @@ def test_no_function_stumbles_over_what_it_is_given(db, stub, functions):
         connection.execute("SET statement_timeout = '30s'")
         connection.commit()
         embedding = json.dumps(EMBEDDING | {"base_url": stub.url})
-        well = GOOD | {"embedding": embedding, "embedding_config": embedding}
+        base_url = json.dumps({"base_url": stub.url})
+        well = GOOD | {"embedding": embedding, "embedding_config": embedding, "client_config": base_url}
         for signature, name, arguments, defaults, types in functions:
             assert set(types) <= HOSTILE.keys(), f"{signature} has arguments of a type that this test does not know"
             fresh = {"name": "fresh"} if name.startswith("create_") else {}

@@ -5,7 +5,7 @@ use pgrx::datum::Array;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use pgai_rs_pipeline::chunk::chunker;
+use pgai_rs_pipeline::chunk::{chunker, ChunkError};
 use pgai_rs_pipeline::config::Chunking;
 use pgai_rs_pipeline::document::Secret;
 
@@ -56,7 +56,11 @@ fn chunks_given(
 ) -> Result<TableIterator<'static, (name!(seq, i64), name!(chunk, String))>, pg_sys::panic::ErrorReport> {
     let (Some(input), Some(config)) = (input, config) else { return Ok(TableIterator::new([])) };
     let chunking: Chunking = validate::readable("chunking", Some(&config.0))?;
-    let invalid = |error| PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("{error}"));
+    let invalid = |error: ChunkError| {
+        let error = error.to_string();
+        let message = format!("the text can't be cut: {}", error.trim_end_matches('.'));
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+    };
     let chunks = chunker(&chunking).map_err(invalid)?.chunk(input).map_err(invalid)?;
     Ok(TableIterator::new((0..).zip(chunks)))
 }

@@ -178,8 +178,11 @@ fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {
     config.map(parse).transpose()
 }
 
-/// A config as the pipeline understands it.
+/// A config as the pipeline understands it; without dimensions, or with 0 of them, the model decides.
 pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
+    if config.get("dimensions").is_some_and(|dimensions| *dimensions != 0) {
+        validate::dimensions(&config)?;
+    }
     serde_json::from_value(config).map_err(|error| {
         PgError::raised("unsupported embedding implementation").with_detail(error.to_string())
     })
