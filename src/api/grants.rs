@@ -16,13 +16,14 @@ const USER: [&str; 2] = [
 ];
 
 /// For who looks after the others'.
-const ADMIN: [&str; 3] = [
+const ADMIN: [&str; 4] = [
+    "GRANT SELECT, DELETE ON ai._vectorizer_errors TO",
     "GRANT SELECT ON ai.vectorizer_worker_process, ai.vectorizer_worker_progress, ai.pgai_lib_version TO",
     "GRANT EXECUTE ON FUNCTION ai.check_s3 TO",
     "GRANT EXECUTE ON FUNCTION ai.start_worker() TO",
 ];
 
-/// With the caller's own rights: who may not grant something gets Postgres's own error or warning.
+/// With the caller's own rights.
 #[pg_extern(sql = false)]
 fn grant_vectorizer_usage(
     to_user: Option<&CStr>,
@@ -32,13 +33,28 @@ fn grant_vectorizer_usage(
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "to_user must not be null")
             .with_hint("Name the role that is to use vectorizers.")
     })?;
+    require_grantor()?;
     let role = ident(&role.to_string_lossy());
-    let admin = admin.unwrap_or(false);
-    for grant in USER.iter().chain(if admin { &ADMIN[..] } else { &[] }) {
+    let more = if admin.unwrap_or(false) { &ADMIN[..] } else { &[] };
+    for grant in USER.iter().chain(more) {
         sql::execute(&format!("{grant} {role}"), &[])?;
     }
-    if admin {
-        sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {role} WITH GRANT OPTION"), &[])?;
-    }
     Ok(())
+}
+
+/// GRANT itself only warns whoever has nothing to give.
+fn require_grantor() -> Result<(), PgError> {
+    let may = sql::query_row(
+        "SELECT pg_catalog.has_schema_privilege('ai', 'USAGE WITH GRANT OPTION')",
+        &[],
+        |row| row.get::<bool>(1),
+    )?;
+    if may == Some(true) {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "permission denied to grant the use of vectorizers",
+    )
+    .with_hint("The extension's owner may, and who has USAGE on the schema ai with the right to pass it on."))
 }
