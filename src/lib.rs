@@ -44,7 +44,8 @@ extension_sql_file!("../sql/vectorizer.sql", name = "vectorizer", requires = ["g
 extension_sql_file!("../sql/dropped_source.sql", name = "dropped_source", requires = ["vectorizer"]);
 extension_sql_file!("../sql/validators.sql", name = "validators", requires = ["dropped_source"]);
 extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["validators"]);
-extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["monitoring"]);
+extension_sql_file!("../sql/resync.sql", name = "resync", requires = ["monitoring"]);
+extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["resync"]);
 extension_sql_file!("../sql/health.sql", name = "health", requires = ["tracking"]);
 extension_sql_file!("../sql/search.sql", name = "search", requires = ["health"]);
 extension_sql_file!("../sql/convenience.sql", name = "convenience", requires = ["search"]);

@@ -12,6 +12,7 @@ pub mod indexing;
 pub mod migrate_from_pgai;
 pub mod monitoring;
 pub mod network;
+pub mod resync;
 pub mod retry_failed;
 pub mod s3;
 pub mod s3_access;

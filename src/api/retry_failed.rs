@@ -50,7 +50,8 @@ fn retry_failed(
     Ok(i64::try_from(moved).unwrap_or(i64::MAX))
 }
 
-fn lost(id: i32) -> PgError {
+/// A vectorizer of which half is gone.
+pub fn lost(id: i32) -> PgError {
     PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger"))
         .with_hint("Drop the vectorizer with ai.drop_vectorizer(), and create it anew.")
 }

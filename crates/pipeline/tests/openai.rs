@@ -140,7 +140,7 @@ async fn another_keys_limit_is_another_limit() {
 #[tokio::test]
 async fn an_altered_vectorizer_is_tried_at_once() {
     let server = faulty(vec![|_| Reply::new(429, "").with("Retry-After", "300")]);
-    let groups = Groups::new(client().unwrap(), Arc::new(settings()));
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
     let mut vectorizer = support::column_vectorizer(1, &server.url);
     let group = groups.group(&vectorizer).unwrap();
     assert_eq!(group.embed(["a".into()]).await.unwrap_err().code, "throttled");
