@@ -7,6 +7,7 @@
 //! * [`guc`]: the settings
 //! * [`api`]: the SQL functions
 //! * [`catalog`]: vectorizers and their objects
+//! * [`ddl`]: following changes of definitions
 //! * [`queue`]: trigger, claim, completion
 //! * [`source`]: buckets kept as tables
 //! * [`index`]: vector indexes
@@ -15,6 +16,7 @@
 
 mod api;
 mod catalog;
+mod ddl;
 mod guc;
 mod index;
 mod pg;
@@ -47,6 +49,7 @@ extension_sql_file!("../sql/search.sql", name = "search", requires = ["health"])
 extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["search"]);
 extension_sql_file!("../sql/s3_source.sql", name = "s3_source", requires = ["s3"]);
 extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["s3_source"]);
+extension_sql_file!("../sql/ddl.sql", name = "ddl", requires = ["worker"]);
 
 /// Called by Postgres when the library is loaded: into the postmaster where it is preloaded, else
 /// into the backend that first needs it.

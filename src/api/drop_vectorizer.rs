@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::Value;
 
-use crate::catalog::objects::QueueTables;
+use crate::catalog::objects::{self, QueueTables};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
 use crate::pg::sql::{self, qualified};
@@ -46,11 +46,23 @@ fn target(id: i32) -> Result<Target, PgError> {
             .with_detail(format!("There is no vectorizer with id {id}."))
             .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
     })?;
-    require_owner(target.owner)?;
+    require_membership(target.owner)?;
     Ok(target)
 }
 
-fn require_owner(owner: pg_sys::Oid) -> Result<(), PgError> {
+/// A vectorizer's id must be given.
+pub fn require_id(vectorizer_id: Option<i32>) -> Result<i32, PgError> {
+    vectorizer_id.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
+    })
+}
+
+/// That the vectorizer exists, and that the current user may do with it what its owner may.
+pub fn require_owner(id: i32) -> Result<(), PgError> {
+    target(id).map(drop)
+}
+
+fn require_membership(owner: pg_sys::Oid) -> Result<(), PgError> {
     // SAFETY: reads the catalogs.
     if unsafe { pg_sys::has_privs_of_role(current_user(), owner) } {
         return Ok(());
@@ -64,40 +76,14 @@ fn drop_vectorizer(
     vectorizer_id: Option<i32>,
     drop_all: Option<bool>,
 ) -> Result<(), pg_sys::panic::ErrorReport> {
-    let id = vectorizer_id.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
-    })?;
-    let target = target(id)?;
-    drop_triggers(&target)?;
-    as_superuser(|| {
-        sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()])?;
-        sql::execute(&format!("DROP TABLE IF EXISTS {}", target.tables.all(true).join(", ")), &[])
-    })?;
+    let target = target(require_id(vectorizer_id)?)?;
+    objects::drop_triggers(target.id)?;
+    objects::forget(target.id, &target.tables)?;
     if drop_all.unwrap_or(false) {
         drop_destination(&target)?;
     }
     wake::worker_at_commit();
     Ok(())
-}
-
-/// The triggers are found by their argument, for they and the source may have been renamed since.
-fn drop_triggers(target: &Target) -> Result<(), PgError> {
-    let triggers = sql::read(
-        "SELECT pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
-         FROM pg_catalog.pg_trigger t
-         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE t.tgargs = pg_catalog.convert_to($1::text, 'UTF8') || '\\x00'::bytea AND t.tgparentid = 0
-           AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure",
-        &[target.id.to_string().into()],
-        |row| row.get::<String>(1),
-    )?;
-    as_superuser(|| {
-        for trigger in &triggers {
-            sql::execute(&format!("DROP TRIGGER {trigger}"), &[])?;
-        }
-        Ok(())
-    })
 }
 
 /// As the owner and without CASCADE: what others have built on the embeddings stays theirs.

@@ -9,6 +9,7 @@ pub mod drop_vectorizer;
 pub mod indexing;
 pub mod monitoring;
 pub mod network;
+pub mod resync;
 pub mod s3;
 pub mod s3_access;
 pub mod s3_source;

@@ -71,6 +71,25 @@ pub fn by_id(id: i32) -> Result<Option<Entry>, PgError> {
     Ok(rows.into_iter().next())
 }
 
+/// The vectorizers whose source is this table or one that it is a partition of.
+pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
+    let ancestors = "SELECT a.relid FROM pg_catalog.pg_partition_ancestors($1) a";
+    sql::query(
+        &format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid IN ({ancestors}) ORDER BY v.id"),
+        &[relation.into()],
+        entry,
+    )
+}
+
+/// The vectorizers whose source is this table.
+pub fn by_source(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
+    sql::query(
+        &format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid = $1 ORDER BY v.id"),
+        &[relation.into()],
+        entry,
+    )
+}
+
 /// A vectorizer, understood.
 #[derive(Debug)]
 pub struct Vectorizer {

@@ -1,0 +1,32 @@
+//! `ai.resync`: the way back into step after something went past the triggers.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::create_vectorizer::require_fresh_snapshots;
+use super::drop_vectorizer::{require_id, require_owner};
+use crate::catalog::vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::queue::{resync as compare, wake};
+
+/// Enqueues the keys in which source and store differ, or every row; answers how many.
+#[pg_extern(sql = false)]
+fn resync(vectorizer_id: Option<i32>, all_rows: Option<bool>) -> Result<i64, pg_sys::panic::ErrorReport> {
+    Ok(enqueue(require_id(vectorizer_id)?, all_rows.unwrap_or(false))?)
+}
+
+fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
+    require_owner(id)?;
+    require_fresh_snapshots("ai.resync")?;
+    let vectorizer = as_superuser(|| vectorizer::by_id(id))?
+        .ok_or_else(|| PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger")))?
+        .understand()?;
+    let extra = compare::enqueue_extra(&vectorizer)?;
+    let rows = match all_rows {
+        true => compare::enqueue_all(&vectorizer)?,
+        false => compare::enqueue_missing(&vectorizer)?,
+    };
+    wake::worker_at_commit();
+    Ok(i64::try_from(extra + rows).unwrap_or(i64::MAX))
+}
