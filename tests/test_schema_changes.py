@@ -178,6 +178,27 @@ def test_a_strangers_table_does_not_become_a_store(plain):
         plain.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
+# What can't be followed
+
+
+@pytest.mark.parametrize(
+    "statement, undo",
+    [
+        ("ALTER TABLE document DROP CONSTRAINT document_pkey", "ALTER TABLE document ADD PRIMARY KEY (id)"),
+        ("ALTER TABLE document RENAME id TO ident", "ALTER TABLE document RENAME ident TO id"),
+        ("ALTER TABLE document RENAME body TO content", "ALTER TABLE document RENAME content TO body"),
+    ],
+)
+def test_what_cant_be_followed_is_explained_and_lets_users_write(plain, statement, undo):
+    plain.sql(statement)
+    plain.sql("INSERT INTO document VALUES (3, 't', 'meanwhile')")
+    explained = "SELECT reason, hint FROM ai.vectorizer_health WHERE state = 'not_served' AND hint IS NOT NULL"
+    eventually(lambda: plain.sql(explained), what="the health to say why")
+    plain.sql(undo)
+    plain.sql("SELECT ai.resync(1)")
+    vectorizer.in_step(plain, ["id"])
+
+
 # Partitions
 
 

@@ -26,7 +26,8 @@ const PARTITIONED: &str = "
     SELECT DISTINCT v.id
     FROM ai.vectorizer v
     JOIN pg_event_trigger_dropped_objects() t
-      ON t.object_type = 'trigger' AND starts_with(t.address_names[3], '_vectorizer_src_trg_' || v.id)
+      ON t.object_type = 'trigger'
+     AND starts_with(t.address_names[3] || '_', '_vectorizer_src_trg_' || v.id || '_')
     JOIN pg_event_trigger_dropped_objects() r
       ON r.object_type = 'table' AND r.address_names = t.address_names[1:2]";
 
