@@ -58,6 +58,16 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 RETURN (SELECT ai.set_scheduling(v.id, set_scheduling.scheduling, set_scheduling.indexing)
         FROM ai.vectorizer v
         WHERE v.name OPERATOR(pg_catalog.=) set_scheduling.name);
+-- Enqueues the keys that only source or store has, or, with all_rows, every row as well; returns how many.
+CREATE FUNCTION ai.resync(vectorizer_id int4, all_rows bool DEFAULT false) RETURNS int8
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'resync_wrapper';
+
+CREATE FUNCTION ai.resync(name text, all_rows bool DEFAULT false) RETURNS int8
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+RETURN (SELECT ai.resync(v.id, resync.all_rows)
+        FROM ai.vectorizer v
+        WHERE v.name OPERATOR(pg_catalog.=) resync.name);
 
 CREATE FUNCTION ai._vectorizer_set_disabled(vectorizer_id int4, disabled bool) RETURNS void
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp

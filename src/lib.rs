@@ -7,6 +7,7 @@
 //! * [`guc`]: the settings
 //! * [`api`]: the SQL functions
 //! * [`catalog`]: vectorizers and their objects
+//! * [`ddl`]: following changes of definitions
 //! * [`queue`]: trigger, claim, completion
 //! * [`source`]: buckets kept as tables
 //! * [`index`]: vector indexes
@@ -15,6 +16,7 @@
 
 mod api;
 mod catalog;
+mod ddl;
 mod guc;
 mod index;
 mod pg;
@@ -41,11 +43,9 @@ extension_sql_file!("../sql/processing.sql", name = "processing", requires = ["s
 extension_sql_file!("../sql/destination.sql", name = "destination", requires = ["processing"]);
 extension_sql_file!("../sql/grants.sql", name = "grants", requires = ["destination"]);
 extension_sql_file!("../sql/vectorizer.sql", name = "vectorizer", requires = ["grants"]);
-extension_sql_file!("../sql/dropped_source.sql", name = "dropped_source", requires = ["vectorizer"]);
-extension_sql_file!("../sql/validators.sql", name = "validators", requires = ["dropped_source"]);
+extension_sql_file!("../sql/validators.sql", name = "validators", requires = ["vectorizer"]);
 extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["validators"]);
-extension_sql_file!("../sql/resync.sql", name = "resync", requires = ["monitoring"]);
-extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["resync"]);
+extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["monitoring"]);
 extension_sql_file!("../sql/health.sql", name = "health", requires = ["tracking"]);
 extension_sql_file!("../sql/search.sql", name = "search", requires = ["health"]);
 extension_sql_file!("../sql/convenience.sql", name = "convenience", requires = ["search"]);
@@ -53,6 +53,7 @@ extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["convenience"]);
 extension_sql_file!("../sql/s3_source.sql", name = "s3_source", requires = ["s3"]);
 extension_sql_file!("../sql/migration.sql", name = "migration", requires = ["s3_source"]);
 extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["migration"]);
+extension_sql_file!("../sql/ddl.sql", name = "ddl", requires = ["worker"]);
 
 /// Called by Postgres when the library is loaded: into the postmaster where it is preloaded, else
 /// into the backend that first needs it.

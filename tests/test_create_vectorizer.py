@@ -252,6 +252,14 @@ def test_dropping_what_is_not_there(source):
     assert refusal.value.sqlstate == "P0002"
 
 
+def test_a_vectorizer_that_outlived_its_source_can_be_dropped(source):
+    create(source)
+    source.sql("ALTER EVENT TRIGGER _vectorizer_dropped DISABLE")
+    source.sql("DROP TABLE document CASCADE")
+    source.sql("SELECT ai.drop_vectorizer(1, drop_all => true)")
+    assert source.sql("SELECT * FROM ai.vectorizer") == []
+
+
 @pytest.mark.parametrize("harm", ["ALTER TABLE document DROP CONSTRAINT document_pkey CASCADE", "DROP TABLE document_embedding_store CASCADE"])
 def test_users_can_write_although_something_is_missing(source, harm):
     create(source)

@@ -102,7 +102,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     let loading =
         request.loading.clone().ok_or_else(|| PgError::raised("loading configuration is required"))?;
     require_utf8()?;
-    require_fresh_snapshots()?;
+    require_fresh_snapshots("create_vectorizer")?;
     let source = require_source(request.source)?;
     let dimensions = validate::dimensions(&embedding)?;
     let key = Key::of(source.oid)?
@@ -173,13 +173,13 @@ fn require_utf8() -> Result<(), PgError> {
 }
 
 /// With an old snapshot, rows that were committed since would be enqueued neither now nor by a trigger.
-fn require_fresh_snapshots() -> Result<(), PgError> {
+pub fn require_fresh_snapshots(function: &str) -> Result<(), PgError> {
     if !crate::pg::transaction::has_one_snapshot() {
         return Ok(());
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-        "create_vectorizer can't run in a REPEATABLE READ or SERIALIZABLE transaction",
+        format!("{function} can't run in a REPEATABLE READ or SERIALIZABLE transaction"),
     )
     .with_hint("Run it at READ COMMITTED."))
 }

@@ -4,11 +4,10 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::Value;
 
-use crate::catalog::objects::QueueTables;
+use crate::catalog::objects::{self, QueueTables};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
 use crate::pg::sql::{self, qualified};
-use crate::pg::transaction::subtransaction;
 use crate::queue::wake;
 
 /// What dropping needs to know, read so that it also works when half of the objects are gone.
@@ -50,16 +49,24 @@ pub fn target(id: i32) -> Result<Target, PgError> {
             .with_detail(format!("There is no vectorizer with id {id}."))
             .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
     })?;
-    require_owner(target.owner)?;
+    require_membership(target.owner)?;
     Ok(target)
 }
 
-/// Refuses a caller whom the vectorizer does not belong to.
-pub fn require_owned(id: i32) -> Result<(), PgError> {
+/// A vectorizer's id must be given.
+pub fn require_id(vectorizer_id: Option<i32>) -> Result<i32, PgError> {
+    vectorizer_id.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
+            .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
+    })
+}
+
+/// That the vectorizer exists, and that the current user may do with it what its owner may.
+pub fn require_owner(id: i32) -> Result<(), PgError> {
     target(id).map(drop)
 }
 
-fn require_owner(owner: pg_sys::Oid) -> Result<(), PgError> {
+fn require_membership(owner: pg_sys::Oid) -> Result<(), PgError> {
     // SAFETY: reads the catalogs.
     if unsafe { pg_sys::has_privs_of_role(current_user(), owner) } {
         return Ok(());
@@ -73,11 +80,9 @@ fn drop_vectorizer(
     vectorizer_id: Option<i32>,
     drop_all: Option<bool>,
 ) -> Result<(), pg_sys::panic::ErrorReport> {
-    let id = vectorizer_id.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
-    })?;
-    let target = target(id)?;
-    drop_all_but_store(&target)?;
+    let target = target(require_id(vectorizer_id)?)?;
+    objects::drop_triggers(target.id)?;
+    objects::forget(target.id, &target.tables)?;
     if drop_all.unwrap_or(false) {
         drop_destination(&target)?;
     }
@@ -85,65 +90,11 @@ fn drop_vectorizer(
     Ok(())
 }
 
-/// Drops a vectorizer whose source was dropped, with its store and its view; of one whose source is
-/// there nothing. What others have built on the store keeps it, and is no reason to keep the rest.
-#[pg_extern(sql = false)]
-fn forget_vectorizer(vectorizer_id: Option<i32>) -> Result<(), pg_sys::panic::ErrorReport> {
-    let Some(id) = vectorizer_id else { return Ok(()) };
-    let known =
-        as_superuser(|| sql::read("SELECT FROM ai.vectorizer WHERE id = $1", &[id.into()], |_| Ok(())))?;
-    if known.is_empty() || has_triggers(id)? {
-        return Ok(());
-    }
-    let target = target(id)?;
-    drop_all_but_store(&target)?;
-    if let Err(error) = subtransaction(|| drop_destination(&target)) {
-        pgrx::warning!("the store of vectorizer {id}, whose source was dropped, stays: {error}");
-    }
-    wake::worker_at_commit();
-    Ok(())
-}
-
 /// Drops a vectorizer and leaves its store and its view.
 pub fn drop_keeping_store(id: i32) -> Result<(), PgError> {
-    drop_all_but_store(&target(id)?)
-}
-
-fn drop_all_but_store(target: &Target) -> Result<(), PgError> {
-    drop_triggers(target)?;
-    as_superuser(|| {
-        sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[target.id.into()])?;
-        sql::execute(&format!("DROP TABLE IF EXISTS {}", target.tables.all(true).join(", ")), &[])
-    })
-    .map(drop)
-}
-
-fn has_triggers(id: i32) -> Result<bool, PgError> {
-    triggers(id).map(|triggers| !triggers.is_empty())
-}
-
-fn drop_triggers(target: &Target) -> Result<(), PgError> {
-    let triggers = triggers(target.id)?;
-    as_superuser(|| {
-        for trigger in &triggers {
-            sql::execute(&format!("DROP TRIGGER {trigger}"), &[])?;
-        }
-        Ok(())
-    })
-}
-
-/// Found by their argument, for they and the source may have been renamed since.
-fn triggers(id: i32) -> Result<Vec<String>, PgError> {
-    sql::query(
-        "SELECT pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
-         FROM pg_catalog.pg_trigger t
-         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE t.tgargs = pg_catalog.convert_to($1::text, 'UTF8') || '\\x00'::bytea AND t.tgparentid = 0
-           AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure",
-        &[id.to_string().into()],
-        |row| row.get::<String>(1),
-    )
+    let target = target(id)?;
+    objects::drop_triggers(target.id)?;
+    objects::forget(target.id, &target.tables)
 }
 
 /// As the owner and without CASCADE: what others have built on the embeddings stays theirs.

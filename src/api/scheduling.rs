@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::{json, Value};
 
-use super::drop_vectorizer::require_owned;
+use super::drop_vectorizer::require_owner;
 use super::{indexing, validate};
 use crate::guc;
 use crate::pg::error::PgError;
@@ -72,7 +72,7 @@ fn set_scheduling(
 ) -> Result<Option<JsonB>, pg_sys::panic::ErrorReport> {
     let Some(id) = vectorizer_id else { return Ok(None) };
     let Some(config) = config_of(id)? else { return Ok(None) };
-    require_owned(id)?;
+    require_owner(id)?;
     let dimensions = validate::dimensions(&config["embedding"])?;
     let scheduling = resolve(scheduling.map(|json| json.0).as_ref())?;
     let indexing = indexing::resolve(indexing.map(|json| json.0).as_ref(), dimensions)?;

@@ -2,6 +2,7 @@
 //!
 //! Definitions follow pgai's, so that its clients and its users' queries go on working.
 
+use pgrx::pg_sys;
 use serde_json::json;
 
 use super::key::Key;
@@ -9,7 +10,7 @@ use super::relation::{self, Column, Relation};
 use super::{failed_name, inbox_name, origin_name, trigger_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
-use crate::pg::sql::{execute, ident, qualified};
+use crate::pg::sql::{self, execute, ident, qualified};
 
 /// Where chunks and vectors go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,8 +214,10 @@ pub fn create_triggers(id: i32, source: &Relation) -> Result<(), PgError> {
     let [main, update, delete, truncate] = trigger_names(id);
     let call = format!("EXECUTE FUNCTION ai._vectorizer_source_changed('{id}')");
     let table = source.qualified();
+    // Before the partitions' own, which then find nothing left to remove row by row.
+    let when = if source.kind == 'p' { "BEFORE" } else { "AFTER" };
     let mut statements =
-        vec![format!("CREATE TRIGGER {truncate} AFTER TRUNCATE ON {table} FOR EACH STATEMENT {call}")];
+        vec![format!("CREATE TRIGGER {truncate} {when} TRUNCATE ON {table} FOR EACH STATEMENT {call}")];
     if source.in_hierarchy {
         statements.push(format!(
             "CREATE TRIGGER {main} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW {call}"
@@ -236,6 +239,80 @@ pub fn create_triggers(id: i32, source: &Relation) -> Result<(), PgError> {
     as_superuser(|| {
         for statement in &statements {
             execute(statement, &[])?;
+        }
+        Ok::<_, PgError>(())
+    })?;
+    match source.kind {
+        'p' => create_partition_triggers(id, source.oid),
+        _ => Ok(()),
+    }
+}
+
+/// Drops a vectorizer's triggers, found by their argument, for they and the source may have been renamed
+/// since.
+pub fn drop_triggers(id: i32) -> Result<(), PgError> {
+    drop_triggers_on(id, None)
+}
+
+/// Drops those that a table and its partitions have for being partitions of the source.
+pub fn drop_partition_triggers(id: i32, partition: pg_sys::Oid) -> Result<(), PgError> {
+    drop_triggers_on(id, Some(partition))
+}
+
+fn drop_triggers_on(id: i32, partition: Option<pg_sys::Oid>) -> Result<(), PgError> {
+    let triggers = sql::query(
+        "WITH arguments AS (SELECT pg_catalog.convert_to($1::text, 'UTF8') || '\\x00'::bytea AS source,
+                                   pg_catalog.convert_to('partition', 'UTF8') || '\\x00'::bytea AS partition)
+         SELECT pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
+         FROM arguments a
+         CROSS JOIN pg_catalog.pg_trigger t
+         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE t.tgparentid = 0 AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
+           AND (t.tgargs = a.source || a.partition OR t.tgargs = a.source AND $2 IS NULL)
+           AND ($2 IS NULL OR t.tgrelid = $2
+                OR t.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($2) p))",
+        &[id.to_string().into(), partition.into()],
+        |row| row.get::<String>(1),
+    )?;
+    as_superuser(|| {
+        for trigger in &triggers {
+            execute(&format!("DROP TRIGGER {trigger}"), &[])?;
+        }
+        Ok(())
+    })
+}
+
+/// Removes a vectorizer without triggers from the catalog, and its queue. The store stays.
+pub fn forget(id: i32, tables: &QueueTables) -> Result<(), PgError> {
+    as_superuser(|| {
+        execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()])?;
+        execute(&format!("DROP TABLE IF EXISTS {}", tables.all(true).join(", ")), &[]).map(drop)
+    })
+}
+
+/// Creates the triggers that see the TRUNCATE of a single partition: statement triggers are not passed
+/// on to partitions. Before and not after, while the keys can still be read.
+pub fn create_partition_triggers(id: i32, root: pg_sys::Oid) -> Result<(), PgError> {
+    let [.., truncate] = trigger_names(id);
+    let leaves = sql::query(
+        "SELECT n.nspname::text, c.relname::text
+         FROM pg_catalog.pg_partition_tree($1) p
+         JOIN pg_catalog.pg_class c ON c.oid = p.relid
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE p.isleaf AND c.relkind = 'r'",
+        &[root.into()],
+        |row| Ok(sql::qualified(&row.get::<String>(1)?, &row.get::<String>(2)?)),
+    )?;
+    as_superuser(|| {
+        for leaf in &leaves {
+            execute(
+                &format!(
+                    "CREATE OR REPLACE TRIGGER {truncate} BEFORE TRUNCATE ON {leaf}
+                     FOR EACH STATEMENT EXECUTE FUNCTION ai._vectorizer_source_changed('{id}', 'partition')"
+                ),
+                &[],
+            )?;
         }
         Ok(())
     })

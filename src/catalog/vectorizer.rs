@@ -71,6 +71,25 @@ pub fn by_id(id: i32) -> Result<Option<Entry>, PgError> {
     Ok(rows.into_iter().next())
 }
 
+/// The vectorizers whose source is this table or one that it is a partition of.
+pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
+    let ancestors = "SELECT a.relid FROM pg_catalog.pg_partition_ancestors($1) a";
+    sql::query(
+        &format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid IN ({ancestors}) ORDER BY v.id"),
+        &[relation.into()],
+        entry,
+    )
+}
+
+/// The vectorizers whose source is this table.
+pub fn by_source(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
+    sql::query(
+        &format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid = $1 ORDER BY v.id"),
+        &[relation.into()],
+        entry,
+    )
+}
+
 /// A vectorizer, understood.
 #[derive(Debug)]
 pub struct Vectorizer {
@@ -106,7 +125,11 @@ impl Entry {
         let source = Relation::load(self.source)?.ok_or_else(gone)?;
         let key = Key::of(self.source)?.ok_or_else(|| {
             PgError::raised(format!("the source of vectorizer {} has lost its primary key", self.name))
+                .with_hint(
+                    "ALTER TABLE … ADD PRIMARY KEY with the columns of before, or drop the vectorizer.",
+                )
         })?;
+        self.require_key(&key)?;
         let Destination::Table { target_schema, target_table, .. } = &config.destination;
         let queue = QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table));
         Ok(Vectorizer {
@@ -121,6 +144,35 @@ impl Entry {
             queue,
             config,
         })
+    }
+}
+
+impl Entry {
+    /// That the queue has the key's columns: the key may have others now, or by other names.
+    fn require_key(&self, key: &Key) -> Result<(), PgError> {
+        let missing = sql::read(
+            "SELECT k.name FROM pg_catalog.unnest($3::text[]) AS k (name)
+             WHERE NOT EXISTS (
+                 SELECT FROM pg_catalog.pg_class c
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
+                 WHERE n.nspname::text = $1 AND c.relname::text = $2 AND a.attname::text = k.name)",
+            &[
+                self.queue_schema.clone().into(),
+                self.queue_table.clone().into(),
+                key.columns().iter().map(|c| c.name.clone()).collect::<Vec<_>>().into(),
+            ],
+            |row| row.get::<String>(1),
+        )?;
+        let Some(name) = missing.first() else { return Ok(()) };
+        Err(PgError::new(
+            pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!(
+                "the queue of vectorizer {} has no column {name:?} of the source's primary key",
+                self.name
+            ),
+        )
+        .with_hint("Rename the column back, or drop the vectorizer and create it anew."))
     }
 }
 

@@ -8,12 +8,14 @@
 //! * [`schedule`]: when there is a time for it
 //! * [`spi`]: the pipeline's `Queue`, by SPI
 //! * [`complete`], [`fail`]: the second transaction of a document
+//! * [`resync`]: what the triggers did not see
 //! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
 
 pub mod complete;
 pub mod errors;
 pub mod fail;
 pub mod fold;
+pub mod resync;
 pub mod schedule;
 pub mod spi;
 pub mod statements;

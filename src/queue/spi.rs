@@ -383,7 +383,7 @@ fn report(name: &str, what: &str, error: &PgError) {
 
 /// Reading a table evaluates what its owner put there (casts of his types, for one), and must not
 /// be done with another's rights.
-fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
+pub fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
     if vectorizer.source.owner == vectorizer.owner {
         return Ok(());
     }

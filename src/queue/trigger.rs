@@ -16,6 +16,7 @@ use super::wake;
 use crate::catalog::definitions;
 use crate::catalog::key::Key;
 use crate::catalog::objects::QueueTables;
+use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
@@ -157,8 +158,10 @@ fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
         (trigger.tgnargs > 0).then(|| CStr::from_ptr(*trigger.tgargs).to_string_lossy().parse::<i32>().ok())
     };
     let Some(id) = id.flatten() else { return Ok(None) };
+    // SAFETY: the relation is open while its trigger runs.
+    let relation = unsafe { (*data.tg_relation).rd_id };
     let Some(entry) = as_superuser(|| vectorizer::by_id(id))? else { return not_seen() };
-    Ok(entry.understand().and_then(|v| Plan::new(&v)).map(Some).unwrap_or_else(warn))
+    Ok(entry.understand().and_then(|v| Plan::new(&v, relation)).map(Some).unwrap_or_else(warn))
 }
 
 /// The catalog has no such vectorizer, or this transaction began before it did and can't see it: then
@@ -175,7 +178,7 @@ fn not_seen() -> Result<Option<Plan>, PgError> {
 }
 
 impl Plan {
-    fn new(vectorizer: &Vectorizer) -> Result<Plan, PgError> {
+    fn new(vectorizer: &Vectorizer, relation: pg_sys::Oid) -> Result<Plan, PgError> {
         let key = &vectorizer.key;
         let (inbox, failed, store) = (&vectorizer.queue.inbox, &vectorizer.queue.failed, &vectorizer.store);
         for table in [inbox, failed, store] {
@@ -232,7 +235,10 @@ impl Plan {
                 removal(vectorizer, None, &is_row.collect::<Vec<_>>().join(" AND ")),
                 types,
             )?,
-            truncate: statement(format!("TRUNCATE {}", with_chunks.join(", ")))?,
+            truncate: statement(match rows_of_partition(vectorizer, relation)? {
+                Some(rows) => removal(vectorizer, Some(&format!("{rows} o")), &key.same("s", "o")),
+                None => format!("TRUNCATE {}", with_chunks.join(", ")),
+            })?,
         })
     }
 
@@ -345,6 +351,25 @@ fn removal(vectorizer: &Vectorizer, others: Option<&str>, which: &str) -> String
          DELETE FROM {} s{using} WHERE {which}",
         vectorizer.store
     )
+}
+
+/// The rows of the partition whose trigger it is, as the vectorizer's owner may read them; none if it is
+/// the source itself.
+fn rows_of_partition(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Option<String>, PgError> {
+    if relation == v.source.oid {
+        return Ok(None);
+    }
+    let partition = Relation::load(relation)?.filter(|partition| partition.owner == v.owner);
+    Ok(Some(match partition {
+        Some(partition) => partition.qualified(),
+        // Another's table by way of the source, to which it belongs.
+        None => format!(
+            "(SELECT {} FROM {} WHERE tableoid = {}::oid)",
+            v.key.names(None),
+            v.source.qualified(),
+            relation.to_u32()
+        ),
+    }))
 }
 
 /// That a table is there: somebody may have dropped it by hand.

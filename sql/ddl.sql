@@ -1,0 +1,14 @@
+-- Following what users do to definitions. Last, so that it does not look at the rest of this script.
+
+CREATE FUNCTION ai._vectorizer_definition_changed() RETURNS event_trigger
+LANGUAGE c AS 'MODULE_PATHNAME', 'vectorizer_definition_changed';
+REVOKE EXECUTE ON FUNCTION ai._vectorizer_definition_changed() FROM PUBLIC;
+
+-- Only what can take a table along.
+CREATE EVENT TRIGGER _vectorizer_dropped ON sql_drop
+WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP TYPE', 'DROP EXTENSION')
+EXECUTE FUNCTION ai._vectorizer_definition_changed();
+
+CREATE EVENT TRIGGER _vectorizer_altered ON ddl_command_end
+WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER SCHEMA', 'CREATE TABLE')
+EXECUTE FUNCTION ai._vectorizer_definition_changed();

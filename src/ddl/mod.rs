@@ -1,0 +1,85 @@
+//! Following what users do to definitions: event triggers of the extension.
+//!
+//! They run in whatever session changes a definition, after the change. Most have nothing to do with any
+//! vectorizer and cost a look at the parse tree. What goes wrong here is a vectorizer's trouble and no
+//! reason to refuse a user's statement: it becomes a warning that says how to mend it.
+//!
+//! * [`dropped`]: sources and partitions that are gone
+//! * [`partitions`]: tables that became partitions or no longer are
+//! * [`renamed`]: what goes by another name now
+
+mod dropped;
+mod partitions;
+mod renamed;
+mod statement;
+
+use std::ffi::CStr;
+
+use pgrx::prelude::*;
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::pg::error::PgError;
+use crate::pg::transaction::subtransaction;
+use statement::Change;
+
+/// `pg_finfo` record of [`vectorizer_definition_changed`].
+#[no_mangle]
+pub extern "C" fn pg_finfo_vectorizer_definition_changed() -> *const pg_sys::Pg_finfo_record {
+    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
+    &RECORD
+}
+
+/// `ai._vectorizer_definition_changed`, the function of the extension's event triggers.
+///
+/// # Safety
+/// Called by Postgres with a call record.
+#[no_mangle]
+#[pg_guard]
+pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
+    call: pg_sys::FunctionCallInfo,
+) -> pg_sys::Datum {
+    // SAFETY: the call record is live; an event trigger's context is its EventTriggerData, with a C string
+    // and the statement's parse tree.
+    unsafe {
+        let context = (*call).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_EventTriggerData {
+            pg_sys::panic::ErrorReport::from(PgError::new(
+                PgSqlErrorCode::ERRCODE_E_R_I_E_EVENT_TRIGGER_PROTOCOL_VIOLATED,
+                "_vectorizer_definition_changed() can only be called as an event trigger",
+            ))
+            .report(PgLogLevel::ERROR);
+        }
+        let data = &*context.cast::<pg_sys::EventTriggerData>();
+        if CStr::from_ptr(data.event) == c"sql_drop" {
+            warned("what was dropped", dropped::follow);
+        } else if let Some(change) = Change::of(data.parsetree) {
+            follow(change);
+        }
+    }
+    pg_sys::Datum::from(0)
+}
+
+fn follow(change: Change) {
+    match change {
+        Change::Partition { parent, partition } => {
+            warned("a partition", || partitions::follow(parent, partition));
+        }
+        Change::Renamed(renamed) => warned("a new name", || renamed::follow(&renamed)),
+    }
+}
+
+/// Runs `f` so that its failure is undone and told, and the user's statement goes on.
+fn warned(what: &str, f: impl FnOnce() -> Result<(), PgError>) {
+    let Err(error) = subtransaction(f) else { return };
+    let detail = error.hint.as_deref().unwrap_or("The statement itself is done.");
+    pg_sys::panic::ErrorReport::new(
+        error.code,
+        format!("a vectorizer could not follow {what}: {}", error.message),
+        "",
+    )
+    .set_detail(detail.to_owned())
+    .set_hint(
+        "The view ai.vectorizer_health says what it lacks; ai.resync() brings its embeddings back in step.",
+    )
+    .report(PgLogLevel::WARNING);
+}

@@ -1,0 +1,143 @@
+//! What a statement did, read from its parse tree.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys::{self, AlterTableType, NodeTag, ObjectType};
+
+/// A change of a definition that may concern a vectorizer.
+#[derive(Debug)]
+pub enum Change {
+    /// A table became a partition, or no longer is one.
+    Partition {
+        /// Of this partitioned table.
+        parent: pg_sys::Oid,
+        /// The table.
+        partition: pg_sys::Oid,
+    },
+    /// Something has another name now.
+    Renamed(Renamed),
+}
+
+/// What has another name.
+#[derive(Debug)]
+pub enum Renamed {
+    /// A schema.
+    Schema {
+        /// Its old name.
+        from: String,
+        /// Its new one.
+        to: String,
+    },
+    /// A table or a view.
+    Relation {
+        /// The schema that it was in, if the statement names it.
+        schema: Option<String>,
+        /// Its old name.
+        name: String,
+    },
+}
+
+impl Change {
+    /// None of a statement that concerns no vectorizer whatever it names.
+    ///
+    /// # Safety
+    /// The node is a live parse tree of a utility statement.
+    pub unsafe fn of(node: *mut pg_sys::Node) -> Option<Change> {
+        // SAFETY: by the caller; a node's tag tells its type.
+        unsafe {
+            match (*node).type_ {
+                NodeTag::T_AlterTableStmt => altered(&*node.cast::<pg_sys::AlterTableStmt>()),
+                NodeTag::T_CreateStmt => created(&*node.cast::<pg_sys::CreateStmt>()),
+                NodeTag::T_RenameStmt => renamed(&*node.cast::<pg_sys::RenameStmt>()).map(Change::Renamed),
+                NodeTag::T_AlterObjectSchemaStmt => {
+                    let moved = &*node.cast::<pg_sys::AlterObjectSchemaStmt>();
+                    named(moved.objectType, moved.relation).map(Change::Renamed)
+                }
+                _ => None,
+            }
+        }
+    }
+}
+
+/// ATTACH and DETACH PARTITION, which a statement has no other command beside.
+unsafe fn altered(statement: &pg_sys::AlterTableStmt) -> Option<Change> {
+    // SAFETY: by the caller: a list of AlterTableCmd, whose type tells its definition's.
+    unsafe {
+        let command = first::<pg_sys::AlterTableCmd>(statement.cmds)?;
+        if !matches!(
+            (*command).subtype,
+            AlterTableType::AT_AttachPartition
+                | AlterTableType::AT_DetachPartition
+                | AlterTableType::AT_DetachPartitionFinalize
+        ) {
+            return None;
+        }
+        let definition = (*command).def.cast::<pg_sys::PartitionCmd>();
+        Some(Change::Partition { parent: oid(statement.relation)?, partition: oid((*definition).name)? })
+    }
+}
+
+/// CREATE TABLE … PARTITION OF.
+unsafe fn created(statement: &pg_sys::CreateStmt) -> Option<Change> {
+    if statement.partbound.is_null() {
+        return None;
+    }
+    // SAFETY: by the caller: a list of RangeVar.
+    unsafe {
+        let parent = first::<pg_sys::RangeVar>(statement.inhRelations)?;
+        Some(Change::Partition { parent: oid(parent)?, partition: oid(statement.relation)? })
+    }
+}
+
+unsafe fn renamed(statement: &pg_sys::RenameStmt) -> Option<Renamed> {
+    if statement.renameType == ObjectType::OBJECT_SCHEMA {
+        // SAFETY: by the caller: C strings.
+        return unsafe {
+            Some(Renamed::Schema { from: text(statement.subname)?, to: text(statement.newname)? })
+        };
+    }
+    // SAFETY: by the caller.
+    unsafe { named(statement.renameType, statement.relation) }
+}
+
+unsafe fn named(kind: ObjectType::Type, relation: *mut pg_sys::RangeVar) -> Option<Renamed> {
+    if !matches!(kind, ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW) || relation.is_null() {
+        return None;
+    }
+    // SAFETY: by the caller: C strings.
+    unsafe {
+        Some(Renamed::Relation { schema: text((*relation).schemaname), name: text((*relation).relname)? })
+    }
+}
+
+/// The relation that a statement's name means, which the statement has locked.
+unsafe fn oid(name: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: by the caller; does not raise where there is none.
+    let found = unsafe {
+        pg_sys::RangeVarGetRelidExtended(
+            name,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        )
+    };
+    (found != pg_sys::InvalidOid).then_some(found)
+}
+
+/// The first of a list of pointers.
+unsafe fn first<T>(list: *mut pg_sys::List) -> Option<*mut T> {
+    if list.is_null() {
+        return None;
+    }
+    // SAFETY: by the caller; a list that is not null is not empty.
+    Some(unsafe { (*(*list).elements).ptr_value.cast() })
+}
+
+unsafe fn text(string: *const std::ffi::c_char) -> Option<String> {
+    // SAFETY: by the caller: null or a C string.
+    (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned())
+}

@@ -1,0 +1,54 @@
+//! Enqueuing what the triggers did not see, by comparing keys.
+//!
+//! It only ever appends to the inbox: what is to become of a key the worker finds out, who looks whether
+//! the row is there. So nothing here can be wrong, only superfluous.
+
+use pgrx::pg_sys;
+
+use super::spi::require_same_owner;
+use crate::catalog::relation::Relation;
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_user;
+use crate::pg::sql::{self, execute};
+
+/// Enqueues the rows that have no chunks, but for those that wait already or were set aside. Answers
+/// how many. A row with an empty text is among them, and costs nothing.
+pub fn enqueue_missing(v: &Vectorizer) -> Result<u64, PgError> {
+    let absent = [&v.store, &v.queue.work, &v.queue.failed]
+        .map(|table| format!("NOT EXISTS (SELECT FROM {table} t WHERE {})", v.key.same("t", "s")));
+    enqueue(v, &format!("{} s WHERE {}", v.source.qualified(), absent.join(" AND ")))
+}
+
+/// Enqueues the keys that have chunks and no row. Answers how many.
+pub fn enqueue_extra(v: &Vectorizer) -> Result<u64, PgError> {
+    let (names, source) = (v.key.names(None), v.source.qualified());
+    let absent = format!("NOT EXISTS (SELECT FROM {source} t WHERE {})", v.key.same("t", "s"));
+    enqueue(v, &format!("(SELECT DISTINCT {names} FROM {}) s WHERE {absent}", v.store))
+}
+
+/// Enqueues every row. Answers how many.
+pub fn enqueue_all(v: &Vectorizer) -> Result<u64, PgError> {
+    enqueue(v, &format!("{} s", v.source.qualified()))
+}
+
+/// Enqueues the keys of a table that is or was a partition of the source.
+pub fn enqueue_rows_of(v: &Vectorizer, partition: pg_sys::Oid) -> Result<(), PgError> {
+    let Some(partition) = Relation::load(partition)? else { return Ok(()) };
+    if partition.owner == v.owner {
+        return enqueue(v, &format!("{} s", partition.qualified())).map(drop);
+    }
+    // Another's table is not read as the vectorizer's owner.
+    enqueue_extra(v)?;
+    enqueue_missing(v).map(drop)
+}
+
+fn enqueue(v: &Vectorizer, from: &str) -> Result<u64, PgError> {
+    require_same_owner(v)?;
+    as_user(v.owner, || {
+        // A row that a policy hides is not one that is gone.
+        sql::query("SELECT pg_catalog.set_config('row_security', 'off', true)", &[], |_| Ok(()))?;
+        let (names, keys) = (v.key.names(None), v.key.names(Some("s")));
+        execute(&format!("INSERT INTO {} ({names}) SELECT {keys} FROM {from}", v.queue.inbox), &[])
+    })
+}

@@ -1,0 +1,288 @@
+"""What users do to tables under a live vectorizer: it is followed, or ends with its source."""
+
+import psycopg
+import pytest
+from support import vectorizer
+from support.wait import eventually
+
+PLAIN = "CREATE TABLE document (id int PRIMARY KEY, title text, body text)"
+PARTITIONED = """
+    CREATE TABLE document (id int, title text, body text, PRIMARY KEY (id)) PARTITION BY RANGE (id);
+    CREATE TABLE document_low PARTITION OF document FOR VALUES FROM (0) TO (100);
+    CREATE TABLE document_high PARTITION OF document FOR VALUES FROM (100) TO (200);
+    INSERT INTO document VALUES (1, 't', 'a|b'), (2, 't', 'c'), (101, 't', 'd|e'), (102, 't', 'f');
+"""
+
+
+@pytest.fixture
+def plain(db, stub):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document VALUES (1, 't', 'a|b'), (2, 't', 'c')")
+    vectorizer.in_step(db, ["id"])
+    return db
+
+
+@pytest.fixture
+def partitioned(db, stub):
+    db.sql(PARTITIONED)
+    vectorizer.create(db, stub.url)
+    vectorizer.in_step(db, ["id"])
+    return db
+
+
+@pytest.fixture
+def owner(db, stub):
+    """An ordinary role with a vectorizer of his own; answers his name."""
+    role = f"owner_of_{db.name}"
+    db.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; GRANT USAGE ON SCHEMA ai TO {role}")
+    db.sql(PLAIN, user=role)
+    db.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}'")
+    db.cluster.reload()
+    vectorizer.create(db, stub.url, user=role)
+    yield role
+    db.cluster.sql("ALTER SYSTEM RESET pgai_rs.allowed_base_urls")
+    db.cluster.reload()
+    db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def left_behind(db) -> list[tuple]:
+    """What there is of any vectorizer, but for stores."""
+    return db.sql(
+        """SELECT 'vectorizer', name FROM ai.vectorizer
+           UNION ALL SELECT 'queue', relname FROM pg_class WHERE relname LIKE '\\_vectorizer\\_%\\_1' AND relkind = 'r'
+           UNION ALL SELECT 'trigger', tgname FROM pg_trigger WHERE tgname LIKE '\\_vectorizer%'"""
+    )
+
+
+# The source's end
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE document CASCADE",
+        "ALTER TABLE document RENAME TO paper; DROP TABLE paper CASCADE",
+        "CREATE SCHEMA other; ALTER TABLE document SET SCHEMA other; ALTER SCHEMA other RENAME TO third;"
+        " DROP SCHEMA third CASCADE",
+    ],
+)
+def test_a_dropped_source_takes_its_vectorizer_along(plain, statement):
+    plain.sql(statement)
+    assert left_behind(plain) == []
+
+
+def test_drop_owned_takes_the_vectorizer_along(db, owner):
+    db.sql(f"DROP OWNED BY {owner} CASCADE")
+    assert left_behind(db) == []
+
+
+def test_an_owner_may_drop_his_source_without_other_rights(db, owner):
+    db.sql("DROP TABLE document CASCADE", user=owner)
+    assert left_behind(db) == []
+
+
+def test_the_store_outlives_a_dropped_source(plain):
+    plain.sql("DROP TABLE document CASCADE")
+    assert [row[2] for row in vectorizer.stored(plain, ["id"])] == ["a", "b", "c"]
+
+
+def test_a_drop_that_is_rolled_back_changes_nothing(plain):
+    plain.sql("BEGIN; DROP TABLE document CASCADE; ROLLBACK")
+    plain.sql("INSERT INTO document VALUES (3, 't', 'still here')")
+    vectorizer.in_step(plain, ["id"])
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE document CASCADE", "SELECT ai.drop_vectorizer(1, drop_all => true)"])
+def test_the_end_of_a_vectorizer_while_its_rows_are_embedded(plain, stub, statement):
+    with stub.held():
+        plain.sql("INSERT INTO document VALUES (3, 't', 'in flight')")
+        stub_waits(stub)
+        plain.sql(statement)
+    assert left_behind(plain) == []
+    # The worker has survived, and serves what comes next.
+    plain.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
+    vectorizer.create(plain, stub.url, "other")
+    plain.sql("INSERT INTO other VALUES (1, 'x|y')")
+    vectorizer.in_step(plain, ["id"], source="other", store="other_embedding_store")
+
+
+def stub_waits(stub) -> None:
+    """Waits until a request for embeddings is under way."""
+    eventually(lambda: stub.waiting, what="a request at the model")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "TRUNCATE document",
+        "DELETE FROM document WHERE id = 3",
+        "UPDATE document SET id = 30 WHERE id = 3",
+        "UPDATE document SET body = 'newer|still' WHERE id = 3",
+        "DELETE FROM document WHERE id = 3; INSERT INTO document VALUES (3, 't', 'again')",
+        "ALTER TABLE document ADD COLUMN more text, DROP COLUMN title CASCADE",
+        "ALTER TABLE document RENAME TO paper; ALTER TABLE paper RENAME TO document",
+        "DROP VIEW document_embedding; ALTER TABLE document ALTER COLUMN body TYPE varchar(100)",
+    ],
+)
+def test_a_change_while_rows_are_embedded(plain, stub, statement):
+    with stub.held():
+        plain.sql("INSERT INTO document VALUES (3, 't', 'in flight|twice')")
+        stub_waits(stub)
+        plain.sql(statement)
+    vectorizer.in_step(plain, ["id"])
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    "statement, source, store",
+    [
+        ("ALTER TABLE document RENAME TO paper", "paper", "document_embedding_store"),
+        ("CREATE SCHEMA s; ALTER TABLE document SET SCHEMA s", "s.document", "document_embedding_store"),
+        ("ALTER TABLE document_embedding_store RENAME TO shop", "document", "shop"),
+        ("CREATE SCHEMA s; ALTER TABLE document_embedding_store SET SCHEMA s", "document", "s.document_embedding_store"),
+        ("ALTER SCHEMA public RENAME TO s", "s.document", "s.document_embedding_store"),
+    ],
+)
+def test_new_names_are_followed(plain, statement, source, store):
+    plain.sql(statement)
+    prefix = source.rpartition(".")[0]
+    plain.sql(f"INSERT INTO {source} VALUES (3, 't', 'new'); UPDATE {source} SET body = 'b|a' WHERE id = 1;"
+              f" DELETE FROM {source} WHERE id = 2")
+    vectorizer.in_step(plain, ["id"], source=source, store=store)
+    [shown] = plain.sql("SELECT source_schema, source_table FROM ai.vectorizer")
+    assert shown == (prefix or "public", source.rpartition(".")[2])
+    plain.sql("SELECT ai.drop_vectorizer(1, drop_all => true)")
+    assert plain.value("SELECT to_regclass(%s)", [store]) is None
+
+
+def test_a_view_by_another_name_goes_with_its_vectorizer(plain):
+    plain.sql("ALTER VIEW document_embedding RENAME TO v; SELECT ai.drop_vectorizer(1, drop_all => true)")
+    assert plain.value("SELECT to_regclass('v')") is None
+
+
+def test_a_strangers_table_does_not_become_a_store(plain):
+    """Whoever renames his own table to what a store was called gets nobody's text."""
+    role = f"stranger_of_{plain.name}"
+    plain.sql(f"CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA public TO {role}; DROP TABLE document_embedding_store CASCADE")
+    try:
+        plain.sql("CREATE SCHEMA theirs")
+        plain.sql(f"GRANT ALL ON SCHEMA theirs TO {role}")
+        plain.sql("CREATE TABLE theirs.document_embedding_store (id int);"
+                  " ALTER TABLE theirs.document_embedding_store SET SCHEMA public", user=role)
+        plain.sql("ALTER TABLE document_embedding_store RENAME TO catcher", user=role)
+        assert plain.value("SELECT config #>> '{destination,target_table}' FROM ai.vectorizer") == "document_embedding_store"
+    finally:
+        plain.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+# What can't be followed
+
+
+@pytest.mark.parametrize(
+    "statement, undo",
+    [
+        ("ALTER TABLE document DROP CONSTRAINT document_pkey", "ALTER TABLE document ADD PRIMARY KEY (id)"),
+        ("ALTER TABLE document RENAME id TO ident", "ALTER TABLE document RENAME ident TO id"),
+        ("ALTER TABLE document RENAME body TO content", "ALTER TABLE document RENAME content TO body"),
+    ],
+)
+def test_what_cant_be_followed_is_explained_and_lets_users_write(plain, statement, undo):
+    plain.sql(statement)
+    plain.sql("INSERT INTO document VALUES (3, 't', 'meanwhile')")
+    explained = "SELECT reason, hint FROM ai.vectorizer_health WHERE state = 'not_served' AND hint IS NOT NULL"
+    eventually(lambda: plain.sql(explained), what="the health to say why")
+    plain.sql(undo)
+    plain.sql("SELECT ai.resync(1)")
+    vectorizer.in_step(plain, ["id"])
+
+
+# Partitions
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "TRUNCATE document_high",
+        "TRUNCATE document",
+        "TRUNCATE document_low, document_high",
+        "DROP TABLE document_high",
+        "ALTER TABLE document DETACH PARTITION document_high",
+        "ALTER TABLE document DETACH PARTITION document_high CONCURRENTLY",
+        "CREATE TABLE document_next (LIKE document INCLUDING ALL); INSERT INTO document_next VALUES (201, 't', 'g|h');"
+        " ALTER TABLE document ATTACH PARTITION document_next FOR VALUES FROM (200) TO (300)",
+    ],
+)
+def test_partitions_come_and_go(partitioned, statement):
+    partitioned.sql(statement)
+    vectorizer.in_step(partitioned, ["id"])
+
+
+def test_a_partition_that_came_later_can_be_truncated(partitioned):
+    partitioned.sql(
+        "CREATE TABLE document_next PARTITION OF document FOR VALUES FROM (200) TO (300) PARTITION BY RANGE (id);"
+        " CREATE TABLE document_leaf PARTITION OF document_next FOR VALUES FROM (200) TO (250);"
+        " INSERT INTO document VALUES (201, 't', 'g|h')"
+    )
+    vectorizer.in_step(partitioned, ["id"])
+    partitioned.sql("TRUNCATE document_next")
+    vectorizer.in_step(partitioned, ["id"])
+
+
+def test_a_detached_partition_is_a_table_like_any_other(partitioned):
+    partitioned.sql("ALTER TABLE document DETACH PARTITION document_high; INSERT INTO document_high VALUES (1, 't', 'alone')")
+    vectorizer.in_step(partitioned, ["id"])
+    partitioned.sql("TRUNCATE document_high; DROP TABLE document_high")
+    vectorizer.in_step(partitioned, ["id"])
+
+
+def test_a_partition_is_detached_while_its_rows_are_embedded(partitioned, stub):
+    with stub.held():
+        partitioned.sql("UPDATE document SET body = 'in flight' WHERE id = 101")
+        stub_waits(stub)
+        partitioned.sql("ALTER TABLE document DETACH PARTITION document_high")
+    vectorizer.in_step(partitioned, ["id"])
+
+
+def test_a_source_that_became_a_partition_is_followed(plain):
+    plain.sql(
+        "CREATE TABLE whole (id int NOT NULL, title text, body text) PARTITION BY RANGE (id);"
+        " ALTER TABLE whole ATTACH PARTITION document FOR VALUES FROM (0) TO (100);"
+        " INSERT INTO whole VALUES (3, 't', 'by way of its parent'); UPDATE whole SET body = 'b' WHERE id = 1;"
+        " DELETE FROM whole WHERE id = 2"
+    )
+    vectorizer.in_step(plain, ["id"])
+
+
+# Past the triggers
+
+
+def past_the_triggers(db, statement: str) -> None:
+    db.sql(f"SET session_replication_role = replica; {statement}")
+
+
+def test_resync_finds_rows_that_came_and_went_past_the_triggers(plain):
+    past_the_triggers(plain, "INSERT INTO document VALUES (3, 't', 'c|d'); DELETE FROM document WHERE id = 1")
+    assert plain.value("SELECT ai.resync(1)") == 2
+    vectorizer.in_step(plain, ["id"])
+    assert plain.value("SELECT ai.resync('public_document_embedding_store')") == 0
+
+
+def test_resync_of_all_rows_embeds_only_what_changed(plain, stub):
+    past_the_triggers(plain, "UPDATE document SET body = 'a|new' WHERE id = 1")
+    stub.forget()
+    plain.sql("SELECT ai.resync(1, all_rows => true)")
+    vectorizer.in_step(plain, ["id"])
+    assert set(stub.embedded) == {"new"}
+
+
+def test_only_its_owner_may_resync(plain):
+    role = f"stranger_of_{plain.name}"
+    plain.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}")
+    try:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            plain.sql("SELECT ai.resync(1)", user=role)
+    finally:
+        plain.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
