@@ -120,7 +120,7 @@ def test_a_row_that_changed_and_fails_again_is_set_aside_once(db, stub):
     set_aside(db, stub, "VALUES (1, 'poison')")
     refuse(stub, "worse")
     db.sql("UPDATE document SET body = 'worse'")
-    eventually(lambda: db.sql("SELECT FROM ai._vectorizer_work_1"), what="the row to be queued")
+    eventually(lambda: any("worse" in request.inputs for request in stub.requests), what="the model to be asked")
     vectorizer.idle(db)
     assert db.sql(FAILED) == [(1,)]
 
