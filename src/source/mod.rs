@@ -8,7 +8,7 @@
 //! * [`target`]: the user's table, and what it must have
 //! * [`statements`]: the source's SQL, written once
 //! * [`table`]: the table with its owner and its SQL: compare, upsert, delete
-//! * [`write`]: rows in one transaction, or in ever smaller ones until the one at fault is alone
+//! * [`mod@write`]: rows in one transaction, or in ever smaller ones until the one at fault is alone
 //! * [`patience`]: pauses while a user's lock is in the way
 //! * [`runs`]: `ai._s3_source_run`: what a listing has come to
 //! * [`crawl`]: a listing, from the first page to the last deletion
