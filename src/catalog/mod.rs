@@ -4,6 +4,7 @@
 //! keeps itself: through dump and restore, `REASSIGN OWNED` and `DROP OWNED`.
 
 pub mod definitions;
+pub mod destination;
 pub mod key;
 pub mod objects;
 pub mod relation;

@@ -14,7 +14,7 @@ use pgai_rs_pipeline::indexing::When;
 use super::definition::{self, Definition};
 use super::{existing, Order, BUILDER_TYPE};
 use crate::pg::error::PgError;
-use crate::pg::sql;
+use crate::pg::sql::{self, ident};
 use crate::pg::transaction::transaction;
 use crate::queue::spi::{Served, SpiQueue};
 
@@ -207,7 +207,7 @@ fn waits_for_queue(served: &Served, when: &When) -> Result<bool, PgError> {
     yes(served, &format!("SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work})"))
 }
 
-/// Whether the store has `min_rows`, counting no further; and not at all where Postgres's estimate
+/// Whether there are `min_rows` vectors, counting no further; and not at all where Postgres's estimate
 /// is far below.
 fn has_rows(served: &Served, when: &When, estimate: Option<f64>) -> Result<bool, PgError> {
     if when.min_rows <= 0 {
@@ -216,8 +216,9 @@ fn has_rows(served: &Served, when: &When, estimate: Option<f64>) -> Result<bool,
     if estimate.is_some_and(|rows| rows * DOUBT < f64::from(when.min_rows)) {
         return Ok(false);
     }
-    let (store, rows) = (&served.vectorizer.store, when.min_rows);
-    yes(served, &format!("SELECT count(*) = {rows} FROM (SELECT FROM {store} LIMIT {rows}) AS counted"))
+    let ((table, column), rows) = (served.vectorizer.vectors(), when.min_rows);
+    let embedded = format!("SELECT FROM {table} WHERE {} IS NOT NULL LIMIT {rows}", ident(column));
+    yes(served, &format!("SELECT count(*) = {rows} FROM ({embedded}) AS counted"))
 }
 
 fn yes(served: &Served, question: &str) -> Result<bool, PgError> {

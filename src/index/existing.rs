@@ -1,6 +1,6 @@
-//! The vector indexes that a store has.
+//! The vector indexes that there are.
 
-use super::definition::{Definition, COLUMN};
+use super::definition::Definition;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
@@ -50,10 +50,10 @@ pub fn look(index: &Definition) -> Result<Option<Store>, PgError> {
          JOIN pg_catalog.pg_attribute a ON a.attrelid = s.oid AND a.attname::text = $4
          WHERE s.oid = pg_catalog.to_regclass($1) AND s.relkind = 'r'",
         &[
-            index.store.clone().into(),
+            index.table.clone().into(),
             index.method.to_owned().into(),
             index.name.clone().into(),
-            COLUMN.to_owned().into(),
+            index.column.clone().into(),
         ],
         |row| {
             Ok(Store {

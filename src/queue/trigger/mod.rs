@@ -18,20 +18,51 @@ use std::collections::HashMap;
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{direct_function_call, pg_sys, PgSqlErrorCode};
 
 use super::wake;
 use crate::catalog::definitions;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
-use plan::Plan;
+use plan::{Plan, Writer};
 
 thread_local! {
     /// By the trigger's OID; `None` for a trigger whose vectorizer does not exist.
     static PLANS: RefCell<HashMap<pg_sys::Oid, Option<Plan>>> = RefCell::new(HashMap::new());
     /// The definitions that the plans were made from.
     static SEEN: Cell<u64> = const { Cell::new(0) };
+    /// The source to which this process is writing vectors.
+    static EMBEDDING: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
+}
+
+/// Runs what writes vectors to a source, so that the source's triggers know whose work it is.
+pub fn embedding<R>(source: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
+    struct Ended;
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            EMBEDDING.set(pg_sys::InvalidOid);
+        }
+    }
+    EMBEDDING.set(source);
+    // By an error as well: it unwinds.
+    let _ended = Ended;
+    f()
+}
+
+/// Whose statement the trigger of a source is called for. What a user's trigger writes in the middle of
+/// ours is the user's: it is called one level deeper.
+fn writer(source: pg_sys::Oid) -> Writer {
+    if EMBEDDING.get() != source {
+        return Writer::User;
+    }
+    // SAFETY: the function takes no argument and reads a variable of this backend.
+    let depth = unsafe { direct_function_call::<i32>(pg_sys::pg_trigger_depth, &[]) };
+    if depth == Some(1) {
+        Writer::Worker
+    } else {
+        Writer::User
+    }
 }
 
 /// `pg_finfo` record of [`vectorizer_source_changed`].
@@ -82,7 +113,7 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     };
     // Taken out while in use: the statements may fire triggers that come here again.
     let result = match &mut plan {
-        Some(plan) => as_user(plan.owner, || plan.run(data)),
+        Some(plan) => as_user(plan.owner, || plan.run(data, writer(plan.source))),
         None => Ok(()),
     };
     // That there is none may change without any definition's changing.
