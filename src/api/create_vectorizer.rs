@@ -109,7 +109,6 @@ fn create(request: Request) -> Result<i32, PgError> {
     let dimensions = validate::dimensions(&embedding)?;
     let key = Key::of(source.oid)?
         .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
-    require_key_names(&key)?;
     let id = next_id()?;
     let queue_schema = request.queue_schema.clone().unwrap_or_else(|| "ai".to_owned());
     let inbox = request.queue_table.clone().unwrap_or_else(|| inbox_name(id));
@@ -118,6 +117,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     let columns = relation::columns(source.oid)?;
     let mut config = validated_config(&request, loading, embedding, dimensions, &source, &columns)?;
     let goes_to = asked::evaluate(request.destination.as_ref(), &source)?;
+    asked::require_key_names(&goes_to, &key)?;
     let name = request.name.clone().unwrap_or_else(|| asked::default_name(&goes_to, &source));
     if let Some(existing) = find_by_name(&name)? {
         if !request.if_not_exists {
@@ -208,22 +208,6 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
         ));
     }
     Ok(source)
-}
-
-/// Store and queue keep the key's columns beside their own.
-pub fn require_key_names(key: &Key) -> Result<(), PgError> {
-    let Some(taken) = key.columns().iter().find(|c| objects::OWN_COLUMNS.contains(&c.name.as_str())) else {
-        return Ok(());
-    };
-    Err(PgError::new(
-        PgSqlErrorCode::ERRCODE_DUPLICATE_COLUMN,
-        format!(
-            "the primary key's column {} has the name of one of the vectorizer's own",
-            ident(&taken.name)
-        ),
-    )
-    .with_detail(format!("These names are taken: {}.", objects::OWN_COLUMNS.join(", ")))
-    .with_hint("Rename the column, or make a primary key without it."))
 }
 
 /// The next id of which no queue table is left over from an earlier life of the extension.

@@ -6,6 +6,8 @@ use serde_json::Value;
 use pgai_rs_pipeline::config::Destination;
 
 use super::validate;
+use crate::catalog::destination::STORE_COLUMNS;
+use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
@@ -90,6 +92,23 @@ pub fn require_names_free(destination: &Destination) -> Result<(), PgError> {
     };
     taken(view_schema, view_name, "view_name")?;
     taken(target_schema, target_table, "target_table")
+}
+
+/// A store keeps the key's columns beside its own, which users' queries name.
+pub fn require_key_names(destination: &Destination, key: &Key) -> Result<(), PgError> {
+    let taken = |name: &str| STORE_COLUMNS.contains(&name);
+    match (destination, key.columns().iter().find(|column| taken(&column.name))) {
+        (Destination::Column { .. }, _) | (Destination::Table { .. }, None) => Ok(()),
+        (Destination::Table { .. }, Some(column)) => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_DUPLICATE_COLUMN,
+            format!(
+                "the primary key's column {} has the name of one of the store's own",
+                ident(&column.name)
+            ),
+        )
+        .with_detail(format!("These names are taken: {}.", STORE_COLUMNS.join(", ")))
+        .with_hint("Rename the column, or make a primary key without it.")),
+    }
 }
 
 /// The error for a name that something has.

@@ -7,6 +7,7 @@ pub mod definitions;
 pub mod destination;
 pub mod key;
 pub mod objects;
+pub mod own_columns;
 pub mod relation;
 pub mod vectorizer;
 

@@ -7,6 +7,7 @@ use pgrx::pg_sys;
 use pgai_rs_pipeline::config::{Destination, Loading};
 
 use super::key::Key;
+use super::own_columns::OwnColumns;
 use super::relation::Relation;
 use super::{failed_name, inbox_name, origin_name, trigger_name, work_name};
 use crate::pg::error::PgError;
@@ -68,38 +69,40 @@ impl Remembered {
         }
     }
 
-    /// The columns for it; none of nothing.
-    fn columns(self) -> Option<&'static str> {
+    /// The columns for it.
+    fn columns(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Remembered::Nothing => None,
-            Remembered::Object => Some("etag text NOT NULL, fingerprint bytea NOT NULL"),
-            Remembered::Input => Some("etag text, fingerprint bytea, digest bytea NOT NULL"),
+            Remembered::Nothing => &[],
+            Remembered::Object => &[("etag", "text NOT NULL"), ("fingerprint", "bytea NOT NULL")],
+            Remembered::Input => &[("etag", "text"), ("fingerprint", "bytea"), ("digest", "bytea NOT NULL")],
         }
     }
 }
 
-/// The names that a key's columns can't have, for the tables beside them have such columns.
-pub const OWN_COLUMNS: [&str; 20] = [
-    "attempts",
-    "available_at",
-    "chunk",
-    "chunk_seq",
-    "created_at",
-    "digest",
-    "embedding",
-    "embedding_uuid",
-    "etag",
-    "failure_code",
-    "failure_hint",
-    "failure_message",
-    "failure_step",
-    "fingerprint",
-    "generation",
-    "lease",
-    "leased_by",
-    "loading_retries",
-    "loading_retry_after",
-    "queued_at",
+/// pgai's, which its clients know.
+const INBOX: [(&str, &str); 3] = [
+    ("queued_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("loading_retries", "int4 NOT NULL DEFAULT 0"),
+    ("loading_retry_after", "timestamptz"),
+];
+
+const WORK: [(&str, &str); 6] = [
+    ("generation", "int8 NOT NULL DEFAULT 1"),
+    ("attempts", "int4 NOT NULL DEFAULT 0"),
+    ("queued_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("available_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("lease", "int8"),
+    ("leased_by", "int4"),
+];
+
+/// The first two are pgai's.
+const FAILED: [(&str, &str); 6] = [
+    ("created_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("failure_step", "text NOT NULL DEFAULT ''"),
+    ("failure_code", "text"),
+    ("failure_message", "text"),
+    ("failure_hint", "text"),
+    ("attempts", "int4"),
 ];
 
 /// Creates the queue's tables and gives them to the vectorizer's owner.
@@ -111,50 +114,28 @@ pub fn create_queue(
     owner: &str,
     remembered: Remembered,
 ) -> Result<(), PgError> {
-    let (columns, names) = (key.definitions(), key.names(None));
+    let (columns, names, own) = (key.definitions(), key.names(None), OwnColumns::beside(key));
     // Autovacuum by count, not by share: these tables churn and are meant to be empty.
     let churn = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
                        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000)";
-    as_superuser(|| {
-        execute(
-            &format!(
-                "CREATE TABLE {} ({columns}, queued_at timestamptz NOT NULL DEFAULT now(),
-                     loading_retries int4 NOT NULL DEFAULT 0, loading_retry_after timestamptz) {churn}",
-                tables.inbox
-            ),
-            &[],
-        )?;
-        execute(
-            &format!(
-                "CREATE TABLE {} ({columns}, generation int8 NOT NULL DEFAULT 1, attempts int4 NOT NULL DEFAULT 0,
-                     queued_at timestamptz NOT NULL DEFAULT now(), available_at timestamptz NOT NULL DEFAULT now(),
-                     lease int8, leased_by int4, PRIMARY KEY ({names})) {churn}",
-                tables.work
-            ),
-            &[],
-        )?;
-        execute(&format!("CREATE INDEX ON {} (available_at)", tables.work), &[])?;
-        execute(
-            &format!(
-                "CREATE TABLE {} ({columns}, created_at timestamptz NOT NULL DEFAULT now(),
-                     failure_step text NOT NULL DEFAULT '', failure_code text, failure_message text,
-                     failure_hint text, attempts int4)",
-                tables.failed
-            ),
-            &[],
-        )?;
-        execute(&format!("CREATE INDEX ON {} ({names})", tables.failed), &[])?;
-        if let Some(own) = remembered.columns() {
-            execute(
-                &format!("CREATE TABLE {} ({columns}, {own}, PRIMARY KEY ({names}))", tables.origin),
-                &[],
-            )?;
-        }
-        for table in tables.all(remembered) {
-            execute(&format!("ALTER TABLE {table} OWNER TO {owner}"), &[])?;
-        }
-        Ok(())
-    })
+    let with_own = |more: &[(&str, &str)]| {
+        let own = more.iter().map(|(name, kind)| format!(", {} {kind}", own.name(name)));
+        columns.clone() + &own.collect::<String>()
+    };
+    let mut statements = vec![
+        format!("CREATE TABLE {} ({}) {churn}", tables.inbox, with_own(&INBOX)),
+        format!("CREATE TABLE {} ({}, PRIMARY KEY ({names})) {churn}", tables.work, with_own(&WORK)),
+        format!("CREATE INDEX ON {} ({})", tables.work, own.name("available_at")),
+        format!("CREATE TABLE {} ({})", tables.failed, with_own(&FAILED)),
+        format!("CREATE INDEX ON {} ({names})", tables.failed),
+    ];
+    if remembered != Remembered::Nothing {
+        let columns = with_own(remembered.columns());
+        statements.push(format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({names}))", tables.origin));
+    }
+    let all = tables.all(remembered).into_iter();
+    statements.extend(all.map(|table| format!("ALTER TABLE {table} OWNER TO {owner}")));
+    as_superuser(|| statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop)))
 }
 
 /// The names of a vectorizer's triggers.

@@ -10,6 +10,7 @@ use pgai_rs_pipeline::format::Template;
 use super::destination::{self, STORE_VECTORS};
 use super::key::Key;
 use super::objects::{QueueTables, Remembered};
+use super::own_columns::OwnColumns;
 use super::relation::{self, Column, Relation};
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, qualified, Row};
@@ -110,6 +111,8 @@ pub struct Vectorizer {
     pub key: Key,
     /// Its queue.
     pub queue: QueueTables,
+    /// What the queue's own columns are called.
+    pub own: OwnColumns,
     /// What it remembers of each row.
     pub remembered: Remembered,
     /// The columns of the source that have vectors: its own, if its destination is one, and other
@@ -141,6 +144,7 @@ impl Entry {
             columns: relation::columns(self.source)?,
             remembered: self.remembered(&config, &queue.origin)?,
             embedding_columns: embedding_columns(self.source)?,
+            own: OwnColumns::of(&queue, key.columns().iter().map(|column| column.name.clone()).collect())?,
             source,
             key,
             queue,

@@ -45,6 +45,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     pause_as_before(candidate)?;
     objects::create_triggers(entry.id, source)?;
     let pending = copy(candidate, entry.queue.as_deref(), &tables.inbox, "")?;
+    // Names that no key has which pgai could make a queue for.
     let failed = copy(candidate, entry.failed.as_deref(), &tables.failed, ", created_at, failure_step")?;
     grant_as_before(candidate, &tables.all(remembered))?;
     Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })

@@ -7,7 +7,6 @@ use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
 use super::catalog::Entry;
 use super::config::of_today;
-use crate::api::create_vectorizer::require_key_names;
 use crate::api::{indexing, scheduling, validate};
 use crate::catalog::destination::{require_vectors, vector_type};
 use crate::catalog::key::Key;
@@ -99,7 +98,6 @@ fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
             entry.source_name
         )));
     }
-    require_key_names(&key)?;
     Ok((source, key))
 }
 

@@ -45,8 +45,9 @@ impl ColumnStatements {
         let (column, same) = (ident(column), key.same_given("s"));
         Ok(ColumnStatements {
             existing: format!(
-                "SELECT k.ord, '00000000-0000-0000-0000-000000000000'::uuid, 0, o.digest
+                "SELECT k.ord, '00000000-0000-0000-0000-000000000000'::uuid, 0, o.{}
                  FROM {given} k JOIN {} o ON {} JOIN {source} s ON {same} WHERE s.{column} IS NOT NULL",
+                v.own.name("digest"),
                 v.queue.origin,
                 key.same_given("o"),
             ),

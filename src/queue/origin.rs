@@ -31,13 +31,16 @@ impl OriginStatements {
         };
         let (key, origin) = (&v.key, &v.queue.origin);
         let (names, given, same) = (key.names(None), key.given(&[]), key.same_given("o"));
+        let given_own = more.iter().map(|(name, _)| format!("k.{name}")).collect::<Vec<_>>().join(", ");
         let own = |alias: &str| {
-            more.iter().map(|(name, _)| format!("{alias}{name}")).collect::<Vec<_>>().join(", ")
+            let names = more.iter().map(|(name, _)| format!("{alias}{}", v.own.name(name)));
+            names.collect::<Vec<_>>().join(", ")
         };
+        let [etag, fingerprint] = ["etag", "fingerprint"].map(|name| v.own.name(name));
         Some(OriginStatements {
             read: format!(
-                "SELECT k.ord, o.etag, o.fingerprint FROM {given} k JOIN {origin} o ON {same}
-                 WHERE o.etag IS NOT NULL AND o.fingerprint IS NOT NULL"
+                "SELECT k.ord, o.{etag}, o.{fingerprint} FROM {given} k JOIN {origin} o ON {same}
+                 WHERE o.{etag} IS NOT NULL AND o.{fingerprint} IS NOT NULL"
             ),
             remember: format!(
                 "INSERT INTO {origin} AS o ({names}, {own})
@@ -46,7 +49,6 @@ impl OriginStatements {
                  WHERE ({old}) IS DISTINCT FROM ({excluded})",
                 own = own(""),
                 given_names = key.given_names(),
-                given_own = own("k."),
                 given = key.given(&more),
                 excluded = own("excluded."),
                 old = own("o."),

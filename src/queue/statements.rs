@@ -97,6 +97,9 @@ impl Statements {
         let (key, source, written) = (&v.key, v.source.qualified(), Written::new(v)?);
         let (inbox, work, failed) = (&v.queue.inbox, &v.queue.work, &v.queue.failed);
         let names = key.names(None);
+        let own = |name: &str| v.own.name(name);
+        let [queued_at, available_at, lease, leased_by, generation, attempts] =
+            ["queued_at", "available_at", "lease", "leased_by", "generation", "attempts"].map(own);
         let given = key.given(&[]);
         let with = |more: &[(&str, &str)]| key.given(more);
         let next = key.len() + 1;
@@ -112,7 +115,7 @@ impl Statements {
         Ok(Statements {
             peek: format!(
                 "SELECT EXISTS (SELECT FROM {inbox} WHERE ctid >= {}),
-                        (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work})",
+                        (SELECT ceil(extract(epoch FROM min({available_at}) - now()) * 1000)::int8 FROM {work})",
                 from_block("$1"),
             ),
             fold: format!(
@@ -120,30 +123,30 @@ impl Statements {
                      SELECT ctid AS place FROM {inbox} WHERE ctid >= {} LIMIT $1),
                  taken AS (
                      DELETE FROM {inbox} WHERE ctid = ANY (ARRAY(SELECT place FROM part))
-                     RETURNING {names}, queued_at),
+                     RETURNING {names}, {queued_at}),
                  folded AS (
-                     INSERT INTO {work} AS w ({names}, queued_at)
-                     SELECT {names}, min(queued_at) FROM taken GROUP BY {names}
+                     INSERT INTO {work} AS w ({names}, {queued_at})
+                     SELECT {names}, min({queued_at}) FROM taken GROUP BY {names}
                      ON CONFLICT ({names}) DO UPDATE
-                     SET generation = w.generation + 1, attempts = 0,
-                         available_at = CASE WHEN w.lease IS NULL THEN now() ELSE w.available_at END)
+                     SET {generation} = w.{generation} + 1, {attempts} = 0,
+                         {available_at} = CASE WHEN w.{lease} IS NULL THEN now() ELSE w.{available_at} END)
                  SELECT count(*), ((max(place)::text::point)[0])::int8, {blocks} FROM part",
                 from_block("$2"),
             ),
             claim: format!(
                 "WITH due AS (
-                     SELECT {names}, available_at FROM {work} WHERE available_at <= now()
-                     ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED),
+                     SELECT {names}, {available_at} FROM {work} WHERE {available_at} <= now()
+                     ORDER BY {available_at} LIMIT $1 FOR UPDATE SKIP LOCKED),
                  sized AS (
                      SELECT {}, row_number() OVER due_first AS \"place of pgai_rs\",
                             sum({}) OVER due_first AS \"size of pgai_rs\"
                      FROM due d LEFT JOIN {source} s ON {}
-                     WINDOW due_first AS (ORDER BY d.available_at ROWS UNBOUNDED PRECEDING))
+                     WINDOW due_first AS (ORDER BY d.{available_at} ROWS UNBOUNDED PRECEDING))
                  UPDATE {work} w
-                 SET attempts = w.attempts + 1, lease = $3, leased_by = $4,
-                     available_at = now() + make_interval(secs => $2)
+                 SET {attempts} = w.{attempts} + 1, {lease} = $3, {leased_by} = $4,
+                     {available_at} = now() + make_interval(secs => $2)
                  FROM sized z WHERE {} AND (z.\"size of pgai_rs\" <= $5 OR z.\"place of pgai_rs\" = 1)
-                 RETURNING w.generation, w.attempts, {}",
+                 RETURNING w.{generation}, w.{attempts}, {}",
                 key.names(Some("d")),
                 document_size(v, "$6")?,
                 key.same("d", "s"),
@@ -159,32 +162,33 @@ impl Statements {
             ),
             present: format!("SELECT k.ord FROM {given} k JOIN {source} s ON {}", on("s")),
             held: format!(
-                "SELECT k.ord FROM {} k JOIN {work} w ON {} WHERE w.lease = k.lease FOR UPDATE OF w",
+                "SELECT k.ord FROM {} k JOIN {work} w ON {} WHERE w.{lease} = k.lease FOR UPDATE OF w",
                 with(&[("lease", "int8")]),
                 on("w"),
             ),
             settle: format!(
-                "DELETE FROM {work} w USING {} k WHERE {} AND w.generation = k.generation",
+                "DELETE FROM {work} w USING {} k WHERE {} AND w.{generation} = k.generation",
                 with(&[("generation", "int8")]),
                 on("w"),
             ),
             give_back: format!(
-                "UPDATE {work} w SET lease = NULL, leased_by = NULL, attempts = 0, available_at = now()
-                 FROM {} k WHERE {} AND w.lease = k.lease",
+                "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {attempts} = 0, {available_at} = now()
+                 FROM {} k WHERE {} AND w.{lease} = k.lease",
                 with(&[("lease", "int8")]),
                 on("w"),
             ),
             postpone: format!(
-                "UPDATE {work} w SET lease = NULL, leased_by = NULL, attempts = k.attempts,
-                     available_at = now() + k.delay * interval '1 millisecond'
-                 FROM {} k WHERE {} AND w.lease = k.lease AND w.generation = k.generation",
+                "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {attempts} = k.attempts,
+                     {available_at} = now() + k.delay * interval '1 millisecond'
+                 FROM {} k WHERE {} AND w.{lease} = k.lease AND w.{generation} = k.generation",
                 with(&[("lease", "int8"), ("generation", "int8"), ("delay", "int8"), ("attempts", "int4")]),
                 on("w"),
             ),
             forget_failed: format!("DELETE FROM {failed} f USING {given} k WHERE {}", on("f")),
             set_aside: format!(
-                "INSERT INTO {failed} ({names}, failure_step, failure_code, failure_message, failure_hint, attempts)
+                "INSERT INTO {failed} ({names}, {}, {attempts})
                  SELECT {}, k.step, k.code, k.message, k.hint, k.attempts FROM {} k",
+                ["failure_step", "failure_code", "failure_message", "failure_hint"].map(own).join(", "),
                 key.given_names(),
                 with(&[
                     ("step", "text"),
@@ -195,18 +199,18 @@ impl Statements {
                 ]),
             ),
             renew: format!(
-                "UPDATE {work} w SET available_at = now() + make_interval(secs => ${}::float8)
-                 FROM {} k WHERE {} AND w.lease = k.lease",
+                "UPDATE {work} w SET {available_at} = now() + make_interval(secs => ${}::float8)
+                 FROM {} k WHERE {} AND w.{lease} = k.lease",
                 next + 1,
                 with(&[("lease", "int8")]),
                 on("w"),
             ),
             recover: format!(
-                "UPDATE {work} w SET lease = NULL, leased_by = NULL, available_at = now()
-                 WHERE w.leased_by = $1 OR (w.leased_by IS NOT NULL AND NOT EXISTS (
+                "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {available_at} = now()
+                 WHERE w.{leased_by} = $1 OR (w.{leased_by} IS NOT NULL AND NOT EXISTS (
                      SELECT FROM pg_stat_get_activity(NULL) a
                      JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
-                     WHERE a.pid = w.leased_by))"
+                     WHERE a.pid = w.{leased_by}))"
             ),
             origin: OriginStatements::new(v),
             written,
