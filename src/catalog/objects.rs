@@ -135,7 +135,31 @@ pub fn create_queue(
     }
     let all = tables.all(remembered).into_iter();
     statements.extend(all.map(|table| format!("ALTER TABLE {table} OWNER TO {owner}")));
-    as_superuser(|| statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop)))
+    as_superuser(|| {
+        statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))?;
+        tables.all(remembered).into_iter().try_for_each(go_with_extension)
+    })
+}
+
+/// Makes a table be dropped with the extension, as what is of no use without it. A dump does not carry that
+/// along: it only knows what an extension is made of.
+fn go_with_extension(table: &str) -> Result<(), PgError> {
+    let oid = sql::query_row("SELECT $1::pg_catalog.regclass::pg_catalog.oid", &[table.into()], |row| {
+        row.get::<pg_sys::Oid>(1)
+    })?;
+    let address = |class: pg_sys::Oid, object: pg_sys::Oid| pg_sys::ObjectAddress {
+        classId: class,
+        objectId: object,
+        objectSubId: 0,
+    };
+    let table = address(pg_sys::RelationRelationId, oid.unwrap_or(pg_sys::InvalidOid));
+    // SAFETY: the name is a C string; both objects are there, and their addresses are copied.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"pgai_rs".as_ptr(), false);
+        let extension = address(pg_sys::ExtensionRelationId, extension);
+        pg_sys::recordDependencyOn(&table, &extension, pg_sys::DependencyType::DEPENDENCY_AUTO);
+    }
+    Ok(())
 }
 
 /// The names of a vectorizer's triggers.
