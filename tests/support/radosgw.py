@@ -90,7 +90,12 @@ class Radosgw:
         self._run("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", osd)
         self._spawn("ceph-osd", "-i", "0")
         self._spawn("radosgw", "-n", "client.rgw.a")
-        eventually(self._answers, timeout=120, what="radosgw to answer")
+        try:
+            eventually(self._answers, timeout=120, what="radosgw to answer")
+        except AssertionError as error:
+            self.stop()
+            logs = "".join(f"\n{path.name}: {path.read_text()[-1000:]}" for path in self._directory.glob("*.out"))
+            raise AssertionError(f"{error}{logs}") from None
 
     def _answers(self) -> bool:
         try:
