@@ -178,6 +178,80 @@ def test_a_strangers_table_does_not_become_a_store(plain):
         plain.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
+# Names of columns
+
+RENAMES = [
+    "ALTER TABLE document RENAME body TO content",
+    'ALTER TABLE document RENAME COLUMN title TO "The_Title"',
+    'ALTER TABLE document RENAME id TO "the number"',
+    # And back, in one transaction with what is written meanwhile.
+    """BEGIN; ALTER TABLE document RENAME "the number" TO id; INSERT INTO document VALUES (50, 't', 'between');
+       ALTER TABLE document RENAME "The_Title" TO title; ALTER TABLE document RENAME content TO body; COMMIT""",
+    "BEGIN; ALTER TABLE document RENAME body TO undone; ALTER TABLE document RENAME id TO undone_as_well; ROLLBACK",
+]
+
+
+@pytest.mark.parametrize("table", [PLAIN, PARTITIONED], ids=["plain", "partitioned"])
+def test_a_column_by_another_name_is_followed(db, stub, table):
+    """Nothing is embedded again for it."""
+    db.sql(table)
+    db.sql("INSERT INTO document VALUES (10, 't', 'a|b'), (11, 't', 'c'), (20, 't', 'd')")
+    vectorizer.create(db, stub.url, formatting="ai.formatting_python_template('$title ${title}: $chunk')")
+    vectorizer.idle(db)
+    for number, statement in enumerate(RENAMES):
+        stub.forget()
+        db.sql(statement)
+        key, title, body = [name for [name] in db.sql(
+            "SELECT attname FROM pg_attribute WHERE attrelid = 'document'::regclass AND attnum > 0 ORDER BY attnum LIMIT 3")]
+        db.sql(f"""INSERT INTO document VALUES ({60 + number}, 't', 'new {number}'); DELETE FROM document WHERE "{key}" = {59 + number};
+                   UPDATE document SET "{title}" = '{number}' WHERE "{key}" = 10""")
+        vectorizer.in_step(db, [key], column=body, template=f"${{{title}}} ${{{title}}}: $chunk")
+        unchanged = {f"t t: {text}" for text in ("c", "d")}
+        assert not unchanged & set(stub.embedded)
+    assert db.sql("SELECT DISTINCT message FROM ai.vectorizer_errors") == []
+
+
+def test_a_column_of_vectors_by_another_name_is_followed(db, stub):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url, chunking="ai.chunking_none()", destination="ai.destination_column('embedding')")
+    db.sql("ALTER TABLE document RENAME embedding TO vec; INSERT INTO document VALUES (1, 't', 'a')")
+    eventually(lambda: db.sql("SELECT FROM document WHERE vec IS NOT NULL"), what="the vector")
+    assert db.value("SELECT embedding_column FROM ai.vectorizer_status") == "vec"
+
+
+def test_a_column_is_renamed_above_its_source(db, stub):
+    db.sql(PARTITIONED)
+    vectorizer.create(db, stub.url, "document_low")
+    db.sql("ALTER TABLE document RENAME body TO content")
+    db.sql("UPDATE document SET content = 'changed' WHERE id = 1")
+    vectorizer.in_step(db, ["id"], source="document_low", store="document_low_embedding_store", column="content")
+
+
+def test_a_column_is_renamed_while_its_rows_wait_and_are_embedded(plain, stub):
+    with stub.held():
+        plain.sql("INSERT INTO document VALUES (3, 't', 'in flight|twice')")
+        stub_waits(stub)
+        plain.sql("SELECT ai.disable_vectorizer_schedule(1); INSERT INTO document VALUES (4, 't', 'waits')")
+        plain.sql("ALTER TABLE document RENAME id TO number; ALTER TABLE document RENAME body TO content")
+    plain.sql("SELECT ai.enable_vectorizer_schedule(1)")
+    vectorizer.in_step(plain, ["number"], column="content")
+    assert plain.sql("SELECT details FROM ai.vectorizer_errors") == []
+
+
+def test_what_a_template_cant_name_is_told_at_once(db, stub):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url, formatting="ai.formatting_python_template('$title: $chunk')")
+    warnings = []
+    with db.connect() as connection:
+        connection.add_notice_handler(lambda notice: warnings.append((notice.severity, notice.message_primary)))
+        connection.execute('ALTER TABLE document RENAME title TO "The title"')
+    [(severity, message)] = warnings
+    assert severity == "WARNING" and '"The title"' in message
+    db.sql('ALTER TABLE document RENAME "The title" TO title')
+    db.sql("INSERT INTO document VALUES (1, 't', 'a')")
+    vectorizer.in_step(db, ["id"], template="$title: $chunk")
+
+
 # What can't be followed
 
 
@@ -185,8 +259,12 @@ def test_a_strangers_table_does_not_become_a_store(plain):
     "statement, undo",
     [
         ("ALTER TABLE document DROP CONSTRAINT document_pkey", "ALTER TABLE document ADD PRIMARY KEY (id)"),
-        ("ALTER TABLE document RENAME id TO ident", "ALTER TABLE document RENAME ident TO id"),
-        ("ALTER TABLE document RENAME body TO content", "ALTER TABLE document RENAME content TO body"),
+        (
+            "SET session_replication_role = replica; ALTER TABLE document RENAME id TO ident",
+            "SET session_replication_role = replica; ALTER TABLE document RENAME ident TO id",
+        ),
+        # A name that the store has for itself.
+        ("ALTER TABLE document RENAME id TO chunk_seq", "ALTER TABLE document RENAME chunk_seq TO id"),
     ],
 )
 def test_what_cant_be_followed_is_explained_and_lets_users_write(plain, statement, undo):

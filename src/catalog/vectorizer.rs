@@ -83,6 +83,19 @@ pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     )
 }
 
+/// The vectorizers whose source is this table or one that inherits its columns.
+pub fn by_descendant(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
+    sql::query(
+        &format!(
+            "WITH RECURSIVE d (relid) AS (
+                 SELECT $1::pg_catalog.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN d ON i.inhparent = d.relid)
+             SELECT {COLUMNS} {READY} WHERE t.tgrelid IN (SELECT d.relid FROM d) ORDER BY v.id"
+        ),
+        &[relation.into()],
+        entry,
+    )
+}
+
 /// The vectorizers whose source is this table.
 pub fn by_source(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     sql::query(
@@ -121,6 +134,22 @@ pub struct Vectorizer {
 }
 
 impl Entry {
+    /// Its config, as it is stored.
+    pub fn config(&self) -> &Value {
+        &self.config
+    }
+
+    /// Its queue.
+    pub fn queue(&self) -> QueueTables {
+        QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table))
+    }
+
+    /// Its store, qualified; none if its vectors go to a column of the source.
+    pub fn store(&self) -> Option<String> {
+        let text = |key: &str| self.config["destination"][key].as_str();
+        Some(qualified(text("target_schema")?, text("target_table")?))
+    }
+
     /// Reads what else there is to know.
     pub fn understand(&self) -> Result<Vectorizer, PgError> {
         let config: VectorizerConfig = serde_json::from_value(self.config.clone()).map_err(|error| {
@@ -136,7 +165,7 @@ impl Entry {
         })?;
         self.require_key(&key)?;
         self.require_one_chunk(&config)?;
-        let queue = QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table));
+        let queue = self.queue();
         Ok(Vectorizer {
             id: self.id,
             name: self.name.clone(),

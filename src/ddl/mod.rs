@@ -6,8 +6,9 @@
 //!
 //! * [`dropped`]: sources and partitions that are gone
 //! * [`partitions`]: tables that became partitions or no longer are
-//! * [`renamed`]: what goes by another name now
+//! * [`renamed`], [`column`]: what goes by another name now
 
+mod column;
 mod dropped;
 mod partitions;
 mod renamed;
@@ -63,6 +64,9 @@ fn follow(change: Change) {
     match change {
         Change::Partition { parent, partition } => {
             warned("a partition", || partitions::follow(parent, partition));
+        }
+        Change::Column { relation, from, to } => {
+            warned("a column's new name", || column::follow(relation, &from, &to));
         }
         Change::Renamed(renamed) => warned("a new name", || renamed::follow(&renamed)),
     }

@@ -16,6 +16,15 @@ pub enum Change {
     },
     /// Something has another name now.
     Renamed(Renamed),
+    /// A column of this table has.
+    Column {
+        /// The table.
+        relation: pg_sys::Oid,
+        /// Its old name.
+        from: String,
+        /// Its new one.
+        to: String,
+    },
 }
 
 /// What has another name.
@@ -48,7 +57,10 @@ impl Change {
             match (*node).type_ {
                 NodeTag::T_AlterTableStmt => altered(&*node.cast::<pg_sys::AlterTableStmt>()),
                 NodeTag::T_CreateStmt => created(&*node.cast::<pg_sys::CreateStmt>()),
-                NodeTag::T_RenameStmt => renamed(&*node.cast::<pg_sys::RenameStmt>()).map(Change::Renamed),
+                NodeTag::T_RenameStmt => {
+                    let statement = &*node.cast::<pg_sys::RenameStmt>();
+                    column(statement).or_else(|| renamed(statement).map(Change::Renamed))
+                }
                 NodeTag::T_AlterObjectSchemaStmt => {
                     let moved = &*node.cast::<pg_sys::AlterObjectSchemaStmt>();
                     named(moved.objectType, moved.relation).map(Change::Renamed)
@@ -86,6 +98,19 @@ unsafe fn created(statement: &pg_sys::CreateStmt) -> Option<Change> {
     unsafe {
         let parent = first::<pg_sys::RangeVar>(statement.inhRelations)?;
         Some(Change::Partition { parent: oid(parent)?, partition: oid(statement.relation)? })
+    }
+}
+
+/// ALTER TABLE … RENAME COLUMN.
+unsafe fn column(statement: &pg_sys::RenameStmt) -> Option<Change> {
+    if (statement.renameType, statement.relationType) != (ObjectType::OBJECT_COLUMN, ObjectType::OBJECT_TABLE)
+    {
+        return None;
+    }
+    // SAFETY: by the caller: C strings.
+    unsafe {
+        let (from, to) = (text(statement.subname)?, text(statement.newname)?);
+        Some(Change::Column { relation: oid(statement.relation)?, from, to })
     }
 }
 

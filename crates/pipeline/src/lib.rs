@@ -31,6 +31,7 @@ pub mod load;
 mod memory;
 mod offload;
 pub mod parse;
+pub mod rename;
 pub mod run;
 pub mod s3;
 pub mod settings;

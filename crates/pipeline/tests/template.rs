@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pgai_rs_pipeline::format::{FormatError, Template};
+use pgai_rs_pipeline::format::{rename_column, FormatError, Template};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -52,4 +52,23 @@ fn templates_are_filled_as_python_fills_them() {
             }
         }
     }
+}
+
+#[test]
+fn a_renamed_column_is_filled_in_as_before() {
+    let Cases { fields, cases } = serde_json::from_str(include_str!("template/cases.json")).unwrap();
+    let chunk = fields["chunk"].clone();
+    let columns: Vec<(String, String)> = fields.into_iter().filter(|(name, _)| name != "chunk").collect();
+    let mut renamed = 0;
+    for (template, result, _) in cases {
+        let Some(result) = result else { continue };
+        for (place, (name, _)) in columns.iter().enumerate() {
+            let Some(template) = rename_column(&template, name, "by_another_name").unwrap() else { continue };
+            let mut columns = columns.clone();
+            columns[place].0 = "by_another_name".to_owned();
+            assert_eq!(render(&template, &chunk, &columns).unwrap(), result, "template {template:?}");
+            renamed += 1;
+        }
+    }
+    assert!(renamed > 100, "only {renamed} templates named a column");
 }

@@ -4,7 +4,7 @@
 
 mod python_template;
 
-pub use python_template::{FormatError, Template};
+pub use python_template::{rename_column, FormatError, NotNameable, Template};
 
 use crate::document::{Failure, Retry, Step};
 

@@ -45,8 +45,47 @@ pub enum FormatError {
     },
 }
 
+/// A column's name that no placeholder can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a template can't name a column {0:?}")]
+pub struct NotNameable(pub String);
+
 /// The placeholder that stands for the chunk itself.
 const CHUNK: &str = "chunk";
+
+/// The template with the name `to` wherever it names the column `from`, and otherwise as it is
+/// written; `None` if it does not name it. One that can't be read names nothing.
+///
+/// # Errors
+///
+/// [`NotNameable`] if it names `from`, and can't name `to`.
+pub fn rename_column(template: &str, from: &str, to: &str) -> Result<Option<String>, NotNameable> {
+    let names = |parsed: Template| parsed.placeholders().any(|name| name == from);
+    if from == CHUNK || !Template::parse(template).is_ok_and(names) {
+        return Ok(None);
+    }
+    if to == CHUNK || identifier(to) != Some((to, "")) {
+        return Err(NotNameable(to.to_owned()));
+    }
+    let mut renamed = String::with_capacity(template.len() + to.len());
+    let mut rest = template;
+    while let Some(dollar) = rest.find('$') {
+        let after = &rest[dollar + 1..];
+        // `$$` and `${`: what follows a brace is a name, what follows a dollar sign is text.
+        let opened = usize::from(after.starts_with(['$', '{']));
+        let (before, follows) = rest.split_at(dollar + 1 + opened);
+        renamed.push_str(before);
+        rest = match identifier(follows) {
+            Some((name, follows)) if !after.starts_with('$') => {
+                renamed.push_str(if name == from { to } else { name });
+                follows
+            }
+            _ => follows,
+        };
+    }
+    renamed.push_str(rest);
+    Ok(Some(renamed))
+}
 
 impl Template {
     /// Reads a template.
@@ -198,5 +237,31 @@ mod tests {
         assert_eq!(stray.to_string(), "Invalid placeholder in string: line 2, col 5");
         let unknown = Template::parse("é\n ${none}").unwrap().render("", &[]).unwrap_err();
         assert_eq!(unknown.to_string(), "Unknown placeholder $none in string: line 2, col 2");
+    }
+
+    #[test]
+    fn a_columns_new_name_is_written_wherever_the_template_names_it() {
+        let renamed = |template| rename_column(template, "x", "new_name").unwrap();
+        assert_eq!(renamed("$x: ${x}y $chunk").as_deref(), Some("$new_name: ${new_name}y $chunk"));
+        assert_eq!(
+            renamed("$x$x$$x $$$x é $x").as_deref(),
+            Some("$new_name$new_name$$x $$$new_name é $new_name")
+        );
+    }
+
+    #[test]
+    fn a_template_that_does_not_name_the_column_is_left_alone() {
+        for template in ["$chunk", "$$x $chunk", "$xy ${xy} $X $x_ $chunk", "x", "${x", "$x $5"] {
+            assert_eq!(rename_column(template, "x", "y"), Ok(None), "{template}");
+            assert_eq!(rename_column(template, "x", "no name"), Ok(None), "{template}");
+        }
+        assert_eq!(rename_column("$chunk", "chunk", "text"), Ok(None), "the chunk is no column");
+    }
+
+    #[test]
+    fn what_no_placeholder_can_name_is_refused() {
+        for name in ["Y z", "größe", "1st", "", "a-b", "y ", "chunk"] {
+            assert_eq!(rename_column("$x $chunk", "x", name), Err(NotNameable(name.to_owned())));
+        }
     }
 }

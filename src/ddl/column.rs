@@ -1,0 +1,69 @@
+//! A column of a source that goes by another name now.
+//!
+//! The config says the new name wherever it said the old one; a column of the key is renamed in the queue
+//! and in the store as well. No chunk comes out different for it, so nothing is embedded again.
+
+use pgai_rs_pipeline::rename::{rename_column, Edit};
+
+use super::warned;
+use crate::catalog::objects::Remembered;
+use crate::catalog::vectorizer::{self, Entry};
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::sql::{self, ident};
+use crate::queue::wake;
+use pgrx::pg_sys;
+
+const KEY: &str = "
+    UPDATE ai.vectorizer
+    SET source_pk = (SELECT jsonb_agg(CASE WHEN k.c ->> 'attname' = $2 THEN k.c || jsonb_build_object('attname', $3)
+                                      ELSE k.c END ORDER BY k.place)
+                     FROM jsonb_array_elements(source_pk) WITH ORDINALITY AS k (c, place))
+    WHERE id = $1 AND source_pk @> jsonb_build_array(jsonb_build_object('attname', $2))";
+
+const CONFIG: &str = "
+    UPDATE ai.vectorizer
+    SET config = jsonb_set(config, $2, to_jsonb($3))
+    WHERE id = $1";
+
+/// Follows `ALTER TABLE … RENAME COLUMN` of a table, and of those that have the column from it.
+pub fn follow(relation: pg_sys::Oid, from: &str, to: &str) -> Result<(), PgError> {
+    for entry in as_superuser(|| vectorizer::by_descendant(relation))? {
+        warned("a column's new name", || {
+            edit_config(&entry, from, to)?;
+            rename_key(&entry, from, to)
+        });
+        wake::worker_at_commit();
+    }
+    Ok(())
+}
+
+fn edit_config(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
+    let edits = rename_column(entry.config(), from, to).map_err(|error| {
+        PgError::raised(format!("{error}, as the template of vectorizer {} does", entry.name))
+            .with_hint("Rename the column back, or drop the vectorizer and create it anew.")
+    })?;
+    as_superuser(|| {
+        for Edit { path, value } in edits {
+            let path: Vec<String> = path.map(str::to_owned).to_vec();
+            sql::execute(CONFIG, &[entry.id.into(), path.into(), value.into()])?;
+        }
+        Ok(())
+    })
+}
+
+/// The queue is the extension's, the store its owner's. A name that one of them has for itself is an error
+/// of Postgres's own.
+fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
+    let in_key = as_superuser(|| sql::execute(KEY, &[entry.id.into(), from.into(), to.into()]))?;
+    if in_key == 0 {
+        return Ok(());
+    }
+    let rename = |table: &str| {
+        let statement =
+            format!("ALTER TABLE IF EXISTS {table} RENAME COLUMN {} TO {}", ident(from), ident(to));
+        sql::execute(&statement, &[]).map(drop)
+    };
+    as_superuser(|| entry.queue().all(Remembered::Input).into_iter().try_for_each(rename))?;
+    as_user(entry.owner, || entry.store().map_or(Ok(()), |store| rename(&store)))
+}
