@@ -42,6 +42,7 @@ HOSTILE = {
     "text": TEXTS,
     "name": NAMES,
     "jsonb": JSONS,
+    "int4[]": [None, [], [None], [-1], [2**31 - 1], [[1], [2]]],
     "text[]": [None, [], [None], ["", "[", "{", "**", HUGE], [["a"], ["b"]]],
     "name[]": [None, [], [None], ["no such role", "", "postgres", "postgres"]],
     "interval": [None, "0", "-1 day", "100000000 years", "1 microsecond"],
