@@ -24,8 +24,9 @@ pub struct Definition {
     pub name: String,
     /// `hnsw` or `diskann`.
     pub method: &'static str,
-    key: String,
-    options: String,
+    /// What it is on.
+    pub column: String,
+    clause: String,
 }
 
 impl Definition {
@@ -35,36 +36,47 @@ impl Definition {
         let Some(method) = indexing.access_method() else { return Ok(None) };
         let Destination::Table { target_schema, target_table, .. } = &vectorizer.config.destination;
         let dimensions = vectorizer.config.embedding.dimensions();
-        let element = indexing.element(dimensions).ok_or_else(|| {
-            PgError::raised(format!("an {method} index can't have {dimensions} dimensions"))
-                .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
-        })?;
         Ok(Some(Definition {
             store: vectorizer.store.clone(),
             schema: target_schema.clone(),
             name: name(target_table, method, vectorizer.id),
             method,
-            key: key(&indexing, element, dimensions, &relation::vector_schema()?),
-            options: options(&indexing),
+            column: COLUMN.to_owned(),
+            clause: clause(&indexing, method, COLUMN, dimensions)?,
         }))
     }
 
     /// Builds it while others write to the store.
     pub fn create(&self) -> String {
-        format!(
-            "CREATE INDEX CONCURRENTLY {} ON {} USING {} ({}){}",
-            ident(&self.name),
-            self.store,
-            self.method,
-            self.key,
-            self.options,
-        )
+        format!("CREATE INDEX CONCURRENTLY {} ON {} {}", ident(&self.name), self.store, self.clause)
     }
 
     /// Drops what a build that did not end has left, while others write to the store.
     pub fn drop(&self) -> String {
         format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(&self.schema, &self.name))
     }
+}
+
+/// The statement that builds such an index within a transaction, under a name of Postgres's choice;
+/// none if no index is asked for. Who writes to the table waits for it.
+pub fn create_at_once(
+    table: &str,
+    column: &str,
+    dimensions: u32,
+    indexing: &Indexing,
+) -> Result<Option<String>, PgError> {
+    let Some(method) = indexing.access_method() else { return Ok(None) };
+    Ok(Some(format!("CREATE INDEX ON {table} {}", clause(indexing, method, column, dimensions)?)))
+}
+
+/// `USING … (…) WITH (…)`, for a column of so many dimensions.
+fn clause(indexing: &Indexing, method: &str, column: &str, dimensions: u32) -> Result<String, PgError> {
+    let element = indexing.element(dimensions).ok_or_else(|| {
+        PgError::raised(format!("an {method} index can't have {dimensions} dimensions"))
+            .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
+    })?;
+    let key = key(indexing, element, &ident(column), dimensions, &relation::vector_schema()?);
+    Ok(format!("USING {method} ({key}){}", options(indexing)))
 }
 
 /// The vectorizer's `indexing`, understood.
@@ -88,18 +100,18 @@ fn name(store: &str, method: &str, id: i32) -> String {
     format!("{}{ending}", &store[..end])
 }
 
-fn key(indexing: &Indexing, element: Element, dimensions: u32, vector_schema: &str) -> String {
+fn key(indexing: &Indexing, element: Element, column: &str, dimensions: u32, vector_schema: &str) -> String {
     match (indexing, element) {
         (Indexing::Hnsw { opclass, .. }, Element::Vector) => {
-            format!("{COLUMN} {}", qualified(vector_schema, opclass))
+            format!("{column} {}", qualified(vector_schema, opclass))
         }
         (Indexing::Hnsw { opclass, .. }, Element::Halfvec) => format!(
-            "({COLUMN}::{}({dimensions})) {}",
+            "({column}::{}({dimensions})) {}",
             qualified(vector_schema, "halfvec"),
             qualified(vector_schema, &halfvec_opclass(opclass)),
         ),
         // As pgai: the access method's default operator class.
-        (Indexing::Diskann { .. } | Indexing::None, _) => COLUMN.to_owned(),
+        (Indexing::Diskann { .. } | Indexing::None, _) => column.to_owned(),
     }
 }
 

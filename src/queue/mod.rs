@@ -5,7 +5,7 @@
 //! * [`wake`]: telling the worker at commit
 //! * [`statements`]: the queue's SQL, written once per vectorizer
 //! * [`fold`]: from the one to the other
-//! * [`schedule`]: when there is a time for it
+//! * [`schedule`], [`request`]: when there is a time for it
 //! * [`spi`]: the pipeline's `Queue`, by SPI
 //! * [`complete`], [`fail`]: the second transaction of a document
 //! * [`resync`]: what the triggers did not see
@@ -15,6 +15,7 @@ pub mod complete;
 pub mod errors;
 pub mod fail;
 pub mod fold;
+pub mod request;
 pub mod resync;
 pub mod schedule;
 pub mod spi;

@@ -14,7 +14,7 @@ use pgai_rs_pipeline::run::Queue;
 use super::fold::{self, fold};
 use super::schedule::Schedule;
 use super::statements::Statements;
-use super::{complete, fail};
+use super::{complete, fail, request};
 use crate::api::s3_access;
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
@@ -136,7 +136,21 @@ impl SpiQueue {
                 }
             }
         }
+        self.run_requested()?;
         Ok(gone)
+    }
+
+    /// Ends the rest of vectorizers that somebody asks to run: by their schedules, and after errors.
+    fn run_requested(&mut self) -> Result<(), PgError> {
+        transaction(|| {
+            for id in request::take()? {
+                if let Some(served) = self.served.get_mut(&id) {
+                    served.paused = Pause::default();
+                    served.schedule.begin_run()?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn take_up(&mut self, entry: &Entry) -> Result<(), PgError> {
