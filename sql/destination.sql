@@ -16,3 +16,11 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
     'target_table', target_table,
     'view_schema', view_schema,
     'view_name', view_name));
+
+-- A column of the source, made if it is not there: one vector for each row, with ai.chunking_none().
+CREATE FUNCTION ai.destination_column(embedding_column name) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN jsonb_strip_nulls(jsonb_build_object(
+    'config_type', 'destination',
+    'implementation', 'column',
+    'embedding_column', embedding_column));

@@ -102,6 +102,7 @@ def shared(cluster):
             "destination_table('d', view_schema => 's')",
             {"implementation": "table", "destination": "d", "view_schema": "s"},
         ),
+        ("destination_column('vec')", {"implementation": "column", "embedding_column": "vec"}),
     ],
 )
 def test_a_builder_makes_pgais_json(shared, builder, config):
@@ -222,6 +223,7 @@ def test_a_parser_must_fit_what_is_loaded(shared, parsing, loading, message):
         "_validate_parsing(ai.parsing_docling(), ai.loading_column('nobody'), 'public', 'document')",
         "_validate_parsing(ai.parsing_none(), ai.loading_uri('body'), 'public', 'document')",
         "_validate_destination(ai.destination_table(), ai.chunking_none())",
+        "_validate_destination(ai.destination_column('vec'), ai.chunking_none())",
         "_validate_destination_can_create_objects(ai._evaluate_destination(ai.destination_table(), 'public', 'document'))",
         "_validate_embedding(ai.embedding_openai('m', 3))",
         "_validate_chunking(ai.chunking_none())",

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 from support import vectorizer
+from support.wait import eventually
 
 DUPLICATE_OBJECT = "42710"
 RAISED = "P0001"
@@ -272,11 +273,16 @@ def test_users_can_write_although_something_is_missing(source, harm):
     assert notices and all("not kept in step" in notice for notice in notices)
 
 
+def test_the_extension_takes_the_queues_along_and_leaves_the_stores(source):
+    create(source, loading="ai.loading_uri('uri')")
+    source.sql("DROP EXTENSION pgai_rs CASCADE")
+    assert source.sql("SELECT relname FROM pg_class WHERE relnamespace = 'ai'::regnamespace") == []
+    assert source.sql("SELECT FROM document_embedding") == []
+
+
 def test_a_leftover_of_an_earlier_life_is_no_hindrance(source):
-    create(source)
-    source.sql("DROP VIEW document_embedding; DROP TABLE document_embedding_store")
-    source.sql("DROP EXTENSION pgai_rs CASCADE; CREATE EXTENSION pgai_rs")
-    assert create(source) > 0
+    source.sql("CREATE TABLE ai._vectorizer_q_1 ()")
+    assert create(source) > 1
 
 
 def test_pausing(source, stub):
@@ -311,12 +317,51 @@ def test_a_grantee_can_search(source, stub):
         source.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-@pytest.mark.parametrize("name", ["attempts", "created_at", "chunk_seq", "lease"])
-def test_a_key_with_a_name_of_the_vectorizers_own_is_refused(db, stub, name):
-    db.sql(f"CREATE TABLE document (id int, {name} int, body text, PRIMARY KEY (id, {name}))")
-    with pytest.raises(psycopg.errors.DuplicateColumn, match=f"column {name}") as refused:
+def test_a_key_with_a_name_of_the_stores_own_is_refused(db, stub):
+    db.sql("CREATE TABLE document (id int, chunk_seq int, body text, PRIMARY KEY (id, chunk_seq))")
+    with pytest.raises(psycopg.errors.DuplicateColumn, match="column chunk_seq") as refused:
         vectorizer.create(db, stub.url)
     assert "Rename the column" in refused.value.diag.message_hint
+
+
+# What the queue has for itself, with one that is so twice.
+QUEUES_OWN = [
+    *("queued_at", "loading_retries", "loading_retry_after", "generation", "attempts", "_attempts", "available_at"),
+    *("lease", "leased_by", "created_at", "failure_step", "failure_code", "failure_message", "failure_hint"),
+    *("etag", "fingerprint", "digest"),
+]
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [{}, {"destination": "ai.destination_column('embedding')", "chunking": "ai.chunking_none()"}],
+    ids=["store", "column"],
+)
+def test_a_key_may_have_every_name_of_the_queues_own(db, stub, bucket, destination):
+    columns, values = ", ".join(f"{name} int" for name in QUEUES_OWN), ", ".join("1" for _ in QUEUES_OWN)
+    key = ", ".join(QUEUES_OWN)
+    db.sql(f"CREATE TABLE document ({columns}, uri text, PRIMARY KEY ({key}))")
+    vectorizer.create(db, stub.url, loading="ai.loading_uri('uri')", **destination)
+    db.sql(f"INSERT INTO document VALUES ({values}, %s)", [bucket.uri("a.txt")])
+    failed = f"SELECT {key}, _failure_code FROM ai._vectorizer_q_failed_1"
+    found = eventually(lambda: db.sql(failed), what="the row to be set aside")
+    assert found == [(*(1 for _ in QUEUES_OWN), "no_such_key")]
+    assert db.value("SELECT failed_items FROM ai.vectorizer_health") == 1
+    bucket.put("a.txt", "text")
+    assert db.value("SELECT ai.retry_failed(1, code => 'no_such_key')") == 1
+    vectorizer.idle(db)
+    assert (db.sql(failed), stub.embedded) == ([], {"text": 1})
+    db.sql("UPDATE document SET lease = 2")
+    vectorizer.idle(db)
+    assert db.sql("SELECT lease FROM ai._vectorizer_origin_1") == [(2,)]
+
+
+def test_a_column_that_is_called_as_one_of_the_stores_is_not_in_the_view(db, stub):
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text, embedding text)")
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document VALUES (1, 'a', 'of long ago')")
+    look = "SELECT vector_dims(embedding), body FROM document_embedding"
+    assert eventually(lambda: db.sql(look), what="the row") == [(vectorizer.DIMENSIONS, "a")]
 
 
 @pytest.mark.parametrize("name", ["seq", "ord", "k", "w", "k0", "code", "delay", "id", "uri", "owner"])

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from support import vectorizer
 from support.pgai import Pgai
+from support.vectors import vector
 from support.wait import settles
 
 _numbers = itertools.count(1)
@@ -59,6 +60,21 @@ def test_nothing_is_embedded_again(old, pgai, stub):
     kept = old.sql("SELECT embedding_uuid, id, chunk_seq, chunk FROM document_embedding_store ORDER BY 2, 3")
     assert set(stored) - set(kept) == {row for row in stored if row[3] == "becomes another"}
     assert len(old.sql("SELECT body, chunk FROM document_embedding")) == 5
+
+
+def test_a_column_of_vectors_is_taken_over(old, pgai, stub):
+    to_column = {"destination": "ai.destination_column('embedding')", "chunking": "ai.chunking_none()"}
+    vectorizer.create(old, stub.url, **to_column)
+    old.sql("INSERT INTO document VALUES (1, 'stays'), (2, 'becomes another')")
+    pgai.work(old)
+    assert move(old) == [(1, "public_document_embedding", 0, 0)]
+    old.sql("UPDATE document SET body = 'is another' WHERE id = 2; UPDATE document SET id = 3 WHERE id = 1")
+    settles(
+        lambda: old.sql("SELECT body, embedding::real[] FROM document ORDER BY id"),
+        [(text, vector(text, vectorizer.DIMENSIONS)) for text in ("is another", "stays")],
+    )
+    vectorizer.idle(old)
+    assert old.sql("SELECT pending FROM ai.give_back_to_pgai()") == [(0,)]
 
 
 def test_its_name_its_id_its_pause_and_its_grantees_stay(old, stub):

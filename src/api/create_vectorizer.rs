@@ -11,9 +11,11 @@ use serde_json::{json, Value};
 
 use pgai_rs_pipeline::config::CONFIG_VERSION;
 
-use super::{indexing, scheduling, validate};
+use super::destination::{duplicate, relation_exists};
+use super::{destination as asked, indexing, scheduling, validate};
+use crate::catalog::destination;
 use crate::catalog::key::Key;
-use crate::catalog::objects::{self, QueueTables, TableDestination};
+use crate::catalog::objects::{self, QueueTables, Remembered};
 use crate::catalog::relation::{self, Column, Relation};
 use crate::catalog::{failed_name, inbox_name, trigger_name};
 use crate::pg::error::PgError;
@@ -107,7 +109,6 @@ fn create(request: Request) -> Result<i32, PgError> {
     let dimensions = validate::dimensions(&embedding)?;
     let key = Key::of(source.oid)?
         .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
-    require_key_names(&key)?;
     let id = next_id()?;
     let queue_schema = request.queue_schema.clone().unwrap_or_else(|| "ai".to_owned());
     let inbox = request.queue_table.clone().unwrap_or_else(|| inbox_name(id));
@@ -115,8 +116,9 @@ fn create(request: Request) -> Result<i32, PgError> {
 
     let columns = relation::columns(source.oid)?;
     let mut config = validated_config(&request, loading, embedding, dimensions, &source, &columns)?;
-    let destination = evaluate_destination(request.destination.as_ref(), &source)?;
-    let name = request.name.clone().unwrap_or_else(|| default_name(&destination));
+    let goes_to = asked::evaluate(request.destination.as_ref(), &source)?;
+    asked::require_key_names(&goes_to, &key)?;
+    let name = request.name.clone().unwrap_or_else(|| asked::default_name(&goes_to, &source));
     if let Some(existing) = find_by_name(&name)? {
         if !request.if_not_exists {
             return Err(duplicate(format!("a vectorizer named {name} already exists.")));
@@ -125,20 +127,20 @@ fn create(request: Request) -> Result<i32, PgError> {
         return Ok(existing);
     }
     validate::name(&name)?;
-    require_destination_free(&destination)?;
-    config["destination"] = destination.to_json();
+    asked::require_free(&goes_to, &source)?;
+    config["destination"] = destination::to_json(&goes_to);
 
-    indexing::announce(&config["indexing"], dimensions);
+    indexing::announce(&config["indexing"], dimensions, &goes_to, &source);
 
     let tables = QueueTables::new(id, &queue_schema, Some(&inbox));
     let owner = role_name(source.owner)?;
-    objects::create_store(&destination, &source, &columns, &key, dimensions)?;
-    let has_origin = config["loading"]["implementation"] == "uri";
-    objects::create_queue(&tables, &key, &owner, has_origin)?;
+    destination::create(&goes_to, &source, &columns, &key, dimensions)?;
+    let remembered = Remembered::of(&goes_to, &validate::readable("loading", config.get("loading"))?);
+    objects::create_queue(&tables, &key, &owner, remembered)?;
     register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
     objects::create_triggers(id, &source)?;
     for role in &grantees {
-        objects::grant(role, &tables.all(has_origin), &destination, &source, &queue_schema)?;
+        objects::grant(role, &tables.all(remembered), &goes_to, &source, &queue_schema)?;
     }
     if request.enqueue_existing {
         objects::enqueue_existing(&tables, &source, &key)?;
@@ -208,22 +210,6 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     Ok(source)
 }
 
-/// Store and queue keep the key's columns beside their own.
-pub fn require_key_names(key: &Key) -> Result<(), PgError> {
-    let Some(taken) = key.columns().iter().find(|c| objects::OWN_COLUMNS.contains(&c.name.as_str())) else {
-        return Ok(());
-    };
-    Err(PgError::new(
-        PgSqlErrorCode::ERRCODE_DUPLICATE_COLUMN,
-        format!(
-            "the primary key's column {} has the name of one of the vectorizer's own",
-            ident(&taken.name)
-        ),
-    )
-    .with_detail(format!("These names are taken: {}.", objects::OWN_COLUMNS.join(", ")))
-    .with_hint("Rename the column, or make a primary key without it."))
-}
-
 /// The next id of which no queue table is left over from an earlier life of the extension.
 fn next_id() -> Result<i32, PgError> {
     loop {
@@ -235,20 +221,6 @@ fn next_id() -> Result<i32, PgError> {
             return Ok(id);
         }
     }
-}
-
-fn duplicate(message: String) -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, message)
-}
-
-fn relation_exists(schema: &str, name: &str) -> Result<bool, PgError> {
-    let found = sql::read(
-        "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname::text = $1 AND c.relname::text = $2",
-        &[schema.to_owned().into(), name.to_owned().into()],
-        |_| Ok(()),
-    )?;
-    Ok(!found.is_empty())
 }
 
 /// The queue's tables are made with the extension's rights; elsewhere than in `ai` the owner must
@@ -292,7 +264,7 @@ fn validated_config(
 ) -> Result<Value, PgError> {
     validate::loading(&loading, columns, source.owner)?;
     validate::parsing(request.parsing.as_ref(), &loading, columns)?;
-    validate::destination(request.destination.as_ref())?;
+    validate::destination(request.destination.as_ref(), request.chunking.as_ref())?;
     validate::embedding(&embedding, source.owner)?;
     validate::chunking(request.chunking.as_ref())?;
     let indexing = indexing::resolve(request.indexing.as_ref(), dimensions)?;
@@ -312,38 +284,6 @@ fn validated_config(
     }))
 }
 
-/// pgai's names: with `destination => d` the view is `d` and the store `d_store`; without, both are
-/// derived from the source's name.
-pub fn evaluate_destination(config: Option<&Value>, source: &Relation) -> Result<TableDestination, PgError> {
-    let text = |key: &str| config.and_then(|c| c.get(key)).and_then(Value::as_str).map(str::to_owned);
-    let (table, view) = match text("destination") {
-        Some(destination) => (format!("{destination}_store"), destination),
-        None => (format!("{}_embedding_store", source.name), format!("{}_embedding", source.name)),
-    };
-    let target = (
-        text("target_schema").unwrap_or_else(|| source.schema.clone()),
-        text("target_table").unwrap_or(table),
-    );
-    let view =
-        (text("view_schema").unwrap_or_else(|| source.schema.clone()), text("view_name").unwrap_or(view));
-    for name in [&target.1, &view.1] {
-        validate::identifier_length(name)?;
-    }
-    Ok(TableDestination { target, view })
-}
-
-/// `<target_schema>_<target_table>`, made to follow the rule for names.
-fn default_name(destination: &TableDestination) -> String {
-    let (schema, table) = &destination.target;
-    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
-    let mut name: String = format!("{schema}_{table}").chars().map(plain).collect();
-    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
-        name.insert(0, 'v');
-    }
-    name.truncate(validate::MAX_IDENTIFIER);
-    name
-}
-
 fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
     let rows = as_superuser(|| {
         sql::read("SELECT id FROM ai.vectorizer WHERE name::text = $1", &[name.to_owned().into()], |row| {
@@ -351,20 +291,6 @@ fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
         })
     })?;
     Ok(rows.into_iter().next())
-}
-
-/// Refuses names that are taken.
-pub fn require_destination_free(destination: &TableDestination) -> Result<(), PgError> {
-    let taken = |(schema, name): &(String, String), what: &str| -> Result<(), PgError> {
-        if relation_exists(schema, name)? {
-            return Err(duplicate(format!(
-                "an object named {schema}.{name} already exists. specify an alternate destination or {what} explicitly"
-            )));
-        }
-        Ok(())
-    };
-    taken(&destination.view, "view_name")?;
-    taken(&destination.target, "target_table")
 }
 
 /// A role's name, quoted where it must be.

@@ -5,9 +5,12 @@ use pgrx::prelude::*;
 use pgrx::PgSqlErrorCode;
 use serde_json::{json, Value};
 
+use pgai_rs_pipeline::config::Destination;
 use pgai_rs_pipeline::indexing::{Element, Indexing, HNSW_MAX_HALFVEC, HNSW_MAX_VECTOR};
 
 use super::validate;
+use crate::catalog::destination::STORE_VECTORS;
+use crate::catalog::relation::Relation;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql;
@@ -101,20 +104,34 @@ fn too_many_dimensions(dimensions: u32) -> PgError {
     .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
 }
 
-/// Tells whoever declares a vectorizer what its searches must say so that the index is used.
-pub fn announce(config: &Value, dimensions: u32) {
-    let indexing: Result<Indexing, _> = serde_json::from_value(config.clone());
-    if !indexing.is_ok_and(|indexing| indexing.element(dimensions) == Some(Element::Halfvec)) {
-        return;
+/// Tells whoever declares a vectorizer what its searches must say so that the index is used, and where
+/// there will be none.
+pub fn announce(config: &Value, dimensions: u32, destination: &Destination, source: &Relation) {
+    let Ok(indexing) = serde_json::from_value::<Indexing>(config.clone()) else { return };
+    let column = match destination {
+        Destination::Table { .. } => STORE_VECTORS,
+        Destination::Column { embedding_column } => embedding_column,
+    };
+    let column = sql::ident(column);
+    if column != STORE_VECTORS && source.kind == 'p' && indexing != Indexing::None {
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            format!("no vector index will be built on {}, which is partitioned", source.qualified()),
+            "",
+        )
+        .set_detail("Postgres can't build an index on a partitioned table while others write to it.")
+        .set_hint("Run CREATE INDEX CONCURRENTLY on each partition.")
+        .report(PgLogLevel::NOTICE);
+    } else if indexing.element(dimensions) == Some(Element::Halfvec) {
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            format!("the vector index will be on the expression {column}::halfvec({dimensions})"),
+            "",
+        )
+        .set_detail(format!("An hnsw index can't have vectors of more than {HNSW_MAX_VECTOR} dimensions."))
+        .set_hint(format!(
+            "Searches that are to use it order by {column}::halfvec({dimensions}) <=> question::halfvec({dimensions})."
+        ))
+        .report(PgLogLevel::NOTICE);
     }
-    ErrorReport::new(
-        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-        format!("the vector index will be on the expression embedding::halfvec({dimensions})"),
-        "",
-    )
-    .set_detail(format!("An hnsw index can't have vectors of more than {HNSW_MAX_VECTOR} dimensions."))
-    .set_hint(format!(
-        "Searches that are to use it order by embedding::halfvec({dimensions}) <=> question::halfvec({dimensions})."
-    ))
-    .report(PgLogLevel::NOTICE);
 }

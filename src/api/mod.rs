@@ -6,6 +6,7 @@
 pub mod convenience;
 pub mod create_s3_source;
 pub mod create_vectorizer;
+pub mod destination;
 pub mod drop_vectorizer;
 pub mod execute_vectorizer;
 pub mod grants;

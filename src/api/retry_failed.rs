@@ -9,7 +9,7 @@ use pgai_rs_pipeline::document::Step;
 
 use super::drop_vectorizer::{target, Target};
 use crate::catalog::key::{transpose, Key, KeyValues};
-use crate::catalog::vectorizer;
+use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::json::Json;
@@ -40,12 +40,12 @@ fn retry_failed(
             .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
     })?;
     let target = target(id)?;
-    let columns = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.understand()?.key;
-    let keys = key.map(|Json(key)| keys(&columns, &key)).transpose()?;
+    let vectorizer = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.understand()?;
+    let keys = key.map(|Json(key)| keys(&vectorizer.key, &key)).transpose()?;
     if let Some(step) = &step {
         require_step(step)?;
     }
-    let moved = requeue(&target, &columns, &Chosen { keys, step, code })?;
+    let moved = requeue(&target, &vectorizer, &Chosen { keys, step, code })?;
     wake::worker_at_commit();
     Ok(i64::try_from(moved).unwrap_or(i64::MAX))
 }
@@ -98,7 +98,8 @@ fn invalid_key(detail: impl Into<String>) -> PgError {
         .with_hint(KEY_HINT)
 }
 
-fn requeue(target: &Target, key: &Key, chosen: &Chosen) -> Result<u64, PgError> {
+fn requeue(target: &Target, v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
+    let key = &v.key;
     let names = key.names(None);
     let (mut args, mut conditions): (Vec<DatumWithOid<'_>>, Vec<String>) = (Vec::new(), Vec::new());
     if let Some(keys) = &chosen.keys {
@@ -108,7 +109,7 @@ fn requeue(target: &Target, key: &Key, chosen: &Chosen) -> Result<u64, PgError> 
     for (column, value) in [("failure_step", &chosen.step), ("failure_code", &chosen.code)] {
         if let Some(value) = value {
             args.push(value.clone().into());
-            conditions.push(format!("f.{column} = ${}", args.len()));
+            conditions.push(format!("f.{} = ${}", v.own.name(column), args.len()));
         }
     }
     let which = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };

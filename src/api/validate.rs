@@ -148,9 +148,12 @@ pub fn parsing(config: Option<&Value>, loading: &Value, columns: &[Column]) -> R
 }
 
 /// `ai.destination_*`, before it is evaluated.
-pub fn destination(config: Option<&Value>) -> Result<(), PgError> {
+pub fn destination(config: Option<&Value>, chunking: Option<&Value>) -> Result<(), PgError> {
     match implementation("destination", config)? {
         Some("table") => Ok(()),
+        Some("column") if chunking.is_some_and(|chunking| chunking["implementation"] == "none") => Ok(()),
+        Some("column") => Err(PgError::raised("chunking must be none for column destination")
+            .with_hint("A column has room for one vector: add chunking => ai.chunking_none().")),
         _ => raise("invalid implementation for destination config"),
     }
 }

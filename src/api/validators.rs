@@ -8,10 +8,11 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::Value;
 
-use super::create_vectorizer::{evaluate_destination, require_destination_free};
-use super::{indexing, scheduling, validate};
+use pgai_rs_pipeline::config::Destination;
+
+use super::{destination, indexing, scheduling, validate};
+use crate::catalog::destination::to_json;
 use crate::catalog::key::Key;
-use crate::catalog::objects::TableDestination;
 use crate::catalog::relation::{self, Column, Relation};
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -77,8 +78,8 @@ fn validate_parsing(
 }
 
 #[pg_extern(sql = false)]
-fn validate_destination(destination: Option<Json>, _chunking: Option<Json>) -> Checked {
-    Ok(validate::destination(json(destination).as_ref())?)
+fn validate_destination(destination: Option<Json>, chunking: Option<Json>) -> Checked {
+    Ok(validate::destination(json(destination).as_ref(), json(chunking).as_ref())?)
 }
 
 #[pg_extern(sql = false)]
@@ -87,21 +88,24 @@ fn evaluated_destination(
     schema: Option<&CStr>,
     table: Option<&CStr>,
 ) -> Result<JsonB, pg_sys::panic::ErrorReport> {
-    let destination = json(destination);
-    validate::destination(destination.as_ref())?;
-    Ok(JsonB(evaluate_destination(destination.as_ref(), &source(schema, table)?)?.to_json()))
+    let config = json(destination);
+    match validate::implementation("destination", config.as_ref())? {
+        Some("table" | "column") => {}
+        _ => return Err(PgError::raised("invalid implementation for destination config").into()),
+    }
+    Ok(JsonB(to_json(&destination::evaluate(config.as_ref(), &source(schema, table)?)?)))
 }
 
 #[pg_extern(sql = false)]
 fn validate_destination_free(destination: Option<Json>) -> Checked {
-    let destination = json(destination).unwrap_or_default();
-    let text = |key: &str| destination.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let pair = |schema: &str, name: &str| (text(schema), text(name));
-    let destination = TableDestination {
-        target: pair("target_schema", "target_table"),
-        view: pair("view_schema", "view_name"),
-    };
-    Ok(require_destination_free(&destination)?)
+    let config = json(destination).unwrap_or_default();
+    let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(destination::require_names_free(&Destination::Table {
+        target_schema: text("target_schema"),
+        target_table: text("target_table"),
+        view_schema: text("view_schema"),
+        view_name: text("view_name"),
+    })?)
 }
 
 #[pg_extern(sql = false)]

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 
 use super::worker_state::{State, Workers, RUNNING};
 use crate::catalog::objects::QueueTables;
+use crate::catalog::own_columns::OwnColumns;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
@@ -24,6 +25,8 @@ pub struct Facts {
     disabled: bool,
     queue_schema: String,
     queue_table: String,
+    /// The columns of its source's key.
+    key: Vec<String>,
     /// Of its queue table; none if that is gone.
     owner: Option<pg_sys::Oid>,
     /// What its worker says that stops it.
@@ -57,7 +60,8 @@ pub struct Counts {
 const FACTS: &str = "
     SELECT v.id, v.name::text, v.disabled, v.queue_schema::text, v.queue_table::text, q.relowner,
            c.state, c.message, c.hint, c.since, c.until, p.last_success_at,
-           e.recorded, e.details ->> 'code', e.details ->> 'error_reason'
+           e.recorded, e.details ->> 'code', e.details ->> 'error_reason',
+           ARRAY(SELECT k ->> 'attname' FROM pg_catalog.jsonb_array_elements(v.source_pk) k)
     FROM ai.vectorizer v
     LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.queue_schema
     LEFT JOIN pg_catalog.pg_class q ON q.relnamespace = n.oid AND q.relname = v.queue_table
@@ -84,6 +88,7 @@ fn facts(row: &Row<'_>) -> Result<Facts, PgError> {
         disabled: row.get(3)?,
         queue_schema: row.get_opt(4)?.unwrap_or_default(),
         queue_table: row.get_opt(5)?.unwrap_or_default(),
+        key: row.get(16)?,
         owner: row.get_opt(6)?,
         stopped: stopped(row)?,
         last_success_at: row.get_opt(12)?,
@@ -118,7 +123,7 @@ impl Facts {
     pub fn count(&self, worker: Option<i32>) -> Result<Option<Counts>, PgError> {
         let Some(owner) = self.owner else { return Ok(None) };
         let tables = QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table));
-        let counted = subtransaction(|| as_user(owner, || count(&tables, worker)))?;
+        let counted = subtransaction(|| as_user(owner, || count(&tables, &self.key, worker)))?;
         Ok(counted.into_iter().next())
     }
 
@@ -187,7 +192,7 @@ fn unreadable(error: &PgError) -> State {
 
 /// Each table is read from one end, in the order of its index if it has one, and no further than to
 /// what is counted.
-fn count(tables: &QueueTables, worker: Option<i32>) -> Result<Vec<Counts>, PgError> {
+fn count(tables: &QueueTables, key: &[String], worker: Option<i32>) -> Result<Vec<Counts>, PgError> {
     // The index has the order; a sort would read the whole table first. Undone with the identity.
     sql::read(
         "SELECT set_config('enable_sort', 'off', true), set_config('lock_timeout', '1s', true)",
@@ -195,11 +200,16 @@ fn count(tables: &QueueTables, worker: Option<i32>) -> Result<Vec<Counts>, PgErr
         |_| Ok(()),
     )?;
     let QueueTables { inbox, work, failed, .. } = tables;
-    let rows = "queued_at, lease IS NOT NULL AS leased, leased_by IS NOT DISTINCT FROM $2 AS held";
+    let own = OwnColumns::of(tables, key.to_vec())?;
+    let [queued_at, available_at, lease, leased_by] =
+        ["queued_at", "available_at", "lease", "leased_by"].map(|name| own.name(name));
+    let rows = format!(
+        "{queued_at} AS queued_at, {lease} IS NOT NULL AS leased, {leased_by} IS NOT DISTINCT FROM $2 AS held"
+    );
     let statement = format!(
-        "WITH inbox AS (SELECT queued_at FROM {inbox} LIMIT $1),
-              due AS (SELECT {rows} FROM {work} WHERE available_at <= now() ORDER BY available_at LIMIT $1),
-              later AS (SELECT {rows} FROM {work} WHERE available_at > now() ORDER BY available_at LIMIT $1)
+        "WITH inbox AS (SELECT {queued_at} AS queued_at FROM {inbox} LIMIT $1),
+              due AS (SELECT {rows} FROM {work} WHERE {available_at} <= now() ORDER BY {available_at} LIMIT $1),
+              later AS (SELECT {rows} FROM {work} WHERE {available_at} > now() ORDER BY {available_at} LIMIT $1)
          SELECT least($1, i.count + d.count + l.count), least(i.oldest, d.oldest, l.oldest), l.held,
                 d.leased + l.leased - l.held, (SELECT count(*) FROM (SELECT FROM {failed} LIMIT $1) f)
          FROM (SELECT count(*), min(queued_at) AS oldest FROM inbox) i,

@@ -127,17 +127,17 @@ impl Key {
         let mut names = Vec::new();
         let mut columns = vec!["u.ord".to_owned()];
         for (i, c) in self.0.iter().enumerate() {
-            parameters.push(format!("${}::text[]", i + 1));
+            parameters.push(format!("pg_catalog.unnest(${}::text[])", i + 1));
             names.push(format!("k{i}"));
             columns.push(format!("u.k{i}::{} AS k{i}", c.type_name));
         }
         for (i, (name, type_name)) in more.iter().enumerate() {
-            parameters.push(format!("${}::{type_name}[]", self.0.len() + i + 1));
+            parameters.push(format!("pg_catalog.unnest(${}::{type_name}[])", self.0.len() + i + 1));
             names.push((*name).to_owned());
             columns.push(format!("u.{name}"));
         }
         format!(
-            "(SELECT {} FROM unnest({}) WITH ORDINALITY AS u ({}, ord))",
+            "(SELECT {} FROM ROWS FROM ({}) WITH ORDINALITY AS u ({}, ord))",
             columns.join(", "),
             parameters.join(", "),
             names.join(", "),

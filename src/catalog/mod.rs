@@ -4,8 +4,10 @@
 //! keeps itself: through dump and restore, `REASSIGN OWNED` and `DROP OWNED`.
 
 pub mod definitions;
+pub mod destination;
 pub mod key;
 pub mod objects;
+pub mod own_columns;
 pub mod relation;
 pub mod vectorizer;
 

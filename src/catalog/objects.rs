@@ -1,44 +1,18 @@
-//! The objects that a vectorizer has: queue tables, store, view, triggers.
+//! The objects that a vectorizer has beside its destination: queue tables, triggers, grants.
 //!
 //! Definitions follow pgai's, so that its clients and its users' queries go on working.
 
 use pgrx::pg_sys;
-use serde_json::json;
+
+use pgai_rs_pipeline::config::{Destination, Loading};
 
 use super::key::Key;
-use super::relation::{self, Column, Relation};
+use super::own_columns::OwnColumns;
+use super::relation::Relation;
 use super::{failed_name, inbox_name, origin_name, trigger_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql::{self, execute, ident, qualified};
-
-/// Where chunks and vectors go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableDestination {
-    /// Schema and name of the store table.
-    pub target: (String, String),
-    /// Schema and name of the view.
-    pub view: (String, String),
-}
-
-impl TableDestination {
-    /// The store's qualified name.
-    pub fn store(&self) -> String {
-        qualified(&self.target.0, &self.target.1)
-    }
-
-    /// The evaluated config.
-    pub fn to_json(&self) -> serde_json::Value {
-        json!({
-            "config_type": "destination",
-            "implementation": "table",
-            "target_schema": self.target.0,
-            "target_table": self.target.1,
-            "view_schema": self.view.0,
-            "view_name": self.view.1,
-        })
-    }
-}
 
 /// Where a vectorizer's queue tables are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +23,7 @@ pub struct QueueTables {
     pub work: String,
     /// Keys that were set aside.
     pub failed: String,
-    /// What the chunks of each key were made of; only there if documents are loaded from addresses.
+    /// What the vectors of each key were made of, where that is not in the store; see [`Remembered`].
     pub origin: String,
 }
 
@@ -64,139 +38,128 @@ impl QueueTables {
         }
     }
 
-    /// Those that a vectorizer has, which has the last one only if it `has_origin`.
-    pub fn all(&self, has_origin: bool) -> Vec<&str> {
+    /// Those that a vectorizer has.
+    pub fn all(&self, remembered: Remembered) -> Vec<&str> {
         let mut tables = vec![self.inbox.as_str(), &self.work, &self.failed];
-        if has_origin {
+        if remembered != Remembered::Nothing {
             tables.push(&self.origin);
         }
         tables
     }
 }
 
-/// The names that a key's columns can't have, for the tables beside them have such columns.
-pub const OWN_COLUMNS: [&str; 19] = [
-    "attempts",
-    "available_at",
-    "chunk",
-    "chunk_seq",
-    "created_at",
-    "embedding",
-    "embedding_uuid",
-    "etag",
-    "failure_code",
-    "failure_hint",
-    "failure_message",
-    "failure_step",
-    "fingerprint",
-    "generation",
-    "lease",
-    "leased_by",
-    "loading_retries",
-    "loading_retry_after",
-    "queued_at",
+/// What is remembered of each row, beside its chunks, so that nothing is read or embedded twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// Nothing: the store has it all.
+    Nothing,
+    /// The version of the object that the chunks were made of.
+    Object,
+    /// That, if there is one, and the digest of the text whose vector the source's column has.
+    Input,
+}
+
+impl Remembered {
+    /// What a vectorizer remembers.
+    pub fn of(destination: &Destination, loading: &Loading) -> Self {
+        match (destination, loading) {
+            (Destination::Column { .. }, _) => Remembered::Input,
+            (Destination::Table { .. }, Loading::Uri { .. }) => Remembered::Object,
+            (Destination::Table { .. }, Loading::Column { .. }) => Remembered::Nothing,
+        }
+    }
+
+    /// The columns for it.
+    fn columns(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Remembered::Nothing => &[],
+            Remembered::Object => &[("etag", "text NOT NULL"), ("fingerprint", "bytea NOT NULL")],
+            Remembered::Input => &[("etag", "text"), ("fingerprint", "bytea"), ("digest", "bytea NOT NULL")],
+        }
+    }
+}
+
+/// pgai's, which its clients know.
+const INBOX: [(&str, &str); 3] = [
+    ("queued_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("loading_retries", "int4 NOT NULL DEFAULT 0"),
+    ("loading_retry_after", "timestamptz"),
+];
+
+const WORK: [(&str, &str); 6] = [
+    ("generation", "int8 NOT NULL DEFAULT 1"),
+    ("attempts", "int4 NOT NULL DEFAULT 0"),
+    ("queued_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("available_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("lease", "int8"),
+    ("leased_by", "int4"),
+];
+
+/// The first two are pgai's.
+const FAILED: [(&str, &str); 6] = [
+    ("created_at", "timestamptz NOT NULL DEFAULT now()"),
+    ("failure_step", "text NOT NULL DEFAULT ''"),
+    ("failure_code", "text"),
+    ("failure_message", "text"),
+    ("failure_hint", "text"),
+    ("attempts", "int4"),
 ];
 
 /// Creates the queue's tables and gives them to the vectorizer's owner.
 ///
 /// The schema `ai` belongs to the extension: nobody needs CREATE on it to have a vectorizer.
-pub fn create_queue(tables: &QueueTables, key: &Key, owner: &str, has_origin: bool) -> Result<(), PgError> {
-    let (columns, names) = (key.definitions(), key.names(None));
+pub fn create_queue(
+    tables: &QueueTables,
+    key: &Key,
+    owner: &str,
+    remembered: Remembered,
+) -> Result<(), PgError> {
+    let (columns, names, own) = (key.definitions(), key.names(None), OwnColumns::beside(key));
     // Autovacuum by count, not by share: these tables churn and are meant to be empty.
     let churn = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
                        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000)";
+    let with_own = |more: &[(&str, &str)]| {
+        let own = more.iter().map(|(name, kind)| format!(", {} {kind}", own.name(name)));
+        columns.clone() + &own.collect::<String>()
+    };
+    let mut statements = vec![
+        format!("CREATE TABLE {} ({}) {churn}", tables.inbox, with_own(&INBOX)),
+        format!("CREATE TABLE {} ({}, PRIMARY KEY ({names})) {churn}", tables.work, with_own(&WORK)),
+        format!("CREATE INDEX ON {} ({})", tables.work, own.name("available_at")),
+        format!("CREATE TABLE {} ({})", tables.failed, with_own(&FAILED)),
+        format!("CREATE INDEX ON {} ({names})", tables.failed),
+    ];
+    if remembered != Remembered::Nothing {
+        let columns = with_own(remembered.columns());
+        statements.push(format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({names}))", tables.origin));
+    }
+    let all = tables.all(remembered).into_iter();
+    statements.extend(all.map(|table| format!("ALTER TABLE {table} OWNER TO {owner}")));
     as_superuser(|| {
-        execute(
-            &format!(
-                "CREATE TABLE {} ({columns}, queued_at timestamptz NOT NULL DEFAULT now(),
-                     loading_retries int4 NOT NULL DEFAULT 0, loading_retry_after timestamptz) {churn}",
-                tables.inbox
-            ),
-            &[],
-        )?;
-        execute(
-            &format!(
-                "CREATE TABLE {} ({columns}, generation int8 NOT NULL DEFAULT 1, attempts int4 NOT NULL DEFAULT 0,
-                     queued_at timestamptz NOT NULL DEFAULT now(), available_at timestamptz NOT NULL DEFAULT now(),
-                     lease int8, leased_by int4, PRIMARY KEY ({names})) {churn}",
-                tables.work
-            ),
-            &[],
-        )?;
-        execute(&format!("CREATE INDEX ON {} (available_at)", tables.work), &[])?;
-        execute(
-            &format!(
-                "CREATE TABLE {} ({columns}, created_at timestamptz NOT NULL DEFAULT now(),
-                     failure_step text NOT NULL DEFAULT '', failure_code text, failure_message text,
-                     failure_hint text, attempts int4)",
-                tables.failed
-            ),
-            &[],
-        )?;
-        execute(&format!("CREATE INDEX ON {} ({names})", tables.failed), &[])?;
-        if has_origin {
-            execute(
-                &format!(
-                    "CREATE TABLE {} ({columns}, etag text NOT NULL, fingerprint bytea NOT NULL,
-                         PRIMARY KEY ({names}))",
-                    tables.origin
-                ),
-                &[],
-            )?;
-        }
-        for table in tables.all(has_origin) {
-            execute(&format!("ALTER TABLE {table} OWNER TO {owner}"), &[])?;
-        }
-        Ok(())
+        statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))?;
+        tables.all(remembered).into_iter().try_for_each(go_with_extension)
     })
 }
 
-/// Creates the store and the view, as the vectorizer's owner.
-pub fn create_store(
-    destination: &TableDestination,
-    source: &Relation,
-    columns: &[Column],
-    key: &Key,
-    dimensions: u32,
-) -> Result<(), PgError> {
-    let vector = qualified(&relation::vector_schema()?, "vector");
-    let store = destination.store();
-    as_user(source.owner, || {
-        execute(
-            &format!(
-                "CREATE TABLE {store} (embedding_uuid uuid NOT NULL PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
-                     {}, chunk_seq int4 NOT NULL, chunk text NOT NULL, embedding {vector}({dimensions}) NOT NULL,
-                     UNIQUE ({}, chunk_seq))",
-                key.definitions(),
-                key.names(None),
-            ),
-            &[],
-        )?;
-        // Out of line, a vector costs every distance a second look-up.
-        execute(&format!("ALTER TABLE {store} ALTER COLUMN embedding SET STORAGE MAIN"), &[])?;
-        execute(&view_definition(destination, source, columns, key), &[])?;
-        Ok(())
-    })
-}
-
-fn view_definition(
-    destination: &TableDestination,
-    source: &Relation,
-    columns: &[Column],
-    key: &Key,
-) -> String {
-    let in_key = |name: &str| key.columns().iter().any(|c| c.name == name);
-    let of_source =
-        columns.iter().map(|c| format!("{}.{}", if in_key(&c.name) { "t" } else { "s" }, ident(&c.name)));
-    format!(
-        "CREATE VIEW {} AS SELECT t.embedding_uuid, t.chunk_seq, t.chunk, t.embedding, {}
-         FROM {} t LEFT JOIN {} s ON {}",
-        qualified(&destination.view.0, &destination.view.1),
-        of_source.collect::<Vec<_>>().join(", "),
-        destination.store(),
-        source.qualified(),
-        key.same("t", "s"),
-    )
+/// Makes a table be dropped with the extension, as what is of no use without it. A dump does not carry that
+/// along: it only knows what an extension is made of.
+fn go_with_extension(table: &str) -> Result<(), PgError> {
+    let oid = sql::query_row("SELECT $1::pg_catalog.regclass::pg_catalog.oid", &[table.into()], |row| {
+        row.get::<pg_sys::Oid>(1)
+    })?;
+    let address = |class: pg_sys::Oid, object: pg_sys::Oid| pg_sys::ObjectAddress {
+        classId: class,
+        objectId: object,
+        objectSubId: 0,
+    };
+    let table = address(pg_sys::RelationRelationId, oid.unwrap_or(pg_sys::InvalidOid));
+    // SAFETY: the name is a C string; both objects are there, and their addresses are copied.
+    unsafe {
+        let extension = pg_sys::get_extension_oid(c"pgai_rs".as_ptr(), false);
+        let extension = address(pg_sys::ExtensionRelationId, extension);
+        pg_sys::recordDependencyOn(&table, &extension, pg_sys::DependencyType::DEPENDENCY_AUTO);
+    }
+    Ok(())
 }
 
 /// The names of a vectorizer's triggers.
@@ -287,7 +250,8 @@ fn drop_triggers_on(id: i32, partition: Option<pg_sys::Oid>) -> Result<(), PgErr
 pub fn forget(id: i32, tables: &QueueTables) -> Result<(), PgError> {
     as_superuser(|| {
         execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()])?;
-        execute(&format!("DROP TABLE IF EXISTS {}", tables.all(true).join(", ")), &[]).map(drop)
+        let all = tables.all(Remembered::Input).join(", ");
+        execute(&format!("DROP TABLE IF EXISTS {all}"), &[]).map(drop)
     })
 }
 
@@ -333,19 +297,23 @@ pub fn enqueue_existing(tables: &QueueTables, source: &Relation, key: &Key) -> R
 pub fn grant(
     role: &str,
     tables: &[&str],
-    destination: &TableDestination,
+    destination: &Destination,
     source: &Relation,
-    queue_schema: &String,
+    queue_schema: &str,
 ) -> Result<(), PgError> {
-    let view = qualified(&destination.view.0, &destination.view.1);
+    let mut schemas = vec![source.schema.as_str()];
     as_user(source.owner, || {
-        execute(&format!("GRANT SELECT ON {}, {view} TO {role}", source.qualified()), &[])?;
-        execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {role}", destination.store()), &[])?;
+        execute(&format!("GRANT SELECT ON {} TO {role}", source.qualified()), &[])?;
+        if let Destination::Table { target_schema, target_table, view_schema, view_name } = destination {
+            let (store, view) = (qualified(target_schema, target_table), qualified(view_schema, view_name));
+            execute(&format!("GRANT SELECT ON {view} TO {role}"), &[])?;
+            execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {store} TO {role}"), &[])?;
+            schemas.extend([target_schema.as_str(), view_schema]);
+        }
         for table in tables {
             execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}"), &[])?;
         }
         // A schema that the owner may not share stays as it is; Postgres warns.
-        let mut schemas = vec![&source.schema, &destination.target.0, &destination.view.0];
         if queue_schema != "ai" {
             schemas.push(queue_schema);
         }

@@ -4,11 +4,13 @@ use pgrx::pg_sys;
 use pgrx::JsonB;
 use serde_json::Value;
 
-use pgai_rs_pipeline::config::{Destination, Loading, VectorizerConfig};
+use pgai_rs_pipeline::config::{Chunking, Destination, Loading, VectorizerConfig};
 use pgai_rs_pipeline::format::Template;
 
+use super::destination::{self, STORE_VECTORS};
 use super::key::Key;
-use super::objects::QueueTables;
+use super::objects::{QueueTables, Remembered};
+use super::own_columns::OwnColumns;
 use super::relation::{self, Column, Relation};
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, qualified, Row};
@@ -109,10 +111,13 @@ pub struct Vectorizer {
     pub key: Key,
     /// Its queue.
     pub queue: QueueTables,
-    /// Whether it remembers what chunks were made of.
-    pub has_origin: bool,
-    /// The store, qualified.
-    pub store: String,
+    /// What the queue's own columns are called.
+    pub own: OwnColumns,
+    /// What it remembers of each row.
+    pub remembered: Remembered,
+    /// The columns of the source that have vectors: its own, if its destination is one, and other
+    /// vectorizers'.
+    pub embedding_columns: Vec<String>,
 }
 
 impl Entry {
@@ -130,21 +135,58 @@ impl Entry {
                 )
         })?;
         self.require_key(&key)?;
-        let Destination::Table { target_schema, target_table, .. } = &config.destination;
+        self.require_one_chunk(&config)?;
         let queue = QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table));
         Ok(Vectorizer {
             id: self.id,
             name: self.name.clone(),
             owner: self.owner,
-            store: qualified(target_schema, target_table),
             columns: relation::columns(self.source)?,
+            remembered: self.remembered(&config, &queue.origin)?,
+            embedding_columns: embedding_columns(self.source)?,
+            own: OwnColumns::of(&queue, key.columns().iter().map(|column| column.name.clone()).collect())?,
             source,
             key,
-            has_origin: exists(&queue.origin)?,
             queue,
             config,
         })
     }
+
+    /// The column of the source that its vectors go to; none if they go to a store.
+    pub fn embedding_column(&self) -> Option<&str> {
+        self.config.pointer("/destination/embedding_column")?.as_str()
+    }
+
+    /// A column has room for the vector of a whole row only.
+    fn require_one_chunk(&self, config: &VectorizerConfig) -> Result<(), PgError> {
+        match (&config.destination, &config.chunking) {
+            (Destination::Table { .. }, _) | (Destination::Column { .. }, Chunking::None) => Ok(()),
+            (Destination::Column { .. }, _) => Err(PgError::raised(format!(
+                "vectorizer {} has chunks and a column for one vector",
+                self.name
+            ))
+            .with_hint("Drop the vectorizer and create it anew, with ai.chunking_none().")),
+        }
+    }
+
+    /// What is remembered of objects can be done without; what is remembered of texts can't.
+    fn remembered(&self, config: &VectorizerConfig, origin: &str) -> Result<Remembered, PgError> {
+        match Remembered::of(&config.destination, &config.loading) {
+            known if known == Remembered::Nothing || exists(origin)? => Ok(known),
+            Remembered::Input => {
+                Err(PgError::raised(format!("the table {origin} of vectorizer {} is gone", self.name))
+                    .with_hint("Drop the vectorizer and create it anew."))
+            }
+            Remembered::Object | Remembered::Nothing => Ok(Remembered::Nothing),
+        }
+    }
+}
+
+/// The columns of a table to which vectorizers write.
+fn embedding_columns(source: pg_sys::Oid) -> Result<Vec<String>, PgError> {
+    let entries =
+        sql::read(&format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid = $1"), &[source.into()], entry)?;
+    Ok(entries.iter().filter_map(Entry::embedding_column).map(str::to_owned).collect())
 }
 
 impl Entry {
@@ -192,21 +234,52 @@ impl Vectorizer {
         Ok(self.columns.iter().filter(|column| named.contains(&column.name.as_str())).collect())
     }
 
-    /// The columns whose change makes a row be worked on again, besides the key.
+    /// The store, qualified; none if vectors go to a column of the source.
+    pub fn store(&self) -> Option<String> {
+        destination::store(&self.config.destination)
+    }
+
+    /// The table that has the vectors, qualified, and its column for them.
+    pub fn vectors(&self) -> (String, &str) {
+        match &self.config.destination {
+            Destination::Table { target_schema, target_table, .. } => {
+                (qualified(target_schema, target_table), STORE_VECTORS)
+            }
+            Destination::Column { embedding_column } => (self.source.qualified(), embedding_column),
+        }
+    }
+
+    /// The tables that say which rows have been embedded, and go with them: the store, and what is
+    /// remembered.
+    pub fn tables_of_chunks(&self) -> Vec<String> {
+        let remembered = (self.remembered != Remembered::Nothing).then(|| self.queue.origin.clone());
+        self.store().into_iter().chain(remembered).collect()
+    }
+
+    /// The columns whose change makes a row be worked on again when a user writes it, besides the key.
     ///
     /// For a document that lies elsewhere any column: touching `updated_at` is how a user says that
-    /// the object changed.
+    /// the object changed. But no column to which vectorizers write.
     pub fn watched_columns(&self) -> Result<Vec<&Column>, PgError> {
-        let template = self.template_columns()?;
-        let used = |column: &Column| match &self.config.loading {
-            Loading::Uri { .. } => true,
-            Loading::Column { column_name, .. } => column.name == *column_name || template.contains(&column),
-        };
-        // A trigger sees no virtual column, but those that it is generated from.
-        let used_columns = self.columns.iter().filter(|column| used(column));
-        let below: Vec<&String> = used_columns.flat_map(|column| &column.virtual_from).collect();
-        let watched = |c: &&Column| c.virtual_from.is_empty() && (used(c) || below.contains(&&c.name));
-        Ok(self.columns.iter().filter(watched).collect())
+        match &self.config.loading {
+            Loading::Uri { .. } => Ok(self.seen(|column| !self.embedding_columns.contains(&column.name))),
+            Loading::Column { .. } => self.read_columns(),
+        }
+    }
+
+    /// The columns of which the chunks are made.
+    pub fn read_columns(&self) -> Result<Vec<&Column>, PgError> {
+        let (template, loading) = (self.template_columns()?, self.config.loading.column_name());
+        Ok(self.seen(|column| column.name == loading || template.contains(&column)))
+    }
+
+    /// Those of the columns that a trigger sees; in place of a virtual one those that it is generated
+    /// from.
+    fn seen(&self, used: impl Fn(&Column) -> bool) -> Vec<&Column> {
+        let below: Vec<&String> =
+            self.columns.iter().filter(|c| used(c)).flat_map(|column| &column.virtual_from).collect();
+        let seen = |c: &&Column| c.virtual_from.is_empty() && (used(c) || below.contains(&&c.name));
+        self.columns.iter().filter(seen).collect()
     }
 
     /// The type of the column that is loaded.

@@ -109,11 +109,11 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
         return Ok(None);
     }
     // Waiting for its end would lead to a second index beside the one that it has built.
-    if existing::locked_as_for_a_build(&index.store)? {
+    if existing::locked_as_for_a_build(&index.table)? {
         pgrx::log!(
             "index {} is left to a transaction that may have built one on {}",
             index.name,
-            index.store
+            index.table
         );
         return Ok(None);
     }
@@ -123,21 +123,21 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
 fn build(order: &Order, index: &Definition) {
     // Before as well as after: a process that was killed left what it had.
     let built = drop_left_over(index).and_then(|()| {
-        pgrx::log!("building index {} on {}", index.name, index.store);
+        pgrx::log!("building index {} on {}", index.name, index.table);
         run(&index.create())
     });
     let Err(error) = built else {
-        pgrx::log!("index {} on {} is built", index.name, index.store);
+        pgrx::log!("index {} on {} is built", index.name, index.table);
         return;
     };
     if error.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
-        pgrx::log!("index {} on {} is given up for now: {error}", index.name, index.store);
+        pgrx::log!("index {} on {} is given up for now: {error}", index.name, index.table);
     } else {
-        pgrx::warning!("index {} on {} can't be built: {error}", index.name, index.store);
+        pgrx::warning!("index {} on {} can't be built: {error}", index.name, index.table);
         record(order, index, &error);
     }
     if let Err(error) = drop_left_over(index) {
-        pgrx::log!("index {} on {} stays invalid until the next try: {error}", index.name, index.store);
+        pgrx::log!("index {} on {} stays invalid until the next try: {error}", index.name, index.table);
     }
 }
 
@@ -164,7 +164,7 @@ fn run(statement: &str) -> Result<(), PgError> {
 /// Says so in `ai.vectorizer_errors`: once, and counted.
 fn record(order: &Order, index: &Definition, error: &PgError) {
     let hint = error.hint.clone().unwrap_or_else(|| {
-        format!("It is tried again by itself. To see it fail, run {} as the store's owner.", index.create())
+        format!("It is tried again by itself. To see it fail, run {} as the table's owner.", index.create())
     });
     let details = json!({
         "step": "indexing",

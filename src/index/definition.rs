@@ -9,23 +9,20 @@ use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::{ident, qualified};
 
-/// The store's column of vectors.
-pub const COLUMN: &str = "embedding";
-
-/// An index on a store.
+/// An index on vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
-    /// The store, qualified.
-    pub store: String,
-    /// Its schema, which is the index's, too.
+    /// The table that has the vectors, qualified: the store, or the source.
+    pub table: String,
+    /// Its column for them.
+    pub column: String,
+    /// The table's schema, which is the index's, too.
     pub schema: String,
     /// The index's own name. The vectorizer's id in it makes that nobody else's: an invalid index
     /// of this name is one that we left.
     pub name: String,
     /// `hnsw` or `diskann`.
     pub method: &'static str,
-    /// What it is on.
-    pub column: String,
     clause: String,
 }
 
@@ -34,24 +31,28 @@ impl Definition {
     pub fn of(vectorizer: &Vectorizer) -> Result<Option<Definition>, PgError> {
         let indexing = wanted(vectorizer)?;
         let Some(method) = indexing.access_method() else { return Ok(None) };
-        let Destination::Table { target_schema, target_table, .. } = &vectorizer.config.destination;
+        let (schema, name) = match &vectorizer.config.destination {
+            Destination::Table { target_schema, target_table, .. } => (target_schema, target_table),
+            Destination::Column { .. } => (&vectorizer.source.schema, &vectorizer.source.name),
+        };
+        let (table, column) = vectorizer.vectors();
         let dimensions = vectorizer.config.embedding.dimensions();
         Ok(Some(Definition {
-            store: vectorizer.store.clone(),
-            schema: target_schema.clone(),
-            name: name(target_table, method, vectorizer.id),
+            table,
+            column: column.to_owned(),
+            schema: schema.clone(),
+            name: index_name(name, column, method, vectorizer.id),
             method,
-            column: COLUMN.to_owned(),
-            clause: clause(&indexing, method, COLUMN, dimensions)?,
+            clause: clause(&indexing, method, column, dimensions)?,
         }))
     }
 
-    /// Builds it while others write to the store.
+    /// Builds it while others write to the table.
     pub fn create(&self) -> String {
-        format!("CREATE INDEX CONCURRENTLY {} ON {} {}", ident(&self.name), self.store, self.clause)
+        format!("CREATE INDEX CONCURRENTLY {} ON {} {}", ident(&self.name), self.table, self.clause)
     }
 
-    /// Drops what a build that did not end has left, while others write to the store.
+    /// Drops what a build that did not end has left, while others write to the table.
     pub fn drop(&self) -> String {
         format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(&self.schema, &self.name))
     }
@@ -90,14 +91,19 @@ pub fn wanted(vectorizer: &Vectorizer) -> Result<Indexing, PgError> {
     })
 }
 
-/// `<store>_embedding_<method>_<id>`; of a long name the store's part is cut, at a whole character.
-fn name(store: &str, method: &str, id: i32) -> String {
-    let ending = format!("_{COLUMN}_{method}_{id}");
-    let mut end = store.len().min(MAX_IDENTIFIER.saturating_sub(ending.len()));
-    while !store.is_char_boundary(end) {
+/// `<table>_<column>_<method>_<id>`; of long names the ends are cut off.
+fn index_name(table: &str, column: &str, method: &str, id: i32) -> String {
+    let ending = format!("_{}_{method}_{id}", cut(column, MAX_IDENTIFIER / 2));
+    format!("{}{ending}", cut(table, MAX_IDENTIFIER.saturating_sub(ending.len())))
+}
+
+/// The beginning of a name, to a whole character.
+fn cut(name: &str, bytes: usize) -> &str {
+    let mut end = name.len().min(bytes);
+    while !name.is_char_boundary(end) {
         end -= 1;
     }
-    format!("{}{ending}", &store[..end])
+    &name[..end]
 }
 
 fn key(indexing: &Indexing, element: Element, column: &str, dimensions: u32, vector_schema: &str) -> String {

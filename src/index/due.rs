@@ -16,7 +16,7 @@ use super::{existing, Order, BUILDER_TYPE};
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
-use crate::pg::sql;
+use crate::pg::sql::{self, ident};
 use crate::pg::transaction::transaction;
 use crate::queue::spi::{Served, SpiQueue};
 
@@ -221,7 +221,7 @@ fn waits_for_queue(vectorizer: &Vectorizer, when: &When, ask: Ask<'_>) -> Result
     ask(&format!("SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work})"))
 }
 
-/// Whether the store has `min_rows`, counting no further; and not at all where Postgres's estimate
+/// Whether there are `min_rows` vectors, counting no further; and not at all where Postgres's estimate
 /// is far below.
 fn has_rows(
     vectorizer: &Vectorizer,
@@ -235,8 +235,9 @@ fn has_rows(
     if estimate.is_some_and(|rows| rows * DOUBT < f64::from(when.min_rows)) {
         return Ok(false);
     }
-    let (store, rows) = (&vectorizer.store, when.min_rows);
-    ask(&format!("SELECT count(*) = {rows} FROM (SELECT FROM {store} LIMIT {rows}) AS counted"))
+    let ((table, column), rows) = (vectorizer.vectors(), when.min_rows);
+    let embedded = format!("SELECT FROM {table} WHERE {} IS NOT NULL LIMIT {rows}", ident(column));
+    ask(&format!("SELECT count(*) = {rows} FROM ({embedded}) AS counted"))
 }
 
 fn yes(question: &str) -> Result<bool, PgError> {

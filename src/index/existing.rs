@@ -1,4 +1,4 @@
-//! The vector indexes that a store has.
+//! The vector indexes that there are.
 
 use pgrx::pg_sys;
 
@@ -61,7 +61,7 @@ pub fn look(index: &Definition) -> Result<Option<Store>, PgError> {
          WHERE s.oid = pg_catalog.to_regclass($1) AND s.relkind = 'r'"
     );
     let args = [
-        index.store.clone().into(),
+        index.table.clone().into(),
         index.method.to_owned().into(),
         index.name.clone().into(),
         index.column.clone().into(),

@@ -1,10 +1,12 @@
 //! Taking a vectorizer of pgai's over: from then on its store is kept in step by our worker.
 
+use pgai_rs_pipeline::config::Destination;
+
 use super::requirements::Candidate;
 use super::triggers;
 use crate::api::create_vectorizer::{register, role_name};
 use crate::catalog::inbox_name;
-use crate::catalog::objects::{self, QueueTables};
+use crate::catalog::objects::{self, QueueTables, Remembered};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, qualified};
@@ -37,14 +39,15 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     give_destination(candidate, &owner)?;
     let inbox = inbox_name(entry.id);
     let tables = QueueTables::new(entry.id, "ai", Some(&inbox));
-    let has_origin = candidate.config["loading"]["implementation"] == "uri";
-    objects::create_queue(&tables, &candidate.key, &owner, has_origin)?;
+    let remembered = Remembered::of(&candidate.understood.destination, &candidate.understood.loading);
+    objects::create_queue(&tables, &candidate.key, &owner, remembered)?;
     register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
     pause_as_before(candidate)?;
     objects::create_triggers(entry.id, source)?;
     let pending = copy(candidate, entry.queue.as_deref(), &tables.inbox, "")?;
+    // Names that no key has which pgai could make a queue for.
     let failed = copy(candidate, entry.failed.as_deref(), &tables.failed, ", created_at, failure_step")?;
-    grant_as_before(candidate, &tables.all(has_origin))?;
+    grant_as_before(candidate, &tables.all(remembered))?;
     Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })
 }
 
@@ -84,8 +87,12 @@ pub fn keep_ids_apart() -> Result<(), PgError> {
 
 /// Our worker writes as the source's owner; pgai's store belongs to whoever made the vectorizer.
 fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
-    let destination = &candidate.destination;
-    for (schema, name) in [&destination.target, &destination.view] {
+    let Destination::Table { target_schema, target_table, view_schema, view_name } =
+        &candidate.understood.destination
+    else {
+        return Ok(());
+    };
+    for (schema, name) in [(target_schema, target_table), (view_schema, view_name)] {
         let others = sql::query(
             "SELECT c.relkind::text
              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -134,7 +141,7 @@ fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError
         |row| row.get::<String>(1),
     )?;
     for role in roles {
-        objects::grant(&role, tables, &candidate.destination, &candidate.source, &"ai".to_owned())?;
+        objects::grant(&role, tables, &candidate.understood.destination, &candidate.source, "ai")?;
     }
     Ok(())
 }

@@ -7,10 +7,9 @@ use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
 use super::catalog::Entry;
 use super::config::of_today;
-use crate::api::create_vectorizer::require_key_names;
 use crate::api::{indexing, scheduling, validate};
+use crate::catalog::destination::{require_vectors, vector_type};
 use crate::catalog::key::Key;
-use crate::catalog::objects::TableDestination;
 use crate::catalog::relation::{self, Relation};
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -26,8 +25,8 @@ pub struct Candidate {
     pub key: Key,
     /// Its config, in our shape.
     pub config: Value,
-    /// Its store and its view.
-    pub destination: TableDestination,
+    /// The same, understood.
+    pub understood: VectorizerConfig,
 }
 
 /// The vectorizers, if all can be taken over; else one error with everything that is in the way.
@@ -66,15 +65,13 @@ fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
     let config = of_today(entry.config.clone());
     let mut reasons = config_reasons(&config, &source);
     reasons.extend(free(&entry).err());
-    let destination = match serde_json::from_value::<VectorizerConfig>(config.clone()) {
-        Ok(VectorizerConfig { destination, .. }) => table(destination),
-        Err(error) => Err(PgError::raised(format!("its config can't be read: {error}"))),
-    };
-    if let Ok(destination) = &destination {
-        reasons.extend(store(destination, &config, &key).err());
+    let understood = serde_json::from_value::<VectorizerConfig>(config.clone())
+        .map_err(|error| PgError::raised(format!("its config can't be read: {error}")));
+    if let Ok(understood) = &understood {
+        reasons.extend(destination(&understood.destination, &source, &config, &key).err());
     }
-    match destination {
-        Ok(destination) if reasons.is_empty() => Ok(Candidate { entry, source, key, config, destination }),
+    match understood {
+        Ok(understood) if reasons.is_empty() => Ok(Candidate { entry, source, key, config, understood }),
         Ok(_) => Err(reasons),
         // What the checks of its parts said is clearer.
         Err(error) if reasons.is_empty() => Err(vec![error]),
@@ -101,7 +98,6 @@ fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
             entry.source_name
         )));
     }
-    require_key_names(&key)?;
     Ok((source, key))
 }
 
@@ -116,7 +112,7 @@ fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
         Ok(vec![
             validate::loading(loading, &columns, source.owner),
             validate::parsing(part("parsing"), loading, &columns),
-            validate::destination(part("destination")),
+            validate::destination(part("destination"), part("chunking")),
             validate::embedding(embedding, source.owner),
             validate::chunking(part("chunking")),
             indexed,
@@ -143,29 +139,37 @@ fn free(entry: &Entry) -> Result<(), PgError> {
     Err(PgError::raised(format!("there is a vectorizer with its id {} or its name already", entry.id)))
 }
 
-fn table(destination: Destination) -> Result<TableDestination, PgError> {
-    let Destination::Table { target_schema, target_table, view_schema, view_name } = destination;
-    Ok(TableDestination { target: (target_schema, target_table), view: (view_schema, view_name) })
+/// What it writes to must be there, with the columns that we would give it.
+fn destination(
+    destination: &Destination,
+    source: &Relation,
+    config: &Value,
+    key: &Key,
+) -> Result<(), PgError> {
+    let dimensions = validate::dimensions(&config["embedding"])?;
+    let vector = format!("{}({dimensions})", vector_type()?);
+    match destination {
+        Destination::Table { target_schema, target_table, .. } => {
+            store(target_schema, target_table, vector, key)
+        }
+        Destination::Column { embedding_column } => require_vectors(source, embedding_column, &vector),
+    }
 }
 
-/// The store must be a table with the columns that we would give it.
-fn store(destination: &TableDestination, config: &Value, key: &Key) -> Result<(), PgError> {
-    let (schema, name) = &destination.target;
-    let dimensions = validate::dimensions(&config["embedding"])?;
-    let vector = format!("{}({dimensions})", qualified(&relation::vector_schema()?, "vector"));
+fn store(schema: &str, name: &str, vector: String, key: &Key) -> Result<(), PgError> {
     let mut wanted: Vec<(String, String)> =
         [("embedding_uuid", "uuid"), ("chunk_seq", "integer"), ("chunk", "text"), ("embedding", &vector)]
             .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
             .to_vec();
     wanted.extend(key.columns().iter().map(|column| (column.name.clone(), column.type_name.clone())));
-    let found = columns_of(schema, name)?
-        .ok_or_else(|| PgError::raised(format!("its store {} is gone", destination.store())))?;
+    let store = qualified(schema, name);
+    let found =
+        columns_of(schema, name)?.ok_or_else(|| PgError::raised(format!("its store {store} is gone")))?;
     match wanted.iter().find(|column| !found.contains(column)) {
         None => Ok(()),
-        Some((name, kind)) => Err(PgError::raised(format!(
-            "its store {} has no column {name} of type {kind}",
-            destination.store()
-        ))),
+        Some((name, kind)) => {
+            Err(PgError::raised(format!("its store {store} has no column {name} of type {kind}")))
+        }
     }
 }
 

@@ -7,26 +7,26 @@
 
 use std::collections::HashSet;
 
-use pgrx::datum::Uuid;
-
-use pgai_rs_pipeline::document::{Chunk, Completed, ExistingChunk, Ticket};
+use pgai_rs_pipeline::document::{Completed, Ticket};
 
 use super::spi::{place, Claimed, Served, SpiQueue};
-use crate::catalog::key::KeyValues;
+use super::statements::Written;
+use super::{column, origin, store};
 use crate::pg::error::PgError;
-use crate::pg::memory::freed_after;
 use crate::pg::sql::{execute, query};
 use crate::pg::transaction::transaction;
-use crate::vector;
-
-/// Most chunks of one statement: Postgres copies them, and no array holds more than a gigabyte.
-const INSERT_CHUNKS: usize = 2048;
 
 /// A document, with the claim under which it travelled.
-struct Outcome<'a> {
-    done: &'a Completed,
-    claim: Claimed,
+pub struct Outcome<'a> {
+    /// What was made of it.
+    pub done: &'a Completed,
+    /// The claim.
+    pub claim: Claimed,
 }
+
+/// Documents that could be written, and those of whose kept chunks somebody has taken one away since the
+/// claim: they run again.
+pub type WholeAndRobbed<'a, 'b> = (Vec<&'a Outcome<'b>>, Vec<&'a Outcome<'b>>);
 
 /// Writes documents in one transaction; answers those whose rows are locked by somebody.
 pub fn complete(queue: &SpiQueue, id: i32, done: &[Completed]) -> Result<Vec<Ticket>, PgError> {
@@ -94,127 +94,13 @@ fn write_chunks(served: &Served, results: Vec<&Outcome<'_>>) -> Result<(), PgErr
     if results.is_empty() {
         return Ok(());
     }
-    let (whole, robbed) = split_robbed(served, results)?;
-    let kept = whole.iter().flat_map(|r| kept(r)).map(|(chunk, _)| Uuid::from_bytes(chunk.id)).collect();
-    delete_chunks(served, whole.iter().map(|r| &r.claim), kept)?;
-    move_kept(served, &whole)?;
-    insert_new(served, &whole)?;
-    remember_origins(served, &whole)?;
+    let (whole, robbed) = match &served.statements.written {
+        Written::Store(statements) => store::write(served, statements, results)?,
+        Written::Column(statements) => column::write(served, statements, results)?,
+    };
     forget_failed(served, whole.iter().map(|r| &r.claim))?;
     settle(served, whole.iter().map(|r| &r.claim))?;
     give_back(served, whole.iter().chain(&robbed).map(|r| &r.claim))
-}
-
-/// The kept chunks of a document, with the places that they are to have.
-fn kept<'a>(result: &'a Outcome<'_>) -> impl Iterator<Item = (&'a ExistingChunk, i32)> {
-    result.done.chunks.iter().enumerate().filter_map(|(seq, chunk)| match chunk {
-        Chunk::Kept(existing) => Some((existing, seq as i32)),
-        Chunk::New { .. } => None,
-    })
-}
-
-/// Sets apart those of whose kept chunks somebody has taken one out of the store since the claim:
-/// they run again.
-fn split_robbed<'a, 'b>(
-    served: &Served,
-    results: Vec<&'a Outcome<'b>>,
-) -> Result<(Vec<&'a Outcome<'b>>, Vec<&'a Outcome<'b>>), PgError> {
-    let expected: Vec<Uuid> =
-        results.iter().flat_map(|r| kept(r)).map(|(chunk, _)| Uuid::from_bytes(chunk.id)).collect();
-    if expected.is_empty() {
-        return Ok((results, Vec::new()));
-    }
-    let sql =
-        format!("SELECT embedding_uuid FROM {} WHERE embedding_uuid = ANY ($1)", served.vectorizer.store);
-    let there: HashSet<[u8; 16]> =
-        query(&sql, &[expected.into()], |row| Ok(*row.get::<Uuid>(1)?.as_bytes()))?.into_iter().collect();
-    Ok(results.into_iter().partition(|result| kept(result).all(|(chunk, _)| there.contains(&chunk.id))))
-}
-
-fn delete_chunks<'a>(
-    served: &Served,
-    claims: impl Iterator<Item = &'a Claimed>,
-    kept: Vec<Uuid>,
-) -> Result<(), PgError> {
-    let mut args = served.keys(claims.map(|c| &c.key));
-    args.push(kept.into());
-    execute(&served.statements.delete_chunks, &args).map(drop)
-}
-
-/// Gives kept chunks their new places, in two steps for the sake of the unique constraint.
-fn move_kept(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
-    let moved: Vec<_> =
-        results.iter().flat_map(|r| kept(r)).filter(|(chunk, seq)| chunk.seq != *seq).collect();
-    if moved.is_empty() {
-        return Ok(());
-    }
-    let store = &served.vectorizer.store;
-    for place in ["-1 - k.seq", "k.seq"] {
-        let (ids, places): (Vec<_>, Vec<_>) =
-            moved.iter().map(|(chunk, seq)| (Uuid::from_bytes(chunk.id), *seq)).unzip();
-        execute(
-            &format!(
-                "UPDATE {store} s SET chunk_seq = {place}
-                 FROM unnest($1::uuid[], $2::int4[]) AS k (id, seq) WHERE s.embedding_uuid = k.id"
-            ),
-            &[ids.into(), places.into()],
-        )?;
-    }
-    Ok(())
-}
-
-/// A new chunk: its row's key, its place, its text and its vector.
-type New<'a> = (&'a KeyValues, i32, &'a str, &'a [f32]);
-
-fn insert_new(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
-    let new: Vec<New<'_>> = results
-        .iter()
-        .flat_map(|result| {
-            result.done.chunks.iter().zip(0..).map(|(chunk, seq)| (&result.claim.key, seq, chunk))
-        })
-        .filter_map(|(key, seq, chunk)| match chunk {
-            Chunk::New { text, embedding } => Some((key, seq, text.as_str(), embedding.as_slice())),
-            Chunk::Kept(_) => None,
-        })
-        .collect();
-    for part in new.chunks(INSERT_CHUNKS) {
-        // SAFETY: an error holds Rust's strings only.
-        unsafe { freed_after(|| insert(served, part)) }?;
-    }
-    Ok(())
-}
-
-fn insert(served: &Served, new: &[New<'_>]) -> Result<(), PgError> {
-    let mut args = served.keys(new.iter().map(|(key, ..)| *key));
-    args.push(new.iter().map(|(_, seq, ..)| *seq).collect::<Vec<i32>>().into());
-    args.push(new.iter().map(|(_, _, text, _)| *text).collect::<Vec<_>>().into());
-    args.push(vector::array(new.iter().map(|(.., embedding)| vector::datum(embedding)).collect())?);
-    execute(&served.statements.insert_chunks, &args).map(drop)
-}
-
-/// Keeps what the chunks were made of for the next time.
-fn remember_origins(served: &Served, results: &[&Outcome<'_>]) -> Result<(), PgError> {
-    let Some(statements) = &served.statements.origin else { return Ok(()) };
-    let known = |result: &&&Outcome<'_>| result.done.origin.is_some();
-    forget_origins(served, results.iter().filter(|result| !known(result)).map(|result| &result.claim))?;
-    let known: Vec<_> = results.iter().filter(known).collect();
-    if known.is_empty() {
-        return Ok(());
-    }
-    let origins = || known.iter().filter_map(|result| result.done.origin.as_ref());
-    let mut args = served.keys(known.iter().map(|result| &result.claim.key));
-    args.push(origins().map(|origin| origin.etag.clone()).collect::<Vec<_>>().into());
-    args.push(origins().map(|origin| origin.fingerprint.to_vec()).collect::<Vec<_>>().into());
-    execute(&statements.remember, &args).map(drop)
-}
-
-fn forget_origins<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
-    let Some(statements) = &served.statements.origin else { return Ok(()) };
-    let mut keys = claims.map(|claim| &claim.key).peekable();
-    if keys.peek().is_none() {
-        return Ok(());
-    }
-    execute(&statements.forget, &served.keys(keys)).map(drop)
 }
 
 /// Forgets that rows were set aside.
@@ -248,8 +134,10 @@ pub fn delete_and_settle<'a>(
     if claims.is_empty() {
         return Ok(());
     }
-    delete_chunks(served, claims.iter().copied(), Vec::new())?;
-    forget_origins(served, claims.iter().copied())?;
+    if let Written::Store(statements) = &served.statements.written {
+        store::delete_chunks(served, statements, claims.iter().copied(), Vec::new())?;
+    }
+    origin::forget(served, claims.iter().copied())?;
     forget_failed(served, claims.iter().copied())?;
     settle(served, claims.iter().copied())?;
     give_back(served, claims.into_iter())

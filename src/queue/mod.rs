@@ -8,17 +8,22 @@
 //! * [`schedule`], [`request`]: when there is a time for it
 //! * [`spi`]: the pipeline's `Queue`, by SPI
 //! * [`complete`], [`fail`]: the second transaction of a document
+//! * [`store`], [`column`]: where its vectors are written
+//! * [`origin`]: what is remembered, so that nothing is read or embedded twice
 //! * [`resync`]: what the triggers did not see
 //! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
 
+pub mod column;
 pub mod complete;
 pub mod errors;
 pub mod fail;
 pub mod fold;
+pub mod origin;
 pub mod request;
 pub mod resync;
 pub mod schedule;
 pub mod spi;
 pub mod statements;
+pub mod store;
 pub mod trigger;
 pub mod wake;

@@ -17,8 +17,15 @@ pub fn run(id: i32) -> Result<(), PgError> {
 /// Takes what was asked for. To be called by the worker, within a transaction; takes no transaction
 /// id if there is nothing.
 pub fn take() -> Result<Vec<i32>, PgError> {
-    if sql::read("SELECT FROM ai._vectorizer_run_request LIMIT 1", &[], |_| Ok(()))?.is_empty() {
+    let look = "SELECT FROM ai._vectorizer_run_request LIMIT 1";
+    if !is_there()? || sql::read(look, &[], |_| Ok(()))?.is_empty() {
         return Ok(Vec::new());
     }
     sql::query("DELETE FROM ai._vectorizer_run_request RETURNING vectorizer_id", &[], |row| row.get(1))
+}
+
+/// The objects of version 0.1.0 serve as well, and have no such table.
+fn is_there() -> Result<bool, PgError> {
+    let look = "SELECT pg_catalog.to_regclass('ai._vectorizer_run_request') IS NOT NULL";
+    Ok(sql::read(look, &[], |row| row.get(1))?.first().copied().unwrap_or(false))
 }

@@ -10,21 +10,27 @@ use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
-use crate::pg::sql::{self, execute};
+use crate::pg::sql::{self, execute, ident};
 
 /// Enqueues the rows that have no chunks, but for those that wait already or were set aside. Answers
 /// how many. A row with an empty text is among them, and costs nothing.
 pub fn enqueue_missing(v: &Vectorizer) -> Result<u64, PgError> {
-    let absent = [&v.store, &v.queue.work, &v.queue.failed]
-        .map(|table| format!("NOT EXISTS (SELECT FROM {table} t WHERE {})", v.key.same("t", "s")));
+    let not_in =
+        |table: &String| format!("NOT EXISTS (SELECT FROM {table} t WHERE {})", v.key.same("t", "s"));
+    let mut absent: Vec<String> = [&v.queue.work, &v.queue.failed].map(not_in).to_vec();
+    absent.push(match v.store() {
+        Some(store) => not_in(&store),
+        None => format!("s.{} IS NULL", ident(v.vectors().1)),
+    });
     enqueue(v, &format!("{} s WHERE {}", v.source.qualified(), absent.join(" AND ")))
 }
 
-/// Enqueues the keys that have chunks and no row. Answers how many.
+/// Enqueues the keys that have chunks, or of which something is remembered, and no row. Answers how many.
 pub fn enqueue_extra(v: &Vectorizer) -> Result<u64, PgError> {
     let (names, source) = (v.key.names(None), v.source.qualified());
     let absent = format!("NOT EXISTS (SELECT FROM {source} t WHERE {})", v.key.same("t", "s"));
-    enqueue(v, &format!("(SELECT DISTINCT {names} FROM {}) s WHERE {absent}", v.store))
+    let known = v.store().unwrap_or_else(|| v.queue.origin.clone());
+    enqueue(v, &format!("(SELECT DISTINCT {names} FROM {known}) s WHERE {absent}"))
 }
 
 /// Enqueues every row. Answers how many.

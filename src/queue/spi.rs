@@ -8,13 +8,13 @@ use pgrx::datum::{DatumWithOid, Uuid};
 use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::Loading;
-use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Origin, Payload, Ticket};
+use pgai_rs_pipeline::document::{self, Completed, Document, ExistingChunk, Failed, Payload, Ticket};
 use pgai_rs_pipeline::run::Queue;
 
 use super::fold::{self, fold};
 use super::schedule::Schedule;
 use super::statements::Statements;
-use super::{complete, fail, request};
+use super::{complete, fail, origin, request};
 use crate::api::s3_access;
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
@@ -401,8 +401,8 @@ pub fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
     if vectorizer.source.owner == vectorizer.owner {
         return Ok(());
     }
-    let mut tables = vec![vectorizer.store.as_str()];
-    tables.extend(vectorizer.queue.all(vectorizer.has_origin));
+    let mut tables: Vec<String> = vectorizer.store().into_iter().collect();
+    tables.extend(vectorizer.queue.all(vectorizer.remembered).into_iter().map(str::to_owned));
     let tables = tables.join(", ");
     Err(PgError::new(
         pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -480,7 +480,7 @@ fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usiz
         Ok((place, document))
     })?;
     let mut documents: HashMap<usize, Document> = rows.into_iter().collect();
-    let existing = sql::query(&served.statements.existing, &keys(), |row| {
+    let existing = sql::query(served.statements.written.existing(), &keys(), |row| {
         let digest: Vec<u8> = row.get(4)?;
         let chunk = ExistingChunk {
             id: *row.get::<Uuid>(2)?.as_bytes(),
@@ -494,26 +494,12 @@ fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usiz
             document.existing.push(chunk);
         }
     }
-    for (place, origin) in origins(served, &keys())? {
+    for (place, origin) in origin::read(served, &keys())? {
         if let Some(document) = documents.get_mut(&place) {
             document.origin = Some(origin);
         }
     }
     Ok(documents)
-}
-
-/// What is remembered of the objects of keys, by place.
-fn origins(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Origin)>, PgError> {
-    let Some(statements) = &served.statements.origin else { return Ok(Vec::new()) };
-    let rows = sql::query(&statements.read, keys, |row| {
-        // What is no digest, for somebody has written there, is as good as forgotten.
-        let fingerprint = row.get::<Vec<u8>>(3)?.try_into().ok();
-        Ok((place(row)?, row.get(2)?, fingerprint))
-    })?;
-    let known = |(place, etag, fingerprint): (_, _, Option<_>)| {
-        Some((place, Origin { etag, fingerprint: fingerprint? }))
-    };
-    Ok(rows.into_iter().filter_map(known).collect())
 }
 
 /// `ord` counts from 1, as WITH ORDINALITY does.

@@ -7,7 +7,10 @@
 use pgai_rs_pipeline::config::Loading;
 use pgrx::spi::quote_literal;
 
+use super::column::ColumnStatements;
 use super::fold::MARGIN;
+use super::origin::OriginStatements;
+use super::store::StoreStatements;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::ident;
@@ -27,18 +30,12 @@ pub struct Statements {
     /// The source rows of keys: `ord`, payload as text or bytes, its size, template columns. `$n`:
     /// most bytes of a payload that is read.
     pub read: String,
-    /// The chunks that the store has of keys: `ord`, UUID, seq, digest.
-    pub existing: String,
     /// Locks the source rows of keys that are there and free: `ord`.
     pub lock: String,
     /// Which of the keys' source rows are there at all: `ord`.
     pub present: String,
     /// Locks the work rows of keys whose lease is still the one given: `ord`. Then `lease int8`.
     pub held: String,
-    /// Deletes the chunks of keys but for the kept ones. Then `$n`: kept UUIDs.
-    pub delete_chunks: String,
-    /// Adds chunks. Then `seq int4`, `chunk text`, `embedding vector`.
-    pub insert_chunks: String,
     /// Deletes the work rows of keys whose generation is still the one given. Then `generation int8`.
     pub settle: String,
     /// Gives back the work rows of keys that are left. Then `lease int8`.
@@ -54,36 +51,42 @@ pub struct Statements {
     pub renew: String,
     /// Gives back what dead workers hold. `$1`: own process id.
     pub recover: String,
-    /// What is remembered of objects, if it is.
+    /// How documents are written.
+    pub written: Written,
+    /// What is remembered of rows, if it is.
     pub origin: Option<OriginStatements>,
 }
 
-/// What is remembered of the objects that chunks were made of.
+/// How a document is written.
 #[derive(Debug)]
-pub struct OriginStatements {
-    /// Of keys: `ord`, etag, fingerprint.
-    pub read: String,
-    /// Remembers it of keys. Then `etag text`, `fingerprint bytea`.
-    pub remember: String,
-    /// Forgets it of keys.
-    pub forget: String,
+pub enum Written {
+    /// As chunks, to a store.
+    Store(StoreStatements),
+    /// As one vector, to a column of the source.
+    Column(ColumnStatements),
 }
 
-impl OriginStatements {
-    fn new(v: &Vectorizer) -> Self {
-        let (key, origin) = (&v.key, &v.queue.origin);
-        let (names, given, same) = (key.names(None), key.given(&[]), key.same_given("o"));
-        OriginStatements {
-            read: format!("SELECT k.ord, o.etag, o.fingerprint FROM {given} k JOIN {origin} o ON {same}"),
-            remember: format!(
-                "INSERT INTO {origin} AS o ({names}, etag, fingerprint)
-                 SELECT {}, k.etag, k.fingerprint FROM {} k
-                 ON CONFLICT ({names}) DO UPDATE SET etag = excluded.etag, fingerprint = excluded.fingerprint
-                 WHERE (o.etag, o.fingerprint) IS DISTINCT FROM (excluded.etag, excluded.fingerprint)",
-                key.given_names(),
-                key.given(&[("etag", "text"), ("fingerprint", "bytea")]),
-            ),
-            forget: format!("DELETE FROM {origin} o USING {given} k WHERE {same}"),
+impl Written {
+    fn new(v: &Vectorizer) -> Result<Written, PgError> {
+        match v.store() {
+            Some(store) => StoreStatements::new(v, store).map(Written::Store),
+            None => ColumnStatements::new(v).map(Written::Column),
+        }
+    }
+
+    /// The chunks that are there of keys: `ord`, UUID, seq, digest.
+    pub fn existing(&self) -> &str {
+        match self {
+            Written::Store(statements) => &statements.existing,
+            Written::Column(statements) => &statements.existing,
+        }
+    }
+
+    /// How a source row is locked while it is written for: as far as that changes it.
+    fn lock(&self) -> &'static str {
+        match self {
+            Written::Store(_) => "KEY SHARE",
+            Written::Column(_) => "NO KEY UPDATE",
         }
     }
 }
@@ -91,9 +94,12 @@ impl OriginStatements {
 impl Statements {
     /// Writes the statements of a vectorizer.
     pub fn new(v: &Vectorizer) -> Result<Statements, PgError> {
-        let (key, store, source) = (&v.key, &v.store, v.source.qualified());
+        let (key, source, written) = (&v.key, v.source.qualified(), Written::new(v)?);
         let (inbox, work, failed) = (&v.queue.inbox, &v.queue.work, &v.queue.failed);
         let names = key.names(None);
+        let own = |name: &str| v.own.name(name);
+        let [queued_at, available_at, lease, leased_by, generation, attempts] =
+            ["queued_at", "available_at", "lease", "leased_by", "generation", "attempts"].map(own);
         let given = key.given(&[]);
         let with = |more: &[(&str, &str)]| key.given(more);
         let next = key.len() + 1;
@@ -109,7 +115,7 @@ impl Statements {
         Ok(Statements {
             peek: format!(
                 "SELECT EXISTS (SELECT FROM {inbox} WHERE ctid >= {}),
-                        (SELECT ceil(extract(epoch FROM min(available_at) - now()) * 1000)::int8 FROM {work})",
+                        (SELECT ceil(extract(epoch FROM min({available_at}) - now()) * 1000)::int8 FROM {work})",
                 from_block("$1"),
             ),
             fold: format!(
@@ -117,30 +123,30 @@ impl Statements {
                      SELECT ctid AS place FROM {inbox} WHERE ctid >= {} LIMIT $1),
                  taken AS (
                      DELETE FROM {inbox} WHERE ctid = ANY (ARRAY(SELECT place FROM part))
-                     RETURNING {names}, queued_at),
+                     RETURNING {names}, {queued_at}),
                  folded AS (
-                     INSERT INTO {work} AS w ({names}, queued_at)
-                     SELECT {names}, min(queued_at) FROM taken GROUP BY {names}
+                     INSERT INTO {work} AS w ({names}, {queued_at})
+                     SELECT {names}, min({queued_at}) FROM taken GROUP BY {names}
                      ON CONFLICT ({names}) DO UPDATE
-                     SET generation = w.generation + 1, attempts = 0,
-                         available_at = CASE WHEN w.lease IS NULL THEN now() ELSE w.available_at END)
+                     SET {generation} = w.{generation} + 1, {attempts} = 0,
+                         {available_at} = CASE WHEN w.{lease} IS NULL THEN now() ELSE w.{available_at} END)
                  SELECT count(*), ((max(place)::text::point)[0])::int8, {blocks} FROM part",
                 from_block("$2"),
             ),
             claim: format!(
                 "WITH due AS (
-                     SELECT {names}, available_at FROM {work} WHERE available_at <= now()
-                     ORDER BY available_at LIMIT $1 FOR UPDATE SKIP LOCKED),
+                     SELECT {names}, {available_at} FROM {work} WHERE {available_at} <= now()
+                     ORDER BY {available_at} LIMIT $1 FOR UPDATE SKIP LOCKED),
                  sized AS (
                      SELECT {}, row_number() OVER due_first AS \"place of pgai_rs\",
                             sum({}) OVER due_first AS \"size of pgai_rs\"
                      FROM due d LEFT JOIN {source} s ON {}
-                     WINDOW due_first AS (ORDER BY d.available_at ROWS UNBOUNDED PRECEDING))
+                     WINDOW due_first AS (ORDER BY d.{available_at} ROWS UNBOUNDED PRECEDING))
                  UPDATE {work} w
-                 SET attempts = w.attempts + 1, lease = $3, leased_by = $4,
-                     available_at = now() + make_interval(secs => $2)
+                 SET {attempts} = w.{attempts} + 1, {lease} = $3, {leased_by} = $4,
+                     {available_at} = now() + make_interval(secs => $2)
                  FROM sized z WHERE {} AND (z.\"size of pgai_rs\" <= $5 OR z.\"place of pgai_rs\" = 1)
-                 RETURNING w.generation, w.attempts, {}",
+                 RETURNING w.{generation}, w.{attempts}, {}",
                 key.names(Some("d")),
                 document_size(v, "$6")?,
                 key.same("d", "s"),
@@ -148,54 +154,41 @@ impl Statements {
                 key.as_text("w"),
             ),
             read: read(v, &given, &source)?,
-            existing: format!(
-                "SELECT k.ord, s.embedding_uuid, s.chunk_seq, sha256(convert_to(s.chunk, 'UTF8'))
-                 FROM {given} k JOIN {store} s ON {} ORDER BY k.ord, s.chunk_seq",
-                on("s"),
-            ),
             lock: format!(
-                "SELECT k.ord FROM {given} k JOIN {source} s ON {} ORDER BY {} FOR KEY SHARE OF s SKIP LOCKED",
+                "SELECT k.ord FROM {given} k JOIN {source} s ON {} ORDER BY {} FOR {} OF s SKIP LOCKED",
                 on("s"),
                 key.names(Some("s")),
+                written.lock(),
             ),
             present: format!("SELECT k.ord FROM {given} k JOIN {source} s ON {}", on("s")),
             held: format!(
-                "SELECT k.ord FROM {} k JOIN {work} w ON {} WHERE w.lease = k.lease FOR UPDATE OF w",
+                "SELECT k.ord FROM {} k JOIN {work} w ON {} WHERE w.{lease} = k.lease FOR UPDATE OF w",
                 with(&[("lease", "int8")]),
                 on("w"),
             ),
-            delete_chunks: format!(
-                "DELETE FROM {store} s USING {given} k WHERE {} AND s.embedding_uuid <> ALL (${next}::uuid[])",
-                on("s"),
-            ),
-            insert_chunks: format!(
-                "INSERT INTO {store} ({names}, chunk_seq, chunk, embedding)
-                 SELECT {}, k.seq, k.chunk, k.embedding FROM {} k",
-                key.given_names(),
-                with(&[("seq", "int4"), ("chunk", "text"), ("embedding", &vector_type()?)]),
-            ),
             settle: format!(
-                "DELETE FROM {work} w USING {} k WHERE {} AND w.generation = k.generation",
+                "DELETE FROM {work} w USING {} k WHERE {} AND w.{generation} = k.generation",
                 with(&[("generation", "int8")]),
                 on("w"),
             ),
             give_back: format!(
-                "UPDATE {work} w SET lease = NULL, leased_by = NULL, attempts = 0, available_at = now()
-                 FROM {} k WHERE {} AND w.lease = k.lease",
+                "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {attempts} = 0, {available_at} = now()
+                 FROM {} k WHERE {} AND w.{lease} = k.lease",
                 with(&[("lease", "int8")]),
                 on("w"),
             ),
             postpone: format!(
-                "UPDATE {work} w SET lease = NULL, leased_by = NULL, attempts = k.attempts,
-                     available_at = now() + k.delay * interval '1 millisecond'
-                 FROM {} k WHERE {} AND w.lease = k.lease AND w.generation = k.generation",
+                "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {attempts} = k.attempts,
+                     {available_at} = now() + k.delay * interval '1 millisecond'
+                 FROM {} k WHERE {} AND w.{lease} = k.lease AND w.{generation} = k.generation",
                 with(&[("lease", "int8"), ("generation", "int8"), ("delay", "int8"), ("attempts", "int4")]),
                 on("w"),
             ),
             forget_failed: format!("DELETE FROM {failed} f USING {given} k WHERE {}", on("f")),
             set_aside: format!(
-                "INSERT INTO {failed} ({names}, failure_step, failure_code, failure_message, failure_hint, attempts)
+                "INSERT INTO {failed} ({names}, {}, {attempts})
                  SELECT {}, k.step, k.code, k.message, k.hint, k.attempts FROM {} k",
+                ["failure_step", "failure_code", "failure_message", "failure_hint"].map(own).join(", "),
                 key.given_names(),
                 with(&[
                     ("step", "text"),
@@ -206,26 +199,23 @@ impl Statements {
                 ]),
             ),
             renew: format!(
-                "UPDATE {work} w SET available_at = now() + make_interval(secs => ${}::float8)
-                 FROM {} k WHERE {} AND w.lease = k.lease",
+                "UPDATE {work} w SET {available_at} = now() + make_interval(secs => ${}::float8)
+                 FROM {} k WHERE {} AND w.{lease} = k.lease",
                 next + 1,
                 with(&[("lease", "int8")]),
                 on("w"),
             ),
             recover: format!(
-                "UPDATE {work} w SET lease = NULL, leased_by = NULL, available_at = now()
-                 WHERE w.leased_by = $1 OR (w.leased_by IS NOT NULL AND NOT EXISTS (
+                "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {available_at} = now()
+                 WHERE w.{leased_by} = $1 OR (w.{leased_by} IS NOT NULL AND NOT EXISTS (
                      SELECT FROM pg_stat_get_activity(NULL) a
                      JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
-                     WHERE a.pid = w.leased_by))"
+                     WHERE a.pid = w.{leased_by}))"
             ),
-            origin: v.has_origin.then(|| OriginStatements::new(v)),
+            origin: OriginStatements::new(v),
+            written,
         })
     }
-}
-
-fn vector_type() -> Result<String, PgError> {
-    Ok(crate::pg::sql::qualified(&crate::catalog::relation::vector_schema()?, "vector"))
 }
 
 fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {

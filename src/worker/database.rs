@@ -9,8 +9,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
+use pgrx::{pg_sys, PgSqlErrorCode};
 
 use pgai_rs_pipeline::run::{Runner, Turn};
 use pgai_rs_pipeline::source::Network;
@@ -58,9 +59,9 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
         slot.worker = std::process::id() as i32;
         slot.without_extension = false;
     });
-    match extension_exists() {
-        Ok(true) => {}
-        Ok(false) => return leave_without_extension(database),
+    match extension_version() {
+        Ok(Some(version)) => recommend_update(&version),
+        Ok(None) => return leave_without_extension(database),
         Err(error) => pgrx::error!("pgai_rs worker can't look for its extension: {error}"),
     }
     pgrx::log!("pgai_rs worker has started");
@@ -104,12 +105,24 @@ fn settings_of_session() {
     ]);
 }
 
-fn extension_exists() -> Result<bool, PgError> {
-    transaction(|| {
-        let found =
-            sql::read("SELECT FROM pg_catalog.pg_extension WHERE extname = 'pgai_rs'", &[], |_| Ok(()))?;
-        Ok(!found.is_empty())
-    })
+/// The version of the extension's objects; none if the database does not have it.
+fn extension_version() -> Result<Option<String>, PgError> {
+    let look = "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgai_rs'";
+    transaction(|| Ok(sql::read(look, &[], |row| row.get::<String>(1))?.into_iter().next()))
+}
+
+/// The objects of an earlier version serve, but lack what is new.
+fn recommend_update(version: &str) {
+    let own = env!("CARGO_PKG_VERSION");
+    if version != own {
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!("the library of pgai_rs is version {own}, the extension in this database is {version}"),
+            "",
+        )
+        .set_hint("Run ALTER EXTENSION pgai_rs UPDATE.")
+        .report(PgLogLevel::WARNING);
+    }
 }
 
 /// Works until the extension is gone or the process is told to end.
@@ -131,9 +144,9 @@ fn serve(database: pg_sys::Oid) {
     let mut heartbeat = Heartbeat::default();
     loop {
         report_activity(c"working");
-        match extension_exists() {
-            Ok(true) => {}
-            Ok(false) => return leave_without_extension(database),
+        match extension_version() {
+            Ok(Some(_)) => {}
+            Ok(None) => return leave_without_extension(database),
             Err(error) => pgrx::warning!("pgai_rs worker can't look for its extension: {error}"),
         }
         let pause = match work(&mut queue, &mut sources, &waker, &mut renewed) {

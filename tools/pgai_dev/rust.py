@@ -101,6 +101,10 @@ def build(postgres: Postgres) -> Path:
             env=os.environ | environment(postgres),
             stdout=out,
         )
+    # cargo-pgrx takes along the scripts from version to version, but not those of earlier versions.
+    scripts = stage / str(postgres.ask("sharedir")).lstrip("/") / "extension"
+    for script in (places.ROOT / "sql" / "released").glob("*.sql"):
+        shutil.copy2(script, scripts)
     programs = stage / str(postgres.ask("bindir")).lstrip("/")
     programs.mkdir(parents=True, exist_ok=True)
     for program in _programs():

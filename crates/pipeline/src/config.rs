@@ -436,6 +436,11 @@ pub enum Destination {
         /// Name of the view.
         view_name: String,
     },
+    /// A column of the source: one vector for each row, and so [`Chunking::None`].
+    Column {
+        /// Its name.
+        embedding_column: String,
+    },
 }
 
 #[cfg(test)]

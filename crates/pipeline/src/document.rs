@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::config::VectorizerConfig;
 
 /// Names a piece of claimed work within its [`Queue`](crate::run::Queue); opaque to the pipeline.
@@ -12,6 +14,11 @@ pub struct Ticket(pub u64);
 
 /// SHA-256 of a chunk's embedding input, by which an unchanged chunk is known.
 pub type Digest = [u8; 32];
+
+/// The digest of a chunk's embedding input.
+pub fn digest(text: &str) -> Digest {
+    Sha256::digest(text).into()
+}
 
 /// A secret such as an API key: never printed.
 #[derive(Clone, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
 //! The operator's limits and endpoints, as the pipeline sees them.
 //!
-//! The extension fills this from its GUCs (`src/guc.rs`), which document each in full; the
+//! The extension fills this from its GUCs (`src/guc`), which document each in full; the
 //! defaults here are the same and serve the tests.
 
 use std::time::Duration;

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-from support import vectorizer
 from support.torture.disturbances import worker
 from support.torture.objects import Objects
 from support.torture.sources import SOURCES, Source
@@ -54,13 +53,12 @@ def failed(db, source: Source) -> set[tuple]:
 def compare(db, source: Source, rows: dict[tuple, dict], aside: set[tuple]) -> int:
     """Row by row. What is set aside keeps what it had, if it had anything. Answers the number of chunks."""
     width = len(source.key)
-    stored = vectorizer.stored(db, list(source.key), source.store)
-    sound = [row for key, row in rows.items() if key not in aside]
-    expected = vectorizer.expected(sound, list(source.key), template=source.template)
+    stored = source.stored(db)
+    expected = source.expected([row for key, row in rows.items() if key not in aside])
     compared = [chunk for chunk in stored if chunk[:width] not in aside]
     missing, stale = differences(expected, compared)
     assert not (missing or stale), f"{source.table} is out of step: missing {missing[:5]}, stale {stale[:5]}"
-    assert len(compared) == len(expected), f"{source.store} has doubled chunks"
+    assert len(compared) == len(expected), f"{source.table} has doubled chunks"
     return len(stored)
 
 

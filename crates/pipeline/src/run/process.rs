@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use sha2::{Digest as _, Sha256};
 
 use super::job::{internal_error, Processed, Report};
 use super::origin::Basis;
 use super::prepared::Prepared;
 use super::reuse::reuse;
 use crate::config::{Embedding, Loading};
-use crate::document::{Chunk, Digest, Document, ExistingChunk, Failure, Origin, Payload, Retry, Step};
+use crate::document::{
+    digest, Chunk, Digest, Document, ExistingChunk, Failure, Origin, Payload, Retry, Step,
+};
 use crate::embed::{truncate, Groups};
 use crate::load::{Loaded, Loaders, Reservation};
 use crate::memory::Weight;
@@ -220,7 +221,7 @@ fn plan(
     existing: Vec<ExistingChunk>,
     basis: Option<&Basis>,
 ) -> Plan {
-    let digests: Vec<Digest> = texts.iter().map(|text| Sha256::digest(text).into()).collect();
+    let digests: Vec<Digest> = texts.iter().map(|text| digest(text)).collect();
     let fingerprint = basis.map(|basis| basis.fingerprint(&digests));
     let kept = reuse(existing, &digests);
     let mut inputs: Vec<Arc<str>> = Vec::new();

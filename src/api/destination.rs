@@ -1,0 +1,128 @@
+//! `ai.destination_*`: what was asked for, evaluated and checked when a vectorizer is declared.
+
+use pgrx::PgSqlErrorCode;
+use serde_json::Value;
+
+use pgai_rs_pipeline::config::Destination;
+
+use super::validate;
+use crate::catalog::destination::STORE_COLUMNS;
+use crate::catalog::key::Key;
+use crate::catalog::relation::Relation;
+use crate::catalog::vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql::{self, ident};
+
+/// pgai's names: with `destination => d` the view is `d` and the store `d_store`; without, both are
+/// derived from the source's name.
+pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination, PgError> {
+    let text = |key: &str| config.and_then(|c| c.get(key)).and_then(Value::as_str).map(str::to_owned);
+    if config.is_some_and(|config| config["implementation"] == "column") {
+        let embedding_column = text("embedding_column").ok_or_else(|| {
+            PgError::raised("invalid destination config, missing embedding_column")
+                .with_hint("Name the column in ai.destination_column('…').")
+        })?;
+        validate::identifier_length(&embedding_column)?;
+        return Ok(Destination::Column { embedding_column });
+    }
+    let (table, view) = match text("destination") {
+        Some(destination) => (format!("{destination}_store"), destination),
+        None => (format!("{}_embedding_store", source.name), format!("{}_embedding", source.name)),
+    };
+    let schema = |key: &str| text(key).unwrap_or_else(|| source.schema.clone());
+    let (target_table, view_name) =
+        (text("target_table").unwrap_or(table), text("view_name").unwrap_or(view));
+    for name in [&target_table, &view_name] {
+        validate::identifier_length(name)?;
+    }
+    let (target_schema, view_schema) = (schema("target_schema"), schema("view_schema"));
+    Ok(Destination::Table { target_schema, target_table, view_schema, view_name })
+}
+
+/// `<target_schema>_<target_table>` or `<schema>_<table>_<column>`, made to follow the rule for names.
+pub fn default_name(destination: &Destination, source: &Relation) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    let whole = match destination {
+        Destination::Table { target_schema, target_table, .. } => format!("{target_schema}_{target_table}"),
+        Destination::Column { embedding_column } => {
+            format!("{}_{}_{embedding_column}", source.schema, source.name)
+        }
+    };
+    let mut name: String = whole.chars().map(plain).collect();
+    if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
+        name.insert(0, 'v');
+    }
+    name.truncate(validate::MAX_IDENTIFIER);
+    name
+}
+
+/// Refuses names that are taken, and a column that has its vectorizer.
+pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), PgError> {
+    match destination {
+        Destination::Table { .. } => require_names_free(destination),
+        Destination::Column { embedding_column } => {
+            let others = as_superuser(|| vectorizer::by_source(source.oid))?;
+            let taken = others.iter().find(|other| other.embedding_column() == Some(embedding_column));
+            taken.map_or(Ok(()), |other| {
+                Err(duplicate(format!(
+                    "column {} of {} already has the vectors of the vectorizer {}",
+                    ident(embedding_column),
+                    source.qualified(),
+                    other.name
+                ))
+                .with_hint("Name another column, or drop that vectorizer."))
+            })
+        }
+    }
+}
+
+/// Refuses names that are taken, of a table destination.
+pub fn require_names_free(destination: &Destination) -> Result<(), PgError> {
+    let Destination::Table { target_schema, target_table, view_schema, view_name } = destination else {
+        return Ok(());
+    };
+    let taken = |schema: &str, name: &str, what: &str| -> Result<(), PgError> {
+        if relation_exists(schema, name)? {
+            return Err(duplicate(format!(
+                "an object named {schema}.{name} already exists. specify an alternate destination or {what} explicitly"
+            )));
+        }
+        Ok(())
+    };
+    taken(view_schema, view_name, "view_name")?;
+    taken(target_schema, target_table, "target_table")
+}
+
+/// A store keeps the key's columns beside its own, which users' queries name.
+pub fn require_key_names(destination: &Destination, key: &Key) -> Result<(), PgError> {
+    let taken = |name: &str| STORE_COLUMNS.contains(&name);
+    match (destination, key.columns().iter().find(|column| taken(&column.name))) {
+        (Destination::Column { .. }, _) | (Destination::Table { .. }, None) => Ok(()),
+        (Destination::Table { .. }, Some(column)) => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_DUPLICATE_COLUMN,
+            format!(
+                "the primary key's column {} has the name of one of the store's own",
+                ident(&column.name)
+            ),
+        )
+        .with_detail(format!("These names are taken: {}.", STORE_COLUMNS.join(", ")))
+        .with_hint("Rename the column, or make a primary key without it.")),
+    }
+}
+
+/// The error for a name that something has.
+pub fn duplicate(message: String) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, message)
+}
+
+/// Whether there is a relation of any kind with this name.
+pub fn relation_exists(schema: &str, name: &str) -> Result<bool, PgError> {
+    let found = sql::read(
+        "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname::text = $1 AND c.relname::text = $2",
+        &[schema.to_owned().into(), name.to_owned().into()],
+        |_| Ok(()),
+    )?;
+    Ok(!found.is_empty())
+}

@@ -1,0 +1,149 @@
+//! Where a vectorizer's vectors go: a store of chunks beside a view, or a column of the source.
+
+use pgrx::PgSqlErrorCode;
+use serde_json::{json, Value};
+
+use pgai_rs_pipeline::config::Destination;
+
+use super::key::Key;
+use super::relation::{self, Column, Relation};
+use crate::pg::error::PgError;
+use crate::pg::identity::as_user;
+use crate::pg::sql::{self, execute, ident, qualified};
+
+/// The columns of a store beside the key's.
+pub const STORE_COLUMNS: [&str; 4] = ["chunk", "chunk_seq", "embedding", "embedding_uuid"];
+
+/// The column of a store that has the vectors.
+pub const STORE_VECTORS: &str = "embedding";
+
+/// The evaluated config.
+pub fn to_json(destination: &Destination) -> Value {
+    match destination {
+        Destination::Table { target_schema, target_table, view_schema, view_name } => json!({
+            "config_type": "destination",
+            "implementation": "table",
+            "target_schema": target_schema,
+            "target_table": target_table,
+            "view_schema": view_schema,
+            "view_name": view_name,
+        }),
+        Destination::Column { embedding_column } => json!({
+            "config_type": "destination",
+            "implementation": "column",
+            "embedding_column": embedding_column,
+        }),
+    }
+}
+
+/// The store, qualified; none if vectors go to a column of the source.
+pub fn store(destination: &Destination) -> Option<String> {
+    match destination {
+        Destination::Table { target_schema, target_table, .. } => {
+            Some(qualified(target_schema, target_table))
+        }
+        Destination::Column { .. } => None,
+    }
+}
+
+/// Creates what is not there yet, as the vectorizer's owner.
+pub fn create(
+    destination: &Destination,
+    source: &Relation,
+    columns: &[Column],
+    key: &Key,
+    dimensions: u32,
+) -> Result<(), PgError> {
+    let vector = format!("{}({dimensions})", vector_type()?);
+    match destination {
+        Destination::Table { target_schema, target_table, view_schema, view_name } => {
+            let store = qualified(target_schema, target_table);
+            let view = view_definition(&qualified(view_schema, view_name), &store, source, columns, key);
+            as_user(source.owner, || {
+                create_store(&store, key, &vector)?;
+                execute(&view, &[]).map(drop)
+            })
+        }
+        Destination::Column { embedding_column } => {
+            let table = source.qualified();
+            if columns.iter().any(|column| column.name == *embedding_column) {
+                require_vectors(source, embedding_column, &vector)?;
+                pgrx::notice!("column {} of {table} already exists, using it", ident(embedding_column));
+                return Ok(());
+            }
+            let column = ident(embedding_column);
+            as_user(source.owner, || {
+                execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {vector} DEFAULT NULL"), &[])?;
+                keep_in_line(&table, &column)
+            })
+        }
+    }
+}
+
+/// pgvector's type, qualified.
+pub fn vector_type() -> Result<String, PgError> {
+    Ok(qualified(&relation::vector_schema()?, "vector"))
+}
+
+fn create_store(store: &str, key: &Key, vector: &str) -> Result<(), PgError> {
+    execute(
+        &format!(
+            "CREATE TABLE {store} (embedding_uuid uuid NOT NULL PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+                 {}, chunk_seq int4 NOT NULL, chunk text NOT NULL, embedding {vector} NOT NULL,
+                 UNIQUE ({}, chunk_seq))",
+            key.definitions(),
+            key.names(None),
+        ),
+        &[],
+    )?;
+    keep_in_line(store, STORE_VECTORS)
+}
+
+/// Out of line, a vector costs every distance a second look-up.
+fn keep_in_line(table: &str, column: &str) -> Result<(), PgError> {
+    execute(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE MAIN"), &[]).map(drop)
+}
+
+fn view_definition(view: &str, store: &str, source: &Relation, columns: &[Column], key: &Key) -> String {
+    let in_key = |name: &str| key.columns().iter().any(|c| c.name == name);
+    let (hidden, shown): (Vec<_>, Vec<_>) =
+        columns.iter().partition(|c| STORE_COLUMNS.contains(&c.name.as_str()));
+    for column in hidden {
+        pgrx::notice!("the view {view} has no column for {} of the source, but the store's", column.name);
+    }
+    let of_source =
+        shown.iter().map(|c| format!("{}.{}", if in_key(&c.name) { "t" } else { "s" }, ident(&c.name)));
+    format!(
+        "CREATE VIEW {view} AS SELECT t.embedding_uuid, t.chunk_seq, t.chunk, t.embedding, {}
+         FROM {store} t LEFT JOIN {} s ON {}",
+        of_source.collect::<Vec<_>>().join(", "),
+        source.qualified(),
+        key.same("t", "s"),
+    )
+}
+
+/// That a column which is there can take the vectors.
+pub fn require_vectors(source: &Relation, column: &str, vector: &str) -> Result<(), PgError> {
+    let found = sql::query_row(
+        "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> ''
+         FROM pg_catalog.pg_attribute a WHERE a.attrelid = $1 AND a.attname::text = $2 AND NOT a.attisdropped",
+        &[source.oid.into(), column.to_owned().into()],
+        |row| Ok((row.get::<String>(1)?, row.get::<bool>(2)?)),
+    )?;
+    let named = format!("column {} of {}", ident(column), source.qualified());
+    match found {
+        Some((kind, false)) if kind == vector => Ok(()),
+        Some((kind, false)) => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+            format!("{named} is of type {kind}, not {vector}"),
+        )
+        .with_hint("Name a column that does not exist yet, or give it the type of the embedding.")),
+        Some((_, true)) => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+            format!("{named} is generated and can't take vectors"),
+        )
+        .with_hint("Name a column that does not exist yet.")),
+        None => Err(PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN, format!("there is no {named}"))
+            .with_hint("Add it, or drop the vectorizer and create it anew.")),
+    }
+}

@@ -1,0 +1,160 @@
+//! How models are asked, and where they are.
+
+use pgai_rs_pipeline::document::Secret;
+use pgai_rs_pipeline::embed::ollama_url;
+use pgai_rs_pipeline::settings::Settings;
+
+use super::setting::*;
+
+settings! {
+    string API_KEY_NAMES = Some(
+        c"OPENAI_API_KEY, VOYAGE_API_KEY, COHERE_API_KEY, MISTRAL_API_KEY, GEMINI_API_KEY, AZURE_API_KEY, HUGGINGFACE_API_KEY",
+    );
+    string API_KEYS = Some(c"");
+    string ALLOWED_BASE_URLS = Some(c"");
+    string OPENAI_BASE_URL = Some(c"");
+    string OLLAMA_BASE_URL = Some(c"");
+    int EMBEDDING_CONCURRENCY = 8;
+    int EMBEDDING_MAX_INPUTS = 2048;
+    int EMBEDDING_MAX_TOKENS = 300_000;
+    int EMBEDDING_LINGER = 10;
+    int EMBEDDING_TIMEOUT = 60_000;
+    int EMBEDDING_RETRIES = 3;
+    int EMBEDDING_BACKOFF = 500;
+    int QUERY_TIMEOUT = 30_000;
+}
+
+/// Makes them known to Postgres.
+pub fn define(d: &Definer, secret: &Definer) {
+    let list = list_input();
+    d.string(c"pgai_rs.api_key_names", &API_KEY_NAMES, list,
+        c"Names that api_key_name may have, separated by commas; looked up in pgai_rs.api_keys, then in the server's environment.");
+    secret.string(c"pgai_rs.api_keys", &API_KEYS, list, c"API keys as NAME=key, separated by commas.");
+    d.string(
+        c"pgai_rs.allowed_base_urls",
+        &ALLOWED_BASE_URLS,
+        list,
+        c"Prefixes of the base_url that roles other than superusers may declare, separated by commas.",
+    );
+    d.string(c"pgai_rs.openai_base_url", &OPENAI_BASE_URL, NO_UNIT,
+        c"Where OpenAI's wire is spoken if a vectorizer does not say; empty means the variable OPENAI_BASE_URL, else OpenAI.");
+    d.string(c"pgai_rs.ollama_base_url", &OLLAMA_BASE_URL, NO_UNIT,
+        c"Where Ollama is asked if a vectorizer does not say; empty means the variable OLLAMA_HOST, else http://localhost:11434.");
+    d.int(
+        c"pgai_rs.embedding_concurrency",
+        &EMBEDDING_CONCURRENCY,
+        (1, 256),
+        NO_UNIT,
+        c"Most requests in flight to one provider, base URL, model and key.",
+    );
+    d.int(
+        c"pgai_rs.embedding_max_inputs",
+        &EMBEDDING_MAX_INPUTS,
+        (1, 2_048),
+        NO_UNIT,
+        c"Most inputs of one request.",
+    );
+    d.int(
+        c"pgai_rs.embedding_max_tokens",
+        &EMBEDDING_MAX_TOKENS,
+        (1, 10_000_000),
+        NO_UNIT,
+        c"Most tokens of one request, estimated as a quarter of its bytes.",
+    );
+    d.int(
+        c"pgai_rs.embedding_linger",
+        &EMBEDDING_LINGER,
+        (0, 10_000),
+        GucFlags::UNIT_MS,
+        c"How long an input waits for others to share its request.",
+    );
+    d.int(
+        c"pgai_rs.embedding_timeout",
+        &EMBEDDING_TIMEOUT,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Longest time for one request.",
+    );
+    d.int(
+        c"pgai_rs.embedding_retries",
+        &EMBEDDING_RETRIES,
+        (0, 100),
+        NO_UNIT,
+        c"How often a failed request is repeated before its rows are given back to the queue.",
+    );
+    d.int(
+        c"pgai_rs.embedding_backoff",
+        &EMBEDDING_BACKOFF,
+        (0, 600_000),
+        GucFlags::UNIT_MS,
+        c"Pause before a failed request is repeated; doubled each time, with jitter.",
+    );
+    d.int(
+        c"pgai_rs.query_timeout",
+        &QUERY_TIMEOUT,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Longest time that ai.vectorizer_embed waits for the model.",
+    );
+}
+
+/// What the pipeline is told of them.
+pub fn tell(settings: &mut Settings) {
+    settings.openai_base_url = openai_base_url();
+    settings.ollama_base_url = ollama_base_url();
+    settings.embedding_concurrency = number(&EMBEDDING_CONCURRENCY);
+    settings.embedding_max_inputs = number(&EMBEDDING_MAX_INPUTS);
+    settings.embedding_max_tokens = number(&EMBEDDING_MAX_TOKENS);
+    settings.embedding_linger = millis(&EMBEDDING_LINGER);
+    settings.embedding_timeout = millis(&EMBEDDING_TIMEOUT);
+    settings.embedding_retries = number(&EMBEDDING_RETRIES) as u32;
+    settings.embedding_backoff = millis(&EMBEDDING_BACKOFF);
+}
+
+/// Longest wait of `ai.vectorizer_embed`.
+pub fn query_timeout() -> Duration {
+    millis(&QUERY_TIMEOUT)
+}
+
+/// Whether a role that is no superuser may declare this `base_url`.
+pub fn base_url_allowed(url: &str) -> bool {
+    within(&ALLOWED_BASE_URLS, url)
+}
+
+/// The names that `api_key_name` may have.
+pub fn api_key_names() -> Vec<String> {
+    list(&API_KEY_NAMES)
+}
+
+/// The key of a name: from `pgai_rs.api_keys`, else from the server's environment. None for a name
+/// outside `pgai_rs.api_key_names`.
+pub fn api_key(name: &str) -> Option<Secret> {
+    if !api_key_names().iter().any(|allowed| allowed == name) {
+        return None;
+    }
+    list(&API_KEYS)
+        .iter()
+        .find_map(|pair| {
+            pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+        })
+        .or_else(|| std::env::var(name).ok())
+        .filter(|value| !value.is_empty())
+        .map(Secret::new)
+}
+
+fn openai_base_url() -> String {
+    text_opt(&OPENAI_BASE_URL)
+        .or_else(|| std::env::var("OPENAI_BASE_URL").ok().filter(|url| !url.is_empty()))
+        .unwrap_or_else(|| Settings::default().openai_base_url)
+        .trim_end_matches('/')
+        .to_owned()
+}
+
+fn ollama_base_url() -> String {
+    let from_environment = || std::env::var("OLLAMA_HOST").ok().filter(|host| !host.trim().is_empty());
+    text_opt(&OLLAMA_BASE_URL)
+        .or_else(|| from_environment().map(|host| ollama_url(&host)))
+        .unwrap_or_else(|| Settings::default().ollama_base_url)
+        .trim_end_matches('/')
+        .to_owned()
+}

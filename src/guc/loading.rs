@@ -1,0 +1,88 @@
+//! What may be loaded, and how.
+
+use pgai_rs_pipeline::settings::Settings;
+
+use super::setting::*;
+
+settings! {
+    int MAX_DOCUMENT_SIZE = 64;
+    int LOAD_CONCURRENCY = 32;
+    int LOAD_TIMEOUT = 60_000;
+    string ALLOWED_URIS = Some(c"s3://");
+    string ALLOWED_S3_ENDPOINTS = Some(c"");
+    bool S3_ANONYMOUS = true;
+}
+
+/// Makes them known to Postgres.
+pub fn define(d: &Definer, superuser: &Definer) {
+    let list = list_input();
+    d.int(
+        c"pgai_rs.max_document_size",
+        &MAX_DOCUMENT_SIZE,
+        (1, 1_024),
+        GucFlags::UNIT_MB,
+        c"Largest document that is loaded.",
+    );
+    d.int(
+        c"pgai_rs.load_concurrency",
+        &LOAD_CONCURRENCY,
+        (1, 1_024),
+        NO_UNIT,
+        c"Most objects fetched at a time.",
+    );
+    d.int(
+        c"pgai_rs.load_timeout",
+        &LOAD_TIMEOUT,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Longest time for one object, from request to last byte.",
+    );
+    superuser.string(
+        c"pgai_rs.allowed_uris",
+        &ALLOWED_URIS,
+        list,
+        c"Prefixes of the addresses that may be loaded, separated by commas, such as s3://bucket/prefix/.",
+    );
+    superuser.string(
+        c"pgai_rs.allowed_s3_endpoints",
+        &ALLOWED_S3_ENDPOINTS,
+        list,
+        c"Prefixes of the S3 endpoint that roles other than superusers may declare, separated by commas.",
+    );
+    GucRegistry::define_bool_guc(
+        c"pgai_rs.s3_anonymous",
+        c"Whether S3 may be asked without credentials where that is declared, as public buckets allow.",
+        c"",
+        &S3_ANONYMOUS,
+        superuser.context(),
+        superuser.flags,
+    );
+}
+
+/// What the pipeline is told of them.
+pub fn tell(settings: &mut Settings) {
+    settings.max_document_size = max_document_size();
+    settings.load_concurrency = number(&LOAD_CONCURRENCY);
+    settings.load_timeout = millis(&LOAD_TIMEOUT);
+    settings.allowed_uris = list(&ALLOWED_URIS);
+}
+
+/// Most bytes of one document.
+pub fn max_document_size() -> u64 {
+    (number(&MAX_DOCUMENT_SIZE) as u64) << 20
+}
+
+/// Most requests to S3 at a time.
+pub fn load_concurrency() -> usize {
+    number(&LOAD_CONCURRENCY)
+}
+
+/// Whether a role that is no superuser may declare this S3 endpoint.
+pub fn s3_endpoint_allowed(url: &str) -> bool {
+    within(&ALLOWED_S3_ENDPOINTS, url)
+}
+
+/// Whether S3 may be asked without credentials.
+pub fn s3_anonymous() -> bool {
+    S3_ANONYMOUS.get()
+}

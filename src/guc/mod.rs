@@ -1,0 +1,65 @@
+//! Every setting: name, default, unit, context and meaning, and its typed accessor.
+//!
+//! `docs/settings.md` lists the same for users; a test compares the two.
+//!
+//! All are an operator's, taken up at reload; none needs a restart. Those that may differ between
+//! databases (`ALTER DATABASE … SET`) are `superuser`, the others `sighup`.
+
+mod embedding;
+mod indexing;
+mod loading;
+mod s3;
+mod setting;
+mod sources;
+mod worker;
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+use pgai_rs_pipeline::settings::Settings;
+
+pub use embedding::{api_key, api_key_names, base_url_allowed, query_timeout};
+pub use indexing::indexing_default;
+pub use loading::{load_concurrency, max_document_size, s3_anonymous, s3_endpoint_allowed};
+pub use s3::{role_arn_allowed, s3_role_only};
+pub use sources::{queue_url_allowed, s3_source_history, s3_source_max_delete_percent};
+pub use worker::{
+    databases, heartbeat_interval, lease_duration, max_errors, max_retries, poll_interval, retry_backoff,
+};
+
+use setting::{Definer, GucFlags};
+
+/// Makes all settings known to Postgres; called once, from `_PG_init`.
+pub fn define() {
+    let sighup = Definer { flags: GucFlags::empty(), superuser: false };
+    let superuser = Definer { flags: GucFlags::empty(), superuser: true };
+    let secret = Definer { flags: GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL, superuser: false };
+    worker::define(&sighup);
+    loading::define(&sighup, &superuser);
+    s3::define(&sighup, &superuser, &secret);
+    embedding::define(&sighup, &secret);
+    sources::define(&sighup);
+    indexing::define(&superuser);
+    // SAFETY: all settings of this prefix are defined above.
+    unsafe { pg_sys::MarkGUCPrefixReserved(c"pgai_rs".as_ptr()) };
+}
+
+/// The pipeline's settings as they are now. To be called on the main thread.
+pub fn pipeline() -> Settings {
+    let mut settings = Settings { s3: s3::s3(), ..Settings::default() };
+    worker::tell(&mut settings);
+    loading::tell(&mut settings);
+    embedding::tell(&mut settings);
+    settings
+}
+
+/// A setting that no library defines, such as pgai's; none if it is not set.
+pub fn foreign(name: &CStr) -> Option<String> {
+    // SAFETY: the answer is valid until the setting changes, and copied at once.
+    unsafe {
+        let value = pg_sys::GetConfigOption(name.as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+    .filter(|value| !value.is_empty())
+}

@@ -1,0 +1,147 @@
+//! Where S3 is, and as whom it is asked.
+
+use pgai_rs_pipeline::document::Secret;
+use pgai_rs_pipeline::settings::{S3Settings, UrlStyle};
+
+use super::setting::*;
+
+settings! {
+    string AWS_REGION = Some(c"");
+    string AWS_ENDPOINT_URL = Some(c"");
+    string AWS_PROFILE = Some(c"");
+    string AWS_ACCESS_KEY_ID = Some(c"");
+    string AWS_SECRET_ACCESS_KEY = Some(c"");
+    string AWS_EXTERNAL_ID = Some(c"");
+    string AWS_ROLE_SESSION_NAME = Some(c"timescale-vectorizer");
+    int AWS_ROLE_SESSION_DURATION = 0;
+    string ALLOWED_ROLE_ARNS = Some(c"arn:");
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+enum S3UrlStyle {
+    vhost,
+    path,
+}
+
+static S3_URL_STYLE: GucSetting<S3UrlStyle> = GucSetting::<S3UrlStyle>::new(S3UrlStyle::vhost);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
+#[allow(non_camel_case_types)]
+enum S3Credentials {
+    default,
+    role,
+}
+
+static S3_CREDENTIALS: GucSetting<S3Credentials> = GucSetting::<S3Credentials>::new(S3Credentials::default);
+
+/// Makes them known to Postgres.
+pub fn define(d: &Definer, superuser: &Definer, secret: &Definer) {
+    define_servers(d, secret);
+    define_roles(d, superuser);
+}
+
+fn define_servers(d: &Definer, secret: &Definer) {
+    d.string(
+        c"pgai_rs.aws_region",
+        &AWS_REGION,
+        NO_UNIT,
+        c"Region for S3; empty leaves it to the AWS environment.",
+    );
+    d.string(
+        c"pgai_rs.aws_endpoint_url",
+        &AWS_ENDPOINT_URL,
+        NO_UNIT,
+        c"URL of an S3-compatible server; empty leaves it to the AWS environment.",
+    );
+    d.string(
+        c"pgai_rs.aws_profile",
+        &AWS_PROFILE,
+        NO_UNIT,
+        c"Profile of the AWS configuration files; empty leaves it to the AWS environment.",
+    );
+    GucRegistry::define_enum_guc(c"pgai_rs.s3_url_style",
+        c"Where the bucket's name stands in a URL: vhost (https://bucket.host/key) or path (https://host/bucket/key).",
+        c"", &S3_URL_STYLE, d.context(), d.flags);
+    secret.string(
+        c"pgai_rs.aws_access_key_id",
+        &AWS_ACCESS_KEY_ID,
+        NO_UNIT,
+        c"Access key for S3; empty leaves it to the default credential chain.",
+    );
+    secret.string(
+        c"pgai_rs.aws_secret_access_key",
+        &AWS_SECRET_ACCESS_KEY,
+        NO_UNIT,
+        c"Secret of pgai_rs.aws_access_key_id.",
+    );
+}
+
+fn define_roles(d: &Definer, superuser: &Definer) {
+    let list = list_input();
+    GucRegistry::define_enum_guc(c"pgai_rs.s3_credentials",
+        c"What the server's own AWS credentials may do: default (ask S3 where no role is declared) or role (only assume roles).",
+        c"", &S3_CREDENTIALS, superuser.context(), superuser.flags);
+    superuser.string(
+        c"pgai_rs.allowed_role_arns",
+        &ALLOWED_ROLE_ARNS,
+        list,
+        c"Prefixes of the IAM roles that may be assumed, separated by commas.",
+    );
+    superuser.string(
+        c"pgai_rs.aws_external_id",
+        &AWS_EXTERNAL_ID,
+        NO_UNIT,
+        c"External id for assumed roles; empty means the variable AWS_ASSUME_ROLE_EXTERNAL_ID.",
+    );
+    d.string(
+        c"pgai_rs.aws_role_session_name",
+        &AWS_ROLE_SESSION_NAME,
+        NO_UNIT,
+        c"Session name for assumed roles.",
+    );
+    d.int(
+        c"pgai_rs.aws_role_session_duration",
+        &AWS_ROLE_SESSION_DURATION,
+        (0, 43_200),
+        GucFlags::UNIT_S,
+        c"Life of an assumed role's credentials, at least 900 s; 0 means the hour that STS gives.",
+    );
+}
+
+/// Whether the server's own credentials only ever assume roles.
+pub fn s3_role_only() -> bool {
+    S3_CREDENTIALS.get() == S3Credentials::role
+}
+
+/// Whether this role may be assumed.
+pub fn role_arn_allowed(arn: &str) -> bool {
+    list(&ALLOWED_ROLE_ARNS).iter().any(|prefix| arn.starts_with(prefix.as_str()))
+}
+
+/// What the pipeline is told of them.
+pub fn s3() -> S3Settings {
+    S3Settings {
+        region: text_opt(&AWS_REGION),
+        endpoint_url: text_opt(&AWS_ENDPOINT_URL),
+        url_style: match S3_URL_STYLE.get() {
+            S3UrlStyle::vhost => UrlStyle::VirtualHosted,
+            S3UrlStyle::path => UrlStyle::Path,
+        },
+        profile: text_opt(&AWS_PROFILE),
+        access_key: text_opt(&AWS_ACCESS_KEY_ID).zip(text_opt(&AWS_SECRET_ACCESS_KEY).map(Secret::new)),
+        external_id: text_opt(&AWS_EXTERNAL_ID),
+        role_session_name: text(&AWS_ROLE_SESSION_NAME),
+        role_session_duration: role_session_duration(),
+        role_only: s3_role_only(),
+        allowed_role_arns: list(&ALLOWED_ROLE_ARNS),
+        allow_anonymous: super::s3_anonymous(),
+    }
+}
+
+/// STS gives no less than a quarter of an hour.
+fn role_session_duration() -> Option<Duration> {
+    const SHORTEST: usize = 900;
+    let seconds = number(&AWS_ROLE_SESSION_DURATION);
+    (seconds > 0).then(|| Duration::from_secs(seconds.max(SHORTEST) as u64))
+}

@@ -1,0 +1,124 @@
+//! How the worker works.
+
+use pgai_rs_pipeline::settings::Settings;
+
+use super::setting::*;
+
+settings! {
+    string DATABASES = Some(c"");
+    int POLL_INTERVAL = 10_000;
+    int HEARTBEAT_INTERVAL = 30_000;
+    int LEASE_DURATION = 60;
+    int MAX_RETRIES = 6;
+    int RETRY_BACKOFF = 5_000;
+    int RETRY_BACKOFF_MAX = 600_000;
+    int MAX_ERRORS = 1_000;
+    int MAX_DOCUMENTS_IN_FLIGHT = 4096;
+    int WORKER_MEMORY_LIMIT = 1_024;
+}
+
+/// Makes them known to Postgres.
+pub fn define(d: &Definer) {
+    let list = list_input();
+    d.string(c"pgai_rs.databases", &DATABASES, list,
+        c"Databases that get a worker, separated by commas; empty means every database that has the extension.");
+    d.int(
+        c"pgai_rs.poll_interval",
+        &POLL_INTERVAL,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"How often the worker looks for work, and the launcher for databases, without being woken.",
+    );
+    d.int(
+        c"pgai_rs.heartbeat_interval",
+        &HEARTBEAT_INTERVAL,
+        (1_000, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"How often the worker writes that it lives, and what it has done.",
+    );
+    d.int(
+        c"pgai_rs.lease_duration",
+        &LEASE_DURATION,
+        (10, 86_400),
+        GucFlags::UNIT_S,
+        c"How long claimed work stays with a worker that gives no sign of life.",
+    );
+    d.int(c"pgai_rs.max_retries", &MAX_RETRIES, (0, 1_000), NO_UNIT,
+        c"How often a failed row is tried again before it is set aside; for loading the vectorizer says so itself.");
+    d.int(
+        c"pgai_rs.retry_backoff",
+        &RETRY_BACKOFF,
+        (0, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Pause before a failed row is tried again; doubled each time, with jitter.",
+    );
+    d.int(
+        c"pgai_rs.retry_backoff_max",
+        &RETRY_BACKOFF_MAX,
+        (0, 86_400_000),
+        GucFlags::UNIT_MS,
+        c"Longest pause before a failed row is tried again.",
+    );
+    d.int(
+        c"pgai_rs.max_errors",
+        &MAX_ERRORS,
+        (1, 1_000_000),
+        NO_UNIT,
+        c"Most rows that ai.vectorizer_errors keeps of one vectorizer.",
+    );
+    d.int(
+        c"pgai_rs.max_documents_in_flight",
+        &MAX_DOCUMENTS_IN_FLIGHT,
+        (1, 1_000_000),
+        NO_UNIT,
+        c"Most documents of one vectorizer that the worker holds.",
+    );
+    d.int(
+        c"pgai_rs.worker_memory_limit",
+        &WORKER_MEMORY_LIMIT,
+        (64, 1_048_576),
+        GucFlags::UNIT_MB,
+        c"Most memory that a worker takes: documents, their chunks and vectors, requests to models and their answers.",
+    );
+}
+
+/// What the pipeline is told of them.
+pub fn tell(settings: &mut Settings) {
+    settings.memory_limit = (number(&WORKER_MEMORY_LIMIT) as u64) << 20;
+    settings.max_documents_in_flight = number(&MAX_DOCUMENTS_IN_FLIGHT);
+}
+
+/// Databases that get a worker; empty means all that have the extension.
+pub fn databases() -> Vec<String> {
+    list(&DATABASES)
+}
+
+/// How often worker and launcher look without being woken.
+pub fn poll_interval() -> Duration {
+    millis(&POLL_INTERVAL)
+}
+
+/// How often the worker writes that it lives.
+pub fn heartbeat_interval() -> Duration {
+    millis(&HEARTBEAT_INTERVAL)
+}
+
+/// How long claimed work stays with a silent worker.
+pub fn lease_duration() -> Duration {
+    Duration::from_secs(number(&LEASE_DURATION) as u64)
+}
+
+/// How often a failed row is tried again.
+pub fn max_retries() -> u32 {
+    number(&MAX_RETRIES) as u32
+}
+
+/// First and longest pause before a failed row is tried again.
+pub fn retry_backoff() -> (Duration, Duration) {
+    (millis(&RETRY_BACKOFF), millis(&RETRY_BACKOFF_MAX))
+}
+
+/// Most error rows of one vectorizer.
+pub fn max_errors() -> i64 {
+    number(&MAX_ERRORS) as i64
+}

@@ -1,0 +1,140 @@
+//! Writing documents to a column of the source: one vector for each row, NULL where there is no text.
+//!
+//! Unlike a store's, these statements change the user's own rows, and his triggers see it, with the names
+//! that they know. The vectorizer's own trigger is told whose work it is ([`trigger::embedding`]), so that
+//! no row is enqueued for its having been embedded.
+
+use std::collections::HashSet;
+
+use pgai_rs_pipeline::document::{digest, Chunk, Digest};
+
+use super::complete::{Outcome, WholeAndRobbed};
+use super::origin::{self, Memory};
+use super::spi::{place, Served};
+use super::trigger;
+use crate::catalog::destination::vector_type;
+use crate::catalog::key::KeyValues;
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::identity::with_own_search_path;
+use crate::pg::memory::freed_after;
+use crate::pg::sql::{execute, ident, query};
+use crate::vector;
+
+/// Most vectors of one statement: Postgres copies them.
+const UPDATE_ROWS: usize = 2048;
+
+/// The statements for a column of the source.
+#[derive(Debug)]
+pub struct ColumnStatements {
+    /// The vectors that are there of keys, in the shape of a store's chunks: `ord`, no UUID, 0, digest.
+    pub existing: String,
+    /// Which of the keys have a vector: `ord`.
+    filled: String,
+    /// Writes vectors. Then `embedding vector`.
+    fill: String,
+    /// Removes the vectors of keys.
+    clear: String,
+}
+
+impl ColumnStatements {
+    /// For the column of a vectorizer's source.
+    pub fn new(v: &Vectorizer) -> Result<ColumnStatements, PgError> {
+        let (key, given, source) = (&v.key, v.key.given(&[]), v.source.qualified());
+        let (_, column) = v.vectors();
+        let (column, same) = (ident(column), key.same_given("s"));
+        Ok(ColumnStatements {
+            existing: format!(
+                "SELECT k.ord, '00000000-0000-0000-0000-000000000000'::uuid, 0, o.{}
+                 FROM {given} k JOIN {} o ON {} JOIN {source} s ON {same} WHERE s.{column} IS NOT NULL",
+                v.own.name("digest"),
+                v.queue.origin,
+                key.same_given("o"),
+            ),
+            filled: format!(
+                "SELECT k.ord FROM {given} k JOIN {source} s ON {same} WHERE s.{column} IS NOT NULL"
+            ),
+            fill: format!(
+                "UPDATE {source} s SET {column} = k.embedding FROM {} k WHERE {same}",
+                key.given(&[("embedding", &vector_type()?)]),
+            ),
+            clear: format!(
+                "UPDATE {source} s SET {column} = NULL FROM {given} k WHERE {same} AND s.{column} IS NOT NULL"
+            ),
+        })
+    }
+}
+
+/// Writes the vectors that changed. The rows are locked.
+pub fn write<'a, 'b>(
+    served: &Served,
+    statements: &ColumnStatements,
+    results: Vec<&'a Outcome<'b>>,
+) -> Result<WholeAndRobbed<'a, 'b>, PgError> {
+    let (whole, robbed) = split_robbed(served, statements, results)?;
+    trigger::embedding(served.vectorizer.source.oid, || {
+        with_own_search_path(|| {
+            clear(served, statements, &whole)?;
+            fill(served, statements, &whole)
+        })
+    })?;
+    let memory = |result: &Outcome<'_>| Memory::of_input(result.done.origin.as_ref(), embedded(result));
+    origin::remember(served, whole.iter().map(|result| (&result.claim, memory(result))))?;
+    Ok((whole, robbed))
+}
+
+/// The digest of the text that a row's vector is of; none if it has no text.
+fn embedded(result: &Outcome<'_>) -> Option<Digest> {
+    result.done.chunks.first().map(|chunk| match chunk {
+        Chunk::Kept(existing) => existing.digest,
+        Chunk::New { text, .. } => digest(text),
+    })
+}
+
+/// Sets apart those whose vector was to stay and has been taken away since the claim: they run again.
+fn split_robbed<'a, 'b>(
+    served: &Served,
+    statements: &ColumnStatements,
+    results: Vec<&'a Outcome<'b>>,
+) -> Result<WholeAndRobbed<'a, 'b>, PgError> {
+    let stays = |result: &Outcome<'_>| matches!(result.done.chunks.first(), Some(Chunk::Kept(_)));
+    let (kept, others): (Vec<_>, Vec<_>) = results.into_iter().partition(|result| stays(result));
+    if kept.is_empty() {
+        return Ok((others, kept));
+    }
+    let keys = served.keys(kept.iter().map(|result| &result.claim.key));
+    let filled: HashSet<usize> = query(&statements.filled, &keys, place)?.into_iter().collect();
+    let (there, robbed): (Vec<_>, Vec<_>) =
+        kept.into_iter().enumerate().partition(|(place, _)| filled.contains(place));
+    let results = |of: Vec<(usize, &'a Outcome<'b>)>| of.into_iter().map(|(_, result)| result);
+    Ok((others.into_iter().chain(results(there)).collect(), results(robbed).collect()))
+}
+
+fn clear(served: &Served, statements: &ColumnStatements, results: &[&Outcome<'_>]) -> Result<(), PgError> {
+    let empty: Vec<_> = results.iter().filter(|result| result.done.chunks.is_empty()).collect();
+    if empty.is_empty() {
+        return Ok(());
+    }
+    let keys = served.keys(empty.iter().map(|result| &result.claim.key));
+    execute(&statements.clear, &keys).map(drop)
+}
+
+fn fill(served: &Served, statements: &ColumnStatements, results: &[&Outcome<'_>]) -> Result<(), PgError> {
+    let new: Vec<(&KeyValues, &[f32])> = results
+        .iter()
+        .filter_map(|result| match result.done.chunks.first()? {
+            Chunk::New { embedding, .. } => Some((&result.claim.key, embedding.as_slice())),
+            Chunk::Kept(_) => None,
+        })
+        .collect();
+    for part in new.chunks(UPDATE_ROWS) {
+        let update = || {
+            let mut args = served.keys(part.iter().map(|(key, _)| *key));
+            args.push(vector::array(part.iter().map(|(_, vector)| vector::datum(vector)).collect())?);
+            execute(&statements.fill, &args).map(drop)
+        };
+        // SAFETY: an error holds Rust's strings only.
+        unsafe { freed_after(update) }?;
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What is remembered of each row, so that nothing is read or embedded twice.
+
+use pgrx::datum::DatumWithOid;
+
+use pgai_rs_pipeline::document::{Digest, Origin};
+
+use super::spi::{place, Claimed, Served};
+use crate::catalog::objects::Remembered;
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::sql::{execute, query};
+
+/// The statements for it.
+#[derive(Debug)]
+pub struct OriginStatements {
+    /// Of the objects of keys: `ord`, etag, fingerprint.
+    read: String,
+    /// Remembers it of keys. Then `etag text`, `fingerprint bytea`, and of a column's `digest bytea`.
+    remember: String,
+    /// Forgets it of keys.
+    forget: String,
+}
+
+impl OriginStatements {
+    /// None for a vectorizer that remembers nothing.
+    pub fn new(v: &Vectorizer) -> Option<Self> {
+        let more = match v.remembered {
+            Remembered::Nothing => return None,
+            Remembered::Object => [("etag", "text"), ("fingerprint", "bytea")].to_vec(),
+            Remembered::Input => [("etag", "text"), ("fingerprint", "bytea"), ("digest", "bytea")].to_vec(),
+        };
+        let (key, origin) = (&v.key, &v.queue.origin);
+        let (names, given, same) = (key.names(None), key.given(&[]), key.same_given("o"));
+        let given_own = more.iter().map(|(name, _)| format!("k.{name}")).collect::<Vec<_>>().join(", ");
+        let own = |alias: &str| {
+            let names = more.iter().map(|(name, _)| format!("{alias}{}", v.own.name(name)));
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let [etag, fingerprint] = ["etag", "fingerprint"].map(|name| v.own.name(name));
+        Some(OriginStatements {
+            read: format!(
+                "SELECT k.ord, o.{etag}, o.{fingerprint} FROM {given} k JOIN {origin} o ON {same}
+                 WHERE o.{etag} IS NOT NULL AND o.{fingerprint} IS NOT NULL"
+            ),
+            remember: format!(
+                "INSERT INTO {origin} AS o ({names}, {own})
+                 SELECT {given_names}, {given_own} FROM {given} k
+                 ON CONFLICT ({names}) DO UPDATE SET ({own}) = ROW({excluded})
+                 WHERE ({old}) IS DISTINCT FROM ({excluded})",
+                own = own(""),
+                given_names = key.given_names(),
+                given = key.given(&more),
+                excluded = own("excluded."),
+                old = own("o."),
+            ),
+            forget: format!("DELETE FROM {origin} o USING {given} k WHERE {same}"),
+        })
+    }
+}
+
+/// What is to be remembered of a row.
+#[derive(Debug, Default)]
+pub struct Memory {
+    etag: Option<String>,
+    fingerprint: Option<Vec<u8>>,
+    digest: Option<Vec<u8>>,
+}
+
+impl Memory {
+    /// The object that chunks in a store were made of; none if they were made of none.
+    pub fn of_object(origin: Option<&Origin>) -> Option<Memory> {
+        origin.map(|origin| Memory {
+            etag: Some(origin.etag.clone()),
+            fingerprint: Some(origin.fingerprint.to_vec()),
+            digest: None,
+        })
+    }
+
+    /// The text whose vector is in a column, with its object if there is one; none if there is no text.
+    pub fn of_input(origin: Option<&Origin>, digest: Option<Digest>) -> Option<Memory> {
+        let digest = Some(digest?.to_vec());
+        Some(Memory { digest, ..Memory::of_object(origin).unwrap_or_default() })
+    }
+}
+
+/// The objects that the chunks of keys were made of, by place.
+pub fn read(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Origin)>, PgError> {
+    let Some(statements) = &served.statements.origin else { return Ok(Vec::new()) };
+    let rows = query(&statements.read, keys, |row| {
+        // What is no digest, for somebody has written there, is as good as forgotten.
+        let fingerprint = row.get::<Vec<u8>>(3)?.try_into().ok();
+        Ok((place(row)?, row.get(2)?, fingerprint))
+    })?;
+    let known = |(place, etag, fingerprint): (_, _, Option<_>)| {
+        Some((place, Origin { etag, fingerprint: fingerprint? }))
+    };
+    Ok(rows.into_iter().filter_map(known).collect())
+}
+
+/// Remembers what there is to remember, and forgets the rest.
+pub fn remember<'a>(
+    served: &Served,
+    rows: impl Iterator<Item = (&'a Claimed, Option<Memory>)>,
+) -> Result<(), PgError> {
+    let Some(statements) = &served.statements.origin else { return Ok(()) };
+    let (known, unknown): (Vec<_>, Vec<_>) = rows.partition(|(_, memory)| memory.is_some());
+    forget(served, unknown.into_iter().map(|(claim, _)| claim))?;
+    let (claims, memories): (Vec<_>, Vec<_>) =
+        known.into_iter().filter_map(|(claim, memory)| Some((claim, memory?))).unzip();
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let mut args = served.keys(claims.iter().map(|claim| &claim.key));
+    args.push(memories.iter().map(|memory| memory.etag.clone()).collect::<Vec<_>>().into());
+    args.push(memories.iter().map(|memory| memory.fingerprint.clone()).collect::<Vec<_>>().into());
+    if served.vectorizer.remembered == Remembered::Input {
+        args.push(memories.into_iter().map(|memory| memory.digest).collect::<Vec<_>>().into());
+    }
+    execute(&statements.remember, &args).map(drop)
+}
+
+/// Forgets what is remembered of rows.
+pub fn forget<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
+    let Some(statements) = &served.statements.origin else { return Ok(()) };
+    let mut keys = claims.map(|claim| &claim.key).peekable();
+    if keys.peek().is_none() {
+        return Ok(());
+    }
+    execute(&statements.forget, &served.keys(keys)).map(drop)
+}

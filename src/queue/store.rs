@@ -1,0 +1,166 @@
+//! Writing documents to a store: only the chunks that changed.
+
+use std::collections::HashSet;
+
+use pgrx::datum::Uuid;
+
+use pgai_rs_pipeline::document::{Chunk, ExistingChunk};
+
+use super::complete::{Outcome, WholeAndRobbed};
+use super::origin::{self, Memory};
+use super::spi::{Claimed, Served};
+use crate::catalog::destination::vector_type;
+use crate::catalog::key::KeyValues;
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::memory::freed_after;
+use crate::pg::sql::{execute, query};
+use crate::vector;
+
+/// Most chunks of one statement: Postgres copies them, and no array holds more than a gigabyte.
+const INSERT_CHUNKS: usize = 2048;
+
+/// The statements for a store.
+#[derive(Debug)]
+pub struct StoreStatements {
+    /// The store, qualified.
+    store: String,
+    /// The chunks that the store has of keys: `ord`, UUID, seq, digest.
+    pub existing: String,
+    /// Deletes the chunks of keys but for the kept ones. Then `$n`: kept UUIDs.
+    delete_chunks: String,
+    /// Adds chunks. Then `seq int4`, `chunk text`, `embedding vector`.
+    insert_chunks: String,
+}
+
+impl StoreStatements {
+    /// For the store of a vectorizer.
+    pub fn new(v: &Vectorizer, store: String) -> Result<StoreStatements, PgError> {
+        let (key, given, on) = (&v.key, v.key.given(&[]), v.key.same_given("s"));
+        Ok(StoreStatements {
+            existing: format!(
+                "SELECT k.ord, s.embedding_uuid, s.chunk_seq, sha256(convert_to(s.chunk, 'UTF8'))
+                 FROM {given} k JOIN {store} s ON {on} ORDER BY k.ord, s.chunk_seq"
+            ),
+            delete_chunks: format!(
+                "DELETE FROM {store} s USING {given} k WHERE {on} AND s.embedding_uuid <> ALL (${}::uuid[])",
+                key.len() + 1,
+            ),
+            insert_chunks: format!(
+                "INSERT INTO {store} ({}, chunk_seq, chunk, embedding)
+                 SELECT {}, k.seq, k.chunk, k.embedding FROM {} k",
+                key.names(None),
+                key.given_names(),
+                key.given(&[("seq", "int4"), ("chunk", "text"), ("embedding", &vector_type()?)]),
+            ),
+            store,
+        })
+    }
+}
+
+/// Replaces the chunks that changed.
+pub fn write<'a, 'b>(
+    served: &Served,
+    statements: &StoreStatements,
+    results: Vec<&'a Outcome<'b>>,
+) -> Result<WholeAndRobbed<'a, 'b>, PgError> {
+    let (whole, robbed) = split_robbed(statements, results)?;
+    let kept = whole.iter().flat_map(|r| kept(r)).map(|(chunk, _)| Uuid::from_bytes(chunk.id)).collect();
+    delete_chunks(served, statements, whole.iter().map(|r| &r.claim), kept)?;
+    move_kept(statements, &whole)?;
+    insert_new(served, statements, &whole)?;
+    origin::remember(served, whole.iter().map(|r| (&r.claim, Memory::of_object(r.done.origin.as_ref()))))?;
+    Ok((whole, robbed))
+}
+
+/// The kept chunks of a document, with the places that they are to have.
+fn kept<'a>(result: &'a Outcome<'_>) -> impl Iterator<Item = (&'a ExistingChunk, i32)> {
+    result.done.chunks.iter().enumerate().filter_map(|(seq, chunk)| match chunk {
+        Chunk::Kept(existing) => Some((existing, seq as i32)),
+        Chunk::New { .. } => None,
+    })
+}
+
+/// Sets apart those of whose kept chunks somebody has taken one out of the store since the claim:
+/// they run again.
+fn split_robbed<'a, 'b>(
+    statements: &StoreStatements,
+    results: Vec<&'a Outcome<'b>>,
+) -> Result<WholeAndRobbed<'a, 'b>, PgError> {
+    let expected: Vec<Uuid> =
+        results.iter().flat_map(|r| kept(r)).map(|(chunk, _)| Uuid::from_bytes(chunk.id)).collect();
+    if expected.is_empty() {
+        return Ok((results, Vec::new()));
+    }
+    let sql = format!("SELECT embedding_uuid FROM {} WHERE embedding_uuid = ANY ($1)", statements.store);
+    let there: HashSet<[u8; 16]> =
+        query(&sql, &[expected.into()], |row| Ok(*row.get::<Uuid>(1)?.as_bytes()))?.into_iter().collect();
+    Ok(results.into_iter().partition(|result| kept(result).all(|(chunk, _)| there.contains(&chunk.id))))
+}
+
+/// Deletes the chunks of rows, but for those that are kept.
+pub fn delete_chunks<'a>(
+    served: &Served,
+    statements: &StoreStatements,
+    claims: impl Iterator<Item = &'a Claimed>,
+    kept: Vec<Uuid>,
+) -> Result<(), PgError> {
+    let mut args = served.keys(claims.map(|c| &c.key));
+    args.push(kept.into());
+    execute(&statements.delete_chunks, &args).map(drop)
+}
+
+/// Gives kept chunks their new places, in two steps for the sake of the unique constraint.
+fn move_kept(statements: &StoreStatements, results: &[&Outcome<'_>]) -> Result<(), PgError> {
+    let moved: Vec<_> =
+        results.iter().flat_map(|r| kept(r)).filter(|(chunk, seq)| chunk.seq != *seq).collect();
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let store = &statements.store;
+    for place in ["-1 - k.seq", "k.seq"] {
+        let (ids, places): (Vec<_>, Vec<_>) =
+            moved.iter().map(|(chunk, seq)| (Uuid::from_bytes(chunk.id), *seq)).unzip();
+        execute(
+            &format!(
+                "UPDATE {store} s SET chunk_seq = {place}
+                 FROM unnest($1::uuid[], $2::int4[]) AS k (id, seq) WHERE s.embedding_uuid = k.id"
+            ),
+            &[ids.into(), places.into()],
+        )?;
+    }
+    Ok(())
+}
+
+/// A new chunk: its row's key, its place, its text and its vector.
+type New<'a> = (&'a KeyValues, i32, &'a str, &'a [f32]);
+
+fn insert_new(
+    served: &Served,
+    statements: &StoreStatements,
+    results: &[&Outcome<'_>],
+) -> Result<(), PgError> {
+    let new: Vec<New<'_>> = results
+        .iter()
+        .flat_map(|result| {
+            result.done.chunks.iter().zip(0..).map(|(chunk, seq)| (&result.claim.key, seq, chunk))
+        })
+        .filter_map(|(key, seq, chunk)| match chunk {
+            Chunk::New { text, embedding } => Some((key, seq, text.as_str(), embedding.as_slice())),
+            Chunk::Kept(_) => None,
+        })
+        .collect();
+    for part in new.chunks(INSERT_CHUNKS) {
+        // SAFETY: an error holds Rust's strings only.
+        unsafe { freed_after(|| insert(served, statements, part)) }?;
+    }
+    Ok(())
+}
+
+fn insert(served: &Served, statements: &StoreStatements, new: &[New<'_>]) -> Result<(), PgError> {
+    let mut args = served.keys(new.iter().map(|(key, ..)| *key));
+    args.push(new.iter().map(|(_, seq, ..)| *seq).collect::<Vec<i32>>().into());
+    args.push(new.iter().map(|(_, _, text, _)| *text).collect::<Vec<_>>().into());
+    args.push(vector::array(new.iter().map(|(.., embedding)| vector::datum(embedding)).collect())?);
+    execute(&statements.insert_chunks, &args).map(drop)
+}

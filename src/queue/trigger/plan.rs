@@ -1,0 +1,265 @@
+//! What a source's trigger has to know of one vectorizer, and what it does for it.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use super::is;
+use super::row::{differ, translate, values};
+use super::statement::{check_spi, Statement};
+use crate::catalog::key::Key;
+use crate::catalog::objects::QueueTables;
+use crate::catalog::relation::{Column, Relation};
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::sql::ident;
+
+/// What a trigger must know, kept from its first call to the next change of any definition.
+pub struct Plan {
+    /// As whom.
+    pub owner: pg_sys::Oid,
+    /// The vectorizer's source, of which the trigger's table may be a partition.
+    pub source: pg_sys::Oid,
+    /// Whether the vectorizer itself writes to the source.
+    writes_to_source: bool,
+    key: Vec<i32>,
+    watched: Vec<i32>,
+    read: Vec<i32>,
+    enqueue_inserted: Statement,
+    /// Of a statement of a user's.
+    enqueue_updated: Statement,
+    /// Of a statement by which our worker wrote a vector.
+    enqueue_embedded: Statement,
+    remove_updated: Statement,
+    remove_deleted: Statement,
+    enqueue_row: Statement,
+    remove_row: Statement,
+    truncate: Statement,
+}
+
+/// Whose statement it is that changed the source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Writer {
+    /// A user's, or a trigger of his.
+    User,
+    /// Our worker's, who wrote vectors into a column. What changed beside is the work of a user's
+    /// BEFORE trigger, such as one that keeps `updated_at`.
+    Worker,
+}
+
+impl Plan {
+    /// For the trigger that is on `relation`: the source, or one of its partitions.
+    pub fn new(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Plan, PgError> {
+        let key = &v.key;
+        let (inbox, failed) = (&v.queue.inbox, &v.queue.failed);
+        let of_chunks = v.tables_of_chunks();
+        for table in of_chunks.iter().chain([inbox, failed]) {
+            require(table)?;
+        }
+        let (names, of_new) = (key.names(None), key.names(Some("n")));
+        let (watched, read) = (v.watched_columns()?, v.read_columns()?);
+        let of_old = |which: &str| removal(v, Some("old_rows o"), which);
+        let statement = |sql: String| Statement::new(sql, Vec::new());
+        let types = key_types(v)?;
+        let parameters = (1..=key.len()).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ");
+        let row = key.columns().iter().enumerate();
+        let is_row = row.map(|(i, c)| format!("s.{} {} ${}", ident(&c.name), c.equals, i + 1));
+        Ok(Plan {
+            owner: v.owner,
+            source: v.source.oid,
+            writes_to_source: v.store().is_none(),
+            key: key.columns().iter().map(|c| c.attnum).collect(),
+            watched: attribute_numbers(v.source.oid, &watched)?,
+            read: attribute_numbers(v.source.oid, &read)?,
+            enqueue_inserted: statement(format!(
+                "INSERT INTO {inbox} ({names}) SELECT {of_new} FROM new_rows n"
+            ))?,
+            enqueue_updated: statement(enqueue_changed(v, &watched))?,
+            enqueue_embedded: statement(enqueue_changed(v, &read))?,
+            remove_updated: statement(of_old(&format!(
+                "{} AND NOT EXISTS (SELECT FROM new_rows n WHERE {})",
+                key.same("s", "o"),
+                key.same("n", "o"),
+            )))?,
+            remove_deleted: statement(of_old(&key.same("s", "o")))?,
+            enqueue_row: Statement::new(
+                format!("INSERT INTO {inbox} ({names}) VALUES ({parameters})"),
+                types.clone(),
+            )?,
+            remove_row: Statement::new(removal(v, None, &is_row.collect::<Vec<_>>().join(" AND ")), types)?,
+            truncate: statement(match rows_of_partition(v, relation)? {
+                Some(rows) => removal(v, Some(&format!("{rows} o")), &key.same("s", "o")),
+                None => format!("TRUNCATE {}, {failed}", of_chunks.join(", ")),
+            })?,
+        })
+    }
+
+    /// Does what an event asks for, as the current user.
+    ///
+    /// A vectorizer that writes to its source is not asked for by the worker's writing, whatever that
+    /// changes beside the vector: two that each read what the other's writing changes would go on forever.
+    pub fn run(&mut self, data: &mut pg_sys::TriggerData, writer: Writer) -> Result<(), PgError> {
+        if self.writes_to_source && writer == Writer::Worker {
+            return Ok(());
+        }
+        // SAFETY: a connection of our own, finished below; an error passes through to the abort,
+        // which finishes it.
+        unsafe {
+            check_spi(pg_sys::SPI_connect())?;
+            check_spi(pg_sys::SPI_register_trigger_data(data))?;
+        }
+        if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
+            self.after_statement(data, writer)?;
+        } else {
+            self.after_row(data, writer)?;
+        }
+        // SAFETY: connected above.
+        unsafe { check_spi(pg_sys::SPI_finish()) }
+    }
+
+    fn after_statement(&mut self, data: &pg_sys::TriggerData, writer: Writer) -> Result<(), PgError> {
+        if is(data, pg_sys::TRIGGER_EVENT_INSERT) {
+            self.enqueue_inserted.execute(&mut [])
+        } else if is(data, pg_sys::TRIGGER_EVENT_UPDATE) {
+            self.remove_updated.execute(&mut [])?;
+            match writer {
+                Writer::User => self.enqueue_updated.execute(&mut []),
+                Writer::Worker => self.enqueue_embedded.execute(&mut []),
+            }
+        } else if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
+            self.remove_deleted.execute(&mut [])
+        } else {
+            // What the queue still has of the rows is settled by the worker, who finds them gone.
+            self.truncate.execute(&mut [])
+        }
+    }
+
+    fn after_row(&mut self, data: &pg_sys::TriggerData, writer: Writer) -> Result<(), PgError> {
+        // SAFETY: a row trigger has a row, and for an update a new one; both of the relation's
+        // descriptor. A partition may order its columns differently, so numbers are looked up by
+        // its own descriptor.
+        unsafe {
+            let descriptor = (*data.tg_relation).rd_att;
+            let key = self.local_numbers(data, &self.key)?;
+            let old = data.tg_trigtuple;
+            if is(data, pg_sys::TRIGGER_EVENT_INSERT) {
+                return self.enqueue_row.execute(&mut values(old, &key, descriptor));
+            }
+            if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
+                return self.remove_row.execute(&mut values(old, &key, descriptor));
+            }
+            let new = data.tg_newtuple;
+            let moved = differ(old, new, &key, descriptor);
+            if moved {
+                self.remove_row.execute(&mut values(old, &key, descriptor))?;
+            }
+            let counts = if writer == Writer::User { &self.watched } else { &self.read };
+            if moved || differ(old, new, &self.local_numbers(data, counts)?, descriptor) {
+                self.enqueue_row.execute(&mut values(new, &key, descriptor))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The source's column numbers, as numbers of the partition that the row is in.
+    unsafe fn local_numbers(&self, data: &pg_sys::TriggerData, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
+        // SAFETY: the relation is open while its trigger runs.
+        let (relation, cloned) = unsafe { ((*data.tg_relation).rd_id, (*data.tg_trigger).tgisclone) };
+        if !cloned {
+            return Ok(numbers.to_vec());
+        }
+        translate(self.source, relation, numbers)
+    }
+}
+
+/// Enqueues the updated rows of which one of these columns changed.
+///
+/// Bytes are compared, not values: it works for types that have no equality, and what is equal but not
+/// the same may well read differently. Without the casts Postgres would take the rows apart and look for
+/// the operator on each pair of columns.
+fn enqueue_changed(v: &Vectorizer, columns: &[&Column]) -> String {
+    let key = &v.key;
+    let compared = |alias: &str| {
+        let columns = columns.iter().map(|c| format!("{alias}.{}", ident(&c.name)));
+        format!("ROW({})::record", columns.collect::<Vec<_>>().join(", "))
+    };
+    format!(
+        "INSERT INTO {} ({}) SELECT {} FROM new_rows n LEFT JOIN old_rows o ON {}
+         WHERE o.{} IS NULL OR {} OPERATOR(pg_catalog.*<>) {}",
+        v.queue.inbox,
+        key.names(None),
+        key.names(Some("n")),
+        key.same("o", "n"),
+        ident(&key.columns()[0].name),
+        compared("o"),
+        compared("n"),
+    )
+}
+
+/// Removes the chunks of rows `s` that are gone, with what is remembered of what they were made of.
+///
+/// One that was set aside is queued once more, so that the worker finds it gone and forgets that: to
+/// delete it here could meet the worker, and would then fail at REPEATABLE READ.
+fn removal(v: &Vectorizer, others: Option<&str>, which: &str) -> String {
+    let QueueTables { inbox, failed, .. } = &v.queue;
+    let (names, of_row) = (v.key.names(None), v.key.names(Some("s")));
+    let also = others.map(|others| format!(", {others}")).unwrap_or_default();
+    let using = others.map(|others| format!(" USING {others}")).unwrap_or_default();
+    let delete =
+        |(table, i): (String, usize)| format!(", removed{i} AS (DELETE FROM {table} s{using} WHERE {which})");
+    let deletions: String = v.tables_of_chunks().into_iter().zip(0..).map(delete).collect();
+    format!(
+        "WITH enqueued AS (INSERT INTO {inbox} ({names}) SELECT {of_row} FROM {failed} s{also} WHERE {which}){deletions}
+         SELECT",
+    )
+}
+
+/// The rows of the partition whose trigger it is, as the vectorizer's owner may read them; none if it is
+/// the source itself.
+fn rows_of_partition(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Option<String>, PgError> {
+    if relation == v.source.oid {
+        return Ok(None);
+    }
+    let partition = Relation::load(relation)?.filter(|partition| partition.owner == v.owner);
+    Ok(Some(match partition {
+        Some(partition) => partition.qualified(),
+        // Another's table by way of the source, to which it belongs.
+        None => format!(
+            "(SELECT {} FROM {} WHERE tableoid = {}::oid)",
+            v.key.names(None),
+            v.source.qualified(),
+            relation.to_u32()
+        ),
+    }))
+}
+
+/// That a table is there: somebody may have dropped it by hand.
+fn require(table: &str) -> Result<(), PgError> {
+    let there = crate::pg::sql::read(
+        "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
+        &[table.to_owned().into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if there.first() == Some(&true) {
+        return Ok(());
+    }
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("the table {table} is gone")))
+}
+
+fn attribute_numbers(relation: pg_sys::Oid, columns: &[&Column]) -> Result<Vec<i32>, PgError> {
+    let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+    crate::pg::sql::read(
+        "SELECT a.attnum::int4 FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = $1 AND a.attname::text = ANY ($2) AND a.attnum > 0 AND NOT a.attisdropped",
+        &[relation.into(), names.into()],
+        |row| row.get::<i32>(1),
+    )
+}
+
+fn key_types(vectorizer: &Vectorizer) -> Result<Vec<pg_sys::Oid>, PgError> {
+    let key: &Key = &vectorizer.key;
+    crate::pg::sql::read(
+        "SELECT a.atttypid FROM pg_catalog.unnest($2::int4[]) WITH ORDINALITY AS k (number, place)
+         JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = k.number ORDER BY k.place",
+        &[vectorizer.source.oid.into(), key.columns().iter().map(|c| c.attnum).collect::<Vec<_>>().into()],
+        |row| row.get::<pg_sys::Oid>(1),
+    )
+}

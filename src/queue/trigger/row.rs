@@ -1,0 +1,101 @@
+//! Values of the rows that a row trigger gets.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::pg::error::PgError;
+
+/// Column numbers of the source as numbers of one of its partitions, which may have them in another
+/// order. From the caches that follow every change at once, whatever the transaction's snapshot.
+pub fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
+    let local = |number: &i32| {
+        // SAFETY: looks up the catalogs; a name that is not found is null, a number zero.
+        let found = unsafe {
+            let name = pg_sys::get_attname(source, *number as i16, true);
+            if name.is_null() {
+                0
+            } else {
+                pg_sys::get_attnum(partition, name)
+            }
+        };
+        if found > 0 {
+            return Ok(i32::from(found));
+        }
+        Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("a partition has no column for column {number} of the vectorizer's source"),
+        ))
+    };
+    numbers.iter().map(local).collect()
+}
+
+type NullableDatum = (pg_sys::Datum, bool);
+
+/// The values of columns that are never null.
+///
+/// # Safety
+/// The tuple is of the descriptor, and the numbers are its columns'.
+pub unsafe fn values(
+    tuple: pg_sys::HeapTuple,
+    numbers: &[i32],
+    descriptor: pg_sys::TupleDesc,
+) -> Vec<pg_sys::Datum> {
+    // SAFETY: by the caller; key columns are never null.
+    numbers.iter().map(|number| unsafe { value(tuple, *number, descriptor).0 }).collect()
+}
+
+/// # Safety
+/// As for [`values`].
+unsafe fn value(tuple: pg_sys::HeapTuple, number: i32, descriptor: pg_sys::TupleDesc) -> NullableDatum {
+    let mut null = false;
+    // SAFETY: by the caller.
+    let datum = unsafe { pg_sys::heap_getattr(tuple, number, descriptor, &mut null) };
+    (datum, null)
+}
+
+extern "C-unwind" {
+    /// `utils/adt/datum.c`: whether two values have the same bytes, wherever they are stored.
+    fn datum_image_eq(
+        left: pg_sys::Datum,
+        right: pg_sys::Datum,
+        by_value: bool,
+        length: std::ffi::c_int,
+    ) -> bool;
+}
+
+/// Whether the bytes of a column are others in one row than in the other.
+///
+/// # Safety
+/// As for [`values`], for both tuples.
+pub unsafe fn differ(
+    old: pg_sys::HeapTuple,
+    new: pg_sys::HeapTuple,
+    numbers: &[i32],
+    descriptor: pg_sys::TupleDesc,
+) -> bool {
+    numbers.iter().any(|number| {
+        // SAFETY: by the caller; the guard turns an error of Postgres (an unreadable out-of-line
+        // value) into an unwinding one.
+        unsafe {
+            let ((left, left_null), (right, right_null)) =
+                (value(old, *number, descriptor), value(new, *number, descriptor));
+            if left_null || right_null {
+                return left_null != right_null;
+            }
+            let (by_value, length) = storage(descriptor, *number);
+            !pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| datum_image_eq(left, right, by_value, length))
+        }
+    })
+}
+
+/// # Safety
+/// The number is a column's of the descriptor.
+unsafe fn storage(descriptor: pg_sys::TupleDesc, number: i32) -> (bool, i32) {
+    // SAFETY: by the caller.
+    unsafe {
+        let tupdesc = pgrx::PgTupleDesc::from_pg_unchecked(descriptor);
+        match tupdesc.get((number - 1) as usize) {
+            Some(attribute) => (attribute.attbyval, i32::from(attribute.attlen)),
+            None => (true, 8),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The statements that a trigger runs.
+
+use std::ffi::CString;
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::pg::error::PgError;
+
+/// A statement, prepared when it is first used.
+pub struct Statement {
+    sql: CString,
+    arguments: Vec<pg_sys::Oid>,
+    prepared: pg_sys::SPIPlanPtr,
+}
+
+impl Statement {
+    /// Not prepared yet; with the types of its parameters.
+    pub fn new(sql: String, arguments: Vec<pg_sys::Oid>) -> Result<Statement, PgError> {
+        let sql = CString::new(sql).map_err(|_| PgError::raised("an identifier has a zero byte"))?;
+        Ok(Statement { sql, arguments, prepared: std::ptr::null_mut() })
+    }
+
+    /// Runs the statement, on the newest snapshot: at REPEATABLE READ the transaction's own would
+    /// not see the chunks that the worker wrote since it began, and would leave them behind. Foreign
+    /// keys do the same (`ri_triggers.c`, `ri_PerformCheck`).
+    pub fn execute(&mut self, values: &mut [pg_sys::Datum]) -> Result<(), PgError> {
+        if values.len() != self.arguments.len() {
+            return Err(PgError::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "a key has lost columns"));
+        }
+        // SAFETY: inside an SPI connection; the values are of the declared types.
+        unsafe {
+            if self.prepared.is_null() {
+                let plan = pg_sys::SPI_prepare(
+                    self.sql.as_ptr(),
+                    self.arguments.len() as i32,
+                    self.arguments.as_mut_ptr(),
+                );
+                if plan.is_null() {
+                    check_spi(pg_sys::SPI_result)?;
+                }
+                check_spi(pg_sys::SPI_keepplan(plan))?;
+                self.prepared = plan;
+            }
+            let snapshot = pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot());
+            let code = pg_sys::SPI_execute_snapshot(
+                self.prepared,
+                values.as_mut_ptr(),
+                std::ptr::null(),
+                snapshot,
+                std::ptr::null_mut(),
+                false,
+                true,
+                0,
+            );
+            pg_sys::UnregisterSnapshot(snapshot);
+            check_spi(code)
+        }
+    }
+}
+
+impl Drop for Statement {
+    fn drop(&mut self) {
+        if !self.prepared.is_null() && !std::thread::panicking() {
+            // SAFETY: kept by SPI_keepplan and freed nowhere else.
+            unsafe { pg_sys::SPI_freeplan(self.prepared) };
+        }
+    }
+}
+
+/// An error of SPI's as one of ours.
+pub fn check_spi(code: i32) -> Result<(), PgError> {
+    if code >= 0 {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        format!("SPI answered {code} in a vectorizer's trigger"),
+    ))
+}

@@ -1,0 +1,88 @@
+"""Who comes from an earlier version has what a newcomer has, and his vectorizers go on."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from support import vectorizer
+
+RELEASED = Path(__file__).parents[1] / "sql" / "released"
+VERSIONS = [path.stem.partition("--")[2] for path in RELEASED.glob("pgai_rs--*.sql")]
+
+# Every object of the extension, with all that its definition says; by name, for numbers differ.
+OBJECTS = """
+    WITH member AS (
+        SELECT d.classid, d.objid FROM pg_depend d
+        JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+        WHERE e.extname = 'pgai_rs' AND d.deptype = 'e')
+    SELECT o.type, o.identity, concat_ws(E'\\n',
+        (SELECT pg_get_functiondef(p.oid) || coalesce(p.proacl::text, '') FROM pg_proc p
+         WHERE p.oid = m.objid AND m.classid = 'pg_proc'::regclass),
+        (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, pg_get_viewdef(c.oid)) FROM pg_class c
+         WHERE c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind = 'v'),
+        (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl) FROM pg_class c
+         WHERE c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind <> 'v'),
+        (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                                     a.attidentity, pg_get_expr(f.adbin, f.adrelid)), E'\\n' ORDER BY a.attnum)
+         FROM pg_attribute a LEFT JOIN pg_attrdef f ON (f.adrelid, f.adnum) = (a.attrelid, a.attnum)
+         WHERE a.attrelid = m.objid AND m.classid = 'pg_class'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
+        (SELECT string_agg(concat_ws(' ', conname, pg_get_constraintdef(c.oid)), E'\\n' ORDER BY conname)
+         FROM pg_constraint c WHERE c.conrelid = m.objid AND m.classid = 'pg_class'::regclass),
+        (SELECT string_agg(pg_get_indexdef(i.indexrelid), E'\\n' ORDER BY i.indexrelid::regclass::text)
+         FROM pg_index i WHERE i.indrelid = m.objid AND m.classid = 'pg_class'::regclass),
+        (SELECT string_agg(pg_get_triggerdef(t.oid), E'\\n' ORDER BY t.tgname)
+         FROM pg_trigger t WHERE t.tgrelid = m.objid AND m.classid = 'pg_class'::regclass AND NOT t.tgisinternal),
+        (SELECT concat_ws(' ', t.evtevent, t.evtfoid::regproc, t.evtenabled, t.evttags) FROM pg_event_trigger t
+         WHERE t.oid = m.objid AND m.classid = 'pg_event_trigger'::regclass),
+        (SELECT obj_description(m.objid, m.classid::regclass::text::name)))
+    FROM member m CROSS JOIN LATERAL pg_identify_object(m.classid, m.objid, 0) o
+    -- What a table has of itself.
+    WHERE o.type NOT IN ('type', 'composite type')
+    ORDER BY 1, 2
+"""
+
+# What pg_dump takes along.
+DUMPED = """
+    SELECT t.oid::regclass::text, c.condition
+    FROM pg_extension e, unnest(e.extconfig, e.extcondition) AS c (relation, condition)
+    JOIN pg_class t ON t.oid = c.relation
+    WHERE e.extname = 'pgai_rs' ORDER BY 1
+"""
+
+
+@pytest.fixture
+def empty(cluster, request):
+    database = cluster.create_database(f"upgraded_{abs(hash(request.node.name))}")
+    yield database
+    database.drop()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_upgraded_database_is_as_a_fresh_one(empty, db, version):
+    empty.sql("CREATE EXTENSION vector")
+    empty.sql(f"CREATE EXTENSION pgai_rs VERSION '{version}'")
+    before = empty.sql(OBJECTS)
+    empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    assert empty.sql(OBJECTS) == db.sql(OBJECTS) != before
+    assert empty.sql(DUMPED) == db.sql(DUMPED)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_vectorizers_live_through_an_upgrade(empty, stub, version):
+    empty.sql("CREATE EXTENSION vector")
+    empty.sql(f"CREATE EXTENSION pgai_rs VERSION '{version}'")
+    empty.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(empty, stub.url)
+    empty.sql("INSERT INTO document VALUES (1, 'before|stays'), (2, 'before')")
+    vectorizer.in_step(empty, ["id"])
+    with stub.held():
+        empty.sql("INSERT INTO document VALUES (3, 'on the way')")
+        empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    empty.sql("UPDATE document SET body = 'after|stays' WHERE id = 1; DELETE FROM document WHERE id = 2")
+    vectorizer.in_step(empty, ["id"])
+    assert stub.embedded["stays"] == 1
+
+
+def test_what_was_released_stays_as_it_is():
+    sums = dict(line.split()[::-1] for line in (RELEASED / "SHA256SUMS").read_text().splitlines())
+    assert sums == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in RELEASED.glob("*.sql")}
