@@ -18,7 +18,8 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql::{self, ident};
 use crate::pg::transaction::transaction;
-use crate::queue::spi::{Served, SpiQueue};
+use crate::queue::served::Served;
+use crate::queue::spi::SpiQueue;
 
 /// First and longest pause before a build that failed is tried again. In between it is at least as
 /// long as the try took.

@@ -48,6 +48,17 @@ impl PgError {
         (0..5).map(|place| char::from(b'0' + ((code >> (6 * place)) & 0x3f) as u8)).collect()
     }
 
+    /// Whether statements came in each other's way, and will not when they are run again.
+    pub fn is_contention(&self) -> bool {
+        use PgSqlErrorCode as Code;
+        matches!(
+            self.code,
+            Code::ERRCODE_LOCK_NOT_AVAILABLE
+                | Code::ERRCODE_T_R_DEADLOCK_DETECTED
+                | Code::ERRCODE_T_R_SERIALIZATION_FAILURE
+        )
+    }
+
     /// Adds a HINT.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -8,9 +8,10 @@ use std::collections::HashSet;
 
 use pgai_rs_pipeline::document::{digest, Chunk, Digest};
 
+use super::claim::place;
 use super::complete::{Outcome, WholeAndRobbed};
 use super::origin::{self, Memory};
-use super::spi::{place, Served};
+use super::served::Served;
 use super::trigger;
 use crate::catalog::destination::vector_type;
 use crate::catalog::key::KeyValues;

@@ -9,7 +9,9 @@ use std::collections::HashSet;
 
 use pgai_rs_pipeline::document::{Completed, Ticket};
 
-use super::spi::{place, Claimed, Served, SpiQueue};
+use super::claim::{place, Claimed};
+use super::served::Served;
+use super::spi::SpiQueue;
 use super::statements::Written;
 use super::{column, origin, store};
 use crate::pg::error::PgError;

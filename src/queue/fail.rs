@@ -7,11 +7,13 @@ use serde_json::{json, Value};
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
 
+use super::claim::Claimed;
 use super::complete::{
     delete_and_settle, forget_failed, give_back, held, lock_rows, settle as settle_work, SourceRows,
 };
 use super::errors;
-use super::spi::{is_contention, Claimed, Served, SpiQueue};
+use super::served::Served;
+use super::spi::SpiQueue;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -47,7 +49,7 @@ pub fn fail(queue: &SpiQueue, id: i32, failed: &[Failed]) -> Result<(), PgError>
     };
     match settle(true) {
         // Somebody holds a lock on the whole source: all of its rows are in use.
-        Err(error) if is_contention(&error) => settle(false),
+        Err(error) if error.is_contention() => settle(false),
         other => other,
     }
 }

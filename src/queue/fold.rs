@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::spi::Served;
+use super::served::Served;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 

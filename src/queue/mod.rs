@@ -6,13 +6,14 @@
 //! * [`statements`]: the queue's SQL, written once per vectorizer
 //! * [`fold`]: from the one to the other
 //! * [`schedule`], [`request`]: when there is a time for it
-//! * [`spi`]: the pipeline's `Queue`, by SPI
+//! * [`spi`]: the pipeline's `Queue`, by SPI; [`served`]: one vectorizer of it; [`claim`]: its leases
 //! * [`complete`], [`fail`]: the second transaction of a document
 //! * [`store`], [`column`]: where its vectors are written
 //! * [`origin`]: what is remembered, so that nothing is read or embedded twice
 //! * [`resync`]: what the triggers did not see
 //! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
 
+pub mod claim;
 pub mod column;
 pub mod complete;
 pub mod errors;
@@ -22,6 +23,7 @@ pub mod origin;
 pub mod request;
 pub mod resync;
 pub mod schedule;
+pub mod served;
 pub mod spi;
 pub mod statements;
 pub mod store;

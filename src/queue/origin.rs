@@ -4,7 +4,8 @@ use pgrx::datum::DatumWithOid;
 
 use pgai_rs_pipeline::document::{Digest, Origin};
 
-use super::spi::{place, Claimed, Served};
+use super::claim::{place, Claimed};
+use super::served::Served;
 use crate::catalog::objects::Remembered;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;

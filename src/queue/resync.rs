@@ -5,7 +5,7 @@
 
 use pgrx::pg_sys;
 
-use super::spi::require_same_owner;
+use super::served::require_same_owner;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;

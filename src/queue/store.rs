@@ -6,9 +6,10 @@ use pgrx::datum::Uuid;
 
 use pgai_rs_pipeline::document::{Chunk, ExistingChunk};
 
+use super::claim::Claimed;
 use super::complete::{Outcome, WholeAndRobbed};
 use super::origin::{self, Memory};
-use super::spi::{Claimed, Served};
+use super::served::Served;
 use crate::catalog::destination::vector_type;
 use crate::catalog::key::KeyValues;
 use crate::catalog::vectorizer::Vectorizer;

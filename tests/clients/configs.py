@@ -38,6 +38,7 @@ VARIATIONS = [
     {"processing": c.ProcessingDefaultConfig(batch_size=50, concurrency=2)},
     {"destination": c.DestinationTableConfig(destination="blog_vectors")},
     {"destination": c.DestinationTableConfig(target_schema="public", target_table="s", view_schema="public", view_name="v")},
+    {"destination": c.DestinationColumnConfig(embedding_column="vector"), "chunking": c.ChunkingNoneConfig()},
     {"embedding": c.EmbeddingOllamaConfig(model="nomic-embed-text", dimensions=3, base_url=model, keep_alive="5m")},
     {"embedding": c.EmbeddingVoyageaiConfig(model="voyage-3", dimensions=1024, input_type="document")},
     {"embedding": c.EmbeddingLitellmConfig(model="cohere/embed-english-v3.0", dimensions=1024)},

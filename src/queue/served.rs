@@ -1,0 +1,176 @@
+//! A vectorizer that this worker works for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys;
+
+use pgai_rs_pipeline::config::Loading;
+use pgai_rs_pipeline::document;
+
+use super::fold;
+use super::schedule::Schedule;
+use super::statements::Statements;
+use crate::api::s3_access;
+use crate::catalog::definitions;
+use crate::catalog::key::{transpose, KeyValues};
+use crate::catalog::vectorizer::{Entry, Vectorizer};
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_user;
+use crate::pg::sql;
+use crate::pg::transaction::transaction;
+
+/// A vectorizer that this worker works for.
+pub struct Served {
+    version: String,
+    source: pg_sys::Oid,
+    generation: u64,
+    /// As it stands in the catalog.
+    pub vectorizer: Vectorizer,
+    /// Its queue's SQL.
+    pub statements: Statements,
+    /// As the pipeline sees it.
+    pub shared: Arc<document::Vectorizer>,
+    /// Not to be looked at before this, after an error of its own.
+    pub paused: Pause,
+    /// When it is worked on.
+    pub schedule: Schedule,
+    /// Where in the inbox to go on.
+    pub fold_place: fold::Place,
+    /// Mean bytes of the rows that were claimed last: how many to look at for the next claim.
+    pub mean_size: u64,
+}
+
+/// A growing pause after errors that concern a whole vectorizer.
+#[derive(Default)]
+pub struct Pause {
+    until: Option<std::time::Instant>,
+    errors: u32,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+impl Pause {
+    /// Begins one, longer than the last.
+    pub fn begin(&mut self) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.errors.min(6)).min(LONGEST_PAUSE);
+        self.errors += 1;
+        self.until = Some(std::time::Instant::now() + pause);
+    }
+
+    /// How long it lasts yet, if it does.
+    pub fn left(&self) -> Option<Duration> {
+        let left = self.until?.saturating_duration_since(std::time::Instant::now());
+        (left > Duration::ZERO).then_some(left)
+    }
+}
+
+impl Served {
+    /// Reads a vectorizer; what is `known` of it and did not change stays the same, for the pipeline groups
+    /// and caches by identity.
+    pub fn take_up(entry: &Entry, known: Option<&Served>) -> Result<Served, PgError> {
+        let generation = definitions::generation();
+        let (vectorizer, statements) = transaction(|| {
+            let vectorizer = entry.understand()?;
+            require_same_owner(&vectorizer)?;
+            require_allowed(&vectorizer)?;
+            let statements = Statements::new(&vectorizer)?;
+            Ok((vectorizer, statements))
+        })?;
+        let key_name = vectorizer.config.embedding.api_key_name();
+        let fresh = document::Vectorizer {
+            id: entry.id,
+            name: entry.name.clone(),
+            config: vectorizer.config.clone(),
+            api_key: key_name.and_then(guc::api_key),
+        };
+        let shared = match known {
+            Some(s) if s.shared.config == fresh.config && s.shared.api_key == fresh.api_key => {
+                s.shared.clone()
+            }
+            _ => Arc::new(fresh),
+        };
+        let schedule = Schedule::of(&vectorizer.config.scheduling).or_known(known.map(|s| &s.schedule));
+        Ok(Served {
+            version: entry.version.clone(),
+            source: entry.source,
+            generation,
+            vectorizer,
+            statements,
+            shared,
+            paused: Pause::default(),
+            schedule,
+            fold_place: fold::Place::default(),
+            mean_size: 0,
+        })
+    }
+
+    /// Whether nothing has changed since it was read.
+    pub fn is_current(&self, entry: &Entry) -> bool {
+        self.version == entry.version
+            && self.source == entry.source
+            && self.generation == definitions::generation()
+    }
+
+    /// Makes it be read again: a setting may have changed.
+    pub fn forget(&mut self) {
+        self.generation = 0;
+    }
+
+    /// Gives back what dead workers hold of it.
+    pub fn recover(&self) -> Result<(), PgError> {
+        let pid = std::process::id() as i32;
+        transaction(|| self.as_owner(|| sql::execute(&self.statements.recover, &[pid.into()]))).map(drop)
+    }
+
+    /// How many rows to look at for a claim of so many bytes, lest a claim of a few large rows look
+    /// at a thousand. Too few is no harm: the next claim follows at once.
+    pub fn likely_to_fit(&self, bytes: u64) -> u64 {
+        bytes.checked_div(self.mean_size).map_or(u64::MAX, |count| count.saturating_mul(2).saturating_add(1))
+    }
+
+    /// Whether it is not to be looked at now, after an error of its own.
+    pub fn rests(&self) -> bool {
+        self.paused.left().is_some()
+    }
+
+    /// Runs statements as the vectorizer's owner, without leaving him anything to run at commit.
+    pub fn as_owner<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+        as_user(self.vectorizer.owner, || {
+            sql::execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+            f()
+        })
+    }
+
+    /// The parameters of [`Key::given`](crate::catalog::key::Key::given), to which more can be added.
+    pub fn keys<'a>(&self, keys: impl Iterator<Item = &'a KeyValues>) -> Vec<DatumWithOid<'static>> {
+        transpose(keys, self.vectorizer.key.len()).into_iter().map(DatumWithOid::from).collect()
+    }
+}
+
+/// Reading a table evaluates what its owner put there (casts of his types, for one), and must not
+/// be done with another's rights.
+pub fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
+    if vectorizer.source.owner == vectorizer.owner {
+        return Ok(());
+    }
+    let mut tables: Vec<String> = vectorizer.store().into_iter().collect();
+    tables.extend(vectorizer.queue.all(vectorizer.remembered).into_iter().map(str::to_owned));
+    let tables = tables.join(", ");
+    Err(PgError::new(
+        pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("its source {} now has another owner than its queue", vectorizer.source.qualified()),
+    )
+    .with_hint(format!("ALTER TABLE … OWNER TO the source's owner, for each of {tables}.")))
+}
+
+/// What was allowed when the vectorizer was declared may not be any more.
+fn require_allowed(vectorizer: &Vectorizer) -> Result<(), PgError> {
+    match &vectorizer.config.loading {
+        Loading::Column { .. } => Ok(()),
+        Loading::Uri { s3, .. } => s3_access::require_allowed(s3, vectorizer.owner),
+    }
+}
