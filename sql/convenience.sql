@@ -8,6 +8,9 @@
 CREATE FUNCTION ai._embed(config jsonb, input_text text, api_key text) RETURNS vector
 LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'embed_given';
 
+CREATE FUNCTION ai._embed_tokens(config jsonb, input_tokens int4[], api_key text) RETURNS vector
+LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'embed_tokens_given';
+
 CREATE FUNCTION ai._embed_all(config jsonb, input_texts text[], api_key text)
 RETURNS TABLE ("index" int4, embedding real[])
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'embed_all_given_wrapper';
@@ -40,6 +43,19 @@ RETURN ai._embed(ai._openai_config(model, api_key, api_key_name, dimensions, ope
                                    jsonb_build_object('extra_headers', extra_headers, 'extra_query', extra_query,
                                                       'extra_body', extra_body)),
                  input_text, api_key);
+
+-- Beside this one and that of a text, an untyped literal is a text: Postgres prefers that.
+CREATE FUNCTION ai.openai_embed(
+    model text, input_tokens int4[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    dimensions int4 DEFAULT NULL, openai_user text DEFAULT NULL, extra_headers jsonb DEFAULT NULL,
+    extra_query jsonb DEFAULT NULL, extra_body jsonb DEFAULT NULL, verbose bool DEFAULT false,
+    client_config jsonb DEFAULT NULL
+) RETURNS vector
+LANGUAGE sql STABLE
+RETURN ai._embed_tokens(ai._openai_config(model, api_key, api_key_name, dimensions, openai_user, client_config,
+                                          jsonb_build_object('extra_headers', extra_headers, 'extra_query', extra_query,
+                                                             'extra_body', extra_body)),
+                        input_tokens, api_key);
 
 CREATE FUNCTION ai.openai_embed(
     model text, input_texts text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,

@@ -36,3 +36,22 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
     'num_neighbors', num_neighbors, 'search_list_size', search_list_size, 'max_alpha', max_alpha,
     'num_dimensions', num_dimensions, 'num_bits_per_dimension', num_bits_per_dimension,
     'create_when_queue_empty', create_when_queue_empty));
+
+-- pgai's functions for the index itself. The worker builds it without them, and without holding up
+-- who writes to the store.
+
+CREATE FUNCTION ai._vectorizer_vector_index_exists(
+    target_schema name, target_table name, indexing jsonb, column_name name DEFAULT 'embedding') RETURNS bool
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'vector_index_exists_wrapper';
+
+CREATE FUNCTION ai._vectorizer_index_is_due(vectorizer_id int4) RETURNS bool
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'index_is_due_wrapper';
+
+CREATE FUNCTION ai._vectorizer_should_create_vector_index(vectorizer ai.vectorizer) RETURNS bool
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+RETURN ai._vectorizer_index_is_due(vectorizer.id);
+
+-- Within the caller's transaction, and with his rights: who writes to the table waits meanwhile.
+CREATE FUNCTION ai._vectorizer_create_vector_index(
+    target_schema name, target_table name, indexing jsonb, column_name name DEFAULT 'embedding') RETURNS void
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'create_vector_index_wrapper';

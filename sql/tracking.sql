@@ -101,3 +101,13 @@ CREATE TABLE ai.pgai_lib_version (
 );
 INSERT INTO ai.pgai_lib_version (name, version) VALUES ('ai', '0.12.1');
 GRANT SELECT ON ai.pgai_lib_version TO PUBLIC;
+
+-- pgai lists here what it was installed with of a version to come: nothing. Its list of migrations,
+-- ai.pgai_lib_migration, is left out: if it is there, its installer works for its owner alone; if it is
+-- not, the installer makes it, sees that there is nothing to do, and takes it back.
+CREATE TABLE ai.pgai_lib_feature_flag (
+    name               text PRIMARY KEY,
+    applied_at_version text NOT NULL,
+    applied_at         timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+GRANT SELECT ON ai.pgai_lib_feature_flag TO PUBLIC;

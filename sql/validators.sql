@@ -22,13 +22,19 @@ LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'v
 CREATE FUNCTION ai._validate_chunking(config jsonb) RETURNS void
 LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'validate_chunking_wrapper';
 
+-- STABLE, where pgai's is IMMUTABLE: it looks at the table.
 CREATE FUNCTION ai._validate_formatting(config jsonb, source_schema name, source_table name) RETURNS void
 LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'validate_formatting_wrapper';
 
--- STABLE, where pgai's is IMMUTABLE: it looks for the access method.
-CREATE FUNCTION ai._validate_indexing(config jsonb) RETURNS void
-LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'validate_indexing_wrapper';
+-- There is one kind of template.
+CREATE FUNCTION ai._validate_formatting_python_template(config jsonb, source_schema name, source_table name) RETURNS void
+LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'validate_formatting_wrapper';
 
+-- Not whether the access method is there, which create_vectorizer checks.
+CREATE FUNCTION ai._validate_indexing(config jsonb) RETURNS void
+LANGUAGE c IMMUTABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'validate_indexing_wrapper';
+
+-- STABLE, where pgai's is IMMUTABLE: it asks for the zone by its name.
 CREATE FUNCTION ai._validate_scheduling(config jsonb) RETURNS void
 LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'validate_scheduling_wrapper';
 

@@ -42,11 +42,13 @@ HOSTILE = {
     "text": TEXTS,
     "name": NAMES,
     "jsonb": JSONS,
+    "int4[]": [None, [], [None], [-1], [2**31 - 1], [[1], [2]]],
     "text[]": [None, [], [None], ["", "[", "{", "**", HUGE], [["a"], ["b"]]],
     "name[]": [None, [], [None], ["no such role", "", "postgres", "postgres"]],
     "interval": [None, "0", "-1 day", "100000000 years", "1 microsecond"],
     "timestamptz": [None, "infinity", "-infinity", "epoch"],
     "uuid": [None, "00000000-0000-0000-0000-000000000000"],
+    "ai.vectorizer": [None, "(1,,,,,,,,,,)", "(99,a,b,[],c,d,e,{},f,g,h)"],
     "regclass": [None, "0", "4000000000", "pg_class", "document_view", "ai.vectorizer", "document"],
 }
 
@@ -68,11 +70,11 @@ GOOD = {
 
 CALLABLE = """
     SELECT p.oid::regprocedure::text, p.proname, coalesce(p.proargnames, '{}'), p.pronargdefaults,
-           ARRAY(SELECT CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN e.typname || '[]' ELSE t.typname::text END
+           ARRAY(SELECT CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN e.typname || '[]' ELSE CASE t.typtype WHEN 'c' THEN 'ai.' ELSE '' END || t.typname END
                  FROM unnest(p.proargtypes) WITH ORDINALITY AS a (type, place)
                  JOIN pg_type t ON t.oid = a.type LEFT JOIN pg_type e ON e.oid = t.typelem ORDER BY a.place)
     FROM pg_proc p
-    WHERE p.pronamespace = 'ai'::regnamespace AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
+    WHERE p.pronamespace = 'ai'::regnamespace AND p.prokind = 'f' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
           -- It asks Voyage's own server, whatever it is given.
           AND p.proname <> 'voyageai_embed'
     ORDER BY 1

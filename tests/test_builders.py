@@ -219,6 +219,9 @@ def test_a_parser_must_fit_what_is_loaded(shared, parsing, loading, message):
     [
         "_validate_loading(ai.loading_uri('body'), 'public', 'document')",
         "_validate_parsing(ai.parsing_docling(), ai.loading_column('file'), 'public', 'document')",
+        # What is wrong with it is for _validate_loading to say.
+        "_validate_parsing(ai.parsing_docling(), ai.loading_column('nobody'), 'public', 'document')",
+        "_validate_parsing(ai.parsing_none(), ai.loading_uri('body'), 'public', 'document')",
         "_validate_destination(ai.destination_table(), ai.chunking_none())",
         "_validate_destination(ai.destination_column('vec'), ai.chunking_none())",
         "_validate_destination_can_create_objects(ai._evaluate_destination(ai.destination_table(), 'public', 'document'))",
@@ -228,6 +231,8 @@ def test_a_parser_must_fit_what_is_loaded(shared, parsing, loading, message):
         # Refused by pgai, which knew three of pgvector's four.
         "_validate_indexing(ai.indexing_hnsw(opclass => 'vector_l2_ops'))",
         "_validate_indexing(ai._resolve_indexing_default())",
+        # Whether pgvectorscale is there create_vectorizer says.
+        "_validate_indexing(ai.indexing_diskann())",
         "_validate_scheduling(ai._resolve_scheduling_default())",
         "_validate_scheduling(ai.scheduling_timescaledb())",
         "_validate_processing(ai.processing_default())",

@@ -65,6 +65,14 @@ def test_an_object_that_did_not_change_is_not_embedded_again(db, bucket, stub):
     assert stub.embedded == {"c": 1}
 
 
+def test_without_a_parser_an_object_is_text_whatever_its_name_says(db, bucket, stub):
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url, loading=FROM_S3, parsing="ai.parsing_none()")
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("page.html", "<html><p>a</p>|b")])
+    look = "SELECT chunk FROM document_embedding_store ORDER BY chunk_seq"
+    eventually(lambda: db.sql(look) == [("<html><p>a</p>",), ("b",)], what="the page's own text")
+
+
 @pytest.mark.parametrize(
     "statement", ["DELETE FROM document", "TRUNCATE document", "UPDATE document SET id = DEFAULT, uri = 's3://none/x'"]
 )

@@ -29,6 +29,19 @@ def test_nothing_is_embedded_twice_and_nothing_is_forgotten(restored: Database, 
     assert set(stub.embedded) == {"pending"}
 
 
+def test_an_administrator_dumps_it_who_is_no_superuser(cluster, db):
+    role = f"admin_{db.name}"
+    db.sql(f"CREATE ROLE {role}; SELECT ai.grant_vectorizer_usage('{role}', admin => true)")
+    try:
+        db.sql(f"GRANT CREATE ON SCHEMA public TO {role}; GRANT {role} TO CURRENT_USER")
+        db.sql(f"SET ROLE {role}; CREATE TABLE document (id int PRIMARY KEY, body text)")
+        vectorizer.create(db, "", embedding="ai.embedding_openai('m', 8)")
+        dump = cluster.run("pg_dump", f"--role={role}", db.name)
+        assert "COPY ai.vectorizer " in dump and "COPY ai._vectorizer_q_1 " in dump
+    finally:
+        db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
 def test_it_goes_on_working(restored: Database, stub):
     restored.sql("UPDATE document SET body = 'changed' WHERE id = 1")
     restored.sql("DELETE FROM document WHERE id = 2")

@@ -366,3 +366,69 @@ def test_diskann_needs_its_extension(db, stub):
     with pytest.raises(Exception, match='access method "diskann" does not exist') as refusal:
         vectorizer.create(db, stub.url, indexing="ai.indexing_diskann()")
     assert "CREATE EXTENSION vectorscale" in refusal.value.diag.message_hint
+
+
+WANTED = "ai.indexing_hnsw(min_rows => 10, m => 8)"
+EXISTS = f"SELECT ai._vectorizer_vector_index_exists('public', '{STORE}', {WANTED})"
+DUE = "SELECT ai._vectorizer_should_create_vector_index(v) FROM ai.vectorizer v"
+CREATE = f"SELECT ai._vectorizer_create_vector_index('public', '{STORE}', {WANTED})"
+
+
+@pytest.fixture
+def left_to_us(db, stub):
+    """A store of which the worker builds no index, although its vectorizer wants one."""
+    declare(db, stub, indexing="ai.indexing_none()")
+    db.sql(FILL)
+    vectorizer.in_step(db, ["id"])
+    db.sql("SELECT ai.disable_vectorizer_schedule(1)")
+    db.sql(f"SELECT ai.set_scheduling(1, indexing => {WANTED})")
+    return db
+
+
+def test_pgais_functions_build_it_once_in_a_transaction(left_to_us):
+    db = left_to_us
+    assert (db.value(DUE), db.value(EXISTS)) == (True, False)
+    with db.connect(autocommit=False) as first, db.connect() as second:
+        said = []
+        second.add_notice_handler(lambda notice: said.append((notice.severity, notice.message_primary)))
+        first.execute(CREATE)
+        second.execute(CREATE)
+        assert said.pop() == ("WARNING", f"another process is already building a vector index on public.{STORE}")
+        first.commit()
+        second.execute(CREATE)
+        assert said.pop() == ("NOTICE", f"the vector index on public.{STORE} already exists")
+    assert (db.value(DUE), db.value(EXISTS)) == (False, True)
+    assert "(embedding vector_cosine_ops) WITH (m='8')" in the_index(db)
+
+
+def test_pgais_functions_know_when_it_is_not_due(left_to_us):
+    db = left_to_us
+    db.sql("INSERT INTO ai._vectorizer_q_1 (id) VALUES (99)")
+    assert db.value(DUE) is False
+    db.sql("DELETE FROM ai._vectorizer_q_1")
+    db.sql("SELECT ai.set_scheduling(1, indexing => ai.indexing_hnsw(min_rows => 21))")
+    assert db.value(DUE) is False
+    db.sql("SELECT ai.set_scheduling(1, indexing => ai.indexing_none())")
+    assert db.value(DUE) is False
+    for function in ("vector_index_exists", "create_vector_index"):
+        with pytest.raises(psycopg.errors.RaiseException, match="^unrecognized index implementation: none$"):
+            db.sql(f"SELECT ai._vectorizer_{function}('public', '{STORE}', ai.indexing_none())")
+    assert db.value(f"SELECT ai._vectorizer_vector_index_exists('public', 'nothing', {WANTED})") is False
+
+
+def test_pgais_job_builds_it(left_to_us):
+    left_to_us.sql("CALL ai._vectorizer_job(config => '{\"vectorizer_id\": 1}')")
+    assert left_to_us.value(EXISTS)
+    assert len(indexes(left_to_us)) == 1
+
+
+def test_the_worker_leaves_it_to_a_transaction_that_has_built_one(left_to_us):
+    db = left_to_us
+    log = db.cluster.log_position()
+    with db.connect(autocommit=False) as session:
+        session.execute(CREATE)
+        db.sql("SELECT ai.enable_vectorizer_schedule(1)")
+        eventually(lambda: "is left to a transaction" in db.cluster.log_text(log), what="the worker to look")
+        session.commit()
+    eventually(lambda: builders(db) == [], what="no builder")
+    assert [valid for _, valid in indexes(db)] == [True]

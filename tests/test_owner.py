@@ -41,6 +41,25 @@ def test_he_may_have_one_and_use_it(db, mallory):
     db.sql(f"SELECT ai.drop_vectorizer('{name}', drop_all => true)", user=mallory)
 
 
+@pytest.mark.parametrize("destination", ["ai.destination_table('other')", "ai.destination_column('embedding')"])
+def test_whoever_may_write_to_his_table_needs_no_right_to_vectorizers(db, mallory, stub, destination):
+    writer = f"writer_{db.name}"
+    db.sql(f"CREATE ROLE {writer} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON document TO {writer}")
+    more = {"destination": destination, "chunking": "ai.chunking_none()"}
+    vectorizer.create(db, stub.url, user=mallory, **more)
+    try:
+        db.sql("INSERT INTO document VALUES (1, 'a'), (2, 'b')", user=writer)
+        db.sql("UPDATE document SET body = 'c' WHERE id = 1", user=writer)
+        db.sql("UPDATE document SET id = 3 WHERE id = 2", user=writer)
+        db.sql("DELETE FROM document WHERE id = 3", user=writer)
+        vectorizer.in_step(db, ["id"])
+        assert db.sql("SELECT id, body FROM document") == [(1, "c")]
+        db.sql("TRUNCATE document", user=writer)
+        vectorizer.in_step(db, ["id"])
+    finally:
+        db.sql(f"DROP OWNED BY {writer}; DROP ROLE {writer}")
+
+
 def test_his_triggers_run_as_himself(db, mallory):
     db.sql(SPY, user=mallory)
     for table in ["document", "document_embedding_store", "ai._vectorizer_q_1", "ai._vectorizer_work_1"]:

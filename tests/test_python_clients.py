@@ -41,8 +41,29 @@ def test_every_config_of_the_client_is_taken(db, pgai, stub):
         db.sql("SELECT ai.drop_vectorizer(%s, drop_all => true)", [number])
 
 
+def installed(db) -> list[tuple]:
+    """What is in the schema, and its versions."""
+    return db.sql(
+        "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'ai'::regnamespace"
+        " UNION ALL SELECT oid::regclass::text FROM pg_class WHERE relnamespace = 'ai'::regnamespace"
+        " UNION ALL SELECT version || installed_at FROM ai.pgai_lib_version ORDER BY 1"
+    )
+
+
 def test_its_installer_finds_nothing_to_do(db, pgai):
-    functions = "SELECT oid::regprocedure::text FROM pg_proc WHERE pronamespace = 'ai'::regnamespace ORDER BY 1"
-    before = db.sql(functions)
+    before = installed(db)
     pgai.run_installer(db)
-    assert db.sql(functions) == before
+    assert installed(db) == before
+
+
+def test_its_installer_needs_the_right_to_make_tables_before_it_finds_that_out(db, pgai):
+    db.sql(f"CREATE ROLE {db.name} LOGIN; ALTER DATABASE {db.name} OWNER TO {db.name}; GRANT USAGE ON SCHEMA ai TO {db.name}")
+    before = installed(db)
+    try:
+        with pytest.raises(AssertionError, match="permission denied for schema ai"):
+            pgai.run_installer(db, user=db.name)
+        db.sql(f"GRANT CREATE ON SCHEMA ai TO {db.name}")
+        pgai.run_installer(db, user=db.name)
+        assert installed(db) == before
+    finally:
+        db.sql(f"ALTER DATABASE {db.name} OWNER TO postgres; DROP OWNED BY {db.name}; DROP ROLE {db.name}")

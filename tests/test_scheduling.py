@@ -128,3 +128,54 @@ def test_set_scheduling_answers_the_config_or_null(document, stub):
     assert (config["scheduling"]["schedule_interval"], config["indexing"]["implementation"]) == ("01:00:00", "none")
     assert document.value("SELECT ai.set_scheduling(99)") is None
     assert document.value("SELECT ai.set_scheduling('nobody')") is None
+
+
+def test_it_runs_when_it_is_told_to_and_rests_again(document, stub):
+    vectorizer.create(document, stub.url, scheduling=HOURLY)
+    vectorizer.in_step(document, ["id"])
+    for number, told in enumerate(
+        [
+            "SELECT ai.execute_vectorizer(1)",
+            "SELECT ai.execute_vectorizer('public_document_embedding_store')",
+            """CALL ai._vectorizer_job(config => '{"vectorizer_id": 1}')""",
+        ],
+        start=2,
+    ):
+        document.sql("INSERT INTO document VALUES (%s, 'x')", [number])
+        rests(document)
+        document.sql(told)
+        vectorizer.in_step(document, ["id"])
+    assert document.sql("SELECT FROM ai._vectorizer_run_request") == []
+
+
+def test_it_can_be_told_to_run_before_its_first_time(document, stub):
+    vectorizer.create(
+        document, stub.url, scheduling="ai.scheduling_timescaledb('1 day', initial_start => now() + interval '1 year')"
+    )
+    document.sql("SELECT ai.execute_vectorizer(1)")
+    vectorizer.in_step(document, ["id"])
+    document.sql("INSERT INTO document VALUES (2, 'b')")
+    rests(document)
+    assert document.value("SELECT until > now() + interval '360 days' FROM ai.vectorizer_health")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "SELECT ai.execute_vectorizer(99)",
+        "SELECT ai.execute_vectorizer('nobody')",
+        """CALL ai._vectorizer_job(config => '{"vectorizer_id": 99}')""",
+    ],
+)
+def test_what_is_not_there_cannot_run(db, call):
+    with pytest.raises(psycopg.errors.NoDataFound, match="query returned no rows"):
+        db.sql(call)
+
+
+def test_pgais_job_is_no_job_of_timescaledbs(db):
+    with pytest.raises(psycopg.errors.RaiseException, match="config is null"):
+        db.sql("CALL ai._vectorizer_job()")
+    for scheduling in ("ai.scheduling_none()", "ai.scheduling_timescaledb()"):
+        assert db.value(f"SELECT ai._vectorizer_schedule_job(1, {scheduling})") is None
+    with pytest.raises(psycopg.errors.RaiseException, match="scheduling implementation not recognized"):
+        db.sql("SELECT ai._vectorizer_schedule_job(1, ai.scheduling_default())")

@@ -16,9 +16,11 @@ const USER: [&str; 2] = [
 ];
 
 /// For who looks after the others'.
-const ADMIN: [&str; 4] = [
+const ADMIN: [&str; 5] = [
     "GRANT SELECT, DELETE ON ai._vectorizer_errors TO",
     "GRANT SELECT ON ai.vectorizer_worker_process, ai.vectorizer_worker_progress, ai.pgai_lib_version TO",
+    // With the tables' data, a dump carries where their ids have come to.
+    "GRANT SELECT ON SEQUENCE ai.vectorizer_id_seq, ai.s3_source_id_seq TO",
     "GRANT EXECUTE ON FUNCTION ai.check_s3 TO",
     "GRANT EXECUTE ON FUNCTION ai.start_worker() TO",
 ];

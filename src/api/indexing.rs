@@ -24,18 +24,28 @@ pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError
     let resolved = match kind {
         None => return Err(PgError::raised("indexing implementation not specified")),
         Some("default") => default_config(dimensions),
-        Some("none" | "hnsw" | "diskann") => config.cloned().unwrap_or(Value::Null),
-        Some(other) => {
-            return Err(PgError::raised(format!("invalid indexing implementation: \"{other}\"")));
-        }
+        Some(_) => config.cloned().unwrap_or(Value::Null),
     };
-    let indexing: Indexing = validate::readable("indexing", Some(&resolved))?;
-    indexing.check().map_err(PgError::raised)?;
+    let indexing = check(Some(&resolved))?;
     require_access_method(&indexing)?;
     if indexing.element(dimensions).is_none() {
         return Err(too_many_dimensions(dimensions));
     }
     Ok(resolved)
+}
+
+/// What of a config, never `default`, can be said without asking the server.
+pub fn check(config: Option<&Value>) -> Result<Indexing, PgError> {
+    match validate::implementation("indexing", config)? {
+        None => return Err(PgError::raised("indexing implementation not specified")),
+        Some("none" | "hnsw" | "diskann") => {}
+        Some(other) => {
+            return Err(PgError::raised(format!("invalid indexing implementation: \"{other}\"")));
+        }
+    }
+    let indexing: Indexing = validate::readable("indexing", config)?;
+    indexing.check().map_err(PgError::raised)?;
+    Ok(indexing)
 }
 
 /// pgai's setting wins, for those who bring theirs; it means what it means to pgai.

@@ -35,24 +35,46 @@ struct Remembered {
     statement: i64,
     user: pg_sys::Oid,
     model: Model,
-    text: Text,
+    input: Input,
     vector: Vec<f32>,
 }
 
-/// What is embedded, and what for if the caller says so.
+/// What is embedded.
 #[derive(Debug, Clone, PartialEq)]
-struct Text {
-    text: String,
-    input_type: Option<String>,
+enum Input {
+    /// A text, and what for if the caller says so.
+    Text { text: String, input_type: Option<String> },
+    /// A text as the numbers of its tokens.
+    Tokens(Vec<u32>),
+}
+
+impl Input {
+    fn text(text: String, input_type: Option<String>) -> Result<Self, PgError> {
+        Ok(Input::Text { text, input_type })
+    }
+
+    fn tokens(numbers: Vec<Option<i32>>) -> Result<Self, PgError> {
+        let token = |number: Option<i32>| {
+            let number = number.ok_or_else(|| {
+                let message = "input_tokens must not hold a null";
+                PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, message)
+            })?;
+            u32::try_from(number).map_err(|_| {
+                let message = "input_tokens must not hold a negative number";
+                PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+            })
+        };
+        Ok(Input::Tokens(numbers.into_iter().map(token).collect::<Result<_, _>>()?))
+    }
 }
 
 thread_local! {
     static LAST: RefCell<Option<Remembered>> = const { RefCell::new(None) };
 }
 
-// `$read`: what is asked, and what for, from the first argument and the third.
+// `$read`: what is asked, and for what, from the three arguments.
 macro_rules! embed_function {
-    ($name:ident, $info:ident, $argument:ty, $read:expr) => {
+    ($name:ident, $info:ident, $argument:ty, $input:ty, $read:expr) => {
         #[doc = concat!("`pg_finfo` record of [`", stringify!($name), "`].")]
         #[no_mangle]
         pub extern "C" fn $info() -> *const pg_sys::Pg_finfo_record {
@@ -60,24 +82,24 @@ macro_rules! embed_function {
             &RECORD
         }
 
-        #[doc = "An overload of `ai.vectorizer_embed`, or `ai._embed`."]
+        #[doc = "An overload of `ai.vectorizer_embed`, `ai._embed` or `ai._embed_tokens`."]
         ///
         /// # Safety
         /// Called by Postgres with a call record of the declared signature.
         #[no_mangle]
         #[pg_guard]
         pub unsafe extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-            // SAFETY: the SQL signature has an argument of this type first, and two texts.
-            let (argument, text, third) = unsafe {
+            // SAFETY: the SQL signature has arguments of these types, and a text.
+            let (argument, input, third) = unsafe {
                 (
                     fcinfo::pg_getarg::<$argument>(call, 0),
-                    fcinfo::pg_getarg::<String>(call, 1),
+                    fcinfo::pg_getarg::<$input>(call, 1),
                     fcinfo::pg_getarg::<String>(call, 2),
                 )
             };
-            let asked = argument.zip(text).map(|(argument, text)| {
-                let (model, input_type) = ($read)(argument, third);
-                embed_remembered(model, Text { text, input_type })
+            let asked = argument.zip(input).map(|(argument, input)| {
+                let (model, input) = ($read)(argument, input, third);
+                embed_remembered(model, input?)
             });
             match asked {
                 Some(Ok(Some(vector))) => vector::datum(&vector),
@@ -92,31 +114,52 @@ macro_rules! embed_function {
     };
 }
 
-embed_function!(vectorizer_embed_config, pg_finfo_vectorizer_embed_config, Json, |json: Json, input_type| (
-    Model::Config(json.0),
-    input_type
-));
-embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, |id, input_type| (
+embed_function!(
+    vectorizer_embed_config,
+    pg_finfo_vectorizer_embed_config,
+    Json,
+    String,
+    |config, text, purpose| (of_config(config), Input::text(text, purpose))
+);
+embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, String, |id, text, purpose| (
     Model::Id(id),
-    input_type
+    Input::text(text, purpose)
 ));
-embed_function!(vectorizer_embed_name, pg_finfo_vectorizer_embed_name, String, |name, input_type| (
-    Model::Name(name),
-    input_type
+embed_function!(
+    vectorizer_embed_name,
+    pg_finfo_vectorizer_embed_name,
+    String,
+    String,
+    |name, text, purpose| (Model::Name(name), Input::text(text, purpose))
+);
+embed_function!(embed_given, pg_finfo_embed_given, Json, String, |config, text, key| (
+    given(config, key),
+    Input::text(text, None)
 ));
-embed_function!(embed_given, pg_finfo_embed_given, Json, |json: Json, key: Option<String>| (
-    Model::Given(json.0, key.map(Secret::new)),
-    None
-));
+embed_function!(
+    embed_tokens_given,
+    pg_finfo_embed_tokens_given,
+    Json,
+    Vec<Option<i32>>,
+    |config, tokens, key| (given(config, key), Input::tokens(tokens))
+);
+
+fn of_config(config: Json) -> Model {
+    Model::Config(config.0)
+}
+
+fn given(config: Json, key: Option<String>) -> Model {
+    Model::Given(config.0, key.map(Secret::new))
+}
 
 /// The vector of a text; none where there is no such vectorizer, as in pgai.
-fn embed_remembered(model: Model, text: Text) -> Result<Option<Vec<f32>>, PgError> {
+fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgError> {
     // SAFETY: reads a variable of this backend.
     let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
     let user = current_user();
     let known = LAST.with_borrow(|last| {
         last.as_ref()
-            .filter(|l| l.statement == statement && l.user == user && l.model == model && l.text == text)
+            .filter(|l| l.statement == statement && l.user == user && l.model == model && l.input == input)
             .map(|l| l.vector.clone())
     });
     if known.is_some() {
@@ -124,14 +167,8 @@ fn embed_remembered(model: Model, text: Text) -> Result<Option<Vec<f32>>, PgErro
     }
     let Some(embedding) = embedding_of(&model)? else { return Ok(None) };
     validate::embedding_egress(&embedding, user_of(&model)?)?;
-    let vector = match &model {
-        Model::Given(_, key) => {
-            let mut vectors = ask_all(&embedding, key.clone(), slice::from_ref(&text.text))?;
-            vectors.pop().ok_or_else(|| PgError::raised("the model answered no vector"))?
-        }
-        _ => ask(&embedding, &text)?,
-    };
-    LAST.set(Some(Remembered { statement, user, model, text, vector: vector.clone() }));
+    let vector = ask(&embedding, &model, &input)?;
+    LAST.set(Some(Remembered { statement, user, model, input, vector: vector.clone() }));
     Ok(Some(vector))
 }
 
@@ -188,11 +225,24 @@ pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
     })
 }
 
-/// Asks the model for a query's vector.
-fn ask(embedding: &Embedding, text: &Text) -> Result<Vec<f32>, PgError> {
-    let key = embedding.api_key_name().and_then(guc::api_key);
+/// Asks the model: a vectorizer's as a query does, a given one with the caller's key if he brings one.
+fn ask(embedding: &Embedding, model: &Model, input: &Input) -> Result<Vec<f32>, PgError> {
+    let own = match model {
+        Model::Given(_, key) => key.clone(),
+        _ => None,
+    };
     let settings = guc::pipeline();
-    wait(embed::embed_query(embedding, key, &settings, &text.text, text.input_type.as_deref()))
+    let key = || own.clone().or_else(|| embedding.api_key_name().and_then(guc::api_key));
+    match (input, model) {
+        (Input::Tokens(tokens), _) => wait(embed::embed_tokens(embedding, key(), &settings, tokens)),
+        (Input::Text { text, .. }, Model::Given(..)) => {
+            let mut vectors = ask_all(embedding, own, slice::from_ref(text))?;
+            vectors.pop().ok_or_else(|| PgError::raised("the model answered no vector"))
+        }
+        (Input::Text { text, input_type }, _) => {
+            wait(embed::embed_query(embedding, key(), &settings, text, input_type.as_deref()))
+        }
+    }
 }
 
 /// Asks the model for the vectors of texts, with the caller's key if he brings one.

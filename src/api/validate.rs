@@ -133,13 +133,13 @@ pub fn loading(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result
 pub fn parsing(config: Option<&Value>, loading: &Value, columns: &[Column]) -> Result<(), PgError> {
     let kind = implementation("parsing", config)?;
     let name = loading.get("column_name").and_then(Value::as_str);
-    let bytea = columns.iter().any(|c| Some(c.name.as_str()) == name && c.type_name == "bytea");
+    // A column that is not there is the loading config's error.
+    let column = columns.iter().find(|c| Some(c.name.as_str()) == name);
+    let bytea = column.map(|c| c.type_name == "bytea");
     let by_column = loading.get("implementation").and_then(Value::as_str) == Some("column");
     match kind {
-        Some("none") if bytea => raise("cannot use parsing_none with bytea columns"),
-        Some("none") if !by_column => Err(PgError::raised("cannot use parsing_none with loading_uri")
-            .with_hint("Use parsing_auto: it takes text as it is.")),
-        Some(parser @ ("pymupdf" | "docling")) if by_column && !bytea => {
+        Some("none") if bytea == Some(true) => raise("cannot use parsing_none with bytea columns"),
+        Some(parser @ ("pymupdf" | "docling")) if by_column && bytea == Some(false) => {
             raise(format!("parsing_{parser} must be used with a bytea column"))
         }
         Some("auto" | "none" | "pymupdf" | "docling") => Ok(()),

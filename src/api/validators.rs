@@ -21,28 +21,36 @@ use crate::pg::sql;
 
 type Checked = Result<(), pg_sys::panic::ErrorReport>;
 
-/// Enough for every index, for pgai's check knows no number.
+/// Enough for every index, for pgai's default knows no number.
 const FEW_DIMENSIONS: u32 = 1;
 
 fn json(config: Option<Json>) -> Option<Value> {
     config.map(|config| config.0)
 }
 
-/// The table of that name.
-fn source(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Relation, PgError> {
-    let text = |name: Option<&CStr>| name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let (schema, table) = (text(schema), text(table));
+/// An argument of type `name`.
+pub fn text(name: Option<&CStr>) -> String {
+    name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The relation of that name, if there is one.
+pub fn find(schema: &str, name: &str) -> Result<Option<Relation>, PgError> {
     let oid = sql::query_row(
         "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname::text = $1 AND c.relname::text = $2",
-        &[schema.clone().into(), table.clone().into()],
+        &[schema.to_owned().into(), name.to_owned().into()],
         |row| row.get::<pg_sys::Oid>(1),
     )?;
-    let missing = || {
+    Ok(oid.map(Relation::load).transpose()?.flatten())
+}
+
+/// The relation of that name.
+pub fn source(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Relation, PgError> {
+    let (schema, table) = (text(schema), text(table));
+    find(&schema, &table)?.ok_or_else(|| {
         let name = sql::qualified(&schema, &table);
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("relation {name} does not exist"))
-    };
-    oid.map(Relation::load).transpose()?.flatten().ok_or_else(missing)
+    })
 }
 
 fn columns(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Vec<Column>, PgError> {
@@ -121,11 +129,7 @@ fn validate_formatting(config: Option<Json>, schema: Option<&CStr>, table: Optio
 
 #[pg_extern(sql = false)]
 fn validate_indexing(config: Option<Json>) -> Checked {
-    let config = json(config);
-    if validate::implementation("indexing", config.as_ref())? == Some("default") {
-        return Err(PgError::raised("invalid indexing implementation: \"default\"").into());
-    }
-    Ok(indexing::resolve(config.as_ref(), FEW_DIMENSIONS).map(drop)?)
+    Ok(indexing::check(json(config).as_ref()).map(drop)?)
 }
 
 #[pg_extern(sql = false)]

@@ -105,7 +105,19 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
     };
     let Some(index) = Definition::of(&entry.understand()?)? else { return Ok(None) };
     let store = existing::look(&index)?;
-    Ok(store.is_some_and(|store| !store.indexed && !store.being_built).then_some(index))
+    if !store.is_some_and(|store| !store.indexed && !store.being_built) {
+        return Ok(None);
+    }
+    // Waiting for its end would lead to a second index beside the one that it has built.
+    if existing::locked_as_for_a_build(&index.table)? {
+        pgrx::log!(
+            "index {} is left to a transaction that may have built one on {}",
+            index.name,
+            index.table
+        );
+        return Ok(None);
+    }
+    Ok(Some(index))
 }
 
 fn build(order: &Order, index: &Definition) {

@@ -23,8 +23,7 @@ pub struct Definition {
     pub name: String,
     /// `hnsw` or `diskann`.
     pub method: &'static str,
-    key: String,
-    options: String,
+    clause: String,
 }
 
 impl Definition {
@@ -38,37 +37,47 @@ impl Definition {
         };
         let (table, column) = vectorizer.vectors();
         let dimensions = vectorizer.config.embedding.dimensions();
-        let element = indexing.element(dimensions).ok_or_else(|| {
-            PgError::raised(format!("an {method} index can't have {dimensions} dimensions"))
-                .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
-        })?;
         Ok(Some(Definition {
             table,
             column: column.to_owned(),
             schema: schema.clone(),
             name: index_name(name, column, method, vectorizer.id),
             method,
-            key: key(&indexing, element, &ident(column), dimensions, &relation::vector_schema()?),
-            options: options(&indexing),
+            clause: clause(&indexing, method, column, dimensions)?,
         }))
     }
 
     /// Builds it while others write to the table.
     pub fn create(&self) -> String {
-        format!(
-            "CREATE INDEX CONCURRENTLY {} ON {} USING {} ({}){}",
-            ident(&self.name),
-            self.table,
-            self.method,
-            self.key,
-            self.options,
-        )
+        format!("CREATE INDEX CONCURRENTLY {} ON {} {}", ident(&self.name), self.table, self.clause)
     }
 
     /// Drops what a build that did not end has left, while others write to the table.
     pub fn drop(&self) -> String {
         format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(&self.schema, &self.name))
     }
+}
+
+/// The statement that builds such an index within a transaction, under a name of Postgres's choice;
+/// none if no index is asked for. Who writes to the table waits for it.
+pub fn create_at_once(
+    table: &str,
+    column: &str,
+    dimensions: u32,
+    indexing: &Indexing,
+) -> Result<Option<String>, PgError> {
+    let Some(method) = indexing.access_method() else { return Ok(None) };
+    Ok(Some(format!("CREATE INDEX ON {table} {}", clause(indexing, method, column, dimensions)?)))
+}
+
+/// `USING … (…) WITH (…)`, for a column of so many dimensions.
+fn clause(indexing: &Indexing, method: &str, column: &str, dimensions: u32) -> Result<String, PgError> {
+    let element = indexing.element(dimensions).ok_or_else(|| {
+        PgError::raised(format!("an {method} index can't have {dimensions} dimensions"))
+            .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
+    })?;
+    let key = key(indexing, element, &ident(column), dimensions, &relation::vector_schema()?);
+    Ok(format!("USING {method} ({key}){}", options(indexing)))
 }
 
 /// The vectorizer's `indexing`, understood.

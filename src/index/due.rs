@@ -13,7 +13,9 @@ use pgai_rs_pipeline::indexing::When;
 
 use super::definition::{self, Definition};
 use super::{existing, Order, BUILDER_TYPE};
+use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql::{self, ident};
 use crate::pg::transaction::transaction;
 use crate::queue::served::Served;
@@ -120,7 +122,8 @@ impl Builds {
         if let Some(left) = self.tries.get(&id).and_then(|tries| tries.not_before).and_then(left) {
             return Some(left);
         }
-        match transaction(|| state(served)) {
+        let ask = |question: &str| served.as_owner(|| yes(question));
+        match transaction(|| state(&served.vectorizer, &ask)) {
             Ok(State::Settled) => drop(self.tries.remove(&id)),
             Ok(State::NotYet) => {}
             Ok(State::Due) => self.start(served),
@@ -170,20 +173,31 @@ enum State {
     Due,
 }
 
-fn state(served: &Served) -> Result<State, PgError> {
-    let indexing = definition::wanted(&served.vectorizer)?;
-    let (Some(when), Some(index)) = (indexing.when(), Definition::of(&served.vectorizer)?) else {
+/// Puts a question to the database as the vectorizer's owner.
+type Ask<'a> = &'a dyn Fn(&str) -> Result<bool, PgError>;
+
+/// Whether a vectorizer's index would be built now.
+pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
+    let ask = |question: &str| as_user(vectorizer.owner, || yes(question));
+    Ok(matches!(state(vectorizer, &ask)?, State::Due))
+}
+
+fn state(vectorizer: &Vectorizer, ask: Ask<'_>) -> Result<State, PgError> {
+    let indexing = definition::wanted(vectorizer)?;
+    let (Some(when), Some(index)) = (indexing.when(), Definition::of(vectorizer)?) else {
         return Ok(State::Settled);
     };
-    let Some(store) = existing::look(&index)? else { return Ok(State::Settled) };
+    let Some(store) = as_superuser(|| existing::look(&index))? else { return Ok(State::Settled) };
     if store.indexed {
         return Ok(State::Settled);
     }
-    if store.being_built || another_builder()? {
+    if store.being_built || as_superuser(another_builder)? {
         return Ok(State::NotYet);
     }
     // It was due once, and is of no use to anybody as it is.
-    if store.left_over || (!waits_for_queue(served, when)? && has_rows(served, when, store.estimate)?) {
+    if store.left_over
+        || (!waits_for_queue(vectorizer, when, ask)? && has_rows(vectorizer, when, store.estimate, ask)?)
+    {
         return Ok(State::Due);
     }
     Ok(State::NotYet)
@@ -200,29 +214,34 @@ fn another_builder() -> Result<bool, PgError> {
     Ok(!found.is_empty())
 }
 
-fn waits_for_queue(served: &Served, when: &When) -> Result<bool, PgError> {
+fn waits_for_queue(vectorizer: &Vectorizer, when: &When, ask: Ask<'_>) -> Result<bool, PgError> {
     if !when.create_when_queue_empty {
         return Ok(false);
     }
-    let (inbox, work) = (&served.vectorizer.queue.inbox, &served.vectorizer.queue.work);
-    yes(served, &format!("SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work})"))
+    let (inbox, work) = (&vectorizer.queue.inbox, &vectorizer.queue.work);
+    ask(&format!("SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work})"))
 }
 
 /// Whether there are `min_rows` vectors, counting no further; and not at all where Postgres's estimate
 /// is far below.
-fn has_rows(served: &Served, when: &When, estimate: Option<f64>) -> Result<bool, PgError> {
+fn has_rows(
+    vectorizer: &Vectorizer,
+    when: &When,
+    estimate: Option<f64>,
+    ask: Ask<'_>,
+) -> Result<bool, PgError> {
     if when.min_rows <= 0 {
         return Ok(true);
     }
     if estimate.is_some_and(|rows| rows * DOUBT < f64::from(when.min_rows)) {
         return Ok(false);
     }
-    let ((table, column), rows) = (served.vectorizer.vectors(), when.min_rows);
+    let ((table, column), rows) = (vectorizer.vectors(), when.min_rows);
     let embedded = format!("SELECT FROM {table} WHERE {} IS NOT NULL LIMIT {rows}", ident(column));
-    yes(served, &format!("SELECT count(*) = {rows} FROM ({embedded}) AS counted"))
+    ask(&format!("SELECT count(*) = {rows} FROM ({embedded}) AS counted"))
 }
 
-fn yes(served: &Served, question: &str) -> Result<bool, PgError> {
-    let answer = served.as_owner(|| sql::read(question, &[], |row| row.get::<bool>(1)))?;
+fn yes(question: &str) -> Result<bool, PgError> {
+    let answer = sql::read(question, &[], |row| row.get::<bool>(1))?;
     Ok(answer.first().copied().unwrap_or_default())
 }

@@ -4,7 +4,9 @@
 //! * [`builder`]: a process of its own, as the vectorizer's owner, for the time of one build
 //! * [`definition`]: the index that a vectorizer wants, as SQL
 //! * [`existing`]: the indexes that its store has
+//! * [`at_once`]: one that somebody asks for, within his transaction
 
+pub mod at_once;
 mod builder;
 mod definition;
 pub mod due;

@@ -5,7 +5,7 @@
 //! * [`wake`]: telling the worker at commit
 //! * [`statements`]: the queue's SQL, written once per vectorizer
 //! * [`fold`]: from the one to the other
-//! * [`schedule`]: when there is a time for it
+//! * [`schedule`], [`request`]: when there is a time for it
 //! * [`spi`]: the pipeline's `Queue`, by SPI; [`served`]: one vectorizer of it; [`claim`]: its leases
 //! * [`complete`], [`fail`]: the second transaction of a document
 //! * [`store`], [`column`]: where its vectors are written
@@ -20,6 +20,7 @@ pub mod errors;
 pub mod fail;
 pub mod fold;
 pub mod origin;
+pub mod request;
 pub mod resync;
 pub mod schedule;
 pub mod served;

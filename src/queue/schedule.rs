@@ -95,6 +95,16 @@ impl Schedule {
         }
     }
 
+    /// It is its time, whatever the clock says. To be called within a transaction.
+    pub fn begin_run(&mut self) -> Result<(), PgError> {
+        let Schedule::ByClock(clock) = self else { return Ok(()) };
+        if clock.place == Place::Unknown {
+            clock.begin()?;
+        }
+        clock.place = Place::Running;
+        Ok(())
+    }
+
     /// Its queue is empty: it rests until its next time. To be called within a transaction.
     pub fn end_run(&mut self) -> Result<Option<Duration>, PgError> {
         let Schedule::ByClock(clock) = self else { return Ok(None) };

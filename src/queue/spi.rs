@@ -11,7 +11,7 @@ use super::claim::{claim, read, renew, Claimed};
 use super::fold::{self, fold};
 use super::schedule::Schedule;
 use super::served::{Pause, Served};
-use super::{complete, fail};
+use super::{complete, fail, request};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
@@ -69,7 +69,21 @@ impl SpiQueue {
                 }
             }
         }
+        self.run_requested()?;
         Ok(gone)
+    }
+
+    /// Ends the rest of vectorizers that somebody asks to run: by their schedules, and after errors.
+    fn run_requested(&mut self) -> Result<(), PgError> {
+        transaction(|| {
+            for id in request::take()? {
+                if let Some(served) = self.served.get_mut(&id) {
+                    served.paused = Pause::default();
+                    served.schedule.begin_run()?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn take_up(&mut self, entry: &Entry) -> Result<(), PgError> {

@@ -19,8 +19,8 @@ class Pgai:
         db.sql("CREATE EXTENSION vector")
         self.run_installer(db)
 
-    def run_installer(self, db) -> None:
-        self._run("pgai", "install", "-d", url(db))
+    def run_installer(self, db, *, user: str = "postgres") -> None:
+        self._run("pgai", "install", "-d", url(db, user=user))
 
     def work(self, db) -> None:
         """Lets pgai's worker do what there is to do."""
@@ -47,6 +47,6 @@ class Pgai:
         return done.stdout
 
 
-def url(db, scheme: str = "postgresql") -> str:
+def url(db, scheme: str = "postgresql", *, user: str = "postgres") -> str:
     """The database's address."""
-    return f"{scheme}://postgres@/{db.name}?host={db.cluster.host}&port={db.cluster.port}"
+    return f"{scheme}://{user}@/{db.name}?host={db.cluster.host}&port={db.cluster.port}"

@@ -156,6 +156,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not self.path.endswith(("/embeddings", "/api/embed")):
             return self._send(404, _error({"message": f"no such path: {self.path}"}))
         inputs = body["input"]
+        # One text as its tokens: the stub's words are numbers.
+        if isinstance(inputs, list) and all(isinstance(token, int) for token in inputs):
+            inputs = " ".join(map(str, inputs))
         request = Request(
             inputs=[inputs] if isinstance(inputs, str) else inputs,
             model=body.get("model", ""),

@@ -174,8 +174,12 @@ fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     let Some(id) = id.flatten() else { return Ok(None) };
     // SAFETY: the relation is open while its trigger runs.
     let relation = unsafe { (*data.tg_relation).rd_id };
-    let Some(entry) = as_superuser(|| vectorizer::by_id(id))? else { return not_seen() };
-    Ok(entry.understand().and_then(|v| Plan::new(&v, relation)).map(Some).unwrap_or_else(warn))
+    // It reads nothing but catalogs. Who writes to the source need not have the use of the queue's
+    // schema, without which to_regclass raises.
+    as_superuser(|| {
+        let Some(entry) = vectorizer::by_id(id)? else { return not_seen() };
+        Ok(entry.understand().and_then(|v| Plan::new(&v, relation)).map(Some).unwrap_or_else(warn))
+    })
 }
 
 /// The catalog has no such vectorizer, or this transaction began before it did and can't see it: then

@@ -11,8 +11,9 @@ use reqwest::{StatusCode, Url};
 
 use super::check::{self, Wrong};
 use super::identity::Credentials;
+use super::inputs::Inputs;
 use super::limiter::Limiter;
-use super::model::Model;
+use super::model::{invalid, Model};
 use super::pack::Limits;
 use super::provider::{Optional, Profile, Wire};
 use super::refusal::Refusal;
@@ -114,8 +115,10 @@ impl HttpEmbedder {
         self.wire.limits()
     }
 
+    /// The vectors of these inputs, as [`Embedder::embed`] answers them.
+    ///
     /// Asks, and asks again without what this server does not know.
-    async fn ask(&self, inputs: &[Arc<str>]) -> Result<Vectors, EmbedError> {
+    pub(super) async fn ask(&self, inputs: Inputs<'_>) -> Result<Vectors, EmbedError> {
         loop {
             let optional = Optional {
                 base64: !self.floats_only.load(Ordering::Relaxed),
@@ -131,25 +134,31 @@ impl HttpEmbedder {
             }
             let known = self.wire.without(optional, &refusal);
             if known == optional {
-                return Err(refusal.into_error(&*self.wire, self.api_key.as_ref(), inputs));
+                return Err(refusal.into_error(&*self.wire, self.api_key.as_ref(), inputs.texts()));
             }
             self.floats_only.fetch_or(!known.base64, Ordering::Relaxed);
             self.without_dimensions.fetch_or(!known.dimensions, Ordering::Relaxed);
         }
     }
 
-    async fn send(&self, inputs: &[Arc<str>], optional: Optional) -> Result<reqwest::Response, EmbedError> {
+    async fn send(&self, inputs: Inputs<'_>, optional: Optional) -> Result<reqwest::Response, EmbedError> {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
-        let mut request = self.wire.write(request, inputs, optional).build().map_err(network_error)?;
+        let request = match inputs {
+            Inputs::Texts(texts) => self.wire.write(request, texts, optional),
+            Inputs::Tokens(tokens) => {
+                self.wire.write_tokens(request, tokens, optional).ok_or_else(texts_only)?
+            }
+        };
+        let mut request = request.build().map_err(network_error)?;
         self.credentials.add(&mut request).await?;
         let response = self.client.execute(request).await.map_err(network_error)?;
         self.limiter.learn(response.headers());
         Ok(response)
     }
 
-    async fn read(&self, response: reqwest::Response, inputs: &[Arc<str>]) -> Result<Vectors, EmbedError> {
-        let (dimensions, count) = (self.dimensions, inputs.len());
-        let echo: usize = inputs.iter().map(|input| input.len() * BYTES_PER_ECHO).sum();
+    async fn read(&self, response: reqwest::Response, inputs: Inputs<'_>) -> Result<Vectors, EmbedError> {
+        let (dimensions, count) = (self.dimensions, inputs.count());
+        let echo = inputs.bytes() * BYTES_PER_ECHO;
         let numbers = if dimensions == 0 { MOST_DIMENSIONS } else { dimensions };
         let most = count * (numbers * BYTES_PER_NUMBER + BYTES_PER_INPUT) + echo + BYTES_PER_ANSWER;
         let (body, complete) = read_body(response, most).await?;
@@ -174,11 +183,11 @@ impl Embedder for HttpEmbedder {
         &'a self,
         inputs: &'a [Arc<str>],
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>> {
-        Box::pin(self.ask(inputs))
+        Box::pin(self.ask(Inputs::Texts(inputs)))
     }
 
     fn weight(&self, inputs: &[Arc<str>]) -> u64 {
-        let asked: usize = inputs.iter().map(|input| input.len()).sum();
+        let asked = Inputs::Texts(inputs).bytes();
         let floats = self.floats_only.load(Ordering::Relaxed);
         let per_number = size_of::<f32>() + if floats { USUAL_PER_FLOAT } else { USUAL_PER_BASE64 };
         (asked + inputs.len() * self.dimensions * per_number) as u64
@@ -197,6 +206,10 @@ pub(super) fn endpoint(wire: &dyn Wire) -> Result<Url, Failure> {
         Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR))
             .with_hint("Write it as https://host/v1; without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count.")
     })
+}
+
+fn texts_only() -> EmbedError {
+    EmbedError::Refused(invalid("the provider takes texts, not tokens", "Give the text itself."))
 }
 
 fn no_api_key(provider: &Profile) -> Failure {

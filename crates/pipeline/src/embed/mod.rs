@@ -6,7 +6,7 @@
 //! * `http`: one request, one answer, one error, the same for all
 //! * `identity`, `aws`, `google`: as whom a provider is asked, where that is more than a key in a header
 //! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
-//! * `pack`, `truncate`: what goes into a request
+//! * `inputs`, `pack`, `truncate`: what goes into a request
 //! * `rate_limit`, `pace`, `limiter`: what a provider says is left, and when the next request may leave
 //! * `batch`: the inputs of one request, and those who wait for them
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
@@ -26,6 +26,7 @@ mod health;
 mod http;
 mod identity;
 mod input_type;
+mod inputs;
 mod limiter;
 pub(crate) mod litellm;
 mod model;
@@ -49,7 +50,7 @@ pub use self::group::Groups;
 pub use self::http::client;
 pub use self::model::{aws_access, check};
 pub use self::provider::ollama_url;
-pub use self::query::{embed_query, embed_texts};
+pub use self::query::{embed_query, embed_texts, embed_tokens};
 pub(crate) use self::truncate::truncate;
 use crate::document::{Failure, Retry, Step};
 

@@ -6,9 +6,11 @@ use std::time::Duration;
 use super::check::is_finite;
 use super::http::{client_builder, HttpEmbedder};
 use super::input_type::Purpose;
+use super::inputs::Inputs;
 use super::model::Model;
 use super::pack::{estimated_tokens, Limits, Load};
-use super::{truncate, EmbedError, Embedder};
+use super::truncate::truncate_tokens;
+use super::{truncate, EmbedError, Vectors};
 use crate::backoff::backoff;
 use crate::config::Embedding;
 use crate::document::{Failure, Retry, Secret, Step};
@@ -37,7 +39,8 @@ pub async fn embed_query(
 ) -> Result<Vec<f32>, Failure> {
     let model = Model::new(embedding, api_key, settings, Purpose::Query(input_type))?;
     let embedder = embedder(model, settings)?;
-    let vectors = patiently(&embedder, &[truncate(embedding, text).into()], settings).await?;
+    let input = [truncate(embedding, text).into()];
+    let vectors = patiently(&embedder, Inputs::Texts(&input), settings).await?;
     vectors.into_iter().next().ok_or_else(not_finite)
 }
 
@@ -64,10 +67,30 @@ pub async fn embed_texts(
         let mut load = Load::new(limits);
         let fitting = rest.iter().take_while(|input| load.take(estimated_tokens(input))).count();
         let (request, others) = rest.split_at(fitting);
-        vectors.extend(patiently(&embedder, request, settings).await?);
+        vectors.extend(patiently(&embedder, Inputs::Texts(request), settings).await?);
         rest = others;
     }
     Ok(vectors)
+}
+
+/// Embeds one text that is given as the numbers of its tokens, which only OpenAI's wire takes. What
+/// the model does not read is cut off, as from a text.
+///
+/// Runs as [`embed_query`] does.
+///
+/// # Errors
+///
+/// Those of the pipeline's embedding step; `invalid_embedding` if the provider takes texts only.
+pub async fn embed_tokens(
+    embedding: &Embedding,
+    api_key: Option<Secret>,
+    settings: &Settings,
+    tokens: &[u32],
+) -> Result<Vec<f32>, Failure> {
+    let embedder = embedder(Model::new(embedding, api_key, settings, Purpose::Document)?, settings)?;
+    let input = Inputs::Tokens(truncate_tokens(embedding, tokens));
+    let vectors = patiently(&embedder, input, settings).await?;
+    vectors.into_iter().next().ok_or_else(not_finite)
 }
 
 fn settings_limits(settings: &Settings) -> Limits {
@@ -82,12 +105,12 @@ fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> 
 /// Asks, and asks again as long as somebody who waits would.
 async fn patiently(
     embedder: &HttpEmbedder,
-    inputs: &[Arc<str>],
+    inputs: Inputs<'_>,
     settings: &Settings,
-) -> Result<Vec<Vec<f32>>, Failure> {
+) -> Result<Vectors, Failure> {
     let mut attempt = 0;
     let vectors = loop {
-        let error = match embedder.embed(inputs).await {
+        let error = match embedder.ask(inputs).await {
             Ok(vectors) => break vectors,
             Err(error) => error,
         };

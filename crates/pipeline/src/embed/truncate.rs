@@ -22,6 +22,12 @@ pub(crate) fn truncate<'a>(embedding: &Embedding, input: &'a str) -> Cow<'a, str
     truncate_for_model(litellm::bare(embedding.model()), input)
 }
 
+/// As many of a text's tokens as the model reads; the same as [`truncate`], and exact.
+pub(crate) fn truncate_tokens<'a>(embedding: &Embedding, tokens: &'a [u32]) -> &'a [u32] {
+    let reads = tokens.get(..MAX_INPUT_TOKENS).filter(|_| is_limited(litellm::bare(embedding.model())));
+    reads.unwrap_or(tokens)
+}
+
 /// Only what is sent is cut, not what is stored.
 ///
 /// Text that spells a special token, such as `<|endoftext|>`, is ordinary text here: it comes from

@@ -45,16 +45,18 @@ pub struct Parsed {
     pub format: TextFormat,
 }
 
-/// Turns a document into text. Text passes through, whatever the parser.
+/// Turns a document into text. Text passes through, whatever the parser; without one, a document is
+/// text, whatever it looks like.
 ///
 /// # Errors
 ///
-/// If the type is not supported, the bytes are not text that Postgres can hold, or the vectorizer
-/// has no parser.
+/// If the type is not supported, or the bytes are not text that Postgres can hold.
 pub fn parse(parsing: Parsing, input: Input) -> Result<Parsed, ParseError> {
     let document = match (parsing, input) {
         (_, Input::Text(text)) => return Ok(Parsed { text, format: TextFormat::Text }),
-        (Parsing::None, Input::Document(_)) => return Err(ParseError::NoParser),
+        (Parsing::None, Input::Document(document)) => {
+            return Ok(Parsed { text: text::decode(&document.bytes)?, format: TextFormat::Text })
+        }
         (Parsing::Auto | Parsing::Pymupdf | Parsing::Docling, Input::Document(document)) => document,
     };
     match detect::detect(&document) {
@@ -66,9 +68,6 @@ pub fn parse(parsing: Parsing, input: Input) -> Result<Parsed, ParseError> {
 /// Why a document has no text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
-    /// `parsing_none` with a document. The message is pgai's.
-    #[error("Cannot chunk Document with parsing_none, use parsing_auto or parsing_pymupdf")]
-    NoParser,
     /// There is no parser for this type. Holds the type's name.
     #[error("the document is {0}, which is not supported yet; plain text and Markdown are")]
     UnsupportedType(String),
@@ -91,7 +90,6 @@ pub enum ParseError {
 impl From<ParseError> for Failure {
     fn from(error: ParseError) -> Self {
         let (code, hint) = match &error {
-            ParseError::NoParser => ("no_parser", "Create the vectorizer with parsing => ai.parsing_auto()."),
             ParseError::UnsupportedType(_) => (
                 "unsupported_type",
                 "Convert the document to Markdown or plain text. If it is text already, give its name the ending .txt or .md, or its object the content type text/plain.",
@@ -134,12 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn a_document_without_a_parser_fails_in_pgais_words() {
-        let error = parse(Parsing::None, document(b"text", Some("a.txt"), None)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "Cannot chunk Document with parsing_none, use parsing_auto or parsing_pymupdf"
-        );
+    fn without_a_parser_a_document_is_text() {
+        for name in ["a.txt", "page.html", "data.json"] {
+            let parsed = parse(Parsing::None, document(b"<html> {}", Some(name), Some("text/html"))).unwrap();
+            assert_eq!(parsed, Parsed { text: "<html> {}".to_owned(), format: TextFormat::Text });
+        }
+        let error = parse(Parsing::None, document(b"\xff\xd8\xff", None, None)).unwrap_err();
+        assert_eq!(error, ParseError::InvalidEncoding { encoding: "UTF-8", offset: 0 });
     }
 
     #[test]

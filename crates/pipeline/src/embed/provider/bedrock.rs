@@ -6,13 +6,12 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Optional, Profile, Shape, Wire};
+use super::{cohere, Optional, Profile, Shape, Wire};
 use crate::document::Failure;
 use crate::embed::answer::{unnumbered, Answered, Vector};
 use crate::embed::aws::Scope;
 use crate::embed::dimensions::Dimensions;
 use crate::embed::identity::Identity;
-use crate::embed::input_type::InputTypes;
 use crate::embed::model::{invalid, percent_encoded, Model};
 use crate::embed::pack::Limits;
 use crate::embed::refusal::{Kind, Refusal};
@@ -31,14 +30,7 @@ pub(super) const PROFILE: Profile = Profile {
         ("normalize", Shape::Flag),
         ("truncate", Shape::Text),
     ],
-    input_types: Some(InputTypes {
-        option: "input_type",
-        all: &["search_document", "search_query", "classification", "clustering"],
-        document: "search_document",
-        query: "search_query",
-        default: Some("search_document"),
-        untyped_query: None,
-    }),
+    input_types: Some(cohere::INPUT_TYPES),
     dimensions,
     wire: |model| Arc::new(Bedrock::new(model)),
 };

@@ -13,6 +13,16 @@ use crate::embed::input_type::InputTypes;
 use crate::embed::model::Model;
 use crate::embed::pack::Limits;
 
+/// Cohere's words, its models on Amazon Bedrock included.
+pub(super) const INPUT_TYPES: InputTypes = InputTypes {
+    option: "input_type",
+    all: &["search_document", "search_query", "classification", "clustering"],
+    document: "search_document",
+    query: "search_query",
+    default: Some("search_document"),
+    untyped_query: None,
+};
+
 /// What is known of Cohere. Models from version 3 on want an `input_type`; the default is LiteLLM's.
 pub(super) const PROFILE: Profile = Profile {
     name: "Cohere",
@@ -20,14 +30,7 @@ pub(super) const PROFILE: Profile = Profile {
     home: Some("https://api.cohere.com"),
     api_key_name: Some("COHERE_API_KEY"),
     options: &[("input_type", Shape::Text), ("truncate", Shape::Text)],
-    input_types: Some(InputTypes {
-        option: "input_type",
-        all: &["search_document", "search_query", "classification", "clustering"],
-        document: "search_document",
-        query: "search_query",
-        default: Some("search_document"),
-        untyped_query: None,
-    }),
+    input_types: Some(INPUT_TYPES),
     dimensions,
     wire: |model| Arc::new(Cohere { model }),
 };

@@ -39,6 +39,17 @@ pub(super) trait Wire: Send + Sync + 'static {
     /// Adds the headers and the JSON of a request for these inputs.
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder;
 
+    /// The same for one text that is given as the numbers of its tokens; none if the provider takes
+    /// texts only.
+    fn write_tokens(
+        &self,
+        _request: RequestBuilder,
+        _tokens: &[u32],
+        _optional: Optional,
+    ) -> Option<RequestBuilder> {
+        None
+    }
+
     /// The vectors of an answer as the provider sent them, each with its index if it has one.
     ///
     /// # Errors

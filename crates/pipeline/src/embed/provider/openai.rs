@@ -47,9 +47,9 @@ struct OpenAi {
 
 /// What is asked.
 #[derive(Serialize)]
-pub(super) struct Request<'a> {
+pub(super) struct Request<'a, I: ?Sized> {
     model: &'a str,
-    input: &'a [Arc<str>],
+    input: &'a I,
     #[serde(skip_serializing_if = "Option::is_none")]
     dimensions: Option<u32>,
     encoding_format: &'static str,
@@ -57,9 +57,9 @@ pub(super) struct Request<'a> {
     parameters: &'a Map<String, Value>,
 }
 
-impl<'a> Request<'a> {
-    /// For these inputs of a model, with what the server takes.
-    pub(super) fn new(model: &'a Model, input: &'a [Arc<str>], optional: Optional) -> Self {
+impl<'a, I: Serialize + ?Sized> Request<'a, I> {
+    /// For these inputs of a model, with what the server takes: an array of texts, or of one text's tokens.
+    pub(super) fn new(model: &'a Model, input: &'a I, optional: Optional) -> Self {
         Request {
             model: &model.name,
             input,
@@ -77,6 +77,15 @@ impl Wire for OpenAi {
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
         self.model.authorize(request).json(&Request::new(&self.model, inputs, optional))
+    }
+
+    fn write_tokens(
+        &self,
+        request: RequestBuilder,
+        tokens: &[u32],
+        optional: Optional,
+    ) -> Option<RequestBuilder> {
+        Some(self.model.authorize(request).json(&Request::new(&self.model, tokens, optional)))
     }
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {

@@ -1,0 +1,14 @@
+//! `ai.execute_vectorizer`: work now, whatever the schedule says.
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use super::drop_vectorizer::{require_id, require_owner};
+use crate::queue::request;
+
+#[pg_extern(sql = false)]
+fn execute_vectorizer(vectorizer_id: Option<i32>) -> Result<(), pg_sys::panic::ErrorReport> {
+    let id = require_id(vectorizer_id)?;
+    require_owner(id)?;
+    Ok(request::run(id)?)
+}

@@ -1,0 +1,85 @@
+//! pgai's functions for a store's vector index, by pgai's names. The worker needs none of them.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::prelude::*;
+use pgrx::PgSqlErrorCode;
+use serde_json::Value;
+
+use pgai_rs_pipeline::indexing::Indexing;
+
+use super::drop_vectorizer::{require_id, require_owner};
+use super::validate;
+use super::validators::{find, source, text};
+use crate::catalog::vectorizer;
+use crate::index::at_once::{Column, Outcome};
+use crate::index::due;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::json::Json;
+
+/// A config that asks for an index, and its access method.
+fn wanted(indexing: Option<Json>) -> Result<(Indexing, &'static str), PgError> {
+    let config = indexing.map(|json| json.0);
+    let kind = config.as_ref().and_then(|config| config.get("implementation")).and_then(Value::as_str);
+    let indexing = match kind {
+        Some("hnsw" | "diskann") => validate::readable("indexing", config.as_ref())?,
+        _ => Indexing::None,
+    };
+    let Some(method) = indexing.access_method() else {
+        let kind = kind.unwrap_or("NULL");
+        return Err(PgError::raised(format!("unrecognized index implementation: {kind}")));
+    };
+    indexing.check().map_err(PgError::raised)?;
+    Ok((indexing, method))
+}
+
+#[pg_extern(sql = false)]
+fn vector_index_exists(
+    schema: Option<&CStr>,
+    table: Option<&CStr>,
+    indexing: Option<Json>,
+    column: Option<&CStr>,
+) -> Result<bool, ErrorReport> {
+    let (_, method) = wanted(indexing)?;
+    let Some(table) = find(&text(schema), &text(table))? else { return Ok(false) };
+    Ok(Column { table, name: text(column) }.is_indexed(method)?)
+}
+
+#[pg_extern(sql = false)]
+fn index_is_due(vectorizer_id: Option<i32>) -> Result<bool, ErrorReport> {
+    let id = require_id(vectorizer_id)?;
+    require_owner(id)?;
+    // Without its queue or its trigger, as in the middle of a restore, nothing is due.
+    let Some(entry) = as_superuser(|| vectorizer::by_id(id))? else { return Ok(false) };
+    Ok(due::is_due(&entry.understand()?)?)
+}
+
+#[pg_extern(sql = false)]
+fn create_vector_index(
+    schema: Option<&CStr>,
+    table: Option<&CStr>,
+    indexing: Option<Json>,
+    column: Option<&CStr>,
+) -> Result<(), ErrorReport> {
+    let (indexing, method) = wanted(indexing)?;
+    let column = Column { table: source(schema, table)?, name: text(column) };
+    let name = format!("{}.{}", column.table.schema, column.table.name);
+    match column.index(&indexing, method)? {
+        Outcome::Built => {}
+        Outcome::Exists => say(PgLogLevel::NOTICE, format!("the vector index on {name} already exists")),
+        Outcome::Busy => {
+            say(PgLogLevel::WARNING, format!("another process is already building a vector index on {name}"));
+        }
+    }
+    Ok(())
+}
+
+fn say(level: PgLogLevel, message: String) {
+    let code = match level {
+        PgLogLevel::WARNING => PgSqlErrorCode::ERRCODE_WARNING,
+        _ => PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+    };
+    ErrorReport::new(code, message, "").report(level);
+}

@@ -1,0 +1,76 @@
+//! An index that somebody asks for, built within his transaction, as pgai's functions do.
+
+use pgai_rs_pipeline::indexing::Indexing;
+
+use super::{definition, existing};
+use crate::catalog::relation::Relation;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql;
+
+/// The first key of the advisory lock that pgai takes while it builds an index; the second is the
+/// table's OID.
+const LOCK: i32 = 1_982_010_642;
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is there, once the transaction has committed.
+    Built,
+    /// There was one.
+    Exists,
+    /// Somebody else is at it.
+    Busy,
+}
+
+/// A table's column of vectors.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// The table.
+    pub table: Relation,
+    /// The column's name.
+    pub name: String,
+}
+
+impl Column {
+    /// Whether it has an index of this access method.
+    pub fn is_indexed(&self, method: &str) -> Result<bool, PgError> {
+        existing::indexed(self.table.oid, &self.name, method)
+    }
+
+    /// Builds an index as the current user, if there is none and nobody else builds one.
+    pub fn index(&self, indexing: &Indexing, method: &str) -> Result<Outcome, PgError> {
+        if !self.lock()? || as_superuser(|| existing::being_built(self.table.oid))? {
+            return Ok(Outcome::Busy);
+        }
+        if self.is_indexed(method)? {
+            return Ok(Outcome::Exists);
+        }
+        let dimensions = self.dimensions()?;
+        let statement =
+            definition::create_at_once(&self.table.qualified(), &self.name, dimensions, indexing)?;
+        if let Some(statement) = statement {
+            sql::execute(&statement, &[])?;
+        }
+        Ok(Outcome::Built)
+    }
+
+    /// Until the end of the transaction, if nobody else has it.
+    fn lock(&self) -> Result<bool, PgError> {
+        // An OID has no sign, the lock's keys have.
+        let key = self.table.oid.to_u32().cast_signed();
+        let lock = "SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2)";
+        Ok(sql::query_row(lock, &[LOCK.into(), key.into()], |row| row.get(1))?.unwrap_or(false))
+    }
+
+    /// Of the column's type; 0 if it has no fixed number.
+    fn dimensions(&self) -> Result<u32, PgError> {
+        let modifier = sql::query_row(
+            "SELECT a.atttypmod FROM pg_catalog.pg_attribute a
+             WHERE a.attrelid = $1 AND a.attname::text = $2",
+            &[self.table.oid.into(), self.name.clone().into()],
+            |row| row.get::<i32>(1),
+        )?;
+        Ok(modifier.and_then(|modifier| u32::try_from(modifier).ok()).unwrap_or_default())
+    }
+}
