@@ -191,6 +191,19 @@ def test_dropping_leaves_the_column(db, stub):
     assert db.sql("SELECT tgname FROM pg_trigger WHERE tgrelid = 'document'::regclass") == []
 
 
+def test_a_column_that_is_dropped_is_explained_and_can_come_back(db, stub):
+    db.sql(PLAIN)
+    create(db, stub.url)
+    db.sql("INSERT INTO document VALUES (1, 't', 'a')")
+    in_step(db)
+    db.sql("ALTER TABLE document DROP COLUMN embedding; INSERT INTO document VALUES (2, 't', 'meanwhile')")
+    explained = "SELECT hint FROM ai.vectorizer_health WHERE state = 'not_served' AND reason LIKE '%no column%'"
+    [[hint]] = eventually(lambda: db.sql(explained), what="the health to say why")
+    assert "ai.resync()" in hint
+    db.sql(f"ALTER TABLE document ADD COLUMN embedding vector({DIMENSIONS}); SELECT ai.resync(1)")
+    in_step(db)
+
+
 def test_its_names_and_its_rights(db, stub):
     db.sql(PLAIN)
     db.sql("CREATE ROLE column_reader")

@@ -252,6 +252,26 @@ def test_a_transaction_older_than_the_vectorizer_can_not_write_past_it(db, stub,
 
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_transaction_older_than_a_columns_name_has_to_run_again(db, stub, level, known):
+    """Whether its session has written to the table before or not."""
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    with db.connect(autocommit=False) as connection:
+        if known:
+            connection.execute("INSERT INTO document VALUES (2, 't', 'before')")
+            connection.commit()
+        connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}")
+        connection.execute("SELECT FROM pg_class LIMIT 1")
+        db.sql("ALTER TABLE document RENAME body TO content; ALTER TABLE document RENAME id TO number")
+        with pytest.raises(psycopg.errors.SerializationFailure):
+            connection.execute("INSERT INTO document VALUES (1, 't', 'by an old snapshot')")
+        connection.rollback()
+        connection.execute("INSERT INTO document VALUES (1, 't', 'again')")
+    vectorizer.in_step(db, ["number"], column="content")
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_the_worker_makes_no_transaction_fail(db, stub, level):
     db.sql(PLAIN)
     vectorizer.create(db, stub.url)

@@ -167,11 +167,11 @@ def test_a_source_that_has_another_owner(document, watchful):
 
 
 def test_a_column_that_is_gone(document, watchful):
-    document.sql("ALTER TABLE document RENAME body TO other")
+    document.sql("SET session_replication_role = replica; ALTER TABLE document RENAME body TO other")
     settles(lambda: state(document), "not_served")
     row = health(document)
     assert "has no column" in row["reason"] and "Rename the column back" in row["hint"]
-    document.sql("ALTER TABLE document RENAME other TO body")
+    document.sql("SET session_replication_role = replica; ALTER TABLE document RENAME other TO body")
     settles(lambda: state(document), "idle")
 
 

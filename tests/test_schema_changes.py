@@ -1,5 +1,7 @@
 """What users do to tables under a live vectorizer: it is followed, or ends with its source."""
 
+import math
+
 import psycopg
 import pytest
 from support import vectorizer
@@ -236,6 +238,17 @@ def test_a_column_is_renamed_while_its_rows_wait_and_are_embedded(plain, stub):
     plain.sql("SELECT ai.enable_vectorizer_schedule(1)")
     vectorizer.in_step(plain, ["number"], column="content")
     assert plain.sql("SELECT details FROM ai.vectorizer_errors") == []
+
+
+def test_a_row_that_was_set_aside_is_told_by_its_keys_new_name(plain, stub):
+    stub.fail(math.inf, when=lambda request: "poison" in request.inputs, status=400)
+    plain.sql("INSERT INTO document VALUES (3, 't', 'poison')")
+    vectorizer.idle(plain)
+    plain.sql("ALTER TABLE document RENAME id TO number")
+    stub.heal()
+    retried = "SELECT ai.retry_failed(1, details -> 'key') FROM ai.vectorizer_errors WHERE details ? 'key'"
+    assert plain.value(retried) == 1
+    vectorizer.in_step(plain, ["number"])
 
 
 def test_what_a_template_cant_name_is_told_at_once(db, stub):

@@ -73,6 +73,11 @@ pub fn by_id(id: i32) -> Result<Option<Entry>, PgError> {
     Ok(rows.into_iter().next())
 }
 
+/// The same as it is now, whatever this transaction's first snapshot saw.
+pub fn by_id_now(id: i32) -> Result<Option<Entry>, PgError> {
+    sql::query_row(&format!("SELECT {COLUMNS} {READY} WHERE v.id = $1"), &[id.into()], entry)
+}
+
 /// The vectorizers whose source is this table or one that it is a partition of.
 pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     let ancestors = "SELECT a.relid FROM pg_catalog.pg_partition_ancestors($1) a";
@@ -164,13 +169,14 @@ impl Entry {
                 )
         })?;
         self.require_key(&key)?;
-        self.require_one_chunk(&config)?;
+        let columns = relation::columns(self.source)?;
+        self.require_embedding_column(&config, &columns)?;
         let queue = self.queue();
         Ok(Vectorizer {
             id: self.id,
             name: self.name.clone(),
             owner: self.owner,
-            columns: relation::columns(self.source)?,
+            columns,
             remembered: self.remembered(&config, &queue.origin)?,
             embedding_columns: embedding_columns(self.source)?,
             own: OwnColumns::of(&queue, key.columns().iter().map(|column| column.name.clone()).collect())?,
@@ -186,11 +192,19 @@ impl Entry {
         self.config.pointer("/destination/embedding_column")?.as_str()
     }
 
-    /// A column has room for the vector of a whole row only.
-    fn require_one_chunk(&self, config: &VectorizerConfig) -> Result<(), PgError> {
-        match (&config.destination, &config.chunking) {
-            (Destination::Table { .. }, _) | (Destination::Column { .. }, Chunking::None) => Ok(()),
-            (Destination::Column { .. }, _) => Err(PgError::raised(format!(
+    /// A column that its vectors go to must be there. It has room for the vector of a whole row only.
+    fn require_embedding_column(&self, config: &VectorizerConfig, columns: &[Column]) -> Result<(), PgError> {
+        let Destination::Column { embedding_column } = &config.destination else { return Ok(()) };
+        if !columns.iter().any(|column| column.name == *embedding_column) {
+            return Err(PgError::new(
+                pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                format!("the source of vectorizer {} has no column {embedding_column:?}", self.name),
+            )
+            .with_hint("Add the column again and run ai.resync(), or drop the vectorizer."));
+        }
+        match config.chunking {
+            Chunking::None => Ok(()),
+            _ => Err(PgError::raised(format!(
                 "vectorizer {} has chunks and a column for one vector",
                 self.name
             ))

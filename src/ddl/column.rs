@@ -21,6 +21,12 @@ const KEY: &str = "
                      FROM jsonb_array_elements(source_pk) WITH ORDINALITY AS k (c, place))
     WHERE id = $1 AND source_pk @> jsonb_build_array(jsonb_build_object('attname', $2))";
 
+/// The keys of rows that were set aside, as `ai.retry_failed` takes them.
+const ERRORS: &str = "
+    UPDATE ai._vectorizer_errors
+    SET details = jsonb_set(details, '{key}', ((details -> 'key') - $2) || jsonb_build_object($3, details -> 'key' -> $2))
+    WHERE id = $1 AND (details -> 'key') ? $2";
+
 const CONFIG: &str = "
     UPDATE ai.vectorizer
     SET config = jsonb_set(config, $2, to_jsonb($3))
@@ -52,8 +58,7 @@ fn edit_config(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
     })
 }
 
-/// The queue is the extension's, the store its owner's. A name that one of them has for itself is an error
-/// of Postgres's own.
+/// A name that one of the tables has for itself is an error of Postgres's own.
 fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
     let in_key = as_superuser(|| sql::execute(KEY, &[entry.id.into(), from.into(), to.into()]))?;
     if in_key == 0 {
@@ -64,6 +69,9 @@ fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
             format!("ALTER TABLE IF EXISTS {table} RENAME COLUMN {} TO {}", ident(from), ident(to));
         sql::execute(&statement, &[]).map(drop)
     };
-    as_superuser(|| entry.queue().all(Remembered::Input).into_iter().try_for_each(rename))?;
-    as_user(entry.owner, || entry.store().map_or(Ok(()), |store| rename(&store)))
+    as_user(entry.owner, || {
+        entry.queue().all(Remembered::Input).into_iter().try_for_each(rename)?;
+        entry.store().map_or(Ok(()), |store| rename(&store))
+    })?;
+    as_superuser(|| sql::execute(ERRORS, &[entry.id.into(), from.into(), to.into()])).map(drop)
 }

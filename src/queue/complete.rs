@@ -46,6 +46,7 @@ fn write(served: &Served, results: &[Outcome<'_>]) -> Result<Vec<Ticket>, PgErro
     let rows = lock_rows(served, &claims, held)?;
     delete_and_settle(served, rows.gone.iter().map(|place| claims[*place]))?;
     write_chunks(served, rows.here.iter().map(|place| &results[*place]).collect())?;
+    served.require_unchanged()?;
     Ok(rows.busy.iter().map(|place| results[*place].done.ticket).collect())
 }
 

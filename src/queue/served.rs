@@ -15,10 +15,10 @@ use super::statements::Statements;
 use crate::api::s3_access;
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
-use crate::catalog::vectorizer::{Entry, Vectorizer};
+use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
+use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 
@@ -113,6 +113,27 @@ impl Served {
         self.version == entry.version
             && self.source == entry.source
             && self.generation == definitions::generation()
+    }
+
+    /// Whether the catalog says something else by now: then what its statements name may be something else,
+    /// too. To be called within a transaction, after statements whose locks keep it so.
+    pub fn is_outdated(&self) -> Result<bool, PgError> {
+        if self.generation == definitions::generation() {
+            return Ok(false);
+        }
+        let now = as_superuser(|| vectorizer::by_id_now(self.vectorizer.id))?;
+        Ok(now.is_none_or(|now| now.version != self.version || now.source != self.source))
+    }
+
+    /// That it is not.
+    pub fn require_unchanged(&self) -> Result<(), PgError> {
+        match self.is_outdated()? {
+            false => Ok(()),
+            true => Err(PgError::new(
+                pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                "its definition has changed meanwhile",
+            )),
+        }
     }
 
     /// Makes it be read again: a setting may have changed.

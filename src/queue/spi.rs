@@ -194,7 +194,18 @@ impl SpiQueue {
         Ok(rest)
     }
 
+    /// Whether it has changed since this turn began.
+    fn is_outdated(&self, id: i32) -> bool {
+        let outdated = |served: &Served| matches!(transaction(|| served.is_outdated()), Ok(true));
+        self.served(id).is_some_and(outdated)
+    }
+
     fn pause(&mut self, id: i32, what: &str, error: &PgError) {
+        // The next turn takes it up as it is now.
+        if self.is_outdated(id) {
+            self.next_due = Some(Duration::ZERO);
+            return;
+        }
         // Dropped since this turn began: the next one will not find it.
         if error.code == pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE
             && matches!(transaction(|| vectorizer::by_id(id)), Ok(None))
@@ -226,6 +237,7 @@ impl SpiQueue {
                 let more = fold(served)?;
                 let claimed = claim(served, limit, bytes, lease)?;
                 let found = read(served, &claimed, first)?;
+                served.require_unchanged()?;
                 Ok((more, claimed, found))
             })
         })?;
@@ -310,8 +322,11 @@ impl Queue for SpiQueue {
         done: &[Completed],
     ) -> Result<Vec<Ticket>, PgError> {
         let busy = match complete::complete(self, vectorizer.id, done) {
-            // Somebody holds a lock on a whole table: nothing that these rows could help.
-            Err(error) if error.is_contention() => done.iter().map(|d| d.ticket).collect(),
+            // Somebody holds a lock on a whole table, or has changed the vectorizer: nothing that these rows
+            // could help.
+            Err(error) if error.is_contention() || self.is_outdated(vectorizer.id) => {
+                done.iter().map(|d| d.ticket).collect()
+            }
             other => other?,
         };
         self.settle(done.iter().map(|d| d.ticket).filter(|ticket| !busy.contains(ticket)));

@@ -15,16 +15,17 @@ mod statement;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_sys, PgSqlErrorCode};
 
 use super::wake;
 use crate::catalog::definitions;
-use crate::catalog::vectorizer;
+use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::transaction::has_one_snapshot;
 use plan::{Plan, Writer};
 
 thread_local! {
@@ -178,19 +179,43 @@ fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     // schema, without which to_regclass raises.
     as_superuser(|| {
         let Some(entry) = vectorizer::by_id(id)? else { return not_seen() };
-        Ok(entry.understand().and_then(|v| Plan::new(&v, relation)).map(Some).unwrap_or_else(warn))
+        let loaded = entry.understand().and_then(|v| Ok((is_as_now(&v)?, Plan::new(&v, relation)?)));
+        match loaded {
+            Ok((false, _)) if has_one_snapshot() => Err(too_old("a vectorizer's column was renamed")),
+            Ok((_, plan)) => Ok(Some(plan)),
+            Err(error) => Ok(warn(error)),
+        }
     })
 }
 
 /// The catalog has no such vectorizer, or this transaction began before it did and can't see it: then
 /// what it writes would be forgotten, and it has to run again.
 fn not_seen() -> Result<Option<Plan>, PgError> {
-    if !crate::pg::transaction::has_one_snapshot() {
-        return Ok(None);
+    if has_one_snapshot() {
+        return Err(too_old("a vectorizer was created"));
     }
-    Err(PgError::new(
+    Ok(None)
+}
+
+/// Whether the columns that are read have the names that the caches know, which follow every change at
+/// once, whatever the transaction's snapshot.
+fn is_as_now(v: &Vectorizer) -> Result<bool, PgError> {
+    let read = v.read_columns()?;
+    let names = v.key.columns().iter().map(|column| &column.name).chain(read.iter().map(|c| &c.name));
+    for name in names {
+        let name = CString::new(name.as_str()).map_err(|_| PgError::raised("a name has a zero byte"))?;
+        // SAFETY: looks up the catalogs.
+        if unsafe { pg_sys::get_attnum(v.source.oid, name.as_ptr()) } <= 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn too_old(what: &str) -> PgError {
+    PgError::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        "could not serialize access: a vectorizer was created since this transaction began",
+        format!("could not serialize access: {what} since this transaction began"),
     )
-    .with_hint("Run the transaction again."))
+    .with_hint("Run the transaction again.")
 }
