@@ -6,7 +6,7 @@
 //!
 //! * [`dropped`]: sources and partitions that are gone
 //! * [`partitions`]: tables that became partitions or no longer are
-//! * [`renamed`], [`column`]: what goes by another name now
+//! * [`renamed`], [`mod@column`]: what goes by another name now
 
 mod column;
 mod dropped;

@@ -8,7 +8,7 @@
 //! * [`schedule`], [`request`]: when there is a time for it
 //! * [`spi`]: the pipeline's `Queue`, by SPI; [`served`]: one vectorizer of it; [`claim`]: its leases
 //! * [`complete`], [`fail`]: the second transaction of a document
-//! * [`store`], [`column`]: where its vectors are written
+//! * [`store`], [`mod@column`]: where its vectors are written
 //! * [`origin`]: what is remembered, so that nothing is read or embedded twice
 //! * [`resync`]: what the triggers did not see
 //! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
