@@ -1,6 +1,7 @@
 //! `ai.destination_*`: what was asked for, evaluated and checked when a vectorizer is declared.
 
-use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::Destination;
@@ -57,24 +58,25 @@ pub fn default_name(destination: &Destination, source: &Relation) -> String {
     name
 }
 
-/// Refuses names that are taken, and a column that has its vectorizer.
+/// Refuses names that are taken. A column that another vectorizer writes to is not refused, for pgai does
+/// not; but whoever shares it is told.
 pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), PgError> {
-    match destination {
-        Destination::Table { .. } => require_names_free(destination),
-        Destination::Column { embedding_column } => {
-            let others = as_superuser(|| vectorizer::by_source(source.oid))?;
-            let taken = others.iter().find(|other| other.embedding_column() == Some(embedding_column));
-            taken.map_or(Ok(()), |other| {
-                Err(duplicate(format!(
-                    "column {} of {} already has the vectors of the vectorizer {}",
-                    ident(embedding_column),
-                    source.qualified(),
-                    other.name
-                ))
-                .with_hint("Name another column, or drop that vectorizer."))
-            })
-        }
+    let Destination::Column { embedding_column } = destination else {
+        return require_names_free(destination);
+    };
+    let others = as_superuser(|| vectorizer::by_source(source.oid))?;
+    for other in others.iter().filter(|other| other.embedding_column() == Some(embedding_column)) {
+        let (column, table) = (ident(embedding_column), source.qualified());
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_WARNING,
+            format!("column {column} of {table} already has the vectors of the vectorizer {}", other.name),
+            "",
+        )
+        .set_detail("Each row has the vector of whichever of them comes last.")
+        .set_hint("Name another column, or drop one of the two.")
+        .report(PgLogLevel::WARNING);
     }
+    Ok(())
 }
 
 /// Refuses names that are taken, of a table destination.
