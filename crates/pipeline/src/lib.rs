@@ -14,6 +14,7 @@
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
+//! * [`rename`]: what a config says of a column that goes by another name now
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 
