@@ -18,6 +18,13 @@ const STORAGE_LAYOUTS: [&str; 2] = ["memory_optimized", "plain"];
 const M: (i32, i32, i32) = (2, 16, 100);
 const EF_CONSTRUCTION: (i32, i32, i32) = (4, 64, 1_000);
 
+/// pgvectorscale's limits of a DiskANN index (`access_method/options.rs`); -1 neighbours are its default.
+const NUM_NEIGHBORS: (i32, i32) = (10, 1_000);
+const SEARCH_LIST_SIZE: (i32, i32) = (10, 1_000);
+const NUM_DIMENSIONS: (i32, i32) = (0, 5_000);
+const NUM_BITS_PER_DIMENSION: (i32, i32) = (0, 32);
+const MAX_ALPHA: (f64, f64) = (1.0, 5.0);
+
 /// `ai.indexing_*`, resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "implementation", rename_all = "snake_case")]
@@ -132,20 +139,43 @@ impl Indexing {
             {
                 Err("invalid storage_layout".to_owned())
             }
-            Indexing::None | Indexing::Diskann { .. } => Ok(()),
+            Indexing::Diskann {
+                num_neighbors,
+                search_list_size,
+                max_alpha,
+                num_dimensions,
+                num_bits_per_dimension,
+                ..
+            } => {
+                within("num_neighbors", num_neighbors.filter(|&given| given != -1), NUM_NEIGHBORS)?;
+                within("search_list_size", *search_list_size, SEARCH_LIST_SIZE)?;
+                within("num_dimensions", *num_dimensions, NUM_DIMENSIONS)?;
+                within("num_bits_per_dimension", *num_bits_per_dimension, NUM_BITS_PER_DIMENSION)?;
+                match max_alpha {
+                    Some(given) if !(MAX_ALPHA.0..=MAX_ALPHA.1).contains(given) => {
+                        Err(format!("max_alpha must be a number from {} to {}", MAX_ALPHA.0, MAX_ALPHA.1))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            Indexing::None => Ok(()),
         }
     }
 }
 
-fn check_hnsw(m: Option<i32>, ef_construction: Option<i32>) -> Result<(), String> {
-    let within = |name: &str, given: Option<i32>, (least, default, most): (i32, i32, i32)| match given {
+fn within(name: &str, given: Option<i32>, (least, most): (i32, i32)) -> Result<(), String> {
+    match given {
         Some(value) if !(least..=most).contains(&value) => {
             Err(format!("{name} must be a whole number from {least} to {most}"))
         }
-        _ => Ok(given.unwrap_or(default)),
-    };
-    let m = within("m", m, M)?;
-    let ef_construction = within("ef_construction", ef_construction, EF_CONSTRUCTION)?;
+        _ => Ok(()),
+    }
+}
+
+fn check_hnsw(m: Option<i32>, ef_construction: Option<i32>) -> Result<(), String> {
+    within("m", m, (M.0, M.2))?;
+    within("ef_construction", ef_construction, (EF_CONSTRUCTION.0, EF_CONSTRUCTION.2))?;
+    let (m, ef_construction) = (m.unwrap_or(M.1), ef_construction.unwrap_or(EF_CONSTRUCTION.1));
     if ef_construction < 2 * m {
         return Err(format!(
             "ef_construction must be at least twice m: {ef_construction} is less than {}",
@@ -221,7 +251,17 @@ mod tests {
         for opclass in OPCLASSES {
             assert_eq!(hnsw(&format!(r#", "opclass": "{opclass}", "m": 32"#)).check(), Ok(()));
         }
-        let diskann = indexing(r#"{"implementation": "diskann", "storage_layout": "tape"}"#);
-        assert_eq!(diskann.check().unwrap_err(), "invalid storage_layout");
+        let diskann = |more: &str| indexing(&format!(r#"{{"implementation": "diskann", {more}}}"#)).check();
+        for (more, refused) in [
+            (r#""storage_layout": "tape""#, "invalid storage_layout"),
+            (r#""num_neighbors": 9"#, "num_neighbors must be a whole number from 10 to 1000"),
+            (r#""search_list_size": 1001"#, "search_list_size must be a whole number from 10 to 1000"),
+            (r#""num_dimensions": -1"#, "num_dimensions must be a whole number from 0 to 5000"),
+            (r#""num_bits_per_dimension": 33"#, "num_bits_per_dimension must be a whole number from 0 to 32"),
+            (r#""max_alpha": 0.9"#, "max_alpha must be a number from 1 to 5"),
+        ] {
+            assert_eq!(diskann(more), Err(refused.to_owned()));
+        }
+        assert_eq!(diskann(r#""num_neighbors": -1, "max_alpha": 5, "num_dimensions": 0"#), Ok(()));
     }
 }
