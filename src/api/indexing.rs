@@ -6,7 +6,7 @@ use pgrx::PgSqlErrorCode;
 use serde_json::{json, Value};
 
 use pgai_rs_pipeline::config::Destination;
-use pgai_rs_pipeline::indexing::{Element, Indexing, HNSW_MAX_HALFVEC, HNSW_MAX_VECTOR};
+use pgai_rs_pipeline::indexing::{hnsw, Element, Indexing};
 
 use super::validate;
 use crate::catalog::destination::STORE_VECTORS;
@@ -57,7 +57,7 @@ pub fn default_config(dimensions: u32) -> Value {
         Some(_) => "none",
     };
     // Nobody asked for what can't be had.
-    if chosen == "none" || (chosen == "hnsw" && dimensions > HNSW_MAX_HALFVEC) {
+    if chosen == "none" || (chosen == "hnsw" && dimensions > hnsw::MAX_HALFVEC) {
         return json!({"config_type": "indexing", "implementation": "none"});
     }
     let mut config = json!({
@@ -98,7 +98,7 @@ fn require_access_method(indexing: &Indexing) -> Result<(), PgError> {
 fn too_many_dimensions(dimensions: u32) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        format!("an hnsw index can't have more than {HNSW_MAX_HALFVEC} dimensions"),
+        format!("an hnsw index can't have more than {} dimensions", hnsw::MAX_HALFVEC),
     )
     .with_detail(format!("The embedding has {dimensions}."))
     .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
@@ -128,7 +128,7 @@ pub fn announce(config: &Value, dimensions: u32, destination: &Destination, sour
             format!("the vector index will be on the expression {column}::halfvec({dimensions})"),
             "",
         )
-        .set_detail(format!("An hnsw index can't have vectors of more than {HNSW_MAX_VECTOR} dimensions."))
+        .set_detail(format!("An hnsw index can't have vectors of more than {} dimensions.", hnsw::MAX_VECTOR))
         .set_hint(format!(
             "Searches that are to use it order by {column}::halfvec({dimensions}) <=> question::halfvec({dimensions})."
         ))

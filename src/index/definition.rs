@@ -1,7 +1,7 @@
 //! The index that a vectorizer wants, as SQL.
 
 use pgai_rs_pipeline::config::Destination;
-use pgai_rs_pipeline::indexing::{halfvec_opclass, Element, Indexing};
+use pgai_rs_pipeline::indexing::{Element, Indexing};
 
 use crate::api::validate::MAX_IDENTIFIER;
 use crate::catalog::relation;
@@ -108,13 +108,13 @@ fn cut(name: &str, bytes: usize) -> &str {
 
 fn key(indexing: &Indexing, element: Element, column: &str, dimensions: u32, vector_schema: &str) -> String {
     match (indexing, element) {
-        (Indexing::Hnsw { opclass, .. }, Element::Vector) => {
-            format!("{column} {}", qualified(vector_schema, opclass))
+        (Indexing::Hnsw { index, .. }, Element::Vector) => {
+            format!("{column} {}", qualified(vector_schema, &index.opclass))
         }
-        (Indexing::Hnsw { opclass, .. }, Element::Halfvec) => format!(
+        (Indexing::Hnsw { index, .. }, Element::Halfvec) => format!(
             "({column}::{}({dimensions})) {}",
             qualified(vector_schema, "halfvec"),
-            qualified(vector_schema, &halfvec_opclass(opclass)),
+            qualified(vector_schema, &index.halfvec_opclass()),
         ),
         // As pgai: the access method's default operator class.
         (Indexing::Diskann { .. } | Indexing::None, _) => column.to_owned(),
@@ -123,34 +123,8 @@ fn key(indexing: &Indexing, element: Element, column: &str, dimensions: u32, vec
 
 /// `WITH (…)`, of what was given.
 fn options(indexing: &Indexing) -> String {
-    fn given<T: ToString>(name: &str, value: &Option<T>) -> Option<String> {
-        value.as_ref().map(|value| format!("{name} = {}", value.to_string()))
-    }
-    let given: Vec<String> = match indexing {
-        Indexing::None => Vec::new(),
-        Indexing::Hnsw { m, ef_construction, .. } => {
-            [given("m", m), given("ef_construction", ef_construction)].into_iter().flatten().collect()
-        }
-        Indexing::Diskann {
-            storage_layout,
-            num_neighbors,
-            search_list_size,
-            max_alpha,
-            num_dimensions,
-            num_bits_per_dimension,
-            ..
-        } => [
-            given("storage_layout", storage_layout),
-            given("num_neighbors", num_neighbors),
-            given("search_list_size", search_list_size),
-            given("max_alpha", max_alpha),
-            given("num_dimensions", num_dimensions),
-            given("num_bits_per_dimension", num_bits_per_dimension),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-    };
+    let given: Vec<String> =
+        indexing.options().into_iter().map(|(name, value)| format!("{name} = {value}")).collect();
     if given.is_empty() {
         return String::new();
     }
