@@ -12,6 +12,7 @@ use super::validate;
 use crate::catalog::destination::STORE_VECTORS;
 use crate::catalog::relation::Relation;
 use crate::guc;
+use crate::index::require_room;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
@@ -28,9 +29,7 @@ pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError
     };
     let indexing = check(Some(&resolved))?;
     require_access_method(&indexing)?;
-    if indexing.element(dimensions).is_none() {
-        return Err(too_many_dimensions(dimensions));
-    }
+    require_room(&indexing, dimensions)?;
     Ok(resolved)
 }
 
@@ -95,15 +94,6 @@ fn require_access_method(indexing: &Indexing) -> Result<(), PgError> {
     .with_hint(hint))
 }
 
-fn too_many_dimensions(dimensions: u32) -> PgError {
-    PgError::new(
-        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        format!("an hnsw index can't have more than {} dimensions", hnsw::MAX_HALFVEC),
-    )
-    .with_detail(format!("The embedding has {dimensions}."))
-    .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
-}
-
 /// Tells whoever declares a vectorizer what its searches must say so that the index is used, and where
 /// there will be none.
 pub fn announce(config: &Value, dimensions: u32, destination: &Destination, source: &Relation) {
@@ -122,7 +112,7 @@ pub fn announce(config: &Value, dimensions: u32, destination: &Destination, sour
         .set_detail("Postgres can't build an index on a partitioned table while others write to it.")
         .set_hint("Run CREATE INDEX CONCURRENTLY on each partition.")
         .report(PgLogLevel::NOTICE);
-    } else if indexing.element(dimensions) == Some(Element::Halfvec) {
+    } else if indexing.element(dimensions) == Element::Halfvec {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
             format!("the vector index will be on the expression {column}::halfvec({dimensions})"),

@@ -1,5 +1,7 @@
 //! The index that a vectorizer wants, as SQL.
 
+use pgrx::PgSqlErrorCode;
+
 use pgai_rs_pipeline::config::Destination;
 use pgai_rs_pipeline::indexing::{Element, Indexing};
 
@@ -72,12 +74,19 @@ pub fn create_at_once(
 
 /// `USING … (…) WITH (…)`, for a column of so many dimensions.
 fn clause(indexing: &Indexing, method: &str, column: &str, dimensions: u32) -> Result<String, PgError> {
-    let element = indexing.element(dimensions).ok_or_else(|| {
-        PgError::raised(format!("an {method} index can't have {dimensions} dimensions"))
-            .with_hint("Use ai.indexing_none(), or an embedding with fewer dimensions.")
-    })?;
-    let key = key(indexing, element, &ident(column), dimensions, &relation::vector_schema()?);
+    require_room(indexing, dimensions)?;
+    let key =
+        key(indexing, indexing.element(dimensions), &ident(column), dimensions, &relation::vector_schema()?);
     Ok(format!("USING {method} ({key}){}", options(indexing)))
+}
+
+/// Refuses (54000) what the access method can't do for vectors of so many dimensions.
+pub fn require_room(indexing: &Indexing, dimensions: u32) -> Result<(), PgError> {
+    indexing.check_dimensions(dimensions).map_err(|refused| {
+        PgError::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, refused)
+            .with_detail(format!("The embedding has {dimensions} dimensions."))
+            .with_hint("Change the options of the index, or the dimensions, or use ai.indexing_none().")
+    })
 }
 
 /// The vectorizer's `indexing`, understood.

@@ -12,6 +12,8 @@ mod definition;
 pub mod due;
 mod existing;
 
+pub use definition::require_room;
+
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{pg_sys, IntoDatum};
 

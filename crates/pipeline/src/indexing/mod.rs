@@ -76,16 +76,26 @@ impl Indexing {
         }
     }
 
-    /// What is indexed of embeddings with so many dimensions; none if they are too many.
-    pub fn element(&self, dimensions: u32) -> Option<Element> {
+    /// What is indexed of embeddings with so many dimensions, if there is room for them.
+    pub fn element(&self, dimensions: u32) -> Element {
         match self {
-            Indexing::Hnsw { .. } if dimensions > hnsw::MAX_HALFVEC => None,
-            Indexing::Hnsw { .. } if dimensions > hnsw::MAX_VECTOR => Some(Element::Halfvec),
-            _ => Some(Element::Vector),
+            Indexing::Hnsw { .. } if dimensions > hnsw::MAX_VECTOR => Element::Halfvec,
+            _ => Element::Vector,
         }
     }
 
-    /// What the access method would refuse when the index is built.
+    /// What the access method would refuse of vectors of so many dimensions.
+    pub fn check_dimensions(&self, dimensions: u32) -> Result<(), String> {
+        match self {
+            Indexing::Hnsw { .. } if dimensions > hnsw::MAX_HALFVEC => {
+                Err(format!("an hnsw index can't have more than {} dimensions", hnsw::MAX_HALFVEC))
+            }
+            Indexing::Diskann { index, .. } => index.check_dimensions(dimensions),
+            Indexing::Hnsw { .. } | Indexing::None => Ok(()),
+        }
+    }
+
+    /// What the access method would refuse whatever is indexed.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Indexing::None => Ok(()),
@@ -160,8 +170,10 @@ mod tests {
 
     #[test]
     fn beyond_what_a_vector_can_have_half_precision_is_indexed() {
-        let elements = [2_000, 2_001, 4_000, 4_001].map(|dimensions| hnsw("").element(dimensions));
-        assert_eq!(elements, [Some(Element::Vector), Some(Element::Halfvec), Some(Element::Halfvec), None]);
-        assert_eq!(indexing(r#"{"implementation": "diskann"}"#).element(16_000), Some(Element::Vector));
+        assert_eq!(hnsw("").element(2_000), Element::Vector);
+        assert_eq!(hnsw("").element(2_001), Element::Halfvec);
+        assert_eq!(indexing(r#"{"implementation": "diskann"}"#).element(16_000), Element::Vector);
+        assert_eq!(hnsw("").check_dimensions(4_000), Ok(()));
+        assert!(hnsw("").check_dimensions(4_001).is_err());
     }
 }
