@@ -6,6 +6,7 @@
 //! in a circle.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use pgai_rs_pipeline::document::{Completed, Ticket};
 
@@ -13,7 +14,7 @@ use super::claim::{place, Claimed};
 use super::served::Served;
 use super::spi::SpiQueue;
 use super::statements::Written;
-use super::{column, origin, store};
+use super::{column, gone, store};
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query};
 use crate::pg::transaction::transaction;
@@ -44,7 +45,7 @@ fn write(served: &Served, results: &[Outcome<'_>]) -> Result<Vec<Ticket>, PgErro
     let claims: Vec<&Claimed> = results.iter().map(|r| &r.claim).collect();
     let held = held(served, &claims)?;
     let rows = lock_rows(served, &claims, held)?;
-    delete_and_settle(served, rows.gone.iter().map(|place| claims[*place]))?;
+    gone::delete_and_settle(served, rows.gone.iter().map(|place| claims[*place]))?;
     write_chunks(served, rows.here.iter().map(|place| &results[*place]).collect())?;
     served.require_unchanged()?;
     Ok(rows.busy.iter().map(|place| results[*place].done.ticket).collect())
@@ -54,7 +55,7 @@ fn write(served: &Served, results: &[Outcome<'_>]) -> Result<Vec<Ticket>, PgErro
 pub struct SourceRows {
     /// They are there, and ours until the transaction ends.
     pub here: Vec<usize>,
-    /// Somebody is changing or deleting them.
+    /// Somebody is changing or deleting them, or they may be in a partition that is just being added.
     pub busy: Vec<usize>,
     /// They are not there any more.
     pub gone: Vec<usize>,
@@ -63,12 +64,15 @@ pub struct SourceRows {
 /// Locks the source rows of those of the claims that `places` names, without waiting.
 pub fn lock_rows(served: &Served, claims: &[&Claimed], places: Vec<usize>) -> Result<SourceRows, PgError> {
     let (here, others) = part(served, &served.statements.lock, claims, places)?;
+    if !others.is_empty() && !gone::can_be_told(served)? {
+        return Ok(SourceRows { here, busy: others, gone: Vec::new() });
+    }
     let (busy, gone) = part(served, &served.statements.present, claims, others)?;
     Ok(SourceRows { here, busy, gone })
 }
 
 /// Parts places by whether a statement names them.
-fn part(
+pub fn part(
     served: &Served,
     statement: &str,
     claims: &[&Claimed],
@@ -127,35 +131,18 @@ pub fn give_back<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>)
     execute(&served.statements.give_back, &args).map(drop)
 }
 
-/// The source row is gone. Its trigger has removed the chunks, but for what no trigger sees: rows
-/// that went with a partition, or under session_replication_role = replica.
-pub fn delete_and_settle<'a>(
-    served: &Served,
-    claims: impl Iterator<Item = &'a Claimed>,
-) -> Result<(), PgError> {
-    let claims: Vec<&Claimed> = claims.collect();
-    if claims.is_empty() {
+/// Schedules rows anew that have not changed since they were claimed: after how long, and as what
+/// number of attempts.
+pub fn postpone(served: &Served, rows: &[(&Claimed, Duration, i32)]) -> Result<(), PgError> {
+    if rows.is_empty() {
         return Ok(());
     }
-    if let Written::Store(statements) = &served.statements.written {
-        store::delete_chunks(served, statements, claims.iter().copied(), Vec::new())?;
-    }
-    origin::forget(served, claims.iter().copied())?;
-    forget_failed(served, claims.iter().copied())?;
-    settle(served, claims.iter().copied())?;
-    give_back(served, claims.into_iter())
-}
-
-/// Settles rows that were gone already when they were claimed.
-pub fn settle_gone(served: &Served, claims: &[Claimed]) -> Result<(), PgError> {
-    if claims.is_empty() {
-        return Ok(());
-    }
-    let claims: Vec<&Claimed> = claims.iter().collect();
-    transaction(|| {
-        served.as_owner(|| {
-            let held = held(served, &claims)?;
-            delete_and_settle(served, held.into_iter().map(|place| claims[place]))
-        })
-    })
+    let delays = rows.iter().map(|(_, pause, _)| i64::try_from(pause.as_millis()).unwrap_or(i64::MAX));
+    let mut args = served.keys(rows.iter().map(|(claim, ..)| &claim.key));
+    args.push(rows.iter().map(|(claim, ..)| claim.lease).collect::<Vec<_>>().into());
+    args.push(rows.iter().map(|(claim, ..)| claim.generation).collect::<Vec<_>>().into());
+    args.push(delays.collect::<Vec<_>>().into());
+    args.push(rows.iter().map(|(.., attempts)| *attempts).collect::<Vec<_>>().into());
+    execute(&served.statements.postpone, &args)?;
+    give_back(served, rows.iter().map(|(claim, ..)| *claim))
 }

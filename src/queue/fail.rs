@@ -9,11 +9,11 @@ use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
 
 use super::claim::Claimed;
 use super::complete::{
-    delete_and_settle, forget_failed, give_back, held, lock_rows, settle as settle_work, SourceRows,
+    forget_failed, give_back, held, lock_rows, postpone, settle as settle_work, SourceRows,
 };
-use super::errors;
 use super::served::Served;
 use super::spi::SpiQueue;
+use super::{errors, gone};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -71,7 +71,7 @@ fn settle<'a>(
         true => lock_rows(served, &claims, aside)?,
         false => SourceRows { here: Vec::new(), busy: aside, gone: Vec::new() },
     };
-    delete_and_settle(served, rows.gone.iter().map(|at| claims[*at]))?;
+    gone::delete_and_settle(served, rows.gone.iter().map(|at| claims[*at]))?;
     let settled = |at: &usize| Settled { claim: known[*at].0, failure: known[*at].1, fate: fates[*at] };
     let busy = rows
         .busy
@@ -80,7 +80,7 @@ fn settle<'a>(
         .map(|row| Settled { fate: Fate::Later(backoff(row.claim.attempts), row.claim.attempts), ..row });
     let later: Vec<_> = later.iter().map(settled).chain(busy).collect();
     let aside: Vec<_> = rows.here.iter().map(settled).collect();
-    postpone(served, &later)?;
+    postpone_rows(served, &later)?;
     set_aside(served, &aside)?;
     Ok(later.into_iter().chain(aside).collect())
 }
@@ -113,22 +113,12 @@ fn backoff(attempts: i32) -> Duration {
 
 /// A row that changed since it was claimed is not postponed, but runs again at once with all its tries:
 /// what failed is no longer what is there.
-fn postpone(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let later = |row: &Settled<'_>| match row.fate {
-        Fate::Later(pause, attempts) => (i64::try_from(pause.as_millis()).unwrap_or(i64::MAX), attempts),
-        Fate::Aside => (0, 0),
-    };
-    let (delays, attempts): (Vec<i64>, Vec<i32>) = rows.iter().map(later).unzip();
-    let mut args = served.keys(rows.iter().map(|row| &row.claim.key));
-    args.push(rows.iter().map(|row| row.claim.lease).collect::<Vec<_>>().into());
-    args.push(rows.iter().map(|row| row.claim.generation).collect::<Vec<_>>().into());
-    args.push(delays.into());
-    args.push(attempts.into());
-    execute(&served.statements.postpone, &args)?;
-    give_back(served, rows.iter().map(|row| row.claim))
+fn postpone_rows(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
+    let rows = rows.iter().map(|row| match row.fate {
+        Fate::Later(pause, attempts) => (row.claim, pause, attempts),
+        Fate::Aside => (row.claim, Duration::ZERO, 0),
+    });
+    postpone(served, &rows.collect::<Vec<_>>())
 }
 
 /// A row that changed since it was claimed runs again, too: it leaves the failed queue once that has

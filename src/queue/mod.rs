@@ -7,7 +7,7 @@
 //! * [`fold`]: from the one to the other
 //! * [`schedule`], [`request`]: when there is a time for it
 //! * [`spi`]: the pipeline's `Queue`, by SPI; [`served`]: one vectorizer of it; [`claim`]: its leases
-//! * [`complete`], [`fail`]: the second transaction of a document
+//! * [`complete`], [`fail`]: the second transaction of a document; [`gone`]: of a row that is no more
 //! * [`store`], [`mod@column`]: where its vectors are written
 //! * [`origin`]: what is remembered, so that nothing is read or embedded twice
 //! * [`resync`]: what the triggers did not see
@@ -19,6 +19,7 @@ pub mod complete;
 pub mod errors;
 pub mod fail;
 pub mod fold;
+pub mod gone;
 pub mod origin;
 pub mod request;
 pub mod resync;

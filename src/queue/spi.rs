@@ -11,7 +11,7 @@ use super::claim::{claim, read, renew, Claimed};
 use super::fold::{self, fold};
 use super::schedule::Schedule;
 use super::served::{Pause, Served};
-use super::{complete, fail, request};
+use super::{complete, fail, gone, request};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
@@ -253,7 +253,7 @@ impl SpiQueue {
             .map(|(_, claimed)| claimed.clone())
             .collect();
         // Their leases run out if this fails, and they are found gone again; the others go on.
-        if let Err(error) = complete::settle_gone(served, &missing) {
+        if let Err(error) = gone::settle(served, &missing) {
             report(&served.vectorizer.name, "can't settle rows that are gone", &error);
         }
         for (i, row) in claimed.into_iter().enumerate() {
