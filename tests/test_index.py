@@ -7,62 +7,12 @@ import signal
 import psycopg
 import pytest
 from support import vectorizer
+from support.index import STORE, builders, indexes, old_transaction, the_index, under_way
 from support.wait import eventually
 
 TABLE = "CREATE TABLE document (id int PRIMARY KEY, body text)"
 FILL = "INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 20) i"
-STORE = "document_embedding_store"
 HNSW = "ai.indexing_hnsw(min_rows => 10)"
-
-
-def indexes(db, store: str = STORE) -> list[tuple[str | None, bool]]:
-    """The vector indexes of a store: definition of a valid one, for others may be dropped at any moment; and
-    whether it is valid."""
-    return db.sql(
-        "SELECT CASE WHEN indisvalid THEN pg_get_indexdef(indexrelid) END, indisvalid FROM pg_index"
-        " JOIN pg_class ON oid = indexrelid JOIN pg_am ON pg_am.oid = relam WHERE amname = 'hnsw' AND indrelid = %s::regclass ORDER BY 1",
-        [store],
-    )
-
-
-def the_index(db, store: str = STORE) -> str:
-    """Waits for the one index, valid, and answers its definition."""
-
-    def valid():
-        found = indexes(db, store)
-        return len(found) == 1 and found[0][1] and found[0][0]
-
-    return eventually(valid, what=f"a valid index on {store}", ignoring=(psycopg.OperationalError,))
-
-
-def builders(db) -> list[int]:
-    return [
-        pid
-        for [pid] in db.cluster.sql(
-            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgai_rs index builder' AND datname = %s",
-            [db.name],
-        )
-    ]
-
-
-@contextlib.contextmanager
-def old_transaction(db):
-    """A transaction that was there before the build, for the end of which the build has to wait."""
-    with db.connect(autocommit=False) as connection:
-        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        connection.execute("SELECT")
-        yield connection
-        connection.rollback()
-
-
-def under_way(db) -> int:
-    """Waits until a build waits for an old transaction, its index there and not valid; answers its process."""
-    eventually(
-        lambda: [valid for _, valid in indexes(db)] == [False]
-        and db.sql("SELECT FROM pg_stat_progress_create_index WHERE phase LIKE 'waiting%%'"),
-        what="a build under way",
-    )
-    return builders(db)[0]
 
 
 def declare(db, stub, **arguments) -> None:

@@ -337,6 +337,18 @@ def test_a_partition_is_detached_while_its_rows_are_embedded(partitioned, stub):
     vectorizer.in_step(partitioned, ["id"])
 
 
+def test_no_row_is_called_gone_while_a_partition_is_being_added(partitioned):
+    """Its keys can be seen before the partition can: whether a row is there can't be told meanwhile."""
+    with partitioned.connect(autocommit=False) as session:
+        # As ATTACH PARTITION does, until every process knows of the partition.
+        session.execute("LOCK TABLE document IN SHARE UPDATE EXCLUSIVE MODE")
+        partitioned.sql("INSERT INTO ai._vectorizer_q_1 (id) VALUES (150); UPDATE document SET body = 'b' WHERE id = 1")
+        waits = "SELECT id FROM ai._vectorizer_work_1 WHERE lease IS NULL AND available_at > now()"
+        eventually(lambda: partitioned.sql(waits) == [(150,)], what="the row to be looked for again, later")
+        session.commit()
+    vectorizer.in_step(partitioned, ["id"])
+
+
 def test_a_source_that_became_a_partition_is_followed(plain):
     plain.sql(
         "CREATE TABLE whole (id int NOT NULL, title text, body text) PARTITION BY RANGE (id);"

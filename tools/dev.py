@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 
-from pgai_dev import matrix, places, python_packages, rust
+from pgai_dev import matrix, pgvectorscale, places, python_packages, rust
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
 from pgai_dev.console import Failure, locked, run, say, step
@@ -63,6 +63,7 @@ def test_pure() -> None:
 
 def test_e2e() -> None:
     postgres = installed()
+    pgvectorscale.ensure(postgres)
     step(f"Running the end-to-end tests on Postgres {postgres.major}")
     become("-m", "pytest", *arguments(), cwd=places.ROOT / "tests")
 
