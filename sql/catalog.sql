@@ -19,8 +19,25 @@ CREATE TABLE ai.vectorizer (
     disabled           bool NOT NULL DEFAULT false,
     queue_failed_table name,
     name               name NOT NULL CONSTRAINT vectorizer_name_unique UNIQUE
-                            CONSTRAINT vectorizer_name_check CHECK (name ~ '^[a-z][a-z_0-9]*$')
+                            CONSTRAINT vectorizer_name_check CHECK (name ~ '^[a-z][a-z_0-9]*$'),
+    -- Not pgai's. The triggers on the source have it in their arguments, so that a dump of the table alone does not
+    -- bring them to another vectorizer that happens to have the same id where it is restored.
+    uuid               uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid()
 );
+
+-- The relations of each vectorizer in this database. No dump carries them, for they are OIDs; the worker binds a restored
+-- vectorizer anew when all that belongs to it is there.
+CREATE TABLE ai._vectorizer_binding (
+    vectorizer_id int4 PRIMARY KEY REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
+    source        oid NOT NULL,
+    inbox         oid NOT NULL UNIQUE,
+    work          oid NOT NULL UNIQUE,
+    failed        oid NOT NULL UNIQUE,
+    origin        oid UNIQUE,
+    store         oid,
+    view          oid
+);
+GRANT SELECT ON ai._vectorizer_binding TO PUBLIC;
 
 CREATE TABLE ai._vectorizer_errors (
     id       int4 NOT NULL REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
@@ -30,23 +47,22 @@ CREATE TABLE ai._vectorizer_errors (
 );
 CREATE INDEX ON ai._vectorizer_errors (id, recorded);
 
--- A table of a queue, if the caller may read it. By the catalog, for to_regclass raises where the
--- schema is not the caller's to use. A plain table only: a view in its place would run its owner's
+-- Whether the caller may read a table of a queue. A plain table only: a view in its place would run its owner's
 -- functions as whoever watches.
-CREATE FUNCTION ai._vectorizer_readable(schema_name name, table_name name) RETURNS regclass
+CREATE FUNCTION ai._vectorizer_readable(queue_table oid) RETURNS bool
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-RETURN (SELECT c.oid::regclass
-        FROM pg_class c
-        JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = schema_name AND c.relname = table_name AND c.relkind = 'r' AND NOT c.relrowsecurity
-          AND has_schema_privilege(n.oid, 'usage') AND has_table_privilege(c.oid, 'select'));
+RETURN EXISTS (
+    SELECT FROM pg_class c
+    WHERE c.oid = queue_table AND c.relkind = 'r' AND NOT c.relrowsecurity
+      AND has_schema_privilege(c.relnamespace, 'usage') AND has_table_privilege(c.oid, 'select'));
 
 -- Of vectorizers whose queue one may read: an error names a row's key.
 CREATE VIEW ai.vectorizer_errors WITH (security_barrier) AS
 SELECT e.id, e.message, e.details, e.recorded, v.name
 FROM ai._vectorizer_errors e
 LEFT JOIN ai.vectorizer v ON v.id = e.id
-WHERE ai._vectorizer_readable(v.queue_schema, v.queue_table) IS NOT NULL;
+LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
+WHERE ai._vectorizer_readable(b.inbox);
 
 -- Whoever may use the schema may see what vectorizers there are: a config names a key, and never
 -- holds one.

@@ -5,27 +5,28 @@
 CREATE FUNCTION ai.vectorizer_queue_pending(vectorizer_id int4, exact_count bool DEFAULT false) RETURNS int8
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    schema_name name;
-    inbox       name;
-    work        name;
-    pending     int8;
+    inbox   oid;
+    work    oid;
+    pending int8;
 BEGIN
-    SELECT v.queue_schema, v.queue_table, '_vectorizer_work_' || v.id
-    INTO schema_name, inbox, work
+    SELECT b.inbox, b.work INTO inbox, work
     FROM ai.vectorizer v
+    LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
     WHERE v.id = vectorizer_queue_pending.vectorizer_id;
-    IF inbox IS NULL THEN
+    IF NOT FOUND THEN
         RAISE EXCEPTION 'vectorizer has no queue table'
             USING HINT = 'The view ai.vectorizer_status lists the vectorizers that exist.';
     END IF;
-    IF ai._vectorizer_readable(schema_name, inbox) IS NULL OR ai._vectorizer_readable(schema_name, work) IS NULL THEN
+    IF NOT ai._vectorizer_readable(inbox) OR NOT ai._vectorizer_readable(work) THEN
         RAISE EXCEPTION 'the queue of vectorizer % can''t be read', vectorizer_id
             USING ERRCODE = 'insufficient_privilege',
-                  DETAIL = format('Its tables are %I.%I and %I.%I.', schema_name, inbox, schema_name, work),
-                  HINT = 'SELECT on both is needed, which grant_to gives; and both must be tables still.';
+                  DETAIL = format('Its tables are %s and %s.', coalesce(inbox::regclass::text, 'not known yet'),
+                                  coalesce(work::regclass::text, 'not known yet')),
+                  HINT = 'SELECT on both is needed, which grant_to gives; and both must be tables still. '
+                         'After a restore the worker finds them, which may take a moment.';
     END IF;
-    EXECUTE format('SELECT count(*) FROM (SELECT FROM %I.%I UNION ALL SELECT FROM %I.%I %s) AS pending',
-                   schema_name, inbox, schema_name, work, CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s UNION ALL SELECT FROM %s %s) AS pending',
+                   inbox::regclass, work::regclass, CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
     INTO pending;
     IF NOT exact_count AND pending > 10000 THEN
         RETURN 9223372036854775807;
@@ -43,15 +44,11 @@ RETURN (SELECT ai.vectorizer_queue_pending(v.id, vectorizer_queue_pending.exact_
 CREATE VIEW ai.vectorizer_status AS
 SELECT v.id,
        v.name,
-       -- By its trigger, for it may have been renamed.
+       -- By what it is bound to, for it may have been renamed where nobody looked.
        coalesce((SELECT format('%I.%I', n.nspname, c.relname)
-                 FROM pg_catalog.pg_trigger t
-                 JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+                 FROM pg_catalog.pg_class c
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                 WHERE t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
-                   AND t.tgparentid = 0 AND (t.tgtype & 32) <> 0
-                   AND t.tgargs = pg_catalog.convert_to(v.id::text, 'UTF8') || '\x00'::bytea
-                 LIMIT 1),
+                 WHERE c.oid = b.source),
                 format('%I.%I', v.source_schema, v.source_table)) AS source_table,
        CASE WHEN d.value ->> 'implementation' = 'table'
             THEN format('%I.%I', d.value ->> 'target_schema', d.value ->> 'target_table') END AS target_table,
@@ -60,11 +57,11 @@ SELECT v.id,
        CASE WHEN d.value ->> 'implementation' = 'table' THEN 'embedding'
             ELSE d.value ->> 'embedding_column' END AS embedding_column,
        -- Unknown if a table was dropped by hand: that of one must not hide the others'.
-       CASE WHEN ai._vectorizer_readable(v.queue_schema, v.queue_table) IS NOT NULL
-             AND ai._vectorizer_readable(v.queue_schema, ('_vectorizer_work_' || v.id)::name) IS NOT NULL
+       CASE WHEN ai._vectorizer_readable(b.inbox) AND ai._vectorizer_readable(b.work)
             THEN ai.vectorizer_queue_pending(v.id) END AS pending_items,
        v.disabled
 FROM ai.vectorizer v
+LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
 CROSS JOIN LATERAL (SELECT v.config -> 'destination') AS d (value);
 
 GRANT SELECT ON ai.vectorizer_status TO PUBLIC;

@@ -1,3 +1,100 @@
 -- From 0.2.0 to 0.3.0.
 
 \echo Use "ALTER EXTENSION pgai_rs UPDATE" to load this file. \quit
+
+-- What ties a vectorizer to its relations: a UUID, which its triggers have in their arguments, and OIDs.
+ALTER TABLE ai.vectorizer ADD COLUMN uuid uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid();
+
+CREATE TABLE ai._vectorizer_binding (
+    vectorizer_id int4 PRIMARY KEY REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
+    source        oid NOT NULL,
+    inbox         oid NOT NULL UNIQUE,
+    work          oid NOT NULL UNIQUE,
+    failed        oid NOT NULL UNIQUE,
+    origin        oid UNIQUE,
+    store         oid,
+    view          oid
+);
+GRANT SELECT ON ai._vectorizer_binding TO PUBLIC;
+
+-- Tables are known by OID now, and no longer by name.
+DROP VIEW ai.vectorizer_errors, ai.vectorizer_status;
+DROP FUNCTION ai._vectorizer_readable(name, name);
+
+CREATE FUNCTION ai._vectorizer_readable(queue_table oid) RETURNS bool
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN EXISTS (
+    SELECT FROM pg_class c
+    WHERE c.oid = queue_table AND c.relkind = 'r' AND NOT c.relrowsecurity
+      AND has_schema_privilege(c.relnamespace, 'usage') AND has_table_privilege(c.oid, 'select'));
+
+CREATE VIEW ai.vectorizer_errors WITH (security_barrier) AS
+SELECT e.id, e.message, e.details, e.recorded, v.name
+FROM ai._vectorizer_errors e
+LEFT JOIN ai.vectorizer v ON v.id = e.id
+LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
+WHERE ai._vectorizer_readable(b.inbox);
+
+CREATE OR REPLACE FUNCTION ai.vectorizer_queue_pending(vectorizer_id int4, exact_count bool DEFAULT false) RETURNS int8
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    inbox   oid;
+    work    oid;
+    pending int8;
+BEGIN
+    SELECT b.inbox, b.work INTO inbox, work
+    FROM ai.vectorizer v
+    LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
+    WHERE v.id = vectorizer_queue_pending.vectorizer_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'vectorizer has no queue table'
+            USING HINT = 'The view ai.vectorizer_status lists the vectorizers that exist.';
+    END IF;
+    IF NOT ai._vectorizer_readable(inbox) OR NOT ai._vectorizer_readable(work) THEN
+        RAISE EXCEPTION 'the queue of vectorizer % can''t be read', vectorizer_id
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = format('Its tables are %s and %s.', coalesce(inbox::regclass::text, 'not known yet'),
+                                  coalesce(work::regclass::text, 'not known yet')),
+                  HINT = 'SELECT on both is needed, which grant_to gives; and both must be tables still. '
+                         'After a restore the worker finds them, which may take a moment.';
+    END IF;
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s UNION ALL SELECT FROM %s %s) AS pending',
+                   inbox::regclass, work::regclass, CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
+    INTO pending;
+    IF NOT exact_count AND pending > 10000 THEN
+        RETURN 9223372036854775807;
+    END IF;
+    RETURN pending;
+END
+$$;
+
+CREATE VIEW ai.vectorizer_status AS
+SELECT v.id,
+       v.name,
+       -- By what it is bound to, for it may have been renamed where nobody looked.
+       coalesce((SELECT format('%I.%I', n.nspname, c.relname)
+                 FROM pg_catalog.pg_class c
+                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                 WHERE c.oid = b.source),
+                format('%I.%I', v.source_schema, v.source_table)) AS source_table,
+       CASE WHEN d.value ->> 'implementation' = 'table'
+            THEN format('%I.%I', d.value ->> 'target_schema', d.value ->> 'target_table') END AS target_table,
+       CASE WHEN d.value ->> 'implementation' = 'table'
+            THEN format('%I.%I', d.value ->> 'view_schema', d.value ->> 'view_name') END AS view,
+       CASE WHEN d.value ->> 'implementation' = 'table' THEN 'embedding'
+            ELSE d.value ->> 'embedding_column' END AS embedding_column,
+       -- Unknown if a table was dropped by hand: that of one must not hide the others'.
+       CASE WHEN ai._vectorizer_readable(b.inbox) AND ai._vectorizer_readable(b.work)
+            THEN ai.vectorizer_queue_pending(v.id) END AS pending_items,
+       v.disabled
+FROM ai.vectorizer v
+LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
+CROSS JOIN LATERAL (SELECT v.config -> 'destination') AS d (value);
+
+GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
+
+-- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
+CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'bind_all_wrapper';
+SELECT ai._vectorizer_bind_all();
+DROP FUNCTION ai._vectorizer_bind_all();

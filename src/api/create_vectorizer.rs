@@ -13,11 +13,14 @@ use pgai_rs_pipeline::config::CONFIG_VERSION;
 
 use super::destination::{duplicate, relation_exists};
 use super::{destination as asked, indexing, scheduling, validate};
+use crate::catalog::binding::Relations;
 use crate::catalog::destination;
 use crate::catalog::key::Key;
 use crate::catalog::objects::{self, QueueTables, Remembered};
 use crate::catalog::relation::{self, Column, Relation};
-use crate::catalog::{failed_name, inbox_name, trigger_name};
+use crate::catalog::triggers::{self, Identity};
+use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::{failed_name, inbox_name, origin_name, trigger_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user};
 use crate::pg::json::Json;
@@ -105,14 +108,14 @@ fn create(request: Request) -> Result<i32, PgError> {
         request.loading.clone().ok_or_else(|| PgError::raised("loading configuration is required"))?;
     require_utf8()?;
     require_fresh_snapshots("create_vectorizer")?;
-    let source = require_source(request.source)?;
+    let source = lock_source(request.source)?;
     let dimensions = validate::dimensions(&embedding)?;
     let key = Key::of(source.oid)?
         .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
     let id = next_id()?;
     let queue_schema = request.queue_schema.clone().unwrap_or_else(|| "ai".to_owned());
     let inbox = request.queue_table.clone().unwrap_or_else(|| inbox_name(id));
-    require_queue_free(&source, &queue_schema, &inbox)?;
+    require_queue_free(&source, &queue_schema, &inbox, id)?;
 
     let columns = relation::columns(source.oid)?;
     let mut config = validated_config(&request, loading, embedding, dimensions, &source, &columns)?;
@@ -132,13 +135,16 @@ fn create(request: Request) -> Result<i32, PgError> {
 
     indexing::announce(&config["indexing"], dimensions, &goes_to, &source);
 
-    let tables = QueueTables::new(id, &queue_schema, Some(&inbox));
-    let owner = role_name(source.owner)?;
-    destination::create(&goes_to, &source, &columns, &key, dimensions)?;
     let remembered = Remembered::of(&goes_to, &validate::readable("loading", config.get("loading"))?);
-    objects::create_queue(&tables, &key, &owner, remembered)?;
-    register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
-    objects::create_triggers(id, &source)?;
+    let (store, view) = destination::create(&goes_to, &source, &columns, &key, dimensions)?;
+    let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
+    let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
+    let relations = Relations::new(source.table()?, queue, store, view);
+    relations.bind(id)?;
+
+    drop_leftovers(&source)?;
+    triggers::create(&Identity { id, uuid: Some(uuid) }, &source)?;
+    let tables = QueueTables::of(id, &relations);
     for role in &grantees {
         objects::grant(role, &tables.all(remembered), &goes_to, &source, &queue_schema)?;
     }
@@ -186,6 +192,17 @@ pub fn require_fresh_snapshots(function: &str) -> Result<(), PgError> {
     .with_hint("Run it at READ COMMITTED."))
 }
 
+/// Returns the source as it is once nobody else can change it until the transaction ends: with the lock that
+/// CREATE TRIGGER takes.
+fn lock_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
+    // What is not the caller's is not locked for the caller.
+    require_source(oid)?;
+    let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
+    // SAFETY: on the main thread, in a transaction.
+    unsafe { pg_sys::LockRelationOid(oid, mode) };
+    require_source(oid)
+}
+
 fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     let source = Relation::load(oid)?.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source table does not exist")
@@ -217,15 +234,32 @@ fn next_id() -> Result<i32, PgError> {
             sql::query_row("SELECT nextval('ai.vectorizer_id_seq')::int4", &[], |row| row.get::<i32>(1))
         })?;
         let id = id.ok_or_else(|| PgError::raised("the sequence ai.vectorizer_id_seq gave no value"))?;
-        if !relation_exists("ai", &inbox_name(id))? {
+        let names = [inbox_name(id), work_name(id), failed_name(id), origin_name(id)];
+        let taken = names.iter().map(|name| relation_exists("ai", name)).collect::<Result<Vec<_>, _>>()?;
+        if !taken.contains(&true) {
             return Ok(id);
         }
     }
 }
 
-/// The queue's tables are made with the extension's rights; elsewhere than in `ai` the owner must
-/// be allowed to make them himself.
-fn require_queue_free(source: &Relation, schema: &str, inbox: &str) -> Result<(), PgError> {
+/// Drops triggers on the source that no vectorizer has: a dump of the table alone has brought them along.
+fn drop_leftovers(source: &Relation) -> Result<(), PgError> {
+    let entries = vectorizer::by_ancestor(source.oid)?;
+    let own: Vec<Identity> = entries.iter().map(Entry::identity).collect();
+    triggers::drop_leftovers(&own, source.oid)
+}
+
+/// In `ai` the queue's tables are made with the extension's rights, and names that begin with an underscore are the
+/// extension's to give. In another schema the owner must be allowed to create them.
+fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> Result<(), PgError> {
+    if schema == "ai" && inbox.starts_with('_') && inbox != inbox_name(id) {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_RESERVED_NAME,
+            format!("unacceptable queue_table name {}", ident(inbox)),
+        )
+        .with_detail("In the schema ai, names that begin with \"_\" are reserved for the extension.")
+        .with_hint("Choose another name, or another queue_schema."));
+    }
     let rights: &[&str] = if schema == "ai" { &["USAGE"] } else { &["USAGE", "CREATE"] };
     for right in rights {
         let allowed = sql::query_row(
@@ -305,7 +339,7 @@ pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
     })
 }
 
-/// Writes a vectorizer into the catalog.
+/// Writes a vectorizer into the catalog. Returns its UUID.
 pub fn register(
     id: i32,
     name: &str,
@@ -314,12 +348,13 @@ pub fn register(
     queue_schema: &str,
     inbox: &str,
     config: Value,
-) -> Result<(), PgError> {
-    as_superuser(|| {
-        sql::execute(
+) -> Result<String, PgError> {
+    let uuid = as_superuser(|| {
+        sql::query_row(
             "INSERT INTO ai.vectorizer (id, name, source_schema, source_table, source_pk, trigger_name,
                                         queue_schema, queue_table, queue_failed_table, config)
-             VALUES ($1, $2::name, $3::name, $4::name, $5, $6::name, $7::name, $8::name, $9::name, $10)",
+             VALUES ($1, $2::name, $3::name, $4::name, $5, $6::name, $7::name, $8::name, $9::name, $10)
+             RETURNING uuid::text",
             &[
                 id.into(),
                 name.to_owned().into(),
@@ -332,7 +367,8 @@ pub fn register(
                 failed_name(id).into(),
                 JsonB(config).into(),
             ],
+            |row| row.get::<String>(1),
         )
     })?;
-    Ok(())
+    uuid.ok_or_else(|| PgError::raised("ai.vectorizer did not take the vectorizer"))
 }

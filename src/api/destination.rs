@@ -12,7 +12,6 @@ use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, ident};
 
 /// pgai's names: with `destination => d` the view is `d` and the store `d_store`; without, both are
@@ -64,7 +63,7 @@ pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), 
     let Destination::Column { embedding_column } = destination else {
         return require_names_free(destination);
     };
-    let others = as_superuser(|| vectorizer::by_source(source.oid))?;
+    let others = vectorizer::by_source(source.oid)?;
     for other in others.iter().filter(|other| other.embedding_column() == Some(embedding_column)) {
         let (column, table) = (ident(embedding_column), source.qualified());
         ErrorReport::new(

@@ -1,56 +1,63 @@
 //! `ai.drop_vectorizer`, and pausing one.
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
-use serde_json::Value;
+use pgrx::{pg_sys, PgSqlErrorCode};
 
-use crate::catalog::objects::{self, QueueTables};
+use crate::catalog::table::Table;
+use crate::catalog::triggers::{self, Identity};
+use crate::catalog::{binding, objects, vectorizer};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user, current_user};
-use crate::pg::sql::{self, qualified};
+use crate::pg::identity::{as_superuser, current_user, superuser};
+use crate::pg::sql;
 use crate::queue::wake;
 
 /// What dropping needs to know, read so that it also works when half of the objects are gone.
 pub struct Target {
-    id: i32,
-    /// Its queue.
-    pub tables: QueueTables,
-    config: Value,
-    /// Whose it is.
+    identity: Identity,
+    /// Whose it is: the owner of its source, or, if that is gone, of its inbox. A vectorizer that has neither is a
+    /// superuser's to drop.
     pub owner: pg_sys::Oid,
+    source: Option<Table>,
+    queue: Vec<Table>,
+    store: Option<Table>,
+    view: Option<Table>,
 }
 
 /// The vectorizer with this id, which must be the caller's.
 pub fn target(id: i32) -> Result<Target, PgError> {
-    let found = as_superuser(|| {
-        sql::read(
-            "SELECT v.queue_schema::text, v.queue_table::text, v.config,
-                    coalesce(q.relowner, s.relowner, 10::oid)
-             FROM ai.vectorizer v
-             LEFT JOIN pg_catalog.pg_class q
-               ON q.oid = to_regclass(pg_catalog.format('%I.%I', v.queue_schema, v.queue_table))
-             LEFT JOIN pg_catalog.pg_class s
-               ON s.oid = to_regclass(pg_catalog.format('%I.%I', v.source_schema, v.source_table))
-             WHERE v.id = $1",
-            &[id.into()],
-            |row| {
-                let (schema, inbox): (String, String) = (row.get(1)?, row.get(2)?);
-                Ok(Target {
-                    id,
-                    tables: QueueTables::new(id, &schema, Some(&inbox)),
-                    config: row.get::<JsonB>(3)?.0,
-                    owner: row.get(4)?,
-                })
-            },
-        )
-    })?;
-    let target = found.into_iter().next().ok_or_else(|| {
+    let target = find(id)?.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NO_DATA_FOUND, "query returned no rows")
             .with_detail(format!("There is no vectorizer with id {id}."))
             .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
     })?;
     require_membership(target.owner)?;
     Ok(target)
+}
+
+/// Looks for all that a vectorizer has, or for what is left of it.
+fn find(id: i32) -> Result<Option<Target>, PgError> {
+    if let Some(entry) = vectorizer::by_id(id)? {
+        let (identity, relations) = (entry.identity(), entry.relations);
+        return Ok(Some(Target {
+            identity,
+            owner: relations.source.owner,
+            queue: relations.queue(),
+            source: Some(relations.source),
+            store: relations.store,
+            view: relations.view,
+        }));
+    }
+
+    let Some(rest) = binding::rest(id)? else { return Ok(None) };
+    let owner = rest.source.as_ref().or(rest.queue.first()).map(|table| table.owner);
+    Ok(Some(Target {
+        identity: rest.identity,
+        owner: owner.unwrap_or(superuser()),
+        source: rest.source,
+        queue: rest.queue,
+        store: rest.store,
+        view: rest.view,
+    }))
 }
 
 /// A vectorizer's id must be given.
@@ -72,7 +79,7 @@ fn require_membership(owner: pg_sys::Oid) -> Result<(), PgError> {
         return Ok(());
     }
     Err(PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of the vectorizer")
-        .with_hint("A vectorizer belongs to the owner of its queue table."))
+        .with_hint("A vectorizer belongs to the owner of its source."))
 }
 
 #[pg_extern(sql = false)]
@@ -81,10 +88,9 @@ fn drop_vectorizer(
     drop_all: Option<bool>,
 ) -> Result<(), pg_sys::panic::ErrorReport> {
     let target = target(require_id(vectorizer_id)?)?;
-    objects::drop_triggers(target.id)?;
-    objects::forget(target.id, &target.tables)?;
+    target.drop()?;
     if drop_all.unwrap_or(false) {
-        drop_destination(&target)?;
+        target.drop_destination()?;
     }
     wake::worker_at_commit();
     Ok(())
@@ -92,24 +98,22 @@ fn drop_vectorizer(
 
 /// Drops a vectorizer and leaves its store and its view.
 pub fn drop_keeping_store(id: i32) -> Result<(), PgError> {
-    let target = target(id)?;
-    objects::drop_triggers(target.id)?;
-    objects::forget(target.id, &target.tables)
+    target(id)?.drop()
 }
 
-/// As the owner and without CASCADE: what others have built on the embeddings stays theirs.
-fn drop_destination(target: &Target) -> Result<(), PgError> {
-    let destination = &target.config["destination"];
-    let text = |key: &str| destination.get(key).and_then(Value::as_str);
-    as_user(target.owner, || {
-        if let (Some(schema), Some(name)) = (text("view_schema"), text("view_name")) {
-            sql::execute(&format!("DROP VIEW IF EXISTS {}", qualified(schema, name)), &[])?;
+impl Target {
+    fn drop(&self) -> Result<(), PgError> {
+        if let Some(source) = &self.source {
+            triggers::drop_on(&self.identity, source.oid)?;
         }
-        if let (Some(schema), Some(name)) = (text("target_schema"), text("target_table")) {
-            sql::execute(&format!("DROP TABLE IF EXISTS {}", qualified(schema, name)), &[])?;
-        }
-        Ok(())
-    })
+        objects::forget(self.identity.id, self.owner, &self.queue)
+    }
+
+    /// What others have built on the embeddings stays theirs, and is an error of Postgres's.
+    fn drop_destination(&self) -> Result<(), PgError> {
+        let own = |table: &&Table| table.owner == self.owner;
+        self.view.iter().chain(&self.store).filter(own).try_for_each(Table::drop)
+    }
 }
 
 #[pg_extern(sql = false)]
@@ -128,7 +132,7 @@ fn set_disabled(
     as_superuser(|| {
         sql::execute(
             "UPDATE ai.vectorizer SET disabled = $2 WHERE id = $1 AND disabled <> $2",
-            &[target.id.into(), disabled.into()],
+            &[target.identity.id.into(), disabled.into()],
         )
     })?;
     wake::worker_at_commit();

@@ -3,6 +3,7 @@
 // What a SQL function returns is pgrx's, large error included.
 #![allow(clippy::result_large_err)]
 
+pub mod bind_all;
 pub mod convenience;
 pub mod create_s3_source;
 pub mod create_vectorizer;

@@ -7,7 +7,6 @@ use super::create_vectorizer::require_fresh_snapshots;
 use super::drop_vectorizer::{require_id, require_owner};
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
 use crate::queue::{resync as compare, wake};
 
 /// Enqueues the keys in which source and store differ, or every row; answers how many.
@@ -19,7 +18,7 @@ fn resync(vectorizer_id: Option<i32>, all_rows: Option<bool>) -> Result<i64, pg_
 fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
     require_owner(id)?;
     require_fresh_snapshots("ai.resync")?;
-    let vectorizer = as_superuser(|| vectorizer::by_id(id))?
+    let vectorizer = vectorizer::by_id(id)?
         .ok_or_else(|| PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger")))?
         .understand()?;
     let extra = compare::enqueue_extra(&vectorizer)?;

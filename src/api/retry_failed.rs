@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use pgai_rs_pipeline::document::Step;
 
-use super::drop_vectorizer::{target, Target};
+use super::drop_vectorizer::require_owner;
 use crate::catalog::key::{transpose, Key, KeyValues};
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
@@ -39,18 +39,18 @@ fn retry_failed(
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
             .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
     })?;
-    let target = target(id)?;
+    require_owner(id)?;
     let vectorizer = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.understand()?;
     let keys = key.map(|Json(key)| keys(&vectorizer.key, &key)).transpose()?;
     if let Some(step) = &step {
         require_step(step)?;
     }
-    let moved = requeue(&target, &vectorizer, &Chosen { keys, step, code })?;
+    let moved = requeue(&vectorizer, &Chosen { keys, step, code })?;
     wake::worker_at_commit();
     Ok(i64::try_from(moved).unwrap_or(i64::MAX))
 }
 
-/// A vectorizer of which half is gone.
+/// Errors for a vectorizer of which half is gone.
 pub fn lost(id: i32) -> PgError {
     PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger"))
         .with_hint("Drop the vectorizer with ai.drop_vectorizer(), and create it anew.")
@@ -98,7 +98,7 @@ fn invalid_key(detail: impl Into<String>) -> PgError {
         .with_hint(KEY_HINT)
 }
 
-fn requeue(target: &Target, v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
+fn requeue(v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
     let key = &v.key;
     let names = key.names(None);
     let (mut args, mut conditions): (Vec<DatumWithOid<'_>>, Vec<String>) = (Vec::new(), Vec::new());
@@ -116,12 +116,15 @@ fn requeue(target: &Target, v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgEr
     let statement = format!(
         "WITH failed AS (DELETE FROM {} f WHERE {which} RETURNING {})
          INSERT INTO {} ({names}) SELECT DISTINCT {names} FROM failed",
-        target.tables.failed,
+        v.queue.failed,
         key.names(Some("f")),
-        target.tables.inbox,
+        v.queue.inbox,
     );
     // In a subtransaction for the sake of the hint: a value may be none of its column's type.
-    subtransaction(|| as_user(target.owner, || sql::execute(&statement, &args))).map_err(|error| match error
+    subtransaction(|| {
+        v.relations.hold()?;
+        as_user(v.owner, || sql::execute(&statement, &args))
+    }).map_err(|error| match error
         .hint
     {
         None if error.sqlstate().starts_with("22") => error.with_hint(KEY_HINT),

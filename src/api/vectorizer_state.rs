@@ -4,9 +4,11 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
 use super::worker_state::{State, Workers, RUNNING};
+use crate::catalog::binding::{self, Relations};
 use crate::catalog::objects::QueueTables;
 use crate::catalog::own_columns::OwnColumns;
-use crate::catalog::vectorizer;
+use crate::catalog::table::Table;
+use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
 use crate::pg::sql::{self, Row};
@@ -23,12 +25,12 @@ pub struct Facts {
     /// Its name.
     pub name: String,
     disabled: bool,
-    queue_schema: String,
-    queue_table: String,
     /// The columns of its source's key.
     key: Vec<String>,
-    /// Of its queue table; none if that is gone.
-    owner: Option<pg_sys::Oid>,
+    /// The vectorizer with its relations; none if one that it can't be without is gone.
+    entry: Option<Entry>,
+    /// Its inbox, if that is there.
+    inbox: Option<Table>,
     /// What its worker says that stops it.
     stopped: Option<State>,
     /// The last row that went all the way.
@@ -56,29 +58,46 @@ pub struct Counts {
     pub failed: i64,
 }
 
-// $1: who looks, $2: as which process the worker writes.
+// $1: as which process the worker writes.
 const FACTS: &str = "
-    SELECT v.id, v.name::text, v.disabled, v.queue_schema::text, v.queue_table::text, q.relowner,
-           c.state, c.message, c.hint, c.since, c.until, p.last_success_at,
+    SELECT v.id, v.name::text, v.disabled, c.state, c.message, c.hint, c.since, c.until, p.last_success_at,
            e.recorded, e.details ->> 'code', e.details ->> 'error_reason',
            ARRAY(SELECT k ->> 'attname' FROM pg_catalog.jsonb_array_elements(v.source_pk) k)
     FROM ai.vectorizer v
-    LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = v.queue_schema
-    LEFT JOIN pg_catalog.pg_class q ON q.relnamespace = n.oid AND q.relname = v.queue_table
-    LEFT JOIN ai._vectorizer_worker_condition c ON c.vectorizer_id = v.id AND c.process_id = $2
+    LEFT JOIN ai._vectorizer_worker_condition c ON c.vectorizer_id = v.id AND c.process_id = $1
     LEFT JOIN ai.vectorizer_worker_progress p ON p.vectorizer_id = v.id
     LEFT JOIN LATERAL (
         SELECT e.recorded, e.details FROM ai._vectorizer_errors e
-        WHERE e.id = v.id AND q.oid IS NOT NULL ORDER BY e.recorded DESC LIMIT 1) e ON true
-    WHERE q.oid IS NULL OR pg_catalog.has_table_privilege($1, q.oid, 'select')
+        WHERE e.id = v.id ORDER BY e.recorded DESC LIMIT 1) e ON true
     ORDER BY v.id";
 
-/// Of the vectorizers that the current user may watch: those whose queue he may read. One that has
-/// lost its queue has nothing to hide.
+/// Reads of the vectorizers that the current user may watch: those whose inbox the user may read. One that has
+/// lost its inbox has nothing to hide.
 pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
     let process = workers.worker.as_ref().and_then(|worker| worker.id);
     let user = current_user();
-    as_superuser(|| sql::read(FACTS, &[user.into(), process.into()], facts))
+    let mut entries = vectorizer::all()?;
+    let all = as_superuser(|| sql::read(FACTS, &[process.into()], facts))?;
+    let mut seen = Vec::new();
+    for mut facts in all {
+        facts.entry = entries.iter().position(|e| e.id == facts.id).map(|place| entries.swap_remove(place));
+        facts.inbox = match &facts.entry {
+            Some(entry) => Some(entry.relations.inbox.clone()),
+            None => binding::rest(facts.id)?.and_then(|rest| rest.inbox),
+        };
+        match &facts.inbox {
+            Some(inbox) if !may_read(user, inbox) => {}
+            Some(_) => seen.push(facts),
+            None => seen.push(Facts { last_error: None, last_error_code: None, last_error_at: None, ..facts }),
+        }
+    }
+    Ok(seen)
+}
+
+fn may_read(user: pg_sys::Oid, table: &Table) -> bool {
+    let right = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
+    // SAFETY: looks up the catalogs; the table was found there just now.
+    unsafe { pg_sys::pg_class_aclcheck(table.oid, user, right) == pg_sys::AclResult::ACLCHECK_OK }
 }
 
 fn facts(row: &Row<'_>) -> Result<Facts, PgError> {
@@ -86,20 +105,19 @@ fn facts(row: &Row<'_>) -> Result<Facts, PgError> {
         id: row.get(1)?,
         name: row.get(2)?,
         disabled: row.get(3)?,
-        queue_schema: row.get_opt(4)?.unwrap_or_default(),
-        queue_table: row.get_opt(5)?.unwrap_or_default(),
-        key: row.get(16)?,
-        owner: row.get_opt(6)?,
+        entry: None,
+        inbox: None,
         stopped: stopped(row)?,
-        last_success_at: row.get_opt(12)?,
-        last_error_at: row.get_opt(13)?,
-        last_error_code: row.get_opt(14)?,
-        last_error: row.get_opt(15)?,
+        last_success_at: row.get_opt(9)?,
+        last_error_at: row.get_opt(10)?,
+        last_error_code: row.get_opt(11)?,
+        last_error: row.get_opt(12)?,
+        key: row.get(13)?,
     })
 }
 
 fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
-    let word = match row.get_opt::<String>(7)?.as_deref() {
+    let word = match row.get_opt::<String>(4)?.as_deref() {
         Some("not_served") => "not_served",
         Some("paused") => "paused",
         Some("waiting_for_provider") => "waiting_for_provider",
@@ -110,20 +128,22 @@ fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
     };
     Ok(Some(State {
         word,
-        reason: row.get(8)?,
-        hint: row.get_opt(9)?,
-        since: row.get_opt(10)?,
-        until: row.get_opt(11)?,
+        reason: row.get(5)?,
+        hint: row.get_opt(6)?,
+        since: row.get_opt(7)?,
+        until: row.get_opt(8)?,
     }))
 }
 
 impl Facts {
-    /// Looks into the queue, as its owner: what his tables make run must not run as who watches.
-    /// None if the queue is gone; an error of this queue is this vectorizer's and no other's.
+    /// Looks into the queue, as its owner: what the tables make run must not run as who watches. None if a table of
+    /// the vectorizer is gone; an error of this queue is this vectorizer's and no other's.
     pub fn count(&self, worker: Option<i32>) -> Result<Option<Counts>, PgError> {
-        let Some(owner) = self.owner else { return Ok(None) };
-        let tables = QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table));
-        let counted = subtransaction(|| as_user(owner, || count(&tables, &self.key, worker)))?;
+        let Some(entry) = &self.entry else { return Ok(None) };
+        let counted = subtransaction(|| {
+            entry.relations.require_one_owner()?;
+            as_user(entry.relations.source.owner, || count(&entry.relations, &entry.queue(), &self.key, worker))
+        })?;
         Ok(counted.into_iter().next())
     }
 
@@ -139,12 +159,10 @@ impl Facts {
         }
         let counts = match counts {
             Ok(Some(counts)) => counts,
-            Ok(None) => return Ok(broken("its queue table is gone")),
+            Ok(None) if self.inbox.is_none() => return Ok(broken("its queue table is gone")),
+            Ok(None) => return Ok(broken("its source has lost the vectorizer's triggers, or is gone")),
             Err(error) => return Ok(unreadable(error)),
         };
-        if as_superuser(|| vectorizer::by_id(self.id))?.is_none() {
-            return Ok(broken("its source has lost the vectorizer's triggers, or is gone"));
-        }
         if self.disabled {
             return Ok(State::new("disabled", "it was disabled; changes are kept in its queue")
                 .with_hint("ai.enable_vectorizer_schedule() lets it go on."));
@@ -192,13 +210,19 @@ fn unreadable(error: &PgError) -> State {
 
 /// Each table is read from one end, in the order of its index if it has one, and no further than to
 /// what is counted.
-fn count(tables: &QueueTables, key: &[String], worker: Option<i32>) -> Result<Vec<Counts>, PgError> {
+fn count(
+    relations: &Relations,
+    tables: &QueueTables,
+    key: &[String],
+    worker: Option<i32>,
+) -> Result<Vec<Counts>, PgError> {
     // The index has the order; a sort would read the whole table first. Undone with the identity.
     sql::read(
         "SELECT set_config('enable_sort', 'off', true), set_config('lock_timeout', '1s', true)",
         &[],
         |_| Ok(()),
     )?;
+    relations.hold()?;
     let QueueTables { inbox, work, failed, .. } = tables;
     let own = OwnColumns::of(tables, key.to_vec())?;
     let [queued_at, available_at, lease, leased_by] =

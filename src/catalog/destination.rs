@@ -7,6 +7,7 @@ use pgai_rs_pipeline::config::Destination;
 
 use super::key::Key;
 use super::relation::{self, Column, Relation};
+use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::sql::{self, execute, ident, qualified};
@@ -46,14 +47,15 @@ pub fn store(destination: &Destination) -> Option<String> {
     }
 }
 
-/// Creates what is not there yet, as the vectorizer's owner.
+/// Creates what is not there yet, as the vectorizer's owner. Returns the store and the view, if that is what was
+/// asked for.
 pub fn create(
     destination: &Destination,
     source: &Relation,
     columns: &[Column],
     key: &Key,
     dimensions: u32,
-) -> Result<(), PgError> {
+) -> Result<(Option<Table>, Option<Table>), PgError> {
     let vector = format!("{}({dimensions})", vector_type()?);
     match destination {
         Destination::Table { target_schema, target_table, view_schema, view_name } => {
@@ -61,21 +63,24 @@ pub fn create(
             let view = view_definition(&qualified(view_schema, view_name), &store, source, columns, key);
             as_user(source.owner, || {
                 create_store(&store, key, &vector)?;
-                execute(&view, &[]).map(drop)
-            })
+                execute(&view, &[])
+            })?;
+            let made = |schema: &str, name: &str| Table::made(schema, name, source.owner).map(Some);
+            Ok((made(target_schema, target_table)?, made(view_schema, view_name)?))
         }
         Destination::Column { embedding_column } => {
             let table = source.qualified();
             if columns.iter().any(|column| column.name == *embedding_column) {
                 require_vectors(source, embedding_column, &vector)?;
                 pgrx::notice!("column {} of {table} already exists, using it", ident(embedding_column));
-                return Ok(());
+                return Ok((None, None));
             }
             let column = ident(embedding_column);
             as_user(source.owner, || {
                 execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {vector} DEFAULT NULL"), &[])?;
                 keep_in_line(&table, &column)
-            })
+            })?;
+            Ok((None, None))
         }
     }
 }

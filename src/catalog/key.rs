@@ -51,7 +51,7 @@ const KEY_COLUMNS: &str = "
 impl Key {
     /// The primary key of a table; none if it has none.
     pub fn of(relation: pg_sys::Oid) -> Result<Option<Key>, PgError> {
-        let columns = sql::read(KEY_COLUMNS, &[relation.into()], |row| {
+        let columns = sql::read_now(KEY_COLUMNS, &[relation.into()], |row| {
             Ok(KeyColumn {
                 name: row.get(1)?,
                 attnum: row.get(2)?,

@@ -1,14 +1,23 @@
 //! Typed access to `ai.vectorizer` and to the objects that each vectorizer has.
 //!
-//! A vectorizer's owner is the owner of its queue table. That makes ownership a thing that Postgres
-//! keeps itself: through dump and restore, `REASSIGN OWNED` and `DROP OWNED`.
+//! A vectorizer's owner is the owner of its source, of its queue's tables and of its store. That makes ownership
+//! a thing that Postgres keeps itself: through dump and restore, `REASSIGN OWNED` and `DROP OWNED`.
+//!
+//! * [`vectorizer`]: a row of `ai.vectorizer`, and what is to be known of it
+//! * [`binding`], [`table`]: its relations, by OID and under a lock
+//! * [`triggers`], [`objects`], [`destination`]: making and dropping what it has
+//! * [`relation`], [`key`]: what a user's table is like
+//! * [`definitions`]: noticing that some definition has changed
 
+pub mod binding;
 pub mod definitions;
 pub mod destination;
 pub mod key;
 pub mod objects;
 pub mod own_columns;
 pub mod relation;
+pub mod table;
+pub mod triggers;
 pub mod vectorizer;
 
 /// The name of the source's trigger, and the stem of the others'.

@@ -1,4 +1,4 @@
-//! The objects that a vectorizer has beside its destination: queue tables, triggers, grants.
+//! The objects that a vectorizer has beside its destination and its triggers: queue tables, grants.
 //!
 //! Definitions follow pgai's, so that its clients and its users' queries go on working.
 
@@ -8,11 +8,13 @@ use pgai_rs_pipeline::config::{Destination, Loading};
 
 use super::key::Key;
 use super::own_columns::OwnColumns;
+use super::binding::Relations;
 use super::relation::Relation;
-use super::{failed_name, inbox_name, origin_name, trigger_name, work_name};
+use super::table::Table;
+use super::{failed_name, inbox_name, origin_name, work_name};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user};
-use crate::pg::sql::{self, execute, ident, qualified};
+use crate::pg::identity::{as_superuser, as_user, superuser};
+use crate::pg::sql::{execute, ident, qualified};
 
 /// Where a vectorizer's queue tables are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,18 @@ pub struct QueueTables {
 }
 
 impl QueueTables {
-    /// The tables of a vectorizer, by its id and its inbox's schema and name.
+    /// The tables of a vectorizer, as they are called today.
+    pub fn of(id: i32, relations: &Relations) -> Self {
+        let origin = relations.origin.as_ref().map(Table::qualified);
+        QueueTables {
+            inbox: relations.inbox.qualified(),
+            work: relations.work.qualified(),
+            failed: relations.failed.qualified(),
+            origin: origin.unwrap_or_else(|| qualified(&relations.work.schema, &origin_name(id))),
+        }
+    }
+
+    /// The tables of a vectorizer that is to be made, by its id and its inbox's schema and name.
     pub fn new(id: i32, schema: &str, inbox: Option<&str>) -> Self {
         QueueTables {
             inbox: qualified(schema, inbox.unwrap_or(&inbox_name(id))),
@@ -105,15 +118,57 @@ const FAILED: [(&str, &str); 6] = [
     ("attempts", "int4"),
 ];
 
-/// Creates the queue's tables and gives them to the vectorizer's owner.
+/// Creates the queue's tables, which are the vectorizer's owner's.
 ///
-/// The schema `ai` belongs to the extension: nobody needs CREATE on it to have a vectorizer.
+/// The schema `ai` belongs to the extension, and only superusers can move what is in it: nobody needs CREATE on it
+/// to have a vectorizer. In any other schema the owner creates them.
 pub fn create_queue(
-    tables: &QueueTables,
+    id: i32,
+    schema: &str,
+    inbox: &str,
     key: &Key,
-    owner: &str,
+    owner: pg_sys::Oid,
     remembered: Remembered,
-) -> Result<(), PgError> {
+) -> Result<Queue, PgError> {
+    let tables = QueueTables::new(id, schema, Some(inbox));
+    let statements = definitions(&tables, key, remembered);
+    let create = || statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop));
+    let made = |name: &str| -> Result<Table, PgError> {
+        let table = match schema {
+            "ai" => Table::made(schema, name, superuser())?.give_to(owner)?,
+            _ => Table::made(schema, name, owner)?,
+        };
+        table.go_with_extension();
+        Ok(table)
+    };
+    match schema {
+        "ai" => as_superuser(create)?,
+        _ => as_user(owner, create)?,
+    }
+    Ok(Queue {
+        inbox: made(inbox)?,
+        work: made(&work_name(id))?,
+        failed: made(&failed_name(id))?,
+        origin: match remembered {
+            Remembered::Nothing => None,
+            Remembered::Object | Remembered::Input => Some(made(&origin_name(id))?),
+        },
+    })
+}
+
+/// The tables of a queue that was just made.
+pub struct Queue {
+    /// The inbox.
+    pub inbox: Table,
+    /// The work table.
+    pub work: Table,
+    /// The table of what was set aside.
+    pub failed: Table,
+    /// The table of what is remembered, if anything is.
+    pub origin: Option<Table>,
+}
+
+fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<String> {
     let (columns, names, own) = (key.definitions(), key.names(None), OwnColumns::beside(key));
     // Autovacuum by count, not by share: these tables churn and are meant to be empty.
     let churn = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
@@ -133,153 +188,13 @@ pub fn create_queue(
         let columns = with_own(remembered.columns());
         statements.push(format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({names}))", tables.origin));
     }
-    let all = tables.all(remembered).into_iter();
-    statements.extend(all.map(|table| format!("ALTER TABLE {table} OWNER TO {owner}")));
-    as_superuser(|| {
-        statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop))?;
-        tables.all(remembered).into_iter().try_for_each(go_with_extension)
-    })
+    statements
 }
 
-/// Makes a table be dropped with the extension, as what is of no use without it. A dump does not carry that
-/// along: it only knows what an extension is made of.
-fn go_with_extension(table: &str) -> Result<(), PgError> {
-    let oid = sql::query_row("SELECT $1::pg_catalog.regclass::pg_catalog.oid", &[table.into()], |row| {
-        row.get::<pg_sys::Oid>(1)
-    })?;
-    let address = |class: pg_sys::Oid, object: pg_sys::Oid| pg_sys::ObjectAddress {
-        classId: class,
-        objectId: object,
-        objectSubId: 0,
-    };
-    let table = address(pg_sys::RelationRelationId, oid.unwrap_or(pg_sys::InvalidOid));
-    // SAFETY: the name is a C string; both objects are there, and their addresses are copied.
-    unsafe {
-        let extension = pg_sys::get_extension_oid(c"pgai_rs".as_ptr(), false);
-        let extension = address(pg_sys::ExtensionRelationId, extension);
-        pg_sys::recordDependencyOn(&table, &extension, pg_sys::DependencyType::DEPENDENCY_AUTO);
-    }
-    Ok(())
-}
-
-/// The names of a vectorizer's triggers.
-pub fn trigger_names(id: i32) -> [String; 4] {
-    let stem = trigger_name(id);
-    [stem.clone(), format!("{stem}_update"), format!("{stem}_delete"), format!("{stem}_truncate")]
-}
-
-/// Creates the triggers that enqueue.
-///
-/// On an ordinary table one per statement and event, with transition tables: a bulk load costs one
-/// append. Where rows may come by way of another table (partitions, inheritance) one per row, for a
-/// statement trigger fires on the table that the statement names only.
-pub fn create_triggers(id: i32, source: &Relation) -> Result<(), PgError> {
-    let [main, update, delete, truncate] = trigger_names(id);
-    let call = format!("EXECUTE FUNCTION ai._vectorizer_source_changed('{id}')");
-    let table = source.qualified();
-    // Before the partitions' own, which then find nothing left to remove row by row.
-    let when = if source.kind == 'p' { "BEFORE" } else { "AFTER" };
-    let mut statements =
-        vec![format!("CREATE TRIGGER {truncate} {when} TRUNCATE ON {table} FOR EACH STATEMENT {call}")];
-    if source.in_hierarchy {
-        statements.push(format!(
-            "CREATE TRIGGER {main} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW {call}"
-        ));
-    } else {
-        statements.push(format!(
-            "CREATE TRIGGER {main} AFTER INSERT ON {table}
-             REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT {call}"
-        ));
-        statements.push(format!(
-            "CREATE TRIGGER {update} AFTER UPDATE ON {table}
-             REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT {call}"
-        ));
-        statements.push(format!(
-            "CREATE TRIGGER {delete} AFTER DELETE ON {table}
-             REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT {call}"
-        ));
-    }
-    as_superuser(|| {
-        for statement in &statements {
-            execute(statement, &[])?;
-        }
-        Ok::<_, PgError>(())
-    })?;
-    match source.kind {
-        'p' => create_partition_triggers(id, source.oid),
-        _ => Ok(()),
-    }
-}
-
-/// Drops a vectorizer's triggers, found by their argument, for they and the source may have been renamed
-/// since.
-pub fn drop_triggers(id: i32) -> Result<(), PgError> {
-    drop_triggers_on(id, None)
-}
-
-/// Drops those that a table and its partitions have for being partitions of the source.
-pub fn drop_partition_triggers(id: i32, partition: pg_sys::Oid) -> Result<(), PgError> {
-    drop_triggers_on(id, Some(partition))
-}
-
-fn drop_triggers_on(id: i32, partition: Option<pg_sys::Oid>) -> Result<(), PgError> {
-    let triggers = sql::query(
-        "WITH arguments AS (SELECT pg_catalog.convert_to($1::text, 'UTF8') || '\\x00'::bytea AS source,
-                                   pg_catalog.convert_to('partition', 'UTF8') || '\\x00'::bytea AS partition)
-         SELECT pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
-         FROM arguments a
-         CROSS JOIN pg_catalog.pg_trigger t
-         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE t.tgparentid = 0 AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
-           AND (t.tgargs = a.source || a.partition OR t.tgargs = a.source AND $2 IS NULL)
-           AND ($2 IS NULL OR t.tgrelid = $2
-                OR t.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($2) p))",
-        &[id.to_string().into(), partition.into()],
-        |row| row.get::<String>(1),
-    )?;
-    as_superuser(|| {
-        for trigger in &triggers {
-            execute(&format!("DROP TRIGGER {trigger}"), &[])?;
-        }
-        Ok(())
-    })
-}
-
-/// Removes a vectorizer without triggers from the catalog, and its queue. The store stays.
-pub fn forget(id: i32, tables: &QueueTables) -> Result<(), PgError> {
-    as_superuser(|| {
-        execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()])?;
-        let all = tables.all(Remembered::Input).join(", ");
-        execute(&format!("DROP TABLE IF EXISTS {all}"), &[]).map(drop)
-    })
-}
-
-/// Creates the triggers that see the TRUNCATE of a single partition: statement triggers are not passed
-/// on to partitions. Before and not after, while the keys can still be read.
-pub fn create_partition_triggers(id: i32, root: pg_sys::Oid) -> Result<(), PgError> {
-    let [.., truncate] = trigger_names(id);
-    let leaves = sql::query(
-        "SELECT n.nspname::text, c.relname::text
-         FROM pg_catalog.pg_partition_tree($1) p
-         JOIN pg_catalog.pg_class c ON c.oid = p.relid
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE p.isleaf AND c.relkind = 'r'",
-        &[root.into()],
-        |row| Ok(sql::qualified(&row.get::<String>(1)?, &row.get::<String>(2)?)),
-    )?;
-    as_superuser(|| {
-        for leaf in &leaves {
-            execute(
-                &format!(
-                    "CREATE OR REPLACE TRIGGER {truncate} BEFORE TRUNCATE ON {leaf}
-                     FOR EACH STATEMENT EXECUTE FUNCTION ai._vectorizer_source_changed('{id}', 'partition')"
-                ),
-                &[],
-            )?;
-        }
-        Ok(())
-    })
+/// Removes a vectorizer from the catalog, and those of its queue's tables that are still its owner's. The store stays.
+pub fn forget(id: i32, owner: pg_sys::Oid, queue: &[Table]) -> Result<(), PgError> {
+    as_superuser(|| execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()]))?;
+    queue.iter().filter(|table| table.owner == owner && table.kind == 'r').try_for_each(Table::drop)
 }
 
 /// Enqueues every row that the source has.

@@ -24,7 +24,7 @@ impl OwnColumns {
     /// they were when the tables were made decides.
     pub fn of(tables: &QueueTables, key: Vec<String>) -> Result<OwnColumns, PgError> {
         let QueueTables { inbox, work, failed, origin } = tables.clone();
-        let there = sql::read(
+        let there = sql::read_now(
             "SELECT DISTINCT a.attname::text FROM pg_catalog.unnest($1::text[]) AS t (name)
              JOIN pg_catalog.pg_attribute a ON a.attrelid = pg_catalog.to_regclass(t.name)
              WHERE a.attnum > 0 AND NOT a.attisdropped",

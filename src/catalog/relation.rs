@@ -2,6 +2,7 @@
 
 use pgrx::pg_sys;
 
+use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
@@ -39,7 +40,7 @@ pub struct Column {
 impl Relation {
     /// The relation with this OID; none if it is gone.
     pub fn load(oid: pg_sys::Oid) -> Result<Option<Relation>, PgError> {
-        let rows = sql::read(
+        let rows = sql::read_now(
             "SELECT n.nspname::text, c.relname::text, c.relowner, c.relkind::text,
                     c.relkind = 'p' OR c.relispartition OR EXISTS (
                         SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent)),
@@ -63,6 +64,11 @@ impl Relation {
         Ok(rows.into_iter().next())
     }
 
+    /// The same, to be locked and looked at.
+    pub fn table(&self) -> Result<Table, PgError> {
+        Table::look(self.oid).ok_or_else(|| PgError::raised(format!("{} is gone", self.qualified())))
+    }
+
     /// `schema.name`, quoted where it must be.
     pub fn qualified(&self) -> String {
         sql::qualified(&self.schema, &self.name)
@@ -71,7 +77,7 @@ impl Relation {
 
 /// The columns of a table in their order.
 pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
-    sql::read(
+    sql::read_now(
         "SELECT a.attname::text, t.typname::text,
                 ARRAY(SELECT DISTINCT b.attname::text
                       FROM pg_catalog.pg_attrdef g
@@ -91,7 +97,7 @@ pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
 
 /// The schema in which pgvector's type lives.
 pub fn vector_schema() -> Result<String, PgError> {
-    sql::read(
+    sql::read_now(
         "SELECT n.nspname::text
          FROM pg_catalog.pg_extension e
          JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace

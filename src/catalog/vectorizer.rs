@@ -1,113 +1,112 @@
 //! A vectorizer as it stands in the catalog, with what the queue's statements need to know of it.
 
-use pgrx::pg_sys;
-use pgrx::JsonB;
+use pgrx::datum::DatumWithOid;
+use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::{Chunking, Destination, Loading, VectorizerConfig};
 use pgai_rs_pipeline::format::Template;
 
+use super::binding::{self, Relations, COLUMNS};
 use super::destination::{self, STORE_VECTORS};
 use super::key::Key;
 use super::objects::{QueueTables, Remembered};
 use super::own_columns::OwnColumns;
 use super::relation::{self, Column, Relation};
+use super::table::Table;
+use super::triggers::Identity;
 use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, qualified, Row};
 
-/// A row of `ai.vectorizer`, not yet understood.
+/// A row of `ai.vectorizer`, not yet understood, with the relations that it has in this database.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Its id.
     pub id: i32,
+    /// Its UUID; none where the extension's objects are older than UUIDs.
+    pub uuid: Option<String>,
     /// Its name.
     pub name: String,
     /// Changes with every change of the row.
     pub version: String,
-    /// The owner of the queue table.
-    pub owner: pg_sys::Oid,
-    /// The table that has the trigger; so that a rename of the source is followed.
-    pub source: pg_sys::Oid,
-    queue_schema: String,
-    queue_table: String,
+    /// Its relations.
+    pub relations: Relations,
+    /// Whether the relations are bound, and not only found.
+    pub bound: bool,
     config: Value,
 }
 
-/// The queue table and the trigger must be there: in the middle of a restore they are not yet, and
-/// a worker that took rows for deleted would forget them. The trigger comes last in a dump.
-const READY: &str = "
-    FROM ai.vectorizer v
-    JOIN pg_catalog.pg_namespace qn ON qn.nspname = v.queue_schema
-    JOIN pg_catalog.pg_class q ON q.relnamespace = qn.oid AND q.relname = v.queue_table
-    JOIN pg_catalog.pg_trigger t ON t.tgparentid = 0
-         -- By its argument: a trigger's name is its table owner's to change.
-         AND t.tgargs = pg_catalog.convert_to(v.id::text, 'UTF8') || '\\x00'::bytea
-         -- The one that each source has, for TRUNCATE (TRIGGER_TYPE_TRUNCATE).
-         AND (t.tgtype & 32) <> 0
-         AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure";
-
-const COLUMNS: &str = "v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, q.relowner, t.tgrelid,
-    v.queue_schema::text, v.queue_table::text, v.config";
-
-fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
-    Ok(Entry {
-        id: row.get(1)?,
-        name: row.get(2)?,
-        version: row.get(3)?,
-        owner: row.get(4)?,
-        source: row.get(5)?,
-        queue_schema: row.get(6)?,
-        queue_table: row.get(7)?,
-        config: row.get::<JsonB>(8)?.0,
-    })
+/// Reads the vectorizers whose relations are there, as they are now, whatever the transaction's snapshot.
+fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgError> {
+    let statement = format!(
+        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, v.config, {uuid}, {COLUMNS}
+         FROM ai.vectorizer v CROSS JOIN {relations}
+         WHERE {condition} ORDER BY v.id",
+        uuid = binding::uuid(),
+        relations = binding::relations(),
+    );
+    let read = |row: &Row<'_>| {
+        let Some(relations) = Relations::read(row, 6)? else { return Ok(None) };
+        Ok(Some(Entry {
+            id: row.get(1)?,
+            name: row.get(2)?,
+            version: row.get(3)?,
+            config: row.get::<JsonB>(4)?.0,
+            uuid: row.get_opt(5)?,
+            relations,
+            bound: row.get(13)?,
+        }))
+    };
+    let found = as_superuser(|| sql::read_now(&statement, args, read))?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// The vectorizers that can be worked on: complete and not disabled.
 pub fn enabled() -> Result<Vec<Entry>, PgError> {
-    sql::read(&format!("SELECT {COLUMNS} {READY} WHERE NOT v.disabled ORDER BY v.id"), &[], entry)
+    entries("NOT v.disabled", &[])
 }
 
-/// A vectorizer whose objects are there; none if they are not.
+/// The vectorizers that are complete, disabled ones as well.
+pub fn all() -> Result<Vec<Entry>, PgError> {
+    entries("true", &[])
+}
+
+/// A vectorizer whose relations are there; none if they are not.
 pub fn by_id(id: i32) -> Result<Option<Entry>, PgError> {
-    let rows = sql::read(&format!("SELECT {COLUMNS} {READY} WHERE v.id = $1"), &[id.into()], entry)?;
-    Ok(rows.into_iter().next())
-}
-
-/// The same as it is now, whatever this transaction's first snapshot saw.
-pub fn by_id_now(id: i32) -> Result<Option<Entry>, PgError> {
-    sql::query_row(&format!("SELECT {COLUMNS} {READY} WHERE v.id = $1"), &[id.into()], entry)
+    Ok(entries("v.id = $1", &[id.into()])?.into_iter().next())
 }
 
 /// The vectorizers whose source is this table or one that it is a partition of.
 pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     let ancestors = "SELECT a.relid FROM pg_catalog.pg_partition_ancestors($1) a";
-    sql::query(
-        &format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid IN ({ancestors}) ORDER BY v.id"),
-        &[relation.into()],
-        entry,
-    )
+    entries(&format!("r.source = $1 OR r.source IN ({ancestors})"), &[relation.into()])
 }
 
 /// The vectorizers whose source is this table or one that inherits its columns.
 pub fn by_descendant(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    sql::query(
-        &format!(
-            "WITH RECURSIVE d (relid) AS (
+    entries(
+        "r.source IN (
+             WITH RECURSIVE d (relid) AS (
                  SELECT $1::pg_catalog.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN d ON i.inhparent = d.relid)
-             SELECT {COLUMNS} {READY} WHERE t.tgrelid IN (SELECT d.relid FROM d) ORDER BY v.id"
-        ),
+             SELECT d.relid FROM d)",
         &[relation.into()],
-        entry,
     )
 }
 
 /// The vectorizers whose source is this table.
 pub fn by_source(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    sql::query(
-        &format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid = $1 ORDER BY v.id"),
-        &[relation.into()],
-        entry,
-    )
+    entries("r.source = $1", &[relation.into()])
+}
+
+/// Returns whether there is a vectorizer with this id and UUID, whether or not its relations are there.
+pub fn is_registered(vectorizer: &Identity) -> Result<bool, PgError> {
+    let statement =
+        format!("SELECT {} FROM ai.vectorizer v WHERE v.id = $1", binding::uuid());
+    let found = as_superuser(|| {
+        sql::read_now(&statement, &[vectorizer.id.into()], |row| row.get_opt::<String>(1))
+    })?;
+    Ok(found.first().is_some_and(|uuid| vectorizer.uuid.is_none() || vectorizer.uuid == *uuid))
 }
 
 /// A vectorizer, understood.
@@ -117,9 +116,11 @@ pub struct Vectorizer {
     pub id: i32,
     /// Its name.
     pub name: String,
-    /// As whom its work is done.
+    /// As whom its work is done: the owner of its source, and of all its other tables.
     pub owner: pg_sys::Oid,
-    /// Its config.
+    /// Its relations, to be locked and looked at before work is done on them.
+    pub relations: Relations,
+    /// Its config, with the store's name of today.
     pub config: VectorizerConfig,
     /// The source.
     pub source: Relation,
@@ -144,41 +145,63 @@ impl Entry {
         &self.config
     }
 
-    /// Its queue.
-    pub fn queue(&self) -> QueueTables {
-        QueueTables::new(self.id, &self.queue_schema, Some(&self.queue_table))
+    /// As its triggers name it.
+    pub fn identity(&self) -> Identity {
+        Identity { id: self.id, uuid: self.uuid.clone() }
     }
 
-    /// Its store, qualified; none if its vectors go to a column of the source.
-    pub fn store(&self) -> Option<String> {
-        let text = |key: &str| self.config["destination"][key].as_str();
-        Some(qualified(text("target_schema")?, text("target_table")?))
+    /// Returns whether a trigger with these arguments is one of this vectorizer. Older ones have the id alone.
+    pub fn is_named(&self, given: &Identity) -> bool {
+        self.id == given.id && (given.uuid.is_none() || given.uuid == self.uuid)
+    }
+
+    /// Its queue.
+    pub fn queue(&self) -> QueueTables {
+        QueueTables::of(self.id, &self.relations)
+    }
+
+    /// Its config, with the store's name of today.
+    fn parsed_config(&self) -> Result<VectorizerConfig, PgError> {
+        let mut config: VectorizerConfig = serde_json::from_value(self.config.clone()).map_err(|error| {
+            PgError::raised(format!("the config of vectorizer {} can't be read: {error}", self.name))
+        })?;
+        if let Destination::Table { target_schema, target_table, .. } = &mut config.destination {
+            let store = self.relations.store.as_ref().ok_or_else(|| {
+                PgError::new(
+                    PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+                    format!("the store {} of vectorizer {} is gone", qualified(target_schema, target_table), self.name),
+                )
+                .with_hint("Drop the vectorizer and create it anew.")
+            })?;
+            (*target_schema, *target_table) = (store.schema.clone(), store.name.clone());
+        }
+        Ok(config)
     }
 
     /// Reads what else there is to know.
     pub fn understand(&self) -> Result<Vectorizer, PgError> {
-        let config: VectorizerConfig = serde_json::from_value(self.config.clone()).map_err(|error| {
-            PgError::raised(format!("the config of vectorizer {} can't be read: {error}", self.name))
-        })?;
+        self.relations.require_one_owner()?;
+        let config = self.parsed_config()?;
         let gone = || PgError::raised(format!("the source of vectorizer {} is gone", self.name));
-        let source = Relation::load(self.source)?.ok_or_else(gone)?;
-        let key = Key::of(self.source)?.ok_or_else(|| {
+        let source = Relation::load(self.relations.source.oid)?.ok_or_else(gone)?;
+        let key = Key::of(source.oid)?.ok_or_else(|| {
             PgError::raised(format!("the source of vectorizer {} has lost its primary key", self.name))
                 .with_hint(
                     "ALTER TABLE … ADD PRIMARY KEY with the columns of before, or drop the vectorizer.",
                 )
         })?;
         self.require_key(&key)?;
-        let columns = relation::columns(self.source)?;
+        let columns = relation::columns(source.oid)?;
         self.require_embedding_column(&config, &columns)?;
         let queue = self.queue();
         Ok(Vectorizer {
             id: self.id,
             name: self.name.clone(),
-            owner: self.owner,
+            owner: source.owner,
+            relations: self.relations.clone(),
             columns,
             remembered: self.remembered(&config, &queue.origin)?,
-            embedding_columns: embedding_columns(self.source)?,
+            embedding_columns: embedding_columns(source.oid)?,
             own: OwnColumns::of(&queue, key.columns().iter().map(|column| column.name.clone()).collect())?,
             source,
             key,
@@ -197,7 +220,7 @@ impl Entry {
         let Destination::Column { embedding_column } = &config.destination else { return Ok(()) };
         if !columns.iter().any(|column| column.name == *embedding_column) {
             return Err(PgError::new(
-                pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
                 format!("the source of vectorizer {} has no column {embedding_column:?}", self.name),
             )
             .with_hint("Add the column again and run ai.resync(), or drop the vectorizer."));
@@ -215,7 +238,7 @@ impl Entry {
     /// What is remembered of objects can be done without; what is remembered of texts can't.
     fn remembered(&self, config: &VectorizerConfig, origin: &str) -> Result<Remembered, PgError> {
         match Remembered::of(&config.destination, &config.loading) {
-            known if known == Remembered::Nothing || exists(origin)? => Ok(known),
+            known if known == Remembered::Nothing || self.relations.origin.is_some() => Ok(known),
             Remembered::Input => {
                 Err(PgError::raised(format!("the table {origin} of vectorizer {} is gone", self.name))
                     .with_hint("Drop the vectorizer and create it anew."))
@@ -227,31 +250,26 @@ impl Entry {
 
 /// The columns of a table to which vectorizers write.
 fn embedding_columns(source: pg_sys::Oid) -> Result<Vec<String>, PgError> {
-    let entries =
-        sql::read(&format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid = $1"), &[source.into()], entry)?;
-    Ok(entries.iter().filter_map(Entry::embedding_column).map(str::to_owned).collect())
+    Ok(by_source(source)?.iter().filter_map(Entry::embedding_column).map(str::to_owned).collect())
 }
 
 impl Entry {
     /// That the queue has the key's columns: the key may have others now, or by other names.
     fn require_key(&self, key: &Key) -> Result<(), PgError> {
         let missing = sql::read(
-            "SELECT k.name FROM pg_catalog.unnest($3::text[]) AS k (name)
+            "SELECT k.name FROM pg_catalog.unnest($2::text[]) AS k (name)
              WHERE NOT EXISTS (
-                 SELECT FROM pg_catalog.pg_class c
-                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
-                 WHERE n.nspname::text = $1 AND c.relname::text = $2 AND a.attname::text = k.name)",
+                 SELECT FROM pg_catalog.pg_attribute a
+                 WHERE a.attrelid = $1 AND a.attname::text = k.name AND NOT a.attisdropped)",
             &[
-                self.queue_schema.clone().into(),
-                self.queue_table.clone().into(),
+                self.relations.inbox.oid.into(),
                 key.columns().iter().map(|c| c.name.clone()).collect::<Vec<_>>().into(),
             ],
             |row| row.get::<String>(1),
         )?;
         let Some(name) = missing.first() else { return Ok(()) };
         Err(PgError::new(
-            pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
             format!(
                 "the queue of vectorizer {} has no column {name:?} of the source's primary key",
                 self.name
@@ -259,13 +277,6 @@ impl Entry {
         )
         .with_hint("Rename the column back, or drop the vectorizer and create it anew."))
     }
-}
-
-/// Whether there is a table of this name.
-fn exists(table: &str) -> Result<bool, PgError> {
-    let there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
-    let found = sql::read(there, &[table.to_owned().into()], |row| row.get::<bool>(1))?;
-    Ok(found.first() == Some(&true))
 }
 
 impl Vectorizer {
@@ -299,6 +310,13 @@ impl Vectorizer {
         self.store().into_iter().chain(remembered).collect()
     }
 
+    /// The tables of which something is removed when a row is gone: those of its chunks, and of what was set aside.
+    pub fn tables_that_follow_rows(&self) -> Vec<Table> {
+        let Relations { store, origin, failed, .. } = &self.relations;
+        let origin = origin.iter().filter(|_| self.remembered != Remembered::Nothing);
+        store.iter().chain(origin).chain([failed]).cloned().collect()
+    }
+
     /// The columns whose change makes a row be worked on again when a user writes it, besides the key.
     ///
     /// For a document that lies elsewhere any column: touching `updated_at` is how a user says that
@@ -330,7 +348,7 @@ impl Vectorizer {
         let name = self.config.loading.column_name();
         self.columns.iter().find(|c| c.name == name).map(|c| c.type_name.as_str()).ok_or_else(|| {
             PgError::new(
-                pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
                 format!("the source of vectorizer {} has no column {name:?}", self.name),
             )
             .with_hint("Rename the column back, or drop the vectorizer and create it anew.")

@@ -6,7 +6,7 @@
 use pgai_rs_pipeline::rename::{rename_column, Edit};
 
 use super::warned;
-use crate::catalog::objects::Remembered;
+use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
@@ -34,7 +34,7 @@ const CONFIG: &str = "
 
 /// Follows `ALTER TABLE … RENAME COLUMN` of a table, and of those that have the column from it.
 pub fn follow(relation: pg_sys::Oid, from: &str, to: &str) -> Result<(), PgError> {
-    for entry in as_superuser(|| vectorizer::by_descendant(relation))? {
+    for entry in vectorizer::by_descendant(relation)? {
         warned("a column's new name", || {
             edit_config(&entry, from, to)?;
             rename_key(&entry, from, to)
@@ -64,14 +64,14 @@ fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
     if in_key == 0 {
         return Ok(());
     }
-    let rename = |table: &str| {
-        let statement =
-            format!("ALTER TABLE IF EXISTS {table} RENAME COLUMN {} TO {}", ident(from), ident(to));
-        sql::execute(&statement, &[]).map(drop)
+    let rename = |table: &Table| {
+        table.hold(pg_sys::AccessExclusiveLock)?;
+        let table = table.qualified();
+        sql::execute(&format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", ident(from), ident(to)), &[])
+            .map(drop)
     };
-    as_user(entry.owner, || {
-        entry.queue().all(Remembered::Input).into_iter().try_for_each(rename)?;
-        entry.store().map_or(Ok(()), |store| rename(&store))
-    })?;
+    let tables = entry.relations.tables().filter(|table| **table != entry.relations.source);
+    let tables: Vec<&Table> = tables.filter(|table| table.owner == entry.relations.source.owner).collect();
+    as_user(entry.relations.source.owner, || tables.into_iter().try_for_each(rename))?;
     as_superuser(|| sql::execute(ERRORS, &[entry.id.into(), from.into(), to.into()])).map(drop)
 }

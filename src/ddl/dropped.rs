@@ -3,23 +3,18 @@
 use pgrx::PgSqlErrorCode;
 
 use super::warned;
-use crate::catalog::objects::{self, QueueTables};
-use crate::catalog::vectorizer;
+use crate::catalog::{binding, objects, vectorizer};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::identity::{as_superuser, current_user, superuser};
 use crate::pg::sql;
 use crate::queue::{resync, wake};
 
-/// Vectorizers whose source is among what was dropped: by its name, for its triggers are gone with it.
+/// Vectorizers whose source is among what was dropped.
 const SOURCES: &str = "
-    SELECT v.id, v.name::text, v.queue_schema::text, v.queue_table::text
+    SELECT v.id, v.name::text
     FROM ai.vectorizer v
-    JOIN pg_event_trigger_dropped_objects() d
-      ON d.object_type = 'table' AND d.schema_name = v.source_schema::text AND d.object_name = v.source_table::text
-    WHERE NOT EXISTS (
-        SELECT FROM pg_trigger t
-        WHERE t.tgargs = convert_to(v.id::text, 'UTF8') || '\\x00'::bytea
-          AND t.tgfoid = 'ai._vectorizer_source_changed()'::regprocedure)";
+    JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
+    JOIN pg_event_trigger_dropped_objects() d ON d.classid = 'pg_class'::regclass AND d.objid = b.source AND d.objsubid = 0";
 
 /// Vectorizers of which a partition was dropped: by its triggers, which went with the table.
 const PARTITIONED: &str = "
@@ -35,31 +30,37 @@ const PARTITIONED: &str = "
 pub fn follow() -> Result<(), PgError> {
     let (sources, partitioned) = as_superuser(|| {
         let sources = sql::query(SOURCES, &[], |row| {
-            let (id, name): (i32, String) = (row.get(1)?, row.get(2)?);
-            let (schema, inbox): (Option<String>, Option<String>) = (row.get_opt(3)?, row.get_opt(4)?);
-            Ok((id, name, QueueTables::new(id, schema.as_deref().unwrap_or("ai"), inbox.as_deref())))
+            Ok((row.get::<i32>(1)?, row.get::<String>(2)?))
         })?;
         let partitioned = sql::query(PARTITIONED, &[], |row| row.get::<i32>(1))?;
         Ok::<_, PgError>((sources, partitioned))
     })?;
-    for (id, name, tables) in &sources {
+    for (id, name) in &sources {
         // pgai's words, when it still did so.
         pgrx::notice!("associated table for vectorizer {name} dropped. dropping vectorizer");
-        warned("its source's end", || objects::forget(*id, tables));
+        warned("its source's end", || forget(*id));
         wake::worker_at_commit();
     }
-    for id in partitioned.into_iter().filter(|id| !sources.iter().any(|(source, ..)| source == id)) {
+    for id in partitioned.into_iter().filter(|id| !sources.iter().any(|(source, _)| source == id)) {
         warned("the end of a partition", || forget_rows(id));
     }
     Ok(())
 }
 
+/// Removes a vectorizer whose source is gone, with its queue. The tables of one owner go, for the source's is not known
+/// any more.
+fn forget(id: i32) -> Result<(), PgError> {
+    let Some(rest) = binding::rest(id)? else { return Ok(()) };
+    let owner = rest.queue.first().map_or(superuser(), |inbox| inbox.owner);
+    objects::forget(id, owner, &rest.queue)
+}
+
 /// The dropped rows can't be read any more: what the store has and the source has not goes.
 fn forget_rows(id: i32) -> Result<(), PgError> {
-    let Some(entry) = as_superuser(|| vectorizer::by_id(id))? else { return Ok(()) };
+    let Some(entry) = vectorizer::by_id(id)? else { return Ok(()) };
     // A table with a trigger of such a name may be anybody's.
     // SAFETY: reads the catalogs.
-    if !unsafe { pgrx::pg_sys::has_privs_of_role(current_user(), entry.owner) } {
+    if !unsafe { pgrx::pg_sys::has_privs_of_role(current_user(), entry.relations.source.owner) } {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             format!("must be owner of vectorizer {}", entry.name),

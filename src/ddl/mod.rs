@@ -68,7 +68,7 @@ fn follow(change: Change) {
         Change::Column { relation, from, to } => {
             warned("a column's new name", || column::follow(relation, &from, &to));
         }
-        Change::Renamed(renamed) => warned("a new name", || renamed::follow(&renamed)),
+        Change::Renamed => warned("a new name", renamed::follow),
     }
 }
 

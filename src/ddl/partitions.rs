@@ -3,21 +3,19 @@
 use pgrx::pg_sys;
 
 use super::warned;
-use crate::catalog::objects;
-use crate::catalog::vectorizer;
+use crate::catalog::{triggers, vectorizer};
 use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 use crate::queue::{resync, wake};
 
 /// Follows ATTACH PARTITION, DETACH PARTITION and CREATE TABLE … PARTITION OF.
 pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError> {
-    for entry in as_superuser(|| vectorizer::by_ancestor(parent))? {
+    for entry in vectorizer::by_ancestor(parent)? {
         warned("a change of its partitions", || {
-            if descends(partition, entry.source)? {
-                objects::create_partition_triggers(entry.id, partition)?;
+            if descends(partition, entry.relations.source.oid)? {
+                triggers::create_on_partitions(&entry.identity(), partition)?;
             } else {
-                objects::drop_partition_triggers(entry.id, partition)?;
+                triggers::drop_on(&entry.identity(), partition)?;
             }
             // Of a row that is new the worker makes chunks, of one that is not there he removes them.
             resync::enqueue_rows_of(&entry.understand()?, partition)?;
@@ -26,10 +24,10 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
         });
     }
     // What is now written through a parent its statement triggers do not see.
-    for entry in as_superuser(|| vectorizer::by_source(partition))? {
+    for entry in vectorizer::by_source(partition)? {
         warned("its source's becoming a partition", || {
-            objects::drop_triggers(entry.id)?;
-            objects::create_triggers(entry.id, &entry.understand()?.source)
+            triggers::drop_on(&entry.identity(), partition)?;
+            triggers::create(&entry.identity(), &entry.understand()?.source)
         });
     }
     Ok(())

@@ -1,79 +1,40 @@
-//! What goes by another name now.
+//! What goes by another name now: a source, a store, a view, a queue, or the schema of one.
 //!
-//! A source is known by its triggers, a store and a view by what they were called.
+//! They are known by OID. What the catalog calls them is for people, for pgai's clients, and for a dump: by these
+//! names they are found again where it is restored.
 
-use super::statement::Renamed;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 use crate::queue::wake;
 
-const SOURCES: &str = "
+/// Names that are not those of today. A relation that is gone keeps its name.
+const NAMES: &str = "
     UPDATE ai.vectorizer v
-    SET source_schema = n.nspname, source_table = c.relname
-    FROM pg_trigger t
-    JOIN pg_class c ON c.oid = t.tgrelid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE t.tgparentid = 0
-      AND t.tgargs = convert_to(v.id::text, 'UTF8') || '\\x00'::bytea
-      AND t.tgfoid = 'ai._vectorizer_source_changed()'::regprocedure
-      AND (v.source_schema, v.source_table) <> (n.nspname, c.relname)";
-
-const SCHEMA: &str = "
-    UPDATE ai.vectorizer v
-    SET queue_schema = CASE WHEN v.queue_schema::text = $1 THEN $2::name ELSE v.queue_schema END,
-        config = jsonb_set(v.config, '{destination}', d.old || jsonb_strip_nulls(jsonb_build_object(
-            'target_schema', CASE WHEN d.old ->> 'target_schema' = $1 THEN $2 END,
-            'view_schema', CASE WHEN d.old ->> 'view_schema' = $1 THEN $2 END)))
-    FROM (SELECT o.id, o.config -> 'destination' AS old FROM ai.vectorizer o) d
-    WHERE d.id = v.id
-      AND $1 IN (v.queue_schema::text, d.old ->> 'target_schema', d.old ->> 'view_schema')";
-
-/// The destination that was called `$1` in `$2`, or in a schema that is not known and in which there is
-/// nothing of this name any more. Only of the vectorizer's owner: a stranger's table would get his text.
-const DESTINATIONS: &str = "
-    SELECT DISTINCT v.id, p.part, n.nspname::text, c.relname::text
-    FROM pg_event_trigger_ddl_commands() e
-    JOIN pg_class c ON e.classid = 'pg_class'::regclass AND c.oid = e.objid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN ai.vectorizer v
-    JOIN pg_namespace qn ON qn.nspname = v.queue_schema
-    JOIN pg_class q ON q.relnamespace = qn.oid AND q.relname = v.queue_table AND q.relowner = c.relowner
-    CROSS JOIN LATERAL (VALUES
-        ('target', 'r', v.config #>> '{destination,target_schema}', v.config #>> '{destination,target_table}'),
-        ('view', 'v', v.config #>> '{destination,view_schema}', v.config #>> '{destination,view_name}')
-    ) AS p (part, kind, schema_name, relation_name)
-    WHERE c.relkind = p.kind::\"char\" AND p.relation_name = $1 AND p.schema_name = coalesce($2, p.schema_name)
-      AND NOT EXISTS (SELECT FROM pg_class o JOIN pg_namespace s ON s.oid = o.relnamespace
-                      WHERE s.nspname::text = p.schema_name AND o.relname::text = p.relation_name)";
-
-const DESTINATION: &str = "
-    UPDATE ai.vectorizer v
-    SET config = jsonb_set(v.config, '{destination}', (v.config -> 'destination') || CASE $2
-        WHEN 'view' THEN jsonb_build_object('view_schema', $3, 'view_name', $4)
-        ELSE jsonb_build_object('target_schema', $3, 'target_table', $4) END)
-    WHERE v.id = $1";
+    SET source_schema = n.source_schema, source_table = n.source_table,
+        queue_schema = n.queue_schema, queue_table = n.queue_table,
+        config = jsonb_set(v.config, '{destination}', v.config -> 'destination' || n.destination)
+    FROM (SELECT v.id,
+                 coalesce(sn.nspname, v.source_schema) AS source_schema, coalesce(s.relname, v.source_table) AS source_table,
+                 coalesce(qn.nspname, v.queue_schema) AS queue_schema, coalesce(q.relname, v.queue_table) AS queue_table,
+                 jsonb_strip_nulls(jsonb_build_object(
+                     'target_schema', tn.nspname, 'target_table', t.relname,
+                     'view_schema', wn.nspname, 'view_name', w.relname)) AS destination
+          FROM ai.vectorizer v
+          JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
+          LEFT JOIN pg_class s ON s.oid = b.source LEFT JOIN pg_namespace sn ON sn.oid = s.relnamespace
+          LEFT JOIN pg_class q ON q.oid = b.inbox LEFT JOIN pg_namespace qn ON qn.oid = q.relnamespace
+          LEFT JOIN pg_class t ON t.oid = b.store LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
+          LEFT JOIN pg_class w ON w.oid = b.view LEFT JOIN pg_namespace wn ON wn.oid = w.relnamespace) n
+    WHERE n.id = v.id
+      AND ((v.source_schema, v.source_table, v.queue_schema, v.queue_table)
+               IS DISTINCT FROM (n.source_schema, n.source_table, n.queue_schema, n.queue_table)
+           OR NOT v.config -> 'destination' @> n.destination)";
 
 /// Writes the names of today into the catalog.
-pub fn follow(renamed: &Renamed) -> Result<(), PgError> {
-    let changed = as_superuser(|| Ok::<_, PgError>(sql::execute(SOURCES, &[])? + destinations(renamed)?))?;
-    if changed > 0 {
+pub fn follow() -> Result<(), PgError> {
+    if as_superuser(|| sql::execute(NAMES, &[]))? > 0 {
         wake::worker_at_commit();
     }
     Ok(())
-}
-
-fn destinations(renamed: &Renamed) -> Result<u64, PgError> {
-    match renamed {
-        Renamed::Schema { from, to } => sql::execute(SCHEMA, &[from.clone().into(), to.clone().into()]),
-        Renamed::Relation { schema, name } => {
-            let found = sql::query(DESTINATIONS, &[name.clone().into(), schema.clone().into()], |row| {
-                Ok((row.get::<i32>(1)?, row.get::<String>(2)?, row.get::<String>(3)?, row.get::<String>(4)?))
-            })?;
-            // Two that may be meant are none.
-            let [(id, part, schema, name)] = found.as_slice() else { return Ok(0) };
-            let text = |text: &String| text.clone().into();
-            sql::execute(DESTINATION, &[(*id).into(), text(part), text(schema), text(name)])
-        }
-    }
 }

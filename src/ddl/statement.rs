@@ -14,8 +14,8 @@ pub enum Change {
         /// The table.
         partition: pg_sys::Oid,
     },
-    /// Something has another name now.
-    Renamed(Renamed),
+    /// A schema, a table or a view has another name now, or is in another schema.
+    Renamed,
     /// A column of this table has.
     Column {
         /// The table.
@@ -24,25 +24,6 @@ pub enum Change {
         from: String,
         /// Its new one.
         to: String,
-    },
-}
-
-/// What has another name.
-#[derive(Debug)]
-pub enum Renamed {
-    /// A schema.
-    Schema {
-        /// Its old name.
-        from: String,
-        /// Its new one.
-        to: String,
-    },
-    /// A table or a view.
-    Relation {
-        /// The schema that it was in, if the statement names it.
-        schema: Option<String>,
-        /// Its old name.
-        name: String,
     },
 }
 
@@ -59,11 +40,10 @@ impl Change {
                 NodeTag::T_CreateStmt => created(&*node.cast::<pg_sys::CreateStmt>()),
                 NodeTag::T_RenameStmt => {
                     let statement = &*node.cast::<pg_sys::RenameStmt>();
-                    column(statement).or_else(|| renamed(statement).map(Change::Renamed))
+                    column(statement).or_else(|| renamed(statement.renameType))
                 }
                 NodeTag::T_AlterObjectSchemaStmt => {
-                    let moved = &*node.cast::<pg_sys::AlterObjectSchemaStmt>();
-                    named(moved.objectType, moved.relation).map(Change::Renamed)
+                    renamed((*node.cast::<pg_sys::AlterObjectSchemaStmt>()).objectType)
                 }
                 _ => None,
             }
@@ -114,25 +94,10 @@ unsafe fn column(statement: &pg_sys::RenameStmt) -> Option<Change> {
     }
 }
 
-unsafe fn renamed(statement: &pg_sys::RenameStmt) -> Option<Renamed> {
-    if statement.renameType == ObjectType::OBJECT_SCHEMA {
-        // SAFETY: by the caller: C strings.
-        return unsafe {
-            Some(Renamed::Schema { from: text(statement.subname)?, to: text(statement.newname)? })
-        };
-    }
-    // SAFETY: by the caller.
-    unsafe { named(statement.renameType, statement.relation) }
-}
-
-unsafe fn named(kind: ObjectType::Type, relation: *mut pg_sys::RangeVar) -> Option<Renamed> {
-    if !matches!(kind, ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW) || relation.is_null() {
-        return None;
-    }
-    // SAFETY: by the caller: C strings.
-    unsafe {
-        Some(Renamed::Relation { schema: text((*relation).schemaname), name: text((*relation).relname)? })
-    }
+fn renamed(kind: ObjectType::Type) -> Option<Change> {
+    let has_a_name_of_ours =
+        matches!(kind, ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW);
+    has_a_name_of_ours.then_some(Change::Renamed)
 }
 
 /// The relation that a statement's name means, which the statement has locked.

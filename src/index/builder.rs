@@ -100,7 +100,8 @@ fn settings_of_session() {
 
 /// The index that the vectorizer still wants and does not have.
 fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
-    let Some(entry) = vectorizer::by_id(order.vectorizer)?.filter(|entry| entry.owner == order.owner) else {
+    let entry = vectorizer::by_id(order.vectorizer)?;
+    let Some(entry) = entry.filter(|entry| entry.relations.source.owner == order.owner) else {
         return Ok(None);
     };
     let Some(index) = Definition::of(&entry.understand()?)? else { return Ok(None) };

@@ -20,8 +20,13 @@ pub fn as_user<R>(user: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
 
 /// Runs `f` as the superuser who owns the cluster, for the extension's own catalog.
 pub fn as_superuser<R>(f: impl FnOnce() -> R) -> R {
-    let _assumed = Assumed::new(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), 0);
+    let _assumed = Assumed::new(superuser(), 0);
     f()
+}
+
+/// The superuser who owns the cluster.
+pub fn superuser() -> pg_sys::Oid {
+    pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID)
 }
 
 /// Runs `f` with the current user's own search path, as he has set it for the database, for himself or for

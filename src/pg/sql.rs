@@ -37,6 +37,21 @@ pub fn read<T>(
     Spi::connect(|client| client.select(sql, None, args)?.map(|tuple| row(&Row(tuple))).collect())
 }
 
+/// Reads what has been committed by now, whatever the transaction's snapshot sees, and takes no transaction id: for
+/// definitions, which have their effect at once.
+pub fn read_now<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
+) -> Result<Vec<T>, PgError> {
+    // SAFETY: in a transaction. An error raised inside goes to the abort, which drops the snapshot.
+    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+    let rows = read(sql, args, row);
+    // SAFETY: SPI leaves the stack as it found it: the innermost is the one pushed above.
+    unsafe { pg_sys::PopActiveSnapshot() };
+    rows
+}
+
 /// The first row of a statement, if it has one.
 pub fn query_row<T>(
     sql: &str,

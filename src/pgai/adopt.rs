@@ -1,12 +1,17 @@
 //! Taking a vectorizer of pgai's over: from then on its store is kept in step by our worker.
 
+use pgrx::pg_sys;
+
 use pgai_rs_pipeline::config::Destination;
 
 use super::requirements::Candidate;
 use super::triggers;
 use crate::api::create_vectorizer::{register, role_name};
+use crate::catalog::binding::Relations;
 use crate::catalog::inbox_name;
 use crate::catalog::objects::{self, QueueTables, Remembered};
+use crate::catalog::table::Table;
+use crate::catalog::triggers::{self as our_triggers, Identity};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, qualified};
@@ -38,12 +43,16 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     as_superuser(|| sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {owner}"), &[]))?;
     give_destination(candidate, &owner)?;
     let inbox = inbox_name(entry.id);
-    let tables = QueueTables::new(entry.id, "ai", Some(&inbox));
     let remembered = Remembered::of(&candidate.understood.destination, &candidate.understood.loading);
-    objects::create_queue(&tables, &candidate.key, &owner, remembered)?;
-    register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
+    let queue = objects::create_queue(entry.id, "ai", &inbox, &candidate.key, source.owner, remembered)?;
+    let uuid =
+        register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
+    let (store, view) = destination(candidate)?;
+    let relations = Relations::new(source.table()?, queue, store, view);
+    relations.bind(entry.id)?;
     pause_as_before(candidate)?;
-    objects::create_triggers(entry.id, source)?;
+    our_triggers::create(&Identity { id: entry.id, uuid: Some(uuid) }, source)?;
+    let tables = QueueTables::of(entry.id, &relations);
     let pending = copy(candidate, entry.queue.as_deref(), &tables.inbox, "")?;
     // Names that no key has which pgai could make a queue for.
     let failed = copy(candidate, entry.failed.as_deref(), &tables.failed, ", created_at, failure_step")?;
@@ -83,6 +92,25 @@ pub fn keep_ids_apart() -> Result<(), PgError> {
         )
     })
     .map(drop)
+}
+
+/// The store and the view, which now belong to the source's owner.
+fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), PgError> {
+    let Destination::Table { target_schema, target_table, view_schema, view_name } =
+        &candidate.understood.destination
+    else {
+        return Ok((None, None));
+    };
+    let find = |schema: &str, name: &str| -> Result<Option<Table>, PgError> {
+        let found = sql::query_row(
+            "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname::text = $1 AND c.relname::text = $2",
+            &[schema.to_owned().into(), name.to_owned().into()],
+            |row| row.get::<pg_sys::Oid>(1),
+        )?;
+        Ok(found.and_then(Table::look).filter(|table| table.owner == candidate.source.owner))
+    };
+    Ok((find(target_schema, target_table)?, find(view_schema, view_name)?))
 }
 
 /// Our worker writes as the source's owner; pgai's store belongs to whoever made the vectorizer.

@@ -5,7 +5,6 @@
 
 use pgrx::pg_sys;
 
-use super::served::require_same_owner;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
@@ -50,8 +49,9 @@ pub fn enqueue_rows_of(v: &Vectorizer, partition: pg_sys::Oid) -> Result<(), PgE
 }
 
 fn enqueue(v: &Vectorizer, from: &str) -> Result<u64, PgError> {
-    require_same_owner(v)?;
+    v.relations.require_one_owner()?;
     as_user(v.owner, || {
+        v.relations.hold()?;
         // A row that a policy hides is not one that is gone.
         sql::query("SELECT pg_catalog.set_config('row_security', 'off', true)", &[], |_| Ok(()))?;
         let (names, keys) = (v.key.names(None), v.key.names(Some("s")));

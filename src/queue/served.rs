@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document;
@@ -18,14 +17,13 @@ use crate::catalog::key::{transpose, KeyValues};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::identity::as_user;
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 
 /// A vectorizer that this worker works for.
 pub struct Served {
     version: String,
-    source: pg_sys::Oid,
     generation: u64,
     /// As it stands in the catalog.
     pub vectorizer: Vectorizer,
@@ -75,7 +73,6 @@ impl Served {
         let generation = definitions::generation();
         let (vectorizer, statements) = transaction(|| {
             let vectorizer = entry.understand()?;
-            require_same_owner(&vectorizer)?;
             require_allowed(&vectorizer)?;
             let statements = Statements::new(&vectorizer)?;
             Ok((vectorizer, statements))
@@ -96,7 +93,6 @@ impl Served {
         let schedule = Schedule::of(&vectorizer.config.scheduling).or_known(known.map(|s| &s.schedule));
         Ok(Served {
             version: entry.version.clone(),
-            source: entry.source,
             generation,
             vectorizer,
             statements,
@@ -111,7 +107,7 @@ impl Served {
     /// Whether nothing has changed since it was read.
     pub fn is_current(&self, entry: &Entry) -> bool {
         self.version == entry.version
-            && self.source == entry.source
+            && self.vectorizer.relations == entry.relations
             && self.generation == definitions::generation()
     }
 
@@ -121,8 +117,8 @@ impl Served {
         if self.generation == definitions::generation() {
             return Ok(false);
         }
-        let now = as_superuser(|| vectorizer::by_id_now(self.vectorizer.id))?;
-        Ok(now.is_none_or(|now| now.version != self.version || now.source != self.source))
+        let now = vectorizer::by_id(self.vectorizer.id)?;
+        Ok(now.is_none_or(|now| now.version != self.version || now.relations != self.vectorizer.relations))
     }
 
     /// That it is not.
@@ -158,8 +154,10 @@ impl Served {
         self.paused.left().is_some()
     }
 
-    /// Runs statements as the vectorizer's owner, without leaving him anything to run at commit.
+    /// Runs statements as the vectorizer's owner, without leaving anything to run at commit. Its tables are locked
+    /// first, and looked at: they are still that owner's, and called as they were when the statements were written.
     pub fn as_owner<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+        self.vectorizer.relations.hold()?;
         as_user(self.vectorizer.owner, || {
             sql::execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
             f()
@@ -170,22 +168,6 @@ impl Served {
     pub fn keys<'a>(&self, keys: impl Iterator<Item = &'a KeyValues>) -> Vec<DatumWithOid<'static>> {
         transpose(keys, self.vectorizer.key.len()).into_iter().map(DatumWithOid::from).collect()
     }
-}
-
-/// Reading a table evaluates what its owner put there (casts of his types, for one), and must not
-/// be done with another's rights.
-pub fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
-    if vectorizer.source.owner == vectorizer.owner {
-        return Ok(());
-    }
-    let mut tables: Vec<String> = vectorizer.store().into_iter().collect();
-    tables.extend(vectorizer.queue.all(vectorizer.remembered).into_iter().map(str::to_owned));
-    let tables = tables.join(", ");
-    Err(PgError::new(
-        pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("its source {} now has another owner than its queue", vectorizer.source.qualified()),
-    )
-    .with_hint(format!("ALTER TABLE … OWNER TO the source's owner, for each of {tables}.")))
 }
 
 /// What was allowed when the vectorizer was declared may not be any more.

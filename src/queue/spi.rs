@@ -12,6 +12,7 @@ use super::fold::{self, fold};
 use super::schedule::Schedule;
 use super::served::{Pause, Served};
 use super::{complete, fail, gone, request};
+use crate::catalog::binding;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
@@ -59,7 +60,7 @@ impl SpiQueue {
         }
         self.conditions.retain(|id| entries.iter().any(|entry| entry.id == id));
         for entry in entries {
-            match self.take_up(&entry) {
+            match bound(&entry).and_then(|()| self.take_up(&entry)) {
                 Ok(()) => self.conditions.served(entry.id, &entry.name),
                 Err(error) => {
                     if self.conditions.not_served(entry.id, &error) {
@@ -269,6 +270,15 @@ impl SpiQueue {
         }
         Ok(documents)
     }
+}
+
+/// Binds the relations of a vectorizer that has come with a dump or from an earlier version, now that they are all
+/// there, and gives its triggers its UUID.
+fn bound(entry: &Entry) -> Result<(), PgError> {
+    if entry.bound || entry.uuid.is_none() {
+        return Ok(());
+    }
+    transaction(|| binding::adopt(entry))
 }
 
 /// Says in the server's log what stopped a vectorizer; its rows' own failures go to error rows.

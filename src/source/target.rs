@@ -3,6 +3,7 @@
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::catalog::relation::Relation;
+use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, ident};
 
@@ -112,16 +113,15 @@ pub fn require_unique(relation: &Relation) -> Result<(), PgError> {
 /// In the middle of a restore the triggers of a vectorizer on this table are not there yet, and
 /// would miss what a source writes.
 pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
-    let waiting = sql::read(
-        "SELECT v.name::text FROM ai.vectorizer v
-         WHERE v.source_schema::text = $1 AND v.source_table::text = $2 AND NOT EXISTS (
-             SELECT FROM pg_catalog.pg_trigger t
-             WHERE t.tgargs = pg_catalog.convert_to(v.id::text, 'UTF8') || '\\x00'::bytea
-               AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure)",
+    let named = sql::read(
+        "SELECT v.id, v.name::text FROM ai.vectorizer v
+         WHERE v.source_schema::text = $1 AND v.source_table::text = $2",
         &[relation.schema.clone().into(), relation.name.clone().into()],
-        |row| row.get::<String>(1),
+        |row| Ok((row.get::<i32>(1)?, row.get::<String>(2)?)),
     )?;
-    let Some(name) = waiting.into_iter().next() else { return Ok(()) };
+    let ready = vectorizer::by_source(relation.oid)?;
+    let waiting = named.into_iter().find(|(id, _)| !ready.iter().any(|entry| entry.id == *id));
+    let Some((_, name)) = waiting else { return Ok(()) };
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("vectorizer {name} of {} has no triggers, and would miss new rows", relation.qualified()),

@@ -14,23 +14,25 @@ mod row;
 mod statement;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
-use std::ffi::{CStr, CString};
+use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
 
 use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_sys, PgSqlErrorCode};
 
 use super::wake;
-use crate::catalog::definitions;
-use crate::catalog::vectorizer::{self, Vectorizer};
+use crate::catalog::table::Table;
+use crate::catalog::triggers::{self, Identity};
+use crate::catalog::{binding, definitions, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
-use crate::pg::transaction::has_one_snapshot;
 use plan::{Plan, Writer};
 
 thread_local! {
-    /// By the trigger's OID; `None` for a trigger whose vectorizer does not exist.
-    static PLANS: RefCell<HashMap<pg_sys::Oid, Option<Plan>>> = RefCell::new(HashMap::new());
+    /// By the trigger's OID.
+    static PLANS: RefCell<HashMap<pg_sys::Oid, Plan>> = RefCell::new(HashMap::new());
+    /// The tables whose users have been told in this session that their triggers do nothing.
+    static TOLD: RefCell<HashSet<pg_sys::Oid>> = RefCell::new(HashSet::new());
     /// The definitions that the plans were made from.
     static SEEN: Cell<u64> = const { Cell::new(0) };
     /// The source to which this process is writing vectors.
@@ -108,22 +110,29 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     }
     // SAFETY: the trigger record lives as long as its relation's cache entry.
     let trigger = unsafe { (*data.tg_trigger).tgoid };
-    let mut plan = match take_plan(trigger) {
-        Some(known) => known,
-        None => load_plan(data)?,
-    };
+    let Some(mut plan) = ready_plan(trigger, data)? else { return Ok(()) };
+
     // Taken out while in use: the statements may fire triggers that come here again.
-    let result = match &mut plan {
-        Some(plan) => as_user(plan.owner, || plan.run(data, writer(plan.source))),
-        None => Ok(()),
-    };
-    // That there is none may change without any definition's changing.
-    if plan.is_some() {
-        PLANS.with_borrow_mut(|plans| plans.insert(trigger, plan));
-    }
+    let writer = writer(plan.source);
+    let result = as_user(plan.owner, || plan.run(data, writer));
+    PLANS.with_borrow_mut(|plans| plans.insert(trigger, plan));
     result?;
     wake::worker_at_commit();
     Ok(())
+}
+
+/// Returns the plan of a trigger, with the tables that it is about to use locked; none if there is nothing to be done,
+/// of which the user has been told.
+fn ready_plan(trigger: pg_sys::Oid, data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
+    if let Some(known) = take_plan(trigger) {
+        // Its tables may have other names or another owner by the time that they are locked.
+        if known.hold(data).is_ok() {
+            return Ok(Some(known));
+        }
+    }
+    let Some(plan) = load_plan(data)? else { return Ok(None) };
+    plan.hold(data)?;
+    Ok(Some(plan))
 }
 
 /// What keeps a vectorizer from working must not keep users from writing.
@@ -157,7 +166,7 @@ fn is(data: &pg_sys::TriggerData, event: u32) -> bool {
     data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK == event
 }
 
-fn take_plan(trigger: pg_sys::Oid) -> Option<Option<Plan>> {
+fn take_plan(trigger: pg_sys::Oid) -> Option<Plan> {
     PLANS.with_borrow_mut(|plans| {
         if SEEN.replace(definitions::generation()) != definitions::generation() {
             plans.clear();
@@ -167,55 +176,60 @@ fn take_plan(trigger: pg_sys::Oid) -> Option<Option<Plan>> {
 }
 
 fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
-    // SAFETY: the trigger's arguments are C strings; create_vectorizer gives one, the id.
-    let id = unsafe {
-        let trigger = &*data.tg_trigger;
-        (trigger.tgnargs > 0).then(|| CStr::from_ptr(*trigger.tgargs).to_string_lossy().parse::<i32>().ok())
-    };
-    let Some(id) = id.flatten() else { return Ok(None) };
     // SAFETY: the relation is open while its trigger runs.
     let relation = unsafe { (*data.tg_relation).rd_id };
+    let Some(vectorizer) = identity(data) else { return Ok(None) };
+
     // It reads nothing but catalogs. Who writes to the source need not have the use of the queue's
     // schema, without which to_regclass raises.
     as_superuser(|| {
-        let Some(entry) = vectorizer::by_id(id)? else { return not_seen() };
-        let loaded = entry.understand().and_then(|v| Ok((is_as_now(&v)?, Plan::new(&v, relation)?)));
-        match loaded {
-            Ok((false, _)) if has_one_snapshot() => Err(too_old("a vectorizer's column was renamed")),
-            Ok((_, plan)) => Ok(Some(plan)),
+        let entry = vectorizer::by_ancestor(relation)?.into_iter().find(|entry| entry.is_named(&vectorizer));
+        let Some(entry) = entry else { return no_vectorizer(&vectorizer, relation) };
+        match entry.understand().and_then(|v| Plan::new(&v, relation)) {
+            Ok(plan) => Ok(Some(plan)),
             Err(error) => Ok(warn(error)),
         }
     })
 }
 
-/// The catalog has no such vectorizer, or this transaction began before it did and can't see it: then
-/// what it writes would be forgotten, and it has to run again.
-fn not_seen() -> Result<Option<Plan>, PgError> {
-    if has_one_snapshot() {
-        return Err(too_old("a vectorizer was created"));
+/// Reads from the trigger's arguments whose it is.
+fn identity(data: &pg_sys::TriggerData) -> Option<Identity> {
+    // SAFETY: the trigger's arguments are C strings, as many as it says.
+    let arguments: Vec<_> = unsafe {
+        let trigger = &*data.tg_trigger;
+        (0..trigger.tgnargs as usize)
+            .map(|place| CStr::from_ptr(*trigger.tgargs.add(place)).to_string_lossy())
+            .collect()
+    };
+    triggers::parse(&arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+}
+
+/// Tells the user why a write goes unnoticed: the vectorizer has lost something, or the trigger has come with a dump of the
+/// table, whose vectorizer has stayed where it was.
+fn no_vectorizer(vectorizer: &Identity, relation: pg_sys::Oid) -> Result<Option<Plan>, PgError> {
+    if vectorizer::is_registered(vectorizer)? && is_its_source(vectorizer.id, relation)? {
+        return Ok(warn(triggers::lost(&vectorizer.id.to_string())));
+    }
+    if TOLD.with_borrow_mut(|told| told.insert(relation)) {
+        warn_of_leftover(relation);
     }
     Ok(None)
 }
 
-/// Whether the columns that are read have the names that the caches know, which follow every change at
-/// once, whatever the transaction's snapshot.
-fn is_as_now(v: &Vectorizer) -> Result<bool, PgError> {
-    let read = v.read_columns()?;
-    let names = v.key.columns().iter().map(|column| &column.name).chain(read.iter().map(|c| &c.name));
-    for name in names {
-        let name = CString::new(name.as_str()).map_err(|_| PgError::raised("a name has a zero byte"))?;
-        // SAFETY: looks up the catalogs.
-        if unsafe { pg_sys::get_attnum(v.source.oid, name.as_ptr()) } <= 0 {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+/// Returns whether the catalog says that this table is the source of a vectorizer of which something else is missing.
+fn is_its_source(id: i32, relation: pg_sys::Oid) -> Result<bool, PgError> {
+    let source = binding::rest(id)?.and_then(|rest| rest.source);
+    Ok(source.is_some_and(|source| source.oid == relation))
 }
 
-fn too_old(what: &str) -> PgError {
-    PgError::new(
-        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        format!("could not serialize access: {what} since this transaction began"),
+fn warn_of_leftover(relation: pg_sys::Oid) {
+    let table = Table::look(relation).map_or_else(|| relation.to_u32().to_string(), |table| table.qualified());
+    pg_sys::panic::ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_WARNING,
+        format!("table {table} has triggers of a vectorizer that does not exist in this database"),
+        "",
     )
-    .with_hint("Run the transaction again.")
+    .set_detail("They do nothing. A dump of the table without the schema \"ai\" brings them along.")
+    .set_hint("Drop the triggers, or call ai.create_vectorizer() for the table, which drops them.")
+    .report(PgLogLevel::WARNING);
 }

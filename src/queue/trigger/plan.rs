@@ -1,6 +1,6 @@
 //! What a source's trigger has to know of one vectorizer, and what it does for it.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::pg_sys;
 
 use super::is;
 use super::row::{differ, translate, values};
@@ -8,6 +8,7 @@ use super::statement::{check_spi, Statement};
 use crate::catalog::key::Key;
 use crate::catalog::objects::QueueTables;
 use crate::catalog::relation::{Column, Relation};
+use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::ident;
@@ -18,6 +19,9 @@ pub struct Plan {
     pub owner: pg_sys::Oid,
     /// The vectorizer's source, of which the trigger's table may be a partition.
     pub source: pg_sys::Oid,
+    inbox: Table,
+    /// The tables of which something is removed when a row is gone.
+    of_rows: Vec<Table>,
     /// Whether the vectorizer itself writes to the source.
     writes_to_source: bool,
     key: Vec<i32>,
@@ -51,9 +55,6 @@ impl Plan {
         let key = &v.key;
         let (inbox, failed) = (&v.queue.inbox, &v.queue.failed);
         let of_chunks = v.tables_of_chunks();
-        for table in of_chunks.iter().chain([inbox, failed]) {
-            require(table)?;
-        }
         let (names, of_new) = (key.names(None), key.names(Some("n")));
         let (watched, read) = (v.watched_columns()?, v.read_columns()?);
         let of_old = |which: &str| removal(v, Some("old_rows o"), which);
@@ -65,6 +66,8 @@ impl Plan {
         Ok(Plan {
             owner: v.owner,
             source: v.source.oid,
+            inbox: v.relations.inbox.clone(),
+            of_rows: v.tables_that_follow_rows(),
             writes_to_source: v.store().is_none(),
             key: key.columns().iter().map(|c| c.attnum).collect(),
             watched: attribute_numbers(v.source.oid, &watched)?,
@@ -90,6 +93,18 @@ impl Plan {
                 None => format!("TRUNCATE {}, {failed}", of_chunks.join(", ")),
             })?,
         })
+    }
+
+    /// Locks the tables that an event will use as its statements would, and errors (40001) if one is not what it was: what
+    /// is done there runs what the tables' owner has put there, and must run as that owner.
+    pub fn hold(&self, data: &pg_sys::TriggerData) -> Result<(), PgError> {
+        self.inbox.hold(pg_sys::RowExclusiveLock)?;
+        let mode = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_INSERT => return Ok(()),
+            pg_sys::TRIGGER_EVENT_TRUNCATE => pg_sys::AccessExclusiveLock,
+            _ => pg_sys::RowExclusiveLock,
+        };
+        self.of_rows.iter().try_for_each(|table| table.hold(mode))
     }
 
     /// Does what an event asks for, as the current user.
@@ -231,22 +246,9 @@ fn rows_of_partition(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Option<Str
     }))
 }
 
-/// That a table is there: somebody may have dropped it by hand.
-fn require(table: &str) -> Result<(), PgError> {
-    let there = crate::pg::sql::read(
-        "SELECT pg_catalog.to_regclass($1) IS NOT NULL",
-        &[table.to_owned().into()],
-        |row| row.get::<bool>(1),
-    )?;
-    if there.first() == Some(&true) {
-        return Ok(());
-    }
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("the table {table} is gone")))
-}
-
 fn attribute_numbers(relation: pg_sys::Oid, columns: &[&Column]) -> Result<Vec<i32>, PgError> {
     let names: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
-    crate::pg::sql::read(
+    crate::pg::sql::read_now(
         "SELECT a.attnum::int4 FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = $1 AND a.attname::text = ANY ($2) AND a.attnum > 0 AND NOT a.attisdropped",
         &[relation.into(), names.into()],
@@ -256,7 +258,7 @@ fn attribute_numbers(relation: pg_sys::Oid, columns: &[&Column]) -> Result<Vec<i
 
 fn key_types(vectorizer: &Vectorizer) -> Result<Vec<pg_sys::Oid>, PgError> {
     let key: &Key = &vectorizer.key;
-    crate::pg::sql::read(
+    crate::pg::sql::read_now(
         "SELECT a.atttypid FROM pg_catalog.unnest($2::int4[]) WITH ORDINALITY AS k (number, place)
          JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = k.number ORDER BY k.place",
         &[vectorizer.source.oid.into(), key.columns().iter().map(|c| c.attnum).collect::<Vec<_>>().into()],

@@ -1,0 +1,30 @@
+//! `ai._vectorizer_bind_all`, for the script that brings a database to this version.
+
+use pgrx::prelude::*;
+
+use crate::catalog::{binding, vectorizer};
+use crate::pg::error::PgError;
+use crate::pg::transaction::subtransaction;
+
+/// Binds the vectorizers of earlier versions. One that can't be bound is told of, and stays as it is: its worker tries
+/// again, and `ai.vectorizer_health` says what it lacks.
+#[pg_extern(sql = false)]
+fn bind_all() -> Result<(), pg_sys::panic::ErrorReport> {
+    for entry in vectorizer::all()?.into_iter().filter(|entry| !entry.bound) {
+        if let Err(error) = subtransaction(|| binding::adopt(&entry)) {
+            told(&entry.name, error);
+        }
+    }
+    Ok(())
+}
+
+fn told(name: &str, error: PgError) {
+    let report = pg_sys::panic::ErrorReport::new(
+        error.code,
+        format!("vectorizer {name} could not be tied to its tables: {}", error.message),
+        "",
+    );
+    report
+        .set_hint(error.hint.unwrap_or_else(|| "The view ai.vectorizer_health says what it lacks.".to_owned()))
+        .report(PgLogLevel::WARNING);
+}

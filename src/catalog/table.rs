@@ -1,0 +1,144 @@
+//! A table of a vectorizer's, known by OID and looked at under a lock.
+//!
+//! A name can come to mean another table while somebody waits for a lock. An OID can't, but its table can
+//! have another owner or be a view by then. So whoever relies on what was read of a table locks it by its
+//! OID, and looks once more. What is done to it with the extension's own rights is done by its OID, too.
+
+use std::ffi::CStr;
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::pg::error::PgError;
+use crate::pg::sql;
+
+/// A table as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its OID.
+    pub oid: pg_sys::Oid,
+    /// Its owner.
+    pub owner: pg_sys::Oid,
+    /// `pg_class.relkind`: `r` table, `p` partitioned table, `v` view …
+    pub kind: char,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Table {
+    /// Returns a relation as it is now, whatever the transaction's snapshot sees; none if it is gone.
+    pub fn look(oid: pg_sys::Oid) -> Option<Table> {
+        // SAFETY: looks up the catalogs on the main thread, in a transaction; the entry is released below,
+        // and what is kept of it is copied.
+        unsafe {
+            let found =
+                pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::RELOID as _, pg_sys::Datum::from(oid));
+            if found.is_null() {
+                return None;
+            }
+
+            let class = &*pg_sys::GETSTRUCT(found).cast::<pg_sys::FormData_pg_class>();
+            let schema = pg_sys::get_namespace_name(class.relnamespace);
+            let table = (!schema.is_null()).then(|| Table {
+                oid,
+                owner: class.relowner,
+                kind: char::from(class.relkind as u8),
+                schema: CStr::from_ptr(schema).to_string_lossy().into_owned(),
+                name: CStr::from_ptr(class.relname.data.as_ptr()).to_string_lossy().into_owned(),
+            });
+            pg_sys::ReleaseSysCache(found);
+            table
+        }
+    }
+
+    /// Returns the relation that this transaction has made under a name, which must be of this owner.
+    ///
+    /// The name can mean another relation by now, for schemas can be renamed meanwhile.
+    pub fn made(schema: &str, name: &str, owner: pg_sys::Oid) -> Result<Table, PgError> {
+        let found = sql::query_row(
+            "SELECT c.oid, c.xmin::pg_catalog.text::pg_catalog.int8
+             FROM pg_catalog.pg_class c
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+             WHERE n.nspname::pg_catalog.text = $1 AND c.relname::pg_catalog.text = $2",
+            &[schema.to_owned().into(), name.to_owned().into()],
+            |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i64>(2)?)),
+        )?;
+
+        // SAFETY: reads this backend's list of its transaction's ids.
+        let ours = |xmin: i64| unsafe {
+            pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::TransactionId::from(xmin as u32))
+        };
+        let made = found.filter(|(_, xmin)| ours(*xmin)).and_then(|(oid, _)| Table::look(oid));
+        made.filter(|table| table.owner == owner).ok_or_else(|| {
+            PgError::new(
+                PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                format!("{} was renamed or replaced while it was being created", sql::qualified(schema, name)),
+            )
+            .with_hint("Run the statement again.")
+        })
+    }
+
+    /// Locks the relation until the transaction ends, and errors (40001) if it is not what it was when it
+    /// was read: it has another owner, kind or name, or is gone.
+    pub fn hold(&self, mode: u32) -> Result<(), PgError> {
+        // SAFETY: on the main thread, in a transaction. A lock can be taken on what is gone as well. Whoever
+        // gets one has heard of all changes that were made under stronger ones.
+        unsafe { pg_sys::LockRelationOid(self.oid, mode as pg_sys::LOCKMODE) };
+        if Table::look(self.oid).as_ref() == Some(self) {
+            return Ok(());
+        }
+
+        Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            format!("the definition of {} has changed meanwhile", self.qualified()),
+        )
+        .with_hint("Run the statement again."))
+    }
+
+    /// Gives the table to another owner, with its indexes. It must be one that this transaction has made.
+    pub fn give_to(&self, owner: pg_sys::Oid) -> Result<Table, PgError> {
+        let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
+        self.hold(pg_sys::AccessExclusiveLock)?;
+        // SAFETY: on the main thread, in a transaction, on a table that is locked.
+        unsafe {
+            pg_sys::ATExecChangeOwner(self.oid, owner, false, mode);
+            pg_sys::CommandCounterIncrement();
+        }
+        Ok(Table { owner, ..self.clone() })
+    }
+
+    /// Drops the table if it still is what it was. What others have built on it is an error of Postgres's.
+    pub fn drop(&self) -> Result<(), PgError> {
+        self.hold(pg_sys::AccessExclusiveLock)?;
+        let table = address(pg_sys::RelationRelationId, self.oid);
+        // SAFETY: on the main thread, in a transaction; the address is copied.
+        unsafe {
+            pg_sys::performDeletion(&table, pg_sys::DropBehavior::DROP_RESTRICT, 0);
+            pg_sys::CommandCounterIncrement();
+        }
+        Ok(())
+    }
+
+    /// Makes the table be dropped with the extension, for it is of no use without it. A dump does not carry
+    /// that along: it only knows what an extension is made of.
+    pub fn go_with_extension(&self) {
+        let table = address(pg_sys::RelationRelationId, self.oid);
+        // SAFETY: the name is a C string; both objects are there, and their addresses are copied.
+        unsafe {
+            let extension = pg_sys::get_extension_oid(c"pgai_rs".as_ptr(), false);
+            let extension = address(pg_sys::ExtensionRelationId, extension);
+            pg_sys::recordDependencyOn(&table, &extension, pg_sys::DependencyType::DEPENDENCY_AUTO);
+        }
+    }
+
+    /// `schema.name`, quoted where it must be.
+    pub fn qualified(&self) -> String {
+        sql::qualified(&self.schema, &self.name)
+    }
+}
+
+/// Returns the address of an object in the catalog `class`.
+pub fn address(class: pg_sys::Oid, object: pg_sys::Oid) -> pg_sys::ObjectAddress {
+    pg_sys::ObjectAddress { classId: class, objectId: object, objectSubId: 0 }
+}

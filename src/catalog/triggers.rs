@@ -1,0 +1,222 @@
+//! The triggers of a vectorizer: on its source, and on the partitions of that.
+//!
+//! A trigger says in its arguments whose it is: by the vectorizer's id, and by its UUID, which a dump of the
+//! table takes along. Made and dropped are they by OID, with the extension's own rights: a partition may be
+//! another's, and a name may mean another table by the time that there is a lock on it.
+
+use std::ffi::CString;
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use super::relation::Relation;
+use super::table::address;
+use super::trigger_name;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql::{self, ident};
+
+/// Marks the trigger that sees the TRUNCATE of a single partition.
+const PARTITION: &str = "partition";
+
+/// A vectorizer, as its triggers name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its id, which another database may have given to another vectorizer.
+    pub id: i32,
+    /// Its UUID; none where the extension's objects are older than UUIDs.
+    pub uuid: Option<String>,
+}
+
+impl Identity {
+    fn arguments<'a>(&'a self, id: &'a str) -> Vec<&'a str> {
+        [id].into_iter().chain(self.uuid.as_deref()).collect()
+    }
+
+    /// Returns whether a trigger with these arguments (`pg_trigger.tgargs`, each ended by a zero byte) is one
+    /// of this vectorizer. Triggers that were made before there were UUIDs have the id alone.
+    fn is_named_by(&self, arguments: &[u8]) -> bool {
+        let id = self.id.to_string();
+        let given: Vec<&[u8]> = arguments.split(|byte| *byte == 0).filter(|part| !part.is_empty()).collect();
+        let given = given.strip_suffix(&[PARTITION.as_bytes()]).unwrap_or(&given);
+        let own: Vec<&[u8]> = self.arguments(&id).into_iter().map(str::as_bytes).collect();
+        given == own || given == [id.as_bytes()]
+    }
+}
+
+/// The names of a vectorizer's triggers.
+fn names(id: i32) -> [String; 4] {
+    let stem = trigger_name(id);
+    [stem.clone(), format!("{stem}_update"), format!("{stem}_delete"), format!("{stem}_truncate")]
+}
+
+/// Creates the triggers that enqueue. The source must be locked, at least as CREATE TRIGGER does.
+///
+/// On an ordinary table there is one for each event and statement, with transition tables: a bulk load costs one
+/// append. Where rows may come by way of another table (partitions, inheritance) there is one for each row, for a
+/// statement trigger fires on the table that the statement names only.
+pub fn create(vectorizer: &Identity, source: &Relation) -> Result<(), PgError> {
+    let [main, update, delete, truncate] = names(vectorizer.id);
+    // Before the partitions' own, which then find nothing left to remove row by row.
+    let when = if source.kind == 'p' { "BEFORE" } else { "AFTER" };
+    let mut definitions = vec![(truncate, format!("{when} TRUNCATE ON t FOR EACH STATEMENT"))];
+    if source.in_hierarchy {
+        definitions.push((main, "AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW".to_owned()));
+    } else {
+        let statement = |event: &str, tables: &str| {
+            format!("AFTER {event} ON t REFERENCING {tables} FOR EACH STATEMENT")
+        };
+        definitions.push((main, statement("INSERT", "NEW TABLE AS new_rows")));
+        definitions.push((update, statement("UPDATE", "OLD TABLE AS old_rows NEW TABLE AS new_rows")));
+        definitions.push((delete, statement("DELETE", "OLD TABLE AS old_rows")));
+    }
+
+    for (name, definition) in definitions {
+        create_one(source.oid, &format!("CREATE TRIGGER {name} {definition}"), vectorizer, None)?;
+    }
+    match source.kind {
+        'p' => create_on_partitions(vectorizer, source.oid),
+        _ => Ok(()),
+    }
+}
+
+/// Creates the triggers that see the TRUNCATE of a single partition of `root`: statement triggers are not passed
+/// on to partitions. They come before and not after, while the keys can still be read.
+pub fn create_on_partitions(vectorizer: &Identity, root: pg_sys::Oid) -> Result<(), PgError> {
+    let [.., truncate] = names(vectorizer.id);
+    let leaves = sql::query(
+        "SELECT p.relid
+         FROM pg_catalog.pg_partition_tree($1) p
+         JOIN pg_catalog.pg_class c ON c.oid = p.relid
+         WHERE p.isleaf AND c.relkind = 'r'",
+        &[root.into()],
+        |row| row.get::<pg_sys::Oid>(1),
+    )?;
+    for leaf in leaves {
+        let statement =
+            format!("CREATE OR REPLACE TRIGGER {truncate} BEFORE TRUNCATE ON t FOR EACH STATEMENT");
+        create_one(leaf, &statement, vectorizer, Some(PARTITION))?;
+    }
+    Ok(())
+}
+
+/// Creates a trigger on a table that is given by its OID; the name in the statement means nothing.
+fn create_one(
+    table: pg_sys::Oid,
+    statement: &str,
+    vectorizer: &Identity,
+    mark: Option<&str>,
+) -> Result<(), PgError> {
+    let id = vectorizer.id.to_string();
+    let arguments: Vec<String> =
+        vectorizer.arguments(&id).into_iter().chain(mark).map(|argument| format!("'{argument}'")).collect();
+    let statement = format!("{statement} EXECUTE FUNCTION f({})", arguments.join(", "));
+    let statement = CString::new(statement).map_err(|_| PgError::raised("a name has a zero byte"))?;
+    let function = function()?;
+
+    as_superuser(|| {
+        // SAFETY: on the main thread, in a transaction; the statement is ours, and parses to one CREATE
+        // TRIGGER, which names its table and its function by the OIDs given beside it.
+        unsafe {
+            let parsed =
+                pg_sys::raw_parser(statement.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
+            let raw = (*(*parsed).elements).ptr_value.cast::<pg_sys::RawStmt>();
+            pg_sys::CreateTrigger(
+                (*raw).stmt.cast(),
+                statement.as_ptr(),
+                table,
+                pg_sys::InvalidOid,
+                pg_sys::InvalidOid,
+                pg_sys::InvalidOid,
+                function,
+                pg_sys::InvalidOid,
+                std::ptr::null_mut(),
+                false,
+                false,
+            );
+            pg_sys::CommandCounterIncrement();
+        }
+    });
+    Ok(())
+}
+
+/// The function of all triggers.
+fn function() -> Result<pg_sys::Oid, PgError> {
+    let look = "SELECT 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure::pg_catalog.oid";
+    sql::read(look, &[], |row| row.get(1))?
+        .into_iter()
+        .next()
+        .ok_or_else(|| PgError::raised("the function ai._vectorizer_source_changed is gone"))
+}
+
+/// A trigger of the extension's on some table.
+struct Found {
+    oid: pg_sys::Oid,
+    /// As DROP TRIGGER names it.
+    name: String,
+    arguments: Vec<u8>,
+}
+
+/// The triggers of the extension's on a table and its partitions, but for those that come with a trigger of their
+/// partitioned table.
+fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
+    sql::query(
+        "SELECT t.oid, pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname), t.tgargs
+         FROM pg_catalog.pg_trigger t
+         JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
+         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE t.tgparentid = 0 AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
+           AND (t.tgrelid = $1 OR t.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p))",
+        &[root.into()],
+        |row| Ok(Found { oid: row.get(1)?, name: row.get(2)?, arguments: row.get(3)? }),
+    )
+}
+
+/// Returns whether all of a vectorizer's triggers on a table and its partitions have its UUID.
+pub fn have_uuid(vectorizer: &Identity, root: pg_sys::Oid) -> Result<bool, PgError> {
+    let own = |trigger: &Found| vectorizer.is_named_by(&trigger.arguments);
+    let uuid = vectorizer.uuid.as_deref().unwrap_or_default().as_bytes();
+    let named = |trigger: &Found| trigger.arguments.split(|byte| *byte == 0).nth(1) == Some(uuid);
+    Ok(on(root)?.iter().filter(|trigger| own(trigger)).all(named))
+}
+
+/// Drops a vectorizer's triggers on a table and its partitions.
+pub fn drop_on(vectorizer: &Identity, root: pg_sys::Oid) -> Result<(), PgError> {
+    let own = on(root)?.into_iter().filter(|trigger| vectorizer.is_named_by(&trigger.arguments));
+    own.for_each(|trigger| drop_one(trigger.oid));
+    Ok(())
+}
+
+/// Drops triggers that belong to none of the vectorizers that are given: a dump of the table has brought them
+/// along, or their vectorizer was dropped where they could not be seen.
+pub fn drop_leftovers(vectorizers: &[Identity], root: pg_sys::Oid) -> Result<(), PgError> {
+    let belongs = |trigger: &Found| vectorizers.iter().any(|v| v.is_named_by(&trigger.arguments));
+    for trigger in on(root)?.into_iter().filter(|trigger| !belongs(trigger)) {
+        pgrx::notice!("dropping trigger {} of a vectorizer that does not exist here", trigger.name);
+        drop_one(trigger.oid);
+    }
+    Ok(())
+}
+
+fn drop_one(trigger: pg_sys::Oid) {
+    let trigger = address(pg_sys::TriggerRelationId, trigger);
+    // SAFETY: on the main thread, in a transaction; the address is copied.
+    unsafe {
+        pg_sys::performDeletion(&trigger, pg_sys::DropBehavior::DROP_RESTRICT, 0);
+        pg_sys::CommandCounterIncrement();
+    }
+}
+
+/// Reads the arguments of a trigger: the vectorizer's id, and its UUID if it has one. None if they are not ours.
+pub fn parse(arguments: &[&str]) -> Option<Identity> {
+    let uuid = arguments.get(1).filter(|argument| **argument != PARTITION);
+    Some(Identity { id: arguments.first()?.parse().ok()?, uuid: uuid.map(|uuid| (*uuid).to_owned()) })
+}
+
+/// Errors for a source that has lost its triggers.
+pub fn lost(name: &str) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("vectorizer {} has lost its queue or its triggers", ident(name)),
+    )
+    .with_hint("Drop the vectorizer and create it anew.")
+}
