@@ -153,9 +153,8 @@ def test_who_watches_runs_nothing_of_his(db, mallory, stub):
         ALTER TABLE his.waiting RENAME TO kept;
         CREATE VIEW his.waiting AS SELECT * FROM his.kept WHERE his.spy()
     """, user=mallory)
-    assert db.sql("SELECT pending_items FROM ai.vectorizer_status WHERE id = %s", [id]) == [(None,)]
+    # The queue is the table, whatever it is called now; the view in its place is nobody's business.
+    assert db.sql("SELECT pending_items FROM ai.vectorizer_status WHERE id = %s", [id]) == [(0,)]
+    assert db.sql("SELECT ai.vectorizer_queue_pending(%s)", [id]) == [(0,)]
     db.sql("SELECT * FROM ai.vectorizer_errors; SELECT * FROM ai.vectorizer_health")
-    with pytest.raises(Exception, match="can't be read") as refusal:
-        db.sql("SELECT ai.vectorizer_queue_pending(%s)", [id])
-    assert refusal.value.sqlstate == "42501"
     assert "postgres" not in {who for [who] in db.sql("SELECT who FROM seen")}

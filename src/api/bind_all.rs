@@ -25,6 +25,8 @@ fn told(name: &str, error: PgError) {
         "",
     );
     report
-        .set_hint(error.hint.unwrap_or_else(|| "The view ai.vectorizer_health says what it lacks.".to_owned()))
+        .set_hint(
+            error.hint.unwrap_or_else(|| "The view ai.vectorizer_health says what it lacks.".to_owned()),
+        )
         .report(PgLogLevel::WARNING);
 }

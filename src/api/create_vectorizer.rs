@@ -13,7 +13,7 @@ use pgai_rs_pipeline::config::CONFIG_VERSION;
 
 use super::destination::{duplicate, relation_exists};
 use super::{destination as asked, indexing, scheduling, validate};
-use crate::catalog::binding::Relations;
+use crate::catalog::binding::{self, Relations};
 use crate::catalog::destination;
 use crate::catalog::key::Key;
 use crate::catalog::objects::{self, QueueTables, Remembered};
@@ -143,7 +143,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     relations.bind(id)?;
 
     drop_leftovers(&source)?;
-    triggers::create(&Identity { id, uuid: Some(uuid) }, &source)?;
+    triggers::create(&Identity { id, uuid }, &source)?;
     let tables = QueueTables::of(id, &relations);
     for role in &grantees {
         objects::grant(role, &tables.all(remembered), &goes_to, &source, &queue_schema)?;
@@ -252,14 +252,6 @@ fn drop_leftovers(source: &Relation) -> Result<(), PgError> {
 /// In `ai` the queue's tables are made with the extension's rights, and names that begin with an underscore are the
 /// extension's to give. In another schema the owner must be allowed to create them.
 fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> Result<(), PgError> {
-    if schema == "ai" && inbox.starts_with('_') && inbox != inbox_name(id) {
-        return Err(PgError::new(
-            PgSqlErrorCode::ERRCODE_RESERVED_NAME,
-            format!("unacceptable queue_table name {}", ident(inbox)),
-        )
-        .with_detail("In the schema ai, names that begin with \"_\" are reserved for the extension.")
-        .with_hint("Choose another name, or another queue_schema."));
-    }
     let rights: &[&str] = if schema == "ai" { &["USAGE"] } else { &["USAGE", "CREATE"] };
     for right in rights {
         let allowed = sql::query_row(
@@ -284,6 +276,14 @@ fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> 
         return Err(duplicate(format!(
             "an object named {schema}.{inbox} already exists. specify an alternate queue_table explicitly"
         )));
+    }
+    if schema == "ai" && inbox.starts_with('_') && inbox != inbox_name(id) {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_RESERVED_NAME,
+            format!("unacceptable queue_table name {}", ident(inbox)),
+        )
+        .with_detail("In the schema ai, names that begin with \"_\" are reserved for the extension.")
+        .with_hint("Choose another name, or another queue_schema."));
     }
     Ok(())
 }
@@ -339,7 +339,7 @@ pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
     })
 }
 
-/// Writes a vectorizer into the catalog. Returns its UUID.
+/// Writes a vectorizer into the catalog. Returns its UUID; none where the extension's objects are older than UUIDs.
 pub fn register(
     id: i32,
     name: &str,
@@ -348,13 +348,14 @@ pub fn register(
     queue_schema: &str,
     inbox: &str,
     config: Value,
-) -> Result<String, PgError> {
-    let uuid = as_superuser(|| {
+) -> Result<Option<String>, PgError> {
+    let uuid = binding::uuid();
+    let registered = as_superuser(|| {
         sql::query_row(
-            "INSERT INTO ai.vectorizer (id, name, source_schema, source_table, source_pk, trigger_name,
+            &format!("INSERT INTO ai.vectorizer AS v (id, name, source_schema, source_table, source_pk, trigger_name,
                                         queue_schema, queue_table, queue_failed_table, config)
              VALUES ($1, $2::name, $3::name, $4::name, $5, $6::name, $7::name, $8::name, $9::name, $10)
-             RETURNING uuid::text",
+             RETURNING {uuid}"),
             &[
                 id.into(),
                 name.to_owned().into(),
@@ -367,8 +368,8 @@ pub fn register(
                 failed_name(id).into(),
                 JsonB(config).into(),
             ],
-            |row| row.get::<String>(1),
+            |row| row.get_opt::<String>(1),
         )
     })?;
-    uuid.ok_or_else(|| PgError::raised("ai.vectorizer did not take the vectorizer"))
+    registered.ok_or_else(|| PgError::raised("ai.vectorizer did not take the vectorizer"))
 }

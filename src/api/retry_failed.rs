@@ -124,9 +124,8 @@ fn requeue(v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
     subtransaction(|| {
         v.relations.hold()?;
         as_user(v.owner, || sql::execute(&statement, &args))
-    }).map_err(|error| match error
-        .hint
-    {
+    })
+    .map_err(|error| match error.hint {
         None if error.sqlstate().starts_with("22") => error.with_hint(KEY_HINT),
         _ => error,
     })

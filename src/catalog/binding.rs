@@ -80,6 +80,9 @@ impl Relations {
 
     /// Makes these the vectorizer's relations. Nothing changes if it has some already.
     pub fn bind(&self, id: i32) -> Result<(), PgError> {
+        if !has_bindings() {
+            return Ok(());
+        }
         let optional = |table: &Option<Table>| table.as_ref().map(|table| table.oid).into();
         as_superuser(|| {
             sql::execute(
@@ -131,6 +134,7 @@ pub fn adopt(entry: &Entry) -> Result<(), PgError> {
     let source = source.ok_or_else(|| triggers::lost(&entry.name))?;
     entry.relations.hold()?;
     entry.relations.bind(entry.id)?;
+    write_names()?;
     if triggers::have_uuid(&entry.identity(), source.oid)? {
         return Ok(());
     }
@@ -138,6 +142,35 @@ pub fn adopt(entry: &Entry) -> Result<(), PgError> {
     entry.relations.source.hold(pg_sys::AccessExclusiveLock)?;
     triggers::drop_on(&entry.identity(), source.oid)?;
     triggers::create(&entry.identity(), &source)
+}
+
+/// Names that are not those of today. A relation that is gone keeps its name.
+const NAMES: &str = "
+    UPDATE ai.vectorizer v
+    SET source_schema = n.source_schema, source_table = n.source_table,
+        queue_schema = n.queue_schema, queue_table = n.queue_table,
+        config = jsonb_set(v.config, '{destination}', v.config -> 'destination' || n.destination)
+    FROM (SELECT v.id,
+                 coalesce(sn.nspname, v.source_schema) AS source_schema, coalesce(s.relname, v.source_table) AS source_table,
+                 coalesce(qn.nspname, v.queue_schema) AS queue_schema, coalesce(q.relname, v.queue_table) AS queue_table,
+                 jsonb_strip_nulls(jsonb_build_object(
+                     'target_schema', tn.nspname, 'target_table', t.relname,
+                     'view_schema', wn.nspname, 'view_name', w.relname)) AS destination
+          FROM ai.vectorizer v
+          JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
+          LEFT JOIN pg_class s ON s.oid = b.source LEFT JOIN pg_namespace sn ON sn.oid = s.relnamespace
+          LEFT JOIN pg_class q ON q.oid = b.inbox LEFT JOIN pg_namespace qn ON qn.oid = q.relnamespace
+          LEFT JOIN pg_class t ON t.oid = b.store LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
+          LEFT JOIN pg_class w ON w.oid = b.view LEFT JOIN pg_namespace wn ON wn.oid = w.relnamespace) n
+    WHERE n.id = v.id
+      AND ((v.source_schema, v.source_table, v.queue_schema, v.queue_table)
+               IS DISTINCT FROM (n.source_schema, n.source_table, n.queue_schema, n.queue_table)
+           OR NOT v.config -> 'destination' @> n.destination)";
+
+/// Writes into the catalog what the relations are called today. They are known by OID; their names are for people, for
+/// pgai's clients, and for a dump, which finds them again where it is restored. Returns how many have changed.
+pub fn write_names() -> Result<u64, PgError> {
+    as_superuser(|| sql::execute(NAMES, &[]))
 }
 
 /// What is left of a vectorizer that has lost some of its relations.
@@ -186,7 +219,8 @@ pub fn rest(id: i32) -> Result<Option<Rest>, PgError> {
 }
 
 /// Stands in for the bindings where the extension's objects are older.
-const NO_BINDING: &str = "(SELECT NULL::int4 AS vectorizer_id, NULL::oid AS source, NULL::oid AS inbox, NULL::oid AS work,
+const NO_BINDING: &str =
+    "(SELECT NULL::int4 AS vectorizer_id, NULL::oid AS source, NULL::oid AS inbox, NULL::oid AS work,
     NULL::oid AS failed, NULL::oid AS origin, NULL::oid AS store, NULL::oid AS view) b";
 
 /// The objects of 0.1.0 and 0.2.0 have no bindings and no UUIDs. The library serves them until
@@ -200,7 +234,8 @@ fn has_bindings() -> bool {
 }
 
 /// The arguments of the triggers of the vectorizer `v` as `pg_trigger.tgargs` has them: its id and its UUID.
-const ARGUMENTS: &str = "convert_to(v.id::text, 'UTF8') || '\\x00'::bytea || convert_to(v.uuid::text, 'UTF8') || '\\x00'::bytea";
+const ARGUMENTS: &str =
+    "convert_to(v.id::text, 'UTF8') || '\\x00'::bytea || convert_to(v.uuid::text, 'UTF8') || '\\x00'::bytea";
 
 /// The arguments that 0.1.0 and 0.2.0 gave.
 const OLD_ARGUMENTS: &str = "convert_to(v.id::text, 'UTF8') || '\\x00'::bytea";

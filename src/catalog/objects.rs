@@ -6,9 +6,9 @@ use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::{Destination, Loading};
 
+use super::binding::Relations;
 use super::key::Key;
 use super::own_columns::OwnColumns;
-use super::binding::Relations;
 use super::relation::Relation;
 use super::table::Table;
 use super::{failed_name, inbox_name, origin_name, work_name};

@@ -9,6 +9,7 @@ use std::ffi::CStr;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 
 /// A table as it was when it was read.
@@ -73,7 +74,10 @@ impl Table {
         made.filter(|table| table.owner == owner).ok_or_else(|| {
             PgError::new(
                 PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-                format!("{} was renamed or replaced while it was being created", sql::qualified(schema, name)),
+                format!(
+                    "{} was renamed or replaced while it was being created",
+                    sql::qualified(schema, name)
+                ),
             )
             .with_hint("Run the statement again.")
         })
@@ -101,10 +105,10 @@ impl Table {
         let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
         self.hold(pg_sys::AccessExclusiveLock)?;
         // SAFETY: on the main thread, in a transaction, on a table that is locked.
-        unsafe {
+        as_superuser(|| unsafe {
             pg_sys::ATExecChangeOwner(self.oid, owner, false, mode);
             pg_sys::CommandCounterIncrement();
-        }
+        });
         Ok(Table { owner, ..self.clone() })
     }
 

@@ -62,9 +62,8 @@ pub fn create(vectorizer: &Identity, source: &Relation) -> Result<(), PgError> {
     if source.in_hierarchy {
         definitions.push((main, "AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW".to_owned()));
     } else {
-        let statement = |event: &str, tables: &str| {
-            format!("AFTER {event} ON t REFERENCING {tables} FOR EACH STATEMENT")
-        };
+        let statement =
+            |event: &str, tables: &str| format!("AFTER {event} ON t REFERENCING {tables} FOR EACH STATEMENT");
         definitions.push((main, statement("INSERT", "NEW TABLE AS new_rows")));
         definitions.push((update, statement("UPDATE", "OLD TABLE AS old_rows NEW TABLE AS new_rows")));
         definitions.push((delete, statement("DELETE", "OLD TABLE AS old_rows")));
@@ -117,8 +116,7 @@ fn create_one(
         // SAFETY: on the main thread, in a transaction; the statement is ours, and parses to one CREATE
         // TRIGGER, which names its table and its function by the OIDs given beside it.
         unsafe {
-            let parsed =
-                pg_sys::raw_parser(statement.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
+            let parsed = pg_sys::raw_parser(statement.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
             let raw = (*(*parsed).elements).ptr_value.cast::<pg_sys::RawStmt>();
             pg_sys::CreateTrigger(
                 (*raw).stmt.cast(),

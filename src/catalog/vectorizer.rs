@@ -101,11 +101,9 @@ pub fn by_source(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
 
 /// Returns whether there is a vectorizer with this id and UUID, whether or not its relations are there.
 pub fn is_registered(vectorizer: &Identity) -> Result<bool, PgError> {
-    let statement =
-        format!("SELECT {} FROM ai.vectorizer v WHERE v.id = $1", binding::uuid());
-    let found = as_superuser(|| {
-        sql::read_now(&statement, &[vectorizer.id.into()], |row| row.get_opt::<String>(1))
-    })?;
+    let statement = format!("SELECT {} FROM ai.vectorizer v WHERE v.id = $1", binding::uuid());
+    let found =
+        as_superuser(|| sql::read_now(&statement, &[vectorizer.id.into()], |row| row.get_opt::<String>(1)))?;
     Ok(found.first().is_some_and(|uuid| vectorizer.uuid.is_none() || vectorizer.uuid == *uuid))
 }
 
@@ -169,7 +167,11 @@ impl Entry {
             let store = self.relations.store.as_ref().ok_or_else(|| {
                 PgError::new(
                     PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
-                    format!("the store {} of vectorizer {} is gone", qualified(target_schema, target_table), self.name),
+                    format!(
+                        "the store {} of vectorizer {} is gone",
+                        qualified(target_schema, target_table),
+                        self.name
+                    ),
                 )
                 .with_hint("Drop the vectorizer and create it anew.")
             })?;

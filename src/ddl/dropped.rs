@@ -29,9 +29,7 @@ const PARTITIONED: &str = "
 /// Forgets the vectorizers whose source is gone, and the rows of partitions that are.
 pub fn follow() -> Result<(), PgError> {
     let (sources, partitioned) = as_superuser(|| {
-        let sources = sql::query(SOURCES, &[], |row| {
-            Ok((row.get::<i32>(1)?, row.get::<String>(2)?))
-        })?;
+        let sources = sql::query(SOURCES, &[], |row| Ok((row.get::<i32>(1)?, row.get::<String>(2)?)))?;
         let partitioned = sql::query(PARTITIONED, &[], |row| row.get::<i32>(1))?;
         Ok::<_, PgError>((sources, partitioned))
     })?;

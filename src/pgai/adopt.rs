@@ -51,7 +51,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     let relations = Relations::new(source.table()?, queue, store, view);
     relations.bind(entry.id)?;
     pause_as_before(candidate)?;
-    our_triggers::create(&Identity { id: entry.id, uuid: Some(uuid) }, source)?;
+    our_triggers::create(&Identity { id: entry.id, uuid }, source)?;
     let tables = QueueTables::of(entry.id, &relations);
     let pending = copy(candidate, entry.queue.as_deref(), &tables.inbox, "")?;
     // Names that no key has which pgai could make a queue for.

@@ -223,7 +223,8 @@ fn is_its_source(id: i32, relation: pg_sys::Oid) -> Result<bool, PgError> {
 }
 
 fn warn_of_leftover(relation: pg_sys::Oid) {
-    let table = Table::look(relation).map_or_else(|| relation.to_u32().to_string(), |table| table.qualified());
+    let table =
+        Table::look(relation).map_or_else(|| relation.to_u32().to_string(), |table| table.qualified());
     pg_sys::panic::ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,
         format!("table {table} has triggers of a vectorizer that does not exist in this database"),

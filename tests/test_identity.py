@@ -1,0 +1,191 @@
+"""A vectorizer's tables are its own, whatever else comes to have their names or its number."""
+
+import pytest
+from support import vectorizer
+from support.cluster import Database
+from support.wait import eventually
+
+LEFTOVER = "table public.document has triggers of a vectorizer that does not exist in this database"
+
+
+@pytest.fixture
+def elsewhere(cluster, db, stub):
+    """Another database, whose vectorizer number 1 is on `article`, with the extension."""
+    other = cluster.create_database(f"{db.name}_elsewhere")
+    other.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE TABLE article (id int PRIMARY KEY, body text)")
+    yield other
+    other.drop()
+
+
+@pytest.fixture
+def document(db, stub):
+    """The database of a vectorizer number 1 that is on `document`."""
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document SELECT i, 'document ' || i FROM generate_series(1, 5) i")
+    vectorizer.in_step(db, ["id"])
+    return db
+
+
+def carry(cluster, source: Database, target: Database, *which: str) -> None:
+    """Restores a dump of a part of one database into another."""
+    # The schema public is there already.
+    dump = cluster.run("pg_dump", *which, source.name).replace("CREATE SCHEMA public;", "")
+    cluster.run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={target.name}", input=dump)
+
+
+def say(db: Database, *statements: str) -> list[str]:
+    """Runs statements in one session; answers the warnings and notices."""
+    with db.connect() as connection:
+        told = []
+        connection.add_notice_handler(lambda notice: told.append(notice.message_primary))
+        for statement in statements:
+            connection.execute(statement)
+        return told
+
+
+@pytest.mark.parametrize("part", ["--table=document", "--schema=public"])
+def test_a_table_restored_alone_touches_no_other_vectorizer(cluster, document, elsewhere, stub, part):
+    vectorizer.create(elsewhere, stub.url, "article")
+    elsewhere.sql("INSERT INTO article SELECT i, 'article ' || i FROM generate_series(1, 5) i")
+    carry(cluster, document, elsewhere, part)
+
+    changes = ["DELETE FROM document WHERE id = 3", "INSERT INTO document VALUES (9, 'nine')",
+               "UPDATE document SET body = 'other' WHERE id = 1"]
+    told = say(elsewhere, *changes)
+    assert told == [LEFTOVER], "once a session"
+    assert say(elsewhere, "TRUNCATE document") == [LEFTOVER]
+    vectorizer.in_step(elsewhere, ["id"], source="article", store="article_embedding_store")
+    assert elsewhere.sql("SELECT source_table FROM ai.vectorizer_status") == [("public.article",)]
+
+
+def test_a_table_restored_first_feeds_no_later_vectorizer(cluster, document, elsewhere, stub):
+    carry(cluster, document, elsewhere, "--table=document")
+    assert vectorizer.create(elsewhere, stub.url, "article") == 1
+    assert say(elsewhere, "INSERT INTO document VALUES (9, 'nine')") == [LEFTOVER]
+    elsewhere.sql("INSERT INTO article VALUES (1, 'one')")
+    vectorizer.in_step(elsewhere, ["id"], source="article", store="article_embedding_store")
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_a_table_restored_alone_can_be_written_to(cluster, document, elsewhere, isolation):
+    carry(cluster, document, elsewhere, "--table=document")
+    elsewhere.sql(f"BEGIN ISOLATION LEVEL {isolation}; UPDATE document SET body = 'other'; COMMIT")
+    assert elsewhere.value("SELECT count(*) FROM document WHERE body = 'other'") == 5
+
+
+def test_a_new_vectorizer_drops_what_a_dump_has_left(cluster, document, elsewhere, stub):
+    carry(cluster, document, elsewhere, "--table=document")
+    told = say(elsewhere, f"""
+        SELECT ai.create_vectorizer('document', loading => ai.loading_column('body'),
+            embedding => ai.embedding_openai('stub', 8, base_url => '{stub.url}'), chunking => {vectorizer.CUT_AT_BARS})
+    """)
+    assert len([message for message in told if message.startswith("dropping trigger")]) == 4
+    assert say(elsewhere, "INSERT INTO document VALUES (9, 'nine')") == []
+    vectorizer.in_step(elsewhere, ["id"])
+
+
+def test_two_tables_with_the_same_triggers_are_told_apart(cluster, document, stub):
+    document.sql("ALTER SCHEMA public RENAME TO before; CREATE SCHEMA public")
+    dump = cluster.run("pg_dump", "--table=before.document", document.name).replace("before.", "public.")
+    cluster.run("psql", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={document.name}", input=dump)
+    assert say(document, "INSERT INTO public.document VALUES (9, 'nine'); DELETE FROM public.document WHERE id = 1") == [
+        LEFTOVER
+    ]
+    document.sql("INSERT INTO before.document VALUES (10, 'ten')")
+    vectorizer.in_step(document, ["id"], source="before.document", store="before.document_embedding_store")
+    document.sql("DROP TABLE public.document")
+    assert document.sql("SELECT source_table FROM ai.vectorizer_status") == [("before.document",)]
+
+
+def test_a_restored_vectorizer_is_found_under_another_name(cluster, document, elsewhere, stub):
+    """Nobody was there to follow a name that changed between the restore and the worker's first look."""
+    elsewhere.drop()
+    copy = cluster.create_database(elsewhere.name)
+    dump = cluster.run("pg_dump", document.name)
+    cluster.run(
+        "psql", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", f"--dbname={copy.name}",
+        input=dump + "\nALTER TABLE public.document RENAME TO paper;",
+    )
+    copy.sql("INSERT INTO paper VALUES (9, 'nine')")
+    vectorizer.in_step(copy, ["id"], source="paper")
+    assert copy.sql("SELECT source_table FROM ai.vectorizer") == [("paper",)]
+
+
+@pytest.fixture
+def mallory(db, stub):
+    """A role with USAGE on `ai` and a schema of its own, in which it has a vectorizer."""
+    role = f"mallory_{db.name}"
+    db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; CREATE SCHEMA m AUTHORIZATION {role}")
+    db.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}'")
+    db.cluster.reload()
+    db.sql("CREATE TABLE m.t (id int PRIMARY KEY, body text)", user=role)
+    yield role
+    db.cluster.sql("ALTER SYSTEM RESET pgai_rs.allowed_base_urls")
+    db.cluster.reload()
+    db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+ESCALATE = """
+    CREATE FUNCTION m.escalate() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN EXECUTE 'ALTER ROLE {role} SUPERUSER'; RETURN NEW; END $$;
+    CREATE TRIGGER escalate BEFORE INSERT ON m.t_embedding_store FOR EACH ROW EXECUTE FUNCTION m.escalate()
+"""
+
+
+def test_nobody_takes_the_name_of_a_queue_to_come(db, mallory, stub):
+    with pytest.raises(Exception, match="unacceptable queue_table name") as refusal:
+        vectorizer.create(db, stub.url, "m.t", user=mallory, queue_table="'_vectorizer_q_2'")
+    assert refusal.value.sqlstate == "42939"
+
+
+def test_anothers_table_with_the_name_of_a_queue_is_not_worked_on(db, mallory, stub):
+    """The queue's owner was whoever owned the table of its name: a superuser's made the worker a superuser."""
+    id = vectorizer.create(db, stub.url, "m.t", user=mallory, queue_schema="'m'", queue_table="'queue'")
+    vectorizer.idle(db)
+    db.sql(ESCALATE.format(role=mallory), user=mallory)
+    db.sql("DROP TABLE m.queue", user=mallory)
+    db.sql("CREATE TABLE m.queue (id int, queued_at timestamptz DEFAULT now(), loading_retries int4 DEFAULT 0,"
+           " loading_retry_after timestamptz); INSERT INTO m.queue VALUES (1)")
+    db.sql("INSERT INTO m.t VALUES (1, 'a')", user=mallory)
+    eventually(
+        lambda: db.value("SELECT state FROM ai.vectorizer_health WHERE id = %s", [id]) == "broken",
+        what="health to call it broken",
+    )
+    assert db.value(f"SELECT rolsuper FROM pg_roles WHERE rolname = '{mallory}'") is False
+    assert db.value("SELECT count(*) FROM m.queue") == 1
+
+
+def test_the_end_of_a_source_takes_nobody_elses_table_along(db, mallory, stub):
+    """The queue was dropped by its name, as superuser."""
+    vectorizer.create(db, stub.url, "m.t", user=mallory, queue_schema="'m'", queue_table="'payments'")
+    db.sql("DROP TABLE m.payments", user=mallory)
+    db.sql("CREATE TABLE m.payments (amount int); INSERT INTO m.payments VALUES (100)")
+    db.sql("DROP TABLE m.t CASCADE", user=mallory)
+    assert db.sql("SELECT name FROM ai.vectorizer") == []
+    assert db.value("SELECT amount FROM m.payments") == 100
+
+
+def test_a_queue_that_is_a_view_by_now_is_not_read(db, mallory, stub):
+    id = vectorizer.create(db, stub.url, "m.t", user=mallory, queue_schema="'m'", queue_table="'queue'")
+    db.sql("""
+        DROP TABLE m.queue;
+        CREATE FUNCTION m.slow() RETURNS int LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN 1; END $$;
+        CREATE VIEW m.queue AS SELECT m.slow() AS id, now() AS queued_at
+    """, user=mallory)
+    eventually(
+        lambda: db.value("SELECT state FROM ai.vectorizer_health WHERE id = %s", [id]) == "broken",
+        what="health to call it broken",
+    )
+
+
+def test_a_source_whose_store_is_anothers_rests_until_they_are_one_owners(db, mallory, stub):
+    id = vectorizer.create(db, stub.url, "m.t", user=mallory)
+    vectorizer.idle(db)
+    db.sql("ALTER TABLE m.t_embedding_store OWNER TO postgres")
+    db.sql("INSERT INTO m.t VALUES (1, 'a')")
+    state = "SELECT state, hint FROM ai.vectorizer_health WHERE id = %s"
+    found = eventually(lambda: [row for row in db.sql(state, [id]) if row[0] == "not_served"], what="it to rest")
+    assert "OWNER TO" in found[0][1]
+    db.sql(f"ALTER TABLE m.t_embedding_store OWNER TO {mallory}; SELECT ai.resync({id})")
+    vectorizer.in_step(db, ["id"], source="m.t", store="m.t_embedding_store")
