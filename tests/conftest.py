@@ -103,8 +103,9 @@ def cluster_factory(bindir, workdir, server_env):
     """Makes clusters for tests that stop, kill or configure theirs: cluster_factory(conf={…}, env={…})."""
     made = []
 
-    def make(conf: dict | None = None, env: dict | None = None) -> Cluster:
-        one = Cluster(bindir, workdir / f"own-{next(_numbers)}", conf=conf, env=server_env | (env or {}))
+    def make(conf: dict | None = None, env: dict | None = None, limits: dict | None = None) -> Cluster:
+        directory = workdir / f"own-{next(_numbers)}"
+        one = Cluster(bindir, directory, conf=conf, env=server_env | (env or {}), limits=limits)
         made.append(one)
         return one.create().start()
 

@@ -7,10 +7,14 @@ use pgrx::PgSqlErrorCode;
 
 use pgai_rs_pipeline::run;
 
+use crate::pg::descriptors::Borrowed;
 use crate::pg::error::PgError;
 
 /// How often a waiting call looks for Ctrl-C.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Descriptors that one answer takes: of the runtime, of a name's look-up, and of the connection.
+const DESCRIPTORS: usize = 12;
 
 /// Drives `answer` to its end; none if that takes longer than `timeout`.
 ///
@@ -18,6 +22,7 @@ const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 ///
 /// When the operating system refuses what a runtime needs. Ctrl-C ends the statement.
 pub fn await_answer<T>(timeout: Duration, answer: impl Future<Output = T>) -> Result<Option<T>, PgError> {
+    let _descriptors = Borrowed::new(DESCRIPTORS);
     let runtime = Impatient::new()?;
     let mut answer = Box::pin(answer);
     let begun = Instant::now();
@@ -37,7 +42,11 @@ struct Impatient(Option<tokio::runtime::Runtime>);
 impl Impatient {
     fn new() -> Result<Self, PgError> {
         let runtime = run::current_thread_runtime().map_err(|error| {
-            PgError::new(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, format!("no runtime for the request: {error}"))
+            PgError::new(
+                PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+                format!("no runtime for the request: {error}"),
+            )
+            .with_hint("Raise the limits of open files and of processes under which Postgres is started.")
         })?;
         Ok(Impatient(Some(runtime)))
     }

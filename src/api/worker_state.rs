@@ -141,8 +141,10 @@ impl Workers {
                 until: TimestampWithTimeZone::try_from(slot.aside_until).ok(),
                 ..no_worker("the worker has left for a statement that needs the database to itself")
             },
-            Some(slot) if slot.no_free_process => no_worker("no background worker was free")
-                .with_hint("Raise max_worker_processes and restart."),
+            _ if shared::no_free_process() => {
+                no_worker("no background worker is free; the databases that wait for one take turns")
+                    .with_hint("Raise max_worker_processes and restart.")
+            }
             _ => no_worker("no worker runs; the launcher starts one, with growing pauses if it fails")
                 .with_hint("If none stays, the server's log says why they end."),
         }

@@ -15,6 +15,7 @@ settings! {
     int MAX_ERRORS = 1_000;
     int MAX_DOCUMENTS_IN_FLIGHT = 4096;
     int WORKER_MEMORY_LIMIT = 1_024;
+    int WORKER_CONNECTION_LIMIT = 1_000;
 }
 
 /// Makes them known to Postgres.
@@ -80,11 +81,19 @@ pub fn define(d: &Definer) {
         GucFlags::UNIT_MB,
         c"Most memory that a worker takes: documents, their chunks and vectors, requests to models and their answers.",
     );
+    d.int(
+        c"pgai_rs.worker_connection_limit",
+        &WORKER_CONNECTION_LIMIT,
+        (8, 100_000),
+        NO_UNIT,
+        c"Most connections of a worker to models at a time, and as many to S3.",
+    );
 }
 
 /// What the pipeline is told of them.
 pub fn tell(settings: &mut Settings) {
     settings.memory_limit = (number(&WORKER_MEMORY_LIMIT) as u64) << 20;
+    settings.connections = number(&WORKER_CONNECTION_LIMIT);
     settings.max_documents_in_flight = number(&MAX_DOCUMENTS_IN_FLIGHT);
 }
 

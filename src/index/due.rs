@@ -65,6 +65,14 @@ pub fn look(queue: &SpiQueue) -> Option<Duration> {
     BUILDS.with_borrow_mut(|builds| builds.look(queue))
 }
 
+/// Whether an index is being built, which would have to begin anew with another worker.
+pub fn is_building() -> bool {
+    BUILDS.with_borrow_mut(|builds| {
+        builds.settle_ended();
+        builds.building.is_some()
+    })
+}
+
 /// Ends the builder with the worker, and so before what the worker gets out of the way of.
 pub fn end_builder() {
     let building =

@@ -1,6 +1,7 @@
 //! What pgrx leaves to its users: errors with SQLSTATE and hint, identities, sessions, transactions,
-//! statements.
+//! statements, descriptors.
 
+pub mod descriptors;
 pub mod error;
 pub mod identity;
 pub mod json;

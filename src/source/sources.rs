@@ -50,6 +50,11 @@ impl Sources {
         Ok(turn)
     }
 
+    /// Whether some listing is under way, which would have to begin anew in another process.
+    pub fn is_listing(&self) -> bool {
+        self.served.values().any(|served| served.crawl.is_some())
+    }
+
     /// The settings have changed: what is allowed, and with which credentials, begins anew with the
     /// next run and the next message.
     pub fn forget_settings(&mut self) {

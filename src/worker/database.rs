@@ -14,12 +14,14 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use pgai_rs_pipeline::run::{Runner, Turn};
+use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
 
 use super::heartbeat::Heartbeat;
 use super::{shared, wait};
 use crate::guc;
 use crate::index;
+use crate::pg::descriptors;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 use crate::pg::{session, sql};
@@ -58,6 +60,8 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
     shared::update(database, |slot| {
         slot.worker = std::process::id() as i32;
         slot.without_extension = false;
+        slot.to_leave = false;
+        slot.last_turn = 0;
     });
     match extension_version() {
         Ok(Some(version)) => recommend_update(&version),
@@ -134,9 +138,10 @@ fn serve(database: pg_sys::Oid) {
     let writer = wake.clone();
     let waker: Waker = Arc::new(move || signal(&writer));
     let call = waker.clone();
-    match Runner::start(guc::pipeline(), move || call()) {
+    let waiting = wait::Waiting::new(Some(wake.as_raw_fd()));
+    match Runner::start(pipeline_settings(), move || call()) {
         Ok(runner) => RUNNER.set(Some(runner)),
-        Err(error) => pgrx::error!("pgai_rs worker can't start its threads: {error}"),
+        Err(error) => return can_not_start(&error),
     }
     let mut queue = SpiQueue::new(i64::from(super::random_u32()) << 32);
     let mut sources = Sources::default();
@@ -149,6 +154,9 @@ fn serve(database: pg_sys::Oid) {
             Ok(None) => return leave_without_extension(database),
             Err(error) => pgrx::warning!("pgai_rs worker can't look for its extension: {error}"),
         }
+        if leaves_for_another(database, &sources) {
+            return;
+        }
         let pause = match work(&mut queue, &mut sources, &waker, &mut renewed) {
             Ok(pause) => pause,
             Err(error) => {
@@ -159,14 +167,66 @@ fn serve(database: pg_sys::Oid) {
         show_turn(database, &queue);
         heartbeat.beat(&mut queue.conditions);
         report_activity(c"");
-        let reloaded = wait::wait(pause.min(heartbeat.next(&queue.conditions)), Some(wake.as_raw_fd()));
+        let reloaded = waiting.wait(pause.min(heartbeat.next(&queue.conditions)));
         clear(&wake);
         if reloaded {
             queue.forget_settings();
             sources.forget_settings();
-            with_runner(|runner| runner.configure(guc::pipeline()));
+            with_runner(|runner| runner.configure(pipeline_settings()));
         }
     }
+}
+
+/// The settings, with as many connections as the operating system lets us have.
+fn pipeline_settings() -> Settings {
+    let settings = guc::pipeline();
+    let wanted = Settings::descriptors(settings.connections);
+    let there_are = descriptors::make_room(wanted);
+    let connections = Settings::connections_within(there_are).min(settings.connections);
+    if connections < settings.connections {
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+            format!(
+                "pgai_rs worker uses at most {connections} connections to models at a time: there are {there_are} \
+                 file descriptors for the network, and {wanted} for {} connections",
+                settings.connections
+            ),
+            "",
+        )
+        .set_hint(
+            "If that is too slow, raise the hard limit of open files under which Postgres is started \
+             (LimitNOFILE in its systemd unit, ulimit -Hn), or lower max_files_per_process.",
+        )
+        .report(PgLogLevel::LOG);
+    }
+    Settings { connections, ..settings }
+}
+
+/// Ends the process; the launcher starts another, with growing pauses.
+fn can_not_start(error: &std::io::Error) {
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
+        format!("pgai_rs worker can't start its threads: {error}"),
+        "",
+    )
+    .set_hint(
+        "Raise the limits of processes and of open files under which Postgres is started \
+         (TasksMax and LimitNOFILE in its systemd unit, ulimit -u and -n).",
+    )
+    .report(PgLogLevel::FATAL);
+}
+
+/// Whether the launcher wants this process for another database, and nothing here would be lost by it. What
+/// is in flight comes to its end first, and nothing new is begun.
+fn leaves_for_another(database: pg_sys::Oid, sources: &Sources) -> bool {
+    let is_asked = shared::slot(database).is_some_and(|slot| slot.to_leave);
+    if !is_asked || sources.is_listing() || index::due::is_building() {
+        return false;
+    }
+    with_runner(|runner| {
+        runner.claim_no_more();
+        runner.in_flight() == 0
+    })
 }
 
 /// One look at everything; answers how long to wait.

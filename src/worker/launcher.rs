@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use pgrx::bgworkers::{BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::pg_sys;
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use super::processes::Processes;
 use super::{shared, wait};
 use crate::guc;
 use crate::pg::error::PgError;
@@ -27,9 +27,11 @@ const HEALTHY: Duration = Duration::from_secs(60);
 
 /// What the launcher knows of a database.
 #[derive(Default)]
-struct Known {
-    worker: Option<DynamicBackgroundWorker>,
-    started: Option<Instant>,
+pub(super) struct Known {
+    pub(super) worker: Option<DynamicBackgroundWorker>,
+    pub(super) started: Option<Instant>,
+    /// Since when it is to have a worker, and there is no process for it.
+    pub(super) waiting_since: Option<Instant>,
     not_before: Option<Instant>,
     failures: u32,
     without_extension: bool,
@@ -46,15 +48,17 @@ pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) 
     // SAFETY: once per process; no database.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     let mut known: HashMap<pg_sys::Oid, Known> = HashMap::new();
+    let mut processes = Processes::default();
+    let waiting = wait::Waiting::new(None);
     loop {
         let next = match transaction(databases) {
-            Ok(databases) => look_after(&mut known, &databases),
+            Ok(databases) => look_after(&mut known, &databases, &mut processes),
             Err(error) => {
                 pgrx::warning!("pgai_rs launcher can't list the databases: {error}");
                 guc::poll_interval()
             }
         };
-        wait::wait(next, None);
+        waiting.wait(next);
     }
 }
 
@@ -92,33 +96,57 @@ fn databases() -> Result<Vec<Database>, PgError> {
     Ok(found)
 }
 
+/// What is to be done for a database.
+enum Next {
+    /// Nothing.
+    Nothing,
+    /// Another look after this time.
+    In(Duration),
+    /// It is to have a worker.
+    Start,
+}
+
 /// Starts what is to run and does not, ends what runs and is not to; answers when to look again at
 /// the latest.
-fn look_after(known: &mut HashMap<pg_sys::Oid, Known>, databases: &[Database]) -> Duration {
+fn look_after(
+    known: &mut HashMap<pg_sys::Oid, Known>,
+    databases: &[Database],
+    processes: &mut Processes,
+) -> Duration {
     let exists = |oid: pg_sys::Oid| databases.iter().any(|database| database.oid == oid);
     known.retain(|oid, _| exists(*oid));
-    shared::retain(exists);
+    if shared::missed_request() {
+        known.values_mut().for_each(|known| known.without_extension = false);
+    }
     let mut next = guc::poll_interval();
+    let mut waiting = Vec::new();
     for database in databases {
         let known = known.entry(database.oid).or_default();
         if !database.wanted {
+            known.waiting_since = None;
             if let Some(worker) = known.worker.take() {
                 worker.terminate();
             }
-        } else if let Some(wait) = look_after_one(database.oid, known) {
-            next = next.min(wait);
+            continue;
+        }
+        match look_after_one(database.oid, known) {
+            Next::Nothing => {}
+            Next::In(pause) => next = next.min(pause),
+            Next::Start => waiting.push(database.oid),
         }
     }
+    let next = next.min(processes.start(known, waiting));
+    shared::retain(exists);
     next
 }
 
-/// Answers in how long this database needs another look, if before the poll.
-fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Option<Duration> {
+/// Looks whether this database is to have a worker that it has not.
+fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Next {
     let slot = shared::slot(database).unwrap_or(shared::Slot::FREE);
-    settle_ended(database, known, slot.without_extension);
+    settle_ended(database, known, &slot);
     // A request is kept while a worker runs: it may be just about to leave.
     if known.worker.is_some() {
-        return None;
+        return Next::Nothing;
     }
     if slot.requested {
         shared::update(database, |slot| slot.requested = false);
@@ -126,20 +154,18 @@ fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Option<Duration> 
         known.not_before = None;
     }
     if known.without_extension {
-        return None;
+        return Next::Nothing;
     }
     let aside = until(slot.aside_until);
     let backoff = known.not_before.map(|t| t.saturating_duration_since(Instant::now())).unwrap_or_default();
-    let pause = aside.max(backoff);
-    if pause > Duration::ZERO {
-        return Some(pause);
+    match aside.max(backoff) {
+        Duration::ZERO => Next::Start,
+        pause => Next::In(pause),
     }
-    start(database, known);
-    None
 }
 
 /// Notes that a worker has ended, and whether that was its own wish.
-fn settle_ended(database: pg_sys::Oid, known: &mut Known, without_extension: bool) {
+fn settle_ended(database: pg_sys::Oid, known: &mut Known, slot: &shared::Slot) {
     let ended = |w: &DynamicBackgroundWorker| matches!(w.pid(), Err(BackgroundWorkerStatus::Stopped));
     if !known.worker.as_ref().is_some_and(ended) {
         return;
@@ -148,8 +174,13 @@ fn settle_ended(database: pg_sys::Oid, known: &mut Known, without_extension: boo
     shared::update(database, |slot| {
         slot.worker = 0;
         slot.without_extension = false;
+        slot.to_leave = false;
     });
-    if without_extension {
+    if slot.to_leave {
+        // It stands at the end of the line again.
+        return;
+    }
+    if slot.without_extension {
         known.without_extension = true;
         known.failures = 0;
         return;
@@ -160,29 +191,6 @@ fn settle_ended(database: pg_sys::Oid, known: &mut Known, without_extension: boo
     let pause = BACKOFF.0.saturating_mul(1 << known.failures.min(10)).min(BACKOFF.1);
     known.failures += 1;
     known.not_before = Some(Instant::now() + pause);
-}
-
-fn start(database: pg_sys::Oid, known: &mut Known) {
-    // SAFETY: reads a variable of this process.
-    let pid = unsafe { pg_sys::MyProcPid };
-    match super::builder(database).set_restart_time(None).set_notify_pid(pid).load_dynamic() {
-        Ok(worker) => {
-            known.worker = Some(worker);
-            known.started = Some(Instant::now());
-            shared::update(database, |slot| slot.no_free_process = false);
-        }
-        Err(_) => {
-            known.not_before = Some(Instant::now() + BACKOFF.1);
-            shared::update(database, |slot| slot.no_free_process = true);
-            ErrorReport::new(
-                PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-                format!("no background worker slot is free for the database with OID {}", database.to_u32()),
-                "",
-            )
-            .set_hint("Raise max_worker_processes, or name the databases that need one in pgai_rs.databases.")
-            .report(PgLogLevel::WARNING);
-        }
-    }
 }
 
 /// How long it is until a timestamp.

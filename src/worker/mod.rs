@@ -6,6 +6,7 @@
 //! * [`shared`]: what backends, launcher and workers tell each other
 //! * [`condition`]: what the worker knows of each vectorizer
 //! * [`heartbeat`]: where it writes that down
+//! * [`processes`]: whose turn it is when there are too few
 //! * [`aside`]: getting out of the way of DROP DATABASE and its like
 //! * [`wait`]: signals, latch and timeouts
 
@@ -14,6 +15,7 @@ pub mod condition;
 pub mod database;
 pub mod heartbeat;
 pub mod launcher;
+mod processes;
 pub mod shared;
 pub mod wait;
 

@@ -1,15 +1,26 @@
 //! What backends, launcher and workers tell each other through shared memory.
 
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{pg_shmem_init, pg_sys, PGRXSharedMemory, PgLwLock};
 
 use crate::queue::wake::wake_background_workers;
 
-/// Databases that shared memory can speak of. One more than fits is served all the same, but found
-/// by the launcher's poll only, and DROP DATABASE must wait for a `FORCE` there.
-const SLOTS: usize = 256;
+/// Slots beyond one for each background worker that the server can have: for databases that were just made,
+/// or that a statement needs to itself.
+const SPARE_SLOTS: usize = 64;
+
+/// Of the memory and of its lock.
+const NAME: &std::ffi::CStr = c"pgai_rs";
+
+/// The lock under which shared memory is handed out (`AddinShmemInitLock`).
+const HANDING_OUT: usize = 21;
 
 /// A database, as far as launcher and worker must agree on it.
+///
+/// It has a slot while something is said of it; the launcher frees those of which nothing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// `pg_database.oid`; zero for a free slot.
@@ -20,10 +31,10 @@ pub struct Slot {
     pub requested: bool,
     /// The worker has found that the extension is not there.
     pub without_extension: bool,
+    /// The launcher wants the worker's process for another database.
+    pub to_leave: bool,
     /// No worker before this time (microseconds of `TimestampTz`).
     pub aside_until: i64,
-    /// The launcher found no background worker free for it.
-    pub no_free_process: bool,
     /// The worker's last look at everything (`TimestampTz`); zero before the first.
     pub last_turn: i64,
     /// How many vectorizers it serves.
@@ -39,66 +50,173 @@ impl Slot {
         worker: 0,
         requested: false,
         without_extension: false,
+        to_leave: false,
         aside_until: 0,
-        no_free_process: false,
         last_turn: 0,
         vectorizers: 0,
         in_flight: 0,
     };
+
+    /// Whether something is said that the launcher, or somebody who asks, has not to forget.
+    fn says_something(&self, now: i64) -> bool {
+        self.worker != 0 || self.requested || self.without_extension || self.aside_until > now
+    }
 }
 
-#[derive(Clone, Copy)]
-struct Slots([Slot; SLOTS]);
+/// The beginning of the memory; the slots follow.
+#[repr(C)]
+struct Table {
+    lock: *mut pg_sys::LWLock,
+    length: usize,
+    /// A request found no slot: some database has the extension, and the launcher has to look which.
+    missed_request: bool,
+    /// There are databases for which the launcher found no background worker free.
+    no_free_process: bool,
+}
 
-// SAFETY: plain numbers without pointers, changed under the lock only.
-unsafe impl PGRXSharedMemory for Slots {}
+/// Where it is: the same place in the postmaster and in all its children.
+static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 
-// SAFETY: the name is ours alone.
-static STATE: PgLwLock<Slots> = unsafe { PgLwLock::new(c"pgai_rs") };
-
-const EMPTY: Slots = Slots([Slot::FREE; SLOTS]);
+static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
+static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
 
 /// Reserves the memory; called while the library is preloaded.
 pub fn init() {
-    pg_shmem_init!(STATE = EMPTY);
+    // SAFETY: the postmaster's main thread, before any other runs.
+    unsafe {
+        PREVIOUS_REQUEST = pg_sys::shmem_request_hook;
+        pg_sys::shmem_request_hook = Some(on_request);
+        PREVIOUS_STARTUP = pg_sys::shmem_startup_hook;
+        pg_sys::shmem_startup_hook = Some(on_startup);
+    }
 }
 
-/// The slot of a database as it is; none without preloading, or if nothing was ever said of it.
-pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
-    if !super::is_preloaded() {
+/// How many slots there are: those who run have one each, whatever the number of databases.
+fn length() -> usize {
+    // SAFETY: reads a setting that is fixed before shared memory is made.
+    SPARE_SLOTS + usize::try_from(unsafe { pg_sys::max_worker_processes }).unwrap_or_default()
+}
+
+fn size(length: usize) -> usize {
+    size_of::<Table>() + length * size_of::<Slot>()
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn on_request() {
+    // SAFETY: the chain of hooks, at the time when memory may be asked for.
+    unsafe {
+        if let Some(previous) = PREVIOUS_REQUEST {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| previous());
+        }
+        pg_sys::RequestAddinShmemSpace(size(length()));
+        pg_sys::RequestNamedLWLockTranche(NAME.as_ptr(), 1);
+    }
+}
+
+/// Runs again after a crash, with new memory.
+#[pg_guard]
+unsafe extern "C-unwind" fn on_startup() {
+    // SAFETY: the chain of hooks; the memory is as large as was asked for, aligned for anything, and nobody
+    // else's before it is published.
+    unsafe {
+        if let Some(previous) = PREVIOUS_STARTUP {
+            pg_sys::ffi::pg_guard_ffi_boundary(|| previous());
+        }
+        let handing_out = &raw mut (*pg_sys::MainLWLockArray.add(HANDING_OUT)).lock;
+        pg_sys::LWLockAcquire(handing_out, pg_sys::LWLockMode::LW_EXCLUSIVE);
+        let (length, mut found) = (length(), false);
+        let table = pg_sys::ShmemInitStruct(NAME.as_ptr(), size(length), &mut found).cast::<Table>();
+        if !found {
+            let lock = &raw mut (*pg_sys::GetNamedLWLockTranche(NAME.as_ptr())).lock;
+            table.write(Table { lock, length, missed_request: false, no_free_process: false });
+            let slots = table.add(1).cast::<Slot>();
+            (0..length).for_each(|place| slots.add(place).write(Slot::FREE));
+        }
+        TABLE.store(table, Ordering::Relaxed);
+        pg_sys::LWLockRelease(handing_out);
+    }
+}
+
+/// Does something with all slots under the lock; `look` must not raise errors. None without preloading.
+fn with_slots<T>(
+    mode: pg_sys::LWLockMode::Type,
+    look: impl FnOnce(&mut Table, &mut [Slot]) -> T,
+) -> Option<T> {
+    let table = TABLE.load(Ordering::Relaxed);
+    if table.is_null() {
         return None;
     }
-    STATE.share().0.iter().find(|slot| slot.database == database.to_u32()).copied()
+    // SAFETY: made in `on_startup`, plain numbers that are changed under the exclusive lock only.
+    unsafe {
+        let lock = (*table).lock;
+        pg_sys::LWLockAcquire(lock, mode);
+        let slots = std::slice::from_raw_parts_mut(table.add(1).cast::<Slot>(), (*table).length);
+        let looked = look(&mut *table, slots);
+        pg_sys::LWLockRelease(lock);
+        Some(looked)
+    }
 }
 
-/// Changes a database's slot, taking a free one if it has none. Without preloading, or with all
-/// slots taken, nothing happens.
-pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) {
-    if !super::is_preloaded() {
-        return;
-    }
-    let mut state = STATE.exclusive();
-    let found = state.0.iter().position(|slot| slot.database == database.to_u32());
-    let place = found.or_else(|| state.0.iter().position(|slot| slot.database == 0));
-    if let Some(slot) = place.map(|place| &mut state.0[place]) {
+/// The slot of a database as it is; none without preloading, or if nothing is said of it.
+pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
+    with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots| {
+        slots.iter().find(|slot| slot.database == database.to_u32()).copied()
+    })
+    .flatten()
+}
+
+/// Changes a database's slot, taking a free one if it has none; says whether there was one. Without
+/// preloading nothing happens.
+pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {
+    let changed = with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots| {
+        let found = slots.iter().position(|slot| slot.database == database.to_u32());
+        let place = found.or_else(|| slots.iter().position(|slot| slot.database == 0));
+        let Some(slot) = place.map(|place| &mut slots[place]) else { return false };
         slot.database = database.to_u32();
         change(slot);
-    }
+        true
+    });
+    changed.unwrap_or(false)
 }
 
-/// Frees the slots of databases that are gone.
+/// Frees the slots of databases that are gone, and those of which nothing is said any more.
 pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
-    for slot in &mut STATE.exclusive().0 {
-        if slot.database != 0 && !exists(pg_sys::Oid::from(slot.database)) {
-            *slot = Slot::FREE;
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
+    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots| {
+        for slot in slots {
+            let database = pg_sys::Oid::from(slot.database);
+            if slot.database != 0 && !(exists(database) && slot.says_something(now)) {
+                *slot = Slot::FREE;
+            }
         }
-    }
+    });
 }
 
 /// Asks the launcher to see to a database now.
 pub fn request(database: pg_sys::Oid) {
-    update(database, |slot| slot.requested = true);
+    if !update(database, |slot| slot.requested = true) {
+        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| table.missed_request = true);
+    }
     wake_launcher();
+}
+
+/// Whether a request could not be written down since this was asked last.
+pub fn missed_request() -> bool {
+    let missed =
+        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| std::mem::take(&mut table.missed_request));
+    missed.unwrap_or(false)
+}
+
+/// Says whether there are databases for which no background worker is free. Not in their slots: those are for
+/// whoever has a worker.
+pub fn set_no_free_process(no_free_process: bool) {
+    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| table.no_free_process = no_free_process);
+}
+
+/// Whether there are databases for which no background worker is free.
+pub fn no_free_process() -> bool {
+    with_slots(pg_sys::LWLockMode::LW_SHARED, |table, _| table.no_free_process).unwrap_or(false)
 }
 
 /// Sets the launcher's latch: it is in no database.

@@ -1,5 +1,6 @@
 //! Signals, latch and timeouts of launcher and workers.
 
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
@@ -34,27 +35,54 @@ unsafe fn set_handler(signal: i32, handler: Handler) {
     }
 }
 
-/// Waits until the latch is set, `file` becomes readable, or the time is over; then serves
-/// interrupts, among them the end of the process. Says whether the settings were read anew.
-pub fn wait(timeout: Duration, file: Option<RawFd>) -> bool {
-    let millis = timeout.as_millis().min(i32::MAX as u128) as std::ffi::c_long;
-    let mut events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    if file.is_some() {
-        events |= pg_sys::WL_SOCKET_READABLE;
+/// What a process waits for: its latch, the postmaster's end, and a file. Made once and kept as long as the
+/// process lives: `WaitLatchOrSocket` makes an epoll instance each time, and ends the process when there is
+/// no descriptor for it.
+pub struct Waiting {
+    events: *mut pg_sys::WaitEventSet,
+}
+
+impl Waiting {
+    /// Of this process; a file that is waited for must stay open.
+    pub fn new(file: Option<RawFd>) -> Self {
+        let no_latch: *mut pg_sys::Latch = std::ptr::null_mut();
+        let no_data: *mut std::ffi::c_void = std::ptr::null_mut();
+        // SAFETY: allocated for the life of the process; the latch is this process's own.
+        unsafe {
+            #[cfg(any(feature = "pg15", feature = "pg16"))]
+            let events = pg_sys::CreateWaitEventSet(pg_sys::TopMemoryContext, 3);
+            // No resource owner: it outlives all transactions.
+            #[cfg(any(feature = "pg17", feature = "pg18"))]
+            let events = pg_sys::CreateWaitEventSet(std::ptr::null_mut(), 3);
+            let nothing = pg_sys::PGINVALID_SOCKET;
+            pg_sys::AddWaitEventToSet(events, pg_sys::WL_LATCH_SET, nothing, pg_sys::MyLatch, no_data);
+            pg_sys::AddWaitEventToSet(events, pg_sys::WL_EXIT_ON_PM_DEATH, nothing, no_latch, no_data);
+            if let Some(file) = file {
+                pg_sys::AddWaitEventToSet(events, pg_sys::WL_SOCKET_READABLE, file, no_latch, no_data);
+            }
+            Waiting { events }
+        }
     }
-    // SAFETY: the latch is this process's own; the file stays open meanwhile.
-    unsafe {
-        pg_sys::WaitLatchOrSocket(
-            pg_sys::MyLatch,
-            events as i32,
-            file.unwrap_or(pg_sys::PGINVALID_SOCKET),
-            millis,
-            pg_sys::PG_WAIT_EXTENSION,
-        );
-        pg_sys::ResetLatch(pg_sys::MyLatch);
+
+    /// Waits until one of these happens or the time is over; then serves interrupts, among them the end of
+    /// the process. Says whether the settings were read anew.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let millis = timeout.as_millis().min(i32::MAX as u128) as std::ffi::c_long;
+        let mut happened = MaybeUninit::<pg_sys::WaitEvent>::uninit();
+        // SAFETY: there is room for the one event that is asked for, and nobody reads it.
+        unsafe {
+            pg_sys::WaitEventSetWait(
+                self.events,
+                millis,
+                happened.as_mut_ptr(),
+                1,
+                pg_sys::PG_WAIT_EXTENSION,
+            );
+            pg_sys::ResetLatch(pg_sys::MyLatch);
+        }
+        pgrx::check_for_interrupts!();
+        reload_if_asked()
     }
-    pgrx::check_for_interrupts!();
-    reload_if_asked()
 }
 
 fn reload_if_asked() -> bool {

@@ -34,15 +34,27 @@ DEFAULTS = {
 
 
 class Cluster:
-    """One data directory and the server on it. `conf` is postgresql.conf beyond the defaults."""
+    """One data directory and the server on it. `conf` is postgresql.conf beyond the defaults.
 
-    def __init__(self, bindir: Path, directory: Path, *, conf: dict | None = None, env: dict | None = None):
+    `limits` are those of the operating system under which it runs: {"RLIMIT_NOFILE": (soft, hard)}.
+    """
+
+    def __init__(
+        self,
+        bindir: Path,
+        directory: Path,
+        *,
+        conf: dict | None = None,
+        env: dict | None = None,
+        limits: dict | None = None,
+    ):
         self.bindir = bindir
         self.directory = directory
         self.data = directory / "data"
         self.log = directory / "server.log"
         self.conf = DEFAULTS | (conf or {})
         self.env = process.environment(directory, env)
+        self.limits = limits or {}
         self.user = process.unprivileged()
         self.port = 5432
         self.server: subprocess.Popen | None = None
@@ -111,6 +123,7 @@ class Cluster:
             env=self.env,
             user=self.user,
             signal="INT",
+            limits=self.limits,
         )
 
     def _accepts(self) -> bool:

@@ -18,12 +18,19 @@ def unprivileged() -> pwd.struct_passwd | None:
         return pwd.getpwnam("nobody")
 
 
-def spawn(command, log: Path, *, env: dict[str, str], user=None, signal: str = "TERM") -> subprocess.Popen:
-    """Starts a program that gets `signal` from the kernel if we die, however we die."""
+def spawn(
+    command, log: Path, *, env: dict[str, str], user=None, signal: str = "TERM", limits: dict | None = None
+) -> subprocess.Popen:
+    """Starts a program that gets `signal` from the kernel if we die, however we die.
+
+    `limits` are those of the operating system: {"RLIMIT_NOFILE": (soft, hard)}.
+    """
     identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"] if user else []
+    bounds = [f"--{name.removeprefix('RLIMIT_').lower()}={soft}:{hard}" for name, (soft, hard) in (limits or {}).items()]
+    bounded = ["prlimit", *bounds, "--"] if bounds else []
     with log.open("ab") as out:
         return subprocess.Popen(
-            ["setpriv", *identity, f"--pdeathsig={signal}", "--", *(str(word) for word in command)],
+            [*bounded, "setpriv", *identity, f"--pdeathsig={signal}", "--", *(str(word) for word in command)],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

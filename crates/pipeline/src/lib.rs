@@ -26,6 +26,7 @@ pub mod chunk;
 pub mod config;
 pub mod document;
 pub mod embed;
+mod exhausted;
 pub mod format;
 pub mod indexing;
 pub mod load;

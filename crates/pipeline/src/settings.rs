@@ -69,6 +69,8 @@ pub struct Settings {
     pub max_document_size: u64,
     /// Most bytes that the worker takes.
     pub memory_limit: u64,
+    /// Most connections to models at a time, and as many to S3.
+    pub connections: usize,
     /// Most documents of one vectorizer in flight.
     pub max_documents_in_flight: usize,
     /// Most objects fetched at a time.
@@ -104,6 +106,7 @@ impl Default for Settings {
         Settings {
             max_document_size: 64 << 20,
             memory_limit: 1 << 30,
+            connections: 1000,
             max_documents_in_flight: 4096,
             load_concurrency: 32,
             load_timeout: Duration::from_secs(60),
@@ -143,5 +146,60 @@ impl Settings {
     /// Most bytes that one document may hold: more is not even begun.
     pub fn largest_document_memory(&self) -> u64 {
         self.memory_limit / 2
+    }
+}
+
+/// Descriptors beside connections: the runtime's own, and what name look-ups and credentials open.
+const DESCRIPTORS_BESIDE: usize = 64;
+/// How many descriptors one connection counts for: one to a model, one to S3, and an idle one of each.
+const DESCRIPTORS_PER_CONNECTION: usize = 4;
+/// With fewer connections than these nothing would go on.
+const FEWEST_CONNECTIONS: usize = 8;
+
+/// What [`Settings::connections`] is in descriptors of the process, and what parts of it are for.
+impl Settings {
+    /// Most descriptors that the pipeline opens with so many connections.
+    pub fn descriptors(connections: usize) -> usize {
+        DESCRIPTORS_BESIDE + DESCRIPTORS_PER_CONNECTION * connections
+    }
+
+    /// How many connections there may be with so many descriptors.
+    pub fn connections_within(descriptors: usize) -> usize {
+        (descriptors.saturating_sub(DESCRIPTORS_BESIDE) / DESCRIPTORS_PER_CONNECTION).max(FEWEST_CONNECTIONS)
+    }
+
+    /// Most objects fetched at a time, as far as there are connections for them.
+    pub fn loads_at_a_time(&self) -> usize {
+        self.load_concurrency.min(self.connections / 2).max(1)
+    }
+
+    /// Most other requests to S3 at a time: listings, questions, the beginnings of downloads.
+    pub fn s3_requests_at_a_time(&self) -> usize {
+        (self.connections / 4).max(1)
+    }
+
+    /// Most queues of events that are listened to at a time; the others have their turn later.
+    pub fn polls_at_a_time(&self) -> usize {
+        (self.connections / 4).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_connections_as_there_are_descriptors_for() {
+        for connections in [8, 100, 1000] {
+            assert_eq!(Settings::connections_within(Settings::descriptors(connections)), connections);
+        }
+        assert_eq!(Settings::connections_within(0), FEWEST_CONNECTIONS);
+    }
+
+    #[test]
+    fn s3_has_no_more_connections_than_models() {
+        let settings = Settings { connections: 100, load_concurrency: 1024, ..Settings::default() };
+        let all = settings.loads_at_a_time() + settings.s3_requests_at_a_time() + settings.polls_at_a_time();
+        assert_eq!(all, 100);
     }
 }

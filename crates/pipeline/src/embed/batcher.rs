@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot, OwnedSemaphorePermit, Semaphore, SemaphorePermi
 use tokio::time::{timeout_at, Instant};
 
 use super::batch::{Batch, Reply};
+use super::connections::ConnectionShare;
 use super::health::Health;
 use super::limiter::Limiter;
 use super::pack::{estimated_tokens, Limits, Load};
@@ -76,11 +77,19 @@ impl Group {
         policy: Policy,
         limiter: Arc<Limiter>,
         memory: Arc<Share>,
+        connections: ConnectionShare,
     ) -> Self {
         let (arrivals, inbox) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(policy.concurrency));
-        let provider =
-            Arc::new(Provider { embedder, policy, limiter, memory, slots, health: Health::default() });
+        let provider = Arc::new(Provider {
+            embedder,
+            policy,
+            limiter,
+            memory,
+            connections,
+            slots,
+            health: Health::default(),
+        });
         tokio::spawn(drive(inbox, Arc::clone(&provider)));
         Group { arrivals, provider }
     }
@@ -217,6 +226,8 @@ struct Provider {
     limiter: Arc<Limiter>,
     /// The group's part of what requests and answers take.
     memory: Arc<Share>,
+    /// The group's part of all connections.
+    connections: ConnectionShare,
     /// Of requests under way.
     slots: Arc<Semaphore>,
     health: Health,
@@ -255,7 +266,10 @@ impl Provider {
             let permit =
                 self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
             let _weight = self.memory.take(self.embedder.weight(&batch.inputs)).await;
-            match self.embedder.embed(&batch.inputs).await {
+            let connection = self.connections.take().await;
+            let answer = self.embedder.embed(&batch.inputs).await;
+            drop(connection);
+            match answer {
                 Ok(vectors) => {
                     permit.succeeded();
                     self.health.succeeded();

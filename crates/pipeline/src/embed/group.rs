@@ -1,9 +1,10 @@
 //! Which inputs may share a request.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batcher::{Group, Policy};
+use super::connections::{may_be_kept, Connections};
 use super::http::HttpEmbedder;
 use super::input_type::Purpose;
 use super::limiter::Limiter;
@@ -57,6 +58,7 @@ pub struct Groups {
     aws: Arc<Clients>,
     /// What requests and answers of all groups take.
     memory: Arc<Memory>,
+    connections: Connections,
     known: Mutex<Known>,
 }
 
@@ -65,6 +67,8 @@ pub struct Groups {
 struct Known {
     groups: HashMap<GroupKey, Arc<Group>>,
     limiters: HashMap<Account, Arc<Limiter>>,
+    /// Base URLs to which idle connections are kept.
+    kept: HashSet<String>,
 }
 
 impl Known {
@@ -73,7 +77,20 @@ impl Known {
         if self.groups.len() >= MOST_IDLE_GROUPS {
             self.groups.retain(|_, group| Arc::strong_count(group) > 1);
             self.limiters.retain(|_, limiter| Arc::strong_count(limiter) > 1);
+            self.kept.retain(|base_url| self.groups.keys().any(|key| key.model.base_url == *base_url));
         }
+    }
+
+    /// Whether connections to this address are kept while nobody uses them: those to the first few are.
+    fn keeps_connections_to(&mut self, base_url: &str) -> bool {
+        if self.kept.contains(base_url) {
+            return true;
+        }
+        let kept = may_be_kept(self.kept.len());
+        if kept {
+            self.kept.insert(base_url.to_owned());
+        }
+        kept
     }
 }
 
@@ -83,7 +100,8 @@ impl Groups {
     /// `aws` has the identities for providers that want requests to be signed.
     pub fn new(client: reqwest::Client, settings: Arc<Settings>, aws: Arc<Clients>) -> Self {
         let memory = Memory::new(settings.request_memory());
-        Groups { client, settings, aws, memory, known: Mutex::default() }
+        let connections = Connections::new(settings.connections);
+        Groups { client, settings, aws, memory, connections, known: Mutex::default() }
     }
 
     /// The group that embeds a vectorizer's inputs. Called within a runtime, which then drives it.
@@ -109,17 +127,20 @@ impl Groups {
         known.tidy();
         let limiter = Arc::clone(known.limiters.entry(Account::of(&key.model)).or_default());
         limiter.reconsider();
-        let group = Arc::new(self.start(&key, limiter)?);
+        let kept = known.keeps_connections_to(&key.model.base_url);
+        let group = Arc::new(self.start(&key, limiter, kept)?);
         known.groups.insert(key, Arc::clone(&group));
         Ok(group)
     }
 
-    fn start(&self, key: &GroupKey, limiter: Arc<Limiter>) -> Result<Group, Failure> {
+    fn start(&self, key: &GroupKey, limiter: Arc<Limiter>, kept: bool) -> Result<Group, Failure> {
         let (timeout, model) = (self.settings.embedding_timeout, key.model.clone());
         let embedder =
             HttpEmbedder::new(self.client.clone(), model, timeout, Arc::clone(&limiter), &self.aws)?;
+        let embedder = embedder.with_connections_kept(kept);
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
         let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
-        Ok(Group::start(Arc::new(embedder), policy, limiter, Share::new(&self.memory)))
+        let (memory, connections) = (Share::new(&self.memory), self.connections.share());
+        Ok(Group::start(Arc::new(embedder), policy, limiter, memory, connections))
     }
 }

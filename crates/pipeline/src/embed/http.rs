@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::{self, HeaderValue};
 use reqwest::{StatusCode, Url};
 
 use super::check::{self, Wrong};
+use super::connections::idle_per_host;
 use super::identity::Credentials;
 use super::inputs::Inputs;
 use super::limiter::Limiter;
@@ -19,11 +21,15 @@ use super::provider::{Optional, Profile, Wire};
 use super::refusal::Refusal;
 use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR};
 use crate::document::{Failure, Retry, Secret, Step};
+use crate::exhausted;
 use crate::s3::Clients;
+use crate::settings::Settings;
 use crate::shorten::shorten;
 
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that nobody uses is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most numbers of a vector: pgvector's limit for its type `vector`.
 const MOST_DIMENSIONS: usize = 16_000;
 /// Most bytes of a number in an answer, blanks of an indented one included.
@@ -48,7 +54,19 @@ const LARGE_ANSWER: usize = 1 << 20;
 ///
 /// When the system's TLS can't be set up.
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    client_builder().build()
+    client_with(Settings::default().connections)
+}
+
+/// The same for so many connections at a time.
+///
+/// # Errors
+///
+/// As of [`client`].
+pub(crate) fn client_with(connections: usize) -> Result<reqwest::Client, reqwest::Error> {
+    client_builder()
+        .pool_max_idle_per_host(idle_per_host(connections))
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .build()
 }
 
 pub(super) fn client_builder() -> reqwest::ClientBuilder {
@@ -69,6 +87,8 @@ pub(super) struct HttpEmbedder {
     credentials: Credentials,
     /// Learns what the headers of answers say.
     limiter: Arc<Limiter>,
+    /// Whether a connection is kept for the next request.
+    keeps_connections: bool,
     /// The model has answered with vectors of the right length: others are a mistake of the moment.
     proven: AtomicBool,
     /// The server has refused base64.
@@ -104,10 +124,16 @@ impl HttpEmbedder {
             api_key,
             timeout,
             limiter,
+            keeps_connections: true,
             proven: AtomicBool::new(false),
             floats_only: AtomicBool::new(false),
             without_dimensions: AtomicBool::new(false),
         })
+    }
+
+    /// The same, and whether its connections are kept for its next requests.
+    pub(super) fn with_connections_kept(self, keeps_connections: bool) -> Self {
+        HttpEmbedder { keeps_connections, ..self }
     }
 
     /// The most that the provider takes in a request.
@@ -150,6 +176,9 @@ impl HttpEmbedder {
             }
         };
         let mut request = request.build().map_err(network_error)?;
+        if !self.keeps_connections {
+            request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         self.credentials.add(&mut request).await?;
         let response = self.client.execute(request).await.map_err(network_error)?;
         self.limiter.learn(response.headers());
@@ -274,6 +303,9 @@ pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<
 /// Says what failed without the URL, whose userinfo may be secret.
 fn network_error(error: reqwest::Error) -> EmbedError {
     let error = error.without_url();
+    if exhausted::is_out_of_descriptors(&error) {
+        return EmbedError::Refused(exhausted::failure(Step::Embedding));
+    }
     let mut innermost: &dyn Error = &error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -292,7 +324,6 @@ fn network_error(error: reqwest::Error) -> EmbedError {
 mod tests {
     use super::*;
     use crate::embed::provider::Provider;
-    use crate::settings::Settings;
 
     fn model(base_url: &str, api_key: Option<&str>) -> Model {
         Model {

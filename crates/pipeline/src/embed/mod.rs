@@ -5,6 +5,7 @@
 //! * `provider`: how each provider is asked and answers, a file each
 //! * `http`: one request, one answer, one error, the same for all
 //! * `identity`, `aws`, `google`: as whom a provider is asked, where that is more than a key in a header
+//! * `connections`: how many connections there may be at a time
 //! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
 //! * `inputs`, `pack`, `truncate`: what goes into a request
 //! * `rate_limit`, `pace`, `limiter`: what a provider says is left, and when the next request may leave
@@ -19,6 +20,7 @@ mod aws;
 mod batch;
 mod batcher;
 mod check;
+mod connections;
 mod dimensions;
 mod google;
 mod group;
@@ -48,6 +50,7 @@ use std::time::Duration;
 pub use self::batcher::Group;
 pub use self::group::Groups;
 pub use self::http::client;
+pub(crate) use self::http::client_with;
 pub use self::model::{aws_access, check};
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};

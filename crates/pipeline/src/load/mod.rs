@@ -76,7 +76,7 @@ impl Loaders {
         };
         Loaders {
             allowed_uris: settings.allowed_uris.clone(),
-            slots: Semaphore::new(settings.load_concurrency.max(1)),
+            slots: Semaphore::new(settings.loads_at_a_time()),
             budget: Budget::new(settings.loading_memory()),
             s3: S3Loader::new(settings, clients),
             offload: previous.map_or_else(|| Offload::new(CPU_SLOTS), |previous| previous.offload.clone()),

@@ -25,7 +25,7 @@
 //! Documents in flight, a vectorizer: `max_documents_in_flight`. Objects being loaded:
 //! `load_concurrency`. Bytes: `memory_limit`, of which a part is for objects being loaded, one for what
 //! documents hold afterwards (text, chunks, vectors), and one for requests to models and their answers,
-//! see [`Settings`](crate::settings::Settings).
+//! see [`Settings`](crate::settings::Settings). Connections: `connections` to models, and as many to S3.
 //!
 //! # Isolation
 //!
@@ -43,6 +43,7 @@ mod queue;
 mod reuse;
 mod runner;
 mod signals;
+mod threads;
 
 pub use self::queue::Queue;
 pub use self::runner::{Runner, Turn};

@@ -11,13 +11,13 @@ use super::job::{JobId, Outcome, Report, Wake};
 use super::lane::Lane;
 use super::process::{self, Context};
 use super::queue::Queue;
-use super::signals;
+use super::{signals, threads};
 use crate::config::Loading;
 use crate::document::{Document, Ticket, Vectorizer};
 use crate::embed::{self, Groups};
 use crate::load::Loaders;
 use crate::memory::{Memory, Weight};
-use crate::s3::Clients;
+use crate::s3::{self, Clients};
 use crate::settings::Settings;
 
 /// Threads that drive the network.
@@ -50,6 +50,7 @@ pub struct Runner {
     outcomes: mpsc::Receiver<Outcome>,
     lanes: HashMap<i32, Lane>,
     jobs: u64,
+    claims: bool,
 }
 
 impl Runner {
@@ -64,11 +65,14 @@ impl Runner {
         builder
             .worker_threads(NETWORK_THREADS)
             .max_blocking_threads(BLOCKING_THREADS)
+            .thread_keep_alive(threads::KEEP_ALIVE)
             .thread_name("pgai_rs net")
             .enable_io()
             .enable_time();
         let runtime = signals::build(&mut builder)?;
-        let client = embed::client().map_err(io::Error::other)?;
+        threads::keep_one(&runtime)?;
+        let client = embed::client_with(settings.connections).map_err(io::Error::other)?;
+        s3::read_trust_roots();
         let memory = Memory::new(settings.document_memory());
         let (sender, outcomes) = mpsc::channel();
         Ok(Runner {
@@ -82,6 +86,7 @@ impl Runner {
             outcomes,
             lanes: HashMap::new(),
             jobs: 0,
+            claims: true,
         })
     }
 
@@ -117,7 +122,7 @@ impl Runner {
     pub fn turn<Q: Queue>(&mut self, queue: &mut Q) -> Result<Turn, Q::Error> {
         self.receive();
         self.settle(queue)?;
-        let more = self.claim(queue)?;
+        let more = self.claims && self.claim(queue)?;
         Ok(self.next(more))
     }
 
@@ -143,6 +148,11 @@ impl Runner {
         for (_, lane) in self.lanes.drain() {
             lane.abort();
         }
+    }
+
+    /// From now on claims nothing more: what is in flight comes to its end.
+    pub fn claim_no_more(&mut self) {
+        self.claims = false;
     }
 
     fn receive(&mut self) {

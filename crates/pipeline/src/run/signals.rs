@@ -6,7 +6,10 @@
 
 use std::io;
 use std::mem::MaybeUninit;
+use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
+
+use super::threads;
 
 /// Blocks all signals in the calling thread until dropped; threads started meanwhile inherit that.
 pub(crate) struct BlockedSignals {
@@ -46,18 +49,21 @@ impl Drop for BlockedSignals {
 }
 
 /// Builds a runtime none of whose threads takes a signal, whenever it is started.
+///
+/// # Errors
+///
+/// When the operating system refuses an epoll instance or a thread; of the latter tokio makes a panic.
 pub(crate) fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::runtime::Runtime> {
     let blocked = BlockedSignals::all()?;
     // Threads of the blocking pool are started later, by whichever thread needs one.
-    let runtime = builder
-        .on_thread_start(|| {
-            if let Ok(blocked) = BlockedSignals::all() {
-                blocked.forever();
-            }
-        })
-        .build();
+    builder.on_thread_start(|| {
+        if let Ok(blocked) = BlockedSignals::all() {
+            blocked.forever();
+        }
+    });
+    let runtime = catch_unwind(AssertUnwindSafe(|| builder.build()));
     drop(blocked);
-    runtime
+    runtime.unwrap_or_else(|_| Err(threads::refused()))
 }
 
 /// A runtime that lives on the calling thread, for a single request in a user's backend. The
@@ -65,11 +71,13 @@ pub(crate) fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::
 ///
 /// # Errors
 ///
-/// When the operating system refuses an epoll instance.
+/// When the operating system refuses an epoll instance, or the thread that looks up names.
 pub fn current_thread_runtime() -> io::Result<tokio::runtime::Runtime> {
-    build(
-        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().thread_name("pgai_rs query"),
-    )
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_io().enable_time().thread_name("pgai_rs query").thread_keep_alive(threads::KEEP_ALIVE);
+    let runtime = build(&mut builder)?;
+    threads::pulse(runtime.handle())?;
+    Ok(runtime)
 }
 
 #[cfg(test)]
@@ -95,6 +103,15 @@ mod tests {
         assert!(runtime.block_on(runtime.spawn_blocking(blocked)).unwrap());
         let runtime = current_thread_runtime().unwrap();
         assert!(runtime.block_on(runtime.spawn_blocking(blocked)).unwrap());
+        assert!(!blocked());
+    }
+
+    #[test]
+    fn a_refused_thread_is_an_error_and_no_panic() {
+        // Nobody has so much memory for a stack.
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let error = build(builder.worker_threads(1).thread_stack_size(1 << 46)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert!(!blocked());
     }
 }

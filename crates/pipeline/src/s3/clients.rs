@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::Client;
 use aws_smithy_async::time::SharedTimeSource;
+use tokio::sync::Semaphore;
 
 use super::check::within;
 use super::error::{without_credentials, NotAllowed, S3Error};
@@ -29,6 +30,10 @@ pub struct Clients {
     session: Mutex<Arc<Session>>,
     /// By bucket and endpoint.
     regions: Mutex<Recent<(String, Option<String>), String>>,
+    /// Of requests under way, whoever makes them.
+    requests: Semaphore,
+    /// Of queues that are listened to.
+    polls: Arc<Semaphore>,
 }
 
 impl Clients {
@@ -45,12 +50,14 @@ impl Clients {
             session: Mutex::new(Session::new(&setup)),
             setup,
             regions: Mutex::new(Recent::new(MAX_BUCKETS)),
+            requests: Semaphore::new(settings.s3_requests_at_a_time()),
+            polls: Arc::new(Semaphore::new(settings.polls_at_a_time())),
         }
     }
 
     /// Whether these clients are what the settings ask for.
     pub fn serve(&self, settings: &Settings) -> bool {
-        self.setup.s3 == settings.s3 && self.setup.timeout == settings.load_timeout
+        self.setup.is_of(settings)
     }
 
     /// Makes a request, with a client of the identity and endpoint that `access` asks for. It is
@@ -70,6 +77,8 @@ impl Clients {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         self.permit(access)?;
+        // The semaphore is never closed.
+        let _request = self.requests.acquire().await;
         let session = Arc::clone(&lock(&self.session));
         let place = (bucket.to_owned(), access.endpoint.clone());
         let known = lock(&self.regions).get(&place).cloned();
@@ -113,6 +122,11 @@ impl Clients {
     /// If `access` is not allowed, or nobody has such credentials for us.
     pub async fn credentials(&self, access: &S3Access) -> Result<Credentials, S3Error> {
         credentials_of(&self.sdk_config(access).await?).await
+    }
+
+    /// One's turn to listen to a queue, of which there are only so many at a time.
+    pub(crate) fn polls(&self) -> &Arc<Semaphore> {
+        &self.polls
     }
 
     /// The same with the server's own identity, which may be allowed for no more than a look at it.

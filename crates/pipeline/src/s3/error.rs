@@ -10,6 +10,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http::endpoint::ResolveEndpointError;
 
 use super::sts::{self, element};
+use crate::exhausted;
 use crate::shorten::shorten;
 
 /// Most bytes of what others say that are repeated.
@@ -109,6 +110,8 @@ pub enum Fault {
     Tls,
     /// The host's name has no address.
     UnknownHost,
+    /// This process, or the system, has too many open files.
+    Descriptors,
     /// Nobody listens there.
     ConnectionRefused,
     /// Anything else.
@@ -262,6 +265,7 @@ fn no_answer(peer: Peer, error: &(dyn Error + 'static)) -> S3Error {
         () if chain(error).any(|error| error.is::<ResolveEndpointError>()) => {
             return S3Error::Invalid(innermost(error))
         }
+        () if exhausted::is_out_of_descriptors(error) => Fault::Descriptors,
         () if says(&["timed out", "timeout", "deadline"]) => return S3Error::Timeout { peer, limit: None },
         () if chain(error).any(refused) || says(&["connection refused"]) => Fault::ConnectionRefused,
         () if says(&["dns error", "failed to lookup address"]) => Fault::UnknownHost,

@@ -7,6 +7,7 @@
 //! | `access_denied`, `wrong_region`, `timeout`, `truncated`, `s3_error`, `invalid_request` | with backoff |
 //! | `unknown_host`, `connection_refused`, `tls_error`, `unreachable` | with backoff |
 //! | `no_credentials`, `wrong_credentials`, `expired_credentials`, `role_refused`, `clock_skew` | after a minute, no attempt spent |
+//! | `too_many_open_files` | after five seconds, no attempt spent |
 //! | `throttled` | after ten seconds, no attempt spent |
 
 use std::fmt;
@@ -16,6 +17,7 @@ use super::error::{CredentialsFault, Fault, NotAllowed, Peer, S3Error};
 use super::S3Uri;
 use crate::config::S3Access;
 use crate::document::{Failure, Retry, Step};
+use crate::exhausted;
 
 /// Pause after something that only an administrator can mend.
 const ADMINISTRATOR: Retry = Retry::After(Duration::from_secs(60));
@@ -277,6 +279,7 @@ fn other_response(
 
 fn network(peer: Peer, fault: Fault, why: &str, operation: Operation<'_>) -> Failure {
     let (code, hint) = match fault {
+        Fault::Descriptors => return exhausted::failure(Step::Loading),
         Fault::Tls => (
             "tls_error",
             "If the server's certificate is not trusted: SSL_CERT_FILE in the environment of the Postgres server \

@@ -24,4 +24,5 @@ pub use self::check::{check, CheckStep};
 pub use self::clients::Clients;
 pub use self::error::{Fault, NotAllowed, Peer, S3Error};
 pub use self::failure::{failure, Operation};
+pub(crate) use self::session::read_trust_roots;
 pub use self::uri::S3Uri;

@@ -9,6 +9,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::OnceCell;
@@ -22,6 +24,10 @@ use crate::settings::{S3Settings, Settings, UrlStyle};
 const DEFAULT_REGION: &str = "us-east-1";
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that nobody uses is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// Whose TLS is spoken; the SDK's own default.
+const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
 /// Clients kept, one a region, role and endpoint.
 const MAX_CLIENTS: usize = 64;
 
@@ -30,14 +36,46 @@ pub(super) struct Setup {
     pub s3: S3Settings,
     /// Longest time for a request with its retries.
     pub timeout: Duration,
+    connections: usize,
     clock: SharedTimeSource,
+    /// Shared by all clients, whatever they ask and as whom, so that their idle connections are few.
+    http: SharedHttpClient,
 }
 
 impl Setup {
     /// What the settings say, and the clock by which credentials expire.
     pub(super) fn new(settings: &Settings, clock: SharedTimeSource) -> Arc<Self> {
-        Arc::new(Setup { s3: settings.s3.clone(), timeout: settings.load_timeout, clock })
+        Arc::new(Setup {
+            s3: settings.s3.clone(),
+            timeout: settings.load_timeout,
+            connections: settings.connections,
+            clock,
+            http: http_client(settings.loads_at_a_time()),
+        })
     }
+
+    /// Whether the settings are those that it was made of.
+    pub(super) fn is_of(&self, settings: &Settings) -> bool {
+        self.s3 == settings.s3
+            && self.timeout == settings.load_timeout
+            && self.connections == settings.connections
+    }
+}
+
+/// What the SDK would make by itself, but for what it keeps of connections that nobody uses: those of
+/// every bucket, which has a host of its own, for a minute and a half.
+fn http_client(idle_per_host: usize) -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(idle_per_host)
+        .tls_provider(TLS)
+        .build_https()
+}
+
+/// Reads the authorities to trust, which the SDK does once a process: read when no descriptor is left, there
+/// would be none until the process ends.
+pub(crate) fn read_trust_roots() {
+    drop(aws_smithy_http_client::Connector::builder().tls_provider(TLS).build());
 }
 
 /// Credentials, and the clients that use them.
@@ -154,6 +192,7 @@ async fn environment(setup: &Setup) -> SdkConfig {
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .time_source(setup.clock.clone())
+        .http_client(setup.http.clone())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(3));
     if let Some(region) = &settings.region {

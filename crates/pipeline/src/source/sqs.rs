@@ -1,5 +1,6 @@
 //! The queue of a bucket's event notifications.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::Region;
@@ -7,6 +8,7 @@ use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use aws_sdk_sqs::Client;
 use aws_smithy_types::timeout::TimeoutConfig;
 use reqwest::Url;
+use tokio::sync::Semaphore;
 
 use super::failure;
 use crate::config::S3Access;
@@ -35,6 +37,8 @@ pub(super) struct Queue {
     client: Client,
     url: String,
     access: S3Access,
+    /// One's turn to listen.
+    turns: Arc<Semaphore>,
 }
 
 impl Queue {
@@ -56,11 +60,14 @@ impl Queue {
         if let Some(region) = region(host) {
             builder = builder.region(Region::new(region.to_owned()));
         }
-        Ok(Queue { client: Client::from_conf(builder.build()), url: url.to_owned(), access })
+        let (client, turns) = (Client::from_conf(builder.build()), Arc::clone(clients.polls()));
+        Ok(Queue { client, url: url.to_owned(), access, turns })
     }
 
     /// The next messages, none if none comes within the long poll.
     pub(super) async fn receive(&self) -> Result<Vec<Message>, Failure> {
+        // The semaphore is never closed. Whoever waits for his turn hears of events a little later.
+        let _turn = self.turns.acquire().await;
         let received = self
             .client
             .receive_message()

@@ -1,0 +1,46 @@
+//! Descriptors that the operating system does not have: a fault of the whole process, never of a row.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use crate::document::{Failure, Retry, Step};
+
+/// How long whoever met that rests. Descriptors come back as soon as others have their answers.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Whether an error, or one that it wraps, says that this process or the system has too many open files.
+pub(crate) fn is_out_of_descriptors(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| within(*error)).any(|error| {
+        let error = error.downcast_ref::<io::Error>();
+        matches!(error.and_then(io::Error::raw_os_error), Some(libc::EMFILE | libc::ENFILE))
+    })
+}
+
+/// What an error wraps. An `io::Error` names as its source that of what it wraps, and so hides the latter.
+fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source())
+}
+
+/// The failure of whatever needed one.
+pub(crate) fn failure(step: Step) -> Failure {
+    let message = "no file descriptor is left for another connection (too many open files)";
+    Failure::new(step, "too_many_open_files", message, Retry::After(PAUSE)).with_hint(
+        "Raise the limit of open files under which Postgres is started (LimitNOFILE in its systemd unit, ulimit -n), \
+         or lower max_files_per_process or pgai_rs.worker_connection_limit.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_table_of_descriptors_is_known_however_deep_it_is_wrapped() {
+        let wrapped = |code| io::Error::other(io::Error::from_raw_os_error(code));
+        assert!(is_out_of_descriptors(&wrapped(libc::EMFILE)));
+        assert!(is_out_of_descriptors(&io::Error::from_raw_os_error(libc::ENFILE)));
+        assert!(!is_out_of_descriptors(&wrapped(libc::ECONNREFUSED)));
+    }
+}

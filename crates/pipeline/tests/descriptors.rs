@@ -1,0 +1,75 @@
+//! What becomes of requests when no file descriptor is left. The limit is the process's, so this is one of
+//! its own.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+
+use pgai_rs_pipeline::config::{Processing, S3Access};
+use pgai_rs_pipeline::document::Retry;
+use pgai_rs_pipeline::embed::{client, Groups};
+use pgai_rs_pipeline::load::Loaders;
+use pgai_rs_pipeline::s3::Clients;
+use support::http::{Reply, Server};
+
+/// All descriptors that this process may have, until dropped.
+struct NoneLeft {
+    before: libc::rlimit,
+    _files: Vec<File>,
+}
+
+impl NoneLeft {
+    fn new() -> Self {
+        let mut before = MaybeUninit::<libc::rlimit>::uninit();
+        // SAFETY: filled in by the call, and read only after it succeeded.
+        let before = unsafe {
+            assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, before.as_mut_ptr()), 0);
+            before.assume_init()
+        };
+        set(libc::rlimit { rlim_cur: 128, ..before });
+        let _files = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+        NoneLeft { before, _files }
+    }
+}
+
+impl Drop for NoneLeft {
+    fn drop(&mut self) {
+        set(self.before);
+    }
+}
+
+fn set(limit: libc::rlimit) {
+    // SAFETY: reads a limit of this stack.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+}
+
+#[tokio::test]
+async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
+    let model = support::openai::server();
+    let bucket = Server::start(|_| Reply::new(200, "text"));
+    let settings = support::s3::settings(&bucket);
+    let loaders = Loaders::new(&settings, None);
+    let groups =
+        Groups::new(client().unwrap(), Arc::new(settings.clone()), Arc::new(Clients::new(&settings)));
+    let group = groups.group(&support::column_vectorizer(1, &model.url)).unwrap();
+
+    let none_left = NoneLeft::new();
+    let embedding = group.embed(["a".into()]).await.unwrap_err();
+    let loading = loaders.load("s3://bucket/key", &S3Access::default(), None).await.unwrap_err();
+    drop(none_left);
+    for failure in [embedding, loading] {
+        assert_eq!(failure.code, "too_many_open_files", "{failure}");
+        // No try is spent.
+        assert!(matches!(failure.retry, Retry::After(_)), "{failure}");
+    }
+
+    assert!(loaders.load("s3://bucket/key", &S3Access::default(), None).await.is_ok());
+    // The group itself rests; another asks at once.
+    let mut other = support::column_vectorizer(2, &model.url);
+    other.config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };
+    let other = groups.group(&other).unwrap();
+    assert_eq!(other.embed(["a".into()]).await.unwrap(), [support::openai::vector("a")]);
+}
