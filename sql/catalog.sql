@@ -30,6 +30,10 @@ CREATE TABLE ai._vectorizer_errors (
 );
 CREATE INDEX ON ai._vectorizer_errors (id, recorded);
 
+-- Of a table that is published, as all are by FOR ALL TABLES, Postgres refuses to update or to delete a
+-- row that it could not tell a subscriber by its key, or else by the whole of it.
+ALTER TABLE ai._vectorizer_errors REPLICA IDENTITY FULL;
+
 -- A table of a queue, if the caller may read it. By the catalog, for to_regclass raises where the
 -- schema is not the caller's to use. A plain table only: a view in its place would run its owner's
 -- functions as whoever watches.

@@ -133,6 +133,10 @@ pub fn create_queue(
         let columns = with_own(remembered.columns());
         statements.push(format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({names}))", tables.origin));
     }
+    // A key and its index would cost every user's transaction more than this costs: the old row in
+    // the log of a delete, where that is a logical one.
+    let without_key = [&tables.inbox, &tables.failed];
+    statements.extend(without_key.map(|table| format!("ALTER TABLE {table} REPLICA IDENTITY FULL")));
     let all = tables.all(remembered).into_iter();
     statements.extend(all.map(|table| format!("ALTER TABLE {table} OWNER TO {owner}")));
     as_superuser(|| {
