@@ -185,7 +185,7 @@ pub fn require_same_owner(vectorizer: &Vectorizer) -> Result<(), PgError> {
         pgrx::PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         format!("its source {} now has another owner than its queue", vectorizer.source.qualified()),
     )
-    .with_hint(format!("ALTER TABLE … OWNER TO the source's owner, for each of {tables}.")))
+    .with_hint(format!("ALTER TABLE ... OWNER TO the source's owner, for each of {tables}.")))
 }
 
 /// What was allowed when the vectorizer was declared may not be any more.
