@@ -50,7 +50,7 @@ SELECT v.id,
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                  WHERE t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
                    AND t.tgparentid = 0 AND (t.tgtype & 32) <> 0
-                   AND t.tgargs = pg_catalog.convert_to(v.id::text, 'UTF8') || '\x00'::bytea
+                   AND t.tgargs = pg_catalog.convert_to(v.id::text, 'UTF8') || E'\\x00'::bytea
                  LIMIT 1),
                 format('%I.%I', v.source_schema, v.source_table)) AS source_table,
        CASE WHEN d.value ->> 'implementation' = 'table'

@@ -1,11 +1,13 @@
-//! What pgrx leaves to its users: errors with SQLSTATE and hint, identities, sessions, transactions,
-//! statements.
+//! What pgrx leaves to its users: errors with SQLSTATE and hint, identities, settings, sessions,
+//! transactions, statements.
 
 pub mod error;
 pub mod identity;
 pub mod json;
+pub mod lock;
 pub mod memory;
 pub mod session;
+pub mod settings;
 pub mod sql;
 pub mod transaction;
 pub mod utility;

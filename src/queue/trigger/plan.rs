@@ -1,5 +1,7 @@
 //! What a source's trigger has to know of one vectorizer, and what it does for it.
 
+use std::ffi::CString;
+
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use super::is;
@@ -10,6 +12,7 @@ use crate::catalog::objects::QueueTables;
 use crate::catalog::relation::{Column, Relation};
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
+use crate::pg::identity::{own_search_path, with_search_path};
 use crate::pg::sql::ident;
 
 /// What a trigger must know, kept from its first call to the next change of any definition.
@@ -18,6 +21,8 @@ pub struct Plan {
     pub owner: pg_sys::Oid,
     /// The vectorizer's source, of which the trigger's table may be a partition.
     pub source: pg_sys::Oid,
+    /// What names without a schema mean in triggers of the owner's on the store.
+    search_path: CString,
     /// Whether the vectorizer itself writes to the source.
     writes_to_source: bool,
     key: Vec<i32>,
@@ -65,6 +70,7 @@ impl Plan {
         Ok(Plan {
             owner: v.owner,
             source: v.source.oid,
+            search_path: own_search_path(v.owner)?,
             writes_to_source: v.store().is_none(),
             key: key.columns().iter().map(|c| c.attnum).collect(),
             watched: attribute_numbers(v.source.oid, &watched)?,
@@ -119,16 +125,16 @@ impl Plan {
         if is(data, pg_sys::TRIGGER_EVENT_INSERT) {
             self.enqueue_inserted.execute(&mut [])
         } else if is(data, pg_sys::TRIGGER_EVENT_UPDATE) {
-            self.remove_updated.execute(&mut [])?;
+            with_search_path(&self.search_path, || self.remove_updated.execute(&mut []))?;
             match writer {
                 Writer::User => self.enqueue_updated.execute(&mut []),
                 Writer::Worker => self.enqueue_embedded.execute(&mut []),
             }
         } else if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
-            self.remove_deleted.execute(&mut [])
+            with_search_path(&self.search_path, || self.remove_deleted.execute(&mut []))
         } else {
             // What the queue still has of the rows is settled by the worker, who finds them gone.
-            self.truncate.execute(&mut [])
+            with_search_path(&self.search_path, || self.truncate.execute(&mut []))
         }
     }
 
@@ -144,12 +150,12 @@ impl Plan {
                 return self.enqueue_row.execute(&mut values(old, &key, descriptor));
             }
             if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
-                return self.remove_row.execute(&mut values(old, &key, descriptor));
+                return self.remove(&mut values(old, &key, descriptor));
             }
             let new = data.tg_newtuple;
             let moved = differ(old, new, &key, descriptor);
             if moved {
-                self.remove_row.execute(&mut values(old, &key, descriptor))?;
+                self.remove(&mut values(old, &key, descriptor))?;
             }
             let counts = if writer == Writer::User { &self.watched } else { &self.read };
             if moved || differ(old, new, &self.local_numbers(data, counts)?, descriptor) {
@@ -157,6 +163,11 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Removes the chunks of the row with this key.
+    fn remove(&mut self, key: &mut [pg_sys::Datum]) -> Result<(), PgError> {
+        with_search_path(&self.search_path, || self.remove_row.execute(key))
     }
 
     /// The source's column numbers, as numbers of the partition that the row is in.
