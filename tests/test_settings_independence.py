@@ -42,7 +42,7 @@ class Job:
         try:
             return self._outcome()
         except Exception as error:
-            return {"error": f"{type(error).__name__}: {error}"[:2000]}
+            return {"error": f"{type(error).__name__}: {error}"[:300]}
         finally:
             self.db.drop()
 
@@ -174,11 +174,11 @@ def culprits(outcome, usual: dict, settings: dict[str, str]) -> list:
     items = list(settings.items())
     halves = (dict(items[: len(items) // 2]), dict(items[len(items) // 2 :]))
     found = [culprit for half in halves for culprit in culprits(outcome, usual, half)]
-    return found or [(settings, came)]
+    return found or [(list(settings), came)]
 
 
 @pytest.fixture
-def cluster(cluster_factory, stub, bucket):
+def own_cluster(cluster_factory, stub, bucket):
     """A cluster of its own: roles, tablespaces and settings are the cluster's."""
     conf = {"pgai_rs.allowed_base_urls": stub.url, "pgai_rs.allowed_uris": f"s3://{bucket.name}/"}
     cluster = cluster_factory(conf=conf)
@@ -190,11 +190,11 @@ def cluster(cluster_factory, stub, bucket):
 
 
 @pytest.mark.timeout(600)
-def test_the_same_comes_out(cluster, stub, bucket):
+def test_the_same_comes_out(own_cluster, stub, bucket):
     def outcome(settings):
-        return Job(cluster, stub, bucket, settings).outcome()
+        return Job(own_cluster, stub, bucket, settings).outcome()
 
-    prepared = cluster.create_database("prepared")
+    prepared = own_cluster.create_database("prepared")
     odd_settings.prepare(prepared)
     prepared.sql("CREATE EXTENSION pgai_rs CASCADE")
     usual = outcome({})
@@ -202,3 +202,20 @@ def test_the_same_comes_out(cluster, stub, bucket):
     assert len(usual["declared"][0]) == 10 and usual["found"], usual
     at_fault = [culprit for settings in rounds(prepared) for culprit in culprits(outcome, usual, settings)]
     assert at_fault == []
+
+
+def test_the_worker_outlives_a_limit_on_transactions(db, stub):
+    if db.value("SELECT current_setting('server_version_num')::int") < 170000:
+        pytest.skip("there is no transaction_timeout before Postgres 17")
+    worker = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = %s"
+    pids = lambda: db.cluster.sql(worker, [db.name])  # noqa: E731
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    before = eventually(pids, what="the worker to start")
+    db.cluster.sql(f"ALTER DATABASE {db.name} SET transaction_timeout = 1")
+    db.cluster.sql("SELECT pg_terminate_backend(%s)", list(before[0]))
+    after = eventually(lambda: pids() != before and pids(), what="the worker to be started anew")
+    db.cluster.sql(f"ALTER DATABASE {db.name} RESET transaction_timeout")
+    db.sql("INSERT INTO document VALUES (1, 'a')")
+    vectorizer.in_step(db, ["id"])
+    assert pids() == after

@@ -36,6 +36,7 @@ LEFT_OUT = {
     "local_preload_libraries": "the directory of such libraries is empty",
     "temp_file_limit": "a limit that counts: with little memory, Postgres sorts in files",
     "seed": "of the function random(), which nothing here calls",
+    "transaction_timeout": "ends the sessions of the test; the worker is tried with it alone",
     "transaction_deferrable": "of a single transaction",
     "transaction_isolation": "of a single transaction",
     "transaction_read_only": "of a single transaction",
@@ -54,7 +55,6 @@ OF_THE_WORKER_ALONE = {
     "role": "none",
     "session_replication_role": "origin",
     "statement_timeout": "0",
-    "transaction_timeout": "0",
 }
 
 # Of the numbers whose range is not all that Postgres takes.
