@@ -47,6 +47,10 @@ CREATE TABLE ai._vectorizer_errors (
 );
 CREATE INDEX ON ai._vectorizer_errors (id, recorded);
 
+-- Of a table that is published, as all are by FOR ALL TABLES, Postgres refuses to update or to delete a
+-- row that it could not tell a subscriber by its key, or else by the whole of it.
+ALTER TABLE ai._vectorizer_errors REPLICA IDENTITY FULL;
+
 -- Whether the caller may read a table of a queue. A plain table only: a view in its place would run its owner's
 -- functions as whoever watches.
 CREATE FUNCTION ai._vectorizer_readable(queue_table oid) RETURNS bool

@@ -93,6 +93,11 @@ CROSS JOIN LATERAL (SELECT v.config -> 'destination') AS d (value);
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
 
+-- Of a table that is published, as all are by FOR ALL TABLES, Postgres refuses to update or to delete a
+-- row that it could not tell a subscriber by its key, or else by the whole of it.
+ALTER TABLE ai._vectorizer_errors REPLICA IDENTITY FULL;
+ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
+
 -- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
 CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'bind_all_wrapper';

@@ -27,6 +27,7 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
 -- Runs that were asked for and that the worker has not begun. No key and no reference: nobody who
 -- asks waits for anybody.
 CREATE TABLE ai._vectorizer_run_request (vectorizer_id int4 NOT NULL);
+ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
 
 -- Has the worker look at a vectorizer now that rests by its schedule, or after errors.
 CREATE FUNCTION ai.execute_vectorizer(vectorizer_id int4) RETURNS void

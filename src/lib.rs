@@ -59,12 +59,16 @@ extension_sql_file!("../sql/ddl.sql", name = "ddl", requires = ["worker"]);
 /// into the backend that first needs it.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    pg::error::without_backtraces();
     guc::define();
     catalog::definitions::watch();
     // SAFETY: reads variables that the postmaster sets before libraries are loaded.
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
     // pg_upgrade wants no strangers in its databases.
+    if preloading {
+        pg::session::note_search_path();
+    }
     if preloading && !upgrading {
         worker::init_preloaded();
     }

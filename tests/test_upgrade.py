@@ -20,7 +20,7 @@ OBJECTS = """
          WHERE p.oid = m.objid AND m.classid = 'pg_proc'::regclass),
         (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, pg_get_viewdef(c.oid)) FROM pg_class c
          WHERE c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind = 'v'),
-        (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl) FROM pg_class c
+        (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, c.relreplident) FROM pg_class c
          WHERE c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind <> 'v'),
         (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                                      a.attidentity, pg_get_expr(f.adbin, f.adrelid)), E'\\n' ORDER BY a.attnum)

@@ -13,6 +13,7 @@ use crate::catalog::relation::Relation;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident, qualified};
 use crate::queue::wake;
 use crate::source::{access, seen_name, target};
@@ -83,6 +84,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     require_usage(&relation)?;
     let name = request.name.clone().unwrap_or_else(|| default_name(&relation));
     validate::name_of("S3 source", &name)?;
+    lock::on(Named::S3Source, &name);
     if let Some(existing) = find_by_name(&name)? {
         if !request.if_not_exists {
             return Err(duplicate(format!("an S3 source named {name} already exists"))
@@ -163,6 +165,8 @@ fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
 
 /// The table with this name as the caller's search path finds it; made if there is none.
 fn find_or_create(name: &str) -> Result<Relation, PgError> {
+    let plain = name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_lowercase();
+    lock::on(Named::Relation, &plain);
     if let Some(relation) = find(name)? {
         return Ok(relation);
     }
@@ -255,6 +259,7 @@ fn require_disjoint(relation: &Relation, prefix: &S3Prefix) -> Result<(), PgErro
 /// Of two who read a queue, each gets a part of its messages.
 fn require_queue_free(config: &SourceConfig) -> Result<(), PgError> {
     let Some(url) = config.queue_url.clone() else { return Ok(()) };
+    lock::on(Named::Queue, &url);
     let other = as_superuser(|| {
         sql::query_row(
             "SELECT name::text FROM ai.s3_source WHERE config ->> 'queue_url' = $1",

@@ -24,6 +24,7 @@ use crate::catalog::{failed_name, inbox_name, origin_name, trigger_name, work_na
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user};
 use crate::pg::json::Json;
+use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident};
 use crate::queue::wake;
 
@@ -122,6 +123,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     let goes_to = asked::evaluate(request.destination.as_ref(), &source)?;
     asked::require_key_names(&goes_to, &key)?;
     let name = request.name.clone().unwrap_or_else(|| asked::default_name(&goes_to, &source));
+    lock::on(Named::Vectorizer, &name);
     if let Some(existing) = find_by_name(&name)? {
         if !request.if_not_exists {
             return Err(duplicate(format!("a vectorizer named {name} already exists.")));
@@ -130,6 +132,7 @@ fn create(request: Request) -> Result<i32, PgError> {
         return Ok(existing);
     }
     validate::name(&name)?;
+    asked::lock_names(&goes_to);
     asked::require_free(&goes_to, &source)?;
     config["destination"] = destination::to_json(&goes_to);
 
@@ -319,12 +322,13 @@ fn validated_config(
 }
 
 fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
-    let rows = as_superuser(|| {
-        sql::read("SELECT id FROM ai.vectorizer WHERE name::text = $1", &[name.to_owned().into()], |row| {
-            row.get::<i32>(1)
-        })
-    })?;
-    Ok(rows.into_iter().next())
+    as_superuser(|| {
+        sql::query_row(
+            "SELECT id FROM ai.vectorizer WHERE name::text = $1",
+            &[name.to_owned().into()],
+            |row| row.get::<i32>(1),
+        )
+    })
 }
 
 /// A role's name, quoted where it must be.

@@ -12,6 +12,7 @@ use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
+use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident};
 
 /// pgai's names: with `destination => d` the view is `d` and the store `d_store`; without, both are
@@ -21,7 +22,7 @@ pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination
     if config.is_some_and(|config| config["implementation"] == "column") {
         let embedding_column = text("embedding_column").ok_or_else(|| {
             PgError::raised("invalid destination config, missing embedding_column")
-                .with_hint("Name the column in ai.destination_column('…').")
+                .with_hint("Name the column in ai.destination_column('name').")
         })?;
         validate::identifier_length(&embedding_column)?;
         return Ok(Destination::Column { embedding_column });
@@ -55,6 +56,14 @@ pub fn default_name(destination: &Destination, source: &Relation) -> String {
     }
     name.truncate(validate::MAX_IDENTIFIER);
     name
+}
+
+/// Waits for whoever is making a store or a view of these names.
+pub fn lock_names(destination: &Destination) {
+    if let Destination::Table { target_table, view_name, .. } = destination {
+        lock::on(Named::Relation, target_table);
+        lock::on(Named::Relation, view_name);
+    }
 }
 
 /// Refuses names that are taken. A column that another vectorizer writes to is not refused, for pgai does
@@ -117,9 +126,9 @@ pub fn duplicate(message: String) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, message)
 }
 
-/// Whether there is a relation of any kind with this name.
+/// Whether there is a relation of any kind with this name, on a new snapshot.
 pub fn relation_exists(schema: &str, name: &str) -> Result<bool, PgError> {
-    let found = sql::read(
+    let found = sql::query(
         "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE n.nspname::text = $1 AND c.relname::text = $2",
         &[schema.to_owned().into(), name.to_owned().into()],

@@ -8,13 +8,13 @@
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use super::objects::Queue;
+use super::objects::{self, Queue};
 use super::relation::Relation;
 use super::table::Table;
 use super::triggers::{self, Identity};
 use super::vectorizer::Entry;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
+use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql::{self, Row};
 
 /// The relations of a vectorizer, as they are now.
@@ -135,6 +135,8 @@ pub fn adopt(entry: &Entry) -> Result<(), PgError> {
     entry.relations.hold()?;
     entry.relations.bind(entry.id)?;
     write_names()?;
+    let keyless = [&entry.relations.inbox, &entry.relations.failed];
+    as_user(source.owner, || keyless.into_iter().try_for_each(objects::tell_subscribers_whole_rows))?;
     if triggers::have_uuid(&entry.identity(), source.oid)? {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! A source's primary key, and how statements speak of it.
 
-use pgrx::pg_sys;
+use pgrx::{pg_sys, PgSqlErrorCode};
 use serde_json::{json, Value};
 
 use crate::pg::error::PgError;
@@ -21,6 +21,8 @@ pub struct KeyColumn {
     pub collate: String,
     /// The operator that the key's index calls equality, qualified: a type's `=` may live anywhere.
     pub equals: String,
+    /// Whether a function casts its type to text: its result need not be what the type reads.
+    pub has_cast: bool,
 }
 
 /// The columns of a primary key, in the key's order. Never empty.
@@ -32,19 +34,32 @@ const KEY_COLUMNS: &str = "
            pg_catalog.format_type(a.atttypid, a.atttypmod),
            CASE WHEN a.attcollation OPERATOR(pg_catalog.<>) t.typcollation
                 THEN pg_catalog.format(' COLLATE %I.%I', cn.nspname, c.collname) ELSE '' END,
-           pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname)
+           CASE WHEN o.oid IS NOT NULL THEN pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname) END,
+           EXISTS (SELECT FROM pg_catalog.pg_cast ct
+                   WHERE ct.castsource = t.oid AND ct.casttarget = 'text'::pg_catalog.regtype
+                     AND ct.castmethod = 'f' AND t.oid >= 16384)
     FROM pg_catalog.pg_index i
     CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
     LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.collnamespace
-    JOIN pg_catalog.pg_opclass oc ON oc.oid = i.indclass[k.position - 1]
-    JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
-         AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
-         AND oc.opcmethod = (SELECT am.oid FROM pg_catalog.pg_am am WHERE am.amname = 'btree')
-    JOIN pg_catalog.pg_operator o ON o.oid = ao.amopopr
-    JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
+    -- The index of a key WITHOUT OVERLAPS is a GiST one: then as a btree one would have it.
+    LEFT JOIN LATERAL (
+        SELECT ao.amopopr
+        FROM pg_catalog.pg_opclass oc
+        JOIN pg_catalog.pg_am am ON am.oid = oc.opcmethod AND am.amname = 'btree'
+        JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
+             AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
+        WHERE oc.oid = i.indclass[k.position - 1] OR oc.opcdefault AND oc.opcintype IN (
+            t.oid, t.typbasetype,
+            CASE WHEN 'varchar'::pg_catalog.regtype IN (t.oid, t.typbasetype) THEN 'text'::pg_catalog.regtype END,
+            CASE t.typtype WHEN 'r' THEN 'anyrange'::pg_catalog.regtype
+                                                 WHEN 'm' THEN 'anymultirange'::pg_catalog.regtype
+                                                 WHEN 'e' THEN 'anyenum'::pg_catalog.regtype END)
+        ORDER BY oc.oid = i.indclass[k.position - 1] DESC, oc.opcintype = t.oid DESC LIMIT 1) eq ON true
+    LEFT JOIN pg_catalog.pg_operator o ON o.oid = eq.amopopr
+    LEFT JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
     WHERE i.indrelid = $1 AND i.indisprimary AND k.position <= i.indnkeyatts
     ORDER BY k.position";
 
@@ -52,13 +67,16 @@ impl Key {
     /// The primary key of a table; none if it has none.
     pub fn of(relation: pg_sys::Oid) -> Result<Option<Key>, PgError> {
         let columns = sql::read_now(KEY_COLUMNS, &[relation.into()], |row| {
+            let (name, type_name): (String, String) = (row.get(1)?, row.get(4)?);
+            let equals = row.get_opt(6)?.ok_or_else(|| unordered(&name, &type_name))?;
             Ok(KeyColumn {
-                name: row.get(1)?,
+                name,
                 attnum: row.get(2)?,
                 position: row.get(3)?,
-                type_name: row.get(4)?,
+                type_name,
                 collate: row.get(5)?,
-                equals: row.get(6)?,
+                equals,
+                has_cast: row.get(7)?,
             })
         })?;
         Ok(if columns.is_empty() { None } else { Some(Key(columns)) })
@@ -98,7 +116,11 @@ impl Key {
 
     /// `x."a"::text, x."b"::text`, as [`Key::given`] reads them back.
     pub fn as_text(&self, alias: &str) -> String {
-        self.0.iter().map(|c| format!("{alias}.{}::text", ident(&c.name))).collect::<Vec<_>>().join(", ")
+        let text = |c: &KeyColumn| match c.has_cast {
+            true => format!("pg_catalog.format('%s', {alias}.{})", ident(&c.name)),
+            false => format!("{alias}.{}::text", ident(&c.name)),
+        };
+        self.0.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
     /// Whether two relations that both have this key's columns mean the same row.
@@ -143,6 +165,17 @@ impl Key {
             names.join(", "),
         )
     }
+}
+
+/// A primary key that a queue can't have: on Postgres 18, of a GiST index.
+fn unordered(column: &str, type_name: &str) -> PgError {
+    let column = ident(column);
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("the primary key's column {column} is of type {type_name}, whose values have no order"),
+    )
+    .with_detail("The tables of a vectorizer's queue have the same key, with a btree index.")
+    .with_hint("Make another primary key, such as a column that is GENERATED ALWAYS AS IDENTITY.")
 }
 
 /// The values of a key, as text, in the key's order.

@@ -14,7 +14,7 @@ use super::table::Table;
 use super::{failed_name, inbox_name, origin_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, superuser};
-use crate::pg::sql::{execute, ident, qualified};
+use crate::pg::sql::{self, execute, ident, qualified};
 
 /// Where a vectorizer's queue tables are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +188,28 @@ fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<S
         let columns = with_own(remembered.columns());
         statements.push(format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({names}))", tables.origin));
     }
+    statements.extend([&tables.inbox, &tables.failed].map(|table| whole_rows(table)));
     statements
+}
+
+/// Of a table that is published, as all are by FOR ALL TABLES, Postgres refuses to delete a row that it could not tell a
+/// subscriber by its key, or else by the whole of it. A key and its index would cost every user's transaction more than
+/// this costs: the old row in the log of a delete, where that is a logical one.
+fn whole_rows(table: &str) -> String {
+    format!("ALTER TABLE {table} REPLICA IDENTITY FULL")
+}
+
+/// Does the same for a table that an earlier version has made.
+pub fn tell_subscribers_whole_rows(table: &Table) -> Result<(), PgError> {
+    let has_it = sql::read_now(
+        "SELECT c.relreplident = 'f' FROM pg_catalog.pg_class c WHERE c.oid = $1",
+        &[table.oid.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    match has_it.first() {
+        Some(true) => Ok(()),
+        _ => execute(&whole_rows(&table.qualified()), &[]).map(drop),
+    }
 }
 
 /// Removes a vectorizer from the catalog, and those of its queue's tables that are still its owner's. The store stays.

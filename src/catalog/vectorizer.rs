@@ -189,7 +189,7 @@ impl Entry {
         let key = Key::of(source.oid)?.ok_or_else(|| {
             PgError::raised(format!("the source of vectorizer {} has lost its primary key", self.name))
                 .with_hint(
-                    "ALTER TABLE … ADD PRIMARY KEY with the columns of before, or drop the vectorizer.",
+                    "ALTER TABLE ... ADD PRIMARY KEY with the columns of before, or drop the vectorizer.",
                 )
         })?;
         self.require_key(&key)?;

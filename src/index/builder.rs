@@ -4,7 +4,7 @@
 //! CONCURRENTLY` consists of several transactions, and an identity that is assumed within one does
 //! not last. It gives way: a session that waits for one of its locks cancels it.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
@@ -33,8 +33,8 @@ pub unsafe extern "C-unwind" fn pgai_rs_index_builder_main(argument: pg_sys::Dat
     };
     give_way_to_others();
     wait::install_signal_handlers();
+    session::pin(&SETTINGS);
     connect(&order);
-    settings_of_session();
     match transaction(|| as_superuser(|| wanted(&order))) {
         Ok(Some(index)) => build(&order, &index),
         Ok(None) => {}
@@ -83,20 +83,9 @@ fn connect(order: &Order) {
     }
 }
 
-/// What a database's or a role's settings must not change for a build. How much memory it takes is
-/// theirs to say.
-fn settings_of_session() {
-    session::set(&[
-        (c"default_transaction_isolation", c"read committed"),
-        (c"default_transaction_read_only", c"off"),
-        (c"search_path", c"pg_catalog, pg_temp"),
-        (c"lock_timeout", c"0"),
-        (c"statement_timeout", c"0"),
-        (c"idle_in_transaction_session_timeout", c"0"),
-    ]);
-    #[cfg(any(feature = "pg17", feature = "pg18"))]
-    session::set(&[(c"transaction_timeout", c"0")]);
-}
+/// The builder's own settings, beside those of every process of ours. How much memory it takes is the
+/// database's or the role's to say.
+const SETTINGS: [(&CStr, &CStr); 2] = [(c"lock_timeout", c"0"), (c"statement_timeout", c"0")];
 
 /// The index that the vectorizer still wants and does not have.
 fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {

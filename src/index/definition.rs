@@ -96,7 +96,7 @@ pub fn wanted(vectorizer: &Vectorizer) -> Result<Indexing, PgError> {
             "the indexing config of vectorizer {} can't be read: {error}",
             vectorizer.name
         ))
-        .with_hint("Drop the vectorizer and create it anew, with one of the functions ai.indexing_…().")
+        .with_hint("Drop the vectorizer and create it anew, with one of the functions ai.indexing_*().")
     })
 }
 

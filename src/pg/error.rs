@@ -1,5 +1,6 @@
 //! Errors that go to a user: SQLSTATE, message, DETAIL and HINT.
 
+use std::backtrace::Backtrace;
 use std::fmt;
 
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
@@ -63,6 +64,20 @@ impl PgError {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+/// Keeps stack frames out of the DETAIL of errors, where pgrx writes them if the server was started
+/// with RUST_BACKTRACE. To be called while the process has one thread.
+pub fn without_backtraces() {
+    // The first capture reads it, and is remembered, by this library alone.
+    const SETTING: &str = "RUST_LIB_BACKTRACE";
+    let before = std::env::var_os(SETTING);
+    std::env::set_var(SETTING, "0");
+    drop(Backtrace::capture());
+    match before {
+        Some(before) => std::env::set_var(SETTING, before),
+        None => std::env::remove_var(SETTING),
     }
 }
 

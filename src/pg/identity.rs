@@ -2,14 +2,21 @@
 //!
 //! The worker is a superuser's process and the trigger runs inside anybody's statement; whatever
 //! they do with a vectorizer's objects they do as its owner, in a security-restricted operation, so
-//! that a trigger, a view or a default expression of his never runs with more rights than his own.
+//! that a trigger, a view or a default expression of the owner's never runs with more rights than
+//! the owner has.
 
 use std::ffi::{CStr, CString};
+use std::mem::ManuallyDrop;
 
 use pgrx::pg_sys;
 
 use super::error::PgError;
+use super::session;
+use super::settings::Level;
 use super::sql;
+
+/// What names without a schema mean.
+const SEARCH_PATH: &CStr = c"search_path";
 
 /// Runs `f` as `user`, unable to change role, to make temporary objects, or to leave deferred work
 /// that would run after the identity is given back.
@@ -29,52 +36,39 @@ pub fn superuser() -> pg_sys::Oid {
     pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID)
 }
 
-/// Runs `f` with the current user's own search path, as he has set it for the database, for himself or for
-/// both: for statements that fire his triggers, which may well name tables without their schema.
+/// Runs `f` with the current user's own search path: for statements that fire the user's triggers, or
+/// evaluate functions of the user's indexes, which may well name tables without their schema.
 pub fn with_own_search_path<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
-    let own = sql::read(OWN_SEARCH_PATH, &[], |row| row.get::<String>(1))?;
-    let path = own.into_iter().next().and_then(|path| CString::new(path).ok());
-    // SAFETY: opens a settings level of our own, closed in `drop`.
-    let level = Level(unsafe { pg_sys::NewGUCNestLevel() });
-    // SAFETY: within that level; no value means the one that the server or the database was given.
-    unsafe { set_search_path(path.as_deref().or(reset_search_path())) };
-    let result = f();
-    drop(level);
-    result
+    let path = own_search_path(current_user())?;
+    with_search_path(&path, f)
+}
+
+/// Runs `f` with a search path.
+pub fn with_search_path<R>(path: &CStr, f: impl FnOnce() -> R) -> R {
+    let level = Level::open();
+    level.set(SEARCH_PATH, path);
+    f()
+}
+
+/// The search path with which a session of this role's begins: as it is set for the database, for the
+/// role or for both, or else for the server. Not what the session at hand has, which is another's.
+pub fn own_search_path(role: pg_sys::Oid) -> Result<CString, PgError> {
+    let own = sql::read(OWN_SEARCH_PATH, &[role.into()], |row| row.get::<String>(1))?;
+    let own = own.into_iter().next().and_then(|path| CString::new(path).ok());
+    Ok(own.unwrap_or_else(session::search_path_of_server))
 }
 
 /// The most particular setting first, as `process_settings` has it (`utils/init/postinit.c`).
 const OWN_SEARCH_PATH: &str = "
-    SELECT substr(c, length('search_path=') + 1)
-    FROM pg_db_role_setting s
-    CROSS JOIN unnest(s.setconfig) AS c
-    WHERE s.setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))
-      AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-      AND starts_with(c, 'search_path=')
+    SELECT pg_catalog.substr(c, pg_catalog.length('search_path=') + 1)
+    FROM pg_catalog.pg_db_role_setting s
+    CROSS JOIN pg_catalog.unnest(s.setconfig) AS c
+    WHERE s.setrole IN (0, $1)
+      AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
+                                WHERE d.datname = pg_catalog.current_database()))
+      AND pg_catalog.starts_with(c, 'search_path=')
     ORDER BY s.setrole = 0, s.setdatabase = 0
     LIMIT 1";
-
-/// What the session began with.
-fn reset_search_path<'a>() -> Option<&'a CStr> {
-    // SAFETY: the setting is there, and its text lives until it is changed.
-    unsafe {
-        let value = pg_sys::GetConfigOptionResetString(c"search_path".as_ptr());
-        (!value.is_null()).then(|| CStr::from_ptr(value))
-    }
-}
-
-/// A settings level, closed when dropped.
-struct Level(i32);
-
-impl Drop for Level {
-    fn drop(&mut self) {
-        // As for [`Assumed`].
-        if !std::thread::panicking() {
-            // SAFETY: settings made since belong to this level.
-            unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
-        }
-    }
-}
 
 /// The role whose rights count now.
 pub fn current_user() -> pg_sys::Oid {
@@ -85,24 +79,24 @@ pub fn current_user() -> pg_sys::Oid {
 struct Assumed {
     user: pg_sys::Oid,
     context: i32,
-    guc_level: i32,
+    /// Closed before the identity is given back.
+    level: ManuallyDrop<Level>,
 }
 
 impl Assumed {
     fn new(user: pg_sys::Oid, flags: i32) -> Self {
-        let mut before = Assumed { user: pg_sys::InvalidOid, context: 0, guc_level: 0 };
+        let (mut before, mut context) = (pg_sys::InvalidOid, 0);
         // SAFETY: plain reads and writes of this backend's identity; undone in `drop`, or by the
         // abort of the transaction if an error passes through.
         unsafe {
-            pg_sys::GetUserIdAndSecContext(&mut before.user, &mut before.context);
-            before.guc_level = pg_sys::NewGUCNestLevel();
-            pg_sys::SetUserIdAndSecContext(
-                user,
-                before.context | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | flags,
-            );
-            set_search_path(Some(c"pg_catalog, pg_temp"));
+            pg_sys::GetUserIdAndSecContext(&mut before, &mut context);
+            let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | flags;
+            pg_sys::SetUserIdAndSecContext(user, context | flags);
         }
-        before
+        let level = Level::open();
+        level.set(SEARCH_PATH, c"pg_catalog, pg_temp");
+        level.pin();
+        Assumed { user: before, context, level: ManuallyDrop::new(level) }
     }
 }
 
@@ -113,29 +107,10 @@ impl Drop for Assumed {
         if std::thread::panicking() {
             return;
         }
-        // SAFETY: the values are those that `new` found; settings made since belong to this level.
+        // SAFETY: dropped nowhere else; the identity is the one that `new` found.
         unsafe {
-            pg_sys::AtEOXact_GUC(false, self.guc_level);
+            ManuallyDrop::drop(&mut self.level);
             pg_sys::SetUserIdAndSecContext(self.user, self.context);
         }
-    }
-}
-
-/// Sets what names without a schema mean until the current settings level ends.
-unsafe fn set_search_path(path: Option<&CStr>) {
-    let Some(path) = path else { return };
-    // SAFETY: the caller has opened a settings level; PGC_USERSET with GUC_ACTION_SAVE is undone
-    // when it is closed.
-    unsafe {
-        pg_sys::set_config_option(
-            c"search_path".as_ptr(),
-            path.as_ptr(),
-            pg_sys::GucContext::PGC_USERSET,
-            pg_sys::GucSource::PGC_S_SESSION,
-            pg_sys::GucAction::GUC_ACTION_SAVE,
-            true,
-            0,
-            false,
-        );
     }
 }

@@ -5,13 +5,16 @@ use pgrx::spi::{SpiHeapTupleData, SpiTupleTable};
 use pgrx::{pg_sys, FromDatum, IntoDatum, Spi};
 
 use super::error::PgError;
+use super::settings::read_as_written;
 
 /// Runs a statement and returns how many rows it touched or returned.
 pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<u64, PgError> {
-    Spi::connect_mut(|client| {
-        client.update(sql, None, args)?;
-        // SAFETY: set by the statement that just ran.
-        Ok(unsafe { pg_sys::SPI_processed })
+    read_as_written(|| {
+        Spi::connect_mut(|client| {
+            client.update(sql, None, args)?;
+            // SAFETY: set by the statement that just ran.
+            Ok(unsafe { pg_sys::SPI_processed })
+        })
     })
 }
 
@@ -21,10 +24,12 @@ pub fn query<T>(
     args: &[DatumWithOid<'_>],
     mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
-    Spi::connect_mut(|client| {
-        // `update`, for pgrx's `select` reads an old snapshot while the transaction has no id.
-        let table: SpiTupleTable<'_> = client.update(sql, None, args)?;
-        table.map(|tuple| row(&Row(tuple))).collect()
+    read_as_written(|| {
+        Spi::connect_mut(|client| {
+            // `update`, for pgrx's `select` reads an old snapshot while the transaction has no id.
+            let table: SpiTupleTable<'_> = client.update(sql, None, args)?;
+            table.map(|tuple| row(&Row(tuple))).collect()
+        })
     })
 }
 
@@ -34,7 +39,9 @@ pub fn read<T>(
     args: &[DatumWithOid<'_>],
     mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
-    Spi::connect(|client| client.select(sql, None, args)?.map(|tuple| row(&Row(tuple))).collect())
+    read_as_written(|| {
+        Spi::connect(|client| client.select(sql, None, args)?.map(|tuple| row(&Row(tuple))).collect())
+    })
 }
 
 /// Reads what has been committed by now, whatever the transaction's snapshot sees, and takes no transaction id: for
@@ -83,10 +90,10 @@ impl Row<'_> {
 
 /// An identifier, quoted where it must be.
 pub fn ident(name: &str) -> String {
-    pgrx::spi::quote_identifier(name)
+    read_as_written(|| pgrx::spi::quote_identifier(name))
 }
 
 /// A schema-qualified name, quoted where it must be.
 pub fn qualified(schema: &str, name: &str) -> String {
-    pgrx::spi::quote_qualified_identifier(schema, name)
+    read_as_written(|| pgrx::spi::quote_qualified_identifier(schema, name))
 }

@@ -1,7 +1,7 @@
 //! Writing documents to a column of the source: one vector for each row, NULL where there is no text.
 //!
-//! Unlike a store's, these statements change the user's own rows, and his triggers see it, with the names
-//! that they know. The vectorizer's own trigger is told whose work it is ([`trigger::embedding`]), so that
+//! Unlike a store's, these statements change the user's own rows, and the owner's triggers see it, with
+//! the names that they know. The vectorizer's own trigger is told whose work it is ([`trigger::embedding`]), so that
 //! no row is enqueued for its having been embedded.
 
 use std::collections::HashSet;

@@ -14,6 +14,7 @@ use super::served::Served;
 use super::statements::Written;
 use super::{complete, origin, store};
 use crate::pg::error::PgError;
+use crate::pg::identity::with_own_search_path;
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 
@@ -84,7 +85,9 @@ pub fn delete_and_settle<'a>(
         return Ok(());
     }
     if let Written::Store(statements) = &served.statements.written {
-        store::delete_chunks(served, statements, claims.iter().copied(), Vec::new())?;
+        with_own_search_path(|| {
+            store::delete_chunks(served, statements, claims.iter().copied(), Vec::new())
+        })?;
     }
     origin::forget(served, claims.iter().copied())?;
     complete::forget_failed(served, claims.iter().copied())?;

@@ -9,7 +9,7 @@ use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
-use crate::pg::sql::{self, execute, ident};
+use crate::pg::sql::{execute, ident};
 
 /// Enqueues the rows that have no chunks, but for those that wait already or were set aside. Answers
 /// how many. A row with an empty text is among them, and costs nothing.
@@ -52,8 +52,6 @@ fn enqueue(v: &Vectorizer, from: &str) -> Result<u64, PgError> {
     v.relations.require_one_owner()?;
     as_user(v.owner, || {
         v.relations.hold()?;
-        // A row that a policy hides is not one that is gone.
-        sql::query("SELECT pg_catalog.set_config('row_security', 'off', true)", &[], |_| Ok(()))?;
         let (names, keys) = (v.key.names(None), v.key.names(Some("s")));
         execute(&format!("INSERT INTO {} ({names}) SELECT {keys} FROM {from}", v.queue.inbox), &[])
     })

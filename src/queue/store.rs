@@ -1,4 +1,6 @@
 //! Writing documents to a store: only the chunks that changed.
+//!
+//! The owner's triggers on the store and functions of its indexes see it, with the names that they know.
 
 use std::collections::HashSet;
 
@@ -14,6 +16,7 @@ use crate::catalog::destination::vector_type;
 use crate::catalog::key::KeyValues;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
+use crate::pg::identity::with_own_search_path;
 use crate::pg::memory::freed_after;
 use crate::pg::sql::{execute, query};
 use crate::vector;
@@ -67,9 +70,11 @@ pub fn write<'a, 'b>(
 ) -> Result<WholeAndRobbed<'a, 'b>, PgError> {
     let (whole, robbed) = split_robbed(statements, results)?;
     let kept = whole.iter().flat_map(|r| kept(r)).map(|(chunk, _)| Uuid::from_bytes(chunk.id)).collect();
-    delete_chunks(served, statements, whole.iter().map(|r| &r.claim), kept)?;
-    move_kept(statements, &whole)?;
-    insert_new(served, statements, &whole)?;
+    with_own_search_path(|| {
+        delete_chunks(served, statements, whole.iter().map(|r| &r.claim), kept)?;
+        move_kept(statements, &whole)?;
+        insert_new(served, statements, &whole)
+    })?;
     origin::remember(served, whole.iter().map(|r| (&r.claim, Memory::of_object(r.done.origin.as_ref()))))?;
     Ok((whole, robbed))
 }
@@ -99,7 +104,7 @@ fn split_robbed<'a, 'b>(
     Ok(results.into_iter().partition(|result| kept(result).all(|(chunk, _)| there.contains(&chunk.id))))
 }
 
-/// Deletes the chunks of rows, but for those that are kept.
+/// Deletes the chunks of rows, but for those that are kept. To be called with the owner's search path.
 pub fn delete_chunks<'a>(
     served: &Served,
     statements: &StoreStatements,

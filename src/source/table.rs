@@ -13,7 +13,7 @@ use super::target;
 use super::write::{self, Refused};
 use crate::catalog::relation::Relation;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
+use crate::pg::identity::{as_user, with_own_search_path};
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 
@@ -103,6 +103,11 @@ impl Table {
         })
     }
 
+    /// The same, for what writes to the table: its owner's triggers see it, with the names that they know.
+    fn write<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+        self.apply(|| with_own_search_path(f))
+    }
+
     /// Forgets what a run has seen that was begun before, by a worker that was stopped.
     pub fn forget_run(&self, run: Run) -> Result<(), PgError> {
         self.apply(|| sql::execute(&self.statements.forget_run, &[run.number.into()])).map(drop)
@@ -148,7 +153,7 @@ impl Table {
             let objects: Vec<&Object> = rows.iter().map(|(_, object)| *object).collect();
             let c = Columns { prefix, objects: &objects };
             let args = || [c.uris(), c.etags(), c.sizes(), c.times(), c.types()];
-            self.apply(|| sql::execute(&self.statements.upsert, &args())).map(drop)
+            self.write(|| sql::execute(&self.statements.upsert, &args())).map(drop)
         })
     }
 
@@ -157,7 +162,7 @@ impl Table {
         let rows: Vec<(String, ())> = uris.into_iter().map(|uri| (uri, ())).collect();
         write::each(&rows, &mut |rows: &[(String, ())]| {
             let uris: Vec<String> = rows.iter().map(|(uri, ())| uri.clone()).collect();
-            self.apply(|| sql::execute(&self.statements.delete, &[uris.into()])).map(drop)
+            self.write(|| sql::execute(&self.statements.delete, &[uris.into()])).map(drop)
         })
     }
 

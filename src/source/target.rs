@@ -5,6 +5,7 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
+use crate::pg::settings::Level;
 use crate::pg::sql::{self, ident};
 
 /// A column that a target has: its name, its type, and the types that will do as well.
@@ -26,6 +27,8 @@ const NEEDED: [Needed; 5] = [
 ///
 /// The addresses are in byte order, as S3 lists them, so that a listing walks through the index.
 pub fn create(name: &str) -> Result<(), PgError> {
+    let level = Level::open();
+    level.pin();
     sql::execute(
         &format!(
             "CREATE TABLE {name} (

@@ -5,6 +5,7 @@
 //! together with its latch. No other thread calls a function of Postgres.
 
 use std::cell::RefCell;
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,12 +52,13 @@ thread_local! {
 pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
     let database = pg_sys::Oid::from(argument.value() as u32);
     wait::install_signal_handlers();
+    session::pin(&SETTINGS);
     // SAFETY: once per process; the superuser who owns the cluster.
     unsafe {
         pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0);
         pg_sys::before_shmem_exit(Some(at_exit), argument);
     }
-    settings_of_session();
+    session::be_superuser();
     shared::update(database, |slot| {
         slot.worker = std::process::id() as i32;
         slot.without_extension = false;
@@ -90,24 +92,9 @@ fn leave_without_extension(database: pg_sys::Oid) {
     shared::update(database, |slot| slot.without_extension = true);
 }
 
-/// What a database's or a role's settings must not change for the worker.
-fn settings_of_session() {
-    session::set(&[
-        (c"default_transaction_isolation", c"read committed"),
-        (c"default_transaction_read_only", c"off"),
-        (c"search_path", c"pg_catalog, pg_temp"),
-        // Text forms of keys must read back as the same values.
-        (c"DateStyle", c"ISO, YMD"),
-        (c"IntervalStyle", c"iso_8601"),
-        (c"extra_float_digits", c"1"),
-        (c"bytea_output", c"hex"),
-        // A row that a policy hides must be an error, not a row that is gone.
-        (c"row_security", c"off"),
-        // Nobody's lock holds up the other vectorizers for long.
-        (c"lock_timeout", c"500ms"),
-        (c"idle_in_transaction_session_timeout", c"0"),
-    ]);
-}
+/// The worker's own settings, beside those of every process of ours. Nobody's lock holds up the other
+/// vectorizers for long.
+const SETTINGS: [(&CStr, &CStr); 1] = [(c"lock_timeout", c"500ms")];
 
 /// The version of the extension's objects; none if the database does not have it.
 fn extension_version() -> Result<Option<String>, PgError> {
@@ -285,7 +272,7 @@ fn with_runner<R>(f: impl FnOnce(&mut Runner) -> R) -> R {
     })
 }
 
-fn report_activity(what: &std::ffi::CStr) {
+fn report_activity(what: &CStr) {
     let state =
         if what.is_empty() { pg_sys::BackendState::STATE_IDLE } else { pg_sys::BackendState::STATE_RUNNING };
     // SAFETY: the text is copied.

@@ -47,7 +47,7 @@ async fn a_check_goes_all_the_way() {
     let steps = checked(&settings(&server), "s3://bucket/key", &in_role(ROLE)).await;
     assert_eq!(marks(&steps), "+++++++", "{steps:?}");
     assert_eq!(steps[0].message, "s3://bucket/key is allowed");
-    assert_eq!(steps[1].message, "the setting pgai_rs.aws_access_key_id, key …");
+    assert_eq!(steps[1].message, "the setting pgai_rs.aws_access_key_id, key ...");
     assert_eq!(steps[2].message, "arn:aws:iam::123456789012:user/server");
     assert!(steps[3].message.starts_with(&format!("{ROLE} is assumed, until 2")), "{}", steps[3].message);
     assert_eq!(steps[4].message, "there is a bucket bucket in us-east-1");

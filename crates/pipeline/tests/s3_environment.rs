@@ -172,10 +172,10 @@ async fn an_authority_of_ones_own_is_trusted_if_the_environment_says_so() {
 #[tokio::test]
 async fn a_check_tells_where_credentials_come_from_and_no_secret() {
     for (profile, ok, message) in [
-        ("base", Some(true), "profile base, key AKIA…0001"),
-        ("chained", Some(true), "profile chained, key ROLE…0001"),
-        ("web", Some(true), "a web identity token, key ROLE…0001"),
-        ("expired", Some(true), "profile expired, by its credential process, key AKIA…0001"),
+        ("base", Some(true), "profile base, key AKIA...0001"),
+        ("chained", Some(true), "profile chained, key ROLE...0001"),
+        ("web", Some(true), "a web identity token, key ROLE...0001"),
+        ("expired", Some(true), "profile expired, by its credential process, key AKIA...0001"),
         ("nobody", Some(false), "the server has no AWS credentials"),
     ] {
         let clients = Clients::new(&settings(profile));

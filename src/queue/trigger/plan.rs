@@ -1,5 +1,7 @@
 //! What a source's trigger has to know of one vectorizer, and what it does for it.
 
+use std::ffi::CString;
+
 use pgrx::pg_sys;
 
 use super::is;
@@ -11,6 +13,7 @@ use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
+use crate::pg::identity::{own_search_path, with_search_path};
 use crate::pg::sql::ident;
 
 /// What a trigger must know, kept from its first call to the next change of any definition.
@@ -22,6 +25,8 @@ pub struct Plan {
     inbox: Table,
     /// The tables of which something is removed when a row is gone.
     of_rows: Vec<Table>,
+    /// What names without a schema mean in triggers of the owner's on the store.
+    search_path: CString,
     /// Whether the vectorizer itself writes to the source.
     writes_to_source: bool,
     key: Vec<i32>,
@@ -68,6 +73,7 @@ impl Plan {
             source: v.source.oid,
             inbox: v.relations.inbox.clone(),
             of_rows: v.tables_that_follow_rows(),
+            search_path: own_search_path(v.owner)?,
             writes_to_source: v.store().is_none(),
             key: key.columns().iter().map(|c| c.attnum).collect(),
             watched: attribute_numbers(v.source.oid, &watched)?,
@@ -134,16 +140,16 @@ impl Plan {
         if is(data, pg_sys::TRIGGER_EVENT_INSERT) {
             self.enqueue_inserted.execute(&mut [])
         } else if is(data, pg_sys::TRIGGER_EVENT_UPDATE) {
-            self.remove_updated.execute(&mut [])?;
+            with_search_path(&self.search_path, || self.remove_updated.execute(&mut []))?;
             match writer {
                 Writer::User => self.enqueue_updated.execute(&mut []),
                 Writer::Worker => self.enqueue_embedded.execute(&mut []),
             }
         } else if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
-            self.remove_deleted.execute(&mut [])
+            with_search_path(&self.search_path, || self.remove_deleted.execute(&mut []))
         } else {
             // What the queue still has of the rows is settled by the worker, who finds them gone.
-            self.truncate.execute(&mut [])
+            with_search_path(&self.search_path, || self.truncate.execute(&mut []))
         }
     }
 
@@ -159,12 +165,12 @@ impl Plan {
                 return self.enqueue_row.execute(&mut values(old, &key, descriptor));
             }
             if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
-                return self.remove_row.execute(&mut values(old, &key, descriptor));
+                return self.remove(&mut values(old, &key, descriptor));
             }
             let new = data.tg_newtuple;
             let moved = differ(old, new, &key, descriptor);
             if moved {
-                self.remove_row.execute(&mut values(old, &key, descriptor))?;
+                self.remove(&mut values(old, &key, descriptor))?;
             }
             let counts = if writer == Writer::User { &self.watched } else { &self.read };
             if moved || differ(old, new, &self.local_numbers(data, counts)?, descriptor) {
@@ -172,6 +178,11 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// Removes the chunks of the row with this key.
+    fn remove(&mut self, key: &mut [pg_sys::Datum]) -> Result<(), PgError> {
+        with_search_path(&self.search_path, || self.remove_row.execute(key))
     }
 
     /// The source's column numbers, as numbers of the partition that the row is in.

@@ -166,7 +166,7 @@ impl ChunkError {
             ChunkError::InvalidRegex { .. } => {
                 "Correct the separator, or set is_separator_regex to false to take it literally."
             }
-            ChunkError::CaptureGroups { .. } => "Write (?:…) instead of (…) in the separator.",
+            ChunkError::CaptureGroups { .. } => "Write (?:...) instead of (...) in the separator.",
             ChunkError::RunawayRegex { .. } => {
                 "Simplify the separator: nested repetition and look-around are what make it slow."
             }

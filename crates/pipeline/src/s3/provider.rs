@@ -45,10 +45,10 @@ pub(super) fn shortened(id: &str) -> String {
     const SHOWN: usize = 4;
     let letters: Vec<char> = id.chars().collect();
     if letters.len() < 3 * SHOWN {
-        return "…".to_owned();
+        return "...".to_owned();
     }
     let (first, last) = (&letters[..SHOWN], &letters[letters.len() - SHOWN..]);
-    first.iter().chain(&['…']).chain(last).collect()
+    first.iter().chain(&['.'; 3]).chain(last).collect()
 }
 
 #[cfg(test)]
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_key_is_known_by_its_ends() {
-        assert_eq!(shortened("AKIAIOSFODNN7EXAMPLE"), "AKIA…MPLE");
-        assert_eq!(shortened("short"), "…");
+        assert_eq!(shortened("AKIAIOSFODNN7EXAMPLE"), "AKIA...MPLE");
+        assert_eq!(shortened("short"), "...");
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Failure> {
         Some(_) => Ok(()),
         None => Err(invalid(
             format!("Bedrock's model {name:?} is none that embeds here"),
-            "Known are amazon.titan-embed-text-… and cohere.embed-…, also with the geography of an inference profile.",
+            "Known are amazon.titan-embed-text-* and cohere.embed-*, also with the geography of an inference profile.",
         )),
     }
 }

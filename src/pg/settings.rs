@@ -1,0 +1,148 @@
+//! Settings that change the meaning of a statement, and that a database, a role or a session can
+//! change: they have the values below while a statement of ours runs, whoever runs it.
+//!
+//! A user's session keeps its own for everything else. To look costs a few comparisons; a setting
+//! is set where it differs.
+//!
+//! * [`read_as_written`]: how the text of a statement is read, and how names are written into one
+//! * [`Level::pin`]: that, and what a statement does
+//! * [`super::session`]: the same for a process of our own, which keeps them for good
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
+
+extern "C" {
+    // `commands/tablespace.h`, which the bindings of Postgres 15 lack.
+    static default_tablespace: *mut std::ffi::c_char;
+}
+
+/// A setting, and its value while a statement of ours runs.
+struct Pin {
+    name: &'static CStr,
+    value: &'static CStr,
+    /// Returns whether the setting has another value now.
+    differs: fn() -> bool,
+}
+
+/// How the text of a statement is read, and how Postgres writes the names that we put into one.
+const TEXT: [Pin; 2] = [
+    Pin {
+        name: c"standard_conforming_strings",
+        value: c"on",
+        // SAFETY: reads a variable of this backend.
+        differs: || unsafe { !pg_sys::standard_conforming_strings },
+    },
+    Pin {
+        name: c"quote_all_identifiers",
+        value: c"off",
+        // SAFETY: reads a variable of this backend.
+        differs: || unsafe { pg_sys::quote_all_identifiers },
+    },
+];
+
+/// What a statement does.
+const WORK: [Pin; 5] = [
+    // A tablespace that the session may use need not be one that the vectorizer's owner may use.
+    Pin {
+        name: c"default_tablespace",
+        value: c"",
+        // SAFETY: reads a variable of this backend, which is null or a C string.
+        differs: || unsafe { !is(default_tablespace, c"") },
+    },
+    Pin {
+        name: c"default_table_access_method",
+        value: c"heap",
+        // SAFETY: as above.
+        differs: || unsafe { !is(pg_sys::default_table_access_method, c"heap") },
+    },
+    // Foreign keys are kept by triggers, which a replica's session does not fire.
+    Pin {
+        name: c"session_replication_role",
+        value: c"origin",
+        // SAFETY: reads a variable of this backend.
+        differs: || unsafe {
+            pg_sys::SessionReplicationRole != pg_sys::SESSION_REPLICATION_ROLE_ORIGIN as i32
+        },
+    },
+    // A row that a policy hides is an error, and not a row that is gone.
+    Pin {
+        name: c"row_security",
+        value: c"off",
+        // SAFETY: reads a variable of this backend.
+        differs: || unsafe { pg_sys::row_security },
+    },
+    // An error that we catch would end the session.
+    Pin {
+        name: c"exit_on_error",
+        value: c"off",
+        // SAFETY: reads a variable of this backend.
+        differs: || unsafe { pg_sys::ExitOnAnyError },
+    },
+];
+
+/// Whether a string setting has this value.
+///
+/// # Safety
+/// The setting is null or a C string.
+unsafe fn is(setting: *const std::ffi::c_char, value: &CStr) -> bool {
+    // SAFETY: by the caller.
+    !setting.is_null() && unsafe { CStr::from_ptr(setting) } == value
+}
+
+/// A level of settings: what is set in it is undone when it is dropped.
+pub struct Level(i32);
+
+impl Level {
+    /// Opens a level.
+    pub fn open() -> Level {
+        // SAFETY: a counter of this backend; closed in `drop`, or by the abort of the (sub)transaction.
+        Level(unsafe { pg_sys::NewGUCNestLevel() })
+    }
+
+    /// Sets a setting until the level is closed, whoever the current user is. Names and values are
+    /// known to be right.
+    pub fn set(&self, name: &CStr, value: &CStr) {
+        // SAFETY: C strings; GUC_ACTION_SAVE is undone when the level is closed.
+        unsafe {
+            pg_sys::set_config_option(
+                name.as_ptr(),
+                value.as_ptr(),
+                pg_sys::GucContext::PGC_SUSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+
+    /// Pins what changes the meaning of a statement, or what it does.
+    pub fn pin(&self) {
+        TEXT.iter().chain(&WORK).filter(|pin| (pin.differs)()).for_each(|pin| self.set(pin.name, pin.value));
+    }
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        // An error is on its way to the abort of the (sub)transaction, which undoes it; calling into
+        // Postgres from here could raise a second one.
+        if !std::thread::panicking() {
+            // SAFETY: settings made since belong to this level.
+            unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
+        }
+    }
+}
+
+/// Runs `f`, which has Postgres read a statement or write a name, with the text read as it is meant.
+pub fn read_as_written<R>(f: impl FnOnce() -> R) -> R {
+    let mut differing = TEXT.iter().filter(|pin| (pin.differs)()).peekable();
+    if differing.peek().is_none() {
+        return f();
+    }
+
+    let level = Level::open();
+    differing.for_each(|pin| level.set(pin.name, pin.value));
+    f()
+}
