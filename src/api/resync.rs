@@ -8,7 +8,7 @@ use super::drop_vectorizer::{require_id, require_owner};
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
-use crate::queue::{resync as compare, wake};
+use crate::queue::{missed, resync as compare, wake};
 
 /// Enqueues the keys in which source and store differ, or every row; answers how many.
 #[pg_extern(sql = false)]
@@ -22,6 +22,9 @@ fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
     let vectorizer = as_superuser(|| vectorizer::by_id(id))?
         .ok_or_else(|| PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger")))?
         .understand()?;
+    if all_rows {
+        missed::forget(id)?;
+    }
     let extra = compare::enqueue_extra(&vectorizer)?;
     let rows = match all_rows {
         true => compare::enqueue_all(&vectorizer)?,

@@ -6,9 +6,11 @@
 pub mod definitions;
 pub mod destination;
 pub mod key;
+pub mod key_columns;
 pub mod objects;
 pub mod own_columns;
 pub mod relation;
+pub mod trigger_states;
 pub mod vectorizer;
 
 /// The name of the source's trigger, and the stem of the others'.

@@ -225,14 +225,15 @@ pub fn drop_partition_triggers(id: i32, partition: pg_sys::Oid) -> Result<(), Pg
 fn drop_triggers_on(id: i32, partition: Option<pg_sys::Oid>) -> Result<(), PgError> {
     let triggers = sql::query(
         "WITH arguments AS (SELECT pg_catalog.convert_to($1::text, 'UTF8') || '\\x00'::bytea AS source,
-                                   pg_catalog.convert_to('partition', 'UTF8') || '\\x00'::bytea AS partition)
+                                   pg_catalog.convert_to('partition', 'UTF8') || '\\x00'::bytea AS partition,
+                                   pg_catalog.convert_to('replica', 'UTF8') || '\\x00'::bytea AS replica)
          SELECT pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
          FROM arguments a
          CROSS JOIN pg_catalog.pg_trigger t
          JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE t.tgparentid = 0 AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
-           AND (t.tgargs = a.source || a.partition OR t.tgargs = a.source AND $2 IS NULL)
+           AND (t.tgargs = a.source || a.partition OR t.tgargs IN (a.source, a.source || a.replica) AND $2 IS NULL)
            AND ($2 IS NULL OR t.tgrelid = $2
                 OR t.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($2) p))",
         &[id.to_string().into(), partition.into()],

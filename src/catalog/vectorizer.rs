@@ -9,6 +9,7 @@ use pgai_rs_pipeline::format::Template;
 
 use super::destination::{self, STORE_VECTORS};
 use super::key::Key;
+use super::key_columns;
 use super::objects::{QueueTables, Remembered};
 use super::own_columns::OwnColumns;
 use super::relation::{self, Column, Relation};
@@ -65,6 +66,11 @@ fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
 /// The vectorizers that can be worked on: complete and not disabled.
 pub fn enabled() -> Result<Vec<Entry>, PgError> {
     sql::read(&format!("SELECT {COLUMNS} {READY} WHERE NOT v.disabled ORDER BY v.id"), &[], entry)
+}
+
+/// The vectorizers whose objects are there, disabled ones as well.
+pub fn all() -> Result<Vec<Entry>, PgError> {
+    sql::query(&format!("SELECT {COLUMNS} {READY} ORDER BY v.id"), &[], entry)
 }
 
 /// A vectorizer whose objects are there; none if they are not.
@@ -168,7 +174,7 @@ impl Entry {
                     "ALTER TABLE … ADD PRIMARY KEY with the columns of before, or drop the vectorizer.",
                 )
         })?;
-        self.require_key(&key)?;
+        key_columns::require(&self.name, &self.queue(), self.store(), self.source, &key)?;
         let columns = relation::columns(self.source)?;
         self.require_embedding_column(&config, &columns)?;
         let queue = self.queue();
@@ -230,35 +236,6 @@ fn embedding_columns(source: pg_sys::Oid) -> Result<Vec<String>, PgError> {
     let entries =
         sql::read(&format!("SELECT {COLUMNS} {READY} WHERE t.tgrelid = $1"), &[source.into()], entry)?;
     Ok(entries.iter().filter_map(Entry::embedding_column).map(str::to_owned).collect())
-}
-
-impl Entry {
-    /// That the queue has the key's columns: the key may have others now, or by other names.
-    fn require_key(&self, key: &Key) -> Result<(), PgError> {
-        let missing = sql::read(
-            "SELECT k.name FROM pg_catalog.unnest($3::text[]) AS k (name)
-             WHERE NOT EXISTS (
-                 SELECT FROM pg_catalog.pg_class c
-                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                 JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND NOT a.attisdropped
-                 WHERE n.nspname::text = $1 AND c.relname::text = $2 AND a.attname::text = k.name)",
-            &[
-                self.queue_schema.clone().into(),
-                self.queue_table.clone().into(),
-                key.columns().iter().map(|c| c.name.clone()).collect::<Vec<_>>().into(),
-            ],
-            |row| row.get::<String>(1),
-        )?;
-        let Some(name) = missing.first() else { return Ok(()) };
-        Err(PgError::new(
-            pgrx::PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            format!(
-                "the queue of vectorizer {} has no column {name:?} of the source's primary key",
-                self.name
-            ),
-        )
-        .with_hint("Rename the column back, or drop the vectorizer and create it anew."))
-    }
 }
 
 /// Whether there is a table of this name.

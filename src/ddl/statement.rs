@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use super::altered::Altered;
 use pgrx::pg_sys::{self, AlterTableType, NodeTag, ObjectType};
 
 /// A change of a definition that may concern a vectorizer.
@@ -13,6 +14,13 @@ pub enum Change {
         parent: pg_sys::Oid,
         /// The table.
         partition: pg_sys::Oid,
+    },
+    /// A table was altered.
+    Altered(Altered),
+    /// A type may have another name now, or be in another schema.
+    Type {
+        /// Whether its values have.
+        values: bool,
     },
     /// Something has another name now.
     Renamed(Renamed),
@@ -59,11 +67,19 @@ impl Change {
                 NodeTag::T_CreateStmt => created(&*node.cast::<pg_sys::CreateStmt>()),
                 NodeTag::T_RenameStmt => {
                     let statement = &*node.cast::<pg_sys::RenameStmt>();
-                    column(statement).or_else(|| renamed(statement).map(Change::Renamed))
+                    column(statement)
+                        .or_else(|| renamed(statement).map(Change::Renamed))
+                        .or_else(|| of_type(statement.renameType))
                 }
                 NodeTag::T_AlterObjectSchemaStmt => {
                     let moved = &*node.cast::<pg_sys::AlterObjectSchemaStmt>();
-                    named(moved.objectType, moved.relation).map(Change::Renamed)
+                    named(moved.objectType, moved.relation)
+                        .map(Change::Renamed)
+                        .or_else(|| of_type(moved.objectType))
+                }
+                NodeTag::T_AlterEnumStmt => {
+                    let renamed = !(*node.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null();
+                    renamed.then_some(Change::Type { values: true })
                 }
                 _ => None,
             }
@@ -71,7 +87,19 @@ impl Change {
     }
 }
 
-/// ATTACH and DETACH PARTITION, which a statement has no other command beside.
+/// What goes by the name of a type: types, and what they may lie in the schema of.
+fn of_type(kind: ObjectType::Type) -> Option<Change> {
+    matches!(
+        kind,
+        ObjectType::OBJECT_TYPE
+            | ObjectType::OBJECT_DOMAIN
+            | ObjectType::OBJECT_COLLATION
+            | ObjectType::OBJECT_EXTENSION
+    )
+    .then_some(Change::Type { values: false })
+}
+
+/// ALTER TABLE; ATTACH and DETACH PARTITION are statements with no other command beside.
 unsafe fn altered(statement: &pg_sys::AlterTableStmt) -> Option<Change> {
     // SAFETY: by the caller: a list of AlterTableCmd, whose type tells its definition's.
     unsafe {
@@ -82,7 +110,9 @@ unsafe fn altered(statement: &pg_sys::AlterTableStmt) -> Option<Change> {
                 | AlterTableType::AT_DetachPartition
                 | AlterTableType::AT_DetachPartitionFinalize
         ) {
-            return None;
+            let table = statement.objtype == ObjectType::OBJECT_TABLE;
+            let relation = if table { oid(statement.relation) } else { None };
+            return relation.map(|relation| Change::Altered(Altered::of(relation, statement)));
         }
         let definition = (*command).def.cast::<pg_sys::PartitionCmd>();
         Some(Change::Partition { parent: oid(statement.relation)?, partition: oid((*definition).name)? })

@@ -8,7 +8,10 @@
 //! * [`plan`]: what it has to know and do for one vectorizer
 //! * [`statement`]: SQL prepared once, on the newest snapshot
 //! * [`row`]: values of the rows that row triggers get
+//! * [`certain`], [`guard`]: what may fail, and must not fail the user's statement
 
+mod certain;
+mod guard;
 mod plan;
 mod row;
 mod statement;
@@ -108,13 +111,17 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     }
     // SAFETY: the trigger record lives as long as its relation's cache entry.
     let trigger = unsafe { (*data.tg_trigger).tgoid };
-    let mut plan = match take_plan(trigger) {
+    let known = take_plan(trigger);
+    if guard::has_failed(trigger) {
+        return Ok(());
+    }
+    let mut plan = match known {
         Some(known) => known,
         None => load_plan(data)?,
     };
     // Taken out while in use: the statements may fire triggers that come here again.
     let result = match &mut plan {
-        Some(plan) => as_user(plan.owner, || plan.run(data, writer(plan.source))),
+        Some(plan) => run(plan, data),
         None => Ok(()),
     };
     // That there is none may change without any definition's changing.
@@ -126,18 +133,16 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     Ok(())
 }
 
-/// What keeps a vectorizer from working must not keep users from writing.
-fn warn(error: PgError) -> Option<Plan> {
-    pg_sys::panic::ErrorReport::new(
-        error.code,
-        format!("the embeddings of this table are not kept in step: {}", error.message),
-        "",
-    )
-    .set_hint(
-        error.hint.unwrap_or_else(|| "Mend it, or drop the vectorizer with ai.drop_vectorizer().".to_owned()),
-    )
-    .report(PgLogLevel::WARNING);
-    None
+/// What keeps a vectorizer from working must not keep users from writing. TRUNCATE meets whoever refers to
+/// the store, and comes once for a table.
+fn run(plan: &mut Plan, data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
+    let (owner, id, writer) = (plan.owner, plan.id, writer(plan.source));
+    if plan.is_certain && !is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) {
+        return as_user(owner, || plan.run(data, writer));
+    }
+    // SAFETY: the trigger record lives as long as its relation's cache entry.
+    let trigger = unsafe { (*data.tg_trigger).tgoid };
+    guard::guarded(trigger, id, || as_user(owner, || plan.run(data, writer)))
 }
 
 /// A statement trigger fires for statements that touched no row as well.
@@ -161,6 +166,7 @@ fn take_plan(trigger: pg_sys::Oid) -> Option<Option<Plan>> {
     PLANS.with_borrow_mut(|plans| {
         if SEEN.replace(definitions::generation()) != definitions::generation() {
             plans.clear();
+            guard::forget();
         }
         plans.remove(&trigger)
     })
@@ -174,16 +180,16 @@ fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     };
     let Some(id) = id.flatten() else { return Ok(None) };
     // SAFETY: the relation is open while its trigger runs.
-    let relation = unsafe { (*data.tg_relation).rd_id };
+    let (relation, trigger) = unsafe { ((*data.tg_relation).rd_id, (*data.tg_trigger).tgoid) };
     // It reads nothing but catalogs. Who writes to the source need not have the use of the queue's
     // schema, without which to_regclass raises.
     as_superuser(|| {
         let Some(entry) = vectorizer::by_id(id)? else { return not_seen() };
         let loaded = entry.understand().and_then(|v| Ok((is_as_now(&v)?, Plan::new(&v, relation)?)));
         match loaded {
-            Ok((false, _)) if has_one_snapshot() => Err(too_old("a vectorizer's column was renamed")),
+            Ok((false, _)) if has_one_snapshot() => Err(too_old("a vectorizer's column was changed")),
             Ok((_, plan)) => Ok(Some(plan)),
-            Err(error) => Ok(warn(error)),
+            Err(error) => guard::tell(trigger, id, error).map(|()| None),
         }
     })
 }
@@ -197,9 +203,13 @@ fn not_seen() -> Result<Option<Plan>, PgError> {
     Ok(None)
 }
 
-/// Whether the columns that are read have the names that the caches know, which follow every change at
-/// once, whatever the transaction's snapshot.
+/// Whether the columns that are read have the names, and those of the key the types, that the caches know,
+/// which follow every change at once, whatever the transaction's snapshot.
 fn is_as_now(v: &Vectorizer) -> Result<bool, PgError> {
+    if v.key.columns().iter().any(|column| type_now(v.source.oid, column.attnum) != column.type_name) {
+        return Ok(false);
+    }
+
     let read = v.read_columns()?;
     let names = v.key.columns().iter().map(|column| &column.name).chain(read.iter().map(|c| &c.name));
     for name in names {
@@ -210,6 +220,20 @@ fn is_as_now(v: &Vectorizer) -> Result<bool, PgError> {
         }
     }
     Ok(true)
+}
+
+/// The type of a column with its modifier, as the caches know it; empty if there is none.
+fn type_now(relation: pg_sys::Oid, number: i32) -> String {
+    let (mut kind, mut modifier, mut collation) = (pg_sys::InvalidOid, -1, pg_sys::InvalidOid);
+    // SAFETY: looks up the catalogs; the text is a C string of this memory context.
+    unsafe {
+        let name = pg_sys::get_attname(relation, number as i16, true);
+        if name.is_null() {
+            return String::new();
+        }
+        pg_sys::get_atttypetypmodcoll(relation, number as i16, &mut kind, &mut modifier, &mut collation);
+        CStr::from_ptr(pg_sys::format_type_with_typemod(kind, modifier)).to_string_lossy().into_owned()
+    }
 }
 
 fn too_old(what: &str) -> PgError {
