@@ -53,7 +53,8 @@ extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["convenience"]);
 extension_sql_file!("../sql/s3_source.sql", name = "s3_source", requires = ["s3"]);
 extension_sql_file!("../sql/migration.sql", name = "migration", requires = ["s3_source"]);
 extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["migration"]);
-extension_sql_file!("../sql/ddl.sql", name = "ddl", requires = ["worker"]);
+extension_sql_file!("../sql/missed.sql", name = "missed", requires = ["worker"]);
+extension_sql_file!("../sql/ddl.sql", name = "ddl", requires = ["missed"]);
 
 /// Called by Postgres when the library is loaded: into the postmaster where it is preloaded, else
 /// into the backend that first needs it.

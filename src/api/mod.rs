@@ -13,6 +13,7 @@ pub mod execute_vectorizer;
 pub mod grants;
 pub mod indexing;
 pub mod migrate_from_pgai;
+mod missed_state;
 pub mod monitoring;
 pub mod network;
 pub mod resync;

@@ -7,7 +7,7 @@ use super::create_vectorizer::require_fresh_snapshots;
 use super::drop_vectorizer::{require_id, require_owner};
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
-use crate::queue::{resync as compare, wake};
+use crate::queue::{missed, resync as compare, wake};
 
 /// Enqueues the keys in which source and store differ, or every row; answers how many.
 #[pg_extern(sql = false)]
@@ -21,6 +21,9 @@ fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
     let vectorizer = vectorizer::by_id(id)?
         .ok_or_else(|| PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger")))?
         .understand()?;
+    if all_rows {
+        missed::forget(id)?;
+    }
     let extra = compare::enqueue_extra(&vectorizer)?;
     let rows = match all_rows {
         true => compare::enqueue_all(&vectorizer)?,

@@ -3,6 +3,7 @@
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
+use super::missed_state;
 use super::worker_state::{State, Workers, RUNNING};
 use crate::catalog::binding::{self, Relations};
 use crate::catalog::objects::QueueTables;
@@ -168,6 +169,12 @@ impl Facts {
             Ok(None) => return Ok(broken("its source has lost the vectorizer's triggers, or is gone")),
             Err(error) => return Ok(unreadable(error)),
         };
+        let Some(entry) = &self.entry else {
+            return Ok(broken("its source has lost the vectorizer's triggers, or is gone"));
+        };
+        if let Some(blind) = missed_state::blind(entry)? {
+            return Ok(blind);
+        }
         if self.disabled {
             return Ok(State::new("disabled", "it was disabled; changes are kept in its queue")
                 .with_hint("ai.enable_vectorizer_schedule() lets it go on."));
@@ -179,6 +186,7 @@ impl Facts {
         let of_rows =
             |word| matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "scheduled");
         let stopped = self.stopped.clone().filter(|stop| counts.pending > 0 || !of_rows(stop.word));
+        let stopped = stopped.map_or_else(|| missed_state::behind(entry), |stop| Ok(Some(stop)))?;
         Ok(stopped.unwrap_or_else(|| at_work(counts)))
     }
 }

@@ -13,10 +13,12 @@ pub mod binding;
 pub mod definitions;
 pub mod destination;
 pub mod key;
+pub mod key_columns;
 pub mod objects;
 pub mod own_columns;
 pub mod relation;
 pub mod table;
+pub mod trigger_states;
 pub mod triggers;
 pub mod vectorizer;
 

@@ -18,6 +18,9 @@ use crate::pg::sql::{self, ident};
 /// Marks the trigger that sees the TRUNCATE of a single partition.
 const PARTITION: &str = "partition";
 
+/// Marks the trigger for rows that a publisher sends; see [`super::trigger_states`].
+const REPLICA: &str = "replica";
+
 /// A vectorizer, as its triggers name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -34,10 +37,11 @@ impl Identity {
 
     /// Returns whether a trigger with these arguments (`pg_trigger.tgargs`, each ended by a zero byte) is one
     /// of this vectorizer. Triggers that were made before there were UUIDs have the id alone.
-    fn is_named_by(&self, arguments: &[u8]) -> bool {
+    pub fn is_named_by(&self, arguments: &[u8]) -> bool {
         let id = self.id.to_string();
         let given: Vec<&[u8]> = arguments.split(|byte| *byte == 0).filter(|part| !part.is_empty()).collect();
-        let given = given.strip_suffix(&[PARTITION.as_bytes()]).unwrap_or(&given);
+        let marked = [PARTITION, REPLICA].iter().any(|mark| given.last() == Some(&mark.as_bytes()));
+        let given = &given[..given.len() - usize::from(marked)];
         let own: Vec<&[u8]> = self.arguments(&id).into_iter().map(str::as_bytes).collect();
         given == own || given == [id.as_bytes()]
     }
@@ -96,6 +100,20 @@ pub fn create_on_partitions(vectorizer: &Identity, root: pg_sys::Oid) -> Result<
         create_one(leaf, &statement, vectorizer, Some(PARTITION))?;
     }
     Ok(())
+}
+
+/// Creates the trigger for rows that a publisher sends, or replaces it. It is enabled as any trigger is.
+pub fn create_for_replica(vectorizer: &Identity, source: pg_sys::Oid, name: &str) -> Result<(), PgError> {
+    let statement = format!(
+        "CREATE OR REPLACE TRIGGER {} AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW",
+        ident(name)
+    );
+    create_one(source, &statement, vectorizer, Some(REPLICA))
+}
+
+/// Returns whether a trigger with these arguments is there for rows that a publisher sends.
+pub fn is_for_replica(arguments: &[u8]) -> bool {
+    arguments.split(|byte| *byte == 0).filter(|part| !part.is_empty()).next_back() == Some(REPLICA.as_bytes())
 }
 
 /// Creates a trigger on a table that is given by its OID; the name in the statement means nothing.
@@ -195,7 +213,8 @@ pub fn drop_leftovers(vectorizers: &[Identity], root: pg_sys::Oid) -> Result<(),
     Ok(())
 }
 
-fn drop_one(trigger: pg_sys::Oid) {
+/// Drops a trigger.
+pub fn drop_one(trigger: pg_sys::Oid) {
     let trigger = address(pg_sys::TriggerRelationId, trigger);
     // SAFETY: on the main thread, in a transaction; the address is copied.
     unsafe {
@@ -206,7 +225,7 @@ fn drop_one(trigger: pg_sys::Oid) {
 
 /// Reads the arguments of a trigger: the vectorizer's id, and its UUID if it has one. None if they are not ours.
 pub fn parse(arguments: &[&str]) -> Option<Identity> {
-    let uuid = arguments.get(1).filter(|argument| **argument != PARTITION);
+    let uuid = arguments.get(1).filter(|argument| ![PARTITION, REPLICA].contains(argument));
     Some(Identity { id: arguments.first()?.parse().ok()?, uuid: uuid.map(|uuid| (*uuid).to_owned()) })
 }
 

@@ -10,6 +10,7 @@ use pgai_rs_pipeline::format::Template;
 use super::binding::{self, Relations, COLUMNS};
 use super::destination::{self, STORE_VECTORS};
 use super::key::Key;
+use super::key_columns;
 use super::objects::{QueueTables, Remembered};
 use super::own_columns::OwnColumns;
 use super::relation::{self, Column, Relation};
@@ -143,6 +144,21 @@ impl Entry {
         &self.config
     }
 
+    /// The OID of its source.
+    pub fn source(&self) -> pg_sys::Oid {
+        self.relations.source.oid
+    }
+
+    /// As whom its work is done.
+    pub fn owner(&self) -> pg_sys::Oid {
+        self.relations.source.owner
+    }
+
+    /// Its store, qualified; none if its vectors go to a column of the source, or it is gone.
+    pub fn store(&self) -> Option<String> {
+        self.relations.store.as_ref().map(Table::qualified)
+    }
+
     /// As its triggers name it.
     pub fn identity(&self) -> Identity {
         Identity { id: self.id, uuid: self.uuid.clone() }
@@ -192,7 +208,7 @@ impl Entry {
                     "ALTER TABLE ... ADD PRIMARY KEY with the columns of before, or drop the vectorizer.",
                 )
         })?;
-        self.require_key(&key)?;
+        key_columns::require(&self.name, &self.queue(), self.store(), source.oid, &key)?;
         let columns = relation::columns(source.oid)?;
         self.require_embedding_column(&config, &columns)?;
         let queue = self.queue();
@@ -253,32 +269,6 @@ impl Entry {
 /// The columns of a table to which vectorizers write.
 fn embedding_columns(source: pg_sys::Oid) -> Result<Vec<String>, PgError> {
     Ok(by_source(source)?.iter().filter_map(Entry::embedding_column).map(str::to_owned).collect())
-}
-
-impl Entry {
-    /// That the queue has the key's columns: the key may have others now, or by other names.
-    fn require_key(&self, key: &Key) -> Result<(), PgError> {
-        let missing = sql::read(
-            "SELECT k.name FROM pg_catalog.unnest($2::text[]) AS k (name)
-             WHERE NOT EXISTS (
-                 SELECT FROM pg_catalog.pg_attribute a
-                 WHERE a.attrelid = $1 AND a.attname::text = k.name AND NOT a.attisdropped)",
-            &[
-                self.relations.inbox.oid.into(),
-                key.columns().iter().map(|c| c.name.clone()).collect::<Vec<_>>().into(),
-            ],
-            |row| row.get::<String>(1),
-        )?;
-        let Some(name) = missing.first() else { return Ok(()) };
-        Err(PgError::new(
-            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            format!(
-                "the queue of vectorizer {} has no column {name:?} of the source's primary key",
-                self.name
-            ),
-        )
-        .with_hint("Rename the column back, or drop the vectorizer and create it anew."))
-    }
 }
 
 impl Vectorizer {

@@ -6,13 +6,18 @@
 //!
 //! * [`dropped`]: sources and partitions that are gone
 //! * [`partitions`]: tables that became partitions or no longer are
-//! * [`renamed`], [`mod@column`]: what goes by another name now
+//! * [`renamed`], [`mod@column`], [`types`]: what goes by another name now
+//! * [`altered`], [`values`], [`switched`]: what ALTER TABLE did to values and to triggers
 
+mod altered;
 mod column;
 mod dropped;
 mod partitions;
 mod renamed;
 mod statement;
+mod switched;
+mod types;
+mod values;
 
 use std::ffi::CStr;
 
@@ -68,13 +73,28 @@ fn follow(change: Change) {
         Change::Column { relation, from, to } => {
             warned("a column's new name", || column::follow(relation, &from, &to));
         }
-        Change::Renamed => warned("a new name", renamed::follow),
+        Change::Renamed { schema } => {
+            warned("a new name", renamed::follow);
+            if schema {
+                warned("a new name", || types::follow(false));
+            }
+        }
+        Change::Altered(altered) => {
+            warned("a change of columns", || values::follow(&altered));
+            if let Some(switched) = &altered.switched {
+                warned("a change of its triggers", || switched::follow(altered.relation, switched));
+            }
+        }
+        Change::Type { values } => {
+            warned("a type's new name", || types::follow(values));
+        }
     }
 }
 
-/// Runs `f` so that its failure is undone and told, and the user's statement goes on.
-fn warned(what: &str, f: impl FnOnce() -> Result<(), PgError>) {
-    let Err(error) = subtransaction(f) else { return };
+/// Runs `f` so that its failure is undone and told, and the user's statement goes on. Returns whether all
+/// went well.
+fn warned(what: &str, f: impl FnOnce() -> Result<(), PgError>) -> bool {
+    let Err(error) = subtransaction(f) else { return true };
     let detail = error.hint.as_deref().unwrap_or("The statement itself is done.");
     pg_sys::panic::ErrorReport::new(
         error.code,
@@ -86,4 +106,5 @@ fn warned(what: &str, f: impl FnOnce() -> Result<(), PgError>) {
         "The view ai.vectorizer_health says what it lacks; ai.resync() brings its embeddings back in step.",
     )
     .report(PgLogLevel::WARNING);
+    false
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use super::altered::Altered;
 use pgrx::pg_sys::{self, AlterTableType, NodeTag, ObjectType};
 
 /// A change of a definition that may concern a vectorizer.
@@ -14,8 +15,18 @@ pub enum Change {
         /// The table.
         partition: pg_sys::Oid,
     },
+    /// A table was altered.
+    Altered(Altered),
+    /// A type may have another name now, or be in another schema.
+    Type {
+        /// Whether its values have.
+        values: bool,
+    },
     /// A schema, a table or a view has another name now, or is in another schema.
-    Renamed,
+    Renamed {
+        /// Whether it was a schema.
+        schema: bool,
+    },
     /// A column of this table has.
     Column {
         /// The table.
@@ -40,10 +51,17 @@ impl Change {
                 NodeTag::T_CreateStmt => created(&*node.cast::<pg_sys::CreateStmt>()),
                 NodeTag::T_RenameStmt => {
                     let statement = &*node.cast::<pg_sys::RenameStmt>();
-                    column(statement).or_else(|| renamed(statement.renameType))
+                    column(statement)
+                        .or_else(|| renamed(statement.renameType))
+                        .or_else(|| of_type(statement.renameType))
                 }
                 NodeTag::T_AlterObjectSchemaStmt => {
-                    renamed((*node.cast::<pg_sys::AlterObjectSchemaStmt>()).objectType)
+                    let kind = (*node.cast::<pg_sys::AlterObjectSchemaStmt>()).objectType;
+                    renamed(kind).or_else(|| of_type(kind))
+                }
+                NodeTag::T_AlterEnumStmt => {
+                    let renamed = !(*node.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null();
+                    renamed.then_some(Change::Type { values: true })
                 }
                 _ => None,
             }
@@ -51,7 +69,19 @@ impl Change {
     }
 }
 
-/// ATTACH and DETACH PARTITION, which a statement has no other command beside.
+/// What goes by the name of a type: types, and what they may lie in the schema of.
+fn of_type(kind: ObjectType::Type) -> Option<Change> {
+    matches!(
+        kind,
+        ObjectType::OBJECT_TYPE
+            | ObjectType::OBJECT_DOMAIN
+            | ObjectType::OBJECT_COLLATION
+            | ObjectType::OBJECT_EXTENSION
+    )
+    .then_some(Change::Type { values: false })
+}
+
+/// ALTER TABLE; ATTACH and DETACH PARTITION are statements with no other command beside.
 unsafe fn altered(statement: &pg_sys::AlterTableStmt) -> Option<Change> {
     // SAFETY: by the caller: a list of AlterTableCmd, whose type tells its definition's.
     unsafe {
@@ -62,7 +92,9 @@ unsafe fn altered(statement: &pg_sys::AlterTableStmt) -> Option<Change> {
                 | AlterTableType::AT_DetachPartition
                 | AlterTableType::AT_DetachPartitionFinalize
         ) {
-            return None;
+            let table = statement.objtype == ObjectType::OBJECT_TABLE;
+            let relation = if table { oid(statement.relation) } else { None };
+            return relation.map(|relation| Change::Altered(Altered::of(relation, statement)));
         }
         let definition = (*command).def.cast::<pg_sys::PartitionCmd>();
         Some(Change::Partition { parent: oid(statement.relation)?, partition: oid((*definition).name)? })
@@ -97,7 +129,7 @@ unsafe fn column(statement: &pg_sys::RenameStmt) -> Option<Change> {
 fn renamed(kind: ObjectType::Type) -> Option<Change> {
     let has_a_name_of_ours =
         matches!(kind, ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW);
-    has_a_name_of_ours.then_some(Change::Renamed)
+    has_a_name_of_ours.then_some(Change::Renamed { schema: kind == ObjectType::OBJECT_SCHEMA })
 }
 
 /// The relation that a statement's name means, which the statement has locked.

@@ -26,6 +26,13 @@ pub fn has_one_snapshot() -> bool {
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
+/// Lets what reads next see what this transaction has changed: pgrx takes a (sub)transaction without an id for
+/// one that changes nothing, and reads for it as of the beginning of the statement.
+pub fn see_own_changes() {
+    // SAFETY: within a transaction.
+    unsafe { pg_sys::GetCurrentTransactionId() };
+}
+
 /// Runs `f` in a subtransaction, which is undone on `Err` and on any error raised inside: the
 /// transaction around it goes on. That the user cancelled goes further up.
 pub fn subtransaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {

@@ -10,7 +10,9 @@
 //! * [`complete`], [`fail`]: the second transaction of a document; [`gone`]: of a row that is no more
 //! * [`store`], [`mod@column`]: where its vectors are written
 //! * [`origin`]: what is remembered, so that nothing is read or embedded twice
-//! * [`resync`]: what the triggers did not see
+//! * [`resync`]: what the triggers did not see; [`missed`]: since when there may be such; [`unlogged`]: what a
+//!   crash emptied
+//! * [`unheld`]: claims that a change of a key's type has ended
 //! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
 
 pub mod claim;
@@ -20,6 +22,7 @@ pub mod errors;
 pub mod fail;
 pub mod fold;
 pub mod gone;
+pub mod missed;
 pub mod origin;
 pub mod request;
 pub mod resync;
@@ -29,4 +32,6 @@ pub mod spi;
 pub mod statements;
 pub mod store;
 pub mod trigger;
+pub mod unheld;
+pub mod unlogged;
 pub mod wake;

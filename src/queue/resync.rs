@@ -24,12 +24,14 @@ pub fn enqueue_missing(v: &Vectorizer) -> Result<u64, PgError> {
     enqueue(v, &format!("{} s WHERE {}", v.source.qualified(), absent.join(" AND ")))
 }
 
-/// Enqueues the keys that have chunks, or of which something is remembered, and no row. Answers how many.
+/// Enqueues the keys that have chunks, or of which something is remembered, or that were set aside, and
+/// no row. Answers how many.
 pub fn enqueue_extra(v: &Vectorizer) -> Result<u64, PgError> {
     let (names, source) = (v.key.names(None), v.source.qualified());
     let absent = format!("NOT EXISTS (SELECT FROM {source} t WHERE {})", v.key.same("t", "s"));
     let known = v.store().unwrap_or_else(|| v.queue.origin.clone());
-    enqueue(v, &format!("(SELECT DISTINCT {names} FROM {known}) s WHERE {absent}"))
+    let all = format!("SELECT {names} FROM {known} UNION SELECT {names} FROM {}", v.queue.failed);
+    enqueue(v, &format!("({all}) s WHERE {absent}"))
 }
 
 /// Enqueues every row. Answers how many.

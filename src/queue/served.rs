@@ -104,9 +104,14 @@ impl Served {
         })
     }
 
+    /// Whether its row of the catalog is the one that was read.
+    pub fn is_same_version(&self, entry: &Entry) -> bool {
+        self.version == entry.version
+    }
+
     /// Whether nothing has changed since it was read.
     pub fn is_current(&self, entry: &Entry) -> bool {
-        self.version == entry.version
+        self.is_same_version(entry)
             && self.vectorizer.relations == entry.relations
             && self.generation == definitions::generation()
     }

@@ -11,7 +11,8 @@ use super::claim::{claim, read, renew, Claimed};
 use super::fold::{self, fold};
 use super::schedule::Schedule;
 use super::served::{Pause, Served};
-use super::{complete, fail, gone, request};
+use super::unheld::unheld;
+use super::{complete, fail, gone, request, unlogged};
 use crate::catalog::binding;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
@@ -89,6 +90,7 @@ impl SpiQueue {
 
     fn take_up(&mut self, entry: &Entry) -> Result<(), PgError> {
         let known = self.served.get(&entry.id);
+        let redefined = known.is_some_and(|served| !served.is_same_version(entry));
         if known.is_some_and(|served| served.is_current(entry)) {
             return Ok(());
         }
@@ -96,8 +98,25 @@ impl SpiQueue {
         if known.is_none() {
             served.recover()?;
         }
+        transaction(|| unlogged::compare_after_crash(&served.vectorizer))?;
+        if redefined {
+            self.forget_unheld(&served);
+        }
         self.served.insert(entry.id, served);
         Ok(())
+    }
+
+    /// Gives up what was claimed under keys that read otherwise now.
+    fn forget_unheld(&mut self, served: &Served) {
+        let claims: Vec<(Ticket, Claimed)> = self
+            .claimed
+            .iter()
+            .filter(|(_, claimed)| claimed.vectorizer == served.vectorizer.id)
+            .map(|(ticket, claimed)| (*ticket, claimed.clone()))
+            .collect();
+        if !claims.is_empty() {
+            self.settle(unheld(served, &claims).into_iter());
+        }
     }
 
     /// Looks at the settings again: keys may have changed.

@@ -14,6 +14,7 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query_row};
 use crate::pg::transaction::transaction;
+use crate::queue::missed;
 
 /// How soon after the last write a stop, or its end, is written.
 const SOONEST: Duration = Duration::from_secs(1);
@@ -45,6 +46,11 @@ impl Heartbeat {
         if whole {
             self.beat = now;
             conditions.judge();
+        }
+        if whole {
+            if let Err(error) = transaction(missed::compact) {
+                pgrx::warning!("pgai_rs worker can't look at what was missed: {error}");
+            }
         }
         match transaction(|| self.write(conditions, whole)) {
             Ok(process) => {

@@ -5,10 +5,13 @@
 //! and it touches the store only for rows that the same transaction has removed and so holds a lock
 //! on; nothing here can wait for the worker or fail because of it, at any isolation level.
 //!
+//! * [`certain`], [`guard`]: keeping what goes wrong from failing the user's statement
 //! * [`plan`]: what it has to know and do for one vectorizer
 //! * [`statement`]: SQL prepared once, on the newest snapshot
 //! * [`row`]: values of the rows that row triggers get
 
+mod certain;
+mod guard;
 mod plan;
 mod row;
 mod statement;
@@ -110,11 +113,14 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     }
     // SAFETY: the trigger record lives as long as its relation's cache entry.
     let trigger = unsafe { (*data.tg_trigger).tgoid };
-    let Some(mut plan) = ready_plan(trigger, data)? else { return Ok(()) };
+    let known = take_plan(trigger);
+    if guard::has_failed(trigger) {
+        return Ok(());
+    }
+    let Some(mut plan) = ready_plan(known, data)? else { return Ok(()) };
 
     // Taken out while in use: the statements may fire triggers that come here again.
-    let writer = writer(plan.source);
-    let result = as_user(plan.owner, || plan.run(data, writer));
+    let result = run(&mut plan, data);
     PLANS.with_borrow_mut(|plans| plans.insert(trigger, plan));
     result?;
     wake::worker_at_commit();
@@ -123,8 +129,8 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
 
 /// Returns the plan of a trigger, with the tables that it is about to use locked; none if there is nothing to be done,
 /// of which the user has been told.
-fn ready_plan(trigger: pg_sys::Oid, data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
-    if let Some(known) = take_plan(trigger) {
+fn ready_plan(known: Option<Plan>, data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
+    if let Some(known) = known {
         // Its tables may have other names or another owner by the time that they are locked.
         if known.hold(data).is_ok() {
             return Ok(Some(known));
@@ -135,18 +141,16 @@ fn ready_plan(trigger: pg_sys::Oid, data: &pg_sys::TriggerData) -> Result<Option
     Ok(Some(plan))
 }
 
-/// What keeps a vectorizer from working must not keep users from writing.
-fn warn(error: PgError) -> Option<Plan> {
-    pg_sys::panic::ErrorReport::new(
-        error.code,
-        format!("the embeddings of this table are not kept in step: {}", error.message),
-        "",
-    )
-    .set_hint(
-        error.hint.unwrap_or_else(|| "Mend it, or drop the vectorizer with ai.drop_vectorizer().".to_owned()),
-    )
-    .report(PgLogLevel::WARNING);
-    None
+/// What keeps a vectorizer from working must not keep users from writing. TRUNCATE meets whoever refers to
+/// the store, and comes once for a table.
+fn run(plan: &mut Plan, data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
+    let (owner, id, writer) = (plan.owner, plan.id, writer(plan.source));
+    if plan.is_certain && !is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) {
+        return as_user(owner, || plan.run(data, writer));
+    }
+    // SAFETY: the trigger record lives as long as its relation's cache entry.
+    let trigger = unsafe { (*data.tg_trigger).tgoid };
+    guard::guarded(trigger, id, || as_user(owner, || plan.run(data, writer)))
 }
 
 /// A statement trigger fires for statements that touched no row as well.
@@ -170,6 +174,7 @@ fn take_plan(trigger: pg_sys::Oid) -> Option<Plan> {
     PLANS.with_borrow_mut(|plans| {
         if SEEN.replace(definitions::generation()) != definitions::generation() {
             plans.clear();
+            guard::forget();
         }
         plans.remove(&trigger)
     })
@@ -177,17 +182,17 @@ fn take_plan(trigger: pg_sys::Oid) -> Option<Plan> {
 
 fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     // SAFETY: the relation is open while its trigger runs.
-    let relation = unsafe { (*data.tg_relation).rd_id };
+    let (relation, trigger) = unsafe { ((*data.tg_relation).rd_id, (*data.tg_trigger).tgoid) };
     let Some(vectorizer) = identity(data) else { return Ok(None) };
 
     // It reads nothing but catalogs. Who writes to the source need not have the use of the queue's
     // schema, without which to_regclass raises.
     as_superuser(|| {
         let entry = vectorizer::by_ancestor(relation)?.into_iter().find(|entry| entry.is_named(&vectorizer));
-        let Some(entry) = entry else { return no_vectorizer(&vectorizer, relation) };
+        let Some(entry) = entry else { return no_vectorizer(&vectorizer, relation, trigger) };
         match entry.understand().and_then(|v| Plan::new(&v, relation)) {
             Ok(plan) => Ok(Some(plan)),
-            Err(error) => Ok(warn(error)),
+            Err(error) => guard::tell(trigger, vectorizer.id, error).map(|()| None),
         }
     })
 }
@@ -206,9 +211,14 @@ fn identity(data: &pg_sys::TriggerData) -> Option<Identity> {
 
 /// Tells the user why a write goes unnoticed: the vectorizer has lost something, or the trigger has come with a dump of the
 /// table, whose vectorizer has stayed where it was.
-fn no_vectorizer(vectorizer: &Identity, relation: pg_sys::Oid) -> Result<Option<Plan>, PgError> {
+fn no_vectorizer(
+    vectorizer: &Identity,
+    relation: pg_sys::Oid,
+    trigger: pg_sys::Oid,
+) -> Result<Option<Plan>, PgError> {
     if vectorizer::is_registered(vectorizer)? && is_its_source(vectorizer.id, relation)? {
-        return Ok(warn(triggers::lost(&vectorizer.id.to_string())));
+        let lost = triggers::lost(&vectorizer.id.to_string());
+        return guard::tell(trigger, vectorizer.id, lost).map(|()| None);
     }
     if TOLD.with_borrow_mut(|told| told.insert(relation)) {
         warn_of_leftover(relation);

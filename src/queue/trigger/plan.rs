@@ -4,10 +4,10 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
+use super::certain::is_certain;
 use super::is;
 use super::row::{differ, translate, values};
 use super::statement::{check_spi, Statement};
-use crate::catalog::key::Key;
 use crate::catalog::objects::QueueTables;
 use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
@@ -18,6 +18,10 @@ use crate::pg::sql::ident;
 
 /// What a trigger must know, kept from its first call to the next change of any definition.
 pub struct Plan {
+    /// The vectorizer.
+    pub id: i32,
+    /// Whether its statements for rows can fail by nothing but what befalls the database itself.
+    pub is_certain: bool,
     /// As whom.
     pub owner: pg_sys::Oid,
     /// The vectorizer's source, of which the trigger's table may be a partition.
@@ -64,11 +68,13 @@ impl Plan {
         let (watched, read) = (v.watched_columns()?, v.read_columns()?);
         let of_old = |which: &str| removal(v, Some("old_rows o"), which);
         let statement = |sql: String| Statement::new(sql, Vec::new());
-        let types = key_types(v)?;
+        let types = key_types(v);
         let parameters = (1..=key.len()).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ");
         let row = key.columns().iter().enumerate();
         let is_row = row.map(|(i, c)| format!("s.{} {} ${}", ident(&c.name), c.equals, i + 1));
         Ok(Plan {
+            id: v.id,
+            is_certain: is_certain(v)?,
             owner: v.owner,
             source: v.source.oid,
             inbox: v.relations.inbox.clone(),
@@ -267,12 +273,8 @@ fn attribute_numbers(relation: pg_sys::Oid, columns: &[&Column]) -> Result<Vec<i
     )
 }
 
-fn key_types(vectorizer: &Vectorizer) -> Result<Vec<pg_sys::Oid>, PgError> {
-    let key: &Key = &vectorizer.key;
-    crate::pg::sql::read_now(
-        "SELECT a.atttypid FROM pg_catalog.unnest($2::int4[]) WITH ORDINALITY AS k (number, place)
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = k.number ORDER BY k.place",
-        &[vectorizer.source.oid.into(), key.columns().iter().map(|c| c.attnum).collect::<Vec<_>>().into()],
-        |row| row.get::<pg_sys::Oid>(1),
-    )
+/// From the caches, as the values that a trigger gets are of today's types, whatever the snapshot.
+fn key_types(v: &Vectorizer) -> Vec<pg_sys::Oid> {
+    // SAFETY: looks up the catalogs.
+    v.key.columns().iter().map(|c| unsafe { pg_sys::get_atttype(v.source.oid, c.attnum as i16) }).collect()
 }

@@ -1,0 +1,105 @@
+//! Whether a vectorizer sees the changes of its source, and if not, since when.
+
+use pgrx::pg_sys;
+
+use super::worker_state::State;
+use crate::catalog::relation::Relation;
+use crate::catalog::trigger_states::{self, fires_for_replica, unseen};
+use crate::catalog::vectorizer::Entry;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql::{self, ident};
+use crate::queue::missed::{self, Missed};
+
+/// The word of `ai.vectorizer_health.state`.
+const OUT_OF_STEP: &str = "out_of_step";
+
+/// The source and the tables that have its rows.
+const TABLES: &str = "
+    SELECT $1::pg_catalog.oid
+    UNION
+    SELECT p.relid::pg_catalog.oid
+    FROM pg_catalog.pg_partition_tree($1) p
+    JOIN pg_catalog.pg_class c ON c.oid = p.relid
+    WHERE p.isleaf AND c.relkind = 'r'";
+
+/// Whether a subscription writes to one of the tables, and to the store, `$2`, it does not.
+const SUBSCRIBED: &str = "
+    SELECT FROM pg_catalog.pg_subscription_rel r
+    WHERE r.srrelid = ANY ($1::pg_catalog.oid[])
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = pg_catalog.to_regclass($2))
+    LIMIT 1";
+
+/// The state of a vectorizer whose triggers do not see what is written now; none if they do.
+pub fn blind(entry: &Entry) -> Result<Option<State>, PgError> {
+    let tables =
+        as_superuser(|| sql::read(TABLES, &[entry.source().into()], |row| row.get::<pg_sys::Oid>(1)))?;
+    let states = trigger_states::load(entry)?;
+    let missed = missed::oldest(entry.id)?;
+
+    for table in &tables {
+        let events = unseen(&states, *table);
+        if events.is_empty() {
+            continue;
+        }
+        let Some(relation) = Relation::load(*table)? else { continue };
+        let name = relation.qualified();
+        let there =
+            states.iter().any(|state| state.table == *table && !state.for_replica && state.enabled == 'D');
+        let hint = if there {
+            format!("ALTER TABLE {name} ENABLE TRIGGER USER; then {}", mend(&entry.name))
+        } else {
+            "Drop the vectorizer and create it anew.".to_owned()
+        };
+        let reason = format!("no trigger of the vectorizer is enabled on {name} for {}", events.join(", "));
+        return Ok(Some(state(reason, hint, missed)));
+    }
+    Ok(unsubscribed(entry, tables, &states)?.map(|(reason, hint)| state(reason, hint, missed)))
+}
+
+/// A subscription's changes fire no trigger that is not enabled for them.
+fn unsubscribed(
+    entry: &Entry,
+    tables: Vec<pg_sys::Oid>,
+    states: &[trigger_states::State],
+) -> Result<Option<(String, String)>, PgError> {
+    if fires_for_replica(states) {
+        return Ok(None);
+    }
+    let args = [tables.into(), entry.store().into()];
+    let subscribed = as_superuser(|| sql::read(SUBSCRIBED, &args, |_| Ok(())))?;
+    if subscribed.is_empty() {
+        return Ok(None);
+    }
+    let (Some(source), Some(trigger)) =
+        (Relation::load(entry.source())?, states.iter().find(|state| state.table == entry.source()))
+    else {
+        return Ok(None);
+    };
+    let name = source.qualified();
+    Ok(Some((
+        format!("a subscription writes to {name}, for which the vectorizer's triggers are not enabled"),
+        format!(
+            "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {}; then {}",
+            ident(&trigger.name),
+            mend(&entry.name)
+        ),
+    )))
+}
+
+/// The state of a vectorizer that has missed changes, if it has.
+pub fn behind(entry: &Entry) -> Result<Option<State>, PgError> {
+    let missed = missed::oldest(entry.id)?;
+    Ok(missed.map(|missed| {
+        let reason = format!("changes may have been missed: {}", missed.reason);
+        state(reason, mend(&entry.name), Some(missed))
+    }))
+}
+
+fn state(reason: String, hint: String, missed: Option<Missed>) -> State {
+    State { since: missed.map(|missed| missed.since), ..State::new(OUT_OF_STEP, &reason).with_hint(&hint) }
+}
+
+fn mend(name: &str) -> String {
+    format!("SELECT ai.resync('{name}', all_rows => true);")
+}

@@ -1,0 +1,120 @@
+//! Whether the tables of a vectorizer have the columns of its source's key, of the same types.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use super::key::Key;
+use super::objects::QueueTables;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql::{self, ident};
+
+/// A column of one of the tables that is not as the source's is.
+#[derive(Debug)]
+pub struct Different {
+    /// The table, qualified.
+    pub table: String,
+    /// The column.
+    pub name: String,
+    /// The type that it has; none if there is no such column.
+    pub has: Option<String>,
+    /// The type that the source's column has.
+    pub wants: String,
+    /// `COLLATE …`, if the source's column has another collation than its type.
+    pub collate: String,
+}
+
+/// `$1`: tables, `$2`: the source, `$3`: the numbers of its key's columns. A table that is gone is none of
+/// this. A column without a modifier takes what one with a modifier does: pgai's have none.
+const DIFFERENT: &str = "
+    SELECT t.name, s.attname::text, format_type(q.atttypid, q.atttypmod), format_type(s.atttypid, s.atttypmod),
+           CASE WHEN s.attcollation <> y.typcollation THEN format(' COLLATE %I.%I', n.nspname, c.collname) ELSE '' END
+    FROM unnest($1::text[]) AS t (name)
+    CROSS JOIN pg_attribute s
+    JOIN pg_type y ON y.oid = s.atttypid
+    LEFT JOIN pg_collation c ON c.oid = s.attcollation
+    LEFT JOIN pg_namespace n ON n.oid = c.collnamespace
+    LEFT JOIN pg_attribute q ON q.attrelid = to_regclass(t.name) AND q.attname = s.attname AND NOT q.attisdropped
+    WHERE to_regclass(t.name) IS NOT NULL AND s.attrelid = $2 AND s.attnum = ANY ($3::int4[])
+      AND (q.attname IS NULL OR q.atttypid <> s.atttypid OR q.atttypmod NOT IN (-1, s.atttypmod)
+           OR $4 AND (q.atttypmod <> s.atttypmod OR q.attcollation <> s.attcollation))
+    ORDER BY t.name, s.attnum";
+
+/// Columns of the work table's key that the source's has not.
+const SUPERFLUOUS: &str = "
+    SELECT a.attname::text
+    FROM pg_index i
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
+    WHERE i.indrelid = to_regclass($1) AND i.indisprimary AND a.attname::text <> ALL ($2::text[])";
+
+/// Returns the key's columns that some of the tables do not have, or have of another type; with `exactly`
+/// also those of another collation or without the type's modifier.
+pub fn different(
+    tables: Vec<String>,
+    source: pg_sys::Oid,
+    key: &Key,
+    exactly: bool,
+) -> Result<Vec<Different>, PgError> {
+    let numbers: Vec<i32> = key.columns().iter().map(|column| column.attnum).collect();
+    // Whose statement it is need not have the use of the tables' schemas, and types are written with theirs.
+    as_superuser(|| {
+        sql::read(DIFFERENT, &[tables.into(), source.into(), numbers.into(), exactly.into()], |row| {
+            Ok(Different {
+                table: row.get(1)?,
+                name: row.get(2)?,
+                has: row.get_opt(3)?,
+                wants: row.get(4)?,
+                collate: row.get(5)?,
+            })
+        })
+    })
+}
+
+/// Errors unless the queue and the store have the columns of the source's key, and the queue no others.
+pub fn require(
+    vectorizer: &str,
+    queue: &QueueTables,
+    store: Option<String>,
+    source: pg_sys::Oid,
+    key: &Key,
+) -> Result<(), PgError> {
+    let tables = [&queue.inbox, &queue.work, &queue.failed, &queue.origin].into_iter().cloned().chain(store);
+    if let Some(different) = different(tables.collect(), source, key, false)?.first() {
+        return Err(error(vectorizer, different));
+    }
+    let names: Vec<String> = key.columns().iter().map(|column| column.name.clone()).collect();
+    let superfluous = as_superuser(|| {
+        sql::read(SUPERFLUOUS, &[queue.work.clone().into(), names.into()], |row| row.get::<String>(1))
+    })?;
+    let Some(name) = superfluous.first() else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,
+        format!("the primary key of vectorizer {vectorizer}'s source has no column {name:?} any more"),
+    )
+    .with_hint("Give the source the primary key of before, or drop the vectorizer and create it anew."))
+}
+
+fn error(vectorizer: &str, different: &Different) -> PgError {
+    let Different { table, name, has, wants, .. } = different;
+    let Some(has) = has else {
+        return PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!(
+                "the queue of vectorizer {vectorizer} has no column {name:?} of the source's primary key"
+            ),
+        )
+        .with_detail(format!("The table is {table}."))
+        .with_hint("Rename the column back, or drop the vectorizer and create it anew.");
+    };
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
+        format!(
+            "column {name:?} of the primary key of vectorizer {vectorizer}'s source is of type {wants}, and of \
+             type {has} in {table}"
+        ),
+    )
+    .with_hint(format!(
+        "Drop the views that use the column, and run ALTER TABLE … ALTER COLUMN {} TYPE {wants} on the source, \
+         which the vectorizer follows; or drop the vectorizer and create it anew.",
+        ident(name),
+    ))
+}

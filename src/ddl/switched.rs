@@ -1,0 +1,56 @@
+//! Triggers of a vectorizer that were enabled or disabled.
+
+use std::cell::Cell;
+
+use pgrx::pg_sys;
+
+use super::altered::Switched;
+use super::warned;
+use crate::catalog::relation::Relation;
+use crate::catalog::trigger_states::{enable_alike, keep_replica_trigger, load};
+use crate::catalog::vectorizer::{self, Entry};
+use crate::pg::error::PgError;
+use crate::pg::transaction::see_own_changes;
+use crate::queue::missed;
+
+thread_local! {
+    /// Whether a switching is being followed, which itself switches triggers.
+    static FOLLOWING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Ends the following, by an error as well.
+struct Following;
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        FOLLOWING.set(false);
+    }
+}
+
+/// Follows the switching of triggers of this table.
+pub fn follow(relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError> {
+    if FOLLOWING.replace(true) {
+        return Ok(());
+    }
+    let _following = Following;
+    for entry in vectorizer::by_ancestor(relation)? {
+        warned("a change of its triggers", || follow_in(&entry, relation, switched));
+        // What is written until they are enabled again is missed, and nothing says so later.
+        let states = load(&entry)?;
+        if states.iter().any(|state| state.table == relation && state.enabled == 'D') {
+            missed::record(entry.id, "triggers of the vectorizer were disabled")?;
+        }
+    }
+    Ok(())
+}
+
+fn follow_in(entry: &Entry, relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError> {
+    see_own_changes();
+    if let Switched::Enabled(trigger, state) = switched {
+        enable_alike(entry, relation, trigger, *state)?;
+    }
+    match Relation::load(entry.source())? {
+        Some(source) => keep_replica_trigger(entry, &source),
+        None => Ok(()),
+    }
+}

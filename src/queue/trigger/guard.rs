@@ -1,0 +1,85 @@
+//! Keeping what goes wrong in a vectorizer's trigger from failing the user's statement: it is undone, told
+//! as a warning, and written down as changes that were missed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+use crate::pg::error::PgError;
+use crate::pg::transaction::subtransaction;
+use crate::queue::missed;
+
+/// A transaction, and the subtransaction of it.
+type Place = (pg_sys::TransactionId, pg_sys::SubTransactionId);
+
+thread_local! {
+    /// The triggers that have failed, and where: what they miss there is written down already.
+    static FAILED: RefCell<HashMap<pg_sys::Oid, Place>> = RefCell::new(HashMap::new());
+}
+
+/// Forgets what has failed: definitions have changed.
+pub fn forget() {
+    FAILED.with_borrow_mut(HashMap::clear);
+}
+
+/// Whether a trigger has failed in this subtransaction. If it is undone, so is what was written down of it.
+pub fn has_failed(trigger: pg_sys::Oid) -> bool {
+    // SAFETY: within a transaction; neither call takes a transaction id.
+    let here = unsafe { (pg_sys::GetTopTransactionIdIfAny(), pg_sys::GetCurrentSubTransactionId()) };
+    FAILED.with_borrow(|failed| failed.get(&trigger) == Some(&here))
+}
+
+/// Remembers that a trigger has failed in this subtransaction.
+fn remember(trigger: pg_sys::Oid) {
+    // SAFETY: within a transaction that writes; without an id it would be taken for the next one.
+    let here = unsafe { (pg_sys::GetTopTransactionId(), pg_sys::GetCurrentSubTransactionId()) };
+    FAILED.with_borrow_mut(|failed| failed.insert(trigger, here));
+}
+
+/// Runs `f` so that its failure is undone alone, and costs a transaction id if it writes.
+pub fn guarded(
+    trigger: pg_sys::Oid,
+    id: i32,
+    f: impl FnOnce() -> Result<(), PgError>,
+) -> Result<(), PgError> {
+    match subtransaction(f) {
+        Ok(()) => Ok(()),
+        Err(error) => tell(trigger, id, error),
+    }
+}
+
+/// Warns of an error and writes it down, unless it is one that has to end the statement.
+pub fn tell(trigger: pg_sys::Oid, id: i32, error: PgError) -> Result<(), PgError> {
+    if is_the_databases(&error) {
+        return Err(error);
+    }
+    if let Err(unwritten) = subtransaction(|| missed::record(id, &error.message)) {
+        if is_the_databases(&unwritten) {
+            return Err(unwritten);
+        }
+    }
+    warn(error);
+    remember(trigger);
+    Ok(())
+}
+
+/// Errors of the database itself, which the user's statement would meet as well: cancelled, shut down, out
+/// of memory or disk, a transaction to be run again, a lock that was waited for too long, damaged data.
+fn is_the_databases(error: &PgError) -> bool {
+    let code = error.sqlstate();
+    ["40", "53", "57", "58", "55P03", "XX001", "XX002"].iter().any(|known| code.starts_with(known))
+}
+
+fn warn(error: PgError) {
+    pg_sys::panic::ErrorReport::new(
+        error.code,
+        format!("the embeddings of this table are not kept in step: {}", error.message),
+        "",
+    )
+    .set_hint(
+        error.hint.unwrap_or_else(|| "Mend it, or drop the vectorizer with ai.drop_vectorizer().".to_owned()),
+    )
+    .report(PgLogLevel::WARNING);
+}

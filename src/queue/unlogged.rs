@@ -1,0 +1,75 @@
+//! Tables that a crash empties: an UNLOGGED source loses its rows without any trigger's seeing it, an
+//! UNLOGGED store its chunks.
+//!
+//! `ai._compared_since_crash` is such a table itself. A vectorizer that has tables of this kind and no row
+//! there was not compared since the last crash, or the promotion of a standby, and is compared now.
+
+use pgrx::pg_sys;
+
+use super::resync;
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::sql;
+
+/// Which of a vectorizer's tables are UNLOGGED.
+struct Unlogged {
+    source: bool,
+    store: bool,
+    queue: bool,
+}
+
+/// `$1`: the source, `$2`: the tables of chunks, `$3`: the queue's tables.
+const UNLOGGED: &str = "
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
+                   WHERE c.relpersistence = 'u'
+                     AND c.oid = ANY ($1 || ARRAY(SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree($1) p))),
+           EXISTS (SELECT FROM pg_catalog.pg_class c
+                   WHERE c.relpersistence = 'u'
+                     AND c.oid = ANY (ARRAY(SELECT pg_catalog.to_regclass(t)::pg_catalog.oid FROM pg_catalog.unnest($2::text[]) t))),
+           EXISTS (SELECT FROM pg_catalog.pg_class c
+                   WHERE c.relpersistence = 'u'
+                     AND c.oid = ANY (ARRAY(SELECT pg_catalog.to_regclass(t)::pg_catalog.oid FROM pg_catalog.unnest($3::text[]) t)))";
+
+/// Compares source and store if a crash may have emptied one of a vectorizer's tables. To be called by the
+/// worker, within a transaction.
+pub fn compare_after_crash(v: &Vectorizer) -> Result<(), PgError> {
+    let unlogged = look(v)?;
+    if !(unlogged.source || unlogged.store || unlogged.queue) || is_compared(v.id)? {
+        return Ok(());
+    }
+    let mut enqueued = resync::enqueue_extra(v)?;
+    if unlogged.queue {
+        enqueued += resync::enqueue_all(v)?;
+    } else if unlogged.store {
+        enqueued += resync::enqueue_missing(v)?;
+    }
+    sql::execute("INSERT INTO ai._compared_since_crash (vectorizer_id) VALUES ($1)", &[v.id.into()])?;
+    if enqueued > 0 {
+        pgrx::log!("vectorizer {} has UNLOGGED tables: enqueued {enqueued} keys after a crash", v.name);
+    }
+    Ok(())
+}
+
+fn look(v: &Vectorizer) -> Result<Unlogged, PgError> {
+    let queue = vec![v.queue.inbox.clone(), v.queue.work.clone()];
+    let args = [v.source.oid.into(), v.tables_of_chunks().into(), queue.into()];
+    let found = sql::read(UNLOGGED, &args, |row| {
+        Ok(Unlogged { source: row.get(1)?, store: row.get(2)?, queue: row.get(3)? })
+    })?;
+    Ok(found.into_iter().next().unwrap_or(Unlogged { source: false, store: false, queue: false }))
+}
+
+/// The objects of version 0.1.0 have no such table; then nothing is compared.
+fn is_compared(id: i32) -> Result<bool, PgError> {
+    // SAFETY: looks up the catalogs; the names are C strings.
+    let there = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
+        schema != pg_sys::InvalidOid
+            && pg_sys::get_relname_relid(c"_compared_since_crash".as_ptr(), schema) != pg_sys::InvalidOid
+    };
+    if !there {
+        return Ok(true);
+    }
+    let look = "SELECT FROM ai._compared_since_crash WHERE vectorizer_id = $1 LIMIT 1";
+    Ok(!sql::read(look, &[id.into()], |_| Ok(()))?.is_empty())
+}
