@@ -14,25 +14,33 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
+use pgai_rs_pipeline::backoff::Backoff;
+
 use super::{shared, wait};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 
 /// First and longest pause before a worker that failed is started again.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_BACKOFF);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// A worker that ran this long was well; the next failure counts as the first.
 const HEALTHY: Duration = Duration::from_secs(60);
 
 /// What the launcher knows of a database.
-#[derive(Default)]
 struct Known {
     worker: Option<DynamicBackgroundWorker>,
     started: Option<Instant>,
     not_before: Option<Instant>,
-    failures: u32,
+    backoff: Backoff,
     without_extension: bool,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Known { worker: None, started: None, not_before: None, backoff: BACKOFF, without_extension: false }
+    }
 }
 
 /// Entry point of the launcher.
@@ -151,15 +159,13 @@ fn settle_ended(database: pg_sys::Oid, known: &mut Known, without_extension: boo
     });
     if without_extension {
         known.without_extension = true;
-        known.failures = 0;
+        known.backoff.reset();
         return;
     }
     if known.started.is_some_and(|t| t.elapsed() >= HEALTHY) {
-        known.failures = 0;
+        known.backoff.reset();
     }
-    let pause = BACKOFF.0.saturating_mul(1 << known.failures.min(10)).min(BACKOFF.1);
-    known.failures += 1;
-    known.not_before = Some(Instant::now() + pause);
+    known.not_before = Some(Instant::now() + known.backoff.grow());
 }
 
 fn start(database: pg_sys::Oid, known: &mut Known) {
@@ -172,7 +178,7 @@ fn start(database: pg_sys::Oid, known: &mut Known) {
             shared::update(database, |slot| slot.no_free_process = false);
         }
         Err(_) => {
-            known.not_before = Some(Instant::now() + BACKOFF.1);
+            known.not_before = Some(Instant::now() + LONGEST_BACKOFF);
             shared::update(database, |slot| slot.no_free_process = true);
             ErrorReport::new(
                 PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
