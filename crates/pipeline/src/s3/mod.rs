@@ -22,6 +22,7 @@ mod uri_https;
 
 pub use self::check::{check, CheckStep};
 pub use self::clients::Clients;
-pub use self::error::{Fault, NotAllowed, Peer, S3Error};
+pub use self::error::{Doubt, Fault, NotAllowed, Peer, S3Error};
 pub use self::failure::{failure, Operation};
-pub use self::uri::S3Uri;
+pub(crate) use self::recent::{lock, Recent};
+pub use self::uri::{store_of, S3Uri};
