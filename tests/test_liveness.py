@@ -130,7 +130,7 @@ def test_rows_that_all_fail(cluster_factory, stub):
     db = cluster.create_database("failing")
     db.sql(f"CREATE EXTENSION pgai_rs CASCADE; {TABLE}")
     vectorizer.create(db, stub.url)
-    stub.fail(math.inf, spoil="garbage")
+    stub.fail(math.inf, spoil="nan")
     db.sql("INSERT INTO document VALUES (1, 'a')")
     settles(lambda: state(db), "failing")
     assert health(db)["last_error_code"] == "bad_response"
@@ -140,7 +140,7 @@ def test_rows_that_all_fail(cluster_factory, stub):
 
 
 def test_rows_that_were_set_aside(document, stub):
-    stub.fail(math.inf, status=400)
+    stub.fail(math.inf, when=lambda request: "a" in request.inputs, status=400)
     document.sql("INSERT INTO document VALUES (1, 'a')")
     settles(lambda: health(document)["failed_items"], 1)
     row = health(document)

@@ -39,8 +39,8 @@ KINDS = {
             "error": {"message": "maximum context length is 8192 tokens", "type": "invalid_request_error"},
         },
     ),
-    # At its last try it is alone, and nobody can tell it from an outage.
-    "input that breaks the model": Poison("embedding", "provider_unavailable", fault={"status": 500}, attempts=3),
+    # At its last try it is alone, and told from an outage by something harmless that the model takes.
+    "input that breaks the model": Poison("embedding", "provider_failed_on_input", fault={"status": 500}, attempts=3),
     "input without a vector": Poison("embedding", "bad_response", fault={"spoil": "nan", "of": "bad"}, attempts=3),
     "undecodable bytes": Poison("parsing", "unsupported_type", body=b"caf\xe9", columns=BYTES),
     "too large": Poison("loading", "too_large", body="x" * ((1 << 20) + 1)),

@@ -30,20 +30,22 @@ PASSING = {
     # One input's matter: the others are written, this one is tried again.
     "not a number": ({"spoil": "nan"}, ["bad_response"]),
 }
-# Whether a row pays for it with an attempt.
+# Whether a row pays for it with an attempt, and whether the provider is soon tried again.
 LASTING = {
-    "429 with Retry-After": ({"status": 429, "headers": {"Retry-After": "3600"}}, "throttled", False),
-    "503 with Retry-After": ({"status": 503, "headers": {"Retry-After": "3600"}}, "throttled", False),
-    "401": ({"status": 401}, "provider_refused_key", False),
-    "500": ({"status": 500}, "provider_unavailable", True),
-    "502": ({"status": 502}, "provider_unavailable", True),
-    "no answer": ({"spoil": "hang"}, "provider_unavailable", True),
-    "half an answer": ({"spoil": "slow"}, "provider_unavailable", True),
-    "connection reset": ({"spoil": "reset"}, "provider_unavailable", True),
-    "JSON cut short": ({"spoil": "broken"}, "provider_unavailable", True),
-    "no JSON": ({"spoil": "garbage"}, "bad_response", True),
-    "a vector too few": ({"spoil": "count"}, "bad_response", True),
-    "not a number": ({"spoil": "nan"}, "bad_response", True),
+    "429 with Retry-After": ({"status": 429, "headers": {"Retry-After": "3600"}}, "throttled", False, False),
+    "503 with Retry-After": ({"status": 503, "headers": {"Retry-After": "3600"}}, "throttled", False, False),
+    "401": ({"status": 401}, "provider_refused_key", False, False),
+    "400": ({"status": 400}, "request_refused", False, False),
+    "500": ({"status": 500}, "provider_unavailable", False, True),
+    "502": ({"status": 502}, "provider_unavailable", False, True),
+    "no answer": ({"spoil": "hang"}, "provider_unavailable", False, True),
+    "half an answer": ({"spoil": "slow"}, "provider_unavailable", False, True),
+    "connection reset": ({"spoil": "reset"}, "provider_unavailable", False, True),
+    "JSON cut short": ({"spoil": "broken"}, "provider_unavailable", False, True),
+    "no JSON": ({"spoil": "garbage"}, "bad_response", False, True),
+    "a vector too few": ({"spoil": "count"}, "bad_response", False, True),
+    # One input's matter.
+    "not a number": ({"spoil": "nan"}, "bad_response", True, True),
 }
 
 
@@ -97,8 +99,8 @@ def test_what_passes_is_waited_out(source, stub, fault, recorded):
     assert source.sql("SELECT * FROM ai._vectorizer_q_failed_1") == []
 
 
-@pytest.mark.parametrize("fault, code, costs", LASTING.values(), ids=LASTING)
-def test_what_lasts_is_tried_again_and_said(source, stub, fault, code, costs):
+@pytest.mark.parametrize("fault, code, costs, soon", LASTING.values(), ids=LASTING)
+def test_what_lasts_is_tried_again_and_said(source, stub, fault, code, costs, soon):
     stub.fail(math.inf, **fault)
     vectorizer.create(source, stub.url)
     settles(lambda: codes(source), [code])
@@ -106,7 +108,7 @@ def test_what_lasts_is_tried_again_and_said(source, stub, fault, code, costs):
     [[spent]] = eventually(lambda: source.sql(attempts), what="the row to be given back")
     assert (spent > 0) == costs
     assert source.sql("SELECT * FROM document_embedding_store") == []
-    if costs:
+    if soon:
         stub.heal()
         vectorizer.in_step(source, ["id"])
 

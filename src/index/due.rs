@@ -9,6 +9,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
+use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::indexing::When;
 
 use super::definition::{self, Definition};
@@ -23,7 +24,8 @@ use crate::queue::spi::SpiQueue;
 
 /// First and longest pause before a build that failed is tried again. In between it is at least as
 /// long as the try took.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(3_600));
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), LONGEST_BACKOFF);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(3_600);
 
 /// Shortest time between two looks; what a look took times [`REST`], if that is more.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -34,10 +36,15 @@ const REST: u32 = 100;
 /// How far Postgres's estimate may be off before rows are not even counted.
 const DOUBT: f64 = 2.0;
 
-#[derive(Default)]
 struct Tries {
-    failures: u32,
+    backoff: Backoff,
     not_before: Option<Instant>,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Tries { backoff: BACKOFF, not_before: None }
+    }
 }
 
 /// A builder at work.
@@ -116,8 +123,7 @@ impl Builds {
 
     fn back_off(&mut self, vectorizer: i32, took: Duration) {
         let tries = self.tries.entry(vectorizer).or_default();
-        let pause = BACKOFF.0.saturating_mul(1 << tries.failures.min(10)).max(took).min(BACKOFF.1);
-        tries.failures += 1;
+        let pause = tries.backoff.grow().max(took).min(LONGEST_BACKOFF);
         tries.not_before = Some(Instant::now() + pause);
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use pgrx::datum::Uuid;
 
 use pgai_rs_pipeline::document::{Document, ExistingChunk, Payload, Ticket};
+use pgai_rs_pipeline::run::Addresses;
 
 use super::origin;
 use super::served::Served;
@@ -43,14 +44,32 @@ pub fn renew(served: &Served, held: &[&Claimed]) -> Result<(), PgError> {
     })
 }
 
-/// Claims rows that are due: at most so many, and of at most so many bytes.
-pub fn claim(served: &Served, limit: i64, bytes: u64, lease: i64) -> Result<Vec<Claimed>, PgError> {
+/// Claims rows that are due and wanted: at most so many, and of at most so many bytes.
+pub fn claim(
+    served: &Served,
+    limit: i64,
+    bytes: u64,
+    lease: i64,
+    addresses: &Addresses,
+) -> Result<Vec<Claimed>, PgError> {
     let seconds = guc::lease_duration().as_secs_f64();
     let pid = std::process::id() as i32;
     let columns = served.vectorizer.key.len();
     let (bytes, largest) = (clamped(bytes), clamped(guc::max_document_size()));
-    let args = [limit.into(), seconds.into(), lease.into(), pid.into(), bytes.into(), largest.into()];
-    sql::query(&served.statements.claim, &args, |row| {
+    let mut args = vec![limit.into(), seconds.into(), lease.into(), pid.into(), bytes.into(), largest.into()];
+    let beginnings = match addresses {
+        Addresses::Any => None,
+        Addresses::Of(beginning) => Some((vec![beginning.to_string()], true)),
+        Addresses::Except(beginnings) => Some((beginnings.iter().map(|b| b.to_string()).collect(), false)),
+    };
+    let statement = match (beginnings, &served.statements.claim_among) {
+        (Some((beginnings, wanted)), Some(statement)) => {
+            args.extend([beginnings.into(), wanted.into()]);
+            statement
+        }
+        _ => &served.statements.claim,
+    };
+    sql::query(statement, &args, |row| {
         let key = (0..columns).map(|i| row.get(3 + i)).collect::<Result<_, _>>()?;
         let vectorizer = served.vectorizer.id;
         Ok(Claimed { vectorizer, key: KeyValues(key), generation: row.get(1)?, attempts: row.get(2)?, lease })

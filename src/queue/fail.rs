@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{json, Value};
 
+use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
 
@@ -90,6 +91,8 @@ fn fate(served: &Served, claim: &Claimed, failure: &Failure) -> Fate {
         Retry::Never => Fate::Aside,
         // Not the row's fault: the attempt that the claim counted is given back.
         Retry::After(pause) => Fate::Later(pause, claim.attempts - 1),
+        // The runner has said by now when; whoever has not looks again at once.
+        Retry::OnRecovery => Fate::Later(Duration::ZERO, claim.attempts - 1),
         Retry::Backoff if claim.attempts > most_retries(served, failure.step) => Fate::Aside,
         Retry::Backoff => Fate::Later(backoff(claim.attempts), claim.attempts),
     }
@@ -102,13 +105,11 @@ fn most_retries(served: &Served, step: Step) -> i32 {
     i32::try_from(retries).unwrap_or(i32::MAX)
 }
 
-/// Doubles with every attempt up to the limit; half of it is chance, so that what failed together
-/// does not come back together.
+/// The pause before a row is tried again that was tried so often.
 fn backoff(attempts: i32) -> Duration {
     let (first, longest) = guc::retry_backoff();
-    let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(20);
-    let pause = first.saturating_mul(1 << doublings).min(longest);
-    pause.mul_f64(0.5 + 0.5 * crate::worker::random_fraction())
+    let before = u32::try_from(attempts - 1).unwrap_or_default();
+    Backoff::new(first, longest).after(before).grow()
 }
 
 /// A row that changed since it was claimed is not postponed, but runs again at once with all its tries:

@@ -1,10 +1,11 @@
 //! A vectorizer that this worker works for.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::datum::DatumWithOid;
 
+use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document;
 
@@ -42,26 +43,26 @@ pub struct Served {
 }
 
 /// A growing pause after errors that concern a whole vectorizer.
-#[derive(Default)]
 pub struct Pause {
-    until: Option<std::time::Instant>,
-    errors: u32,
+    until: Option<Instant>,
+    backoff: Backoff,
 }
 
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+impl Default for Pause {
+    fn default() -> Self {
+        Pause { until: None, backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)) }
+    }
+}
 
 impl Pause {
     /// Begins one, longer than the last.
     pub fn begin(&mut self) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.errors.min(6)).min(LONGEST_PAUSE);
-        self.errors += 1;
-        self.until = Some(std::time::Instant::now() + pause);
+        self.until = Some(Instant::now() + self.backoff.grow());
     }
 
     /// How long it lasts yet, if it does.
     pub fn left(&self) -> Option<Duration> {
-        let left = self.until?.saturating_duration_since(std::time::Instant::now());
+        let left = self.until?.saturating_duration_since(Instant::now());
         (left > Duration::ZERO).then_some(left)
     }
 }

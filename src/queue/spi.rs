@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Ticket};
-use pgai_rs_pipeline::run::Queue;
+use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Failure, Ticket};
+use pgai_rs_pipeline::run::{Addresses, Queue};
 
 use super::claim::{claim, read, renew, Claimed};
 use super::fold::{self, fold};
@@ -150,6 +150,16 @@ impl SpiQueue {
         self.served.get(&id)
     }
 
+    /// Notes what vectorizers wait for now, and until when.
+    pub fn waiting<'a>(
+        &mut self,
+        waits: impl Iterator<Item = (&'a document::Vectorizer, &'a Failure, Instant)>,
+    ) {
+        let served = &self.served;
+        let name = |id| served.get(&id).map_or_else(String::new, |served| served.vectorizer.name.clone());
+        self.conditions.waiting(waits, name);
+    }
+
     /// How many vectorizers are served.
     pub fn count(&self) -> usize {
         self.served.len()
@@ -247,7 +257,13 @@ impl SpiQueue {
         }
     }
 
-    fn claim_rows(&mut self, id: i32, limit: usize, bytes: u64) -> Result<Vec<Document>, PgError> {
+    fn claim_rows(
+        &mut self,
+        id: i32,
+        limit: usize,
+        bytes: u64,
+        addresses: &Addresses,
+    ) -> Result<Vec<Document>, PgError> {
         let Some(served) = self.served.get(&id) else { return Ok(Vec::new()) };
         let limit = served.likely_to_fit(bytes).min(limit as u64) as i64;
         self.last_lease = self.last_lease.wrapping_add(1);
@@ -255,7 +271,7 @@ impl SpiQueue {
         let (more, claimed, found) = transaction(|| {
             served.as_owner(|| {
                 let more = fold(served)?;
-                let claimed = claim(served, limit, bytes, lease)?;
+                let claimed = claim(served, limit, bytes, lease, addresses)?;
                 let found = read(served, &claimed, first)?;
                 served.require_unchanged()?;
                 Ok((more, claimed, found))
@@ -329,8 +345,9 @@ impl Queue for SpiQueue {
         vectorizer: &Arc<document::Vectorizer>,
         limit: usize,
         bytes: u64,
+        addresses: &Addresses,
     ) -> Result<Vec<Document>, PgError> {
-        match self.claim_rows(vectorizer.id, limit, bytes) {
+        match self.claim_rows(vectorizer.id, limit, bytes, addresses) {
             Ok(documents) => {
                 if let Some(served) = self.served.get_mut(&vectorizer.id) {
                     served.paused = Pause::default();
@@ -366,7 +383,7 @@ impl Queue for SpiQueue {
     fn fail(&mut self, vectorizer: &Arc<document::Vectorizer>, failed: &[Failed]) -> Result<(), PgError> {
         fail::fail(self, vectorizer.id, failed)?;
         self.settle(failed.iter().map(|f| f.ticket));
-        self.conditions.failed(vectorizer.id, &vectorizer.name, failed);
+        self.conditions.failed(vectorizer.id, failed);
         Ok(())
     }
 }

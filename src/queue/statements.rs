@@ -27,6 +27,9 @@ pub struct Statements {
     /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder, `$5`: most
     /// bytes of all, `$6`: most bytes of one that will be read.
     pub claim: String,
+    /// Claims rows by the beginnings of their addresses, if they have some; as `claim`, and `$7`: the
+    /// beginnings, `$8`: whether rows with one of them are wanted, or rows with none.
+    pub claim_among: Option<String>,
     /// The source rows of keys: `ord`, payload as text or bytes, its size, template columns. `$n`:
     /// most bytes of a payload that is read.
     pub read: String,
@@ -133,26 +136,11 @@ impl Statements {
                  SELECT count(*), ((max(place)::text::point)[0])::int8, {blocks} FROM part",
                 from_block("$2"),
             ),
-            claim: format!(
-                "WITH due AS (
-                     SELECT {names}, {available_at} FROM {work} WHERE {available_at} <= now()
-                     ORDER BY {available_at} LIMIT $1 FOR UPDATE SKIP LOCKED),
-                 sized AS (
-                     SELECT {}, row_number() OVER due_first AS \"place of pgai_rs\",
-                            sum({}) OVER due_first AS \"size of pgai_rs\"
-                     FROM due d LEFT JOIN {source} s ON {}
-                     WINDOW due_first AS (ORDER BY d.{available_at} ROWS UNBOUNDED PRECEDING))
-                 UPDATE {work} w
-                 SET {attempts} = w.{attempts} + 1, {lease} = $3, {leased_by} = $4,
-                     {available_at} = now() + make_interval(secs => $2)
-                 FROM sized z WHERE {} AND (z.\"size of pgai_rs\" <= $5 OR z.\"place of pgai_rs\" = 1)
-                 RETURNING w.{generation}, w.{attempts}, {}",
-                key.names(Some("d")),
-                document_size(v, "$6")?,
-                key.same("d", "s"),
-                key.same("w", "z"),
-                key.as_text("w"),
-            ),
+            claim: claim(v, "true")?,
+            claim_among: match &v.config.loading {
+                Loading::Column { .. } => None,
+                Loading::Uri { .. } => Some(claim(v, &among(v))?),
+            },
             read: read(v, &given, &source)?,
             lock: format!(
                 "SELECT k.ord FROM {given} k JOIN {source} s ON {} ORDER BY {} FOR {} OF s SKIP LOCKED",
@@ -216,6 +204,46 @@ impl Statements {
             written,
         })
     }
+}
+
+/// Claims the rows of the work table `w` that are due and for which a condition holds.
+fn claim(v: &Vectorizer, condition: &str) -> Result<String, PgError> {
+    let (key, source, work) = (&v.key, v.source.qualified(), &v.queue.work);
+    let [available_at, lease, leased_by, generation, attempts] =
+        ["available_at", "lease", "leased_by", "generation", "attempts"].map(|name| v.own.name(name));
+    Ok(format!(
+        "WITH due AS (
+             SELECT {}, w.{available_at} FROM {work} w WHERE w.{available_at} <= now() AND {condition}
+             ORDER BY w.{available_at} LIMIT $1 FOR UPDATE OF w SKIP LOCKED),
+         sized AS (
+             SELECT {}, row_number() OVER due_first AS \"place of pgai_rs\",
+                    sum({}) OVER due_first AS \"size of pgai_rs\"
+             FROM due d LEFT JOIN {source} s ON {}
+             WINDOW due_first AS (ORDER BY d.{available_at} ROWS UNBOUNDED PRECEDING))
+         UPDATE {work} w
+         SET {attempts} = w.{attempts} + 1, {lease} = $3, {leased_by} = $4,
+             {available_at} = now() + make_interval(secs => $2)
+         FROM sized z WHERE {} AND (z.\"size of pgai_rs\" <= $5 OR z.\"place of pgai_rs\" = 1)
+         RETURNING w.{generation}, w.{attempts}, {}",
+        key.names(Some("w")),
+        key.names(Some("d")),
+        document_size(v, "$6")?,
+        key.same("d", "s"),
+        key.same("w", "z"),
+        key.as_text("w"),
+    ))
+}
+
+/// Whether the address of the source row of `w` begins, or does not begin, with one of `$7`. A row that
+/// is gone begins with none. It is looked up row by row, in the order in which they are due, and not
+/// joined: the first rows that are wanted are enough.
+fn among(v: &Vectorizer) -> String {
+    format!(
+        "coalesce((SELECT s.{}::text ^@ ANY ($7) FROM {} s WHERE {}), false) = $8",
+        ident(v.config.loading.column_name()),
+        v.source.qualified(),
+        v.key.same("w", "s"),
+    )
 }
 
 fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {

@@ -2,18 +2,26 @@
 
 use std::time::{Duration, Instant};
 
+use pgai_rs_pipeline::backoff::Backoff;
+
 /// The first pause, doubled each time. Each try takes up to the session's lock_timeout besides, in
 /// which nobody else's work goes on.
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
-/// Tries that fail for some two minutes.
+/// Tries that fail for one or two minutes.
 const MOST: u32 = 16;
 
 /// How often locks were in the way, and when to try again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Patience {
-    times: u32,
+    backoff: Backoff,
     until: Option<Instant>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience { backoff: Backoff::new(FIRST, LONGEST), until: None }
+    }
 }
 
 impl Patience {
@@ -25,15 +33,14 @@ impl Patience {
 
     /// A lock was in the way: for how long not to try.
     pub fn grow(&mut self) -> Duration {
-        let pause = FIRST.saturating_mul(1 << self.times.min(10)).min(LONGEST);
-        self.times += 1;
+        let pause = self.backoff.grow();
         self.until = Some(Instant::now() + pause);
         pause
     }
 
     /// Whether it has been tried often enough.
     pub fn is_over(&self) -> bool {
-        self.times >= MOST
+        self.backoff.times() >= MOST
     }
 
     /// No lock was in the way.

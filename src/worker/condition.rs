@@ -1,10 +1,10 @@
 //! What the worker knows of each vectorizer: what has been done since it was last written down, and
 //! what stops it. [`heartbeat`](super::heartbeat) writes it where users see it.
 
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant, SystemTime};
 
-use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
+use pgai_rs_pipeline::document::{Failed, Failure, Scope, Step, Vectorizer};
 
 use crate::pg::error::PgError;
 
@@ -81,11 +81,11 @@ impl Condition {
         }
     }
 
-    /// Whether it is the same trouble: `since` goes on counting, and the log has it already.
+    /// Whether it is the same trouble: `since` goes on counting, and the log has it already. One that is
+    /// waited for may show itself in several ways.
     fn is_same(&self, other: &Condition) -> bool {
-        (self.stop, &self.code) == (other.stop, &other.code)
-            && (matches!(self.stop, Stop::WaitingForProvider | Stop::WaitingForStorage)
-                || self.message == other.message)
+        let waits = matches!(self.stop, Stop::WaitingForProvider | Stop::WaitingForStorage);
+        self.stop == other.stop && (waits || (&self.code, &self.message) == (&other.code, &other.message))
     }
 }
 
@@ -166,27 +166,55 @@ impl Conditions {
         }
     }
 
-    /// Rows went all the way, and with them all that stood in their way.
+    /// Rows went all the way, and with them all that stood in their way but what others may wait for.
     pub fn succeeded(&mut self, id: i32, name: &str, rows: usize) {
         if rows == 0 {
             return;
         }
         let record = self.records.entry(id).or_default();
         record.successes = record.successes.saturating_add(i32::try_from(rows).unwrap_or(i32::MAX));
-        self.go_on(id, name, |stop| !matches!(stop, Stop::NotServed | Stop::Scheduled));
+        self.go_on(id, name, |stop| matches!(stop, Stop::Paused | Stop::Failing));
     }
 
     /// Rows failed, each in its own way or because of what all others would meet as well.
-    pub fn failed(&mut self, id: i32, name: &str, failed: &[Failed]) {
+    pub fn failed(&mut self, id: i32, failed: &[Failed]) {
         for Failed { failure, .. } in failed {
             let record = self.records.entry(id).or_default();
             record.errors = record.errors.saturating_add(1);
             record.last_error = Some(Condition::of_failure(Stop::Failing, failure, None));
-            if let Some((stop, pause)) = concerns_all(failure) {
-                if self.stop(id, Condition::of_failure(stop, failure, pause)) {
-                    pgrx::log!("vectorizer {name} waits: {failure}");
-                }
+        }
+    }
+
+    /// What vectorizers wait for now, and until when. All others wait no longer; `name` knows theirs.
+    pub fn waiting<'a>(
+        &mut self,
+        waits: impl Iterator<Item = (&'a Vectorizer, &'a Failure, Instant)>,
+        name: impl Fn(i32) -> String,
+    ) {
+        let mut waiting = HashSet::new();
+        for (vectorizer, failure, until) in waits {
+            let Some(stop) = stop_of(failure) else { continue };
+            waiting.insert(vectorizer.id);
+            // What keeps it from even being looked at is more to the point.
+            let known = self.records.get(&vectorizer.id).and_then(|record| record.condition.as_ref());
+            if known.is_some_and(|known| matches!(known.stop, Stop::NotServed | Stop::Paused)) {
+                continue;
             }
+            let left = until.saturating_duration_since(Instant::now());
+            let pause = Some(left).filter(|left| !left.is_zero());
+            if self.stop(vectorizer.id, Condition::of_failure(stop, failure, pause)) {
+                pgrx::log!("vectorizer {} waits: {failure}", vectorizer.name);
+            }
+        }
+
+        let over = |(id, record): (&i32, &Record)| {
+            let stop = record.condition.as_ref()?.stop;
+            let waited = matches!(stop, Stop::WaitingForProvider | Stop::WaitingForStorage);
+            (waited && !waiting.contains(id)).then_some(*id)
+        };
+        let over: Vec<i32> = self.records.iter().filter_map(over).collect();
+        for id in over {
+            self.go_on(id, &name(id), |_| true);
         }
     }
 
@@ -244,9 +272,14 @@ impl Conditions {
         let record = self.records.entry(id).or_default();
         match &mut record.condition {
             Some(known) if known.is_same(&condition) => {
-                record.changed |= known.until != condition.until;
-                known.until = condition.until;
+                if !is_about(known.until, condition.until) {
+                    known.until = condition.until;
+                    record.changed = true;
+                }
+                record.changed |= known.code != condition.code;
+                known.code = condition.code;
                 known.message = condition.message;
+                known.hint = condition.hint;
                 false
             }
             // What can't be worked on for another reason did not get as far as before.
@@ -268,16 +301,23 @@ impl Conditions {
     }
 }
 
-/// Whether the next row would fail in the same way, and if so when it is worth a try.
-fn concerns_all(failure: &Failure) -> Option<(Stop, Option<Duration>)> {
-    let pause = match failure.retry {
-        Retry::After(pause) => Some(pause),
-        Retry::Backoff if failure.code == "provider_unavailable" => None,
-        Retry::Backoff | Retry::Never => return None,
-    };
-    match failure.step {
-        Step::Embedding => Some((Stop::WaitingForProvider, pause)),
-        Step::Loading => Some((Stop::WaitingForStorage, pause)),
-        _ => None,
+/// Whether two times are the same to a person who reads them.
+fn is_about(one: Option<SystemTime>, other: Option<SystemTime>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => {
+            let apart = one.duration_since(other).unwrap_or_else(|error| error.duration());
+            apart < Duration::from_secs(1)
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// What a vectorizer waits for that failed like this; none if it does not show as waiting.
+fn stop_of(failure: &Failure) -> Option<Stop> {
+    match (failure.scope, failure.step) {
+        (Scope::Row, _) => None,
+        (Scope::Store, _) | (Scope::Vectorizer, Step::Loading) => Some(Stop::WaitingForStorage),
+        (Scope::Provider, _) | (Scope::Vectorizer, Step::Embedding) => Some(Stop::WaitingForProvider),
+        (Scope::Vectorizer, _) => None,
     }
 }

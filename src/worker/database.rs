@@ -234,7 +234,11 @@ fn work(
         queue.renew(&with_runner(|runner| runner.tickets().collect()));
         *renewed = Instant::now();
     }
-    let turn: Turn = with_runner(|runner| runner.turn(queue))?;
+    let turn = with_runner(|runner| {
+        let turn = runner.turn(queue);
+        queue.waiting(runner.waiting());
+        turn
+    })?;
     if turn.more || listed.more {
         return Ok(Duration::ZERO);
     }

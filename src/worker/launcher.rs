@@ -13,6 +13,8 @@ use pgrx::bgworkers::{BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use pgai_rs_pipeline::backoff::Backoff;
+
 use super::processes::Processes;
 use super::{shared, wait};
 use crate::guc;
@@ -20,21 +22,34 @@ use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 
 /// First and longest pause before a worker that failed is started again.
-const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_BACKOFF);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// A worker that ran this long was well; the next failure counts as the first.
 const HEALTHY: Duration = Duration::from_secs(60);
 
 /// What the launcher knows of a database.
-#[derive(Default)]
 pub(super) struct Known {
     pub(super) worker: Option<DynamicBackgroundWorker>,
     pub(super) started: Option<Instant>,
     /// Since when it is to have a worker, and there is no process for it.
     pub(super) waiting_since: Option<Instant>,
     not_before: Option<Instant>,
-    failures: u32,
+    backoff: Backoff,
     without_extension: bool,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Known {
+            worker: None,
+            started: None,
+            waiting_since: None,
+            not_before: None,
+            backoff: BACKOFF,
+            without_extension: false,
+        }
+    }
 }
 
 /// Entry point of the launcher.
@@ -182,15 +197,13 @@ fn settle_ended(database: pg_sys::Oid, known: &mut Known, slot: &shared::Slot) {
     }
     if slot.without_extension {
         known.without_extension = true;
-        known.failures = 0;
+        known.backoff.reset();
         return;
     }
     if known.started.is_some_and(|t| t.elapsed() >= HEALTHY) {
-        known.failures = 0;
+        known.backoff.reset();
     }
-    let pause = BACKOFF.0.saturating_mul(1 << known.failures.min(10)).min(BACKOFF.1);
-    known.failures += 1;
-    known.not_before = Some(Instant::now() + pause);
+    known.not_before = Some(Instant::now() + known.backoff.grow());
 }
 
 /// How long it is until a timestamp.

@@ -88,11 +88,6 @@ pub fn start_for_this_database() -> Result<i32, String> {
     worker.wait_for_startup().map_err(|status| format!("It did not start: {status:?}."))
 }
 
-/// A number from 0 to 1, for jitter.
-pub fn random_fraction() -> f64 {
-    f64::from(random_u32()) / f64::from(u32::MAX)
-}
-
 /// A random number from Postgres's source of strong ones, or from the clock where that fails.
 pub fn random_u32() -> u32 {
     let mut bytes = [0_u8; 4];

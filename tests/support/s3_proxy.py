@@ -1,12 +1,13 @@
 """A proxy before an S3 server: it passes requests on, and fails on demand as the stub of a model does.
 
 The server behind it may be killed and come back at another address. Only what a loader asks for
-passes: GET and HEAD."""
+passes: GET and HEAD, and POST for the role that it assumes."""
 
 import http.client
 import socket
 import struct
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,20 +15,28 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 _UPSTREAM_TIMEOUT = 10
 # Headers of one connection, which are not the other's.
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "date", "server"}
-_SLOW_DOWN = b"""<?xml version="1.0" encoding="UTF-8"?>
-<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"""
+# What S3 says: status and code.
+_REFUSALS = {
+    "slow_down": (503, "SlowDown"),
+    "internal_error": (500, "InternalError"),
+    "expired_token": (400, "ExpiredToken"),
+    "unknown_key": (403, "InvalidAccessKeyId"),
+    "denied": (403, "AccessDenied"),
+}
 
 
 @dataclass
 class S3Fault:
     """What to do with the next `times` requests instead of passing them on.
 
-    By name: slow_down (a 503), reset (the connection), truncate (the body), hang (until the proxy
-    ends or is healed).
+    By name: slow_down, internal_error, expired_token, unknown_key, denied (S3's refusals), reset (the
+    connection), truncate (the body), hang (until the proxy ends or is healed). Only requests whose path
+    holds `path`.
     """
 
     kind: str
-    times: int
+    times: float
+    path: str = ""
 
 
 class S3Proxy:
@@ -39,14 +48,28 @@ class S3Proxy:
         self._faults: list[S3Fault] = []
         self._lock = threading.Lock()
         self._release = threading.Event()
-        handler = type("Handler", (_Handler,), {"proxy": self})
-        self._server = _Server(("127.0.0.1", 0), handler)
+        self._listen(0)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def _listen(self, port: int) -> None:
+        handler = type("Handler", (_Handler,), {"proxy": self})
+        self._server = _Server(("127.0.0.1", port), handler)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
-    def fail(self, kind: str, times: int) -> None:
+    def fail(self, kind: str, times: float, path: str = "") -> None:
         with self._lock:
-            self._faults.append(S3Fault(kind, times))
+            self._faults.append(S3Fault(kind, times, path))
+
+    @contextmanager
+    def gone(self):
+        """Nobody listens as long as this lasts."""
+        port = self._server.server_port
+        self._server.shutdown()
+        self._server.server_close()
+        try:
+            yield
+        finally:
+            self._listen(port)
 
     def heal(self) -> None:
         """Forgets all faults, and lets go of the requests that hang."""
@@ -62,14 +85,14 @@ class S3Proxy:
 
     # For the handler
 
-    def _admit(self) -> tuple[str | None, threading.Event]:
+    def _admit(self, path: str) -> tuple[str | None, threading.Event]:
         with self._lock:
-            while self._faults and self._faults[0].times <= 0:
-                self._faults.pop(0)
-            if self._faults:
-                self._faults[0].times -= 1
-                self.failed += 1
-                return self._faults[0].kind, self._release
+            self._faults = [fault for fault in self._faults if fault.times > 0]
+            for fault in self._faults:
+                if fault.path in path:
+                    fault.times -= 1
+                    self.failed += 1
+                    return fault.kind, self._release
             if self.upstream is None:
                 self.failed += 1
                 return "reset", self._release
@@ -93,23 +116,30 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        kind, release = self.proxy._admit()
+        kind, release = self.proxy._admit(self.path)
         if kind == "hang":
             release.wait()
             self.close_connection = True
         elif kind == "reset":
             self._reset()
-        elif kind == "slow_down":
-            self._send(503, {"Content-Type": "application/xml"}, _SLOW_DOWN)
+        elif kind in _REFUSALS:
+            status, code = _REFUSALS[kind]
+            self._send(status, {"Content-Type": "application/xml"}, self._refusal(code))
         else:
             self._pass_on(cut=kind == "truncate")
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_GET
+
+    def _refusal(self, code: str) -> bytes:
+        error = f"<Error><Code>{code}</Code><Message>on demand</Message></Error>"
+        # STS wraps what S3 says as it is.
+        return (f"<ErrorResponse>{error}</ErrorResponse>" if self.command == "POST" else error).encode()
 
     def _pass_on(self, cut: bool) -> None:
         try:
             upstream = http.client.HTTPConnection(self.proxy.upstream or "", timeout=_UPSTREAM_TIMEOUT)
-            upstream.request(self.command, self.path, headers=dict(self.headers.items()))
+            sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            upstream.request(self.command, self.path, body=sent or None, headers=dict(self.headers.items()))
             answer = upstream.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException):

@@ -165,7 +165,9 @@ pub struct Failed {
 }
 
 /// The stage in which a document failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+///
+/// A later one is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
     /// Fetching the document.
     Loading,
@@ -200,15 +202,34 @@ impl fmt::Display for Step {
     }
 }
 
-/// Whether, and how, to try again.
+/// Whom a failure concerns: the row alone, or all rows that would meet the same.
+///
+/// It is set where the failure is made, by whoever knows; everybody else reads it here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The row: the others go on.
+    Row,
+    /// All rows whose documents lie in the same object store, which is a bucket as its vectorizer asks it.
+    Store,
+    /// All rows of the vectorizer, because of its model's provider.
+    Provider,
+    /// All rows of the vectorizer, for another reason.
+    Vectorizer,
+}
+
+/// The way in which a row is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// It would fail again: set the row aside now.
     Never,
-    /// Something about this row or its surroundings may pass: an attempt is spent, with backoff.
+    /// An attempt is spent, with backoff: something about this row may pass, or nobody can tell whether
+    /// it is the row's fault.
     Backoff,
-    /// Not this row's fault (provider throttled or down, no key): no attempt is spent.
+    /// Not this row's fault (provider throttled, no key): after this time, and no attempt is spent.
     After(Duration),
+    /// Not this row's fault (storage or provider down): as soon as what the failure's scope names is in
+    /// order, and no attempt is spent.
+    OnRecovery,
 }
 
 /// Why a document failed, in words that lead to the fix.
@@ -224,14 +245,32 @@ pub struct Failure {
     pub message: String,
     /// What a person can do about it.
     pub hint: Option<String>,
+    /// Whom it concerns.
+    pub scope: Scope,
     /// Whether to try again.
     pub retry: Retry,
 }
 
 impl Failure {
-    /// A failure without a hint.
+    /// A failure without a hint. One that costs its row a try, or more, is the row's; any other concerns
+    /// the whole vectorizer. [`concerning`](Self::concerning) says otherwise.
     pub fn new(step: Step, code: &'static str, message: impl Into<String>, retry: Retry) -> Self {
-        Failure { step, code, message: message.into(), hint: None, retry }
+        let scope = match retry {
+            Retry::Never | Retry::Backoff => Scope::Row,
+            Retry::After(_) | Retry::OnRecovery => Scope::Vectorizer,
+        };
+        Failure { step, code, message: message.into(), hint: None, scope, retry }
+    }
+
+    /// Says whom it concerns.
+    pub fn concerning(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// The same as the fault of its row alone, which is tried again.
+    pub fn of_row(self) -> Self {
+        Failure { scope: Scope::Row, retry: Retry::Backoff, ..self }
     }
 
     /// Adds what a person can do about it.

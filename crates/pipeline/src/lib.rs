@@ -21,7 +21,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod backoff;
+pub mod backoff;
 pub mod chunk;
 pub mod config;
 pub mod document;

@@ -5,10 +5,10 @@ mod support;
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Retry};
+use pgai_rs_pipeline::document::{Failure, Retry, Scope};
 use pgai_rs_pipeline::load::{Loaded, Loaders};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};
@@ -67,23 +67,26 @@ async fn an_address_may_name_the_region_and_the_version() {
 
 #[tokio::test]
 async fn refusals_are_told_apart() {
-    for (status, code, expected, retry) in [
-        (404, "NoSuchKey", "no_such_key", Some(Retry::Never)),
-        (404, "NoSuchBucket", "no_such_bucket", Some(Retry::Never)),
-        (403, "InvalidObjectState", "object_archived", Some(Retry::Never)),
-        (400, "KeyTooLongError", "invalid_uri", Some(Retry::Never)),
-        (403, "AccessDenied", "access_denied", Some(Retry::Backoff)),
-        (403, "InvalidAccessKeyId", "wrong_credentials", None),
-        (403, "SignatureDoesNotMatch", "wrong_credentials", None),
-        (400, "InvalidToken", "wrong_credentials", None),
-        (400, "ExpiredToken", "expired_credentials", None),
-        (403, "RequestTimeTooSkewed", "clock_skew", None),
-        (301, "PermanentRedirect", "wrong_region", Some(Retry::Backoff)),
-        (400, "MalformedSomething", "s3_error", Some(Retry::Backoff)),
+    for (status, code, expected, scope, retry) in [
+        (404, "NoSuchKey", "no_such_key", Scope::Row, Retry::Never),
+        (404, "NoSuchBucket", "no_such_bucket", Scope::Row, Retry::Never),
+        (403, "InvalidObjectState", "object_archived", Scope::Row, Retry::Never),
+        (400, "KeyTooLongError", "invalid_uri", Scope::Row, Retry::Never),
+        // The bucket says the same of itself.
+        (403, "AccessDenied", "access_denied", Scope::Store, Retry::Backoff),
+        (403, "InvalidAccessKeyId", "wrong_credentials", Scope::Store, Retry::OnRecovery),
+        (403, "SignatureDoesNotMatch", "wrong_credentials", Scope::Store, Retry::OnRecovery),
+        (400, "InvalidToken", "wrong_credentials", Scope::Store, Retry::OnRecovery),
+        (400, "ExpiredToken", "expired_credentials", Scope::Store, Retry::OnRecovery),
+        (403, "RequestTimeTooSkewed", "clock_skew", Scope::Store, Retry::OnRecovery),
+        (301, "PermanentRedirect", "wrong_region", Scope::Store, Retry::OnRecovery),
+        (400, "MalformedSomething", "s3_error", Scope::Row, Retry::Backoff),
+        (500, "InternalError", "s3_error", Scope::Store, Retry::OnRecovery),
+        (502, "", "s3_error", Scope::Store, Retry::OnRecovery),
     ] {
         let failure = failure(error(status, code)).await;
         assert_eq!(failure.code, expected, "{status} {code}: {failure:?}");
-        assert_eq!(failure.retry, retry.unwrap_or(Retry::After(Duration::from_secs(60))), "{code}");
+        assert_eq!((failure.scope, failure.retry), (scope, retry), "{code}");
         assert!(!format!("{failure:?}").contains("the-secret"));
     }
 }
@@ -98,7 +101,10 @@ async fn an_answer_without_a_code_is_told_by_its_status() {
 #[tokio::test]
 async fn a_server_that_is_overrun_is_left_alone() {
     let failure = failure(error(503, "SlowDown")).await;
-    assert_eq!((failure.code, failure.retry), ("throttled", Retry::After(Duration::from_secs(10))));
+    assert_eq!(
+        (failure.code, failure.scope, failure.retry),
+        ("throttled", Scope::Store, Retry::After(Duration::from_secs(10)))
+    );
 }
 
 #[tokio::test]
@@ -117,10 +123,63 @@ async fn a_server_that_cannot_be_reached_is_told_by_what_is_in_the_way() {
         let base = settings(&closes);
         let s3 = S3Settings { endpoint_url: Some(url.clone()), ..base.s3.clone() };
         let failure = load_with(&Settings { s3, ..base }, "s3://bucket/key").await.unwrap_err();
-        assert_eq!((failure.code, failure.retry), (code, Retry::Backoff), "{url}: {failure:?}");
+        let whose = (failure.scope, failure.retry);
+        assert_eq!((failure.code, whose), (code, (Scope::Store, Retry::OnRecovery)), "{url}: {failure:?}");
         assert!(failure.hint.as_ref().unwrap().contains(hint), "{failure:?}");
         assert!(failure.message.contains("s3://bucket/key"), "{failure:?}");
     }
+}
+
+/// Whether this asks for a bucket, and not for an object in it.
+fn asks_for_bucket(request: &Request) -> bool {
+    request.method == "HEAD"
+}
+
+#[tokio::test]
+async fn an_object_that_fails_alone_is_its_rows_matter() {
+    for (reply, code) in [
+        (error(500, "InternalError"), "s3_error"),
+        (error(403, "AccessDenied"), "access_denied"),
+        (Reply::Close, "unreachable"),
+        (Reply::cut(200, 100, "the beginn"), "truncated"),
+    ] {
+        let server = Server::start(move |request| match asks_for_bucket(request) {
+            true => Reply::new(200, ""),
+            false => reply.clone(),
+        });
+        let failure = load(&server).await.unwrap_err();
+        assert_eq!((failure.code, failure.scope, failure.retry), (code, Scope::Row, Retry::Backoff));
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_itself_answers_nevertheless() {
+    let server = Server::start(|request| match asks_for_bucket(request) {
+        true => Reply::new(403, ""),
+        false => error(500, "InternalError"),
+    });
+    let failure = load(&server).await.unwrap_err();
+    assert_eq!((failure.code, failure.scope), ("s3_error", Scope::Row));
+}
+
+#[tokio::test]
+async fn who_doubts_a_store_together_asks_it_once_and_who_waits_does_not_at_all() {
+    let server = Server::start(|_| Reply::new(500, ""));
+    let settings = Settings { load_concurrency: 8, ..settings(&server) };
+    let loaders = Loaders::new(&settings, None);
+    let anybody = S3Access::default();
+    let since = Instant::now();
+    let uris: Vec<String> = (0..100).map(|number| format!("s3://bucket/{number}")).collect();
+    let loads = uris.iter().map(|uri| loaders.load(uri, &anybody, None, since));
+    for result in futures_util::future::join_all(loads).await {
+        let failure = result.unwrap_err();
+        assert_eq!((failure.scope, failure.retry), (Scope::Store, Retry::OnRecovery));
+    }
+    let asked = server.requests().iter().filter(|request| !asks_for_bucket(request)).count();
+    // As often as the SDK does for each of those who had a slot.
+    assert!(asked <= 3 * 8, "{asked}");
+    let probes = server.requests().len() - asked;
+    assert!(probes <= 3 * 2, "{probes}");
 }
 
 #[tokio::test]
@@ -175,7 +234,8 @@ async fn a_body_that_breaks_off_is_fetched_again() {
     assert_eq!(load(&server).await.unwrap().bytes.as_ref(), b"the whole");
 
     let failure = failure(Reply::cut(200, 100, "the beginn")).await;
-    assert_eq!((failure.code, failure.retry), ("truncated", Retry::Backoff));
+    // The bucket itself answers.
+    assert_eq!((failure.code, failure.scope, failure.retry), ("truncated", Scope::Row, Retry::Backoff));
 }
 
 #[tokio::test]
@@ -261,7 +321,7 @@ async fn a_known_version_is_not_read_again() {
     for (known, etag) in
         [(None, Some("\"2\"")), (Some("\"0\""), Some("\"2\"")), (Some("\"1\""), None), (Some("\"2\""), None)]
     {
-        let loaded = loaders.load("s3://bucket/key", &anybody, known).await.unwrap();
+        let loaded = loaders.load("s3://bucket/key", &anybody, known, Instant::now()).await.unwrap();
         assert_eq!(loaded.map(|loaded| loaded.etag.unwrap()).as_deref(), etag, "{known:?}");
     }
 }
@@ -274,7 +334,8 @@ async fn a_hung_server_is_given_up() {
     });
     let settings = Settings { load_timeout: Duration::from_millis(200), ..settings(&server) };
     let failure = load_with(&settings, "s3://bucket/key").await.unwrap_err();
-    assert_eq!((failure.code, failure.retry), ("timeout", Retry::Backoff));
+    let whose = (failure.scope, failure.retry);
+    assert_eq!((failure.code, whose), ("timeout", (Scope::Store, Retry::OnRecovery)));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Retry};
+use pgai_rs_pipeline::document::{Failure, Retry, Scope};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
@@ -112,8 +112,8 @@ async fn missing_credentials_are_no_network_failure() {
     for access in [S3Access::default(), in_role(ROLE)] {
         let failure = load("nobody", &access).await.unwrap_err();
         assert_eq!(
-            (failure.code, failure.retry),
-            ("no_credentials", Retry::After(Duration::from_secs(60))),
+            (failure.code, failure.scope, failure.retry),
+            ("no_credentials", Scope::Vectorizer, Retry::OnRecovery),
             "{failure:?}"
         );
         assert!(failure.hint.unwrap().contains("pgai_rs.aws_access_key_id"));
@@ -151,12 +151,11 @@ async fn a_web_identity_is_exchanged_or_its_refusal_told() {
 
 #[tokio::test]
 async fn credentials_that_are_over_or_cannot_be_had_are_told_apart() {
-    let minute = Retry::After(Duration::from_secs(60));
     let failure = load("expired", &S3Access::default()).await.unwrap_err();
-    assert_eq!((failure.code, failure.retry), ("expired_credentials", minute), "{failure:?}");
+    assert_eq!((failure.code, failure.retry), ("expired_credentials", Retry::OnRecovery), "{failure:?}");
     for profile in ["broken", "misspelt"] {
         let failure = load(profile, &S3Access::default()).await.unwrap_err();
-        assert_eq!((failure.code, failure.retry), ("no_credentials", minute), "{failure:?}");
+        assert_eq!((failure.code, failure.retry), ("no_credentials", Retry::OnRecovery), "{failure:?}");
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::Retry;
+use pgai_rs_pipeline::document::{Retry, Scope};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::{Clients, S3Error};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
@@ -162,7 +162,8 @@ async fn what_the_operator_does_not_allow_is_asked_of_nobody() {
         (&no_anonymous, anonymous, "anonymous_not_allowed", "pgai_rs.s3_anonymous"),
     ] {
         let failure = fetch(&Loaders::new(settings, None), "s3://bucket/key", &access).await.unwrap_err();
-        assert_eq!((failure.code, failure.retry), (code, Retry::Never));
+        let whose = (failure.scope, failure.retry);
+        assert_eq!((failure.code, whose), (code, (Scope::Vectorizer, Retry::OnRecovery)));
         assert!(failure.hint.unwrap().contains(hint));
     }
     assert!(server.requests().is_empty());
@@ -196,8 +197,8 @@ async fn a_role_that_is_refused_is_named_with_what_sts_said() {
         let loaders = Loaders::new(&settings(&server), None);
         let failure = fetch(&loaders, "s3://bucket/key", &in_role(ROLE)).await.unwrap_err();
         assert_eq!(
-            (failure.code, failure.retry),
-            (code, Retry::After(Duration::from_secs(60))),
+            (failure.code, failure.scope, failure.retry),
+            (code, Scope::Vectorizer, Retry::OnRecovery),
             "{failure:?}"
         );
         assert!(failure.message.contains(message), "{}", failure.message);
@@ -213,6 +214,7 @@ async fn an_sts_that_cannot_be_reached_is_not_taken_for_s3() {
     settings.s3.endpoint_url = Some("http://127.0.0.1:1".into());
     let access = S3Access { endpoint: Some(server.url.clone()), ..in_role(ROLE) };
     let failure = fetch(&Loaders::new(&settings, None), "s3://bucket/key", &access).await.unwrap_err();
-    assert_eq!((failure.code, failure.retry), ("connection_refused", Retry::Backoff));
+    let whose = (failure.scope, failure.retry);
+    assert_eq!((failure.code, whose), ("connection_refused", (Scope::Vectorizer, Retry::OnRecovery)));
     assert!(failure.message.starts_with("STS can't be reached"), "{}", failure.message);
 }

@@ -15,7 +15,7 @@ use tokio::sync::Mutex;
 
 use super::{EmbedError, ADMINISTRATOR};
 use crate::config::S3Access;
-use crate::document::{Retry, Step};
+use crate::document::{self, Retry, Step};
 use crate::s3::{failure, Clients, Operation, S3Error};
 
 /// Credentials are had anew so long before they expire; AWS' own SDKs do it in the last minutes, too.
@@ -126,6 +126,7 @@ fn unavailable(error: &S3Error, access: &S3Access) -> EmbedError {
     if matches!(error, S3Error::Network { .. } | S3Error::Timeout { .. }) {
         return EmbedError::Unreachable(failure.message);
     }
-    (failure.step, failure.retry) = (Step::Embedding, Retry::After(ADMINISTRATOR));
+    (failure.step, failure.scope, failure.retry) =
+        (Step::Embedding, document::Scope::Provider, Retry::After(ADMINISTRATOR));
     EmbedError::Refused(failure)
 }

@@ -18,7 +18,7 @@ use super::connections::ConnectionShare;
 use super::health::Health;
 use super::limiter::Limiter;
 use super::pack::{estimated_tokens, Limits, Load};
-use super::search::{Next, Search};
+use super::search::{Search, PARTS};
 use super::{EmbedError, Embedder, Vectors};
 use crate::backoff::backoff;
 use crate::document::{Failure, Retry, Step};
@@ -242,17 +242,28 @@ impl Provider {
     /// Sees to it that everybody in the batch is answered.
     async fn process(self: Arc<Self>, batch: Batch, _slot: OwnedSemaphorePermit) {
         match self.ask(&batch, self.policy.retries).await {
-            Ok(vectors) => batch.deliver(vectors),
-            Err(error) if batch.len() > 1 && may_be_one_inputs_doing(&error) => {
-                self.divide(batch, error).await
-            }
-            Err(error) => batch.fail(&error.into_failure()),
+            (_, Ok(vectors)) => batch.deliver(vectors),
+            (sent, Err(error)) if may_be_one_inputs_doing(&error) => self.divide(batch, error, sent).await,
+            (_, Err(error)) => batch.fail(&error.into_failure()),
         }
+    }
+
+    /// Asks for the whole batch as [`try_to_ask`](Self::try_to_ask) does; returns when that was last sent
+    /// as well.
+    async fn ask(&self, batch: &Batch, retries: u32) -> (Instant, Result<Vectors, EmbedError>) {
+        let mut sent = Instant::now();
+        let result = self.try_to_ask(batch, retries, &mut sent).await;
+        (sent, result)
     }
 
     /// Asks for the whole batch, again after failures that may pass. To be asked for fewer
     /// requests is no failure.
-    async fn ask(&self, batch: &Batch, retries: u32) -> Result<Vectors, EmbedError> {
+    async fn try_to_ask(
+        &self,
+        batch: &Batch,
+        retries: u32,
+        sent: &mut Instant,
+    ) -> Result<Vectors, EmbedError> {
         let tokens = batch.tokens();
         let mut failures = 0;
         loop {
@@ -267,6 +278,7 @@ impl Provider {
                 self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
             let _weight = self.memory.take(self.embedder.weight(&batch.inputs)).await;
             let connection = self.connections.take().await;
+            *sent = Instant::now();
             let answer = self.embedder.embed(&batch.inputs).await;
             drop(connection);
             match answer {
@@ -291,26 +303,45 @@ impl Provider {
         }
     }
 
-    /// Finds the inputs that the provider can't take, so that their neighbours get their vectors.
-    async fn divide(&self, batch: Batch, error: EmbedError) {
-        let mut search = Search::new(batch, error);
+    /// Finds the inputs that the provider can't take, so that their neighbours get their vectors; or that
+    /// it takes none at all.
+    async fn divide(&self, batch: Batch, error: EmbedError, sent: Instant) {
+        let mut search = Search::new(batch, error.clone(), sent);
         let mut asked = FuturesUnordered::new();
         loop {
-            while asked.len() < search.at_once() {
+            while asked.len() < PARTS && !search.is_in_doubt() {
                 // The batch has a slot of its own; others go along in those that are free.
                 let slot = self.slots.try_acquire().ok();
                 if slot.is_none() && !asked.is_empty() {
                     break;
                 }
                 match search.next() {
-                    Some(Next::Ask(part)) => asked.push(self.ask_part(part, slot)),
-                    Some(Next::GiveUp(part, error)) => part.fail(&error.into_failure()),
+                    Some(part) => asked.push(self.ask_part(part, slot)),
                     None => break,
                 }
             }
+
             match asked.next().await {
-                Some((part, result)) => settle(&mut search, part, result),
-                None => return,
+                Some((part, (sent, Ok(vectors)))) => {
+                    search.succeeded(sent);
+                    part.deliver(vectors);
+                }
+                Some((part, (sent, Err(error)))) if may_be_one_inputs_doing(&error) => {
+                    search.failed(part, error, sent);
+                }
+                Some((part, (_, Err(error)))) => {
+                    let failure = error.into_failure();
+                    part.fail(&failure);
+                    search.give_up(&failure);
+                }
+                None if search.is_over() => return,
+                None => {
+                    let was_up = self.health.is_up();
+                    match self.probe(&error).await {
+                        Ok(sent) => search.reassured(sent, was_up),
+                        Err(error) => search.give_up(&error.into_failure()),
+                    }
+                }
             }
         }
     }
@@ -319,26 +350,49 @@ impl Provider {
         &self,
         part: Batch,
         _slot: Option<SemaphorePermit<'_>>,
-    ) -> (Batch, Result<Vectors, EmbedError>) {
+    ) -> (Batch, (Instant, Result<Vectors, EmbedError>)) {
         let result = self.ask(&part, 0).await;
         (part, result)
     }
+
+    /// Asks for something that no model has a reason to refuse, after a request failed in this way;
+    /// returns when it was sent. Whoever doubts pays a token for it.
+    ///
+    /// # Errors
+    ///
+    /// What all that is asked for fails with now.
+    async fn probe(&self, doubtful: &EmbedError) -> Result<Instant, EmbedError> {
+        let (sent, result) = self.ask(&Batch::probe(), 0).await;
+        // What was said of the request itself is repeated, for only there is it known what must not be.
+        let error = match (result, doubtful) {
+            (Ok(_), _) => return Ok(sent),
+            (Err(EmbedError::InputRefused(_)), _) => refuses_everything(doubtful),
+            (Err(EmbedError::Unavailable(_) | EmbedError::BadResponse(_)), EmbedError::InputRefused(_)) => {
+                EmbedError::Unavailable("it fails on a harmless input".to_owned())
+            }
+            (Err(EmbedError::Unavailable(_) | EmbedError::BadResponse(_)), _) => doubtful.clone(),
+            (Err(error), _) => error,
+        };
+        self.health.failed();
+        if let EmbedError::Refused(failure) = &error {
+            self.health.refused(failure);
+        }
+        Err(error)
+    }
 }
 
-/// Hands a part its vectors, or its failure if it is an input alone.
-fn settle(search: &mut Search, part: Batch, result: Result<Vectors, EmbedError>) {
-    match result {
-        Ok(vectors) => {
-            search.succeeded();
-            part.deliver(vectors);
-        }
-        Err(error) if part.len() > 1 && may_be_one_inputs_doing(&error) => search.failed(part),
-        Err(error) => {
-            search.failed_alone(&error);
-            let alone = search.has_succeeded() && matches!(error, EmbedError::Unavailable(_));
-            part.fail(&if alone { fails_alone(error) } else { error.into_failure() });
-        }
-    }
+/// Not even something harmless is taken.
+fn refuses_everything(doubtful: &EmbedError) -> EmbedError {
+    let said = match doubtful {
+        EmbedError::InputRefused(why) => format!(": {why}"),
+        _ => String::new(),
+    };
+    EmbedError::refused(
+        "request_refused",
+        format!("the embedding provider refuses every input, even a harmless one{said}"),
+        "Check the vectorizer's model (with Azure, the deployment), dimensions and base_url against what the \
+         provider offers.",
+    )
 }
 
 /// Whether the same request may succeed a little later.
@@ -349,13 +403,4 @@ fn may_pass(error: &EmbedError) -> bool {
 /// Whether the request may succeed without one of its inputs.
 fn may_be_one_inputs_doing(error: &EmbedError) -> bool {
     matches!(error, EmbedError::InputRefused(_) | EmbedError::Unavailable(_) | EmbedError::BadResponse(_))
-}
-
-/// The provider takes others, but fails on this one: not an outage, which would make the whole
-/// vectorizer pause.
-fn fails_alone(error: EmbedError) -> Failure {
-    let failure = error.into_failure();
-    Failure { code: "provider_failed_on_input", ..failure }.with_hint(
-        "The provider answers for other inputs. Its log may tell what it does not like about this one.",
-    )
 }

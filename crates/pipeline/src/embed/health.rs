@@ -1,5 +1,6 @@
 //! Whether a provider refuses whatever a vectorizer asks, shared by all its requests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
@@ -11,12 +12,25 @@ use crate::document::{Failure, Retry};
 pub(super) struct Health {
     /// What every input fails with until this time.
     refusal: Mutex<Option<(Instant, Failure)>>,
+    /// The last that is known of it is an answer.
+    up: AtomicBool,
 }
 
 impl Health {
     /// The provider answered.
     pub(super) fn succeeded(&self) {
         *self.lock() = None;
+        self.up.store(true, Ordering::Relaxed);
+    }
+
+    /// The provider does not take even what is harmless.
+    pub(super) fn failed(&self) {
+        self.up.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the provider answered, and has not failed since.
+    pub(super) fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
     }
 
     /// The provider refuses whatever is asked.

@@ -55,7 +55,7 @@ pub use self::model::{aws_access, check};
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
 pub(crate) use self::truncate::truncate;
-use crate::document::{Failure, Retry, Step};
+use crate::document::{Failure, Retry, Scope, Step};
 
 /// One vector an input, in the inputs' order.
 pub type Vectors = Vec<Vec<f32>>;
@@ -104,14 +104,18 @@ impl EmbedError {
     /// A refusal that concerns all inputs and lasts until somebody acts.
     pub(crate) fn refused(code: &'static str, message: impl Into<String>, hint: &str) -> Self {
         EmbedError::Refused(
-            Failure::new(Step::Embedding, code, message, Retry::After(ADMINISTRATOR)).with_hint(hint),
+            Failure::new(Step::Embedding, code, message, Retry::After(ADMINISTRATOR))
+                .concerning(Scope::Provider)
+                .with_hint(hint),
         )
     }
 
-    /// What a document is given back with when nothing more is tried for it.
+    /// What a document is given back with when nothing more is tried for it, and it is not known that
+    /// its own inputs are to blame.
     pub(crate) fn into_failure(self) -> Failure {
         let (code, message, retry, hint) = match self {
             EmbedError::Refused(failure) => return failure,
+            EmbedError::InputRefused(_) => return self.of_input(),
             EmbedError::Throttled(pause) => (
                 "throttled",
                 "the embedding provider asks for fewer requests".to_owned(),
@@ -121,28 +125,43 @@ impl EmbedError {
             EmbedError::Unreachable(why) => (
                 "provider_unavailable",
                 format!("the embedding provider can't be reached: {why}"),
-                Retry::Backoff,
+                Retry::OnRecovery,
                 "Check the vectorizer's base_url, and the way there from the Postgres server.",
             ),
             EmbedError::Unavailable(why) => (
                 "provider_unavailable",
                 format!("the embedding provider failed: {why}"),
-                Retry::Backoff,
-                "Look at the provider's log or status page. ai.retry_failed(...) brings back what was set aside.",
+                Retry::OnRecovery,
+                "Look at the provider's log or status page. The vectorizer goes on by itself when it is back.",
             ),
             EmbedError::BadResponse(why) => (
                 "bad_response",
                 format!("the embedding provider's answer is wrong: {why}"),
-                Retry::Backoff,
+                Retry::OnRecovery,
                 "Check that base_url leads to a server for embeddings; its log may tell more.",
             ),
-            EmbedError::InputRefused(why) => (
-                "input_refused",
-                format!("the embedding provider refused the input: {why}"),
-                Retry::Never,
-                "Change the row's text, or make chunks that the model's context has room for.",
-            ),
         };
-        Failure::new(Step::Embedding, code, message, retry).with_hint(hint)
+        Failure::new(Step::Embedding, code, message, retry).concerning(Scope::Provider).with_hint(hint)
+    }
+
+    /// What a document is given back with whose own input is to blame: the provider takes others.
+    pub(crate) fn of_input(self) -> Failure {
+        match self {
+            EmbedError::InputRefused(why) => {
+                let message = format!("the embedding provider refused the input: {why}");
+                Failure::new(Step::Embedding, "input_refused", message, Retry::Never)
+                    .with_hint("Change the row's text, or make chunks that the model's context has room for.")
+            }
+            EmbedError::Unavailable(_) => {
+                let failure = self.into_failure().of_row();
+                Failure { code: "provider_failed_on_input", ..failure }.with_hint(
+                    "The provider answers for other inputs. Its log may tell what it does not like about this one.",
+                )
+            }
+            EmbedError::BadResponse(_) => self.into_failure().of_row(),
+            EmbedError::Refused(_) | EmbedError::Throttled(_) | EmbedError::Unreachable(_) => {
+                self.into_failure()
+            }
+        }
     }
 }

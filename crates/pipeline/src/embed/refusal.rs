@@ -58,6 +58,8 @@ impl Refusal {
         let error = &json["error"];
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let message = text(&error["message"])
+            // LiteLLM's, which wraps what it says itself.
+            .or_else(|| text(&error["message"]["error"]))
             .or_else(|| text(error))
             .or_else(|| text(&json["message"]))
             .or_else(|| text(&json["detail"]));

@@ -1,107 +1,99 @@
 //! Which of a request's inputs a provider can't take, found by dividing it.
+//!
+//! An input is at fault only if the provider takes another that it was sent later. Where none of the
+//! request's own was taken, a harmless one is sent to see: if that fails as well, no input is at fault.
+
+use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::EmbedError;
+use crate::document::Failure;
 
 /// A request is divided by so many at a time: neighbours get their vectors within
 /// a few round trips, for few requests more.
-const PARTS: usize = 8;
-/// After so many inputs were refused one by one and none was taken, it is not the inputs.
-const HOPELESS_REFUSALS: u32 = 16;
-/// After so many failures in a row the provider is down, whatever it did before.
-const HOPELESS_FAILURES: u32 = 40;
+pub(super) const PARTS: usize = 8;
+/// After so many failures without an answer it is doubtful that it is the inputs; after so many times
+/// more, once the provider has shown that it answers.
+const DOUBTFUL_FAILURES: u32 = PARTS as u32;
+const DOUBT_GROWTH: u32 = 4;
 
 /// The state of a search for the inputs that a provider can't take.
 pub(super) struct Search {
-    first_error: EmbedError,
     /// What has not been asked for in its present form, the next at the end.
     parts: Vec<Batch>,
-    successes: u32,
-    refused_alone: u32,
-    failures_in_a_row: u32,
-    /// How many failures in a row, without any success, mean that the provider is down.
-    probes: u32,
+    /// Inputs that failed on their own.
+    suspects: Vec<Suspect>,
+    /// Failures since the provider last answered.
+    failures: u32,
+    /// As many make it doubtful that it is the inputs.
+    doubtful: u32,
 }
 
-/// What is to be done with a part of a request.
-pub(super) enum Next {
-    /// To be asked for.
-    Ask(Batch),
-    /// Not to be asked for any more.
-    GiveUp(Batch, EmbedError),
+/// An input that failed on its own.
+struct Suspect {
+    input: Batch,
+    error: EmbedError,
+    sent: Instant,
 }
 
 impl Search {
-    /// Begins with parts if an input was refused. If the provider failed, it may just be down:
-    /// then two inputs on their own are asked for first, and only if one of them gets its vector
-    /// is it worth while to go on.
-    pub(super) fn new(mut batch: Batch, error: EmbedError) -> Self {
+    /// Begins with the parts of a request if an input was refused. If the provider failed, it may just
+    /// be down, and that is to be seen first.
+    pub(super) fn new(batch: Batch, error: EmbedError, sent: Instant) -> Self {
         let refused = matches!(error, EmbedError::InputRefused(_));
-        let mut search = Search {
-            first_error: error,
-            parts: Vec::new(),
-            successes: 0,
-            refused_alone: 0,
-            failures_in_a_row: 0,
-            probes: if refused { HOPELESS_FAILURES } else { 2 },
-        };
-        if refused {
-            search.divide(batch);
-        } else {
-            let last = batch.split_off(batch.len() - 1);
-            let rest = batch.split_off(1);
-            search.parts.extend([rest, last, batch]);
-        }
+        let mut search =
+            Search { parts: Vec::new(), suspects: Vec::new(), failures: 0, doubtful: DOUBTFUL_FAILURES };
+        search.failed(batch, error, sent);
+        search.failures = if refused { 0 } else { search.doubtful };
         search
     }
 
-    /// The next part, of what is wanted still.
-    pub(super) fn next(&mut self) -> Option<Next> {
+    /// Whether the provider is to be asked for something harmless before the search goes on, if what is
+    /// still under way brings no answer.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.failures >= self.doubtful || (self.parts.is_empty() && !self.suspects.is_empty())
+    }
+
+    /// The next part to ask for, of what is wanted still.
+    pub(super) fn next(&mut self) -> Option<Batch> {
         loop {
             let part = self.parts.pop()?.without_abandoned();
             if part.len() > 0 {
-                return Some(match self.hopeless() {
-                    Some(error) => Next::GiveUp(part, error),
-                    None => Next::Ask(part),
-                });
+                return Some(part);
             }
         }
     }
 
-    /// How many parts may be asked for at a time: while it is open whether the provider is up, one.
-    pub(super) fn at_once(&self) -> usize {
-        let open = self.successes == 0 && !matches!(self.first_error, EmbedError::InputRefused(_));
-        if open {
-            1
-        } else {
-            PARTS
+    /// Whether everybody has been answered.
+    pub(super) fn is_over(&self) -> bool {
+        self.parts.is_empty() && self.suspects.is_empty()
+    }
+
+    /// A part of the request, sent at that time, got its vectors: what failed before is to blame.
+    pub(super) fn succeeded(&mut self, sent: Instant) {
+        self.failures = 0;
+        for suspect in self.suspects.extract_if(.., |suspect| suspect.sent <= sent) {
+            suspect.input.fail(&suspect.error.of_input());
         }
     }
 
-    /// Whether the provider takes anything at all.
-    pub(super) fn has_succeeded(&self) -> bool {
-        self.successes > 0
+    /// The provider takes something harmless, sent at that time. If it was down until then, what failed
+    /// gets another chance.
+    pub(super) fn reassured(&mut self, sent: Instant, was_up: bool) {
+        self.doubtful = self.doubtful.saturating_mul(DOUBT_GROWTH);
+        if was_up {
+            return self.succeeded(sent);
+        }
+        self.failures = 0;
+        self.parts.extend(self.suspects.drain(..).map(|suspect| suspect.input));
     }
 
-    /// A part got its vectors.
-    pub(super) fn succeeded(&mut self) {
-        self.successes += 1;
-        self.failures_in_a_row = 0;
-    }
-
-    /// A part of several inputs did not: smaller ones are next.
-    pub(super) fn failed(&mut self, part: Batch) {
-        self.failures_in_a_row += 1;
-        self.divide(part);
-    }
-
-    /// An input alone did not.
-    pub(super) fn failed_alone(&mut self, error: &EmbedError) {
-        self.failures_in_a_row += 1;
-        self.refused_alone += u32::from(matches!(error, EmbedError::InputRefused(_)));
-    }
-
-    fn divide(&mut self, mut part: Batch) {
+    /// A part did not get its vectors: smaller ones are next, and one of a single input is suspect.
+    pub(super) fn failed(&mut self, mut part: Batch, error: EmbedError, sent: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        if part.len() <= 1 {
+            return self.suspects.push(Suspect { input: part, error, sent });
+        }
         let size = part.len().div_ceil(PARTS).max(1);
         while part.len() > size {
             self.parts.push(part.split_off(part.len() - size));
@@ -109,17 +101,9 @@ impl Search {
         self.parts.push(part);
     }
 
-    /// What the rest fails with, if going on makes no sense.
-    fn hopeless(&self) -> Option<EmbedError> {
-        if self.successes == 0 && self.refused_alone >= HOPELESS_REFUSALS {
-            return Some(EmbedError::refused(
-                "request_refused",
-                "the embedding provider refuses every input",
-                "Check the vectorizer's model, dimensions and base_url against the provider's documentation.",
-            ));
-        }
-        let most = if self.successes == 0 { self.probes } else { HOPELESS_FAILURES };
-        let down = self.refused_alone == 0 && self.failures_in_a_row >= most;
-        down.then(|| self.first_error.clone())
+    /// The provider takes nothing now: no input is to blame, and going on makes no sense.
+    pub(super) fn give_up(&mut self, failure: &Failure) {
+        let suspects = self.suspects.drain(..).map(|suspect| suspect.input);
+        self.parts.drain(..).chain(suspects).for_each(|part| part.fail(failure));
     }
 }

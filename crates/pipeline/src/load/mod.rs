@@ -1,21 +1,25 @@
 //! Fetching the document that an address names.
 //!
 //! * `s3`: from S3
+//! * `stores`: whether a failure is one object's doing or its store's
 //! * `unpack`: decompressing what was stored compressed
 //! * `budget`: how many bytes may be held at a time
 
 mod budget;
 mod s3;
+mod stores;
 mod unpack;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 pub use self::budget::{Budget, Reservation};
 use self::s3::{Fetched, S3Loader, Stored, Wanted};
+use self::stores::Stores;
 use self::unpack::{inner_name, inner_type, UnpackError};
 use crate::config::S3Access;
 use crate::document::{Failure, Retry, Step};
@@ -63,6 +67,7 @@ pub struct Loaders {
     slots: Semaphore,
     budget: Budget,
     s3: S3Loader,
+    stores: Stores,
     offload: Offload,
 }
 
@@ -78,6 +83,7 @@ impl Loaders {
             allowed_uris: settings.allowed_uris.clone(),
             slots: Semaphore::new(settings.loads_at_a_time()),
             budget: Budget::new(settings.loading_memory()),
+            stores: Stores::new(Arc::clone(&clients)),
             s3: S3Loader::new(settings, clients),
             offload: previous.map_or_else(|| Offload::new(CPU_SLOTS), |previous| previous.offload.clone()),
         }
@@ -94,7 +100,8 @@ impl Loaders {
     }
 
     /// Fetches a document, as soon as there is room for it. `None` if it still is the version whose
-    /// `etag` is `known`.
+    /// `etag` is `known`. Who waits for a slot since that time learns at once if the store, or what the
+    /// vectorizer asks it with, turns out to be in trouble meanwhile.
     ///
     /// Nothing is asked of the network for an address that is not allowed. Cancel-safe.
     ///
@@ -107,6 +114,7 @@ impl Loaders {
         uri: &str,
         access: &S3Access,
         known: Option<&str>,
+        since: Instant,
     ) -> Result<Option<Loaded>, Failure> {
         let uri = S3Uri::parse(uri)?;
         uri.permit(&self.allowed_uris)?;
@@ -114,7 +122,18 @@ impl Loaders {
         let mut reservation = Reservation::default();
         loop {
             let slot = self.slots.acquire().await;
-            let room = match self.s3.fetch(wanted, &self.budget, reservation).await? {
+            if let Some(failure) = self.stores.trouble_since(wanted, since) {
+                return Err(failure);
+            }
+
+            let sent = Instant::now();
+            let fetched = match self.s3.fetch(wanted, &self.budget, reservation).await {
+                Ok(fetched) => fetched,
+                Err(error) => return Err(self.stores.judge(&error, wanted, sent).await),
+            };
+            self.stores.answered(wanted);
+
+            let room = match fetched {
                 Fetched::Unchanged => return Ok(None),
                 Fetched::Object(stored) => match self.unpack(wanted, stored).await? {
                     Unpacked::Document(loaded) => return Ok(Some(loaded)),
@@ -175,7 +194,8 @@ mod tests {
     async fn an_address_that_is_not_allowed_is_not_asked_for() {
         let settings = Settings { allowed_uris: vec!["s3://mine/".into()], ..Settings::default() };
         let loaders = Loaders::new(&settings, None);
-        let failure = loaders.load("s3://yours/key", &S3Access::default(), None).await.unwrap_err();
+        let failure =
+            loaders.load("s3://yours/key", &S3Access::default(), None, Instant::now()).await.unwrap_err();
         assert_eq!((failure.code, failure.retry), ("uri_not_allowed", Retry::Never));
     }
 }

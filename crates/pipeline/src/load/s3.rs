@@ -9,8 +9,7 @@ use aws_sdk_s3::Client;
 use super::unpack::Packing;
 use super::{Budget, Reservation};
 use crate::config::S3Access;
-use crate::document::Failure;
-use crate::s3::{failure, Clients, Operation, S3Error, S3Uri};
+use crate::s3::{Clients, S3Error, S3Uri};
 use crate::settings::Settings;
 
 /// How often an object is asked for when its body breaks off. The SDK retries requests, not bodies.
@@ -72,17 +71,16 @@ impl S3Loader {
     ///
     /// # Errors
     ///
-    /// See [`failure`]; `too_large` before a byte of the body is read if the server tells the size.
+    /// See [`S3Error`]; `TooLarge` before a byte of the body is read if the server tells the size.
     pub(super) async fn fetch(
         &self,
         wanted: Wanted<'_>,
         budget: &Budget,
         reservation: Reservation,
-    ) -> Result<Fetched, Failure> {
+    ) -> Result<Fetched, S3Error> {
         let fetched = self.fetch_whole(wanted, budget, reservation);
         let late = |_| Err(S3Error::late(self.timeout));
-        let fetched = tokio::time::timeout(self.timeout, fetched).await.unwrap_or_else(late);
-        fetched.map_err(|error| failure(&error, Operation::GetObject(wanted.uri), wanted.access))
+        tokio::time::timeout(self.timeout, fetched).await.unwrap_or_else(late)
     }
 
     /// The most bytes of a document.

@@ -9,9 +9,10 @@ use tokio::task::AbortHandle;
 use super::job::{JobId, Processed};
 use super::offer::{offer, Fate, Settles};
 use super::prepared::Prepared;
-use super::queue::Queue;
+use super::queue::{Addresses, Queue};
+use super::rest::Rests;
 use crate::backoff::backoff;
-use crate::document::{Chunk, Completed, Failed, Failure, Retry, Step, Ticket, Vectorizer};
+use crate::document::{Chunk, Completed, Failed, Failure, Retry, Scope, Step, Ticket, Vectorizer};
 use crate::memory::{Memory, Share, Weight};
 
 /// Most documents of one transaction.
@@ -26,8 +27,10 @@ const WRITE_ATTEMPTS: u32 = 3;
 const OFFER_PAUSE: Duration = Duration::from_millis(100);
 /// Longest pause before a document is offered again whose row is locked.
 const LONGEST_OFFER_PAUSE: Duration = Duration::from_secs(10);
-/// Longest rest of a vectorizer between two probes.
-const LONGEST_REST: Duration = Duration::from_secs(60);
+/// Shortest pause before rows of other stores than those that rest are looked for again, after none was
+/// found; and how many times longer it is than the look took, for that may have gone past all the others.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
+const LOOK_SHARE: u32 = 20;
 
 /// A vectorizer's documents: those under way and those to be settled.
 pub(super) struct Lane {
@@ -36,12 +39,16 @@ pub(super) struct Lane {
     running: HashMap<JobId, Running>,
     done: Vec<Finished<Completed>>,
     failed: Vec<Finished<Failed>>,
-    rest: Rest,
+    rests: Rests,
+    /// Not to be looked for rows of other stores than those that rest before this time.
+    next_look: Option<Instant>,
 }
 
 /// A document that is under way.
 struct Running {
     ticket: Ticket,
+    /// The beginning of its document's address, if it has one.
+    store: Option<Arc<str>>,
     prepared: Arc<Prepared>,
     abort: AbortHandle,
 }
@@ -69,14 +76,6 @@ impl Claim {
     }
 }
 
-/// Whether a vectorizer's surroundings let it work.
-#[derive(Default)]
-struct Rest {
-    until: Option<Instant>,
-    /// Failures since the last success, those of one rest counted once.
-    failures: u32,
-}
-
 impl Lane {
     pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<Memory>) -> Self {
         Lane {
@@ -85,7 +84,8 @@ impl Lane {
             running: HashMap::new(),
             done: Vec::new(),
             failed: Vec::new(),
-            rest: Rest::default(),
+            rests: Rests::default(),
+            next_look: None,
         }
     }
 
@@ -93,7 +93,8 @@ impl Lane {
     /// well have mended what made it rest.
     pub(super) fn changed(&mut self, vectorizer: &Arc<Vectorizer>) {
         self.prepared = Prepared::new(vectorizer);
-        self.rest = Rest::default();
+        self.rests = Rests::default();
+        self.next_look = None;
     }
 
     /// Documents that are claimed and not settled.
@@ -109,12 +110,18 @@ impl Lane {
     }
 
     /// Whether nothing is lost when the lane is dropped.
-    pub(super) fn is_idle(&self, now: Instant) -> bool {
-        self.in_flight() == 0 && self.resting(now).is_none()
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight() == 0 && self.rests.is_empty()
     }
 
-    pub(super) fn started(&mut self, job: JobId, ticket: Ticket, abort: AbortHandle) {
-        self.running.insert(job, Running { ticket, prepared: Arc::clone(&self.prepared), abort });
+    pub(super) fn started(
+        &mut self,
+        job: JobId,
+        ticket: Ticket,
+        store: Option<Arc<str>>,
+        abort: AbortHandle,
+    ) {
+        self.running.insert(job, Running { ticket, store, prepared: Arc::clone(&self.prepared), abort });
     }
 
     /// Takes a result in; one that was forgotten is dropped.
@@ -124,19 +131,34 @@ impl Lane {
         result: Result<Processed, Failure>,
         weight: Option<Weight>,
     ) {
-        let Some(Running { ticket, prepared, .. }) = self.running.remove(&job) else { return };
+        let Some(Running { ticket, store, prepared, .. }) = self.running.remove(&job) else { return };
+        let now = Instant::now();
         match result {
             Ok(Processed { chunks, origin }) => {
-                self.rest = Rest::default();
+                // A model that was not asked has not shown that it answers.
+                let asked = chunks.iter().any(|chunk| matches!(chunk, Chunk::New { .. }));
+                let step = if asked { Step::Embedding } else { Step::Formatting };
+                self.rests.passed(step, store.as_ref(), now);
                 let item = Completed { ticket, chunks, origin };
                 self.done.push(Finished { item, claim: Claim::new(prepared, weight) });
             }
             Err(failure) => {
-                self.rest.note(&failure);
+                let failure = self.learn(failure, store.as_ref(), now);
                 self.failed
                     .push(Finished { item: Failed { ticket, failure }, claim: Claim::new(prepared, weight) });
             }
         }
+    }
+
+    /// Takes in what a failure says of more than its row; returns it as the queue is to settle it.
+    fn learn(&mut self, failure: Failure, store: Option<&Arc<str>>, now: Instant) -> Failure {
+        match (failure.step, failure.scope) {
+            // It may not even have been asked for.
+            (Step::Loading, _) => {}
+            (Step::Embedding, Scope::Row) => self.rests.passed(Step::Embedding, store, now),
+            _ => self.rests.passed(Step::Loading, store, now),
+        }
+        self.rests.note(failure, store, now)
     }
 
     /// Stops what is under way.
@@ -148,16 +170,62 @@ impl Lane {
 
     /// How long the vectorizer rests still.
     pub(super) fn resting(&self, now: Instant) -> Option<Duration> {
-        self.rest.until.map(|until| until.saturating_duration_since(now)).filter(|left| !left.is_zero())
+        self.rests.left(now)
+    }
+
+    /// What the vectorizer, or a store of its documents, waits for, and until when.
+    pub(super) fn waits_for(&self) -> Option<(&Failure, Instant)> {
+        self.rests.reason()
+    }
+
+    /// When it is to be looked at again because of what it waits for.
+    pub(super) fn next_probe(&self, now: Instant) -> Option<Instant> {
+        self.rests.next(now).into_iter().chain(self.next_look.filter(|next| *next > now)).min()
     }
 
     /// How many documents may be claimed. After a rest it is one, to see whether it goes again.
     pub(super) fn room(&self, most: usize) -> usize {
         let room = most.saturating_sub(self.in_flight());
-        if self.rest.until.is_none() {
-            return room;
+        if self.rests.is_whole() {
+            return room.min(1_usize.saturating_sub(self.running.len()));
         }
-        room.min(1_usize.saturating_sub(self.running.len()))
+        room
+    }
+
+    /// The rows that may be claimed now, and how many at most: one of each store whose rest is over, and
+    /// those of all stores that are not in trouble.
+    pub(super) fn wanted(&self, most: usize, now: Instant) -> Vec<(Addresses, usize)> {
+        let room = self.room(most);
+        if room == 0 || self.resting(now).is_some() {
+            return Vec::new();
+        }
+
+        let stores = self.rests.stores();
+        if stores.is_empty() {
+            return vec![(Addresses::Any, room)];
+        }
+
+        let is_tried =
+            |store: &Arc<str>| self.running.values().any(|running| running.store.as_ref() == Some(store));
+        let due = self.rests.due_stores(now).into_iter().filter(|store| !is_tried(store));
+        let mut wanted: Vec<_> = due.map(|store| (Addresses::Of(store), 1)).collect();
+        if self.next_look.is_none_or(|next| next <= now) {
+            wanted.push((Addresses::Except(stores), room));
+        }
+        wanted
+    }
+
+    /// A claim took so long, and whether it found rows.
+    pub(super) fn claimed(&mut self, addresses: &Addresses, found: bool, took: Duration) {
+        let now = Instant::now();
+        match addresses {
+            Addresses::Of(store) if !found => self.rests.found_none(store, now),
+            Addresses::Except(_) => {
+                self.next_look = (!found).then(|| now + LOOK_PAUSE.max(took * LOOK_SHARE));
+            }
+            Addresses::Any => self.next_look = None,
+            Addresses::Of(_) => {}
+        }
     }
 
     /// When a result is to be offered next.
@@ -185,6 +253,10 @@ impl Lane {
             return;
         };
         let (fates, _) = offer(&items, |part| queue.complete(&vectorizer, part));
+        let writable = fates.contains(&Fate::Settled);
+        if writable {
+            self.rests.passed(Step::Writing, None, Instant::now());
+        }
         for ((item, mut claim), fate) in items.into_iter().zip(claims).zip(fates) {
             match fate {
                 Fate::Settled => continue,
@@ -197,8 +269,10 @@ impl Lane {
                     claim.due = pause(claim.erred);
                 }
                 Fate::Erred(why) => {
+                    // Others that were offered with it were written.
                     let failure = not_writable(&why);
-                    self.rest.note(&failure);
+                    let failure = if writable { failure.of_row() } else { failure };
+                    let failure = self.rests.note(failure, None, Instant::now());
                     let item = Failed { ticket: item.ticket, failure };
                     self.failed.push(Finished { item, claim: Claim::new(claim.prepared, None) });
                     continue;
@@ -223,25 +297,6 @@ impl Lane {
             }
         }
         error.map_or(Ok(()), Err)
-    }
-}
-
-impl Rest {
-    /// A failure that the next document would meet as well makes the vectorizer rest, lest all of
-    /// its queue be claimed, loaded and failed in vain.
-    fn note(&mut self, failure: &Failure) {
-        let now = Instant::now();
-        let pause = match failure.retry {
-            Retry::After(pause) => pause.min(LONGEST_REST),
-            Retry::Backoff if matches!(failure.code, "provider_unavailable" | "not_writable") => {
-                backoff(Duration::from_secs(1), self.failures.saturating_add(1))
-            }
-            Retry::Backoff | Retry::Never => return,
-        };
-        if self.until.is_none_or(|until| until <= now) {
-            self.failures = self.failures.saturating_add(1);
-        }
-        self.until = self.until.max(Some(now + pause));
     }
 }
 
@@ -286,7 +341,9 @@ fn pause(attempt: u32) -> Instant {
 
 fn not_writable(why: &str) -> Failure {
     let why = crate::shorten::shorten(why, 500);
+    // Nobody can tell the row's fault from the store's: the row pays, and the others wait.
     Failure::new(Step::Writing, "not_writable", format!("the chunks can't be written: {why}"), Retry::Backoff)
+        .concerning(Scope::Vectorizer)
         .with_hint(
             "The store refuses the row: look for its triggers and constraints, and its owner's rights.",
         )

@@ -29,9 +29,11 @@
 //!
 //! # Isolation
 //!
-//! A document waits for nothing but a slot, room and its own inputs' request. A vectorizer whose
-//! provider, credentials or store are out of order rests, and then tries a single document at a
-//! time until one gets through; the others do not notice.
+//! A document waits for nothing but a slot, room and its own inputs' request. What a failure concerns is
+//! part of it ([`Scope`](crate::document::Scope)): a vectorizer whose provider or credentials are out of
+//! order rests, and then tries a single document at a time until one gets through; so do the rows of an
+//! object store that is. Nobody else notices. What is queued is not touched meanwhile, and what was under
+//! way is given back without a try.
 
 mod job;
 mod lane;
@@ -40,11 +42,12 @@ mod origin;
 mod prepared;
 mod process;
 mod queue;
+mod rest;
 mod reuse;
 mod runner;
 mod signals;
 mod threads;
 
-pub use self::queue::Queue;
+pub use self::queue::{Addresses, Queue};
 pub use self::runner::{Runner, Turn};
 pub use self::signals::current_thread_runtime;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::FutureExt;
 
@@ -50,6 +51,7 @@ async fn process(
     weight: &mut Weight,
     step: &Arc<Progress>,
 ) -> Result<Processed, Failure> {
+    let claimed = Instant::now();
     let Document { payload, fields, mut existing, origin, .. } = document;
     existing.sort_by_key(|chunk| chunk.seq);
     let Source { input, reservation, etag, basis } = match &prepared.vectorizer.config.loading {
@@ -64,7 +66,7 @@ async fn process(
             let origin = origin.filter(|origin| now == Some(origin.fingerprint));
             weight.share().room().await;
             let known = origin.as_ref().map(|origin| origin.etag.as_str());
-            match context.loaders.load(&uri, s3, known).await? {
+            match context.loaders.load(&uri, s3, known, claimed).await? {
                 Some(loaded) => {
                     weight.set(prepared.weight(loaded.bytes.len() as u64));
                     Source::object(loaded, basis)

@@ -5,6 +5,28 @@ use std::sync::Arc;
 
 use crate::document::{Completed, Document, Failed, Ticket, Vectorizer};
 
+/// Which rows are wanted, by the addresses that they hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Addresses {
+    /// Whatever they hold.
+    Any,
+    /// Only those whose address begins like this.
+    Of(Arc<str>),
+    /// Only those whose address begins like none of these.
+    Except(Vec<Arc<str>>),
+}
+
+impl Addresses {
+    /// Whether a row with this address is wanted.
+    pub fn want(&self, address: &str) -> bool {
+        match self {
+            Addresses::Any => true,
+            Addresses::Of(beginning) => address.starts_with(&**beginning),
+            Addresses::Except(beginnings) => !beginnings.iter().any(|b| address.starts_with(&**b)),
+        }
+    }
+}
+
 /// Where work comes from and results go.
 ///
 /// All methods are called by [`Runner::turn`](super::Runner::turn) on its caller's thread, so
@@ -23,7 +45,7 @@ pub trait Queue {
     /// Called once a turn; an implementation that knows that one has no work leaves it out.
     fn vectorizers(&mut self) -> Result<Vec<Arc<Vectorizer>>, Self::Error>;
 
-    /// Claims at most `limit` rows of a vectorizer, together of at most `bytes` (see
+    /// Claims at most `limit` rows of a vectorizer among those that `addresses` wants, together of at most `bytes` (see
     /// [`Document::size`]); one that is larger alone is claimed alone. What is larger than a document
     /// may be comes as [`Payload::TooLarge`](crate::document::Payload::TooLarge). An empty answer
     /// means that there is nothing now; any other that there may be more.
@@ -34,6 +56,7 @@ pub trait Queue {
         vectorizer: &Arc<Vectorizer>,
         limit: usize,
         bytes: u64,
+        addresses: &Addresses,
     ) -> Result<Vec<Document>, Self::Error>;
 
     /// Writes what is done and settles it, all in one transaction. Answers the tickets that can't
@@ -50,7 +73,9 @@ pub trait Queue {
         done: &[Completed],
     ) -> Result<Vec<Ticket>, Self::Error>;
 
-    /// Settles what failed, all in one transaction: tries again later, or sets it aside.
+    /// Settles what failed, all in one transaction: tries again later, or sets it aside. No failure
+    /// comes with [`Retry::OnRecovery`](crate::document::Retry::OnRecovery): the runner knows by then
+    /// after which time to look.
     ///
     /// On `Err` the failures are offered again in halves, too; what errs alone is kept and offered
     /// again in later turns. If nothing can be settled, the turn ends with the error.

@@ -10,10 +10,10 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use super::job::{JobId, Outcome, Report, Wake};
 use super::lane::Lane;
 use super::process::{self, Context};
-use super::queue::Queue;
+use super::queue::{Addresses, Queue};
 use super::{signals, threads};
 use crate::config::Loading;
-use crate::document::{Document, Ticket, Vectorizer};
+use crate::document::{Document, Failure, Payload, Ticket, Vectorizer};
 use crate::embed::{self, Groups};
 use crate::load::Loaders;
 use crate::memory::{Memory, Weight};
@@ -122,8 +122,10 @@ impl Runner {
     pub fn turn<Q: Queue>(&mut self, queue: &mut Q) -> Result<Turn, Q::Error> {
         self.receive();
         self.settle(queue)?;
-        let more = self.claims && self.claim(queue)?;
-        Ok(self.next(more))
+        // One moment for both: a rest that ends in between is neither over nor to be waited for.
+        let now = Instant::now();
+        let more = self.claims && self.claim(queue, now)?;
+        Ok(self.next(more, now))
     }
 
     /// How many documents are claimed and not settled.
@@ -134,6 +136,14 @@ impl Runner {
     /// The tickets that are claimed and not settled, so that their leases can be prolonged.
     pub fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
         self.lanes.values().flat_map(Lane::tickets)
+    }
+
+    /// What each vectorizer waits for that is in trouble, or a store of its documents is, and until when.
+    pub fn waiting(&self) -> impl Iterator<Item = (&Vectorizer, &Failure, Instant)> {
+        self.lanes.values().filter_map(|lane| {
+            let (failure, until) = lane.waits_for()?;
+            Some((&*lane.prepared.vectorizer, failure, until))
+        })
     }
 
     /// Gives up all documents of a vectorizer (dropped, disabled): neither completed nor failed.
@@ -176,30 +186,48 @@ impl Runner {
         first_error.map_or(Ok(()), Err)
     }
 
-    /// Claims once for each vectorizer. Answers whether there may be more.
-    fn claim<Q: Queue>(&mut self, queue: &mut Q) -> Result<bool, Q::Error> {
-        let now = Instant::now();
+    /// Claims for each vectorizer what it wants. Returns whether there may be more.
+    fn claim<Q: Queue>(&mut self, queue: &mut Q, now: Instant) -> Result<bool, Q::Error> {
         let vectorizers = queue.vectorizers()?;
         let mut more = false;
         for vectorizer in &vectorizers {
             let most = self.context.settings.max_documents_in_flight;
             let lane = lane(&mut self.lanes, vectorizer, &self.memory);
-            let (fitting, bytes) = lane.prepared.fitting(lane.memory.left());
-            let limit = lane.room(most).min(claim_limit(vectorizer)).min(fitting);
-            if limit == 0 || lane.resting(now).is_some() || !lane.memory.has_room() {
-                continue;
+            for (addresses, limit) in lane.wanted(most, now) {
+                more |= self.claim_some(queue, vectorizer, &addresses, limit)?;
             }
-            let documents = queue.claim(vectorizer, limit, bytes)?;
-            let claimed = !documents.is_empty();
-            for document in documents {
-                self.start_document(vectorizer.id, document);
-            }
-            let lane = self.lanes.get(&vectorizer.id);
-            more |= claimed && lane.is_some_and(|lane| lane.room(most) > 0 && lane.memory.has_room());
         }
         let listed: HashSet<i32> = vectorizers.iter().map(|vectorizer| vectorizer.id).collect();
-        self.lanes.retain(|id, lane| listed.contains(id) || !lane.is_idle(now));
+        self.lanes.retain(|id, lane| listed.contains(id) || !lane.is_idle());
         Ok(more)
+    }
+
+    fn claim_some<Q: Queue>(
+        &mut self,
+        queue: &mut Q,
+        vectorizer: &Arc<Vectorizer>,
+        addresses: &Addresses,
+        limit: usize,
+    ) -> Result<bool, Q::Error> {
+        let Some(lane) = self.lanes.get(&vectorizer.id) else { return Ok(false) };
+        let (fitting, bytes) = lane.prepared.fitting(lane.memory.left());
+        let limit = limit.min(claim_limit(vectorizer)).min(fitting);
+        if limit == 0 || !lane.memory.has_room() {
+            return Ok(false);
+        }
+
+        let began = Instant::now();
+        let documents = queue.claim(vectorizer, limit, bytes, addresses)?;
+        let found = !documents.is_empty();
+        if let Some(lane) = self.lanes.get_mut(&vectorizer.id) {
+            lane.claimed(addresses, found, began.elapsed());
+        }
+        for document in documents {
+            self.start_document(vectorizer.id, document);
+        }
+        let most = self.context.settings.max_documents_in_flight;
+        let lane = self.lanes.get(&vectorizer.id);
+        Ok(found && lane.is_some_and(|lane| lane.room(most) > 0 && lane.memory.has_room()))
     }
 
     fn start_document(&mut self, vectorizer_id: i32, document: Document) {
@@ -210,16 +238,16 @@ impl Runner {
         let weight = Weight::new(&lane.memory, lane.prepared.weight(document.size()));
         let report = Report::new(job, vectorizer_id, self.sender.clone(), Arc::clone(&self.wake));
         let prepared = Arc::clone(&lane.prepared);
+        let store = store_of(&document);
         let task = process::run(Arc::clone(&self.context), prepared, document, weight, report);
-        lane.started(job, ticket, runtime.spawn(task).abort_handle());
+        lane.started(job, ticket, store, runtime.spawn(task).abort_handle());
     }
 
-    fn next(&self, more: bool) -> Turn {
-        let now = Instant::now();
+    fn next(&self, more: bool, now: Instant) -> Turn {
         let offers = self.lanes.values().filter_map(Lane::next_offer);
-        let rests = self.lanes.values().filter_map(|lane| lane.resting(now)).map(|left| now + left);
-        let next = offers.chain(rests).min();
-        let retry_in = next.map(|next| next.saturating_duration_since(now));
+        let probes = self.lanes.values().filter_map(|lane| lane.next_probe(now));
+        let next = offers.chain(probes).min();
+        let retry_in = next.map(|next| next.saturating_duration_since(Instant::now()));
         Turn { more: more || retry_in == Some(Duration::ZERO), retry_in }
     }
 }
@@ -245,6 +273,14 @@ fn lane<'a>(
         lane.changed(vectorizer);
     }
     lane
+}
+
+/// The beginning of the address of a document that lies in an object store.
+fn store_of(document: &Document) -> Option<Arc<str>> {
+    match (&document.vectorizer.config.loading, &document.payload) {
+        (Loading::Uri { .. }, Payload::Text(uri)) => s3::store_of(uri).map(Arc::from),
+        _ => None,
+    }
 }
 
 fn claim_limit(vectorizer: &Vectorizer) -> usize {

@@ -191,12 +191,52 @@ impl S3Error {
         }
     }
 
+    /// What can't be told from this failure about an object: whether it is the object's doing.
+    pub fn doubt(&self) -> Option<Doubt> {
+        if self.credentials_fault().is_some() {
+            return None;
+        }
+        match self {
+            S3Error::Network { peer: Peer::S3, fault: Fault::Other, .. }
+            | S3Error::Timeout { peer: Peer::S3, .. }
+            | S3Error::Invalid(_)
+            | S3Error::Body(_) => Some(Doubt::Outage),
+            S3Error::Refused { status, code, .. } if asks_for_less(*status, code.as_deref()) => None,
+            S3Error::Refused { status: 500.., .. } => Some(Doubt::Outage),
+            S3Error::Refused { status: 401 | 403, code, .. } => {
+                (code.as_deref() != Some("InvalidObjectState")).then_some(Doubt::Forbidden)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a store that says this of itself answers, though it may refuse.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            S3Error::Refused { status, code, .. } => {
+                (1..500).contains(status)
+                    && !asks_for_less(*status, code.as_deref())
+                    && self.credentials_fault().is_none()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether other credentials of the server may help. That a role is refused to them is not
     /// their fault.
     pub(super) fn blames_credentials(&self) -> bool {
         matches!(self, S3Error::NoCredentials | S3Error::Credentials(_))
             || matches!(self.credentials_fault(), Some(CredentialsFault::Wrong | CredentialsFault::Expired))
     }
+}
+
+/// What nobody can tell of a failed request without asking once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Whether the store fails, or this object does.
+    Outage,
+    /// Whether all of the store is forbidden, or this object is.
+    Forbidden,
 }
 
 /// What is wrong with credentials.
@@ -208,6 +248,18 @@ pub(super) enum CredentialsFault {
     Expired,
     /// They were used with a clock that differs too much.
     ClockSkew,
+}
+
+/// Whether this answer asks for fewer requests.
+pub(super) fn asks_for_less(status: u16, code: Option<&str>) -> bool {
+    matches!(status, 429 | 503) || code.is_some_and(is_throttling)
+}
+
+fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests"
+    )
 }
 
 /// The SDK wraps what its credentials' providers say as if the network had failed.

@@ -1,26 +1,31 @@
 //! What went wrong with S3, in words that lead to the fix.
 //!
-//! | code | retry |
-//! |---|---|
-//! | `role_required`, `role_not_allowed`, `anonymous_not_allowed` | never |
-//! | `no_such_key`, `no_such_bucket`, `object_archived`, `invalid_uri`, `too_large` | never |
-//! | `access_denied`, `wrong_region`, `timeout`, `truncated`, `s3_error`, `invalid_request` | with backoff |
-//! | `unknown_host`, `connection_refused`, `tls_error`, `unreachable` | with backoff |
-//! | `no_credentials`, `wrong_credentials`, `expired_credentials`, `role_refused`, `clock_skew` | after a minute, no attempt spent |
-//! | `too_many_open_files` | after five seconds, no attempt spent |
-//! | `throttled` | after ten seconds, no attempt spent |
+//! | code | concerns | retry |
+//! |---|---|---|
+//! | `no_such_key`, `no_such_bucket`, `object_archived`, `invalid_uri`, `too_large` | row | never |
+//! | `truncated`, `timeout`, `s3_error`, `unreachable`, `invalid_request`, if the bucket answers | row | with backoff |
+//! | `access_denied`, if the bucket may be listed | row | with backoff |
+//! | `access_denied`, else | store | with backoff |
+//! | `truncated`, `timeout`, `s3_error`, `unreachable`, `invalid_request`, if it does not | store | on recovery |
+//! | `unknown_host`, `connection_refused`, `tls_error` | store | on recovery |
+//! | `wrong_credentials`, `expired_credentials`, `clock_skew` as S3 says them, `wrong_region` | store | on recovery |
+//! | `throttled` | store | after ten seconds |
+//! | `too_many_open_files` | vectorizer | after five seconds |
+//! | `no_credentials`, `role_refused`, and the same as STS says them | vectorizer | on recovery |
+//! | `timeout` and those of the network, if it is STS that is not there | vectorizer | on recovery |
+//! | `role_required`, `role_not_allowed`, `anonymous_not_allowed` | vectorizer | on recovery |
 
 use std::fmt;
 use std::time::Duration;
 
-use super::error::{CredentialsFault, Fault, NotAllowed, Peer, S3Error};
+use super::error::{asks_for_less, CredentialsFault, Fault, NotAllowed, Peer, S3Error};
 use super::S3Uri;
 use crate::config::S3Access;
-use crate::document::{Failure, Retry, Step};
+use crate::document::{Failure, Retry, Scope, Step};
 use crate::exhausted;
 
-/// Pause after something that only an administrator can mend.
-const ADMINISTRATOR: Retry = Retry::After(Duration::from_secs(60));
+/// After something that only an administrator can mend.
+const ADMINISTRATOR: Retry = Retry::OnRecovery;
 /// Pause after S3 asked for fewer requests and the SDK's own retries did not help.
 const THROTTLED: Retry = Retry::After(Duration::from_secs(10));
 
@@ -72,6 +77,9 @@ impl fmt::Display for Operation<'_> {
 }
 
 /// The failure to report.
+///
+/// What may be the object's doing or the store's ([`S3Error::doubt`]) is taken for the store's, until
+/// somebody who has asked the store says otherwise.
 pub fn failure(error: &S3Error, operation: Operation<'_>, access: &S3Access) -> Failure {
     match error {
         S3Error::NotAllowed(reason) => not_allowed(reason),
@@ -85,17 +93,19 @@ pub fn failure(error: &S3Error, operation: Operation<'_>, access: &S3Access) -> 
             None => role_refused(code.as_deref(), message.as_deref(), access),
         },
         S3Error::Refused { status, code, message, .. } => match error.credentials_fault() {
-            Some(fault) => credentials_refused(fault, Peer::S3, code.as_deref()),
+            Some(fault) => credentials_refused(fault, Peer::S3, code.as_deref()).concerning(Scope::Store),
             None => refused(*status, code.as_deref(), message.as_deref(), operation),
         },
         S3Error::Network { peer, fault, message } => network(*peer, *fault, message, operation),
         S3Error::Timeout { peer, limit } => timeout(*peer, *limit, operation),
         S3Error::Invalid(why) => {
-            loading("invalid_request", format!("{operation} can't be asked for: {why}"), Retry::Backoff)
+            loading("invalid_request", format!("{operation} can't be asked for: {why}"), Retry::OnRecovery)
+                .concerning(Scope::Store)
                 .with_hint("Check the endpoint, the region and the URL style, and the bucket's name.")
         }
         S3Error::Body(why) => {
-            loading("truncated", format!("the body of {operation} broke off: {why}"), Retry::Backoff)
+            loading("truncated", format!("the body of {operation} broke off: {why}"), Retry::OnRecovery)
+                .concerning(Scope::Store)
                 .with_hint("It is fetched again. If this persists, look for a proxy that cuts connections.")
         }
         S3Error::TooLarge { size, limit } => too_large(operation, *size, *limit),
@@ -105,7 +115,7 @@ pub fn failure(error: &S3Error, operation: Operation<'_>, access: &S3Access) -> 
 fn not_allowed(reason: &NotAllowed) -> Failure {
     match reason {
         NotAllowed::OwnCredentials => {
-            loading("role_required", "S3 may be asked with the credentials of a role only", Retry::Never)
+            loading("role_required", "S3 may be asked with the credentials of a role only", ADMINISTRATOR)
                 .with_hint(
                     "Name a role with aws_role_arn. The administrator decides with pgai_rs.s3_credentials.",
                 )
@@ -113,11 +123,11 @@ fn not_allowed(reason: &NotAllowed) -> Failure {
         NotAllowed::Role(role_arn) => loading(
             "role_not_allowed",
             format!("role {role_arn} is not among the allowed ones"),
-            Retry::Never,
+            ADMINISTRATOR,
         )
         .with_hint("The administrator allows roles by prefix with pgai_rs.allowed_role_arns."),
         NotAllowed::Anonymous => {
-            loading("anonymous_not_allowed", "S3 may not be asked without credentials", Retry::Never)
+            loading("anonymous_not_allowed", "S3 may not be asked without credentials", ADMINISTRATOR)
                 .with_hint("The administrator decides with pgai_rs.s3_anonymous.")
         }
     }
@@ -193,8 +203,7 @@ fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Op
             loading("invalid_uri", format!("S3 refused the address {operation}: {code}"), Retry::Never)
                 .with_hint("Correct the address.")
         }
-        (_, Some(code)) if is_throttling(code) => throttled(),
-        (429 | 503, _) => throttled(),
+        (status, code) if asks_for_less(status, code) => throttled(),
         (404, _) if operation.is_of_object() => {
             loading("no_such_key", format!("there is no object {operation}"), Retry::Never)
                 .with_hint("Upload the object, then update the row or call ai.retry_failed(...).")
@@ -208,15 +217,9 @@ fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Op
     }
 }
 
-fn is_throttling(code: &str) -> bool {
-    matches!(
-        code,
-        "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests"
-    )
-}
-
 fn throttled() -> Failure {
     loading("throttled", "S3 asks for fewer requests", THROTTLED)
+        .concerning(Scope::Store)
         .with_hint("Lower pgai_rs.load_concurrency if this persists.")
 }
 
@@ -237,7 +240,7 @@ fn access_denied(code: Option<&str>, message: Option<&str>, operation: Operation
         "Grant s3:ListBucket on the bucket to the server's identity, or to the role. It is a right on the bucket, \
          arn:aws:s3:::bucket, and not on its objects."
     };
-    loading("access_denied", message, Retry::Backoff).with_hint(hint)
+    loading("access_denied", message, Retry::Backoff).concerning(Scope::Store).with_hint(hint)
 }
 
 fn wrong_region(operation: Operation<'_>) -> Failure {
@@ -245,8 +248,9 @@ fn wrong_region(operation: Operation<'_>) -> Failure {
     loading(
         "wrong_region",
         format!("bucket {bucket} is in another region, and S3 does not say in which"),
-        Retry::Backoff,
+        ADMINISTRATOR,
     )
+    .concerning(Scope::Store)
     .with_hint("Set pgai_rs.aws_region to the bucket's region, or pgai_rs.aws_endpoint_url to its endpoint.")
 }
 
@@ -261,7 +265,8 @@ fn timeout(peer: Peer, limit: Option<Duration>, operation: Operation<'_>) -> Fai
         Some(limit) => format!("{operation} was not there within {limit:?}"),
         None => format!("{peer} did not answer in time for {operation}"),
     };
-    loading("timeout", message, Retry::Backoff)
+    loading("timeout", message, Retry::OnRecovery)
+        .concerning(of(peer))
         .with_hint("Check the endpoint and the network; raise pgai_rs.load_timeout for large objects.")
 }
 
@@ -273,7 +278,11 @@ fn other_response(
 ) -> Failure {
     let code = code.map(|code| format!(" {code}")).unwrap_or_default();
     let message = message.map(|message| format!(": {message}")).unwrap_or_default();
-    loading("s3_error", format!("S3 answered {status}{code} for {operation}{message}"), Retry::Backoff)
+    let failed = status >= 500;
+    let retry = if failed { Retry::OnRecovery } else { Retry::Backoff };
+    let scope = if failed { Scope::Store } else { Scope::Row };
+    loading("s3_error", format!("S3 answered {status}{code} for {operation}{message}"), retry)
+        .concerning(scope)
         .with_hint("If this persists, check that the endpoint speaks S3's protocol.")
 }
 
@@ -299,7 +308,17 @@ fn network(peer: Peer, fault: Fault, why: &str, operation: Operation<'_>) -> Fai
             "Check pgai_rs.aws_endpoint_url, the network and firewalls between the Postgres server and S3.",
         ),
     };
-    loading(code, format!("{peer} can't be reached for {operation}: {why}"), Retry::Backoff).with_hint(hint)
+    loading(code, format!("{peer} can't be reached for {operation}: {why}"), Retry::OnRecovery)
+        .concerning(of(peer))
+        .with_hint(hint)
+}
+
+/// Whom it concerns that a peer does not answer.
+fn of(peer: Peer) -> Scope {
+    match peer {
+        Peer::S3 => Scope::Store,
+        Peer::Sts => Scope::Vectorizer,
+    }
 }
 
 fn bracketed(code: Option<&str>) -> String {

@@ -157,6 +157,28 @@ impl fmt::Display for S3Uri {
     }
 }
 
+/// The beginning of an address that it shares, as it is written, with those of all objects in the same
+/// bucket; `None` if it is not one of an object.
+///
+/// ```
+/// use pgai_rs_pipeline::s3::store_of;
+///
+/// assert_eq!(store_of("s3://bucket/folder/key"), Some("s3://bucket/"));
+/// assert_eq!(store_of("https://bucket.s3.amazonaws.com/key"), Some("https://bucket.s3.amazonaws.com/"));
+/// assert_eq!(store_of("https://s3.amazonaws.com/bucket/key"), Some("https://s3.amazonaws.com/bucket/"));
+/// assert_eq!(store_of("s3://bucket"), None);
+/// ```
+pub fn store_of(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let length = match scheme {
+        _ if scheme.eq_ignore_ascii_case("s3") => split_bucket(rest).0.len(),
+        _ if is_http(scheme) => uri_https::store(rest)?.len(),
+        _ => return None,
+    };
+    let end = uri.len() - rest.len() + length;
+    uri[end..].starts_with('/').then(|| &uri[..=end])
+}
+
 fn is_http(scheme: &str) -> bool {
     scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
 }

@@ -32,6 +32,17 @@ pub(super) fn parse(rest: &str) -> Result<Option<Parts>, Failure> {
     Ok(Some(Parts { bucket, key, version, region: region.map(str::to_owned) }))
 }
 
+/// The part of what follows `https://` that names the bucket; `None` if the host is not one of S3's.
+pub(super) fn store(rest: &str) -> Option<&str> {
+    let (written, path) = rest.split_once('/')?;
+    let host = written.strip_suffix(":443").unwrap_or(written).to_ascii_lowercase();
+    let bucket = match Host::parse(&host)?.bucket {
+        Some(_) => "",
+        None => path.split('/').next().unwrap_or_default(),
+    };
+    Some(if bucket.is_empty() { written } else { &rest[..written.len() + 1 + bucket.len()] })
+}
+
 /// A host of S3 (<https://docs.aws.amazon.com/general/latest/gr/s3.html>).
 struct Host<'a> {
     /// Without one, the bucket is the path's first part.

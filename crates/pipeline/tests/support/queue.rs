@@ -5,8 +5,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::document::{Chunk, Completed, Document, Failed, Failure, Origin, Ticket, Vectorizer};
-use pgai_rs_pipeline::run::{Queue, Runner, Turn};
+use pgai_rs_pipeline::document::{
+    Chunk, Completed, Document, Failed, Failure, Origin, Payload, Retry, Ticket, Vectorizer,
+};
+use pgai_rs_pipeline::run::{Addresses, Queue, Runner, Turn};
 use pgai_rs_pipeline::settings::Settings;
 
 /// Whoever waits longer waits for ever: a limit for tests that hang, not a measurement.
@@ -28,6 +30,15 @@ pub struct MemoryQueue {
     pub poison: HashSet<Ticket>,
     /// `fail` errs.
     pub broken: bool,
+    /// What failed without a try being spent comes back when it is due, as in Postgres.
+    pub brings_back: bool,
+    /// What would come back, and when what has failed is due again.
+    again: HashMap<Ticket, (Arc<Vectorizer>, Payload)>,
+    later: HashMap<Ticket, Instant>,
+    /// How often each ticket was claimed.
+    pub claims: HashMap<Ticket, usize>,
+    /// How often each was given back without a try.
+    pub given_back: HashMap<Ticket, usize>,
     /// Sizes of what `complete` was offered.
     pub offers: Vec<usize>,
 }
@@ -43,6 +54,13 @@ impl MemoryQueue {
 
     pub fn settled(&self) -> usize {
         self.completed.len() + self.failed.len()
+    }
+
+    /// In how long a row that waits for its time will be due, as Postgres's queue tells the worker.
+    fn next_due(&self) -> Option<Duration> {
+        let due = self.pending.values().flatten().filter_map(|document| self.later.get(&document.ticket));
+        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+        left.filter(|left| !left.is_zero()).min()
     }
 
     fn settle(&mut self, ticket: Ticket) {
@@ -62,6 +80,7 @@ impl Queue for MemoryQueue {
         vectorizer: &Arc<Vectorizer>,
         limit: usize,
         bytes: u64,
+        addresses: &Addresses,
     ) -> Result<Vec<Document>, String> {
         assert!(limit > 0 && bytes > 0);
         let pending = self.pending.entry(vectorizer.id).or_default();
@@ -70,10 +89,23 @@ impl Queue for MemoryQueue {
             taken += document.size();
             taken <= bytes
         };
-        let count = pending.iter().take(limit).take_while(fits).count().max(1);
-        let documents: Vec<_> = pending.drain(..count.min(pending.len())).collect();
+        let wanted = |document: &Document| match &document.payload {
+            Payload::Text(address) => addresses.want(address),
+            _ => matches!(addresses, Addresses::Any),
+        };
+        let (mut due, others): (VecDeque<_>, _) = pending.drain(..).partition(|document| {
+            let later = self.later.get(&document.ticket);
+            wanted(document) && later.is_none_or(|due| *due <= Instant::now())
+        });
+        let count = due.iter().take(limit).take_while(fits).count().max(1);
+        let documents: Vec<_> = due.drain(..count.min(due.len())).collect();
+        due.extend(others);
+        *pending = due;
         for document in &documents {
             assert!(self.claimed.insert(document.ticket));
+            *self.claims.entry(document.ticket).or_default() += 1;
+            let again = (Arc::clone(&document.vectorizer), document.payload.clone());
+            self.again.insert(document.ticket, again);
         }
         Ok(documents)
     }
@@ -104,7 +136,18 @@ impl Queue for MemoryQueue {
         }
         for failed in failed {
             self.settle(failed.ticket);
-            self.failed.insert(failed.ticket, failed.failure.clone());
+            let pause = match failed.failure.retry {
+                Retry::OnRecovery => panic!("the runner does not say when to look again: {failed:?}"),
+                Retry::After(pause) if self.brings_back => pause,
+                _ => {
+                    self.failed.insert(failed.ticket, failed.failure.clone());
+                    continue;
+                }
+            };
+            let (vectorizer, payload) = self.again.remove(&failed.ticket).unwrap();
+            *self.given_back.entry(failed.ticket).or_default() += 1;
+            self.later.insert(failed.ticket, Instant::now() + pause);
+            self.push(Document { payload, ..super::row(&vectorizer, failed.ticket.0, "") });
         }
         Ok(())
     }
@@ -139,7 +182,7 @@ impl Driver {
                 queue.claimed.len(),
                 queue.failed
             );
-            self.wait(turn);
+            self.wait(turn, queue.next_due());
         }
     }
 
@@ -148,9 +191,10 @@ impl Driver {
         self.until(queue, |queue| queue.settled() >= count)
     }
 
-    fn wait(&self, turn: Turn) {
+    fn wait(&self, turn: Turn, next_due: Option<Duration>) {
         if !turn.more {
-            let _ = self.woken.recv_timeout(turn.retry_in.unwrap_or(FOR_EVER).min(FOR_EVER));
+            let wait = turn.retry_in.into_iter().chain(next_due).min();
+            let _ = self.woken.recv_timeout(wait.unwrap_or(FOR_EVER).min(FOR_EVER));
         }
     }
 }

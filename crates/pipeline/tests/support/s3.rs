@@ -1,6 +1,6 @@
 //! What S3 and STS say.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::document::{Failure, Secret};
@@ -28,7 +28,7 @@ pub fn settings(server: &Server) -> Settings {
 
 /// Fetches an object, whatever its version.
 pub async fn fetch(loaders: &Loaders, uri: &str, access: &S3Access) -> Result<Loaded, Failure> {
-    loaders.load(uri, access, None).await.map(Option::unwrap)
+    loaders.load(uri, access, None, Instant::now()).await.map(Option::unwrap)
 }
 
 pub fn in_role(role_arn: &str) -> S3Access {

@@ -1,0 +1,146 @@
+//! What is known of object stores: whether a failure is one object's doing or its store's.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use aws_sdk_s3::Client;
+use tokio::sync::Mutex as Turn;
+
+use super::s3::Wanted;
+use crate::config::S3Access;
+use crate::document::{Failure, Retry, Scope};
+use crate::s3::{failure, lock, Clients, Doubt, Operation, Recent, S3Error};
+
+/// A store that is up says so within this time.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Stores that something is known of.
+const MOST_STORES: usize = 1024;
+
+/// A bucket, as somebody asks it.
+type Place = (String, S3Access);
+
+/// What is known of all stores.
+pub(super) struct Stores {
+    clients: Arc<Clients>,
+    known: Mutex<Recent<Place, Arc<Store>>>,
+}
+
+/// What is known of one.
+#[derive(Default)]
+struct Store {
+    /// The last failure that concerned all of it, and when it was known.
+    trouble: Mutex<Option<(Instant, Failure)>>,
+    /// The last answer to the question whether it is up, and when it was asked.
+    asked: Turn<Option<(Instant, Answer)>>,
+}
+
+/// What a store says when it is asked for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// It can be listed, or says that it is elsewhere.
+    Grants,
+    /// It answers, and says no.
+    Refuses,
+    /// It does not answer, or fails.
+    Fails,
+}
+
+impl Stores {
+    /// Nothing is known yet.
+    pub(super) fn new(clients: Arc<Clients>) -> Self {
+        Stores { clients, known: Mutex::new(Recent::new(MOST_STORES)) }
+    }
+
+    /// What has befallen the object's store, or its vectorizer, since that time.
+    ///
+    /// Whoever has waited for a slot meanwhile need not wait for an answer that never comes.
+    pub(super) fn trouble_since(&self, wanted: Wanted<'_>, since: Instant) -> Option<Failure> {
+        let store = lock(&self.known).get(&place(wanted)).cloned()?;
+        let trouble = lock(&store.trouble).clone();
+        trouble.filter(|(known, _)| *known >= since).map(|(_, failure)| failure)
+    }
+
+    /// The store gave an object.
+    pub(super) fn answered(&self, wanted: Wanted<'_>) {
+        if let Some(store) = lock(&self.known).get(&place(wanted)) {
+            *lock(&store.trouble) = None;
+        }
+    }
+
+    /// The failure to report of a request for an object that was made at that time. Where it may be
+    /// the object's doing, the store is asked for itself: a question serves all who doubt.
+    pub(super) async fn judge(&self, error: &S3Error, wanted: Wanted<'_>, sent: Instant) -> Failure {
+        let failure = failure(error, Operation::GetObject(wanted.uri), wanted.access);
+        let failure = match error.doubt() {
+            Some(doubt) => self.settle(failure, doubt, wanted, sent).await,
+            None => failure,
+        };
+        if error.doubt().is_some() && failure.scope == Scope::Store && !self.is_down(wanted).await {
+            return failure;
+        }
+        if failure.scope != Scope::Row && failure.retry != Retry::Backoff {
+            *lock(&self.store(wanted).trouble) = Some((Instant::now(), failure.clone()));
+        }
+        failure
+    }
+
+    async fn settle(&self, failure: Failure, doubt: Doubt, wanted: Wanted<'_>, sent: Instant) -> Failure {
+        let answer = self.ask(wanted, sent).await;
+        let was_down = lock(&self.store(wanted).trouble).take().is_some();
+        match (doubt, answer) {
+            // It was down until now, and the object may be well: it gets another chance.
+            (Doubt::Outage, Answer::Grants | Answer::Refuses) if was_down => failure,
+            (Doubt::Outage, Answer::Grants | Answer::Refuses) | (Doubt::Forbidden, Answer::Grants) => {
+                failure.of_row()
+            }
+            (Doubt::Outage, Answer::Fails) | (Doubt::Forbidden, Answer::Refuses | Answer::Fails) => failure,
+        }
+    }
+
+    /// Whether the store's last answer was none.
+    async fn is_down(&self, wanted: Wanted<'_>) -> bool {
+        let store = self.store(wanted);
+        let asked = store.asked.lock().await;
+        asked.is_some_and(|(_, answer)| answer == Answer::Fails)
+    }
+
+    async fn ask(&self, wanted: Wanted<'_>, sent: Instant) -> Answer {
+        let store = self.store(wanted);
+        let mut asked = store.asked.lock().await;
+        // Another has asked since, and it is as good an answer.
+        if let Some((_, answer)) = asked.filter(|(at, _)| *at >= sent) {
+            return answer;
+        }
+        let at = Instant::now();
+        let answer = self.ask_anew(wanted).await;
+        *asked = Some((at, answer));
+        answer
+    }
+
+    async fn ask_anew(&self, wanted: Wanted<'_>) -> Answer {
+        let bucket = wanted.uri.bucket();
+        let head = |client: Client| client.head_bucket().bucket(bucket).send();
+        let access = wanted.uri.access(wanted.access);
+        let answer = tokio::time::timeout(PROBE_TIMEOUT, self.clients.call(&access, bucket, head)).await;
+        match answer {
+            Ok(Ok(_)) => Answer::Grants,
+            Ok(Err(error)) if error.is_answer() => Answer::Refuses,
+            Ok(Err(_)) | Err(_) => Answer::Fails,
+        }
+    }
+
+    fn store(&self, wanted: Wanted<'_>) -> Arc<Store> {
+        let mut known = lock(&self.known);
+        let place = place(wanted);
+        if let Some(store) = known.get(&place) {
+            return Arc::clone(store);
+        }
+        let store = Arc::<Store>::default();
+        known.insert(place, Arc::clone(&store));
+        store
+    }
+}
+
+fn place(wanted: Wanted<'_>) -> Place {
+    (wanted.uri.bucket().to_owned(), wanted.uri.access(wanted.access).into_owned())
+}
