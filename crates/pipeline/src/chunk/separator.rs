@@ -35,6 +35,12 @@ impl Separator {
         &self.given
     }
 
+    /// Whether LangChain takes it for one that matches nothing of the text: since 0.3.9 by how it
+    /// begins, whatever comes after.
+    pub(super) fn begins_with_lookaround(&self) -> bool {
+        self.regex.is_some() && begins_with_lookaround(&self.given)
+    }
+
     /// Whether it splits between any two code points.
     pub(super) fn is_empty(&self) -> bool {
         self.given.is_empty()
@@ -75,6 +81,11 @@ impl Separator {
             Some(regex) => split_with_groups(text, regex, keep, deadline, sink),
         }
     }
+}
+
+/// Whether a regular expression begins with a look-around.
+pub(super) fn begins_with_lookaround(regex: &str) -> bool {
+    ["(?=", "(?<!", "(?<=", "(?!"].iter().any(|prefix| regex.starts_with(prefix))
 }
 
 fn emit<'t>(piece: &'t str, sink: Sink<'_, 't>) -> Result<(), ChunkError> {
