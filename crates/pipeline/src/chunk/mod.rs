@@ -60,7 +60,7 @@ pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
 /// changed, so that documents which did not change are cut anew, and only there.
 pub(crate) fn revision(config: &Chunking) -> u32 {
     match config {
-        // Until 0.1.0 the expression itself stood between the pieces.
+        // Until 0.2.0 the expression itself stood between the pieces.
         Chunking::CharacterTextSplitter { separator, is_separator_regex: true, .. } => {
             u32::from(separator::begins_with_lookaround(separator))
         }

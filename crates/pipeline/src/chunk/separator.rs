@@ -125,16 +125,19 @@ fn split_with_groups<'t>(
     sink: Sink<'_, 't>,
 ) -> Result<(), ChunkError> {
     let failed = |reason| ChunkError::CaptureGroups { pattern: regex.as_given().to_owned(), reason };
-    let elements = re_split(text, regex, keep, deadline)?
+    let elements = re_split(text, regex, keep, deadline)?;
+    if keep == Keep::No {
+        // A group that takes no part in a match is left out, as Python joins no None.
+        return elements.into_iter().flatten().try_for_each(|element| emit(element, sink));
+    }
+
+    let elements = elements
         .into_iter()
         .collect::<Option<Vec<&str>>>()
         .ok_or_else(|| failed("a group takes no part in a match (Python: TypeError)"))?;
     let Some((&first, rest)) = elements.split_first() else {
         return Ok(());
     };
-    if keep == Keep::No {
-        return elements.into_iter().try_for_each(|element| emit(element, sink));
-    }
     if rest.len() % 2 != 0 {
         return Err(failed("the pieces don't pair up (Python: IndexError)"));
     }

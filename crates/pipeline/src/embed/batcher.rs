@@ -5,17 +5,20 @@
 //! provider takes, several at a time, and each is answered on its own: a document waits for its own
 //! inputs and for nothing else.
 
+mod narrow;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, oneshot, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{mpsc, oneshot, Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{timeout_at, Instant};
 
 use super::batch::{Batch, Reply};
 use super::health::Health;
 use super::limiter::Limiter;
+use super::most::Most;
 use super::pack::{estimated_tokens, Limits, Load};
 use super::search::{Next, Search};
 use super::{EmbedError, Embedder, Vectors};
@@ -79,8 +82,8 @@ impl Group {
     ) -> Self {
         let (arrivals, inbox) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(policy.concurrency));
-        let provider =
-            Arc::new(Provider { embedder, policy, limiter, memory, slots, health: Health::default() });
+        let (narrowing, health) = (Mutex::default(), Health::default());
+        let provider = Arc::new(Provider { embedder, policy, limiter, memory, slots, narrowing, health });
         tokio::spawn(drive(inbox, Arc::clone(&provider)));
         Group { arrivals, provider }
     }
@@ -219,6 +222,8 @@ struct Provider {
     memory: Arc<Share>,
     /// Of requests under way.
     slots: Arc<Semaphore>,
+    /// Whoever has it finds out how many inputs the provider takes.
+    narrowing: Mutex<()>,
     health: Health,
 }
 
@@ -233,7 +238,7 @@ impl Provider {
         match self.ask(&batch, self.policy.retries).await {
             Ok(vectors) => batch.deliver(vectors),
             Err(error) if batch.len() > 1 && may_be_one_inputs_doing(&error) => {
-                self.divide(batch, error).await
+                self.answer_in_parts(batch, error).await
             }
             Err(error) => batch.fail(&error.into_failure()),
         }
@@ -250,7 +255,8 @@ impl Provider {
             }
             if batch.len() > 1 && tokens > self.limiter.limits().tokens {
                 // Learned since it was packed: the provider would never take it.
-                return Err(EmbedError::InputRefused("more tokens than its limit".to_owned()));
+                let most = Most::Tokens(Some(self.limiter.limits().tokens));
+                return Err(EmbedError::TooMany(most, "more tokens than its limit".to_owned()));
             }
             let permit =
                 self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
@@ -277,9 +283,13 @@ impl Provider {
         }
     }
 
-    /// Finds the inputs that the provider can't take, so that their neighbours get their vectors.
-    async fn divide(&self, batch: Batch, error: EmbedError) {
+    /// Finds the inputs that the provider can't take, so that their neighbours get their vectors; answers
+    /// whether there are any. `taken` says that it takes others.
+    async fn divide(&self, batch: Batch, error: EmbedError, taken: bool) -> bool {
         let mut search = Search::new(batch, error);
+        if taken {
+            search.succeeded();
+        }
         let mut asked = FuturesUnordered::new();
         loop {
             while asked.len() < search.at_once() {
@@ -296,7 +306,7 @@ impl Provider {
             }
             match asked.next().await {
                 Some((part, result)) => settle(&mut search, part, result),
-                None => return,
+                None => return search.has_refused_alone(),
             }
         }
     }
@@ -334,7 +344,13 @@ fn may_pass(error: &EmbedError) -> bool {
 
 /// Whether the request may succeed without one of its inputs.
 fn may_be_one_inputs_doing(error: &EmbedError) -> bool {
-    matches!(error, EmbedError::InputRefused(_) | EmbedError::Unavailable(_) | EmbedError::BadResponse(_))
+    matches!(
+        error,
+        EmbedError::InputRefused(_)
+            | EmbedError::TooMany(..)
+            | EmbedError::Unavailable(_)
+            | EmbedError::BadResponse(_)
+    )
 }
 
 /// The provider takes others, but fails on this one: not an outage, which would make the whole

@@ -3,11 +3,13 @@
 //! * `model`: a model as it is asked: a vectorizer's config with the operator's defaults
 //! * `litellm`, `dimensions`, `input_type`: what of a model is known, or refused, before it is asked
 //! * `provider`: how each provider is asked and answers, a file each
-//! * `http`: one request, one answer, one error, the same for all
+//! * `http`, `body`: one request, one answer, one error, the same for all
 //! * `identity`, `aws`, `google`: as whom a provider is asked, where that is more than a key in a header
-//! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
+//! * `normalize`: vectors that are cut short, brought to the length 1
+//! * `answer`, `check`, `refusal`, `inner_error`: whether an answer is what was asked for, and what a refusal means
 //! * `inputs`, `pack`, `truncate`: what goes into a request
 //! * `rate_limit`, `pace`, `limiter`: what a provider says is left, and when the next request may leave
+//! * `most`, `bracket`, `ceiling`: how much a server takes in a request, as it says or shows
 //! * `batch`: the inputs of one request, and those who wait for them
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
 //! * [`offline`]: how answers are read, for tests without the network
@@ -18,6 +20,9 @@ mod answer;
 mod aws;
 mod batch;
 mod batcher;
+mod body;
+mod bracket;
+mod ceiling;
 mod check;
 mod dimensions;
 mod google;
@@ -25,11 +30,14 @@ mod group;
 mod health;
 mod http;
 mod identity;
+mod inner_error;
 mod input_type;
 mod inputs;
 mod limiter;
 pub(crate) mod litellm;
 mod model;
+mod most;
+mod normalize;
 pub mod offline;
 mod pace;
 mod pack;
@@ -49,6 +57,7 @@ pub use self::batcher::Group;
 pub use self::group::Groups;
 pub use self::http::client;
 pub use self::model::{aws_access, check};
+pub use self::most::Most;
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
 pub(crate) use self::truncate::truncate;
@@ -87,6 +96,8 @@ pub enum EmbedError {
     BadResponse(String),
     /// The provider refuses one of these inputs, or their number.
     InputRefused(String),
+    /// The provider takes fewer inputs in a request, or smaller ones, and says so.
+    TooMany(Most, String),
     /// The provider refuses whatever this vectorizer asks, until somebody mends it.
     Refused(Failure),
 }
@@ -133,7 +144,7 @@ impl EmbedError {
                 Retry::Backoff,
                 "Check that base_url leads to a server for embeddings; its log may tell more.",
             ),
-            EmbedError::InputRefused(why) => (
+            EmbedError::InputRefused(why) | EmbedError::TooMany(_, why) => (
                 "input_refused",
                 format!("the embedding provider refused the input: {why}"),
                 Retry::Never,

@@ -83,6 +83,11 @@ impl Search {
         self.successes > 0
     }
 
+    /// Whether it refuses an input on its own.
+    pub(super) fn has_refused_alone(&self) -> bool {
+        self.refused_alone > 0
+    }
+
     /// A part got its vectors.
     pub(super) fn succeeded(&mut self) {
         self.successes += 1;
