@@ -138,7 +138,6 @@ def test_touching_a_row_reads_its_object_again(db, bucket, stub):
         (None, None, "https://example.com/a.txt", None),
         (None, None, "file:///etc/passwd", None),
         (None, None, "not a uri", None),
-        (None, None, None, "no_uri"),
         ("a.pdf", b"%PDF-1.7 ...", "s3://{bucket}/a.pdf", "unsupported_type"),
         ("a.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "s3://{bucket}/a.png", "unsupported_type"),
         ("a.txt", b"caf\xe9", "s3://{bucket}/a.txt", "not_utf8"),
@@ -159,6 +158,19 @@ def test_what_cannot_be_loaded_is_set_aside_with_a_reason(db, bucket, stub, key,
     assert (step, message) == (details["step"], details["error_reason"])
     eventually(lambda: db.sql("SELECT chunk FROM document_embedding_store") == [("ok",)], what="its neighbour")
     vectorizer.idle(db)
+
+
+@pytest.mark.parametrize("uri", [None, ""])
+def test_a_row_without_an_address_has_no_document(db, bucket, stub, uri):
+    db.sql(TABLE)
+    db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("a.txt", "was there")])
+    vectorizer.create(db, stub.url, loading=FROM_S3)
+    eventually(lambda: db.sql("SELECT chunk FROM document_embedding_store") == [("was there",)], what="the chunk")
+    db.sql("UPDATE document SET uri = %s", [uri])
+    eventually(lambda: db.sql("SELECT chunk FROM document_embedding_store") == [], what="no chunk")
+    vectorizer.idle(db)
+    assert db.sql("SELECT * FROM ai._vectorizer_q_failed_1") == []
+    assert db.sql("SELECT * FROM ai.vectorizer_errors") == []
 
 
 def test_what_was_set_aside_comes_back_when_asked(db, bucket, stub):

@@ -5,6 +5,7 @@
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::S3Access;
+use pgai_rs_pipeline::server_url::ServerUrl;
 
 use crate::guc;
 use crate::pg::error::PgError;
@@ -18,8 +19,11 @@ pub fn require_allowed(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgErr
             .with_hint("A superuser can allow it with pgai_rs.s3_anonymous."));
     }
     let Some(endpoint) = &access.endpoint else { return Ok(()) };
+    let endpoint = ServerUrl::parse(endpoint).map_err(|error| {
+        invalid(&format!("endpoint {error}")).with_hint(error.hint("https://storage.example.com:9000"))
+    })?;
     // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::superuser_arg(role) } || guc::s3_endpoint_allowed(endpoint) {
+    if unsafe { pg_sys::superuser_arg(role) } || guc::s3_endpoint_allowed(&endpoint) {
         return Ok(());
     }
     Err(denied("this S3 endpoint is not allowed on this server")
@@ -36,10 +40,6 @@ fn consistent(access: &S3Access) -> Result<(), PgError> {
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if access.region.as_deref().is_some_and(|region| region.is_empty() || !region.chars().all(word)) {
         return Err(invalid("region must be the name of an AWS region, such as eu-west-1"));
-    }
-    let http = |url: &str| url.starts_with("http://") || url.starts_with("https://");
-    if access.endpoint.as_deref().is_some_and(|url| !http(url)) {
-        return Err(invalid("endpoint must begin with http:// or https://"));
     }
     Ok(())
 }

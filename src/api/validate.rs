@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
+use pgai_rs_pipeline::server_url::ServerUrl;
 use pgai_rs_pipeline::{config, embed};
 
 use super::s3_access;
@@ -201,14 +202,13 @@ pub fn embedding_egress(embedding: &config::Embedding, role: pg_sys::Oid) -> Res
         config::Embedding::Litellm { .. } => "api_base",
         _ => "base_url",
     };
-    if !url.starts_with("http://") && !url.starts_with("https://") {
-        return Err(PgError::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("{argument} must begin with http:// or https://"),
-        ));
-    }
+    let url = ServerUrl::parse(url).map_err(|error| {
+        let message = format!("{argument} {error}");
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+            .with_hint(error.hint("https://host/v1"))
+    })?;
     // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::superuser_arg(role) } || guc::base_url_allowed(url) {
+    if unsafe { pg_sys::superuser_arg(role) } || guc::base_url_allowed(&url) {
         return Ok(());
     }
     Err(PgError::new(

@@ -2,6 +2,7 @@
 
 use pgai_rs_pipeline::document::Secret;
 use pgai_rs_pipeline::embed::ollama_url;
+use pgai_rs_pipeline::server_url::ServerUrl;
 use pgai_rs_pipeline::settings::Settings;
 
 use super::setting::*;
@@ -117,7 +118,7 @@ pub fn query_timeout() -> Duration {
 }
 
 /// Whether a role that is no superuser may declare this `base_url`.
-pub fn base_url_allowed(url: &str) -> bool {
+pub fn base_url_allowed(url: &ServerUrl) -> bool {
     within(&ALLOWED_BASE_URLS, url)
 }
 
@@ -135,25 +136,26 @@ pub fn api_key(name: &str) -> Option<Secret> {
     list(&API_KEYS)
         .iter()
         .find_map(|pair| {
-            pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+            pair.split_once('=')
+                .filter(|(key, _)| key.trim() == name)
+                .map(|(_, value)| value.trim().to_owned())
         })
-        .or_else(|| std::env::var(name).ok())
         .filter(|value| !value.is_empty())
+        .or_else(|| variable(name))
         .map(Secret::new)
 }
 
 fn openai_base_url() -> String {
     text_opt(&OPENAI_BASE_URL)
-        .or_else(|| std::env::var("OPENAI_BASE_URL").ok().filter(|url| !url.is_empty()))
+        .or_else(|| variable("OPENAI_BASE_URL"))
         .unwrap_or_else(|| Settings::default().openai_base_url)
         .trim_end_matches('/')
         .to_owned()
 }
 
 fn ollama_base_url() -> String {
-    let from_environment = || std::env::var("OLLAMA_HOST").ok().filter(|host| !host.trim().is_empty());
     text_opt(&OLLAMA_BASE_URL)
-        .or_else(|| from_environment().map(|host| ollama_url(&host)))
+        .or_else(|| variable("OLLAMA_HOST").map(|host| ollama_url(&host)))
         .unwrap_or_else(|| Settings::default().ollama_base_url)
         .trim_end_matches('/')
         .to_owned()

@@ -1,5 +1,6 @@
 //! What may be loaded, and how.
 
+use pgai_rs_pipeline::server_url::ServerUrl;
 use pgai_rs_pipeline::settings::Settings;
 
 use super::setting::*;
@@ -78,7 +79,7 @@ pub fn load_concurrency() -> usize {
 }
 
 /// Whether a role that is no superuser may declare this S3 endpoint.
-pub fn s3_endpoint_allowed(url: &str) -> bool {
+pub fn s3_endpoint_allowed(url: &ServerUrl) -> bool {
     within(&ALLOWED_S3_ENDPOINTS, url)
 }
 

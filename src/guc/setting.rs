@@ -5,6 +5,7 @@ use std::ffi::CStr;
 pub use std::ffi::CString;
 pub use std::time::Duration;
 
+use pgai_rs_pipeline::server_url::ServerUrl;
 use pgrx::{pg_sys, GucContext};
 pub use pgrx::{GucFlags, GucRegistry, GucSetting};
 
@@ -86,9 +87,19 @@ pub fn text(setting: &GucSetting<Option<CString>>) -> String {
     setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// A text that is not empty.
+/// A text that is not empty, without the blanks around it.
 pub fn text_opt(setting: &GucSetting<Option<CString>>) -> Option<String> {
-    Some(text(setting)).filter(|value| !value.is_empty())
+    not_blank(&text(setting))
+}
+
+/// What an environment variable holds, without the blanks around it: a file that it was read from often
+/// ends with a newline.
+pub fn variable(name: &str) -> Option<String> {
+    not_blank(&std::env::var(name).ok()?)
+}
+
+fn not_blank(value: &str) -> Option<String> {
+    Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 /// The items of a list, without blanks.
@@ -107,11 +118,7 @@ pub fn number(setting: &GucSetting<i32>) -> usize {
     usize::try_from(setting.get()).unwrap_or_default()
 }
 
-/// A prefix ends where a part of the address does: `https://host` allows neither
-/// `https://host.evil.example` nor `https://host@evil.example`.
-pub fn within(prefixes: &GucSetting<Option<CString>>, url: &str) -> bool {
-    list(prefixes).iter().any(|prefix| {
-        let rest = url.strip_prefix(prefix.trim_end_matches('/'));
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+/// Whether one of a setting's prefixes allows to ask this server.
+pub fn within(prefixes: &GucSetting<Option<CString>>, url: &ServerUrl) -> bool {
+    url.is_allowed(&list(prefixes))
 }

@@ -1,5 +1,7 @@
 //! S3 sources.
 
+use pgai_rs_pipeline::server_url::ServerUrl;
+
 use super::setting::*;
 
 settings! {
@@ -29,7 +31,7 @@ pub fn define(d: &Definer) {
 }
 
 /// Whether a role that is no superuser may declare this `queue_url`.
-pub fn queue_url_allowed(url: &str) -> bool {
+pub fn queue_url_allowed(url: &ServerUrl) -> bool {
     within(&ALLOWED_SQS_QUEUES, url)
 }
 

@@ -1,5 +1,7 @@
 //! Statements through SPI, with their rows as Rust values.
 
+use std::ffi::{CStr, CString};
+
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::{SpiHeapTupleData, SpiTupleTable};
 use pgrx::{pg_sys, FromDatum, IntoDatum, Spi};
@@ -49,14 +51,59 @@ pub fn read<T>(
 pub fn read_now<T>(
     sql: &str,
     args: &[DatumWithOid<'_>],
-    row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
+    mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
-    // SAFETY: in a transaction. An error raised inside goes to the abort, which drops the snapshot.
-    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
-    let rows = read(sql, args, row);
-    // SAFETY: SPI leaves the stack as it found it: the innermost is the one pushed above.
-    unsafe { pg_sys::PopActiveSnapshot() };
-    rows
+    let sql = CString::new(sql).map_err(|_| PgError::raised("a name has a zero byte"))?;
+    Spi::connect(|_| {
+        // SAFETY: in a transaction. An error raised inside goes to the abort, which drops the snapshot.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
+        let rows = read_as_of_active_snapshot(&sql, args, &mut row);
+        // SAFETY: SPI leaves the stack as it found it: the innermost is the one pushed above.
+        unsafe { pg_sys::PopActiveSnapshot() };
+        rows
+    })
+}
+
+/// pgrx's own call takes another snapshot once the transaction has written something.
+fn read_as_of_active_snapshot<T>(
+    sql: &CStr,
+    args: &[DatumWithOid<'_>],
+    row: &mut impl FnMut(&Row<'_>) -> Result<T, PgError>,
+) -> Result<Vec<T>, PgError> {
+    let mut types: Vec<pg_sys::Oid> = args.iter().map(|argument| argument.oid()).collect();
+    let mut values: Vec<pg_sys::Datum> = args
+        .iter()
+        .map(|argument| argument.datum().map_or(pg_sys::Datum::null(), |d| d.sans_lifetime()))
+        .collect();
+    let nulls: Vec<std::ffi::c_char> =
+        args.iter().map(|argument| if argument.datum().is_some() { b' ' } else { b'n' } as _).collect();
+
+    // SAFETY: inside an SPI connection; the arrays are of the same length, and read-only statements run on the
+    // active snapshot. The rows live as long as the connection.
+    unsafe {
+        pg_sys::SPI_tuptable = std::ptr::null_mut();
+        let code = pg_sys::SPI_execute_with_args(
+            sql.as_ptr(),
+            types.len() as i32,
+            types.as_mut_ptr(),
+            values.as_mut_ptr(),
+            nulls.as_ptr(),
+            true,
+            0,
+        );
+        if code != pg_sys::SPI_OK_SELECT as i32 || pg_sys::SPI_tuptable.is_null() {
+            return Err(PgError::raised(format!("SPI answered {code} to a query of the catalogs")));
+        }
+
+        let (table, count) = (&*pg_sys::SPI_tuptable, pg_sys::SPI_processed as usize);
+        let mut rows = Vec::with_capacity(count);
+        for place in 0..count {
+            if let Some(tuple) = SpiHeapTupleData::new(table.tupdesc, *table.vals.add(place))? {
+                rows.push(row(&Row(tuple))?);
+            }
+        }
+        Ok(rows)
+    }
 }
 
 /// The first row of a statement, if it has one.

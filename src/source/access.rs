@@ -4,6 +4,7 @@
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
+use pgai_rs_pipeline::server_url::ServerUrl;
 use pgai_rs_pipeline::source::SourceConfig;
 
 use crate::api::s3_access;
@@ -14,8 +15,13 @@ use crate::pg::error::PgError;
 pub fn require_allowed(config: &SourceConfig, owner: pg_sys::Oid) -> Result<(), PgError> {
     s3_access::require_allowed(&config.s3, owner)?;
     let Some(url) = &config.queue_url else { return Ok(()) };
+    let url = ServerUrl::parse(url).map_err(|error| {
+        let message = format!("queue_url {error}");
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+            .with_hint(error.hint("https://sqs.eu-west-1.amazonaws.com/123456789012/name"))
+    })?;
     // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::superuser_arg(owner) } || guc::queue_url_allowed(url) {
+    if unsafe { pg_sys::superuser_arg(owner) } || guc::queue_url_allowed(&url) {
         return Ok(());
     }
     Err(PgError::new(

@@ -30,6 +30,14 @@ impl Secret {
         Secret(secret.into())
     }
 
+    /// The secret without the blanks around it: a file that it was read from often ends with a newline.
+    pub fn trimmed(self) -> Self {
+        match self.0.trim() {
+            trimmed if trimmed.len() == self.0.len() => self,
+            trimmed => Secret(trimmed.to_owned()),
+        }
+    }
+
     /// The secret itself, for the one place that sends it.
     pub fn expose(&self) -> &str {
         &self.0

@@ -14,6 +14,7 @@
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
+//! * [`server_url`]: the URL of a server that is asked, and what allows it
 //! * [`rename`]: what a config says of a column that goes by another name now
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
@@ -23,6 +24,7 @@
 
 pub mod backoff;
 pub mod chunk;
+mod compression;
 pub mod config;
 pub mod document;
 pub mod embed;
@@ -36,6 +38,7 @@ pub mod parse;
 pub mod rename;
 pub mod run;
 pub mod s3;
+pub mod server_url;
 pub mod settings;
 pub mod shorten;
 pub mod source;

@@ -58,7 +58,8 @@ impl S3Settings {
     /// reads.
     pub fn external_id(&self) -> Option<String> {
         let from_environment = || std::env::var("AWS_ASSUME_ROLE_EXTERNAL_ID").ok();
-        self.external_id.clone().or_else(from_environment).filter(|id| !id.is_empty())
+        let id = self.external_id.clone().or_else(from_environment);
+        id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -587,4 +588,177 @@ async fn tokens_are_refused_where_only_texts_are_taken() {
     let embedding: Embedding = serde_json::from_value(embedding).unwrap();
     let failure = embed_tokens(&embedding, None, &settings(), &[1]).await.unwrap_err();
     assert_eq!((failure.code, server.requests().len()), ("invalid_embedding", 0));
+}
+
+#[tokio::test]
+async fn every_status_of_a_success_is_one() {
+    for status in [200, 201, 202, 203] {
+        let server = Server::start(move |request| match answer(request) {
+            Reply::Http { headers, body, .. } => Reply::Http { status, headers, body },
+            other => other,
+        });
+        assert_eq!(embed(&server, &["a", "b"]).await, Ok(vectors(&["a", "b"])), "{status}");
+        assert_eq!(server.requests().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_an_answer_counts_as_what_it_is() {
+    let slow = |_: &Request| {
+        Reply::new(
+            200,
+            r#"{"error": {"code": 429, "message": "slow down", "metadata": {"retry_after_ms": 1}}}"#,
+        )
+    };
+    let server = faulty(vec![slow; 9]);
+    let settings = Settings { embedding_retries: 0, ..settings() };
+    assert_eq!(embed_with(settings, &server.url, &["a"]).await, Ok(vectors(&["a"])));
+    assert_eq!(server.requests().len(), 10);
+
+    for (body, code, says) in [
+        (r#"{"error": {"code": 401, "message": "who is it?"}}"#, "provider_refused_key", "error 401"),
+        (r#"{"error": {"code": "insufficient_quota", "message": "empty"}}"#, "quota_exhausted", "empty"),
+        (r#"{"error": "no model is loaded"}"#, "provider_unavailable", "no model is loaded"),
+        (r#"{"error": {"message": "too long", "code": 400}}"#, "input_refused", "too long"),
+    ] {
+        let server = Server::start(move |_| Reply::new(200, body));
+        let failure = embed(&server, &["a"]).await.unwrap_err();
+        assert_eq!(failure.code, code, "{body}");
+        assert!(failure.message.contains(says), "{failure:?}");
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// The answer in another form, under these headers.
+fn packed(pack: fn(&[u8]) -> Vec<u8>, encoding: Option<&'static str>) -> Server {
+    Server::start(move |request| {
+        let Reply::Http { status, body, .. } = answer(request) else { return Reply::Close };
+        let reply = Reply::new(status, pack(&body));
+        encoding.map_or(reply.clone(), |encoding| reply.with("Content-Encoding", encoding))
+    })
+}
+
+#[tokio::test]
+async fn what_was_compressed_without_being_asked_for_is_read() {
+    let plain: fn(&[u8]) -> Vec<u8> = <[u8]>::to_vec;
+    for (pack, encoding) in [
+        (gzip as fn(&[u8]) -> Vec<u8>, Some("gzip")),
+        (gzip, Some("X-GZIP")),
+        (gzip, None),
+        (zlib, Some("deflate")),
+        (plain, Some("br")),
+        (plain, Some("identity")),
+        (plain, Some("utf-8")),
+    ] {
+        let server = packed(pack, encoding);
+        assert_eq!(embed(&server, &["a"]).await, Ok(vectors(&["a"])), "{encoding:?}");
+        assert_eq!(server.requests().len(), 1);
+    }
+    let refused = Server::start(|_| {
+        Reply::new(401, gzip(br#"{"error": {"message": "no"}}"#)).with("Content-Encoding", "gzip")
+    });
+    assert_eq!(embed(&refused, &["a"]).await.unwrap_err().code, "provider_refused_key");
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_known_is_named() {
+    let server = packed(|_| vec![0xff, 0xfe], Some("compress"));
+    let failure = embed(&server, &["a"]).await.unwrap_err();
+    assert_eq!(failure.code, "bad_response");
+    assert!(failure.message.contains("\"compress\""), "{failure:?}");
+    let bomb = packed(|_| gzip(&vec![b' '; 64 << 20]), Some("gzip"));
+    let failure = embed(&bomb, &["a"]).await.unwrap_err();
+    assert!(failure.message.contains("more than"), "{failure:?}");
+}
+
+/// A server that takes ten inputs of a request, and how it refuses more.
+fn takes_ten(refuse: fn() -> Reply) -> Server {
+    Server::start(move |request| if inputs(request).len() > 10 { refuse() } else { answer(request) })
+}
+
+#[tokio::test]
+async fn how_many_inputs_a_server_takes_is_learned() {
+    let texts: Vec<String> = (0..1000).map(|i| format!("text {i}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let refusals: [(fn() -> Reply, usize); 4] = [
+        (
+            || {
+                Reply::new(
+                    400,
+                    r#"{"error": {"message": "batch size is invalid, it should not be larger than 10.: input.contents"}}"#,
+                )
+            },
+            1,
+        ),
+        (
+            || {
+                Reply::new(
+                    422,
+                    r#"{"detail": [{"msg": "List should have at most 10 items after validation, not 1000"}]}"#,
+                )
+            },
+            1,
+        ),
+        (|| Reply::new(400, r#"{"error": {"message": "Bad Request"}}"#), 5),
+        (|| Reply::new(413, ""), 5),
+    ];
+    for (refuse, refused) in refusals {
+        let server = takes_ten(refuse);
+        let settings = settings();
+        let groups =
+            Groups::new(client().unwrap(), Arc::new(settings.clone()), Arc::new(Clients::new(&settings)));
+        let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
+        let asked = async || {
+            let before = server.requests().len();
+            let answered = group.embed(texts.iter().map(|&text| text.into())).await;
+            assert_eq!(answered, Ok(vectors(&texts)));
+            server.requests().len() - before
+        };
+        let first = asked().await;
+        assert!((100..=106 + refused).contains(&first), "{first} requests");
+        assert_eq!(asked().await, 100);
+    }
+}
+
+#[tokio::test]
+async fn one_bad_input_is_not_taken_for_too_many() {
+    for bad in [0, 3, 70, 99] {
+        let texts: Vec<String> =
+            (0..100).map(|i| if i == bad { "bad".to_owned() } else { format!("text {i}") }).collect();
+        let server = Server::start(|request| match inputs(request).contains(&"bad".to_owned()) {
+            true => Reply::new(400, r#"{"error": {"message": "no", "param": "input"}}"#),
+            false => answer(request),
+        });
+        let settings = settings();
+        let groups =
+            Groups::new(client().unwrap(), Arc::new(settings.clone()), Arc::new(Clients::new(&settings)));
+        let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
+        let one = async |text: &String| {
+            group.embed([text.as_str().into()]).await.map(|mut vectors| vectors.remove(0))
+        };
+        let answers = futures_util::future::join_all(texts.iter().map(one)).await;
+        for (text, answer) in texts.iter().zip(answers) {
+            match text.as_str() {
+                "bad" => assert_eq!(answer.unwrap_err().code, "input_refused"),
+                text => assert_eq!(answer, Ok(vector(text))),
+            }
+        }
+        assert!(server.requests().len() < 40, "{bad}: {}", server.requests().len());
+
+        let before = server.requests().len();
+        let good: Vec<&str> = texts.iter().map(String::as_str).filter(|text| *text != "bad").collect();
+        assert_eq!(group.embed(good.iter().map(|&text| text.into())).await, Ok(vectors(&good)));
+        assert_eq!(server.requests().len() - before, 1, "{bad}");
+    }
 }

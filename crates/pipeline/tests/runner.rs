@@ -74,17 +74,21 @@ fn nothing_to_embed_is_nothing_to_ask() {
 }
 
 #[test]
-fn a_row_without_an_address_is_a_failure() {
+fn a_row_without_an_address_has_no_document() {
     let vectorizer = Arc::new(uri_vectorizer(1, "http://127.0.0.1:1"));
     let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
-    let mut document = row(&vectorizer, 0, "");
-    document.payload = Payload::Null;
-    queue.push(document);
-    queue.push(row(&vectorizer, 1, "ftp://host/file"));
-    Driver::start(settings()).settle(&mut queue, 2);
-    let failure = &queue.failed[&Ticket(0)];
-    assert_eq!((failure.step, failure.code, failure.retry), (Step::Loading, "no_uri", Retry::Never));
-    assert_eq!(queue.failed[&Ticket(1)].code, "unsupported_scheme");
+    for (ticket, payload) in [Payload::Null, Payload::Text(String::new())].into_iter().enumerate() {
+        let mut document = row(&vectorizer, ticket as u64, "");
+        document.payload = payload;
+        document.existing = vec![existing(1, 0, "what it was")];
+        queue.push(document);
+    }
+    queue.push(row(&vectorizer, 2, " "));
+    Driver::start(settings()).settle(&mut queue, 3);
+    // What was there goes, as with a text that is NULL.
+    assert_eq!(queue.completed.len(), 2, "{:?}", queue.failed);
+    assert!(queue.completed.values().all(Vec::is_empty));
+    assert_eq!(queue.failed[&Ticket(2)].code, "unsupported_scheme");
 }
 
 fn existing(id: u8, seq: i32, text: &str) -> ExistingChunk {

@@ -21,7 +21,9 @@ impl Chunker for CharacterSplitter {
     fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError> {
         let mut chunks = Vec::new();
         // LangChain joins with the separator as it was given, even if it is a regular expression.
-        let mut merger = Merger::new(self.limits, self.separator.as_given());
+        let joint = if self.separator.begins_with_lookaround() { "" } else { self.separator.as_given() };
+        let mut merger = Merger::new(self.limits, joint);
+
         self.separator.split(text, Keep::No, Deadline::start(), &mut |piece| {
             let length = piece.chars().count();
             merger.push(piece, length, &mut chunks);
@@ -49,6 +51,12 @@ mod tests {
     #[test]
     fn a_regex_is_joined_by_its_own_text_as_langchain_does() {
         assert_eq!(chunks(r"\s+", true, "a  b"), [r"a\s+b"]);
+    }
+
+    #[test]
+    fn a_lookaround_takes_nothing_away_that_had_to_be_put_back() {
+        assert_eq!(chunks(r"(?=\n)", true, "a\nb\nc\nd"), ["a\nb\nc", "c\nd"]);
+        assert_eq!(chunks(r"(?=\n)", false, "ab(?=\\n)cd"), ["ab", "cd"]);
     }
 
     #[test]

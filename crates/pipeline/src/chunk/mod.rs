@@ -1,7 +1,7 @@
 //! Cutting text into chunks, the units that are embedded.
 //!
 //! * `character` and `recursive`: LangChain's two splitters, exactly (`langchain-text-splitters`
-//!   0.3.8, as pgai calls it); they share `separator` (where to split) and `merge` (how pieces
+//!   1.1.3, called as pgai calls it); they share `separator` (where to split) and `merge` (how pieces
 //!   become chunks), and `python_regex` for separators that are regular expressions
 //! * `semantic`: the crate `text-splitter`, for plain text and Markdown, by characters or tokens
 //! * `whole`: a document is one chunk
@@ -54,6 +54,18 @@ pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
         }
         Chunking::None => Box::new(whole::WholeDocument),
     })
+}
+
+/// Tells apart what versions of ours make of the same text with the same config: raised where that has
+/// changed, so that documents which did not change are cut anew, and only there.
+pub(crate) fn revision(config: &Chunking) -> u32 {
+    match config {
+        // Until 0.2.0 the expression itself stood between the pieces.
+        Chunking::CharacterTextSplitter { separator, is_separator_regex: true, .. } => {
+            u32::from(separator::begins_with_lookaround(separator))
+        }
+        _ => 0,
+    }
 }
 
 /// How long chunks are, in the chunker's unit.

@@ -35,6 +35,12 @@ impl Separator {
         &self.given
     }
 
+    /// Whether LangChain takes it for one that matches nothing of the text: since 0.3.9 by how it
+    /// begins, whatever comes after.
+    pub(super) fn begins_with_lookaround(&self) -> bool {
+        self.regex.is_some() && begins_with_lookaround(&self.given)
+    }
+
     /// Whether it splits between any two code points.
     pub(super) fn is_empty(&self) -> bool {
         self.given.is_empty()
@@ -77,6 +83,11 @@ impl Separator {
     }
 }
 
+/// Whether a regular expression begins with a look-around.
+pub(super) fn begins_with_lookaround(regex: &str) -> bool {
+    ["(?=", "(?<!", "(?<=", "(?!"].iter().any(|prefix| regex.starts_with(prefix))
+}
+
 fn emit<'t>(piece: &'t str, sink: Sink<'_, 't>) -> Result<(), ChunkError> {
     if piece.is_empty() {
         return Ok(());
@@ -114,16 +125,19 @@ fn split_with_groups<'t>(
     sink: Sink<'_, 't>,
 ) -> Result<(), ChunkError> {
     let failed = |reason| ChunkError::CaptureGroups { pattern: regex.as_given().to_owned(), reason };
-    let elements = re_split(text, regex, keep, deadline)?
+    let elements = re_split(text, regex, keep, deadline)?;
+    if keep == Keep::No {
+        // A group that takes no part in a match is left out, as Python joins no None.
+        return elements.into_iter().flatten().try_for_each(|element| emit(element, sink));
+    }
+
+    let elements = elements
         .into_iter()
         .collect::<Option<Vec<&str>>>()
         .ok_or_else(|| failed("a group takes no part in a match (Python: TypeError)"))?;
     let Some((&first, rest)) = elements.split_first() else {
         return Ok(());
     };
-    if keep == Keep::No {
-        return elements.into_iter().try_for_each(|element| emit(element, sink));
-    }
     if rest.len() % 2 != 0 {
         return Err(failed("the pieces don't pair up (Python: IndexError)"));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::check::is_finite;
-use super::pack::estimated_tokens;
+use super::pack::{estimated_tokens, Limits, Load};
 use super::{EmbedError, Vectors};
 use crate::document::Failure;
 
@@ -56,6 +56,31 @@ impl Batch {
     /// Takes the inputs from this place on.
     pub(super) fn split_off(&mut self, at: usize) -> Batch {
         Batch { inputs: self.inputs.split_off(at), replies: self.replies.split_off(at) }
+    }
+
+    /// Takes so many inputs from the front.
+    pub(super) fn split_front(&mut self, inputs: usize) -> Batch {
+        let rest = self.split_off(inputs.min(self.len()));
+        std::mem::replace(self, rest)
+    }
+
+    /// Takes as many inputs from the front as a request holds.
+    pub(super) fn cut(&mut self, limits: Limits) -> Batch {
+        let mut load = Load::new(limits);
+        let fitting = self.inputs.iter().take_while(|input| load.take(estimated_tokens(input))).count();
+        self.split_front(fitting)
+    }
+
+    /// Puts inputs back at the front.
+    pub(super) fn prepend(&mut self, mut front: Batch) {
+        front.append(std::mem::take(self));
+        *self = front;
+    }
+
+    /// Puts inputs back at the end.
+    pub(super) fn append(&mut self, mut end: Batch) {
+        self.inputs.append(&mut end.inputs);
+        self.replies.append(&mut end.replies);
     }
 
     /// Leaves out what nobody waits for any more: its document was forgotten, or has failed.

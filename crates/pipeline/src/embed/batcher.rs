@@ -5,18 +5,21 @@
 //! provider takes, several at a time, and each is answered on its own: a document waits for its own
 //! inputs and for nothing else.
 
+mod narrow;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, oneshot, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{mpsc, oneshot, Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{timeout_at, Instant};
 
 use super::batch::{Batch, Reply};
 use super::connections::ConnectionShare;
 use super::health::Health;
 use super::limiter::Limiter;
+use super::most::Most;
 use super::pack::{estimated_tokens, Limits, Load};
 use super::search::{Search, PARTS};
 use super::{EmbedError, Embedder, Vectors};
@@ -81,15 +84,9 @@ impl Group {
     ) -> Self {
         let (arrivals, inbox) = mpsc::unbounded_channel();
         let slots = Arc::new(Semaphore::new(policy.concurrency));
-        let provider = Arc::new(Provider {
-            embedder,
-            policy,
-            limiter,
-            memory,
-            connections,
-            slots,
-            health: Health::default(),
-        });
+        let (narrowing, health) = (Mutex::default(), Health::default());
+        let provider =
+            Arc::new(Provider { embedder, policy, limiter, memory, connections, slots, narrowing, health });
         tokio::spawn(drive(inbox, Arc::clone(&provider)));
         Group { arrivals, provider }
     }
@@ -230,6 +227,8 @@ struct Provider {
     connections: ConnectionShare,
     /// Of requests under way.
     slots: Arc<Semaphore>,
+    /// Whoever has it finds out how many inputs the provider takes.
+    narrowing: Mutex<()>,
     health: Health,
 }
 
@@ -243,7 +242,9 @@ impl Provider {
     async fn process(self: Arc<Self>, batch: Batch, _slot: OwnedSemaphorePermit) {
         match self.ask(&batch, self.policy.retries).await {
             (_, Ok(vectors)) => batch.deliver(vectors),
-            (sent, Err(error)) if may_be_one_inputs_doing(&error) => self.divide(batch, error, sent).await,
+            (sent, Err(error)) if may_be_one_inputs_doing(&error) => {
+                self.answer_in_parts(batch, error, sent).await;
+            }
             (_, Err(error)) => batch.fail(&error.into_failure()),
         }
     }
@@ -272,7 +273,8 @@ impl Provider {
             }
             if batch.len() > 1 && tokens > self.limiter.limits().tokens {
                 // Learned since it was packed: the provider would never take it.
-                return Err(EmbedError::InputRefused("more tokens than its limit".to_owned()));
+                let most = Most::Tokens(Some(self.limiter.limits().tokens));
+                return Err(EmbedError::TooMany(most, "more tokens than its limit".to_owned()));
             }
             let permit =
                 self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
@@ -304,9 +306,13 @@ impl Provider {
     }
 
     /// Finds the inputs that the provider can't take, so that their neighbours get their vectors; or that
-    /// it takes none at all.
-    async fn divide(&self, batch: Batch, error: EmbedError, sent: Instant) {
+    /// it takes none at all. Returns whether it refuses an input on its own. It took others that were sent
+    /// when `taken` says.
+    async fn divide(&self, batch: Batch, error: EmbedError, sent: Instant, taken: Option<Instant>) -> bool {
         let mut search = Search::new(batch, error.clone(), sent);
+        if let Some(taken) = taken {
+            search.succeeded(taken);
+        }
         let mut asked = FuturesUnordered::new();
         loop {
             while asked.len() < PARTS && !search.is_in_doubt() {
@@ -334,7 +340,7 @@ impl Provider {
                     part.fail(&failure);
                     search.give_up(&failure);
                 }
-                None if search.is_over() => return,
+                None if search.is_over() => return search.has_refused_alone(),
                 None => {
                     let was_up = self.health.is_up();
                     match self.probe(&error).await {
@@ -366,7 +372,7 @@ impl Provider {
         // What was said of the request itself is repeated, for only there is it known what must not be.
         let error = match (result, doubtful) {
             (Ok(_), _) => return Ok(sent),
-            (Err(EmbedError::InputRefused(_)), _) => refuses_everything(doubtful),
+            (Err(EmbedError::InputRefused(_) | EmbedError::TooMany(..)), _) => refuses_everything(doubtful),
             (Err(EmbedError::Unavailable(_) | EmbedError::BadResponse(_)), EmbedError::InputRefused(_)) => {
                 EmbedError::Unavailable("it fails on a harmless input".to_owned())
             }
@@ -384,7 +390,7 @@ impl Provider {
 /// Not even something harmless is taken.
 fn refuses_everything(doubtful: &EmbedError) -> EmbedError {
     let said = match doubtful {
-        EmbedError::InputRefused(why) => format!(": {why}"),
+        EmbedError::InputRefused(why) | EmbedError::TooMany(_, why) => format!(": {why}"),
         _ => String::new(),
     };
     EmbedError::refused(
@@ -402,5 +408,11 @@ fn may_pass(error: &EmbedError) -> bool {
 
 /// Whether the request may succeed without one of its inputs.
 fn may_be_one_inputs_doing(error: &EmbedError) -> bool {
-    matches!(error, EmbedError::InputRefused(_) | EmbedError::Unavailable(_) | EmbedError::BadResponse(_))
+    matches!(
+        error,
+        EmbedError::InputRefused(_)
+            | EmbedError::TooMany(..)
+            | EmbedError::Unavailable(_)
+            | EmbedError::BadResponse(_)
+    )
 }

@@ -19,6 +19,16 @@ impl Dimensions {
         !matches!(self, Dimensions::Fixed(_))
     }
 
+    /// Whether a vector of so many is a part of what the model makes.
+    pub(super) fn shortens(self, dimensions: u32) -> bool {
+        let most = match self {
+            Dimensions::UpTo(most) => Some(most),
+            Dimensions::OneOf(all) => all.iter().copied().max(),
+            Dimensions::Unknown | Dimensions::Fixed(_) => None,
+        };
+        dimensions > 0 && most.is_some_and(|most| dimensions < most)
+    }
+
     /// What is wrong with a number, if it is known to be.
     pub(super) fn objection(self, dimensions: u32, model: &str) -> Option<String> {
         let must_be = match self {
@@ -37,6 +47,16 @@ impl Dimensions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_what_is_cut_short() {
+        assert!(Dimensions::UpTo(3072).shortens(3071));
+        assert!(!Dimensions::UpTo(3072).shortens(3072));
+        assert!(!Dimensions::UpTo(3072).shortens(0));
+        assert!(Dimensions::OneOf(&[256, 1536, 512]).shortens(512));
+        assert!(!Dimensions::OneOf(&[256, 1536, 512]).shortens(1536));
+        assert!(!Dimensions::Unknown.shortens(9) && !Dimensions::Fixed(9).shortens(8));
+    }
 
     #[test]
     fn tells_what_a_model_can_do() {

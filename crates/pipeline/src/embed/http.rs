@@ -10,12 +10,14 @@ use std::time::Duration;
 use reqwest::header::{self, HeaderValue};
 use reqwest::{StatusCode, Url};
 
+use super::body::{plain, read_body};
 use super::check::{self, Wrong};
 use super::connections::idle_per_host;
-use super::identity::Credentials;
+use super::identity::{Credentials, Identity};
 use super::inputs::Inputs;
 use super::limiter::Limiter;
 use super::model::{invalid, Model};
+use super::normalize::normalize;
 use super::pack::Limits;
 use super::provider::{Optional, Profile, Wire};
 use super::refusal::Refusal;
@@ -23,6 +25,7 @@ use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR};
 use crate::document::{Failure, Retry, Secret, Step};
 use crate::exhausted;
 use crate::s3::Clients;
+use crate::server_url::{ServerUrl, ServerUrlError};
 use crate::settings::Settings;
 use crate::shorten::shorten;
 
@@ -102,7 +105,8 @@ impl HttpEmbedder {
     ///
     /// # Errors
     ///
-    /// `no_api_key` if the server is the provider's own and there is no key, `invalid_base_url`.
+    /// `no_api_key` if the server is the provider's own and there is no key, `invalid_api_key` if there is one
+    /// that can't be sent, `invalid_base_url`.
     pub(super) fn new(
         client: reqwest::Client,
         model: Model,
@@ -114,7 +118,11 @@ impl HttpEmbedder {
         if api_key.is_none() && model.is_at_home() {
             return Err(no_api_key(model.provider.profile()));
         }
+        check_base_url(&model.base_url)?;
         let wire = model.wire();
+        if let (Identity::Key, Some(key)) = (wire.identity(), &api_key) {
+            check_api_key(key)?;
+        }
         Ok(HttpEmbedder {
             client,
             url: endpoint(&*wire)?,
@@ -151,10 +159,13 @@ impl HttpEmbedder {
                 dimensions: !self.without_dimensions.load(Ordering::Relaxed),
             };
             let response = self.send(inputs, optional).await?;
-            if response.status() == StatusCode::OK {
-                return self.read(response, inputs).await;
-            }
-            let refusal = refusal(response).await;
+            let refusal = match response.status().is_success() {
+                true => match self.read(response, inputs).await? {
+                    Answer::Vectors(vectors) => return Ok(vectors),
+                    Answer::Refusal(refusal) => refusal,
+                },
+                false => refusal(response).await,
+            };
             if refusal.status == StatusCode::FORBIDDEN {
                 self.credentials.forget().await;
             }
@@ -185,15 +196,20 @@ impl HttpEmbedder {
         Ok(response)
     }
 
-    async fn read(&self, response: reqwest::Response, inputs: Inputs<'_>) -> Result<Vectors, EmbedError> {
+    async fn read(&self, response: reqwest::Response, inputs: Inputs<'_>) -> Result<Answer, EmbedError> {
         let (dimensions, count) = (self.dimensions, inputs.count());
         let echo = inputs.bytes() * BYTES_PER_ECHO;
         let numbers = if dimensions == 0 { MOST_DIMENSIONS } else { dimensions };
         let most = count * (numbers * BYTES_PER_NUMBER + BYTES_PER_INPUT) + echo + BYTES_PER_ANSWER;
+        let (status, headers) = (response.status(), response.headers().clone());
         let (body, complete) = read_body(response, most).await?;
         if !complete {
             return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));
         }
+        let body = plain(&headers, body, most)?;
+        let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
+        let refusal = told.and_then(|body| Refusal::within(status, &headers, body));
+
         let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
         let parsed = if body.len() < LARGE_ANSWER {
             parse(&*self.wire, &body, expected)
@@ -203,7 +219,12 @@ impl HttpEmbedder {
             parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
         };
         self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
-        parsed
+        match (parsed, refusal) {
+            (Err(EmbedError::BadResponse(_) | EmbedError::Unavailable(_)), Some(refusal)) => {
+                Ok(Answer::Refusal(refusal))
+            }
+            (parsed, _) => parsed.map(Answer::Vectors),
+        }
     }
 }
 
@@ -230,11 +251,36 @@ impl Embedder for HttpEmbedder {
 /// `invalid_base_url`.
 pub(super) fn endpoint(wire: &dyn Wire) -> Result<Url, Failure> {
     let url = Url::parse(&wire.url());
-    url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host()).ok_or_else(|| {
-        let message = "the embedding provider's base_url is not an http(s) URL";
-        Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR))
-            .with_hint("Write it as https://host/v1; without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count.")
-    })
+    let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| invalid_base_url(ServerUrlError::Invalid))
+}
+
+/// Refuses what would be asked otherwise than it reads. A name and a password in it are the administrator's,
+/// or from before they were refused, and are sent.
+fn check_base_url(base_url: &str) -> Result<(), Failure> {
+    match ServerUrl::parse(base_url) {
+        Ok(_) | Err(ServerUrlError::Userinfo) => Ok(()),
+        Err(error) => Err(invalid_base_url(error)),
+    }
+}
+
+fn invalid_base_url(error: ServerUrlError) -> Failure {
+    let message = format!("the embedding provider's base_url {error}");
+    let hint = error.hint("https://host/v1");
+    Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR))
+        .with_hint(format!("{hint} Without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count."))
+}
+
+/// Refuses a key that can't stand in a header, before each request fails for it.
+fn check_api_key(key: &Secret) -> Result<(), Failure> {
+    if key.expose().chars().all(|c| c.is_ascii() && !c.is_ascii_control()) {
+        return Ok(());
+    }
+    let message = "the API key holds a character that can't stand in an HTTP header";
+    Err(Failure::new(Step::Embedding, "invalid_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(
+        "Look at what api_key_name stands for on the Postgres server: a line break, a quotation mark of a word \
+         processor or the like has got into it.",
+    ))
 }
 
 fn texts_only() -> EmbedError {
@@ -250,22 +296,19 @@ fn no_api_key(provider: &Profile) -> Failure {
     ))
 }
 
-/// The bytes of a body, and whether these are all.
-async fn read_body(mut response: reqwest::Response, most: usize) -> Result<(Vec<u8>, bool), EmbedError> {
-    let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(network_error)? {
-        if body.len() + part.len() > most {
-            return Ok((body, false));
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok((body, true))
+/// What was answered with the status of a success.
+enum Answer {
+    /// What was asked for.
+    Vectors(Vectors),
+    /// An error nevertheless.
+    Refusal(Refusal),
 }
 
 /// A refusal counts even if its explanation is cut short.
 async fn refusal(response: reqwest::Response) -> Refusal {
     let (status, headers) = (response.status(), response.headers().clone());
     let body = read_body(response, BYTES_PER_ANSWER).await.map(|(body, _)| body).unwrap_or_default();
+    let body = plain(&headers, body, BYTES_PER_ANSWER).unwrap_or_default();
     Refusal::read(status, &headers, &body)
 }
 
@@ -287,7 +330,7 @@ pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<
             _ => EmbedError::BadResponse("it is not the JSON that was expected".to_owned()),
         }
     })?;
-    check::in_order(answered, inputs, dimensions).map_err(|wrong| match wrong {
+    let mut vectors = check::in_order(answered, inputs, dimensions).map_err(|wrong| match wrong {
         Wrong::Once(what) => EmbedError::BadResponse(what),
         Wrong::Dimensions(answered) if proven => {
             EmbedError::BadResponse(format!("it has {answered} dimensions, which the model had not before"))
@@ -297,11 +340,15 @@ pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<
             format!("the model answers {answered} dimensions, the vectorizer has {dimensions}"),
             "Create the vectorizer with the model's number of dimensions, or choose another model.",
         ),
-    })
+    })?;
+    if wire.leaves_lengths() {
+        vectors.iter_mut().for_each(|vector| normalize(vector));
+    }
+    Ok(vectors)
 }
 
 /// Says what failed without the URL, whose userinfo may be secret.
-fn network_error(error: reqwest::Error) -> EmbedError {
+pub(super) fn network_error(error: reqwest::Error) -> EmbedError {
     let error = error.without_url();
     if exhausted::is_out_of_descriptors(&error) {
         return EmbedError::Refused(exhausted::failure(Step::Embedding));
@@ -353,9 +400,32 @@ mod tests {
 
     #[test]
     fn an_address_must_be_one() {
-        for base_url in ["", "localhost", "file:///etc", "ftp://host/v1"] {
+        for base_url in [
+            "",
+            "localhost",
+            "file:///etc",
+            "ftp://host/v1",
+            "http://h/v1?x=1",
+            "http://h/v1#x",
+            "http://h/v1 ",
+        ] {
             assert_eq!(code(base_url, None), Some("invalid_base_url"), "{base_url}");
         }
+        assert_eq!(code("http://user:password@h/v1", None), None);
+    }
+
+    #[test]
+    fn a_key_that_no_header_holds_is_said_and_not_shown() {
+        for key in ["sk-\nSECRET", "sk-SECRET\u{201d}", "SECRET\u{7f}", "\u{feff}SECRET"] {
+            let aws = Arc::new(Clients::new(&Settings::default()));
+            let model = model("http://localhost/v1", Some(key));
+            let made =
+                HttpEmbedder::new(client().unwrap(), model, Duration::from_secs(1), Arc::default(), &aws);
+            let failure = made.err().unwrap();
+            assert_eq!((failure.code, failure.retry), ("invalid_api_key", Retry::After(ADMINISTRATOR)));
+            assert!(!format!("{failure:?}").contains("SECRET"), "{failure:?}");
+        }
+        assert_eq!(code("http://localhost/v1", Some("sk with blanks_~!")), None);
     }
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {

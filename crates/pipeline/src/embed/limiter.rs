@@ -8,6 +8,7 @@ use reqwest::header::HeaderMap;
 use tokio::sync::{Mutex as Turn, Notify};
 use tokio::time::{timeout_at, Instant};
 
+use super::ceiling::Ceiling;
 use super::pace::Pace;
 use super::pack::Limits;
 use super::rate_limit::RateLimits;
@@ -20,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Limiter {
     pace: Mutex<Pace>,
+    ceiling: Mutex<Ceiling>,
     /// Whoever has it is the next.
     turn: Turn<()>,
     /// Something was learned.
@@ -81,7 +83,23 @@ impl Limiter {
     /// The most that a request may hold, as far as the provider has said it.
     pub(super) fn limits(&self) -> Limits {
         let tokens = self.pace().most_tokens();
-        Limits { tokens: tokens.unwrap_or(usize::MAX), ..Limits::NONE }
+        let told = Limits { tokens: tokens.unwrap_or(usize::MAX), ..Limits::NONE };
+        told.and(self.ceiling().limits(Instant::now()))
+    }
+
+    /// A request was refused that held more.
+    pub(super) fn take_no_more(&self, limits: Limits) {
+        self.ceiling().learn(limits, Instant::now());
+    }
+
+    /// It was not for the number of its inputs.
+    pub(super) fn forget_inputs(&self) {
+        self.ceiling().forget_inputs();
+    }
+
+    /// As good as any other after a panic, too.
+    fn ceiling(&self) -> MutexGuard<'_, Ceiling> {
+        self.ceiling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic while the lock was held leaves a state that is as good as any other.

@@ -3,12 +3,14 @@
 //! * `model`: a model as it is asked: a vectorizer's config with the operator's defaults
 //! * `litellm`, `dimensions`, `input_type`: what of a model is known, or refused, before it is asked
 //! * `provider`: how each provider is asked and answers, a file each
-//! * `http`: one request, one answer, one error, the same for all
+//! * `http`, `body`: one request, one answer, one error, the same for all
 //! * `identity`, `aws`, `google`: as whom a provider is asked, where that is more than a key in a header
 //! * `connections`: how many connections there may be at a time
-//! * `answer`, `check`, `refusal`: whether an answer is what was asked for, and what a refusal means
+//! * `normalize`: vectors that are cut short, brought to the length 1
+//! * `answer`, `check`, `refusal`, `inner_error`: whether an answer is what was asked for, and what a refusal means
 //! * `inputs`, `pack`, `truncate`: what goes into a request
 //! * `rate_limit`, `pace`, `limiter`: what a provider says is left, and when the next request may leave
+//! * `most`, `bracket`, `ceiling`: how much a server takes in a request, as it says or shows
 //! * `batch`: the inputs of one request, and those who wait for them
 //! * `batcher`: inputs of all documents, packed, paced and retried, one [`Group`] a provider
 //! * [`offline`]: how answers are read, for tests without the network
@@ -19,6 +21,9 @@ mod answer;
 mod aws;
 mod batch;
 mod batcher;
+mod body;
+mod bracket;
+mod ceiling;
 mod check;
 mod connections;
 mod dimensions;
@@ -27,11 +32,14 @@ mod group;
 mod health;
 mod http;
 mod identity;
+mod inner_error;
 mod input_type;
 mod inputs;
 mod limiter;
 pub(crate) mod litellm;
 mod model;
+mod most;
+mod normalize;
 pub mod offline;
 mod pace;
 mod pack;
@@ -52,6 +60,7 @@ pub use self::group::Groups;
 pub use self::http::client;
 pub(crate) use self::http::client_with;
 pub use self::model::{aws_access, check};
+pub use self::most::Most;
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
 pub(crate) use self::truncate::truncate;
@@ -90,6 +99,8 @@ pub enum EmbedError {
     BadResponse(String),
     /// The provider refuses one of these inputs, or their number.
     InputRefused(String),
+    /// The provider takes fewer inputs in a request, or smaller ones, and says so.
+    TooMany(Most, String),
     /// The provider refuses whatever this vectorizer asks, until somebody mends it.
     Refused(Failure),
 }
@@ -115,7 +126,7 @@ impl EmbedError {
     pub(crate) fn into_failure(self) -> Failure {
         let (code, message, retry, hint) = match self {
             EmbedError::Refused(failure) => return failure,
-            EmbedError::InputRefused(_) => return self.of_input(),
+            EmbedError::InputRefused(_) | EmbedError::TooMany(..) => return self.of_input(),
             EmbedError::Throttled(pause) => (
                 "throttled",
                 "the embedding provider asks for fewer requests".to_owned(),
@@ -147,7 +158,7 @@ impl EmbedError {
     /// What a document is given back with whose own input is to blame: the provider takes others.
     pub(crate) fn of_input(self) -> Failure {
         match self {
-            EmbedError::InputRefused(why) => {
+            EmbedError::InputRefused(why) | EmbedError::TooMany(_, why) => {
                 let message = format!("the embedding provider refused the input: {why}");
                 Failure::new(Step::Embedding, "input_refused", message, Retry::Never)
                     .with_hint("Change the row's text, or make chunks that the model's context has room for.")

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use reqwest::Url;
 use serde_json::{Map, Value};
 
 use super::input_type::Purpose;
@@ -12,6 +11,7 @@ use super::provider::{
 use super::{litellm, ADMINISTRATOR};
 use crate::config::{Embedding, S3Access};
 use crate::document::{Failure, Retry, Secret, Step};
+use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 
 /// A model behind a provider's wire. Two that are equal may share requests.
@@ -59,6 +59,7 @@ impl Model {
             Some(base_url) => base_url,
             None => default_base_url(provider, &parameters, settings)?,
         };
+        let api_key = api_key.map(Secret::trimmed).filter(|key| !key.expose().is_empty());
         let region = settings.s3.region.clone();
         let dimensions = embedding.dimensions();
         Ok(Model { provider, base_url, name: name.to_owned(), dimensions, region, api_key, parameters })
@@ -66,7 +67,7 @@ impl Model {
 
     /// Whether the provider's own server is asked, and not another that speaks its wire.
     pub(super) fn is_at_home(&self) -> bool {
-        let host = |url: &str| Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let host = |url: &str| ServerUrl::parse(url).ok().map(|url| url.host().into_owned());
         let asked = host(&self.base_url);
         match self.provider {
             // It has a host for each location.
@@ -99,6 +100,11 @@ impl Model {
     pub(super) fn wanted_dimensions(&self, optional: Optional) -> Option<u32> {
         let chosen = (self.provider.profile().dimensions)(&self.name).can_be_chosen();
         (chosen && optional.dimensions && self.dimensions > 0).then_some(self.dimensions)
+    }
+
+    /// Whether vectors have fewer dimensions than the model's own, which the provider cuts.
+    pub(super) fn is_shortened(&self) -> bool {
+        (self.provider.profile().dimensions)(&self.name).shortens(self.dimensions)
     }
 
     /// An address below the base URL.

@@ -40,8 +40,9 @@ pub async fn embed_query(
     let model = Model::new(embedding, api_key, settings, Purpose::Query(input_type))?;
     let embedder = embedder(model, settings)?;
     let input = [truncate(embedding, text).into()];
-    let vectors = patiently(&embedder, Inputs::Texts(&input), settings).await?;
-    vectors.into_iter().next().ok_or_else(not_finite)
+    let vectors = patiently(&embedder, Inputs::Texts(&input), settings).await;
+    let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
+    vector.map_err(EmbedError::into_failure)
 }
 
 /// Embeds texts as an embedding config says, one vector a text in their order, in as many requests as
@@ -60,15 +61,25 @@ pub async fn embed_texts(
 ) -> Result<Vec<Vec<f32>>, Failure> {
     let embedder = embedder(Model::new(embedding, api_key, settings, Purpose::Document)?, settings)?;
     let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
-    let limits = embedder.limits().and(settings_limits(settings));
+    let mut limits = embedder.limits().and(settings_limits(settings));
     let mut vectors = Vec::with_capacity(inputs.len());
     let mut rest = &inputs[..];
     while !rest.is_empty() {
         let mut load = Load::new(limits);
         let fitting = rest.iter().take_while(|input| load.take(estimated_tokens(input))).count();
         let (request, others) = rest.split_at(fitting);
-        vectors.extend(patiently(&embedder, Inputs::Texts(request), settings).await?);
-        rest = others;
+        match patiently(&embedder, Inputs::Texts(request), settings).await {
+            Ok(answered) => {
+                vectors.extend(answered);
+                rest = others;
+            }
+            Err(EmbedError::TooMany(most, _)) if request.len() > 1 => {
+                let tokens = request.iter().map(|input| estimated_tokens(input)).sum();
+                let half = Limits { inputs: request.len() / 2, ..Limits::NONE };
+                limits = limits.and(most.limits(request.len(), tokens).unwrap_or(half));
+            }
+            Err(error) => return Err(error.into_failure()),
+        }
     }
     Ok(vectors)
 }
@@ -89,8 +100,9 @@ pub async fn embed_tokens(
 ) -> Result<Vec<f32>, Failure> {
     let embedder = embedder(Model::new(embedding, api_key, settings, Purpose::Document)?, settings)?;
     let input = Inputs::Tokens(truncate_tokens(embedding, tokens));
-    let vectors = patiently(&embedder, input, settings).await?;
-    vectors.into_iter().next().ok_or_else(not_finite)
+    let vectors = patiently(&embedder, input, settings).await;
+    let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
+    vector.map_err(EmbedError::into_failure)
 }
 
 fn settings_limits(settings: &Settings) -> Limits {
@@ -107,7 +119,7 @@ async fn patiently(
     embedder: &HttpEmbedder,
     inputs: Inputs<'_>,
     settings: &Settings,
-) -> Result<Vectors, Failure> {
+) -> Result<Vectors, EmbedError> {
     let mut attempt = 0;
     let vectors = loop {
         let error = match embedder.ask(inputs).await {
@@ -121,10 +133,12 @@ async fn patiently(
             | EmbedError::Unreachable(_)
             | EmbedError::Unavailable(_)
             | EmbedError::BadResponse(_) => backoff(settings.embedding_backoff, attempt),
-            EmbedError::InputRefused(_) | EmbedError::Refused(_) => LONGEST_PAUSE * 2,
+            EmbedError::InputRefused(_) | EmbedError::TooMany(..) | EmbedError::Refused(_) => {
+                LONGEST_PAUSE * 2
+            }
         };
         if attempt > settings.embedding_retries || pause > LONGEST_PAUSE {
-            return Err(error.into_failure());
+            return Err(error);
         }
         tokio::time::sleep(pause).await;
     };
@@ -134,8 +148,8 @@ async fn patiently(
     }
 }
 
-fn not_finite() -> Failure {
-    EmbedError::BadResponse("a vector holds a number that is not finite".into()).into_failure()
+fn not_finite() -> EmbedError {
+    EmbedError::BadResponse("a vector holds a number that is not finite".into())
 }
 
 /// One a process, since reading the trust roots takes a while. It keeps no connection: that would

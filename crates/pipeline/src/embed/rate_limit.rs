@@ -90,7 +90,7 @@ fn number(text: &str) -> Option<f64> {
 
 /// A period as Go writes it (`6m0s`, `20ms`: OpenAI), in seconds (Azure, the drafts), or as the time
 /// at which it ends, in seconds or milliseconds since 1970.
-fn period(text: &str, now: SystemTime) -> Option<Duration> {
+pub(super) fn period(text: &str, now: SystemTime) -> Option<Duration> {
     const YEAR_2001: f64 = 1e9;
     const YEAR_2001_IN_MILLISECONDS: f64 = 1e12;
     let Some(number) = number(text) else { return go_duration(text) };

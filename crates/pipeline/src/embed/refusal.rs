@@ -7,6 +7,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::inner_error::InnerError;
+use super::most::Most;
 use super::provider::Wire;
 use super::EmbedError;
 use crate::document::Secret;
@@ -39,7 +41,10 @@ pub(super) enum Kind {
 /// A refusal, read.
 #[derive(Debug)]
 pub(super) struct Refusal {
+    /// That of HTTP, or of the error in an answer with another.
     pub status: StatusCode,
+    /// Words for both.
+    told_status: String,
     retry_after: Option<Duration>,
     /// OpenAI's `error.code`, else `error.type`.
     code: Option<String>,
@@ -51,24 +56,49 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    /// Reads a refusal. OpenAI sends `{"error": {"message", "type", "param", "code"}}`, others
-    /// `{"error": "…"}`, `{"message": "…"}` or `{"detail": "…"}`.
+    /// Reads a refusal.
     pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
-        let error = &json["error"];
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let message = text(&error["message"])
-            // LiteLLM's, which wraps what it says itself.
-            .or_else(|| text(&error["message"]["error"]))
-            .or_else(|| text(error))
-            .or_else(|| text(&json["message"]))
-            .or_else(|| text(&json["detail"]));
+        let error = InnerError::find(&json);
+        // Some gateways fail themselves when the server behind them asks for fewer requests.
+        let throttled = error
+            .status()
+            .filter(|inner| status.is_server_error() && *inner == StatusCode::TOO_MANY_REQUESTS);
+        Self::of(status, throttled, headers, error, body)
+    }
+
+    /// Reads the error in an answer that has the status of a success and no vectors; none if there is none.
+    ///
+    /// What does not say whose fault it is may be the provider's, which passes.
+    pub(super) fn within(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+        let json: Value = serde_json::from_slice(body).ok()?;
+        let error = InnerError::find(&json);
+        if error.message().is_none() && error.status().is_none() {
+            return None;
+        }
+        let inner = error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Some(Self::of(status, Some(inner), headers, error, body))
+    }
+
+    fn of(
+        status: StatusCode,
+        inner: Option<StatusCode>,
+        headers: &HeaderMap,
+        error: InnerError<'_>,
+        body: &[u8],
+    ) -> Self {
+        let told_status = match error.status().filter(|_| inner.is_some()) {
+            Some(inner) => format!("HTTP {} with error {}", status.as_u16(), inner.as_u16()),
+            None => format!("HTTP {}", status.as_u16()),
+        };
+        let owned = |text: Option<&str>| text.map(str::to_owned);
         Refusal {
-            status,
-            retry_after: retry_after(headers, SystemTime::now()).or_else(|| retry_delay(error)),
-            code: text(&error["code"]).or_else(|| text(&error["type"])),
-            param: text(&error["param"]),
-            message: message.unwrap_or_default(),
+            status: inner.unwrap_or(status),
+            told_status,
+            retry_after: retry_after(headers, SystemTime::now()).or_else(|| error.pause()),
+            code: owned(error.code()),
+            param: owned(error.param()),
+            message: owned(error.message()).unwrap_or_default(),
             body: String::from_utf8_lossy(body).to_ascii_lowercase(),
         }
     }
@@ -120,7 +150,7 @@ impl Refusal {
         let (code, message, hint) = match kind {
             Kind::Throttled => return EmbedError::Throttled(self.retry_after),
             Kind::Unavailable => return EmbedError::Unavailable(told),
-            Kind::InputRefused => return EmbedError::InputRefused(told),
+            Kind::InputRefused => return self.refuses_inputs(inputs.len(), told),
             Kind::QuotaExhausted => (
                 "quota_exhausted",
                 format!("the embedding provider's quota is used up: {told}"),
@@ -129,7 +159,7 @@ impl Refusal {
             // What a provider says to a wrong key may repeat a part of the key.
             Kind::KeyRefused => (
                 "provider_refused_key",
-                format!("the embedding provider refused the API key (HTTP {})", self.status.as_u16()),
+                format!("the embedding provider refused the API key ({})", self.told_status),
                 "Check the key that the vectorizer's api_key_name stands for, and that it may use the model.",
             ),
             Kind::NoSuchModel => (
@@ -146,6 +176,17 @@ impl Refusal {
         EmbedError::refused(code, message, wire.hint(kind).as_deref().unwrap_or(hint))
     }
 
+    /// One of the inputs, or all of them together.
+    fn refuses_inputs(&self, inputs: usize, told: String) -> EmbedError {
+        // Text Embeddings Inference says 413 of one input, too, in words.
+        let wordless = self.status == StatusCode::PAYLOAD_TOO_LARGE && self.message.is_empty();
+        let most = Most::told(&self.message).or(wordless.then_some(Most::Inputs(None)));
+        match most.filter(|_| inputs > 1) {
+            Some(most) => EmbedError::TooMany(most, told),
+            None => EmbedError::InputRefused(told),
+        }
+    }
+
     fn blames_the_vectorizer(&self) -> bool {
         matches!(self.param.as_deref(), Some("model" | "dimensions" | "user" | "encoding_format"))
             || self.code.as_deref() == Some("model_not_found")
@@ -153,7 +194,7 @@ impl Refusal {
 
     /// The status and as much of the provider's message as gives nothing away.
     fn told(&self, key: Option<&Secret>, inputs: &[Arc<str>]) -> String {
-        let status = format!("HTTP {}", self.status.as_u16());
+        let status = self.told_status.clone();
         let gives_away = |text: &str| {
             let start = &text[..text.floor_char_boundary(40)];
             start.len() >= TELLING_BYTES && self.message.contains(start)
@@ -186,13 +227,6 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     })
 }
 
-/// Google's way to say it: `{"details": [{"@type": "…RetryInfo", "retryDelay": "34s"}]}`.
-fn retry_delay(error: &Value) -> Option<Duration> {
-    let delays = error["details"].as_array()?.iter().filter_map(|detail| detail["retryDelay"].as_str());
-    let seconds = delays.filter_map(|delay| delay.strip_suffix('s')?.parse::<f64>().ok());
-    seconds.filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok()).max()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,8 +237,8 @@ mod tests {
         Refusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
     }
 
-    fn error(status: u16, body: &str) -> EmbedError {
-        let wire = Model {
+    fn model() -> Model {
+        Model {
             provider: Provider::OpenAi,
             base_url: "http://h/v1".into(),
             name: "m".into(),
@@ -213,7 +247,10 @@ mod tests {
             api_key: None,
             parameters: serde_json::Map::new(),
         }
-        .wire();
+    }
+
+    fn error(status: u16, body: &str) -> EmbedError {
+        let wire = model().wire();
         read(status, body).into_error(
             &*wire,
             Some(&Secret::new("sk-secret")),
@@ -240,6 +277,48 @@ mod tests {
         assert_eq!(code(400, r#"{"error": {"message": "too long", "param": "input"}}"#), "input_refused");
         assert_eq!(code(400, r#"{"error": {"message": "no", "param": "dimensions"}}"#), "request_refused");
         assert_eq!(code(302, ""), "request_refused");
+    }
+
+    fn within(body: &str) -> Option<EmbedError> {
+        let refusal = Refusal::within(StatusCode::OK, &HeaderMap::new(), body.as_bytes())?;
+        let wire = Provider::OpenAi.profile().wire;
+        Some(refusal.into_error(&*wire(model()), None, &["a".into(), "b".into()]))
+    }
+
+    #[test]
+    fn an_error_in_an_answer_counts_as_what_it_is() {
+        let code = |body: &str| within(body).map(|error| error.into_failure().code);
+        for (body, expected) in [
+            (r#"{"error": {"code": 429, "message": "slow down"}}"#, "throttled"),
+            (r#"{"error": {"code": 401, "message": "no key"}}"#, "provider_refused_key"),
+            (r#"{"error": {"code": 403, "message": "no right"}}"#, "provider_refused_key"),
+            (r#"{"error": {"code": 502, "message": "upstream"}}"#, "provider_unavailable"),
+            (r#"{"error": {"code": "insufficient_quota", "message": "empty"}}"#, "quota_exhausted"),
+            (r#"{"error": {"code": 400, "message": "too long"}}"#, "input_refused"),
+            (r#"{"error": {"code": "model_not_found", "message": "m"}}"#, "no_such_model"),
+            (r#"{"error": "model is loading"}"#, "provider_unavailable"),
+        ] {
+            assert_eq!(code(body), Some(expected), "{body}");
+        }
+        let pause = within(r#"{"error": {"code": 429, "message": "Please try again in 2s"}}"#);
+        assert_eq!(pause, Some(EmbedError::Throttled(Some(Duration::from_secs(2)))));
+        let said = within(r#"{"error": {"code": 502, "message": "upstream is down"}}"#);
+        assert_eq!(said, Some(EmbedError::Unavailable("HTTP 200 with error 502, upstream is down".into())));
+        let said = within(r#"{"error": "model is loading"}"#);
+        assert_eq!(said, Some(EmbedError::Unavailable("HTTP 200, model is loading".into())));
+        assert_eq!(within(r#"{"data": []}"#), None);
+        assert_eq!(within("<html>"), None);
+        let bad_gateway = read(502, r#"{"error": {"code": 429, "message": "slow down"}}"#);
+        assert_eq!(bad_gateway.status, StatusCode::TOO_MANY_REQUESTS);
+    }
+
+    #[test]
+    fn a_request_that_is_too_large_is_no_inputs_fault() {
+        let body = r#"{"error": {"code": 400, "message": "batch size is invalid, it should not be larger than 10."}}"#;
+        assert!(matches!(within(body), Some(EmbedError::TooMany(Most::Inputs(Some(10)), _))));
+        let body = r#"{"error": {"code": 413}}"#;
+        assert!(matches!(within(body), Some(EmbedError::TooMany(Most::Inputs(None), _))));
+        assert!(matches!(error(413, ""), EmbedError::InputRefused(_)));
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(super) struct Search {
     failures: u32,
     /// As many make it doubtful that it is the inputs.
     doubtful: u32,
+    /// Whether an input was refused on its own, and others taken.
+    refused_alone: bool,
 }
 
 /// An input that failed on its own.
@@ -40,9 +42,14 @@ impl Search {
     /// Begins with the parts of a request if an input was refused. If the provider failed, it may just
     /// be down, and that is to be seen first.
     pub(super) fn new(batch: Batch, error: EmbedError, sent: Instant) -> Self {
-        let refused = matches!(error, EmbedError::InputRefused(_));
-        let mut search =
-            Search { parts: Vec::new(), suspects: Vec::new(), failures: 0, doubtful: DOUBTFUL_FAILURES };
+        let refused = matches!(error, EmbedError::InputRefused(_) | EmbedError::TooMany(..));
+        let mut search = Search {
+            parts: Vec::new(),
+            suspects: Vec::new(),
+            failures: 0,
+            doubtful: DOUBTFUL_FAILURES,
+            refused_alone: false,
+        };
         search.failed(batch, error, sent);
         search.failures = if refused { 0 } else { search.doubtful };
         search
@@ -73,6 +80,7 @@ impl Search {
     pub(super) fn succeeded(&mut self, sent: Instant) {
         self.failures = 0;
         for suspect in self.suspects.extract_if(.., |suspect| suspect.sent <= sent) {
+            self.refused_alone |= matches!(suspect.error, EmbedError::InputRefused(_));
             suspect.input.fail(&suspect.error.of_input());
         }
     }
@@ -86,6 +94,11 @@ impl Search {
         }
         self.failures = 0;
         self.parts.extend(self.suspects.drain(..).map(|suspect| suspect.input));
+    }
+
+    /// Whether an input was refused on its own, and others taken.
+    pub(super) fn has_refused_alone(&self) -> bool {
+        self.refused_alone
     }
 
     /// A part did not get its vectors: smaller ones are next, and one of a single input is suspect.

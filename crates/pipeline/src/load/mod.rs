@@ -20,7 +20,8 @@ use tokio::sync::Semaphore;
 pub use self::budget::{Budget, Reservation};
 use self::s3::{Fetched, S3Loader, Stored, Wanted};
 use self::stores::Stores;
-use self::unpack::{inner_name, inner_type, UnpackError};
+use self::unpack::{inner_name, inner_type};
+use crate::compression::UnpackError;
 use crate::config::S3Access;
 use crate::document::{Failure, Retry, Step};
 use crate::offload::Offload;
@@ -176,6 +177,7 @@ impl Loaders {
                 Err(failure(&error, Operation::GetObject(wanted.uri), wanted.access))
             }
             Err(UnpackError::Broken(why)) => Err(broken_archive(wanted.uri, &why)),
+            Err(UnpackError::Unknown(word)) => Err(unknown_encoding(wanted.uri, &word)),
         }
     }
 }
@@ -184,6 +186,12 @@ fn broken_archive(uri: &S3Uri, why: &str) -> Failure {
     let message = format!("{uri} can't be decompressed: {why}");
     Failure::new(Step::Loading, "broken_archive", message, Retry::Never)
         .with_hint("Compress and upload the document again.")
+}
+
+fn unknown_encoding(uri: &S3Uri, word: &str) -> Failure {
+    let message = format!("{uri} has the Content-Encoding {word:?}, which can't be undone");
+    Failure::new(Step::Loading, "broken_archive", message, Retry::Never)
+        .with_hint("Upload the document as it is, or compressed with gzip, zstd, br, bzip2 or deflate.")
 }
 
 #[cfg(test)]

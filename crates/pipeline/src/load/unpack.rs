@@ -1,12 +1,8 @@
 //! Decompressing what was stored compressed.
 
-use std::io::Read;
-
 use bytes::Bytes;
-use bzip2::read::MultiBzDecoder;
-use flate2::read::MultiGzDecoder;
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+use crate::compression::{is_text, Compression, UnpackError};
 
 /// Media types that speak of the compression and not of what is compressed.
 const MEDIA_TYPES: &[&str] = &[
@@ -17,93 +13,53 @@ const MEDIA_TYPES: &[&str] = &[
     "application/x-bzip",
 ];
 
-/// So much a decoder may keep however small the limit is: what decoders are asked to support (RFC 8878).
-const SMALL_WINDOW: u64 = 8 << 20;
-
-/// A way of compressing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    Gzip,
-    Zstandard,
-    Bzip2,
-}
-
-impl Compression {
-    /// By the word of an HTTP `Content-Encoding`.
-    fn by_encoding(word: &str) -> Option<Self> {
-        match word.trim().to_ascii_lowercase().as_str() {
-            "gzip" | "x-gzip" => Some(Compression::Gzip),
-            "zstd" => Some(Compression::Zstandard),
-            "bzip2" | "x-bzip2" => Some(Compression::Bzip2),
-            _ => None,
-        }
-    }
-
-    /// By the ending of a file's name.
-    fn by_ending(ending: &str) -> Option<Self> {
-        match ending.to_ascii_lowercase().as_str() {
-            "gz" => Some(Compression::Gzip),
-            "zst" => Some(Compression::Zstandard),
-            "bz2" => Some(Compression::Bzip2),
-            _ => None,
-        }
-    }
-
-    /// How whatever is compressed in this way begins.
-    fn signature(self) -> &'static [u8] {
-        match self {
-            Compression::Gzip => b"\x1f\x8b",
-            Compression::Zstandard => b"\x28\xb5\x2f\xfd",
-            Compression::Bzip2 => b"BZh",
-        }
-    }
-
-    fn decompress(self, packed: &[u8], limit: u64) -> Result<Vec<u8>, UnpackError> {
-        let mut unpacked = Vec::new();
-        match self {
-            Compression::Gzip => read(MultiGzDecoder::new(packed), &mut unpacked, limit)?,
-            Compression::Bzip2 => read(MultiBzDecoder::new(packed), &mut unpacked, limit)?,
-            Compression::Zstandard => zstandard(packed, &mut unpacked, limit)?,
-        }
-        Ok(unpacked)
-    }
-}
-
-/// Why something can't be decompressed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum UnpackError {
-    /// There is more in it than was allowed.
-    TooLarge,
-    /// It is not what it says to be; the decoder's words.
-    Broken(String),
-}
+/// Words of `Content-Encoding` that say nothing of a compression: HTTP's, S3's, and what some take for one.
+const PLAIN: &[&str] = &["", "identity", "none", "aws-chunked", "utf-8", "utf8", "binary", "base64"];
 
 /// How an object says that it is compressed, from the outer to the inner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Packing(Vec<Compression>);
+pub(super) struct Packing {
+    layers: Vec<Compression>,
+    /// A word of its headers for a way that is not known here.
+    unknown: Option<String>,
+}
 
 impl Packing {
     /// By its headers, then by its name. What they say is not always so: some who upload set
     /// `Content-Encoding` for what is not compressed, and the ending for what was compressed once.
     pub(super) fn new(name: Option<&str>, content_encoding: Option<&str>) -> Self {
-        let words = content_encoding.unwrap_or_default().rsplit(',');
+        let mut layers = Vec::new();
+        let mut unknown = None;
+        for word in content_encoding.unwrap_or_default().rsplit(',').map(str::trim) {
+            match Compression::by_encoding(word) {
+                Some(compression) => layers.push(compression),
+                None if PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(word)) => {}
+                None => unknown = Some(crate::shorten::shorten(word, 40)),
+            }
+        }
+
         let ending = name.and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending);
-        let encodings = words.filter_map(Compression::by_encoding);
-        Packing(encodings.chain(ending.and_then(Compression::by_ending)).collect())
+        layers.extend(ending.and_then(Compression::by_ending));
+        Packing { layers, unknown }
     }
 
     /// Whether nothing says that it is compressed.
     pub(super) fn is_none(&self) -> bool {
-        self.0.is_empty()
+        self.layers.is_empty() && self.unknown.is_none()
     }
 
     /// The content, of at most `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`UnpackError`]; its `Unknown` for what is no text and says to be compressed in a way that is not
+    /// known here.
     pub(super) fn unpack(&self, packed: Bytes, limit: u64) -> Result<Bytes, UnpackError> {
-        self.0.iter().try_fold(packed, |packed, compression| {
-            match packed.starts_with(compression.signature()) {
-                true => compression.decompress(&packed, limit).map(Bytes::from),
-                false => Ok(packed),
-            }
+        if let Some(word) = self.unknown.as_ref().filter(|_| !is_text(&packed)) {
+            return Err(UnpackError::Unknown(word.clone()));
+        }
+        self.layers.iter().try_fold(packed, |packed, compression| {
+            Ok(compression.undo(&packed, limit)?.map_or(packed, Bytes::from))
         })
     }
 }
@@ -124,65 +80,6 @@ pub(super) fn inner_type(content_type: Option<String>) -> Option<String> {
         let media_type = of.split(';').next().unwrap_or_default().trim();
         !MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(media_type))
     })
-}
-
-fn read(decoder: impl Read, unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
-    let room = limit.saturating_sub(unpacked.len() as u64);
-    let read = decoder.take(room.saturating_add(1)).read_to_end(unpacked).map_err(|error| broken(&error))?;
-    if read as u64 > room {
-        return Err(UnpackError::TooLarge);
-    }
-    Ok(())
-}
-
-/// A file may hold several frames, and such as are to be skipped.
-fn zstandard(mut packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
-    while !packed.is_empty() {
-        let header = packed;
-        let mut frame = FrameDecoder::new();
-        match frame.init(&mut packed) {
-            Ok(()) => {}
-            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                length, ..
-            })) => {
-                let skipped = usize::try_from(length).ok().and_then(|length| packed.get(length..));
-                packed = skipped.ok_or_else(|| UnpackError::Broken("it ends within a frame".to_owned()))?;
-                continue;
-            }
-            Err(error) => return Err(broken(&error)),
-        }
-        if zstandard_window(header).unwrap_or_else(|| frame.content_size()) > limit.max(SMALL_WINDOW) {
-            return Err(UnpackError::TooLarge);
-        }
-        while !frame.is_finished() {
-            let some = BlockDecodingStrategy::UptoBytes(1 << 20);
-            frame.decode_blocks(&mut packed, some).map_err(|error| broken(&error))?;
-            frame.collect_to_writer(&mut *unpacked).map_err(|error| broken(&error))?;
-            if unpacked.len() as u64 > limit {
-                return Err(UnpackError::TooLarge);
-            }
-        }
-        if frame.get_checksum_from_data().is_some_and(|sum| Some(sum) != frame.get_calculated_checksum()) {
-            return Err(UnpackError::Broken("its checksum is another".to_owned()));
-        }
-    }
-    Ok(())
-}
-
-/// How many bytes the decoder keeps for one frame, before it gives away the first of them; `None` if
-/// that is the whole frame (RFC 8878, 3.1.1.1.2).
-fn zstandard_window(header: &[u8]) -> Option<u64> {
-    const SINGLE_SEGMENT: u8 = 1 << 5;
-    let (descriptor, window) = (header.get(4)?, header.get(5)?);
-    if descriptor & SINGLE_SEGMENT != 0 {
-        return None;
-    }
-    let base = 1_u64 << (10 + (window >> 3));
-    Some(base + base / 8 * u64::from(window & 7))
-}
-
-fn broken(error: &dyn std::error::Error) -> UnpackError {
-    UnpackError::Broken(crate::shorten::shorten(&error.to_string(), 200))
 }
 
 #[cfg(test)]
@@ -207,6 +104,25 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    fn zlib(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn deflate(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// [`TEXT`] in one block that is stored as it is (RFC 7932, 9.2), and the empty last one.
+    fn brotli() -> Vec<u8> {
+        // WBITS 16, ISLAST 0, MNIBBLES 4, MLEN - 1 in 16 bits, ISUNCOMPRESSED 1, from the lowest bit on.
+        let header = u32::try_from(TEXT.len() - 1).unwrap() << 4 | 1 << 20;
+        [&header.to_le_bytes()[..3], TEXT, &[3]].concat()
+    }
+
     fn zstd(text: &[u8]) -> Vec<u8> {
         compress_to_vec(text, CompressionLevel::Fastest)
     }
@@ -219,7 +135,23 @@ mod tests {
     #[test]
     fn what_is_compressed_by_name_or_header_is_unpacked() {
         let skipped = [b"\x50\x2a\x4d\x18\x03\0\0\0xyz".as_slice(), &zstd(TEXT)].concat();
+        let zeros = |packed: Vec<u8>, count| [packed, vec![0; count]].concat();
         for (packed, name, encoding) in [
+            (brotli(), "a.md", "br"),
+            (brotli(), "a.md.br", ""),
+            (brotli(), "a.md.br", "BR"),
+            (gzip(&brotli()), "a.md", "br, gzip"),
+            (zlib(TEXT), "a.md", "deflate"),
+            (deflate(TEXT), "a.md", "deflate"),
+            (TEXT.to_vec(), "a.md", "br"),
+            (TEXT.to_vec(), "a.md", "deflate"),
+            (TEXT.to_vec(), "a.md", "utf-8"),
+            (TEXT.to_vec(), "a.md", "x-unheard-of"),
+            (zeros(gzip(TEXT), 1), "a.md.gz", ""),
+            (zeros(gzip(TEXT), 10_000), "a.md.gz", ""),
+            ([zeros(gzip(&TEXT[..9]), 3), zeros(gzip(&TEXT[9..]), 512)].concat(), "a.md.gz", ""),
+            (zeros(bzip2(TEXT), 512), "a.md.bz2", ""),
+            (zeros(zstd(TEXT), 512), "a.md.zst", ""),
             (gzip(TEXT), "a.md.gz", ""),
             (gzip(TEXT), "A.MD.GZ", ""),
             (gzip(TEXT), "a.md", "gzip"),
@@ -249,6 +181,9 @@ mod tests {
             assert_eq!(unpack(&packed, name, "", 1 << 20), Err(UnpackError::TooLarge), "{name}");
             assert_eq!(unpack(&packed, name, "", 10 << 20).map(|text| text.len()), Ok(10 << 20), "{name}");
         }
+        assert_eq!(unpack(&zlib(&zeros), "z", "deflate", 1 << 20), Err(UnpackError::TooLarge));
+        assert_eq!(unpack(&deflate(&zeros), "z", "deflate", 1 << 20), Err(UnpackError::TooLarge));
+        assert_eq!(unpack(&brotli(), "a", "br", 10), Err(UnpackError::TooLarge));
         // A frame that asks the decoder to keep a GiB.
         let greedy = b"\x28\xb5\x2f\xfd\x00\xa0\x01\0\0";
         assert_eq!(unpack(greedy, "z.zst", "", 1 << 20), Err(UnpackError::TooLarge));
@@ -264,7 +199,18 @@ mod tests {
             flipped[last] ^= 0xff;
             let flipped = unpack(&flipped, name, "", 1000);
             assert!(matches!(flipped, Err(UnpackError::Broken(_))), "{name}: {flipped:?}");
+            let garbage = unpack(&[packed, b"\0\0garbage".to_vec()].concat(), name, "", 1000);
+            assert!(matches!(garbage, Err(UnpackError::Broken(_))), "{name}: {garbage:?}");
         }
+        let garbage = b"\xff\xff\xff\xff".to_vec();
+        for (packed, encoding) in
+            [(garbage.clone(), "br"), (garbage, "deflate"), (zlib(TEXT)[..20].to_vec(), "deflate")]
+        {
+            let broken = unpack(&packed, "a", encoding, 1000);
+            assert!(matches!(broken, Err(UnpackError::Broken(_))), "{encoding}: {broken:?}");
+        }
+        let unknown = unpack(b"\x1f\x9d\x90", "a", "gzip, Compress", 1000);
+        assert_eq!(unknown, Err(UnpackError::Unknown("Compress".to_owned())));
     }
 
     #[test]

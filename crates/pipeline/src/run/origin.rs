@@ -3,11 +3,12 @@
 
 use sha2::{Digest as _, Sha256};
 
+use crate::chunk;
 use crate::config::VectorizerConfig;
 use crate::document::{Digest, ExistingChunk};
 
 /// Of what the pipeline itself makes of a document. To be raised when a change of a parser, a chunker
-/// or the formatter shall reach documents that did not change.
+/// or the formatter shall reach documents that did not change; [`chunk::revision`] if it concerns some configs only.
 const OUTPUT_VERSION: u32 = 1;
 
 /// What decides a row's chunks, but for the object itself.
@@ -19,8 +20,9 @@ impl Basis {
     pub(super) fn new(config: &VectorizerConfig, uri: &str, fields: &[(String, String)]) -> Option<Self> {
         let parts =
             (&config.loading, &config.parsing, &config.chunking, &config.formatting, &config.embedding);
+        let version = OUTPUT_VERSION + chunk::revision(&config.chunking);
         // Told apart by their quotes and brackets, so that no two run into each other.
-        let all = serde_json::to_vec(&(OUTPUT_VERSION, uri, fields, parts)).ok()?;
+        let all = serde_json::to_vec(&(version, uri, fields, parts)).ok()?;
         Some(Basis(Sha256::new_with_prefix(all)))
     }
 

@@ -60,7 +60,9 @@ async fn process(
             None => return Ok(Processed { chunks: Vec::new(), origin: None }),
         },
         Loading::Uri { s3, .. } => {
-            let uri = address(payload)?;
+            let Some(uri) = address(payload)? else {
+                return Ok(Processed { chunks: Vec::new(), origin: None });
+            };
             let basis = Basis::new(&prepared.vectorizer.config, &uri, &fields);
             let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(&existing));
             let origin = origin.filter(|origin| now == Some(origin.fingerprint));
@@ -126,13 +128,13 @@ fn unchanged(existing: Vec<ExistingChunk>, origin: Option<Origin>) -> Processed 
     Processed { chunks: existing.into_iter().map(Chunk::Kept).collect(), origin }
 }
 
-/// The address that a row holds.
-fn address(payload: Payload) -> Result<String, Failure> {
+/// The address that a row holds; none if it is NULL or empty, and so there is no document, as with a text.
+fn address(payload: Payload) -> Result<Option<String>, Failure> {
     match payload {
-        Payload::Text(uri) if !uri.is_empty() => Ok(uri),
+        Payload::Null => Ok(None),
+        Payload::Text(uri) => Ok(Some(uri).filter(|uri| !uri.is_empty())),
         Payload::Bytes(_) => Err(no_uri("the column of addresses holds bytes, not text")),
         Payload::TooLarge(_) => Err(no_uri("what the column of addresses holds is too long for one")),
-        Payload::Text(_) | Payload::Null => Err(no_uri("the row has no address to load its document from")),
     }
 }
 

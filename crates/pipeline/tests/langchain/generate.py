@@ -1,7 +1,7 @@
 """Writes cases.json: what LangChain's two splitters make of many texts.
 
     python3 -m venv venv
-    venv/bin/pip install langchain-text-splitters==0.3.8
+    venv/bin/pip install langchain-text-splitters==1.1.3
     venv/bin/python generate.py > cases.json
 
 The splitters are called as pgai calls them. Another seed or number of cases, for a longer run that
@@ -24,7 +24,7 @@ import warnings
 
 from langchain_text_splitters import CharacterTextSplitter, RecursiveCharacterTextSplitter
 
-VERSION = "0.3.8"
+VERSION = "1.1.3"
 PGAI_SEPARATORS = ["\n\n", "\n", ".", "?", "!", " ", ""]
 
 MARKDOWN = """# Vectorizers
@@ -92,6 +92,9 @@ REGEXES = [r"\s+", r"\s", r"\n+", r"\n\n+", r"[.?!]\s+", r"[.?!]", r"\b", r"\B",
            r"[&~|-]", r"\t|\r\n|\n", r"\u3000", r"\x20", r"(?s:.)", r".", r"...", r"(?x) \. \s # stop", r"\n\s*\n",
            r"[^a-z\s]", r"(a|b)", r"(a)|b", r"(\s)(\s)", r"(?P<stop>[.])\s", r"\*\*\*+\n", r"---+", r"`{3}",
            r"[\u4e00-\u9fff]", r"\\", r"(?i:QU)", r"a(?!b)", r"(?>a+)b", ""]
+# What begins with a look-around is not put back between pieces; what has one elsewhere is.
+LOOKAROUNDS = [r"(?=#)", r"(?=\n)", r"(?<=[.?!])\s", r"(?<=\n)", r"(?<!\d)\.", r"(?!\n)\s", r"(?=a)a", r"(?=a)|b", r"\n(?=[A-Z#-])",
+               r"(?:(?=\n))", r"((?=#))", r"\b"]
 
 
 def random_text(rng, longest):
@@ -166,6 +169,13 @@ def main(seed=1, count=3600):
         chunks = split(text, size, overlap, chosen, is_regex)
         cases.append([index_of(texts, text), size, overlap, index_of(separators, chosen), is_regex,
                       None if chunks is None else packed(text, chunks)])
+    for chosen in LOOKAROUNDS:
+        for text in [PROSE, *(rng.choice(short) for _ in range(4))]:
+            for separators_of in [chosen, [chosen, " "]]:
+                size, overlap = rng.choice([(20, 0), (40, 10), (8, 4)])
+                chunks = split(text, size, overlap, separators_of, True)
+                cases.append([index_of(texts, text), size, overlap, index_of(separators, separators_of), True,
+                              None if chunks is None else packed(text, chunks)])
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
     dump = lambda values: ",\n".join(json.dumps(value, ensure_ascii=False) for _, value in values.values())
     print(f'{{"version":"{VERSION}","seed":{seed},\n"texts":[\n{dump(texts)}\n],\n"separators":[\n{dump(separators)}\n],\n"cases":[\n{lines}\n]}}')

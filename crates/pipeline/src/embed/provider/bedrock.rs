@@ -94,7 +94,10 @@ fn dimensions(name: &str) -> Dimensions {
 /// The region that is asked: the vectorizer's, else the server's.
 pub(in crate::embed) fn region(parameters: &Map<String, Value>, settings: Option<&str>) -> Option<String> {
     let declared = parameters.get(REGION).and_then(Value::as_str).or(settings).map(str::to_owned);
-    let variable = |name| std::env::var(name).ok().filter(|region| !region.is_empty());
+    let variable = |name| {
+        let region = std::env::var(name).ok()?.trim().to_owned();
+        Some(region).filter(|region| !region.is_empty())
+    };
     declared.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
 }
 
@@ -220,6 +223,11 @@ impl Wire for Bedrock {
             Family::Cohere => 96,
         };
         Limits { inputs, tokens: usize::MAX }
+    }
+
+    /// Titan's are, unless the author wants it otherwise (`normalize`); nothing is said of Cohere's.
+    fn leaves_lengths(&self) -> bool {
+        self.family == Family::Cohere && self.model.is_shortened()
     }
 
     /// By <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>: what

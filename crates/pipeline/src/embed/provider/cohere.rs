@@ -101,4 +101,9 @@ impl Wire for Cohere {
     fn limits(&self) -> Limits {
         LIMITS
     }
+
+    /// Nothing is said of those of embed-v4.0 that are cut short.
+    fn leaves_lengths(&self) -> bool {
+        self.model.is_shortened()
+    }
 }

@@ -144,6 +144,11 @@ impl Wire for Gemini {
         LIMITS
     }
 
+    /// By <https://ai.google.dev/gemini-api/docs/embeddings>: below 3,072 dimensions they are not normalized.
+    fn leaves_lengths(&self) -> bool {
+        self.model.is_shortened()
+    }
+
     /// A wrong key is a bad request to Google.
     fn kind(&self, refusal: &Refusal) -> Option<Kind> {
         (refusal.is_bad_request() && refusal.says("\"api_key_invalid\"")).then_some(Kind::KeyRefused)

@@ -77,6 +77,11 @@ impl Wire for Mistral {
         LIMITS
     }
 
+    /// Nothing is said of those of codestral-embed that are cut short.
+    fn leaves_lengths(&self) -> bool {
+        self.model.is_shortened()
+    }
+
     /// An unknown model is a bad request to Mistral AI.
     fn kind(&self, refusal: &Refusal) -> Option<Kind> {
         refusal.says("\"invalid_model\"").then_some(Kind::NoSuchModel)

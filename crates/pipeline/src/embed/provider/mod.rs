@@ -71,6 +71,12 @@ pub(super) trait Wire: Send + Sync + 'static {
         None
     }
 
+    /// Whether vectors may come in lengths other than 1 although the model's own have it: they are cut to fewer
+    /// dimensions, and it is not said that they are brought to it again.
+    fn leaves_lengths(&self) -> bool {
+        false
+    }
+
     /// As whom it wants to be asked.
     fn identity(&self) -> Identity {
         Identity::Key

@@ -156,6 +156,11 @@ impl Wire for Vertex {
         limits(&self.model.name)
     }
 
+    /// As with the Gemini API, whose models these are.
+    fn leaves_lengths(&self) -> bool {
+        self.model.is_shortened()
+    }
+
     fn identity(&self) -> Identity {
         self.model.api_key.clone().map_or(Identity::Key, Identity::Google)
     }

@@ -1,0 +1,253 @@
+//! Ways of compressing, of objects and of answers: known by word or by what they begin with, and undone
+//! within a limit.
+
+use std::io::Read;
+
+use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+/// So much a decoder may keep however small the limit is: what decoders are asked to support (RFC 8878).
+const SMALL_WINDOW: u64 = 8 << 20;
+
+/// A way of compressing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// RFC 1952.
+    Gzip,
+    /// RFC 8878.
+    Zstandard,
+    /// <https://sourceware.org/bzip2/>
+    Bzip2,
+    /// RFC 7932.
+    Brotli,
+    /// RFC 1950 by the letter of HTTP, RFC 1951 by the habit of some servers.
+    Deflate,
+}
+
+/// Why something can't be decompressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum UnpackError {
+    /// There is more in it than was allowed.
+    TooLarge,
+    /// It is not what it says to be; the decoder's words.
+    Broken(String),
+    /// It says to be compressed in a way that is not known here.
+    Unknown(String),
+}
+
+impl Compression {
+    /// By the word of an HTTP `Content-Encoding`.
+    pub(crate) fn by_encoding(word: &str) -> Option<Self> {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "gzip" | "x-gzip" => Some(Compression::Gzip),
+            "zstd" => Some(Compression::Zstandard),
+            "bzip2" | "x-bzip2" => Some(Compression::Bzip2),
+            "br" => Some(Compression::Brotli),
+            "deflate" => Some(Compression::Deflate),
+            _ => None,
+        }
+    }
+
+    /// By the ending of a file's name.
+    pub(crate) fn by_ending(ending: &str) -> Option<Self> {
+        match ending.to_ascii_lowercase().as_str() {
+            "gz" => Some(Compression::Gzip),
+            "zst" => Some(Compression::Zstandard),
+            "bz2" => Some(Compression::Bzip2),
+            "br" => Some(Compression::Brotli),
+            _ => None,
+        }
+    }
+
+    /// By what it begins with; none for what is not compressed, or in a way that has no signature.
+    pub(crate) fn by_signature(bytes: &[u8]) -> Option<Self> {
+        let signed = [Compression::Gzip, Compression::Zstandard, Compression::Bzip2];
+        signed.into_iter().find(|one| one.signature().is_some_and(|signature| bytes.starts_with(signature)))
+    }
+
+    /// How whatever is compressed in this way begins, if that is always the same.
+    fn signature(self) -> Option<&'static [u8]> {
+        match self {
+            Compression::Gzip => Some(b"\x1f\x8b"),
+            Compression::Zstandard => Some(b"\x28\xb5\x2f\xfd"),
+            Compression::Bzip2 => Some(b"BZh"),
+            Compression::Brotli | Compression::Deflate => None,
+        }
+    }
+
+    /// The content, of at most `limit` bytes; none if these bytes are not compressed in this way, although
+    /// something says so.
+    ///
+    /// # Errors
+    ///
+    /// [`UnpackError::TooLarge`], and [`UnpackError::Broken`] for what was compressed and is damaged.
+    pub(crate) fn undo(self, packed: &[u8], limit: u64) -> Result<Option<Vec<u8>>, UnpackError> {
+        match self.signature() {
+            Some(signature) if packed.starts_with(signature) => self.decompress(packed, limit).map(Some),
+            Some(_) => Ok(None),
+            None => match self.decompress(packed, limit) {
+                // A text is no damaged archive: whoever uploaded it was wrong about it.
+                Err(UnpackError::Broken(_)) if is_text(packed) => Ok(None),
+                unpacked => unpacked.map(Some),
+            },
+        }
+    }
+
+    fn decompress(self, packed: &[u8], limit: u64) -> Result<Vec<u8>, UnpackError> {
+        let mut unpacked = Vec::new();
+        match self {
+            Compression::Gzip => members(packed, &mut unpacked, limit, |packed, unpacked, limit| {
+                let mut decoder = GzDecoder::new(packed);
+                read(&mut decoder, unpacked, limit)?;
+                Ok(decoder.into_inner())
+            })?,
+            Compression::Bzip2 => members(packed, &mut unpacked, limit, |packed, unpacked, limit| {
+                let mut decoder = BzDecoder::new(packed);
+                read(&mut decoder, unpacked, limit)?;
+                Ok(decoder.into_inner())
+            })?,
+            Compression::Zstandard => members(packed, &mut unpacked, limit, zstandard_frame)?,
+            Compression::Brotli => brotli(packed, &mut unpacked, limit)?,
+            Compression::Deflate => deflate(packed, &mut unpacked, limit)?,
+        }
+        Ok(unpacked)
+    }
+}
+
+/// Whether bytes may be a text as they are.
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
+}
+
+/// Decompresses a file's members one after the other, with the padding between them and at the end that
+/// tapes and block devices leave: zeros, which no member begins with.
+fn members<'p>(
+    mut packed: &'p [u8],
+    unpacked: &mut Vec<u8>,
+    limit: u64,
+    member: impl Fn(&'p [u8], &mut Vec<u8>, u64) -> Result<&'p [u8], UnpackError>,
+) -> Result<(), UnpackError> {
+    while !packed.is_empty() {
+        packed = member(packed, unpacked, limit)?;
+        let padding = packed.iter().take_while(|&&byte| byte == 0).count();
+        packed = packed.get(padding..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn read(decoder: &mut impl Read, unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
+    let room = limit.saturating_sub(unpacked.len() as u64);
+    let read = decoder.take(room.saturating_add(1)).read_to_end(unpacked).map_err(|error| broken(&error))?;
+    if read as u64 > room {
+        return Err(UnpackError::TooLarge);
+    }
+    Ok(())
+}
+
+/// With a zlib header, unless what looks like one is the beginning of a bare stream.
+fn deflate(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
+    const DEFLATE: u8 = 8;
+    let with_header = match packed {
+        [first, second, ..] => {
+            first & 0x0f == DEFLATE && u16::from_be_bytes([*first, *second]).is_multiple_of(31)
+        }
+        _ => false,
+    };
+    if with_header {
+        match read(&mut ZlibDecoder::new(packed), unpacked, limit) {
+            Err(UnpackError::Broken(_)) => unpacked.clear(),
+            read => return read,
+        }
+    }
+    read(&mut DeflateDecoder::new(packed), unpacked, limit)
+}
+
+/// The window is of 16 MiB at most: larger ones are an extension that is not asked for.
+fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
+    let allocator = StandardAlloc::default;
+    let mut state = BrotliState::new_strict(allocator(), allocator(), allocator());
+    let mut part = vec![0; 64 << 10];
+    let (mut available_in, mut input_offset, mut written) = (packed.len(), 0, 0);
+    loop {
+        let (mut available_out, mut output_offset) = (part.len(), 0);
+        let result = BrotliDecompressStream(
+            &mut available_in,
+            &mut input_offset,
+            packed,
+            &mut available_out,
+            &mut output_offset,
+            &mut part,
+            &mut written,
+            &mut state,
+        );
+        unpacked.extend_from_slice(part.get(..output_offset).unwrap_or_default());
+        if unpacked.len() as u64 > limit {
+            return Err(UnpackError::TooLarge);
+        }
+        match result {
+            BrotliResult::NeedsMoreOutput => {}
+            BrotliResult::ResultSuccess if available_in == 0 => return Ok(()),
+            BrotliResult::ResultSuccess => {
+                return Err(UnpackError::Broken("it goes on after its end".to_owned()))
+            }
+            BrotliResult::NeedsMoreInput => return Err(UnpackError::Broken("it breaks off".to_owned())),
+            BrotliResult::ResultFailure => {
+                return Err(UnpackError::Broken("it is not Brotli's format".to_owned()))
+            }
+        }
+    }
+}
+
+/// A file may hold several frames, and such as are to be skipped.
+fn zstandard_frame<'p>(
+    mut packed: &'p [u8],
+    unpacked: &mut Vec<u8>,
+    limit: u64,
+) -> Result<&'p [u8], UnpackError> {
+    let header = packed;
+    let mut frame = FrameDecoder::new();
+    match frame.init(&mut packed) {
+        Ok(()) => {}
+        Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+            let skipped = usize::try_from(length).ok().and_then(|length| packed.get(length..));
+            return skipped.ok_or_else(|| UnpackError::Broken("it ends within a frame".to_owned()));
+        }
+        Err(error) => return Err(broken(&error)),
+    }
+    if zstandard_window(header).unwrap_or_else(|| frame.content_size()) > limit.max(SMALL_WINDOW) {
+        return Err(UnpackError::TooLarge);
+    }
+
+    while !frame.is_finished() {
+        let some = BlockDecodingStrategy::UptoBytes(1 << 20);
+        frame.decode_blocks(&mut packed, some).map_err(|error| broken(&error))?;
+        frame.collect_to_writer(&mut *unpacked).map_err(|error| broken(&error))?;
+        if unpacked.len() as u64 > limit {
+            return Err(UnpackError::TooLarge);
+        }
+    }
+
+    if frame.get_checksum_from_data().is_some_and(|sum| Some(sum) != frame.get_calculated_checksum()) {
+        return Err(UnpackError::Broken("its checksum is another".to_owned()));
+    }
+    Ok(packed)
+}
+
+/// How many bytes the decoder keeps for one frame, before it gives away the first of them; `None` if
+/// that is the whole frame (RFC 8878, 3.1.1.1.2).
+fn zstandard_window(header: &[u8]) -> Option<u64> {
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    let (descriptor, window) = (header.get(4)?, header.get(5)?);
+    if descriptor & SINGLE_SEGMENT != 0 {
+        return None;
+    }
+    let base = 1_u64 << (10 + (window >> 3));
+    Some(base + base / 8 * u64::from(window & 7))
+}
+
+fn broken(error: &dyn std::error::Error) -> UnpackError {
+    UnpackError::Broken(crate::shorten::shorten(&error.to_string(), 200))
+}

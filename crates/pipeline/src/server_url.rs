@@ -1,0 +1,303 @@
+//! The URL of a server that is asked, and the prefixes by which an administrator allows such URLs.
+//!
+//! A URL is compared as the client will read it, and not as it is written: whatever two readers could
+//! understand differently (a backslash, `..`, a user before an `@`) is refused beforehand.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use url::{Host, Url};
+
+/// The base URL of a server: scheme, host, port and path, and nothing else.
+///
+/// ```
+/// use pgai_rs_pipeline::server_url::ServerUrl;
+///
+/// let url = ServerUrl::parse("https://Models.Example.com:443/v1/").unwrap();
+/// assert!(url.is_within(&ServerUrl::parse("https://models.example.com").unwrap()));
+/// assert!(ServerUrl::parse("https://models.example.com/v1/../admin").is_err());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerUrl(Url);
+
+/// Why a text is not a server's URL. The messages repeat nothing of it, for it may hold a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ServerUrlError {
+    /// It has another scheme, or none.
+    #[error("must begin with http:// or https://")]
+    Scheme,
+    /// A blank or a control character, wherever it stands.
+    #[error("must not hold blanks or control characters")]
+    Blank,
+    /// Browsers read it as a slash, others do not.
+    #[error("must not hold a backslash")]
+    Backslash,
+    /// A name or a password before an `@`.
+    #[error("must not hold a user name or a password")]
+    Userinfo,
+    /// Nothing stands between the scheme and the path.
+    #[error("must name a host")]
+    NoHost,
+    /// A host or a port that is none.
+    #[error("must have a valid host and port")]
+    Invalid,
+    /// What follows a `?`.
+    #[error("must not have a query")]
+    Query,
+    /// What follows a `#`.
+    #[error("must not have a fragment")]
+    Fragment,
+    /// A part of the path that is empty, `.` or `..`, in whatever way it is written.
+    #[error("must not have a part of its path that is empty, \".\" or \"..\"")]
+    Path,
+}
+
+impl ServerUrlError {
+    /// What a person can do about it, with an example of such a URL.
+    pub fn hint(self, example: &str) -> String {
+        let why = match self {
+            ServerUrlError::Userinfo => ", without what stands before the @: everybody may read it here",
+            ServerUrlError::Query | ServerUrlError::Fragment => ": the request's own path is added to it",
+            _ => "",
+        };
+        format!("Write it as {example}{why}.")
+    }
+}
+
+impl ServerUrl {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerUrlError`], for what is no URL of a server, and for what could be asked otherwise than it reads.
+    pub fn parse(text: &str) -> Result<ServerUrl, ServerUrlError> {
+        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            return Err(ServerUrlError::Blank);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(ServerUrlError::Scheme)?;
+        if !["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+            return Err(ServerUrlError::Scheme);
+        }
+        check_parts(rest)?;
+        let url = Url::parse(text).map_err(|_| ServerUrlError::Invalid)?;
+        url.has_host().then_some(ServerUrl(url)).ok_or(ServerUrlError::NoHost)
+    }
+
+    /// The host, in lower case, and without the dot that makes a name absolute.
+    pub fn host(&self) -> Cow<'_, str> {
+        match self.0.host() {
+            Some(Host::Domain(name)) => Cow::Borrowed(name.strip_suffix('.').unwrap_or(name)),
+            Some(address) => Cow::Owned(address.to_string()),
+            None => Cow::Borrowed(""),
+        }
+    }
+
+    /// Whether this is the prefix's server, and its path the prefix's or below it.
+    ///
+    /// Below a path nothing is allowed that a server may take for a way out of it, however often it
+    /// decodes what it is asked for.
+    pub fn is_within(&self, prefix: &ServerUrl) -> bool {
+        let server = |url: &ServerUrl| (url.0.scheme() == "https", url.0.port_or_known_default());
+        if server(self) != server(prefix) || self.host() != prefix.host() {
+            return false;
+        }
+        let base = prefix.0.path().trim_end_matches('/');
+        let Some(below) = self.0.path().strip_prefix(base) else { return false };
+        let ends_there = below.is_empty() || below.starts_with('/');
+        ends_there && (base.is_empty() || !below.split('/').any(leads_elsewhere))
+    }
+
+    /// Whether one of an administrator's prefixes allows the URL. A prefix that is only a scheme
+    /// (`https://`) allows all of it; one that is no URL allows nothing.
+    pub fn is_allowed(&self, prefixes: &[String]) -> bool {
+        prefixes.iter().any(|prefix| match prefix.split_once("://") {
+            Some((scheme, "")) => self.0.scheme().eq_ignore_ascii_case(scheme),
+            _ => ServerUrl::parse(prefix).is_ok_and(|prefix| self.is_within(&prefix)),
+        })
+    }
+}
+
+/// What follows the scheme, before a parser has made something else of it.
+fn check_parts(rest: &str) -> Result<(), ServerUrlError> {
+    if rest.contains('\\') {
+        return Err(ServerUrlError::Backslash);
+    }
+    let (rest, fragment) = rest.split_once('#').map_or((rest, None), |(rest, of)| (rest, Some(of)));
+    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, of)| (rest, Some(of)));
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    if host.contains('@') {
+        return Err(ServerUrlError::Userinfo);
+    }
+    if host.is_empty() || host.starts_with(':') {
+        return Err(ServerUrlError::NoHost);
+    }
+    if query.is_some() {
+        return Err(ServerUrlError::Query);
+    }
+    if fragment.is_some() {
+        return Err(ServerUrlError::Fragment);
+    }
+    let path = path.trim_end_matches('/');
+    let odd = |part: &str| part.is_empty() || is_dots(&decoded(part));
+    if !path.is_empty() && path.split('/').any(odd) {
+        return Err(ServerUrlError::Path);
+    }
+    Ok(())
+}
+
+/// Whether a part of a path may be read as several, or as a way upwards.
+fn leads_elsewhere(part: &str) -> bool {
+    let part = decoded(part);
+    is_dots(&part) || part.contains(['/', '\\', '\0'])
+}
+
+fn is_dots(part: &str) -> bool {
+    matches!(part, "." | "..")
+}
+
+/// A part of a path, decoded until there is nothing left to decode: some servers do so twice.
+fn decoded(part: &str) -> String {
+    let mut text = part.to_owned();
+    loop {
+        // Each round that changes something leaves less to decode.
+        match percent_decode_str(&text).decode_utf8_lossy() {
+            once if once == text.as_str() => return text,
+            once => text = once.into_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> Option<ServerUrlError> {
+        ServerUrl::parse(text).err()
+    }
+
+    #[test]
+    fn a_servers_url_is_read() {
+        for text in [
+            "http://h",
+            "http://h/",
+            "https://h/v1",
+            "HTTPS://H:8443/v1/",
+            "http://127.0.0.1:11434/v1//",
+            "http://[::1]:80/a/b.c/d..e",
+            "https://bücher.example/v1",
+            "http://svc.ns.svc.cluster.local./v1",
+            "https://h/accounts/a%20b/ai",
+        ] {
+            assert_eq!(error(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_would_be_asked_otherwise_than_it_reads_is_refused() {
+        use ServerUrlError::*;
+        for (text, expected) in [
+            ("", Scheme),
+            ("h/v1", Scheme),
+            ("ftp://h", Scheme),
+            ("http:/h", Scheme),
+            ("http:h", Scheme),
+            ("file:///etc", Scheme),
+            (" http://h", Blank),
+            ("http://h/v1\n", Blank),
+            ("http://h/a b", Blank),
+            ("http://h\t/v1", Blank),
+            ("http://h/v1\u{a0}", Blank),
+            ("http://h\\@evil/v1", Backslash),
+            ("http://h/v1\\..\\admin", Backslash),
+            ("http://u:p@h/v1", Userinfo),
+            ("http://u@h/v1?x", Userinfo),
+            ("http:///v1", NoHost),
+            ("http://", NoHost),
+            ("http://:80/v1", NoHost),
+            ("http://?x", NoHost),
+            ("http://h:99999/v1", Invalid),
+            ("http://h:x/v1", Invalid),
+            ("http://[::1/v1", Invalid),
+            ("http://a b/v1", Blank),
+            ("http://h/v1?api-version=1", Query),
+            ("http://h/v1?", Query),
+            ("http://h?x=/v1", Query),
+            ("http://h/v1#top", Fragment),
+            ("http://h/v1/../admin", Path),
+            ("http://h/v1/%2e%2E/admin", Path),
+            ("http://h/v1/%252e%252e/admin", Path),
+            ("http://h/./v1", Path),
+            ("http://h//v1", Path),
+            ("http://h/v1/..", Path),
+            ("http://h/v1/../", Path),
+        ] {
+            assert_eq!(error(text), Some(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_repeats_nothing_of_the_url() {
+        for text in
+            ["http://u:SECRET@h", "http://h/?SECRET", "http://h#SECRET", "SECRET", "http://h/SECRET/.."]
+        {
+            let error = error(text).unwrap();
+            assert!(!format!("{error} {}", error.hint("https://h")).contains("SECRET"));
+        }
+    }
+
+    fn within(url: &str, prefix: &str) -> bool {
+        ServerUrl::parse(url).unwrap().is_allowed(&[prefix.to_owned()])
+    }
+
+    #[test]
+    fn one_server_is_one_however_it_is_written() {
+        for (url, prefix) in [
+            ("http://h:80/v1", "http://h"),
+            ("http://h/v1", "http://h:80/"),
+            ("https://h:443", "https://h"),
+            ("http://H.Example/v1", "http://h.example"),
+            ("HTTP://h/v1", "http://h"),
+            ("http://h.example./v1", "http://h.example/v1"),
+            ("http://h/v1/", "http://h/v1"),
+            ("http://h/v1", "http://h/v1/"),
+            ("http://h/v1/a/b", "http://h/v1"),
+            ("http://[0:0:0:0:0:0:0:1]/v1", "http://[::1]"),
+            ("http://[::FFFF]/v1", "http://[::ffff]"),
+            ("http://127.1/v1", "http://127.0.0.1"),
+            ("http://2130706433/v1", "http://127.0.0.1"),
+            ("https://bücher.example", "https://xn--bcher-kva.example"),
+            ("https://ｅｘａｍｐｌｅ.com", "https://example.com"),
+            ("https://%65xample.com", "https://example.com"),
+            ("https://any.example", "https://"),
+        ] {
+            assert!(within(url, prefix), "{url} {prefix}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_allows_no_neighbour() {
+        for (url, prefix) in [
+            ("https://h.evil.example/v1", "https://h"),
+            ("https://h/v1", "http://h"),
+            ("http://h:8080/v1", "http://h"),
+            ("https://sub.h/v1", "https://h"),
+            ("http://h/v10", "http://h/v1"),
+            ("http://h/", "http://h/v1"),
+            ("http://h/V1", "http://h/v1"),
+            ("http://h/v1/..%2fadmin", "http://h/v1"),
+            ("http://h/v1/..%5cadmin", "http://h/v1"),
+            ("http://h/v1/%2e%2e%2fadmin", "http://h/v1"),
+            ("http://h/v1/..%252fadmin", "http://h/v1"),
+            ("http://h/v1%2f..%2fadmin", "http://h/v1"),
+            ("http://h/v1", "http://u@h"),
+            ("http://h/v1", "http://h/v1/../v1"),
+            ("http://h/v1", "h"),
+            ("http://h/v1", ""),
+            ("http://h/v1", "https://"),
+        ] {
+            assert!(!within(url, prefix), "{url} {prefix}");
+        }
+        // Without a path there is nothing to climb out of.
+        assert!(within("http://h/a%2fb", "http://h"));
+    }
+}
