@@ -16,7 +16,7 @@ COUNT = re.compile(r"Building \[[=> ]*\] (\d+)/(\d+)")
 WARNINGS = re.compile(r"warning: .* generated \d+ warnings?")
 # The first crates are small and the last ones large: what share of the time a share of the crates
 # takes, as measured from nothing. Below this many crates nobody needs to be told how long.
-COURSE = ((0, 0), (0.3, 0.2), (0.6, 0.36), (0.7, 0.44), (0.8, 0.65), (0.9, 0.75), (1, 1))
+COURSE = ((0, 0), (0.2, 0.1), (0.5, 0.25), (0.65, 0.36), (0.8, 0.5), (0.96, 0.68), (0.98, 0.76), (0.99, 0.87), (1, 1))
 MANY = 100
 
 
