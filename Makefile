@@ -1,13 +1,17 @@
 # What each target does stands in tools/dev.py; everything it sets up lies outside the clone, in
 # one cache directory (tools/pgai_dev/places.py), so that a second clone starts warm.
 
-DEV = python3 tools/dev.py
+# Without what PYTHON… in the environment would make of it, and in UTF-8 whatever the locale.
+DEV = python3 -E -X utf8 tools/dev.py
 
 # Read by tools/dev.py from the environment, where `make NAME=value` puts them.
 export PG PG_CONFIG DESTDIR SUDO ARGS
 
+# cargo has jobs of its own; two targets at once would only wait for each other.
+.NOTPARALLEL:
+
 .DEFAULT_GOAL = help
-.PHONY: help build install demo demo-psql clean-demo test test-pure test-e2e test-matrix torture fuzz bench lint
+.PHONY: help build install demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare torture fuzz bench lint
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -29,7 +33,10 @@ demo-psql: ## Start what the demo left and open psql in it; leaving psql stops e
 clean-demo: ## Remove what the demo made
 	@$(DEV) clean-demo
 
-test: test-pure test-e2e ## All tests, on the default Postgres
+test: test-tools test-pure test-e2e ## All tests, on the default Postgres
+
+test-tools: ## The tests of what make does: seconds, with nothing built; ARGS goes to pytest
+	@$(DEV) test-tools
 
 test-pure: ## The tests that need no Postgres server; ARGS goes to cargo test
 	@$(DEV) test-pure
@@ -39,6 +46,9 @@ test-e2e: ## The tests against a real cluster, S3 server and model; ARGS goes to
 
 test-matrix: ## The end-to-end tests on every Postgres from 15 to 18 that can run here
 	@$(DEV) test-matrix
+
+test-bare: ## `make demo` and `make test` on bare systems, as root: ARGS='--release trixie --do demo'
+	@$(DEV) test-bare
 
 torture: ## Kill, cut and throttle it for minutes: ARGS='--seconds 600 --seed 1'
 	@$(DEV) torture

@@ -31,31 +31,6 @@ use pgrx::prelude::*;
 
 pgrx::pg_module_magic!();
 
-extension_sql_file!("../sql/catalog.sql", name = "catalog");
-extension_sql_file!("../sql/loading.sql", name = "loading", requires = ["catalog"]);
-extension_sql_file!("../sql/parsing.sql", name = "parsing", requires = ["loading"]);
-extension_sql_file!("../sql/chunking.sql", name = "chunking", requires = ["parsing"]);
-extension_sql_file!("../sql/formatting.sql", name = "formatting", requires = ["chunking"]);
-extension_sql_file!("../sql/embedding.sql", name = "embedding", requires = ["formatting"]);
-extension_sql_file!("../sql/indexing.sql", name = "indexing", requires = ["embedding"]);
-extension_sql_file!("../sql/scheduling.sql", name = "scheduling", requires = ["indexing"]);
-extension_sql_file!("../sql/processing.sql", name = "processing", requires = ["scheduling"]);
-extension_sql_file!("../sql/destination.sql", name = "destination", requires = ["processing"]);
-extension_sql_file!("../sql/grants.sql", name = "grants", requires = ["destination"]);
-extension_sql_file!("../sql/vectorizer.sql", name = "vectorizer", requires = ["grants"]);
-extension_sql_file!("../sql/validators.sql", name = "validators", requires = ["vectorizer"]);
-extension_sql_file!("../sql/monitoring.sql", name = "monitoring", requires = ["validators"]);
-extension_sql_file!("../sql/tracking.sql", name = "tracking", requires = ["monitoring"]);
-extension_sql_file!("../sql/health.sql", name = "health", requires = ["tracking"]);
-extension_sql_file!("../sql/search.sql", name = "search", requires = ["health"]);
-extension_sql_file!("../sql/convenience.sql", name = "convenience", requires = ["search"]);
-extension_sql_file!("../sql/s3.sql", name = "s3", requires = ["convenience"]);
-extension_sql_file!("../sql/s3_source.sql", name = "s3_source", requires = ["s3"]);
-extension_sql_file!("../sql/migration.sql", name = "migration", requires = ["s3_source"]);
-extension_sql_file!("../sql/worker.sql", name = "worker", requires = ["migration"]);
-extension_sql_file!("../sql/missed.sql", name = "missed", requires = ["worker"]);
-extension_sql_file!("../sql/ddl.sql", name = "ddl", requires = ["missed"]);
-
 /// Called by Postgres when the library is loaded: into the postmaster where it is preloaded, else
 /// into the backend that first needs it.
 #[pg_guard]

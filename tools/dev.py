@@ -6,27 +6,31 @@ import shlex
 import signal
 import sys
 
-from pgai_dev import matrix, pgvectorscale, places, python_packages, rust
+# Before anything is imported that an older one cannot read.
+if sys.version_info < (3, 10):
+    sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
+
+from pgai_dev import bare, checks, matrix, package, pgvectorscale, places, python_packages, rust, surroundings
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
-from pgai_dev.console import Failure, locked, run, say, step
+from pgai_dev.console import Failure, locked, run, say, speak_aside, step
 
 
-def ready() -> postgresql.Postgres:
-    """All that a build needs."""
+def ready(**needs: bool) -> postgresql.Postgres:
+    """All that a build needs: looked for first, then fetched, so that nothing ends halfway."""
+    checks.everything(**needs)
     with locked():
-        rust.ensure_tools()
         python_packages.python()
         postgres = postgresql.wanted()
-        rust.environment(postgres)
+        checks.headers(postgres)
     return postgres
 
 
 def installed() -> postgresql.Postgres:
     """All that the end-to-end tests and the demo need."""
-    postgres = ready()
-    rust.install(postgres)
+    postgres = ready(installing=True, running=True)
     model()
+    package.install(postgres)
     return postgres
 
 
@@ -40,25 +44,29 @@ def model() -> None:
 
 
 def build() -> None:
-    rust.build(ready())
+    package.build(ready())
 
 
 def install() -> None:
-    rust.install(ready())
+    package.install(ready(installing=True))
 
 
 def env() -> None:
     """The environment for cargo by hand: eval "$(python3 tools/dev.py env)"."""
+    speak_aside()
     for name, value in rust.environment(ready()).items():
-        say(f"export {name}={shlex.quote(value)}")
+        print(f"export {name}={shlex.quote(value)}")
+
+
+def test_tools() -> None:
+    become("-m", "pytest", *arguments(), cwd=places.ROOT / "tools" / "tests")
 
 
 def test_pure() -> None:
     postgres = ready()
     model()
     os.environ["EMBEDDING_MODEL_DIR"] = str(places.MODEL)
-    step("Running the tests that need no Postgres server")
-    rust.cargo(postgres, "test", *arguments())
+    rust.test(postgres, os.environ.get("ARGS", ""))
 
 
 def test_e2e() -> None:
@@ -70,6 +78,10 @@ def test_e2e() -> None:
 
 def test_matrix() -> None:
     matrix.run_all(places.ROOT)
+
+
+def test_bare() -> None:
+    bare.run_all(arguments())
 
 
 def torture() -> None:
@@ -119,7 +131,7 @@ def become(*command: str, cwd=places.ROOT) -> None:
 
 STEPS = {
     step.__name__.replace("_", "-"): step
-    for step in (build, install, env, test_pure, test_e2e, test_matrix, torture, fuzz, bench)
+    for step in (build, install, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, torture, fuzz, bench)
     + (demo, demo_psql, clean_demo, lint)
 }
 
@@ -128,6 +140,7 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in STEPS:
         sys.exit(f"usage: tools/dev.py {'|'.join(STEPS)}")
     os.umask(0o022)
+    surroundings.clean()
     # A SIGTERM ends like a Ctrl-C: what runs below gets the chance to stop what it started.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:

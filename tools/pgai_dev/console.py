@@ -22,8 +22,17 @@ class CannotRunHere(Failure):
     code = 77
 
 
+_aside = False
+
+
+def speak_aside() -> None:
+    """Says everything on the standard error from now on: the output of `env` is evaluated."""
+    global _aside
+    _aside = True
+
+
 def say(text: str) -> None:
-    print(text, flush=True)
+    print(text, file=sys.stderr if _aside else sys.stdout, flush=True)
 
 
 def step(text: str) -> None:
@@ -34,13 +43,19 @@ def run(command, *, log: str | None = None, **options) -> None:
     """Runs a command: shown as it is, or, with `log`, into a file whose end is shown on failure."""
     command = [str(word) for word in command]
     if log is None:
-        code = subprocess.run(command, **options).returncode
+        try:
+            code = subprocess.run(command, **options).returncode
+        except OSError as error:
+            raise Failure(f"`{_short(command)}` cannot be run: {error.strerror}") from None
         if code:
             raise Failure(f"`{_short(command)}` failed with exit code {code}")
         return
     path = log_path(log)
     with path.open("w") as out:
-        code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, **options).returncode
+        try:
+            code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, **options).returncode
+        except OSError as error:
+            raise Failure(f"`{_short(command)}` cannot be run: {error.strerror}") from None
     if code:
         raise Failure(f"`{_short(command)}` failed with exit code {code}:\n{tail(path)}\n(all of it: {path})")
 
@@ -55,8 +70,16 @@ def log_path(name: str) -> Path:
 
 
 def output(command, **options) -> str:
+    """What a command that must succeed writes."""
     command = [str(word) for word in command]
-    return subprocess.run(command, check=True, capture_output=True, text=True, **options).stdout.strip()
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", **options)
+    except OSError as error:
+        raise Failure(f"`{_short(command)}` cannot be run: {error.strerror}") from None
+    if done.returncode:
+        said = "\n".join("    " + line for line in (done.stderr or done.stdout).splitlines()[-25:])
+        raise Failure(f"`{_short(command)}` failed with exit code {done.returncode}:\n{said}")
+    return done.stdout.strip()
 
 
 def tail(path: Path, lines: int = 25) -> str:

@@ -7,21 +7,45 @@ import tempfile
 from pathlib import Path
 
 from . import places
+from .missing import Missing, attempt, package
 from .console import CannotRunHere, output, run, timed
 
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 RELEASES = {"15": "bookworm", "17": "trixie"}
 # Only for just-in-time compilation, which does without them by itself.
 UNWANTED = ("libllvm", "libz3", "perl", "libperl")
 
 
+def missing(major: str) -> list[Missing]:
+    """What that Postgres is made with and is not here."""
+    if _config(major).exists():
+        return []
+    why, another = f"PG={major} is made of Debian's packages", "choose PG=16 or PG=18, or give PG_CONFIG"
+    found = [
+        Missing(f"{why}, and {program} cannot be run: {said}", another, elsewhere=True)
+        for program in ("apt-get", "dpkg-deb")
+        for works, said in [attempt([program, "--version"])]
+        if not works
+    ]
+    if found:
+        return found
+    if not KEYRING.exists():
+        found.append(package(f"{why}, and Debian's keys are not here", "debian-archive-keyring"))
+    try:
+        mirror()
+    except CannotRunHere as failure:
+        found.append(Missing(str(failure), another, elsewhere=True))
+    return found
+
+
+def _config(major: str) -> Path:
+    return places.CACHE / f"postgres-{major}" / "usr" / "lib" / "postgresql" / major / "bin" / "pg_config"
+
+
 def postgres(major: str) -> Path:
     """The pg_config of that major version, fetched the first time."""
-    tree = places.CACHE / f"postgres-{major}"
-    config = tree / "usr" / "lib" / "postgresql" / major / "bin" / "pg_config"
+    tree, config = places.CACHE / f"postgres-{major}", _config(major)
     if not config.exists():
-        for program in ("apt-get", "dpkg-deb"):
-            if not shutil.which(program):
-                raise CannotRunHere(f"PG={major} is made of Debian's packages, and {program} is not here")
         with timed(f"Fetching Postgres {major} (packages of Debian {RELEASES[major]}, 70 MB)"):
             _unpack(major, tree)
     return config
@@ -69,8 +93,7 @@ def private_apt(directory: Path, release: str, *, source: bool = False) -> list[
         (directory / name).mkdir(parents=True, exist_ok=True)
     (directory / "status").touch()
     sources = directory / "sources.list"
-    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    sources.write_text(f"{'deb-src' if source else 'deb'} [signed-by={keyring}] {_mirror()} {release} main\n")
+    sources.write_text(f"{'deb-src' if source else 'deb'} [signed-by={KEYRING}] {mirror()} {release} main\n")
     options = {
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": "/dev/null",
@@ -84,7 +107,7 @@ def private_apt(directory: Path, release: str, *, source: bool = False) -> list[
     return ["apt-get", "--quiet", *(f"--option={key}={value}" for key, value in options.items())]
 
 
-def _mirror() -> str:
+def mirror() -> str:
     """The mirror that this machine's own apt uses."""
     etc = Path("/etc/apt")
     for path in [etc / "sources.list", *sorted((etc / "sources.list.d").glob("*"))]:

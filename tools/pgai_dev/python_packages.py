@@ -12,6 +12,8 @@ from . import places
 from .console import Failure, output, run, timed
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+# Debian's pip, which its python3 comes without.
+DEBIAN_PIP = "python3-pip-whl"
 
 
 def python() -> Path:
@@ -45,7 +47,7 @@ def _install_pip(interpreter: Path) -> None:
         return
     if shutil.which("apt-get") and shutil.which("dpkg-deb"):
         with tempfile.TemporaryDirectory() as directory:
-            if _succeeds("apt-get", "download", "--quiet", "python3-pip-whl", cwd=directory):
+            if _succeeds("apt-get", "download", "--quiet", DEBIAN_PIP, cwd=directory):
                 for package in Path(directory).glob("*.deb"):
                     run(["dpkg-deb", "--extract", package, directory], log="pip-package")
                 for wheel in Path(directory).glob("usr/share/python-wheels/pip-*.whl"):

@@ -1,0 +1,54 @@
+"""What is missing on a machine, and trying whether it is."""
+
+import os
+import subprocess
+from dataclasses import dataclass
+
+# A program that does not answer by then is as good as not there.
+PATIENCE = 120
+
+
+@dataclass(frozen=True)
+class Missing:
+    what: str
+    mend: str
+    packages: tuple[str, ...] = ()
+    # Nobody's fault: it is there on other systems.
+    elsewhere: bool = False
+
+
+def package(what: str, *names: str) -> Missing:
+    """Something that packages of Debian bring."""
+    return Missing(what, f"apt-get install {' '.join(names)}", names)
+
+
+def attempt(command, **options) -> tuple[bool, str]:
+    """Whether a command succeeds, and what it says."""
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            **options,
+        )
+    except OSError as error:
+        return False, f"{words[0]}: {error.strerror}"
+    except subprocess.TimeoutExpired:
+        return False, f"{words[0]} did not end within {PATIENCE} seconds"
+    return done.returncode == 0, done.stdout.strip()
+
+
+def end(text: str, lines: int = 6) -> str:
+    """The last lines of what a program said."""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def set_here(*names: str) -> str:
+    """Which of these variables are set, for somebody who wonders why."""
+    found = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
+    return f"\n(with {', '.join(found)} in the environment)" if found else ""

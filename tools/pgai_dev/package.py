@@ -1,0 +1,80 @@
+"""The tree that is installed: the library, its control file, its scripts and its programs."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+from . import places, rust
+from .console import Failure, output, run, step
+from .postgres import Postgres
+
+SQL = places.ROOT / "sql"
+ORDER = SQL / "order.txt"
+CONTROL = places.ROOT / "pgai_rs.control"
+
+
+def build(postgres: Postgres) -> Path:
+    """Builds the extension and its programs, and lays out the tree that is to be installed."""
+    step(f"Building pgai_rs for Postgres {postgres.major} ({postgres.config})")
+    rust.compile(postgres, "build", "--lib", "--bins")
+
+    stage = places.CACHE / "stage" / postgres.major
+    shutil.rmtree(stage, ignore_errors=True)
+    library, extension, programs = (
+        stage / str(directory).lstrip("/")
+        for directory in (postgres.ask("pkglibdir"), postgres.ask("sharedir") / "extension", postgres.ask("bindir"))
+    )
+    for directory in (library, extension, programs):
+        directory.mkdir(parents=True, exist_ok=True)
+
+    shutil.copy2(places.TARGET / "release" / "libpgai_rs.so", library / "pgai_rs.so")
+    shutil.copy2(CONTROL, extension)
+    (extension / f"pgai_rs--{version()}.sql").write_text(install_script())
+    for script in (*SQL.glob("pgai_rs--*.sql"), *(SQL / "released").glob("*.sql")):
+        shutil.copy2(script, extension)
+    for program in _programs():
+        shutil.copy2(places.TARGET / "release" / program, programs)
+    return stage
+
+
+def version() -> str:
+    """The version that CREATE EXTENSION installs."""
+    return re.search(r"^default_version = '(.+)'$", CONTROL.read_text(), re.MULTILINE)[1]
+
+
+def install_script() -> str:
+    """All of sql/ in its order. A file that the order forgets is a mistake, not a choice."""
+    lines = (line.partition("#")[0].strip() for line in ORDER.read_text().splitlines())
+    order = [line for line in lines if line]
+    there = {path.stem for path in SQL.glob("*.sql") if not path.stem.startswith("pgai_rs--")}
+    if astray := there.symmetric_difference(order):
+        raise Failure(f"{ORDER} and the files of {SQL} don't agree on: {', '.join(sorted(astray))}")
+
+    parts = (f"-- sql/{name}.sql\n{(SQL / f'{name}.sql').read_text().strip()}\n" for name in order)
+    return "\n".join(parts)
+
+
+def crates() -> list[dict]:
+    """The workspace's own crates, as cargo knows them."""
+    command = ["cargo", "metadata", "--no-deps", "--format-version", "1", "--locked"]
+    return json.loads(output(command, cwd=places.ROOT))["packages"]
+
+
+def _programs() -> list[str]:
+    return [target["name"] for crate in crates() for target in crate["targets"] if "bin" in target["kind"]]
+
+
+def install(postgres: Postgres) -> None:
+    """Copies what `build` laid out, with $SUDO if the target is not one's own, below $DESTDIR if set."""
+    stage = build(postgres)
+    destination = Path(os.environ.get("DESTDIR") or "/")
+    sudo = shlex.split(os.environ.get("SUDO", ""))
+    step(f"Installing into {destination / str(postgres.ask('pkglibdir')).lstrip('/')} and beside it")
+    for source in sorted(path for path in stage.rglob("*") if path.is_file()):
+        target = destination / source.relative_to(stage)
+        mode = "755" if source.suffix in ("", ".so") else "644"
+        # install(1) removes the old file first: a running server keeps the library it has mapped.
+        run([*sudo, "install", "-D", f"--mode={mode}", source, target], log="install")
