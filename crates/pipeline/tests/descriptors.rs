@@ -58,7 +58,10 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
 
     let none_left = NoneLeft::new();
     let embedding = group.embed(["a".into()]).await.unwrap_err();
-    let loading = loaders.load("s3://bucket/key", &S3Access::default(), None).await.unwrap_err();
+    let loading = loaders
+        .load("s3://bucket/key", &S3Access::default(), None, std::time::Instant::now())
+        .await
+        .unwrap_err();
     drop(none_left);
     for failure in [embedding, loading] {
         assert_eq!(failure.code, "too_many_open_files", "{failure}");
@@ -66,7 +69,10 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
         assert!(matches!(failure.retry, Retry::After(_)), "{failure}");
     }
 
-    assert!(loaders.load("s3://bucket/key", &S3Access::default(), None).await.is_ok());
+    assert!(loaders
+        .load("s3://bucket/key", &S3Access::default(), None, std::time::Instant::now())
+        .await
+        .is_ok());
     // The group itself rests; another asks at once.
     let mut other = support::column_vectorizer(2, &model.url);
     other.config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };
