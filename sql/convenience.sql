@@ -5,12 +5,6 @@
 -- A key that is given is the caller's own, and stays out of logs and errors; pg_stat_activity and a log
 -- of statements show it as they show every literal. Better, name one: api_key_name.
 
-CREATE FUNCTION ai._embed(config jsonb, input_text text, api_key text) RETURNS vector
-LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'embed_given';
-
-CREATE FUNCTION ai._embed_tokens(config jsonb, input_tokens int4[], api_key text) RETURNS vector
-LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'embed_tokens_given';
-
 CREATE FUNCTION ai._embed_all(config jsonb, input_texts text[], api_key text)
 RETURNS TABLE ("index" int4, embedding real[])
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'embed_all_given_wrapper';
@@ -32,102 +26,15 @@ RETURN CASE WHEN ai._require_nothing_else(jsonb_strip_nulls(others) || (coalesce
                      'api_key_name', CASE WHEN api_key IS NULL THEN coalesce(api_key_name, 'OPENAI_API_KEY') END,
                      'base_url', client_config ->> 'base_url')) END;
 
-CREATE FUNCTION ai.openai_embed(
-    model text, input_text text, api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
-    dimensions int4 DEFAULT NULL, openai_user text DEFAULT NULL, extra_headers jsonb DEFAULT NULL,
-    extra_query jsonb DEFAULT NULL, extra_body jsonb DEFAULT NULL, verbose bool DEFAULT false,
-    client_config jsonb DEFAULT NULL
-) RETURNS vector
-LANGUAGE sql STABLE
-RETURN ai._embed(ai._openai_config(model, api_key, api_key_name, dimensions, openai_user, client_config,
-                                   jsonb_build_object('extra_headers', extra_headers, 'extra_query', extra_query,
-                                                      'extra_body', extra_body)),
-                 input_text, api_key);
-
--- Beside this one and that of a text, an untyped literal is a text: Postgres prefers that.
-CREATE FUNCTION ai.openai_embed(
-    model text, input_tokens int4[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
-    dimensions int4 DEFAULT NULL, openai_user text DEFAULT NULL, extra_headers jsonb DEFAULT NULL,
-    extra_query jsonb DEFAULT NULL, extra_body jsonb DEFAULT NULL, verbose bool DEFAULT false,
-    client_config jsonb DEFAULT NULL
-) RETURNS vector
-LANGUAGE sql STABLE
-RETURN ai._embed_tokens(ai._openai_config(model, api_key, api_key_name, dimensions, openai_user, client_config,
-                                          jsonb_build_object('extra_headers', extra_headers, 'extra_query', extra_query,
-                                                             'extra_body', extra_body)),
-                        input_tokens, api_key);
-
-CREATE FUNCTION ai.openai_embed(
-    model text, input_texts text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
-    dimensions int4 DEFAULT NULL, openai_user text DEFAULT NULL, extra_headers jsonb DEFAULT NULL,
-    extra_query jsonb DEFAULT NULL, extra_body jsonb DEFAULT NULL, verbose bool DEFAULT false,
-    client_config jsonb DEFAULT NULL
-) RETURNS TABLE ("index" int4, embedding vector)
-LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT e."index", e.embedding::vector
-    FROM ai._embed_all(ai._openai_config(openai_embed.model, openai_embed.api_key, openai_embed.api_key_name,
-                                         openai_embed.dimensions, openai_embed.openai_user, openai_embed.client_config,
-                                         jsonb_build_object('extra_headers', extra_headers, 'extra_query', extra_query,
-                                                            'extra_body', extra_body)),
-                       openai_embed.input_texts, openai_embed.api_key) AS e;
-END;
-
-CREATE FUNCTION ai.ollama_embed(
-    model text, input_text text, host text DEFAULT NULL, keep_alive text DEFAULT NULL,
-    embedding_options jsonb DEFAULT NULL, verbose bool DEFAULT false
-) RETURNS vector
-LANGUAGE sql STABLE
-RETURN ai._embed(ai.embedding_ollama(model, 0, base_url => host, options => embedding_options,
-                                     keep_alive => keep_alive), input_text, NULL);
-
 CREATE FUNCTION ai._voyageai_config(model text, input_type text, api_key text, api_key_name text) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN ai.embedding_voyageai(model, 0, input_type,
                              CASE WHEN api_key IS NULL THEN coalesce(api_key_name, 'VOYAGE_API_KEY') END);
 
-CREATE FUNCTION ai.voyageai_embed(
-    model text, input_text text, input_type text DEFAULT NULL, api_key text DEFAULT NULL,
-    api_key_name text DEFAULT NULL, verbose bool DEFAULT false
-) RETURNS vector
-LANGUAGE sql STABLE
-RETURN ai._embed(ai._voyageai_config(model, input_type, api_key, api_key_name), input_text, api_key);
-
-CREATE FUNCTION ai.voyageai_embed(
-    model text, input_texts text[], input_type text DEFAULT NULL, api_key text DEFAULT NULL,
-    api_key_name text DEFAULT NULL, verbose bool DEFAULT false
-) RETURNS TABLE ("index" int4, embedding vector)
-LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT e."index", e.embedding::vector
-    FROM ai._embed_all(ai._voyageai_config(voyageai_embed.model, voyageai_embed.input_type, voyageai_embed.api_key,
-                                           voyageai_embed.api_key_name),
-                       voyageai_embed.input_texts, voyageai_embed.api_key) AS e;
-END;
-
 CREATE FUNCTION ai._litellm_config(model text, api_key text, api_key_name text, extra_options jsonb) RETURNS jsonb
 LANGUAGE sql STABLE
 RETURN ai.embedding_litellm(model, coalesce((extra_options ->> 'dimensions')::int4, 0),
                             CASE WHEN api_key IS NULL THEN api_key_name END, extra_options);
-
-CREATE FUNCTION ai.litellm_embed(
-    model text, input_text text, api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
-    extra_options jsonb DEFAULT NULL, verbose bool DEFAULT false
-) RETURNS vector
-LANGUAGE sql STABLE
-RETURN ai._embed(ai._litellm_config(model, api_key, api_key_name, extra_options), input_text, api_key);
-
-CREATE FUNCTION ai.litellm_embed(
-    model text, input_texts text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
-    extra_options jsonb DEFAULT NULL, verbose bool DEFAULT false
-) RETURNS TABLE ("index" int4, embedding vector)
-LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT e."index", e.embedding::vector
-    FROM ai._embed_all(ai._litellm_config(litellm_embed.model, litellm_embed.api_key, litellm_embed.api_key_name,
-                                          litellm_embed.extra_options),
-                       litellm_embed.input_texts, litellm_embed.api_key) AS e;
-END;
 
 CREATE FUNCTION ai._chunks(input text, config jsonb) RETURNS TABLE (seq int8, chunk text)
 LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chunks_given_wrapper';

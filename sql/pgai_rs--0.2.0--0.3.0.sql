@@ -2,6 +2,26 @@
 
 \echo Use "ALTER EXTENSION pgai_rs UPDATE" to load this file. \quit
 
+-- CREATE EXTENSION looks for names in the schema of pgvector as well, in which others may have made functions and operators
+-- that fit better than those that are meant.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+-- Whoever owns the schema can put tables of their own in the place of the extension's, which its worker reads as a superuser.
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_namespace n
+        JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
+        WHERE n.nspname OPERATOR(pg_catalog.=) 'ai' AND r.rolsuper)
+    THEN
+        RAISE EXCEPTION 'the schema ai must belong to a superuser'
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = 'The extension keeps its catalog there.',
+                  HINT = 'Run ALTER SCHEMA ai OWNER TO a superuser, or drop the schema if it is empty.';
+    END IF;
+END
+$$;
+
 -- What ties a vectorizer to its relations: a UUID, which its triggers have in their arguments, and OIDs.
 ALTER TABLE ai.vectorizer ADD COLUMN uuid uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid();
 

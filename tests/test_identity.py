@@ -189,3 +189,48 @@ def test_a_source_whose_store_is_anothers_rests_until_they_are_one_owners(db, ma
     assert "OWNER TO" in found[0][1]
     db.sql(f"ALTER TABLE m.t_embedding_store OWNER TO {mallory}; SELECT ai.resync({id})")
     vectorizer.in_step(db, ["id"], source="m.t", store="m.t_embedding_store")
+
+
+PLANT = """
+    CREATE TABLE public.called (who text);
+    CREATE FUNCTION public.format(text, name, name) RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO public.called VALUES (current_user); RETURN 'planted'; END $$;
+    CREATE FUNCTION public.planted(text, int4) RETURNS text LANGUAGE plpgsql AS $$
+    BEGIN INSERT INTO public.called VALUES (current_user); RETURN 'planted'; END $$;
+    CREATE OPERATOR public.|| (LEFTARG = text, RIGHTARG = int4, FUNCTION = public.planted);
+"""
+
+
+@pytest.fixture
+def empty(cluster, request):
+    """A database without the extension."""
+    database = cluster.create_database(request.node.name[:50])
+    yield database
+    database.drop()
+
+
+def test_nothing_planted_beside_pgvector_is_called(empty, stub):
+    empty.sql(PLANT)
+    empty.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(empty, stub.url)
+    empty.sql("INSERT INTO document VALUES (1, 'a')")
+    vectorizer.in_step(empty, ["id"])
+    assert empty.sql("SELECT source_table, pending_items FROM ai.vectorizer_status") == [("public.document", 0)]
+    empty.sql("SELECT * FROM ai.vectorizer_health; SELECT * FROM ai.vectorizer_errors")
+    assert empty.sql("SELECT who FROM called") == []
+
+
+def test_a_schema_that_is_anothers_is_refused(empty):
+    role = f"owner_of_{empty.name}"[:60]
+    empty.sql(f"CREATE ROLE {role}; CREATE SCHEMA ai AUTHORIZATION {role}")
+    try:
+        with pytest.raises(Exception, match="the schema ai must belong to a superuser") as refusal:
+            empty.sql("CREATE EXTENSION pgai_rs CASCADE")
+        assert refusal.value.sqlstate == "42501"
+        empty.sql("DROP SCHEMA ai; CREATE EXTENSION pgai_rs CASCADE; CREATE TABLE document (id int PRIMARY KEY, body text)")
+        empty.sql(f"ALTER SCHEMA ai OWNER TO {role}")
+        with pytest.raises(Exception, match="is not trusted") as refusal:
+            vectorizer.create(empty, "", embedding="ai.embedding_openai('m', 8)")
+        assert refusal.value.sqlstate == "42501"
+    finally:
+        empty.sql(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP ROLE {role}")

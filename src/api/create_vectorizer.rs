@@ -18,6 +18,7 @@ use crate::catalog::destination;
 use crate::catalog::key::Key;
 use crate::catalog::objects::{self, QueueTables, Remembered};
 use crate::catalog::relation::{self, Column, Relation};
+use crate::catalog::schema;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{failed_name, inbox_name, origin_name, trigger_name, work_name};
@@ -102,6 +103,7 @@ fn create_vectorizer(
 }
 
 fn create(request: Request) -> Result<i32, PgError> {
+    schema::require_trusted()?;
     let grantees = existing_roles(&request.grant_to)?;
     let embedding =
         request.embedding.clone().ok_or_else(|| PgError::raised("embedding configuration is required"))?;

@@ -10,6 +10,7 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 
 use super::objects::{self, Queue};
 use super::relation::Relation;
+use super::schema;
 use super::table::Table;
 use super::triggers::{self, Identity};
 use super::vectorizer::Entry;
@@ -193,6 +194,7 @@ pub struct Rest {
 
 /// Returns what is left of a vectorizer by its binding; none if there is no such vectorizer.
 pub fn rest(id: i32) -> Result<Option<Rest>, PgError> {
+    schema::require_trusted()?;
     let binding = match has_bindings() {
         true => "ai._vectorizer_binding b",
         false => NO_BINDING,

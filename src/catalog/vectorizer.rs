@@ -14,6 +14,7 @@ use super::key_columns;
 use super::objects::{QueueTables, Remembered};
 use super::own_columns::OwnColumns;
 use super::relation::{self, Column, Relation};
+use super::schema;
 use super::table::Table;
 use super::triggers::Identity;
 use crate::pg::error::PgError;
@@ -40,6 +41,7 @@ pub struct Entry {
 
 /// Reads the vectorizers whose relations are there, as they are now, whatever the transaction's snapshot.
 fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgError> {
+    schema::require_trusted()?;
     let statement = format!(
         "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, v.config, {uuid}, {COLUMNS}
          FROM ai.vectorizer v CROSS JOIN {relations}

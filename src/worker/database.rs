@@ -20,6 +20,7 @@ use pgai_rs_pipeline::source::Network;
 
 use super::heartbeat::Heartbeat;
 use super::{shared, wait};
+use crate::catalog::schema;
 use crate::guc;
 use crate::index;
 use crate::pg::descriptors;
@@ -96,10 +97,17 @@ fn leave_without_extension(database: pg_sys::Oid) {
 /// vectorizers for long.
 const SETTINGS: [(&CStr, &CStr); 1] = [(c"lock_timeout", c"500ms")];
 
-/// The version of the extension's objects; none if the database does not have it.
+/// The version of the extension's objects; none if the database does not have it. An error if its schema can't be
+/// trusted: what is read there is read as a superuser.
 fn extension_version() -> Result<Option<String>, PgError> {
     let look = "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgai_rs'";
-    transaction(|| Ok(sql::read(look, &[], |row| row.get::<String>(1))?.into_iter().next()))
+    transaction(|| {
+        let version = sql::read(look, &[], |row| row.get::<String>(1))?.into_iter().next();
+        if version.is_some() {
+            schema::require_trusted()?;
+        }
+        Ok(version)
+    })
 }
 
 /// The objects of an earlier version serve, but lack what is new.
@@ -136,15 +144,16 @@ fn serve(database: pg_sys::Oid) {
     let mut heartbeat = Heartbeat::default();
     loop {
         report_activity(c"working");
-        match extension_version() {
-            Ok(Some(_)) => {}
+        let extension = match extension_version() {
+            Ok(Some(_)) => Ok(()),
             Ok(None) => return leave_without_extension(database),
-            Err(error) => pgrx::warning!("pgai_rs worker can't look for its extension: {error}"),
-        }
+            Err(error) => Err(error),
+        };
         if leaves_for_another(database, &sources) {
             return;
         }
-        let pause = match work(&mut queue, &mut sources, &waker, &mut renewed) {
+        let worked = extension.and_then(|()| work(&mut queue, &mut sources, &waker, &mut renewed));
+        let pause = match worked {
             Ok(pause) => pause,
             Err(error) => {
                 pgrx::warning!("pgai_rs worker: {error}");

@@ -1,0 +1,32 @@
+//! The schema `ai`, in which the extension's own tables are.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::pg::error::PgError;
+
+/// Errors (42501) unless the schema belongs to a superuser: whoever owns it can put tables in the place of the
+/// extension's, and those are read with the extension's rights.
+pub fn require_trusted() -> Result<(), PgError> {
+    // SAFETY: looks up the catalogs on the main thread, in a transaction; the entry is released again.
+    let owner = unsafe {
+        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
+        let identifier = pg_sys::SysCacheIdentifier::NAMESPACEOID as _;
+        let found = pg_sys::SearchSysCache1(identifier, pg_sys::Datum::from(schema));
+        if found.is_null() {
+            return Ok(());
+        }
+        let owner = (*pg_sys::GETSTRUCT(found).cast::<pg_sys::FormData_pg_namespace>()).nspowner;
+        pg_sys::ReleaseSysCache(found);
+        owner
+    };
+
+    // SAFETY: as above.
+    if unsafe { pg_sys::superuser_arg(owner) } {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        "the schema ai does not belong to a superuser, and is not trusted",
+    )
+    .with_hint("Run ALTER SCHEMA ai OWNER TO a superuser, after looking at what is in it."))
+}
