@@ -135,6 +135,24 @@ CREATE TABLE ai._vectorizer_missed (
 ALTER TABLE ai._vectorizer_missed REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('ai._vectorizer_missed', '');
 
+-- Who may dump the one may dump the other.
+DO $$
+DECLARE
+    grantee text;
+BEGIN
+    FOR grantee IN
+        SELECT r.rolname
+        FROM pg_catalog.pg_class c
+        CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
+        JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.grantee
+        WHERE c.oid OPERATOR(pg_catalog.=) 'ai._vectorizer_errors'::pg_catalog.regclass
+          AND a.privilege_type OPERATOR(pg_catalog.=) 'SELECT' AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
+    LOOP
+        EXECUTE pg_catalog.format('GRANT SELECT ON ai._vectorizer_missed TO %I', grantee);
+    END LOOP;
+END
+$$;
+
 -- Vectorizers with tables that a crash empties, and that were compared since the last one: it empties
 -- this table as well.
 CREATE UNLOGGED TABLE ai._compared_since_crash (vectorizer_id int4 NOT NULL);

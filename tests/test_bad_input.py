@@ -48,7 +48,8 @@ HOSTILE = {
     "interval": [None, "0", "-1 day", "100000000 years", "1 microsecond"],
     "timestamptz": [None, "infinity", "-infinity", "epoch"],
     "uuid": [None, "00000000-0000-0000-0000-000000000000"],
-    "ai.vectorizer": [None, "(1,,,,,,,,,,)", "(99,a,b,[],c,d,e,{},f,g,h)"],
+    "ai.vectorizer": [None, "(1,,,,,,,,,,,)", "(99,a,b,[],c,d,e,{},f,g,h,)"],
+    "oid": [None, "0", "4000000000", "1259"],
     "regclass": [None, "0", "4000000000", "pg_class", "document_view", "ai.vectorizer", "document"],
 }
 
@@ -163,6 +164,8 @@ def complaint(error: psycopg.Error) -> str | None:
     if "panicked" in message or "unwrap" in message or "internal query" in message:
         return f"the text of a panic: {message[:300]}"
     # A vectorizer that exists already is so in the words of pgai, whose clients know them.
-    if message.endswith(".") and "already exists" not in message or len(message) > 600:
+    # What was cut off ends in three dots.
+    is_sentence = message.endswith(".") and not message.endswith("...")
+    if is_sentence and "already exists" not in message or len(message) > 600:
         return f"not in the manner of the house: {message[:300]}"
     return None

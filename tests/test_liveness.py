@@ -309,8 +309,8 @@ def test_an_ordinary_role_sees_his_own_only(document, stub):
         document.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
-def test_a_queue_replaced_by_a_view_runs_as_its_owner(db, stub):
-    """Whoever watches runs what the owner put there: it must not be done with the watcher's rights."""
+def test_a_view_in_the_place_of_a_queue_is_not_read(db, stub):
+    """Whoever watches would run what the owner put there."""
     role = f"mallory_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON DATABASE {db.name} TO {role}")
     try:
@@ -325,7 +325,7 @@ def test_a_queue_replaced_by_a_view_runs_as_its_owner(db, stub):
             CREATE VIEW his.queue AS SELECT 1 AS id, his.spy() AS queued_at
         """, user=role)
         db.sql("SELECT * FROM ai.vectorizer_health")
-        assert {who for [who] in db.sql("SELECT who FROM his.seen")} == {role}
+        assert db.sql("SELECT who FROM his.seen") == []
     finally:
         db.sql(f"DELETE FROM ai.vectorizer; DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 

@@ -70,7 +70,6 @@ BROKEN = [
     # What somebody made of the vectorizer's tables, and how it is undone.
     ("ALTER TABLE ai._vectorizer_q_1 ADD CHECK (id < 0) NOT VALID", "ALTER TABLE ai._vectorizer_q_1 DROP CONSTRAINT _vectorizer_q_1_id_check"),
     ("ALTER TABLE ai._vectorizer_q_1 ADD COLUMN must text NOT NULL", "ALTER TABLE ai._vectorizer_q_1 DROP COLUMN must"),
-    ("ALTER TABLE ai._vectorizer_q_failed_1 RENAME TO elsewhere", "ALTER TABLE ai.elsewhere RENAME TO _vectorizer_q_failed_1"),
     (
         f"""CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not this one''; END';
             CREATE TRIGGER refuse BEFORE DELETE ON {STORE} FOR EACH ROW EXECUTE FUNCTION refuse();

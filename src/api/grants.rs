@@ -16,8 +16,9 @@ const USER: [&str; 2] = [
 ];
 
 /// For who looks after the others'.
-const ADMIN: [&str; 5] = [
+const ADMIN: [&str; 6] = [
     "GRANT SELECT, DELETE ON ai._vectorizer_errors TO",
+    "GRANT SELECT ON ai._vectorizer_missed TO",
     "GRANT SELECT ON ai.vectorizer_worker_process, ai.vectorizer_worker_progress, ai.pgai_lib_version TO",
     // With the tables' data, a dump carries where their ids have come to.
     "GRANT SELECT ON SEQUENCE ai.vectorizer_id_seq, ai.s3_source_id_seq TO",

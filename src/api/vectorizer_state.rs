@@ -32,6 +32,8 @@ pub struct Facts {
     entry: Option<Entry>,
     /// Its inbox, if that is there.
     inbox: Option<Table>,
+    /// The name that a table of its queue had that is gone.
+    gone: Option<String>,
     /// What its worker says that stops it.
     stopped: Option<State>,
     /// The last row that went all the way.
@@ -84,7 +86,11 @@ pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
         facts.entry = entries.iter().position(|e| e.id == facts.id).map(|place| entries.swap_remove(place));
         facts.inbox = match &facts.entry {
             Some(entry) => Some(entry.relations.inbox.clone()),
-            None => binding::rest(facts.id)?.and_then(|rest| rest.inbox),
+            None => {
+                let rest = binding::rest(facts.id)?;
+                facts.gone = rest.as_ref().and_then(|rest| rest.gone.clone());
+                rest.and_then(|rest| rest.inbox)
+            }
         };
         match &facts.inbox {
             Some(inbox) if !may_read(user, inbox) => {}
@@ -110,6 +116,7 @@ fn facts(row: &Row<'_>) -> Result<Facts, PgError> {
         disabled: row.get(3)?,
         entry: None,
         inbox: None,
+        gone: None,
         stopped: stopped(row)?,
         last_success_at: row.get_opt(9)?,
         last_error_at: row.get_opt(10)?,
@@ -153,6 +160,13 @@ impl Facts {
         Ok(counted.into_iter().next())
     }
 
+    fn what_is_missing(&self) -> String {
+        match &self.gone {
+            Some(table) => format!("the table {table} of its queue is gone"),
+            None => "its source has lost the vectorizer's triggers, or is gone".to_owned(),
+        }
+    }
+
     /// The first of all that keeps it from working; else what it does.
     pub fn state(
         &self,
@@ -165,13 +179,10 @@ impl Facts {
         }
         let counts = match counts {
             Ok(Some(counts)) => counts,
-            Ok(None) if self.inbox.is_none() => return Ok(broken("its queue table is gone")),
-            Ok(None) => return Ok(broken("its source has lost the vectorizer's triggers, or is gone")),
+            Ok(None) => return Ok(broken(&self.what_is_missing())),
             Err(error) => return Ok(unreadable(error)),
         };
-        let Some(entry) = &self.entry else {
-            return Ok(broken("its source has lost the vectorizer's triggers, or is gone"));
-        };
+        let Some(entry) = &self.entry else { return Ok(broken(&self.what_is_missing())) };
         if let Some(blind) = missed_state::blind(entry)? {
             return Ok(blind);
         }

@@ -14,6 +14,7 @@ use super::schema;
 use super::table::Table;
 use super::triggers::{self, Identity};
 use super::vectorizer::Entry;
+use super::{failed_name, inbox_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql::{self, Row};
@@ -71,7 +72,7 @@ impl Relations {
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             format!("its source {source} now has another owner than {}", others.join(", ")),
         )
-        .with_hint("ALTER TABLE … OWNER TO gives them all to one role."))
+        .with_hint("ALTER TABLE ... OWNER TO gives them all to one role."))
     }
 
     /// The tables of the queue.
@@ -190,6 +191,8 @@ pub struct Rest {
     pub store: Option<Table>,
     /// Its view.
     pub view: Option<Table>,
+    /// The name that a table of its queue had that is gone.
+    pub gone: Option<String>,
 }
 
 /// Returns what is left of a vectorizer by its binding; none if there is no such vectorizer.
@@ -209,6 +212,8 @@ pub fn rest(id: i32) -> Result<Option<Rest>, PgError> {
         let table = |column| Ok::<_, PgError>(row.get_opt::<pg_sys::Oid>(column)?.and_then(Table::look));
         let inbox = table(3)?;
         let queue = [inbox.clone(), table(4)?, table(5)?, table(6)?];
+        let named = [inbox_name(id), work_name(id), failed_name(id)];
+        let gone = named.into_iter().zip(&queue).find(|(_, table)| table.is_none()).map(|(name, _)| name);
         Ok(Rest {
             identity: Identity { id, uuid: row.get_opt(1)? },
             source: table(2)?,
@@ -216,6 +221,7 @@ pub fn rest(id: i32) -> Result<Option<Rest>, PgError> {
             queue: queue.into_iter().flatten().collect(),
             store: table(7)?,
             view: table(8)?,
+            gone,
         })
     };
     let found = as_superuser(|| sql::read_now(&statement, &[id.into()], rest))?;

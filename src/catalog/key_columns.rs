@@ -57,7 +57,7 @@ pub fn different(
     let numbers: Vec<i32> = key.columns().iter().map(|column| column.attnum).collect();
     // Whose statement it is need not have the use of the tables' schemas, and types are written with theirs.
     as_superuser(|| {
-        sql::read(DIFFERENT, &[tables.into(), source.into(), numbers.into(), exactly.into()], |row| {
+        sql::read_now(DIFFERENT, &[tables.into(), source.into(), numbers.into(), exactly.into()], |row| {
             Ok(Different {
                 table: row.get(1)?,
                 name: row.get(2)?,
@@ -83,7 +83,7 @@ pub fn require(
     }
     let names: Vec<String> = key.columns().iter().map(|column| column.name.clone()).collect();
     let superfluous = as_superuser(|| {
-        sql::read(SUPERFLUOUS, &[queue.work.clone().into(), names.into()], |row| row.get::<String>(1))
+        sql::read_now(SUPERFLUOUS, &[queue.work.clone().into(), names.into()], |row| row.get::<String>(1))
     })?;
     let Some(name) = superfluous.first() else { return Ok(()) };
     Err(PgError::new(
@@ -113,7 +113,7 @@ fn error(vectorizer: &str, different: &Different) -> PgError {
         ),
     )
     .with_hint(format!(
-        "Drop the views that use the column, and run ALTER TABLE … ALTER COLUMN {} TYPE {wants} on the source, \
+        "Drop the views that use the column, and run ALTER TABLE ... ALTER COLUMN {} TYPE {wants} on the source, \
          which the vectorizer follows; or drop the vectorizer and create it anew.",
         ident(name),
     ))

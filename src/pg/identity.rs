@@ -53,7 +53,7 @@ pub fn with_search_path<R>(path: &CStr, f: impl FnOnce() -> R) -> R {
 /// The search path with which a session of this role's begins: as it is set for the database, for the
 /// role or for both, or else for the server. Not what the session at hand has, which is another's.
 pub fn own_search_path(role: pg_sys::Oid) -> Result<CString, PgError> {
-    let own = sql::read(OWN_SEARCH_PATH, &[role.into()], |row| row.get::<String>(1))?;
+    let own = sql::read_now(OWN_SEARCH_PATH, &[role.into()], |row| row.get::<String>(1))?;
     let own = own.into_iter().next().and_then(|path| CString::new(path).ok());
     Ok(own.unwrap_or_else(session::search_path_of_server))
 }

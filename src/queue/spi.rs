@@ -20,6 +20,9 @@ use crate::pg::identity::as_user;
 use crate::pg::transaction::transaction;
 use crate::worker::condition::Conditions;
 
+/// How long to wait before a vectorizer is looked at again that somebody was changing.
+const UNTIL_CHANGED: Duration = Duration::from_millis(100);
+
 /// The queue of all vectorizers of this database.
 pub struct SpiQueue {
     served: HashMap<i32, Served>,
@@ -29,6 +32,8 @@ pub struct SpiQueue {
     next_due: Option<Duration>,
     /// What has become of all of them, for those who watch.
     pub conditions: Conditions,
+    /// Whether a vectorizer could not be looked at, for somebody was changing it.
+    looks_again: bool,
 }
 
 impl SpiQueue {
@@ -42,6 +47,7 @@ impl SpiQueue {
             last_lease: seed,
             next_due: None,
             conditions: Conditions::default(),
+            looks_again: false,
         }
     }
 
@@ -63,6 +69,8 @@ impl SpiQueue {
         for entry in entries {
             match bound(&entry).and_then(|()| self.take_up(&entry)) {
                 Ok(()) => self.conditions.served(entry.id, &entry.name),
+                // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
+                Err(error) if error.is_contention() => self.looks_again = true,
                 Err(error) => {
                     if self.conditions.not_served(entry.id, &error) {
                         report(&entry.name, "can't be served", &error);
@@ -325,7 +333,7 @@ impl Queue for SpiQueue {
     type Error = PgError;
 
     fn vectorizers(&mut self) -> Result<Vec<Arc<document::Vectorizer>>, PgError> {
-        self.next_due = None;
+        self.next_due = std::mem::take(&mut self.looks_again).then_some(UNTIL_CHANGED);
         let mut ids: Vec<i32> = self.served.keys().copied().collect();
         ids.sort_unstable();
         let mut working = Vec::new();

@@ -49,10 +49,10 @@ pub fn is_certain(v: &Vectorizer) -> Result<bool, PgError> {
         uses.into_iter().map(|(table, privilege)| (table, privilege.to_owned())).unzip();
     let wanted = tables.len();
     let ordinary =
-        sql::read(ORDINARY, &[tables.into(), privileges.into(), v.owner.into()], |_| Ok(()))?.len();
+        sql::read_now(ORDINARY, &[tables.into(), privileges.into(), v.owner.into()], |_| Ok(()))?.len();
 
     let names: Vec<String> = v.key.columns().iter().map(|column| column.name.clone()).collect();
-    let others = sql::read(OTHERS, &[inbox.clone().into(), names.into()], |_| Ok(()))?;
+    let others = sql::read_now(OTHERS, &[inbox.clone().into(), names.into()], |_| Ok(()))?;
     Ok(ordinary == wanted && others.is_empty() && has_same_collations(v)?)
 }
 
