@@ -27,5 +27,5 @@ def test_a_file_that_is_forgotten_or_not_there_is_an_error(sql, order):
 
 
 def test_ours_are_in_order():
-    assert package.install_script().startswith("-- sql/catalog.sql\n")
+    assert package.install_script().startswith("-- sql/prelude.sql\n")
     assert package.version()
