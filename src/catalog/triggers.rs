@@ -113,7 +113,7 @@ pub fn create_for_replica(vectorizer: &Identity, source: pg_sys::Oid, name: &str
 
 /// Returns whether a trigger with these arguments is there for rows that a publisher sends.
 pub fn is_for_replica(arguments: &[u8]) -> bool {
-    arguments.split(|byte| *byte == 0).filter(|part| !part.is_empty()).next_back() == Some(REPLICA.as_bytes())
+    arguments.split(|byte| *byte == 0).rfind(|part| !part.is_empty()) == Some(REPLICA.as_bytes())
 }
 
 /// Creates a trigger on a table that is given by its OID; the name in the statement means nothing.
