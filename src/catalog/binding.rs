@@ -236,11 +236,7 @@ const NO_BINDING: &str =
 /// The objects of 0.1.0 and 0.2.0 have no bindings and no UUIDs. The library serves them until
 /// `ALTER EXTENSION pgai_rs UPDATE`.
 fn has_bindings() -> bool {
-    // SAFETY: looks up the catalogs.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
-        pg_sys::get_relname_relid(c"_vectorizer_binding".as_ptr(), schema) != pg_sys::InvalidOid
-    }
+    schema::has(c"_vectorizer_binding")
 }
 
 /// The arguments of the triggers of the vectorizer `v` as `pg_trigger.tgargs` has them: its id and its UUID.

@@ -1,5 +1,7 @@
 //! The schema `ai`, in which the extension's own tables are.
 
+use std::ffi::CStr;
+
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::pg::error::PgError;
@@ -29,4 +31,14 @@ pub fn require_trusted() -> Result<(), PgError> {
         "the schema ai does not belong to a superuser, and is not trusted",
     )
     .with_hint("Run ALTER SCHEMA ai OWNER TO a superuser, after looking at what is in it."))
+}
+
+/// Returns whether the schema has a relation of this name. The objects of an earlier version serve as well, until
+/// `ALTER EXTENSION pgai_rs UPDATE`, and lack what is new.
+pub fn has(relation: &CStr) -> bool {
+    // SAFETY: looks up the catalogs on the main thread, in a transaction. There is nothing in a schema that is not there.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
+        pg_sys::get_relname_relid(relation.as_ptr(), schema) != pg_sys::InvalidOid
+    }
 }

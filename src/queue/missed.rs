@@ -4,8 +4,8 @@
 //! commit together. `ai.resync` of all rows mends it; until then `ai.vectorizer_health` says it.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
 
+use crate::catalog::schema;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, execute};
@@ -97,10 +97,5 @@ const COMPACT: &str = "
 
 /// Whether the table exists: the objects of version 0.1.0 serve as well, and have none.
 fn is_there() -> bool {
-    // SAFETY: looks up the catalogs; the names are C strings.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
-        schema != pg_sys::InvalidOid
-            && pg_sys::get_relname_relid(c"_vectorizer_missed".as_ptr(), schema) != pg_sys::InvalidOid
-    }
+    schema::has(c"_vectorizer_missed")
 }

@@ -4,9 +4,8 @@
 //! `ai._compared_since_crash` is such a table itself. A vectorizer that has tables of this kind and no row
 //! there was not compared since the last crash, or the promotion of a standby, and is compared now.
 
-use pgrx::pg_sys;
-
 use super::resync;
+use crate::catalog::schema;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql;
@@ -61,13 +60,7 @@ fn look(v: &Vectorizer) -> Result<Unlogged, PgError> {
 
 /// The objects of version 0.1.0 have no such table; then nothing is compared.
 fn is_compared(id: i32) -> Result<bool, PgError> {
-    // SAFETY: looks up the catalogs; the names are C strings.
-    let there = unsafe {
-        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
-        schema != pg_sys::InvalidOid
-            && pg_sys::get_relname_relid(c"_compared_since_crash".as_ptr(), schema) != pg_sys::InvalidOid
-    };
-    if !there {
+    if !schema::has(c"_compared_since_crash") {
         return Ok(true);
     }
     let look = "SELECT FROM ai._compared_since_crash WHERE vectorizer_id = $1 LIMIT 1";
