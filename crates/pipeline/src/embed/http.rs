@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use reqwest::header::{self, HeaderValue};
 use reqwest::{StatusCode, Url};
+use tokio::time::Instant;
 
 use super::body::{plain, read_body};
 use super::check::{self, Wrong};
@@ -191,8 +192,9 @@ impl HttpEmbedder {
             request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         self.credentials.add(&mut request).await?;
+        let sent = Instant::now();
         let response = self.client.execute(request).await.map_err(network_error)?;
-        self.limiter.learn(response.headers());
+        self.limiter.learn(response.headers(), sent);
         Ok(response)
     }
 

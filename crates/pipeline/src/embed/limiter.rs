@@ -73,10 +73,10 @@ impl Limiter {
         self.news.notify_one();
     }
 
-    /// Takes in what an answer's headers say.
-    pub(super) fn learn(&self, headers: &HeaderMap) {
+    /// Takes in what the headers say of an answer to a request that left at `sent`.
+    pub(super) fn learn(&self, headers: &HeaderMap, sent: Instant) {
         let limits = RateLimits::read(headers, SystemTime::now());
-        self.pace().told(&limits, Instant::now());
+        self.pace().told(&limits, sent, Instant::now());
         self.news.notify_one();
     }
 

@@ -47,7 +47,7 @@ pub fn read_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -
         Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
     });
     let (mut pace, now) = (Pace::default(), Instant::now());
-    pace.told(&RateLimits::read(&readable.collect(), SystemTime::now()), now);
+    pace.told(&RateLimits::read(&readable.collect(), SystemTime::now()), now, now);
     pace.wait(1, now)
 }
 

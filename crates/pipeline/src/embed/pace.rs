@@ -67,6 +67,25 @@ impl Level {
         };
         (self.told + period.min(self.quota.reset)).saturating_duration_since(now)
     }
+
+    /// The most that can be left by now, if nothing was asked for since this was told.
+    fn most_left(&self, now: Instant) -> f64 {
+        let elapsed = now.saturating_duration_since(self.told);
+        if elapsed >= self.quota.reset {
+            return self.quota.limit.unwrap_or(f64::INFINITY);
+        }
+        self.quota.remaining + self.rate().map_or(0.0, |rate| rate * elapsed.as_secs_f64())
+    }
+
+    /// What an answer says now to a request that left at `sent`, beside what is known.
+    ///
+    /// Answers to requests that were under way together come in any order. The earlier one may come last and say that
+    /// more is left than there is, so that of such two the lower counts.
+    fn after(known: Option<Level>, told: Quota, sent: Instant, now: Instant) -> Level {
+        let overtaken = known.filter(|known| sent <= known.told);
+        let remaining = overtaken.map_or(told.remaining, |known| told.remaining.min(known.most_left(now)));
+        Level { quota: Quota { remaining, ..told }, told: now }
+    }
 }
 
 impl Pace {
@@ -115,11 +134,13 @@ impl Pace {
         self.in_flight.tokens -= tokens as f64;
     }
 
-    /// What an answer's headers say. What they do not say is as it was.
-    pub(super) fn told(&mut self, limits: &RateLimits, now: Instant) {
-        let level = |quota: Quota| Level { quota, told: now };
-        self.requests = limits.requests.map(level).or(self.requests);
-        self.tokens = limits.tokens.map(level).or(self.tokens);
+    /// Takes in what the headers say of an answer to a request that left at `sent`. What they do not say is as it was.
+    pub(super) fn told(&mut self, limits: &RateLimits, sent: Instant, now: Instant) {
+        for (known, told) in [(&mut self.requests, limits.requests), (&mut self.tokens, limits.tokens)] {
+            if let Some(told) = told {
+                *known = Some(Level::after(*known, told, sent, now));
+            }
+        }
     }
 
     /// A request that left at this time was taken, maybe `early`: although the headers said that
@@ -248,7 +269,7 @@ mod tests {
         while done < requests {
             for (sent, taken, limits, pause) in in_flight.extract_if(.., |request| request.0 + LATENCY <= now)
             {
-                pace.told(&limits, now);
+                pace.told(&limits, sent, now);
                 match taken {
                     true => pace.succeeded(sent, false),
                     false => pace.throttled(sent, pause, now),
@@ -311,7 +332,7 @@ mod tests {
 
     fn told(pace: &mut Pace, remaining: f64, reset: Duration, now: Instant) {
         let quota = Quota { limit: None, remaining, reset };
-        pace.told(&RateLimits { requests: None, tokens: Some(quota) }, now);
+        pace.told(&RateLimits { requests: None, tokens: Some(quota) }, now, now);
     }
 
     #[test]
@@ -330,11 +351,30 @@ mod tests {
     fn a_request_larger_than_the_limit_waits_for_all_of_it() {
         let (mut pace, now) = (Pace::default(), Instant::now());
         let quota = Quota { limit: Some(100.0), remaining: 50.0, reset: Duration::from_secs(10) };
-        pace.told(&RateLimits { requests: None, tokens: Some(quota) }, now);
+        pace.told(&RateLimits { requests: None, tokens: Some(quota) }, now, now);
         assert_eq!(pace.most_tokens(), Some(100));
         assert_eq!(pace.wait(100_000, now), Duration::from_secs(10));
         assert_eq!(pace.wait(75, now), Duration::from_secs(5));
         assert_eq!(pace.wait(100_000, now + Duration::from_secs(10)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_answer_that_is_late_does_not_make_more_of_what_is_left() {
+        let (mut pace, sent) = (Pace::default(), Instant::now());
+        let answer = |remaining| {
+            let quota = Quota { limit: Some(2.0), remaining, reset: Duration::from_millis(200) };
+            RateLimits { requests: Some(quota), tokens: None }
+        };
+        let now = sent + LATENCY;
+        // Two requests left together. The second one's answer comes first: nothing is left.
+        pace.told(&answer(0.0), sent, now);
+        pace.told(&answer(1.0), sent, now);
+        assert!(!pace.wait(1, now).is_zero());
+
+        // A request that left later knows better.
+        let later = now + Duration::from_millis(120);
+        pace.told(&answer(1.0), later, later + LATENCY);
+        assert!(pace.wait(1, later + LATENCY).is_zero());
     }
 
     #[test]
