@@ -1,37 +1,67 @@
 //! pgvector's `vector` as a datum.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::pg_sys;
+use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
 /// Bytes before the numbers: varlena header, dimension, unused.
 const HEADER: usize = 8;
+/// Most dimensions of a `vector` (`VECTOR_MAX_DIM` of pgvector's `src/vector.h`).
+const MOST_DIMENSIONS: i16 = 16_000;
 
-/// A `vector` made of these numbers, in the current memory context.
+/// Returns a `vector` made of these numbers, in the current memory context.
 ///
 /// The layout is pgvector's `struct Vector` (`src/vector.h`): a 4-byte varlena header, `int16 dim`,
 /// `int16 unused`, then the floats. It is also the type's format on disk, so it can't change.
-pub fn datum(numbers: &[f32]) -> pg_sys::Datum {
+///
+/// # Errors
+///
+/// If pgvector's own input function would refuse them: its operators believe the number of dimensions, and reckon
+/// beyond a vector's end with one that it can't have.
+pub fn datum(numbers: &[f32]) -> Result<pg_sys::Datum, PgError> {
+    let dimensions = i16::try_from(numbers.len())
+        .ok()
+        .filter(|dimensions| (1..=MOST_DIMENSIONS).contains(dimensions))
+        .ok_or_else(|| {
+            no_vector(format!("It has {} dimensions, of 1 to {MOST_DIMENSIONS}.", numbers.len()))
+        })?;
+    if !numbers.iter().all(|number| number.is_finite()) {
+        return Err(no_vector("Not all of its numbers are finite.".to_owned()));
+    }
     let size = HEADER + std::mem::size_of_val(numbers);
-    // SAFETY: the allocation has `size` bytes and palloc aligns it for any type; a dimension is
-    // at most 16,000 by the config's check and fits an int16.
+
+    // SAFETY: the allocation has `size` bytes, at most 64,008, and palloc aligns it for any type.
     unsafe {
         let vector = pg_sys::palloc0(size).cast::<u8>();
         pgrx::set_varsize_4b(vector.cast(), size as i32);
-        vector.add(4).cast::<i16>().write(numbers.len() as i16);
+        vector.add(4).cast::<i16>().write(dimensions);
         std::ptr::copy_nonoverlapping(numbers.as_ptr().cast::<u8>(), vector.add(HEADER), size - HEADER);
-        pg_sys::Datum::from(vector)
+        Ok(pg_sys::Datum::from(vector))
     }
 }
 
-/// A `vector[]` of vectors made by [`datum`], as a parameter.
-pub fn array(mut vectors: Vec<pg_sys::Datum>) -> Result<DatumWithOid<'static>, PgError> {
+fn no_vector(detail: String) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, "the model answered what is no vector")
+        .with_detail(detail)
+        .with_hint("Ask for fewer dimensions, or another model.")
+}
+
+/// Returns a `vector[]` of such vectors, as a parameter.
+///
+/// # Errors
+///
+/// As [`datum`]; and if pgvector's type is gone.
+pub fn array<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Result<DatumWithOid<'static>, PgError> {
+    let mut vectors = vectors.map(datum).collect::<Result<Vec<_>, _>>()?;
     let types = sql::read(
         "SELECT t.oid, t.typarray
          FROM pg_catalog.pg_extension e
-         JOIN pg_catalog.pg_type t ON t.typnamespace = e.extnamespace AND t.typname = 'vector'
+         JOIN pg_catalog.pg_depend d ON d.deptype = 'e' AND d.refobjid = e.oid
+              AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+              AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
+         JOIN pg_catalog.pg_type t ON t.oid = d.objid AND t.typname = 'vector'
          WHERE e.extname = 'vector'",
         &[],
         |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<pg_sys::Oid>(2)?)),
@@ -39,7 +69,7 @@ pub fn array(mut vectors: Vec<pg_sys::Datum>) -> Result<DatumWithOid<'static>, P
     let (element, array) = types.into_iter().next().ok_or_else(|| {
         PgError::raised("the type vector is gone").with_hint("Run CREATE EXTENSION vector.")
     })?;
-    // SAFETY: all elements are of the type `vector`: of variable length, by reference, and declared
+    // SAFETY: all elements are of the type `vector`, made by [`datum`]: of variable length, by reference, and declared
     // with `STORAGE = external` and the default alignment of 4 bytes.
     unsafe {
         let made = pg_sys::construct_array(

@@ -101,7 +101,7 @@ def test_a_row_whose_vectors_take_more_than_the_memory_is_set_aside(cluster_fact
     db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 10) i")
     db.sql("UPDATE document SET body = (SELECT string_agg(i::text, '|') FROM generate_series(1, 100000) i) WHERE id = 7")
     failed = "SELECT id, failure_step, failure_code, failure_hint FROM ai._vectorizer_q_failed_1"
-    hint = "Split the document, make larger chunks, or raise pgai_rs.worker_memory_limit."
+    hint = "Split the document, make larger chunks or let them overlap less, or raise pgai_rs.worker_memory_limit."
     settles(lambda: db.sql(failed), [(7, "chunking", "too_large", hint)])
     assert stub.embedded["row 8"] == 1
 

@@ -1,12 +1,9 @@
-//! The functions of pgai's old extension that go with vectorizers: embedding and chunking texts that are
-//! given.
+//! The functions of pgai's old extension that go with vectorizers: embedding texts that are given.
 
 use pgrx::datum::Array;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use pgai_rs_pipeline::chunk::{chunker, ChunkError};
-use pgai_rs_pipeline::config::Chunking;
 use pgai_rs_pipeline::document::Secret;
 
 use super::{search, validate};
@@ -47,20 +44,4 @@ fn embed_all_given(
     validate::embedding_egress(&embedding, current_user())?;
     let vectors = search::ask_all(&embedding, api_key.map(Secret::new), &texts)?;
     Ok(TableIterator::new((0..).zip(vectors)))
-}
-
-#[pg_extern(sql = false)]
-fn chunks_given(
-    input: Option<&str>,
-    config: Option<Json>,
-) -> Result<TableIterator<'static, (name!(seq, i64), name!(chunk, String))>, pg_sys::panic::ErrorReport> {
-    let (Some(input), Some(config)) = (input, config) else { return Ok(TableIterator::new([])) };
-    let chunking: Chunking = validate::readable("chunking", Some(&config.0))?;
-    let invalid = |error: ChunkError| {
-        let error = error.to_string();
-        let message = format!("the text can't be cut: {}", error.trim_end_matches('.'));
-        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
-    };
-    let chunks = chunker(&chunking).map_err(invalid)?.chunk(input).map_err(invalid)?;
-    Ok(TableIterator::new((0..).zip(chunks)))
 }

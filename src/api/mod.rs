@@ -4,6 +4,7 @@
 #![allow(clippy::result_large_err)]
 
 pub mod bind_all;
+pub mod chunking;
 pub mod convenience;
 pub mod create_s3_source;
 pub mod create_vectorizer;

@@ -1,9 +1,10 @@
-//! Waiting for the network in a backend, while Ctrl-C and a shutdown are heard.
+//! Waiting for the network, and for long computations, in a backend, while Ctrl-C and a shutdown are heard.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use pgrx::PgSqlErrorCode;
+use tokio::runtime::{Handle, Runtime};
 
 use pgai_rs_pipeline::run;
 
@@ -22,11 +23,26 @@ const DESCRIPTORS: usize = 12;
 ///
 /// When the operating system refuses what a runtime needs. Ctrl-C ends the statement.
 pub fn await_answer<T>(timeout: Duration, answer: impl Future<Output = T>) -> Result<Option<T>, PgError> {
+    let begun = Instant::now();
+    drive(|| begun.elapsed() < timeout, async |_| answer.await)
+}
+
+/// Waits for `work`, which runs on a thread of its own, and is left to itself when the statement ends before.
+///
+/// # Errors
+///
+/// When the operating system refuses what a runtime needs, and if `work` panics. Ctrl-C ends the statement.
+pub fn await_work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PgError> {
+    let done = drive(|| true, async |runtime| runtime.spawn_blocking(work).await)?;
+    done.and_then(Result::ok).ok_or_else(|| PgError::raised("the computation failed"))
+}
+
+/// Drives what `begin` begins to its end, as long as `goes_on` says so.
+fn drive<T>(goes_on: impl Fn() -> bool, begin: impl AsyncFnOnce(Handle) -> T) -> Result<Option<T>, PgError> {
     let _descriptors = Borrowed::new(DESCRIPTORS);
     let runtime = Impatient::new()?;
-    let mut answer = Box::pin(answer);
-    let begun = Instant::now();
-    while begun.elapsed() < timeout {
+    let mut answer = Box::pin(begin(runtime.get()?.handle().clone()));
+    while goes_on() {
         let turn = runtime.block_on(async { tokio::time::timeout(INTERRUPT_INTERVAL, &mut answer).await });
         if let Ok(answer) = turn? {
             return Ok(Some(answer));
@@ -37,7 +53,7 @@ pub fn await_answer<T>(timeout: Duration, answer: impl Future<Output = T>) -> Re
 }
 
 /// A runtime that is left behind: dropping it would wait for a name look-up that hangs.
-struct Impatient(Option<tokio::runtime::Runtime>);
+struct Impatient(Option<Runtime>);
 
 impl Impatient {
     fn new() -> Result<Self, PgError> {
@@ -52,8 +68,11 @@ impl Impatient {
     }
 
     fn block_on<F: Future>(&self, future: F) -> Result<F::Output, PgError> {
-        let runtime = self.0.as_ref().ok_or_else(|| PgError::raised("the runtime is gone"))?;
-        Ok(runtime.block_on(future))
+        Ok(self.get()?.block_on(future))
+    }
+
+    fn get(&self) -> Result<&Runtime, PgError> {
+        self.0.as_ref().ok_or_else(|| PgError::raised("the runtime is gone"))
     }
 }
 

@@ -101,11 +101,15 @@ macro_rules! embed_function {
                 let (model, input) = ($read)(argument, input, third);
                 embed_remembered(model, input?)
             });
-            match asked {
-                Some(Ok(Some(vector))) => vector::datum(&vector),
+            let answered = asked.transpose().and_then(|asked| match asked.flatten() {
+                Some(vector) => vector::datum(&vector).map(Some),
+                None => Ok(None),
+            });
+            match answered {
+                Ok(Some(vector)) => vector,
                 // SAFETY: the call record is live.
-                None | Some(Ok(None)) => unsafe { fcinfo::pg_return_null(call) },
-                Some(Err(error)) => {
+                Ok(None) => unsafe { fcinfo::pg_return_null(call) },
+                Err(error) => {
                     pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
                     unreachable!("an error report does not return")
                 }
@@ -179,9 +183,8 @@ fn user_of(model: &Model) -> Result<pg_sys::Oid, PgError> {
         sql::read(
             &format!(
                 "SELECT c.relowner FROM ai.vectorizer v
-                 JOIN pg_catalog.pg_namespace n ON n.nspname OPERATOR(pg_catalog.=) v.queue_schema
-                 JOIN pg_catalog.pg_class c ON c.relnamespace OPERATOR(pg_catalog.=) n.oid
-                      AND c.relname OPERATOR(pg_catalog.=) v.queue_table
+                 JOIN ai._vectorizer_binding b ON b.vectorizer_id OPERATOR(pg_catalog.=) v.id
+                 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.inbox
                  WHERE {condition}"
             ),
             &[argument],

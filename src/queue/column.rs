@@ -131,7 +131,7 @@ fn fill(served: &Served, statements: &ColumnStatements, results: &[&Outcome<'_>]
     for part in new.chunks(UPDATE_ROWS) {
         let update = || {
             let mut args = served.keys(part.iter().map(|(key, _)| *key));
-            args.push(vector::array(part.iter().map(|(_, vector)| vector::datum(vector)).collect())?);
+            args.push(vector::array(part.iter().map(|(_, vector)| *vector))?);
             execute(&statements.fill, &args).map(drop)
         };
         // SAFETY: an error holds Rust's strings only.

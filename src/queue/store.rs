@@ -167,6 +167,6 @@ fn insert(served: &Served, statements: &StoreStatements, new: &[New<'_>]) -> Res
     let mut args = served.keys(new.iter().map(|(key, ..)| *key));
     args.push(new.iter().map(|(_, seq, ..)| *seq).collect::<Vec<i32>>().into());
     args.push(new.iter().map(|(_, _, text, _)| *text).collect::<Vec<_>>().into());
-    args.push(vector::array(new.iter().map(|(.., embedding)| vector::datum(embedding)).collect())?);
+    args.push(vector::array(new.iter().map(|(.., embedding)| *embedding))?);
     execute(&statements.insert_chunks, &args).map(drop)
 }

@@ -38,7 +38,7 @@ class Fault:
     hang (until the stub ends), reset (the connection), truncate (the body), garbage (no JSON),
     slow (the second half of the body comes when the stub ends), broken (JSON that breaks off),
     count (one vector less), dimensions (one element less), nan, duplicate_index, reverse (the order,
-    with the right indexes). `nan` is of the input `of`, or the first.
+    with the right indexes). `nan` is of the input `of`, or the first. Or vectors of so many `dimensions`.
     """
 
     times: float = 1
@@ -48,6 +48,7 @@ class Fault:
     error: dict = field(default_factory=lambda: {"message": "stubbed", "type": "stub", "code": None})
     spoil: str | None = None
     of: str | None = None
+    dimensions: int | None = None
 
 
 class Stub:
@@ -220,7 +221,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _payload(request: Request, fault: Fault | None, reverse: bool) -> bytes:
     spoil = fault.spoil if fault else None
-    dimensions = request.dimensions - (spoil == "dimensions")
+    asked = (fault.dimensions if fault else None) or request.dimensions
+    dimensions = asked - (spoil == "dimensions")
     inputs = request.inputs[: -1 if spoil == "count" else None]
     if request.encoding_format == "base64":
         embeddings = [f'"{vectors.as_base64(text, dimensions)}"' for text in inputs]

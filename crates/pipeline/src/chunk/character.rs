@@ -1,9 +1,9 @@
 //! LangChain's `CharacterTextSplitter` with `keep_separator=False`: one separator, pieces merged.
 
+use super::allowance::Chunks;
 use super::merge::Merger;
-use super::python_regex::Deadline;
 use super::separator::{Keep, Separator};
-use super::{ChunkError, Chunker, Limits};
+use super::{Allowance, ChunkError, Chunker, Limits};
 
 /// Splits at one separator; a piece longer than a chunk stays whole.
 pub(super) struct CharacterSplitter {
@@ -18,29 +18,29 @@ impl CharacterSplitter {
 }
 
 impl Chunker for CharacterSplitter {
-    fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError> {
-        let mut chunks = Vec::new();
+    fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
+        let mut chunks = Chunks::new(allowance);
         // LangChain joins with the separator as it was given, even if it is a regular expression.
         let joint = if self.separator.begins_with_lookaround() { "" } else { self.separator.as_given() };
         let mut merger = Merger::new(self.limits, joint);
 
-        self.separator.split(text, Keep::No, Deadline::start(), &mut |piece| {
+        self.separator.split(text, Keep::No, allowance, &mut |piece| {
             let length = piece.chars().count();
-            merger.push(piece, length, &mut chunks);
-            Ok(())
+            merger.push(piece, length, &mut chunks)
         })?;
-        merger.finish(&mut chunks);
-        Ok(chunks)
+        merger.finish(&mut chunks)?;
+        Ok(chunks.into_vec())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::ample;
     use super::*;
 
     fn chunks(separator: &str, is_regex: bool, text: &str) -> Vec<String> {
         let limits = Limits::new(5, 2).unwrap();
-        CharacterSplitter::new(limits, separator, is_regex).unwrap().chunk(text).unwrap()
+        CharacterSplitter::new(limits, separator, is_regex).unwrap().chunk(text, ample()).unwrap()
     }
 
     #[test]

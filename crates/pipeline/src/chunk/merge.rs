@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use super::Limits;
+use super::allowance::Chunks;
+use super::{ChunkError, Limits};
 
 /// Collects pieces into chunks of at most `limits.size` code points, the first of which repeat the
 /// last `limits.overlap` of the chunk before. A single piece may be longer than that.
@@ -27,23 +28,34 @@ impl<'t> Merger<'t> {
     }
 
     /// Adds a piece that is not empty; writes a chunk if the piece has no room in it.
-    pub(super) fn push(&mut self, piece: Cow<'t, str>, length: usize, chunks: &mut Vec<String>) {
+    pub(super) fn push(
+        &mut self,
+        piece: Cow<'t, str>,
+        length: usize,
+        chunks: &mut Chunks<'_>,
+    ) -> Result<(), ChunkError> {
         if !self.window.is_empty() && !self.has_room_for(length) {
-            self.write(chunks);
+            self.write(chunks)?;
             // What stays is the overlap, or less if the piece needs the room.
             while self.total > self.limits.overlap || (self.total > 0 && !self.has_room_for(length)) {
                 self.pop();
             }
         }
         self.total += length + if self.window.is_empty() { 0 } else { self.separator_length };
+        if self.window.len() == self.window.capacity() {
+            // It grows to twice its size. Many small pieces take more than the text does.
+            chunks.check_room(2 * self.window.capacity() * size_of::<(Cow<'_, str>, usize)>())?;
+        }
         self.window.push_back((piece, length));
+        Ok(())
     }
 
     /// Writes what is left, and begins anew.
-    pub(super) fn finish(&mut self, chunks: &mut Vec<String>) {
-        self.write(chunks);
+    pub(super) fn finish(&mut self, chunks: &mut Chunks<'_>) -> Result<(), ChunkError> {
+        self.write(chunks)?;
         self.window.clear();
         self.total = 0;
+        Ok(())
     }
 
     fn has_room_for(&self, length: usize) -> bool {
@@ -57,8 +69,9 @@ impl<'t> Merger<'t> {
         }
     }
 
-    fn write(&self, chunks: &mut Vec<String>) {
+    fn write(&self, chunks: &mut Chunks<'_>) -> Result<(), ChunkError> {
         let bytes = self.window.iter().map(|(piece, _)| piece.len() + self.separator.len()).sum();
+        chunks.check_room(bytes)?;
         let mut chunk = String::with_capacity(bytes);
         for (at, (piece, _)) in self.window.iter().enumerate() {
             if at > 0 {
@@ -67,9 +80,10 @@ impl<'t> Merger<'t> {
             chunk.push_str(piece);
         }
         let stripped = strip(&chunk);
-        if !stripped.is_empty() {
-            chunks.push(stripped.to_owned());
+        if stripped.is_empty() {
+            return Ok(());
         }
+        chunks.push(stripped)
     }
 }
 
@@ -81,6 +95,7 @@ fn strip(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::ample;
     use super::*;
 
     #[test]
@@ -91,11 +106,11 @@ mod tests {
     #[test]
     fn the_overlap_gives_way_to_a_long_piece() {
         let mut merger = Merger::new(Limits { size: 6, overlap: 4 }, "");
-        let mut chunks = Vec::new();
+        let mut chunks = Chunks::new(ample());
         for piece in ["ab", "cd", "ef", "ghijk"] {
-            merger.push(Cow::Borrowed(piece), piece.len(), &mut chunks);
+            merger.push(Cow::Borrowed(piece), piece.len(), &mut chunks).unwrap();
         }
-        merger.finish(&mut chunks);
-        assert_eq!(chunks, ["abcdef", "ghijk"]);
+        merger.finish(&mut chunks).unwrap();
+        assert_eq!(chunks.into_vec(), ["abcdef", "ghijk"]);
     }
 }

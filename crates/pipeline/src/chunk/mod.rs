@@ -5,7 +5,9 @@
 //!   become chunks), and `python_regex` for separators that are regular expressions
 //! * `semantic`: the crate `text-splitter`, for plain text and Markdown, by characters or tokens
 //! * `whole`: a document is one chunk
+//! * `allowance`: what cutting a text may take
 
+mod allowance;
 mod character;
 mod merge;
 mod python_pattern;
@@ -15,17 +17,22 @@ mod semantic;
 mod separator;
 mod whole;
 
+use std::time::Duration;
+
+pub use allowance::Allowance;
+
 use crate::config::Chunking;
 use crate::document::{Failure, Retry, Step};
 
 /// Cuts a document's text into chunks.
 pub trait Chunker: Send + Sync {
-    /// The chunks of `text`, in order; none if there is nothing in it.
+    /// Returns the chunks of `text`, in order; none if there is nothing in it.
     ///
     /// # Errors
     ///
-    /// Only if the text defeats a separator that is a regular expression, or the tokenizer.
-    fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError>;
+    /// If they take more than is allowed, or the text defeats a separator that is a regular expression, or the
+    /// tokenizer.
+    fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError>;
 }
 
 /// The chunker that a vectorizer's config asks for.
@@ -150,6 +157,21 @@ pub enum ChunkError {
     /// The tokenizer can't count this text.
     #[error("the text can't be tokenized: {0}")]
     Tokenizer(String),
+    /// The chunks take more memory than they may.
+    #[error("the document's chunks and vectors take more than the {} MB for one", limit >> 20)]
+    TooLarge {
+        /// Bytes that they may take.
+        limit: u64,
+    },
+    /// Cutting took too long.
+    #[error("the text was not cut within {} seconds", limit.as_secs())]
+    TooSlow {
+        /// The time that it may take.
+        limit: Duration,
+    },
+    /// Nobody waits for the chunks any more.
+    #[error("the text is no longer wanted")]
+    Stopped,
 }
 
 impl ChunkError {
@@ -163,10 +185,14 @@ impl ChunkError {
             | ChunkError::InvalidRegex { .. } => "invalid_chunking",
             ChunkError::CaptureGroups { .. } | ChunkError::RunawayRegex { .. } => "separator_failed",
             ChunkError::Tokenizer(_) => "tokenizer_failed",
+            ChunkError::TooLarge { .. } => "too_large",
+            ChunkError::TooSlow { .. } => "chunking_too_slow",
+            ChunkError::Stopped => "internal_error",
         }
     }
 
-    fn hint(&self) -> &'static str {
+    /// What a person can do.
+    pub fn hint(&self) -> &'static str {
         match self {
             ChunkError::SizeNotPositive(_)
             | ChunkError::OverlapNegative(_)
@@ -185,6 +211,11 @@ impl ChunkError {
             ChunkError::Tokenizer(_) => {
                 "Chunk by characters instead of tokens, or shorten the run of whitespace."
             }
+            ChunkError::TooLarge { .. } => {
+                "Split the document, make larger chunks or let them overlap less, or raise pgai_rs.worker_memory_limit."
+            }
+            ChunkError::TooSlow { .. } => "Split the document, or let the chunks overlap less.",
+            ChunkError::Stopped => "Try again.",
         }
     }
 }
@@ -196,8 +227,15 @@ impl From<ChunkError> for Failure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
+
+    /// More than any of these texts takes.
+    pub(super) fn ample() -> Allowance<'static> {
+        Allowance::new(1 << 30, 0)
+    }
 
     fn error(config: &Chunking) -> ChunkError {
         chunker(config).err().unwrap()
@@ -244,7 +282,7 @@ mod tests {
     fn a_runaway_regex_ends_in_an_error() {
         // Each of the exponentially many ways to read the letters fails at the missing "!".
         let splitter = chunker(&by_regex(r"(?:a|a(?=a)|aa)+!")).unwrap();
-        let failed = splitter.chunk(&"a".repeat(40)).unwrap_err();
+        let failed = splitter.chunk(&"a".repeat(40), ample()).unwrap_err();
         assert!(matches!(failed, ChunkError::RunawayRegex { .. }), "{failed}");
     }
 
@@ -259,11 +297,60 @@ mod tests {
     }
 
     #[test]
+    fn chunks_that_take_too_much_are_not_made() {
+        // Each character begins a chunk of its own, of 1.6 GB together.
+        let Chunking::RecursiveCharacterTextSplitter { is_separator_regex, .. } = Chunking::default() else {
+            panic!("pgai's default chunking is recursive");
+        };
+        let by_characters = Chunking::RecursiveCharacterTextSplitter {
+            chunk_size: 4000,
+            chunk_overlap: 3999,
+            separators: vec![String::new()],
+            is_separator_regex,
+        };
+        let limit = 8 << 20;
+        let text = "x".repeat(400_000);
+        let refused = chunker(&by_characters).unwrap().chunk(&text, Allowance::new(limit, 0));
+        assert_eq!(refused, Err(ChunkError::TooLarge { limit }));
+
+        // Many of one character each, by what they take beside their text.
+        let refused = chunker(&recursive(1, 0)).unwrap().chunk(&text, Allowance::new(limit, 3000));
+        assert_eq!(refused, Err(ChunkError::TooLarge { limit }));
+    }
+
+    #[test]
+    fn pieces_that_take_too_much_are_not_collected() {
+        let text = "x".repeat(400_000);
+        let limit = 1 << 20;
+        // One chunk of 400,000 pieces, each of which is remembered for the overlap.
+        let chunk = chunker(&recursive(1 << 30, 1 << 30)).unwrap();
+        assert!(chunk.chunk(&text, Allowance::new(limit, 0)).is_ok());
+        let by_characters = Chunking::RecursiveCharacterTextSplitter {
+            chunk_size: 1 << 30,
+            chunk_overlap: 0,
+            separators: vec![String::new()],
+            is_separator_regex: false,
+        };
+        let refused = chunker(&by_characters).unwrap().chunk(&text, Allowance::new(limit, 0));
+        assert_eq!(refused, Err(ChunkError::TooLarge { limit }));
+        // What groups capture stands between the pieces.
+        let refused = chunker(&by_regex("(x)?(x)?(x)?(x)?")).unwrap().chunk(&text, Allowance::new(limit, 0));
+        assert_eq!(refused, Err(ChunkError::TooLarge { limit }));
+    }
+
+    #[test]
+    fn whoever_does_not_want_the_chunks_any_more_stops_their_making() {
+        let stop = AtomicBool::new(true);
+        let stopped = chunker(&recursive(5, 0)).unwrap().chunk("one two", ample().until_stopped(&stop));
+        assert_eq!(stopped, Err(ChunkError::Stopped));
+    }
+
+    #[test]
     fn chunking_none_keeps_the_document_whole() {
         let whole = chunker(&Chunking::None).unwrap();
-        assert_eq!(whole.chunk("a\n\nb ").unwrap(), ["a\n\nb "]);
-        assert_eq!(whole.chunk(" \n").unwrap(), [" \n"]);
-        assert!(whole.chunk("").unwrap().is_empty());
+        assert_eq!(whole.chunk("a\n\nb ", ample()).unwrap(), ["a\n\nb "]);
+        assert_eq!(whole.chunk(" \n", ample()).unwrap(), [" \n"]);
+        assert!(whole.chunk("", ample()).unwrap().is_empty());
     }
 
     /// Quadratic work on this text would take hours, not a test's patience.
@@ -272,7 +359,7 @@ mod tests {
         let words = "lorem ipsum dolor ".repeat(1 << 19);
         let unbroken = "x".repeat(10 << 20);
         for text in [&words, &unbroken] {
-            let chunks = chunker(&Chunking::default()).unwrap().chunk(text).unwrap();
+            let chunks = chunker(&Chunking::default()).unwrap().chunk(text, ample()).unwrap();
             assert!(chunks.iter().all(|chunk| chunk.len() <= 800));
             assert!(chunks.len() >= text.len() / 800);
         }

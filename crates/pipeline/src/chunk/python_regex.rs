@@ -4,12 +4,12 @@
 //! this file finds matches in Python's order. Two limits keep a pattern that runs away from holding
 //! the pipeline up: steps of one search, and time for all searches of a text.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fancy_regex::{Captures, Regex, RegexBuilder};
 
 use super::python_pattern::translate;
-use super::ChunkError;
+use super::{Allowance, ChunkError};
 
 /// Most backtracking steps of one search, a few seconds' worth. A pattern that needs backtracking
 /// spends at least one for each character it looks at, so this also bounds the distance between
@@ -18,16 +18,6 @@ const BACKTRACK_LIMIT: usize = 50_000_000;
 
 /// Most time for all searches in one text. Searches that are cheap each can be quadratic together.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-
-/// When the searches in a text must be done.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Deadline(Instant);
-
-impl Deadline {
-    pub(super) fn start() -> Self {
-        Deadline(Instant::now() + TIME_LIMIT)
-    }
-}
 
 /// A regular expression that matches as Python's `re` does.
 pub(super) struct PythonRegex {
@@ -67,19 +57,20 @@ impl PythonRegex {
     }
 
     /// Python's `re.search`.
-    pub(super) fn occurs_in(&self, text: &str, deadline: Deadline) -> Result<bool, ChunkError> {
-        self.check(deadline)?;
+    pub(super) fn occurs_in(&self, text: &str, allowance: Allowance<'_>) -> Result<bool, ChunkError> {
+        self.check(allowance)?;
         self.regex.is_match(text).map_err(|error| self.ran_away(error.to_string()))
     }
 
     /// Python's `re.finditer`: matches from left to right that don't overlap. An empty match may
     /// follow a longer one at once, but not another empty one.
-    pub(super) fn matches<'r, 't>(&'r self, text: &'t str, deadline: Deadline) -> Matches<'r, 't> {
-        Matches { regex: self, text, deadline, at: 0, advance: false, done: false }
+    pub(super) fn matches<'r, 't>(&'r self, text: &'t str, allowance: Allowance<'r>) -> Matches<'r, 't> {
+        Matches { regex: self, text, allowance, at: 0, advance: false, done: false }
     }
 
-    fn check(&self, Deadline(deadline): Deadline) -> Result<(), ChunkError> {
-        if Instant::now() > deadline {
+    fn check(&self, allowance: Allowance<'_>) -> Result<(), ChunkError> {
+        allowance.check_time()?;
+        if allowance.elapsed() > TIME_LIMIT {
             return Err(self.ran_away(format!("it took more than {} seconds", TIME_LIMIT.as_secs())));
         }
         Ok(())
@@ -119,7 +110,7 @@ impl<'t> Match<'t> {
 pub(super) struct Matches<'r, 't> {
     regex: &'r PythonRegex,
     text: &'t str,
-    deadline: Deadline,
+    allowance: Allowance<'r>,
     at: usize,
     /// The last match was empty: the next must not be, if it is at the same place.
     advance: bool,
@@ -128,7 +119,7 @@ pub(super) struct Matches<'r, 't> {
 
 impl<'t> Matches<'_, 't> {
     fn search(&self) -> Result<Option<Match<'t>>, ChunkError> {
-        self.regex.check(self.deadline)?;
+        self.regex.check(self.allowance)?;
         let regex = if self.advance { &self.regex.advancing } else { &self.regex.regex };
         let ran_away = |error: fancy_regex::Error| self.regex.ran_away(error.to_string());
         if self.regex.capture_groups() == 0 {
@@ -164,15 +155,12 @@ impl<'t> Iterator for Matches<'_, 't> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::ample;
     use super::*;
 
     fn spans(pattern: &str, text: &str) -> Vec<(usize, usize)> {
         let regex = PythonRegex::new(pattern).unwrap();
-        regex
-            .matches(text, Deadline::start())
-            .map(|found| found.unwrap())
-            .map(|m| (m.start(), m.end()))
-            .collect()
+        regex.matches(text, ample()).map(|found| found.unwrap()).map(|m| (m.start(), m.end())).collect()
     }
 
     #[test]

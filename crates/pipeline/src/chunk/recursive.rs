@@ -1,10 +1,10 @@
 //! LangChain's `RecursiveCharacterTextSplitter` with `keep_separator=True`: the coarsest separator
 //! that occurs, then finer ones for the pieces that are still too long.
 
+use super::allowance::Chunks;
 use super::merge::Merger;
-use super::python_regex::Deadline;
 use super::separator::{Keep, Separator};
-use super::{ChunkError, Chunker, Limits};
+use super::{Allowance, ChunkError, Chunker, Limits};
 
 /// Bounds the recursion, which goes one level down a separator. (Python's own limit is 1,000.)
 const MAX_SEPARATORS: usize = 500;
@@ -40,13 +40,13 @@ impl RecursiveSplitter {
         &self,
         text: &str,
         separators: &'s [Separator],
-        deadline: Deadline,
+        allowance: Allowance<'_>,
     ) -> Result<Option<(&'s Separator, &'s [Separator])>, ChunkError> {
         for (at, separator) in separators.iter().enumerate() {
             if separator.is_empty() {
                 return Ok(Some((separator, &[])));
             }
-            if separator.occurs_in(text, deadline)? {
+            if separator.occurs_in(text, allowance)? {
                 return Ok(Some((separator, &separators[at + 1..])));
             }
         }
@@ -57,48 +57,46 @@ impl RecursiveSplitter {
         &self,
         text: &str,
         separators: &[Separator],
-        deadline: Deadline,
-        chunks: &mut Vec<String>,
+        allowance: Allowance<'_>,
+        chunks: &mut Chunks<'_>,
     ) -> Result<(), ChunkError> {
-        let Some((separator, finer)) = self.choose(text, separators, deadline)? else {
+        let Some((separator, finer)) = self.choose(text, separators, allowance)? else {
             return Ok(());
         };
         let mut merger = Merger::new(self.limits, "");
-        separator.split(text, Keep::AtStart, deadline, &mut |piece| {
+        separator.split(text, Keep::AtStart, allowance, &mut |piece| {
             let length = piece.chars().count();
             if length < self.limits.size {
-                merger.push(piece, length, chunks);
-                return Ok(());
+                return merger.push(piece, length, chunks);
             }
-            merger.finish(chunks);
+            merger.finish(chunks)?;
             if finer.is_empty() {
                 // LangChain neither strips nor cuts what no separator is left for.
-                chunks.push(piece.into_owned());
-                return Ok(());
+                return chunks.push(&piece);
             }
-            self.split(&piece, finer, deadline, chunks)
+            self.split(&piece, finer, allowance, chunks)
         })?;
-        merger.finish(chunks);
-        Ok(())
+        merger.finish(chunks)
     }
 }
 
 impl Chunker for RecursiveSplitter {
-    fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError> {
-        let mut chunks = Vec::new();
-        self.split(text, &self.separators, Deadline::start(), &mut chunks)?;
-        Ok(chunks)
+    fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
+        let mut chunks = Chunks::new(allowance);
+        self.split(text, &self.separators, allowance, &mut chunks)?;
+        Ok(chunks.into_vec())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::ample;
     use super::*;
 
     fn chunks(size: i64, separators: &[&str], text: &str) -> Vec<String> {
         let separators: Vec<String> = separators.iter().map(|&separator| separator.to_owned()).collect();
         let limits = Limits::new(size, 0).unwrap();
-        RecursiveSplitter::new(limits, &separators, false).unwrap().chunk(text).unwrap()
+        RecursiveSplitter::new(limits, &separators, false).unwrap().chunk(text, ample()).unwrap()
     }
 
     #[test]

@@ -4,7 +4,8 @@
 use text_splitter::{Characters, ChunkConfig, MarkdownSplitter, TextSplitter, TryChunkSizer};
 use tiktoken_rs::cl100k_base_singleton;
 
-use super::{ChunkError, Chunker, Limits};
+use super::allowance::Chunks;
+use super::{Allowance, ChunkError, Chunker, Limits};
 use crate::config::{ChunkUnit, TextFormat};
 
 /// The shortest block in bytes, see [`in_blocks`].
@@ -53,12 +54,14 @@ impl SemanticSplitter {
 }
 
 impl Chunker for SemanticSplitter {
-    fn chunk(&self, text: &str) -> Result<Vec<String>, ChunkError> {
-        in_blocks(text, self.block, |block| match &self.splitter {
-            Splitter::Text(splitter) => Ok(splitter.chunk_indices(block).collect()),
-            Splitter::Markdown(splitter) => Ok(splitter.chunk_indices(block).collect()),
-            Splitter::TextByTokens(splitter) => splitter.try_chunk_indices(block).collect(),
-            Splitter::MarkdownByTokens(splitter) => splitter.try_chunk_indices(block).collect(),
+    fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
+        in_blocks(text, self.block, allowance, |block| -> Box<dyn Iterator<Item = _>> {
+            match &self.splitter {
+                Splitter::Text(splitter) => Box::new(splitter.chunk_indices(block).map(Ok)),
+                Splitter::Markdown(splitter) => Box::new(splitter.chunk_indices(block).map(Ok)),
+                Splitter::TextByTokens(splitter) => Box::new(splitter.try_chunk_indices(block)),
+                Splitter::MarkdownByTokens(splitter) => Box::new(splitter.try_chunk_indices(block)),
+            }
         })
     }
 }
@@ -70,25 +73,30 @@ impl Chunker for SemanticSplitter {
 /// chunk; so that chunk is dropped, and the next block begins where it began. What a block can't
 /// know is what lies before it: with an overlap, or within a code block of Markdown, the boundaries
 /// of its first chunks may be others than the crate would have chosen.
-fn in_blocks<'t>(
+fn in_blocks<'t, 's>(
     text: &'t str,
     block: usize,
-    split: impl Fn(&'t str) -> Result<Vec<Found<'t>>, ChunkError>,
+    allowance: Allowance<'_>,
+    split: impl Fn(&'t str) -> Box<dyn Iterator<Item = Result<Found<'t>, ChunkError>> + 's>,
 ) -> Result<Vec<String>, ChunkError> {
-    let mut chunks = Vec::new();
+    let mut chunks = Chunks::new(allowance);
     let mut rest = text;
     while !rest.is_empty() {
         let end = rest.floor_char_boundary(block);
-        let mut found = split(&rest[..end])?;
         let mut next = end;
-        // Less than half a block further on, it would not be worth another look.
-        if let Some((begin, _)) = found.pop_if(|(begin, _)| end < rest.len() && *begin > end / 2) {
-            next = begin;
+        let mut found = split(&rest[..end]).peekable();
+        while let Some((begin, chunk)) = found.next().transpose()? {
+            let last = found.peek().is_none();
+            // Less than half a block further on, it would not be worth another look.
+            if last && end < rest.len() && begin > end / 2 {
+                next = begin;
+                break;
+            }
+            chunks.push(chunk)?;
         }
-        chunks.extend(found.into_iter().map(|(_, chunk)| chunk.to_owned()));
         rest = &rest[next..];
     }
-    Ok(chunks)
+    Ok(chunks.into_vec())
 }
 
 /// The longest token of `cl100k_base`, in bytes: 128 spaces.
@@ -136,6 +144,7 @@ fn longest_whitespace(text: &str) -> usize {
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::super::tests::ample;
     use super::*;
 
     fn splitter(size: i64, overlap: i64, unit: ChunkUnit, format: TextFormat) -> SemanticSplitter {
@@ -146,7 +155,7 @@ mod tests {
     fn chunks_end_where_sentences_end() {
         let splitter = splitter(20, 0, ChunkUnit::Characters, TextFormat::Text);
         assert_eq!(
-            splitter.chunk("One two three. Four five six. Seven.").unwrap(),
+            splitter.chunk("One two three. Four five six. Seven.", ample()).unwrap(),
             ["One two three.", "Four five six.", "Seven."]
         );
     }
@@ -155,7 +164,7 @@ mod tests {
     fn markdown_is_split_at_headings_first() {
         let text = "# A\n\none two\n\n# B\n\nthree";
         let markdown = splitter(18, 0, ChunkUnit::Characters, TextFormat::Markdown);
-        assert_eq!(markdown.chunk(text).unwrap(), ["# A\n\none two", "# B\n\nthree"]);
+        assert_eq!(markdown.chunk(text, ample()).unwrap(), ["# A\n\none two", "# B\n\nthree"]);
     }
 
     /// Paragraphs of sentences of words, with headings.
@@ -171,9 +180,9 @@ mod tests {
         assert!(text.len() > 4 * SHORTEST_BLOCK);
         for format in [TextFormat::Text, TextFormat::Markdown] {
             let mut splitter = splitter(300, 0, ChunkUnit::Characters, format);
-            let in_blocks = splitter.chunk(&text).unwrap();
+            let in_blocks = splitter.chunk(&text, ample()).unwrap();
             splitter.block = text.len();
-            let at_once = splitter.chunk(&text).unwrap();
+            let at_once = splitter.chunk(&text, ample()).unwrap();
             let parted = in_blocks.iter().zip(&at_once).find(|(in_blocks, at_once)| in_blocks != at_once);
             assert_eq!(parted, None);
             assert_eq!(in_blocks.len(), at_once.len());
@@ -183,7 +192,8 @@ mod tests {
     #[test]
     fn a_long_document_with_overlap_loses_nothing() {
         let text: String = (0..10_000).map(|n| format!("Sentence {n} ends. ")).collect();
-        let chunks = splitter(300, 100, ChunkUnit::Characters, TextFormat::Text).chunk(&text).unwrap();
+        let chunks =
+            splitter(300, 100, ChunkUnit::Characters, TextFormat::Text).chunk(&text, ample()).unwrap();
         assert!(chunks.iter().all(|chunk| chunk.len() <= 300));
         let words = chunks.iter().flat_map(|chunk| chunk.split(' '));
         let numbers: BTreeSet<usize> = words.filter_map(|word| word.parse().ok()).collect();
@@ -194,7 +204,7 @@ mod tests {
     #[test]
     fn a_megabyte_without_a_boundary_is_chunked() {
         let splitter = splitter(2000, 0, ChunkUnit::Characters, TextFormat::Text);
-        let chunks = splitter.chunk(&"x".repeat(1 << 20)).unwrap();
+        let chunks = splitter.chunk(&"x".repeat(1 << 20), ample()).unwrap();
         assert!(chunks.iter().all(|chunk| chunk.len() <= 2000));
         assert_eq!(chunks.concat().len(), 1 << 20);
     }
@@ -204,7 +214,7 @@ mod tests {
         let size = |text: &str| Cl100k { enough: 1000 }.try_size(text).unwrap();
         assert_eq!(size("tiktoken is great!"), 6);
         let splitter = splitter(3, 0, ChunkUnit::Tokens, TextFormat::Text);
-        let chunks = splitter.chunk("one two three four five six seven").unwrap();
+        let chunks = splitter.chunk("one two three four five six seven", ample()).unwrap();
         assert_eq!(chunks, ["one two three", "four five six", "seven"]);
     }
 
@@ -229,7 +239,7 @@ mod tests {
     #[test]
     fn whitespace_that_would_crash_the_tokenizer_is_an_error() {
         let splitter = splitter(1 << 20, 0, ChunkUnit::Tokens, TextFormat::Text);
-        let failed = splitter.chunk(&format!("a{}b", " ".repeat(2_000_000))).unwrap_err();
+        let failed = splitter.chunk(&format!("a{}b", " ".repeat(2_000_000)), ample()).unwrap_err();
         assert!(matches!(failed, ChunkError::Tokenizer(_)), "{failed}");
     }
 }

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::python_regex::{Deadline, PythonRegex};
-use super::ChunkError;
+use super::python_regex::PythonRegex;
+use super::{Allowance, ChunkError};
 
 /// Where a text is split.
 pub(super) struct Separator {
@@ -46,9 +46,9 @@ impl Separator {
         self.given.is_empty()
     }
 
-    pub(super) fn occurs_in(&self, text: &str, deadline: Deadline) -> Result<bool, ChunkError> {
+    pub(super) fn occurs_in(&self, text: &str, allowance: Allowance<'_>) -> Result<bool, ChunkError> {
         match &self.regex {
-            Some(regex) => regex.occurs_in(text, deadline),
+            Some(regex) => regex.occurs_in(text, allowance),
             None => Ok(text.contains(&self.given)),
         }
     }
@@ -58,7 +58,7 @@ impl Separator {
         &self,
         text: &'t str,
         keep: Keep,
-        deadline: Deadline,
+        allowance: Allowance<'_>,
         sink: Sink<'_, 't>,
     ) -> Result<(), ChunkError> {
         match &self.regex {
@@ -74,11 +74,11 @@ impl Separator {
             ),
             Some(regex) if regex.capture_groups() == 0 => split_at(
                 text,
-                regex.matches(text, deadline).map(|found| found.map(|m| (m.start(), m.end()))),
+                regex.matches(text, allowance).map(|found| found.map(|m| (m.start(), m.end()))),
                 keep,
                 sink,
             ),
-            Some(regex) => split_with_groups(text, regex, keep, deadline, sink),
+            Some(regex) => split_with_groups(text, regex, keep, allowance, sink),
         }
     }
 }
@@ -121,11 +121,11 @@ fn split_with_groups<'t>(
     text: &'t str,
     regex: &PythonRegex,
     keep: Keep,
-    deadline: Deadline,
+    allowance: Allowance<'_>,
     sink: Sink<'_, 't>,
 ) -> Result<(), ChunkError> {
     let failed = |reason| ChunkError::CaptureGroups { pattern: regex.as_given().to_owned(), reason };
-    let elements = re_split(text, regex, keep, deadline)?;
+    let elements = re_split(text, regex, keep, allowance)?;
     if keep == Keep::No {
         // A group that takes no part in a match is left out, as Python joins no None.
         return elements.into_iter().flatten().try_for_each(|element| emit(element, sink));
@@ -153,13 +153,14 @@ fn re_split<'t>(
     text: &'t str,
     regex: &PythonRegex,
     keep: Keep,
-    deadline: Deadline,
+    allowance: Allowance<'_>,
 ) -> Result<Vec<Option<&'t str>>, ChunkError> {
     let first_group = if keep == Keep::AtStart { 0 } else { 1 };
     let mut elements = Vec::new();
     let mut from = 0;
-    for found in regex.matches(text, deadline) {
+    for found in regex.matches(text, allowance) {
         let found = found?;
+        allowance.check_bytes(2 * size_of_val(elements.as_slice()) as u64)?;
         elements.push(Some(&text[from..found.start()]));
         for group in first_group..=regex.capture_groups() {
             elements.push(found.group(group));

@@ -3,7 +3,7 @@
 //! A provider that answers fewer vectors than inputs, or in another order, would otherwise shift
 //! vectors onto the wrong chunks without anybody noticing.
 
-use super::Vectors;
+use super::{Vectors, MOST_DIMENSIONS};
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,11 @@ pub(super) fn in_order(
     }
     // Whoever does not say how many takes what the first has.
     let first = answered.first().map_or(0, |(_, vector)| vector.len());
+    if first > MOST_DIMENSIONS {
+        return Err(Wrong::Once(format!(
+            "a vector of {first} dimensions, where pgvector stores {MOST_DIMENSIONS}"
+        )));
+    }
     check_dimensions(&answered, if dimensions == 0 { first } else { dimensions })?;
     if answered.iter().all(|(index, _)| index.is_none()) {
         return Ok(answered.into_iter().map(|(_, vector)| vector).collect());

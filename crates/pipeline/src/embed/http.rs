@@ -22,7 +22,7 @@ use super::normalize::normalize;
 use super::pack::Limits;
 use super::provider::{Optional, Profile, Wire};
 use super::refusal::Refusal;
-use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR};
+use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR, MOST_DIMENSIONS};
 use crate::document::{Failure, Retry, Secret, Step};
 use crate::exhausted;
 use crate::s3::Clients;
@@ -34,8 +34,6 @@ use crate::shorten::shorten;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection that nobody uses is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Most numbers of a vector: pgvector's limit for its type `vector`.
-const MOST_DIMENSIONS: usize = 16_000;
 /// Most bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
 /// Usual bytes of a number in an answer: written out, or in base64.

@@ -105,6 +105,9 @@ pub enum EmbedError {
     Refused(Failure),
 }
 
+/// Most numbers of a vector: pgvector's limit for its type `vector`.
+pub(crate) const MOST_DIMENSIONS: usize = 16_000;
+
 /// How long a vectorizer rests whose provider wants a person to act.
 pub(crate) const ADMINISTRATOR: Duration = Duration::from_secs(60);
 

@@ -136,6 +136,18 @@ impl Template {
             .map(|(_, name)| name)
     }
 
+    /// Returns how many bytes [`render`](Self::render) makes.
+    pub fn length(&self, chunk: &str, fields: &[(String, String)]) -> usize {
+        let length = |part: &Part| match part {
+            Part::Text(text) => text.len(),
+            Part::Placeholder { name, .. } if name == CHUNK => chunk.len(),
+            Part::Placeholder { name, .. } => {
+                fields.iter().find(|(field, _)| field == name).map_or(0, |(_, value)| value.len())
+            }
+        };
+        self.parts.iter().map(length).fold(0, usize::saturating_add)
+    }
+
     /// Fills the template. `chunk` is the placeholder `chunk`, whatever `fields` say of that name;
     /// values are not templates themselves.
     ///
@@ -143,7 +155,7 @@ impl Template {
     ///
     /// [`FormatError::UnknownName`] at the first placeholder that is neither `chunk` nor a field.
     pub fn render(&self, chunk: &str, fields: &[(String, String)]) -> Result<String, FormatError> {
-        let mut rendered = String::with_capacity(chunk.len() + 64);
+        let mut rendered = String::with_capacity(self.length(chunk, fields));
         for part in &self.parts {
             match part {
                 Part::Text(text) => rendered.push_str(text),

@@ -9,8 +9,6 @@ use crate::format::Template;
 
 /// What a chunk takes beside its text and its numbers: it travels in several places.
 pub(super) const CHUNK_OVERHEAD: u64 = 256;
-/// Chunks are taken to be no shorter, in bytes, whatever a vectorizer allows.
-const SHORTEST_CHUNK: u64 = 100;
 
 /// A vectorizer, ready to work. What its config makes impossible is each document's failure.
 pub(super) struct Prepared {
@@ -41,28 +39,45 @@ impl Prepared {
     /// Bytes that a document of so many bytes is expected to take: itself and its chunks.
     pub(super) fn weight(&self, size: u64) -> u64 {
         let chunks = size / self.chunk_step() + 1;
-        size.saturating_mul(2).saturating_add(chunks.saturating_mul(self.chunk_weight()))
+        size.saturating_add(chunks.saturating_mul(self.chunk_weight()))
+            .saturating_add(size.saturating_mul(self.repetitions()))
     }
 
     /// How many documents, of how many bytes together, are expected to take so many bytes.
     pub(super) fn fitting(&self, weight: u64) -> (usize, u64) {
         let documents = weight / self.chunk_weight();
-        let bytes = weight / (2 + self.chunk_weight() / self.chunk_step());
-        (usize::try_from(documents).unwrap_or(usize::MAX).max(1), bytes.max(1))
+        let per_byte = (1 + self.repetitions()).saturating_add(self.chunk_weight() / self.chunk_step());
+        (usize::try_from(documents).unwrap_or(usize::MAX).max(1), (weight / per_byte).max(1))
     }
 
     /// Bytes of a document that make one chunk of it more, at least.
     fn chunk_step(&self) -> u64 {
-        let (size, unit) = match &self.vectorizer.config.chunking {
-            Chunking::None => return u64::MAX,
-            Chunking::CharacterTextSplitter { chunk_size, .. }
-            | Chunking::RecursiveCharacterTextSplitter { chunk_size, .. } => (*chunk_size, 1),
-            Chunking::TextSplitter { chunk_size, unit: ChunkUnit::Characters, .. } => (*chunk_size, 1),
-            // A token is some four bytes.
-            Chunking::TextSplitter { chunk_size, .. } => (*chunk_size, 4),
+        let Some((size, overlap)) = self.chunk_bytes() else { return u64::MAX };
+        // They are seldom full.
+        (size / 2).min(size.saturating_sub(overlap)).max(1)
+    }
+
+    /// In how many chunks a byte of a document stands, at most.
+    fn repetitions(&self) -> u64 {
+        let Some((size, overlap)) = self.chunk_bytes() else { return 1 };
+        (size / size.saturating_sub(overlap).max(1)).max(1)
+    }
+
+    /// How long chunks are and by how much they overlap, in bytes; nothing if documents stay whole.
+    fn chunk_bytes(&self) -> Option<(u64, u64)> {
+        let (size, overlap, unit) = match &self.vectorizer.config.chunking {
+            Chunking::None => return None,
+            Chunking::CharacterTextSplitter { chunk_size, chunk_overlap, .. }
+            | Chunking::RecursiveCharacterTextSplitter { chunk_size, chunk_overlap, .. } => {
+                (*chunk_size, *chunk_overlap, 1)
+            }
+            Chunking::TextSplitter { chunk_size, chunk_overlap, unit, .. } => {
+                // A token is some four bytes.
+                (*chunk_size, *chunk_overlap, if *unit == ChunkUnit::Tokens { 4 } else { 1 })
+            }
         };
-        // They overlap, and are seldom full.
-        (u64::try_from(size).unwrap_or(0).saturating_mul(unit) / 2).max(SHORTEST_CHUNK)
+        let bytes = |length: i64| u64::try_from(length).unwrap_or(0).saturating_mul(unit);
+        Some((bytes(size), bytes(overlap)))
     }
 
     /// Whether this is what the vectorizer asks for; the queue may read it anew at each turn.

@@ -12,6 +12,7 @@ use super::job::{internal_error, Processed, Report};
 use super::origin::Basis;
 use super::prepared::Prepared;
 use super::reuse::reuse;
+use crate::chunk::{Allowance, ChunkError};
 use crate::config::{Embedding, Loading};
 use crate::document::{
     digest, Chunk, Digest, Document, ExistingChunk, Failure, Origin, Payload, Retry, Step,
@@ -78,14 +79,15 @@ async fn process(
         }
     };
     let size = input_size(&input);
+    let most = context.settings.largest_document_memory();
     let cut = {
         let (prepared, step) = (Arc::clone(prepared), Arc::clone(step));
-        move || cut(&prepared, input, &fields, existing, basis.as_ref(), &step)
+        move || cut(&prepared, input, &fields, existing, basis.as_ref(), most, &step)
     };
     let stopped = |stopped: Stopped| stopped.failure(Step::Chunking);
     let mut plan = context.loaders.offload().run(size, cut).await.map_err(stopped)??;
     let bytes = plan.weight(prepared.chunk_weight());
-    plan_fits(bytes, context.settings.largest_document_memory())?;
+    plan_fits(bytes, most)?;
     weight.set(bytes);
     // From here on the plan's weight counts, not the source's bytes.
     drop(reservation);
@@ -161,11 +163,7 @@ fn plan_fits(bytes: u64, most: u64) -> Result<(), Failure> {
     if bytes <= most {
         return Ok(());
     }
-    let (bytes, most) = (bytes >> 20, most >> 20);
-    let message =
-        format!("the document's chunks and vectors take {bytes} MB, more than the {most} MB for one");
-    Err(Failure::new(Step::Chunking, "too_large", message, Retry::Never)
-        .with_hint("Split the document, make larger chunks, or raise pgai_rs.worker_memory_limit."))
+    Err(ChunkError::TooLarge { limit: most }.into())
 }
 
 fn no_uri(message: &str) -> Failure {
@@ -205,18 +203,38 @@ fn cut(
     fields: &[(String, String)],
     existing: Vec<ExistingChunk>,
     basis: Option<&Basis>,
+    most: u64,
     step: &Progress,
 ) -> Result<Plan, Failure> {
     let config = &prepared.vectorizer.config;
     step.set(Step::Parsing);
     let parsed = parse::parse(config.parsing, input)?;
     step.set(Step::Chunking);
-    let chunks = prepared.chunker.as_ref().map_err(Failure::clone)?.chunk(&parsed.text)?;
+    let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
+    let chunks = chunker.chunk(&parsed.text, Allowance::new(most, prepared.chunk_weight()))?;
     drop(parsed);
     step.set(Step::Formatting);
-    let template = prepared.template.as_ref().map_err(Failure::clone)?;
-    let texts = chunks.iter().map(|chunk| template.render(chunk, fields)).collect::<Result<Vec<_>, _>>()?;
+    let texts = fill(prepared, chunks, fields, most)?;
     Ok(plan(&config.embedding, texts, existing, basis))
+}
+
+/// Fills the template for each chunk, as far as what comes of it fits: it may repeat a long column in each.
+fn fill(
+    prepared: &Prepared,
+    chunks: Vec<String>,
+    fields: &[(String, String)],
+    most: u64,
+) -> Result<Vec<String>, Failure> {
+    let template = prepared.template.as_ref().map_err(Failure::clone)?;
+    let mut texts = Vec::with_capacity(chunks.len());
+    let mut bytes = 0_u64;
+    for chunk in chunks {
+        let length = template.length(&chunk, fields) as u64;
+        bytes = bytes.saturating_add(length).saturating_add(prepared.chunk_weight());
+        plan_fits(bytes, most)?;
+        texts.push(template.render(&chunk, fields)?);
+    }
+    Ok(texts)
 }
 
 fn plan(
@@ -309,7 +327,7 @@ mod tests {
 
     use super::super::job::{JobId, Outcome, Wake};
     use super::*;
-    use crate::chunk::{ChunkError, Chunker};
+    use crate::chunk::Chunker;
     use crate::document::{Ticket, Vectorizer};
     use crate::embed;
     use crate::format::Template;
@@ -319,7 +337,7 @@ mod tests {
     struct Panics;
 
     impl Chunker for Panics {
-        fn chunk(&self, _: &str) -> Result<Vec<String>, ChunkError> {
+        fn chunk(&self, _: &str, _: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
             panic!("with a part of the document")
         }
     }

@@ -5,7 +5,7 @@
 //! targets try them on whatever libFuzzer finds.
 
 use bytes::Bytes;
-use pgai_rs_pipeline::chunk::chunker;
+use pgai_rs_pipeline::chunk::{chunker, Allowance};
 use pgai_rs_pipeline::config::{Chunking, Embedding, Parsing, VectorizerConfig};
 use pgai_rs_pipeline::document::Failure;
 use pgai_rs_pipeline::embed::offline::{read_answer, read_headers, read_refusal};
@@ -39,6 +39,7 @@ pub fn template(text: &str, chunk: &str) {
     let names: Vec<&str> = template.placeholders().collect();
     let fields: Vec<_> = names.iter().map(|name| ((*name).to_owned(), "value".to_owned())).collect();
     let filled = template.render(chunk, &fields).unwrap();
+    assert_eq!(filled.len(), template.length(chunk, &fields));
     assert!(filled.len() <= text.len() + (text.matches('$').count()) * chunk.len().max("value".len()));
     if !text.contains('$') {
         assert_eq!(filled, text);
@@ -71,7 +72,7 @@ pub fn config(json: &[u8]) {
 /// Chunks are no more than the text has characters, but for what Python's `re.split` repeats; none is
 /// empty, and none is longer than asked for if the splitter can split anywhere.
 pub fn chunks(config: &Chunking, text: &str) -> Option<Vec<String>> {
-    let chunks = chunker(config).ok()?.chunk(text).ok()?;
+    let chunks = chunker(config).ok()?.chunk(text, Allowance::new(1 << 30, 0)).ok()?;
     let most = text.chars().count().saturating_mul(repeats(config));
     assert!(chunks.len() <= most, "{} chunks of at most {most}", chunks.len());
     assert!(chunks.iter().all(|chunk| !chunk.is_empty()));

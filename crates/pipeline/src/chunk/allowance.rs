@@ -1,0 +1,90 @@
+//! What cutting one text may take: memory, counted before it is taken, and time.
+//!
+//! A splitter makes as much of a text as its config asks for: with an overlap of one character less than a chunk,
+//! each character of the text becomes a chunk of its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::ChunkError;
+
+/// Most time for cutting one text. The slowest splitter, by tokens, takes half of it for the largest document.
+const TIME_LIMIT: Duration = Duration::from_secs(300);
+
+/// Bounds what cutting one text may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance<'a> {
+    bytes: u64,
+    per_chunk: u64,
+    begun: Instant,
+    stop: Option<&'a AtomicBool>,
+}
+
+impl<'a> Allowance<'a> {
+    /// Allows so many bytes for all chunks together, each of which takes so many beside its text. The time begins now.
+    pub fn new(bytes: u64, per_chunk: u64) -> Self {
+        Allowance { bytes, per_chunk, begun: Instant::now(), stop: None }
+    }
+
+    /// Ends the work soon after `stop` is set.
+    pub fn until_stopped(self, stop: &'a AtomicBool) -> Self {
+        Allowance { stop: Some(stop), ..self }
+    }
+
+    /// How long the work has taken.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Ends the work if it has taken too long, or is no longer wanted.
+    pub(super) fn check_time(&self) -> Result<(), ChunkError> {
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(ChunkError::Stopped);
+        }
+        if self.elapsed() > TIME_LIMIT {
+            return Err(ChunkError::TooSlow { limit: TIME_LIMIT });
+        }
+        Ok(())
+    }
+
+    /// Refuses what takes more than all chunks together may.
+    pub(super) fn check_bytes(&self, bytes: u64) -> Result<(), ChunkError> {
+        if bytes > self.bytes {
+            return Err(ChunkError::TooLarge { limit: self.bytes });
+        }
+        Ok(())
+    }
+}
+
+/// The chunks of a text, as they are made.
+pub(super) struct Chunks<'a> {
+    allowance: Allowance<'a>,
+    chunks: Vec<String>,
+    /// Bytes that they take.
+    taken: u64,
+}
+
+impl<'a> Chunks<'a> {
+    pub(super) fn new(allowance: Allowance<'a>) -> Self {
+        Chunks { allowance, chunks: Vec::new(), taken: 0 }
+    }
+
+    /// Refuses what takes so many bytes beside the chunks that are there.
+    pub(super) fn check_room(&self, bytes: usize) -> Result<(), ChunkError> {
+        self.allowance.check_bytes(self.taken.saturating_add(bytes as u64))
+    }
+
+    /// Adds a chunk.
+    pub(super) fn push(&mut self, chunk: &str) -> Result<(), ChunkError> {
+        self.allowance.check_time()?;
+        let taken = self.taken.saturating_add(chunk.len() as u64).saturating_add(self.allowance.per_chunk);
+        self.allowance.check_bytes(taken)?;
+        self.taken = taken;
+        self.chunks.push(chunk.to_owned());
+        Ok(())
+    }
+
+    pub(super) fn into_vec(self) -> Vec<String> {
+        self.chunks
+    }
+}

@@ -1,0 +1,81 @@
+//! `ai.chunk_text` and `ai.chunk_text_recursively`: texts that are given, cut.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use pgrx::prelude::*;
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::chunk::{chunker, Allowance, ChunkError, Chunker};
+use pgai_rs_pipeline::config::Chunking;
+
+use super::network::await_work;
+use super::validate;
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::json::Json;
+
+/// Bytes that a chunk takes beside its text.
+const PER_CHUNK: u64 = 64;
+/// A text of less than this is cut before Ctrl-C could be pressed, if no regular expression runs away on it.
+const SHORT: usize = 8 << 10;
+
+#[pg_extern(sql = false)]
+fn chunks_given(
+    input: Option<&str>,
+    config: Option<Json>,
+) -> Result<TableIterator<'static, (name!(seq, i64), name!(chunk, String))>, pg_sys::panic::ErrorReport> {
+    let (Some(input), Some(config)) = (input, config) else { return Ok(TableIterator::new([])) };
+    let chunking: Chunking = validate::readable("chunking", Some(&config.0))?;
+    let chunker = chunker(&chunking).map_err(refused)?;
+    let most = guc::pipeline().largest_document_memory();
+
+    let chunks = if input.len() < SHORT && !searches(&chunking) {
+        chunker.chunk(input, Allowance::new(most, PER_CHUNK))
+    } else {
+        cut_aside(chunker, input.to_owned(), most)?
+    };
+    Ok(TableIterator::new((0..).zip(chunks.map_err(refused)?)))
+}
+
+/// Tells whether texts are searched for a regular expression, which can take long on a short one.
+fn searches(chunking: &Chunking) -> bool {
+    matches!(
+        chunking,
+        Chunking::CharacterTextSplitter { is_separator_regex: true, .. }
+            | Chunking::RecursiveCharacterTextSplitter { is_separator_regex: true, .. }
+    )
+}
+
+/// Cuts a text on a thread of its own, while this one hears Ctrl-C and `statement_timeout`, which also end the thread.
+fn cut_aside(
+    chunker: Box<dyn Chunker>,
+    input: String,
+    most: u64,
+) -> Result<Result<Vec<String>, ChunkError>, PgError> {
+    let stop = StopOnDrop::default();
+    let stopped = Arc::clone(&stop.0);
+    await_work(move || chunker.chunk(&input, Allowance::new(most, PER_CHUNK).until_stopped(&stopped)))
+}
+
+/// Tells a thread that nobody waits for it any more, however that came.
+#[derive(Default)]
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn refused(error: ChunkError) -> PgError {
+    let code = match error {
+        ChunkError::TooLarge { .. } | ChunkError::TooSlow { .. } => {
+            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED
+        }
+        _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+    };
+    let reason = error.to_string();
+    let message = format!("the text can't be cut: {}", reason.trim_end_matches('.'));
+    PgError::new(code, message).with_hint(error.hint())
+}
