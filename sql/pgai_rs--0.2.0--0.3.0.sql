@@ -41,88 +41,6 @@ GRANT SELECT ON ai._vectorizer_binding TO PUBLIC;
 DROP VIEW ai.vectorizer_errors, ai.vectorizer_status;
 DROP FUNCTION ai._vectorizer_readable(name, name);
 
-CREATE FUNCTION ai._vectorizer_readable(queue_table oid) RETURNS bool
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-RETURN EXISTS (
-    SELECT FROM pg_class c
-    WHERE c.oid = queue_table AND c.relkind = 'r' AND NOT c.relrowsecurity
-      AND has_schema_privilege(c.relnamespace, 'usage') AND has_table_privilege(c.oid, 'select'));
-
-CREATE VIEW ai.vectorizer_errors WITH (security_barrier) AS
-SELECT e.id, e.message, e.details, e.recorded, v.name
-FROM ai._vectorizer_errors e
-LEFT JOIN ai.vectorizer v ON v.id = e.id
-LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
-WHERE ai._vectorizer_readable(b.inbox);
-
-CREATE OR REPLACE FUNCTION ai.vectorizer_queue_pending(vectorizer_id int4, exact_count bool DEFAULT false) RETURNS int8
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    inbox   oid;
-    work    oid;
-    pending int8;
-BEGIN
-    SELECT b.inbox, b.work INTO inbox, work
-    FROM ai.vectorizer v
-    LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
-    WHERE v.id = vectorizer_queue_pending.vectorizer_id;
-    IF NOT FOUND THEN
-        RAISE EXCEPTION 'vectorizer has no queue table'
-            USING HINT = 'The view ai.vectorizer_status lists the vectorizers that exist.';
-    END IF;
-    IF NOT ai._vectorizer_readable(inbox) OR NOT ai._vectorizer_readable(work) THEN
-        RAISE EXCEPTION 'the queue of vectorizer % can''t be read', vectorizer_id
-            USING ERRCODE = 'insufficient_privilege',
-                  DETAIL = format('Its tables are %s and %s.', coalesce(inbox::regclass::text, 'not known yet'),
-                                  coalesce(work::regclass::text, 'not known yet')),
-                  HINT = 'SELECT on both is needed, which grant_to gives; and both must be tables still. '
-                         'After a restore the worker finds them, which may take a moment.';
-    END IF;
-    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s UNION ALL SELECT FROM %s %s) AS pending',
-                   inbox::regclass, work::regclass, CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
-    INTO pending;
-    IF NOT exact_count AND pending > 10000 THEN
-        RETURN 9223372036854775807;
-    END IF;
-    RETURN pending;
-END
-$$;
-
-CREATE VIEW ai.vectorizer_status AS
-SELECT v.id,
-       v.name,
-       -- By what it is bound to, for it may have been renamed where nobody looked.
-       coalesce((SELECT format('%I.%I', n.nspname, c.relname)
-                 FROM pg_catalog.pg_class c
-                 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-                 WHERE c.oid = b.source),
-                format('%I.%I', v.source_schema, v.source_table)) AS source_table,
-       CASE WHEN d.value ->> 'implementation' = 'table'
-            THEN format('%I.%I', d.value ->> 'target_schema', d.value ->> 'target_table') END AS target_table,
-       CASE WHEN d.value ->> 'implementation' = 'table'
-            THEN format('%I.%I', d.value ->> 'view_schema', d.value ->> 'view_name') END AS view,
-       CASE WHEN d.value ->> 'implementation' = 'table' THEN 'embedding'
-            ELSE d.value ->> 'embedding_column' END AS embedding_column,
-       -- Unknown if a table was dropped by hand: that of one must not hide the others'.
-       CASE WHEN ai._vectorizer_readable(b.inbox) AND ai._vectorizer_readable(b.work)
-            THEN ai.vectorizer_queue_pending(v.id) END AS pending_items,
-       v.disabled
-FROM ai.vectorizer v
-LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
-CROSS JOIN LATERAL (SELECT v.config -> 'destination') AS d (value);
-
-GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
-
--- Of a table that is published, as all are by FOR ALL TABLES, Postgres refuses to update or to delete a
--- row that it could not tell a subscriber by its key, or else by the whole of it.
-ALTER TABLE ai._vectorizer_errors REPLICA IDENTITY FULL;
-ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
-
--- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
-CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void
-LANGUAGE c AS 'MODULE_PATHNAME', 'bind_all_wrapper';
-SELECT ai._vectorizer_bind_all();
-DROP FUNCTION ai._vectorizer_bind_all();
 -- Since when changes may have been missed, and why. Appended to by the sessions that know of it, with the
 -- transaction that made the change: no key, so that nobody waits for another, and nobody's transaction
 -- fails because of it.
@@ -157,9 +75,47 @@ $$;
 -- this table as well.
 CREATE UNLOGGED TABLE ai._compared_since_crash (vectorizer_id int4 NOT NULL);
 
+-- Of a table that is published, as all are by FOR ALL TABLES, Postgres refuses to update or to delete a
+-- row that it could not tell a subscriber by its key, or else by the whole of it.
+ALTER TABLE ai._vectorizer_errors REPLICA IDENTITY FULL;
+ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
+
+-- What functions and views call was looked up when they were made, in the schema of pgvector as well, in which others may
+-- have planted what fits better. Made anew they call what is meant; and whoever has changed them loses that.
+-- all functions and views of sql/
+
+GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
+
+-- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
+CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'bind_all_wrapper';
+SELECT ai._vectorizer_bind_all();
+DROP FUNCTION ai._vectorizer_bind_all();
+
 -- A key's type may go by another name now, or its values may.
 DROP EVENT TRIGGER _vectorizer_altered;
 CREATE EVENT TRIGGER _vectorizer_altered ON ddl_command_end
 WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER SCHEMA', 'CREATE TABLE',
              'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION')
 EXECUTE FUNCTION ai._vectorizer_definition_changed();
+
+-- Vectors that were cut short have the length 1 from now on. Those that are there have not, and compare by the angle alone.
+DO $$
+DECLARE
+    names text;
+BEGIN
+    SELECT pg_catalog.string_agg(v.name, ', ' ORDER BY v.name) INTO names
+    FROM ai.vectorizer v, pg_catalog.jsonb_extract_path(v.config, 'embedding') AS e
+    WHERE pg_catalog.jsonb_extract_path_text(e, 'implementation') OPERATOR(pg_catalog.=) 'litellm'
+      AND ((pg_catalog.jsonb_extract_path_text(e, 'model') OPERATOR(pg_catalog.~) '^(gemini|vertex_ai)/'
+            AND pg_catalog.jsonb_extract_path_text(e, 'dimensions')::pg_catalog.int4 OPERATOR(pg_catalog.<) 3072)
+           OR (pg_catalog.jsonb_extract_path_text(e, 'model') OPERATOR(pg_catalog.~) 'embed-v4|codestral-embed'
+               AND pg_catalog.jsonb_extract_path_text(e, 'dimensions')::pg_catalog.int4 OPERATOR(pg_catalog.<) 1536));
+    IF names IS NOT NULL THEN
+        RAISE WARNING 'new vectors of these vectorizers have another length than those that are there: %', names
+            USING DETAIL = 'Their models leave the length of shortened vectors as it is; now it is brought to 1.',
+                  HINT = 'Where they are compared by <#> or <->, run UPDATE on each store: SET embedding = l2_normalize(embedding). '
+                         'Comparing by <=> needs nothing.';
+    END IF;
+END
+$$;

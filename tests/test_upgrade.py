@@ -83,6 +83,49 @@ def test_vectorizers_live_through_an_upgrade(empty, stub, version):
     assert stub.embedded["stays"] == 1
 
 
+# Of what the extension's objects depend on, that which is neither its own, nor pgvector's, nor Postgres's.
+STRANGERS = """
+    SELECT DISTINCT pg_describe_object(d.refclassid, d.refobjid, 0) FROM pg_depend d
+    LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    JOIN pg_depend m ON m.deptype = 'e' AND m.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgai_rs')
+        AND (m.classid, m.objid) IN ((d.classid, d.objid), ('pg_class'::regclass, r.ev_class))
+    WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) AND d.deptype = 'n'
+      AND NOT EXISTS (SELECT FROM pg_depend o WHERE (o.classid, o.objid) = (d.refclassid, d.refobjid) AND o.deptype = 'e')
+      AND d.refobjid >= 16384
+"""
+
+# They fit better than Postgres's own where an argument is not exactly of its type.
+PLANTED = """
+    CREATE FUNCTION format(text, name, name) RETURNS text LANGUAGE sql AS $$SELECT 'planted'$$;
+    CREATE FUNCTION format(text, text, name) RETURNS text LANGUAGE sql AS $$SELECT 'planted'$$;
+    CREATE FUNCTION unnest(name[]) RETURNS SETOF name LANGUAGE sql AS $$SELECT 'planted'::name$$;
+    CREATE FUNCTION joined(text, int4) RETURNS text LANGUAGE sql AS $$SELECT 'planted'$$;
+    CREATE OPERATOR || (FUNCTION = joined, LEFTARG = text, RIGHTARG = int4);
+"""
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_upgraded_database_calls_nothing_that_was_planted(empty, version):
+    empty.sql(f"CREATE EXTENSION vector; {PLANTED}")
+    empty.sql(f"CREATE EXTENSION pgai_rs VERSION '{version}'")
+    assert empty.sql(STRANGERS)
+    empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    assert empty.sql(STRANGERS) == []
+
+
+def test_an_upgrade_says_whose_new_vectors_have_another_length(empty):
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
+    for name, dimensions in [("short", 768), ("whole", 3072)]:
+        empty.sql(f"CREATE TABLE {name} (id int PRIMARY KEY, body text)")
+        embedding = f"ai.embedding_litellm('gemini/gemini-embedding-001', {dimensions})"
+        vectorizer.create(empty, "", source=name, name=f"'{name}'", embedding=embedding)
+    said = []
+    with empty.connect() as connection:
+        connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
+        connection.execute("ALTER EXTENSION pgai_rs UPDATE")
+    assert said == ["new vectors of these vectorizers have another length than those that are there: short"]
+
+
 def test_what_was_released_stays_as_it_is():
     sums = dict(line.split()[::-1] for line in (RELEASED / "SHA256SUMS").read_text().splitlines())
     # With what leads from one to the next.

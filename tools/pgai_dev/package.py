@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import places, rust
@@ -14,6 +15,8 @@ from .postgres import Postgres
 SQL = places.ROOT / "sql"
 ORDER = SQL / "order.txt"
 CONTROL = places.ROOT / "pgai_rs.control"
+# The line of an upgrade script that stands for all functions and views.
+EVERYTHING_ANEW = "-- all functions and views of sql/\n"
 
 
 def build(postgres: Postgres) -> Path:
@@ -33,8 +36,10 @@ def build(postgres: Postgres) -> Path:
     shutil.copy2(places.TARGET / "release" / "libpgai_rs.so", library / "pgai_rs.so")
     shutil.copy2(CONTROL, extension)
     (extension / f"pgai_rs--{version()}.sql").write_text(install_script())
-    for script in (*SQL.glob("pgai_rs--*.sql"), *(SQL / "released").glob("*.sql")):
+    for script in (SQL / "released").glob("*.sql"):
         shutil.copy2(script, extension)
+    for script in SQL.glob("pgai_rs--*.sql"):
+        (extension / script.name).write_text(upgrade_script(script))
     for program in _programs():
         shutil.copy2(places.TARGET / "release" / program, programs)
     return stage
@@ -55,6 +60,50 @@ def install_script() -> str:
 
     parts = (f"-- sql/{name}.sql\n{(SQL / f'{name}.sql').read_text().strip()}\n" for name in order)
     return "\n".join(parts)
+
+
+def upgrade_script(path: Path) -> str:
+    """An upgrade script, with all functions and views of sql/ in the place of the line that asks for them.
+
+    What they call is looked up when they are made: made anew, they call what the installing script's do, whatever
+    stood in the way then. One of a released version has no such line any more."""
+    return path.read_text().replace(EVERYTHING_ANEW, everything_anew(install_script()))
+
+
+def everything_anew(script: str) -> str:
+    """The functions and views of an install script as statements that replace them, under the same search paths."""
+    all_statements = list(statements(script))
+    # Those that the script itself calls once, and drops.
+    passing = tuple(
+        f"CREATE FUNCTION {statement[len('DROP FUNCTION ') : -1]}"
+        for statement in all_statements
+        if statement.startswith("DROP FUNCTION ")
+    )
+    kept = []
+    for statement in all_statements:
+        if re.match(r"CREATE (FUNCTION|PROCEDURE|VIEW) ", statement) and not statement.startswith(passing):
+            kept.append(statement.replace("CREATE ", "CREATE OR REPLACE ", 1))
+        elif "search_path" in statement.partition("\n")[0]:
+            kept.append(statement)
+    return "\n\n".join(kept) + "\n"
+
+
+def statements(script: str) -> Iterator[str]:
+    """A script's statements without the comments before them."""
+    lines, body = [], None
+    for line in script.splitlines():
+        if not lines and (not line or line.startswith("--")):
+            continue
+        lines.append(line)
+        if body is None and line.endswith("BEGIN ATOMIC"):
+            body = "END;"
+        elif body == "END;" and line == body:
+            body = None
+        elif line.count("$$") % 2:
+            body = "$$" if body is None else None
+        if body is None and line.endswith(";"):
+            yield "\n".join(lines)
+            lines = []
 
 
 def crates() -> list[dict]:

@@ -29,3 +29,52 @@ def test_a_file_that_is_forgotten_or_not_there_is_an_error(sql, order):
 def test_ours_are_in_order():
     assert package.install_script().startswith("-- sql/prelude.sql\n")
     assert package.version()
+
+
+SCRIPT = """-- About the function.
+SET LOCAL search_path = pg_catalog, pg_temp;
+CREATE TABLE t (a int);
+CREATE FUNCTION f() RETURNS int
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT 1;
+END;
+CREATE FUNCTION once() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    NULL;
+
+END
+$$;
+SELECT once();
+DROP FUNCTION once();
+CREATE VIEW v AS
+SELECT f();
+GRANT SELECT ON v TO PUBLIC;
+"""
+
+ANEW = """SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE OR REPLACE FUNCTION f() RETURNS int
+LANGUAGE sql
+BEGIN ATOMIC
+    SELECT 1;
+END;
+
+CREATE OR REPLACE VIEW v AS
+SELECT f();
+"""
+
+
+def test_functions_and_views_are_made_anew_and_nothing_else():
+    assert package.everything_anew(SCRIPT) == ANEW
+
+
+def test_only_the_upgrade_that_asks_for_it_makes_them_anew(sql):
+    (sql / "order.txt").write_text("one\ntwo\n")
+    (sql / "two.sql").write_text("CREATE VIEW v AS SELECT 2;\n")
+    asking, other = sql / "asking", sql / "other"
+    asking.write_text("DROP VIEW v;\n-- all functions and views of sql/\nGRANT SELECT ON v TO PUBLIC;\n")
+    other.write_text("SELECT 1;\n")
+    anew = "CREATE OR REPLACE VIEW v AS SELECT 2;"
+    assert package.upgrade_script(asking) == f"DROP VIEW v;\n{anew}\nGRANT SELECT ON v TO PUBLIC;\n"
+    assert package.upgrade_script(other) == "SELECT 1;\n"
