@@ -119,3 +119,21 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Row security of a source holds for the chunks from now on, once it is switched on. To do it here would show less to those who
+-- rely on what they see.
+DO $$
+DECLARE
+    tables text;
+BEGIN
+    SELECT pg_catalog.string_agg(DISTINCT b.source::pg_catalog.regclass::pg_catalog.text, ', ') INTO tables
+    FROM ai._vectorizer_binding b
+    JOIN pg_catalog.pg_class s ON s.oid OPERATOR(pg_catalog.=) b.source
+    WHERE s.relrowsecurity AND b.store IS NOT NULL;
+    IF tables IS NOT NULL THEN
+        RAISE WARNING 'row security does not hold for the chunks of these tables: %', tables
+            USING DETAIL = 'Whoever may read their stores, or the views on them, sees the chunks of all rows.',
+                  HINT = 'Run ALTER TABLE … ENABLE ROW LEVEL SECURITY on each once more: from 0.3.0 on it holds for the chunks, too.';
+    END IF;
+END
+$$;

@@ -119,11 +119,26 @@ def test_an_upgrade_says_whose_new_vectors_have_another_length(empty):
         empty.sql(f"CREATE TABLE {name} (id int PRIMARY KEY, body text)")
         embedding = f"ai.embedding_litellm('gemini/gemini-embedding-001', {dimensions})"
         vectorizer.create(empty, "", source=name, name=f"'{name}'", embedding=embedding)
+    assert said_by_the_upgrade(empty) == ["new vectors of these vectorizers have another length than those that are there: short"]
+
+
+def test_an_upgrade_says_whose_chunks_row_security_does_not_reach(empty, stub):
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
+    empty.sql("CREATE TABLE document (id int PRIMARY KEY, body text); ALTER TABLE document ENABLE ROW LEVEL SECURITY")
+    vectorizer.create(empty, stub.url)
+    assert said_by_the_upgrade(empty) == ["row security does not hold for the chunks of these tables: public.document"]
+    secured = "SELECT relrowsecurity FROM pg_class WHERE oid = 'document_embedding_store'::regclass"
+    assert not empty.value(secured)
+    empty.sql("ALTER TABLE document ENABLE ROW LEVEL SECURITY")
+    assert empty.value(secured)
+
+
+def said_by_the_upgrade(db) -> list[str]:
     said = []
-    with empty.connect() as connection:
+    with db.connect() as connection:
         connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
         connection.execute("ALTER EXTENSION pgai_rs UPDATE")
-    assert said == ["new vectors of these vectorizers have another length than those that are there: short"]
+    return said
 
 
 def test_what_was_released_stays_as_it_is():

@@ -18,6 +18,7 @@ use crate::catalog::destination;
 use crate::catalog::key::Key;
 use crate::catalog::objects::{self, QueueTables, Remembered};
 use crate::catalog::relation::{self, Column, Relation};
+use crate::catalog::row_security;
 use crate::catalog::schema;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::vectorizer::{self, Entry};
@@ -144,6 +145,10 @@ fn create(request: Request) -> Result<i32, PgError> {
     let (store, view) = destination::create(&goes_to, &source, &columns, &key, dimensions)?;
     let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
     let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
+    if row_security::is_on(source.oid)? {
+        row_security::keep(&source, &key, store.as_ref(), view.as_ref())?;
+        pgrx::notice!("{} has row security, which holds for the chunks as well", source.qualified());
+    }
     let relations = Relations::new(source.table()?, queue, store, view);
     relations.bind(id)?;
 

@@ -17,6 +17,7 @@ pub mod key_columns;
 pub mod objects;
 pub mod own_columns;
 pub mod relation;
+pub mod row_security;
 pub mod schema;
 pub mod table;
 pub mod trigger_states;

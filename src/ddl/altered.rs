@@ -1,4 +1,4 @@
-//! What ALTER TABLE did to the values of columns and to triggers, read from its parse tree.
+//! What ALTER TABLE did to the values of columns, to triggers and to row security, read from its parse tree.
 
 use std::ffi::CStr;
 
@@ -13,6 +13,8 @@ pub struct Altered {
     pub columns: Vec<Rewritten>,
     /// How triggers were switched, if any were.
     pub switched: Option<Switched>,
+    /// Whether it got row security.
+    pub secured: bool,
 }
 
 /// A column whose values may be others now.
@@ -40,7 +42,7 @@ impl Altered {
     /// # Safety
     /// The statement is a live parse tree, of which the names still mean what they meant to it.
     pub unsafe fn of(relation: pg_sys::Oid, statement: &pg_sys::AlterTableStmt) -> Altered {
-        let mut altered = Altered { relation, columns: Vec::new(), switched: None };
+        let mut altered = Altered { relation, columns: Vec::new(), switched: None, secured: false };
         // SAFETY: by the caller: a list of AlterTableCmd.
         for command in unsafe { pointers::<pg_sys::AlterTableCmd>(statement.cmds) } {
             // SAFETY: as above.
@@ -62,6 +64,7 @@ impl Altered {
             AlterTableType::AT_SetExpression => {
                 self.columns.extend(name().map(|name| Rewritten { name, casts: None }));
             }
+            AlterTableType::AT_EnableRowSecurity => self.secured = true,
             AlterTableType::AT_EnableTrig => self.enabled(name(), 'O'),
             AlterTableType::AT_EnableAlwaysTrig => self.enabled(name(), 'A'),
             AlterTableType::AT_EnableReplicaTrig => self.enabled(name(), 'R'),

@@ -7,13 +7,14 @@
 //! * [`dropped`]: sources and partitions that are gone
 //! * [`partitions`]: tables that became partitions or no longer are
 //! * [`renamed`], [`mod@column`], [`types`]: what goes by another name now
-//! * [`altered`], [`values`], [`switched`]: what ALTER TABLE did to values and to triggers
+//! * [`altered`], [`values`], [`switched`], [`secured`]: what ALTER TABLE did to values, to triggers and to rights
 
 mod altered;
 mod column;
 mod dropped;
 mod partitions;
 mod renamed;
+mod secured;
 mod statement;
 mod switched;
 mod types;
@@ -83,6 +84,9 @@ fn follow(change: Change) {
             warned("a change of columns", || values::follow(&altered));
             if let Some(switched) = &altered.switched {
                 warned("a change of its triggers", || switched::follow(altered.relation, switched));
+            }
+            if altered.secured {
+                warned("row security of its source", || secured::follow(altered.relation));
             }
         }
         Change::Type { values } => {

@@ -1,0 +1,67 @@
+//! Row security of a source, which holds for its chunks as well.
+//!
+//! A policy of the store asks whether there is a row of the source that a chunk is of. It is asked as whoever reads the
+//! store, for whom the source's own policies count. The view reads as whoever reads it.
+
+use pgrx::pg_sys;
+
+use super::key::Key;
+use super::relation::Relation;
+use super::table::Table;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_user;
+use crate::pg::sql::{self, execute, ident};
+
+/// The policy of a store that shows the chunks of those rows that the source shows.
+const POLICY: &str = "_vectorizer_source_rows";
+
+/// Tells whether a table has row security.
+pub fn is_on(table: pg_sys::Oid) -> Result<bool, PgError> {
+    let on = sql::read_now(
+        "SELECT c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = $1",
+        &[table.into()],
+        |row| row.get::<bool>(1),
+    )?;
+    Ok(on == [true])
+}
+
+/// Lets a store and its view show nobody the chunks of a row that the source does not show, as the owner of all three.
+pub fn keep(
+    source: &Relation,
+    key: &Key,
+    store: Option<&Table>,
+    view: Option<&Table>,
+) -> Result<(), PgError> {
+    if let Some(store) = store {
+        store.hold(pg_sys::AccessExclusiveLock)?;
+        as_user(source.owner, || keep_in_store(source, key, store))?;
+    }
+    if let Some(view) = view {
+        view.hold(pg_sys::AccessExclusiveLock)?;
+        let as_reader = format!("ALTER VIEW {} SET (security_invoker = true)", view.qualified());
+        as_user(source.owner, || execute(&as_reader, &[]))?;
+    }
+    Ok(())
+}
+
+fn keep_in_store(source: &Relation, key: &Key, store: &Table) -> Result<(), PgError> {
+    let (table, policy) = (store.qualified(), ident(POLICY));
+    let same = key.same(&ident(&store.name), "source_row");
+    let there = sql::read_now(
+        "SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = $1 AND p.polname::pg_catalog.text = $2",
+        &[store.oid.into(), POLICY.to_owned().into()],
+        |_| Ok(()),
+    )?;
+    if !there.is_empty() {
+        execute(&format!("DROP POLICY {policy} ON {table}"), &[])?;
+    }
+    execute(
+        &format!(
+            "CREATE POLICY {policy} ON {table}
+             USING (EXISTS (SELECT FROM {} source_row WHERE {same}))",
+            source.qualified()
+        ),
+        &[],
+    )?;
+    execute(&format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"), &[]).map(drop)
+}

@@ -1,0 +1,27 @@
+//! A source that got row security, which its chunks get, too.
+
+use pgrx::pg_sys;
+
+use super::warned;
+use crate::catalog::key::Key;
+use crate::catalog::relation::Relation;
+use crate::catalog::row_security;
+use crate::catalog::vectorizer::{self, Entry};
+use crate::pg::error::PgError;
+use crate::pg::transaction::see_own_changes;
+
+/// Follows row security of this table.
+pub fn follow(relation: pg_sys::Oid) -> Result<(), PgError> {
+    see_own_changes();
+    for entry in vectorizer::by_source(relation)? {
+        warned("row security of its source", || follow_in(&entry));
+    }
+    Ok(())
+}
+
+fn follow_in(entry: &Entry) -> Result<(), PgError> {
+    let Some(source) = Relation::load(entry.source())? else { return Ok(()) };
+    let Some(key) = Key::of(source.oid)? else { return Ok(()) };
+    entry.relations.require_one_owner()?;
+    row_security::keep(&source, &key, entry.relations.store.as_ref(), entry.relations.view.as_ref())
+}
