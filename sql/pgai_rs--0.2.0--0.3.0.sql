@@ -129,7 +129,8 @@ BEGIN
     SELECT pg_catalog.string_agg(DISTINCT b.source::pg_catalog.regclass::pg_catalog.text, ', ') INTO tables
     FROM ai._vectorizer_binding b
     JOIN pg_catalog.pg_class s ON s.oid OPERATOR(pg_catalog.=) b.source
-    WHERE s.relrowsecurity AND b.store IS NOT NULL;
+    JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) b.store
+    WHERE s.relrowsecurity AND NOT t.relrowsecurity;
     IF tables IS NOT NULL THEN
         RAISE WARNING 'row security does not hold for the chunks of these tables: %', tables
             USING DETAIL = 'Whoever may read their stores, or the views on them, sees the chunks of all rows.',
