@@ -59,5 +59,5 @@ fuzz: ## Fuzz what reads bytes from outside; needs cargo-fuzz: ARGS='--seconds 6
 bench: ## Measure; ARGS goes to the bench
 	@$(DEV) bench
 
-lint: ## Formatting, clippy, rustdoc, and cargo-deny if it is installed
+lint: ## Formatting, clippy, rustdoc, pgspot, and cargo-deny if it is installed
 	@$(DEV) lint

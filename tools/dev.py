@@ -10,7 +10,7 @@ import sys
 if sys.version_info < (3, 10):
     sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
 
-from pgai_dev import bare, checks, matrix, package, pgvectorscale, places, python_packages, rust, surroundings
+from pgai_dev import bare, checks, matrix, package, pgspot, pgvectorscale, places, python_packages, rust, surroundings
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
 from pgai_dev.console import Failure, locked, run, say, speak_aside, step
@@ -114,7 +114,9 @@ def clean_demo() -> None:
 
 
 def lint() -> None:
-    rust.lint(ready())
+    postgres = ready()
+    pgspot.check()
+    rust.lint(postgres)
 
 
 def arguments() -> list[str]:
