@@ -25,7 +25,7 @@ BEGIN
                   HINT = 'SELECT on both is needed, which grant_to gives; and both must be tables still. '
                          'After a restore the worker finds them, which may take a moment.';
     END IF;
-    EXECUTE format('SELECT count(*) FROM (SELECT FROM %s UNION ALL SELECT FROM %s %s) AS pending',
+    EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s UNION ALL SELECT FROM ONLY %s %s) AS pending',
                    inbox::regclass, work::regclass, CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
     INTO pending;
     IF NOT exact_count AND pending > 10000 THEN

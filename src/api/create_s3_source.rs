@@ -8,7 +8,7 @@ use pgai_rs_pipeline::config::{S3Access, UrlStyle};
 use pgai_rs_pipeline::document::Failure;
 use pgai_rs_pipeline::source::{S3Prefix, Scope, SourceConfig};
 
-use super::validate;
+use super::{quota, validate};
 use crate::catalog::relation::Relation;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -85,14 +85,20 @@ fn create(request: Request) -> Result<i32, PgError> {
     let name = request.name.clone().unwrap_or_else(|| default_name(&relation));
     validate::name_of("S3 source", &name)?;
     lock::on(Named::S3Source, &name);
-    if let Some(existing) = find_by_name(&name)? {
+    if let Some((existing, kept_as)) = find_by_name(&name)? {
         if !request.if_not_exists {
             return Err(duplicate(format!("an S3 source named {name} already exists"))
                 .with_hint("Give another one in the argument name, or if_not_exists => true."));
         }
+        if kept_as != relation.oid {
+            return Err(duplicate(format!("an S3 source named {name} already exists"))
+                .with_detail("It is kept as another table.")
+                .with_hint("Give another one in the argument name."));
+        }
         pgrx::notice!("an S3 source named {name} already exists, skipping");
         return Ok(existing);
     }
+    quota::require_room_for_s3_source(relation.owner)?;
     require_disjoint(&relation, scope.prefix())?;
     require_queue_free(&request.config)?;
     say_if_open_ended(scope.prefix());
@@ -230,12 +236,13 @@ fn default_name(relation: &Relation) -> String {
     name
 }
 
-fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
+/// Returns the source of a name, and the table as which it is kept.
+fn find_by_name(name: &str) -> Result<Option<(i32, pg_sys::Oid)>, PgError> {
     as_superuser(|| {
         sql::query_row(
-            "SELECT id FROM ai.s3_source WHERE name::text = $1",
+            "SELECT id, target::oid FROM ai.s3_source WHERE name::text = $1",
             &[name.to_owned().into()],
-            |row| row.get::<i32>(1),
+            |row| Ok((row.get::<i32>(1)?, row.get::<pg_sys::Oid>(2)?)),
         )
     })
 }

@@ -12,7 +12,7 @@ use serde_json::{json, Value};
 use pgai_rs_pipeline::config::CONFIG_VERSION;
 
 use super::destination::{duplicate, relation_exists};
-use super::{destination as asked, indexing, scheduling, validate};
+use super::{destination as asked, indexing, quota, scheduling, validate};
 use crate::catalog::binding::{self, Relations};
 use crate::catalog::destination;
 use crate::catalog::key::Key;
@@ -128,13 +128,20 @@ fn create(request: Request) -> Result<i32, PgError> {
     let name = request.name.clone().unwrap_or_else(|| asked::default_name(&goes_to, &source));
     lock::on(Named::Vectorizer, &name);
     if let Some(existing) = find_by_name(&name)? {
+        let taken = || duplicate(format!("a vectorizer named {name} already exists."));
         if !request.if_not_exists {
-            return Err(duplicate(format!("a vectorizer named {name} already exists.")));
+            return Err(taken());
+        }
+        if !vectorizer::by_source(source.oid)?.iter().any(|entry| entry.id == existing) {
+            return Err(taken()
+                .with_detail("It is of another table.")
+                .with_hint("Choose another name, or another destination, of which the name is made."));
         }
         pgrx::notice!("a vectorizer named {name} already exists, skipping");
         return Ok(existing);
     }
     validate::name(&name)?;
+    quota::require_room_for_vectorizer(source.owner)?;
     asked::lock_names(&goes_to);
     asked::require_free(&goes_to, &source)?;
     config["destination"] = destination::to_json(&goes_to);

@@ -13,6 +13,7 @@ use pgai_rs_pipeline::embed;
 
 use super::network::await_answer;
 use super::validate;
+use crate::catalog::vectorizer;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -179,24 +180,12 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
 /// Whose rights decide where a request may go: a vectorizer's endpoint was checked for its owner
 /// when it was declared, a config of the caller's own is checked for the caller.
 fn user_of(model: &Model) -> Result<pg_sys::Oid, PgError> {
-    let by = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
-        sql::read(
-            &format!(
-                "SELECT c.relowner FROM ai.vectorizer v
-                 JOIN ai._vectorizer_binding b ON b.vectorizer_id OPERATOR(pg_catalog.=) v.id
-                 JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) b.inbox
-                 WHERE {condition}"
-            ),
-            &[argument],
-            |row| row.get::<pg_sys::Oid>(1),
-        )
+    let found = match model {
+        Model::Config(_) | Model::Given(..) => None,
+        Model::Id(id) => vectorizer::by_id(*id)?,
+        Model::Name(name) => vectorizer::by_name(name)?,
     };
-    let owner = match model {
-        Model::Config(_) | Model::Given(..) => return Ok(current_user()),
-        Model::Id(id) => by("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
-        Model::Name(name) => by("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
-    };
-    Ok(owner.into_iter().next().unwrap_or_else(current_user))
+    Ok(found.map_or_else(current_user, |entry| entry.relations.source.owner))
 }
 
 fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {

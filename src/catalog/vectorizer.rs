@@ -80,6 +80,11 @@ pub fn by_id(id: i32) -> Result<Option<Entry>, PgError> {
     Ok(entries("v.id = $1", &[id.into()])?.into_iter().next())
 }
 
+/// A vectorizer of this name whose relations are there; none if they are not.
+pub fn by_name(name: &str) -> Result<Option<Entry>, PgError> {
+    Ok(entries("v.name::text = $1", &[name.to_owned().into()])?.into_iter().next())
+}
+
 /// The vectorizers whose source is this table or one that it is a partition of.
 pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     let ancestors = "SELECT a.relid FROM pg_catalog.pg_partition_ancestors($1) a";

@@ -8,6 +8,7 @@
 mod embedding;
 mod indexing;
 mod loading;
+mod quota;
 mod s3;
 mod setting;
 mod sources;
@@ -22,6 +23,7 @@ use pgai_rs_pipeline::settings::Settings;
 pub use embedding::{api_key, api_key_names, base_url_allowed, query_timeout};
 pub use indexing::indexing_default;
 pub use loading::{load_concurrency, max_document_size, s3_anonymous, s3_endpoint_allowed};
+pub use quota::{max_s3_sources_per_role, max_vectorizers_per_role};
 pub use s3::{role_arn_allowed, s3_role_only};
 pub use sources::{queue_url_allowed, s3_source_history, s3_source_max_delete_percent};
 pub use worker::{
@@ -41,6 +43,7 @@ pub fn define() {
     embedding::define(&sighup, &secret);
     sources::define(&sighup);
     indexing::define(&superuser);
+    quota::define(&superuser);
     // SAFETY: all settings of this prefix are defined above.
     unsafe { pg_sys::MarkGUCPrefixReserved(c"pgai_rs".as_ptr()) };
 }

@@ -1,0 +1,51 @@
+//! How much one role may have made: of what takes turns in the worker, too much of one role's is less of all others'.
+//!
+//! Two sessions that declare at the same time may go beyond it by one each.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::catalog::vectorizer;
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql;
+
+/// Refuses one more vectorizer of this role's if it has as many as it may.
+pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
+    if is_superuser(owner) {
+        return Ok(());
+    }
+    let has = vectorizer::all()?.iter().filter(|entry| entry.relations.source.owner == owner).count();
+    require_room(has as i64, guc::max_vectorizers_per_role(), "vectorizers", "max_vectorizers_per_role")
+}
+
+/// Refuses one more S3 source of this role's if it has as many as it may.
+pub fn require_room_for_s3_source(owner: pg_sys::Oid) -> Result<(), PgError> {
+    if is_superuser(owner) {
+        return Ok(());
+    }
+    let has = "SELECT pg_catalog.count(*) FROM ai.s3_source s
+               JOIN pg_catalog.pg_class c ON c.oid = s.target WHERE c.relowner = $1";
+    let has = as_superuser(|| sql::read_now(has, &[owner.into()], |row| row.get::<i64>(1)))?;
+    let has = has.into_iter().sum();
+    require_room(has, guc::max_s3_sources_per_role(), "S3 sources", "max_s3_sources_per_role")
+}
+
+fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: reads the catalogs.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
+fn require_room(has: i64, most: i64, what: &str, setting: &str) -> Result<(), PgError> {
+    if has < most {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        format!("the role has as many {what} as it may"),
+    )
+    .with_detail(format!("The setting pgai_rs.{setting} is {most}."))
+    .with_hint(
+        "Drop one that is not needed, or have a superuser raise the setting, for the role or for the database.",
+    ))
+}

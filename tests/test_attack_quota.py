@@ -1,0 +1,53 @@
+"""A role that takes more than its part, or names before others need them."""
+
+import psycopg
+import pytest
+from support import vectorizer
+
+
+@pytest.fixture
+def mallory(db):
+    """A role with nothing but USAGE on ai, a schema of its own, and the right to ask the stub."""
+    name = f"mallory_{db.name}"
+    db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai TO {name}; CREATE SCHEMA m AUTHORIZATION {name}")
+    yield name
+    db.sql(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
+
+
+def declare(db, role: str, table: str, **arguments: str) -> int:
+    db.sql(f"CREATE TABLE IF NOT EXISTS m.{table} (id int PRIMARY KEY, body text)", user=role)
+    embedding = "ai.embedding_openai('text-embedding-3-small', 8)"
+    return vectorizer.create(db, "", source=f"m.{table}", user=role, embedding=embedding, **arguments)
+
+
+def test_a_role_has_no_more_vectorizers_than_it_may(db, mallory):
+    db.sql(f"ALTER ROLE {mallory} SET pgai_rs.max_vectorizers_per_role = 2")
+    for number in (1, 2):
+        declare(db, mallory, f"t{number}")
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="as many vectorizers as it may"):
+        declare(db, mallory, "t3")
+    db.sql("SELECT ai.drop_vectorizer('m_t1_embedding_store')", user=mallory)
+    declare(db, mallory, "t3")
+
+
+def test_a_role_cannot_raise_its_own_limit(db, mallory):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        db.sql("SET pgai_rs.max_vectorizers_per_role = 1000", user=mallory)
+
+
+def test_a_name_taken_in_advance_is_no_answer_to_somebody_else(db, stub, mallory):
+    declare(db, mallory, "t", name="'wanted'")
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    with pytest.raises(psycopg.errors.DuplicateObject) as caught:
+        vectorizer.create(db, stub.url, name="'wanted'", if_not_exists="true")
+    assert caught.value.diag.message_detail == "It is of another table."
+    # Whose it is gets the same answer as ever.
+    assert declare(db, mallory, "t", name="'wanted'", if_not_exists="true") == 1
+
+
+def test_counting_what_is_pending_reads_the_queue_alone(db, mallory):
+    declare(db, mallory, "t")
+    # What inherits from a table can be a foreign one, which runs whatever its server does for whoever counts.
+    db.sql("CREATE TABLE m.more () INHERITS (ai._vectorizer_q_1); INSERT INTO m.more (id) VALUES (1), (2)", user=mallory)
+    vectorizer.idle(db)
+    assert db.sql("SELECT ai.vectorizer_queue_pending(1, true), pending_items FROM ai.vectorizer_status") == [(0, 0)]
