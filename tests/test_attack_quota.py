@@ -51,3 +51,15 @@ def test_counting_what_is_pending_reads_the_queue_alone(db, mallory):
     db.sql("CREATE TABLE m.more () INHERITS (ai._vectorizer_q_1); INSERT INTO m.more (id) VALUES (1), (2)", user=mallory)
     vectorizer.idle(db)
     assert db.sql("SELECT ai.vectorizer_queue_pending(1, true), pending_items FROM ai.vectorizer_status") == [(0, 0)]
+
+
+def test_nobody_asks_a_model_at_the_expense_of_another(db, stub, mallory):
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    for who in ("1", "'public_document_embedding_store'"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="the model of vectorizer"):
+            db.sql(f"SELECT ai.vectorizer_embed({who}, 'question')", user=mallory)
+    assert stub.embedded["question"] == 0
+    # Who may search may ask, be it through the view alone.
+    db.sql(f"GRANT SELECT ON document_embedding TO {mallory}")
+    assert db.value("SELECT ai.vectorizer_embed(1, 'question') IS NOT NULL", user=mallory)

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::Future;
+use std::iter;
 use std::slice;
 
 use pgrx::prelude::*;
@@ -13,7 +14,8 @@ use pgai_rs_pipeline::embed;
 
 use super::network::await_answer;
 use super::validate;
-use crate::catalog::vectorizer;
+use crate::catalog::binding::Relations;
+use crate::catalog::vectorizer::{self, Entry};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -185,7 +187,34 @@ fn user_of(model: &Model) -> Result<pg_sys::Oid, PgError> {
         Model::Id(id) => vectorizer::by_id(*id)?,
         Model::Name(name) => vectorizer::by_name(name)?,
     };
-    Ok(found.map_or_else(current_user, |entry| entry.relations.source.owner))
+    let Some(entry) = found else { return Ok(current_user()) };
+    require_reader(&entry)?;
+    Ok(entry.relations.source.owner)
+}
+
+/// Refuses whoever can't read the vectors: a question is on the owner's bill, and of no use without them.
+fn require_reader(entry: &Entry) -> Result<(), PgError> {
+    let Relations { source, store, view, .. } = &entry.relations;
+    let readable: Vec<pg_sys::Oid> = match store {
+        Some(store) => iter::once(store).chain(view).map(|table| table.oid).collect(),
+        None => vec![source.oid],
+    };
+    let may = sql::read_now(
+        "SELECT pg_catalog.bool_or(pg_catalog.has_any_column_privilege($1, t, 'SELECT'))
+         FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS t",
+        &[current_user().into(), readable.into()],
+        |row| row.get_opt::<bool>(1),
+    )?;
+    if may == [Some(true)] {
+        return Ok(());
+    }
+    let table = store.as_ref().unwrap_or(source).qualified();
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied for the model of vectorizer {}", entry.name),
+    )
+    .with_detail("Its owner pays for what is asked.")
+    .with_hint(format!("GRANT SELECT ON {table}, or on the view beside it, lets a role search.")))
 }
 
 fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {
