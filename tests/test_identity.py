@@ -1,5 +1,6 @@
 """A vectorizer's tables are its own, whatever else comes to have their names or its number."""
 
+import psycopg
 import pytest
 from support import vectorizer
 from support.cluster import Database
@@ -234,3 +235,29 @@ def test_a_schema_that_is_anothers_is_refused(empty):
         assert refusal.value.sqlstate == "42501"
     finally:
         empty.sql(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP ROLE {role}")
+
+
+def test_who_gives_new_tables_away_is_told(db, stub):
+    """As administrators do by event triggers, so that an application's role owns what migrations make."""
+    role = f"app_{db.name}"
+    db.sql(f"CREATE ROLE {role}; CREATE TABLE document (id int PRIMARY KEY, body text)")
+    try:
+        db.sql(f"""
+            CREATE FUNCTION give() RETURNS event_trigger LANGUAGE plpgsql AS $$
+            DECLARE made record;
+            BEGIN
+                FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
+                    EXECUTE format('ALTER TABLE %s OWNER TO {role}', made.object_identity);
+                END LOOP;
+            END $$;
+            CREATE EVENT TRIGGER give ON ddl_command_end EXECUTE FUNCTION give()
+        """)
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="was given to another owner") as refusal:
+            vectorizer.create(db, stub.url)
+        assert "event trigger" in refusal.value.diag.message_hint
+        db.sql(f"ALTER TABLE document OWNER TO {role}; GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
+        vectorizer.create(db, "", embedding="ai.embedding_openai('m', 8)")
+        owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relname ~ '^(_vectorizer_(q|work).*_1|document.*_store)$'"
+        assert db.sql(owners) == [(role,)]
+    finally:
+        db.sql(f"DROP EVENT TRIGGER give; DROP OWNED BY {role} CASCADE; DROP ROLE {role}")

@@ -276,6 +276,11 @@ def test_what_a_template_cant_name_is_told_at_once(db, stub):
             "SET session_replication_role = replica; ALTER TABLE document RENAME id TO ident",
             "SET session_replication_role = replica; ALTER TABLE document RENAME ident TO id",
         ),
+        # The store has them for its own.
+        (
+            "ALTER TABLE document_embedding_store RENAME chunk TO content",
+            "ALTER TABLE document_embedding_store RENAME content TO chunk",
+        ),
         # A name that the store has for itself.
         ("ALTER TABLE document RENAME id TO chunk_seq", "ALTER TABLE document RENAME chunk_seq TO id"),
     ],

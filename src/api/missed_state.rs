@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 
 use super::worker_state::State;
-use crate::catalog::relation::Relation;
+use crate::catalog::relation::{Relation, DESCENDANTS};
 use crate::catalog::trigger_states::{self, fires_for_replica, unseen};
 use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;
@@ -14,14 +14,9 @@ use crate::queue::missed::{self, Missed};
 /// The word of `ai.vectorizer_health.state`.
 const OUT_OF_STEP: &str = "out_of_step";
 
-/// The source and the tables that have its rows.
+/// The source and, from here on, the tables that have its rows.
 const TABLES: &str = "
-    SELECT $1::pg_catalog.oid
-    UNION
-    SELECT p.relid::pg_catalog.oid
-    FROM pg_catalog.pg_partition_tree($1) p
-    JOIN pg_catalog.pg_class c ON c.oid = p.relid
-    WHERE p.isleaf AND c.relkind = 'r'";
+    SELECT c.oid FROM pg_catalog.pg_class c WHERE (c.relkind = 'r' OR c.oid = $1) AND c.oid IN (";
 
 /// Whether a subscription writes to one of the tables, and to the store, `$2`, it does not.
 const SUBSCRIBED: &str = "
@@ -32,8 +27,9 @@ const SUBSCRIBED: &str = "
 
 /// The state of a vectorizer whose triggers do not see what is written now; none if they do.
 pub fn blind(entry: &Entry) -> Result<Option<State>, PgError> {
+    let look = format!("{TABLES}{DESCENDANTS})");
     let tables =
-        as_superuser(|| sql::read(TABLES, &[entry.source().into()], |row| row.get::<pg_sys::Oid>(1)))?;
+        as_superuser(|| sql::read(&look, &[entry.source().into()], |row| row.get::<pg_sys::Oid>(1)))?;
     let states = trigger_states::load(entry)?;
     let missed = missed::oldest(entry.id)?;
 

@@ -65,7 +65,7 @@ pub fn create(
                 create_store(&store, key, &vector)?;
                 execute(&view, &[])
             })?;
-            let made = |schema: &str, name: &str| Table::made(schema, name, source.owner).map(Some);
+            let made = |schema: &str, name: &str| Table::made(schema, name, &[source.owner]).map(Some);
             Ok((made(target_schema, target_table)?, made(view_schema, view_name)?))
         }
         Destination::Column { embedding_column } => {

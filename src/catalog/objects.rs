@@ -135,8 +135,9 @@ pub fn create_queue(
     let create = || statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop));
     let made = |name: &str| -> Result<Table, PgError> {
         let table = match schema {
-            "ai" => Table::made(schema, name, superuser())?.give_to(owner)?,
-            _ => Table::made(schema, name, owner)?,
+            // An event trigger may have given it away already, and to the right role.
+            "ai" => Table::made(schema, name, &[superuser(), owner])?.give_to(owner)?,
+            _ => Table::made(schema, name, &[owner])?,
         };
         table.go_with_extension();
         Ok(table)

@@ -20,7 +20,7 @@ pub struct Relation {
     /// `pg_class.relkind`: `r` table, `p` partitioned table, `v` view …
     pub kind: char,
     /// Whether rows can be written to it through another table, or to others through it, so that
-    /// statement triggers would miss some.
+    /// statement triggers would miss some: a partitioned table, a partition, what inherits or is inherited.
     pub in_hierarchy: bool,
     /// Whether it goes with its session.
     pub temporary: bool,
@@ -31,13 +31,40 @@ pub struct Relation {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its type's plain name, such as `text` or `timestamptz`.
+    /// Its type's plain name, such as `text` or `timestamptz`; of a domain, that of the type below it.
     pub type_name: String,
     /// The columns that it is generated from, if it is not stored: triggers don't see its value.
     pub virtual_from: Vec<String>,
 }
 
+/// The tables that have rows of the table `$1`, with itself: its partitions, and what inherits from it.
+pub const DESCENDANTS: &str = "
+    WITH RECURSIVE below (relid) AS (
+        SELECT $1::pg_catalog.oid
+        UNION
+        SELECT i.inhrelid
+        FROM pg_catalog.pg_inherits i
+        JOIN below b ON b.relid = i.inhparent
+        WHERE NOT i.inhdetachpending)
+    SELECT b.relid FROM below b";
+
+/// The tables that have rows of the table `$1` through it, with itself.
+pub const ANCESTORS: &str = "
+    WITH RECURSIVE above (relid) AS (
+        SELECT $1::pg_catalog.oid
+        UNION
+        SELECT i.inhparent
+        FROM pg_catalog.pg_inherits i
+        JOIN above a ON a.relid = i.inhrelid
+        WHERE NOT i.inhdetachpending)
+    SELECT a.relid FROM above a";
+
 impl Relation {
+    /// Returns whether it has rows of other tables than partitions, or others have its rows.
+    pub fn is_in_inheritance(&self) -> bool {
+        self.kind == 'r' && self.in_hierarchy
+    }
+
     /// The relation with this OID; none if it is gone.
     pub fn load(oid: pg_sys::Oid) -> Result<Option<Relation>, PgError> {
         let rows = sql::read_now(
@@ -78,7 +105,14 @@ impl Relation {
 /// The columns of a table in their order.
 pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
     sql::read_now(
-        "SELECT a.attname::text, t.typname::text,
+        "SELECT a.attname::text,
+                (WITH RECURSIVE below (typname, typtype, typbasetype) AS (
+                     SELECT t.typname, t.typtype, t.typbasetype FROM pg_catalog.pg_type t WHERE t.oid = a.atttypid
+                     UNION ALL
+                     SELECT t.typname, t.typtype, t.typbasetype
+                     FROM below b JOIN pg_catalog.pg_type t ON t.oid = b.typbasetype
+                     WHERE b.typtype = 'd')
+                 SELECT b.typname::text FROM below b WHERE b.typtype <> 'd'),
                 ARRAY(SELECT DISTINCT b.attname::text
                       FROM pg_catalog.pg_attrdef g
                       JOIN pg_catalog.pg_depend d ON (d.refclassid, d.refobjid) = ('pg_catalog.pg_class'::regclass, a.attrelid)
@@ -87,7 +121,6 @@ pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
                       JOIN pg_catalog.pg_attribute b ON b.attrelid = a.attrelid AND b.attnum = d.refobjsubid
                       WHERE a.attgenerated = 'v' AND (g.adrelid, g.adnum) = (a.attrelid, a.attnum) AND b.attnum <> a.attnum)
          FROM pg_catalog.pg_attribute a
-         JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
          WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
          ORDER BY a.attnum",
         &[relation.into()],

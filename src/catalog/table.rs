@@ -53,10 +53,10 @@ impl Table {
         }
     }
 
-    /// Returns the relation that this transaction has made under a name, which must be of this owner.
+    /// Returns the relation that this transaction has made under a name, which must be of one of these owners.
     ///
     /// The name can mean another relation by now, for schemas can be renamed meanwhile.
-    pub fn made(schema: &str, name: &str, owner: pg_sys::Oid) -> Result<Table, PgError> {
+    pub fn made(schema: &str, name: &str, owners: &[pg_sys::Oid]) -> Result<Table, PgError> {
         let found = sql::query_row(
             "SELECT c.oid, c.xmin::pg_catalog.text::pg_catalog.int8
              FROM pg_catalog.pg_class c
@@ -71,16 +71,19 @@ impl Table {
             pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::TransactionId::from(xmin as u32))
         };
         let made = found.filter(|(_, xmin)| ours(*xmin)).and_then(|(oid, _)| Table::look(oid));
-        made.filter(|table| table.owner == owner).ok_or_else(|| {
-            PgError::new(
+        match made {
+            Some(table) if owners.contains(&table.owner) => Ok(table),
+            // Nobody else sees the table yet.
+            Some(table) => Err(given_away(&table)),
+            None => Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
                 format!(
                     "{} was renamed or replaced while it was being created",
                     sql::qualified(schema, name)
                 ),
             )
-            .with_hint("Run the statement again.")
-        })
+            .with_hint("Run the statement again.")),
+        }
     }
 
     /// Locks the relation until the transaction ends, and errors (40001) if it is not what it was when it
@@ -140,6 +143,16 @@ impl Table {
     pub fn qualified(&self) -> String {
         sql::qualified(&self.schema, &self.name)
     }
+}
+
+/// Errors for a table that got another owner as soon as it was made.
+fn given_away(table: &Table) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("{} was given to another owner while it was being created", table.qualified()),
+    )
+    .with_detail("The tables of a vectorizer belong to the owner of its source.")
+    .with_hint("Have the event trigger that gives new tables away pass this one by, or give its new owner the source as well.")
 }
 
 /// Returns the address of an object in the catalog `class`.

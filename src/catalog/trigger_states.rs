@@ -7,7 +7,7 @@
 
 use pgrx::pg_sys;
 
-use super::relation::Relation;
+use super::relation::{Relation, DESCENDANTS};
 use super::vectorizer::Entry;
 use super::{trigger_name, triggers};
 use crate::pg::error::PgError;
@@ -35,20 +35,18 @@ pub struct State {
     pub for_replica: bool,
 }
 
-/// The triggers of the extension's on the table `$1` and its partitions, those that a partition has from its parent
-/// included.
+/// The triggers of the extension's on tables, those that a partition has from its parent included.
 const STATES: &str = "
     SELECT t.oid, t.tgname::text, t.tgrelid, t.tgtype::int4, t.tgenabled::text, t.tgargs
     FROM pg_catalog.pg_trigger t
-    WHERE t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
-      AND (t.tgrelid = $1 OR t.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p))
-    ORDER BY t.tgrelid, t.tgname";
+    WHERE t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure AND t.tgrelid IN (";
 
 /// Returns a vectorizer's triggers, those on partitions included.
 pub fn load(entry: &Entry) -> Result<Vec<State>, PgError> {
     let identity = entry.identity();
     let states = as_superuser(|| {
-        sql::query(STATES, &[entry.source().into()], |row| {
+        let statement = format!("{STATES}{DESCENDANTS}) ORDER BY t.tgrelid, t.tgname");
+        sql::query(&statement, &[entry.source().into()], |row| {
             let arguments: Vec<u8> = row.get(6)?;
             let state = State {
                 oid: row.get(1)?,

@@ -1,4 +1,4 @@
-//! The triggers of a vectorizer: on its source, and on the partitions of that.
+//! The triggers of a vectorizer: on its source, and on the partitions of that and what inherits from it.
 //!
 //! A trigger says in its arguments whose it is: by the vectorizer's id, and by its UUID, which a dump of the
 //! table takes along. Made and dropped are they by OID, with the extension's own rights: a partition may be
@@ -8,7 +8,7 @@ use std::ffi::CString;
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use super::relation::Relation;
+use super::relation::{Relation, DESCENDANTS};
 use super::table::address;
 use super::trigger_name;
 use crate::pg::error::PgError;
@@ -76,30 +76,42 @@ pub fn create(vectorizer: &Identity, source: &Relation) -> Result<(), PgError> {
     for (name, definition) in definitions {
         create_one(source.oid, &format!("CREATE TRIGGER {name} {definition}"), vectorizer, None)?;
     }
-    match source.kind {
-        'p' => create_on_partitions(vectorizer, source.oid),
-        _ => Ok(()),
-    }
+    create_below(vectorizer, source, source.oid)
 }
 
-/// Creates the triggers that see the TRUNCATE of a single partition of `root`: statement triggers are not passed
-/// on to partitions. They come before and not after, while the keys can still be read.
-pub fn create_on_partitions(vectorizer: &Identity, root: pg_sys::Oid) -> Result<(), PgError> {
-    let [.., truncate] = names(vectorizer.id);
-    let leaves = sql::query(
-        "SELECT p.relid
-         FROM pg_catalog.pg_partition_tree($1) p
-         JOIN pg_catalog.pg_class c ON c.oid = p.relid
-         WHERE p.isleaf AND c.relkind = 'r'",
-        &[root.into()],
-        |row| row.get::<pg_sys::Oid>(1),
-    )?;
-    for leaf in leaves {
-        let statement =
+/// Creates the triggers on the tables that have rows of the source, from `root` downwards.
+///
+/// Partitions have those for rows from their parent. What inherits has none: who names it, or a parent of
+/// it, fires those on the table where the row is. Statement triggers are passed on to neither.
+pub fn create_below(vectorizer: &Identity, source: &Relation, root: pg_sys::Oid) -> Result<(), PgError> {
+    let [main, .., truncate] = names(vectorizer.id);
+    let statement = format!(
+        "SELECT c.oid FROM pg_catalog.pg_class c
+         WHERE c.relkind = 'r' AND c.oid <> $2 AND c.oid IN ({DESCENDANTS})"
+    );
+    let tables = sql::query(&statement, &[root.into(), source.oid.into()], |row| row.get::<pg_sys::Oid>(1))?;
+
+    for table in tables {
+        // Before and not after, while the keys can still be read.
+        let of_truncate =
             format!("CREATE OR REPLACE TRIGGER {truncate} BEFORE TRUNCATE ON t FOR EACH STATEMENT");
-        create_one(leaf, &statement, vectorizer, Some(PARTITION))?;
+        create_one(table, &of_truncate, vectorizer, Some(PARTITION))?;
+        if source.kind == 'r' {
+            let of_rows = format!(
+                "CREATE OR REPLACE TRIGGER {main} AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW"
+            );
+            create_one(table, &of_rows, vectorizer, None)?;
+        }
     }
     Ok(())
+}
+
+/// Returns whether a vectorizer's triggers on its source are for each row.
+pub fn are_for_rows(vectorizer: &Identity, source: pg_sys::Oid) -> Result<bool, PgError> {
+    let own = |trigger: &Found| trigger.is_for_rows && vectorizer.is_named_by(&trigger.arguments);
+    Ok(on(source)?
+        .iter()
+        .any(|trigger| trigger.table == source && own(trigger) && !is_for_replica(&trigger.arguments)))
 }
 
 /// Creates the trigger for rows that a publisher sends, or replaces it. It is enabled as any trigger is.
@@ -167,6 +179,8 @@ fn function() -> Result<pg_sys::Oid, PgError> {
 /// A trigger of the extension's on some table.
 struct Found {
     oid: pg_sys::Oid,
+    table: pg_sys::Oid,
+    is_for_rows: bool,
     /// As DROP TRIGGER names it.
     name: String,
     arguments: Vec<u8>,
@@ -175,16 +189,24 @@ struct Found {
 /// The triggers of the extension's on a table and its partitions, but for those that come with a trigger of their
 /// partitioned table.
 fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
-    sql::query(
-        "SELECT t.oid, pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname), t.tgargs
+    let statement = format!(
+        "SELECT t.oid, t.tgrelid, t.tgtype & 1 = 1, t.tgargs,
+                pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
          FROM pg_catalog.pg_trigger t
          JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE t.tgparentid = 0 AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
-           AND (t.tgrelid = $1 OR t.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p))",
-        &[root.into()],
-        |row| Ok(Found { oid: row.get(1)?, name: row.get(2)?, arguments: row.get(3)? }),
-    )
+           AND t.tgrelid IN ({DESCENDANTS})"
+    );
+    sql::query(&statement, &[root.into()], |row| {
+        Ok(Found {
+            oid: row.get(1)?,
+            table: row.get(2)?,
+            is_for_rows: row.get(3)?,
+            arguments: row.get(4)?,
+            name: row.get(5)?,
+        })
+    })
 }
 
 /// Returns whether all of a vectorizer's triggers on a table and its partitions have its UUID.

@@ -85,21 +85,14 @@ pub fn by_name(name: &str) -> Result<Option<Entry>, PgError> {
     Ok(entries("v.name::text = $1", &[name.to_owned().into()])?.into_iter().next())
 }
 
-/// The vectorizers whose source is this table or one that it is a partition of.
+/// The vectorizers whose source is this table, or one that it is a partition of or inherits from.
 pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    let ancestors = "SELECT a.relid FROM pg_catalog.pg_partition_ancestors($1) a";
-    entries(&format!("r.source = $1 OR r.source IN ({ancestors})"), &[relation.into()])
+    entries(&format!("r.source IN ({})", relation::ANCESTORS), &[relation.into()])
 }
 
 /// The vectorizers whose source is this table or one that inherits its columns.
 pub fn by_descendant(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    entries(
-        "r.source IN (
-             WITH RECURSIVE d (relid) AS (
-                 SELECT $1::pg_catalog.oid UNION SELECT i.inhrelid FROM pg_catalog.pg_inherits i JOIN d ON i.inhparent = d.relid)
-             SELECT d.relid FROM d)",
-        &[relation.into()],
-    )
+    entries(&format!("r.source IN ({})", relation::DESCENDANTS), &[relation.into()])
 }
 
 /// The vectorizers whose source is this table.

@@ -1,8 +1,10 @@
-//! What ALTER TABLE did to the values of columns, to triggers and to row security, read from its parse tree.
+//! What ALTER TABLE did to the values of columns, to triggers, row security and inheritance, read from its parse tree.
 
 use std::ffi::CStr;
 
 use pgrx::pg_sys::{self, AlterTableType, NodeTag};
+
+use super::statement::oid;
 
 /// A table that was altered.
 #[derive(Debug)]
@@ -11,6 +13,8 @@ pub struct Altered {
     pub relation: pg_sys::Oid,
     /// Columns whose values may be others now.
     pub columns: Vec<Rewritten>,
+    /// Tables that it inherits from now, or no longer does.
+    pub parents: Vec<pg_sys::Oid>,
     /// How triggers were switched, if any were.
     pub switched: Option<Switched>,
     /// Whether it got row security.
@@ -42,7 +46,8 @@ impl Altered {
     /// # Safety
     /// The statement is a live parse tree, of which the names still mean what they meant to it.
     pub unsafe fn of(relation: pg_sys::Oid, statement: &pg_sys::AlterTableStmt) -> Altered {
-        let mut altered = Altered { relation, columns: Vec::new(), switched: None, secured: false };
+        let mut altered =
+            Altered { relation, columns: Vec::new(), parents: Vec::new(), switched: None, secured: false };
         // SAFETY: by the caller: a list of AlterTableCmd.
         for command in unsafe { pointers::<pg_sys::AlterTableCmd>(statement.cmds) } {
             // SAFETY: as above.
@@ -65,6 +70,10 @@ impl Altered {
                 self.columns.extend(name().map(|name| Rewritten { name, casts: None }));
             }
             AlterTableType::AT_EnableRowSecurity => self.secured = true,
+            // SAFETY: by the caller: of these commands, a RangeVar.
+            AlterTableType::AT_AddInherit | AlterTableType::AT_DropInherit => unsafe {
+                self.parents.extend(oid(command.def.cast()));
+            },
             AlterTableType::AT_EnableTrig => self.enabled(name(), 'O'),
             AlterTableType::AT_EnableAlwaysTrig => self.enabled(name(), 'A'),
             AlterTableType::AT_EnableReplicaTrig => self.enabled(name(), 'R'),
@@ -122,7 +131,7 @@ unsafe fn type_name(name: *mut pg_sys::TypeName) -> String {
 }
 
 /// The pointers that a list holds.
-unsafe fn pointers<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
+pub(super) unsafe fn pointers<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     if list.is_null() {
         return Vec::new();
     }

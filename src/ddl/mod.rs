@@ -68,9 +68,7 @@ pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
 
 fn follow(change: Change) {
     match change {
-        Change::Partition { parent, partition } => {
-            warned("a partition", || partitions::follow(parent, partition));
-        }
+        Change::Partition { parents, partition } => follow_parents(&parents, partition),
         Change::Column { relation, from, to } => {
             warned("a column's new name", || column::follow(relation, &from, &to));
         }
@@ -81,6 +79,7 @@ fn follow(change: Change) {
             }
         }
         Change::Altered(altered) => {
+            follow_parents(&altered.parents, altered.relation);
             warned("a change of columns", || values::follow(&altered));
             if let Some(switched) = &altered.switched {
                 warned("a change of its triggers", || switched::follow(altered.relation, switched));
@@ -92,6 +91,12 @@ fn follow(change: Change) {
         Change::Type { values } => {
             warned("a type's new name", || types::follow(values));
         }
+    }
+}
+
+fn follow_parents(parents: &[pg_sys::Oid], partition: pg_sys::Oid) {
+    for parent in parents {
+        warned("a partition", || partitions::follow(*parent, partition));
     }
 }
 

@@ -1,19 +1,22 @@
-//! Tables that became partitions of a source, or no longer are.
+//! Tables that became partitions of a source or inherit from it, or no longer do.
 
 use pgrx::pg_sys;
 
 use super::warned;
-use crate::catalog::{triggers, vectorizer};
+use crate::catalog::relation::ANCESTORS;
+use crate::catalog::triggers;
+use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::queue::{resync, wake};
 
-/// Follows ATTACH PARTITION, DETACH PARTITION and CREATE TABLE … PARTITION OF.
+/// Follows ATTACH PARTITION, DETACH PARTITION and CREATE TABLE … PARTITION OF, and the same of tables that inherit:
+/// INHERIT, NO INHERIT and CREATE TABLE … INHERITS.
 pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError> {
     for entry in vectorizer::by_ancestor(parent)? {
         warned("a change of its partitions", || {
             if descends(partition, entry.relations.source.oid)? {
-                triggers::create_on_partitions(&entry.identity(), partition)?;
+                create_triggers(&entry, partition)?;
             } else {
                 triggers::drop_on(&entry.identity(), partition)?;
             }
@@ -33,9 +36,20 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
     Ok(())
 }
 
+/// Creates the triggers on a table that has rows of the source by now, and makes those on the source itself
+/// fire for each row.
+fn create_triggers(entry: &Entry, partition: pg_sys::Oid) -> Result<(), PgError> {
+    let (identity, source) = (entry.identity(), entry.understand()?.source);
+    if triggers::are_for_rows(&identity, source.oid)? {
+        return triggers::create_below(&identity, &source, partition);
+    }
+    triggers::drop_on(&identity, source.oid)?;
+    triggers::create(&identity, &source)
+}
+
 fn descends(partition: pg_sys::Oid, source: pg_sys::Oid) -> Result<bool, PgError> {
     let found = sql::query(
-        "SELECT FROM pg_catalog.pg_partition_ancestors($1) a WHERE a.relid = $2",
+        &format!("SELECT FROM ({ANCESTORS}) a WHERE a.relid = $2"),
         &[partition.into(), source.into()],
         |_| Ok(()),
     )?;

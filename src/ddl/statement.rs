@@ -2,16 +2,16 @@
 
 use std::ffi::CStr;
 
-use super::altered::Altered;
+use super::altered::{pointers, Altered};
 use pgrx::pg_sys::{self, AlterTableType, NodeTag, ObjectType};
 
 /// A change of a definition that may concern a vectorizer.
 #[derive(Debug)]
 pub enum Change {
-    /// A table became a partition, or no longer is one.
+    /// A table became a partition or inherits, or no longer does.
     Partition {
-        /// Of this partitioned table.
-        parent: pg_sys::Oid,
+        /// Of these tables.
+        parents: Vec<pg_sys::Oid>,
         /// The table.
         partition: pg_sys::Oid,
     },
@@ -97,19 +97,25 @@ unsafe fn altered(statement: &pg_sys::AlterTableStmt) -> Option<Change> {
             return relation.map(|relation| Change::Altered(Altered::of(relation, statement)));
         }
         let definition = (*command).def.cast::<pg_sys::PartitionCmd>();
-        Some(Change::Partition { parent: oid(statement.relation)?, partition: oid((*definition).name)? })
+        Some(Change::Partition {
+            parents: vec![oid(statement.relation)?],
+            partition: oid((*definition).name)?,
+        })
     }
 }
 
-/// CREATE TABLE … PARTITION OF.
+/// CREATE TABLE … PARTITION OF, and … INHERITS.
 unsafe fn created(statement: &pg_sys::CreateStmt) -> Option<Change> {
-    if statement.partbound.is_null() {
-        return None;
-    }
     // SAFETY: by the caller: a list of RangeVar.
     unsafe {
-        let parent = first::<pg_sys::RangeVar>(statement.inhRelations)?;
-        Some(Change::Partition { parent: oid(parent)?, partition: oid(statement.relation)? })
+        let parents: Vec<_> = pointers::<pg_sys::RangeVar>(statement.inhRelations)
+            .into_iter()
+            .filter_map(|name| oid(name))
+            .collect();
+        if parents.is_empty() {
+            return None;
+        }
+        Some(Change::Partition { parents, partition: oid(statement.relation)? })
     }
 }
 
@@ -133,7 +139,7 @@ fn renamed(kind: ObjectType::Type) -> Option<Change> {
 }
 
 /// The relation that a statement's name means, which the statement has locked.
-unsafe fn oid(name: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
+pub(super) unsafe fn oid(name: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
     if name.is_null() {
         return None;
     }

@@ -12,6 +12,7 @@ use super::warned;
 use crate::catalog::key::Key;
 use crate::catalog::key_columns::{self, Different};
 use crate::catalog::objects::Remembered;
+use crate::catalog::relation::DESCENDANTS;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
@@ -124,11 +125,7 @@ fn changed(v: &Vectorizer, columns: &[Rewritten]) -> Result<bool, PgError> {
 /// Whether the rows of a table or of its partitions were written anew in this transaction. A type that is
 /// stored alike costs no rewriting, and leaves every value as it was.
 fn is_rewritten(source: pg_sys::Oid) -> bool {
-    let tables = sql::query(
-        "SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree($1) p UNION SELECT $1::pg_catalog.oid",
-        &[source.into()],
-        |row| row.get::<pg_sys::Oid>(1),
-    );
+    let tables = sql::query(DESCENDANTS, &[source.into()], |row| row.get::<pg_sys::Oid>(1));
     // What can't be known may be.
     tables.map_or(true, |tables| tables.into_iter().any(has_new_file))
 }

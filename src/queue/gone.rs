@@ -13,6 +13,7 @@ use super::complete::{give_back, held, part, postpone};
 use super::served::Served;
 use super::statements::Written;
 use super::{complete, origin, store};
+use crate::catalog::relation::DESCENDANTS;
 use crate::pg::error::PgError;
 use crate::pg::identity::with_own_search_path;
 use crate::pg::sql;
@@ -28,14 +29,14 @@ const LOCK: pg_sys::LOCKMODE = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKM
 /// are known whose adding we can have seen. VACUUM and ANALYZE of a parent hold the same lock.
 pub fn can_be_told(served: &Served) -> Result<bool, PgError> {
     let source = &served.vectorizer.source;
-    if source.kind != 'p' {
+    if !source.in_hierarchy {
         return Ok(true);
     }
-    let parents = sql::query(
-        "SELECT p.relid FROM pg_catalog.pg_partition_tree($1) p WHERE NOT p.isleaf",
-        &[source.oid.into()],
-        |row| row.get::<pg_sys::Oid>(1),
-    )?;
+    let parents = format!(
+        "SELECT c.oid FROM pg_catalog.pg_class c
+         WHERE (c.relkind = 'p' OR c.relhassubclass) AND c.oid IN ({DESCENDANTS})"
+    );
+    let parents = sql::query(&parents, &[source.oid.into()], |row| row.get::<pg_sys::Oid>(1))?;
     Ok(parents.into_iter().all(is_free))
 }
 

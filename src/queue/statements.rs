@@ -251,7 +251,7 @@ fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {
     let size = stored_size(&loaded, v.loading_type()?);
     let small = |value: String| format!("CASE WHEN {size} <= ${} THEN {value} END", v.key.len() + 1);
     let payload = match (&v.config.loading, v.loading_type()?) {
-        (Loading::Column { .. }, "bytea") => format!("NULL::text, {}", small(loaded)),
+        (Loading::Column { .. }, "bytea") => format!("NULL::text, {}", small(format!("{loaded}::bytea"))),
         _ => format!("{}, NULL::bytea", small(format!("{loaded}::text"))),
     };
     let mut columns = vec!["k.ord".to_owned(), payload, size];
@@ -289,14 +289,19 @@ fn stored_size(value: &str, type_name: &str) -> String {
 /// Containers (`json`, arrays, composites) come as Postgres writes them.
 fn as_python(value: &str, type_name: &str) -> String {
     let text = match type_name {
-        "bool" => format!("CASE WHEN {value} THEN 'True' ELSE 'False' END"),
+        "bool" => format!("CASE {value} WHEN true THEN 'True' WHEN false THEN 'False' END"),
         "float4" | "float8" => {
-            format!("CASE WHEN {value}::text ~ '^-?[0-9]+$' THEN {value}::text || '.0' ELSE lower({value}::text) END")
+            format!(
+                "CASE WHEN {value}::text ~ '^-?[0-9]+$' THEN {value}::text || '.0'
+                 ELSE replace(lower({value}::text), 'infinity', 'inf') END"
+            )
         }
         "timestamptz" => format!(
             "CASE WHEN isfinite({value}) THEN regexp_replace({value}::text, '([+-][0-9]{{2}})$', '\\1:00')
              ELSE {value}::text END"
         ),
+        // The cast to text writes the /32 of a single address as well.
+        "inet" => format!("abbrev({value})"),
         _ => format!("{value}::text"),
     };
     format!("coalesce({text}, 'None')")

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use pgrx::datum::Uuid;
+use pgrx::PgSqlErrorCode;
 
 use pgai_rs_pipeline::document::{Chunk, ExistingChunk};
 
@@ -16,9 +17,9 @@ use crate::catalog::destination::vector_type;
 use crate::catalog::key::KeyValues;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::identity::with_own_search_path;
+use crate::pg::identity::{as_superuser, with_own_search_path};
 use crate::pg::memory::freed_after;
-use crate::pg::sql::{execute, query};
+use crate::pg::sql::{execute, query, read_now};
 use crate::vector;
 
 /// Most chunks of one statement: Postgres copies them, and no array holds more than a gigabyte.
@@ -37,9 +38,32 @@ pub struct StoreStatements {
     insert_chunks: String,
 }
 
+/// Those of the columns `$2` that a table has not.
+const ABSENT: &str = "
+    SELECT c.name
+    FROM pg_catalog.unnest($2::text[]) c (name)
+    WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                      WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = c.name AND NOT a.attisdropped)";
+
+/// Errors for a column of the store's own that has another name by now, or is gone.
+fn require_own_columns(v: &Vectorizer, store: &str) -> Result<(), PgError> {
+    let own = ["embedding_uuid", "chunk_seq", "chunk", "embedding"].map(str::to_owned).to_vec();
+    let absent = as_superuser(|| {
+        read_now(ABSENT, &[store.to_owned().into(), own.into()], |row| row.get::<String>(1))
+    })?;
+    let Some(name) = absent.first() else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+        format!("the store of vectorizer {} has no column {name:?}", v.name),
+    )
+    .with_detail(format!("The table is {store}."))
+    .with_hint("Rename the column back, or drop the vectorizer and create it anew."))
+}
+
 impl StoreStatements {
     /// For the store of a vectorizer.
     pub fn new(v: &Vectorizer, store: String) -> Result<StoreStatements, PgError> {
+        require_own_columns(v, &store)?;
         let (key, given, on) = (&v.key, v.key.given(&[]), v.key.same_given("s"));
         Ok(StoreStatements {
             existing: format!(

@@ -4,7 +4,10 @@
 //! `ai._compared_since_crash` is such a table itself. A vectorizer that has tables of this kind and no row
 //! there was not compared since the last crash, or the promotion of a standby, and is compared now.
 
+use pgrx::pg_sys;
+
 use super::resync;
+use crate::catalog::relation::DESCENDANTS;
 use crate::catalog::schema;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
@@ -17,11 +20,10 @@ struct Unlogged {
     queue: bool,
 }
 
-/// `$1`: the source, `$2`: the tables of chunks, `$3`: the queue's tables.
+/// `$1`: the source and the tables that have its rows, `$2`: the tables of chunks, `$3`: the queue's tables.
 const UNLOGGED: &str = "
     SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
-                   WHERE c.relpersistence = 'u'
-                     AND c.oid = ANY ($1 || ARRAY(SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree($1) p))),
+                   WHERE c.relpersistence = 'u' AND c.oid = ANY ($1)),
            EXISTS (SELECT FROM pg_catalog.pg_class c
                    WHERE c.relpersistence = 'u'
                      AND c.oid = ANY (ARRAY(SELECT pg_catalog.to_regclass(t)::pg_catalog.oid FROM pg_catalog.unnest($2::text[]) t))),
@@ -51,7 +53,8 @@ pub fn compare_after_crash(v: &Vectorizer) -> Result<(), PgError> {
 
 fn look(v: &Vectorizer) -> Result<Unlogged, PgError> {
     let queue = vec![v.queue.inbox.clone(), v.queue.work.clone()];
-    let args = [v.source.oid.into(), v.tables_of_chunks().into(), queue.into()];
+    let of_rows = sql::read(DESCENDANTS, &[v.source.oid.into()], |row| row.get::<pg_sys::Oid>(1))?;
+    let args = [of_rows.into(), v.tables_of_chunks().into(), queue.into()];
     let found = sql::read(UNLOGGED, &args, |row| {
         Ok(Unlogged { source: row.get(1)?, store: row.get(2)?, queue: row.get(3)? })
     })?;

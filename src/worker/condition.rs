@@ -56,6 +56,12 @@ pub struct Condition {
     pub until: Option<SystemTime>,
 }
 
+/// Returns what to do about a right that Postgres misses without saying whose.
+fn right_hint(error: &PgError) -> Option<String> {
+    (error.sqlstate() == "42501")
+        .then(|| "Grant it to the owner of the vectorizer's source, as whom its work is done.".to_owned())
+}
+
 impl Condition {
     fn of_error(stop: Stop, error: &PgError, pause: Option<Duration>) -> Self {
         let now = SystemTime::now();
@@ -63,7 +69,7 @@ impl Condition {
             stop,
             code: error.sqlstate(),
             message: error.to_string(),
-            hint: error.hint.clone(),
+            hint: error.hint.clone().or_else(|| right_hint(error)),
             since: now,
             until: pause.map(|pause| now + pause),
         }

@@ -2,6 +2,7 @@
 
 from string import Template
 
+import psycopg
 from support import vectors
 from support.wait import eventually, settles
 
@@ -60,6 +61,12 @@ def in_step(db, key: list[str], *, source: str = "document", store: str = "docum
         what=f"the store of {source} to equal f({source})",
     )
     idle(db)
+
+
+def restored(db) -> None:
+    """Waits until the worker has found the tables of the vectorizers of a restored database."""
+    look = "SELECT FROM ai.vectorizer WHERE ai.vectorizer_queue_pending(id, true) > 0"
+    eventually(lambda: db.sql(look) == [], what="the restored tables to be found", ignoring=(psycopg.Error,))
 
 
 def idle(db) -> None:

@@ -92,6 +92,18 @@ async fn refusals_are_told_apart() {
 }
 
 #[tokio::test]
+async fn a_blank_that_nobody_sees_is_pointed_at() {
+    let server = Server::start(|_| error(404, "NoSuchKey"));
+    for (uri, points) in
+        [("s3://bucket/a.txt", false), ("s3://bucket/a.txt ", true), ("s3://bucket/a.txt\n", true)]
+    {
+        let failure = load_with(&settings(&server), uri).await.unwrap_err();
+        assert_eq!(failure.code, "no_such_key");
+        assert_eq!(failure.hint.unwrap().contains("line break"), points, "{uri:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_without_a_code_is_told_by_its_status() {
     assert_eq!(failure(Reply::new(403, "")).await.code, "access_denied");
     assert_eq!(failure(Reply::new(404, "")).await.code, "no_such_key");

@@ -24,7 +24,7 @@ pub struct Plan {
     pub is_certain: bool,
     /// As whom.
     pub owner: pg_sys::Oid,
-    /// The vectorizer's source, of which the trigger's table may be a partition.
+    /// The vectorizer's source, of which the trigger's table may be a partition, or a table that inherits.
     pub source: pg_sys::Oid,
     inbox: Table,
     /// The tables of which something is removed when a row is gone.
@@ -102,6 +102,16 @@ impl Plan {
             remove_row: Statement::new(removal(v, None, &is_row.collect::<Vec<_>>().join(" AND ")), types)?,
             truncate: statement(match rows_of_partition(v, relation)? {
                 Some(rows) => removal(v, Some(&format!("{rows} o")), &key.same("s", "o")),
+                // TRUNCATE ONLY leaves the rows of what inherits.
+                None if v.source.is_in_inheritance() => removal(
+                    v,
+                    None,
+                    &format!(
+                        "NOT EXISTS (SELECT FROM {} t WHERE {})",
+                        v.source.qualified(),
+                        key.same("t", "s"),
+                    ),
+                ),
                 None => format!("TRUNCATE {}, {failed}", of_chunks.join(", ")),
             })?,
         })
@@ -194,8 +204,8 @@ impl Plan {
     /// The source's column numbers, as numbers of the partition that the row is in.
     unsafe fn local_numbers(&self, data: &pg_sys::TriggerData, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
         // SAFETY: the relation is open while its trigger runs.
-        let (relation, cloned) = unsafe { ((*data.tg_relation).rd_id, (*data.tg_trigger).tgisclone) };
-        if !cloned {
+        let relation = unsafe { (*data.tg_relation).rd_id };
+        if relation == self.source {
             return Ok(numbers.to_vec());
         }
         translate(self.source, relation, numbers)
@@ -252,7 +262,7 @@ fn rows_of_partition(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Option<Str
     }
     let partition = Relation::load(relation)?.filter(|partition| partition.owner == v.owner);
     Ok(Some(match partition {
-        Some(partition) => partition.qualified(),
+        Some(partition) => format!("ONLY {}", partition.qualified()),
         // Another's table by way of the source, to which it belongs.
         None => format!(
             "(SELECT {} FROM {} WHERE tableoid = {}::oid)",

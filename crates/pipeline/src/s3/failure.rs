@@ -205,8 +205,12 @@ fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Op
         }
         (status, code) if asks_for_less(status, code) => throttled(),
         (404, _) if operation.is_of_object() => {
-            loading("no_such_key", format!("there is no object {operation}"), Retry::Never)
-                .with_hint("Upload the object, then update the row or call ai.retry_failed(...).")
+            let address = operation.to_string();
+            let hint = match address.trim_end() == address {
+                true => "Upload the object, then update the row or call ai.retry_failed(...).",
+                false => "Its address ends in a blank or a line break, which is part of the key. Cut it off if it is not meant.",
+            };
+            loading("no_such_key", format!("there is no object {address}"), Retry::Never).with_hint(hint)
         }
         (404, _) => no_such_bucket(operation),
         (401 | 403, _) => access_denied(code, message, operation),
