@@ -19,7 +19,7 @@ use pgrx::pg_sys;
 
 use pgai_rs_pipeline::settings::Settings;
 
-pub use embedding::{api_key, api_key_names, base_url_allowed, query_timeout};
+pub use embedding::{api_key, query_timeout};
 pub use indexing::indexing_default;
 pub use loading::{load_concurrency, max_document_size, s3_anonymous, s3_endpoint_allowed};
 pub use s3::{role_arn_allowed, s3_role_only};
@@ -51,6 +51,7 @@ pub fn pipeline() -> Settings {
     worker::tell(&mut settings);
     loading::tell(&mut settings);
     embedding::tell(&mut settings);
+    sources::tell(&mut settings);
     settings
 }
 
