@@ -138,3 +138,34 @@ BEGIN
     END IF;
 END
 $$;
+
+-- A name and a password in a URL are refused now. Those that are there are removed, for everybody may read them.
+DO $$
+DECLARE
+    path pg_catalog.text[];
+    named pg_catalog.text;
+BEGIN
+    FOREACH path SLICE 1 IN ARRAY ARRAY[
+        ARRAY['embedding', 'base_url', NULL], ARRAY['embedding', 'extra_options', 'api_base'], ARRAY['loading', 'endpoint', NULL]]
+    LOOP
+        path := pg_catalog.array_remove(path, NULL);
+        FOR named IN
+            UPDATE ai.vectorizer v
+            SET config = pg_catalog.jsonb_set(v.config, path, pg_catalog.to_jsonb(pg_catalog.regexp_replace(
+                    pg_catalog.jsonb_extract_path_text(v.config, VARIADIC path), '^([^/]*//)[^/]*@', '\1')))
+            WHERE pg_catalog.jsonb_extract_path_text(v.config, VARIADIC path) OPERATOR(pg_catalog.~) '^[^/]*//[^/]*@'
+            RETURNING v.name
+        LOOP
+            RAISE WARNING 'a name and a password were removed from a URL of the vectorizer %', named
+                USING HINT = 'Give its server a key by api_key_name, or let the administrator set the URL.';
+        END LOOP;
+    END LOOP;
+
+    FOREACH named IN ARRAY ARRAY['endpoint', 'queue_url'] LOOP
+        UPDATE ai.s3_source s
+        SET config = pg_catalog.jsonb_set(s.config, ARRAY[named], pg_catalog.to_jsonb(pg_catalog.regexp_replace(
+                pg_catalog.jsonb_extract_path_text(s.config, named), '^([^/]*//)[^/]*@', '\1')))
+        WHERE pg_catalog.jsonb_extract_path_text(s.config, named) OPERATOR(pg_catalog.~) '^[^/]*//[^/]*@';
+    END LOOP;
+END
+$$;

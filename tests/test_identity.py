@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.cluster import Database
 from support.wait import eventually
 
@@ -118,12 +118,10 @@ def mallory(db, stub):
     """A role with USAGE on `ai` and a schema of its own, in which it has a vectorizer."""
     role = f"mallory_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; CREATE SCHEMA m AUTHORIZATION {role}")
-    db.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}'")
-    db.cluster.reload()
+    egress.allow(db.cluster, stub.url)
     db.sql("CREATE TABLE m.t (id int PRIMARY KEY, body text)", user=role)
     yield role
-    db.cluster.sql("ALTER SYSTEM RESET pgai_rs.allowed_base_urls")
-    db.cluster.reload()
+    egress.allow_nothing(db.cluster)
     db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 

@@ -6,7 +6,7 @@ import signal
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.index import STORE, builders, indexes, old_transaction, the_index, under_way
 from support.wait import eventually
 
@@ -155,7 +155,7 @@ def test_stopping_does_not_wait_for_it(cluster_factory, stub):
 def test_it_is_built_by_its_owner_who_needs_no_login(cluster_factory, stub):
     """Nothing of the build is the superuser's, so nothing that it calls could use his rights."""
     # Small as it is, it is built by several processes.
-    conf = {"min_parallel_table_scan_size": "0", "pgai_rs.allowed_base_urls": stub.url}
+    conf = {"min_parallel_table_scan_size": "0"} | egress.settings(stub.url)
     cluster = cluster_factory(conf=conf)
     db = cluster.create_database("owned")
     db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE ROLE mallory; REVOKE CONNECT ON DATABASE owned FROM PUBLIC")

@@ -3,7 +3,7 @@ own write fails for it."""
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.wait import eventually
 
 STORE = "document_embedding_store"
@@ -269,14 +269,12 @@ def test_its_owner_needs_no_other_rights(db, stub):
     role = f"owner_of_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; GRANT USAGE ON SCHEMA ai TO {role}")
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user=role)
-    db.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}'")
-    db.cluster.reload()
+    egress.allow(db.cluster, stub.url)
     try:
         vectorizer.create(db, stub.url, user=role)
         assert told(db, "DROP VIEW document_embedding; ALTER TABLE document ALTER id TYPE bigint", user=role) == []
         db.sql("INSERT INTO document VALUES (3000000000, 'a')", user=role)
         in_step(db)
     finally:
-        db.cluster.sql("ALTER SYSTEM RESET pgai_rs.allowed_base_urls")
-        db.cluster.reload()
+        egress.allow_nothing(db.cluster)
         db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")

@@ -5,7 +5,7 @@ from collections import Counter
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.pgai import Pgai
 from support.vectors import vector
 from support.wait import settles
@@ -96,7 +96,7 @@ def test_its_name_its_id_its_pause_and_its_grantees_stay(old, stub):
 
 
 def test_the_store_goes_to_the_owner_of_the_source(cluster_factory, pgai, stub):
-    db = cluster_factory(conf={"pgai_rs.allowed_base_urls": stub.url}).create_database("owned")
+    db = cluster_factory(conf=egress.settings(stub.url)).create_database("owned")
     pgai.install(db)
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
     vectorizer.create(db, stub.url)

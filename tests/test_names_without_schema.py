@@ -3,7 +3,7 @@ statements make them run: in the worker, in another's session, on the store, the
 """
 
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.wait import eventually, settles
 
 # Names tables and functions without their schema, in a trigger, an index, a generated column and a default.
@@ -32,11 +32,9 @@ def keeper(db, stub):
     """An ordinary role whose names lie in a schema of its own; answers the role's name."""
     role = f"keeper_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; CREATE SCHEMA app AUTHORIZATION {role}")
-    db.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}'")
-    db.cluster.reload()
+    egress.allow(db.cluster, stub.url)
     yield role
-    db.cluster.sql("ALTER SYSTEM RESET pgai_rs.allowed_base_urls")
-    db.cluster.reload()
+    egress.allow_nothing(db.cluster)
     db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 

@@ -1,7 +1,7 @@
 """Whatever a vectorizer's owner makes run, runs with his own rights."""
 
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.wait import eventually
 
 SPY = """
@@ -21,12 +21,10 @@ def mallory(db, stub):
     db.sql(f"CREATE ROLE {role} LOGIN")
     db.sql(f"GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user=role)
-    db.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}'")
-    db.cluster.reload()
+    egress.allow(db.cluster, stub.url)
     vectorizer.create(db, stub.url, user=role)
     yield role
-    db.cluster.sql("ALTER SYSTEM RESET pgai_rs.allowed_base_urls")
-    db.cluster.reload()
+    egress.allow_nothing(db.cluster)
     db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 

@@ -4,7 +4,7 @@ import math
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.wait import eventually
 
 PLAIN = "CREATE TABLE document (id int PRIMARY KEY, title text, body text)"
@@ -39,12 +39,10 @@ def owner(db, stub):
     role = f"owner_of_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; GRANT USAGE ON SCHEMA ai TO {role}")
     db.sql(PLAIN, user=role)
-    db.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}'")
-    db.cluster.reload()
+    egress.allow(db.cluster, stub.url)
     vectorizer.create(db, stub.url, user=role)
     yield role
-    db.cluster.sql("ALTER SYSTEM RESET pgai_rs.allowed_base_urls")
-    db.cluster.reload()
+    egress.allow_nothing(db.cluster)
     db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 

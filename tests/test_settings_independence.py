@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 from psycopg import sql
-from support import odd_settings, vectorizer
+from support import egress, odd_settings, vectorizer
 from support.wait import eventually
 
 OWNER = "keeper"
@@ -180,7 +180,7 @@ def culprits(outcome, usual: dict, settings: dict[str, str]) -> list:
 @pytest.fixture
 def own_cluster(cluster_factory, stub, bucket):
     """A cluster of its own: roles, tablespaces and settings are the cluster's."""
-    conf = {"pgai_rs.allowed_base_urls": stub.url, "pgai_rs.allowed_uris": f"s3://{bucket.name}/"}
+    conf = egress.settings(stub.url) | {"pgai_rs.allowed_uris": f"s3://{bucket.name}/"}
     cluster = cluster_factory(conf=conf)
     cluster.sql(f"CREATE ROLE {OWNER} LOGIN")
     # To have them as usual, whatever the database sets.

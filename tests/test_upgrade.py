@@ -143,6 +143,18 @@ def said_by_the_upgrade(db) -> list[str]:
     return said
 
 
+def test_an_upgrade_removes_what_stands_before_an_at_sign(empty, stub):
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
+    empty.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(empty, stub.url)
+    url = stub.url.replace("http://", "http://somebody:p@ss@")
+    empty.sql("UPDATE ai.vectorizer SET config = jsonb_set(config, '{embedding,base_url}', to_jsonb(%s::text))", [url])
+    empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    assert empty.value("SELECT config #>> '{embedding,base_url}' FROM ai.vectorizer") == stub.url
+    empty.sql("INSERT INTO document VALUES (1, 'a')")
+    vectorizer.in_step(empty, ["id"])
+
+
 def test_what_was_released_stays_as_it_is():
     sums = dict(line.split()[::-1] for line in (RELEASED / "SHA256SUMS").read_text().splitlines())
     # With what leads from one to the next.

@@ -4,8 +4,6 @@ use pgrx::datum::Array;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use pgai_rs_pipeline::document::Secret;
-
 use super::{search, validate};
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -41,7 +39,9 @@ fn embed_all_given(
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "input_texts must not hold a null")
     })?;
     let embedding = search::parse(config.0)?;
-    validate::embedding_egress(&embedding, current_user())?;
-    let vectors = search::ask_all(&embedding, api_key.map(Secret::new), &texts)?;
+    let caller = current_user();
+    validate::embedding_egress(&embedding, caller)?;
+    let key = api_key.map(search::callers_key);
+    let vectors = search::ask_all(&embedding, validate::author(caller), key, &texts)?;
     Ok(TableIterator::new((0..).zip(vectors)))
 }

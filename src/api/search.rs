@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{fcinfo, pg_sys, JsonB, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{Failure, Secret};
+use pgai_rs_pipeline::document::{ApiKey, Author, Failure, Secret};
 use pgai_rs_pipeline::embed;
 
 use super::network::await_answer;
@@ -30,7 +30,7 @@ enum Model {
     Id(i32),
     Name(String),
     /// A config without a vectorizer, and the key that the caller brings.
-    Given(serde_json::Value, Option<Secret>),
+    Given(serde_json::Value, Option<ApiKey>),
 }
 
 /// The answer of the last call, for the statement that made it.
@@ -156,7 +156,12 @@ fn of_config(config: Json) -> Model {
 }
 
 fn given(config: Json, key: Option<String>) -> Model {
-    Model::Given(config.0, key.map(Secret::new))
+    Model::Given(config.0, key.map(callers_key))
+}
+
+/// The key that a caller brings along.
+pub fn callers_key(key: String) -> ApiKey {
+    ApiKey::of_caller(Secret::new(key))
 }
 
 /// The vector of a text; none where there is no such vectorizer, as in pgai.
@@ -173,8 +178,9 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
         return Ok(known);
     }
     let Some(embedding) = embedding_of(&model)? else { return Ok(None) };
-    validate::embedding_egress(&embedding, user_of(&model)?)?;
-    let vector = ask(&embedding, &model, &input)?;
+    let role = user_of(&model)?;
+    validate::embedding_egress(&embedding, role)?;
+    let vector = ask(&embedding, validate::author(role), &model, &input)?;
     LAST.set(Some(Remembered { statement, user, model, input, vector: vector.clone() }));
     Ok(Some(vector))
 }
@@ -246,8 +252,8 @@ pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
     })
 }
 
-/// Asks the model: a vectorizer's as a query does, a given one with the caller's key if he brings one.
-fn ask(embedding: &Embedding, model: &Model, input: &Input) -> Result<Vec<f32>, PgError> {
+/// Asks the model: a vectorizer's as a query does, a given one with the caller's key if there is one.
+fn ask(embedding: &Embedding, author: Author, model: &Model, input: &Input) -> Result<Vec<f32>, PgError> {
     let own = match model {
         Model::Given(_, key) => key.clone(),
         _ => None,
@@ -255,26 +261,27 @@ fn ask(embedding: &Embedding, model: &Model, input: &Input) -> Result<Vec<f32>, 
     let settings = guc::pipeline();
     let key = || own.clone().or_else(|| embedding.api_key_name().and_then(guc::api_key));
     match (input, model) {
-        (Input::Tokens(tokens), _) => wait(embed::embed_tokens(embedding, key(), &settings, tokens)),
+        (Input::Tokens(tokens), _) => wait(embed::embed_tokens(embedding, author, key(), &settings, tokens)),
         (Input::Text { text, .. }, Model::Given(..)) => {
-            let mut vectors = ask_all(embedding, own, slice::from_ref(text))?;
+            let mut vectors = ask_all(embedding, author, own, slice::from_ref(text))?;
             vectors.pop().ok_or_else(|| PgError::raised("the model answered no vector"))
         }
         (Input::Text { text, input_type }, _) => {
-            wait(embed::embed_query(embedding, key(), &settings, text, input_type.as_deref()))
+            wait(embed::embed_query(embedding, author, key(), &settings, text, input_type.as_deref()))
         }
     }
 }
 
-/// Asks the model for the vectors of texts, with the caller's key if he brings one.
+/// Asks the model for the vectors of texts, with the caller's key if there is one.
 pub fn ask_all(
     embedding: &Embedding,
-    key: Option<Secret>,
+    author: Author,
+    key: Option<ApiKey>,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, PgError> {
     let key = key.or_else(|| embedding.api_key_name().and_then(guc::api_key));
     let settings = guc::pipeline();
-    wait(embed::embed_texts(embedding, key, &settings, texts))
+    wait(embed::embed_texts(embedding, author, key, &settings, texts))
 }
 
 /// Waits for the model, while Ctrl-C and a shutdown are heard.

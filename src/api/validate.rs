@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
-use pgai_rs_pipeline::server_url::ServerUrl;
+use pgai_rs_pipeline::document::{Author, Failure};
 use pgai_rs_pipeline::{config, embed};
 
 use super::s3_access;
@@ -167,56 +167,62 @@ pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
         Some(other) => return raise(format!("invalid embedding implementation: \"{other}\"")),
     }
     let embedding: config::Embedding = readable("embedding", Some(config))?;
-    embed::check(&embedding, &guc::pipeline()).map_err(|failure| {
-        let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, failure.message);
-        match failure.hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        }
-    })?;
-    if let Some(access) = embed::aws_access(&embedding) {
-        s3_access::require_allowed(&access, owner).map_err(of_embedding)?;
+    embed::check(&embedding, author(owner), &guc::pipeline()).map_err(refused_embedding)?;
+    match embed::aws_access(&embedding) {
+        Some(access) => s3_access::require_allowed(&access, owner).map_err(of_embedding),
+        None => Ok(()),
     }
-    embedding_egress(&embedding, owner)
+}
+
+/// Refuses what the administrator does not allow a role to have embedded, as the settings are now.
+pub fn embedding_egress(embedding: &config::Embedding, role: pg_sys::Oid) -> Result<(), PgError> {
+    embed::permit(embedding, author(role), &guc::pipeline()).map_err(refused_embedding)?;
+    match embed::aws_access(embedding) {
+        Some(access) => s3_access::require_allowed(&access, role).map_err(of_embedding),
+        None => Ok(()),
+    }
+}
+
+/// Who a role is to the pipeline. To be called within a transaction.
+pub fn author(role: pg_sys::Oid) -> Author {
+    // SAFETY: reads the catalogs.
+    match unsafe { pg_sys::superuser_arg(role) } {
+        true => Author::Superuser,
+        false => Author::Other,
+    }
+}
+
+/// Why an embedding is refused before anything is asked of anyone.
+fn refused_embedding(failure: Failure) -> PgError {
+    let (sqlstate, detail) = match failure.code {
+        "base_url_not_allowed" => (
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Some("Texts, and the server's API key, would be sent there."),
+        ),
+        "api_key_not_for_server" => (
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Some(
+                "A key is for its provider's own server, and for those that the administrator pairs with it.",
+            ),
+        ),
+        "api_key_name_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),
+        _ => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, None),
+    };
+    let error = PgError::new(sqlstate, failure.message);
+    let error = match detail {
+        Some(detail) => error.with_detail(detail),
+        None => error,
+    };
+    match failure.hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
 }
 
 /// The rules for roles are S3's; here the role is an option by LiteLLM's name.
 fn of_embedding(error: PgError) -> PgError {
     let message = error.message.replace("loading config, aws_role_arn", "embedding config, aws_role_name");
     PgError { message: message.replace("S3 can only", "Amazon Bedrock can only"), ..error }
-}
-
-/// Whether a role may use this endpoint and this key's name.
-pub fn embedding_egress(embedding: &config::Embedding, role: pg_sys::Oid) -> Result<(), PgError> {
-    if let Some(name) = embedding.declared_api_key_name() {
-        if !guc::api_key_names().iter().any(|allowed| allowed == name) {
-            return Err(PgError::new(
-                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("api_key_name {name:?} is not allowed on this server"),
-            )
-            .with_hint("A superuser can add the name to pgai_rs.api_key_names."));
-        }
-    }
-    let Some(url) = embedding.base_url() else { return Ok(()) };
-    let argument = match embedding {
-        config::Embedding::Litellm { .. } => "api_base",
-        _ => "base_url",
-    };
-    let url = ServerUrl::parse(url).map_err(|error| {
-        let message = format!("{argument} {error}");
-        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
-            .with_hint(error.hint("https://host/v1"))
-    })?;
-    // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::superuser_arg(role) } || guc::base_url_allowed(&url) {
-        return Ok(());
-    }
-    Err(PgError::new(
-        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("this {argument} is not allowed on this server"),
-    )
-    .with_detail("Texts, and the server's API key, would be sent there.")
-    .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_base_urls."))
 }
 
 /// `ai.chunking_*`. Sizes are checked here, not at the first document.

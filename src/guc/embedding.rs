@@ -1,8 +1,7 @@
 //! How models are asked, and where they are.
 
-use pgai_rs_pipeline::document::Secret;
-use pgai_rs_pipeline::embed::ollama_url;
-use pgai_rs_pipeline::server_url::ServerUrl;
+use pgai_rs_pipeline::document::{ApiKey, Secret};
+use pgai_rs_pipeline::embed::{is_listed, ollama_url};
 use pgai_rs_pipeline::settings::Settings;
 
 use super::setting::*;
@@ -29,7 +28,7 @@ settings! {
 pub fn define(d: &Definer, secret: &Definer) {
     let list = list_input();
     d.string(c"pgai_rs.api_key_names", &API_KEY_NAMES, list,
-        c"Names that api_key_name may have, separated by commas; looked up in pgai_rs.api_keys, then in the server's environment.");
+        c"Names that api_key_name may have, separated by commas; NAME=URL for each server beside the provider's own that may receive that key.");
     secret.string(c"pgai_rs.api_keys", &API_KEYS, list, c"API keys as NAME=key, separated by commas.");
     d.string(
         c"pgai_rs.allowed_base_urls",
@@ -37,9 +36,11 @@ pub fn define(d: &Definer, secret: &Definer) {
         list,
         c"Prefixes of the base_url that roles other than superusers may declare, separated by commas.",
     );
-    d.string(c"pgai_rs.openai_base_url", &OPENAI_BASE_URL, NO_UNIT,
+    // They may hold a name and a password.
+    let hidden = GucFlags::SUPERUSER_ONLY;
+    d.string(c"pgai_rs.openai_base_url", &OPENAI_BASE_URL, hidden,
         c"Where OpenAI's wire is spoken if a vectorizer does not say; empty means the variable OPENAI_BASE_URL, else OpenAI.");
-    d.string(c"pgai_rs.ollama_base_url", &OLLAMA_BASE_URL, NO_UNIT,
+    d.string(c"pgai_rs.ollama_base_url", &OLLAMA_BASE_URL, hidden,
         c"Where Ollama is asked if a vectorizer does not say; empty means the variable OLLAMA_HOST, else http://localhost:11434.");
     d.int(
         c"pgai_rs.embedding_concurrency",
@@ -101,6 +102,8 @@ pub fn define(d: &Definer, secret: &Definer) {
 
 /// What the pipeline is told of them.
 pub fn tell(settings: &mut Settings) {
+    settings.allowed_base_urls = list(&ALLOWED_BASE_URLS);
+    settings.api_key_names = list(&API_KEY_NAMES);
     settings.openai_base_url = openai_base_url();
     settings.ollama_base_url = ollama_base_url();
     settings.embedding_concurrency = number(&EMBEDDING_CONCURRENCY);
@@ -117,20 +120,10 @@ pub fn query_timeout() -> Duration {
     millis(&QUERY_TIMEOUT)
 }
 
-/// Whether a role that is no superuser may declare this `base_url`.
-pub fn base_url_allowed(url: &ServerUrl) -> bool {
-    within(&ALLOWED_BASE_URLS, url)
-}
-
-/// The names that `api_key_name` may have.
-pub fn api_key_names() -> Vec<String> {
-    list(&API_KEY_NAMES)
-}
-
 /// The key of a name: from `pgai_rs.api_keys`, else from the server's environment. None for a name
 /// outside `pgai_rs.api_key_names`.
-pub fn api_key(name: &str) -> Option<Secret> {
-    if !api_key_names().iter().any(|allowed| allowed == name) {
+pub fn api_key(name: &str) -> Option<ApiKey> {
+    if !is_listed(name, &list(&API_KEY_NAMES)) {
         return None;
     }
     list(&API_KEYS)
@@ -142,7 +135,7 @@ pub fn api_key(name: &str) -> Option<Secret> {
         })
         .filter(|value| !value.is_empty())
         .or_else(|| variable(name))
-        .map(Secret::new)
+        .map(|key| ApiKey::of_server(Secret::new(key)))
 }
 
 fn openai_base_url() -> String {

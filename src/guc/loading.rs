@@ -66,6 +66,7 @@ pub fn tell(settings: &mut Settings) {
     settings.load_concurrency = number(&LOAD_CONCURRENCY);
     settings.load_timeout = millis(&LOAD_TIMEOUT);
     settings.allowed_uris = list(&ALLOWED_URIS);
+    settings.s3.allowed_endpoints = list(&ALLOWED_S3_ENDPOINTS);
 }
 
 /// Most bytes of one document.

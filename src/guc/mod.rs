@@ -20,7 +20,7 @@ use pgrx::pg_sys;
 
 use pgai_rs_pipeline::settings::Settings;
 
-pub use embedding::{api_key, api_key_names, base_url_allowed, query_timeout};
+pub use embedding::{api_key, query_timeout};
 pub use indexing::indexing_default;
 pub use loading::{load_concurrency, max_document_size, s3_anonymous, s3_endpoint_allowed};
 pub use quota::{max_s3_sources_per_role, max_vectorizers_per_role};
@@ -54,6 +54,7 @@ pub fn pipeline() -> Settings {
     worker::tell(&mut settings);
     loading::tell(&mut settings);
     embedding::tell(&mut settings);
+    sources::tell(&mut settings);
     settings
 }
 

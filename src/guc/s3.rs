@@ -51,7 +51,8 @@ fn define_servers(d: &Definer, secret: &Definer) {
     d.string(
         c"pgai_rs.aws_endpoint_url",
         &AWS_ENDPOINT_URL,
-        NO_UNIT,
+        // It may hold a name and a password.
+        GucFlags::SUPERUSER_ONLY,
         c"URL of an S3-compatible server; empty leaves it to the AWS environment.",
     );
     d.string(
@@ -136,6 +137,8 @@ pub fn s3() -> S3Settings {
         role_only: s3_role_only(),
         allowed_role_arns: list(&ALLOWED_ROLE_ARNS),
         allow_anonymous: super::s3_anonymous(),
+        // Told where they are defined.
+        ..S3Settings::default()
     }
 }
 

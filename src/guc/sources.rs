@@ -1,6 +1,7 @@
 //! S3 sources.
 
 use pgai_rs_pipeline::server_url::ServerUrl;
+use pgai_rs_pipeline::settings::Settings;
 
 use super::setting::*;
 
@@ -28,6 +29,11 @@ pub fn define(d: &Definer) {
         NO_UNIT,
         c"Most runs that ai.s3_source_runs keeps of one source.",
     );
+}
+
+/// What the pipeline is told of them.
+pub fn tell(settings: &mut Settings) {
+    settings.s3.allowed_queues = list(&ALLOWED_SQS_QUEUES);
 }
 
 /// Whether a role that is no superuser may declare this `queue_url`.

@@ -12,7 +12,7 @@ use pgai_rs_pipeline::document;
 use super::fold;
 use super::schedule::Schedule;
 use super::statements::Statements;
-use crate::api::s3_access;
+use crate::api::{s3_access, validate};
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
@@ -72,21 +72,27 @@ impl Served {
     /// and caches by identity.
     pub fn take_up(entry: &Entry, known: Option<&Served>) -> Result<Served, PgError> {
         let generation = definitions::generation();
-        let (vectorizer, statements) = transaction(|| {
+        let (vectorizer, author, statements) = transaction(|| {
             let vectorizer = entry.understand()?;
             require_allowed(&vectorizer)?;
+            let author = validate::author(vectorizer.owner);
             let statements = Statements::new(&vectorizer)?;
-            Ok((vectorizer, statements))
+            Ok((vectorizer, author, statements))
         })?;
         let key_name = vectorizer.config.embedding.api_key_name();
         let fresh = document::Vectorizer {
             id: entry.id,
             name: entry.name.clone(),
             config: vectorizer.config.clone(),
+            author,
             api_key: key_name.and_then(guc::api_key),
         };
         let shared = match known {
-            Some(s) if s.shared.config == fresh.config && s.shared.api_key == fresh.api_key => {
+            Some(s)
+                if s.shared.config == fresh.config
+                    && s.shared.author == fresh.author
+                    && s.shared.api_key == fresh.api_key =>
+            {
                 s.shared.clone()
             }
             _ => Arc::new(fresh),
@@ -178,6 +184,7 @@ impl Served {
 
 /// What was allowed when the vectorizer was declared may not be any more.
 fn require_allowed(vectorizer: &Vectorizer) -> Result<(), PgError> {
+    validate::embedding_egress(&vectorizer.config.embedding, vectorizer.owner)?;
     match &vectorizer.config.loading {
         Loading::Column { .. } => Ok(()),
         Loading::Uri { s3, .. } => s3_access::require_allowed(s3, vectorizer.owner),

@@ -75,18 +75,14 @@ impl Crawl {
     }
 
     fn start(entry: &Entry, run: Run, network: &Network) -> Result<Crawl, Trouble> {
-        let declared = &entry.declared;
-        let allowed = transaction(|| access::require_allowed(&declared.config, entry.owner));
-        allowed.map_err(|error| Trouble::from(&error))?;
-        let scope = Scope::new(&declared.uri, &declared.config, &guc::pipeline());
-        let scope = Arc::new(scope.map_err(|failure| Trouble::from(&failure))?);
+        let scope = Arc::new(permitted(entry)?);
         let table = Table::load(entry).map_err(|error| Trouble::from(&error))?;
         table.forget_run(run).map_err(|error| Trouble::from(&error))?;
         Ok(Crawl {
             run,
             tally: Tally::default(),
             table,
-            listing: Listing::start(network, scope.clone(), declared.config.s3.clone()),
+            listing: Listing::start(network, scope.clone(), entry.declared.config.s3.clone()),
             scope,
             entry: entry.clone(),
             phase: Phase::Reading,
@@ -118,6 +114,14 @@ impl Crawl {
                 Ok(Step::Later(self.patience.grow()))
             }
             Err(error) => self.fail(Trouble::from(&error)),
+        }
+    }
+
+    /// Ends the run if it is not allowed any more, as the settings are now. Answers whether it goes on.
+    pub fn is_still_allowed(&mut self) -> Result<bool, PgError> {
+        match permitted(&self.entry) {
+            Ok(_) => Ok(true),
+            Err(trouble) => self.fail(trouble).map(|_| false),
         }
     }
 
@@ -283,6 +287,14 @@ impl Crawl {
             );
         }
     }
+}
+
+/// What a source lists, if all that it asks for is allowed.
+fn permitted(entry: &Entry) -> Result<Scope, Trouble> {
+    let declared = &entry.declared;
+    transaction(|| access::require_allowed(&declared.config, entry.owner))
+        .map_err(|error| Trouble::from(&error))?;
+    Scope::new(&declared.uri, &declared.config, &guc::pipeline()).map_err(|failure| Trouble::from(&failure))
 }
 
 fn fail(entry: &Entry, run: Run, mut tally: Tally, trouble: Trouble) -> Result<(), PgError> {

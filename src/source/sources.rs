@@ -25,6 +25,8 @@ struct Served {
     entry: Entry,
     crawl: Option<Crawl>,
     ear: Option<Ear>,
+    /// The settings have changed since the listing was allowed.
+    to_be_permitted: bool,
 }
 
 impl Sources {
@@ -55,11 +57,12 @@ impl Sources {
         self.served.values().any(|served| served.crawl.is_some())
     }
 
-    /// The settings have changed: what is allowed, and with which credentials, begins anew with the
-    /// next run and the next message.
+    /// The settings have changed: what is allowed is looked at again, also for a listing under way, and with
+    /// which credentials begins anew with the next run and the next message.
     pub fn forget_settings(&mut self) {
         for served in self.served.values_mut() {
             served.ear = None;
+            served.to_be_permitted = true;
         }
     }
 
@@ -79,8 +82,12 @@ impl Sources {
 
     fn serve(&mut self, entry: Entry, network: &Network) -> Result<Turn, PgError> {
         let id = entry.id;
-        let served =
-            self.served.entry(id).or_insert_with(|| Served { entry: entry.clone(), crawl: None, ear: None });
+        let served = self.served.entry(id).or_insert_with(|| Served {
+            entry: entry.clone(),
+            crawl: None,
+            ear: None,
+            to_be_permitted: false,
+        });
         served.entry = entry;
         let listened = served.listen(network)?;
         Ok(sooner(served.list(network)?, listened))
@@ -99,6 +106,10 @@ impl Served {
             return Ok(Turn { more: true, retry_in: None });
         }
         let Some(crawl) = &mut self.crawl else { return Ok(Turn::default()) };
+        if std::mem::take(&mut self.to_be_permitted) && !crawl.is_still_allowed()? {
+            self.crawl = None;
+            return Ok(Turn { more: true, retry_in: None });
+        }
         let step = crawl.step(network);
         // An error: the catalog can't be written. The run is settled when the next begins.
         if matches!(step, Ok(Step::Done) | Err(_)) {

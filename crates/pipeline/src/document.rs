@@ -50,6 +50,54 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A provider's key, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ApiKey {
+    secret: Secret,
+    is_callers: bool,
+}
+
+impl ApiKey {
+    /// A key that the administrator has given the server. It may be the path of a file that holds it.
+    pub fn of_server(secret: Secret) -> Self {
+        ApiKey { secret, is_callers: false }
+    }
+
+    /// A key that somebody brings along for a request of theirs. It is never a path, and names no server.
+    pub fn of_caller(secret: Secret) -> Self {
+        ApiKey { secret, is_callers: true }
+    }
+
+    /// Tells whether somebody brought it along, whom nobody knows.
+    pub fn is_callers(&self) -> bool {
+        self.is_callers
+    }
+
+    /// The same without the blanks around it.
+    pub fn trimmed(self) -> Self {
+        ApiKey { secret: self.secret.trimmed(), ..self }
+    }
+
+    /// The key itself, not to be printed.
+    pub fn secret(&self) -> &Secret {
+        &self.secret
+    }
+
+    /// The key itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        self.secret.expose()
+    }
+}
+
+/// Who declared what is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Author {
+    /// A superuser, who is an administrator.
+    Superuser,
+    /// Anybody else, whom the administrator's lists bind.
+    Other,
+}
+
 /// A vectorizer as the pipeline sees it; shared by all its documents.
 #[derive(Debug)]
 pub struct Vectorizer {
@@ -59,8 +107,10 @@ pub struct Vectorizer {
     pub name: String,
     /// What its author declared.
     pub config: VectorizerConfig,
+    /// Its owner.
+    pub author: Author,
     /// The embedding provider's key, resolved from `api_key_name`; none if there is none.
-    pub api_key: Option<Secret>,
+    pub api_key: Option<ApiKey>,
 }
 
 /// A source row that was claimed for work.

@@ -14,6 +14,7 @@
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
+//! * [`network`]: which addresses may be connected to, and how much is taken of an answer
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
 //! * [`rename`]: what a config says of a column that goes by another name now
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
@@ -33,6 +34,7 @@ pub mod format;
 pub mod indexing;
 pub mod load;
 mod memory;
+pub mod network;
 mod offload;
 pub mod parse;
 pub mod rename;

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+use crate::network::Reach;
+
 /// The base URL of a server: scheme, host, port and path, and nothing else.
 ///
 /// ```
@@ -110,10 +112,38 @@ impl ServerUrl {
     /// Whether one of an administrator's prefixes allows the URL. A prefix that is only a scheme
     /// (`https://`) allows all of it; one that is no URL allows nothing.
     pub fn is_allowed(&self, prefixes: &[String]) -> bool {
-        prefixes.iter().any(|prefix| match prefix.split_once("://") {
-            Some((scheme, "")) => self.0.scheme().eq_ignore_ascii_case(scheme),
-            _ => ServerUrl::parse(prefix).is_ok_and(|prefix| self.is_within(&prefix)),
-        })
+        self.is_named(prefixes) || self.is_of_scheme(prefixes)
+    }
+
+    /// Which addresses the URL may lead to, if it may be asked at all. Where only its scheme is allowed, nobody
+    /// but its author chose the host.
+    pub fn reach(&self, prefixes: &[String]) -> Reach {
+        match self.is_of_scheme(prefixes) && !self.is_named(prefixes) {
+            true => Reach::Public,
+            false => Reach::Named,
+        }
+    }
+
+    /// Tells whether one of the prefixes has the URL's host.
+    pub fn is_named(&self, prefixes: &[String]) -> bool {
+        prefixes.iter().any(|prefix| ServerUrl::parse(prefix).is_ok_and(|prefix| self.is_within(&prefix)))
+    }
+
+    fn is_of_scheme(&self, prefixes: &[String]) -> bool {
+        let scheme = |prefix: &String| prefix.strip_suffix("://").map(str::to_owned);
+        prefixes.iter().filter_map(scheme).any(|scheme| self.0.scheme().eq_ignore_ascii_case(&scheme))
+    }
+
+    /// The URL itself.
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// The URL of the server as a whole, without a path.
+    pub fn origin(&self) -> ServerUrl {
+        let mut url = self.0.clone();
+        url.set_path("/");
+        ServerUrl(url)
     }
 }
 

@@ -31,6 +31,10 @@ pub struct S3Settings {
     pub role_only: bool,
     /// `pgai_rs.allowed_role_arns`: prefixes of the roles that may be assumed.
     pub allowed_role_arns: Vec<String>,
+    /// `pgai_rs.allowed_s3_endpoints`: prefixes of the endpoints that others than superusers may declare.
+    pub allowed_endpoints: Vec<String>,
+    /// `pgai_rs.allowed_sqs_queues`: the same of queues.
+    pub allowed_queues: Vec<String>,
     /// `pgai_rs.s3_anonymous`: whether a vectorizer may ask without credentials.
     pub allow_anonymous: bool,
 }
@@ -48,6 +52,8 @@ impl Default for S3Settings {
             role_session_duration: None,
             role_only: false,
             allowed_role_arns: vec!["arn:".to_owned()],
+            allowed_endpoints: Vec::new(),
+            allowed_queues: Vec::new(),
             allow_anonymous: true,
         }
     }
@@ -82,6 +88,11 @@ pub struct Settings {
     pub allowed_uris: Vec<String>,
     /// S3.
     pub s3: S3Settings,
+    /// `pgai_rs.allowed_base_urls`: prefixes of the base URLs that others than superusers may declare.
+    pub allowed_base_urls: Vec<String>,
+    /// `pgai_rs.api_key_names`: names of keys, and `NAME=URL` for each server beside the provider's own that may
+    /// receive one.
+    pub api_key_names: Vec<String>,
     /// Where OpenAI's wire is spoken if a vectorizer does not say, with `/v1` and without a slash.
     pub openai_base_url: String,
     /// Where Ollama is asked if a vectorizer does not say, without a slash.
@@ -113,6 +124,8 @@ impl Default for Settings {
             load_timeout: Duration::from_secs(60),
             allowed_uris: vec!["s3://".to_owned()],
             s3: S3Settings::default(),
+            allowed_base_urls: Vec::new(),
+            api_key_names: Vec::new(),
             openai_base_url: "https://api.openai.com/v1".to_owned(),
             ollama_base_url: "http://localhost:11434".to_owned(),
             embedding_concurrency: 8,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::Failure;
+use pgai_rs_pipeline::document::{Author, Failure};
 use pgai_rs_pipeline::embed::{check, client, embed_query, Groups};
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
@@ -118,7 +118,10 @@ async fn a_refused_role_and_one_that_is_not_allowed_are_told() {
 async fn a_query_is_signed_too() {
     let server = Server::start(titan);
     let titan = embedding(TITAN, 3, json!({"api_base": server.url}));
-    assert_eq!(embed_query(&titan, None, &settings(&server), "words", None).await, Ok(vector("words")));
+    assert_eq!(
+        embed_query(&titan, Author::Superuser, None, &settings(&server), "words", None).await,
+        Ok(vector("words"))
+    );
     assert_eq!(authorizations(&server).len(), 1);
 }
 
@@ -127,7 +130,9 @@ fn what_can_not_work_is_refused_when_it_is_declared() {
     let s3 = S3Settings { region: Some("eu-west-1".into()), ..S3Settings::default() };
     let settings = Settings { s3, ..Settings::default() };
     let objection = |model: &str, dimensions, options| {
-        check(&embedding(model, dimensions, options), &settings).err().map(|failure| failure.message)
+        check(&embedding(model, dimensions, options), Author::Superuser, &settings)
+            .err()
+            .map(|failure| failure.message)
     };
     assert_eq!(objection(TITAN, 512, json!({})), None);
     assert_eq!(

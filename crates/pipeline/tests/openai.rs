@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::config::{Embedding, Processing};
-use pgai_rs_pipeline::document::{Failure, Retry, Scope, Secret};
+use pgai_rs_pipeline::document::{ApiKey, Author, Failure, Retry, Scope, Secret};
 use pgai_rs_pipeline::embed::{client, embed_query, embed_tokens, Groups};
 use pgai_rs_pipeline::run::current_thread_runtime;
 use pgai_rs_pipeline::s3::Clients;
@@ -132,7 +132,7 @@ async fn another_keys_limit_is_another_limit() {
     let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
     let mut vectorizers =
         [support::column_vectorizer(1, &server.url), support::column_vectorizer(2, &server.url)];
-    vectorizers[1].api_key = Some(Secret::new("sk-other"));
+    vectorizers[1].api_key = Some(ApiKey::of_server(Secret::new("sk-other")));
     let [one, two] = vectorizers.map(|vectorizer| groups.group(&vectorizer).unwrap());
     assert_eq!(one.embed(["a".into()]).await.unwrap_err().code, "throttled");
     assert_eq!(two.embed(["a".into()]).await, Ok(vectors(&["a"])));
@@ -531,7 +531,14 @@ fn a_query_is_embedded_on_a_users_thread() {
         faulty(vec![|_| Reply::new(500, "oops"), |_| Reply::new(429, "").with("retry-after-ms", "1")]);
     for _ in 0..2 {
         let runtime = current_thread_runtime().unwrap();
-        let vector = runtime.block_on(embed_query(&embedding(&server.url), None, &settings(), "words", None));
+        let vector = runtime.block_on(embed_query(
+            &embedding(&server.url),
+            Author::Superuser,
+            None,
+            &settings(),
+            "words",
+            None,
+        ));
         assert_eq!(vector.unwrap(), self::vector("words"));
     }
     assert_eq!(server.requests()[0].header("authorization"), None);
@@ -541,8 +548,9 @@ fn a_query_is_embedded_on_a_users_thread() {
 fn a_query_does_not_wait_for_long() {
     let server = Server::start(|_| Reply::new(429, "").with("Retry-After", "300"));
     let runtime = current_thread_runtime().unwrap();
-    let failure =
-        runtime.block_on(embed_query(&embedding(&server.url), None, &settings(), "words", None)).unwrap_err();
+    let failure = runtime
+        .block_on(embed_query(&embedding(&server.url), Author::Superuser, None, &settings(), "words", None))
+        .unwrap_err();
     assert_eq!(failure.code, "throttled");
 }
 
@@ -550,7 +558,9 @@ fn a_query_does_not_wait_for_long() {
 fn a_query_to_openai_needs_a_key() {
     let runtime = current_thread_runtime().unwrap();
     let openai = embedding("https://api.openai.com/v1");
-    let failure = runtime.block_on(embed_query(&openai, None, &settings(), "words", None)).unwrap_err();
+    let failure = runtime
+        .block_on(embed_query(&openai, Author::Superuser, None, &settings(), "words", None))
+        .unwrap_err();
     assert_eq!(failure.code, "no_api_key");
 }
 
@@ -562,7 +572,8 @@ fn one_vector() -> Server {
 #[tokio::test]
 async fn a_text_may_be_given_as_its_tokens() {
     let server = one_vector();
-    let vector = embed_tokens(&embedding(&server.url), None, &settings(), &[1, 100_257]).await;
+    let vector =
+        embed_tokens(&embedding(&server.url), Author::Superuser, None, &settings(), &[1, 100_257]).await;
     assert_eq!(vector, Ok(vec![1.0, 2.0, 0.5]));
     assert_eq!(server.requests()[0].json()["input"], json!([1, 100_257]));
 }
@@ -574,7 +585,7 @@ async fn tokens_that_the_model_does_not_read_are_not_sent() {
         let mut embedding = embedding(&server.url);
         let Embedding::Openai { model: name, .. } = &mut embedding else { unreachable!() };
         *name = model.to_owned();
-        embed_tokens(&embedding, None, &settings(), &[7; 9_000]).await.unwrap();
+        embed_tokens(&embedding, Author::Superuser, None, &settings(), &[7; 9_000]).await.unwrap();
         let requests = server.requests();
         assert_eq!(requests.last().unwrap().json()["input"].as_array().unwrap().len(), sent, "{model}");
     }
@@ -586,7 +597,7 @@ async fn tokens_are_refused_where_only_texts_are_taken() {
     let embedding =
         json!({"implementation": "voyageai", "model": "m", "dimensions": 3, "base_url": server.url});
     let embedding: Embedding = serde_json::from_value(embedding).unwrap();
-    let failure = embed_tokens(&embedding, None, &settings(), &[1]).await.unwrap_err();
+    let failure = embed_tokens(&embedding, Author::Superuser, None, &settings(), &[1]).await.unwrap_err();
     assert_eq!((failure.code, server.requests().len()), ("invalid_embedding", 0));
 }
 

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use generate::Generator;
 use pgai_rs_pipeline::config::Embedding;
+use pgai_rs_pipeline::document::Author;
 use pgai_rs_pipeline::embed::embed_query;
 use pgai_rs_pipeline::settings::Settings;
 use support::http::{Reply, Server};
@@ -111,7 +112,7 @@ fn answers_of_providers_are_vectors_or_errors() {
     let taken = std::cell::Cell::new(0);
     cases(4, |g| {
         *body.lock().unwrap() = g.answer();
-        match runtime.block_on(embed_query(&embedding, None, &settings, "a text", None)) {
+        match runtime.block_on(embed_query(&embedding, Author::Superuser, None, &settings, "a text", None)) {
             Ok(vector) => {
                 taken.set(taken.get() + 1);
                 assert_eq!(vector.len(), support::openai::DIMENSIONS as usize);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{Failure, Retry, Secret};
+use pgai_rs_pipeline::document::{ApiKey, Author, Failure, Retry, Secret};
 use pgai_rs_pipeline::embed::{client, embed_query, Groups};
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
@@ -224,7 +224,7 @@ impl Provider {
         let groups = Groups::new(client().unwrap(), Arc::new(settings), aws);
         let mut vectorizer = support::column_vectorizer(1, "");
         vectorizer.config.embedding = self.embedding(&server.url, json!({}));
-        vectorizer.api_key = self.key.map(|_| Secret::new(KEY));
+        vectorizer.api_key = self.key.map(|_| ApiKey::of_server(Secret::new(KEY)));
         let group = groups.group(&vectorizer).unwrap();
         let one = async |text: &str| group.embed([text.into()]).await.map(|vectors| vectors[0].clone());
         futures_util::future::join_all(texts.iter().map(|text| one(text))).await
@@ -415,7 +415,8 @@ fn known(prefix: &str) -> &'static Provider {
 async fn query(provider: &'static Provider, options: Value, input_type: Option<&str>) -> Value {
     let server = provider.faulty(0, Provider::ok);
     let embedding = provider.embedding(&server.url, options);
-    let vector = embed_query(&embedding, None, &Settings::default(), "words", input_type).await;
+    let vector =
+        embed_query(&embedding, Author::Superuser, None, &Settings::default(), "words", input_type).await;
     assert_eq!(vector, Ok(self::vector("words")));
     server.requests()[0].json()
 }

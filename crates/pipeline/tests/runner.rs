@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::{ChunkUnit, Chunking, Embedding, Formatting, Loading, TextFormat};
 use pgai_rs_pipeline::document::{
-    Chunk, Document, ExistingChunk, Payload, Retry, Scope, Secret, Step, Ticket, Vectorizer,
+    Author, Chunk, Document, ExistingChunk, Payload, Retry, Scope, Secret, Step, Ticket, Vectorizer,
 };
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use sha2::{Digest, Sha256};
@@ -242,7 +242,8 @@ fn whatever_decides_the_chunks_makes_the_object_be_read_again() {
 
     let mut config = touched.vectorizer.config.clone();
     config.formatting = Formatting::PythonTemplate { template: "$title $chunk".into() };
-    let vectorizer = Vectorizer { id: 1, name: "other".into(), config, api_key: None };
+    let vectorizer =
+        Vectorizer { id: 1, name: "other".into(), config, author: Author::Superuser, api_key: None };
     touched.vectorizer = Arc::new(Vectorizer { api_key: touched.vectorizer.api_key.clone(), ..vectorizer });
     touched.queue.vectorizers = vec![Arc::clone(&touched.vectorizer)];
     let reformatted = touched.claimed(5);

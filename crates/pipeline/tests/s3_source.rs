@@ -15,7 +15,7 @@ use pgai_rs_pipeline::source::{
     Answer, Batch, Heard, Inquiry, Listed, Listener, Listing, Network, Page, Scope, SourceConfig, State,
 };
 use serde_json::json;
-use support::http::{Reply, Request, Server};
+use support::http::{Reply, Request, Server, MOST_SENT};
 use tokio::sync::Notify;
 
 /// A source of `s3://bucket/docs/`, the network that it asks, and a bell that rings for news.
@@ -25,23 +25,30 @@ struct World {
     bell: Arc<Notify>,
 }
 
+fn settings(url: &str) -> Settings {
+    Settings {
+        s3: S3Settings {
+            region: Some("us-east-1".into()),
+            endpoint_url: Some(url.into()),
+            url_style: UrlStyle::Path,
+            access_key: Some(("AKID".into(), Secret::new("the-secret"))),
+            ..S3Settings::default()
+        },
+        ..Settings::default()
+    }
+}
+
+fn network(settings: &Settings, bell: &Arc<Notify>) -> Network {
+    let ring = Arc::clone(bell);
+    let wake = Arc::new(move || ring.notify_one());
+    Network::new(tokio::runtime::Handle::current(), Arc::new(Clients::new(settings)), 4, wake)
+}
+
 impl World {
     fn new(url: &str, config: &SourceConfig) -> World {
-        let settings = Settings {
-            s3: S3Settings {
-                region: Some("us-east-1".into()),
-                endpoint_url: Some(url.into()),
-                url_style: UrlStyle::Path,
-                access_key: Some(("AKID".into(), Secret::new("the-secret"))),
-                ..S3Settings::default()
-            },
-            ..Settings::default()
-        };
+        let settings = settings(url);
         let bell = Arc::new(Notify::new());
-        let ring = Arc::clone(&bell);
-        let wake = Arc::new(move || ring.notify_one());
-        let clients = Arc::new(Clients::new(&settings));
-        let network = Network::new(tokio::runtime::Handle::current(), clients, 4, wake);
+        let network = network(&settings, &bell);
         World { network, scope: Arc::new(Scope::new("s3://bucket/docs/", config, &settings).unwrap()), bell }
     }
 
@@ -97,6 +104,43 @@ fn then(second: Reply) -> Server {
         false => page(&["docs/a"], MORE),
         true => second.clone(),
     })
+}
+
+#[tokio::test]
+async fn a_page_without_an_end_is_cut_off() {
+    let server = Server::start(|_| Reply::endless(200));
+    let (_, end) = world(&server).await.list().await;
+    assert_eq!(end.unwrap_err().code, "truncated");
+    assert!(server.sent() < MOST_SENT, "{}", server.sent());
+}
+
+#[tokio::test]
+async fn a_queues_answer_without_an_end_is_cut_off() {
+    for status in [200, 403] {
+        let server = Server::start(move |_| Reply::endless(status));
+        let world = world(&server).await;
+        let mut listener = listen(&world, &server);
+        let heard = world.until(|| listener.try_next()).await;
+        assert!(matches!(heard, Heard::Failed(_)));
+        drop(listener);
+        assert!(server.sent() < MOST_SENT, "{}", server.sent());
+    }
+}
+
+#[tokio::test]
+async fn a_queue_whose_host_its_author_chose_does_not_lead_into_private_networks() {
+    let server = Server::start(|_| Reply::new(200, "{}"));
+    let port = server.url.rsplit(':').next().unwrap();
+    for host in ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]"] {
+        let mut world = world(&server).await;
+        let s3 = S3Settings { allowed_queues: vec!["http://".into()], ..settings(&server.url).s3 };
+        world.network = network(&Settings { s3, ..settings(&server.url) }, &world.bell);
+        let url = format!("http://{host}:{port}/123/queue");
+        let mut listener = Listener::start(&world.network, world.scope.clone(), S3Access::default(), url);
+        let Heard::Failed(failure) = world.until(|| listener.try_next()).await else { panic!("{host}") };
+        assert_eq!(failure.code, "address_not_allowed", "{failure:?}");
+    }
+    assert!(server.requests().is_empty());
 }
 
 #[tokio::test]

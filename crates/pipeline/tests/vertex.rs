@@ -10,12 +10,12 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
 use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{Failure, Secret};
+use pgai_rs_pipeline::document::{ApiKey, Author, Failure, Secret};
 use pgai_rs_pipeline::embed::{check, client, Groups};
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::Settings;
 use serde_json::{json, Value};
-use support::http::{Reply, Request, Server};
+use support::http::{Reply, Request, Server, MOST_SENT};
 use support::openai::vector;
 use support::queue::settings;
 
@@ -64,9 +64,13 @@ fn normalized(text: &str) -> Vec<f32> {
 
 /// Embeds each text for a document of its own, one after the other.
 async fn embed(server: &Server, key: &str, texts: &[&str]) -> Vec<Result<Vec<f32>, Failure>> {
+    embed_with(server, ApiKey::of_server(Secret::new(key)), texts).await
+}
+
+async fn embed_with(server: &Server, key: ApiKey, texts: &[&str]) -> Vec<Result<Vec<f32>, Failure>> {
     let mut vectorizer = support::column_vectorizer(1, "");
     vectorizer.config.embedding = embedding(3, json!({"api_base": server.url}));
-    vectorizer.api_key = Some(Secret::new(key));
+    vectorizer.api_key = Some(key);
     let aws = Arc::new(Clients::new(&settings()));
     let group = Groups::new(client().unwrap(), Arc::new(settings()), aws).group(&vectorizer).unwrap();
     let mut results = Vec::new();
@@ -111,6 +115,86 @@ async fn a_key_that_is_none_and_one_that_is_refused_are_told_and_not_repeated() 
     }
 }
 
+/// A key that somebody brings along, with this in the place of that.
+fn brought(server: &Server, changes: Value) -> ApiKey {
+    let mut key: Value = serde_json::from_str(&service_account(server)).unwrap();
+    key.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    ApiKey::of_caller(Secret::new(key.to_string()))
+}
+
+#[tokio::test]
+async fn a_key_that_a_caller_brings_names_no_server() {
+    let server = Server::start(vertex);
+    for token_uri in [
+        format!("{}/token", server.url),
+        "http://169.254.169.254/computeMetadata/v1/".to_owned(),
+        "http://oauth2.googleapis.com/token".to_owned(),
+        "https://oauth2.googleapis.com.evil.example/token".to_owned(),
+        "https://oauth2.googleapis.com/token/".to_owned(),
+        "https://oauth2.googleapis.com:444/token".to_owned(),
+        "https://u@oauth2.googleapis.com/token".to_owned(),
+        "https://oauth2.googleapis.com/token\u{0}".to_owned(),
+        "file:///etc/passwd".to_owned(),
+        "http://[".to_owned(),
+        "http:// ".to_owned(),
+        String::new(),
+    ] {
+        let key = brought(&server, json!({"token_uri": token_uri}));
+        let failure = embed_with(&server, key, &["a"]).await.remove(0).unwrap_err();
+        assert_eq!(failure.code, "invalid_credentials", "{token_uri}");
+        assert!(failure.message.contains("token_uri"), "{failure:?}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_that_a_caller_brings_is_no_path() {
+    let server = Server::start(vertex);
+    let file = std::env::temp_dir().join(format!("pgai_rs-vertex-of-caller-{}.json", std::process::id()));
+    std::fs::write(&file, service_account(&server)).unwrap();
+    let mut failures = Vec::new();
+    for path in [file.to_str().unwrap(), "/no/such/file", "/dev/zero"] {
+        let key = ApiKey::of_caller(Secret::new(path));
+        failures.push(embed_with(&server, key, &["a"]).await.remove(0).unwrap_err());
+    }
+    std::fs::remove_file(&file).unwrap();
+    // Whether there is such a file can't be told either.
+    assert!(failures.iter().all(|failure| *failure == failures[0]), "{failures:?}");
+    assert_eq!(failures[0].code, "invalid_credentials");
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn credentials_that_lead_elsewhere_are_refused_whoever_brings_them() {
+    let server = Server::start(vertex);
+    for changes in [
+        json!({"type": "external_account", "credential_source": {"file": "/etc/passwd"}}),
+        json!({"type": "impersonated_service_account"}),
+        json!({"universe_domain": "evil.example"}),
+        json!({"token_uri": "file:///etc/passwd"}),
+        json!({"token_uri": "http://["}),
+        json!({"private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"}),
+    ] {
+        let brought = brought(&server, changes.clone());
+        let ours = ApiKey::of_server(brought.secret().clone());
+        for key in [brought, ours] {
+            let failure = embed_with(&server, key, &["a"]).await.remove(0).unwrap_err();
+            assert_eq!(failure.code, "invalid_credentials", "{changes}");
+        }
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_token_servers_answer_is_bounded() {
+    for status in [200, 400] {
+        let server = Server::start(move |_| Reply::endless(status));
+        let failure = embed(&server, &service_account(&server), &["a"]).await.remove(0).unwrap_err();
+        assert!(["provider_unavailable", "provider_refused_key"].contains(&failure.code), "{failure:?}");
+        assert!(server.sent() < MOST_SENT, "{}", server.sent());
+    }
+}
+
 #[tokio::test]
 async fn googles_own_server_wants_a_key() {
     let mut vectorizer = support::column_vectorizer(1, "");
@@ -124,7 +208,9 @@ async fn googles_own_server_wants_a_key() {
 #[test]
 fn what_can_not_work_is_refused_when_it_is_declared() {
     let objection = |dimensions, options| {
-        check(&embedding(dimensions, options), &Settings::default()).err().map(|failure| failure.message)
+        check(&embedding(dimensions, options), Author::Superuser, &Settings::default())
+            .err()
+            .map(|failure| failure.message)
     };
     assert_eq!(objection(768, json!({"vertex_project": "p"})), None);
     assert_eq!(

@@ -48,6 +48,12 @@ impl Batch {
         self.inputs.len()
     }
 
+    /// Tells whether those who waited for it are gone: what it asks for may not be allowed any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        let mut replies = self.replies.iter().flatten().peekable();
+        replies.peek().is_some() && replies.all(Reply::is_closed)
+    }
+
     /// Estimated tokens of all inputs together.
     pub(super) fn tokens(&self) -> usize {
         self.inputs.iter().map(|input| estimated_tokens(input)).sum()

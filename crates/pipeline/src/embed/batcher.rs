@@ -280,6 +280,9 @@ impl Provider {
                 self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
             let _weight = self.memory.take(self.embedder.weight(&batch.inputs)).await;
             let connection = self.connections.take().await;
+            if batch.is_abandoned() {
+                return Err(EmbedError::Refused(abandoned()));
+            }
             *sent = Instant::now();
             let answer = self.embedder.embed(&batch.inputs).await;
             drop(connection);

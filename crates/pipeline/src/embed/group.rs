@@ -10,8 +10,9 @@ use super::input_type::Purpose;
 use super::limiter::Limiter;
 use super::model::Model;
 use super::provider::Provider;
-use crate::document::{Failure, Secret, Vectorizer};
+use crate::document::{ApiKey, Failure, Vectorizer};
 use crate::memory::{Memory, Share};
+use crate::network::HttpClients;
 use crate::s3::Clients;
 use crate::settings::Settings;
 
@@ -35,7 +36,7 @@ struct GroupKey {
 struct Account {
     provider: Provider,
     base_url: String,
-    api_key: Option<Secret>,
+    api_key: Option<ApiKey>,
     model: String,
 }
 
@@ -52,7 +53,7 @@ impl Account {
 
 /// All groups.
 pub struct Groups {
-    client: reqwest::Client,
+    client: HttpClients,
     settings: Arc<Settings>,
     /// Identities for providers that want requests to be signed.
     aws: Arc<Clients>,
@@ -98,7 +99,7 @@ impl Groups {
     /// No groups yet; each is started when it is first needed.
     ///
     /// `aws` has the identities for providers that want requests to be signed.
-    pub fn new(client: reqwest::Client, settings: Arc<Settings>, aws: Arc<Clients>) -> Self {
+    pub fn new(client: HttpClients, settings: Arc<Settings>, aws: Arc<Clients>) -> Self {
         let memory = Memory::new(settings.request_memory());
         let connections = Connections::new(settings.connections);
         Groups { client, settings, aws, memory, connections, known: Mutex::default() }
@@ -108,11 +109,12 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// `invalid_embedding`, `no_api_key`, `invalid_base_url`, and whatever the provider refuses everything with for now.
+    /// What [`check`](super::check()) says, `no_api_key`, and whatever the provider refuses everything with for now.
     pub fn group(&self, vectorizer: &Vectorizer) -> Result<Arc<Group>, Failure> {
         let key = GroupKey {
             model: Model::new(
                 &vectorizer.config.embedding,
+                vectorizer.author,
                 vectorizer.api_key.clone(),
                 &self.settings,
                 Purpose::Document,
@@ -135,8 +137,7 @@ impl Groups {
 
     fn start(&self, key: &GroupKey, limiter: Arc<Limiter>, kept: bool) -> Result<Group, Failure> {
         let (timeout, model) = (self.settings.embedding_timeout, key.model.clone());
-        let embedder =
-            HttpEmbedder::new(self.client.clone(), model, timeout, Arc::clone(&limiter), &self.aws)?;
+        let embedder = HttpEmbedder::new(&self.client, model, timeout, Arc::clone(&limiter), &self.aws)?;
         let embedder = embedder.with_connections_kept(kept);
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
         let policy = Policy::new(&self.settings, embedder.limits(), concurrency);

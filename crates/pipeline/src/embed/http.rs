@@ -17,23 +17,20 @@ use super::connections::idle_per_host;
 use super::identity::{Credentials, Identity};
 use super::inputs::Inputs;
 use super::limiter::Limiter;
-use super::model::{invalid, Model};
+use super::model::{invalid, invalid_base_url, Model};
 use super::normalize::normalize;
 use super::pack::Limits;
 use super::provider::{Optional, Profile, Wire};
 use super::refusal::Refusal;
 use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR, MOST_DIMENSIONS};
-use crate::document::{Failure, Retry, Secret, Step};
+use crate::document::{ApiKey, Failure, Retry, Scope, Step};
 use crate::exhausted;
+use crate::network::{AddressRefused, HttpClients};
 use crate::s3::Clients;
 use crate::server_url::{ServerUrl, ServerUrlError};
 use crate::settings::Settings;
 use crate::shorten::shorten;
 
-/// Longest time to establish a connection; a reachable host needs a fraction of it.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection that nobody uses is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
 /// Usual bytes of a number in an answer: written out, or in base64.
@@ -48,14 +45,12 @@ const BYTES_PER_ANSWER: usize = 64 << 10;
 /// Answers from this size on are read off the network's threads: a megabyte takes milliseconds.
 const LARGE_ANSWER: usize = 1 << 20;
 
-/// A client for all embedders: connections and trust roots are shared.
-///
-/// Redirects are not followed: they would carry documents to an address that nobody allowed.
+/// Clients for all embedders: connections and trust roots are shared.
 ///
 /// # Errors
 ///
 /// When the system's TLS can't be set up.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+pub fn client() -> Result<HttpClients, reqwest::Error> {
     client_with(Settings::default().connections)
 }
 
@@ -64,18 +59,8 @@ pub fn client() -> Result<reqwest::Client, reqwest::Error> {
 /// # Errors
 ///
 /// As of [`client`].
-pub(crate) fn client_with(connections: usize) -> Result<reqwest::Client, reqwest::Error> {
-    client_builder()
-        .pool_max_idle_per_host(idle_per_host(connections))
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .build()
-}
-
-pub(super) fn client_builder() -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("pgai_rs/", env!("CARGO_PKG_VERSION")))
+pub(crate) fn client_with(connections: usize) -> Result<HttpClients, reqwest::Error> {
+    HttpClients::new(idle_per_host(connections))
 }
 
 /// An embedder on a provider's wire.
@@ -84,7 +69,7 @@ pub(super) struct HttpEmbedder {
     wire: Arc<dyn Wire>,
     url: Url,
     dimensions: usize,
-    api_key: Option<Secret>,
+    api_key: Option<ApiKey>,
     timeout: Duration,
     credentials: Credentials,
     /// Learns what the headers of answers say.
@@ -105,9 +90,9 @@ impl HttpEmbedder {
     /// # Errors
     ///
     /// `no_api_key` if the server is the provider's own and there is no key, `invalid_api_key` if there is one
-    /// that can't be sent, `invalid_base_url`.
+    /// that can't be sent, `invalid_base_url`, `address_not_allowed` if the host is an address that may not be asked.
     pub(super) fn new(
-        client: reqwest::Client,
+        clients: &HttpClients,
         model: Model,
         timeout: Duration,
         limiter: Arc<Limiter>,
@@ -118,14 +103,17 @@ impl HttpEmbedder {
             return Err(no_api_key(model.provider.profile()));
         }
         check_base_url(&model.base_url)?;
+        let reach = model.reach;
         let wire = model.wire();
         if let (Identity::Key, Some(key)) = (wire.identity(), &api_key) {
             check_api_key(key)?;
         }
+        let url = endpoint(&*wire)?;
+        reach.check_literal(&url).map_err(|_| address_not_allowed())?;
         Ok(HttpEmbedder {
-            client,
-            url: endpoint(&*wire)?,
-            credentials: Credentials::new(wire.identity(), aws),
+            client: clients.of(reach).clone(),
+            url,
+            credentials: Credentials::new(wire.identity(), aws, clients, timeout),
             wire,
             dimensions,
             api_key,
@@ -170,7 +158,11 @@ impl HttpEmbedder {
             }
             let known = self.wire.without(optional, &refusal);
             if known == optional {
-                return Err(refusal.into_error(&*self.wire, self.api_key.as_ref(), inputs.texts()));
+                return Err(refusal.into_error(
+                    &*self.wire,
+                    self.api_key.as_ref().map(ApiKey::secret),
+                    inputs.texts(),
+                ));
             }
             self.floats_only.fetch_or(!known.base64, Ordering::Relaxed);
             self.without_dimensions.fetch_or(!known.dimensions, Ordering::Relaxed);
@@ -252,27 +244,33 @@ impl Embedder for HttpEmbedder {
 pub(super) fn endpoint(wire: &dyn Wire) -> Result<Url, Failure> {
     let url = Url::parse(&wire.url());
     let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| invalid_base_url(ServerUrlError::Invalid))
+    url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
 }
 
-/// Refuses what would be asked otherwise than it reads. A name and a password in it are the administrator's,
-/// or from before they were refused, and are sent.
+/// Refuses what would be asked otherwise than it reads. A name and a password in it are the administrator's, for
+/// vectorizers may not have any, and are sent.
 fn check_base_url(base_url: &str) -> Result<(), Failure> {
     match ServerUrl::parse(base_url) {
         Ok(_) | Err(ServerUrlError::Userinfo) => Ok(()),
-        Err(error) => Err(invalid_base_url(error)),
+        Err(error) => Err(not_a_url(error)),
     }
 }
 
-fn invalid_base_url(error: ServerUrlError) -> Failure {
-    let message = format!("the embedding provider's base_url {error}");
-    let hint = error.hint("https://host/v1");
-    Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR))
-        .with_hint(format!("{hint} Without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count."))
+fn not_a_url(error: ServerUrlError) -> Failure {
+    invalid_base_url(&format!("the embedding provider's base_url {error}"), &error.hint("https://host/v1"))
+}
+
+/// A server that its URL's author may not have asked, for it lies in a private network.
+fn address_not_allowed() -> Failure {
+    let message = "the embedding provider's address may not be asked";
+    Failure::new(Step::Embedding, "address_not_allowed", message, Retry::After(ADMINISTRATOR)).with_hint(
+        "It lies in a private network. The administrator allows a server there by its host, with \
+         pgai_rs.allowed_base_urls; a scheme alone allows what is on the internet.",
+    )
 }
 
 /// Refuses a key that can't stand in a header, before each request fails for it.
-fn check_api_key(key: &Secret) -> Result<(), Failure> {
+fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
     if key.expose().chars().all(|c| c.is_ascii() && !c.is_ascii_control()) {
         return Ok(());
     }
@@ -350,6 +348,9 @@ pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<
 /// Says what failed without the URL, whose userinfo may be secret.
 pub(super) fn network_error(error: reqwest::Error) -> EmbedError {
     let error = error.without_url();
+    if AddressRefused::is_behind(&error) {
+        return EmbedError::Refused(address_not_allowed().concerning(Scope::Provider));
+    }
     if exhausted::is_out_of_descriptors(&error) {
         return EmbedError::Refused(exhausted::failure(Step::Embedding));
     }
@@ -370,7 +371,9 @@ pub(super) fn network_error(error: reqwest::Error) -> EmbedError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Secret;
     use crate::embed::provider::Provider;
+    use crate::network::Reach;
 
     fn model(base_url: &str, api_key: Option<&str>) -> Model {
         Model {
@@ -379,7 +382,8 @@ mod tests {
             name: "m".to_owned(),
             dimensions: 3,
             region: None,
-            api_key: api_key.map(Secret::new),
+            reach: Reach::Named,
+            api_key: api_key.map(|key| ApiKey::of_server(Secret::new(key))),
             parameters: serde_json::Map::new(),
         }
     }
@@ -387,7 +391,7 @@ mod tests {
     fn code(base_url: &str, api_key: Option<&str>) -> Option<&'static str> {
         let (model, limiter) = (model(base_url, api_key), Arc::default());
         let aws = Arc::new(Clients::new(&Settings::default()));
-        let embedder = HttpEmbedder::new(client().unwrap(), model, Duration::from_secs(1), limiter, &aws);
+        let embedder = HttpEmbedder::new(&client().unwrap(), model, Duration::from_secs(1), limiter, &aws);
         embedder.err().map(|failure| failure.code)
     }
 
@@ -420,7 +424,7 @@ mod tests {
             let aws = Arc::new(Clients::new(&Settings::default()));
             let model = model("http://localhost/v1", Some(key));
             let made =
-                HttpEmbedder::new(client().unwrap(), model, Duration::from_secs(1), Arc::default(), &aws);
+                HttpEmbedder::new(&client().unwrap(), model, Duration::from_secs(1), Arc::default(), &aws);
             let failure = made.err().unwrap();
             assert_eq!((failure.code, failure.retry), ("invalid_api_key", Retry::After(ADMINISTRATOR)));
             assert!(!format!("{failure:?}").contains("SECRET"), "{failure:?}");

@@ -1,13 +1,15 @@
 //! As whom a provider is asked, where that is more than a key in a header.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::Request;
 
 use super::aws::{Scope, Signer};
 use super::google::Tokens;
 use super::EmbedError;
-use crate::document::Secret;
+use crate::document::ApiKey;
+use crate::network::{HttpClients, Reach};
 use crate::s3::Clients;
 
 /// What a provider wants to see.
@@ -17,7 +19,7 @@ pub(super) enum Identity {
     /// A signature with AWS credentials.
     Aws(Scope),
     /// A token of the service account whose key this is.
-    Google(Secret),
+    Google(ApiKey),
 }
 
 /// Adds it to requests.
@@ -31,12 +33,20 @@ pub(super) enum Credentials {
 }
 
 impl Credentials {
-    /// What to add for this identity; `aws` has the server's and its roles'.
-    pub(super) fn new(identity: Identity, aws: &Arc<Clients>) -> Self {
+    /// What to add for this identity; `aws` has the server's and its roles', `client` asks for tokens, each within
+    /// `timeout`.
+    pub(super) fn new(
+        identity: Identity,
+        aws: &Arc<Clients>,
+        client: &HttpClients,
+        timeout: Duration,
+    ) -> Self {
         match identity {
             Identity::Key => Credentials::None,
             Identity::Aws(scope) => Credentials::Aws(Signer::new(Arc::clone(aws), scope)),
-            Identity::Google(key) => Credentials::Google(Box::new(Tokens::new(key))),
+            Identity::Google(key) => {
+                Credentials::Google(Box::new(Tokens::new(key, client.of(Reach::Named).clone(), timeout)))
+            }
         }
     }
 
@@ -55,8 +65,10 @@ impl Credentials {
 
     /// After a refusal they are had anew, if they can change: somebody may have mended them.
     pub(super) async fn forget(&self) {
-        if let Credentials::Aws(signer) = self {
-            signer.forget().await;
+        match self {
+            Credentials::None => {}
+            Credentials::Aws(signer) => signer.forget().await,
+            Credentials::Google(tokens) => tokens.forget().await,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * `model`: a model as it is asked: a vectorizer's config with the operator's defaults
 //! * `litellm`, `dimensions`, `input_type`: what of a model is known, or refused, before it is asked
+//! * `egress`: which servers may be asked, and which of them get a key
 //! * `provider`: how each provider is asked and answers, a file each
 //! * `http`, `body`: one request, one answer, one error, the same for all
 //! * `identity`, `aws`, `google`: as whom a provider is asked, where that is more than a key in a header
@@ -27,6 +28,7 @@ mod ceiling;
 mod check;
 mod connections;
 mod dimensions;
+mod egress;
 mod google;
 mod group;
 mod health;
@@ -56,10 +58,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::batcher::Group;
+pub use self::egress::is_listed;
 pub use self::group::Groups;
 pub use self::http::client;
 pub(crate) use self::http::client_with;
-pub use self::model::{aws_access, check};
+pub use self::model::{aws_access, check, permit};
 pub use self::most::Most;
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::egress::Declaration;
 use super::input_type::Purpose;
 use super::provider::{
     bedrock_address, bedrock_region, bedrock_role_arn, vertex_address, Optional, Provider, Wire,
 };
 use super::{litellm, ADMINISTRATOR};
 use crate::config::{Embedding, S3Access};
-use crate::document::{Failure, Retry, Secret, Step};
+use crate::document::{ApiKey, Author, Failure, Retry, Step};
+use crate::network::Reach;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 
@@ -27,8 +29,10 @@ pub(super) struct Model {
     pub dimensions: u32,
     /// The operator's AWS region.
     pub region: Option<String>,
+    /// How far its host may lead.
+    pub reach: Reach,
     /// Shown to the provider.
-    pub api_key: Option<Secret>,
+    pub api_key: Option<ApiKey>,
     /// What else the vectorizer's author wants to be sent with each request, by the provider's names.
     pub parameters: Map<String, Value>,
 }
@@ -38,10 +42,11 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// `invalid_embedding`, if the config can't work with any server.
+    /// `invalid_embedding`, if the config can't work with any server, and what the administrator does not allow.
     pub(super) fn new(
         embedding: &Embedding,
-        api_key: Option<Secret>,
+        author: Author,
+        api_key: Option<ApiKey>,
         settings: &Settings,
         purpose: Purpose<'_>,
     ) -> Result<Self, Failure> {
@@ -55,25 +60,23 @@ impl Model {
                 parameters.insert(types.option.to_owned(), chosen.into());
             }
         }
+        let declaration = Declaration { provider, embedding, base_url: base_url.as_deref(), author };
+        let permission = declaration.permit(settings)?;
         let base_url = match base_url {
             Some(base_url) => base_url,
             None => default_base_url(provider, &parameters, settings)?,
         };
-        let api_key = api_key.map(Secret::trimmed).filter(|key| !key.expose().is_empty());
+        let api_key = api_key.filter(|key| permission.with_key || key.is_callers());
+        let api_key = api_key.map(ApiKey::trimmed).filter(|key| !key.expose().is_empty());
         let region = settings.s3.region.clone();
         let dimensions = embedding.dimensions();
-        Ok(Model { provider, base_url, name: name.to_owned(), dimensions, region, api_key, parameters })
+        let (name, reach) = (name.to_owned(), permission.reach);
+        Ok(Model { provider, base_url, name, dimensions, region, reach, api_key, parameters })
     }
 
     /// Whether the provider's own server is asked, and not another that speaks its wire.
     pub(super) fn is_at_home(&self) -> bool {
-        let host = |url: &str| ServerUrl::parse(url).ok().map(|url| url.host().into_owned());
-        let asked = host(&self.base_url);
-        match self.provider {
-            // It has a host for each location.
-            Provider::Vertex => asked.is_some_and(|host| host.ends_with("aiplatform.googleapis.com")),
-            other => other.profile().home.and_then(host).is_some_and(|home| asked == Some(home)),
-        }
+        ServerUrl::parse(&self.base_url).is_ok_and(|url| self.provider.is_home(&url))
     }
 
     /// Whether the model is the provider's own, and not another's of the same name.
@@ -130,9 +133,22 @@ impl Model {
 ///
 /// # Errors
 ///
-/// `invalid_embedding`: an unknown provider or option, dimensions that the model does not have.
-pub fn check(embedding: &Embedding, settings: &Settings) -> Result<(), Failure> {
-    Model::new(embedding, None, settings, Purpose::Document)?.check_dimensions()
+/// `invalid_embedding`: an unknown provider or option, dimensions that the model does not have. And what its
+/// author may not do: `invalid_base_url`, `base_url_not_allowed`, `api_key_name_not_allowed`,
+/// `api_key_not_for_server`.
+pub fn check(embedding: &Embedding, author: Author, settings: &Settings) -> Result<(), Failure> {
+    Model::new(embedding, author, None, settings, Purpose::Document)?.check_dimensions()
+}
+
+/// Tells whether the administrator still allows what a vectorizer's author declared.
+///
+/// # Errors
+///
+/// Those of [`check`] that are about its author. What can't work is the business of whoever asks.
+pub fn permit(embedding: &Embedding, author: Author, settings: &Settings) -> Result<(), Failure> {
+    let Ok(Declared { provider, base_url, .. }) = Declared::read(embedding) else { return Ok(()) };
+    let declaration = Declaration { provider, embedding, base_url: base_url.as_deref(), author };
+    declaration.permit(settings).map(drop)
 }
 
 /// The identity that a provider is asked with, if it is one of AWS'; the operator decides who may use it.
@@ -216,6 +232,12 @@ pub(super) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Fa
     Failure::new(Step::Embedding, "invalid_embedding", message, Retry::After(ADMINISTRATOR)).with_hint(hint)
 }
 
+/// A base URL that can't be asked; says why, and repeats nothing of it.
+pub(super) fn invalid_base_url(message: &str, hint: &str) -> Failure {
+    let hint = format!("{hint} Without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count.");
+    Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR)).with_hint(hint)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,7 +250,7 @@ mod tests {
     }
 
     fn objection(embedding: &Embedding) -> Option<String> {
-        check(embedding, &Settings::default()).err().map(|failure| failure.message)
+        check(embedding, Author::Superuser, &Settings::default()).err().map(|failure| failure.message)
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::rate_limit::RateLimits;
 use super::refusal::Refusal;
 use super::Vectors;
 use crate::config::Embedding;
-use crate::document::Failure;
+use crate::document::{Author, Failure};
 use crate::settings::Settings;
 
 /// The vectors of an answer with the status 200 to so many inputs. A number that the provider could not
@@ -52,5 +52,5 @@ pub fn read_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -
 }
 
 fn wire(embedding: &Embedding) -> Result<Arc<dyn Wire>, Failure> {
-    Ok(Model::new(embedding, None, &Settings::default(), Purpose::Document)?.wire())
+    Ok(Model::new(embedding, Author::Superuser, None, &Settings::default(), Purpose::Document)?.wire())
 }

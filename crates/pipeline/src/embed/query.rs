@@ -1,10 +1,10 @@
 //! Vectors for somebody who waits for them: of a search's text, or of texts that are given.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::is_finite;
-use super::http::{client_builder, HttpEmbedder};
+use super::http::HttpEmbedder;
 use super::input_type::Purpose;
 use super::inputs::Inputs;
 use super::model::Model;
@@ -13,7 +13,8 @@ use super::truncate::truncate_tokens;
 use super::{truncate, EmbedError, Vectors};
 use crate::backoff::backoff;
 use crate::config::Embedding;
-use crate::document::{Failure, Retry, Secret, Step};
+use crate::document::{ApiKey, Author, Failure, Retry, Step};
+use crate::network::query_clients;
 use crate::s3::Clients;
 use crate::settings::Settings;
 
@@ -32,12 +33,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Those of the pipeline's embedding step.
 pub async fn embed_query(
     embedding: &Embedding,
-    api_key: Option<Secret>,
+    author: Author,
+    api_key: Option<ApiKey>,
     settings: &Settings,
     text: &str,
     input_type: Option<&str>,
 ) -> Result<Vec<f32>, Failure> {
-    let model = Model::new(embedding, api_key, settings, Purpose::Query(input_type))?;
+    let model = Model::new(embedding, author, api_key, settings, Purpose::Query(input_type))?;
     let embedder = embedder(model, settings)?;
     let input = [truncate(embedding, text).into()];
     let vectors = patiently(&embedder, Inputs::Texts(&input), settings).await;
@@ -55,11 +57,12 @@ pub async fn embed_query(
 /// Those of the pipeline's embedding step.
 pub async fn embed_texts(
     embedding: &Embedding,
-    api_key: Option<Secret>,
+    author: Author,
+    api_key: Option<ApiKey>,
     settings: &Settings,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, Failure> {
-    let embedder = embedder(Model::new(embedding, api_key, settings, Purpose::Document)?, settings)?;
+    let embedder = embedder(Model::new(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
     let mut limits = embedder.limits().and(settings_limits(settings));
     let mut vectors = Vec::with_capacity(inputs.len());
@@ -94,11 +97,12 @@ pub async fn embed_texts(
 /// Those of the pipeline's embedding step; `invalid_embedding` if the provider takes texts only.
 pub async fn embed_tokens(
     embedding: &Embedding,
-    api_key: Option<Secret>,
+    author: Author,
+    api_key: Option<ApiKey>,
     settings: &Settings,
     tokens: &[u32],
 ) -> Result<Vec<f32>, Failure> {
-    let embedder = embedder(Model::new(embedding, api_key, settings, Purpose::Document)?, settings)?;
+    let embedder = embedder(Model::new(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let input = Inputs::Tokens(truncate_tokens(embedding, tokens));
     let vectors = patiently(&embedder, input, settings).await;
     let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
@@ -111,7 +115,10 @@ fn settings_limits(settings: &Settings) -> Limits {
 
 fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> {
     let aws = Arc::new(Clients::new(settings));
-    HttpEmbedder::new(query_client()?, model, settings.embedding_timeout, Arc::default(), &aws)
+    let clients = query_clients().map_err(|_| {
+        Failure::new(Step::Embedding, "no_tls", "TLS can't be set up on this system", Retry::Backoff)
+    })?;
+    HttpEmbedder::new(&clients, model, settings.embedding_timeout, Arc::default(), &aws)
 }
 
 /// Asks, and asks again as long as somebody who waits would.
@@ -150,17 +157,4 @@ async fn patiently(
 
 fn not_finite() -> EmbedError {
     EmbedError::BadResponse("a vector holds a number that is not finite".into())
-}
-
-/// One a process, since reading the trust roots takes a while. It keeps no connection: that would
-/// belong to a runtime that is gone by the next query.
-fn query_client() -> Result<reqwest::Client, Failure> {
-    static CLIENT: OnceLock<reqwest::Client> = OnceLock::new();
-    if let Some(client) = CLIENT.get() {
-        return Ok(client.clone());
-    }
-    let client = client_builder().pool_max_idle_per_host(0).build().map_err(|_| {
-        Failure::new(Step::Embedding, "no_tls", "TLS can't be set up on this system", Retry::Backoff)
-    })?;
-    Ok(CLIENT.get_or_init(|| client).clone())
 }

@@ -244,6 +244,7 @@ mod tests {
             name: "m".into(),
             dimensions: 3,
             region: None,
+            reach: crate::network::Reach::Named,
             api_key: None,
             parameters: serde_json::Map::new(),
         }

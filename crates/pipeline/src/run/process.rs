@@ -328,7 +328,7 @@ mod tests {
     use super::super::job::{JobId, Outcome, Wake};
     use super::*;
     use crate::chunk::Chunker;
-    use crate::document::{Ticket, Vectorizer};
+    use crate::document::{Author, Ticket, Vectorizer};
     use crate::embed;
     use crate::format::Template;
     use crate::memory::{Memory, Share};
@@ -351,7 +351,13 @@ mod tests {
                             "view_schema": "s", "view_name": "v"},
         });
         let config = serde_json::from_value(config).unwrap();
-        let vectorizer = Arc::new(Vectorizer { id: 1, name: "v".into(), config, api_key: None });
+        let vectorizer = Arc::new(Vectorizer {
+            id: 1,
+            name: "v".into(),
+            config,
+            author: Author::Superuser,
+            api_key: None,
+        });
         Arc::new(Prepared {
             vectorizer,
             chunker: Ok(Box::new(Panics)),

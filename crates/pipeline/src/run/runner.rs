@@ -17,6 +17,7 @@ use crate::document::{Document, Failure, Payload, Ticket, Vectorizer};
 use crate::embed::{self, Groups};
 use crate::load::Loaders;
 use crate::memory::{Memory, Weight};
+use crate::network::{self, HttpClients};
 use crate::s3::{self, Clients};
 use crate::settings::Settings;
 
@@ -43,7 +44,7 @@ pub struct Runner {
     runtime: Option<Runtime>,
     handle: Handle,
     context: Arc<Context>,
-    client: reqwest::Client,
+    client: HttpClients,
     memory: Arc<Memory>,
     wake: Arc<Wake>,
     sender: mpsc::Sender<Outcome>,
@@ -72,7 +73,7 @@ impl Runner {
         let runtime = signals::build(&mut builder)?;
         threads::keep_one(&runtime)?;
         let client = embed::client_with(settings.connections).map_err(io::Error::other)?;
-        s3::read_trust_roots();
+        network::read_trust_roots();
         let memory = Memory::new(settings.document_memory());
         let (sender, outcomes) = mpsc::channel();
         Ok(Runner {
@@ -291,7 +292,7 @@ fn claim_limit(vectorizer: &Vectorizer) -> usize {
     vectorizer.config.processing.batch_size().map_or(default, |size| size.max(1) as usize)
 }
 
-fn context(settings: Settings, client: reqwest::Client, previous: Option<&Arc<Context>>) -> Context {
+fn context(settings: Settings, client: HttpClients, previous: Option<&Arc<Context>>) -> Context {
     let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
     let settings = Arc::new(settings);
     let groups = Groups::new(client, Arc::clone(&settings), Arc::clone(loaders.s3()));

@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::Client;
 use aws_smithy_async::time::SharedTimeSource;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Semaphore;
 
 use super::check::within;
@@ -133,6 +134,11 @@ impl Clients {
     pub(super) async fn own_config(&self) -> SdkConfig {
         let session = Arc::clone(&lock(&self.session));
         session.sdk_config(&S3Access::default()).await
+    }
+
+    /// The HTTP client for a queue's URL that somebody declared.
+    pub(crate) fn http_of_queue(&self, url: &str) -> SharedHttpClient {
+        self.setup.http(Some(url), &self.setup.s3.allowed_queues)
     }
 
     /// What the operator has set.

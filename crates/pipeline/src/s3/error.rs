@@ -11,6 +11,7 @@ use aws_smithy_http::endpoint::ResolveEndpointError;
 
 use super::sts::{self, element};
 use crate::exhausted;
+use crate::network::{AddressRefused, AnswerTooLong};
 use crate::shorten::shorten;
 
 /// Most bytes of what others say that are repeated.
@@ -83,6 +84,8 @@ pub enum NotAllowed {
     Role(String),
     /// To ask without credentials.
     Anonymous,
+    /// To connect to where the endpoint, or the queue, leads.
+    Address,
 }
 
 /// Who is asked.
@@ -132,6 +135,12 @@ impl S3Error {
     {
         if let Some(error) = credentials_error(error) {
             return without_credentials(error);
+        }
+        if AddressRefused::is_behind(error) {
+            return S3Error::NotAllowed(NotAllowed::Address);
+        }
+        if AnswerTooLong::is_behind(error) {
+            return S3Error::Body(innermost(error));
         }
         match error {
             SdkError::ServiceError(_) | SdkError::ResponseError(_) => refused(error),

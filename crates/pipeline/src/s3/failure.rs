@@ -130,6 +130,12 @@ fn not_allowed(reason: &NotAllowed) -> Failure {
             loading("anonymous_not_allowed", "S3 may not be asked without credentials", ADMINISTRATOR)
                 .with_hint("The administrator decides with pgai_rs.s3_anonymous.")
         }
+        NotAllowed::Address => {
+            loading("address_not_allowed", "the server's address may not be asked", ADMINISTRATOR).with_hint(
+                "It lies in a private network. The administrator allows a host there by its name, with \
+                 pgai_rs.allowed_s3_endpoints or, for a queue, pgai_rs.allowed_sqs_queues.",
+            )
+        }
     }
 }
 

@@ -25,5 +25,4 @@ pub use self::clients::Clients;
 pub use self::error::{Doubt, Fault, NotAllowed, Peer, S3Error};
 pub use self::failure::{failure, Operation};
 pub(crate) use self::recent::{lock, Recent};
-pub(crate) use self::session::read_trust_roots;
 pub use self::uri::{store_of, S3Uri};

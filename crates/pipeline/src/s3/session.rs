@@ -9,7 +9,6 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_smithy_async::time::SharedTimeSource;
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -18,16 +17,14 @@ use tokio::sync::OnceCell;
 use super::recent::{lock, Recent};
 use super::sts;
 use crate::config::S3Access;
+use crate::network::{self, AnswerLimits, Reach};
+use crate::server_url::ServerUrl;
 use crate::settings::{S3Settings, Settings, UrlStyle};
 
 /// Where S3 lives if neither the settings nor the AWS environment say so; also AWS' own default.
 const DEFAULT_REGION: &str = "us-east-1";
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection that nobody uses is kept.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Whose TLS is spoken; the SDK's own default.
-const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
 /// Clients kept, one a region, role and endpoint.
 const MAX_CLIENTS: usize = 64;
 
@@ -37,20 +34,31 @@ pub(super) struct Setup {
     /// Longest time for a request with its retries.
     pub timeout: Duration,
     connections: usize,
+    largest: u64,
     clock: SharedTimeSource,
-    /// Shared by all clients, whatever they ask and as whom, so that their idle connections are few.
-    http: SharedHttpClient,
+    /// For what the AWS environment names: credentials, and who the server is.
+    environment: SharedHttpClient,
+    /// For hosts that the administrator or AWS named. One for all, whatever they ask and as whom, so that their idle
+    /// connections are few.
+    named: SharedHttpClient,
+    /// For hosts that others chose.
+    public: SharedHttpClient,
 }
 
 impl Setup {
     /// What the settings say, and the clock by which credentials expire.
     pub(super) fn new(settings: &Settings, clock: SharedTimeSource) -> Arc<Self> {
+        let limits = AnswerLimits { object: settings.max_document_size };
+        let http = |reach| network::bounded(settings.loads_at_a_time(), limits, reach);
         Arc::new(Setup {
             s3: settings.s3.clone(),
             timeout: settings.load_timeout,
             connections: settings.connections,
+            largest: settings.max_document_size,
             clock,
-            http: http_client(settings.loads_at_a_time()),
+            environment: http(None),
+            named: http(Some(Reach::Named)),
+            public: http(Some(Reach::Public)),
         })
     }
 
@@ -59,23 +67,17 @@ impl Setup {
         self.s3 == settings.s3
             && self.timeout == settings.load_timeout
             && self.connections == settings.connections
+            && self.largest == settings.max_document_size
     }
-}
 
-/// What the SDK would make by itself, but for what it keeps of connections that nobody uses: those of
-/// every bucket, which has a host of its own, for a minute and a half.
-fn http_client(idle_per_host: usize) -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(idle_per_host)
-        .tls_provider(TLS)
-        .build_https()
-}
-
-/// Reads the authorities to trust, which the SDK does once a process: read when no descriptor is left, there
-/// would be none until the process ends.
-pub(crate) fn read_trust_roots() {
-    drop(aws_smithy_http_client::Connector::builder().tls_provider(TLS).build());
+    /// The client for a URL that somebody declared and the administrator's prefixes allow, or for none.
+    pub(super) fn http(&self, url: Option<&str>, prefixes: &[String]) -> SharedHttpClient {
+        let declared = url.and_then(|url| ServerUrl::parse(url).ok());
+        match declared.map_or(Reach::Named, |url| url.reach(prefixes)) {
+            Reach::Named => self.named.clone(),
+            Reach::Public => self.public.clone(),
+        }
+    }
 }
 
 /// Credentials, and the clients that use them.
@@ -119,6 +121,8 @@ impl Session {
         let style = access.url_style.unwrap_or(self.setup.s3.url_style);
         let mut builder =
             aws_sdk_s3::config::Builder::from(&config).force_path_style(style == UrlStyle::Path);
+        let http = self.setup.http(access.endpoint.as_deref(), &self.setup.s3.allowed_endpoints);
+        builder = builder.http_client(http);
         if let Some(endpoint) = &access.endpoint {
             builder = builder.endpoint_url(endpoint);
         }
@@ -192,7 +196,7 @@ async fn environment(setup: &Setup) -> SdkConfig {
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .time_source(setup.clock.clone())
-        .http_client(setup.http.clone())
+        .http_client(setup.environment.clone())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(3));
     if let Some(region) = &settings.region {

@@ -55,6 +55,7 @@ impl Queue {
         let config = clients.sdk_config(&access).await.map_err(|error| failed(&error, url, &access))?;
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).build();
         let mut builder = aws_sdk_sqs::config::Builder::from(&config)
+            .http_client(clients.http_of_queue(url))
             .endpoint_url(parsed.origin().ascii_serialization())
             .timeout_config(timeouts);
         if let Some(region) = region(host) {

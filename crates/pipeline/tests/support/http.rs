@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
@@ -38,9 +39,16 @@ pub enum Reply {
     Http { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// These bytes, and the connection is closed.
     Raw(Vec<u8>),
+    /// This, and then more of that than any client should take.
+    Endless { head: Vec<u8>, part: Vec<u8> },
     /// The connection is closed without a word.
     Close,
 }
+
+/// Where an endless answer ends nevertheless, lest a client that takes it all take the machine along.
+const END: usize = 256 << 20;
+/// Most that is sent of an endless answer to a client that has had enough, what the system has in its buffers included.
+pub const MOST_SENT: usize = 64 << 20;
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
@@ -52,6 +60,18 @@ impl Reply {
             headers.push((name, value.into()));
         }
         self
+    }
+
+    /// An answer whose body does not end.
+    pub fn endless(status: u16) -> Self {
+        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/xml\r\n\r\n");
+        Reply::Endless { head: head.into_bytes(), part: vec![b' '; 1 << 16] }
+    }
+
+    /// An answer whose headers don't end.
+    pub fn endless_headers() -> Self {
+        let head = b"HTTP/1.1 200 X\r\n".to_vec();
+        Reply::Endless { head, part: format!("X-More: {}\r\n", "x".repeat(1 << 12)).into_bytes() }
     }
 
     /// The beginning of an answer that says it is longer.
@@ -83,6 +103,7 @@ pub struct Server {
     pub url: String,
     pub gate: Gate,
     requests: Arc<Mutex<Vec<Request>>>,
+    sent: Arc<AtomicUsize>,
 }
 
 impl Server {
@@ -94,13 +115,16 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (gate, requests) = (Gate::default(), Arc::new(Mutex::new(Vec::new())));
-        let server = Server { url, gate: gate.clone(), requests: Arc::clone(&requests) };
+        let server =
+            Server { url, gate: gate.clone(), requests: Arc::clone(&requests), sent: Arc::default() };
+        let sent = Arc::clone(&server.sent);
         let handler = Arc::new(handler);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
                 let (handler, gate, requests) = (Arc::clone(&handler), gate.clone(), Arc::clone(&requests));
+                let sent = Arc::clone(&sent);
                 thread::spawn(move || {
-                    serve(connection, |request| {
+                    serve(connection, &sent, |request| {
                         requests.lock().unwrap().push(request.clone());
                         handler(request, &gate)
                     })
@@ -108,6 +132,11 @@ impl Server {
             }
         });
         server
+    }
+
+    /// Bytes that clients have taken of endless answers, a request.
+    pub fn sent(&self) -> usize {
+        self.sent.load(Ordering::SeqCst) / self.requests().len().max(1)
     }
 
     pub fn requests(&self) -> Vec<Request> {
@@ -123,7 +152,7 @@ impl Drop for Server {
 
 /// Answers requests until the client, or an answer, closes the connection. Errors are the
 /// client's hanging up, which some tests provoke.
-fn serve(connection: TcpStream, answer: impl Fn(&Request) -> Reply) {
+fn serve(connection: TcpStream, sent: &AtomicUsize, answer: impl Fn(&Request) -> Reply) {
     let Ok(mut writer) = connection.try_clone() else { return };
     let mut reader = BufReader::new(connection);
     while let Some(request) = read(&mut reader) {
@@ -137,6 +166,16 @@ fn serve(connection: TcpStream, answer: impl Fn(&Request) -> Reply) {
             }
             Reply::Raw(bytes) => {
                 let _ = writer.write_all(&bytes);
+                return;
+            }
+            Reply::Endless { head, part } => {
+                let mut written = writer.write_all(&head);
+                let mut left = END;
+                while written.is_ok() && left > 0 {
+                    written = writer.write_all(&part);
+                    sent.fetch_add(part.len(), Ordering::SeqCst);
+                    left = left.saturating_sub(part.len());
+                }
                 return;
             }
             Reply::Close => return,

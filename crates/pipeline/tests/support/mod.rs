@@ -13,7 +13,7 @@ use pgai_rs_pipeline::config::{
     Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, S3Access, VectorizerConfig,
     CONFIG_VERSION,
 };
-use pgai_rs_pipeline::document::{Document, Payload, Secret, Ticket, Vectorizer};
+use pgai_rs_pipeline::document::{ApiKey, Author, Document, Payload, Secret, Ticket, Vectorizer};
 
 /// The column that the tests' vectorizers read.
 pub const COLUMN: &str = "body";
@@ -54,7 +54,13 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
             view_name: "view".into(),
         },
     };
-    Vectorizer { id, name: format!("vectorizer {id}"), config, api_key: Some(Secret::new("sk-test")) }
+    Vectorizer {
+        id,
+        name: format!("vectorizer {id}"),
+        config,
+        author: Author::Superuser,
+        api_key: Some(ApiKey::of_server(Secret::new("sk-test"))),
+    }
 }
 
 /// A row of a vectorizer.

@@ -28,6 +28,8 @@ use super::model::Model;
 use super::pack::Limits;
 use super::refusal::{Kind, Refusal};
 use crate::document::Failure;
+use crate::server_url::ServerUrl;
+use crate::settings::Settings;
 
 /// A provider's wire: how it is asked and how its answer is read.
 ///
@@ -194,6 +196,33 @@ impl Provider {
             Provider::Voyage => &voyage::PROFILE,
         }
     }
+
+    /// Tells whether this is the provider's own server, asked as it wants to be.
+    pub(super) fn is_home(self, url: &ServerUrl) -> bool {
+        match (self, self.profile().home) {
+            // It has a host for each location.
+            (Provider::Vertex, _) => vertex::is_home(url),
+            (_, Some(home)) => ServerUrl::parse(home).is_ok_and(|home| url.is_within(&home.origin())),
+            (_, None) => false,
+        }
+    }
+
+    /// Tells whether this is the provider's own server, or the one that the administrator set in its place.
+    pub(super) fn is_own_server(self, url: &ServerUrl, settings: &Settings) -> bool {
+        let is_default = || self.default_server(settings).is_some_and(|default| url.is_within(&default));
+        self.is_home(url) || is_default()
+    }
+
+    /// The server that is asked if a vectorizer does not say, where that is one for all.
+    pub(super) fn default_server(self, settings: &Settings) -> Option<ServerUrl> {
+        let url = match self {
+            Provider::OpenAi => Some(settings.openai_base_url.as_str()),
+            Provider::Ollama => Some(settings.ollama_base_url.as_str()),
+            other => other.profile().home,
+        };
+        url.and_then(|url| ServerUrl::parse(url).ok())
+    }
+
     /// Whether a model of this name can be asked, as far as its name tells.
     ///
     /// # Errors

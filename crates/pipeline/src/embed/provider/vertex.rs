@@ -15,6 +15,7 @@ use crate::embed::identity::Identity;
 use crate::embed::model::{invalid, percent_encoded, Model};
 use crate::embed::pack::Limits;
 use crate::embed::refusal::Kind;
+use crate::server_url::ServerUrl;
 
 /// What is known of Vertex AI. The options' names are LiteLLM's.
 pub(super) const PROFILE: Profile = Profile {
@@ -77,6 +78,15 @@ pub(in crate::embed) fn address(parameters: &Map<String, Value>) -> Result<Strin
         location => format!("{location}-aiplatform.googleapis.com"),
     };
     Ok(format!("https://{host}/v1/projects/{}/locations/{location}", percent_encoded(project)))
+}
+
+/// Tells whether this is one of Google's servers for it.
+pub(super) fn is_home(url: &ServerUrl) -> bool {
+    let host = url.host();
+    let is_location = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let location = host.strip_suffix("-aiplatform.googleapis.com");
+    let is_googles = host == "aiplatform.googleapis.com" || location.is_some_and(is_location);
+    is_googles && url.url().scheme() == "https" && url.url().port().is_none()
 }
 
 /// A model on Vertex AI.

@@ -1,0 +1,281 @@
+//! What may be sent where: which servers a vectorizer's author may have asked, and which of them get a key.
+//!
+//! Looked at when a vectorizer is declared, whenever the settings change, and before anything is sent.
+
+use super::model::invalid_base_url;
+use super::provider::Provider;
+use super::ADMINISTRATOR;
+use crate::config::Embedding;
+use crate::document::{Author, Failure, Retry, Step};
+use crate::network::Reach;
+use crate::server_url::ServerUrl;
+use crate::settings::Settings;
+
+/// Rights of an author, concerning one server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Permission {
+    /// Addresses that the server's host may lead to.
+    pub reach: Reach,
+    /// Tells whether the server's key goes along, if there is one.
+    pub with_key: bool,
+}
+
+/// A declaration of what is to be asked.
+pub(super) struct Declaration<'a> {
+    pub provider: Provider,
+    pub embedding: &'a Embedding,
+    pub base_url: Option<&'a str>,
+    pub author: Author,
+}
+
+impl Declaration<'_> {
+    /// Returns what the administrator allows of it.
+    ///
+    /// # Errors
+    ///
+    /// `api_key_name_not_allowed`, `invalid_base_url`, `base_url_not_allowed` and `api_key_not_for_server`.
+    pub(super) fn permit(&self, settings: &Settings) -> Result<Permission, Failure> {
+        let declared = self.embedding.declared_api_key_name();
+        if let Some(name) = declared.filter(|name| !is_listed(name, &settings.api_key_names)) {
+            return Err(name_not_allowed(name));
+        }
+
+        let url = self.base_url.map(|url| ServerUrl::parse(url).map_err(|error| self.not_a_url(error)));
+        let url = url.transpose()?;
+        let reach = self.reach(url.as_ref(), settings)?;
+
+        let with_key = match self.embedding.api_key_name() {
+            None => true,
+            Some(name) if self.may_receive(name, url.as_ref(), settings) => true,
+            // Nobody asked for the key that the provider's is usually called.
+            Some(_) if declared.is_none() => false,
+            Some(name) => return Err(self.not_for_server(name, url.as_ref())),
+        };
+        Ok(Permission { reach, with_key })
+    }
+
+    fn reach(&self, url: Option<&ServerUrl>, settings: &Settings) -> Result<Reach, Failure> {
+        let Some(url) = url else { return Ok(Reach::Named) };
+        if self.author == Author::Superuser || self.provider.is_own_server(url, settings) {
+            return Ok(Reach::Named);
+        }
+        match url.is_allowed(&settings.allowed_base_urls) {
+            true => Ok(url.reach(&settings.allowed_base_urls)),
+            false => Err(self.url_not_allowed()),
+        }
+    }
+
+    /// Tells whether a server may receive the key of this name: its provider's own may, and those that the
+    /// administrator paired with it. A superuser's declaration is the administrator's word.
+    fn may_receive(&self, name: &str, url: Option<&ServerUrl>, settings: &Settings) -> bool {
+        let entries = || settings.api_key_names.iter().map(|entry| split(entry));
+        if self.author == Author::Superuser {
+            return true;
+        }
+
+        let is_own = url.is_none_or(|url| self.provider.is_own_server(url, settings));
+        let is_its_provider = self.provider.profile().api_key_name == Some(name);
+        if is_own && is_its_provider && entries().any(|entry| entry == (name, None)) {
+            return true;
+        }
+
+        let paired = entries().filter(|(listed, _)| *listed == name);
+        let paired: Vec<String> = paired.filter_map(|(_, url)| url.map(str::to_owned)).collect();
+        match url {
+            Some(url) => url.is_named(&paired),
+            None => self.provider.default_server(settings).is_some_and(|url| url.is_named(&paired)),
+        }
+    }
+
+    /// The name of the argument that a URL was given in.
+    fn argument(&self) -> &'static str {
+        match self.embedding {
+            Embedding::Litellm { .. } => "api_base",
+            _ => "base_url",
+        }
+    }
+
+    fn not_a_url(&self, error: crate::server_url::ServerUrlError) -> Failure {
+        invalid_base_url(&format!("{} {error}", self.argument()), &error.hint("https://host/v1"))
+    }
+
+    fn url_not_allowed(&self) -> Failure {
+        let message = format!("this {} is not allowed on this server", self.argument());
+        refused("base_url_not_allowed", message)
+            .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_base_urls.")
+    }
+
+    fn not_for_server(&self, name: &str, url: Option<&ServerUrl>) -> Failure {
+        let server = match url {
+            Some(_) => format!("this {}", self.argument()),
+            None => self.provider.profile().name.to_owned(),
+        };
+        let message = format!("the key {name} may not be sent to {server} on this server");
+        let example = url.map_or_else(|| "https://host".to_owned(), |url| url.url().to_string());
+        refused("api_key_not_for_server", message).with_hint(format!(
+            "A superuser can pair them by adding {name}={} to pgai_rs.api_key_names. A server that wants no key is \
+             asked without one if api_key_name is NULL.",
+            example.trim_end_matches('/'),
+        ))
+    }
+}
+
+fn refused(code: &'static str, message: String) -> Failure {
+    Failure::new(Step::Embedding, code, message, Retry::After(ADMINISTRATOR))
+}
+
+fn name_not_allowed(name: &str) -> Failure {
+    refused("api_key_name_not_allowed", format!("api_key_name {name:?} is not allowed on this server"))
+        .with_hint("A superuser can add the name to pgai_rs.api_key_names.")
+}
+
+/// Tells whether entries of `pgai_rs.api_key_names` list a key of this name, for whichever server.
+pub fn is_listed(name: &str, entries: &[String]) -> bool {
+    entries.iter().any(|entry| split(entry).0 == name)
+}
+
+/// An entry of `pgai_rs.api_key_names`: a name, and the server that it is paired with if one is named.
+fn split(entry: &str) -> (&str, Option<&str>) {
+    match entry.split_once('=') {
+        Some((name, url)) => (name.trim(), Some(url.trim())),
+        None => (entry.trim(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{json, Value};
+
+    use super::super::model::check;
+    use super::*;
+
+    fn settings(names: &[&str], urls: &[&str]) -> Settings {
+        let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
+        Settings { api_key_names: owned(names), allowed_base_urls: owned(urls), ..Settings::default() }
+    }
+
+    fn code(embedding: Value, author: Author, settings: &Settings) -> Option<&'static str> {
+        let embedding: Embedding = serde_json::from_value(embedding).unwrap();
+        check(&embedding, author, settings).err().map(|failure| {
+            assert!(failure.hint.is_some_and(|hint| hint.contains("pgai_rs.") || hint.contains("https://")));
+            failure.code
+        })
+    }
+
+    fn openai(key: Option<&str>, base_url: Option<&str>) -> Value {
+        json!({"implementation": "openai", "model": "m", "dimensions": 3, "api_key_name": key, "base_url": base_url})
+    }
+
+    fn litellm(model: &str, key: Option<&str>, options: Value) -> Value {
+        json!({"implementation": "litellm", "model": model, "dimensions": 3, "api_key_name": key,
+               "extra_options": options})
+    }
+
+    const KEY: Option<&str> = Some("OPENAI_API_KEY");
+    const NOT_FOR: Option<&str> = Some("api_key_not_for_server");
+
+    #[test]
+    fn a_key_goes_to_its_own_provider_alone() {
+        let ours =
+            settings(&["OPENAI_API_KEY", "VOYAGE_API_KEY", "TEAM_KEY"], &["http://models", "http://h"]);
+        let openai_code = |key, url| code(openai(key, url), Author::Other, &ours);
+        assert_eq!(openai_code(KEY, None), None);
+        assert_eq!(openai_code(KEY, Some("https://api.openai.com/v1")), None);
+        assert_eq!(openai_code(KEY, Some("http://models/v1")), NOT_FOR);
+        assert_eq!(openai_code(Some("VOYAGE_API_KEY"), None), NOT_FOR);
+        assert_eq!(openai_code(Some("TEAM_KEY"), None), NOT_FOR);
+        assert_eq!(openai_code(None, Some("http://models/v1")), None);
+        // In plain text it would be everybody's.
+        assert_eq!(openai_code(KEY, Some("http://api.openai.com/v1")), Some("base_url_not_allowed"));
+        assert_eq!(openai_code(KEY, Some("https://api.openai.com:8443/v1")), Some("base_url_not_allowed"));
+    }
+
+    #[test]
+    fn an_administrator_pairs_a_key_with_other_servers() {
+        let pairs =
+            ["OPENAI_API_KEY = http://models/v1", "TEAM_KEY=https://api.openai.com", "OTHER=https://"];
+        let ours = settings(&pairs, &["http://models", "https://"]);
+        let openai_code = |key, url| code(openai(key, url), Author::Other, &ours);
+        assert_eq!(openai_code(KEY, Some("http://models/v1")), None);
+        assert_eq!(openai_code(KEY, Some("http://models/v2")), NOT_FOR);
+        assert_eq!(openai_code(Some("TEAM_KEY"), None), None);
+        // Without an entry of its own, not even the provider gets it.
+        assert_eq!(openai_code(KEY, None), NOT_FOR);
+        // A scheme names no server.
+        assert_eq!(openai_code(Some("OTHER"), Some("https://evil.example/v1")), NOT_FOR);
+        assert_eq!(openai_code(Some("NO_SUCH"), None), Some("api_key_name_not_allowed"));
+    }
+
+    #[test]
+    fn the_administrators_default_server_gets_the_usual_key() {
+        let ours =
+            Settings { openai_base_url: "http://gate/v1".into(), ..settings(&["OPENAI_API_KEY"], &[]) };
+        assert_eq!(code(openai(KEY, None), Author::Other, &ours), None);
+        assert_eq!(code(openai(KEY, Some("http://gate/v1")), Author::Other, &ours), None);
+        assert_eq!(
+            code(openai(KEY, Some("http://gate/v2")), Author::Other, &ours),
+            Some("base_url_not_allowed")
+        );
+    }
+
+    #[test]
+    fn a_superusers_declaration_is_the_administrators_word() {
+        let ours = settings(&["OPENAI_API_KEY"], &[]);
+        assert_eq!(code(openai(KEY, Some("http://models/v1")), Author::Superuser, &ours), None);
+        let unlisted = openai(Some("NO_SUCH"), None);
+        assert_eq!(code(unlisted, Author::Superuser, &ours), Some("api_key_name_not_allowed"));
+    }
+
+    #[test]
+    fn a_key_that_nobody_named_stays_at_home() {
+        let ours = settings(&["COHERE_API_KEY", "AZURE_API_KEY"], &["http://h"]);
+        let permitted = |model: &str, options: Value| {
+            let embedding = serde_json::from_value(litellm(model, None, options.clone())).unwrap();
+            let (provider, _) = super::super::litellm::split(model).unwrap();
+            let base_url = options.get("api_base").and_then(Value::as_str);
+            let declaration =
+                Declaration { provider, embedding: &embedding, base_url, author: Author::Other };
+            declaration.permit(&ours).unwrap().with_key
+        };
+        assert!(permitted("cohere/embed-v4.0", json!({})));
+        assert!(permitted("cohere/embed-v4.0", json!({"api_base": "https://api.cohere.com"})));
+        assert!(!permitted("cohere/embed-v4.0", json!({"api_base": "http://h"})));
+        assert!(!permitted("azure/d", json!({"api_base": "http://h"})));
+    }
+
+    #[test]
+    fn what_a_base_url_may_be_is_asked_before_it_is() {
+        let ours = settings(&[], &["http://h"]);
+        let other = |url| code(openai(None, Some(url)), Author::Other, &ours);
+        assert_eq!(other("http://h/v1"), None);
+        assert_eq!(other("http://other/v1"), Some("base_url_not_allowed"));
+        for author in [Author::Other, Author::Superuser] {
+            let url = "http://user:SECRET@h/v1";
+            assert_eq!(code(openai(None, Some(url)), author, &ours), Some("invalid_base_url"));
+            let embedding: Embedding = serde_json::from_value(openai(None, Some(url))).unwrap();
+            assert!(!format!("{:?}", check(&embedding, author, &ours)).contains("SECRET"));
+        }
+    }
+
+    #[test]
+    fn a_host_that_only_its_author_chose_leads_to_the_internet() {
+        let reach = |allowed: &[&str], url: &str, author| {
+            let ours = settings(&[], allowed);
+            let embedding = serde_json::from_value(openai(None, Some(url))).unwrap();
+            let declaration = Declaration {
+                provider: Provider::OpenAi,
+                embedding: &embedding,
+                base_url: Some(url),
+                author,
+            };
+            declaration.permit(&ours).map(|permission| permission.reach)
+        };
+        assert_eq!(reach(&["https://"], "https://10.0.0.1/v1", Author::Other), Ok(Reach::Public));
+        assert_eq!(
+            reach(&["https://", "https://10.0.0.1"], "https://10.0.0.1/v1", Author::Other),
+            Ok(Reach::Named)
+        );
+        assert_eq!(reach(&["https://"], "https://api.openai.com/v1", Author::Other), Ok(Reach::Named));
+        assert_eq!(reach(&[], "http://10.0.0.1/v1", Author::Superuser), Ok(Reach::Named));
+    }
+}

@@ -1,0 +1,29 @@
+//! What all that goes over the network has in common, whoever asks.
+//!
+//! * `address`, `reach`: which addresses a server may have, in every spelling, on what is connected to
+//! * `http`: clients for models and tokens
+//! * `sdk`: the client for AWS, whose answers are bounded
+
+mod address;
+mod http;
+mod reach;
+mod sdk;
+
+use std::error::Error;
+
+pub(crate) use self::http::query_clients;
+pub use self::http::HttpClients;
+pub use self::reach::{AddressRefused, Reach};
+pub(crate) use self::sdk::{bounded, read_trust_roots, AnswerLimits, AnswerTooLong};
+
+/// Tells whether an error of this type is why something failed.
+fn is_behind<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.is::<T>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}

@@ -1,0 +1,141 @@
+//! Where a name may lead, looked at on the addresses that are then connected to.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use url::{Host, Url};
+
+use super::address::{is_of_machines, is_public};
+use super::is_behind;
+
+/// Which addresses a server may have.
+///
+/// What an administrator, or we, have written out leads where it says; what somebody else has chosen leads to the
+/// internet and nowhere else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// The host is somebody else's choice: only addresses of the internet.
+    Public,
+    /// The administrator wrote the host, or we did: private addresses, too. A name still leads to no cloud's
+    /// metadata; an address that is written as one is what it says.
+    Named,
+}
+
+impl Reach {
+    /// Tells whether a name may lead to this address.
+    fn allows_by_name(self, address: IpAddr) -> bool {
+        match self {
+            Reach::Public => is_public(address),
+            Reach::Named => !is_of_machines(address),
+        }
+    }
+
+    /// Refuses a host that is an address, and not one that may be asked. Clients resolve names only, so that
+    /// this is all that is looked at before they connect to an address.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressRefused`].
+    pub(crate) fn check_literal(self, url: &Url) -> Result<(), AddressRefused> {
+        let address = match url.host() {
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+            Some(Host::Domain(_)) | None => return Ok(()),
+        };
+        match self {
+            Reach::Public if !is_public(address) => Err(AddressRefused),
+            Reach::Public | Reach::Named => Ok(()),
+        }
+    }
+
+    /// The addresses of a name that may be connected to.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressRefused`] if it has none of these, and the system's for a name that has none at all.
+    pub(crate) async fn resolve(self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+        // The port is the client's matter.
+        let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
+        if found.is_empty() {
+            return Err(io::Error::other("failed to lookup address information: there is none").into());
+        }
+
+        let allowed: Vec<_> = found.into_iter().filter(|address| self.allows_by_name(address.ip())).collect();
+        if allowed.is_empty() {
+            return Err(AddressRefused.into());
+        }
+        Ok(allowed)
+    }
+}
+
+/// An address that may not be asked. Does not say which: it is nobody's business where a name leads in this network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRefused;
+
+impl AddressRefused {
+    /// Tells whether this is why something failed.
+    pub(crate) fn is_behind(error: &(dyn Error + 'static)) -> bool {
+        is_behind::<AddressRefused>(error)
+    }
+}
+
+impl fmt::Display for AddressRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the host has no address that may be asked")
+    }
+}
+
+impl Error for AddressRefused {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn literal(reach: Reach, url: &str) -> bool {
+        reach.check_literal(&Url::parse(url).unwrap()).is_ok()
+    }
+
+    #[test]
+    fn an_address_is_the_same_in_every_spelling() {
+        for url in [
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0177.0.0.1/",
+            "http://0x7f.1/",
+            "http://0x7f000001/",
+            "http://①②⑦.0.0.1/",
+            "http://[::1]/",
+            "http://[0:0:0:0:0:ffff:7f00:1]/",
+            "http://0/",
+            "http://2852039166/",
+            "http://0xA9FEA9FE/",
+            "http://[::ffff:a9fe:a9fe]/",
+            "http://[64:ff9b::169.254.169.254]/",
+            "http://10.0.0.1./",
+        ] {
+            assert!(!literal(Reach::Public, url), "{url}");
+            assert!(literal(Reach::Named, url), "{url}");
+        }
+        assert!(literal(Reach::Public, "https://1.1.1.1/"));
+        assert!(literal(Reach::Public, "https://example.com/"));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_judged_by_what_it_leads_to() {
+        let refused = Reach::Public.resolve("localhost").await.unwrap_err();
+        assert!(AddressRefused::is_behind(&*refused), "{refused}");
+        let named = Reach::Named.resolve("localhost").await.unwrap();
+        assert!(named.iter().all(|address| address.ip().is_loopback()), "{named:?}");
+
+        // The system reads these as addresses, whatever URLs make of them.
+        for name in ["2852039166", "0xa9fea9fe", "169.254.43518"] {
+            for reach in [Reach::Public, Reach::Named] {
+                let refused = reach.resolve(name).await.unwrap_err();
+                assert!(AddressRefused::is_behind(&*refused), "{name} {refused}");
+            }
+        }
+    }
+}
