@@ -323,8 +323,6 @@ pub(crate) mod tests {
         let text = "x".repeat(400_000);
         let limit = 1 << 20;
         // One chunk of 400,000 pieces, each of which is remembered for the overlap.
-        let chunk = chunker(&recursive(1 << 30, 1 << 30)).unwrap();
-        assert!(chunk.chunk(&text, Allowance::new(limit, 0)).is_ok());
         let by_characters = Chunking::RecursiveCharacterTextSplitter {
             chunk_size: 1 << 30,
             chunk_overlap: 0,
