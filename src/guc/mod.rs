@@ -25,7 +25,8 @@ pub use loading::{load_concurrency, max_document_size, s3_anonymous, s3_endpoint
 pub use s3::{role_arn_allowed, s3_role_only};
 pub use sources::{queue_url_allowed, s3_source_history, s3_source_max_delete_percent};
 pub use worker::{
-    databases, heartbeat_interval, lease_duration, max_errors, max_retries, poll_interval, retry_backoff,
+    databases, heartbeat_interval, lease_duration, max_errors, max_retries, owner_statement_timeout,
+    poll_interval, retry_backoff,
 };
 
 use setting::{Definer, GucFlags};
