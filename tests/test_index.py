@@ -160,13 +160,16 @@ def test_it_is_built_by_its_owner_who_needs_no_login(cluster_factory, stub):
     db = cluster.create_database("owned")
     db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE ROLE mallory; REVOKE CONNECT ON DATABASE owned FROM PUBLIC")
     db.sql("GRANT USAGE ON SCHEMA ai TO mallory; GRANT CREATE ON SCHEMA public TO mallory")
-    # What a role sets for its own sessions does not concern it.
-    for setting in ["statement_timeout = '1ms'", "default_transaction_read_only = on", "search_path = public"]:
+    # What a role sets for its own sessions does not concern it, not even its time: the build takes longer.
+    for setting in ["statement_timeout = '500ms'", "default_transaction_read_only = on", "search_path = public"]:
         db.sql(f"ALTER ROLE mallory SET {setting}")
     db.sql("CREATE TABLE seen (who text, session text); GRANT INSERT ON seen TO PUBLIC")
     db.sql("""
         CREATE FUNCTION public.spy() RETURNS event_trigger LANGUAGE plpgsql AS
-        $$ BEGIN INSERT INTO public.seen VALUES (current_user, session_user); END $$;
+        $$ BEGIN
+            INSERT INTO public.seen VALUES (current_user, session_user);
+            PERFORM pg_sleep(1) FROM pg_stat_activity WHERE pid = pg_backend_pid() AND query LIKE '%CONCURRENTLY%';
+        END $$;
         CREATE EVENT TRIGGER spy ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION public.spy()
     """)
     with db.connect() as connection:

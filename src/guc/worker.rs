@@ -9,6 +9,7 @@ settings! {
     int POLL_INTERVAL = 10_000;
     int HEARTBEAT_INTERVAL = 30_000;
     int LEASE_DURATION = 60;
+    int OWNER_STATEMENT_TIMEOUT = 10_000;
     int MAX_RETRIES = 6;
     int RETRY_BACKOFF = 5_000;
     int RETRY_BACKOFF_MAX = 600_000;
@@ -43,6 +44,13 @@ pub fn define(d: &Definer) {
         (10, 86_400),
         GucFlags::UNIT_S,
         c"How long claimed work stays with a worker that gives no sign of life.",
+    );
+    d.int(
+        c"pgai_rs.owner_statement_timeout",
+        &OWNER_STATEMENT_TIMEOUT,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Longest time of what runs in the worker with the rights of a vectorizer's owner, for each 500 chunks that are written.",
     );
     d.int(c"pgai_rs.max_retries", &MAX_RETRIES, (0, 1_000), NO_UNIT,
         c"How often a failed row is tried again before it is set aside; for loading the vectorizer says so itself.");
@@ -115,6 +123,11 @@ pub fn heartbeat_interval() -> Duration {
 /// How long claimed work stays with a silent worker.
 pub fn lease_duration() -> Duration {
     Duration::from_secs(number(&LEASE_DURATION) as u64)
+}
+
+/// Longest time of an owner's SQL in the worker.
+pub fn owner_statement_timeout() -> Duration {
+    millis(&OWNER_STATEMENT_TIMEOUT)
 }
 
 /// How often a failed row is tried again.

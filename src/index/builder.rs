@@ -16,6 +16,8 @@ use super::{existing, Order};
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+use crate::pg::limits::Limits;
 use crate::pg::transaction::transaction;
 use crate::pg::{session, utility};
 use crate::queue::errors;
@@ -76,9 +78,12 @@ fn connect(order: &Order) {
         )
     };
     // SAFETY: in a transaction, which the look-up needs.
-    match transaction(|| Ok(unsafe { pg_sys::superuser_arg(order.owner) })) {
-        // SAFETY: outside a transaction, by a session of the superuser's.
-        Ok(superuser) => unsafe { pg_sys::SetSessionAuthorization(order.owner, superuser) },
+    match transaction(|| Ok((unsafe { pg_sys::superuser_arg(order.owner) }, Limits::of(order.owner)))) {
+        Ok((superuser, limits)) => {
+            limits.apply_to_process();
+            // SAFETY: outside a transaction, by a session of the superuser's.
+            unsafe { pg_sys::SetSessionAuthorization(order.owner, superuser) }
+        }
         Err(error) => pgrx::error!("pgai_rs index builder can't become the vectorizer's owner: {error}"),
     }
 }

@@ -19,6 +19,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql::{self, ident};
 use crate::pg::transaction::transaction;
+use crate::pg::turn;
 use crate::queue::served::Served;
 use crate::queue::spi::SpiQueue;
 
@@ -29,6 +30,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(3_600);
 
 /// Shortest time between two looks; what a look took times [`REST`], if that is more.
 const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether builders still wait, so that others can be started.
+const LOOK_AT_WAITING: Duration = Duration::from_secs(1);
 
 /// Counting rows takes no more than one part in so many of the worker's time.
 const REST: u32 = 100;
@@ -47,17 +51,35 @@ impl Default for Tries {
     }
 }
 
+/// Most builders at a time: one that builds, and others that wait for somebody's transaction.
+const MOST_BUILDERS: usize = 4;
+
+/// Most of them that are one owner's.
+const MOST_OF_AN_OWNER: usize = 2;
+
+/// How long a builder may wait for somebody's transaction while others find no place.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
 /// A builder at work.
 struct Building {
     vectorizer: i32,
+    owner: pg_sys::Oid,
     since: Instant,
+    /// Since when it was seen to wait each time.
+    waits_since: Option<Instant>,
     process: DynamicBackgroundWorker,
+}
+
+impl Building {
+    fn has_ended(&self) -> bool {
+        matches!(self.process.pid(), Err(BackgroundWorkerStatus::Stopped))
+    }
 }
 
 #[derive(Default)]
 struct Builds {
     tries: HashMap<i32, Tries>,
-    building: Option<Building>,
+    building: Vec<Building>,
     next_look: Option<Instant>,
 }
 
@@ -66,7 +88,8 @@ thread_local! {
     static BUILDS: RefCell<Builds> = RefCell::default();
 }
 
-/// Starts the builder of an index that is due, one at a time. Answers in how long it wants to look
+/// Starts the builder of an index that is due, one at a time: beside those that wait until somebody's transaction ends, for
+/// CREATE INDEX CONCURRENTLY does so, and anybody may have one open for hours. Answers in how long it wants to look
 /// again, if the worker is not woken before. To be called outside a transaction.
 pub fn look(queue: &SpiQueue) -> Option<Duration> {
     BUILDS.with_borrow_mut(|builds| builds.look(queue))
@@ -76,47 +99,94 @@ pub fn look(queue: &SpiQueue) -> Option<Duration> {
 pub fn is_building() -> bool {
     BUILDS.with_borrow_mut(|builds| {
         builds.settle_ended();
-        builds.building.is_some()
+        !builds.building.is_empty()
     })
 }
 
-/// Ends the builder with the worker, and so before what the worker gets out of the way of.
-pub fn end_builder() {
-    let building =
-        BUILDS.with(|builds| builds.try_borrow_mut().ok().and_then(|mut builds| builds.building.take()));
-    if let Some(building) = building {
-        building.process.terminate();
-    }
+/// Ends the builders with the worker, and so before what the worker gets out of the way of.
+pub fn end_builders() {
+    let building = BUILDS.with(|builds| {
+        builds.try_borrow_mut().map(|mut builds| std::mem::take(&mut builds.building)).unwrap_or_default()
+    });
+    building.into_iter().for_each(|building| drop(building.process.terminate()));
 }
 
 impl Builds {
     fn look(&mut self, queue: &SpiQueue) -> Option<Duration> {
         self.settle_ended();
-        // The builder's end wakes this process.
-        if self.building.is_some() {
-            return None;
-        }
         if let Some(left) = self.next_look.and_then(left) {
             return Some(left);
         }
         let began = Instant::now();
+        let at_work = match self.all_wait() {
+            // The builder's end wakes this process.
+            Ok(false) => return None,
+            Ok(true) => (!self.building.is_empty()).then_some(LOOK_AT_WAITING),
+            Err(error) => {
+                pgrx::warning!("pgai_rs worker can't look at its index builders: {error}");
+                return Some(LOOK_AT_WAITING);
+            }
+        };
         let next = queue
             .served_all()
-            .filter(|served| !served.rests())
+            .filter(|served| !served.rests() && turn::left(served.vectorizer.owner).is_none())
             .filter_map(|served| self.look_at(served))
             .min();
         self.next_look = Some(Instant::now() + INTERVAL.max(began.elapsed() * REST));
-        next
+        next.into_iter().chain(at_work).min()
+    }
+
+    /// Whether all builders at work wait for somebody's transaction.
+    fn all_wait(&mut self) -> Result<bool, PgError> {
+        if self.building.is_empty() {
+            return Ok(true);
+        }
+
+        let waiting: Vec<i32> = transaction(|| {
+            sql::read(
+                "SELECT pid FROM pg_catalog.pg_stat_activity
+                 WHERE pid = ANY ($1) AND wait_event_type = 'Lock'",
+                &[self.processes().into()],
+                |row| row.get(1),
+            )
+        })?;
+        let now = Instant::now();
+        for building in &mut self.building {
+            let waits = building.process.pid().is_ok_and(|pid| waiting.contains(&pid));
+            building.waits_since = waits.then(|| building.waits_since.unwrap_or(now));
+        }
+        Ok(self.building.iter().all(|building| building.waits_since.is_some()))
+    }
+
+    /// The process ids of the builders at work.
+    fn processes(&self) -> Vec<i32> {
+        self.building.iter().filter_map(|building| building.process.pid().ok()).collect()
+    }
+
+    /// Whether there is a place for one more builder of this owner's; makes one if others have waited for long.
+    fn has_place(&mut self, owner: pg_sys::Oid) -> bool {
+        if self.building.iter().filter(|building| building.owner == owner).count() >= MOST_OF_AN_OWNER {
+            return false;
+        }
+        if self.building.len() >= MOST_BUILDERS {
+            let waits = |building: &Building| building.waits_since.map(|since| since.elapsed());
+            let places = 0..self.building.len();
+            let longest = places.max_by_key(|place| waits(&self.building[*place]));
+            let too_long =
+                |place: &usize| waits(&self.building[*place]).is_some_and(|time| time > LONGEST_WAIT);
+            if let Some(place) = longest.filter(too_long) {
+                let Building { vectorizer, since, process, .. } = self.building.swap_remove(place);
+                drop(process.terminate());
+                self.back_off(vectorizer, since.elapsed());
+            }
+        }
+        self.building.len() < MOST_BUILDERS
     }
 
     /// A builder says nothing but that it has ended: whether its index is there the next look sees.
     fn settle_ended(&mut self) {
-        let ended = |b: &Building| matches!(b.process.pid(), Err(BackgroundWorkerStatus::Stopped));
-        if !self.building.as_ref().is_some_and(ended) {
-            return;
-        }
-        if let Some(building) = self.building.take() {
-            self.back_off(building.vectorizer, building.since.elapsed());
+        for ended in self.building.extract_if(.., |building| building.has_ended()).collect::<Vec<_>>() {
+            self.back_off(ended.vectorizer, ended.since.elapsed());
             self.next_look = None;
         }
     }
@@ -129,15 +199,21 @@ impl Builds {
 
     /// Answers in how long this vectorizer wants another look, if it is waiting for a time.
     fn look_at(&mut self, served: &Served) -> Option<Duration> {
-        let id = served.vectorizer.id;
-        if self.building.is_some() {
+        let (id, owner) = (served.vectorizer.id, served.vectorizer.owner);
+        // A builder that was just started does not wait.
+        let is_building = self.building.iter().any(|building| building.waits_since.is_none());
+        if is_building
+            || self.building.iter().any(|building| building.vectorizer == id)
+            || !self.has_place(owner)
+        {
             return None;
         }
         if let Some(left) = self.tries.get(&id).and_then(|tries| tries.not_before).and_then(left) {
             return Some(left);
         }
         let ask = |question: &str| served.as_owner(|| yes(question));
-        match transaction(|| state(&served.vectorizer, &ask)) {
+        let own = self.processes();
+        match transaction(|| state(&served.vectorizer, &own, &ask)) {
             Ok(State::Settled) => drop(self.tries.remove(&id)),
             Ok(State::NotYet) => {}
             Ok(State::Due) => self.start(served),
@@ -158,7 +234,10 @@ impl Builds {
         let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
         let order = Order { vectorizer, database, owner };
         match order.process().set_notify_pid(pid).load_dynamic() {
-            Ok(process) => self.building = Some(Building { vectorizer, since: Instant::now(), process }),
+            Ok(process) => {
+                let since = Instant::now();
+                self.building.push(Building { vectorizer, owner, since, waits_since: None, process });
+            }
             Err(_) => {
                 self.back_off(vectorizer, Duration::ZERO);
                 ErrorReport::new(
@@ -193,10 +272,10 @@ type Ask<'a> = &'a dyn Fn(&str) -> Result<bool, PgError>;
 /// Whether a vectorizer's index would be built now.
 pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
     let ask = |question: &str| as_user(vectorizer.owner, || yes(question));
-    Ok(matches!(state(vectorizer, &ask)?, State::Due))
+    Ok(matches!(state(vectorizer, &[], &ask)?, State::Due))
 }
 
-fn state(vectorizer: &Vectorizer, ask: Ask<'_>) -> Result<State, PgError> {
+fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<State, PgError> {
     let indexing = definition::wanted(vectorizer)?;
     let (Some(when), Some(index)) = (indexing.when(), Definition::of(vectorizer)?) else {
         return Ok(State::Settled);
@@ -205,7 +284,7 @@ fn state(vectorizer: &Vectorizer, ask: Ask<'_>) -> Result<State, PgError> {
     if store.indexed {
         return Ok(State::Settled);
     }
-    if store.being_built || as_superuser(another_builder)? {
+    if store.being_built || as_superuser(|| another_builder(own_builders))? {
         return Ok(State::NotYet);
     }
     // It was due once, and is of no use to anybody as it is.
@@ -218,11 +297,11 @@ fn state(vectorizer: &Vectorizer, ask: Ask<'_>) -> Result<State, PgError> {
 }
 
 /// Whether one is at work that this process does not know: its worker has just ended.
-fn another_builder() -> Result<bool, PgError> {
+fn another_builder(own: &[i32]) -> Result<bool, PgError> {
     let found = sql::read(
         "SELECT FROM pg_catalog.pg_stat_activity
-         WHERE backend_type = $1 AND datname = pg_catalog.current_database()",
-        &[BUILDER_TYPE.to_owned().into()],
+         WHERE backend_type = $1 AND datname = pg_catalog.current_database() AND pid <> ALL ($2)",
+        &[BUILDER_TYPE.to_owned().into(), own.to_vec().into()],
         |_| Ok(()),
     )?;
     Ok(!found.is_empty())

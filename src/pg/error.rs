@@ -60,6 +60,14 @@ impl PgError {
         )
     }
 
+    /// Whether a statement was stopped or has come to the end of what the server has of something: parts of what was to be
+    /// done by it would cost as much again.
+    pub fn is_costly(&self) -> bool {
+        const INSUFFICIENT_RESOURCES: &str = "53";
+        self.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+            || self.sqlstate().starts_with(INSUFFICIENT_RESOURCES)
+    }
+
     /// Adds a HINT.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

@@ -14,14 +14,21 @@ use super::error::PgError;
 use super::session;
 use super::settings::Level;
 use super::sql;
+use super::turn;
 
 /// What names without a schema mean.
 const SEARCH_PATH: &CStr = c"search_path";
 
 /// Runs `f` as `user`, unable to change role, to make temporary objects, or to leave deferred work
 /// that would run after the identity is given back.
+///
+/// In a process of ours it is that user's turn from here on; see [`turn`].
 pub fn as_user<R>(user: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
-    let _assumed = Assumed::new(user, pg_sys::SECURITY_RESTRICTED_OPERATION as i32);
+    let limits = turn::limits_of(user);
+    let assumed = Assumed::new(user, pg_sys::SECURITY_RESTRICTED_OPERATION as i32);
+    if let Some(limits) = limits {
+        turn::is_of(user, &limits, &assumed.level);
+    }
     f()
 }
 

@@ -92,7 +92,7 @@ pub fn be_superuser() {
 }
 
 /// Sets a setting so that no database, role or reload sets another.
-fn set(name: &CStr, value: &CStr) {
+pub fn set(name: &CStr, value: &CStr) {
     // SAFETY: C strings, which are copied.
     unsafe {
         pg_sys::SetConfigOption(

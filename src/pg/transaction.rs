@@ -6,19 +6,7 @@ use pgrx::pg_sys;
 use pgrx::PgTryBuilder;
 
 use super::error::PgError;
-
-/// Longest time of one of the worker's transactions, in milliseconds: what an owner's trigger may take.
-const LONGEST: std::ffi::c_int = 60_000;
-
-extern "C-unwind" {
-    // `utils/misc/timeout.c`. Only the main loop of a client's backend arms statement_timeout; a
-    // background worker has to do it itself.
-    fn enable_timeout_after(id: std::ffi::c_int, delay: std::ffi::c_int);
-    fn disable_timeout(id: std::ffi::c_int, keep_indicator: bool);
-}
-
-/// `STATEMENT_TIMEOUT` of `enum TimeoutId` (`utils/timeout.h`), the same from 15 to 18.
-const STATEMENT_TIMEOUT: std::ffi::c_int = 3;
+use super::turn;
 
 /// Whether this transaction sees the same from its beginning to its end.
 pub fn has_one_snapshot() -> bool {
@@ -71,12 +59,13 @@ pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgErr
     unsafe {
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
-        enable_timeout_after(STATEMENT_TIMEOUT, LONGEST);
     }
+    turn::begin();
     let body = AssertUnwindSafe(|| {
         // SAFETY: inside the transaction started above.
         unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
         let result = f()?;
+        turn::before_commit();
         // SAFETY: the snapshot is the one pushed above: SPI leaves the stack as it found it.
         unsafe {
             pg_sys::PopActiveSnapshot();
@@ -88,14 +77,15 @@ pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgErr
         .catch_others(|caught| Err(PgError::from(caught)))
         .catch_rust_panic(|caught| Err(PgError::from(caught)))
         .execute();
-    // SAFETY: between transactions, or in one that failed. Catching is not undoing: without the
+    turn::disarm();
+    // SAFETY: between transactions, or in one that failed, at whatever depth. Catching is not undoing: without the
     // abort the next transaction would start inside this one.
     unsafe {
-        disable_timeout(STATEMENT_TIMEOUT, false);
         if outcome.is_err() {
-            pg_sys::AbortCurrentTransaction();
+            pg_sys::AbortOutOfAnyTransaction();
         }
         pg_sys::pgstat_report_stat(false);
     }
-    outcome
+    let instead = turn::end(outcome.as_ref().err());
+    outcome.map_err(|error| instead.unwrap_or(error))
 }

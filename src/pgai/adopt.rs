@@ -4,6 +4,7 @@ use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::Destination;
 
+use super::old_table::{self, Lent};
 use super::requirements::Candidate;
 use super::triggers;
 use crate::api::create_vectorizer::{register, role_name};
@@ -13,8 +14,8 @@ use crate::catalog::objects::{self, QueueTables, Remembered};
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self as our_triggers, Identity};
 use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
-use crate::pg::sql::{self, qualified};
+use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::sql;
 
 /// What was taken over.
 pub struct Adopted {
@@ -33,11 +34,10 @@ pub struct Adopted {
 /// Its queue is ours and lies in `ai`, wherever pgai's was.
 pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     let (entry, source) = (&candidate.entry, &candidate.source);
-    let table = source.qualified();
     // What is written from here on is seen by our triggers; what was before is in pgai's queue.
     // At once as strong as the renaming of a trigger needs, for a lock that grows can deadlock.
-    sql::execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"), &[])?;
-    triggers::switch_off(entry, source.oid, &table)?;
+    source.table()?.hold(pg_sys::AccessExclusiveLock)?;
+    triggers::switch_off(entry, source)?;
     let owner = role_name(source.owner)?;
     // The worker reaches the queue as him.
     as_superuser(|| sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {owner}"), &[]))?;
@@ -53,9 +53,9 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     pause_as_before(candidate)?;
     our_triggers::create(&Identity { id: entry.id, uuid }, source)?;
     let tables = QueueTables::of(entry.id, &relations);
-    let pending = copy(candidate, entry.queue.as_deref(), &tables.inbox, "")?;
+    let pending = copy(candidate, entry.queue.as_ref(), &tables.inbox, "")?;
     // Names that no key has which pgai could make a queue for.
-    let failed = copy(candidate, entry.failed.as_deref(), &tables.failed, ", created_at, failure_step")?;
+    let failed = copy(candidate, entry.failed.as_ref(), &tables.failed, ", created_at, failure_step")?;
     grant_as_before(candidate, &tables.all(remembered))?;
     Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })
 }
@@ -102,13 +102,8 @@ fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), 
         return Ok((None, None));
     };
     let find = |schema: &str, name: &str| -> Result<Option<Table>, PgError> {
-        let found = sql::query_row(
-            "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname::text = $1 AND c.relname::text = $2",
-            &[schema.to_owned().into(), name.to_owned().into()],
-            |row| row.get::<pg_sys::Oid>(1),
-        )?;
-        Ok(found.and_then(Table::look).filter(|table| table.owner == candidate.source.owner))
+        let found = old_table::find(schema, name, &['r', 'p', 'v'])?;
+        Ok(found.filter(|table| table.owner == candidate.source.owner))
     };
     Ok((find(target_schema, target_table)?, find(view_schema, view_name)?))
 }
@@ -121,19 +116,16 @@ fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
         return Ok(());
     };
     for (schema, name) in [(target_schema, target_table), (view_schema, view_name)] {
-        let others = sql::query(
-            "SELECT c.relkind::text
-             FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname::text = $1 AND c.relname::text = $2 AND c.relowner <> $3",
-            &[schema.clone().into(), name.clone().into(), candidate.source.owner.into()],
-            |row| row.get::<String>(1),
-        )?;
-        for kind in others {
-            let kind = if kind == "v" { "VIEW" } else { "TABLE" };
-            let relation = qualified(schema, name);
-            pgrx::notice!("{relation} now belongs to {owner}, who owns the source");
-            sql::execute(&format!("ALTER {kind} {relation} OWNER TO {owner}"), &[])?;
+        let Some(table) = old_table::find(schema, name, &['r', 'p', 'v'])? else { continue };
+        table.hold(pg_sys::AccessExclusiveLock)?;
+        old_table::require_trusted(&table, &candidate.source)?;
+        if table.owner == candidate.source.owner {
+            continue;
         }
+
+        let (kind, relation) = (if table.kind == 'v' { "VIEW" } else { "TABLE" }, table.qualified());
+        pgrx::notice!("{relation} now belongs to {owner}, who owns the source");
+        sql::execute(&format!("ALTER {kind} {relation} OWNER TO {owner}"), &[])?;
     }
     Ok(())
 }
@@ -148,10 +140,16 @@ fn pause_as_before(candidate: &Candidate) -> Result<(), PgError> {
     .map(drop)
 }
 
-fn copy(candidate: &Candidate, from: Option<&str>, to: &str, more: &str) -> Result<u64, PgError> {
-    let Some(from) = from else { return Ok(0) };
+/// Copies keys as the owner of the source, who gets the right to read them for a moment.
+fn copy(candidate: &Candidate, from: Option<&Table>, to: &str, more: &str) -> Result<u64, PgError> {
+    let (Some(from), owner) = (from, candidate.source.owner) else { return Ok(0) };
     let columns = candidate.key.names(None) + more;
-    sql::execute(&format!("INSERT INTO {to} ({columns}) SELECT DISTINCT {columns} FROM {from}"), &[])
+    let lent = Lent::to(owner, &role_name(owner)?, from, &["SELECT"])?;
+    let statement =
+        format!("INSERT INTO {to} ({columns}) SELECT DISTINCT {columns} FROM ONLY {}", from.qualified());
+    let copied = as_user(owner, || sql::execute(&statement, &[]))?;
+    lent.take_back()?;
+    Ok(copied)
 }
 
 /// Who might read pgai's queue may read ours.
@@ -163,9 +161,9 @@ fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError
              FROM pg_catalog.pg_class c
              CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a
              LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-             WHERE c.oid = $1::pg_catalog.regclass AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner"
+             WHERE c.oid = $1 AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner"
         ),
-        &[queue.clone().into()],
+        &[queue.oid.into()],
         |row| row.get::<String>(1),
     )?;
     for role in roles {

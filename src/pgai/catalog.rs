@@ -3,6 +3,8 @@
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::Value;
 
+use super::old_table;
+use crate::catalog::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, qualified};
 
@@ -21,9 +23,9 @@ pub struct Entry {
     /// The name of its trigger.
     pub trigger: String,
     /// The keys that wait; none if it has lost that table.
-    pub queue: Option<String>,
+    pub queue: Option<Table>,
     /// The keys that were set aside; older versions had no such table.
-    pub failed: Option<String>,
+    pub failed: Option<Table>,
     /// Its config, as pgai wrote it.
     pub config: Value,
     /// Whether it was paused.
@@ -32,32 +34,31 @@ pub struct Entry {
 
 /// All of them, in the order of their ids.
 pub fn read(schema: &str) -> Result<Vec<Entry>, PgError> {
-    let table = require_table(schema)?;
+    let (table, catalog) = require_table(schema)?;
     // pgai speaks of its own schema by its old name.
     let own = "CASE v.queue_schema WHEN 'ai' THEN $1 ELSE v.queue_schema::text END";
-    // A plain table only: a view in its place would run its owner's functions as whoever calls this.
+    // A plain table only: a view in its place would run its owner's functions.
     let plain = |name: &str| {
         format!(
-            "(SELECT pg_catalog.format('%I.%I', n.nspname, c.relname)
+            "(SELECT c.oid
               FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
               WHERE n.nspname::text = {own} AND c.relname = {name} AND c.relkind = 'r')"
         )
     };
-    sql::query(
-        &format!(
-            "SELECT v.id, v.name::text,
+    let question = format!(
+        "SELECT v.id, v.name::text,
                     (SELECT c.oid FROM pg_catalog.pg_class c
                      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                      WHERE n.nspname = v.source_schema AND c.relname = v.source_table),
                     pg_catalog.format('%I.%I', v.source_schema, v.source_table),
                     ARRAY(SELECT k ->> 'attname' FROM pg_catalog.jsonb_array_elements(v.source_pk) AS k),
                     v.trigger_name::text, {}, {}, v.config, v.disabled
-             FROM {table} v ORDER BY v.id",
-            plain("v.queue_table"),
-            plain("v.queue_failed_table"),
-        ),
-        &[schema.to_owned().into()],
-        |row| {
+             FROM ONLY {table} v ORDER BY v.id",
+        plain("v.queue_table"),
+        plain("v.queue_failed_table"),
+    );
+    old_table::as_owner_of(catalog.owner, || {
+        sql::query(&question, &[schema.to_owned().into()], |row| {
             Ok(Entry {
                 id: row.get(1)?,
                 name: row.get(2)?,
@@ -65,39 +66,44 @@ pub fn read(schema: &str) -> Result<Vec<Entry>, PgError> {
                 source_name: row.get(4)?,
                 key: row.get(5)?,
                 trigger: row.get(6)?,
-                queue: row.get_opt(7)?,
-                failed: row.get_opt(8)?,
+                queue: row.get_opt(7)?.and_then(Table::look),
+                failed: row.get_opt(8)?.and_then(Table::look),
                 config: row.get::<JsonB>(9)?.0,
                 disabled: row.get(10)?,
             })
-        },
-    )
+        })
+    })
 }
 
-/// Columns of which the first versions had not all; the others are as old as pgai.
-const LATEST_COLUMNS: [&str; 3] = ["name", "disabled", "queue_failed_table"];
+/// The columns that are read, with their types, which are Postgres's own: any other might have casts of somebody's.
+const COLUMNS: &str = "
+    SELECT pg_catalog.count(*) FILTER (WHERE a.attname IS NULL),
+           pg_catalog.count(*) FILTER (WHERE NOT a.atttypid::pg_catalog.oid = ANY (w.types::pg_catalog.regtype[]::pg_catalog.oid[]))
+    FROM (VALUES ('id', '{int4}'), ('name', '{name,text}'), ('source_schema', '{name,text}'), ('source_table', '{name,text}'),
+                 ('source_pk', '{jsonb}'), ('trigger_name', '{name,text}'), ('queue_schema', '{name,text}'),
+                 ('queue_table', '{name,text}'), ('queue_failed_table', '{name,text}'), ('config', '{jsonb}'),
+                 ('disabled', '{bool}')) AS w (name, types)
+    LEFT JOIN pg_catalog.pg_attribute a
+      ON a.attrelid = $1 AND NOT a.attisdropped AND a.attname::pg_catalog.text = w.name";
 
-fn require_table(schema: &str) -> Result<String, PgError> {
-    let table = qualified(schema, "vectorizer");
-    let found = sql::query_row(
-        "SELECT count(a.attname)
-         FROM pg_catalog.pg_class c
-         JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         LEFT JOIN pg_catalog.pg_attribute a
-           ON a.attrelid = c.oid AND NOT a.attisdropped AND a.attname::text = ANY ($2)
-         WHERE n.nspname::text = $1 AND c.relname = 'vectorizer' AND c.relkind = 'r'
-         GROUP BY c.oid",
-        &[schema.to_owned().into(), LATEST_COLUMNS.map(str::to_owned).to_vec().into()],
-        |row| row.get::<i64>(1),
-    )?;
+/// Finds pgai's catalog, and looks at it under a lock.
+fn require_table(schema: &str) -> Result<(String, Table), PgError> {
     let missing = |message: String| PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, message);
-    match found {
-        Some(columns) if columns == LATEST_COLUMNS.len() as i64 => Ok(table),
-        Some(_) => Err(missing(format!("{table} is of a version of pgai that is too old"))
-            .with_hint("Rename the schema back to ai, run `pgai install` of version 0.12.1, and try again.")),
-        None => Err(missing(format!("there is no table {table}")).with_hint(
+    let name = qualified(schema, "vectorizer");
+    let table = old_table::find(schema, "vectorizer", &['r'])?.ok_or_else(|| {
+        missing(format!("there is no table {name}")).with_hint(
             "Rename pgai's schema before CREATE EXTENSION: ALTER SCHEMA ai RENAME TO pgai; or give the \
              name that it has now.",
-        )),
+        )
+    })?;
+    table.hold(pg_sys::AccessShareLock)?;
+
+    let columns =
+        sql::read_now(COLUMNS, &[table.oid.into()], |row| Ok((row.get::<i64>(1)?, row.get::<i64>(2)?)))?;
+    match columns.first() {
+        Some((0, 0)) => Ok((name, table)),
+        Some((0, _)) => Err(missing(format!("{name} has columns of other types than pgai's"))),
+        _ => Err(missing(format!("{name} is of a version of pgai that is too old"))
+            .with_hint("Rename the schema back to ai, run `pgai install` of version 0.12.1, and try again.")),
     }
 }

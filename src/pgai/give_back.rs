@@ -1,47 +1,63 @@
 //! The way back: pgai's worker can go on where ours stopped.
 
+use pgrx::pg_sys;
+
 use super::catalog::Entry;
+use super::old_table::{self, Lent};
 use super::triggers;
-use crate::api::drop_vectorizer::drop_keeping_store;
+use crate::api::create_vectorizer::role_name;
+use crate::api::drop_vectorizer::{drop_keeping_store, require_owner};
 use crate::catalog::relation::Relation;
+use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
+use crate::pg::identity::as_user;
 use crate::pg::sql;
 
 /// Gives a vectorizer's waiting and failed rows back to pgai's queue, and its source to pgai's
 /// triggers. Answers how many rows wait; none if ours has been dropped since.
 pub fn give_back(entry: &Entry, source: &Relation) -> Result<Option<u64>, PgError> {
-    let table = source.qualified();
-    sql::execute(&format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"), &[])?;
+    source.table()?.hold(pg_sys::AccessExclusiveLock)?;
     let Some(ours) = vectorizer::by_id(entry.id)? else { return Ok(None) };
-    let pending = move_keys(entry, &ours.understand()?)?;
+    require_owner(entry.id)?;
+    if ours.source() != source.oid {
+        return Err(PgError::raised(format!("{} has another source than pgai's vectorizer", ours.name)));
+    }
+    let pending = move_keys(entry, &ours.understand()?, source)?;
     // Their triggers have the same names.
     drop_keeping_store(entry.id)?;
-    triggers::switch_on(entry, source.oid, &table)?;
+    triggers::switch_on(entry, source)?;
     Ok(Some(pending))
 }
 
-fn move_keys(entry: &Entry, ours: &Vectorizer) -> Result<u64, PgError> {
-    let names = ours.key.names(None);
-    let tables = &ours.queue;
-    if let Some(failed) = &entry.failed {
-        sql::execute(&format!("DELETE FROM {failed}"), &[])?;
-        let columns = format!("{names}, created_at, failure_step");
-        sql::execute(
-            &format!("INSERT INTO {failed} ({columns}) SELECT {columns} FROM {}", tables.failed),
-            &[],
-        )?;
-    }
+/// Moves the keys as the owner of the source, who gets the right to do so for a moment.
+fn move_keys(entry: &Entry, ours: &Vectorizer, source: &Relation) -> Result<u64, PgError> {
     let queue = entry
         .queue
         .as_ref()
         .ok_or_else(|| PgError::raised(format!("pgai's vectorizer {} has lost its queue", entry.name)))?;
-    sql::execute(&format!("DELETE FROM {queue}"), &[])?;
-    sql::execute(
-        &format!(
-            "INSERT INTO {queue} ({names}) SELECT {names} FROM {} UNION SELECT {names} FROM {}",
-            tables.inbox, tables.work
-        ),
-        &[],
-    )
+    for table in [queue].into_iter().chain(&entry.failed) {
+        table.hold(pg_sys::ShareRowExclusiveLock)?;
+        old_table::require_trusted(table, source)?;
+        old_table::require_plain(table, source, &ours.key)?;
+    }
+
+    let (names, tables) = (ours.key.names(None), &ours.queue);
+    if let Some(failed) = &entry.failed {
+        let columns = format!("{names}, created_at, failure_step");
+        refill(failed, source, &columns, &format!("SELECT {columns} FROM {}", tables.failed))?;
+    }
+    let waiting = format!("SELECT {names} FROM {} UNION SELECT {names} FROM {}", tables.inbox, tables.work);
+    refill(queue, source, &names, &waiting)
+}
+
+fn refill(table: &Table, source: &Relation, columns: &str, keys: &str) -> Result<u64, PgError> {
+    let (owner, name) = (source.owner, table.qualified());
+    let lent = Lent::to(owner, &role_name(owner)?, table, &["SELECT", "INSERT", "DELETE"])?;
+    let moved = as_user(owner, || {
+        sql::execute(&format!("DELETE FROM ONLY {name}"), &[])?;
+        sql::execute(&format!("INSERT INTO {name} ({columns}) {keys}"), &[])
+    })?;
+    lent.take_back()?;
+    Ok(moved)
 }

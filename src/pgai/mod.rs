@@ -8,5 +8,6 @@ pub mod adopt;
 pub mod catalog;
 pub mod config;
 pub mod give_back;
+mod old_table;
 pub mod requirements;
 mod triggers;

@@ -7,6 +7,7 @@ use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
 use super::catalog::Entry;
 use super::config::of_today;
+use super::old_table;
 use crate::api::{indexing, scheduling, validate};
 use crate::catalog::destination::{require_vectors, vector_type};
 use crate::catalog::key::Key;
@@ -64,6 +65,7 @@ fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
     let (source, key) = source(&entry).map_err(|error| vec![error])?;
     let config = of_today(entry.config.clone());
     let mut reasons = config_reasons(&config, &source);
+    reasons.extend(queue(&entry, &source, &key).err());
     reasons.extend(free(&entry).err());
     let understood = serde_json::from_value::<VectorizerConfig>(config.clone())
         .map_err(|error| PgError::raised(format!("its config can't be read: {error}")));
@@ -82,8 +84,7 @@ fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
 fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
     let gone = || PgError::raised(format!("its source {} is gone", entry.source_name));
     let source = entry.source.map(Relation::load).transpose()?.flatten().ok_or_else(gone)?;
-    // SAFETY: reads the catalogs.
-    if !unsafe { pg_sys::has_privs_of_role(current_user(), source.owner) } {
+    if !old_table::may_act_as(current_user(), source.owner) {
         return Err(PgError::raised(format!("you do not own its source {}", entry.source_name)));
     }
     let key = Key::of(source.oid)?
@@ -99,6 +100,17 @@ fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
         )));
     }
     Ok((source, key))
+}
+
+/// Its tables of keys must be there, and nothing of anybody else's must run when they are read.
+fn queue(entry: &Entry, source: &Relation, key: &Key) -> Result<(), PgError> {
+    let Some(queue) = &entry.queue else { return Err(PgError::raised("its queue is gone")) };
+    for table in [queue].into_iter().chain(&entry.failed) {
+        table.hold(pg_sys::AccessShareLock)?;
+        old_table::require_trusted(table, source)?;
+        old_table::require_plain(table, source, key)?;
+    }
+    Ok(())
 }
 
 /// The checks that the vectorizer would meet if it were declared today.
@@ -149,7 +161,13 @@ fn destination(
     let dimensions = validate::dimensions(&config["embedding"])?;
     let vector = format!("{}({dimensions})", vector_type()?);
     match destination {
-        Destination::Table { target_schema, target_table, .. } => {
+        Destination::Table { target_schema, target_table, view_schema, view_name } => {
+            let theirs = [(target_schema, target_table), (view_schema, view_name)];
+            for (schema, name) in theirs {
+                if let Some(table) = old_table::find(schema, name, &['r', 'p', 'v'])? {
+                    old_table::require_trusted(&table, source)?;
+                }
+            }
             store(target_schema, target_table, vector, key)
         }
         Destination::Column { embedding_column } => require_vectors(source, embedding_column, &vector),

@@ -3,8 +3,9 @@
 use pgrx::pg_sys;
 
 use super::catalog::Entry;
+use crate::catalog::relation::Relation;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
+use crate::pg::identity::as_user;
 use crate::pg::sql::{self, ident};
 
 /// Set before the name of a trigger that is switched off, for ours have pgai's names.
@@ -16,25 +17,27 @@ fn names(entry: &Entry) -> [(String, String); 2] {
     [pair(entry.trigger.clone()), pair(format!("{}_truncate", entry.trigger))]
 }
 
-/// Switches them off, under names that are out of the way.
-pub fn switch_off(entry: &Entry, source: pg_sys::Oid, table: &str) -> Result<(), PgError> {
+/// Switches them off, under names that are out of the way. The table is locked.
+pub fn switch_off(entry: &Entry, source: &Relation) -> Result<(), PgError> {
+    let (owner, table) = (source.owner, source.qualified());
     for (used, unused) in names(entry) {
-        if exists(source, &used)? {
-            as_superuser(|| {
+        if exists(source.oid, &used)? {
+            as_user(owner, || {
                 sql::execute(&format!("ALTER TABLE {table} DISABLE TRIGGER {}", ident(&used)), &[])?;
-                rename(table, &used, &unused)
+                rename(&table, &used, &unused)
             })?;
         }
     }
     Ok(())
 }
 
-/// Switches them on again, under their own names.
-pub fn switch_on(entry: &Entry, source: pg_sys::Oid, table: &str) -> Result<(), PgError> {
+/// Switches them on again, under their own names. The table is locked.
+pub fn switch_on(entry: &Entry, source: &Relation) -> Result<(), PgError> {
+    let (owner, table) = (source.owner, source.qualified());
     for (used, unused) in names(entry) {
-        if exists(source, &unused)? {
-            as_superuser(|| {
-                rename(table, &unused, &used)?;
+        if exists(source.oid, &unused)? {
+            as_user(owner, || {
+                rename(&table, &unused, &used)?;
                 sql::execute(&format!("ALTER TABLE {table} ENABLE TRIGGER {}", ident(&used)), &[])
             })?;
         }

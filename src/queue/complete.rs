@@ -8,7 +8,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use pgai_rs_pipeline::document::{Completed, Ticket};
+use pgai_rs_pipeline::document::{Chunk, Completed, Ticket};
 
 use super::claim::{place, Claimed};
 use super::served::Served;
@@ -18,6 +18,11 @@ use super::{column, gone, store};
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query};
 use crate::pg::transaction::transaction;
+use crate::pg::turn;
+
+/// So many chunks may be written in the time that an owner's turn may take, and more in as many times that: the store's
+/// indexes take a while for each.
+const CHUNKS_OF_A_TURN: usize = 500;
 
 /// A document, with the claim under which it travelled.
 pub struct Outcome<'a> {
@@ -38,7 +43,10 @@ pub fn complete(queue: &SpiQueue, id: i32, done: &[Completed]) -> Result<Vec<Tic
         done.iter().filter_map(|d| Some(Outcome { done: d, claim: queue.claimed(d.ticket)?.clone() }));
     let mut results: Vec<Outcome<'_>> = known.collect();
     results.sort_by(|a, b| a.claim.key.0.cmp(&b.claim.key.0));
-    transaction(|| served.as_owner(|| write(served, &results)))
+    let chunks =
+        results.iter().flat_map(|r| &r.done.chunks).filter(|c| matches!(c, Chunk::New { .. })).count();
+    let times = u32::try_from(chunks.div_ceil(CHUNKS_OF_A_TURN)).unwrap_or(u32::MAX);
+    turn::allowing(times, || transaction(|| served.as_owner(|| write(served, &results))))
 }
 
 fn write(served: &Served, results: &[Outcome<'_>]) -> Result<Vec<Ticket>, PgError> {

@@ -21,6 +21,10 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
+use crate::pg::turn;
+
+/// How many times longer than usual a statement may take that reads a whole table, once.
+pub const WHOLE_TABLE: u32 = 6;
 
 /// A vectorizer that this worker works for.
 pub struct Served {
@@ -34,6 +38,10 @@ pub struct Served {
     pub shared: Arc<document::Vectorizer>,
     /// Not to be looked at before this, after an error of its own.
     pub paused: Pause,
+    /// The same after statements that took too long, until some rows are written.
+    pub overrun: Pause,
+    /// When it was claimed for last, as a number that grows.
+    pub claimed_for: u64,
     /// When it is worked on.
     pub schedule: Schedule,
     /// Where in the inbox to go on.
@@ -43,6 +51,7 @@ pub struct Served {
 }
 
 /// A growing pause after errors that concern a whole vectorizer.
+#[derive(Clone)]
 pub struct Pause {
     until: Option<Instant>,
     backoff: Backoff,
@@ -55,9 +64,24 @@ impl Default for Pause {
 }
 
 impl Pause {
+    /// A pause that grows up to ten minutes, for what costs the others time each time that it is tried.
+    fn of_overrun() -> Self {
+        Pause { until: None, backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(600)) }
+    }
+
+    /// The same, over for now: the next will be as long as if it had not been.
+    pub fn over(&self) -> Self {
+        Pause { until: None, backoff: self.backoff.clone() }
+    }
+
     /// Begins one, longer than the last.
     pub fn begin(&mut self) {
         self.until = Some(Instant::now() + self.backoff.grow());
+    }
+
+    /// Whether there was one.
+    fn has_grown(&self) -> bool {
+        self.backoff.times() > 0
     }
 
     /// How long it lasts yet, if it does.
@@ -105,6 +129,9 @@ impl Served {
             statements,
             shared,
             paused: Pause::default(),
+            // Whoever changes a definition may have mended it, but can do so again and again.
+            overrun: known.map_or_else(Pause::of_overrun, |known| known.overrun.over()),
+            claimed_for: known.map_or(0, |known| known.claimed_for),
             schedule,
             fold_place: fold::Place::default(),
             mean_size: 0,
@@ -152,7 +179,10 @@ impl Served {
     /// Gives back what dead workers hold of it.
     pub fn recover(&self) -> Result<(), PgError> {
         let pid = std::process::id() as i32;
-        transaction(|| self.as_owner(|| sql::execute(&self.statements.recover, &[pid.into()]))).map(drop)
+        turn::allowing(WHOLE_TABLE, || {
+            transaction(|| self.as_owner(|| sql::execute(&self.statements.recover, &[pid.into()])))
+        })
+        .map(drop)
     }
 
     /// How many rows to look at for a claim of so many bytes, lest a claim of a few large rows look
@@ -161,9 +191,24 @@ impl Served {
         bytes.checked_div(self.mean_size).map_or(u64::MAX, |count| count.saturating_mul(2).saturating_add(1))
     }
 
-    /// Whether it is not to be looked at now, after an error of its own.
+    /// How long it is not to be looked at, after an error of its own.
+    pub fn rest(&self) -> Option<Duration> {
+        self.paused.left().max(self.overrun.left())
+    }
+
+    /// Whether it is not to be looked at now.
     pub fn rests(&self) -> bool {
-        self.paused.left().is_some()
+        self.rest().is_some()
+    }
+
+    /// Whether it rests, or its statements took too long and no rows were written since.
+    pub fn has_overrun(&self) -> bool {
+        self.rests() || self.overrun.has_grown()
+    }
+
+    /// Rows were written: what took too long did so no more.
+    pub fn wrote(&mut self) {
+        self.overrun = Pause::of_overrun();
     }
 
     /// Runs statements as the vectorizer's owner, without leaving anything to run at commit. Its tables are locked

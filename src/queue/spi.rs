@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Failure, Ticket};
-use pgai_rs_pipeline::run::{Addresses, Queue};
+use pgai_rs_pipeline::run::{Addresses, Queue, Shares};
 
 use super::claim::{claim, read, renew, Claimed};
 use super::fold::{self, fold};
 use super::schedule::Schedule;
-use super::served::{Pause, Served};
+use super::served::{Pause, Served, WHOLE_TABLE};
 use super::unheld::unheld;
 use super::{complete, fail, gone, request, unlogged};
 use crate::catalog::binding;
@@ -18,10 +18,15 @@ use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::transaction::transaction;
+use crate::pg::turn;
 use crate::worker::condition::Conditions;
+use crate::worker::shared;
 
 /// How long to wait before a vectorizer is looked at again that somebody was changing.
 const UNTIL_CHANGED: Duration = Duration::from_millis(100);
+
+/// How long an owner at most is left out before it is asked again whose turn it is.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The queue of all vectorizers of this database.
 pub struct SpiQueue {
@@ -34,6 +39,10 @@ pub struct SpiQueue {
     pub conditions: Conditions,
     /// Whether a vectorizer could not be looked at, for somebody was changing it.
     looks_again: bool,
+    /// Vectorizers that could not be taken up, for statements of their owner's took too long or waited.
+    put_off: HashMap<i32, Pause>,
+    /// How often has been claimed for some vectorizer.
+    claims: u64,
 }
 
 impl SpiQueue {
@@ -48,6 +57,8 @@ impl SpiQueue {
             next_due: None,
             conditions: Conditions::default(),
             looks_again: false,
+            put_off: HashMap::new(),
+            claims: 0,
         }
     }
 
@@ -66,13 +77,23 @@ impl SpiQueue {
             self.served.remove(id);
         }
         self.conditions.retain(|id| entries.iter().any(|entry| entry.id == id));
+        self.put_off.retain(|id, _| entries.iter().any(|entry| entry.id == *id));
         for entry in entries {
+            if self.is_put_off(&entry) {
+                continue;
+            }
             match bound(&entry).and_then(|()| self.take_up(&entry)) {
                 Ok(()) => self.conditions.served(entry.id, &entry.name),
                 // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
                 Err(error) if error.is_contention() => self.looks_again = true,
                 Err(error) => {
-                    if self.conditions.not_served(entry.id, &error) {
+                    let mut pause = None;
+                    if error.is_costly() {
+                        let put_off = self.put_off.entry(entry.id).or_default();
+                        put_off.begin();
+                        pause = put_off.left();
+                    }
+                    if self.conditions.not_served(entry.id, &error, pause) {
                         report(&entry.name, "can't be served", &error);
                     }
                     gone.extend(self.served.remove(&entry.id).map(|_| entry.id));
@@ -83,12 +104,39 @@ impl SpiQueue {
         Ok(gone)
     }
 
+    /// Whether a vectorizer is not to be taken up now, which takes time of its owner's. One that is served is.
+    fn is_put_off(&mut self, entry: &Entry) -> bool {
+        if self.served.contains_key(&entry.id) {
+            self.put_off.remove(&entry.id);
+            return false;
+        }
+        let owner = entry.relations.source.owner;
+        // SAFETY: reads a variable of this process.
+        if let Some(left) = shared::barred(unsafe { pgrx::pg_sys::MyDatabaseId }, owner) {
+            if self.conditions.not_served(entry.id, &stubborn(), Some(left)) {
+                report(&entry.name, "is not served", &stubborn());
+            }
+            return true;
+        }
+        let rest = self.put_off.get(&entry.id).and_then(Pause::left);
+        let Some(left) = rest.max(its_turn(owner)) else { return false };
+
+        self.wait(left);
+        true
+    }
+
+    /// Looks again after this time at the latest.
+    fn wait(&mut self, left: Duration) {
+        self.next_due = self.next_due.into_iter().chain([left]).min();
+    }
+
     /// Ends the rest of vectorizers that somebody asks to run: by their schedules, and after errors.
     fn run_requested(&mut self) -> Result<(), PgError> {
         transaction(|| {
             for id in request::take()? {
                 if let Some(served) = self.served.get_mut(&id) {
                     served.paused = Pause::default();
+                    served.overrun = served.overrun.over();
                     served.schedule.begin_run()?;
                 }
             }
@@ -106,7 +154,7 @@ impl SpiQueue {
         if known.is_none() {
             served.recover()?;
         }
-        transaction(|| unlogged::compare_after_crash(&served.vectorizer))?;
+        turn::allowing(WHOLE_TABLE, || transaction(|| unlogged::compare_after_crash(&served.vectorizer)))?;
         if redefined {
             self.forget_unheld(&served);
         }
@@ -141,6 +189,9 @@ impl SpiQueue {
     pub fn renew(&mut self, in_flight: &HashSet<Ticket>) {
         self.claimed.retain(|ticket, _| in_flight.contains(ticket));
         for (id, served) in &self.served {
+            if turn::left(served.vectorizer.owner).is_some_and(|left| !left.is_zero()) {
+                continue;
+            }
             let held: Vec<&Claimed> = self.claimed.values().filter(|c| c.vectorizer == *id).collect();
             if let Err(error) = renew(served, &held) {
                 report(&served.vectorizer.name, "can't prolong its leases", &error);
@@ -185,22 +236,29 @@ impl SpiQueue {
         }
     }
 
-    /// Whether a vectorizer has something to fold or to claim now; also learns when it will.
-    fn has_work(&mut self, id: i32) -> Result<bool, PgError> {
-        let Some(served) = self.served.get(&id) else { return Ok(false) };
-        if let Some(left) = served.paused.left() {
-            self.next_due = self.next_due.into_iter().chain([left]).min();
-            return Ok(false);
+    /// Whether a vectorizer has something to fold or to claim now, none if it is not the time to look; also learns when it
+    /// will.
+    fn has_work(&mut self, id: i32) -> Result<Option<bool>, PgError> {
+        let Some(served) = self.served.get(&id) else { return Ok(None) };
+        let owner = served.vectorizer.owner;
+        if let Some(left) = served.rest().or_else(|| its_turn(owner)) {
+            self.wait(left);
+            return Ok(None);
         }
         if let Some(left) = self.rests_by_schedule(id)? {
-            self.next_due = self.next_due.into_iter().chain([left]).min();
-            return Ok(false);
+            self.wait(left);
+            return Ok(Some(false));
         }
-        let Some(served) = self.served.get(&id) else { return Ok(false) };
-        let peek = transaction(|| as_user(served.vectorizer.owner, || fold::peek(served)))?;
+        let Some(served) = self.served.get(&id) else { return Ok(None) };
+        let peek = transaction(|| as_user(owner, || fold::peek(served)))?;
+        if peek.now {
+            turn::has_work(owner);
+        } else if peek.due.is_none() && !self.claimed.values().any(|claimed| claimed.vectorizer == id) {
+            self.served.get_mut(&id).into_iter().for_each(Served::wrote);
+        }
         let due = if peek.now { None } else { self.end_run(id)?.or(peek.due) };
         self.next_due = self.next_due.into_iter().chain(due).min();
-        Ok(peek.now)
+        Ok(Some(peek.now))
     }
 
     /// How long it still rests by its schedule, if it has one.
@@ -251,8 +309,12 @@ impl SpiQueue {
             return;
         }
         if let Some(served) = self.served.get_mut(&id) {
-            served.paused.begin();
-            if self.conditions.paused(id, error, served.paused.left()) {
+            if error.is_costly() {
+                served.overrun.begin();
+            } else {
+                served.paused.begin();
+            }
+            if self.conditions.paused(id, error, served.rest()) {
                 report(&served.vectorizer.name, what, error);
             }
         }
@@ -260,7 +322,7 @@ impl SpiQueue {
 
     /// Its queue was read, or will be when its pause is over.
     fn resumed(&mut self, id: i32) {
-        if let Some(served) = self.served.get(&id).filter(|served| served.paused.left().is_none()) {
+        if let Some(served) = self.served.get(&id).filter(|served| !served.has_overrun()) {
             self.conditions.resumed(id, &served.vectorizer.name);
         }
     }
@@ -298,7 +360,11 @@ impl SpiQueue {
             .collect();
         // Their leases run out if this fails, and they are found gone again; the others go on.
         if let Err(error) = gone::settle(served, &missing) {
-            report(&served.vectorizer.name, "can't settle rows that are gone", &error);
+            if error.is_costly() {
+                self.pause(id, "can't settle rows that are gone", &error);
+            } else {
+                report(&served.vectorizer.name, "can't settle rows that are gone", &error);
+            }
         }
         for (i, row) in claimed.into_iter().enumerate() {
             if found.contains_key(&i) {
@@ -324,6 +390,18 @@ fn bound(entry: &Entry) -> Result<(), PgError> {
     transaction(|| binding::adopt(entry))
 }
 
+/// What is said of a vectorizer whose owner's SQL has ended a worker.
+fn stubborn() -> PgError {
+    PgError::new(
+        pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
+        "SQL of its owner's could not be stopped when its time was over, and the worker was started anew",
+    )
+    .with_hint(
+        "A trigger or a function on one of the owner's vectorizers catches query_canceled and goes on: drop it. \
+         Nothing of this owner's runs in the worker until its rest is over.",
+    )
+}
+
 /// Says in the server's log what stopped a vectorizer; its rows' own failures go to error rows.
 fn report(name: &str, what: &str, error: &PgError) {
     pgrx::warning!("vectorizer {name} {what}: {error}");
@@ -334,13 +412,20 @@ impl Queue for SpiQueue {
 
     fn vectorizers(&mut self) -> Result<Vec<Arc<document::Vectorizer>>, PgError> {
         self.next_due = std::mem::take(&mut self.looks_again).then_some(UNTIL_CHANGED);
-        let mut ids: Vec<i32> = self.served.keys().copied().collect();
+        turn::shares(Shares::begin_phase);
+        let in_flight: HashSet<i32> = self.claimed.values().map(|claimed| claimed.vectorizer).collect();
+        for served in in_flight.iter().filter_map(|id| self.served.get(id)) {
+            turn::has_work(served.vectorizer.owner);
+        }
+
+        let mut ids: Vec<(u64, i32)> = self.served.iter().map(|(id, s)| (s.claimed_for, *id)).collect();
         ids.sort_unstable();
         let mut working = Vec::new();
-        for id in ids {
+        for (_, id) in ids {
             match self.has_work(id) {
-                Ok(true) => working.extend(self.served.get(&id).map(|s| s.shared.clone())),
-                Ok(false) => self.resumed(id),
+                Ok(Some(true)) => working.extend(self.served.get(&id).map(|s| s.shared.clone())),
+                Ok(Some(false)) => self.resumed(id),
+                Ok(None) => {}
                 Err(error) => self.pause(id, "can't read its queue", &error),
             }
         }
@@ -355,6 +440,10 @@ impl Queue for SpiQueue {
         bytes: u64,
         addresses: &Addresses,
     ) -> Result<Vec<Document>, PgError> {
+        self.claims += 1;
+        if let Some(served) = self.served.get_mut(&vectorizer.id) {
+            served.claimed_for = self.claims;
+        }
         match self.claim_rows(vectorizer.id, limit, bytes, addresses) {
             Ok(documents) => {
                 if let Some(served) = self.served.get_mut(&vectorizer.id) {
@@ -381,17 +470,49 @@ impl Queue for SpiQueue {
             Err(error) if error.is_contention() || self.is_outdated(vectorizer.id) => {
                 done.iter().map(|d| d.ticket).collect()
             }
+            Err(error) if error.is_costly() => {
+                self.pause(vectorizer.id, "can't write its rows", &error);
+                return Err(error);
+            }
             other => other?,
         };
+        if busy.len() < done.len() {
+            self.served.get_mut(&vectorizer.id).into_iter().for_each(Served::wrote);
+        }
         self.settle(done.iter().map(|d| d.ticket).filter(|ticket| !busy.contains(ticket)));
         self.conditions.succeeded(vectorizer.id, &vectorizer.name, done.len().saturating_sub(busy.len()));
         Ok(busy)
     }
 
-    fn fail(&mut self, vectorizer: &Arc<document::Vectorizer>, failed: &[Failed]) -> Result<(), PgError> {
-        fail::fail(self, vectorizer.id, failed)?;
+    /// What keeps one row alone from being settled concerns the vectorizer, and must not end a turn of everybody's.
+    fn fail(
+        &mut self,
+        vectorizer: &Arc<document::Vectorizer>,
+        failed: &[Failed],
+    ) -> Result<Vec<Ticket>, PgError> {
+        if let Err(error) = fail::fail(self, vectorizer.id, failed) {
+            if failed.len() > 1 && !error.is_contention() && !error.is_costly() {
+                return Err(error);
+            }
+            self.pause(vectorizer.id, "can't settle rows that failed", &error);
+            return Ok(failed.iter().map(|f| f.ticket).collect());
+        }
         self.settle(failed.iter().map(|f| f.ticket));
         self.conditions.failed(vectorizer.id, failed);
-        Ok(())
+        Ok(Vec::new())
     }
+
+    fn waits_its_turn(&self, vectorizer: &document::Vectorizer) -> Option<Duration> {
+        let served = self.served.get(&vectorizer.id)?;
+        served.overrun.left().or_else(|| its_turn(served.vectorizer.owner))
+    }
+
+    fn is_costly(error: &PgError) -> bool {
+        error.is_costly()
+    }
+}
+
+/// In how long it is an owner's turn; none if now. Whoever else has work may have no more sooner than was thought.
+fn its_turn(owner: pgrx::pg_sys::Oid) -> Option<Duration> {
+    turn::left(owner).map(|left| left.min(LOOK_AGAIN))
 }

@@ -20,7 +20,7 @@ use super::entry::Entry;
 use super::patience::Patience;
 use super::runs::{self, Run, Tally, Trouble};
 use super::table::{asks_for_type, Difference, Table};
-use super::write::{is_contention, Refused};
+use super::write::Refused;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -110,7 +110,7 @@ impl Crawl {
                 self.patience.renew();
                 Ok(step)
             }
-            Err(error) if is_contention(&error) && !self.patience.is_over() => {
+            Err(error) if error.is_contention() && !self.patience.is_over() => {
                 Ok(Step::Later(self.patience.grow()))
             }
             Err(error) => self.fail(Trouble::from(&error)),

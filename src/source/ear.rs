@@ -11,7 +11,6 @@ use super::entry::Entry;
 use super::patience::Patience;
 use super::runs::{self, Trouble};
 use super::table::Table;
-use super::write::is_contention;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -78,7 +77,7 @@ impl Ear {
                 self.listener.settle(failed);
                 runs::heard(entry.id, batch.messages)?;
             }
-            Err(error) if is_contention(&error) => {
+            Err(error) if error.is_contention() => {
                 self.batch = Some(batch);
                 return Ok(Step::Later(self.patience.grow()));
             }

@@ -12,6 +12,11 @@ use super::entry::{self, Entry};
 use super::runs;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
+use crate::pg::turn;
+use crate::worker::shared;
+
+/// How long an owner at most is left out before it is asked again whose turn it is.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The sources that this worker works for.
 #[derive(Default)]
@@ -38,18 +43,27 @@ impl Sources {
         }
         let entries = transaction(entry::enabled)?;
         self.leave_others(&entries)?;
-        let mut turn = Turn::default();
+        let mut next = Turn::default();
         for entry in entries {
+            if self.served.get(&entry.id).is_some_and(|served| served.crawl.is_some()) {
+                turn::has_work(entry.owner);
+            }
+            // SAFETY: reads a variable of this process.
+            let barred = shared::barred(unsafe { pgrx::pg_sys::MyDatabaseId }, entry.owner);
+            if let Some(left) = barred.or_else(|| turn::left(entry.owner)) {
+                next = sooner(next, Turn { more: false, retry_in: Some(left.min(LOOK_AGAIN)) });
+                continue;
+            }
             let name = entry.name.clone();
             match self.serve(entry, network) {
-                Ok(next) => turn = sooner(turn, next),
+                Ok(step) => next = sooner(next, step),
                 Err(error) => {
                     pgrx::warning!("S3 source {name}: {error}");
-                    turn = sooner(turn, Turn { more: false, retry_in: Some(Duration::from_secs(1)) });
+                    next = sooner(next, Turn { more: false, retry_in: Some(Duration::from_secs(1)) });
                 }
             }
         }
-        Ok(turn)
+        Ok(next)
     }
 
     /// Whether some listing is under way, which would have to begin anew in another process.

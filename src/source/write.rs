@@ -1,7 +1,5 @@
 //! Rows in one transaction, or in ever smaller ones until the row at fault is alone.
 
-use pgrx::PgSqlErrorCode;
-
 use crate::pg::error::PgError;
 
 /// Most rows of a batch that may be refused. With more it is not the rows, and trying each would
@@ -40,7 +38,8 @@ fn halves<T>(
     let Some((first, others)) = rows.split_first() else { return Ok(()) };
     match write(rows) {
         Ok(()) => Ok(()),
-        Err(error) if is_contention(&error) => Err(error),
+        // Parts of it would cost as much again.
+        Err(error) if error.is_contention() || error.is_costly() => Err(error),
         Err(error) if others.is_empty() => {
             refused.push(Refused { uri: first.0.clone(), error: error.clone() });
             if refused.len() > MOST_REFUSED {
@@ -54,14 +53,4 @@ fn halves<T>(
             halves(right, write, refused)
         }
     }
-}
-
-/// Errors of statements that came in each other's way, and will not when they are run again.
-pub fn is_contention(error: &PgError) -> bool {
-    matches!(
-        error.code,
-        PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE
-            | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED
-            | PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE
-    )
 }

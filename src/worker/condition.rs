@@ -117,9 +117,9 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// It can't be taken up. Says whether that is news.
-    pub fn not_served(&mut self, id: i32, error: &PgError) -> bool {
-        self.stop(id, Condition::of_error(Stop::NotServed, error, None))
+    /// It can't be taken up, or not before a time. Says whether that is news.
+    pub fn not_served(&mut self, id: i32, error: &PgError, pause: Option<Duration>) -> bool {
+        self.stop(id, Condition::of_error(Stop::NotServed, error, pause))
     }
 
     /// It is taken up.

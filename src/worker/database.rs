@@ -26,7 +26,7 @@ use crate::index;
 use crate::pg::descriptors;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
-use crate::pg::{session, sql};
+use crate::pg::{session, sql, turn};
 use crate::queue::spi::SpiQueue;
 use crate::source::sources::Sources;
 
@@ -79,11 +79,16 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
 #[pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: std::ffi::c_int, argument: pg_sys::Datum) {
     RUNNER.with(|runner| drop(runner.try_borrow_mut().ok().and_then(|mut runner| runner.take())));
-    index::due::end_builder();
+    index::due::end_builders();
     let own = std::process::id() as i32;
+    // SAFETY: reads the clock.
+    let (stubborn, now) = (turn::stubborn(), unsafe { pg_sys::GetCurrentTimestamp() });
     shared::update(pg_sys::Oid::from(argument.value() as u32), |slot| {
         if slot.worker == own {
             slot.worker = 0;
+        }
+        if let Some(owner) = stubborn {
+            slot.bar(owner, now);
         }
     });
     shared::wake_launcher();
@@ -232,6 +237,7 @@ fn work(
     waker: &Waker,
     renewed: &mut Instant,
 ) -> Result<Duration, PgError> {
+    turn::shares(|shares| shares.begin_turn(Instant::now()));
     let listed = sources.turn(&with_runner(|runner| network(runner, waker))).unwrap_or_else(|error| {
         pgrx::warning!("pgai_rs worker can't serve S3 sources: {error}");
         Turn { more: false, retry_in: Some(ERROR_PAUSE) }

@@ -41,7 +41,29 @@ pub struct Slot {
     pub vectorizers: i32,
     /// How many documents it has claimed and not settled.
     pub in_flight: i32,
+    /// Owners whose SQL has ended the worker.
+    pub stubborn: [Stubborn; 4],
 }
+
+/// An owner whose SQL would not be stopped when its time was over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stubborn {
+    /// The role; zero for none.
+    pub owner: u32,
+    /// How often.
+    pub times: u32,
+    /// Nothing of it runs before this time (`TimestampTz`).
+    pub until: i64,
+}
+
+/// How long nothing of a stubborn owner's runs at first, doubled each time (microseconds).
+const FIRST_BAR: i64 = 60_000_000;
+
+/// How often that is doubled at most.
+const MOST_DOUBLED: u32 = 6;
+
+/// How long it is remembered after that.
+const REMEMBERED: i64 = 3_600_000_000;
 
 impl Slot {
     /// A slot of which nothing was said.
@@ -55,11 +77,27 @@ impl Slot {
         last_turn: 0,
         vectorizers: 0,
         in_flight: 0,
+        stubborn: [Stubborn { owner: 0, times: 0, until: 0 }; 4],
     };
+
+    /// Bars an owner from this database's worker for a while, for longer each time.
+    pub fn bar(&mut self, owner: pg_sys::Oid, now: i64) {
+        let owner = owner.to_u32();
+        let known = self.stubborn.iter().position(|one| one.owner == owner);
+        let first_to_end = (0..self.stubborn.len()).min_by_key(|place| self.stubborn[*place].until);
+        let Some(place) = known.or(first_to_end) else { return };
+
+        let before = self.stubborn[place];
+        let is_remembered = before.owner == owner && before.until + REMEMBERED > now;
+        let times = if is_remembered { before.times + 1 } else { 1 };
+        let bar = FIRST_BAR << (times - 1).min(MOST_DOUBLED);
+        self.stubborn[place] = Stubborn { owner, times, until: now + bar };
+    }
 
     /// Whether something is said that the launcher, or somebody who asks, has not to forget.
     fn says_something(&self, now: i64) -> bool {
-        self.worker != 0 || self.requested || self.without_extension || self.aside_until > now
+        let remembers = self.stubborn.iter().any(|one| one.until + REMEMBERED > now);
+        self.worker != 0 || self.requested || self.without_extension || self.aside_until > now || remembers
     }
 }
 
@@ -155,6 +193,15 @@ fn with_slots<T>(
         pg_sys::LWLockRelease(lock);
         Some(looked)
     }
+}
+
+/// In how long something of an owner's may run in a database's worker that it has ended; none if now.
+pub fn barred(database: pg_sys::Oid, owner: pg_sys::Oid) -> Option<std::time::Duration> {
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
+    let slot = slot(database)?;
+    let until = slot.stubborn.iter().find(|one| one.owner == owner.to_u32())?.until;
+    u64::try_from(until - now).ok().filter(|left| *left > 0).map(std::time::Duration::from_micros)
 }
 
 /// The slot of a database as it is; none without preloading, or if nothing is said of it.

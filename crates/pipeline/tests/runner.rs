@@ -364,6 +364,51 @@ fn what_is_locked_is_offered_again() {
 }
 
 #[test]
+fn what_takes_too_long_is_offered_in_smaller_parts_later() {
+    let model = support::openai::server();
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.too_many = 10;
+    for ticket in 0..100 {
+        queue.push(row(&vectorizer, ticket, "text"));
+    }
+    let mut driver = Driver::start(settings());
+    driver.settle(&mut queue, 100);
+    assert_eq!((queue.completed.len(), queue.failed.len()), (100, 0));
+}
+
+#[test]
+fn one_that_takes_too_long_alone_fails_and_is_not_offered_again() {
+    let model = support::openai::server();
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    queue.slow.insert(Ticket(5));
+    for ticket in 0..20 {
+        queue.push(row(&vectorizer, ticket, "text"));
+    }
+    let mut driver = Driver::start(settings());
+    driver.settle(&mut queue, 20);
+    assert_eq!(queue.completed.len(), 19);
+    assert_eq!(queue.failed[&Ticket(5)].message, "the chunks can't be written: took too long");
+}
+
+#[test]
+fn one_whose_turn_it_is_not_gets_nothing_and_the_others_do() {
+    let model = support::openai::server();
+    let vectorizers = [1, 2].map(|id| Arc::new(column_vectorizer(id, &model.url)));
+    let mut queue = MemoryQueue::new(vectorizers.iter().cloned());
+    queue.others_first.insert(1);
+    queue.push(row(&vectorizers[0], 1, "text"));
+    queue.push(row(&vectorizers[1], 2, "text"));
+    let mut driver = Driver::start(settings());
+    let turn = driver.until(&mut queue, |queue| queue.completed.len() == 1);
+    assert!(queue.completed.contains_key(&Ticket(2)));
+    assert!(turn.more, "the next turn may be the other's");
+    queue.others_first.clear();
+    driver.settle(&mut queue, 2);
+}
+
+#[test]
 fn a_broken_queue_loses_nothing() {
     let vectorizer = Arc::new(column_vectorizer(1, "http://127.0.0.1:1"));
     let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);

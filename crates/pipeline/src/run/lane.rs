@@ -21,6 +21,8 @@ const WRITE_DOCUMENTS: usize = 1024;
 const WRITE_CHUNKS: usize = 8192;
 /// Most bytes of one transaction, with the same exception: Postgres copies what is written.
 const WRITE_BYTES: usize = 32 << 20;
+/// A transaction that takes longer than this has too many documents, for others wait for its end meanwhile.
+const LONG_WRITE: Duration = Duration::from_secs(1);
 /// How often a document is offered that errs alone, before it is a failure.
 const WRITE_ATTEMPTS: u32 = 3;
 /// First pause before a document is offered again.
@@ -42,6 +44,12 @@ pub(super) struct Lane {
     rests: Rests,
     /// Not to be looked for rows of other stores than those that rest before this time.
     next_look: Option<Instant>,
+    /// Most documents of one transaction, for now.
+    write_documents: usize,
+    /// When it is its turn, if others come first.
+    turn: Option<Instant>,
+    /// The number of the turn in which something of it was offered last.
+    pub offered: u64,
 }
 
 /// A document that is under way.
@@ -86,6 +94,9 @@ impl Lane {
             failed: Vec::new(),
             rests: Rests::default(),
             next_look: None,
+            write_documents: WRITE_DOCUMENTS,
+            turn: None,
+            offered: 0,
         }
     }
 
@@ -231,7 +242,19 @@ impl Lane {
     /// When a result is to be offered next.
     pub(super) fn next_offer(&self) -> Option<Instant> {
         let done = self.done.iter().map(|finished| finished.claim.due);
-        done.chain(self.failed.iter().map(|finished| finished.claim.due)).min()
+        let next = done.chain(self.failed.iter().map(|finished| finished.claim.due)).min();
+        next.map(|next| self.turn.map_or(next, |turn| turn.max(next)))
+    }
+
+    /// Whether something can be offered now.
+    pub(super) fn has_offer(&self, now: Instant) -> bool {
+        let done = self.done.iter().map(|finished| finished.claim.due);
+        done.chain(self.failed.iter().map(|finished| finished.claim.due)).any(|due| due <= now)
+    }
+
+    /// Others come first until then.
+    pub(super) fn wait_for_turn(&mut self, until: Option<Instant>) {
+        self.turn = until;
     }
 
     /// Offers one batch of what is done and one of what has failed.
@@ -247,13 +270,21 @@ impl Lane {
     /// An error here is not the turn's: it may be one document's, and becomes its failure when
     /// it persists.
     fn settle_done<Q: Queue>(&mut self, queue: &mut Q) {
-        let (items, claims) =
-            take_due(&mut self.done, |completed| (completed.chunks.len(), bytes(&completed.chunks)));
+        let weigh = |completed: &Completed| (completed.chunks.len(), bytes(&completed.chunks));
+        let (items, claims) = take_due(&mut self.done, self.write_documents, weigh);
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return;
         };
-        let (fates, _) = offer(&items, |part| queue.complete(&vectorizer, part));
+        let mut slowest = Duration::ZERO;
+        let write = |part: &[Completed]| {
+            let began = Instant::now();
+            let written = queue.complete(&vectorizer, part);
+            slowest = slowest.max(began.elapsed());
+            written
+        };
+        let (fates, _) = offer(&items, write, Q::is_costly);
         let writable = fates.contains(&Fate::Settled);
+        self.learn_size(&fates, slowest);
         if writable {
             self.rests.passed(Step::Writing, None, Instant::now());
         }
@@ -268,7 +299,8 @@ impl Lane {
                     claim.erred += 1;
                     claim.due = pause(claim.erred);
                 }
-                Fate::Erred(why) => {
+                Fate::TooLong(2.., _) => claim.due = pause(1),
+                Fate::Erred(why) | Fate::TooLong(_, why) => {
                     // Others that were offered with it were written.
                     let failure = not_writable(&why);
                     let failure = if writable { failure.of_row() } else { failure };
@@ -283,12 +315,27 @@ impl Lane {
         }
     }
 
+    /// Makes transactions smaller that take long, and larger again that do not.
+    fn learn_size(&mut self, fates: &[Fate], slowest: Duration) {
+        let too_long = fates.iter().find_map(|fate| match fate {
+            Fate::TooLong(count, _) => Some(*count),
+            _ => None,
+        });
+        let documents = match too_long {
+            Some(count) => count / 2,
+            None if slowest > LONG_WRITE => fates.len().min(self.write_documents) / 2,
+            None if slowest > LONG_WRITE / 4 => self.write_documents,
+            None => self.write_documents.saturating_mul(2),
+        };
+        self.write_documents = documents.clamp(1, WRITE_DOCUMENTS);
+    }
+
     fn settle_failed<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
-        let (items, claims) = take_due(&mut self.failed, |_| (1, 0));
+        let (items, claims) = take_due(&mut self.failed, WRITE_DOCUMENTS, |_| (1, 0));
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return Ok(());
         };
-        let (fates, error) = offer(&items, |part| queue.fail(&vectorizer, part).map(|()| Vec::new()));
+        let (fates, error) = offer(&items, |part| queue.fail(&vectorizer, part), Q::is_costly);
         for ((item, mut claim), fate) in items.into_iter().zip(claims).zip(fates) {
             if fate != Fate::Settled {
                 claim.erred = claim.erred.saturating_add(1);
@@ -303,6 +350,7 @@ impl Lane {
 /// Takes what is due, as much as one transaction shall hold and of one version of the vectorizer.
 fn take_due<T: Settles>(
     finished: &mut Vec<Finished<T>>,
+    most: usize,
     weigh: impl Fn(&T) -> (usize, usize),
 ) -> (Vec<T>, Vec<Claim>) {
     let now = Instant::now();
@@ -313,7 +361,7 @@ fn take_due<T: Settles>(
     let (mut taken, mut chunks, mut bytes) = (0, 0, 0);
     let due = finished.extract_if(.., |finished| {
         let (its_chunks, its_bytes) = weigh(&finished.item);
-        let fits = taken < WRITE_DOCUMENTS && chunks + its_chunks <= WRITE_CHUNKS;
+        let fits = taken < most && chunks + its_chunks <= WRITE_CHUNKS;
         let fits = taken == 0 || (fits && bytes + its_bytes <= WRITE_BYTES);
         let take = fits && finished.claim.due <= now && Arc::ptr_eq(&finished.claim.prepared, &prepared);
         if take {

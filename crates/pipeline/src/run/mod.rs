@@ -45,9 +45,11 @@ mod queue;
 mod rest;
 mod reuse;
 mod runner;
+mod shares;
 mod signals;
 mod threads;
 
 pub use self::queue::{Addresses, Queue};
 pub use self::runner::{Runner, Turn};
+pub use self::shares::Shares;
 pub use self::signals::current_thread_runtime;

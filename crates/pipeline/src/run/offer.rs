@@ -35,16 +35,19 @@ pub(super) enum Fate {
     GivenBack,
     /// The queue errs for this one alone; the error's text.
     Erred(String),
+    /// The queue took too long for this one and so many others; the error's text.
+    TooLong(usize, String),
     /// It was not offered, or not alone, before it was clear that the queue takes nothing.
     Untouched,
 }
 
-/// Offers results to a queue: all together, and in halves when that errs.
+/// Offers results to a queue: all together, and in halves when that errs; but not the parts of what is costly.
 ///
 /// Answers each one's fate, and the queue's error if it took nothing at all.
 pub(super) fn offer<T: Settles, E: std::fmt::Display>(
     items: &[T],
     mut call: impl FnMut(&[T]) -> Result<Vec<Ticket>, E>,
+    is_costly: impl Fn(&E) -> bool,
 ) -> (Vec<Fate>, Option<E>) {
     let mut fates = vec![Fate::Untouched; items.len()];
     let mut parts: Vec<Range<usize>> = std::iter::once(0..items.len()).collect();
@@ -53,11 +56,20 @@ pub(super) fn offer<T: Settles, E: std::fmt::Display>(
         match call(&items[part.clone()]) {
             Ok(given_back) => {
                 let given_back: HashSet<Ticket> = given_back.into_iter().collect();
+                if part.len() == 1 && !given_back.is_empty() {
+                    erred += 1;
+                } else {
+                    taken += 1;
+                }
                 for at in part {
                     let back = given_back.contains(&items[at].ticket());
                     fates[at] = if back { Fate::GivenBack } else { Fate::Settled };
                 }
-                taken += 1;
+            }
+            Err(error) if is_costly(&error) => {
+                let (count, why) = (part.len(), error.to_string());
+                fates[part].fill(Fate::TooLong(count, why));
+                break;
             }
             Err(error) if part.len() == 1 => {
                 fates[part.start] = Fate::Erred(error.to_string());
@@ -86,13 +98,17 @@ mod tests {
     /// Offers to a queue that errs for batches with one of `poison`; the fates, and how many calls.
     fn fates(count: u64, poison: &[u64]) -> (Vec<Fate>, Option<String>, usize) {
         let mut calls = 0;
-        let (fates, error) = offer(&items(count), |part| {
-            calls += 1;
-            match part.iter().find(|item| poison.contains(&item.ticket.0)) {
-                Some(item) => Err(format!("no {}", item.ticket.0)),
-                None => Ok(part.iter().map(Settles::ticket).filter(|ticket| ticket.0 == 1).collect()),
-            }
-        });
+        let (fates, error) = offer(
+            &items(count),
+            |part| {
+                calls += 1;
+                match part.iter().find(|item| poison.contains(&item.ticket.0)) {
+                    Some(item) => Err(format!("no {}", item.ticket.0)),
+                    None => Ok(part.iter().map(Settles::ticket).filter(|ticket| ticket.0 == 1).collect()),
+                }
+            },
+            |error| error == "no 7777",
+        );
         (fates, error, calls)
     }
 
@@ -114,6 +130,13 @@ mod tests {
         assert!(calls < 30, "{calls}");
         assert!(!fates.contains(&Fate::Settled));
         assert_eq!(fates[999], Fate::Untouched);
+    }
+
+    #[test]
+    fn the_parts_of_what_is_costly_are_not_offered() {
+        let (fates, error, calls) = fates(8000, &[7777]);
+        assert!(fates.iter().all(|fate| *fate == Fate::TooLong(8000, "no 7777".into())));
+        assert_eq!((error, calls), (None, 1));
     }
 
     #[test]

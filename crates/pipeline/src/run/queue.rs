@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::document::{Completed, Document, Failed, Ticket, Vectorizer};
 
@@ -66,18 +67,33 @@ pub trait Queue {
     /// can't be written does not take its neighbours along. One that errs alone is offered again in
     /// later turns, and after the third time handed to [`Queue::fail`] with
     /// [`Step::Writing`](crate::document::Step::Writing), `not_writable` and the error's text. An
-    /// error that does not come again is not reported.
+    /// error that does not come again is not reported. Of what is [costly](Queue::is_costly), the halves
+    /// are offered in later turns, and one that errs alone is not offered again.
     fn complete(
         &mut self,
         vectorizer: &Arc<Vectorizer>,
         done: &[Completed],
     ) -> Result<Vec<Ticket>, Self::Error>;
 
-    /// Settles what failed, all in one transaction: tries again later, or sets it aside. No failure
-    /// comes with [`Retry::OnRecovery`](crate::document::Retry::OnRecovery): the runner knows by then
+    /// Settles what failed, all in one transaction: tries again later, or sets it aside. Answers the tickets
+    /// that can't be settled just now, as [`Queue::complete`] does. No failure comes with [`Retry::OnRecovery`](crate::document::Retry::OnRecovery): the runner knows by then
     /// after which time to look.
     ///
     /// On `Err` the failures are offered again in halves, too; what errs alone is kept and offered
     /// again in later turns. If nothing can be settled, the turn ends with the error.
-    fn fail(&mut self, vectorizer: &Arc<Vectorizer>, failed: &[Failed]) -> Result<(), Self::Error>;
+    fn fail(&mut self, vectorizer: &Arc<Vectorizer>, failed: &[Failed]) -> Result<Vec<Ticket>, Self::Error>;
+
+    /// In how long it may be this vectorizer's turn, zero for the next one; none if now. Until then it is neither
+    /// claimed for nor offered anything, and the others are.
+    fn waits_its_turn(&self, _vectorizer: &Vectorizer) -> Option<Duration> {
+        None
+    }
+
+    /// Whether what erred like this has taken long, so that each part of it may take as long again.
+    fn is_costly(_error: &Self::Error) -> bool
+    where
+        Self: Sized,
+    {
+        false
+    }
 }

@@ -51,6 +51,7 @@ pub struct Runner {
     outcomes: mpsc::Receiver<Outcome>,
     lanes: HashMap<i32, Lane>,
     jobs: u64,
+    turns: u64,
     claims: bool,
 }
 
@@ -87,6 +88,7 @@ impl Runner {
             outcomes,
             lanes: HashMap::new(),
             jobs: 0,
+            turns: 0,
             claims: true,
         })
     }
@@ -122,11 +124,12 @@ impl Runner {
     /// which the caller does after a pause of its choice.
     pub fn turn<Q: Queue>(&mut self, queue: &mut Q) -> Result<Turn, Q::Error> {
         self.receive();
-        self.settle(queue)?;
+        let settled = self.settle(queue);
         // One moment for both: a rest that ends in between is neither over nor to be waited for.
         let now = Instant::now();
-        let more = self.claims && self.claim(queue, now)?;
-        Ok(self.next(more, now))
+        let (more, waits) = if self.claims { self.claim(queue, now)? } else { (false, None) };
+        settled?;
+        Ok(self.next(more, waits, now))
     }
 
     /// How many documents are claimed and not settled.
@@ -176,10 +179,22 @@ impl Runner {
         }
     }
 
-    /// One vectorizer's trouble with the queue must not keep the others' results from it.
+    /// Offers what has finished, of those first for whom it was longest ago. One vectorizer's trouble with the queue
+    /// must not keep the others' results from it.
     fn settle<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
+        self.turns += 1;
+        let (turn, now) = (self.turns, Instant::now());
+        let mut lanes: Vec<&mut Lane> = self.lanes.values_mut().filter(|lane| lane.has_offer(now)).collect();
+        lanes.sort_by_key(|lane| lane.offered);
+
         let mut first_error = None;
-        for lane in self.lanes.values_mut() {
+        for lane in lanes {
+            let waits = queue.waits_its_turn(&lane.prepared.vectorizer);
+            lane.wait_for_turn(waits.map(|left| Instant::now() + left));
+            if waits.is_some() {
+                continue;
+            }
+            lane.offered = turn;
             if let Err(error) = lane.settle(queue) {
                 first_error.get_or_insert(error);
             }
@@ -187,20 +202,25 @@ impl Runner {
         first_error.map_or(Ok(()), Err)
     }
 
-    /// Claims for each vectorizer what it wants. Returns whether there may be more.
-    fn claim<Q: Queue>(&mut self, queue: &mut Q, now: Instant) -> Result<bool, Q::Error> {
+    /// Claims for each vectorizer what it wants. Returns whether there may be more, and in how long it is the turn of
+    /// those who had to wait for others.
+    fn claim<Q: Queue>(&mut self, queue: &mut Q, now: Instant) -> Result<(bool, Option<Duration>), Q::Error> {
         let vectorizers = queue.vectorizers()?;
-        let mut more = false;
+        let (mut more, mut waits) = (false, None);
         for vectorizer in &vectorizers {
             let most = self.context.settings.max_documents_in_flight;
             let lane = lane(&mut self.lanes, vectorizer, &self.memory);
             for (addresses, limit) in lane.wanted(most, now) {
+                if let Some(left) = queue.waits_its_turn(vectorizer) {
+                    waits = waits.into_iter().chain([left]).min();
+                    break;
+                }
                 more |= self.claim_some(queue, vectorizer, &addresses, limit)?;
             }
         }
         let listed: HashSet<i32> = vectorizers.iter().map(|vectorizer| vectorizer.id).collect();
         self.lanes.retain(|id, lane| listed.contains(id) || !lane.is_idle());
-        Ok(more)
+        Ok((more, waits))
     }
 
     fn claim_some<Q: Queue>(
@@ -244,11 +264,12 @@ impl Runner {
         lane.started(job, ticket, store, runtime.spawn(task).abort_handle());
     }
 
-    fn next(&self, more: bool, now: Instant) -> Turn {
+    fn next(&self, more: bool, waits: Option<Duration>, now: Instant) -> Turn {
         let offers = self.lanes.values().filter_map(Lane::next_offer);
         let probes = self.lanes.values().filter_map(|lane| lane.next_probe(now));
         let next = offers.chain(probes).min();
         let retry_in = next.map(|next| next.saturating_duration_since(Instant::now()));
+        let retry_in = retry_in.into_iter().chain(waits).min();
         Turn { more: more || retry_in == Some(Duration::ZERO), retry_in }
     }
 }

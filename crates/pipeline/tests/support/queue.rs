@@ -14,6 +14,9 @@ use pgai_rs_pipeline::settings::Settings;
 /// Whoever waits longer waits for ever: a limit for tests that hang, not a measurement.
 const FOR_EVER: Duration = Duration::from_secs(60);
 
+/// The error of what is costly.
+const TOO_LONG: &str = "took too long";
+
 #[derive(Default)]
 pub struct MemoryQueue {
     pub vectorizers: Vec<Arc<Vectorizer>>,
@@ -28,6 +31,12 @@ pub struct MemoryQueue {
     pub locked: HashSet<Ticket>,
     /// Tickets with which `complete` errs.
     pub poison: HashSet<Ticket>,
+    /// More documents than these take `complete` too long, if it is not zero.
+    pub too_many: usize,
+    /// Tickets that take it too long alone.
+    pub slow: HashSet<Ticket>,
+    /// Vectorizers whose turn it is not.
+    pub others_first: HashSet<i32>,
     /// `fail` errs.
     pub broken: bool,
     /// What failed without a try being spent comes back when it is due, as in Postgres.
@@ -113,6 +122,10 @@ impl Queue for MemoryQueue {
     fn complete(&mut self, _: &Arc<Vectorizer>, done: &[Completed]) -> Result<Vec<Ticket>, String> {
         assert!(!done.is_empty());
         self.offers.push(done.len());
+        let is_slow = done.iter().any(|completed| self.slow.contains(&completed.ticket));
+        if is_slow || (self.too_many > 0 && done.len() > self.too_many) {
+            return Err(TOO_LONG.to_owned());
+        }
         if let Some(completed) = done.iter().find(|completed| self.poison.contains(&completed.ticket)) {
             return Err(format!("can't write {}", completed.ticket.0));
         }
@@ -129,7 +142,7 @@ impl Queue for MemoryQueue {
         Ok(given_back)
     }
 
-    fn fail(&mut self, _: &Arc<Vectorizer>, failed: &[Failed]) -> Result<(), String> {
+    fn fail(&mut self, _: &Arc<Vectorizer>, failed: &[Failed]) -> Result<Vec<Ticket>, String> {
         assert!(!failed.is_empty());
         if self.broken {
             return Err("the queue is broken".into());
@@ -149,7 +162,15 @@ impl Queue for MemoryQueue {
             self.later.insert(failed.ticket, Instant::now() + pause);
             self.push(Document { payload, ..super::row(&vectorizer, failed.ticket.0, "") });
         }
-        Ok(())
+        Ok(Vec::new())
+    }
+
+    fn waits_its_turn(&self, vectorizer: &Vectorizer) -> Option<Duration> {
+        self.others_first.contains(&vectorizer.id).then_some(Duration::ZERO)
+    }
+
+    fn is_costly(error: &String) -> bool {
+        error == TOO_LONG
     }
 }
 

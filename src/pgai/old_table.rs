@@ -1,0 +1,126 @@
+//! A table or a view that pgai has made for a vectorizer, and whoever owns it.
+//!
+//! Reading and writing runs what the owner of a table has put there: triggers, rules, policies, casts, views. So it is
+//! done as the owner of the vectorizer's source, as our worker will do it, and only where the owner of the table could
+//! act as that role anyway. pgai's catalog proves nothing: whoever may use pgai may write to it.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::catalog::key::Key;
+use crate::catalog::relation::Relation;
+use crate::catalog::table::Table;
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_user, current_user};
+use crate::pg::sql::{self, ident};
+
+/// Whether one role may act as another.
+pub fn may_act_as(role: pg_sys::Oid, other: pg_sys::Oid) -> bool {
+    // SAFETY: reads the catalogs.
+    unsafe { pg_sys::has_privs_of_role(role, other) }
+}
+
+/// Runs `f` with the rights of a table's owner, if the caller has them, and else with the caller's own.
+pub fn as_owner_of<R>(owner: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
+    let caller = current_user();
+    as_user(if may_act_as(caller, owner) { owner } else { caller }, f)
+}
+
+/// Returns the relation of this name, which must be of one of these kinds.
+pub fn find(schema: &str, name: &str, kinds: &[char]) -> Result<Option<Table>, PgError> {
+    let found = sql::read_now(
+        "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname::pg_catalog.text = $1 AND c.relname::pg_catalog.text = $2",
+        &[schema.to_owned().into(), name.to_owned().into()],
+        |row| row.get::<pg_sys::Oid>(1),
+    )?;
+    let table = found.into_iter().next().and_then(Table::look);
+    Ok(table.filter(|table| kinds.contains(&table.kind)))
+}
+
+/// Errors unless the owner of a table may act as the owner of the source.
+pub fn require_trusted(table: &Table, source: &Relation) -> Result<(), PgError> {
+    if may_act_as(table.owner, source.owner) {
+        return Ok(());
+    }
+    let name = table.qualified();
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("its {name} belongs to a role that may not act as the owner of its source"),
+    )
+    .with_hint(format!("Look whose it is, and if it is right, run ALTER TABLE {name} OWNER TO that role.")))
+}
+
+/// What would run, or be read besides, when a table is read or written to.
+const MORE: &str = "
+    SELECT what FROM (VALUES
+        ('a trigger', EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1 AND NOT t.tgisinternal)),
+        ('a rule', EXISTS (SELECT FROM pg_catalog.pg_rewrite r WHERE r.ev_class = $1)),
+        ('a policy', EXISTS (SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = $1)),
+        ('a child or a parent', EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE $1 IN (i.inhrelid, i.inhparent)))
+    ) AS more (what, there) WHERE there";
+
+/// Columns of the key of $1 that the table $2 has not, or of another type.
+const OTHER_TYPES: &str = "
+    SELECT a.attname::pg_catalog.text
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = $1 AND a.attname::pg_catalog.text = ANY ($3)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute b
+                      WHERE b.attrelid = $2 AND b.attname = a.attname AND NOT b.attisdropped
+                        AND (b.atttypid, b.atttypmod, b.attcollation) = (a.atttypid, a.atttypmod, a.attcollation))";
+
+/// Errors unless a table of keys is one as pgai makes them: plain, and with the key of the source.
+pub fn require_plain(table: &Table, source: &Relation, key: &Key) -> Result<(), PgError> {
+    let refused =
+        |message: String| PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message);
+    let more = sql::read_now(MORE, &[table.oid.into()], |row| row.get::<String>(1))?;
+    if !more.is_empty() {
+        return Err(refused(format!("its {} has {}", table.qualified(), more.join(", "))));
+    }
+
+    let names: Vec<String> = key.columns().iter().map(|column| column.name.clone()).collect();
+    let args = [source.oid.into(), table.oid.into(), names.into()];
+    match sql::read_now(OTHER_TYPES, &args, |row| row.get::<String>(1))?.first() {
+        None => Ok(()),
+        Some(column) => Err(refused(format!(
+            "its {} has no column {} of the type that its source has",
+            table.qualified(),
+            ident(column)
+        ))),
+    }
+}
+
+/// Whether the role $1 has the right $3 on the schema of the table $2.
+const HAS_ON_SCHEMA: &str = "
+    SELECT pg_catalog.has_schema_privilege($1, c.relnamespace, $3) FROM pg_catalog.pg_class c WHERE c.oid = $2";
+
+/// Whether the role $1 has the right $3 on the table $2.
+const HAS_ON_TABLE: &str = "SELECT pg_catalog.has_table_privilege($1, $2, $3)";
+
+/// Rights on a table of pgai's that its reader or writer gets for a moment.
+pub struct Lent {
+    statements: Vec<String>,
+}
+
+impl Lent {
+    /// Lends a role what it does not have of the rights on a table, with the caller's own right to do so.
+    pub fn to(role: pg_sys::Oid, role_name: &str, table: &Table, rights: &[&str]) -> Result<Lent, PgError> {
+        let schema = format!("USAGE ON SCHEMA {}", ident(&table.schema));
+        let on_table = rights
+            .iter()
+            .map(|right| (format!("{right} ON TABLE {}", table.qualified()), HAS_ON_TABLE, *right));
+        let mut statements = Vec::new();
+        for (what, has, right) in std::iter::once((schema, HAS_ON_SCHEMA, "USAGE")).chain(on_table) {
+            let args = [role.into(), table.oid.into(), right.to_owned().into()];
+            if sql::query(has, &args, |row| row.get::<bool>(1))?.contains(&false) {
+                sql::execute(&format!("GRANT {what} TO {role_name}"), &[])?;
+                statements.push(format!("REVOKE {what} FROM {role_name}"));
+            }
+        }
+        Ok(Lent { statements })
+    }
+
+    /// Takes them back.
+    pub fn take_back(self) -> Result<(), PgError> {
+        self.statements.iter().try_for_each(|statement| sql::execute(statement, &[]).map(drop))
+    }
+}

@@ -1,0 +1,513 @@
+"""What a role that nobody trusts does to the others who share the worker, and to the administrator.
+
+Mallory has USAGE on `ai` and a schema of her own; Alice is her neighbour in the same database. One test a threat.
+"""
+
+import itertools
+
+import psycopg
+import pytest
+from support import vectorizer
+from support.index import builders
+from support.pgai import Pgai
+from support.wait import eventually, settles
+
+# Milliseconds; short, so that the tests are.
+LIMIT = 500
+
+_numbers = itertools.count(1)
+
+
+class Tenant:
+    """A role with a schema of its own, and what it does there."""
+
+    def __init__(self, db, name: str, url: str):
+        self.db, self.name, self.url = db, name, url
+        db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai TO {name}; CREATE SCHEMA {name} AUTHORIZATION {name}")
+        self.ids: dict[str, int] = {}
+
+    def sql(self, query: str, parameters=None) -> list[tuple]:
+        return self.db.sql(query, parameters, user=self.name)
+
+    def vectorizer(self, table: str = "document", **arguments: str) -> int:
+        self.sql(f"CREATE TABLE {self.name}.{table} (id int PRIMARY KEY, body text)")
+        self.ids[table] = vectorizer.create(self.db, self.url, f"{self.name}.{table}", user=self.name, **arguments)
+        return self.ids[table]
+
+    def on_store(self, body: str, table: str = "document", when: str = "BEFORE INSERT", declare: str = "") -> None:
+        """A trigger of hers on her store that does this."""
+        name = f"{self.name}.on_{table}_{next(_numbers)}"
+        self.sql(f"""
+            CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+            DECLARE i int := 0; {declare} BEGIN {body} RETURN NULL; END $$;
+            CREATE TRIGGER attack {when} ON {self.name}.{table}_embedding_store EXECUTE FUNCTION {name}()
+        """)
+
+    def insert(self, row: int, table: str = "document") -> None:
+        self.sql(f"INSERT INTO {self.name}.{table} VALUES ({row}, 'row {row}')")
+
+    def rows(self, table: str = "document") -> list[int]:
+        """The rows that are embedded."""
+        return [row for [row] in self.db.sql(f"SELECT DISTINCT id FROM {self.name}.{table}_embedding_store ORDER BY id")]
+
+    def is_served(self, row: int) -> None:
+        """Somebody else's attack must not keep a new row of hers from being embedded."""
+        self.insert(row)
+        eventually(lambda: row in self.rows(), what=f"row {row} of {self.name}'s to be embedded")
+
+    def health(self, table: str = "document") -> tuple:
+        """State, reason and hint, as a person sees them."""
+        health = "SELECT state, reason, hint FROM ai.vectorizer_health WHERE id = %s"
+        return (self.db.sql(health, [self.ids[table]]) or [(None, None, None)])[0]
+
+    def comes_to(self, state: str, reason: str, table: str = "document") -> str:
+        """Waits until her vectorizer is in a state for a reason; answers the hint."""
+
+        def there():
+            [now, why, _] = self.health(table)
+            return now == state and reason in (why or "")
+
+        eventually(there, what=f"{self.name}'s vectorizer to be {state}: {reason}")
+        return self.health(table)[2]
+
+
+@pytest.fixture
+def shared(cluster_factory, stub):
+    """A database that two share, on a cluster of its own: shared(**settings)."""
+
+    def make(**settings):
+        conf = {"pgai_rs.allowed_base_urls": stub.url, "pgai_rs.owner_statement_timeout": f"{LIMIT}ms"}
+        db = cluster_factory(conf=conf | settings).create_database("shared")
+        db.sql("CREATE EXTENSION pgai_rs CASCADE")
+        mallory, alice = Tenant(db, "mallory", stub.url), Tenant(db, "alice", stub.url)
+        for tenant in [mallory, alice]:
+            tenant.vectorizer()
+        return db, mallory, alice
+
+    return make
+
+
+def worker(db) -> int:
+    return db.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = current_database()")
+
+
+def session_locks(db) -> int:
+    return db.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+
+
+# Time
+
+
+def test_a_trigger_that_sleeps_holds_up_its_own_vectorizer_alone(shared):
+    _, mallory, alice = shared()
+    mallory.on_store("PERFORM pg_sleep(3600);")
+    mallory.insert(1)
+    hint = mallory.comes_to("paused", f"were stopped after {LIMIT} ms")
+    assert "pgai_rs.owner_statement_timeout" in hint and "Triggers" in hint
+    for row in range(1, 6):
+        alice.is_served(row)
+    assert mallory.health()[0] == "paused"
+
+    # It goes on when it is mended.
+    mallory.sql("DROP TRIGGER attack ON mallory.document_embedding_store; SELECT ai.execute_vectorizer(1)")
+    eventually(lambda: mallory.rows() == [1], what="the row to be written")
+    mallory.comes_to("idle", "in step")
+
+
+def test_a_trigger_that_catches_its_cancellation_ends_the_worker_once(shared):
+    db, mallory, alice = shared()
+    mallory.on_store("""
+        LOOP
+            BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled OR OTHERS THEN NULL; END;
+        END LOOP;
+    """)
+    before = worker(db)
+    mallory.insert(1)
+    hint = mallory.comes_to("not_served", "could not be stopped")
+    assert "query_canceled" in hint
+    eventually(lambda: worker(db) not in (None, before), what="another worker")
+    other = worker(db)
+    for row in range(1, 6):
+        alice.is_served(row)
+    assert worker(db) == other
+    assert mallory.health()[0] == "not_served"
+
+
+def test_a_trigger_on_ones_own_work_table_that_sleeps_holds_up_nobody_else(shared):
+    _, mallory, alice = shared()
+    mallory.sql("""
+        CREATE FUNCTION mallory.sleep() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_sleep(3600); RETURN NULL; END $$;
+        CREATE TRIGGER attack BEFORE UPDATE ON ai._vectorizer_work_1 EXECUTE FUNCTION mallory.sleep()
+    """)
+    mallory.insert(1)
+    mallory.comes_to("paused", "were stopped")
+    for row in range(1, 6):
+        alice.is_served(row)
+
+
+def test_a_work_table_that_refuses_failures_ends_nobodys_turn(shared, stub):
+    """Rows that fail are written down in it, and an error there is one vectorizer's."""
+    db, mallory, alice = shared()
+    mallory.sql("""
+        CREATE FUNCTION mallory.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF NEW.lease IS NULL THEN RAISE EXCEPTION 'not with me'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER attack BEFORE UPDATE ON ai._vectorizer_work_1 FOR EACH ROW EXECUTE FUNCTION mallory.refuse()
+    """)
+    mallory.on_store("RAISE 'not written';")
+    mallory.insert(1)
+    mallory.comes_to("paused", "not with me")
+    alice.is_served(1)
+    assert f"pgai_rs worker: not with me" not in db.cluster.log_text()
+
+
+def test_a_view_in_place_of_ones_own_work_table_is_not_read(shared):
+    _, mallory, alice = shared()
+    mallory.sql("""
+        CREATE TABLE mallory.seen (who text);
+        CREATE FUNCTION mallory.spy() RETURNS int LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO mallory.seen VALUES (current_user); PERFORM pg_sleep(3600); RETURN 1; END $$;
+    """)
+    # She may not create in ai; an old or a foreign queue can be anywhere.
+    mallory.sql("CREATE TABLE mallory.other (id int PRIMARY KEY, body text)")
+    mallory.ids["other"] = vectorizer.create(
+        mallory.db, mallory.url, "mallory.other", user="mallory",
+        queue_schema="'mallory'", queue_table="'inbox'",
+    )
+    work = f"mallory._vectorizer_work_{mallory.ids['other']}"
+    columns = "generation, attempts, queued_at, available_at, lease, leased_by"
+    mallory.sql(f"""
+        ALTER TABLE {work} RENAME TO old_work;
+        CREATE VIEW {work} AS SELECT mallory.spy() AS id, {columns} FROM mallory.old_work;
+        INSERT INTO mallory.other VALUES (1, 'a')
+    """)
+    for row in range(1, 6):
+        alice.is_served(row)
+    assert mallory.sql("SELECT * FROM mallory.seen") == []
+
+
+def test_a_lock_on_ones_own_work_table_holds_up_nobody_else(shared):
+    db, mallory, alice = shared()
+    mallory.insert(1)
+    eventually(lambda: mallory.rows() == [1])
+    with db.connect(user="mallory", autocommit=False) as session:
+        session.execute("LOCK TABLE ai._vectorizer_work_1")
+        mallory.insert(2)
+        mallory.comes_to("locked", "somebody holds a lock on its queue")
+        for row in range(1, 6):
+            alice.is_served(row)
+        assert mallory.rows() == [1]
+        session.rollback()
+    eventually(lambda: mallory.rows() == [1, 2], what="the row to be written when the lock is gone")
+
+
+def test_a_role_with_many_vectorizers_gets_no_more_turns_than_one_with_one(shared):
+    """Each of hers takes its time and makes itself work again, so that all of them are always busy."""
+    db, mallory, alice = shared()
+    many, rows = 60, 8
+    mallory.sql("CREATE SEQUENCE mallory.turns")
+    for number in range(many):
+        table = f"busy_{number}"
+        mallory.vectorizer(table)
+        mallory.on_store(
+            f"PERFORM nextval('mallory.turns'), pg_sleep(0.1);"
+            f"UPDATE mallory.{table} SET body = currval('mallory.turns')::text;",
+            table,
+            when="AFTER INSERT",
+        )
+    with db.connect(user="mallory") as session:
+        for number in range(many):
+            session.execute(f"INSERT INTO mallory.busy_{number} VALUES (1, 'begin')")
+    turns = "SELECT last_value FROM mallory.turns"
+    eventually(lambda: db.value(turns) > many, what="all of hers to be busy")
+
+    before = db.value(turns)
+    for row in range(1, rows + 1):
+        alice.is_served(row)
+    # Alice's rows take a turn to be claimed and one to be written, in which each of hers would have its own as well.
+    assert db.value(turns) - before < rows * many / 2
+
+
+# What outlives a transaction
+
+
+def test_session_locks_are_gone_after_ones_turn(shared):
+    db, mallory, alice = shared()
+    mallory.on_store("PERFORM pg_advisory_lock(n), pg_advisory_lock_shared(n, n) FROM generate_series(1, 1000) n;")
+    mallory.insert(1)
+    eventually(lambda: mallory.rows() == [1], what="the row to be written")
+    settles(lambda: session_locks(db), 0, what="the session's locks")
+    alice.is_served(1)
+
+
+def test_a_full_lock_table_is_free_again_and_is_not_filled_again_at_once(shared):
+    """She takes all locks that there are, and then sleeps."""
+    db, mallory, alice = shared(max_locks_per_transaction=10, max_connections=20)
+    mallory.sql("CREATE SEQUENCE mallory.tries")
+    mallory.on_store("""
+        PERFORM nextval('mallory.tries');
+        BEGIN
+            LOOP i := i + 1; PERFORM pg_advisory_lock(i); END LOOP;
+        EXCEPTION WHEN out_of_memory THEN
+            PERFORM pg_advisory_lock(n) FROM generate_series(1, i - 50) n;
+        END;
+        PERFORM pg_sleep(3600);
+    """)
+    mallory.insert(1)
+    mallory.comes_to("paused", "")
+    settles(lambda: session_locks(db), 0, what="the session's locks")
+    for row in range(1, 6):
+        alice.is_served(row)
+    assert mallory.health()[0] == "paused"
+
+
+# What a trigger may try to leave behind. Whether it fails is not the point.
+LEAVE = {
+    "a setting": "PERFORM set_config('mallory.secret', 'left', false)",
+    "a setting of the server": "SET work_mem = '77MB'",
+    "a time zone": "SET TimeZone = 'Asia/Kathmandu'",
+    "a search path": "PERFORM set_config('search_path', 'mallory', false)",
+    "a role": "SET ROLE mallory",
+    "a prepared statement": "EXECUTE 'PREPARE left_behind AS SELECT 1'",
+    "a cursor": "EXECUTE 'DECLARE left_behind CURSOR WITH HOLD FOR SELECT 1'",
+    "a temporary table": "CREATE TEMP TABLE left_behind (a int)",
+    "a temporary function": "CREATE FUNCTION pg_temp.left_behind() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "a temporary type": "CREATE TYPE pg_temp.left_behind AS (a int)",
+    "a temporary view": "CREATE VIEW pg_temp.left_behind_too AS SELECT 1 AS a",
+    "a channel": "LISTEN left_behind",
+    "a lock": "PERFORM pg_advisory_lock(77)",
+    "a value of a sequence": "PERFORM nextval('mallory.cached')",
+}
+
+# What the neighbour finds in the same session.
+FIND = """
+    SELECT 'setting ' || current_setting('mallory.secret', true) WHERE current_setting('mallory.secret', true) <> ''
+    UNION ALL SELECT 'work_mem' WHERE current_setting('work_mem') = '77MB'
+    UNION ALL SELECT 'TimeZone' WHERE current_setting('TimeZone') = 'Asia/Kathmandu'
+    UNION ALL SELECT 'search_path' WHERE current_setting('search_path') LIKE '%mallory%'
+    UNION ALL SELECT 'user ' || u FROM unnest(ARRAY[current_user::text]) u WHERE u <> 'alice'
+    UNION ALL SELECT 'statement ' || name FROM pg_prepared_statements WHERE name = 'left_behind'
+    UNION ALL SELECT 'cursor ' || name FROM pg_cursors WHERE name = 'left_behind'
+    UNION ALL SELECT 'temporary relation ' || relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()
+    UNION ALL SELECT 'temporary function ' || proname FROM pg_proc WHERE pronamespace = pg_my_temp_schema()
+    UNION ALL SELECT 'temporary type ' || typname FROM pg_type WHERE typnamespace = pg_my_temp_schema()
+    UNION ALL SELECT 'channel ' || c FROM pg_listening_channels() c
+    UNION ALL SELECT 'lock' FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+"""
+
+
+@pytest.mark.parametrize("ends", ["committed", "failed"])
+def test_nothing_is_left_of_ones_turn_for_the_next(shared, ends):
+    db, mallory, alice = shared()
+    mallory.sql("CREATE SEQUENCE mallory.cached CACHE 100; CREATE TABLE mallory.left_behind (what text)")
+    tries = "".join(
+        f"""BEGIN {statement}; INSERT INTO mallory.left_behind VALUES ('{what}');
+            EXCEPTION WHEN OTHERS THEN NULL; END;"""
+        for what, statement in LEAVE.items()
+    )
+    mallory.on_store(tries + ("RAISE 'failed';" if ends == "failed" else ""))
+    alice.sql("CREATE TABLE alice.found (what text); CREATE TABLE alice.looked (pid int, last text)")
+    alice.on_store(f"""
+        INSERT INTO alice.found {FIND};
+        BEGIN
+            INSERT INTO alice.looked VALUES (pg_backend_pid(), lastval());
+        EXCEPTION WHEN object_not_in_prerequisite_state THEN
+            INSERT INTO alice.looked VALUES (pg_backend_pid(), NULL);
+        END;
+    """)
+    mallory.insert(1)
+    if ends == "committed":
+        eventually(lambda: mallory.rows() == [1], what="the row to be written")
+        done = {what for [what] in db.sql("SELECT what FROM mallory.left_behind")}
+        # Else nothing was tried.
+        assert {"a setting", "a lock", "a value of a sequence"} <= done
+    else:
+        eventually(lambda: "failed" in str(db.sql("SELECT details FROM ai.vectorizer_errors")), what="the row to fail")
+    alice.is_served(1)
+    assert db.sql("SELECT * FROM alice.found") == []
+    assert db.sql("SELECT * FROM alice.looked") == [(worker(db), None)]
+
+
+# Limits that the administrator has set
+
+
+def test_the_limits_of_a_role_hold_in_its_turn_and_in_nobody_elses(shared):
+    db, mallory, alice = shared()
+    db.sql("""
+        ALTER ROLE mallory SET work_mem = '1MB'; ALTER ROLE mallory SET temp_file_limit = '2MB';
+        ALTER ROLE mallory SET hash_mem_multiplier = 1; ALTER ROLE mallory IN DATABASE shared SET lock_timeout = '50ms';
+        ALTER ROLE mallory SET max_parallel_workers_per_gather = 0;
+        ALTER ROLE mallory SET maintenance_work_mem = '10GB'; ALTER ROLE mallory SET "DateStyle" = 'SQL, DMY';
+    """)
+    names = ["work_mem", "temp_file_limit", "hash_mem_multiplier", "lock_timeout", "max_parallel_workers_per_gather",
+             "maintenance_work_mem", "DateStyle"]
+    for tenant in [mallory, alice]:
+        tenant.sql(f"CREATE TABLE {tenant.name}.holds (name text, value text)")
+        tenant.on_store(
+            f"INSERT INTO {tenant.name}.holds SELECT n, current_setting(n) FROM unnest('{{{','.join(names)}}}'::text[]) n;"
+        )
+
+    def holds(tenant) -> dict[str, str]:
+        return dict(db.sql(f"SELECT name, value FROM {tenant.name}.holds"))
+
+    mallory.is_served(1)
+    alice.is_served(1)
+    usual = holds(alice)
+    lower = {"work_mem": "1MB", "temp_file_limit": "2MB", "hash_mem_multiplier": "1", "lock_timeout": "50ms",
+             "max_parallel_workers_per_gather": "0"}
+    assert holds(mallory) == usual | lower
+    assert usual["work_mem"] == "4MB" and usual["temp_file_limit"] == "-1"
+
+
+def test_temporary_files_are_limited_to_what_a_role_may_have(shared):
+    db, mallory, alice = shared(**{"pgai_rs.owner_statement_timeout": "60s"})
+    db.sql("ALTER ROLE mallory SET temp_file_limit = '1MB'")
+    mallory.on_store("PERFORM count(*) FROM (SELECT n, repeat('x', 100) FROM generate_series(1, 500000) n ORDER BY 2, 1) s;")
+    mallory.insert(1)
+    mallory.comes_to("paused", 'exceeds "temp_file_limit"')
+    alice.is_served(1)
+
+
+def test_the_time_that_a_role_may_take_holds_if_it_is_shorter(shared):
+    db, mallory, alice = shared()
+    db.sql("ALTER ROLE mallory SET statement_timeout = '150ms'; ALTER ROLE alice SET statement_timeout = '1h'")
+    mallory.on_store("PERFORM pg_sleep(3600);")
+    mallory.insert(1)
+    mallory.comes_to("paused", "were stopped after 150 ms")
+    alice.is_served(1)
+
+
+# Indexes
+
+
+def test_an_open_transaction_on_ones_own_store_keeps_nobody_elses_index_from_being_built(shared):
+    db, mallory, alice = shared()
+    for tenant in [mallory, alice]:
+        tenant.vectorizer("indexed", indexing="ai.indexing_hnsw(min_rows => 1)")
+
+    def index(tenant) -> list[tuple]:
+        return db.sql(
+            "SELECT indisvalid FROM pg_index WHERE indrelid = %s::regclass AND NOT indisunique",
+            [f"{tenant.name}.indexed_embedding_store"],
+        )
+
+    with db.connect(user="mallory", autocommit=False) as session:
+        session.execute("LOCK TABLE mallory.indexed_embedding_store IN ROW SHARE MODE")
+        session.execute("LOCK TABLE mallory.indexed_embedding_store IN ROW EXCLUSIVE MODE")
+        mallory.insert(1, "indexed")
+        eventually(
+            lambda: db.sql("SELECT FROM pg_stat_activity WHERE pid = ANY(%s) AND wait_event_type = 'Lock'", [builders(db)]),
+            what="the build of hers to wait",
+        )
+        alice.insert(1, "indexed")
+        settles(lambda: index(alice), [(True,)], what="the index of the other's")
+        assert index(mallory) != [(True,)]
+        session.rollback()
+    settles(lambda: index(mallory), [(True,)], what="her own index, now that nobody is in its way")
+
+
+# Taking over from pgai
+
+
+@pytest.fixture(scope="module")
+def pgai():
+    return Pgai()
+
+
+@pytest.fixture
+def old(cluster_factory, pgai, stub):
+    """A database with pgai, whose vectorizer is Mallory's: she owns its source, its store and its queue."""
+    db = cluster_factory(conf={"pgai_rs.allowed_base_urls": stub.url}).create_database("old")
+    pgai.install(db)
+    db.sql("""
+        CREATE ROLE mallory LOGIN; GRANT USAGE ON SCHEMA ai TO mallory; GRANT CREATE ON SCHEMA public TO mallory;
+        CREATE TABLE document (id int PRIMARY KEY, body text)
+    """)
+    vectorizer.create(db, stub.url)
+    for table in ["document", "document_embedding_store", "ai._vectorizer_q_1", "ai._vectorizer_q_failed_1"]:
+        db.sql(f"ALTER TABLE {table} OWNER TO mallory")
+    db.sql("ALTER VIEW document_embedding OWNER TO mallory; INSERT INTO document VALUES (1, 'a'), (2, 'b')")
+    db.sql(
+        "CREATE TABLE seen (who text, what text);"
+        "CREATE FUNCTION spy(what text) RETURNS timestamptz LANGUAGE plpgsql AS $$"
+        " BEGIN INSERT INTO public.seen VALUES (current_user, what); RETURN now(); END $$;"
+        "CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN PERFORM public.spy(TG_TABLE_NAME::text); RETURN COALESCE(NEW, OLD); END $$",
+        user="mallory",
+    )
+    return db
+
+
+MAKE_ROOM = "ALTER SCHEMA ai RENAME TO pgai; CREATE EXTENSION pgai_rs CASCADE"
+
+
+def test_what_the_old_queue_makes_run_does_not_run_as_the_administrator(old):
+    """A default of hers runs when keys are given back, and what her source's triggers do when they are switched."""
+    old.sql("ALTER TABLE ai._vectorizer_q_1 ALTER queued_at SET DEFAULT public.spy('default')", user="mallory")
+    old.sql(MAKE_ROOM)
+    assert old.sql("SELECT pending FROM ai.migrate_from_pgai()") == [(2,)]
+    old.sql("SELECT ai.disable_vectorizer_schedule(1); INSERT INTO document VALUES (3, 'c')")
+    old.sql("SELECT * FROM ai.give_back_to_pgai()")
+    assert old.sql("SELECT DISTINCT who FROM seen") == [("mallory",)]
+    rights = "SELECT has_table_privilege('mallory', 'pgai._vectorizer_q_1', 'SELECT')"
+    assert old.value(rights) is True
+
+
+@pytest.mark.parametrize("what", ["trigger", "rule", "policy"])
+def test_an_old_queue_that_is_more_than_a_table_is_refused(old, what):
+    old.sql({
+        "trigger": "CREATE TRIGGER t BEFORE INSERT OR DELETE ON ai._vectorizer_q_1 FOR EACH ROW EXECUTE FUNCTION spy()",
+        "rule": "CREATE RULE r AS ON INSERT TO ai._vectorizer_q_1 DO ALSO SELECT public.spy('rule')",
+        "policy": "CREATE POLICY p ON ai._vectorizer_q_1 USING (public.spy('policy') IS NOT NULL);"
+        "ALTER TABLE ai._vectorizer_q_1 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+    }[what], user="mallory")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert f"its pgai._vectorizer_q_1 has a {what}" in refusal.value.diag.message_detail
+    assert old.sql("SELECT * FROM seen") == []
+
+
+def test_a_cast_of_the_old_queues_key_does_not_run(old):
+    old.sql("""
+        CREATE TYPE number AS (n int);
+        CREATE FUNCTION cast_it(number) RETURNS int LANGUAGE plpgsql AS $$
+        BEGIN PERFORM public.spy('cast'); RETURN ($1).n; END $$;
+        CREATE CAST (number AS int) WITH FUNCTION cast_it(number) AS ASSIGNMENT;
+        ALTER TABLE ai._vectorizer_q_1 ALTER id TYPE number USING ROW(id)::number
+    """, user="mallory")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert "has no column id of the type that its source has" in refusal.value.diag.message_detail
+    assert old.sql("SELECT * FROM seen") == []
+
+
+def test_a_cast_in_the_old_catalog_does_not_run(old):
+    """Its owner need not be the administrator."""
+    old.sql("GRANT CREATE ON SCHEMA ai TO mallory; ALTER TABLE ai.vectorizer OWNER TO mallory")
+    old.sql("""
+        CREATE TYPE called AS (n text);
+        CREATE FUNCTION cast_it(called) RETURNS text LANGUAGE plpgsql AS $$
+        BEGIN PERFORM public.spy('cast'); RETURN ($1).n; END $$;
+        CREATE CAST (called AS text) WITH FUNCTION cast_it(called) AS ASSIGNMENT;
+        ALTER TABLE ai.vectorizer ALTER trigger_name TYPE called USING ROW(trigger_name)::called
+    """, user="mallory")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.UndefinedTable, match="columns of other types than pgai's"):
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert old.sql("SELECT * FROM seen") == []
+
+
+@pytest.mark.parametrize("table", ["document_embedding_store", "ai._vectorizer_q_1"])
+def test_an_entry_of_pgais_catalog_proves_nothing(old, table):
+    """Whoever may use pgai may write to its catalog, and name a source of somebody else's beside a store of their own."""
+    old.sql("CREATE ROLE victim; ALTER TABLE document OWNER TO victim")
+    for other in {"document_embedding_store", "ai._vectorizer_q_1", "ai._vectorizer_q_failed_1"} - {table}:
+        old.sql(f"ALTER TABLE {other} OWNER TO victim")
+    old.sql("ALTER VIEW document_embedding OWNER TO victim")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert "belongs to a role that may not act as the owner of its source" in refusal.value.diag.message_detail
+    assert old.value(f"SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = '{table.split('.')[-1]}'") == "mallory"
