@@ -35,6 +35,7 @@
 //! object store that is. Nobody else notices. What is queued is not touched meanwhile, and what was under
 //! way is given back without a try.
 
+mod heap;
 mod job;
 mod lane;
 mod offer;
@@ -49,6 +50,7 @@ mod shares;
 mod signals;
 mod threads;
 
+pub use self::heap::give_back_free_memory;
 pub use self::queue::{Addresses, Queue};
 pub use self::runner::{Runner, Turn};
 pub use self::shares::Shares;
