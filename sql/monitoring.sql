@@ -1,5 +1,10 @@
 -- What is pending, and what went wrong.
 
+-- Counts the rows of both tables, up to a number, as their owner: planning a query evaluates what the owner has put beside a
+-- table, such as expressions of its statistics, as whoever asks.
+CREATE FUNCTION ai._vectorizer_pending(inbox oid, work oid, most int8) RETURNS int8
+LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'vectorizer_pending_wrapper';
+
 -- Rows that wait for work: changes not yet folded and keys not yet settled, with duplicates.
 -- Inexact, it counts to 10,000 and then says 9223372036854775807, as pgai does.
 CREATE FUNCTION ai.vectorizer_queue_pending(vectorizer_id int4, exact_count bool DEFAULT false) RETURNS int8
@@ -25,9 +30,7 @@ BEGIN
                   HINT = 'SELECT on both is needed, which grant_to gives; and both must be tables still. '
                          'After a restore the worker finds them, which may take a moment.';
     END IF;
-    EXECUTE format('SELECT count(*) FROM (SELECT FROM ONLY %s UNION ALL SELECT FROM ONLY %s %s) AS pending',
-                   inbox::regclass, work::regclass, CASE WHEN exact_count THEN '' ELSE 'LIMIT 10001' END)
-    INTO pending;
+    pending := ai._vectorizer_pending(inbox, work, CASE WHEN exact_count THEN 9223372036854775807 ELSE 10001 END);
     IF NOT exact_count AND pending > 10000 THEN
         RETURN 9223372036854775807;
     END IF;

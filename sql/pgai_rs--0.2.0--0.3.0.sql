@@ -23,7 +23,10 @@ END
 $$;
 
 -- What ties a vectorizer to its relations: a UUID, which its triggers have in their arguments, and OIDs.
-ALTER TABLE ai.vectorizer ADD COLUMN uuid uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid();
+-- Step by step: before 18, a table whose row type a function takes can't be rewritten.
+ALTER TABLE ai.vectorizer ADD COLUMN uuid uuid;
+UPDATE ai.vectorizer SET uuid = pg_catalog.gen_random_uuid();
+ALTER TABLE ai.vectorizer ALTER COLUMN uuid SET DEFAULT pg_catalog.gen_random_uuid(), ALTER COLUMN uuid SET NOT NULL;
 
 CREATE TABLE ai._vectorizer_binding (
     vectorizer_id int4 PRIMARY KEY REFERENCES ai.vectorizer (id) ON DELETE CASCADE,

@@ -63,3 +63,22 @@ def test_nobody_asks_a_model_at_the_expense_of_another(db, stub, mallory):
     # Who may search may ask, be it through the view alone.
     db.sql(f"GRANT SELECT ON document_embedding TO {mallory}")
     assert db.value("SELECT ai.vectorizer_embed(1, 'question') IS NOT NULL", user=mallory)
+
+
+def test_counting_what_is_pending_evaluates_nothing_as_whoever_counts(db, mallory):
+    declare(db, mallory, "t")
+    db.sql("""
+        CREATE TABLE m.evaluated (as_whom name);
+        CREATE FUNCTION m.note() RETURNS int LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO m.evaluated VALUES (current_user); RETURN 1; END $$;
+        CREATE FUNCTION m.one(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN m.note(); END $$;
+        -- Which planning a query reckons out beforehand.
+        CREATE STATISTICS m.s ON (id + m.one(1)), (id * 2) FROM ai._vectorizer_q_1;
+        TRUNCATE m.evaluated;
+    """, user=mallory)
+    assert db.sql("SELECT pending_items FROM ai.vectorizer_status") == [(0,)]
+    db.sql("SELECT * FROM ai.vectorizer_health")
+    assert db.sql("SELECT DISTINCT as_whom FROM m.evaluated WHERE as_whom <> %s", [mallory]) == []
+    # Whoever reads it without that care does evaluate it.
+    db.sql("SELECT count(*) FROM ai._vectorizer_q_1")
+    assert db.sql("SELECT DISTINCT as_whom FROM m.evaluated WHERE as_whom <> %s", [mallory]) == [("postgres",)]

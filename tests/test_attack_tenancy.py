@@ -366,7 +366,7 @@ def test_temporary_files_are_limited_to_what_a_role_may_have(shared):
     db.sql("ALTER ROLE mallory SET temp_file_limit = '1MB'")
     mallory.on_store("PERFORM count(*) FROM (SELECT n, repeat('x', 100) FROM generate_series(1, 500000) n ORDER BY 2, 1) s;")
     mallory.insert(1)
-    mallory.comes_to("paused", 'exceeds "temp_file_limit"')
+    mallory.comes_to("paused", "temporary file size exceeds")
     alice.is_served(1)
 
 
@@ -511,5 +511,5 @@ def test_an_entry_of_pgais_catalog_proves_nothing(old, table):
     old.sql(MAKE_ROOM)
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
         old.sql("SELECT * FROM ai.migrate_from_pgai()")
-    assert "belongs to a role that may not act as the owner of its source" in refusal.value.diag.message_detail
+    assert "may not act as the owner of its source" in refusal.value.diag.message_detail
     assert old.value(f"SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = '{table.split('.')[-1]}'") == "mallory"

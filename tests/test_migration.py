@@ -95,12 +95,18 @@ def test_its_name_its_id_its_pause_and_its_grantees_stay(old, stub):
         old.sql("DROP OWNED BY pgai_reader; DROP ROLE pgai_reader")
 
 
-def test_the_store_goes_to_the_owner_of_the_source(cluster_factory, pgai, stub):
+def test_what_a_superuser_owns_is_given_away_by_hand_alone(cluster_factory, pgai, stub):
     db = cluster_factory(conf=egress.settings(stub.url)).create_database("owned")
     pgai.install(db)
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
     vectorizer.create(db, stub.url)
     db.sql("CREATE ROLE alice; ALTER TABLE document OWNER TO alice; INSERT INTO document VALUES (1, 'a')")
+    # Whoever may write to pgai's catalog may have named them.
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        move(db)
+    assert "belongs to a superuser" in refusal.value.diag.message_detail
+    for table in ("document_embedding_store", "document_embedding", "ai._vectorizer_q_1", "ai._vectorizer_q_failed_1"):
+        db.sql(f"ALTER TABLE {table} OWNER TO alice")
     move(db)
     settles(lambda: db.sql("SELECT chunk FROM document_embedding_store"), [("a",)])
 

@@ -17,6 +17,7 @@ pub mod migrate_from_pgai;
 mod missed_state;
 pub mod monitoring;
 pub mod network;
+mod pending;
 mod quota;
 pub mod resync;
 pub mod retry_failed;

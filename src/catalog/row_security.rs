@@ -46,7 +46,9 @@ pub fn keep(
 
 fn keep_in_store(source: &Relation, key: &Key, store: &Table) -> Result<(), PgError> {
     let (table, policy) = (store.qualified(), ident(POLICY));
-    let same = key.same(&ident(&store.name), "source_row");
+    // Another name than the store's, or each row would be compared with itself.
+    let row = if store.name == "source_row" { "row_of_source" } else { "source_row" };
+    let same = key.same(&ident(&store.name), row);
     let there = sql::read_now(
         "SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = $1 AND p.polname::pg_catalog.text = $2",
         &[store.oid.into(), POLICY.to_owned().into()],
@@ -58,7 +60,7 @@ fn keep_in_store(source: &Relation, key: &Key, store: &Table) -> Result<(), PgEr
     execute(
         &format!(
             "CREATE POLICY {policy} ON {table}
-             USING (EXISTS (SELECT FROM {} source_row WHERE {same}))",
+             USING (EXISTS (SELECT FROM {} {row} WHERE {same}))",
             source.qualified()
         ),
         &[],

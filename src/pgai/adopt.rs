@@ -11,6 +11,7 @@ use crate::api::create_vectorizer::{register, role_name};
 use crate::catalog::binding::Relations;
 use crate::catalog::inbox_name;
 use crate::catalog::objects::{self, QueueTables, Remembered};
+use crate::catalog::row_security;
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self as our_triggers, Identity};
 use crate::pg::error::PgError;
@@ -48,6 +49,9 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     let uuid =
         register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
     let (store, view) = destination(candidate)?;
+    if row_security::is_on(source.oid)? {
+        row_security::keep(source, &candidate.key, store.as_ref(), view.as_ref())?;
+    }
     let relations = Relations::new(source.table()?, queue, store, view);
     relations.bind(entry.id)?;
     pause_as_before(candidate)?;
@@ -115,8 +119,10 @@ fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
     else {
         return Ok(());
     };
-    for (schema, name) in [(target_schema, target_table), (view_schema, view_name)] {
-        let Some(table) = old_table::find(schema, name, &['r', 'p', 'v'])? else { continue };
+    let kept: [(_, _, &[char]); 2] =
+        [(target_schema, target_table, &['r', 'p']), (view_schema, view_name, &['v'])];
+    for (schema, name, kinds) in kept {
+        let Some(table) = old_table::find(schema, name, kinds)? else { continue };
         table.hold(pg_sys::AccessExclusiveLock)?;
         old_table::require_trusted(&table, &candidate.source)?;
         if table.owner == candidate.source.owner {

@@ -66,6 +66,9 @@ impl ServerUrlError {
     }
 }
 
+/// Most bytes of a URL, as most servers have it. Looking for a way out of a path takes time with its square.
+const LONGEST: usize = 2048;
+
 impl ServerUrl {
     /// Reads a URL.
     ///
@@ -73,6 +76,9 @@ impl ServerUrl {
     ///
     /// [`ServerUrlError`], for what is no URL of a server, and for what could be asked otherwise than it reads.
     pub fn parse(text: &str) -> Result<ServerUrl, ServerUrlError> {
+        if text.len() > LONGEST {
+            return Err(ServerUrlError::Invalid);
+        }
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(ServerUrlError::Blank);
         }
@@ -203,6 +209,12 @@ mod tests {
 
     fn error(text: &str) -> Option<ServerUrlError> {
         ServerUrl::parse(text).err()
+    }
+
+    #[test]
+    fn a_url_of_any_length_is_not_decoded_again_and_again() {
+        assert_eq!(error(&format!("http://h/%{}", "25".repeat(1_000_000))), Some(ServerUrlError::Invalid));
+        assert_eq!(error(&format!("http://h/{}", "a".repeat(2000))), None);
     }
 
     #[test]
