@@ -108,7 +108,10 @@ pub fn end_builders() {
     let building = BUILDS.with(|builds| {
         builds.try_borrow_mut().map(|mut builds| std::mem::take(&mut builds.building)).unwrap_or_default()
     });
-    building.into_iter().for_each(|building| drop(building.process.terminate()));
+    for building in building {
+        // It ends by itself; nobody waits for that here.
+        let _ending = building.process.terminate();
+    }
 }
 
 impl Builds {
@@ -176,7 +179,7 @@ impl Builds {
                 |place: &usize| waits(&self.building[*place]).is_some_and(|time| time > LONGEST_WAIT);
             if let Some(place) = longest.filter(too_long) {
                 let Building { vectorizer, since, process, .. } = self.building.swap_remove(place);
-                drop(process.terminate());
+                let _ending = process.terminate();
                 self.back_off(vectorizer, since.elapsed());
             }
         }
