@@ -152,8 +152,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     let (store, view) = destination::create(&goes_to, &source, &columns, &key, dimensions)?;
     let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
     let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
-    if row_security::is_on(source.oid)? {
-        row_security::keep(&source, &key, store.as_ref(), view.as_ref())?;
+    if row_security::keep(&source, &key, store.as_ref(), view.as_ref())? {
         pgrx::notice!("{} has row security, which holds for the chunks as well", source.qualified());
     }
     let relations = Relations::new(source.table()?, queue, store, view);

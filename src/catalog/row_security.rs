@@ -16,7 +16,7 @@ use crate::pg::sql::{self, execute, ident};
 const POLICY: &str = "_vectorizer_source_rows";
 
 /// Tells whether a table has row security.
-pub fn is_on(table: pg_sys::Oid) -> Result<bool, PgError> {
+fn is_on(table: pg_sys::Oid) -> Result<bool, PgError> {
     let on = sql::read_now(
         "SELECT c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = $1",
         &[table.into()],
@@ -26,12 +26,16 @@ pub fn is_on(table: pg_sys::Oid) -> Result<bool, PgError> {
 }
 
 /// Lets a store and its view show nobody the chunks of a row that the source does not show, as the owner of all three.
+/// Returns whether the source has row security; nothing is changed if it has not.
 pub fn keep(
     source: &Relation,
     key: &Key,
     store: Option<&Table>,
     view: Option<&Table>,
-) -> Result<(), PgError> {
+) -> Result<bool, PgError> {
+    if !is_on(source.oid)? {
+        return Ok(false);
+    }
     if let Some(store) = store {
         store.hold(pg_sys::AccessExclusiveLock)?;
         as_user(source.owner, || keep_in_store(source, key, store))?;
@@ -41,7 +45,7 @@ pub fn keep(
         let as_reader = format!("ALTER VIEW {} SET (security_invoker = true)", view.qualified());
         as_user(source.owner, || execute(&as_reader, &[]))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 fn keep_in_store(source: &Relation, key: &Key, store: &Table) -> Result<(), PgError> {

@@ -3,6 +3,7 @@
 use pgrx::pg_sys;
 
 use super::warned;
+use crate::catalog::binding::Relations;
 use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
 use crate::catalog::row_security;
@@ -23,5 +24,6 @@ fn follow_in(entry: &Entry) -> Result<(), PgError> {
     let Some(source) = Relation::load(entry.source())? else { return Ok(()) };
     let Some(key) = Key::of(source.oid)? else { return Ok(()) };
     entry.relations.require_one_owner()?;
-    row_security::keep(&source, &key, entry.relations.store.as_ref(), entry.relations.view.as_ref())
+    let Relations { store, view, .. } = &entry.relations;
+    row_security::keep(&source, &key, store.as_ref(), view.as_ref()).map(drop)
 }

@@ -49,9 +49,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     let uuid =
         register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
     let (store, view) = destination(candidate)?;
-    if row_security::is_on(source.oid)? {
-        row_security::keep(source, &candidate.key, store.as_ref(), view.as_ref())?;
-    }
+    row_security::keep(source, &candidate.key, store.as_ref(), view.as_ref())?;
     let relations = Relations::new(source.table()?, queue, store, view);
     relations.bind(entry.id)?;
     pause_as_before(candidate)?;

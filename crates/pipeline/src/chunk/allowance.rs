@@ -1,4 +1,4 @@
-//! What cutting one text may take: memory, counted before it is taken, and time.
+//! Bounds of cutting one text: memory, counted before it is taken, and time.
 //!
 //! A splitter makes as much of a text as its config asks for: with an overlap of one character less than a chunk,
 //! each character of the text becomes a chunk of its own.
@@ -31,7 +31,7 @@ impl<'a> Allowance<'a> {
         Allowance { stop: Some(stop), ..self }
     }
 
-    /// How long the work has taken.
+    /// Returns how long the work has taken.
     pub(super) fn elapsed(&self) -> Duration {
         self.begun.elapsed()
     }

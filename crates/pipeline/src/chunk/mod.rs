@@ -191,7 +191,7 @@ impl ChunkError {
         }
     }
 
-    /// What a person can do.
+    /// Returns what a person can do.
     pub fn hint(&self) -> &'static str {
         match self {
             ChunkError::SizeNotPositive(_)

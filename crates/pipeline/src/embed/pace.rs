@@ -77,7 +77,7 @@ impl Level {
         self.quota.remaining + self.rate().map_or(0.0, |rate| rate * elapsed.as_secs_f64())
     }
 
-    /// What an answer says now to a request that left at `sent`, beside what is known.
+    /// Joins what an answer says now, to a request that left at `sent`, with what is known.
     ///
     /// Answers to requests that were under way together come in any order. The earlier one may come last and say that
     /// more is left than there is, so that of such two the lower counts.
