@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use pgrx::{pg_sys, FromDatum};
+use pgrx::pg_sys;
 
 use super::settings::Level;
 
@@ -132,16 +132,47 @@ fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
         let tuple = pg_sys::systable_getnext(scan);
         let set = match tuple.is_null() {
             true => None,
-            false => {
-                let datum = pgrx::htup::heap_getattr_raw(tuple, SET_CONFIG, (*relation).rd_att);
-                datum.and_then(|datum| {
-                    Vec::<String>::from_polymorphic_datum(datum, false, pg_sys::TEXTARRAYOID)
-                })
-            }
+            false => pgrx::htup::heap_getattr_raw(tuple, SET_CONFIG, (*relation).rd_att),
         };
+        let set = set.map(|datum| texts(datum)).unwrap_or_default();
         pg_sys::systable_endscan(scan);
         pg_sys::table_close(relation, share);
-        set.unwrap_or_default()
+        set
+    }
+}
+
+/// Returns the elements of a `text[]` of a catalog of the cluster's, which can be in the encoding of any of its databases:
+/// with what is no UTF-8 replaced, for the names and values of limits are ASCII.
+///
+/// # Safety
+///
+/// The datum is a `text[]`, on the main thread in a transaction.
+unsafe fn texts(array: pg_sys::Datum) -> Vec<String> {
+    const OF_VARYING_LENGTH: i32 = -1;
+    let (mut elements, mut count) = (std::ptr::null_mut(), 0);
+    // SAFETY: as the caller says. No element is null where none is asked for: the catalog has none.
+    unsafe {
+        let array = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+        let align = pg_sys::TYPALIGN_INT as std::ffi::c_char;
+        let no_nulls = std::ptr::null_mut();
+        pg_sys::deconstruct_array(
+            array,
+            pg_sys::TEXTOID,
+            OF_VARYING_LENGTH,
+            false,
+            align,
+            &mut elements,
+            no_nulls,
+            &mut count,
+        );
+        let elements = std::slice::from_raw_parts(elements, usize::try_from(count).unwrap_or_default());
+        elements
+            .iter()
+            .map(|element| {
+                let text = pg_sys::pg_detoast_datum_packed(element.cast_mut_ptr());
+                String::from_utf8_lossy(pgrx::varlena_to_byte_slice(text)).into_owned()
+            })
+            .collect()
     }
 }
 

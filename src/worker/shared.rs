@@ -42,7 +42,7 @@ pub struct Slot {
     /// How many documents it has claimed and not settled.
     pub in_flight: i32,
     /// Owners whose SQL has ended the worker.
-    pub stubborn: [Stubborn; 4],
+    pub stubborn: [Stubborn; REMEMBERED_OWNERS],
 }
 
 /// An owner whose SQL would not be stopped when its time was over.
@@ -55,6 +55,9 @@ pub struct Stubborn {
     /// Nothing of it runs before this time (`TimestampTz`).
     pub until: i64,
 }
+
+/// Owners that a database remembers; of more, those whose time is over first are forgotten.
+const REMEMBERED_OWNERS: usize = 32;
 
 /// How long nothing of a stubborn owner's runs at first, doubled each time (microseconds).
 const FIRST_BAR: i64 = 60_000_000;
@@ -77,7 +80,7 @@ impl Slot {
         last_turn: 0,
         vectorizers: 0,
         in_flight: 0,
-        stubborn: [Stubborn { owner: 0, times: 0, until: 0 }; 4],
+        stubborn: [Stubborn { owner: 0, times: 0, until: 0 }; REMEMBERED_OWNERS],
     };
 
     /// Bars an owner from this database's worker for a while, for longer each time.

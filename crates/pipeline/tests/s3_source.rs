@@ -115,6 +115,24 @@ async fn a_page_without_an_end_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_page_of_nothing_but_empty_entries_is_cut_off() {
+    let entries = "<Contents/>".repeat(100_000);
+    let server = Server::start(move |_| page(&[], &entries));
+    let (_, end) = world(&server).await.list().await;
+    assert_eq!(end.unwrap_err().code, "truncated");
+}
+
+#[tokio::test]
+async fn a_queues_answer_of_nothing_but_empty_messages_is_cut_off() {
+    let answer = format!(r#"{{"Messages":[{}{{}}]}}"#, "{},".repeat(10_000));
+    let server = Server::start(move |_| Reply::new(200, answer.clone()));
+    let world = world(&server).await;
+    let mut listener = listen(&world, &server);
+    let Heard::Failed(failure) = world.until(|| listener.try_next()).await else { panic!("it was taken") };
+    assert!(failure.to_string().contains("more bytes or parts than are taken"), "{failure}");
+}
+
+#[tokio::test]
 async fn a_queues_answer_without_an_end_is_cut_off() {
     for status in [200, 403] {
         let server = Server::start(move |_| Reply::endless(status));

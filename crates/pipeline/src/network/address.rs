@@ -60,48 +60,70 @@ const MACHINES_V6: [Network6; 5] = [
 
 /// Tells whether the address is one of the internet's, that anybody may reach.
 pub(super) fn is_public(address: IpAddr) -> bool {
-    match effective(address) {
-        IpAddr::V4(address) => !within_v4(address, &NOT_PUBLIC_V4) && !within_v4(address, &MACHINES_V4),
-        IpAddr::V6(address) => within_v6(address, &[PUBLIC_V6]) && !within_v6(address, &NOT_PUBLIC_V6),
+    match translated(address) {
+        IpAddr::V4(address) => is_public_v4(address),
+        IpAddr::V6(address) => {
+            within_v6(address, &[PUBLIC_V6])
+                && !within_v6(address, &NOT_PUBLIC_V6)
+                && carried(address).all(is_public_v4)
+        }
     }
 }
 
 /// Tells whether the address is one that only machines talk to, such as a cloud's metadata service.
 pub(super) fn is_of_machines(address: IpAddr) -> bool {
-    match effective(address) {
+    match translated(address) {
         IpAddr::V4(address) => within_v4(address, &MACHINES_V4),
-        IpAddr::V6(address) => within_v6(address, &MACHINES_V6),
+        IpAddr::V6(address) => {
+            within_v6(address, &MACHINES_V6) || carried(address).any(|v4| within_v4(v4, &MACHINES_V4))
+        }
     }
 }
 
-/// The address that is reached: IPv6 has many ways to write, or to carry, one of IPv4.
-fn effective(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(v6) => carried(v6).map_or(address, IpAddr::V4),
-        v4 => v4,
-    }
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    !within_v4(address, &NOT_PUBLIC_V4) && !within_v4(address, &MACHINES_V4)
 }
 
-/// The IPv4 address in one of IPv6.
-fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let v4 = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        Some(Ipv4Addr::new(a, b, c, d))
-    };
-    match address.segments() {
+/// Returns the address of IPv4 that one of IPv6 stands for everywhere, or else the address itself.
+fn translated(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    match v6.segments() {
         // The host itself, in both families.
-        [0, 0, 0, 0, 0, 0, 0, 1] => Some(Ipv4Addr::LOCALHOST),
-        [0, 0, 0, 0, 0, 0, 0, 0] => None,
+        [0, 0, 0, 0, 0, 0, 0, 1] => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        [0, 0, 0, 0, 0, 0, 0, 0] => address,
         // IPv4-compatible, IPv4-mapped, IPv4-translated.
-        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
-        // NAT64, by its well-known prefix and by local ones.
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x64, 0xff9b, 1, _, _, _, high, low] => v4(high, low),
-        // 6to4.
-        [0x2002, high, low, ..] => v4(high, low),
-        // ISATAP.
-        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => v4(high, low),
-        _ => None,
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => {
+            IpAddr::V4(v4(high, low))
+        }
+        // NAT64 by its well-known prefix (RFC 6052), 6to4 (RFC 3056).
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => IpAddr::V4(v4(high, low)),
+        _ => address,
     }
+}
+
+/// Returns the addresses of IPv4 that one of IPv6 may lead to beside what it is itself, which depends on the network.
+fn carried(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
+    let segments = address.segments();
+    let octets = address.octets();
+    let found: Vec<Ipv4Addr> = match segments {
+        // ISATAP (RFC 5214) within the network of anybody.
+        [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => vec![v4(high, low)],
+        // NAT64 by a prefix of one's own (RFC 8215), which is 48, 56, 64 or 96 bits long: the octet 8 is left out.
+        [0x64, 0xff9b, 1, ..] => vec![
+            Ipv4Addr::new(octets[6], octets[7], octets[9], octets[10]),
+            Ipv4Addr::new(octets[7], octets[9], octets[10], octets[11]),
+            Ipv4Addr::new(octets[9], octets[10], octets[11], octets[12]),
+            v4(segments[6], segments[7]),
+        ],
+        _ => Vec::new(),
+    };
+    // Where the prefix is longer, zeros stand in the places of the shorter ones.
+    found.into_iter().filter(|v4| v4.octets()[0] != 0)
+}
+
+fn v4(high: u16, low: u16) -> Ipv4Addr {
+    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    Ipv4Addr::new(a, b, c, d)
 }
 
 fn within_v4(address: Ipv4Addr, networks: &[Network4]) -> bool {
@@ -180,6 +202,9 @@ mod tests {
             "2001:0:1:2:3:4:5:6",
             "2001:db8::1",
             "2a00:1450::5efe:10.0.0.1",
+            "64:ff9b:1::1.1.1.1",
+            "fd12::5efe:1.1.1.1",
+            "2001:db8::200:5efe:1.1.1.1",
             "fc00::1",
             "fd12:3456::1",
             "fec0::1",
@@ -213,10 +238,21 @@ mod tests {
             "64:ff9b::a9fe:a9fe",
             "2002:a9fe:a9fe::1",
             "fe80::200:5efe:169.254.169.254",
+            "fe80::5efe:1.1.1.1",
+            "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
         ] {
             assert!(of_machines(text) && !public(text), "{text}");
         }
-        for text in ["127.0.0.1", "10.0.0.1", "::1", "fd12::1", "100.64.0.1", "::ffff:127.0.0.1"] {
+        for text in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "::1",
+            "fd12::1",
+            "100.64.0.1",
+            "::ffff:127.0.0.1",
+            "64:ff9b:1::10.0.0.1",
+        ] {
             assert!(!of_machines(text), "{text}");
         }
     }

@@ -2,10 +2,11 @@
 //!
 //! * `address`, `reach`: which addresses a server may have, in every spelling, on what is connected to
 //! * `http`: clients for models and tokens
-//! * `sdk`: the client for AWS, whose answers are bounded
+//! * `sdk`, `parts`: the client for AWS, whose answers are bounded in bytes and in parts
 
 mod address;
 mod http;
+mod parts;
 mod reach;
 mod sdk;
 

@@ -24,6 +24,7 @@ use http_body::{Body, Frame, SizeHint};
 use url::Url;
 
 use super::is_behind;
+use super::parts::Parts;
 use super::reach::{AddressRefused, Reach};
 
 /// Time that a connection is kept which nobody uses.
@@ -48,12 +49,12 @@ pub(crate) struct AnswerLimits {
 }
 
 impl AnswerLimits {
-    /// The most bytes that are taken of what was asked for.
-    fn of_answer(self, request: &HttpRequest) -> u64 {
+    /// Returns the most bytes that are taken of what was asked for, and a count of its parts if it has any.
+    fn of_answer(self, request: &HttpRequest) -> (u64, Option<Parts>) {
         let query = request.uri().split_once('?').map_or("", |(_, query)| query);
         match query.split('&').any(|part| part == OF_OBJECT) {
-            true => self.object.saturating_add(BEYOND_OBJECT),
-            false => BYTES_PER_ANSWER,
+            true => (self.object.saturating_add(BEYOND_OBJECT), None),
+            false => (BYTES_PER_ANSWER, Some(Parts::of(request))),
         }
     }
 }
@@ -132,7 +133,7 @@ impl HttpConnector for BoundedConnector {
             return HttpConnectorFuture::ready(Err(ConnectorError::user(refused.into())));
         }
 
-        let wanted = self.limits.of_answer(&request);
+        let (wanted, parts) = self.limits.of_answer(&request);
         let answer = self.connector.call(request);
         HttpConnectorFuture::new(async move {
             let mut response = answer.await?;
@@ -141,7 +142,7 @@ impl HttpConnector for BoundedConnector {
                 false => (BYTES_PER_REFUSAL, Rest::IsCutOff),
             };
             let body = response.take_body();
-            *response.body_mut() = SdkBody::from_body_1_x(BoundedBody { body, left, rest });
+            *response.body_mut() = SdkBody::from_body_1_x(BoundedBody { body, left, parts, rest });
             Ok(response)
         })
     }
@@ -181,6 +182,7 @@ enum Rest {
 struct BoundedBody {
     body: SdkBody,
     left: u64,
+    parts: Option<Parts>,
     rest: Rest,
 }
 
@@ -198,6 +200,14 @@ impl Body for BoundedBody {
             other => return other,
         };
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+        let has_too_many = match (frame.data_ref(), &mut this.parts) {
+            (Some(data), Some(parts)) => !parts.take(data),
+            _ => false,
+        };
+        if has_too_many {
+            this.body = SdkBody::taken();
+            return Poll::Ready(Some(Err(AnswerTooLong.into())));
+        }
         if let Some(left) = this.left.checked_sub(length) {
             this.left = left;
             return Poll::Ready(Some(Ok(frame)));
@@ -224,7 +234,7 @@ impl Body for BoundedBody {
     }
 }
 
-/// An answer with more bytes than are taken.
+/// An answer with more bytes, or more parts, than are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct AnswerTooLong;
 
@@ -237,7 +247,7 @@ impl AnswerTooLong {
 
 impl fmt::Display for AnswerTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer has more bytes than are taken")
+        f.write_str("the answer has more bytes or parts than are taken")
     }
 }
 
