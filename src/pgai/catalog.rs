@@ -22,6 +22,8 @@ pub struct Entry {
     pub key: Vec<String>,
     /// The name of its trigger.
     pub trigger: String,
+    /// The table of the keys that wait, as pgai's trigger names it: schema-qualified, and quoted where it must be.
+    pub queue_name: String,
     /// The keys that wait; none if it has lost that table.
     pub queue: Option<Table>,
     /// The keys that were set aside; older versions had no such table.
@@ -52,7 +54,8 @@ pub fn read(schema: &str) -> Result<Vec<Entry>, PgError> {
                      WHERE n.nspname = v.source_schema AND c.relname = v.source_table),
                     pg_catalog.format('%I.%I', v.source_schema, v.source_table),
                     ARRAY(SELECT k ->> 'attname' FROM pg_catalog.jsonb_array_elements(v.source_pk) AS k),
-                    v.trigger_name::text, {}, {}, v.config, v.disabled
+                    v.trigger_name::text,
+                    pg_catalog.format('%I.%I', v.queue_schema, v.queue_table), {}, {}, v.config, v.disabled
              FROM ONLY {table} v ORDER BY v.id",
         plain("v.queue_table"),
         plain("v.queue_failed_table"),
@@ -66,10 +69,11 @@ pub fn read(schema: &str) -> Result<Vec<Entry>, PgError> {
                 source_name: row.get(4)?,
                 key: row.get(5)?,
                 trigger: row.get(6)?,
-                queue: row.get_opt(7)?.and_then(Table::look),
-                failed: row.get_opt(8)?.and_then(Table::look),
-                config: row.get::<JsonB>(9)?.0,
-                disabled: row.get(10)?,
+                queue_name: row.get(7)?,
+                queue: row.get_opt(8)?.and_then(Table::look),
+                failed: row.get_opt(9)?.and_then(Table::look),
+                config: row.get::<JsonB>(10)?.0,
+                disabled: row.get(11)?,
             })
         })
     })

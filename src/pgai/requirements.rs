@@ -8,6 +8,7 @@ use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 use super::catalog::Entry;
 use super::config::of_today;
 use super::old_table;
+use super::triggers;
 use crate::api::{indexing, scheduling, validate};
 use crate::catalog::destination::{require_vectors, vector_type};
 use crate::catalog::key::Key;
@@ -102,9 +103,10 @@ fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
     Ok((source, key))
 }
 
-/// Its tables of keys must be there, and nothing of anybody else's must run when they are read.
+/// Its tables of keys must be there and be its own, and nothing of anybody else's must run when they are read.
 fn queue(entry: &Entry, source: &Relation, key: &Key) -> Result<(), PgError> {
     let Some(queue) = &entry.queue else { return Err(PgError::raised("its queue is gone")) };
+    triggers::require(entry, source)?;
     for table in [queue].into_iter().chain(&entry.failed) {
         table.hold(pg_sys::AccessShareLock)?;
         old_table::require_trusted(table, source)?;

@@ -1,8 +1,9 @@
 //! The triggers that pgai put on sources.
 
-use pgrx::pg_sys;
+use pgrx::{pg_sys, PgSqlErrorCode};
 
 use super::catalog::Entry;
+use super::old_table::may_act_as;
 use crate::catalog::relation::Relation;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
@@ -21,7 +22,7 @@ fn names(entry: &Entry) -> [(String, String); 2] {
 pub fn switch_off(entry: &Entry, source: &Relation) -> Result<(), PgError> {
     let (owner, table) = (source.owner, source.qualified());
     for (used, unused) in names(entry) {
-        if exists(source.oid, &used)? {
+        if is_pgais(entry, source, &used)? {
             as_user(owner, || {
                 sql::execute(&format!("ALTER TABLE {table} DISABLE TRIGGER {}", ident(&used)), &[])?;
                 rename(&table, &used, &unused)
@@ -35,7 +36,7 @@ pub fn switch_off(entry: &Entry, source: &Relation) -> Result<(), PgError> {
 pub fn switch_on(entry: &Entry, source: &Relation) -> Result<(), PgError> {
     let (owner, table) = (source.owner, source.qualified());
     for (used, unused) in names(entry) {
-        if exists(source.oid, &unused)? {
+        if is_pgais(entry, source, &unused)? {
             as_user(owner, || {
                 rename(&table, &unused, &used)?;
                 sql::execute(&format!("ALTER TABLE {table} ENABLE TRIGGER {}", ident(&used)), &[])
@@ -49,12 +50,34 @@ fn rename(table: &str, from: &str, to: &str) -> Result<u64, PgError> {
     sql::execute(&format!("ALTER TRIGGER {} ON {table} RENAME TO {}", ident(from), ident(to)), &[])
 }
 
-fn exists(source: pg_sys::Oid, name: &str) -> Result<bool, PgError> {
-    let found = sql::query(
-        "SELECT FROM pg_catalog.pg_trigger t
-         WHERE t.tgrelid = $1 AND t.tgname::text = $2 AND t.tgparentid = 0",
-        &[source.into(), name.to_owned().into()],
-        |_| Ok(()),
-    )?;
-    Ok(!found.is_empty())
+/// Errors unless a trigger of pgai's on the source fills the queue.
+///
+/// It ties the two together: pgai's catalog, to which others may write, could name the queue of another vectorizer, with
+/// other readers, or any trigger of the source's.
+pub fn require(entry: &Entry, source: &Relation) -> Result<(), PgError> {
+    if is_pgais(entry, source, &entry.trigger)? {
+        return Ok(());
+    }
+    let message = format!(
+        "its source {} has no trigger {} that fills its queue {}",
+        entry.source_name,
+        ident(&entry.trigger),
+        entry.queue_name
+    );
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+}
+
+/// The owners of the functions that a trigger $2 of the table $1 calls, if they insert into the table $3.
+const FILLS: &str = "
+    SELECT p.proowner
+    FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+    WHERE t.tgrelid = $1 AND t.tgname::pg_catalog.text = $2 AND t.tgparentid = 0
+      AND pg_catalog.strpos(p.prosrc, pg_catalog.concat('insert into ', $3, ' (')) > 0";
+
+/// Tells whether the source has a trigger of this name whose function fills the queue, and is of somebody's who may act
+/// as the owner of the source.
+fn is_pgais(entry: &Entry, source: &Relation, trigger: &str) -> Result<bool, PgError> {
+    let args = [source.oid.into(), trigger.to_owned().into(), entry.queue_name.clone().into()];
+    let owners = sql::read_now(FILLS, &args, |row| row.get::<pg_sys::Oid>(1))?;
+    Ok(owners.into_iter().any(|owner| may_act_as(owner, source.owner)))
 }

@@ -1,0 +1,160 @@
+"""What a role that may use pgai does to whoever takes over from it, or goes back, and to the owners of other tables."""
+
+import psycopg
+import pytest
+from support import egress, vectorizer
+from support.pgai import Pgai
+
+@pytest.fixture(scope="module")
+def pgai():
+    return Pgai()
+
+
+@pytest.fixture
+def old(cluster_factory, pgai, stub):
+    """A database with pgai, whose vectorizer is Mallory's: she owns its source, its store and its queue."""
+    db = cluster_factory(conf=egress.settings(stub.url)).create_database("old")
+    pgai.install(db)
+    db.sql("""
+        CREATE ROLE mallory LOGIN; GRANT USAGE ON SCHEMA ai TO mallory; GRANT CREATE ON SCHEMA public TO mallory;
+        CREATE TABLE document (id int PRIMARY KEY, body text)
+    """)
+    vectorizer.create(db, stub.url)
+    for table in ["document", "document_embedding_store", "ai._vectorizer_q_1", "ai._vectorizer_q_failed_1"]:
+        db.sql(f"ALTER TABLE {table} OWNER TO mallory")
+    db.sql("ALTER VIEW document_embedding OWNER TO mallory; INSERT INTO document VALUES (1, 'a'), (2, 'b')")
+    db.sql(
+        "CREATE TABLE seen (who text, what text);"
+        "CREATE FUNCTION spy(what text) RETURNS timestamptz LANGUAGE plpgsql AS $$"
+        " BEGIN INSERT INTO public.seen VALUES (current_user, what); RETURN now(); END $$;"
+        "CREATE FUNCTION spy() RETURNS trigger LANGUAGE plpgsql AS $$"
+        " BEGIN PERFORM public.spy(TG_TABLE_NAME::text); RETURN COALESCE(NEW, OLD); END $$",
+        user="mallory",
+    )
+    return db
+
+
+MAKE_ROOM = "ALTER SCHEMA ai RENAME TO pgai; CREATE EXTENSION pgai_rs CASCADE"
+
+
+def test_what_the_old_queue_makes_run_does_not_run_as_the_administrator(old):
+    """A default of hers runs when keys are given back, and what her source's triggers do when they are switched."""
+    old.sql("ALTER TABLE ai._vectorizer_q_1 ALTER queued_at SET DEFAULT public.spy('default')", user="mallory")
+    old.sql(MAKE_ROOM)
+    assert old.sql("SELECT pending FROM ai.migrate_from_pgai()") == [(2,)]
+    old.sql("SELECT ai.disable_vectorizer_schedule(1); INSERT INTO document VALUES (3, 'c')")
+    old.sql("SELECT * FROM ai.give_back_to_pgai()")
+    assert old.sql("SELECT DISTINCT who FROM seen") == [("mallory",)]
+    rights = "SELECT has_table_privilege('mallory', 'pgai._vectorizer_q_1', 'SELECT')"
+    assert old.value(rights) is True
+
+
+@pytest.mark.parametrize("what", ["trigger", "rule", "policy"])
+def test_an_old_queue_that_is_more_than_a_table_is_refused(old, what):
+    old.sql({
+        "trigger": "CREATE TRIGGER t BEFORE INSERT OR DELETE ON ai._vectorizer_q_1 FOR EACH ROW EXECUTE FUNCTION spy()",
+        "rule": "CREATE RULE r AS ON INSERT TO ai._vectorizer_q_1 DO ALSO SELECT public.spy('rule')",
+        "policy": "CREATE POLICY p ON ai._vectorizer_q_1 USING (public.spy('policy') IS NOT NULL);"
+        "ALTER TABLE ai._vectorizer_q_1 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+    }[what], user="mallory")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert f"its pgai._vectorizer_q_1 has a {what}" in refusal.value.diag.message_detail
+    assert old.sql("SELECT * FROM seen") == []
+
+
+def test_a_cast_of_the_old_queues_key_does_not_run(old):
+    old.sql("""
+        CREATE TYPE number AS (n int);
+        CREATE FUNCTION cast_it(number) RETURNS int LANGUAGE plpgsql AS $$
+        BEGIN PERFORM public.spy('cast'); RETURN ($1).n; END $$;
+        CREATE CAST (number AS int) WITH FUNCTION cast_it(number) AS ASSIGNMENT;
+        ALTER TABLE ai._vectorizer_q_1 ALTER id TYPE number USING ROW(id)::number
+    """, user="mallory")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert "has no column id of the type that its source has" in refusal.value.diag.message_detail
+    assert old.sql("SELECT * FROM seen") == []
+
+
+def test_a_cast_in_the_old_catalog_does_not_run(old):
+    """Its owner need not be the administrator."""
+    old.sql("GRANT CREATE ON SCHEMA ai TO mallory; ALTER TABLE ai.vectorizer OWNER TO mallory")
+    old.sql("""
+        CREATE TYPE called AS (n text);
+        CREATE FUNCTION cast_it(called) RETURNS text LANGUAGE plpgsql AS $$
+        BEGIN PERFORM public.spy('cast'); RETURN ($1).n; END $$;
+        CREATE CAST (called AS text) WITH FUNCTION cast_it(called) AS ASSIGNMENT;
+        ALTER TABLE ai.vectorizer ALTER trigger_name TYPE called USING ROW(trigger_name)::called
+    """, user="mallory")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.UndefinedTable, match="columns of other types than pgai's"):
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert old.sql("SELECT * FROM seen") == []
+
+
+@pytest.mark.parametrize("table", ["document_embedding_store", "ai._vectorizer_q_1"])
+def test_an_entry_of_pgais_catalog_proves_nothing(old, table):
+    """Whoever may use pgai may write to its catalog, and name a source of somebody else's beside a store of their own."""
+    old.sql("CREATE ROLE victim; ALTER TABLE document OWNER TO victim")
+    for other in {"document_embedding_store", "ai._vectorizer_q_1", "ai._vectorizer_q_failed_1"} - {table}:
+        old.sql(f"ALTER TABLE {other} OWNER TO victim")
+    old.sql("ALTER VIEW document_embedding OWNER TO victim")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert "may not act as the owner of its source" in refusal.value.diag.message_detail
+    assert old.value(f"SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = '{table.split('.')[-1]}'") == "mallory"
+
+
+def test_an_entry_of_pgais_catalog_names_no_other_trigger(old):
+    """One of her source's own, which would be switched off."""
+    old.sql("CREATE TRIGGER audit AFTER INSERT ON document FOR EACH ROW EXECUTE FUNCTION spy()", user="mallory")
+    old.sql("UPDATE ai.vectorizer SET trigger_name = 'audit'")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert "has no trigger audit that fills its queue ai._vectorizer_q_1" in refusal.value.diag.message_detail
+    assert old.sql("SELECT tgenabled FROM pg_trigger WHERE tgname = 'audit'") == [("O",)]
+
+
+def test_an_entry_of_pgais_catalog_names_no_other_queue(old, stub):
+    """Whose readers may not search this table."""
+    old.sql("CREATE TABLE gossip (id int PRIMARY KEY, body text)")
+    vectorizer.create(old, stub.url, "gossip")
+    for table in ["gossip", "gossip_embedding_store", "gossip_embedding", "ai._vectorizer_q_2", "ai._vectorizer_q_failed_2"]:
+        old.sql(f"ALTER TABLE {table} OWNER TO mallory")
+    old.sql("""
+        CREATE ROLE reader; GRANT SELECT ON ai._vectorizer_q_2 TO reader;
+        UPDATE ai.vectorizer SET queue_table = '_vectorizer_q_' || 3 - id
+    """)
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    for words in (
+        "public.document has no trigger _vectorizer_src_trg_1 that fills its queue ai._vectorizer_q_2",
+        "public.gossip has no trigger _vectorizer_src_trg_2 that fills its queue ai._vectorizer_q_1",
+    ):
+        assert words in refusal.value.diag.message_detail
+    assert old.value("SELECT has_table_privilege('reader', 'document_embedding_store', 'SELECT')") is False
+
+
+def test_a_function_that_says_it_fills_the_queue_proves_nothing(old):
+    """Of somebody's who may put triggers on the source, and may not act as its owner."""
+    old.sql("""
+        CREATE ROLE victim; ALTER TABLE document OWNER TO victim; GRANT TRIGGER ON document TO mallory;
+        DROP TRIGGER _vectorizer_src_trg_1 ON document
+    """)
+    for table in ("document_embedding_store", "document_embedding", "ai._vectorizer_q_1", "ai._vectorizer_q_failed_1"):
+        old.sql(f"ALTER TABLE {table} OWNER TO victim")
+    old.sql("""
+        CREATE FUNCTION fills() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN RETURN NULL; insert into ai._vectorizer_q_1 (id) VALUES (1); END $$;
+        CREATE TRIGGER _vectorizer_src_trg_1 AFTER INSERT ON document FOR EACH ROW EXECUTE FUNCTION fills()
+    """, user="mallory")
+    old.sql(MAKE_ROOM)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+    assert "has no trigger _vectorizer_src_trg_1 that fills its queue" in refusal.value.diag.message_detail
