@@ -59,12 +59,8 @@ def test_a_text_cut_in_a_session_takes_no_more_than_a_document_may(cluster_facto
         db.sql("SELECT count(*) FROM ai.chunk_text_recursively(repeat('x', 400000), 4000, 3999, ARRAY[''])")
 
 
-@pytest.mark.parametrize("what, call", [
-    ("a regular expression", f"ai.chunk_text(repeat('a', 60), 10, 0, '{RUNAWAY}', true)"),
-    ("a large text", "ai.chunk_text_recursively(repeat('x ', 30000000), 100000, 99999, ARRAY[' '])"),
-])
-def test_cutting_a_text_hears_a_cancelled_statement(db, what, call):
+def test_cutting_a_text_hears_a_cancelled_statement(db):
     with db.connect() as connection:
         connection.execute("SET statement_timeout = '100ms'")
         with pytest.raises(psycopg.errors.QueryCanceled):
-            connection.execute(f"SELECT count(*) FROM {call}")
+            connection.execute(f"SELECT count(*) FROM ai.chunk_text(repeat('a', 60), 10, 0, '{RUNAWAY}', true)")
