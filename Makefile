@@ -11,7 +11,7 @@ export PG PG_CONFIG DESTDIR SUDO ARGS
 .NOTPARALLEL:
 
 .DEFAULT_GOAL = help
-.PHONY: help build install demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare torture fuzz bench lint
+.PHONY: help build install demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare torture fuzz bench lint sbom
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -61,3 +61,6 @@ bench: ## Measure; ARGS goes to the bench
 
 lint: ## Formatting, clippy, rustdoc, pgspot, and cargo-deny if it is installed
 	@$(DEV) lint
+
+sbom: ## List what the extension is built of, in pgai_rs.cdx.json; needs cargo-cyclonedx
+	@$(DEV) sbom

@@ -10,7 +10,8 @@ import sys
 if sys.version_info < (3, 10):
     sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
 
-from pgai_dev import bare, checks, matrix, package, pgspot, pgvectorscale, places, python_packages, rust, surroundings
+from pgai_dev import bare, checks, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
+from pgai_dev import supply_chain, surroundings
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
 from pgai_dev.console import Failure, locked, run, say, speak_aside, step
@@ -117,6 +118,11 @@ def lint() -> None:
     postgres = ready()
     pgspot.check()
     rust.lint(postgres)
+    supply_chain.check(postgres)
+
+
+def sbom() -> None:
+    supply_chain.list_parts(ready())
 
 
 def arguments() -> list[str]:
@@ -134,7 +140,7 @@ def become(*command: str, cwd=places.ROOT) -> None:
 STEPS = {
     step.__name__.replace("_", "-"): step
     for step in (build, install, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, torture, fuzz, bench)
-    + (demo, demo_psql, clean_demo, lint)
+    + (demo, demo_psql, clean_demo, lint, sbom)
 }
 
 

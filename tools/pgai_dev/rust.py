@@ -7,7 +7,6 @@ from pathlib import Path
 
 from . import libclang, places, progress
 from .console import run, step
-from .missing import attempt
 from .postgres import Postgres
 
 # Where rustup and `cargo install` put programs, whatever PATH says.
@@ -78,8 +77,3 @@ def lint(postgres: Postgres) -> None:
     # The extension's documentation is its developers': private items are part of it.
     os.environ["RUSTDOCFLAGS"] = "--deny=warnings --allow=rustdoc::private_intra_doc_links"
     cargo(postgres, "doc", "--no-deps", "--document-private-items")
-    if not attempt(["cargo", "deny", "--version"])[0]:
-        step("Skipping cargo-deny, which cannot be run: cargo install cargo-deny --locked")
-        return
-    step("Licences and advisories")
-    run(["cargo", "deny", "--workspace", "check"], cwd=places.ROOT, env=env)
