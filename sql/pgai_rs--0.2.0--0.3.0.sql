@@ -22,6 +22,109 @@ BEGIN
 END
 $$;
 
+-- What somebody may have planted while 0.1.0 or 0.2.0 let them: refused where it would run in what follows, and reported where it
+-- is made anew.
+DO $$
+DECLARE
+    extension CONSTANT pg_catalog.oid := (
+        SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'pgai_rs');
+    tables CONSTANT pg_catalog.oid[] := ARRAY(
+        SELECT d.objid FROM pg_catalog.pg_depend d
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+          AND d.refobjid OPERATOR(pg_catalog.=) extension AND d.deptype OPERATOR(pg_catalog.=) 'e'
+          AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass);
+    functions CONSTANT pg_catalog.oid[] := ARRAY(
+        SELECT d.objid FROM pg_catalog.pg_depend d
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+          AND d.refobjid OPERATOR(pg_catalog.=) extension AND d.deptype OPERATOR(pg_catalog.=) 'e'
+          AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass);
+    -- Functions and operators that are neither Postgres's, on which nothing is noted to depend, nor an extension's.
+    strangers CONSTANT pg_catalog.text := $strangers$
+        SELECT d.classid, d.objid, pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0) AS stranger
+        FROM pg_catalog.pg_depend d
+        WHERE d.refclassid OPERATOR(pg_catalog.=) ANY (ARRAY['pg_catalog.pg_proc', 'pg_catalog.pg_operator']::pg_catalog.regclass[])
+          AND d.refobjid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend o
+                          WHERE o.classid OPERATOR(pg_catalog.=) d.refclassid AND o.objid OPERATOR(pg_catalog.=) d.refobjid
+                            AND o.deptype OPERATOR(pg_catalog.=) 'e')$strangers$;
+    found pg_catalog.text;
+BEGIN
+    EXECUTE $attached$
+        SELECT pg_catalog.string_agg(a.what, E'\n' ORDER BY a.what)
+        FROM (SELECT pg_catalog.format('%s belongs to a role that is no superuser.', c.oid::pg_catalog.regclass) AS what
+              FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) c.relowner
+              WHERE c.oid OPERATOR(pg_catalog.=) ANY ($1) AND NOT r.rolsuper
+              UNION ALL
+              SELECT pg_catalog.format('%s has the trigger %s.', t.tgrelid::pg_catalog.regclass, pg_catalog.quote_ident(t.tgname))
+              FROM pg_catalog.pg_trigger t
+              WHERE t.tgrelid OPERATOR(pg_catalog.=) ANY ($1) AND NOT t.tgisinternal AND NOT t.tgfoid OPERATOR(pg_catalog.=) ANY ($2)
+              UNION ALL
+              SELECT pg_catalog.format('%s has the rule %s.', w.ev_class::pg_catalog.regclass, pg_catalog.quote_ident(w.rulename))
+              FROM pg_catalog.pg_rewrite w
+              WHERE w.ev_class OPERATOR(pg_catalog.=) ANY ($1) AND w.rulename OPERATOR(pg_catalog.<>) '_RETURN'
+              UNION ALL
+              SELECT pg_catalog.format('%s has the policy %s.', p.polrelid::pg_catalog.regclass, pg_catalog.quote_ident(p.polname))
+              FROM pg_catalog.pg_policy p WHERE p.polrelid OPERATOR(pg_catalog.=) ANY ($1)
+              UNION ALL
+              SELECT pg_catalog.format('%s inherits from %s.', i.inhrelid::pg_catalog.regclass, i.inhparent::pg_catalog.regclass)
+              FROM pg_catalog.pg_inherits i
+              WHERE i.inhparent OPERATOR(pg_catalog.=) ANY ($1) OR i.inhrelid OPERATOR(pg_catalog.=) ANY ($1)
+              UNION ALL
+              SELECT pg_catalog.format('%s of %s calls %s.', pg_catalog.pg_describe_object(s.classid, s.objid, 0),
+                                       part.relation::pg_catalog.regclass, s.stranger)
+              FROM ($attached$ OPERATOR(pg_catalog.||) strangers OPERATOR(pg_catalog.||) $attached$) AS s
+              JOIN (SELECT 'pg_catalog.pg_attrdef'::pg_catalog.regclass::pg_catalog.oid, d.oid, d.adrelid FROM pg_catalog.pg_attrdef d
+                    UNION ALL
+                    SELECT 'pg_catalog.pg_constraint'::pg_catalog.regclass::pg_catalog.oid, c.oid, c.conrelid FROM pg_catalog.pg_constraint c
+                    UNION ALL
+                    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, x.indexrelid, x.indrelid FROM pg_catalog.pg_index x)
+                   AS part (class, object, relation)
+                ON part.class OPERATOR(pg_catalog.=) s.classid AND part.object OPERATOR(pg_catalog.=) s.objid
+               AND part.relation OPERATOR(pg_catalog.=) ANY ($1)) AS a$attached$
+    INTO found USING tables, functions;
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'the catalog of pgai_rs has something that is not its own'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = found,
+                  HINT = 'It would run as a superuser. Look who made it, drop it, and look what else they have done.';
+    END IF;
+
+    EXECUTE $called$
+        SELECT pg_catalog.string_agg(DISTINCT s.stranger, ', ' ORDER BY s.stranger)
+        FROM ($called$ OPERATOR(pg_catalog.||) strangers OPERATOR(pg_catalog.||) $called$) AS s
+        LEFT JOIN pg_catalog.pg_rewrite w
+          ON w.oid OPERATOR(pg_catalog.=) s.objid
+         AND s.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+        WHERE w.ev_class OPERATOR(pg_catalog.=) ANY ($1)
+           OR (s.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+               AND s.objid OPERATOR(pg_catalog.=) ANY ($2))$called$
+    INTO found USING tables, functions;
+    IF found IS NOT NULL THEN
+        RAISE WARNING 'functions and views of pgai_rs have called what is not its own'
+            USING DETAIL = pg_catalog.format('They called %s, as whoever used them. They are made anew, and do so no longer.', found),
+                  HINT = 'Look who made it, and whether it was meant to run: somebody may have had the rights of a superuser.';
+    END IF;
+
+    SELECT pg_catalog.string_agg(o.what, ', ' ORDER BY o.what) INTO found
+    FROM (SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0) AS what
+          FROM pg_catalog.pg_class c
+          WHERE c.relnamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
+            AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v', 'm', 'f']::pg_catalog."char"[])
+            AND NOT c.oid OPERATOR(pg_catalog.=) ANY (tables)
+            AND NOT c.relname OPERATOR(pg_catalog.~) '^_vectorizer_(q|q_failed|work|origin)_[0-9]+$'
+          UNION ALL
+          SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0)
+          FROM pg_catalog.pg_proc p
+          WHERE p.pronamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
+            AND NOT p.oid OPERATOR(pg_catalog.=) ANY (functions)) AS o;
+    IF found IS NOT NULL THEN
+        RAISE WARNING 'the schema ai has something that is not of pgai_rs'
+            USING DETAIL = pg_catalog.format('It has %s.', found),
+                  HINT = 'If nobody knows it, drop it.';
+    END IF;
+END
+$$;
+
 -- What ties a vectorizer to its relations: a UUID, which its triggers have in their arguments, and OIDs.
 -- Step by step: before 18, a table whose row type a function takes can't be rewritten.
 ALTER TABLE ai.vectorizer ADD COLUMN uuid uuid;

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import psycopg
 import pytest
 from support import vectorizer
 
@@ -109,8 +110,43 @@ def test_an_upgraded_database_calls_nothing_that_was_planted(empty, version):
     empty.sql(f"CREATE EXTENSION vector; {PLANTED}")
     empty.sql(f"CREATE EXTENSION pgai_rs VERSION '{version}'")
     assert empty.sql(STRANGERS)
-    empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    assert said_by_the_upgrade(empty) == ["functions and views of pgai_rs have called what is not its own"]
     assert empty.sql(STRANGERS) == []
+
+
+def test_an_upgrade_says_what_else_is_in_the_schema(empty):
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
+    empty.sql("CREATE VIEW ai.more AS SELECT 1; CREATE FUNCTION ai.more() RETURNS int LANGUAGE sql RETURN 1")
+    assert said_by_the_upgrade(empty) == ["the schema ai has something that is not of pgai_rs"]
+
+
+@pytest.mark.parametrize("planted, words", [
+    ("CREATE TRIGGER planted AFTER UPDATE ON ai.vectorizer EXECUTE FUNCTION planted()", "ai.vectorizer has the trigger planted"),
+    ("CREATE RULE planted AS ON UPDATE TO ai.vectorizer DO ALSO NOTIFY heard", "ai.vectorizer has the rule planted"),
+    ("CREATE POLICY planted ON ai.vectorizer USING (true)", "ai.vectorizer has the policy planted"),
+    ("CREATE TABLE planted () INHERITS (ai.vectorizer)", "planted inherits from ai.vectorizer"),
+    ("ALTER TABLE ai.vectorizer ALTER disabled SET DEFAULT planted(1)", "ai.vectorizer calls function public.planted(integer)"),
+    ("ALTER TABLE ai.vectorizer ADD CHECK (planted(id))", "ai.vectorizer calls function public.planted(integer)"),
+    ("CREATE INDEX ON ai.vectorizer (planted(id))", "ai.vectorizer calls function public.planted(integer)"),
+    ("ALTER TABLE ai.vectorizer OWNER TO planter", "ai.vectorizer belongs to a role that is no superuser"),
+])
+def test_an_upgrade_runs_nothing_that_was_planted_in_the_catalog(empty, planted, words):
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
+    empty.sql("""
+        CREATE TABLE ran (what text);
+        CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO public.ran VALUES ('trigger'); RETURN NULL; END $$;
+        CREATE FUNCTION planted(int) RETURNS bool IMMUTABLE LANGUAGE sql RETURN true
+    """)
+    empty.sql("CREATE ROLE planter")
+    try:
+        empty.sql(planted)
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
+            empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+        assert words in refusal.value.diag.message_detail
+        assert empty.sql("SELECT * FROM ran") == []
+    finally:
+        empty.sql("REASSIGN OWNED BY planter TO CURRENT_USER; DROP ROLE planter")
 
 
 def test_an_upgrade_says_whose_new_vectors_have_another_length(empty):
