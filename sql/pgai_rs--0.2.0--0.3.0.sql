@@ -192,6 +192,23 @@ ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
 
+-- A config names buckets, roles, models and servers: it is shown to who may see the vectorizer. What the extension itself does
+-- with these tables it does as their owner, for whom the policies don't hold.
+ALTER TABLE ai._vectorizer_binding ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai._vectorizer_binding
+USING ((SELECT ai._sees_all()) OR ai._sees_vectorizer(source, inbox, store, view));
+
+-- By its binding, of which the reader sees what the policy there shows. One that is not bound yet, as after a restore, is for
+-- administrators.
+ALTER TABLE ai.vectorizer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai.vectorizer
+USING ((SELECT ai._sees_all()) OR EXISTS (
+    SELECT FROM ai._vectorizer_binding b WHERE b.vectorizer_id OPERATOR(pg_catalog.=) vectorizer.id));
+
+-- A URI and a config name buckets, roles and servers.
+ALTER TABLE ai.s3_source ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai.s3_source USING (ai._s3_source_is_visible(id, target));
+
 -- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
 CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'bind_all_wrapper';

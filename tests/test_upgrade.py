@@ -21,7 +21,8 @@ OBJECTS = """
          WHERE p.oid = m.objid AND m.classid = 'pg_proc'::regclass),
         (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, pg_get_viewdef(c.oid)) FROM pg_class c
          WHERE c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind = 'v'),
-        (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, c.relreplident) FROM pg_class c
+        (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, c.relreplident, c.relrowsecurity, c.relforcerowsecurity)
+         FROM pg_class c
          WHERE c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind <> 'v'),
         (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                                      a.attidentity, pg_get_expr(f.adbin, f.adrelid)), E'\\n' ORDER BY a.attnum)
@@ -29,6 +30,9 @@ OBJECTS = """
          WHERE a.attrelid = m.objid AND m.classid = 'pg_class'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
         (SELECT string_agg(concat_ws(' ', conname, pg_get_constraintdef(c.oid)), E'\\n' ORDER BY conname)
          FROM pg_constraint c WHERE c.conrelid = m.objid AND m.classid = 'pg_class'::regclass),
+        (SELECT string_agg(concat_ws(' ', y.polname, y.polcmd, y.polpermissive, y.polroles, pg_get_expr(y.polqual, y.polrelid),
+                                     pg_get_expr(y.polwithcheck, y.polrelid)), E'\\n' ORDER BY y.polname)
+         FROM pg_policy y WHERE y.polrelid = m.objid AND m.classid = 'pg_class'::regclass),
         (SELECT string_agg(pg_get_indexdef(i.indexrelid), E'\\n' ORDER BY i.indexrelid::regclass::text)
          FROM pg_index i WHERE i.indrelid = m.objid AND m.classid = 'pg_class'::regclass),
         (SELECT string_agg(pg_get_triggerdef(t.oid), E'\\n' ORDER BY t.tgname)
@@ -88,8 +92,10 @@ def test_vectorizers_live_through_an_upgrade(empty, stub, version):
 STRANGERS = """
     SELECT DISTINCT pg_describe_object(d.refclassid, d.refobjid, 0) FROM pg_depend d
     LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    LEFT JOIN pg_policy y ON d.classid = 'pg_policy'::regclass AND y.oid = d.objid
     JOIN pg_depend m ON m.deptype = 'e' AND m.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgai_rs')
-        AND (m.classid, m.objid) IN ((d.classid, d.objid), ('pg_class'::regclass, r.ev_class))
+        AND (m.classid, m.objid) IN ((d.classid, d.objid), ('pg_class'::regclass, r.ev_class),
+                                   ('pg_class'::regclass, y.polrelid))
     WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) AND d.deptype = 'n'
       AND NOT EXISTS (SELECT FROM pg_depend o WHERE (o.classid, o.objid) = (d.refclassid, d.refobjid) AND o.deptype = 'e')
       AND d.refobjid >= 16384
