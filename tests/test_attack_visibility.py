@@ -8,8 +8,6 @@ import pytest
 from support import vectorizer
 from support.wait import settles
 
-ENDPOINT = "https://secret.example.com"
-
 # What everybody with USAGE on the schema may read: found, so that a new table or view is looked at without anybody's thinking of it.
 PUBLIC = """
     SELECT c.oid::regclass::text FROM pg_class c
@@ -22,8 +20,6 @@ OF_SOMEBODY = {
     "ai.vectorizer", "ai._vectorizer_binding", "ai.vectorizer_status", "ai.vectorizer_errors", "ai.vectorizer_health",
     "ai.s3_source", "ai.s3_source_status", "ai.s3_source_runs",
 }  # fmt: skip
-# Alice's, by which her rows are known.
-BUCKET = "alices-bucket"
 
 
 class Role:
@@ -54,12 +50,9 @@ class Role:
         """How many rows of each of these tables and views."""
         return {relation: self.sql(f"SELECT count(*) FROM {relation}")[0][0] for relation in relations}
 
-    def has_everything(self, id: int, query: str) -> bool:
-        return self.sql(query, [id]) != []
-
 
 @pytest.fixture
-def roles(db, cluster):
+def roles(db):
     """Makes roles, and drops them."""
     made = []
 
@@ -174,6 +167,16 @@ def test_an_administrator_sees_all(db, alice, mallory, granted):
 def test_who_monitors_sees_how_all_are_and_no_config(db, alice, mallory):
     db.sql(f"GRANT pg_monitor TO {mallory.name}")
     assert mallory.sees(*OF_SOMEBODY) == ones(OF_SOMEBODY, 0) | {"ai.vectorizer_health": 1}
+
+
+def test_a_table_of_anothers_by_the_old_oid_shows_nothing(db, alice, mallory):
+    """As if the number of a table that is gone had been given to another."""
+    mallory.sql("CREATE TABLE mallory.mine (); CREATE TABLE mallory.object ()")
+    for column in ("store", "view", "inbox"):
+        db.sql(f"UPDATE ai._vectorizer_binding SET {column} = 'mallory.mine'::regclass")
+    db.sql("UPDATE ai.s3_source SET target = 'mallory.object'")
+    assert mallory.sees(*OF_VECTORIZERS, *OF_SOURCES) == ones(OF_VECTORIZERS + OF_SOURCES, 0)
+    assert alice.sees(*OF_VECTORIZERS, *OF_SOURCES) == ones(OF_VECTORIZERS + OF_SOURCES, 1)
 
 
 def test_a_vectorizer_that_is_not_bound_yet_is_an_administrators_to_see(db, alice, mallory):
@@ -334,12 +337,16 @@ def test_a_name_that_is_taken_is_taken_for_who_does_not_see_by_whom(db, alice, m
         mallory.sql("SELECT ai.create_s3_source('mallory.object', 's3://b/', name => 'objects_of_alice')")
 
 
-def test_a_queue_of_events_that_is_taken_is_not_told_by_whom(alice, mallory):
+def test_a_queue_of_events_that_is_taken_is_not_told_by_whom(cluster, alice, mallory):
     url = "https://sqs.eu-west-1.amazonaws.com/1/queue"
-    alice.sql(f"SELECT ai.create_s3_source('alice.more', 's3://more/', name => 'more', queue_url => '{url}', schedule => NULL)")
-    with pytest.raises(psycopg.errors.DuplicateObject) as caught:
-        mallory.sql(f"SELECT ai.create_s3_source('mallory.object', 's3://b/', queue_url => '{url}')")
-    assert "more" not in str(caught.value)
+    cluster.configure(pgai_rs__allowed_sqs_queues=url)
+    try:
+        alice.sql(f"SELECT ai.create_s3_source('alice.more', 's3://more/', name => 'more', queue_url => '{url}', schedule => NULL)")
+        with pytest.raises(psycopg.errors.DuplicateObject) as caught:
+            mallory.sql(f"SELECT ai.create_s3_source('mallory.object', 's3://b/', queue_url => '{url}')")
+    finally:
+        cluster.configure(pgai_rs__allowed_sqs_queues=None)
+    assert str(caught.value).startswith("another S3 source reads this queue already")
 
 
 def said(role: Role, statement: str) -> str:
