@@ -56,6 +56,7 @@ def test_an_administrators_dump_has_the_vectorizers_of_all(cluster, db, stub, tw
     copy = cluster.create_database(f"{db.name}_restored")
     try:
         cluster.run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={copy.name}", input=dump)
+        vectorizer.restored(copy)
         vectorizer.in_step(copy, ["id"])
         catalog = "SELECT id, name, config, uuid FROM ai.vectorizer ORDER BY id"
         assert copy.sql(catalog) == db.sql(catalog)
