@@ -88,6 +88,28 @@ def test_vectorizers_live_through_an_upgrade(empty, stub, version):
     assert stub.embedded["stays"] == 1
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_dump_of_an_earlier_version_is_restored_into_this_one(cluster, empty, stub, version):
+    empty.sql("CREATE EXTENSION vector")
+    empty.sql(f"CREATE EXTENSION pgai_rs VERSION '{version}'")
+    empty.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(empty, stub.url)
+    empty.sql("INSERT INTO document VALUES (1, 'before|stays'), (2, 'before')")
+    vectorizer.in_step(empty, ["id"])
+    dump = cluster.run("pg_dump", empty.name)
+    stub.forget()
+    copy = cluster.create_database(f"{empty.name}_restored")
+    try:
+        cluster.run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={copy.name}", input=dump)
+        vectorizer.restored(copy)
+        copy.sql("UPDATE document SET body = 'after|stays' WHERE id = 1; DELETE FROM document WHERE id = 2")
+        vectorizer.in_step(copy, ["id"])
+        assert set(stub.embedded) == {"after"}
+        assert copy.value("SELECT relrowsecurity FROM pg_class WHERE oid = 'ai.vectorizer'::regclass")
+    finally:
+        copy.drop()
+
+
 # Of what the extension's objects depend on, that which is neither its own, nor pgvector's, nor Postgres's.
 STRANGERS = """
     SELECT DISTINCT pg_describe_object(d.refclassid, d.refobjid, 0) FROM pg_depend d
