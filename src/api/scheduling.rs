@@ -74,7 +74,11 @@ fn set_scheduling(
     let Some(config) = config_of(id)? else { return Ok(None) };
     if let Err(error) = require_owner(id) {
         // One that the caller does not see does not exist, which is no error here.
-        return if error.code == PgSqlErrorCode::ERRCODE_NO_DATA_FOUND { Ok(None) } else { Err(error.into()) };
+        return if error.code == PgSqlErrorCode::ERRCODE_NO_DATA_FOUND {
+            Ok(None)
+        } else {
+            Err(error.into())
+        };
     }
     let dimensions = validate::dimensions(&config["embedding"])?;
     let scheduling = resolve(scheduling.map(|json| json.0).as_ref())?;

@@ -43,8 +43,7 @@ pub fn sees_s3_source(role: pg_sys::Oid, id: i32, target: Option<pg_sys::Oid>) -
 fn seen_table(id: i32) -> Option<Table> {
     let name = std::ffi::CString::new(seen_name(id)).ok()?;
     // SAFETY: looks up the catalogs on the main thread, in a transaction; the names are C strings.
-    let found = unsafe {
-        pg_sys::get_relname_relid(name.as_ptr(), pg_sys::get_namespace_oid(c"ai".as_ptr(), true))
-    };
+    let found =
+        unsafe { pg_sys::get_relname_relid(name.as_ptr(), pg_sys::get_namespace_oid(c"ai".as_ptr(), true)) };
     Table::look(found)
 }

@@ -38,11 +38,7 @@ pub fn watches_all(role: pg_sys::Oid) -> bool {
 /// Returns whether a role sees what belongs to `owner`: it has the owner's rights, or may read one of these tables.
 ///
 /// Only tables of the owner's count, for an OID that is left of one that was dropped can come to be another's.
-pub fn sees<'a>(
-    role: pg_sys::Oid,
-    owner: pg_sys::Oid,
-    tables: impl IntoIterator<Item = &'a Table>,
-) -> bool {
+pub fn sees<'a>(role: pg_sys::Oid, owner: pg_sys::Oid, tables: impl IntoIterator<Item = &'a Table>) -> bool {
     has_rights_of(role, owner)
         || tables.into_iter().any(|table| table.owner == owner && may_read(role, table.oid))
 }

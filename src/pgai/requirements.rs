@@ -143,8 +143,7 @@ fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
 
 fn free(entry: &Entry) -> Result<(), PgError> {
     let look = "SELECT FROM ai.vectorizer WHERE id = $1 OR name::text = $2";
-    let taken =
-        as_superuser(|| sql::query(look, &[entry.id.into(), entry.name.clone().into()], |_| Ok(())))?;
+    let taken = as_superuser(|| sql::query(look, &[entry.id.into(), entry.name.clone().into()], |_| Ok(())))?;
     if taken.is_empty() {
         return Ok(());
     }
