@@ -111,7 +111,7 @@ BEGIN
           WHERE c.relnamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
             AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v', 'm', 'f']::pg_catalog."char"[])
             AND NOT c.oid OPERATOR(pg_catalog.=) ANY (tables)
-            AND NOT c.relname OPERATOR(pg_catalog.~) '^_vectorizer_(q|q_failed|work|origin)_[0-9]+$'
+            AND NOT c.relname OPERATOR(pg_catalog.~) '^_(vectorizer_(q|q_failed|work|origin)|s3_source_seen)_[0-9]+$'
           UNION ALL
           SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0)
           FROM pg_catalog.pg_proc p

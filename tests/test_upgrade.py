@@ -148,6 +148,13 @@ def test_an_upgrade_says_what_else_is_in_the_schema(empty):
     assert said_by_the_upgrade(empty) == ["the schema ai has something that is not of pgai_rs"]
 
 
+def test_an_upgrade_says_nothing_of_what_vectorizers_and_sources_have_there(empty):
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
+    empty.sql("SELECT ai.create_s3_source('object', 's3://bucket/', schedule => NULL); SELECT ai.disable_s3_source(1)")
+    vectorizer.create(empty, "", "object", embedding="ai.embedding_openai('m', 8)", loading="ai.loading_uri('uri')")
+    assert said_by_the_upgrade(empty) == []
+
+
 @pytest.mark.parametrize("planted, words", [
     ("CREATE TRIGGER planted AFTER UPDATE ON ai.vectorizer EXECUTE FUNCTION planted()", "ai.vectorizer has the trigger planted"),
     ("CREATE RULE planted AS ON UPDATE TO ai.vectorizer DO ALSO NOTIFY heard", "ai.vectorizer has the rule planted"),
