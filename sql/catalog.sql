@@ -39,6 +39,19 @@ CREATE TABLE ai._vectorizer_binding (
 );
 GRANT SELECT ON ai._vectorizer_binding TO PUBLIC;
 
+-- A config names buckets, roles, models and servers: it is shown to who may see the vectorizer. What the extension itself does
+-- with these tables it does as their owner, for whom the policies don't hold.
+ALTER TABLE ai._vectorizer_binding ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai._vectorizer_binding
+USING ((SELECT ai._sees_all()) OR ai._sees_vectorizer(source, inbox, store, view));
+
+-- By its binding, of which the reader sees what the policy there shows. One that is not bound yet, as after a restore, is for
+-- administrators.
+ALTER TABLE ai.vectorizer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai.vectorizer
+USING ((SELECT ai._sees_all()) OR EXISTS (
+    SELECT FROM ai._vectorizer_binding b WHERE b.vectorizer_id OPERATOR(pg_catalog.=) vectorizer.id));
+
 CREATE TABLE ai._vectorizer_errors (
     id       int4 NOT NULL REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
     message  text,
@@ -60,16 +73,15 @@ RETURN EXISTS (
     WHERE c.oid = queue_table AND c.relkind = 'r' AND NOT c.relrowsecurity
       AND has_schema_privilege(c.relnamespace, 'usage') AND has_table_privilege(c.oid, 'select'));
 
--- Of vectorizers whose queue one may read: an error names a row's key.
+-- Of vectorizers whose queue one may read, for an error names a row's key; and all for who looks after all.
 CREATE VIEW ai.vectorizer_errors WITH (security_barrier) AS
 SELECT e.id, e.message, e.details, e.recorded, v.name
 FROM ai._vectorizer_errors e
 LEFT JOIN ai.vectorizer v ON v.id = e.id
 LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
-WHERE ai._vectorizer_readable(b.inbox);
+WHERE (SELECT ai._sees_all()) OR ai._vectorizer_readable(b.inbox);
 
--- Whoever may use the schema may see what vectorizers there are: a config names a key, and never
--- holds one.
+-- To whoever may use the schema; row security says which of them. A config names a key, and never holds one.
 GRANT SELECT ON ai.vectorizer, ai.vectorizer_errors TO PUBLIC;
 
 -- Registered vectorizers are the user's data: a dump carries them.

@@ -16,7 +16,7 @@ RETURNS TABLE (id int4, name text, state text, reason text, hint text, since tim
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'vectorizer_health_wrapper';
 
--- Of vectorizers whose queue one may read, as in ai.vectorizer_errors, or that have lost theirs.
+-- Of vectorizers whose queue one may read, or that have lost theirs and that one may see; and of all for who monitors all.
 CREATE VIEW ai.vectorizer_health AS
 SELECT h.id, h.name::name AS name, h.state, h.reason, h.hint, h.since, h.until, h.worker_pid, h.worker_since,
        h.pending_items, date_trunc('milliseconds', clock_timestamp() - h.oldest_pending) AS oldest_pending_age,

@@ -8,7 +8,7 @@ LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'vectorizer_pending_wrapper';
 -- Rows that wait for work: changes not yet folded and keys not yet settled, with duplicates.
 -- Inexact, it counts to 10,000 and then says 9223372036854775807, as pgai does.
 CREATE FUNCTION ai.vectorizer_queue_pending(vectorizer_id int4, exact_count bool DEFAULT false) RETURNS int8
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
     inbox   oid;
     work    oid;
@@ -39,12 +39,13 @@ END
 $$;
 
 CREATE FUNCTION ai.vectorizer_queue_pending(name text, exact_count bool DEFAULT false) RETURNS int8
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET row_security = on
 RETURN (SELECT ai.vectorizer_queue_pending(v.id, vectorizer_queue_pending.exact_count)
         FROM ai.vectorizer v
         WHERE v.name OPERATOR(pg_catalog.=) vectorizer_queue_pending.name);
 
-CREATE VIEW ai.vectorizer_status AS
+-- As its reader, so that it has the rows that the reader sees.
+CREATE VIEW ai.vectorizer_status WITH (security_invoker) AS
 SELECT v.id,
        v.name,
        -- By what it is bound to, for it may have been renamed where nobody looked.
@@ -78,7 +79,7 @@ AS 'MODULE_PATHNAME', 'retry_failed_wrapper';
 
 CREATE FUNCTION ai.retry_failed(name text, key jsonb DEFAULT NULL, step text DEFAULT NULL,
                                 code text DEFAULT NULL) RETURNS int8
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = on
 RETURN (SELECT ai.retry_failed(v.id, retry_failed.key, retry_failed.step, retry_failed.code)
         FROM ai.vectorizer v
         WHERE v.name OPERATOR(pg_catalog.=) retry_failed.name);

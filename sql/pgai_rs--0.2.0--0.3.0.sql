@@ -111,7 +111,7 @@ BEGIN
           WHERE c.relnamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
             AND c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'v', 'm', 'f']::pg_catalog."char"[])
             AND NOT c.oid OPERATOR(pg_catalog.=) ANY (tables)
-            AND NOT c.relname OPERATOR(pg_catalog.~) '^_vectorizer_(q|q_failed|work|origin)_[0-9]+$'
+            AND NOT c.relname OPERATOR(pg_catalog.~) '^_(vectorizer_(q|q_failed|work|origin)|s3_source_seen)_[0-9]+$'
           UNION ALL
           SELECT pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0)
           FROM pg_catalog.pg_proc p
@@ -191,6 +191,23 @@ ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
 -- all functions and views of sql/
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
+
+-- A config names buckets, roles, models and servers: it is shown to who may see the vectorizer. What the extension itself does
+-- with these tables it does as their owner, for whom the policies don't hold.
+ALTER TABLE ai._vectorizer_binding ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai._vectorizer_binding
+USING ((SELECT ai._sees_all()) OR ai._sees_vectorizer(source, inbox, store, view));
+
+-- By its binding, of which the reader sees what the policy there shows. One that is not bound yet, as after a restore, is for
+-- administrators.
+ALTER TABLE ai.vectorizer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai.vectorizer
+USING ((SELECT ai._sees_all()) OR EXISTS (
+    SELECT FROM ai._vectorizer_binding b WHERE b.vectorizer_id OPERATOR(pg_catalog.=) vectorizer.id));
+
+-- A URI and a config name buckets, roles and servers.
+ALTER TABLE ai.s3_source ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai.s3_source USING (ai._s3_source_is_visible(id, target));
 
 -- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
 CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void

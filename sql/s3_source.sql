@@ -47,11 +47,13 @@ CREATE INDEX ON ai._s3_source_run (id, run);
 
 -- A source belongs to the owner of its table of seen keys, `ai._s3_source_seen_<id>`, which
 -- Postgres keeps through dump and restore, REASSIGN OWNED and DROP OWNED. Who may read that, or the
--- target, may see how the source is doing: an error names a key.
+-- target, may see the source and how it is doing.
 CREATE FUNCTION ai._s3_source_is_visible(source_id int4, target regclass) RETURNS bool
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-RETURN coalesce(has_table_privilege(target, 'select'), false)
-    OR coalesce(has_table_privilege(to_regclass('ai._s3_source_seen_' || source_id), 'select'), false);
+LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 's3_source_is_visible_wrapper';
+
+-- A URI and a config name buckets, roles and servers.
+ALTER TABLE ai.s3_source ENABLE ROW LEVEL SECURITY;
+CREATE POLICY visible ON ai.s3_source USING (ai._s3_source_is_visible(id, target));
 
 CREATE VIEW ai.s3_source_runs WITH (security_barrier) AS
 SELECT r.run, r.id, s.name, r.state, r.reason, r.requested, r.started, r.finished,
@@ -106,7 +108,7 @@ CREATE FUNCTION ai.create_s3_source(
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_s3_source_wrapper';
 
 CREATE FUNCTION ai._s3_source_id(name text) RETURNS int4
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
     source_id int4;
 BEGIN

@@ -36,7 +36,7 @@ AS 'MODULE_PATHNAME', 'execute_vectorizer_wrapper';
 
 -- An unknown name is an error here, as in pgai.
 CREATE FUNCTION ai.execute_vectorizer(vectorizer_name text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = on AS $$
 DECLARE
     found_id int4;
 BEGIN

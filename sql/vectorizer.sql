@@ -1,4 +1,6 @@
 -- Creating, dropping and pausing vectorizers.
+--
+-- A name is looked for among the vectorizers that the caller sees, whatever row_security the session has.
 
 -- The trigger that enqueues. It reads nothing from its arguments but the vectorizer's id, and only
 -- create_vectorizer makes triggers of it, so that nobody can feed another's queue.
@@ -33,7 +35,7 @@ AS 'MODULE_PATHNAME', 'drop_vectorizer_wrapper';
 
 -- An unknown name is no error, as in pgai, whose clients rely on it.
 CREATE FUNCTION ai.drop_vectorizer(name text, drop_all bool DEFAULT false) RETURNS void
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = on
 BEGIN ATOMIC
     SELECT ai.drop_vectorizer(v.id, drop_vectorizer.drop_all)
     FROM ai.vectorizer v
@@ -54,7 +56,7 @@ CREATE FUNCTION ai.set_scheduling(
     scheduling jsonb DEFAULT ai.scheduling_default(),
     indexing jsonb DEFAULT ai.indexing_default()
 ) RETURNS jsonb
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = on
 RETURN (SELECT ai.set_scheduling(v.id, set_scheduling.scheduling, set_scheduling.indexing)
         FROM ai.vectorizer v
         WHERE v.name OPERATOR(pg_catalog.=) set_scheduling.name);
@@ -64,7 +66,7 @@ LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'resync_wrapper';
 
 CREATE FUNCTION ai.resync(name text, all_rows bool DEFAULT false) RETURNS int8
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = on
 RETURN (SELECT ai.resync(v.id, resync.all_rows)
         FROM ai.vectorizer v
         WHERE v.name OPERATOR(pg_catalog.=) resync.name);
@@ -78,7 +80,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 RETURN ai._vectorizer_set_disabled(vectorizer_id, true);
 
 CREATE FUNCTION ai.disable_vectorizer_schedule(name text) RETURNS void
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = on
 BEGIN ATOMIC
     SELECT ai._vectorizer_set_disabled(v.id, true)
     FROM ai.vectorizer v
@@ -90,7 +92,7 @@ LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 RETURN ai._vectorizer_set_disabled(vectorizer_id, false);
 
 CREATE FUNCTION ai.enable_vectorizer_schedule(name text) RETURNS void
-LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp SET row_security = on
 BEGIN ATOMIC
     SELECT ai._vectorizer_set_disabled(v.id, false)
     FROM ai.vectorizer v

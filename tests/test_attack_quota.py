@@ -59,6 +59,10 @@ def test_nobody_asks_a_model_at_the_expense_of_another(db, stub, mallory):
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
     vectorizer.create(db, stub.url)
     for who in ("1", "'public_document_embedding_store'"):
+        # Who does not see it is answered as if there were none, and who does is refused.
+        assert db.sql(f"SELECT ai.vectorizer_embed({who}, 'question')", user=mallory) == [(None,)]
+    db.sql(f"GRANT SELECT ON document TO {mallory}")
+    for who in ("1", "'public_document_embedding_store'"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="the model of vectorizer"):
             db.sql(f"SELECT ai.vectorizer_embed({who}, 'question')", user=mallory)
     assert stub.embedded["question"] == 0

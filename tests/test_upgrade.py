@@ -21,7 +21,8 @@ OBJECTS = """
          WHERE p.oid = m.objid AND m.classid = 'pg_proc'::regclass),
         (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, pg_get_viewdef(c.oid)) FROM pg_class c
          WHERE c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind = 'v'),
-        (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, c.relreplident) FROM pg_class c
+        (SELECT concat_ws(' ', c.relkind, c.reloptions, c.relacl, c.relreplident, c.relrowsecurity, c.relforcerowsecurity)
+         FROM pg_class c
          WHERE c.oid = m.objid AND m.classid = 'pg_class'::regclass AND c.relkind <> 'v'),
         (SELECT string_agg(concat_ws(' ', a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
                                      a.attidentity, pg_get_expr(f.adbin, f.adrelid)), E'\\n' ORDER BY a.attnum)
@@ -29,6 +30,9 @@ OBJECTS = """
          WHERE a.attrelid = m.objid AND m.classid = 'pg_class'::regclass AND a.attnum > 0 AND NOT a.attisdropped),
         (SELECT string_agg(concat_ws(' ', conname, pg_get_constraintdef(c.oid)), E'\\n' ORDER BY conname)
          FROM pg_constraint c WHERE c.conrelid = m.objid AND m.classid = 'pg_class'::regclass),
+        (SELECT string_agg(concat_ws(' ', y.polname, y.polcmd, y.polpermissive, y.polroles, pg_get_expr(y.polqual, y.polrelid),
+                                     pg_get_expr(y.polwithcheck, y.polrelid)), E'\\n' ORDER BY y.polname)
+         FROM pg_policy y WHERE y.polrelid = m.objid AND m.classid = 'pg_class'::regclass),
         (SELECT string_agg(pg_get_indexdef(i.indexrelid), E'\\n' ORDER BY i.indexrelid::regclass::text)
          FROM pg_index i WHERE i.indrelid = m.objid AND m.classid = 'pg_class'::regclass),
         (SELECT string_agg(pg_get_triggerdef(t.oid), E'\\n' ORDER BY t.tgname)
@@ -84,12 +88,36 @@ def test_vectorizers_live_through_an_upgrade(empty, stub, version):
     assert stub.embedded["stays"] == 1
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_dump_of_an_earlier_version_is_restored_into_this_one(cluster, empty, stub, version):
+    empty.sql("CREATE EXTENSION vector")
+    empty.sql(f"CREATE EXTENSION pgai_rs VERSION '{version}'")
+    empty.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(empty, stub.url)
+    empty.sql("INSERT INTO document VALUES (1, 'before|stays'), (2, 'before')")
+    vectorizer.in_step(empty, ["id"])
+    dump = cluster.run("pg_dump", empty.name)
+    stub.forget()
+    copy = cluster.create_database(f"{empty.name}_restored")
+    try:
+        cluster.run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={copy.name}", input=dump)
+        vectorizer.restored(copy)
+        copy.sql("UPDATE document SET body = 'after|stays' WHERE id = 1; DELETE FROM document WHERE id = 2")
+        vectorizer.in_step(copy, ["id"])
+        assert set(stub.embedded) == {"after"}
+        assert copy.value("SELECT relrowsecurity FROM pg_class WHERE oid = 'ai.vectorizer'::regclass")
+    finally:
+        copy.drop()
+
+
 # Of what the extension's objects depend on, that which is neither its own, nor pgvector's, nor Postgres's.
 STRANGERS = """
     SELECT DISTINCT pg_describe_object(d.refclassid, d.refobjid, 0) FROM pg_depend d
     LEFT JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid
+    LEFT JOIN pg_policy y ON d.classid = 'pg_policy'::regclass AND y.oid = d.objid
     JOIN pg_depend m ON m.deptype = 'e' AND m.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'pgai_rs')
-        AND (m.classid, m.objid) IN ((d.classid, d.objid), ('pg_class'::regclass, r.ev_class))
+        AND (m.classid, m.objid) IN ((d.classid, d.objid), ('pg_class'::regclass, r.ev_class),
+                                   ('pg_class'::regclass, y.polrelid))
     WHERE d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass) AND d.deptype = 'n'
       AND NOT EXISTS (SELECT FROM pg_depend o WHERE (o.classid, o.objid) = (d.refclassid, d.refobjid) AND o.deptype = 'e')
       AND d.refobjid >= 16384
@@ -118,6 +146,13 @@ def test_an_upgrade_says_what_else_is_in_the_schema(empty):
     empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
     empty.sql("CREATE VIEW ai.more AS SELECT 1; CREATE FUNCTION ai.more() RETURNS int LANGUAGE sql RETURN 1")
     assert said_by_the_upgrade(empty) == ["the schema ai has something that is not of pgai_rs"]
+
+
+def test_an_upgrade_says_nothing_of_what_vectorizers_and_sources_have_there(empty):
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
+    empty.sql("SELECT ai.create_s3_source('object', 's3://bucket/', schedule => NULL); SELECT ai.disable_s3_source(1)")
+    vectorizer.create(empty, "", "object", embedding="ai.embedding_openai('m', 8)", loading="ai.loading_uri('uri')")
+    assert said_by_the_upgrade(empty) == []
 
 
 @pytest.mark.parametrize("planted, words", [

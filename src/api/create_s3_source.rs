@@ -8,8 +8,10 @@ use pgai_rs_pipeline::config::{S3Access, UrlStyle};
 use pgai_rs_pipeline::document::Failure;
 use pgai_rs_pipeline::source::{S3Prefix, Scope, SourceConfig};
 
+use super::visibility::sees_s3_source;
 use super::{quota, validate};
 use crate::catalog::relation::Relation;
+use crate::catalog::visibility;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user};
@@ -269,13 +271,18 @@ fn require_queue_free(config: &SourceConfig) -> Result<(), PgError> {
     lock::on(Named::Queue, &url);
     let other = as_superuser(|| {
         sql::query_row(
-            "SELECT name::text FROM ai.s3_source WHERE config ->> 'queue_url' = $1",
+            "SELECT name::text, id, target::oid FROM ai.s3_source WHERE config ->> 'queue_url' = $1",
             &[url.into()],
-            |row| row.get::<String>(1),
+            |row| Ok((row.get::<String>(1)?, row.get::<i32>(2)?, row.get::<pg_sys::Oid>(3)?)),
         )
     })?;
-    let Some(name) = other else { return Ok(()) };
-    Err(duplicate(format!("S3 source {name} reads this queue already"))
+    let Some((name, id, target)) = other else { return Ok(()) };
+    let user = current_user();
+    let who = match visibility::sees_all(user) || sees_s3_source(user, id, Some(target)) {
+        true => format!("S3 source {name}"),
+        false => "another S3 source".to_owned(),
+    };
+    Err(duplicate(format!("{who} reads this queue already"))
         .with_hint("Give each source a queue of its own; S3 can notify several, by prefix."))
 }
 

@@ -5,7 +5,7 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self, Identity};
-use crate::catalog::{binding, objects, vectorizer};
+use crate::catalog::{binding, objects, vectorizer, visibility};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, superuser};
 use crate::pg::sql;
@@ -23,15 +23,19 @@ pub struct Target {
     view: Option<Table>,
 }
 
-/// The vectorizer with this id, which must be the caller's.
+/// The vectorizer with this id, which must be the caller's. One that the caller does not see does not exist.
 pub fn target(id: i32) -> Result<Target, PgError> {
-    let target = find(id)?.ok_or_else(|| {
+    let user = current_user();
+    let target = find(id)?.filter(|target| target.is_seen_by(user)).ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NO_DATA_FOUND, "query returned no rows")
             .with_detail(format!("There is no vectorizer with id {id}."))
             .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
     })?;
-    require_membership(target.owner)?;
-    Ok(target)
+    if visibility::has_rights_of(user, target.owner) {
+        return Ok(target);
+    }
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of the vectorizer")
+        .with_hint("A vectorizer belongs to the owner of its source."))
 }
 
 /// Looks for all that a vectorizer has, or for what is left of it.
@@ -73,15 +77,6 @@ pub fn require_owner(id: i32) -> Result<(), PgError> {
     target(id).map(drop)
 }
 
-fn require_membership(owner: pg_sys::Oid) -> Result<(), PgError> {
-    // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::has_privs_of_role(current_user(), owner) } {
-        return Ok(());
-    }
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of the vectorizer")
-        .with_hint("A vectorizer belongs to the owner of its source."))
-}
-
 #[pg_extern(sql = false)]
 fn drop_vectorizer(
     vectorizer_id: Option<i32>,
@@ -102,6 +97,12 @@ pub fn drop_keeping_store(id: i32) -> Result<(), PgError> {
 }
 
 impl Target {
+    /// Returns whether a role sees the vectorizer, by the relations that are left of it.
+    fn is_seen_by(&self, role: pg_sys::Oid) -> bool {
+        let relations = self.source.iter().chain(self.queue.first()).chain(&self.store).chain(&self.view);
+        visibility::sees_all(role) || visibility::sees(role, self.owner, relations)
+    }
+
     fn drop(&self) -> Result<(), PgError> {
         if let Some(source) = &self.source {
             triggers::drop_on(&self.identity, source.oid)?;

@@ -30,5 +30,6 @@ pub mod validate;
 pub mod validators;
 pub mod vector_index;
 pub mod vectorizer_state;
+pub mod visibility;
 pub mod worker;
 pub mod worker_state;

@@ -4,32 +4,35 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use super::create_s3_source::{not_allowed, not_null};
+use super::visibility::sees_s3_source;
+use crate::catalog::visibility;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user};
 use crate::pg::sql::{self, qualified};
 use crate::queue::wake;
 use crate::source::seen_name;
 
-/// A source that the caller may change.
+/// A source that the caller may change. One that the caller does not see does not exist.
 fn require_source(id: Option<i32>) -> Result<i32, PgError> {
     let id = id.ok_or_else(|| not_null("source_id"))?;
-    let owner = as_superuser(|| {
+    let found = as_superuser(|| {
         sql::query_row(
-            "SELECT coalesce(w.relowner, t.relowner, 10::oid)
+            "SELECT coalesce(w.relowner, t.relowner, 10::oid), s.target::oid
              FROM ai.s3_source s
              LEFT JOIN pg_catalog.pg_class w ON w.oid = to_regclass('ai._s3_source_seen_' || s.id)
              LEFT JOIN pg_catalog.pg_class t ON t.oid = s.target
              WHERE s.id = $1",
             &[id.into()],
-            |row| row.get::<pg_sys::Oid>(1),
+            |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<pg_sys::Oid>(2)?)),
         )
     })?;
-    let owner = owner.ok_or_else(|| {
+    let user = current_user();
+    let is_seen = |target| visibility::sees_all(user) || sees_s3_source(user, id, Some(target));
+    let (owner, _) = found.filter(|(_, target)| is_seen(*target)).ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("there is no S3 source with id {id}"))
             .with_hint("The table ai.s3_source lists the sources that exist.")
     })?;
-    // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::has_privs_of_role(current_user(), owner) } {
+    if visibility::has_rights_of(user, owner) {
         return Ok(id);
     }
     Err(not_allowed("must be owner of the S3 source")

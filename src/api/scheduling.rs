@@ -72,7 +72,14 @@ fn set_scheduling(
 ) -> Result<Option<JsonB>, pg_sys::panic::ErrorReport> {
     let Some(id) = vectorizer_id else { return Ok(None) };
     let Some(config) = config_of(id)? else { return Ok(None) };
-    require_owner(id)?;
+    if let Err(error) = require_owner(id) {
+        // One that the caller does not see does not exist, which is no error here.
+        return if error.code == PgSqlErrorCode::ERRCODE_NO_DATA_FOUND {
+            Ok(None)
+        } else {
+            Err(error.into())
+        };
+    }
     let dimensions = validate::dimensions(&config["embedding"])?;
     let scheduling = resolve(scheduling.map(|json| json.0).as_ref())?;
     let indexing = indexing::resolve(indexing.map(|json| json.0).as_ref(), dimensions)?;

@@ -18,7 +18,7 @@ use crate::catalog::binding::Relations;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::current_user;
+use crate::pg::identity::{current_user, with_row_security};
 use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::vector;
@@ -177,29 +177,53 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
     if known.is_some() {
         return Ok(known);
     }
-    let Some(embedding) = embedding_of(&model)? else { return Ok(None) };
-    let role = user_of(&model)?;
+    let Some((config, role)) = asked(&model)? else { return Ok(None) };
+    let embedding = parse(config)?;
     validate::embedding_egress(&embedding, role)?;
     let vector = ask(&embedding, validate::author(role), &model, &input)?;
     LAST.set(Some(Remembered { statement, user, model, input, vector: vector.clone() }));
     Ok(Some(vector))
 }
 
-/// Whose rights decide where a request may go: a vectorizer's endpoint was checked for its owner
-/// when it was declared, a config of the caller's own is checked for the caller.
-fn user_of(model: &Model) -> Result<pg_sys::Oid, PgError> {
+/// Returns the config of a model, and whose rights decide where a request may go: a vectorizer's endpoint was checked for
+/// its owner when it was declared, a config of the caller's own is checked for the caller. None if there is no such
+/// vectorizer, or the caller does not see it.
+fn asked(model: &Model) -> Result<Option<(serde_json::Value, pg_sys::Oid)>, PgError> {
     let found = match model {
-        Model::Config(_) | Model::Given(..) => None,
+        Model::Config(config) | Model::Given(config, _) => {
+            return Ok(Some((config.clone(), current_user())));
+        }
         Model::Id(id) => vectorizer::by_id(*id)?,
         Model::Name(name) => vectorizer::by_name(name)?,
     };
-    let Some(entry) = found else { return Ok(current_user()) };
-    require_reader(&entry)?;
-    Ok(entry.relations.source.owner)
+    let Some(entry) = found else { return incomplete(model) };
+    if is_reader(&entry)? {
+        return Ok(Some((entry.config()["embedding"].clone(), entry.owner())));
+    }
+    match entry.is_seen_by(current_user()) {
+        true => Err(not_a_reader(&entry)),
+        false => Ok(None),
+    }
 }
 
-/// Refuses whoever can't read the vectors: a question is on the owner's bill, and of no use without them.
-fn require_reader(entry: &Entry) -> Result<(), PgError> {
+/// Returns the config of a vectorizer of which something is missing, if the caller sees it.
+fn incomplete(model: &Model) -> Result<Option<(serde_json::Value, pg_sys::Oid)>, PgError> {
+    let from_catalog = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
+        let look = format!(
+            "SELECT v.config OPERATOR(pg_catalog.->) 'embedding' FROM ai.vectorizer v WHERE {condition}"
+        );
+        with_row_security(|| sql::read(&look, &[argument], |row| row.get::<JsonB>(1)))
+    };
+    let found = match model {
+        Model::Id(id) => from_catalog("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
+        Model::Name(name) => from_catalog("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
+        Model::Config(_) | Model::Given(..) => Vec::new(),
+    };
+    Ok(found.into_iter().next().map(|config| (config.0, current_user())))
+}
+
+/// Returns whether the caller can read the vectors: a question is on the owner's bill, and of no use without them.
+fn is_reader(entry: &Entry) -> Result<bool, PgError> {
     let Relations { source, store, view, .. } = &entry.relations;
     let readable: Vec<pg_sys::Oid> = match store {
         Some(store) => iter::once(store).chain(view).map(|table| table.oid).collect(),
@@ -211,35 +235,18 @@ fn require_reader(entry: &Entry) -> Result<(), PgError> {
         &[current_user().into(), readable.into()],
         |row| row.get_opt::<bool>(1),
     )?;
-    if may == [Some(true)] {
-        return Ok(());
-    }
+    Ok(may == [Some(true)])
+}
+
+fn not_a_reader(entry: &Entry) -> PgError {
+    let Relations { source, store, .. } = &entry.relations;
     let table = store.as_ref().unwrap_or(source).qualified();
-    Err(PgError::new(
+    PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         format!("permission denied for the model of vectorizer {}", entry.name),
     )
     .with_detail("Its owner pays for what is asked.")
-    .with_hint(format!("GRANT SELECT ON {table}, or on the view beside it, lets a role search.")))
-}
-
-fn embedding_of(model: &Model) -> Result<Option<Embedding>, PgError> {
-    let from_catalog = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
-        let found = sql::read(
-            &format!(
-                "SELECT v.config OPERATOR(pg_catalog.->) 'embedding' FROM ai.vectorizer v WHERE {condition}"
-            ),
-            &[argument],
-            |row| row.get::<JsonB>(1),
-        )?;
-        Ok::<_, PgError>(found.into_iter().next().map(|json| json.0))
-    };
-    let config = match model {
-        Model::Config(config) | Model::Given(config, _) => Some(config.clone()),
-        Model::Id(id) => from_catalog("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
-        Model::Name(name) => from_catalog("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
-    };
-    config.map(parse).transpose()
+    .with_hint(format!("GRANT SELECT ON {table}, or on the view beside it, lets a role search."))
 }
 
 /// A config as the pipeline understands it; without dimensions, or with 0 of them, the model decides.

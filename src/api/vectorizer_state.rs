@@ -5,11 +5,12 @@ use pgrx::pg_sys;
 
 use super::missed_state;
 use super::worker_state::{State, Workers, RUNNING};
-use crate::catalog::binding::{self, Relations};
+use crate::catalog::binding::{self, Relations, Rest};
 use crate::catalog::objects::QueueTables;
 use crate::catalog::own_columns::OwnColumns;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::visibility;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
 use crate::pg::sql::{self, Row};
@@ -74,33 +75,38 @@ const FACTS: &str = "
         WHERE e.id = v.id ORDER BY e.recorded DESC LIMIT 1) e ON true
     ORDER BY v.id";
 
-/// Reads of the vectorizers that the current user may watch: those whose inbox the user may read. One that has
-/// lost its inbox has nothing to hide.
+/// Reads of the vectorizers that the current user may watch: those whose inbox the user may read, or that have lost theirs
+/// and that the user sees; and all for who watches all.
 pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
     let process = workers.worker.as_ref().and_then(|worker| worker.id);
     let user = current_user();
+    let watches_all = visibility::watches_all(user);
     let mut entries = vectorizer::all()?;
     let all = as_superuser(|| sql::read(FACTS, &[process.into()], facts))?;
     let mut seen = Vec::new();
     for mut facts in all {
         facts.entry = entries.iter().position(|e| e.id == facts.id).map(|place| entries.swap_remove(place));
-        facts.inbox = match &facts.entry {
-            Some(entry) => Some(entry.relations.inbox.clone()),
-            None => {
-                let rest = binding::rest(facts.id)?;
-                facts.gone = rest.as_ref().and_then(|rest| rest.gone.clone());
-                rest.and_then(|rest| rest.inbox)
-            }
-        };
+        let rest = if facts.entry.is_some() { None } else { binding::rest(facts.id)? };
+        facts.gone = rest.as_ref().and_then(|rest| rest.gone.clone());
+        let inbox = facts.entry.as_ref().map(|entry| &entry.relations.inbox);
+        facts.inbox = inbox.or(rest.as_ref().and_then(|rest| rest.inbox.as_ref())).cloned();
         match &facts.inbox {
-            Some(inbox) if !may_read(user, inbox) => {}
-            Some(_) => seen.push(facts),
-            None => {
-                seen.push(Facts { last_error: None, last_error_code: None, last_error_at: None, ..facts })
+            _ if watches_all => seen.push(facts),
+            Some(inbox) if may_read(user, inbox) => seen.push(facts),
+            None if rest.is_some_and(|rest| is_seen(&rest, user)) => {
+                seen.push(Facts { last_error: None, last_error_code: None, last_error_at: None, ..facts });
             }
+            _ => {}
         }
     }
     Ok(seen)
+}
+
+/// Returns whether a role sees a vectorizer of which something is left beside its inbox.
+fn is_seen(rest: &Rest, role: pg_sys::Oid) -> bool {
+    let relations = rest.source.iter().chain(&rest.queue).chain(&rest.store).chain(&rest.view);
+    let mut owners = rest.source.iter().chain(&rest.queue).map(|table| table.owner);
+    owners.next().is_some_and(|owner| visibility::sees(role, owner, relations))
 }
 
 fn may_read(user: pg_sys::Oid, table: &Table) -> bool {

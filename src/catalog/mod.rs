@@ -7,6 +7,7 @@
 //! * [`binding`], [`table`]: its relations, by OID and under a lock
 //! * [`triggers`], [`objects`], [`destination`]: making and dropping what it has
 //! * [`relation`], [`key`]: what a user's table is like
+//! * [`visibility`]: who sees what of it
 //! * [`definitions`]: noticing that some definition has changed
 
 pub mod binding;
@@ -23,6 +24,7 @@ pub mod table;
 pub mod trigger_states;
 pub mod triggers;
 pub mod vectorizer;
+pub mod visibility;
 
 /// The name of the source's trigger, and the stem of the others'.
 pub fn trigger_name(id: i32) -> String {

@@ -17,6 +17,7 @@ use super::relation::{self, Column, Relation};
 use super::schema;
 use super::table::Table;
 use super::triggers::Identity;
+use super::visibility;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, qualified, Row};
@@ -157,6 +158,13 @@ impl Entry {
     /// Its store, qualified; none if its vectors go to a column of the source, or it is gone.
     pub fn store(&self) -> Option<String> {
         self.relations.store.as_ref().map(Table::qualified)
+    }
+
+    /// Returns whether a role sees it in the catalog.
+    pub fn is_seen_by(&self, role: pg_sys::Oid) -> bool {
+        let Relations { source, inbox, store, view, .. } = &self.relations;
+        let relations = [source, inbox].into_iter().chain(store).chain(view);
+        visibility::sees_all(role) || visibility::sees(role, self.owner(), relations)
     }
 
     /// As its triggers name it.

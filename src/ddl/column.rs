@@ -5,7 +5,7 @@
 
 use pgai_rs_pipeline::rename::{rename_column, Edit};
 
-use super::warned;
+use super::warned_of;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
@@ -35,7 +35,7 @@ const CONFIG: &str = "
 /// Follows `ALTER TABLE … RENAME COLUMN` of a table, and of those that have the column from it.
 pub fn follow(relation: pg_sys::Oid, from: &str, to: &str) -> Result<(), PgError> {
     for entry in vectorizer::by_descendant(relation)? {
-        warned("a column's new name", || {
+        warned_of(&entry, "a column's new name", || {
             edit_config(&entry, from, to)?;
             rename_key(&entry, from, to)
         });

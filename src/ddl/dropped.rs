@@ -61,7 +61,7 @@ fn forget_rows(id: i32) -> Result<(), PgError> {
     if !unsafe { pgrx::pg_sys::has_privs_of_role(current_user(), entry.relations.source.owner) } {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("must be owner of vectorizer {}", entry.name),
+            "must be owner of the vectorizer whose source it was a partition of",
         ));
     }
     resync::enqueue_extra(&entry.understand()?)?;

@@ -25,7 +25,9 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
+use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;
+use crate::pg::identity::current_user;
 use crate::pg::transaction::subtransaction;
 use statement::Change;
 
@@ -104,16 +106,28 @@ fn follow_parents(parents: &[pg_sys::Oid], partition: pg_sys::Oid) {
 /// went well.
 fn warned(what: &str, f: impl FnOnce() -> Result<(), PgError>) -> bool {
     let Err(error) = subtransaction(f) else { return true };
-    let detail = error.hint.as_deref().unwrap_or("The statement itself is done.");
-    pg_sys::panic::ErrorReport::new(
-        error.code,
-        format!("a vectorizer could not follow {what}: {}", error.message),
-        "",
-    )
-    .set_detail(detail.to_owned())
-    .set_hint(
-        "The view ai.vectorizer_health says what it lacks; ai.resync() brings its embeddings back in step.",
-    )
-    .report(PgLogLevel::WARNING);
+    let message = format!("a vectorizer could not follow {what}: {}", error.message);
+    tell(error.code, message, error.hint.as_deref().unwrap_or(DONE));
     false
+}
+
+/// The same for what is done of one vectorizer, of which who does not see it is told no more than that it failed.
+fn warned_of(entry: &Entry, what: &str, f: impl FnOnce() -> Result<(), PgError>) -> bool {
+    if entry.is_seen_by(current_user()) {
+        return warned(what, f);
+    }
+    let Err(error) = subtransaction(f) else { return true };
+    tell(error.code, format!("a vectorizer of another role could not follow {what}"), DONE);
+    false
+}
+
+const DONE: &str = "The statement itself is done.";
+
+fn tell(code: PgSqlErrorCode, message: String, detail: &str) {
+    pg_sys::panic::ErrorReport::new(code, message, "")
+        .set_detail(detail.to_owned())
+        .set_hint(
+            "The view ai.vectorizer_health says what it lacks; ai.resync() brings its embeddings back in step.",
+        )
+        .report(PgLogLevel::WARNING);
 }

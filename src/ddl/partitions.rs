@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::warned;
+use super::warned_of;
 use crate::catalog::relation::ANCESTORS;
 use crate::catalog::triggers;
 use crate::catalog::vectorizer::{self, Entry};
@@ -14,7 +14,7 @@ use crate::queue::{resync, wake};
 /// INHERIT, NO INHERIT and CREATE TABLE … INHERITS.
 pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError> {
     for entry in vectorizer::by_ancestor(parent)? {
-        warned("a change of its partitions", || {
+        warned_of(&entry, "a change of its partitions", || {
             if descends(partition, entry.relations.source.oid)? {
                 create_triggers(&entry, partition)?;
             } else {
@@ -28,7 +28,7 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
     }
     // What is now written through a parent its statement triggers do not see.
     for entry in vectorizer::by_source(partition)? {
-        warned("its source's becoming a partition", || {
+        warned_of(&entry, "its source's becoming a partition", || {
             triggers::drop_on(&entry.identity(), partition)?;
             triggers::create(&entry.identity(), &entry.understand()?.source)
         });

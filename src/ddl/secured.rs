@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::warned;
+use super::warned_of;
 use crate::catalog::binding::Relations;
 use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
@@ -15,7 +15,7 @@ use crate::pg::transaction::see_own_changes;
 pub fn follow(relation: pg_sys::Oid) -> Result<(), PgError> {
     see_own_changes();
     for entry in vectorizer::by_source(relation)? {
-        warned("row security of its source", || follow_in(&entry));
+        warned_of(&entry, "row security of its source", || follow_in(&entry));
     }
     Ok(())
 }

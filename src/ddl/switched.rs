@@ -5,7 +5,7 @@ use std::cell::Cell;
 use pgrx::pg_sys;
 
 use super::altered::Switched;
-use super::warned;
+use super::warned_of;
 use crate::catalog::relation::Relation;
 use crate::catalog::trigger_states::{enable_alike, keep_replica_trigger, load};
 use crate::catalog::vectorizer::{self, Entry};
@@ -34,7 +34,7 @@ pub fn follow(relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError>
     }
     let _following = Following;
     for entry in vectorizer::by_ancestor(relation)? {
-        warned("a change of its triggers", || follow_in(&entry, relation, switched));
+        warned_of(&entry, "a change of its triggers", || follow_in(&entry, relation, switched));
         // What is written until they are enabled again is missed, and nothing says so later.
         let states = load(&entry)?;
         if states.iter().any(|state| state.table == relation && state.enabled == 'D') {

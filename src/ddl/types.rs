@@ -5,7 +5,7 @@
 use pgrx::pg_sys;
 
 use super::values::{give_back, remember_key};
-use super::warned;
+use super::warned_of;
 use crate::catalog::key::Key;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
@@ -24,7 +24,7 @@ const MADE_OF_OTHERS: &str = "
 /// that are on their way travel again.
 pub fn follow(values: bool) -> Result<(), PgError> {
     for entry in vectorizer::all()? {
-        warned("a type's new name", || follow_in(&entry, values));
+        warned_of(&entry, "a type's new name", || follow_in(&entry, values));
         // SAFETY: the source has a row in pg_class.
         unsafe { pg_sys::CacheInvalidateRelcacheByRelid(entry.source()) };
         wake::worker_at_commit();

@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use pgrx::{JsonB, PgSqlErrorCode};
 
 use super::altered::{Altered, Rewritten};
-use super::warned;
+use super::warned_of;
 use crate::catalog::key::Key;
 use crate::catalog::key_columns::{self, Different};
 use crate::catalog::objects::Remembered;
@@ -23,7 +23,7 @@ use crate::queue::{missed, resync, wake};
 /// Follows the statement in the vectorizers of this table, and of those that have its columns from it.
 pub fn follow(altered: &Altered) -> Result<(), PgError> {
     for entry in vectorizer::by_descendant(altered.relation)? {
-        if !warned("a column's new type", || follow_in(&entry, &altered.columns)) {
+        if !warned_of(&entry, "a column's new type", || follow_in(&entry, &altered.columns)) {
             missed::record(entry.id, "a change of its source's columns could not be followed")?;
         }
     }

@@ -57,6 +57,13 @@ pub fn with_search_path<R>(path: &CStr, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Runs `f` with rows hidden from the current user as policies say, where the session would rather have an error.
+pub fn with_row_security<R>(f: impl FnOnce() -> R) -> R {
+    let level = Level::open();
+    level.set(c"row_security", c"on");
+    f()
+}
+
 /// The search path with which a session of this role's begins: as it is set for the database, for the
 /// role or for both, or else for the server. Not what the session at hand has, which is another's.
 pub fn own_search_path(role: pg_sys::Oid) -> Result<CString, PgError> {

@@ -14,7 +14,7 @@ use crate::catalog::destination::{require_vectors, vector_type};
 use crate::catalog::key::Key;
 use crate::catalog::relation::{self, Relation};
 use crate::pg::error::PgError;
-use crate::pg::identity::current_user;
+use crate::pg::identity::{as_superuser, current_user};
 use crate::pg::sql::{self, qualified};
 
 /// A vectorizer that can be taken over, with what is needed to do it.
@@ -142,11 +142,8 @@ fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
 }
 
 fn free(entry: &Entry) -> Result<(), PgError> {
-    let taken = sql::query(
-        "SELECT FROM ai.vectorizer WHERE id = $1 OR name::text = $2",
-        &[entry.id.into(), entry.name.clone().into()],
-        |_| Ok(()),
-    )?;
+    let look = "SELECT FROM ai.vectorizer WHERE id = $1 OR name::text = $2";
+    let taken = as_superuser(|| sql::query(look, &[entry.id.into(), entry.name.clone().into()], |_| Ok(())))?;
     if taken.is_empty() {
         return Ok(());
     }
