@@ -7,6 +7,7 @@
 //! * [`binding`], [`table`]: its relations, by OID and under a lock
 //! * [`triggers`], [`objects`], [`destination`]: making and dropping what it has
 //! * [`relation`], [`key`]: what a user's table is like
+//! * [`secret`]: keys of models' providers that were set for the database
 //! * [`definitions`]: noticing that some definition has changed
 
 pub mod binding;
@@ -19,6 +20,7 @@ pub mod own_columns;
 pub mod relation;
 pub mod row_security;
 pub mod schema;
+pub mod secret;
 pub mod table;
 pub mod trigger_states;
 pub mod triggers;
