@@ -186,11 +186,23 @@ CREATE UNLOGGED TABLE ai._compared_since_crash (vectorizer_id int4 NOT NULL);
 ALTER TABLE ai._vectorizer_errors REPLICA IDENTITY FULL;
 ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
 
+-- Keys of models' providers that are set for this database.
+-- Sealed with a key that lies in the server's data directory and in no database, and bound to the database, the name and the
+-- URL. A dump has none of it: nobody could open it elsewhere.
+CREATE TABLE ai._secret (
+    name     text PRIMARY KEY,
+    base_url text,
+    sealed   bytea NOT NULL,
+    set_by   name NOT NULL,
+    set_at   timestamptz NOT NULL DEFAULT now()
+);
+
 -- What functions and views call was looked up when they were made, in the schema of pgvector as well, in which others may
 -- have planted what fits better. Made anew they call what is meant; and whoever has changed them loses that.
 -- all functions and views of sql/
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;
 
 -- A config names buckets, roles, models and servers: it is shown to who may see the vectorizer. What the extension itself does
 -- with these tables it does as their owner, for whom the policies don't hold.

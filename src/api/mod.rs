@@ -26,6 +26,7 @@ pub mod s3_access;
 pub mod s3_source;
 pub mod scheduling;
 pub mod search;
+pub mod secrets;
 pub mod validate;
 pub mod validators;
 pub mod vector_index;

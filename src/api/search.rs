@@ -15,6 +15,7 @@ use pgai_rs_pipeline::embed;
 use super::network::await_answer;
 use super::validate;
 use crate::catalog::binding::Relations;
+use crate::catalog::secret;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::guc;
 use crate::pg::error::PgError;
@@ -179,8 +180,9 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
     }
     let Some((config, role)) = asked(&model)? else { return Ok(None) };
     let embedding = parse(config)?;
-    validate::embedding_egress(&embedding, role)?;
-    let vector = ask(&embedding, validate::author(role), &model, &input)?;
+    let key = key_for(&embedding, &model)?;
+    validate::embedding_egress(&embedding, role, key.as_ref())?;
+    let vector = ask(&embedding, validate::author(role), key, &model, &input)?;
     LAST.set(Some(Remembered { statement, user, model, input, vector: vector.clone() }));
     Ok(Some(vector))
 }
@@ -259,34 +261,42 @@ pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
     })
 }
 
-/// Asks the model: a vectorizer's as a query does, a given one with the caller's key if there is one.
-fn ask(embedding: &Embedding, author: Author, model: &Model, input: &Input) -> Result<Vec<f32>, PgError> {
-    let own = match model {
-        Model::Given(_, key) => key.clone(),
-        _ => None,
-    };
+/// The key that the caller brings, or the one that its name stands for.
+fn key_for(embedding: &Embedding, model: &Model) -> Result<Option<ApiKey>, PgError> {
+    match model {
+        Model::Given(_, Some(own)) => Ok(Some(own.clone())),
+        _ => secret::api_key_of(embedding),
+    }
+}
+
+/// Asks the model: a vectorizer's as a query does, a given one as documents are.
+fn ask(
+    embedding: &Embedding,
+    author: Author,
+    key: Option<ApiKey>,
+    model: &Model,
+    input: &Input,
+) -> Result<Vec<f32>, PgError> {
     let settings = guc::pipeline();
-    let key = || own.clone().or_else(|| embedding.api_key_name().and_then(guc::api_key));
     match (input, model) {
-        (Input::Tokens(tokens), _) => wait(embed::embed_tokens(embedding, author, key(), &settings, tokens)),
+        (Input::Tokens(tokens), _) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens)),
         (Input::Text { text, .. }, Model::Given(..)) => {
-            let mut vectors = ask_all(embedding, author, own, slice::from_ref(text))?;
+            let mut vectors = ask_all(embedding, author, key, slice::from_ref(text))?;
             vectors.pop().ok_or_else(|| PgError::raised("the model answered no vector"))
         }
         (Input::Text { text, input_type }, _) => {
-            wait(embed::embed_query(embedding, author, key(), &settings, text, input_type.as_deref()))
+            wait(embed::embed_query(embedding, author, key, &settings, text, input_type.as_deref()))
         }
     }
 }
 
-/// Asks the model for the vectors of texts, with the caller's key if there is one.
+/// Asks the model for the vectors of texts.
 pub fn ask_all(
     embedding: &Embedding,
     author: Author,
     key: Option<ApiKey>,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, PgError> {
-    let key = key.or_else(|| embedding.api_key_name().and_then(guc::api_key));
     let settings = guc::pipeline();
     wait(embed::embed_texts(embedding, author, key, &settings, texts))
 }

@@ -4,11 +4,12 @@ use pgrx::pg_sys;
 use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
-use pgai_rs_pipeline::document::{Author, Failure};
+use pgai_rs_pipeline::document::{ApiKey, Author, Failure};
 use pgai_rs_pipeline::{config, embed};
 
 use super::s3_access;
 use crate::catalog::relation::Column;
+use crate::catalog::secret;
 use crate::guc;
 use crate::pg::error::PgError;
 
@@ -167,16 +168,21 @@ pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
         Some(other) => return raise(format!("invalid embedding implementation: \"{other}\"")),
     }
     let embedding: config::Embedding = readable("embedding", Some(config))?;
-    embed::check(&embedding, author(owner), &guc::pipeline()).map_err(refused_embedding)?;
+    let key = secret::api_key_of(&embedding)?;
+    embed::check(&embedding, author(owner), key.as_ref(), &guc::pipeline()).map_err(refused_embedding)?;
     match embed::aws_access(&embedding) {
         Some(access) => s3_access::require_allowed(&access, owner).map_err(of_embedding),
         None => Ok(()),
     }
 }
 
-/// Refuses what the administrator does not allow a role to have embedded, as the settings are now.
-pub fn embedding_egress(embedding: &config::Embedding, role: pg_sys::Oid) -> Result<(), PgError> {
-    embed::permit(embedding, author(role), &guc::pipeline()).map_err(refused_embedding)?;
+/// Refuses what the administrator does not allow a role to have embedded with this key, as the settings are now.
+pub fn embedding_egress(
+    embedding: &config::Embedding,
+    role: pg_sys::Oid,
+    key: Option<&ApiKey>,
+) -> Result<(), PgError> {
+    embed::permit(embedding, author(role), key, &guc::pipeline()).map_err(refused_embedding)?;
     match embed::aws_access(embedding) {
         Some(access) => s3_access::require_allowed(&access, role).map_err(of_embedding),
         None => Ok(()),
@@ -193,7 +199,7 @@ pub fn author(role: pg_sys::Oid) -> Author {
 }
 
 /// Why an embedding is refused before anything is asked of anyone.
-fn refused_embedding(failure: Failure) -> PgError {
+pub fn refused_embedding(failure: Failure) -> PgError {
     let (sqlstate, detail) = match failure.code {
         "base_url_not_allowed" => (
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -205,6 +211,7 @@ fn refused_embedding(failure: Failure) -> PgError {
                 "A key is for its provider's own server, and for those that the administrator pairs with it.",
             ),
         ),
+        "address_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),
         "api_key_name_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),
         _ => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, None),
     };

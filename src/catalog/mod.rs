@@ -8,6 +8,7 @@
 //! * [`triggers`], [`objects`], [`destination`]: making and dropping what it has
 //! * [`relation`], [`key`]: what a user's table is like
 //! * [`visibility`]: who sees what of it
+//! * [`secret`]: keys of models' providers that were set for the database
 //! * [`definitions`]: noticing that some definition has changed
 
 pub mod binding;
@@ -20,6 +21,7 @@ pub mod own_columns;
 pub mod relation;
 pub mod row_security;
 pub mod schema;
+pub mod secret;
 pub mod table;
 pub mod trigger_states;
 pub mod triggers;

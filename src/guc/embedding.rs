@@ -120,7 +120,7 @@ pub fn query_timeout() -> Duration {
     millis(&QUERY_TIMEOUT)
 }
 
-/// The key of a name: from `pgai_rs.api_keys`, else from the server's environment. None for a name
+/// The server's key of a name, which `catalog::secret` asks for where the database has none: from `pgai_rs.api_keys`, else from the server's environment. None for a name
 /// outside `pgai_rs.api_key_names`.
 pub fn api_key(name: &str) -> Option<ApiKey> {
     if !is_listed(name, &list(&API_KEY_NAMES)) {

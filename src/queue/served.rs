@@ -7,7 +7,7 @@ use pgrx::datum::DatumWithOid;
 
 use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
-use pgai_rs_pipeline::document;
+use pgai_rs_pipeline::document::{self, ApiKey};
 
 use super::fold;
 use super::schedule::Schedule;
@@ -15,8 +15,8 @@ use super::statements::Statements;
 use crate::api::{s3_access, validate};
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
+use crate::catalog::secret;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
-use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::sql;
@@ -96,20 +96,20 @@ impl Served {
     /// and caches by identity.
     pub fn take_up(entry: &Entry, known: Option<&Served>) -> Result<Served, PgError> {
         let generation = definitions::generation();
-        let (vectorizer, author, statements) = transaction(|| {
+        let (vectorizer, author, api_key, statements) = transaction(|| {
             let vectorizer = entry.understand()?;
-            require_allowed(&vectorizer)?;
+            let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
+            require_allowed(&vectorizer, api_key.as_ref())?;
             let author = validate::author(vectorizer.owner);
             let statements = Statements::new(&vectorizer)?;
-            Ok((vectorizer, author, statements))
+            Ok((vectorizer, author, api_key, statements))
         })?;
-        let key_name = vectorizer.config.embedding.api_key_name();
         let fresh = document::Vectorizer {
             id: entry.id,
             name: entry.name.clone(),
             config: vectorizer.config.clone(),
             author,
-            api_key: key_name.and_then(guc::api_key),
+            api_key,
         };
         let shared = match known {
             Some(s)
@@ -228,8 +228,8 @@ impl Served {
 }
 
 /// What was allowed when the vectorizer was declared may not be any more.
-fn require_allowed(vectorizer: &Vectorizer) -> Result<(), PgError> {
-    validate::embedding_egress(&vectorizer.config.embedding, vectorizer.owner)?;
+fn require_allowed(vectorizer: &Vectorizer, key: Option<&ApiKey>) -> Result<(), PgError> {
+    validate::embedding_egress(&vectorizer.config.embedding, vectorizer.owner, key)?;
     match &vectorizer.config.loading {
         Loading::Column { .. } => Ok(()),
         Loading::Uri { s3, .. } => s3_access::require_allowed(s3, vectorizer.owner),

@@ -14,6 +14,7 @@ use super::served::{Pause, Served, WHOLE_TABLE};
 use super::unheld::unheld;
 use super::{complete, fail, gone, request, unlogged};
 use crate::catalog::binding;
+use crate::catalog::secret;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
@@ -43,6 +44,8 @@ pub struct SpiQueue {
     put_off: HashMap<i32, Pause>,
     /// How often has been claimed for some vectorizer.
     claims: u64,
+    /// The version of the database's secrets.
+    secrets: Option<String>,
 }
 
 impl SpiQueue {
@@ -59,6 +62,7 @@ impl SpiQueue {
             looks_again: false,
             put_off: HashMap::new(),
             claims: 0,
+            secrets: None,
         }
     }
 
@@ -70,7 +74,11 @@ impl SpiQueue {
     /// Takes up what is new or has changed. Answers the vectorizers served before that are no longer
     /// there, no longer enabled or no longer allowed.
     pub fn refresh(&mut self) -> Result<Vec<i32>, PgError> {
-        let entries = transaction(vectorizer::enabled)?;
+        let (entries, secrets) = transaction(|| Ok((vectorizer::enabled()?, secret::version()?)))?;
+        if self.secrets != secrets {
+            self.forget_settings();
+            self.secrets = secrets;
+        }
         let mut gone: Vec<i32> =
             self.served.keys().filter(|id| !entries.iter().any(|e| e.id == **id)).copied().collect();
         for id in &gone {

@@ -50,27 +50,55 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A provider's key, and whose it is.
+/// A provider's key, and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ApiKey {
     secret: Secret,
-    is_callers: bool,
+    giver: Giver,
+}
+
+/// Who gave a key, which decides where it may go, and what it may be.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Giver {
+    Server,
+    Database { base_url: Option<String> },
+    Caller,
 }
 
 impl ApiKey {
     /// A key that the administrator has given the server. It may be the path of a file that holds it.
     pub fn of_server(secret: Secret) -> Self {
-        ApiKey { secret, is_callers: false }
+        ApiKey { secret, giver: Giver::Server }
+    }
+
+    /// A key that was set for one database, for its provider's own server or for the one at `base_url`. It carries that
+    /// with it, so that whoever pairs it with a server pairs nobody else's key of the same name. It is never a path.
+    pub fn of_database(secret: Secret, base_url: Option<String>) -> Self {
+        ApiKey { secret, giver: Giver::Database { base_url } }
     }
 
     /// A key that somebody brings along for a request of theirs. It is never a path, and names no server.
     pub fn of_caller(secret: Secret) -> Self {
-        ApiKey { secret, is_callers: true }
+        ApiKey { secret, giver: Giver::Caller }
     }
 
     /// Tells whether somebody brought it along, whom nobody knows.
     pub fn is_callers(&self) -> bool {
-        self.is_callers
+        self.giver == Giver::Caller
+    }
+
+    /// Tells whether the administrator gave it to the server, and is believed in what it names: a file, a server.
+    pub fn is_servers(&self) -> bool {
+        self.giver == Giver::Server
+    }
+
+    /// The server that a key of the database was set for; `Some(None)` if that is its provider's own, and none if
+    /// the key is not the database's.
+    pub fn server_in_database(&self) -> Option<Option<&str>> {
+        match &self.giver {
+            Giver::Database { base_url } => Some(base_url.as_deref()),
+            Giver::Server | Giver::Caller => None,
+        }
     }
 
     /// The same without the blanks around it.

@@ -15,6 +15,7 @@
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
 //! * [`network`]: which addresses may be connected to, and how much is taken of an answer
+//! * [`seal`]: secrets that lie where others may read
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
 //! * [`rename`]: what a config says of a column that goes by another name now
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
@@ -40,6 +41,7 @@ pub mod parse;
 pub mod rename;
 pub mod run;
 pub mod s3;
+pub mod seal;
 pub mod server_url;
 pub mod settings;
 pub mod shorten;

@@ -130,7 +130,7 @@ fn what_can_not_work_is_refused_when_it_is_declared() {
     let s3 = S3Settings { region: Some("eu-west-1".into()), ..S3Settings::default() };
     let settings = Settings { s3, ..Settings::default() };
     let objection = |model: &str, dimensions, options| {
-        check(&embedding(model, dimensions, options), Author::Superuser, &settings)
+        check(&embedding(model, dimensions, options), Author::Superuser, None, &settings)
             .err()
             .map(|failure| failure.message)
     };

@@ -122,6 +122,11 @@ fn brought(server: &Server, changes: Value) -> ApiKey {
     ApiKey::of_caller(Secret::new(key.to_string()))
 }
 
+/// The same key, set for the database and this server.
+fn set_for_the_database(server: &Server, key: &ApiKey) -> ApiKey {
+    ApiKey::of_database(key.secret().clone(), Some(server.url.clone()))
+}
+
 #[tokio::test]
 async fn a_key_that_a_caller_brings_names_no_server() {
     let server = Server::start(vertex);
@@ -139,10 +144,12 @@ async fn a_key_that_a_caller_brings_names_no_server() {
         "http:// ".to_owned(),
         String::new(),
     ] {
-        let key = brought(&server, json!({"token_uri": token_uri}));
-        let failure = embed_with(&server, key, &["a"]).await.remove(0).unwrap_err();
-        assert_eq!(failure.code, "invalid_credentials", "{token_uri}");
-        assert!(failure.message.contains("token_uri"), "{failure:?}");
+        let caller = brought(&server, json!({"token_uri": token_uri}));
+        for key in [set_for_the_database(&server, &caller), caller] {
+            let failure = embed_with(&server, key, &["a"]).await.remove(0).unwrap_err();
+            assert_eq!(failure.code, "invalid_credentials", "{token_uri}");
+            assert!(failure.message.contains("token_uri"), "{failure:?}");
+        }
     }
     assert!(server.requests().is_empty());
 }
@@ -154,8 +161,10 @@ async fn a_key_that_a_caller_brings_is_no_path() {
     std::fs::write(&file, service_account(&server)).unwrap();
     let mut failures = Vec::new();
     for path in [file.to_str().unwrap(), "/no/such/file", "/dev/zero"] {
-        let key = ApiKey::of_caller(Secret::new(path));
-        failures.push(embed_with(&server, key, &["a"]).await.remove(0).unwrap_err());
+        let caller = ApiKey::of_caller(Secret::new(path));
+        for key in [set_for_the_database(&server, &caller), caller] {
+            failures.push(embed_with(&server, key, &["a"]).await.remove(0).unwrap_err());
+        }
     }
     std::fs::remove_file(&file).unwrap();
     // Whether there is such a file can't be told either.
@@ -208,7 +217,7 @@ async fn googles_own_server_wants_a_key() {
 #[test]
 fn what_can_not_work_is_refused_when_it_is_declared() {
     let objection = |dimensions, options| {
-        check(&embedding(dimensions, options), Author::Superuser, &Settings::default())
+        check(&embedding(dimensions, options), Author::Superuser, None, &Settings::default())
             .err()
             .map(|failure| failure.message)
     };

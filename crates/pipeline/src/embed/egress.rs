@@ -6,7 +6,7 @@ use super::model::invalid_base_url;
 use super::provider::Provider;
 use super::ADMINISTRATOR;
 use crate::config::Embedding;
-use crate::document::{Author, Failure, Retry, Step};
+use crate::document::{ApiKey, Author, Failure, Retry, Step};
 use crate::network::Reach;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
@@ -26,6 +26,8 @@ pub(super) struct Declaration<'a> {
     pub embedding: &'a Embedding,
     pub base_url: Option<&'a str>,
     pub author: Author,
+    /// The key that its name stands for, if there is one.
+    pub key: Option<&'a ApiKey>,
 }
 
 impl Declaration<'_> {
@@ -36,7 +38,9 @@ impl Declaration<'_> {
     /// `api_key_name_not_allowed`, `invalid_base_url`, `base_url_not_allowed` and `api_key_not_for_server`.
     pub(super) fn permit(&self, settings: &Settings) -> Result<Permission, Failure> {
         let declared = self.embedding.declared_api_key_name();
-        if let Some(name) = declared.filter(|name| !is_listed(name, &settings.api_key_names)) {
+        let is_known =
+            |name: &str| self.server_in_database().is_some() || is_listed(name, &settings.api_key_names);
+        if let Some(name) = declared.filter(|name| !is_known(name)) {
             return Err(name_not_allowed(name));
         }
 
@@ -54,6 +58,11 @@ impl Declaration<'_> {
         Ok(Permission { reach, with_key })
     }
 
+    /// The server that the key was set for, if it was set for the database.
+    fn server_in_database(&self) -> Option<Option<&str>> {
+        self.key.and_then(ApiKey::server_in_database)
+    }
+
     fn reach(&self, url: Option<&ServerUrl>, settings: &Settings) -> Result<Reach, Failure> {
         let Some(url) = url else { return Ok(Reach::Named) };
         if self.author == Author::Superuser || self.provider.is_own_server(url, settings) {
@@ -61,30 +70,39 @@ impl Declaration<'_> {
         }
         match url.is_allowed(&settings.allowed_base_urls) {
             true => Ok(url.reach(&settings.allowed_base_urls)),
-            false => Err(self.url_not_allowed()),
+            false => Err(base_url_not_allowed(self.argument())),
         }
     }
 
-    /// Tells whether a server may receive the key of this name: its provider's own may, and those that the
-    /// administrator paired with it. A superuser's declaration is the administrator's word.
+    /// Tells whether a server may receive the key of this name: its provider's own may, and those that it is paired
+    /// with. A superuser's declaration is the administrator's word.
     fn may_receive(&self, name: &str, url: Option<&ServerUrl>, settings: &Settings) -> bool {
-        let entries = || settings.api_key_names.iter().map(|entry| split(entry));
         if self.author == Author::Superuser {
             return true;
         }
 
+        let servers = self.servers_of(name, settings);
         let is_own = url.is_none_or(|url| self.provider.is_own_server(url, settings));
         let is_its_provider = self.provider.profile().api_key_name == Some(name);
-        if is_own && is_its_provider && entries().any(|entry| entry == (name, None)) {
+        if is_own && is_its_provider && servers.contains(&None) {
             return true;
         }
 
-        let paired = entries().filter(|(listed, _)| *listed == name);
-        let paired: Vec<String> = paired.filter_map(|(_, url)| url.map(str::to_owned)).collect();
+        let paired: Vec<String> = servers.into_iter().flatten().map(str::to_owned).collect();
         match url {
             Some(url) => url.is_named(&paired),
             None => self.provider.default_server(settings).is_some_and(|url| url.is_named(&paired)),
         }
+    }
+
+    /// The servers that the key of this name is paired with; a pair without a URL is with the provider's own. A key of the
+    /// database has the one that it was set for, whatever the administrator says of the server's key of that name.
+    fn servers_of<'b>(&'b self, name: &str, settings: &'b Settings) -> Vec<Option<&'b str>> {
+        if let Some(server) = self.server_in_database() {
+            return vec![server];
+        }
+        let entries = settings.api_key_names.iter().map(|entry| split(entry));
+        entries.filter(|(listed, _)| *listed == name).map(|(_, url)| url).collect()
     }
 
     /// The name of the argument that a URL was given in.
@@ -99,12 +117,6 @@ impl Declaration<'_> {
         invalid_base_url(&format!("{} {error}", self.argument()), &error.hint("https://host/v1"))
     }
 
-    fn url_not_allowed(&self) -> Failure {
-        let message = format!("this {} is not allowed on this server", self.argument());
-        refused("base_url_not_allowed", message)
-            .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_base_urls.")
-    }
-
     fn not_for_server(&self, name: &str, url: Option<&ServerUrl>) -> Failure {
         let server = match url {
             Some(_) => format!("this {}", self.argument()),
@@ -112,10 +124,18 @@ impl Declaration<'_> {
         };
         let message = format!("the key {name} may not be sent to {server} on this server");
         let example = url.map_or_else(|| "https://host".to_owned(), |url| url.url().to_string());
+        let example = example.trim_end_matches('/');
+        let pair = match self.server_in_database() {
+            Some(_) => format!(
+                "The key was set for this database, and for another server. Who may call ai.set_secret can set \
+                 it for this one, with base_url => '{example}'."
+            ),
+            None => {
+                format!("A superuser can pair them by adding {name}={example} to pgai_rs.api_key_names.")
+            }
+        };
         refused("api_key_not_for_server", message).with_hint(format!(
-            "A superuser can pair them by adding {name}={} to pgai_rs.api_key_names. A server that wants no key is \
-             asked without one if api_key_name is NULL.",
-            example.trim_end_matches('/'),
+            "{pair} A server that wants no key is asked without one if api_key_name is NULL."
         ))
     }
 }
@@ -124,9 +144,18 @@ fn refused(code: &'static str, message: String) -> Failure {
     Failure::new(Step::Embedding, code, message, Retry::After(ADMINISTRATOR))
 }
 
+/// A URL that its author may not have asked, given in the argument of this name.
+pub(super) fn base_url_not_allowed(argument: &str) -> Failure {
+    refused("base_url_not_allowed", format!("this {argument} is not allowed on this server"))
+        .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_base_urls.")
+}
+
 fn name_not_allowed(name: &str) -> Failure {
     refused("api_key_name_not_allowed", format!("api_key_name {name:?} is not allowed on this server"))
-        .with_hint("A superuser can add the name to pgai_rs.api_key_names.")
+        .with_hint(
+            "A superuser can add the name to pgai_rs.api_key_names. Who may call ai.set_secret can set a key of this \
+             name for the database.",
+        )
 }
 
 /// Tells whether entries of `pgai_rs.api_key_names` list a key of this name, for whichever server.
@@ -148,6 +177,7 @@ mod tests {
 
     use super::super::model::check;
     use super::*;
+    use crate::document::Secret;
 
     fn settings(names: &[&str], urls: &[&str]) -> Settings {
         let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();
@@ -155,9 +185,19 @@ mod tests {
     }
 
     fn code(embedding: Value, author: Author, settings: &Settings) -> Option<&'static str> {
+        code_with(embedding, author, None, settings)
+    }
+
+    fn code_with(
+        embedding: Value,
+        author: Author,
+        key: Option<&ApiKey>,
+        settings: &Settings,
+    ) -> Option<&'static str> {
         let embedding: Embedding = serde_json::from_value(embedding).unwrap();
-        check(&embedding, author, settings).err().map(|failure| {
-            assert!(failure.hint.is_some_and(|hint| hint.contains("pgai_rs.") || hint.contains("https://")));
+        check(&embedding, author, key, settings).err().map(|failure| {
+            let ways_out = ["pgai_rs.", "https://", "ai.set_secret"];
+            assert!(failure.hint.is_some_and(|hint| ways_out.iter().any(|way| hint.contains(way))));
             failure.code
         })
     }
@@ -207,6 +247,35 @@ mod tests {
     }
 
     #[test]
+    fn a_key_of_the_database_goes_to_the_server_that_it_was_set_for() {
+        let pairs = ["OPENAI_API_KEY", "OPENAI_API_KEY=http://models"];
+        let ours = settings(&pairs, &["http://models", "http://theirs"]);
+        let set_for =
+            |server: Option<&str>| ApiKey::of_database(Secret::new("sk-1"), server.map(str::to_owned));
+        let code = |key: &ApiKey, name, url| code_with(openai(name, url), Author::Other, Some(key), &ours);
+
+        let home = set_for(None);
+        assert_eq!(code(&home, KEY, None), None);
+        assert_eq!(code(&home, KEY, Some("https://api.openai.com/v1")), None);
+        // The pair in the settings is for the server's key of that name.
+        assert_eq!(code(&home, KEY, Some("http://models/v1")), NOT_FOR);
+        assert_eq!(code(&home, Some("VOYAGE_API_KEY"), None), NOT_FOR);
+
+        let theirs = set_for(Some("http://theirs/v1"));
+        assert_eq!(code(&theirs, KEY, Some("http://theirs/v1")), None);
+        assert_eq!(code(&theirs, KEY, Some("http://theirs/v2")), NOT_FOR);
+        assert_eq!(code(&theirs, KEY, Some("http://models/v1")), NOT_FOR);
+        assert_eq!(code(&theirs, KEY, None), NOT_FOR);
+        // Its name is known by being there; the server's key of the same name goes nowhere for that.
+        assert_eq!(code(&theirs, Some("TEAM_KEY"), Some("http://theirs/v1")), None);
+        assert_eq!(code_with(openai(KEY, Some("http://theirs/v1")), Author::Other, None, &ours), NOT_FOR);
+
+        // To have a key for a server is not to be allowed to ask it.
+        let inside = set_for(Some("http://169.254.169.254"));
+        assert_eq!(code(&inside, KEY, Some("http://169.254.169.254/latest")), Some("base_url_not_allowed"));
+    }
+
+    #[test]
     fn the_administrators_default_server_gets_the_usual_key() {
         let ours =
             Settings { openai_base_url: "http://gate/v1".into(), ..settings(&["OPENAI_API_KEY"], &[]) };
@@ -234,7 +303,7 @@ mod tests {
             let (provider, _) = super::super::litellm::split(model).unwrap();
             let base_url = options.get("api_base").and_then(Value::as_str);
             let declaration =
-                Declaration { provider, embedding: &embedding, base_url, author: Author::Other };
+                Declaration { provider, embedding: &embedding, base_url, author: Author::Other, key: None };
             declaration.permit(&ours).unwrap().with_key
         };
         assert!(permitted("cohere/embed-v4.0", json!({})));
@@ -253,7 +322,7 @@ mod tests {
             let url = "http://user:SECRET@h/v1";
             assert_eq!(code(openai(None, Some(url)), author, &ours), Some("invalid_base_url"));
             let embedding: Embedding = serde_json::from_value(openai(None, Some(url))).unwrap();
-            assert!(!format!("{:?}", check(&embedding, author, &ours)).contains("SECRET"));
+            assert!(!format!("{:?}", check(&embedding, author, None, &ours)).contains("SECRET"));
         }
     }
 
@@ -267,6 +336,7 @@ mod tests {
                 embedding: &embedding,
                 base_url: Some(url),
                 author,
+                key: None,
             };
             declaration.permit(&ours).map(|permission| permission.reach)
         };

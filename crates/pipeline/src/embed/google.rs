@@ -1,7 +1,7 @@
 //! Requests that carry a token of a Google service account.
 //!
-//! An account's key names the server that gives its tokens. A key that a caller brings along must name one of
-//! Google's own; the administrator's, which may lie in a file, is believed.
+//! An account's key names the server that gives its tokens. A key that a caller brings along, or that was set for a
+//! database, must name one of Google's own; the administrator's, which may lie in a file, is believed.
 
 use std::io::Read;
 use std::time::{Duration, Instant, SystemTime};
@@ -150,7 +150,7 @@ impl Account {
         let given = key.expose().trim();
         let json = match given.starts_with('{') {
             true => Secret::new(given),
-            false if key.is_callers() => {
+            false if !key.is_servers() => {
                 return Err(unusable("a service account's key that is given must be its JSON"))
             }
             false => read_file(given.to_owned()).await?,
@@ -193,7 +193,7 @@ impl Account {
 /// Returns the server of an account's tokens: the one that its key names, if the key may be believed.
 fn token_server(named: &str, key: &ApiKey) -> Result<Url, EmbedError> {
     let is_googles = TOKEN_SERVERS.contains(&named);
-    if key.is_callers() && !is_googles {
+    if !key.is_servers() && !is_googles {
         return Err(unusable("the service account's token_uri is not one of Google's"));
     }
     match ServerUrl::parse(named) {

@@ -261,7 +261,7 @@ fn not_a_url(error: ServerUrlError) -> Failure {
 }
 
 /// A server that its URL's author may not have asked, for it lies in a private network.
-fn address_not_allowed() -> Failure {
+pub(super) fn address_not_allowed() -> Failure {
     let message = "the embedding provider's address may not be asked";
     Failure::new(Step::Embedding, "address_not_allowed", message, Retry::After(ADMINISTRATOR)).with_hint(
         "It lies in a private network. The administrator allows a server there by its host, with \
@@ -276,7 +276,7 @@ fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
     }
     let message = "the API key holds a character that can't stand in an HTTP header";
     Err(Failure::new(Step::Embedding, "invalid_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(
-        "Look at what api_key_name stands for on the Postgres server: a line break, a quotation mark of a word \
+        "Look at what api_key_name stands for on the Postgres server, or in ai.set_secret: a line break, a quotation mark of a word \
          processor or the like has got into it.",
     ))
 }
@@ -290,7 +290,7 @@ fn no_api_key(provider: &Profile) -> Failure {
     let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();
     Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(format!(
         "Make the key known to the Postgres server under the vectorizer's api_key_name{usual}, and allow the name \
-         with pgai_rs.api_key_names."
+         with pgai_rs.api_key_names; or set it for this database with ai.set_secret."
     ))
 }
 

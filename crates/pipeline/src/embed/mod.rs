@@ -3,6 +3,7 @@
 //! * `model`: a model as it is asked: a vectorizer's config with the operator's defaults
 //! * `litellm`, `dimensions`, `input_type`: what of a model is known, or refused, before it is asked
 //! * `egress`: which servers may be asked, and which of them get a key
+//! * `database_key`: what a key that is set for a database may be called, and for which server it may be
 //! * `provider`: how each provider is asked and answers, a file each
 //! * `http`, `body`: one request, one answer, one error, the same for all
 //! * `identity`, `aws`, `google`: as whom a provider is asked, where that is more than a key in a header
@@ -27,6 +28,7 @@ mod bracket;
 mod ceiling;
 mod check;
 mod connections;
+mod database_key;
 mod dimensions;
 mod egress;
 mod google;
@@ -58,6 +60,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::batcher::Group;
+pub use self::database_key::server_of_database_key;
 pub use self::egress::is_listed;
 pub use self::group::Groups;
 pub use self::http::client;

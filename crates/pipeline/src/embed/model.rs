@@ -60,7 +60,8 @@ impl Model {
                 parameters.insert(types.option.to_owned(), chosen.into());
             }
         }
-        let declaration = Declaration { provider, embedding, base_url: base_url.as_deref(), author };
+        let (url, key) = (base_url.as_deref(), api_key.as_ref());
+        let declaration = Declaration { provider, embedding, base_url: url, author, key };
         let permission = declaration.permit(settings)?;
         let base_url = match base_url {
             Some(base_url) => base_url,
@@ -129,15 +130,21 @@ impl Model {
     }
 }
 
-/// Whether a model can be asked as it is declared, as far as that is known without asking.
+/// Tells whether a model can be asked as it is declared, with this key if there is one, as far as that is known without
+/// asking.
 ///
 /// # Errors
 ///
 /// `invalid_embedding`: an unknown provider or option, dimensions that the model does not have. And what its
 /// author may not do: `invalid_base_url`, `base_url_not_allowed`, `api_key_name_not_allowed`,
 /// `api_key_not_for_server`.
-pub fn check(embedding: &Embedding, author: Author, settings: &Settings) -> Result<(), Failure> {
-    Model::new(embedding, author, None, settings, Purpose::Document)?.check_dimensions()
+pub fn check(
+    embedding: &Embedding,
+    author: Author,
+    key: Option<&ApiKey>,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    Model::new(embedding, author, key.cloned(), settings, Purpose::Document)?.check_dimensions()
 }
 
 /// Tells whether the administrator still allows what a vectorizer's author declared.
@@ -145,9 +152,14 @@ pub fn check(embedding: &Embedding, author: Author, settings: &Settings) -> Resu
 /// # Errors
 ///
 /// Those of [`check`] that are about its author. What can't work is the business of whoever asks.
-pub fn permit(embedding: &Embedding, author: Author, settings: &Settings) -> Result<(), Failure> {
+pub fn permit(
+    embedding: &Embedding,
+    author: Author,
+    key: Option<&ApiKey>,
+    settings: &Settings,
+) -> Result<(), Failure> {
     let Ok(Declared { provider, base_url, .. }) = Declared::read(embedding) else { return Ok(()) };
-    let declaration = Declaration { provider, embedding, base_url: base_url.as_deref(), author };
+    let declaration = Declaration { provider, embedding, base_url: base_url.as_deref(), author, key };
     declaration.permit(settings).map(drop)
 }
 
@@ -250,7 +262,7 @@ mod tests {
     }
 
     fn objection(embedding: &Embedding) -> Option<String> {
-        check(embedding, Author::Superuser, &Settings::default()).err().map(|failure| failure.message)
+        check(embedding, Author::Superuser, None, &Settings::default()).err().map(|failure| failure.message)
     }
 
     #[test]

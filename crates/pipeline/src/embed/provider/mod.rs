@@ -213,6 +213,12 @@ impl Provider {
         self.is_home(url) || is_default()
     }
 
+    /// Tells whether keys of this name are its own, and it has a server of its own that they are for.
+    pub(super) fn has_own_server_for(self, api_key_name: &str) -> bool {
+        let has_server = self == Provider::Vertex || self.profile().home.is_some();
+        has_server && self.profile().api_key_name == Some(api_key_name)
+    }
+
     /// The server that is asked if a vectorizer does not say, where that is one for all.
     pub(super) fn default_server(self, settings: &Settings) -> Option<ServerUrl> {
         let url = match self {

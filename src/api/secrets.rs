@@ -1,0 +1,88 @@
+//! `ai.set_secret` and `ai.drop_secret`: keys of models' providers for one database.
+
+use pgrx::prelude::*;
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::document::Secret;
+use pgai_rs_pipeline::embed::server_of_database_key;
+
+use super::validate;
+use crate::catalog::secret;
+use crate::guc;
+use crate::pg::discreet::without_statement;
+use crate::pg::error::PgError;
+use crate::pg::identity::current_user;
+use crate::pg::sql;
+use crate::queue::wake;
+
+/// Most bytes of a value. A service account's key has some 2,400.
+const MOST_BYTES: usize = 16 << 10;
+
+/// EXECUTE is granted by the administrator: whoever may call it may.
+#[pg_extern(sql = false)]
+fn set_secret(
+    name: Option<&str>,
+    value: Option<&str>,
+    base_url: Option<&str>,
+) -> Result<(), pg_sys::panic::ErrorReport> {
+    Ok(without_statement(|| set(name, value, base_url))?)
+}
+
+fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Result<(), PgError> {
+    let name =
+        name.ok_or_else(|| null("name", "Name the secret as api_key_name does, such as OPENAI_API_KEY."))?;
+    let value = value.ok_or_else(|| null("value", "Call ai.drop_secret to remove a secret."))?.trim();
+    if value.is_empty() || value.len() > MOST_BYTES {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("value must have 1 to {MOST_BYTES} bytes"),
+        )
+        .with_hint("Give the key itself. Call ai.drop_secret to remove a secret."));
+    }
+
+    // Before anything is made outside the database.
+    // SAFETY: raises an error on a standby and in a read-only transaction.
+    unsafe { pg_sys::PreventCommandIfReadOnly(c"ai.set_secret()".as_ptr()) };
+    let user = current_user();
+    let server = server_of_database_key(name, base_url, validate::author(user), &guc::pipeline())
+        .map_err(validate::refused_embedding)?;
+    secret::write(name, &Secret::new(value), server.as_deref(), user)?;
+    wake::worker_at_commit();
+    Ok(())
+}
+
+/// EXECUTE is granted by the administrator, as of `ai.set_secret`.
+#[pg_extern(sql = false)]
+fn drop_secret(name: Option<&str>) -> Result<(), pg_sys::panic::ErrorReport> {
+    let name = name.ok_or_else(|| null("name", "The view ai.secrets lists the secrets of this database."))?;
+    if !secret::remove(name)? {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("this database has no secret {name:?}"),
+        )
+        .with_hint("The view ai.secrets lists the secrets of this database.")
+        .into());
+    }
+    wake::worker_at_commit();
+    Ok(())
+}
+
+/// For `ai.secrets`, and whoever may read that.
+#[pg_extern(sql = false)]
+fn secret_is_readable(name: Option<&str>) -> Result<Option<bool>, pg_sys::panic::ErrorReport> {
+    let Some(name) = name else { return Ok(None) };
+    let may = sql::read_now(
+        "SELECT pg_catalog.has_table_privilege($1, 'ai.secrets', 'SELECT')",
+        &[current_user().into()],
+        |row| row.get_opt::<bool>(1),
+    )?;
+    match may == [Some(true)] {
+        true => Ok(secret::is_readable(name)?),
+        false => Ok(None),
+    }
+}
+
+fn null(argument: &str, hint: &str) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null"))
+        .with_hint(hint)
+}

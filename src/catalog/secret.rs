@@ -1,0 +1,147 @@
+//! The database's secrets: keys of models' providers that were set for it.
+//!
+//! A value is sealed with the server's key (`pg/key_file.rs`), and bound to the database, its name and the URL that it
+//! was set for: who may write to the table, and is not the server, can't give it to another server.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::config::Embedding;
+use pgai_rs_pipeline::document::{ApiKey, Secret};
+use pgai_rs_pipeline::seal::SealKey;
+
+use super::schema;
+use crate::guc;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::key_file;
+use crate::pg::sql;
+
+/// A secret as it is stored.
+struct Sealed {
+    name: String,
+    base_url: Option<String>,
+    sealed: Vec<u8>,
+}
+
+/// Returns the key that an embedding config names: the database's, or else the server's. None if there is none.
+///
+/// A key of the database that can't be opened is an error, and not the server's instead: that is on another's bill.
+pub fn api_key_of(embedding: &Embedding) -> Result<Option<ApiKey>, PgError> {
+    let Some(name) = embedding.api_key_name() else { return Ok(None) };
+    match find(name)? {
+        Some(secret) => {
+            let value = secret.open()?;
+            Ok(Some(ApiKey::of_database(value, secret.base_url)))
+        }
+        None => Ok(guc::api_key(name)),
+    }
+}
+
+/// Tells whether there is a secret of this name, and whether it can be opened. None if there is none.
+pub fn is_readable(name: &str) -> Result<Option<bool>, PgError> {
+    Ok(find(name)?.map(|secret| secret.open().is_ok()))
+}
+
+/// Returns what changes with every change of the secrets.
+pub fn version() -> Result<Option<String>, PgError> {
+    if !schema::has(c"_secret") {
+        return Ok(None);
+    }
+    let look = "SELECT pg_catalog.string_agg(s.xmin::text || ',' || s.ctid::text, ' ' ORDER BY s.ctid) FROM ai._secret s";
+    let found = as_superuser(|| sql::read_now(look, &[], |row| row.get_opt::<String>(1)))?;
+    Ok(found.into_iter().next().flatten())
+}
+
+/// Writes a secret, in the place of one of this name if there is one.
+pub fn write(name: &str, value: &Secret, base_url: Option<&str>, by: pg_sys::Oid) -> Result<(), PgError> {
+    require_table()?;
+    let sealed = seal(&key_file::read_or_make()?, name, value, base_url)?;
+    let statement = "
+        INSERT INTO ai._secret AS s (name, base_url, sealed, set_by)
+        SELECT $1, $2, $3, r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = $4
+        ON CONFLICT (name) DO UPDATE
+        SET base_url = excluded.base_url, sealed = excluded.sealed, set_by = excluded.set_by, set_at = excluded.set_at";
+    let arguments = [name.into(), base_url.into(), sealed.into(), by.into()];
+    as_superuser(|| sql::execute(statement, &arguments)).map(drop)
+}
+
+/// Removes a secret. Returns whether there was one.
+pub fn remove(name: &str) -> Result<bool, PgError> {
+    require_table()?;
+    let statement = "DELETE FROM ai._secret s WHERE s.name = $1";
+    Ok(as_superuser(|| sql::execute(statement, &[name.into()]))? > 0)
+}
+
+/// Reads a secret, as it is now. The objects of an earlier version have none.
+fn find(name: &str) -> Result<Option<Sealed>, PgError> {
+    schema::require_trusted()?;
+    if !schema::has(c"_secret") {
+        return Ok(None);
+    }
+    let statement = "SELECT s.name, s.base_url, s.sealed FROM ai._secret s WHERE s.name = $1";
+    let found = as_superuser(|| {
+        sql::read_now(statement, &[name.into()], |row| {
+            Ok(Sealed { name: row.get(1)?, base_url: row.get_opt(2)?, sealed: row.get(3)? })
+        })
+    })?;
+    Ok(found.into_iter().next())
+}
+
+/// The schema is a superuser's, and the extension's objects are of a version that has secrets.
+fn require_table() -> Result<(), PgError> {
+    schema::require_trusted()?;
+    match schema::has(c"_secret") {
+        true => Ok(()),
+        false => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+            "this database has no place for secrets",
+        )
+        .with_hint("Run ALTER EXTENSION pgai_rs UPDATE.")),
+    }
+}
+
+impl Sealed {
+    fn open(&self) -> Result<Secret, PgError> {
+        let unreadable = |why: &str| {
+            PgError::new(
+                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+                format!("the secret {} of this database can't be read: {why}", self.name),
+            )
+            .with_hint(format!(
+                "Set it again with ai.set_secret, remove it with ai.drop_secret, or put the file {} back that the \
+                 server's data directory had when it was set.",
+                key_file::NAME
+            ))
+        };
+
+        let key = key_file::read().map_err(|error| unreadable(&error.words()))?;
+        let binding = Binding::new(&self.name, self.base_url.as_deref());
+        key.open(&self.sealed, &binding.parts()).map_err(|error| unreadable(&error.to_string()))
+    }
+}
+
+fn seal(key: &SealKey, name: &str, value: &Secret, base_url: Option<&str>) -> Result<Vec<u8>, PgError> {
+    key.seal(value, &Binding::new(name, base_url).parts()).map_err(|error| {
+        PgError::new(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, format!("the secret can't be sealed: {error}"))
+    })
+}
+
+/// What a secret is for: a copy of it in another database, under another name or for another URL is of no use.
+struct Binding<'a> {
+    database: [u8; 4],
+    name: &'a str,
+    base_url: Option<&'a str>,
+}
+
+impl<'a> Binding<'a> {
+    fn new(name: &'a str, base_url: Option<&'a str>) -> Self {
+        // SAFETY: reads a variable of this process. A database keeps its OID for life, and through pg_upgrade.
+        let database = unsafe { pg_sys::MyDatabaseId }.to_u32().to_le_bytes();
+        Binding { database, name, base_url }
+    }
+
+    fn parts(&self) -> Vec<&[u8]> {
+        let url = self.base_url.map(str::as_bytes);
+        [&b"pgai_rs secret"[..], &self.database, self.name.as_bytes()].into_iter().chain(url).collect()
+    }
+}

@@ -1,0 +1,124 @@
+//! The key that the secrets of this server's databases are sealed with: a file in the data directory, in no database.
+//!
+//! It is made when the first secret is set. A copy of the data directory has it, what is replicated has not.
+
+use std::ffi::CStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::seal::{SealError, SealKey};
+
+use super::error::PgError;
+
+/// Name of the file.
+pub const NAME: &str = "pgai_rs.secret_key";
+
+/// Why there is no key.
+#[derive(Debug)]
+pub enum NoKey {
+    /// There is no file.
+    Missing,
+    /// There is one that can't be read.
+    Unreadable(io::Error),
+    /// What is in it is no key.
+    Damaged,
+}
+
+/// Reads the key.
+pub fn read() -> Result<SealKey, NoKey> {
+    let file = File::open(directory().join(NAME)).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => NoKey::Missing,
+        _ => NoKey::Unreadable(error),
+    })?;
+    let mut bytes = Vec::new();
+    file.take(SealKey::LENGTH as u64 + 1).read_to_end(&mut bytes).map_err(NoKey::Unreadable)?;
+    SealKey::new(&bytes).map_err(|_| NoKey::Damaged)
+}
+
+/// Reads the key, and makes one first if there is none.
+pub fn read_or_make() -> Result<SealKey, PgError> {
+    match read() {
+        Err(NoKey::Missing) => make()?,
+        found => return found.map_err(cannot_be_used),
+    }
+    read().map_err(cannot_be_used)
+}
+
+/// Makes the file, with all that is in it at once: two who make it at the same time have one key, and a crash leaves
+/// none or a whole one.
+fn make() -> Result<(), PgError> {
+    let key = SealKey::random().map_err(|error: SealError| {
+        PgError::new(
+            PgSqlErrorCode::ERRCODE_SYSTEM_ERROR,
+            format!("a key for secrets can't be made: {error}"),
+        )
+    })?;
+    let (directory, made) = (directory(), format!("{NAME}.{}", std::process::id()));
+    let (whole, part) = (directory.join(NAME), directory.join(made));
+    let result = write(&part, &key, mode(&directory)).and_then(|()| match fs::hard_link(&part, &whole) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    });
+    let removed = fs::remove_file(&part);
+    result.and(removed).and_then(|()| File::open(&directory)?.sync_all()).map_err(|error| {
+        PgError::new(
+            PgSqlErrorCode::ERRCODE_IO_ERROR,
+            format!("the key for secrets can't be written: {error}"),
+        )
+        .with_hint(format!("It is the file {NAME} in the server's data directory."))
+    })
+}
+
+fn write(path: &Path, key: &[u8], mode: u32) -> io::Result<()> {
+    // One that a crash has left here is nobody's.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(key)?;
+    file.sync_all()
+}
+
+/// The mode of Postgres's own files: where its directory is for the group to back up, so are they.
+fn mode(directory: &Path) -> u32 {
+    const GROUP: u32 = 0o040;
+    let of_group = fs::metadata(directory).map_or(0, |metadata| metadata.mode() & GROUP);
+    0o600 | of_group
+}
+
+fn directory() -> PathBuf {
+    // SAFETY: set when the server starts, and never changed.
+    let directory = unsafe { CStr::from_ptr(pg_sys::DataDir) };
+    PathBuf::from(std::ffi::OsStr::from_bytes(directory.to_bytes()))
+}
+
+/// A key that is there and of no use: another in its place would make secrets of other databases unreadable for good.
+fn cannot_be_used(error: NoKey) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+        format!("the key for secrets can't be used: {}", error.words()),
+    )
+    .with_hint(format!(
+        "Put the file {NAME} of the server's data directory back from a backup, or remove it: then a new one is made, \
+         and all secrets have to be set again."
+    ))
+}
+
+impl NoKey {
+    /// What a person is told.
+    pub fn words(&self) -> String {
+        match self {
+            NoKey::Missing => format!("the file {NAME} in the server's data directory is gone"),
+            NoKey::Unreadable(error) => {
+                format!("the file {NAME} in the server's data directory can't be read: {error}")
+            }
+            NoKey::Damaged => format!("the file {NAME} in the server's data directory is damaged"),
+        }
+    }
+}
