@@ -8,6 +8,7 @@
 //! * [`triggers`], [`objects`], [`destination`]: making and dropping what it has
 //! * [`relation`], [`key`]: what a user's table is like
 //! * [`visibility`]: who sees what of it
+//! * [`rights`]: who may have the server fetch and send
 //! * [`definitions`]: noticing that some definition has changed
 
 pub mod binding;
@@ -18,6 +19,7 @@ pub mod key_columns;
 pub mod objects;
 pub mod own_columns;
 pub mod relation;
+pub mod rights;
 pub mod row_security;
 pub mod schema;
 pub mod table;

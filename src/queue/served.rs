@@ -12,7 +12,7 @@ use pgai_rs_pipeline::document;
 use super::fold;
 use super::schedule::Schedule;
 use super::statements::Statements;
-use crate::api::{s3_access, validate};
+use crate::api::validate;
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
@@ -97,9 +97,12 @@ impl Served {
     pub fn take_up(entry: &Entry, known: Option<&Served>) -> Result<Served, PgError> {
         let generation = definitions::generation();
         let (vectorizer, author, statements) = transaction(|| {
-            let vectorizer = entry.understand()?;
+            let mut vectorizer = entry.understand()?;
             require_allowed(&vectorizer)?;
             let author = validate::author(vectorizer.owner);
+            if let Loading::Uri { s3, .. } = &mut vectorizer.config.loading {
+                s3.author = author;
+            }
             let statements = Statements::new(&vectorizer)?;
             Ok((vectorizer, author, statements))
         })?;
@@ -230,8 +233,5 @@ impl Served {
 /// What was allowed when the vectorizer was declared may not be any more.
 fn require_allowed(vectorizer: &Vectorizer) -> Result<(), PgError> {
     validate::embedding_egress(&vectorizer.config.embedding, vectorizer.owner)?;
-    match &vectorizer.config.loading {
-        Loading::Column { .. } => Ok(()),
-        Loading::Uri { s3, .. } => s3_access::require_allowed(s3, vectorizer.owner),
-    }
+    validate::loading_egress(&vectorizer.config.loading, vectorizer.owner)
 }
