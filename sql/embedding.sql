@@ -1,4 +1,7 @@
 -- Which model embeds.
+--
+-- Who may call a builder may have the server send texts to that provider, with the server's keys: ai.grant_vectorizer_usage.
+-- A config that was written by hand is looked at for the same right.
 
 CREATE FUNCTION ai.embedding_openai(
     model text,
@@ -72,3 +75,5 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
     'dimensions', dimensions,
     'api_key_name', api_key_name,
     'extra_options', extra_options));
+
+REVOKE EXECUTE ON FUNCTION ai.embedding_openai, ai.embedding_ollama, ai.embedding_voyageai, ai.embedding_litellm FROM PUBLIC;

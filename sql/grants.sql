@@ -16,7 +16,8 @@ CREATE FUNCTION ai.grant_to() RETURNS name[]
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 RETURN ai.grant_to(VARIADIC '{}'::name[]);
 
--- What a role needs to have vectorizers on its tables; admin: also to look after the others'.
+-- What a role needs to have vectorizers on its tables, whatever they fetch and send, and S3 sources; admin: also to look after
+-- the others'.
 CREATE FUNCTION ai.grant_vectorizer_usage(to_user name, admin bool DEFAULT false) RETURNS void
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'grant_vectorizer_usage_wrapper';

@@ -8,6 +8,8 @@ RETURN jsonb_build_object(
     'column_name', column_name,
     'retries', retries);
 
+-- Who may call it may have the server fetch objects, as far as the administrator's lists go: ai.grant_vectorizer_usage.
+--
 -- What follows aws_role_arn is for S3-compatible servers and public buckets: what is not said here
 -- is as the operator has set it. false is left out, so that pgai's configs stay pgai's.
 CREATE FUNCTION ai.loading_uri(
@@ -30,3 +32,4 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
     'endpoint', endpoint,
     'url_style', url_style,
     'anonymous', nullif(anonymous, false)));
+REVOKE EXECUTE ON FUNCTION ai.loading_uri FROM PUBLIC;

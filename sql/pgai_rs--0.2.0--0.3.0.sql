@@ -159,24 +159,6 @@ CREATE TABLE ai._vectorizer_missed (
 ALTER TABLE ai._vectorizer_missed REPLICA IDENTITY FULL;
 SELECT pg_catalog.pg_extension_config_dump('ai._vectorizer_missed', '');
 
--- Who may dump the one may dump the other.
-DO $$
-DECLARE
-    grantee text;
-BEGIN
-    FOR grantee IN
-        SELECT r.rolname
-        FROM pg_catalog.pg_class c
-        CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
-        JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.grantee
-        WHERE c.oid OPERATOR(pg_catalog.=) 'ai._vectorizer_errors'::pg_catalog.regclass
-          AND a.privilege_type OPERATOR(pg_catalog.=) 'SELECT' AND a.grantee OPERATOR(pg_catalog.<>) c.relowner
-    LOOP
-        EXECUTE pg_catalog.format('GRANT SELECT ON ai._vectorizer_missed TO %I', grantee);
-    END LOOP;
-END
-$$;
-
 -- Vectorizers with tables that a crash empties, and that were compared since the last one: it empties
 -- this table as well.
 CREATE UNLOGGED TABLE ai._compared_since_crash (vectorizer_id int4 NOT NULL);
@@ -226,6 +208,15 @@ CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'bind_all_wrapper';
 SELECT ai._vectorizer_bind_all();
 DROP FUNCTION ai._vectorizer_bind_all();
+
+-- To declare is a right from now on. Those keep it who have vectorizers or S3 sources, or were given USAGE on the schema; the
+-- script says who they are. Granted as users grant, for a dump leaves out what an extension's script grants.
+REVOKE EXECUTE ON FUNCTION ai.embedding_openai, ai.embedding_ollama, ai.embedding_voyageai, ai.embedding_litellm,
+                           ai.loading_uri, ai.create_s3_source FROM PUBLIC;
+CREATE FUNCTION ai._vectorizer_keep_rights() RETURNS void
+LANGUAGE c AS 'MODULE_PATHNAME', 'keep_rights_wrapper';
+SELECT ai._vectorizer_keep_rights();
+DROP FUNCTION ai._vectorizer_keep_rights();
 
 -- A key's type may go by another name now, or its values may.
 DROP EVENT TRIGGER _vectorizer_altered;

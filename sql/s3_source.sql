@@ -106,6 +106,8 @@ CREATE FUNCTION ai.create_s3_source(
     if_not_exists bool DEFAULT false
 ) RETURNS int4
 LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_s3_source_wrapper';
+-- The server lists buckets for whoever may call it: ai.grant_vectorizer_usage.
+REVOKE EXECUTE ON FUNCTION ai.create_s3_source FROM PUBLIC;
 
 CREATE FUNCTION ai._s3_source_id(name text) RETURNS int4
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET row_security = on AS $$

@@ -1,4 +1,4 @@
-"""What a role with USAGE on `ai`, and nothing else, tries over the network; see "Over the network" in docs/security.md."""
+"""What a role that may declare vectorizers, and nothing else, tries over the network; see "Over the network" in docs/security.md."""
 
 import json
 
@@ -38,12 +38,12 @@ PRIVATE = [
 
 
 def make_mallory(db) -> str:
-    """A role with USAGE on `ai` and a schema of its own, as somebody whom nobody trusts has it.
+    """A role that may declare vectorizers in a schema of its own, as somebody whom nobody trusts has it.
 
     And with `ai.check_s3`, which takes the worker's way to S3 and says what it met.
     """
     role = f"mallory_{db.name}"
-    db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; CREATE SCHEMA m AUTHORIZATION {role}")
+    db.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}'); CREATE SCHEMA m AUTHORIZATION {role}")
     db.sql(f"GRANT EXECUTE ON FUNCTION ai.check_s3 TO {role}")
     db.sql("CREATE TABLE m.t (id int PRIMARY KEY, body text)", user=role)
     return role
@@ -58,10 +58,10 @@ def mallory(db):
 
 @pytest.fixture
 def house(cluster_factory):
-    """Makes a database on a cluster with these settings, with a role that nobody trusts."""
+    """Makes a database on a cluster with these settings, with a role that nobody trusts, and every object allowed."""
 
     def make(conf: dict):
-        db = cluster_factory(conf=conf).create_database("house")
+        db = cluster_factory(conf={"pgai_rs.allowed_uris": "s3://"} | conf).create_database("house")
         db.sql("CREATE EXTENSION pgai_rs CASCADE")
         return db, make_mallory(db)
 

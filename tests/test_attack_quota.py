@@ -9,7 +9,7 @@ from support import vectorizer
 def mallory(db):
     """A role with nothing but USAGE on ai, a schema of its own, and the right to ask the stub."""
     name = f"mallory_{db.name}"
-    db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai TO {name}; CREATE SCHEMA m AUTHORIZATION {name}")
+    db.sql(f"CREATE ROLE {name} LOGIN; SELECT ai.grant_vectorizer_usage('{name}'); CREATE SCHEMA m AUTHORIZATION {name}")
     yield name
     db.sql(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
 

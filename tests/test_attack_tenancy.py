@@ -22,7 +22,7 @@ class Tenant:
 
     def __init__(self, db, name: str, url: str):
         self.db, self.name, self.url = db, name, url
-        db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai TO {name}; CREATE SCHEMA {name} AUTHORIZATION {name}")
+        db.sql(f"CREATE ROLE {name} LOGIN; SELECT ai.grant_vectorizer_usage('{name}'); CREATE SCHEMA {name} AUTHORIZATION {name}")
         self.ids: dict[str, int] = {}
 
     def sql(self, query: str, parameters=None) -> list[tuple]:

@@ -27,7 +27,7 @@ class Role:
 
     def __init__(self, db, who: str):
         self.db, self.who, self.name = db, who, f"{who}_{db.name}"
-        db.sql(f"CREATE ROLE {self.name} LOGIN; GRANT USAGE ON SCHEMA ai TO {self.name};"
+        db.sql(f"CREATE ROLE {self.name} LOGIN; SELECT ai.grant_vectorizer_usage('{self.name}');"
                f"CREATE SCHEMA {who} AUTHORIZATION {self.name}")
 
     def sql(self, query: str, parameters=None) -> list[tuple]:

@@ -98,7 +98,7 @@ def test_a_null_in_an_array_is_refused_and_a_null_text_is_null(shared, stub):
 
 
 def test_a_role_cannot_send_the_servers_key_elsewhere(shared, stub):
-    shared.sql("CREATE ROLE convenience LOGIN; GRANT USAGE ON SCHEMA ai TO convenience")
+    shared.sql("CREATE ROLE convenience LOGIN; SELECT ai.grant_vectorizer_usage('convenience')")
     try:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             shared.sql(f"SELECT ai.openai_embed('m', 'a', {client(stub)})", user="convenience")

@@ -117,7 +117,7 @@ def test_a_restored_vectorizer_is_found_under_another_name(cluster, document, el
 def mallory(db, stub):
     """A role with USAGE on `ai` and a schema of its own, in which it has a vectorizer."""
     role = f"mallory_{db.name}"
-    db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; CREATE SCHEMA m AUTHORIZATION {role}")
+    db.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}'); CREATE SCHEMA m AUTHORIZATION {role}")
     egress.allow(db.cluster, stub.url)
     db.sql("CREATE TABLE m.t (id int PRIMARY KEY, body text)", user=role)
     yield role
@@ -253,7 +253,7 @@ def test_who_gives_new_tables_away_is_told(db, stub):
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="was given to another owner") as refusal:
             vectorizer.create(db, stub.url)
         assert "event trigger" in refusal.value.diag.message_hint
-        db.sql(f"ALTER TABLE document OWNER TO {role}; GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
+        db.sql(f"ALTER TABLE document OWNER TO {role}; SELECT ai.grant_vectorizer_usage('{role}'); GRANT CREATE ON SCHEMA public TO {role}")
         vectorizer.create(db, "", embedding="ai.embedding_openai('m', 8)")
         owners = "SELECT DISTINCT relowner::regrole::text FROM pg_class WHERE relname ~ '^(_vectorizer_(q|work).*_1|document.*_store)$'"
         assert db.sql(owners) == [(role,)]

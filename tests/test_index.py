@@ -159,7 +159,7 @@ def test_it_is_built_by_its_owner_who_needs_no_login(cluster_factory, stub):
     cluster = cluster_factory(conf=conf)
     db = cluster.create_database("owned")
     db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE ROLE mallory; REVOKE CONNECT ON DATABASE owned FROM PUBLIC")
-    db.sql("GRANT USAGE ON SCHEMA ai TO mallory; GRANT CREATE ON SCHEMA public TO mallory")
+    db.sql("SELECT ai.grant_vectorizer_usage('mallory'); GRANT CREATE ON SCHEMA public TO mallory")
     # What a role sets for its own sessions does not concern it, not even its time: the build takes longer.
     for setting in ["statement_timeout = '500ms'", "default_transaction_read_only = on", "search_path = public"]:
         db.sql(f"ALTER ROLE mallory SET {setting}")

@@ -267,7 +267,7 @@ def test_a_key_of_other_columns(db, stub, first):
 
 def test_its_owner_needs_no_other_rights(db, stub):
     role = f"owner_of_{db.name}"
-    db.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; GRANT USAGE ON SCHEMA ai TO {role}")
+    db.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; SELECT ai.grant_vectorizer_usage('{role}')")
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user=role)
     egress.allow(db.cluster, stub.url)
     try:

@@ -292,7 +292,7 @@ def test_a_standby_says_so(cluster_factory, bindir, workdir, server_env, stub):
 
 def test_an_ordinary_role_sees_his_own_only(document, stub):
     role = f"reader_{document.name}"
-    document.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}")
+    document.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}')")
     try:
         document.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
         document.sql(f"SELECT ai.drop_vectorizer('{NAME}', drop_all => true)")
@@ -312,7 +312,7 @@ def test_an_ordinary_role_sees_his_own_only(document, stub):
 def test_a_view_in_the_place_of_a_queue_is_not_read(db, stub):
     """Whoever watches would run what the owner put there."""
     role = f"mallory_{db.name}"
-    db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON DATABASE {db.name} TO {role}")
+    db.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}'); GRANT CREATE ON DATABASE {db.name} TO {role}")
     try:
         db.sql("CREATE SCHEMA his; CREATE TABLE his.document (id int PRIMARY KEY, body text)", user=role)
         vectorizer.create(db, stub.url, "his.document", user=role, queue_schema="'his'",

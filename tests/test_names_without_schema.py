@@ -31,7 +31,7 @@ PARTITIONED = """
 def keeper(db, stub):
     """An ordinary role whose names lie in a schema of its own; answers the role's name."""
     role = f"keeper_{db.name}"
-    db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; CREATE SCHEMA app AUTHORIZATION {role}")
+    db.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}'); CREATE SCHEMA app AUTHORIZATION {role}")
     egress.allow(db.cluster, stub.url)
     yield role
     egress.allow_nothing(db.cluster)

@@ -19,7 +19,7 @@ def mallory(db, stub):
     """An ordinary role with a vectorizer of his own; answers his name."""
     role = f"mallory_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN")
-    db.sql(f"GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
+    db.sql(f"SELECT ai.grant_vectorizer_usage('{role}'); GRANT CREATE ON SCHEMA public TO {role}")
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user=role)
     egress.allow(db.cluster, stub.url)
     vectorizer.create(db, stub.url, user=role)

@@ -147,7 +147,7 @@ def test_the_known_providers_are_listed_where_one_is_not(source):
 )
 def test_a_role_asks_no_server_and_no_key_of_its_own(source, embedding):
     role = f"mallory_{source.name}"
-    source.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
+    source.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}'); GRANT CREATE ON SCHEMA public TO {role}")
     try:
         source.sql("CREATE TABLE his (id int PRIMARY KEY, body text)", user=role)
         for attempt in (

@@ -8,6 +8,9 @@ from support import vectorizer
 # who does not see it; who sees what of the catalog, test_attack_visibility.py looks at.
 ALLOWED = {
     "SELECT ai.loading_column('body')": {"owner", "grantee", "user", "admin"},
+    "SELECT ai.loading_uri('uri')": {"owner", "user", "admin"},
+    "SELECT ai.embedding_openai('m', 8)": {"owner", "user", "admin"},
+    "SELECT ai.embedding_litellm('cohere/m', 8)": {"owner", "user", "admin"},
     "SELECT name, disabled FROM ai.vectorizer_status": {"owner", "grantee", "user", "admin"},
     "SELECT id FROM ai.vectorizer": {"owner", "grantee", "user", "admin"},
     "SELECT id FROM ai.vectorizer_errors": {"owner", "grantee", "user", "admin"},
@@ -40,7 +43,7 @@ def roles(db, stub):
     names = {what: f"{what}_{db.name}" for what in ("owner", "grantee", "user", "admin", "stranger")}
     for name in names.values():
         db.sql(f'CREATE ROLE "{name}" LOGIN')
-    db.sql(f'GRANT USAGE ON SCHEMA ai, public TO "{names["owner"]}"')
+    db.sql(f'''SELECT ai.grant_vectorizer_usage('{names["owner"]}'); GRANT USAGE ON SCHEMA public TO "{names["owner"]}"''')
     db.sql(f'CREATE TABLE document (id int PRIMARY KEY, body text); GRANT CREATE ON SCHEMA public TO "{names["owner"]}"')
     db.sql(f'ALTER TABLE document OWNER TO "{names["owner"]}"')
     vectorizer.create(db, stub.url, grant_to=f"""ai.grant_to('{names["grantee"]}')""", embedding="ai.embedding_openai('m', 8)")

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.iam import BUCKET, EXTERNAL_ID, USER, StrictS3, role
 from support.wait import eventually
 
@@ -117,9 +117,10 @@ def tenant(db):
     """An ordinary role with a table of addresses."""
     name = f"tenant_{db.name}"
     db.sql(f"CREATE ROLE {name} LOGIN")
-    db.sql(f"GRANT USAGE ON SCHEMA ai TO {name}; GRANT CREATE ON SCHEMA public TO {name}")
+    db.sql(f"SELECT ai.grant_vectorizer_usage('{name}'); GRANT CREATE ON SCHEMA public TO {name}")
     db.sql(TABLE, user=name)
     yield name
+    egress.allow_nothing(db.cluster)
     db.sql(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
 
 
@@ -270,6 +271,7 @@ def test_only_whom_the_administrator_lets_may_check(db, bucket, tenant):
     with pytest.raises(Exception, match="permission denied for function check_s3"):
         check(db, bucket.uri("a"), user=tenant)
     db.sql(f"GRANT EXECUTE ON FUNCTION ai.check_s3 TO {tenant}")
+    egress.allow_objects(db.cluster, bucket.uri(""))
     assert check(db, bucket.uri("a"), user=tenant)["bucket"][0]
     with pytest.raises(Exception, match="endpoint is not allowed"):
         check(db, bucket.uri("a"), user=tenant, endpoint="https://evil.example")

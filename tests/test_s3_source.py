@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.listing import Listing
 from support.wait import eventually, settles
 
@@ -421,8 +421,10 @@ def test_only_allowed_addresses_are_listed(cluster_factory, bucket):
 def mallory(db):
     """An ordinary role that may use the extension; answers its name."""
     role = f"mallory_{db.name}"
-    db.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}; GRANT CREATE ON SCHEMA public TO {role}")
+    db.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}'); GRANT CREATE ON SCHEMA public TO {role}")
+    egress.allow_objects(db.cluster, "s3://")
     yield role
+    egress.allow_nothing(db.cluster)
     db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 

@@ -37,7 +37,7 @@ def partitioned(db, stub):
 def owner(db, stub):
     """An ordinary role with a vectorizer of his own; answers his name."""
     role = f"owner_of_{db.name}"
-    db.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; GRANT USAGE ON SCHEMA ai TO {role}")
+    db.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; SELECT ai.grant_vectorizer_usage('{role}')")
     db.sql(PLAIN, user=role)
     egress.allow(db.cluster, stub.url)
     vectorizer.create(db, stub.url, user=role)
@@ -386,7 +386,7 @@ def test_resync_of_all_rows_embeds_only_what_changed(plain, stub):
 
 def test_only_its_owner_may_resync(plain):
     role = f"stranger_of_{plain.name}"
-    plain.sql(f"CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA ai TO {role}")
+    plain.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}')")
     try:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             plain.sql("SELECT ai.resync(1)", user=role)

@@ -53,7 +53,7 @@ class Job:
         with self._session("postgres") as session:
             session.execute("CREATE EXTENSION vector SCHEMA public")
             session.execute("CREATE EXTENSION pgai_rs")
-            session.execute(f"GRANT USAGE ON SCHEMA ai TO {OWNER}; GRANT CREATE ON SCHEMA public TO {OWNER}")
+            session.execute(f"SELECT ai.grant_vectorizer_usage('{OWNER}'); GRANT CREATE ON SCHEMA public TO {OWNER}")
         worker = eventually(self._worker, what="the worker to start")
         with self._session(OWNER) as session:
             # Sessions and processes that are there keep theirs; who looks at what comes out has none.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 
 RELEASED = Path(__file__).parents[1] / "sql" / "released"
 VERSIONS = [path.stem.partition("--")[2] for path in RELEASED.glob("pgai_rs--*.sql")]
@@ -212,6 +212,58 @@ def said_by_the_upgrade(db) -> list[str]:
         connection.add_notice_handler(lambda notice: said.append(notice.message_primary))
         connection.execute("ALTER EXTENSION pgai_rs UPDATE")
     return said
+
+
+@pytest.fixture
+def had_rights(empty, cluster, stub):
+    """Roles of a database of 0.2.0, by what they had there."""
+    roles = {what: f"{what}_{empty.name}" for what in ("owner", "team", "lister", "user", "stranger", "watcher")}
+    for role in roles.values():
+        cluster.sql(f"CREATE ROLE {role} LOGIN")
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'; GRANT CREATE ON SCHEMA public TO PUBLIC")
+    # An owner who may use the schema by membership alone.
+    for role in ("owner", "lister"):
+        empty.sql(f"GRANT {roles['team']} TO {roles[role]}")
+    empty.sql(f"GRANT USAGE ON SCHEMA ai TO {roles['team']}, {roles['user']}, {roles['watcher']}")
+    empty.sql(f"GRANT SELECT ON ai._vectorizer_errors TO {roles['watcher']}")
+    egress.allow(cluster, stub.url)
+    egress.allow_objects(cluster, "s3://")
+    empty.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user=roles["owner"])
+    vectorizer.create(empty, stub.url, user=roles["owner"])
+    empty.sql("SELECT ai.create_s3_source('listed', 's3://b/', schedule => NULL)", user=roles["lister"])
+    yield roles
+    egress.allow_nothing(cluster)
+    for role in roles.values():
+        empty.sql(f"DROP OWNED BY {role} CASCADE")
+    for role in roles.values():
+        cluster.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def may(db, role: str) -> set[bool]:
+    """Whether it may declare what the server fetches and sends: all of it, or nothing."""
+    functions = ["embedding_openai", "embedding_ollama", "embedding_voyageai", "embedding_litellm", "loading_uri", "create_s3_source"]
+    look = "SELECT DISTINCT has_function_privilege(%s, p.oid, 'EXECUTE') FROM pg_proc p WHERE p.oid = ANY (%s::regproc[])"
+    return {answer for [answer] in db.sql(look, [role, [f"ai.{name}" for name in functions]])}
+
+
+def test_who_could_declare_before_an_upgrade_can_after_it(empty, cluster, had_rights):
+    owner, stranger = had_rights["owner"], had_rights["stranger"]
+    kept = sorted(role for what, role in had_rights.items() if what != "stranger")
+    assert said_by_the_upgrade(empty) == [f"these roles may have the server fetch and send, as they could before: {', '.join(kept)}"]
+    assert {role: may(empty, role) for role in had_rights.values()} == {role: {role != stranger} for role in had_rights.values()}
+    empty.sql("INSERT INTO document VALUES (1, 'after')", user=owner)
+    vectorizer.in_step(empty, ["id"])
+
+    # By their own grants, which a dump has: those of an extension's script it leaves out.
+    empty.sql(f"REVOKE {had_rights['team']} FROM {owner}, {had_rights['lister']}")
+    dump = cluster.run("pg_dump", empty.name)
+    copy = cluster.create_database(f"{empty.name}_restored")
+    try:
+        cluster.run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={copy.name}", input=dump)
+        assert {role: may(copy, role) for role in had_rights.values()} == {role: {role != stranger} for role in had_rights.values()}
+        assert copy.value("SELECT has_table_privilege(%s, 'ai._vectorizer_missed', 'SELECT')", [had_rights["watcher"]])
+    finally:
+        copy.drop()
 
 
 def test_an_upgrade_removes_what_stands_before_an_at_sign(empty, stub):

@@ -62,6 +62,7 @@ fn create_s3_source(
             endpoint: owned(endpoint),
             url_style: url_style.map(style).transpose()?,
             anonymous: anonymous.unwrap_or(false),
+            ..S3Access::default()
         },
     };
     Ok(create(Request {
@@ -75,11 +76,13 @@ fn create_s3_source(
 }
 
 fn create(request: Request) -> Result<i32, PgError> {
-    let scope = Scope::new(&request.uri, &request.config, &guc::pipeline()).map_err(refused)?;
+    let prefix = S3Prefix::parse(&request.uri).map_err(refused)?;
     validate_schedule(request.schedule)?;
     let relation = find_or_create(&request.target)?;
     require_owner_of(&relation)?;
-    access::require_allowed(&request.config, relation.owner)?;
+    access::require_allowed(&request.config, &request.uri, relation.owner)?;
+    let config = access::declared_by(&request.config, relation.owner);
+    Scope::new(&request.uri, &config, &guc::pipeline()).map_err(refused)?;
     target::require_table(&relation)?;
     target::require_columns(&relation)?;
     target::require_unique(&relation)?;
@@ -101,10 +104,10 @@ fn create(request: Request) -> Result<i32, PgError> {
         return Ok(existing);
     }
     quota::require_room_for_s3_source(relation.owner)?;
-    require_disjoint(&relation, scope.prefix())?;
+    require_disjoint(&relation, &prefix)?;
     require_queue_free(&request.config)?;
-    say_if_open_ended(scope.prefix());
-    let id = register(&name, &relation, scope.prefix(), request)?;
+    say_if_open_ended(&prefix);
+    let id = register(&name, &relation, &prefix, request)?;
     create_seen(id, &relation)?;
     wake::worker_at_commit();
     Ok(id)

@@ -5,7 +5,10 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
+use crate::catalog::rights::{self, Right};
+use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
+use crate::pg::identity::current_user;
 use crate::pg::sql::{self, ident};
 
 /// For who declares vectorizers on his own tables. pgai also gives CREATE on the schema and all of its
@@ -22,7 +25,7 @@ const ADMIN: [&str; 6] = [
     "GRANT SELECT ON ai.vectorizer_worker_process, ai.vectorizer_worker_progress, ai.pgai_lib_version TO",
     // With the tables' data, a dump carries where their ids have come to.
     "GRANT SELECT ON SEQUENCE ai.vectorizer_id_seq, ai.s3_source_id_seq TO",
-    "GRANT EXECUTE ON FUNCTION ai.check_s3 TO",
+    "GRANT EXECUTE ON FUNCTION ai.check_s3(text, text, text, text, text, bool) TO",
     "GRANT EXECUTE ON FUNCTION ai.start_worker() TO",
 ];
 
@@ -42,7 +45,7 @@ fn grant_vectorizer_usage(
     for grant in USER.iter().chain(more) {
         sql::execute(&format!("{grant} {role}"), &[])?;
     }
-    Ok(())
+    Ok(rights::grant(&Right::ALL, &role)?)
 }
 
 /// GRANT itself only warns whoever has nothing to give.
@@ -52,12 +55,97 @@ fn require_grantor() -> Result<(), PgError> {
         &[],
         |row| row.get::<bool>(1),
     )?;
-    if may == Some(true) {
+    let mut may = may == Some(true);
+    for right in Right::ALL {
+        may = may && right.may_grant(current_user())?;
+    }
+    if may {
         return Ok(());
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         "permission denied to grant the use of vectorizers",
     )
-    .with_hint("The extension's owner may, and who has USAGE on the schema ai with the right to pass it on."))
+    .with_hint(
+        "The extension's owner may, and who has USAGE on the schema ai, and EXECUTE on the functions that declare what the \
+         server fetches and sends, with the right to pass them on.",
+    ))
+}
+
+/// Gives roles what they had before there were grants, for the script that brings a database to this version: those who
+/// have vectorizers or sources, and those who were given USAGE on the schema by name.
+#[pg_extern(sql = false)]
+fn keep_rights() -> Result<(), pg_sys::panic::ErrorReport> {
+    let owners: Vec<pg_sys::Oid> =
+        vectorizer::all()?.iter().map(|entry| entry.relations.source.owner).collect();
+    let roles = sql::query(
+        "SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+         FROM pg_catalog.pg_roles r
+         WHERE NOT r.rolsuper AND (
+            r.oid = ANY ($1)
+            OR r.oid IN (SELECT c.relowner FROM ai.s3_source s JOIN pg_catalog.pg_class c
+                         ON c.oid = pg_catalog.to_regclass('ai._s3_source_seen_' || s.id))
+            OR r.oid IN (SELECT a.grantee FROM pg_catalog.pg_namespace n, pg_catalog.aclexplode(n.nspacl) AS a
+                         WHERE n.nspname = 'ai' AND a.privilege_type = 'USAGE'))
+         ORDER BY 1",
+        &[owners.into()],
+        |row| row.get::<String>(1),
+    )?;
+    // Who may dump the one may dump the other, which is new.
+    let dumping = sql::query(
+        "SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
+         FROM pg_catalog.pg_class c
+         CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
+         JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
+         WHERE c.oid = 'ai._vectorizer_errors'::pg_catalog.regclass
+           AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner",
+        &[],
+        |row| row.get::<String>(1),
+    )?;
+
+    let _as_a_user = OutsideOfScript::enter();
+    for role in &dumping {
+        sql::execute(&format!("GRANT SELECT ON ai._vectorizer_missed TO {role}"), &[])?;
+    }
+    for role in &roles {
+        rights::grant(&Right::ALL, role)?;
+    }
+    if !roles.is_empty() {
+        tell(&roles);
+    }
+    Ok(())
+}
+
+fn tell(roles: &[String]) {
+    let functions: Vec<String> = Right::ALL.iter().map(|right| format!("ai.{}", right.function())).collect();
+    let message =
+        format!("these roles may have the server fetch and send, as they could before: {}", roles.join(", "));
+    pg_sys::panic::ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "")
+        .set_detail("They have vectorizers or S3 sources, or were given USAGE on the schema ai.")
+        .set_hint(format!(
+            "Where that is too much: REVOKE EXECUTE ON FUNCTION {} FROM the role.",
+            functions.join(", ")
+        ))
+        .report(PgLogLevel::WARNING);
+}
+
+/// Grants are users', and not the extension's own, which a dump leaves out, while this is there.
+struct OutsideOfScript(bool);
+
+impl OutsideOfScript {
+    fn enter() -> Self {
+        // SAFETY: a variable of this backend; at the end of a script that fails Postgres resets it.
+        unsafe {
+            let before = pg_sys::creating_extension;
+            pg_sys::creating_extension = false;
+            OutsideOfScript(before)
+        }
+    }
+}
+
+impl Drop for OutsideOfScript {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { pg_sys::creating_extension = self.0 };
+    }
 }

@@ -10,7 +10,7 @@ use pgai_rs_pipeline::s3::policies::{policies, Access};
 use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
 
 use super::network::await_answer;
-use super::s3_access;
+use super::{s3_access, validate};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -44,8 +44,9 @@ fn check_s3(
         endpoint: endpoint.map(str::to_owned),
         url_style: url_style.map(parse_url_style).transpose()?,
         anonymous: anonymous.unwrap_or(false),
+        author: validate::author(current_user()),
     };
-    s3_access::require_allowed(&access, current_user())?;
+    s3_access::require_objects_allowed(&access, current_user(), Some(uri))?;
     let rows = walk(uri, &access)?.into_iter().map(|s| (s.step.to_owned(), s.ok, s.message, s.hint));
     Ok(TableIterator::new(rows))
 }

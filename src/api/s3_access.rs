@@ -7,13 +7,43 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::server_url::ServerUrl;
 
+use super::validate;
 use crate::guc;
 use crate::pg::error::PgError;
+
+/// Refuses what the operator has not allowed to `role`, and what contradicts itself, where S3 is asked for objects.
+/// `example` is an address that is wanted, if one is known.
+pub fn require_objects_allowed(
+    access: &S3Access,
+    role: pg_sys::Oid,
+    example: Option<&str>,
+) -> Result<(), PgError> {
+    require_allowed(access, role)?;
+    if guc::reaches_objects(&declared_by(access, role)) {
+        return Ok(());
+    }
+    let example = example.unwrap_or("s3://bucket/prefix/");
+    let message = match access.anonymous {
+        true => "public buckets may be asked only for what is allowed on this server",
+        false => "the server's own AWS credentials may be used only for what is allowed on this server",
+    };
+    Err(denied(message)
+        .with_detail("pgai_rs.allowed_uris is empty, which lets superusers alone load such objects.")
+        .with_hint(format!(
+            "A superuser can add {example} to pgai_rs.allowed_uris. A role that is assumed, by aws_role_arn, needs no \
+             such entry."
+        )))
+}
+
+/// Returns an access with the one who declared it.
+pub fn declared_by(access: &S3Access, role: pg_sys::Oid) -> S3Access {
+    S3Access { author: validate::author(role), ..access.clone() }
+}
 
 /// Refuses what the operator has not allowed to `role`, and what contradicts itself.
 pub fn require_allowed(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgError> {
     consistent(access)?;
-    role_arn(access)?;
+    role_arn(access, role)?;
     if access.anonymous && !guc::s3_anonymous() {
         return Err(denied("S3 can't be asked anonymously on this server")
             .with_hint("A superuser can allow it with pgai_rs.s3_anonymous."));
@@ -44,7 +74,7 @@ fn consistent(access: &S3Access) -> Result<(), PgError> {
     Ok(())
 }
 
-fn role_arn(access: &S3Access) -> Result<(), PgError> {
+fn role_arn(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgError> {
     let Some(role_arn) = &access.aws_role_arn else {
         if access.anonymous || !guc::s3_role_only() {
             return Ok(());
@@ -58,7 +88,7 @@ fn role_arn(access: &S3Access) -> Result<(), PgError> {
     if !is_role_arn(role_arn) {
         return Err(PgError::raised("invalid loading config, aws_role_arn must match arn:aws:iam::*:role/*"));
     }
-    if !guc::role_arn_allowed(role_arn) {
+    if !guc::role_arn_allowed(role_arn, validate::author(role)) {
         return Err(denied("this aws_role_arn is not allowed on this server")
             .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_role_arns."));
     }

@@ -8,8 +8,8 @@ use std::slice;
 use pgrx::prelude::*;
 use pgrx::{fcinfo, pg_sys, JsonB, PgSqlErrorCode};
 
-use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{ApiKey, Author, Failure, Secret};
+use pgai_rs_pipeline::config::{Author, Embedding};
+use pgai_rs_pipeline::document::{ApiKey, Failure, Secret};
 use pgai_rs_pipeline::embed;
 
 use super::network::await_answer;

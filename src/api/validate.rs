@@ -4,11 +4,13 @@ use pgrx::pg_sys;
 use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
-use pgai_rs_pipeline::document::{ApiKey, Author, Failure};
+use pgai_rs_pipeline::config::Author;
+use pgai_rs_pipeline::document::{ApiKey, Failure};
 use pgai_rs_pipeline::{config, embed};
 
 use super::s3_access;
 use crate::catalog::relation::Column;
+use crate::catalog::rights::Right;
 use crate::catalog::secret;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -127,7 +129,18 @@ pub fn loading(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result
     }
     match readable("loading", Some(config))? {
         config::Loading::Column { .. } => Ok(()),
-        config::Loading::Uri { s3, .. } => s3_access::require_allowed(&s3, owner),
+        loading @ config::Loading::Uri { .. } => loading_egress(&loading, owner),
+    }
+}
+
+/// Refuses what the administrator does not allow a role to have loaded, as the settings are now.
+pub fn loading_egress(loading: &config::Loading, role: pg_sys::Oid) -> Result<(), PgError> {
+    match loading {
+        config::Loading::Column { .. } => Ok(()),
+        config::Loading::Uri { s3, .. } => {
+            Right::LoadingUri.require(role)?;
+            s3_access::require_objects_allowed(s3, role, None)
+        }
     }
 }
 
@@ -168,9 +181,10 @@ pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
         Some(other) => return raise(format!("invalid embedding implementation: \"{other}\"")),
     }
     let embedding: config::Embedding = readable("embedding", Some(config))?;
+    Right::require_to_embed(&embedding, owner)?;
     let key = secret::api_key_of(&embedding)?;
     embed::check(&embedding, author(owner), key.as_ref(), &guc::pipeline()).map_err(refused_embedding)?;
-    match embed::aws_access(&embedding) {
+    match embed::aws_access(&embedding, author(owner)) {
         Some(access) => s3_access::require_allowed(&access, owner).map_err(of_embedding),
         None => Ok(()),
     }
@@ -182,8 +196,9 @@ pub fn embedding_egress(
     role: pg_sys::Oid,
     key: Option<&ApiKey>,
 ) -> Result<(), PgError> {
+    Right::require_to_embed(embedding, role)?;
     embed::permit(embedding, author(role), key, &guc::pipeline()).map_err(refused_embedding)?;
-    match embed::aws_access(embedding) {
+    match embed::aws_access(embedding, author(role)) {
         Some(access) => s3_access::require_allowed(&access, role).map_err(of_embedding),
         None => Ok(()),
     }

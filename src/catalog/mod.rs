@@ -9,6 +9,7 @@
 //! * [`relation`], [`key`]: what a user's table is like
 //! * [`visibility`]: who sees what of it
 //! * [`secret`]: keys of models' providers that were set for the database
+//! * [`rights`]: who may have the server fetch and send
 //! * [`definitions`]: noticing that some definition has changed
 
 pub mod binding;
@@ -19,6 +20,7 @@ pub mod key_columns;
 pub mod objects;
 pub mod own_columns;
 pub mod relation;
+pub mod rights;
 pub mod row_security;
 pub mod schema;
 pub mod secret;

@@ -146,10 +146,9 @@ fn openai_base_url() -> String {
         .to_owned()
 }
 
-fn ollama_base_url() -> String {
-    text_opt(&OLLAMA_BASE_URL)
-        .or_else(|| variable("OLLAMA_HOST").map(|host| ollama_url(&host)))
-        .unwrap_or_else(|| Settings::default().ollama_base_url)
-        .trim_end_matches('/')
-        .to_owned()
+/// Where the administrator has said that an Ollama is.
+fn ollama_base_url() -> Option<String> {
+    let named =
+        text_opt(&OLLAMA_BASE_URL).or_else(|| variable("OLLAMA_HOST").map(|host| ollama_url(&host)))?;
+    Some(named.trim_end_matches('/').to_owned())
 }

@@ -1,5 +1,7 @@
 //! What may be loaded, and how.
 
+use pgai_rs_pipeline::config::S3Access;
+use pgai_rs_pipeline::s3::reachable;
 use pgai_rs_pipeline::server_url::ServerUrl;
 use pgai_rs_pipeline::settings::Settings;
 
@@ -9,7 +11,7 @@ settings! {
     int MAX_DOCUMENT_SIZE = 64;
     int LOAD_CONCURRENCY = 32;
     int LOAD_TIMEOUT = 60_000;
-    string ALLOWED_URIS = Some(c"s3://");
+    string ALLOWED_URIS = Some(c"");
     string ALLOWED_S3_ENDPOINTS = Some(c"");
     bool S3_ANONYMOUS = true;
 }
@@ -87,4 +89,10 @@ pub fn s3_endpoint_allowed(url: &ServerUrl) -> bool {
 /// Whether S3 may be asked without credentials.
 pub fn s3_anonymous() -> bool {
     S3_ANONYMOUS.get()
+}
+
+/// Whether some objects may be asked for with this access: with the server's own credentials, none may for others
+/// than superusers where no list says which.
+pub fn reaches_objects(access: &S3Access) -> bool {
+    !reachable(&list(&ALLOWED_URIS), access).is_empty()
 }

@@ -1,6 +1,8 @@
 //! Where S3 is, and as whom it is asked.
 
+use pgai_rs_pipeline::config::Author;
 use pgai_rs_pipeline::document::Secret;
+use pgai_rs_pipeline::s3::role_allowed;
 use pgai_rs_pipeline::settings::{S3Settings, UrlStyle};
 
 use super::setting::*;
@@ -14,7 +16,7 @@ settings! {
     string AWS_EXTERNAL_ID = Some(c"");
     string AWS_ROLE_SESSION_NAME = Some(c"timescale-vectorizer");
     int AWS_ROLE_SESSION_DURATION = 0;
-    string ALLOWED_ROLE_ARNS = Some(c"arn:");
+    string ALLOWED_ROLE_ARNS = Some(c"");
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, pgrx::PostgresGucEnum)]
@@ -115,9 +117,9 @@ pub fn s3_role_only() -> bool {
     S3_CREDENTIALS.get() == S3Credentials::role
 }
 
-/// Whether this role may be assumed.
-pub fn role_arn_allowed(arn: &str) -> bool {
-    list(&ALLOWED_ROLE_ARNS).iter().any(|prefix| arn.starts_with(prefix.as_str()))
+/// Whether this role may be assumed for this author.
+pub fn role_arn_allowed(arn: &str, author: Author) -> bool {
+    role_allowed(arn, &list(&ALLOWED_ROLE_ARNS), author)
 }
 
 /// What the pipeline is told of them.

@@ -9,10 +9,12 @@ use super::catalog::Entry;
 use super::config::of_today;
 use super::old_table;
 use super::triggers;
+use crate::api::create_vectorizer::role_name;
 use crate::api::{indexing, scheduling, validate};
 use crate::catalog::destination::{require_vectors, vector_type};
 use crate::catalog::key::Key;
 use crate::catalog::relation::{self, Relation};
+use crate::catalog::rights::{self, Right};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user};
 use crate::pg::sql::{self, qualified};
@@ -65,11 +67,14 @@ fn reason(name: &str, error: &PgError) -> String {
 fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
     let (source, key) = source(&entry).map_err(|error| vec![error])?;
     let config = of_today(entry.config.clone());
+    let understood = serde_json::from_value::<VectorizerConfig>(config.clone())
+        .map_err(|error| PgError::raised(format!("its config can't be read: {error}")));
+    if let Ok(understood) = &understood {
+        grant_needed(understood, source.owner).map_err(|error| vec![error])?;
+    }
     let mut reasons = config_reasons(&config, &source);
     reasons.extend(queue(&entry, &source, &key).err());
     reasons.extend(free(&entry).err());
-    let understood = serde_json::from_value::<VectorizerConfig>(config.clone())
-        .map_err(|error| PgError::raised(format!("its config can't be read: {error}")));
     if let Ok(understood) = &understood {
         reasons.extend(destination(&understood.destination, &source, &config, &key).err());
     }
@@ -113,6 +118,20 @@ fn queue(entry: &Entry, source: &Relation, key: &Key) -> Result<(), PgError> {
         old_table::require_plain(table, source, key)?;
     }
     Ok(())
+}
+
+/// Gives the owner the rights that the vectorizer takes, if a superuser takes it over: that is the administrator's
+/// word. Whoever else does needs them granted before.
+fn grant_needed(config: &VectorizerConfig, owner: pg_sys::Oid) -> Result<(), PgError> {
+    // SAFETY: reads the catalogs.
+    let [by_superuser, to_superuser] =
+        [current_user(), owner].map(|role| unsafe { pg_sys::superuser_arg(role) });
+    if !by_superuser || to_superuser {
+        return Ok(());
+    }
+    let mut rights = Right::to_embed(&config.embedding);
+    rights.extend(Right::to_load(&config.loading));
+    rights::grant(&rights, &role_name(owner)?)
 }
 
 /// The checks that the vectorizer would meet if it were declared today.

@@ -12,7 +12,7 @@ use pgai_rs_pipeline::document::{self, ApiKey};
 use super::fold;
 use super::schedule::Schedule;
 use super::statements::Statements;
-use crate::api::{s3_access, validate};
+use crate::api::validate;
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
 use crate::catalog::secret;
@@ -97,10 +97,13 @@ impl Served {
     pub fn take_up(entry: &Entry, known: Option<&Served>) -> Result<Served, PgError> {
         let generation = definitions::generation();
         let (vectorizer, author, api_key, statements) = transaction(|| {
-            let vectorizer = entry.understand()?;
+            let mut vectorizer = entry.understand()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             require_allowed(&vectorizer, api_key.as_ref())?;
             let author = validate::author(vectorizer.owner);
+            if let Loading::Uri { s3, .. } = &mut vectorizer.config.loading {
+                s3.author = author;
+            }
             let statements = Statements::new(&vectorizer)?;
             Ok((vectorizer, author, api_key, statements))
         })?;
@@ -230,8 +233,5 @@ impl Served {
 /// What was allowed when the vectorizer was declared may not be any more.
 fn require_allowed(vectorizer: &Vectorizer, key: Option<&ApiKey>) -> Result<(), PgError> {
     validate::embedding_egress(&vectorizer.config.embedding, vectorizer.owner, key)?;
-    match &vectorizer.config.loading {
-        Loading::Column { .. } => Ok(()),
-        Loading::Uri { s3, .. } => s3_access::require_allowed(s3, vectorizer.owner),
-    }
+    validate::loading_egress(&vectorizer.config.loading, vectorizer.owner)
 }

@@ -8,12 +8,14 @@ use pgai_rs_pipeline::server_url::ServerUrl;
 use pgai_rs_pipeline::source::SourceConfig;
 
 use crate::api::s3_access;
+use crate::catalog::rights::Right;
 use crate::guc;
 use crate::pg::error::PgError;
 
 /// Refuses what the operator has not allowed to `owner`.
-pub fn require_allowed(config: &SourceConfig, owner: pg_sys::Oid) -> Result<(), PgError> {
-    s3_access::require_allowed(&config.s3, owner)?;
+pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> Result<(), PgError> {
+    Right::CreateS3Source.require(owner)?;
+    s3_access::require_objects_allowed(&config.s3, owner, Some(uri))?;
     let Some(url) = &config.queue_url else { return Ok(()) };
     let url = ServerUrl::parse(url).map_err(|error| {
         let message = format!("queue_url {error}");
@@ -30,4 +32,9 @@ pub fn require_allowed(config: &SourceConfig, owner: pg_sys::Oid) -> Result<(), 
     )
     .with_detail("Requests signed with the server's credentials would be sent there.")
     .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_sqs_queues."))
+}
+
+/// Returns a config with the one who declared it.
+pub fn declared_by(config: &SourceConfig, owner: pg_sys::Oid) -> SourceConfig {
+    SourceConfig { s3: s3_access::declared_by(&config.s3, owner), ..config.clone() }
 }

@@ -292,7 +292,7 @@ impl Crawl {
 /// What a source lists, if all that it asks for is allowed.
 fn permitted(entry: &Entry) -> Result<Scope, Trouble> {
     let declared = &entry.declared;
-    transaction(|| access::require_allowed(&declared.config, entry.owner))
+    transaction(|| access::require_allowed(&declared.config, &declared.uri, entry.owner))
         .map_err(|error| Trouble::from(&error))?;
     Scope::new(&declared.uri, &declared.config, &guc::pipeline()).map_err(|failure| Trouble::from(&failure))
 }

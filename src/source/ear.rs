@@ -29,7 +29,7 @@ impl Ear {
     pub fn open(entry: &Entry, network: &Network) -> Option<Ear> {
         let config = &entry.declared.config;
         let url = config.queue_url.clone()?;
-        transaction(|| access::require_allowed(config, entry.owner)).ok()?;
+        transaction(|| access::require_allowed(config, &entry.declared.uri, entry.owner)).ok()?;
         let scope = Arc::new(Scope::new(&entry.declared.uri, config, &guc::pipeline()).ok()?);
         let listener = Listener::start(network, scope.clone(), config.s3.clone(), url);
         Some(Ear { listener, scope, batch: None, patience: Patience::default() })

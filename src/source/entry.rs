@@ -6,6 +6,7 @@ use pgrx::{pg_sys, JsonB};
 
 use pgai_rs_pipeline::source::SourceConfig;
 
+use super::access;
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, Row};
 
@@ -33,7 +34,7 @@ pub struct Declared {
     pub target: pg_sys::Oid,
     /// The part of a bucket.
     pub uri: String,
-    /// The rest.
+    /// The rest, and whether a superuser declared it.
     pub config: SourceConfig,
 }
 
@@ -58,13 +59,18 @@ pub fn enabled() -> Result<Vec<Entry>, PgError> {
 
 fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
     let name: String = row.get(2)?;
-    let config = serde_json::from_value(row.get::<JsonB>(5)?.0)
+    let config: SourceConfig = serde_json::from_value(row.get::<JsonB>(5)?.0)
         .map_err(|error| PgError::raised(format!("the config of S3 source {name} can't be read: {error}")))?;
+    let owner = row.get(6)?;
     Ok(Entry {
         id: row.get(1)?,
         name,
-        declared: Declared { target: row.get(3)?, uri: row.get(4)?, config },
-        owner: row.get(6)?,
+        declared: Declared {
+            target: row.get(3)?,
+            uri: row.get(4)?,
+            config: access::declared_by(&config, owner),
+        },
+        owner,
         requested: row.get_opt(7)?,
         due_in: row.get_opt::<i64>(8)?.map(|ms| Duration::from_millis(ms.max(0) as u64)),
     })

@@ -10,6 +10,7 @@ use super::crawl::{Crawl, Step};
 use super::ear::Ear;
 use super::entry::{self, Entry};
 use super::runs;
+use crate::catalog::definitions;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
@@ -24,13 +25,15 @@ pub struct Sources {
     served: HashMap<i32, Served>,
     /// Whether what a worker before this one left is settled.
     recovered: bool,
+    /// How often rights had changed when they were looked at.
+    rights: u64,
 }
 
 struct Served {
     entry: Entry,
     crawl: Option<Crawl>,
     ear: Option<Ear>,
-    /// The settings have changed since the listing was allowed.
+    /// The settings or some rights have changed since the listing was allowed.
     to_be_permitted: bool,
 }
 
@@ -42,6 +45,11 @@ impl Sources {
             self.recovered = true;
         }
         let entries = transaction(entry::enabled)?;
+        let rights = definitions::rights();
+        if rights != self.rights {
+            self.rights = rights;
+            self.forget_settings();
+        }
         self.leave_others(&entries)?;
         let mut next = Turn::default();
         for entry in entries {
@@ -71,7 +79,7 @@ impl Sources {
         self.served.values().any(|served| served.crawl.is_some())
     }
 
-    /// The settings have changed: what is allowed is looked at again, also for a listing under way, and with
+    /// The settings have changed, or somebody's rights: what is allowed is looked at again, also for a listing under way, and with
     /// which credentials begins anew with the next run and the next message.
     pub fn forget_settings(&mut self) {
         for served in self.served.values_mut() {

@@ -13,8 +13,14 @@ def allow(cluster, url: str) -> None:
     cluster.reload()
 
 
+def allow_objects(cluster, *prefixes: str) -> None:
+    """Allows ordinary roles to have these objects loaded, on a cluster that runs."""
+    cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_uris = '{', '.join(prefixes)}'")
+    cluster.reload()
+
+
 def allow_nothing(cluster) -> None:
     """Takes it back."""
-    for name in settings(""):
+    for name in [*settings(""), "pgai_rs.allowed_uris"]:
         cluster.sql(f"ALTER SYSTEM RESET {name}")
     cluster.reload()

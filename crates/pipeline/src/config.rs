@@ -68,6 +68,16 @@ pub enum Loading {
     },
 }
 
+/// Who declared what is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Author {
+    /// A superuser, who is an administrator.
+    Superuser,
+    /// Anybody else, whom the administrator's lists bind.
+    #[default]
+    Other,
+}
+
 /// How a vectorizer or a source asks S3, as far as it differs from what the operator has set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct S3Access {
@@ -86,6 +96,9 @@ pub struct S3Access {
     /// Ask without credentials, as public buckets allow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anonymous: bool,
+    /// Who declared it. No declaration says that; whoever reads one does.
+    #[serde(skip)]
+    pub author: Author,
 }
 
 /// How S3 addresses a bucket.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::VectorizerConfig;
+use crate::config::{Author, VectorizerConfig};
 
 /// Names a piece of claimed work within its [`Queue`](crate::run::Queue); opaque to the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,15 +115,6 @@ impl ApiKey {
     pub fn expose(&self) -> &str {
         self.secret.expose()
     }
-}
-
-/// Who declared what is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Author {
-    /// A superuser, who is an administrator.
-    Superuser,
-    /// Anybody else, whom the administrator's lists bind.
-    Other,
 }
 
 /// A vectorizer as the pipeline sees it; shared by all its documents.

@@ -1,7 +1,8 @@
 //! The operator's limits and endpoints, as the pipeline sees them.
 //!
 //! The extension fills this from its GUCs (`src/guc`), which document each in full; the
-//! defaults here are the same and serve the tests.
+//! defaults here are the same and serve the tests, which may ask S3 for everything: the extension's lists of
+//! addresses and roles are empty.
 
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ pub struct S3Settings {
     pub role_session_duration: Option<Duration>,
     /// `pgai_rs.s3_credentials` is `role`: the server's own credentials only ever assume roles.
     pub role_only: bool,
-    /// `pgai_rs.allowed_role_arns`: prefixes of the roles that may be assumed.
+    /// `pgai_rs.allowed_role_arns`: prefixes of the roles that may be assumed; empty, superusers may name any.
     pub allowed_role_arns: Vec<String>,
     /// `pgai_rs.allowed_s3_endpoints`: prefixes of the endpoints that others than superusers may declare.
     pub allowed_endpoints: Vec<String>,
@@ -84,7 +85,7 @@ pub struct Settings {
     pub load_concurrency: usize,
     /// Longest time for one object, from request to last byte.
     pub load_timeout: Duration,
-    /// URI prefixes that may be loaded, such as `s3://bucket/`.
+    /// URI prefixes that may be loaded, such as `s3://bucket/`; for what empty means see [`reachable`](crate::s3::reachable).
     pub allowed_uris: Vec<String>,
     /// S3.
     pub s3: S3Settings,
@@ -95,8 +96,9 @@ pub struct Settings {
     pub api_key_names: Vec<String>,
     /// Where OpenAI's wire is spoken if a vectorizer does not say, with `/v1` and without a slash.
     pub openai_base_url: String,
-    /// Where Ollama is asked if a vectorizer does not say, without a slash.
-    pub ollama_base_url: String,
+    /// Where the administrator has an Ollama that is asked if a vectorizer does not say, without a slash. `None`: on
+    /// this host, for whom `allowed_base_urls` lets.
+    pub ollama_base_url: Option<String>,
     /// Most requests in flight to one provider, base URL, model and key.
     pub embedding_concurrency: usize,
     /// Most inputs of one request. OpenAI's limit: 2,048.
@@ -127,7 +129,7 @@ impl Default for Settings {
             allowed_base_urls: Vec::new(),
             api_key_names: Vec::new(),
             openai_base_url: "https://api.openai.com/v1".to_owned(),
-            ollama_base_url: "http://localhost:11434".to_owned(),
+            ollama_base_url: None,
             embedding_concurrency: 8,
             embedding_max_inputs: 2048,
             embedding_max_tokens: 300_000,

@@ -6,8 +6,8 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{Author, Failure};
+use pgai_rs_pipeline::config::{Author, Embedding};
+use pgai_rs_pipeline::document::Failure;
 use pgai_rs_pipeline::embed::{check, client, embed_query, Groups};
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::{S3Settings, Settings};

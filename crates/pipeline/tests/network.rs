@@ -6,8 +6,8 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Author, Failure};
+use pgai_rs_pipeline::config::{Author, S3Access};
+use pgai_rs_pipeline::document::Failure;
 use pgai_rs_pipeline::embed::{client, Groups};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::{check, Clients};

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::config::{Embedding, Processing};
-use pgai_rs_pipeline::document::{ApiKey, Author, Failure, Retry, Scope, Secret};
+use pgai_rs_pipeline::config::{Author, Embedding, Processing};
+use pgai_rs_pipeline::document::{ApiKey, Failure, Retry, Scope, Secret};
 use pgai_rs_pipeline::embed::{client, embed_query, embed_tokens, Groups};
 use pgai_rs_pipeline::run::current_thread_runtime;
 use pgai_rs_pipeline::s3::Clients;

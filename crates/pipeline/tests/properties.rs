@@ -13,8 +13,8 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use generate::Generator;
-use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::Author;
+use pgai_rs_pipeline::config::{Author, Embedding};
+
 use pgai_rs_pipeline::embed::embed_query;
 use pgai_rs_pipeline::settings::Settings;
 use support::http::{Reply, Server};

@@ -6,8 +6,8 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{ApiKey, Author, Failure, Retry, Secret};
+use pgai_rs_pipeline::config::{Author, Embedding};
+use pgai_rs_pipeline::document::{ApiKey, Failure, Retry, Secret};
 use pgai_rs_pipeline::embed::{client, embed_query, Groups};
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::{S3Settings, Settings};

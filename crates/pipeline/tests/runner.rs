@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use pgai_rs_pipeline::config::{ChunkUnit, Chunking, Embedding, Formatting, Loading, TextFormat};
+use pgai_rs_pipeline::config::{Author, ChunkUnit, Chunking, Embedding, Formatting, Loading, TextFormat};
 use pgai_rs_pipeline::document::{
-    Author, Chunk, Document, ExistingChunk, Payload, Retry, Scope, Secret, Step, Ticket, Vectorizer,
+    Chunk, Document, ExistingChunk, Payload, Retry, Scope, Secret, Step, Ticket, Vectorizer,
 };
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use sha2::{Digest, Sha256};

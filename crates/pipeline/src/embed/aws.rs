@@ -30,8 +30,8 @@ pub(super) struct Scope {
     pub service: &'static str,
     /// The region that is asked.
     pub region: String,
-    /// The role that is assumed, if one is.
-    pub role_arn: Option<String>,
+    /// The identity that signs.
+    pub access: S3Access,
 }
 
 /// Signs requests, with credentials that are kept until shortly before they expire.
@@ -72,9 +72,9 @@ impl Signer {
         {
             return Ok(credentials.clone());
         }
-        let access = S3Access { aws_role_arn: self.scope.role_arn.clone(), ..S3Access::default() };
+        let access = &self.scope.access;
         let credentials =
-            self.clients.credentials(&access).await.map_err(|error| unavailable(&error, &access))?;
+            self.clients.credentials(access).await.map_err(|error| unavailable(&error, access))?;
         *kept = Some((credentials.clone(), Instant::now()));
         Ok(credentials)
     }

@@ -3,10 +3,10 @@
 //! Looked at when a vectorizer is declared, whenever the settings change, and before anything is sent.
 
 use super::model::invalid_base_url;
-use super::provider::Provider;
+use super::provider::{Provider, LOCAL_OLLAMA};
 use super::ADMINISTRATOR;
-use crate::config::Embedding;
-use crate::document::{ApiKey, Author, Failure, Retry, Step};
+use crate::config::{Author, Embedding};
+use crate::document::{ApiKey, Failure, Retry, Step};
 use crate::network::Reach;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
@@ -64,7 +64,7 @@ impl Declaration<'_> {
     }
 
     fn reach(&self, url: Option<&ServerUrl>, settings: &Settings) -> Result<Reach, Failure> {
-        let Some(url) = url else { return Ok(Reach::Named) };
+        let Some(url) = url else { return self.default_reach(settings) };
         if self.author == Author::Superuser || self.provider.is_own_server(url, settings) {
             return Ok(Reach::Named);
         }
@@ -72,6 +72,25 @@ impl Declaration<'_> {
             true => Ok(url.reach(&settings.allowed_base_urls)),
             false => Err(base_url_not_allowed(self.argument())),
         }
+    }
+
+    /// Where no server is declared, the provider's or the administrator's is asked, except for Ollama: whatever
+    /// listens on this host was not named by anybody.
+    fn default_reach(&self, settings: &Settings) -> Result<Reach, Failure> {
+        let is_named = self.provider != Provider::Ollama || settings.ollama_base_url.is_some();
+        if is_named || self.author == Author::Superuser {
+            return Ok(Reach::Named);
+        }
+
+        let local = ServerUrl::parse(LOCAL_OLLAMA).map_err(|error| self.not_a_url(error))?;
+        if local.is_allowed(&settings.allowed_base_urls) {
+            return Ok(local.reach(&settings.allowed_base_urls));
+        }
+        let message = "the Ollama of the server's own host is not allowed on this server".to_owned();
+        Err(refused("base_url_not_allowed", message).with_hint(format!(
+            "A superuser can name it with pgai_rs.ollama_base_url = '{LOCAL_OLLAMA}', or add that to \
+             pgai_rs.allowed_base_urls."
+        )))
     }
 
     /// Tells whether a server may receive the key of this name: its provider's own may, and those that it is paired
@@ -285,6 +304,28 @@ mod tests {
             code(openai(KEY, Some("http://gate/v2")), Author::Other, &ours),
             Some("base_url_not_allowed")
         );
+    }
+
+    #[test]
+    fn an_ollama_on_this_host_is_the_administrators_to_name() {
+        let ollama = |base_url: Option<&str>, author, ours: &Settings| {
+            let config =
+                json!({"implementation": "ollama", "model": "m", "dimensions": 3, "base_url": base_url});
+            code(config, author, ours)
+        };
+        let none = settings(&[], &[]);
+        let listed = settings(&[], &["http://localhost:11434"]);
+        let named = Settings { ollama_base_url: Some(LOCAL_OLLAMA.into()), ..settings(&[], &[]) };
+        let elsewhere = Settings { ollama_base_url: Some("http://ollama".into()), ..settings(&[], &[]) };
+
+        for url in [None, Some(LOCAL_OLLAMA)] {
+            assert_eq!(ollama(url, Author::Other, &none), Some("base_url_not_allowed"));
+            assert_eq!(ollama(url, Author::Superuser, &none), None);
+            assert_eq!(ollama(url, Author::Other, &listed), None);
+            assert_eq!(ollama(url, Author::Other, &named), None);
+        }
+        assert_eq!(ollama(None, Author::Other, &elsewhere), None);
+        assert_eq!(ollama(Some(LOCAL_OLLAMA), Author::Other, &elsewhere), Some("base_url_not_allowed"));
     }
 
     #[test]

@@ -381,6 +381,7 @@ mod tests {
             base_url: base_url.to_owned(),
             name: "m".to_owned(),
             dimensions: 3,
+            author: crate::config::Author::Superuser,
             region: None,
             reach: Reach::Named,
             api_key: api_key.map(|key| ApiKey::of_server(Secret::new(key))),

@@ -27,7 +27,7 @@ pub(super) enum Credentials {
     /// There is nothing to add.
     None,
     /// A signature.
-    Aws(Signer),
+    Aws(Box<Signer>),
     /// A token.
     Google(Box<Tokens>),
 }
@@ -43,7 +43,7 @@ impl Credentials {
     ) -> Self {
         match identity {
             Identity::Key => Credentials::None,
-            Identity::Aws(scope) => Credentials::Aws(Signer::new(Arc::clone(aws), scope)),
+            Identity::Aws(scope) => Credentials::Aws(Box::new(Signer::new(Arc::clone(aws), scope))),
             Identity::Google(key) => {
                 Credentials::Google(Box::new(Tokens::new(key, client.of(Reach::Named).clone(), timeout)))
             }

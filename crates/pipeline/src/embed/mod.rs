@@ -65,7 +65,7 @@ pub use self::egress::is_listed;
 pub use self::group::Groups;
 pub use self::http::client;
 pub(crate) use self::http::client_with;
-pub use self::model::{aws_access, check, permit};
+pub use self::model::{aws_access, check, permit, provider_prefix};
 pub use self::most::Most;
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};

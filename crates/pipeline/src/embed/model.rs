@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use super::egress::Declaration;
 use super::input_type::Purpose;
 use super::provider::{
-    bedrock_address, bedrock_region, bedrock_role_arn, vertex_address, Optional, Provider, Wire,
+    bedrock_address, bedrock_region, bedrock_role_arn, vertex_address, Optional, Provider, Wire, LOCAL_OLLAMA,
 };
 use super::{litellm, ADMINISTRATOR};
-use crate::config::{Embedding, S3Access};
-use crate::document::{ApiKey, Author, Failure, Retry, Step};
+use crate::config::{Author, Embedding, S3Access};
+use crate::document::{ApiKey, Failure, Retry, Step};
 use crate::network::Reach;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
@@ -27,6 +27,8 @@ pub(super) struct Model {
     pub name: String,
     /// How many numbers a vector has.
     pub dimensions: u32,
+    /// Who declared it.
+    pub author: Author,
     /// The operator's AWS region.
     pub region: Option<String>,
     /// How far its host may lead.
@@ -72,7 +74,7 @@ impl Model {
         let region = settings.s3.region.clone();
         let dimensions = embedding.dimensions();
         let (name, reach) = (name.to_owned(), permission.reach);
-        Ok(Model { provider, base_url, name, dimensions, region, reach, api_key, parameters })
+        Ok(Model { provider, base_url, name, dimensions, author, region, reach, api_key, parameters })
     }
 
     /// Whether the provider's own server is asked, and not another that speaks its wire.
@@ -164,11 +166,29 @@ pub fn permit(
 }
 
 /// The identity that a provider is asked with, if it is one of AWS'; the operator decides who may use it.
-pub fn aws_access(embedding: &Embedding) -> Option<S3Access> {
+pub fn aws_access(embedding: &Embedding, author: Author) -> Option<S3Access> {
     let Embedding::Litellm { model, extra_options, .. } = embedding else { return None };
     let (provider, _) = litellm::split(model).ok()?;
-    let role_arn = extra_options.as_ref().and_then(bedrock_role_arn).map(str::to_owned);
-    (provider == Provider::Bedrock).then(|| S3Access { aws_role_arn: role_arn, ..S3Access::default() })
+    let aws_role_arn = extra_options.as_ref().and_then(bedrock_role_arn).map(str::to_owned);
+    (provider == Provider::Bedrock).then(|| S3Access { aws_role_arn, author, ..S3Access::default() })
+}
+
+/// The prefix by which LiteLLM's names call the provider that is asked; none if it is not known.
+///
+/// ```
+/// use pgai_rs_pipeline::config::Embedding;
+/// use pgai_rs_pipeline::embed::provider_prefix;
+///
+/// let asked = |config| provider_prefix(&serde_json::from_value::<Embedding>(config).unwrap());
+/// let litellm = |model: &str| {
+///     asked(serde_json::json!({"implementation": "litellm", "model": model, "dimensions": 3}))
+/// };
+/// assert_eq!(litellm("cohere/embed-v4.0"), Some("cohere"));
+/// assert_eq!(litellm("text-embedding-3-small"), Some("openai"));
+/// assert_eq!(litellm("nobodys/model"), None);
+/// ```
+pub fn provider_prefix(embedding: &Embedding) -> Option<&'static str> {
+    Declared::read(embedding).ok().map(|declared| declared.provider.profile().prefix)
 }
 
 /// What a vectorizer's author declares of a model, whichever builder it was made by.
@@ -225,7 +245,7 @@ fn default_base_url(
 ) -> Result<String, Failure> {
     match provider {
         Provider::OpenAi => Ok(settings.openai_base_url.clone()),
-        Provider::Ollama => Ok(settings.ollama_base_url.clone()),
+        Provider::Ollama => Ok(settings.ollama_base_url.clone().unwrap_or_else(|| LOCAL_OLLAMA.to_owned())),
         Provider::Bedrock => {
             bedrock_address(bedrock_region(parameters, settings.s3.region.as_deref()).as_deref())
         }

@@ -243,6 +243,7 @@ mod tests {
             base_url: "http://h/v1".into(),
             name: "m".into(),
             dimensions: 3,
+            author: crate::config::Author::Superuser,
             region: None,
             reach: crate::network::Reach::Named,
             api_key: None,

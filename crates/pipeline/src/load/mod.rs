@@ -25,7 +25,7 @@ use crate::compression::UnpackError;
 use crate::config::S3Access;
 use crate::document::{Failure, Retry, Step};
 use crate::offload::Offload;
-use crate::s3::{failure, Clients, Operation, S3Error, S3Uri};
+use crate::s3::{failure, reachable, Clients, Operation, S3Error, S3Uri};
 use crate::settings::Settings;
 
 /// Threads that compute at a time; leaves threads for the others.
@@ -118,7 +118,7 @@ impl Loaders {
         since: Instant,
     ) -> Result<Option<Loaded>, Failure> {
         let uri = S3Uri::parse(uri)?;
-        uri.permit(&self.allowed_uris)?;
+        uri.permit(reachable(&self.allowed_uris, access))?;
         let wanted = Wanted { uri: &uri, access, known };
         let mut reservation = Reservation::default();
         loop {

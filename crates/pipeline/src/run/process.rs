@@ -328,7 +328,8 @@ mod tests {
     use super::super::job::{JobId, Outcome, Wake};
     use super::*;
     use crate::chunk::Chunker;
-    use crate::document::{Author, Ticket, Vectorizer};
+    use crate::config::Author;
+    use crate::document::{Ticket, Vectorizer};
     use crate::embed;
     use crate::format::Template;
     use crate::memory::{Memory, Share};

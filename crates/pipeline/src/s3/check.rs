@@ -12,7 +12,7 @@ use aws_smithy_types::DateTime;
 use super::clients::credentials_of;
 use super::error::{Peer, S3Error};
 use super::provider;
-use super::{failure, Clients, Operation, S3Uri};
+use super::{failure, reachable, Clients, Operation, S3Uri};
 use crate::config::S3Access;
 use crate::document::Failure;
 use crate::settings::S3Settings;
@@ -65,7 +65,7 @@ impl Walk<'_> {
     /// Each part adds its step, or fails as it.
     async fn go(&mut self, uri: &str, allowed_uris: &[String]) -> Result<(), Failure> {
         let uri = S3Uri::parse(uri)?;
-        uri.permit(allowed_uris)?;
+        uri.permit(reachable(allowed_uris, self.access))?;
         self.pass(format!("{uri} is allowed"));
         self.own_identity(&uri).await?;
         self.role(&uri).await?;

@@ -13,6 +13,7 @@ use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Semaphore;
 
+use super::allowed::role_allowed;
 use super::check::within;
 use super::error::{without_credentials, NotAllowed, S3Error};
 use super::recent::{lock, Recent};
@@ -157,8 +158,7 @@ impl Clients {
             _ if access.anonymous => (!settings.allow_anonymous).then_some(NotAllowed::Anonymous),
             None => settings.role_only.then_some(NotAllowed::OwnCredentials),
             Some(role_arn) => {
-                let allows = |prefix: &String| !prefix.is_empty() && role_arn.starts_with(prefix.as_str());
-                let allowed = settings.allowed_role_arns.iter().any(allows);
+                let allowed = role_allowed(role_arn, &settings.allowed_role_arns, access.author);
                 (!allowed).then(|| NotAllowed::Role(role_arn.clone()))
             }
         };

@@ -1,6 +1,7 @@
 //! S3: who asks, what is answered, and what to say when it is a refusal.
 //!
 //! * `uri`, `uri_https`: the address of an object, as people write it
+//! * `allowed`: what the administrator's lists mean for one who asks
 //! * `clients`: requests with the right identity, in the right region
 //! * `session`, `sts`: what the AWS environment says, and the roles that are assumed upon it
 //! * `error`: a refusal as data, told from the SDK's many shapes
@@ -8,6 +9,7 @@
 //! * [`policies`]: the IAM policies that make it work
 //! * `check`, `provider`: how far it goes, and with whose credentials, for a person to see
 
+mod allowed;
 mod check;
 mod clients;
 mod error;
@@ -20,6 +22,7 @@ mod sts;
 mod uri;
 mod uri_https;
 
+pub use self::allowed::{reachable, role_allowed};
 pub use self::check::{check, CheckStep};
 pub use self::clients::Clients;
 pub use self::error::{Doubt, Fault, NotAllowed, Peer, S3Error};

@@ -5,7 +5,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use super::failure;
 use super::{S3Prefix, SourceConfig};
 use crate::document::Failure;
-use crate::s3::S3Uri;
+use crate::s3::{reachable, S3Uri};
 use crate::settings::Settings;
 
 /// Prefix, globs, size and the operator's allow-list, put together.
@@ -26,7 +26,8 @@ impl Scope {
     /// Those of [`S3Prefix::parse`]; `invalid_glob`; `uri_not_allowed` unless the whole prefix is.
     pub fn new(uri: &str, config: &SourceConfig, settings: &Settings) -> Result<Scope, Failure> {
         let prefix = S3Prefix::parse(uri)?;
-        if !prefix.is_allowed(&settings.allowed_uris) {
+        let allowed = reachable(&settings.allowed_uris, &config.s3);
+        if !prefix.is_allowed(allowed) {
             return Err(failure::not_allowed(&prefix));
         }
         if prefix.is_access_point() && config.queue_url.is_some() {
@@ -37,7 +38,7 @@ impl Scope {
             include: (!config.include.is_empty()).then(|| globs(&config.include)).transpose()?,
             exclude: globs(&config.exclude)?,
             max_size: config.max_size.unwrap_or(settings.max_document_size),
-            allowed: settings.allowed_uris.clone(),
+            allowed: allowed.to_vec(),
         })
     }
 

@@ -10,10 +10,10 @@ pub mod tls;
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{
-    Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, S3Access, VectorizerConfig,
-    CONFIG_VERSION,
+    Author, Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, S3Access,
+    VectorizerConfig, CONFIG_VERSION,
 };
-use pgai_rs_pipeline::document::{ApiKey, Author, Document, Payload, Secret, Ticket, Vectorizer};
+use pgai_rs_pipeline::document::{ApiKey, Document, Payload, Secret, Ticket, Vectorizer};
 
 /// The column that the tests' vectorizers read.
 pub const COLUMN: &str = "body";

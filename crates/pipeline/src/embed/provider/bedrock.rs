@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{cohere, Optional, Profile, Shape, Wire};
+use crate::config::S3Access;
 use crate::document::Failure;
 use crate::embed::answer::{unnumbered, Answered, Vector};
 use crate::embed::aws::Scope;
@@ -135,10 +136,15 @@ struct Bedrock {
 impl Bedrock {
     fn new(mut model: Model) -> Self {
         let family = family(&model.name).unwrap_or(Family::Titan);
+        let access = S3Access {
+            aws_role_arn: role_arn(&model.parameters).map(str::to_owned),
+            author: model.author,
+            ..S3Access::default()
+        };
         let scope = Scope {
             service: "bedrock",
             region: region(&model.parameters, model.region.as_deref()).unwrap_or_default(),
-            role_arn: role_arn(&model.parameters).map(str::to_owned),
+            access,
         };
         let known: &[&str] = match family {
             Family::Titan => &["normalize"],

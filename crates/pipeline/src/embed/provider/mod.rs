@@ -19,6 +19,7 @@ pub(in crate::embed) use self::bedrock::{
     address as bedrock_address, region as bedrock_region, role_arn as bedrock_role_arn,
 };
 pub use self::ollama::url_of_host as ollama_url;
+pub(in crate::embed) use self::ollama::LOCAL as LOCAL_OLLAMA;
 pub(in crate::embed) use self::vertex::address as vertex_address;
 use super::answer::Answered;
 use super::dimensions::Dimensions;
@@ -219,11 +220,12 @@ impl Provider {
         has_server && self.profile().api_key_name == Some(api_key_name)
     }
 
-    /// The server that is asked if a vectorizer does not say, where that is one for all.
+    /// The server that is asked if a vectorizer does not say, where that is one for all: the provider's own, or the
+    /// administrator's choice. An Ollama on this host that nobody named is neither.
     pub(super) fn default_server(self, settings: &Settings) -> Option<ServerUrl> {
         let url = match self {
             Provider::OpenAi => Some(settings.openai_base_url.as_str()),
-            Provider::Ollama => Some(settings.ollama_base_url.as_str()),
+            Provider::Ollama => settings.ollama_base_url.as_deref(),
             other => other.profile().home,
         };
         url.and_then(|url| ServerUrl::parse(url).ok())

@@ -13,6 +13,9 @@ use crate::embed::model::Model;
 use crate::embed::pack::Limits;
 use crate::embed::refusal::{Kind, Refusal};
 
+/// Where an Ollama is that nobody has said anything of.
+pub(in crate::embed) const LOCAL: &str = "http://localhost:11434";
+
 /// What is known of Ollama. It runs at the user's, and asks for no key.
 pub(super) const PROFILE: Profile = Profile {
     name: "Ollama",

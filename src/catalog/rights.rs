@@ -1,0 +1,168 @@
+//! Rights to have the server fetch and send: EXECUTE on a builder, which is granted to roles and not to PUBLIC.
+//!
+//! A config is JSON that can be written by hand, so a builder that nobody may call guards nothing by itself. The right
+//! is looked at where a config is taken, and again for the owner before work is begun with it.
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::config::{Embedding, Loading};
+use pgai_rs_pipeline::embed;
+
+use super::definitions;
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::sql;
+
+/// A function of the extension's whose EXECUTE is the right to what it declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// Sends texts to OpenAI, or to what speaks its wire.
+    EmbeddingOpenai,
+    /// Sends texts to an Ollama.
+    EmbeddingOllama,
+    /// Sends texts to Voyage AI.
+    EmbeddingVoyageai,
+    /// Sends texts to the other providers.
+    EmbeddingLitellm,
+    /// Fetches objects from S3.
+    LoadingUri,
+    /// Lists buckets, and hears of their events.
+    CreateS3Source,
+}
+
+impl Right {
+    /// All of them: what a role needs that declares whatever there is.
+    pub const ALL: [Right; 6] = [
+        Right::EmbeddingOpenai,
+        Right::EmbeddingOllama,
+        Right::EmbeddingVoyageai,
+        Right::EmbeddingLitellm,
+        Right::LoadingUri,
+        Right::CreateS3Source,
+    ];
+
+    /// The rights to ask the provider of an embedding: LiteLLM's names lead to the others' providers, too.
+    pub fn to_embed(embedding: &Embedding) -> Vec<Right> {
+        let of_provider = match embed::provider_prefix(embedding) {
+            Some("openai") => Some(Right::EmbeddingOpenai),
+            Some("ollama") => Some(Right::EmbeddingOllama),
+            Some("voyage") => Some(Right::EmbeddingVoyageai),
+            _ => None,
+        };
+        let of_builder = match embedding {
+            Embedding::Openai { .. } => Right::EmbeddingOpenai,
+            Embedding::Ollama { .. } => Right::EmbeddingOllama,
+            Embedding::Voyageai { .. } => Right::EmbeddingVoyageai,
+            Embedding::Litellm { .. } => Right::EmbeddingLitellm,
+        };
+        let more = of_provider.filter(|right| *right != of_builder);
+        [of_builder].into_iter().chain(more).collect()
+    }
+
+    /// Errors (42501) unless the role has the rights to ask the provider of an embedding.
+    pub fn require_to_embed(embedding: &Embedding, role: pg_sys::Oid) -> Result<(), PgError> {
+        Right::to_embed(embedding).into_iter().try_for_each(|right| right.require(role))
+    }
+
+    /// The right to fetch documents, if they do not lie in the source itself.
+    pub fn to_load(loading: &Loading) -> Option<Right> {
+        match loading {
+            Loading::Column { .. } => None,
+            Loading::Uri { .. } => Some(Right::LoadingUri),
+        }
+    }
+
+    /// The function's name in the schema `ai`, where there is one of that name.
+    pub fn function(self) -> &'static str {
+        match self {
+            Right::EmbeddingOpenai => "embedding_openai",
+            Right::EmbeddingOllama => "embedding_ollama",
+            Right::EmbeddingVoyageai => "embedding_voyageai",
+            Right::EmbeddingLitellm => "embedding_litellm",
+            Right::LoadingUri => "loading_uri",
+            Right::CreateS3Source => "create_s3_source",
+        }
+    }
+
+    /// Errors (42501) unless the role has it.
+    pub fn require(self, role: pg_sys::Oid) -> Result<(), PgError> {
+        let mut found = self.look(role, "EXECUTE")?;
+        // What changed before it was watched was not heard of.
+        if found.as_ref().is_some_and(|function| definitions::watch_function(function.oid)) {
+            found = self.look(role, "EXECUTE")?;
+        }
+        if found.is_some_and(|function| function.is_permitted) {
+            return Ok(());
+        }
+
+        let (name, (role, literal)) = (self.function(), names_of(role)?);
+        Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for function {name}"),
+        )
+        .with_detail(format!(
+            "Role {role} has no EXECUTE on ai.{name}, and so may not have the server do what it declares."
+        ))
+        .with_hint(format!(
+            "GRANT EXECUTE ON FUNCTION ai.{name} TO {role}; or, for all that declares vectorizers and S3 sources, \
+             SELECT ai.grant_vectorizer_usage({literal});"
+        )))
+    }
+
+    /// Whether the role may pass it on.
+    pub fn may_grant(self, role: pg_sys::Oid) -> Result<bool, PgError> {
+        let found = self.look(role, "EXECUTE WITH GRANT OPTION")?;
+        Ok(found.is_some_and(|function| function.is_permitted))
+    }
+
+    /// The extension's function, and whether a role has a privilege on it. Another's of the same name is none of it.
+    fn look(self, role: pg_sys::Oid, privilege: &str) -> Result<Option<Function>, PgError> {
+        let found = as_superuser(|| {
+            sql::read_now(
+                "SELECT p.oid, p.oid::pg_catalog.regprocedure::pg_catalog.text,
+                        pg_catalog.has_function_privilege($1, p.oid, $3)
+                 FROM pg_catalog.pg_proc p
+                 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+                 JOIN pg_catalog.pg_depend d
+                   ON d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.objid = p.oid AND d.deptype = 'e'
+                  AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+                 JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+                 WHERE n.nspname = 'ai' AND p.proname = $2::pg_catalog.name AND e.extname = 'pgai_rs'",
+                &[role.into(), self.function().to_owned().into(), privilege.to_owned().into()],
+                |row| Ok(Function { oid: row.get(1)?, signature: row.get(2)?, is_permitted: row.get(3)? }),
+            )
+        })?;
+        Ok(found.into_iter().next())
+    }
+}
+
+/// A function of the extension's.
+struct Function {
+    oid: pg_sys::Oid,
+    /// Its name with its schema and the types of its arguments.
+    signature: String,
+    /// Whether a role has the privilege that was asked for.
+    is_permitted: bool,
+}
+
+/// Grants rights to a role, whose name is quoted where it must be, with the current user's own.
+pub fn grant(rights: &[Right], role: &str) -> Result<(), PgError> {
+    let mut functions = Vec::new();
+    for right in rights {
+        functions.extend(right.look(current_user(), "EXECUTE")?.map(|function| function.signature));
+    }
+    sql::execute(&format!("GRANT EXECUTE ON FUNCTION {} TO {role}", functions.join(", ")), &[]).map(drop)
+}
+
+/// A role's name, quoted where it must be, and as a literal.
+fn names_of(role: pg_sys::Oid) -> Result<(String, String), PgError> {
+    let names = as_superuser(|| {
+        sql::read_now(
+            "SELECT pg_catalog.quote_ident(r.name::pg_catalog.text), pg_catalog.quote_literal(r.name::pg_catalog.text)
+             FROM pg_catalog.pg_get_userbyid($1) AS r (name)",
+            &[role.into()],
+            |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?)),
+        )
+    })?;
+    names.into_iter().next().ok_or_else(|| PgError::raised("a role has no name"))
+}
