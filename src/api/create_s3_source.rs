@@ -14,7 +14,7 @@ use crate::catalog::relation::Relation;
 use crate::catalog::visibility;
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident, qualified};
 use crate::queue::wake;
@@ -208,8 +208,7 @@ fn find(name: &str) -> Result<Option<Relation>, PgError> {
 }
 
 fn require_owner_of(relation: &Relation) -> Result<(), PgError> {
-    // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::has_privs_of_role(current_user(), relation.owner) } {
+    if may_act_as(current_user(), relation.owner) {
         return Ok(());
     }
     Err(not_allowed(format!("must be owner of table {}", relation.qualified()))

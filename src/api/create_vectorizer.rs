@@ -24,7 +24,7 @@ use crate::catalog::triggers::{self, Identity};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{failed_name, inbox_name, origin_name, trigger_name, work_name};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::json::Json;
 use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident};
@@ -223,8 +223,7 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     let source = Relation::load(oid)?.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source table does not exist")
     })?;
-    // SAFETY: reads the catalogs.
-    if !unsafe { pg_sys::has_privs_of_role(current_user(), source.owner) } {
+    if !may_act_as(current_user(), source.owner) {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION,
             "only a superuser or the owner of the source table may create a vectorizer on it",

@@ -7,7 +7,7 @@ use crate::catalog::table::Table;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::{binding, objects, vectorizer, visibility};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user, superuser};
+use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
 use crate::pg::sql;
 use crate::queue::wake;
 
@@ -31,7 +31,7 @@ pub fn target(id: i32) -> Result<Target, PgError> {
             .with_detail(format!("There is no vectorizer with id {id}."))
             .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
     })?;
-    if visibility::has_rights_of(user, target.owner) {
+    if may_act_as(user, target.owner) {
         return Ok(target);
     }
     Err(PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of the vectorizer")

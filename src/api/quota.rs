@@ -7,7 +7,7 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 use crate::catalog::vectorizer;
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
+use crate::pg::identity::{as_superuser, is_superuser};
 use crate::pg::sql;
 
 /// Refuses one more vectorizer of this role's if it has as many as it may.
@@ -29,11 +29,6 @@ pub fn require_room_for_s3_source(owner: pg_sys::Oid) -> Result<(), PgError> {
     let has = as_superuser(|| sql::read_now(has, &[owner.into()], |row| row.get::<i64>(1)))?;
     let has = has.into_iter().sum();
     require_room(has, guc::max_s3_sources_per_role(), "S3 sources", "max_s3_sources_per_role")
-}
-
-fn is_superuser(role: pg_sys::Oid) -> bool {
-    // SAFETY: reads the catalogs.
-    unsafe { pg_sys::superuser_arg(role) }
 }
 
 fn require_room(has: i64, most: i64, what: &str, setting: &str) -> Result<(), PgError> {

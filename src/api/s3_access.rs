@@ -10,6 +10,7 @@ use pgai_rs_pipeline::server_url::ServerUrl;
 use super::validate;
 use crate::guc;
 use crate::pg::error::PgError;
+use crate::pg::identity::is_superuser;
 
 /// Refuses what the operator has not allowed to `role`, and what contradicts itself, where S3 is asked for objects.
 /// `example` is an address that is wanted, if one is known.
@@ -52,8 +53,7 @@ pub fn require_allowed(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgErr
     let endpoint = ServerUrl::parse(endpoint).map_err(|error| {
         invalid(&format!("endpoint {error}")).with_hint(error.hint("https://storage.example.com:9000"))
     })?;
-    // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::superuser_arg(role) } || guc::s3_endpoint_allowed(&endpoint) {
+    if is_superuser(role) || guc::s3_endpoint_allowed(&endpoint) {
         return Ok(());
     }
     Err(denied("this S3 endpoint is not allowed on this server")

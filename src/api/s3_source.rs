@@ -7,7 +7,7 @@ use super::create_s3_source::{not_allowed, not_null};
 use super::visibility::sees_s3_source;
 use crate::catalog::visibility;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::sql::{self, qualified};
 use crate::queue::wake;
 use crate::source::seen_name;
@@ -32,7 +32,7 @@ fn require_source(id: Option<i32>) -> Result<i32, PgError> {
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("there is no S3 source with id {id}"))
             .with_hint("The table ai.s3_source lists the sources that exist.")
     })?;
-    if visibility::has_rights_of(user, owner) {
+    if may_act_as(user, owner) {
         return Ok(id);
     }
     Err(not_allowed("must be owner of the S3 source")

@@ -14,6 +14,7 @@ use crate::catalog::rights::Right;
 use crate::catalog::secret;
 use crate::guc;
 use crate::pg::error::PgError;
+use crate::pg::identity::is_superuser;
 
 /// Longest identifier, in bytes: Postgres's NAMEDATALEN less one.
 pub const MAX_IDENTIFIER: usize = 63;
@@ -206,8 +207,7 @@ pub fn embedding_egress(
 
 /// Who a role is to the pipeline. To be called within a transaction.
 pub fn author(role: pg_sys::Oid) -> Author {
-    // SAFETY: reads the catalogs.
-    match unsafe { pg_sys::superuser_arg(role) } {
+    match is_superuser(role) {
         true => Author::Superuser,
         false => Author::Other,
     }

@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::pg::error::PgError;
+use crate::pg::identity::is_superuser;
 
 /// Errors (42501) unless the schema belongs to a superuser: whoever owns it can put tables in the place of the
 /// extension's, and those are read with the extension's rights.
@@ -22,8 +23,7 @@ pub fn require_trusted() -> Result<(), PgError> {
         owner
     };
 
-    // SAFETY: as above.
-    if unsafe { pg_sys::superuser_arg(owner) } {
+    if is_superuser(owner) {
         return Ok(());
     }
     Err(PgError::new(

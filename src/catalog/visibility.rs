@@ -13,17 +13,17 @@ use pgrx::pg_sys;
 
 use super::schema;
 use super::table::Table;
+use crate::pg::identity::{is_superuser, may_act_as};
 
 /// Returns whether a role sees every vectorizer and every S3 source: the owner of the database does, and whoever may
 /// read everybody's errors, as `ai.grant_vectorizer_usage(…, admin => true)` gives, or delete from the catalog.
 pub fn sees_all(role: pg_sys::Oid) -> bool {
-    // SAFETY: looks up the catalogs on the main thread, in a transaction.
-    if unsafe { pg_sys::superuser_arg(role) } {
+    if is_superuser(role) {
         return true;
     }
     // In a schema of somebody else's, tables of these names prove nothing.
     schema::require_trusted().is_ok()
-        && (has_rights_of(role, pg_sys::Oid::from(pg_sys::ROLE_PG_DATABASE_OWNER))
+        && (may_act_as(role, pg_sys::Oid::from(pg_sys::ROLE_PG_DATABASE_OWNER))
             || may(role, c"_vectorizer_errors", pg_sys::ACL_SELECT)
             || may(role, c"vectorizer", pg_sys::ACL_DELETE))
 }
@@ -39,21 +39,15 @@ pub fn watches_all(role: pg_sys::Oid) -> bool {
 ///
 /// Only tables of the owner's count, for an OID that is left of one that was dropped can come to be another's.
 pub fn sees<'a>(role: pg_sys::Oid, owner: pg_sys::Oid, tables: impl IntoIterator<Item = &'a Table>) -> bool {
-    has_rights_of(role, owner)
+    may_act_as(role, owner)
         || tables.into_iter().any(|table| table.owner == owner && may_read(role, table.oid))
-}
-
-/// Returns whether a role has the rights of another.
-pub fn has_rights_of(role: pg_sys::Oid, other: pg_sys::Oid) -> bool {
-    // SAFETY: as above.
-    unsafe { pg_sys::has_privs_of_role(role, other) }
 }
 
 /// Returns whether a role may read a column of a relation, and reach it.
 fn may_read(role: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
     let right = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
     let mut is_missing = false;
-    // SAFETY: as above. A relation that is gone has no schema, and is no error.
+    // SAFETY: looks up the catalogs on the main thread, in a transaction. A relation that is gone has no schema, and is no error.
     unsafe {
         may_use(role, pg_sys::get_rel_namespace(relation))
             && (allowed(pg_sys::pg_class_aclcheck_ext(relation, role, right, &mut is_missing))

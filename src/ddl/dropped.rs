@@ -5,7 +5,7 @@ use pgrx::PgSqlErrorCode;
 use super::warned;
 use crate::catalog::{binding, objects, vectorizer};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user, superuser};
+use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
 use crate::pg::sql;
 use crate::queue::{resync, wake};
 
@@ -57,8 +57,7 @@ fn forget(id: i32) -> Result<(), PgError> {
 fn forget_rows(id: i32) -> Result<(), PgError> {
     let Some(entry) = vectorizer::by_id(id)? else { return Ok(()) };
     // A table with a trigger of such a name may be anybody's.
-    // SAFETY: reads the catalogs.
-    if !unsafe { pgrx::pg_sys::has_privs_of_role(current_user(), entry.relations.source.owner) } {
+    if !may_act_as(current_user(), entry.relations.source.owner) {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             "must be owner of the vectorizer whose source it was a partition of",

@@ -17,6 +17,8 @@ use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 #[cfg(any(feature = "pg15", feature = "pg16"))]
+use crate::pg::identity::is_superuser;
+#[cfg(any(feature = "pg15", feature = "pg16"))]
 use crate::pg::limits::Limits;
 use crate::pg::transaction::transaction;
 use crate::pg::{session, utility};
@@ -77,8 +79,7 @@ fn connect(order: &Order) {
             pg_sys::BGWORKER_BYPASS_ALLOWCONN,
         )
     };
-    // SAFETY: in a transaction, which the look-up needs.
-    match transaction(|| Ok((unsafe { pg_sys::superuser_arg(order.owner) }, Limits::of(order.owner)))) {
+    match transaction(|| Ok((is_superuser(order.owner), Limits::of(order.owner)))) {
         Ok((superuser, limits)) => {
             limits.apply_to_process();
             // SAFETY: outside a transaction, by a session of the superuser's.

@@ -38,6 +38,19 @@ pub fn as_superuser<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Tells whether a role is a superuser. To be called within a transaction.
+pub fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: looks up the catalogs on the main thread.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
+/// Tells whether a role has the rights of another: it is that role, a member of it that inherits them, or a superuser.
+/// To be called within a transaction.
+pub fn may_act_as(role: pg_sys::Oid, other: pg_sys::Oid) -> bool {
+    // SAFETY: looks up the catalogs on the main thread.
+    unsafe { pg_sys::has_privs_of_role(role, other) }
+}
+
 /// The superuser who owns the cluster.
 pub fn superuser() -> pg_sys::Oid {
     pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID)

@@ -10,14 +10,8 @@ use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
 use crate::catalog::table::Table;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_user, current_user};
+use crate::pg::identity::{as_user, current_user, is_superuser, may_act_as};
 use crate::pg::sql::{self, ident};
-
-/// Whether one role may act as another.
-pub fn may_act_as(role: pg_sys::Oid, other: pg_sys::Oid) -> bool {
-    // SAFETY: reads the catalogs.
-    unsafe { pg_sys::has_privs_of_role(role, other) }
-}
 
 /// Runs `f` with the rights of a table's owner, if the caller has them, and else with the caller's own.
 pub fn as_owner_of<R>(owner: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
@@ -42,8 +36,7 @@ pub fn find(schema: &str, name: &str, kinds: &[char]) -> Result<Option<Table>, P
 /// A superuser may act as anybody, so that any table of one would do, whatever it is: the catalog that names it can be
 /// written to by others.
 pub fn require_trusted(table: &Table, source: &Relation) -> Result<(), PgError> {
-    // SAFETY: reads the catalogs.
-    let superuser = unsafe { pg_sys::superuser_arg(table.owner) };
+    let superuser = is_superuser(table.owner);
     if table.owner == source.owner || (!superuser && may_act_as(table.owner, source.owner)) {
         return Ok(());
     }

@@ -16,7 +16,7 @@ use crate::catalog::key::Key;
 use crate::catalog::relation::{self, Relation};
 use crate::catalog::rights::{self, Right};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::identity::{as_superuser, current_user, is_superuser, may_act_as};
 use crate::pg::sql::{self, qualified};
 
 /// A vectorizer that can be taken over, with what is needed to do it.
@@ -90,7 +90,7 @@ fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
 fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
     let gone = || PgError::raised(format!("its source {} is gone", entry.source_name));
     let source = entry.source.map(Relation::load).transpose()?.flatten().ok_or_else(gone)?;
-    if !old_table::may_act_as(current_user(), source.owner) {
+    if !may_act_as(current_user(), source.owner) {
         return Err(PgError::raised(format!("you do not own its source {}", entry.source_name)));
     }
     let key = Key::of(source.oid)?
@@ -123,9 +123,7 @@ fn queue(entry: &Entry, source: &Relation, key: &Key) -> Result<(), PgError> {
 /// Gives the owner the rights that the vectorizer takes, if a superuser takes it over: that is the administrator's
 /// word. Whoever else does needs them granted before.
 fn grant_needed(config: &VectorizerConfig, owner: pg_sys::Oid) -> Result<(), PgError> {
-    // SAFETY: reads the catalogs.
-    let [by_superuser, to_superuser] =
-        [current_user(), owner].map(|role| unsafe { pg_sys::superuser_arg(role) });
+    let [by_superuser, to_superuser] = [current_user(), owner].map(is_superuser);
     if !by_superuser || to_superuser {
         return Ok(());
     }

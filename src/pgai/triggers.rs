@@ -3,10 +3,9 @@
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use super::catalog::Entry;
-use super::old_table::may_act_as;
 use crate::catalog::relation::Relation;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
+use crate::pg::identity::{as_user, may_act_as};
 use crate::pg::sql::{self, ident};
 
 /// Set before the name of a trigger that is switched off, for ours have pgai's names.

@@ -11,6 +11,7 @@ use crate::api::s3_access;
 use crate::catalog::rights::Right;
 use crate::guc;
 use crate::pg::error::PgError;
+use crate::pg::identity::is_superuser;
 
 /// Refuses what the operator has not allowed to `owner`.
 pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> Result<(), PgError> {
@@ -22,8 +23,7 @@ pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> 
         PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
             .with_hint(error.hint("https://sqs.eu-west-1.amazonaws.com/123456789012/name"))
     })?;
-    // SAFETY: reads the catalogs.
-    if unsafe { pg_sys::superuser_arg(owner) } || guc::queue_url_allowed(&url) {
+    if is_superuser(owner) || guc::queue_url_allowed(&url) {
         return Ok(());
     }
     Err(PgError::new(
