@@ -1,11 +1,11 @@
 """Nobody sees another's vectorizer or S3 source without a grant.
 
-Alice has a vectorizer and an S3 source; Mallory has USAGE on `ai` and a schema of her own. One test a threat.
+Alice has a vectorizer and an S3 source; Mallory may declare the same, in a schema of her own. One test a threat.
 """
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.wait import settles
 
 # What everybody with USAGE on the schema may read: found, so that a new table or view is looked at without anybody's thinking of it.
@@ -55,12 +55,14 @@ class Role:
 def roles(db):
     """Makes roles, and drops them."""
     made = []
+    egress.allow_objects(db.cluster, "s3://")
 
     def make(who: str) -> Role:
         made.append(Role(db, who))
         return made[-1]
 
     yield make
+    egress.allow_nothing(db.cluster)
     for role in made:
         db.sql(f"DROP OWNED BY {role.name} CASCADE; DROP ROLE {role.name}")
 
@@ -256,7 +258,7 @@ def test_nothing_that_was_planted_runs_as_who_looks(cluster, db, alice):
     planted = cluster.create_database(f"{db.name}_planted")
     try:
         planted.sql(f"CREATE EXTENSION vector; {PLANTED} CREATE EXTENSION pgai_rs VERSION '{version}'")
-        planted.sql(f"GRANT USAGE ON SCHEMA ai TO {alice.name}; CREATE SCHEMA alice AUTHORIZATION {alice.name}")
+        planted.sql(f"SELECT ai.grant_vectorizer_usage('{alice.name}'); CREATE SCHEMA alice AUTHORIZATION {alice.name}")
         planted.sql("CREATE TABLE alice.document (id int PRIMARY KEY, body text)", user=alice.name)
         vectorizer.create(planted, "", "alice.document", user=alice.name,
                           embedding="ai.embedding_openai('text-embedding-3-small', 8)")
