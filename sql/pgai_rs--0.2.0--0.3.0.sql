@@ -176,7 +176,7 @@ CREATE TABLE ai._secret (
     base_url text,
     sealed   bytea NOT NULL,
     set_by   name NOT NULL,
-    set_at   timestamptz NOT NULL DEFAULT now()
+    set_at   timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
 -- What functions and views call was looked up when they were made, in the schema of pgvector as well, in which others may

@@ -7,7 +7,7 @@ CREATE TABLE ai._secret (
     base_url text,
     sealed   bytea NOT NULL,
     set_by   name NOT NULL,
-    set_at   timestamptz NOT NULL DEFAULT now()
+    set_at   timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
 -- Sets a key, or another value of it: for its provider's own server, or for the one at base_url. It counts before the server's
