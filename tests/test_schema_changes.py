@@ -388,6 +388,10 @@ def test_only_its_owner_may_resync(plain):
     role = f"stranger_of_{plain.name}"
     plain.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}')")
     try:
+        # Who does not see it is not told that it is there.
+        with pytest.raises(psycopg.errors.NoDataFound):
+            plain.sql("SELECT ai.resync(1)", user=role)
+        plain.sql(f"GRANT SELECT ON document TO {role}")
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             plain.sql("SELECT ai.resync(1)", user=role)
     finally:

@@ -34,7 +34,7 @@ def db(cluster):
 @pytest.fixture
 def owner(db) -> str:
     """A role with a table of its own, whom the server's lists bind."""
-    db.sql("CREATE ROLE owner LOGIN; GRANT USAGE ON SCHEMA ai TO owner; CREATE SCHEMA o AUTHORIZATION owner")
+    db.sql("CREATE ROLE owner LOGIN; SELECT ai.grant_vectorizer_usage('owner'); CREATE SCHEMA o AUTHORIZATION owner")
     db.sql(f"SET search_path = o; {TABLE}", user="owner")
     return "owner"
 
@@ -205,7 +205,7 @@ def test_who_may_set_keys_pairs_nobody_elses(cluster_factory, stub):
     # The server's key is for OpenAI; somebody who may set secrets wants it to come to a server of theirs.
     cluster = cluster_factory(env={"OPENAI_API_KEY": "sk-server"}, conf={"pgai_rs.allowed_base_urls": stub.url})
     db = cluster.create_database("tenant")
-    db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE ROLE admin LOGIN; GRANT USAGE ON SCHEMA ai TO admin")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE ROLE admin LOGIN; SELECT ai.grant_vectorizer_usage('admin')")
     db.sql("GRANT EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret TO admin; CREATE SCHEMA o AUTHORIZATION admin")
     db.sql(f"SET search_path = o; {TABLE}", user="admin")
     db.sql(SET, ["OPENAI_API_KEY", KEY, stub.url], user="admin")
