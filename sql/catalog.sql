@@ -42,13 +42,13 @@ GRANT SELECT ON ai._vectorizer_binding TO PUBLIC;
 -- A config names buckets, roles, models and servers: it is shown to who may see the vectorizer. What the extension itself does
 -- with these tables it does as their owner, for whom the policies don't hold.
 ALTER TABLE ai._vectorizer_binding ENABLE ROW LEVEL SECURITY;
-CREATE POLICY visible ON ai._vectorizer_binding
+CREATE POLICY visible ON ai._vectorizer_binding FOR SELECT
 USING ((SELECT ai._sees_all()) OR ai._sees_vectorizer(source, inbox, store, view));
 
 -- By its binding, of which the reader sees what the policy there shows. One that is not bound yet, as after a restore, is for
 -- administrators.
 ALTER TABLE ai.vectorizer ENABLE ROW LEVEL SECURITY;
-CREATE POLICY visible ON ai.vectorizer
+CREATE POLICY visible ON ai.vectorizer FOR SELECT
 USING ((SELECT ai._sees_all()) OR EXISTS (
     SELECT FROM ai._vectorizer_binding b WHERE b.vectorizer_id OPERATOR(pg_catalog.=) vectorizer.id));
 

@@ -38,15 +38,24 @@ DECLARE
         WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
           AND d.refobjid OPERATOR(pg_catalog.=) extension AND d.deptype OPERATOR(pg_catalog.=) 'e'
           AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass);
-    -- Functions and operators that are neither Postgres's, on which nothing is noted to depend, nor an extension's.
+    -- Functions and operators that are neither Postgres's, on which nothing is noted to depend, nor an extension's; or that
+    -- belong to somebody who may have put them into one.
     strangers CONSTANT pg_catalog.text := $strangers$
         SELECT d.classid, d.objid, pg_catalog.pg_describe_object(d.refclassid, d.refobjid, 0) AS stranger
         FROM pg_catalog.pg_depend d
         WHERE d.refclassid OPERATOR(pg_catalog.=) ANY (ARRAY['pg_catalog.pg_proc', 'pg_catalog.pg_operator']::pg_catalog.regclass[])
           AND d.refobjid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend o
-                          WHERE o.classid OPERATOR(pg_catalog.=) d.refclassid AND o.objid OPERATOR(pg_catalog.=) d.refobjid
-                            AND o.deptype OPERATOR(pg_catalog.=) 'e')$strangers$;
+          AND (NOT EXISTS (SELECT FROM pg_catalog.pg_depend o
+                           WHERE o.classid OPERATOR(pg_catalog.=) d.refclassid AND o.objid OPERATOR(pg_catalog.=) d.refobjid
+                             AND o.deptype OPERATOR(pg_catalog.=) 'e')
+               OR EXISTS (SELECT FROM pg_catalog.pg_proc p
+                          JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) p.proowner AND NOT r.rolsuper
+                          WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass
+                            AND p.oid OPERATOR(pg_catalog.=) d.refobjid)
+               OR EXISTS (SELECT FROM pg_catalog.pg_operator o
+                          JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) o.oprowner AND NOT r.rolsuper
+                          WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_operator'::pg_catalog.regclass
+                            AND o.oid OPERATOR(pg_catalog.=) d.refobjid))$strangers$;
     found pg_catalog.text;
 BEGIN
     EXECUTE $attached$
@@ -189,19 +198,19 @@ REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;
 -- A config names buckets, roles, models and servers: it is shown to who may see the vectorizer. What the extension itself does
 -- with these tables it does as their owner, for whom the policies don't hold.
 ALTER TABLE ai._vectorizer_binding ENABLE ROW LEVEL SECURITY;
-CREATE POLICY visible ON ai._vectorizer_binding
+CREATE POLICY visible ON ai._vectorizer_binding FOR SELECT
 USING ((SELECT ai._sees_all()) OR ai._sees_vectorizer(source, inbox, store, view));
 
 -- By its binding, of which the reader sees what the policy there shows. One that is not bound yet, as after a restore, is for
 -- administrators.
 ALTER TABLE ai.vectorizer ENABLE ROW LEVEL SECURITY;
-CREATE POLICY visible ON ai.vectorizer
+CREATE POLICY visible ON ai.vectorizer FOR SELECT
 USING ((SELECT ai._sees_all()) OR EXISTS (
     SELECT FROM ai._vectorizer_binding b WHERE b.vectorizer_id OPERATOR(pg_catalog.=) vectorizer.id));
 
 -- A URI and a config name buckets, roles and servers.
 ALTER TABLE ai.s3_source ENABLE ROW LEVEL SECURITY;
-CREATE POLICY visible ON ai.s3_source USING (ai._s3_source_is_visible(id, target));
+CREATE POLICY visible ON ai.s3_source FOR SELECT USING (ai._s3_source_is_visible(id, target));
 
 -- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
 CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void

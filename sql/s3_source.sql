@@ -53,7 +53,7 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 's3_source_is_visible_wrap
 
 -- A URI and a config name buckets, roles and servers.
 ALTER TABLE ai.s3_source ENABLE ROW LEVEL SECURITY;
-CREATE POLICY visible ON ai.s3_source USING (ai._s3_source_is_visible(id, target));
+CREATE POLICY visible ON ai.s3_source FOR SELECT USING (ai._s3_source_is_visible(id, target));
 
 CREATE VIEW ai.s3_source_runs WITH (security_barrier) AS
 SELECT r.run, r.id, s.name, r.state, r.reason, r.requested, r.started, r.finished,

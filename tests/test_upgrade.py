@@ -142,6 +142,28 @@ def test_an_upgraded_database_calls_nothing_that_was_planted(empty, version):
     assert empty.sql(STRANGERS) == []
 
 
+def test_a_table_under_the_name_of_one_to_come_is_not_read_before_an_upgrade(empty, stub):
+    """0.2.0 let others make such tables, and the library serves its objects until they are upgraded."""
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'; CREATE ROLE planter")
+    try:
+        empty.sql("""
+            CREATE TABLE ran (as_whom name);
+            CREATE FUNCTION noted() RETURNS text LANGUAGE plpgsql AS
+                $$ BEGIN INSERT INTO public.ran VALUES (current_user); RETURN ''; END $$;
+            CREATE FUNCTION folded(int) RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN public.noted(); END $$;
+            CREATE TABLE ai._secret (name text, base_url text, sealed bytea);
+            CREATE INDEX ON ai._secret ((folded(1) || name));
+            ALTER TABLE ai._secret OWNER TO planter; TRUNCATE ran;
+            CREATE TABLE document (id int PRIMARY KEY, body text)
+        """)
+        vectorizer.create(empty, stub.url)
+        empty.sql("INSERT INTO document VALUES (1, 'one')")
+        vectorizer.in_step(empty, ["id"])
+        assert empty.sql("SELECT * FROM ran") == []
+    finally:
+        empty.sql("DROP OWNED BY planter; DROP ROLE planter")
+
+
 def test_an_upgrade_says_what_else_is_in_the_schema(empty):
     empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
     empty.sql("CREATE VIEW ai.more AS SELECT 1; CREATE FUNCTION ai.more() RETURNS int LANGUAGE sql RETURN 1")

@@ -32,7 +32,8 @@ fn vectorizer_pending(
 fn readable(table: pg_sys::Oid) -> Result<Table, PgError> {
     let refused = || PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "the queue can't be read");
     let may = sql::read(
-        "SELECT pg_catalog.has_table_privilege($1::pg_catalog.oid, 'SELECT')",
+        "SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT c.relrowsecurity
+         FROM pg_catalog.pg_class c WHERE c.oid = $1",
         &[table.into()],
         |row| row.get_opt::<bool>(1),
     )?;

@@ -200,6 +200,8 @@ fn asked(model: &Model) -> Result<Option<(serde_json::Value, pg_sys::Oid)>, PgEr
     };
     let Some(entry) = found else { return incomplete(model) };
     if is_reader(&entry)? {
+        // Whose rights decide is one of theirs, and not that of whoever was given the source.
+        entry.relations.require_one_owner()?;
         return Ok(Some((entry.config()["embedding"].clone(), entry.owner())));
     }
     match entry.is_seen_by(current_user()) {
