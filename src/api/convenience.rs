@@ -5,7 +5,6 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use super::{search, validate};
-use crate::catalog::secret;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::json::Json;
@@ -41,10 +40,7 @@ fn embed_all_given(
     })?;
     let embedding = search::parse(config.0)?;
     let caller = current_user();
-    let key = match api_key.map(search::callers_key) {
-        Some(own) => Some(own),
-        None => secret::api_key_of(&embedding)?,
-    };
+    let key = search::key_for(&embedding, api_key.map(search::callers_key).as_ref())?;
     validate::embedding_egress(&embedding, caller, key.as_ref())?;
     let vectors = search::ask_all(&embedding, validate::author(caller), key, &texts)?;
     Ok(TableIterator::new((0..).zip(vectors)))

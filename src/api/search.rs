@@ -180,7 +180,11 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
     }
     let Some((config, role)) = asked(&model)? else { return Ok(None) };
     let embedding = parse(config)?;
-    let key = key_for(&embedding, &model)?;
+    let callers = match &model {
+        Model::Given(_, own) => own.as_ref(),
+        Model::Id(_) | Model::Name(_) | Model::Config(_) => None,
+    };
+    let key = key_for(&embedding, callers)?;
     validate::embedding_egress(&embedding, role, key.as_ref())?;
     let vector = ask(&embedding, validate::author(role), key, &model, &input)?;
     LAST.set(Some(Remembered { statement, user, model, input, vector: vector.clone() }));
@@ -263,11 +267,11 @@ pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
     })
 }
 
-/// The key that the caller brings, or the one that its name stands for.
-fn key_for(embedding: &Embedding, model: &Model) -> Result<Option<ApiKey>, PgError> {
-    match model {
-        Model::Given(_, Some(own)) => Ok(Some(own.clone())),
-        _ => secret::api_key_of(embedding),
+/// Returns the key that the caller brings, or else the one that its name stands for.
+pub fn key_for(embedding: &Embedding, callers: Option<&ApiKey>) -> Result<Option<ApiKey>, PgError> {
+    match callers {
+        Some(own) => Ok(Some(own.clone())),
+        None => secret::api_key_of(embedding),
     }
 }
 

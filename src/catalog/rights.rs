@@ -109,7 +109,7 @@ impl Right {
         )))
     }
 
-    /// Whether the role may pass it on.
+    /// Tells whether the role may pass it on.
     pub fn may_grant(self, role: pg_sys::Oid) -> Result<bool, PgError> {
         let found = self.look(role, "EXECUTE WITH GRANT OPTION")?;
         Ok(found.is_some_and(|function| function.is_permitted))
@@ -141,7 +141,7 @@ struct Function {
     oid: pg_sys::Oid,
     /// Its name with its schema and the types of its arguments.
     signature: String,
-    /// Whether a role has the privilege that was asked for.
+    /// A role has the privilege that was asked for.
     is_permitted: bool,
 }
 

@@ -33,17 +33,23 @@ pub fn require_trusted() -> Result<(), PgError> {
     .with_hint("Run ALTER SCHEMA ai OWNER TO a superuser, after looking at what is in it."))
 }
 
-/// Returns whether the schema has a relation of this name that is the extension's: earlier versions let others make
-/// tables there, under the names of ones to come. The objects of an earlier version serve as well, until
-/// `ALTER EXTENSION pgai_rs UPDATE`, and lack what is new.
+/// Tells whether the schema has a relation of this name that is the extension's. The objects of an earlier version serve
+/// as well, until `ALTER EXTENSION pgai_rs UPDATE`, and lack what is new.
 pub fn has(relation: &CStr) -> bool {
+    own(relation).is_some()
+}
+
+/// Returns the extension's relation of this name. Another's is none: earlier versions let others make tables in the
+/// schema, under the names of ones to come.
+pub fn own(relation: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: looks up the catalogs on the main thread, in a transaction. There is nothing in a schema that is not there.
     unsafe {
         let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
         let found = pg_sys::get_relname_relid(relation.as_ptr(), schema);
         let extension = pg_sys::get_extension_oid(c"pgai_rs".as_ptr(), true);
-        found != pg_sys::InvalidOid
+        let is_own = found != pg_sys::InvalidOid
             && extension != pg_sys::InvalidOid
-            && pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, found) == extension
+            && pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, found) == extension;
+        is_own.then_some(found)
     }
 }

@@ -126,7 +126,7 @@ fn seal(key: &SealKey, name: &str, value: &Secret, base_url: Option<&str>) -> Re
     })
 }
 
-/// What a secret is for: a copy of it in another database, under another name or for another URL is of no use.
+/// The purpose of a secret: a copy of it in another database, under another name or for another URL is of no use.
 struct Binding<'a> {
     database: [u8; 4],
     name: &'a str,

@@ -1,4 +1,4 @@
-//! Who sees what of the catalog.
+//! Visibility of the catalog: each role sees its own part.
 //!
 //! A config names buckets, roles, models and servers. So `ai.vectorizer` and the tables beside it have row security,
 //! whose policies ask here; and a function that is asked for what the caller does not see answers as if there were
@@ -73,13 +73,10 @@ fn may_use(role: pg_sys::Oid, schema: pg_sys::Oid) -> bool {
 
 /// Returns whether a role has a right on a table of the extension's.
 fn may(role: pg_sys::Oid, table: &CStr, right: u32) -> bool {
+    let Some(table) = schema::own(table) else { return false };
     let mut is_missing = false;
-    // SAFETY: as above; the name is a C string, and a table that is not there is no error.
-    unsafe {
-        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
-        let table = pg_sys::get_relname_relid(table.as_ptr(), schema);
-        allowed(pg_sys::pg_class_aclcheck_ext(table, role, right.into(), &mut is_missing))
-    }
+    // SAFETY: as above; a table that is gone by now is no error.
+    allowed(unsafe { pg_sys::pg_class_aclcheck_ext(table, role, right.into(), &mut is_missing) })
 }
 
 /// One of the columns is enough.

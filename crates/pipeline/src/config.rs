@@ -68,7 +68,7 @@ pub enum Loading {
     },
 }
 
-/// Who declared what is asked.
+/// The one who declared what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Author {
     /// A superuser, who is an administrator.
@@ -96,7 +96,7 @@ pub struct S3Access {
     /// Ask without credentials, as public buckets allow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anonymous: bool,
-    /// Who declared it. No declaration says that; whoever reads one does.
+    /// The one who declared it. No declaration says that; whoever reads one does.
     #[serde(skip)]
     pub author: Author,
 }

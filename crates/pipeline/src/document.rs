@@ -57,7 +57,7 @@ pub struct ApiKey {
     giver: Giver,
 }
 
-/// Who gave a key, which decides where it may go, and what it may be.
+/// The giver of a key, who decides where it may go, and what it may be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Giver {
     Server,

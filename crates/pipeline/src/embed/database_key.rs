@@ -43,7 +43,7 @@ pub fn server_of_database_key(
     Ok(Some(url.url().as_str().trim_end_matches('/').to_owned()))
 }
 
-/// How far a server may lead that a role wants to have a key for.
+/// Returns how far a server may lead that a role wants to have a key for.
 fn reach(url: &ServerUrl, author: Author, settings: &Settings) -> Result<Reach, Failure> {
     let is_own = |provider: Provider| provider.is_own_server(url, settings);
     if author == Author::Superuser || Provider::ALL.into_iter().any(is_own) {

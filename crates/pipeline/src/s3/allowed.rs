@@ -1,4 +1,4 @@
-//! What the administrator's lists of addresses and of roles mean for one who asks.
+//! The administrator's lists of addresses and of roles, and their meaning for one who asks.
 //!
 //! A list that names something binds everybody. An empty one is closed: what it would allow is for superusers, who
 //! are administrators, and not for what others declare.
