@@ -66,9 +66,8 @@ class Tenant:
             [now, why, _] = self.health(table)
             return now == state and reason in (why or "")
 
-        # As long as an attack leaves no lock, nobody can look either.
-        full = psycopg.errors.OutOfMemory
-        eventually(there, what=f"{self.name}'s vectorizer to be {state}: {reason}", ignoring=full)
+        # While an attack leaves no lock free, nobody can look, nor log in: that error has no class of its own in psycopg.
+        eventually(there, what=f"{self.name}'s vectorizer to be {state}: {reason}", ignoring=psycopg.OperationalError)
         return self.health(table)[2]
 
 
