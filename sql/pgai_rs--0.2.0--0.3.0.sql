@@ -188,6 +188,19 @@ CREATE TABLE ai._secret (
     set_at   timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
+-- What roles that are no superusers have spent of their daily quotas, by day of UTC. Written by the worker; no dump has it, for
+-- the roles are those of this cluster.
+CREATE TABLE ai._spent (
+    role   oid NOT NULL,
+    day    date NOT NULL,
+    tokens bigint NOT NULL,
+    bytes  bigint NOT NULL,
+    PRIMARY KEY (role, day)
+);
+
+-- Without a policy, so that not even who may write all data can write off a debt.
+ALTER TABLE ai._spent ENABLE ROW LEVEL SECURITY;
+
 -- What functions and views call was looked up when they were made, in the schema of pgvector as well, in which others may
 -- have planted what fits better. Made anew they call what is meant; and whoever has changed them loses that.
 -- all functions and views of sql/

@@ -1,4 +1,4 @@
-//! How much one role may have made: of what takes turns in the worker, too much of one role's is less of all others'.
+//! How much one role, or all of a database, may have made: of what takes turns in the worker, too much of one role's is less of all others'.
 //!
 //! Two sessions that declare at the same time may go beyond it by one each.
 
@@ -15,8 +15,23 @@ pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
     if is_superuser(owner) {
         return Ok(());
     }
-    let has = vectorizer::all()?.iter().filter(|entry| entry.relations.source.owner == owner).count();
-    require_room(has as i64, guc::max_vectorizers_per_role(), "vectorizers", "max_vectorizers_per_role")
+    let owners = vectorizer::all()?.into_iter().map(|entry| entry.relations.source.owner);
+    let limited: Vec<pg_sys::Oid> = owners.filter(|owner| !is_superuser(*owner)).collect();
+    let has = limited.iter().filter(|one| **one == owner).count();
+    require_room(
+        "role",
+        has as i64,
+        guc::max_vectorizers_per_role(),
+        "vectorizers",
+        "max_vectorizers_per_role",
+    )?;
+    require_room(
+        "database",
+        limited.len() as i64,
+        guc::max_vectorizers_per_database(),
+        "vectorizers",
+        "max_vectorizers_per_database",
+    )
 }
 
 /// Refuses one more S3 source of this role's if it has as many as it may.
@@ -28,16 +43,16 @@ pub fn require_room_for_s3_source(owner: pg_sys::Oid) -> Result<(), PgError> {
                JOIN pg_catalog.pg_class c ON c.oid = s.target WHERE c.relowner = $1";
     let has = as_superuser(|| sql::read_now(has, &[owner.into()], |row| row.get::<i64>(1)))?;
     let has = has.into_iter().sum();
-    require_room(has, guc::max_s3_sources_per_role(), "S3 sources", "max_s3_sources_per_role")
+    require_room("role", has, guc::max_s3_sources_per_role(), "S3 sources", "max_s3_sources_per_role")
 }
 
-fn require_room(has: i64, most: i64, what: &str, setting: &str) -> Result<(), PgError> {
+fn require_room(whose: &str, has: i64, most: i64, what: &str, setting: &str) -> Result<(), PgError> {
     if has < most {
         return Ok(());
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-        format!("the role has as many {what} as it may"),
+        format!("the {whose} has as many {what} as it may"),
     )
     .with_detail(format!("The setting pgai_rs.{setting} is {most}."))
     .with_hint(

@@ -15,8 +15,8 @@ use pgai_rs_pipeline::embed;
 use super::network::await_answer;
 use super::validate;
 use crate::catalog::binding::Relations;
-use crate::catalog::secret;
 use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::{secret, spending};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, with_row_security};
@@ -283,11 +283,17 @@ fn ask(
     model: &Model,
     input: &Input,
 ) -> Result<Vec<f32>, PgError> {
+    let tokens = match input {
+        Input::Text { text, .. } => embed::estimated_tokens(text),
+        Input::Tokens(tokens) => tokens.len(),
+    };
+    spending::spend_in_session(tokens as u64)?;
     let settings = guc::pipeline();
     match (input, model) {
         (Input::Tokens(tokens), _) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens)),
         (Input::Text { text, .. }, Model::Given(..)) => {
-            let mut vectors = ask_all(embedding, author, key, slice::from_ref(text))?;
+            let mut vectors =
+                wait(embed::embed_texts(embedding, author, key, &settings, slice::from_ref(text)))?;
             vectors.pop().ok_or_else(|| PgError::raised("the model answered no vector"))
         }
         (Input::Text { text, input_type }, _) => {
@@ -303,6 +309,7 @@ pub fn ask_all(
     key: Option<ApiKey>,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, PgError> {
+    spending::spend_in_session(texts.iter().map(|text| embed::estimated_tokens(text) as u64).sum())?;
     let settings = guc::pipeline();
     wait(embed::embed_texts(embedding, author, key, &settings, texts))
 }

@@ -9,6 +9,7 @@
 //! * [`relation`], [`key`]: what a user's table is like
 //! * [`visibility`]: who sees what of it
 //! * [`secret`]: keys of models' providers that were set for the database
+//! * [`spending`]: what roles have spent of what they may in a day
 //! * [`rights`]: who may have the server fetch and send
 //! * [`definitions`]: noticing that some definition has changed
 
@@ -24,6 +25,7 @@ pub mod rights;
 pub mod row_security;
 pub mod schema;
 pub mod secret;
+pub mod spending;
 pub mod table;
 pub mod trigger_states;
 pub mod triggers;

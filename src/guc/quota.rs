@@ -1,10 +1,80 @@
-//! How much one role may have made.
+//! How much one role, or all of a database, may have made and may spend in a day.
+
+use std::ffi::CStr;
+
+use pgrx::pg_sys;
 
 use super::setting::*;
 
 settings! {
     int MAX_VECTORIZERS_PER_ROLE = 100;
+    int MAX_VECTORIZERS_PER_DATABASE = 10_000;
     int MAX_S3_SOURCES_PER_ROLE = 100;
+    int MAX_DAILY_TOKENS_PER_ROLE = NO_LIMIT;
+    int MAX_DAILY_TOKENS_PER_DATABASE = NO_LIMIT;
+    int MAX_DAILY_BYTES_PER_ROLE = NO_LIMIT;
+    int MAX_DAILY_BYTES_PER_DATABASE = NO_LIMIT;
+}
+
+/// The value that sets no limit.
+const NO_LIMIT: i32 = -1;
+
+/// A setting that limits what may be spent in a day.
+pub struct DailyLimit {
+    /// Its name, as in `ALTER ROLE … SET`.
+    pub name: &'static CStr,
+    setting: &'static GucSetting<i32>,
+    /// `GUC_UNIT_MB`, or 0 for a number without a unit.
+    unit: u32,
+}
+
+/// Tokens of one role.
+pub static DAILY_TOKENS_PER_ROLE: DailyLimit =
+    DailyLimit::new(c"pgai_rs.max_daily_tokens_per_role", &MAX_DAILY_TOKENS_PER_ROLE, 0);
+
+/// Tokens of all roles of a database together.
+pub static DAILY_TOKENS_PER_DATABASE: DailyLimit =
+    DailyLimit::new(c"pgai_rs.max_daily_tokens_per_database", &MAX_DAILY_TOKENS_PER_DATABASE, 0);
+
+/// Bytes of one role.
+pub static DAILY_BYTES_PER_ROLE: DailyLimit =
+    DailyLimit::new(c"pgai_rs.max_daily_bytes_per_role", &MAX_DAILY_BYTES_PER_ROLE, pg_sys::GUC_UNIT_MB);
+
+/// Bytes of all roles of a database together.
+pub static DAILY_BYTES_PER_DATABASE: DailyLimit = DailyLimit::new(
+    c"pgai_rs.max_daily_bytes_per_database",
+    &MAX_DAILY_BYTES_PER_DATABASE,
+    pg_sys::GUC_UNIT_MB,
+);
+
+impl DailyLimit {
+    const fn new(name: &'static CStr, setting: &'static GucSetting<i32>, unit: u32) -> Self {
+        DailyLimit { name, setting, unit }
+    }
+
+    /// Returns the limit that holds in this session, in tokens or bytes; none if there is no limit.
+    pub fn here(&self) -> Option<u64> {
+        self.in_units(self.setting.get())
+    }
+
+    /// Reads a value as it stands in the catalog, such as `10GB`; none if that is no limit.
+    pub fn read(&self, value: &str) -> Option<u64> {
+        let value = CString::new(value).ok()?;
+        let mut number = NO_LIMIT;
+        // SAFETY: a C string and a place for the number; no hint is asked for.
+        unsafe { pg_sys::parse_int(value.as_ptr(), &mut number, self.unit as i32, std::ptr::null_mut()) };
+        self.in_units(number)
+    }
+
+    fn in_units(&self, number: i32) -> Option<u64> {
+        let number = u64::try_from(number).ok()?;
+        Some(if self.unit == pg_sys::GUC_UNIT_MB { number << 20 } else { number })
+    }
+
+    fn define(&self, d: &Definer, doc: &'static CStr) {
+        let unit = GucFlags::from_bits_retain(self.unit as i32);
+        d.int(self.name, self.setting, (NO_LIMIT, i32::MAX), unit, doc);
+    }
 }
 
 /// Makes them known to Postgres.
@@ -17,17 +87,45 @@ pub fn define(d: &Definer) {
         c"Most vectorizers that a role may have which is no superuser.",
     );
     d.int(
+        c"pgai_rs.max_vectorizers_per_database",
+        &MAX_VECTORIZERS_PER_DATABASE,
+        (0, 1_000_000),
+        GucFlags::empty(),
+        c"Sets the maximum number of vectorizers that all roles of a database together may have which are no superusers.",
+    );
+    d.int(
         c"pgai_rs.max_s3_sources_per_role",
         &MAX_S3_SOURCES_PER_ROLE,
         (0, 1_000_000),
         GucFlags::empty(),
         c"Most S3 sources that a role may have which is no superuser.",
     );
+    DAILY_TOKENS_PER_ROLE.define(
+        d,
+        c"Sets the maximum number of tokens that a role which is no superuser may send to models in a day.",
+    );
+    DAILY_TOKENS_PER_DATABASE.define(
+        d,
+        c"Sets the maximum number of tokens that all such roles of a database together may send to models in a day.",
+    );
+    DAILY_BYTES_PER_ROLE.define(
+        d,
+        c"Sets the maximum size of the objects that a role which is no superuser may load in a day.",
+    );
+    DAILY_BYTES_PER_DATABASE.define(
+        d,
+        c"Sets the maximum size of the objects that all such roles of a database together may load in a day.",
+    );
 }
 
 /// Most vectorizers that a role may have which is no superuser.
 pub fn max_vectorizers_per_role() -> i64 {
     MAX_VECTORIZERS_PER_ROLE.get().into()
+}
+
+/// Most vectorizers that all roles of a database together may have which are no superusers.
+pub fn max_vectorizers_per_database() -> i64 {
+    MAX_VECTORIZERS_PER_DATABASE.get().into()
 }
 
 /// Most S3 sources that a role may have which is no superuser.

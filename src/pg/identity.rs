@@ -103,6 +103,12 @@ pub fn current_user() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// The role that the session is of, whatever function runs in it.
+pub fn session_user() -> pg_sys::Oid {
+    // SAFETY: reads a variable of this backend.
+    unsafe { pg_sys::GetSessionUserId() }
+}
+
 struct Assumed {
     user: pg_sys::Oid,
     context: i32,

@@ -8,6 +8,7 @@ use pgrx::datum::DatumWithOid;
 use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document::{self, ApiKey};
+use pgai_rs_pipeline::quota::Quotas;
 
 use super::fold;
 use super::schedule::Schedule;
@@ -15,8 +16,8 @@ use super::statements::Statements;
 use crate::api::validate;
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
-use crate::catalog::secret;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
+use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::sql;
@@ -94,9 +95,9 @@ impl Pause {
 impl Served {
     /// Reads a vectorizer; what is `known` of it and did not change stays the same, for the pipeline groups
     /// and caches by identity.
-    pub fn take_up(entry: &Entry, known: Option<&Served>) -> Result<Served, PgError> {
+    pub fn take_up(entry: &Entry, known: Option<&Served>, quotas: &Arc<Quotas>) -> Result<Served, PgError> {
         let generation = definitions::generation();
-        let (vectorizer, author, api_key, statements) = transaction(|| {
+        let (vectorizer, author, api_key, account, statements) = transaction(|| {
             let mut vectorizer = entry.understand()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             require_allowed(&vectorizer, api_key.as_ref())?;
@@ -104,8 +105,9 @@ impl Served {
             if let Loading::Uri { s3, .. } = &mut vectorizer.config.loading {
                 s3.author = author;
             }
+            let account = spending::account_of(quotas, vectorizer.owner);
             let statements = Statements::new(&vectorizer)?;
-            Ok((vectorizer, author, api_key, statements))
+            Ok((vectorizer, author, api_key, account, statements))
         })?;
         let fresh = document::Vectorizer {
             id: entry.id,
@@ -113,12 +115,14 @@ impl Served {
             config: vectorizer.config.clone(),
             author,
             api_key,
+            account,
         };
         let shared = match known {
             Some(s)
                 if s.shared.config == fresh.config
                     && s.shared.author == fresh.author
-                    && s.shared.api_key == fresh.api_key =>
+                    && s.shared.api_key == fresh.api_key
+                    && s.shared.account == fresh.account =>
             {
                 s.shared.clone()
             }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Failure, Ticket};
+use pgai_rs_pipeline::quota::Quotas;
 use pgai_rs_pipeline::run::{Addresses, Queue, Shares};
 
 use super::claim::{claim, read, renew, Claimed};
@@ -14,8 +15,8 @@ use super::served::{Pause, Served, WHOLE_TABLE};
 use super::unheld::unheld;
 use super::{complete, fail, gone, request, unlogged};
 use crate::catalog::binding;
-use crate::catalog::secret;
 use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::transaction::transaction;
@@ -46,6 +47,8 @@ pub struct SpiQueue {
     claims: u64,
     /// The version of the database's secrets.
     secrets: Option<String>,
+    /// What roles have spent of what they may in a day; none before it was read what they had before.
+    quotas: Option<Arc<Quotas>>,
 }
 
 impl SpiQueue {
@@ -63,6 +66,7 @@ impl SpiQueue {
             put_off: HashMap::new(),
             claims: 0,
             secrets: None,
+            quotas: None,
         }
     }
 
@@ -79,6 +83,7 @@ impl SpiQueue {
             self.forget_settings();
             self.secrets = secrets;
         }
+        let quotas = self.quotas()?;
         let mut gone: Vec<i32> =
             self.served.keys().filter(|id| !entries.iter().any(|e| e.id == **id)).copied().collect();
         for id in &gone {
@@ -90,7 +95,7 @@ impl SpiQueue {
             if self.is_put_off(&entry) {
                 continue;
             }
-            match bound(&entry).and_then(|()| self.take_up(&entry)) {
+            match bound(&entry).and_then(|()| self.take_up(&entry, &quotas)) {
                 Ok(()) => self.conditions.served(entry.id, &entry.name),
                 // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
                 Err(error) if error.is_contention() => self.looks_again = true,
@@ -110,6 +115,25 @@ impl SpiQueue {
         }
         self.run_requested()?;
         Ok(gone)
+    }
+
+    /// Returns what roles have spent; first of all reads what they had before this process began.
+    fn quotas(&mut self) -> Result<Arc<Quotas>, PgError> {
+        if let Some(quotas) = &self.quotas {
+            return Ok(Arc::clone(quotas));
+        }
+        let quotas = Arc::new(Quotas::default());
+        transaction(|| spending::remember(&quotas))?;
+        self.quotas = Some(Arc::clone(&quotas));
+        Ok(quotas)
+    }
+
+    /// Writes what roles have spent since the last time.
+    pub fn write_spending(&self) -> Result<(), PgError> {
+        match &self.quotas {
+            Some(quotas) => spending::write(quotas),
+            None => Ok(()),
+        }
     }
 
     /// Whether a vectorizer is not to be taken up now, which takes time of its owner's. One that is served is.
@@ -152,13 +176,13 @@ impl SpiQueue {
         })
     }
 
-    fn take_up(&mut self, entry: &Entry) -> Result<(), PgError> {
+    fn take_up(&mut self, entry: &Entry, quotas: &Arc<Quotas>) -> Result<(), PgError> {
         let known = self.served.get(&entry.id);
         let redefined = known.is_some_and(|served| !served.is_same_version(entry));
         if known.is_some_and(|served| served.is_current(entry)) {
             return Ok(());
         }
-        let served = Served::take_up(entry, known)?;
+        let served = Served::take_up(entry, known, quotas)?;
         if known.is_none() {
             served.recover()?;
         }

@@ -167,7 +167,7 @@ fn serve(database: pg_sys::Oid) {
             }
         };
         show_turn(database, &queue);
-        heartbeat.beat(&mut queue.conditions);
+        heartbeat.beat(&mut queue);
         report_activity(c"");
         let reloaded = waiting.wait(pause.min(heartbeat.next(&queue.conditions)));
         clear(&wake);

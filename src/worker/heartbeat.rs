@@ -15,6 +15,7 @@ use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query_row};
 use crate::pg::transaction::transaction;
 use crate::queue::missed;
+use crate::queue::spi::SpiQueue;
 
 /// How soon after the last write a stop, or its end, is written.
 const SOONEST: Duration = Duration::from_secs(1);
@@ -35,7 +36,8 @@ pub struct Heartbeat {
 
 impl Heartbeat {
     /// Writes what is due. An error is the log's, and what was to be written stays for the next time.
-    pub fn beat(&mut self, conditions: &mut Conditions) {
+    pub fn beat(&mut self, queue: &mut SpiQueue) {
+        let conditions = &mut queue.conditions;
         let whole = left(self.beat, guc::heartbeat_interval()).is_none();
         let stops = conditions.changed() && left(self.written, SOONEST).is_none();
         if !whole && !stops {
@@ -51,7 +53,11 @@ impl Heartbeat {
             if let Err(error) = transaction(missed::compact) {
                 pgrx::warning!("pgai_rs worker can't look at what was missed: {error}");
             }
+            if let Err(error) = queue.write_spending() {
+                pgrx::warning!("pgai_rs worker can't write what was spent: {error}");
+            }
         }
+        let conditions = &mut queue.conditions;
         match transaction(|| self.write(conditions, whole)) {
             Ok(process) => {
                 self.process = Some(process);

@@ -43,7 +43,22 @@ pub struct Slot {
     pub in_flight: i32,
     /// Owners whose SQL has ended the worker.
     pub stubborn: [Stubborn; REMEMBERED_OWNERS],
+    /// What sessions have sent to models since the worker looked last.
+    pub asked: [Asked; ASKING_ROLES],
 }
+
+/// What the sessions of one role have sent to models.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The role; zero for none.
+    pub role: u32,
+    /// Tokens, as they are estimated.
+    pub tokens: u64,
+}
+
+/// Roles whose questions a database counts by themselves; those of more are counted as nobody's, and so for the database
+/// alone, until the worker has taken over what is there.
+const ASKING_ROLES: usize = 64;
 
 /// An owner whose SQL would not be stopped when its time was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +96,7 @@ impl Slot {
         vectorizers: 0,
         in_flight: 0,
         stubborn: [Stubborn { owner: 0, times: 0, until: 0 }; REMEMBERED_OWNERS],
+        asked: [Asked { role: 0, tokens: 0 }; ASKING_ROLES],
     };
 
     /// Bars an owner from this database's worker for a while, for longer each time.
@@ -97,10 +113,33 @@ impl Slot {
         self.stubborn[place] = Stubborn { owner, times, until: now + bar };
     }
 
+    /// Counts what a session of a role has sent.
+    fn note_asked(&mut self, role: u32, tokens: u64) {
+        let is_free = |asked: &Asked| asked.role == role || asked.tokens == 0;
+        let place = self.asked.iter().position(is_free).unwrap_or(ASKING_ROLES - 1);
+        let asked = &mut self.asked[place];
+        if asked.tokens == 0 {
+            asked.role = role;
+        } else if asked.role != role {
+            asked.role = 0;
+        }
+        asked.tokens = asked.tokens.saturating_add(tokens);
+    }
+
+    /// Whether sessions have sent something that the worker has not taken over.
+    fn has_asked(&self) -> bool {
+        self.asked.iter().any(|asked| asked.tokens > 0)
+    }
+
     /// Whether something is said that the launcher, or somebody who asks, has not to forget.
     fn says_something(&self, now: i64) -> bool {
         let remembers = self.stubborn.iter().any(|one| one.until + REMEMBERED > now);
-        self.worker != 0 || self.requested || self.without_extension || self.aside_until > now || remembers
+        self.worker != 0
+            || self.requested
+            || self.without_extension
+            || self.aside_until > now
+            || remembers
+            || self.has_asked()
     }
 }
 
@@ -205,6 +244,28 @@ pub fn barred(database: pg_sys::Oid, owner: pg_sys::Oid) -> Option<std::time::Du
     let slot = slot(database)?;
     let until = slot.stubborn.iter().find(|one| one.owner == owner.to_u32())?.until;
     u64::try_from(until - now).ok().filter(|left| *left > 0).map(std::time::Duration::from_micros)
+}
+
+/// Counts tokens that a session of a role has sent to a model.
+pub fn note_asked(database: pg_sys::Oid, role: pg_sys::Oid, tokens: u64) {
+    update(database, |slot| slot.note_asked(role.to_u32(), tokens));
+}
+
+/// What sessions have sent since the worker looked last, by role.
+pub fn asked(database: pg_sys::Oid) -> Vec<Asked> {
+    let Some(slot) = slot(database) else { return Vec::new() };
+    slot.asked.into_iter().filter(|asked| asked.tokens > 0).collect()
+}
+
+/// Takes over what sessions have sent.
+pub fn take_asked(database: pg_sys::Oid) -> Vec<Asked> {
+    let asked = asked(database);
+    if asked.is_empty() {
+        return asked;
+    }
+    let mut taken = Slot::FREE.asked;
+    update(database, |slot| std::mem::swap(&mut slot.asked, &mut taken));
+    taken.into_iter().filter(|asked| asked.tokens > 0).collect()
 }
 
 /// The slot of a database as it is; none without preloading, or if nothing is said of it.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use crate::config::{Author, VectorizerConfig};
+use crate::quota::Account;
 
 /// Names a piece of claimed work within its [`Queue`](crate::run::Queue); opaque to the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,6 +131,8 @@ pub struct Vectorizer {
     pub author: Author,
     /// The embedding provider's key, resolved from `api_key_name`; none if there is none.
     pub api_key: Option<ApiKey>,
+    /// Where its owner's spending is counted.
+    pub account: Account,
 }
 
 /// A source row that was claimed for work.

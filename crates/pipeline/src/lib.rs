@@ -17,6 +17,7 @@
 //! * [`network`]: which addresses may be connected to, and how much is taken of an answer
 //! * [`seal`]: secrets that lie where others may read
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
+//! * [`quota`]: how much a role may spend in a day
 //! * [`rename`]: what a config says of a column that goes by another name now
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
@@ -38,6 +39,7 @@ mod memory;
 pub mod network;
 mod offload;
 pub mod parse;
+pub mod quota;
 pub mod rename;
 pub mod run;
 pub mod s3;

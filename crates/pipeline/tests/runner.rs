@@ -242,9 +242,14 @@ fn whatever_decides_the_chunks_makes_the_object_be_read_again() {
 
     let mut config = touched.vectorizer.config.clone();
     config.formatting = Formatting::PythonTemplate { template: "$title $chunk".into() };
-    let vectorizer =
-        Vectorizer { id: 1, name: "other".into(), config, author: Author::Superuser, api_key: None };
-    touched.vectorizer = Arc::new(Vectorizer { api_key: touched.vectorizer.api_key.clone(), ..vectorizer });
+    touched.vectorizer = Arc::new(Vectorizer {
+        id: 1,
+        name: "other".into(),
+        config,
+        author: Author::Superuser,
+        api_key: touched.vectorizer.api_key.clone(),
+        account: touched.vectorizer.account.clone(),
+    });
     touched.queue.vectorizers = vec![Arc::clone(&touched.vectorizer)];
     let reformatted = touched.claimed(5);
     assert_eq!(touched.processed(reformatted), (true, true));

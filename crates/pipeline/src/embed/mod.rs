@@ -67,6 +67,7 @@ pub use self::http::client;
 pub(crate) use self::http::client_with;
 pub use self::model::{aws_access, check, permit, provider_prefix};
 pub use self::most::Most;
+pub use self::pack::estimated_tokens;
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
 pub(crate) use self::truncate::truncate;

@@ -22,7 +22,7 @@ impl Limits {
 /// What an input counts for: a quarter of its UTF-8 bytes, rounded up, as OpenAI itself estimates
 /// for its limit of a request. A provider that counts more strictly refuses the request, which is
 /// then halved.
-pub(super) fn estimated_tokens(input: &str) -> usize {
+pub fn estimated_tokens(input: &str) -> usize {
     input.len().div_ceil(4).max(1)
 }
 

@@ -17,7 +17,7 @@ use crate::config::{Embedding, Loading};
 use crate::document::{
     digest, Chunk, Digest, Document, ExistingChunk, Failure, Origin, Payload, Retry, Step,
 };
-use crate::embed::{truncate, Groups};
+use crate::embed::{estimated_tokens, truncate, Groups};
 use crate::load::{Loaded, Loaders, Reservation};
 use crate::memory::Weight;
 use crate::offload::Stopped;
@@ -67,10 +67,12 @@ async fn process(
             let basis = Basis::new(&prepared.vectorizer.config, &uri, &fields);
             let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(&existing));
             let origin = origin.filter(|origin| now == Some(origin.fingerprint));
+            prepared.vectorizer.account.require_left()?;
             weight.share().room().await;
             let known = origin.as_ref().map(|origin| origin.etag.as_str());
             match context.loaders.load(&uri, s3, known, claimed).await? {
                 Some(loaded) => {
+                    prepared.vectorizer.account.spend_bytes(loaded.bytes.len() as u64);
                     weight.set(prepared.weight(loaded.bytes.len() as u64));
                     Source::object(loaded, basis)
                 }
@@ -98,6 +100,7 @@ async fn process(
     }
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
+    prepared.vectorizer.account.spend_tokens(plan.tokens())?;
     let vectors = group.embed(plan.inputs.iter().cloned()).await?;
     Ok(Processed { chunks: plan.into_chunks(vectors), origin })
 }
@@ -277,6 +280,11 @@ impl Plan {
         chunks.sum::<u64>() + if self.is_cut() { cut } else { 0 }
     }
 
+    /// Returns the estimated number of tokens that are sent.
+    fn tokens(&self) -> u64 {
+        self.inputs.iter().map(|input| estimated_tokens(input) as u64).sum()
+    }
+
     fn is_cut(&self) -> bool {
         self.chunks.iter().any(|planned| matches!(planned, Planned::New { text: Some(_), .. }))
     }
@@ -334,6 +342,7 @@ mod tests {
     use crate::format::Template;
     use crate::memory::{Memory, Share};
     use crate::offload::SMALL;
+    use crate::quota::Account;
 
     struct Panics;
 
@@ -358,6 +367,7 @@ mod tests {
             config,
             author: Author::Superuser,
             api_key: None,
+            account: Account::default(),
         });
         Arc::new(Prepared {
             vectorizer,

@@ -14,6 +14,7 @@ use pgai_rs_pipeline::config::{
     VectorizerConfig, CONFIG_VERSION,
 };
 use pgai_rs_pipeline::document::{ApiKey, Document, Payload, Secret, Ticket, Vectorizer};
+use pgai_rs_pipeline::quota::Account;
 
 /// The column that the tests' vectorizers read.
 pub const COLUMN: &str = "body";
@@ -60,6 +61,7 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
         config,
         author: Author::Superuser,
         api_key: Some(ApiKey::of_server(Secret::new("sk-test"))),
+        account: Account::default(),
     }
 }
 

@@ -1,0 +1,179 @@
+//! Daily quotas of tokens and bytes: what limits them, and what of them is spent.
+//!
+//! The worker counts what vectorizers spend in its memory (`pgai_rs_pipeline::quota`) and writes it to `ai._spent` with its
+//! heartbeat, from which the next worker goes on. Who asks a model in a session is counted in shared memory, for its
+//! transaction may be rolled back and what it has spent may not; the worker takes that over. Superusers have no quota,
+//! and are not counted.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use pgai_rs_pipeline::quota::{day_of, Account, Day, Limits, Quotas, Role, Spent};
+
+use super::schema;
+use crate::guc::{
+    DailyLimit, DAILY_BYTES_PER_DATABASE, DAILY_BYTES_PER_ROLE, DAILY_TOKENS_PER_DATABASE,
+    DAILY_TOKENS_PER_ROLE,
+};
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, is_superuser, session_user};
+use crate::pg::role_settings::{last_of, set_for_database, set_for_role};
+use crate::pg::sql;
+use crate::pg::transaction::transaction;
+use crate::worker::shared;
+
+/// Days for which it is kept what was spent.
+const KEPT_DAYS: i32 = 31;
+
+/// Returns the account that a vectorizer of this role's spends from. To be called within a transaction.
+pub fn account_of(quotas: &Arc<Quotas>, owner: pg_sys::Oid) -> Account {
+    if is_superuser(owner) {
+        return Account::default();
+    }
+    quotas.limit_role(owner.to_u32(), limits_of(owner));
+    Account::new(quotas, owner.to_u32())
+}
+
+/// Reads what was spent today, and the limit of the database. To be called once in a process, within a transaction.
+pub fn remember(quotas: &Quotas) -> Result<(), PgError> {
+    quotas.limit_database(limits_of_database());
+    for (role, spent) in spent_on(today())? {
+        quotas.remember(role, today(), spent);
+    }
+    Ok(())
+}
+
+/// Looks at the limits again, which nothing tells when they change, and writes what was spent since the last time. To be
+/// called outside of transactions.
+pub fn write(quotas: &Quotas) -> Result<(), PgError> {
+    for asked in shared::take_asked(this_database()) {
+        quotas.spend(asked.role, Spent { tokens: asked.tokens, bytes: 0 });
+    }
+    let unwritten = quotas.take_unwritten();
+    let written = transaction(|| {
+        quotas.limit_database(limits_of_database());
+        for role in quotas.roles() {
+            quotas.limit_role(role, limits_of(pg_sys::Oid::from(role)));
+        }
+        if unwritten.is_empty() || !schema::has(c"_spent") {
+            return Ok(());
+        }
+        as_superuser(|| add(&unwritten))
+    });
+    if written.is_err() {
+        quotas.give_back(unwritten);
+    }
+    written
+}
+
+fn add(spent: &[(Role, Day, Spent)]) -> Result<(), PgError> {
+    let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    for (role, day, spent) in spent {
+        sql::execute(
+            "INSERT INTO ai._spent AS s (role, day, tokens, bytes)
+             VALUES ($1, 'epoch'::pg_catalog.date + $2, $3, $4)
+             ON CONFLICT (role, day) DO UPDATE SET tokens = s.tokens + excluded.tokens, bytes = s.bytes + excluded.bytes",
+            &[
+                pg_sys::Oid::from(*role).into(),
+                day_number(*day).into(),
+                bigint(spent.tokens).into(),
+                bigint(spent.bytes).into(),
+            ],
+        )?;
+    }
+    let forget = "DELETE FROM ai._spent WHERE day < 'epoch'::pg_catalog.date + $1";
+    sql::execute(forget, &[(day_number(today()) - KEPT_DAYS).into()]).map(drop)
+}
+
+/// Counts tokens that the session's role is about to send, or refuses if it has used up what it may in a day, or all roles
+/// of the database have together. Two sessions at the same time may go beyond that by what they ask for.
+///
+/// It is the session's and not the owner's of the vectorizer that is asked: who may read could else keep the owner's
+/// vectorizers from working. Without `shared_preload_libraries` nothing of it is remembered.
+pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
+    let role = session_user();
+    let limits = [("role", DAILY_TOKENS_PER_ROLE.here()), ("database", DAILY_TOKENS_PER_DATABASE.here())];
+    if is_superuser(role) || limits.iter().all(|(_, limit)| limit.is_none()) || !schema::has(c"_spent") {
+        return Ok(());
+    }
+
+    let written = spent_on(today())?.into_iter().map(|(role, spent)| (role, spent.tokens));
+    let asked = shared::asked(this_database()).into_iter().map(|asked| (asked.role, asked.tokens));
+    let (mut by_role, mut by_all) = (0_u64, 0_u64);
+    for (who, tokens) in written.chain(asked) {
+        by_all = by_all.saturating_add(tokens);
+        if who == role.to_u32() {
+            by_role = by_role.saturating_add(tokens);
+        }
+    }
+    for ((of, limit), spent) in limits.into_iter().zip([by_role, by_all]) {
+        if let Some(limit) = limit.filter(|limit| spent >= *limit) {
+            return Err(exceeded(of, limit));
+        }
+    }
+    shared::note_asked(this_database(), role, tokens);
+    Ok(())
+}
+
+fn exceeded(of: &str, limit: u64) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+        format!("the {of} has used up its quota of {limit} tokens for today"),
+    )
+    .with_hint(format!(
+        "Try again after 00:00 UTC, or have a superuser raise pgai_rs.max_daily_tokens_per_{of}."
+    ))
+}
+
+/// Reads what was spent on a day, by role.
+fn spent_on(day: Day) -> Result<Vec<(Role, Spent)>, PgError> {
+    if !schema::has(c"_spent") {
+        return Ok(Vec::new());
+    }
+    let look = "SELECT role, tokens, bytes FROM ai._spent WHERE day = 'epoch'::pg_catalog.date + $1";
+    let positive = |number: i64| u64::try_from(number).unwrap_or_default();
+    as_superuser(|| {
+        sql::read_now(look, &[day_number(day).into()], |row| {
+            let spent = Spent { tokens: positive(row.get(2)?), bytes: positive(row.get(3)?) };
+            Ok((row.get::<pg_sys::Oid>(1)?.to_u32(), spent))
+        })
+    })
+}
+
+/// Reads the limits of a role, which are set for it or else for the database or the server.
+fn limits_of(role: pg_sys::Oid) -> Limits {
+    if is_superuser(role) {
+        return Limits::default();
+    }
+    let set = [set_for_database(), set_for_role(role)].concat();
+    Limits { tokens: limit(&DAILY_TOKENS_PER_ROLE, &set), bytes: limit(&DAILY_BYTES_PER_ROLE, &set) }
+}
+
+fn limits_of_database() -> Limits {
+    let set = set_for_database();
+    Limits { tokens: limit(&DAILY_TOKENS_PER_DATABASE, &set), bytes: limit(&DAILY_BYTES_PER_DATABASE, &set) }
+}
+
+/// Reads a limit among settings as the catalog has them; else the one that holds in this process.
+fn limit(of: &DailyLimit, set: &[String]) -> Option<u64> {
+    match last_of(set, &of.name.to_string_lossy()) {
+        Some(value) => of.read(value),
+        None => of.here(),
+    }
+}
+
+/// Returns a day as the number of days after 'epoch', as dates are added to.
+fn day_number(day: Day) -> i32 {
+    i32::try_from(day).unwrap_or(i32::MAX)
+}
+
+fn today() -> Day {
+    day_of(SystemTime::now())
+}
+
+fn this_database() -> pg_sys::Oid {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::MyDatabaseId }
+}

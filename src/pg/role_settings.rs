@@ -1,0 +1,106 @@
+//! What an administrator has set for a role or a database: `ALTER ROLE … SET`, `ALTER DATABASE … SET`.
+//!
+//! A session has it from its beginning. Who works for many roles in one process reads it here, as it is now.
+
+use std::mem::MaybeUninit;
+use std::num::NonZeroUsize;
+
+use pgrx::pg_sys;
+
+/// `pg_db_role_setting`, and its index by database and role (`catalog/pg_db_role_setting.h`).
+const DB_ROLE_SETTING: u32 = 2964;
+const BY_DATABASE_AND_ROLE: u32 = 2965;
+
+/// The columns of that table, from 1.
+const SET_DATABASE: i16 = 1;
+const SET_ROLE: i16 = 2;
+const SET_CONFIG: NonZeroUsize = NonZeroUsize::new(3).unwrap();
+
+/// Returns what is set for a role, as `name=value`; of two of a name the last counts. To be called within a transaction.
+pub fn set_for_role(role: pg_sys::Oid) -> Vec<String> {
+    // What is set for the role in this database counts before what is set for it everywhere.
+    [pg_sys::InvalidOid, this_database()].map(|database| set_for(database, role)).concat()
+}
+
+/// Returns what is set for all roles of this database, as `name=value`. To be called within a transaction.
+pub fn set_for_database() -> Vec<String> {
+    set_for(this_database(), pg_sys::InvalidOid)
+}
+
+/// Returns the value that counts of a setting's.
+pub fn last_of<'a>(set: &'a [String], name: &str) -> Option<&'a str> {
+    set.iter().filter_map(|set| set.strip_prefix(name)?.strip_prefix('=')).next_back()
+}
+
+fn this_database() -> pg_sys::Oid {
+    // SAFETY: reads a variable of this process.
+    unsafe { pg_sys::MyDatabaseId }
+}
+
+/// What is set for a role in a database, or everywhere, as `name=value`. By the catalog's index and without a statement, for
+/// it is asked in each turn.
+fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
+    let key = |column: i16, value: pg_sys::Oid| {
+        let mut key = MaybeUninit::<pg_sys::ScanKeyData>::zeroed();
+        // SAFETY: fills in the key, of a column of type oid.
+        unsafe {
+            let strategy = pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber;
+            let equals = pg_sys::RegProcedure::from(pg_sys::F_OIDEQ);
+            pg_sys::ScanKeyInit(key.as_mut_ptr(), column, strategy, equals, pg_sys::Datum::from(value));
+            key.assume_init()
+        }
+    };
+    let mut keys = [key(SET_DATABASE, database), key(SET_ROLE, role)];
+    let share = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+    // SAFETY: in a transaction, on the main thread. Columns are read as what they are, and copied before the scan ends.
+    unsafe {
+        let relation = pg_sys::table_open(pg_sys::Oid::from(DB_ROLE_SETTING), share);
+        let index = pg_sys::Oid::from(BY_DATABASE_AND_ROLE);
+        let scan =
+            pg_sys::systable_beginscan(relation, index, true, std::ptr::null_mut(), 2, keys.as_mut_ptr());
+        let tuple = pg_sys::systable_getnext(scan);
+        let set = match tuple.is_null() {
+            true => None,
+            false => pgrx::htup::heap_getattr_raw(tuple, SET_CONFIG, (*relation).rd_att),
+        };
+        let set = set.map(|datum| texts(datum)).unwrap_or_default();
+        pg_sys::systable_endscan(scan);
+        pg_sys::table_close(relation, share);
+        set
+    }
+}
+
+/// Returns the elements of a `text[]` of a catalog of the cluster's, which can be in the encoding of any of its databases:
+/// with what is no UTF-8 replaced, for the names and values that are looked for are ASCII.
+///
+/// # Safety
+///
+/// The datum is a `text[]`, on the main thread in a transaction.
+unsafe fn texts(array: pg_sys::Datum) -> Vec<String> {
+    const OF_VARYING_LENGTH: i32 = -1;
+    let (mut elements, mut count) = (std::ptr::null_mut(), 0);
+    // SAFETY: as the caller says. No element is null where none is asked for: the catalog has none.
+    unsafe {
+        let array = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();
+        let align = pg_sys::TYPALIGN_INT as std::ffi::c_char;
+        let no_nulls = std::ptr::null_mut();
+        pg_sys::deconstruct_array(
+            array,
+            pg_sys::TEXTOID,
+            OF_VARYING_LENGTH,
+            false,
+            align,
+            &mut elements,
+            no_nulls,
+            &mut count,
+        );
+        let elements = std::slice::from_raw_parts(elements, usize::try_from(count).unwrap_or_default());
+        elements
+            .iter()
+            .map(|element| {
+                let text = pg_sys::pg_detoast_datum_packed(element.cast_mut_ptr());
+                String::from_utf8_lossy(pgrx::varlena_to_byte_slice(text)).into_owned()
+            })
+            .collect()
+    }
+}
