@@ -346,8 +346,42 @@ def test_an_error_says_nothing_of_the_statement_that_it_is_in(db, admin, cluster
         connection.execute("""DO $$BEGIN PERFORM ai.set_secret(NULL, 'x'); EXCEPTION WHEN OTHERS THEN NULL; END$$""")
         connection.execute("SELECT ai.set_secret('OPENAI_API_KEY', 'x')")
         with pytest.raises(psycopg.Error):
-            connection.execute("SELECT ai.set_secret('OPENAI_API_KEY', 'x'), 1 / (SELECT 0) AS to_be_seen")
+            connection.execute("SELECT 1 / (SELECT 0) AS to_be_seen")
     assert "to_be_seen" in cluster.log_text(position)
+
+
+# What is caught, and then another error in the same message.
+CAUGHT = """DO $$BEGIN
+    BEGIN PERFORM ai.set_secret('NO_PROVIDERS_KEY', {}); EXCEPTION WHEN OTHERS THEN NULL; END;
+    PERFORM 1 / (SELECT 0) AS {};
+END$$"""
+
+
+def test_an_error_after_one_that_was_caught_is_logged_with_its_statement(db, cluster):
+    position = cluster.log_position()
+    for statement in [
+        CAUGHT.format("(SELECT value FROM held)", "after_an_error"),
+        CAUGHT.format("NULL", "after_a_null"),
+        CAUGHT.replace("NO_PROVIDERS_KEY", "OPENAI_API_KEY").format("(SELECT value FROM held)", "after_success"),
+        f"BEGIN READ ONLY; {CAUGHT.format('(SELECT value FROM held)', 'read_only')}",
+    ]:
+        db.sql("CREATE TABLE IF NOT EXISTS held AS SELECT %s AS value", [KEY])
+        assert refusal(db, statement).sqlstate == "22012"
+    logged = cluster.log_text(position)
+    for name in ["after_an_error", "after_a_null", "after_success", "read_only"]:
+        assert f"AS {name};\nEND$$" in logged.replace("\t", ""), logged
+
+
+@pytest.mark.parametrize("key", ["OPENAI_API_KEY", "NO_PROVIDERS_KEY"])
+def test_a_message_that_has_the_value_in_it_is_not_logged_with_a_later_error(db, cluster, key):
+    position = cluster.log_position()
+    quoted = "it's-" + KEY
+    for value, written in [(KEY, f"'{KEY}'"), (f" {KEY}\n", f"E' {KEY}\\n'"), (quoted, "'it''s-" + KEY + "'")]:
+        statement = CAUGHT.replace("NO_PROVIDERS_KEY", key).format(written, "later")
+        assert refusal(db, statement).sqlstate == "22012"
+        assert refusal(db, f"SELECT ai.set_secret('OPENAI_API_KEY', {written}); SELECT 1 / 0").sqlstate == "22012"
+    assert cluster.log_text(position).count("division by zero") == 6
+    assert KEY not in cluster.log_text(position), cluster.log_text(position)
 
 
 def test_statistics_of_statements_have_no_value(cluster_factory):

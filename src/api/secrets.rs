@@ -25,7 +25,7 @@ fn set_secret(
     value: Option<&str>,
     base_url: Option<&str>,
 ) -> Result<(), pg_sys::panic::ErrorReport> {
-    Ok(without_statement(|| set(name, value, base_url))?)
+    Ok(without_statement(value, || set(name, value, base_url))?)
 }
 
 fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Result<(), PgError> {
