@@ -201,6 +201,28 @@ def test_a_key_goes_to_the_server_that_it_was_set_for(db, owner, admin, stub):
     assert shown(stub) == [f"Bearer {KEY}"]
 
 
+@pytest.mark.parametrize("server", [None, "https://models.example.com"])
+def test_a_superusers_vectorizer_sends_a_key_where_it_was_set_for_too(db, admin, stub, server):
+    """Who set it for a server need not know of what superusers declare."""
+    db.cluster.configure(pgai_rs__allowed_base_urls="https://models.example.com")
+    db.sql(SET, ["OPENAI_API_KEY", KEY, stub.url])
+    vectorizer.create(db, stub.url)
+    db.sql(SET, ["OPENAI_API_KEY", NEXT, server], user=admin)
+    settles(lambda: health(db)["state"], "not_served")
+    assert "ai.set_secret" in health(db)["hint"]
+    db.sql("INSERT INTO document VALUES (1, 'one')")
+    for statement in [
+        f"SELECT ai.vectorizer_embed(ai.embedding_openai('stub', 8, base_url => '{stub.url}'), 'question')",
+        "SELECT ai.vectorizer_embed(1, 'question')",
+        f"""SELECT ai.openai_embed('stub', 'text', client_config => '{{"base_url": "{stub.url}"}}')""",
+    ]:
+        assert refusal(db, statement).sqlstate == "42501", statement
+    assert shown(stub) == []
+    db.sql(SET, ["OPENAI_API_KEY", KEY, stub.url])
+    eventually(lambda: db.sql("SELECT FROM document_embedding_store"), what="the row")
+    assert shown(stub) == [f"Bearer {KEY}"]
+
+
 def test_who_may_set_keys_pairs_nobody_elses(cluster_factory, stub):
     # The server's key is for OpenAI; somebody who may set secrets wants it to come to a server of theirs.
     cluster = cluster_factory(env={"OPENAI_API_KEY": "sk-server"}, conf={"pgai_rs.allowed_base_urls": stub.url})
