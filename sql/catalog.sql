@@ -64,6 +64,13 @@ CREATE INDEX ON ai._vectorizer_errors (id, recorded);
 -- row that it could not tell a subscriber by its key, or else by the whole of it.
 ALTER TABLE ai._vectorizer_errors REPLICA IDENTITY FULL;
 
+-- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
+-- has none.
+ALTER TABLE ai._vectorizer_errors ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_errors FOR SELECT USING (true);
+-- Administrators are granted to clear it; nothing is decided by what is in it.
+CREATE POLICY clearable ON ai._vectorizer_errors FOR DELETE USING (true);
+
 -- Whether the caller may read a table of a queue. A plain table only: a view in its place would run its owner's
 -- functions as whoever watches.
 CREATE FUNCTION ai._vectorizer_readable(queue_table oid) RETURNS bool

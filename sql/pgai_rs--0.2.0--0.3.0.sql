@@ -225,6 +225,31 @@ USING ((SELECT ai._sees_all()) OR EXISTS (
 ALTER TABLE ai.s3_source ENABLE ROW LEVEL SECURITY;
 CREATE POLICY visible ON ai.s3_source FOR SELECT USING (ai._s3_source_is_visible(id, target));
 
+-- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
+-- has none.
+ALTER TABLE ai._vectorizer_errors ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_errors FOR SELECT USING (true);
+-- Administrators are granted to clear it; nothing is decided by what is in it.
+CREATE POLICY clearable ON ai._vectorizer_errors FOR DELETE USING (true);
+ALTER TABLE ai._vectorizer_missed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_missed FOR SELECT USING (true);
+ALTER TABLE ai._compared_since_crash ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._compared_since_crash FOR SELECT USING (true);
+ALTER TABLE ai._vectorizer_run_request ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_run_request FOR SELECT USING (true);
+ALTER TABLE ai._s3_source_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._s3_source_state FOR SELECT USING (true);
+ALTER TABLE ai._s3_source_run ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._s3_source_run FOR SELECT USING (true);
+ALTER TABLE ai._secret ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._secret FOR SELECT USING (true);
+ALTER TABLE ai._vectorizer_worker_condition ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_worker_condition FOR SELECT USING (true);
+ALTER TABLE ai.pgai_lib_version ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai.pgai_lib_version FOR SELECT USING (true);
+ALTER TABLE ai.pgai_lib_feature_flag ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai.pgai_lib_feature_flag FOR SELECT USING (true);
+
 -- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
 CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'bind_all_wrapper';

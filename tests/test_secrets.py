@@ -298,16 +298,29 @@ def test_who_may_set_and_read_them(db, owner, admin, cluster):
     assert "OPENAI_API_KEY" in read and KEY not in read and IN_HEX not in read
 
 
-def test_who_may_write_all_data_can_not_lead_a_key_elsewhere(db, owner, admin, stub):
-    db.cluster.configure(pgai_rs__allowed_base_urls=stub.url)
+def test_who_may_write_all_data_writes_no_key(db, owner, admin, stub):
     db.sql("CREATE ROLE writer LOGIN IN ROLE pg_write_all_data, pg_read_all_data")
+    db.sql(SET, ["OPENAI_API_KEY", KEY, None], user=admin)
+    before = db.sql("SELECT s FROM ai._secret s")
+    db.sql("UPDATE ai._secret SET base_url = 'https://elsewhere'; DELETE FROM ai._secret", user="writer")
+    error = refusal(db, "INSERT INTO ai._secret (name, sealed, set_by) VALUES ('A', 'a', 'writer')", user="writer")
+    assert error.sqlstate == "42501" and db.sql("SELECT s FROM ai._secret s") == before
+    # Who may set them does so by the functions.
+    db.sql(SET, ["OPENAI_API_KEY", NEXT, None], user=admin)
+    db.sql("SELECT ai.drop_secret('OPENAI_API_KEY')", user=admin)
+    assert db.sql("SELECT s FROM ai._secret s") == []
+
+
+def test_a_row_that_was_changed_leads_no_key_elsewhere(db, owner, admin, stub):
+    """By whoever can, as a superuser, or somebody with the files."""
+    db.cluster.configure(pgai_rs__allowed_base_urls=stub.url)
     embed = f"SELECT ai.vectorizer_embed(ai.embedding_openai('m', 8, base_url => '{stub.url}'), 'x')"
     for change in [f"base_url = '{stub.url}'", f"name = 'OPENAI_API_KEY', base_url = '{stub.url}'"]:
         db.sql(SET, ["OPENAI_API_KEY" if "name" not in change else "VOYAGE_API_KEY", KEY, None], user=admin)
-        db.sql(f"UPDATE ai._secret SET {change}", user="writer")
+        db.sql(f"UPDATE ai._secret SET {change}")
         error = refusal(db, embed, user=owner)
         assert error.sqlstate == "55000" and stub.requests == [], told(error)
-        db.sql("DELETE FROM ai._secret", user="writer")
+        db.sql("DELETE FROM ai._secret")
 
 
 def test_no_dump_has_them(db, cluster):
