@@ -22,7 +22,11 @@ CREATE TABLE ai.vectorizer (
                             CONSTRAINT vectorizer_name_check CHECK (name ~ '^[a-z][a-z_0-9]*$'),
     -- Not pgai's. The triggers on the source have it in their arguments, so that a dump of the table alone does not
     -- bring them to another vectorizer that happens to have the same id where it is restored.
-    uuid               uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid()
+    uuid               uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    -- Not pgai's. Whether the source's owner was a superuser when it was declared: the administrator's lists bind all others,
+    -- whoever the source is given to. A dump carries it; one of an earlier version does not, and NULL is resolved when the
+    -- vectorizer is bound.
+    for_superuser      bool
 );
 
 -- The relations of each vectorizer in this database. No dump carries them, for they are OIDs; the worker binds a restored

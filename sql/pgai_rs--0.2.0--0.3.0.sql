@@ -142,7 +142,7 @@ DECLARE
         SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'pgai_rs');
     dropped CONSTANT pg_catalog.regclass[] := ARRAY['ai.vectorizer_errors', 'ai.vectorizer_status'];
     relations CONSTANT pg_catalog.name[] := ARRAY[
-        '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets'];
+        '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent'];
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)', 'ai._vectorizer_pending(oid,oid,int8)',
         'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
@@ -228,6 +228,14 @@ $$;
 ALTER TABLE ai.vectorizer ADD COLUMN uuid uuid;
 UPDATE ai.vectorizer SET uuid = pg_catalog.gen_random_uuid();
 ALTER TABLE ai.vectorizer ALTER COLUMN uuid SET DEFAULT pg_catalog.gen_random_uuid(), ALTER COLUMN uuid SET NOT NULL;
+
+-- Whether the owner was a superuser when it was declared. Of those that are there the owner of now is all that is known: filled in
+-- where they are bound, below.
+ALTER TABLE ai.vectorizer ADD COLUMN for_superuser bool;
+ALTER TABLE ai.s3_source ADD COLUMN for_superuser bool;
+UPDATE ai.s3_source s SET for_superuser = r.rolsuper
+FROM pg_catalog.pg_class w JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) w.relowner
+WHERE w.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('ai._s3_source_seen_' OPERATOR(pg_catalog.||) s.id::pg_catalog.text)::pg_catalog.oid;
 
 CREATE TABLE ai._vectorizer_binding (
     vectorizer_id int4 PRIMARY KEY REFERENCES ai.vectorizer (id) ON DELETE CASCADE,

@@ -9,7 +9,9 @@ CREATE TABLE ai.s3_source (
     uri      text NOT NULL,
     config   jsonb NOT NULL,
     schedule interval CONSTRAINT s3_source_schedule_check CHECK (schedule >= interval '1 second'),
-    disabled bool NOT NULL DEFAULT false
+    disabled bool NOT NULL DEFAULT false,
+    -- As of ai.vectorizer; NULL is resolved by the worker.
+    for_superuser bool
 );
 
 -- What the worker remembers of a source. A source without a row is due.

@@ -86,6 +86,7 @@ def test_vectorizers_live_through_an_upgrade(empty, stub, version):
     empty.sql("UPDATE document SET body = 'after|stays' WHERE id = 1; DELETE FROM document WHERE id = 2")
     vectorizer.in_step(empty, ["id"])
     assert stub.embedded["stays"] == 1
+    assert empty.value("SELECT for_superuser FROM ai.vectorizer")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -105,6 +106,7 @@ def test_a_dump_of_an_earlier_version_is_restored_into_this_one(cluster, empty, 
         copy.sql("UPDATE document SET body = 'after|stays' WHERE id = 1; DELETE FROM document WHERE id = 2")
         vectorizer.in_step(copy, ["id"])
         assert set(stub.embedded) == {"after"}
+        assert copy.value("SELECT for_superuser FROM ai.vectorizer")
         assert copy.value("SELECT relrowsecurity FROM pg_class WHERE oid = 'ai.vectorizer'::regclass")
     finally:
         copy.drop()
@@ -354,6 +356,9 @@ def test_who_could_declare_before_an_upgrade_can_after_it(empty, cluster, had_ri
     assert {role: may(empty, role) for role in had_rights.values()} == {role: {role != stranger} for role in had_rights.values()}
     empty.sql("INSERT INTO document VALUES (1, 'after')", user=owner)
     vectorizer.in_step(empty, ["id"])
+
+    # What was declared under the lists stays so.
+    assert empty.sql("SELECT for_superuser FROM ai.vectorizer UNION ALL SELECT for_superuser FROM ai.s3_source") == [(False,)] * 2
 
     # By their own grants, which a dump has: those of an extension's script it leaves out.
     empty.sql(f"REVOKE {had_rights['team']} FROM {owner}, {had_rights['lister']}")
