@@ -22,7 +22,11 @@ CREATE TABLE ai.vectorizer (
                             CONSTRAINT vectorizer_name_check CHECK (name ~ '^[a-z][a-z_0-9]*$'),
     -- Not pgai's. The triggers on the source have it in their arguments, so that a dump of the table alone does not
     -- bring them to another vectorizer that happens to have the same id where it is restored.
-    uuid               uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid()
+    uuid               uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    -- Not pgai's. Whether the source's owner was a superuser when it was declared: the administrator's lists bind all others,
+    -- whoever the source is given to. A dump carries it; one of an earlier version does not, and NULL is resolved when the
+    -- vectorizer is bound.
+    for_superuser      bool
 );
 
 -- The relations of each vectorizer in this database. No dump carries them, for they are OIDs; the worker binds a restored
@@ -63,6 +67,13 @@ CREATE INDEX ON ai._vectorizer_errors (id, recorded);
 -- Of a table that is published, as all are by FOR ALL TABLES, Postgres refuses to update or to delete a
 -- row that it could not tell a subscriber by its key, or else by the whole of it.
 ALTER TABLE ai._vectorizer_errors REPLICA IDENTITY FULL;
+
+-- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
+-- has none.
+ALTER TABLE ai._vectorizer_errors ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_errors FOR SELECT USING (true);
+-- Administrators are granted to clear it; nothing is decided by what is in it.
+CREATE POLICY clearable ON ai._vectorizer_errors FOR DELETE USING (true);
 
 -- Whether the caller may read a table of a queue. A plain table only: a view in its place would run its owner's
 -- functions as whoever watches.

@@ -134,11 +134,108 @@ BEGIN
 END
 $$;
 
+-- What others have made that depends on what is dropped below, or has a name that is new: said all at once and with its owners, for
+-- Postgres would say it one by one, and tell of a name without saying what to do.
+DO $$
+DECLARE
+    extension CONSTANT pg_catalog.oid := (
+        SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'pgai_rs');
+    dropped CONSTANT pg_catalog.regclass[] := ARRAY['ai.vectorizer_errors', 'ai.vectorizer_status'];
+    relations CONSTANT pg_catalog.name[] := ARRAY[
+        '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent'];
+    functions CONSTANT pg_catalog.text[] := ARRAY[
+        'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)', 'ai._vectorizer_pending(oid,oid,int8)',
+        'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
+        'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()'];
+    found pg_catalog.text;
+BEGIN
+    WITH gone (class, object) AS (
+        SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, d::pg_catalog.oid FROM pg_catalog.unnest(dropped) AS d
+        UNION ALL
+        SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid
+        FROM pg_catalog.pg_type t
+        LEFT JOIN pg_catalog.pg_type e ON e.oid OPERATOR(pg_catalog.=) t.typelem
+        WHERE t.typrelid OPERATOR(pg_catalog.=) ANY (dropped::pg_catalog.oid[])
+           OR e.typrelid OPERATOR(pg_catalog.=) ANY (dropped::pg_catalog.oid[])
+        UNION ALL
+        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass,
+               pg_catalog.to_regprocedure('ai._vectorizer_readable(name,name)')::pg_catalog.oid),
+    -- A view depends by its rule.
+    dependents AS (
+        SELECT CASE WHEN w.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid END AS class,
+               coalesce(w.ev_class, d.objid) AS object, d.objsubid AS part, g.class AS gone_class, g.object AS gone_object
+        FROM gone g
+        JOIN pg_catalog.pg_depend d ON d.refclassid OPERATOR(pg_catalog.=) g.class AND d.refobjid OPERATOR(pg_catalog.=) g.object
+         AND d.deptype OPERATOR(pg_catalog.=) 'n'
+        LEFT JOIN pg_catalog.pg_rewrite w
+          ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND w.oid OPERATOR(pg_catalog.=) d.objid),
+    named (class, object) AS (
+        SELECT 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid, c.oid
+        FROM pg_catalog.pg_class c
+        WHERE c.relnamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
+          AND c.relname OPERATOR(pg_catalog.=) ANY (relations)
+        UNION ALL
+        -- Types that are no table's.
+        SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, t.oid
+        FROM pg_catalog.pg_type t
+        WHERE t.typnamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
+          AND t.typname OPERATOR(pg_catalog.=) ANY (relations)
+          AND t.typtype OPERATOR(pg_catalog.<>) 'c'
+        UNION ALL
+        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, pg_catalog.to_regprocedure(f)::pg_catalog.oid
+        FROM pg_catalog.unnest(functions) AS f),
+    obstacles AS (
+        SELECT d.class, d.object, d.part,
+               ' depends on ' OPERATOR(pg_catalog.||) pg_catalog.pg_describe_object(d.gone_class, d.gone_object, 0) AS why
+        FROM dependents d
+        UNION ALL
+        SELECT n.class, n.object, 0, ' has a name that the extension needs' FROM named n)
+    SELECT pg_catalog.string_agg(DISTINCT
+               pg_catalog.pg_describe_object(o.class, o.object, o.part)
+               OPERATOR(pg_catalog.||) coalesce(' of ' OPERATOR(pg_catalog.||) pg_catalog.quote_ident(r.rolname), '')
+               OPERATOR(pg_catalog.||) coalesce(', the queue of vectorizer ' OPERATOR(pg_catalog.||) v.name::pg_catalog.text OPERATOR(pg_catalog.||) ',', '')
+               OPERATOR(pg_catalog.||) o.why OPERATOR(pg_catalog.||) '.', E'\n')
+    INTO found
+    FROM obstacles o
+    LEFT JOIN pg_catalog.pg_class c
+      ON o.class OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND c.oid OPERATOR(pg_catalog.=) o.object
+    LEFT JOIN pg_catalog.pg_proc p
+      ON o.class OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND p.oid OPERATOR(pg_catalog.=) o.object
+    LEFT JOIN pg_catalog.pg_type t
+      ON o.class OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass AND t.oid OPERATOR(pg_catalog.=) o.object
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) coalesce(c.relowner, p.proowner, t.typowner)
+    LEFT JOIN ai.vectorizer v
+      ON c.relnamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
+     AND v.queue_schema OPERATOR(pg_catalog.=) 'ai' AND v.queue_table OPERATOR(pg_catalog.=) c.relname
+    WHERE o.object IS NOT NULL
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend m
+                      WHERE m.classid OPERATOR(pg_catalog.=) o.class AND m.objid OPERATOR(pg_catalog.=) o.object
+                        AND m.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+                        AND m.refobjid OPERATOR(pg_catalog.=) extension AND m.deptype OPERATOR(pg_catalog.=) 'e');
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'something that is not of pgai_rs is in the way of its new version'
+            USING ERRCODE = 'dependent_objects_still_exist',
+                  DETAIL = found,
+                  HINT = 'Drop what depends on it, and make it anew after ALTER EXTENSION pgai_rs UPDATE. Rename or move what has '
+                         'such a name; with the queue of a vectorizer, in the same transaction, UPDATE ai.vectorizer SET queue_table '
+                         'to its new name.';
+    END IF;
+END
+$$;
+
 -- What ties a vectorizer to its relations: a UUID, which its triggers have in their arguments, and OIDs.
 -- Step by step: before 18, a table whose row type a function takes can't be rewritten.
 ALTER TABLE ai.vectorizer ADD COLUMN uuid uuid;
 UPDATE ai.vectorizer SET uuid = pg_catalog.gen_random_uuid();
 ALTER TABLE ai.vectorizer ALTER COLUMN uuid SET DEFAULT pg_catalog.gen_random_uuid(), ALTER COLUMN uuid SET NOT NULL;
+
+-- Whether the owner was a superuser when it was declared. Of those that are there the owner of now is all that is known: filled in
+-- where they are bound, below.
+ALTER TABLE ai.vectorizer ADD COLUMN for_superuser bool;
+ALTER TABLE ai.s3_source ADD COLUMN for_superuser bool;
+UPDATE ai.s3_source s SET for_superuser = r.rolsuper
+FROM pg_catalog.pg_class w JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) w.relowner
+WHERE w.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('ai._s3_source_seen_' OPERATOR(pg_catalog.||) s.id::pg_catalog.text)::pg_catalog.oid;
 
 CREATE TABLE ai._vectorizer_binding (
     vectorizer_id int4 PRIMARY KEY REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
@@ -224,6 +321,31 @@ USING ((SELECT ai._sees_all()) OR EXISTS (
 -- A URI and a config name buckets, roles and servers.
 ALTER TABLE ai.s3_source ENABLE ROW LEVEL SECURITY;
 CREATE POLICY visible ON ai.s3_source FOR SELECT USING (ai._s3_source_is_visible(id, target));
+
+-- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
+-- has none.
+ALTER TABLE ai._vectorizer_errors ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_errors FOR SELECT USING (true);
+-- Administrators are granted to clear it; nothing is decided by what is in it.
+CREATE POLICY clearable ON ai._vectorizer_errors FOR DELETE USING (true);
+ALTER TABLE ai._vectorizer_missed ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_missed FOR SELECT USING (true);
+ALTER TABLE ai._compared_since_crash ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._compared_since_crash FOR SELECT USING (true);
+ALTER TABLE ai._vectorizer_run_request ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_run_request FOR SELECT USING (true);
+ALTER TABLE ai._s3_source_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._s3_source_state FOR SELECT USING (true);
+ALTER TABLE ai._s3_source_run ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._s3_source_run FOR SELECT USING (true);
+ALTER TABLE ai._secret ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._secret FOR SELECT USING (true);
+ALTER TABLE ai._vectorizer_worker_condition ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_worker_condition FOR SELECT USING (true);
+ALTER TABLE ai.pgai_lib_version ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai.pgai_lib_version FOR SELECT USING (true);
+ALTER TABLE ai.pgai_lib_feature_flag ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai.pgai_lib_feature_flag FOR SELECT USING (true);
 
 -- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
 CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void

@@ -9,7 +9,9 @@ CREATE TABLE ai.s3_source (
     uri      text NOT NULL,
     config   jsonb NOT NULL,
     schedule interval CONSTRAINT s3_source_schedule_check CHECK (schedule >= interval '1 second'),
-    disabled bool NOT NULL DEFAULT false
+    disabled bool NOT NULL DEFAULT false,
+    -- As of ai.vectorizer; NULL is resolved by the worker.
+    for_superuser bool
 );
 
 -- What the worker remembers of a source. A source without a row is due.
@@ -44,6 +46,13 @@ CREATE TABLE ai._s3_source_run (
     hint              text
 );
 CREATE INDEX ON ai._s3_source_run (id, run);
+
+-- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
+-- has none.
+ALTER TABLE ai._s3_source_state ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._s3_source_state FOR SELECT USING (true);
+ALTER TABLE ai._s3_source_run ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._s3_source_run FOR SELECT USING (true);
 
 -- A source belongs to the owner of its table of seen keys, `ai._s3_source_seen_<id>`, which
 -- Postgres keeps through dump and restore, REASSIGN OWNED and DROP OWNED. Who may read that, or the

@@ -29,6 +29,11 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
 CREATE TABLE ai._vectorizer_run_request (vectorizer_id int4 NOT NULL);
 ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
 
+-- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
+-- has none.
+ALTER TABLE ai._vectorizer_run_request ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_run_request FOR SELECT USING (true);
+
 -- Has the worker look at a vectorizer now that rests by its schedule, or after errors.
 CREATE FUNCTION ai.execute_vectorizer(vectorizer_id int4) RETURNS void
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp

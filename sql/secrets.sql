@@ -10,6 +10,11 @@ CREATE TABLE ai._secret (
     set_at   timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
+-- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
+-- has none.
+ALTER TABLE ai._secret ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._secret FOR SELECT USING (true);
+
 -- Sets a key, or another value of it: for its provider's own server, or for the one at base_url. It counts before the server's
 -- of the same name. The administrator decides who may call it.
 CREATE FUNCTION ai.set_secret(name text, value text, base_url text DEFAULT NULL) RETURNS void

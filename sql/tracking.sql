@@ -111,3 +111,12 @@ CREATE TABLE ai.pgai_lib_feature_flag (
     applied_at         timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 GRANT SELECT ON ai.pgai_lib_feature_flag TO PUBLIC;
+
+-- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
+-- has none.
+ALTER TABLE ai._vectorizer_worker_condition ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai._vectorizer_worker_condition FOR SELECT USING (true);
+ALTER TABLE ai.pgai_lib_version ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai.pgai_lib_version FOR SELECT USING (true);
+ALTER TABLE ai.pgai_lib_feature_flag ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai.pgai_lib_feature_flag FOR SELECT USING (true);

@@ -337,6 +337,62 @@ def test_who_is_no_superuser_any_more_is_bound_by_the_lists(house, stub):
     assert_silent(db, stub, mallory)
 
 
+def test_the_lists_bind_what_was_declared_under_them_whoever_has_it_by_now(house, stub):
+    db, mallory = house(egress.settings(stub.url))
+    vectorizer.create(db, stub.url, "m.t", user=mallory, name="'theirs'")
+    db.sql(f"REASSIGN OWNED BY {mallory} TO postgres")
+    db.sql("INSERT INTO m.t VALUES (1, 'first')")
+    eventually(lambda: db.sql("SELECT chunk FROM m.t_embedding_store") == [("first",)], what="the first row")
+
+    db.cluster.configure(pgai_rs__allowed_base_urls="", pgai_rs__api_key_names="OPENAI_API_KEY")
+    settles(lambda: db.value("SELECT state FROM ai.vectorizer_health"), "not_served", what="the refusal")
+    db.sql("INSERT INTO m.t VALUES (2, 'second')")
+    for model in ["1", "'theirs'"]:
+        error = refusal(db, "postgres", f"SELECT ai.vectorizer_embed({model}, 'question')")
+        assert error.sqlstate == "42501" and "pgai_rs.allowed_base_urls" in error.diag.message_hint
+    # Nor when it has lost what its work needs, and only its config is left.
+    with db.connect(autocommit=False) as connection:
+        connection.execute("DROP TABLE ai._vectorizer_q_1 CASCADE")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("SELECT ai.vectorizer_embed(1, 'question')")
+        connection.rollback()
+    assert stub.embedded["second"] == stub.embedded["question"] == 0
+
+    # A superuser may take it upon themselves.
+    db.sql("UPDATE ai.vectorizer SET for_superuser = true")
+    eventually(lambda: len(db.sql("SELECT chunk FROM m.t_embedding_store")) == 2, what="the second row")
+
+
+def test_what_a_superuser_declared_is_bound_while_somebody_else_has_it(house, stub):
+    db, mallory = house({})
+    db.sql("CREATE TABLE public.t (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url, "public.t")
+    assert db.value("SELECT for_superuser FROM ai.vectorizer")
+    give = [f"ALTER TABLE {table} OWNER TO {{}}" for table in [
+        "public.t", "public.t_embedding_store", "public.t_embedding", "ai._vectorizer_q_1", "ai._vectorizer_work_1",
+        "ai._vectorizer_q_failed_1"]]
+    db.sql(";".join(give).format(*[mallory] * len(give)))
+    settles(lambda: db.value("SELECT state FROM ai.vectorizer_health"), "not_served", what="the refusal")
+    db.sql(";".join(give).format(*["postgres"] * len(give)))
+    db.sql("INSERT INTO public.t VALUES (1, 'one')")
+    eventually(lambda: db.sql("SELECT FROM public.t_embedding_store"), what="the row")
+
+
+def test_a_dump_takes_along_under_which_rights_it_was_declared(house, stub):
+    """Also one that gives everything to whoever restores it."""
+    db, mallory = house(egress.settings(stub.url))
+    vectorizer.create(db, stub.url, "m.t", user=mallory)
+    db.sql("CREATE TABLE public.t (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url, "public.t")
+    declared = "SELECT source_schema::text, for_superuser FROM ai.vectorizer ORDER BY 1"
+    for how in [[], ["--no-owner"]]:
+        dump = db.cluster.run("pg_dump", *how, "house")
+        copy = db.cluster.create_database(f"restored_{len(how)}")
+        db.cluster.run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={copy.name}", input=dump)
+        vectorizer.restored(copy)
+        assert copy.sql(declared) == [("m", False), ("public", True)]
+
+
 def test_an_endpoint_that_is_not_allowed_any_more_is_not_asked_any_more(house, stub):
     with listening(head=b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", part=b"") as server:
         conf = egress.settings(stub.url) | {"pgai_rs.allowed_s3_endpoints": server.url()}

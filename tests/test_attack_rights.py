@@ -233,6 +233,24 @@ def test_a_source_ends_when_its_right_is_taken_back(db, mallory, bucket):
         settles(lambda: db.sql(runs), expected, what="the run to end")
 
 
+def test_the_lists_bind_a_source_that_was_declared_under_them_whoever_has_it_by_now(db, mallory, bucket):
+    egress.allow_objects(db.cluster, "s3://")
+    db.sql(f"SELECT ai.grant_vectorizer_usage('{mallory}')")
+    db.sql(f"SELECT ai.create_s3_source('m.listed', '{bucket.uri('')}', name => 'listed', schedule => NULL)", user=mallory)
+    db.sql(f"REASSIGN OWNED BY {mallory} TO postgres")
+    runs = "SELECT left(error, 37) FROM ai.s3_source_runs WHERE finished IS NOT NULL ORDER BY run"
+    db.sql("SELECT ai.sync_s3_source('listed')")
+    settles(lambda: db.sql(runs), [(None,)], what="the first run to end")
+    egress.allow_nothing(db.cluster)
+    db.sql("SELECT ai.sync_s3_source('listed')")
+    settles(lambda: db.sql(runs), [(None,), ("the server's own AWS credentials may ",)], what="the second run to end")
+    # A superuser may take it upon themselves, and what one declares is theirs.
+    db.sql("UPDATE ai.s3_source SET for_superuser = true; SELECT ai.sync_s3_source('listed')")
+    settles(lambda: db.sql(runs), [(None,), ("the server's own AWS credentials may ",), (None,)], what="the third run to end")
+    db.sql(f"SELECT ai.create_s3_source('public.others', '{bucket.uri('x/')}', name => 'others', schedule => NULL)")
+    assert db.value("SELECT for_superuser FROM ai.s3_source WHERE name = 'others'")
+
+
 def test_a_dump_takes_the_rights_along(cluster, db, mallory):
     db.sql(f"SELECT ai.grant_vectorizer_usage('{mallory}'); REVOKE EXECUTE ON FUNCTION ai.loading_uri FROM {mallory}")
     dump = cluster.run("pg_dump", db.name)

@@ -138,6 +138,20 @@ def test_nobody_takes_the_name_of_a_queue_to_come(db, mallory, stub):
     assert refusal.value.sqlstate == "42939"
 
 
+def test_names_in_the_extensions_schema_are_the_extensions_to_give(db, mallory, stub):
+    """One of a version to come would be in the way of the upgrade."""
+    for name in ["payments", "vectorizer_plans", "_vectorizer_q_99"]:
+        with pytest.raises(Exception, match=f"unacceptable queue_table name {name}") as refusal:
+            vectorizer.create(db, stub.url, "m.t", user=mallory, queue_schema="'ai'", queue_table=f"'{name}'")
+        assert refusal.value.sqlstate == "42939" and "queue_schema" in refusal.value.diag.message_hint
+    id = vectorizer.create(db, stub.url, "m.t", user=mallory, queue_schema="'m'", queue_table="'secrets'")
+    assert db.sql("SELECT queue_schema, queue_table FROM ai.vectorizer") == [("m", "secrets")]
+    # The name that it would be given anyhow.
+    db.sql(f"SELECT ai.drop_vectorizer({id}, drop_all => true)", user=mallory)
+    next_id = db.value("SELECT last_value + 1 FROM ai.vectorizer_id_seq")
+    vectorizer.create(db, stub.url, "m.t", user=mallory, queue_schema="'ai'", queue_table=f"'_vectorizer_q_{next_id}'")
+
+
 def test_anothers_table_with_the_name_of_a_queue_is_not_worked_on(db, mallory, stub):
     """The queue's owner was whoever owned the table of its name: a superuser's made the worker a superuser."""
     id = vectorizer.create(db, stub.url, "m.t", user=mallory, queue_schema="'m'", queue_table="'queue'")

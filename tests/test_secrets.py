@@ -201,6 +201,28 @@ def test_a_key_goes_to_the_server_that_it_was_set_for(db, owner, admin, stub):
     assert shown(stub) == [f"Bearer {KEY}"]
 
 
+@pytest.mark.parametrize("server", [None, "https://models.example.com"])
+def test_a_superusers_vectorizer_sends_a_key_where_it_was_set_for_too(db, admin, stub, server):
+    """Who set it for a server need not know of what superusers declare."""
+    db.cluster.configure(pgai_rs__allowed_base_urls="https://models.example.com")
+    db.sql(SET, ["OPENAI_API_KEY", KEY, stub.url])
+    vectorizer.create(db, stub.url)
+    db.sql(SET, ["OPENAI_API_KEY", NEXT, server], user=admin)
+    settles(lambda: health(db)["state"], "not_served")
+    assert "ai.set_secret" in health(db)["hint"]
+    db.sql("INSERT INTO document VALUES (1, 'one')")
+    for statement in [
+        f"SELECT ai.vectorizer_embed(ai.embedding_openai('stub', 8, base_url => '{stub.url}'), 'question')",
+        "SELECT ai.vectorizer_embed(1, 'question')",
+        f"""SELECT ai.openai_embed('stub', 'text', client_config => '{{"base_url": "{stub.url}"}}')""",
+    ]:
+        assert refusal(db, statement).sqlstate == "42501", statement
+    assert shown(stub) == []
+    db.sql(SET, ["OPENAI_API_KEY", KEY, stub.url])
+    eventually(lambda: db.sql("SELECT FROM document_embedding_store"), what="the row")
+    assert shown(stub) == [f"Bearer {KEY}"]
+
+
 def test_who_may_set_keys_pairs_nobody_elses(cluster_factory, stub):
     # The server's key is for OpenAI; somebody who may set secrets wants it to come to a server of theirs.
     cluster = cluster_factory(env={"OPENAI_API_KEY": "sk-server"}, conf={"pgai_rs.allowed_base_urls": stub.url})
@@ -276,16 +298,29 @@ def test_who_may_set_and_read_them(db, owner, admin, cluster):
     assert "OPENAI_API_KEY" in read and KEY not in read and IN_HEX not in read
 
 
-def test_who_may_write_all_data_can_not_lead_a_key_elsewhere(db, owner, admin, stub):
-    db.cluster.configure(pgai_rs__allowed_base_urls=stub.url)
+def test_who_may_write_all_data_writes_no_key(db, owner, admin, stub):
     db.sql("CREATE ROLE writer LOGIN IN ROLE pg_write_all_data, pg_read_all_data")
+    db.sql(SET, ["OPENAI_API_KEY", KEY, None], user=admin)
+    before = db.sql("SELECT s FROM ai._secret s")
+    db.sql("UPDATE ai._secret SET base_url = 'https://elsewhere'; DELETE FROM ai._secret", user="writer")
+    error = refusal(db, "INSERT INTO ai._secret (name, sealed, set_by) VALUES ('A', 'a', 'writer')", user="writer")
+    assert error.sqlstate == "42501" and db.sql("SELECT s FROM ai._secret s") == before
+    # Who may set them does so by the functions.
+    db.sql(SET, ["OPENAI_API_KEY", NEXT, None], user=admin)
+    db.sql("SELECT ai.drop_secret('OPENAI_API_KEY')", user=admin)
+    assert db.sql("SELECT s FROM ai._secret s") == []
+
+
+def test_a_row_that_was_changed_leads_no_key_elsewhere(db, owner, admin, stub):
+    """By whoever can, as a superuser, or somebody with the files."""
+    db.cluster.configure(pgai_rs__allowed_base_urls=stub.url)
     embed = f"SELECT ai.vectorizer_embed(ai.embedding_openai('m', 8, base_url => '{stub.url}'), 'x')"
     for change in [f"base_url = '{stub.url}'", f"name = 'OPENAI_API_KEY', base_url = '{stub.url}'"]:
         db.sql(SET, ["OPENAI_API_KEY" if "name" not in change else "VOYAGE_API_KEY", KEY, None], user=admin)
-        db.sql(f"UPDATE ai._secret SET {change}", user="writer")
+        db.sql(f"UPDATE ai._secret SET {change}")
         error = refusal(db, embed, user=owner)
         assert error.sqlstate == "55000" and stub.requests == [], told(error)
-        db.sql("DELETE FROM ai._secret", user="writer")
+        db.sql("DELETE FROM ai._secret")
 
 
 def test_no_dump_has_them(db, cluster):
@@ -346,8 +381,42 @@ def test_an_error_says_nothing_of_the_statement_that_it_is_in(db, admin, cluster
         connection.execute("""DO $$BEGIN PERFORM ai.set_secret(NULL, 'x'); EXCEPTION WHEN OTHERS THEN NULL; END$$""")
         connection.execute("SELECT ai.set_secret('OPENAI_API_KEY', 'x')")
         with pytest.raises(psycopg.Error):
-            connection.execute("SELECT ai.set_secret('OPENAI_API_KEY', 'x'), 1 / (SELECT 0) AS to_be_seen")
+            connection.execute("SELECT 1 / (SELECT 0) AS to_be_seen")
     assert "to_be_seen" in cluster.log_text(position)
+
+
+# What is caught, and then another error in the same message.
+CAUGHT = """DO $$BEGIN
+    BEGIN PERFORM ai.set_secret('NO_PROVIDERS_KEY', {}); EXCEPTION WHEN OTHERS THEN NULL; END;
+    PERFORM 1 / (SELECT 0) AS {};
+END$$"""
+
+
+def test_an_error_after_one_that_was_caught_is_logged_with_its_statement(db, cluster):
+    position = cluster.log_position()
+    for statement in [
+        CAUGHT.format("(SELECT value FROM held)", "after_an_error"),
+        CAUGHT.format("NULL", "after_a_null"),
+        CAUGHT.replace("NO_PROVIDERS_KEY", "OPENAI_API_KEY").format("(SELECT value FROM held)", "after_success"),
+        f"BEGIN READ ONLY; {CAUGHT.format('(SELECT value FROM held)', 'read_only')}",
+    ]:
+        db.sql("CREATE TABLE IF NOT EXISTS held AS SELECT %s AS value", [KEY])
+        assert refusal(db, statement).sqlstate == "22012"
+    logged = cluster.log_text(position)
+    for name in ["after_an_error", "after_a_null", "after_success", "read_only"]:
+        assert f"AS {name};\nEND$$" in logged.replace("\t", ""), logged
+
+
+@pytest.mark.parametrize("key", ["OPENAI_API_KEY", "NO_PROVIDERS_KEY"])
+def test_a_message_that_has_the_value_in_it_is_not_logged_with_a_later_error(db, cluster, key):
+    position = cluster.log_position()
+    quoted = "it's-" + KEY
+    for value, written in [(KEY, f"'{KEY}'"), (f" {KEY}\n", f"E' {KEY}\\n'"), (quoted, "'it''s-" + KEY + "'")]:
+        statement = CAUGHT.replace("NO_PROVIDERS_KEY", key).format(written, "later")
+        assert refusal(db, statement).sqlstate == "22012"
+        assert refusal(db, f"SELECT ai.set_secret('OPENAI_API_KEY', {written}); SELECT 1 / 0").sqlstate == "22012"
+    assert cluster.log_text(position).count("division by zero") == 6
+    assert KEY not in cluster.log_text(position), cluster.log_text(position)
 
 
 def test_statistics_of_statements_have_no_value(cluster_factory):

@@ -86,6 +86,7 @@ def test_vectorizers_live_through_an_upgrade(empty, stub, version):
     empty.sql("UPDATE document SET body = 'after|stays' WHERE id = 1; DELETE FROM document WHERE id = 2")
     vectorizer.in_step(empty, ["id"])
     assert stub.embedded["stays"] == 1
+    assert empty.value("SELECT for_superuser FROM ai.vectorizer")
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -105,6 +106,7 @@ def test_a_dump_of_an_earlier_version_is_restored_into_this_one(cluster, empty, 
         copy.sql("UPDATE document SET body = 'after|stays' WHERE id = 1; DELETE FROM document WHERE id = 2")
         vectorizer.in_step(copy, ["id"])
         assert set(stub.embedded) == {"after"}
+        assert copy.value("SELECT for_superuser FROM ai.vectorizer")
         assert copy.value("SELECT relrowsecurity FROM pg_class WHERE oid = 'ai.vectorizer'::regclass")
     finally:
         copy.drop()
@@ -175,6 +177,85 @@ def test_an_upgrade_says_nothing_of_what_vectorizers_and_sources_have_there(empt
     empty.sql("SELECT ai.create_s3_source('object', 's3://bucket/', schedule => NULL); SELECT ai.disable_s3_source(1)")
     vectorizer.create(empty, "", "object", embedding="ai.embedding_openai('m', 8)", loading="ai.loading_uri('uri')")
     assert said_by_the_upgrade(empty) == []
+
+
+@pytest.fixture
+def keeper(empty) -> str:
+    """A role that has made something of its own in a database of 0.2.0."""
+    role = f"keeper_{empty.name}"
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'; CREATE SCHEMA k")
+    empty.sql(f"CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA ai, k TO {role}; SELECT ai.grant_vectorizer_usage('{role}')")
+    yield role
+    empty.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+@pytest.mark.parametrize("made, words, mended", [
+    ("CREATE VIEW k.watch AS SELECT name FROM ai.vectorizer_status",
+     "view k.watch of {} depends on view ai.vectorizer_status.", "DROP VIEW k.watch"),
+    ("CREATE MATERIALIZED VIEW k.watch AS SELECT 1 FROM ai.vectorizer_errors",
+     "materialized view k.watch of {} depends on view ai.vectorizer_errors.", "DROP MATERIALIZED VIEW k.watch"),
+    ("CREATE FUNCTION k.watch() RETURNS SETOF ai.vectorizer_errors LANGUAGE plpgsql AS 'BEGIN END'",
+     "function k.watch() of {} depends on type ai.vectorizer_errors.", "DROP FUNCTION k.watch"),
+    ("CREATE FUNCTION k.watch() RETURNS int8 LANGUAGE sql RETURN (SELECT count(*) FROM ai.vectorizer_status)",
+     "function k.watch() of {} depends on view ai.vectorizer_status.", "DROP FUNCTION k.watch"),
+    ("CREATE TABLE k.kept (what ai.vectorizer_errors[])",
+     "column what of table k.kept of {} depends on type ai.vectorizer_errors[].", "DROP TABLE k.kept"),
+    ("CREATE TABLE ai.secrets (id int)", "table ai.secrets of {} has a name that the extension needs.",
+     "ALTER TABLE ai.secrets SET SCHEMA k"),
+    ("CREATE VIEW ai._secret AS SELECT 1", "view ai._secret of {} has a name that the extension needs.",
+     "ALTER VIEW ai._secret RENAME TO other"),
+    ("CREATE TYPE ai._vectorizer_binding AS ENUM ()", "type ai._vectorizer_binding of {} has a name that the extension needs.",
+     "DROP TYPE ai._vectorizer_binding"),
+    ("CREATE FUNCTION ai.drop_secret(name text) RETURNS void LANGUAGE sql AS ''",
+     "function ai.drop_secret(text) of {} has a name that the extension needs.", "DROP FUNCTION ai.drop_secret"),
+])
+def test_an_upgrade_says_what_of_others_is_in_its_way(empty, keeper, made, words, mended):
+    empty.sql(made, user=keeper)
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist) as refusal:
+        empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    assert refusal.value.diag.message_primary == "something that is not of pgai_rs is in the way of its new version"
+    assert refusal.value.diag.message_detail == words.format(keeper)
+    assert "ALTER EXTENSION pgai_rs UPDATE" in refusal.value.diag.message_hint
+    empty.sql(mended)
+    empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+
+
+def test_a_queue_of_a_name_that_the_extension_needs_is_moved_out_of_the_way(empty, keeper, stub):
+    empty.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(empty, stub.url, name="'mine'")
+    # 0.2.0 took any name.
+    empty.sql("ALTER TABLE ai._vectorizer_q_1 RENAME TO secrets; UPDATE ai.vectorizer SET queue_table = 'secrets'")
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist) as refusal:
+        empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    assert refusal.value.diag.message_detail == (
+        "table ai.secrets of postgres, the queue of vectorizer mine, has a name that the extension needs.")
+    # As the hint has it.
+    assert "UPDATE ai.vectorizer SET queue_table" in refusal.value.diag.message_hint
+    empty.sql("ALTER TABLE ai.secrets RENAME TO waiting; UPDATE ai.vectorizer SET queue_table = 'waiting' WHERE queue_table = 'secrets'")
+    empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    empty.sql("INSERT INTO document VALUES (1, 'one')")
+    vectorizer.in_step(empty, ["id"])
+
+
+def test_an_upgrade_knows_all_names_that_are_new(empty, db):
+    """Each that a fresh database has and one of 0.2.0 has not is refused by name."""
+    names = """
+        SELECT d.classid::regclass::text, pg_describe_object(d.classid, d.objid, 0) FROM pg_depend d
+        JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+        WHERE e.extname = 'pgai_rs' AND d.deptype = 'e' AND d.classid IN ('pg_class'::regclass, 'pg_proc'::regclass)
+    """
+    empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
+    new = set(db.sql(names)) - set(empty.sql(names))
+    assert len(new) > 5
+    for kind, name in sorted(new):
+        named = name.partition(" ")[2]
+        make = f"CREATE FUNCTION {named} RETURNS void LANGUAGE sql AS ''" if kind == "pg_proc" else f"CREATE TABLE {named} ()"
+        with empty.connect(autocommit=False) as connection:
+            connection.execute(make)
+            with pytest.raises(psycopg.errors.DependentObjectsStillExist) as refusal:
+                connection.execute("ALTER EXTENSION pgai_rs UPDATE")
+            assert f"{named} of postgres has a name that the extension needs." in refusal.value.diag.message_detail, name
+            connection.rollback()
 
 
 @pytest.mark.parametrize("planted, words", [
@@ -275,6 +356,9 @@ def test_who_could_declare_before_an_upgrade_can_after_it(empty, cluster, had_ri
     assert {role: may(empty, role) for role in had_rights.values()} == {role: {role != stranger} for role in had_rights.values()}
     empty.sql("INSERT INTO document VALUES (1, 'after')", user=owner)
     vectorizer.in_step(empty, ["id"])
+
+    # What was declared under the lists stays so.
+    assert empty.sql("SELECT for_superuser FROM ai.vectorizer UNION ALL SELECT for_superuser FROM ai.s3_source") == [(False,)] * 2
 
     # By their own grants, which a dump has: those of an extension's script it leaves out.
     empty.sql(f"REVOKE {had_rights['team']} FROM {owner}, {had_rights['lister']}")

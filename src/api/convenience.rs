@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use super::{search, validate};
+use crate::catalog::rights;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::json::Json;
@@ -40,8 +41,9 @@ fn embed_all_given(
     })?;
     let embedding = search::parse(config.0)?;
     let caller = current_user();
+    let author = rights::author(caller);
     let key = search::key_for(&embedding, api_key.map(search::callers_key).as_ref())?;
-    validate::embedding_egress(&embedding, caller, key.as_ref())?;
-    let vectors = search::ask_all(&embedding, validate::author(caller), key, &texts)?;
+    validate::embedding_egress(&embedding, caller, author, key.as_ref())?;
+    let vectors = search::ask_all(&embedding, author, key, &texts)?;
     Ok(TableIterator::new((0..).zip(vectors)))
 }

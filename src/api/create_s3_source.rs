@@ -11,14 +11,14 @@ use pgai_rs_pipeline::source::{S3Prefix, Scope, SourceConfig};
 use super::visibility::sees_s3_source;
 use super::{quota, validate};
 use crate::catalog::relation::Relation;
-use crate::catalog::visibility;
+use crate::catalog::{rights, visibility};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident, qualified};
 use crate::queue::wake;
-use crate::source::{access, seen_name, target};
+use crate::source::{access, entry, seen_name, target};
 
 /// What was asked for.
 struct Request {
@@ -80,8 +80,8 @@ fn create(request: Request) -> Result<i32, PgError> {
     validate_schedule(request.schedule)?;
     let relation = find_or_create(&request.target)?;
     require_owner_of(&relation)?;
-    access::require_allowed(&request.config, &request.uri, relation.owner)?;
-    let config = access::declared_by(&request.config, relation.owner);
+    let config = access::declared_by(&request.config, rights::author(relation.owner));
+    access::require_allowed(&config, &request.uri, relation.owner)?;
     Scope::new(&request.uri, &config, &guc::pipeline()).map_err(refused)?;
     target::require_table(&relation)?;
     target::require_columns(&relation)?;
@@ -109,6 +109,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     say_if_open_ended(&prefix);
     let id = register(&name, &relation, &prefix, request)?;
     create_seen(id, &relation)?;
+    entry::note_declarers()?;
     wake::worker_at_commit();
     Ok(id)
 }

@@ -264,8 +264,8 @@ fn drop_leftovers(source: &Relation) -> Result<(), PgError> {
     triggers::drop_leftovers(&own, source.oid)
 }
 
-/// In `ai` the queue's tables are made with the extension's rights, and names that begin with an underscore are the
-/// extension's to give. In another schema the owner must be allowed to create them.
+/// In `ai` the queue's tables are made with the extension's rights, and names are the extension's to give: another could
+/// be in the way of what a version to come has there. In another schema the owner must be allowed to create them.
 fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> Result<(), PgError> {
     let rights: &[&str] = if schema == "ai" { &["USAGE"] } else { &["USAGE", "CREATE"] };
     for right in rights {
@@ -292,13 +292,13 @@ fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> 
             "an object named {schema}.{inbox} already exists. specify an alternate queue_table explicitly"
         )));
     }
-    if schema == "ai" && inbox.starts_with('_') && inbox != inbox_name(id) {
+    if schema == "ai" && inbox != inbox_name(id) {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_RESERVED_NAME,
             format!("unacceptable queue_table name {}", ident(inbox)),
         )
-        .with_detail("In the schema ai, names that begin with \"_\" are reserved for the extension.")
-        .with_hint("Choose another name, or another queue_schema."));
+        .with_detail("Names in the schema ai are reserved for the extension.")
+        .with_hint("Leave out queue_table, or choose another queue_schema."));
     }
     Ok(())
 }

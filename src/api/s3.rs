@@ -10,7 +10,8 @@ use pgai_rs_pipeline::s3::policies::{policies, Access};
 use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
 
 use super::network::await_answer;
-use super::{s3_access, validate};
+use super::s3_access;
+use crate::catalog::rights;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -44,9 +45,9 @@ fn check_s3(
         endpoint: endpoint.map(str::to_owned),
         url_style: url_style.map(parse_url_style).transpose()?,
         anonymous: anonymous.unwrap_or(false),
-        author: validate::author(current_user()),
+        author: rights::author(current_user()),
     };
-    s3_access::require_objects_allowed(&access, current_user(), Some(uri))?;
+    s3_access::require_objects_allowed(&access, Some(uri))?;
     let rows = walk(uri, &access)?.into_iter().map(|s| (s.step.to_owned(), s.ok, s.message, s.hint));
     Ok(TableIterator::new(rows))
 }

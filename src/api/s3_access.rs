@@ -2,25 +2,19 @@
 //!
 //! Looked at when it is declared and again before work begins, for the settings may have changed.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::PgSqlErrorCode;
 
-use pgai_rs_pipeline::config::S3Access;
+use pgai_rs_pipeline::config::{Author, S3Access};
 use pgai_rs_pipeline::server_url::ServerUrl;
 
-use super::validate;
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::is_superuser;
 
-/// Refuses what the operator has not allowed to `role`, and what contradicts itself, where S3 is asked for objects.
+/// Refuses what the operator has not allowed to its author, and what contradicts itself, where S3 is asked for objects.
 /// `example` is an address that is wanted, if one is known.
-pub fn require_objects_allowed(
-    access: &S3Access,
-    role: pg_sys::Oid,
-    example: Option<&str>,
-) -> Result<(), PgError> {
-    require_allowed(access, role)?;
-    if guc::reaches_objects(&declared_by(access, role)) {
+pub fn require_objects_allowed(access: &S3Access, example: Option<&str>) -> Result<(), PgError> {
+    require_allowed(access)?;
+    if guc::reaches_objects(access) {
         return Ok(());
     }
     let example = example.unwrap_or("s3://bucket/prefix/");
@@ -37,14 +31,14 @@ pub fn require_objects_allowed(
 }
 
 /// Returns an access with the one who declared it.
-pub fn declared_by(access: &S3Access, role: pg_sys::Oid) -> S3Access {
-    S3Access { author: validate::author(role), ..access.clone() }
+pub fn declared_by(access: &S3Access, author: Author) -> S3Access {
+    S3Access { author, ..access.clone() }
 }
 
-/// Refuses what the operator has not allowed to `role`, and what contradicts itself.
-pub fn require_allowed(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgError> {
+/// Refuses what the operator has not allowed to its author, and what contradicts itself.
+pub fn require_allowed(access: &S3Access) -> Result<(), PgError> {
     consistent(access)?;
-    role_arn(access, role)?;
+    role_arn(access)?;
     if access.anonymous && !guc::s3_anonymous() {
         return Err(denied("S3 can't be asked anonymously on this server")
             .with_hint("A superuser can allow it with pgai_rs.s3_anonymous."));
@@ -53,7 +47,7 @@ pub fn require_allowed(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgErr
     let endpoint = ServerUrl::parse(endpoint).map_err(|error| {
         invalid(&format!("endpoint {error}")).with_hint(error.hint("https://storage.example.com:9000"))
     })?;
-    if is_superuser(role) || guc::s3_endpoint_allowed(&endpoint) {
+    if access.author == Author::Superuser || guc::s3_endpoint_allowed(&endpoint) {
         return Ok(());
     }
     Err(denied("this S3 endpoint is not allowed on this server")
@@ -74,7 +68,7 @@ fn consistent(access: &S3Access) -> Result<(), PgError> {
     Ok(())
 }
 
-fn role_arn(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgError> {
+fn role_arn(access: &S3Access) -> Result<(), PgError> {
     let Some(role_arn) = &access.aws_role_arn else {
         if access.anonymous || !guc::s3_role_only() {
             return Ok(());
@@ -88,7 +82,7 @@ fn role_arn(access: &S3Access, role: pg_sys::Oid) -> Result<(), PgError> {
     if !is_role_arn(role_arn) {
         return Err(PgError::raised("invalid loading config, aws_role_arn must match arn:aws:iam::*:role/*"));
     }
-    if !guc::role_arn_allowed(role_arn, validate::author(role)) {
+    if !guc::role_arn_allowed(role_arn, access.author) {
         return Err(denied("this aws_role_arn is not allowed on this server")
             .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_role_arns."));
     }

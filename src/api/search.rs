@@ -14,14 +14,14 @@ use pgai_rs_pipeline::embed;
 
 use super::network::await_answer;
 use super::validate;
-use crate::catalog::binding::Relations;
+use crate::catalog::binding::{self, Relations};
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::{secret, spending};
+use crate::catalog::{rights, secret, spending};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, with_row_security};
 use crate::pg::json::Json;
-use crate::pg::sql;
+use crate::pg::sql::{self, Row};
 use crate::vector;
 
 /// By what a vectorizer was named. With the text, it says which answers are the same.
@@ -178,26 +178,36 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
     if known.is_some() {
         return Ok(known);
     }
-    let Some((config, role)) = asked(&model)? else { return Ok(None) };
+    let Some(Asked { config, role, author }) = asked(&model)? else { return Ok(None) };
     let embedding = parse(config)?;
     let callers = match &model {
         Model::Given(_, own) => own.as_ref(),
         Model::Id(_) | Model::Name(_) | Model::Config(_) => None,
     };
     let key = key_for(&embedding, callers)?;
-    validate::embedding_egress(&embedding, role, key.as_ref())?;
-    let vector = ask(&embedding, validate::author(role), key, &model, &input)?;
+    validate::embedding_egress(&embedding, role, author, key.as_ref())?;
+    let vector = ask(&embedding, author, key, &model, &input)?;
     LAST.set(Some(Remembered { statement, user, model, input, vector: vector.clone() }));
     Ok(Some(vector))
 }
 
-/// Returns the config of a model, and whose rights decide where a request may go: a vectorizer's endpoint was checked for
-/// its owner when it was declared, a config of the caller's own is checked for the caller. None if there is no such
-/// vectorizer, or the caller does not see it.
-fn asked(model: &Model) -> Result<Option<(serde_json::Value, pg_sys::Oid)>, PgError> {
+/// A model that is asked.
+struct Asked {
+    /// Its config.
+    config: serde_json::Value,
+    /// Whose rights decide where a request may go.
+    role: pg_sys::Oid,
+    /// Whose word the config is.
+    author: Author,
+}
+
+/// Returns what a model is: a vectorizer's endpoint was checked for its owner when it was declared, a config of the caller's
+/// own is checked for the caller. None if there is no such vectorizer, or the caller does not see it.
+fn asked(model: &Model) -> Result<Option<Asked>, PgError> {
     let found = match model {
         Model::Config(config) | Model::Given(config, _) => {
-            return Ok(Some((config.clone(), current_user())));
+            let role = current_user();
+            return Ok(Some(Asked { config: config.clone(), role, author: rights::author(role) }));
         }
         Model::Id(id) => vectorizer::by_id(*id)?,
         Model::Name(name) => vectorizer::by_name(name)?,
@@ -206,7 +216,8 @@ fn asked(model: &Model) -> Result<Option<(serde_json::Value, pg_sys::Oid)>, PgEr
     if is_reader(&entry)? {
         // Whose rights decide is one of theirs, and not that of whoever was given the source.
         entry.relations.require_one_owner()?;
-        return Ok(Some((entry.config()["embedding"].clone(), entry.owner())));
+        let config = entry.config()["embedding"].clone();
+        return Ok(Some(Asked { config, role: entry.owner(), author: entry.author() }));
     }
     match entry.is_seen_by(current_user()) {
         true => Err(not_a_reader(&entry)),
@@ -214,20 +225,30 @@ fn asked(model: &Model) -> Result<Option<(serde_json::Value, pg_sys::Oid)>, PgEr
     }
 }
 
-/// Returns the config of a vectorizer of which something is missing, if the caller sees it.
-fn incomplete(model: &Model) -> Result<Option<(serde_json::Value, pg_sys::Oid)>, PgError> {
+/// Returns a vectorizer of which something is missing, if the caller sees it. Whose it was can't be told: it is asked with the
+/// caller's rights, and its config is a superuser's word only if it was declared for one.
+fn incomplete(model: &Model) -> Result<Option<Asked>, PgError> {
     let from_catalog = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
         let look = format!(
-            "SELECT v.config OPERATOR(pg_catalog.->) 'embedding' FROM ai.vectorizer v WHERE {condition}"
+            "SELECT v.config OPERATOR(pg_catalog.->) 'embedding', {} FROM ai.vectorizer v WHERE {condition}",
+            binding::for_superuser()
         );
-        with_row_security(|| sql::read(&look, &[argument], |row| row.get::<JsonB>(1)))
+        let read = |row: &Row<'_>| Ok((row.get::<JsonB>(1)?, row.get::<bool>(2)?));
+        with_row_security(|| sql::read(&look, &[argument], read))
     };
     let found = match model {
         Model::Id(id) => from_catalog("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
         Model::Name(name) => from_catalog("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
         Model::Config(_) | Model::Given(..) => Vec::new(),
     };
-    Ok(found.into_iter().next().map(|config| (config.0, current_user())))
+
+    let Some((config, for_superuser)) = found.into_iter().next() else { return Ok(None) };
+    let role = current_user();
+    let author = match for_superuser {
+        true => rights::author(role),
+        false => Author::Other,
+    };
+    Ok(Some(Asked { config: config.0, role, author }))
 }
 
 /// Returns whether the caller can read the vectors: a question is on the owner's bill, and of no use without them.

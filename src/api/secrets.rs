@@ -7,7 +7,7 @@ use pgai_rs_pipeline::document::Secret;
 use pgai_rs_pipeline::embed::server_of_database_key;
 
 use super::validate;
-use crate::catalog::secret;
+use crate::catalog::{rights, secret};
 use crate::guc;
 use crate::pg::discreet::without_statement;
 use crate::pg::error::PgError;
@@ -25,7 +25,7 @@ fn set_secret(
     value: Option<&str>,
     base_url: Option<&str>,
 ) -> Result<(), pg_sys::panic::ErrorReport> {
-    Ok(without_statement(|| set(name, value, base_url))?)
+    Ok(without_statement(value, || set(name, value, base_url))?)
 }
 
 fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Result<(), PgError> {
@@ -44,7 +44,7 @@ fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Resul
     // SAFETY: raises an error on a standby and in a read-only transaction.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"ai.set_secret()".as_ptr()) };
     let user = current_user();
-    let server = server_of_database_key(name, base_url, validate::author(user), &guc::pipeline())
+    let server = server_of_database_key(name, base_url, rights::author(user), &guc::pipeline())
         .map_err(validate::refused_embedding)?;
     secret::write(name, &Secret::new(value), server.as_deref(), user)?;
     wake::worker_at_commit();

@@ -10,11 +10,10 @@ use pgai_rs_pipeline::{config, embed};
 
 use super::s3_access;
 use crate::catalog::relation::Column;
-use crate::catalog::rights::Right;
+use crate::catalog::rights::{author, Right};
 use crate::catalog::secret;
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::is_superuser;
 
 /// Longest identifier, in bytes: Postgres's NAMEDATALEN less one.
 pub const MAX_IDENTIFIER: usize = 63;
@@ -130,17 +129,17 @@ pub fn loading(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result
     }
     match readable("loading", Some(config))? {
         config::Loading::Column { .. } => Ok(()),
-        loading @ config::Loading::Uri { .. } => loading_egress(&loading, owner),
+        loading @ config::Loading::Uri { .. } => loading_egress(&loading, owner, author(owner)),
     }
 }
 
 /// Refuses what the administrator does not allow a role to have loaded, as the settings are now.
-pub fn loading_egress(loading: &config::Loading, role: pg_sys::Oid) -> Result<(), PgError> {
+pub fn loading_egress(loading: &config::Loading, role: pg_sys::Oid, author: Author) -> Result<(), PgError> {
     match loading {
         config::Loading::Column { .. } => Ok(()),
         config::Loading::Uri { s3, .. } => {
             Right::LoadingUri.require(role)?;
-            s3_access::require_objects_allowed(s3, role, None)
+            s3_access::require_objects_allowed(&s3_access::declared_by(s3, author), None)
         }
     }
 }
@@ -186,7 +185,7 @@ pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
     let key = secret::api_key_of(&embedding)?;
     embed::check(&embedding, author(owner), key.as_ref(), &guc::pipeline()).map_err(refused_embedding)?;
     match embed::aws_access(&embedding, author(owner)) {
-        Some(access) => s3_access::require_allowed(&access, owner).map_err(of_embedding),
+        Some(access) => s3_access::require_allowed(&access).map_err(of_embedding),
         None => Ok(()),
     }
 }
@@ -195,21 +194,14 @@ pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
 pub fn embedding_egress(
     embedding: &config::Embedding,
     role: pg_sys::Oid,
+    author: Author,
     key: Option<&ApiKey>,
 ) -> Result<(), PgError> {
     Right::require_to_embed(embedding, role)?;
-    embed::permit(embedding, author(role), key, &guc::pipeline()).map_err(refused_embedding)?;
-    match embed::aws_access(embedding, author(role)) {
-        Some(access) => s3_access::require_allowed(&access, role).map_err(of_embedding),
+    embed::permit(embedding, author, key, &guc::pipeline()).map_err(refused_embedding)?;
+    match embed::aws_access(embedding, author) {
+        Some(access) => s3_access::require_allowed(&access).map_err(of_embedding),
         None => Ok(()),
-    }
-}
-
-/// Who a role is to the pipeline. To be called within a transaction.
-pub fn author(role: pg_sys::Oid) -> Author {
-    match is_superuser(role) {
-        true => Author::Superuser,
-        false => Author::Other,
     }
 }
 

@@ -16,7 +16,7 @@ use super::triggers::{self, Identity};
 use super::vectorizer::Entry;
 use super::{failed_name, inbox_name, work_name};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::identity::{as_superuser, as_user, is_superuser};
 use crate::pg::sql::{self, Row};
 
 /// The relations of a vectorizer, as they are now.
@@ -101,6 +101,19 @@ impl Relations {
                     optional(&self.store),
                     optional(&self.view),
                 ],
+            )
+        })?;
+        self.note_declarer(id)
+    }
+
+    /// Notes whether its owner is a superuser. It is declared at this moment, or comes from a version or a dump that does
+    /// not say whose it was then; what a dump does say stays.
+    fn note_declarer(&self, id: i32) -> Result<(), PgError> {
+        let for_superuser = is_superuser(self.source.owner);
+        as_superuser(|| {
+            sql::execute(
+                "UPDATE ai.vectorizer SET for_superuser = $2 WHERE id = $1 AND for_superuser IS NULL",
+                &[id.into(), for_superuser.into()],
             )
         })
         .map(drop)
@@ -278,6 +291,16 @@ pub fn uuid() -> &'static str {
         "v.uuid::text"
     } else {
         "NULL::text"
+    }
+}
+
+/// The SQL that says whether the vectorizer `v` was declared for a superuser. The objects of 0.1.0 and 0.2.0 don't say, nor does a dump of
+/// theirs until it is bound.
+pub fn for_superuser() -> &'static str {
+    if has_bindings() {
+        "coalesce(v.for_superuser, false)"
+    } else {
+        "true"
     }
 }
 

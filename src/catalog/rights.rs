@@ -5,13 +5,21 @@
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use pgai_rs_pipeline::config::{Embedding, Loading};
+use pgai_rs_pipeline::config::{Author, Embedding, Loading};
 use pgai_rs_pipeline::embed;
 
 use super::definitions;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::identity::{as_superuser, current_user, is_superuser};
 use crate::pg::sql;
+
+/// Returns who a role is to the pipeline. To be called within a transaction.
+pub fn author(role: pg_sys::Oid) -> Author {
+    match is_superuser(role) {
+        true => Author::Superuser,
+        false => Author::Other,
+    }
+}
 
 /// A function of the extension's whose EXECUTE is the right to what it declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

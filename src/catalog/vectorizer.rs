@@ -4,7 +4,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::Value;
 
-use pgai_rs_pipeline::config::{Chunking, Destination, Loading, VectorizerConfig};
+use pgai_rs_pipeline::config::{Author, Chunking, Destination, Loading, VectorizerConfig};
 use pgai_rs_pipeline::format::Template;
 
 use super::binding::{self, Relations, COLUMNS};
@@ -14,6 +14,7 @@ use super::key_columns;
 use super::objects::{QueueTables, Remembered};
 use super::own_columns::OwnColumns;
 use super::relation::{self, Column, Relation};
+use super::rights::author;
 use super::schema;
 use super::table::Table;
 use super::triggers::Identity;
@@ -37,6 +38,8 @@ pub struct Entry {
     pub relations: Relations,
     /// Whether the relations are bound, and not only found.
     pub bound: bool,
+    /// Whether it was declared for a superuser.
+    for_superuser: bool,
     config: Value,
 }
 
@@ -44,10 +47,11 @@ pub struct Entry {
 fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgError> {
     schema::require_trusted()?;
     let statement = format!(
-        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, v.config, {uuid}, {COLUMNS}
+        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, v.config, {uuid}, {COLUMNS}, {for_superuser}
          FROM ai.vectorizer v CROSS JOIN {relations}
          WHERE {condition} ORDER BY v.id",
         uuid = binding::uuid(),
+        for_superuser = binding::for_superuser(),
         relations = binding::relations(),
     );
     let read = |row: &Row<'_>| {
@@ -60,6 +64,7 @@ fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgE
             uuid: row.get_opt(5)?,
             relations,
             bound: row.get(13)?,
+            for_superuser: row.get(14)?,
         }))
     };
     let found = as_superuser(|| sql::read_now(&statement, args, read))?;
@@ -118,6 +123,8 @@ pub struct Vectorizer {
     pub name: String,
     /// As whom its work is done: the owner of its source, and of all its other tables.
     pub owner: pg_sys::Oid,
+    /// Whose word its config is.
+    pub author: Author,
     /// Its relations, to be locked and looked at before work is done on them.
     pub relations: Relations,
     /// Its config, with the store's name of today.
@@ -153,6 +160,15 @@ impl Entry {
     /// As whom its work is done.
     pub fn owner(&self) -> pg_sys::Oid {
         self.relations.source.owner
+    }
+
+    /// Returns whose word its config is. Only what a superuser's was from the beginning is one's: to be given a table is not
+    /// to have said what is done with it.
+    pub fn author(&self) -> Author {
+        match self.for_superuser {
+            true => author(self.owner()),
+            false => Author::Other,
+        }
     }
 
     /// Its store, qualified; none if its vectors go to a column of the source, or it is gone.
@@ -224,6 +240,7 @@ impl Entry {
             id: self.id,
             name: self.name.clone(),
             owner: source.owner,
+            author: self.author(),
             relations: self.relations.clone(),
             columns,
             remembered: self.remembered(&config, &queue.origin)?,

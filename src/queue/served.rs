@@ -101,7 +101,7 @@ impl Served {
             let mut vectorizer = entry.understand()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             require_allowed(&vectorizer, api_key.as_ref())?;
-            let author = validate::author(vectorizer.owner);
+            let author = vectorizer.author;
             if let Loading::Uri { s3, .. } = &mut vectorizer.config.loading {
                 s3.author = author;
             }
@@ -236,6 +236,7 @@ impl Served {
 
 /// What was allowed when the vectorizer was declared may not be any more.
 fn require_allowed(vectorizer: &Vectorizer, key: Option<&ApiKey>) -> Result<(), PgError> {
-    validate::embedding_egress(&vectorizer.config.embedding, vectorizer.owner, key)?;
-    validate::loading_egress(&vectorizer.config.loading, vectorizer.owner)
+    let Vectorizer { config, owner, author, .. } = vectorizer;
+    validate::embedding_egress(&config.embedding, *owner, *author, key)?;
+    validate::loading_egress(&config.loading, *owner, *author)
 }

@@ -4,6 +4,7 @@
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
+use pgai_rs_pipeline::config::Author;
 use pgai_rs_pipeline::server_url::ServerUrl;
 use pgai_rs_pipeline::source::SourceConfig;
 
@@ -11,19 +12,18 @@ use crate::api::s3_access;
 use crate::catalog::rights::Right;
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::is_superuser;
 
-/// Refuses what the operator has not allowed to `owner`.
+/// Refuses what the operator has not allowed to its author, and what its `owner` has no right to.
 pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> Result<(), PgError> {
     Right::CreateS3Source.require(owner)?;
-    s3_access::require_objects_allowed(&config.s3, owner, Some(uri))?;
+    s3_access::require_objects_allowed(&config.s3, Some(uri))?;
     let Some(url) = &config.queue_url else { return Ok(()) };
     let url = ServerUrl::parse(url).map_err(|error| {
         let message = format!("queue_url {error}");
         PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
             .with_hint(error.hint("https://sqs.eu-west-1.amazonaws.com/123456789012/name"))
     })?;
-    if is_superuser(owner) || guc::queue_url_allowed(&url) {
+    if config.s3.author == Author::Superuser || guc::queue_url_allowed(&url) {
         return Ok(());
     }
     Err(PgError::new(
@@ -35,6 +35,6 @@ pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> 
 }
 
 /// Returns a config with the one who declared it.
-pub fn declared_by(config: &SourceConfig, owner: pg_sys::Oid) -> SourceConfig {
-    SourceConfig { s3: s3_access::declared_by(&config.s3, owner), ..config.clone() }
+pub fn declared_by(config: &SourceConfig, author: Author) -> SourceConfig {
+    SourceConfig { s3: s3_access::declared_by(&config.s3, author), ..config.clone() }
 }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use pgrx::{pg_sys, JsonB};
 
+use pgai_rs_pipeline::config::Author;
 use pgai_rs_pipeline::source::SourceConfig;
 
 use super::access;
+use crate::catalog::{rights, schema};
 use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, Row};
 
 /// A row of `ai.s3_source`, and when it is due.
@@ -41,20 +44,49 @@ pub struct Declared {
 /// The sources that are not disabled. One whose table of seen keys is not there (a restore has just
 /// begun) is left out.
 pub fn enabled() -> Result<Vec<Entry>, PgError> {
-    sql::read(
+    note_declarers()?;
+    let for_superuser = if have_declarers() { "coalesce(s.for_superuser, false)" } else { "true" };
+    let statement = format!(
         "SELECT s.id, s.name::text, s.target::oid, s.uri, s.config, w.relowner,
                 (SELECT min(r.run) FROM ai._s3_source_run r WHERE r.id = s.id AND r.state = 'requested'),
                 CASE WHEN s.schedule IS NOT NULL THEN
                     greatest(0, ceil(extract(epoch FROM coalesce(t.next_run, now()) - now()) * 1000))::int8
-                END
+                END,
+                {for_superuser}
          FROM ai.s3_source s
          JOIN pg_catalog.pg_class w ON w.oid = to_regclass('ai._s3_source_seen_' || s.id)
          LEFT JOIN ai._s3_source_state t ON t.id = s.id
          WHERE NOT s.disabled
-         ORDER BY s.id",
-        &[],
-        entry,
-    )
+         ORDER BY s.id"
+    );
+    sql::read(&statement, &[], entry)
+}
+
+/// Tells whether sources say for whom they were declared. Those of 0.1.0 and 0.2.0 don't; the column is as old as bindings.
+fn have_declarers() -> bool {
+    schema::has(c"_vectorizer_binding")
+}
+
+/// Notes whether the owners are superusers of sources that were just declared, or come from a version or a dump that does
+/// not say whose they were.
+pub fn note_declarers() -> Result<(), PgError> {
+    if !have_declarers() {
+        return Ok(());
+    }
+    as_superuser(|| {
+        let unknown =
+            sql::read_now("SELECT FROM ai.s3_source WHERE for_superuser IS NULL LIMIT 1", &[], |_| Ok(()))?;
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        sql::execute(
+            "UPDATE ai.s3_source s SET for_superuser = r.rolsuper
+             FROM pg_class w JOIN pg_roles r ON r.oid = w.relowner
+             WHERE w.oid = to_regclass('ai._s3_source_seen_' || s.id) AND s.for_superuser IS NULL",
+            &[],
+        )
+        .map(drop)
+    })
 }
 
 fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
@@ -62,13 +94,17 @@ fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
     let config: SourceConfig = serde_json::from_value(row.get::<JsonB>(5)?.0)
         .map_err(|error| PgError::raised(format!("the config of S3 source {name} can't be read: {error}")))?;
     let owner = row.get(6)?;
+    let author = match row.get::<bool>(9)? {
+        true => rights::author(owner),
+        false => Author::Other,
+    };
     Ok(Entry {
         id: row.get(1)?,
         name,
         declared: Declared {
             target: row.get(3)?,
             uri: row.get(4)?,
-            config: access::declared_by(&config, owner),
+            config: access::declared_by(&config, author),
         },
         owner,
         requested: row.get_opt(7)?,

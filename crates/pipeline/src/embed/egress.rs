@@ -94,9 +94,10 @@ impl Declaration<'_> {
     }
 
     /// Tells whether a server may receive the key of this name: its provider's own may, and those that it is paired
-    /// with. A superuser's declaration is the administrator's word.
+    /// with. A superuser's declaration is the administrator's word about the server's keys, and not about a key of the
+    /// database, which whoever set it meant for one server.
     fn may_receive(&self, name: &str, url: Option<&ServerUrl>, settings: &Settings) -> bool {
-        if self.author == Author::Superuser {
+        if self.author == Author::Superuser && self.server_in_database().is_none() {
             return true;
         }
 
@@ -288,6 +289,14 @@ mod tests {
         // Its name is known by being there; the server's key of the same name goes nowhere for that.
         assert_eq!(code(&theirs, Some("TEAM_KEY"), Some("http://theirs/v1")), None);
         assert_eq!(code_with(openai(KEY, Some("http://theirs/v1")), Author::Other, None, &ours), NOT_FOR);
+
+        // A superuser's declaration is bound by it as well.
+        let superusers = |key, url| code_with(openai(KEY, url), Author::Superuser, Some(key), &ours);
+        assert_eq!(superusers(&theirs, Some("http://theirs/v1")), None);
+        assert_eq!(superusers(&theirs, Some("http://elsewhere")), NOT_FOR);
+        assert_eq!(superusers(&theirs, None), NOT_FOR);
+        assert_eq!(superusers(&home, None), None);
+        assert_eq!(superusers(&home, Some("http://elsewhere")), NOT_FOR);
 
         // To have a key for a server is not to be allowed to ask it.
         let inside = set_for(Some("http://169.254.169.254"));
