@@ -11,5 +11,5 @@ EXECUTE FUNCTION ai._vectorizer_definition_changed();
 
 CREATE EVENT TRIGGER _vectorizer_altered ON ddl_command_end
 WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER SCHEMA', 'CREATE TABLE',
-             'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION')
+             'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION', 'GRANT', 'REVOKE')
 EXECUTE FUNCTION ai._vectorizer_definition_changed();

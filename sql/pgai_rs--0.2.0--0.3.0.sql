@@ -366,7 +366,7 @@ DROP FUNCTION ai._vectorizer_keep_rights();
 DROP EVENT TRIGGER _vectorizer_altered;
 CREATE EVENT TRIGGER _vectorizer_altered ON ddl_command_end
 WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER SCHEMA', 'CREATE TABLE',
-             'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION')
+             'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION', 'GRANT', 'REVOKE')
 EXECUTE FUNCTION ai._vectorizer_definition_changed();
 
 -- Vectors that were cut short have the length 1 from now on. Those that are there have not, and compare by the angle alone.

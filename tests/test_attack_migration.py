@@ -109,6 +109,45 @@ def test_an_entry_of_pgais_catalog_proves_nothing(old, table):
     assert old.value(f"SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = '{table.split('.')[-1]}'") == "mallory"
 
 
+def test_no_table_is_given_away_that_comes_by_the_name_of_another(old):
+    """Whose schema it is can rename it while a table in it is locked; here, at the last moment that a name counts."""
+    old.sql("""
+        CREATE ROLE taker LOGIN SUPERUSER; CREATE ROLE lead LOGIN; GRANT mallory TO lead;
+        CREATE SCHEMA m; ALTER TABLE document_embedding_store SET SCHEMA m;
+        UPDATE ai.vectorizer SET config = jsonb_set(config, '{destination,target_schema}', '"m"');
+        ALTER TABLE m.document_embedding_store OWNER TO lead;
+        CREATE SCHEMA other; CREATE TABLE other.document_embedding_store (secret text);
+        CREATE FUNCTION swap() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF current_user = 'taker' THEN
+                ALTER SCHEMA m RENAME TO away; ALTER SCHEMA other RENAME TO m;
+            END IF;
+        END $$;
+    """)
+    old.sql(MAKE_ROOM)
+    old.sql("CREATE EVENT TRIGGER swaps ON ddl_command_start WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION swap()")
+    assert old.sql("SELECT vectorizer_id FROM ai.migrate_from_pgai()", user="taker") == [(1,)]
+    owners = "SELECT n.nspname, pg_get_userbyid(c.relowner) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    stores = f"{owners} WHERE c.relname = 'document_embedding_store' ORDER BY 1"
+    assert old.sql(stores) == [("m", "mallory"), ("other", "postgres")]
+
+
+def test_what_is_granted_by_taking_over_is_told(old):
+    old.sql("CREATE ROLE reader; GRANT SELECT ON ai._vectorizer_q_1 TO reader")
+    old.sql(MAKE_ROOM)
+    with old.connect() as connection:
+        told = []
+        connection.add_notice_handler(lambda said: told.append((said.severity, said.message_primary, said.message_hint)))
+        connection.execute("SELECT * FROM ai.migrate_from_pgai()")
+    said = {message: hint for severity, message, hint in told if severity == "WARNING"}
+    name = old.value("SELECT name FROM ai.vectorizer")
+    owner = f"mallory got EXECUTE on ai.embedding_openai, which its vectorizer {name} takes"
+    assert "REVOKE EXECUTE ON FUNCTION ai.embedding_openai FROM mallory" in said[owner]
+    assert "REVOKE USAGE ON SCHEMA ai" in said["these roles may use the schema ai, as they could pgai's: mallory"]
+    [reads] = [message for message in said if message.startswith("reader may read the source of ")]
+    assert "FROM reader" in said[reads]
+
+
 def test_an_entry_of_pgais_catalog_names_no_other_trigger(old):
     """One of her source's own, which would be switched off."""
     old.sql("CREATE TRIGGER audit AFTER INSERT ON document FOR EACH ROW EXECUTE FUNCTION spy()", user="mallory")

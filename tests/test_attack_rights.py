@@ -189,6 +189,22 @@ def test_a_right_that_is_taken_back_stops_what_was_declared(db, mallory, stub):
     works_until(db, mallory, stub, f"REVOKE {function} FROM {mallory}", f"GRANT {function} TO {mallory}")
 
 
+def test_a_right_of_an_extension_that_was_created_anew_is_heard_of(db, mallory, stub):
+    """The same worker serves more of its functions than it can have at a time."""
+    egress.allow(db.cluster, stub.url)
+    workers = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'pgai_rs worker'"
+    first = eventually(lambda: db.sql(workers), what="the worker")
+    for _ in range(12):
+        db.sql("DROP EXTENSION pgai_rs CASCADE; DROP VIEW IF EXISTS m.t_embedding; DROP TABLE IF EXISTS m.t_embedding_store;"
+               f"TRUNCATE m.t; CREATE EXTENSION pgai_rs; SELECT ai.grant_vectorizer_usage('{mallory}')")
+        vectorizer.create(db, stub.url, "m.t", user=mallory)
+        db.sql("INSERT INTO m.t VALUES (1, 'first')", user=mallory)
+        vectorizer.in_step(db, ["id"], source="m.t", store="m.t_embedding_store")
+    assert db.sql(workers) == first
+    db.sql(f"REVOKE EXECUTE ON FUNCTION ai.embedding_openai FROM {mallory}")
+    settles(lambda: state(db), ("not_served", "permission denied for function embedding_openai"), what="the refusal")
+
+
 def works_until(db, role: str, stub, revoke: str, grant: str) -> None:
     """A vectorizer works, is stopped by the one, and goes on with the other."""
     vectorizer.create(db, stub.url, "m.t", user=role)
@@ -213,6 +229,23 @@ def works_until(db, role: str, stub, revoke: str, grant: str) -> None:
 def state(db) -> tuple:
     [row] = db.sql("SELECT state, split_part(reason, ' (', 1) FROM ai.vectorizer_health")
     return row
+
+
+def test_a_grant_and_its_end_are_heard_of_at_once(cluster_factory, stub):
+    """Nothing else wakes the worker for an hour."""
+    slow = {"pgai_rs.poll_interval": "1h", "pgai_rs.heartbeat_interval": "1h"}
+    db = cluster_factory(conf=egress.settings(stub.url) | slow).create_database("house")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE ROLE mallory LOGIN; CREATE SCHEMA m AUTHORIZATION mallory")
+    db.sql("SELECT ai.grant_vectorizer_usage('mallory')")
+    db.sql("CREATE TABLE m.t (id int PRIMARY KEY, body text)", user="mallory")
+    vectorizer.create(db, stub.url, "m.t", user="mallory")
+    db.sql("INSERT INTO m.t VALUES (1, 'first')", user="mallory")
+    vectorizer.in_step(db, ["id"], source="m.t", store="m.t_embedding_store")
+    for function in ["FUNCTION ai.embedding_openai", "ALL FUNCTIONS IN SCHEMA ai"]:
+        db.sql(f"REVOKE EXECUTE ON {function} FROM mallory")
+        settles(lambda: state(db), ("not_served", "permission denied for function embedding_openai"), what="the refusal")
+        db.sql("GRANT EXECUTE ON FUNCTION ai.embedding_openai TO mallory")
+        eventually(lambda: db.sql("SELECT FROM ai.vectorizer_health WHERE state = 'not_served'") == [], what="the grant to be heard of")
 
 
 def test_a_source_ends_when_its_right_is_taken_back(db, mallory, bucket):
@@ -321,6 +354,31 @@ def test_no_role_is_assumed_that_no_list_allows(cluster_factory):
     db.cluster.configure(pgai_rs__allowed_role_arns=ROLE_ARN)
     for statement in [loading(**in_role), source]:
         db.sql(statement, user="mallory")
+
+
+def test_nobody_invokes_models_with_the_servers_own_credentials(cluster_factory):
+    """They may do whatever the server may, and it pays."""
+    db = cluster_factory().create_database("house")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE ROLE mallory LOGIN; CREATE SCHEMA m AUTHORIZATION mallory")
+    db.sql("SELECT ai.grant_vectorizer_usage('mallory')")
+    db.sql("CREATE TABLE m.t (id int PRIMARY KEY, body text)", user="mallory")
+    model = "'bedrock/amazon.titan-embed-text-v2:0'"
+    options = """extra_options => '{"aws_region_name": "eu-west-1"}'"""
+    bedrock = declare(f"ai.embedding_litellm({model}, 256, {options})")
+    for statement in [bedrock, f"SELECT ai.litellm_embed({model}, 'text', {options})"]:
+        said = refusal(db, "mallory", statement)
+        assert said.message_primary == "the server's own AWS credentials may not be used for Amazon Bedrock", statement
+        assert "AWS_ACCESS_KEY_ID to pgai_rs.api_key_names" in said.message_hint, statement
+    db.sql(f"SELECT ai._validate_embedding(ai.embedding_litellm({model}, 256, {options}))")
+
+    at = "AWS_ACCESS_KEY_ID=https://bedrock-runtime.{}.amazonaws.com"
+    db.cluster.configure(pgai_rs__api_key_names=at.format("us-east-1"))
+    assert "AWS_ACCESS_KEY_ID" in refusal(db, "mallory", bedrock).message_hint
+    db.cluster.configure(pgai_rs__api_key_names=at.format("eu-west-1"))
+    db.sql(bedrock, user="mallory")
+    # What is not allowed any more stops.
+    db.cluster.configure(pgai_rs__api_key_names="OPENAI_API_KEY")
+    settles(lambda: state(db)[0], "not_served", what="the refusal")
 
 
 def test_nobody_asks_the_servers_own_ollama_that_nobody_named(cluster_factory):

@@ -105,6 +105,20 @@ def test_a_vectorizer_that_waits_for_a_key_goes_on_with_it(db, stub):
     eventually(lambda: db.sql("SELECT FROM document_embedding_store"), timeout=90, what="the row")
 
 
+def test_a_row_that_was_refused_for_want_of_a_key_is_tried_when_it_is_there(db, owner, stub):
+    """And not when the minute is over for which it was put off. What failed by itself is in no hurry."""
+    db.cluster.configure(pgai_rs__allowed_base_urls=stub.url, pgai_rs__retry_backoff="1h", pgai_rs__retry_backoff_max="1h")
+    db.cluster.configure(pgai_rs__api_key_names=f"OPENAI_API_KEY, OPENAI_API_KEY={stub.url}")
+    stub.fail(float("inf"), when=lambda request: request.headers.get("authorization") is None, status=401)
+    number = vectorizer.create(db, stub.url, "o.document", user=owner)
+    db.sql("INSERT INTO o.document VALUES (1, 'one')", user=owner)
+    waits = f"SELECT available_at FROM ai._vectorizer_work_{number} WHERE available_at > now() + '30s'"
+    [[due]] = eventually(lambda: db.sql(waits), what="the row to be put off")
+    db.sql(SET, ["OPENAI_API_KEY", KEY, stub.url])
+    eventually(lambda: db.sql("SELECT FROM o.document_embedding_store"), what="the row")
+    assert db.value("SELECT now() < %s", [due])
+
+
 def test_a_key_that_is_dropped_stops_it_and_it_says_so(db, owner, stub):
     db.cluster.configure(pgai_rs__allowed_base_urls=stub.url)
     db.sql(SET, ["TEAM_KEY", KEY, stub.url])

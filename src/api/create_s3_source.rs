@@ -11,10 +11,11 @@ use pgai_rs_pipeline::source::{S3Prefix, Scope, SourceConfig};
 use super::visibility::sees_s3_source;
 use super::{quota, validate};
 use crate::catalog::relation::Relation;
+use crate::catalog::table::Table;
 use crate::catalog::{rights, visibility};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user, may_act_as};
+use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
 use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident, qualified};
 use crate::queue::wake;
@@ -342,14 +343,14 @@ fn next_id() -> Result<i32, PgError> {
 /// Unlogged: after a crash, the listing begins afresh anyhow.
 fn create_seen(id: i32, relation: &Relation) -> Result<(), PgError> {
     let seen = qualified("ai", &seen_name(id));
-    let owner = target::role_name(relation.owner)?;
     as_superuser(|| {
         sql::execute(
             &format!("CREATE UNLOGGED TABLE {seen} (run int8 NOT NULL, uri text COLLATE \"C\" NOT NULL)"),
             &[],
         )?;
-        sql::execute(&format!("CREATE INDEX ON {seen} (run, uri)"), &[])?;
-        sql::execute(&format!("ALTER TABLE {seen} OWNER TO {owner}"), &[])
-    })
-    .map(drop)
+        sql::execute(&format!("CREATE INDEX ON {seen} (run, uri)"), &[])
+    })?;
+    // An event trigger may have given it away already, and to the right role.
+    let made = Table::made("ai", &seen_name(id), &[superuser(), relation.owner])?;
+    made.give_to(relation.owner).map(drop)
 }

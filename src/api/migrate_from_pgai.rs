@@ -54,6 +54,7 @@ fn migrate_from_pgai(
     adopt::share_schema(schema)?;
     let adopted = candidates.iter().map(adopt::adopt).collect::<Result<Vec<_>, _>>()?;
     adopt::keep_ids_apart()?;
+    adopt::tell_granted(&candidates)?;
     wake::worker_at_commit();
     let rows = adopted.into_iter().map(|a| (a.id, a.name, count(a.pending), count(a.failed)));
     Ok(TableIterator::new(rows))

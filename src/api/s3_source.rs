@@ -5,12 +5,12 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 
 use super::create_s3_source::{not_allowed, not_null};
 use super::visibility::sees_s3_source;
+use crate::catalog::table::Table;
 use crate::catalog::visibility;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as};
-use crate::pg::sql::{self, qualified};
+use crate::pg::sql;
 use crate::queue::wake;
-use crate::source::seen_name;
 
 /// A source that the caller may change. One that the caller does not see does not exist.
 fn require_source(id: Option<i32>) -> Result<i32, PgError> {
@@ -41,10 +41,17 @@ fn require_source(id: Option<i32>) -> Result<i32, PgError> {
 
 #[pg_extern(sql = false)]
 fn drop_s3_source(source_id: Option<i32>) -> Result<(), pg_sys::panic::ErrorReport> {
-    let id = require_source(source_id)?;
+    let (id, user) = (require_source(source_id)?, current_user());
     as_superuser(|| {
+        let seen = sql::query_row(
+            "SELECT to_regclass('ai._s3_source_seen_' || $1)::pg_catalog.oid",
+            &[id.into()],
+            |row| row.get_opt::<pg_sys::Oid>(1),
+        )?;
         sql::execute("DELETE FROM ai.s3_source WHERE id = $1", &[id.into()])?;
-        sql::execute(&format!("DROP TABLE IF EXISTS {}", qualified("ai", &seen_name(id))), &[])
+        // Another's of that name stays.
+        let seen = seen.flatten().and_then(Table::look).filter(|table| may_act_as(user, table.owner));
+        seen.as_ref().map_or(Ok(()), Table::drop)
     })?;
     wake::worker_at_commit();
     Ok(())

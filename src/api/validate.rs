@@ -218,6 +218,10 @@ pub fn refused_embedding(failure: Failure) -> PgError {
                 "A key is for its provider's own server, and for those that the administrator pairs with it.",
             ),
         ),
+        "aws_credentials_not_allowed" => (
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            Some("No role is declared that is to be assumed, and models would be invoked on the server's own bill."),
+        ),
         "address_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),
         "api_key_name_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),
         _ => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, None),

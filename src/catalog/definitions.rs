@@ -5,13 +5,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pgrx::{pg_guard, pg_sys};
 
+use super::rights::Right;
+
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// Counts the changes of roles, and of the functions that rights are granted on.
 static RIGHTS: AtomicU64 = AtomicU64::new(1);
 
-/// Hash values, as the cache of functions has them, of those whose rights are looked at. 0 is none.
-static FUNCTIONS: [AtomicU32; 8] = [const { AtomicU32::new(0) }; 8];
+/// Hash values, as the cache of functions has them, of those whose rights are looked at: one for each right, and 0 for
+/// none. The functions of an extension that was dropped and created anew take the places of those that are gone.
+static FUNCTIONS: [AtomicU32; Right::ALL.len()] = [const { AtomicU32::new(0) }; Right::ALL.len()];
 
 /// Asks Postgres to say when a definition changes. Called once, from `_PG_init`.
 pub fn watch() {
@@ -55,16 +58,15 @@ fn rights_changed() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts changes of this function as changes of rights from here on; returns whether it did not before. To be called
-/// within a transaction.
-pub fn watch_function(function: pg_sys::Oid) -> bool {
+/// Counts changes of the function of this right as changes of rights from here on; returns whether it did not before. To
+/// be called within a transaction.
+pub fn watch_function(right: Right, function: pg_sys::Oid) -> bool {
     let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
     let none = pg_sys::Datum::from(0);
     // SAFETY: hashes a number, on the main thread.
     let hash =
         unsafe { pg_sys::GetSysCacheHashValue(cache, pg_sys::Datum::from(function), none, none, none) };
-    let is_free = |place: &&AtomicU32| [0, hash].contains(&place.load(Ordering::Relaxed));
-    FUNCTIONS.iter().find(is_free).is_some_and(|place| place.swap(hash, Ordering::Relaxed) != hash)
+    FUNCTIONS[right as usize].swap(hash, Ordering::Relaxed) != hash
 }
 
 /// Grows with every change that this process has heard of.

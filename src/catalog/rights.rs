@@ -39,7 +39,7 @@ pub enum Right {
 }
 
 impl Right {
-    /// All of them: what a role needs that declares whatever there is.
+    /// All of them, in the order of their declaration: what a role needs that declares whatever there is.
     pub const ALL: [Right; 6] = [
         Right::EmbeddingOpenai,
         Right::EmbeddingOllama,
@@ -96,7 +96,7 @@ impl Right {
     pub fn require(self, role: pg_sys::Oid) -> Result<(), PgError> {
         let mut found = self.look(role, "EXECUTE")?;
         // What changed before it was watched was not heard of.
-        if found.as_ref().is_some_and(|function| definitions::watch_function(function.oid)) {
+        if found.as_ref().is_some_and(|function| definitions::watch_function(self, function.oid)) {
             found = self.look(role, "EXECUTE")?;
         }
         if found.is_some_and(|function| function.is_permitted) {
@@ -115,6 +115,12 @@ impl Right {
             "GRANT EXECUTE ON FUNCTION ai.{name} TO {role}; or, for all that declares vectorizers and S3 sources, \
              SELECT ai.grant_vectorizer_usage({literal});"
         )))
+    }
+
+    /// Tells whether the role has it.
+    pub fn is_of(self, role: pg_sys::Oid) -> Result<bool, PgError> {
+        let found = self.look(role, "EXECUTE")?;
+        Ok(found.is_some_and(|function| function.is_permitted))
     }
 
     /// Tells whether the role may pass it on.

@@ -105,13 +105,18 @@ impl Table {
 
     /// Gives the table to another owner, with its indexes. It must be one that this transaction has made.
     pub fn give_to(&self, owner: pg_sys::Oid) -> Result<Table, PgError> {
+        as_superuser(|| self.change_owner(owner))
+    }
+
+    /// Gives the relation to another owner, with its indexes, with the current user's own right to do so.
+    pub fn change_owner(&self, owner: pg_sys::Oid) -> Result<Table, PgError> {
         let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
         self.hold(pg_sys::AccessExclusiveLock)?;
-        // SAFETY: on the main thread, in a transaction, on a table that is locked.
-        as_superuser(|| unsafe {
+        // SAFETY: on the main thread, in a transaction, on a relation that is locked.
+        unsafe {
             pg_sys::ATExecChangeOwner(self.oid, owner, false, mode);
             pg_sys::CommandCounterIncrement();
-        });
+        }
         Ok(Table { owner, ..self.clone() })
     }
 

@@ -7,6 +7,7 @@
 //! * [`dropped`]: sources and partitions that are gone
 //! * [`partitions`]: tables that became partitions or no longer are
 //! * [`renamed`], [`mod@column`], [`types`]: what goes by another name now
+//! * grants: the worker is woken, for what was refused for the lack of one
 //! * [`altered`], [`values`], [`switched`], [`secured`]: what ALTER TABLE did to values, to triggers and to rights
 
 mod altered;
@@ -29,6 +30,7 @@ use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::transaction::subtransaction;
+use crate::queue::wake;
 use statement::Change;
 
 /// `pg_finfo` record of [`vectorizer_definition_changed`].
@@ -90,6 +92,8 @@ fn follow(change: Change) {
                 warned("row security of its source", || secured::follow(altered.relation));
             }
         }
+        // It hears of the grant itself, and looks again at what was refused for the lack of it. Nothing else is hurried.
+        Change::Granted => wake::worker_at_commit(),
         Change::Type { values } => {
             warned("a type's new name", || types::follow(values));
         }

@@ -2,8 +2,10 @@
 
 use std::ffi::CStr;
 
-use super::altered::{pointers, Altered};
 use pgrx::pg_sys::{self, AlterTableType, NodeTag, ObjectType};
+
+use super::altered::{pointers, Altered};
+use crate::catalog::rights::Right;
 
 /// A change of a definition that may concern a vectorizer.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub enum Change {
         /// Its new one.
         to: String,
     },
+    /// A right to one of the extension's functions was granted or taken back, or to one of the same name.
+    Granted,
 }
 
 impl Change {
@@ -63,9 +67,31 @@ impl Change {
                     let renamed = !(*node.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null();
                     renamed.then_some(Change::Type { values: true })
                 }
+                NodeTag::T_GrantStmt => {
+                    granted(&*node.cast::<pg_sys::GrantStmt>()).then_some(Change::Granted)
+                }
                 _ => None,
             }
         }
+    }
+}
+
+/// GRANT and REVOKE on functions by names that rights have, or on all functions of a schema.
+unsafe fn granted(statement: &pg_sys::GrantStmt) -> bool {
+    let is_of_functions = matches!(
+        statement.objtype,
+        ObjectType::OBJECT_FUNCTION | ObjectType::OBJECT_ROUTINE | ObjectType::OBJECT_PROCEDURE
+    );
+    if !is_of_functions || statement.targtype != pg_sys::GrantTargetType::ACL_TARGET_OBJECT {
+        return is_of_functions && statement.targtype == pg_sys::GrantTargetType::ACL_TARGET_ALL_IN_SCHEMA;
+    }
+    // SAFETY: by the caller: a list of ObjectWithArgs, whose name is a list of strings.
+    unsafe {
+        pointers::<pg_sys::ObjectWithArgs>(statement.objects).into_iter().any(|object| {
+            let parts = pointers::<pg_sys::String>((*object).objname);
+            let name = parts.last().and_then(|part| text((**part).sval));
+            name.is_some_and(|name| Right::ALL.iter().any(|right| right.function() == name))
+        })
     }
 }
 

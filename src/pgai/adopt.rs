@@ -1,6 +1,7 @@
 //! Taking a vectorizer of pgai's over: from then on its store is kept in step by our worker.
 
-use pgrx::pg_sys;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{pg_sys, PgLogLevel, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::Destination;
 
@@ -40,7 +41,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     source.table()?.hold(pg_sys::AccessExclusiveLock)?;
     triggers::switch_off(entry, source)?;
     let owner = role_name(source.owner)?;
-    // The worker reaches the queue as him.
+    // The worker reaches the queue as that role.
     as_superuser(|| sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {owner}"), &[]))?;
     give_destination(candidate, &owner)?;
     let inbox = inbox_name(entry.id);
@@ -62,7 +63,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })
 }
 
-/// Who might use pgai's schema may use ours.
+/// Lets use our schema who might use pgai's, and says who that is.
 pub fn share_schema(pgai_schema: &str) -> Result<(), PgError> {
     let roles = sql::query(
         &format!(
@@ -70,15 +71,45 @@ pub fn share_schema(pgai_schema: &str) -> Result<(), PgError> {
              FROM pg_catalog.pg_namespace c
              CROSS JOIN pg_catalog.aclexplode(c.nspacl) AS a
              LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-             WHERE c.nspname::text = $1 AND a.privilege_type = 'USAGE'"
+             WHERE c.nspname::text = $1 AND a.privilege_type = 'USAGE' AND a.grantee <> c.nspowner
+             ORDER BY 1"
         ),
         &[pgai_schema.to_owned().into()],
         |row| row.get::<String>(1),
     )?;
-    for role in roles {
+    for role in &roles {
         sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {role}"), &[])?;
     }
+    if !roles.is_empty() {
+        let message =
+            format!("these roles may use the schema ai, as they could pgai's: {}", roles.join(", "));
+        tell(message, "Where that is too much: REVOKE USAGE ON SCHEMA ai FROM the role.".to_owned());
+    }
     Ok(())
+}
+
+/// Says which rights the owners of what was taken over got by that.
+pub fn tell_granted(candidates: &[Candidate]) -> Result<(), PgError> {
+    for candidate in candidates.iter().filter(|candidate| !candidate.granted.is_empty()) {
+        let functions: Vec<String> =
+            candidate.granted.iter().map(|right| format!("ai.{}", right.function())).collect();
+        let (functions, owner) = (functions.join(", "), role_name(candidate.source.owner)?);
+        let message = format!(
+            "{owner} got EXECUTE on {functions}, which its vectorizer {} takes",
+            candidate.entry.name
+        );
+        let hint = format!(
+            "Where that is too much: REVOKE EXECUTE ON FUNCTION {functions} FROM {owner}; whatever {owner} has declared \
+             with it then stops."
+        );
+        tell(message, hint);
+    }
+    Ok(())
+}
+
+/// Says what somebody got, and how to take it back.
+fn tell(message: String, hint: String) {
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "").set_hint(hint).report(PgLogLevel::WARNING);
 }
 
 /// The role `r` that an entry `a` of an access list names, as GRANT wants it.
@@ -127,9 +158,8 @@ fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
             continue;
         }
 
-        let (kind, relation) = (if table.kind == 'v' { "VIEW" } else { "TABLE" }, table.qualified());
-        pgrx::notice!("{relation} now belongs to {owner}, who owns the source");
-        sql::execute(&format!("ALTER {kind} {relation} OWNER TO {owner}"), &[])?;
+        pgrx::notice!("{} now belongs to {owner}, who owns the source", table.qualified());
+        table.change_owner(candidate.source.owner)?;
     }
     Ok(())
 }
@@ -172,6 +202,15 @@ fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError
     )?;
     for role in roles {
         objects::grant(&role, tables, &candidate.understood.destination, &candidate.source, "ai")?;
+        let message = format!(
+            "{role} may read the source of {}, and read and write its store and queue, as grant_to lets in pgai",
+            candidate.entry.name
+        );
+        let hint = format!(
+            "Where that is too much: REVOKE ALL ON {}, and on the source and the store, FROM {role}.",
+            tables.join(", ")
+        );
+        tell(message, hint);
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ pub struct Candidate {
     pub config: Value,
     /// The same, understood.
     pub understood: VectorizerConfig,
+    /// Rights that it takes, which the owner did not have and was given.
+    pub granted: Vec<Right>,
 }
 
 /// The vectorizers, if all can be taken over; else one error with everything that is in the way.
@@ -69,9 +71,10 @@ fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
     let config = of_today(entry.config.clone());
     let understood = serde_json::from_value::<VectorizerConfig>(config.clone())
         .map_err(|error| PgError::raised(format!("its config can't be read: {error}")));
-    if let Ok(understood) = &understood {
-        grant_needed(understood, source.owner).map_err(|error| vec![error])?;
-    }
+    let granted = match &understood {
+        Ok(understood) => grant_needed(understood, source.owner).map_err(|error| vec![error])?,
+        Err(_) => Vec::new(),
+    };
     let mut reasons = config_reasons(&config, &source);
     reasons.extend(queue(&entry, &source, &key).err());
     reasons.extend(free(&entry).err());
@@ -79,7 +82,9 @@ fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
         reasons.extend(destination(&understood.destination, &source, &config, &key).err());
     }
     match understood {
-        Ok(understood) if reasons.is_empty() => Ok(Candidate { entry, source, key, config, understood }),
+        Ok(understood) if reasons.is_empty() => {
+            Ok(Candidate { entry, source, key, config, understood, granted })
+        }
         Ok(_) => Err(reasons),
         // What the checks of its parts said is clearer.
         Err(error) if reasons.is_empty() => Err(vec![error]),
@@ -121,15 +126,23 @@ fn queue(entry: &Entry, source: &Relation, key: &Key) -> Result<(), PgError> {
 }
 
 /// Gives the owner the rights that the vectorizer takes, if a superuser takes it over: that is the administrator's
-/// word. Whoever else does needs them granted before.
-fn grant_needed(config: &VectorizerConfig, owner: pg_sys::Oid) -> Result<(), PgError> {
+/// word. Whoever else does needs them granted before. Returns those that the owner did not have.
+fn grant_needed(config: &VectorizerConfig, owner: pg_sys::Oid) -> Result<Vec<Right>, PgError> {
     let [by_superuser, to_superuser] = [current_user(), owner].map(is_superuser);
     if !by_superuser || to_superuser {
-        return Ok(());
+        return Ok(Vec::new());
     }
-    let mut rights = Right::to_embed(&config.embedding);
-    rights.extend(Right::to_load(&config.loading));
-    rights::grant(&rights, &role_name(owner)?)
+
+    let mut missing = Vec::new();
+    for right in Right::to_embed(&config.embedding).into_iter().chain(Right::to_load(&config.loading)) {
+        if !right.is_of(owner)? {
+            missing.push(right);
+        }
+    }
+    if !missing.is_empty() {
+        rights::grant(&missing, &role_name(owner)?)?;
+    }
+    Ok(missing)
 }
 
 /// The checks that the vectorizer would meet if it were declared today.

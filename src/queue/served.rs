@@ -192,6 +192,19 @@ impl Served {
         .map(drop)
     }
 
+    /// Tells whether what the provider is shown is not what it was for `known`: another key, or a right that was missing.
+    pub fn is_permitted_anew(&self, known: Option<&Served>) -> bool {
+        known.is_none_or(|known| known.shared.api_key != self.shared.api_key)
+    }
+
+    /// Has rows tried at once that wait for no fault of their own.
+    pub fn resume(&self) -> Result<(), PgError> {
+        turn::allowing(WHOLE_TABLE, || {
+            transaction(|| self.as_owner(|| sql::execute(&self.statements.resume, &[])))
+        })
+        .map(drop)
+    }
+
     /// How many rows to look at for a claim of so many bytes, lest a claim of a few large rows look
     /// at a thousand. Too few is no harm: the next claim follows at once.
     pub fn likely_to_fit(&self, bytes: u64) -> u64 {

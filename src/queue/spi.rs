@@ -186,6 +186,9 @@ impl SpiQueue {
         if known.is_none() {
             served.recover()?;
         }
+        if served.is_permitted_anew(known) {
+            served.resume()?;
+        }
         turn::allowing(WHOLE_TABLE, || transaction(|| unlogged::compare_after_crash(&served.vectorizer)))?;
         if redefined {
             self.forget_unheld(&served);

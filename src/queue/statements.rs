@@ -54,6 +54,8 @@ pub struct Statements {
     pub renew: String,
     /// Gives back what dead workers hold. `$1`: own process id.
     pub recover: String,
+    /// Makes rows due at once that wait for no fault of their own, for what kept all of them back may be gone.
+    pub resume: String,
     /// How documents are written.
     pub written: Written,
     /// What is remembered of rows, if it is.
@@ -199,6 +201,10 @@ impl Statements {
                      SELECT FROM pg_stat_get_activity(NULL) a
                      JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
                      WHERE a.pid = w.{leased_by}))"
+            ),
+            resume: format!(
+                "UPDATE {work} w SET {available_at} = now()
+                 WHERE w.{available_at} > now() AND w.{attempts} = 0 AND w.{lease} IS NULL"
             ),
             origin: OriginStatements::new(v),
             written,

@@ -1,25 +1,41 @@
 //! Telling this database's worker, once a transaction has committed, that there is work.
 
 use std::cell::Cell;
+use std::ffi::c_void;
 
-use pgrx::{pg_sys, register_xact_callback, PgXactCallbackEvent};
+use pgrx::{pg_guard, pg_sys};
 
 thread_local! {
     /// Whether this transaction will wake the worker.
     static ASKED: Cell<bool> = const { Cell::new(false) };
+    /// Whether this process hears of the ends of its transactions.
+    static IS_REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Wakes the worker when, and only if, the current transaction commits.
 pub fn worker_at_commit() {
-    if ASKED.replace(true) {
+    if ASKED.replace(true) || IS_REGISTERED.replace(true) {
         return;
     }
-    register_xact_callback(PgXactCallbackEvent::Commit, || {
-        ASKED.set(false);
+    // SAFETY: on the main thread; the callback is a function, and there for as long as the process.
+    unsafe { pg_sys::RegisterResourceReleaseCallback(Some(released), std::ptr::null_mut()) };
+}
+
+/// Called while a transaction gives back what it holds, at last after its locks: then others have been told of the
+/// definitions that it changed. At the commit itself they have not, and a worker that is quick would sleep again
+/// without having heard of a grant.
+#[pg_guard]
+unsafe extern "C-unwind" fn released(
+    phase: pg_sys::ResourceReleasePhase::Type,
+    is_commit: bool,
+    is_top_level: bool,
+    _argument: *mut c_void,
+) {
+    let is_end = is_top_level && phase == pg_sys::ResourceReleasePhase::RESOURCE_RELEASE_AFTER_LOCKS;
+    if is_end && ASKED.replace(false) && is_commit {
         // SAFETY: reads a variable of this backend.
         wake_background_workers(unsafe { pg_sys::MyDatabaseId });
-    });
-    register_xact_callback(PgXactCallbackEvent::Abort, || ASKED.set(false));
+    }
 }
 
 /// Whether a statement is COMMIT PREPARED. What its transaction enqueued nobody knows any more, for it

@@ -388,6 +388,14 @@ impl Embedding {
         })
     }
 
+    /// What the provider is to be told, by LiteLLM's names.
+    pub fn extra_options(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Embedding::Litellm { extra_options, .. } => extra_options.as_ref(),
+            Embedding::Openai { .. } | Embedding::Ollama { .. } | Embedding::Voyageai { .. } => None,
+        }
+    }
+
     /// The URL that the vectorizer's author asked for.
     pub fn base_url(&self) -> Option<&str> {
         match self {

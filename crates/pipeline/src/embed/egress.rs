@@ -2,8 +2,12 @@
 //!
 //! Looked at when a vectorizer is declared, whenever the settings change, and before anything is sent.
 
+use serde_json::Map;
+
 use super::model::invalid_base_url;
-use super::provider::{Provider, LOCAL_OLLAMA};
+use super::provider::{
+    bedrock_address, bedrock_region, bedrock_role_arn, Provider, AWS_CREDENTIALS, LOCAL_OLLAMA,
+};
 use super::ADMINISTRATOR;
 use crate::config::{Author, Embedding};
 use crate::document::{ApiKey, Failure, Retry, Step};
@@ -35,7 +39,8 @@ impl Declaration<'_> {
     ///
     /// # Errors
     ///
-    /// `api_key_name_not_allowed`, `invalid_base_url`, `base_url_not_allowed` and `api_key_not_for_server`.
+    /// `api_key_name_not_allowed`, `invalid_base_url`, `base_url_not_allowed`, `api_key_not_for_server` and
+    /// `aws_credentials_not_allowed`.
     pub(super) fn permit(&self, settings: &Settings) -> Result<Permission, Failure> {
         let declared = self.embedding.declared_api_key_name();
         let is_known =
@@ -47,6 +52,9 @@ impl Declaration<'_> {
         let url = self.base_url.map(|url| ServerUrl::parse(url).map_err(|error| self.not_a_url(error)));
         let url = url.transpose()?;
         let reach = self.reach(url.as_ref(), settings)?;
+        if self.provider == Provider::Bedrock {
+            self.require_credentials(url.as_ref(), settings)?;
+        }
 
         let with_key = match self.embedding.api_key_name() {
             None => true,
@@ -118,11 +126,37 @@ impl Declaration<'_> {
     /// The servers that the key of this name is paired with; a pair without a URL is with the provider's own. A key of the
     /// database has the one that it was set for, whatever the administrator says of the server's key of that name.
     fn servers_of<'b>(&'b self, name: &str, settings: &'b Settings) -> Vec<Option<&'b str>> {
-        if let Some(server) = self.server_in_database() {
-            return vec![server];
+        match self.server_in_database() {
+            Some(server) => vec![server],
+            None => listed_servers(name, settings),
         }
-        let entries = settings.api_key_names.iter().map(|entry| split(entry));
-        entries.filter(|(listed, _)| *listed == name).map(|(_, url)| url).collect()
+    }
+
+    /// Errors unless Bedrock may be asked with the server's own AWS credentials, if no role is to be assumed: they are
+    /// a key as others are, and no key of the database stands for them. A superuser's declaration is the
+    /// administrator's word.
+    fn require_credentials(&self, url: Option<&ServerUrl>, settings: &Settings) -> Result<(), Failure> {
+        let none = Map::new();
+        let options = self.embedding.extra_options().unwrap_or(&none);
+        if self.author == Author::Superuser || bedrock_role_arn(options).is_some() {
+            return Ok(());
+        }
+
+        let servers = listed_servers(AWS_CREDENTIALS, settings);
+        let region = bedrock_region(options, settings.s3.region.as_deref());
+        let home = bedrock_address(region.as_deref()).ok().and_then(|home| ServerUrl::parse(&home).ok());
+        let is_home = url.is_none_or(|url| home.as_ref().is_some_and(|home| url.is_within(home)));
+        let paired: Vec<String> = servers.iter().flatten().map(|url| (*url).to_owned()).collect();
+        let is_paired = url.or(home.as_ref()).is_some_and(|url| url.is_named(&paired));
+        if (is_home && servers.contains(&None)) || is_paired {
+            return Ok(());
+        }
+
+        let message = "the server's own AWS credentials may not be used for Amazon Bedrock".to_owned();
+        Err(refused("aws_credentials_not_allowed", message).with_hint(format!(
+            "A superuser can add {AWS_CREDENTIALS} to pgai_rs.api_key_names, or {AWS_CREDENTIALS}=URL for one address \
+             alone. A role that is assumed, by aws_role_name in extra_options, needs no such entry."
+        )))
     }
 
     /// The name of the argument that a URL was given in.
@@ -176,6 +210,12 @@ fn name_not_allowed(name: &str) -> Failure {
             "A superuser can add the name to pgai_rs.api_key_names. Who may call ai.set_secret can set a key of this \
              name for the database.",
         )
+}
+
+/// The servers that the administrator pairs a key of this name with; a pair without a URL is with the provider's own.
+fn listed_servers<'a>(name: &str, settings: &'a Settings) -> Vec<Option<&'a str>> {
+    let entries = settings.api_key_names.iter().map(|entry| split(entry));
+    entries.filter(|(listed, _)| *listed == name).map(|(_, url)| url).collect()
 }
 
 /// Tells whether entries of `pgai_rs.api_key_names` list a key of this name, for whichever server.
@@ -360,6 +400,39 @@ mod tests {
         assert!(permitted("cohere/embed-v4.0", json!({"api_base": "https://api.cohere.com"})));
         assert!(!permitted("cohere/embed-v4.0", json!({"api_base": "http://h"})));
         assert!(!permitted("azure/d", json!({"api_base": "http://h"})));
+    }
+
+    #[test]
+    fn the_servers_own_aws_credentials_are_the_administrators_to_lend() {
+        let bedrock = |options: Value, author, names: &[&str]| {
+            let config = json!({"implementation": "litellm", "model": "bedrock/amazon.titan-embed-text-v2:0",
+                                "dimensions": 256, "api_key_name": options.get("key"),
+                                "extra_options": options["options"]});
+            let key = ApiKey::of_database(Secret::new("sk-1"), None);
+            let key = options.get("key").map(|_| &key);
+            code_with(config, author, key, &settings(names, &["https://"]))
+        };
+        let europe = || json!({"options": {"aws_region_name": "eu-west-1"}});
+        let closed = Some("aws_credentials_not_allowed");
+        let at_home = "AWS_ACCESS_KEY_ID=https://bedrock-runtime.eu-west-1.amazonaws.com";
+        assert_eq!(bedrock(europe(), Author::Other, &["OPENAI_API_KEY"]), closed);
+        assert_eq!(bedrock(europe(), Author::Superuser, &[]), None);
+        assert_eq!(bedrock(europe(), Author::Other, &["AWS_ACCESS_KEY_ID"]), None);
+        assert_eq!(bedrock(europe(), Author::Other, &[at_home]), None);
+        assert_eq!(bedrock(europe(), Author::Other, &["AWS_ACCESS_KEY_ID=https://"]), closed);
+
+        let america = json!({"options": {"aws_region_name": "us-east-1"}});
+        assert_eq!(bedrock(america, Author::Other, &[at_home]), closed);
+        let in_role =
+            json!({"options": {"aws_region_name": "eu-west-1", "aws_role_name": "arn:aws:iam::1:role/r"}});
+        assert_eq!(bedrock(in_role, Author::Other, &[]), None);
+
+        // Another server is no home, and a key of the database no AWS credentials.
+        let elsewhere = || json!({"options": {"aws_region_name": "eu-west-1", "api_base": "https://models"}});
+        assert_eq!(bedrock(elsewhere(), Author::Other, &["AWS_ACCESS_KEY_ID"]), closed);
+        assert_eq!(bedrock(elsewhere(), Author::Other, &["AWS_ACCESS_KEY_ID=https://models"]), None);
+        let with_key = json!({"key": "AWS_ACCESS_KEY_ID", "options": {"aws_region_name": "eu-west-1"}});
+        assert_eq!(bedrock(with_key, Author::Other, &[]), closed);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub(super) const PROFILE: Profile = Profile {
     wire: |model| Arc::new(Bedrock::new(model)),
 };
 
+/// The name by which `pgai_rs.api_key_names` lists the server's own AWS credentials, wherever they come from.
+pub(in crate::embed) const CREDENTIALS: &str = "AWS_ACCESS_KEY_ID";
+
 /// LiteLLM's name of the region.
 const REGION: &str = "aws_region_name";
 /// LiteLLM's name of a role's ARN.

@@ -17,6 +17,7 @@ use reqwest::RequestBuilder;
 
 pub(in crate::embed) use self::bedrock::{
     address as bedrock_address, region as bedrock_region, role_arn as bedrock_role_arn,
+    CREDENTIALS as AWS_CREDENTIALS,
 };
 pub use self::ollama::url_of_host as ollama_url;
 pub(in crate::embed) use self::ollama::LOCAL as LOCAL_OLLAMA;
