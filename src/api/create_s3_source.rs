@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::{S3Access, UrlStyle};
-use pgai_rs_pipeline::document::Failure;
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::source::{S3Prefix, Scope, SourceConfig};
 
 use super::visibility::sees_s3_source;

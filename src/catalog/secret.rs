@@ -6,8 +6,8 @@
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{ApiKey, Secret};
 use pgai_rs_pipeline::seal::SealKey;
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 use super::schema;
 use crate::guc;

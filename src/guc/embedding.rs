@@ -1,7 +1,7 @@
 //! How models are asked, and where they are.
 
-use pgai_rs_pipeline::document::{ApiKey, Secret};
 use pgai_rs_pipeline::embed::{is_listed, ollama_url};
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::Settings;
 
 use super::setting::*;

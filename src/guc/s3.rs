@@ -1,8 +1,8 @@
 //! Where S3 is, and as whom it is asked.
 
 use pgai_rs_pipeline::config::Author;
-use pgai_rs_pipeline::document::Secret;
 use pgai_rs_pipeline::s3::role_allowed;
+use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, UrlStyle};
 
 use super::setting::*;

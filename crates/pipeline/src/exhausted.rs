@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 /// How long whoever met that rests. Descriptors come back as soon as others have their answers.
 const PAUSE: Duration = Duration::from_secs(5);

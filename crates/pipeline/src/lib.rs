@@ -10,7 +10,9 @@
 //!
 //! * [`config`]: a vectorizer's config as serde types, the one source of its JSON shape
 //! * [`indexing`]: which vector index is wanted
-//! * [`document`]: what travels: a claimed row, its chunks, its failure
+//! * [`document`]: what travels: a claimed row, its chunks
+//! * [`failure`]: why one failed, whom that concerns, and what becomes of it
+//! * [`secret`]: keys, and who gave them
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
@@ -31,6 +33,7 @@ pub mod config;
 pub mod document;
 pub mod embed;
 mod exhausted;
+pub mod failure;
 pub mod format;
 pub mod indexing;
 pub mod load;
@@ -42,6 +45,7 @@ pub mod rename;
 pub mod run;
 pub mod s3;
 pub mod seal;
+pub mod secret;
 pub mod server_url;
 pub mod settings;
 pub mod shorten;

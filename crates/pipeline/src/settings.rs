@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 pub use crate::config::UrlStyle;
-use crate::document::Secret;
+use crate::secret::Secret;
 
 /// What of S3 the operator sets rather than the AWS environment. `None` leaves it to the latter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -9,8 +9,8 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{Processing, S3Access};
-use pgai_rs_pipeline::document::Retry;
 use pgai_rs_pipeline::embed::{client, Groups};
+use pgai_rs_pipeline::failure::Retry;
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::Clients;
 use support::http::{Reply, Server};

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::config::{Author, Embedding, Processing};
-use pgai_rs_pipeline::document::{ApiKey, Failure, Retry, Scope, Secret};
 use pgai_rs_pipeline::embed::{client, embed_query, embed_tokens, Groups};
+use pgai_rs_pipeline::failure::{Failure, Retry, Scope};
 use pgai_rs_pipeline::run::current_thread_runtime;
 use pgai_rs_pipeline::s3::Clients;
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::Settings;
 use serde_json::json;
 use support::http::{Gate, Reply, Request, Server};

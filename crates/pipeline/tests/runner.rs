@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::{Author, ChunkUnit, Chunking, Embedding, Formatting, Loading, TextFormat};
-use pgai_rs_pipeline::document::{
-    Chunk, Document, ExistingChunk, Payload, Retry, Scope, Secret, Step, Ticket, Vectorizer,
-};
+use pgai_rs_pipeline::document::{Chunk, Document, ExistingChunk, Payload, Ticket, Vectorizer};
+use pgai_rs_pipeline::failure::{Retry, Scope, Step};
+use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use sha2::{Digest, Sha256};
 use support::http::{Reply, Server};

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Retry, Scope};
+use pgai_rs_pipeline::failure::{Failure, Retry, Scope};
 use pgai_rs_pipeline::load::{Loaded, Loaders};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Secret};
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::s3::Clients;
+use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use pgai_rs_pipeline::source::{
     Answer, Batch, Heard, Inquiry, Listed, Listener, Listing, Network, Page, Scope, SourceConfig, State,

@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 
 use super::{EmbedError, ADMINISTRATOR};
 use crate::config::S3Access;
-use crate::document::{self, Retry, Step};
-use crate::s3::{failure, Clients, Operation, S3Error};
+use crate::failure::{self, Retry, Step};
+use crate::s3::{self, Clients, Operation, S3Error};
 
 /// Credentials are had anew so long before they expire; AWS' own SDKs do it in the last minutes, too.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
@@ -122,11 +122,11 @@ fn is_fresh(credentials: &Credentials, had: Instant) -> bool {
 
 /// As S3's own failures are told, but of the embedding, and of a vectorizer as a whole.
 fn unavailable(error: &S3Error, access: &S3Access) -> EmbedError {
-    let mut failure = failure(error, Operation::Credentials, access);
+    let mut failure = s3::failure(error, Operation::Credentials, access);
     if matches!(error, S3Error::Network { .. } | S3Error::Timeout { .. }) {
         return EmbedError::Unreachable(failure.message);
     }
     (failure.step, failure.scope, failure.retry) =
-        (Step::Embedding, document::Scope::Provider, Retry::After(ADMINISTRATOR));
+        (Step::Embedding, failure::Scope::Provider, Retry::After(ADMINISTRATOR));
     EmbedError::Refused(failure)
 }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::check::is_finite;
 use super::pack::{estimated_tokens, Limits, Load};
 use super::{EmbedError, Vectors};
-use crate::document::Failure;
+use crate::failure::Failure;
 
 /// Where an input's vector is wanted.
 pub(super) type Reply = oneshot::Sender<Result<Vec<f32>, Failure>>;

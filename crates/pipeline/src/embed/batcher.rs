@@ -24,7 +24,7 @@ use super::pack::{estimated_tokens, Limits, Load};
 use super::search::{Search, PARTS};
 use super::{EmbedError, Embedder, Vectors};
 use crate::backoff::backoff;
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::memory::Share;
 use crate::settings::Settings;
 

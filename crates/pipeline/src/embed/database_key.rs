@@ -5,7 +5,7 @@ use super::http::address_not_allowed;
 use super::model::invalid;
 use super::provider::Provider;
 use crate::config::Author;
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::network::Reach;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;

@@ -6,8 +6,9 @@ use super::model::invalid_base_url;
 use super::provider::{Provider, LOCAL_OLLAMA};
 use super::ADMINISTRATOR;
 use crate::config::{Author, Embedding};
-use crate::document::{ApiKey, Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::network::Reach;
+use crate::secret::ApiKey;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 
@@ -196,7 +197,7 @@ mod tests {
 
     use super::super::model::check;
     use super::*;
-    use crate::document::Secret;
+    use crate::secret::Secret;
 
     fn settings(names: &[&str], urls: &[&str]) -> Settings {
         let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();

@@ -20,7 +20,8 @@ use tokio::sync::Mutex;
 use super::body::read_body;
 use super::http::network_error;
 use super::{EmbedError, ADMINISTRATOR};
-use crate::document::{ApiKey, Failure, Retry, Scope, Secret, Step};
+use crate::failure::{Failure, Retry, Scope, Step};
+use crate::secret::{ApiKey, Secret};
 use crate::server_url::ServerUrl;
 use crate::shorten::shorten;
 

@@ -10,10 +10,12 @@ use super::input_type::Purpose;
 use super::limiter::Limiter;
 use super::model::Model;
 use super::provider::Provider;
-use crate::document::{ApiKey, Failure, Vectorizer};
+use crate::document::Vectorizer;
+use crate::failure::Failure;
 use crate::memory::{Memory, Share};
 use crate::network::HttpClients;
 use crate::s3::Clients;
+use crate::secret::ApiKey;
 use crate::settings::Settings;
 
 /// So many groups are kept although nobody uses them, for what they know about their provider.

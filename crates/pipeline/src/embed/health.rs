@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::document::{Failure, Retry};
+use crate::failure::{Failure, Retry};
 
 /// A provider's health, as its answers tell it.
 #[derive(Debug, Default)]

@@ -23,10 +23,11 @@ use super::pack::Limits;
 use super::provider::{Optional, Profile, Wire};
 use super::refusal::Refusal;
 use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR, MOST_DIMENSIONS};
-use crate::document::{ApiKey, Failure, Retry, Scope, Step};
 use crate::exhausted;
+use crate::failure::{Failure, Retry, Scope, Step};
 use crate::network::{AddressRefused, HttpClients};
 use crate::s3::Clients;
+use crate::secret::ApiKey;
 use crate::server_url::{ServerUrl, ServerUrlError};
 use crate::settings::Settings;
 use crate::shorten::shorten;
@@ -371,9 +372,9 @@ pub(super) fn network_error(error: reqwest::Error) -> EmbedError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Secret;
     use crate::embed::provider::Provider;
     use crate::network::Reach;
+    use crate::secret::Secret;
 
     fn model(base_url: &str, api_key: Option<&str>) -> Model {
         Model {

@@ -8,9 +8,9 @@ use reqwest::Request;
 use super::aws::{Scope, Signer};
 use super::google::Tokens;
 use super::EmbedError;
-use crate::document::ApiKey;
 use crate::network::{HttpClients, Reach};
 use crate::s3::Clients;
+use crate::secret::ApiKey;
 
 /// What a provider wants to see.
 pub(super) enum Identity {

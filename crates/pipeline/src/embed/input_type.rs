@@ -1,7 +1,7 @@
 //! What a text is embedded for. Some models give a question and its answer different vectors.
 
 use super::model::invalid;
-use crate::document::Failure;
+use crate::failure::Failure;
 
 /// What a text is embedded for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

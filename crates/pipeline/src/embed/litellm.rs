@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::model::invalid;
 use super::provider::{Provider, Shape};
-use crate::document::Failure;
+use crate::failure::Failure;
 
 /// Options of all providers, beside their own.
 const COMMON: [(&str, Shape); 2] = [("api_base", Shape::Text), ("dimensions", Shape::Number)];

@@ -70,7 +70,7 @@ pub use self::most::Most;
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
 pub(crate) use self::truncate::truncate;
-use crate::document::{Failure, Retry, Scope, Step};
+use crate::failure::{Failure, Retry, Scope, Step};
 
 /// One vector an input, in the inputs' order.
 pub type Vectors = Vec<Vec<f32>>;

@@ -11,8 +11,9 @@ use super::provider::{
 };
 use super::{litellm, ADMINISTRATOR};
 use crate::config::{Author, Embedding, S3Access};
-use crate::document::{ApiKey, Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::network::Reach;
+use crate::secret::ApiKey;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 

@@ -16,7 +16,7 @@ use super::rate_limit::RateLimits;
 use super::refusal::Refusal;
 use super::Vectors;
 use crate::config::{Author, Embedding};
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// The vectors of an answer with the status 200 to so many inputs. A number that the provider could not

@@ -13,9 +13,10 @@ use super::truncate::truncate_tokens;
 use super::{truncate, EmbedError, Vectors};
 use crate::backoff::backoff;
 use crate::config::{Author, Embedding};
-use crate::document::{ApiKey, Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::network::query_clients;
 use crate::s3::Clients;
+use crate::secret::ApiKey;
 use crate::settings::Settings;
 
 /// Somebody waits for the answer: a provider that wants a longer pause is reported at once.

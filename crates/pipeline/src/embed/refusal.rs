@@ -11,7 +11,7 @@ use super::inner_error::InnerError;
 use super::most::Most;
 use super::provider::Wire;
 use super::EmbedError;
-use crate::document::Secret;
+use crate::secret::Secret;
 use crate::shorten::shorten;
 
 /// Longest part of a provider's message that is repeated.

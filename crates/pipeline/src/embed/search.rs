@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::EmbedError;
-use crate::document::Failure;
+use crate::failure::Failure;
 
 /// A request is divided by so many at a time: neighbours get their vectors within
 /// a few round trips, for few requests more.

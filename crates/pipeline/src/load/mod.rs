@@ -23,7 +23,7 @@ use self::stores::Stores;
 use self::unpack::{inner_name, inner_type};
 use crate::compression::UnpackError;
 use crate::config::S3Access;
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::offload::Offload;
 use crate::s3::{failure, reachable, Clients, Operation, S3Error, S3Uri};
 use crate::settings::Settings;

@@ -8,7 +8,7 @@ use tokio::sync::Mutex as Turn;
 
 use super::s3::Wanted;
 use crate::config::S3Access;
-use crate::document::{Failure, Retry, Scope};
+use crate::failure::{Failure, Retry, Scope};
 use crate::s3::{failure, lock, Clients, Doubt, Operation, Recent, S3Error};
 
 /// A store that is up says so within this time.

@@ -12,7 +12,7 @@ mod text;
 use bytes::Bytes;
 
 use crate::config::{Parsing, TextFormat};
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 use detect::DocumentType;
 

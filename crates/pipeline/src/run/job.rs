@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc};
 
-use crate::document::{Chunk, Failure, Origin, Retry, Step};
+use crate::document::{Chunk, Origin};
+use crate::failure::{Failure, Retry, Step};
 use crate::memory::Weight;
 
 /// Names a claimed document within its runner, for ever: tickets may come again.

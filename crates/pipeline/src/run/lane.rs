@@ -12,7 +12,8 @@ use super::prepared::Prepared;
 use super::queue::{Addresses, Queue};
 use super::rest::Rests;
 use crate::backoff::backoff;
-use crate::document::{Chunk, Completed, Failed, Failure, Retry, Scope, Step, Ticket, Vectorizer};
+use crate::document::{Chunk, Completed, Failed, Ticket, Vectorizer};
+use crate::failure::{Failure, Retry, Scope, Step};
 use crate::memory::{Memory, Share, Weight};
 
 /// Most documents of one transaction.

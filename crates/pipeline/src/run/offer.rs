@@ -88,7 +88,7 @@ pub(super) fn offer<T: Settles, E: std::fmt::Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Failure, Retry, Step};
+    use crate::failure::{Failure, Retry, Step};
 
     fn items(count: u64) -> Vec<Failed> {
         let failed = |ticket| Failed { ticket, failure: Failure::new(Step::Loading, "x", "x", Retry::Never) };

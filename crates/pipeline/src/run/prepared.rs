@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::chunk::{chunker, Chunker};
 use crate::config::{ChunkUnit, Chunking, Formatting};
-use crate::document::{Failure, Vectorizer};
+use crate::document::Vectorizer;
+use crate::failure::Failure;
 use crate::format::Template;
 
 /// What a chunk takes beside its text and its numbers: it travels in several places.

@@ -14,10 +14,9 @@ use super::prepared::Prepared;
 use super::reuse::reuse;
 use crate::chunk::{Allowance, ChunkError};
 use crate::config::{Embedding, Loading};
-use crate::document::{
-    digest, Chunk, Digest, Document, ExistingChunk, Failure, Origin, Payload, Retry, Step,
-};
+use crate::document::{digest, Chunk, Digest, Document, ExistingChunk, Origin, Payload};
 use crate::embed::{truncate, Groups};
+use crate::failure::{Failure, Retry, Step};
 use crate::load::{Loaded, Loaders, Reservation};
 use crate::memory::Weight;
 use crate::offload::Stopped;

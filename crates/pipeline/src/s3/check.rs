@@ -14,7 +14,7 @@ use super::error::{Peer, S3Error};
 use super::provider;
 use super::{failure, reachable, Clients, Operation, S3Uri};
 use crate::config::S3Access;
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::settings::S3Settings;
 
 /// The steps, in their order.

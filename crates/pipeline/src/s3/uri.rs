@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::uri_https;
 use crate::config::S3Access;
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 /// What follows the key of a certain version.
 const VERSION: &str = "?versionId=";

@@ -1,7 +1,7 @@
 //! The URLs by which browsers, the AWS console and other tools name an object.
 
 use super::uri::{invalid_uri, is_version};
-use crate::document::Failure;
+use crate::failure::Failure;
 
 /// What a URL says.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::S3Prefix;
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 fn loading(code: &'static str, message: impl Into<String>, retry: Retry) -> Failure {
     Failure::new(Step::Loading, code, message, retry)

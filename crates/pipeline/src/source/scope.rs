@@ -4,7 +4,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::failure;
 use super::{S3Prefix, SourceConfig};
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::s3::{reachable, S3Uri};
 use crate::settings::Settings;
 

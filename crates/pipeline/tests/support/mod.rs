@@ -13,7 +13,8 @@ use pgai_rs_pipeline::config::{
     Author, Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, S3Access,
     VectorizerConfig, CONFIG_VERSION,
 };
-use pgai_rs_pipeline::document::{ApiKey, Document, Payload, Secret, Ticket, Vectorizer};
+use pgai_rs_pipeline::document::{Document, Payload, Ticket, Vectorizer};
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 /// The column that the tests' vectorizers read.
 pub const COLUMN: &str = "body";

@@ -5,9 +5,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::document::{
-    Chunk, Completed, Document, Failed, Failure, Origin, Payload, Retry, Ticket, Vectorizer,
-};
+use pgai_rs_pipeline::document::{Chunk, Completed, Document, Failed, Origin, Payload, Ticket, Vectorizer};
+use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::run::{Addresses, Queue, Runner, Turn};
 use pgai_rs_pipeline::settings::Settings;
 

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Secret};
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::load::{Loaded, Loaders};
+use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 
 use super::http::{Reply, Request, Server};

@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 
 use super::{cohere, Optional, Profile, Shape, Wire};
 use crate::config::S3Access;
-use crate::document::Failure;
 use crate::embed::answer::{unnumbered, Answered, Vector};
 use crate::embed::aws::Scope;
 use crate::embed::dimensions::Dimensions;
@@ -16,6 +15,7 @@ use crate::embed::identity::Identity;
 use crate::embed::model::{invalid, percent_encoded, Model};
 use crate::embed::pack::Limits;
 use crate::embed::refusal::{Kind, Refusal};
+use crate::failure::Failure;
 
 /// What is known of Bedrock. It is asked with the identities that S3 is asked with; the options' names
 /// are LiteLLM's.

@@ -28,7 +28,7 @@ use super::input_type::InputTypes;
 use super::model::Model;
 use super::pack::Limits;
 use super::refusal::{Kind, Refusal};
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 

@@ -8,13 +8,13 @@ use serde_json::{Map, Value};
 
 use super::gemini::TASK_TYPES;
 use super::{Optional, Profile, Shape, Wire};
-use crate::document::Failure;
 use crate::embed::answer::{unnumbered, Answered, Vector};
 use crate::embed::dimensions::Dimensions;
 use crate::embed::identity::Identity;
 use crate::embed::model::{invalid, percent_encoded, Model};
 use crate::embed::pack::Limits;
 use crate::embed::refusal::Kind;
+use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 
 /// What is known of Vertex AI. The options' names are LiteLLM's.
