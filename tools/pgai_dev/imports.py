@@ -81,15 +81,9 @@ PIPELINE = Rules(
         {"config", "indexing", "network"},
         {"backoff", "failure", "memory", "secret", "shorten"},
     ],
-    upwards={("config.rs", "embed/litellm.rs")},
     circles=[
-        {f"{name}.rs" for name in ("config", "settings")}
-        | {f"embed/{name}.rs" for name in ("aws", "body", "egress", "google", "http", "identity", "input_type")}
-        | {f"embed/{name}.rs" for name in ("litellm", "model", "refusal")}
-        | {f"embed/provider/{name}.rs" for name in ("azure", "bedrock", "cohere", "gemini", "huggingface", "mistral")}
-        | {f"embed/provider/{name}.rs" for name in ("mod", "ollama", "openai", "vertex", "voyage")}
-        | {f"s3/{name}.rs" for name in ("allowed", "check", "clients", "failure", "provider", "session")}
-        | {f"s3/{name}.rs" for name in ("uri", "uri_https")},
+        {"s3/check.rs", "s3/clients.rs"},
+        {"s3/uri.rs", "s3/uri_https.rs"},
         {"source/failure.rs", "source/prefix.rs"},
     ],
 )

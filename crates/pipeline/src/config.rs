@@ -7,8 +7,6 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::embed::litellm;
-
 /// The version written into new configs. pgai's Python worker asks for SemVer of at least 0.10.0.
 pub const CONFIG_VERSION: &str = "0.12.1";
 
@@ -378,14 +376,6 @@ impl Embedding {
             | Embedding::Litellm { api_key_name, .. } => api_key_name.as_deref(),
             Embedding::Ollama { .. } => None,
         }
-    }
-
-    /// Name under which the server finds the provider's key.
-    pub fn api_key_name(&self) -> Option<&str> {
-        self.declared_api_key_name().or_else(|| match self {
-            Embedding::Litellm { model, .. } => litellm::api_key_name(model),
-            _ => None,
-        })
     }
 
     /// The URL that the vectorizer's author asked for.

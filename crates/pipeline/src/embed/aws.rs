@@ -13,7 +13,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::Request;
 use tokio::sync::Mutex;
 
-use super::{EmbedError, ADMINISTRATOR};
+use super::error::{EmbedError, ADMINISTRATOR};
 use crate::config::S3Access;
 use crate::failure::{self, Retry, Step};
 use crate::s3::{self, Clients, Operation, S3Error};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::check::is_finite;
+use super::error::EmbedError;
 use super::pack::{estimated_tokens, Limits, Load};
-use super::{EmbedError, Vectors};
+use super::Vectors;
 use crate::failure::Failure;
 
 /// Where an input's vector is wanted.

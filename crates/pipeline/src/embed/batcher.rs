@@ -17,12 +17,13 @@ use tokio::time::{timeout_at, Instant};
 
 use super::batch::{Batch, Reply};
 use super::connections::ConnectionShare;
+use super::error::EmbedError;
 use super::health::Health;
 use super::limiter::Limiter;
 use super::most::Most;
 use super::pack::{estimated_tokens, Limits, Load};
 use super::search::{Search, PARTS};
-use super::{EmbedError, Embedder, Vectors};
+use super::{Embedder, Vectors};
 use crate::backoff::backoff;
 use crate::failure::{Failure, Retry, Step};
 use crate::memory::Share;

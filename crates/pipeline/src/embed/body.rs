@@ -2,8 +2,8 @@
 
 use reqwest::header::{HeaderMap, CONTENT_ENCODING};
 
-use super::http::network_error;
-use super::EmbedError;
+use super::error::EmbedError;
+use super::network_error::network_error;
 use crate::compression::{is_text, Compression, UnpackError};
 use crate::shorten::shorten;
 

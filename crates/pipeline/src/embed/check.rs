@@ -3,7 +3,8 @@
 //! A provider that answers fewer vectors than inputs, or in another order, would otherwise shift
 //! vectors onto the wrong chunks without anybody noticing.
 
-use super::{Vectors, MOST_DIMENSIONS};
+use super::dimensions::MOST_DIMENSIONS;
+use super::Vectors;
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! A key that somebody sets for a database: what it may be called, and for which server it may be.
 
 use super::egress::base_url_not_allowed;
-use super::http::address_not_allowed;
-use super::model::invalid;
+use super::error::invalid;
+use super::network_error::address_not_allowed;
 use super::provider::Provider;
 use crate::config::Author;
 use crate::failure::Failure;

@@ -1,7 +1,10 @@
 //! How many dimensions a model's vectors may have, where its provider says so.
 
+/// Most numbers of a vector: pgvector's limit for its type `vector`.
+pub(super) const MOST_DIMENSIONS: usize = 16_000;
+
 /// The dimensions of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Dimensions {
     /// Not known here; the answer tells.
     Unknown,

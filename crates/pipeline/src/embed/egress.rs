@@ -2,9 +2,9 @@
 //!
 //! Looked at when a vectorizer is declared, whenever the settings change, and before anything is sent.
 
-use super::model::invalid_base_url;
+use super::error::{invalid_base_url, ADMINISTRATOR};
+use super::litellm::api_key_name;
 use super::provider::{Provider, LOCAL_OLLAMA};
-use super::ADMINISTRATOR;
 use crate::config::{Author, Embedding};
 use crate::failure::{Failure, Retry, Step};
 use crate::network::Reach;
@@ -49,7 +49,7 @@ impl Declaration<'_> {
         let url = url.transpose()?;
         let reach = self.reach(url.as_ref(), settings)?;
 
-        let with_key = match self.embedding.api_key_name() {
+        let with_key = match api_key_name(self.embedding) {
             None => true,
             Some(name) if self.may_receive(name, url.as_ref(), settings) => true,
             // Nobody asked for the key that the provider's is usually called.
@@ -195,7 +195,7 @@ fn split(entry: &str) -> (&str, Option<&str>) {
 mod tests {
     use serde_json::{json, Value};
 
-    use super::super::model::check;
+    use super::super::resolve::check;
     use super::*;
     use crate::secret::Secret;
 

@@ -18,8 +18,8 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::body::read_body;
-use super::http::network_error;
-use super::{EmbedError, ADMINISTRATOR};
+use super::error::{EmbedError, ADMINISTRATOR};
+use super::network_error::network_error;
 use crate::failure::{Failure, Retry, Scope, Step};
 use crate::secret::{ApiKey, Secret};
 use crate::server_url::ServerUrl;

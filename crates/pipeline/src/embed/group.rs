@@ -10,6 +10,7 @@ use super::input_type::Purpose;
 use super::limiter::Limiter;
 use super::model::Model;
 use super::provider::Provider;
+use super::resolve::resolve;
 use crate::document::Vectorizer;
 use crate::failure::Failure;
 use crate::memory::{Memory, Share};
@@ -46,9 +47,9 @@ impl Account {
     fn of(model: &Model) -> Self {
         Account {
             provider: model.provider,
-            base_url: model.base_url.clone(),
-            api_key: model.api_key.clone(),
-            model: model.name.clone(),
+            base_url: model.endpoint.base_url.clone(),
+            api_key: model.endpoint.api_key.clone(),
+            model: model.endpoint.model.clone(),
         }
     }
 }
@@ -80,7 +81,8 @@ impl Known {
         if self.groups.len() >= MOST_IDLE_GROUPS {
             self.groups.retain(|_, group| Arc::strong_count(group) > 1);
             self.limiters.retain(|_, limiter| Arc::strong_count(limiter) > 1);
-            self.kept.retain(|base_url| self.groups.keys().any(|key| key.model.base_url == *base_url));
+            self.kept
+                .retain(|base_url| self.groups.keys().any(|key| key.model.endpoint.base_url == *base_url));
         }
     }
 
@@ -114,7 +116,7 @@ impl Groups {
     /// What [`check`](super::check()) says, `no_api_key`, and whatever the provider refuses everything with for now.
     pub fn group(&self, vectorizer: &Vectorizer) -> Result<Arc<Group>, Failure> {
         let key = GroupKey {
-            model: Model::new(
+            model: resolve(
                 &vectorizer.config.embedding,
                 vectorizer.author,
                 vectorizer.api_key.clone(),
@@ -131,7 +133,7 @@ impl Groups {
         known.tidy();
         let limiter = Arc::clone(known.limiters.entry(Account::of(&key.model)).or_default());
         limiter.reconsider();
-        let kept = known.keeps_connections_to(&key.model.base_url);
+        let kept = known.keeps_connections_to(&key.model.endpoint.base_url);
         let group = Arc::new(self.start(&key, limiter, kept)?);
         known.groups.insert(key, Arc::clone(&group));
         Ok(group)

@@ -1,6 +1,5 @@
 //! One request over HTTP, whatever the provider: send, read within bounds, tell what went wrong.
 
-use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,23 +13,25 @@ use tokio::time::Instant;
 use super::body::{plain, read_body};
 use super::check::{self, Wrong};
 use super::connections::idle_per_host;
+use super::dimensions::MOST_DIMENSIONS;
+use super::error::{invalid, invalid_base_url, EmbedError, ADMINISTRATOR};
 use super::identity::{Credentials, Identity};
 use super::inputs::Inputs;
 use super::limiter::Limiter;
-use super::model::{invalid, invalid_base_url, Model};
+use super::model::Model;
+use super::network_error::{address_not_allowed, network_error};
 use super::normalize::normalize;
+use super::optional::Optional;
 use super::pack::Limits;
-use super::provider::{Optional, Profile, Wire};
+use super::provider::{Profile, Wire};
 use super::refusal::Refusal;
-use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR, MOST_DIMENSIONS};
-use crate::exhausted;
-use crate::failure::{Failure, Retry, Scope, Step};
-use crate::network::{AddressRefused, HttpClients};
+use super::{Embedder, Vectors};
+use crate::failure::{Failure, Retry, Step};
+use crate::network::HttpClients;
 use crate::s3::Clients;
 use crate::secret::ApiKey;
 use crate::server_url::{ServerUrl, ServerUrlError};
 use crate::settings::Settings;
-use crate::shorten::shorten;
 
 /// Most bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
@@ -99,17 +100,20 @@ impl HttpEmbedder {
         limiter: Arc<Limiter>,
         aws: &Arc<Clients>,
     ) -> Result<Self, Failure> {
-        let (dimensions, api_key) = (model.dimensions as usize, model.api_key.clone());
-        if api_key.is_none() && model.is_at_home() {
+        let endpoint = &model.endpoint;
+        let dimensions = endpoint.dimensions as usize;
+        let api_key = endpoint.api_key.clone();
+        if api_key.is_none() && endpoint.at_home {
             return Err(no_api_key(model.provider.profile()));
         }
-        check_base_url(&model.base_url)?;
-        let reach = model.reach;
+
+        check_base_url(&endpoint.base_url)?;
+        let reach = endpoint.reach;
         let wire = model.wire();
         if let (Identity::Key, Some(key)) = (wire.identity(), &api_key) {
             check_api_key(key)?;
         }
-        let url = endpoint(&*wire)?;
+        let url = address(&*wire)?;
         reach.check_literal(&url).map_err(|_| address_not_allowed())?;
         Ok(HttpEmbedder {
             client: clients.of(reach).clone(),
@@ -159,11 +163,8 @@ impl HttpEmbedder {
             }
             let known = self.wire.without(optional, &refusal);
             if known == optional {
-                return Err(refusal.into_error(
-                    &*self.wire,
-                    self.api_key.as_ref().map(ApiKey::secret),
-                    inputs.texts(),
-                ));
+                let key = self.api_key.as_ref().map(ApiKey::secret);
+                return Err(self.wire.error(refusal, key, inputs.texts()));
             }
             self.floats_only.fetch_or(!known.base64, Ordering::Relaxed);
             self.without_dimensions.fetch_or(!known.dimensions, Ordering::Relaxed);
@@ -242,7 +243,7 @@ impl Embedder for HttpEmbedder {
 /// # Errors
 ///
 /// `invalid_base_url`.
-pub(super) fn endpoint(wire: &dyn Wire) -> Result<Url, Failure> {
+fn address(wire: &dyn Wire) -> Result<Url, Failure> {
     let url = Url::parse(&wire.url());
     let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
@@ -259,15 +260,6 @@ fn check_base_url(base_url: &str) -> Result<(), Failure> {
 
 fn not_a_url(error: ServerUrlError) -> Failure {
     invalid_base_url(&format!("the embedding provider's base_url {error}"), &error.hint("https://host/v1"))
-}
-
-/// A server that its URL's author may not have asked, for it lies in a private network.
-pub(super) fn address_not_allowed() -> Failure {
-    let message = "the embedding provider's address may not be asked";
-    Failure::new(Step::Embedding, "address_not_allowed", message, Retry::After(ADMINISTRATOR)).with_hint(
-        "It lies in a private network. The administrator allows a server there by its host, with \
-         pgai_rs.allowed_base_urls; a scheme alone allows what is on the internet.",
-    )
 }
 
 /// Refuses a key that can't stand in a header, before each request fails for it.
@@ -346,48 +338,13 @@ pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<
     Ok(vectors)
 }
 
-/// Says what failed without the URL, whose userinfo may be secret.
-pub(super) fn network_error(error: reqwest::Error) -> EmbedError {
-    let error = error.without_url();
-    if AddressRefused::is_behind(&error) {
-        return EmbedError::Refused(address_not_allowed().concerning(Scope::Provider));
-    }
-    if exhausted::is_out_of_descriptors(&error) {
-        return EmbedError::Refused(exhausted::failure(Step::Embedding));
-    }
-    let mut innermost: &dyn Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let why = shorten(&innermost.to_string(), 200);
-    if error.is_connect() {
-        EmbedError::Unreachable(why)
-    } else if error.is_timeout() {
-        EmbedError::Unavailable("it took too long".to_owned())
-    } else {
-        EmbedError::Unavailable(why)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::provider::Provider;
-    use crate::network::Reach;
     use crate::secret::Secret;
 
     fn model(base_url: &str, api_key: Option<&str>) -> Model {
-        Model {
-            provider: Provider::OpenAi,
-            base_url: base_url.to_owned(),
-            name: "m".to_owned(),
-            dimensions: 3,
-            author: crate::config::Author::Superuser,
-            region: None,
-            reach: Reach::Named,
-            api_key: api_key.map(|key| ApiKey::of_server(Secret::new(key))),
-            parameters: serde_json::Map::new(),
-        }
+        Model::of_openai(base_url, api_key.map(|key| ApiKey::of_server(Secret::new(key))))
     }
 
     fn code(base_url: &str, api_key: Option<&str>) -> Option<&'static str> {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use reqwest::Request;
 
 use super::aws::{Scope, Signer};
+use super::error::EmbedError;
 use super::google::Tokens;
-use super::EmbedError;
 use crate::network::{HttpClients, Reach};
 use crate::s3::Clients;
 use crate::secret::ApiKey;

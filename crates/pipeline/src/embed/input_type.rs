@@ -1,6 +1,6 @@
 //! What a text is embedded for. Some models give a question and its answer different vectors.
 
-use super::model::invalid;
+use super::error::invalid;
 use crate::failure::Failure;
 
 /// What a text is embedded for.

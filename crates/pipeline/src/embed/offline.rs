@@ -9,11 +9,11 @@ use tokio::time::Instant;
 
 use super::http::{self, Expected};
 use super::input_type::Purpose;
-use super::model::Model;
 use super::pace::Pace;
 use super::provider::Wire;
 use super::rate_limit::RateLimits;
 use super::refusal::Refusal;
+use super::resolve::resolve;
 use super::Vectors;
 use crate::config::{Author, Embedding};
 use crate::failure::Failure;
@@ -38,7 +38,7 @@ pub fn read_answer(embedding: &Embedding, inputs: usize, body: &[u8]) -> Result<
 pub fn read_refusal(embedding: &Embedding, status: u16, body: &[u8]) -> Result<(), Failure> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let refusal = Refusal::read(status, &HeaderMap::new(), body);
-    Err(refusal.into_error(&*wire(embedding)?, None, &[]).into_failure())
+    Err(wire(embedding)?.error(refusal, None, &[]).into_failure())
 }
 
 /// How long the next request waits after an answer with these headers.
@@ -52,5 +52,5 @@ pub fn read_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -
 }
 
 fn wire(embedding: &Embedding) -> Result<Arc<dyn Wire>, Failure> {
-    Ok(Model::new(embedding, Author::Superuser, None, &Settings::default(), Purpose::Document)?.wire())
+    Ok(resolve(embedding, Author::Superuser, None, &Settings::default(), Purpose::Document)?.wire())
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::error::LONGEST_THROTTLE;
 use super::rate_limit::{Quota, RateLimits};
-use super::LONGEST_THROTTLE;
 use crate::backoff::backoff;
 
 /// First pause after "too many requests" from a provider that does not say how long.

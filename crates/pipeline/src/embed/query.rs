@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::check::is_finite;
+use super::error::EmbedError;
 use super::http::HttpEmbedder;
 use super::input_type::Purpose;
 use super::inputs::Inputs;
 use super::model::Model;
 use super::pack::{estimated_tokens, Limits, Load};
+use super::resolve::resolve;
+use super::truncate::truncate;
 use super::truncate::truncate_tokens;
-use super::{truncate, EmbedError, Vectors};
+use super::Vectors;
 use crate::backoff::backoff;
 use crate::config::{Author, Embedding};
 use crate::failure::{Failure, Retry, Step};
@@ -40,7 +43,7 @@ pub async fn embed_query(
     text: &str,
     input_type: Option<&str>,
 ) -> Result<Vec<f32>, Failure> {
-    let model = Model::new(embedding, author, api_key, settings, Purpose::Query(input_type))?;
+    let model = resolve(embedding, author, api_key, settings, Purpose::Query(input_type))?;
     let embedder = embedder(model, settings)?;
     let input = [truncate(embedding, text).into()];
     let vectors = patiently(&embedder, Inputs::Texts(&input), settings).await;
@@ -63,7 +66,7 @@ pub async fn embed_texts(
     settings: &Settings,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, Failure> {
-    let embedder = embedder(Model::new(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
+    let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
     let mut limits = embedder.limits().and(settings_limits(settings));
     let mut vectors = Vec::with_capacity(inputs.len());
@@ -103,7 +106,7 @@ pub async fn embed_tokens(
     settings: &Settings,
     tokens: &[u32],
 ) -> Result<Vec<f32>, Failure> {
-    let embedder = embedder(Model::new(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
+    let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let input = Inputs::Tokens(truncate_tokens(embedding, tokens));
     let vectors = patiently(&embedder, input, settings).await;
     let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));

@@ -7,10 +7,9 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::StatusCode;
 use serde_json::Value;
 
+use super::error::EmbedError;
 use super::inner_error::InnerError;
 use super::most::Most;
-use super::provider::Wire;
-use super::EmbedError;
 use crate::secret::Secret;
 use crate::shorten::shorten;
 
@@ -119,7 +118,7 @@ impl Refusal {
     }
 
     /// What a server means by this answer, if it speaks as most do.
-    fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         match self.status.as_u16() {
             402 => Kind::QuotaExhausted,
             429 if matches!(
@@ -143,10 +142,15 @@ impl Refusal {
         }
     }
 
-    /// What to do about it.
-    pub(super) fn into_error(self, wire: &dyn Wire, key: Option<&Secret>, inputs: &[Arc<str>]) -> EmbedError {
+    /// What to do about it, if it is of this kind; the provider's hint goes before the usual one.
+    pub(super) fn into_error(
+        self,
+        kind: Kind,
+        hint_of_provider: Option<String>,
+        key: Option<&Secret>,
+        inputs: &[Arc<str>],
+    ) -> EmbedError {
         let told = self.told(key, inputs);
-        let kind = wire.kind(&self).unwrap_or_else(|| self.kind());
         let (code, message, hint) = match kind {
             Kind::Throttled => return EmbedError::Throttled(self.retry_after),
             Kind::Unavailable => return EmbedError::Unavailable(told),
@@ -173,7 +177,7 @@ impl Refusal {
                 "Check the vectorizer's model, dimensions and base_url.",
             ),
         };
-        EmbedError::refused(code, message, wire.hint(kind).as_deref().unwrap_or(hint))
+        EmbedError::refused(code, message, hint_of_provider.as_deref().unwrap_or(hint))
     }
 
     /// One of the inputs, or all of them together.
@@ -230,34 +234,15 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::model::Model;
-    use crate::embed::provider::Provider;
 
     fn read(status: u16, body: &str) -> Refusal {
         Refusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
     }
 
-    fn model() -> Model {
-        Model {
-            provider: Provider::OpenAi,
-            base_url: "http://h/v1".into(),
-            name: "m".into(),
-            dimensions: 3,
-            author: crate::config::Author::Superuser,
-            region: None,
-            reach: crate::network::Reach::Named,
-            api_key: None,
-            parameters: serde_json::Map::new(),
-        }
-    }
-
     fn error(status: u16, body: &str) -> EmbedError {
-        let wire = model().wire();
-        read(status, body).into_error(
-            &*wire,
-            Some(&Secret::new("sk-secret")),
-            &["the text of a document".into()],
-        )
+        let refusal = read(status, body);
+        let kind = refusal.kind();
+        refusal.into_error(kind, None, Some(&Secret::new("sk-secret")), &["the text of a document".into()])
     }
 
     fn code(status: u16, body: &str) -> &'static str {
@@ -283,8 +268,8 @@ mod tests {
 
     fn within(body: &str) -> Option<EmbedError> {
         let refusal = Refusal::within(StatusCode::OK, &HeaderMap::new(), body.as_bytes())?;
-        let wire = Provider::OpenAi.profile().wire;
-        Some(refusal.into_error(&*wire(model()), None, &["a".into(), "b".into()]))
+        let kind = refusal.kind();
+        Some(refusal.into_error(kind, None, None, &["a".into(), "b".into()]))
     }
 
     #[test]

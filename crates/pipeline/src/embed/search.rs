@@ -6,7 +6,7 @@
 use tokio::time::Instant;
 
 use super::batch::Batch;
-use super::EmbedError;
+use super::error::EmbedError;
 use crate::failure::Failure;
 
 /// A request is divided by so many at a time: neighbours get their vectors within

@@ -5,8 +5,8 @@ use tokio::time::Instant;
 
 use super::super::batch::Batch;
 use super::super::bracket::Bracket;
+use super::super::error::EmbedError;
 use super::super::pack::Limits;
-use super::super::EmbedError;
 use super::{may_be_one_inputs_doing, Provider};
 
 impl Provider {

@@ -6,10 +6,11 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Optional, Profile, Shape, Wire};
+use super::wire::{Profile, Shape, Wire};
 use crate::embed::answer::{unnumbered, Answered, Vector};
 use crate::embed::dimensions::Dimensions;
-use crate::embed::model::Model;
+use crate::embed::endpoint::Endpoint;
+use crate::embed::optional::Optional;
 use crate::embed::pack::Limits;
 
 /// What is known of Text Embeddings Inference. A server has one model, whatever a request names.
@@ -21,7 +22,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[(NORMALIZE, Shape::Flag), (TRUNCATE, Shape::Flag)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
-    wire: |model| Arc::new(HuggingFace::new(model)),
+    wire: |endpoint| Arc::new(HuggingFace::new(endpoint)),
 };
 
 const NORMALIZE: &str = "normalize";
@@ -33,14 +34,14 @@ const LIMITS: Limits = Limits { inputs: 32, tokens: usize::MAX };
 
 /// The model of a server.
 struct HuggingFace {
-    model: Model,
+    endpoint: Endpoint,
 }
 
 impl HuggingFace {
     /// A longer input is cut, as by the other providers, unless the author wants it otherwise.
-    fn new(mut model: Model) -> Self {
-        model.parameters.entry(TRUNCATE).or_insert(true.into());
-        HuggingFace { model }
+    fn new(mut endpoint: Endpoint) -> Self {
+        endpoint.parameters.entry(TRUNCATE).or_insert(true.into());
+        HuggingFace { endpoint }
     }
 }
 
@@ -56,17 +57,17 @@ struct Request<'a> {
 
 impl Wire for HuggingFace {
     fn url(&self) -> String {
-        if self.model.base_url.trim_end_matches('/').ends_with("/embed") {
-            return self.model.base_url.clone();
+        if self.endpoint.base_url.trim_end_matches('/').ends_with("/embed") {
+            return self.endpoint.base_url.clone();
         }
-        self.model.url("embed")
+        self.endpoint.url("embed")
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.model.authorize(request).json(&Request {
+        self.endpoint.authorize(request).json(&Request {
             inputs,
-            dimensions: self.model.wanted_dimensions(optional),
-            parameters: &self.model.parameters,
+            dimensions: self.endpoint.wanted_dimensions(optional),
+            parameters: &self.endpoint.parameters,
         })
     }
 
