@@ -81,11 +81,6 @@ PIPELINE = Rules(
         {"config", "indexing", "network"},
         {"backoff", "failure", "memory", "secret", "shorten"},
     ],
-    circles=[
-        {"s3/check.rs", "s3/clients.rs"},
-        {"s3/uri.rs", "s3/uri_https.rs"},
-        {"source/failure.rs", "source/prefix.rs"},
-    ],
 )
 
 EMBEDDING_SERVER = Rules(

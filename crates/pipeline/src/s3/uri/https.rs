@@ -1,6 +1,7 @@
 //! The URLs by which browsers, the AWS console and other tools name an object.
 
-use super::uri::{invalid_uri, is_version};
+use super::error::invalid_uri;
+use super::is_version;
 use crate::failure::Failure;
 
 /// What a URL says.
@@ -132,7 +133,7 @@ fn hex(digit: u8) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::S3Uri;
+    use crate::s3::S3Uri;
 
     /// Bucket, key, region and version of a URL.
     fn parts(url: &str) -> [String; 4] {

@@ -1,9 +1,12 @@
 //! The address of an object, as people write it.
 
+mod error;
+mod https;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use super::uri_https;
+use self::error::{invalid_uri, unsupported_scheme};
 use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
 
@@ -37,7 +40,7 @@ impl S3Uri {
     pub fn parse(uri: &str) -> Result<S3Uri, Failure> {
         match uri.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("s3") => Self::parse_s3(rest),
-            Some((scheme, rest)) if is_http(scheme) => match uri_https::parse(rest)? {
+            Some((scheme, rest)) if is_http(scheme) => match https::parse(rest)? {
                 Some(parts) => Self::new(&parts.bucket, &parts.key, parts.version, parts.region),
                 None => Err(unsupported_scheme(Some(scheme))),
             },
@@ -172,7 +175,7 @@ pub fn store_of(uri: &str) -> Option<&str> {
     let (scheme, rest) = uri.split_once("://")?;
     let length = match scheme {
         _ if scheme.eq_ignore_ascii_case("s3") => split_bucket(rest).0.len(),
-        _ if is_http(scheme) => uri_https::store(rest)?.len(),
+        _ if is_http(scheme) => https::store(rest)?.len(),
         _ => return None,
     };
     let end = uri.len() - rest.len() + length;
@@ -216,30 +219,8 @@ fn is_bucket_name(bucket: &str) -> bool {
 }
 
 /// Whether this is what S3 gives a version as its id, as far as its characters tell.
-pub(super) fn is_version(id: &str) -> bool {
+fn is_version(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
-}
-
-fn unsupported_scheme(scheme: Option<&str>) -> Failure {
-    // Only the scheme is repeated: the rest of, say, an https URL may hold a signature.
-    let message = match scheme {
-        Some(scheme) if scheme.len() <= 20 && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            format!("documents can't be loaded from {scheme}://")
-        }
-        _ => "the document's address has no scheme such as s3://".to_owned(),
-    };
-    Failure::new(Step::Loading, "unsupported_scheme", message, Retry::Never)
-        .with_hint("Only addresses of the form s3://bucket/key, and https URLs of S3, can be loaded.")
-}
-
-pub(super) fn invalid_uri(why: &str) -> Failure {
-    Failure::new(
-        Step::Loading,
-        "invalid_uri",
-        format!("the document's address is not valid: {why}"),
-        Retry::Never,
-    )
-    .with_hint("Write it as s3://bucket/key. The key is taken literally, nothing in it is decoded.")
 }
 
 #[cfg(test)]
