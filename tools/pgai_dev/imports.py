@@ -79,7 +79,7 @@ PIPELINE = Rules(
         {"s3"},
         {"compression", "document", "exhausted", "offload", "seal", "server_url", "settings"},
         {"config", "indexing", "network"},
-        {"backoff", "failure", "memory", "secret", "shorten"},
+        {"backoff", "failure", "memory_budget", "secret", "shorten"},
     ],
 )
 

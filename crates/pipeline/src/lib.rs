@@ -37,7 +37,7 @@ pub mod failure;
 pub mod format;
 pub mod indexing;
 pub mod load;
-mod memory;
+mod memory_budget;
 pub mod network;
 mod offload;
 pub mod parse;

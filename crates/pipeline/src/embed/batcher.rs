@@ -26,7 +26,7 @@ use super::search::{Search, PARTS};
 use super::{Embedder, Vectors};
 use crate::backoff::backoff;
 use crate::failure::{Failure, Retry, Step};
-use crate::memory::Share;
+use crate::memory_budget::Share;
 use crate::settings::Settings;
 
 /// A trickle of inputs delays the first of them by so many lingers at most.
@@ -279,7 +279,7 @@ impl Provider {
             }
             let permit =
                 self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
-            let _weight = self.memory.take(self.embedder.weight(&batch.inputs)).await;
+            let _reservation = self.memory.reserve(self.embedder.request_bytes(&batch.inputs)).await;
             let connection = self.connections.take().await;
             if batch.is_abandoned() {
                 return Err(EmbedError::Refused(abandoned()));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::memory::{Memory, Share, Weight};
+use crate::memory_budget::{MemoryBudget, Reservation, Share};
 
 /// Hosts to which connections are kept open although nobody uses them.
 const KEPT_HOSTS: usize = 8;
@@ -28,7 +28,7 @@ pub(super) fn may_be_kept(others: usize) -> bool {
 
 /// All connections.
 pub(super) struct Connections {
-    fair: Arc<Memory>,
+    fair: Arc<MemoryBudget>,
     all: Arc<Semaphore>,
 }
 
@@ -36,7 +36,7 @@ impl Connections {
     /// So many at a time.
     pub(super) fn new(most: usize) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
-        Connections { fair: Memory::new(most as u64), all: Arc::new(Semaphore::new(most)) }
+        Connections { fair: MemoryBudget::new(most as u64), all: Arc::new(Semaphore::new(most)) }
     }
 
     /// A group's part of them.
@@ -53,7 +53,7 @@ pub(super) struct ConnectionShare {
 
 /// A connection that may be used, until this is dropped.
 pub(super) struct Connection {
-    _weight: Weight,
+    _reservation: Reservation,
     /// None if the semaphore was closed, which it never is.
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -61,9 +61,9 @@ pub(super) struct Connection {
 impl ConnectionShare {
     /// Waits until one more may be used.
     pub(super) async fn take(&self) -> Connection {
-        let weight = self.fair.take(1).await;
+        let reservation = self.fair.reserve(1).await;
         let permit = Arc::clone(&self.all).acquire_owned().await;
-        Connection { _weight: weight, _permit: permit.ok() }
+        Connection { _reservation: reservation, _permit: permit.ok() }
     }
 }
 

@@ -13,7 +13,7 @@ use super::provider::Provider;
 use super::resolve::resolve;
 use crate::document::Vectorizer;
 use crate::failure::Failure;
-use crate::memory::{Memory, Share};
+use crate::memory_budget::{MemoryBudget, Share};
 use crate::network::HttpClients;
 use crate::s3::Clients;
 use crate::secret::ApiKey;
@@ -61,7 +61,7 @@ pub struct Groups {
     /// Identities for providers that want requests to be signed.
     aws: Arc<Clients>,
     /// What requests and answers of all groups take.
-    memory: Arc<Memory>,
+    memory: Arc<MemoryBudget>,
     connections: Connections,
     known: Mutex<Known>,
 }
@@ -104,7 +104,7 @@ impl Groups {
     ///
     /// `aws` has the identities for providers that want requests to be signed.
     pub fn new(client: HttpClients, settings: Arc<Settings>, aws: Arc<Clients>) -> Self {
-        let memory = Memory::new(settings.request_memory());
+        let memory = MemoryBudget::new(settings.request_memory());
         let connections = Connections::new(settings.connections);
         Groups { client, settings, aws, memory, connections, known: Mutex::default() }
     }

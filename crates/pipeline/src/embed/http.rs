@@ -230,7 +230,7 @@ impl Embedder for HttpEmbedder {
         Box::pin(self.ask(Inputs::Texts(inputs)))
     }
 
-    fn weight(&self, inputs: &[Arc<str>]) -> u64 {
+    fn request_bytes(&self, inputs: &[Arc<str>]) -> u64 {
         let asked = Inputs::Texts(inputs).bytes();
         let floats = self.floats_only.load(Ordering::Relaxed);
         let per_number = size_of::<f32>() + if floats { USUAL_PER_FLOAT } else { USUAL_PER_BASE64 };

@@ -94,5 +94,5 @@ pub trait Embedder: Send + Sync + 'static {
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>>;
 
     /// Bytes that such a request and its answer are expected to take.
-    fn weight(&self, inputs: &[Arc<str>]) -> u64;
+    fn request_bytes(&self, inputs: &[Arc<str>]) -> u64;
 }

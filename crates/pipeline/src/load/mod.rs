@@ -17,7 +17,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-pub use self::budget::{Budget, Reservation};
+pub use self::budget::{LoadBudget, LoadReservation};
 use self::s3::{Fetched, S3Loader, Stored, Wanted};
 use self::stores::Stores;
 use self::unpack::{inner_name, inner_type};
@@ -42,7 +42,7 @@ pub struct Loaded {
     /// Its version, as its store names it.
     pub etag: Option<String>,
     /// Its share of the bytes that may be held at a time.
-    pub reservation: Reservation,
+    pub reservation: LoadReservation,
 }
 
 impl fmt::Debug for Loaded {
@@ -66,7 +66,7 @@ enum Unpacked {
 pub struct Loaders {
     allowed_uris: Vec<String>,
     slots: Semaphore,
-    budget: Budget,
+    budget: LoadBudget,
     s3: S3Loader,
     stores: Stores,
     offload: Offload,
@@ -83,7 +83,7 @@ impl Loaders {
         Loaders {
             allowed_uris: settings.allowed_uris.clone(),
             slots: Semaphore::new(settings.loads_at_a_time()),
-            budget: Budget::new(settings.loading_memory()),
+            budget: LoadBudget::new(settings.loading_memory()),
             stores: Stores::new(Arc::clone(&clients)),
             s3: S3Loader::new(settings, clients),
             offload: previous.map_or_else(|| Offload::new(CPU_SLOTS), |previous| previous.offload.clone()),
@@ -120,7 +120,7 @@ impl Loaders {
         let uri = S3Uri::parse(uri)?;
         uri.permit(reachable(&self.allowed_uris, access))?;
         let wanted = Wanted { uri: &uri, access, known };
-        let mut reservation = Reservation::default();
+        let mut reservation = LoadReservation::default();
         loop {
             let slot = self.slots.acquire().await;
             if let Some(failure) = self.stores.trouble_since(wanted, since) {

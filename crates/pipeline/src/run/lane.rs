@@ -14,7 +14,7 @@ use super::rest::Rests;
 use crate::backoff::backoff;
 use crate::document::{Chunk, Completed, Failed, Ticket, Vectorizer};
 use crate::failure::{Failure, Retry, Scope, Step};
-use crate::memory::{Memory, Share, Weight};
+use crate::memory_budget::{MemoryBudget, Reservation, Share};
 
 /// Most documents of one transaction.
 const WRITE_DOCUMENTS: usize = 1024;
@@ -72,7 +72,7 @@ struct Finished<T> {
 struct Claim {
     prepared: Arc<Prepared>,
     /// Given back when the result is settled.
-    _weight: Option<Weight>,
+    _reservation: Option<Reservation>,
     /// Not offered before this time.
     due: Instant,
     given_back: u32,
@@ -80,13 +80,13 @@ struct Claim {
 }
 
 impl Claim {
-    fn new(prepared: Arc<Prepared>, weight: Option<Weight>) -> Self {
-        Claim { prepared, _weight: weight, due: Instant::now(), given_back: 0, erred: 0 }
+    fn new(prepared: Arc<Prepared>, reservation: Option<Reservation>) -> Self {
+        Claim { prepared, _reservation: reservation, due: Instant::now(), given_back: 0, erred: 0 }
     }
 }
 
 impl Lane {
-    pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<Memory>) -> Self {
+    pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<MemoryBudget>) -> Self {
         Lane {
             prepared: Prepared::new(vectorizer),
             memory: Share::new(memory),
@@ -141,7 +141,7 @@ impl Lane {
         &mut self,
         job: JobId,
         result: Result<Processed, Failure>,
-        weight: Option<Weight>,
+        reservation: Option<Reservation>,
     ) {
         let Some(Running { ticket, store, prepared, .. }) = self.running.remove(&job) else { return };
         let now = Instant::now();
@@ -152,12 +152,14 @@ impl Lane {
                 let step = if asked { Step::Embedding } else { Step::Formatting };
                 self.rests.passed(step, store.as_ref(), now);
                 let item = Completed { ticket, chunks, origin };
-                self.done.push(Finished { item, claim: Claim::new(prepared, weight) });
+                self.done.push(Finished { item, claim: Claim::new(prepared, reservation) });
             }
             Err(failure) => {
                 let failure = self.learn(failure, store.as_ref(), now);
-                self.failed
-                    .push(Finished { item: Failed { ticket, failure }, claim: Claim::new(prepared, weight) });
+                self.failed.push(Finished {
+                    item: Failed { ticket, failure },
+                    claim: Claim::new(prepared, reservation),
+                });
             }
         }
     }

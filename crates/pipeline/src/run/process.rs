@@ -17,8 +17,8 @@ use crate::config::{Embedding, Loading};
 use crate::document::{digest, Chunk, Digest, Document, ExistingChunk, Origin, Payload};
 use crate::embed::{truncate, Groups};
 use crate::failure::{Failure, Retry, Step};
-use crate::load::{Loaded, Loaders, Reservation};
-use crate::memory::Weight;
+use crate::load::{LoadReservation, Loaded, Loaders};
+use crate::memory_budget::Reservation;
 use crate::offload::Stopped;
 use crate::parse::{self, Input};
 use crate::settings::Settings;
@@ -35,26 +35,26 @@ pub(super) async fn run(
     context: Arc<Context>,
     prepared: Arc<Prepared>,
     document: Document,
-    mut weight: Weight,
+    mut reservation: Reservation,
     report: Report,
 ) {
     let step = Arc::new(Progress::default());
-    let processed = process(&context, &prepared, document, &mut weight, &step);
+    let processed = process(&context, &prepared, document, &mut reservation, &step);
     let result = AssertUnwindSafe(processed).catch_unwind().await;
-    report.send(result.unwrap_or_else(|_| Err(internal_error(step.get()))), weight);
+    report.send(result.unwrap_or_else(|_| Err(internal_error(step.get()))), reservation);
 }
 
 async fn process(
     context: &Context,
     prepared: &Arc<Prepared>,
     document: Document,
-    weight: &mut Weight,
+    reservation: &mut Reservation,
     step: &Arc<Progress>,
 ) -> Result<Processed, Failure> {
     let claimed = Instant::now();
     let Document { payload, fields, mut existing, origin, .. } = document;
     existing.sort_by_key(|chunk| chunk.seq);
-    let Source { input, reservation, etag, basis } = match &prepared.vectorizer.config.loading {
+    let Source { input, load_reservation, etag, basis } = match &prepared.vectorizer.config.loading {
         Loading::Column { .. } => match column(payload, context.settings.max_document_size)? {
             Some(input) => Source::column(input),
             None => return Ok(Processed { chunks: Vec::new(), origin: None }),
@@ -66,11 +66,11 @@ async fn process(
             let basis = Basis::new(&prepared.vectorizer.config, &uri, &fields);
             let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(&existing));
             let origin = origin.filter(|origin| now == Some(origin.fingerprint));
-            weight.share().room().await;
+            reservation.share().room().await;
             let known = origin.as_ref().map(|origin| origin.etag.as_str());
             match context.loaders.load(&uri, s3, known, claimed).await? {
                 Some(loaded) => {
-                    weight.set(prepared.weight(loaded.bytes.len() as u64));
+                    reservation.set(prepared.estimated_bytes(loaded.bytes.len() as u64));
                     Source::object(loaded, basis)
                 }
                 None => return Ok(unchanged(existing, origin)),
@@ -85,11 +85,11 @@ async fn process(
     };
     let stopped = |stopped: Stopped| stopped.failure(Step::Chunking);
     let mut plan = context.loaders.offload().run(size, cut).await.map_err(stopped)??;
-    let bytes = plan.weight(prepared.chunk_weight());
+    let bytes = plan.bytes(prepared.bytes_per_chunk());
     plan_fits(bytes, most)?;
-    weight.set(bytes);
-    // From here on the plan's weight counts, not the source's bytes.
-    drop(reservation);
+    reservation.set(bytes);
+    // From here on the plan's bytes count, not the source's bytes.
+    drop(load_reservation);
     let fingerprint = plan.fingerprint.take();
     let origin = etag.zip(fingerprint).map(|(etag, fingerprint)| Origin { etag, fingerprint });
     if plan.inputs.is_empty() {
@@ -105,7 +105,7 @@ async fn process(
 struct Source {
     input: Input,
     /// Its part of the bytes being loaded.
-    reservation: Reservation,
+    load_reservation: LoadReservation,
     /// Its version, as its store names it.
     etag: Option<String>,
     /// What decides its chunks beside.
@@ -114,13 +114,13 @@ struct Source {
 
 impl Source {
     fn column(input: Input) -> Self {
-        Source { input, reservation: Reservation::default(), etag: None, basis: None }
+        Source { input, load_reservation: LoadReservation::default(), etag: None, basis: None }
     }
 
     fn object(loaded: Loaded, basis: Option<Basis>) -> Self {
         let Loaded { bytes, name, content_type, etag, reservation } = loaded;
         let input = Input::Document(parse::Loaded { bytes, name, content_type });
-        Source { input, reservation, etag, basis }
+        Source { input, load_reservation: reservation, etag, basis }
     }
 }
 
@@ -210,7 +210,7 @@ fn cut(
     let parsed = parse::parse(config.parsing, input)?;
     step.set(Step::Chunking);
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
-    let chunks = chunker.chunk(&parsed.text, Allowance::new(most, prepared.chunk_weight()))?;
+    let chunks = chunker.chunk(&parsed.text, Allowance::new(most, prepared.bytes_per_chunk()))?;
     drop(parsed);
     step.set(Step::Formatting);
     let texts = fill(prepared, chunks, fields, most)?;
@@ -229,7 +229,7 @@ fn fill(
     let mut bytes = 0_u64;
     for chunk in chunks {
         let length = template.length(&chunk, fields) as u64;
-        bytes = bytes.saturating_add(length).saturating_add(prepared.chunk_weight());
+        bytes = bytes.saturating_add(length).saturating_add(prepared.bytes_per_chunk());
         plan_fits(bytes, most)?;
         texts.push(template.render(&chunk, fields)?);
     }
@@ -265,7 +265,7 @@ fn plan(
 
 impl Plan {
     /// Bytes that the document holds until it is settled, if a chunk takes so many beside its text.
-    fn weight(&self, chunk: u64) -> u64 {
+    fn bytes(&self, chunk: u64) -> u64 {
         let input = |place: usize| self.inputs.get(place).map_or(0, |input| input.len() as u64);
         let cut: u64 = self.inputs.iter().map(|input| input.len() as u64).sum();
         let chunks = self.chunks.iter().map(|planned| match planned {
@@ -331,7 +331,7 @@ mod tests {
     use crate::document::{Ticket, Vectorizer};
     use crate::embed;
     use crate::format::Template;
-    use crate::memory::{Memory, Share};
+    use crate::memory_budget::{MemoryBudget, Share};
     use crate::offload::SMALL;
 
     struct Panics;
@@ -381,7 +381,7 @@ mod tests {
     /// The one outcome of a document that is left to `task`.
     async fn outcome(text: String, task: impl AsyncFnOnce(tokio::task::JoinHandle<()>)) -> Outcome {
         let prepared = prepared();
-        let lane = Share::new(&Memory::new(1));
+        let lane = Share::new(&MemoryBudget::new(1));
         let (sender, outcomes) = mpsc::channel();
         let report = Report::new(JobId(1), 1, sender, Wake::new(|| ()));
         let document = Document {
@@ -392,8 +392,8 @@ mod tests {
             existing: Vec::new(),
             origin: None,
         };
-        let weight = Weight::new(&lane, 1);
-        task(tokio::spawn(run(context(), prepared, document, weight, report))).await;
+        let reservation = Reservation::new(&lane, 1);
+        task(tokio::spawn(run(context(), prepared, document, reservation, report))).await;
         let outcome = outcomes.recv().unwrap();
         assert!(outcomes.try_recv().is_err());
         outcome
@@ -409,7 +409,7 @@ mod tests {
                 (Step::Chunking, "internal_error", Retry::Backoff)
             );
             assert!(!failure.message.contains("part of the document"));
-            assert!(outcome.weight.is_none());
+            assert!(outcome.reservation.is_none());
         }
     }
 

@@ -17,7 +17,7 @@ use crate::document::{Document, Payload, Ticket, Vectorizer};
 use crate::embed::{self, Groups};
 use crate::failure::Failure;
 use crate::load::Loaders;
-use crate::memory::{Memory, Weight};
+use crate::memory_budget::{MemoryBudget, Reservation};
 use crate::network::{self, HttpClients};
 use crate::s3::{self, Clients};
 use crate::settings::Settings;
@@ -46,7 +46,7 @@ pub struct Runner {
     handle: Handle,
     context: Arc<Context>,
     client: HttpClients,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryBudget>,
     wake: Arc<Wake>,
     sender: mpsc::Sender<Outcome>,
     outcomes: mpsc::Receiver<Outcome>,
@@ -76,7 +76,7 @@ impl Runner {
         threads::keep_one(&runtime)?;
         let client = embed::client_with(settings.connections).map_err(io::Error::other)?;
         network::read_trust_roots();
-        let memory = Memory::new(settings.document_memory());
+        let memory = MemoryBudget::new(settings.document_memory());
         let (sender, outcomes) = mpsc::channel();
         Ok(Runner {
             handle: runtime.handle().clone(),
@@ -175,7 +175,7 @@ impl Runner {
         self.wake.heard();
         while let Ok(outcome) = self.outcomes.try_recv() {
             if let Some(lane) = self.lanes.get_mut(&outcome.vectorizer_id) {
-                lane.finished(outcome.job, outcome.result, outcome.weight);
+                lane.finished(outcome.job, outcome.result, outcome.reservation);
             }
         }
     }
@@ -257,11 +257,11 @@ impl Runner {
         self.jobs += 1;
         let job = JobId(self.jobs);
         let ticket = document.ticket;
-        let weight = Weight::new(&lane.memory, lane.prepared.weight(document.size()));
+        let reservation = Reservation::new(&lane.memory, lane.prepared.estimated_bytes(document.size()));
         let report = Report::new(job, vectorizer_id, self.sender.clone(), Arc::clone(&self.wake));
         let prepared = Arc::clone(&lane.prepared);
         let store = store_of(&document);
-        let task = process::run(Arc::clone(&self.context), prepared, document, weight, report);
+        let task = process::run(Arc::clone(&self.context), prepared, document, reservation, report);
         lane.started(job, ticket, store, runtime.spawn(task).abort_handle());
     }
 
@@ -289,7 +289,7 @@ impl Drop for Runner {
 fn lane<'a>(
     lanes: &'a mut HashMap<i32, Lane>,
     vectorizer: &Arc<Vectorizer>,
-    memory: &Arc<Memory>,
+    memory: &Arc<MemoryBudget>,
 ) -> &'a mut Lane {
     let lane = lanes.entry(vectorizer.id).or_insert_with(|| Lane::new(vectorizer, memory));
     if !lane.prepared.serves(vectorizer) {
