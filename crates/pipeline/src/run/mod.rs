@@ -40,14 +40,17 @@ mod job;
 mod lane;
 mod offer;
 mod origin;
+mod plan;
 mod prepared;
 mod process;
+mod progress;
 mod queue;
 mod rest;
 mod reuse;
 mod runner;
 mod shares;
 mod signals;
+mod source;
 mod threads;
 
 pub use self::heap::give_back_free_memory;

@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::load::Loaders;
 use crate::memory_budget::{MemoryBudget, Reservation};
 use crate::network::{self, HttpClients};
+use crate::parse::Parsers;
 use crate::s3::{self, Clients};
 use crate::settings::Settings;
 
@@ -318,5 +319,6 @@ fn context(settings: Settings, client: HttpClients, previous: Option<&Arc<Contex
     let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
     let settings = Arc::new(settings);
     let groups = Groups::new(client, Arc::clone(&settings), Arc::clone(loaders.s3()));
-    Context { groups, settings, loaders }
+    let parsers = Parsers::new(loaders.offload());
+    Context { groups, settings, loaders, parsers }
 }
