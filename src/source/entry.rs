@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pgrx::{pg_sys, JsonB};
 
-use pgai_rs_pipeline::source::SourceConfig;
+use pgai_rs_pipeline::config::SourceConfig;
 
 use super::access;
 use crate::pg::error::PgError;

@@ -75,11 +75,11 @@ PIPELINE = Rules(
     root="crates/pipeline/src/lib.rs",
     floors=[
         {"run"},
-        {"chunk", "embed", "format", "load", "parse", "rename", "source"},
+        {"chunk", "embed", "load", "parse", "source"},
         {"s3"},
         {"compression", "document", "exhausted", "offload", "seal", "server_url", "settings"},
-        {"config", "indexing", "network"},
-        {"backoff", "failure", "memory_budget", "secret", "shorten"},
+        {"config", "network"},
+        {"backoff", "failure", "format", "memory_budget", "secret", "shorten"},
     ],
 )
 

@@ -9,7 +9,6 @@
 //! implementation of [`Queue`](run::Queue); the extension's SPI code is one of them.
 //!
 //! * [`config`]: a vectorizer's config as serde types, the one source of its JSON shape
-//! * [`indexing`]: which vector index is wanted
 //! * [`document`]: what travels: a claimed row, its chunks
 //! * [`failure`]: why one failed, whom that concerns, and what becomes of it
 //! * [`secret`]: keys, and who gave them
@@ -19,7 +18,6 @@
 //! * [`network`]: which addresses may be connected to, and how much is taken of an answer
 //! * [`seal`]: secrets that lie where others may read
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
-//! * [`rename`]: what a config says of a column that goes by another name now
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 
@@ -35,13 +33,11 @@ pub mod embed;
 mod exhausted;
 pub mod failure;
 pub mod format;
-pub mod indexing;
 pub mod load;
 mod memory_budget;
 pub mod network;
 mod offload;
 pub mod parse;
-pub mod rename;
 pub mod run;
 pub mod s3;
 pub mod seal;

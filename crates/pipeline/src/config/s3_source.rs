@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::S3Access;
+use super::S3Access;
 
 /// Which objects, and how S3 is asked about them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
