@@ -2,8 +2,8 @@
 
 use super::egress::base_url_not_allowed;
 use super::error::invalid;
-use super::network_error::address_not_allowed;
 use super::provider::Provider;
+use super::request::network_error::address_not_allowed;
 use crate::config::Author;
 use crate::failure::Failure;
 use crate::network::Reach;

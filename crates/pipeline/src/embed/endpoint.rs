@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::dimensions::Dimensions;
-use super::optional::Optional;
+use super::request::dimensions::Dimensions;
+use super::request::optional::Optional;
 use crate::config::Author;
 use crate::network::Reach;
 use crate::secret::ApiKey;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::most::Most;
+use super::limits::most::Most;
 use crate::failure::{Failure, Retry, Scope, Step};
 
 /// How long a vectorizer rests whose provider wants a person to act.

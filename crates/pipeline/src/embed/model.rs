@@ -56,7 +56,7 @@ impl Model {
             at_home: url.is_ok_and(|url| Provider::OpenAi.is_home(&url)),
             model: "m".to_owned(),
             dimensions: 3,
-            known_dimensions: super::dimensions::Dimensions::Unknown,
+            known_dimensions: super::request::dimensions::Dimensions::Unknown,
             author: crate::config::Author::Superuser,
             region: None,
             reach: crate::network::Reach::Named,

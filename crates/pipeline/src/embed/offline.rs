@@ -8,11 +8,11 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use super::http::{self, Expected};
-use super::input_type::Purpose;
-use super::pace::Pace;
+use super::pacing::pace::Pace;
+use super::pacing::rate_limit::RateLimits;
 use super::provider::Wire;
-use super::rate_limit::RateLimits;
-use super::refusal::Refusal;
+use super::request::input_type::Purpose;
+use super::request::refusal::Refusal;
 use super::resolve::resolve;
 use super::Vectors;
 use crate::config::{Author, Embedding};

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::is_finite;
 use super::error::EmbedError;
 use super::http::HttpEmbedder;
-use super::input_type::Purpose;
-use super::inputs::Inputs;
+use super::limits::pack::{estimated_tokens, Limits, Load};
 use super::model::Model;
-use super::pack::{estimated_tokens, Limits, Load};
+use super::request::check::is_finite;
+use super::request::input_type::Purpose;
+use super::request::inputs::Inputs;
 use super::resolve::resolve;
 use super::truncate::truncate;
 use super::truncate::truncate_tokens;

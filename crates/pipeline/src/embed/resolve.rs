@@ -5,12 +5,12 @@ use serde_json::{Map, Value};
 use super::egress::Declaration;
 use super::endpoint::Endpoint;
 use super::error::invalid;
-use super::input_type::Purpose;
 use super::litellm;
 use super::model::Model;
 use super::provider::{
     bedrock_address, bedrock_region, bedrock_role_arn, vertex_address, Provider, LOCAL_OLLAMA,
 };
+use super::request::input_type::Purpose;
 use crate::config::{Author, Embedding, S3Access};
 use crate::failure::Failure;
 use crate::secret::ApiKey;

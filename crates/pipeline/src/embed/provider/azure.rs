@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::openai::{without_base64, Request, LIMITS};
 use super::wire::{Profile, Shape, Wire};
-use crate::embed::answer::{indexed, Answered};
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::{percent_encoded, Endpoint};
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::Refusal;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::Refusal;
 
 /// What is known of Azure OpenAI. A deployment has a name of the customer's own, which tells nothing
 /// of its model.

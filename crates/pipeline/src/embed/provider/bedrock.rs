@@ -9,15 +9,15 @@ use serde_json::{Map, Value};
 use super::cohere;
 use super::wire::{Profile, Shape, Wire};
 use crate::config::S3Access;
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::aws::Scope;
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::{percent_encoded, Endpoint};
 use crate::embed::error::invalid;
 use crate::embed::identity::Identity;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use crate::embed::identity::Scope;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 use crate::failure::Failure;
 
 /// What is known of Bedrock. It is asked with the identities that S3 is asked with; the options' names

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::wire::{Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::Endpoint;
-use crate::embed::input_type::InputTypes;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::input_type::InputTypes;
+use crate::embed::request::optional::Optional;
 
 /// Cohere's words, its models on Amazon Bedrock included.
 pub(super) const INPUT_TYPES: InputTypes = InputTypes {

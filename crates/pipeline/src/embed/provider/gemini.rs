@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::wire::{Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::{percent_encoded, Endpoint};
-use crate::embed::input_type::InputTypes;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::input_type::InputTypes;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 
 /// What is known of the Gemini API. Task types are those of
 /// <https://ai.google.dev/gemini-api/docs/embeddings>; not all models take one.

@@ -7,11 +7,11 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::wire::{Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::Endpoint;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
 
 /// What is known of Text Embeddings Inference. A server has one model, whatever a request names.
 pub(super) const PROFILE: Profile = Profile {

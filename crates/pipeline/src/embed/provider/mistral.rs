@@ -7,12 +7,12 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::wire::{Profile, Wire};
-use crate::embed::answer::{indexed, Answered};
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::Endpoint;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 
 /// What is known of Mistral AI.
 pub(super) const PROFILE: Profile = Profile {

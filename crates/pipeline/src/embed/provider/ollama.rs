@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::wire::{Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::Endpoint;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 
 /// Where an Ollama is that nobody has said anything of.
 pub(in crate::embed) const LOCAL: &str = "http://localhost:11434";

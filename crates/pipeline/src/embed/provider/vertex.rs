@@ -8,14 +8,14 @@ use serde_json::{Map, Value};
 
 use super::gemini::TASK_TYPES;
 use super::wire::{Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::{percent_encoded, Endpoint};
 use crate::embed::error::invalid;
 use crate::embed::identity::Identity;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::Kind;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::Kind;
 use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 

@@ -7,13 +7,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::wire::{Profile, Shape, Wire};
-use crate::embed::answer::{indexed, Answered};
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::Endpoint;
-use crate::embed::input_type::InputTypes;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::input_type::InputTypes;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 
 /// What is known of Voyage AI. Vectors with and without an `input_type` may be compared.
 pub(super) const PROFILE: Profile = Profile {

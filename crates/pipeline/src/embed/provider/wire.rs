@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use reqwest::RequestBuilder;
 
-use crate::embed::answer::Answered;
-use crate::embed::dimensions::Dimensions;
 use crate::embed::endpoint::Endpoint;
 use crate::embed::error::EmbedError;
 use crate::embed::identity::Identity;
-use crate::embed::input_type::InputTypes;
-use crate::embed::optional::Optional;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::Answered;
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::input_type::InputTypes;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 use crate::secret::Secret;
 
 /// A provider's wire: how it is asked and how its answer is read.
