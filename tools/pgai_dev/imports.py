@@ -79,7 +79,7 @@ PIPELINE = Rules(
         {"s3"},
         {"compression", "document", "exhausted", "offload", "seal", "server_url", "settings"},
         {"config", "network"},
-        {"backoff", "failure", "format", "memory_budget", "secret", "shorten"},
+        {"backoff", "failure", "format", "memory_budget", "secret", "message"},
     ],
 )
 

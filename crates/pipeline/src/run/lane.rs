@@ -391,7 +391,7 @@ fn pause(attempt: u32) -> Instant {
 }
 
 fn not_writable(why: &str) -> Failure {
-    let why = crate::shorten::shorten(why, 500);
+    let why = crate::message::truncate_message(why, 500);
     // Nobody can tell the row's fault from the store's: the row pays, and the others wait.
     Failure::new(Step::Writing, "not_writable", format!("the chunks can't be written: {why}"), Retry::Backoff)
         .concerning(Scope::Vectorizer)

@@ -21,9 +21,9 @@ use crate::embed::error::{EmbedError, ADMINISTRATOR};
 use crate::embed::request::body::read_body;
 use crate::embed::request::network_error::network_error;
 use crate::failure::{Failure, Retry, Scope, Step};
+use crate::message::truncate_message;
 use crate::secret::{ApiKey, Secret};
 use crate::server_url::ServerUrl;
-use crate::shorten::shorten;
 
 /// Rights that a token gives; Google has no narrower ones for Vertex AI.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -231,7 +231,7 @@ fn refused(body: &[u8]) -> EmbedError {
     let word =
         serde_json::from_slice(body).map_or_else(|_| "no reason given".to_owned(), |a: Answer| a.error);
     let is_word = word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | ' '));
-    let word = if is_word { shorten(&word, 60) } else { "no reason given".into() };
+    let word = if is_word { truncate_message(&word, 60) } else { "no reason given".into() };
     EmbedError::refused("provider_refused_key", format!("Google gives no token: {word}"), HINT)
 }
 

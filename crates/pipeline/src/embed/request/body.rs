@@ -5,7 +5,7 @@ use reqwest::header::{HeaderMap, CONTENT_ENCODING};
 use super::network_error::network_error;
 use crate::compression::{is_text, Compression, UnpackError};
 use crate::embed::error::EmbedError;
-use crate::shorten::shorten;
+use crate::message::truncate_message;
 
 /// The bytes of a body, and whether these are all.
 pub(in crate::embed) async fn read_body(
@@ -36,7 +36,9 @@ pub(in crate::embed) fn plain(
         body = match Compression::by_encoding(word) {
             Some(compression) => undo(compression, body, most)?,
             None if is_text(&body) => body,
-            None => return Err(encoded(&format!("has the Content-Encoding {:?}", shorten(word, 40)))),
+            None => {
+                return Err(encoded(&format!("has the Content-Encoding {:?}", truncate_message(word, 40))))
+            }
         };
     }
     // Whoever compresses without being asked may not say so either. No JSON begins like that.

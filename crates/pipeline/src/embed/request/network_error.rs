@@ -5,8 +5,8 @@ use std::error::Error;
 use crate::embed::error::{EmbedError, ADMINISTRATOR};
 use crate::exhausted;
 use crate::failure::{Failure, Retry, Scope, Step};
+use crate::message::truncate_message;
 use crate::network::AddressRefused;
-use crate::shorten::shorten;
 
 /// Says what failed without the URL, whose userinfo may be secret.
 pub(in crate::embed) fn network_error(error: reqwest::Error) -> EmbedError {
@@ -21,7 +21,7 @@ pub(in crate::embed) fn network_error(error: reqwest::Error) -> EmbedError {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    let why = shorten(&innermost.to_string(), 200);
+    let why = truncate_message(&innermost.to_string(), 200);
     if error.is_connect() {
         EmbedError::Unreachable(why)
     } else if error.is_timeout() {

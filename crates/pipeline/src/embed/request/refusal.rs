@@ -10,8 +10,8 @@ use serde_json::Value;
 use super::inner_error::InnerError;
 use crate::embed::error::EmbedError;
 use crate::embed::limits::most::Most;
+use crate::message::truncate_message;
 use crate::secret::Secret;
-use crate::shorten::shorten;
 
 /// Longest part of a provider's message that is repeated.
 const MESSAGE_BYTES: usize = 300;
@@ -209,7 +209,7 @@ impl Refusal {
         if inputs.iter().any(|input| gives_away(input)) {
             return status;
         }
-        format!("{status}, {}", shorten(&self.message, MESSAGE_BYTES))
+        format!("{status}, {}", truncate_message(&self.message, MESSAGE_BYTES))
     }
 }
 

@@ -2,7 +2,7 @@
 
 /// The first `most` bytes of a text on one line, without control characters; three dots tell
 /// that something is missing: a client's encoding may lack an ellipsis.
-pub fn shorten(text: &str, most: usize) -> String {
+pub fn truncate_message(text: &str, most: usize) -> String {
     let mut short = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         if short.len() + word.len() >= most {
@@ -29,9 +29,9 @@ mod tests {
 
     #[test]
     fn keeps_what_fits_on_one_line() {
-        assert_eq!(shorten("a\nb\0 c", 20), "a b c");
-        assert_eq!(shorten("", 20), "");
-        assert_eq!(shorten("one two three", 9), "one two t...");
-        assert_eq!(shorten("éééééé", 5), "éé...");
+        assert_eq!(truncate_message("a\nb\0 c", 20), "a b c");
+        assert_eq!(truncate_message("", 20), "");
+        assert_eq!(truncate_message("one two three", 9), "one two t...");
+        assert_eq!(truncate_message("éééééé", 5), "éé...");
     }
 }
