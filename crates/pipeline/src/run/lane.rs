@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 use super::job::{JobId, Processed};
-use super::offer::{offer, Fate, Settles};
+use super::offer::{offer, Disposition, Settles};
 use super::prepared::Prepared;
 use super::queue::{Addresses, Queue};
 use super::rest::Rests;
@@ -75,13 +75,13 @@ struct Claim {
     _reservation: Option<Reservation>,
     /// Not offered before this time.
     due: Instant,
-    given_back: u32,
+    released: u32,
     erred: u32,
 }
 
 impl Claim {
     fn new(prepared: Arc<Prepared>, reservation: Option<Reservation>) -> Self {
-        Claim { prepared, _reservation: reservation, due: Instant::now(), given_back: 0, erred: 0 }
+        Claim { prepared, _reservation: reservation, due: Instant::now(), released: 0, erred: 0 }
     }
 }
 
@@ -285,25 +285,25 @@ impl Lane {
             slowest = slowest.max(began.elapsed());
             written
         };
-        let (fates, _) = offer(&items, write, Q::is_costly);
-        let writable = fates.contains(&Fate::Settled);
-        self.learn_size(&fates, slowest);
+        let (dispositions, _) = offer(&items, write, Q::is_costly);
+        let writable = dispositions.contains(&Disposition::Settled);
+        self.learn_size(&dispositions, slowest);
         if writable {
             self.rests.passed(Step::Writing, None, Instant::now());
         }
-        for ((item, mut claim), fate) in items.into_iter().zip(claims).zip(fates) {
-            match fate {
-                Fate::Settled => continue,
-                Fate::GivenBack => {
-                    claim.given_back = claim.given_back.saturating_add(1);
-                    claim.due = pause(claim.given_back);
+        for ((item, mut claim), disposition) in items.into_iter().zip(claims).zip(dispositions) {
+            match disposition {
+                Disposition::Settled => continue,
+                Disposition::Released => {
+                    claim.released = claim.released.saturating_add(1);
+                    claim.due = pause(claim.released);
                 }
-                Fate::Erred(_) if claim.erred + 1 < WRITE_ATTEMPTS => {
+                Disposition::Erred(_) if claim.erred + 1 < WRITE_ATTEMPTS => {
                     claim.erred += 1;
                     claim.due = pause(claim.erred);
                 }
-                Fate::TooLong(2.., _) => claim.due = pause(1),
-                Fate::Erred(why) | Fate::TooLong(_, why) => {
+                Disposition::TooLong(2.., _) => claim.due = pause(1),
+                Disposition::Erred(why) | Disposition::TooLong(_, why) => {
                     // Others that were offered with it were written.
                     let failure = not_writable(&why);
                     let failure = if writable { failure.of_row() } else { failure };
@@ -312,21 +312,21 @@ impl Lane {
                     self.failed.push(Finished { item, claim: Claim::new(claim.prepared, None) });
                     continue;
                 }
-                Fate::Untouched => claim.due = pause(1),
+                Disposition::Untouched => claim.due = pause(1),
             }
             self.done.push(Finished { item, claim });
         }
     }
 
     /// Makes transactions smaller that take long, and larger again that do not.
-    fn learn_size(&mut self, fates: &[Fate], slowest: Duration) {
-        let too_long = fates.iter().find_map(|fate| match fate {
-            Fate::TooLong(count, _) => Some(*count),
+    fn learn_size(&mut self, dispositions: &[Disposition], slowest: Duration) {
+        let too_long = dispositions.iter().find_map(|disposition| match disposition {
+            Disposition::TooLong(count, _) => Some(*count),
             _ => None,
         });
         let documents = match too_long {
             Some(count) => count / 2,
-            None if slowest > LONG_WRITE => fates.len().min(self.write_documents) / 2,
+            None if slowest > LONG_WRITE => dispositions.len().min(self.write_documents) / 2,
             None if slowest > LONG_WRITE / 4 => self.write_documents,
             None => self.write_documents.saturating_mul(2),
         };
@@ -338,9 +338,9 @@ impl Lane {
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return Ok(());
         };
-        let (fates, error) = offer(&items, |part| queue.fail(&vectorizer, part), Q::is_costly);
-        for ((item, mut claim), fate) in items.into_iter().zip(claims).zip(fates) {
-            if fate != Fate::Settled {
+        let (dispositions, error) = offer(&items, |part| queue.fail(&vectorizer, part), Q::is_costly);
+        for ((item, mut claim), disposition) in items.into_iter().zip(claims).zip(dispositions) {
+            if disposition != Disposition::Settled {
                 claim.erred = claim.erred.saturating_add(1);
                 claim.due = pause(claim.erred);
                 self.failed.push(Finished { item, claim });
