@@ -53,7 +53,7 @@ mod signals;
 mod source;
 mod threads;
 
-pub use self::heap::give_back_free_memory;
+pub use self::heap::release_free_memory;
 pub use self::queue::{Addresses, Queue};
 pub use self::runner::{Runner, Turn};
 pub use self::shares::Shares;
