@@ -46,7 +46,7 @@ pub async fn embed_query(
     let model = resolve(embedding, author, api_key, settings, Purpose::Query(input_type))?;
     let embedder = embedder(model, settings)?;
     let input = [truncate(embedding, text).into()];
-    let vectors = patiently(&embedder, Inputs::Texts(&input), settings).await;
+    let vectors = ask_with_retries(&embedder, Inputs::Texts(&input), settings).await;
     let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
     vector.map_err(EmbedError::into_failure)
 }
@@ -75,7 +75,7 @@ pub async fn embed_texts(
         let mut load = Load::new(limits);
         let fitting = rest.iter().take_while(|input| load.take(estimated_tokens(input))).count();
         let (request, others) = rest.split_at(fitting);
-        match patiently(&embedder, Inputs::Texts(request), settings).await {
+        match ask_with_retries(&embedder, Inputs::Texts(request), settings).await {
             Ok(answered) => {
                 vectors.extend(answered);
                 rest = others;
@@ -108,7 +108,7 @@ pub async fn embed_tokens(
 ) -> Result<Vec<f32>, Failure> {
     let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let input = Inputs::Tokens(truncate_tokens(embedding, tokens));
-    let vectors = patiently(&embedder, input, settings).await;
+    let vectors = ask_with_retries(&embedder, input, settings).await;
     let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
     vector.map_err(EmbedError::into_failure)
 }
@@ -126,7 +126,7 @@ fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> 
 }
 
 /// Asks, and asks again as long as somebody who waits would.
-async fn patiently(
+async fn ask_with_retries(
     embedder: &HttpEmbedder,
     inputs: Inputs<'_>,
     settings: &Settings,

@@ -123,7 +123,7 @@ impl Loaders {
         let mut reservation = LoadReservation::default();
         loop {
             let slot = self.slots.acquire().await;
-            if let Some(failure) = self.stores.trouble_since(wanted, since) {
+            if let Some(failure) = self.stores.problem_since(wanted, since) {
                 return Err(failure);
             }
 

@@ -54,7 +54,7 @@ impl Stores {
     /// What has befallen the object's store, or its vectorizer, since that time.
     ///
     /// Whoever has waited for a slot meanwhile need not wait for an answer that never comes.
-    pub(super) fn trouble_since(&self, wanted: Wanted<'_>, since: Instant) -> Option<Failure> {
+    pub(super) fn problem_since(&self, wanted: Wanted<'_>, since: Instant) -> Option<Failure> {
         let store = lock(&self.known).get(&place(wanted)).cloned()?;
         let trouble = lock(&store.trouble).clone();
         trouble.filter(|(known, _)| *known >= since).map(|(_, failure)| failure)

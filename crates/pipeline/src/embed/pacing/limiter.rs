@@ -15,7 +15,7 @@ use crate::embed::limits::pack::Limits;
 
 /// Longest time that requests wait in memory for a provider that takes none; then their documents are
 /// given back to the queue until it is ready.
-const PATIENCE: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The limits of one account and model, shared by all who ask for it.
 #[derive(Debug, Default)]
@@ -40,20 +40,20 @@ pub(in crate::embed) struct Permit<'a> {
 impl Limiter {
     /// Waits until a request of so many tokens may leave. Cancel-safe.
     ///
-    /// What headers say is believed for [`PATIENCE`] at most: then a request is tried, for they err.
+    /// What headers say is believed for [`LONGEST_WAIT`] at most: then a request is tried, for they err.
     ///
     /// # Errors
     ///
     /// How long the provider wants to be left alone, if that is too long to wait here.
     pub(in crate::embed) async fn admit(&self, tokens: usize) -> Result<Permit<'_>, Duration> {
         let _turn = self.turn.lock().await;
-        let latest = Instant::now() + PATIENCE;
+        let latest = Instant::now() + LONGEST_WAIT;
         loop {
             let now = Instant::now();
             let wait = {
                 let mut pace = self.pace();
                 let (wait, pause) = (pace.wait(tokens, now), pace.pause(now));
-                if pause > PATIENCE || (!pause.is_zero() && pace.refusing(now) > PATIENCE) {
+                if pause > LONGEST_WAIT || (!pause.is_zero() && pace.refusing(now) > LONGEST_WAIT) {
                     return Err(pause);
                 }
                 if wait.is_zero() || (pause.is_zero() && now >= latest) {
@@ -69,7 +69,7 @@ impl Limiter {
 
     /// A vectorizer is new or was altered: the provider is tried at once, unless it is ready soon anyway.
     pub(in crate::embed) fn reconsider(&self) {
-        self.pace().forget_pause(PATIENCE, Instant::now());
+        self.pace().forget_pause(LONGEST_WAIT, Instant::now());
         self.news.notify_one();
     }
 
