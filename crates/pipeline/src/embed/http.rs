@@ -202,7 +202,7 @@ impl HttpEmbedder {
         }
         let body = plain(&headers, body, most)?;
         let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
-        let refusal = told.and_then(|body| Refusal::within(status, &headers, body));
+        let refusal = told.and_then(|body| Refusal::in_success(status, &headers, body));
 
         let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
         let parsed = if body.len() < LARGE_ANSWER {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{given, within};
+use super::{check_range, given};
 
 /// What vectors can be stored as.
 const STORAGE_LAYOUTS: [&str; 2] = ["memory_optimized", "plain"];
@@ -61,10 +61,10 @@ impl Diskann {
         if self.storage_layout.as_ref().is_some_and(|layout| !STORAGE_LAYOUTS.contains(&layout.as_str())) {
             return Err("invalid storage_layout".to_owned());
         }
-        within("num_neighbors", self.num_neighbors.filter(|&given| given != -1), NUM_NEIGHBORS)?;
-        within("search_list_size", self.search_list_size, SEARCH_LIST_SIZE)?;
-        within("num_dimensions", self.num_dimensions, NUM_DIMENSIONS)?;
-        within("num_bits_per_dimension", self.num_bits_per_dimension, NUM_BITS_PER_DIMENSION)?;
+        check_range("num_neighbors", self.num_neighbors.filter(|&given| given != -1), NUM_NEIGHBORS)?;
+        check_range("search_list_size", self.search_list_size, SEARCH_LIST_SIZE)?;
+        check_range("num_dimensions", self.num_dimensions, NUM_DIMENSIONS)?;
+        check_range("num_bits_per_dimension", self.num_bits_per_dimension, NUM_BITS_PER_DIMENSION)?;
         if self.is_plain() && self.bits_given().is_some_and(|bits| bits > 1) {
             return Err("num_bits_per_dimension can't be more than 1 with storage_layout plain".to_owned());
         }

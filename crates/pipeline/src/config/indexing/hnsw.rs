@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{given, within};
+use super::{check_range, given};
 
 /// Most dimensions of a `vector` under an HNSW index (pgvector's `HNSW_MAX_DIM`).
 pub const MAX_VECTOR: u32 = 2_000;
@@ -41,8 +41,8 @@ impl Hnsw {
         if !OPCLASSES.contains(&self.opclass.as_str()) {
             return Err("invalid opclass".to_owned());
         }
-        within("m", self.m, (M.0, M.2))?;
-        within("ef_construction", self.ef_construction, (EF_CONSTRUCTION.0, EF_CONSTRUCTION.2))?;
+        check_range("m", self.m, (M.0, M.2))?;
+        check_range("ef_construction", self.ef_construction, (EF_CONSTRUCTION.0, EF_CONSTRUCTION.2))?;
         let (m, ef_construction) = (self.m.unwrap_or(M.1), self.ef_construction.unwrap_or(EF_CONSTRUCTION.1));
         if ef_construction < 2 * m {
             return Err(format!(

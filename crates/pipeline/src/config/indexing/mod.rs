@@ -114,7 +114,7 @@ impl Indexing {
     }
 }
 
-fn within(name: &str, given: Option<i32>, (least, most): (i32, i32)) -> Result<(), String> {
+fn check_range(name: &str, given: Option<i32>, (least, most): (i32, i32)) -> Result<(), String> {
     match given {
         Some(value) if !(least..=most).contains(&value) => {
             Err(format!("{name} must be a whole number from {least} to {most}"))

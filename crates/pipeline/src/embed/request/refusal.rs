@@ -69,7 +69,7 @@ impl Refusal {
     /// Reads the error in an answer that has the status of a success and no vectors; none if there is none.
     ///
     /// What does not say whose fault it is may be the provider's, which passes.
-    pub(in crate::embed) fn within(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
+    pub(in crate::embed) fn in_success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let json: Value = serde_json::from_slice(body).ok()?;
         let error = InnerError::find(&json);
         if error.message().is_none() && error.status().is_none() {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn within(body: &str) -> Option<EmbedError> {
-        let refusal = Refusal::within(StatusCode::OK, &HeaderMap::new(), body.as_bytes())?;
+        let refusal = Refusal::in_success(StatusCode::OK, &HeaderMap::new(), body.as_bytes())?;
         let kind = refusal.kind();
         Some(refusal.into_error(kind, None, None, &["a".into(), "b".into()]))
     }
