@@ -49,7 +49,7 @@ pub struct Document {
     /// The chunks that the store has of this row, by `chunk_seq`.
     pub existing: Vec<ExistingChunk>,
     /// What those chunks were made of, if the queue remembers it.
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
 }
 
 impl Document {
@@ -63,7 +63,7 @@ impl Document {
 /// What a row's chunks were made of, if that was an object. The queue keeps it beside the row for
 /// the next time, and understands nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct Provenance {
     /// The version of the object, as its store names it.
     pub etag: String,
     /// Of everything else that decides the chunks, and of the chunks themselves.
@@ -118,7 +118,7 @@ pub struct Completed {
     /// All chunks of the row; a chunk's place here is its `chunk_seq`. Empty if there is no text.
     pub chunks: Vec<Chunk>,
     /// To be remembered for the next time; `None` forgets what was remembered.
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
 }
 
 /// One chunk of a completed document.

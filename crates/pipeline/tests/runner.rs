@@ -170,7 +170,7 @@ impl Touched {
         let mut document = row(&self.vectorizer, ticket, "s3://bucket/key.txt");
         document.fields = vec![("title".into(), "T".into())];
         if let Some(before) = ticket.checked_sub(1).map(Ticket) {
-            document.origin = self.queue.origins[&before].clone();
+            document.provenance = self.queue.provenances[&before].clone();
             document.existing = stored(&self.queue.completed[&before]);
         }
         document
@@ -210,7 +210,7 @@ fn a_touched_row_of_an_unchanged_object_costs_one_conditional_request() {
         assert_eq!(touched.processed(document), (false, false));
         let kept: Vec<_> = chunks.iter().cloned().map(Chunk::Kept).collect();
         assert_eq!(touched.queue.completed[&Ticket(ticket)], kept);
-        assert_eq!(touched.queue.origins[&Ticket(ticket)], touched.queue.origins[&Ticket(0)]);
+        assert_eq!(touched.queue.provenances[&Ticket(ticket)], touched.queue.provenances[&Ticket(0)]);
     }
 }
 
@@ -258,7 +258,7 @@ fn an_object_without_a_version_is_read_each_time() {
     let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
     queue.push(row(&vectorizer, 0, "s3://bucket/key.txt"));
     Driver::start(s3(&bucket)).settle(&mut queue, 1);
-    assert_eq!(queue.origins[&Ticket(0)], None);
+    assert_eq!(queue.provenances[&Ticket(0)], None);
 }
 
 #[test]

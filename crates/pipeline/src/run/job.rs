@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc};
 
-use crate::document::{Chunk, Origin};
+use crate::document::{Chunk, Provenance};
 use crate::failure::{Failure, Retry, Step};
 use crate::memory_budget::Reservation;
 
@@ -17,7 +17,7 @@ pub(super) struct Processed {
     /// All chunks of the row, in order.
     pub chunks: Vec<Chunk>,
     /// What they were made of.
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
 }
 
 /// How a document ended.

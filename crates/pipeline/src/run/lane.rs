@@ -146,12 +146,12 @@ impl Lane {
         let Some(Running { ticket, store, prepared, .. }) = self.running.remove(&job) else { return };
         let now = Instant::now();
         match result {
-            Ok(Processed { chunks, origin }) => {
+            Ok(Processed { chunks, provenance }) => {
                 // A model that was not asked has not shown that it answers.
                 let asked = chunks.iter().any(|chunk| matches!(chunk, Chunk::New { .. }));
                 let step = if asked { Step::Embedding } else { Step::Formatting };
                 self.rests.passed(step, store.as_ref(), now);
-                let item = Completed { ticket, chunks, origin };
+                let item = Completed { ticket, chunks, provenance };
                 self.done.push(Finished { item, claim: Claim::new(prepared, reservation) });
             }
             Err(failure) => {

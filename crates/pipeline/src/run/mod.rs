@@ -35,11 +35,11 @@
 //! object store that is. Nobody else notices. What is queued is not touched meanwhile, and what was under
 //! way is given back without a try.
 
+mod fingerprint;
 mod heap;
 mod job;
 mod lane;
 mod offer;
-mod origin;
 mod plan;
 mod prepared;
 mod process;

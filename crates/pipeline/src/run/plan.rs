@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::origin::Basis;
+use super::fingerprint::Basis;
 use super::prepared::Prepared;
 use super::progress::Progress;
 use super::reuse::reuse;

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 
+use super::fingerprint::Basis;
 use super::job::{internal_error, Processed, Report};
-use super::origin::Basis;
 use super::plan::{cut, plan_fits};
 use super::prepared::Prepared;
 use super::progress::Progress;
 use super::source::{self, Source};
 use crate::config::Loading;
-use crate::document::{Chunk, Document, ExistingChunk, Origin, Payload};
+use crate::document::{Chunk, Document, ExistingChunk, Payload, Provenance};
 use crate::embed::Groups;
 use crate::failure::{Failure, Step};
 use crate::load::Loaders;
@@ -51,12 +51,12 @@ async fn process(
     reservation: &mut Reservation,
     step: &Arc<Progress>,
 ) -> Result<Processed, Failure> {
-    let Document { payload, fields, mut existing, origin, .. } = document;
+    let Document { payload, fields, mut existing, provenance, .. } = document;
     existing.sort_by_key(|chunk| chunk.seq);
-    let source = match load(context, prepared, payload, &fields, &existing, origin, reservation).await? {
+    let source = match load(context, prepared, payload, &fields, &existing, provenance, reservation).await? {
         Found::Document(source) => source,
-        Found::Nothing => return Ok(Processed { chunks: Vec::new(), origin: None }),
-        Found::Unchanged(origin) => return Ok(unchanged(existing, origin)),
+        Found::Nothing => return Ok(Processed { chunks: Vec::new(), provenance: None }),
+        Found::Unchanged(provenance) => return Ok(unchanged(existing, provenance)),
     };
     let Source { input, load_reservation, etag, basis } = source;
 
@@ -79,15 +79,15 @@ async fn process(
     drop(load_reservation);
 
     let fingerprint = plan.fingerprint.take();
-    let origin = etag.zip(fingerprint).map(|(etag, fingerprint)| Origin { etag, fingerprint });
+    let provenance = etag.zip(fingerprint).map(|(etag, fingerprint)| Provenance { etag, fingerprint });
     if plan.inputs.is_empty() {
-        return Ok(Processed { chunks: plan.into_chunks(Vec::new()), origin });
+        return Ok(Processed { chunks: plan.into_chunks(Vec::new()), provenance });
     }
 
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
     let vectors = group.embed(plan.inputs.iter().cloned()).await?;
-    Ok(Processed { chunks: plan.into_chunks(vectors), origin })
+    Ok(Processed { chunks: plan.into_chunks(vectors), provenance })
 }
 
 /// What a row's payload comes to.
@@ -97,7 +97,7 @@ enum Found {
     /// There is no document, and so there are no chunks.
     Nothing,
     /// What was made of this version of the object is there already.
-    Unchanged(Option<Origin>),
+    Unchanged(Option<Provenance>),
 }
 
 /// Takes the document from the row, or fetches the object that the row names.
@@ -107,7 +107,7 @@ async fn load(
     payload: Payload,
     fields: &[(String, String)],
     existing: &[ExistingChunk],
-    origin: Option<Origin>,
+    provenance: Option<Provenance>,
     reservation: &mut Reservation,
 ) -> Result<Found, Failure> {
     let claimed = Instant::now();
@@ -122,21 +122,21 @@ async fn load(
 
     let basis = Basis::new(&prepared.vectorizer.config, &uri, fields);
     let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(existing));
-    let origin = origin.filter(|origin| now == Some(origin.fingerprint));
+    let provenance = provenance.filter(|provenance| now == Some(provenance.fingerprint));
     reservation.share().room().await;
-    let known = origin.as_ref().map(|origin| origin.etag.as_str());
+    let known = provenance.as_ref().map(|provenance| provenance.etag.as_str());
     match context.loaders.load(&uri, s3, known, claimed).await? {
         Some(loaded) => {
             reservation.set(prepared.estimated_bytes(loaded.bytes.len() as u64));
             Ok(Found::Document(Source::object(loaded, basis)))
         }
-        None => Ok(Found::Unchanged(origin)),
+        None => Ok(Found::Unchanged(provenance)),
     }
 }
 
 /// The chunks as they are.
-fn unchanged(existing: Vec<ExistingChunk>, origin: Option<Origin>) -> Processed {
-    Processed { chunks: existing.into_iter().map(Chunk::Kept).collect(), origin }
+fn unchanged(existing: Vec<ExistingChunk>, provenance: Option<Provenance>) -> Processed {
+    Processed { chunks: existing.into_iter().map(Chunk::Kept).collect(), provenance }
 }
 
 #[cfg(test)]
@@ -213,7 +213,7 @@ mod tests {
             payload: Payload::Text(text),
             fields: Vec::new(),
             existing: Vec::new(),
-            origin: None,
+            provenance: None,
         };
         let reservation = Reservation::new(&lane, 1);
         task(tokio::spawn(run(context(), prepared, document, reservation, report))).await;

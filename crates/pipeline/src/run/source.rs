@@ -1,6 +1,6 @@
 //! The document that a row holds or names, on its way to the parser.
 
-use super::origin::Basis;
+use super::fingerprint::Basis;
 use crate::document::Payload;
 use crate::failure::{Failure, Retry, Step};
 use crate::load::{LoadReservation, Loaded};

@@ -72,6 +72,6 @@ pub fn row(vectorizer: &Arc<Vectorizer>, ticket: u64, text: &str) -> Document {
         payload: Payload::Text(text.into()),
         fields: Vec::new(),
         existing: Vec::new(),
-        origin: None,
+        provenance: None,
     }
 }
