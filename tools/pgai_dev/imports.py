@@ -88,7 +88,7 @@ EMBEDDING_SERVER = Rules(
     floors=[
         {"server"},
         {"queue"},
-        {"embed", "wire"},
+        {"embed", "protocol"},
         {"tokenize"},
         {"model"},
         {"checkpoint", "kernels"},

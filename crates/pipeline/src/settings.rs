@@ -145,7 +145,7 @@ pub struct Settings {
     /// `pgai_rs.api_key_names`: names of keys, and `NAME=URL` for each server beside the provider's own that may
     /// receive one.
     pub api_key_names: Vec<String>,
-    /// Where OpenAI's wire is spoken if a vectorizer does not say, with `/v1` and without a slash.
+    /// Where OpenAI's protocol is spoken if a vectorizer does not say, with `/v1` and without a slash.
     pub openai_base_url: String,
     /// Where the administrator has an Ollama that is asked if a vectorizer does not say, without a slash. `None`: on
     /// this host, for whom `allowed_base_urls` lets.

@@ -1,4 +1,4 @@
-//! OpenAI's wire against a server that makes mistakes.
+//! OpenAI's protocol against a server that makes mistakes.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -1,4 +1,4 @@
-//! What all providers promise, each asked on its own wire.
+//! What all providers promise, each asked on its own protocol.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "implementation", rename_all = "snake_case")]
 pub enum Embedding {
-    /// OpenAI, and whatever speaks its wire.
+    /// OpenAI, and whatever speaks its protocol.
     Openai {
         /// The model's name, as the provider writes it.
         model: String,

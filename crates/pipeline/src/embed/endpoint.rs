@@ -1,4 +1,4 @@
-//! Where a model is asked, and with what: data, which providers' wires make requests of.
+//! Where a model is asked, and with what: data, which providers' protocols make requests of.
 
 use serde_json::{Map, Value};
 
@@ -11,9 +11,9 @@ use crate::secret::ApiKey;
 /// A model of one server. Two that are equal may share requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Endpoint {
-    /// URL to which the wire's path is added.
+    /// URL to which the protocol's path is added.
     pub base_url: String,
-    /// Tells whether that is the provider's own server, and not another that speaks its wire.
+    /// Tells whether that is the provider's own server, and not another that speaks its protocol.
     pub at_home: bool,
     /// The model's name, as the provider writes it.
     pub model: String,

@@ -16,7 +16,7 @@ use super::limits::pack::Limits;
 use super::model::Model;
 use super::pacing::connections::idle_per_host;
 use super::pacing::limiter::Limiter;
-use super::provider::{Profile, Wire};
+use super::provider::{Profile, Protocol};
 use super::request::body::{plain, read_body};
 use super::request::check::{self, Wrong};
 use super::request::dimensions::MOST_DIMENSIONS;
@@ -65,10 +65,10 @@ pub(crate) fn client_with(connections: usize) -> Result<HttpClients, reqwest::Er
     HttpClients::new(idle_per_host(connections))
 }
 
-/// An embedder on a provider's wire.
+/// An embedder on a provider's protocol.
 pub(super) struct HttpEmbedder {
     client: reqwest::Client,
-    wire: Arc<dyn Wire>,
+    protocol: Arc<dyn Protocol>,
     url: Url,
     dimensions: usize,
     api_key: Option<ApiKey>,
@@ -109,17 +109,17 @@ impl HttpEmbedder {
 
         check_base_url(&endpoint.base_url)?;
         let reach = endpoint.reach;
-        let wire = model.wire();
-        if let (Identity::Key, Some(key)) = (wire.identity(), &api_key) {
+        let protocol = model.protocol();
+        if let (Identity::Key, Some(key)) = (protocol.identity(), &api_key) {
             check_api_key(key)?;
         }
-        let url = address(&*wire)?;
+        let url = address(&*protocol)?;
         reach.check_literal(&url).map_err(|_| address_not_allowed())?;
         Ok(HttpEmbedder {
             client: clients.of(reach).clone(),
             url,
-            credentials: Credentials::new(wire.identity(), aws, clients, timeout),
-            wire,
+            credentials: Credentials::new(protocol.identity(), aws, clients, timeout),
+            protocol,
             dimensions,
             api_key,
             timeout,
@@ -138,7 +138,7 @@ impl HttpEmbedder {
 
     /// The most that the provider takes in a request.
     pub(super) fn limits(&self) -> Limits {
-        self.wire.limits()
+        self.protocol.limits()
     }
 
     /// The vectors of these inputs, as [`Embedder::embed`] answers them.
@@ -161,10 +161,10 @@ impl HttpEmbedder {
             if refusal.status == StatusCode::FORBIDDEN {
                 self.credentials.forget().await;
             }
-            let known = self.wire.without(optional, &refusal);
+            let known = self.protocol.without(optional, &refusal);
             if known == optional {
                 let key = self.api_key.as_ref().map(ApiKey::secret);
-                return Err(self.wire.error(refusal, key, inputs.texts()));
+                return Err(self.protocol.error(refusal, key, inputs.texts()));
             }
             self.floats_only.fetch_or(!known.base64, Ordering::Relaxed);
             self.without_dimensions.fetch_or(!known.dimensions, Ordering::Relaxed);
@@ -174,9 +174,9 @@ impl HttpEmbedder {
     async fn send(&self, inputs: Inputs<'_>, optional: Optional) -> Result<reqwest::Response, EmbedError> {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
         let request = match inputs {
-            Inputs::Texts(texts) => self.wire.write(request, texts, optional),
+            Inputs::Texts(texts) => self.protocol.write(request, texts, optional),
             Inputs::Tokens(tokens) => {
-                self.wire.write_tokens(request, tokens, optional).ok_or_else(texts_only)?
+                self.protocol.write_tokens(request, tokens, optional).ok_or_else(texts_only)?
             }
         };
         let mut request = request.build().map_err(network_error)?;
@@ -206,10 +206,10 @@ impl HttpEmbedder {
 
         let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
         let parsed = if body.len() < LARGE_ANSWER {
-            parse(&*self.wire, &body, expected)
+            parse(&*self.protocol, &body, expected)
         } else {
-            let wire = Arc::clone(&self.wire);
-            let parsed = tokio::task::spawn_blocking(move || parse(&*wire, &body, expected)).await;
+            let protocol = Arc::clone(&self.protocol);
+            let parsed = tokio::task::spawn_blocking(move || parse(&*protocol, &body, expected)).await;
             parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
         };
         self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
@@ -238,13 +238,13 @@ impl Embedder for HttpEmbedder {
     }
 }
 
-/// Where a wire's requests go.
+/// Where a protocol's requests go.
 ///
 /// # Errors
 ///
 /// `invalid_base_url`.
-fn address(wire: &dyn Wire) -> Result<Url, Failure> {
-    let url = Url::parse(&wire.url());
+fn address(protocol: &dyn Protocol) -> Result<Url, Failure> {
+    let url = Url::parse(&protocol.url());
     let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
 }
@@ -312,9 +312,9 @@ pub(super) struct Expected {
     pub proven: bool,
 }
 
-pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
+pub(super) fn parse(protocol: &dyn Protocol, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
     let Expected { inputs, dimensions, proven } = expected;
-    let answered = wire.read(body).map_err(|error| {
+    let answered = protocol.read(body).map_err(|error| {
         // serde's own text may repeat what it found.
         match error.classify() {
             serde_json::error::Category::Eof => EmbedError::Unavailable("its answer broke off".to_owned()),
@@ -332,7 +332,7 @@ pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<
             "Create the vectorizer with the model's number of dimensions, or choose another model.",
         ),
     })?;
-    if wire.leaves_lengths() {
+    if protocol.leaves_lengths() {
         vectors.iter_mut().for_each(|vector| normalize(vector));
     }
     Ok(vectors)
@@ -392,8 +392,8 @@ mod tests {
     }
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
-        let wire = model("http://h/v1", None).wire();
-        super::parse(&*wire, body, Expected { inputs, dimensions, proven: false })
+        let protocol = model("http://h/v1", None).protocol();
+        super::parse(&*protocol, body, Expected { inputs, dimensions, proven: false })
     }
 
     #[test]

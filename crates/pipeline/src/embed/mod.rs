@@ -62,7 +62,7 @@ pub(crate) use self::truncate::truncate;
 /// One vector an input, in the inputs' order.
 pub type Vectors = Vec<Vec<f32>>;
 
-/// A model behind a wire: turns texts into vectors, one request at a time.
+/// A model behind a protocol: turns texts into vectors, one request at a time.
 ///
 /// It neither packs, nor paces, nor retries: the [`Group`] does, the same for all providers.
 pub trait Embedder: Send + Sync + 'static {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::endpoint::Endpoint;
 use super::error::invalid;
-use super::provider::{Provider, Wire};
+use super::provider::{Protocol, Provider};
 use crate::failure::Failure;
 
-/// A model behind a provider's wire. Two that are equal may share requests.
+/// A model behind a provider's protocol. Two that are equal may share requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Model {
-    /// Whose wire it is.
+    /// Whose protocol it is.
     pub provider: Provider,
     /// Where and with what it is asked.
     pub endpoint: Endpoint,
@@ -22,7 +22,7 @@ impl Model {
         self.endpoint.at_home || self.provider == Provider::Bedrock
     }
 
-    /// Whether the provider is known to make no such vectors. A server that only speaks its wire may
+    /// Whether the provider is known to make no such vectors. A server that only speaks its protocol may
     /// have another model under the same name.
     ///
     /// # Errors
@@ -40,15 +40,15 @@ impl Model {
         }
     }
 
-    /// The provider's wire, to ask this model.
-    pub(super) fn wire(self) -> Arc<dyn Wire> {
-        (self.provider.profile().wire)(self.endpoint)
+    /// The provider's protocol, to ask this model.
+    pub(super) fn protocol(self) -> Arc<dyn Protocol> {
+        (self.provider.profile().protocol)(self.endpoint)
     }
 }
 
 #[cfg(test)]
 impl Model {
-    /// A model on OpenAI's wire that nothing is known of.
+    /// A model on OpenAI's protocol that nothing is known of.
     pub(super) fn of_openai(base_url: &str, api_key: Option<crate::secret::ApiKey>) -> Self {
         let url = crate::server_url::ServerUrl::parse(base_url);
         let endpoint = Endpoint {

@@ -91,7 +91,7 @@ pub async fn embed_texts(
     Ok(vectors)
 }
 
-/// Embeds one text that is given as the numbers of its tokens, which only OpenAI's wire takes. What
+/// Embeds one text that is given as the numbers of its tokens, which only OpenAI's protocol takes. What
 /// the model does not read is cut off, as from a text.
 ///
 /// Runs as [`embed_query`] does.

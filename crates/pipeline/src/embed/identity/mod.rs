@@ -18,7 +18,7 @@ use crate::secret::ApiKey;
 
 /// What a provider wants to see.
 pub(in crate::embed) enum Identity {
-    /// Nothing, or the key that its wire writes into the request.
+    /// Nothing, or the key that its protocol writes into the request.
     Key,
     /// A signature with AWS credentials.
     Aws(Scope),

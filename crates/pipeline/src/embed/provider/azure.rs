@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use super::openai::{without_base64, Request, LIMITS};
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::{percent_encoded, Endpoint};
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{indexed, Answered};
@@ -24,7 +24,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[("api_version", Shape::Text), ("user", Shape::Text)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
-    wire: |endpoint| Arc::new(Azure::new(endpoint)),
+    protocol: |endpoint| Arc::new(Azure::new(endpoint)),
 };
 
 /// The newest version that is no preview, by
@@ -47,7 +47,7 @@ impl Azure {
     }
 }
 
-impl Wire for Azure {
+impl Protocol for Azure {
     fn url(&self) -> String {
         let path = format!("openai/deployments/{}/embeddings", percent_encoded(&self.endpoint.model));
         format!("{}?api-version={}", self.endpoint.url(&path), percent_encoded(&self.api_version))

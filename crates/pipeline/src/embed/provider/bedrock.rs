@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::cohere;
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::config::S3Access;
 use crate::embed::endpoint::{percent_encoded, Endpoint};
 use crate::embed::error::invalid;
@@ -36,7 +36,7 @@ pub(super) const PROFILE: Profile = Profile {
     ],
     input_types: Some(cohere::INPUT_TYPES),
     dimensions,
-    wire: |endpoint| Arc::new(Bedrock::new(endpoint)),
+    protocol: |endpoint| Arc::new(Bedrock::new(endpoint)),
 };
 
 /// LiteLLM's name of the region.
@@ -193,7 +193,7 @@ struct CohereEmbeddings {
     float: Vec<Vector>,
 }
 
-impl Wire for Bedrock {
+impl Protocol for Bedrock {
     fn url(&self) -> String {
         self.endpoint.url(&format!("model/{}/invoke", percent_encoded(&self.endpoint.model)))
     }

@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{unnumbered, Answered, Vector};
@@ -33,7 +33,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[("input_type", Shape::Text), ("truncate", Shape::Text)],
     input_types: Some(INPUT_TYPES),
     dimensions,
-    wire: |endpoint| Arc::new(Cohere { endpoint }),
+    protocol: |endpoint| Arc::new(Cohere { endpoint }),
 };
 
 /// By <https://docs.cohere.com/reference/embed>: at most 96 texts. It knows no limit of tokens of all
@@ -80,7 +80,7 @@ struct Embeddings {
     float: Vec<Vector>,
 }
 
-impl Wire for Cohere {
+impl Protocol for Cohere {
     fn url(&self) -> String {
         self.endpoint.url("v2/embed")
     }

@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::{percent_encoded, Endpoint};
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{unnumbered, Answered, Vector};
@@ -25,7 +25,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[(TASK_TYPE, Shape::Text)],
     input_types: Some(TASK_TYPES),
     dimensions,
-    wire: |endpoint| Arc::new(Gemini::new(endpoint)),
+    protocol: |endpoint| Arc::new(Gemini::new(endpoint)),
 };
 
 /// What a text is embedded for, to all of Google's.
@@ -115,7 +115,7 @@ struct Embedding {
     values: Vector,
 }
 
-impl Wire for Gemini {
+impl Protocol for Gemini {
     fn url(&self) -> String {
         self.endpoint.url(&format!("models/{}:batchEmbedContents", percent_encoded(&self.endpoint.model)))
     }

@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{unnumbered, Answered, Vector};
@@ -22,7 +22,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[(NORMALIZE, Shape::Flag), (TRUNCATE, Shape::Flag)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
-    wire: |endpoint| Arc::new(HuggingFace::new(endpoint)),
+    protocol: |endpoint| Arc::new(HuggingFace::new(endpoint)),
 };
 
 const NORMALIZE: &str = "normalize";
@@ -55,7 +55,7 @@ struct Request<'a> {
     parameters: &'a Map<String, Value>,
 }
 
-impl Wire for HuggingFace {
+impl Protocol for HuggingFace {
     fn url(&self) -> String {
         if self.endpoint.base_url.trim_end_matches('/').ends_with("/embed") {
             return self.endpoint.base_url.clone();

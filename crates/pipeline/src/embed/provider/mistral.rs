@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::wire::{Profile, Wire};
+use super::protocol::{Profile, Protocol};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{indexed, Answered};
@@ -23,7 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[],
     input_types: None,
     dimensions,
-    wire: |endpoint| Arc::new(Mistral { endpoint }),
+    protocol: |endpoint| Arc::new(Mistral { endpoint }),
 };
 
 /// pgai's limits, 128 inputs and 16,000 tokens; Mistral publishes none, and refuses larger requests
@@ -56,7 +56,7 @@ struct Request<'a> {
     parameters: &'a Map<String, Value>,
 }
 
-impl Wire for Mistral {
+impl Protocol for Mistral {
     fn url(&self) -> String {
         self.endpoint.url("embeddings")
     }

@@ -8,22 +8,22 @@ mod huggingface;
 mod mistral;
 mod ollama;
 mod openai;
+mod protocol;
 mod vertex;
 mod voyage;
-mod wire;
 
 pub(in crate::embed) use self::bedrock::{
     address as bedrock_address, region as bedrock_region, role_arn as bedrock_role_arn,
 };
 pub use self::ollama::url_of_host as ollama_url;
 pub(in crate::embed) use self::ollama::LOCAL as LOCAL_OLLAMA;
+pub(in crate::embed) use self::protocol::{Profile, Protocol, Shape};
 pub(in crate::embed) use self::vertex::address as vertex_address;
-pub(in crate::embed) use self::wire::{Profile, Shape, Wire};
 use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 
-/// A provider whose wire is known.
+/// A provider whose protocol is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Provider {
     /// Azure OpenAI.
@@ -40,7 +40,7 @@ pub(super) enum Provider {
     Mistral,
     /// Ollama.
     Ollama,
-    /// OpenAI, and the many servers that speak its wire.
+    /// OpenAI, and the many servers that speak its protocol.
     OpenAi,
     /// Google's Vertex AI.
     Vertex,

@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{unnumbered, Answered, Vector};
@@ -26,7 +26,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[("keep_alive", Shape::Text), ("options", Shape::Object)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
-    wire: |endpoint| Arc::new(Ollama::new(endpoint)),
+    protocol: |endpoint| Arc::new(Ollama::new(endpoint)),
 };
 
 /// Where Ollama listens if `OLLAMA_HOST` names no port, by
@@ -83,7 +83,7 @@ struct Response {
     embeddings: Vec<Vector>,
 }
 
-impl Wire for Ollama {
+impl Protocol for Ollama {
     fn url(&self) -> String {
         self.endpoint.url("api/embed")
     }

@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{indexed, Answered};
@@ -23,7 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[("user", Shape::Text)],
     input_types: None,
     dimensions,
-    wire: |endpoint| Arc::new(OpenAi { at_home: endpoint.at_home, endpoint }),
+    protocol: |endpoint| Arc::new(OpenAi { at_home: endpoint.at_home, endpoint }),
 };
 
 /// By <https://platform.openai.com/docs/api-reference/embeddings/create>: at most 2,048 inputs, and
@@ -40,7 +40,7 @@ fn dimensions(model: &str) -> Dimensions {
     }
 }
 
-/// A model on OpenAI's wire.
+/// A model on OpenAI's protocol.
 struct OpenAi {
     endpoint: Endpoint,
     at_home: bool,
@@ -71,7 +71,7 @@ impl<'a, I: Serialize + ?Sized> Request<'a, I> {
     }
 }
 
-impl Wire for OpenAi {
+impl Protocol for OpenAi {
     fn url(&self) -> String {
         self.endpoint.url("embeddings")
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::gemini::TASK_TYPES;
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::{percent_encoded, Endpoint};
 use crate::embed::error::invalid;
 use crate::embed::identity::Identity;
@@ -33,7 +33,7 @@ pub(super) const PROFILE: Profile = Profile {
     ],
     input_types: Some(TASK_TYPES),
     dimensions,
-    wire: |endpoint| Arc::new(Vertex::new(endpoint)),
+    protocol: |endpoint| Arc::new(Vertex::new(endpoint)),
 };
 
 const AUTO_TRUNCATE: &str = "auto_truncate";
@@ -146,7 +146,7 @@ struct Embedding {
     values: Vector,
 }
 
-impl Wire for Vertex {
+impl Protocol for Vertex {
     fn url(&self) -> String {
         self.endpoint
             .url(&format!("publishers/google/models/{}:predict", percent_encoded(&self.endpoint.model)))

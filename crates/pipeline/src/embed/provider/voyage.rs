@@ -6,7 +6,7 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::wire::{Profile, Shape, Wire};
+use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{indexed, Answered};
@@ -31,7 +31,7 @@ pub(super) const PROFILE: Profile = Profile {
         untyped_query: Some("query"),
     }),
     dimensions,
-    wire: |endpoint| Arc::new(Voyage { endpoint }),
+    protocol: |endpoint| Arc::new(Voyage { endpoint }),
 };
 
 /// The limit of the API's first years, at which pgai and LiteLLM cut, too; by
@@ -78,7 +78,7 @@ struct Request<'a> {
     parameters: &'a Map<String, Value>,
 }
 
-impl Wire for Voyage {
+impl Protocol for Voyage {
     fn url(&self) -> String {
         self.endpoint.url("embeddings")
     }

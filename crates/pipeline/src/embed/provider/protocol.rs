@@ -15,10 +15,10 @@ use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{Kind, Refusal};
 use crate::secret::Secret;
 
-/// A provider's wire: how it is asked and how its answer is read.
+/// A provider's protocol: how it is asked and how its answer is read.
 ///
 /// Sending, pacing, retrying and checking are the same for all, and not a provider's matter.
-pub(in crate::embed) trait Wire: Send + Sync + 'static {
+pub(in crate::embed) trait Protocol: Send + Sync + 'static {
     /// Where requests go.
     fn url(&self) -> String;
 
@@ -96,8 +96,8 @@ pub(in crate::embed) struct Profile {
     pub input_types: Option<InputTypes>,
     /// Which dimensions a model has.
     pub dimensions: fn(&str) -> Dimensions,
-    /// Its wire, to ask a model.
-    pub wire: fn(Endpoint) -> Arc<dyn Wire>,
+    /// Its protocol, to ask a model.
+    pub protocol: fn(Endpoint) -> Arc<dyn Protocol>,
 }
 
 /// What an option's value must be.
