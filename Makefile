@@ -59,7 +59,7 @@ fuzz: ## Fuzz what reads bytes from outside; needs cargo-fuzz: ARGS='--seconds 6
 bench: ## Measure; ARGS goes to the bench
 	@$(DEV) bench
 
-lint: ## Formatting, clippy, rustdoc, pgspot, and cargo-deny if it is installed
+lint: ## Imports, formatting, clippy, rustdoc, pgspot, and cargo-deny if it is installed
 	@$(DEV) lint
 
 sbom: ## List what the extension is built of, in pgai_rs.cdx.json; needs cargo-cyclonedx

@@ -10,7 +10,7 @@ import sys
 if sys.version_info < (3, 10):
     sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
 
-from pgai_dev import bare, checks, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
+from pgai_dev import bare, checks, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
 from pgai_dev import supply_chain, surroundings
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
@@ -115,6 +115,7 @@ def clean_demo() -> None:
 
 
 def lint() -> None:
+    imports.check()
     postgres = ready()
     pgspot.check()
     rust.lint(postgres)

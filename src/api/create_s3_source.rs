@@ -4,9 +4,10 @@ use pgrx::datum::{Array, Interval};
 use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 
+use pgai_rs_pipeline::config::SourceConfig;
 use pgai_rs_pipeline::config::{S3Access, UrlStyle};
-use pgai_rs_pipeline::document::Failure;
-use pgai_rs_pipeline::source::{S3Prefix, Scope, SourceConfig};
+use pgai_rs_pipeline::failure::Failure;
+use pgai_rs_pipeline::source::{S3Prefix, Scope};
 
 use super::visibility::sees_s3_source;
 use super::{quota, validate};

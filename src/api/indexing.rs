@@ -5,8 +5,8 @@ use pgrx::prelude::*;
 use pgrx::PgSqlErrorCode;
 use serde_json::{json, Value};
 
+use pgai_rs_pipeline::config::indexing::{hnsw, Element, Indexing};
 use pgai_rs_pipeline::config::Destination;
-use pgai_rs_pipeline::indexing::{hnsw, Element, Indexing};
 
 use super::validate;
 use crate::catalog::destination::STORE_VECTORS;

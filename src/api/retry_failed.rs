@@ -5,7 +5,7 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 use serde_json::{Map, Value};
 
-use pgai_rs_pipeline::document::Step;
+use pgai_rs_pipeline::failure::Step;
 
 use super::drop_vectorizer::require_owner;
 use crate::catalog::key::{transpose, Key, KeyValues};

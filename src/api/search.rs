@@ -9,8 +9,9 @@ use pgrx::prelude::*;
 use pgrx::{fcinfo, pg_sys, JsonB, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::{Author, Embedding};
-use pgai_rs_pipeline::document::{ApiKey, Failure, Secret};
 use pgai_rs_pipeline::embed;
+use pgai_rs_pipeline::failure::Failure;
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 use super::network::await_answer;
 use super::validate;

@@ -3,8 +3,8 @@
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use pgai_rs_pipeline::document::Secret;
 use pgai_rs_pipeline::embed::server_of_database_key;
+use pgai_rs_pipeline::secret::Secret;
 
 use super::validate;
 use crate::catalog::{rights, secret};

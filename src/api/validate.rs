@@ -5,7 +5,8 @@ use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::Author;
-use pgai_rs_pipeline::document::{ApiKey, Failure};
+use pgai_rs_pipeline::failure::Failure;
+use pgai_rs_pipeline::secret::ApiKey;
 use pgai_rs_pipeline::{config, embed};
 
 use super::s3_access;

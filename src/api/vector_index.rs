@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
-use pgai_rs_pipeline::indexing::Indexing;
+use pgai_rs_pipeline::config::indexing::Indexing;
 
 use super::drop_vectorizer::{require_id, require_owner};
 use super::validate;

@@ -6,8 +6,9 @@
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use pgai_rs_pipeline::config::Embedding;
-use pgai_rs_pipeline::document::{ApiKey, Secret};
+use pgai_rs_pipeline::embed::api_key_name;
 use pgai_rs_pipeline::seal::SealKey;
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 use super::schema;
 use crate::guc;
@@ -27,7 +28,7 @@ struct Sealed {
 ///
 /// A key of the database that can't be opened is an error, and not the server's instead: that is on another's bill.
 pub fn api_key_of(embedding: &Embedding) -> Result<Option<ApiKey>, PgError> {
-    let Some(name) = embedding.api_key_name() else { return Ok(None) };
+    let Some(name) = api_key_name(embedding) else { return Ok(None) };
     match find(name)? {
         Some(secret) => {
             let value = secret.open()?;

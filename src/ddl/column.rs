@@ -3,7 +3,7 @@
 //! The config says the new name wherever it said the old one; a column of the key is renamed in the queue
 //! and in the store as well. No chunk comes out different for it, so nothing is embedded again.
 
-use pgai_rs_pipeline::rename::{rename_column, Edit};
+use pgai_rs_pipeline::config::{rename_column, Edit};
 
 use super::warned_of;
 use crate::catalog::table::Table;

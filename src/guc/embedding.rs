@@ -1,8 +1,8 @@
 //! How models are asked, and where they are.
 
-use pgai_rs_pipeline::document::{ApiKey, Secret};
 use pgai_rs_pipeline::embed::{is_listed, ollama_url};
-use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
+use pgai_rs_pipeline::settings::{defaults, Settings};
 
 use super::setting::*;
 
@@ -14,13 +14,13 @@ settings! {
     string ALLOWED_BASE_URLS = Some(c"");
     string OPENAI_BASE_URL = Some(c"");
     string OLLAMA_BASE_URL = Some(c"");
-    int EMBEDDING_CONCURRENCY = 8;
-    int EMBEDDING_MAX_INPUTS = 2048;
-    int EMBEDDING_MAX_TOKENS = 300_000;
-    int EMBEDDING_LINGER = 10;
-    int EMBEDDING_TIMEOUT = 60_000;
-    int EMBEDDING_RETRIES = 3;
-    int EMBEDDING_BACKOFF = 500;
+    int EMBEDDING_CONCURRENCY = defaults::EMBEDDING_CONCURRENCY;
+    int EMBEDDING_MAX_INPUTS = defaults::EMBEDDING_MAX_INPUTS;
+    int EMBEDDING_MAX_TOKENS = defaults::EMBEDDING_MAX_TOKENS;
+    int EMBEDDING_LINGER = defaults::EMBEDDING_LINGER;
+    int EMBEDDING_TIMEOUT = defaults::EMBEDDING_TIMEOUT;
+    int EMBEDDING_RETRIES = defaults::EMBEDDING_RETRIES;
+    int EMBEDDING_BACKOFF = defaults::EMBEDDING_BACKOFF;
     int QUERY_TIMEOUT = 30_000;
 }
 

@@ -3,17 +3,17 @@
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::s3::reachable;
 use pgai_rs_pipeline::server_url::ServerUrl;
-use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::settings::{defaults, Settings};
 
 use super::setting::*;
 
 settings! {
-    int MAX_DOCUMENT_SIZE = 64;
-    int LOAD_CONCURRENCY = 32;
-    int LOAD_TIMEOUT = 60_000;
+    int MAX_DOCUMENT_SIZE = defaults::MAX_DOCUMENT_SIZE;
+    int LOAD_CONCURRENCY = defaults::LOAD_CONCURRENCY;
+    int LOAD_TIMEOUT = defaults::LOAD_TIMEOUT;
     string ALLOWED_URIS = Some(c"");
     string ALLOWED_S3_ENDPOINTS = Some(c"");
-    bool S3_ANONYMOUS = true;
+    bool S3_ANONYMOUS = defaults::S3_ANONYMOUS;
 }
 
 /// Makes them known to Postgres.

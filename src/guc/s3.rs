@@ -1,9 +1,9 @@
 //! Where S3 is, and as whom it is asked.
 
 use pgai_rs_pipeline::config::Author;
-use pgai_rs_pipeline::document::Secret;
 use pgai_rs_pipeline::s3::role_allowed;
-use pgai_rs_pipeline::settings::{S3Settings, UrlStyle};
+use pgai_rs_pipeline::secret::Secret;
+use pgai_rs_pipeline::settings::{defaults, S3Settings, UrlStyle};
 
 use super::setting::*;
 
@@ -14,7 +14,7 @@ settings! {
     string AWS_ACCESS_KEY_ID = Some(c"");
     string AWS_SECRET_ACCESS_KEY = Some(c"");
     string AWS_EXTERNAL_ID = Some(c"");
-    string AWS_ROLE_SESSION_NAME = Some(c"timescale-vectorizer");
+    string AWS_ROLE_SESSION_NAME = Some(defaults::AWS_ROLE_SESSION_NAME);
     int AWS_ROLE_SESSION_DURATION = 0;
     string ALLOWED_ROLE_ARNS = Some(c"");
 }

@@ -1,6 +1,6 @@
 //! How the worker works.
 
-use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::settings::{defaults, Settings};
 
 use super::setting::*;
 
@@ -14,9 +14,9 @@ settings! {
     int RETRY_BACKOFF = 5_000;
     int RETRY_BACKOFF_MAX = 600_000;
     int MAX_ERRORS = 1_000;
-    int MAX_DOCUMENTS_IN_FLIGHT = 4096;
-    int WORKER_MEMORY_LIMIT = 1_024;
-    int WORKER_CONNECTION_LIMIT = 1_000;
+    int MAX_DOCUMENTS_IN_FLIGHT = defaults::MAX_DOCUMENTS_IN_FLIGHT;
+    int WORKER_MEMORY_LIMIT = defaults::WORKER_MEMORY_LIMIT;
+    int WORKER_CONNECTION_LIMIT = defaults::WORKER_CONNECTION_LIMIT;
 }
 
 /// Makes them known to Postgres.

@@ -1,6 +1,6 @@
 //! An index that somebody asks for, built within his transaction, as pgai's functions do.
 
-use pgai_rs_pipeline::indexing::Indexing;
+use pgai_rs_pipeline::config::indexing::Indexing;
 
 use super::{definition, existing};
 use crate::catalog::relation::Relation;

@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use pgai_rs_pipeline::backoff::Backoff;
-use pgai_rs_pipeline::indexing::When;
+use pgai_rs_pipeline::config::indexing::When;
 
 use super::definition::{self, Definition};
 use super::{existing, Order, BUILDER_TYPE};

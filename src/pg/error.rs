@@ -7,7 +7,7 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::spi::SpiError;
 use pgrx::PgSqlErrorCode;
 
-use pgai_rs_pipeline::shorten::shorten;
+use pgai_rs_pipeline::message::truncate_message;
 
 /// Most bytes of a message: what a user gave is quoted there, however long.
 const LONGEST_MESSAGE: usize = 500;
@@ -124,7 +124,7 @@ impl From<PgError> for ErrorReport {
     fn from(error: PgError) -> Self {
         let message = match error.message.len() {
             0..=LONGEST_MESSAGE => error.message,
-            _ => shorten(&error.message, LONGEST_MESSAGE),
+            _ => truncate_message(&error.message, LONGEST_MESSAGE),
         };
         let mut report = ErrorReport::new(error.code, message, "");
         if let Some(detail) = error.detail {

@@ -95,7 +95,7 @@ pub fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<
             payload: payload(row, largest)?,
             fields: fields.collect::<Result<_, PgError>>()?,
             existing: Vec::new(),
-            origin: None,
+            provenance: None,
         };
         Ok((place, document))
     })?;
@@ -110,9 +110,9 @@ pub fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<
             document.existing.push(ExistingChunk { id, seq, digest });
         }
     }
-    for (place, origin) in origin::read(served, &keys())? {
+    for (place, provenance) in origin::read(served, &keys())? {
         if let Some(document) = documents.get_mut(&place) {
-            document.origin = Some(origin);
+            document.provenance = Some(provenance);
         }
     }
     Ok(documents)

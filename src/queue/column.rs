@@ -79,7 +79,7 @@ pub fn write<'a, 'b>(
             fill(served, statements, &whole)
         })
     })?;
-    let memory = |result: &Outcome<'_>| Memory::of_input(result.done.origin.as_ref(), embedded(result));
+    let memory = |result: &Outcome<'_>| Memory::of_input(result.done.provenance.as_ref(), embedded(result));
     origin::remember(served, whole.iter().map(|result| (&result.claim, memory(result))))?;
     Ok((whole, robbed))
 }

@@ -6,7 +6,8 @@ use serde_json::{json, Value};
 
 use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
-use pgai_rs_pipeline::document::{Failed, Failure, Retry, Step};
+use pgai_rs_pipeline::document::Failed;
+use pgai_rs_pipeline::failure::{Failure, Retry, Step};
 
 use super::claim::Claimed;
 use super::complete::{

@@ -25,7 +25,7 @@ pub struct Missed {
 /// Writes down that changes of this transaction may have been missed. Appends only: who reads first
 /// whether it is known already could be told so by a row that `ai.resync` is about to delete.
 pub fn record(id: i32, reason: &str) -> Result<(), PgError> {
-    let reason = pgai_rs_pipeline::shorten::shorten(reason, LONGEST_REASON);
+    let reason = pgai_rs_pipeline::message::truncate_message(reason, LONGEST_REASON);
     as_superuser(|| {
         if !is_there() {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use pgrx::datum::DatumWithOid;
 
-use pgai_rs_pipeline::document::{Digest, Origin};
+use pgai_rs_pipeline::document::{Digest, Provenance};
 
 use super::claim::{place, Claimed};
 use super::served::Served;
@@ -69,23 +69,23 @@ pub struct Memory {
 
 impl Memory {
     /// The object that chunks in a store were made of; none if they were made of none.
-    pub fn of_object(origin: Option<&Origin>) -> Option<Memory> {
-        origin.map(|origin| Memory {
-            etag: Some(origin.etag.clone()),
-            fingerprint: Some(origin.fingerprint.to_vec()),
+    pub fn of_object(provenance: Option<&Provenance>) -> Option<Memory> {
+        provenance.map(|provenance| Memory {
+            etag: Some(provenance.etag.clone()),
+            fingerprint: Some(provenance.fingerprint.to_vec()),
             digest: None,
         })
     }
 
     /// The text whose vector is in a column, with its object if there is one; none if there is no text.
-    pub fn of_input(origin: Option<&Origin>, digest: Option<Digest>) -> Option<Memory> {
+    pub fn of_input(provenance: Option<&Provenance>, digest: Option<Digest>) -> Option<Memory> {
         let digest = Some(digest?.to_vec());
-        Some(Memory { digest, ..Memory::of_object(origin).unwrap_or_default() })
+        Some(Memory { digest, ..Memory::of_object(provenance).unwrap_or_default() })
     }
 }
 
 /// The objects that the chunks of keys were made of, by place.
-pub fn read(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Origin)>, PgError> {
+pub fn read(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Provenance)>, PgError> {
     let Some(statements) = &served.statements.origin else { return Ok(Vec::new()) };
     let rows = query(&statements.read, keys, |row| {
         // What is no digest, for somebody has written there, is as good as forgotten.
@@ -93,7 +93,7 @@ pub fn read(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Or
         Ok((place(row)?, row.get(2)?, fingerprint))
     })?;
     let known = |(place, etag, fingerprint): (_, _, Option<_>)| {
-        Some((place, Origin { etag, fingerprint: fingerprint? }))
+        Some((place, Provenance { etag, fingerprint: fingerprint? }))
     };
     Ok(rows.into_iter().filter_map(known).collect())
 }

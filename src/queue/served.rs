@@ -7,8 +7,9 @@ use pgrx::datum::DatumWithOid;
 
 use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
-use pgai_rs_pipeline::document::{self, ApiKey};
+use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::quota::Quotas;
+use pgai_rs_pipeline::secret::ApiKey;
 
 use super::fold;
 use super::schedule::Schedule;

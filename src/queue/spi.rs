@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Failure, Ticket};
+use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Ticket};
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::quota::Quotas;
 use pgai_rs_pipeline::run::{Addresses, Queue, Shares};
 

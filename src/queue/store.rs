@@ -99,7 +99,10 @@ pub fn write<'a, 'b>(
         move_kept(statements, &whole)?;
         insert_new(served, statements, &whole)
     })?;
-    origin::remember(served, whole.iter().map(|r| (&r.claim, Memory::of_object(r.done.origin.as_ref()))))?;
+    origin::remember(
+        served,
+        whole.iter().map(|r| (&r.claim, Memory::of_object(r.done.provenance.as_ref()))),
+    )?;
     Ok((whole, robbed))
 }
 

@@ -4,9 +4,8 @@
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use pgai_rs_pipeline::config::Author;
+use pgai_rs_pipeline::config::{Author, SourceConfig};
 use pgai_rs_pipeline::server_url::ServerUrl;
-use pgai_rs_pipeline::source::SourceConfig;
 
 use crate::api::s3_access;
 use crate::catalog::rights::Right;

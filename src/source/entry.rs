@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use pgrx::{pg_sys, JsonB};
 
-use pgai_rs_pipeline::config::Author;
-use pgai_rs_pipeline::source::SourceConfig;
+use pgai_rs_pipeline::config::{Author, SourceConfig};
 
 use super::access;
 use crate::catalog::{rights, schema};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pgrx::PgSqlErrorCode;
 
-use pgai_rs_pipeline::document::Failure;
+use pgai_rs_pipeline::failure::Failure;
 
 use super::entry::Entry;
 use super::write::Refused;

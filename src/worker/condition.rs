@@ -4,7 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
-use pgai_rs_pipeline::document::{Failed, Failure, Scope, Step, Vectorizer};
+use pgai_rs_pipeline::document::{Failed, Vectorizer};
+use pgai_rs_pipeline::failure::{Failure, Scope, Step};
 
 use crate::pg::error::PgError;
 

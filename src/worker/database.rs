@@ -14,7 +14,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
-use pgai_rs_pipeline::run::{give_back_free_memory, Runner, Turn};
+use pgai_rs_pipeline::run::{release_free_memory, Runner, Turn};
 use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
 
@@ -60,7 +60,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
         pg_sys::before_shmem_exit(Some(at_exit), argument);
     }
     session::be_superuser();
-    give_back_free_memory();
+    release_free_memory();
     shared::update(database, |slot| {
         slot.worker = std::process::id() as i32;
         slot.without_extension = false;

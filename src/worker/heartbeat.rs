@@ -218,7 +218,7 @@ fn write_condition(process: Uuid, id: i32, condition: Option<&Condition>) -> Res
 }
 
 fn message(condition: &Condition) -> String {
-    pgai_rs_pipeline::shorten::shorten(&condition.message, LONGEST_MESSAGE)
+    pgai_rs_pipeline::message::truncate_message(&condition.message, LONGEST_MESSAGE)
 }
 
 /// Since 1970, as `to_timestamp` takes them.

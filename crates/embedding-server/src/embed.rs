@@ -11,7 +11,7 @@ use crate::tokenize::WordPieces;
 #[error("{0}")]
 pub struct EmbedError(pub String);
 
-/// A model; the tests of the wire put a simple one in its place.
+/// A model; the tests of the protocol put a simple one in its place.
 pub trait Embed: Send + Sync + 'static {
     /// The tokens of `text`, no more than the model reads.
     fn tokenize(&self, text: &str) -> Result<Vec<u32>, EmbedError>;

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `main.rs` | arguments, start, stop at a signal |
 //! | [`server`] | the routes and the way of a request |
-//! | [`wire`] | the shapes of the OpenAI API: requests, answers, errors |
+//! | [`protocol`] | the shapes of the OpenAI API: requests, answers, errors |
 //! | [`queue`] | what waits, in fair order, and the threads that work it off |
 //! | [`embed`] | what the server needs of a model; the model it has |
 //! | [`tokenize`] | text to word pieces |
@@ -28,7 +28,7 @@ pub mod checkpoint;
 pub mod embed;
 mod kernels;
 pub mod model;
+pub mod protocol;
 pub mod queue;
 pub mod server;
 pub mod tokenize;
-pub mod wire;

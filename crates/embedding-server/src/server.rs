@@ -14,8 +14,8 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::embed::{Embed, EmbedError};
+use crate::protocol::{self, ApiError};
 use crate::queue::{Queue, QueueError};
-use crate::wire::{self, ApiError};
 
 /// The largest body of a request, in bytes.
 pub const MAX_BODY: usize = 32 << 20;
@@ -36,7 +36,7 @@ pub fn router(model: Arc<dyn Embed>, queue: Arc<Queue>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&server), admit));
     Router::new()
         .route("/v1/embeddings", embeddings)
-        .route("/v1/models", get(|| async { Json(wire::models()) }))
+        .route("/v1/models", get(|| async { Json(protocol::models()) }))
         .route("/health", get(|| async { Json(json!({"status": "ok"})) }))
         .fallback(|| async { ApiError::new(StatusCode::NOT_FOUND, "There is nothing at this URL.") })
         .method_not_allowed_fallback(|| async {
@@ -61,7 +61,7 @@ async fn embeddings(
     let (request, inputs) = aside({
         let server = Arc::clone(&server);
         move || {
-            let request = wire::Request::parse(&body)?;
+            let request = protocol::Request::parse(&body)?;
             let inputs = request.texts.iter().map(|text| server.model.tokenize(text));
             let inputs = inputs.collect::<Result<Vec<_>, EmbedError>>().map_err(internal)?;
             Ok((request, inputs))
@@ -74,7 +74,7 @@ async fn embeddings(
         QueueError::Failed(error) => internal(error),
     })?;
     let answer =
-        aside(move || wire::answer(&request.model, vectors, request.encoding, tokens).map_err(internal))
+        aside(move || protocol::answer(&request.model, vectors, request.encoding, tokens).map_err(internal))
             .await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }

@@ -249,5 +249,5 @@ fn zstandard_window(header: &[u8]) -> Option<u64> {
 }
 
 fn broken(error: &dyn std::error::Error) -> UnpackError {
-    UnpackError::Broken(crate::shorten::shorten(&error.to_string(), 200))
+    UnpackError::Broken(crate::message::truncate_message(&error.to_string(), 200))
 }

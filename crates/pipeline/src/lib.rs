@@ -9,8 +9,9 @@
 //! implementation of [`Queue`](run::Queue); the extension's SPI code is one of them.
 //!
 //! * [`config`]: a vectorizer's config as serde types, the one source of its JSON shape
-//! * [`indexing`]: which vector index is wanted
-//! * [`document`]: what travels: a claimed row, its chunks, its failure
+//! * [`document`]: what travels: a claimed row, its chunks
+//! * [`failure`]: why one failed, whom that concerns, and what becomes of it
+//! * [`secret`]: keys, and who gave them
 //! * [`settings`]: the operator's limits and endpoints
 //! * [`load`], [`parse`], [`chunk`], [`mod@format`], [`embed`]: a stage a folder
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
@@ -18,7 +19,6 @@
 //! * [`seal`]: secrets that lie where others may read
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
 //! * [`quota`]: how much a role may spend in a day
-//! * [`rename`]: what a config says of a column that goes by another name now
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 
@@ -32,19 +32,19 @@ pub mod config;
 pub mod document;
 pub mod embed;
 mod exhausted;
+pub mod failure;
 pub mod format;
-pub mod indexing;
 pub mod load;
-mod memory;
+mod memory_budget;
+pub mod message;
 pub mod network;
 mod offload;
 pub mod parse;
 pub mod quota;
-pub mod rename;
 pub mod run;
 pub mod s3;
 pub mod seal;
+pub mod secret;
 pub mod server_url;
 pub mod settings;
-pub mod shorten;
 pub mod source;

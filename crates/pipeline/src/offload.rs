@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 /// Work on less than this stays on the network's threads: it takes a millisecond, and a change of
 /// threads is not free either.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::document::{Failure, Retry, Scope, Step};
+use crate::failure::{Failure, Retry, Scope, Step};
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;

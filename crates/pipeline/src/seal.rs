@@ -6,7 +6,7 @@
 use aws_lc_rs::aead::{Aad, Nonce, RandomizedNonceKey, AES_256_GCM, NONCE_LEN};
 use aws_lc_rs::rand;
 
-use crate::document::Secret;
+use crate::secret::Secret;
 
 /// First byte of what is sealed: the way in which it is.
 const VERSION: u8 = 1;
@@ -14,7 +14,7 @@ const VERSION: u8 = 1;
 /// A key that seals and opens.
 ///
 /// ```
-/// use pgai_rs_pipeline::document::Secret;
+/// use pgai_rs_pipeline::secret::Secret;
 /// use pgai_rs_pipeline::seal::SealKey;
 ///
 /// let key = SealKey::new(&SealKey::random()?)?;

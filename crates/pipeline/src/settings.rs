@@ -1,13 +1,13 @@
 //! The operator's limits and endpoints, as the pipeline sees them.
 //!
-//! The extension fills this from its GUCs (`src/guc`), which document each in full; the
-//! defaults here are the same and serve the tests, which may ask S3 for everything: the extension's lists of
-//! addresses and roles are empty.
+//! The extension fills this from its GUCs (`src/guc`), which document each in full and take their defaults from
+//! [`defaults`]. Of lists alone the defaults differ: those here serve the tests, which may ask S3 for everything, and the
+//! extension's are empty.
 
 use std::time::Duration;
 
 pub use crate::config::UrlStyle;
-use crate::document::Secret;
+use crate::secret::Secret;
 
 /// What of S3 the operator sets rather than the AWS environment. `None` leaves it to the latter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,13 +49,13 @@ impl Default for S3Settings {
             profile: None,
             access_key: None,
             external_id: None,
-            role_session_name: "timescale-vectorizer".to_owned(),
+            role_session_name: defaults::AWS_ROLE_SESSION_NAME.to_string_lossy().into_owned(),
             role_session_duration: None,
             role_only: false,
             allowed_role_arns: vec!["arn:".to_owned()],
             allowed_endpoints: Vec::new(),
             allowed_queues: Vec::new(),
-            allow_anonymous: true,
+            allow_anonymous: defaults::S3_ANONYMOUS,
         }
     }
 }
@@ -67,6 +67,57 @@ impl S3Settings {
         let from_environment = || std::env::var("AWS_ASSUME_ROLE_EXTERNAL_ID").ok();
         let id = self.external_id.clone().or_else(from_environment);
         id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+    }
+}
+
+/// Defaults of the settings that the pipeline is told of, as numbers in the unit of each: milliseconds, megabytes.
+pub mod defaults {
+    use std::ffi::CStr;
+
+    /// Largest document that is loaded, in megabytes.
+    pub const MAX_DOCUMENT_SIZE: i32 = 64;
+    /// Objects fetched at a time.
+    pub const LOAD_CONCURRENCY: i32 = 32;
+    /// Longest time for one object, in milliseconds.
+    pub const LOAD_TIMEOUT: i32 = 60_000;
+    /// Documents of one vectorizer in flight.
+    pub const MAX_DOCUMENTS_IN_FLIGHT: i32 = 4_096;
+    /// Memory that a worker takes, in megabytes.
+    pub const WORKER_MEMORY_LIMIT: i32 = 1_024;
+    /// Connections of a worker to models.
+    pub const WORKER_CONNECTION_LIMIT: i32 = 1_000;
+    /// Requests in flight to one provider, base URL, model and key.
+    pub const EMBEDDING_CONCURRENCY: i32 = 8;
+    /// Inputs of one request. OpenAI's limit.
+    pub const EMBEDDING_MAX_INPUTS: i32 = 2_048;
+    /// Tokens of one request. OpenAI's limit.
+    pub const EMBEDDING_MAX_TOKENS: i32 = 300_000;
+    /// Time that an input waits for company, in milliseconds.
+    pub const EMBEDDING_LINGER: i32 = 10;
+    /// Longest time for one request, in milliseconds.
+    pub const EMBEDDING_TIMEOUT: i32 = 60_000;
+    /// Repeats of a failed request.
+    pub const EMBEDDING_RETRIES: i32 = 3;
+    /// First pause before a repeated request, in milliseconds.
+    pub const EMBEDDING_BACKOFF: i32 = 500;
+    /// Whether S3 may be asked without credentials where that is declared.
+    pub const S3_ANONYMOUS: bool = true;
+    /// Session name for assumed roles.
+    pub const AWS_ROLE_SESSION_NAME: &CStr = c"timescale-vectorizer";
+
+    /// A number of things.
+    pub(super) const fn count(default: i32) -> usize {
+        default as usize
+    }
+
+    /// Bytes of a number of megabytes.
+    pub(super) const fn megabytes(default: i32) -> u64 {
+        (default as u64) << 20
+    }
+
+    /// A time of so many milliseconds.
+    pub(super) const fn millis(default: i32) -> std::time::Duration {
+        std::time::Duration::from_millis(default as u64)
     }
 }
 
@@ -94,7 +145,7 @@ pub struct Settings {
     /// `pgai_rs.api_key_names`: names of keys, and `NAME=URL` for each server beside the provider's own that may
     /// receive one.
     pub api_key_names: Vec<String>,
-    /// Where OpenAI's wire is spoken if a vectorizer does not say, with `/v1` and without a slash.
+    /// Where OpenAI's protocol is spoken if a vectorizer does not say, with `/v1` and without a slash.
     pub openai_base_url: String,
     /// Where the administrator has an Ollama that is asked if a vectorizer does not say, without a slash. `None`: on
     /// this host, for whom `allowed_base_urls` lets.
@@ -117,26 +168,28 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
+        use defaults::{count, megabytes, millis};
+
         Settings {
-            max_document_size: 64 << 20,
-            memory_limit: 1 << 30,
-            connections: 1000,
-            max_documents_in_flight: 4096,
-            load_concurrency: 32,
-            load_timeout: Duration::from_secs(60),
+            max_document_size: megabytes(defaults::MAX_DOCUMENT_SIZE),
+            memory_limit: megabytes(defaults::WORKER_MEMORY_LIMIT),
+            connections: count(defaults::WORKER_CONNECTION_LIMIT),
+            max_documents_in_flight: count(defaults::MAX_DOCUMENTS_IN_FLIGHT),
+            load_concurrency: count(defaults::LOAD_CONCURRENCY),
+            load_timeout: millis(defaults::LOAD_TIMEOUT),
             allowed_uris: vec!["s3://".to_owned()],
             s3: S3Settings::default(),
             allowed_base_urls: Vec::new(),
             api_key_names: Vec::new(),
             openai_base_url: "https://api.openai.com/v1".to_owned(),
             ollama_base_url: None,
-            embedding_concurrency: 8,
-            embedding_max_inputs: 2048,
-            embedding_max_tokens: 300_000,
-            embedding_linger: Duration::from_millis(10),
-            embedding_timeout: Duration::from_secs(60),
-            embedding_retries: 3,
-            embedding_backoff: Duration::from_millis(500),
+            embedding_concurrency: count(defaults::EMBEDDING_CONCURRENCY),
+            embedding_max_inputs: count(defaults::EMBEDDING_MAX_INPUTS),
+            embedding_max_tokens: count(defaults::EMBEDDING_MAX_TOKENS),
+            embedding_linger: millis(defaults::EMBEDDING_LINGER),
+            embedding_timeout: millis(defaults::EMBEDDING_TIMEOUT),
+            embedding_retries: defaults::EMBEDDING_RETRIES as u32,
+            embedding_backoff: millis(defaults::EMBEDDING_BACKOFF),
         }
     }
 }

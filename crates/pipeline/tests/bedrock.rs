@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::{Author, Embedding};
-use pgai_rs_pipeline::document::Failure;
 use pgai_rs_pipeline::embed::{check, client, embed_query, Groups};
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use serde_json::{json, Value};

@@ -9,9 +9,10 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{Processing, S3Access};
-use pgai_rs_pipeline::document::Retry;
 use pgai_rs_pipeline::embed::{client, Groups};
+use pgai_rs_pipeline::failure::Retry;
 use pgai_rs_pipeline::load::Loaders;
+use pgai_rs_pipeline::quota::Account;
 use pgai_rs_pipeline::s3::Clients;
 use support::http::{Reply, Server};
 
@@ -59,7 +60,7 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
     let none_left = NoneLeft::new();
     let embedding = group.embed(["a".into()]).await.unwrap_err();
     let loading = loaders
-        .load("s3://bucket/key", &S3Access::default(), None, std::time::Instant::now())
+        .load("s3://bucket/key", &S3Access::default(), None, std::time::Instant::now(), &Account::default())
         .await
         .unwrap_err();
     drop(none_left);
@@ -70,7 +71,7 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
     }
 
     assert!(loaders
-        .load("s3://bucket/key", &S3Access::default(), None, std::time::Instant::now())
+        .load("s3://bucket/key", &S3Access::default(), None, std::time::Instant::now(), &Account::default())
         .await
         .is_ok());
     // The group itself rests; another asks at once.

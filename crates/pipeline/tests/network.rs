@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgai_rs_pipeline::config::{Author, S3Access};
-use pgai_rs_pipeline::document::Failure;
 use pgai_rs_pipeline::embed::{client, Groups};
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::{check, Clients};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};

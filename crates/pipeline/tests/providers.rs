@@ -1,4 +1,4 @@
-//! What all providers promise, each asked on its own wire.
+//! What all providers promise, each asked on its own protocol.
 #![allow(clippy::unwrap_used)]
 
 mod support;
@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{Author, Embedding};
-use pgai_rs_pipeline::document::{ApiKey, Failure, Retry, Secret};
 use pgai_rs_pipeline::embed::{client, embed_query, Groups};
+use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::s3::Clients;
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use serde_json::{json, Value};
 use support::http::{Reply, Request, Server};

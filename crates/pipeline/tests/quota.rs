@@ -5,8 +5,10 @@ mod support;
 
 use std::sync::Arc;
 
-use pgai_rs_pipeline::document::{Scope, Secret, Ticket, Vectorizer};
+use pgai_rs_pipeline::document::{Ticket, Vectorizer};
+use pgai_rs_pipeline::failure::Scope;
 use pgai_rs_pipeline::quota::{Account, Limits, Quotas};
+use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use support::http::{Reply, Server};
 use support::openai::inputs;

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Retry, Scope};
+use pgai_rs_pipeline::failure::{Failure, Retry, Scope};
 use pgai_rs_pipeline::load::{Loaded, Loaders};
+use pgai_rs_pipeline::quota::Account;
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};
 use support::s3::{error, fetch, settings};
@@ -182,7 +183,8 @@ async fn who_doubts_a_store_together_asks_it_once_and_who_waits_does_not_at_all(
     let anybody = S3Access::default();
     let since = Instant::now();
     let uris: Vec<String> = (0..100).map(|number| format!("s3://bucket/{number}")).collect();
-    let loads = uris.iter().map(|uri| loaders.load(uri, &anybody, None, since));
+    let account = Account::default();
+    let loads = uris.iter().map(|uri| loaders.load(uri, &anybody, None, since, &account));
     for result in futures_util::future::join_all(loads).await {
         let failure = result.unwrap_err();
         assert_eq!((failure.scope, failure.retry), (Scope::Store, Retry::OnRecovery));
@@ -333,7 +335,10 @@ async fn a_known_version_is_not_read_again() {
     for (known, etag) in
         [(None, Some("\"2\"")), (Some("\"0\""), Some("\"2\"")), (Some("\"1\""), None), (Some("\"2\""), None)]
     {
-        let loaded = loaders.load("s3://bucket/key", &anybody, known, Instant::now()).await.unwrap();
+        let loaded = loaders
+            .load("s3://bucket/key", &anybody, known, Instant::now(), &Account::default())
+            .await
+            .unwrap();
         assert_eq!(loaded.map(|loaded| loaded.etag.unwrap()).as_deref(), etag, "{known:?}");
     }
 }

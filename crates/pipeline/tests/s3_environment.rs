@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Retry, Scope};
+use pgai_rs_pipeline::failure::{Failure, Retry, Scope};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};

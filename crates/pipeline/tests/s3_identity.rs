@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Retry, Scope};
+use pgai_rs_pipeline::failure::{Retry, Scope};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::{Clients, S3Error};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};

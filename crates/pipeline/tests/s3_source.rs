@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Secret};
+use pgai_rs_pipeline::config::SourceConfig;
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::s3::Clients;
+use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use pgai_rs_pipeline::source::{
-    Answer, Batch, Heard, Inquiry, Listed, Listener, Listing, Network, Page, Scope, SourceConfig, State,
+    Answer, Batch, Heard, Inquiry, Listed, Listener, Listing, Network, Page, Scope, State,
 };
 use serde_json::json;
 use support::http::{Reply, Request, Server, MOST_SENT};

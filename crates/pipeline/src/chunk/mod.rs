@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use allowance::Allowance;
 
 use crate::config::Chunking;
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 /// Cuts a document's text into chunks.
 pub trait Chunker: Send + Sync {

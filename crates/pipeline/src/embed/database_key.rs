@@ -1,11 +1,11 @@
 //! A key that somebody sets for a database: what it may be called, and for which server it may be.
 
 use super::egress::base_url_not_allowed;
-use super::http::address_not_allowed;
-use super::model::invalid;
+use super::error::invalid;
 use super::provider::Provider;
+use super::request::network_error::address_not_allowed;
 use crate::config::Author;
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::network::Reach;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;

@@ -4,14 +4,15 @@
 
 use serde_json::Map;
 
-use super::model::invalid_base_url;
+use super::error::{invalid_base_url, ADMINISTRATOR};
+use super::litellm::api_key_name;
 use super::provider::{
     bedrock_address, bedrock_region, bedrock_role_arn, Provider, AWS_CREDENTIALS, LOCAL_OLLAMA,
 };
-use super::ADMINISTRATOR;
 use crate::config::{Author, Embedding};
-use crate::document::{ApiKey, Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::network::Reach;
+use crate::secret::ApiKey;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 
@@ -56,7 +57,7 @@ impl Declaration<'_> {
             self.require_credentials(url.as_ref(), settings)?;
         }
 
-        let with_key = match self.embedding.api_key_name() {
+        let with_key = match api_key_name(self.embedding) {
             None => true,
             Some(name) if self.may_receive(name, url.as_ref(), settings) => true,
             // Nobody asked for the key that the provider's is usually called.
@@ -235,9 +236,9 @@ fn split(entry: &str) -> (&str, Option<&str>) {
 mod tests {
     use serde_json::{json, Value};
 
-    use super::super::model::check;
+    use super::super::resolve::check;
     use super::*;
-    use crate::document::Secret;
+    use crate::secret::Secret;
 
     fn settings(names: &[&str], urls: &[&str]) -> Settings {
         let owned = |list: &[&str]| list.iter().map(|one| (*one).to_owned()).collect();

@@ -1,6 +1,5 @@
 //! One request over HTTP, whatever the provider: send, read within bounds, tell what went wrong.
 
-use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,25 +10,28 @@ use reqwest::header::{self, HeaderValue};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
 
-use super::body::{plain, read_body};
-use super::check::{self, Wrong};
-use super::connections::idle_per_host;
+use super::error::{invalid, invalid_base_url, EmbedError, ADMINISTRATOR};
 use super::identity::{Credentials, Identity};
-use super::inputs::Inputs;
-use super::limiter::Limiter;
-use super::model::{invalid, invalid_base_url, Model};
-use super::normalize::normalize;
-use super::pack::Limits;
-use super::provider::{Optional, Profile, Wire};
-use super::refusal::Refusal;
-use super::{EmbedError, Embedder, Vectors, ADMINISTRATOR, MOST_DIMENSIONS};
-use crate::document::{ApiKey, Failure, Retry, Scope, Step};
-use crate::exhausted;
-use crate::network::{AddressRefused, HttpClients};
+use super::limits::pack::Limits;
+use super::model::Model;
+use super::pacing::connections::idle_per_host;
+use super::pacing::limiter::Limiter;
+use super::provider::{Profile, Protocol};
+use super::request::body::{plain, read_body};
+use super::request::check::{self, Wrong};
+use super::request::dimensions::MOST_DIMENSIONS;
+use super::request::inputs::Inputs;
+use super::request::network_error::{address_not_allowed, network_error};
+use super::request::normalize::normalize;
+use super::request::optional::Optional;
+use super::request::refusal::Refusal;
+use super::{Embedder, Vectors};
+use crate::failure::{Failure, Retry, Step};
+use crate::network::HttpClients;
 use crate::s3::Clients;
+use crate::secret::ApiKey;
 use crate::server_url::{ServerUrl, ServerUrlError};
 use crate::settings::Settings;
-use crate::shorten::shorten;
 
 /// Most bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
@@ -63,10 +65,10 @@ pub(crate) fn client_with(connections: usize) -> Result<HttpClients, reqwest::Er
     HttpClients::new(idle_per_host(connections))
 }
 
-/// An embedder on a provider's wire.
+/// An embedder on a provider's protocol.
 pub(super) struct HttpEmbedder {
     client: reqwest::Client,
-    wire: Arc<dyn Wire>,
+    protocol: Arc<dyn Protocol>,
     url: Url,
     dimensions: usize,
     api_key: Option<ApiKey>,
@@ -98,23 +100,26 @@ impl HttpEmbedder {
         limiter: Arc<Limiter>,
         aws: &Arc<Clients>,
     ) -> Result<Self, Failure> {
-        let (dimensions, api_key) = (model.dimensions as usize, model.api_key.clone());
-        if api_key.is_none() && model.is_at_home() {
+        let endpoint = &model.endpoint;
+        let dimensions = endpoint.dimensions as usize;
+        let api_key = endpoint.api_key.clone();
+        if api_key.is_none() && endpoint.at_home {
             return Err(no_api_key(model.provider.profile()));
         }
-        check_base_url(&model.base_url)?;
-        let reach = model.reach;
-        let wire = model.wire();
-        if let (Identity::Key, Some(key)) = (wire.identity(), &api_key) {
+
+        check_base_url(&endpoint.base_url)?;
+        let reach = endpoint.reach;
+        let protocol = model.protocol();
+        if let (Identity::Key, Some(key)) = (protocol.identity(), &api_key) {
             check_api_key(key)?;
         }
-        let url = endpoint(&*wire)?;
+        let url = address(&*protocol)?;
         reach.check_literal(&url).map_err(|_| address_not_allowed())?;
         Ok(HttpEmbedder {
             client: clients.of(reach).clone(),
             url,
-            credentials: Credentials::new(wire.identity(), aws, clients, timeout),
-            wire,
+            credentials: Credentials::new(protocol.identity(), aws, clients, timeout),
+            protocol,
             dimensions,
             api_key,
             timeout,
@@ -133,7 +138,7 @@ impl HttpEmbedder {
 
     /// The most that the provider takes in a request.
     pub(super) fn limits(&self) -> Limits {
-        self.wire.limits()
+        self.protocol.limits()
     }
 
     /// The vectors of these inputs, as [`Embedder::embed`] answers them.
@@ -156,13 +161,10 @@ impl HttpEmbedder {
             if refusal.status == StatusCode::FORBIDDEN {
                 self.credentials.forget().await;
             }
-            let known = self.wire.without(optional, &refusal);
+            let known = self.protocol.without(optional, &refusal);
             if known == optional {
-                return Err(refusal.into_error(
-                    &*self.wire,
-                    self.api_key.as_ref().map(ApiKey::secret),
-                    inputs.texts(),
-                ));
+                let key = self.api_key.as_ref().map(ApiKey::secret);
+                return Err(self.protocol.error(refusal, key, inputs.texts()));
             }
             self.floats_only.fetch_or(!known.base64, Ordering::Relaxed);
             self.without_dimensions.fetch_or(!known.dimensions, Ordering::Relaxed);
@@ -172,9 +174,9 @@ impl HttpEmbedder {
     async fn send(&self, inputs: Inputs<'_>, optional: Optional) -> Result<reqwest::Response, EmbedError> {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
         let request = match inputs {
-            Inputs::Texts(texts) => self.wire.write(request, texts, optional),
+            Inputs::Texts(texts) => self.protocol.write(request, texts, optional),
             Inputs::Tokens(tokens) => {
-                self.wire.write_tokens(request, tokens, optional).ok_or_else(texts_only)?
+                self.protocol.write_tokens(request, tokens, optional).ok_or_else(texts_only)?
             }
         };
         let mut request = request.build().map_err(network_error)?;
@@ -200,14 +202,14 @@ impl HttpEmbedder {
         }
         let body = plain(&headers, body, most)?;
         let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
-        let refusal = told.and_then(|body| Refusal::within(status, &headers, body));
+        let refusal = told.and_then(|body| Refusal::in_success(status, &headers, body));
 
         let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
         let parsed = if body.len() < LARGE_ANSWER {
-            parse(&*self.wire, &body, expected)
+            parse(&*self.protocol, &body, expected)
         } else {
-            let wire = Arc::clone(&self.wire);
-            let parsed = tokio::task::spawn_blocking(move || parse(&*wire, &body, expected)).await;
+            let protocol = Arc::clone(&self.protocol);
+            let parsed = tokio::task::spawn_blocking(move || parse(&*protocol, &body, expected)).await;
             parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
         };
         self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
@@ -228,7 +230,7 @@ impl Embedder for HttpEmbedder {
         Box::pin(self.ask(Inputs::Texts(inputs)))
     }
 
-    fn weight(&self, inputs: &[Arc<str>]) -> u64 {
+    fn request_bytes(&self, inputs: &[Arc<str>]) -> u64 {
         let asked = Inputs::Texts(inputs).bytes();
         let floats = self.floats_only.load(Ordering::Relaxed);
         let per_number = size_of::<f32>() + if floats { USUAL_PER_FLOAT } else { USUAL_PER_BASE64 };
@@ -236,13 +238,13 @@ impl Embedder for HttpEmbedder {
     }
 }
 
-/// Where a wire's requests go.
+/// Where a protocol's requests go.
 ///
 /// # Errors
 ///
 /// `invalid_base_url`.
-pub(super) fn endpoint(wire: &dyn Wire) -> Result<Url, Failure> {
-    let url = Url::parse(&wire.url());
+fn address(protocol: &dyn Protocol) -> Result<Url, Failure> {
+    let url = Url::parse(&protocol.url());
     let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
 }
@@ -258,15 +260,6 @@ fn check_base_url(base_url: &str) -> Result<(), Failure> {
 
 fn not_a_url(error: ServerUrlError) -> Failure {
     invalid_base_url(&format!("the embedding provider's base_url {error}"), &error.hint("https://host/v1"))
-}
-
-/// A server that its URL's author may not have asked, for it lies in a private network.
-pub(super) fn address_not_allowed() -> Failure {
-    let message = "the embedding provider's address may not be asked";
-    Failure::new(Step::Embedding, "address_not_allowed", message, Retry::After(ADMINISTRATOR)).with_hint(
-        "It lies in a private network. The administrator allows a server there by its host, with \
-         pgai_rs.allowed_base_urls; a scheme alone allows what is on the internet.",
-    )
 }
 
 /// Refuses a key that can't stand in a header, before each request fails for it.
@@ -319,9 +312,9 @@ pub(super) struct Expected {
     pub proven: bool,
 }
 
-pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
+pub(super) fn parse(protocol: &dyn Protocol, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
     let Expected { inputs, dimensions, proven } = expected;
-    let answered = wire.read(body).map_err(|error| {
+    let answered = protocol.read(body).map_err(|error| {
         // serde's own text may repeat what it found.
         match error.classify() {
             serde_json::error::Category::Eof => EmbedError::Unavailable("its answer broke off".to_owned()),
@@ -339,54 +332,19 @@ pub(super) fn parse(wire: &dyn Wire, body: &[u8], expected: Expected) -> Result<
             "Create the vectorizer with the model's number of dimensions, or choose another model.",
         ),
     })?;
-    if wire.leaves_lengths() {
+    if protocol.leaves_lengths() {
         vectors.iter_mut().for_each(|vector| normalize(vector));
     }
     Ok(vectors)
 }
 
-/// Says what failed without the URL, whose userinfo may be secret.
-pub(super) fn network_error(error: reqwest::Error) -> EmbedError {
-    let error = error.without_url();
-    if AddressRefused::is_behind(&error) {
-        return EmbedError::Refused(address_not_allowed().concerning(Scope::Provider));
-    }
-    if exhausted::is_out_of_descriptors(&error) {
-        return EmbedError::Refused(exhausted::failure(Step::Embedding));
-    }
-    let mut innermost: &dyn Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let why = shorten(&innermost.to_string(), 200);
-    if error.is_connect() {
-        EmbedError::Unreachable(why)
-    } else if error.is_timeout() {
-        EmbedError::Unavailable("it took too long".to_owned())
-    } else {
-        EmbedError::Unavailable(why)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Secret;
-    use crate::embed::provider::Provider;
-    use crate::network::Reach;
+    use crate::secret::Secret;
 
     fn model(base_url: &str, api_key: Option<&str>) -> Model {
-        Model {
-            provider: Provider::OpenAi,
-            base_url: base_url.to_owned(),
-            name: "m".to_owned(),
-            dimensions: 3,
-            author: crate::config::Author::Superuser,
-            region: None,
-            reach: Reach::Named,
-            api_key: api_key.map(|key| ApiKey::of_server(Secret::new(key))),
-            parameters: serde_json::Map::new(),
-        }
+        Model::of_openai(base_url, api_key.map(|key| ApiKey::of_server(Secret::new(key))))
     }
 
     fn code(base_url: &str, api_key: Option<&str>) -> Option<&'static str> {
@@ -434,8 +392,8 @@ mod tests {
     }
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
-        let wire = model("http://h/v1", None).wire();
-        super::parse(&*wire, body, Expected { inputs, dimensions, proven: false })
+        let protocol = model("http://h/v1", None).protocol();
+        super::parse(&*protocol, body, Expected { inputs, dimensions, proven: false })
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::model::invalid;
+use super::error::invalid;
 use super::provider::{Provider, Shape};
-use crate::document::Failure;
+use crate::config::Embedding;
+use crate::failure::Failure;
 
 /// Options of all providers, beside their own.
 const COMMON: [(&str, Shape); 2] = [("api_base", Shape::Text), ("dimensions", Shape::Number)];
@@ -34,8 +35,17 @@ pub(super) fn bare(model: &str) -> &str {
     split(model).map_or(model, |(_, name)| name)
 }
 
+/// Name under which the server finds the key of a vectorizer's provider: the declared one, or that which the provider's
+/// usually has.
+pub fn api_key_name(embedding: &Embedding) -> Option<&str> {
+    embedding.declared_api_key_name().or_else(|| match embedding {
+        Embedding::Litellm { model, .. } => usual_api_key_name(model),
+        Embedding::Openai { .. } | Embedding::Ollama { .. } | Embedding::Voyageai { .. } => None,
+    })
+}
+
 /// The key's name where none is declared.
-pub(crate) fn api_key_name(model: &str) -> Option<&'static str> {
+fn usual_api_key_name(model: &str) -> Option<&'static str> {
     split(model).ok().and_then(|(provider, _)| provider.profile().api_key_name)
 }
 
@@ -112,7 +122,7 @@ mod tests {
         assert_eq!(split("openai/BAAI/bge-m3").unwrap(), (Provider::OpenAi, "BAAI/bge-m3"));
         assert_eq!(split("huggingface/BAAI/bge-m3").unwrap(), (Provider::HuggingFace, "BAAI/bge-m3"));
         assert_eq!(bare("mistral/mistral-embed"), "mistral-embed");
-        assert_eq!(api_key_name("gemini/gemini-embedding-001"), Some("GEMINI_API_KEY"));
+        assert_eq!(usual_api_key_name("gemini/gemini-embedding-001"), Some("GEMINI_API_KEY"));
     }
 
     #[test]

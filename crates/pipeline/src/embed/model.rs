@@ -1,308 +1,68 @@
-//! A model as it is asked: a vectorizer's embedding config, with the operator's defaults filled in.
+//! A provider's model, ready to be asked.
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use super::endpoint::Endpoint;
+use super::error::invalid;
+use super::provider::{Protocol, Provider};
+use crate::failure::Failure;
 
-use super::egress::Declaration;
-use super::input_type::Purpose;
-use super::provider::{
-    bedrock_address, bedrock_region, bedrock_role_arn, vertex_address, Optional, Provider, Wire, LOCAL_OLLAMA,
-};
-use super::{litellm, ADMINISTRATOR};
-use crate::config::{Author, Embedding, S3Access};
-use crate::document::{ApiKey, Failure, Retry, Step};
-use crate::network::Reach;
-use crate::server_url::ServerUrl;
-use crate::settings::Settings;
-
-/// A model behind a provider's wire. Two that are equal may share requests.
+/// A model behind a provider's protocol. Two that are equal may share requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Model {
-    /// Whose wire it is.
+    /// Whose protocol it is.
     pub provider: Provider,
-    /// URL to which the wire's path is added.
-    pub base_url: String,
-    /// The model's name, as the provider writes it.
-    pub name: String,
-    /// How many numbers a vector has.
-    pub dimensions: u32,
-    /// Who declared it.
-    pub author: Author,
-    /// The operator's AWS region.
-    pub region: Option<String>,
-    /// How far its host may lead.
-    pub reach: Reach,
-    /// Shown to the provider.
-    pub api_key: Option<ApiKey>,
-    /// What else the vectorizer's author wants to be sent with each request, by the provider's names.
-    pub parameters: Map<String, Value>,
+    /// Where and with what it is asked.
+    pub endpoint: Endpoint,
 }
 
 impl Model {
-    /// What is asked of a vectorizer's provider for this purpose.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_embedding`, if the config can't work with any server, and what the administrator does not allow.
-    pub(super) fn new(
-        embedding: &Embedding,
-        author: Author,
-        api_key: Option<ApiKey>,
-        settings: &Settings,
-        purpose: Purpose<'_>,
-    ) -> Result<Self, Failure> {
-        let Declared { provider, name, base_url, mut parameters } = Declared::read(embedding)?;
-        let profile = provider.profile();
-        provider.check_name(name)?;
-        if let Some(types) = &profile.input_types {
-            let declared = parameters.remove(types.option);
-            let declared = declared.as_ref().and_then(Value::as_str);
-            if let Some(chosen) = types.choose(profile.name, declared, purpose)? {
-                parameters.insert(types.option.to_owned(), chosen.into());
-            }
-        }
-        let (url, key) = (base_url.as_deref(), api_key.as_ref());
-        let declaration = Declaration { provider, embedding, base_url: url, author, key };
-        let permission = declaration.permit(settings)?;
-        let base_url = match base_url {
-            Some(base_url) => base_url,
-            None => default_base_url(provider, &parameters, settings)?,
-        };
-        let api_key = api_key.filter(|key| permission.with_key || key.is_callers());
-        let api_key = api_key.map(ApiKey::trimmed).filter(|key| !key.expose().is_empty());
-        let region = settings.s3.region.clone();
-        let dimensions = embedding.dimensions();
-        let (name, reach) = (name.to_owned(), permission.reach);
-        Ok(Model { provider, base_url, name, dimensions, author, region, reach, api_key, parameters })
-    }
-
-    /// Whether the provider's own server is asked, and not another that speaks its wire.
-    pub(super) fn is_at_home(&self) -> bool {
-        ServerUrl::parse(&self.base_url).is_ok_and(|url| self.provider.is_home(&url))
-    }
-
     /// Whether the model is the provider's own, and not another's of the same name.
     fn is_known(&self) -> bool {
-        self.is_at_home() || self.provider == Provider::Bedrock
+        self.endpoint.at_home || self.provider == Provider::Bedrock
     }
 
-    /// Whether the provider is known to make no such vectors. A server that only speaks its wire may
+    /// Whether the provider is known to make no such vectors. A server that only speaks its protocol may
     /// have another model under the same name.
     ///
     /// # Errors
     ///
     /// `invalid_embedding`.
     pub(super) fn check_dimensions(&self) -> Result<(), Failure> {
-        let known = (self.provider.profile().dimensions)(&self.name);
-        match known.objection(self.dimensions, &self.name).filter(|_| self.is_known() && self.dimensions > 0)
-        {
+        let Endpoint { dimensions, known_dimensions, model, .. } = &self.endpoint;
+        if !self.is_known() || *dimensions == 0 {
+            return Ok(());
+        }
+
+        match known_dimensions.objection(*dimensions, model) {
             Some(objection) => Err(invalid(objection, "Give the model's number, or choose another model.")),
             None => Ok(()),
         }
     }
 
-    /// How many dimensions a request says it wants, if the model can be told.
-    pub(super) fn wanted_dimensions(&self, optional: Optional) -> Option<u32> {
-        let chosen = (self.provider.profile().dimensions)(&self.name).can_be_chosen();
-        (chosen && optional.dimensions && self.dimensions > 0).then_some(self.dimensions)
+    /// The provider's protocol, to ask this model.
+    pub(super) fn protocol(self) -> Arc<dyn Protocol> {
+        (self.provider.profile().protocol)(self.endpoint)
     }
-
-    /// Whether vectors have fewer dimensions than the model's own, which the provider cuts.
-    pub(super) fn is_shortened(&self) -> bool {
-        (self.provider.profile().dimensions)(&self.name).shortens(self.dimensions)
-    }
-
-    /// An address below the base URL.
-    pub(super) fn url(&self, path: &str) -> String {
-        format!("{}/{path}", self.base_url.trim_end_matches('/'))
-    }
-
-    /// Adds the key as most providers want it.
-    pub(super) fn authorize(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        match &self.api_key {
-            Some(key) => request.bearer_auth(key.expose()),
-            None => request,
-        }
-    }
-
-    /// The provider's wire, to ask this model.
-    pub(super) fn wire(self) -> Arc<dyn Wire> {
-        (self.provider.profile().wire)(self)
-    }
-}
-
-/// Tells whether a model can be asked as it is declared, with this key if there is one, as far as that is known without
-/// asking.
-///
-/// # Errors
-///
-/// `invalid_embedding`: an unknown provider or option, dimensions that the model does not have. And what its
-/// author may not do: `invalid_base_url`, `base_url_not_allowed`, `api_key_name_not_allowed`,
-/// `api_key_not_for_server`.
-pub fn check(
-    embedding: &Embedding,
-    author: Author,
-    key: Option<&ApiKey>,
-    settings: &Settings,
-) -> Result<(), Failure> {
-    Model::new(embedding, author, key.cloned(), settings, Purpose::Document)?.check_dimensions()
-}
-
-/// Tells whether the administrator still allows what a vectorizer's author declared.
-///
-/// # Errors
-///
-/// Those of [`check`] that are about its author. What can't work is the business of whoever asks.
-pub fn permit(
-    embedding: &Embedding,
-    author: Author,
-    key: Option<&ApiKey>,
-    settings: &Settings,
-) -> Result<(), Failure> {
-    let Ok(Declared { provider, base_url, .. }) = Declared::read(embedding) else { return Ok(()) };
-    let declaration = Declaration { provider, embedding, base_url: base_url.as_deref(), author, key };
-    declaration.permit(settings).map(drop)
-}
-
-/// The identity that a provider is asked with, if it is one of AWS'; the operator decides who may use it.
-pub fn aws_access(embedding: &Embedding, author: Author) -> Option<S3Access> {
-    let Embedding::Litellm { model, extra_options, .. } = embedding else { return None };
-    let (provider, _) = litellm::split(model).ok()?;
-    let aws_role_arn = extra_options.as_ref().and_then(bedrock_role_arn).map(str::to_owned);
-    (provider == Provider::Bedrock).then(|| S3Access { aws_role_arn, author, ..S3Access::default() })
-}
-
-/// The prefix by which LiteLLM's names call the provider that is asked; none if it is not known.
-///
-/// ```
-/// use pgai_rs_pipeline::config::Embedding;
-/// use pgai_rs_pipeline::embed::provider_prefix;
-///
-/// let asked = |config| provider_prefix(&serde_json::from_value::<Embedding>(config).unwrap());
-/// let litellm = |model: &str| {
-///     asked(serde_json::json!({"implementation": "litellm", "model": model, "dimensions": 3}))
-/// };
-/// assert_eq!(litellm("cohere/embed-v4.0"), Some("cohere"));
-/// assert_eq!(litellm("text-embedding-3-small"), Some("openai"));
-/// assert_eq!(litellm("nobodys/model"), None);
-/// ```
-pub fn provider_prefix(embedding: &Embedding) -> Option<&'static str> {
-    Declared::read(embedding).ok().map(|declared| declared.provider.profile().prefix)
-}
-
-/// What a vectorizer's author declares of a model, whichever builder it was made by.
-struct Declared<'a> {
-    provider: Provider,
-    name: &'a str,
-    base_url: Option<String>,
-    parameters: Map<String, Value>,
-}
-
-impl<'a> Declared<'a> {
-    fn read(embedding: &'a Embedding) -> Result<Self, Failure> {
-        let text = |value: &Option<String>| value.clone().map(Value::String);
-        let (provider, name, base_url, parameters) = match embedding {
-            Embedding::Openai { model, user, base_url, .. } => {
-                (Provider::OpenAi, model, base_url, set([("user", text(user))]))
-            }
-            Embedding::Ollama { model, base_url, options, keep_alive, .. } => {
-                let options = options.clone().map(Value::Object);
-                let parameters = set([("options", options), ("keep_alive", text(keep_alive))]);
-                (Provider::Ollama, model, base_url, parameters)
-            }
-            Embedding::Voyageai { model, input_type, base_url, .. } => {
-                (Provider::Voyage, model, base_url, set([("input_type", text(input_type))]))
-            }
-            Embedding::Litellm { model, dimensions, extra_options, .. } => {
-                let (provider, name) = litellm::split(model)?;
-                let (base_url, parameters) = litellm::options(provider, *dimensions, extra_options)?;
-                return Ok(Declared { provider, name, base_url, parameters });
-            }
-        };
-        Ok(Declared { provider, name, base_url: base_url.clone(), parameters })
-    }
-}
-
-/// As it stands in a part of a path or a query: a model's name can't lead elsewhere.
-pub(super) fn percent_encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(one).collect()
-}
-
-/// Those that are set.
-fn set<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
-    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-fn default_base_url(
-    provider: Provider,
-    parameters: &Map<String, Value>,
-    settings: &Settings,
-) -> Result<String, Failure> {
-    match provider {
-        Provider::OpenAi => Ok(settings.openai_base_url.clone()),
-        Provider::Ollama => Ok(settings.ollama_base_url.clone().unwrap_or_else(|| LOCAL_OLLAMA.to_owned())),
-        Provider::Bedrock => {
-            bedrock_address(bedrock_region(parameters, settings.s3.region.as_deref()).as_deref())
-        }
-        Provider::Vertex => vertex_address(parameters),
-        other => other.profile().home.map(str::to_owned).ok_or_else(|| {
-            invalid(
-                format!("{} has no address that is the same for all", other.profile().name),
-                "Give its URL as api_base in extra_options.",
-            )
-        }),
-    }
-}
-
-/// A config that nothing can be done with until its author mends it.
-pub(super) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Failure {
-    Failure::new(Step::Embedding, "invalid_embedding", message, Retry::After(ADMINISTRATOR)).with_hint(hint)
-}
-
-/// A base URL that can't be asked; says why, and repeats nothing of it.
-pub(super) fn invalid_base_url(message: &str, hint: &str) -> Failure {
-    let hint = format!("{hint} Without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count.");
-    Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR)).with_hint(hint)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn openai(model: &str, dimensions: u32, base_url: Option<&str>) -> Embedding {
-        serde_json::from_value(serde_json::json!({
-            "implementation": "openai", "model": model, "dimensions": dimensions, "base_url": base_url,
-        }))
-        .unwrap()
-    }
-
-    fn objection(embedding: &Embedding) -> Option<String> {
-        check(embedding, Author::Superuser, None, &Settings::default()).err().map(|failure| failure.message)
-    }
-
-    #[test]
-    fn dimensions_that_a_model_has_not_are_refused_before_it_is_asked() {
-        assert_eq!(
-            objection(&openai("text-embedding-ada-002", 768, None)).unwrap(),
-            "dimensions must be 1536 for text-embedding-ada-002"
-        );
-        assert_eq!(objection(&openai("text-embedding-3-small", 1536, None)), None);
-        assert!(objection(&openai("text-embedding-3-small", 1537, None)).is_some());
-    }
-
-    #[test]
-    fn a_name_stays_within_its_part_of_an_address() {
-        assert_eq!(percent_encoded("text-embedding-3_small.v1"), "text-embedding-3_small.v1");
-        assert_eq!(percent_encoded("a/../b?c#é"), "a%2F..%2Fb%3Fc%23%C3%A9");
-    }
-
-    #[test]
-    fn another_server_may_have_another_model_of_that_name() {
-        assert_eq!(objection(&openai("text-embedding-ada-002", 384, Some("http://localhost/v1"))), None);
+impl Model {
+    /// A model on OpenAI's protocol that nothing is known of.
+    pub(super) fn of_openai(base_url: &str, api_key: Option<crate::secret::ApiKey>) -> Self {
+        let url = crate::server_url::ServerUrl::parse(base_url);
+        let endpoint = Endpoint {
+            base_url: base_url.to_owned(),
+            at_home: url.is_ok_and(|url| Provider::OpenAi.is_home(&url)),
+            model: "m".to_owned(),
+            dimensions: 3,
+            known_dimensions: super::request::dimensions::Dimensions::Unknown,
+            author: crate::config::Author::Superuser,
+            region: None,
+            reach: crate::network::Reach::Named,
+            api_key,
+            parameters: serde_json::Map::new(),
+        };
+        Model { provider: Provider::OpenAi, endpoint }
     }
 }

@@ -8,15 +8,15 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use super::http::{self, Expected};
-use super::input_type::Purpose;
-use super::model::Model;
-use super::pace::Pace;
-use super::provider::Wire;
-use super::rate_limit::RateLimits;
-use super::refusal::Refusal;
+use super::pacing::pace::Pace;
+use super::pacing::rate_limit::RateLimits;
+use super::provider::Protocol;
+use super::request::input_type::Purpose;
+use super::request::refusal::Refusal;
+use super::resolve::resolve;
 use super::Vectors;
 use crate::config::{Author, Embedding};
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::settings::Settings;
 
 /// The vectors of an answer with the status 200 to so many inputs. A number that the provider could not
@@ -27,7 +27,7 @@ use crate::settings::Settings;
 /// Those of the embedding step.
 pub fn read_answer(embedding: &Embedding, inputs: usize, body: &[u8]) -> Result<Vectors, Failure> {
     let expected = Expected { inputs, dimensions: embedding.dimensions() as usize, proven: false };
-    http::parse(&*wire(embedding)?, body, expected).map_err(|error| error.into_failure())
+    http::parse(&*protocol(embedding)?, body, expected).map_err(|error| error.into_failure())
 }
 
 /// What an answer with another status comes to.
@@ -38,7 +38,7 @@ pub fn read_answer(embedding: &Embedding, inputs: usize, body: &[u8]) -> Result<
 pub fn read_refusal(embedding: &Embedding, status: u16, body: &[u8]) -> Result<(), Failure> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let refusal = Refusal::read(status, &HeaderMap::new(), body);
-    Err(refusal.into_error(&*wire(embedding)?, None, &[]).into_failure())
+    Err(protocol(embedding)?.error(refusal, None, &[]).into_failure())
 }
 
 /// How long the next request waits after an answer with these headers.
@@ -51,6 +51,6 @@ pub fn read_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -
     pace.wait(1, now)
 }
 
-fn wire(embedding: &Embedding) -> Result<Arc<dyn Wire>, Failure> {
-    Ok(Model::new(embedding, Author::Superuser, None, &Settings::default(), Purpose::Document)?.wire())
+fn protocol(embedding: &Embedding) -> Result<Arc<dyn Protocol>, Failure> {
+    Ok(resolve(embedding, Author::Superuser, None, &Settings::default(), Purpose::Document)?.protocol())
 }

@@ -3,19 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::check::is_finite;
+use super::error::EmbedError;
 use super::http::HttpEmbedder;
-use super::input_type::Purpose;
-use super::inputs::Inputs;
+use super::limits::pack::{estimated_tokens, Limits, Load};
 use super::model::Model;
-use super::pack::{estimated_tokens, Limits, Load};
+use super::request::check::is_finite;
+use super::request::input_type::Purpose;
+use super::request::inputs::Inputs;
+use super::resolve::resolve;
+use super::truncate::truncate;
 use super::truncate::truncate_tokens;
-use super::{truncate, EmbedError, Vectors};
+use super::Vectors;
 use crate::backoff::backoff;
 use crate::config::{Author, Embedding};
-use crate::document::{ApiKey, Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::network::query_clients;
 use crate::s3::Clients;
+use crate::secret::ApiKey;
 use crate::settings::Settings;
 
 /// Somebody waits for the answer: a provider that wants a longer pause is reported at once.
@@ -39,10 +43,10 @@ pub async fn embed_query(
     text: &str,
     input_type: Option<&str>,
 ) -> Result<Vec<f32>, Failure> {
-    let model = Model::new(embedding, author, api_key, settings, Purpose::Query(input_type))?;
+    let model = resolve(embedding, author, api_key, settings, Purpose::Query(input_type))?;
     let embedder = embedder(model, settings)?;
     let input = [truncate(embedding, text).into()];
-    let vectors = patiently(&embedder, Inputs::Texts(&input), settings).await;
+    let vectors = ask_with_retries(&embedder, Inputs::Texts(&input), settings).await;
     let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
     vector.map_err(EmbedError::into_failure)
 }
@@ -62,7 +66,7 @@ pub async fn embed_texts(
     settings: &Settings,
     texts: &[String],
 ) -> Result<Vec<Vec<f32>>, Failure> {
-    let embedder = embedder(Model::new(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
+    let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
     let mut limits = embedder.limits().and(settings_limits(settings));
     let mut vectors = Vec::with_capacity(inputs.len());
@@ -71,7 +75,7 @@ pub async fn embed_texts(
         let mut load = Load::new(limits);
         let fitting = rest.iter().take_while(|input| load.take(estimated_tokens(input))).count();
         let (request, others) = rest.split_at(fitting);
-        match patiently(&embedder, Inputs::Texts(request), settings).await {
+        match ask_with_retries(&embedder, Inputs::Texts(request), settings).await {
             Ok(answered) => {
                 vectors.extend(answered);
                 rest = others;
@@ -87,7 +91,7 @@ pub async fn embed_texts(
     Ok(vectors)
 }
 
-/// Embeds one text that is given as the numbers of its tokens, which only OpenAI's wire takes. What
+/// Embeds one text that is given as the numbers of its tokens, which only OpenAI's protocol takes. What
 /// the model does not read is cut off, as from a text.
 ///
 /// Runs as [`embed_query`] does.
@@ -102,9 +106,9 @@ pub async fn embed_tokens(
     settings: &Settings,
     tokens: &[u32],
 ) -> Result<Vec<f32>, Failure> {
-    let embedder = embedder(Model::new(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
+    let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let input = Inputs::Tokens(truncate_tokens(embedding, tokens));
-    let vectors = patiently(&embedder, input, settings).await;
+    let vectors = ask_with_retries(&embedder, input, settings).await;
     let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
     vector.map_err(EmbedError::into_failure)
 }
@@ -122,7 +126,7 @@ fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> 
 }
 
 /// Asks, and asks again as long as somebody who waits would.
-async fn patiently(
+async fn ask_with_retries(
     embedder: &HttpEmbedder,
     inputs: Inputs<'_>,
     settings: &Settings,

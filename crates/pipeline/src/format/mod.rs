@@ -6,7 +6,7 @@ mod python_template;
 
 pub use python_template::{rename_column, FormatError, NotNameable, Template};
 
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Self {

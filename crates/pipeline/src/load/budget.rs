@@ -9,53 +9,53 @@ const UNIT: u64 = 1024;
 
 /// Bytes that all loads share.
 #[derive(Debug, Clone)]
-pub struct Budget {
+pub struct LoadBudget {
     semaphore: Arc<Semaphore>,
     units: u32,
 }
 
-/// A part of a [`Budget`], given back when dropped.
+/// A part of a [`LoadBudget`], given back when dropped.
 #[derive(Debug, Default)]
-pub struct Reservation {
+pub struct LoadReservation {
     permit: Option<OwnedSemaphorePermit>,
     units: u32,
 }
 
-impl Budget {
+impl LoadBudget {
     /// A budget of so many bytes.
     pub fn new(bytes: u64) -> Self {
         let units = units(bytes).max(1);
-        Budget { semaphore: Arc::new(Semaphore::new(units as usize)), units }
+        LoadBudget { semaphore: Arc::new(Semaphore::new(units as usize)), units }
     }
 
     /// Waits for room for so many bytes, first come first served. What is larger than the whole
     /// budget waits for all of it, and so travels alone.
-    pub async fn reserve(&self, bytes: u64) -> Reservation {
+    pub async fn reserve(&self, bytes: u64) -> LoadReservation {
         let units = units(bytes).min(self.units);
         // The semaphore is never closed; were it, going on unbounded beats stopping.
         let permit = Arc::clone(&self.semaphore).acquire_many_owned(units).await.ok();
-        Reservation { permit, units }
+        LoadReservation { permit, units }
     }
 
     /// Reserves room if there is some now, and nobody has waited for it.
-    pub fn try_reserve(&self, bytes: u64) -> Option<Reservation> {
+    pub fn try_reserve(&self, bytes: u64) -> Option<LoadReservation> {
         let units = units(bytes).min(self.units);
         let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(units).ok()?;
-        Some(Reservation { permit: Some(permit), units })
+        Some(LoadReservation { permit: Some(permit), units })
     }
 
     /// How many bytes a reservation has room for.
-    pub fn room(&self, reservation: &Reservation) -> u64 {
+    pub fn room(&self, reservation: &LoadReservation) -> u64 {
         u64::from(reservation.units) * UNIT
     }
 
     /// Whether a reservation has room for so many bytes, as far as anything has.
-    pub fn covers(&self, reservation: &Reservation, bytes: u64) -> bool {
+    pub fn covers(&self, reservation: &LoadReservation, bytes: u64) -> bool {
         reservation.units >= units(bytes).min(self.units)
     }
 }
 
-impl Reservation {
+impl LoadReservation {
     /// Gives back what is not needed for so many bytes.
     pub fn shrink(&mut self, bytes: u64) {
         let surplus = self.units.saturating_sub(units(bytes));
@@ -78,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn room_is_given_back() {
-        let budget = Budget::new(10 * UNIT);
+        let budget = LoadBudget::new(10 * UNIT);
         let mut large = budget.try_reserve(8 * UNIT).unwrap();
         assert!(budget.try_reserve(3 * UNIT).is_none());
         large.shrink(7 * UNIT);
@@ -91,7 +91,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_larger_than_the_budget_travels_alone() {
-        let budget = Budget::new(10 * UNIT);
+        let budget = LoadBudget::new(10 * UNIT);
         let giant = budget.reserve(1 << 50).await;
         assert!(budget.covers(&giant, 1 << 50));
         assert!(budget.try_reserve(1).is_none());

@@ -17,14 +17,15 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-pub use self::budget::{Budget, Reservation};
+pub use self::budget::{LoadBudget, LoadReservation};
 use self::s3::{Fetched, S3Loader, Stored, Wanted};
 use self::stores::Stores;
 use self::unpack::{inner_name, inner_type};
 use crate::compression::UnpackError;
 use crate::config::S3Access;
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::offload::Offload;
+use crate::quota::Account;
 use crate::s3::{failure, reachable, Clients, Operation, S3Error, S3Uri};
 use crate::settings::Settings;
 
@@ -42,7 +43,7 @@ pub struct Loaded {
     /// Its version, as its store names it.
     pub etag: Option<String>,
     /// Its share of the bytes that may be held at a time.
-    pub reservation: Reservation,
+    pub reservation: LoadReservation,
 }
 
 impl fmt::Debug for Loaded {
@@ -66,7 +67,7 @@ enum Unpacked {
 pub struct Loaders {
     allowed_uris: Vec<String>,
     slots: Semaphore,
-    budget: Budget,
+    budget: LoadBudget,
     s3: S3Loader,
     stores: Stores,
     offload: Offload,
@@ -83,7 +84,7 @@ impl Loaders {
         Loaders {
             allowed_uris: settings.allowed_uris.clone(),
             slots: Semaphore::new(settings.loads_at_a_time()),
-            budget: Budget::new(settings.loading_memory()),
+            budget: LoadBudget::new(settings.loading_memory()),
             stores: Stores::new(Arc::clone(&clients)),
             s3: S3Loader::new(settings, clients),
             offload: previous.map_or_else(|| Offload::new(CPU_SLOTS), |previous| previous.offload.clone()),
@@ -102,7 +103,7 @@ impl Loaders {
 
     /// Fetches a document, as soon as there is room for it. `None` if it still is the version whose
     /// `etag` is `known`. Who waits for a slot since that time learns at once if the store, or what the
-    /// vectorizer asks it with, turns out to be in trouble meanwhile.
+    /// vectorizer asks it with, turns out to be in trouble meanwhile. The bytes are charged to the `account`.
     ///
     /// Nothing is asked of the network for an address that is not allowed. Cancel-safe.
     ///
@@ -116,16 +117,18 @@ impl Loaders {
         access: &S3Access,
         known: Option<&str>,
         since: Instant,
+        account: &Account,
     ) -> Result<Option<Loaded>, Failure> {
         let uri = S3Uri::parse(uri)?;
         uri.permit(reachable(&self.allowed_uris, access))?;
         let wanted = Wanted { uri: &uri, access, known };
-        let mut reservation = Reservation::default();
+        let mut reservation = LoadReservation::default();
         loop {
             let slot = self.slots.acquire().await;
-            if let Some(failure) = self.stores.trouble_since(wanted, since) {
+            if let Some(failure) = self.stores.problem_since(wanted, since) {
                 return Err(failure);
             }
+            account.require_left()?;
 
             let sent = Instant::now();
             let fetched = match self.s3.fetch(wanted, &self.budget, reservation).await {
@@ -137,7 +140,10 @@ impl Loaders {
             let room = match fetched {
                 Fetched::Unchanged => return Ok(None),
                 Fetched::Object(stored) => match self.unpack(wanted, stored).await? {
-                    Unpacked::Document(loaded) => return Ok(Some(loaded)),
+                    Unpacked::Document(loaded) => {
+                        account.spend_bytes(loaded.bytes.len() as u64);
+                        return Ok(Some(loaded));
+                    }
                     Unpacked::NoRoom(room) => room,
                 },
                 Fetched::NoRoom(room) => room,
@@ -202,8 +208,10 @@ mod tests {
     async fn an_address_that_is_not_allowed_is_not_asked_for() {
         let settings = Settings { allowed_uris: vec!["s3://mine/".into()], ..Settings::default() };
         let loaders = Loaders::new(&settings, None);
-        let failure =
-            loaders.load("s3://yours/key", &S3Access::default(), None, Instant::now()).await.unwrap_err();
+        let failure = loaders
+            .load("s3://yours/key", &S3Access::default(), None, Instant::now(), &Account::default())
+            .await
+            .unwrap_err();
         assert_eq!((failure.code, failure.retry), ("uri_not_allowed", Retry::Never));
     }
 }

@@ -7,7 +7,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::Client;
 
 use super::unpack::Packing;
-use super::{Budget, Reservation};
+use super::{LoadBudget, LoadReservation};
 use crate::config::S3Access;
 use crate::s3::{Clients, S3Error, S3Uri};
 use crate::settings::Settings;
@@ -45,7 +45,7 @@ pub(super) struct Stored {
     pub content_type: Option<String>,
     pub packing: Packing,
     pub etag: Option<String>,
-    pub reservation: Reservation,
+    pub reservation: LoadReservation,
 }
 
 /// Fetches objects with the credentials of the server, or of a role that it assumes.
@@ -75,8 +75,8 @@ impl S3Loader {
     pub(super) async fn fetch(
         &self,
         wanted: Wanted<'_>,
-        budget: &Budget,
-        reservation: Reservation,
+        budget: &LoadBudget,
+        reservation: LoadReservation,
     ) -> Result<Fetched, S3Error> {
         let fetched = self.fetch_whole(wanted, budget, reservation);
         let late = |_| Err(S3Error::late(self.timeout));
@@ -97,8 +97,8 @@ impl S3Loader {
     async fn fetch_whole(
         &self,
         wanted: Wanted<'_>,
-        budget: &Budget,
-        mut reservation: Reservation,
+        budget: &LoadBudget,
+        mut reservation: LoadReservation,
     ) -> Result<Fetched, S3Error> {
         let mut attempt = 1;
         loop {

@@ -8,7 +8,7 @@ use tokio::sync::Mutex as Turn;
 
 use super::s3::Wanted;
 use crate::config::S3Access;
-use crate::document::{Failure, Retry, Scope};
+use crate::failure::{Failure, Retry, Scope};
 use crate::s3::{failure, lock, Clients, Doubt, Operation, Recent, S3Error};
 
 /// A store that is up says so within this time.
@@ -54,7 +54,7 @@ impl Stores {
     /// What has befallen the object's store, or its vectorizer, since that time.
     ///
     /// Whoever has waited for a slot meanwhile need not wait for an answer that never comes.
-    pub(super) fn trouble_since(&self, wanted: Wanted<'_>, since: Instant) -> Option<Failure> {
+    pub(super) fn problem_since(&self, wanted: Wanted<'_>, since: Instant) -> Option<Failure> {
         let store = lock(&self.known).get(&place(wanted)).cloned()?;
         let trouble = lock(&store.trouble).clone();
         trouble.filter(|(known, _)| *known >= since).map(|(_, failure)| failure)

@@ -34,7 +34,7 @@ impl Packing {
             match Compression::by_encoding(word) {
                 Some(compression) => layers.push(compression),
                 None if PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(word)) => {}
-                None => unknown = Some(crate::shorten::shorten(word, 40)),
+                None => unknown = Some(crate::message::truncate_message(word, 40)),
             }
         }
 

@@ -63,8 +63,8 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     match translated(address) {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => {
-            within_v6(address, &[PUBLIC_V6])
-                && !within_v6(address, &NOT_PUBLIC_V6)
+            is_in_v6(address, &[PUBLIC_V6])
+                && !is_in_v6(address, &NOT_PUBLIC_V6)
                 && carried(address).all(is_public_v4)
         }
     }
@@ -73,15 +73,15 @@ pub(super) fn is_public(address: IpAddr) -> bool {
 /// Tells whether the address is one that only machines talk to, such as a cloud's metadata service.
 pub(super) fn is_of_machines(address: IpAddr) -> bool {
     match translated(address) {
-        IpAddr::V4(address) => within_v4(address, &MACHINES_V4),
+        IpAddr::V4(address) => is_in_v4(address, &MACHINES_V4),
         IpAddr::V6(address) => {
-            within_v6(address, &MACHINES_V6) || carried(address).any(|v4| within_v4(v4, &MACHINES_V4))
+            is_in_v6(address, &MACHINES_V6) || carried(address).any(|v4| is_in_v4(v4, &MACHINES_V4))
         }
     }
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    !within_v4(address, &NOT_PUBLIC_V4) && !within_v4(address, &MACHINES_V4)
+    !is_in_v4(address, &NOT_PUBLIC_V4) && !is_in_v4(address, &MACHINES_V4)
 }
 
 /// Returns the address of IPv4 that one of IPv6 stands for everywhere, or else the address itself.
@@ -126,7 +126,7 @@ fn v4(high: u16, low: u16) -> Ipv4Addr {
     Ipv4Addr::new(a, b, c, d)
 }
 
-fn within_v4(address: Ipv4Addr, networks: &[Network4]) -> bool {
+fn is_in_v4(address: Ipv4Addr, networks: &[Network4]) -> bool {
     let bits = u32::from(address);
     networks.iter().any(|(network, length)| {
         let differ = bits ^ u32::from_be_bytes(*network);
@@ -134,7 +134,7 @@ fn within_v4(address: Ipv4Addr, networks: &[Network4]) -> bool {
     })
 }
 
-fn within_v6(address: Ipv6Addr, networks: &[Network6]) -> bool {
+fn is_in_v6(address: Ipv6Addr, networks: &[Network6]) -> bool {
     let bits = u128::from(address);
     networks.iter().any(|(network, length)| {
         let differ = bits ^ u128::from(Ipv6Addr::from(*network));

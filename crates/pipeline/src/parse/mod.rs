@@ -1,18 +1,22 @@
 //! Turning a loaded document into text.
 //!
 //! * `detect`: what kind of document it is
+//! * `stage`: parsing as it is waited for
 //! * `text`: decoding plain text and Markdown
 //!
 //! Text and Markdown are what can be parsed so far. Every other type is refused by its name, so
-//! that nobody finds the bytes of a PDF among his embeddings.
+//! that nobody finds the bytes of a PDF among their embeddings.
 
 mod detect;
+mod stage;
 mod text;
 
 use bytes::Bytes;
 
+pub(crate) use self::stage::Parsers;
+
 use crate::config::{Parsing, TextFormat};
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 use detect::DocumentType;
 
@@ -34,6 +38,16 @@ pub enum Input {
     Text(String),
     /// A document, from a URI or a `bytea` column.
     Document(Loaded),
+}
+
+impl Input {
+    /// Bytes to be parsed.
+    fn size(&self) -> usize {
+        match self {
+            Input::Text(text) => text.len(),
+            Input::Document(document) => document.bytes.len(),
+        }
+    }
 }
 
 /// A document's text.

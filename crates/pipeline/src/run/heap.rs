@@ -15,7 +15,7 @@ const OWN_MAPPING: libc::c_int = 1 << 20;
 ///
 /// glibc gives each thread an arena, up to eight for a processor, and lets each keep 64 MB and more of what it has freed once
 /// large blocks came and went (`M_TRIM_THRESHOLD` in mallopt(3)): together more than a small limit of memory allows.
-pub fn give_back_free_memory() {
+pub fn release_free_memory() {
     #[cfg(target_env = "gnu")]
     // SAFETY: sets parameters of the allocator, for which other threads are not looked at: there are none yet. What it
     // does not take stays as it was.

@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{mpsc, Arc};
 
-use crate::document::{Chunk, Failure, Origin, Retry, Step};
-use crate::memory::Weight;
+use crate::document::{Chunk, Provenance};
+use crate::failure::{Failure, Retry, Step};
+use crate::memory_budget::Reservation;
 
 /// Names a claimed document within its runner, for ever: tickets may come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -16,7 +17,7 @@ pub(super) struct Processed {
     /// All chunks of the row, in order.
     pub chunks: Vec<Chunk>,
     /// What they were made of.
-    pub origin: Option<Origin>,
+    pub provenance: Option<Provenance>,
 }
 
 /// How a document ended.
@@ -26,7 +27,7 @@ pub(super) struct Outcome {
     pub vectorizer_id: i32,
     pub result: Result<Processed, Failure>,
     /// What its result holds in memory; none if it failed.
-    pub weight: Option<Weight>,
+    pub reservation: Option<Reservation>,
 }
 
 /// Calls the runner's owner, once between two turns.
@@ -74,14 +75,14 @@ impl Report {
     }
 
     /// Reports how the document ended.
-    pub(super) fn send(mut self, result: Result<Processed, Failure>, weight: Weight) {
-        let weight = result.is_ok().then_some(weight);
-        self.report(result, weight);
+    pub(super) fn send(mut self, result: Result<Processed, Failure>, reservation: Reservation) {
+        let reservation = result.is_ok().then_some(reservation);
+        self.report(result, reservation);
     }
 
-    fn report(&mut self, result: Result<Processed, Failure>, weight: Option<Weight>) {
+    fn report(&mut self, result: Result<Processed, Failure>, reservation: Option<Reservation>) {
         if let Some(outcomes) = self.outcomes.take() {
-            let outcome = Outcome { job: self.job, vectorizer_id: self.vectorizer_id, result, weight };
+            let outcome = Outcome { job: self.job, vectorizer_id: self.vectorizer_id, result, reservation };
             // Nobody listens any more when the runner is gone.
             if outcomes.send(outcome).is_ok() {
                 self.wake.call();

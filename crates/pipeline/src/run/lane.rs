@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 use super::job::{JobId, Processed};
-use super::offer::{offer, Fate, Settles};
+use super::offer::{offer, Disposition, Settles};
 use super::prepared::Prepared;
 use super::queue::{Addresses, Queue};
 use super::rest::Rests;
 use crate::backoff::backoff;
-use crate::document::{Chunk, Completed, Failed, Failure, Retry, Scope, Step, Ticket, Vectorizer};
-use crate::memory::{Memory, Share, Weight};
+use crate::document::{Chunk, Completed, Failed, Ticket, Vectorizer};
+use crate::failure::{Failure, Retry, Scope, Step};
+use crate::memory_budget::{MemoryBudget, Reservation, Share};
 
 /// Most documents of one transaction.
 const WRITE_DOCUMENTS: usize = 1024;
@@ -71,21 +72,21 @@ struct Finished<T> {
 struct Claim {
     prepared: Arc<Prepared>,
     /// Given back when the result is settled.
-    _weight: Option<Weight>,
+    _reservation: Option<Reservation>,
     /// Not offered before this time.
     due: Instant,
-    given_back: u32,
+    released: u32,
     erred: u32,
 }
 
 impl Claim {
-    fn new(prepared: Arc<Prepared>, weight: Option<Weight>) -> Self {
-        Claim { prepared, _weight: weight, due: Instant::now(), given_back: 0, erred: 0 }
+    fn new(prepared: Arc<Prepared>, reservation: Option<Reservation>) -> Self {
+        Claim { prepared, _reservation: reservation, due: Instant::now(), released: 0, erred: 0 }
     }
 }
 
 impl Lane {
-    pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<Memory>) -> Self {
+    pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<MemoryBudget>) -> Self {
         Lane {
             prepared: Prepared::new(vectorizer),
             memory: Share::new(memory),
@@ -140,23 +141,25 @@ impl Lane {
         &mut self,
         job: JobId,
         result: Result<Processed, Failure>,
-        weight: Option<Weight>,
+        reservation: Option<Reservation>,
     ) {
         let Some(Running { ticket, store, prepared, .. }) = self.running.remove(&job) else { return };
         let now = Instant::now();
         match result {
-            Ok(Processed { chunks, origin }) => {
+            Ok(Processed { chunks, provenance }) => {
                 // A model that was not asked has not shown that it answers.
                 let asked = chunks.iter().any(|chunk| matches!(chunk, Chunk::New { .. }));
                 let step = if asked { Step::Embedding } else { Step::Formatting };
                 self.rests.passed(step, store.as_ref(), now);
-                let item = Completed { ticket, chunks, origin };
-                self.done.push(Finished { item, claim: Claim::new(prepared, weight) });
+                let item = Completed { ticket, chunks, provenance };
+                self.done.push(Finished { item, claim: Claim::new(prepared, reservation) });
             }
             Err(failure) => {
                 let failure = self.learn(failure, store.as_ref(), now);
-                self.failed
-                    .push(Finished { item: Failed { ticket, failure }, claim: Claim::new(prepared, weight) });
+                self.failed.push(Finished {
+                    item: Failed { ticket, failure },
+                    claim: Claim::new(prepared, reservation),
+                });
             }
         }
     }
@@ -282,25 +285,25 @@ impl Lane {
             slowest = slowest.max(began.elapsed());
             written
         };
-        let (fates, _) = offer(&items, write, Q::is_costly);
-        let writable = fates.contains(&Fate::Settled);
-        self.learn_size(&fates, slowest);
+        let (dispositions, _) = offer(&items, write, Q::is_costly);
+        let writable = dispositions.contains(&Disposition::Settled);
+        self.learn_size(&dispositions, slowest);
         if writable {
             self.rests.passed(Step::Writing, None, Instant::now());
         }
-        for ((item, mut claim), fate) in items.into_iter().zip(claims).zip(fates) {
-            match fate {
-                Fate::Settled => continue,
-                Fate::GivenBack => {
-                    claim.given_back = claim.given_back.saturating_add(1);
-                    claim.due = pause(claim.given_back);
+        for ((item, mut claim), disposition) in items.into_iter().zip(claims).zip(dispositions) {
+            match disposition {
+                Disposition::Settled => continue,
+                Disposition::Released => {
+                    claim.released = claim.released.saturating_add(1);
+                    claim.due = pause(claim.released);
                 }
-                Fate::Erred(_) if claim.erred + 1 < WRITE_ATTEMPTS => {
+                Disposition::Erred(_) if claim.erred + 1 < WRITE_ATTEMPTS => {
                     claim.erred += 1;
                     claim.due = pause(claim.erred);
                 }
-                Fate::TooLong(2.., _) => claim.due = pause(1),
-                Fate::Erred(why) | Fate::TooLong(_, why) => {
+                Disposition::TooLong(2.., _) => claim.due = pause(1),
+                Disposition::Erred(why) | Disposition::TooLong(_, why) => {
                     // Others that were offered with it were written.
                     let failure = not_writable(&why);
                     let failure = if writable { failure.of_row() } else { failure };
@@ -309,21 +312,21 @@ impl Lane {
                     self.failed.push(Finished { item, claim: Claim::new(claim.prepared, None) });
                     continue;
                 }
-                Fate::Untouched => claim.due = pause(1),
+                Disposition::Untouched => claim.due = pause(1),
             }
             self.done.push(Finished { item, claim });
         }
     }
 
     /// Makes transactions smaller that take long, and larger again that do not.
-    fn learn_size(&mut self, fates: &[Fate], slowest: Duration) {
-        let too_long = fates.iter().find_map(|fate| match fate {
-            Fate::TooLong(count, _) => Some(*count),
+    fn learn_size(&mut self, dispositions: &[Disposition], slowest: Duration) {
+        let too_long = dispositions.iter().find_map(|disposition| match disposition {
+            Disposition::TooLong(count, _) => Some(*count),
             _ => None,
         });
         let documents = match too_long {
             Some(count) => count / 2,
-            None if slowest > LONG_WRITE => fates.len().min(self.write_documents) / 2,
+            None if slowest > LONG_WRITE => dispositions.len().min(self.write_documents) / 2,
             None if slowest > LONG_WRITE / 4 => self.write_documents,
             None => self.write_documents.saturating_mul(2),
         };
@@ -335,9 +338,9 @@ impl Lane {
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return Ok(());
         };
-        let (fates, error) = offer(&items, |part| queue.fail(&vectorizer, part), Q::is_costly);
-        for ((item, mut claim), fate) in items.into_iter().zip(claims).zip(fates) {
-            if fate != Fate::Settled {
+        let (dispositions, error) = offer(&items, |part| queue.fail(&vectorizer, part), Q::is_costly);
+        for ((item, mut claim), disposition) in items.into_iter().zip(claims).zip(dispositions) {
+            if disposition != Disposition::Settled {
                 claim.erred = claim.erred.saturating_add(1);
                 claim.due = pause(claim.erred);
                 self.failed.push(Finished { item, claim });
@@ -388,7 +391,7 @@ fn pause(attempt: u32) -> Instant {
 }
 
 fn not_writable(why: &str) -> Failure {
-    let why = crate::shorten::shorten(why, 500);
+    let why = crate::message::truncate_message(why, 500);
     // Nobody can tell the row's fault from the store's: the row pays, and the others wait.
     Failure::new(Step::Writing, "not_writable", format!("the chunks can't be written: {why}"), Retry::Backoff)
         .concerning(Scope::Vectorizer)

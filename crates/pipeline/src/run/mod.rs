@@ -30,27 +30,30 @@
 //! # Isolation
 //!
 //! A document waits for nothing but a slot, room and its own inputs' request. What a failure concerns is
-//! part of it ([`Scope`](crate::document::Scope)): a vectorizer whose provider or credentials are out of
+//! part of it ([`Scope`](crate::failure::Scope)): a vectorizer whose provider or credentials are out of
 //! order rests, and then tries a single document at a time until one gets through; so do the rows of an
 //! object store that is. Nobody else notices. What is queued is not touched meanwhile, and what was under
 //! way is given back without a try.
 
+mod fingerprint;
 mod heap;
 mod job;
 mod lane;
 mod offer;
-mod origin;
+mod plan;
 mod prepared;
 mod process;
+mod progress;
 mod queue;
 mod rest;
 mod reuse;
 mod runner;
 mod shares;
 mod signals;
+mod source;
 mod threads;
 
-pub use self::heap::give_back_free_memory;
+pub use self::heap::release_free_memory;
 pub use self::queue::{Addresses, Queue};
 pub use self::runner::{Runner, Turn};
 pub use self::shares::Shares;

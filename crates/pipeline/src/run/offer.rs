@@ -28,11 +28,11 @@ impl Settles for Failed {
 
 /// What became of a result that was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum Disposition {
     /// The queue has it.
     Settled,
     /// The queue can't take it now.
-    GivenBack,
+    Released,
     /// The queue errs for this one alone; the error's text.
     Erred(String),
     /// The queue took too long for this one and so many others; the error's text.
@@ -43,36 +43,36 @@ pub(super) enum Fate {
 
 /// Offers results to a queue: all together, and in halves when that errs; but not the parts of what is costly.
 ///
-/// Answers each one's fate, and the queue's error if it took nothing at all.
+/// Answers each one's disposition, and the queue's error if it took nothing at all.
 pub(super) fn offer<T: Settles, E: std::fmt::Display>(
     items: &[T],
     mut call: impl FnMut(&[T]) -> Result<Vec<Ticket>, E>,
     is_costly: impl Fn(&E) -> bool,
-) -> (Vec<Fate>, Option<E>) {
-    let mut fates = vec![Fate::Untouched; items.len()];
+) -> (Vec<Disposition>, Option<E>) {
+    let mut dispositions = vec![Disposition::Untouched; items.len()];
     let mut parts: Vec<Range<usize>> = std::iter::once(0..items.len()).collect();
     let (mut taken, mut erred, mut last_error) = (0, 0, None);
     while let Some(part) = parts.pop().filter(|_| taken > 0 || erred < HOPELESS) {
         match call(&items[part.clone()]) {
-            Ok(given_back) => {
-                let given_back: HashSet<Ticket> = given_back.into_iter().collect();
-                if part.len() == 1 && !given_back.is_empty() {
+            Ok(released) => {
+                let released: HashSet<Ticket> = released.into_iter().collect();
+                if part.len() == 1 && !released.is_empty() {
                     erred += 1;
                 } else {
                     taken += 1;
                 }
                 for at in part {
-                    let back = given_back.contains(&items[at].ticket());
-                    fates[at] = if back { Fate::GivenBack } else { Fate::Settled };
+                    let back = released.contains(&items[at].ticket());
+                    dispositions[at] = if back { Disposition::Released } else { Disposition::Settled };
                 }
             }
             Err(error) if is_costly(&error) => {
                 let (count, why) = (part.len(), error.to_string());
-                fates[part].fill(Fate::TooLong(count, why));
+                dispositions[part].fill(Disposition::TooLong(count, why));
                 break;
             }
             Err(error) if part.len() == 1 => {
-                fates[part.start] = Fate::Erred(error.to_string());
+                dispositions[part.start] = Disposition::Erred(error.to_string());
                 erred += 1;
                 last_error = Some(error);
             }
@@ -82,23 +82,23 @@ pub(super) fn offer<T: Settles, E: std::fmt::Display>(
             }
         }
     }
-    (fates, last_error.filter(|_| taken == 0))
+    (dispositions, last_error.filter(|_| taken == 0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Failure, Retry, Step};
+    use crate::failure::{Failure, Retry, Step};
 
     fn items(count: u64) -> Vec<Failed> {
         let failed = |ticket| Failed { ticket, failure: Failure::new(Step::Loading, "x", "x", Retry::Never) };
         (0..count).map(Ticket).map(failed).collect()
     }
 
-    /// Offers to a queue that errs for batches with one of `poison`; the fates, and how many calls.
-    fn fates(count: u64, poison: &[u64]) -> (Vec<Fate>, Option<String>, usize) {
+    /// Offers to a queue that errs for batches with one of `poison`; the dispositions, and how many calls.
+    fn dispositions(count: u64, poison: &[u64]) -> (Vec<Disposition>, Option<String>, usize) {
         let mut calls = 0;
-        let (fates, error) = offer(
+        let (dispositions, error) = offer(
             &items(count),
             |part| {
                 calls += 1;
@@ -109,15 +109,18 @@ mod tests {
             },
             |error| error == "no 7777",
         );
-        (fates, error, calls)
+        (dispositions, error, calls)
     }
 
     #[test]
     fn one_that_errs_harms_no_other() {
-        let (fates, error, calls) = fates(1000, &[500]);
-        assert_eq!(fates[500], Fate::Erred("no 500".into()));
-        assert_eq!(fates[1], Fate::GivenBack);
-        assert!(fates.iter().enumerate().all(|(at, fate)| matches!(at, 1 | 500) || *fate == Fate::Settled));
+        let (dispositions, error, calls) = dispositions(1000, &[500]);
+        assert_eq!(dispositions[500], Disposition::Erred("no 500".into()));
+        assert_eq!(dispositions[1], Disposition::Released);
+        assert!(dispositions
+            .iter()
+            .enumerate()
+            .all(|(at, disposition)| matches!(at, 1 | 500) || *disposition == Disposition::Settled));
         assert_eq!(error, None);
         assert!(calls < 30, "{calls}");
     }
@@ -125,22 +128,24 @@ mod tests {
     #[test]
     fn a_queue_that_takes_nothing_is_not_asked_for_each() {
         let all: Vec<u64> = (0..1000).collect();
-        let (fates, error, calls) = fates(1000, &all);
+        let (dispositions, error, calls) = dispositions(1000, &all);
         assert!(error.is_some());
         assert!(calls < 30, "{calls}");
-        assert!(!fates.contains(&Fate::Settled));
-        assert_eq!(fates[999], Fate::Untouched);
+        assert!(!dispositions.contains(&Disposition::Settled));
+        assert_eq!(dispositions[999], Disposition::Untouched);
     }
 
     #[test]
     fn the_parts_of_what_is_costly_are_not_offered() {
-        let (fates, error, calls) = fates(8000, &[7777]);
-        assert!(fates.iter().all(|fate| *fate == Fate::TooLong(8000, "no 7777".into())));
+        let (dispositions, error, calls) = dispositions(8000, &[7777]);
+        assert!(dispositions
+            .iter()
+            .all(|disposition| *disposition == Disposition::TooLong(8000, "no 7777".into())));
         assert_eq!((error, calls), (None, 1));
     }
 
     #[test]
     fn one_alone_that_errs_is_the_queues_error() {
-        assert_eq!(fates(1, &[0]), (vec![Fate::Erred("no 0".into())], Some("no 0".into()), 1));
+        assert_eq!(dispositions(1, &[0]), (vec![Disposition::Erred("no 0".into())], Some("no 0".into()), 1));
     }
 }

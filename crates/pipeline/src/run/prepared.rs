@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::chunk::{chunker, Chunker};
 use crate::config::{ChunkUnit, Chunking, Formatting};
-use crate::document::{Failure, Vectorizer};
+use crate::document::Vectorizer;
+use crate::failure::Failure;
 use crate::format::Template;
 
 /// What a chunk takes beside its text and its numbers: it travels in several places.
@@ -32,22 +33,22 @@ impl Prepared {
     }
 
     /// Bytes that a chunk takes beside its text.
-    pub(super) fn chunk_weight(&self) -> u64 {
+    pub(super) fn bytes_per_chunk(&self) -> u64 {
         u64::from(self.vectorizer.config.embedding.dimensions()) * 4 + CHUNK_OVERHEAD
     }
 
     /// Bytes that a document of so many bytes is expected to take: itself and its chunks.
-    pub(super) fn weight(&self, size: u64) -> u64 {
+    pub(super) fn estimated_bytes(&self, size: u64) -> u64 {
         let chunks = size / self.chunk_step() + 1;
-        size.saturating_add(chunks.saturating_mul(self.chunk_weight()))
+        size.saturating_add(chunks.saturating_mul(self.bytes_per_chunk()))
             .saturating_add(size.saturating_mul(self.repetitions()))
     }
 
     /// How many documents, of how many bytes together, are expected to take so many bytes.
-    pub(super) fn fitting(&self, weight: u64) -> (usize, u64) {
-        let documents = weight / self.chunk_weight();
-        let per_byte = (1 + self.repetitions()).saturating_add(self.chunk_weight() / self.chunk_step());
-        (usize::try_from(documents).unwrap_or(usize::MAX).max(1), (weight / per_byte).max(1))
+    pub(super) fn fitting(&self, bytes: u64) -> (usize, u64) {
+        let documents = bytes / self.bytes_per_chunk();
+        let per_byte = (1 + self.repetitions()).saturating_add(self.bytes_per_chunk() / self.chunk_step());
+        (usize::try_from(documents).unwrap_or(usize::MAX).max(1), (bytes / per_byte).max(1))
     }
 
     /// Bytes of a document that make one chunk of it more, at least.

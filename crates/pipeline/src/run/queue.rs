@@ -66,7 +66,7 @@ pub trait Queue {
     /// On `Err` the documents are offered again in halves, within the same turn, so that one that
     /// can't be written does not take its neighbours along. One that errs alone is offered again in
     /// later turns, and after the third time handed to [`Queue::fail`] with
-    /// [`Step::Writing`](crate::document::Step::Writing), `not_writable` and the error's text. An
+    /// [`Step::Writing`](crate::failure::Step::Writing), `not_writable` and the error's text. An
     /// error that does not come again is not reported. Of what is [costly](Queue::is_costly), the halves
     /// are offered in later turns, and one that errs alone is not offered again.
     fn complete(
@@ -76,7 +76,7 @@ pub trait Queue {
     ) -> Result<Vec<Ticket>, Self::Error>;
 
     /// Settles what failed, all in one transaction: tries again later, or sets it aside. Answers the tickets
-    /// that can't be settled just now, as [`Queue::complete`] does. No failure comes with [`Retry::OnRecovery`](crate::document::Retry::OnRecovery): the runner knows by then
+    /// that can't be settled just now, as [`Queue::complete`] does. No failure comes with [`Retry::OnRecovery`](crate::failure::Retry::OnRecovery): the runner knows by then
     /// after which time to look.
     ///
     /// On `Err` the failures are offered again in halves, too; what errs alone is kept and offered

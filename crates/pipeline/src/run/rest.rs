@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
-use crate::document::{Failure, Retry, Scope, Step};
+use crate::failure::{Failure, Retry, Scope, Step};
 
 /// First rest after a failure that does not say how long.
 const FIRST_REST: Duration = Duration::from_secs(1);

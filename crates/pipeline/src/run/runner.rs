@@ -13,11 +13,13 @@ use super::process::{self, Context};
 use super::queue::{Addresses, Queue};
 use super::{signals, threads};
 use crate::config::Loading;
-use crate::document::{Document, Failure, Payload, Ticket, Vectorizer};
+use crate::document::{Document, Payload, Ticket, Vectorizer};
 use crate::embed::{self, Groups};
+use crate::failure::Failure;
 use crate::load::Loaders;
-use crate::memory::{Memory, Weight};
+use crate::memory_budget::{MemoryBudget, Reservation};
 use crate::network::{self, HttpClients};
+use crate::parse::Parsers;
 use crate::s3::{self, Clients};
 use crate::settings::Settings;
 
@@ -45,7 +47,7 @@ pub struct Runner {
     handle: Handle,
     context: Arc<Context>,
     client: HttpClients,
-    memory: Arc<Memory>,
+    memory: Arc<MemoryBudget>,
     wake: Arc<Wake>,
     sender: mpsc::Sender<Outcome>,
     outcomes: mpsc::Receiver<Outcome>,
@@ -75,7 +77,7 @@ impl Runner {
         threads::keep_one(&runtime)?;
         let client = embed::client_with(settings.connections).map_err(io::Error::other)?;
         network::read_trust_roots();
-        let memory = Memory::new(settings.document_memory());
+        let memory = MemoryBudget::new(settings.document_memory());
         let (sender, outcomes) = mpsc::channel();
         Ok(Runner {
             handle: runtime.handle().clone(),
@@ -174,7 +176,7 @@ impl Runner {
         self.wake.heard();
         while let Ok(outcome) = self.outcomes.try_recv() {
             if let Some(lane) = self.lanes.get_mut(&outcome.vectorizer_id) {
-                lane.finished(outcome.job, outcome.result, outcome.weight);
+                lane.finished(outcome.job, outcome.result, outcome.reservation);
             }
         }
     }
@@ -256,11 +258,11 @@ impl Runner {
         self.jobs += 1;
         let job = JobId(self.jobs);
         let ticket = document.ticket;
-        let weight = Weight::new(&lane.memory, lane.prepared.weight(document.size()));
+        let reservation = Reservation::new(&lane.memory, lane.prepared.estimated_bytes(document.size()));
         let report = Report::new(job, vectorizer_id, self.sender.clone(), Arc::clone(&self.wake));
         let prepared = Arc::clone(&lane.prepared);
         let store = store_of(&document);
-        let task = process::run(Arc::clone(&self.context), prepared, document, weight, report);
+        let task = process::run(Arc::clone(&self.context), prepared, document, reservation, report);
         lane.started(job, ticket, store, runtime.spawn(task).abort_handle());
     }
 
@@ -288,7 +290,7 @@ impl Drop for Runner {
 fn lane<'a>(
     lanes: &'a mut HashMap<i32, Lane>,
     vectorizer: &Arc<Vectorizer>,
-    memory: &Arc<Memory>,
+    memory: &Arc<MemoryBudget>,
 ) -> &'a mut Lane {
     let lane = lanes.entry(vectorizer.id).or_insert_with(|| Lane::new(vectorizer, memory));
     if !lane.prepared.serves(vectorizer) {
@@ -317,5 +319,6 @@ fn context(settings: Settings, client: HttpClients, previous: Option<&Arc<Contex
     let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
     let settings = Arc::new(settings);
     let groups = Groups::new(client, Arc::clone(&settings), Arc::clone(loaders.s3()));
-    Context { groups, settings, loaders }
+    let parsers = Parsers::new(loaders.offload());
+    Context { groups, settings, loaders, parsers }
 }

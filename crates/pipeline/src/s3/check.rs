@@ -1,7 +1,6 @@
 //! Asking S3 step by step, so that a person sees how far it goes.
 
 use std::future::Future;
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -9,18 +8,16 @@ use aws_sdk_s3::Client;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_types::DateTime;
 
-use super::clients::credentials_of;
+use super::clients::{credentials_of, with_deadline};
 use super::error::{Peer, S3Error};
 use super::provider;
 use super::{failure, reachable, Clients, Operation, S3Uri};
 use crate::config::S3Access;
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::settings::S3Settings;
 
 /// The steps, in their order.
 const STEPS: [&str; 7] = ["uri", "credentials", "identity", "role", "bucket", "head", "get"];
-/// Longest time for a step; whoever asks waits for the answer.
-const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What a step came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +104,7 @@ impl Walk<'_> {
             return Ok(());
         };
         let assumed = async { self.clients.credentials(self.access).await };
-        let assumed = within(assumed).await;
+        let assumed = with_deadline(assumed).await;
         let assumed = assumed.map_err(|error| failure(&error, Operation::GetObject(uri), self.access))?;
         self.pass(format!("{role_arn} is assumed{}", until(&assumed)));
         Ok(())
@@ -164,7 +161,7 @@ impl Walk<'_> {
             let mut object = self.clients.call(&uri.access(self.access), uri.bucket(), get).await?;
             object.body.try_next().await.map_err(|error| S3Error::body(&error))
         };
-        match within(read).await {
+        match with_deadline(read).await {
             Ok(_) => self.pass("it can be read"),
             // There is no first byte.
             Err(error) if error.status() == Some(416) => self.pass("it can be read, and is empty"),
@@ -178,7 +175,7 @@ impl Walk<'_> {
         F: Future<Output = Result<T, aws_sdk_s3::error::SdkError<E>>> + Send,
         E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        within(self.clients.call(&uri.access(self.access), uri.bucket(), op)).await
+        with_deadline(self.clients.call(&uri.access(self.access), uri.bucket(), op)).await
     }
 
     fn pass(&mut self, message: impl Into<String>) {
@@ -195,15 +192,11 @@ impl Walk<'_> {
     }
 }
 
-/// Whatever it is, it takes no longer than a step may.
-pub(super) async fn within<T>(work: impl Future<Output = Result<T, S3Error>>) -> Result<T, S3Error> {
-    tokio::time::timeout(STEP_TIMEOUT, work).await.unwrap_or_else(|_| Err(S3Error::late(STEP_TIMEOUT)))
-}
-
 /// The ARN under which STS knows the server.
 async fn caller(config: &SdkConfig) -> Result<String, S3Error> {
     let asked = aws_sdk_sts::Client::new(config).get_caller_identity().send();
-    let caller = within(async { asked.await.map_err(|error| S3Error::from_sdk(Peer::Sts, &error)) }).await?;
+    let caller =
+        with_deadline(async { asked.await.map_err(|error| S3Error::from_sdk(Peer::Sts, &error)) }).await?;
     Ok(caller.arn().unwrap_or("STS knows the server, and does not say by which name").to_owned())
 }
 

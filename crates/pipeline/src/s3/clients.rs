@@ -14,7 +14,6 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Semaphore;
 
 use super::allowed::role_allowed;
-use super::check::within;
 use super::error::{without_credentials, NotAllowed, S3Error};
 use super::recent::{lock, Recent};
 use super::session::{Session, Setup};
@@ -25,6 +24,9 @@ use crate::settings::{S3Settings, Settings};
 const MAX_BUCKETS: usize = 4096;
 /// Shortest time between two looks at the credentials' sources after they were refused.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+
+/// Longest time for an answer that somebody waits for.
+const DEADLINE: Duration = Duration::from_secs(15);
 
 /// S3 clients, made when they are needed and shared by all who ask S3.
 pub struct Clients {
@@ -180,5 +182,11 @@ impl Clients {
 /// The credentials that a config leads to, had anew.
 pub(super) async fn credentials_of(config: &SdkConfig) -> Result<Credentials, S3Error> {
     let Some(provider) = config.credentials_provider() else { return Err(S3Error::NoCredentials) };
-    within(async { provider.provide_credentials().await.map_err(|error| without_credentials(&error)) }).await
+    with_deadline(async { provider.provide_credentials().await.map_err(|error| without_credentials(&error)) })
+        .await
+}
+
+/// The outcome of a request, or that it came too late for whoever waits for it.
+pub(super) async fn with_deadline<T>(work: impl Future<Output = Result<T, S3Error>>) -> Result<T, S3Error> {
+    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(S3Error::late(DEADLINE)))
 }

@@ -11,8 +11,8 @@ use aws_smithy_http::endpoint::ResolveEndpointError;
 
 use super::sts::{self, element};
 use crate::exhausted;
+use crate::message::truncate_message;
 use crate::network::{AddressRefused, AnswerTooLong};
-use crate::shorten::shorten;
 
 /// Most bytes of what others say that are repeated.
 const LONGEST: usize = 500;
@@ -289,7 +289,7 @@ pub(super) fn without_credentials(error: &CredentialsError) -> S3Error {
         return S3Error::Role {
             status: refusal.status,
             code: refusal.code,
-            message: refusal.message.map(|message| shorten(&message, LONGEST)),
+            message: refusal.message.map(|message| truncate_message(&message, LONGEST)),
         };
     }
     match error {
@@ -310,7 +310,7 @@ fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> S3Error {
     S3Error::Refused {
         status: response.status().as_u16(),
         code: error.code().map(str::to_owned),
-        message: error.message().map(|message| shorten(message, LONGEST)),
+        message: error.message().map(|message| truncate_message(message, LONGEST)),
         bucket_region: region.filter(|region| !region.is_empty()).filter(is_region).map(str::to_owned),
     }
 }
@@ -341,7 +341,7 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 }
 
 fn innermost(error: &(dyn Error + 'static)) -> String {
-    shorten(&chain(error).last().map_or_else(|| error.to_string(), ToString::to_string), LONGEST)
+    truncate_message(&chain(error).last().map_or_else(|| error.to_string(), ToString::to_string), LONGEST)
 }
 
 /// All that the errors say, from the outer to the inner, without repetition.
@@ -353,5 +353,5 @@ fn trail(error: &(dyn Error + 'static)) -> String {
             trail.push_str(&text);
         }
     }
-    shorten(&trail, LONGEST)
+    truncate_message(&trail, LONGEST)
 }

@@ -21,8 +21,8 @@ use std::time::Duration;
 use super::error::{asks_for_less, CredentialsFault, Fault, NotAllowed, Peer, S3Error};
 use super::S3Uri;
 use crate::config::S3Access;
-use crate::document::{Failure, Retry, Scope, Step};
 use crate::exhausted;
+use crate::failure::{Failure, Retry, Scope, Step};
 
 /// After something that only an administrator can mend.
 const ADMINISTRATOR: Retry = Retry::OnRecovery;

@@ -1,6 +1,6 @@
 //! S3: who asks, what is answered, and what to say when it is a refusal.
 //!
-//! * `uri`, `uri_https`: the address of an object, as people write it
+//! * `uri`: the address of an object, as people write it
 //! * `allowed`: what the administrator's lists mean for one who asks
 //! * `clients`: requests with the right identity, in the right region
 //! * `session`, `sts`: what the AWS environment says, and the roles that are assumed upon it
@@ -20,7 +20,6 @@ mod recent;
 mod session;
 mod sts;
 mod uri;
-mod uri_https;
 
 pub use self::allowed::{reachable, role_allowed};
 pub use self::check::{check, CheckStep};

@@ -229,7 +229,7 @@ mod tests {
     use aws_sdk_s3::presigning::PresigningConfig;
 
     use super::*;
-    use crate::document::Secret;
+    use crate::secret::Secret;
 
     /// The URL that an object of that bucket is fetched from, up to its query.
     async fn url(settings: S3Settings, access: &S3Access, bucket: &str) -> String {

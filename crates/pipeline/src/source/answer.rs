@@ -1,6 +1,6 @@
 //! What S3 says of an object, its bytes left aside.
 
-use crate::document::Failure;
+use crate::failure::Failure;
 
 /// An object that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]

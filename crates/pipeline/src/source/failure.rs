@@ -2,15 +2,14 @@
 
 use std::fmt;
 
-use super::S3Prefix;
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 
 fn loading(code: &'static str, message: impl Into<String>, retry: Retry) -> Failure {
     Failure::new(Step::Loading, code, message, retry)
 }
 
 /// The operator does not allow the whole prefix.
-pub(super) fn not_allowed(prefix: &S3Prefix) -> Failure {
+pub(super) fn not_allowed(prefix: impl fmt::Display) -> Failure {
     loading("uri_not_allowed", format!("{prefix} is not among the allowed addresses"), Retry::Never).with_hint(
         "The administrator allows addresses by prefix with pgai_rs.allowed_uris; all of what is listed must lie \
          within one.",
@@ -42,7 +41,7 @@ pub(super) fn invalid_glob(glob: &str, why: impl fmt::Display) -> Failure {
 }
 
 /// The server's pages do not add up to a listing.
-pub(super) fn broken_listing(prefix: &S3Prefix, why: &str) -> Failure {
+pub(super) fn broken_listing(prefix: impl fmt::Display, why: &str) -> Failure {
     loading("broken_listing", format!("the listing of {prefix} is not to be trusted: {why}"), Retry::Backoff)
         .with_hint(
             "Nothing was deleted. If this persists, the server does not speak ListObjectsV2 as S3 does.",

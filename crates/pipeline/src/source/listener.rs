@@ -18,7 +18,7 @@ use super::sqs::{Message, Queue};
 use super::{Answer, Malformed, Network, Scope};
 use crate::backoff::backoff;
 use crate::config::S3Access;
-use crate::document::Failure;
+use crate::failure::Failure;
 
 /// First pause after an error; doubled each time, up to a minute.
 const PAUSE: Duration = Duration::from_secs(1);

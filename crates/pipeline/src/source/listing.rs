@@ -13,7 +13,7 @@ use super::failure;
 use super::network::Task;
 use super::{Network, Object, Scope};
 use crate::config::S3Access;
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::s3::{self, Operation};
 
 /// Pages fetched before they are asked for.

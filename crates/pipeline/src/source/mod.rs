@@ -15,7 +15,6 @@
 //! key, and what the object is *now* decides.
 
 mod answer;
-mod config;
 mod event;
 mod failure;
 mod inquiry;
@@ -27,7 +26,6 @@ mod scope;
 mod sqs;
 
 pub use self::answer::{Answer, Object, State};
-pub use self::config::SourceConfig;
 pub use self::event::{changes, Change, Malformed};
 pub use self::inquiry::Inquiry;
 pub use self::listener::{Batch, Heard, Listener};

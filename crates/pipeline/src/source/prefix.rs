@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::failure;
 use crate::config::S3Access;
-use crate::document::Failure;
+use crate::failure::Failure;
 use crate::s3::S3Uri;
 
 /// Longest key of S3, in bytes (User Guide, "Naming Amazon S3 objects"), and so the longest prefix.

@@ -3,8 +3,9 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::failure;
-use super::{S3Prefix, SourceConfig};
-use crate::document::Failure;
+use super::S3Prefix;
+use crate::config::SourceConfig;
+use crate::failure::Failure;
 use crate::s3::{reachable, S3Uri};
 use crate::settings::Settings;
 

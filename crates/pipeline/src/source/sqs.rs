@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::failure;
 use crate::config::S3Access;
-use crate::document::{Failure, Retry, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::s3::{self, Clients, Operation, S3Error};
 
 /// How long SQS waits for a message before it answers that there is none, in seconds; its maximum.

@@ -13,8 +13,9 @@ use pgai_rs_pipeline::config::{
     Author, Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, S3Access,
     VectorizerConfig, CONFIG_VERSION,
 };
-use pgai_rs_pipeline::document::{ApiKey, Document, Payload, Secret, Ticket, Vectorizer};
+use pgai_rs_pipeline::document::{Document, Payload, Ticket, Vectorizer};
 use pgai_rs_pipeline::quota::Account;
+use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 /// The column that the tests' vectorizers read.
 pub const COLUMN: &str = "body";
@@ -73,6 +74,6 @@ pub fn row(vectorizer: &Arc<Vectorizer>, ticket: u64, text: &str) -> Document {
         payload: Payload::Text(text.into()),
         fields: Vec::new(),
         existing: Vec::new(),
-        origin: None,
+        provenance: None,
     }
 }

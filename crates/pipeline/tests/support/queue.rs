@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::{
-    Chunk, Completed, Document, Failed, Failure, Origin, Payload, Retry, Ticket, Vectorizer,
+    Chunk, Completed, Document, Failed, Payload, Provenance, Ticket, Vectorizer,
 };
+use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::run::{Addresses, Queue, Runner, Turn};
 use pgai_rs_pipeline::settings::Settings;
 
@@ -25,7 +26,7 @@ pub struct MemoryQueue {
     pub claimed: HashSet<Ticket>,
     pub completed: HashMap<Ticket, Vec<Chunk>>,
     /// What is to be remembered of the completed.
-    pub origins: HashMap<Ticket, Option<Origin>>,
+    pub provenances: HashMap<Ticket, Option<Provenance>>,
     pub failed: HashMap<Ticket, Failure>,
     /// Tickets whose rows are locked.
     pub locked: HashSet<Ticket>,
@@ -135,7 +136,7 @@ impl Queue for MemoryQueue {
                 given_back.push(completed.ticket);
             } else {
                 self.settle(completed.ticket);
-                self.origins.insert(completed.ticket, completed.origin.clone());
+                self.provenances.insert(completed.ticket, completed.provenance.clone());
                 self.completed.insert(completed.ticket, completed.chunks.clone());
             }
         }

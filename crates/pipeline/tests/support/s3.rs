@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::document::{Failure, Secret};
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::load::{Loaded, Loaders};
+use pgai_rs_pipeline::quota::Account;
+use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 
 use super::http::{Reply, Request, Server};
@@ -28,7 +30,7 @@ pub fn settings(server: &Server) -> Settings {
 
 /// Fetches an object, whatever its version.
 pub async fn fetch(loaders: &Loaders, uri: &str, access: &S3Access) -> Result<Loaded, Failure> {
-    loaders.load(uri, access, None, Instant::now()).await.map(Option::unwrap)
+    loaders.load(uri, access, None, Instant::now(), &Account::default()).await.map(Option::unwrap)
 }
 
 pub fn in_role(role_arn: &str) -> S3Access {

@@ -6,12 +6,13 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use super::openai::{without_base64, Request, LIMITS};
-use super::{Optional, Profile, Shape, Wire};
-use crate::embed::answer::{indexed, Answered};
-use crate::embed::dimensions::Dimensions;
-use crate::embed::model::{percent_encoded, Model};
-use crate::embed::pack::Limits;
-use crate::embed::refusal::Refusal;
+use super::protocol::{Profile, Protocol, Shape};
+use crate::embed::endpoint::{percent_encoded, Endpoint};
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::Refusal;
 
 /// What is known of Azure OpenAI. A deployment has a name of the customer's own, which tells nothing
 /// of its model.
@@ -23,7 +24,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[("api_version", Shape::Text), ("user", Shape::Text)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
-    wire: |model| Arc::new(Azure::new(model)),
+    protocol: |endpoint| Arc::new(Azure::new(endpoint)),
 };
 
 /// The newest version that is no preview, by
@@ -32,29 +33,29 @@ const API_VERSION: &str = "2024-10-21";
 
 /// A deployment of a model.
 struct Azure {
-    model: Model,
+    endpoint: Endpoint,
     api_version: String,
 }
 
 impl Azure {
-    fn new(mut model: Model) -> Self {
-        let api_version = match model.parameters.remove("api_version") {
+    fn new(mut endpoint: Endpoint) -> Self {
+        let api_version = match endpoint.parameters.remove("api_version") {
             Some(Value::String(version)) => version,
             _ => API_VERSION.to_owned(),
         };
-        Azure { model, api_version }
+        Azure { endpoint, api_version }
     }
 }
 
-impl Wire for Azure {
+impl Protocol for Azure {
     fn url(&self) -> String {
-        let path = format!("openai/deployments/{}/embeddings", percent_encoded(&self.model.name));
-        format!("{}?api-version={}", self.model.url(&path), percent_encoded(&self.api_version))
+        let path = format!("openai/deployments/{}/embeddings", percent_encoded(&self.endpoint.model));
+        format!("{}?api-version={}", self.endpoint.url(&path), percent_encoded(&self.api_version))
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        let request = request.json(&Request::new(&self.model, inputs, optional));
-        match &self.model.api_key {
+        let request = request.json(&Request::new(&self.endpoint, inputs, optional));
+        match &self.endpoint.api_key {
             Some(key) => request.header("api-key", key.expose()),
             None => request,
         }

@@ -6,16 +6,19 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{cohere, Optional, Profile, Shape, Wire};
+use super::cohere;
+use super::protocol::{Profile, Protocol, Shape};
 use crate::config::S3Access;
-use crate::document::Failure;
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::aws::Scope;
-use crate::embed::dimensions::Dimensions;
+use crate::embed::endpoint::{percent_encoded, Endpoint};
+use crate::embed::error::invalid;
 use crate::embed::identity::Identity;
-use crate::embed::model::{invalid, percent_encoded, Model};
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use crate::embed::identity::Scope;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
+use crate::failure::Failure;
 
 /// What is known of Bedrock. It is asked with the identities that S3 is asked with; the options' names
 /// are LiteLLM's.
@@ -33,7 +36,7 @@ pub(super) const PROFILE: Profile = Profile {
     ],
     input_types: Some(cohere::INPUT_TYPES),
     dimensions,
-    wire: |model| Arc::new(Bedrock::new(model)),
+    protocol: |endpoint| Arc::new(Bedrock::new(endpoint)),
 };
 
 /// The name by which `pgai_rs.api_key_names` lists the server's own AWS credentials, wherever they come from.
@@ -131,30 +134,30 @@ pub(in crate::embed) fn role_arn(options: &Map<String, Value>) -> Option<&str> {
 
 /// A model on Bedrock.
 struct Bedrock {
-    model: Model,
+    endpoint: Endpoint,
     family: Family,
     scope: Scope,
 }
 
 impl Bedrock {
-    fn new(mut model: Model) -> Self {
-        let family = family(&model.name).unwrap_or(Family::Titan);
+    fn new(mut endpoint: Endpoint) -> Self {
+        let family = family(&endpoint.model).unwrap_or(Family::Titan);
         let access = S3Access {
-            aws_role_arn: role_arn(&model.parameters).map(str::to_owned),
-            author: model.author,
+            aws_role_arn: role_arn(&endpoint.parameters).map(str::to_owned),
+            author: endpoint.author,
             ..S3Access::default()
         };
         let scope = Scope {
             service: "bedrock",
-            region: region(&model.parameters, model.region.as_deref()).unwrap_or_default(),
+            region: region(&endpoint.parameters, endpoint.region.as_deref()).unwrap_or_default(),
             access,
         };
         let known: &[&str] = match family {
             Family::Titan => &["normalize"],
             Family::Cohere => &["input_type", "truncate"],
         };
-        model.parameters.retain(|name, _| known.contains(&name.as_str()));
-        Bedrock { model, family, scope }
+        endpoint.parameters.retain(|name, _| known.contains(&name.as_str()));
+        Bedrock { endpoint, family, scope }
     }
 }
 
@@ -193,14 +196,14 @@ struct CohereEmbeddings {
     float: Vec<Vector>,
 }
 
-impl Wire for Bedrock {
+impl Protocol for Bedrock {
     fn url(&self) -> String {
-        self.model.url(&format!("model/{}/invoke", percent_encoded(&self.model.name)))
+        self.endpoint.url(&format!("model/{}/invoke", percent_encoded(&self.endpoint.model)))
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        let dimensions = self.model.wanted_dimensions(optional);
-        let parameters = &self.model.parameters;
+        let dimensions = self.endpoint.wanted_dimensions(optional);
+        let parameters = &self.endpoint.parameters;
         match self.family {
             Family::Titan => {
                 let input_text = inputs.first().map(|input| &**input).unwrap_or_default();
@@ -236,7 +239,7 @@ impl Wire for Bedrock {
 
     /// Titan's are, unless the author wants it otherwise (`normalize`); nothing is said of Cohere's.
     fn leaves_lengths(&self) -> bool {
-        self.family == Family::Cohere && self.model.is_shortened()
+        self.family == Family::Cohere && self.endpoint.is_shortened()
     }
 
     /// By <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>: what

@@ -6,12 +6,13 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Optional, Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
-use crate::embed::input_type::InputTypes;
-use crate::embed::model::Model;
-use crate::embed::pack::Limits;
+use super::protocol::{Profile, Protocol, Shape};
+use crate::embed::endpoint::Endpoint;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::input_type::InputTypes;
+use crate::embed::request::optional::Optional;
 
 /// Cohere's words, its models on Amazon Bedrock included.
 pub(super) const INPUT_TYPES: InputTypes = InputTypes {
@@ -32,7 +33,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[("input_type", Shape::Text), ("truncate", Shape::Text)],
     input_types: Some(INPUT_TYPES),
     dimensions,
-    wire: |model| Arc::new(Cohere { model }),
+    protocol: |endpoint| Arc::new(Cohere { endpoint }),
 };
 
 /// By <https://docs.cohere.com/reference/embed>: at most 96 texts. It knows no limit of tokens of all
@@ -54,7 +55,7 @@ fn dimensions(model: &str) -> Dimensions {
 
 /// A model of Cohere.
 struct Cohere {
-    model: Model,
+    endpoint: Endpoint,
 }
 
 /// What is asked.
@@ -79,18 +80,18 @@ struct Embeddings {
     float: Vec<Vector>,
 }
 
-impl Wire for Cohere {
+impl Protocol for Cohere {
     fn url(&self) -> String {
-        self.model.url("v2/embed")
+        self.endpoint.url("v2/embed")
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.model.authorize(request).json(&Request {
-            model: &self.model.name,
+        self.endpoint.authorize(request).json(&Request {
+            model: &self.endpoint.model,
             texts: inputs,
             embedding_types: ["float"],
-            output_dimension: self.model.wanted_dimensions(optional),
-            parameters: &self.model.parameters,
+            output_dimension: self.endpoint.wanted_dimensions(optional),
+            parameters: &self.endpoint.parameters,
         })
     }
 
@@ -104,6 +105,6 @@ impl Wire for Cohere {
 
     /// Nothing is said of those of embed-v4.0 that are cut short.
     fn leaves_lengths(&self) -> bool {
-        self.model.is_shortened()
+        self.endpoint.is_shortened()
     }
 }

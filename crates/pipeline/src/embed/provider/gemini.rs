@@ -6,13 +6,14 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Optional, Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
-use crate::embed::input_type::InputTypes;
-use crate::embed::model::{percent_encoded, Model};
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use super::protocol::{Profile, Protocol, Shape};
+use crate::embed::endpoint::{percent_encoded, Endpoint};
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::input_type::InputTypes;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 
 /// What is known of the Gemini API. Task types are those of
 /// <https://ai.google.dev/gemini-api/docs/embeddings>; not all models take one.
@@ -24,7 +25,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[(TASK_TYPE, Shape::Text)],
     input_types: Some(TASK_TYPES),
     dimensions,
-    wire: |model| Arc::new(Gemini::new(model)),
+    protocol: |endpoint| Arc::new(Gemini::new(endpoint)),
 };
 
 /// What a text is embedded for, to all of Google's.
@@ -63,17 +64,17 @@ fn dimensions(model: &str) -> Dimensions {
 
 /// A model of Google's.
 struct Gemini {
-    model: Model,
+    endpoint: Endpoint,
     task_type: Option<String>,
 }
 
 impl Gemini {
-    fn new(mut model: Model) -> Self {
-        let task_type = match model.parameters.remove(TASK_TYPE) {
+    fn new(mut endpoint: Endpoint) -> Self {
+        let task_type = match endpoint.parameters.remove(TASK_TYPE) {
             Some(Value::String(task_type)) => Some(task_type),
             _ => None,
         };
-        Gemini { model, task_type }
+        Gemini { endpoint, task_type }
     }
 }
 
@@ -114,22 +115,22 @@ struct Embedding {
     values: Vector,
 }
 
-impl Wire for Gemini {
+impl Protocol for Gemini {
     fn url(&self) -> String {
-        self.model.url(&format!("models/{}:batchEmbedContents", percent_encoded(&self.model.name)))
+        self.endpoint.url(&format!("models/{}:batchEmbedContents", percent_encoded(&self.endpoint.model)))
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        let model = format!("models/{}", self.model.name);
+        let model = format!("models/{}", self.endpoint.model);
         let one = |input| Request {
             model: &model,
             content: Content { parts: [Part { text: input }] },
             task_type: self.task_type.as_deref(),
-            output_dimensionality: self.model.wanted_dimensions(optional),
+            output_dimensionality: self.endpoint.wanted_dimensions(optional),
         };
         let requests = inputs.iter().map(|input| one(input)).collect();
         let request = request.json(&Requests { requests });
-        match &self.model.api_key {
+        match &self.endpoint.api_key {
             Some(key) => request.header("x-goog-api-key", key.expose()),
             None => request,
         }
@@ -146,7 +147,7 @@ impl Wire for Gemini {
 
     /// By <https://ai.google.dev/gemini-api/docs/embeddings>: below 3,072 dimensions they are not normalized.
     fn leaves_lengths(&self) -> bool {
-        self.model.is_shortened()
+        self.endpoint.is_shortened()
     }
 
     /// A wrong key is a bad request to Google.

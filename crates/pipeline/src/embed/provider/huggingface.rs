@@ -6,11 +6,12 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Optional, Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
-use crate::embed::model::Model;
-use crate::embed::pack::Limits;
+use super::protocol::{Profile, Protocol, Shape};
+use crate::embed::endpoint::Endpoint;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
 
 /// What is known of Text Embeddings Inference. A server has one model, whatever a request names.
 pub(super) const PROFILE: Profile = Profile {
@@ -21,7 +22,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[(NORMALIZE, Shape::Flag), (TRUNCATE, Shape::Flag)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
-    wire: |model| Arc::new(HuggingFace::new(model)),
+    protocol: |endpoint| Arc::new(HuggingFace::new(endpoint)),
 };
 
 const NORMALIZE: &str = "normalize";
@@ -33,14 +34,14 @@ const LIMITS: Limits = Limits { inputs: 32, tokens: usize::MAX };
 
 /// The model of a server.
 struct HuggingFace {
-    model: Model,
+    endpoint: Endpoint,
 }
 
 impl HuggingFace {
     /// A longer input is cut, as by the other providers, unless the author wants it otherwise.
-    fn new(mut model: Model) -> Self {
-        model.parameters.entry(TRUNCATE).or_insert(true.into());
-        HuggingFace { model }
+    fn new(mut endpoint: Endpoint) -> Self {
+        endpoint.parameters.entry(TRUNCATE).or_insert(true.into());
+        HuggingFace { endpoint }
     }
 }
 
@@ -54,19 +55,19 @@ struct Request<'a> {
     parameters: &'a Map<String, Value>,
 }
 
-impl Wire for HuggingFace {
+impl Protocol for HuggingFace {
     fn url(&self) -> String {
-        if self.model.base_url.trim_end_matches('/').ends_with("/embed") {
-            return self.model.base_url.clone();
+        if self.endpoint.base_url.trim_end_matches('/').ends_with("/embed") {
+            return self.endpoint.base_url.clone();
         }
-        self.model.url("embed")
+        self.endpoint.url("embed")
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.model.authorize(request).json(&Request {
+        self.endpoint.authorize(request).json(&Request {
             inputs,
-            dimensions: self.model.wanted_dimensions(optional),
-            parameters: &self.model.parameters,
+            dimensions: self.endpoint.wanted_dimensions(optional),
+            parameters: &self.endpoint.parameters,
         })
     }
 

@@ -6,12 +6,13 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Optional, Profile, Wire};
-use crate::embed::answer::{indexed, Answered};
-use crate::embed::dimensions::Dimensions;
-use crate::embed::model::Model;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use super::protocol::{Profile, Protocol};
+use crate::embed::endpoint::Endpoint;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 
 /// What is known of Mistral AI.
 pub(super) const PROFILE: Profile = Profile {
@@ -22,7 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[],
     input_types: None,
     dimensions,
-    wire: |model| Arc::new(Mistral { model }),
+    protocol: |endpoint| Arc::new(Mistral { endpoint }),
 };
 
 /// pgai's limits, 128 inputs and 16,000 tokens; Mistral publishes none, and refuses larger requests
@@ -41,7 +42,7 @@ fn dimensions(model: &str) -> Dimensions {
 
 /// A model of Mistral AI.
 struct Mistral {
-    model: Model,
+    endpoint: Endpoint,
 }
 
 /// What is asked, by <https://docs.mistral.ai/api/endpoint/embeddings>.
@@ -55,17 +56,17 @@ struct Request<'a> {
     parameters: &'a Map<String, Value>,
 }
 
-impl Wire for Mistral {
+impl Protocol for Mistral {
     fn url(&self) -> String {
-        self.model.url("embeddings")
+        self.endpoint.url("embeddings")
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.model.authorize(request).json(&Request {
-            model: &self.model.name,
+        self.endpoint.authorize(request).json(&Request {
+            model: &self.endpoint.model,
             input: inputs,
-            output_dimension: self.model.wanted_dimensions(optional),
-            parameters: &self.model.parameters,
+            output_dimension: self.endpoint.wanted_dimensions(optional),
+            parameters: &self.endpoint.parameters,
         })
     }
 
@@ -79,7 +80,7 @@ impl Wire for Mistral {
 
     /// Nothing is said of those of codestral-embed that are cut short.
     fn leaves_lengths(&self) -> bool {
-        self.model.is_shortened()
+        self.endpoint.is_shortened()
     }
 
     /// An unknown model is a bad request to Mistral AI.

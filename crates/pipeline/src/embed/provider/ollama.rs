@@ -6,12 +6,13 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Optional, Profile, Shape, Wire};
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
-use crate::embed::model::Model;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use super::protocol::{Profile, Protocol, Shape};
+use crate::embed::endpoint::Endpoint;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 
 /// Where an Ollama is that nobody has said anything of.
 pub(in crate::embed) const LOCAL: &str = "http://localhost:11434";
@@ -25,7 +26,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[("keep_alive", Shape::Text), ("options", Shape::Object)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
-    wire: |model| Arc::new(Ollama::new(model)),
+    protocol: |endpoint| Arc::new(Ollama::new(endpoint)),
 };
 
 /// Where Ollama listens if `OLLAMA_HOST` names no port, by
@@ -49,18 +50,18 @@ pub fn url_of_host(host: &str) -> String {
 
 /// A model that an Ollama server has pulled.
 struct Ollama {
-    model: Model,
+    endpoint: Endpoint,
 }
 
 impl Ollama {
     /// Ollama takes `keep_alive` as a number of seconds, or as a string with a unit: `"-1"` is an error.
-    fn new(mut model: Model) -> Self {
-        if let Some(keep_alive) = model.parameters.get_mut("keep_alive") {
+    fn new(mut endpoint: Endpoint) -> Self {
+        if let Some(keep_alive) = endpoint.parameters.get_mut("keep_alive") {
             if let Some(seconds) = keep_alive.as_str().and_then(|text| text.parse::<i64>().ok()) {
                 *keep_alive = seconds.into();
             }
         }
-        Ollama { model }
+        Ollama { endpoint }
     }
 }
 
@@ -82,18 +83,18 @@ struct Response {
     embeddings: Vec<Vector>,
 }
 
-impl Wire for Ollama {
+impl Protocol for Ollama {
     fn url(&self) -> String {
-        self.model.url("api/embed")
+        self.endpoint.url("api/embed")
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
         request.json(&Request {
-            model: &self.model.name,
+            model: &self.endpoint.model,
             input: inputs,
             truncate: true,
-            dimensions: self.model.wanted_dimensions(optional),
-            parameters: &self.model.parameters,
+            dimensions: self.endpoint.wanted_dimensions(optional),
+            parameters: &self.endpoint.parameters,
         })
     }
 
@@ -113,7 +114,7 @@ impl Wire for Ollama {
     /// Models are not pulled for a user: they take gigabytes of the server's disk.
     fn hint(&self, kind: Kind) -> Option<String> {
         (kind == Kind::NoSuchModel)
-            .then(|| format!("Run `ollama pull {}` on Ollama's host.", self.model.name))
+            .then(|| format!("Run `ollama pull {}` on Ollama's host.", self.endpoint.model))
     }
 }
 

@@ -6,12 +6,13 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Optional, Profile, Shape, Wire};
-use crate::embed::answer::{indexed, Answered};
-use crate::embed::dimensions::Dimensions;
-use crate::embed::model::Model;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::Refusal;
+use super::protocol::{Profile, Protocol, Shape};
+use crate::embed::endpoint::Endpoint;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::Refusal;
 
 /// What is known of OpenAI.
 pub(super) const PROFILE: Profile = Profile {
@@ -22,7 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
     options: &[("user", Shape::Text)],
     input_types: None,
     dimensions,
-    wire: |model| Arc::new(OpenAi { at_home: model.is_at_home(), model }),
+    protocol: |endpoint| Arc::new(OpenAi { at_home: endpoint.at_home, endpoint }),
 };
 
 /// By <https://platform.openai.com/docs/api-reference/embeddings/create>: at most 2,048 inputs, and
@@ -39,9 +40,9 @@ fn dimensions(model: &str) -> Dimensions {
     }
 }
 
-/// A model on OpenAI's wire.
+/// A model on OpenAI's protocol.
 struct OpenAi {
-    model: Model,
+    endpoint: Endpoint,
     at_home: bool,
 }
 
@@ -59,24 +60,24 @@ pub(super) struct Request<'a, I: ?Sized> {
 
 impl<'a, I: Serialize + ?Sized> Request<'a, I> {
     /// For these inputs of a model, with what the server takes: an array of texts, or of one text's tokens.
-    pub(super) fn new(model: &'a Model, input: &'a I, optional: Optional) -> Self {
+    pub(super) fn new(endpoint: &'a Endpoint, input: &'a I, optional: Optional) -> Self {
         Request {
-            model: &model.name,
+            model: &endpoint.model,
             input,
-            dimensions: model.wanted_dimensions(optional),
+            dimensions: endpoint.wanted_dimensions(optional),
             encoding_format: if optional.base64 { "base64" } else { "float" },
-            parameters: &model.parameters,
+            parameters: &endpoint.parameters,
         }
     }
 }
 
-impl Wire for OpenAi {
+impl Protocol for OpenAi {
     fn url(&self) -> String {
-        self.model.url("embeddings")
+        self.endpoint.url("embeddings")
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.model.authorize(request).json(&Request::new(&self.model, inputs, optional))
+        self.endpoint.authorize(request).json(&Request::new(&self.endpoint, inputs, optional))
     }
 
     fn write_tokens(
@@ -85,7 +86,7 @@ impl Wire for OpenAi {
         tokens: &[u32],
         optional: Optional,
     ) -> Option<RequestBuilder> {
-        Some(self.model.authorize(request).json(&Request::new(&self.model, tokens, optional)))
+        Some(self.endpoint.authorize(request).json(&Request::new(&self.endpoint, tokens, optional)))
     }
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {

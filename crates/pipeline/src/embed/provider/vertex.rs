@@ -7,14 +7,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::gemini::TASK_TYPES;
-use super::{Optional, Profile, Shape, Wire};
-use crate::document::Failure;
-use crate::embed::answer::{unnumbered, Answered, Vector};
-use crate::embed::dimensions::Dimensions;
+use super::protocol::{Profile, Protocol, Shape};
+use crate::embed::endpoint::{percent_encoded, Endpoint};
+use crate::embed::error::invalid;
 use crate::embed::identity::Identity;
-use crate::embed::model::{invalid, percent_encoded, Model};
-use crate::embed::pack::Limits;
-use crate::embed::refusal::Kind;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::Kind;
+use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 
 /// What is known of Vertex AI. The options' names are LiteLLM's.
@@ -31,7 +33,7 @@ pub(super) const PROFILE: Profile = Profile {
     ],
     input_types: Some(TASK_TYPES),
     dimensions,
-    wire: |model| Arc::new(Vertex::new(model)),
+    protocol: |endpoint| Arc::new(Vertex::new(endpoint)),
 };
 
 const AUTO_TRUNCATE: &str = "auto_truncate";
@@ -91,17 +93,17 @@ pub(super) fn is_home(url: &ServerUrl) -> bool {
 
 /// A model on Vertex AI.
 struct Vertex {
-    model: Model,
+    endpoint: Endpoint,
     task_type: Option<String>,
     auto_truncate: Option<bool>,
 }
 
 impl Vertex {
-    fn new(mut model: Model) -> Self {
-        let task_type = model.parameters.remove(TASK_TYPES.option);
+    fn new(mut endpoint: Endpoint) -> Self {
+        let task_type = endpoint.parameters.remove(TASK_TYPES.option);
         let task_type = task_type.as_ref().and_then(Value::as_str).map(str::to_owned);
-        let auto_truncate = model.parameters.get(AUTO_TRUNCATE).and_then(Value::as_bool);
-        Vertex { model, task_type, auto_truncate }
+        let auto_truncate = endpoint.parameters.get(AUTO_TRUNCATE).and_then(Value::as_bool);
+        Vertex { endpoint, task_type, auto_truncate }
     }
 }
 
@@ -144,15 +146,16 @@ struct Embedding {
     values: Vector,
 }
 
-impl Wire for Vertex {
+impl Protocol for Vertex {
     fn url(&self) -> String {
-        self.model.url(&format!("publishers/google/models/{}:predict", percent_encoded(&self.model.name)))
+        self.endpoint
+            .url(&format!("publishers/google/models/{}:predict", percent_encoded(&self.endpoint.model)))
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
         let task_type = self.task_type.as_deref();
         let instances = inputs.iter().map(|content| Instance { content, task_type }).collect();
-        let output_dimensionality = self.model.wanted_dimensions(optional);
+        let output_dimensionality = self.endpoint.wanted_dimensions(optional);
         let parameters = Parameters { output_dimensionality, auto_truncate: self.auto_truncate };
         request.json(&Request { instances, parameters })
     }
@@ -163,16 +166,16 @@ impl Wire for Vertex {
     }
 
     fn limits(&self) -> Limits {
-        limits(&self.model.name)
+        limits(&self.endpoint.model)
     }
 
     /// As with the Gemini API, whose models these are.
     fn leaves_lengths(&self) -> bool {
-        self.model.is_shortened()
+        self.endpoint.is_shortened()
     }
 
     fn identity(&self) -> Identity {
-        self.model.api_key.clone().map_or(Identity::Key, Identity::Google)
+        self.endpoint.api_key.clone().map_or(Identity::Key, Identity::Google)
     }
 
     fn hint(&self, kind: Kind) -> Option<String> {

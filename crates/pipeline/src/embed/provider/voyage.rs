@@ -6,13 +6,14 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Optional, Profile, Shape, Wire};
-use crate::embed::answer::{indexed, Answered};
-use crate::embed::dimensions::Dimensions;
-use crate::embed::input_type::InputTypes;
-use crate::embed::model::Model;
-use crate::embed::pack::Limits;
-use crate::embed::refusal::{Kind, Refusal};
+use super::protocol::{Profile, Protocol, Shape};
+use crate::embed::endpoint::Endpoint;
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::dimensions::Dimensions;
+use crate::embed::request::input_type::InputTypes;
+use crate::embed::request::optional::Optional;
+use crate::embed::request::refusal::{Kind, Refusal};
 
 /// What is known of Voyage AI. Vectors with and without an `input_type` may be compared.
 pub(super) const PROFILE: Profile = Profile {
@@ -30,7 +31,7 @@ pub(super) const PROFILE: Profile = Profile {
         untyped_query: Some("query"),
     }),
     dimensions,
-    wire: |model| Arc::new(Voyage { model }),
+    protocol: |endpoint| Arc::new(Voyage { endpoint }),
 };
 
 /// The limit of the API's first years, at which pgai and LiteLLM cut, too; by
@@ -63,7 +64,7 @@ fn tokens(model: &str) -> usize {
 
 /// A model of Voyage AI.
 struct Voyage {
-    model: Model,
+    endpoint: Endpoint,
 }
 
 /// What is asked.
@@ -77,17 +78,17 @@ struct Request<'a> {
     parameters: &'a Map<String, Value>,
 }
 
-impl Wire for Voyage {
+impl Protocol for Voyage {
     fn url(&self) -> String {
-        self.model.url("embeddings")
+        self.endpoint.url("embeddings")
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.model.authorize(request).json(&Request {
-            model: &self.model.name,
+        self.endpoint.authorize(request).json(&Request {
+            model: &self.endpoint.model,
             input: inputs,
-            output_dimension: self.model.wanted_dimensions(optional),
-            parameters: &self.model.parameters,
+            output_dimension: self.endpoint.wanted_dimensions(optional),
+            parameters: &self.endpoint.parameters,
         })
     }
 
@@ -96,7 +97,7 @@ impl Wire for Voyage {
     }
 
     fn limits(&self) -> Limits {
-        Limits { inputs: INPUTS, tokens: tokens(&self.model.name) }
+        Limits { inputs: INPUTS, tokens: tokens(&self.endpoint.model) }
     }
 
     /// An unknown model is a bad request to Voyage AI.

@@ -1,0 +1,105 @@
+//! How text becomes chunks.
+
+use serde::{Deserialize, Serialize};
+
+/// `ai.chunking_*`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "implementation", rename_all = "snake_case")]
+pub enum Chunking {
+    /// LangChain's `CharacterTextSplitter`.
+    CharacterTextSplitter {
+        /// Most characters (Unicode code points) of a chunk.
+        #[serde(default = "default_chunk_size")]
+        chunk_size: i64,
+        /// Characters that a chunk repeats of the one before.
+        #[serde(default = "default_chunk_overlap")]
+        chunk_overlap: i64,
+        /// Where to split.
+        #[serde(default = "default_separator")]
+        separator: String,
+        /// Whether `separator` is a regular expression.
+        #[serde(default)]
+        is_separator_regex: bool,
+    },
+    /// LangChain's `RecursiveCharacterTextSplitter`.
+    RecursiveCharacterTextSplitter {
+        /// Most characters (Unicode code points) of a chunk.
+        #[serde(default = "default_chunk_size")]
+        chunk_size: i64,
+        /// Characters that a chunk repeats of the one before.
+        #[serde(default = "default_chunk_overlap")]
+        chunk_overlap: i64,
+        /// Where to split, the coarsest first.
+        #[serde(default = "default_separators")]
+        separators: Vec<String>,
+        /// Whether `separators` are regular expressions.
+        #[serde(default)]
+        is_separator_regex: bool,
+    },
+    /// The crate `text-splitter`: splits at the largest semantic boundary that fits.
+    TextSplitter {
+        /// Most units of a chunk.
+        #[serde(default = "default_chunk_size")]
+        chunk_size: i64,
+        /// Units that a chunk repeats of the one before; less than `chunk_size`.
+        #[serde(default)]
+        chunk_overlap: i64,
+        /// What `chunk_size` and `chunk_overlap` count.
+        #[serde(default)]
+        unit: ChunkUnit,
+        /// What the text is.
+        #[serde(default)]
+        format: TextFormat,
+    },
+    /// A document is one chunk.
+    None,
+}
+
+/// What a chunk's size counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChunkUnit {
+    /// Unicode code points.
+    #[default]
+    Characters,
+    /// Tokens of `cl100k_base`, the encoding of OpenAI's embedding models.
+    Tokens,
+}
+
+/// What kind of text is split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextFormat {
+    /// Sentences, words and lines.
+    #[default]
+    Text,
+    /// Markdown: headings, lists and code blocks are boundaries.
+    Markdown,
+}
+
+fn default_chunk_size() -> i64 {
+    800
+}
+
+fn default_chunk_overlap() -> i64 {
+    400
+}
+
+fn default_separator() -> String {
+    "\n\n".to_owned()
+}
+
+fn default_separators() -> Vec<String> {
+    ["\n\n", "\n", ".", "?", "!", " ", ""].map(str::to_owned).to_vec()
+}
+
+impl Default for Chunking {
+    fn default() -> Self {
+        Chunking::RecursiveCharacterTextSplitter {
+            chunk_size: default_chunk_size(),
+            chunk_overlap: default_chunk_overlap(),
+            separators: default_separators(),
+            is_separator_regex: false,
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Which model embeds.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// `ai.embedding_*`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "implementation", rename_all = "snake_case")]
+pub enum Embedding {
+    /// OpenAI, and whatever speaks its protocol.
+    Openai {
+        /// The model's name, as the provider writes it.
+        model: String,
+        /// How many numbers a vector has.
+        dimensions: u32,
+        /// Passed on as OpenAI's `user`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// Name under which the server finds the key; never the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        api_key_name: Option<String>,
+        /// URL to which `/embeddings` is added; none means the server's default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base_url: Option<String>,
+    },
+    /// Ollama.
+    Ollama {
+        /// The model's name, as Ollama writes it.
+        model: String,
+        /// How many numbers a vector has.
+        dimensions: u32,
+        /// URL to which `/api/embed` is added; none means the server's default.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base_url: Option<String>,
+        /// Passed on as Ollama's `options`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        options: Option<Map<String, Value>>,
+        /// How long Ollama keeps the model in memory, such as `5m`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keep_alive: Option<String>,
+    },
+    /// Voyage AI.
+    Voyageai {
+        /// The model's name, as the provider writes it.
+        model: String,
+        /// How many numbers a vector has.
+        dimensions: u32,
+        /// What documents are embedded as: `document`, `query` or none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input_type: Option<String>,
+        /// Name under which the server finds the key; never the key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        api_key_name: Option<String>,
+        /// URL to which `/embeddings` is added; none means Voyage AI's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base_url: Option<String>,
+    },
+    /// Any provider that is known, by LiteLLM's name.
+    Litellm {
+        /// `provider/model`; without a provider, OpenAI's.
+        model: String,
+        /// How many numbers a vector has.
+        dimensions: u32,
+        /// Name under which the server finds the key; none means the provider's usual one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        api_key_name: Option<String>,
+        /// What the provider is to be told beside.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        extra_options: Option<Map<String, Value>>,
+    },
+}
+
+impl Embedding {
+    /// The config's `implementation`.
+    pub fn implementation(&self) -> &'static str {
+        match self {
+            Embedding::Openai { .. } => "openai",
+            Embedding::Ollama { .. } => "ollama",
+            Embedding::Voyageai { .. } => "voyageai",
+            Embedding::Litellm { .. } => "litellm",
+        }
+    }
+
+    /// The model's name as its author wrote it, LiteLLM's prefix included.
+    pub fn model(&self) -> &str {
+        match self {
+            Embedding::Openai { model, .. }
+            | Embedding::Ollama { model, .. }
+            | Embedding::Voyageai { model, .. }
+            | Embedding::Litellm { model, .. } => model,
+        }
+    }
+
+    /// How many numbers a vector has.
+    pub fn dimensions(&self) -> u32 {
+        match self {
+            Embedding::Openai { dimensions, .. }
+            | Embedding::Ollama { dimensions, .. }
+            | Embedding::Voyageai { dimensions, .. }
+            | Embedding::Litellm { dimensions, .. } => *dimensions,
+        }
+    }
+
+    /// Name of the provider's key, if the vectorizer's author wrote one.
+    pub fn declared_api_key_name(&self) -> Option<&str> {
+        match self {
+            Embedding::Openai { api_key_name, .. }
+            | Embedding::Voyageai { api_key_name, .. }
+            | Embedding::Litellm { api_key_name, .. } => api_key_name.as_deref(),
+            Embedding::Ollama { .. } => None,
+        }
+    }
+
+    /// What the provider is to be told, by LiteLLM's names.
+    pub fn extra_options(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Embedding::Litellm { extra_options, .. } => extra_options.as_ref(),
+            Embedding::Openai { .. } | Embedding::Ollama { .. } | Embedding::Voyageai { .. } => None,
+        }
+    }
+
+    /// The URL that the vectorizer's author asked for.
+    pub fn base_url(&self) -> Option<&str> {
+        match self {
+            Embedding::Openai { base_url, .. }
+            | Embedding::Ollama { base_url, .. }
+            | Embedding::Voyageai { base_url, .. } => base_url.as_deref(),
+            Embedding::Litellm { extra_options, .. } => extra_options.as_ref()?.get("api_base")?.as_str(),
+        }
+    }
+}

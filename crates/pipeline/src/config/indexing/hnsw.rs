@@ -1,0 +1,96 @@
+//! pgvector's HNSW index: its options and limits.
+
+use serde::{Deserialize, Serialize};
+
+use super::{check_range, given};
+
+/// Most dimensions of a `vector` under an HNSW index (pgvector's `HNSW_MAX_DIM`).
+pub const MAX_VECTOR: u32 = 2_000;
+
+/// Most dimensions of a `halfvec` under an HNSW index (pgvector: twice `HNSW_MAX_DIM`).
+pub const MAX_HALFVEC: u32 = 4_000;
+
+/// What pgvector's `hnsw` can order vectors by.
+const OPCLASSES: [&str; 4] = ["vector_cosine_ops", "vector_ip_ops", "vector_l2_ops", "vector_l1_ops"];
+
+/// pgvector's limits and defaults of an HNSW index (`src/hnsw.h`).
+const M: (i32, i32, i32) = (2, 16, 100);
+const EF_CONSTRUCTION: (i32, i32, i32) = (4, 64, 1_000);
+
+/// What `ai.indexing_hnsw` asks for, but when.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hnsw {
+    /// What vectors are ordered by, as pgvector's operator class for `vector`.
+    #[serde(default = "default_opclass")]
+    pub opclass: String,
+    /// Most connections of a node in a layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub m: Option<i32>,
+    /// Candidates that are looked at for each new node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ef_construction: Option<i32>,
+}
+
+fn default_opclass() -> String {
+    "vector_cosine_ops".to_owned()
+}
+
+impl Hnsw {
+    /// What pgvector would refuse when the index is built. The first text is pgai's.
+    pub fn check(&self) -> Result<(), String> {
+        if !OPCLASSES.contains(&self.opclass.as_str()) {
+            return Err("invalid opclass".to_owned());
+        }
+        check_range("m", self.m, (M.0, M.2))?;
+        check_range("ef_construction", self.ef_construction, (EF_CONSTRUCTION.0, EF_CONSTRUCTION.2))?;
+        let (m, ef_construction) = (self.m.unwrap_or(M.1), self.ef_construction.unwrap_or(EF_CONSTRUCTION.1));
+        if ef_construction < 2 * m {
+            return Err(format!(
+                "ef_construction must be at least twice m: {ef_construction} is less than {}",
+                2 * m
+            ));
+        }
+        Ok(())
+    }
+
+    /// The operator class for half precision that orders as the one for `vector` does.
+    pub fn halfvec_opclass(&self) -> String {
+        self.opclass.replacen("vector", "halfvec", 1)
+    }
+
+    pub(super) fn options(&self) -> Vec<(&'static str, String)> {
+        [given("m", self.m.as_ref()), given("ef_construction", self.ef_construction.as_ref())]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hnsw(json: &str) -> Hnsw {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn refuses_what_pgvector_would_refuse() {
+        let refused = |json: &str| hnsw(json).check().unwrap_err();
+        assert_eq!(refused(r#"{"opclass": "bit_hamming_ops"}"#), "invalid opclass");
+        assert_eq!(refused(r#"{"m": 1}"#), "m must be a whole number from 2 to 100");
+        assert_eq!(
+            refused(r#"{"ef_construction": 2000}"#),
+            "ef_construction must be a whole number from 4 to 1000"
+        );
+        assert!(refused(r#"{"m": 33}"#).starts_with("ef_construction must be at least twice m"));
+        for opclass in OPCLASSES {
+            assert_eq!(hnsw(&format!(r#"{{"opclass": "{opclass}", "m": 32}}"#)).check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn half_precision_is_ordered_alike() {
+        assert_eq!(hnsw(r#"{"opclass": "vector_l2_ops"}"#).halfvec_opclass(), "halfvec_l2_ops");
+    }
+}

@@ -1,0 +1,179 @@
+//! `ai.indexing_*`: which vector index is wanted, and what kind of number it can hold.
+
+pub mod diskann;
+pub mod hnsw;
+
+use serde::{Deserialize, Serialize};
+
+use diskann::Diskann;
+use hnsw::Hnsw;
+
+/// `ai.indexing_*`, resolved.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "implementation", rename_all = "snake_case")]
+pub enum Indexing {
+    /// No index is built.
+    None,
+    /// pgvector's.
+    Hnsw {
+        /// When it is built.
+        #[serde(flatten)]
+        when: When,
+        /// What it is like.
+        #[serde(flatten)]
+        index: Hnsw,
+    },
+    /// pgvectorscale's.
+    Diskann {
+        /// When it is built.
+        #[serde(flatten)]
+        when: When,
+        /// What it is like.
+        #[serde(flatten)]
+        index: Diskann,
+    },
+}
+
+/// When an index is built. Absent keys mean what they mean to pgai.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct When {
+    /// Not before the store has so many rows.
+    #[serde(default)]
+    pub min_rows: i32,
+    /// Not while anything waits in the queue.
+    #[serde(default = "default_true")]
+    pub create_when_queue_empty: bool,
+}
+
+/// The type of what is indexed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Element {
+    /// The embedding column itself.
+    Vector,
+    /// The embedding cast to half precision, which needs half of the space.
+    Halfvec,
+}
+
+fn default_true() -> bool {
+    true
+}
+
+impl Indexing {
+    /// When it is to be built; none if it is not.
+    pub fn when(&self) -> Option<&When> {
+        match self {
+            Indexing::None => None,
+            Indexing::Hnsw { when, .. } | Indexing::Diskann { when, .. } => Some(when),
+        }
+    }
+
+    /// The access method; none if no index is wanted.
+    pub fn access_method(&self) -> Option<&'static str> {
+        match self {
+            Indexing::None => None,
+            Indexing::Hnsw { .. } => Some("hnsw"),
+            Indexing::Diskann { .. } => Some("diskann"),
+        }
+    }
+
+    /// What is indexed of embeddings with so many dimensions, if there is room for them.
+    pub fn element(&self, dimensions: u32) -> Element {
+        match self {
+            Indexing::Hnsw { .. } if dimensions > hnsw::MAX_VECTOR => Element::Halfvec,
+            _ => Element::Vector,
+        }
+    }
+
+    /// What the access method would refuse of vectors of so many dimensions.
+    pub fn check_dimensions(&self, dimensions: u32) -> Result<(), String> {
+        match self {
+            Indexing::Hnsw { .. } if dimensions > hnsw::MAX_HALFVEC => {
+                Err(format!("an hnsw index can't have more than {} dimensions", hnsw::MAX_HALFVEC))
+            }
+            Indexing::Diskann { index, .. } => index.check_dimensions(dimensions),
+            Indexing::Hnsw { .. } | Indexing::None => Ok(()),
+        }
+    }
+
+    /// What the access method would refuse whatever is indexed.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Indexing::None => Ok(()),
+            Indexing::Hnsw { index, .. } => index.check(),
+            Indexing::Diskann { index, .. } => index.check(),
+        }
+    }
+
+    /// What stands in the index's `WITH (…)`: what was given, by name.
+    pub fn options(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Indexing::None => Vec::new(),
+            Indexing::Hnsw { index, .. } => index.options(),
+            Indexing::Diskann { index, .. } => index.options(),
+        }
+    }
+}
+
+fn check_range(name: &str, given: Option<i32>, (least, most): (i32, i32)) -> Result<(), String> {
+    match given {
+        Some(value) if !(least..=most).contains(&value) => {
+            Err(format!("{name} must be a whole number from {least} to {most}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An option that stands in `WITH (…)` if it was given.
+fn given<T: ToString>(name: &'static str, value: Option<&T>) -> Option<(&'static str, String)> {
+    value.map(|value| (name, value.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn indexing(json: &str) -> Indexing {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn hnsw(more: &str) -> Indexing {
+        indexing(&format!(r#"{{"config_type": "indexing", "implementation": "hnsw"{more}}}"#))
+    }
+
+    #[test]
+    fn reads_what_pgai_stores() {
+        let stored = indexing(
+            r#"{"config_type": "indexing", "implementation": "diskann", "min_rows": 10,
+                "storage_layout": "plain", "max_alpha": 1.2, "create_when_queue_empty": false}"#,
+        );
+        assert_eq!(stored.access_method(), Some("diskann"));
+        assert_eq!(stored.when(), Some(&When { min_rows: 10, create_when_queue_empty: false }));
+        assert_eq!(stored.check(), Ok(()));
+        assert_eq!(indexing(r#"{"implementation": "none"}"#), Indexing::None);
+    }
+
+    #[test]
+    fn absent_keys_mean_what_they_mean_to_pgai() {
+        assert_eq!(hnsw("").when(), Some(&When { min_rows: 0, create_when_queue_empty: true }));
+        assert_eq!(hnsw(""), hnsw(r#", "opclass": "vector_cosine_ops""#));
+    }
+
+    #[test]
+    fn writes_what_it_reads() {
+        let written = serde_json::to_value(hnsw(r#", "m": 8"#)).unwrap();
+        assert_eq!(
+            written,
+            serde_json::json!({"implementation": "hnsw", "min_rows": 0, "create_when_queue_empty": true,
+                               "opclass": "vector_cosine_ops", "m": 8})
+        );
+    }
+
+    #[test]
+    fn beyond_what_a_vector_can_have_half_precision_is_indexed() {
+        assert_eq!(hnsw("").element(2_000), Element::Vector);
+        assert_eq!(hnsw("").element(2_001), Element::Halfvec);
+        assert_eq!(indexing(r#"{"implementation": "diskann"}"#).element(16_000), Element::Vector);
+        assert_eq!(hnsw("").check_dimensions(4_000), Ok(()));
+        assert!(hnsw("").check_dimensions(4_001).is_err());
+    }
+}

@@ -1,0 +1,38 @@
+//! How much is worked on at a time.
+
+use serde::{Deserialize, Serialize};
+
+/// `ai.processing_*`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "implementation", rename_all = "snake_case")]
+pub enum Processing {
+    /// The one implementation.
+    Default {
+        /// Most rows of one claim; none lets the worker choose.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch_size: Option<u32>,
+        /// Most embedding requests in flight; none lets the worker choose.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        concurrency: Option<u32>,
+    },
+}
+
+impl Default for Processing {
+    fn default() -> Self {
+        Processing::Default { batch_size: None, concurrency: None }
+    }
+}
+
+impl Processing {
+    /// Most rows of one claim, if the vectorizer says so.
+    pub fn batch_size(&self) -> Option<u32> {
+        let Processing::Default { batch_size, .. } = self;
+        *batch_size
+    }
+
+    /// Most embedding requests in flight, if the vectorizer says so.
+    pub fn concurrency(&self) -> Option<u32> {
+        let Processing::Default { concurrency, .. } = self;
+        *concurrency
+    }
+}

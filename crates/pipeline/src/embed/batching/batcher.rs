@@ -1,0 +1,422 @@
+//! Inputs of all documents, packed into requests, paced and retried.
+//!
+//! One [`Group`] serves all documents whose inputs may share a request; what befalls one group
+//! concerns no other. Inputs wait for company for a moment, leave in requests as large as the
+//! provider takes, several at a time, and each is answered on its own: a document waits for its own
+//! inputs and for nothing else.
+
+mod narrow;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{mpsc, oneshot, Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::{timeout_at, Instant};
+
+use super::batch::{Batch, Reply};
+use super::search::{Search, PARTS};
+use crate::backoff::backoff;
+use crate::embed::error::EmbedError;
+use crate::embed::limits::most::Most;
+use crate::embed::limits::pack::{estimated_tokens, Limits, Load};
+use crate::embed::pacing::connections::ConnectionShare;
+use crate::embed::pacing::health::Health;
+use crate::embed::pacing::limiter::Limiter;
+use crate::embed::{Embedder, Vectors};
+use crate::failure::{Failure, Retry, Step};
+use crate::memory_budget::Share;
+use crate::settings::Settings;
+
+/// A trickle of inputs delays the first of them by so many lingers at most.
+const MOST_LINGERS: u32 = 20;
+
+/// How a group packs, paces and retries.
+#[derive(Debug, Clone)]
+pub(in crate::embed) struct Policy {
+    limits: Limits,
+    concurrency: usize,
+    linger: Duration,
+    retries: u32,
+    first_backoff: Duration,
+}
+
+impl Policy {
+    /// What the settings say, within the provider's limits; `concurrency` is the vectorizer's, if it
+    /// has one.
+    pub(in crate::embed) fn new(settings: &Settings, provider: Limits, concurrency: Option<usize>) -> Self {
+        let operator = Limits {
+            inputs: settings.embedding_max_inputs.max(1),
+            tokens: settings.embedding_max_tokens.max(1),
+        };
+        Policy {
+            limits: operator.and(provider),
+            concurrency: concurrency.unwrap_or(settings.embedding_concurrency).max(1),
+            linger: settings.embedding_linger,
+            retries: settings.embedding_retries,
+            first_backoff: settings.embedding_backoff,
+        }
+    }
+}
+
+/// Inputs for one provider, base URL, model and key.
+pub struct Group {
+    arrivals: mpsc::UnboundedSender<Item>,
+    provider: Arc<Provider>,
+}
+
+/// An input on its way.
+struct Item {
+    input: Arc<str>,
+    tokens: usize,
+    reply: Reply,
+}
+
+impl Group {
+    /// A group whose requests are driven by the current runtime until the group is dropped and
+    /// its last input answered.
+    pub(in crate::embed) fn start(
+        embedder: Arc<dyn Embedder>,
+        policy: Policy,
+        limiter: Arc<Limiter>,
+        memory: Arc<Share>,
+        connections: ConnectionShare,
+    ) -> Self {
+        let (arrivals, inbox) = mpsc::unbounded_channel();
+        let slots = Arc::new(Semaphore::new(policy.concurrency));
+        let (narrowing, health) = (Mutex::default(), Health::default());
+        let provider =
+            Arc::new(Provider { embedder, policy, limiter, memory, connections, slots, narrowing, health });
+        tokio::spawn(drive(inbox, Arc::clone(&provider)));
+        Group { arrivals, provider }
+    }
+
+    /// What any input would fail with now, if that is known without asking.
+    pub fn refusal(&self) -> Option<Failure> {
+        self.provider.health.refusal()
+    }
+
+    /// Whether the group takes inputs still.
+    pub(in crate::embed) fn is_alive(&self) -> bool {
+        !self.arrivals.is_closed()
+    }
+
+    /// The inputs' vectors, in their order. Dropping the future withdraws the inputs that have not
+    /// left yet.
+    ///
+    /// # Errors
+    ///
+    /// That of the first input that got no vector.
+    pub async fn embed(&self, inputs: impl IntoIterator<Item = Arc<str>>) -> Result<Vectors, Failure> {
+        let mut answers = Vec::new();
+        for input in inputs {
+            let (reply, answer) = oneshot::channel();
+            let tokens = estimated_tokens(&input);
+            self.arrivals.send(Item { input, tokens, reply }).map_err(|_| abandoned())?;
+            answers.push(answer);
+        }
+        let mut vectors = Vec::with_capacity(answers.len());
+        for answer in answers {
+            vectors.push(answer.await.map_err(|_| abandoned())??);
+        }
+        Ok(vectors)
+    }
+}
+
+/// The task that had the input has panicked.
+fn abandoned() -> Failure {
+    Failure::new(
+        Step::Embedding,
+        "internal_error",
+        "a request was abandoned (a bug in pgai_rs)",
+        Retry::Backoff,
+    )
+}
+
+/// Inputs that wait for a request.
+#[derive(Default)]
+struct Waiting {
+    items: VecDeque<Item>,
+    tokens: usize,
+}
+
+impl Waiting {
+    fn push(&mut self, item: Item) {
+        self.tokens += item.tokens;
+        self.items.push_back(item);
+    }
+
+    fn is_full(&self, limits: Limits) -> bool {
+        self.items.len() >= limits.inputs || self.tokens >= limits.tokens
+    }
+
+    /// Takes as much as a request holds, from the front. Equal inputs are sent once; those that
+    /// nobody waits for any more, not at all.
+    fn cut(&mut self, limits: Limits) -> Batch {
+        let mut load = Load::new(limits);
+        let mut places: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut batch = Batch::default();
+        while let Some(item) = self.items.pop_front() {
+            if item.reply.is_closed() {
+                self.tokens -= item.tokens;
+            } else if let Some(&place) = places.get(&item.input) {
+                self.tokens -= item.tokens;
+                batch.join(place, item.reply);
+            } else if load.take(item.tokens) {
+                self.tokens -= item.tokens;
+                let place = batch.push(Arc::clone(&item.input), item.reply);
+                places.insert(item.input, place);
+            } else {
+                self.items.push_front(item);
+                break;
+            }
+        }
+        batch
+    }
+}
+
+/// Collects inputs and sends them off, until the group is dropped.
+async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>) {
+    let mut waiting = Waiting::default();
+    loop {
+        if waiting.items.is_empty() {
+            match inbox.recv().await {
+                Some(item) => waiting.push(item),
+                None => return,
+            }
+        }
+        linger(&mut inbox, &mut waiting, provider.policy.linger, provider.limits()).await;
+        // The semaphore is never closed.
+        let Ok(slot) = Arc::clone(&provider.slots).acquire_owned().await else { return };
+        // Whoever arrived while all slots were taken goes along.
+        while let Ok(item) = inbox.try_recv() {
+            waiting.push(item);
+        }
+        let batch = waiting.cut(provider.limits());
+        if !batch.inputs.is_empty() {
+            tokio::spawn(Arc::clone(&provider).process(batch, slot));
+        }
+    }
+}
+
+/// Waits for company until a request is full or nobody has come for a while.
+async fn linger(
+    inbox: &mut mpsc::UnboundedReceiver<Item>,
+    waiting: &mut Waiting,
+    linger: Duration,
+    limits: Limits,
+) {
+    let latest = Instant::now() + linger * MOST_LINGERS;
+    while !waiting.is_full(limits) {
+        let until = latest.min(Instant::now() + linger);
+        match timeout_at(until, inbox.recv()).await {
+            Ok(Some(item)) => waiting.push(item),
+            Ok(None) | Err(_) => return,
+        }
+    }
+}
+
+/// A provider, and how to deal with it.
+struct Provider {
+    embedder: Arc<dyn Embedder>,
+    policy: Policy,
+    limiter: Arc<Limiter>,
+    /// The group's part of what requests and answers take.
+    memory: Arc<Share>,
+    /// The group's part of all connections.
+    connections: ConnectionShare,
+    /// Of requests under way.
+    slots: Arc<Semaphore>,
+    /// Whoever has it finds out how many inputs the provider takes.
+    narrowing: Mutex<()>,
+    health: Health,
+}
+
+impl Provider {
+    /// The most that a request may hold, by all that is known.
+    fn limits(&self) -> Limits {
+        self.policy.limits.and(self.limiter.limits())
+    }
+
+    /// Sees to it that everybody in the batch is answered.
+    async fn process(self: Arc<Self>, batch: Batch, _slot: OwnedSemaphorePermit) {
+        match self.ask(&batch, self.policy.retries).await {
+            (_, Ok(vectors)) => batch.deliver(vectors),
+            (sent, Err(error)) if may_be_one_inputs_doing(&error) => {
+                self.answer_in_parts(batch, error, sent).await;
+            }
+            (_, Err(error)) => batch.fail(&error.into_failure()),
+        }
+    }
+
+    /// Asks for the whole batch as [`try_to_ask`](Self::try_to_ask) does; returns when that was last sent
+    /// as well.
+    async fn ask(&self, batch: &Batch, retries: u32) -> (Instant, Result<Vectors, EmbedError>) {
+        let mut sent = Instant::now();
+        let result = self.try_to_ask(batch, retries, &mut sent).await;
+        (sent, result)
+    }
+
+    /// Asks for the whole batch, again after failures that may pass. To be asked for fewer
+    /// requests is no failure.
+    async fn try_to_ask(
+        &self,
+        batch: &Batch,
+        retries: u32,
+        sent: &mut Instant,
+    ) -> Result<Vectors, EmbedError> {
+        let tokens = batch.tokens();
+        let mut failures = 0;
+        loop {
+            if let Some(failure) = self.health.refusal() {
+                return Err(EmbedError::Refused(failure));
+            }
+            if batch.len() > 1 && tokens > self.limiter.limits().tokens {
+                // Learned since it was packed: the provider would never take it.
+                let most = Most::Tokens(Some(self.limiter.limits().tokens));
+                return Err(EmbedError::TooMany(most, "more tokens than its limit".to_owned()));
+            }
+            let permit =
+                self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
+            let _reservation = self.memory.reserve(self.embedder.request_bytes(&batch.inputs)).await;
+            let connection = self.connections.take().await;
+            if batch.is_abandoned() {
+                return Err(EmbedError::Refused(abandoned()));
+            }
+            *sent = Instant::now();
+            let answer = self.embedder.embed(&batch.inputs).await;
+            drop(connection);
+            match answer {
+                Ok(vectors) => {
+                    permit.succeeded();
+                    self.health.succeeded();
+                    return Ok(vectors);
+                }
+                Err(EmbedError::Throttled(pause)) => permit.throttled(pause),
+                Err(error) if failures < retries && may_pass(&error) => {
+                    drop(permit);
+                    failures += 1;
+                    tokio::time::sleep(backoff(self.policy.first_backoff, failures)).await;
+                }
+                Err(error) => {
+                    if let EmbedError::Refused(failure) = &error {
+                        self.health.refused(failure);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Finds the inputs that the provider can't take, so that their neighbours get their vectors; or that
+    /// it takes none at all. Returns whether it refuses an input on its own. It took others that were sent
+    /// when `taken` says.
+    async fn divide(&self, batch: Batch, error: EmbedError, sent: Instant, taken: Option<Instant>) -> bool {
+        let mut search = Search::new(batch, error.clone(), sent);
+        if let Some(taken) = taken {
+            search.succeeded(taken);
+        }
+        let mut asked = FuturesUnordered::new();
+        loop {
+            while asked.len() < PARTS && !search.is_in_doubt() {
+                // The batch has a slot of its own; others go along in those that are free.
+                let slot = self.slots.try_acquire().ok();
+                if slot.is_none() && !asked.is_empty() {
+                    break;
+                }
+                match search.next() {
+                    Some(part) => asked.push(self.ask_part(part, slot)),
+                    None => break,
+                }
+            }
+
+            match asked.next().await {
+                Some((part, (sent, Ok(vectors)))) => {
+                    search.succeeded(sent);
+                    part.deliver(vectors);
+                }
+                Some((part, (sent, Err(error)))) if may_be_one_inputs_doing(&error) => {
+                    search.failed(part, error, sent);
+                }
+                Some((part, (_, Err(error)))) => {
+                    let failure = error.into_failure();
+                    part.fail(&failure);
+                    search.give_up(&failure);
+                }
+                None if search.is_over() => return search.has_refused_alone(),
+                None => {
+                    let was_up = self.health.is_up();
+                    match self.probe(&error).await {
+                        Ok(sent) => search.reassured(sent, was_up),
+                        Err(error) => search.give_up(&error.into_failure()),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ask_part(
+        &self,
+        part: Batch,
+        _slot: Option<SemaphorePermit<'_>>,
+    ) -> (Batch, (Instant, Result<Vectors, EmbedError>)) {
+        let result = self.ask(&part, 0).await;
+        (part, result)
+    }
+
+    /// Asks for something that no model has a reason to refuse, after a request failed in this way;
+    /// returns when it was sent. Whoever doubts pays a token for it.
+    ///
+    /// # Errors
+    ///
+    /// What all that is asked for fails with now.
+    async fn probe(&self, doubtful: &EmbedError) -> Result<Instant, EmbedError> {
+        let (sent, result) = self.ask(&Batch::probe(), 0).await;
+        // What was said of the request itself is repeated, for only there is it known what must not be.
+        let error = match (result, doubtful) {
+            (Ok(_), _) => return Ok(sent),
+            (Err(EmbedError::InputRefused(_) | EmbedError::TooMany(..)), _) => refuses_everything(doubtful),
+            (Err(EmbedError::Unavailable(_) | EmbedError::BadResponse(_)), EmbedError::InputRefused(_)) => {
+                EmbedError::Unavailable("it fails on a harmless input".to_owned())
+            }
+            (Err(EmbedError::Unavailable(_) | EmbedError::BadResponse(_)), _) => doubtful.clone(),
+            (Err(error), _) => error,
+        };
+        self.health.failed();
+        if let EmbedError::Refused(failure) = &error {
+            self.health.refused(failure);
+        }
+        Err(error)
+    }
+}
+
+/// Not even something harmless is taken.
+fn refuses_everything(doubtful: &EmbedError) -> EmbedError {
+    let said = match doubtful {
+        EmbedError::InputRefused(why) | EmbedError::TooMany(_, why) => format!(": {why}"),
+        _ => String::new(),
+    };
+    EmbedError::refused(
+        "request_refused",
+        format!("the embedding provider refuses every input, even a harmless one{said}"),
+        "Check the vectorizer's model (with Azure, the deployment), dimensions and base_url against what the \
+         provider offers.",
+    )
+}
+
+/// Whether the same request may succeed a little later.
+fn may_pass(error: &EmbedError) -> bool {
+    matches!(error, EmbedError::Unreachable(_) | EmbedError::Unavailable(_) | EmbedError::BadResponse(_))
+}
+
+/// Whether the request may succeed without one of its inputs.
+fn may_be_one_inputs_doing(error: &EmbedError) -> bool {
+    matches!(
+        error,
+        EmbedError::InputRefused(_)
+            | EmbedError::TooMany(..)
+            | EmbedError::Unavailable(_)
+            | EmbedError::BadResponse(_)
+    )
+}

@@ -1,0 +1,151 @@
+//! Which inputs may share a request.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::batcher::{Group, Policy};
+use crate::document::Vectorizer;
+use crate::embed::http::HttpEmbedder;
+use crate::embed::model::Model;
+use crate::embed::pacing::connections::{may_be_kept, Connections};
+use crate::embed::pacing::limiter::Limiter;
+use crate::embed::provider::Provider;
+use crate::embed::request::input_type::Purpose;
+use crate::embed::resolve::resolve;
+use crate::failure::Failure;
+use crate::memory_budget::{MemoryBudget, Share};
+use crate::network::HttpClients;
+use crate::s3::Clients;
+use crate::secret::ApiKey;
+use crate::settings::Settings;
+
+/// So many groups are kept although nobody uses them, for what they know about their provider.
+const MOST_IDLE_GROUPS: usize = 64;
+
+/// What tells two groups apart: inputs that differ in any of it can't share a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct GroupKey {
+    model: Model,
+    /// A vectorizer with a limit of its own has requests of its own.
+    concurrency: Option<u32>,
+}
+
+/// Whose limits count for a group: those of its provider, base URL and key, each model's on their own.
+///
+/// Providers count for each model (OpenAI: <https://platform.openai.com/docs/guides/rate-limits>), so
+/// that what is said of one does not hold for another; where they count all together, the answers to
+/// each say what is left of the whole.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Account {
+    provider: Provider,
+    base_url: String,
+    api_key: Option<ApiKey>,
+    model: String,
+}
+
+impl Account {
+    fn of(model: &Model) -> Self {
+        Account {
+            provider: model.provider,
+            base_url: model.endpoint.base_url.clone(),
+            api_key: model.endpoint.api_key.clone(),
+            model: model.endpoint.model.clone(),
+        }
+    }
+}
+
+/// All groups.
+pub struct Groups {
+    client: HttpClients,
+    settings: Arc<Settings>,
+    /// Identities for providers that want requests to be signed.
+    aws: Arc<Clients>,
+    /// What requests and answers of all groups take.
+    memory: Arc<MemoryBudget>,
+    connections: Connections,
+    known: Mutex<Known>,
+}
+
+/// What there is already.
+#[derive(Default)]
+struct Known {
+    groups: HashMap<GroupKey, Arc<Group>>,
+    limiters: HashMap<Account, Arc<Limiter>>,
+    /// Base URLs to which idle connections are kept.
+    kept: HashSet<String>,
+}
+
+impl Known {
+    /// Forgets what nobody uses, if that is much.
+    fn tidy(&mut self) {
+        if self.groups.len() >= MOST_IDLE_GROUPS {
+            self.groups.retain(|_, group| Arc::strong_count(group) > 1);
+            self.limiters.retain(|_, limiter| Arc::strong_count(limiter) > 1);
+            self.kept
+                .retain(|base_url| self.groups.keys().any(|key| key.model.endpoint.base_url == *base_url));
+        }
+    }
+
+    /// Whether connections to this address are kept while nobody uses them: those to the first few are.
+    fn keeps_connections_to(&mut self, base_url: &str) -> bool {
+        if self.kept.contains(base_url) {
+            return true;
+        }
+        let kept = may_be_kept(self.kept.len());
+        if kept {
+            self.kept.insert(base_url.to_owned());
+        }
+        kept
+    }
+}
+
+impl Groups {
+    /// No groups yet; each is started when it is first needed.
+    ///
+    /// `aws` has the identities for providers that want requests to be signed.
+    pub fn new(client: HttpClients, settings: Arc<Settings>, aws: Arc<Clients>) -> Self {
+        let memory = MemoryBudget::new(settings.request_memory());
+        let connections = Connections::new(settings.connections);
+        Groups { client, settings, aws, memory, connections, known: Mutex::default() }
+    }
+
+    /// The group that embeds a vectorizer's inputs. Called within a runtime, which then drives it.
+    ///
+    /// # Errors
+    ///
+    /// What [`check`](super::check()) says, `no_api_key`, and whatever the provider refuses everything with for now.
+    pub fn group(&self, vectorizer: &Vectorizer) -> Result<Arc<Group>, Failure> {
+        let key = GroupKey {
+            model: resolve(
+                &vectorizer.config.embedding,
+                vectorizer.author,
+                vectorizer.api_key.clone(),
+                &self.settings,
+                Purpose::Document,
+            )?,
+            concurrency: vectorizer.config.processing.concurrency(),
+        };
+        // Nothing that panics half-way is done under the lock.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(group) = known.groups.get(&key).filter(|group| group.is_alive()) {
+            return group.refusal().map_or_else(|| Ok(Arc::clone(group)), Err);
+        }
+        known.tidy();
+        let limiter = Arc::clone(known.limiters.entry(Account::of(&key.model)).or_default());
+        limiter.reconsider();
+        let kept = known.keeps_connections_to(&key.model.endpoint.base_url);
+        let group = Arc::new(self.start(&key, limiter, kept)?);
+        known.groups.insert(key, Arc::clone(&group));
+        Ok(group)
+    }
+
+    fn start(&self, key: &GroupKey, limiter: Arc<Limiter>, kept: bool) -> Result<Group, Failure> {
+        let (timeout, model) = (self.settings.embedding_timeout, key.model.clone());
+        let embedder = HttpEmbedder::new(&self.client, model, timeout, Arc::clone(&limiter), &self.aws)?;
+        let embedder = embedder.with_connections_kept(kept);
+        let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
+        let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
+        let (memory, connections) = (Share::new(&self.memory), self.connections.share());
+        Ok(Group::start(Arc::new(embedder), policy, limiter, memory, connections))
+    }
+}

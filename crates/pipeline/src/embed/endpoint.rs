@@ -1,0 +1,80 @@
+//! Where a model is asked, and with what: data, which providers' protocols make requests of.
+
+use serde_json::{Map, Value};
+
+use super::request::dimensions::Dimensions;
+use super::request::optional::Optional;
+use crate::config::Author;
+use crate::network::Reach;
+use crate::secret::ApiKey;
+
+/// A model of one server. Two that are equal may share requests.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Endpoint {
+    /// URL to which the protocol's path is added.
+    pub base_url: String,
+    /// Tells whether that is the provider's own server, and not another that speaks its protocol.
+    pub at_home: bool,
+    /// The model's name, as the provider writes it.
+    pub model: String,
+    /// How many numbers a vector has.
+    pub dimensions: u32,
+    /// How many a model of this name may have, if it is the provider's.
+    pub known_dimensions: Dimensions,
+    /// Who declared it.
+    pub author: Author,
+    /// The operator's AWS region.
+    pub region: Option<String>,
+    /// How far its host may lead.
+    pub reach: Reach,
+    /// Shown to the provider.
+    pub api_key: Option<ApiKey>,
+    /// What else the vectorizer's author wants to be sent with each request, by the provider's names.
+    pub parameters: Map<String, Value>,
+}
+
+impl Endpoint {
+    /// How many dimensions a request says it wants, if the model can be told.
+    pub(super) fn wanted_dimensions(&self, optional: Optional) -> Option<u32> {
+        let can_be_told = self.known_dimensions.can_be_chosen() && optional.dimensions;
+        (can_be_told && self.dimensions > 0).then_some(self.dimensions)
+    }
+
+    /// Whether vectors have fewer dimensions than the model's own, which the provider cuts.
+    pub(super) fn is_shortened(&self) -> bool {
+        self.known_dimensions.shortens(self.dimensions)
+    }
+
+    /// An address below the base URL.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}/{path}", self.base_url.trim_end_matches('/'))
+    }
+
+    /// Adds the key as most providers want it.
+    pub(super) fn authorize(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.api_key {
+            Some(key) => request.bearer_auth(key.expose()),
+            None => request,
+        }
+    }
+}
+
+/// As it stands in a part of a path or a query: a model's name can't lead elsewhere.
+pub(super) fn percent_encoded(text: &str) -> String {
+    let one = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_within_its_part_of_an_address() {
+        assert_eq!(percent_encoded("text-embedding-3_small.v1"), "text-embedding-3_small.v1");
+        assert_eq!(percent_encoded("a/../b?c#é"), "a%2F..%2Fb%3Fc%23%C3%A9");
+    }
+}

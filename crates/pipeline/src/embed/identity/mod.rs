@@ -1,0 +1,78 @@
+//! As whom a provider is asked, where that is more than a key in a header.
+
+mod aws;
+mod google;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Request;
+
+pub(super) use self::aws::Scope;
+use self::aws::Signer;
+use self::google::Tokens;
+use crate::embed::error::EmbedError;
+use crate::network::{HttpClients, Reach};
+use crate::s3::Clients;
+use crate::secret::ApiKey;
+
+/// What a provider wants to see.
+pub(in crate::embed) enum Identity {
+    /// Nothing, or the key that its protocol writes into the request.
+    Key,
+    /// A signature with AWS credentials.
+    Aws(Scope),
+    /// A token of the service account whose key this is.
+    Google(ApiKey),
+}
+
+/// Adds it to requests.
+pub(in crate::embed) enum Credentials {
+    /// There is nothing to add.
+    None,
+    /// A signature.
+    Aws(Box<Signer>),
+    /// A token.
+    Google(Box<Tokens>),
+}
+
+impl Credentials {
+    /// What to add for this identity; `aws` has the server's and its roles', `client` asks for tokens, each within
+    /// `timeout`.
+    pub(in crate::embed) fn new(
+        identity: Identity,
+        aws: &Arc<Clients>,
+        client: &HttpClients,
+        timeout: Duration,
+    ) -> Self {
+        match identity {
+            Identity::Key => Credentials::None,
+            Identity::Aws(scope) => Credentials::Aws(Box::new(Signer::new(Arc::clone(aws), scope))),
+            Identity::Google(key) => {
+                Credentials::Google(Box::new(Tokens::new(key, client.of(Reach::Named).clone(), timeout)))
+            }
+        }
+    }
+
+    /// Adds it to a request that is complete otherwise.
+    ///
+    /// # Errors
+    ///
+    /// Where there is nothing to add, or the operator does not allow to use it.
+    pub(in crate::embed) async fn add(&self, request: &mut Request) -> Result<(), EmbedError> {
+        match self {
+            Credentials::None => Ok(()),
+            Credentials::Aws(signer) => signer.sign(request).await,
+            Credentials::Google(tokens) => tokens.authorize(request).await,
+        }
+    }
+
+    /// After a refusal they are had anew, if they can change: somebody may have mended them.
+    pub(in crate::embed) async fn forget(&self) {
+        match self {
+            Credentials::None => {}
+            Credentials::Aws(signer) => signer.forget().await,
+            Credentials::Google(tokens) => tokens.forget().await,
+        }
+    }
+}

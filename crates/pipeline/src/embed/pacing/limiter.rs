@@ -1,0 +1,128 @@
+//! Who may ask a provider, and when: requests leave as fast as its limits let them, in the order in
+//! which they came.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::HeaderMap;
+use tokio::sync::{Mutex as Turn, Notify};
+use tokio::time::{timeout_at, Instant};
+
+use super::pace::Pace;
+use super::rate_limit::RateLimits;
+use crate::embed::limits::ceiling::Ceiling;
+use crate::embed::limits::pack::Limits;
+
+/// Longest time that requests wait in memory for a provider that takes none; then their documents are
+/// given back to the queue until it is ready.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The limits of one account and model, shared by all who ask for it.
+#[derive(Debug, Default)]
+pub(in crate::embed) struct Limiter {
+    pace: Mutex<Pace>,
+    ceiling: Mutex<Ceiling>,
+    /// Whoever has it is the next.
+    turn: Turn<()>,
+    /// Something was learned.
+    news: Notify,
+}
+
+/// A request that may leave; it counts as under way until this is dropped.
+#[derive(Debug)]
+pub(in crate::embed) struct Permit<'a> {
+    limiter: &'a Limiter,
+    tokens: usize,
+    since: Instant,
+    early: bool,
+}
+
+impl Limiter {
+    /// Waits until a request of so many tokens may leave. Cancel-safe.
+    ///
+    /// What headers say is believed for [`LONGEST_WAIT`] at most: then a request is tried, for they err.
+    ///
+    /// # Errors
+    ///
+    /// How long the provider wants to be left alone, if that is too long to wait here.
+    pub(in crate::embed) async fn admit(&self, tokens: usize) -> Result<Permit<'_>, Duration> {
+        let _turn = self.turn.lock().await;
+        let latest = Instant::now() + LONGEST_WAIT;
+        loop {
+            let now = Instant::now();
+            let wait = {
+                let mut pace = self.pace();
+                let (wait, pause) = (pace.wait(tokens, now), pace.pause(now));
+                if pause > LONGEST_WAIT || (!pause.is_zero() && pace.refusing(now) > LONGEST_WAIT) {
+                    return Err(pause);
+                }
+                if wait.is_zero() || (pause.is_zero() && now >= latest) {
+                    pace.sent(tokens);
+                    return Ok(Permit { limiter: self, tokens, since: now, early: !wait.is_zero() });
+                }
+                wait.min(if pause.is_zero() { latest - now } else { wait })
+            };
+            // Whatever comes first; the next look decides.
+            let _ = timeout_at(now + wait, self.news.notified()).await;
+        }
+    }
+
+    /// A vectorizer is new or was altered: the provider is tried at once, unless it is ready soon anyway.
+    pub(in crate::embed) fn reconsider(&self) {
+        self.pace().forget_pause(LONGEST_WAIT, Instant::now());
+        self.news.notify_one();
+    }
+
+    /// Takes in what the headers say of an answer to a request that left at `sent`.
+    pub(in crate::embed) fn learn(&self, headers: &HeaderMap, sent: Instant) {
+        let limits = RateLimits::read(headers, SystemTime::now());
+        self.pace().told(&limits, sent, Instant::now());
+        self.news.notify_one();
+    }
+
+    /// The most that a request may hold, as far as the provider has said it.
+    pub(in crate::embed) fn limits(&self) -> Limits {
+        let tokens = self.pace().most_tokens();
+        let told = Limits { tokens: tokens.unwrap_or(usize::MAX), ..Limits::NONE };
+        told.and(self.ceiling().limits(Instant::now()))
+    }
+
+    /// A request was refused that held more.
+    pub(in crate::embed) fn take_no_more(&self, limits: Limits) {
+        self.ceiling().learn(limits, Instant::now());
+    }
+
+    /// It was not for the number of its inputs.
+    pub(in crate::embed) fn forget_inputs(&self) {
+        self.ceiling().forget_inputs();
+    }
+
+    /// As good as any other after a panic, too.
+    fn ceiling(&self) -> MutexGuard<'_, Ceiling> {
+        self.ceiling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A panic while the lock was held leaves a state that is as good as any other.
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit<'_> {
+    /// The provider answered.
+    pub(in crate::embed) fn succeeded(self) {
+        self.limiter.pace().succeeded(self.since, self.early);
+    }
+
+    /// The provider asks for fewer requests: everybody pauses.
+    pub(in crate::embed) fn throttled(self, pause: Option<Duration>) {
+        self.limiter.pace().throttled(self.since, pause, Instant::now());
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        self.limiter.pace().ended(self.tokens);
+        self.limiter.news.notify_one();
+    }
+}

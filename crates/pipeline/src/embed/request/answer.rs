@@ -1,0 +1,102 @@
+//! Vectors in the JSON of an answer.
+
+use std::fmt;
+
+use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::Engine;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::Deserialize;
+
+/// An answer's vectors, each with its `index` if it has one.
+pub(in crate::embed) type Answered = Vec<(Option<usize>, Vec<f32>)>;
+
+/// OpenAI's shape, which others have taken over: `{"data": [{"index", "embedding"}]}`.
+///
+/// # Errors
+///
+/// When the JSON has another shape.
+pub(in crate::embed) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
+    #[derive(Deserialize)]
+    struct Response {
+        data: Vec<Item>,
+    }
+    let response: Response = serde_json::from_slice(body)?;
+    Ok(response.data.into_iter().map(|item| (item.index, item.embedding.0)).collect())
+}
+
+/// Vectors in the order of the inputs.
+pub(in crate::embed) fn unnumbered(vectors: impl IntoIterator<Item = Vector>) -> Answered {
+    vectors.into_iter().map(|vector| (None, vector.0)).collect()
+}
+
+#[derive(Debug, Deserialize)]
+struct Item {
+    #[serde(default)]
+    index: Option<usize>,
+    embedding: Vector,
+}
+
+/// A vector as an array of numbers or as base64 of little-endian `f32`, whatever was asked for:
+/// many servers know only the former. A number that JSON can't write (null) becomes NaN.
+#[derive(Debug)]
+pub(in crate::embed) struct Vector(pub Vec<f32>);
+
+impl<'de> Deserialize<'de> for Vector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(VectorVisitor)
+    }
+}
+
+struct VectorVisitor;
+
+impl<'de> Visitor<'de> for VectorVisitor {
+    type Value = Vector;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of numbers or a base64 string")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vector, A::Error> {
+        let mut numbers = Vec::with_capacity(1536);
+        while let Some(number) = seq.next_element::<Option<f32>>()? {
+            numbers.push(number.unwrap_or(f32::NAN));
+        }
+        numbers.shrink_to_fit();
+        Ok(Vector(numbers))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vector, E> {
+        // The decoder's own error would repeat bytes of the answer.
+        let bytes = BASE64.decode(text).map_err(|_| E::custom("a vector is not base64"))?;
+        if bytes.len() % 4 != 0 {
+            return Err(E::custom("a vector in base64 is not a whole number of f32"));
+        }
+        let numbers = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        Ok(Vector(numbers.collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Vec<f32>, serde_json::Error> {
+        serde_json::from_str::<Item>(json).map(|item| item.embedding.0)
+    }
+
+    #[test]
+    fn reads_numbers_and_base64() {
+        assert_eq!(read(r#"{"embedding": [1, -0.5, 1e-3]}"#).unwrap(), [1.0, -0.5, 0.001]);
+        assert_eq!(read(r#"{"embedding": "AACAPwAAAL8="}"#).unwrap(), [1.0, -0.5]);
+        assert!(read(r#"{"embedding": [null, 1]}"#).unwrap()[0].is_nan());
+    }
+
+    #[test]
+    fn refuses_what_is_neither() {
+        assert!(read(r#"{"embedding": "AACAPw=="}"#).is_ok());
+        assert!(read(r#"{"embedding": "AACA"}"#).is_err());
+        assert!(read(r#"{"embedding": "!!"}"#).is_err());
+        assert!(read(r#"{"embedding": {"a": 1}}"#).is_err());
+        assert!(read(r#"{"embedding": [[1]]}"#).is_err());
+    }
+}

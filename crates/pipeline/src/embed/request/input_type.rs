@@ -1,0 +1,101 @@
+//! What a text is embedded for. Some models give a question and its answer different vectors.
+
+use crate::embed::error::invalid;
+use crate::failure::Failure;
+
+/// What a text is embedded for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::embed) enum Purpose<'a> {
+    /// To be found.
+    Document,
+    /// To find, or whatever the caller says: `query`, `document` or a word of the provider's.
+    Query(Option<&'a str>),
+}
+
+/// A provider's words for what a text is embedded for.
+#[derive(Debug)]
+pub(in crate::embed) struct InputTypes {
+    /// Name of the option.
+    pub option: &'static str,
+    /// All that it may be.
+    pub all: &'static [&'static str],
+    /// What is to be found.
+    pub document: &'static str,
+    /// What finds it.
+    pub query: &'static str,
+    /// For documents of which nothing is declared.
+    pub default: Option<&'static str>,
+    /// For queries, where documents have none.
+    pub untyped_query: Option<&'static str>,
+}
+
+impl InputTypes {
+    /// What is sent for this purpose, if documents are declared to be something.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_embedding` for a word that the provider does not know.
+    pub(in crate::embed) fn choose<'a>(
+        &self,
+        provider: &str,
+        declared: Option<&'a str>,
+        purpose: Purpose<'a>,
+    ) -> Result<Option<&'a str>, Failure> {
+        let document = declared.or(self.default);
+        let chosen = match purpose {
+            Purpose::Document => document,
+            Purpose::Query(Some("query")) => Some(self.query),
+            Purpose::Query(Some("document")) => Some(self.document),
+            Purpose::Query(Some(other)) => Some(other),
+            Purpose::Query(None) if document == Some(self.document) => Some(self.query),
+            Purpose::Query(None) => document.or(self.untyped_query),
+        };
+        match chosen {
+            Some(unknown) if !self.all.contains(&unknown) => Err(invalid(
+                format!("invalid {} for {provider}: {unknown:?}", self.option),
+                format!("It may be {}.", self.all.join(", ")),
+            )),
+            chosen => Ok(chosen),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPES: InputTypes = InputTypes {
+        option: "input_type",
+        all: &["search_document", "search_query", "clustering"],
+        document: "search_document",
+        query: "search_query",
+        default: Some("search_document"),
+        untyped_query: None,
+    };
+
+    #[test]
+    fn a_query_is_the_counterpart_of_a_document() {
+        let choose = |declared, purpose| TYPES.choose("P", declared, purpose).unwrap();
+        assert_eq!(choose(None, Purpose::Document), Some("search_document"));
+        assert_eq!(choose(None, Purpose::Query(None)), Some("search_query"));
+        assert_eq!(choose(Some("clustering"), Purpose::Query(None)), Some("clustering"));
+        assert_eq!(choose(Some("clustering"), Purpose::Query(Some("query"))), Some("search_query"));
+        assert_eq!(choose(None, Purpose::Query(Some("document"))), Some("search_document"));
+    }
+
+    #[test]
+    fn where_documents_have_no_type_the_provider_decides() {
+        for untyped_query in [None, Some("search_query")] {
+            let types = InputTypes { default: None, untyped_query, ..TYPES };
+            assert_eq!(types.choose("P", None, Purpose::Document).unwrap(), None);
+            assert_eq!(types.choose("P", None, Purpose::Query(None)).unwrap(), untyped_query);
+        }
+    }
+
+    #[test]
+    fn refuses_an_unknown_word() {
+        let failure = TYPES.choose("P", Some("poem"), Purpose::Document).unwrap_err();
+        assert_eq!(failure.message, "invalid input_type for P: \"poem\"");
+        assert_eq!(failure.hint.unwrap(), "It may be search_document, search_query, clustering.");
+    }
+}

@@ -1,0 +1,41 @@
+//! What one request is about.
+
+use std::sync::Arc;
+
+/// Most bytes of a token that is written as a number, its comma included.
+const BYTES_PER_TOKEN: usize = 11;
+
+/// The inputs of a request.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::embed) enum Inputs<'a> {
+    /// Texts.
+    Texts(&'a [Arc<str>]),
+    /// One text, as the numbers of its tokens.
+    Tokens(&'a [u32]),
+}
+
+impl<'a> Inputs<'a> {
+    /// How many vectors are wanted.
+    pub(in crate::embed) fn count(self) -> usize {
+        match self {
+            Inputs::Texts(texts) => texts.len(),
+            Inputs::Tokens(_) => 1,
+        }
+    }
+
+    /// Bytes that the inputs take in a request.
+    pub(in crate::embed) fn bytes(self) -> usize {
+        match self {
+            Inputs::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
+            Inputs::Tokens(tokens) => tokens.len() * BYTES_PER_TOKEN,
+        }
+    }
+
+    /// What somebody who reads an answer must not find in it.
+    pub(in crate::embed) fn texts(self) -> &'a [Arc<str>] {
+        match self {
+            Inputs::Texts(texts) => texts,
+            Inputs::Tokens(_) => &[],
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! A request that did not reach its server, or came back broken.
+
+use std::error::Error;
+
+use crate::embed::error::{EmbedError, ADMINISTRATOR};
+use crate::exhausted;
+use crate::failure::{Failure, Retry, Scope, Step};
+use crate::message::truncate_message;
+use crate::network::AddressRefused;
+
+/// Says what failed without the URL, whose userinfo may be secret.
+pub(in crate::embed) fn network_error(error: reqwest::Error) -> EmbedError {
+    let error = error.without_url();
+    if AddressRefused::is_behind(&error) {
+        return EmbedError::Refused(address_not_allowed().concerning(Scope::Provider));
+    }
+    if exhausted::is_out_of_descriptors(&error) {
+        return EmbedError::Refused(exhausted::failure(Step::Embedding));
+    }
+    let mut innermost: &dyn Error = &error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let why = truncate_message(&innermost.to_string(), 200);
+    if error.is_connect() {
+        EmbedError::Unreachable(why)
+    } else if error.is_timeout() {
+        EmbedError::Unavailable("it took too long".to_owned())
+    } else {
+        EmbedError::Unavailable(why)
+    }
+}
+
+/// A server that its URL's author may not have asked, for it lies in a private network.
+pub(in crate::embed) fn address_not_allowed() -> Failure {
+    let message = "the embedding provider's address may not be asked";
+    Failure::new(Step::Embedding, "address_not_allowed", message, Retry::After(ADMINISTRATOR)).with_hint(
+        "It lies in a private network. The administrator allows a server there by its host, with \
+         pgai_rs.allowed_base_urls; a scheme alone allows what is on the internet.",
+    )
+}

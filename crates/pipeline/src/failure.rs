@@ -1,0 +1,128 @@
+//! Why a document failed, whom that concerns and what becomes of it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// The stage in which a document failed.
+///
+/// A later one is greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// Fetching the document.
+    Loading,
+    /// Turning it into text.
+    Parsing,
+    /// Cutting the text.
+    Chunking,
+    /// Filling the template.
+    Formatting,
+    /// Asking the model.
+    Embedding,
+    /// Writing to the store.
+    Writing,
+}
+
+impl Step {
+    /// All of them, in the order in which a document takes them.
+    pub const ALL: [Step; 6] =
+        [Step::Loading, Step::Parsing, Step::Chunking, Step::Formatting, Step::Embedding, Step::Writing];
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Step::Loading => "loading",
+            Step::Parsing => "parsing",
+            Step::Chunking => "chunking",
+            Step::Formatting => "formatting",
+            Step::Embedding => "embedding",
+            Step::Writing => "writing",
+        })
+    }
+}
+
+/// Whom a failure concerns: the row alone, or all rows that would meet the same.
+///
+/// It is set where the failure is made, by whoever knows; everybody else reads it here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// The row: the others go on.
+    Row,
+    /// All rows whose documents lie in the same object store, which is a bucket as its vectorizer asks it.
+    Store,
+    /// All rows of the vectorizer, because of its model's provider.
+    Provider,
+    /// All rows of the vectorizer, for another reason.
+    Vectorizer,
+}
+
+/// The way in which a row is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again: set the row aside now.
+    Never,
+    /// An attempt is spent, with backoff: something about this row may pass, or nobody can tell whether
+    /// it is the row's fault.
+    Backoff,
+    /// Not this row's fault (provider throttled, no key): after this time, and no attempt is spent.
+    After(Duration),
+    /// Not this row's fault (storage or provider down): as soon as what the failure's scope names is in
+    /// order, and no attempt is spent.
+    OnRecovery,
+}
+
+/// Why a document failed, in words that lead to the fix.
+///
+/// None of the texts holds a secret, a signed URL or a part of the document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Where.
+    pub step: Step,
+    /// A stable word for machines: `no_such_key`, `access_denied`, `throttled`, `bad_response` …
+    pub code: &'static str,
+    /// What happened.
+    pub message: String,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+    /// Whom it concerns.
+    pub scope: Scope,
+    /// Whether to try again.
+    pub retry: Retry,
+}
+
+impl Failure {
+    /// A failure without a hint. One that costs its row a try, or more, is the row's; any other concerns
+    /// the whole vectorizer. [`concerning`](Self::concerning) says otherwise.
+    pub fn new(step: Step, code: &'static str, message: impl Into<String>, retry: Retry) -> Self {
+        let scope = match retry {
+            Retry::Never | Retry::Backoff => Scope::Row,
+            Retry::After(_) | Retry::OnRecovery => Scope::Vectorizer,
+        };
+        Failure { step, code, message: message.into(), hint: None, scope, retry }
+    }
+
+    /// Says whom it concerns.
+    pub fn concerning(mut self, scope: Scope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// The same as the fault of its row alone, which is tried again.
+    pub fn of_row(self) -> Self {
+        Failure { scope: Scope::Row, retry: Retry::Backoff, ..self }
+    }
+
+    /// Adds what a person can do about it.
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: {}", self.step, self.message)
+    }
+}
+
+impl std::error::Error for Failure {}

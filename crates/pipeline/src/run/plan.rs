@@ -1,0 +1,150 @@
+//! The plan of a document: which of its chunks stay, and which texts need a vector.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::fingerprint::Basis;
+use super::prepared::Prepared;
+use super::progress::Progress;
+use super::reuse::reuse;
+use crate::chunk::{Allowance, ChunkError};
+use crate::config::Embedding;
+use crate::document::{digest, Chunk, Digest, ExistingChunk};
+use crate::embed::{estimated_tokens, truncate};
+use crate::failure::{Failure, Step};
+use crate::parse::Parsed;
+
+/// What becomes of a document: chunks that stay, and texts that need a vector.
+pub(super) struct Plan {
+    chunks: Vec<Planned>,
+    /// What is sent, without repetition.
+    pub inputs: Vec<Arc<str>>,
+    /// Fingerprint of the inputs and of the resulting chunks.
+    pub fingerprint: Option<Digest>,
+}
+
+enum Planned {
+    Kept(ExistingChunk),
+    New {
+        /// The text, if more of it is stored than is sent.
+        text: Option<String>,
+        input: usize,
+    },
+}
+
+/// Chunks and formats a document, and finds out what is new in it.
+pub(super) fn cut(
+    prepared: &Prepared,
+    parsed: Parsed,
+    fields: &[(String, String)],
+    existing: Vec<ExistingChunk>,
+    basis: Option<&Basis>,
+    most: u64,
+    step: &Progress,
+) -> Result<Plan, Failure> {
+    step.set(Step::Chunking);
+    let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
+    let chunks = chunker.chunk(&parsed.text, Allowance::new(most, prepared.bytes_per_chunk()))?;
+    drop(parsed);
+
+    step.set(Step::Formatting);
+    let texts = fill(prepared, chunks, fields, most)?;
+    Ok(plan(&prepared.vectorizer.config.embedding, texts, existing, basis))
+}
+
+/// Fills the template for each chunk, as far as what comes of it fits: it may repeat a long column in each.
+fn fill(
+    prepared: &Prepared,
+    chunks: Vec<String>,
+    fields: &[(String, String)],
+    most: u64,
+) -> Result<Vec<String>, Failure> {
+    let template = prepared.template.as_ref().map_err(Failure::clone)?;
+    let mut texts = Vec::with_capacity(chunks.len());
+    let mut bytes = 0_u64;
+    for chunk in chunks {
+        let length = template.length(&chunk, fields) as u64;
+        bytes = bytes.saturating_add(length).saturating_add(prepared.bytes_per_chunk());
+        plan_fits(bytes, most)?;
+        texts.push(template.render(&chunk, fields)?);
+    }
+    Ok(texts)
+}
+
+/// What does not fit is not begun: it would take the memory of the whole server with it.
+pub(super) fn plan_fits(bytes: u64, most: u64) -> Result<(), Failure> {
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(ChunkError::TooLarge { limit: most }.into())
+}
+
+fn plan(
+    embedding: &Embedding,
+    texts: Vec<String>,
+    existing: Vec<ExistingChunk>,
+    basis: Option<&Basis>,
+) -> Plan {
+    let digests: Vec<Digest> = texts.iter().map(|text| digest(text)).collect();
+    let fingerprint = basis.map(|basis| basis.fingerprint(&digests));
+    let kept = reuse(existing, &digests);
+    let mut inputs: Vec<Arc<str>> = Vec::new();
+    let mut places: HashMap<Digest, usize> = HashMap::new();
+    let planned = texts.into_iter().zip(digests).zip(kept).map(|((text, digest), kept)| match kept {
+        Some(chunk) => Planned::Kept(chunk),
+        None => {
+            let sent = truncate(embedding, &text);
+            let cut = sent.len() < text.len();
+            let input = *places.entry(digest).or_insert_with(|| {
+                inputs.push(sent.into());
+                inputs.len() - 1
+            });
+            Planned::New { text: cut.then_some(text), input }
+        }
+    });
+    let chunks = planned.collect();
+    Plan { chunks, inputs, fingerprint }
+}
+
+impl Plan {
+    /// Bytes that the document holds until it is settled, if a chunk takes so many beside its text.
+    pub(super) fn bytes(&self, chunk: u64) -> u64 {
+        let input = |place: usize| self.inputs.get(place).map_or(0, |input| input.len() as u64);
+        let cut: u64 = self.inputs.iter().map(|input| input.len() as u64).sum();
+        let chunks = self.chunks.iter().map(|planned| match planned {
+            Planned::Kept(_) => size_of::<ExistingChunk>() as u64,
+            Planned::New { text: Some(text), .. } => text.len() as u64 + chunk,
+            Planned::New { text: None, input: place } => input(*place) + chunk,
+        });
+        chunks.sum::<u64>() + if self.is_cut() { cut } else { 0 }
+    }
+
+    /// Returns the estimated number of tokens that are sent.
+    pub fn tokens(&self) -> u64 {
+        self.inputs.iter().map(|input| estimated_tokens(input) as u64).sum()
+    }
+
+    fn is_cut(&self) -> bool {
+        self.chunks.iter().any(|planned| matches!(planned, Planned::New { text: Some(_), .. }))
+    }
+
+    /// The chunks, with the vectors of the inputs.
+    pub(super) fn into_chunks(self, mut vectors: Vec<Vec<f32>>) -> Vec<Chunk> {
+        let mut uses = vec![0_usize; self.inputs.len()];
+        for planned in &self.chunks {
+            if let Planned::New { input, .. } = planned {
+                uses[*input] += 1;
+            }
+        }
+        let chunk = |planned| match planned {
+            Planned::Kept(chunk) => Chunk::Kept(chunk),
+            Planned::New { text, input } => {
+                uses[input] -= 1;
+                let vector = &mut vectors[input];
+                let embedding = if uses[input] == 0 { std::mem::take(vector) } else { vector.clone() };
+                Chunk::New { text: text.unwrap_or_else(|| self.inputs[input].as_ref().to_owned()), embedding }
+            }
+        };
+        self.chunks.into_iter().map(chunk).collect()
+    }
+}

@@ -1,0 +1,66 @@
+//! The document that a row holds or names, on its way to the parser.
+
+use super::fingerprint::Basis;
+use crate::document::Payload;
+use crate::failure::{Failure, Retry, Step};
+use crate::load::{LoadReservation, Loaded};
+use crate::parse::{self, Input};
+
+/// The document itself.
+pub(super) struct Source {
+    pub input: Input,
+    /// Its part of the bytes being loaded.
+    pub load_reservation: LoadReservation,
+    /// Its version, as its store names it.
+    pub etag: Option<String>,
+    /// What decides its chunks beside.
+    pub basis: Option<Basis>,
+}
+
+impl Source {
+    /// The content of a column.
+    pub(super) fn column(input: Input) -> Self {
+        Source { input, load_reservation: LoadReservation::default(), etag: None, basis: None }
+    }
+
+    /// An object that was loaded.
+    pub(super) fn object(loaded: Loaded, basis: Option<Basis>) -> Self {
+        let Loaded { bytes, name, content_type, etag, reservation } = loaded;
+        let input = Input::Document(parse::Loaded { bytes, name, content_type });
+        Source { input, load_reservation: reservation, etag, basis }
+    }
+}
+
+/// The address that a row holds; none if it is NULL or empty, and so there is no document, as with a text.
+pub(super) fn address(payload: Payload) -> Result<Option<String>, Failure> {
+    match payload {
+        Payload::Null => Ok(None),
+        Payload::Text(uri) => Ok(Some(uri).filter(|uri| !uri.is_empty())),
+        Payload::Bytes(_) => Err(no_uri("the column of addresses holds bytes, not text")),
+        Payload::TooLarge(_) => Err(no_uri("what the column of addresses holds is too long for one")),
+    }
+}
+
+/// The document that a column holds; none if there is nothing in it.
+pub(super) fn column(payload: Payload, max_size: u64) -> Result<Option<Input>, Failure> {
+    Ok(match payload {
+        Payload::TooLarge(size) => return Err(too_large(size, max_size)),
+        empty if empty.is_empty() => None,
+        Payload::Null => None,
+        Payload::Text(text) => Some(Input::Text(text)),
+        Payload::Bytes(bytes) => {
+            Some(Input::Document(parse::Loaded { bytes: bytes.into(), name: None, content_type: None }))
+        }
+    })
+}
+
+fn too_large(size: u64, max_size: u64) -> Failure {
+    let message = format!("the column holds {size} bytes, more than the {max_size} bytes of a document");
+    Failure::new(Step::Loading, "too_large", message, Retry::Never)
+        .with_hint("Split the document, or raise pgai_rs.max_document_size.")
+}
+
+fn no_uri(message: &str) -> Failure {
+    Failure::new(Step::Loading, "no_uri", message, Retry::Never)
+        .with_hint("Give the row an address of the form s3://bucket/key.")
+}
