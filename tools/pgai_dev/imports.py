@@ -46,6 +46,7 @@ EXTENSION = Rules(
         {"guc", "pg"},
     ],
     upwards={
+        ("catalog/spending.rs", "worker/shared.rs"),
         ("index/builder.rs", "worker/wait.rs"),
         ("index/definition.rs", "api/validate.rs"),
         ("pgai/adopt.rs", "api/create_vectorizer.rs"),
@@ -65,7 +66,7 @@ EXTENSION = Rules(
         {f"queue/{name}.rs" for name in ("claim", "column", "complete", "fail", "fold", "gone", "origin")}
         | {f"queue/{name}.rs" for name in ("served", "spi", "statements", "store", "unheld")},
         {f"catalog/{name}.rs" for name in ("binding", "key_columns", "objects", "own_columns", "vectorizer")},
-        {"api/s3_access.rs", "api/validate.rs"},
+        {"catalog/definitions.rs", "catalog/rights.rs"},
         {"ddl/altered.rs", "ddl/statement.rs"},
         {"worker/launcher.rs", "worker/processes.rs"},
     ],
@@ -79,7 +80,7 @@ PIPELINE = Rules(
         {"s3"},
         {"compression", "document", "exhausted", "offload", "seal", "server_url", "settings"},
         {"config", "network"},
-        {"backoff", "failure", "format", "memory_budget", "secret", "message"},
+        {"backoff", "failure", "format", "memory_budget", "message", "quota", "secret"},
     ],
 )
 
