@@ -114,6 +114,34 @@ BEGIN
                   HINT = 'Look who made it, and whether it was meant to run: somebody may have had the rights of a superuser.';
     END IF;
 
+    SELECT pg_catalog.string_agg(pg_catalog.format('%s of %s',
+               pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0), pg_catalog.quote_ident(r.rolname)),
+               E'\n') INTO found
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) p.proowner AND NOT r.rolsuper
+    WHERE p.pronamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
+      AND NOT p.oid OPERATOR(pg_catalog.=) ANY (functions)
+      AND EXISTS (SELECT FROM pg_catalog.pg_proc own
+                  WHERE own.oid OPERATOR(pg_catalog.=) ANY (functions) AND own.proname OPERATOR(pg_catalog.=) p.proname);
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'the schema ai has functions of others by the names of pgai_rs''s own'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = found,
+                  HINT = 'Of two of a name Postgres calls the one that fits better. Look who made them, and drop them.';
+    END IF;
+
+    SELECT pg_catalog.string_agg(CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+                                      THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END, ', ') INTO found
+    FROM pg_catalog.pg_namespace n
+    CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) AS a
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.grantee
+    WHERE n.nspname OPERATOR(pg_catalog.=) 'ai' AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE' AND r.rolsuper IS NOT TRUE;
+    IF found IS NOT NULL THEN
+        RAISE WARNING 'roles that are no superusers may create objects in the schema ai: %', found
+            USING DETAIL = 'They can make functions by the names of the extension''s own, which others then call.',
+                  HINT = 'Run REVOKE CREATE ON SCHEMA ai FROM them.';
+    END IF;
+
     SELECT pg_catalog.string_agg(o.what, ', ' ORDER BY o.what) INTO found
     FROM (SELECT pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0) AS what
           FROM pg_catalog.pg_class c

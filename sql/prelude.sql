@@ -31,3 +31,32 @@ BEGIN
     END IF;
 END
 $$;
+
+-- Whoever may make something in the schema, or has made it, can give a function of the extension's name to those who call it: of
+-- two of a name Postgres calls the one that fits better.
+DO $$
+DECLARE
+    found pg_catalog.text;
+BEGIN
+    SELECT pg_catalog.string_agg(o.what, E'\n' ORDER BY o.what) INTO found
+    FROM (SELECT pg_catalog.format('%s may create objects in it.', CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+                                   THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END) AS what
+          FROM pg_catalog.pg_namespace n
+          CROSS JOIN LATERAL pg_catalog.aclexplode(n.nspacl) AS a
+          LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.grantee
+          WHERE n.nspname OPERATOR(pg_catalog.=) 'ai' AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'
+            AND r.rolsuper IS NOT TRUE
+          UNION ALL
+          SELECT pg_catalog.format('It has %s of %s.', pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0),
+                                   pg_catalog.quote_ident(r.rolname))
+          FROM pg_catalog.pg_proc p
+          JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) p.proowner AND NOT r.rolsuper
+          WHERE p.pronamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('ai')::pg_catalog.oid) AS o;
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'the schema ai is open to roles that are no superusers'
+            USING ERRCODE = 'insufficient_privilege',
+                  DETAIL = found,
+                  HINT = 'Run REVOKE CREATE ON SCHEMA ai FROM them, and drop what they have made there.';
+    END IF;
+END
+$$;

@@ -100,6 +100,13 @@ def test_a_stranger_sees_nothing_of_anothers(db, roles, mallory):
     assert mallory.sees(*OF_SOMEBODY) == ones(OF_SOMEBODY, 0)
 
 
+def test_who_may_write_all_data_reads_nothing_by_that(db, roles):
+    alice, mallory = roles("alice"), roles("mallory")
+    alice.declare()
+    db.sql(f"GRANT pg_write_all_data TO {mallory.name}")
+    assert set(mallory.sees(*(name for [name] in db.sql(PUBLIC) if name in OF_SOMEBODY)).values()) == {0}
+
+
 def test_each_owner_sees_their_own_and_nothing_else(alice, mallory):
     mallory.declare()
     for who in (alice, mallory):

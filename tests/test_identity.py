@@ -249,6 +249,26 @@ def test_a_schema_that_is_anothers_is_refused(empty):
         empty.sql(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP ROLE {role}")
 
 
+@pytest.mark.parametrize("open_to", [
+    "GRANT CREATE ON SCHEMA ai TO {}",
+    "GRANT CREATE ON SCHEMA ai TO PUBLIC",
+    # It fits better than ours, whose last arguments are defaults.
+    "CREATE FUNCTION ai.embedding_voyageai(text, int, text, text) RETURNS jsonb LANGUAGE sql RETURN '{{}}'::jsonb; "
+    "ALTER FUNCTION ai.embedding_voyageai OWNER TO {}",
+])
+def test_a_schema_in_which_others_can_plant_functions_is_refused(empty, open_to):
+    role = f"planter_{empty.name}"
+    empty.sql(f"CREATE ROLE {role}; CREATE SCHEMA ai")
+    try:
+        empty.sql(open_to.format(role))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="the schema ai is open to roles") as refusal:
+            empty.sql("CREATE EXTENSION pgai_rs CASCADE")
+        assert "REVOKE CREATE ON SCHEMA ai" in refusal.value.diag.message_hint
+        empty.sql(f"REVOKE CREATE ON SCHEMA ai FROM PUBLIC; DROP OWNED BY {role}; CREATE EXTENSION pgai_rs CASCADE")
+    finally:
+        empty.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
 def test_who_gives_new_tables_away_is_told(db, stub):
     """As administrators do by event triggers, so that an application's role owns what migrations make."""
     role = f"app_{db.name}"

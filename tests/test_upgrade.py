@@ -172,6 +172,15 @@ def test_an_upgrade_says_what_else_is_in_the_schema(empty):
     assert said_by_the_upgrade(empty) == ["the schema ai has something that is not of pgai_rs"]
 
 
+def test_an_upgrade_refuses_functions_of_others_by_the_names_of_its_own(keeper, empty):
+    empty.sql("CREATE FUNCTION ai.embedding_voyageai(text, int, text, text) RETURNS jsonb LANGUAGE sql RETURN '{}'::jsonb", user=keeper)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="by the names of pgai_rs's own") as refused:
+        empty.sql("ALTER EXTENSION pgai_rs UPDATE")
+    assert f"function ai.embedding_voyageai(text,integer,text,text) of {keeper}" in refused.value.diag.message_detail
+    empty.sql("DROP FUNCTION ai.embedding_voyageai(text, int, text, text)")
+    assert f"roles that are no superusers may create objects in the schema ai: {keeper}" in said_by_the_upgrade(empty)
+
+
 def test_an_upgrade_says_nothing_of_what_vectorizers_and_sources_have_there(empty):
     empty.sql("CREATE EXTENSION vector; CREATE EXTENSION pgai_rs VERSION '0.2.0'")
     empty.sql("SELECT ai.create_s3_source('object', 's3://bucket/', schedule => NULL); SELECT ai.disable_s3_source(1)")

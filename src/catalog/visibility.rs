@@ -16,7 +16,7 @@ use super::table::Table;
 use crate::pg::identity::{is_superuser, may_act_as};
 
 /// Returns whether a role sees every vectorizer and every S3 source: the owner of the database does, and whoever may
-/// read everybody's errors, as `ai.grant_vectorizer_usage(…, admin => true)` gives, or delete from the catalog.
+/// read everybody's errors, as `ai.grant_vectorizer_usage(…, admin => true)` gives.
 pub fn sees_all(role: pg_sys::Oid) -> bool {
     if is_superuser(role) {
         return true;
@@ -24,8 +24,7 @@ pub fn sees_all(role: pg_sys::Oid) -> bool {
     // In a schema of somebody else's, tables of these names prove nothing.
     schema::require_trusted().is_ok()
         && (may_act_as(role, pg_sys::Oid::from(pg_sys::ROLE_PG_DATABASE_OWNER))
-            || may(role, c"_vectorizer_errors", pg_sys::ACL_SELECT)
-            || may(role, c"vectorizer", pg_sys::ACL_DELETE))
+            || may(role, c"_vectorizer_errors", pg_sys::ACL_SELECT))
 }
 
 /// Returns whether a role sees how every vectorizer is: whoever may read what all of them have come to does, as
