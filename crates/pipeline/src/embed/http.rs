@@ -1,5 +1,8 @@
 //! One request over HTTP, whatever the provider: send, read within bounds, tell what went wrong.
 
+mod parse;
+mod reject;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,27 +13,26 @@ use reqwest::header::{self, HeaderValue};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
 
-use super::error::{invalid, invalid_base_url, EmbedError, ADMINISTRATOR};
+pub(super) use self::parse::{parse, Expected};
+use self::reject::{address, check_api_key, check_base_url, no_api_key, texts_only};
+use super::error::EmbedError;
 use super::identity::{Credentials, Identity};
 use super::limits::pack::Limits;
 use super::model::Model;
 use super::pacing::connections::idle_per_host;
 use super::pacing::limiter::Limiter;
-use super::provider::{Profile, Protocol};
+use super::provider::Protocol;
 use super::request::body::{plain, read_body};
-use super::request::check::{self, Wrong};
 use super::request::dimensions::MOST_DIMENSIONS;
 use super::request::inputs::Inputs;
 use super::request::network_error::{address_not_allowed, network_error};
-use super::request::normalize::normalize;
 use super::request::optional::Optional;
 use super::request::refusal::Refusal;
 use super::{Embedder, Vectors};
-use crate::failure::{Failure, Retry, Step};
+use crate::failure::Failure;
 use crate::network::HttpClients;
 use crate::s3::Clients;
 use crate::secret::ApiKey;
-use crate::server_url::{ServerUrl, ServerUrlError};
 use crate::settings::Settings;
 
 /// Most bytes of a number in an answer, blanks of an indented one included.
@@ -238,55 +240,6 @@ impl Embedder for HttpEmbedder {
     }
 }
 
-/// Where a protocol's requests go.
-///
-/// # Errors
-///
-/// `invalid_base_url`.
-fn address(protocol: &dyn Protocol) -> Result<Url, Failure> {
-    let url = Url::parse(&protocol.url());
-    let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
-}
-
-/// Refuses what would be asked otherwise than it reads. A name and a password in it are the administrator's, for
-/// vectorizers may not have any, and are sent.
-fn check_base_url(base_url: &str) -> Result<(), Failure> {
-    match ServerUrl::parse(base_url) {
-        Ok(_) | Err(ServerUrlError::Userinfo) => Ok(()),
-        Err(error) => Err(not_a_url(error)),
-    }
-}
-
-fn not_a_url(error: ServerUrlError) -> Failure {
-    invalid_base_url(&format!("the embedding provider's base_url {error}"), &error.hint("https://host/v1"))
-}
-
-/// Refuses a key that can't stand in a header, before each request fails for it.
-fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
-    if key.expose().chars().all(|c| c.is_ascii() && !c.is_ascii_control()) {
-        return Ok(());
-    }
-    let message = "the API key holds a character that can't stand in an HTTP header";
-    Err(Failure::new(Step::Embedding, "invalid_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(
-        "Look at what api_key_name stands for on the Postgres server, or in ai.set_secret: a line break, a quotation mark of a word \
-         processor or the like has got into it.",
-    ))
-}
-
-fn texts_only() -> EmbedError {
-    EmbedError::Refused(invalid("the provider takes texts, not tokens", "Give the text itself."))
-}
-
-fn no_api_key(provider: &Profile) -> Failure {
-    let message = format!("there is no API key for {}", provider.name);
-    let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();
-    Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(format!(
-        "Make the key known to the Postgres server under the vectorizer's api_key_name{usual}, and allow the name \
-         with pgai_rs.api_key_names; or set it for this database with ai.set_secret."
-    ))
-}
-
 /// What was answered with the status of a success.
 enum Answer {
     /// What was asked for.
@@ -303,44 +256,11 @@ async fn refusal(response: reqwest::Response) -> Refusal {
     Refusal::read(status, &headers, &body)
 }
 
-/// What an answer must have.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Expected {
-    pub inputs: usize,
-    pub dimensions: usize,
-    /// The model is known to make such vectors.
-    pub proven: bool,
-}
-
-pub(super) fn parse(protocol: &dyn Protocol, body: &[u8], expected: Expected) -> Result<Vectors, EmbedError> {
-    let Expected { inputs, dimensions, proven } = expected;
-    let answered = protocol.read(body).map_err(|error| {
-        // serde's own text may repeat what it found.
-        match error.classify() {
-            serde_json::error::Category::Eof => EmbedError::Unavailable("its answer broke off".to_owned()),
-            _ => EmbedError::BadResponse("it is not the JSON that was expected".to_owned()),
-        }
-    })?;
-    let mut vectors = check::in_order(answered, inputs, dimensions).map_err(|wrong| match wrong {
-        Wrong::Once(what) => EmbedError::BadResponse(what),
-        Wrong::Dimensions(answered) if proven => {
-            EmbedError::BadResponse(format!("it has {answered} dimensions, which the model had not before"))
-        }
-        Wrong::Dimensions(answered) => EmbedError::refused(
-            "bad_response",
-            format!("the model answers {answered} dimensions, the vectorizer has {dimensions}"),
-            "Create the vectorizer with the model's number of dimensions, or choose another model.",
-        ),
-    })?;
-    if protocol.leaves_lengths() {
-        vectors.iter_mut().for_each(|vector| normalize(vector));
-    }
-    Ok(vectors)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::embed::error::ADMINISTRATOR;
+    use crate::failure::Retry;
     use crate::secret::Secret;
 
     fn model(base_url: &str, api_key: Option<&str>) -> Model {

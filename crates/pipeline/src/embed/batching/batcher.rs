@@ -6,8 +6,8 @@
 //! inputs and for nothing else.
 
 mod narrow;
+mod waiting;
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,13 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{mpsc, oneshot, Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{timeout_at, Instant};
 
-use super::batch::{Batch, Reply};
+use self::waiting::{Item, Waiting};
+use super::batch::Batch;
 use super::search::{Search, PARTS};
 use crate::backoff::backoff;
 use crate::embed::error::EmbedError;
 use crate::embed::limits::most::Most;
-use crate::embed::limits::pack::{estimated_tokens, Limits, Load};
+use crate::embed::limits::pack::{estimated_tokens, Limits};
 use crate::embed::pacing::connections::ConnectionShare;
 use crate::embed::pacing::health::Health;
 use crate::embed::pacing::limiter::Limiter;
@@ -64,13 +65,6 @@ impl Policy {
 pub struct Group {
     arrivals: mpsc::UnboundedSender<Item>,
     provider: Arc<Provider>,
-}
-
-/// An input on its way.
-struct Item {
-    input: Arc<str>,
-    tokens: usize,
-    reply: Reply,
 }
 
 impl Group {
@@ -134,53 +128,11 @@ fn abandoned() -> Failure {
     )
 }
 
-/// Inputs that wait for a request.
-#[derive(Default)]
-struct Waiting {
-    items: VecDeque<Item>,
-    tokens: usize,
-}
-
-impl Waiting {
-    fn push(&mut self, item: Item) {
-        self.tokens += item.tokens;
-        self.items.push_back(item);
-    }
-
-    fn is_full(&self, limits: Limits) -> bool {
-        self.items.len() >= limits.inputs || self.tokens >= limits.tokens
-    }
-
-    /// Takes as much as a request holds, from the front. Equal inputs are sent once; those that
-    /// nobody waits for any more, not at all.
-    fn cut(&mut self, limits: Limits) -> Batch {
-        let mut load = Load::new(limits);
-        let mut places: HashMap<Arc<str>, usize> = HashMap::new();
-        let mut batch = Batch::default();
-        while let Some(item) = self.items.pop_front() {
-            if item.reply.is_closed() {
-                self.tokens -= item.tokens;
-            } else if let Some(&place) = places.get(&item.input) {
-                self.tokens -= item.tokens;
-                batch.join(place, item.reply);
-            } else if load.take(item.tokens) {
-                self.tokens -= item.tokens;
-                let place = batch.push(Arc::clone(&item.input), item.reply);
-                places.insert(item.input, place);
-            } else {
-                self.items.push_front(item);
-                break;
-            }
-        }
-        batch
-    }
-}
-
 /// Collects inputs and sends them off, until the group is dropped.
 async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>) {
     let mut waiting = Waiting::default();
     loop {
-        if waiting.items.is_empty() {
+        if waiting.is_empty() {
             match inbox.recv().await {
                 Some(item) => waiting.push(item),
                 None => return,

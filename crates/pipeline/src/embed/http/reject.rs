@@ -1,0 +1,60 @@
+//! What is refused before anything is sent.
+
+use reqwest::Url;
+
+use crate::embed::error::{invalid, invalid_base_url, EmbedError, ADMINISTRATOR};
+use crate::embed::provider::{Profile, Protocol};
+use crate::failure::{Failure, Retry, Step};
+use crate::secret::ApiKey;
+use crate::server_url::{ServerUrl, ServerUrlError};
+
+/// Where a protocol's requests go.
+///
+/// # Errors
+///
+/// `invalid_base_url`.
+pub(super) fn address(protocol: &dyn Protocol) -> Result<Url, Failure> {
+    let url = Url::parse(&protocol.url());
+    let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
+}
+
+/// Refuses what would be asked otherwise than it reads. A name and a password in it are the administrator's, for
+/// vectorizers may not have any, and are sent.
+pub(super) fn check_base_url(base_url: &str) -> Result<(), Failure> {
+    match ServerUrl::parse(base_url) {
+        Ok(_) | Err(ServerUrlError::Userinfo) => Ok(()),
+        Err(error) => Err(not_a_url(error)),
+    }
+}
+
+fn not_a_url(error: ServerUrlError) -> Failure {
+    invalid_base_url(&format!("the embedding provider's base_url {error}"), &error.hint("https://host/v1"))
+}
+
+/// Refuses a key that can't stand in a header, before each request fails for it.
+pub(super) fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
+    if key.expose().chars().all(|c| c.is_ascii() && !c.is_ascii_control()) {
+        return Ok(());
+    }
+    let message = "the API key holds a character that can't stand in an HTTP header";
+    Err(Failure::new(Step::Embedding, "invalid_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(
+        "Look at what api_key_name stands for on the Postgres server, or in ai.set_secret: a line break, a quotation mark of a word \
+         processor or the like has got into it.",
+    ))
+}
+
+/// The provider takes no tokens.
+pub(super) fn texts_only() -> EmbedError {
+    EmbedError::Refused(invalid("the provider takes texts, not tokens", "Give the text itself."))
+}
+
+/// The provider lets nobody in without a key.
+pub(super) fn no_api_key(provider: &Profile) -> Failure {
+    let message = format!("there is no API key for {}", provider.name);
+    let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();
+    Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(format!(
+        "Make the key known to the Postgres server under the vectorizer's api_key_name{usual}, and allow the name \
+         with pgai_rs.api_key_names; or set it for this database with ai.set_secret."
+    ))
+}
