@@ -1,7 +1,6 @@
 -- Who may use what.
 
--- The given roles and those of the setting ai.grant_to_default (a comma-separated list). What is set for the database counts if
--- its owner, who can set that, is a superuser or the caller: nobody else's tables are that owner's to open.
+-- The given roles and those of the setting ai.grant_to_default (a comma-separated list).
 CREATE FUNCTION ai.grant_to(VARIADIC grantees name[]) RETURNS name[]
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 RETURN coalesce(
@@ -9,13 +8,7 @@ RETURN coalesce(
      FROM (SELECT unnest(grantees) AS role
            UNION ALL
            SELECT trim(item)::name
-           FROM string_to_table(current_setting('ai.grant_to_default', true), ',') AS item
-           WHERE NOT EXISTS (
-               SELECT FROM pg_database d
-               JOIN pg_db_role_setting s ON s.setdatabase = d.oid AND s.setrole = 0
-               JOIN pg_roles r ON r.oid = d.datdba AND NOT r.rolsuper AND r.rolname <> current_user
-               WHERE d.datname = current_database()
-                 AND 'ai.grant_to_default=' || current_setting('ai.grant_to_default', true) = ANY (s.setconfig))) AS roles
+           FROM string_to_table(current_setting('ai.grant_to_default', true), ',') AS item) AS roles
      WHERE role <> ''),
     '{}');
 

@@ -417,26 +417,3 @@ def test_who_is_no_superuser_any_more_has_nothing_loaded(db, declarer, bucket, s
 
     egress.allow_objects(db.cluster, bucket.uri(""))
     settles(lambda: sorted(db.sql("SELECT chunk FROM m.t_embedding_store")), [("first",), ("second",)])
-
-
-def test_the_owner_of_a_database_opens_nobody_elses_tables_by_a_default(db):
-    """ai.grant_to_default can be set for a database by its owner, and grants by whatever is declared there."""
-    owner, alice = f"owner_{db.name}", f"alice_{db.name}"
-    db.sql(f"CREATE ROLE {owner} LOGIN; CREATE ROLE {alice} LOGIN; "
-              f"GRANT USAGE ON SCHEMA ai TO {alice}, {owner}")
-    try:
-        db.cluster.sql(f"ALTER DATABASE {db.name} OWNER TO {owner}")
-        db.cluster.sql(f"ALTER DATABASE {db.name} SET ai.grant_to_default = '{owner}'", user=owner)
-        for user in ("postgres", alice):
-            assert db.value("SELECT ai.grant_to()", user=user) == []
-        assert db.value("SELECT ai.grant_to()", user=owner) == [owner]
-
-        # A session's own counts, and so does that of a database of a superuser's.
-        with db.connect(user=alice) as session:
-            session.execute(f"SET ai.grant_to_default = '{alice}'")
-            assert session.execute("SELECT ai.grant_to()").fetchone() == ([alice],)
-        db.cluster.sql(f"ALTER DATABASE {db.name} OWNER TO postgres")
-        assert db.value("SELECT ai.grant_to()", user=alice) == [owner]
-    finally:
-        db.cluster.sql(f"ALTER DATABASE {db.name} OWNER TO postgres")
-        db.sql(f"DROP OWNED BY {owner}, {alice}; DROP ROLE {owner}, {alice}")

@@ -159,7 +159,6 @@ def test_grant_to_shows_it(db, alice, mallory):
     [
         "SELECT ai.grant_vectorizer_usage('{}', admin => true)",
         "GRANT pg_read_all_data TO {}",
-        "GRANT DELETE ON ai.vectorizer TO {}",
         "ALTER DATABASE {db} OWNER TO {}",
         "ALTER ROLE {} SUPERUSER",
     ],
