@@ -393,7 +393,7 @@ DROP FUNCTION ai._vectorizer_keep_rights();
 -- A key's type may go by another name now, or its values may.
 DROP EVENT TRIGGER _vectorizer_altered;
 CREATE EVENT TRIGGER _vectorizer_altered ON ddl_command_end
-WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER SCHEMA', 'CREATE TABLE',
+WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER SCHEMA', 'CREATE TABLE', 'CREATE SCHEMA',
              'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION', 'GRANT', 'REVOKE')
 EXECUTE FUNCTION ai._vectorizer_definition_changed();
 

@@ -47,8 +47,10 @@ def test_a_child_that_was_there(db, stub):
         "CREATE TABLE child (extra int) INHERITS (document); INSERT INTO child (id, body) VALUES (5, 'old')",
         "CREATE TABLE other (extra int); CREATE TABLE child () INHERITS (other, document);"
         " INSERT INTO child (id, body) VALUES (5, 'old')",
+        "CREATE SCHEMA s CREATE TABLE child (extra int) INHERITS (public.document);"
+        " ALTER TABLE s.child SET SCHEMA public; INSERT INTO child (id, body) VALUES (5, 'old')",
     ],
-    ids=["ALTER TABLE", "CREATE TABLE", "of two parents"],
+    ids=["ALTER TABLE", "CREATE TABLE", "of two parents", "CREATE SCHEMA"],
 )
 def test_a_child_that_comes_later(db, stub, statement):
     db.sql(PLAIN)

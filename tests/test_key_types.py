@@ -150,11 +150,16 @@ def test_a_key_changes_while_rows_are_embedded(db, stub, statement):
     assert state(db)[0] == "idle"
 
 
-def test_a_value_of_an_enum_goes_by_another_name_while_its_row_is_embedded(db, stub):
-    db.sql("CREATE TYPE mood AS ENUM ('sad', 'glad')")
-    source(db, stub, "mood", "('sad', 'x')")
+@pytest.mark.parametrize(
+    "key, text", [("mood", "%s"), ("mood[]", "{%s}"), ("moods", "{[%s,%s]}"), ("pair", "(%s,1)"), ("pair[]", '{"(%s,1)"}')]
+)
+def test_a_value_of_an_enum_goes_by_another_name_while_its_row_is_embedded(db, stub, key, text):
+    """Whatever the key's type makes of the enum."""
+    db.sql("""CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE DOMAIN of_mood AS mood; CREATE TYPE pair AS (of of_mood, number int);
+              CREATE TYPE span AS RANGE (subtype = mood, multirange_type_name = moods)""")
+    source(db, stub, key, f"('{text.replace('%s', 'sad')}', 'x')")
     with stub.held():
-        db.sql("INSERT INTO document VALUES ('glad', 'in flight|twice')")
+        db.sql(f"INSERT INTO document VALUES ('{text.replace('%s', 'glad')}', 'in flight|twice')")
         eventually(lambda: stub.waiting, what="a request at the model")
         db.sql("ALTER TYPE mood RENAME VALUE 'glad' TO 'happy'")
     in_step(db)

@@ -32,41 +32,46 @@ pub fn blind(entry: &Entry) -> Result<Option<State>, PgError> {
         as_superuser(|| sql::read(&look, &[entry.source().into()], |row| row.get::<pg_sys::Oid>(1)))?;
     let states = trigger_states::load(entry)?;
     let missed = missed::oldest(entry.id)?;
+    let subscribed = is_subscribed(entry, &tables)?;
 
     for table in &tables {
-        let events = unseen(&states, *table);
+        let events = unseen(&states, *table, subscribed);
         if events.is_empty() {
             continue;
         }
         let Some(relation) = Relation::load(*table)? else { continue };
         let name = relation.qualified();
-        let there =
-            states.iter().any(|state| state.table == *table && !state.for_replica && state.enabled == 'D');
-        let hint = if there {
-            format!("ALTER TABLE {name} ENABLE TRIGGER USER; then {}", mend(&entry.name))
-        } else {
-            "Drop the vectorizer and create it anew.".to_owned()
+        let there = |enabled: char| {
+            states.iter().find(|s| s.table == *table && !s.for_replica && s.enabled == enabled)
+        };
+        let hint = match (there('D'), there('R')) {
+            (Some(_), _) => format!("ALTER TABLE {name} ENABLE TRIGGER USER; then {}", mend(&entry.name)),
+            (None, Some(found)) => {
+                let trigger = ident(&found.name);
+                format!("ALTER TABLE {name} ENABLE TRIGGER {trigger}; then {}", mend(&entry.name))
+            }
+            (None, None) => "Drop the vectorizer and create it anew.".to_owned(),
         };
         let reason = format!("no trigger of the vectorizer is enabled on {name} for {}", events.join(", "));
         return Ok(Some(state(reason, hint, missed)));
     }
-    Ok(unsubscribed(entry, tables, &states)?.map(|(reason, hint)| state(reason, hint, missed)))
+    if subscribed && !fires_for_replica(&states) {
+        return Ok(unsubscribed(entry, &states)?.map(|(reason, hint)| state(reason, hint, missed)));
+    }
+    Ok(None)
+}
+
+fn is_subscribed(entry: &Entry, tables: &[pg_sys::Oid]) -> Result<bool, PgError> {
+    let args = [tables.to_vec().into(), entry.store().into()];
+    let found = as_superuser(|| sql::read(SUBSCRIBED, &args, |_| Ok(())))?;
+    Ok(!found.is_empty())
 }
 
 /// A subscription's changes fire no trigger that is not enabled for them.
 fn unsubscribed(
     entry: &Entry,
-    tables: Vec<pg_sys::Oid>,
     states: &[trigger_states::State],
 ) -> Result<Option<(String, String)>, PgError> {
-    if fires_for_replica(states) {
-        return Ok(None);
-    }
-    let args = [tables.into(), entry.store().into()];
-    let subscribed = as_superuser(|| sql::read(SUBSCRIBED, &args, |_| Ok(())))?;
-    if subscribed.is_empty() {
-        return Ok(None);
-    }
     let (Some(source), Some(trigger)) =
         (Relation::load(entry.source())?, states.iter().find(|state| state.table == entry.source()))
     else {

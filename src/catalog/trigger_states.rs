@@ -11,8 +11,8 @@ use super::relation::{Relation, DESCENDANTS};
 use super::vectorizer::Entry;
 use super::{trigger_name, triggers};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user};
-use crate::pg::sql::{self, execute, ident};
+use crate::pg::identity::as_superuser;
+use crate::pg::sql;
 
 /// INSERT, DELETE, UPDATE and TRUNCATE in `pg_trigger.tgtype`.
 const ALL_EVENTS: i32 = 4 | 8 | 16 | 32;
@@ -62,10 +62,12 @@ pub fn load(entry: &Entry) -> Result<Vec<State>, PgError> {
     Ok(states.into_iter().flatten().collect())
 }
 
-/// The events on a table that no trigger of these is enabled for, as SQL calls them.
-pub fn unseen(states: &[State], table: pg_sys::Oid) -> Vec<&'static str> {
+/// The events on a table that no trigger of these fires for in sessions of users, or, where a subscription writes, in its own, as
+/// SQL calls them.
+pub fn unseen(states: &[State], table: pg_sys::Oid, subscribed: bool) -> Vec<&'static str> {
+    let fires = |state: &&State| matches!(state.enabled, 'O' | 'A') || subscribed && state.enabled == 'R';
     let of_table = states.iter().filter(|state| state.table == table && !state.for_replica);
-    let seen = of_table.filter(|state| state.enabled != 'D').fold(0, |seen, state| seen | state.events);
+    let seen = of_table.filter(fires).fold(0, |seen, state| seen | state.events);
     let events = [(4, "INSERT"), (16, "UPDATE"), (8, "DELETE"), (TRUNCATE, "TRUNCATE")];
     events.into_iter().filter(|(bit, _)| seen & bit == 0).map(|(_, name)| name).collect()
 }
@@ -81,25 +83,14 @@ fn is_for_replica(state: &State) -> bool {
     matches!(state.enabled, 'A' | 'R')
 }
 
-/// Gives all triggers of a vectorizer the state that a user gave to one, by its table's owner. There are
-/// several where pgai has one.
+/// Gives all triggers of a vectorizer the state that a user gave to one. There are several where pgai has one.
 pub fn enable_alike(entry: &Entry, table: pg_sys::Oid, trigger: &str, enabled: char) -> Result<(), PgError> {
     let states = load(entry)?;
     if !states.iter().any(|state| state.table == table && state.name == trigger && !state.for_replica) {
         return Ok(());
     }
-    let how = match enabled {
-        'A' => "ALWAYS ",
-        'R' => "REPLICA ",
-        _ => "",
-    };
-    for state in states.iter().filter(|state| !state.for_replica && state.enabled != enabled) {
-        let Some(relation) = Relation::load(state.table)? else { continue };
-        let (table, name) = (relation.qualified(), ident(&state.name));
-        let statement = format!("ALTER TABLE {table} ENABLE {how}TRIGGER {name}");
-        as_user(relation.owner, || execute(&statement, &[]))?;
-    }
-    Ok(())
+    let mut others = states.iter().filter(|state| !state.for_replica && state.enabled != enabled);
+    others.try_for_each(|state| triggers::enable(state.table, &state.name, enabled))
 }
 
 /// Creates the replica trigger where the others' states ask for one, and drops it where they do not.
@@ -118,6 +109,5 @@ pub fn keep_replica_trigger(entry: &Entry, source: &Relation) -> Result<(), PgEr
 
     let name = format!("{}_replica", trigger_name(entry.id));
     triggers::create_for_replica(&entry.identity(), source.oid, &name)?;
-    let enable = format!("ALTER TABLE {} ENABLE REPLICA TRIGGER {}", source.qualified(), ident(&name));
-    as_user(source.owner, || execute(&enable, &[])).map(drop)
+    triggers::enable(source.oid, &name, 'R')
 }

@@ -89,7 +89,8 @@ pub fn create_below(vectorizer: &Identity, source: &Relation, root: pg_sys::Oid)
         "SELECT c.oid FROM pg_catalog.pg_class c
          WHERE c.relkind = 'r' AND c.oid <> $2 AND c.oid IN ({DESCENDANTS})"
     );
-    let tables = sql::query(&statement, &[root.into(), source.oid.into()], |row| row.get::<pg_sys::Oid>(1))?;
+    let args = [root.into(), source.oid.into()];
+    let tables = as_superuser(|| sql::query(&statement, &args, |row| row.get::<pg_sys::Oid>(1)))?;
 
     for table in tables {
         // Before and not after, while the keys can still be read.
@@ -167,10 +168,39 @@ fn create_one(
     Ok(())
 }
 
+/// Enables a trigger in the sessions that this letter of `pg_trigger.tgenabled` says. Its table is given by its OID.
+pub fn enable(table: pg_sys::Oid, name: &str, sessions: char) -> Result<(), PgError> {
+    let name = CString::new(name).map_err(|_| PgError::raised("a name has a zero byte"))?;
+    let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
+    let sessions = sessions as std::ffi::c_char;
+    as_superuser(|| {
+        // SAFETY: on the main thread, in a transaction, on a relation that is open and locked as ALTER TABLE does it; raises where one
+        // of them is gone.
+        unsafe {
+            let relation = pg_sys::table_open(table, mode);
+            #[cfg(feature = "pg15")]
+            pg_sys::EnableDisableTrigger(relation, name.as_ptr(), sessions, false, mode);
+            #[cfg(not(feature = "pg15"))]
+            pg_sys::EnableDisableTrigger(
+                relation,
+                name.as_ptr(),
+                pg_sys::InvalidOid,
+                sessions,
+                false,
+                false,
+                mode,
+            );
+            pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+            pg_sys::CommandCounterIncrement();
+        }
+    });
+    Ok(())
+}
+
 /// The function of all triggers.
 fn function() -> Result<pg_sys::Oid, PgError> {
     let look = "SELECT 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure::pg_catalog.oid";
-    sql::read(look, &[], |row| row.get(1))?
+    as_superuser(|| sql::read(look, &[], |row| row.get(1)))?
         .into_iter()
         .next()
         .ok_or_else(|| PgError::raised("the function ai._vectorizer_source_changed is gone"))
@@ -198,7 +228,7 @@ fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
          WHERE t.tgparentid = 0 AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
            AND t.tgrelid IN ({DESCENDANTS})"
     );
-    sql::query(&statement, &[root.into()], |row| {
+    let found = |row: &sql::Row<'_>| {
         Ok(Found {
             oid: row.get(1)?,
             table: row.get(2)?,
@@ -206,7 +236,9 @@ fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
             arguments: row.get(4)?,
             name: row.get(5)?,
         })
-    })
+    };
+    // Its operators are Postgres's own, whatever the session has in its path.
+    as_superuser(|| sql::query(&statement, &[root.into()], found))
 }
 
 /// Returns whether all of a vectorizer's triggers on a table and its partitions have its UUID.

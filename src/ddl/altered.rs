@@ -1,10 +1,9 @@
-//! What ALTER TABLE did to the values of columns, to triggers, row security and inheritance, read from its parse tree.
+//! What ALTER TABLE did to the values of columns, to triggers, row security and inheritance.
 
-use std::ffi::CStr;
+use pgrx::pg_sys::{self, AlterTableType};
 
-use pgrx::pg_sys::{self, AlterTableType, NodeTag};
-
-use super::statement::oid;
+use super::casts;
+use super::statement::text;
 
 /// A table that was altered.
 #[derive(Debug)]
@@ -15,6 +14,8 @@ pub struct Altered {
     pub columns: Vec<Rewritten>,
     /// Tables that it inherits from now, or no longer does.
     pub parents: Vec<pg_sys::Oid>,
+    /// Tables that became partitions of it, or no longer are.
+    pub partitions: Vec<pg_sys::Oid>,
     /// How triggers were switched, if any were.
     pub switched: Option<Switched>,
     /// Whether it got row security.
@@ -40,40 +41,85 @@ pub enum Switched {
     Otherwise,
 }
 
+/// Returns whether a command of ALTER TABLE is one that is followed.
+pub fn is_followed(command: AlterTableType::Type) -> bool {
+    #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+    if command == AlterTableType::AT_SetExpression {
+        return true;
+    }
+    matches!(
+        command,
+        AlterTableType::AT_AlterColumnType
+            | AlterTableType::AT_EnableRowSecurity
+            | AlterTableType::AT_AddInherit
+            | AlterTableType::AT_DropInherit
+            | AlterTableType::AT_AttachPartition
+            | AlterTableType::AT_DetachPartition
+            | AlterTableType::AT_DetachPartitionFinalize
+            | AlterTableType::AT_EnableTrig
+            | AlterTableType::AT_EnableAlwaysTrig
+            | AlterTableType::AT_EnableReplicaTrig
+            | AlterTableType::AT_EnableTrigAll
+            | AlterTableType::AT_EnableTrigUser
+            | AlterTableType::AT_DisableTrig
+            | AlterTableType::AT_DisableTrigAll
+            | AlterTableType::AT_DisableTrigUser
+    )
+}
+
 impl Altered {
-    /// Reads the commands of an ALTER TABLE of this table.
+    /// Reads the commands of an ALTER TABLE of this table, as Postgres has carried them out.
     ///
     /// # Safety
-    /// The statement is a live parse tree, of which the names still mean what they meant to it.
-    pub unsafe fn of(relation: pg_sys::Oid, statement: &pg_sys::AlterTableStmt) -> Altered {
-        let mut altered =
-            Altered { relation, columns: Vec::new(), parents: Vec::new(), switched: None, secured: false };
-        // SAFETY: by the caller: a list of AlterTableCmd.
-        for command in unsafe { pointers::<pg_sys::AlterTableCmd>(statement.cmds) } {
-            // SAFETY: as above.
-            unsafe { altered.add(&*command) };
+    /// They are a live list of CollectedATSubcmd.
+    pub unsafe fn of(relation: pg_sys::Oid, commands: *mut pg_sys::List) -> Altered {
+        let mut altered = Altered {
+            relation,
+            columns: Vec::new(),
+            parents: Vec::new(),
+            partitions: Vec::new(),
+            switched: None,
+            secured: false,
+        };
+        // SAFETY: by the caller.
+        for command in unsafe { pointers::<pg_sys::CollectedATSubcmd>(commands) } {
+            // SAFETY: by the caller; the parse tree of each is an AlterTableCmd.
+            unsafe {
+                let pg_sys::CollectedATSubcmd { address, parsetree } = *command;
+                altered.add(address, &*parsetree.cast::<pg_sys::AlterTableCmd>());
+            }
         }
         altered
     }
 
-    unsafe fn add(&mut self, command: &pg_sys::AlterTableCmd) {
+    /// Returns whether there is nothing to follow.
+    pub fn is_empty(&self) -> bool {
+        let tables = self.parents.iter().chain(&self.partitions);
+        self.columns.is_empty() && tables.count() == 0 && self.switched.is_none() && !self.secured
+    }
+
+    /// Adds a command that has changed the object at this address, which says nothing where it changed the table as a whole.
+    unsafe fn add(&mut self, address: pg_sys::ObjectAddress, command: &pg_sys::AlterTableCmd) {
+        let object = address.objectId;
         // SAFETY: by the caller: null or a C string.
         let name = || unsafe { text(command.name) };
         match command.subtype {
-            AlterTableType::AT_AlterColumnType => {
+            // What was done to the tables below follows from it.
+            AlterTableType::AT_AlterColumnType if object == self.relation => {
                 // SAFETY: by the caller: of this command, a ColumnDef.
-                let casts = unsafe { casts(name().as_deref(), &*command.def.cast::<pg_sys::ColumnDef>()) };
+                let casts =
+                    unsafe { casts::of(address.objectSubId, &*command.def.cast::<pg_sys::ColumnDef>()) };
                 self.columns.extend(name().map(|name| Rewritten { name, casts }));
             }
             #[cfg(not(any(feature = "pg15", feature = "pg16")))]
-            AlterTableType::AT_SetExpression => {
+            AlterTableType::AT_SetExpression if object == self.relation => {
                 self.columns.extend(name().map(|name| Rewritten { name, casts: None }));
             }
             AlterTableType::AT_EnableRowSecurity => self.secured = true,
-            // SAFETY: by the caller: of these commands, a RangeVar.
-            AlterTableType::AT_AddInherit | AlterTableType::AT_DropInherit => unsafe {
-                self.parents.extend(oid(command.def.cast()));
-            },
+            AlterTableType::AT_AddInherit | AlterTableType::AT_DropInherit => self.parents.push(object),
+            AlterTableType::AT_AttachPartition
+            | AlterTableType::AT_DetachPartition
+            | AlterTableType::AT_DetachPartitionFinalize => self.partitions.push(object),
             AlterTableType::AT_EnableTrig => self.enabled(name(), 'O'),
             AlterTableType::AT_EnableAlwaysTrig => self.enabled(name(), 'A'),
             AlterTableType::AT_EnableReplicaTrig => self.enabled(name(), 'R'),
@@ -91,45 +137,6 @@ impl Altered {
     }
 }
 
-/// The casts by which a column got a new type: that to the type, if there is no USING, or those that USING
-/// makes of the column alone.
-unsafe fn casts(column: Option<&str>, definition: &pg_sys::ColumnDef) -> Option<Vec<String>> {
-    let mut types = Vec::new();
-    let mut node = definition.raw_default;
-    if node.is_null() {
-        return Some(types);
-    }
-    // SAFETY: by the caller; a node's tag tells its type.
-    unsafe {
-        while (*node).type_ == NodeTag::T_TypeCast {
-            let cast = &*node.cast::<pg_sys::TypeCast>();
-            types.insert(0, type_name(cast.typeName));
-            node = cast.arg;
-        }
-        if (*node).type_ != NodeTag::T_ColumnRef {
-            return None;
-        }
-        let last = *pointers::<pg_sys::Node>((*node.cast::<pg_sys::ColumnRef>()).fields).last()?;
-        let named = match (*last).type_ {
-            NodeTag::T_String => text((*last.cast::<pg_sys::String>()).sval),
-            _ => None,
-        };
-        (named.as_deref() == column).then_some(types)
-    }
-}
-
-/// Qualified, whatever is in the search path.
-unsafe fn type_name(name: *mut pg_sys::TypeName) -> String {
-    let (mut kind, mut modifier) = (pg_sys::InvalidOid, -1);
-    let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
-    // SAFETY: by the caller; the statement has found the type.
-    unsafe {
-        pg_sys::typenameTypeIdAndMod(std::ptr::null_mut(), name, &mut kind, &mut modifier);
-        let text = pg_sys::format_type_extended(kind, modifier, flags as u16);
-        CStr::from_ptr(text).to_string_lossy().into_owned()
-    }
-}
-
 /// The pointers that a list holds.
 pub(super) unsafe fn pointers<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     if list.is_null() {
@@ -143,9 +150,4 @@ pub(super) unsafe fn pointers<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
             .map(|cell| cell.ptr_value.cast())
             .collect()
     }
-}
-
-unsafe fn text(string: *const std::ffi::c_char) -> Option<String> {
-    // SAFETY: by the caller: null or a C string.
-    (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned())
 }

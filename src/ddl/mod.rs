@@ -4,14 +4,21 @@
 //! vectorizer and cost a look at the parse tree. What goes wrong here is a vectorizer's trouble and no
 //! reason to refuse a user's statement: it becomes a warning that says how to mend it.
 //!
+//! Who changes a definition may be anybody, and what is done about it is done with the rights of the vectorizer's owner or the
+//! extension's own. So what has changed is known by its OID, from Postgres ([`commands`]), and nothing is looked up in the session's
+//! search path.
+//!
+//! * [`statement`], [`commands`]: what has changed
 //! * [`dropped`]: sources and partitions that are gone
 //! * [`partitions`]: tables that became partitions or no longer are
 //! * [`renamed`], [`mod@column`], [`types`]: what goes by another name now
 //! * grants: the worker is woken, for what was refused for the lack of one
-//! * [`altered`], [`values`], [`switched`], [`secured`]: what ALTER TABLE did to values, to triggers and to rights
+//! * [`altered`], [`casts`], [`values`], [`switched`], [`secured`]: what ALTER TABLE did to values, to triggers and to rights
 
 mod altered;
+mod casts;
 mod column;
+mod commands;
 mod dropped;
 mod partitions;
 mod renamed;
@@ -26,11 +33,13 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
+use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;
-use crate::pg::identity::current_user;
+use crate::pg::identity::{current_user, may_act_as, with_search_path};
 use crate::pg::transaction::subtransaction;
 use crate::queue::wake;
+use altered::Altered;
 use statement::Change;
 
 /// `pg_finfo` record of [`vectorizer_definition_changed`].
@@ -62,63 +71,95 @@ pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
         }
         let data = &*context.cast::<pg_sys::EventTriggerData>();
         if CStr::from_ptr(data.event) == c"sql_drop" {
-            warned("what was dropped", dropped::follow);
-        } else if let Some(change) = Change::of(data.parsetree) {
-            follow(change);
+            pinned(|| warned("what was dropped", dropped::follow));
+        } else if statement::may_concern(data.parsetree) {
+            pinned(|| warned("a statement", commands::changes).into_iter().flatten().for_each(follow));
         }
     }
     pg_sys::Datum::from(0)
 }
 
+/// Runs `f` with names meaning what they mean in our statements, whatever is in the search path of the session.
+fn pinned<R>(f: impl FnOnce() -> R) -> R {
+    with_search_path(c"pg_catalog, pg_temp", f)
+}
+
 fn follow(change: Change) {
+    if warned("a change of a table", || require_owner(&change)).is_none() {
+        return;
+    }
     match change {
-        Change::Partition { parents, partition } => follow_parents(&parents, partition),
+        Change::Created(table) => {
+            warned("a new table", || partitions::follow_new(table));
+        }
         Change::Column { relation, from, to } => {
             warned("a column's new name", || column::follow(relation, &from, &to));
         }
-        Change::Renamed { schema } => {
+        Change::Renamed => {
             warned("a new name", renamed::follow);
-            if schema {
-                warned("a new name", || types::follow(false));
-            }
         }
-        Change::Altered(altered) => {
-            follow_parents(&altered.parents, altered.relation);
-            warned("a change of columns", || values::follow(&altered));
-            if let Some(switched) = &altered.switched {
-                warned("a change of its triggers", || switched::follow(altered.relation, switched));
-            }
-            if altered.secured {
-                warned("row security of its source", || secured::follow(altered.relation));
-            }
+        Change::Schema(schema) => {
+            warned("a new name", renamed::follow);
+            warned("a new name", || types::follow(schema, false));
+        }
+        Change::Type { object, values } => {
+            warned("a type's new name", || types::follow(object, values));
         }
         // It hears of the grant itself, and looks again at what was refused for the lack of it. Nothing else is hurried.
         Change::Granted => wake::worker_at_commit(),
-        Change::Type { values } => {
-            warned("a type's new name", || types::follow(values));
+        Change::Altered(altered) => follow_altered(&altered),
+    }
+}
+
+fn follow_altered(altered: &Altered) {
+    for partition in &altered.partitions {
+        warned("a partition", || partitions::follow(altered.relation, *partition));
+    }
+    for parent in &altered.parents {
+        warned("a partition", || partitions::follow(*parent, altered.relation));
+    }
+
+    if !altered.columns.is_empty() {
+        warned("a change of columns", || values::follow(altered));
+    }
+    if let Some(switched) = &altered.switched {
+        warned("a change of its triggers", || switched::follow(altered.relation, switched));
+    }
+    if altered.secured {
+        warned("row security of its source", || secured::follow(altered.relation));
+    }
+}
+
+/// Errors unless the current user may act as the owner of the table that a statement has changed, as Postgres has asked of whoever ran
+/// it. It can be another role by now: a function that the statement called may have changed it.
+fn require_owner(change: &Change) -> Result<(), PgError> {
+    let table = change.relation().and_then(Table::look);
+    match table {
+        Some(table) if !may_act_as(current_user(), table.owner) => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!("must be owner of {}", table.qualified()),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Runs `f` so that its failure is undone and told, and the user's statement goes on. Returns none if it failed.
+fn warned<R>(what: &str, f: impl FnOnce() -> Result<R, PgError>) -> Option<R> {
+    match subtransaction(f) {
+        Ok(result) => Some(result),
+        Err(error) => {
+            let message = format!("a vectorizer could not follow {what}: {}", error.message);
+            tell(error.code, message, error.hint.as_deref().unwrap_or(DONE));
+            None
         }
     }
 }
 
-fn follow_parents(parents: &[pg_sys::Oid], partition: pg_sys::Oid) {
-    for parent in parents {
-        warned("a partition", || partitions::follow(*parent, partition));
-    }
-}
-
-/// Runs `f` so that its failure is undone and told, and the user's statement goes on. Returns whether all
+/// The same for what is done of one vectorizer, of which who does not see it is told no more than that it failed. Returns whether all
 /// went well.
-fn warned(what: &str, f: impl FnOnce() -> Result<(), PgError>) -> bool {
-    let Err(error) = subtransaction(f) else { return true };
-    let message = format!("a vectorizer could not follow {what}: {}", error.message);
-    tell(error.code, message, error.hint.as_deref().unwrap_or(DONE));
-    false
-}
-
-/// The same for what is done of one vectorizer, of which who does not see it is told no more than that it failed.
 fn warned_of(entry: &Entry, what: &str, f: impl FnOnce() -> Result<(), PgError>) -> bool {
     if entry.is_seen_by(current_user()) {
-        return warned(what, f);
+        return warned(what, f).is_some();
     }
     let Err(error) = subtransaction(f) else { return true };
     tell(error.code, format!("a vectorizer of another role could not follow {what}"), DONE);

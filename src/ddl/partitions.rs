@@ -10,8 +10,14 @@ use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::queue::{resync, wake};
 
-/// Follows ATTACH PARTITION, DETACH PARTITION and CREATE TABLE … PARTITION OF, and the same of tables that inherit:
-/// INHERIT, NO INHERIT and CREATE TABLE … INHERITS.
+/// Follows CREATE TABLE … PARTITION OF and CREATE TABLE … INHERITS.
+pub fn follow_new(table: pg_sys::Oid) -> Result<(), PgError> {
+    let parents = "SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = $1";
+    let parents = sql::query(parents, &[table.into()], |row| row.get::<pg_sys::Oid>(1))?;
+    parents.into_iter().try_for_each(|parent| follow(parent, table))
+}
+
+/// Follows ATTACH PARTITION and DETACH PARTITION, and the same of tables that inherit: INHERIT and NO INHERIT.
 pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError> {
     for entry in vectorizer::by_ancestor(parent)? {
         warned_of(&entry, "a change of its partitions", || {

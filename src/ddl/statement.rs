@@ -1,34 +1,31 @@
-//! What a statement did, read from its parse tree.
+//! What a statement did that may concern a vectorizer.
 
 use std::ffi::CStr;
 
-use pgrx::pg_sys::{self, AlterTableType, NodeTag, ObjectType};
+use pgrx::pg_sys::{self, CollectedCommandType, NodeTag, ObjectAddress, ObjectType};
 
-use super::altered::{pointers, Altered};
+use super::altered::{is_followed, pointers, Altered};
+use super::commands::object_of;
 use crate::catalog::rights::Right;
 
 /// A change of a definition that may concern a vectorizer.
 #[derive(Debug)]
 pub enum Change {
-    /// A table became a partition or inherits, or no longer does.
-    Partition {
-        /// Of these tables.
-        parents: Vec<pg_sys::Oid>,
-        /// The table.
-        partition: pg_sys::Oid,
-    },
+    /// A table was made that inherits or is a partition.
+    Created(pg_sys::Oid),
     /// A table was altered.
     Altered(Altered),
-    /// A type may have another name now, or be in another schema.
+    /// A type, or something that types may lie in, has another name now, or is in another schema.
     Type {
-        /// Whether its values have.
+        /// The type, the collation or the extension.
+        object: ObjectAddress,
+        /// Whether a value of the type's has another name.
         values: bool,
     },
-    /// A schema, a table or a view has another name now, or is in another schema.
-    Renamed {
-        /// Whether it was a schema.
-        schema: bool,
-    },
+    /// A table or a view has another name now, or is in another schema.
+    Renamed,
+    /// A schema has another name now.
+    Schema(ObjectAddress),
     /// A column of this table has.
     Column {
         /// The table.
@@ -42,41 +39,134 @@ pub enum Change {
     Granted,
 }
 
+/// Returns whether a statement may have made a change. What it names is not looked at.
+///
+/// # Safety
+/// The node is a live parse tree of a utility statement.
+pub unsafe fn may_concern(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: by the caller; a node's tag tells its type.
+    unsafe {
+        match (*node).type_ {
+            NodeTag::T_AlterTableStmt => is_alter_table(node, true),
+            NodeTag::T_CreateStmt => !(*node.cast::<pg_sys::CreateStmt>()).inhRelations.is_null(),
+            NodeTag::T_CreateSchemaStmt => !(*node.cast::<pg_sys::CreateSchemaStmt>()).schemaElts.is_null(),
+            NodeTag::T_RenameStmt => {
+                let statement = &*node.cast::<pg_sys::RenameStmt>();
+                is_column(statement)
+                    || has_name_of_ours(statement.renameType)
+                    || is_type(statement.renameType)
+            }
+            NodeTag::T_AlterObjectSchemaStmt => {
+                let kind = (*node.cast::<pg_sys::AlterObjectSchemaStmt>()).objectType;
+                has_name_of_ours(kind) || is_type(kind)
+            }
+            NodeTag::T_AlterEnumStmt => renames_value(node),
+            NodeTag::T_GrantStmt => granted(&*node.cast::<pg_sys::GrantStmt>()),
+            _ => false,
+        }
+    }
+}
+
 impl Change {
-    /// None of a statement that concerns no vectorizer whatever it names.
+    /// Reads a command; none if it concerns no vectorizer whatever it changed.
     ///
     /// # Safety
-    /// The node is a live parse tree of a utility statement.
-    pub unsafe fn of(node: *mut pg_sys::Node) -> Option<Change> {
-        // SAFETY: by the caller; a node's tag tells its type.
+    /// The command is one that Postgres has carried out in the statement at hand.
+    pub unsafe fn of(command: &pg_sys::CollectedCommand) -> Option<Change> {
+        let node = command.parsetree;
+        // SAFETY: by the caller: null or a parse tree, whose tag tells its type; the command's type tells which of the union it is.
         unsafe {
+            if command.type_ == CollectedCommandType::SCT_AlterTable {
+                if !is_alter_table(node, false) {
+                    return None;
+                }
+                let table = command.d.alterTable;
+                let altered = Altered::of(table.objectId, table.subcmds);
+                return (!altered.is_empty()).then_some(Change::Altered(altered));
+            }
+
+            if command.type_ == CollectedCommandType::SCT_Grant {
+                return Some(Change::Granted);
+            }
+            let object = object_of(command)?;
             match (*node).type_ {
-                NodeTag::T_AlterTableStmt => altered(&*node.cast::<pg_sys::AlterTableStmt>()),
-                NodeTag::T_CreateStmt => created(&*node.cast::<pg_sys::CreateStmt>()),
+                NodeTag::T_CreateStmt => (!(*node.cast::<pg_sys::CreateStmt>()).inhRelations.is_null())
+                    .then_some(Change::Created(object.objectId)),
                 NodeTag::T_RenameStmt => {
                     let statement = &*node.cast::<pg_sys::RenameStmt>();
-                    column(statement)
-                        .or_else(|| renamed(statement.renameType))
-                        .or_else(|| of_type(statement.renameType))
+                    column(statement, object).or_else(|| renamed(statement.renameType, object))
                 }
                 NodeTag::T_AlterObjectSchemaStmt => {
-                    let kind = (*node.cast::<pg_sys::AlterObjectSchemaStmt>()).objectType;
-                    renamed(kind).or_else(|| of_type(kind))
+                    renamed((*node.cast::<pg_sys::AlterObjectSchemaStmt>()).objectType, object)
                 }
                 NodeTag::T_AlterEnumStmt => {
-                    let renamed = !(*node.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null();
-                    renamed.then_some(Change::Type { values: true })
-                }
-                NodeTag::T_GrantStmt => {
-                    granted(&*node.cast::<pg_sys::GrantStmt>()).then_some(Change::Granted)
+                    renames_value(node).then_some(Change::Type { object, values: true })
                 }
                 _ => None,
             }
         }
     }
+
+    /// The table whose owner the statement must be allowed to act as.
+    pub fn relation(&self) -> Option<pg_sys::Oid> {
+        match self {
+            Change::Created(relation) | Change::Column { relation, .. } => Some(*relation),
+            Change::Altered(altered) => Some(altered.relation),
+            Change::Type { .. } | Change::Renamed | Change::Schema(_) | Change::Granted => None,
+        }
+    }
 }
 
-/// GRANT and REVOKE on functions by names that rights have, or on all functions of a schema.
+/// Returns whether this is ALTER TABLE of a table, and does something that is `followed`.
+unsafe fn is_alter_table(node: *mut pg_sys::Node, followed: bool) -> bool {
+    // SAFETY: by the caller: a parse tree, whose tag tells its type; a list of AlterTableCmd.
+    unsafe {
+        if node.is_null() || (*node).type_ != NodeTag::T_AlterTableStmt {
+            return false;
+        }
+        let statement = &*node.cast::<pg_sys::AlterTableStmt>();
+        let commands = || pointers::<pg_sys::AlterTableCmd>(statement.cmds);
+        statement.objtype == ObjectType::OBJECT_TABLE
+            && (!followed || commands().into_iter().any(|command| is_followed((*command).subtype)))
+    }
+}
+
+/// Returns whether ALTER TYPE … RENAME VALUE is what this ALTER TYPE of an enum does.
+unsafe fn renames_value(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: by the caller: such a statement.
+    unsafe { !(*node.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null() }
+}
+
+/// Returns whether this is ALTER TABLE … RENAME COLUMN.
+fn is_column(statement: &pg_sys::RenameStmt) -> bool {
+    (statement.renameType, statement.relationType) == (ObjectType::OBJECT_COLUMN, ObjectType::OBJECT_TABLE)
+}
+
+unsafe fn column(statement: &pg_sys::RenameStmt, column: ObjectAddress) -> Option<Change> {
+    if !is_column(statement) {
+        return None;
+    }
+    // SAFETY: by the caller: C strings.
+    unsafe {
+        let (from, to) = (text(statement.subname)?, text(statement.newname)?);
+        Some(Change::Column { relation: column.objectId, from, to })
+    }
+}
+
+fn renamed(kind: ObjectType::Type, object: ObjectAddress) -> Option<Change> {
+    match kind {
+        ObjectType::OBJECT_SCHEMA => Some(Change::Schema(object)),
+        _ if has_name_of_ours(kind) => Some(Change::Renamed),
+        _ => is_type(kind).then_some(Change::Type { object, values: false }),
+    }
+}
+
+fn has_name_of_ours(kind: ObjectType::Type) -> bool {
+    matches!(kind, ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW)
+}
+
+/// Returns whether this is GRANT or REVOKE on functions by names that rights have, or on all functions of a schema. Nothing is done but to
+/// wake the worker, so it need not be known which they are.
 unsafe fn granted(statement: &pg_sys::GrantStmt) -> bool {
     let is_of_functions = matches!(
         statement.objtype,
@@ -95,8 +185,8 @@ unsafe fn granted(statement: &pg_sys::GrantStmt) -> bool {
     }
 }
 
-/// What goes by the name of a type: types, and what they may lie in the schema of.
-fn of_type(kind: ObjectType::Type) -> Option<Change> {
+/// Returns whether types go by the name of such objects, or may lie in the schema of them.
+fn is_type(kind: ObjectType::Type) -> bool {
     matches!(
         kind,
         ObjectType::OBJECT_TYPE
@@ -104,94 +194,13 @@ fn of_type(kind: ObjectType::Type) -> Option<Change> {
             | ObjectType::OBJECT_COLLATION
             | ObjectType::OBJECT_EXTENSION
     )
-    .then_some(Change::Type { values: false })
 }
 
-/// ALTER TABLE; ATTACH and DETACH PARTITION are statements with no other command beside.
-unsafe fn altered(statement: &pg_sys::AlterTableStmt) -> Option<Change> {
-    // SAFETY: by the caller: a list of AlterTableCmd, whose type tells its definition's.
-    unsafe {
-        let command = first::<pg_sys::AlterTableCmd>(statement.cmds)?;
-        if !matches!(
-            (*command).subtype,
-            AlterTableType::AT_AttachPartition
-                | AlterTableType::AT_DetachPartition
-                | AlterTableType::AT_DetachPartitionFinalize
-        ) {
-            let table = statement.objtype == ObjectType::OBJECT_TABLE;
-            let relation = if table { oid(statement.relation) } else { None };
-            return relation.map(|relation| Change::Altered(Altered::of(relation, statement)));
-        }
-        let definition = (*command).def.cast::<pg_sys::PartitionCmd>();
-        Some(Change::Partition {
-            parents: vec![oid(statement.relation)?],
-            partition: oid((*definition).name)?,
-        })
-    }
-}
-
-/// CREATE TABLE … PARTITION OF, and … INHERITS.
-unsafe fn created(statement: &pg_sys::CreateStmt) -> Option<Change> {
-    // SAFETY: by the caller: a list of RangeVar.
-    unsafe {
-        let parents: Vec<_> = pointers::<pg_sys::RangeVar>(statement.inhRelations)
-            .into_iter()
-            .filter_map(|name| oid(name))
-            .collect();
-        if parents.is_empty() {
-            return None;
-        }
-        Some(Change::Partition { parents, partition: oid(statement.relation)? })
-    }
-}
-
-/// ALTER TABLE … RENAME COLUMN.
-unsafe fn column(statement: &pg_sys::RenameStmt) -> Option<Change> {
-    if (statement.renameType, statement.relationType) != (ObjectType::OBJECT_COLUMN, ObjectType::OBJECT_TABLE)
-    {
-        return None;
-    }
-    // SAFETY: by the caller: C strings.
-    unsafe {
-        let (from, to) = (text(statement.subname)?, text(statement.newname)?);
-        Some(Change::Column { relation: oid(statement.relation)?, from, to })
-    }
-}
-
-fn renamed(kind: ObjectType::Type) -> Option<Change> {
-    let has_a_name_of_ours =
-        matches!(kind, ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW);
-    has_a_name_of_ours.then_some(Change::Renamed { schema: kind == ObjectType::OBJECT_SCHEMA })
-}
-
-/// The relation that a statement's name means, which the statement has locked.
-pub(super) unsafe fn oid(name: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
-    if name.is_null() {
-        return None;
-    }
-    // SAFETY: by the caller; does not raise where there is none.
-    let found = unsafe {
-        pg_sys::RangeVarGetRelidExtended(
-            name,
-            pg_sys::NoLock as i32,
-            pg_sys::RVROption::RVR_MISSING_OK,
-            None,
-            std::ptr::null_mut(),
-        )
-    };
-    (found != pg_sys::InvalidOid).then_some(found)
-}
-
-/// The first of a list of pointers.
-unsafe fn first<T>(list: *mut pg_sys::List) -> Option<*mut T> {
-    if list.is_null() {
-        return None;
-    }
-    // SAFETY: by the caller; a list that is not null is not empty.
-    Some(unsafe { (*(*list).elements).ptr_value.cast() })
-}
-
-unsafe fn text(string: *const std::ffi::c_char) -> Option<String> {
-    // SAFETY: by the caller: null or a C string.
+/// Copies a C string; none of null.
+///
+/// # Safety
+/// It is null or a C string.
+pub(super) unsafe fn text(string: *const std::ffi::c_char) -> Option<String> {
+    // SAFETY: by the caller.
     (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned())
 }

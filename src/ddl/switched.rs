@@ -1,7 +1,5 @@
 //! Triggers of a vectorizer that were enabled or disabled.
 
-use std::cell::Cell;
-
 use pgrx::pg_sys;
 
 use super::altered::Switched;
@@ -13,26 +11,8 @@ use crate::pg::error::PgError;
 use crate::pg::transaction::see_own_changes;
 use crate::queue::missed;
 
-thread_local! {
-    /// Whether a switching is being followed, which itself switches triggers.
-    static FOLLOWING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Ends the following, by an error as well.
-struct Following;
-
-impl Drop for Following {
-    fn drop(&mut self) {
-        FOLLOWING.set(false);
-    }
-}
-
 /// Follows the switching of triggers of this table.
 pub fn follow(relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError> {
-    if FOLLOWING.replace(true) {
-        return Ok(());
-    }
-    let _following = Following;
     for entry in vectorizer::by_ancestor(relation)? {
         warned_of(&entry, "a change of its triggers", || follow_in(&entry, relation, switched));
         // What is written until they are enabled again is missed, and nothing says so later.

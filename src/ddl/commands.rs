@@ -1,0 +1,51 @@
+//! The commands of a statement as Postgres has carried them out, each with the OIDs of what it changed.
+//!
+//! A name of the statement's can mean something else by the time that an event trigger looks: an expression that the statement
+//! evaluated has set the search path, or a schema was renamed while it waited for a lock. So the parse tree tells at most that there is
+//! something to be looked at, and nothing is looked up by its names.
+
+use pgrx::pg_sys::{self, CollectedCommandType};
+use pgrx::{FromDatum, IntoDatum};
+
+use super::statement::Change;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql;
+
+/// The column of commands whose type no SQL can read.
+const COMMANDS: &str = "SELECT c.command FROM pg_catalog.pg_event_trigger_ddl_commands() c";
+
+/// Reads what the statement at hand has changed that may concern a vectorizer. To be called by an event trigger on `ddl_command_end`.
+pub fn changes() -> Result<Vec<Change>, PgError> {
+    let commands = as_superuser(|| sql::read_now(COMMANDS, &[], |row| row.get::<Command>(1)))?;
+    // SAFETY: Postgres keeps the commands, which are its own, until the statement's event triggers have run.
+    Ok(commands.into_iter().filter_map(|command| unsafe { Change::of(&*command.0) }).collect())
+}
+
+/// Returns the object that a command that is no ALTER TABLE has made or changed.
+///
+/// # Safety
+/// The command is one of Postgres's.
+pub unsafe fn object_of(command: &pg_sys::CollectedCommand) -> Option<pg_sys::ObjectAddress> {
+    // SAFETY: the type tells which of the union it is.
+    (command.type_ == CollectedCommandType::SCT_Simple).then(|| unsafe { command.d.simple.address })
+}
+
+/// A value of `pg_ddl_command`: a pointer.
+struct Command(*const pg_sys::CollectedCommand);
+
+impl FromDatum for Command {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        (!is_null).then(|| Command(datum.cast_mut_ptr::<pg_sys::CollectedCommand>()))
+    }
+}
+
+impl IntoDatum for Command {
+    fn into_datum(self) -> Option<pg_sys::Datum> {
+        Some(self.0.into())
+    }
+
+    fn type_oid() -> pg_sys::Oid {
+        pg_sys::PG_DDL_COMMANDOID
+    }
+}

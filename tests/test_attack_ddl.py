@@ -1,0 +1,232 @@
+"""What a role that nobody trusts makes of the event triggers, which act for everybody in whatever session changes a definition.
+
+Mallory has a schema of her own, and may do no more in `ai` than search. A name of a statement's can come to mean another table or type before the event
+trigger looks, and what the event trigger asks can call what was planted in the session's search path.
+"""
+
+import threading
+
+import pytest
+from support import vectorizer
+from support.wait import eventually
+
+TABLE = "CREATE TABLE document (id int PRIMARY KEY, body text)"
+PARTITIONED = """
+    CREATE TABLE document (id int PRIMARY KEY, body text) PARTITION BY RANGE (id);
+    CREATE TABLE document_low PARTITION OF document FOR VALUES FROM (0) TO (100);
+"""
+TRIGGERS = "SELECT oid, tgname, tgenabled::text FROM pg_trigger WHERE tgrelid = 'public.document'::regclass ORDER BY tgname"
+
+# What Mallory's `document` means ends in the middle of a statement: when it computes a column anew.
+FLIP = """
+    CREATE FUNCTION evil.flip(int) RETURNS text LANGUAGE plpgsql AS
+    $$BEGIN PERFORM set_config('search_path', 'public', false); RETURN 'x'; END$$
+"""
+
+
+@pytest.fixture
+def mallory(db):
+    """A stranger with a schema `evil` who was let into `ai`, as those who search are; answers her name."""
+    role = f"mallory_{db.name}"
+    db.sql(f"CREATE ROLE {role} LOGIN; CREATE SCHEMA evil AUTHORIZATION {role}; GRANT USAGE ON SCHEMA ai TO {role}")
+    yield role
+    db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+@pytest.fixture
+def victim(db, stub):
+    """The source of a superuser's vectorizer."""
+    db.sql(TABLE)
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document VALUES (1, 'a|b'), (2, 'c')")
+    vectorizer.in_step(db, ["id"])
+    return db
+
+
+def locks(session, *relations: str) -> list[tuple]:
+    """What the session's transaction has locked of these relations."""
+    look = """SELECT n.nspname || '.' || c.relname, l.mode
+              FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+              WHERE l.pid = pg_backend_pid()"""
+    return [(name, mode) for name, mode in session.execute(look) if name in relations]
+
+
+# Names
+
+
+@pytest.mark.parametrize("how", ["REPLICA", "ALWAYS"])
+def test_whose_triggers_are_switched_is_not_told_by_a_name(victim, mallory, how):
+    """Else all of a stranger's triggers would be made to fire for nobody."""
+    before = victim.sql(TRIGGERS)
+    victim.sql(f"""
+        CREATE TABLE evil.document (c int); INSERT INTO evil.document VALUES (1);
+        CREATE FUNCTION evil.f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+        CREATE TRIGGER _vectorizer_src_trg_1 AFTER INSERT ON evil.document FOR EACH ROW EXECUTE FUNCTION evil.f();
+        {FLIP}; SET search_path = evil, public;
+        ALTER TABLE document ALTER COLUMN c TYPE text USING evil.flip(c), ENABLE {how} TRIGGER _vectorizer_src_trg_1;
+    """, user=mallory)
+    assert victim.sql(TRIGGERS) == before
+    victim.sql("INSERT INTO document VALUES (3, 'd')")
+    vectorizer.in_step(victim, ["id"])
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        "ALTER TABLE document INHERIT evil.parent, ALTER COLUMN c TYPE text USING evil.flip(c)",
+        "ALTER TABLE document NO INHERIT evil.parent, ALTER COLUMN c TYPE text USING evil.flip(c)",
+    ],
+)
+def test_a_table_of_the_same_name_is_not_locked(victim, mallory, alter):
+    before = victim.sql(TRIGGERS)
+    victim.sql(f"""
+        CREATE TABLE evil.parent (c {'int' if 'NO INHERIT' in alter else 'text'});
+        CREATE TABLE evil.document (c int) {'INHERITS (evil.parent)' if 'NO INHERIT' in alter else ''};
+        INSERT INTO evil.document VALUES (1); {FLIP}
+    """, user=mallory)
+    if "NO INHERIT" in alter:
+        # A column that comes from a parent alone is not computed anew.
+        alter = alter.replace("ALTER COLUMN c", "ALTER COLUMN d").replace("flip(c)", "flip(d)")
+        victim.sql("ALTER TABLE evil.document ADD COLUMN d int", user=mallory)
+    with victim.connect(user=mallory, autocommit=False) as session:
+        session.execute("SET search_path = evil, public")
+        session.execute(alter)
+        assert locks(session, "public.document", "public.document_embedding_store") == []
+        victim.sql("INSERT INTO document VALUES (3, 'd')")
+    assert victim.sql(TRIGGERS) == before
+    vectorizer.in_step(victim, ["id"])
+
+
+def test_a_parent_of_the_same_name_is_not_worked_on(victim, mallory):
+    """Else the rows of the stranger's table would be enqueued by whoever says that it inherits."""
+    victim.sql(f"""
+        CREATE TABLE evil.document (c text); CREATE TABLE evil.child (c int); INSERT INTO evil.child VALUES (1); {FLIP}
+    """, user=mallory)
+    with victim.connect(user=mallory, autocommit=False) as session:
+        session.execute("SET search_path = evil, public")
+        session.execute("ALTER TABLE evil.child INHERIT document, ALTER COLUMN c TYPE text USING evil.flip(c)")
+        assert locks(session, "public.document", "ai._vectorizer_q_1", "ai._vectorizer_work_1") == []
+
+
+def test_whose_column_is_renamed_is_not_told_by_a_name(victim, mallory):
+    victim.sql(f"GRANT CREATE ON DATABASE {victim.name} TO {mallory}")
+    victim.sql("CREATE TABLE evil.document (body text); CREATE TABLE evil.child () INHERITS (evil.document)", user=mallory)
+    with victim.connect(user=mallory, autocommit=False) as holder, victim.connect(user=mallory) as renames:
+        holder.execute("LOCK TABLE evil.child IN ACCESS SHARE MODE")
+        renames.execute("SET search_path = evil, public")
+        statement = threading.Thread(target=renames.execute, args=["ALTER TABLE document RENAME COLUMN body TO ssn"])
+        statement.start()
+        waits = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+        eventually(lambda: victim.sql(waits, [renames.info.backend_pid]), what="the statement to wait")
+        victim.sql("ALTER SCHEMA evil RENAME TO moved", user=mallory)
+        holder.rollback()
+        statement.join()
+    assert victim.sql("SELECT attname FROM pg_attribute WHERE attrelid = 'moved.document'::regclass AND attnum = 1") == [("ssn",)]
+    assert victim.value("SELECT config #>> '{loading,column_name}' FROM ai.vectorizer") == "body"
+    victim.sql("INSERT INTO document VALUES (3, 'd')")
+    vectorizer.in_step(victim, ["id"])
+
+
+def test_the_types_of_a_cast_are_those_that_the_statement_has_found(db, stub, mallory):
+    """A cast of one's own may change what the names mean."""
+    db.sql(f"GRANT USAGE, CREATE ON SCHEMA evil TO PUBLIC; SET search_path = evil; CREATE DOMAIN public.code AS varchar(3);"
+           f" CREATE DOMAIN evil.code AS varchar(9); GRANT CREATE ON SCHEMA public TO {mallory}")
+    db.sql("CREATE TABLE document (id varchar(9) PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document VALUES ('longer', 'a|b')")
+    vectorizer.in_step(db, ["id"])
+    db.sql("""
+        CREATE FUNCTION flip(text) RETURNS text LANGUAGE plpgsql AS
+        $$BEGIN PERFORM set_config('search_path', 'public', false); RETURN $1; END$$;
+        DROP VIEW document_embedding; ALTER TABLE document ADD COLUMN more text DEFAULT 'x';
+        SET search_path = evil, public;
+        ALTER TABLE document ALTER id TYPE text USING id::code, ALTER more TYPE text USING flip(more)
+    """)
+    # Cast by the other type, the store's key would have been cut short.
+    assert db.sql("SELECT DISTINCT id FROM document_embedding_store") == [("longer",)]
+    vectorizer.in_step(db, ["id"])
+
+
+# What was planted
+
+# An operator for all pairs of types that Postgres itself has none of this name for: an exact match wins. It notes who calls it in a
+# session; what the worker calls is no matter of event triggers.
+PLANT = """
+    CREATE TABLE evil.ran (what text, by text); GRANT USAGE ON SCHEMA evil TO PUBLIC; GRANT INSERT ON evil.ran TO PUBLIC;
+    DO $plant$
+    DECLARE
+        l text; r text; types text[] = '{int2,int4,int8,oid,text,name,"char",varchar,regclass,jsonb,numeric}';
+    BEGIN
+        FOREACH l IN ARRAY types LOOP FOREACH r IN ARRAY types LOOP
+            CONTINUE WHEN EXISTS (
+                SELECT FROM pg_operator WHERE oprname = '%(operator)s' AND oprleft = l::regtype AND oprright = r::regtype);
+            EXECUTE format($$CREATE FUNCTION public."planted%(operator)s"(%%s, %%s) RETURNS %(type)s LANGUAGE plpgsql AS
+                'BEGIN
+                    INSERT INTO evil.ran SELECT ''%%s %(operator)s %%s'', current_user
+                    FROM pg_stat_activity WHERE pid = pg_backend_pid() AND backend_type LIKE ''client%%%%'';
+                    RETURN %(value)s;
+                 END'$$, l, r, l, r);
+            EXECUTE format('CREATE OPERATOR public.%(operator)s (LEFTARG = %%s, RIGHTARG = %%s, FUNCTION = public."planted%(operator)s")', l, r);
+        END LOOP; END LOOP;
+    END $plant$
+"""
+OPERATORS = [("&", "int4", "0"), ("<>", "bool", "true"), ("=", "bool", "true"), ("<", "bool", "true"), ("||", "text", "NULL"), ("+", "int4", "1")]
+
+
+@pytest.mark.parametrize("operator, type_, value", OPERATORS, ids=[operator for operator, *_ in OPERATORS])
+def test_nothing_planted_runs_as_who_changes_a_definition(db, stub, mallory, operator, type_, value):
+    db.sql(f"GRANT CREATE ON SCHEMA public TO {mallory}; CREATE TYPE mood AS ENUM ('a', 'b'); {PARTITIONED}")
+    db.sql("CREATE TABLE plain (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    vectorizer.create(db, stub.url, "plain")
+    db.sql("INSERT INTO document VALUES (1, 'a|b'); INSERT INTO plain VALUES (1, 'a|b')")
+    db.sql(PLANT % {"operator": operator, "type": type_, "value": value}, user=mallory)
+    for statement in (
+        "CREATE TABLE document_high PARTITION OF document FOR VALUES FROM (100) TO (200)",
+        "ALTER TABLE document DETACH PARTITION document_high",
+        "ALTER TABLE document ATTACH PARTITION document_high FOR VALUES FROM (100) TO (200)",
+        "ALTER TYPE mood RENAME VALUE 'a' TO 'c'",
+        "ALTER TYPE mood RENAME TO temper",
+        "CREATE SCHEMA s; ALTER TYPE temper SET SCHEMA s; ALTER SCHEMA s RENAME TO t",
+        "ALTER TABLE document RENAME body TO content; ALTER TABLE document RENAME TO paper",
+        "ALTER TABLE plain ENABLE ALWAYS TRIGGER _vectorizer_src_trg_2",
+        "ALTER TABLE plain DISABLE TRIGGER ALL; ALTER TABLE plain ENABLE TRIGGER ALL",
+        "CREATE TABLE child () INHERITS (plain); ALTER TABLE child NO INHERIT plain",
+        "DROP VIEW plain_embedding; ALTER TABLE plain ALTER id TYPE bigint",
+        "DROP TABLE document_high",
+        "DROP TABLE paper CASCADE",
+    ):
+        db.sql(statement)
+        assert (statement, db.sql("SELECT DISTINCT what, by FROM evil.ran")) == (statement, [])
+
+
+# Types
+
+
+def test_a_type_of_ones_own_touches_nobody_elses_vectorizer(db, stub, mallory):
+    """Else whoever has a type would lock everybody's vectorizers for as long as a transaction takes, and start their work anew."""
+    db.sql("CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TABLE document (id mood PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO document VALUES ('sad', 'a|b')")
+    vectorizer.in_step(db, ["id"])
+    db.sql("CREATE TYPE evil.mood AS ENUM ('sad', 'glad'); CREATE TABLE evil.pair (a evil.mood)", user=mallory)
+    with db.connect(user=mallory, autocommit=False) as session:
+        session.execute("ALTER TYPE evil.mood RENAME VALUE 'sad' TO 'blue'; ALTER TYPE evil.mood RENAME TO temper")
+        touched = """SELECT relation::regclass FROM pg_locks WHERE pid = pg_backend_pid() AND mode <> 'AccessShareLock'
+                     AND relation::regclass::text LIKE '%vectorizer%'"""
+        assert session.execute(touched).fetchall() == []
+    vectorizer.in_step(db, ["id"])
+
+
+# Health
+
+
+def test_triggers_that_fire_for_replication_alone_are_told(victim):
+    """Where no subscription writes, that is nobody's wish."""
+    victim.sql("ALTER TABLE document ENABLE REPLICA TRIGGER _vectorizer_src_trg_1; INSERT INTO document VALUES (3, 'unseen')")
+    [(word, reason, hint)] = victim.sql("SELECT state, reason, hint FROM ai.vectorizer_health")
+    assert word == "out_of_step" and "INSERT" in reason
+    for statement in hint.split("; then "):
+        victim.sql(statement)
+    vectorizer.in_step(victim, ["id"])
+    assert victim.value("SELECT state FROM ai.vectorizer_health") == "idle"
