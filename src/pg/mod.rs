@@ -5,6 +5,7 @@ pub mod descriptors;
 pub mod discreet;
 pub mod error;
 pub mod identity;
+pub mod interval;
 pub mod json;
 pub mod key_file;
 pub mod limits;
