@@ -1,7 +1,7 @@
 -- What is pending, and what went wrong.
 
--- Counts the rows of both tables, up to a number, as their owner: planning a query evaluates what the owner has put beside a
--- table, such as expressions of its statistics, as whoever asks.
+-- Counts the rows of both tables, up to a number, without planning a query: that evaluates what their owner has put beside a
+-- table, such as expressions of its statistics, as whoever asks. NULL if they are locked, unless all are asked for.
 CREATE FUNCTION ai._vectorizer_pending(inbox oid, work oid, most int8) RETURNS int8
 LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'vectorizer_pending_wrapper';
 

@@ -16,7 +16,8 @@ use crate::catalog::table::Table;
 use crate::catalog::{rights, visibility};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
+use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser, with_search_path};
+use crate::pg::interval;
 use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident, qualified};
 use crate::queue::wake;
@@ -168,13 +169,20 @@ fn refused(failure: Failure) -> PgError {
 
 /// Each run asks for every page of the listing, and S3 bills by the request.
 fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
-    let often =
-        sql::query_row("SELECT $1 < interval '1 second'", &[schedule.into()], |row| row.get_opt::<bool>(1))?;
-    if often.flatten() != Some(true) {
-        return Ok(());
-    }
-    Err(invalid("schedule must be at least a second")
-        .with_hint("NULL lists only when ai.sync_s3_source is called; queue_url makes changes immediate."))
+    const HINT: &str = "NULL lists only when ai.sync_s3_source is called; queue_url makes changes immediate.";
+    let Some(schedule) = schedule else { return Ok(()) };
+
+    // The caller's path is for the name of the table.
+    with_search_path(c"pg_catalog, pg_temp", || {
+        let look = "SELECT $1::text, $1 < interval '1 second'";
+        let looked =
+            sql::query_row(look, &[schedule.into()], |row| Ok((row.get::<String>(1)?, row.get::<bool>(2)?)))?;
+        match looked {
+            Some((text, false)) => interval::require_bounded("schedule", &text),
+            _ => Err(invalid("schedule must be at least a second")),
+        }
+    })
+    .map_err(|error| error.with_hint(HINT))
 }
 
 /// The table with this name as the caller's search path finds it; made if there is none.

@@ -6,6 +6,7 @@
 pub mod bind_all;
 pub mod chunking;
 pub mod convenience;
+mod counts;
 pub mod create_s3_source;
 pub mod create_vectorizer;
 pub mod destination;

@@ -4,7 +4,8 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::vectorizer_state::{self, Counts, Facts};
+use super::counts::Counts;
+use super::vectorizer_state::{self, Facts};
 use super::worker_state::{database_name, Process, State, Workers};
 use crate::pg::error::PgError;
 use crate::pg::sql;
@@ -72,7 +73,8 @@ fn health(workers: &Workers) -> Result<Vec<(Facts, State, Option<Counts>)>, PgEr
     let pid = workers.worker.as_ref().map(|worker| worker.pid);
     let watch = |facts: Facts| {
         let counts = facts.count(pid);
-        let state = facts.state(workers, &counts)?;
+        let state =
+            facts.state(workers, &counts).unwrap_or_else(|error| vectorizer_state::unreadable(&error));
         Ok((facts, state, counts.ok().flatten()))
     };
     vectorizer_state::load(workers)?.into_iter().map(watch).collect()

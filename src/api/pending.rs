@@ -3,29 +3,43 @@
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
 
+use crate::catalog::scan::{self, Which};
 use crate::catalog::table::Table;
+use crate::pg::deadline;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
 use crate::pg::sql;
 
-/// Counts the rows of two tables of one owner's, as that owner, for a caller who may read both.
+/// Counts the rows of two tables of one owner's for a caller who may read both; NULL if they can't be counted in the time
+/// that is left for all in a view. Whoever wants them all waits.
 #[pg_extern(sql = false)]
 fn vectorizer_pending(
     inbox: pg_sys::Oid,
     work: pg_sys::Oid,
     most: i64,
-) -> Result<i64, pg_sys::panic::ErrorReport> {
+) -> Result<Option<i64>, pg_sys::panic::ErrorReport> {
+    let most = u64::try_from(most).unwrap_or_default();
+    if most == i64::MAX as u64 {
+        return Ok(Some(count(inbox, work, most)?));
+    }
+    match deadline::within(|| count(inbox, work, most).map(Some), late) {
+        Err(error) if error.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE => Ok(None),
+        counted => Ok(counted?),
+    }
+}
+
+/// What becomes of a count that takes too long, whatever it waits for.
+fn late() -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, "the queue can't be counted now")
+}
+
+fn count(inbox: pg_sys::Oid, work: pg_sys::Oid, most: u64) -> Result<i64, PgError> {
     let (inbox, work) = (readable(inbox)?, readable(work)?);
     if inbox.owner != work.owner {
-        return Err(PgError::raised("the tables of the queue belong to different roles").into());
+        return Err(PgError::raised("the tables of the queue belong to different roles"));
     }
-    let count = format!(
-        "SELECT pg_catalog.count(*) FROM (SELECT FROM ONLY {} UNION ALL SELECT FROM ONLY {} LIMIT $1) p",
-        inbox.qualified(),
-        work.qualified()
-    );
-    let counted = as_user(inbox.owner, || sql::read(&count, &[most.into()], |row| row.get::<i64>(1)))?;
-    Ok(counted.into_iter().next().unwrap_or_default())
+    let changes = scan::each(inbox.oid, Which::All, most, |_| {})?;
+    let rows = scan::each(work.oid, Which::All, most - changes, |_| {})?;
+    Ok(i64::try_from(changes + rows).unwrap_or(i64::MAX))
 }
 
 /// Returns a table that the caller may read, locked.

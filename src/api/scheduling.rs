@@ -8,9 +8,10 @@ use super::drop_vectorizer::require_owner;
 use super::{indexing, validate};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
+use crate::pg::identity::{as_superuser, with_search_path};
 use crate::pg::json::Json;
 use crate::pg::sql;
+use crate::queue::schedule::Schedule;
 use crate::queue::wake;
 
 /// pgai's default interval.
@@ -41,27 +42,9 @@ pub fn default_config() -> Value {
     }
 }
 
-/// A schedule must be one that Postgres can reckon with.
+/// A schedule must be one that Postgres can reckon with, which is tried.
 fn check(config: &Value) -> Result<(), PgError> {
-    let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
-    let invalid = |message: &str, hint: &str| {
-        Err(PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message).with_hint(hint))
-    };
-    let Some(interval) = text("schedule_interval") else {
-        return invalid("scheduling_timescaledb needs a schedule_interval", "Give one such as '5 minutes'.");
-    };
-    let positive =
-        sql::query_row("SELECT $1::interval > '0'::interval", &[interval.into()], |row| row.get::<bool>(1))?;
-    if positive != Some(true) {
-        return invalid("schedule_interval must be positive", "Give one such as '5 minutes'.");
-    }
-    if let Some(start) = text("initial_start") {
-        sql::query("SELECT $1::timestamptz", &[start.into()], |_| Ok(()))?;
-    }
-    if let Some(zone) = text("timezone") {
-        sql::query("SELECT pg_catalog.now() AT TIME ZONE $1", &[zone.into()], |_| Ok(()))?;
-    }
-    Ok(())
+    with_search_path(c"pg_catalog, pg_temp", || Schedule::of(config).require_times())
 }
 
 #[pg_extern(sql = false)]

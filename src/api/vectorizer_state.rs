@@ -1,23 +1,22 @@
 //! What a vectorizer does now, and if nothing, why nothing.
 
-use pgrx::datum::TimestampWithTimeZone;
-use pgrx::pg_sys;
+use std::cell::Cell;
 
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use super::counts::{self, Counts};
 use super::missed_state;
 use super::worker_state::{State, Workers, RUNNING};
 use crate::catalog::binding::{self, Relations, Rest};
-use crate::catalog::objects::QueueTables;
 use crate::catalog::own_columns::OwnColumns;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::visibility;
+use crate::pg::deadline;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
 use crate::pg::sql::{self, Row};
-use crate::pg::transaction::subtransaction;
-
-/// So many rows are counted, and no more, whatever waits.
-pub const MOST_COUNTED: i64 = 10_000;
 
 /// What the catalog and the worker say of a vectorizer.
 #[derive(Debug)]
@@ -45,21 +44,6 @@ pub struct Facts {
     pub last_error_code: Option<String>,
     /// Its reason.
     pub last_error: Option<String>,
-}
-
-/// What its queue holds; each number at most [`MOST_COUNTED`].
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Changes and keys that wait or are worked on.
-    pub pending: i64,
-    /// Since when the oldest of those counted waits.
-    pub oldest: Option<TimestampWithTimeZone>,
-    /// Keys that the worker has claimed.
-    pub in_flight: i64,
-    /// Keys claimed by a worker that is gone, or whose lease has run out.
-    pub stuck: i64,
-    /// Keys set aside.
-    pub failed: i64,
 }
 
 // $1: as which process the worker writes.
@@ -152,18 +136,22 @@ fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
 }
 
 impl Facts {
-    /// Looks into the queue, as its owner: what the tables make run must not run as who watches. None if a table of
+    /// Looks into the queue, where nothing runs that its owner has put there, and for a bounded time. None if a table of
     /// the vectorizer is gone; an error of this queue is this vectorizer's and no other's.
     pub fn count(&self, worker: Option<i32>) -> Result<Option<Counts>, PgError> {
         let Some(entry) = &self.entry else { return Ok(None) };
-        let counted = subtransaction(|| {
-            let Relations { inbox, work, failed, .. } = &entry.relations;
+        let Relations { inbox, work, failed, .. } = &entry.relations;
+        let is_held = Cell::new(false);
+        let look = || {
             if [work, failed].into_iter().any(|table| table.owner != inbox.owner) {
                 entry.relations.require_one_owner()?;
             }
-            as_user(inbox.owner, || count(&entry.relations, &entry.queue(), &self.key, worker))
-        })?;
-        Ok(counted.into_iter().next())
+            entry.relations.hold()?;
+            is_held.set(true);
+            let own = as_user(inbox.owner, || OwnColumns::of(&entry.queue(), self.key.clone()))?;
+            counts::count(&entry.relations, &own, worker).map(Some)
+        };
+        deadline::within(look, || if is_held.get() { counts::slow() } else { counts::locked() })
     }
 
     fn what_is_missing(&self) -> String {
@@ -226,58 +214,21 @@ fn broken(reason: &str) -> State {
     )
 }
 
-fn unreadable(error: &PgError) -> State {
-    if error.code == pgrx::PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
+/// Of a vectorizer whose queue or whose triggers can't be looked at.
+pub fn unreadable(error: &PgError) -> State {
+    if error.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
         return State::new("locked", "somebody holds a lock on its queue").with_hint(
-            "pg_locks and pg_blocking_pids() say who; the worker waits for the end of his transaction.",
+            "pg_locks and pg_blocking_pids() say who; the worker waits for the end of that transaction.",
         );
+    }
+    if error.code == PgSqlErrorCode::ERRCODE_OBJECT_IN_USE {
+        return State {
+            hint: error.hint.clone(),
+            ..State::new("busy", "its queue could not be counted in the time for it")
+        };
     }
     State {
         hint: error.hint.clone(),
         ..State::new("broken", format!("its queue can't be read: {}", error.message))
     }
-}
-
-/// Each table is read from one end, in the order of its index if it has one, and no further than to
-/// what is counted.
-fn count(
-    relations: &Relations,
-    tables: &QueueTables,
-    key: &[String],
-    worker: Option<i32>,
-) -> Result<Vec<Counts>, PgError> {
-    // The index has the order; a sort would read the whole table first. Undone with the identity.
-    sql::read(
-        "SELECT set_config('enable_sort', 'off', true), set_config('lock_timeout', '1s', true)",
-        &[],
-        |_| Ok(()),
-    )?;
-    relations.hold()?;
-    let QueueTables { inbox, work, failed, .. } = tables;
-    let own = OwnColumns::of(tables, key.to_vec())?;
-    let [queued_at, available_at, lease, leased_by] =
-        ["queued_at", "available_at", "lease", "leased_by"].map(|name| own.name(name));
-    let rows = format!(
-        "{queued_at} AS queued_at, {lease} IS NOT NULL AS leased, {leased_by} IS NOT DISTINCT FROM $2 AS held"
-    );
-    let statement = format!(
-        "WITH inbox AS (SELECT {queued_at} AS queued_at FROM {inbox} LIMIT $1),
-              due AS (SELECT {rows} FROM {work} WHERE {available_at} <= now() ORDER BY {available_at} LIMIT $1),
-              later AS (SELECT {rows} FROM {work} WHERE {available_at} > now() ORDER BY {available_at} LIMIT $1)
-         SELECT least($1, i.count + d.count + l.count), least(i.oldest, d.oldest, l.oldest), l.held,
-                d.leased + l.leased - l.held, (SELECT count(*) FROM (SELECT FROM {failed} LIMIT $1) f)
-         FROM (SELECT count(*), min(queued_at) AS oldest FROM inbox) i,
-              (SELECT count(*), min(queued_at) AS oldest, count(*) FILTER (WHERE leased) AS leased FROM due) d,
-              (SELECT count(*), min(queued_at) AS oldest, count(*) FILTER (WHERE leased) AS leased,
-                      count(*) FILTER (WHERE leased AND held) AS held FROM later) l"
-    );
-    sql::read(&statement, &[MOST_COUNTED.into(), worker.into()], |row| {
-        Ok(Counts {
-            pending: row.get(1)?,
-            oldest: row.get_opt(2)?,
-            in_flight: row.get(3)?,
-            stuck: row.get(4)?,
-            failed: row.get(5)?,
-        })
-    })
 }

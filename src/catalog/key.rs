@@ -123,6 +123,12 @@ impl Key {
         self.0.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether a row has all of its key, which a table that inherits need not enforce. Not by IS NOT NULL: of a composite
+    /// type that asks for each of its fields.
+    pub fn is_whole(&self, alias: &str) -> String {
+        format!("pg_catalog.num_nulls({}) OPERATOR(pg_catalog.=) 0", self.names(Some(alias)))
+    }
+
     /// Whether two relations that both have this key's columns mean the same row.
     pub fn same(&self, left: &str, right: &str) -> String {
         let equal = |c: &KeyColumn| format!("{left}.{n} {} {right}.{n}", c.equals, n = ident(&c.name));

@@ -23,6 +23,7 @@ pub mod own_columns;
 pub mod relation;
 pub mod rights;
 pub mod row_security;
+pub mod scan;
 pub mod schema;
 pub mod secret;
 pub mod spending;

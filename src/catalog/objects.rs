@@ -219,15 +219,17 @@ pub fn forget(id: i32, owner: pg_sys::Oid, queue: &[Table]) -> Result<(), PgErro
     queue.iter().filter(|table| table.owner == owner && table.kind == 'r').try_for_each(Table::drop)
 }
 
-/// Enqueues every row that the source has.
+/// Enqueues every row that the source has, but for rows without a key of tables that inherit from it.
 pub fn enqueue_existing(tables: &QueueTables, source: &Relation, key: &Key) -> Result<u64, PgError> {
-    let names = key.names(None);
-    as_user(source.owner, || {
-        execute(
-            &format!("INSERT INTO {} ({names}) SELECT {names} FROM {}", tables.inbox, source.qualified()),
-            &[],
-        )
-    })
+    let statement = format!(
+        "INSERT INTO {} ({}) SELECT {} FROM {} s WHERE {}",
+        tables.inbox,
+        key.names(None),
+        key.names(Some("s")),
+        source.qualified(),
+        key.is_whole("s")
+    );
+    as_user(source.owner, || execute(&statement, &[]))
 }
 
 /// Lets a role search, and look after the queue.

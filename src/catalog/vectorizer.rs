@@ -1,7 +1,7 @@
 //! A vectorizer as it stands in the catalog, with what the queue's statements need to know of it.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use pgrx::{pg_sys, PgSqlErrorCode};
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::{Author, Chunking, Destination, Loading, VectorizerConfig};
@@ -47,7 +47,7 @@ pub struct Entry {
 fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgError> {
     schema::require_trusted()?;
     let statement = format!(
-        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, v.config, {uuid}, {COLUMNS}, {for_superuser}
+        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, v.config::text, {uuid}, {COLUMNS}, {for_superuser}
          FROM ai.vectorizer v CROSS JOIN {relations}
          WHERE {condition} ORDER BY v.id",
         uuid = binding::uuid(),
@@ -60,7 +60,8 @@ fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgE
             id: row.get(1)?,
             name: row.get(2)?,
             version: row.get(3)?,
-            config: row.get::<JsonB>(4)?.0,
+            // One that can't be read is that vectorizer's trouble, and no other's.
+            config: serde_json::from_str(&row.get::<String>(4)?).unwrap_or_default(),
             uuid: row.get_opt(5)?,
             relations,
             bound: row.get(13)?,
@@ -202,6 +203,7 @@ impl Entry {
     fn parsed_config(&self) -> Result<VectorizerConfig, PgError> {
         let mut config: VectorizerConfig = serde_json::from_value(self.config.clone()).map_err(|error| {
             PgError::raised(format!("the config of vectorizer {} can't be read: {error}", self.name))
+                .with_hint("Drop the vectorizer and create it anew.")
         })?;
         if let Destination::Table { target_schema, target_table, .. } = &mut config.destination {
             let store = self.relations.store.as_ref().ok_or_else(|| {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::error::PgError;
 
 /// An argument of type `jsonb`. pgrx's own panics if it is nested more deeply than serde_json reads,
-/// which is 127 levels.
+/// which is 127 levels, whatever is around it.
 pub struct Json(pub Value);
 
 impl FromDatum for Json {
@@ -27,16 +27,29 @@ impl FromDatum for Json {
             text?.to_string_lossy()
         };
         match serde_json::from_str(&text) {
+            Ok(value) if is_deeper(&value, MOST_LEVELS) => refuse("recursion limit exceeded"),
             Ok(value) => Some(Json(value)),
-            Err(error) => refuse(&error),
+            Err(error) => refuse(&error.to_string()),
         }
     }
 }
 
-fn refuse(error: &serde_json::Error) -> ! {
+/// So deeply a value may be nested: less than can be read, for it is stored within others.
+const MOST_LEVELS: usize = 120;
+
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let mut inner: Box<dyn Iterator<Item = &Value>> = match value {
+        Value::Array(values) => Box::new(values.iter()),
+        Value::Object(values) => Box::new(values.values()),
+        _ => return false,
+    };
+    levels == 0 || inner.any(|value| is_deeper(value, levels - 1))
+}
+
+fn refuse(why: &str) -> ! {
     let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "this JSON can't be read")
-        .with_detail(error.to_string())
-        .with_hint("Nest it less deeply: at most 127 levels are read.");
+        .with_detail(why)
+        .with_hint("Nest it less deeply: at most 120 levels are read.");
     pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
     unreachable!("an error report does not return")
 }

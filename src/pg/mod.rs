@@ -1,10 +1,12 @@
 //! What pgrx leaves to its users: errors with SQLSTATE and hint, identities, settings, sessions,
-//! transactions, statements, turns, descriptors, the key that secrets are sealed with.
+//! transactions, statements, turns, deadlines, descriptors, the key that secrets are sealed with.
 
+pub mod deadline;
 pub mod descriptors;
 pub mod discreet;
 pub mod error;
 pub mod identity;
+pub mod interval;
 pub mod json;
 pub mod key_file;
 pub mod limits;

@@ -24,6 +24,14 @@ pub fn see_own_changes() {
 /// Runs `f` in a subtransaction, which is undone on `Err` and on any error raised inside: the
 /// transaction around it goes on. That the user cancelled goes further up.
 pub fn subtransaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+    subtransaction_with(f, |error| error)
+}
+
+/// Does the same, with an error that `instead` answers for the one that was met.
+pub fn subtransaction_with<R>(
+    f: impl FnOnce() -> Result<R, PgError>,
+    instead: impl FnOnce(PgError) -> PgError,
+) -> Result<R, PgError> {
     // SAFETY: within a transaction; both are put back below, as PL/pgSQL does for EXCEPTION.
     let (context, owner) = unsafe {
         let before = (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner);
@@ -34,7 +42,8 @@ pub fn subtransaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, Pg
     let outcome = PgTryBuilder::new(AssertUnwindSafe(f))
         .catch_others(|caught| Err(PgError::from(caught)))
         .catch_rust_panic(|caught| Err(PgError::from(caught)))
-        .execute();
+        .execute()
+        .map_err(instead);
     // SAFETY: the subtransaction begun above is the innermost.
     unsafe {
         match outcome {

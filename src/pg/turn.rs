@@ -35,15 +35,15 @@ extern "C-unwind" {
 }
 
 /// `STATEMENT_TIMEOUT` of `enum TimeoutId` (`utils/timeout.h`), the same from 15 to 18.
-const STATEMENT_TIMEOUT: std::ffi::c_int = 3;
+pub const STATEMENT_TIMEOUT: std::ffi::c_int = 3;
 
 /// `USER_TIMEOUT` of `enum TimeoutId`: any that is free.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
-const USER_TIMEOUT: std::ffi::c_int = 12;
+pub const USER_TIMEOUT: std::ffi::c_int = 12;
 
 /// `USER_TIMEOUT` of `enum TimeoutId`: any that is free.
 #[cfg(any(feature = "pg17", feature = "pg18"))]
-const USER_TIMEOUT: std::ffi::c_int = 13;
+pub const USER_TIMEOUT: std::ffi::c_int = 13;
 
 /// Longest time of a transaction in which no owner's SQL runs.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -156,7 +156,8 @@ unsafe extern "C" fn end_process() {
     unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
 }
 
-fn millis(time: Duration) -> std::ffi::c_int {
+/// A time as `timeout.c` takes it.
+pub fn millis(time: Duration) -> std::ffi::c_int {
     std::ffi::c_int::try_from(time.as_millis()).unwrap_or(std::ffi::c_int::MAX).max(1)
 }
 

@@ -1,6 +1,8 @@
 //! Runs that somebody asks for: `ai.execute_vectorizer`. A table carries them to the worker, so that
 //! they come with the commit, and without preloading.
 
+use std::collections::BTreeSet;
+
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
@@ -14,14 +16,16 @@ pub fn run(id: i32) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Takes what was asked for. To be called by the worker, within a transaction; takes no transaction
+/// Takes what was asked for, each vectorizer once. To be called by the worker, within a transaction; takes no transaction
 /// id if there is nothing.
-pub fn take() -> Result<Vec<i32>, PgError> {
+pub fn take() -> Result<BTreeSet<i32>, PgError> {
     let look = "SELECT FROM ai._vectorizer_run_request LIMIT 1";
     if !is_there()? || sql::read(look, &[], |_| Ok(()))?.is_empty() {
-        return Ok(Vec::new());
+        return Ok(BTreeSet::new());
     }
-    sql::query("DELETE FROM ai._vectorizer_run_request RETURNING vectorizer_id", &[], |row| row.get(1))
+    let take = "WITH taken AS (DELETE FROM ai._vectorizer_run_request RETURNING vectorizer_id)
+                SELECT DISTINCT vectorizer_id FROM taken";
+    Ok(sql::query(take, &[], |row| row.get(1))?.into_iter().collect())
 }
 
 /// The objects of version 0.1.0 serve as well, and have no such table.

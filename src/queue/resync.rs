@@ -50,11 +50,17 @@ pub fn enqueue_rows_of(v: &Vectorizer, partition: pg_sys::Oid) -> Result<(), PgE
     enqueue_missing(v).map(drop)
 }
 
+/// Enqueues the keys of rows `s`, as far as they have one.
 fn enqueue(v: &Vectorizer, from: &str) -> Result<u64, PgError> {
     v.relations.require_one_owner()?;
     as_user(v.owner, || {
         v.relations.hold()?;
         let (names, keys) = (v.key.names(None), v.key.names(Some("s")));
-        execute(&format!("INSERT INTO {} ({names}) SELECT {keys} FROM {from}", v.queue.inbox), &[])
+        let statement = format!(
+            "INSERT INTO {} ({names}) SELECT {keys} FROM (SELECT {keys} FROM {from}) s WHERE {}",
+            v.queue.inbox,
+            v.key.is_whole("s")
+        );
+        execute(&statement, &[])
     })
 }

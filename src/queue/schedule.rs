@@ -3,13 +3,20 @@
 //! What TimescaleDB's jobs do for pgai, without TimescaleDB: with `initial_start`, times are that and
 //! whole intervals after it, in local time if they are days or more; without, they count from when the
 //! worker first sees the vectorizer. With `fixed_schedule => false` an interval begins when a run ends.
+//!
+//! What is no schedule is refused when it is declared, and asked for again by the worker: an older version let more in.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
 use crate::pg::error::PgError;
+use crate::pg::interval;
 use crate::pg::sql;
+
+/// Shortest rest between two runs.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// When a vectorizer is worked on.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,26 +43,31 @@ enum Place {
     Resting(Instant),
 }
 
-/// Milliseconds to the next time. `$1` the interval, `$2` the start in seconds or NULL for now, `$3` the
-/// zone or NULL. Intervals of a day and more are not all of one length: some whole numbers of them
-/// around the quotient are tried.
+/// Milliseconds to the next time, in the same few steps however long ago the first was. `$1` the interval, `$2` the start in
+/// seconds or NULL for now, `$3` the zone or NULL.
+///
+/// Intervals of a day and more are not all of one length. By their mean one knows to a few days how many have passed;
+/// some whole numbers around that are tried.
 const NEXT: &str = "
     WITH schedule AS (
         SELECT $1::interval AS every, coalesce(to_timestamp($2), clock_timestamp()) AS start,
                coalesce($3, current_setting('TimeZone')) AS zone, clock_timestamp() AS now
-    ), passed AS (
-        SELECT s.*, extract(epoch FROM s.every) >= 86400 AS by_days,
-               greatest(floor(extract(epoch FROM s.now - s.start) / extract(epoch FROM s.every)), -1)::int8 AS n
+    ), lengths AS (
+        SELECT s.*, extract(epoch FROM s.every) >= 86400 AS by_days, extract(epoch FROM s.now - s.start) AS passed,
+               (extract(year FROM s.every) * 12 + extract(month FROM s.every)) * 2629746
+                   + extract(day FROM s.every) * 86400 + extract(hour FROM s.every) * 3600
+                   + extract(minute FROM s.every) * 60 + extract(second FROM s.every) AS mean
         FROM schedule s
     ), times AS (
-        SELECT p.now, CASE WHEN p.by_days THEN (p.start AT TIME ZONE p.zone + p.every * k) AT TIME ZONE p.zone
-                           ELSE p.start + p.every * k END AS time
-        FROM passed p
-        CROSS JOIN LATERAL generate_series(
-            greatest(p.n - CASE WHEN p.by_days THEN 2 + p.n / 30 ELSE 1 END, 0),
-            p.n + CASE WHEN p.by_days THEN 3 + p.n / 30 ELSE 2 END) AS k
+        SELECT l.now, (l.start AT TIME ZONE l.zone + l.every * k) AT TIME ZONE l.zone AS time
+        FROM (SELECT l.*, greatest(floor(l.passed / l.mean), 0)::int8 AS n FROM lengths l WHERE l.by_days) l
+        CROSS JOIN LATERAL generate_series(greatest(l.n - 4, 0), l.n + 5) AS k
     )
-    SELECT ceil(extract(epoch FROM min(time) - min(now)) * 1000)::int8 FROM times WHERE time > now";
+    SELECT ceil(1000 * CASE
+        WHEN l.by_days THEN (SELECT extract(epoch FROM min(t.time - t.now)) FROM times t WHERE t.time > t.now)
+        WHEN l.passed < 0 THEN -l.passed
+        ELSE l.mean - l.passed % l.mean END)::int8
+    FROM lengths l";
 
 impl Schedule {
     /// What a vectorizer's `scheduling` asks for.
@@ -64,6 +76,12 @@ impl Schedule {
             return Schedule::Always;
         }
         Schedule::ByClock(Clock { config: scheduling.clone(), start: None, place: Place::Unknown })
+    }
+
+    /// Errors unless it has a next time, at each time. To be called within a transaction.
+    pub fn require_times(mut self) -> Result<(), PgError> {
+        self.begin()?;
+        self.end_run().map(drop)
     }
 
     /// The same place in the same schedule, if it is the same.
@@ -76,36 +94,39 @@ impl Schedule {
         }
     }
 
-    /// How long the vectorizer still rests; none if it is its time. To be called within a transaction.
-    pub fn rest(&mut self) -> Result<Option<Duration>, PgError> {
-        let Schedule::ByClock(clock) = self else { return Ok(None) };
-        if clock.place == Place::Unknown {
-            clock.begin()?;
-        }
-        match clock.place {
-            Place::Resting(until) => {
-                let left = until.saturating_duration_since(Instant::now());
-                if left > Duration::ZERO {
-                    return Ok(Some(left));
-                }
-                clock.place = Place::Running;
-                Ok(None)
-            }
-            _ => Ok(None),
+    /// Whether the first time is known.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self, Schedule::ByClock(Clock { place: Place::Unknown, .. }))
+    }
+
+    /// Finds out the first time. To be called within a transaction, as the vectorizer's owner.
+    pub fn begin(&mut self) -> Result<(), PgError> {
+        match self {
+            Schedule::ByClock(clock) if clock.place == Place::Unknown => clock.begin(),
+            _ => Ok(()),
         }
     }
 
-    /// It is its time, whatever the clock says. To be called within a transaction.
-    pub fn begin_run(&mut self) -> Result<(), PgError> {
-        let Schedule::ByClock(clock) = self else { return Ok(()) };
-        if clock.place == Place::Unknown {
-            clock.begin()?;
+    /// How long the vectorizer still rests; none if it is its time. To be called once it has begun.
+    pub fn rest(&mut self) -> Option<Duration> {
+        let Schedule::ByClock(clock) = self else { return None };
+        let Place::Resting(until) = clock.place else { return None };
+        let left = until.saturating_duration_since(Instant::now());
+        if left > Duration::ZERO {
+            return Some(left);
         }
         clock.place = Place::Running;
-        Ok(())
+        None
     }
 
-    /// Its queue is empty: it rests until its next time. To be called within a transaction.
+    /// It is its time, whatever the clock says. To be called once it has begun.
+    pub fn run(&mut self) {
+        if let Schedule::ByClock(clock) = self {
+            clock.place = Place::Running;
+        }
+    }
+
+    /// Its queue is empty: it rests until its next time. To be called within a transaction, as the vectorizer's owner.
     pub fn end_run(&mut self) -> Result<Option<Duration>, PgError> {
         let Schedule::ByClock(clock) = self else { return Ok(None) };
         let fixed = clock.config.get("fixed_schedule").and_then(Value::as_bool).unwrap_or(true);
@@ -115,23 +136,55 @@ impl Schedule {
 
 impl Clock {
     fn begin(&mut self) -> Result<(), PgError> {
-        let Some(start) = self.config.get("initial_start").and_then(Value::as_str) else {
+        self.require_valid()?;
+        let Some(start) = self.text("initial_start") else {
             self.start = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64());
             self.place = Place::Running;
             return Ok(());
         };
         let seconds = "SELECT extract(epoch FROM $1::timestamptz)::float8";
-        self.start =
-            sql::read(seconds, &[start.to_owned().into()], |row| row.get::<f64>(1))?.into_iter().next();
+        self.start = sql::read(seconds, &[start.into()], |row| row.get::<f64>(1))?.into_iter().next();
         self.rest_until_next(self.start).map(drop)
     }
 
     fn rest_until_next(&mut self, start: Option<f64>) -> Result<Duration, PgError> {
-        let text = |key: &str| self.config.get(key).and_then(Value::as_str).map(str::to_owned);
-        let args = [text("schedule_interval").into(), start.into(), text("timezone").into()];
+        let args = [self.text("schedule_interval").into(), start.into(), self.text("timezone").into()];
         let found = sql::read(NEXT, &args, |row| row.get::<i64>(1))?;
-        let left = Duration::from_millis(found.first().map_or(0, |ms| ms.max(&1).unsigned_abs()));
+        let left = found.first().map_or(0, |ms| ms.unsigned_abs());
+        let left = Duration::from_millis(left).max(SHORTEST);
         self.place = Instant::now().checked_add(left).map_or(Place::Running, Place::Resting);
         Ok(left)
     }
+
+    /// Errors unless each time is one that Postgres can reckon with.
+    fn require_valid(&self) -> Result<(), PgError> {
+        let Some(interval) = self.text("schedule_interval") else {
+            return Err(invalid("scheduling_timescaledb needs a schedule_interval"));
+        };
+        interval::require_bounded("schedule_interval", &interval).map_err(|error| error.with_hint(HINT))?;
+
+        if let Some(start) = self.text("initial_start") {
+            let bounded =
+                "SELECT $1::timestamptz >= '0001-01-01 UTC' AND $1::timestamptz < '10000-01-01 UTC'";
+            if sql::read(bounded, &[start.into()], |row| row.get::<bool>(1))?.first() != Some(&true) {
+                return Err(invalid("initial_start must be a time of the years 1 to 9999"));
+            }
+        }
+        // One that there is not is Postgres's error.
+        if let Some(zone) = self.text("timezone") {
+            sql::read("SELECT pg_catalog.now() AT TIME ZONE $1", &[zone.into()], |_| Ok(()))?;
+        }
+        Ok(())
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.config.get(key).and_then(Value::as_str).map(str::to_owned)
+    }
+}
+
+/// What a person can do about a schedule that is none.
+const HINT: &str = "Give one such as '5 minutes'; ai.set_scheduling() changes the schedule.";
+
+fn invalid(message: &str) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message).with_hint(HINT)
 }

@@ -242,6 +242,21 @@ impl Served {
         })
     }
 
+    /// Finds out the first time of its schedule, if that is not known. In its owner's time, as whom it was declared.
+    pub fn begin_schedule(&mut self) -> Result<(), PgError> {
+        if self.schedule.has_begun() {
+            return Ok(());
+        }
+        let owner = self.vectorizer.owner;
+        transaction(|| as_user(owner, || self.schedule.begin()))
+    }
+
+    /// Returns how long it rests by its schedule, if it has one, now that its queue is empty.
+    pub fn end_run(&mut self) -> Result<Option<Duration>, PgError> {
+        let owner = self.vectorizer.owner;
+        transaction(|| as_user(owner, || self.schedule.end_run()))
+    }
+
     /// The parameters of [`Key::given`](crate::catalog::key::Key::given), to which more can be added.
     pub fn keys<'a>(&self, keys: impl Iterator<Item = &'a KeyValues>) -> Vec<DatumWithOid<'static>> {
         transpose(keys, self.vectorizer.key.len()).into_iter().map(DatumWithOid::from).collect()

@@ -1,6 +1,6 @@
 //! The pipeline's `Queue`, by SPI: lives on the worker's main thread.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -114,7 +114,7 @@ impl SpiQueue {
                 }
             }
         }
-        self.run_requested()?;
+        self.run_requested();
         Ok(gone)
     }
 
@@ -163,18 +163,22 @@ impl SpiQueue {
         self.next_due = self.next_due.into_iter().chain([left]).min();
     }
 
-    /// Ends the rest of vectorizers that somebody asks to run: by their schedules, and after errors.
-    fn run_requested(&mut self) -> Result<(), PgError> {
-        transaction(|| {
-            for id in request::take()? {
-                if let Some(served) = self.served.get_mut(&id) {
-                    served.paused = Pause::default();
-                    served.overrun = served.overrun.over();
-                    served.schedule.begin_run()?;
-                }
+    /// Ends the rest of vectorizers that somebody asks to run: by their schedules, and after errors. What is wrong with one
+    /// is that one's, and its request is over.
+    fn run_requested(&mut self) {
+        let requested = transaction(request::take).unwrap_or_else(|error| {
+            pgrx::warning!("pgai_rs worker can't read which vectorizers are asked to run: {error}");
+            BTreeSet::new()
+        });
+        for id in requested {
+            let Some(served) = self.served.get_mut(&id) else { continue };
+            served.paused = Pause::default();
+            served.overrun = served.overrun.over();
+            match served.begin_schedule() {
+                Ok(()) => served.schedule.run(),
+                Err(error) => self.pause(id, "can't keep its schedule", &error),
             }
-            Ok(())
-        })
+        }
     }
 
     fn take_up(&mut self, entry: &Entry, quotas: &Arc<Quotas>) -> Result<(), PgError> {
@@ -303,7 +307,8 @@ impl SpiQueue {
         if served.schedule == Schedule::Always {
             return Ok(None);
         }
-        let rest = transaction(|| served.schedule.rest())?;
+        served.begin_schedule()?;
+        let rest = served.schedule.rest();
         match rest {
             Some(left) => self.conditions.scheduled(id, left),
             None => self.conditions.awake(id),
@@ -319,7 +324,7 @@ impl SpiQueue {
         {
             return Ok(None);
         }
-        let rest = transaction(|| served.schedule.end_run())?;
+        let rest = served.end_run()?;
         if let Some(left) = rest {
             self.conditions.scheduled(id, left);
         }

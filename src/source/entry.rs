@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pgrx::{pg_sys, JsonB};
+use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::{Author, SourceConfig};
 
@@ -40,18 +40,32 @@ pub struct Declared {
     pub config: SourceConfig,
 }
 
+/// A source that can't be read, and why.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// Its id.
+    pub id: i32,
+    /// Its name.
+    pub name: String,
+    /// Changes with every change of the row.
+    pub version: String,
+    /// What is wrong with it.
+    pub error: PgError,
+}
+
 /// The sources that are not disabled. One whose table of seen keys is not there (a restore has just
-/// begun) is left out.
-pub fn enabled() -> Result<Vec<Entry>, PgError> {
+/// begun) is left out. What is wrong with one is that one's trouble alone.
+pub fn enabled() -> Result<Vec<Result<Entry, Unreadable>>, PgError> {
     note_declarers()?;
     let for_superuser = if have_declarers() { "coalesce(s.for_superuser, false)" } else { "true" };
     let statement = format!(
-        "SELECT s.id, s.name::text, s.target::oid, s.uri, s.config, w.relowner,
+        "SELECT s.id, s.name::text, s.target::oid, s.uri, s.config::text, w.relowner,
                 (SELECT min(r.run) FROM ai._s3_source_run r WHERE r.id = s.id AND r.state = 'requested'),
                 CASE WHEN s.schedule IS NOT NULL THEN
-                    greatest(0, ceil(extract(epoch FROM coalesce(t.next_run, now()) - now()) * 1000))::int8
+                    greatest(0, ceil(extract(epoch FROM least(coalesce(t.next_run, now()), now() + interval '1 year')
+                                                        - now()) * 1000))::int8
                 END,
-                {for_superuser}
+                {for_superuser}, s.xmin::text || ',' || s.ctid::text
          FROM ai.s3_source s
          JOIN pg_catalog.pg_class w ON w.oid = to_regclass('ai._s3_source_seen_' || s.id)
          LEFT JOIN ai._s3_source_state t ON t.id = s.id
@@ -88,17 +102,23 @@ pub fn note_declarers() -> Result<(), PgError> {
     })
 }
 
-fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
-    let name: String = row.get(2)?;
-    let config: SourceConfig = serde_json::from_value(row.get::<JsonB>(5)?.0)
-        .map_err(|error| PgError::raised(format!("the config of S3 source {name} can't be read: {error}")))?;
+fn entry(row: &Row<'_>) -> Result<Result<Entry, Unreadable>, PgError> {
+    let (id, name): (i32, String) = (row.get(1)?, row.get(2)?);
+    let config: SourceConfig = match serde_json::from_str(&row.get::<String>(5)?) {
+        Ok(config) => config,
+        Err(error) => {
+            let error = PgError::raised(format!("the config of S3 source {name} can't be read: {error}"))
+                .with_hint("Drop the source and create it anew.");
+            return Ok(Err(Unreadable { id, name, version: row.get(10)?, error }));
+        }
+    };
     let owner = row.get(6)?;
     let author = match row.get::<bool>(9)? {
         true => rights::author(owner),
         false => Author::Other,
     };
-    Ok(Entry {
-        id: row.get(1)?,
+    Ok(Ok(Entry {
+        id,
         name,
         declared: Declared {
             target: row.get(3)?,
@@ -108,5 +128,5 @@ fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
         owner,
         requested: row.get_opt(7)?,
         due_in: row.get_opt::<i64>(8)?.map(|ms| Duration::from_millis(ms.max(0) as u64)),
-    })
+    }))
 }

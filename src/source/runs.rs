@@ -144,6 +144,27 @@ pub fn begin(entry: &Entry) -> Result<Option<Run>, PgError> {
     })
 }
 
+/// Writes down a run that failed before it began, and with it those that were asked for.
+pub fn not_begun(id: i32, trouble: &Trouble) -> Result<(), PgError> {
+    let Trouble { code, message, hint } = trouble.clone();
+    let args = [id.into(), code.into(), message.into(), hint.into()];
+    transaction(|| {
+        sql::execute(
+            "INSERT INTO ai._s3_source_run (id, state, reason, started, finished, error_code, error, hint)
+             SELECT s.id, 'failed', 'schedule', clock_timestamp(), clock_timestamp(), $2, $3, $4
+             FROM ai.s3_source s WHERE s.id = $1",
+            &args,
+        )?;
+        sql::execute(
+            "UPDATE ai._s3_source_run
+             SET state = 'failed', finished = clock_timestamp(), error_code = $2, error = $3, hint = $4
+             WHERE id = $1 AND finished IS NULL",
+            &args,
+        )?;
+        trim(id)
+    })
+}
+
 const COUNTERS: &str = "scanned = $2, new = $3, modified = $4, deleted = $5, skipped = $6, failed = $7,
     error_code = $8, error = $9, hint = $10";
 
@@ -185,7 +206,8 @@ pub fn finish(id: i32, run: Run, tally: &Tally, failed: bool) -> Result<(), PgEr
         }
         sql::execute(
             "INSERT INTO ai._s3_source_state AS t (id, failures, next_run)
-             SELECT s.id, $2::int4, clock_timestamp() + CASE WHEN $2 = 0 THEN s.schedule ELSE $3 * interval '1 ms' END
+             SELECT s.id, $2::int4, clock_timestamp() + CASE
+                 WHEN $2 = 0 THEN least(s.schedule, interval '100 years') ELSE $3 * interval '1 ms' END
              FROM ai.s3_source s WHERE s.id = $1
              ON CONFLICT (id) DO UPDATE
              SET failures = CASE WHEN $2 = 0 THEN 0 ELSE least(t.failures, 30) + 1 END,

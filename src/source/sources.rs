@@ -8,8 +8,8 @@ use pgai_rs_pipeline::source::Network;
 
 use super::crawl::{Crawl, Step};
 use super::ear::Ear;
-use super::entry::{self, Entry};
-use super::runs;
+use super::entry::{self, Entry, Unreadable};
+use super::runs::{self, Trouble};
 use crate::catalog::definitions;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -23,6 +23,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub struct Sources {
     served: HashMap<i32, Served>,
+    /// Those that can't be read, and the version of their row of which that was told.
+    unreadable: HashMap<i32, String>,
     /// Whether what a worker before this one left is settled.
     recovered: bool,
     /// How often rights had changed when they were looked at.
@@ -44,13 +46,16 @@ impl Sources {
             runs::recover()?;
             self.recovered = true;
         }
-        let entries = transaction(entry::enabled)?;
+        let (entries, unreadable): (Vec<_>, Vec<_>) =
+            transaction(entry::enabled)?.into_iter().partition(Result::is_ok);
+        let entries: Vec<Entry> = entries.into_iter().filter_map(Result::ok).collect();
+        self.tell_unreadable(unreadable.into_iter().filter_map(Result::err).collect());
         let rights = definitions::rights();
         if rights != self.rights {
             self.rights = rights;
             self.forget_settings();
         }
-        self.leave_others(&entries)?;
+        self.leave_others(&entries);
         let mut next = Turn::default();
         for entry in entries {
             if self.served.get(&entry.id).is_some_and(|served| served.crawl.is_some()) {
@@ -89,17 +94,33 @@ impl Sources {
     }
 
     /// Gives up what is no longer there, is disabled, or is declared otherwise.
-    fn leave_others(&mut self, entries: &[Entry]) -> Result<(), PgError> {
+    fn leave_others(&mut self, entries: &[Entry]) {
         let same = |served: &Served| {
             entries.iter().any(|e| e.id == served.entry.id && e.declared == served.entry.declared)
         };
         let others: Vec<i32> = self.served.values().filter(|s| !same(s)).map(|s| s.entry.id).collect();
         for id in others {
-            if let Some(crawl) = self.served.remove(&id).and_then(|served| served.crawl) {
-                crawl.abandon("disabled or changed")?;
+            let Some(Served { entry, crawl: Some(crawl), .. }) = self.served.remove(&id) else { continue };
+            // Its run is settled when the next begins.
+            if let Err(error) = crawl.abandon("disabled or changed") {
+                pgrx::warning!("S3 source {}: {error}", entry.name);
             }
         }
-        Ok(())
+    }
+
+    /// Says of sources that can't be read that they can't, once of each.
+    fn tell_unreadable(&mut self, sources: Vec<Unreadable>) {
+        self.unreadable.retain(|id, _| sources.iter().any(|source| source.id == *id));
+        for Unreadable { id, name, version, error } in sources {
+            if self.unreadable.insert(id, version.clone()) == Some(version) {
+                continue;
+            }
+            pgrx::warning!("{error}");
+            let trouble = Trouble { code: "invalid_config".to_owned(), ..Trouble::from(&error) };
+            if let Err(error) = runs::not_begun(id, &trouble) {
+                pgrx::warning!("S3 source {name}: {error}");
+            }
+        }
     }
 
     fn serve(&mut self, entry: Entry, network: &Network) -> Result<Turn, PgError> {

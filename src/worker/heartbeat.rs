@@ -13,7 +13,7 @@ use super::condition::{Condition, Conditions, Record};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query_row};
-use crate::pg::transaction::transaction;
+use crate::pg::transaction::{subtransaction, transaction};
 use crate::queue::missed;
 use crate::queue::spi::SpiQueue;
 
@@ -58,7 +58,12 @@ impl Heartbeat {
             }
         }
         let conditions = &mut queue.conditions;
-        match transaction(|| self.write(conditions, whole)) {
+        // Only if that can't be done: each subtransaction that writes takes an id.
+        let written = transaction(|| self.write(conditions, whole, |_, write| write())).or_else(|error| {
+            pgrx::warning!("pgai_rs worker can't write its heartbeat in one piece: {error}");
+            transaction(|| self.write(conditions, whole, apart))
+        });
+        match written {
             Ok(process) => {
                 self.process = Some(process);
                 conditions.conditions_written();
@@ -79,7 +84,13 @@ impl Heartbeat {
         whole
     }
 
-    fn write(&self, conditions: &mut Conditions, whole: bool) -> Result<Uuid, PgError> {
+    /// Writes what is due, of each vectorizer as `each` does it.
+    fn write(
+        &self,
+        conditions: &mut Conditions,
+        whole: bool,
+        each: impl Fn(i32, &dyn Fn() -> Result<(), PgError>) -> Result<(), PgError>,
+    ) -> Result<Uuid, PgError> {
         let known = match self.process {
             Some(process) if !whole || count(process, conditions)? => Some(process),
             _ => None,
@@ -94,15 +105,26 @@ impl Heartbeat {
             }
         };
         for (id, record) in conditions.records() {
-            if whole {
-                write_progress(process, id, record)?;
-            }
-            if record.changed {
-                write_condition(process, id, record.condition.as_ref())?;
-            }
+            each(id, &|| {
+                if whole {
+                    write_progress(process, id, record)?;
+                }
+                match record.changed {
+                    true => write_condition(process, id, record.condition.as_ref()),
+                    false => Ok(()),
+                }
+            })?;
         }
         Ok(process)
     }
+}
+
+/// Writes what is due of a vectorizer so that an error there keeps nothing else from being written.
+fn apart(id: i32, write: &dyn Fn() -> Result<(), PgError>) -> Result<(), PgError> {
+    if let Err(error) = subtransaction(write) {
+        pgrx::warning!("pgai_rs worker can't write how vectorizer {id} is doing: {error}");
+    }
+    Ok(())
 }
 
 /// What is left of a time since then; none if it is over.
@@ -221,7 +243,10 @@ fn message(condition: &Condition) -> String {
     pgai_rs_pipeline::message::truncate_message(&condition.message, LONGEST_MESSAGE)
 }
 
-/// Since 1970, as `to_timestamp` takes them.
+/// Since 1970, as `to_timestamp` takes them: no later than Postgres's own times go.
 fn seconds(time: SystemTime) -> f64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64().min(END_OF_TIME)
 }
+
+/// The end of the year 9999.
+const END_OF_TIME: f64 = 253_402_300_799.0;

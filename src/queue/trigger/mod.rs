@@ -6,12 +6,14 @@
 //! on; nothing here can wait for the worker or fail because of it, at any isolation level.
 //!
 //! * [`certain`], [`guard`]: keeping what goes wrong from failing the user's statement
+//! * [`keyless`]: rows that can't be embedded, for they have no key
 //! * [`plan`]: what it has to know and do for one vectorizer
 //! * [`statement`]: SQL prepared once, on the newest snapshot
 //! * [`row`]: values of the rows that row triggers get
 
 mod certain;
 mod guard;
+mod keyless;
 mod plan;
 mod row;
 mod statement;

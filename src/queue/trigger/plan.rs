@@ -6,7 +6,8 @@ use pgrx::pg_sys;
 
 use super::certain::is_certain;
 use super::is;
-use super::row::{differ, translate, values};
+use super::keyless;
+use super::row::{differ, key_of, translate};
 use super::statement::{check_spi, Statement};
 use crate::catalog::objects::QueueTables;
 use crate::catalog::relation::{Column, Relation};
@@ -178,27 +179,45 @@ impl Plan {
             let key = self.local_numbers(data, &self.key)?;
             let old = data.tg_trigtuple;
             if is(data, pg_sys::TRIGGER_EVENT_INSERT) {
-                return self.enqueue_row.execute(&mut values(old, &key, descriptor));
+                return self.enqueue(key_of(old, &key, descriptor), data);
             }
             if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
-                return self.remove(&mut values(old, &key, descriptor));
+                return self.remove(key_of(old, &key, descriptor));
             }
+
             let new = data.tg_newtuple;
             let moved = differ(old, new, &key, descriptor);
             if moved {
-                self.remove(&mut values(old, &key, descriptor))?;
+                self.remove(key_of(old, &key, descriptor))?;
             }
             let counts = if writer == Writer::User { &self.watched } else { &self.read };
             if moved || differ(old, new, &self.local_numbers(data, counts)?, descriptor) {
-                self.enqueue_row.execute(&mut values(new, &key, descriptor))?;
+                self.enqueue(key_of(new, &key, descriptor), data)?;
             }
         }
         Ok(())
     }
 
-    /// Removes the chunks of the row with this key.
-    fn remove(&mut self, key: &mut [pg_sys::Datum]) -> Result<(), PgError> {
-        with_search_path(&self.search_path, || self.remove_row.execute(key))
+    /// Enqueues the row with this key. One without a key is no document: there is nothing to find its chunks by.
+    fn enqueue(
+        &mut self,
+        key: Option<Vec<pg_sys::Datum>>,
+        data: &pg_sys::TriggerData,
+    ) -> Result<(), PgError> {
+        match key {
+            Some(mut key) => self.enqueue_row.execute(&mut key),
+            None => {
+                // SAFETY: the relation is open while its trigger runs.
+                keyless::tell(unsafe { (*data.tg_relation).rd_id });
+                Ok(())
+            }
+        }
+    }
+
+    /// Removes the chunks of the row with this key. One without a key has none.
+    fn remove(&mut self, key: Option<Vec<pg_sys::Datum>>) -> Result<(), PgError> {
+        let Some(mut key) = key else { return Ok(()) };
+        with_search_path(&self.search_path, || self.remove_row.execute(&mut key))
     }
 
     /// The source's column numbers, as numbers of the partition that the row is in.
@@ -225,11 +244,13 @@ fn enqueue_changed(v: &Vectorizer, columns: &[&Column]) -> String {
     };
     format!(
         "INSERT INTO {} ({}) SELECT {} FROM new_rows n LEFT JOIN old_rows o ON {}
-         WHERE o.{} IS NULL OR {} OPERATOR(pg_catalog.*<>) {}",
+         WHERE {} AND (o.{} IS NULL OR {} OPERATOR(pg_catalog.*<>) {})",
         v.queue.inbox,
         key.names(None),
         key.names(Some("n")),
         key.same("o", "n"),
+        // The rows of what inherits are among them.
+        key.is_whole("n"),
         ident(&key.columns()[0].name),
         compared("o"),
         compared("n"),

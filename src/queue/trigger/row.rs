@@ -30,21 +30,26 @@ pub fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -
 
 type NullableDatum = (pg_sys::Datum, bool);
 
-/// The values of columns that are never null.
+/// Returns the values of a row's key; none if one is null, which it can be where a table inherits the source's columns and
+/// not its primary key.
 ///
 /// # Safety
 /// The tuple is of the descriptor, and the numbers are its columns'.
-pub unsafe fn values(
+pub unsafe fn key_of(
     tuple: pg_sys::HeapTuple,
     numbers: &[i32],
     descriptor: pg_sys::TupleDesc,
-) -> Vec<pg_sys::Datum> {
-    // SAFETY: by the caller; key columns are never null.
-    numbers.iter().map(|number| unsafe { value(tuple, *number, descriptor).0 }).collect()
+) -> Option<Vec<pg_sys::Datum>> {
+    let known = |number: &i32| {
+        // SAFETY: by the caller.
+        let (datum, null) = unsafe { value(tuple, *number, descriptor) };
+        (!null).then_some(datum)
+    };
+    numbers.iter().map(known).collect()
 }
 
 /// # Safety
-/// As for [`values`].
+/// As for [`key_of`].
 unsafe fn value(tuple: pg_sys::HeapTuple, number: i32, descriptor: pg_sys::TupleDesc) -> NullableDatum {
     let mut null = false;
     // SAFETY: by the caller.
@@ -65,7 +70,7 @@ extern "C-unwind" {
 /// Whether the bytes of a column are others in one row than in the other.
 ///
 /// # Safety
-/// As for [`values`], for both tuples.
+/// As for [`key_of`], for both tuples.
 pub unsafe fn differ(
     old: pg_sys::HeapTuple,
     new: pg_sys::HeapTuple,

@@ -1,0 +1,111 @@
+//! What a vectorizer's queue holds.
+
+use pgrx::datum::TimestampWithTimeZone;
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::catalog::binding::Relations;
+use crate::catalog::own_columns::OwnColumns;
+use crate::catalog::scan::{self, Column, Ordered, Row, Which};
+use crate::pg::error::PgError;
+
+/// So many rows are counted, and no more, whatever waits.
+const MOST_COUNTED: u64 = 10_000;
+
+/// What its queue holds; each number at most [`MOST_COUNTED`].
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Changes and keys that wait or are worked on.
+    pub pending: i64,
+    /// Since when the oldest of those counted waits.
+    pub oldest: Option<TimestampWithTimeZone>,
+    /// Keys that the worker has claimed.
+    pub in_flight: i64,
+    /// Keys claimed by a worker that is gone, or whose lease has run out.
+    pub stuck: i64,
+    /// Keys set aside.
+    pub failed: i64,
+}
+
+/// The rows of a table, as far as they were looked at.
+#[derive(Default)]
+struct Seen {
+    rows: u64,
+    oldest: Option<i64>,
+    leased: u64,
+    /// Of these, those that the worker holds.
+    held: u64,
+}
+
+impl Seen {
+    fn note_age(&mut self, queued_at: Option<i64>) {
+        self.oldest = self.oldest.into_iter().chain(queued_at).min();
+    }
+}
+
+/// Counts what waits, each table from one end and no further than to what is counted. The tables must be locked.
+pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Result<Counts, PgError> {
+    let Relations { inbox, work, failed, .. } = relations;
+    let mut changes = Seen::default();
+    let queued_at = Column::of(inbox.oid, &own.name("queued_at"), pg_sys::TIMESTAMPTZOID)?;
+    let seen = scan::each(inbox.oid, Which::All, MOST_COUNTED, |row| changes.note_age(row.value(queued_at)))?;
+    changes.rows = seen;
+
+    let (due, later) = count_work(work.oid, own, worker)?;
+    let failed = scan::each(failed.oid, Which::All, MOST_COUNTED, |_| {})?;
+
+    let oldest = [changes.oldest, due.oldest, later.oldest].into_iter().flatten().min();
+    let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    Ok(Counts {
+        pending: number((changes.rows + due.rows + later.rows).min(MOST_COUNTED)),
+        oldest: oldest.and_then(|time| TimestampWithTimeZone::try_from(time).ok()),
+        in_flight: number(later.held),
+        stuck: number(due.leased + later.leased - later.held),
+        failed: number(failed),
+    })
+}
+
+/// Counts the keys that are due, and those that are not: a lease is over when its key is due.
+fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Result<(Seen, Seen), PgError> {
+    let column = |name: &str, kind| Column::of(work, &own.name(name), kind);
+    let queued_at = column("queued_at", pg_sys::TIMESTAMPTZOID)?;
+    let available_at = column("available_at", pg_sys::TIMESTAMPTZOID)?;
+    let (lease, leased_by) = (column("lease", pg_sys::INT8OID)?, column("leased_by", pg_sys::INT4OID)?);
+    let note = |seen: &mut Seen, row: &Row| {
+        seen.rows += 1;
+        seen.note_age(row.value(queued_at));
+        if row.value(lease).is_some() {
+            let holder = row.value(leased_by).map(|holder| holder as i32);
+            seen.leased += 1;
+            seen.held += u64::from(holder == worker);
+        }
+    };
+
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
+    let (mut due, mut later) = (Seen::default(), Seen::default());
+    if let Some(ordered) = Ordered::by(work, available_at)? {
+        scan::each(work, Which::Until(ordered, now), MOST_COUNTED, |row| note(&mut due, row))?;
+        scan::each(work, Which::After(ordered, now), MOST_COUNTED, |row| note(&mut later, row))?;
+        return Ok((due, later));
+    }
+
+    // Its index is gone, or just being made.
+    scan::each(work, Which::All, 2 * MOST_COUNTED, |row| {
+        let is_later = row.value(available_at).is_some_and(|time| time > now);
+        note(if is_later { &mut later } else { &mut due }, row);
+    })?;
+    Ok((due, later))
+}
+
+/// Of a queue that somebody has locked.
+pub fn locked() -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, "somebody holds a lock on its queue")
+}
+
+/// Of a queue that takes too long to count.
+pub fn slow() -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_IN_USE, "its queue takes too long to count").with_hint(
+        "VACUUM its tables, ai._vectorizer_q_<id> and ai._vectorizer_work_<id>: an old transaction, or settings of \
+         theirs, may keep rows there that are long gone. The worker goes on meanwhile.",
+    )
+}

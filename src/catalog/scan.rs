@@ -1,0 +1,189 @@
+//! Rows of a table, read without planning a query.
+//!
+//! To plan one evaluates what the table's owner has put beside it, such as expressions of its statistics and of its
+//! indexes. Whoever looks how all vectorizers are doing must not run that, nor wait for it. Here nothing runs but what
+//! Postgres itself has: the access methods of tables and of btree indexes, and the order of points in time.
+
+use std::ffi::CString;
+use std::mem::MaybeUninit;
+use std::num::NonZeroUsize;
+
+use pgrx::{pg_sys, PgSqlErrorCode};
+
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql;
+
+/// A column of a table, by its number.
+#[derive(Debug, Clone, Copy)]
+pub struct Column(NonZeroUsize);
+
+impl Column {
+    /// Returns a table's column of a name, which must be of this type.
+    pub fn of(table: pg_sys::Oid, name: &str, kind: pg_sys::Oid) -> Result<Column, PgError> {
+        let missing = || {
+            PgError::new(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+                format!("column {name:?} is missing, or of another type than it was"),
+            )
+        };
+        let c_name = CString::new(name).map_err(|_| missing())?;
+        // SAFETY: looks up the catalogs; the name is a C string.
+        let (number, found) = unsafe {
+            let number = pg_sys::get_attnum(table, c_name.as_ptr());
+            (number, if number > 0 { pg_sys::get_atttype(table, number) } else { pg_sys::InvalidOid })
+        };
+        let number = usize::try_from(number).ok().and_then(NonZeroUsize::new);
+        number.filter(|_| found == kind).map(Column).ok_or_else(missing)
+    }
+}
+
+/// A row of a table, while it is read.
+pub struct Row {
+    tuple: pg_sys::HeapTuple,
+    descriptor: pg_sys::TupleDesc,
+}
+
+impl Row {
+    /// A number of up to eight bytes, or a point in time, as it is stored; none if it is NULL.
+    pub fn value(&self, column: Column) -> Option<i64> {
+        // SAFETY: the row is live, and the column one of its table's, of a type that is passed by value.
+        let datum = unsafe { pgrx::htup::heap_getattr_raw(self.tuple, column.0, self.descriptor) };
+        datum.map(|datum| datum.value() as i64)
+    }
+}
+
+/// Which rows of a table, and in which order.
+#[derive(Debug, Clone, Copy)]
+pub enum Which {
+    /// All, as they lie there.
+    All,
+    /// Those until a time, the earliest first.
+    Until(Ordered, pg_sys::TimestampTz),
+    /// Those after a time, the earliest first.
+    After(Ordered, pg_sys::TimestampTz),
+}
+
+/// A column of points in time, and an index that has their order.
+#[derive(Debug, Clone, Copy)]
+pub struct Ordered {
+    column: Column,
+    index: pg_sys::Oid,
+}
+
+/// An index with this column first, in Postgres's own order, whose entries are of all rows.
+const INDEX: &str = "
+    SELECT i.indexrelid
+    FROM pg_catalog.pg_index i
+    JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+    JOIN pg_catalog.pg_am m ON m.oid = c.relam
+    JOIN pg_catalog.pg_opclass o ON o.oid = i.indclass[0]
+    JOIN pg_catalog.pg_namespace n ON n.oid = o.opcnamespace
+    WHERE i.indrelid = $1 AND i.indkey[0] = $2 AND i.indnatts = 1 AND i.indoption[0] = 0
+      AND i.indisvalid AND i.indisready AND NOT i.indcheckxmin AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND m.amname = 'btree' AND o.opcname = 'timestamptz_ops' AND n.nspname = 'pg_catalog'
+    LIMIT 1";
+
+impl Ordered {
+    /// Returns a table's column with an index for it; none if it has none.
+    pub fn by(table: pg_sys::Oid, column: Column) -> Result<Option<Ordered>, PgError> {
+        let number = i16::try_from(column.0.get()).unwrap_or_default();
+        let args = [table.into(), number.into()];
+        let found = as_superuser(|| sql::read_now(INDEX, &args, |row| row.get::<pg_sys::Oid>(1)))?;
+        Ok(found.into_iter().next().map(|index| Ordered { column, index }))
+    }
+}
+
+/// Shows rows of a table to `row`, and no more than so many; returns how many. The table must be locked.
+pub fn each(table: pg_sys::Oid, which: Which, most: u64, mut row: impl FnMut(&Row)) -> Result<u64, PgError> {
+    // SAFETY: in a transaction that has a snapshot, on the main thread; an error raised inside goes to the abort of the
+    // subtransaction, which closes all. A row is not used once the next is read.
+    unsafe {
+        let relation = pg_sys::table_open(table, pg_sys::NoLock as pg_sys::LOCKMODE);
+        let mut scan = Scan::begin(relation, which);
+        let mut count = 0;
+        while count < most {
+            let tuple = scan.next();
+            if tuple.is_null() {
+                break;
+            }
+            row(&Row { tuple, descriptor: (*relation).rd_att });
+            count += 1;
+        }
+        scan.end();
+        pg_sys::table_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+        Ok(count)
+    }
+}
+
+/// A scan under way, with its index if it has one.
+struct Scan {
+    scan: pg_sys::SysScanDesc,
+    index: Option<pg_sys::Relation>,
+}
+
+impl Scan {
+    /// # Safety
+    /// The relation is open, and the index one of it.
+    unsafe fn begin(relation: pg_sys::Relation, which: Which) -> Scan {
+        let (ordered, strategy, operator, time) = match which {
+            // SAFETY: by the caller; no index and no key.
+            Which::All => unsafe {
+                let (snapshot, no_key) = (pg_sys::GetActiveSnapshot(), std::ptr::null_mut());
+                let scan =
+                    pg_sys::systable_beginscan(relation, pg_sys::InvalidOid, false, snapshot, 0, no_key);
+                return Scan { scan, index: None };
+            },
+            Which::Until(ordered, time) => {
+                (ordered, pg_sys::BTLessEqualStrategyNumber, pg_sys::F_TIMESTAMPTZ_LE, time)
+            }
+            Which::After(ordered, time) => {
+                (ordered, pg_sys::BTGreaterStrategyNumber, pg_sys::F_TIMESTAMPTZ_GT, time)
+            }
+        };
+        // SAFETY: by the caller. The key is copied, and its column is of the operator's type.
+        unsafe {
+            let mut key = MaybeUninit::<pg_sys::ScanKeyData>::zeroed();
+            pg_sys::ScanKeyInit(
+                key.as_mut_ptr(),
+                ordered.column.0.get() as pg_sys::AttrNumber,
+                strategy as pg_sys::StrategyNumber,
+                pg_sys::RegProcedure::from(operator),
+                pg_sys::Datum::from(time),
+            );
+            let index = pg_sys::index_open(ordered.index, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+            let snapshot = pg_sys::GetActiveSnapshot();
+            let scan = pg_sys::systable_beginscan_ordered(relation, index, snapshot, 1, key.as_mut_ptr());
+            Scan { scan, index: Some(index) }
+        }
+    }
+
+    /// # Safety
+    /// The scan was not ended.
+    unsafe fn next(&mut self) -> pg_sys::HeapTuple {
+        // SAFETY: by the caller.
+        unsafe {
+            match self.index {
+                Some(_) => {
+                    pg_sys::systable_getnext_ordered(self.scan, pg_sys::ScanDirection::ForwardScanDirection)
+                }
+                None => pg_sys::systable_getnext(self.scan),
+            }
+        }
+    }
+
+    /// # Safety
+    /// The scan was not ended.
+    unsafe fn end(self) {
+        // SAFETY: by the caller.
+        unsafe {
+            match self.index {
+                Some(index) => {
+                    pg_sys::systable_endscan_ordered(self.scan);
+                    pg_sys::index_close(index, pg_sys::NoLock as pg_sys::LOCKMODE);
+                }
+                None => pg_sys::systable_endscan(self.scan),
+            }
+        }
+    }
+}

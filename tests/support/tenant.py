@@ -1,0 +1,64 @@
+"""Roles that share a database and its worker, and do not trust each other."""
+
+import itertools
+
+import psycopg
+
+from support import vectorizer
+from support.wait import eventually
+
+_numbers = itertools.count(1)
+
+
+class Tenant:
+    """A role with a schema of its own, and what it does there."""
+
+    def __init__(self, db, name: str, url: str):
+        self.db, self.name, self.url = db, name, url
+        db.sql(f"CREATE ROLE {name} LOGIN; SELECT ai.grant_vectorizer_usage('{name}'); CREATE SCHEMA {name} AUTHORIZATION {name}")
+        self.ids: dict[str, int] = {}
+
+    def sql(self, query: str, parameters=None) -> list[tuple]:
+        return self.db.sql(query, parameters, user=self.name)
+
+    def vectorizer(self, table: str = "document", **arguments: str) -> int:
+        self.sql(f"CREATE TABLE {self.name}.{table} (id int PRIMARY KEY, body text)")
+        self.ids[table] = vectorizer.create(self.db, self.url, f"{self.name}.{table}", user=self.name, **arguments)
+        return self.ids[table]
+
+    def on_store(self, body: str, table: str = "document", when: str = "BEFORE INSERT", declare: str = "") -> None:
+        """A trigger of hers on her store that does this."""
+        name = f"{self.name}.on_{table}_{next(_numbers)}"
+        self.sql(f"""
+            CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+            DECLARE i int := 0; {declare} BEGIN {body} RETURN NULL; END $$;
+            CREATE TRIGGER attack {when} ON {self.name}.{table}_embedding_store EXECUTE FUNCTION {name}()
+        """)
+
+    def insert(self, row: int, table: str = "document") -> None:
+        self.sql(f"INSERT INTO {self.name}.{table} VALUES ({row}, 'row {row}')")
+
+    def rows(self, table: str = "document") -> list[int]:
+        """The rows that are embedded."""
+        return [row for [row] in self.db.sql(f"SELECT DISTINCT id FROM {self.name}.{table}_embedding_store ORDER BY id")]
+
+    def is_served(self, row: int) -> None:
+        """Somebody else's attack must not keep a new row of hers from being embedded."""
+        self.insert(row)
+        eventually(lambda: row in self.rows(), what=f"row {row} of {self.name}'s to be embedded")
+
+    def health(self, table: str = "document") -> tuple:
+        """State, reason and hint, as a person sees them."""
+        health = "SELECT state, reason, hint FROM ai.vectorizer_health WHERE id = %s"
+        return (self.db.sql(health, [self.ids[table]]) or [(None, None, None)])[0]
+
+    def comes_to(self, state: str, reason: str, table: str = "document") -> str:
+        """Waits until her vectorizer is in a state for a reason; answers the hint."""
+
+        def there():
+            [now, why, _] = self.health(table)
+            return now == state and reason in (why or "")
+
+        # While an attack leaves no lock free, nobody can look, nor log in: that error has no class of its own in psycopg.
+        eventually(there, what=f"{self.name}'s vectorizer to be {state}: {reason}", ignoring=psycopg.OperationalError)
+        return self.health(table)[2]
