@@ -5,7 +5,7 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::catalog::table::Table;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
+use crate::pg::identity::as_user_on;
 use crate::pg::sql;
 
 /// Counts the rows of two tables of one owner's, as that owner, for a caller who may read both.
@@ -24,7 +24,9 @@ fn vectorizer_pending(
         inbox.qualified(),
         work.qualified()
     );
-    let counted = as_user(inbox.owner, || sql::read(&count, &[most.into()], |row| row.get::<i64>(1)))?;
+    let counted = as_user_on(inbox.owner, &[inbox.oid, work.oid].into(), || {
+        sql::read(&count, &[most.into()], |row| row.get::<i64>(1))
+    })?;
     Ok(counted.into_iter().next().unwrap_or_default())
 }
 

@@ -12,7 +12,7 @@ use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::visibility;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user, current_user};
+use crate::pg::identity::{as_superuser, as_user_on, current_user};
 use crate::pg::sql::{self, Row};
 use crate::pg::transaction::subtransaction;
 
@@ -161,7 +161,9 @@ impl Facts {
             if [work, failed].into_iter().any(|table| table.owner != inbox.owner) {
                 entry.relations.require_one_owner()?;
             }
-            as_user(inbox.owner, || count(&entry.relations, &entry.queue(), &self.key, worker))
+            as_user_on(inbox.owner, &entry.relations.oids(), || {
+                count(&entry.relations, &entry.queue(), &self.key, worker)
+            })
         })?;
         Ok(counted.into_iter().next())
     }

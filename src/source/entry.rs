@@ -21,7 +21,9 @@ pub struct Entry {
     pub name: String,
     /// What was declared.
     pub declared: Declared,
-    /// The owner of the table of seen keys, and so of the source.
+    /// The table of seen keys.
+    pub seen: pg_sys::Oid,
+    /// Its owner, and so the source's.
     pub owner: pg_sys::Oid,
     /// The oldest run that was asked for and not begun.
     pub requested: Option<i64>,
@@ -51,7 +53,8 @@ pub fn enabled() -> Result<Vec<Entry>, PgError> {
                 CASE WHEN s.schedule IS NOT NULL THEN
                     greatest(0, ceil(extract(epoch FROM coalesce(t.next_run, now()) - now()) * 1000))::int8
                 END,
-                {for_superuser}
+                {for_superuser},
+                w.oid
          FROM ai.s3_source s
          JOIN pg_catalog.pg_class w ON w.oid = to_regclass('ai._s3_source_seen_' || s.id)
          LEFT JOIN ai._s3_source_state t ON t.id = s.id
@@ -105,6 +108,7 @@ fn entry(row: &Row<'_>) -> Result<Entry, PgError> {
             uri: row.get(4)?,
             config: access::declared_by(&config, author),
         },
+        seen: row.get(10)?,
         owner,
         requested: row.get_opt(7)?,
         due_in: row.get_opt::<i64>(8)?.map(|ms| Duration::from_millis(ms.max(0) as u64)),
