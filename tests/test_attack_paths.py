@@ -174,24 +174,34 @@ def test_nothing_planted_is_taken_for_what_an_s3_sources_table_is_written_with(d
     assert fired(db) == []
 
 
+# Two functions of one name, of which a trigger calls one.
+CALLED = """
+    CREATE TABLE document (id int PRIMARY KEY, body text);
+    CREATE SEQUENCE well; CREATE FUNCTION called() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('public.well') $$;
+    CREATE SCHEMA evil; CREATE SEQUENCE evil.ill;
+    CREATE FUNCTION evil.called() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('evil.ill') $$
+"""
+CALLS = """
+    CREATE FUNCTION call() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM called(); RETURN coalesce(NEW, OLD); END $$;
+    CREATE TRIGGER call BEFORE INSERT OR DELETE ON document_embedding_store FOR EACH ROW EXECUTE FUNCTION call()
+"""
+
+
 def test_who_sets_the_databases_path_chooses_no_names_for_a_superuser(db, stub):
-    db.sql("""
-        CREATE TABLE document (id int PRIMARY KEY, body text);
-        CREATE SEQUENCE well; CREATE FUNCTION called() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('public.well') $$;
-        CREATE SCHEMA evil; CREATE SEQUENCE evil.ill;
-        CREATE FUNCTION evil.called() RETURNS bigint LANGUAGE sql AS $$ SELECT nextval('evil.ill') $$
-    """)
+    owner = f"owner_{db.name}"
+    db.sql(CALLED)
     vectorizer.create(db, stub.url)
-    db.sql("""
-        CREATE FUNCTION call() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM called(); RETURN coalesce(NEW, OLD); END $$;
-        CREATE TRIGGER call BEFORE INSERT OR DELETE ON document_embedding_store FOR EACH ROW EXECUTE FUNCTION call()
-    """)
-    db.sql(f"ALTER DATABASE {db.name} SET search_path = evil, public")
-    db.sql("INSERT INTO document VALUES (1, 'one')")
-    vectorizer.in_step(db, ["id"])
-    db.sql("DELETE FROM document")
-    assert db.sql("SELECT last_value FROM well") == [(2,)]
-    assert fired(db) == []
+    db.sql(CALLS)
+    db.sql(f"CREATE ROLE {owner} LOGIN; ALTER DATABASE {db.name} OWNER TO {owner}")
+    try:
+        db.sql(f"ALTER DATABASE {db.name} SET search_path = evil, public", user=owner)
+        db.sql("INSERT INTO document VALUES (1, 'one')")
+        vectorizer.in_step(db, ["id"])
+        db.sql("DELETE FROM document")
+        assert db.sql("SELECT last_value FROM well") == [(2,)]
+        assert fired(db) == []
+    finally:
+        db.sql(f"ALTER DATABASE {db.name} OWNER TO postgres; DROP ROLE {owner}")
 
 
 # A name that comes to mean another table, after ours was looked at

@@ -79,8 +79,8 @@ pub fn with_row_security<R>(f: impl FnOnce() -> R) -> R {
 /// The search path with which a session of this role's begins: as it is set for the database, for the
 /// role or for both, or else for the server. Not what the session at hand has, which is another's.
 ///
-/// What is set for the database alone does not count for a superuser: the database's owner sets it, who could lead the
-/// superuser's triggers to functions of others.
+/// What is set for the database alone does not count for a superuser where the database's owner is none: that role sets
+/// it, and could lead the superuser's triggers to functions of its own.
 pub fn own_search_path(role: pg_sys::Oid) -> Result<Rc<CStr>, PgError> {
     let args = [role.into(), is_superuser(role).into()];
     let own = sql::read_now(OWN_SEARCH_PATH, &args, |row| row.get::<String>(1))?;
@@ -96,7 +96,10 @@ const OWN_SEARCH_PATH: &str = "
     WHERE s.setrole IN (0, $1)
       AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
                                 WHERE d.datname = pg_catalog.current_database()))
-      AND (s.setrole <> 0 OR s.setdatabase = 0 OR NOT $2)
+      AND (s.setrole <> 0 OR s.setdatabase = 0 OR NOT $2
+           OR EXISTS (SELECT FROM pg_catalog.pg_database d
+                      JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
+                      WHERE d.oid = s.setdatabase AND r.rolsuper))
       AND pg_catalog.starts_with(c, 'search_path=')
     ORDER BY s.setrole = 0, s.setdatabase = 0
     LIMIT 1";

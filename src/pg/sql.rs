@@ -60,14 +60,15 @@ pub fn read_now<T>(
     mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
     let sql = CString::new(sql).map_err(|_| PgError::raised("a name has a zero byte"))?;
-    Spi::connect(|_| {
+    let mut read = || {
         // SAFETY: in a transaction. An error raised inside goes to the abort, which drops the snapshot.
         unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
         let rows = read_as_of_active_snapshot(&sql, args, &mut row);
         // SAFETY: SPI leaves the stack as it found it: the innermost is the one pushed above.
         unsafe { pg_sys::PopActiveSnapshot() };
         rows
-    })
+    };
+    statement::run(sql.to_bytes(), || Spi::connect(|_| read()))
 }
 
 /// pgrx's own call takes another snapshot once the transaction has written something.

@@ -15,7 +15,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int, c_void, CStr};
-use std::ops::Deref;
 use std::rc::Rc;
 
 use pgrx::pg_sys::submodules::ffi::pg_guard_ffi_boundary;
@@ -24,9 +23,10 @@ use pgrx::{direct_function_call, pg_sys, PgSqlErrorCode};
 
 use super::error::PgError;
 use super::settings::{self, Level};
+use super::sql::ident;
 
 /// What names without a schema mean.
-pub const SEARCH_PATH: &CStr = c"search_path";
+pub(super) const SEARCH_PATH: &CStr = c"search_path";
 
 /// The tables that statements may name, beside the catalogs of Postgres.
 pub type Tables = Rc<[pg_sys::Oid]>;
@@ -340,15 +340,11 @@ fn renamed(relation: pg_sys::Oid) -> PgError {
     // SAFETY: looks up the catalogs; null, or a C string in the memory of the statement.
     let name = unsafe {
         let name = pg_sys::get_rel_name(relation);
-        if name.is_null() {
-            "?".into()
-        } else {
-            CStr::from_ptr(name).to_string_lossy()
-        }
+        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned()).unwrap_or_default()
     };
     PgError::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        format!("the name {} has come to mean another relation meanwhile", super::sql::ident(name.deref())),
+        format!("the name {} has come to mean another relation meanwhile", ident(&name)),
     )
     .with_detail("The relation, or its schema, was renamed or replaced.")
     .with_hint("Run the statement again.")
