@@ -16,7 +16,7 @@ use crate::catalog::table::Table;
 use crate::catalog::{rights, visibility};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser, with_search_path};
+use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser, with_pinned_path};
 use crate::pg::interval;
 use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident, qualified};
@@ -173,7 +173,7 @@ fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
     let Some(schedule) = schedule else { return Ok(()) };
 
     // The caller's path is for the name of the table.
-    with_search_path(c"pg_catalog, pg_temp", || {
+    with_pinned_path(|| {
         let look = "SELECT $1::text, $1 < interval '1 second'";
         let looked =
             sql::query_row(look, &[schedule.into()], |row| Ok((row.get::<String>(1)?, row.get::<bool>(2)?)))?;

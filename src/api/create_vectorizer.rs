@@ -164,8 +164,9 @@ fn create(request: Request) -> Result<i32, PgError> {
     for role in &grantees {
         objects::grant(role, &tables.all(remembered), &goes_to, &source, &queue_schema)?;
     }
+    relations.require_names()?;
     if request.enqueue_existing {
-        objects::enqueue_existing(&tables, &source, &key)?;
+        objects::enqueue_existing(&relations, &key)?;
     }
     wake::worker_at_commit();
     Ok(id)

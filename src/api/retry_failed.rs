@@ -11,7 +11,7 @@ use super::drop_vectorizer::require_owner;
 use crate::catalog::key::{transpose, Key, KeyValues};
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
+use crate::pg::identity::as_user_on;
 use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::pg::transaction::subtransaction;
@@ -123,7 +123,7 @@ fn requeue(v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
     // In a subtransaction for the sake of the hint: a value may be none of its column's type.
     subtransaction(|| {
         v.relations.hold()?;
-        as_user(v.owner, || sql::execute(&statement, &args))
+        as_user_on(v.owner, &v.relations.oids(), || sql::execute(&statement, &args))
     })
     .map_err(|error| match error.hint {
         None if error.sqlstate().starts_with("22") => error.with_hint(KEY_HINT),

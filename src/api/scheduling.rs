@@ -8,7 +8,7 @@ use super::drop_vectorizer::require_owner;
 use super::{indexing, validate};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, with_search_path};
+use crate::pg::identity::{as_superuser, with_pinned_path};
 use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::queue::schedule::Schedule;
@@ -44,7 +44,7 @@ pub fn default_config() -> Value {
 
 /// A schedule must be one that Postgres can reckon with, which is tried.
 fn check(config: &Value) -> Result<(), PgError> {
-    with_search_path(c"pg_catalog, pg_temp", || Schedule::of(config).require_times())
+    with_pinned_path(|| Schedule::of(config).require_times())
 }
 
 #[pg_extern(sql = false)]

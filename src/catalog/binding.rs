@@ -18,6 +18,7 @@ use super::{failed_name, inbox_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, is_superuser};
 use crate::pg::sql::{self, Row};
+use crate::pg::statement::Tables;
 
 /// The relations of a vectorizer, as they are now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,10 +52,21 @@ impl Relations {
         needed.into_iter().chain(&self.origin).chain(&self.store)
     }
 
+    /// The OIDs of the tables.
+    pub fn oids(&self) -> Tables {
+        self.tables().map(|table| table.oid).collect()
+    }
+
     /// Locks all tables so that nobody can rename them or give them away until the transaction ends, and
     /// errors (40001) if somebody has.
     pub fn hold(&self) -> Result<(), PgError> {
         self.tables().try_for_each(|table| table.hold(pg_sys::AccessShareLock))
+    }
+
+    /// Does the same with the view: after what was done to them by their names, such as GRANT, which runs nothing of
+    /// their owner's and is undone with the transaction.
+    pub fn require_names(&self) -> Result<(), PgError> {
+        self.tables().chain(&self.view).try_for_each(|table| table.hold(pg_sys::AccessShareLock))
     }
 
     /// Errors unless all tables belong to the owner of the source. A vectorizer's work is done as that role:

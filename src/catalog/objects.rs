@@ -13,7 +13,7 @@ use super::relation::Relation;
 use super::table::Table;
 use super::{failed_name, inbox_name, origin_name, work_name};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user, superuser};
+use crate::pg::identity::{as_superuser, as_user, as_user_on, superuser};
 use crate::pg::sql::{self, execute, ident, qualified};
 
 /// Where a vectorizer's queue tables are.
@@ -220,16 +220,18 @@ pub fn forget(id: i32, owner: pg_sys::Oid, queue: &[Table]) -> Result<(), PgErro
 }
 
 /// Enqueues every row that the source has, but for rows without a key of tables that inherit from it.
-pub fn enqueue_existing(tables: &QueueTables, source: &Relation, key: &Key) -> Result<u64, PgError> {
+pub fn enqueue_existing(relations: &Relations, key: &Key) -> Result<u64, PgError> {
+    let Relations { source, inbox, .. } = relations;
     let statement = format!(
         "INSERT INTO {} ({}) SELECT {} FROM {} s WHERE {}",
-        tables.inbox,
+        inbox.qualified(),
         key.names(None),
         key.names(Some("s")),
         source.qualified(),
         key.is_whole("s")
     );
-    as_user(source.owner, || execute(&statement, &[]))
+    [source, inbox].into_iter().try_for_each(|table| table.hold(pg_sys::AccessShareLock))?;
+    as_user_on(source.owner, &[source.oid, inbox.oid].into(), || execute(&statement, &[]))
 }
 
 /// Lets a role search, and look after the queue.

@@ -36,7 +36,7 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;
-use crate::pg::identity::{current_user, may_act_as, with_search_path};
+use crate::pg::identity::{current_user, may_act_as, with_pinned_path};
 use crate::pg::transaction::subtransaction;
 use crate::queue::wake;
 use altered::Altered;
@@ -71,17 +71,14 @@ pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
         }
         let data = &*context.cast::<pg_sys::EventTriggerData>();
         if CStr::from_ptr(data.event) == c"sql_drop" {
-            pinned(|| warned("what was dropped", dropped::follow));
+            with_pinned_path(|| warned("what was dropped", dropped::follow));
         } else if statement::may_concern(data.parsetree) {
-            pinned(|| warned("a statement", commands::changes).into_iter().flatten().for_each(follow));
+            with_pinned_path(|| {
+                warned("a statement", commands::changes).into_iter().flatten().for_each(follow)
+            });
         }
     }
     pg_sys::Datum::from(0)
-}
-
-/// Runs `f` with names meaning what they mean in our statements, whatever is in the search path of the session.
-fn pinned<R>(f: impl FnOnce() -> R) -> R {
-    with_search_path(c"pg_catalog, pg_temp", f)
 }
 
 fn follow(change: Change) {

@@ -15,7 +15,7 @@ use crate::catalog::objects::Remembered;
 use crate::catalog::relation::DESCENDANTS;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::identity::{as_superuser, as_user, as_user_on};
 use crate::pg::sql::{self, execute, ident};
 use crate::pg::transaction::see_own_changes;
 use crate::queue::{missed, resync, wake};
@@ -111,7 +111,7 @@ pub fn give_back(v: &Vectorizer) -> Result<(), PgError> {
         "UPDATE {} SET {lease} = NULL, {leased_by} = NULL, {available_at} = now() WHERE {lease} IS NOT NULL",
         v.queue.work
     );
-    as_user(v.owner, || execute(&release, &[])).map(drop)
+    as_user_on(v.owner, &[v.relations.work.oid].into(), || execute(&release, &[])).map(drop)
 }
 
 /// Whether what the chunks are made of, or the keys, may be other values now.

@@ -16,7 +16,7 @@ use super::definition::{self, Definition};
 use super::{existing, Order, BUILDER_TYPE};
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::sql::{self, ident};
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
@@ -274,7 +274,7 @@ type Ask<'a> = &'a dyn Fn(&str) -> Result<bool, PgError>;
 
 /// Whether a vectorizer's index would be built now.
 pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
-    let ask = |question: &str| as_user(vectorizer.owner, || yes(question));
+    let ask = |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || yes(question));
     Ok(matches!(state(vectorizer, &[], &ask)?, State::Due))
 }
 

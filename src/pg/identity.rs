@@ -7,6 +7,7 @@
 
 use std::ffi::{CStr, CString};
 use std::mem::ManuallyDrop;
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 
@@ -14,10 +15,11 @@ use super::error::PgError;
 use super::session;
 use super::settings::Level;
 use super::sql;
+use super::statement::{self, Scope, Tables, SEARCH_PATH};
 use super::turn;
 
-/// What names without a schema mean.
-const SEARCH_PATH: &CStr = c"search_path";
+/// The search path of our own statements.
+const PINNED_PATH: &CStr = c"pg_catalog, pg_temp";
 
 /// Runs `f` as `user`, unable to change role, to make temporary objects, or to leave deferred work
 /// that would run after the identity is given back.
@@ -30,6 +32,12 @@ pub fn as_user<R>(user: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
         turn::is_of(user, &limits, &assumed.level);
     }
     f()
+}
+
+/// Runs `f` as `user`, with statements that may name none but these tables. Whoever holds them knows by that what is read
+/// and written.
+pub fn as_user_on<R>(user: pg_sys::Oid, tables: &Tables, f: impl FnOnce() -> R) -> R {
+    as_user(user, || statement::on_tables(tables, f))
 }
 
 /// Runs `f` as the superuser who owns the cluster, for the extension's own catalog.
@@ -56,17 +64,18 @@ pub fn superuser() -> pg_sys::Oid {
     pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID)
 }
 
-/// Runs `f` with the current user's own search path: for statements that fire the user's triggers, or
-/// evaluate functions of the user's indexes, which may well name tables without their schema.
+/// Runs `f`, whose statements run with the current user's own search path: they fire the user's triggers, or
+/// evaluate functions of the user's indexes, which may well name tables without their schema. What the statements
+/// themselves say means what it means under the pinned path.
 pub fn with_own_search_path<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
     let path = own_search_path(current_user())?;
-    with_search_path(&path, f)
+    statement::with_path(&path, f)
 }
 
-/// Runs `f` with a search path.
-pub fn with_search_path<R>(path: &CStr, f: impl FnOnce() -> R) -> R {
+/// Runs `f` with names that mean what they mean in our statements, whatever is in the session's search path.
+pub fn with_pinned_path<R>(f: impl FnOnce() -> R) -> R {
     let level = Level::open();
-    level.set(SEARCH_PATH, path);
+    level.set(SEARCH_PATH, PINNED_PATH);
     f()
 }
 
@@ -79,10 +88,14 @@ pub fn with_row_security<R>(f: impl FnOnce() -> R) -> R {
 
 /// The search path with which a session of this role's begins: as it is set for the database, for the
 /// role or for both, or else for the server. Not what the session at hand has, which is another's.
-pub fn own_search_path(role: pg_sys::Oid) -> Result<CString, PgError> {
-    let own = sql::read_now(OWN_SEARCH_PATH, &[role.into()], |row| row.get::<String>(1))?;
+///
+/// What is set for the database alone does not count for a superuser where the database's owner is none: that role sets
+/// it, and could lead the superuser's triggers to functions of its own.
+pub fn own_search_path(role: pg_sys::Oid) -> Result<Rc<CStr>, PgError> {
+    let args = [role.into(), is_superuser(role).into()];
+    let own = sql::read_now(OWN_SEARCH_PATH, &args, |row| row.get::<String>(1))?;
     let own = own.into_iter().next().and_then(|path| CString::new(path).ok());
-    Ok(own.unwrap_or_else(session::search_path_of_server))
+    Ok(own.unwrap_or_else(session::search_path_of_server).into_boxed_c_str().into())
 }
 
 /// The most particular setting first, as `process_settings` has it (`utils/init/postinit.c`).
@@ -93,6 +106,10 @@ const OWN_SEARCH_PATH: &str = "
     WHERE s.setrole IN (0, $1)
       AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
                                 WHERE d.datname = pg_catalog.current_database()))
+      AND (s.setrole <> 0 OR s.setdatabase = 0 OR NOT $2
+           OR EXISTS (SELECT FROM pg_catalog.pg_database d
+                      JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
+                      WHERE d.oid = s.setdatabase AND r.rolsuper))
       AND pg_catalog.starts_with(c, 'search_path=')
     ORDER BY s.setrole = 0, s.setdatabase = 0
     LIMIT 1";
@@ -114,6 +131,8 @@ struct Assumed {
     context: i32,
     /// Closed before the identity is given back.
     level: ManuallyDrop<Level>,
+    /// What held for another's statements does not hold for this one's.
+    _scope: Scope,
 }
 
 impl Assumed {
@@ -127,9 +146,9 @@ impl Assumed {
             pg_sys::SetUserIdAndSecContext(user, context | flags);
         }
         let level = Level::open();
-        level.set(SEARCH_PATH, c"pg_catalog, pg_temp");
+        level.set(SEARCH_PATH, PINNED_PATH);
         level.pin();
-        Assumed { user: before, context, level: ManuallyDrop::new(level) }
+        Assumed { user: before, context, level: ManuallyDrop::new(level), _scope: Scope::open() }
     }
 }
 

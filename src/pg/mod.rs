@@ -16,6 +16,7 @@ pub mod role_settings;
 pub mod session;
 pub mod settings;
 pub mod sql;
+pub mod statement;
 pub mod transaction;
 pub mod turn;
 pub mod utility;

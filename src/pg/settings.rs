@@ -103,24 +103,29 @@ impl Level {
     /// Sets a setting until the level is closed, whoever the current user is. Names and values are
     /// known to be right.
     pub fn set(&self, name: &CStr, value: &CStr) {
-        // SAFETY: C strings; GUC_ACTION_SAVE is undone when the level is closed.
-        unsafe {
-            pg_sys::set_config_option(
-                name.as_ptr(),
-                value.as_ptr(),
-                pg_sys::GucContext::PGC_SUSET,
-                pg_sys::GucSource::PGC_S_SESSION,
-                pg_sys::GucAction::GUC_ACTION_SAVE,
-                true,
-                0,
-                false,
-            );
-        }
+        set(name, value);
     }
 
     /// Pins what changes the meaning of a statement, or what it does.
     pub fn pin(&self) {
         TEXT.iter().chain(&WORK).filter(|pin| (pin.differs)()).for_each(|pin| self.set(pin.name, pin.value));
+    }
+}
+
+/// Sets a setting until the innermost level is closed, which must be one of ours.
+pub(super) fn set(name: &CStr, value: &CStr) {
+    // SAFETY: C strings; GUC_ACTION_SAVE is undone when the level is closed.
+    unsafe {
+        pg_sys::set_config_option(
+            name.as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_SUSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
     }
 }
 

@@ -8,10 +8,16 @@ use pgrx::{pg_sys, FromDatum, IntoDatum, Spi};
 
 use super::error::PgError;
 use super::settings::read_as_written;
+use super::statement;
+
+/// Runs `f`, which hands this text to SPI.
+fn spi<R>(sql: &str, f: impl FnOnce() -> R) -> R {
+    read_as_written(|| statement::run(sql.as_bytes(), f))
+}
 
 /// Runs a statement and returns how many rows it touched or returned.
 pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<u64, PgError> {
-    read_as_written(|| {
+    spi(sql, || {
         Spi::connect_mut(|client| {
             client.update(sql, None, args)?;
             // SAFETY: set by the statement that just ran.
@@ -26,7 +32,7 @@ pub fn query<T>(
     args: &[DatumWithOid<'_>],
     mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
-    read_as_written(|| {
+    spi(sql, || {
         Spi::connect_mut(|client| {
             // `update`, for pgrx's `select` reads an old snapshot while the transaction has no id.
             let table: SpiTupleTable<'_> = client.update(sql, None, args)?;
@@ -41,7 +47,7 @@ pub fn read<T>(
     args: &[DatumWithOid<'_>],
     mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
-    read_as_written(|| {
+    spi(sql, || {
         Spi::connect(|client| client.select(sql, None, args)?.map(|tuple| row(&Row(tuple))).collect())
     })
 }
@@ -54,14 +60,15 @@ pub fn read_now<T>(
     mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
     let sql = CString::new(sql).map_err(|_| PgError::raised("a name has a zero byte"))?;
-    Spi::connect(|_| {
+    let mut read = || {
         // SAFETY: in a transaction. An error raised inside goes to the abort, which drops the snapshot.
         unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
         let rows = read_as_of_active_snapshot(&sql, args, &mut row);
         // SAFETY: SPI leaves the stack as it found it: the innermost is the one pushed above.
         unsafe { pg_sys::PopActiveSnapshot() };
         rows
-    })
+    };
+    statement::run(sql.to_bytes(), || Spi::connect(|_| read()))
 }
 
 /// pgrx's own call takes another snapshot once the transaction has written something.

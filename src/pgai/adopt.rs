@@ -16,7 +16,7 @@ use crate::catalog::row_security;
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self as our_triggers, Identity};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::sql;
 
 /// What was taken over.
@@ -56,10 +56,11 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     pause_as_before(candidate)?;
     our_triggers::create(&Identity { id: entry.id, uuid }, source)?;
     let tables = QueueTables::of(entry.id, &relations);
-    let pending = copy(candidate, entry.queue.as_ref(), &tables.inbox, "")?;
+    let pending = copy(candidate, entry.queue.as_ref(), &relations.inbox, "")?;
     // Names that no key has which pgai could make a queue for.
-    let failed = copy(candidate, entry.failed.as_ref(), &tables.failed, ", created_at, failure_step")?;
+    let failed = copy(candidate, entry.failed.as_ref(), &relations.failed, ", created_at, failure_step")?;
     grant_as_before(candidate, &tables.all(remembered))?;
+    relations.require_names()?;
     Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })
 }
 
@@ -175,13 +176,16 @@ fn pause_as_before(candidate: &Candidate) -> Result<(), PgError> {
 }
 
 /// Copies keys as the owner of the source, who gets the right to read them for a moment.
-fn copy(candidate: &Candidate, from: Option<&Table>, to: &str, more: &str) -> Result<u64, PgError> {
+fn copy(candidate: &Candidate, from: Option<&Table>, to: &Table, more: &str) -> Result<u64, PgError> {
     let (Some(from), owner) = (from, candidate.source.owner) else { return Ok(0) };
     let columns = candidate.key.names(None) + more;
     let lent = Lent::to(owner, &role_name(owner)?, from, &["SELECT"])?;
-    let statement =
-        format!("INSERT INTO {to} ({columns}) SELECT DISTINCT {columns} FROM ONLY {}", from.qualified());
-    let copied = as_user(owner, || sql::execute(&statement, &[]))?;
+    let statement = format!(
+        "INSERT INTO {} ({columns}) SELECT DISTINCT {columns} FROM ONLY {}",
+        to.qualified(),
+        from.qualified()
+    );
+    let copied = as_user_on(owner, &[from.oid, to.oid].into(), || sql::execute(&statement, &[]))?;
     lent.take_back()?;
     Ok(copied)
 }

@@ -11,7 +11,7 @@ use crate::catalog::relation::Relation;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
+use crate::pg::identity::as_user_on;
 use crate::pg::sql;
 
 /// Gives a vectorizer's waiting and failed rows back to pgai's queue, and its source to pgai's
@@ -45,16 +45,17 @@ fn move_keys(entry: &Entry, ours: &Vectorizer, source: &Relation) -> Result<u64,
     let (names, tables) = (ours.key.names(None), &ours.queue);
     if let Some(failed) = &entry.failed {
         let columns = format!("{names}, created_at, failure_step");
-        refill(failed, source, &columns, &format!("SELECT {columns} FROM {}", tables.failed))?;
+        refill(failed, ours, &columns, &format!("SELECT {columns} FROM {}", tables.failed))?;
     }
     let waiting = format!("SELECT {names} FROM {} UNION SELECT {names} FROM {}", tables.inbox, tables.work);
-    refill(queue, source, &names, &waiting)
+    refill(queue, ours, &names, &waiting)
 }
 
-fn refill(table: &Table, source: &Relation, columns: &str, keys: &str) -> Result<u64, PgError> {
-    let (owner, name) = (source.owner, table.qualified());
+fn refill(table: &Table, ours: &Vectorizer, columns: &str, keys: &str) -> Result<u64, PgError> {
+    let (owner, name) = (ours.source.owner, table.qualified());
+    let tables = ours.relations.tables().chain([table]).map(|table| table.oid).collect();
     let lent = Lent::to(owner, &role_name(owner)?, table, &["SELECT", "INSERT", "DELETE"])?;
-    let moved = as_user(owner, || {
+    let moved = as_user_on(owner, &tables, || {
         sql::execute(&format!("DELETE FROM ONLY {name}"), &[])?;
         sql::execute(&format!("INSERT INTO {name} ({columns}) {keys}"), &[])
     })?;

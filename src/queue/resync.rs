@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
+use crate::pg::identity::as_user_on;
 use crate::pg::sql::{execute, ident};
 
 /// Enqueues the rows that have no chunks, but for those that wait already or were set aside. Answers
@@ -43,7 +43,7 @@ pub fn enqueue_all(v: &Vectorizer) -> Result<u64, PgError> {
 pub fn enqueue_rows_of(v: &Vectorizer, partition: pg_sys::Oid) -> Result<(), PgError> {
     let Some(partition) = Relation::load(partition)? else { return Ok(()) };
     if partition.owner == v.owner {
-        return enqueue(v, &format!("{} s", partition.qualified())).map(drop);
+        return enqueue_from(v, &format!("{} s", partition.qualified()), Some(partition.oid)).map(drop);
     }
     // Another's table is not read as the vectorizer's owner.
     enqueue_extra(v)?;
@@ -52,9 +52,15 @@ pub fn enqueue_rows_of(v: &Vectorizer, partition: pg_sys::Oid) -> Result<(), PgE
 
 /// Enqueues the keys of rows `s`, as far as they have one.
 fn enqueue(v: &Vectorizer, from: &str) -> Result<u64, PgError> {
+    enqueue_from(v, from, None)
+}
+
+/// Enqueues the keys of rows of the vectorizer's tables, or of one more.
+fn enqueue_from(v: &Vectorizer, from: &str, more: Option<pg_sys::Oid>) -> Result<u64, PgError> {
     v.relations.require_one_owner()?;
-    as_user(v.owner, || {
-        v.relations.hold()?;
+    v.relations.hold()?;
+    let tables = v.relations.tables().map(|table| table.oid).chain(more).collect();
+    as_user_on(v.owner, &tables, || {
         let (names, keys) = (v.key.names(None), v.key.names(Some("s")));
         let statement = format!(
             "INSERT INTO {} ({names}) SELECT {keys} FROM (SELECT {keys} FROM {from}) s WHERE {}",

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::AccessShareLock;
 
 use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
@@ -15,12 +16,13 @@ use super::fold;
 use super::schedule::Schedule;
 use super::statements::Statements;
 use crate::api::validate;
+use crate::catalog::binding::Relations;
 use crate::catalog::definitions;
 use crate::catalog::key::{transpose, KeyValues};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
+use crate::pg::identity::{as_user, as_user_on};
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
@@ -235,8 +237,9 @@ impl Served {
     /// Runs statements as the vectorizer's owner, without leaving anything to run at commit. Its tables are locked
     /// first, and looked at: they are still that owner's, and called as they were when the statements were written.
     pub fn as_owner<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
-        self.vectorizer.relations.hold()?;
-        as_user(self.vectorizer.owner, || {
+        let relations = &self.vectorizer.relations;
+        relations.hold()?;
+        as_user_on(self.vectorizer.owner, &relations.oids(), || {
             sql::execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
             f()
         })
@@ -255,6 +258,13 @@ impl Served {
     pub fn end_run(&mut self) -> Result<Option<Duration>, PgError> {
         let owner = self.vectorizer.owner;
         transaction(|| as_user(owner, || self.schedule.end_run()))
+    }
+
+    /// Looks into the queue as the vectorizer's owner. Its tables are locked first, and looked at.
+    pub fn looking<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+        let Relations { inbox, work, .. } = &self.vectorizer.relations;
+        [inbox, work].into_iter().try_for_each(|table| table.hold(AccessShareLock))?;
+        as_user_on(self.vectorizer.owner, &[inbox.oid, work.oid].into(), f)
     }
 
     /// The parameters of [`Key::given`](crate::catalog::key::Key::given), to which more can be added.

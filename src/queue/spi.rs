@@ -19,7 +19,6 @@ use crate::catalog::binding;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;
-use crate::pg::identity::as_user;
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
 use crate::worker::condition::Conditions;
@@ -290,7 +289,7 @@ impl SpiQueue {
             return Ok(Some(false));
         }
         let Some(served) = self.served.get(&id) else { return Ok(None) };
-        let peek = transaction(|| as_user(owner, || fold::peek(served)))?;
+        let peek = transaction(|| served.looking(|| fold::peek(served)))?;
         if peek.now {
             turn::has_work(owner);
         } else if peek.due.is_none() && !self.claimed.values().any(|claimed| claimed.vectorizer == id) {

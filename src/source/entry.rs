@@ -21,7 +21,9 @@ pub struct Entry {
     pub name: String,
     /// What was declared.
     pub declared: Declared,
-    /// The owner of the table of seen keys, and so of the source.
+    /// The table of seen keys.
+    pub seen: pg_sys::Oid,
+    /// Its owner, and so the source's.
     pub owner: pg_sys::Oid,
     /// The oldest run that was asked for and not begun.
     pub requested: Option<i64>,
@@ -65,7 +67,7 @@ pub fn enabled() -> Result<Vec<Result<Entry, Unreadable>>, PgError> {
                     greatest(0, ceil(extract(epoch FROM least(coalesce(t.next_run, now()), now() + interval '1 year')
                                                         - now()) * 1000))::int8
                 END,
-                {for_superuser}, s.xmin::text || ',' || s.ctid::text
+                {for_superuser}, s.xmin::text || ',' || s.ctid::text, w.oid
          FROM ai.s3_source s
          JOIN pg_catalog.pg_class w ON w.oid = to_regclass('ai._s3_source_seen_' || s.id)
          LEFT JOIN ai._s3_source_state t ON t.id = s.id
@@ -125,6 +127,7 @@ fn entry(row: &Row<'_>) -> Result<Result<Entry, Unreadable>, PgError> {
             uri: row.get(4)?,
             config: access::declared_by(&config, author),
         },
+        seen: row.get(11)?,
         owner,
         requested: row.get_opt(7)?,
         due_in: row.get_opt::<i64>(8)?.map(|ms| Duration::from_millis(ms.max(0) as u64)),

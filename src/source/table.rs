@@ -12,14 +12,19 @@ use super::statements::Statements;
 use super::target;
 use super::write::{self, Refused};
 use crate::catalog::relation::Relation;
+use crate::catalog::table as catalog;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_user, with_own_search_path};
+use crate::pg::identity::{as_user_on, with_own_search_path};
 use crate::pg::sql;
+use crate::pg::statement::Tables;
 use crate::pg::transaction::transaction;
 
-/// The table, who owns it, and what is run on it.
+/// The table, and what is run on it.
 pub struct Table {
-    owner: pg_sys::Oid,
+    target: catalog::Table,
+    /// The table of the keys that listings have seen, of the same owner.
+    seen: catalog::Table,
+    named: Tables,
     statements: Statements,
 }
 
@@ -79,24 +84,36 @@ impl Table {
     ///
     /// What is wrong with it, and the statement that mends it.
     pub fn load(entry: &Entry) -> Result<Table, PgError> {
-        let relation = transaction(|| {
+        let (relation, target, seen) = transaction(|| {
             let relation = Relation::load(entry.declared.target)?.ok_or_else(|| gone(entry))?;
             target::require_table(&relation)?;
             require_same_owner(entry, &relation)?;
             target::require_columns(&relation)?;
             target::require_unique(&relation)?;
             target::require_vectorizers_ready(&relation)?;
-            Ok(relation)
+            let (target, seen) = (relation.table()?, catalog::Table::look(entry.seen));
+            let seen = seen.filter(|seen| seen.owner == target.owner).ok_or_else(|| changed(&target))?;
+            Ok((relation, target, seen))
         })?;
         let statements = Statements::new(entry.id, &relation, asks_for_type(entry));
-        Ok(Table { owner: entry.owner, statements })
+        Ok(Table { named: [target.oid, seen.oid].into(), target, seen, statements })
     }
 
-    /// Runs statements in a transaction as the owner, without leaving him anything to run at commit.
+    /// Locks both tables, and errors if one of them is not what it was when the statements were written: whatever else has
+    /// its name by now must not be written to as its owner.
+    fn hold(&self) -> Result<(), PgError> {
+        for table in [&self.target, &self.seen] {
+            table.hold(pg_sys::AccessShareLock).map_err(|_| changed(table))?;
+        }
+        Ok(())
+    }
+
+    /// Runs statements in a transaction as the owner, without leaving anything to run at commit.
     /// Their parameters are made in it, too: outside, there is no memory of Postgres's to make them in.
     fn apply<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         transaction(|| {
-            as_user(self.owner, || {
+            self.hold()?;
+            as_user_on(self.target.owner, &self.named, || {
                 sql::execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
                 f()
             })
@@ -187,6 +204,15 @@ pub fn asks_for_type(entry: &Entry) -> bool {
 fn gone(entry: &Entry) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source's table is gone")
         .with_hint(format!("SELECT ai.drop_s3_source('{}');", entry.name))
+}
+
+fn changed(table: &catalog::Table) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("the definition of {} has changed since the run began", table.qualified()),
+    )
+    .with_detail("Its owner, its name or its schema is another.")
+    .with_hint("The next run begins with the table as it is.")
 }
 
 /// As with vectorizers: work is done with the rights of one role.

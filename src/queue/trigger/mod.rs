@@ -30,7 +30,7 @@ use crate::catalog::table::Table;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::{binding, definitions, vectorizer};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::identity::{as_superuser, as_user_on};
 use plan::{Plan, Writer};
 
 thread_local! {
@@ -146,13 +146,13 @@ fn ready_plan(known: Option<Plan>, data: &pg_sys::TriggerData) -> Result<Option<
 /// What keeps a vectorizer from working must not keep users from writing. TRUNCATE meets whoever refers to
 /// the store, and comes once for a table.
 fn run(plan: &mut Plan, data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
-    let (owner, id, writer) = (plan.owner, plan.id, writer(plan.source));
+    let (owner, id, writer, named) = (plan.owner, plan.id, writer(plan.source), plan.named.clone());
     if plan.is_certain && !is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) {
-        return as_user(owner, || plan.run(data, writer));
+        return as_user_on(owner, &named, || plan.run(data, writer));
     }
     // SAFETY: the trigger record lives as long as its relation's cache entry.
     let trigger = unsafe { (*data.tg_trigger).tgoid };
-    guard::guarded(trigger, id, || as_user(owner, || plan.run(data, writer)))
+    guard::guarded(trigger, id, || as_user_on(owner, &named, || plan.run(data, writer)))
 }
 
 /// A statement trigger fires for statements that touched no row as well.

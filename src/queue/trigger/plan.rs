@@ -1,6 +1,7 @@
 //! What a source's trigger has to know of one vectorizer, and what it does for it.
 
-use std::ffi::CString;
+use std::ffi::CStr;
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 
@@ -14,8 +15,9 @@ use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::identity::{own_search_path, with_search_path};
+use crate::pg::identity::own_search_path;
 use crate::pg::sql::ident;
+use crate::pg::statement::{truncating, with_path, Tables};
 
 /// What a trigger must know, kept from its first call to the next change of any definition.
 pub struct Plan {
@@ -30,8 +32,12 @@ pub struct Plan {
     inbox: Table,
     /// The tables of which something is removed when a row is gone.
     of_rows: Vec<Table>,
+    /// All that its statements may name.
+    pub named: Tables,
+    /// What a TRUNCATE of the source truncates, if it is not to delete some rows only.
+    truncated: Option<Tables>,
     /// What names without a schema mean in triggers of the owner's on the store.
-    search_path: CString,
+    search_path: Rc<CStr>,
     /// Whether the vectorizer itself writes to the source.
     writes_to_source: bool,
     key: Vec<i32>,
@@ -71,7 +77,10 @@ impl Plan {
         let statement = |sql: String| Statement::new(sql, Vec::new());
         let types = key_types(v);
         let parameters = (1..=key.len()).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ");
+        let of_rows = v.tables_that_follow_rows();
         let row = key.columns().iter().enumerate();
+        let rows = rows_of_partition(v, relation)?;
+        let deletes = rows.is_some() || v.source.is_in_inheritance();
         let is_row = row.map(|(i, c)| format!("s.{} {} ${}", ident(&c.name), c.equals, i + 1));
         Ok(Plan {
             id: v.id,
@@ -79,7 +88,12 @@ impl Plan {
             owner: v.owner,
             source: v.source.oid,
             inbox: v.relations.inbox.clone(),
-            of_rows: v.tables_that_follow_rows(),
+            named: [v.source.oid, relation, v.relations.inbox.oid]
+                .into_iter()
+                .chain(of_rows.iter().map(|table| table.oid))
+                .collect(),
+            truncated: (!deletes).then(|| of_rows.iter().map(|table| table.oid).collect()),
+            of_rows,
             search_path: own_search_path(v.owner)?,
             writes_to_source: v.store().is_none(),
             key: key.columns().iter().map(|c| c.attnum).collect(),
@@ -101,7 +115,7 @@ impl Plan {
                 types.clone(),
             )?,
             remove_row: Statement::new(removal(v, None, &is_row.collect::<Vec<_>>().join(" AND ")), types)?,
-            truncate: statement(match rows_of_partition(v, relation)? {
+            truncate: statement(match rows {
                 Some(rows) => removal(v, Some(&format!("{rows} o")), &key.same("s", "o")),
                 // TRUNCATE ONLY leaves the rows of what inherits.
                 None if v.source.is_in_inheritance() => removal(
@@ -157,16 +171,19 @@ impl Plan {
         if is(data, pg_sys::TRIGGER_EVENT_INSERT) {
             self.enqueue_inserted.execute(&mut [])
         } else if is(data, pg_sys::TRIGGER_EVENT_UPDATE) {
-            with_search_path(&self.search_path, || self.remove_updated.execute(&mut []))?;
+            with_path(&self.search_path, || self.remove_updated.execute(&mut []))?;
             match writer {
                 Writer::User => self.enqueue_updated.execute(&mut []),
                 Writer::Worker => self.enqueue_embedded.execute(&mut []),
             }
         } else if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
-            with_search_path(&self.search_path, || self.remove_deleted.execute(&mut []))
+            with_path(&self.search_path, || self.remove_deleted.execute(&mut []))
         } else {
             // What the queue still has of the rows is settled by the worker, who finds them gone.
-            with_search_path(&self.search_path, || self.truncate.execute(&mut []))
+            match &self.truncated {
+                Some(tables) => truncating(tables, &self.search_path, || self.truncate.execute(&mut [])),
+                None => with_path(&self.search_path, || self.truncate.execute(&mut [])),
+            }
         }
     }
 
@@ -217,7 +234,7 @@ impl Plan {
     /// Removes the chunks of the row with this key. One without a key has none.
     fn remove(&mut self, key: Option<Vec<pg_sys::Datum>>) -> Result<(), PgError> {
         let Some(mut key) = key else { return Ok(()) };
-        with_search_path(&self.search_path, || self.remove_row.execute(&mut key))
+        with_path(&self.search_path, || self.remove_row.execute(&mut key))
     }
 
     /// The source's column numbers, as numbers of the partition that the row is in.

@@ -1,14 +1,16 @@
 //! The statements that a trigger runs.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
+use std::rc::Rc;
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::pg::error::PgError;
+use crate::pg::statement;
 
 /// A statement, prepared when it is first used.
 pub struct Statement {
-    sql: CString,
+    sql: Rc<CStr>,
     arguments: Vec<pg_sys::Oid>,
     prepared: pg_sys::SPIPlanPtr,
 }
@@ -17,7 +19,7 @@ impl Statement {
     /// Not prepared yet; with the types of its parameters.
     pub fn new(sql: String, arguments: Vec<pg_sys::Oid>) -> Result<Statement, PgError> {
         let sql = CString::new(sql).map_err(|_| PgError::raised("an identifier has a zero byte"))?;
-        Ok(Statement { sql, arguments, prepared: std::ptr::null_mut() })
+        Ok(Statement { sql: sql.into_boxed_c_str().into(), arguments, prepared: std::ptr::null_mut() })
     }
 
     /// Runs the statement, on the newest snapshot: at REPEATABLE READ the transaction's own would
@@ -27,6 +29,11 @@ impl Statement {
         if values.len() != self.arguments.len() {
             return Err(PgError::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, "a key has lost columns"));
         }
+        let text = self.sql.clone();
+        statement::run(text.to_bytes(), || self.run(values))
+    }
+
+    fn run(&mut self, values: &mut [pg_sys::Datum]) -> Result<(), PgError> {
         // SAFETY: inside an SPI connection; the values are of the declared types.
         unsafe {
             if self.prepared.is_null() {

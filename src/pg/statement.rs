@@ -1,0 +1,356 @@
+//! Statements of ours on the tables of others: which tables they may name, and under which search path they run.
+//!
+//! Two things are not left to who owns a schema, or the database:
+//!
+//! * **Which tables a statement means.** A lock keeps a table's name, but not its schema's. Within [`on_tables`] every
+//!   relation that a statement names is compared with those that are held, once the names are looked up and before
+//!   anything runs.
+//! * **What its operators, types and functions mean.** A statement is read under the pinned search path, whatever
+//!   happens. The triggers, defaults and functions of indexes that it makes run are the owner's, who knows them by
+//!   another path: within [`with_path`] a statement is planned and run under that one.
+//!
+//! Postgres offers no place between reading a statement and running it but its hooks. A process sets them when it
+//! first needs them. They let everything pass but the statement at hand, which they know by its text: a plan that is
+//! kept can be read anew at any time, and comes by here again.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_char, c_int, c_void, CStr};
+use std::rc::Rc;
+
+use pgrx::pg_sys::submodules::ffi::pg_guard_ffi_boundary;
+use pgrx::prelude::*;
+use pgrx::{direct_function_call, pg_sys, PgSqlErrorCode};
+
+use super::error::PgError;
+use super::settings::{self, Level};
+use super::sql::ident;
+
+/// What names without a schema mean.
+pub(super) const SEARCH_PATH: &CStr = c"search_path";
+
+/// The tables that statements may name, beside the catalogs of Postgres.
+pub type Tables = Rc<[pg_sys::Oid]>;
+
+/// What holds for the statements to come.
+#[derive(Clone, Default)]
+struct Terms {
+    /// The tables that they may name; none if any.
+    tables: Option<Tables>,
+    /// The search path under which they are planned and run; none if that under which they are read.
+    path: Option<Rc<CStr>>,
+}
+
+/// A statement that is being read or run.
+struct Current {
+    /// Its text, which outlives it.
+    text: *const [u8],
+    terms: Terms,
+}
+
+/// A TRUNCATE that is being run.
+struct Truncation {
+    tables: Tables,
+    /// How many triggers it runs in: those that it fires run one deeper, and may truncate what they like.
+    depth: i32,
+}
+
+thread_local! {
+    static TERMS: RefCell<Terms> = RefCell::default();
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    static TRUNCATION: RefCell<Option<Truncation>> = const { RefCell::new(None) };
+    /// Those that were there before ours; none as long as ours are not.
+    static NEXT: Cell<Option<Next>> = const { Cell::new(None) };
+    static NEXT_ACCESS: Cell<Option<pg_sys::object_access_hook_type>> = const { Cell::new(None) };
+}
+
+/// Hooks of others.
+#[derive(Clone, Copy)]
+struct Next {
+    analyzed: pg_sys::post_parse_analyze_hook_type,
+    planner: pg_sys::planner_hook_type,
+    start: pg_sys::ExecutorStart_hook_type,
+}
+
+/// Terms for as long as it lives, by an error as well: it unwinds.
+pub struct Scope(Terms);
+
+impl Scope {
+    fn enter(terms: Terms) -> Scope {
+        Scope(TERMS.replace(terms))
+    }
+
+    /// Any statement, which is read and run alike: an identity begins with it.
+    pub fn open() -> Scope {
+        Scope::enter(Terms::default())
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        TERMS.replace(std::mem::take(&mut self.0));
+    }
+}
+
+/// Runs `f`, whose statements may name none but these tables, and the catalogs of Postgres.
+pub fn on_tables<R>(tables: &Tables, f: impl FnOnce() -> R) -> R {
+    let path = TERMS.with_borrow(|terms| terms.path.clone());
+    let _scope = Scope::enter(Terms { tables: Some(tables.clone()), path });
+    f()
+}
+
+/// Runs `f`, whose statements are read as they are, and planned and run under a search path.
+pub fn with_path<R>(path: &Rc<CStr>, f: impl FnOnce() -> R) -> R {
+    let tables = TERMS.with_borrow(|terms| terms.tables.clone());
+    let _scope = Scope::enter(Terms { tables, path: Some(path.clone()) });
+    f()
+}
+
+/// Runs `f`, a TRUNCATE of these tables, under a search path. Such a statement has nothing that could be looked up but
+/// the tables' names, qualified.
+pub fn truncating<R>(tables: &Tables, path: &CStr, f: impl FnOnce() -> R) -> R {
+    struct Ended(Option<Truncation>);
+    impl Drop for Ended {
+        fn drop(&mut self) {
+            TRUNCATION.replace(self.0.take());
+        }
+    }
+
+    look_at_access();
+    let level = Level::open();
+    level.set(SEARCH_PATH, path);
+    let truncation = Truncation { tables: tables.clone(), depth: trigger_depth() };
+    let _ended = Ended(TRUNCATION.replace(Some(truncation)));
+    f()
+}
+
+/// Runs `f`, which has Postgres read or run the statement with this text, on the terms that hold. What that makes run is
+/// bound by none of them.
+pub fn run<R>(text: &[u8], f: impl FnOnce() -> R) -> R {
+    /// What there is to be put back.
+    struct Running {
+        terms: Terms,
+        outer: Option<Current>,
+        _level: Option<Level>,
+    }
+    impl Drop for Running {
+        fn drop(&mut self) {
+            CURRENT.replace(self.outer.take());
+            TERMS.replace(std::mem::take(&mut self.terms));
+        }
+    }
+
+    let terms = TERMS.take();
+    if terms.tables.is_none() && terms.path.is_none() {
+        return f();
+    }
+
+    look_at_statements();
+    // The path that is set when the statement begins to run is undone with it.
+    let level = terms.path.is_some().then(Level::open);
+    let outer = CURRENT.replace(Some(Current { text, terms: terms.clone() }));
+    let _running = Running { terms, outer, _level: level };
+    f()
+}
+
+/// The terms of the statement with this text; none if it is not the one at hand.
+///
+/// # Safety
+/// The text is null or a C string.
+unsafe fn terms_of(text: *const c_char) -> Option<Terms> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: by the caller; and what `run` was given outlives what it runs.
+    let is = |current: &&Current| unsafe { CStr::from_ptr(text).to_bytes() == &*current.text };
+    CURRENT.with_borrow(|current| current.as_ref().filter(is).map(|current| current.terms.clone()))
+}
+
+/// Sets the hooks for statements, once in a process.
+fn look_at_statements() {
+    if NEXT.get().is_some() {
+        return;
+    }
+    // SAFETY: variables of this process, read and written on its main thread.
+    unsafe {
+        NEXT.set(Some(Next {
+            analyzed: pg_sys::post_parse_analyze_hook,
+            planner: pg_sys::planner_hook,
+            start: pg_sys::ExecutorStart_hook,
+        }));
+        pg_sys::post_parse_analyze_hook = Some(analyzed);
+        pg_sys::planner_hook = Some(planned);
+        pg_sys::ExecutorStart_hook = Some(started);
+    }
+}
+
+/// Sets the hook for TRUNCATE, once in a process.
+fn look_at_access() {
+    if NEXT_ACCESS.get().is_some() {
+        return;
+    }
+    // SAFETY: as above.
+    unsafe {
+        NEXT_ACCESS.set(Some(pg_sys::object_access_hook));
+        pg_sys::object_access_hook = Some(accessed);
+    }
+}
+
+fn trigger_depth() -> i32 {
+    // SAFETY: the function takes no argument and reads a variable of this backend.
+    unsafe { direct_function_call::<i32>(pg_sys::pg_trigger_depth, &[]) }.unwrap_or_default()
+}
+
+/// Called when the names of a statement have been looked up, before its rules are applied: errors (40001) if one of them is
+/// another table's by now.
+#[pg_guard]
+unsafe extern "C-unwind" fn analyzed(
+    state: *mut pg_sys::ParseState,
+    query: *mut pg_sys::Query,
+    jumble: *mut pg_sys::JumbleState,
+) {
+    // SAFETY: called by Postgres with a statement and where it was read.
+    unsafe {
+        if let Some(next) = NEXT.get().and_then(|next| next.analyzed) {
+            pg_guard_ffi_boundary(|| next(state, query, jumble));
+        }
+        let Some(tables) = terms_of((*state).p_sourcetext).and_then(|terms| terms.tables) else { return };
+
+        if let Some(other) =
+            relations_of(query).into_iter().find(|relation| !may_be_named(*relation, &tables))
+        {
+            raise(renamed(other));
+        }
+    }
+}
+
+/// The relations that a statement names.
+///
+/// # Safety
+/// It was read, and its rules were not yet applied.
+unsafe fn relations_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
+    let (mut relations, mut others) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let mut has_row_security = false;
+    // SAFETY: by the caller; a list of OIDs, in the memory of the statement.
+    unsafe {
+        pg_sys::extract_query_dependencies(query.cast(), &mut relations, &mut others, &mut has_row_security);
+        oids(relations)
+    }
+}
+
+/// # Safety
+/// Null, or a list of OIDs.
+unsafe fn oids(list: *const pg_sys::List) -> Vec<pg_sys::Oid> {
+    // SAFETY: by the caller.
+    unsafe {
+        let Some(list) = list.as_ref() else { return Vec::new() };
+        (0..list.length as usize).map(|place| (*list.elements.add(place)).oid_value).collect()
+    }
+}
+
+fn may_be_named(relation: pg_sys::Oid, tables: &Tables) -> bool {
+    relation.to_u32() < pg_sys::FirstNormalObjectId || tables.contains(&relation)
+}
+
+/// Called to plan a statement: that evaluates functions of the owner's.
+#[pg_guard]
+unsafe extern "C-unwind" fn planned(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: c_int,
+    parameters: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: called by Postgres with a statement and its text.
+    let path = unsafe { terms_of(text) }.and_then(|terms| terms.path);
+    // Back at once: the statement may be read once more before it runs.
+    let _level = path.map(|path| {
+        let level = Level::open();
+        level.set(SEARCH_PATH, &path);
+        level
+    });
+    // SAFETY: with the arguments that Postgres gave.
+    unsafe {
+        match NEXT.get().and_then(|next| next.planner) {
+            Some(next) => pg_guard_ffi_boundary(|| next(query, text, options, parameters)),
+            None => pg_sys::standard_planner(query, text, options, parameters),
+        }
+    }
+}
+
+/// Called when a statement begins to run: from here on nothing of it is read any more.
+#[pg_guard]
+unsafe extern "C-unwind" fn started(statement: *mut pg_sys::QueryDesc, flags: c_int) {
+    // SAFETY: called by Postgres with a statement that is about to run.
+    unsafe {
+        if let Some(path) = terms_of((*statement).sourceText).and_then(|terms| terms.path) {
+            settings::set(SEARCH_PATH, &path);
+        }
+        match NEXT.get().and_then(|next| next.start) {
+            Some(next) => pg_guard_ffi_boundary(|| next(statement, flags)),
+            None => pg_sys::standard_ExecutorStart(statement, flags),
+        }
+    }
+}
+
+/// Called, among others, for each table that a TRUNCATE names and for those that inherit from it, before any is touched.
+#[pg_guard]
+unsafe extern "C-unwind" fn accessed(
+    access: pg_sys::ObjectAccessType::Type,
+    class: pg_sys::Oid,
+    object: pg_sys::Oid,
+    sub: c_int,
+    argument: *mut c_void,
+) {
+    if let Some(next) = NEXT_ACCESS.get().flatten() {
+        // SAFETY: with the arguments that Postgres gave.
+        unsafe { pg_guard_ffi_boundary(|| next(access, class, object, sub, argument)) };
+    }
+    if access != pg_sys::ObjectAccessType::OAT_TRUNCATE {
+        return;
+    }
+    let tables = TRUNCATION.with_borrow(|truncation| {
+        let own = truncation.as_ref().filter(|truncation| truncation.depth == trigger_depth());
+        own.map(|truncation| truncation.tables.clone())
+    });
+    let Some(tables) = tables else { return };
+
+    if !tables.contains(&object) && !tables.iter().any(|table| inherits(object, *table)) {
+        raise(renamed(object));
+    }
+}
+
+extern "C-unwind" {
+    /// `catalog/pg_inherits.h`, which the bindings lack: a table and all that inherit from it.
+    fn find_all_inheritors(
+        parent: pg_sys::Oid,
+        mode: pg_sys::LOCKMODE,
+        parents: *mut *mut pg_sys::List,
+    ) -> *mut pg_sys::List;
+}
+
+fn inherits(table: pg_sys::Oid, parent: pg_sys::Oid) -> bool {
+    // SAFETY: looks up the catalogs, without a lock; a list of OIDs.
+    unsafe {
+        let heirs = pg_guard_ffi_boundary(|| find_all_inheritors(parent, 0, std::ptr::null_mut()));
+        oids(heirs).contains(&table)
+    }
+}
+
+/// Errors for a name that has come to mean another relation than it was written for.
+fn renamed(relation: pg_sys::Oid) -> PgError {
+    // SAFETY: looks up the catalogs; null, or a C string in the memory of the statement.
+    let name = unsafe {
+        let name = pg_sys::get_rel_name(relation);
+        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        format!("the name {} has come to mean another relation meanwhile", ident(&name)),
+    )
+    .with_detail("The relation, or its schema, was renamed or replaced.")
+    .with_hint("Run the statement again.")
+}
+
+fn raise(error: PgError) -> ! {
+    pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+    unreachable!("an error report does not return")
+}
