@@ -17,8 +17,6 @@ from test_destination_column import in_step as column_in_step
 # What our statements compare, add and read keys with. An exact match wins over what Postgres has itself, in any schema of the path.
 TYPES = ["uuid", "text", "int2", "int4", "int8", "float8", "numeric", "timestamptz", "interval", "tid", "oid", "bool", "bytea", "name"]
 OPERATORS = ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "||", "~", "^@"]
-FUNCTIONS = ["unnest", "sha256", "convert_to", "now", "max", "min", "count", "array_agg", "octet_length", "make_interval", "coalesce",
-             "greatest", "least", "format", "isfinite", "lower", "replace", "sum"]  # fmt: skip
 
 PLANT = """
 DO $$
@@ -62,7 +60,6 @@ BEGIN
     GRANT ALL ON ALL SEQUENCES IN SCHEMA evil TO PUBLIC;
 END $$
 """
-# What a session means that names none of a schema: an exact match of arguments beats what Postgres has.
 FIRED = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'evil' AND last_value IS NOT NULL"
 
 PLAIN = "CREATE TABLE document (id uuid PRIMARY KEY, body text)"

@@ -50,7 +50,7 @@ struct Current {
 /// A TRUNCATE that is being run.
 struct Truncation {
     tables: Tables,
-    /// How many triggers it runs in: those that it fires run one deeper, and may truncate what they like.
+    /// The number of triggers that it runs in: those that it fires run one deeper, and may truncate what they like.
     depth: i32,
 }
 
@@ -58,7 +58,7 @@ thread_local! {
     static TERMS: RefCell<Terms> = RefCell::default();
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
     static TRUNCATION: RefCell<Option<Truncation>> = const { RefCell::new(None) };
-    /// Those that were there before ours; none as long as ours are not.
+    /// The hooks that were there before ours; none as long as ours are not set.
     static NEXT: Cell<Option<Next>> = const { Cell::new(None) };
     static NEXT_ACCESS: Cell<Option<pg_sys::object_access_hook_type>> = const { Cell::new(None) };
 }
@@ -71,7 +71,7 @@ struct Next {
     start: pg_sys::ExecutorStart_hook_type,
 }
 
-/// Terms for as long as it lives, by an error as well: it unwinds.
+/// Terms that hold for as long as it lives. An error ends it as well, for it unwinds.
 pub struct Scope(Terms);
 
 impl Scope {
@@ -79,7 +79,7 @@ impl Scope {
         Scope(TERMS.replace(terms))
     }
 
-    /// Any statement, which is read and run alike: an identity begins with it.
+    /// Opens a scope without terms: any statement is read and run alike. An identity begins with it.
     pub fn open() -> Scope {
         Scope::enter(Terms::default())
     }
