@@ -185,8 +185,8 @@ impl Pace {
         }
     }
 
-    /// Returns whether a request left after the last pause began. An answer to an earlier one tells what
-    /// is known already.
+    /// Returns whether a request left after the end of the last pause. An answer to an earlier one tells
+    /// nothing new.
     fn is_news(&self, sent: Instant) -> bool {
         self.resume_at.is_none_or(|resume_at| sent >= resume_at)
     }

@@ -74,7 +74,7 @@ impl Provider {
     }
 
     /// Asks for so many inputs from the end of a batch alone, and returns whether they are refused, too.
-    /// Without so many, they count as refused.
+    /// Returns `true` without asking if no number is given, or if there are not so many inputs.
     async fn is_refused(&self, rest: &mut Batch, inputs: Option<usize>) -> bool {
         let Some(inputs) = inputs.filter(|&inputs| inputs <= rest.len()) else { return true };
         let part = rest.split_off(rest.len() - inputs);
