@@ -44,10 +44,10 @@ pub enum ServerUrlError {
     /// A host or a port that is none.
     #[error("must have a valid host and port")]
     Invalid,
-    /// The text has a query, after a `?`.
+    /// It has a query, which follows a `?`.
     #[error("must not have a query")]
     Query,
-    /// The text has a fragment, after a `#`.
+    /// It has a fragment, which follows a `#`.
     #[error("must not have a fragment")]
     Fragment,
     /// A part of the path that is empty, `.` or `..`, in whatever way it is written.
