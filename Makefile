@@ -11,7 +11,7 @@ export PG PG_CONFIG DESTDIR SUDO ARGS
 .NOTPARALLEL:
 
 .DEFAULT_GOAL = help
-.PHONY: help build install demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare torture fuzz bench lint sbom
+.PHONY: help build install demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare torture fuzz bench lint figures sbom
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -61,6 +61,9 @@ bench: ## Measure; ARGS goes to the bench
 
 lint: ## Imports, formatting, clippy, rustdoc, pgspot, and cargo-deny if it is installed
 	@$(DEV) lint
+
+figures: ## Count what the code is like; ARGS='--json', '--at COMMIT', '--places KIND'
+	@$(DEV) figures
 
 sbom: ## List what the extension is built of, in pgai_rs.cdx.json; needs cargo-cyclonedx
 	@$(DEV) sbom

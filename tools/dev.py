@@ -12,6 +12,7 @@ if sys.version_info < (3, 10):
 
 from pgai_dev import bare, checks, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
 from pgai_dev import supply_chain, surroundings
+from pgai_dev import figures as counting
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
 from pgai_dev.console import Failure, locked, run, say, speak_aside, step
@@ -122,6 +123,10 @@ def lint() -> None:
     supply_chain.check(postgres)
 
 
+def figures() -> None:
+    counting.show(arguments())
+
+
 def sbom() -> None:
     supply_chain.list_parts(ready())
 
@@ -141,7 +146,7 @@ def become(*command: str, cwd=places.ROOT) -> None:
 STEPS = {
     step.__name__.replace("_", "-"): step
     for step in (build, install, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, torture, fuzz, bench)
-    + (demo, demo_psql, clean_demo, lint, sbom)
+    + (demo, demo_psql, clean_demo, lint, figures, sbom)
 }
 
 

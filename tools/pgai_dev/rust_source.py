@@ -1,6 +1,7 @@
-"""Rust as far as its imports are concerned: source without comments, texts and tests; its modules, `use` trees and paths."""
+"""Rust as far as our tools read it: source apart from comments, texts and tests; its modules, `use` trees and paths."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,23 +23,23 @@ _PATH = re.compile(r"(?<![\w:.'])\$?(?P<path>[A-Za-z_]\w*(?:\s*::\s*[A-Za-z_]\w*
 
 def bare(source: str) -> str:
     """The source without comments, texts and what is compiled for tests only; lines stay where they are."""
-    return _without_tests(_without_hidden(source))
+    code = source
+    for start, end in hidden(source):
+        # A text stays an expression, so that nothing beside it grows together.
+        code = code[:start] + blank(code[start:end]) + code[end:]
+    return without_tests(code)
 
 
-def _blank(text: str) -> str:
+def blank(text: str) -> str:
     return "".join(character if character == "\n" else " " for character in text)
 
 
-def _without_hidden(source: str) -> str:
-    kept, at = [], 0
+def hidden(source: str) -> Iterator[tuple[int, int]]:
+    """Where comments, texts and characters are: what looks like code in them is none."""
+    at = 0
     while match := _HIDDEN.search(source, at):
-        end = match.end()
-        if match.group() == "/*":
-            end = _comment_end(source, match.end())
-        # A text stays an expression, so that nothing beside it grows together.
-        kept += [source[at : match.start()], _blank(source[match.start() : end])]
-        at = end
-    return "".join(kept) + source[at:]
+        at = _comment_end(source, match.end()) if match.group() == "/*" else match.end()
+        yield match.start(), at
 
 
 def _comment_end(source: str, at: int) -> int:
@@ -49,11 +50,19 @@ def _comment_end(source: str, at: int) -> int:
     return len(source) if depth else at
 
 
-def _without_tests(source: str) -> str:
-    while match := _TEST_ATTRIBUTE.search(source):
-        end = _item_end(source, match.end())
-        source = source[: match.start()] + _blank(source[match.start() : end]) + source[end:]
-    return source
+def without_tests(code: str) -> str:
+    """Code in which nothing is hidden any more, without what is compiled for tests only."""
+    for start, end in tests(code):
+        code = code[:start] + blank(code[start:end]) + code[end:]
+    return code
+
+
+def tests(code: str) -> Iterator[tuple[int, int]]:
+    """Where code in which nothing is hidden any more is compiled for tests only."""
+    at = 0
+    while match := _TEST_ATTRIBUTE.search(code, at):
+        at = _item_end(code, match.end())
+        yield match.start(), at
 
 
 def _item_end(source: str, at: int) -> int:
@@ -145,7 +154,7 @@ def crate(file: Path, name: str = "crate", parent: Module | None = None) -> Modu
         line = source.count("\n", 0, match.start()) + 1
         public = match["public"] is not None
         module.imports += [Import(path, alias, public, line) for path, alias in _leaves(match["tree"])]
-    rest = _VISIBILITY.sub(lambda match: _blank(match.group()), _USE.sub(lambda match: _blank(match.group()), source))
+    rest = _VISIBILITY.sub(lambda match: blank(match.group()), _USE.sub(lambda match: blank(match.group()), source))
     for match in _PATH.finditer(rest):
         words = tuple(word.strip() for word in match["path"].split("::"))
         module.paths.append((words, rest.count("\n", 0, match.start()) + 1))

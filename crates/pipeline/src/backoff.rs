@@ -1,4 +1,4 @@
-//! How long to wait before trying again.
+//! Growing pauses between one attempt and the next.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Backoff {
         full.mul_f64(rand::random_range(0.5..=1.0))
     }
 
-    /// How many failures were counted.
+    /// Returns the number of failures that were counted.
     pub fn times(&self) -> u32 {
         self.times
     }

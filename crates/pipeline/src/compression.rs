@@ -27,7 +27,7 @@ pub(crate) enum Compression {
     Deflate,
 }
 
-/// Why something can't be decompressed.
+/// The reason why something can't be decompressed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UnpackError {
     /// There is more in it than was allowed.
@@ -39,7 +39,7 @@ pub(crate) enum UnpackError {
 }
 
 impl Compression {
-    /// By the word of an HTTP `Content-Encoding`.
+    /// Finds the way that a word of an HTTP `Content-Encoding` names.
     pub(crate) fn by_encoding(word: &str) -> Option<Self> {
         match word.trim().to_ascii_lowercase().as_str() {
             "gzip" | "x-gzip" => Some(Compression::Gzip),
@@ -51,7 +51,7 @@ impl Compression {
         }
     }
 
-    /// By the ending of a file's name.
+    /// Finds the way that the ending of a file's name stands for.
     pub(crate) fn by_ending(ending: &str) -> Option<Self> {
         match ending.to_ascii_lowercase().as_str() {
             "gz" => Some(Compression::Gzip),
@@ -62,13 +62,15 @@ impl Compression {
         }
     }
 
-    /// By what it begins with; none for what is not compressed, or in a way that has no signature.
+    /// Finds the way by the first bytes. `None` for what is not compressed, and for ways that have no
+    /// signature.
     pub(crate) fn by_signature(bytes: &[u8]) -> Option<Self> {
         let signed = [Compression::Gzip, Compression::Zstandard, Compression::Bzip2];
         signed.into_iter().find(|one| one.signature().is_some_and(|signature| bytes.starts_with(signature)))
     }
 
-    /// How whatever is compressed in this way begins, if that is always the same.
+    /// Returns the bytes that everything compressed in this way begins with, if they are always the
+    /// same.
     fn signature(self) -> Option<&'static [u8]> {
         match self {
             Compression::Gzip => Some(b"\x1f\x8b"),
@@ -117,7 +119,7 @@ impl Compression {
     }
 }
 
-/// Whether bytes may be a text as they are.
+/// Returns whether bytes may be a text as they are: UTF-8 without a NUL.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
     !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok()
 }
@@ -236,8 +238,8 @@ fn zstandard_frame<'p>(
     Ok(packed)
 }
 
-/// How many bytes the decoder keeps for one frame, before it gives away the first of them; `None` if
-/// that is the whole frame (RFC 8878, 3.1.1.1.2).
+/// Returns how many bytes the decoder keeps for one frame before it gives away the first of them; `None`
+/// if it keeps the whole frame (RFC 8878, 3.1.1.1.2).
 fn zstandard_window(header: &[u8]) -> Option<u64> {
     const SINGLE_SEGMENT: u8 = 1 << 5;
     let (descriptor, window) = (header.get(4)?, header.get(5)?);

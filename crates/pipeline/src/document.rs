@@ -1,4 +1,4 @@
-//! What travels through the pipeline: a claimed row, its chunks, and the row that failed.
+//! The things that travel through the pipeline: a claimed row, its chunks, and the row that failed.
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ pub struct Vectorizer {
     pub id: i32,
     /// `ai.vectorizer.name`.
     pub name: String,
-    /// What its author declared.
+    /// The config that its author declared.
     pub config: VectorizerConfig,
     /// Its owner.
     pub author: Author,
     /// The embedding provider's key, resolved from `api_key_name`; none if there is none.
     pub api_key: Option<ApiKey>,
-    /// Where its owner's spending is counted.
+    /// The account that its owner's spending is counted on.
     pub account: Account,
 }
 
@@ -43,15 +43,15 @@ pub struct Vectorizer {
 pub struct Document {
     /// Names the work in its queue.
     pub ticket: Ticket,
-    /// Whose work it is.
+    /// The vectorizer that the row was claimed for.
     pub vectorizer: Arc<Vectorizer>,
-    /// What the loading column held.
+    /// The value of the loading column.
     pub payload: Payload,
     /// The template's columns, by name, as Python's `str()` would write them.
     pub fields: Vec<(String, String)>,
     /// The chunks that the store has of this row, by `chunk_seq`.
     pub existing: Vec<ExistingChunk>,
-    /// What those chunks were made of, if the queue remembers it.
+    /// The provenance of those chunks, if the queue remembers it.
     pub provenance: Option<Provenance>,
 }
 
@@ -63,17 +63,17 @@ impl Document {
     }
 }
 
-/// What a row's chunks were made of, if that was an object. The queue keeps it beside the row for
-/// the next time, and understands nothing of it.
+/// The object and the inputs from which a row's chunks were made, if the row named an object. The queue
+/// keeps it beside the row for the next time, and understands nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
     /// The version of the object, as its store names it.
     pub etag: String,
-    /// Of everything else that decides the chunks, and of the chunks themselves.
+    /// The digest of everything else that decides the chunks, and of the chunks themselves.
     pub fingerprint: Digest,
 }
 
-/// What the loading column held.
+/// The value of the loading column.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Payload {
     /// SQL NULL.
@@ -96,7 +96,7 @@ impl Payload {
         }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether there is nothing in the payload.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -133,7 +133,7 @@ pub enum Chunk {
     New {
         /// The formatted text, which is also the embedding input.
         text: String,
-        /// As long as the vectorizer's dimensions; all numbers finite.
+        /// The vector, as long as the vectorizer's dimensions; all numbers are finite.
         embedding: Vec<f32>,
     },
 }
@@ -143,6 +143,6 @@ pub enum Chunk {
 pub struct Failed {
     /// Names the work in its queue.
     pub ticket: Ticket,
-    /// Why.
+    /// The reason.
     pub failure: Failure,
 }

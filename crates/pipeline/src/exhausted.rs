@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::failure::{Failure, Retry, Step};
 
-/// How long whoever met that rests. Descriptors come back as soon as others have their answers.
+/// The time that whoever ran out of descriptors rests. Descriptors come back as soon as others have
+/// their answers.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Whether an error, or one that it wraps, says that this process or the system has too many open files.
+/// Returns whether an error, or one that it wraps, says that this process or the system has too many
+/// open files.
 pub(crate) fn is_out_of_descriptors(error: &(dyn Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| wrapped_by(*error)).any(|error| {
         let error = error.downcast_ref::<io::Error>();
@@ -17,7 +19,8 @@ pub(crate) fn is_out_of_descriptors(error: &(dyn Error + 'static)) -> bool {
     })
 }
 
-/// What an error wraps. An `io::Error` names as its source that of what it wraps, and so hides the latter.
+/// Returns the error that an error wraps. An `io::Error` names as its source the source of what it
+/// wraps, and so hides the latter.
 fn wrapped_by<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source())

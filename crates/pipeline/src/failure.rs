@@ -1,4 +1,4 @@
-//! Why a document failed, whom that concerns and what becomes of it.
+//! Failures of documents: the reason, the scope, and what becomes of the document.
 
 use std::fmt;
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Whom a failure concerns: the row alone, or all rows that would meet the same.
+/// The scope of a failure: the row alone, or all rows that would meet the same.
 ///
 /// It is set where the failure is made, by whoever knows; everybody else reads it here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,22 +71,22 @@ pub enum Retry {
     OnRecovery,
 }
 
-/// Why a document failed, in words that lead to the fix.
+/// The reason why a document failed, in words that lead to the fix.
 ///
 /// None of the texts holds a secret, a signed URL or a part of the document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Where.
+    /// The stage that failed.
     pub step: Step,
     /// A stable word for machines: `no_such_key`, `access_denied`, `throttled`, `bad_response` …
     pub code: &'static str,
-    /// What happened.
+    /// The message that says what happened.
     pub message: String,
-    /// What a person can do about it.
+    /// The advice to a person who can do something about it.
     pub hint: Option<String>,
-    /// Whom it concerns.
+    /// The rows that it concerns.
     pub scope: Scope,
-    /// Whether to try again.
+    /// The rule for trying again.
     pub retry: Retry,
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Share {
     budget: Arc<MemoryBudget>,
     /// The bytes that the holder has. Changed under the lock of the budget's state.
     held: AtomicU64,
-    /// How many of them are in the total.
+    /// The part of them that counts in the total.
     counted: AtomicU64,
 }
 

@@ -67,7 +67,7 @@ struct Page {
     spent: Spent,
 }
 
-/// What is counted.
+/// The unit in which spending is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
     Tokens,
@@ -84,7 +84,7 @@ impl Unit {
     }
 }
 
-/// Whose quota ran out.
+/// The holder of the quota that ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
     Role,

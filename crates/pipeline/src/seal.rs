@@ -25,7 +25,7 @@ const VERSION: u8 = 1;
 /// ```
 pub struct SealKey(RandomizedNonceKey);
 
-/// Why something can't be sealed or opened. Says nothing of the secret.
+/// The reason why something can't be sealed or opened. Says nothing of the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The key is not of the right length.

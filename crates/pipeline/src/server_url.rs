@@ -22,7 +22,8 @@ use crate::network::Reach;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerUrl(Url);
 
-/// Why a text is not a server's URL. The messages repeat nothing of it, for it may hold a password.
+/// The reason why a text is not a server's URL. The messages repeat nothing of it, for it may hold a
+/// password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ServerUrlError {
     /// It has another scheme, or none.
@@ -43,10 +44,10 @@ pub enum ServerUrlError {
     /// A host or a port that is none.
     #[error("must have a valid host and port")]
     Invalid,
-    /// What follows a `?`.
+    /// It has a query, which follows a `?`.
     #[error("must not have a query")]
     Query,
-    /// What follows a `#`.
+    /// It has a fragment, which follows a `#`.
     #[error("must not have a fragment")]
     Fragment,
     /// A part of the path that is empty, `.` or `..`, in whatever way it is written.
@@ -55,7 +56,7 @@ pub enum ServerUrlError {
 }
 
 impl ServerUrlError {
-    /// What a person can do about it, with an example of such a URL.
+    /// Returns what a person can do about it, with an example of such a URL.
     pub fn hint(self, example: &str) -> String {
         let why = match self {
             ServerUrlError::Userinfo => ", without what stands before the @: everybody may read it here",
@@ -100,7 +101,7 @@ impl ServerUrl {
         }
     }
 
-    /// Whether this is the prefix's server, and its path the prefix's or below it.
+    /// Returns whether this is the prefix's server, and its path the prefix's or below it.
     ///
     /// Below a path nothing is allowed that a server may take for a way out of it, however often it
     /// decodes what it is asked for.
@@ -115,14 +116,14 @@ impl ServerUrl {
         ends_there && (base.is_empty() || !below.split('/').any(leads_elsewhere))
     }
 
-    /// Whether one of an administrator's prefixes allows the URL. A prefix that is only a scheme
+    /// Returns whether one of an administrator's prefixes allows the URL. A prefix that is only a scheme
     /// (`https://`) allows all of it; one that is no URL allows nothing.
     pub fn is_allowed(&self, prefixes: &[String]) -> bool {
         self.is_named(prefixes) || self.is_of_scheme(prefixes)
     }
 
-    /// Which addresses the URL may lead to, if it may be asked at all. Where only its scheme is allowed, nobody
-    /// but its author chose the host.
+    /// Returns the addresses that the URL may lead to, if it may be asked at all. Where only its scheme
+    /// is allowed, nobody but its author chose the host.
     pub fn reach(&self, prefixes: &[String]) -> Reach {
         match self.is_of_scheme(prefixes) && !self.is_named(prefixes) {
             true => Reach::Public,
@@ -153,7 +154,7 @@ impl ServerUrl {
     }
 }
 
-/// What follows the scheme, before a parser has made something else of it.
+/// Checks all that follows the scheme, before a parser has made something else of it.
 fn check_parts(rest: &str) -> Result<(), ServerUrlError> {
     if rest.contains('\\') {
         return Err(ServerUrlError::Backslash);
@@ -181,7 +182,7 @@ fn check_parts(rest: &str) -> Result<(), ServerUrlError> {
     Ok(())
 }
 
-/// Whether a part of a path may be read as several, or as a way upwards.
+/// Returns whether a part of a path may be read as several, or as a way upwards.
 fn leads_elsewhere(part: &str) -> bool {
     let part = decoded(part);
     is_dots(&part) || part.contains(['/', '\\', '\0'])

@@ -9,7 +9,8 @@ use std::time::Duration;
 pub use crate::config::UrlStyle;
 use crate::secret::Secret;
 
-/// What of S3 the operator sets rather than the AWS environment. `None` leaves it to the latter.
+/// The settings of S3 that the operator makes rather than the AWS environment. `None` leaves a value to
+/// the latter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct S3Settings {
     /// `pgai_rs.aws_region`.
@@ -100,7 +101,7 @@ pub mod defaults {
     pub const EMBEDDING_RETRIES: i32 = 3;
     /// First pause before a repeated request, in milliseconds.
     pub const EMBEDDING_BACKOFF: i32 = 500;
-    /// Whether S3 may be asked without credentials where that is declared.
+    /// `true` if S3 may be asked without credentials where that is declared.
     pub const S3_ANONYMOUS: bool = true;
     /// Session name for assumed roles.
     pub const AWS_ROLE_SESSION_NAME: &CStr = c"timescale-vectorizer";
@@ -145,10 +146,11 @@ pub struct Settings {
     /// `pgai_rs.api_key_names`: names of keys, and `NAME=URL` for each server beside the provider's own that may
     /// receive one.
     pub api_key_names: Vec<String>,
-    /// Where OpenAI's protocol is spoken if a vectorizer does not say, with `/v1` and without a slash.
+    /// The server that is asked in OpenAI's protocol if a vectorizer names none, with `/v1` and without
+    /// a slash.
     pub openai_base_url: String,
-    /// Where the administrator has an Ollama that is asked if a vectorizer does not say, without a slash. `None`: on
-    /// this host, for whom `allowed_base_urls` lets.
+    /// The administrator's Ollama, which is asked if a vectorizer names no server, without a slash.
+    /// `None`: the one on this host, for superusers and where `allowed_base_urls` allows it.
     pub ollama_base_url: Option<String>,
     /// Most requests in flight to one provider, base URL, model and key.
     pub embedding_concurrency: usize,
@@ -156,11 +158,11 @@ pub struct Settings {
     pub embedding_max_inputs: usize,
     /// Most tokens of one request. OpenAI's limit: 300,000.
     pub embedding_max_tokens: usize,
-    /// How long an input waits for company, counted from the last arrival.
+    /// The time that an input waits for company, counted from the last arrival.
     pub embedding_linger: Duration,
     /// Longest time for one request.
     pub embedding_timeout: Duration,
-    /// How often a failed request is repeated before its documents are given back.
+    /// The number of times that a failed request is repeated before its documents are given back.
     pub embedding_retries: u32,
     /// First pause before a repeated request; doubled each time, with jitter.
     pub embedding_backoff: Duration,
@@ -220,19 +222,21 @@ impl Settings {
 
 /// Descriptors beside connections: the runtime's own, and what name look-ups and credentials open.
 const DESCRIPTORS_BESIDE: usize = 64;
-/// How many descriptors one connection counts for: one to a model, one to S3, and an idle one of each.
+/// The number of descriptors that one connection counts for: one to a model, one to S3, and an idle one
+/// of each.
 const DESCRIPTORS_PER_CONNECTION: usize = 4;
 /// With fewer connections than these nothing would go on.
 const FEWEST_CONNECTIONS: usize = 8;
 
-/// What [`Settings::connections`] is in descriptors of the process, and what parts of it are for.
+/// Conversions between [`Settings::connections`] and descriptors of the process, and the parts that
+/// connections are for.
 impl Settings {
     /// Most descriptors that the pipeline opens with so many connections.
     pub fn descriptors(connections: usize) -> usize {
         DESCRIPTORS_BESIDE + DESCRIPTORS_PER_CONNECTION * connections
     }
 
-    /// How many connections there may be with so many descriptors.
+    /// Returns the number of connections that there may be with so many descriptors.
     pub fn connections_within(descriptors: usize) -> usize {
         (descriptors.saturating_sub(DESCRIPTORS_BESIDE) / DESCRIPTORS_PER_CONNECTION).max(FEWEST_CONNECTIONS)
     }

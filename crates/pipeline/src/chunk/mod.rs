@@ -75,7 +75,7 @@ pub(crate) fn revision(config: &Chunking) -> u32 {
     }
 }
 
-/// How long chunks are, in the chunker's unit.
+/// The size and the overlap of chunks, in the chunker's unit.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
     /// Most units of a chunk; at least 1.
@@ -97,7 +97,8 @@ impl Limits {
     }
 }
 
-/// Why a config has no chunker, or a text no chunks. The messages about sizes are LangChain's.
+/// The reason why a config has no chunker, or a text no chunks. The messages about sizes are
+/// LangChain's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
     /// `chunk_size` is zero or less.
@@ -125,9 +126,9 @@ pub enum ChunkError {
     /// More separators than the recursive splitter goes deep.
     #[error("{got} separators are more than the {limit} that are allowed")]
     TooManySeparators {
-        /// How many there are.
+        /// The number of separators.
         got: usize,
-        /// How many there may be.
+        /// The largest number that is allowed.
         limit: usize,
     },
     /// A separator is not a regular expression.
@@ -135,7 +136,7 @@ pub enum ChunkError {
     InvalidRegex {
         /// The separator as configured.
         pattern: String,
-        /// What is wrong with it.
+        /// The fault in the expression.
         reason: String,
     },
     /// A separator has capture groups, and Python's splitter fails on what they leave.
@@ -143,7 +144,7 @@ pub enum ChunkError {
     CaptureGroups {
         /// The separator as configured.
         pattern: String,
-        /// What Python would say.
+        /// The message that Python would give.
         reason: &'static str,
     },
     /// A regular expression took too long on this text.
@@ -151,7 +152,7 @@ pub enum ChunkError {
     RunawayRegex {
         /// The separator as configured.
         pattern: String,
-        /// Which limit it hit.
+        /// The limit that it ran into.
         reason: String,
     },
     /// The tokenizer can't count this text.

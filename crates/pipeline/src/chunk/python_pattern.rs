@@ -31,7 +31,7 @@ use std::fmt;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// What is wrong with a pattern, in Python's words where it has some.
+/// The fault in a pattern, in Python's words where it has some.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PatternError {
     message: String,
@@ -78,7 +78,7 @@ enum ClassItem {
 struct Translator<'p> {
     rest: Peekable<Chars<'p>>,
     position: usize,
-    /// Where the item that is being read begins.
+    /// The place in the output where the item that is being read begins.
     item: usize,
     out: String,
     /// One element for the pattern, and one for each open group.
@@ -156,7 +156,8 @@ impl Translator<'_> {
         self.flags.last().copied().unwrap_or_default()
     }
 
-    /// Whether `c` is nothing in verbose mode; drops the rest of a comment.
+    /// Returns whether `c` means nothing in verbose mode. If it begins a comment, skips the rest of
+    /// that.
     fn skips_in_verbose(&mut self, c: char) -> bool {
         if c == '#' {
             while self.next().is_some_and(|c| c != '\n') {}

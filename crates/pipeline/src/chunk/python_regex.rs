@@ -51,7 +51,7 @@ impl PythonRegex {
         &self.given
     }
 
-    /// How many groups capture.
+    /// Returns the number of groups that capture.
     pub(super) fn capture_groups(&self) -> usize {
         self.regex.captures_len() - 1
     }
@@ -100,7 +100,8 @@ impl<'t> Match<'t> {
         self.end
     }
 
-    /// What a capture group matched; group 0 is the match. `None` if it took no part.
+    /// Returns the text that a capture group matched; group 0 is the whole match. `None` if the group
+    /// took no part.
     pub(super) fn group(&self, index: usize) -> Option<&'t str> {
         self.captures.as_ref()?.get(index).map(|group| group.as_str())
     }

@@ -9,7 +9,7 @@ use super::{Allowance, ChunkError, Chunker, Limits};
 /// Bounds the recursion, which goes one level down a separator. (Python's own limit is 1,000.)
 const MAX_SEPARATORS: usize = 500;
 
-/// What LangChain splits at if the list of separators is empty.
+/// The separators that LangChain uses if the list of them is empty.
 const DEFAULT_SEPARATORS: [&str; 4] = ["\n\n", "\n", " ", ""];
 
 /// Splits at the first of its separators that occurs, and goes on with the rest of them.

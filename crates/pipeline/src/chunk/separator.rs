@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use super::python_regex::PythonRegex;
 use super::{Allowance, ChunkError};
 
-/// Where a text is split.
+/// A separator of texts, given literally or as a regular expression.
 pub(super) struct Separator {
     given: String,
     /// `None` means that `given` is taken literally.
     regex: Option<PythonRegex>,
 }
 
-/// What becomes of the separator itself.
+/// The fate of the separator itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
     /// It is dropped.
@@ -35,13 +35,13 @@ impl Separator {
         &self.given
     }
 
-    /// Whether LangChain takes it for one that matches nothing of the text: since 0.3.9 by how it
-    /// begins, whatever comes after.
+    /// Returns whether LangChain takes the separator for a look-around, which matches nothing of the
+    /// text itself. Since 0.3.9 it looks at the beginning alone, whatever comes after.
     pub(super) fn begins_with_lookaround(&self) -> bool {
         self.regex.is_some() && begins_with_lookaround(&self.given)
     }
 
-    /// Whether it splits between any two code points.
+    /// Returns whether the separator is empty, and so splits between any two code points.
     pub(super) fn is_empty(&self) -> bool {
         self.given.is_empty()
     }
@@ -83,7 +83,7 @@ impl Separator {
     }
 }
 
-/// Whether a regular expression begins with a look-around.
+/// Returns whether a regular expression begins with a look-around.
 pub(super) fn begins_with_lookaround(regex: &str) -> bool {
     ["(?=", "(?<!", "(?<=", "(?!"].iter().any(|prefix| regex.starts_with(prefix))
 }

@@ -1,4 +1,4 @@
-//! Who declared something.
+//! The author of a declaration.
 
 /// The one who declared what is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -1,4 +1,4 @@
-//! How text becomes chunks.
+//! The stage that cuts text into chunks.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,10 +14,10 @@ pub enum Chunking {
         /// Characters that a chunk repeats of the one before.
         #[serde(default = "default_chunk_overlap")]
         chunk_overlap: i64,
-        /// Where to split.
+        /// The text to split at.
         #[serde(default = "default_separator")]
         separator: String,
-        /// Whether `separator` is a regular expression.
+        /// `true` if `separator` is a regular expression.
         #[serde(default)]
         is_separator_regex: bool,
     },
@@ -29,10 +29,10 @@ pub enum Chunking {
         /// Characters that a chunk repeats of the one before.
         #[serde(default = "default_chunk_overlap")]
         chunk_overlap: i64,
-        /// Where to split, the coarsest first.
+        /// The texts to split at, the coarsest first.
         #[serde(default = "default_separators")]
         separators: Vec<String>,
-        /// Whether `separators` are regular expressions.
+        /// `true` if `separators` are regular expressions.
         #[serde(default)]
         is_separator_regex: bool,
     },
@@ -44,10 +44,10 @@ pub enum Chunking {
         /// Units that a chunk repeats of the one before; less than `chunk_size`.
         #[serde(default)]
         chunk_overlap: i64,
-        /// What `chunk_size` and `chunk_overlap` count.
+        /// The unit of `chunk_size` and `chunk_overlap`.
         #[serde(default)]
         unit: ChunkUnit,
-        /// What the text is.
+        /// The format of the text.
         #[serde(default)]
         format: TextFormat,
     },
@@ -55,7 +55,7 @@ pub enum Chunking {
     None,
 }
 
-/// What a chunk's size counts.
+/// The unit in which a chunk's size is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChunkUnit {
@@ -66,7 +66,7 @@ pub enum ChunkUnit {
     Tokens,
 }
 
-/// What kind of text is split.
+/// The format of the text that is split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TextFormat {

@@ -1,4 +1,4 @@
-//! Where vectors go.
+//! The destination of vectors.
 
 use serde::{Deserialize, Serialize};
 

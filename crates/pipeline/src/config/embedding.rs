@@ -1,4 +1,4 @@
-//! Which model embeds.
+//! The model that embeds.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ pub enum Embedding {
     Openai {
         /// The model's name, as the provider writes it.
         model: String,
-        /// How many numbers a vector has.
+        /// The number of dimensions of a vector.
         dimensions: u32,
         /// Passed on as OpenAI's `user`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub enum Embedding {
     Ollama {
         /// The model's name, as Ollama writes it.
         model: String,
-        /// How many numbers a vector has.
+        /// The number of dimensions of a vector.
         dimensions: u32,
         /// URL to which `/api/embed` is added; none means the server's default.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub enum Embedding {
         /// Passed on as Ollama's `options`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         options: Option<Map<String, Value>>,
-        /// How long Ollama keeps the model in memory, such as `5m`.
+        /// The time for which Ollama keeps the model in memory, such as `5m`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keep_alive: Option<String>,
     },
@@ -43,9 +43,9 @@ pub enum Embedding {
     Voyageai {
         /// The model's name, as the provider writes it.
         model: String,
-        /// How many numbers a vector has.
+        /// The number of dimensions of a vector.
         dimensions: u32,
-        /// What documents are embedded as: `document`, `query` or none.
+        /// The role in which documents are embedded: `document`, `query` or none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input_type: Option<String>,
         /// Name under which the server finds the key; never the key.
@@ -59,12 +59,12 @@ pub enum Embedding {
     Litellm {
         /// `provider/model`; without a provider, OpenAI's.
         model: String,
-        /// How many numbers a vector has.
+        /// The number of dimensions of a vector.
         dimensions: u32,
         /// Name under which the server finds the key; none means the provider's usual one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         api_key_name: Option<String>,
-        /// What the provider is to be told beside.
+        /// Further parameters for the provider.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         extra_options: Option<Map<String, Value>>,
     },
@@ -91,7 +91,7 @@ impl Embedding {
         }
     }
 
-    /// How many numbers a vector has.
+    /// Returns the number of dimensions of a vector.
     pub fn dimensions(&self) -> u32 {
         match self {
             Embedding::Openai { dimensions, .. }
@@ -111,7 +111,7 @@ impl Embedding {
         }
     }
 
-    /// What the provider is to be told, by LiteLLM's names.
+    /// Returns the further parameters for the provider, by LiteLLM's names.
     pub fn extra_options(&self) -> Option<&Map<String, Value>> {
         match self {
             Embedding::Litellm { extra_options, .. } => extra_options.as_ref(),

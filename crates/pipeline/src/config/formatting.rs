@@ -1,4 +1,4 @@
-//! What a chunk's embedding input looks like.
+//! The input that is embedded for a chunk: the chunk in its template.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Where a row's document comes from.
+//! The source of a row's document.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub enum Loading {
     Column {
         /// Name of a text or bytea column of the source.
         column_name: String,
-        /// How often a failed load is tried again.
+        /// The number of times that a failed load is tried again.
         #[serde(default = "default_retries")]
         retries: u32,
     },
@@ -20,10 +20,10 @@ pub enum Loading {
     Uri {
         /// Name of a text column of the source.
         column_name: String,
-        /// How often a failed load is tried again.
+        /// The number of times that a failed load is tried again.
         #[serde(default = "default_retries")]
         retries: u32,
-        /// How S3 is asked.
+        /// The way to ask S3.
         #[serde(flatten)]
         s3: S3Access,
     },
@@ -41,7 +41,7 @@ impl Loading {
         }
     }
 
-    /// How often a failed load is tried again, after the first attempt.
+    /// Returns the number of times that a failed load is tried again, after the first attempt.
     pub fn retries(&self) -> u32 {
         match self {
             Loading::Column { retries, .. } | Loading::Uri { retries, .. } => *retries,

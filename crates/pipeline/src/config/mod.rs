@@ -45,29 +45,29 @@ pub const CONFIG_VERSION: &str = "0.12.1";
 pub struct VectorizerConfig {
     /// SemVer of the shape, see [`CONFIG_VERSION`].
     pub version: String,
-    /// Where a row's document comes from.
+    /// The source of a row's document.
     pub loading: Loading,
-    /// How a document becomes text.
+    /// The way from a document to its text.
     #[serde(default)]
     pub parsing: Parsing,
-    /// Which model embeds.
+    /// The model that embeds.
     pub embedding: Embedding,
-    /// How text becomes chunks.
+    /// The way from text to chunks.
     #[serde(default)]
     pub chunking: Chunking,
-    /// Which vector index is wanted; not interpreted by the pipeline.
+    /// The vector index that is wanted; not interpreted by the pipeline.
     #[serde(default)]
     pub indexing: Value,
-    /// What a chunk's embedding input looks like.
+    /// The template of a chunk's embedding input.
     #[serde(default)]
     pub formatting: Formatting,
-    /// Which schedule is wanted; not interpreted by the pipeline.
+    /// The schedule that is wanted; not interpreted by the pipeline.
     #[serde(default)]
     pub scheduling: Value,
-    /// How much is worked on at a time.
+    /// The size and number of batches.
     #[serde(default)]
     pub processing: Processing,
-    /// Where vectors go.
+    /// The place where vectors are stored.
     pub destination: Destination,
 }
 

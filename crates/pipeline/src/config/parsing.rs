@@ -1,4 +1,4 @@
-//! How a document becomes text.
+//! The way from a document to its text.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "implementation", rename_all = "snake_case")]
 pub enum Parsing {
-    /// By the document's type.
+    /// The parser is chosen by the document's type.
     #[default]
     Auto,
     /// The payload is text already.

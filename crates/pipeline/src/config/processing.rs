@@ -1,4 +1,4 @@
-//! How much is worked on at a time.
+//! The size of batches, and the number of those at a time.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What a vectorizer's config says of a column of its source that goes by another name now.
+//! Following a renamed column of the source in a vectorizer's config.
 
 use serde_json::Value;
 
@@ -7,13 +7,13 @@ use crate::format::{self, NotNameable};
 /// A string of a config that is to be another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
-    /// Where it is: a stage, and a key in it.
+    /// The place of the value: a stage, and a key in it.
     pub path: [&'static str; 2],
-    /// What is to be there.
+    /// The value that is to be there.
     pub value: String,
 }
 
-/// What makes a config mean the column `to` wherever it means `from`.
+/// Returns the edits that make a config mean the column `to` wherever it means `from`.
 ///
 /// Of the config as it is stored, so that what is not known here stays as it is.
 ///

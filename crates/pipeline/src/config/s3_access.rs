@@ -1,10 +1,10 @@
-//! How S3 is asked.
+//! The way to ask S3.
 
 use serde::{Deserialize, Serialize};
 
 use super::Author;
 
-/// How a vectorizer or a source asks S3, as far as it differs from what the operator has set.
+/// A vectorizer's or source's way to ask S3, as far as it differs from the operator's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct S3Access {
     /// ARN of the IAM role to assume before S3 is asked.
@@ -16,7 +16,7 @@ pub struct S3Access {
     /// URL of an S3-compatible server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// Where the bucket's name stands in a URL.
+    /// The place of the bucket's name in a URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url_style: Option<UrlStyle>,
     /// Ask without credentials, as public buckets allow.
@@ -27,7 +27,7 @@ pub struct S3Access {
     pub author: Author,
 }
 
-/// How S3 addresses a bucket.
+/// The form of the URL by which S3 addresses a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum UrlStyle {
     /// `https://bucket.host/key`.

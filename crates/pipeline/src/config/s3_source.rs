@@ -1,10 +1,10 @@
-//! What `ai.create_s3_source` stores of a source in `config`.
+//! The config of a source, as `ai.create_s3_source` stores it.
 
 use serde::{Deserialize, Serialize};
 
 use super::S3Access;
 
-/// Which objects, and how S3 is asked about them.
+/// The choice of objects, and the way to ask S3 for them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SourceConfig {
     /// Globs of which a key must match one; none: every key.
@@ -19,10 +19,10 @@ pub struct SourceConfig {
     /// The SQS queue of the bucket's event notifications.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_url: Option<String>,
-    /// Whether S3 is asked for the content type of what is new or changed.
+    /// `true` if S3 is asked for the content type of each new or changed object.
     #[serde(default)]
     pub head_objects: bool,
-    /// How S3, and the queue, are asked.
+    /// The way to ask S3 and the queue of events.
     #[serde(flatten)]
     pub s3: S3Access,
 }

@@ -1,6 +1,7 @@
-//! What may be sent where: which servers a vectorizer's author may have asked, and which of them get a key.
+//! Limits on what may be sent where: the servers that a vectorizer's author may have asked, and those of
+//! them that get a key.
 //!
-//! Looked at when a vectorizer is declared, whenever the settings change, and before anything is sent.
+//! They are looked at when a vectorizer is declared, whenever the settings change, and before anything is sent.
 
 use serde_json::Map;
 
@@ -83,8 +84,8 @@ impl Declaration<'_> {
         }
     }
 
-    /// Where no server is declared, the provider's or the administrator's is asked, except for Ollama: whatever
-    /// listens on this host was not named by anybody.
+    /// Returns the reach if no server is declared: the provider's or the administrator's server is
+    /// asked. Ollama is an exception, for nobody named whatever listens on this host.
     fn default_reach(&self, settings: &Settings) -> Result<Reach, Failure> {
         let is_named = self.provider != Provider::Ollama || settings.ollama_base_url.is_some();
         if is_named || self.author == Author::Superuser {

@@ -1,4 +1,5 @@
-//! Where a model is asked, and with what: data, which providers' protocols make requests of.
+//! The server of a model, with all that a request to it needs: data, of which providers' protocols make
+//! requests.
 
 use serde_json::{Map, Value};
 
@@ -17,30 +18,33 @@ pub(super) struct Endpoint {
     pub at_home: bool,
     /// The model's name, as the provider writes it.
     pub model: String,
-    /// How many numbers a vector has.
+    /// The number of dimensions of a vector.
     pub dimensions: u32,
-    /// How many a model of this name may have, if it is the provider's.
+    /// The numbers of dimensions that a model of this name may have, if it is the provider's.
     pub known_dimensions: Dimensions,
-    /// Who declared it.
+    /// The author of the declaration.
     pub author: Author,
     /// The operator's AWS region.
     pub region: Option<String>,
-    /// How far its host may lead.
+    /// The addresses that its host may lead to.
     pub reach: Reach,
     /// Shown to the provider.
     pub api_key: Option<ApiKey>,
-    /// What else the vectorizer's author wants to be sent with each request, by the provider's names.
+    /// Further parameters from the vectorizer's author that are sent with each request, by the
+    /// provider's names.
     pub parameters: Map<String, Value>,
 }
 
 impl Endpoint {
-    /// How many dimensions a request says it wants, if the model can be told.
+    /// Returns the number of dimensions that a request asks for; `None` if the model can't be told, or
+    /// none is declared.
     pub(super) fn wanted_dimensions(&self, optional: Optional) -> Option<u32> {
         let can_be_told = self.known_dimensions.can_be_chosen() && optional.dimensions;
         (can_be_told && self.dimensions > 0).then_some(self.dimensions)
     }
 
-    /// Whether vectors have fewer dimensions than the model's own, which the provider cuts.
+    /// Returns whether vectors have fewer dimensions than the model's own, so that the provider cuts
+    /// them.
     pub(super) fn is_shortened(&self) -> bool {
         self.known_dimensions.shortens(self.dimensions)
     }
@@ -59,7 +63,7 @@ impl Endpoint {
     }
 }
 
-/// As it stands in a part of a path or a query: a model's name can't lead elsewhere.
+/// Encodes a text for a part of a path or a query, so that a model's name can't lead elsewhere.
 pub(super) fn percent_encoded(text: &str) -> String {
     let one = |byte: u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),

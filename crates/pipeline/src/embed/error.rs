@@ -1,17 +1,17 @@
-//! Why a request got no vectors, and the failure that its documents are given back with.
+//! The reasons why a request got no vectors, and the failures that its documents are given back with.
 
 use std::time::Duration;
 
 use super::limits::most::Most;
 use crate::failure::{Failure, Retry, Scope, Step};
 
-/// How long a vectorizer rests whose provider wants a person to act.
+/// The time that a vectorizer rests when its provider needs a person to act.
 pub(super) const ADMINISTRATOR: Duration = Duration::from_secs(60);
 
 /// A provider that wants to be left alone for longer is asked nevertheless: clocks err.
 pub(super) const LONGEST_THROTTLE: Duration = Duration::from_secs(600);
 
-/// Why a request got no vectors, as far as it matters for what to do next.
+/// The reason why a request got no vectors, as far as it matters for what to do next.
 ///
 /// None of the texts holds a secret or a part of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl EmbedError {
         )
     }
 
-    /// What a document is given back with when nothing more is tried for it, and it is not known that
-    /// its own inputs are to blame.
+    /// Returns the failure that a document is given back with when nothing more is tried for it, and it
+    /// is not known that its own inputs are to blame.
     pub(crate) fn into_failure(self) -> Failure {
         let (code, message, retry, hint) = match self {
             EmbedError::Refused(failure) => return failure,
@@ -76,7 +76,8 @@ impl EmbedError {
         Failure::new(Step::Embedding, code, message, retry).concerning(Scope::Provider).with_hint(hint)
     }
 
-    /// What a document is given back with whose own input is to blame: the provider takes others.
+    /// Returns the failure that a document is given back with when its own input is to blame: the
+    /// provider takes others.
     pub(crate) fn of_input(self) -> Failure {
         match self {
             EmbedError::InputRefused(why) | EmbedError::TooMany(_, why) => {

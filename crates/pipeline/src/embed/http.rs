@@ -78,7 +78,7 @@ pub(super) struct HttpEmbedder {
     credentials: Credentials,
     /// Learns what the headers of answers say.
     limiter: Arc<Limiter>,
-    /// Whether a connection is kept for the next request.
+    /// `true` if a connection is kept for the next request.
     keeps_connections: bool,
     /// The model has answered with vectors of the right length: others are a mistake of the moment.
     proven: AtomicBool,
@@ -240,9 +240,9 @@ impl Embedder for HttpEmbedder {
     }
 }
 
-/// What was answered with the status of a success.
+/// An answer with the status of a success.
 enum Answer {
-    /// What was asked for.
+    /// The vectors that were asked for.
     Vectors(Vectors),
     /// An error nevertheless.
     Refusal(Refusal),

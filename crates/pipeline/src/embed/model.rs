@@ -10,20 +10,20 @@ use crate::failure::Failure;
 /// A model behind a provider's protocol. Two that are equal may share requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Model {
-    /// Whose protocol it is.
+    /// The provider that speaks the protocol.
     pub provider: Provider,
-    /// Where and with what it is asked.
+    /// The server, and what a request to it needs.
     pub endpoint: Endpoint,
 }
 
 impl Model {
-    /// Whether the model is the provider's own, and not another's of the same name.
+    /// Returns whether the model is the provider's own, and not another's of the same name.
     fn is_known(&self) -> bool {
         self.endpoint.at_home || self.provider == Provider::Bedrock
     }
 
-    /// Whether the provider is known to make no such vectors. A server that only speaks its protocol may
-    /// have another model under the same name.
+    /// Refuses a number of dimensions that the provider is known not to make. A server that only speaks
+    /// its protocol may have another model under the same name.
     ///
     /// # Errors
     ///

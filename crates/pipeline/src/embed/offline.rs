@@ -1,4 +1,4 @@
-//! How a provider's answers are read, without the network: for those who try it with whatever may come.
+//! Reading a provider's answers without the network, for those who try it with whatever may come.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -30,7 +30,7 @@ pub fn read_answer(embedding: &Embedding, inputs: usize, body: &[u8]) -> Result<
     http::parse(&*protocol(embedding)?, body, expected).map_err(|error| error.into_failure())
 }
 
-/// What an answer with another status comes to.
+/// Reads an answer with a status other than success.
 ///
 /// # Errors
 ///
@@ -41,7 +41,7 @@ pub fn read_refusal(embedding: &Embedding, status: u16, body: &[u8]) -> Result<(
     Err(protocol(embedding)?.error(refusal, None, &[]).into_failure())
 }
 
-/// How long the next request waits after an answer with these headers.
+/// Returns the time that the next request waits after an answer with these headers.
 pub fn read_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Duration {
     let readable = headers.into_iter().filter_map(|(name, value)| {
         Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))

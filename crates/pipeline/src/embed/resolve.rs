@@ -17,7 +17,7 @@ use crate::secret::ApiKey;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 
-/// What is asked of a vectorizer's provider for this purpose.
+/// Finds the model that a vectorizer's provider is asked for with this purpose.
 ///
 /// # Errors
 ///
@@ -123,7 +123,7 @@ pub fn provider_prefix(embedding: &Embedding) -> Option<&'static str> {
     Declared::read(embedding).ok().map(|declared| declared.provider.profile().prefix)
 }
 
-/// What a vectorizer's author declares of a model, whichever builder it was made by.
+/// The author's declaration of a model, whichever builder it was made by.
 struct Declared<'a> {
     provider: Provider,
     name: &'a str,

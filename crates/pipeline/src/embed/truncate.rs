@@ -11,7 +11,7 @@ const MAX_INPUT_TOKENS: usize = 8191;
 /// No token of `cl100k_base` has more bytes: the longest is 128 blanks.
 const LONGEST_TOKEN: usize = 128;
 
-/// Whether OpenAI refuses a longer input to this model, counted in `cl100k_base`.
+/// Returns whether OpenAI refuses a longer input to this model, counted in `cl100k_base`.
 fn is_limited(model: &str) -> bool {
     matches!(model, "text-embedding-3-small" | "text-embedding-3-large" | "text-embedding-ada-002")
 }
@@ -22,7 +22,7 @@ pub(crate) fn truncate<'a>(embedding: &Embedding, input: &'a str) -> Cow<'a, str
     truncate_for_model(litellm::bare(embedding.model()), input)
 }
 
-/// As many of a text's tokens as the model reads; the same as [`truncate`], and exact.
+/// Returns as many of a text's tokens as the model reads; the same as [`truncate`], and exact.
 pub(crate) fn truncate_tokens<'a>(embedding: &Embedding, tokens: &'a [u32]) -> &'a [u32] {
     let reads = tokens.get(..MAX_INPUT_TOKENS).filter(|_| is_limited(litellm::bare(embedding.model())));
     reads.unwrap_or(tokens)

@@ -22,7 +22,7 @@ struct Place {
     column: usize,
 }
 
-/// Why a template can't be read or filled.
+/// The reason why a template can't be read or filled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// A `$` that begins no placeholder. The message is Python's.

@@ -1,4 +1,4 @@
-//! How many bytes of loaded objects may be held at a time.
+//! The bytes of loaded objects that may be held at a time.
 
 use std::sync::Arc;
 
@@ -44,12 +44,13 @@ impl LoadBudget {
         Some(LoadReservation { permit: Some(permit), units })
     }
 
-    /// How many bytes a reservation has room for.
+    /// Returns the number of bytes that a reservation has room for.
     pub fn room(&self, reservation: &LoadReservation) -> u64 {
         u64::from(reservation.units) * UNIT
     }
 
-    /// Whether a reservation has room for so many bytes, as far as anything has.
+    /// Returns whether a reservation has room for so many bytes. One of the whole budget has room for
+    /// any number.
     pub fn covers(&self, reservation: &LoadReservation, bytes: u64) -> bool {
         reservation.units >= units(bytes).min(self.units)
     }

@@ -36,7 +36,7 @@ const CPU_SLOTS: usize = 4;
 pub struct Loaded {
     /// Its bytes, decompressed.
     pub bytes: Bytes,
-    /// What a file would be called.
+    /// The name that a file of it would have.
     pub name: Option<String>,
     /// The media type that its store has on record.
     pub content_type: Option<String>,
@@ -55,7 +55,7 @@ impl fmt::Debug for Loaded {
     }
 }
 
-/// What a stored object comes to.
+/// The result of unpacking a stored object.
 enum Unpacked {
     /// The document in it.
     Document(Loaded),
@@ -96,7 +96,7 @@ impl Loaders {
         self.s3.clients()
     }
 
-    /// Where documents are worked on that take processor time.
+    /// Returns the threads for the work on documents that takes processor time.
     pub(crate) fn offload(&self) -> &Offload {
         &self.offload
     }

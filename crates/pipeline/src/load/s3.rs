@@ -12,7 +12,8 @@ use crate::config::S3Access;
 use crate::s3::{Clients, S3Error, S3Uri};
 use crate::settings::Settings;
 
-/// How often an object is asked for when its body breaks off. The SDK retries requests, not bodies.
+/// The number of times that an object is asked for when its body breaks off. The SDK retries requests,
+/// not bodies.
 const BODY_ATTEMPTS: u32 = 3;
 /// For how many times its size a compressed object makes room at first. Text is seldom compressed
 /// to less than an eighth; what is asks again, for as much room as there may be.
@@ -20,7 +21,7 @@ const EXPANSION: u64 = 8;
 /// S3's answer when the object is the one that `If-None-Match` names.
 const NOT_MODIFIED: u16 = 304;
 
-/// What is asked for, and how.
+/// The object that is asked for, and the way to ask.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub uri: &'a S3Uri,
@@ -29,7 +30,7 @@ pub(super) struct Wanted<'a> {
     pub known: Option<&'a str>,
 }
 
-/// What a single try to fetch comes to.
+/// The result of a single attempt to fetch an object.
 pub(super) enum Fetched {
     /// The object as it is stored.
     Object(Stored),
@@ -61,7 +62,7 @@ impl S3Loader {
         S3Loader { clients, timeout: settings.load_timeout, max_size: settings.max_document_size }
     }
 
-    /// What it asks through.
+    /// Returns the clients that it asks with.
     pub(super) fn clients(&self) -> &Arc<Clients> {
         &self.clients
     }
@@ -88,7 +89,7 @@ impl S3Loader {
         self.max_size
     }
 
-    /// How much room an object of that size takes when it is compressed, at first and at most.
+    /// Returns the room that a compressed object of that size takes, at first and at most.
     pub(super) fn room(&self, size: u64) -> (u64, u64) {
         let most = size.saturating_add(self.max_size);
         (size.saturating_mul(1 + EXPANSION).min(most), most)
@@ -147,7 +148,8 @@ impl S3Loader {
         self.clients.call(&uri.access(wanted.access), uri.bucket(), get).await
     }
 
-    /// How many bytes to make room for: as many as the server says, else as many as are allowed.
+    /// Returns the number of bytes to make room for: as many as the server says, else as many as are
+    /// allowed.
     fn expected_size(&self, output: &GetObjectOutput) -> Result<u64, S3Error> {
         match output.content_length().and_then(|length| u64::try_from(length).ok()) {
             Some(size) if size > self.max_size => {

@@ -1,4 +1,4 @@
-//! What is known of object stores: whether a failure is one object's doing or its store's.
+//! The state of object stores, which tells whether a failure is one object's doing or its store's.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -19,13 +19,13 @@ const MOST_STORES: usize = 1024;
 /// A bucket, as somebody asks it.
 type Place = (String, S3Access);
 
-/// What is known of all stores.
+/// The state of all stores.
 pub(super) struct Stores {
     clients: Arc<Clients>,
     known: Mutex<Recent<Place, Arc<Store>>>,
 }
 
-/// What is known of one.
+/// The state of one store.
 #[derive(Default)]
 struct Store {
     /// The last failure that concerned all of it, and when it was known.
@@ -34,7 +34,7 @@ struct Store {
     asked: Turn<Option<(Instant, Answer)>>,
 }
 
-/// What a store says when it is asked for itself.
+/// The answer of a store that is asked for itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     /// It can be listed, or says that it is elsewhere.
@@ -51,7 +51,8 @@ impl Stores {
         Stores { clients, known: Mutex::new(Recent::new(MOST_STORES)) }
     }
 
-    /// What has befallen the object's store, or its vectorizer, since that time.
+    /// Returns the failure that has concerned all of the object's store, or its vectorizer, since that
+    /// time.
     ///
     /// Whoever has waited for a slot meanwhile need not wait for an answer that never comes.
     pub(super) fn problem_since(&self, wanted: Wanted<'_>, since: Instant) -> Option<Failure> {
@@ -97,7 +98,7 @@ impl Stores {
         }
     }
 
-    /// Whether the store's last answer was none.
+    /// Returns whether the store failed, or did not answer, when it was asked last.
     async fn is_down(&self, wanted: Wanted<'_>) -> bool {
         let store = self.store(wanted);
         let asked = store.asked.lock().await;

@@ -16,7 +16,7 @@ const MEDIA_TYPES: &[&str] = &[
 /// Words of `Content-Encoding` that say nothing of a compression: HTTP's, S3's, and what some take for one.
 const PLAIN: &[&str] = &["", "identity", "none", "aws-chunked", "utf-8", "utf8", "binary", "base64"];
 
-/// How an object says that it is compressed, from the outer to the inner.
+/// The ways in which an object is compressed, as it says itself, from the outer to the inner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Packing {
     layers: Vec<Compression>,
@@ -25,7 +25,7 @@ pub(super) struct Packing {
 }
 
 impl Packing {
-    /// By its headers, then by its name. What they say is not always so: some who upload set
+    /// Reads the headers, then the name. They are not always right: some who upload set
     /// `Content-Encoding` for what is not compressed, and the ending for what was compressed once.
     pub(super) fn new(name: Option<&str>, content_encoding: Option<&str>) -> Self {
         let mut layers = Vec::new();
@@ -43,7 +43,7 @@ impl Packing {
         Packing { layers, unknown }
     }
 
-    /// Whether nothing says that it is compressed.
+    /// Returns whether nothing says that the object is compressed.
     pub(super) fn is_none(&self) -> bool {
         self.layers.is_empty() && self.unknown.is_none()
     }
@@ -64,7 +64,7 @@ impl Packing {
     }
 }
 
-/// What the file is called when it is decompressed.
+/// Returns the name of the file when it is decompressed.
 pub(super) fn inner_name(name: String) -> String {
     match name.rsplit_once('.') {
         Some((inner, ending)) if !inner.is_empty() && Compression::by_ending(ending).is_some() => {

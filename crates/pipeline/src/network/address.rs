@@ -1,4 +1,5 @@
-//! What an IP address is: one of the internet, one of somebody's own network, or one that only machines talk to.
+//! Kinds of IP addresses: those of the internet, those of somebody's own network, and those that only
+//! machines talk to.
 //!
 //! The tables are those of <https://www.iana.org/assignments/iana-ipv4-special-registry> and of its IPv6 twin.
 

@@ -1,4 +1,4 @@
-//! What all that goes over the network has in common, whoever asks.
+//! The common ground of all that goes over the network, whoever asks.
 //!
 //! * `address`, `reach`: which addresses a server may have, in every spelling, on what is connected to
 //! * `http`: clients for models and tokens

@@ -30,7 +30,7 @@ enum Format {
     Json(Place),
 }
 
-/// What came last in a text of XML.
+/// The markup that came last in a text of XML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Markup {
     /// An equals sign, and blanks at most after it.

@@ -1,4 +1,4 @@
-//! Where a name may lead, looked at on the addresses that are then connected to.
+//! The addresses that a name may lead to, checked on those that are then connected to.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +10,7 @@ use url::{Host, Url};
 use super::address::{is_of_machines, is_public};
 use super::is_behind;
 
-/// Which addresses a server may have.
+/// The addresses that a server may have.
 ///
 /// What an administrator, or we, have written out leads where it says; what somebody else has chosen leads to the
 /// internet and nowhere else.

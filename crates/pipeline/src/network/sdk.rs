@@ -29,7 +29,7 @@ use super::reach::{AddressRefused, Reach};
 
 /// Time that a connection is kept which nobody uses.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Whose TLS is spoken; the SDK's own default.
+/// The implementation of TLS; the SDK's own default.
 const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
 /// Most bytes of an answer: a page of a listing has 1,000 keys of 1,024 bytes, each of which may be escaped as
 /// three, and ten messages of SQS have a megabyte, each byte of which may be escaped as six.

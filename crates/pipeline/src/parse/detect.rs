@@ -1,4 +1,4 @@
-//! What kind of document it is: by its first bytes, then by its name, then by its content type.
+//! The type of a document: by its first bytes, then by its name, then by its content type.
 //!
 //! The signatures are a table of our own, as only their names are needed, and as general-purpose
 //! libraries also know such ones as the `BM` of a bitmap, which make a picture of a page about cars.
@@ -7,7 +7,7 @@ use super::text::looks_like_text;
 use super::Loaded;
 use crate::config::TextFormat;
 
-/// What a document is.
+/// The type of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum DocumentType {
     /// Plain text or Markdown.
@@ -35,7 +35,7 @@ pub(super) fn detect(document: &Loaded) -> DocumentType {
 const HTML: &str = "HTML";
 const OFFICE: &str = "a Microsoft Office document of before 2007";
 
-/// How many bytes precede a signature, the signature, and the name of the type.
+/// The number of bytes before a signature, the signature, and the name of the type.
 type Signature = (usize, &'static [u8], &'static str);
 
 /// Signatures of types that may be text throughout.
@@ -96,7 +96,7 @@ fn zip_type(bytes: &[u8]) -> &'static str {
     KINDS.iter().find(|(needle, _)| holds(needle)).map_or("a zip archive", |(_, name)| name)
 }
 
-/// Whether the document says that it is HTML, after whitespace and a byte order mark.
+/// Returns whether the document says that it is HTML, after whitespace and a byte order mark.
 fn begins_as_html(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let begins = |tag: &[u8]| bytes.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));

@@ -31,7 +31,7 @@ pub struct Loaded {
     pub content_type: Option<String>,
 }
 
-/// What is to be parsed.
+/// The document that is to be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// The content of a text column.
@@ -55,7 +55,7 @@ impl Input {
 pub struct Parsed {
     /// The text; never holds U+0000 if it was decoded from a document.
     pub text: String,
-    /// What kind of text it is.
+    /// The format of the text.
     pub format: TextFormat,
 }
 
@@ -79,7 +79,7 @@ pub fn parse(parsing: Parsing, input: Input) -> Result<Parsed, ParseError> {
     }
 }
 
-/// Why a document has no text.
+/// The reason why a document has no text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// There is no parser for this type. Holds the type's name.

@@ -26,7 +26,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, ParseError> {
     }
 }
 
-/// Whether `bytes` begin with the mark of UTF-16 or are UTF-8 without NUL.
+/// Returns whether `bytes` begin with the mark of UTF-16 or are UTF-8 without NUL.
 pub(super) fn looks_like_text(bytes: &[u8]) -> bool {
     bytes.starts_with(UTF16_LE_MARK)
         || bytes.starts_with(UTF16_BE_MARK)

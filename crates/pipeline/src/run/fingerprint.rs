@@ -1,4 +1,4 @@
-//! What decides a row's chunks, as a fingerprint: as long as it stays the same, and the object as
+//! The fingerprint of all that decides a row's chunks: as long as it stays the same, and the object as
 //! well, there is nothing to do.
 
 use sha2::{Digest as _, Sha256};
@@ -7,16 +7,17 @@ use crate::chunk;
 use crate::config::VectorizerConfig;
 use crate::document::{Digest, ExistingChunk};
 
-/// Of what the pipeline itself makes of a document. To be raised when a change of a parser, a chunker
-/// or the formatter shall reach documents that did not change; [`chunk::revision`] if it concerns some configs only.
+/// The version of what the pipeline itself makes of a document. To be raised when a change of a parser,
+/// a chunker or the formatter shall reach documents that did not change; [`chunk::revision`] if it
+/// concerns some configs only.
 const OUTPUT_VERSION: u32 = 1;
 
-/// What decides a row's chunks, but for the object itself.
+/// The digest of all that decides a row's chunks, but for the object itself.
 #[derive(Clone)]
 pub(super) struct Basis(Sha256);
 
 impl Basis {
-    /// Of an address, the template's columns and the config's parts from loading to embedding.
+    /// Digests an address, the template's columns and the config's parts from loading to embedding.
     pub(super) fn new(config: &VectorizerConfig, uri: &str, fields: &[(String, String)]) -> Option<Self> {
         let parts =
             (&config.loading, &config.parsing, &config.chunking, &config.formatting, &config.embedding);

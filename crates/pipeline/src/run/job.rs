@@ -11,22 +11,22 @@ use crate::memory_budget::Reservation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct JobId(pub u64);
 
-/// What came of a document that went all the way.
+/// The result of a document that went all the way.
 #[derive(Debug)]
 pub(super) struct Processed {
     /// All chunks of the row, in order.
     pub chunks: Vec<Chunk>,
-    /// What they were made of.
+    /// The provenance of the chunks.
     pub provenance: Option<Provenance>,
 }
 
-/// How a document ended.
+/// The end of a document's way.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub job: JobId,
     pub vectorizer_id: i32,
     pub result: Result<Processed, Failure>,
-    /// What its result holds in memory; none if it failed.
+    /// The memory that its result holds; none if it failed.
     pub reservation: Option<Reservation>,
 }
 
@@ -53,7 +53,7 @@ impl Wake {
     }
 }
 
-/// Where a document's end is reported.
+/// The report of a document's end, which is still to be made.
 ///
 /// Whatever happens to the document, there is one report: a job that is dropped without having
 /// reported, because it panicked or was cancelled, reports that.

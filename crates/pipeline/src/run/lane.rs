@@ -1,4 +1,4 @@
-//! What the queue's thread knows of one vectorizer.
+//! A lane: the state of one vectorizer, as the queue's thread knows it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ const WRITE_CHUNKS: usize = 8192;
 const WRITE_BYTES: usize = 32 << 20;
 /// A transaction that takes longer than this has too many documents, for others wait for its end meanwhile.
 const LONG_WRITE: Duration = Duration::from_secs(1);
-/// How often a document is offered that errs alone, before it is a failure.
+/// The number of times that a document which errs alone is offered before it counts as a failure.
 const WRITE_ATTEMPTS: u32 = 3;
 /// First pause before a document is offered again.
 const OFFER_PAUSE: Duration = Duration::from_millis(100);
@@ -47,7 +47,7 @@ pub(super) struct Lane {
     next_look: Option<Instant>,
     /// Most documents of one transaction, for now.
     write_documents: usize,
-    /// When it is its turn, if others come first.
+    /// The time of its turn, if others come first.
     turn: Option<Instant>,
     /// The number of the turn in which something of it was offered last.
     pub offered: u64,
@@ -68,7 +68,7 @@ struct Finished<T> {
     claim: Claim,
 }
 
-/// What belongs to a result beside itself.
+/// The bookkeeping that is kept with a result until it is settled.
 struct Claim {
     prepared: Arc<Prepared>,
     /// Given back when the result is settled.
@@ -121,7 +121,7 @@ impl Lane {
         running.chain(done).chain(self.failed.iter().map(|finished| finished.item.ticket))
     }
 
-    /// Whether nothing is lost when the lane is dropped.
+    /// Returns whether nothing is lost when the lane is dropped.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight() == 0 && self.rests.is_empty()
     }
@@ -182,22 +182,24 @@ impl Lane {
         }
     }
 
-    /// How long the vectorizer rests still.
+    /// Returns the time that the vectorizer still rests.
     pub(super) fn resting(&self, now: Instant) -> Option<Duration> {
         self.rests.left(now)
     }
 
-    /// What the vectorizer, or a store of its documents, waits for, and until when.
+    /// Returns the failure that the vectorizer, or a store of its documents, waits for, and the time
+    /// until which it waits.
     pub(super) fn waits_for(&self) -> Option<(&Failure, Instant)> {
         self.rests.reason()
     }
 
-    /// When it is to be looked at again because of what it waits for.
+    /// Returns the time at which to look at the lane again because of what it waits for.
     pub(super) fn next_probe(&self, now: Instant) -> Option<Instant> {
         self.rests.next(now).into_iter().chain(self.next_look.filter(|next| *next > now)).min()
     }
 
-    /// How many documents may be claimed. After a rest it is one, to see whether it goes again.
+    /// Returns the number of documents that may be claimed. After a rest it is one, to see whether it
+    /// works again.
     pub(super) fn room(&self, most: usize) -> usize {
         let room = most.saturating_sub(self.in_flight());
         if self.rests.is_whole() {
@@ -242,14 +244,14 @@ impl Lane {
         }
     }
 
-    /// When a result is to be offered next.
+    /// Returns the time at which a result is to be offered next.
     pub(super) fn next_offer(&self) -> Option<Instant> {
         let done = self.done.iter().map(|finished| finished.claim.due);
         let next = done.chain(self.failed.iter().map(|finished| finished.claim.due)).min();
         next.map(|next| self.turn.map_or(next, |turn| turn.max(next)))
     }
 
-    /// Whether something can be offered now.
+    /// Returns whether something can be offered now.
     pub(super) fn has_offer(&self, now: Instant) -> bool {
         let done = self.done.iter().map(|finished| finished.claim.due);
         done.chain(self.failed.iter().map(|finished| finished.claim.due)).any(|due| due <= now)
@@ -377,7 +379,7 @@ fn take_due<T: Settles>(
     due.map(|finished| (finished.item, finished.claim)).unzip()
 }
 
-/// What is written of these chunks.
+/// Returns the bytes that are written for these chunks: kept ones need none.
 fn bytes(chunks: &[Chunk]) -> usize {
     let new = chunks.iter().map(|chunk| match chunk {
         Chunk::Kept(_) => 0,

@@ -10,7 +10,7 @@ const HOPELESS: usize = 3;
 
 /// Something that a queue settles.
 pub(super) trait Settles {
-    /// Whose work it is.
+    /// The ticket of the row that is settled.
     fn ticket(&self) -> Ticket;
 }
 
@@ -26,7 +26,7 @@ impl Settles for Failed {
     }
 }
 
-/// What became of a result that was offered.
+/// The fate of a result that was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Disposition {
     /// The queue has it.

@@ -14,10 +14,10 @@ use crate::embed::{estimated_tokens, truncate};
 use crate::failure::{Failure, Step};
 use crate::parse::Parsed;
 
-/// What becomes of a document: chunks that stay, and texts that need a vector.
+/// The plan of a document: chunks that stay, and texts that need a vector.
 pub(super) struct Plan {
     chunks: Vec<Planned>,
-    /// What is sent, without repetition.
+    /// The texts that are sent, without repetition.
     pub inputs: Vec<Arc<str>>,
     /// Fingerprint of the inputs and of the resulting chunks.
     pub fingerprint: Option<Digest>,
@@ -71,7 +71,8 @@ fn fill(
     Ok(texts)
 }
 
-/// What does not fit is not begun: it would take the memory of the whole server with it.
+/// Refuses a plan that does not fit, before it is begun: it would take the memory of the whole server
+/// with it.
 pub(super) fn plan_fits(bytes: u64, most: u64) -> Result<(), Failure> {
     if bytes <= most {
         return Ok(());

@@ -8,7 +8,7 @@ use crate::document::Vectorizer;
 use crate::failure::Failure;
 use crate::format::Template;
 
-/// What a chunk takes beside its text and its numbers: it travels in several places.
+/// The bytes that a chunk takes beside its text and its numbers: it travels in several places.
 pub(super) const CHUNK_OVERHEAD: u64 = 256;
 
 /// A vectorizer, ready to work. What its config makes impossible is each document's failure.
@@ -44,7 +44,8 @@ impl Prepared {
             .saturating_add(size.saturating_mul(self.repetitions()))
     }
 
-    /// How many documents, of how many bytes together, are expected to take so many bytes.
+    /// Returns how many documents, of how many bytes together, are expected to take so many bytes of
+    /// memory.
     pub(super) fn fitting(&self, bytes: u64) -> (usize, u64) {
         let documents = bytes / self.bytes_per_chunk();
         let per_byte = (1 + self.repetitions()).saturating_add(self.bytes_per_chunk() / self.chunk_step());
@@ -64,7 +65,7 @@ impl Prepared {
         (size / size.saturating_sub(overlap).max(1)).max(1)
     }
 
-    /// How long chunks are and by how much they overlap, in bytes; nothing if documents stay whole.
+    /// Returns the size of chunks and of their overlap, in bytes; `None` if documents stay whole.
     fn chunk_bytes(&self) -> Option<(u64, u64)> {
         let (size, overlap, unit) = match &self.vectorizer.config.chunking {
             Chunking::None => return None,
@@ -81,7 +82,7 @@ impl Prepared {
         Some((bytes(size), bytes(overlap)))
     }
 
-    /// Whether this is what the vectorizer asks for; the queue may read it anew at each turn.
+    /// Returns whether this is what the vectorizer asks for; the queue may read it anew at each turn.
     pub(super) fn serves(&self, vectorizer: &Arc<Vectorizer>) -> bool {
         Arc::ptr_eq(&self.vectorizer, vectorizer)
             || (self.vectorizer.name == vectorizer.name

@@ -22,7 +22,7 @@ use crate::offload::Stopped;
 use crate::parse::Parsers;
 use crate::settings::Settings;
 
-/// What all documents share.
+/// The context that all documents share.
 pub(super) struct Context {
     pub settings: Arc<Settings>,
     pub loaders: Loaders,
@@ -91,13 +91,13 @@ async fn process(
     Ok(Processed { chunks: plan.into_chunks(vectors), provenance })
 }
 
-/// What a row's payload comes to.
+/// The document that a row's payload leads to, if there is something to do.
 enum Found {
     /// A document to work on.
     Document(Source),
     /// There is no document, and so there are no chunks.
     Nothing,
-    /// What was made of this version of the object is there already.
+    /// The chunks of this version of the object are there already.
     Unchanged(Option<Provenance>),
 }
 

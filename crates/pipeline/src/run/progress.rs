@@ -1,4 +1,4 @@
-//! How far a document has come.
+//! The progress of a document through the stages.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

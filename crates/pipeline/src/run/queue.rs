@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::document::{Completed, Document, Failed, Ticket, Vectorizer};
 
-/// Which rows are wanted, by the addresses that they hold.
+/// The rows that are wanted, by the addresses that they hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Addresses {
     /// Whatever they hold.
@@ -18,7 +18,7 @@ pub enum Addresses {
 }
 
 impl Addresses {
-    /// Whether a row with this address is wanted.
+    /// Returns whether a row with this address is wanted.
     pub fn want(&self, address: &str) -> bool {
         match self {
             Addresses::Any => true,
@@ -28,7 +28,7 @@ impl Addresses {
     }
 }
 
-/// Where work comes from and results go.
+/// The queue that work comes from and results go to.
 ///
 /// All methods are called by [`Runner::turn`](super::Runner::turn) on its caller's thread, so
 /// that an implementation may live on one thread, as Postgres asks.
@@ -37,8 +37,8 @@ impl Addresses {
 /// them and offers them again. An implementation whose method errs has written nothing of what it
 /// was lent (it has rolled back).
 pub trait Queue {
-    /// What can go wrong with the queue. Its text becomes the reason of a document that can't be
-    /// written, so it must hold no secret.
+    /// The error of the queue. Its text becomes the reason of a document that can't be written, so it
+    /// must hold no secret.
     type Error: fmt::Display;
 
     /// The vectorizers that may have work now, in the order in which they shall be served.
@@ -89,7 +89,8 @@ pub trait Queue {
         None
     }
 
-    /// Whether what erred like this has taken long, so that each part of it may take as long again.
+    /// Returns whether a call that erred like this has taken long, so that each part of it may take as
+    /// long again.
     fn is_costly(_error: &Self::Error) -> bool
     where
         Self: Sized,

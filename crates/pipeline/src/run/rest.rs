@@ -1,4 +1,4 @@
-//! What a vectorizer waits for, and how it learns that the waiting is over.
+//! Rests: the failures that a vectorizer waits for, and the attempts that end the waiting.
 //!
 //! Whatever concerns more than one row makes those that it concerns rest: all rows of the vectorizer, or
 //! those of one object store. After the rest a single row is tried, and the next rest is longer; as soon
@@ -61,7 +61,7 @@ impl Rest {
 #[derive(Debug, Default)]
 pub(super) struct Rests {
     whole: Option<Rest>,
-    /// By the beginning of the addresses of a store's objects.
+    /// The rests of stores, by the beginning of the addresses of their objects.
     stores: HashMap<Arc<str>, Rest>,
     /// Stores that gave an object, and when.
     gave: HashMap<Arc<str>, Instant>,
@@ -91,7 +91,8 @@ impl Rests {
         }
     }
 
-    /// Whether what may be the row's own fault is, for its store just gave another what it asked for.
+    /// Returns whether a failure that may be the row's own fault is, for its store just gave another row
+    /// what it asked for.
     fn is_of_row(&self, failure: &Failure, store: &str, now: Instant) -> bool {
         let lately = |gave: &Instant| now.saturating_duration_since(*gave) < REMEMBERED;
         failure.retry == Retry::Backoff && self.gave.get(store).is_some_and(lately)
@@ -125,17 +126,17 @@ impl Rests {
         }
     }
 
-    /// How long the vectorizer rests as a whole.
+    /// Returns the time that the vectorizer still rests as a whole.
     pub(super) fn left(&self, now: Instant) -> Option<Duration> {
         self.whole.as_ref().map(|rest| rest.left(now)).filter(|left| !left.is_zero())
     }
 
-    /// Whether the vectorizer as a whole rests, or is to be tried with a single row.
+    /// Returns whether the vectorizer as a whole rests, or is to be tried with a single row.
     pub(super) fn is_whole(&self) -> bool {
         self.whole.is_some()
     }
 
-    /// Whether there is nothing that it waits for.
+    /// Returns whether it waits for nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.whole.is_none() && self.stores.is_empty()
     }
@@ -151,14 +152,14 @@ impl Rests {
         due.map(|(store, _)| Arc::clone(store)).collect()
     }
 
-    /// When the next rest is over.
+    /// Returns the time at which the next rest is over.
     pub(super) fn next(&self, now: Instant) -> Option<Instant> {
         let rests = self.whole.iter().chain(self.stores.values());
         rests.map(|rest| rest.until).filter(|until| *until > now).min()
     }
 
-    /// What it waits for in the first place, and until when: the whole before a store, and of several
-    /// stores the one that has been in trouble for longest.
+    /// Returns the failure that it waits for in the first place, and the end of that rest: the whole
+    /// comes before a store, and of several stores the one that has been in trouble for longest.
     pub(super) fn reason(&self) -> Option<(&Failure, Instant)> {
         let longest = self.stores.values().max_by_key(|rest| (rest.backoff.times(), rest.until));
         self.whole.as_ref().or(longest).map(|rest| (&rest.failure, rest.until))

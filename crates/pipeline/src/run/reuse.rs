@@ -1,4 +1,4 @@
-//! Which chunks of a row are there already.
+//! The search for chunks of a row that are there already, and may stay.
 
 use std::collections::HashMap;
 

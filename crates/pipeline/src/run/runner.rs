@@ -32,7 +32,7 @@ const CLAIM_LIMIT: usize = 1024;
 /// The same where each row names an object: these take longer to come, and their sizes are not known.
 const CLAIM_LIMIT_URI: usize = 256;
 
-/// What to do after a turn.
+/// The time of the next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Turn {
     /// There is more to do now: call [`Runner::turn`] again without waiting.
@@ -111,7 +111,7 @@ impl Runner {
         self.context.loaders.s3()
     }
 
-    /// Where others may run what waits for the network, on the same threads.
+    /// Returns the runtime, on whose threads others may run work that waits for the network.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
@@ -134,7 +134,7 @@ impl Runner {
         Ok(self.next(more, waits, now))
     }
 
-    /// How many documents are claimed and not settled.
+    /// Returns the number of documents that are claimed and not settled.
     pub fn in_flight(&self) -> usize {
         self.lanes.values().map(Lane::in_flight).sum()
     }
@@ -144,7 +144,8 @@ impl Runner {
         self.lanes.values().flat_map(Lane::tickets)
     }
 
-    /// What each vectorizer waits for that is in trouble, or a store of its documents is, and until when.
+    /// Returns each vectorizer that waits because it, or a store of its documents, is in trouble, with
+    /// the failure and the time until which it waits.
     pub fn waiting(&self) -> impl Iterator<Item = (&Vectorizer, &Failure, Instant)> {
         self.lanes.values().filter_map(|lane| {
             let (failure, until) = lane.waits_for()?;

@@ -1,4 +1,4 @@
-//! Whose turn it is on the one thread that everybody's statements run on.
+//! Fair turns on the one thread that everybody's statements run on.
 //!
 //! A turn of that thread serves every owner. One who has taken much of it is left out of the rest of the turn, and of
 //! the turns after it for as long as the time beyond a fair part was, but only while somebody else has work. So one
@@ -14,17 +14,17 @@ const QUOTA: Duration = Duration::from_millis(250);
 /// The same while nobody else has work: so long may it take until it is seen that somebody has.
 const QUOTA_ALONE: Duration = Duration::from_secs(1);
 
-/// How many times longer an owner rests for time that was cut off, and so has led to nothing.
+/// The factor by which an owner rests longer for time that was cut off, and so has led to nothing.
 const CUT_OFF: u32 = 4;
 
-/// What the owners of this process's work have taken of its time.
+/// The time of this process that the owners of its work have taken.
 #[derive(Debug, Default)]
 pub struct Shares {
-    /// What each has taken of this phase.
+    /// The time that each owner has taken of this phase.
     taken: HashMap<u32, Duration>,
     /// Until when each is left out.
     rests: HashMap<u32, Instant>,
-    /// Who had something to be done in this turn, and in the one before.
+    /// The owners that had something to be done in this turn, and in the one before.
     busy: [HashSet<u32>; 2],
 }
 

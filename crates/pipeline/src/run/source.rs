@@ -13,7 +13,7 @@ pub(super) struct Source {
     pub load_reservation: LoadReservation,
     /// Its version, as its store names it.
     pub etag: Option<String>,
-    /// What decides its chunks beside.
+    /// The digest of all else that decides its chunks.
     pub basis: Option<Basis>,
 }
 

@@ -12,13 +12,13 @@ use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
 
-/// How long a thread without work stays.
+/// The time that a thread without work stays.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
-/// How often one of them is given some, lest the last leave.
+/// The time between two pieces of work that keep the last thread from leaving.
 const PULSE: Duration = Duration::from_secs(20);
 
-/// How long the first may take to start.
+/// The longest time that the first thread may take to start.
 const FIRST: Duration = Duration::from_secs(10);
 
 /// Sees to it that from now on there is at least one such thread.
@@ -52,7 +52,7 @@ pub(super) fn pulse(handle: &Handle) -> io::Result<JoinHandle<()>> {
     catch_unwind(AssertUnwindSafe(|| handle.spawn_blocking(|| ()))).map_err(|_| refused())
 }
 
-/// What a panic of tokio's for want of a thread means.
+/// Returns the error that a panic of tokio's for want of a thread means.
 pub(super) fn refused() -> io::Error {
     io::Error::new(io::ErrorKind::WouldBlock, "the operating system refuses a thread")
 }

@@ -19,16 +19,17 @@ use crate::settings::S3Settings;
 /// The steps, in their order.
 const STEPS: [&str; 7] = ["uri", "credentials", "identity", "role", "bucket", "head", "get"];
 
-/// What a step came to.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckStep {
     /// Its name: `uri`, `credentials`, `identity`, `role`, `bucket`, `head` or `get`.
     pub step: &'static str,
-    /// Whether it went well; `None` if it was skipped, or can't tell and does not matter.
+    /// `true` if it went well, `false` if it failed; `None` if it was skipped, or can't tell and does
+    /// not matter.
     pub ok: Option<bool>,
-    /// What was found. Holds no secret.
+    /// The finding. Holds no secret.
     pub message: String,
-    /// What a person can do about it.
+    /// The advice to a person who can do something about it.
     pub hint: Option<String>,
 }
 
@@ -71,7 +72,7 @@ impl Walk<'_> {
         self.get(&uri).await
     }
 
-    /// Who the server is, before it assumes a role.
+    /// Tells the server's own identity, before it assumes a role.
     async fn own_identity(&mut self, uri: &S3Uri) -> Result<(), Failure> {
         let operation = Operation::GetObject(uri);
         self.clients.permit(self.access).map_err(|error| failure(&error, operation, self.access))?;
@@ -200,7 +201,7 @@ async fn caller(config: &SdkConfig) -> Result<String, S3Error> {
     Ok(caller.arn().unwrap_or("STS knows the server, and does not say by which name").to_owned())
 }
 
-/// Why STS does not know the server.
+/// Returns the reason why STS does not tell who the server is.
 fn sts_says(error: &S3Error) -> String {
     match error {
         S3Error::Refused { status, code, message, .. } => {

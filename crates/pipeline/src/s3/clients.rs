@@ -32,11 +32,11 @@ const DEADLINE: Duration = Duration::from_secs(15);
 pub struct Clients {
     setup: Arc<Setup>,
     session: Mutex<Arc<Session>>,
-    /// By bucket and endpoint.
+    /// The regions that were found, by bucket and endpoint.
     regions: Mutex<Recent<(String, Option<String>), String>>,
-    /// Of requests under way, whoever makes them.
+    /// Permits for requests under way, whoever makes them.
     requests: Semaphore,
-    /// Of queues that are listened to.
+    /// Permits for queues that are listened to.
     polls: Arc<Semaphore>,
 }
 
@@ -59,7 +59,7 @@ impl Clients {
         }
     }
 
-    /// Whether these clients are what the settings ask for.
+    /// Returns whether these clients are those that the settings ask for.
     pub fn serve(&self, settings: &Settings) -> bool {
         self.setup.is_of(settings)
     }
@@ -144,12 +144,12 @@ impl Clients {
         self.setup.http(Some(url), &self.setup.s3.allowed_queues)
     }
 
-    /// What the operator has set.
+    /// Returns the operator's settings.
     pub(super) fn settings(&self) -> &S3Settings {
         &self.setup.s3
     }
 
-    /// Whether the operator lets anybody ask in this way.
+    /// Refuses a way of asking that the operator does not allow.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Why a request to S3 failed, as data: told from the many shapes that the SDK gives it.
+//! The reasons why requests to S3 fail, as data: told from the many shapes that the SDK gives them.
 
 use std::error::Error;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::network::{AddressRefused, AnswerTooLong};
 /// Most bytes of what others say that are repeated.
 const LONGEST: usize = 500;
 
-/// Why a request failed, or was not made. Holds no secret and nothing of an object's content.
+/// The reason why a request failed, or was not made. Holds no secret and nothing of an object's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum S3Error {
     /// The operator does not let anybody ask in this way.
@@ -48,16 +48,16 @@ pub enum S3Error {
     },
     /// There was no answer.
     Network {
-        /// Who did not answer.
+        /// The peer that did not answer.
         peer: Peer,
-        /// How it failed.
+        /// The fault of the network.
         fault: Fault,
-        /// What the network says.
+        /// The network's own words.
         message: String,
     },
     /// There was no answer in time.
     Timeout {
-        /// Who did not answer.
+        /// The peer that did not answer.
         peer: Peer,
         /// The limit, if it was ours for the whole of it.
         limit: Option<Duration>,
@@ -68,14 +68,14 @@ pub enum S3Error {
     Body(String),
     /// More bytes than are allowed.
     TooLarge {
-        /// As many, if somebody tells.
+        /// The size of the object, if it is known.
         size: Option<u64>,
-        /// As many are allowed.
+        /// The largest size that is allowed.
         limit: u64,
     },
 }
 
-/// What the operator does not allow.
+/// The thing that the operator does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAllowed {
     /// To ask with the server's own credentials, without a role.
@@ -88,7 +88,7 @@ pub enum NotAllowed {
     Address,
 }
 
-/// Who is asked.
+/// The peer that is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Peer {
     /// S3.
@@ -106,7 +106,7 @@ impl fmt::Display for Peer {
     }
 }
 
-/// How the network failed.
+/// The fault of the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// No TLS with this server; its certificate is not trusted, most often.
@@ -128,7 +128,7 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> From<&SdkError<E>>
 }
 
 impl S3Error {
-    /// What the SDK says of a request to `peer`.
+    /// Reads the SDK's error of a request to `peer`.
     pub(super) fn from_sdk<E>(peer: Peer, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -175,7 +175,7 @@ impl S3Error {
         }
     }
 
-    /// Whether S3 says that the request would be granted in the bucket's own region.
+    /// Returns the bucket's region, if S3 says that the request belongs there.
     pub(super) fn bucket_region(&self) -> Option<&str> {
         match self {
             S3Error::Refused { status: 301 | 302 | 307 | 308 | 400, bucket_region, .. } => {
@@ -185,7 +185,7 @@ impl S3Error {
         }
     }
 
-    /// What is wrong with the credentials, if the answer speaks of them rather than of the object.
+    /// Returns the fault of the credentials, if the answer speaks of them rather than of the object.
     pub(super) fn credentials_fault(&self) -> Option<CredentialsFault> {
         let (S3Error::Refused { code, .. } | S3Error::Role { code, .. }) = self else { return None };
         match code.as_deref()? {
@@ -200,7 +200,7 @@ impl S3Error {
         }
     }
 
-    /// What can't be told from this failure about an object: whether it is the object's doing.
+    /// Returns the question that this failure leaves open: is it the object's doing or the store's?
     pub fn doubt(&self) -> Option<Doubt> {
         if self.credentials_fault().is_some() {
             return None;
@@ -219,7 +219,7 @@ impl S3Error {
         }
     }
 
-    /// Whether a store that says this of itself answers, though it may refuse.
+    /// Returns whether a store that says this of itself answers, though it may refuse.
     pub fn is_answer(&self) -> bool {
         match self {
             S3Error::Refused { status, code, .. } => {
@@ -231,24 +231,24 @@ impl S3Error {
         }
     }
 
-    /// Whether other credentials of the server may help. That a role is refused to them is not
-    /// their fault.
+    /// Returns whether other credentials of the server may help. They are not to blame if a role is
+    /// refused to them.
     pub(super) fn blames_credentials(&self) -> bool {
         matches!(self, S3Error::NoCredentials | S3Error::Credentials(_))
             || matches!(self.credentials_fault(), Some(CredentialsFault::Wrong | CredentialsFault::Expired))
     }
 }
 
-/// What nobody can tell of a failed request without asking once more.
+/// A question that a failed request leaves open, and that another request can answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
-    /// Whether the store fails, or this object does.
+    /// Does the store fail, or this object?
     Outage,
-    /// Whether all of the store is forbidden, or this object is.
+    /// Is all of the store forbidden, or this object?
     Forbidden,
 }
 
-/// What is wrong with credentials.
+/// The fault of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CredentialsFault {
     /// The key is unknown, or its secret is another.
@@ -259,7 +259,7 @@ pub(super) enum CredentialsFault {
     ClockSkew,
 }
 
-/// Whether this answer asks for fewer requests.
+/// Returns whether this answer asks for fewer requests.
 pub(super) fn asks_for_less(status: u16, code: Option<&str>) -> bool {
     matches!(status, 429 | 503) || code.is_some_and(is_throttling)
 }
@@ -276,8 +276,8 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
     chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())
 }
 
-/// Why there are no credentials. A role's provider wraps the answer of STS, and what those of its
-/// own credentials say, in its own.
+/// Finds the reason why there are no credentials. A role's provider wraps the answer of STS, and the
+/// errors of its own credentials, in errors of its own.
 pub(super) fn without_credentials(error: &CredentialsError) -> S3Error {
     let not_loaded = |error: &(dyn Error + 'static)| {
         matches!(error.downcast_ref::<CredentialsError>(), Some(CredentialsError::CredentialsNotLoaded(_)))

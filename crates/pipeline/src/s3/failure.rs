@@ -1,4 +1,4 @@
-//! What went wrong with S3, in words that lead to the fix.
+//! Failures of S3, in words that lead to the fix.
 //!
 //! | code | concerns | retry |
 //! |---|---|---|
@@ -29,7 +29,7 @@ const ADMINISTRATOR: Retry = Retry::OnRecovery;
 /// Pause after S3 asked for fewer requests and the SDK's own retries did not help.
 const THROTTLED: Retry = Retry::After(Duration::from_secs(10));
 
-/// What S3 was asked for.
+/// The request that S3 got.
 #[derive(Debug, Clone, Copy)]
 pub enum Operation<'a> {
     /// `GetObject`.
@@ -58,13 +58,13 @@ impl Operation<'_> {
         }
     }
 
-    /// Whether it concerns a single object.
+    /// Returns whether the request concerns a single object.
     fn is_of_object(&self) -> bool {
         matches!(self, Operation::GetObject(_) | Operation::HeadObject(_))
     }
 }
 
-/// What was asked for, as an address.
+/// Writes the address that was asked for.
 impl fmt::Display for Operation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -323,7 +323,7 @@ fn network(peer: Peer, fault: Fault, why: &str, operation: Operation<'_>) -> Fai
         .with_hint(hint)
 }
 
-/// Whom it concerns that a peer does not answer.
+/// Returns the scope of a failure if this peer does not answer.
 fn of(peer: Peer) -> Scope {
     match peer {
         Peer::S3 => Scope::Store,

@@ -6,18 +6,18 @@ use serde_json::{json, Value};
 const SERVER_PLACEHOLDER: &str = "arn:aws:iam::ACCOUNT-OF-THE-SERVER:role/ROLE-OF-THE-SERVER";
 const ROLE_PLACEHOLDER: &str = "the server's own identity";
 
-/// What the policies are to allow.
+/// The access that the policies are to allow.
 #[derive(Debug, Clone, Copy)]
 pub struct Access<'a> {
     /// The bucket.
     pub bucket: &'a str,
-    /// What the keys begin with; empty for the whole bucket.
+    /// The beginning of the keys; empty for the whole bucket.
     pub prefix: &'a str,
     /// The role that the server assumes; none if it asks as itself.
     pub role_arn: Option<&'a str>,
     /// The server's own identity, as STS or IAM names it.
     pub server_arn: Option<&'a str>,
-    /// What the server gives with each request to assume a role.
+    /// The external id that the server gives with each request to assume a role.
     pub external_id: Option<&'a str>,
 }
 

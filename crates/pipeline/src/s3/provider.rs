@@ -1,11 +1,12 @@
-//! Who had the server's credentials, in words.
+//! The provider of the server's credentials, in words.
 
 use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 use aws_credential_types::Credentials;
 
 use crate::settings::S3Settings;
 
-/// Where credentials come from. A provider that builds upon another's leaves its mark beside that one's.
+/// Names the source of credentials. A provider that builds upon another's leaves its mark beside that
+/// one's.
 pub(super) fn name(credentials: &Credentials, settings: &S3Settings) -> String {
     if settings.access_key.is_some() {
         return "the setting pgai_rs.aws_access_key_id".to_owned();

@@ -1,4 +1,4 @@
-//! What the AWS environment says, read once, and what is built upon it.
+//! The AWS environment, read once, and the clients that are built upon it.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -21,14 +21,14 @@ use crate::network::{self, AnswerLimits, Reach};
 use crate::server_url::ServerUrl;
 use crate::settings::{S3Settings, Settings, UrlStyle};
 
-/// Where S3 lives if neither the settings nor the AWS environment say so; also AWS' own default.
+/// The region of S3 if neither the settings nor the AWS environment name one; also AWS' own default.
 const DEFAULT_REGION: &str = "us-east-1";
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Clients kept, one a region, role and endpoint.
 const MAX_CLIENTS: usize = 64;
 
-/// What the operator has set.
+/// The operator's settings, and the HTTP clients that follow from them.
 pub(super) struct Setup {
     pub s3: S3Settings,
     /// Longest time for a request with its retries.
@@ -46,7 +46,7 @@ pub(super) struct Setup {
 }
 
 impl Setup {
-    /// What the settings say, and the clock by which credentials expire.
+    /// Takes the settings, and the clock by which credentials expire.
     pub(super) fn new(settings: &Settings, clock: SharedTimeSource) -> Arc<Self> {
         let limits = AnswerLimits { object: settings.max_document_size };
         let http = |reach| network::bounded(settings.loads_at_a_time(), limits, reach);
@@ -62,7 +62,7 @@ impl Setup {
         })
     }
 
-    /// Whether the settings are those that it was made of.
+    /// Returns whether the settings are those that it was made of.
     pub(super) fn is_of(&self, settings: &Settings) -> bool {
         self.s3 == settings.s3
             && self.timeout == settings.load_timeout
@@ -101,7 +101,7 @@ impl Session {
         })
     }
 
-    /// How long ago it was made.
+    /// Returns the time since the session was made.
     pub(super) fn age(&self) -> Duration {
         self.born.elapsed()
     }

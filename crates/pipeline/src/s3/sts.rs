@@ -1,4 +1,4 @@
-//! What is to be known of STS: its regions, and what it says when it refuses.
+//! STS: its regions, and the answers by which it refuses.
 
 use std::error::Error;
 
@@ -35,7 +35,7 @@ pub(super) struct Refusal {
     pub message: Option<String>,
 }
 
-/// What STS said, if this error is an answer of it.
+/// Returns the refusal of STS that this error is, if it is an answer of STS.
 pub(super) fn refusal(error: &(dyn Error + 'static)) -> Option<Refusal> {
     if let Some(error) = error.downcast_ref::<SdkError<AssumeRoleError>>() {
         return answer(error);
@@ -43,7 +43,7 @@ pub(super) fn refusal(error: &(dyn Error + 'static)) -> Option<Refusal> {
     error.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError>>().and_then(answer)
 }
 
-/// Whether this is a request to STS that failed, whatever the reason.
+/// Returns whether this is a request to STS that failed, whatever the reason.
 pub(super) fn is_request(error: &(dyn Error + 'static)) -> bool {
     error.is::<SdkError<AssumeRoleError>>() || error.is::<SdkError<AssumeRoleWithWebIdentityError>>()
 }

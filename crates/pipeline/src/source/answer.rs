@@ -1,4 +1,4 @@
-//! What S3 says of an object, its bytes left aside.
+//! S3's answers about an object, its bytes left aside.
 
 use crate::failure::Failure;
 
@@ -7,17 +7,17 @@ use crate::failure::Failure;
 pub struct Object {
     /// Its key in the bucket.
     pub key: String,
-    /// Which version of its bytes this is, without quotes.
+    /// The version of its bytes, without quotes.
     pub etag: Option<String>,
     /// Bytes.
     pub size: u64,
-    /// When it was written, in microseconds since 1970.
+    /// The time when it was written, in microseconds since 1970.
     pub last_modified: Option<i64>,
     /// The media type on record. A listing does not tell it.
     pub content_type: Option<String>,
 }
 
-/// What became of an object.
+/// The state of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// It is there and wanted.
@@ -33,7 +33,7 @@ pub enum State {
 pub struct Answer {
     /// Its key in the bucket.
     pub key: String,
-    /// What became of it.
+    /// The object's state.
     pub state: State,
 }
 

@@ -48,7 +48,8 @@ pub fn changes(body: &str) -> Result<Vec<Change>, Malformed> {
     }
 }
 
-/// What SNS carries, unless its subscription has raw message delivery.
+/// Returns the message inside an SNS notification. SNS wraps messages unless its subscription has raw
+/// message delivery.
 fn unwrapped(message: &Value) -> Result<Option<Value>, Malformed> {
     if message["Type"] != "Notification" {
         return Ok(None);

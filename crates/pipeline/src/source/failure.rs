@@ -1,4 +1,4 @@
-//! What goes wrong with a source beside what S3 answers, in words that lead to the fix.
+//! Failures of a source beside S3's answers, in words that lead to the fix.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What became of certain objects: HeadObject.
+//! Inquiries after certain objects, by HeadObject.
 
 use std::sync::Arc;
 

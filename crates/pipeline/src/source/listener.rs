@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Malformed messages that are remembered, lest each delivery of one be complained about.
 const COMPLAINTS: usize = 1024;
 
-/// What was heard.
+/// News from a queue that is listened to.
 #[derive(Debug)]
 pub enum Heard {
     /// The queue answers, for the first time or again.
@@ -43,7 +43,7 @@ pub enum Heard {
 pub struct Batch {
     /// One a key.
     pub answers: Vec<Answer>,
-    /// How many messages spoke of them.
+    /// The number of messages that spoke of them.
     pub messages: u64,
 }
 
@@ -63,7 +63,7 @@ impl Listener {
         Listener { heard, settled, _task: network.spawn(ears.listen()) }
     }
 
-    /// What was heard, if something was. Each batch is to be settled before the next comes.
+    /// Returns the news, if there is any. Each batch is to be settled before the next comes.
     pub fn try_next(&mut self) -> Option<Heard> {
         match self.heard.try_recv() {
             Ok(heard) => Some(heard),
@@ -72,7 +72,7 @@ impl Listener {
         }
     }
 
-    /// Whether the task has ended, which it does by a bug only.
+    /// Returns whether the task has ended, which it does by a bug only.
     pub fn is_over(&self) -> bool {
         self.settled.is_closed()
     }
@@ -140,7 +140,7 @@ impl Ears {
         }
     }
 
-    /// Which wanted keys the messages speak of.
+    /// Finds the wanted keys that the messages speak of.
     async fn read(&self, messages: Vec<Message>, complained: &mut VecDeque<String>) -> Vec<Read> {
         let mut read = Vec::new();
         for Message { id, receipt, body } in messages {

@@ -30,7 +30,7 @@ pub struct Page {
     pub skipped: u64,
 }
 
-/// What comes next of a listing.
+/// The next part of a listing.
 #[derive(Debug)]
 pub enum Listed {
     /// More.
@@ -63,7 +63,7 @@ impl Listing {
         Listing { pages, _task: task }
     }
 
-    /// What has come, if something has. After an end of either kind it is not to be called again.
+    /// Returns the next part, if it has come. After an end of either kind it is not to be called again.
     pub fn try_next(&mut self) -> Option<Listed> {
         match self.pages.try_recv() {
             Ok(listed) => Some(listed),

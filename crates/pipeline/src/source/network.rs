@@ -1,4 +1,4 @@
-//! What the tasks of a source need of the world.
+//! The network and the threads that the tasks of a source use.
 
 use std::future::Future;
 use std::sync::Arc;

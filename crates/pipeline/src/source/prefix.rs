@@ -49,12 +49,12 @@ impl S3Prefix {
         &self.bucket
     }
 
-    /// What the keys begin with; empty for all.
+    /// Returns the beginning of the keys; empty for all.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Whether it is an access point's, which is not what events call the bucket.
+    /// Returns whether the bucket is an access point, by whose name events do not call it.
     pub fn is_access_point(&self) -> bool {
         self.bucket.starts_with("arn:")
     }
@@ -76,7 +76,8 @@ impl S3Prefix {
         key.starts_with(&self.prefix).then_some(key)
     }
 
-    /// Whether all of it lies within one of the allowed prefixes, as [`S3Uri::is_allowed`] reads them.
+    /// Returns whether all of it lies within one of the allowed prefixes, as [`S3Uri::is_allowed`] reads
+    /// them.
     pub fn is_allowed(&self, allowed: &[String]) -> bool {
         // A byte that no setting holds stands for whatever follows the prefix.
         S3Uri::parse(&format!("{self}\0")).is_ok_and(|uri| uri.is_allowed(allowed))

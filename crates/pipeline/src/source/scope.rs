@@ -1,4 +1,4 @@
-//! Which objects a source wants.
+//! The choice of objects that a source wants.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -48,7 +48,7 @@ impl Scope {
         &self.prefix
     }
 
-    /// Whether an object with this key is wanted, whatever its size.
+    /// Returns whether an object with this key is wanted, whatever its size.
     ///
     /// A key that ends with a slash is a folder's marker, as consoles make them, and no document.
     pub fn wants_key(&self, key: &str) -> bool {
@@ -60,14 +60,14 @@ impl Scope {
             && self.is_addressable(key)
     }
 
-    /// Whether the object's address is allowed, and means this object: one that ends like a version's
-    /// does not.
+    /// Returns whether the object's address is allowed, and means this object: one that ends like a
+    /// version's does not.
     fn is_addressable(&self, key: &str) -> bool {
         let uri = S3Uri::parse(&self.prefix.uri(key));
         uri.is_ok_and(|uri| uri.key() == key && uri.is_allowed(&self.allowed))
     }
 
-    /// Whether an object of this size is wanted, whatever its key.
+    /// Returns whether an object of this size is wanted, whatever its key.
     pub fn wants_size(&self, size: u64) -> bool {
         size <= self.max_size
     }

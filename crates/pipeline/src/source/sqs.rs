@@ -15,7 +15,7 @@ use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
 use crate::s3::{self, Clients, Operation, S3Error};
 
-/// How long SQS waits for a message before it answers that there is none, in seconds; its maximum.
+/// The time that SQS waits for a message before it answers that there is none, in seconds; its maximum.
 const LONG_POLL: i32 = 20;
 /// Longest time for one request: the long poll and the way there and back.
 const TIMEOUT: Duration = Duration::from_secs(LONG_POLL as u64 + 10);
@@ -26,7 +26,7 @@ pub(super) const MOST_MESSAGES: usize = 10;
 pub(super) struct Message {
     /// Its id, the same each time it is delivered.
     pub(super) id: String,
-    /// What it is deleted by.
+    /// The handle by which it is deleted.
     pub(super) receipt: String,
     /// Its body.
     pub(super) body: String,

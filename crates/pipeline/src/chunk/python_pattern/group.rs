@@ -3,7 +3,7 @@
 use super::{PatternError, Translator};
 
 impl Translator<'_> {
-    /// What begins with a parenthesis.
+    /// Translates what begins with a parenthesis.
     pub(super) fn open_group(&mut self) -> Result<(), PatternError> {
         if !self.take('?') {
             self.groups += 1;
@@ -98,7 +98,7 @@ impl Translator<'_> {
     }
 }
 
-/// Whether what was written so far is a row of `(?flags)`.
+/// Returns whether all that was written so far are groups of flags alone, `(?flags)`.
 fn is_only_flags(out: &str) -> bool {
     out.split_inclusive(')').all(|group| {
         group

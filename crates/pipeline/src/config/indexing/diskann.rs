@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_range, given};
 
-/// What vectors can be stored as.
+/// The ways in which pgvectorscale can store vectors.
 const STORAGE_LAYOUTS: [&str; 2] = ["memory_optimized", "plain"];
 
 /// pgvectorscale's limits (`access_method/options.rs`); -1 neighbours are its default.
@@ -14,7 +14,7 @@ const NUM_DIMENSIONS: (i32, i32) = (0, 5_000);
 const NUM_BITS_PER_DIMENSION: (i32, i32) = (0, 32);
 const MAX_ALPHA: (f64, f64) = (1.0, 5.0);
 
-/// What is taken for `num_neighbors` if nothing is given.
+/// The value of `num_neighbors` if none is given.
 const DEFAULT_NEIGHBORS: u64 = 50;
 
 /// Most dimensions that `plain` can store (`access_method/build.rs`).
@@ -32,7 +32,7 @@ const ONE_BIT_FROM: u32 = 900;
 const MAX_NODE: u64 = 8_120;
 const NEIGHBOR: u64 = 8;
 
-/// What `ai.indexing_diskann` asks for, but when.
+/// The index that `ai.indexing_diskann` declares, apart from the time when it is built.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Diskann {
     /// `memory_optimized` or `plain`.
@@ -44,10 +44,10 @@ pub struct Diskann {
     /// Candidates that are looked at for each new node.
     #[serde(default)]
     pub search_list_size: Option<i32>,
-    /// How far edges reach beyond the nearest.
+    /// The factor by which edges may reach beyond the nearest neighbors.
     #[serde(default)]
     pub max_alpha: Option<f64>,
-    /// How many of the dimensions are indexed.
+    /// The number of dimensions that are indexed.
     #[serde(default)]
     pub num_dimensions: Option<i32>,
     /// Bits for each dimension of a compressed vector.
@@ -56,7 +56,8 @@ pub struct Diskann {
 }
 
 impl Diskann {
-    /// What pgvectorscale would refuse whatever is indexed. The first text is pgai's.
+    /// Refuses options that pgvectorscale would refuse whatever is indexed. The first error's text is
+    /// pgai's.
     pub fn check(&self) -> Result<(), String> {
         if self.storage_layout.as_ref().is_some_and(|layout| !STORAGE_LAYOUTS.contains(&layout.as_str())) {
             return Err("invalid storage_layout".to_owned());
@@ -76,8 +77,9 @@ impl Diskann {
         }
     }
 
-    /// What pgvectorscale would refuse for vectors of so many dimensions: partly not before the first
-    /// one is written, when an index that was built on an empty table fails every write to it.
+    /// Refuses what pgvectorscale would refuse for vectors of so many dimensions. Some of it
+    /// pgvectorscale does not refuse before the first vector is written, when an index that was built on
+    /// an empty table fails every write to it.
     pub fn check_dimensions(&self, dimensions: u32) -> Result<(), String> {
         let indexed = match self.num_dimensions.and_then(|given| u32::try_from(given).ok()) {
             None | Some(0) => dimensions,
@@ -116,7 +118,7 @@ impl Diskann {
         self.num_neighbors.and_then(|given| u64::try_from(given).ok()).unwrap_or(DEFAULT_NEIGHBORS)
     }
 
-    /// What a node takes for its vector: 4 bytes for each dimension, or bits in words of 64.
+    /// Returns the bytes that a vector takes in a node: 4 for each dimension, or bits in words of 64.
     fn vector_bytes(&self, dimensions: u32) -> u64 {
         if self.is_plain() {
             return 4 * u64::from(dimensions);

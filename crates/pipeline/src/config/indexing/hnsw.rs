@@ -10,17 +10,17 @@ pub const MAX_VECTOR: u32 = 2_000;
 /// Most dimensions of a `halfvec` under an HNSW index (pgvector: twice `HNSW_MAX_DIM`).
 pub const MAX_HALFVEC: u32 = 4_000;
 
-/// What pgvector's `hnsw` can order vectors by.
+/// The operator classes by which pgvector's `hnsw` can order vectors.
 const OPCLASSES: [&str; 4] = ["vector_cosine_ops", "vector_ip_ops", "vector_l2_ops", "vector_l1_ops"];
 
 /// pgvector's limits and defaults of an HNSW index (`src/hnsw.h`).
 const M: (i32, i32, i32) = (2, 16, 100);
 const EF_CONSTRUCTION: (i32, i32, i32) = (4, 64, 1_000);
 
-/// What `ai.indexing_hnsw` asks for, but when.
+/// The index that `ai.indexing_hnsw` declares, apart from the time when it is built.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hnsw {
-    /// What vectors are ordered by, as pgvector's operator class for `vector`.
+    /// The operator class of pgvector's type `vector` by which vectors are ordered.
     #[serde(default = "default_opclass")]
     pub opclass: String,
     /// Most connections of a node in a layer.
@@ -36,7 +36,7 @@ fn default_opclass() -> String {
 }
 
 impl Hnsw {
-    /// What pgvector would refuse when the index is built. The first text is pgai's.
+    /// Refuses what pgvector would refuse when the index is built. The first error's text is pgai's.
     pub fn check(&self) -> Result<(), String> {
         if !OPCLASSES.contains(&self.opclass.as_str()) {
             return Err("invalid opclass".to_owned());

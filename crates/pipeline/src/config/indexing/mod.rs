@@ -16,25 +16,25 @@ pub enum Indexing {
     None,
     /// pgvector's.
     Hnsw {
-        /// When it is built.
+        /// The conditions for building it.
         #[serde(flatten)]
         when: When,
-        /// What it is like.
+        /// The options of the index.
         #[serde(flatten)]
         index: Hnsw,
     },
     /// pgvectorscale's.
     Diskann {
-        /// When it is built.
+        /// The conditions for building it.
         #[serde(flatten)]
         when: When,
-        /// What it is like.
+        /// The options of the index.
         #[serde(flatten)]
         index: Diskann,
     },
 }
 
-/// When an index is built. Absent keys mean what they mean to pgai.
+/// The conditions for building an index. Absent keys mean what they mean to pgai.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct When {
     /// Not before the store has so many rows.
@@ -59,7 +59,7 @@ fn default_true() -> bool {
 }
 
 impl Indexing {
-    /// When it is to be built; none if it is not.
+    /// Returns the conditions for building the index; `None` if there is to be none.
     pub fn when(&self) -> Option<&When> {
         match self {
             Indexing::None => None,
@@ -76,7 +76,7 @@ impl Indexing {
         }
     }
 
-    /// What is indexed of embeddings with so many dimensions, if there is room for them.
+    /// Returns the type in which embeddings of so many dimensions are indexed.
     pub fn element(&self, dimensions: u32) -> Element {
         match self {
             Indexing::Hnsw { .. } if dimensions > hnsw::MAX_VECTOR => Element::Halfvec,
@@ -84,7 +84,7 @@ impl Indexing {
         }
     }
 
-    /// What the access method would refuse of vectors of so many dimensions.
+    /// Refuses what the access method would refuse for vectors of so many dimensions.
     pub fn check_dimensions(&self, dimensions: u32) -> Result<(), String> {
         match self {
             Indexing::Hnsw { .. } if dimensions > hnsw::MAX_HALFVEC => {
@@ -95,7 +95,7 @@ impl Indexing {
         }
     }
 
-    /// What the access method would refuse whatever is indexed.
+    /// Refuses options that the access method would refuse whatever is indexed.
     pub fn check(&self) -> Result<(), String> {
         match self {
             Indexing::None => Ok(()),
@@ -104,7 +104,7 @@ impl Indexing {
         }
     }
 
-    /// What stands in the index's `WITH (…)`: what was given, by name.
+    /// Returns the options for the index's `WITH (…)`: those that were given, by name.
     pub fn options(&self) -> Vec<(&'static str, String)> {
         match self {
             Indexing::None => Vec::new(),

@@ -10,18 +10,18 @@ use crate::embed::request::check::is_finite;
 use crate::embed::Vectors;
 use crate::failure::Failure;
 
-/// Where an input's vector is wanted.
+/// The sender to the one who waits for an input's vector.
 pub(in crate::embed) type Reply = oneshot::Sender<Result<Vec<f32>, Failure>>;
 
 /// The inputs of a request, each with those who wait for it.
 #[derive(Default)]
 pub(in crate::embed) struct Batch {
     pub inputs: Vec<Arc<str>>,
-    /// As many as inputs.
+    /// The senders for each input, in the order of the inputs.
     replies: Vec<Vec<Reply>>,
 }
 
-/// What every model takes.
+/// An input that every model takes.
 const HARMLESS: &str = "ok";
 
 impl Batch {
@@ -44,7 +44,7 @@ impl Batch {
         }
     }
 
-    /// How many inputs.
+    /// Returns the number of inputs.
     pub(in crate::embed) fn len(&self) -> usize {
         self.inputs.len()
     }

@@ -33,7 +33,7 @@ use crate::settings::Settings;
 /// A trickle of inputs delays the first of them by so many lingers at most.
 const MOST_LINGERS: u32 = 20;
 
-/// How a group packs, paces and retries.
+/// A group's rules for packing, pacing and retrying.
 #[derive(Debug, Clone)]
 pub(in crate::embed) struct Policy {
     limits: Limits,
@@ -44,8 +44,8 @@ pub(in crate::embed) struct Policy {
 }
 
 impl Policy {
-    /// What the settings say, within the provider's limits; `concurrency` is the vectorizer's, if it
-    /// has one.
+    /// Takes the settings' values, within the provider's limits; `concurrency` is the vectorizer's, if
+    /// it has one.
     pub(in crate::embed) fn new(settings: &Settings, provider: Limits, concurrency: Option<usize>) -> Self {
         let operator = Limits {
             inputs: settings.embedding_max_inputs.max(1),
@@ -86,12 +86,12 @@ impl Group {
         Group { arrivals, provider }
     }
 
-    /// What any input would fail with now, if that is known without asking.
+    /// Returns the failure that any input would end with now, if that is known without asking.
     pub fn refusal(&self) -> Option<Failure> {
         self.provider.health.refusal()
     }
 
-    /// Whether the group takes inputs still.
+    /// Returns whether the group still takes inputs.
     pub(in crate::embed) fn is_alive(&self) -> bool {
         !self.arrivals.is_closed()
     }
@@ -178,7 +178,7 @@ struct Provider {
     memory: Arc<Share>,
     /// The group's part of all connections.
     connections: ConnectionShare,
-    /// Of requests under way.
+    /// Permits for requests under way.
     slots: Arc<Semaphore>,
     /// Whoever has it finds out how many inputs the provider takes.
     narrowing: Mutex<()>,
@@ -357,12 +357,12 @@ fn refuses_everything(doubtful: &EmbedError) -> EmbedError {
     )
 }
 
-/// Whether the same request may succeed a little later.
+/// Returns whether the same request may succeed a little later.
 fn may_pass(error: &EmbedError) -> bool {
     matches!(error, EmbedError::Unreachable(_) | EmbedError::Unavailable(_) | EmbedError::BadResponse(_))
 }
 
-/// Whether the request may succeed without one of its inputs.
+/// Returns whether the request may succeed without one of its inputs.
 fn may_be_one_inputs_doing(error: &EmbedError) -> bool {
     matches!(
         error,

@@ -1,4 +1,4 @@
-//! Which inputs may share a request.
+//! Groups of inputs that may share a request.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +22,7 @@ use crate::settings::Settings;
 /// So many groups are kept although nobody uses them, for what they know about their provider.
 const MOST_IDLE_GROUPS: usize = 64;
 
-/// What tells two groups apart: inputs that differ in any of it can't share a request.
+/// The key of a group: inputs that differ in any of it can't share a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct GroupKey {
     model: Model,
@@ -30,7 +30,8 @@ struct GroupKey {
     concurrency: Option<u32>,
 }
 
-/// Whose limits count for a group: those of its provider, base URL and key, each model's on their own.
+/// The key under which a provider's limits are counted: provider, base URL and key, and each model on
+/// its own.
 ///
 /// Providers count for each model (OpenAI: <https://platform.openai.com/docs/guides/rate-limits>), so
 /// that what is said of one does not hold for another; where they count all together, the answers to
@@ -60,13 +61,13 @@ pub struct Groups {
     settings: Arc<Settings>,
     /// Identities for providers that want requests to be signed.
     aws: Arc<Clients>,
-    /// What requests and answers of all groups take.
+    /// The budget for the requests and answers of all groups.
     memory: Arc<MemoryBudget>,
     connections: Connections,
     known: Mutex<Known>,
 }
 
-/// What there is already.
+/// The groups and limiters that exist already.
 #[derive(Default)]
 struct Known {
     groups: HashMap<GroupKey, Arc<Group>>,
@@ -86,7 +87,8 @@ impl Known {
         }
     }
 
-    /// Whether connections to this address are kept while nobody uses them: those to the first few are.
+    /// Returns whether connections to this address are kept while nobody uses them: those to the first
+    /// few are.
     fn keeps_connections_to(&mut self, base_url: &str) -> bool {
         if self.kept.contains(base_url) {
             return true;

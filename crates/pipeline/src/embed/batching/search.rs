@@ -1,4 +1,4 @@
-//! Which of a request's inputs a provider can't take, found by dividing it.
+//! The search for the inputs of a request that a provider can't take, by dividing the request.
 //!
 //! An input is at fault only if the provider takes another that it was sent later. Where none of the
 //! request's own was taken, a harmless one is sent to see: if that fails as well, no input is at fault.
@@ -19,15 +19,15 @@ const DOUBT_GROWTH: u32 = 4;
 
 /// The state of a search for the inputs that a provider can't take.
 pub(in crate::embed) struct Search {
-    /// What has not been asked for in its present form, the next at the end.
+    /// Parts that have not been asked for in their present form, the next at the end.
     parts: Vec<Batch>,
     /// Inputs that failed on their own.
     suspects: Vec<Suspect>,
     /// Failures since the provider last answered.
     failures: u32,
-    /// As many make it doubtful that it is the inputs.
+    /// The number of failures from which on it is doubtful that the inputs are at fault.
     doubtful: u32,
-    /// Whether an input was refused on its own, and others taken.
+    /// `true` if an input was refused on its own, and others were taken.
     refused_alone: bool,
 }
 
@@ -55,8 +55,8 @@ impl Search {
         search
     }
 
-    /// Whether the provider is to be asked for something harmless before the search goes on, if what is
-    /// still under way brings no answer.
+    /// Returns whether the provider is to be asked for something harmless before the search goes on, if
+    /// the requests still under way bring no answer.
     pub(in crate::embed) fn is_in_doubt(&self) -> bool {
         self.failures >= self.doubtful || (self.parts.is_empty() && !self.suspects.is_empty())
     }
@@ -71,7 +71,7 @@ impl Search {
         }
     }
 
-    /// Whether everybody has been answered.
+    /// Returns whether all inputs have been answered.
     pub(in crate::embed) fn is_over(&self) -> bool {
         self.parts.is_empty() && self.suspects.is_empty()
     }
@@ -96,7 +96,7 @@ impl Search {
         self.parts.extend(self.suspects.drain(..).map(|suspect| suspect.input));
     }
 
-    /// Whether an input was refused on its own, and others taken.
+    /// Returns whether an input was refused on its own, and others were taken.
     pub(in crate::embed) fn has_refused_alone(&self) -> bool {
         self.refused_alone
     }

@@ -6,7 +6,7 @@ use crate::embed::request::check::{self, Wrong};
 use crate::embed::request::normalize::normalize;
 use crate::embed::Vectors;
 
-/// What an answer must have.
+/// The size that an answer must have.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::embed) struct Expected {
     pub inputs: usize,

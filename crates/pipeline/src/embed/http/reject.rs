@@ -1,4 +1,4 @@
-//! What is refused before anything is sent.
+//! Checks that refuse a request before anything is sent.
 
 use reqwest::Url;
 
@@ -8,7 +8,7 @@ use crate::failure::{Failure, Retry, Step};
 use crate::secret::ApiKey;
 use crate::server_url::{ServerUrl, ServerUrlError};
 
-/// Where a protocol's requests go.
+/// Returns the URL to which a protocol's requests go.
 ///
 /// # Errors
 ///

@@ -23,7 +23,7 @@ const BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
 /// Longest time that credentials are used which say nothing of an end: they may be rotated.
 const UNENDING: Duration = Duration::from_secs(5 * 60);
 
-/// Whom a signature is for, and whose it is.
+/// The service that a signature is for, and the identity that signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::embed) struct Scope {
     /// The service's name in signatures.
@@ -120,7 +120,7 @@ fn is_fresh(credentials: &Credentials, had: Instant) -> bool {
     }
 }
 
-/// As S3's own failures are told, but of the embedding, and of a vectorizer as a whole.
+/// Words a failure of S3's credentials as one of the embedding that concerns the whole vectorizer.
 fn unavailable(error: &S3Error, access: &S3Access) -> EmbedError {
     let mut failure = s3::failure(error, Operation::Credentials, access);
     if matches!(error, S3Error::Network { .. } | S3Error::Timeout { .. }) {

@@ -1,4 +1,4 @@
-//! As whom a provider is asked, where that is more than a key in a header.
+//! Identities that a provider is asked with, where more is needed than a key in a header.
 
 mod aws;
 mod google;
@@ -16,7 +16,7 @@ use crate::network::{HttpClients, Reach};
 use crate::s3::Clients;
 use crate::secret::ApiKey;
 
-/// What a provider wants to see.
+/// The identity that a provider wants to see.
 pub(in crate::embed) enum Identity {
     /// Nothing, or the key that its protocol writes into the request.
     Key,
@@ -37,8 +37,8 @@ pub(in crate::embed) enum Credentials {
 }
 
 impl Credentials {
-    /// What to add for this identity; `aws` has the server's and its roles', `client` asks for tokens, each within
-    /// `timeout`.
+    /// Prepares what is added to requests for this identity. `aws` has the credentials of the server and
+    /// its roles; `client` asks for tokens, each within `timeout`.
     pub(in crate::embed) fn new(
         identity: Identity,
         aws: &Arc<Clients>,

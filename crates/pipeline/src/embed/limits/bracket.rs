@@ -1,5 +1,5 @@
-//! How many inputs a server takes in a request, narrowed down between what it has taken and what it has
-//! refused, where it does not say the number.
+//! The number of inputs that a server takes in a request, narrowed down between what it has taken and
+//! what it has refused, where it does not say the number.
 
 /// A request that is refused is made smaller by this factor until one is taken.
 const STEP: usize = 8;
@@ -7,7 +7,7 @@ const STEP: usize = 8;
 /// request only once in [`STEP`] times.
 const TELLING: u32 = 2;
 
-/// What is known of the number.
+/// The bounds that are known of the number.
 #[derive(Debug)]
 pub(in crate::embed) struct Bracket {
     /// The most inputs that were taken.
@@ -16,7 +16,7 @@ pub(in crate::embed) struct Bracket {
     refused: usize,
     /// Refusals before anything was taken.
     steps: u32,
-    /// Whether the server says that it is the number.
+    /// `true` if the server says that the number of inputs is the reason.
     said: bool,
 }
 
@@ -26,7 +26,8 @@ impl Bracket {
         Bracket { taken: 0, refused, steps: 1, said }
     }
 
-    /// How many inputs to ask for next; none if the number is known, or it is not the number.
+    /// Returns the number of inputs to ask for next; `None` if the largest number is known, or the
+    /// refusals are not about the number.
     pub(in crate::embed) fn next(&self) -> Option<usize> {
         match self.taken {
             0 if self.refused <= 1 => None,
@@ -53,8 +54,8 @@ impl Bracket {
         self.taken
     }
 
-    /// How many inputs from elsewhere are to be refused as well, if it is their number and no input: none where
-    /// the server has said it.
+    /// Returns a number of inputs to try with other inputs: if they are refused as well, the number is
+    /// the reason, and no input. `None` where the server has said so itself.
     pub(in crate::embed) fn proof(&self) -> Option<usize> {
         self.most().filter(|_| !self.said).map(|_| self.refused)
     }

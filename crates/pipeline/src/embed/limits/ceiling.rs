@@ -9,7 +9,7 @@ use super::pack::Limits;
 /// After so long it is tried anew: servers are configured otherwise, and gateways lead elsewhere.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
-/// What was learned, and when.
+/// The limits that were learned, and the time of the last.
 #[derive(Debug, Default)]
 pub(in crate::embed) struct Ceiling(Option<(Limits, Instant)>);
 

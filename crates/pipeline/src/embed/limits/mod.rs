@@ -1,4 +1,4 @@
-//! How much fits into a request.
+//! Limits on the size of a request.
 //!
 //! * `pack`: limits, and what of a row of inputs fits into them
 //! * `most`: how much a server says that it takes

@@ -1,4 +1,4 @@
-//! What a refusal says of the most that a server takes in one request.
+//! The most that a server takes in one request, read from its refusal.
 
 use super::pack::Limits;
 
@@ -66,8 +66,8 @@ impl Most {
         }
     }
 
-    /// What a request may hold, after one of so many inputs and estimated tokens was refused; none if that
-    /// is to be found out.
+    /// Returns the limits of a request, after one of so many inputs and estimated tokens was refused;
+    /// `None` if they must be found by trying.
     pub(in crate::embed) fn limits(self, inputs: usize, tokens: usize) -> Option<Limits> {
         match self {
             Most::Inputs(told) => {

@@ -1,4 +1,4 @@
-//! How many inputs go into a request.
+//! Packing: the number of inputs that go into a request.
 
 /// The most that a request may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,20 +13,20 @@ impl Limits {
     /// A provider that sets no limit, or whose limits are not known.
     pub(in crate::embed) const NONE: Limits = Limits { inputs: usize::MAX, tokens: usize::MAX };
 
-    /// What keeps both limits.
+    /// Returns the limits that keep both.
     pub(in crate::embed) fn and(self, other: Limits) -> Limits {
         Limits { inputs: self.inputs.min(other.inputs), tokens: self.tokens.min(other.tokens) }
     }
 }
 
-/// What an input counts for: a quarter of its UTF-8 bytes, rounded up, as OpenAI itself estimates
-/// for its limit of a request. A provider that counts more strictly refuses the request, which is
-/// then halved.
+/// Estimates the tokens of an input: a quarter of its UTF-8 bytes, rounded up, as OpenAI itself
+/// estimates for its limit of a request. A provider that counts more strictly refuses the request, which
+/// is then halved.
 pub fn estimated_tokens(input: &str) -> usize {
     input.len().div_ceil(4).max(1)
 }
 
-/// What a request holds so far.
+/// The inputs and tokens that a request holds so far.
 #[derive(Debug)]
 pub(in crate::embed) struct Load {
     limits: Limits,

@@ -16,12 +16,13 @@ const KEPT_HOSTS: usize = 8;
 /// Fewest idle connections to one host, so that the next request need not wait for a handshake.
 const FEWEST_IDLE: usize = 2;
 
-/// How many idle connections one host may have, so that those of all together are no more than `connections`.
+/// Returns the number of idle connections that one host may have, so that all together are no more than
+/// `connections`.
 pub(in crate::embed) fn idle_per_host(connections: usize) -> usize {
     (connections / KEPT_HOSTS).max(FEWEST_IDLE)
 }
 
-/// Whether one more host beside so many others may have idle connections.
+/// Returns whether one more host beside so many others may have idle connections.
 pub(in crate::embed) fn may_be_kept(others: usize) -> bool {
     others < KEPT_HOSTS
 }

@@ -1,4 +1,4 @@
-//! Whether a provider refuses whatever a vectorizer asks, shared by all its requests.
+//! A provider's health, shared by all of a vectorizer's requests: does it refuse whatever is asked?
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use crate::failure::{Failure, Retry};
 /// A provider's health, as its answers tell it.
 #[derive(Debug, Default)]
 pub(in crate::embed) struct Health {
-    /// What every input fails with until this time.
+    /// The failure that every input ends with until this time.
     refusal: Mutex<Option<(Instant, Failure)>>,
     /// The last that is known of it is an answer.
     up: AtomicBool,
@@ -28,7 +28,7 @@ impl Health {
         self.up.store(false, Ordering::Relaxed);
     }
 
-    /// Whether the provider answered, and has not failed since.
+    /// Returns whether the provider answered, and has not failed since.
     pub(in crate::embed) fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed)
     }
@@ -40,7 +40,7 @@ impl Health {
         }
     }
 
-    /// What every input fails with for now.
+    /// Returns the failure that every input ends with for now.
     pub(in crate::embed) fn refusal(&self) -> Option<Failure> {
         let mut refusal = self.lock();
         let (until, failure) = refusal.clone()?;

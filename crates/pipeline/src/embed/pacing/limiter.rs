@@ -1,5 +1,5 @@
-//! Who may ask a provider, and when: requests leave as fast as its limits let them, in the order in
-//! which they came.
+//! The order in which requests leave: as fast as the provider's limits let them, first come, first
+//! served.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -97,7 +97,7 @@ impl Limiter {
         self.ceiling().forget_inputs();
     }
 
-    /// As good as any other after a panic, too.
+    /// Locks the ceiling; it is as good as any other after a panic, too.
     fn ceiling(&self) -> MutexGuard<'_, Ceiling> {
         self.ceiling.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! When the next request may leave.
+//! Pacing: the time at which the next request may leave.
 //!
 //! * `rate_limit`: what a provider's headers say is left
 //! * `pace`: what follows from that; it knows no clock

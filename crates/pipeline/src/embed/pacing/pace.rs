@@ -1,5 +1,5 @@
-//! When the next request may be sent, by what a provider's answers have said. Knows no clock: it is
-//! told the time.
+//! The time at which the next request may be sent, computed from what a provider's answers have said.
+//! Knows no clock: it is told the time.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// A provider that says "now" must not be asked in a tight loop.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is known of a provider's limits.
+/// The knowledge of a provider's limits.
 #[derive(Debug, Default)]
 pub(in crate::embed) struct Pace {
     requests: Option<Level>,
@@ -22,7 +22,8 @@ pub(in crate::embed) struct Pace {
     in_flight: Load,
     /// No request before this time.
     resume_at: Option<Instant>,
-    /// How often in a row the provider has asked for fewer requests; those of one pause count once.
+    /// The number of times in a row that the provider has asked for fewer requests; those of one pause
+    /// count once.
     throttles: u32,
     /// Since when the provider has taken nothing.
     refusing_since: Option<Instant>,
@@ -45,15 +46,15 @@ struct Level {
 }
 
 impl Level {
-    /// How much more comes in a second. OpenAI and most others fill up steadily; one that does so at
-    /// the end of its period says that it wants no more by then.
+    /// Returns how much comes back in a second. OpenAI and most others fill up steadily; one that does
+    /// so at the end of its period says that it wants no more by then.
     fn rate(&self) -> Option<f64> {
         let missing = self.quota.limit? - self.quota.remaining;
         let rate = missing / self.quota.reset.as_secs_f64();
         rate.is_finite().then_some(rate)
     }
 
-    /// How long until so much is left.
+    /// Returns the time until so much is left.
     fn wait(&self, needed: f64, now: Instant) -> Duration {
         // More than there ever is waits for all of it.
         let needed = self.quota.limit.map_or(needed, |limit| needed.min(limit));
@@ -89,18 +90,18 @@ impl Level {
 }
 
 impl Pace {
-    /// How long to wait before a request of so many tokens.
+    /// Returns the time to wait before a request of so many tokens.
     pub(in crate::embed) fn wait(&self, tokens: usize, now: Instant) -> Duration {
         self.pause(now).max(self.shortage(tokens, now))
     }
 
-    /// How long the provider wants no request at all.
+    /// Returns the time for which the provider wants no request at all.
     pub(in crate::embed) fn pause(&self, now: Instant) -> Duration {
         self.resume_at.map_or(Duration::ZERO, |resume_at| resume_at.saturating_duration_since(now))
     }
 
-    /// How long until the headers' limits leave room for a request beside those under way. The last
-    /// answer may have counted some of these already: that errs on the slow side, until they end.
+    /// Returns the time until the headers' limits leave room for a request beside those under way. The
+    /// last answer may have counted some of these already: that errs on the slow side, until they end.
     fn shortage(&self, tokens: usize, now: Instant) -> Duration {
         if self.distrusted {
             return Duration::ZERO;
@@ -184,7 +185,8 @@ impl Pace {
         }
     }
 
-    /// Whether a request left after the last pause: what left before it tells what is known.
+    /// Returns whether a request left after the end of the last pause. An answer to an earlier one tells
+    /// nothing new.
     fn is_news(&self, sent: Instant) -> bool {
         self.resume_at.is_none_or(|resume_at| sent >= resume_at)
     }

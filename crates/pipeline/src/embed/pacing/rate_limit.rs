@@ -1,4 +1,4 @@
-//! What the headers of an answer say is left to be asked for.
+//! The rest of a provider's rate limits, read from the headers of an answer.
 //!
 //! They come from outside and may say anything: what makes no sense is as good as not said.
 
@@ -11,18 +11,18 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// No provider counts in longer periods; a longer one is a mistake.
 const LONGEST_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
-/// What is left of one limit.
+/// The state of one limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(in crate::embed) struct Quota {
     /// All of it, if that is said.
     pub limit: Option<f64>,
-    /// What is left.
+    /// The part that is left.
     pub remaining: f64,
     /// After this time all of it is there again.
     pub reset: Duration,
 }
 
-/// What is left of a provider's limits.
+/// The state of a provider's limits.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(in crate::embed) struct RateLimits {
     /// Requests.

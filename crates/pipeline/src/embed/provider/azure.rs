@@ -14,8 +14,8 @@ use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::Refusal;
 
-/// What is known of Azure OpenAI. A deployment has a name of the customer's own, which tells nothing
-/// of its model.
+/// The profile of Azure OpenAI. A deployment has a name of the customer's own, which tells nothing of
+/// its model.
 pub(super) const PROFILE: Profile = Profile {
     name: "Azure OpenAI",
     prefix: "azure",

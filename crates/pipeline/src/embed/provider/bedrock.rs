@@ -20,8 +20,8 @@ use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{Kind, Refusal};
 use crate::failure::Failure;
 
-/// What is known of Bedrock. It is asked with the identities that S3 is asked with; the options' names
-/// are LiteLLM's.
+/// The profile of Bedrock. It is asked with the identities that S3 is asked with; the options' names are
+/// LiteLLM's.
 pub(super) const PROFILE: Profile = Profile {
     name: "Amazon Bedrock",
     prefix: "bedrock",
@@ -72,7 +72,7 @@ fn family(name: &str) -> Option<Family> {
     name.starts_with("cohere.embed-").then_some(Family::Cohere)
 }
 
-/// Whether it is known how this model is asked: on Bedrock each vendor's is asked otherwise.
+/// Refuses a model that we can't ask: on Bedrock each vendor's is asked in another way.
 ///
 /// # Errors
 ///
@@ -87,7 +87,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Failure> {
     }
 }
 
-/// By the pages of [`Family`].
+/// Returns the dimensions, by the pages of [`Family`].
 fn dimensions(name: &str) -> Dimensions {
     match base(name) {
         "amazon.titan-embed-text-v1" => Dimensions::Fixed(1536),
@@ -228,7 +228,8 @@ impl Protocol for Bedrock {
         }
     }
 
-    /// By the pages of [`Family`]. Neither knows a limit of tokens of all texts together.
+    /// Returns the limits, by the pages of [`Family`]. Neither knows a limit of tokens of all texts
+    /// together.
     fn limits(&self) -> Limits {
         let inputs = match self.family {
             Family::Titan => 1,
@@ -242,8 +243,9 @@ impl Protocol for Bedrock {
         self.family == Family::Cohere && self.endpoint.is_shortened()
     }
 
-    /// By <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>: what
-    /// is wrong with the model's name is a bad request, too; and 424 and 429 may be the model's own.
+    /// Tells refusals apart by
+    /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>: an
+    /// invalid name of a model is a bad request, too; and 424 and 429 may be the model's own.
     fn kind(&self, refusal: &Refusal) -> Option<Kind> {
         let of_model = refusal.is_bad_request() && refusal.says("model identifier is invalid");
         of_model.then_some(Kind::NoSuchModel)

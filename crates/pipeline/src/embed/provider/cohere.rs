@@ -24,7 +24,7 @@ pub(super) const INPUT_TYPES: InputTypes = InputTypes {
     untyped_query: None,
 };
 
-/// What is known of Cohere. Models from version 3 on want an `input_type`; the default is LiteLLM's.
+/// The profile of Cohere. Models from version 3 on want an `input_type`; the default is LiteLLM's.
 pub(super) const PROFILE: Profile = Profile {
     name: "Cohere",
     prefix: "cohere",
@@ -36,11 +36,11 @@ pub(super) const PROFILE: Profile = Profile {
     protocol: |endpoint| Arc::new(Cohere { endpoint }),
 };
 
-/// By <https://docs.cohere.com/reference/embed>: at most 96 texts. It knows no limit of tokens of all
-/// texts together.
+/// The limits by <https://docs.cohere.com/reference/embed>: at most 96 texts, and no limit of tokens of
+/// all texts together.
 const LIMITS: Limits = Limits { inputs: 96, tokens: usize::MAX };
 
-/// By <https://docs.cohere.com/docs/cohere-embed>.
+/// Returns the dimensions by <https://docs.cohere.com/docs/cohere-embed>.
 fn dimensions(model: &str) -> Dimensions {
     match model {
         "embed-v4.0" => Dimensions::OneOf(&[256, 512, 1024, 1536]),
@@ -58,7 +58,7 @@ struct Cohere {
     endpoint: Endpoint,
 }
 
-/// What is asked.
+/// The body of a request.
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,

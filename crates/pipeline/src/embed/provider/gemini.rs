@@ -15,7 +15,7 @@ use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{Kind, Refusal};
 
-/// What is known of the Gemini API. Task types are those of
+/// The profile of the Gemini API. Task types are those of
 /// <https://ai.google.dev/gemini-api/docs/embeddings>; not all models take one.
 pub(super) const PROFILE: Profile = Profile {
     name: "Gemini",
@@ -28,7 +28,7 @@ pub(super) const PROFILE: Profile = Profile {
     protocol: |endpoint| Arc::new(Gemini::new(endpoint)),
 };
 
-/// What a text is embedded for, to all of Google's.
+/// The task types of all of Google's models.
 pub(super) const TASK_TYPES: InputTypes = InputTypes {
     option: TASK_TYPE,
     all: &[
@@ -53,7 +53,7 @@ const TASK_TYPE: &str = "task_type";
 /// of all texts together.
 const LIMITS: Limits = Limits { inputs: 100, tokens: usize::MAX };
 
-/// By <https://ai.google.dev/gemini-api/docs/embeddings#control-embedding-size>.
+/// Returns the dimensions by <https://ai.google.dev/gemini-api/docs/embeddings#control-embedding-size>.
 fn dimensions(model: &str) -> Dimensions {
     match model {
         "gemini-embedding-001" => Dimensions::UpTo(3072),
@@ -78,7 +78,7 @@ impl Gemini {
     }
 }
 
-/// What is asked, by <https://ai.google.dev/api/embeddings#method:-models.batchembedcontents>.
+/// The body of a request, by <https://ai.google.dev/api/embeddings#method:-models.batchembedcontents>.
 #[derive(Serialize)]
 struct Requests<'a> {
     requests: Vec<Request<'a>>,
@@ -145,7 +145,8 @@ impl Protocol for Gemini {
         LIMITS
     }
 
-    /// By <https://ai.google.dev/gemini-api/docs/embeddings>: below 3,072 dimensions they are not normalized.
+    /// Returns whether vectors are shortened. Those below 3,072 dimensions are not normalized, by
+    /// <https://ai.google.dev/gemini-api/docs/embeddings>.
     fn leaves_lengths(&self) -> bool {
         self.endpoint.is_shortened()
     }

@@ -13,7 +13,7 @@ use crate::embed::request::answer::{unnumbered, Answered, Vector};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 
-/// What is known of Text Embeddings Inference. A server has one model, whatever a request names.
+/// The profile of Text Embeddings Inference. A server has one model, whatever a request names.
 pub(super) const PROFILE: Profile = Profile {
     name: "Text Embeddings Inference",
     prefix: "huggingface",
@@ -45,7 +45,7 @@ impl HuggingFace {
     }
 }
 
-/// What is asked, by <https://huggingface.github.io/text-embeddings-inference/>.
+/// The body of a request, by <https://huggingface.github.io/text-embeddings-inference/>.
 #[derive(Serialize)]
 struct Request<'a> {
     inputs: &'a [Arc<str>],

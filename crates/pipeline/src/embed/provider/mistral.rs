@@ -14,7 +14,7 @@ use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{Kind, Refusal};
 
-/// What is known of Mistral AI.
+/// The profile of Mistral AI.
 pub(super) const PROFILE: Profile = Profile {
     name: "Mistral AI",
     prefix: "mistral",
@@ -30,7 +30,7 @@ pub(super) const PROFILE: Profile = Profile {
 /// with "Too many inputs in request, split into more batches" or "Too many tokens in batch".
 const LIMITS: Limits = Limits { inputs: 128, tokens: 16_000 };
 
-/// By <https://docs.mistral.ai/capabilities/embeddings/text_embeddings> and
+/// Returns the dimensions by <https://docs.mistral.ai/capabilities/embeddings/text_embeddings> and
 /// <https://docs.mistral.ai/capabilities/embeddings/code_embeddings>.
 fn dimensions(model: &str) -> Dimensions {
     match model {
@@ -45,7 +45,7 @@ struct Mistral {
     endpoint: Endpoint,
 }
 
-/// What is asked, by <https://docs.mistral.ai/api/endpoint/embeddings>.
+/// The body of a request, by <https://docs.mistral.ai/api/endpoint/embeddings>.
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,

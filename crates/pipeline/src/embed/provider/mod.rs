@@ -64,7 +64,7 @@ impl Provider {
         Provider::Voyage,
     ];
 
-    /// What is known of it.
+    /// Returns the provider's profile.
     pub(super) fn profile(self) -> &'static Profile {
         match self {
             Provider::Azure => &azure::PROFILE,
@@ -113,7 +113,7 @@ impl Provider {
         url.and_then(|url| ServerUrl::parse(url).ok())
     }
 
-    /// Whether a model of this name can be asked, as far as its name tells.
+    /// Refuses a model that can't be asked, as far as its name tells.
     ///
     /// # Errors
     ///

@@ -14,10 +14,10 @@ use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{Kind, Refusal};
 
-/// Where an Ollama is that nobody has said anything of.
+/// The address of an Ollama if neither the vectorizer nor the administrator names one.
 pub(in crate::embed) const LOCAL: &str = "http://localhost:11434";
 
-/// What is known of Ollama. It runs at the user's, and asks for no key.
+/// The profile of Ollama. It runs on the user's own servers, and asks for no key.
 pub(super) const PROFILE: Profile = Profile {
     name: "Ollama",
     prefix: "ollama",
@@ -29,7 +29,7 @@ pub(super) const PROFILE: Profile = Profile {
     protocol: |endpoint| Arc::new(Ollama::new(endpoint)),
 };
 
-/// Where Ollama listens if `OLLAMA_HOST` names no port, by
+/// The port on which Ollama listens if `OLLAMA_HOST` names none, by
 /// <https://docs.ollama.com/faq#how-can-i-expose-ollama-on-my-network>.
 const PORT: u16 = 11_434;
 
@@ -65,7 +65,7 @@ impl Ollama {
     }
 }
 
-/// What is asked, by <https://docs.ollama.com/api/embed>.
+/// The body of a request, by <https://docs.ollama.com/api/embed>.
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,

@@ -14,7 +14,7 @@ use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::Refusal;
 
-/// What is known of OpenAI.
+/// The profile of OpenAI.
 pub(super) const PROFILE: Profile = Profile {
     name: "OpenAI",
     prefix: "openai",
@@ -26,11 +26,11 @@ pub(super) const PROFILE: Profile = Profile {
     protocol: |endpoint| Arc::new(OpenAi { at_home: endpoint.at_home, endpoint }),
 };
 
-/// By <https://platform.openai.com/docs/api-reference/embeddings/create>: at most 2,048 inputs, and
-/// 300,000 tokens of all inputs together.
+/// The limits by <https://platform.openai.com/docs/api-reference/embeddings/create>: at most 2,048
+/// inputs, and 300,000 tokens of all inputs together.
 pub(super) const LIMITS: Limits = Limits { inputs: 2_048, tokens: 300_000 };
 
-/// By <https://platform.openai.com/docs/guides/embeddings>.
+/// Returns the dimensions by <https://platform.openai.com/docs/guides/embeddings>.
 fn dimensions(model: &str) -> Dimensions {
     match model {
         "text-embedding-ada-002" => Dimensions::Fixed(1_536),
@@ -46,7 +46,7 @@ struct OpenAi {
     at_home: bool,
 }
 
-/// What is asked.
+/// The body of a request.
 #[derive(Serialize)]
 pub(super) struct Request<'a, I: ?Sized> {
     model: &'a str,

@@ -1,4 +1,4 @@
-//! What a provider is to those who ask it.
+//! The traits of a provider, for those who ask it: its protocol and its profile.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::secret::Secret;
 ///
 /// Sending, pacing, retrying and checking are the same for all, and not a provider's matter.
 pub(in crate::embed) trait Protocol: Send + Sync + 'static {
-    /// Where requests go.
+    /// Returns the URL to which requests go.
     fn url(&self) -> String;
 
     /// Adds the headers and the JSON of a request for these inputs.
@@ -46,29 +46,29 @@ pub(in crate::embed) trait Protocol: Send + Sync + 'static {
     /// The most that the provider takes in a request.
     fn limits(&self) -> Limits;
 
-    /// What may stay in the request after this refusal, if it is about something that can be left out.
-    /// Models of one length refuse to be told a length, even theirs.
+    /// Returns the parts that may stay in the request after this refusal, if it is about something that
+    /// can be left out. Models of one length refuse to be told a length, even theirs.
     fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
         optional.without_dimensions(refusal)
     }
 
-    /// What a refusal is, where the provider says it in words of its own.
+    /// Returns the kind of a refusal, where the provider says it in words of its own.
     fn kind(&self, _refusal: &Refusal) -> Option<Kind> {
         None
     }
 
-    /// Whether vectors may come in lengths other than 1 although the model's own have it: they are cut to fewer
-    /// dimensions, and it is not said that they are brought to it again.
+    /// Returns whether vectors may come in lengths other than 1 although the model's own have it: they
+    /// are cut to fewer dimensions, and the provider does not say that it brings them to length 1 again.
     fn leaves_lengths(&self) -> bool {
         false
     }
 
-    /// As whom it wants to be asked.
+    /// Returns the identity that the provider wants to see.
     fn identity(&self) -> Identity {
         Identity::Key
     }
 
-    /// What a person can do about a refusal, where that is something of this provider's.
+    /// Returns what a person can do about a refusal, where that is peculiar to this provider.
     fn hint(&self, _kind: Kind) -> Option<String> {
         None
     }
@@ -80,7 +80,7 @@ pub(in crate::embed) trait Protocol: Send + Sync + 'static {
     }
 }
 
-/// What is known of a provider before it is asked.
+/// The facts that are known of a provider before it is asked.
 pub(in crate::embed) struct Profile {
     /// The provider's name, for people.
     pub name: &'static str,
@@ -90,17 +90,17 @@ pub(in crate::embed) struct Profile {
     pub home: Option<&'static str>,
     /// The name of its key where none is declared, as LiteLLM has it.
     pub api_key_name: Option<&'static str>,
-    /// What an author may want to be sent along, as LiteLLM names it.
+    /// The options that an author may want to be sent along, as LiteLLM names them.
     pub options: &'static [(&'static str, Shape)],
-    /// How it tells documents from queries, if it does.
+    /// Its words for documents and queries, if it tells them apart.
     pub input_types: Option<InputTypes>,
-    /// Which dimensions a model has.
+    /// The dimensions of the model with this name.
     pub dimensions: fn(&str) -> Dimensions,
     /// Its protocol, to ask a model.
     pub protocol: fn(Endpoint) -> Arc<dyn Protocol>,
 }
 
-/// What an option's value must be.
+/// The shape that an option's value must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::embed) enum Shape {
     /// A string.

@@ -19,7 +19,7 @@ use crate::embed::request::refusal::Kind;
 use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 
-/// What is known of Vertex AI. The options' names are LiteLLM's.
+/// The profile of Vertex AI. The options' names are LiteLLM's.
 pub(super) const PROFILE: Profile = Profile {
     name: "Vertex AI",
     prefix: "vertex_ai",
@@ -43,7 +43,8 @@ const PROJECT: &str = "vertex_project";
 /// LiteLLM's default, too.
 const DEFAULT_LOCATION: &str = "us-central1";
 
-/// By <https://cloud.google.com/vertex-ai/generative-ai/docs/embeddings/get-text-embeddings>.
+/// Returns the dimensions by
+/// <https://cloud.google.com/vertex-ai/generative-ai/docs/embeddings/get-text-embeddings>.
 fn dimensions(name: &str) -> Dimensions {
     match name {
         "gemini-embedding-001" => Dimensions::UpTo(3072),
@@ -52,7 +53,7 @@ fn dimensions(name: &str) -> Dimensions {
     }
 }
 
-/// By the same page: 250 texts and 20,000 tokens, but one text for Gemini's.
+/// Returns the limits by the same page: 250 texts and 20,000 tokens, but one text for Gemini's models.
 fn limits(name: &str) -> Limits {
     let inputs = if name.starts_with("gemini-embedding") { 1 } else { 250 };
     Limits { inputs, tokens: 20_000 }
@@ -107,7 +108,7 @@ impl Vertex {
     }
 }
 
-/// What is asked, by
+/// The body of a request, by
 /// <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>.
 #[derive(Serialize)]
 struct Request<'a> {
@@ -169,7 +170,7 @@ impl Protocol for Vertex {
         limits(&self.endpoint.model)
     }
 
-    /// As with the Gemini API, whose models these are.
+    /// Returns the same as the Gemini API, whose models these are.
     fn leaves_lengths(&self) -> bool {
         self.endpoint.is_shortened()
     }

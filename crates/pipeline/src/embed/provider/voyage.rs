@@ -15,7 +15,7 @@ use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{Kind, Refusal};
 
-/// What is known of Voyage AI. Vectors with and without an `input_type` may be compared.
+/// The profile of Voyage AI. Vectors with and without an `input_type` may be compared.
 pub(super) const PROFILE: Profile = Profile {
     name: "Voyage AI",
     prefix: "voyage",
@@ -38,7 +38,7 @@ pub(super) const PROFILE: Profile = Profile {
 /// <https://docs.voyageai.com/reference/embeddings-api> it is 1,000 now.
 const INPUTS: usize = 128;
 
-/// By <https://docs.voyageai.com/docs/embeddings>.
+/// Returns the dimensions by <https://docs.voyageai.com/docs/embeddings>.
 fn dimensions(model: &str) -> Dimensions {
     match model {
         "voyage-3-large" | "voyage-3.5" | "voyage-3.5-lite" | "voyage-code-3" => {
@@ -67,7 +67,7 @@ struct Voyage {
     endpoint: Endpoint,
 }
 
-/// What is asked.
+/// The body of a request.
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,

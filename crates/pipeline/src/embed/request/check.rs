@@ -1,4 +1,4 @@
-//! Whether an answer is what was asked for.
+//! Checks that an answer is what was asked for.
 //!
 //! A provider that answers fewer vectors than inputs, or in another order, would otherwise shift
 //! vectors onto the wrong chunks without anybody noticing.
@@ -6,7 +6,7 @@
 use super::dimensions::MOST_DIMENSIONS;
 use crate::embed::Vectors;
 
-/// What is wrong with an answer.
+/// The fault of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::embed) enum Wrong {
     /// All vectors have this many dimensions: the model never makes others.
@@ -72,7 +72,7 @@ fn check_dimensions(answered: &[(Option<usize>, Vec<f32>)], dimensions: usize) -
     Err(Wrong::Once(format!("a vector of {} dimensions among others of {dimensions}", wrong.len())))
 }
 
-/// Whether all numbers are finite; pgvector stores no others.
+/// Returns whether all numbers are finite; pgvector stores no others.
 pub(in crate::embed) fn is_finite(vector: &[f32]) -> bool {
     vector.iter().all(|number| number.is_finite())
 }

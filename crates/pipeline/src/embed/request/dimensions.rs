@@ -1,4 +1,4 @@
-//! How many dimensions a model's vectors may have, where its provider says so.
+//! The numbers of dimensions that a model's vectors may have, where its provider says so.
 
 /// Most numbers of a vector: pgvector's limit for its type `vector`.
 pub(in crate::embed) const MOST_DIMENSIONS: usize = 16_000;
@@ -17,12 +17,12 @@ pub(in crate::embed) enum Dimensions {
 }
 
 impl Dimensions {
-    /// Whether a request says how many it wants.
+    /// Returns whether a request says the number that it wants.
     pub(in crate::embed) fn can_be_chosen(self) -> bool {
         !matches!(self, Dimensions::Fixed(_))
     }
 
-    /// Whether a vector of so many is a part of what the model makes.
+    /// Returns whether a vector with so many dimensions is a part of what the model makes.
     pub(in crate::embed) fn shortens(self, dimensions: u32) -> bool {
         let most = match self {
             Dimensions::UpTo(most) => Some(most),
@@ -32,7 +32,7 @@ impl Dimensions {
         dimensions > 0 && most.is_some_and(|most| dimensions < most)
     }
 
-    /// What is wrong with a number, if it is known to be.
+    /// Returns the objection to a number that is known to be wrong.
     pub(in crate::embed) fn objection(self, dimensions: u32, model: &str) -> Option<String> {
         let must_be = match self {
             Dimensions::Fixed(only) if dimensions != only => only.to_string(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::embed::pacing::rate_limit::period;
 
-/// What an answer's JSON says of an error.
+/// The error in an answer's JSON.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::embed) struct InnerError<'a> {
     /// The whole answer.
@@ -29,7 +29,7 @@ impl<'a> InnerError<'a> {
         InnerError { root, error }
     }
 
-    /// What it says.
+    /// Returns the error's message.
     pub(in crate::embed) fn message(&self) -> Option<&'a str> {
         let names = ["message", "msg", "error_msg", "detail", "error"];
         let of = |value: &'a Value| names.into_iter().find_map(|name| text(&value[name]));
@@ -57,8 +57,8 @@ impl<'a> InnerError<'a> {
         StatusCode::from_u16(number.or_else(word)?).ok()
     }
 
-    /// How long it asks to be left alone: by a field, in Google's way (`{"details": [{"@type": "…RetryInfo",
-    /// "retryDelay": "34s"}]}`), or in words.
+    /// Returns the time for which the server asks to be left alone: by a field, in Google's way
+    /// (`{"details": [{"@type": "…RetryInfo", "retryDelay": "34s"}]}`), or in words.
     pub(in crate::embed) fn pause(&self) -> Option<Duration> {
         self.retry_delay().or_else(|| self.field()).or_else(|| pause_in_words(self.message()?))
     }

@@ -1,9 +1,10 @@
-//! What a text is embedded for. Some models give a question and its answer different vectors.
+//! The purpose for which a text is embedded. Some models give a question and its answer different
+//! vectors.
 
 use crate::embed::error::invalid;
 use crate::failure::Failure;
 
-/// What a text is embedded for.
+/// The purpose for which a text is embedded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::embed) enum Purpose<'a> {
     /// To be found.
@@ -19,9 +20,9 @@ pub(in crate::embed) struct InputTypes {
     pub option: &'static str,
     /// All that it may be.
     pub all: &'static [&'static str],
-    /// What is to be found.
+    /// The word for a text that is to be found.
     pub document: &'static str,
-    /// What finds it.
+    /// The word for a text that finds others.
     pub query: &'static str,
     /// For documents of which nothing is declared.
     pub default: Option<&'static str>,
@@ -30,7 +31,7 @@ pub(in crate::embed) struct InputTypes {
 }
 
 impl InputTypes {
-    /// What is sent for this purpose, if documents are declared to be something.
+    /// Chooses the word that is sent for this purpose, if documents are declared to be something.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What one request is about.
+//! The inputs of one request.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(in crate::embed) enum Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// How many vectors are wanted.
+    /// Returns the number of vectors that are wanted.
     pub(in crate::embed) fn count(self) -> usize {
         match self {
             Inputs::Texts(texts) => texts.len(),
@@ -31,7 +31,7 @@ impl<'a> Inputs<'a> {
         }
     }
 
-    /// What somebody who reads an answer must not find in it.
+    /// Returns the texts of the inputs, which nobody may find in what is told of an answer.
     pub(in crate::embed) fn texts(self) -> &'a [Arc<str>] {
         match self {
             Inputs::Texts(texts) => texts,

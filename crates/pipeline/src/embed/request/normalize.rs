@@ -1,6 +1,6 @@
 //! Vectors of the length 1, which inner product and Euclidean distance compare as the cosine does.
 
-/// What differs less from 1 is a matter of rounding, and left as the provider sent it.
+/// The largest difference from 1 that is a matter of rounding, and left as the provider sent it.
 const ROUNDING: f64 = 1e-3;
 
 /// Brings a vector to the length 1. One that has no direction stays as it is.

@@ -1,8 +1,8 @@
-//! What a request can do without.
+//! The parts of a request that it can do without.
 
 use super::refusal::Refusal;
 
-/// What a request can do without, and still has.
+/// The parts of a request that it can do without, and still has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::embed) struct Optional {
     /// Asking for vectors in base64, which is a third of the size of numbers.

@@ -1,4 +1,4 @@
-//! What a provider's refusal means.
+//! The meaning of a provider's refusal.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,7 +18,7 @@ const MESSAGE_BYTES: usize = 300;
 /// Inputs shorter than this occur in any text by chance.
 const TELLING_BYTES: usize = 8;
 
-/// What a refusal comes to.
+/// The kind of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::embed) enum Kind {
     /// Too many requests or tokens for now.
@@ -29,7 +29,7 @@ pub(in crate::embed) enum Kind {
     KeyRefused,
     /// The model or the address does not exist.
     NoSuchModel,
-    /// What every request of the vectorizer has is refused.
+    /// Something that every request of the vectorizer has is refused.
     RequestRefused,
     /// One of the inputs, or their number, is refused.
     InputRefused,
@@ -40,7 +40,7 @@ pub(in crate::embed) enum Kind {
 /// A refusal, read.
 #[derive(Debug)]
 pub(in crate::embed) struct Refusal {
-    /// That of HTTP, or of the error in an answer with another.
+    /// The status of HTTP, or that of the error in an answer with another.
     pub status: StatusCode,
     /// Words for both.
     told_status: String,
@@ -102,22 +102,22 @@ impl Refusal {
         }
     }
 
-    /// Whether the request itself is refused, not the caller.
+    /// Returns whether the request itself is refused, not the caller.
     pub(in crate::embed) fn is_bad_request(&self) -> bool {
         matches!(self.status.as_u16(), 400 | 422)
     }
 
-    /// Whether the refusal is about a parameter that can be left out.
+    /// Returns whether the refusal is about a parameter that can be left out.
     pub(in crate::embed) fn is_about(&self, parameter: &str) -> bool {
         self.param.as_deref() == Some(parameter) || (self.param.is_none() && self.body.contains(parameter))
     }
 
-    /// Whether these words, in lower case, occur in the answer.
+    /// Returns whether these words, in lower case, occur in the answer.
     pub(in crate::embed) fn says(&self, words: &str) -> bool {
         self.body.contains(words)
     }
 
-    /// What a server means by this answer, if it speaks as most do.
+    /// Returns the kind that a server means by this answer, if it speaks as most do.
     pub(in crate::embed) fn kind(&self) -> Kind {
         match self.status.as_u16() {
             402 => Kind::QuotaExhausted,
@@ -142,7 +142,8 @@ impl Refusal {
         }
     }
 
-    /// What to do about it, if it is of this kind; the provider's hint goes before the usual one.
+    /// Turns a refusal of this kind into the error that says what to do; the provider's hint goes before
+    /// the usual one.
     pub(in crate::embed) fn into_error(
         self,
         kind: Kind,
@@ -213,8 +214,8 @@ impl Refusal {
     }
 }
 
-/// How long the provider wants to be left alone: `retry-after-ms` (OpenAI's, more precise), else
-/// `Retry-After` in seconds or as a date.
+/// Returns the time for which the provider wants to be left alone: `retry-after-ms` (OpenAI's, more
+/// precise), else `Retry-After` in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
     let number = |text: &str, unit: f64| {

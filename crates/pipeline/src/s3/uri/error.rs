@@ -1,4 +1,4 @@
-//! What is wrong with an address.
+//! The faults of addresses.
 
 use crate::failure::{Failure, Retry, Step};
 

@@ -4,7 +4,7 @@ use super::error::invalid_uri;
 use super::is_version;
 use crate::failure::Failure;
 
-/// What a URL says.
+/// The parts of an object's address that a URL names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parts {
     pub bucket: String,

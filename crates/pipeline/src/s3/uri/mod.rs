@@ -10,7 +10,7 @@ use self::error::{invalid_uri, unsupported_scheme};
 use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
 
-/// What follows the key of a certain version.
+/// The text between a key and its version.
 const VERSION: &str = "?versionId=";
 
 /// `s3://bucket/key`, taken literally, or an `https` URL of S3 that means the same.
@@ -109,13 +109,13 @@ impl S3Uri {
         }
     }
 
-    /// What follows the key's last slash: what a file would be called.
+    /// Returns the text after the key's last slash: the name that a file would have.
     pub fn file_name(&self) -> Option<&str> {
         self.key.rsplit('/').next().filter(|name| !name.is_empty())
     }
 
-    /// Whether one of the prefixes, written as `s3://bucket/key`, allows this object, in whatever
-    /// way its address was written.
+    /// Returns whether one of the prefixes, written as `s3://bucket/key`, allows this object, in
+    /// whatever way its address was written.
     ///
     /// A prefix that ends within the bucket (`s3://reports`) means that bucket and not
     /// `s3://reports-of-others`. A prefix that reaches into the key allows no key with a `.` or
@@ -218,7 +218,7 @@ fn is_bucket_name(bucket: &str) -> bool {
     bucket.chars().all(permitted) && bucket != "." && bucket != ".."
 }
 
-/// Whether this is what S3 gives a version as its id, as far as its characters tell.
+/// Returns whether this is what S3 gives a version as its id, as far as its characters tell.
 fn is_version(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }

@@ -73,7 +73,8 @@ impl Provider {
         }
     }
 
-    /// Whether so many inputs from the end of a batch are refused, too.
+    /// Asks for so many inputs from the end of a batch alone, and returns whether they are refused, too.
+    /// Returns `true` without asking if no number is given, or if there are not so many inputs.
     async fn is_refused(&self, rest: &mut Batch, inputs: Option<usize>) -> bool {
         let Some(inputs) = inputs.filter(|&inputs| inputs <= rest.len()) else { return true };
         let part = rest.split_off(rest.len() - inputs);
