@@ -241,6 +241,22 @@ fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
     as_superuser(|| sql::query(&statement, &[root.into()], found))
 }
 
+/// Returns the tables that have a vectorizer's triggers without having rows of its source any more.
+pub fn elsewhere(vectorizer: &Identity, source: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, PgError> {
+    let statement = format!(
+        "SELECT t.tgrelid, t.tgargs FROM pg_catalog.pg_trigger t
+         WHERE t.tgparentid = 0 AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
+           AND t.tgrelid NOT IN ({DESCENDANTS})
+         ORDER BY t.tgrelid"
+    );
+    let read = |row: &sql::Row<'_>| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<Vec<u8>>(2)?));
+    let found = as_superuser(|| sql::read_now(&statement, &[source.into()], read))?;
+    let own = found.into_iter().filter(|(_, arguments)| vectorizer.is_named_by(arguments));
+    let mut tables: Vec<pg_sys::Oid> = own.map(|(table, _)| table).collect();
+    tables.dedup();
+    Ok(tables)
+}
+
 /// Returns whether all of a vectorizer's triggers on a table and its partitions have its UUID.
 pub fn have_uuid(vectorizer: &Identity, root: pg_sys::Oid) -> Result<bool, PgError> {
     let own = |trigger: &Found| vectorizer.is_named_by(&trigger.arguments);

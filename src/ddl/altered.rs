@@ -14,8 +14,8 @@ pub struct Altered {
     pub columns: Vec<Rewritten>,
     /// Tables that it inherits from now, or no longer does.
     pub parents: Vec<pg_sys::Oid>,
-    /// Tables that became partitions of it, or no longer are.
-    pub partitions: Vec<pg_sys::Oid>,
+    /// Tables that became partitions of it, or no longer are. None is one of which Postgres does not tell, as 15 does not.
+    pub partitions: Vec<Option<pg_sys::Oid>>,
     /// How triggers were switched, if any were.
     pub switched: Option<Switched>,
     /// Whether it got row security.
@@ -94,8 +94,8 @@ impl Altered {
 
     /// Returns whether there is nothing to follow.
     pub fn is_empty(&self) -> bool {
-        let tables = self.parents.iter().chain(&self.partitions);
-        self.columns.is_empty() && tables.count() == 0 && self.switched.is_none() && !self.secured
+        let tables = self.parents.is_empty() && self.partitions.is_empty();
+        tables && self.columns.is_empty() && self.switched.is_none() && !self.secured
     }
 
     /// Adds a command that has changed the object at this address, which says nothing where it changed the table as a whole.
@@ -119,7 +119,9 @@ impl Altered {
             AlterTableType::AT_AddInherit | AlterTableType::AT_DropInherit => self.parents.push(object),
             AlterTableType::AT_AttachPartition
             | AlterTableType::AT_DetachPartition
-            | AlterTableType::AT_DetachPartitionFinalize => self.partitions.push(object),
+            | AlterTableType::AT_DetachPartitionFinalize => {
+                self.partitions.push((object != pg_sys::InvalidOid).then_some(object));
+            }
             AlterTableType::AT_EnableTrig => self.enabled(name(), 'O'),
             AlterTableType::AT_EnableAlwaysTrig => self.enabled(name(), 'A'),
             AlterTableType::AT_EnableReplicaTrig => self.enabled(name(), 'R'),

@@ -110,7 +110,10 @@ fn follow(change: Change) {
 
 fn follow_altered(altered: &Altered) {
     for partition in &altered.partitions {
-        warned("a partition", || partitions::follow(altered.relation, *partition));
+        warned("a partition", || match partition {
+            Some(partition) => partitions::follow(altered.relation, *partition),
+            None => partitions::follow_untold(altered.relation),
+        });
     }
     for parent in &altered.parents {
         warned("a partition", || partitions::follow(*parent, altered.relation));

@@ -17,6 +17,28 @@ pub fn follow_new(table: pg_sys::Oid) -> Result<(), PgError> {
     parents.into_iter().try_for_each(|parent| follow(parent, table))
 }
 
+/// Follows ATTACH PARTITION and DETACH PARTITION where Postgres does not tell of which table, but of this one. Its name may mean
+/// another by now. What came has a row in the catalog that this transaction has written, and what went still has triggers.
+pub fn follow_untold(parent: pg_sys::Oid) -> Result<(), PgError> {
+    let look = "SELECT i.inhrelid, i.xmin::pg_catalog.text::pg_catalog.int8 FROM pg_catalog.pg_inherits i WHERE i.inhparent = $1";
+    let children =
+        sql::read_now(look, &[parent.into()], |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i64>(2)?)))?;
+    // SAFETY: reads this backend's list of its transaction's ids.
+    let ours = |xmin: i64| unsafe {
+        pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::TransactionId::from(xmin as u32))
+    };
+    for (child, _) in children.into_iter().filter(|(_, xmin)| ours(*xmin)) {
+        follow(parent, child)?;
+    }
+
+    for entry in vectorizer::by_ancestor(parent)? {
+        for table in triggers::elsewhere(&entry.identity(), entry.source())? {
+            follow(parent, table)?;
+        }
+    }
+    Ok(())
+}
+
 /// Follows ATTACH PARTITION and DETACH PARTITION, and the same of tables that inherit: INHERIT and NO INHERIT.
 pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError> {
     for entry in vectorizer::by_ancestor(parent)? {
