@@ -3,7 +3,7 @@
 use pgrx::pg_sys::{self, AlterTableType};
 
 use super::casts;
-use super::statement::text;
+use super::node::{pointers, text};
 
 /// A table that was altered.
 #[derive(Debug)]
@@ -136,20 +136,5 @@ impl Altered {
 
     fn enabled(&mut self, name: Option<String>, state: char) {
         self.switched = name.map(|name| Switched::Enabled(name, state));
-    }
-}
-
-/// The pointers that a list holds.
-pub(super) unsafe fn pointers<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
-    if list.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: by the caller: a list of such pointers, which has as many elements as it says.
-    unsafe {
-        let length = usize::try_from((*list).length).unwrap_or_default();
-        std::slice::from_raw_parts((*list).elements, length)
-            .iter()
-            .map(|cell| cell.ptr_value.cast())
-            .collect()
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys::{self, CoercionForm, NodeTag};
 
-use super::altered::pointers;
+use super::node::pointers;
 
 /// Returns the types through which the values of the column of this number were cast, one after the other, qualified: none
 /// before the new type if there is no USING, or those that USING makes of the column alone. What else USING does is no cast.

@@ -4,7 +4,7 @@
 //! evaluated has set the search path, or a schema was renamed while it waited for a lock. So the parse tree tells at most that there is
 //! something to be looked at, and nothing is looked up by its names.
 
-use pgrx::pg_sys::{self, CollectedCommandType};
+use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
 
 use super::statement::Change;
@@ -20,15 +20,6 @@ pub fn changes() -> Result<Vec<Change>, PgError> {
     let commands = as_superuser(|| sql::read_now(COMMANDS, &[], |row| row.get::<Command>(1)))?;
     // SAFETY: Postgres keeps the commands, which are its own, until the statement's event triggers have run.
     Ok(commands.into_iter().filter_map(|command| unsafe { Change::of(&*command.0) }).collect())
-}
-
-/// Returns the object that a command that is no ALTER TABLE has made or changed.
-///
-/// # Safety
-/// The command is one of Postgres's.
-pub unsafe fn object_of(command: &pg_sys::CollectedCommand) -> Option<pg_sys::ObjectAddress> {
-    // SAFETY: the type tells which of the union it is.
-    (command.type_ == CollectedCommandType::SCT_Simple).then(|| unsafe { command.d.simple.address })
 }
 
 /// A value of `pg_ddl_command`: a pointer.

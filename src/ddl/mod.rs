@@ -20,6 +20,7 @@ mod casts;
 mod column;
 mod commands;
 mod dropped;
+mod node;
 mod partitions;
 mod renamed;
 mod secured;

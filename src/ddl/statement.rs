@@ -1,11 +1,9 @@
 //! What a statement did that may concern a vectorizer.
 
-use std::ffi::CStr;
-
 use pgrx::pg_sys::{self, CollectedCommandType, NodeTag, ObjectAddress, ObjectType};
 
-use super::altered::{is_followed, pointers, Altered};
-use super::commands::object_of;
+use super::altered::{is_followed, Altered};
+use super::node::{object_of, pointers, text};
 use crate::catalog::rights::Right;
 
 /// A change of a definition that may concern a vectorizer.
@@ -194,13 +192,4 @@ fn is_type(kind: ObjectType::Type) -> bool {
             | ObjectType::OBJECT_COLLATION
             | ObjectType::OBJECT_EXTENSION
     )
-}
-
-/// Copies a C string; none of null.
-///
-/// # Safety
-/// It is null or a C string.
-pub(super) unsafe fn text(string: *const std::ffi::c_char) -> Option<String> {
-    // SAFETY: by the caller.
-    (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned())
 }

@@ -4,7 +4,7 @@
 
 use pgrx::pg_sys;
 
-use super::statement::text;
+use super::node::text;
 use super::values::{give_back, remember_key};
 use super::warned_of;
 use crate::catalog::key::Key;

@@ -12,6 +12,7 @@ pub mod key_file;
 pub mod limits;
 pub mod lock;
 pub mod memory;
+pub mod quote;
 pub mod role_settings;
 pub mod session;
 pub mod settings;

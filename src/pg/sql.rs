@@ -7,6 +7,7 @@ use pgrx::spi::{SpiHeapTupleData, SpiTupleTable};
 use pgrx::{pg_sys, FromDatum, IntoDatum, Spi};
 
 use super::error::PgError;
+pub use super::quote::{ident, qualified};
 use super::settings::read_as_written;
 use super::statement;
 
@@ -140,14 +141,4 @@ impl Row<'_> {
     pub fn get_opt<T: FromDatum + IntoDatum>(&self, ordinal: usize) -> Result<Option<T>, PgError> {
         Ok(self.0.get::<T>(ordinal)?)
     }
-}
-
-/// An identifier, quoted where it must be.
-pub fn ident(name: &str) -> String {
-    read_as_written(|| pgrx::spi::quote_identifier(name))
-}
-
-/// A schema-qualified name, quoted where it must be.
-pub fn qualified(schema: &str, name: &str) -> String {
-    read_as_written(|| pgrx::spi::quote_qualified_identifier(schema, name))
 }

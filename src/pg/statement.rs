@@ -22,8 +22,8 @@ use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_sys, PgSqlErrorCode};
 
 use super::error::PgError;
+use super::quote::ident;
 use super::settings::{self, Level};
-use super::sql::ident;
 
 /// What names without a schema mean.
 pub(super) const SEARCH_PATH: &CStr = c"search_path";
@@ -340,7 +340,11 @@ fn renamed(relation: pg_sys::Oid) -> PgError {
     // SAFETY: looks up the catalogs; null, or a C string in the memory of the statement.
     let name = unsafe {
         let name = pg_sys::get_rel_name(relation);
-        (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy().into_owned()).unwrap_or_default()
+        if name.is_null() {
+            Default::default()
+        } else {
+            CStr::from_ptr(name).to_string_lossy()
+        }
     };
     PgError::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,

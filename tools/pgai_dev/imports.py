@@ -67,7 +67,6 @@ EXTENSION = Rules(
         | {f"queue/{name}.rs" for name in ("served", "spi", "statements", "store", "unheld")},
         {f"catalog/{name}.rs" for name in ("binding", "key_columns", "objects", "own_columns", "vectorizer")},
         {"catalog/definitions.rs", "catalog/rights.rs"},
-        {"ddl/altered.rs", "ddl/statement.rs"},
         {"worker/launcher.rs", "worker/processes.rs"},
     ],
 )
