@@ -9,7 +9,8 @@ use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-/// So much a decoder may keep however small the limit is: what decoders are asked to support (RFC 8878).
+/// The smallest window that a decoder may keep, however small the limit is: RFC 8878 asks decoders to
+/// support it.
 const SMALL_WINDOW: u64 = 8 << 20;
 
 /// A way of compressing.
@@ -149,7 +150,7 @@ fn read(decoder: &mut impl Read, unpacked: &mut Vec<u8>, limit: u64) -> Result<(
     Ok(())
 }
 
-/// With a zlib header, unless what looks like one is the beginning of a bare stream.
+/// Undoes deflate, with a zlib header unless what looks like one is the beginning of a bare stream.
 fn deflate(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
     const DEFLATE: u8 = 8;
     let with_header = match packed {

@@ -120,7 +120,7 @@ pub struct Completed {
     pub ticket: Ticket,
     /// All chunks of the row; a chunk's place here is its `chunk_seq`. Empty if there is no text.
     pub chunks: Vec<Chunk>,
-    /// To be remembered for the next time; `None` forgets what was remembered.
+    /// The provenance to remember for the next time; `None` forgets what was remembered.
     pub provenance: Option<Provenance>,
 }
 

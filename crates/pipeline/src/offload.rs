@@ -29,7 +29,7 @@ impl Stopped {
 }
 
 impl Offload {
-    /// So many threads may compute.
+    /// Lets so many threads compute.
     pub(crate) fn new(slots: usize) -> Self {
         Offload { slots: Arc::new(Semaphore::new(slots)) }
     }

@@ -67,7 +67,8 @@ impl ServerUrlError {
     }
 }
 
-/// Most bytes of a URL, as most servers have it. Looking for a way out of a path takes time with its square.
+/// The largest number of bytes of a URL, as most servers have it. Looking for a way out of a path takes
+/// time with its square.
 const LONGEST: usize = 2048;
 
 impl ServerUrl {

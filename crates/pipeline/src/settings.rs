@@ -125,15 +125,15 @@ pub mod defaults {
 /// Limits and endpoints.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Most bytes of one document, loaded or decompressed.
+    /// The largest number of bytes of one document, loaded or decompressed.
     pub max_document_size: u64,
-    /// Most bytes that the worker takes.
+    /// The largest number of bytes that the worker takes.
     pub memory_limit: u64,
-    /// Most connections to models at a time, and as many to S3.
+    /// The largest number of connections to models at a time, and as many to S3.
     pub connections: usize,
-    /// Most documents of one vectorizer in flight.
+    /// The largest number of documents of one vectorizer in flight.
     pub max_documents_in_flight: usize,
-    /// Most objects fetched at a time.
+    /// The largest number of objects fetched at a time.
     pub load_concurrency: usize,
     /// Longest time for one object, from request to last byte.
     pub load_timeout: Duration,
@@ -152,11 +152,11 @@ pub struct Settings {
     /// The administrator's Ollama, which is asked if a vectorizer names no server, without a slash.
     /// `None`: the one on this host, for superusers and where `allowed_base_urls` allows it.
     pub ollama_base_url: Option<String>,
-    /// Most requests in flight to one provider, base URL, model and key.
+    /// The largest number of requests in flight to one provider, base URL, model and key.
     pub embedding_concurrency: usize,
-    /// Most inputs of one request. OpenAI's limit: 2,048.
+    /// The largest number of inputs of one request. OpenAI's limit: 2,048.
     pub embedding_max_inputs: usize,
-    /// Most tokens of one request. OpenAI's limit: 300,000.
+    /// The largest number of tokens of one request. OpenAI's limit: 300,000.
     pub embedding_max_tokens: usize,
     /// The time that an input waits for company, counted from the last arrival.
     pub embedding_linger: Duration,
@@ -199,22 +199,23 @@ impl Default for Settings {
 /// The parts of [`Settings::memory_limit`]. A quarter is for the process itself, and for the copies that
 /// Postgres makes of what is read and written.
 impl Settings {
-    /// Most bytes of objects being loaded; a larger one is loaded alone.
+    /// Returns the largest number of bytes of objects being loaded; a larger one is loaded alone.
     pub fn loading_memory(&self) -> u64 {
         self.memory_limit / 4
     }
 
-    /// Most bytes that documents hold once they are read: text, chunks and vectors.
+    /// Returns the largest number of bytes that documents hold once they are read: text, chunks and
+    /// vectors.
     pub fn document_memory(&self) -> u64 {
         self.memory_limit / 4
     }
 
-    /// Most bytes of requests to models and of their answers.
+    /// Returns the largest number of bytes of requests to models and of their answers.
     pub fn request_memory(&self) -> u64 {
         self.memory_limit / 4
     }
 
-    /// Most bytes that one document may hold: more is not even begun.
+    /// Returns the largest number of bytes that one document may hold: more is not even begun.
     pub fn largest_document_memory(&self) -> u64 {
         self.memory_limit / 2
     }
@@ -231,7 +232,7 @@ const FEWEST_CONNECTIONS: usize = 8;
 /// Conversions between [`Settings::connections`] and descriptors of the process, and the parts that
 /// connections are for.
 impl Settings {
-    /// Most descriptors that the pipeline opens with so many connections.
+    /// Returns the largest number of descriptors that the pipeline opens with so many connections.
     pub fn descriptors(connections: usize) -> usize {
         DESCRIPTORS_BESIDE + DESCRIPTORS_PER_CONNECTION * connections
     }
@@ -241,17 +242,20 @@ impl Settings {
         (descriptors.saturating_sub(DESCRIPTORS_BESIDE) / DESCRIPTORS_PER_CONNECTION).max(FEWEST_CONNECTIONS)
     }
 
-    /// Most objects fetched at a time, as far as there are connections for them.
+    /// Returns the largest number of objects fetched at a time, as far as there are connections for
+    /// them.
     pub fn loads_at_a_time(&self) -> usize {
         self.load_concurrency.min(self.connections / 2).max(1)
     }
 
-    /// Most other requests to S3 at a time: listings, questions, the beginnings of downloads.
+    /// Returns the largest number of other requests to S3 at a time: listings, questions, the beginnings
+    /// of downloads.
     pub fn s3_requests_at_a_time(&self) -> usize {
         (self.connections / 4).max(1)
     }
 
-    /// Most queues of events that are listened to at a time; the others have their turn later.
+    /// Returns the largest number of queues of events that are listened to at a time; the others have
+    /// their turn later.
     pub fn polls_at_a_time(&self) -> usize {
         (self.connections / 4).max(1)
     }

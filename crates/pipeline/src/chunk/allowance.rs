@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::ChunkError;
 
-/// Most time for cutting one text. The slowest splitter, by tokens, takes half of it for the largest document.
+/// The longest time for cutting one text. The slowest splitter, by tokens, takes half of it for the
+/// largest document.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 /// Bounds what cutting one text may take.

@@ -78,9 +78,9 @@ pub(crate) fn revision(config: &Chunking) -> u32 {
 /// The size and the overlap of chunks, in the chunker's unit.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Most units of a chunk; at least 1.
+    /// The largest number of units of a chunk; at least 1.
     size: usize,
-    /// Most units that a chunk repeats of the one before; at most `size`.
+    /// The largest number of units that a chunk repeats of the one before; at most `size`.
     overlap: usize,
 }
 

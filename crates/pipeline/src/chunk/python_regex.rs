@@ -11,12 +11,13 @@ use fancy_regex::{Captures, Regex, RegexBuilder};
 use super::python_pattern::translate;
 use super::{Allowance, ChunkError};
 
-/// Most backtracking steps of one search, a few seconds' worth. A pattern that needs backtracking
-/// spends at least one for each character it looks at, so this also bounds the distance between
-/// two matches.
+/// The largest number of backtracking steps of one search, a few seconds' worth. A pattern that needs
+/// backtracking spends at least one for each character it looks at, so this also bounds the distance
+/// between two matches.
 const BACKTRACK_LIMIT: usize = 50_000_000;
 
-/// Most time for all searches in one text. Searches that are cheap each can be quadratic together.
+/// The longest time for all searches in one text. Searches that are cheap each can be quadratic
+/// together.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 /// A regular expression that matches as Python's `re` does.

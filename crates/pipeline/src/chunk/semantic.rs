@@ -130,7 +130,7 @@ impl TryChunkSizer for Cl100k {
     }
 }
 
-/// Most whitespace characters in a row.
+/// Returns the length of the longest run of whitespace characters.
 fn longest_whitespace(text: &str) -> usize {
     let (mut longest, mut current) = (0, 0);
     for c in text.chars() {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Chunking {
     /// LangChain's `CharacterTextSplitter`.
     CharacterTextSplitter {
-        /// Most characters (Unicode code points) of a chunk.
+        /// The largest number of characters (Unicode code points) of a chunk.
         #[serde(default = "default_chunk_size")]
         chunk_size: i64,
         /// Characters that a chunk repeats of the one before.
@@ -23,7 +23,7 @@ pub enum Chunking {
     },
     /// LangChain's `RecursiveCharacterTextSplitter`.
     RecursiveCharacterTextSplitter {
-        /// Most characters (Unicode code points) of a chunk.
+        /// The largest number of characters (Unicode code points) of a chunk.
         #[serde(default = "default_chunk_size")]
         chunk_size: i64,
         /// Characters that a chunk repeats of the one before.
@@ -38,7 +38,7 @@ pub enum Chunking {
     },
     /// The crate `text-splitter`: splits at the largest semantic boundary that fits.
     TextSplitter {
-        /// Most units of a chunk.
+        /// The largest number of units of a chunk.
         #[serde(default = "default_chunk_size")]
         chunk_size: i64,
         /// Units that a chunk repeats of the one before; less than `chunk_size`.

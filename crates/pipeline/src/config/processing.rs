@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum Processing {
     /// The one implementation.
     Default {
-        /// Most rows of one claim; none lets the worker choose.
+        /// The largest number of rows of one claim; none lets the worker choose.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         batch_size: Option<u32>,
-        /// Most embedding requests in flight; none lets the worker choose.
+        /// The largest number of embedding requests in flight; none lets the worker choose.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         concurrency: Option<u32>,
     },
@@ -24,13 +24,13 @@ impl Default for Processing {
 }
 
 impl Processing {
-    /// Most rows of one claim, if the vectorizer says so.
+    /// Returns the largest number of rows of one claim, if the vectorizer says so.
     pub fn batch_size(&self) -> Option<u32> {
         let Processing::Default { batch_size, .. } = self;
         *batch_size
     }
 
-    /// Most embedding requests in flight, if the vectorizer says so.
+    /// Returns the largest number of embedding requests in flight, if the vectorizer says so.
     pub fn concurrency(&self) -> Option<u32> {
         let Processing::Default { concurrency, .. } = self;
         *concurrency

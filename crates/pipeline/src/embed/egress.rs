@@ -1,7 +1,8 @@
 //! Limits on what may be sent where: the servers that a vectorizer's author may have asked, and those of
 //! them that get a key.
 //!
-//! They are looked at when a vectorizer is declared, whenever the settings change, and before anything is sent.
+//! They are checked when a vectorizer is declared, whenever the settings change, and before anything is
+//! sent.
 
 use serde_json::Map;
 

@@ -35,16 +35,17 @@ use crate::s3::Clients;
 use crate::secret::ApiKey;
 use crate::settings::Settings;
 
-/// Most bytes of a number in an answer, blanks of an indented one included.
+/// The largest number of bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
 /// Usual bytes of a number in an answer: written out, or in base64.
 const USUAL_PER_FLOAT: usize = 22;
 const USUAL_PER_BASE64: usize = 6;
-/// Most bytes of an answer beside its numbers, one input.
+/// The largest number of bytes of an answer beside its numbers, one input.
 const BYTES_PER_INPUT: usize = 512;
-/// Most bytes in an answer of one byte of an input, for providers that repeat the inputs: `\u0001`.
+/// The largest number of bytes in an answer of one byte of an input, for providers that repeat the
+/// inputs: `\u0001`.
 const BYTES_PER_ECHO: usize = 6;
-/// Most bytes of a refusal, and of an answer beside its vectors.
+/// The largest number of bytes of a refusal, and of an answer beside its vectors.
 const BYTES_PER_ANSWER: usize = 64 << 10;
 /// Answers from this size on are read off the network's threads: a megabyte takes milliseconds.
 const LARGE_ANSWER: usize = 1 << 20;

@@ -1,4 +1,4 @@
-//! From what a vectorizer's author declared, and the operator set, to a model that can be asked.
+//! Resolving what a vectorizer's author declared, and the operator set, to a model that can be asked.
 
 use serde_json::{Map, Value};
 

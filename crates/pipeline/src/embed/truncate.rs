@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::litellm;
 use crate::config::Embedding;
 
-/// Most tokens of one input, by OpenAI's API reference; pgai cuts at the same.
+/// The largest number of tokens of one input, by OpenAI's API reference; pgai cuts at the same.
 const MAX_INPUT_TOKENS: usize = 8191;
 
 /// No token of `cl100k_base` has more bytes: the longest is 128 blanks.

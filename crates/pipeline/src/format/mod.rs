@@ -1,4 +1,4 @@
-//! From a chunk to its embedding input: the text that is embedded and stored.
+//! Formatting a chunk as its embedding input: the text that is embedded and stored.
 //!
 //! * `python_template`: Python's `string.Template`, pgai's one formatter
 

@@ -5,12 +5,13 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
-/// Most tags and attributes of an answer in XML: a page of a listing has 1,000 keys, for which S3 writes up to 26 tags
-/// each, and hardly any attribute.
+/// The largest number of tags and attributes of an answer in XML: a page of a listing has 1,000 keys,
+/// for which S3 writes up to 26 tags each, and hardly any attribute.
 const OF_XML: u32 = 64_000;
 
-/// Most objects, lists, entries and items of an answer in JSON: SQS answers ten messages, of which each has up to a
-/// dozen fields, as many attributes of the queue's, and ten of the sender's with five fields.
+/// The largest number of objects, lists, entries and items of an answer in JSON: SQS answers ten
+/// messages, of which each has up to a dozen fields, as many attributes of the queue's, and ten of the
+/// sender's with five fields.
 const OF_JSON: u32 = 10_000;
 
 /// The header by which the SDK names what is asked for in JSON.

@@ -31,12 +31,13 @@ use super::reach::{AddressRefused, Reach};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The implementation of TLS; the SDK's own default.
 const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-/// Most bytes of an answer: a page of a listing has 1,000 keys of 1,024 bytes, each of which may be escaped as
-/// three, and ten messages of SQS have a megabyte, each byte of which may be escaped as six.
+/// The largest number of bytes of an answer: a page of a listing has 1,000 keys of 1,024 bytes, each of
+/// which may be escaped as three, and ten messages of SQS have a megabyte, each byte of which may be
+/// escaped as six.
 const BYTES_PER_ANSWER: u64 = 8 << 20;
-/// Most bytes of a refusal. What it says stands at its beginning.
+/// The largest number of bytes of a refusal. What it says stands at its beginning.
 const BYTES_PER_REFUSAL: u64 = 64 << 10;
-/// So much more than an object may have is taken, for its reader to find that it is too large.
+/// The bytes that are taken beyond an object's limit, for its reader to find that it is too large.
 const BEYOND_OBJECT: u64 = 1 << 20;
 /// Part of the query by which the SDK marks a request for an object, whose body is read as it comes.
 const OF_OBJECT: &str = "x-id=GetObject";

@@ -27,7 +27,7 @@ impl Basis {
         Some(Basis(Sha256::new_with_prefix(all)))
     }
 
-    /// With the chunks that were made of it, in order.
+    /// Returns the fingerprint with the chunks that were made, in order.
     pub(super) fn fingerprint<'a>(&self, chunks: impl IntoIterator<Item = &'a Digest>) -> Digest {
         let mut hasher = self.0.clone();
         for chunk in chunks {
@@ -36,7 +36,8 @@ impl Basis {
         hasher.finalize().into()
     }
 
-    /// With the chunks that the store has, by their places; `None` if one is missing or there twice.
+    /// Returns the fingerprint with the chunks that the store has, by their places; `None` if one is
+    /// missing or there twice.
     pub(super) fn fingerprint_of(&self, existing: &[ExistingChunk]) -> Option<Digest> {
         let in_place = existing.iter().zip(0..).all(|(chunk, seq)| chunk.seq == seq);
         in_place.then(|| self.fingerprint(existing.iter().map(|chunk| &chunk.digest)))

@@ -1,9 +1,9 @@
 //! Memory that is free goes back to the operating system.
 
-/// Most arenas of the allocator: each keeps what its threads have freed for itself.
+/// The largest number of arenas of the allocator: each keeps what its threads have freed for itself.
 #[cfg(target_env = "gnu")]
 const MOST_ARENAS: libc::c_int = 4;
-/// Most free bytes that an arena keeps at its end.
+/// The largest number of free bytes that an arena keeps at its end.
 #[cfg(target_env = "gnu")]
 const MOST_FREE: libc::c_int = 4 << 20;
 

@@ -16,11 +16,12 @@ use crate::document::{Chunk, Completed, Failed, Ticket, Vectorizer};
 use crate::failure::{Failure, Retry, Scope, Step};
 use crate::memory_budget::{MemoryBudget, Reservation, Share};
 
-/// Most documents of one transaction.
+/// The largest number of documents of one transaction.
 const WRITE_DOCUMENTS: usize = 1024;
-/// Most chunks of one transaction, unless a single document has more.
+/// The largest number of chunks of one transaction, unless a single document has more.
 const WRITE_CHUNKS: usize = 8192;
-/// Most bytes of one transaction, with the same exception: Postgres copies what is written.
+/// The largest number of bytes of one transaction, with the same exception: Postgres copies what is
+/// written.
 const WRITE_BYTES: usize = 32 << 20;
 /// A transaction that takes longer than this has too many documents, for others wait for its end meanwhile.
 const LONG_WRITE: Duration = Duration::from_secs(1);
@@ -43,9 +44,9 @@ pub(super) struct Lane {
     done: Vec<Finished<Completed>>,
     failed: Vec<Finished<Failed>>,
     rests: Rests,
-    /// Not to be looked for rows of other stores than those that rest before this time.
+    /// The time before which no rows are looked for of stores other than those that rest.
     next_look: Option<Instant>,
-    /// Most documents of one transaction, for now.
+    /// The largest number of documents of one transaction, for now.
     write_documents: usize,
     /// The time of its turn, if others come first.
     turn: Option<Instant>,
@@ -71,9 +72,9 @@ struct Finished<T> {
 /// The bookkeeping that is kept with a result until it is settled.
 struct Claim {
     prepared: Arc<Prepared>,
-    /// Given back when the result is settled.
+    /// The memory, which is released when the result is settled.
     _reservation: Option<Reservation>,
-    /// Not offered before this time.
+    /// The time before which it is not offered.
     due: Instant,
     released: u32,
     erred: u32,
@@ -114,7 +115,7 @@ impl Lane {
         self.running.len() + self.done.len() + self.failed.len()
     }
 
-    /// Their tickets.
+    /// The tickets of documents that are claimed and not settled.
     pub(super) fn tickets(&self) -> impl Iterator<Item = Ticket> + '_ {
         let running = self.running.values().map(|running| running.ticket);
         let done = self.done.iter().map(|finished| finished.item.ticket);

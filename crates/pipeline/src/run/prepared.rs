@@ -52,14 +52,14 @@ impl Prepared {
         (usize::try_from(documents).unwrap_or(usize::MAX).max(1), (bytes / per_byte).max(1))
     }
 
-    /// Bytes of a document that make one chunk of it more, at least.
+    /// Returns the smallest number of bytes by which a document must grow to have one chunk more.
     fn chunk_step(&self) -> u64 {
         let Some((size, overlap)) = self.chunk_bytes() else { return u64::MAX };
         // They are seldom full.
         (size / 2).min(size.saturating_sub(overlap)).max(1)
     }
 
-    /// In how many chunks a byte of a document stands, at most.
+    /// Returns the largest number of chunks that a byte of a document stands in.
     fn repetitions(&self) -> u64 {
         let Some((size, overlap)) = self.chunk_bytes() else { return 1 };
         (size / size.saturating_sub(overlap).max(1)).max(1)

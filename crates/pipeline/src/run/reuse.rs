@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::document::{Digest, ExistingChunk};
 
-/// For each new chunk, in order, the existing one that has its text and may stay.
+/// Returns for each new chunk, in order, the existing one that has its text and may stay.
 ///
 /// An existing chunk serves once. One that stays in its place is preferred, so that an insertion
 /// moves as few rows as it can; the others are taken in the order of their places.

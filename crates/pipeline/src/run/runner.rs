@@ -27,7 +27,7 @@ use crate::settings::Settings;
 const NETWORK_THREADS: usize = 2;
 /// Threads for large documents, large answers and name look-ups.
 const BLOCKING_THREADS: usize = 16;
-/// Most rows of one claim if the vectorizer does not say.
+/// The largest number of rows of one claim if the vectorizer does not say.
 const CLAIM_LIMIT: usize = 1024;
 /// The same where each row names an object: these take longer to come, and their sizes are not known.
 const CLAIM_LIMIT_URI: usize = 256;
@@ -167,7 +167,7 @@ impl Runner {
         }
     }
 
-    /// From now on claims nothing more: what is in flight comes to its end.
+    /// Stops claiming: documents in flight come to their ends, and no others begin.
     pub fn claim_no_more(&mut self) {
         self.claims = false;
     }

@@ -22,7 +22,7 @@ const CUT_OFF: u32 = 4;
 pub struct Shares {
     /// The time that each owner has taken of this phase.
     taken: HashMap<u32, Duration>,
-    /// Until when each is left out.
+    /// The time until which each owner is left out.
     rests: HashMap<u32, Instant>,
     /// The owners that had something to be done in this turn, and in the one before.
     busy: [HashSet<u32>; 2],

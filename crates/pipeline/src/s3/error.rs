@@ -14,7 +14,7 @@ use crate::exhausted;
 use crate::message::truncate_message;
 use crate::network::{AddressRefused, AnswerTooLong};
 
-/// Most bytes of what others say that are repeated.
+/// The largest number of bytes that are repeated of what others say.
 const LONGEST: usize = 500;
 
 /// The reason why a request failed, or was not made. Holds no secret and nothing of an object's content.
@@ -22,9 +22,9 @@ const LONGEST: usize = 500;
 pub enum S3Error {
     /// The operator does not let anybody ask in this way.
     NotAllowed(NotAllowed),
-    /// Nobody has credentials for us.
+    /// No credentials were found.
     NoCredentials,
-    /// Those who should have them failed; what they say.
+    /// A provider of credentials failed; its message.
     Credentials(String),
     /// STS gives no credentials for a role.
     Role {
@@ -78,13 +78,13 @@ pub enum S3Error {
 /// The thing that the operator does not allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAllowed {
-    /// To ask with the server's own credentials, without a role.
+    /// Asking with the server's own credentials, without a role.
     OwnCredentials,
-    /// To assume this role.
+    /// Assuming this role.
     Role(String),
-    /// To ask without credentials.
+    /// Asking without credentials.
     Anonymous,
-    /// To connect to where the endpoint, or the queue, leads.
+    /// Connecting to the address that the endpoint, or the queue, leads to.
     Address,
 }
 
@@ -253,7 +253,7 @@ pub enum Doubt {
 pub(super) enum CredentialsFault {
     /// The key is unknown, or its secret is another.
     Wrong,
-    /// Their time is over.
+    /// Their time has expired.
     Expired,
     /// They were used with a clock that differs too much.
     ClockSkew,

@@ -24,7 +24,7 @@ use crate::config::S3Access;
 use crate::exhausted;
 use crate::failure::{Failure, Retry, Scope, Step};
 
-/// After something that only an administrator can mend.
+/// The rule for trying again after a failure that only an administrator can mend.
 const ADMINISTRATOR: Retry = Retry::OnRecovery;
 /// Pause after S3 asked for fewer requests and the SDK's own retries did not help.
 const THROTTLED: Retry = Retry::After(Duration::from_secs(10));

@@ -36,12 +36,12 @@ pub(super) struct Setup {
     connections: usize,
     largest: u64,
     clock: SharedTimeSource,
-    /// For what the AWS environment names: credentials, and who the server is.
+    /// The client for what the AWS environment names: credentials, and who the server is.
     environment: SharedHttpClient,
     /// For hosts that the administrator or AWS named. One for all, whatever they ask and as whom, so that their idle
     /// connections are few.
     named: SharedHttpClient,
-    /// For hosts that others chose.
+    /// The client for hosts that others chose.
     public: SharedHttpClient,
 }
 

@@ -19,7 +19,7 @@ use crate::s3::{self, Clients, Operation, S3Error};
 const LONG_POLL: i32 = 20;
 /// Longest time for one request: the long poll and the way there and back.
 const TIMEOUT: Duration = Duration::from_secs(LONG_POLL as u64 + 10);
-/// Most messages of one answer, and of one deletion; the maximum of SQS for both.
+/// The largest number of messages of one answer, and of one deletion; the maximum of SQS for both.
 pub(super) const MOST_MESSAGES: usize = 10;
 
 /// A message as it was received.

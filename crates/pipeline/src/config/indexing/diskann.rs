@@ -17,18 +17,18 @@ const MAX_ALPHA: (f64, f64) = (1.0, 5.0);
 /// The value of `num_neighbors` if none is given.
 const DEFAULT_NEIGHBORS: u64 = 50;
 
-/// Most dimensions that `plain` can store (`access_method/build.rs`).
+/// The largest number of dimensions that `plain` can store (`access_method/build.rs`).
 const MAX_PLAIN: u32 = 2_000;
 
-/// Most dimensions for which more than one bit is kept. pgvectorscale's own message says 900, and
-/// takes 930.
+/// The largest number of dimensions for which more than one bit is kept. pgvectorscale's own message
+/// says 900, and takes 930.
 const MAX_OF_SEVERAL_BITS: u32 = 930;
 
-/// From so many dimensions on, one bit is kept for each if nothing is given, below two.
+/// The number of dimensions from which on one bit is kept for each if nothing is given; below it, two.
 const ONE_BIT_FROM: u32 = 900;
 
-/// Most bytes of a node's vector and neighbours, of which each takes 8: what a page of 8 KiB has
-/// room for beside its headers. As pgvectorscale 0.9 was seen to do, for both layouts.
+/// The largest number of bytes of a node's vector and neighbours, of which each takes 8: what a page of
+/// 8 KiB has room for beside its headers. Seen with pgvectorscale 0.9, for both layouts.
 const MAX_NODE: u64 = 8_120;
 const NEIGHBOR: u64 = 8;
 
@@ -38,7 +38,7 @@ pub struct Diskann {
     /// `memory_optimized` or `plain`.
     #[serde(default)]
     pub storage_layout: Option<String>,
-    /// Most neighbours of a node.
+    /// The largest number of neighbours of a node.
     #[serde(default)]
     pub num_neighbors: Option<i32>,
     /// Candidates that are looked at for each new node.

@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_range, given};
 
-/// Most dimensions of a `vector` under an HNSW index (pgvector's `HNSW_MAX_DIM`).
+/// The largest number of dimensions of a `vector` under an HNSW index (pgvector's `HNSW_MAX_DIM`).
 pub const MAX_VECTOR: u32 = 2_000;
 
-/// Most dimensions of a `halfvec` under an HNSW index (pgvector: twice `HNSW_MAX_DIM`).
+/// The largest number of dimensions of a `halfvec` under an HNSW index (pgvector: twice `HNSW_MAX_DIM`).
 pub const MAX_HALFVEC: u32 = 4_000;
 
 /// The operator classes by which pgvector's `hnsw` can order vectors.
@@ -23,7 +23,7 @@ pub struct Hnsw {
     /// The operator class of pgvector's type `vector` by which vectors are ordered.
     #[serde(default = "default_opclass")]
     pub opclass: String,
-    /// Most connections of a node in a layer.
+    /// The largest number of connections of a node in a layer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub m: Option<i32>,
     /// Candidates that are looked at for each new node.

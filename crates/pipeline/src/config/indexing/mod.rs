@@ -37,10 +37,10 @@ pub enum Indexing {
 /// The conditions for building an index. Absent keys mean what they mean to pgai.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct When {
-    /// Not before the store has so many rows.
+    /// The number of rows that the store must have.
     #[serde(default)]
     pub min_rows: i32,
-    /// Not while anything waits in the queue.
+    /// `true` if nothing may be waiting in the queue.
     #[serde(default = "default_true")]
     pub create_when_queue_empty: bool,
 }

@@ -343,7 +343,7 @@ impl Provider {
     }
 }
 
-/// Not even something harmless is taken.
+/// Returns the error of a provider that does not take even something harmless.
 fn refuses_everything(doubtful: &EmbedError) -> EmbedError {
     let said = match doubtful {
         EmbedError::InputRefused(why) | EmbedError::TooMany(_, why) => format!(": {why}"),

@@ -19,7 +19,8 @@ use crate::s3::Clients;
 use crate::secret::ApiKey;
 use crate::settings::Settings;
 
-/// So many groups are kept although nobody uses them, for what they know about their provider.
+/// The number of groups that are kept although nobody uses them, for what they know about their
+/// provider.
 const MOST_IDLE_GROUPS: usize = 64;
 
 /// The key of a group: inputs that differ in any of it can't share a request.

@@ -41,7 +41,7 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const CLAIM_LIFE: Duration = Duration::from_secs(3600);
 /// A token is asked for anew so long before it ends.
 const BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
-/// Most bytes of a key, and of an answer: both have two to three thousand.
+/// The largest number of bytes of a key, and of an answer: both have two to three thousand.
 const BYTES: usize = 64 << 10;
 
 const HINT: &str =

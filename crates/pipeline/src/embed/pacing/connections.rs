@@ -34,7 +34,7 @@ pub(in crate::embed) struct Connections {
 }
 
 impl Connections {
-    /// So many at a time.
+    /// Allows so many connections at a time.
     pub(in crate::embed) fn new(most: usize) -> Self {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Connections { fair: MemoryBudget::new(most as u64), all: Arc::new(Semaphore::new(most)) }

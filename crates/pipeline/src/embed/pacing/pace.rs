@@ -112,12 +112,12 @@ impl Pace {
         requests.max(wait(self.tokens, self.in_flight.tokens + tokens as f64))
     }
 
-    /// For how long the provider has taken nothing.
+    /// Returns the time for which the provider has taken nothing.
     pub(in crate::embed) fn refusing(&self, now: Instant) -> Duration {
         self.refusing_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
-    /// Most tokens of one request, if the provider has said it.
+    /// Returns the largest number of tokens of one request, if the provider has said it.
     pub(in crate::embed) fn most_tokens(&self) -> Option<usize> {
         let limit = self.tokens.filter(|_| !self.distrusted)?.quota.limit?;
         Some(limit as usize)

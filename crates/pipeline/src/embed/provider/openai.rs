@@ -59,7 +59,8 @@ pub(super) struct Request<'a, I: ?Sized> {
 }
 
 impl<'a, I: Serialize + ?Sized> Request<'a, I> {
-    /// For these inputs of a model, with what the server takes: an array of texts, or of one text's tokens.
+    /// Makes the body for these inputs of a model, with what the server takes. The input is an array of
+    /// texts, or of one text's tokens.
     pub(super) fn new(endpoint: &'a Endpoint, input: &'a I, optional: Optional) -> Self {
         Request {
             model: &endpoint.model,

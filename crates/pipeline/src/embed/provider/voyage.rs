@@ -52,8 +52,9 @@ fn dimensions(model: &str) -> Dimensions {
     }
 }
 
-/// Most tokens of a request, by <https://docs.voyageai.com/reference/embeddings-api>; for models that
-/// are not named there, the least of them.
+/// Returns the largest number of tokens of a request, by
+/// <https://docs.voyageai.com/reference/embeddings-api>; for models that are not named there, the least
+/// of them.
 fn tokens(model: &str) -> usize {
     match model {
         "voyage-3.5-lite" | "voyage-3-lite" => 1_000_000,

@@ -1,12 +1,12 @@
 //! The numbers of dimensions that a model's vectors may have, where its provider says so.
 
-/// Most numbers of a vector: pgvector's limit for its type `vector`.
+/// The largest number of dimensions of a vector: pgvector's limit for its type `vector`.
 pub(in crate::embed) const MOST_DIMENSIONS: usize = 16_000;
 
 /// The dimensions of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(in crate::embed) enum Dimensions {
-    /// Not known here; the answer tells.
+    /// They are not known here; the answer tells.
     Unknown,
     /// Always these: the model takes no number.
     Fixed(u32),

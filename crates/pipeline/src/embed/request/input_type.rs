@@ -7,9 +7,10 @@ use crate::failure::Failure;
 /// The purpose for which a text is embedded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::embed) enum Purpose<'a> {
-    /// To be found.
+    /// The text is to be found.
     Document,
-    /// To find, or whatever the caller says: `query`, `document` or a word of the provider's.
+    /// The text is to find others, or whatever the caller says: `query`, `document` or a word of the
+    /// provider's.
     Query(Option<&'a str>),
 }
 
@@ -24,9 +25,9 @@ pub(in crate::embed) struct InputTypes {
     pub document: &'static str,
     /// The word for a text that finds others.
     pub query: &'static str,
-    /// For documents of which nothing is declared.
+    /// The word for documents of which nothing is declared.
     pub default: Option<&'static str>,
-    /// For queries, where documents have none.
+    /// The word for queries, where documents have none.
     pub untyped_query: Option<&'static str>,
 }
 

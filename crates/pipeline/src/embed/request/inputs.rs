@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-/// Most bytes of a token that is written as a number, its comma included.
+/// The largest number of bytes of a token that is written as a number, its comma included.
 const BYTES_PER_TOKEN: usize = 11;
 
 /// The inputs of a request.
