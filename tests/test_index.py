@@ -39,8 +39,8 @@ def test_it_waits_for_an_empty_queue_unless_told_otherwise(db, stub):
     for id, (source, when) in enumerate([("patient", "true"), ("eager", "false")], start=1):
         db.sql(f"CREATE TABLE {source} (id int PRIMARY KEY, body text)")
         vectorizer.create(db, stub.url, source, indexing=f"ai.indexing_hnsw(10, create_when_queue_empty => {when})")
-        # Not due before long: it stays in the queue.
-        db.sql(f"INSERT INTO ai._vectorizer_work_{id} (id, available_at) VALUES (99, now() + interval '1 day')")
+        # One that has failed and is not due before long: it stays in the queue.
+        db.sql(f"INSERT INTO ai._vectorizer_work_{id} (id, attempts, available_at) VALUES (99, 1, now() + interval '1 day')")
         db.sql(f"INSERT INTO {source} SELECT i, 'row ' || i FROM generate_series(1, 20) i")
     # Built once more after it was dropped: the other was looked at in between.
     for _ in range(2):
