@@ -9,7 +9,7 @@ use pgai_rs_pipeline::failure::{Failure, Scope, Step};
 
 use crate::pg::error::PgError;
 
-/// The kind of thing that stops a vectorizer, a value of `ai.vectorizer_health.state`.
+/// The kind of a vectorizer's stop, a value of `ai.vectorizer_health.state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
     /// The worker can't take it up because something about it is invalid.
@@ -51,7 +51,7 @@ pub struct Condition {
     pub message: String,
     /// A hint for people.
     pub hint: Option<String>,
-    /// The time of the first failure.
+    /// The time at which the stop began.
     pub since: SystemTime,
     /// The time of the next attempt; `None` if it is not known.
     pub until: Option<SystemTime>,
@@ -174,8 +174,8 @@ impl Conditions {
         }
     }
 
-    /// Counts rows that succeeded, and ends stops that this disproves. Waits for providers and S3 are not
-    /// ended by it.
+    /// Counts rows that succeeded, and ends the stops `Paused` and `Failing`. Waits for providers and S3 go on,
+    /// because other rows may still need them.
     pub fn succeeded(&mut self, id: i32, name: &str, rows: usize) {
         if rows == 0 {
             return;
@@ -242,8 +242,8 @@ impl Conditions {
         self.records.values().any(|record| record.changed)
     }
 
-    /// Marks vectorizers without a condition as failing if their attempts since the last call have all failed. It is called once per
-    /// heartbeat interval.
+    /// Marks vectorizers without a condition as failing if their attempts since the last call have all failed.
+    /// It is called once per heartbeat interval.
     pub fn judge(&mut self) {
         for record in self.records.values_mut() {
             let only_errors = record.successes == 0 && record.errors > 0;

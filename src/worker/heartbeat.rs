@@ -17,7 +17,7 @@ use crate::pg::transaction::{subtransaction, transaction};
 use crate::queue::missed;
 use crate::queue::spi::SpiQueue;
 
-/// The shortest time between two writes, after which a stop or its end is written.
+/// The shortest time between a write and the next one that is due to a stop or its end.
 const SOONEST: Duration = Duration::from_secs(1);
 
 /// The number of rows of `ai.vectorizer_worker_process` that are kept, including those of other workers.

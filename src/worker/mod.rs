@@ -38,7 +38,8 @@ const WORKER_RESTART: Duration = Duration::from_secs(5);
 
 static PRELOADED: AtomicBool = AtomicBool::new(false);
 
-/// Starts the launcher. `_PG_init` calls it while the postmaster preloads the library.
+/// Registers the launcher, the shared memory and the hook. `_PG_init` calls it while the postmaster preloads the
+/// library.
 pub fn init_preloaded() {
     PRELOADED.store(true, Ordering::Relaxed);
     shared::init();

@@ -65,7 +65,7 @@ const ASKING_ROLES: usize = 64;
 pub struct Stubborn {
     /// The role; zero for none.
     pub owner: u32,
-    /// The number of times in a row.
+    /// The number of bars since it was last forgotten.
     pub times: u32,
     /// The time before which nothing of the owner runs (microseconds of `TimestampTz`).
     pub until: i64,
@@ -331,7 +331,7 @@ pub fn no_free_process() -> bool {
     with_slots(pg_sys::LWLockMode::LW_SHARED, |table, _| table.no_free_process).unwrap_or(false)
 }
 
-/// Sets the launcher's latch, which is found by its having no database.
+/// Sets the latches of the background workers without a database, among them the launcher's.
 pub fn wake_launcher() {
     wake_background_workers(pg_sys::InvalidOid);
 }
