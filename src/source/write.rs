@@ -22,7 +22,7 @@ type Write<'a, T> = dyn FnMut(&[(String, T)]) -> Result<(), PgError> + 'a;
 ///
 /// # Errors
 ///
-/// Contention and costly errors are returned at once, because the same rows can be written later. The last
+/// Contention and costly errors are returned at once, because smaller parts would meet them again. The last
 /// error is returned if more than [`MOST_REFUSED`] rows are refused.
 pub fn each<T>(rows: &[(String, T)], write: &mut Write<'_, T>) -> Result<Vec<Refused>, PgError> {
     let mut refused = Vec::new();

@@ -46,7 +46,7 @@ pub struct Plan {
     enqueue_inserted: Statement,
     /// Enqueues the rows that a user's statement updated.
     enqueue_updated: Statement,
-    /// Enqueues the rows into which the worker wrote a vector, as far as other columns changed.
+    /// Enqueues the rows in which a column that the vectorizer reads changed while the worker wrote a vector.
     enqueue_embedded: Statement,
     remove_updated: Statement,
     remove_deleted: Statement,
