@@ -1,4 +1,4 @@
-//! Claiming rows: the leases that this worker holds, and what it reads of them.
+//! Claims rows: takes leases for this worker, and reads the claimed documents.
 
 use std::collections::HashMap;
 
@@ -15,22 +15,23 @@ use crate::pg::error::PgError;
 use crate::pg::sql::{self, Row};
 use crate::pg::transaction::transaction;
 
-/// A row that this worker holds the lease of.
+/// A row on which this worker holds the lease.
 #[derive(Debug, Clone)]
 pub struct Claimed {
-    /// Whose it is.
+    /// The id of its vectorizer.
     pub vectorizer: i32,
     /// Its key.
     pub key: KeyValues,
-    /// Which state of the row the claim was for.
+    /// The generation of the work row at the time of the claim. Folding a change raises it.
     pub generation: i64,
-    /// How often it was claimed since it changed, this time included.
+    /// The number of claims since the row last changed, including this one.
     pub attempts: i32,
-    /// What the work row must still say.
+    /// The lease: this worker holds the row as long as the work row has this value.
     pub lease: i64,
 }
 
-/// Prolongs the leases of rows.
+/// Prolongs the leases of rows by `pgai_rs.lease_duration` from now. Rows whose lease is no longer the
+/// claim's are left alone.
 pub fn renew(served: &Served, held: &[&Claimed]) -> Result<(), PgError> {
     if held.is_empty() {
         return Ok(());
@@ -44,7 +45,8 @@ pub fn renew(served: &Served, held: &[&Claimed]) -> Result<(), PgError> {
     })
 }
 
-/// Claims rows that are due and wanted: at most so many, and of at most so many bytes.
+/// Claims rows that are due and whose address is among `addresses`: at most `limit` rows of at most `bytes`
+/// bytes together. The first row is claimed whatever its size.
 pub fn claim(
     served: &Served,
     limit: i64,
@@ -76,7 +78,8 @@ pub fn claim(
     })
 }
 
-/// The documents of the claimed rows that the source still has, by place in `claimed`.
+/// Returns the documents of the claimed rows that the source still has, by their index in `claimed`. Tickets
+/// count from `first`.
 pub fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usize, Document>, PgError> {
     if claimed.is_empty() {
         return Ok(HashMap::new());
@@ -118,12 +121,12 @@ pub fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<
     Ok(documents)
 }
 
-/// `ord` counts from 1, as WITH ORDINALITY does.
+/// Returns a row's index from its first column, `ord`, which counts from 1 as WITH ORDINALITY does.
 pub fn place(row: &Row<'_>) -> Result<usize, PgError> {
     Ok(usize::try_from(row.get::<i64>(1)? - 1).unwrap_or_default())
 }
 
-/// Bytes, as SQL counts them.
+/// Converts a number of bytes to SQL's `int8`, and caps it there.
 fn clamped(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

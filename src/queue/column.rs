@@ -1,8 +1,8 @@
-//! Writing documents to a column of the source: one vector for each row, NULL where there is no text.
+//! Writes documents to a column of the source: one vector for each row, NULL where there is no text.
 //!
-//! Unlike a store's, these statements change the user's own rows, and the owner's triggers see it, with
-//! the names that they know. The vectorizer's own trigger is told whose work it is ([`trigger::embedding`]), so that
-//! no row is enqueued for its having been embedded.
+//! Unlike a store's, these statements change the user's own rows. The owner's triggers fire for them, with
+//! the owner's search path. The vectorizer's own trigger is told that the worker is writing
+//! ([`trigger::embedding`]), so that it does not enqueue rows because they were embedded.
 
 use std::collections::HashSet;
 
@@ -22,24 +22,25 @@ use crate::pg::memory::freed_after;
 use crate::pg::sql::{execute, ident, query};
 use crate::vector;
 
-/// Most vectors of one statement: Postgres copies them.
+/// The largest number of vectors in one statement. It is limited because Postgres copies them.
 const UPDATE_ROWS: usize = 2048;
 
-/// The statements for a column of the source.
+/// The statements for a column of the source. They take keys as parameters; "then" names the parameters after
+/// them. `ord` is a key's position, from 1.
 #[derive(Debug)]
 pub struct ColumnStatements {
-    /// The vectors that are there of keys, in the shape of a store's chunks: `ord`, no UUID, 0, digest.
+    /// Returns the vectors that keys have, in the shape of a store's chunks: `ord`, the nil UUID, 0, digest.
     pub existing: String,
-    /// Which of the keys have a vector: `ord`.
+    /// Returns `ord` of the keys that have a vector.
     filled: String,
-    /// Writes vectors. Then `embedding vector`.
+    /// Writes vectors of keys. Then `embedding vector`.
     fill: String,
     /// Removes the vectors of keys.
     clear: String,
 }
 
 impl ColumnStatements {
-    /// For the column of a vectorizer's source.
+    /// Writes the statements for the column of a vectorizer's source.
     pub fn new(v: &Vectorizer) -> Result<ColumnStatements, PgError> {
         let (key, given, source) = (&v.key, v.key.given(&[]), v.source.qualified());
         let (_, column) = v.vectors();
@@ -66,7 +67,7 @@ impl ColumnStatements {
     }
 }
 
-/// Writes the vectors that changed. The rows are locked.
+/// Writes the vectors that changed. The caller holds locks on the source rows.
 pub fn write<'a, 'b>(
     served: &Served,
     statements: &ColumnStatements,
@@ -84,7 +85,7 @@ pub fn write<'a, 'b>(
     Ok((whole, robbed))
 }
 
-/// The digest of the text that a row's vector is of; none if it has no text.
+/// Returns the digest of the text that a row's vector was made from, or `None` if the row has no text.
 fn embedded(result: &Outcome<'_>) -> Option<Digest> {
     result.done.chunks.first().map(|chunk| match chunk {
         Chunk::Kept(existing) => existing.digest,
@@ -92,7 +93,7 @@ fn embedded(result: &Outcome<'_>) -> Option<Digest> {
     })
 }
 
-/// Sets apart those whose vector was to stay and has been taken away since the claim: they run again.
+/// Separates the documents whose kept vector was removed since the claim: they are retried.
 fn split_robbed<'a, 'b>(
     served: &Served,
     statements: &ColumnStatements,

@@ -1,9 +1,8 @@
-//! The second transaction of documents that went all the way: lock the source rows, replace the
-//! chunks that changed, settle the work rows.
+//! The second transaction of documents that were embedded: it locks the source rows, replaces the chunks that
+//! changed, and settles the work rows.
 //!
-//! The store is only ever written by who holds a lock on its source row: a user who deletes or
-//! re-keys the row holds one too. The worker takes his without waiting, so that the two never wait
-//! in a circle.
+//! Chunks are only written under a lock on their source row. A user who deletes the row or changes its key
+//! holds such a lock, too. The worker takes its locks without waiting, so that the two cannot deadlock.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -20,23 +19,24 @@ use crate::pg::sql::{execute, query};
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
 
-/// So many chunks may be written in the time that an owner's turn may take, and more in as many times that: the store's
-/// indexes take a while for each.
+/// The number of new chunks that fit into one turn of an owner; a batch of more gets proportionally more
+/// time. The store's indexes take a while for each chunk.
 const CHUNKS_OF_A_TURN: usize = 500;
 
-/// A document, with the claim under which it travelled.
+/// A document with the claim under which it was processed.
 pub struct Outcome<'a> {
-    /// What was made of it.
+    /// The result of processing.
     pub done: &'a Completed,
     /// The claim.
     pub claim: Claimed,
 }
 
-/// Documents that could be written, and those of whose kept chunks somebody has taken one away since the
-/// claim: they run again.
+/// `(written, conflicted)`: a document conflicts if a chunk that it was to keep was deleted since the claim;
+/// it is retried.
 pub type WholeAndRobbed<'a, 'b> = (Vec<&'a Outcome<'b>>, Vec<&'a Outcome<'b>>);
 
-/// Writes documents in one transaction; answers those whose rows are locked by somebody.
+/// Writes documents of the vectorizer `id` in one transaction. Returns the tickets of those that could not be
+/// written because their source rows are locked.
 pub fn complete(queue: &SpiQueue, id: i32, done: &[Completed]) -> Result<Vec<Ticket>, PgError> {
     let Some(served) = queue.served(id) else { return Ok(Vec::new()) };
     let known =
@@ -59,17 +59,18 @@ fn write(served: &Served, results: &[Outcome<'_>]) -> Result<Vec<Ticket>, PgErro
     Ok(rows.busy.iter().map(|place| results[*place].done.ticket).collect())
 }
 
-/// The source rows of claims, by place.
+/// The source rows of claims, as indexes into the claims.
 pub struct SourceRows {
-    /// They are there, and ours until the transaction ends.
+    /// Rows that exist and are locked until the transaction ends.
     pub here: Vec<usize>,
-    /// Somebody is changing or deleting them, or they may be in a partition that is just being added.
+    /// Rows that another transaction is changing or deleting, or that may be in a partition that is just
+    /// being added.
     pub busy: Vec<usize>,
-    /// They are not there any more.
+    /// Rows that no longer exist.
     pub gone: Vec<usize>,
 }
 
-/// Locks the source rows of those of the claims that `places` names, without waiting.
+/// Locks the source rows of the claims with the indexes `places`, without waiting.
 pub fn lock_rows(served: &Served, claims: &[&Claimed], places: Vec<usize>) -> Result<SourceRows, PgError> {
     let (here, others) = part(served, &served.statements.lock, claims, places)?;
     if !others.is_empty() && !gone::can_be_told(served)? {
@@ -79,7 +80,7 @@ pub fn lock_rows(served: &Served, claims: &[&Claimed], places: Vec<usize>) -> Re
     Ok(SourceRows { here, busy, gone })
 }
 
-/// Parts places by whether a statement names them.
+/// Splits `places` into those whose key the statement returns, and the others.
 pub fn part(
     served: &Served,
     statement: &str,
@@ -96,9 +97,10 @@ pub fn part(
     Ok((places(yes), places(no)))
 }
 
-/// Which of the claims still hold: another may have taken the work over after the lease expired.
+/// Returns the indexes of the claims that still hold, and locks their work rows. Another worker may have
+/// claimed a row after its lease expired.
 ///
-/// Whoever settles or deletes anything asks this first, and keeps the answer true by its locks.
+/// Every transaction that settles or deletes something calls this first; its locks keep the result true.
 pub fn held(served: &Served, claims: &[&Claimed]) -> Result<Vec<usize>, PgError> {
     let mut args = served.keys(claims.iter().map(|c| &c.key));
     args.push(claims.iter().map(|c| c.lease).collect::<Vec<_>>().into());
@@ -118,7 +120,7 @@ fn write_chunks(served: &Served, results: Vec<&Outcome<'_>>) -> Result<(), PgErr
     give_back(served, whole.iter().chain(&robbed).map(|r| &r.claim))
 }
 
-/// Forgets that rows were set aside.
+/// Removes rows from the failed queue.
 pub fn forget_failed<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
     execute(&served.statements.forget_failed, &served.keys(claims.map(|c| &c.key))).map(drop)
 }
@@ -131,7 +133,8 @@ pub fn settle<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) ->
     execute(&served.statements.settle, &args).map(drop)
 }
 
-/// What `settle` or a postponement left behind has changed since it was claimed: it runs again.
+/// Releases the work rows that `settle` or `postpone` left because they changed since the claim: they are due
+/// at once.
 pub fn give_back<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
     let claims: Vec<&Claimed> = claims.collect();
     let mut args = served.keys(claims.iter().map(|c| &c.key));
@@ -139,8 +142,8 @@ pub fn give_back<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>)
     execute(&served.statements.give_back, &args).map(drop)
 }
 
-/// Schedules rows anew that have not changed since they were claimed: after how long, and as what
-/// number of attempts.
+/// Reschedules rows that have not changed since they were claimed, each after its pause and with its number
+/// of attempts. Rows that changed are released.
 pub fn postpone(served: &Served, rows: &[(&Claimed, Duration, i32)]) -> Result<(), PgError> {
     if rows.is_empty() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! `ai._vectorizer_errors`: what went wrong, said once and counted, and no more of it than is
-//! allowed.
+//! Rows of `ai._vectorizer_errors`: repeated errors are counted on one row, and the number of rows is
+//! limited.
 
 use pgrx::JsonB;
 use serde_json::Value;
@@ -8,9 +8,9 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql::execute;
 
-/// Adds an error, or counts it on the row that says the same of the same key already.
+/// Adds an error, or counts it on the row that has the same message, code and key.
 ///
-/// To be called with the right to write the extension's catalog.
+/// The caller must have the right to write the extension's catalog.
 pub fn record(id: i32, message: &str, details: &Value) -> Result<(), PgError> {
     let args = || [id.into(), message.to_owned().into(), JsonB(details.clone()).into()];
     let counted = execute(
@@ -30,7 +30,7 @@ pub fn record(id: i32, message: &str, details: &Value) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Deletes the oldest rows beyond `pgai_rs.max_errors`.
+/// Deletes a vectorizer's oldest rows beyond `pgai_rs.max_errors`.
 pub fn trim(id: i32) -> Result<(), PgError> {
     execute(
         "DELETE FROM ai._vectorizer_errors

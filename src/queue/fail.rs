@@ -1,4 +1,4 @@
-//! The second transaction of documents that did not go all the way: later, or aside.
+//! The second transaction of documents that failed: they are postponed, or moved to the failed queue.
 
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ use crate::pg::identity::as_superuser;
 use crate::pg::sql::execute;
 use crate::pg::transaction::transaction;
 
-/// What becomes of a failed row.
+/// The decision about a failed row.
 #[derive(Clone, Copy)]
 enum Fate {
-    /// Tried again after this time; the number of attempts that count.
+    /// The row is tried again after this pause; its number of attempts is set to this.
     Later(Duration, i32),
-    /// Set aside.
+    /// The row is moved to the failed queue.
     Aside,
 }
 
@@ -38,7 +38,7 @@ struct Settled<'a> {
     fate: Fate,
 }
 
-/// Settles failed documents in one transaction.
+/// Settles failed documents of the vectorizer `id` in one transaction.
 pub fn fail(queue: &SpiQueue, id: i32, failed: &[Failed]) -> Result<(), PgError> {
     let Some(served) = queue.served(id) else { return Ok(()) };
     let known: Vec<(&Claimed, &Failure)> =
@@ -56,10 +56,10 @@ pub fn fail(queue: &SpiQueue, id: i32, failed: &[Failed]) -> Result<(), PgError>
     }
 }
 
-/// Settles those whose claims still hold: what became of the others is not ours to say any more.
+/// Settles the rows whose claims still hold, and returns them. The others belong to another worker by now.
 ///
-/// A row is set aside only under a lock on its source row, as the store is only written under one:
-/// whoever deletes the row then sees that it was set aside, and has that forgotten.
+/// A row is moved to the failed queue only under a lock on its source row, as chunks are only written under
+/// one. A transaction that deletes the source row therefore sees the failed row, and has it removed.
 fn settle<'a>(
     served: &Served,
     known: &[(&'a Claimed, &'a Failure)],
@@ -99,22 +99,23 @@ fn fate(served: &Served, claim: &Claimed, failure: &Failure) -> Fate {
     }
 }
 
-/// For loading the vectorizer says so itself, as in pgai.
+/// Returns the number of retries after which a row is given up. For loading, the vectorizer's config sets it,
+/// as in pgai.
 fn most_retries(served: &Served, step: Step) -> i32 {
     let loading: &Loading = &served.vectorizer.config.loading;
     let retries = if step == Step::Loading { loading.retries() } else { guc::max_retries() };
     i32::try_from(retries).unwrap_or(i32::MAX)
 }
 
-/// The pause before a row is tried again that was tried so often.
+/// Returns the pause before the next attempt of a row that was tried `attempts` times.
 fn backoff(attempts: i32) -> Duration {
     let (first, longest) = guc::retry_backoff();
     let before = u32::try_from(attempts - 1).unwrap_or_default();
     Backoff::new(first, longest).after(before).grow()
 }
 
-/// A row that changed since it was claimed is not postponed, but runs again at once with all its tries:
-/// what failed is no longer what is there.
+/// Postpones rows. A row that changed since it was claimed is retried at once instead, with all its attempts,
+/// because the error concerned its earlier content.
 fn postpone_rows(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
     let rows = rows.iter().map(|row| match row.fate {
         Fate::Later(pause, attempts) => (row.claim, pause, attempts),
@@ -123,8 +124,8 @@ fn postpone_rows(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
     postpone(served, &rows.collect::<Vec<_>>())
 }
 
-/// A row that changed since it was claimed runs again, too: it leaves the failed queue once that has
-/// succeeded.
+/// Moves rows to the failed queue. A row that changed since it was claimed is also retried, and leaves the
+/// failed queue when it succeeds.
 fn set_aside(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
     if rows.is_empty() {
         return Ok(());
@@ -144,8 +145,8 @@ fn set_aside(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
     give_back(served, claims())
 }
 
-/// pgai's messages; the details say the rest. What is tried again gets one row per kind, what was
-/// set aside one per key.
+/// Writes error rows with pgai's messages, and what else is known in the details. Failures that are retried
+/// get one row per code, rows that were given up one per key.
 fn record(served: &Served, rows: &[Settled<'_>]) -> Result<(), PgError> {
     let mut shared: Vec<&'static str> = Vec::new();
     for Settled { claim, failure, fate } in rows {

@@ -1,7 +1,7 @@
-//! Moves the inbox's rows to the work table, a part at a time, and looks whether there are any.
+//! Moves the inbox's rows to the work table, a batch at a time, and checks whether there are any.
 //!
-//! What a part leaves behind stays in the inbox as dead rows until vacuum comes. Each look would pass
-//! by those of all parts before it, so it begins where the last one ended.
+//! A batch leaves dead rows in the inbox until they are vacuumed. A scan from the beginning would pass over
+//! all of them, so each scan starts where the last one ended.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -10,31 +10,31 @@ use super::served::Served;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
-/// Most inbox rows that one transaction folds, so that it stays short.
+/// The largest number of inbox rows that one transaction folds, so that it stays short.
 const FOLD_LIMIT: i64 = 2_000;
 
-/// Blocks before the place of the last part that are looked at, too: there lie rows of transactions
-/// that wrote beside others and committed after them. An inbox of no more is always read whole.
+/// The number of blocks before the last position that are scanned again. They may have rows of concurrent
+/// transactions that committed later. An inbox of at most so many blocks is always scanned from the
+/// beginning.
 pub const MARGIN: i64 = 128;
 
-/// Looks from the beginning take one part in so many of the time.
+/// Scans from the beginning take at most one part in `SHARE` of the time.
 const SHARE: u32 = 50;
 
-/// Where in the inbox to look next.
+/// The position in the inbox from which the next scan starts.
 ///
-/// Rows that come to lie before it, in space that vacuum gave back or by a transaction that commits
-/// late, are found by looks from the beginning: at once if there was none for long enough, else a
-/// little later.
+/// Rows may appear before it, in space that vacuum freed or from a transaction that commits late. Scans from
+/// the beginning find them: the next scan is one if the last of them was long enough ago, else a later scan.
 #[derive(Debug, Default)]
 pub struct Place {
     block: Cell<i64>,
-    /// When the last look from the beginning ended, and how long it took.
+    /// The time at which the last scan from the beginning ended, and how long it took.
     whole: Cell<Option<(Instant, Duration)>>,
 }
 
-/// A look into the inbox.
+/// A scan of the inbox.
 struct Look {
-    /// From this block on, less [`MARGIN`].
+    /// The block from which it starts, less [`MARGIN`]; 0 for the beginning.
     block: i64,
     began: Instant,
 }
@@ -45,7 +45,7 @@ impl Place {
         Look { block: if near { self.block.get() } else { 0 }, began: Instant::now() }
     }
 
-    /// In how long to look from the beginning; none if each look does.
+    /// Returns the time until the next scan from the beginning, or `None` if every scan starts there.
     fn whole_due_in(&self) -> Option<Duration> {
         if self.block.get() <= MARGIN {
             return None;
@@ -63,15 +63,16 @@ impl Place {
     }
 }
 
-/// What a look at the whole queue has found.
+/// The result of a look at the inbox and the work table.
 pub struct Peek {
     /// There is something to fold or to claim.
     pub now: bool,
-    /// In how long to look again, if nobody says so before.
+    /// The time until the next look, if the worker is not woken earlier; `None` if there is nothing to wait
+    /// for.
     pub due: Option<Duration>,
 }
 
-/// Looks whether there is anything to fold or to claim now, and if not, when there may be.
+/// Returns whether there is something to fold or to claim now, and if not, when there may be.
 pub fn peek(served: &Served) -> Result<Peek, PgError> {
     let place = &served.fold_place;
     let look = place.look();
@@ -87,7 +88,7 @@ pub fn peek(served: &Served) -> Result<Peek, PgError> {
     Ok(Peek { now, due: claims_in.into_iter().chain(looks_in).min() })
 }
 
-/// Folds one part; answers whether there may be more behind it.
+/// Folds one batch. Returns whether there may be more.
 pub fn fold(served: &Served) -> Result<bool, PgError> {
     let look = served.fold_place.look();
     let part = sql::query_row(&served.statements.fold, &[FOLD_LIMIT.into(), look.block.into()], |row| {

@@ -1,8 +1,8 @@
-//! Rows that were claimed and that the source no longer has.
+//! Rows that were claimed but are no longer in the source.
 //!
-//! Of a partitioned source that is not said lightly. Who adds a partition holds a lock that lets
-//! others read, and his commit can be seen a moment before Postgres tells other processes of the
-//! new partition: until then we find its keys in the inbox, and no such rows.
+//! In a partitioned source, a row that is not found may still exist. Adding a partition takes a lock that
+//! allows reads, and its commit can become visible a moment before other processes are told of the new
+//! partition. In between, the inbox has the keys of rows that are not found.
 
 use std::time::Duration;
 
@@ -19,14 +19,15 @@ use crate::pg::identity::with_own_search_path;
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 
-/// After how long rows are looked for again while partitions are being added.
+/// The pause before rows are looked up again while partitions are being added.
 const UNTIL_PARTITIONS_ARE_KNOWN: Duration = Duration::from_secs(1);
 
-/// What adding a partition takes on the parent until it is known to all.
+/// The lock that adding a partition holds on the parent until all processes have been told.
 const LOCK: pg_sys::LOCKMODE = pg_sys::ShareUpdateExclusiveLock as pg_sys::LOCKMODE;
 
-/// Whether this transaction's next statement finds every row of which we have heard: all partitions
-/// are known whose adding we can have seen. VACUUM and ANALYZE of a parent hold the same lock.
+/// Returns whether this transaction's next statement finds every row whose key the inbox has: false
+/// while a partition may be being added. VACUUM and ANALYZE of a parent hold the same lock, and make it false,
+/// too.
 pub fn can_be_told(served: &Served) -> Result<bool, PgError> {
     let source = &served.vectorizer.source;
     if !source.in_hierarchy {
@@ -40,8 +41,8 @@ pub fn can_be_told(served: &Served) -> Result<bool, PgError> {
     Ok(parents.into_iter().all(is_free))
 }
 
-/// Nobody holds the lock; and what those who held it have done is known from here on, for whoever
-/// gets a lock catches up with the invalidations that were sent before.
+/// Returns whether no other transaction holds the lock. Taking it processes the invalidation messages that
+/// were sent before, so this process then knows what the former holders have done.
 fn is_free(table: pg_sys::Oid) -> bool {
     // SAFETY: on the main thread, in a transaction; does not wait. Such a lock can be taken, and
     // released, on a table that has gone meanwhile as well.
@@ -54,7 +55,7 @@ fn is_free(table: pg_sys::Oid) -> bool {
     }
 }
 
-/// Settles rows that were not there when they were claimed.
+/// Settles rows that were not found when they were claimed.
 pub fn settle(served: &Served, claims: &[Claimed]) -> Result<(), PgError> {
     if claims.is_empty() {
         return Ok(());
@@ -75,8 +76,9 @@ pub fn settle(served: &Served, claims: &[Claimed]) -> Result<(), PgError> {
     })
 }
 
-/// Their trigger has removed the chunks, but for what no trigger sees: rows that went with a
-/// partition, or under session_replication_role = replica.
+/// Deletes what is left of rows that are gone, and settles their work rows. The trigger has usually removed
+/// the chunks already, but not those of rows that left with a partition or were deleted under
+/// session_replication_role = replica.
 pub fn delete_and_settle<'a>(
     served: &Served,
     claims: impl Iterator<Item = &'a Claimed>,

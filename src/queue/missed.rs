@@ -1,7 +1,9 @@
-//! `ai._vectorizer_missed`: since when a vectorizer may have missed changes, and why.
+//! Rows of `ai._vectorizer_missed`: the time since which a vectorizer may have missed changes, and the
+//! reason.
 //!
-//! A session that knows of it writes it down in the transaction that makes the change, so that the two
-//! commit together. `ai.resync` of all rows mends it; until then `ai.vectorizer_health` says it.
+//! The session that notices it writes the row in the transaction that makes the change, so that both commit
+//! together. `ai.resync` of all rows repairs it and deletes the row; until then `ai.vectorizer_health` shows
+//! it.
 
 use pgrx::datum::TimestampWithTimeZone;
 
@@ -10,20 +12,20 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, execute};
 
-/// Longest reason that is kept.
+/// The longest reason that is stored, in bytes.
 const LONGEST_REASON: usize = 300;
 
-/// Since when changes may have been missed, and why.
+/// The time since which changes may have been missed, and the reason.
 #[derive(Debug)]
 pub struct Missed {
-    /// When it began.
+    /// The time from which changes may have been missed.
     pub since: TimestampWithTimeZone,
-    /// Why.
+    /// The reason, a message for people.
     pub reason: String,
 }
 
-/// Writes down that changes of this transaction may have been missed. Appends only: who reads first
-/// whether it is known already could be told so by a row that `ai.resync` is about to delete.
+/// Records that changes of this transaction may have been missed. It always inserts: an existing row may be
+/// about to be deleted by a concurrent `ai.resync`, which does not see these changes.
 pub fn record(id: i32, reason: &str) -> Result<(), PgError> {
     let reason = pgai_rs_pipeline::message::truncate_message(reason, LONGEST_REASON);
     as_superuser(|| {
@@ -35,8 +37,8 @@ pub fn record(id: i32, reason: &str) -> Result<(), PgError> {
     })
 }
 
-/// Forgets what all rows are now enqueued for. To be called before they are read: what is written down
-/// later is of changes that may not be among them.
+/// Deletes a vectorizer's rows because all source rows are about to be enqueued. It must be called before
+/// those are read: rows written later concern changes that may not be among them.
 pub fn forget(id: i32) -> Result<(), PgError> {
     as_superuser(|| {
         if !is_there() {
@@ -46,7 +48,7 @@ pub fn forget(id: i32) -> Result<(), PgError> {
     })
 }
 
-/// The oldest of what a vectorizer may have missed; none if it has missed nothing.
+/// Returns the oldest row of a vectorizer, or `None` if it has missed nothing.
 pub fn oldest(id: i32) -> Result<Option<Missed>, PgError> {
     if !is_there() {
         return Ok(None);
@@ -59,11 +61,11 @@ pub fn oldest(id: i32) -> Result<Option<Missed>, PgError> {
     Ok(found.into_iter().next())
 }
 
-/// Leaves one row of each vectorizer, the oldest, and none of those that were dropped. To be called by the
-/// worker, within a transaction.
+/// Deletes all but the oldest row of each vectorizer, and the rows of dropped vectorizers. The worker calls
+/// it within a transaction.
 ///
-/// The row that stays is locked meanwhile. If `ai.resync` is deleting it, the others stay, too: they may be
-/// of changes that it does not see.
+/// The row that is kept is locked meanwhile. If `ai.resync` is deleting it, the other rows are kept, too:
+/// they may concern changes that `ai.resync` does not see.
 pub fn compact() -> Result<(), PgError> {
     if !is_there() || sql::read(SUPERFLUOUS, &[], |_| Ok(()))?.is_empty() {
         return Ok(());
@@ -77,7 +79,7 @@ pub fn compact() -> Result<(), PgError> {
     .map(drop)
 }
 
-/// Takes no transaction id, for there mostly is nothing to do.
+/// Checks whether there is something to delete, without taking a transaction id; usually there is not.
 const SUPERFLUOUS: &str = "
     SELECT FROM ai._vectorizer_missed m
     GROUP BY m.vectorizer_id
@@ -95,7 +97,8 @@ const COMPACT: &str = "
     USING kept k
     WHERE m.vectorizer_id = k.vectorizer_id AND m.ctid <> k.place";
 
-/// Whether the table exists: the objects of version 0.1.0 serve as well, and have none.
+/// Returns whether the table exists. The library also runs with the SQL objects of version 0.1.0, which lack
+/// it.
 fn is_there() -> bool {
     schema::has(c"_vectorizer_missed")
 }

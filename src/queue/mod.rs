@@ -1,19 +1,18 @@
-//! The queue: an inbox that user transactions only append to, and a work table that only the worker
-//! changes.
+//! The queue: an inbox that user transactions only append to, and a work table that only the worker changes.
 //!
-//! * [`trigger`]: what runs in the user's transaction
-//! * [`wake`]: telling the worker at commit
+//! * [`trigger`]: the trigger on a source, which runs in the user's transaction
+//! * [`wake`]: wakes the worker at commit
 //! * [`statements`]: the queue's SQL, written once per vectorizer
-//! * [`fold`]: from the one to the other
-//! * [`schedule`], [`request`]: when there is a time for it
-//! * [`spi`]: the pipeline's `Queue`, by SPI; [`served`]: one vectorizer of it; [`claim`]: its leases
-//! * [`complete`], [`fail`]: the second transaction of a document; [`gone`]: of a row that is no more
-//! * [`store`], [`mod@column`]: where its vectors are written
-//! * [`origin`]: what is remembered, so that nothing is read or embedded twice
-//! * [`resync`]: what the triggers did not see; [`missed`]: since when there may be such; [`unlogged`]: what a
-//!   crash emptied
+//! * [`fold`]: moves rows from the inbox to the work table
+//! * [`schedule`], [`request`]: the times at which a vectorizer is worked on
+//! * [`spi`]: the pipeline's `Queue`, over SPI; [`served`]: one vectorizer of it; [`claim`]: its leases
+//! * [`complete`], [`fail`]: the second transaction of a document; [`gone`]: that of a row that was deleted
+//! * [`store`], [`mod@column`]: the destinations of vectors
+//! * [`origin`]: provenance of each row, so that nothing is read or embedded twice
+//! * [`resync`]: enqueues changes that the triggers did not see; [`missed`]: records that there may be some;
+//!   [`unlogged`]: finds tables that a crash emptied
 //! * [`unheld`]: claims that a change of a key's type has ended
-//! * [`errors`]: `ai._vectorizer_errors`, without repetition and without end
+//! * [`errors`]: rows of `ai._vectorizer_errors`, counted and limited
 
 pub mod claim;
 pub mod column;

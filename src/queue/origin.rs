@@ -1,4 +1,4 @@
-//! What is remembered of each row, so that nothing is read or embedded twice.
+//! The provenance of each row, stored so that nothing is read or embedded twice.
 
 use pgrx::datum::DatumWithOid;
 
@@ -11,19 +11,19 @@ use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query};
 
-/// The statements for it.
+/// The statements for provenance. They take keys as parameters; "then" names the parameters after them.
 #[derive(Debug)]
 pub struct OriginStatements {
-    /// Of the objects of keys: `ord`, etag, fingerprint.
+    /// Returns the provenance of keys: `ord` (the key's position, from 1), etag, fingerprint.
     read: String,
-    /// Remembers it of keys. Then `etag text`, `fingerprint bytea`, and of a column's `digest bytea`.
+    /// Stores the provenance of keys. Then `etag text`, `fingerprint bytea`, and for a column `digest bytea`.
     remember: String,
-    /// Forgets it of keys.
+    /// Deletes the provenance of keys.
     forget: String,
 }
 
 impl OriginStatements {
-    /// None for a vectorizer that remembers nothing.
+    /// Writes the statements, or returns `None` for a vectorizer that stores no provenance.
     pub fn new(v: &Vectorizer) -> Option<Self> {
         let more = match v.remembered {
             Remembered::Nothing => return None,
@@ -59,7 +59,7 @@ impl OriginStatements {
     }
 }
 
-/// What is to be remembered of a row.
+/// The provenance to be stored for a row.
 #[derive(Debug, Default)]
 pub struct Memory {
     etag: Option<String>,
@@ -68,7 +68,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The object that chunks in a store were made of; none if they were made of none.
+    /// Returns the object from which the chunks in a store were made, or `None` if they were not made from
+    /// one.
     pub fn of_object(provenance: Option<&Provenance>) -> Option<Memory> {
         provenance.map(|provenance| Memory {
             etag: Some(provenance.etag.clone()),
@@ -77,14 +78,15 @@ impl Memory {
         })
     }
 
-    /// The text whose vector is in a column, with its object if there is one; none if there is no text.
+    /// Returns the text whose vector is in a column, with its object if there is one; `None` if there is no
+    /// text.
     pub fn of_input(provenance: Option<&Provenance>, digest: Option<Digest>) -> Option<Memory> {
         let digest = Some(digest?.to_vec());
         Some(Memory { digest, ..Memory::of_object(provenance).unwrap_or_default() })
     }
 }
 
-/// The objects that the chunks of keys were made of, by place.
+/// Returns the objects from which the chunks of keys were made, by the key's index.
 pub fn read(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Provenance)>, PgError> {
     let Some(statements) = &served.statements.origin else { return Ok(Vec::new()) };
     let rows = query(&statements.read, keys, |row| {
@@ -98,7 +100,7 @@ pub fn read(served: &Served, keys: &[DatumWithOid<'_>]) -> Result<Vec<(usize, Pr
     Ok(rows.into_iter().filter_map(known).collect())
 }
 
-/// Remembers what there is to remember, and forgets the rest.
+/// Stores the provenance of rows that have one, and deletes that of the others.
 pub fn remember<'a>(
     served: &Served,
     rows: impl Iterator<Item = (&'a Claimed, Option<Memory>)>,
@@ -120,7 +122,7 @@ pub fn remember<'a>(
     execute(&statements.remember, &args).map(drop)
 }
 
-/// Forgets what is remembered of rows.
+/// Deletes the provenance of rows.
 pub fn forget<'a>(served: &Served, claims: impl Iterator<Item = &'a Claimed>) -> Result<(), PgError> {
     let Some(statements) = &served.statements.origin else { return Ok(()) };
     let mut keys = claims.map(|claim| &claim.key).peekable();

@@ -1,7 +1,7 @@
-//! Enqueuing what the triggers did not see, by comparing keys.
+//! Enqueues what the triggers did not see, by comparing keys.
 //!
-//! It only ever appends to the inbox: what is to become of a key the worker finds out, who looks whether
-//! the row is there. So nothing here can be wrong, only superfluous.
+//! It only appends to the inbox. The worker decides what a key needs by looking whether the row exists, so a
+//! key that is enqueued needlessly does no harm.
 
 use pgrx::pg_sys;
 
@@ -11,8 +11,8 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
 use crate::pg::sql::{execute, ident};
 
-/// Enqueues the rows that have no chunks, but for those that wait already or were set aside. Answers
-/// how many. A row with an empty text is among them, and costs nothing.
+/// Enqueues the rows that have no chunks, except those that are in the work table or in the failed queue.
+/// Returns their number. Rows with an empty text are among them, and cost nothing.
 pub fn enqueue_missing(v: &Vectorizer) -> Result<u64, PgError> {
     let not_in =
         |table: &String| format!("NOT EXISTS (SELECT FROM {table} t WHERE {})", v.key.same("t", "s"));
@@ -24,8 +24,8 @@ pub fn enqueue_missing(v: &Vectorizer) -> Result<u64, PgError> {
     enqueue(v, &format!("{} s WHERE {}", v.source.qualified(), absent.join(" AND ")))
 }
 
-/// Enqueues the keys that have chunks, or of which something is remembered, or that were set aside, and
-/// no row. Answers how many.
+/// Enqueues the keys that have chunks, provenance or a row in the failed queue, but no source row. Returns
+/// their number.
 pub fn enqueue_extra(v: &Vectorizer) -> Result<u64, PgError> {
     let (names, source) = (v.key.names(None), v.source.qualified());
     let absent = format!("NOT EXISTS (SELECT FROM {source} t WHERE {})", v.key.same("t", "s"));
@@ -34,12 +34,13 @@ pub fn enqueue_extra(v: &Vectorizer) -> Result<u64, PgError> {
     enqueue(v, &format!("({all}) s WHERE {absent}"))
 }
 
-/// Enqueues every row. Answers how many.
+/// Enqueues every row. Returns their number.
 pub fn enqueue_all(v: &Vectorizer) -> Result<u64, PgError> {
     enqueue(v, &format!("{} s", v.source.qualified()))
 }
 
-/// Enqueues the keys of a table that is or was a partition of the source.
+/// Enqueues the keys of a table that is or was a partition of the source. If it has another owner, enqueues
+/// the missing and the extra keys of the whole source instead.
 pub fn enqueue_rows_of(v: &Vectorizer, partition: pg_sys::Oid) -> Result<(), PgError> {
     let Some(partition) = Relation::load(partition)? else { return Ok(()) };
     if partition.owner == v.owner {
@@ -50,12 +51,13 @@ pub fn enqueue_rows_of(v: &Vectorizer, partition: pg_sys::Oid) -> Result<(), PgE
     enqueue_missing(v).map(drop)
 }
 
-/// Enqueues the keys of rows `s`, as far as they have one.
+/// Enqueues the keys of rows `s` that have a whole key. Returns their number.
 fn enqueue(v: &Vectorizer, from: &str) -> Result<u64, PgError> {
     enqueue_from(v, from, None)
 }
 
-/// Enqueues the keys of rows of the vectorizer's tables, or of one more.
+/// Enqueues the keys of rows of the vectorizer's tables, or of the table `more` as well. Returns their
+/// number.
 fn enqueue_from(v: &Vectorizer, from: &str, more: Option<pg_sys::Oid>) -> Result<u64, PgError> {
     v.relations.require_one_owner()?;
     v.relations.hold()?;

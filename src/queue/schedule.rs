@@ -1,10 +1,13 @@
-//! When a vectorizer is worked on that has a schedule: at each of its times until its queue is empty.
+//! Schedules of vectorizers. A vectorizer with a schedule is worked on from each of its times until its queue
+//! is empty.
 //!
-//! What TimescaleDB's jobs do for pgai, without TimescaleDB: with `initial_start`, times are that and
-//! whole intervals after it, in local time if they are days or more; without, they count from when the
-//! worker first sees the vectorizer. With `fixed_schedule => false` an interval begins when a run ends.
+//! This does what TimescaleDB's jobs do for pgai, without TimescaleDB. With `initial_start`, times are that
+//! one and whole intervals after it, in local time if the interval is a day or more. Without it, times count
+//! from when the worker first sees the vectorizer. With `fixed_schedule => false` an interval begins when a
+//! run ends.
 //!
-//! What is no schedule is refused when it is declared, and asked for again by the worker: an older version let more in.
+//! An invalid schedule is refused when it is declared. The worker checks it again because older versions
+//! accepted more.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,23 +18,23 @@ use crate::pg::error::PgError;
 use crate::pg::interval;
 use crate::pg::sql;
 
-/// Shortest rest between two runs.
+/// The shortest rest between two runs.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// When a vectorizer is worked on.
+/// The times at which a vectorizer is worked on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Schedule {
-    /// Whenever there is work.
+    /// The vectorizer is worked on whenever there is work.
     Always,
-    /// By the clock.
+    /// The vectorizer is worked on by the clock.
     ByClock(Clock),
 }
 
-/// A schedule, and where in it the vectorizer is.
+/// A schedule, and the vectorizer's current position in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clock {
     config: Value,
-    /// Where times count from, in seconds since 1970.
+    /// The time from which intervals count, in seconds since 1970; `None` before it is known.
     start: Option<f64>,
     place: Place,
 }
@@ -43,11 +46,12 @@ enum Place {
     Resting(Instant),
 }
 
-/// Milliseconds to the next time, in the same few steps however long ago the first was. `$1` the interval, `$2` the start in
-/// seconds or NULL for now, `$3` the zone or NULL.
+/// Returns the milliseconds until the next time, in constant time however long ago the first was. `$1`: the
+/// interval, `$2`: the start in seconds since 1970 or NULL for now, `$3`: the time zone or NULL for the
+/// session's.
 ///
-/// Intervals of a day and more are not all of one length. By their mean one knows to a few days how many have passed;
-/// some whole numbers around that are tried.
+/// Intervals of a day and more vary in length. Their mean gives the number of intervals that have passed to
+/// within a few; the numbers around it are tried.
 const NEXT: &str = "
     WITH schedule AS (
         SELECT $1::interval AS every, coalesce(to_timestamp($2), clock_timestamp()) AS start,
@@ -70,7 +74,7 @@ const NEXT: &str = "
     FROM lengths l";
 
 impl Schedule {
-    /// What a vectorizer's `scheduling` asks for.
+    /// Returns the schedule that a vectorizer's `scheduling` config asks for.
     pub fn of(scheduling: &Value) -> Self {
         if scheduling.get("implementation").and_then(Value::as_str) != Some("timescaledb") {
             return Schedule::Always;
@@ -78,13 +82,13 @@ impl Schedule {
         Schedule::ByClock(Clock { config: scheduling.clone(), start: None, place: Place::Unknown })
     }
 
-    /// Errors unless it has a next time, at each time. To be called within a transaction.
+    /// Errors unless the schedule always has a next time. It must be called within a transaction.
     pub fn require_times(mut self) -> Result<(), PgError> {
         self.begin()?;
         self.end_run().map(drop)
     }
 
-    /// The same place in the same schedule, if it is the same.
+    /// Returns `known`, with its position, if its config is the same; else `self`.
     pub fn or_known(self, known: Option<&Schedule>) -> Self {
         match (&self, known) {
             (Schedule::ByClock(fresh), Some(Schedule::ByClock(known))) if fresh.config == known.config => {
@@ -94,12 +98,13 @@ impl Schedule {
         }
     }
 
-    /// Whether the first time is known.
+    /// Returns whether the first time is known.
     pub fn has_begun(&self) -> bool {
         !matches!(self, Schedule::ByClock(Clock { place: Place::Unknown, .. }))
     }
 
-    /// Finds out the first time. To be called within a transaction, as the vectorizer's owner.
+    /// Determines the first time. It must be called within a transaction, as the vectorizer's owner. Errors
+    /// if the schedule is invalid.
     pub fn begin(&mut self) -> Result<(), PgError> {
         match self {
             Schedule::ByClock(clock) if clock.place == Place::Unknown => clock.begin(),
@@ -107,7 +112,8 @@ impl Schedule {
         }
     }
 
-    /// How long the vectorizer still rests; none if it is its time. To be called once it has begun.
+    /// Returns how long the vectorizer still rests, or `None` if it may run now. It must be called after
+    /// [`begin`](Self::begin).
     pub fn rest(&mut self) -> Option<Duration> {
         let Schedule::ByClock(clock) = self else { return None };
         let Place::Resting(until) = clock.place else { return None };
@@ -119,14 +125,15 @@ impl Schedule {
         None
     }
 
-    /// It is its time, whatever the clock says. To be called once it has begun.
+    /// Ends the vectorizer's rest, whatever the clock says. It must be called after [`begin`](Self::begin).
     pub fn run(&mut self) {
         if let Schedule::ByClock(clock) = self {
             clock.place = Place::Running;
         }
     }
 
-    /// Its queue is empty: it rests until its next time. To be called within a transaction, as the vectorizer's owner.
+    /// Ends a run because the queue is empty. Returns the time until the next run, or `None` without a
+    /// schedule. It must be called within a transaction, as the vectorizer's owner.
     pub fn end_run(&mut self) -> Result<Option<Duration>, PgError> {
         let Schedule::ByClock(clock) = self else { return Ok(None) };
         let fixed = clock.config.get("fixed_schedule").and_then(Value::as_bool).unwrap_or(true);
@@ -156,7 +163,7 @@ impl Clock {
         Ok(left)
     }
 
-    /// Errors unless each time is one that Postgres can reckon with.
+    /// Errors unless Postgres can calculate with the interval, the start and the time zone.
     fn require_valid(&self) -> Result<(), PgError> {
         let Some(interval) = self.text("schedule_interval") else {
             return Err(invalid("scheduling_timescaledb needs a schedule_interval"));
@@ -182,7 +189,7 @@ impl Clock {
     }
 }
 
-/// What a person can do about a schedule that is none.
+/// The hint for an invalid schedule.
 const HINT: &str = "Give one such as '5 minutes'; ai.set_scheduling() changes the schedule.";
 
 fn invalid(message: &str) -> PgError {

@@ -1,4 +1,4 @@
-//! A vectorizer that this worker works for.
+//! A vectorizer that this worker serves.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,30 +27,31 @@ use crate::pg::sql;
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
 
-/// How many times longer than usual a statement may take that reads a whole table, once.
+/// The factor by which a statement that reads a whole table once may take longer than others.
 pub const WHOLE_TABLE: u32 = 6;
 
-/// A vectorizer that this worker works for.
+/// A vectorizer that this worker serves.
 pub struct Served {
     version: String,
     generation: u64,
-    /// As it stands in the catalog.
+    /// The definition in the catalog.
     pub vectorizer: Vectorizer,
-    /// Its queue's SQL.
+    /// The SQL of its queue.
     pub statements: Statements,
-    /// As the pipeline sees it.
+    /// The definition as the pipeline takes it.
     pub shared: Arc<document::Vectorizer>,
-    /// Not to be looked at before this, after an error of its own.
+    /// The pause after an error of its own, during which its queue is not read.
     pub paused: Pause,
-    /// The same after statements that took too long, until some rows are written.
+    /// The pause after statements that took too long. It grows until rows are written.
     pub overrun: Pause,
-    /// When it was claimed for last, as a number that grows.
+    /// The number of the last claim for it, counted over all vectorizers. The lowest is served first.
     pub claimed_for: u64,
-    /// When it is worked on.
+    /// Its schedule, with the current position.
     pub schedule: Schedule,
-    /// Where in the inbox to go on.
+    /// The position in the inbox from which the next scan starts.
     pub fold_place: fold::Place,
-    /// Mean bytes of the rows that were claimed last: how many to look at for the next claim.
+    /// The mean size in bytes of the rows that were claimed last, which limits the rows of the next claim; 0
+    /// if it is unknown.
     pub mean_size: u64,
 }
 
@@ -68,27 +69,28 @@ impl Default for Pause {
 }
 
 impl Pause {
-    /// A pause that grows up to ten minutes, for what costs the others time each time that it is tried.
+    /// Returns a pause that grows from one second to ten minutes, for statements whose every attempt costs
+    /// the others time.
     fn of_overrun() -> Self {
         Pause { until: None, backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(600)) }
     }
 
-    /// The same, over for now: the next will be as long as if it had not been.
+    /// Returns the pause with its current rest ended; the next rest is as long as if it had run its time.
     pub fn over(&self) -> Self {
         Pause { until: None, backoff: self.backoff.clone() }
     }
 
-    /// Begins one, longer than the last.
+    /// Begins a rest, longer than the last.
     pub fn begin(&mut self) {
         self.until = Some(Instant::now() + self.backoff.grow());
     }
 
-    /// Whether there was one.
+    /// Returns whether a rest was begun since the pause was made.
     fn has_grown(&self) -> bool {
         self.backoff.times() > 0
     }
 
-    /// How long it lasts yet, if it does.
+    /// Returns the time that is left of the current rest, or `None` if there is none.
     pub fn left(&self) -> Option<Duration> {
         let left = self.until?.saturating_duration_since(Instant::now());
         (left > Duration::ZERO).then_some(left)
@@ -96,8 +98,8 @@ impl Pause {
 }
 
 impl Served {
-    /// Reads a vectorizer; what is `known` of it and did not change stays the same, for the pipeline groups
-    /// and caches by identity.
+    /// Reads a vectorizer. Parts of `known` that have not changed are shared, because the pipeline groups and
+    /// caches by identity. Errors if the definition is invalid, or no longer allowed.
     pub fn take_up(entry: &Entry, known: Option<&Served>, quotas: &Arc<Quotas>) -> Result<Served, PgError> {
         let generation = definitions::generation();
         let (vectorizer, author, api_key, account, statements) = transaction(|| {
@@ -148,20 +150,21 @@ impl Served {
         })
     }
 
-    /// Whether its row of the catalog is the one that was read.
+    /// Returns whether its catalog row is the version that was read.
     pub fn is_same_version(&self, entry: &Entry) -> bool {
         self.version == entry.version
     }
 
-    /// Whether nothing has changed since it was read.
+    /// Returns whether neither its definition nor its tables have changed since it was read.
     pub fn is_current(&self, entry: &Entry) -> bool {
         self.is_same_version(entry)
             && self.vectorizer.relations == entry.relations
             && self.generation == definitions::generation()
     }
 
-    /// Whether the catalog says something else by now: then what its statements name may be something else,
-    /// too. To be called within a transaction, after statements whose locks keep it so.
+    /// Returns whether its definition or its tables have changed in the catalog, so that names in its
+    /// statements may mean other objects. It must be called within a transaction, after statements whose
+    /// locks prevent later changes.
     pub fn is_outdated(&self) -> Result<bool, PgError> {
         if self.generation == definitions::generation() {
             return Ok(false);
@@ -170,7 +173,7 @@ impl Served {
         Ok(now.is_none_or(|now| now.version != self.version || now.relations != self.vectorizer.relations))
     }
 
-    /// That it is not.
+    /// Errors (40001) if the definition changed since it was read.
     pub fn require_unchanged(&self) -> Result<(), PgError> {
         match self.is_outdated()? {
             false => Ok(()),
@@ -181,12 +184,12 @@ impl Served {
         }
     }
 
-    /// Makes it be read again: a setting may have changed.
+    /// Has it read again at the next refresh, because a setting may have changed.
     pub fn forget(&mut self) {
         self.generation = 0;
     }
 
-    /// Gives back what dead workers hold of it.
+    /// Releases the rows that dead workers hold, or an earlier process with this one's id.
     pub fn recover(&self) -> Result<(), PgError> {
         let pid = std::process::id() as i32;
         turn::allowing(WHOLE_TABLE, || {
@@ -195,12 +198,13 @@ impl Served {
         .map(drop)
     }
 
-    /// Tells whether what the provider is shown is not what it was for `known`: another key, or a right that was missing.
+    /// Returns whether the provider sees another API key than for `known`, or the vectorizer was not served
+    /// before: rows that failed for lack of access may then succeed.
     pub fn is_permitted_anew(&self, known: Option<&Served>) -> bool {
         known.is_none_or(|known| known.shared.api_key != self.shared.api_key)
     }
 
-    /// Has rows tried at once that wait for no fault of their own.
+    /// Makes rows due that were postponed through no fault of their own.
     pub fn resume(&self) -> Result<(), PgError> {
         turn::allowing(WHOLE_TABLE, || {
             transaction(|| self.as_owner(|| sql::execute(&self.statements.resume, &[])))
@@ -208,34 +212,35 @@ impl Served {
         .map(drop)
     }
 
-    /// How many rows to look at for a claim of so many bytes, lest a claim of a few large rows look
-    /// at a thousand. Too few is no harm: the next claim follows at once.
+    /// Returns a row limit for a claim of `bytes` bytes: twice what fits at the mean size, so that a claim of
+    /// a few large rows does not look at a thousand. A limit that is too low does no harm, because the next
+    /// claim follows at once.
     pub fn likely_to_fit(&self, bytes: u64) -> u64 {
         bytes.checked_div(self.mean_size).map_or(u64::MAX, |count| count.saturating_mul(2).saturating_add(1))
     }
 
-    /// How long it is not to be looked at, after an error of its own.
+    /// Returns the longer of the times that are left of its two pauses, or `None` if it may be looked at now.
     pub fn rest(&self) -> Option<Duration> {
         self.paused.left().max(self.overrun.left())
     }
 
-    /// Whether it is not to be looked at now.
+    /// Returns whether it pauses now.
     pub fn rests(&self) -> bool {
         self.rest().is_some()
     }
 
-    /// Whether it rests, or its statements took too long and no rows were written since.
+    /// Returns whether it pauses, or its statements took too long and no rows were written since.
     pub fn has_overrun(&self) -> bool {
         self.rests() || self.overrun.has_grown()
     }
 
-    /// Rows were written: what took too long did so no more.
+    /// Resets the pause after statements that took too long, because rows were written.
     pub fn wrote(&mut self) {
         self.overrun = Pause::of_overrun();
     }
 
-    /// Runs statements as the vectorizer's owner, without leaving anything to run at commit. Its tables are locked
-    /// first, and looked at: they are still that owner's, and called as they were when the statements were written.
+    /// Runs statements as the vectorizer's owner. Its tables are locked first, and errors are raised if their
+    /// owner or names have changed. Constraints are immediate, so that nothing is left to run at commit.
     pub fn as_owner<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         let relations = &self.vectorizer.relations;
         relations.hold()?;
@@ -245,7 +250,8 @@ impl Served {
         })
     }
 
-    /// Finds out the first time of its schedule, if that is not known. In its owner's time, as whom it was declared.
+    /// Determines the first time of its schedule, if it is not known. It runs as the owner, like the
+    /// declaration, and within the owner's share of time.
     pub fn begin_schedule(&mut self) -> Result<(), PgError> {
         if self.schedule.has_begun() {
             return Ok(());
@@ -254,26 +260,29 @@ impl Served {
         transaction(|| as_user(owner, || self.schedule.begin()))
     }
 
-    /// Returns how long it rests by its schedule, if it has one, now that its queue is empty.
+    /// Ends the run of its schedule because the queue is empty. Returns the time until the next run, or
+    /// `None` without a schedule.
     pub fn end_run(&mut self) -> Result<Option<Duration>, PgError> {
         let owner = self.vectorizer.owner;
         transaction(|| as_user(owner, || self.schedule.end_run()))
     }
 
-    /// Looks into the queue as the vectorizer's owner. Its tables are locked first, and looked at.
+    /// Runs a read of the queue as the vectorizer's owner. The inbox and the work table are locked first, and
+    /// errors are raised if they have changed.
     pub fn looking<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         let Relations { inbox, work, .. } = &self.vectorizer.relations;
         [inbox, work].into_iter().try_for_each(|table| table.hold(AccessShareLock))?;
         as_user_on(self.vectorizer.owner, &[inbox.oid, work.oid].into(), f)
     }
 
-    /// The parameters of [`Key::given`](crate::catalog::key::Key::given), to which more can be added.
+    /// Returns the parameters for [`Key::given`](crate::catalog::key::Key::given), to which more can be
+    /// added.
     pub fn keys<'a>(&self, keys: impl Iterator<Item = &'a KeyValues>) -> Vec<DatumWithOid<'static>> {
         transpose(keys, self.vectorizer.key.len()).into_iter().map(DatumWithOid::from).collect()
     }
 }
 
-/// What was allowed when the vectorizer was declared may not be any more.
+/// Errors if what was allowed when the vectorizer was declared no longer is.
 fn require_allowed(vectorizer: &Vectorizer, key: Option<&ApiKey>) -> Result<(), PgError> {
     let Vectorizer { config, owner, author, .. } = vectorizer;
     validate::embedding_egress(&config.embedding, *owner, *author, key)?;

@@ -1,4 +1,4 @@
-//! The pipeline's `Queue`, by SPI: lives on the worker's main thread.
+//! The pipeline's `Queue` over SPI. It lives on the worker's main thread.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -24,10 +24,11 @@ use crate::pg::turn;
 use crate::worker::condition::Conditions;
 use crate::worker::shared;
 
-/// How long to wait before a vectorizer is looked at again that somebody was changing.
+/// The pause before a vectorizer is looked at again that another transaction was changing.
 const UNTIL_CHANGED: Duration = Duration::from_millis(100);
 
-/// How long an owner at most is left out before it is asked again whose turn it is.
+/// The longest time for which an owner is skipped without asking again. Others may run out of work earlier
+/// than expected.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// The queue of all vectorizers of this database.
@@ -37,23 +38,23 @@ pub struct SpiQueue {
     last_ticket: u64,
     last_lease: i64,
     next_due: Option<Duration>,
-    /// What has become of all of them, for those who watch.
+    /// The condition of each vectorizer, for the views that show it.
     pub conditions: Conditions,
-    /// Whether a vectorizer could not be looked at, for somebody was changing it.
+    /// True if a vectorizer was skipped because another transaction was changing it.
     looks_again: bool,
-    /// Vectorizers that could not be taken up, for statements of their owner's took too long or waited.
+    /// Pauses of vectorizers that could not be taken up because statements of their owner took too long.
     put_off: HashMap<i32, Pause>,
-    /// How often has been claimed for some vectorizer.
+    /// The number of claims of this process, over all vectorizers.
     claims: u64,
     /// The version of the database's secrets.
     secrets: Option<String>,
-    /// What roles have spent of what they may in a day; none before it was read what they had before.
+    /// The roles' daily quotas and what they have spent; `None` until it was read from the database.
     quotas: Option<Arc<Quotas>>,
 }
 
 impl SpiQueue {
-    /// A queue that holds nothing yet. Leases are told apart by their holder and a random start, so
-    /// that one from before a restart is never taken for one of ours.
+    /// Returns an empty queue. A lease is identified by its holder and a counter with the random start
+    /// `seed`, so that one from before a restart is never taken for one of this process.
     pub fn new(seed: i64) -> Self {
         SpiQueue {
             served: HashMap::new(),
@@ -70,13 +71,14 @@ impl SpiQueue {
         }
     }
 
-    /// After a turn: in how long a row will be due, if the worker is not woken before.
+    /// Returns the time until a row will be due, if the worker is not woken earlier; `None` if none is
+    /// expected. It is known after a turn.
     pub fn next_due(&self) -> Option<Duration> {
         self.next_due
     }
 
-    /// Takes up what is new or has changed. Answers the vectorizers served before that are no longer
-    /// there, no longer enabled or no longer allowed.
+    /// Takes up vectorizers that are new or have changed. Returns the ids of those that are no longer served,
+    /// because they were dropped, disabled or are no longer allowed.
     pub fn refresh(&mut self) -> Result<Vec<i32>, PgError> {
         let (entries, secrets) = transaction(|| Ok((vectorizer::enabled()?, secret::version()?)))?;
         if self.secrets != secrets {
@@ -117,7 +119,7 @@ impl SpiQueue {
         Ok(gone)
     }
 
-    /// Returns what roles have spent; first of all reads what they had before this process began.
+    /// Returns what roles have spent. The first call reads what was spent before this process began.
     fn quotas(&mut self) -> Result<Arc<Quotas>, PgError> {
         if let Some(quotas) = &self.quotas {
             return Ok(Arc::clone(quotas));
@@ -128,7 +130,7 @@ impl SpiQueue {
         Ok(quotas)
     }
 
-    /// Writes what roles have spent since the last time.
+    /// Writes what roles have spent since the last call.
     pub fn write_spending(&self) -> Result<(), PgError> {
         match &self.quotas {
             Some(quotas) => spending::write(quotas),
@@ -136,7 +138,8 @@ impl SpiQueue {
         }
     }
 
-    /// Whether a vectorizer is not to be taken up now, which takes time of its owner's. One that is served is.
+    /// Returns whether a vectorizer must not be taken up now, which would take its owner's time. One that is
+    /// served already is not put off.
     fn is_put_off(&mut self, entry: &Entry) -> bool {
         if self.served.contains_key(&entry.id) {
             self.put_off.remove(&entry.id);
@@ -157,13 +160,13 @@ impl SpiQueue {
         true
     }
 
-    /// Looks again after this time at the latest.
+    /// Makes the worker look again after `left` at the latest.
     fn wait(&mut self, left: Duration) {
         self.next_due = self.next_due.into_iter().chain([left]).min();
     }
 
-    /// Ends the rest of vectorizers that somebody asks to run: by their schedules, and after errors. What is wrong with one
-    /// is that one's, and its request is over.
+    /// Ends the rest of vectorizers that were asked to run, both by schedule and after errors. A request
+    /// whose schedule is invalid pauses its vectorizer and is dropped.
     fn run_requested(&mut self) {
         let requested = transaction(request::take).unwrap_or_else(|error| {
             pgrx::warning!("pgai_rs worker can't read which vectorizers are asked to run: {error}");
@@ -201,7 +204,7 @@ impl SpiQueue {
         Ok(())
     }
 
-    /// Gives up what was claimed under keys that read otherwise now.
+    /// Drops the claims whose keys no longer have the text that they were claimed with.
     fn forget_unheld(&mut self, served: &Served) {
         let claims: Vec<(Ticket, Claimed)> = self
             .claimed
@@ -214,17 +217,17 @@ impl SpiQueue {
         }
     }
 
-    /// Looks at the settings again: keys may have changed.
+    /// Has all vectorizers read again, because settings such as API keys may have changed.
     pub fn forget_settings(&mut self) {
         for served in self.served.values_mut() {
             served.forget();
         }
     }
 
-    /// Prolongs the leases of what is in flight, and of nothing else: what was claimed and then given
-    /// up comes back when its lease runs out.
+    /// Prolongs the leases of the documents in flight, and drops the other claims: their rows are claimed
+    /// again when their leases expire.
     ///
-    /// One that can't be prolonged may run out, and its rows be worked on again; that harms nobody.
+    /// If a lease can't be prolonged, it may expire and the row be processed twice, which does no harm.
     pub fn renew(&mut self, in_flight: &HashSet<Ticket>) {
         self.claimed.retain(|ticket, _| in_flight.contains(ticket));
         for (id, served) in &self.served {
@@ -238,17 +241,17 @@ impl SpiQueue {
         }
     }
 
-    /// What is known of a ticket; none if it was given up.
+    /// Returns the claim of a ticket, or `None` if it was dropped.
     pub fn claimed(&self, ticket: Ticket) -> Option<&Claimed> {
         self.claimed.get(&ticket)
     }
 
-    /// The vectorizer with this id, if it is still served.
+    /// Returns the vectorizer with this id, or `None` if it is not served.
     pub fn served(&self, id: i32) -> Option<&Served> {
         self.served.get(&id)
     }
 
-    /// Notes what vectorizers wait for now, and until when.
+    /// Records the failures that vectorizers wait for now, and until when.
     pub fn waiting<'a>(
         &mut self,
         waits: impl Iterator<Item = (&'a document::Vectorizer, &'a Failure, Instant)>,
@@ -258,25 +261,25 @@ impl SpiQueue {
         self.conditions.waiting(waits, name);
     }
 
-    /// How many vectorizers are served.
+    /// Returns the number of vectorizers that are served.
     pub fn count(&self) -> usize {
         self.served.len()
     }
 
-    /// All vectorizers that are served.
+    /// Returns all vectorizers that are served.
     pub fn served_all(&self) -> impl Iterator<Item = &Served> {
         self.served.values()
     }
 
-    /// Forgets tickets that are settled.
+    /// Drops the claims of tickets that are settled.
     pub fn settle(&mut self, tickets: impl Iterator<Item = Ticket>) {
         for ticket in tickets {
             self.claimed.remove(&ticket);
         }
     }
 
-    /// Whether a vectorizer has something to fold or to claim now, none if it is not the time to look; also learns when it
-    /// will.
+    /// Returns whether a vectorizer has something to fold or to claim now, or `None` if its owner's turn or a
+    /// pause keeps it from being looked at. Updates the time of the next look.
     fn has_work(&mut self, id: i32) -> Result<Option<bool>, PgError> {
         let Some(served) = self.served.get(&id) else { return Ok(None) };
         let owner = served.vectorizer.owner;
@@ -300,7 +303,7 @@ impl SpiQueue {
         Ok(Some(peek.now))
     }
 
-    /// How long it still rests by its schedule, if it has one.
+    /// Returns how long a vectorizer still rests by its schedule, or `None` if it may run now.
     fn rests_by_schedule(&mut self, id: i32) -> Result<Option<Duration>, PgError> {
         let Some(served) = self.served.get_mut(&id) else { return Ok(None) };
         if served.schedule == Schedule::Always {
@@ -315,7 +318,8 @@ impl SpiQueue {
         Ok(rest)
     }
 
-    /// Nothing waits for it. If nothing is in flight either, and it has a schedule, it now rests.
+    /// Ends the run of a vectorizer with a schedule, unless documents are in flight. Returns the time until
+    /// its next run, or `None` if none was ended.
     fn end_run(&mut self, id: i32) -> Result<Option<Duration>, PgError> {
         let Some(served) = self.served.get_mut(&id) else { return Ok(None) };
         if served.schedule == Schedule::Always
@@ -330,7 +334,7 @@ impl SpiQueue {
         Ok(rest)
     }
 
-    /// Whether it has changed since this turn began.
+    /// Returns whether a vectorizer's definition has changed since this turn began.
     fn is_outdated(&self, id: i32) -> bool {
         let outdated = |served: &Served| matches!(transaction(|| served.is_outdated()), Ok(true));
         self.served(id).is_some_and(outdated)
@@ -360,7 +364,7 @@ impl SpiQueue {
         }
     }
 
-    /// Its queue was read, or will be when its pause is over.
+    /// Records that a vectorizer works again, unless it pauses or its statements took too long.
     fn resumed(&mut self, id: i32) {
         if let Some(served) = self.served.get(&id).filter(|served| !served.has_overrun()) {
             self.conditions.resumed(id, &served.vectorizer.name);
@@ -421,8 +425,8 @@ impl SpiQueue {
     }
 }
 
-/// Binds the relations of a vectorizer that has come with a dump or from an earlier version, now that they are all
-/// there, and gives its triggers its UUID.
+/// Records the tables of a vectorizer that came with a dump or from an earlier version, now that they all
+/// exist, and writes its UUID into its triggers.
 fn bound(entry: &Entry) -> Result<(), PgError> {
     if entry.bound || entry.uuid.is_none() {
         return Ok(());
@@ -430,7 +434,7 @@ fn bound(entry: &Entry) -> Result<(), PgError> {
     transaction(|| binding::adopt(entry))
 }
 
-/// What is said of a vectorizer whose owner's SQL has ended a worker.
+/// Returns the error for a vectorizer whose owner's SQL has ended a worker.
 fn stubborn() -> PgError {
     PgError::new(
         pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
@@ -442,7 +446,7 @@ fn stubborn() -> PgError {
     )
 }
 
-/// Says in the server's log what stopped a vectorizer; its rows' own failures go to error rows.
+/// Logs what stopped a vectorizer. Failures of single rows go to error rows instead.
 fn report(name: &str, what: &str, error: &PgError) {
     pgrx::warning!("vectorizer {name} {what}: {error}");
 }
@@ -472,7 +476,7 @@ impl Queue for SpiQueue {
         Ok(working)
     }
 
-    /// An error pauses this vectorizer and no other.
+    /// Errors pause this vectorizer only, and an empty list is returned.
     fn claim(
         &mut self,
         vectorizer: &Arc<document::Vectorizer>,
@@ -524,7 +528,8 @@ impl Queue for SpiQueue {
         Ok(busy)
     }
 
-    /// What keeps one row alone from being settled concerns the vectorizer, and must not end a turn of everybody's.
+    /// A single failure that can't be settled, an error of contention, or a costly one pauses this vectorizer
+    /// instead of ending the turn of all.
     fn fail(
         &mut self,
         vectorizer: &Arc<document::Vectorizer>,
@@ -552,7 +557,7 @@ impl Queue for SpiQueue {
     }
 }
 
-/// In how long it is an owner's turn; none if now. Whoever else has work may have no more sooner than was thought.
+/// Returns the time until it is an owner's turn, at most [`LOOK_AGAIN`], or `None` if it may run now.
 fn its_turn(owner: pgrx::pg_sys::Oid) -> Option<Duration> {
     turn::left(owner).map(|left| left.min(LOOK_AGAIN))
 }

@@ -1,8 +1,8 @@
 //! The queue's SQL, written once per vectorizer.
 //!
-//! Keys travel as text, one `text[]` parameter per column of the primary key (see
-//! [`Key::given`](crate::catalog::key::Key::given)): it works for every type, and a batch of any
-//! size is one statement.
+//! Keys are passed as text, one `text[]` parameter per column of the primary key (see
+//! [`Key::given`](crate::catalog::key::Key::given)). That works for every type, and for a batch of any size
+//! in one statement.
 
 use pgai_rs_pipeline::config::Loading;
 use pgrx::spi::quote_literal;
@@ -15,59 +15,64 @@ use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::ident;
 
-/// The statements of a vectorizer.
+/// The statements of a vectorizer. "Of keys" means that the first parameters are the keys; "then" names the
+/// parameters after them, arrays unless they are `$n`. `ord` is a key's position among the parameters, from
+/// 1.
 #[derive(Debug)]
 pub struct Statements {
-    /// Whether anything can be folded, and in how many milliseconds the next row can be claimed.
-    /// `$1`: from which block of the inbox on.
+    /// Returns whether anything can be folded, and in how many milliseconds the next row can be claimed.
+    /// `$1`: the block of the inbox to start from.
     pub peek: String,
-    /// Moves rows of the inbox to the work table: how many, the last one's block, and how many blocks
-    /// there are. `$1`: most rows, `$2`: from which block on.
+    /// Moves rows of the inbox to the work table. Returns their number, the block of the last one, and the
+    /// number of blocks. `$1`: the row limit, `$2`: the block to start from.
     pub fold: String,
-    /// Claims rows. `$1`: most rows, `$2`: seconds of lease, `$3`: lease, `$4`: holder, `$5`: most
-    /// bytes of all, `$6`: most bytes of one that will be read.
+    /// Claims rows. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
+    /// holder's process id, `$5`: the limit for all bytes together, `$6`: the limit for the bytes of a
+    /// document that is read.
     pub claim: String,
-    /// Claims rows by the beginnings of their addresses, if they have some; as `claim`, and `$7`: the
-    /// beginnings, `$8`: whether rows with one of them are wanted, or rows with none.
+    /// Claims rows by the prefixes of their addresses; `None` if rows have no addresses. Parameters are as
+    /// for `claim`, and `$7`: the prefixes, `$8`: true for rows with one of them, false for rows with none.
     pub claim_among: Option<String>,
-    /// The source rows of keys: `ord`, payload as text or bytes, its size, template columns. `$n`:
-    /// most bytes of a payload that is read.
+    /// Reads the source rows of keys: `ord`, the payload as text or bytes, its size in bytes, the template's
+    /// columns. Then `$n`: the size beyond which a payload is not read.
     pub read: String,
-    /// Locks the source rows of keys that are there and free: `ord`.
+    /// Locks the source rows of keys, skipping those that others have locked. Returns `ord`.
     pub lock: String,
-    /// Which of the keys' source rows are there at all: `ord`.
+    /// Returns `ord` of the keys whose source rows exist.
     pub present: String,
-    /// Locks the work rows of keys whose lease is still the one given: `ord`. Then `lease int8`.
+    /// Locks the work rows of keys whose lease is still the given one. Returns `ord`. Then `lease int8`.
     pub held: String,
-    /// Deletes the work rows of keys whose generation is still the one given. Then `generation int8`.
+    /// Deletes the work rows of keys whose generation is still the given one. Then `generation int8`.
     pub settle: String,
-    /// Gives back the work rows of keys that are left. Then `lease int8`.
+    /// Releases the work rows of keys that are still held with the given lease, due at once. Then `lease
+    /// int8`.
     pub give_back: String,
-    /// Schedules work rows anew whose generation is still the one given. Then `lease int8`,
-    /// `generation int8`, `delay int8` in ms, `attempts int4`.
+    /// Reschedules the work rows of keys whose lease and generation are still the given ones. Then `lease
+    /// int8`, `generation int8`, `delay int8` in milliseconds, `attempts int4`.
     pub postpone: String,
-    /// Forgets that keys were set aside.
+    /// Removes keys from the failed queue.
     pub forget_failed: String,
-    /// Sets keys aside. Then step, code, message, hint as `text`, attempts as `int4`.
+    /// Adds keys to the failed queue. Then `step`, `code`, `message`, `hint` as `text`, `attempts int4`.
     pub set_aside: String,
-    /// Prolongs leases of keys. Then `lease int8`, and `$n`: seconds.
+    /// Prolongs the leases of keys. Then `lease int8`, and `$n`: the duration in seconds.
     pub renew: String,
-    /// Gives back what dead workers hold. `$1`: own process id.
+    /// Releases the rows that dead workers hold, or an earlier process with this one's id. `$1`: the process
+    /// id.
     pub recover: String,
-    /// Makes rows due at once that wait for no fault of their own, for what kept all of them back may be gone.
+    /// Makes rows due that were postponed through no fault of their own, because the cause may be gone.
     pub resume: String,
-    /// How documents are written.
+    /// The statements that write documents.
     pub written: Written,
-    /// What is remembered of rows, if it is.
+    /// The statements for provenance; `None` if none is stored.
     pub origin: Option<OriginStatements>,
 }
 
-/// How a document is written.
+/// The destination of a document, with the statements that write to it.
 #[derive(Debug)]
 pub enum Written {
-    /// As chunks, to a store.
+    /// Documents are written to a store, as chunks.
     Store(StoreStatements),
-    /// As one vector, to a column of the source.
+    /// Documents are written to a column of the source, as one vector.
     Column(ColumnStatements),
 }
 
@@ -79,7 +84,7 @@ impl Written {
         }
     }
 
-    /// The chunks that are there of keys: `ord`, UUID, seq, digest.
+    /// Returns the statement that reads the chunks that keys have: `ord`, UUID, seq, digest.
     pub fn existing(&self) -> &str {
         match self {
             Written::Store(statements) => &statements.existing,
@@ -87,7 +92,8 @@ impl Written {
         }
     }
 
-    /// How a source row is locked while it is written for: as far as that changes it.
+    /// Returns the strength of the lock on a source row whose document is written: a column's row is updated,
+    /// a store's row must only stay.
     fn lock(&self) -> &'static str {
         match self {
             Written::Store(_) => "KEY SHARE",
@@ -212,7 +218,7 @@ impl Statements {
     }
 }
 
-/// Claims the rows of the work table `w` that are due and for which a condition holds.
+/// Returns a statement that claims rows of the work table `w` that are due and meet a condition.
 fn claim(v: &Vectorizer, condition: &str) -> Result<String, PgError> {
     let (key, source, work) = (&v.key, v.source.qualified(), &v.queue.work);
     let [available_at, lease, leased_by, generation, attempts] =
@@ -240,9 +246,9 @@ fn claim(v: &Vectorizer, condition: &str) -> Result<String, PgError> {
     ))
 }
 
-/// Whether the address of the source row of `w` begins, or does not begin, with one of `$7`. A row that
-/// is gone begins with none. It is looked up row by row, in the order in which they are due, and not
-/// joined: the first rows that are wanted are enough.
+/// Returns the condition that the address of the source row of `w` begins with one of `$7`, or with none of
+/// them. A row that is gone begins with none. The address is looked up for each row in the order in which
+/// they are due, instead of a join, because the first matching rows are enough.
 fn among(v: &Vectorizer) -> String {
     format!(
         "coalesce((SELECT s.{}::text ^@ ANY ($7) FROM {} s WHERE {}), false) = $8",
@@ -267,8 +273,8 @@ fn read(v: &Vectorizer, given: &str, source: &str) -> Result<String, PgError> {
     Ok(format!("SELECT {} FROM {given} k JOIN {source} s ON {}", columns.join(", "), v.key.same_given("s")))
 }
 
-/// The size of a document, looked at without reading it: what is larger than the limit will not be
-/// read, and counts as nothing.
+/// Returns an expression for a document's size in bytes, which does not read it. A payload beyond the limit
+/// counts as zero, because it will not be read.
 fn document_size(v: &Vectorizer, limit: &str) -> Result<String, PgError> {
     let column = |name: &str| format!("s.{}", ident(name));
     let payload = stored_size(&column(v.config.loading.column_name()), v.loading_type()?);
@@ -281,8 +287,8 @@ fn document_size(v: &Vectorizer, limit: &str) -> Result<String, PgError> {
     Ok(sizes.join(" + "))
 }
 
-/// The bytes of a value, which Postgres keeps beside what it stores out of line or compressed. Of
-/// other types than strings, as they are stored.
+/// Returns an expression for a value's size in bytes, which Postgres knows without reading what is out of
+/// line or compressed. For other types than strings and `bytea` it is the stored size.
 fn stored_size(value: &str, type_name: &str) -> String {
     match type_name {
         "text" | "varchar" | "bpchar" | "bytea" => format!("octet_length({value})::int8"),
@@ -290,9 +296,10 @@ fn stored_size(value: &str, type_name: &str) -> String {
     }
 }
 
-/// A value as Python's `str()` writes what psycopg makes of it, which is what pgai's template saw.
+/// Returns an expression for a value in the format of Python's `str()` on what psycopg makes of it, which
+/// pgai's templates use.
 ///
-/// Containers (`json`, arrays, composites) come as Postgres writes them.
+/// Containers (`json`, arrays, composites) keep the format of Postgres.
 fn as_python(value: &str, type_name: &str) -> String {
     let text = match type_name {
         "bool" => format!("CASE {value} WHEN true THEN 'True' WHEN false THEN 'False' END"),

@@ -1,6 +1,6 @@
-//! Writing documents to a store: only the chunks that changed.
+//! Writes documents to a store: only the chunks that changed.
 //!
-//! The owner's triggers on the store and functions of its indexes see it, with the names that they know.
+//! The owner's triggers on the store and the functions of its indexes run with the owner's search path.
 
 use std::collections::HashSet;
 
@@ -22,30 +22,32 @@ use crate::pg::memory::freed_after;
 use crate::pg::sql::{execute, query, read_now};
 use crate::vector;
 
-/// Most chunks of one statement: Postgres copies them, and no array holds more than a gigabyte.
+/// The largest number of chunks in one statement. It is limited because Postgres copies them, and no array
+/// holds more than a gigabyte.
 const INSERT_CHUNKS: usize = 2048;
 
-/// The statements for a store.
+/// The statements for a store. "Of keys" means that the first parameters are the keys; "then" names the
+/// parameters after them. `ord` is a key's position, from 1.
 #[derive(Debug)]
 pub struct StoreStatements {
-    /// The store, qualified.
+    /// The qualified name of the store.
     store: String,
-    /// The chunks that the store has of keys: `ord`, UUID, seq, digest.
+    /// Returns the chunks that the store has of keys: `ord`, UUID, seq, digest.
     pub existing: String,
-    /// Deletes the chunks of keys but for the kept ones. Then `$n`: kept UUIDs.
+    /// Deletes the chunks of keys except the kept ones. Then `$n`: the kept UUIDs.
     delete_chunks: String,
-    /// Adds chunks. Then `seq int4`, `chunk text`, `embedding vector`.
+    /// Adds chunks of keys. Then `seq int4`, `chunk text`, `embedding vector`.
     insert_chunks: String,
 }
 
-/// Those of the columns `$2` that a table has not.
+/// Returns those of the column names `$2` that the table `$1` lacks.
 const ABSENT: &str = "
     SELECT c.name
     FROM pg_catalog.unnest($2::text[]) c (name)
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
                       WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = c.name AND NOT a.attisdropped)";
 
-/// Errors for a column of the store's own that has another name by now, or is gone.
+/// Errors if one of the store's own columns was renamed or dropped.
 fn require_own_columns(v: &Vectorizer, store: &str) -> Result<(), PgError> {
     let own = ["embedding_uuid", "chunk_seq", "chunk", "embedding"].map(str::to_owned).to_vec();
     let absent = as_superuser(|| {
@@ -61,7 +63,7 @@ fn require_own_columns(v: &Vectorizer, store: &str) -> Result<(), PgError> {
 }
 
 impl StoreStatements {
-    /// For the store of a vectorizer.
+    /// Writes the statements for a vectorizer's store. Errors if a column of the store is missing.
     pub fn new(v: &Vectorizer, store: String) -> Result<StoreStatements, PgError> {
         require_own_columns(v, &store)?;
         let (key, given, on) = (&v.key, v.key.given(&[]), v.key.same_given("s"));
@@ -86,7 +88,7 @@ impl StoreStatements {
     }
 }
 
-/// Replaces the chunks that changed.
+/// Replaces the chunks that changed. The caller holds locks on the source rows.
 pub fn write<'a, 'b>(
     served: &Served,
     statements: &StoreStatements,
@@ -106,7 +108,7 @@ pub fn write<'a, 'b>(
     Ok((whole, robbed))
 }
 
-/// The kept chunks of a document, with the places that they are to have.
+/// Returns the kept chunks of a document, with their new seq.
 fn kept<'a>(result: &'a Outcome<'_>) -> impl Iterator<Item = (&'a ExistingChunk, i32)> {
     result.done.chunks.iter().enumerate().filter_map(|(seq, chunk)| match chunk {
         Chunk::Kept(existing) => Some((existing, seq as i32)),
@@ -114,8 +116,8 @@ fn kept<'a>(result: &'a Outcome<'_>) -> impl Iterator<Item = (&'a ExistingChunk,
     })
 }
 
-/// Sets apart those of whose kept chunks somebody has taken one out of the store since the claim:
-/// they run again.
+/// Separates the documents of which a kept chunk was deleted from the store since the claim: they are
+/// retried.
 fn split_robbed<'a, 'b>(
     statements: &StoreStatements,
     results: Vec<&'a Outcome<'b>>,
@@ -131,7 +133,7 @@ fn split_robbed<'a, 'b>(
     Ok(results.into_iter().partition(|result| kept(result).all(|(chunk, _)| there.contains(&chunk.id))))
 }
 
-/// Deletes the chunks of rows, but for those that are kept. To be called with the owner's search path.
+/// Deletes the chunks of rows except the kept ones. It must be called with the owner's search path.
 pub fn delete_chunks<'a>(
     served: &Served,
     statements: &StoreStatements,
@@ -143,7 +145,7 @@ pub fn delete_chunks<'a>(
     execute(&statements.delete_chunks, &args).map(drop)
 }
 
-/// Gives kept chunks their new places, in two steps for the sake of the unique constraint.
+/// Gives kept chunks their new seq, in two steps because of the unique constraint.
 fn move_kept(statements: &StoreStatements, results: &[&Outcome<'_>]) -> Result<(), PgError> {
     let moved: Vec<_> =
         results.iter().flat_map(|r| kept(r)).filter(|(chunk, seq)| chunk.seq != *seq).collect();
@@ -165,7 +167,7 @@ fn move_kept(statements: &StoreStatements, results: &[&Outcome<'_>]) -> Result<(
     Ok(())
 }
 
-/// A new chunk: its row's key, its place, its text and its vector.
+/// A new chunk: its row's key, its seq, its text and its vector.
 type New<'a> = (&'a KeyValues, i32, &'a str, &'a [f32]);
 
 fn insert_new(

@@ -1,5 +1,5 @@
-//! Claims that a change of their vectorizer's definition has ended: a key reads otherwise since its type, or
-//! a value of its enum, has changed.
+//! Claims that a change of their vectorizer's definition has ended: the text of a key is different since its
+//! type, or a value of its enum, has changed.
 
 use pgai_rs_pipeline::document::Ticket;
 
@@ -9,8 +9,8 @@ use super::served::Served;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 
-/// Returns the tickets whose work rows are no longer held under the keys of the claims. What was made of
-/// them is not written; the rows are claimed again.
+/// Returns the tickets whose work rows are no longer held under the keys of the claims. Their results are not
+/// written; the rows are claimed again.
 pub fn unheld(served: &Served, claims: &[(Ticket, Claimed)]) -> Vec<Ticket> {
     match still_held(served, claims) {
         Ok(places) => claims

@@ -1,8 +1,8 @@
-//! Tables that a crash empties: an UNLOGGED source loses its rows without any trigger's seeing it, an
-//! UNLOGGED store its chunks.
+//! Tables that a crash empties. An UNLOGGED source loses its rows without firing a trigger, an UNLOGGED store
+//! its chunks.
 //!
-//! `ai._compared_since_crash` is such a table itself. A vectorizer that has tables of this kind and no row
-//! there was not compared since the last crash, or the promotion of a standby, and is compared now.
+//! `ai._compared_since_crash` is UNLOGGED, too. A vectorizer that has such tables and no row there was not
+//! compared since the last crash, or since a standby was promoted, and is compared now.
 
 use pgrx::pg_sys;
 
@@ -13,14 +13,15 @@ use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
-/// Which of a vectorizer's tables are UNLOGGED.
+/// The kinds of a vectorizer's tables, true where one of them is UNLOGGED.
 struct Unlogged {
     source: bool,
     store: bool,
     queue: bool,
 }
 
-/// `$1`: the source and the tables that have its rows, `$2`: the tables of chunks, `$3`: the queue's tables.
+/// Returns the columns of [`Unlogged`]. `$1`: the source and the tables that have its rows, `$2`: the tables
+/// of chunks, `$3`: the queue's tables.
 const UNLOGGED: &str = "
     SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
                    WHERE c.relpersistence = 'u' AND c.oid = ANY ($1)),
@@ -31,8 +32,8 @@ const UNLOGGED: &str = "
                    WHERE c.relpersistence = 'u'
                      AND c.oid = ANY (ARRAY(SELECT pg_catalog.to_regclass(t)::pg_catalog.oid FROM pg_catalog.unnest($3::text[]) t)))";
 
-/// Compares source and store if a crash may have emptied one of a vectorizer's tables. To be called by the
-/// worker, within a transaction.
+/// Compares source and store if a crash may have emptied one of a vectorizer's tables. The worker calls it
+/// within a transaction.
 pub fn compare_after_crash(v: &Vectorizer) -> Result<(), PgError> {
     let unlogged = look(v)?;
     if !(unlogged.source || unlogged.store || unlogged.queue) || is_compared(v.id)? {
@@ -61,7 +62,8 @@ fn look(v: &Vectorizer) -> Result<Unlogged, PgError> {
     Ok(found.into_iter().next().unwrap_or(Unlogged { source: false, store: false, queue: false }))
 }
 
-/// The objects of version 0.1.0 have no such table; then nothing is compared.
+/// Returns whether a vectorizer was compared since the last crash. The SQL objects of version 0.1.0 lack the
+/// table; with them it is always true.
 fn is_compared(id: i32) -> Result<bool, PgError> {
     if !schema::has(c"_compared_since_crash") {
         return Ok(true);

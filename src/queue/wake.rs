@@ -1,4 +1,4 @@
-//! Telling this database's worker, once a transaction has committed, that there is work.
+//! Wakes this database's worker when a transaction with work for it has committed.
 
 use std::cell::Cell;
 use std::ffi::c_void;
@@ -6,9 +6,9 @@ use std::ffi::c_void;
 use pgrx::{pg_guard, pg_sys};
 
 thread_local! {
-    /// Whether this transaction will wake the worker.
+    /// True if this transaction will wake the worker when it commits.
     static ASKED: Cell<bool> = const { Cell::new(false) };
-    /// Whether this process hears of the ends of its transactions.
+    /// True if the callback for the ends of this process's transactions is registered.
     static IS_REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -21,9 +21,9 @@ pub fn worker_at_commit() {
     unsafe { pg_sys::RegisterResourceReleaseCallback(Some(released), std::ptr::null_mut()) };
 }
 
-/// Called while a transaction gives back what it holds, at last after its locks: then others have been told of the
-/// definitions that it changed. At the commit itself they have not, and a worker that is quick would sleep again
-/// without having heard of a grant.
+/// Wakes the worker, called by Postgres while a transaction releases its resources. It waits for the phase
+/// after locks: only by then other processes have been told of the definitions that changed. A worker that
+/// was woken at the commit itself could sleep again without having seen, for example, a grant.
 #[pg_guard]
 unsafe extern "C-unwind" fn released(
     phase: pg_sys::ResourceReleasePhase::Type,
@@ -38,8 +38,8 @@ unsafe extern "C-unwind" fn released(
     }
 }
 
-/// Whether a statement is COMMIT PREPARED. What its transaction enqueued nobody knows any more, for it
-/// may have been prepared in another session, or before a restart: a wake-up in vain is no harm.
+/// Returns whether a statement is COMMIT PREPARED. Whether its transaction enqueued anything is not known,
+/// because it may have been prepared in another session or before a restart. A needless wake-up does no harm.
 ///
 /// # Safety
 /// `node` is null or a live statement.
@@ -53,11 +53,11 @@ pub unsafe fn commits_prepared(node: *mut pg_sys::Node) -> bool {
     }
 }
 
-/// Sets the latch of every background worker of a database (`InvalidOid`: of those without one).
+/// Sets the latch of every background worker of a database, or for `InvalidOid` of those without a database.
 ///
-/// It looks through the process array rather than at a slot of our own, and so works without
-/// preloading as well. Entries are read without a lock: a latch set in vain costs its process one
-/// turn of its loop. Runs after commit, so it must not and does not raise errors.
+/// It reads the process array instead of a slot of the extension's own, and so works without preloading as
+/// well. Entries are read without a lock: a latch that is set needlessly costs its process one turn of its
+/// loop. It runs after commit, so it must not and does not raise errors.
 pub fn wake_background_workers(database: pg_sys::Oid) {
     // SAFETY: the array lives in shared memory as long as the server; its length never changes.
     unsafe {

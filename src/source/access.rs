@@ -1,6 +1,6 @@
-//! Whether a source's owner may have S3 and SQS asked as the source says.
+//! Checks that a source's owner may have S3 and SQS asked as the source says.
 //!
-//! Looked at when it is declared and again before each run, for the settings may have changed.
+//! It is done when the source is declared and again before each run, because the settings may have changed.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -12,7 +12,7 @@ use crate::catalog::rights::Right;
 use crate::guc;
 use crate::pg::error::PgError;
 
-/// Refuses what the operator has not allowed to its author, and what its `owner` has no right to.
+/// Errors if the administrator has not allowed this config to its author, or its `owner` lacks the right.
 pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> Result<(), PgError> {
     Right::CreateS3Source.require(owner)?;
     s3_access::require_objects_allowed(&config.s3, Some(uri))?;
@@ -33,7 +33,7 @@ pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> 
     .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_sqs_queues."))
 }
 
-/// Returns a config with the one who declared it.
+/// Returns the config with the author who declared it.
 pub fn declared_by(config: &SourceConfig, author: Author) -> SourceConfig {
     SourceConfig { s3: s3_access::declared_by(&config.s3, author), ..config.clone() }
 }

@@ -1,13 +1,13 @@
-//! A listing, from the first page to the last deletion. A step is a transaction or two.
+//! The run of a listing, from the first page to the last deletion. A step takes one or two transactions.
 //!
 //! ```text
 //! Reading ─page─► Comparing ─changed─► Asking ─► Writing ─► Reading …
 //!    └─end─► Surveying ─something vanished─► Sweeping ─► done
 //! ```
 //!
-//! Rows are deleted only after the whole listing has succeeded, for only then is what was not seen
-//! known to be gone. What was seen lies in a table, not in memory, and in no particular order: not
-//! every server lists in that of S3.
+//! Rows are deleted only after the whole listing has succeeded, because only then objects that were not seen
+//! are known to be gone. Seen keys are stored in a table instead of in memory. They may come in any order,
+//! because not every server lists in the order of S3.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,22 +25,22 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 
-/// Deletions that are never too many: a guard is for what can't be undone in a moment.
+/// The number of deletions that is always allowed. The limit above it guards what can't be undone quickly.
 const FEW: u64 = 1_000;
-/// What to do after a step.
+/// The time of the next step.
 #[derive(Debug, PartialEq)]
 pub enum Step {
-    /// Another can be done at once.
+    /// The next step can be done at once.
     More,
-    /// The network will wake us.
+    /// The network wakes the worker when the next step can be done.
     Waiting,
-    /// Another can be done then.
+    /// The next step can be done after this time.
     Later(Duration),
-    /// It is over.
+    /// The run has ended.
     Done,
 }
 
-/// A run under way.
+/// A run that has begun.
 pub struct Crawl {
     run: Run,
     tally: Tally,
@@ -62,7 +62,8 @@ enum Phase {
 }
 
 impl Crawl {
-    /// Begins a run, if nobody else has; one that can't even begin has failed.
+    /// Begins a run. Returns `None` if another process has begun it, or if it failed at once, which is
+    /// recorded.
     pub fn begin(entry: &Entry, network: &Network) -> Result<Option<Crawl>, PgError> {
         let Some(run) = runs::begin(entry)? else { return Ok(None) };
         match Crawl::start(entry, run, network) {
@@ -90,17 +91,18 @@ impl Crawl {
         })
     }
 
-    /// Whether S3 is being asked about objects: what it answers may be older than an event.
+    /// Returns whether S3 is being asked about objects, so that its answers may be older than an event.
     pub fn is_asking(&self) -> bool {
         matches!(self.phase, Phase::Asking(..) | Phase::Writing(..))
     }
 
-    /// Notes that these addresses are there, lest they be taken for vanished.
+    /// Records that these addresses exist, so that they are not taken for vanished.
     pub fn note_seen(&self, uris: Vec<String>) -> Result<(), PgError> {
         self.table.note_seen(self.run, uris)
     }
 
-    /// Goes on by a step. A lock in the way is waited for, any other error ends the run.
+    /// Does the next step. If a lock is in the way, the step is repeated later; every other error ends the
+    /// run as failed.
     pub fn step(&mut self, network: &Network) -> Result<Step, PgError> {
         if let Some(left) = self.patience.left() {
             return Ok(Step::Later(left));
@@ -117,7 +119,7 @@ impl Crawl {
         }
     }
 
-    /// Ends the run if it is not allowed any more, as the settings are now. Answers whether it goes on.
+    /// Ends the run if the current settings no longer allow it. Returns whether it goes on.
     pub fn is_still_allowed(&mut self) -> Result<bool, PgError> {
         match permitted(&self.entry) {
             Ok(_) => Ok(true),
@@ -125,7 +127,7 @@ impl Crawl {
         }
     }
 
-    /// Ends the run before its end.
+    /// Ends the run as failed before it is complete; `why` completes the message.
     pub fn abandon(mut self, why: &str) -> Result<(), PgError> {
         let message = format!("the source was {why} meanwhile");
         self.fail(Trouble { code: "interrupted".to_owned(), message, hint: None }).map(drop)
@@ -221,7 +223,7 @@ impl Crawl {
         Ok(Step::More)
     }
 
-    /// Counts what has vanished, before any of it is deleted.
+    /// Counts the rows whose objects have vanished, before any of them is deleted.
     fn survey(&mut self) -> Result<Step, PgError> {
         let Phase::Surveying { after, rows, vanished } = &mut self.phase else { return Ok(Step::More) };
         let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
@@ -278,7 +280,7 @@ impl Crawl {
         Ok(Step::Done)
     }
 
-    /// What was seen is not needed any more; the next run would forget it, too.
+    /// Empties the table of seen keys. If that fails, the next run does it.
     fn tidy(&self) {
         if let Err(error) = self.table.forget_seen() {
             pgrx::log!(
@@ -289,7 +291,7 @@ impl Crawl {
     }
 }
 
-/// What a source lists, if all that it asks for is allowed.
+/// Returns the part of the bucket that a source lists. Errors if the source is not allowed.
 fn permitted(entry: &Entry) -> Result<Scope, Trouble> {
     let declared = &entry.declared;
     transaction(|| access::require_allowed(&declared.config, &declared.uri, entry.owner))

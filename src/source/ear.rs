@@ -1,4 +1,4 @@
-//! A source's queue of events, listened to.
+//! Listens to a source's queue of events.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 
-/// A queue, and what of it is not yet written.
+/// A queue, and the events that are not written yet.
 pub struct Ear {
     listener: Listener,
     scope: Arc<Scope>,
@@ -24,8 +24,8 @@ pub struct Ear {
 }
 
 impl Ear {
-    /// Begins to listen, if the source names a queue and all that it asks for is allowed. If it is
-    /// not, the listings say so.
+    /// Begins to listen. Returns `None` if the source names no queue or is not allowed; the listings report
+    /// the latter.
     pub fn open(entry: &Entry, network: &Network) -> Option<Ear> {
         let config = &entry.declared.config;
         let url = config.queue_url.clone()?;
@@ -35,15 +35,15 @@ impl Ear {
         Some(Ear { listener, scope, batch: None, patience: Patience::default() })
     }
 
-    /// Whether it must be opened anew.
+    /// Returns whether the listener has ended, so that a new one must be opened.
     pub fn is_over(&self) -> bool {
         self.listener.is_over()
     }
 
-    /// Writes what was heard. What can't be written is left to the queue, which delivers it again.
+    /// Writes the events that have arrived. Those that can't be written stay in the queue, which delivers
+    /// them again.
     ///
-    /// While the listing asks S3 about objects, events wait: what it was answered may be older than
-    /// what they brought.
+    /// While the listing asks S3 about objects, events wait, because its answers may be older than theirs.
     pub fn step(&mut self, entry: &Entry, crawl: Option<&Crawl>) -> Result<Step, PgError> {
         if crawl.is_some_and(Crawl::is_asking) {
             return Ok(Step::Waiting);
@@ -90,7 +90,7 @@ impl Ear {
         Ok(Step::More)
     }
 
-    /// The keys whose state is not in the table now.
+    /// Writes a batch. Returns the keys whose state could not be written.
     fn commit(
         &self,
         entry: &Entry,

@@ -1,4 +1,4 @@
-//! A source as it stands in the catalog.
+//! The catalog rows of sources.
 
 use std::time::Duration;
 
@@ -12,51 +12,51 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, Row};
 
-/// A row of `ai.s3_source`, and when it is due.
+/// A row of `ai.s3_source`, and the time of its next run.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Its id.
     pub id: i32,
     /// Its name.
     pub name: String,
-    /// What was declared.
+    /// The declaration.
     pub declared: Declared,
-    /// The table of seen keys.
+    /// The table of seen keys, `ai._s3_source_seen_<id>`.
     pub seen: pg_sys::Oid,
-    /// Its owner, and so the source's.
+    /// The owner of the table of seen keys, and with it of the source.
     pub owner: pg_sys::Oid,
-    /// The oldest run that was asked for and not begun.
+    /// The number of the oldest run that was requested and has not begun.
     pub requested: Option<i64>,
-    /// In how long it is due by its schedule; none without one.
+    /// The time until the next scheduled run; `None` if the source has no schedule.
     pub due_in: Option<Duration>,
 }
 
-/// What decides the work; if it changes, the work begins anew.
+/// The part of a declaration that determines the work; if it changes, the run is started over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declared {
-    /// The table.
+    /// The table that objects are written to.
     pub target: pg_sys::Oid,
-    /// The part of a bucket.
+    /// The part of the bucket, an `s3://` address.
     pub uri: String,
-    /// The rest, and whether a superuser declared it.
+    /// The other options, and whether a superuser declared them.
     pub config: SourceConfig,
 }
 
-/// A source that can't be read, and why.
+/// A source whose row can't be read.
 #[derive(Debug)]
 pub struct Unreadable {
     /// Its id.
     pub id: i32,
     /// Its name.
     pub name: String,
-    /// Changes with every change of the row.
+    /// A text that changes with every change of the row.
     pub version: String,
-    /// What is wrong with it.
+    /// The error that reading it gave.
     pub error: PgError,
 }
 
-/// The sources that are not disabled. One whose table of seen keys is not there (a restore has just
-/// begun) is left out. What is wrong with one is that one's trouble alone.
+/// Returns the sources that are not disabled, except those whose table of seen keys does not exist, as early
+/// in a restore. A row that can't be read does not affect the others.
 pub fn enabled() -> Result<Vec<Result<Entry, Unreadable>>, PgError> {
     note_declarers()?;
     let for_superuser = if have_declarers() { "coalesce(s.for_superuser, false)" } else { "true" };
@@ -77,13 +77,14 @@ pub fn enabled() -> Result<Vec<Result<Entry, Unreadable>>, PgError> {
     sql::read(&statement, &[], entry)
 }
 
-/// Tells whether sources say for whom they were declared. Those of 0.1.0 and 0.2.0 don't; the column is as old as bindings.
+/// Returns whether sources have the column for their declarers. Objects of 0.1.0 and 0.2.0 don't; it came
+/// together with the table that is looked for.
 fn have_declarers() -> bool {
     schema::has(c"_vectorizer_binding")
 }
 
-/// Notes whether the owners are superusers of sources that were just declared, or come from a version or a dump that does
-/// not say whose they were.
+/// Fills in whether the owner is a superuser, for sources that were just declared, or that come from a
+/// version or a dump without that column.
 pub fn note_declarers() -> Result<(), PgError> {
     if !have_declarers() {
         return Ok(());

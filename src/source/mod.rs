@@ -1,19 +1,19 @@
-//! Buckets kept as tables: the worker's side of `ai.create_s3_source`.
+//! Buckets mirrored as tables: the worker's side of `ai.create_s3_source`.
 //!
-//! What S3 says comes from the pipeline's [`source`](pgai_rs_pipeline::source); here it is written
-//! to the user's table, as its owner, in transactions of a page each.
+//! The pipeline's [`source`](pgai_rs_pipeline::source) asks S3. This module writes the results to the user's
+//! table, as its owner, in one transaction per page.
 //!
-//! * [`access`]: what the operator lets a source's owner ask
-//! * [`entry`]: a source as it stands in the catalog
-//! * [`target`]: the user's table, and what it must have
-//! * [`statements`]: the source's SQL, written once
-//! * [`table`]: the table with its owner and its SQL: compare, upsert, delete
-//! * [`mod@write`]: rows in one transaction, or in ever smaller ones until the one at fault is alone
+//! * [`access`]: the administrator's limits on what a source may ask
+//! * [`entry`]: the catalog rows of sources
+//! * [`target`]: the requirements on the user's table
+//! * [`statements`]: a source's SQL, written once
+//! * [`table`]: compares, upserts and deletes rows
+//! * [`mod@write`]: splits batches until the rows that are refused are alone
 //! * [`patience`]: pauses while a user's lock is in the way
-//! * [`runs`]: `ai._s3_source_run`: what a listing has come to
-//! * [`crawl`]: a listing, from the first page to the last deletion
-//! * [`ear`]: a queue of events that is listened to
-//! * [`sources`]: all of them, a step at a time
+//! * [`runs`]: the progress and the results of listings, `ai._s3_source_run`
+//! * [`crawl`]: the run of a listing, from the first page to the last deletion
+//! * [`ear`]: listens to a queue of events
+//! * [`sources`]: all sources, a step at a time
 
 pub mod access;
 pub mod crawl;
@@ -27,7 +27,7 @@ pub mod table;
 pub mod target;
 pub mod write;
 
-/// The table of the keys that a listing has seen. Its owner is the source's.
+/// Returns the name of a source's table of seen keys. The owner of that table is the source's owner.
 pub fn seen_name(id: i32) -> String {
     format!("_s3_source_seen_{id}")
 }

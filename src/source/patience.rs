@@ -4,14 +4,14 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::backoff::Backoff;
 
-/// The first pause, doubled each time. Each try takes up to the session's lock_timeout besides, in
-/// which nobody else's work goes on.
+/// The first pause, doubled each time. Each attempt also takes up to the session's lock_timeout, during which
+/// the worker does nothing else.
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(10);
-/// Tries that fail for one or two minutes.
+/// The number of attempts before a step is given up, which takes one to two minutes.
 const MOST: u32 = 16;
 
-/// How often locks were in the way, and when to try again.
+/// A pause between attempts that met a lock.
 #[derive(Debug)]
 pub struct Patience {
     backoff: Backoff,
@@ -25,25 +25,25 @@ impl Default for Patience {
 }
 
 impl Patience {
-    /// How long not to try yet.
+    /// Returns the time that is left of the pause, or `None` if there is none.
     pub fn left(&self) -> Option<Duration> {
         let left = self.until?.saturating_duration_since(Instant::now());
         (left > Duration::ZERO).then_some(left)
     }
 
-    /// A lock was in the way: for how long not to try.
+    /// Begins a longer pause because a lock was in the way, and returns its length.
     pub fn grow(&mut self) -> Duration {
         let pause = self.backoff.grow();
         self.until = Some(Instant::now() + pause);
         pause
     }
 
-    /// Whether it has been tried often enough.
+    /// Returns whether all attempts are used up.
     pub fn is_over(&self) -> bool {
         self.backoff.times() >= MOST
     }
 
-    /// No lock was in the way.
+    /// Ends the pause and forgets the attempts, because no lock was in the way.
     pub fn renew(&mut self) {
         *self = Patience::default();
     }

@@ -1,6 +1,7 @@
-//! `ai._s3_source_run` and `ai._s3_source_state`: what listings have come to, and when the next is.
+//! Rows of `ai._s3_source_run` and `ai._s3_source_state`: the results of listings, and the time of the next
+//! one.
 //!
-//! To be called with the right to write the extension's catalog, each in a transaction of its own.
+//! The functions need the right to write the extension's catalog, and use one transaction each.
 
 use std::time::Duration;
 
@@ -15,14 +16,14 @@ use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 
-/// What went wrong, for people and for machines.
+/// A problem, described for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
-    /// A stable word.
+    /// A code that does not change between versions.
     pub code: String,
-    /// What happened.
+    /// A message.
     pub message: String,
-    /// What a person can do about it.
+    /// A hint for people.
     pub hint: Option<String>,
 }
 
@@ -58,43 +59,43 @@ impl From<&Refused> for Trouble {
     }
 }
 
-/// A listing that was begun.
+/// A run of a listing.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
     /// Its number.
     pub number: i64,
-    /// Whether it may delete more than the administrator's share of the rows.
+    /// True if it may delete more than `pgai_rs.s3_source_max_delete_percent` of the rows.
     pub allow_mass_delete: bool,
 }
 
-/// What a listing has come to so far.
+/// The counts of a run so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Keys listed.
+    /// Keys that were listed.
     pub scanned: u64,
-    /// Rows made.
+    /// Rows that were inserted.
     pub new: u64,
-    /// Rows changed.
+    /// Rows that were updated.
     pub modified: u64,
-    /// Rows removed.
+    /// Rows that were deleted.
     pub deleted: u64,
-    /// Keys that are not wanted.
+    /// Keys that the source does not want.
     pub skipped: u64,
     /// Objects that could not be asked about or written.
     pub failed: u64,
-    /// The first of these failures.
+    /// The first of these failures, or the one that ended the run.
     pub trouble: Option<Trouble>,
 }
 
 impl Tally {
-    /// Counts a failure, and keeps the first.
+    /// Counts a failure, and keeps it if it is the first.
     pub fn fail(&mut self, trouble: Trouble) {
         self.failed += 1;
         self.trouble.get_or_insert(trouble);
     }
 }
 
-/// Settles what a worker before this one left: a run that was asked for begins anew, others failed.
+/// Settles the runs that an earlier worker left: requested ones begin again, the others have failed.
 pub fn recover() -> Result<(), PgError> {
     transaction(|| {
         sql::execute(
@@ -108,7 +109,7 @@ pub fn recover() -> Result<(), PgError> {
     })
 }
 
-/// Runs that nobody works on any more have failed.
+/// Marks running runs as failed that meet the condition `and`, because no worker works on them.
 fn settle_left(and: &str) -> Result<(), PgError> {
     sql::execute(
         &format!(
@@ -132,7 +133,8 @@ const BEGIN_SCHEDULED: &str = "
     SELECT id, 'running', 'schedule', clock_timestamp() FROM ai.s3_source WHERE id = $1
     RETURNING run, allow_mass_delete";
 
-/// Begins a run: the one that was asked for, or a new one by the schedule.
+/// Begins the requested run, or else a scheduled one. Returns `None` if it was begun elsewhere or the source
+/// was dropped.
 pub fn begin(entry: &Entry) -> Result<Option<Run>, PgError> {
     let run = |row: &sql::Row<'_>| Ok(Run { number: row.get(1)?, allow_mass_delete: row.get(2)? });
     transaction(|| {
@@ -144,7 +146,7 @@ pub fn begin(entry: &Entry) -> Result<Option<Run>, PgError> {
     })
 }
 
-/// Writes down a run that failed before it began, and with it those that were asked for.
+/// Records a run that failed before it began, and has the requested runs fail with it.
 pub fn not_begun(id: i32, trouble: &Trouble) -> Result<(), PgError> {
     let Trouble { code, message, hint } = trouble.clone();
     let args = [id.into(), code.into(), message.into(), hint.into()];
@@ -185,14 +187,13 @@ fn counted(run: Run, tally: &Tally) -> [pgrx::datum::DatumWithOid<'static>; 10] 
     ]
 }
 
-/// Lets people see how far a run is.
+/// Writes a run's counts, so that users see its progress.
 pub fn progress(run: Run, tally: &Tally) -> Result<(), PgError> {
     let update = format!("UPDATE ai._s3_source_run SET {COUNTERS} WHERE run = $1");
     transaction(|| sql::execute(&update, &counted(run, tally))).map(drop)
 }
 
-/// Ends a run and sets the time of the next: by the schedule, or sooner and then ever later if it
-/// failed.
+/// Ends a run and sets the time of the next: by the schedule, or after a failure with exponential backoff.
 pub fn finish(id: i32, run: Run, tally: &Tally, failed: bool) -> Result<(), PgError> {
     let state = if failed { "failed" } else { "succeeded" };
     let update = format!(
@@ -234,7 +235,7 @@ fn trim(id: i32) -> Result<(), PgError> {
     .map(drop)
 }
 
-/// Counts events that were committed, and forgets an error of their queue.
+/// Counts messages whose events were committed, and clears the error of their queue.
 pub fn heard(id: i32, messages: u64) -> Result<(), PgError> {
     let messages = i64::try_from(messages).unwrap_or(i64::MAX);
     transaction(|| {
@@ -250,7 +251,7 @@ pub fn heard(id: i32, messages: u64) -> Result<(), PgError> {
     })
 }
 
-/// Says what is wrong with the queue of events.
+/// Records an error of the queue of events.
 pub fn not_heard(id: i32, trouble: &Trouble) -> Result<(), PgError> {
     transaction(|| {
         sql::execute(

@@ -1,4 +1,4 @@
-//! All sources of a database, a step at a time: lives on the worker's main thread.
+//! All sources of a database, a step at a time. It lives on the worker's main thread.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,18 +16,19 @@ use crate::pg::transaction::transaction;
 use crate::pg::turn;
 use crate::worker::shared;
 
-/// How long an owner at most is left out before it is asked again whose turn it is.
+/// The longest time for which an owner is skipped without asking again. Others may run out of work earlier
+/// than expected.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// The sources that this worker works for.
+/// The sources that this worker serves.
 #[derive(Default)]
 pub struct Sources {
     served: HashMap<i32, Served>,
-    /// Those that can't be read, and the version of their row of which that was told.
+    /// The sources whose rows can't be read, with the version of the row that this was reported for.
     unreadable: HashMap<i32, String>,
-    /// Whether what a worker before this one left is settled.
+    /// True if the runs that an earlier worker left are settled.
     recovered: bool,
-    /// How often rights had changed when they were looked at.
+    /// The generation of rights for which listings were last checked.
     rights: u64,
 }
 
@@ -35,12 +36,13 @@ struct Served {
     entry: Entry,
     crawl: Option<Crawl>,
     ear: Option<Ear>,
-    /// The settings or some rights have changed since the listing was allowed.
+    /// True if settings or rights have changed since the listing was last allowed.
     to_be_permitted: bool,
 }
 
 impl Sources {
-    /// One step of each source. An error of one harms no other.
+    /// Does one step of each source. An error of one source does not affect the others. Returns the time of
+    /// the next step.
     pub fn turn(&mut self, network: &Network) -> Result<Turn, PgError> {
         if !self.recovered {
             runs::recover()?;
@@ -79,13 +81,13 @@ impl Sources {
         Ok(next)
     }
 
-    /// Whether some listing is under way, which would have to begin anew in another process.
+    /// Returns whether a listing is under way, which another process would have to start over.
     pub fn is_listing(&self) -> bool {
         self.served.values().any(|served| served.crawl.is_some())
     }
 
-    /// The settings have changed, or somebody's rights: what is allowed is looked at again, also for a listing under way, and with
-    /// which credentials begins anew with the next run and the next message.
+    /// Has everything checked again because settings or rights have changed. A listing under way is ended if
+    /// it is no longer allowed; changed credentials apply from the next run and the next message.
     pub fn forget_settings(&mut self) {
         for served in self.served.values_mut() {
             served.ear = None;
@@ -93,7 +95,7 @@ impl Sources {
         }
     }
 
-    /// Gives up what is no longer there, is disabled, or is declared otherwise.
+    /// Drops the sources that were removed, disabled or declared anew, and ends their runs as failed.
     fn leave_others(&mut self, entries: &[Entry]) {
         let same = |served: &Served| {
             entries.iter().any(|e| e.id == served.entry.id && e.declared == served.entry.declared)
@@ -108,7 +110,7 @@ impl Sources {
         }
     }
 
-    /// Says of sources that can't be read that they can't, once of each.
+    /// Reports each source whose row can't be read, once per version of the row.
     fn tell_unreadable(&mut self, sources: Vec<Unreadable>) {
         self.unreadable.retain(|id, _| sources.iter().any(|source| source.id == *id));
         for Unreadable { id, name, version, error } in sources {
@@ -138,7 +140,7 @@ impl Sources {
 }
 
 impl Served {
-    /// A step of the listing; begins one that is due.
+    /// Does a step of the listing, or begins one that is due.
     fn list(&mut self, network: &Network) -> Result<Turn, PgError> {
         if self.crawl.is_none() {
             if self.entry.requested.is_none() && self.entry.due_in != Some(Duration::ZERO) {
@@ -170,7 +172,7 @@ impl Served {
     }
 }
 
-/// What the worker does after a step.
+/// Converts a step to what it means for the worker's next turn.
 fn turn(step: Step) -> Turn {
     match step {
         Step::More | Step::Done => Turn { more: true, retry_in: None },
@@ -179,7 +181,7 @@ fn turn(step: Step) -> Turn {
     }
 }
 
-/// Whatever comes first of both.
+/// Combines two turns: the earlier time of both.
 fn sooner(one: Turn, other: Turn) -> Turn {
     let retry_in = [one.retry_in, other.retry_in].into_iter().flatten().min();
     Turn { more: one.more || other.more, retry_in }

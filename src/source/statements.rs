@@ -1,39 +1,41 @@
 //! A source's SQL, written once.
 //!
-//! Objects travel as one array for each column, which makes a page of any size one statement.
+//! Objects are passed as one array per column, so that a page of any size is one statement.
 
 use super::seen_name;
 use crate::catalog::relation::Relation;
 use crate::pg::sql::qualified;
 
-/// Rows that are compared with what was seen in one transaction.
+/// The number of rows that one transaction compares with the seen keys.
 const SLICE: u32 = 5_000;
 
-/// What is run for a source, as its owner.
+/// The statements of a source. They run as its owner.
 pub struct Statements {
-    /// `$1` addresses, `$2` a run: it has seen them.
+    /// Records that a run has seen addresses. `$1`: addresses, `$2`: the run.
     pub see: String,
-    /// `$1` a run: forgets what it has seen.
+    /// Deletes the addresses that a run has seen. `$1`: the run.
     pub forget_run: String,
-    /// Forgets what all runs have seen.
+    /// Deletes the addresses that all runs have seen.
     pub forget: String,
-    /// Whether there is anything to forget.
+    /// Returns whether there are seen addresses.
     pub has_seen: String,
-    /// `$1` addresses, `$2` etags, `$3` sizes: the places of those that differ, and whether new.
+    /// Returns the positions, from 1, of the objects that differ from the table's rows, and whether they have
+    /// no row. `$1`: addresses, `$2`: etags, `$3`: sizes.
     pub compare: String,
-    /// `$1` addresses, `$2` etags, `$3` sizes, `$4` times in µs, `$5` content types.
+    /// Writes objects. `$1`: addresses, `$2`: etags, `$3`: sizes in bytes, `$4`: times in µs since 1970,
+    /// `$5`: content types.
     pub upsert: String,
-    /// `$1` addresses.
+    /// Deletes the rows of addresses. `$1`: addresses.
     pub delete: String,
-    /// `$1` the address that all of the source's begin with, `$2` where the slice before ended, `$3` a
-    /// run: where this slice ends, how many rows are the source's, and which of these the run has not
-    /// seen.
+    /// Returns a slice of the table: its last address, the number of the source's rows in it, and those of
+    /// them that a run has not seen. `$1`: the prefix of all of the source's addresses, `$2`: the last
+    /// address of the slice before, `$3`: the run.
     pub vanished: String,
 }
 
 impl Statements {
-    /// For the source with this id. `with_type`: whether content types are known, else the column
-    /// is left alone.
+    /// Writes the statements of the source with this id. `with_type`: whether content types are known; if
+    /// not, that column is left alone.
     pub fn new(id: i32, target: &Relation, with_type: bool) -> Self {
         let (t, seen) = (target.qualified(), qualified("ai", &seen_name(id)));
         Statements {
@@ -55,7 +57,8 @@ impl Statements {
     }
 }
 
-/// A row that is as it should be is not written: nobody's trigger fires, nothing is embedded.
+/// Returns the statement that writes objects. Rows that do not differ are not written, so that no trigger
+/// fires and nothing is embedded.
 fn upsert(t: &str, with_type: bool) -> String {
     let (column, value, set) = match with_type {
         true => (", content_type", ", o.content_type", ", content_type = excluded.content_type"),
@@ -72,8 +75,8 @@ fn upsert(t: &str, with_type: bool) -> String {
     )
 }
 
-/// A slice in the order of the unique index, whatever its collation. LATERAL with LIMIT, so that
-/// each row is looked up in the index of what was seen, and that is never read as a whole.
+/// Returns the statement for a slice in the order of the unique index, whatever its collation. LATERAL with
+/// LIMIT looks each row up in the index of seen keys, so that these are never read as a whole.
 fn vanished(t: &str, seen: &str) -> String {
     format!(
         "WITH slice AS MATERIALIZED (

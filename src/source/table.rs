@@ -1,4 +1,4 @@
-//! A source's table: as its owner, in transactions of its own.
+//! A source's table. It is accessed as its owner, in transactions of its own.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::{pg_sys, PgSqlErrorCode};
@@ -19,36 +19,36 @@ use crate::pg::sql;
 use crate::pg::statement::Tables;
 use crate::pg::transaction::transaction;
 
-/// The table, and what is run on it.
+/// The table, and the statements that run on it.
 pub struct Table {
     target: catalog::Table,
-    /// The table of the keys that listings have seen, of the same owner.
+    /// The table of seen keys, which has the same owner.
     seen: catalog::Table,
     named: Tables,
     statements: Statements,
 }
 
-/// An object that the table has not, or has otherwise.
+/// An object that the table lacks, or has with another etag or size.
 #[derive(Debug, Clone)]
 pub struct Difference {
-    /// As S3 has it.
+    /// The object in S3.
     pub object: Object,
-    /// Whether the table has no row of it.
+    /// True if the table has no row for it.
     pub new: bool,
 }
 
 /// A slice of the table's rows.
 #[derive(Debug)]
 pub struct Slice {
-    /// Its last address; none at the table's end.
+    /// Its last address; `None` at the end of the table.
     pub last: Option<String>,
-    /// How many of its rows are the source's.
+    /// The number of its rows that are the source's.
     pub rows: u64,
-    /// Those of them that the listing has not seen.
+    /// The addresses of those that the listing has not seen.
     pub vanished: Vec<String>,
 }
 
-/// Objects as the columns of a statement's parameters.
+/// Converts objects to a statement's parameters, one array per column.
 struct Columns<'a> {
     prefix: &'a S3Prefix,
     objects: &'a [&'a Object],
@@ -78,11 +78,11 @@ impl Columns<'_> {
 }
 
 impl Table {
-    /// The table of a source, if it is fit for one.
+    /// Loads the table of a source.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, and the statement that mends it.
+    /// If the table is not suitable, with the statement that repairs it as the hint.
     pub fn load(entry: &Entry) -> Result<Table, PgError> {
         let (relation, target, seen) = transaction(|| {
             let relation = Relation::load(entry.declared.target)?.ok_or_else(|| gone(entry))?;
@@ -99,8 +99,8 @@ impl Table {
         Ok(Table { named: [target.oid, seen.oid].into(), target, seen, statements })
     }
 
-    /// Locks both tables, and errors if one of them is not what it was when the statements were written: whatever else has
-    /// its name by now must not be written to as its owner.
+    /// Locks both tables. Errors if one of them has changed since the statements were written, because its
+    /// name may mean another table by now.
     fn hold(&self) -> Result<(), PgError> {
         for table in [&self.target, &self.seen] {
             table.hold(pg_sys::AccessShareLock).map_err(|_| changed(table))?;
@@ -108,8 +108,8 @@ impl Table {
         Ok(())
     }
 
-    /// Runs statements in a transaction as the owner, without leaving anything to run at commit.
-    /// Their parameters are made in it, too: outside, there is no memory of Postgres's to make them in.
+    /// Runs `f` in a transaction as the table's owner. Constraints are immediate, so that nothing is left to
+    /// run at commit. Parameters must be made within `f`: they need memory of the transaction.
     fn apply<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         transaction(|| {
             self.hold()?;
@@ -120,17 +120,18 @@ impl Table {
         })
     }
 
-    /// The same, for what writes to the table: its owner's triggers see it, with the names that they know.
+    /// Runs `f` as [`apply`](Self::apply) does, but with the owner's search path, for the owner's triggers on
+    /// the table.
     fn write<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         self.apply(|| with_own_search_path(f))
     }
 
-    /// Forgets what a run has seen that was begun before, by a worker that was stopped.
+    /// Deletes the keys that an earlier worker has recorded as seen by this run.
     pub fn forget_run(&self, run: Run) -> Result<(), PgError> {
         self.apply(|| sql::execute(&self.statements.forget_run, &[run.number.into()])).map(drop)
     }
 
-    /// Forgets what listings have seen. It can wait: each run knows its own.
+    /// Deletes all seen keys. If it is not done, no harm results, because each run reads its own only.
     pub fn forget_seen(&self) -> Result<(), PgError> {
         self.apply(|| {
             let seen = sql::read(&self.statements.has_seen, &[], |row| row.get::<bool>(1))?;
@@ -141,8 +142,8 @@ impl Table {
         })
     }
 
-    /// Notes that a run has seen these objects; answers those that the table has not, or has
-    /// otherwise.
+    /// Records that a run has seen these objects. Returns those that the table lacks, or has with another
+    /// etag or size.
     pub fn see(&self, run: Run, prefix: &S3Prefix, objects: &[Object]) -> Result<Vec<Difference>, PgError> {
         let refs: Vec<&Object> = objects.iter().collect();
         let columns = Columns { prefix, objects: &refs };
@@ -158,12 +159,12 @@ impl Table {
         Ok(differing.into_iter().filter_map(difference).collect())
     }
 
-    /// Notes that these addresses are there, for a run under way that may have passed them before.
+    /// Records that these addresses exist, for a run that may have passed them already.
     pub fn note_seen(&self, run: Run, uris: Vec<String>) -> Result<(), PgError> {
         self.apply(|| sql::execute(&self.statements.see, &[uris.into(), run.number.into()])).map(drop)
     }
 
-    /// Writes objects; answers what was refused.
+    /// Writes objects. Returns those that the table refused.
     pub fn upsert(&self, prefix: &S3Prefix, objects: &[Object]) -> Result<Vec<Refused>, PgError> {
         let rows: Vec<(String, &Object)> = objects.iter().map(|o| (prefix.uri(&o.key), o)).collect();
         write::each(&rows, &mut |rows: &[(String, &Object)]| {
@@ -174,7 +175,7 @@ impl Table {
         })
     }
 
-    /// Deletes rows; answers what was refused.
+    /// Deletes the rows of addresses. Returns those that the table refused.
     pub fn delete(&self, uris: Vec<String>) -> Result<Vec<Refused>, PgError> {
         let rows: Vec<(String, ())> = uris.into_iter().map(|uri| (uri, ())).collect();
         write::each(&rows, &mut |rows: &[(String, ())]| {
@@ -183,7 +184,7 @@ impl Table {
         })
     }
 
-    /// The slice of rows behind `after`, compared with what a run has seen.
+    /// Returns the slice of rows after the address `after`, compared with what a run has seen.
     pub fn slice(&self, run: Run, prefix: &S3Prefix, after: &str) -> Result<Slice, PgError> {
         let slices = self.apply(|| {
             let args = [prefix.to_string().into(), after.to_owned().into(), run.number.into()];
@@ -196,7 +197,8 @@ impl Table {
     }
 }
 
-/// A queue of events asks always: what an event says of an object may be old.
+/// Returns whether S3 is asked about each object. With a queue of events it always is, because an event may
+/// be outdated.
 pub fn asks_for_type(entry: &Entry) -> bool {
     entry.declared.config.head_objects || entry.declared.config.queue_url.is_some()
 }
@@ -215,7 +217,7 @@ fn changed(table: &catalog::Table) -> PgError {
     .with_hint("The next run begins with the table as it is.")
 }
 
-/// As with vectorizers: work is done with the rights of one role.
+/// Errors unless the table and the source have the same owner, whose rights all of the work uses.
 fn require_same_owner(entry: &Entry, relation: &Relation) -> Result<(), PgError> {
     if relation.owner == entry.owner {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The user's table that a bucket is kept in: what it must have, and making one.
+//! The user's table that a bucket is mirrored to: its requirements, and its creation.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -8,7 +8,7 @@ use crate::pg::error::PgError;
 use crate::pg::settings::Level;
 use crate::pg::sql::{self, ident};
 
-/// A column that a target has: its name, its type, and the types that will do as well.
+/// A required column: its name, the type that it is created with, and other types that are accepted.
 struct Needed {
     name: &'static str,
     type_name: &'static str,
@@ -23,9 +23,9 @@ const NEEDED: [Needed; 5] = [
     Needed { name: "content_type", type_name: "text", also: &["varchar"] },
 ];
 
-/// Creates a table for a bucket. `name`, quoted, is looked up as in any statement of the caller's.
+/// Creates a table for a bucket. `name` is quoted, and is looked up with the caller's search path.
 ///
-/// The addresses are in byte order, as S3 lists them, so that a listing walks through the index.
+/// Addresses are in byte order, as S3 lists them, so that a listing walks through the index in order.
 pub fn create(name: &str) -> Result<(), PgError> {
     let level = Level::open();
     level.pin();
@@ -43,7 +43,7 @@ pub fn create(name: &str) -> Result<(), PgError> {
     .map(drop)
 }
 
-/// A relation that can be written to as a table.
+/// Errors unless the relation is an ordinary or a partitioned table that is not temporary.
 pub fn require_table(relation: &Relation) -> Result<(), PgError> {
     if matches!(relation.kind, 'r' | 'p') && !relation.temporary {
         return Ok(());
@@ -56,7 +56,7 @@ pub fn require_table(relation: &Relation) -> Result<(), PgError> {
     .with_hint("Name another table, or one that does not exist: it will be made."))
 }
 
-/// All columns, of types that can hold what is written to them.
+/// Errors unless all required columns exist, with types that can hold the values.
 pub fn require_columns(relation: &Relation) -> Result<(), PgError> {
     let columns = crate::catalog::relation::columns(relation.oid)?;
     let mut missing = Vec::new();
@@ -90,8 +90,8 @@ fn wrong_type(relation: &Relation, needed: &Needed, found: &str) -> PgError {
     .with_hint(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {type_name} USING {name}::{type_name};"))
 }
 
-/// A unique index on the address alone, to upsert by. In a dump it comes after the rows, so that
-/// no source writes to a table that is just being restored.
+/// Errors unless there is a unique index on the address alone, which upserts need. In a dump it follows the
+/// rows, so that no source writes to a table that is being restored.
 pub fn require_unique(relation: &Relation) -> Result<(), PgError> {
     let found = sql::read(
         "SELECT FROM pg_catalog.pg_index i
@@ -113,8 +113,8 @@ pub fn require_unique(relation: &Relation) -> Result<(), PgError> {
     .with_hint(format!("ALTER TABLE {} ADD UNIQUE (uri);", relation.qualified())))
 }
 
-/// In the middle of a restore the triggers of a vectorizer on this table are not there yet, and
-/// would miss what a source writes.
+/// Errors if a vectorizer on this table has no triggers, as in the middle of a restore: it would miss what a
+/// source writes.
 pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
     let named = sql::read(
         "SELECT v.id, v.name::text FROM ai.vectorizer v
@@ -133,7 +133,7 @@ pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
     .with_hint(format!("Else drop it and create it anew: SELECT ai.drop_vectorizer('{name}');")))
 }
 
-/// The name of a role, quoted.
+/// Returns the name of a role, quoted. Errors if the role does not exist.
 pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
     let name = sql::query_row(
         "SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = $1",

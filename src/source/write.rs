@@ -1,29 +1,29 @@
-//! Rows in one transaction, or in ever smaller ones until the row at fault is alone.
+//! Writes rows in one transaction, or in ever smaller ones until the rows that are refused are alone.
 
 use crate::pg::error::PgError;
 
-/// Most rows of a batch that may be refused. With more it is not the rows, and trying each would
-/// only take long.
+/// The largest number of rows of a batch that may be refused. If there are more, the cause is not in the
+/// rows, and trying each one would only take time.
 const MOST_REFUSED: usize = 16;
 
-/// A row that the table refuses, by a constraint or a trigger.
+/// A row that a constraint or a trigger of the table refused.
 #[derive(Debug, Clone)]
 pub struct Refused {
     /// Its address.
     pub uri: String,
-    /// Why.
+    /// The error.
     pub error: PgError,
 }
 
-/// What writes rows, all or nothing.
+/// A function that writes all of the rows or none.
 type Write<'a, T> = dyn FnMut(&[(String, T)]) -> Result<(), PgError> + 'a;
 
-/// Hands rows to `write`, which writes all or nothing; on an error their halves.
+/// Hands rows to `write`, and after an error their halves. Returns the rows that were refused alone.
 ///
 /// # Errors
 ///
-/// Contention at once, for the same rows will do later. The last error, if more than
-/// [`MOST_REFUSED`] rows are refused.
+/// Contention and costly errors are returned at once, because smaller parts would meet them again. The last
+/// error is returned if more than [`MOST_REFUSED`] rows are refused.
 pub fn each<T>(rows: &[(String, T)], write: &mut Write<'_, T>) -> Result<Vec<Refused>, PgError> {
     let mut refused = Vec::new();
     halves(rows, write, &mut refused)?;

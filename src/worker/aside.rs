@@ -1,5 +1,5 @@
-//! Getting out of the way: DROP DATABASE and its like fail while anybody is connected to the
-//! database, a worker included.
+//! Ends the worker of a database for DROP DATABASE and similar statements, which fail while any process is
+//! connected to it.
 
 use std::ffi::CStr;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use pgrx::prelude::*;
 use super::shared;
 use crate::queue::wake;
 
-/// How long no worker comes back. The statement itself waits five seconds for connections to end
-/// (`CountOtherDBBackends`), and a copy of a template takes its time.
+/// The time for which no worker comes back. The statement itself waits five seconds for connections to end
+/// (`CountOtherDBBackends`), and copying a template takes a while.
 const PAUSE: Duration = Duration::from_secs(10);
 
 static mut PREVIOUS: pg_sys::ProcessUtility_hook_type = None;
 
-/// Puts our look at utility statements before whatever is there; while preloading.
+/// Installs the hook for utility statements before any others. It is called while the library is preloaded.
 pub fn install() {
     // SAFETY: the postmaster's main thread, before any other runs.
     unsafe {
@@ -40,7 +40,7 @@ extern "C-unwind" {
     );
 }
 
-/// Not guarded, and with nothing to drop: errors pass over this frame as over one of C.
+/// The hook. It has no guard and nothing to drop, so that errors pass over this frame as over one of C.
 #[allow(clippy::too_many_arguments)]
 unsafe extern "C-unwind" fn process_utility(
     statement: *mut pg_sys::PlannedStmt,
@@ -63,7 +63,7 @@ unsafe extern "C-unwind" fn process_utility(
     }
 }
 
-/// What we do before a utility statement, guarded as all that may raise an error in Rust.
+/// Looks at a utility statement before it runs, with a guard because Rust code may raise an error.
 #[pg_guard]
 unsafe extern "C-unwind" fn look(statement: *mut pg_sys::PlannedStmt) {
     // SAFETY: Postgres hands over a live statement.
@@ -78,7 +78,7 @@ unsafe extern "C-unwind" fn look(statement: *mut pg_sys::PlannedStmt) {
     }
 }
 
-/// Whether the user may have the database to himself; if not, the statement is about to fail.
+/// Returns whether the current user owns the database. If not, the statement is about to fail.
 fn may_be_asked_for(database: pg_sys::Oid) -> bool {
     let user = crate::pg::identity::current_user();
     // SAFETY: reads the catalogs.
@@ -90,7 +90,8 @@ fn may_be_asked_for(database: pg_sys::Oid) -> bool {
     }
 }
 
-/// The database that a statement needs to itself, if it is one of those that do.
+/// Returns the database that a statement needs without connections, or `None` if it needs none or does not
+/// exist.
 unsafe fn needed_alone(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
     use pg_sys::NodeTag;
     if node.is_null() {
@@ -120,7 +121,7 @@ unsafe fn needed_alone(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
     (database != pg_sys::InvalidOid).then_some(database)
 }
 
-/// The value of CREATE DATABASE's option TEMPLATE.
+/// Returns the value of CREATE DATABASE's option TEMPLATE.
 unsafe fn template(options: *mut pg_sys::List) -> Option<*mut std::ffi::c_char> {
     if options.is_null() {
         return None;

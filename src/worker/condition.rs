@@ -1,5 +1,5 @@
-//! What the worker knows of each vectorizer: what has been done since it was last written down, and
-//! what stops it. [`heartbeat`](super::heartbeat) writes it where users see it.
+//! The worker's knowledge of each vectorizer: its counts since they were last written, and what stops it.
+//! [`heartbeat`](super::heartbeat) writes it where users see it.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
@@ -9,25 +9,25 @@ use pgai_rs_pipeline::failure::{Failure, Scope, Step};
 
 use crate::pg::error::PgError;
 
-/// What stops a vectorizer; a word of `ai.vectorizer_health.state`.
+/// The kind of a vectorizer's stop, a value of `ai.vectorizer_health.state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
-    /// Something about it is out of order, so that the worker does not take it up.
+    /// The worker can't take it up because something about it is invalid.
     NotServed,
-    /// Its queue's or its source's statements fail.
+    /// Statements on its queue or its source fail.
     Paused,
-    /// The model's provider refuses it, or asks for fewer requests.
+    /// The model's provider refuses requests, or asks for fewer.
     WaitingForProvider,
-    /// S3 does.
+    /// S3 refuses requests, or asks for fewer.
     WaitingForStorage,
-    /// Every row that was tried has failed.
+    /// All rows that were tried have failed.
     Failing,
-    /// By its schedule it is not its time.
+    /// It rests by its schedule.
     Scheduled,
 }
 
 impl Stop {
-    /// As it is written down.
+    /// Returns the value that is stored.
     pub fn name(self) -> &'static str {
         match self {
             Stop::NotServed => "not_served",
@@ -40,24 +40,24 @@ impl Stop {
     }
 }
 
-/// Why, and how long.
+/// The reason for a stop, and its duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
-    /// What kind of stop it is.
+    /// The kind of stop.
     pub stop: Stop,
     /// A failure's code, or an SQLSTATE.
     pub code: String,
-    /// What happened.
+    /// A message.
     pub message: String,
-    /// What a person can do.
+    /// A hint for people.
     pub hint: Option<String>,
-    /// When it began.
+    /// The time at which the stop began.
     pub since: SystemTime,
-    /// When it is tried again.
+    /// The time of the next attempt; `None` if it is not known.
     pub until: Option<SystemTime>,
 }
 
-/// Returns what to do about a right that Postgres misses without saying whose.
+/// Returns a hint for a missing right, because Postgres does not say whose it is; `None` for other errors.
 fn right_hint(error: &PgError) -> Option<String> {
     (error.sqlstate() == "42501")
         .then(|| "Grant it to the owner of the vectorizer's source, as whom its work is done.".to_owned())
@@ -88,57 +88,58 @@ impl Condition {
         }
     }
 
-    /// Whether it is the same trouble: `since` goes on counting, and the log has it already. One that is
-    /// waited for may show itself in several ways.
+    /// Returns whether the cause is the same, so that `since` is kept and nothing is logged. A wait for a
+    /// provider or for S3 may show in several ways.
     fn is_same(&self, other: &Condition) -> bool {
         let waits = matches!(self.stop, Stop::WaitingForProvider | Stop::WaitingForStorage);
         self.stop == other.stop && (waits || (&self.code, &self.message) == (&other.code, &other.message))
     }
 }
 
-/// One vectorizer, as far as it has not been written down.
+/// The condition of a vectorizer, and its counts since they were last written.
 #[derive(Debug, Default)]
 pub struct Record {
-    /// What stops it now.
+    /// The reason for its stop; `None` if it works.
     pub condition: Option<Condition>,
-    /// Whether `condition` is to be written.
+    /// True if `condition` is to be written.
     pub changed: bool,
-    /// Rows that went all the way.
+    /// The number of rows that succeeded.
     pub successes: i32,
-    /// Tries of rows that failed.
+    /// The number of failed attempts at rows.
     pub errors: i32,
-    /// The last of these.
+    /// The last of the failures.
     pub last_error: Option<Condition>,
 }
 
-/// All vectorizers of this database.
+/// The conditions of all vectorizers of this database.
 #[derive(Debug, Default)]
 pub struct Conditions {
     records: HashMap<i32, Record>,
 }
 
 impl Conditions {
-    /// It can't be taken up, or not before a time. Says whether that is news.
+    /// Records that a vectorizer can't be taken up, or not before `pause` is over. Returns whether that is
+    /// new.
     pub fn not_served(&mut self, id: i32, error: &PgError, pause: Option<Duration>) -> bool {
         self.stop(id, Condition::of_error(Stop::NotServed, error, pause))
     }
 
-    /// It is taken up.
+    /// Records that a vectorizer was taken up.
     pub fn served(&mut self, id: i32, name: &str) {
         self.go_on(id, name, |stop| stop == Stop::NotServed);
     }
 
-    /// It rests after an error of its queue. Says whether that is news.
+    /// Records that a vectorizer pauses after an error of its queue. Returns whether that is new.
     pub fn paused(&mut self, id: i32, error: &PgError, pause: Option<Duration>) -> bool {
         self.stop(id, Condition::of_error(Stop::Paused, error, pause))
     }
 
-    /// Its queue can be read and claimed from.
+    /// Records that a vectorizer's queue can be read and claimed from.
     pub fn resumed(&mut self, id: i32, name: &str) {
         self.go_on(id, name, |stop| stop == Stop::Paused);
     }
 
-    /// It rests by its schedule.
+    /// Records that a vectorizer rests by its schedule for the time `left`.
     pub fn scheduled(&mut self, id: i32, left: Duration) {
         let now = SystemTime::now();
         let record = self.records.entry(id).or_default();
@@ -163,7 +164,7 @@ impl Conditions {
         );
     }
 
-    /// By its schedule it is its time.
+    /// Records that the schedule allows a vectorizer to run now.
     pub fn awake(&mut self, id: i32) {
         if let Some(record) = self.records.get_mut(&id) {
             if record.condition.as_ref().is_some_and(|condition| condition.stop == Stop::Scheduled) {
@@ -173,7 +174,8 @@ impl Conditions {
         }
     }
 
-    /// Rows went all the way, and with them all that stood in their way but what others may wait for.
+    /// Counts rows that succeeded, and ends the stops `Paused` and `Failing`. Waits for providers and S3 go on,
+    /// because other rows may still need them.
     pub fn succeeded(&mut self, id: i32, name: &str, rows: usize) {
         if rows == 0 {
             return;
@@ -183,7 +185,7 @@ impl Conditions {
         self.go_on(id, name, |stop| matches!(stop, Stop::Paused | Stop::Failing));
     }
 
-    /// Rows failed, each in its own way or because of what all others would meet as well.
+    /// Counts rows that failed, for reasons of their own or for reasons that would stop the others as well.
     pub fn failed(&mut self, id: i32, failed: &[Failed]) {
         for Failed { failure, .. } in failed {
             let record = self.records.entry(id).or_default();
@@ -192,7 +194,8 @@ impl Conditions {
         }
     }
 
-    /// What vectorizers wait for now, and until when. All others wait no longer; `name` knows theirs.
+    /// Records what vectorizers wait for now, and until when, and ends the waits of all others. `name`
+    /// returns a vectorizer's name.
     pub fn waiting<'a>(
         &mut self,
         waits: impl Iterator<Item = (&'a Vectorizer, &'a Failure, Instant)>,
@@ -225,7 +228,7 @@ impl Conditions {
         }
     }
 
-    /// The others are dropped or disabled.
+    /// Ends the conditions of vectorizers that were dropped or disabled, for which `stays` is false.
     pub fn retain(&mut self, stays: impl Fn(i32) -> bool) {
         for (id, record) in &mut self.records {
             if !stays(*id) && record.condition.take().is_some() {
@@ -234,12 +237,13 @@ impl Conditions {
         }
     }
 
-    /// Whether some vectorizer has come to a stop, or goes on, since that was last written.
+    /// Returns whether a stop, or its end, has not been written.
     pub fn changed(&self) -> bool {
         self.records.values().any(|record| record.changed)
     }
 
-    /// To be called once an interval: what has been tried in it, and has failed without exception, fails.
+    /// Marks vectorizers without a condition as failing if their attempts since the last call have all failed.
+    /// It is called once per heartbeat interval.
     pub fn judge(&mut self) {
         for record in self.records.values_mut() {
             let only_errors = record.successes == 0 && record.errors > 0;
@@ -250,17 +254,17 @@ impl Conditions {
         }
     }
 
-    /// What there is to write, by vectorizer.
+    /// Returns what is to be written, by vectorizer id.
     pub fn records(&self) -> impl Iterator<Item = (i32, &Record)> {
         self.records.iter().map(|(id, record)| (*id, record))
     }
 
-    /// The conditions were written.
+    /// Records that the conditions were written.
     pub fn conditions_written(&mut self) {
         self.records.values_mut().for_each(|record| record.changed = false);
     }
 
-    /// The counts were written.
+    /// Records that the counts were written.
     pub fn counts_written(&mut self) {
         for record in self.records.values_mut() {
             (record.successes, record.errors, record.last_error) = (0, 0, None);
@@ -268,7 +272,7 @@ impl Conditions {
         self.records.retain(|_, record| record.condition.is_some() || record.changed);
     }
 
-    /// Nothing that was written is there any more.
+    /// Has all conditions written again, because the rows were deleted.
     pub fn write_anew(&mut self) {
         for record in self.records.values_mut() {
             record.changed |= record.condition.is_some();
@@ -308,7 +312,7 @@ impl Conditions {
     }
 }
 
-/// Whether two times are the same to a person who reads them.
+/// Returns whether two times look the same to a person: they are less than a second apart.
 fn is_about(one: Option<SystemTime>, other: Option<SystemTime>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => {
@@ -319,7 +323,8 @@ fn is_about(one: Option<SystemTime>, other: Option<SystemTime>) -> bool {
     }
 }
 
-/// What a vectorizer waits for that failed like this; none if it does not show as waiting.
+/// Returns the kind of stop that such a failure causes, or `None` if the vectorizer does not count as
+/// waiting.
 fn stop_of(failure: &Failure) -> Option<Stop> {
     match (failure.scope, failure.step) {
         (Scope::Row, _) => None,

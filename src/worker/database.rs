@@ -1,8 +1,8 @@
-//! A database's worker.
+//! The worker of a database.
 //!
-//! Its main thread owns Postgres: statements, latch, signals, log. The pipeline's threads own the
-//! network. They meet in the pipeline's `Runner`, and in an eventfd that the main thread waits on
-//! together with its latch. No other thread calls a function of Postgres.
+//! The main thread does all that needs Postgres: statements, latch, signals, log. The pipeline's threads do
+//! all that needs the network. They meet in the pipeline's `Runner`, and in an eventfd that the main thread
+//! waits on together with its latch. No other thread calls a function of Postgres.
 
 use std::cell::RefCell;
 use std::ffi::CStr;
@@ -30,21 +30,21 @@ use crate::pg::{session, sql, turn};
 use crate::queue::spi::SpiQueue;
 use crate::source::sources::Sources;
 
-/// Wakes the main thread from another.
+/// A function that wakes the main thread from another one.
 type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// Pause after an error of the queue as a whole.
+/// The pause after an error of the queue as a whole.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 
-/// Shortest wait for a row that is due soon; below, waking costs more than it gains.
+/// The shortest wait for a row that is due soon. Below that, waking costs more than it gains.
 const SHORTEST_WAIT: Duration = Duration::from_millis(2);
 
 thread_local! {
-    /// Here so that the end of the process finds it, wherever it comes from.
+    /// The runner. It is a static so that it is found when the process ends, wherever that is.
     static RUNNER: RefCell<Option<Runner>> = const { RefCell::new(None) };
 }
 
-/// Entry point of a database's worker; its argument is the database's OID.
+/// The entry point of a database's worker. The argument is the database's OID.
 ///
 /// # Safety
 /// Called by the postmaster, in a process of its own.
@@ -76,7 +76,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
     serve(database);
 }
 
-/// Stops the network before the process's memory is taken apart.
+/// Stops the network before the memory of the process is freed.
 #[pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: std::ffi::c_int, argument: pg_sys::Datum) {
     RUNNER.with(|runner| drop(runner.try_borrow_mut().ok().and_then(|mut runner| runner.take())));
@@ -99,12 +99,12 @@ fn leave_without_extension(database: pg_sys::Oid) {
     shared::update(database, |slot| slot.without_extension = true);
 }
 
-/// The worker's own settings, beside those of every process of ours. Nobody's lock holds up the other
+/// The worker's own settings, besides those of every process of the extension. No lock may delay the other
 /// vectorizers for long.
 const SETTINGS: [(&CStr, &CStr); 1] = [(c"lock_timeout", c"500ms")];
 
-/// The version of the extension's objects; none if the database does not have it. An error if its schema can't be
-/// trusted: what is read there is read as a superuser.
+/// Returns the version of the extension's objects, or `None` if the database does not have the extension.
+/// Errors if its schema can't be trusted, because it is read as superuser.
 fn extension_version() -> Result<Option<String>, PgError> {
     let look = "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgai_rs'";
     transaction(|| {
@@ -116,7 +116,7 @@ fn extension_version() -> Result<Option<String>, PgError> {
     })
 }
 
-/// The objects of an earlier version serve, but lack what is new.
+/// Warns that the extension's objects are of another version. They work, but lack what is new.
 fn recommend_update(version: &str) {
     let own = env!("CARGO_PKG_VERSION");
     if version != own {
@@ -130,7 +130,7 @@ fn recommend_update(version: &str) {
     }
 }
 
-/// Works until the extension is gone or the process is told to end.
+/// Works until the extension is dropped or the process is told to end.
 fn serve(database: pg_sys::Oid) {
     let wake = match eventfd() {
         Ok(file) => Arc::new(file),
@@ -179,7 +179,7 @@ fn serve(database: pg_sys::Oid) {
     }
 }
 
-/// The settings, with as many connections as the operating system lets us have.
+/// Returns the settings, with `connections` limited to the file descriptors that the operating system allows.
 fn pipeline_settings() -> Settings {
     let settings = guc::pipeline();
     let wanted = Settings::descriptors(settings.connections);
@@ -204,7 +204,7 @@ fn pipeline_settings() -> Settings {
     Settings { connections, ..settings }
 }
 
-/// Ends the process; the launcher starts another, with growing pauses.
+/// Ends the process; the launcher starts another one, after growing pauses.
 fn can_not_start(error: &std::io::Error) {
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
@@ -218,8 +218,8 @@ fn can_not_start(error: &std::io::Error) {
     .report(PgLogLevel::FATAL);
 }
 
-/// Whether the launcher wants this process for another database, and nothing here would be lost by it. What
-/// is in flight comes to its end first, and nothing new is begun.
+/// Returns whether the launcher wants this process for another database and it can leave without losing work.
+/// Documents in flight are completed first, and no new ones are claimed.
 fn leaves_for_another(database: pg_sys::Oid, sources: &Sources) -> bool {
     let is_asked = shared::slot(database).is_some_and(|slot| slot.to_leave);
     if !is_asked || sources.is_listing() || index::due::is_building() {
@@ -231,7 +231,7 @@ fn leaves_for_another(database: pg_sys::Oid, sources: &Sources) -> bool {
     })
 }
 
-/// One look at everything; answers how long to wait.
+/// Does one turn of all work. Returns how long to wait for the next.
 fn work(
     queue: &mut SpiQueue,
     sources: &mut Sources,
@@ -268,12 +268,12 @@ fn work(
     Ok(next.unwrap_or(ERROR_PAUSE).max(SHORTEST_WAIT))
 }
 
-/// The runner's threads and clients, for those who ask S3 about whole buckets.
+/// Returns the runner's threads and clients, for the listings of S3 sources.
 fn network(runner: &Runner, waker: &Waker) -> Network {
     Network::new(runner.handle().clone(), runner.s3().clone(), guc::load_concurrency(), waker.clone())
 }
 
-/// Says in shared memory what the worker holds now.
+/// Publishes the numbers of vectorizers and of documents in flight in shared memory.
 fn show_turn(database: pg_sys::Oid, queue: &SpiQueue) {
     let in_flight = with_runner(|runner| runner.in_flight());
     let count = |number: usize| i32::try_from(number).unwrap_or(i32::MAX);
@@ -284,7 +284,7 @@ fn show_turn(database: pg_sys::Oid, queue: &SpiQueue) {
     });
 }
 
-/// The runner is there from `serve` to the end of the process.
+/// Runs `f` with the runner, which exists from `serve` to the end of the process.
 fn with_runner<R>(f: impl FnOnce(&mut Runner) -> R) -> R {
     RUNNER.with_borrow_mut(|runner| match runner {
         Some(runner) => f(runner),
@@ -311,14 +311,14 @@ fn eventfd() -> std::io::Result<OwnedFd> {
     }
 }
 
-/// Makes the descriptor readable. Full is as good as written: then it is readable already.
+/// Makes the descriptor readable. If it is full, it is readable already.
 fn signal(file: &OwnedFd) {
     let one = 1_u64.to_ne_bytes();
     // SAFETY: writes eight bytes of this stack.
     unsafe { libc::write(file.as_raw_fd(), one.as_ptr().cast(), one.len()) };
 }
 
-/// Makes the descriptor unreadable; empty is as good as read.
+/// Makes the descriptor unreadable. If it is empty, it is so already.
 fn clear(file: &OwnedFd) {
     let mut count = [0_u8; 8];
     // SAFETY: reads at most eight bytes into this stack.

@@ -1,9 +1,9 @@
-//! The worker's signs of life, in the tables that pgai's dashboards read, and what stops a
-//! vectorizer, for `ai.vectorizer_health`.
+//! Writes the worker's heartbeats and counts to the tables that pgai's dashboards read, and what stops a
+//! vectorizer for `ai.vectorizer_health`.
 //!
-//! Counts are written once in `pgai_rs.heartbeat_interval`; that a vectorizer stops or goes on, a
-//! second later at the latest. Tables rather than shared memory: they work without preloading, and
-//! a standby has them, too.
+//! Counts are written once per `pgai_rs.heartbeat_interval`. A vectorizer's stop, or its end, is written at
+//! most a second later. These are tables instead of shared memory because they work without preloading, and a
+//! standby has them, too.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,16 +17,16 @@ use crate::pg::transaction::{subtransaction, transaction};
 use crate::queue::missed;
 use crate::queue::spi::SpiQueue;
 
-/// How soon after the last write a stop, or its end, is written.
+/// The shortest time between a write and the next one that is due to a stop or its end.
 const SOONEST: Duration = Duration::from_secs(1);
 
-/// Rows of `ai.vectorizer_worker_process` that are kept, those of other workers included.
+/// The number of rows of `ai.vectorizer_worker_process` that are kept, including those of other workers.
 const PROCESSES_KEPT: i32 = 100;
 
-/// Longest message that is written.
+/// The longest message that is written, in bytes.
 const LONGEST_MESSAGE: usize = 1_000;
 
-/// When this worker wrote last, and as whom.
+/// The times of this worker's last writes, and its row.
 #[derive(Default)]
 pub struct Heartbeat {
     process: Option<Uuid>,
@@ -35,7 +35,7 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Writes what is due. An error is the log's, and what was to be written stays for the next time.
+    /// Writes what is due. Errors are logged, and what could not be written is written the next time.
     pub fn beat(&mut self, queue: &mut SpiQueue) {
         let conditions = &mut queue.conditions;
         let whole = left(self.beat, guc::heartbeat_interval()).is_none();
@@ -75,7 +75,7 @@ impl Heartbeat {
         }
     }
 
-    /// In how long something will be due.
+    /// Returns the time until something is due.
     pub fn next(&self, conditions: &Conditions) -> Duration {
         let whole = left(self.beat, guc::heartbeat_interval()).unwrap_or_default();
         if conditions.changed() {
@@ -84,7 +84,7 @@ impl Heartbeat {
         whole
     }
 
-    /// Writes what is due, of each vectorizer as `each` does it.
+    /// Writes what is due, for each vectorizer by way of `each`. Returns the id of this process's row.
     fn write(
         &self,
         conditions: &mut Conditions,
@@ -119,7 +119,7 @@ impl Heartbeat {
     }
 }
 
-/// Writes what is due of a vectorizer so that an error there keeps nothing else from being written.
+/// Writes what is due for a vectorizer in a subtransaction, so that an error there does not affect the rest.
 fn apart(id: i32, write: &dyn Fn() -> Result<(), PgError>) -> Result<(), PgError> {
     if let Err(error) = subtransaction(write) {
         pgrx::warning!("pgai_rs worker can't write how vectorizer {id} is doing: {error}");
@@ -127,12 +127,12 @@ fn apart(id: i32, write: &dyn Fn() -> Result<(), PgError>) -> Result<(), PgError
     Ok(())
 }
 
-/// What is left of a time since then; none if it is over.
+/// Returns what is left of `time` since `since`, or `None` if it is over or never began.
 fn left(since: Option<Instant>, time: Duration) -> Option<Duration> {
     time.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
 }
 
-/// Makes this process known, and forgets what those before it left.
+/// Inserts a row for this process, and deletes the conditions and the oldest rows of earlier ones.
 fn register() -> Result<Uuid, PgError> {
     execute("DELETE FROM ai._vectorizer_worker_condition", &[])?;
     execute(
@@ -154,8 +154,8 @@ fn register() -> Result<Uuid, PgError> {
     registered.ok_or_else(|| PgError::raised("INSERT returned no row"))
 }
 
-/// Counts a heartbeat, and in it what all vectorizers did; answers whether the process is known still.
-/// pgai's counters are int4: they stop at the largest rather than fail.
+/// Counts a heartbeat with the successes and errors of all vectorizers. Returns whether the process still has
+/// its row. pgai's counters are int4: they stop at the largest value instead of failing.
 fn count(process: Uuid, conditions: &Conditions) -> Result<bool, PgError> {
     let sum =
         |of: fn(&Record) -> i32| conditions.records().fold(0, |sum: i32, (_, r)| sum.saturating_add(of(r)));
@@ -181,7 +181,7 @@ fn count(process: Uuid, conditions: &Conditions) -> Result<bool, PgError> {
     Ok(counted > 0)
 }
 
-/// A vectorizer that somebody is dropping is skipped rather than waited for.
+/// Adds a vectorizer's counts. A vectorizer that is being dropped is skipped, without waiting for its lock.
 fn write_progress(process: Uuid, id: i32, record: &Record) -> Result<(), PgError> {
     if record.successes == 0 && record.errors == 0 {
         return Ok(());
@@ -212,7 +212,7 @@ fn write_progress(process: Uuid, id: i32, record: &Record) -> Result<(), PgError
     .map(drop)
 }
 
-/// There is a row for what is stopped only.
+/// Writes a vectorizer's condition. Only stopped vectorizers have a row: without a condition it is deleted.
 fn write_condition(process: Uuid, id: i32, condition: Option<&Condition>) -> Result<(), PgError> {
     let Some(condition) = condition else {
         return execute("DELETE FROM ai._vectorizer_worker_condition WHERE vectorizer_id = $1", &[id.into()])
@@ -243,10 +243,10 @@ fn message(condition: &Condition) -> String {
     pgai_rs_pipeline::message::truncate_message(&condition.message, LONGEST_MESSAGE)
 }
 
-/// Since 1970, as `to_timestamp` takes them: no later than Postgres's own times go.
+/// Converts a time to seconds since 1970 for `to_timestamp`, at most [`END_OF_TIME`].
 fn seconds(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64().min(END_OF_TIME)
 }
 
-/// The end of the year 9999.
+/// The end of the year 9999, in seconds since 1970.
 const END_OF_TIME: f64 = 253_402_300_799.0;

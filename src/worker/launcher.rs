@@ -1,9 +1,9 @@
-//! The launcher: starts a worker in every database that has the extension, or in those that the
-//! operator names.
+//! The launcher starts a worker in every database that has the extension, or in those that
+//! `pgai_rs.databases` names.
 //!
-//! It is in no database itself and so can't see which of them has the extension; it starts a worker
-//! once, which looks and goes again where there is none. After that it listens: CREATE EXTENSION
-//! tells it at commit, new databases it sees in `pg_database`.
+//! It is connected to no database, and so can't see which ones have the extension. It starts a worker once in
+//! each, which ends where the extension is missing. After that, CREATE EXTENSION notifies it at commit, and
+//! it finds new databases in `pg_database`.
 
 use std::collections::HashMap;
 use std::ffi::CStr;
@@ -21,18 +21,18 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 
-/// First and longest pause before a worker that failed is started again.
+/// The first and the longest pause before a failed worker is started again.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_BACKOFF);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
-/// A worker that ran this long was well; the next failure counts as the first.
+/// The time after which a worker counts as healthy, so that its next failure counts as the first.
 const HEALTHY: Duration = Duration::from_secs(60);
 
-/// What the launcher knows of a database.
+/// The launcher's knowledge of a database.
 pub(super) struct Known {
     pub(super) worker: Option<DynamicBackgroundWorker>,
     pub(super) started: Option<Instant>,
-    /// Since when it is to have a worker, and there is no process for it.
+    /// The time since which it waits for a free process; `None` if it does not wait.
     pub(super) waiting_since: Option<Instant>,
     not_before: Option<Instant>,
     backoff: Backoff,
@@ -52,7 +52,7 @@ impl Default for Known {
     }
 }
 
-/// Entry point of the launcher.
+/// The entry point of the launcher.
 ///
 /// # Safety
 /// Called by the postmaster, in a process of its own.
@@ -77,14 +77,14 @@ pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) 
     }
 }
 
-/// A database, and whether it is to have a worker if it has the extension.
+/// A database, and whether it should have a worker if it has the extension.
 #[derive(Clone, Copy)]
 struct Database {
     oid: pg_sys::Oid,
     wanted: bool,
 }
 
-/// All databases. Templates are left alone: a connection to one makes CREATE DATABASE fail.
+/// Returns all databases. Templates are not wanted, because a connection to one makes CREATE DATABASE fail.
 fn databases() -> Result<Vec<Database>, PgError> {
     let wanted = guc::databases();
     let mut found = Vec::new();
@@ -111,18 +111,18 @@ fn databases() -> Result<Vec<Database>, PgError> {
     Ok(found)
 }
 
-/// What is to be done for a database.
+/// The next action for a database.
 enum Next {
-    /// Nothing.
+    /// Nothing is to be done.
     Nothing,
-    /// Another look after this time.
+    /// The database is looked at again after this time.
     In(Duration),
-    /// It is to have a worker.
+    /// A worker is to be started.
     Start,
 }
 
-/// Starts what is to run and does not, ends what runs and is not to; answers when to look again at
-/// the latest.
+/// Starts the workers that are missing and ends those that are not wanted. Returns the time until the next
+/// look at the latest.
 fn look_after(
     known: &mut HashMap<pg_sys::Oid, Known>,
     databases: &[Database],
@@ -155,7 +155,7 @@ fn look_after(
     next
 }
 
-/// Looks whether this database is to have a worker that it has not.
+/// Returns whether this database needs a worker that it lacks.
 fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Next {
     let slot = shared::slot(database).unwrap_or(shared::Slot::FREE);
     settle_ended(database, known, &slot);
@@ -179,7 +179,8 @@ fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Next {
     }
 }
 
-/// Notes that a worker has ended, and whether that was its own wish.
+/// Records that a worker has ended. Unless it was asked to leave or found no extension, its restart is
+/// delayed.
 fn settle_ended(database: pg_sys::Oid, known: &mut Known, slot: &shared::Slot) {
     let ended = |w: &DynamicBackgroundWorker| matches!(w.pid(), Err(BackgroundWorkerStatus::Stopped));
     if !known.worker.as_ref().is_some_and(ended) {
@@ -206,7 +207,7 @@ fn settle_ended(database: pg_sys::Oid, known: &mut Known, slot: &shared::Slot) {
     known.not_before = Some(Instant::now() + known.backoff.grow());
 }
 
-/// How long it is until a timestamp.
+/// Returns the time until a timestamp (microseconds of `TimestampTz`), zero if it has passed.
 fn until(timestamp: i64) -> Duration {
     // SAFETY: reads the clock.
     let now = unsafe { pg_sys::GetCurrentTimestamp() };

@@ -1,13 +1,12 @@
-//! The background workers: a launcher for the cluster, and a worker for each database that has the
-//! extension.
+//! The background workers: a launcher for the cluster, and a worker for each database that has the extension.
 //!
-//! * [`launcher`]: starts the workers; itself in no database
-//! * [`database`]: a database's worker
-//! * [`shared`]: what backends, launcher and workers tell each other
-//! * [`condition`]: what the worker knows of each vectorizer
-//! * [`heartbeat`]: where it writes that down
-//! * [`processes`]: whose turn it is when there are too few
-//! * [`aside`]: getting out of the way of DROP DATABASE and its like
+//! * [`launcher`]: starts the workers; it is connected to no database
+//! * [`database`]: the worker of a database
+//! * [`shared`]: shared memory of backends, launcher and workers
+//! * [`condition`]: the worker's knowledge of each vectorizer
+//! * [`heartbeat`]: writes that knowledge to tables
+//! * [`processes`]: shares background workers when there are too few
+//! * [`aside`]: ends workers for DROP DATABASE and similar statements
 //! * [`wait`]: signals, latch and timeouts
 
 pub mod aside;
@@ -25,21 +24,22 @@ use std::time::Duration;
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{pg_sys, register_xact_callback, PgXactCallbackEvent};
 
-/// `backend_type` of a database's worker in `pg_stat_activity`.
+/// The `backend_type` of a database's worker in `pg_stat_activity`.
 pub const WORKER_TYPE: &str = "pgai_rs worker";
 
-/// `backend_type` of the launcher.
+/// The `backend_type` of the launcher.
 pub const LAUNCHER_TYPE: &str = "pgai_rs launcher";
 
-/// How soon the postmaster starts the launcher again after an error.
+/// The time after which the postmaster restarts the launcher after an error.
 const LAUNCHER_RESTART: Duration = Duration::from_secs(1);
 
-/// How soon the postmaster starts again a worker that `ai.start_worker()` started.
+/// The time after which the postmaster restarts a worker that `ai.start_worker()` started.
 const WORKER_RESTART: Duration = Duration::from_secs(5);
 
 static PRELOADED: AtomicBool = AtomicBool::new(false);
 
-/// Called from `_PG_init` while the postmaster preloads the library.
+/// Registers the launcher, the shared memory and the hook. `_PG_init` calls it while the postmaster preloads the
+/// library.
 pub fn init_preloaded() {
     PRELOADED.store(true, Ordering::Relaxed);
     shared::init();
@@ -54,7 +54,7 @@ pub fn init_preloaded() {
         .load();
 }
 
-/// Whether the library is in `shared_preload_libraries`, and so the launcher there.
+/// Returns whether the library is in `shared_preload_libraries`, so that there is a launcher.
 pub fn is_preloaded() -> bool {
     PRELOADED.load(Ordering::Relaxed)
 }
@@ -76,7 +76,7 @@ fn builder(database: pg_sys::Oid) -> BackgroundWorkerBuilder {
         .set_argument(Some(pg_sys::Datum::from(database)))
 }
 
-/// Starts a worker for this backend's database and waits until it runs; answers its process id.
+/// Starts a worker for this backend's database and waits until it runs. Returns its process id.
 pub fn start_for_this_database() -> Result<i32, String> {
     // SAFETY: reads variables of this backend.
     let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
@@ -88,7 +88,7 @@ pub fn start_for_this_database() -> Result<i32, String> {
     worker.wait_for_startup().map_err(|status| format!("It did not start: {status:?}."))
 }
 
-/// A random number from Postgres's source of strong ones, or from the clock where that fails.
+/// Returns a random number from Postgres's strong source, or from the clock if that fails.
 pub fn random_u32() -> u32 {
     let mut bytes = [0_u8; 4];
     // SAFETY: writes as many bytes as it is told.

@@ -1,7 +1,7 @@
-//! Background workers of the server, when there are fewer than databases that want one.
+//! Shares the server's background workers when there are fewer than databases that want one.
 //!
-//! Whoever has waited longest gets the next that is free. While somebody waits, those who have had theirs for a
-//! while are asked to leave: idle ones soon, busy ones later, so that each database has its turn.
+//! The database that has waited longest gets the next one. While one waits, workers that have run for a while
+//! are asked to leave: idle ones soon, busy ones later, so that each database has its turn.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -13,25 +13,25 @@ use pgrx::prelude::*;
 use super::launcher::Known;
 use super::shared;
 
-/// How soon to look again while somebody waits: others' background workers end without telling us.
+/// The time between looks while a database waits. Background workers of other extensions end without notice.
 const SOON: Duration = Duration::from_secs(1);
 
-/// How long somebody waits before the log says so. After a start of the server all databases are looked
-/// at, and those without the extension give their process back at once.
+/// The time that a database waits before it is logged. After a start of the server all databases are looked
+/// at, and those without the extension return their process at once.
 const NOTEWORTHY: Duration = Duration::from_secs(5);
 
-/// How long an idle worker stays while others wait, and how long a busy one.
+/// The times that an idle and a busy worker may stay while others wait.
 const TURN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
-/// Hands them out.
+/// Hands out background workers.
 #[derive(Default)]
 pub(super) struct Processes {
-    /// The log has said that there are too few.
+    /// True if the log has the message that there are too few.
     said: bool,
 }
 
 impl Processes {
-    /// Starts workers for these databases, as far as there are processes; answers when to look again.
+    /// Starts workers for these databases while processes are free. Returns the time until the next look.
     pub(super) fn start(
         &mut self,
         known: &mut HashMap<pg_sys::Oid, Known>,
@@ -57,7 +57,7 @@ impl Processes {
         SOON
     }
 
-    /// Once, until all who want one have one.
+    /// Logs that processes are missing, once until all databases have one.
     fn tell(&mut self, waiting: &[(pg_sys::Oid, Instant)]) {
         if waiting.is_empty() {
             self.said = false;
@@ -81,7 +81,7 @@ impl Processes {
     }
 }
 
-/// Says whether there was a process for it.
+/// Starts a worker. Returns whether a process was free for it.
 fn start_one(database: pg_sys::Oid, known: &mut Known) -> bool {
     // SAFETY: reads a variable of this process.
     let pid = unsafe { pg_sys::MyProcPid };
@@ -95,7 +95,7 @@ fn start_one(database: pg_sys::Oid, known: &mut Known) -> bool {
     true
 }
 
-/// Asks at most so many workers to leave: those first who have been there longest.
+/// Asks workers to leave until `most` are leaving, those first that have run longest.
 fn make_some_leave(known: &HashMap<pg_sys::Oid, Known>, most: usize) {
     let mut had_their_turn: Vec<(Instant, pg_sys::Oid)> = Vec::new();
     let mut leaving = 0;

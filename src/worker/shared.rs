@@ -1,4 +1,4 @@
-//! What backends, launcher and workers tell each other through shared memory.
+//! Shared memory in which backends, launcher and workers exchange information.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -8,83 +8,83 @@ use pgrx::prelude::*;
 
 use crate::queue::wake::wake_background_workers;
 
-/// Slots beyond one for each background worker that the server can have: for databases that were just made,
-/// or that a statement needs to itself.
+/// The number of slots beyond one for each background worker of the server. They are for databases that were
+/// just created, or that a statement needs without connections.
 const SPARE_SLOTS: usize = 64;
 
-/// Of the memory and of its lock.
+/// The name of the memory and of its lock.
 const NAME: &std::ffi::CStr = c"pgai_rs";
 
-/// The lock under which shared memory is handed out (`AddinShmemInitLock`).
+/// The lock under which Postgres allocates shared memory (`AddinShmemInitLock`).
 const HANDING_OUT: usize = 21;
 
-/// A database, as far as launcher and worker must agree on it.
+/// The state of a database that launcher and worker share.
 ///
-/// It has a slot while something is said of it; the launcher frees those of which nothing is.
+/// A database has a slot while there is something to know of it; the launcher frees the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slot {
     /// `pg_database.oid`; zero for a free slot.
     pub database: u32,
-    /// Process id of its worker; zero if none runs.
+    /// The process id of its worker; zero if none runs.
     pub worker: i32,
-    /// CREATE EXTENSION has committed since the launcher looked last.
+    /// True if CREATE EXTENSION has committed since the launcher looked last.
     pub requested: bool,
-    /// The worker has found that the extension is not there.
+    /// True if the worker has found that the extension is missing.
     pub without_extension: bool,
-    /// The launcher wants the worker's process for another database.
+    /// True if the launcher wants the worker's process for another database.
     pub to_leave: bool,
-    /// No worker before this time (microseconds of `TimestampTz`).
+    /// The time before which no worker may start (microseconds of `TimestampTz`).
     pub aside_until: i64,
-    /// The worker's last look at everything (`TimestampTz`); zero before the first.
+    /// The time of the worker's last turn (microseconds of `TimestampTz`); zero before the first.
     pub last_turn: i64,
-    /// How many vectorizers it serves.
+    /// The number of vectorizers that it serves.
     pub vectorizers: i32,
-    /// How many documents it has claimed and not settled.
+    /// The number of documents that it has claimed and not settled.
     pub in_flight: i32,
-    /// Owners whose SQL has ended the worker.
+    /// The owners whose SQL has ended the worker.
     pub stubborn: [Stubborn; REMEMBERED_OWNERS],
-    /// What sessions have sent to models since the worker looked last.
+    /// The tokens that sessions have sent to models since the worker took them over last.
     pub asked: [Asked; ASKING_ROLES],
 }
 
-/// What the sessions of one role have sent to models.
+/// The tokens that the sessions of one role have sent to models.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asked {
     /// The role; zero for none.
     pub role: u32,
-    /// Tokens, as they are estimated.
+    /// The estimated number of tokens.
     pub tokens: u64,
 }
 
-/// Roles whose questions a database counts by themselves; those of more are counted as nobody's, and so for the database
-/// alone, until the worker has taken over what is there.
+/// The number of roles that a database counts separately. Further roles are counted under role zero, and so
+/// for the database only, until the worker has taken over the counts.
 const ASKING_ROLES: usize = 64;
 
-/// An owner whose SQL would not be stopped when its time was over.
+/// An owner whose SQL could not be stopped when its time was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stubborn {
     /// The role; zero for none.
     pub owner: u32,
-    /// How often.
+    /// The number of bars since it was last forgotten.
     pub times: u32,
-    /// Nothing of it runs before this time (`TimestampTz`).
+    /// The time before which nothing of the owner runs (microseconds of `TimestampTz`).
     pub until: i64,
 }
 
-/// Owners that a database remembers; of more, those whose time is over first are forgotten.
+/// The number of owners that a database remembers. Beyond it, those are forgotten whose time is over first.
 const REMEMBERED_OWNERS: usize = 32;
 
-/// How long nothing of a stubborn owner's runs at first, doubled each time (microseconds).
+/// The time for which a stubborn owner is barred at first, doubled each time (microseconds).
 const FIRST_BAR: i64 = 60_000_000;
 
-/// How often that is doubled at most.
+/// The largest number of times that it is doubled.
 const MOST_DOUBLED: u32 = 6;
 
-/// How long it is remembered after that.
+/// The time for which an owner is remembered after the bar has ended (microseconds).
 const REMEMBERED: i64 = 3_600_000_000;
 
 impl Slot {
-    /// A slot of which nothing was said.
+    /// A slot without information.
     pub const FREE: Slot = Slot {
         database: 0,
         worker: 0,
@@ -99,7 +99,7 @@ impl Slot {
         asked: [Asked { role: 0, tokens: 0 }; ASKING_ROLES],
     };
 
-    /// Bars an owner from this database's worker for a while, for longer each time.
+    /// Bars an owner from this database's worker until some time after `now`, longer each time.
     pub fn bar(&mut self, owner: pg_sys::Oid, now: i64) {
         let owner = owner.to_u32();
         let known = self.stubborn.iter().position(|one| one.owner == owner);
@@ -113,7 +113,7 @@ impl Slot {
         self.stubborn[place] = Stubborn { owner, times, until: now + bar };
     }
 
-    /// Counts what a session of a role has sent.
+    /// Counts tokens that a session of a role has sent.
     fn note_asked(&mut self, role: u32, tokens: u64) {
         let is_free = |asked: &Asked| asked.role == role || asked.tokens == 0;
         let place = self.asked.iter().position(is_free).unwrap_or(ASKING_ROLES - 1);
@@ -126,12 +126,12 @@ impl Slot {
         asked.tokens = asked.tokens.saturating_add(tokens);
     }
 
-    /// Whether sessions have sent something that the worker has not taken over.
+    /// Returns whether there are tokens that the worker has not taken over.
     fn has_asked(&self) -> bool {
         self.asked.iter().any(|asked| asked.tokens > 0)
     }
 
-    /// Whether something is said that the launcher, or somebody who asks, has not to forget.
+    /// Returns whether the slot has information that must be kept.
     fn says_something(&self, now: i64) -> bool {
         let remembers = self.stubborn.iter().any(|one| one.until + REMEMBERED > now);
         self.worker != 0
@@ -143,24 +143,25 @@ impl Slot {
     }
 }
 
-/// The beginning of the memory; the slots follow.
+/// The head of the memory; the slots follow it.
 #[repr(C)]
 struct Table {
     lock: *mut pg_sys::LWLock,
     length: usize,
-    /// A request found no slot: some database has the extension, and the launcher has to look which.
+    /// True if a request found no free slot: some database has the extension, and the launcher must find out
+    /// which.
     missed_request: bool,
-    /// There are databases for which the launcher found no background worker free.
+    /// True if there are databases for which the launcher found no free background worker.
     no_free_process: bool,
 }
 
-/// Where it is: the same place in the postmaster and in all its children.
+/// The address of the memory, the same in the postmaster and in all its children.
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 
 static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
 static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
 
-/// Reserves the memory; called while the library is preloaded.
+/// Reserves the memory. It is called while the library is preloaded.
 pub fn init() {
     // SAFETY: the postmaster's main thread, before any other runs.
     unsafe {
@@ -171,7 +172,7 @@ pub fn init() {
     }
 }
 
-/// How many slots there are: those who run have one each, whatever the number of databases.
+/// Returns the number of slots: one for each process that can run, whatever the number of databases.
 fn length() -> usize {
     // SAFETY: reads a setting that is fixed before shared memory is made.
     SPARE_SLOTS + usize::try_from(unsafe { pg_sys::max_worker_processes }).unwrap_or_default()
@@ -193,7 +194,7 @@ unsafe extern "C-unwind" fn on_request() {
     }
 }
 
-/// Runs again after a crash, with new memory.
+/// Sets up the memory. It runs again after a crash, with new memory.
 #[pg_guard]
 unsafe extern "C-unwind" fn on_startup() {
     // SAFETY: the chain of hooks; the memory is as large as was asked for, aligned for anything, and nobody
@@ -217,7 +218,7 @@ unsafe extern "C-unwind" fn on_startup() {
     }
 }
 
-/// Does something with all slots under the lock; `look` must not raise errors. None without preloading.
+/// Runs `look` on all slots under the lock; it must not raise errors. Returns `None` without preloading.
 fn with_slots<T>(
     mode: pg_sys::LWLockMode::Type,
     look: impl FnOnce(&mut Table, &mut [Slot]) -> T,
@@ -237,7 +238,7 @@ fn with_slots<T>(
     }
 }
 
-/// In how long something of an owner's may run in a database's worker that it has ended; none if now.
+/// Returns the time for which an owner is still barred from a database's worker, or `None` if it is not.
 pub fn barred(database: pg_sys::Oid, owner: pg_sys::Oid) -> Option<std::time::Duration> {
     // SAFETY: reads the clock.
     let now = unsafe { pg_sys::GetCurrentTimestamp() };
@@ -251,13 +252,13 @@ pub fn note_asked(database: pg_sys::Oid, role: pg_sys::Oid, tokens: u64) {
     update(database, |slot| slot.note_asked(role.to_u32(), tokens));
 }
 
-/// What sessions have sent since the worker looked last, by role.
+/// Returns the tokens that sessions have sent since the worker took them over last, by role.
 pub fn asked(database: pg_sys::Oid) -> Vec<Asked> {
     let Some(slot) = slot(database) else { return Vec::new() };
     slot.asked.into_iter().filter(|asked| asked.tokens > 0).collect()
 }
 
-/// Takes over what sessions have sent.
+/// Takes over the tokens that sessions have sent: returns them and resets the counts.
 pub fn take_asked(database: pg_sys::Oid) -> Vec<Asked> {
     let asked = asked(database);
     if asked.is_empty() {
@@ -268,7 +269,7 @@ pub fn take_asked(database: pg_sys::Oid) -> Vec<Asked> {
     taken.into_iter().filter(|asked| asked.tokens > 0).collect()
 }
 
-/// The slot of a database as it is; none without preloading, or if nothing is said of it.
+/// Returns a copy of a database's slot, or `None` without preloading or if it has none.
 pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
     with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots| {
         slots.iter().find(|slot| slot.database == database.to_u32()).copied()
@@ -276,8 +277,8 @@ pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
     .flatten()
 }
 
-/// Changes a database's slot, taking a free one if it has none; says whether there was one. Without
-/// preloading nothing happens.
+/// Changes a database's slot, taking a free one if it has none. Returns whether there was one; without
+/// preloading it is always false.
 pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {
     let changed = with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots| {
         let found = slots.iter().position(|slot| slot.database == database.to_u32());
@@ -290,7 +291,7 @@ pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {
     changed.unwrap_or(false)
 }
 
-/// Frees the slots of databases that are gone, and those of which nothing is said any more.
+/// Frees the slots of databases that were dropped, and those without information.
 pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
     // SAFETY: reads the clock.
     let now = unsafe { pg_sys::GetCurrentTimestamp() };
@@ -304,7 +305,7 @@ pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
     });
 }
 
-/// Asks the launcher to see to a database now.
+/// Asks the launcher to look at a database now.
 pub fn request(database: pg_sys::Oid) {
     if !update(database, |slot| slot.requested = true) {
         with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| table.missed_request = true);
@@ -312,25 +313,25 @@ pub fn request(database: pg_sys::Oid) {
     wake_launcher();
 }
 
-/// Whether a request could not be written down since this was asked last.
+/// Returns whether a request found no free slot since the last call.
 pub fn missed_request() -> bool {
     let missed =
         with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| std::mem::take(&mut table.missed_request));
     missed.unwrap_or(false)
 }
 
-/// Says whether there are databases for which no background worker is free. Not in their slots: those are for
-/// whoever has a worker.
+/// Records whether there are databases for which no background worker is free. It is not in their slots,
+/// because those are for databases that have a worker.
 pub fn set_no_free_process(no_free_process: bool) {
     with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| table.no_free_process = no_free_process);
 }
 
-/// Whether there are databases for which no background worker is free.
+/// Returns whether there are databases for which no background worker is free.
 pub fn no_free_process() -> bool {
     with_slots(pg_sys::LWLockMode::LW_SHARED, |table, _| table.no_free_process).unwrap_or(false)
 }
 
-/// Sets the launcher's latch: it is in no database.
+/// Sets the latches of the background workers without a database, among them the launcher's.
 pub fn wake_launcher() {
     wake_background_workers(pg_sys::InvalidOid);
 }

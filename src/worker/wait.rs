@@ -1,4 +1,4 @@
-//! Signals, latch and timeouts of launcher and workers.
+//! Signals, latch and timeouts of the launcher and the workers.
 
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
@@ -12,7 +12,7 @@ extern "C-unwind" {
     fn SignalHandlerForConfigReload(signal: std::ffi::c_int);
 }
 
-/// Installs the handlers: SIGTERM ends the process at its next interrupt check, also within a
+/// Installs the signal handlers. SIGTERM ends the process at its next interrupt check, also within a
 /// statement; SIGHUP asks for the settings to be read again.
 pub fn install_signal_handlers() {
     // SAFETY: Postgres's own handlers, installed before signals are unblocked.
@@ -35,15 +35,15 @@ unsafe fn set_handler(signal: i32, handler: Handler) {
     }
 }
 
-/// What a process waits for: its latch, the postmaster's end, and a file. Made once and kept as long as the
-/// process lives: `WaitLatchOrSocket` makes an epoll instance each time, and ends the process when there is
-/// no descriptor for it.
+/// The events that a process waits for: its latch, the end of the postmaster, and a file. It is made once and
+/// kept for the life of the process, because `WaitLatchOrSocket` makes an epoll instance each time, and ends
+/// the process when no descriptor is free.
 pub struct Waiting {
     events: *mut pg_sys::WaitEventSet,
 }
 
 impl Waiting {
-    /// Of this process; a file that is waited for must stay open.
+    /// Makes the set of events for this process. If `file` is given, it must stay open.
     pub fn new(file: Option<RawFd>) -> Self {
         let no_latch: *mut pg_sys::Latch = std::ptr::null_mut();
         let no_data: *mut std::ffi::c_void = std::ptr::null_mut();
@@ -64,8 +64,8 @@ impl Waiting {
         }
     }
 
-    /// Waits until one of these happens or the time is over; then serves interrupts, among them the end of
-    /// the process. Says whether the settings were read anew.
+    /// Waits for one of the events or the timeout, then processes interrupts, which may end the process.
+    /// Returns whether the settings were read again.
     pub fn wait(&self, timeout: Duration) -> bool {
         let millis = timeout.as_millis().min(i32::MAX as u128) as std::ffi::c_long;
         let mut happened = MaybeUninit::<pg_sys::WaitEvent>::uninit();

@@ -1,7 +1,7 @@
-//! The two files of the model: read, checked against the published hashes, taken apart.
+//! The two files of the model: reads them, checks their hashes, and parses the weights.
 //!
-//! The bytes that are hashed are the bytes that are used, so that a file exchanged in between
-//! cannot slip in. As the hash pins the content, the shapes are those `model.rs` asks for.
+//! The bytes that are hashed are the bytes that are used, so that a file can't be replaced in between. The
+//! hash determines the content, so the shapes are those that `model.rs` asks for.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -28,7 +28,7 @@ pub const TOKENIZER: Published = Published {
     sha256: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 };
 
-/// Why the model cannot be used.
+/// The reason why the model can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     #[error(
@@ -47,7 +47,7 @@ pub enum LoadError {
     Tokenizer(tokenizers::Error),
 }
 
-/// Reads `file` from `dir`; fails unless it is the published one, byte for byte.
+/// Reads `file` from `dir`. Errors unless it is the published one, byte for byte.
 pub fn read(dir: &Path, file: &Published) -> Result<Vec<u8>, LoadError> {
     let path = dir.join(file.name);
     let bytes = match std::fs::read(&path) {
@@ -73,19 +73,19 @@ fn hex(bytes: &[u8]) -> String {
 struct Entry {
     dtype: String,
     shape: Vec<usize>,
-    /// Begin and end, counted from the end of the header.
+    /// The begin and the end in bytes, counted from the end of the header.
     data_offsets: (usize, usize),
 }
 
-/// The tensors of a safetensors file: eight bytes with the length of a JSON header, little-endian;
-/// the header; the numbers.
+/// The tensors of a safetensors file. It consists of the length of the header in eight bytes, little-endian,
+/// the header in JSON, and the numbers.
 pub struct Tensors<'a> {
     header: HashMap<String, serde_json::Value>,
     data: &'a [u8],
 }
 
 impl<'a> Tensors<'a> {
-    /// Parses the header of `file`.
+    /// Parses the header of `file`. Errors if it is incomplete or no JSON.
     pub fn parse(file: &'a [u8]) -> Result<Self, LoadError> {
         let cut = || LoadError::Weights("the file is cut short".into());
         let (length, rest) = file.split_first_chunk::<8>().ok_or_else(cut)?;
@@ -96,7 +96,7 @@ impl<'a> Tensors<'a> {
         Ok(Self { header, data })
     }
 
-    /// The numbers of the tensor `name`, which must be f32 and have this shape.
+    /// Returns the numbers of the tensor `name`. Errors unless it is f32 and has this shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
         let malformed = |what: &str| LoadError::Weights(format!("tensor {name}: {what}"));
         let entry = self.header.get(name).ok_or_else(|| malformed("is missing"))?;

@@ -1,4 +1,4 @@
-//! What the server needs of a model, and the model it has.
+//! The server's interface to a model, and the model that it has.
 
 use std::path::Path;
 
@@ -6,18 +6,18 @@ use crate::checkpoint::{self, LoadError, Tensors};
 use crate::model::Model;
 use crate::tokenize::WordPieces;
 
-/// Why a text has no vector; the message is for the log and the client.
+/// The reason why a text has no vector, a message for the log and the client.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct EmbedError(pub String);
 
-/// A model; the tests of the protocol put a simple one in its place.
+/// A model. The tests of the protocol use a simple one.
 pub trait Embed: Send + Sync + 'static {
-    /// The tokens of `text`, no more than the model reads.
+    /// Returns the tokens of `text`, cut to what the model reads.
     fn tokenize(&self, text: &str) -> Result<Vec<u32>, EmbedError>;
 
-    /// The vectors of `sequences`, in their order. It occupies the calling thread; the server
-    /// calls it from several at once.
+    /// Returns the vectors of `sequences`, in their order. It occupies the calling thread; the server calls
+    /// it from several threads at once.
     fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedError>;
 }
 
@@ -28,7 +28,7 @@ pub struct MiniLm {
 }
 
 impl MiniLm {
-    /// Loads the model from `dir`, which must hold the published files.
+    /// Loads the model from `dir`. Errors unless it holds the published files.
     pub fn load(dir: &Path) -> Result<Self, LoadError> {
         let word_pieces = WordPieces::load(&checkpoint::read(dir, &checkpoint::TOKENIZER)?)?;
         let weights = checkpoint::read(dir, &checkpoint::WEIGHTS)?;

@@ -1,15 +1,15 @@
 //! The arithmetic of the forward pass, on plain `f32` slices in row-major order.
 //!
-//! The element-wise loops are written so that the compiler vectorises them, and run through
-//! `pulp`, which compiles each one for AVX2 and AVX-512 too and picks at run time. `exp` and
-//! `erf` are polynomials for the same reason: the ones of libm are calls, one number at a time,
-//! and took longer than the matrix products they stand between.
+//! The element-wise loops are written so that the compiler vectorises them. They run through `pulp`, which
+//! also compiles each one for AVX2 and AVX-512 and chooses at run time. `exp` and `erf` are polynomials for
+//! the same reason: those of libm are called for one number at a time, and took longer than the matrix
+//! products around them.
 
 use gemm::Parallelism;
 use pulp::Arch;
 
-/// As many accumulators as the widest vector register holds: a sum in one accumulator would have
-/// to be added up in order, one number at a time.
+/// The number of accumulators, as many as the widest vector register holds. A single accumulator would force
+/// the sum to be computed in order, one number at a time.
 const LANES: usize = 16;
 
 /// A matrix inside a slice: element (i, j) is `data[i * row_stride + j * col_stride]`.
@@ -23,12 +23,12 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A row-major matrix whose rows start `row_stride` apart.
+    /// Returns a row-major matrix whose rows start `row_stride` apart.
     pub fn rows(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
         Self { data, rows, cols, row_stride, col_stride: 1 }
     }
 
-    /// The same numbers with rows and columns exchanged.
+    /// Returns the matrix with rows and columns exchanged, on the same numbers.
     pub fn transposed(self) -> Self {
         Self {
             rows: self.cols,
@@ -46,10 +46,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// `out = scale * left * right`, plus what `out` held before if `accumulate`.
+/// Computes `out = scale * left * right`, plus the former content of `out` if `accumulate`.
 ///
-/// `out` is row-major, its rows `out_stride` apart, as large as the product. It runs on the
-/// calling thread only: the server has a thread a batch, which loses less than sharing one.
+/// `out` is row-major, its rows `out_stride` apart, and as large as the product. It runs on the calling
+/// thread only: the server has one thread per batch, which loses less than sharing one.
 ///
 /// # Panics
 /// If the shapes do not fit each other or their slices.
@@ -106,8 +106,8 @@ fn softmax(row: &mut [f32]) {
     }
 }
 
-/// GELU in its exact form, `x * Φ(x)`; BERT was not trained with the tanh approximation, which
-/// is off by up to 5e-4.
+/// Replaces each number by its GELU in the exact form, `x * Φ(x)`. BERT was not trained with the tanh
+/// approximation, which is off by up to 5e-4.
 pub fn gelu(values: &mut [f32]) {
     Arch::new().dispatch(|| {
         for value in values.iter_mut() {
@@ -117,8 +117,8 @@ pub fn gelu(values: &mut [f32]) {
     });
 }
 
-/// Adds `residual` to each row of `values`, then brings the row to mean 0 and variance 1, times
-/// `weight` plus `bias`; a row is as long as `weight`.
+/// Adds `residual` to each row of `values`, then scales the row to mean 0 and variance 1, times `weight` plus
+/// `bias`. A row is as long as `weight`.
 pub fn add_and_normalise(values: &mut [f32], residual: &[f32], weight: &[f32], bias: &[f32]) {
     Arch::new().dispatch(|| {
         let rows = values.chunks_exact_mut(weight.len());
@@ -131,7 +131,7 @@ pub fn add_and_normalise(values: &mut [f32], residual: &[f32], weight: &[f32], b
     });
 }
 
-/// [`add_and_normalise`] without the addition.
+/// Does the same as [`add_and_normalise`], but without the addition.
 pub fn normalise(values: &mut [f32], weight: &[f32], bias: &[f32]) {
     Arch::new().dispatch(|| {
         for row in values.chunks_exact_mut(weight.len()) {
@@ -155,7 +155,7 @@ fn layer_norm(row: &mut [f32], weight: &[f32], bias: &[f32]) {
     }
 }
 
-/// The sum of the squares of `row`.
+/// Returns the sum of the squares of `row`.
 #[inline(always)]
 pub fn sum_of_squares(row: &[f32]) -> f32 {
     let mut sums = [0.0f32; LANES];
@@ -169,7 +169,7 @@ pub fn sum_of_squares(row: &[f32]) -> f32 {
     sums.iter().sum::<f32>() + rest
 }
 
-/// Folds `row` with `join`, in `LANES` strands that are joined at the end.
+/// Folds `row` with `join`, in [`LANES`] parts that are joined at the end.
 #[inline(always)]
 fn lanes(row: &[f32], start: f32, join: impl Fn(f32, f32) -> f32) -> f32 {
     let mut strands = [start; LANES];
@@ -183,7 +183,7 @@ fn lanes(row: &[f32], start: f32, join: impl Fn(f32, f32) -> f32) -> f32 {
     strands.iter().fold(rest, |a, b| join(a, *b))
 }
 
-/// `e^x` for x ≤ 0, to two units in the last place; below -87 it stays at e^-87 (1.6e-38).
+/// Returns `e^x` for x ≤ 0, to two units in the last place. Below -87 it stays at e^-87 (1.6e-38).
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     /// Adding this leaves no bits for a fraction: the sum is rounded to an integer, which then
@@ -210,7 +210,7 @@ fn exp(x: f32) -> f32 {
     series * f32::from_bits(exponent)
 }
 
-/// The error function, to 5e-7 (Abramowitz and Stegun, formula 7.1.26).
+/// Returns the error function of `x`, to 5e-7 (Abramowitz and Stegun, formula 7.1.26).
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     let t = 1.0 / (1.0 + 0.327_591_1 * x.abs());

@@ -1,5 +1,5 @@
-//! An OpenAI-compatible embedding server on a local all-MiniLM-L6-v2, for the demo and the tests,
-//! so that neither needs an account.
+//! An OpenAI-compatible embedding server with a local all-MiniLM-L6-v2, for the demo and the tests, so that
+//! neither needs an account.
 //!
 //! ```text
 //! python3 crates/embedding-server/fetch_model.py --dir DIR

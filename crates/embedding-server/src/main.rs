@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{signal, SignalKind};
 use tokio::sync::oneshot;
 
-/// How long a stopping server waits for connections to end.
+/// The time that a stopping server waits for connections to end.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// An OpenAI-compatible embedding server on all-MiniLM-L6-v2.
@@ -67,7 +67,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     result
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves requests until SIGTERM or SIGINT.
 async fn serve(listen: SocketAddr, app: Router, queue: Arc<Queue>) -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -95,7 +95,7 @@ async fn serve(listen: SocketAddr, app: Router, queue: Arc<Queue>) -> Result<(),
     Ok(())
 }
 
-/// Waits until [`GRACE`] has passed since the signal.
+/// Returns once [`GRACE`] has passed since the signal, and never if there was none.
 async fn after_grace(stopped: oneshot::Receiver<()>) {
     match stopped.await {
         Ok(()) => tokio::time::sleep(GRACE).await,

@@ -1,9 +1,9 @@
 //! The network: six BERT layers, mean pooling, vectors of length 1.
 //!
-//! The sequences of a batch stand one after another without padding. Everything but attention
-//! treats each token by itself, so it runs over all of them as one matrix; attention runs a
-//! sequence at a time and needs no mask. A short text next to a long one therefore costs only
-//! its own tokens, and its vector does not depend on its neighbours.
+//! The sequences of a batch are concatenated without padding. Everything but attention treats each token
+//! separately, so it runs over all of them as one matrix; attention runs one sequence at a time and needs no
+//! mask. A short text next to a long one therefore costs only its own tokens, and its vector does not depend
+//! on its neighbours.
 //!
 //! Shapes in comments: T tokens in the batch, L tokens in one sequence.
 
@@ -12,7 +12,7 @@ use crate::kernels::{self, View};
 
 /// The length of an embedding.
 pub const DIMENSIONS: usize = 384;
-/// The longest sequence the model was trained for, in tokens, with `[CLS]` and `[SEP]`.
+/// The longest sequence that the model was trained for, in tokens, with `[CLS]` and `[SEP]`.
 pub const MAX_TOKENS: usize = 256;
 
 const LAYERS: usize = 6;
@@ -20,7 +20,7 @@ const HEADS: usize = 12;
 const HEAD: usize = DIMENSIONS / HEADS;
 const INNER: usize = 4 * DIMENSIONS;
 const VOCABULARY: usize = 30_522;
-/// Rows of the position table; twice what is used.
+/// The number of rows of the position table; half of them are used.
 const POSITIONS: usize = 512;
 
 /// A weight matrix [inputs, outputs] and a bias.
@@ -35,7 +35,7 @@ struct Norm {
 }
 
 struct Layer {
-    /// Query, key and value side by side: 3 × 384 outputs in one product.
+    /// Query, key and value side by side: 3 × 384 outputs of one product.
     query_key_value: Linear,
     attention_out: Linear,
     attention_norm: Norm,
@@ -47,14 +47,14 @@ struct Layer {
 /// all-MiniLM-L6-v2.
 pub struct Model {
     words: Vec<f32>,
-    /// The position's vector plus that of the token type, which is always 0 here.
+    /// The vectors of the positions, plus the one of the token type, which is always 0 here.
     positions: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
 }
 
 impl Model {
-    /// Takes the weights out of `tensors`.
+    /// Takes the weights from `tensors`. Errors if one is missing or has another shape.
     pub fn load(tensors: &Tensors) -> Result<Self, LoadError> {
         let mut positions = tensors.get("embeddings.position_embeddings.weight", &[POSITIONS, DIMENSIONS])?;
         let types = tensors.get("embeddings.token_type_embeddings.weight", &[2, DIMENSIONS])?;
@@ -69,7 +69,7 @@ impl Model {
         })
     }
 
-    /// The vectors of `sequences`, in their order, each of [`DIMENSIONS`] numbers and length 1.
+    /// Returns the vectors of `sequences`, in their order, each of [`DIMENSIONS`] numbers and length 1.
     ///
     /// # Panics
     /// If a sequence is empty, longer than [`MAX_TOKENS`] or has a token outside the vocabulary.
@@ -92,7 +92,7 @@ impl Model {
             .collect()
     }
 
-    /// The input of the first layer, [T, 384].
+    /// Returns the input of the first layer, [T, 384].
     fn look_up(&self, sequences: &[&[u32]]) -> Vec<f32> {
         let mut hidden = Vec::new();
         for sequence in sequences {
@@ -106,7 +106,7 @@ impl Model {
     }
 }
 
-/// Room for what one layer computes, used again by the next.
+/// The buffers for the intermediate results of a layer, reused by the next one.
 struct Scratch {
     /// [T, 3 × 384]
     query_key_value: Vec<f32>,
@@ -168,7 +168,7 @@ impl Layer {
     }
 }
 
-/// The attention of the sequence that begins at token `first`, into its rows of `context`.
+/// Computes the attention of the sequence that begins at token `first`, into its rows of `context`.
 fn attend(qkv: &[f32], context: &mut [f32], scores: &mut [f32], first: usize, length: usize) {
     const STRIDE: usize = 3 * DIMENSIONS;
     let qkv = &qkv[first * STRIDE..][..length * STRIDE];
@@ -201,7 +201,7 @@ impl Linear {
         Ok(Self { weight, bias: tensors.get(&format!("{name}.bias"), &[outputs])? })
     }
 
-    /// One map whose outputs are those of `parts`, one after another; all have 384 inputs.
+    /// Returns one map whose outputs are those of `parts`, one after another. All of them have 384 inputs.
     fn beside(parts: &[Linear]) -> Self {
         let mut weight = Vec::new();
         for input in 0..DIMENSIONS {
@@ -212,7 +212,7 @@ impl Linear {
         Self { weight, bias: parts.iter().flat_map(|part| &part.bias).copied().collect() }
     }
 
-    /// `input` [T, inputs] to `output` [T, outputs].
+    /// Maps `input` [T, inputs] to `output` [T, outputs].
     fn apply(&self, input: &[f32], output: &mut [f32]) {
         let outputs = self.bias.len();
         let inputs = self.weight.len() / outputs;
@@ -238,7 +238,7 @@ impl Norm {
     }
 }
 
-/// The mean of the token vectors of one sequence [L, 384], brought to length 1.
+/// Returns the mean of the token vectors of one sequence [L, 384], scaled to length 1.
 fn pool(sequence: &[f32]) -> Vec<f32> {
     let mut vector = vec![0.0; DIMENSIONS];
     for token in sequence.chunks_exact(DIMENSIONS) {

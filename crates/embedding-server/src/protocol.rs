@@ -1,4 +1,4 @@
-//! The shapes of the OpenAI embeddings API: what a request may say, answers, errors.
+//! The types of the OpenAI embeddings API: requests, answers, errors.
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -9,12 +9,12 @@ use serde_json::{json, Value};
 
 use crate::model::DIMENSIONS;
 
-/// The names the model answers to.
+/// The names of the model that requests may use.
 pub const MODEL_NAMES: [&str; 2] = ["all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"];
-/// Inputs in one request, as OpenAI allows.
+/// The largest number of inputs of one request, the same as OpenAI's.
 pub const MAX_INPUTS: usize = 2048;
 
-/// An error as OpenAI words it: `{"error": {"message", "type", "param", "code"}}`.
+/// An error in OpenAI's format: `{"error": {"message", "type", "param", "code"}}`.
 #[derive(Debug)]
 pub struct ApiError {
     status: StatusCode,
@@ -24,12 +24,12 @@ pub struct ApiError {
 }
 
 impl ApiError {
-    /// An error with this status and nothing but a message.
+    /// Returns an error with this status and nothing but a message.
     pub fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, message: message.into(), param: None, code: None }
     }
 
-    /// A 400 about one member of the request.
+    /// Returns an error with status 400 about one member of the request.
     fn invalid(param: &'static str, message: impl Into<String>) -> Self {
         Self { param: Some(param), ..Self::new(StatusCode::BAD_REQUEST, message) }
     }
@@ -48,7 +48,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// How vectors are written.
+/// The encoding of vectors in an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Encoding {
     /// A JSON array of numbers.
@@ -57,17 +57,17 @@ pub enum Encoding {
     Base64,
 }
 
-/// A request that can be answered.
+/// A valid request.
 #[derive(Debug)]
 pub struct Request {
-    /// As the client wrote it; one of [`MODEL_NAMES`].
+    /// The model's name as the client wrote it; one of [`MODEL_NAMES`].
     pub model: String,
-    /// 1 to [`MAX_INPUTS`], none of them empty.
+    /// The texts: 1 to [`MAX_INPUTS`], none of them empty.
     pub texts: Vec<String>,
     pub encoding: Encoding,
 }
 
-/// A request as it comes. Members not named here, such as `user`, are ignored.
+/// A request before it is checked. Members not named here, such as `user`, are ignored.
 #[derive(Deserialize)]
 struct Body {
     model: Option<String>,
@@ -77,7 +77,7 @@ struct Body {
 }
 
 impl Request {
-    /// Reads and checks the body of `POST /v1/embeddings`.
+    /// Parses and checks the body of `POST /v1/embeddings`.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let body: Body = serde_json::from_slice(body).map_err(|error| {
             let message = format!("The JSON body of the request is not right: {error}");
@@ -139,7 +139,7 @@ fn check_input(input: Option<Value>) -> Result<Vec<String>, ApiError> {
     values.into_iter().enumerate().map(|(n, value)| check_text(value, n).map_err(invalid)).collect()
 }
 
-/// The text of input `n`, or what is wrong with it.
+/// Returns the text of input `n`. Errors with a message if it is no text.
 fn check_text(value: Value, n: usize) -> Result<String, String> {
     match value {
         Value::String(text) if text.is_empty() => Err(format!("input {n} is an empty string.")),
@@ -191,8 +191,8 @@ struct Embeddings<'a> {
     usage: Usage,
 }
 
-/// The JSON of an answer with `vectors` in the order of the inputs; `tokens` is how many the
-/// model read, with the two it puts around each input.
+/// Returns the JSON of an answer with `vectors` in the order of the inputs. `tokens` is the number of tokens
+/// that the model has read, with the two that it adds to each input.
 pub fn answer(
     model: &str,
     vectors: Vec<Vec<f32>>,
@@ -212,7 +212,7 @@ pub fn answer(
     })
 }
 
-/// The body of `GET /v1/models`.
+/// Returns the body of `GET /v1/models`.
 pub fn models() -> Value {
     let owner = "sentence-transformers";
     let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": owner});

@@ -1,9 +1,9 @@
 //! The queue between the requests and the threads that compute.
 //!
-//! A request is served a batch at a time and then goes to the end of the line, so a client with
-//! one question does not wait for another's 2,048 texts; what a small request leaves free of a
-//! batch is filled from the next. A request whose client has gone is dropped. The number of
-//! requests in here is bounded by the server, which lets only so many in at once.
+//! A request is served one batch at a time and then goes to the end of the queue, so that a client with one
+//! question does not wait for another's 2,048 texts. What a small request leaves free in a batch is filled
+//! from the next one. A request whose client has disconnected is dropped. The server limits the number of
+//! requests in the queue.
 
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -13,11 +13,11 @@ use tokio::sync::oneshot;
 
 use crate::embed::{Embed, EmbedError};
 
-/// Tokens in a batch. More is no faster, as there is no padding to save: the weights are read
-/// once for 512 tokens, which is enough. Less is slower on short texts.
+/// The limit for the tokens of a batch. More is no faster, because there is no padding to save: the weights
+/// are read once per 512 tokens, which is enough. Less is slower for short texts.
 const BATCH_TOKENS: usize = 512;
 
-/// Why a request got no vectors.
+/// The reason why a request got no vectors.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     #[error("the server is shutting down")]
@@ -28,7 +28,7 @@ pub enum QueueError {
 
 type Vectors = Vec<Vec<f32>>;
 
-/// The waiting requests; shared by the server and its threads.
+/// The waiting requests, shared by the server and its threads.
 pub struct Queue {
     state: Mutex<State>,
     changed: Condvar,
@@ -39,18 +39,18 @@ struct State {
     waiting: VecDeque<Request>,
 }
 
-/// What is still to be done for one client.
+/// The inputs of a request that are still to be computed.
 struct Request {
-    /// Place in the request and tokens.
+    /// The index in the request, and the tokens.
     inputs: VecDeque<(usize, Vec<u32>)>,
     answer: Arc<Mutex<Answer>>,
 }
 
-/// What has been done for one client.
+/// The results of a request so far.
 struct Answer {
     vectors: Vectors,
     missing: usize,
-    /// None once it has been sent.
+    /// The channel to the client; `None` once the answer has been sent.
     reply: Option<oneshot::Sender<Result<Vectors, EmbedError>>>,
 }
 
@@ -61,13 +61,14 @@ struct Piece {
     answer: Arc<Mutex<Answer>>,
 }
 
-/// Nothing panics while it holds a lock of this file, so the data behind a poisoned one is sound.
+/// Locks a mutex, ignoring poison: nothing panics while it holds a lock of this file, so the data is sound.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Queue {
-    /// An empty queue, worked off by `threads` new threads that each run `model`.
+    /// Returns an empty queue, with `threads` new threads that each run `model`. Errors if a thread can't be
+    /// started.
     pub fn start(model: &Arc<dyn Embed>, threads: usize) -> std::io::Result<Arc<Self>> {
         let queue = Arc::new(Self::new());
         for n in 0..threads {
@@ -82,7 +83,7 @@ impl Queue {
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    /// The vectors of `inputs` (tokens), in their order.
+    /// Returns the vectors of `inputs` (tokens), in their order.
     pub async fn embed(&self, inputs: Vec<Vec<u32>>) -> Result<Vectors, QueueError> {
         let Some(reply) = self.submit(inputs) else {
             return Ok(Vec::new());
@@ -91,7 +92,7 @@ impl Queue {
         reply.await.map_err(|_| QueueError::Closed)?.map_err(QueueError::Failed)
     }
 
-    /// Puts a request in line; None if there is nothing to do.
+    /// Enqueues a request. Returns the channel for its answer, or `None` if it has no inputs.
     fn submit(&self, inputs: Vec<Vec<u32>>) -> Option<oneshot::Receiver<Result<Vectors, EmbedError>>> {
         if inputs.is_empty() {
             return None;
@@ -110,7 +111,7 @@ impl Queue {
         Some(receiver)
     }
 
-    /// Refuses all that waits and all that is to come, and lets the threads end.
+    /// Refuses all waiting and future requests, and lets the threads end.
     pub fn close(&self) {
         let mut state = lock(&self.state);
         state.open = false;
@@ -118,7 +119,7 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Works until the queue is closed.
+    /// Computes batches until the queue is closed.
     fn work(&self, model: &dyn Embed) {
         while let Some(batch) = self.next_batch() {
             // A bug in the model fails the batch, not the thread: there is nobody to start another.
@@ -140,7 +141,7 @@ impl Queue {
         }
     }
 
-    /// Waits for work; None when the queue is closed.
+    /// Waits for a batch. Returns `None` when the queue is closed.
     fn next_batch(&self) -> Option<Vec<Piece>> {
         let mut state = lock(&self.state);
         while state.open {
@@ -165,7 +166,7 @@ fn compute(model: &dyn Embed, batch: &[Piece]) -> Result<Vectors, EmbedError> {
 }
 
 impl State {
-    /// Up to [`BATCH_TOKENS`] from the requests at the head of the line; empty if none wait.
+    /// Returns up to [`BATCH_TOKENS`] from the requests at the head of the queue; empty if none wait.
     fn take_batch(&mut self) -> Vec<Piece> {
         let mut batch = Vec::new();
         let mut room = BATCH_TOKENS;
@@ -184,12 +185,12 @@ impl State {
 }
 
 impl Request {
-    /// Whether the client is still there and no other part of the request has failed.
+    /// Returns whether the client is still connected and no other part of the request has failed.
     fn is_wanted(&self) -> bool {
         lock(&self.answer).reply.as_ref().is_some_and(|reply| !reply.is_closed())
     }
 
-    /// Moves inputs to `batch` while they fit; one longer than a whole batch goes alone.
+    /// Moves inputs to `batch` while they fit. An input that is longer than a whole batch goes alone.
     fn take(&mut self, batch: &mut Vec<Piece>, room: &mut usize) {
         while let Some((place, tokens)) = self.inputs.pop_front() {
             if tokens.len() > *room && !batch.is_empty() {
@@ -203,7 +204,7 @@ impl Request {
 }
 
 impl Answer {
-    /// Stores a vector and replies if it was the last.
+    /// Stores a vector, and sends the answer if it was the last one.
     fn put(&mut self, place: usize, vector: Vec<f32>) {
         self.vectors[place] = vector;
         self.missing -= 1;
@@ -219,7 +220,7 @@ impl Answer {
 
     fn send(&mut self, result: Result<Vectors, EmbedError>) {
         if let Some(reply) = self.reply.take() {
-            // It comes back when the client has gone, who does not miss it.
+            // Sending fails if the client has disconnected, which is no error.
             let _ = reply.send(result);
         }
     }

@@ -1,4 +1,4 @@
-//! The routes, and the way of a request: let in, read, tokenised, queued, answered.
+//! The routes, and the path of a request: admitted, read, tokenised, queued, answered.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::queue::{Queue, QueueError};
 
 /// The largest body of a request, in bytes.
 pub const MAX_BODY: usize = 32 << 20;
-/// Requests whose bodies and tokens are in memory at once; others wait unread.
+/// The number of requests whose bodies and tokens are in memory at once; others wait unread.
 const MAX_REQUESTS: usize = 64;
 
 struct Server {
@@ -28,7 +28,7 @@ struct Server {
     admission: Semaphore,
 }
 
-/// The API on `model`, whose vectors `queue` computes.
+/// Returns the API on `model`, whose vectors `queue` computes.
 pub fn router(model: Arc<dyn Embed>, queue: Arc<Queue>) -> Router {
     let server = Arc::new(Server { model, queue, admission: Semaphore::new(MAX_REQUESTS) });
     let embeddings = post(embeddings)
@@ -45,7 +45,7 @@ pub fn router(model: Arc<dyn Embed>, queue: Arc<Queue>) -> Router {
         .with_state(server)
 }
 
-/// Holds a request back, before its body is read, while there are too many.
+/// Delays a request, before its body is read, while [`MAX_REQUESTS`] others are served.
 async fn admit(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
     match server.admission.acquire().await {
         Ok(_permit) => next.run(request).await,
@@ -79,7 +79,7 @@ async fn embeddings(
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
 }
 
-/// Runs what may take long off the threads that serve connections.
+/// Runs work that may take long outside the threads that serve connections.
 async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {

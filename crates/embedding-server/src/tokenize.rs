@@ -1,19 +1,19 @@
-//! Text to word pieces, as sentence-transformers does it for this model.
+//! Converts text to word pieces, as sentence-transformers does for this model.
 
 use tokenizers::{Tokenizer, TruncationParams};
 
 use crate::checkpoint::LoadError;
 use crate::model::MAX_TOKENS;
 
-/// How much of a long text is tokenised at first, in bytes; 256 tokens are usually 1,200.
+/// The length of the part of a long text that is tokenised first, in bytes. 256 tokens usually have 1,200.
 const FIRST_TRY: usize = 4096;
 
 /// The model's tokenizer.
 pub struct WordPieces(Tokenizer);
 
 impl WordPieces {
-    /// Reads `tokenizer.json`, whose own padding and truncation (to 128) are not what
-    /// sentence-transformers uses.
+    /// Reads `tokenizer.json`. Its padding and its truncation (to 128 tokens) are replaced by those of
+    /// sentence-transformers.
     pub fn load(file: &[u8]) -> Result<Self, LoadError> {
         let mut tokenizer = Tokenizer::from_bytes(file).map_err(LoadError::Tokenizer)?;
         let truncation = TruncationParams { max_length: MAX_TOKENS, ..Default::default() };
@@ -22,8 +22,8 @@ impl WordPieces {
         Ok(Self(tokenizer))
     }
 
-    /// The token ids of `text`, between `[CLS]` and `[SEP]`, at most [`MAX_TOKENS`] in all; what
-    /// is beyond is dropped without a word, as the reference does.
+    /// Returns the token ids of `text`, between `[CLS]` and `[SEP]`, at most [`MAX_TOKENS`] in all. The rest
+    /// of the text is dropped silently, as in the reference.
     ///
     /// A text far beyond the limit is not tokenised to its end.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, tokenizers::Error> {
@@ -43,12 +43,11 @@ impl WordPieces {
     }
 }
 
-/// The beginning of `text`, up to the last blank within `size` bytes; None if it is no shorter
-/// than the text or has no blank.
+/// Returns the beginning of `text`, up to the last blank within `size` bytes; `None` if the text is shorter
+/// or has no blank there.
 ///
-/// A token never reaches across these four characters, so the tokens of the head are the first
-/// ones of the text. Other white space will not do: the tokenizer drops a form feed and joins
-/// what is around it.
+/// A token never includes one of these four characters, so the tokens of the head are the first ones of the
+/// text. Other white space does not work: the tokenizer drops a form feed and joins what is around it.
 fn head(text: &str, size: usize) -> Option<&str> {
     let head = text.as_bytes().get(..size)?;
     let blank = head.iter().rposition(|byte| matches!(byte, b' ' | b'\n' | b'\t' | b'\r'))?;

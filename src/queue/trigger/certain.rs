@@ -1,15 +1,16 @@
-//! Whether the statements of a trigger can fail by what a user has made of the vectorizer's tables.
+//! Tells whether a user's changes to the vectorizer's tables can make a trigger's statements fail.
 //!
-//! A subtransaction would keep any failure from the user's statement, and take a transaction id of its own,
-//! on a partitioned table for each row. So it is begun only where something is out of the ordinary.
+//! A subtransaction would keep every failure from the user's statement, but takes a transaction id of its
+//! own, for each row of a partitioned table. It is therefore begun only where something is out of the
+//! ordinary.
 
 use crate::catalog::objects::QueueTables;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
-/// `$1`: tables, `$2`: what is done to each, `$3`: as whom. Rows of those that are ordinary tables, with
-/// nothing on them that runs or checks anything, and the rights that it takes.
+/// Returns a row for each table that is an ordinary one, on which nothing is executed or checked, and for
+/// which the role has the right. `$1`: tables, `$2`: the privilege that is used on each, `$3`: the role.
 const ORDINARY: &str = "
     SELECT FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) AS t (name, privilege)
     JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(t.name)
@@ -30,15 +31,15 @@ const ORDINARY: &str = "
                            AND CASE c.relreplident WHEN 'd' THEN i.indisprimary ELSE i.indisreplident END)
           ELSE true END";
 
-/// Columns of the inbox that are not the key's nor the queue's own, `$2`.
+/// Returns a row for each column of the inbox `$1` that is neither in the key `$2` nor the queue's own.
 const OTHERS: &str = "
     SELECT FROM pg_catalog.pg_attribute a
     WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attnum > 0 AND NOT a.attisdropped
       AND a.attname::text <> ALL ($2::text[])
       AND pg_catalog.ltrim(a.attname::text, '_') NOT IN ('queued_at', 'loading_retries', 'loading_retry_after')";
 
-/// Whether the statements for rows that were inserted, updated and deleted can fail by nothing but what
-/// befalls the database itself. To be called as superuser; key columns were compared before.
+/// Returns whether the statements for inserted, updated and deleted rows can only fail by errors of the
+/// database itself. It must be called as superuser, after the key columns were compared.
 pub fn is_certain(v: &Vectorizer) -> Result<bool, PgError> {
     let QueueTables { inbox, failed, .. } = &v.queue;
     let mut uses = vec![(inbox.clone(), "INSERT"), (failed.clone(), "SELECT")];
@@ -56,7 +57,8 @@ pub fn is_certain(v: &Vectorizer) -> Result<bool, PgError> {
     Ok(ordinary == wanted && others.is_empty() && has_same_collations(v)?)
 }
 
-/// Two columns of different collations can't be compared.
+/// Returns whether the key columns have the same collations in all tables; columns with different ones can't
+/// be compared.
 fn has_same_collations(v: &Vectorizer) -> Result<bool, PgError> {
     let tables = v.tables_of_chunks().into_iter().chain([v.queue.failed.clone()]).collect();
     let different = crate::catalog::key_columns::different(tables, v.source.oid, &v.key, true)?;

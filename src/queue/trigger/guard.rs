@@ -1,5 +1,5 @@
-//! Keeping what goes wrong in a vectorizer's trigger from failing the user's statement: it is undone, told
-//! as a warning, and written down as changes that were missed.
+//! Keeps errors in a vectorizer's trigger from failing the user's statement: the trigger's work is undone, a
+//! warning is raised, and the changes are recorded as missed.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -11,20 +11,21 @@ use crate::pg::error::PgError;
 use crate::pg::transaction::subtransaction;
 use crate::queue::missed;
 
-/// A transaction, and the subtransaction of it.
+/// A transaction and a subtransaction of it.
 type Place = (pg_sys::TransactionId, pg_sys::SubTransactionId);
 
 thread_local! {
-    /// The triggers that have failed, and where: what they miss there is written down already.
+    /// The triggers that have failed, and where: changes that they miss there are already recorded.
     static FAILED: RefCell<HashMap<pg_sys::Oid, Place>> = RefCell::new(HashMap::new());
 }
 
-/// Forgets what has failed: definitions have changed.
+/// Forgets the failures because definitions have changed.
 pub fn forget() {
     FAILED.with_borrow_mut(HashMap::clear);
 }
 
-/// Whether a trigger has failed in this subtransaction. If it is undone, so is what was written down of it.
+/// Returns whether a trigger has failed in this subtransaction. If the subtransaction is rolled back, so is
+/// the record of it.
 pub fn has_failed(trigger: pg_sys::Oid) -> bool {
     // SAFETY: within a transaction; neither call takes a transaction id.
     let here = unsafe { (pg_sys::GetTopTransactionIdIfAny(), pg_sys::GetCurrentSubTransactionId()) };
@@ -38,7 +39,8 @@ fn remember(trigger: pg_sys::Oid) {
     FAILED.with_borrow_mut(|failed| failed.insert(trigger, here));
 }
 
-/// Runs `f` so that its failure is undone alone, and costs a transaction id if it writes.
+/// Runs `f` in a subtransaction, so that only its work is undone if it fails. That takes a transaction id if
+/// it writes.
 pub fn guarded(
     trigger: pg_sys::Oid,
     id: i32,
@@ -50,7 +52,7 @@ pub fn guarded(
     }
 }
 
-/// Warns of an error and writes it down, unless it is one that has to end the statement.
+/// Warns of an error and records it. Returns it instead if it is one that has to end the user's statement.
 pub fn tell(trigger: pg_sys::Oid, id: i32, error: PgError) -> Result<(), PgError> {
     if is_the_databases(&error) {
         return Err(error);
@@ -65,8 +67,8 @@ pub fn tell(trigger: pg_sys::Oid, id: i32, error: PgError) -> Result<(), PgError
     Ok(())
 }
 
-/// Errors of the database itself, which the user's statement would meet as well: cancelled, shut down, out
-/// of memory or disk, a transaction to be run again, a lock that was waited for too long, damaged data.
+/// Returns whether an error is the database's own, which the user's statement would meet as well:
+/// cancellation, shutdown, lack of memory or disk, a serialization failure, a lock timeout, damaged data.
 fn is_the_databases(error: &PgError) -> bool {
     let code = error.sqlstate();
     ["40", "53", "57", "58", "55P03", "XX001", "XX002"].iter().any(|known| code.starts_with(known))

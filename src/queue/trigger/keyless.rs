@@ -1,5 +1,5 @@
-//! Rows without a key. A table that inherits from a source has its columns, and not its primary key: up to Postgres 17 a
-//! column of the key can be NULL there. Such a row is passed over, and whoever writes it is told, once in a session.
+//! Rows without a key. A table that inherits from a source has its columns but not its primary key, so up to
+//! Postgres 17 a key column can be NULL there. Such a row is skipped, with one warning per table and session.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -10,11 +10,11 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 use crate::catalog::table::Table;
 
 thread_local! {
-    /// The tables whose users have been told.
+    /// The tables that a warning was raised for.
     static TOLD: RefCell<HashSet<pg_sys::Oid>> = RefCell::new(HashSet::new());
 }
 
-/// Warns that a row of this table is not embedded.
+/// Warns that a row of this table is not embedded, once per table and session.
 pub fn tell(relation: pg_sys::Oid) {
     if !TOLD.with_borrow_mut(|told| told.insert(relation)) {
         return;

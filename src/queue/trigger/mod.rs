@@ -1,14 +1,14 @@
-//! The trigger on a source: appends changed keys to the inbox, removes the chunks of rows that are
-//! gone, and asks for a wake-up at commit.
+//! The trigger on a source: appends changed keys to the inbox, removes the chunks of rows that are gone, and
+//! asks for a wake-up at commit.
 //!
-//! It runs in anybody's transaction, as the vectorizer's owner. It only ever appends to the inbox,
-//! and it touches the store only for rows that the same transaction has removed and so holds a lock
-//! on; nothing here can wait for the worker or fail because of it, at any isolation level.
+//! It runs in any user's transaction, as the vectorizer's owner. It only appends to the inbox, and it touches
+//! the store only for rows that the same transaction has removed and therefore holds a lock on. Nothing here
+//! can wait for the worker or fail because of it, at any isolation level.
 //!
-//! * [`certain`], [`guard`]: keeping what goes wrong from failing the user's statement
-//! * [`keyless`]: rows that can't be embedded, for they have no key
-//! * [`plan`]: what it has to know and do for one vectorizer
-//! * [`statement`]: SQL prepared once, on the newest snapshot
+//! * [`certain`], [`guard`]: keep errors from failing the user's statement
+//! * [`keyless`]: rows that can't be embedded because they have no key
+//! * [`plan`]: the trigger's knowledge of one vectorizer, and its work
+//! * [`statement`]: SQL that is prepared once and runs on the newest snapshot
 //! * [`row`]: values of the rows that row triggers get
 
 mod certain;
@@ -34,17 +34,17 @@ use crate::pg::identity::{as_superuser, as_user_on};
 use plan::{Plan, Writer};
 
 thread_local! {
-    /// By the trigger's OID.
+    /// The plans of triggers, by the trigger's OID.
     static PLANS: RefCell<HashMap<pg_sys::Oid, Plan>> = RefCell::new(HashMap::new());
-    /// The tables whose users have been told in this session that their triggers do nothing.
+    /// The tables for which this session was warned that their triggers do nothing.
     static TOLD: RefCell<HashSet<pg_sys::Oid>> = RefCell::new(HashSet::new());
-    /// The definitions that the plans were made from.
+    /// The generation of the definitions that the plans were made from.
     static SEEN: Cell<u64> = const { Cell::new(0) };
     /// The source to which this process is writing vectors.
     static EMBEDDING: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
 }
 
-/// Runs what writes vectors to a source, so that the source's triggers know whose work it is.
+/// Runs `f`, which writes vectors to a source, and has the source's triggers know that the worker is writing.
 pub fn embedding<R>(source: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
     struct Ended;
     impl Drop for Ended {
@@ -58,8 +58,8 @@ pub fn embedding<R>(source: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Whose statement the trigger of a source is called for. What a user's trigger writes in the middle of
-/// ours is the user's: it is called one level deeper.
+/// Returns whose statement the trigger of a source is called for. A statement of a user's trigger within the
+/// worker's statement is the user's: the trigger is called one level deeper.
 fn writer(source: pg_sys::Oid) -> Writer {
     if EMBEDDING.get() != source {
         return Writer::User;
@@ -80,7 +80,7 @@ pub extern "C" fn pg_finfo_vectorizer_source_changed() -> *const pg_sys::Pg_finf
     &RECORD
 }
 
-/// `ai._vectorizer_source_changed`, the function of all triggers.
+/// The function `ai._vectorizer_source_changed` of all triggers.
 ///
 /// # Safety
 /// Called by Postgres with a call record.
@@ -129,8 +129,8 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Returns the plan of a trigger, with the tables that it is about to use locked; none if there is nothing to be done,
-/// of which the user has been told.
+/// Returns the plan of a trigger, with the tables locked that it is about to use; `None` if there is nothing
+/// to do, of which the user has been warned.
 fn ready_plan(known: Option<Plan>, data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     if let Some(known) = known {
         // Its tables may have other names or another owner by the time that they are locked.
@@ -143,8 +143,8 @@ fn ready_plan(known: Option<Plan>, data: &pg_sys::TriggerData) -> Result<Option<
     Ok(Some(plan))
 }
 
-/// What keeps a vectorizer from working must not keep users from writing. TRUNCATE meets whoever refers to
-/// the store, and comes once for a table.
+/// Runs the trigger. Errors that only concern the vectorizer must not fail the user's statement. TRUNCATE is
+/// always guarded: it can fail because of tables that refer to the store, and fires only once.
 fn run(plan: &mut Plan, data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     let (owner, id, writer, named) = (plan.owner, plan.id, writer(plan.source), plan.named.clone());
     if plan.is_certain && !is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) {
@@ -155,7 +155,7 @@ fn run(plan: &mut Plan, data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     guard::guarded(trigger, id, || as_user_on(owner, &named, || plan.run(data, writer)))
 }
 
-/// A statement trigger fires for statements that touched no row as well.
+/// Returns whether a statement trigger was fired by a statement that touched no row.
 fn changes_nothing(data: &pg_sys::TriggerData) -> bool {
     // SAFETY: transition tables are live while their trigger runs.
     let empty = |table: *mut pg_sys::Tuplestorestate| unsafe {
@@ -199,7 +199,7 @@ fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     })
 }
 
-/// Reads from the trigger's arguments whose it is.
+/// Reads the vectorizer's identity from the trigger's arguments; `None` if they are not valid.
 fn identity(data: &pg_sys::TriggerData) -> Option<Identity> {
     // SAFETY: the trigger's arguments are C strings, as many as it says.
     let arguments: Vec<_> = unsafe {
@@ -211,8 +211,8 @@ fn identity(data: &pg_sys::TriggerData) -> Option<Identity> {
     triggers::parse(&arguments.iter().map(AsRef::as_ref).collect::<Vec<_>>())
 }
 
-/// Tells the user why a write goes unnoticed: the vectorizer has lost something, or the trigger has come with a dump of the
-/// table, whose vectorizer has stayed where it was.
+/// Warns that a write is not noticed, because the vectorizer has lost an object, or because the trigger came
+/// with a dump of the table and its vectorizer did not.
 fn no_vectorizer(
     vectorizer: &Identity,
     relation: pg_sys::Oid,
@@ -228,7 +228,7 @@ fn no_vectorizer(
     Ok(None)
 }
 
-/// Returns whether the catalog says that this table is the source of a vectorizer of which something else is missing.
+/// Returns whether the catalog has this table as the source of a vectorizer that lacks another object.
 fn is_its_source(id: i32, relation: pg_sys::Oid) -> Result<bool, PgError> {
     let source = binding::rest(id)?.and_then(|rest| rest.source);
     Ok(source.is_some_and(|source| source.oid == relation))

@@ -1,4 +1,4 @@
-//! What a source's trigger has to know of one vectorizer, and what it does for it.
+//! The plan of a trigger: its knowledge of one vectorizer, and its work for it.
 
 use std::ffi::CStr;
 use std::rc::Rc;
@@ -19,34 +19,34 @@ use crate::pg::identity::own_search_path;
 use crate::pg::sql::ident;
 use crate::pg::statement::{truncating, with_path, Tables};
 
-/// What a trigger must know, kept from its first call to the next change of any definition.
+/// The plan of a trigger, kept from the trigger's first call until any definition changes.
 pub struct Plan {
     /// The vectorizer.
     pub id: i32,
-    /// Whether its statements for rows can fail by nothing but what befalls the database itself.
+    /// True if its statements for rows can only fail by errors of the database itself.
     pub is_certain: bool,
-    /// As whom.
+    /// The role that it runs as.
     pub owner: pg_sys::Oid,
-    /// The vectorizer's source, of which the trigger's table may be a partition, or a table that inherits.
+    /// The vectorizer's source. The trigger's table may be a partition of it, or inherit from it.
     pub source: pg_sys::Oid,
     inbox: Table,
-    /// The tables of which something is removed when a row is gone.
+    /// The tables from which rows are removed when a source row is gone.
     of_rows: Vec<Table>,
-    /// All that its statements may name.
+    /// The tables that its statements may name.
     pub named: Tables,
-    /// What a TRUNCATE of the source truncates, if it is not to delete some rows only.
+    /// The tables that a TRUNCATE of the source truncates; `None` if it deletes some of their rows instead.
     truncated: Option<Tables>,
-    /// What names without a schema mean in triggers of the owner's on the store.
+    /// The search path of the owner, for the owner's triggers on the store.
     search_path: Rc<CStr>,
-    /// Whether the vectorizer itself writes to the source.
+    /// True if the vectorizer itself writes to the source.
     writes_to_source: bool,
     key: Vec<i32>,
     watched: Vec<i32>,
     read: Vec<i32>,
     enqueue_inserted: Statement,
-    /// Of a statement of a user's.
+    /// Enqueues the rows that a user's statement updated.
     enqueue_updated: Statement,
-    /// Of a statement by which our worker wrote a vector.
+    /// Enqueues the rows in which a column that the vectorizer reads changed while the worker wrote a vector.
     enqueue_embedded: Statement,
     remove_updated: Statement,
     remove_deleted: Statement,
@@ -55,18 +55,18 @@ pub struct Plan {
     truncate: Statement,
 }
 
-/// Whose statement it is that changed the source.
+/// The author of the statement that changed the source.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Writer {
-    /// A user's, or a trigger of his.
+    /// A user, or a user's trigger.
     User,
-    /// Our worker's, who wrote vectors into a column. What changed beside is the work of a user's
-    /// BEFORE trigger, such as one that keeps `updated_at`.
+    /// The worker, which wrote vectors into a column. Other columns that changed were changed by a user's
+    /// BEFORE trigger, such as one that sets `updated_at`.
     Worker,
 }
 
 impl Plan {
-    /// For the trigger that is on `relation`: the source, or one of its partitions.
+    /// Makes the plan for the trigger on `relation`, which is the source or one of its partitions.
     pub fn new(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Plan, PgError> {
         let key = &v.key;
         let (inbox, failed) = (&v.queue.inbox, &v.queue.failed);
@@ -132,8 +132,8 @@ impl Plan {
         })
     }
 
-    /// Locks the tables that an event will use as its statements would, and errors (40001) if one is not what it was: what
-    /// is done there runs what the tables' owner has put there, and must run as that owner.
+    /// Locks the tables that an event will use, in the mode of its statements. Errors (40001) if one of them
+    /// has changed: statements on a table run code of the table's owner, and must run as that owner.
     pub fn hold(&self, data: &pg_sys::TriggerData) -> Result<(), PgError> {
         self.inbox.hold(pg_sys::RowExclusiveLock)?;
         let mode = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
@@ -144,10 +144,11 @@ impl Plan {
         self.of_rows.iter().try_for_each(|table| table.hold(mode))
     }
 
-    /// Does what an event asks for, as the current user.
+    /// Does what an event requires, as the current user.
     ///
-    /// A vectorizer that writes to its source is not asked for by the worker's writing, whatever that
-    /// changes beside the vector: two that each read what the other's writing changes would go on forever.
+    /// A vectorizer that writes to its source ignores the worker's writes, with whatever they change beside
+    /// the vector. Otherwise two vectorizers that each read what the other's writes change would never come
+    /// to an end.
     pub fn run(&mut self, data: &mut pg_sys::TriggerData, writer: Writer) -> Result<(), PgError> {
         if self.writes_to_source && writer == Writer::Worker {
             return Ok(());
@@ -179,7 +180,7 @@ impl Plan {
         } else if is(data, pg_sys::TRIGGER_EVENT_DELETE) {
             with_path(&self.search_path, || self.remove_deleted.execute(&mut []))
         } else {
-            // What the queue still has of the rows is settled by the worker, who finds them gone.
+            // What the queue still has of the rows is settled by the worker, which finds them gone.
             match &self.truncated {
                 Some(tables) => truncating(tables, &self.search_path, || self.truncate.execute(&mut [])),
                 None => with_path(&self.search_path, || self.truncate.execute(&mut [])),
@@ -215,7 +216,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Enqueues the row with this key. One without a key is no document: there is nothing to find its chunks by.
+    /// Enqueues the row with this key. A row without a key (`None`) is skipped with a warning, because its
+    /// chunks could not be found.
     fn enqueue(
         &mut self,
         key: Option<Vec<pg_sys::Datum>>,
@@ -231,13 +233,13 @@ impl Plan {
         }
     }
 
-    /// Removes the chunks of the row with this key. One without a key has none.
+    /// Removes the chunks of the row with this key. A row without a key (`None`) has none.
     fn remove(&mut self, key: Option<Vec<pg_sys::Datum>>) -> Result<(), PgError> {
         let Some(mut key) = key else { return Ok(()) };
         with_path(&self.search_path, || self.remove_row.execute(&mut key))
     }
 
-    /// The source's column numbers, as numbers of the partition that the row is in.
+    /// Converts the source's column numbers to those of the partition that the row is in.
     unsafe fn local_numbers(&self, data: &pg_sys::TriggerData, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
         // SAFETY: the relation is open while its trigger runs.
         let relation = unsafe { (*data.tg_relation).rd_id };
@@ -248,11 +250,11 @@ impl Plan {
     }
 }
 
-/// Enqueues the updated rows of which one of these columns changed.
+/// Returns a statement that enqueues the updated rows in which one of these columns changed.
 ///
-/// Bytes are compared, not values: it works for types that have no equality, and what is equal but not
-/// the same may well read differently. Without the casts Postgres would take the rows apart and look for
-/// the operator on each pair of columns.
+/// It compares bytes instead of values, which works for types that have no equality, and finds values that
+/// are equal but read differently. Without the casts Postgres would expand the rows and look for the operator
+/// on each pair of columns.
 fn enqueue_changed(v: &Vectorizer, columns: &[&Column]) -> String {
     let key = &v.key;
     let compared = |alias: &str| {
@@ -274,10 +276,10 @@ fn enqueue_changed(v: &Vectorizer, columns: &[&Column]) -> String {
     )
 }
 
-/// Removes the chunks of rows `s` that are gone, with what is remembered of what they were made of.
+/// Returns a statement that removes the chunks and the provenance of rows `s` that are gone.
 ///
-/// One that was set aside is queued once more, so that the worker finds it gone and forgets that: to
-/// delete it here could meet the worker, and would then fail at REPEATABLE READ.
+/// Rows in the failed queue are enqueued, so that the worker finds them gone and removes them there. Deleting
+/// them here could conflict with the worker, and would then fail at REPEATABLE READ.
 fn removal(v: &Vectorizer, others: Option<&str>, which: &str) -> String {
     let QueueTables { inbox, failed, .. } = &v.queue;
     let (names, of_row) = (v.key.names(None), v.key.names(Some("s")));
@@ -292,8 +294,8 @@ fn removal(v: &Vectorizer, others: Option<&str>, which: &str) -> String {
     )
 }
 
-/// The rows of the partition whose trigger it is, as the vectorizer's owner may read them; none if it is
-/// the source itself.
+/// Returns an expression for the rows of the partition that has the trigger, as the vectorizer's owner may
+/// read them; `None` if `relation` is the source itself.
 fn rows_of_partition(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Option<String>, PgError> {
     if relation == v.source.oid {
         return Ok(None);
@@ -321,7 +323,8 @@ fn attribute_numbers(relation: pg_sys::Oid, columns: &[&Column]) -> Result<Vec<i
     )
 }
 
-/// From the caches, as the values that a trigger gets are of today's types, whatever the snapshot.
+/// Returns the types of the key columns, read from the caches: a trigger gets values of the current types,
+/// whatever the snapshot.
 fn key_types(v: &Vectorizer) -> Vec<pg_sys::Oid> {
     // SAFETY: looks up the catalogs.
     v.key.columns().iter().map(|c| unsafe { pg_sys::get_atttype(v.source.oid, c.attnum as i16) }).collect()

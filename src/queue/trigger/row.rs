@@ -4,8 +4,9 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 
 use crate::pg::error::PgError;
 
-/// Column numbers of the source as numbers of one of its partitions, which may have them in another
-/// order. From the caches that follow every change at once, whatever the transaction's snapshot.
+/// Converts column numbers of the source to those of a partition, which may have another order. They are read
+/// from caches that follow every change at once, whatever the transaction's snapshot. Errors if a column is
+/// missing.
 pub fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
     let local = |number: &i32| {
         // SAFETY: looks up the catalogs; a name that is not found is null, a number zero.
@@ -30,8 +31,8 @@ pub fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -
 
 type NullableDatum = (pg_sys::Datum, bool);
 
-/// Returns the values of a row's key; none if one is null, which it can be where a table inherits the source's columns and
-/// not its primary key.
+/// Returns the values of a row's key, or `None` if one is NULL, which is possible where a table inherits the
+/// source's columns but not its primary key.
 ///
 /// # Safety
 /// The tuple is of the descriptor, and the numbers are its columns'.
@@ -58,7 +59,7 @@ unsafe fn value(tuple: pg_sys::HeapTuple, number: i32, descriptor: pg_sys::Tuple
 }
 
 extern "C-unwind" {
-    /// `utils/adt/datum.c`: whether two values have the same bytes, wherever they are stored.
+    /// `utils/adt/datum.c`: returns whether two values have the same bytes, wherever they are stored.
     fn datum_image_eq(
         left: pg_sys::Datum,
         right: pg_sys::Datum,
@@ -67,7 +68,7 @@ extern "C-unwind" {
     ) -> bool;
 }
 
-/// Whether the bytes of a column are others in one row than in the other.
+/// Returns whether the bytes of one of the columns differ between the two rows.
 ///
 /// # Safety
 /// As for [`key_of`], for both tuples.

@@ -16,14 +16,14 @@ pub struct Statement {
 }
 
 impl Statement {
-    /// Not prepared yet; with the types of its parameters.
+    /// Returns a statement that is not prepared yet, with the types of its parameters.
     pub fn new(sql: String, arguments: Vec<pg_sys::Oid>) -> Result<Statement, PgError> {
         let sql = CString::new(sql).map_err(|_| PgError::raised("an identifier has a zero byte"))?;
         Ok(Statement { sql: sql.into_boxed_c_str().into(), arguments, prepared: std::ptr::null_mut() })
     }
 
-    /// Runs the statement, on the newest snapshot: at REPEATABLE READ the transaction's own would
-    /// not see the chunks that the worker wrote since it began, and would leave them behind. Foreign
+    /// Runs the statement on the newest snapshot. At REPEATABLE READ, the transaction's own snapshot would
+    /// not see the chunks that the worker has written since it began, and would leave them behind. Foreign
     /// keys do the same (`ri_triggers.c`, `ri_PerformCheck`).
     pub fn execute(&mut self, values: &mut [pg_sys::Datum]) -> Result<(), PgError> {
         if values.len() != self.arguments.len() {
@@ -74,7 +74,7 @@ impl Drop for Statement {
     }
 }
 
-/// An error of SPI's as one of ours.
+/// Converts an error code of SPI to an error; codes from 0 up are successes.
 pub fn check_spi(code: i32) -> Result<(), PgError> {
     if code >= 0 {
         return Ok(());
