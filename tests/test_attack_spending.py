@@ -135,6 +135,10 @@ def test_questions_count_and_a_rollback_gives_nothing_back(shared):
         ALTER ROLE mallory SET pgai_rs.max_daily_tokens_per_role = 2
     """)
     question = "SELECT ai.vectorizer_embed(%s, %s) IS NOT NULL"
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded) as caught:
+        shared.db.sql(question, [number, "a question of more than two tokens"], user="mallory")
+    assert caught.value.diag.message_detail == "It has sent 0, and this would be 9 more."
+
     for text in ("one", "two"):
         with shared.db.connect(user="mallory", autocommit=False) as session:
             assert session.execute(question, [number, text]).fetchall() == [(True,)]

@@ -22,9 +22,19 @@ fn vectorizer_pending(
         return Ok(Some(count(inbox, work, most)?));
     }
     match deadline::within(|| count(inbox, work, most).map(Some), late) {
-        Err(error) if error.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE => Ok(None),
-        counted => Ok(counted?),
+        Ok(counted) => Ok(counted),
+        Err(error) if is_the_callers(&error) => Err(error.into()),
+        // One queue that can't be counted, whatever its owner has done to it, hides none of the others.
+        Err(_) => Ok(None),
     }
+}
+
+/// Tells whether an error is that of who counts, and not the queue's.
+fn is_the_callers(error: &PgError) -> bool {
+    matches!(
+        error.code,
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE | PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+    )
 }
 
 /// What becomes of a count that takes too long, whatever it waits for.

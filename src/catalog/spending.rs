@@ -48,7 +48,7 @@ pub fn remember(quotas: &Quotas) -> Result<(), PgError> {
 /// Looks at the limits again, which nothing tells when they change, and writes what was spent since the last time. To be
 /// called outside of transactions.
 pub fn write(quotas: &Quotas) -> Result<(), PgError> {
-    for asked in shared::take_asked(this_database()) {
+    for asked in shared::take_asked(this_database(), today()) {
         quotas.spend(asked.role, Spent { tokens: asked.tokens, bytes: 0 });
     }
     let unwritten = quotas.take_unwritten();
@@ -88,7 +88,7 @@ fn add(spent: &[(Role, Day, Spent)]) -> Result<(), PgError> {
 }
 
 /// Counts tokens that the session's role is about to send, or refuses if it has used up what it may in a day, or all roles
-/// of the database have together. Two sessions at the same time may go beyond that by what they ask for.
+/// of the database have together. A question has to fit into what is left, for it is not asked again. Two sessions at the same time may go beyond that by what they ask for.
 ///
 /// It is the session's and not the owner's of the vectorizer that is asked: who may read could else keep the owner's
 /// vectorizers from working. Without `shared_preload_libraries` nothing of it is remembered.
@@ -100,7 +100,7 @@ pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
     }
 
     let written = spent_on(today())?.into_iter().map(|(role, spent)| (role, spent.tokens));
-    let asked = shared::asked(this_database()).into_iter().map(|asked| (asked.role, asked.tokens));
+    let asked = shared::asked(this_database(), today()).into_iter().map(|asked| (asked.role, asked.tokens));
     let (mut by_role, mut by_all) = (0_u64, 0_u64);
     for (who, tokens) in written.chain(asked) {
         by_all = by_all.saturating_add(tokens);
@@ -109,19 +109,20 @@ pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
         }
     }
     for ((of, limit), spent) in limits.into_iter().zip([by_role, by_all]) {
-        if let Some(limit) = limit.filter(|limit| spent >= *limit) {
-            return Err(exceeded(of, limit));
+        if let Some(limit) = limit.filter(|limit| spent.saturating_add(tokens) > *limit) {
+            return Err(exceeded(of, limit, spent, tokens));
         }
     }
-    shared::note_asked(this_database(), role, tokens);
+    shared::note_asked(this_database(), today(), role, tokens);
     Ok(())
 }
 
-fn exceeded(of: &str, limit: u64) -> PgError {
+fn exceeded(of: &str, limit: u64, spent: u64, tokens: u64) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
         format!("the {of} has used up its quota of {limit} tokens for today"),
     )
+    .with_detail(format!("It has sent {spent}, and this would be {tokens} more."))
     .with_hint(format!(
         "Try again after 00:00 UTC, or have a superuser raise pgai_rs.max_daily_tokens_per_{of}."
     ))

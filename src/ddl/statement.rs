@@ -87,6 +87,9 @@ impl Change {
                 return Some(Change::Granted);
             }
             let object = object_of(command)?;
+            if node.is_null() {
+                return None;
+            }
             match (*node).type_ {
                 NodeTag::T_CreateStmt => (!(*node.cast::<pg_sys::CreateStmt>()).inhRelations.is_null())
                     .then_some(Change::Created(object.objectId)),

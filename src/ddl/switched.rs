@@ -8,6 +8,7 @@ use crate::catalog::relation::Relation;
 use crate::catalog::trigger_states::{enable_alike, keep_replica_trigger, load};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
+use crate::pg::identity::{current_user, may_act_as};
 use crate::pg::transaction::see_own_changes;
 use crate::queue::missed;
 
@@ -25,6 +26,11 @@ pub fn follow(relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError>
 }
 
 fn follow_in(entry: &Entry, relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError> {
+    // A partition may be another's than the source. Its owner switches what is there, and nothing of the others' tables.
+    if !may_act_as(current_user(), entry.owner()) {
+        return Ok(());
+    }
+
     see_own_changes();
     if let Switched::Enabled(trigger, state) = switched {
         enable_alike(entry, relation, trigger, *state)?;

@@ -62,8 +62,10 @@ impl DailyLimit {
         let value = CString::new(value).ok()?;
         let mut number = NO_LIMIT;
         // SAFETY: a C string and a place for the number; no hint is asked for.
-        unsafe { pg_sys::parse_int(value.as_ptr(), &mut number, self.unit as i32, std::ptr::null_mut()) };
-        self.in_units(number)
+        let is_number =
+            unsafe { pg_sys::parse_int(value.as_ptr(), &mut number, self.unit as i32, std::ptr::null_mut()) };
+        // Postgres has let it be set where the library was not loaded: it is too large, or no number at all.
+        self.in_units(if is_number { number } else { NO_LIMIT })
     }
 
     fn in_units(&self, number: i32) -> Option<u64> {

@@ -200,9 +200,20 @@ fn trigger_depth() -> i32 {
     unsafe { direct_function_call::<i32>(pg_sys::pg_trigger_depth, &[]) }.unwrap_or_default()
 }
 
-/// Called when the names of a statement have been looked up, before its rules are applied: errors (40001) if one of them is
-/// another table's by now.
-#[pg_guard]
+/// Tells whether a statement with this text is the one at hand.
+///
+/// # Safety
+/// As of [`terms_of`].
+unsafe fn is_at_hand(text: *const c_char) -> bool {
+    // SAFETY: by the caller.
+    CURRENT.with_borrow(Option::is_some) && unsafe { terms_of(text) }.is_some()
+}
+
+// The hooks themselves are called for every statement of the process, most of which are users'. They are not guarded and have
+// nothing to drop: errors pass over their frames as over those of C. Caught and raised anew they would lose their context,
+// their position and the names of constraints. What is guarded is called for statements of ours.
+
+/// Called when the names of a statement have been looked up, before its rules are applied.
 unsafe extern "C-unwind" fn analyzed(
     state: *mut pg_sys::ParseState,
     query: *mut pg_sys::Query,
@@ -211,9 +222,20 @@ unsafe extern "C-unwind" fn analyzed(
     // SAFETY: called by Postgres with a statement and where it was read.
     unsafe {
         if let Some(next) = NEXT.get().and_then(|next| next.analyzed) {
-            pg_guard_ffi_boundary(|| next(state, query, jumble));
+            next(state, query, jumble);
         }
-        let Some(tables) = terms_of((*state).p_sourcetext).and_then(|terms| terms.tables) else { return };
+        if is_at_hand((*state).p_sourcetext) {
+            look_at_names((*state).p_sourcetext, query);
+        }
+    }
+}
+
+/// Errors (40001) if a name of a statement's means a table by now that it was not written for.
+#[pg_guard]
+unsafe extern "C-unwind" fn look_at_names(text: *const c_char, query: *mut pg_sys::Query) {
+    // SAFETY: a statement that was read, and its text.
+    unsafe {
+        let Some(tables) = terms_of(text).and_then(|terms| terms.tables) else { return };
 
         if let Some(other) =
             relations_of(query).into_iter().find(|relation| !may_be_named(*relation, &tables))
@@ -252,14 +274,46 @@ fn may_be_named(relation: pg_sys::Oid, tables: &Tables) -> bool {
 }
 
 /// Called to plan a statement: that evaluates functions of the owner's.
-#[pg_guard]
 unsafe extern "C-unwind" fn planned(
     query: *mut pg_sys::Query,
     text: *const c_char,
     options: c_int,
     parameters: pg_sys::ParamListInfo,
 ) -> *mut pg_sys::PlannedStmt {
-    // SAFETY: called by Postgres with a statement and its text.
+    // SAFETY: called by Postgres with a statement and its text; with the arguments that it gave.
+    unsafe {
+        if is_at_hand(text) {
+            return plan_under_path(query, text, options, parameters);
+        }
+        plan(query, text, options, parameters)
+    }
+}
+
+/// Has a statement planned as it would be without us.
+unsafe extern "C-unwind" fn plan(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: c_int,
+    parameters: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: with the arguments that Postgres gave.
+    unsafe {
+        match NEXT.get().and_then(|next| next.planner) {
+            Some(next) => next(query, text, options, parameters),
+            None => standard_planner(query, text, options, parameters),
+        }
+    }
+}
+
+/// Has a statement of ours planned under the search path that holds for it.
+#[pg_guard]
+unsafe extern "C-unwind" fn plan_under_path(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: c_int,
+    parameters: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: by the caller.
     let path = unsafe { terms_of(text) }.and_then(|terms| terms.path);
     // Back at once: the statement may be read once more before it runs.
     let _level = path.map(|path| {
@@ -268,31 +322,33 @@ unsafe extern "C-unwind" fn planned(
         level
     });
     // SAFETY: with the arguments that Postgres gave.
+    unsafe { pg_guard_ffi_boundary(|| plan(query, text, options, parameters)) }
+}
+
+/// Called when a statement begins to run: from here on nothing of it is read any more.
+unsafe extern "C-unwind" fn started(statement: *mut pg_sys::QueryDesc, flags: c_int) {
+    // SAFETY: called by Postgres with a statement that is about to run.
     unsafe {
-        match NEXT.get().and_then(|next| next.planner) {
-            Some(next) => pg_guard_ffi_boundary(|| next(query, text, options, parameters)),
-            None => pg_sys::standard_planner(query, text, options, parameters),
+        if is_at_hand((*statement).sourceText) {
+            take_path((*statement).sourceText);
+        }
+        match NEXT.get().and_then(|next| next.start) {
+            Some(next) => next(statement, flags),
+            None => standard_ExecutorStart(statement, flags),
         }
     }
 }
 
-/// Called when a statement begins to run: from here on nothing of it is read any more.
+/// Sets the search path under which a statement of ours runs, if there is one.
 #[pg_guard]
-unsafe extern "C-unwind" fn started(statement: *mut pg_sys::QueryDesc, flags: c_int) {
-    // SAFETY: called by Postgres with a statement that is about to run.
-    unsafe {
-        if let Some(path) = terms_of((*statement).sourceText).and_then(|terms| terms.path) {
-            settings::set(SEARCH_PATH, &path);
-        }
-        match NEXT.get().and_then(|next| next.start) {
-            Some(next) => pg_guard_ffi_boundary(|| next(statement, flags)),
-            None => pg_sys::standard_ExecutorStart(statement, flags),
-        }
+unsafe extern "C-unwind" fn take_path(text: *const c_char) {
+    // SAFETY: by the caller.
+    if let Some(path) = unsafe { terms_of(text) }.and_then(|terms| terms.path) {
+        settings::set(SEARCH_PATH, &path);
     }
 }
 
 /// Called, among others, for each table that a TRUNCATE names and for those that inherit from it, before any is touched.
-#[pg_guard]
 unsafe extern "C-unwind" fn accessed(
     access: pg_sys::ObjectAccessType::Type,
     class: pg_sys::Oid,
@@ -300,22 +356,40 @@ unsafe extern "C-unwind" fn accessed(
     sub: c_int,
     argument: *mut c_void,
 ) {
-    if let Some(next) = NEXT_ACCESS.get().flatten() {
-        // SAFETY: with the arguments that Postgres gave.
-        unsafe { pg_guard_ffi_boundary(|| next(access, class, object, sub, argument)) };
+    // SAFETY: with the arguments that Postgres gave.
+    unsafe {
+        if let Some(next) = NEXT_ACCESS.get().flatten() {
+            next(access, class, object, sub, argument);
+        }
+        if access == pg_sys::ObjectAccessType::OAT_TRUNCATE && TRUNCATION.with_borrow(Option::is_some) {
+            look_at_truncated(object);
+        }
     }
-    if access != pg_sys::ObjectAccessType::OAT_TRUNCATE {
-        return;
-    }
+}
+
+/// Errors (40001) if a table that is truncated is none of those that a TRUNCATE of ours was written for.
+#[pg_guard]
+unsafe extern "C-unwind" fn look_at_truncated(table: pg_sys::Oid) {
     let tables = TRUNCATION.with_borrow(|truncation| {
         let own = truncation.as_ref().filter(|truncation| truncation.depth == trigger_depth());
         own.map(|truncation| truncation.tables.clone())
     });
     let Some(tables) = tables else { return };
 
-    if !tables.contains(&object) && !tables.iter().any(|table| inherits(object, *table)) {
-        raise(renamed(object));
+    if !tables.contains(&table) && !tables.iter().any(|parent| inherits(table, *parent)) {
+        raise(renamed(table));
     }
+}
+
+extern "C-unwind" {
+    // As Postgres has them: through pgrx's bindings every error would be caught and raised anew.
+    fn standard_planner(
+        query: *mut pg_sys::Query,
+        text: *const c_char,
+        options: c_int,
+        parameters: pg_sys::ParamListInfo,
+    ) -> *mut pg_sys::PlannedStmt;
+    fn standard_ExecutorStart(statement: *mut pg_sys::QueryDesc, flags: c_int);
 }
 
 extern "C-unwind" {

@@ -45,6 +45,8 @@ pub struct Slot {
     pub stubborn: [Stubborn; REMEMBERED_OWNERS],
     /// The tokens that sessions have sent to models since the worker took them over last.
     pub asked: [Asked; ASKING_ROLES],
+    /// The day of `asked`, counted from 1970-01-01: what is left of another day has no part in today's quotas.
+    pub asked_on: u64,
 }
 
 /// The tokens that the sessions of one role have sent to models.
@@ -97,6 +99,7 @@ impl Slot {
         in_flight: 0,
         stubborn: [Stubborn { owner: 0, times: 0, until: 0 }; REMEMBERED_OWNERS],
         asked: [Asked { role: 0, tokens: 0 }; ASKING_ROLES],
+        asked_on: 0,
     };
 
     /// Bars an owner from this database's worker until some time after `now`, longer each time.
@@ -114,7 +117,12 @@ impl Slot {
     }
 
     /// Counts tokens that a session of a role has sent.
-    fn note_asked(&mut self, role: u32, tokens: u64) {
+    fn note_asked(&mut self, day: u64, role: u32, tokens: u64) {
+        if self.asked_on != day {
+            self.asked = Slot::FREE.asked;
+            self.asked_on = day;
+        }
+
         let is_free = |asked: &Asked| asked.role == role || asked.tokens == 0;
         let place = self.asked.iter().position(is_free).unwrap_or(ASKING_ROLES - 1);
         let asked = &mut self.asked[place];
@@ -247,26 +255,29 @@ pub fn barred(database: pg_sys::Oid, owner: pg_sys::Oid) -> Option<std::time::Du
     u64::try_from(until - now).ok().filter(|left| *left > 0).map(std::time::Duration::from_micros)
 }
 
-/// Counts tokens that a session of a role has sent to a model.
-pub fn note_asked(database: pg_sys::Oid, role: pg_sys::Oid, tokens: u64) {
-    update(database, |slot| slot.note_asked(role.to_u32(), tokens));
+/// Counts tokens that a session of a role has sent to a model on this day.
+pub fn note_asked(database: pg_sys::Oid, day: u64, role: pg_sys::Oid, tokens: u64) {
+    update(database, |slot| slot.note_asked(day, role.to_u32(), tokens));
 }
 
-/// Returns the tokens that sessions have sent since the worker took them over last, by role.
-pub fn asked(database: pg_sys::Oid) -> Vec<Asked> {
-    let Some(slot) = slot(database) else { return Vec::new() };
+/// Returns the tokens that sessions have sent on this day since the worker took them over last, by role.
+pub fn asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
+    let Some(slot) = slot(database).filter(|slot| slot.asked_on == day) else { return Vec::new() };
     slot.asked.into_iter().filter(|asked| asked.tokens > 0).collect()
 }
 
-/// Takes over the tokens that sessions have sent: returns them and resets the counts.
-pub fn take_asked(database: pg_sys::Oid) -> Vec<Asked> {
-    let asked = asked(database);
-    if asked.is_empty() {
-        return asked;
+/// Takes over the tokens that sessions have sent on this day: returns them and resets the counts. What is left of another day
+/// is forgotten.
+pub fn take_asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
+    if !slot(database).is_some_and(|slot| slot.has_asked()) {
+        return Vec::new();
     }
-    let mut taken = Slot::FREE.asked;
-    update(database, |slot| std::mem::swap(&mut slot.asked, &mut taken));
-    taken.into_iter().filter(|asked| asked.tokens > 0).collect()
+    let (mut taken, mut taken_of) = (Slot::FREE.asked, 0);
+    update(database, |slot| {
+        std::mem::swap(&mut slot.asked, &mut taken);
+        taken_of = slot.asked_on;
+    });
+    taken.into_iter().filter(|asked| asked.tokens > 0 && taken_of == day).collect()
 }
 
 /// Returns a copy of a database's slot, or `None` without preloading or if it has none.

@@ -139,13 +139,14 @@ impl Loaders {
 
             let room = match fetched {
                 Fetched::Unchanged => return Ok(None),
-                Fetched::Object(stored) => match self.unpack(wanted, stored).await? {
-                    Unpacked::Document(loaded) => {
-                        account.spend_bytes(loaded.bytes.len() as u64);
-                        return Ok(Some(loaded));
+                Fetched::Object(stored) => {
+                    // As it came, and whatever becomes of it: one that can't be unpacked was loaded, too.
+                    account.spend_bytes(stored.bytes.len() as u64);
+                    match self.unpack(wanted, stored).await? {
+                        Unpacked::Document(loaded) => return Ok(Some(loaded)),
+                        Unpacked::NoRoom(room) => room,
                     }
-                    Unpacked::NoRoom(room) => room,
-                },
+                }
                 Fetched::NoRoom(room) => room,
             };
             // Whoever waits for room holds neither a slot nor a connection, so that smaller objects
