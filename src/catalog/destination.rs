@@ -47,8 +47,8 @@ pub fn store(destination: &Destination) -> Option<String> {
     }
 }
 
-/// Creates what does not exist yet, as the vectorizer's owner. Returns the store and the view, or `(None,
-/// None)` if the destination is a column.
+/// Creates what does not exist yet, as the vectorizer's owner. Returns the store and the view, or
+/// `(None, None)` if the destination is a column.
 pub fn create(
     destination: &Destination,
     source: &Relation,

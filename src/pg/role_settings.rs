@@ -1,5 +1,5 @@
-//! Settings that an administrator has made for a role or a database: `ALTER ROLE … SET`, `ALTER DATABASE …
-//! SET`.
+//! Settings that an administrator has made for a role or a database: `ALTER ROLE … SET`,
+//! `ALTER DATABASE … SET`.
 //!
 //! A session reads them when it starts. A process that works for many roles reads their current values here.
 
