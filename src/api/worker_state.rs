@@ -50,7 +50,7 @@ pub struct Process {
     pub since: Option<TimestampWithTimeZone>,
     /// Its current activity.
     pub activity: Option<String>,
-    /// The id under which its heartbeats are recorded; `None` before the first.
+    /// The id under which its heartbeats are recorded; `None` before the first, and for a launcher.
     pub id: Option<Uuid>,
     /// The time of its last heartbeat.
     pub last_heartbeat: Option<TimestampWithTimeZone>,
