@@ -1,18 +1,19 @@
-//! `pgai_rs`: keeps vector embeddings of table rows and of documents in S3 in step with their
-//! source, inside Postgres.
+//! `pgai_rs` keeps vector embeddings of table rows and of documents in S3 in step with their sources, inside
+//! Postgres.
 //!
-//! This crate is the edge: all that touches Postgres, and nothing else. What happens to a document
-//! between its row and its vectors is `pgai_rs_pipeline`'s.
+//! This crate contains all that touches Postgres, and nothing else. What happens to a document between its
+//! row and its vectors is in `pgai_rs_pipeline`.
 //!
 //! * [`guc`]: the settings
 //! * [`api`]: the SQL functions
 //! * [`catalog`]: vectorizers and their objects
-//! * [`ddl`]: following changes of definitions
+//! * [`ddl`]: reactions to changed definitions
 //! * [`queue`]: trigger, claim, completion
-//! * [`source`]: buckets kept as tables
+//! * [`source`]: buckets mirrored as tables
 //! * [`index`]: vector indexes
 //! * [`worker`]: launcher and workers
-//! * [`pg`], [`vector`]: what pgrx and pgvector leave to their users
+//! * [`pgai`]: taking over vectorizers from pgai
+//! * [`pg`], [`vector`]: Postgres and pgvector facilities that pgrx does not provide
 
 mod api;
 mod catalog;
@@ -31,8 +32,8 @@ use pgrx::prelude::*;
 
 pgrx::pg_module_magic!();
 
-/// Called by Postgres when the library is loaded: into the postmaster where it is preloaded, else
-/// into the backend that first needs it.
+/// Called by Postgres when the library is loaded: into the postmaster if it is preloaded, else into the
+/// backend that first needs it.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     pg::error::without_backtraces();
@@ -41,7 +42,7 @@ pub extern "C-unwind" fn _PG_init() {
     // SAFETY: reads variables that the postmaster sets before libraries are loaded.
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };
-    // pg_upgrade wants no strangers in its databases.
+    // During pg_upgrade no worker may connect to a database.
     if preloading {
         pg::session::note_search_path();
     }

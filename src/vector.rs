@@ -8,18 +8,19 @@ use crate::pg::sql;
 
 /// Bytes before the numbers: varlena header, dimension, unused.
 const HEADER: usize = 8;
-/// Most dimensions of a `vector` (`VECTOR_MAX_DIM` of pgvector's `src/vector.h`).
+/// Maximum number of dimensions of a `vector` (`VECTOR_MAX_DIM` of pgvector's `src/vector.h`).
 const MOST_DIMENSIONS: i16 = 16_000;
 
-/// Returns a `vector` made of these numbers, in the current memory context.
+/// Returns a `vector` of these numbers, allocated in the current memory context.
 ///
 /// The layout is pgvector's `struct Vector` (`src/vector.h`): a 4-byte varlena header, `int16 dim`,
 /// `int16 unused`, then the floats. It is also the type's format on disk, so it can't change.
 ///
 /// # Errors
 ///
-/// If pgvector's own input function would refuse them: its operators believe the number of dimensions, and reckon
-/// beyond a vector's end with one that it can't have.
+/// If pgvector's own input function would reject them, because of their number or because one is not finite.
+/// Its operators trust the number of dimensions, and would access memory beyond the vector's end if it were
+/// wrong.
 pub fn datum(numbers: &[f32]) -> Result<pg_sys::Datum, PgError> {
     let dimensions = i16::try_from(numbers.len())
         .ok()
@@ -52,7 +53,7 @@ fn no_vector(detail: String) -> PgError {
 ///
 /// # Errors
 ///
-/// As [`datum`]; and if pgvector's type is gone.
+/// Those of [`datum`], and if pgvector's type is gone.
 pub fn array<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Result<DatumWithOid<'static>, PgError> {
     let mut vectors = vectors.map(datum).collect::<Result<Vec<_>, _>>()?;
     let types = sql::read(

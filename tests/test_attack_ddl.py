@@ -54,6 +54,17 @@ def locks(session, *relations: str) -> list[tuple]:
 # Names
 
 
+def test_the_owner_of_a_partition_switches_its_triggers_and_no_others(db, mallory, stub):
+    db.sql(PARTITIONED)
+    vectorizer.create(db, stub.url)
+    db.sql(f"ALTER TABLE document_low OWNER TO {mallory}")
+    others = "SELECT tgrelid::regclass::text, tgname, tgenabled::text FROM pg_trigger WHERE tgrelid = 'document'::regclass ORDER BY 2"
+    before = db.sql(others)
+    [[trigger], *_] = db.sql("SELECT tgname FROM pg_trigger WHERE tgrelid = 'document_low'::regclass AND NOT tgisinternal")
+    db.sql(f"ALTER TABLE document_low ENABLE REPLICA TRIGGER {trigger}", user=mallory)
+    assert db.sql(others) == before
+
+
 @pytest.mark.parametrize("how", ["REPLICA", "ALWAYS"])
 def test_whose_triggers_are_switched_is_not_told_by_a_name(victim, mallory, how):
     """Else all of a stranger's triggers would be made to fire for nobody."""

@@ -313,3 +313,22 @@ def test_no_other_table_of_the_name_is_truncated(db, stub, another):
     assert fired(db) == []
     db.sql("TRUNCATE document")
     vectorizer.in_step(db, ["id"], store="old.store")
+
+
+def test_errors_of_others_statements_keep_what_they_say(db, stub):
+    """Our look at statements is called for all of a session's, once a trigger of ours has fired in it."""
+    db.sql("""
+        CREATE TABLE document (id int PRIMARY KEY, body text) PARTITION BY RANGE (id);
+        CREATE TABLE document_low PARTITION OF document DEFAULT;
+        CREATE FUNCTION fails() RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        $$ BEGIN RAISE 'no' USING CONSTRAINT = 'a_constraint', COLUMN = 'a_column'; END $$
+    """)
+    vectorizer.create(db, stub.url)
+    with db.connect(autocommit=True) as session:
+        session.execute("INSERT INTO document VALUES (1, 'a'); DELETE FROM document")
+        # As it is planned.
+        with pytest.raises(psycopg.errors.RaiseException) as caught:
+            session.execute("SELECT fails()")
+    said = caught.value.diag
+    assert (said.constraint_name, said.column_name) == ("a_constraint", "a_column")
+    assert said.context.startswith("PL/pgSQL function fails()")

@@ -1,4 +1,4 @@
-//! `ai._vectorizer_bind_all`, for the script that brings a database to this version.
+//! `ai._vectorizer_bind_all`, which the upgrade script to this version calls.
 
 use pgrx::prelude::*;
 
@@ -6,8 +6,8 @@ use crate::catalog::{binding, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::transaction::subtransaction;
 
-/// Binds the vectorizers of earlier versions. One that can't be bound is told of, and stays as it is: its worker tries
-/// again, and `ai.vectorizer_health` says what it lacks.
+/// Binds the vectorizers of earlier versions. If one can't be bound, a warning is raised and it stays as it
+/// is: its worker tries again, and `ai.vectorizer_health` says what it lacks.
 #[pg_extern(sql = false)]
 fn bind_all() -> Result<(), pg_sys::panic::ErrorReport> {
     for entry in vectorizer::all()?.into_iter().filter(|entry| !entry.bound) {

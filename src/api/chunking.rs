@@ -1,4 +1,4 @@
-//! `ai.chunk_text` and `ai.chunk_text_recursively`: texts that are given, cut.
+//! `ai.chunk_text` and `ai.chunk_text_recursively`: chunking of given texts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -15,9 +15,10 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::json::Json;
 
-/// Bytes that a chunk takes beside its text.
+/// Memory in bytes that a chunk takes in addition to its text.
 const PER_CHUNK: u64 = 64;
-/// A text of less than this is cut before Ctrl-C could be pressed, if no regular expression runs away on it.
+/// Texts of fewer bytes are chunked on the main thread: it takes no longer than pressing Ctrl-C, unless a
+/// regular expression runs away.
 const SHORT: usize = 8 << 10;
 
 #[pg_extern(sql = false)]
@@ -38,7 +39,7 @@ fn chunks_given(
     Ok(TableIterator::new((0..).zip(chunks.map_err(refused)?)))
 }
 
-/// Tells whether texts are searched for a regular expression, which can take long on a short one.
+/// Returns whether the chunker searches for a regular expression, which can take long even on a short text.
 fn searches(chunking: &Chunking) -> bool {
     matches!(
         chunking,
@@ -47,7 +48,8 @@ fn searches(chunking: &Chunking) -> bool {
     )
 }
 
-/// Cuts a text on a thread of its own, while this one hears Ctrl-C and `statement_timeout`, which also end the thread.
+/// Chunks a text on a separate thread, while the main thread checks for Ctrl-C and `statement_timeout`, which
+/// also stop the separate thread.
 fn cut_aside(
     chunker: Box<dyn Chunker>,
     input: String,
@@ -58,7 +60,7 @@ fn cut_aside(
     await_work(move || chunker.chunk(&input, Allowance::new(most, PER_CHUNK).until_stopped(&stopped)))
 }
 
-/// Tells a thread that nobody waits for it any more, however that came.
+/// Tells a thread on drop that nobody waits for it any more.
 #[derive(Default)]
 struct StopOnDrop(Arc<AtomicBool>);
 

@@ -1,4 +1,4 @@
-//! The functions of pgai's old extension that go with vectorizers: embedding texts that are given.
+//! Functions of pgai's old extension that accompany vectorizers: embedding of given texts.
 
 use pgrx::datum::Array;
 use pgrx::prelude::*;
@@ -10,7 +10,8 @@ use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::json::Json;
 
-/// Refuses what pgai passes on to a provider's client, of which there is none here.
+/// Errors if any option is given that pgai would pass on to a provider's client: there is no such client
+/// here.
 #[pg_extern(sql = false)]
 fn require_nothing_else(given: Option<Json>) -> Result<bool, pg_sys::panic::ErrorReport> {
     let given = given.map(|given| given.0);

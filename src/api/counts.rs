@@ -1,4 +1,4 @@
-//! What a vectorizer's queue holds.
+//! Counts of the rows in a vectorizer's queue.
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{pg_sys, PgSqlErrorCode};
@@ -8,31 +8,31 @@ use crate::catalog::own_columns::OwnColumns;
 use crate::catalog::scan::{self, Column, Ordered, Row, Which};
 use crate::pg::error::PgError;
 
-/// So many rows are counted, and no more, whatever waits.
+/// Maximum number of rows that are counted of each kind.
 const MOST_COUNTED: u64 = 10_000;
 
-/// What its queue holds; each number at most [`MOST_COUNTED`].
+/// Counts of the rows in a vectorizer's queue, each at most [`MOST_COUNTED`].
 #[derive(Debug, Default)]
 pub struct Counts {
-    /// Changes and keys that wait or are worked on.
+    /// Changes and keys that are pending or being processed.
     pub pending: i64,
-    /// Since when the oldest of those counted waits.
+    /// Time since which the oldest of the counted rows is pending; `None` if there are none.
     pub oldest: Option<TimestampWithTimeZone>,
     /// Keys that the worker has claimed.
     pub in_flight: i64,
-    /// Keys claimed by a worker that is gone, or whose lease has run out.
+    /// Keys claimed by a worker that no longer runs, or whose lease has expired.
     pub stuck: i64,
-    /// Keys set aside.
+    /// Keys that were set aside.
     pub failed: i64,
 }
 
-/// The rows of a table, as far as they were looked at.
+/// The rows of a table that were looked at.
 #[derive(Default)]
 struct Seen {
     rows: u64,
     oldest: Option<i64>,
     leased: u64,
-    /// Of these, those that the worker holds.
+    /// The leased rows that the current worker holds.
     held: u64,
 }
 
@@ -42,7 +42,7 @@ impl Seen {
     }
 }
 
-/// Counts what waits, each table from one end and no further than to what is counted. The tables must be locked.
+/// Counts the rows of the queue, reading no more of each table than is counted. The tables must be locked.
 pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Result<Counts, PgError> {
     let Relations { inbox, work, failed, .. } = relations;
     let mut changes = Seen::default();
@@ -64,7 +64,7 @@ pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Re
     })
 }
 
-/// Counts the keys that are due, and those that are not: a lease is over when its key is due.
+/// Counts the keys that are due and those that are not: when a leased key is due, its lease has expired.
 fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Result<(Seen, Seen), PgError> {
     let column = |name: &str, kind| Column::of(work, &own.name(name), kind);
     let queued_at = column("queued_at", pg_sys::TIMESTAMPTZOID)?;
@@ -89,7 +89,7 @@ fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Resul
         return Ok((due, later));
     }
 
-    // Its index is gone, or just being made.
+    // The index is gone or not valid yet.
     scan::each(work, Which::All, 2 * MOST_COUNTED, |row| {
         let is_later = row.value(available_at).is_some_and(|time| time > now);
         note(if is_later { &mut later } else { &mut due }, row);
@@ -97,12 +97,12 @@ fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Resul
     Ok((due, later))
 }
 
-/// Of a queue that somebody has locked.
+/// Returns the error for a queue that another session has locked.
 pub fn locked() -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, "somebody holds a lock on its queue")
 }
 
-/// Of a queue that takes too long to count.
+/// Returns the error for a queue that takes too long to count.
 pub fn slow() -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_IN_USE, "its queue takes too long to count").with_hint(
         "VACUUM its tables, ai._vectorizer_q_<id> and ai._vectorizer_work_<id>: an old transaction, or settings of \

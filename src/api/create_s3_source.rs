@@ -23,7 +23,7 @@ use crate::pg::sql::{self, ident, qualified};
 use crate::queue::wake;
 use crate::source::{access, entry, seen_name, target};
 
-/// What was asked for.
+/// The arguments of the call.
 struct Request {
     target: String,
     uri: String,
@@ -121,7 +121,7 @@ fn texts(array: Option<Array<'_, &str>>) -> Vec<String> {
     array.map(|texts| texts.iter().flatten().map(str::to_owned).collect()).unwrap_or_default()
 }
 
-/// An argument that must be given.
+/// Returns the error for an argument that is null but must be given.
 pub fn not_null(argument: &str) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null"))
 }
@@ -134,7 +134,7 @@ fn duplicate(message: String) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, message)
 }
 
-/// What the caller has no right to.
+/// Returns an error (42501) for something that the caller has no right to.
 pub fn not_allowed(message: impl Into<String>) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message)
 }
@@ -155,7 +155,7 @@ fn style(style: &str) -> Result<UrlStyle, PgError> {
     }
 }
 
-/// What the pipeline says of an address or a glob.
+/// Returns the error for an address or a glob that the pipeline rejects.
 fn refused(failure: Failure) -> PgError {
     let error = match failure.code {
         "uri_not_allowed" => not_allowed(failure.message),
@@ -167,12 +167,13 @@ fn refused(failure: Failure) -> PgError {
     }
 }
 
-/// Each run asks for every page of the listing, and S3 bills by the request.
+/// Errors if the schedule is too short, infinite or otherwise unusable. Each run requests every page of the
+/// listing, and S3 bills by the request.
 fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
     const HINT: &str = "NULL lists only when ai.sync_s3_source is called; queue_url makes changes immediate.";
     let Some(schedule) = schedule else { return Ok(()) };
 
-    // The caller's path is for the name of the table.
+    // The caller's path is only for the name of the table.
     with_pinned_path(|| {
         let look = "SELECT $1::text, $1 < interval '1 second'";
         let looked =
@@ -185,7 +186,7 @@ fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
     .map_err(|error| error.with_hint(HINT))
 }
 
-/// The table with this name as the caller's search path finds it; made if there is none.
+/// Returns the table with this name, resolved with the caller's search path; creates it if there is none.
 fn find_or_create(name: &str) -> Result<Relation, PgError> {
     let plain = name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_lowercase();
     lock::on(Named::Relation, &plain);
@@ -226,7 +227,7 @@ fn require_owner_of(relation: &Relation) -> Result<(), PgError> {
         .with_detail("What a source writes is written as the owner of its table."))
 }
 
-/// The source's own table lies in `ai`.
+/// Errors unless the table's owner has USAGE on `ai`, which contains the source's own table.
 fn require_usage(relation: &Relation) -> Result<(), PgError> {
     let allowed = sql::query_row(
         "SELECT pg_catalog.has_schema_privilege($1, 'ai', 'USAGE')",
@@ -240,7 +241,7 @@ fn require_usage(relation: &Relation) -> Result<(), PgError> {
         .with_hint(format!("GRANT USAGE ON SCHEMA ai TO {};", target::role_name(relation.owner)?)))
 }
 
-/// `<schema>_<table>`, made to follow the rule for names.
+/// Returns `<schema>_<table>`, adapted to the rule for names.
 fn default_name(relation: &Relation) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     let mut name: String = format!("{}_{}", relation.schema, relation.name).chars().map(plain).collect();
@@ -251,7 +252,8 @@ fn default_name(relation: &Relation) -> String {
     name
 }
 
-/// Returns the source of a name, and the table as which it is kept.
+/// Returns the id of the source with this name, and the table that it is kept in; `None` if there is no such
+/// source.
 fn find_by_name(name: &str) -> Result<Option<(i32, pg_sys::Oid)>, PgError> {
     as_superuser(|| {
         sql::query_row(
@@ -262,7 +264,8 @@ fn find_by_name(name: &str) -> Result<Option<(i32, pg_sys::Oid)>, PgError> {
     })
 }
 
-/// Each source deletes what its own listing lacks: two may not have the same rows.
+/// Errors if another source of the table has an overlapping prefix: each source deletes the rows that its own
+/// listing lacks.
 fn require_disjoint(relation: &Relation, prefix: &S3Prefix) -> Result<(), PgError> {
     let overlapping = as_superuser(|| {
         sql::query_row(
@@ -278,7 +281,7 @@ fn require_disjoint(relation: &Relation, prefix: &S3Prefix) -> Result<(), PgErro
         .with_hint("Name another prefix or another table, or drop the other source."))
 }
 
-/// Of two who read a queue, each gets a part of its messages.
+/// Errors if another source reads the same queue: each of the two would get only a part of its messages.
 fn require_queue_free(config: &SourceConfig) -> Result<(), PgError> {
     let Some(url) = config.queue_url.clone() else { return Ok(()) };
     lock::on(Named::Queue, &url);
@@ -299,7 +302,7 @@ fn require_queue_free(config: &SourceConfig) -> Result<(), PgError> {
         .with_hint("Give each source a queue of its own; S3 can notify several, by prefix."))
 }
 
-/// S3 knows no folders, and people think in them.
+/// Raises a notice if the prefix is not a folder: S3 knows no folders, but people think in them.
 fn say_if_open_ended(prefix: &S3Prefix) {
     let key = prefix.prefix();
     if !key.is_empty() && !key.ends_with('/') {
@@ -330,7 +333,7 @@ fn register(name: &str, relation: &Relation, prefix: &S3Prefix, request: Request
     Ok(id)
 }
 
-/// The next id of which no table is left over from an earlier life of the extension.
+/// Returns the next id for which no table is left over from a previous installation of the extension.
 fn next_id() -> Result<i32, PgError> {
     loop {
         let next = as_superuser(|| {
@@ -349,7 +352,7 @@ fn next_id() -> Result<i32, PgError> {
     }
 }
 
-/// Unlogged: after a crash, the listing begins afresh anyhow.
+/// Creates the table of seen keys. It is unlogged: after a crash the listing starts over anyway.
 fn create_seen(id: i32, relation: &Relation) -> Result<(), PgError> {
     let seen = qualified("ai", &seen_name(id));
     as_superuser(|| {
@@ -359,7 +362,7 @@ fn create_seen(id: i32, relation: &Relation) -> Result<(), PgError> {
         )?;
         sql::execute(&format!("CREATE INDEX ON {seen} (run, uri)"), &[])
     })?;
-    // An event trigger may have given it away already, and to the right role.
+    // An event trigger may already have given it to the right role.
     let made = Table::made("ai", &seen_name(id), &[superuser(), relation.owner])?;
     made.give_to(relation.owner).map(drop)
 }

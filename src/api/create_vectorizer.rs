@@ -1,6 +1,6 @@
 //! `ai.create_vectorizer`.
 //!
-//! Checks and effects come in pgai's order, for it decides which error a user sees.
+//! Checks and effects are in pgai's order, which determines the error that a user sees.
 
 use std::ffi::CStr;
 
@@ -30,7 +30,7 @@ use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident};
 use crate::queue::wake;
 
-/// What was asked for, as it came.
+/// The arguments of the call.
 struct Request {
     source: pg_sys::Oid,
     name: Option<String>,
@@ -172,7 +172,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     Ok(id)
 }
 
-/// Names of the roles that exist, quoted; a warning about the others.
+/// Returns the names of the roles that exist, quoted if necessary, and raises a warning about the others.
 fn existing_roles(names: &[String]) -> Result<Vec<String>, PgError> {
     let known = sql::read(
         "SELECT name FROM pg_catalog.unnest($1::text[]) AS name
@@ -187,7 +187,7 @@ fn existing_roles(names: &[String]) -> Result<Vec<String>, PgError> {
     Ok(known.iter().map(|name| if name == "public" { name.clone() } else { ident(name) }).collect())
 }
 
-/// The pipeline speaks UTF-8, and so do all providers.
+/// Errors unless the database's encoding is UTF-8, which the pipeline and all providers use.
 fn require_utf8() -> Result<(), PgError> {
     // SAFETY: reads a variable of this backend.
     if unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32 {
@@ -197,7 +197,8 @@ fn require_utf8() -> Result<(), PgError> {
         .with_hint("Create the database with ENCODING 'UTF8'."))
 }
 
-/// With an old snapshot, rows that were committed since would be enqueued neither now nor by a trigger.
+/// Errors in a REPEATABLE READ or SERIALIZABLE transaction: rows committed after its snapshot would be
+/// enqueued neither now nor by a trigger.
 pub fn require_fresh_snapshots(function: &str) -> Result<(), PgError> {
     if !crate::pg::transaction::has_one_snapshot() {
         return Ok(());
@@ -209,10 +210,10 @@ pub fn require_fresh_snapshots(function: &str) -> Result<(), PgError> {
     .with_hint("Run it at READ COMMITTED."))
 }
 
-/// Returns the source as it is once nobody else can change it until the transaction ends: with the lock that
-/// CREATE TRIGGER takes.
+/// Locks the source as CREATE TRIGGER does, so that nobody else can change it until the transaction ends, and
+/// returns it as it is then.
 fn lock_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
-    // What is not the caller's is not locked for the caller.
+    // A table that does not belong to the caller must not be locked.
     require_source(oid)?;
     let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
     // SAFETY: on the main thread, in a transaction.
@@ -243,7 +244,7 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     Ok(source)
 }
 
-/// The next id of which no queue table is left over from an earlier life of the extension.
+/// Returns the next id for which no queue table is left over from a previous installation of the extension.
 fn next_id() -> Result<i32, PgError> {
     loop {
         let id = as_superuser(|| {
@@ -258,15 +259,16 @@ fn next_id() -> Result<i32, PgError> {
     }
 }
 
-/// Drops triggers on the source that no vectorizer has: a dump of the table alone has brought them along.
+/// Drops triggers on the source that belong to no vectorizer: a dump of the table alone has restored them.
 fn drop_leftovers(source: &Relation) -> Result<(), PgError> {
     let entries = vectorizer::by_ancestor(source.oid)?;
     let own: Vec<Identity> = entries.iter().map(Entry::identity).collect();
     triggers::drop_leftovers(&own, source.oid)
 }
 
-/// In `ai` the queue's tables are made with the extension's rights, and names are the extension's to give: another could
-/// be in the way of what a version to come has there. In another schema the owner must be allowed to create them.
+/// Errors if the queue's tables can't be created in this schema. In `ai` they are created with the
+/// extension's rights, and names are reserved for it: another name might collide with one of a later version.
+/// In any other schema the owner must be allowed to create them.
 fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> Result<(), PgError> {
     let rights: &[&str] = if schema == "ai" { &["USAGE"] } else { &["USAGE", "CREATE"] };
     for right in rights {
@@ -344,7 +346,7 @@ fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
     })
 }
 
-/// A role's name, quoted where it must be.
+/// Returns a role's name, quoted if necessary.
 pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
     sql::query_row(
         "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles WHERE oid = $1",
@@ -356,7 +358,8 @@ pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
     })
 }
 
-/// Writes a vectorizer into the catalog. Returns its UUID; none where the extension's objects are older than UUIDs.
+/// Inserts a vectorizer into the catalog. Returns its UUID; `None` if the extension's objects are older than
+/// UUIDs.
 pub fn register(
     id: i32,
     name: &str,

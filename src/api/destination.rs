@@ -1,4 +1,4 @@
-//! `ai.destination_*`: what was asked for, evaluated and checked when a vectorizer is declared.
+//! `ai.destination_*`: names are filled in and checked when a vectorizer is created.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
@@ -15,8 +15,8 @@ use crate::pg::error::PgError;
 use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, ident};
 
-/// pgai's names: with `destination => d` the view is `d` and the store `d_store`; without, both are
-/// derived from the source's name.
+/// Fills in the names as pgai does: with `destination => 'd'` the view is `d` and the store is `d_store`;
+/// otherwise both are derived from the source's name.
 pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination, PgError> {
     let text = |key: &str| config.and_then(|c| c.get(key)).and_then(Value::as_str).map(str::to_owned);
     if config.is_some_and(|config| config["implementation"] == "column") {
@@ -41,7 +41,7 @@ pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination
     Ok(Destination::Table { target_schema, target_table, view_schema, view_name })
 }
 
-/// `<target_schema>_<target_table>` or `<schema>_<table>_<column>`, made to follow the rule for names.
+/// Returns `<target_schema>_<target_table>` or `<schema>_<table>_<column>`, adapted to the rule for names.
 pub fn default_name(destination: &Destination, source: &Relation) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     let whole = match destination {
@@ -58,7 +58,7 @@ pub fn default_name(destination: &Destination, source: &Relation) -> String {
     name
 }
 
-/// Waits for whoever is making a store or a view of these names.
+/// Waits until nobody else is creating a store or a view of these names.
 pub fn lock_names(destination: &Destination) {
     if let Destination::Table { target_table, view_name, .. } = destination {
         lock::on(Named::Relation, target_table);
@@ -66,8 +66,8 @@ pub fn lock_names(destination: &Destination) {
     }
 }
 
-/// Refuses names that are taken. A column that another vectorizer writes to is not refused, for pgai does
-/// not; but whoever shares it is told.
+/// Errors if a name is taken. A column that another vectorizer writes to is accepted, as in pgai, but a
+/// warning is raised.
 pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), PgError> {
     let Destination::Column { embedding_column } = destination else {
         return require_names_free(destination);
@@ -87,7 +87,7 @@ pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), 
     Ok(())
 }
 
-/// Refuses names that are taken, of a table destination.
+/// Errors if the name of the store or the view is taken; does nothing for a column.
 pub fn require_names_free(destination: &Destination) -> Result<(), PgError> {
     let Destination::Table { target_schema, target_table, view_schema, view_name } = destination else {
         return Ok(());
@@ -104,7 +104,7 @@ pub fn require_names_free(destination: &Destination) -> Result<(), PgError> {
     taken(target_schema, target_table, "target_table")
 }
 
-/// A store keeps the key's columns beside its own, which users' queries name.
+/// Errors if a key column has the name of one of the store's own columns: the store contains both.
 pub fn require_key_names(destination: &Destination, key: &Key) -> Result<(), PgError> {
     let taken = |name: &str| STORE_COLUMNS.contains(&name);
     match (destination, key.columns().iter().find(|column| taken(&column.name))) {
@@ -121,12 +121,12 @@ pub fn require_key_names(destination: &Destination, key: &Key) -> Result<(), PgE
     }
 }
 
-/// The error for a name that something has.
+/// Returns the error for a name that is taken.
 pub fn duplicate(message: String) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, message)
 }
 
-/// Whether there is a relation of any kind with this name, on a new snapshot.
+/// Returns whether there is a relation of any kind with this name, on a new snapshot.
 pub fn relation_exists(schema: &str, name: &str) -> Result<bool, PgError> {
     let found = sql::query(
         "SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

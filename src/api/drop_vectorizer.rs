@@ -1,4 +1,4 @@
-//! `ai.drop_vectorizer`, and pausing one.
+//! `ai.drop_vectorizer`, and disabling a vectorizer.
 
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
@@ -11,11 +11,12 @@ use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
 use crate::pg::sql;
 use crate::queue::wake;
 
-/// What dropping needs to know, read so that it also works when half of the objects are gone.
+/// The parts of a vectorizer that dropping needs, read so that it also works if some of its relations are
+/// gone.
 pub struct Target {
     identity: Identity,
-    /// Whose it is: the owner of its source, or, if that is gone, of its inbox. A vectorizer that has neither is a
-    /// superuser's to drop.
+    /// The owner of its source, or, if that is gone, of its inbox. If both are gone, only a superuser may
+    /// drop it.
     pub owner: pg_sys::Oid,
     source: Option<Table>,
     queue: Vec<Table>,
@@ -23,7 +24,8 @@ pub struct Target {
     view: Option<Table>,
 }
 
-/// The vectorizer with this id, which must be the caller's. One that the caller does not see does not exist.
+/// Returns the vectorizer with this id. Errors if the caller does not see it, as if it did not exist, or
+/// lacks its owner's rights.
 pub fn target(id: i32) -> Result<Target, PgError> {
     let user = current_user();
     let target = find(id)?.filter(|target| target.is_seen_by(user)).ok_or_else(|| {
@@ -38,7 +40,7 @@ pub fn target(id: i32) -> Result<Target, PgError> {
         .with_hint("A vectorizer belongs to the owner of its source."))
 }
 
-/// Looks for all that a vectorizer has, or for what is left of it.
+/// Finds all relations of a vectorizer, or what is left of them; `None` if there is no such vectorizer.
 fn find(id: i32) -> Result<Option<Target>, PgError> {
     if let Some(entry) = vectorizer::by_id(id)? {
         let (identity, relations) = (entry.identity(), entry.relations);
@@ -64,7 +66,7 @@ fn find(id: i32) -> Result<Option<Target>, PgError> {
     }))
 }
 
-/// A vectorizer's id must be given.
+/// Errors if the vectorizer's id is null.
 pub fn require_id(vectorizer_id: Option<i32>) -> Result<i32, PgError> {
     vectorizer_id.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
@@ -72,7 +74,7 @@ pub fn require_id(vectorizer_id: Option<i32>) -> Result<i32, PgError> {
     })
 }
 
-/// That the vectorizer exists, and that the current user may do with it what its owner may.
+/// Errors unless the vectorizer exists and the current user has its owner's rights.
 pub fn require_owner(id: i32) -> Result<(), PgError> {
     target(id).map(drop)
 }
@@ -91,13 +93,13 @@ fn drop_vectorizer(
     Ok(())
 }
 
-/// Drops a vectorizer and leaves its store and its view.
+/// Drops a vectorizer but keeps its store and its view.
 pub fn drop_keeping_store(id: i32) -> Result<(), PgError> {
     target(id)?.drop()
 }
 
 impl Target {
-    /// Returns whether a role sees the vectorizer, by the relations that are left of it.
+    /// Returns whether a role sees the vectorizer, according to the relations that are left of it.
     fn is_seen_by(&self, role: pg_sys::Oid) -> bool {
         let relations = self.source.iter().chain(self.queue.first()).chain(&self.store).chain(&self.view);
         visibility::sees_all(role) || visibility::sees(role, self.owner, relations)
@@ -110,7 +112,7 @@ impl Target {
         objects::forget(self.identity.id, self.owner, &self.queue)
     }
 
-    /// What others have built on the embeddings stays theirs, and is an error of Postgres's.
+    /// Drops the view and the store. Postgres errors if other objects depend on them.
     fn drop_destination(&self) -> Result<(), PgError> {
         let own = |table: &&Table| table.owner == self.owner;
         self.view.iter().chain(&self.store).filter(own).try_for_each(Table::drop)

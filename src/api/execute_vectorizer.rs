@@ -1,4 +1,4 @@
-//! `ai.execute_vectorizer`: work now, whatever the schedule says.
+//! `ai.execute_vectorizer`: processing now, whatever the schedule says.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;

@@ -1,4 +1,4 @@
-//! `ai.grant_vectorizer_usage`: what a role needs to have vectorizers.
+//! `ai.grant_vectorizer_usage`: the rights that a role needs to have vectorizers.
 
 use std::ffi::CStr;
 
@@ -11,25 +11,25 @@ use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::sql::{self, ident};
 
-/// For who declares vectorizers on his own tables. pgai also gives CREATE on the schema and all of its
-/// catalog, which its SQL needs for it runs as the caller; ours does not.
+/// Grants for roles that create vectorizers on their own tables. pgai also grants CREATE on the schema and
+/// rights on its whole catalog, because its SQL runs as the caller; ours does not.
 const USER: [&str; 2] = [
     "GRANT USAGE ON SCHEMA ai TO",
     "GRANT SELECT ON ai.vectorizer, ai.vectorizer_errors, ai.vectorizer_status TO",
 ];
 
-/// For who looks after the others'.
+/// Additional grants for roles that look after other roles' vectorizers.
 const ADMIN: [&str; 6] = [
     "GRANT SELECT, DELETE ON ai._vectorizer_errors TO",
     "GRANT SELECT ON ai._vectorizer_missed TO",
     "GRANT SELECT ON ai.vectorizer_worker_process, ai.vectorizer_worker_progress, ai.pgai_lib_version TO",
-    // With the tables' data, a dump carries where their ids have come to.
+    // A dump contains the state of the id sequences along with the tables' data.
     "GRANT SELECT ON SEQUENCE ai.vectorizer_id_seq, ai.s3_source_id_seq TO",
     "GRANT EXECUTE ON FUNCTION ai.check_s3(text, text, text, text, text, bool) TO",
     "GRANT EXECUTE ON FUNCTION ai.start_worker() TO",
 ];
 
-/// With the caller's own rights.
+/// Grants with the caller's own grant options.
 #[pg_extern(sql = false)]
 fn grant_vectorizer_usage(
     to_user: Option<&CStr>,
@@ -48,7 +48,7 @@ fn grant_vectorizer_usage(
     Ok(rights::grant(&Right::ALL, &role)?)
 }
 
-/// GRANT itself only warns whoever has nothing to give.
+/// Errors unless the caller may grant all of it: GRANT itself only warns if the caller has nothing to grant.
 fn require_grantor() -> Result<(), PgError> {
     let may = sql::query_row(
         "SELECT pg_catalog.has_schema_privilege('ai', 'USAGE WITH GRANT OPTION')",
@@ -72,8 +72,9 @@ fn require_grantor() -> Result<(), PgError> {
     ))
 }
 
-/// Gives roles what they had before there were grants, for the script that brings a database to this version: those who
-/// have vectorizers or sources, and those who were given USAGE on the schema by name.
+/// Grants roles the rights that they implicitly had before there were grants; called by the upgrade script to
+/// this version. These are the roles that own vectorizers or sources, and those that were granted USAGE on
+/// the schema by name.
 #[pg_extern(sql = false)]
 fn keep_rights() -> Result<(), pg_sys::panic::ErrorReport> {
     let owners: Vec<pg_sys::Oid> =
@@ -91,7 +92,7 @@ fn keep_rights() -> Result<(), pg_sys::panic::ErrorReport> {
         &[owners.into()],
         |row| row.get::<String>(1),
     )?;
-    // Who may dump the one may dump the other, which is new.
+    // Roles that may dump the one table may also dump the new one.
     let dumping = sql::query(
         "SELECT DISTINCT pg_catalog.quote_ident(r.rolname)
          FROM pg_catalog.pg_class c
@@ -129,7 +130,8 @@ fn tell(roles: &[String]) {
         .report(PgLogLevel::WARNING);
 }
 
-/// Grants are users', and not the extension's own, which a dump leaves out, while this is there.
+/// While this exists, grants count as those of a user and not as part of the extension, which a dump would
+/// omit.
 struct OutsideOfScript(bool);
 
 impl OutsideOfScript {

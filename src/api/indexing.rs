@@ -1,4 +1,4 @@
-//! `ai.indexing_*`: what was asked for, resolved and checked when a vectorizer is declared.
+//! `ai.indexing_*`: configs are resolved and checked when a vectorizer is created.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
@@ -16,10 +16,11 @@ use crate::index::require_room;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
-/// pgai's default, and so ours.
+/// Minimum number of rows for an index; pgai's default.
 const DEFAULT_MIN_ROWS: i32 = 100_000;
 
-/// The config as it is stored: never `default`.
+/// Returns the config as it is stored, with `default` resolved. Errors if it is invalid, its access method is
+/// not installed or it can't index so many dimensions.
 pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError> {
     let kind = validate::implementation("indexing", config)?;
     let resolved = match kind {
@@ -33,7 +34,7 @@ pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError
     Ok(resolved)
 }
 
-/// What of a config, never `default`, can be said without asking the server.
+/// Checks a config other than `default`, as far as that is possible without a query.
 pub fn check(config: Option<&Value>) -> Result<Indexing, PgError> {
     match validate::implementation("indexing", config)? {
         None => return Err(PgError::raised("indexing implementation not specified")),
@@ -47,7 +48,8 @@ pub fn check(config: Option<&Value>) -> Result<Indexing, PgError> {
     Ok(indexing)
 }
 
-/// pgai's setting wins, for those who bring theirs; it means what it means to pgai.
+/// Returns the config that `ai.indexing_default()` stands for. pgai's setting takes precedence, for users who
+/// migrate with it, and means the same as in pgai.
 pub fn default_config(dimensions: u32) -> Value {
     let chosen = match guc::foreign(c"ai.indexing_default").as_deref() {
         None => guc::indexing_default(),
@@ -55,7 +57,7 @@ pub fn default_config(dimensions: u32) -> Value {
         Some("indexing_diskann") => "diskann",
         Some(_) => "none",
     };
-    // Nobody asked for what can't be had.
+    // The default must not lead to an index that can't be built.
     if chosen == "none" || (chosen == "hnsw" && dimensions > hnsw::MAX_HALFVEC) {
         return json!({"config_type": "indexing", "implementation": "none"});
     }
@@ -94,8 +96,7 @@ fn require_access_method(indexing: &Indexing) -> Result<(), PgError> {
     .with_hint(hint))
 }
 
-/// Tells whoever declares a vectorizer what its searches must say so that the index is used, and where
-/// there will be none.
+/// Raises a notice if searches need a particular expression to use the index, or if no index will be built.
 pub fn announce(config: &Value, dimensions: u32, destination: &Destination, source: &Relation) {
     let Ok(indexing) = serde_json::from_value::<Indexing>(config.clone()) else { return };
     let column = match destination {

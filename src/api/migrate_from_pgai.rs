@@ -1,4 +1,4 @@
-//! `ai.migrate_from_pgai`, and the way back.
+//! `ai.migrate_from_pgai`, and the reverse.
 
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
@@ -9,11 +9,12 @@ use crate::pg::sql;
 use crate::pgai::{adopt, catalog, give_back, requirements};
 use crate::queue::wake;
 
-/// What a user who has pgai's objects in `ai` must do first.
+/// HINT for a user who has pgai's objects in `ai`.
 const MAKE_ROOM: &str = "To take its vectorizers over, in one transaction: ALTER SCHEMA ai RENAME TO pgai; \
                          CREATE EXTENSION pgai_rs; SELECT * FROM ai.migrate_from_pgai();";
 
-/// Called when the extension is created, before its first table.
+/// Errors if the schema `ai` contains pgai's objects. Called when the extension is created, before its first
+/// table.
 #[pg_extern(sql = false)]
 fn require_no_pgai() -> Result<(), pg_sys::panic::ErrorReport> {
     let found = sql::query(

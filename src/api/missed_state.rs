@@ -1,4 +1,4 @@
-//! Whether a vectorizer sees the changes of its source, and if not, since when.
+//! Detection of vectorizers that do not see the changes of their sources, or have missed some.
 
 use pgrx::pg_sys;
 
@@ -11,21 +11,22 @@ use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, ident};
 use crate::queue::missed::{self, Missed};
 
-/// The word of `ai.vectorizer_health.state`.
+/// The value of `ai.vectorizer_health.state` for them.
 const OUT_OF_STEP: &str = "out_of_step";
 
-/// The source and, from here on, the tables that have its rows.
+/// SQL for the source and the tables that contain its rows; the list of these tables is appended.
 const TABLES: &str = "
     SELECT c.oid FROM pg_catalog.pg_class c WHERE (c.relkind = 'r' OR c.oid = $1) AND c.oid IN (";
 
-/// Whether a subscription writes to one of the tables, and to the store, `$2`, it does not.
+/// Returns a row if a subscription writes to one of the tables `$1`, unless one also writes to the store
+/// `$2`.
 const SUBSCRIBED: &str = "
     SELECT FROM pg_catalog.pg_subscription_rel r
     WHERE r.srrelid = ANY ($1::pg_catalog.oid[])
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = pg_catalog.to_regclass($2))
     LIMIT 1";
 
-/// The state of a vectorizer whose triggers do not see what is written now; none if they do.
+/// Returns the state of a vectorizer whose triggers do not see current changes; `None` if they see them.
 pub fn blind(entry: &Entry) -> Result<Option<State>, PgError> {
     let look = format!("{TABLES}{DESCENDANTS})");
     let tables =
@@ -67,7 +68,8 @@ fn is_subscribed(entry: &Entry, tables: &[pg_sys::Oid]) -> Result<bool, PgError>
     Ok(!found.is_empty())
 }
 
-/// A subscription's changes fire no trigger that is not enabled for them.
+/// Returns reason and hint for a source that a subscription writes to: its changes fire only triggers that
+/// are enabled for them. `None` if the source or its trigger is gone.
 fn unsubscribed(
     entry: &Entry,
     states: &[trigger_states::State],
@@ -88,7 +90,7 @@ fn unsubscribed(
     )))
 }
 
-/// The state of a vectorizer that has missed changes, if it has.
+/// Returns the state of a vectorizer that may have missed changes; `None` if it has not.
 pub fn behind(entry: &Entry) -> Result<Option<State>, PgError> {
     let missed = missed::oldest(entry.id)?;
     Ok(missed.map(|missed| {

@@ -1,6 +1,6 @@
-//! The SQL functions, one file a family, named as users name them. Their signatures are in `sql/`.
+//! The SQL functions, one file per family, named after the SQL functions. Their signatures are in `sql/`.
 
-// What a SQL function returns is pgrx's, large error included.
+// SQL functions return pgrx's error type, which is large.
 #![allow(clippy::result_large_err)]
 
 pub mod bind_all;

@@ -1,4 +1,5 @@
-//! `ai.vectorizer_health` and `ai.vectorizer_worker_status`: whether it works, and if not, why.
+//! `ai.vectorizer_health` and `ai.vectorizer_worker_status`: the state of vectorizers and processes, with
+//! reasons.
 
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
@@ -132,7 +133,8 @@ fn vectorizer_worker_status() -> Result<
     Ok(TableIterator::new([launcher, worker]))
 }
 
-/// An error's message may name keys and addresses of anybody's rows.
+/// Returns whether the caller may see error messages, which may contain keys and addresses from any user's
+/// rows.
 fn may_see_errors() -> Result<bool, PgError> {
     let may = "SELECT pg_catalog.pg_has_role('pg_read_all_stats', 'usage')";
     Ok(sql::read(may, &[], |row| row.get(1))?.into_iter().next().unwrap_or(false))

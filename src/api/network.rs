@@ -1,4 +1,5 @@
-//! Waiting for the network, and for long computations, in a backend, while Ctrl-C and a shutdown are heard.
+//! Waiting for the network and for long computations in a backend, while it still reacts to Ctrl-C and a
+//! shutdown.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -11,33 +12,34 @@ use pgai_rs_pipeline::run;
 use crate::pg::descriptors::Borrowed;
 use crate::pg::error::PgError;
 
-/// How often a waiting call looks for Ctrl-C.
+/// Interval at which a waiting call checks for interrupts.
 const INTERRUPT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Descriptors that one answer takes: of the runtime, of a name's look-up, and of the connection.
+/// File descriptors that one request takes: for the runtime, the name look-up and the connection.
 const DESCRIPTORS: usize = 12;
 
-/// Drives `answer` to its end; none if that takes longer than `timeout`.
+/// Runs `answer` to completion; returns `None` if that takes longer than `timeout`.
 ///
 /// # Errors
 ///
-/// When the operating system refuses what a runtime needs. Ctrl-C ends the statement.
+/// If the operating system refuses the resources for a runtime. Ctrl-C ends the statement.
 pub fn await_answer<T>(timeout: Duration, answer: impl Future<Output = T>) -> Result<Option<T>, PgError> {
     let begun = Instant::now();
     drive(|| begun.elapsed() < timeout, async |_| answer.await)
 }
 
-/// Waits for `work`, which runs on a thread of its own, and is left to itself when the statement ends before.
+/// Runs `work` on a separate thread and waits for it. If the statement ends first, the thread is abandoned.
 ///
 /// # Errors
 ///
-/// When the operating system refuses what a runtime needs, and if `work` panics. Ctrl-C ends the statement.
+/// If the operating system refuses the resources for a runtime, or if `work` panics. Ctrl-C ends the
+/// statement.
 pub fn await_work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PgError> {
     let done = drive(|| true, async |runtime| runtime.spawn_blocking(work).await)?;
     done.and_then(Result::ok).ok_or_else(|| PgError::raised("the computation failed"))
 }
 
-/// Drives what `begin` begins to its end, as long as `goes_on` says so.
+/// Runs the future that `begin` returns to completion; returns `None` if `goes_on` returns false before.
 fn drive<T>(goes_on: impl Fn() -> bool, begin: impl AsyncFnOnce(Handle) -> T) -> Result<Option<T>, PgError> {
     let _descriptors = Borrowed::new(DESCRIPTORS);
     let runtime = Impatient::new()?;
@@ -52,7 +54,7 @@ fn drive<T>(goes_on: impl Fn() -> bool, begin: impl AsyncFnOnce(Handle) -> T) ->
     Ok(None)
 }
 
-/// A runtime that is left behind: dropping it would wait for a name look-up that hangs.
+/// A runtime that is shut down in the background: dropping it would wait for a name look-up that hangs.
 struct Impatient(Option<Runtime>);
 
 impl Impatient {

@@ -1,4 +1,4 @@
-//! `ai._vectorizer_pending`: how much waits in a queue.
+//! `ai._vectorizer_pending`: the number of pending rows in a queue.
 
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
@@ -9,8 +9,8 @@ use crate::pg::deadline;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
-/// Counts the rows of two tables of one owner's for a caller who may read both; NULL if they can't be counted in the time
-/// that is left for all in a view. Whoever wants them all waits.
+/// Counts up to `most` rows of two tables of one owner, for a caller who may read both. Returns NULL if that
+/// is not possible within the time limit for a view. With the largest bigint there is no time limit.
 #[pg_extern(sql = false)]
 fn vectorizer_pending(
     inbox: pg_sys::Oid,
@@ -37,7 +37,7 @@ fn is_the_callers(error: &PgError) -> bool {
     )
 }
 
-/// What becomes of a count that takes too long, whatever it waits for.
+/// Returns the error for a count that takes too long, whatever the reason.
 fn late() -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, "the queue can't be counted now")
 }
@@ -52,7 +52,7 @@ fn count(inbox: pg_sys::Oid, work: pg_sys::Oid, most: u64) -> Result<i64, PgErro
     Ok(i64::try_from(changes + rows).unwrap_or(i64::MAX))
 }
 
-/// Returns a table that the caller may read, locked.
+/// Locks a table and returns it. Errors unless the caller may read it without row security.
 fn readable(table: pg_sys::Oid) -> Result<Table, PgError> {
     let refused = || PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "the queue can't be read");
     let may = sql::read(

@@ -1,6 +1,7 @@
-//! How much one role, or all of a database, may have made: of what takes turns in the worker, too much of one role's is less of all others'.
+//! Limits on the number of vectorizers and S3 sources of a role or a database: they take turns in the worker,
+//! so one role's reduce the time for all others.
 //!
-//! Two sessions that declare at the same time may go beyond it by one each.
+//! Concurrent sessions may exceed a limit by one each.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -10,7 +11,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, is_superuser};
 use crate::pg::sql;
 
-/// Refuses one more vectorizer of this role's if it has as many as it may.
+/// Errors if this role or the database has as many vectorizers as allowed. Superusers are exempt.
 pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
     if is_superuser(owner) {
         return Ok(());
@@ -34,7 +35,7 @@ pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
     )
 }
 
-/// Refuses one more S3 source of this role's if it has as many as it may.
+/// Errors if this role has as many S3 sources as allowed. Superusers are exempt.
 pub fn require_room_for_s3_source(owner: pg_sys::Oid) -> Result<(), PgError> {
     if is_superuser(owner) {
         return Ok(());

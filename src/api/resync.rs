@@ -1,4 +1,4 @@
-//! `ai.resync`: the way back into step after something went past the triggers.
+//! `ai.resync`: repairs a vectorizer that is out of step because something bypassed the triggers.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -9,7 +9,7 @@ use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::queue::{missed, resync as compare, wake};
 
-/// Enqueues the keys in which source and store differ, or every row; answers how many.
+/// Enqueues the keys in which source and store differ, or all rows, and returns how many.
 #[pg_extern(sql = false)]
 fn resync(vectorizer_id: Option<i32>, all_rows: Option<bool>) -> Result<i64, pg_sys::panic::ErrorReport> {
     Ok(enqueue(require_id(vectorizer_id)?, all_rows.unwrap_or(false))?)

@@ -1,4 +1,4 @@
-//! `ai.retry_failed`: moves rows that were set aside back into the queue.
+//! `ai.retry_failed`: moves rows that were set aside back to the queue.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
@@ -21,7 +21,7 @@ const KEY_HINT: &str =
     "Give an object of the primary key's columns, such as {\"id\": 1}, or an array of them; \
                         ai.vectorizer_errors has the one of each row as details -> 'key'.";
 
-/// Which of the rows that were set aside: all for which everything that is given holds.
+/// The selection among the rows that were set aside: those that match everything that is given.
 struct Chosen {
     keys: Option<Vec<KeyValues>>,
     step: Option<String>,
@@ -50,7 +50,7 @@ fn retry_failed(
     Ok(i64::try_from(moved).unwrap_or(i64::MAX))
 }
 
-/// Errors for a vectorizer of which half is gone.
+/// Returns the error for a vectorizer that has lost some of its relations.
 pub fn lost(id: i32) -> PgError {
     PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger"))
         .with_hint("Drop the vectorizer with ai.drop_vectorizer(), and create it anew.")
@@ -65,7 +65,7 @@ fn require_step(step: &str) -> Result<(), PgError> {
     Err(error.with_hint(format!("The steps are {}.", known.join(", "))))
 }
 
-/// The keys that the caller names: an object, or an array of objects.
+/// Returns the keys that the caller names with an object or an array of objects.
 fn keys(key: &Key, given: &Value) -> Result<Vec<KeyValues>, PgError> {
     let object = |value: &Value| match value {
         Value::Object(object) => values(key, object),
@@ -120,7 +120,7 @@ fn requeue(v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
         key.names(Some("f")),
         v.queue.inbox,
     );
-    // In a subtransaction for the sake of the hint: a value may be none of its column's type.
+    // A subtransaction, to add the hint: a value may be invalid for its column's type.
     subtransaction(|| {
         v.relations.hold()?;
         as_user_on(v.owner, &v.relations.oids(), || sql::execute(&statement, &args))

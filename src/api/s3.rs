@@ -1,4 +1,5 @@
-//! `ai.check_s3`: how far it goes to an object. `ai.s3_policies`: what to paste into IAM.
+//! `ai.check_s3`, which tests the access to an object step by step. `ai.s3_policies`, which returns policies
+//! for IAM.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 
-/// Longest time for all steps, each of which has a limit of its own.
+/// Maximum time for all steps together; each step also has its own limit.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[pg_extern(sql = false)]
@@ -86,7 +87,7 @@ fn s3_policies(
     Ok(TableIterator::new(rows))
 }
 
-/// `bucket`, `s3://bucket` or `s3://bucket/prefix`.
+/// Parses `bucket`, `s3://bucket` or `s3://bucket/prefix`.
 fn bucket_and_prefix(text: Option<&str>) -> Result<(&str, &str), PgError> {
     let text = text.unwrap_or_default();
     let path = text.strip_prefix("s3://").unwrap_or(text);

@@ -1,6 +1,6 @@
-//! Whether a role may ask S3 in the way that a vectorizer, a source or a check declares.
+//! Checks whether a role may access S3 in the way that a vectorizer, a source or a check declares.
 //!
-//! Looked at when it is declared and again before work begins, for the settings may have changed.
+//! They are made when it is declared and again before work begins, because the settings may have changed.
 
 use pgrx::PgSqlErrorCode;
 
@@ -10,8 +10,8 @@ use pgai_rs_pipeline::server_url::ServerUrl;
 use crate::guc;
 use crate::pg::error::PgError;
 
-/// Refuses what the operator has not allowed to its author, and what contradicts itself, where S3 is asked for objects.
-/// `example` is an address that is wanted, if one is known.
+/// Errors if the access is contradictory, or the operator does not allow its author to request objects with
+/// it. `example` is a requested address, if one is known.
 pub fn require_objects_allowed(access: &S3Access, example: Option<&str>) -> Result<(), PgError> {
     require_allowed(access)?;
     if guc::reaches_objects(access) {
@@ -30,12 +30,12 @@ pub fn require_objects_allowed(access: &S3Access, example: Option<&str>) -> Resu
         )))
 }
 
-/// Returns an access with the one who declared it.
+/// Returns an access with its author.
 pub fn declared_by(access: &S3Access, author: Author) -> S3Access {
     S3Access { author, ..access.clone() }
 }
 
-/// Refuses what the operator has not allowed to its author, and what contradicts itself.
+/// Errors if the access is contradictory, or the operator does not allow it to its author.
 pub fn require_allowed(access: &S3Access) -> Result<(), PgError> {
     consistent(access)?;
     role_arn(access)?;
@@ -89,7 +89,8 @@ fn role_arn(access: &S3Access) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Also of AWS GovCloud (`aws-us-gov`) and of China (`aws-cn`), and of Ceph, whose roles belong to no account.
+/// Returns whether a string has the form of a role's ARN, including those of AWS GovCloud (`aws-us-gov`), of
+/// China (`aws-cn`), and of Ceph, whose roles belong to no account.
 fn is_role_arn(arn: &str) -> bool {
     let Some(rest) = arn.strip_prefix("arn:aws") else { return false };
     let Some((partition, rest)) = rest.split_once(":iam::") else { return false };

@@ -1,4 +1,4 @@
-//! Asking an S3 source to list, pausing and dropping it.
+//! Functions that have an S3 source list, disable it and drop it.
 
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
@@ -12,7 +12,8 @@ use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::sql;
 use crate::queue::wake;
 
-/// A source that the caller may change. One that the caller does not see does not exist.
+/// Returns the id of a source that the caller may change. Errors if the caller does not see it, as if it did
+/// not exist, or lacks its owner's rights.
 fn require_source(id: Option<i32>) -> Result<i32, PgError> {
     let id = id.ok_or_else(|| not_null("source_id"))?;
     let found = as_superuser(|| {
@@ -49,7 +50,7 @@ fn drop_s3_source(source_id: Option<i32>) -> Result<(), pg_sys::panic::ErrorRepo
             |row| row.get_opt::<pg_sys::Oid>(1),
         )?;
         sql::execute("DELETE FROM ai.s3_source WHERE id = $1", &[id.into()])?;
-        // Another's of that name stays.
+        // A table of that name that belongs to another role stays.
         let seen = seen.flatten().and_then(Table::look).filter(|table| may_act_as(user, table.owner));
         seen.as_ref().map_or(Ok(()), Table::drop)
     })?;

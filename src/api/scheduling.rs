@@ -1,4 +1,5 @@
-//! `ai.scheduling_*`: when a vectorizer is worked on, resolved and checked when it is declared.
+//! `ai.scheduling_*`: the times at which a vectorizer runs. Configs are resolved and checked when it is
+//! created.
 
 use pgrx::prelude::*;
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
@@ -17,7 +18,7 @@ use crate::queue::wake;
 /// pgai's default interval.
 const DEFAULT_INTERVAL: &str = "00:05:00";
 
-/// The config as it is stored: never `default`.
+/// Returns the config as it is stored, with `default` resolved.
 pub fn resolve(config: Option<&Value>) -> Result<Value, PgError> {
     match validate::implementation("scheduling", config)? {
         None => Err(PgError::raised("scheduling implementation not specified")),
@@ -32,7 +33,8 @@ pub fn resolve(config: Option<&Value>) -> Result<Value, PgError> {
     }
 }
 
-/// What `ai.scheduling_default()` means: pgai's setting wins, for those who bring theirs.
+/// Returns the config that `ai.scheduling_default()` stands for. pgai's setting takes precedence, for users
+/// who migrate with it.
 pub fn default_config() -> Value {
     match guc::foreign(c"ai.scheduling_default").as_deref() {
         Some("scheduling_timescaledb") => json!({
@@ -42,7 +44,7 @@ pub fn default_config() -> Value {
     }
 }
 
-/// A schedule must be one that Postgres can reckon with, which is tried.
+/// Errors unless Postgres can compute the times of a schedule.
 fn check(config: &Value) -> Result<(), PgError> {
     with_pinned_path(|| Schedule::of(config).require_times())
 }
@@ -56,7 +58,7 @@ fn set_scheduling(
     let Some(id) = vectorizer_id else { return Ok(None) };
     let Some(config) = config_of(id)? else { return Ok(None) };
     if let Err(error) = require_owner(id) {
-        // One that the caller does not see does not exist, which is no error here.
+        // If the caller does not see the vectorizer, the result is NULL, as if it did not exist.
         return if error.code == PgSqlErrorCode::ERRCODE_NO_DATA_FOUND {
             Ok(None)
         } else {

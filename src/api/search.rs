@@ -1,4 +1,4 @@
-//! `ai.vectorizer_embed`: a query embedded with a vectorizer's own model, in the caller's backend.
+//! `ai.vectorizer_embed`: embeds a query with a vectorizer's own model, in the caller's backend.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -25,17 +25,17 @@ use crate::pg::json::Json;
 use crate::pg::sql::{self, Row};
 use crate::vector;
 
-/// By what a vectorizer was named. With the text, it says which answers are the same.
+/// The model as the caller names it. Together with the input it identifies an answer that can be reused.
 #[derive(Debug, Clone, PartialEq)]
 enum Model {
     Config(serde_json::Value),
     Id(i32),
     Name(String),
-    /// A config without a vectorizer, and the key that the caller brings.
+    /// A config without a vectorizer, and the API key that the caller provides, if any.
     Given(serde_json::Value, Option<ApiKey>),
 }
 
-/// The answer of the last call, for the statement that made it.
+/// The answer of the last call, which is reused within the same statement.
 struct Remembered {
     statement: i64,
     user: pg_sys::Oid,
@@ -44,12 +44,12 @@ struct Remembered {
     vector: Vec<f32>,
 }
 
-/// What is embedded.
+/// The input to be embedded.
 #[derive(Debug, Clone, PartialEq)]
 enum Input {
-    /// A text, and what for if the caller says so.
+    /// A text, and its purpose if the caller gives it.
     Text { text: String, input_type: Option<String> },
-    /// A text as the numbers of its tokens.
+    /// A text as token numbers.
     Tokens(Vec<u32>),
 }
 
@@ -77,7 +77,7 @@ thread_local! {
     static LAST: RefCell<Option<Remembered>> = const { RefCell::new(None) };
 }
 
-// `$read`: what is asked, and for what, from the three arguments.
+// `$read` turns the three arguments into the model and the input.
 macro_rules! embed_function {
     ($name:ident, $info:ident, $argument:ty, $input:ty, $read:expr) => {
         #[doc = concat!("`pg_finfo` record of [`", stringify!($name), "`].")]
@@ -161,12 +161,13 @@ fn given(config: Json, key: Option<String>) -> Model {
     Model::Given(config.0, key.map(callers_key))
 }
 
-/// The key that a caller brings along.
+/// Returns an API key that the caller provides.
 pub fn callers_key(key: String) -> ApiKey {
     ApiKey::of_caller(Secret::new(key))
 }
 
-/// The vector of a text; none where there is no such vectorizer, as in pgai.
+/// Returns the vector of an input, from the last call if that was the same; `None` if there is no such
+/// vectorizer, as in pgai.
 fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgError> {
     // SAFETY: reads a variable of this backend.
     let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
@@ -192,18 +193,19 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
     Ok(Some(vector))
 }
 
-/// A model that is asked.
+/// A model to be asked.
 struct Asked {
     /// Its config.
     config: serde_json::Value,
-    /// Whose rights decide where a request may go.
+    /// The role whose rights decide where a request may go.
     role: pg_sys::Oid,
-    /// Whose word the config is.
+    /// The author of the config.
     author: Author,
 }
 
-/// Returns what a model is: a vectorizer's endpoint was checked for its owner when it was declared, a config of the caller's
-/// own is checked for the caller. None if there is no such vectorizer, or the caller does not see it.
+/// Returns the config of a model and the role that it is checked for: for a vectorizer its owner, for a
+/// caller's own config the caller. Returns `None` if there is no such vectorizer or the caller does not see
+/// it.
 fn asked(model: &Model) -> Result<Option<Asked>, PgError> {
     let found = match model {
         Model::Config(config) | Model::Given(config, _) => {
@@ -215,7 +217,7 @@ fn asked(model: &Model) -> Result<Option<Asked>, PgError> {
     };
     let Some(entry) = found else { return incomplete(model) };
     if is_reader(&entry)? {
-        // Whose rights decide is one of theirs, and not that of whoever was given the source.
+        // The rights that decide must be the owner's, and not those of a role that was given the source.
         entry.relations.require_one_owner()?;
         let config = entry.config()["embedding"].clone();
         return Ok(Some(Asked { config, role: entry.owner(), author: entry.author() }));
@@ -226,8 +228,8 @@ fn asked(model: &Model) -> Result<Option<Asked>, PgError> {
     }
 }
 
-/// Returns a vectorizer of which something is missing, if the caller sees it. Whose it was can't be told: it is asked with the
-/// caller's rights, and its config is a superuser's word only if it was declared for one.
+/// Returns the config of a vectorizer with missing relations, if the caller sees it. Its owner is unknown: it
+/// is used with the caller's rights, and its author counts as a superuser only if it was declared for one.
 fn incomplete(model: &Model) -> Result<Option<Asked>, PgError> {
     let from_catalog = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
         let look = format!(
@@ -252,7 +254,8 @@ fn incomplete(model: &Model) -> Result<Option<Asked>, PgError> {
     Ok(Some(Asked { config: config.0, role, author }))
 }
 
-/// Returns whether the caller can read the vectors: a question is on the owner's bill, and of no use without them.
+/// Returns whether the caller can read the vectors: the owner pays for a question, which is of no use without
+/// them.
 fn is_reader(entry: &Entry) -> Result<bool, PgError> {
     let Relations { source, store, view, .. } = &entry.relations;
     let readable: Vec<pg_sys::Oid> = match store {
@@ -279,7 +282,7 @@ fn not_a_reader(entry: &Entry) -> PgError {
     .with_hint(format!("GRANT SELECT ON {table}, or on the view beside it, lets a role search."))
 }
 
-/// A config as the pipeline understands it; without dimensions, or with 0 of them, the model decides.
+/// Parses a config; if its dimensions are missing or 0, the model determines their number.
 pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
     if config.get("dimensions").is_some_and(|dimensions| *dimensions != 0) {
         validate::dimensions(&config)?;
@@ -289,7 +292,8 @@ pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
     })
 }
 
-/// Returns the key that the caller brings, or else the one that its name stands for.
+/// Returns the API key that the caller provides, else the one that the config names; `None` if there is
+/// neither.
 pub fn key_for(embedding: &Embedding, callers: Option<&ApiKey>) -> Result<Option<ApiKey>, PgError> {
     match callers {
         Some(own) => Ok(Some(own.clone())),
@@ -297,7 +301,7 @@ pub fn key_for(embedding: &Embedding, callers: Option<&ApiKey>) -> Result<Option
     }
 }
 
-/// Asks the model: a vectorizer's as a query does, a given one as documents are.
+/// Asks the model for a vector: a vectorizer's model as for a query, a given model as for documents.
 fn ask(
     embedding: &Embedding,
     author: Author,
@@ -336,7 +340,7 @@ pub fn ask_all(
     wait(embed::embed_texts(embedding, author, key, &settings, texts))
 }
 
-/// Waits for the model, while Ctrl-C and a shutdown are heard.
+/// Waits for the model, but at most `pgai_rs.query_timeout`, and still reacts to Ctrl-C and a shutdown.
 fn wait<T>(answer: impl Future<Output = Result<T, Failure>>) -> Result<T, PgError> {
     let timeout = guc::query_timeout();
     match await_answer(timeout, answer)? {

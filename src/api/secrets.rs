@@ -1,4 +1,4 @@
-//! `ai.set_secret` and `ai.drop_secret`: keys of models' providers for one database.
+//! `ai.set_secret` and `ai.drop_secret`: API keys of model providers for one database.
 
 use pgrx::prelude::*;
 use pgrx::{pg_sys, PgSqlErrorCode};
@@ -15,10 +15,10 @@ use crate::pg::identity::current_user;
 use crate::pg::sql;
 use crate::queue::wake;
 
-/// Most bytes of a value. A service account's key has some 2,400.
+/// Maximum length of a value in bytes. The key of a service account has some 2,400.
 const MOST_BYTES: usize = 16 << 10;
 
-/// EXECUTE is granted by the administrator: whoever may call it may.
+/// Sets a secret. There is no check of rights beyond EXECUTE, which the administrator grants.
 #[pg_extern(sql = false)]
 fn set_secret(
     name: Option<&str>,
@@ -40,7 +40,7 @@ fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Resul
         .with_hint("Give the key itself. Call ai.drop_secret to remove a secret."));
     }
 
-    // Before anything is made outside the database.
+    // This comes before anything is created outside the database.
     // SAFETY: raises an error on a standby and in a read-only transaction.
     unsafe { pg_sys::PreventCommandIfReadOnly(c"ai.set_secret()".as_ptr()) };
     let user = current_user();
@@ -51,7 +51,7 @@ fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Resul
     Ok(())
 }
 
-/// EXECUTE is granted by the administrator, as of `ai.set_secret`.
+/// Removes a secret. There is no check of rights beyond EXECUTE, which the administrator grants.
 #[pg_extern(sql = false)]
 fn drop_secret(name: Option<&str>) -> Result<(), pg_sys::panic::ErrorReport> {
     let name = name.ok_or_else(|| null("name", "The view ai.secrets lists the secrets of this database."))?;
@@ -67,7 +67,8 @@ fn drop_secret(name: Option<&str>) -> Result<(), pg_sys::panic::ErrorReport> {
     Ok(())
 }
 
-/// For `ai.secrets`, and whoever may read that.
+/// Returns whether a secret can be decrypted, for `ai.secrets`; NULL if the caller may not read that view or
+/// there is no such secret.
 #[pg_extern(sql = false)]
 fn secret_is_readable(name: Option<&str>) -> Result<Option<bool>, pg_sys::panic::ErrorReport> {
     let Some(name) = name else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! What a config must be before a vectorizer is made of it. Texts are pgai's where it has one.
+//! Checks of configs before a vectorizer is created. Error texts are pgai's where it has one.
 
 use pgrx::pg_sys;
 use pgrx::PgSqlErrorCode;
@@ -16,13 +16,13 @@ use crate::catalog::secret;
 use crate::guc;
 use crate::pg::error::PgError;
 
-/// Longest identifier, in bytes: Postgres's NAMEDATALEN less one.
+/// Maximum length of an identifier in bytes: Postgres's NAMEDATALEN minus one.
 pub const MAX_IDENTIFIER: usize = 63;
 
-/// Largest number of dimensions of pgvector's `vector`.
+/// Maximum number of dimensions of pgvector's `vector`.
 const MAX_DIMENSIONS: u64 = 16_000;
 
-/// Largest `batch_size`, OpenAI's limit of inputs per request.
+/// Maximum `batch_size`: OpenAI's limit of inputs per request.
 const MAX_BATCH_SIZE: i64 = 2_048;
 
 const MAX_CONCURRENCY: i64 = 50;
@@ -31,7 +31,8 @@ fn raise<T>(message: impl Into<String>) -> Result<T, PgError> {
     Err(PgError::raised(message))
 }
 
-/// The two checks that every kind of config has, and its implementation.
+/// Makes the two checks that are common to all kinds of configs, and returns the implementation; `None` if
+/// there is none.
 pub fn implementation<'a>(kind: &str, config: Option<&'a Value>) -> Result<Option<&'a str>, PgError> {
     match config {
         Some(Value::Object(object)) if object.get("config_type").and_then(Value::as_str) == Some(kind) => {
@@ -42,7 +43,7 @@ pub fn implementation<'a>(kind: &str, config: Option<&'a Value>) -> Result<Optio
     }
 }
 
-/// Reads a config into the pipeline's type, so that nothing is stored that the worker can't read.
+/// Parses a config into the pipeline's type, so that nothing is stored that the worker can't read.
 pub fn readable<T: serde::de::DeserializeOwned>(kind: &str, config: Option<&Value>) -> Result<T, PgError> {
     serde_json::from_value(config.cloned().unwrap_or(Value::Null)).map_err(|error| {
         PgError::new(
@@ -53,12 +54,12 @@ pub fn readable<T: serde::de::DeserializeOwned>(kind: &str, config: Option<&Valu
     })
 }
 
-/// A vectorizer's name.
+/// Errors unless this is a valid name for a vectorizer.
 pub fn name(name: &str) -> Result<(), PgError> {
     name_of("vectorizer", name)
 }
 
-/// A name of something that is declared.
+/// Errors unless this is a valid name for an object of this kind.
 pub fn name_of(kind: &str, name: &str) -> Result<(), PgError> {
     identifier_length(name)?;
     let mut chars = name.chars();
@@ -73,7 +74,8 @@ pub fn name_of(kind: &str, name: &str) -> Result<(), PgError> {
         .with_hint("Give another one in the argument name."))
 }
 
-/// Longer names would be cut by Postgres, and then not found or taken for another's.
+/// Errors if an identifier is too long. Postgres would truncate it, and the result would not be found or mean
+/// another object.
 pub fn identifier_length(name: &str) -> Result<(), PgError> {
     if name.len() <= MAX_IDENTIFIER {
         return Ok(());
@@ -83,7 +85,7 @@ pub fn identifier_length(name: &str) -> Result<(), PgError> {
         .with_hint("Give a shorter one in the arguments name, or destination, target_table and view_name."))
 }
 
-/// How many dimensions the embedding has.
+/// Returns the number of dimensions of the embedding.
 pub fn dimensions(embedding: &Value) -> Result<u32, PgError> {
     let Some(dimensions) = embedding.get("dimensions").filter(|d| !d.is_null()) else {
         return raise("dimensions argument is required");
@@ -100,7 +102,7 @@ pub fn dimensions(embedding: &Value) -> Result<u32, PgError> {
 
 const LOADABLE_TYPES: [&str; 5] = ["text", "varchar", "char", "bpchar", "bytea"];
 
-/// `ai.loading_*`. A role that is no superuser can't send requests to a server of its own.
+/// Checks a config of `ai.loading_*`, including whether the administrator allows the owner to have it loaded.
 pub fn loading(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result<(), PgError> {
     let kind = implementation("loading", Some(config))?;
     if !matches!(kind, Some("column" | "uri")) {
@@ -134,7 +136,7 @@ pub fn loading(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result
     }
 }
 
-/// Refuses what the administrator does not allow a role to have loaded, as the settings are now.
+/// Errors if the administrator does not allow a role to have this loaded, as of the current settings.
 pub fn loading_egress(loading: &config::Loading, role: pg_sys::Oid, author: Author) -> Result<(), PgError> {
     match loading {
         config::Loading::Column { .. } => Ok(()),
@@ -145,11 +147,11 @@ pub fn loading_egress(loading: &config::Loading, role: pg_sys::Oid, author: Auth
     }
 }
 
-/// `ai.parsing_*`.
+/// Checks a config of `ai.parsing_*`.
 pub fn parsing(config: Option<&Value>, loading: &Value, columns: &[Column]) -> Result<(), PgError> {
     let kind = implementation("parsing", config)?;
     let name = loading.get("column_name").and_then(Value::as_str);
-    // A column that is not there is the loading config's error.
+    // A missing column is an error of the loading config.
     let column = columns.iter().find(|c| Some(c.name.as_str()) == name);
     let bytea = column.map(|c| c.type_name == "bytea");
     let by_column = loading.get("implementation").and_then(Value::as_str) == Some("column");
@@ -163,7 +165,7 @@ pub fn parsing(config: Option<&Value>, loading: &Value, columns: &[Column]) -> R
     }
 }
 
-/// `ai.destination_*`, before it is evaluated.
+/// Checks a config of `ai.destination_*` before its names are filled in.
 pub fn destination(config: Option<&Value>, chunking: Option<&Value>) -> Result<(), PgError> {
     match implementation("destination", config)? {
         Some("table") => Ok(()),
@@ -174,7 +176,8 @@ pub fn destination(config: Option<&Value>, chunking: Option<&Value>) -> Result<(
     }
 }
 
-/// `ai.embedding_*`. A role that is no superuser can't send the server's key to a URL of its own.
+/// Checks a config of `ai.embedding_*`. A role that is not a superuser can't send the server's API key to a
+/// URL of its own.
 pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
     match implementation("embedding", Some(config))? {
         None => return raise("embedding implementation not specified"),
@@ -191,7 +194,8 @@ pub fn embedding(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
     }
 }
 
-/// Refuses what the administrator does not allow a role to have embedded with this key, as the settings are now.
+/// Errors if the administrator does not allow a role to have texts embedded with this API key, as of the
+/// current settings.
 pub fn embedding_egress(
     embedding: &config::Embedding,
     role: pg_sys::Oid,
@@ -206,7 +210,7 @@ pub fn embedding_egress(
     }
 }
 
-/// Why an embedding is refused before anything is asked of anyone.
+/// Returns the error for an embedding that is refused before any request is sent.
 pub fn refused_embedding(failure: Failure) -> PgError {
     let (sqlstate, detail) = match failure.code {
         "base_url_not_allowed" => (
@@ -238,13 +242,13 @@ pub fn refused_embedding(failure: Failure) -> PgError {
     }
 }
 
-/// The rules for roles are S3's; here the role is an option by LiteLLM's name.
+/// Adapts an error about roles, whose rules are S3's: here the option for the role has LiteLLM's name.
 fn of_embedding(error: PgError) -> PgError {
     let message = error.message.replace("loading config, aws_role_arn", "embedding config, aws_role_name");
     PgError { message: message.replace("S3 can only", "Amazon Bedrock can only"), ..error }
 }
 
-/// `ai.chunking_*`. Sizes are checked here, not at the first document.
+/// Checks a config of `ai.chunking_*`. Sizes are checked here and not when the first document is processed.
 pub fn chunking(config: Option<&Value>) -> Result<(), PgError> {
     let known = ["character_text_splitter", "recursive_character_text_splitter", "text_splitter", "none"];
     if !implementation("chunking", config)?.is_some_and(|kind| known.contains(&kind)) {
@@ -259,7 +263,8 @@ pub fn chunking(config: Option<&Value>) -> Result<(), PgError> {
     })
 }
 
-/// `ai.formatting_*`. A template that no row can fill is refused here, not at every row.
+/// Checks a config of `ai.formatting_*`. A template that no row can fill is refused here and not for each
+/// row.
 pub fn formatting(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> {
     if implementation("formatting", config)? != Some("python_template") {
         return raise("unrecognized formatting implementation");
@@ -287,7 +292,7 @@ pub fn formatting(config: Option<&Value>, columns: &[Column]) -> Result<(), PgEr
     }
 }
 
-/// `ai.processing_*`.
+/// Checks a config of `ai.processing_*`.
 pub fn processing(config: Option<&Value>) -> Result<(), PgError> {
     match implementation("processing", config)? {
         None => return raise("processing implementation not specified"),

@@ -1,6 +1,6 @@
-//! pgai's checks under pgai's names: its users' own functions and tests call them.
+//! pgai's validation functions under pgai's names: its users' own functions and tests call them.
 //!
-//! They are those that `ai.create_vectorizer` makes, and so are as strict as ours.
+//! They make the checks of `ai.create_vectorizer`, and are as strict.
 
 use std::ffi::CStr;
 
@@ -21,19 +21,19 @@ use crate::pg::sql;
 
 type Checked = Result<(), pg_sys::panic::ErrorReport>;
 
-/// Enough for every index, for pgai's default knows no number.
+/// A number of dimensions that every index supports: pgai's default does not depend on it.
 const FEW_DIMENSIONS: u32 = 1;
 
 fn json(config: Option<Json>) -> Option<Value> {
     config.map(|config| config.0)
 }
 
-/// An argument of type `name`.
+/// Returns an argument of type `name`; an empty string if it is NULL.
 pub fn text(name: Option<&CStr>) -> String {
     name.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The relation of that name, if there is one.
+/// Returns the relation of that name; `None` if there is none.
 pub fn find(schema: &str, name: &str) -> Result<Option<Relation>, PgError> {
     let oid = sql::query_row(
         "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -44,7 +44,7 @@ pub fn find(schema: &str, name: &str) -> Result<Option<Relation>, PgError> {
     Ok(oid.map(Relation::load).transpose()?.flatten())
 }
 
-/// The relation of that name.
+/// Returns the relation of that name. Errors if there is none.
 pub fn source(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Relation, PgError> {
     let (schema, table) = (text(schema), text(table));
     find(&schema, &table)?.ok_or_else(|| {
@@ -60,7 +60,7 @@ fn columns(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Vec<Column>, P
 #[pg_extern(sql = false)]
 fn validate_loading(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
     let config = json(config);
-    // The shape first: its error is about no table.
+    // The shape comes first: its error does not depend on a table.
     validate::implementation("loading", config.as_ref())?;
     Ok(validate::loading(&config.unwrap_or_default(), &columns(schema, table)?, current_user())?)
 }

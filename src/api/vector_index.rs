@@ -1,4 +1,4 @@
-//! pgai's functions for a store's vector index, by pgai's names. The worker needs none of them.
+//! pgai's functions for a store's vector index, under pgai's names. The worker does not need them.
 
 use std::ffi::CStr;
 
@@ -18,7 +18,7 @@ use crate::index::due;
 use crate::pg::error::PgError;
 use crate::pg::json::Json;
 
-/// A config that asks for an index, and its access method.
+/// Returns a config that asks for an index, and its access method. Errors for any other config.
 fn wanted(indexing: Option<Json>) -> Result<(Indexing, &'static str), PgError> {
     let config = indexing.map(|json| json.0);
     let kind = config.as_ref().and_then(|config| config.get("implementation")).and_then(Value::as_str);
@@ -50,7 +50,7 @@ fn vector_index_exists(
 fn index_is_due(vectorizer_id: Option<i32>) -> Result<bool, ErrorReport> {
     let id = require_id(vectorizer_id)?;
     require_owner(id)?;
-    // Without its queue or its trigger, as in the middle of a restore, nothing is due.
+    // Without its queue or its trigger, as in the middle of a restore, no index is due.
     let Some(entry) = vectorizer::by_id(id)? else { return Ok(false) };
     Ok(due::is_due(&entry.understand()?)?)
 }

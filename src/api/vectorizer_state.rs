@@ -1,4 +1,4 @@
-//! What a vectorizer does now, and if nothing, why nothing.
+//! The current activity of a vectorizer, or the reason why it does nothing.
 
 use std::cell::Cell;
 
@@ -18,7 +18,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
 use crate::pg::sql::{self, Row};
 
-/// What the catalog and the worker say of a vectorizer.
+/// The information about a vectorizer in the catalog and from its worker.
 #[derive(Debug)]
 pub struct Facts {
     /// Its id.
@@ -28,25 +28,25 @@ pub struct Facts {
     disabled: bool,
     /// The columns of its source's key.
     key: Vec<String>,
-    /// The vectorizer with its relations; none if one that it can't be without is gone.
+    /// The vectorizer with its relations; `None` if it has lost one that it needs.
     entry: Option<Entry>,
-    /// Its inbox, if that is there.
+    /// Its inbox; `None` if it is gone.
     inbox: Option<Table>,
-    /// The name that a table of its queue had that is gone.
+    /// The name of a table of its queue that is gone; `None` if they all exist.
     gone: Option<String>,
-    /// What its worker says that stops it.
+    /// The condition that stops it according to its worker; `None` if there is none.
     stopped: Option<State>,
-    /// The last row that went all the way.
+    /// The time at which a row was last processed successfully; `None` if there was none.
     pub last_success_at: Option<TimestampWithTimeZone>,
-    /// The last failure.
+    /// The time of the last failure; `None` if there was none.
     pub last_error_at: Option<TimestampWithTimeZone>,
-    /// Its code.
+    /// The code of the last failure.
     pub last_error_code: Option<String>,
-    /// Its reason.
+    /// The reason of the last failure.
     pub last_error: Option<String>,
 }
 
-// $1: as which process the worker writes.
+// `$1`: id of the worker's process.
 const FACTS: &str = "
     SELECT v.id, v.name::text, v.disabled, c.state, c.message, c.hint, c.since, c.until, p.last_success_at,
            e.recorded, e.details ->> 'code', e.details ->> 'error_reason',
@@ -59,8 +59,8 @@ const FACTS: &str = "
         WHERE e.id = v.id ORDER BY e.recorded DESC LIMIT 1) e ON true
     ORDER BY v.id";
 
-/// Reads of the vectorizers that the current user may watch: those whose inbox the user may read, or that have lost theirs
-/// and that the user sees; and all for who watches all.
+/// Loads the vectorizers that the current user may watch: those whose inbox the user may read, and those that
+/// have lost their inbox and that the user sees. A user who watches all gets all of them.
 pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
     let process = workers.worker.as_ref().and_then(|worker| worker.id);
     let user = current_user();
@@ -86,7 +86,7 @@ pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
     Ok(seen)
 }
 
-/// Returns whether a role sees a vectorizer of which something is left beside its inbox.
+/// Returns whether a role sees a vectorizer, according to the relations that are left of it.
 fn is_seen(rest: &Rest, role: pg_sys::Oid) -> bool {
     let relations = rest.source.iter().chain(&rest.queue).chain(&rest.store).chain(&rest.view);
     let mut owners = rest.source.iter().chain(&rest.queue).map(|table| table.owner);
@@ -136,8 +136,8 @@ fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
 }
 
 impl Facts {
-    /// Looks into the queue, where nothing runs that its owner has put there, and for a bounded time. None if a table of
-    /// the vectorizer is gone; an error of this queue is this vectorizer's and no other's.
+    /// Counts the queue, within a time limit and without running any code of its owner. Returns `None` if the
+    /// vectorizer has lost a relation that it needs. Errors only concern this vectorizer.
     pub fn count(&self, worker: Option<i32>) -> Result<Option<Counts>, PgError> {
         let Some(entry) = &self.entry else { return Ok(None) };
         let Relations { inbox, work, failed, .. } = &entry.relations;
@@ -161,7 +161,7 @@ impl Facts {
         }
     }
 
-    /// The first of all that keeps it from working; else what it does.
+    /// Returns the highest-priority reason why it does not work, or else its current activity.
     pub fn state(
         &self,
         workers: &Workers,
@@ -187,7 +187,7 @@ impl Facts {
         if worker.word != RUNNING {
             return Ok(worker);
         }
-        // What rows have met is over when there are none.
+        // Conditions that come from rows are over when no rows are pending.
         let of_rows =
             |word| matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "scheduled");
         let stopped = self.stopped.clone().filter(|stop| counts.pending > 0 || !of_rows(stop.word));
@@ -214,7 +214,7 @@ fn broken(reason: &str) -> State {
     )
 }
 
-/// Of a vectorizer whose queue or whose triggers can't be looked at.
+/// Returns the state of a vectorizer whose queue or triggers can't be read.
 pub fn unreadable(error: &PgError) -> State {
     if error.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
         return State::new("locked", "somebody holds a lock on its queue").with_hint(

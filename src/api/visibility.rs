@@ -1,4 +1,5 @@
-//! `ai._sees_all`, `ai._sees_vectorizer` and `ai._s3_source_is_visible`: what the policies of the catalog's tables ask.
+//! `ai._sees_all`, `ai._sees_vectorizer` and `ai._s3_source_is_visible`, which the policies of the catalog's
+//! tables call.
 
 use pgrx::pg_sys;
 use pgrx::prelude::*;
@@ -13,7 +14,8 @@ fn sees_all() -> bool {
     visibility::sees_all(current_user())
 }
 
-/// Looks at a vectorizer's relations. It belongs to the owner of its source, or, if that is gone, of its inbox.
+/// Returns whether the current user sees a vectorizer with these relations. It belongs to the owner of its
+/// source, or, if that is gone, of its inbox.
 #[pg_extern(sql = false)]
 fn sees_vectorizer(
     source: Option<pg_sys::Oid>,
@@ -33,8 +35,8 @@ fn s3_source_is_visible(source_id: Option<i32>, target: Option<pg_sys::Oid>) -> 
     visibility::sees_all(user) || source_id.is_some_and(|id| sees_s3_source(user, id, target))
 }
 
-/// Returns whether a role sees an S3 source, which belongs to the owner of its table of seen keys, or, if that is gone, of
-/// its target.
+/// Returns whether a role sees an S3 source, which belongs to the owner of its table of seen keys, or, if
+/// that is gone, of its target.
 pub fn sees_s3_source(role: pg_sys::Oid, id: i32, target: Option<pg_sys::Oid>) -> bool {
     let tables: Vec<Table> = [seen_table(id), target.and_then(Table::look)].into_iter().flatten().collect();
     tables.first().is_some_and(|first| visibility::sees(role, first.owner, &tables))

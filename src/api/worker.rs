@@ -1,4 +1,4 @@
-//! `ai.start_worker`, and what CREATE EXTENSION says and does at its end.
+//! `ai.start_worker`, and the last step of CREATE EXTENSION.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::worker;
 
-/// What to do where the library is not preloaded.
+/// HINT if the library is not preloaded.
 pub const PRELOAD_HINT: &str =
     "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the server; \
                             or call ai.start_worker() after each start of the server.";
@@ -44,10 +44,10 @@ fn start_worker() -> Result<i32, pg_sys::panic::ErrorReport> {
     Ok(pid)
 }
 
-/// How long a started worker may take to connect, and how often it is looked for.
+/// Time that a started worker may take to connect, and the interval at which that is checked.
 const CONNECTING: (Duration, Duration) = (Duration::from_secs(10), Duration::from_millis(10));
 
-/// A worker runs a moment before it is connected, and only then does the next call find it.
+/// Waits until a worker is connected to the database: only then does the next call find it.
 fn wait_until_connected(pid: i32) -> Result<(), PgError> {
     let started = Instant::now();
     while running_worker()? != Some(pid) {
@@ -65,7 +65,7 @@ fn wait_until_connected(pid: i32) -> Result<(), PgError> {
 }
 
 fn running_worker() -> Result<Option<i32>, PgError> {
-    // Within a transaction the view shows what it showed first.
+    // Within a transaction the view keeps showing its first snapshot.
     // SAFETY: forgets what this backend remembers of it.
     unsafe { pg_sys::pgstat_clear_snapshot() };
     let pids = sql::read(

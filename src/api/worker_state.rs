@@ -1,4 +1,4 @@
-//! Whether a worker runs for this database, and if not, why not.
+//! The state of this database's worker and of the launcher, with the reason if they do not run.
 
 use pgrx::datum::{TimestampWithTimeZone, Uuid};
 use pgrx::pg_sys;
@@ -10,69 +10,69 @@ use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, Row};
 use crate::worker::{self, shared};
 
-/// What is the matter, in a word for machines and in words for people.
+/// A state, as a word for programs and as text for people.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// A stable word.
+    /// The word, which is stable across versions.
     pub word: &'static str,
-    /// What it means here.
+    /// The explanation in this case.
     pub reason: String,
-    /// What a person can do.
+    /// A suggestion of what a person can do.
     pub hint: Option<String>,
-    /// When it began.
+    /// The time at which the state began, if known.
     pub since: Option<TimestampWithTimeZone>,
-    /// When it is tried again.
+    /// The time of the next attempt, if known.
     pub until: Option<TimestampWithTimeZone>,
 }
 
 impl State {
-    /// A state without a hint and without times.
+    /// Creates a state without a hint and without times.
     pub fn new(word: &'static str, reason: impl Into<String>) -> Self {
         State { word, reason: reason.into(), hint: None, since: None, until: None }
     }
 
-    /// Adds what a person can do.
+    /// Adds a hint.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 }
 
-/// The word of a process that is as it should be.
+/// The word for a process that runs normally.
 pub const RUNNING: &str = "running";
 
-/// A launcher or worker that runs.
+/// A running launcher or worker.
 #[derive(Debug, Clone)]
 pub struct Process {
     /// Its process id.
     pub pid: i32,
-    /// When it started.
+    /// Its start time.
     pub since: Option<TimestampWithTimeZone>,
-    /// What it does.
+    /// Its current activity.
     pub activity: Option<String>,
-    /// As which it writes its heartbeats.
+    /// The id under which its heartbeats are recorded; `None` before the first, and for a launcher.
     pub id: Option<Uuid>,
-    /// Its last heartbeat.
+    /// The time of its last heartbeat.
     pub last_heartbeat: Option<TimestampWithTimeZone>,
-    /// That was so long ago that the process does not do its work.
+    /// True if the last heartbeat is so old that the process must be stuck.
     pub is_stalled: bool,
-    /// The last error of its rows.
+    /// The time of the last error of its rows.
     pub last_error_at: Option<TimestampWithTimeZone>,
-    /// The last error of its rows.
+    /// The message of the last error of its rows.
     pub last_error: Option<String>,
     is_worker: bool,
 }
 
-/// Whoever works, or should, for this database.
+/// The processes for this database, as far as they run.
 #[derive(Debug)]
 pub struct Workers {
-    /// The cluster's launcher.
+    /// The cluster's launcher; `None` if it does not run.
     pub launcher: Option<Process>,
-    /// This database's worker.
+    /// This database's worker; `None` if it does not run.
     pub worker: Option<Process>,
 }
 
-// One owner's trigger may keep the worker for a minute (`pg::transaction`).
+// The two minutes: one owner's trigger may occupy the worker for a minute (`pg::transaction`).
 const RUNNING_PROCESSES: &str = "
     SELECT a.pid, a.backend_type = $1, a.backend_start, p.id, p.last_heartbeat,
            coalesce(p.last_heartbeat < clock_timestamp() - 3 * p.expected_heartbeat_interval - interval '2 minutes',
@@ -87,16 +87,16 @@ const RUNNING_PROCESSES: &str = "
     WHERE a.backend_type = $2 OR (a.backend_type = $1 AND a.datname = pg_catalog.current_database())";
 
 impl Workers {
-    /// Those that run now.
+    /// Returns the processes that run now.
     pub fn load() -> Result<Workers, PgError> {
         let types = [worker::WORKER_TYPE.to_owned().into(), worker::LAUNCHER_TYPE.to_owned().into()];
-        // Others' processes are shown to some only; these are no secret.
+        // Only some roles may see other roles' processes, but these are no secret.
         let running = as_superuser(|| sql::read(RUNNING_PROCESSES, &types, process))?;
         let (workers, launchers): (Vec<_>, Vec<_>) = running.into_iter().partition(|p| p.is_worker);
         Ok(Workers { launcher: launchers.into_iter().next(), worker: workers.into_iter().next() })
     }
 
-    /// Of the launcher.
+    /// Returns the state of the launcher.
     pub fn launcher_state(&self) -> State {
         if is_standby() {
             return standby();
@@ -108,7 +108,7 @@ impl Workers {
         }
     }
 
-    /// Of this database's worker.
+    /// Returns the state of this database's worker.
     pub fn worker_state(&self) -> State {
         if is_standby() {
             return standby();
@@ -165,7 +165,7 @@ fn process(row: &Row<'_>) -> Result<Process, PgError> {
     })
 }
 
-/// Whether this server replays another's changes.
+/// Returns whether this server is a standby.
 fn is_standby() -> bool {
     // SAFETY: reads shared memory.
     unsafe { pg_sys::RecoveryInProgress() }
@@ -189,7 +189,7 @@ fn no_worker(reason: &str) -> State {
     State::new("no_worker", reason)
 }
 
-/// The name of this backend's database.
+/// Returns the name of this backend's database; `None` if it has been dropped.
 pub fn database_name() -> Option<String> {
     // SAFETY: a C string, or null, of this backend's memory.
     unsafe {

@@ -1,10 +1,11 @@
-//! Which relations of this database a vectorizer has: its source, its queue's tables, its store.
+//! The binding of a vectorizer to its relations in this database: its source, the tables of its queue, and
+//! its store.
 //!
-//! They are known by OID, in `ai._vectorizer_binding`, for a name may come to mean something else. A
-//! dump does not carry OIDs. It carries the vectorizer's UUID, in `ai.vectorizer` and in the arguments of the
-//! triggers on its source: by these, by the names of then and by their owner the relations of a restored
-//! vectorizer are found, and its worker binds them. A dump of the source alone brings triggers with a
-//! UUID that no vectorizer has here, and they do nothing.
+//! Relations are identified by OID, in `ai._vectorizer_binding`, because a name may come to mean something
+//! else. A dump does not carry OIDs. It carries the vectorizer's UUID, in `ai.vectorizer` and in the
+//! arguments of the triggers on its source. The relations of a restored vectorizer are found by these, by
+//! their names at the time of the dump and by their owner; then the worker binds them. A dump of the source
+//! alone restores triggers with a UUID that no vectorizer has here; they do nothing.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -20,57 +21,58 @@ use crate::pg::identity::{as_superuser, as_user, is_superuser};
 use crate::pg::sql::{self, Row};
 use crate::pg::statement::Tables;
 
-/// The relations of a vectorizer, as they are now.
+/// The relations of a vectorizer as they are now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relations {
     /// The table whose rows are embedded.
     pub source: Table,
     /// The table that its triggers append to.
     pub inbox: Table,
-    /// One row per source key that waits or is worked on.
+    /// The table with one row per source key that is pending or being processed.
     pub work: Table,
-    /// Keys that were set aside.
+    /// The table of keys that were set aside.
     pub failed: Table,
-    /// What the vectors of each key were made of; none if nothing is remembered, or it is gone.
+    /// The record of what each key's vectors were made of; `None` if nothing is remembered, or the table is
+    /// gone.
     pub origin: Option<Table>,
-    /// The table of chunks; none if the vectors go to a column of the source, or it is gone.
+    /// The table of chunks; `None` if the vectors go to a column of the source, or the table is gone.
     pub store: Option<Table>,
-    /// The view of chunks beside their rows; none if there is none, or it is gone.
+    /// The view that joins the chunks with their rows; `None` if there is none, or it is gone.
     pub view: Option<Table>,
 }
 
 impl Relations {
-    /// The relations of a vectorizer that was just made.
+    /// Returns the relations of a vectorizer that was just created.
     pub fn new(source: Table, queue: Queue, store: Option<Table>, view: Option<Table>) -> Self {
         let Queue { inbox, work, failed, origin } = queue;
         Relations { source, inbox, work, failed, origin, store, view }
     }
 
-    /// The tables that the vectorizer's work is done on, in the order in which they are locked.
+    /// Returns the tables that the vectorizer's work uses, in the order in which they are locked.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         let needed = [&self.source, &self.inbox, &self.work, &self.failed];
         needed.into_iter().chain(&self.origin).chain(&self.store)
     }
 
-    /// The OIDs of the tables.
+    /// Returns the OIDs of [`Relations::tables`].
     pub fn oids(&self) -> Tables {
         self.tables().map(|table| table.oid).collect()
     }
 
-    /// Locks all tables so that nobody can rename them or give them away until the transaction ends, and
-    /// errors (40001) if somebody has.
+    /// Locks all tables (ACCESS SHARE) so that nobody can rename them or change their owner until the
+    /// transaction ends. Errors (40001) if a table has changed since it was read.
     pub fn hold(&self) -> Result<(), PgError> {
         self.tables().try_for_each(|table| table.hold(pg_sys::AccessShareLock))
     }
 
-    /// Does the same with the view: after what was done to them by their names, such as GRANT, which runs nothing of
-    /// their owner's and is undone with the transaction.
+    /// Does the same for the tables and the view. It is called after operations on their names, such as
+    /// GRANT, which run none of the owner's code and are undone with the transaction.
     pub fn require_names(&self) -> Result<(), PgError> {
         self.tables().chain(&self.view).try_for_each(|table| table.hold(pg_sys::AccessShareLock))
     }
 
     /// Errors unless all tables belong to the owner of the source. A vectorizer's work is done as that role:
-    /// reading a table evaluates what its owner put there, and must not be done with another's rights.
+    /// reading a table evaluates what its owner put there, and must not happen with another role's rights.
     pub fn require_one_owner(&self) -> Result<(), PgError> {
         let owner = self.source.owner;
         let others: Vec<String> =
@@ -87,12 +89,12 @@ impl Relations {
         .with_hint("ALTER TABLE ... OWNER TO gives them all to one role."))
     }
 
-    /// The tables of the queue.
+    /// Returns the tables of the queue.
     pub fn queue(&self) -> Vec<Table> {
         [&self.inbox, &self.work, &self.failed].into_iter().chain(&self.origin).cloned().collect()
     }
 
-    /// Makes these the vectorizer's relations. Nothing changes if it has some already.
+    /// Binds these relations to the vectorizer. Does nothing if it is bound already.
     pub fn bind(&self, id: i32) -> Result<(), PgError> {
         if !has_bindings() {
             return Ok(());
@@ -118,8 +120,8 @@ impl Relations {
         self.note_declarer(id)
     }
 
-    /// Notes whether its owner is a superuser. It is declared at this moment, or comes from a version or a dump that does
-    /// not say whose it was then; what a dump does say stays.
+    /// Records whether the owner is a superuser, unless that is recorded already. The vectorizer is being
+    /// created now, or comes from a version or a dump without this information; what a dump contains is kept.
     fn note_declarer(&self, id: i32) -> Result<(), PgError> {
         let for_superuser = is_superuser(self.source.owner);
         as_superuser(|| {
@@ -131,8 +133,8 @@ impl Relations {
         .map(drop)
     }
 
-    /// Reads seven OIDs from a row, from column `first` on; none if a relation that a vectorizer can't be
-    /// without is gone, or is no table any more.
+    /// Reads seven OIDs from a row, from column `first` on. Returns `None` if a relation that a vectorizer
+    /// can't be without is gone or is no longer a table.
     pub fn read(row: &Row<'_>, first: usize) -> Result<Option<Relations>, PgError> {
         let mut found = Vec::with_capacity(7);
         for column in first..first + 7 {
@@ -153,8 +155,8 @@ impl Relations {
     }
 }
 
-/// Binds the relations of a vectorizer that were only found so far, and gives its triggers its UUID if they were made
-/// before there were UUIDs.
+/// Binds the relations of a vectorizer that were only found so far, and recreates its triggers with its UUID
+/// if they were created before there were UUIDs.
 pub fn adopt(entry: &Entry) -> Result<(), PgError> {
     entry.relations.require_one_owner()?;
     let source = Relation::load(entry.relations.source.oid)?;
@@ -173,7 +175,7 @@ pub fn adopt(entry: &Entry) -> Result<(), PgError> {
     triggers::create(&entry.identity(), &source)
 }
 
-/// Names that are not those of today. A relation that is gone keeps its name.
+/// Updates the names that have changed. A relation that is gone keeps its last name.
 const NAMES: &str = "
     UPDATE ai.vectorizer v
     SET source_schema = n.source_schema, source_table = n.source_table,
@@ -196,31 +198,32 @@ const NAMES: &str = "
                IS DISTINCT FROM (n.source_schema, n.source_table, n.queue_schema, n.queue_table)
            OR NOT v.config -> 'destination' @> n.destination)";
 
-/// Writes into the catalog what the relations are called today. They are known by OID; their names are for people, for
-/// pgai's clients, and for a dump, which finds them again where it is restored. Returns how many have changed.
+/// Writes the current names of the relations into the catalog. Relations are identified by OID; their names
+/// serve people, pgai's clients, and a dump, whose relations are found by them where it is restored. Returns
+/// the number of vectorizers whose names have changed.
 pub fn write_names() -> Result<u64, PgError> {
     as_superuser(|| sql::execute(NAMES, &[]))
 }
 
-/// What is left of a vectorizer that has lost some of its relations.
+/// The remains of a vectorizer that has lost some of its relations.
 pub struct Rest {
-    /// As its triggers name it.
+    /// The vectorizer as its triggers name it.
     pub identity: Identity,
-    /// Its source.
+    /// Its source; `None` if it is gone.
     pub source: Option<Table>,
-    /// Its inbox.
+    /// Its inbox; `None` if it is gone.
     pub inbox: Option<Table>,
-    /// The tables of its queue that are still there.
+    /// The tables of its queue that still exist.
     pub queue: Vec<Table>,
-    /// Its store.
+    /// Its store; `None` if it has none or it is gone.
     pub store: Option<Table>,
-    /// Its view.
+    /// Its view; `None` if it has none or it is gone.
     pub view: Option<Table>,
-    /// The name that a table of its queue had that is gone.
+    /// The name of a table of its queue that is gone; `None` if they all exist.
     pub gone: Option<String>,
 }
 
-/// Returns what is left of a vectorizer by its binding; none if there is no such vectorizer.
+/// Returns the remains of a vectorizer according to its binding; `None` if there is no such vectorizer.
 pub fn rest(id: i32) -> Result<Option<Rest>, PgError> {
     schema::require_trusted()?;
     let binding = match has_bindings() {
@@ -253,32 +256,34 @@ pub fn rest(id: i32) -> Result<Option<Rest>, PgError> {
     Ok(found.into_iter().next())
 }
 
-/// Stands in for the bindings where the extension's objects are older.
+/// An empty substitute for the bindings, for objects of an older version of the extension.
 const NO_BINDING: &str =
     "(SELECT NULL::int4 AS vectorizer_id, NULL::oid AS source, NULL::oid AS inbox, NULL::oid AS work,
     NULL::oid AS failed, NULL::oid AS origin, NULL::oid AS store, NULL::oid AS view) b";
 
-/// The objects of 0.1.0 and 0.2.0 have no bindings and no UUIDs. The library serves them until
-/// `ALTER EXTENSION pgai_rs UPDATE`.
+/// Returns whether the extension's objects have bindings and UUIDs. Those of 0.1.0 and 0.2.0 do not; the
+/// library works with them until `ALTER EXTENSION pgai_rs UPDATE`.
 fn has_bindings() -> bool {
     schema::has(c"_vectorizer_binding")
 }
 
-/// The arguments of the triggers of the vectorizer `v` as `pg_trigger.tgargs` has them: its id and its UUID.
+/// SQL for the trigger arguments of the vectorizer `v` in the form of `pg_trigger.tgargs`: its id and its
+/// UUID.
 const ARGUMENTS: &str =
     "convert_to(v.id::text, 'UTF8') || '\\x00'::bytea || convert_to(v.uuid::text, 'UTF8') || '\\x00'::bytea";
 
-/// The arguments that 0.1.0 and 0.2.0 gave.
+/// SQL for the trigger arguments in the form of 0.1.0 and 0.2.0: the id alone.
 const OLD_ARGUMENTS: &str = "convert_to(v.id::text, 'UTF8') || '\\x00'::bytea";
 
 /// The columns of [`relations`].
 pub const COLUMNS: &str = "r.source, r.inbox, r.work, r.failed, r.origin, r.store, r.view, r.bound";
 
-/// Returns a lateral relation `r` with the OIDs of the relations of the vectorizer `v`, and its UUID as
-/// text or NULL: those that are bound, or those that are found.
+/// Returns a lateral relation `r` with the OIDs of the relations of the vectorizer `v`, and whether they are
+/// bound: those in its binding if it has one, else those that are found.
 ///
-/// The source must have the trigger that each has, for TRUNCATE: in the middle of a restore it is not there
-/// yet, and a worker that took rows for deleted would forget them. The trigger comes last in a dump.
+/// The source must have the TRUNCATE trigger that every vectorizer has. It is missing in the middle of a
+/// restore, when a worker would take rows that are not restored yet for deleted and forget them. The trigger
+/// comes last in a dump.
 pub fn relations() -> String {
     if !has_bindings() {
         return format!("LATERAL ({}) r", found(OLD_ARGUMENTS, OLD_ARGUMENTS));
@@ -297,7 +302,7 @@ pub fn relations() -> String {
     )
 }
 
-/// The UUID of the vectorizer `v` as text; NULL where the objects are older than UUIDs.
+/// Returns the SQL for the UUID of the vectorizer `v` as text; NULL where the objects are older than UUIDs.
 pub fn uuid() -> &'static str {
     if has_bindings() {
         "v.uuid::text"
@@ -306,8 +311,8 @@ pub fn uuid() -> &'static str {
     }
 }
 
-/// The SQL that says whether the vectorizer `v` was declared for a superuser. The objects of 0.1.0 and 0.2.0 don't say, nor does a dump of
-/// theirs until it is bound.
+/// Returns the SQL that tells whether the vectorizer `v` was declared for a superuser. The objects of 0.1.0
+/// and 0.2.0 do not record it, nor does a dump of them until the vectorizer is bound.
 pub fn for_superuser() -> &'static str {
     if has_bindings() {
         "coalesce(v.for_superuser, false)"
@@ -316,15 +321,17 @@ pub fn for_superuser() -> &'static str {
     }
 }
 
-/// The trigger `t` is one that each source has: ours (by its function, for a trigger's name is its table
-/// owner's to change), for TRUNCATE (`TRIGGER_TYPE_TRUNCATE`), and no partition's copy.
+/// SQL that tells whether the trigger `t` is the one that each source has: the extension's (recognized by its
+/// function, because the table's owner may rename a trigger), for TRUNCATE (`TRIGGER_TYPE_TRUNCATE`), and not
+/// a partition's copy.
 const TRUNCATES: &str = "t.tgparentid = 0 AND (t.tgtype & 32) <> 0
     AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure";
 
-/// Returns a query for the relations of the vectorizer `v` that fit together by what a dump carries.
+/// Returns a query for the relations of the vectorizer `v` that match according to what a dump carries.
 ///
-/// All belong to one owner: whoever owns one of them alone can't have another's work done on it. The table
-/// of the source's name comes first; one of another name will do if it alone has the vectorizer's UUID.
+/// All of them must belong to one owner: a role that owns only one of them can't have work done on another
+/// role's table. The table with the source's name is preferred; one with another name is accepted if it alone
+/// has the vectorizer's UUID.
 fn found(arguments: &str, old_arguments: &str) -> String {
     let beside = |alias: &str, stem: &str| {
         format!(

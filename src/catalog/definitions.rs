@@ -1,5 +1,4 @@
-//! Noticing that some definition in this database changed, so that what was derived from
-//! definitions is derived anew.
+//! Detection of changed definitions in this database, so that what was derived from them is derived again.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -9,28 +8,28 @@ use super::rights::Right;
 
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
-/// Counts the changes of roles, and of the functions that rights are granted on.
+/// The number of changes of roles, and of the functions that rights are granted on.
 static RIGHTS: AtomicU64 = AtomicU64::new(1);
 
-/// Hash values, as the cache of functions has them, of those whose rights are looked at: one for each right, and 0 for
-/// none. The functions of an extension that was dropped and created anew take the places of those that are gone.
+/// Hash values, as in the syscache of functions, of the functions that are watched: one for each right, 0 for
+/// none. When the extension is dropped and created again, its new functions replace the old ones here.
 static FUNCTIONS: [AtomicU32; Right::ALL.len()] = [const { AtomicU32::new(0) }; Right::ALL.len()];
 
-/// Asks Postgres to say when a definition changes. Called once, from `_PG_init`.
+/// Registers callbacks for changes of definitions. Called once, from `_PG_init`.
 pub fn watch() {
     #[pg_guard]
     unsafe extern "C-unwind" fn changed(_argument: pg_sys::Datum, _relation: pg_sys::Oid) {
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
-    /// A role that was changed may be no superuser any more, or no member of one that has a right.
+    /// A changed role may no longer be a superuser, or a member of a role that has a right.
     #[pg_guard]
     unsafe extern "C-unwind" fn role_changed(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
         rights_changed();
     }
-    /// Rights on a function are a part of its definition.
+    /// The rights on a function are part of its definition.
     #[pg_guard]
     unsafe extern "C-unwind" fn function_changed(_argument: pg_sys::Datum, _cache: i32, hash: u32) {
-        // 0 stands for all of them.
+        // 0 stands for all functions.
         if hash == 0 || FUNCTIONS.iter().any(|watched| watched.load(Ordering::Relaxed) == hash) {
             rights_changed();
         }
@@ -39,7 +38,7 @@ pub fn watch() {
     let roles = [
         pg_sys::SysCacheIdentifier::AUTHOID,
         pg_sys::SysCacheIdentifier::AUTHMEMROLEMEM,
-        // Its owner is a member of pg_database_owner.
+        // The owner of the database is a member of `pg_database_owner`.
         pg_sys::SysCacheIdentifier::DATABASEOID,
     ];
     // SAFETY: the callbacks only count.
@@ -58,8 +57,8 @@ fn rights_changed() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts changes of the function of this right as changes of rights from here on; returns whether it did not before. To
-/// be called within a transaction.
+/// Counts changes of this right's function as changes of rights from now on. Returns whether the function was
+/// not watched before. Must be called within a transaction.
 pub fn watch_function(right: Right, function: pg_sys::Oid) -> bool {
     let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
     let none = pg_sys::Datum::from(0);
@@ -69,12 +68,12 @@ pub fn watch_function(right: Right, function: pg_sys::Oid) -> bool {
     FUNCTIONS[right as usize].swap(hash, Ordering::Relaxed) != hash
 }
 
-/// Grows with every change that this process has heard of.
+/// Returns a number that grows with every change of a definition that this process has been notified of.
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
 }
 
-/// Grows with every change of rights among them.
+/// Returns a number that grows with every change of rights that this process has been notified of.
 pub fn rights() -> u64 {
     RIGHTS.load(Ordering::Relaxed)
 }

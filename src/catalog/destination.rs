@@ -1,4 +1,4 @@
-//! Where a vectorizer's vectors go: a store of chunks beside a view, or a column of the source.
+//! The destination of a vectorizer's vectors: a store of chunks with a view, or a column of the source.
 
 use pgrx::PgSqlErrorCode;
 use serde_json::{json, Value};
@@ -12,13 +12,13 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::sql::{self, execute, ident, qualified};
 
-/// The columns of a store beside the key's.
+/// The columns of a store besides those of the key.
 pub const STORE_COLUMNS: [&str; 4] = ["chunk", "chunk_seq", "embedding", "embedding_uuid"];
 
-/// The column of a store that has the vectors.
+/// The column of a store that contains the vectors.
 pub const STORE_VECTORS: &str = "embedding";
 
-/// The evaluated config.
+/// Returns the config with all names filled in.
 pub fn to_json(destination: &Destination) -> Value {
     match destination {
         Destination::Table { target_schema, target_table, view_schema, view_name } => json!({
@@ -37,7 +37,7 @@ pub fn to_json(destination: &Destination) -> Value {
     }
 }
 
-/// The store, qualified; none if vectors go to a column of the source.
+/// Returns the qualified name of the store; `None` if vectors go to a column of the source.
 pub fn store(destination: &Destination) -> Option<String> {
     match destination {
         Destination::Table { target_schema, target_table, .. } => {
@@ -47,8 +47,8 @@ pub fn store(destination: &Destination) -> Option<String> {
     }
 }
 
-/// Creates what is not there yet, as the vectorizer's owner. Returns the store and the view, if that is what was
-/// asked for.
+/// Creates what does not exist yet, as the vectorizer's owner. Returns the store and the view, or
+/// `(None, None)` if the destination is a column.
 pub fn create(
     destination: &Destination,
     source: &Relation,
@@ -85,7 +85,7 @@ pub fn create(
     }
 }
 
-/// pgvector's type, qualified.
+/// Returns the qualified name of pgvector's type.
 pub fn vector_type() -> Result<String, PgError> {
     Ok(qualified(&relation::vector_schema()?, "vector"))
 }
@@ -104,7 +104,7 @@ fn create_store(store: &str, key: &Key, vector: &str) -> Result<(), PgError> {
     keep_in_line(store, STORE_VECTORS)
 }
 
-/// Out of line, a vector costs every distance a second look-up.
+/// Keeps vectors in the main table: out of line (TOAST), each distance would cost a second look-up.
 fn keep_in_line(table: &str, column: &str) -> Result<(), PgError> {
     execute(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE MAIN"), &[]).map(drop)
 }
@@ -127,7 +127,7 @@ fn view_definition(view: &str, store: &str, source: &Relation, columns: &[Column
     )
 }
 
-/// That a column which is there can take the vectors.
+/// Errors unless the column exists, has the type `vector` (with its dimensions) and is not generated.
 pub fn require_vectors(source: &Relation, column: &str, vector: &str) -> Result<(), PgError> {
     let found = sql::query_row(
         "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> ''

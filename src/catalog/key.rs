@@ -1,4 +1,4 @@
-//! A source's primary key, and how statements speak of it.
+//! A source's primary key, and the SQL for it.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 use serde_json::{json, Value};
@@ -11,17 +11,17 @@ use crate::pg::sql::{self, ident};
 pub struct KeyColumn {
     /// Its name.
     pub name: String,
-    /// Its place in the table.
+    /// Its number in the table (`attnum`).
     pub attnum: i32,
-    /// Its place in the key, from 1.
+    /// Its position in the key, from 1.
     pub position: i32,
     /// Its type with modifiers, schema-qualified outside pg_catalog.
     pub type_name: String,
-    /// `COLLATE …` where the column's collation is not its type's; else empty.
+    /// `COLLATE …` if the column's collation differs from its type's; else empty.
     pub collate: String,
-    /// The operator that the key's index calls equality, qualified: a type's `=` may live anywhere.
+    /// The equality operator of the key's index, qualified: the `=` of a type may be in any schema.
     pub equals: String,
-    /// Whether a function casts its type to text: its result need not be what the type reads.
+    /// True if a function casts its type to text, whose result the type's input need not accept.
     pub has_cast: bool,
 }
 
@@ -64,7 +64,7 @@ const KEY_COLUMNS: &str = "
     ORDER BY k.position";
 
 impl Key {
-    /// The primary key of a table; none if it has none.
+    /// Returns the primary key of a table; `None` if it has none.
     pub fn of(relation: pg_sys::Oid) -> Result<Option<Key>, PgError> {
         let columns = sql::read_now(KEY_COLUMNS, &[relation.into()], |row| {
             let (name, type_name): (String, String) = (row.get(1)?, row.get(4)?);
@@ -82,17 +82,17 @@ impl Key {
         Ok(if columns.is_empty() { None } else { Some(Key(columns)) })
     }
 
-    /// The columns in the key's order.
+    /// Returns the columns in the key's order.
     pub fn columns(&self) -> &[KeyColumn] {
         &self.0
     }
 
-    /// How many columns there are.
+    /// Returns the number of columns.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// pgai's `source_pk`.
+    /// Returns pgai's `source_pk`.
     pub fn to_json(&self) -> Value {
         self.0
             .iter()
@@ -100,7 +100,7 @@ impl Key {
             .collect()
     }
 
-    /// Column definitions for a table that has this key, in the source's column order.
+    /// Returns column definitions for a table that has this key, in the source's column order.
     pub fn definitions(&self) -> String {
         let mut columns: Vec<_> = self.0.iter().collect();
         columns.sort_by_key(|c| c.attnum);
@@ -108,13 +108,13 @@ impl Key {
         columns.iter().map(definition).collect::<Vec<_>>().join(", ")
     }
 
-    /// `"a", "b"`, or `x."a", x."b"` with an alias.
+    /// Returns `"a", "b"`, or `x."a", x."b"` with an alias.
     pub fn names(&self, alias: Option<&str>) -> String {
         let prefix = alias.map(|alias| format!("{alias}.")).unwrap_or_default();
         self.0.iter().map(|c| format!("{prefix}{}", ident(&c.name))).collect::<Vec<_>>().join(", ")
     }
 
-    /// `x."a"::text, x."b"::text`, as [`Key::given`] reads them back.
+    /// Returns `x."a"::text, x."b"::text`, in the form that [`Key::given`] reads.
     pub fn as_text(&self, alias: &str) -> String {
         let text = |c: &KeyColumn| match c.has_cast {
             true => format!("pg_catalog.format('%s', {alias}.{})", ident(&c.name)),
@@ -123,33 +123,35 @@ impl Key {
         self.0.iter().map(text).collect::<Vec<_>>().join(", ")
     }
 
-    /// Whether a row has all of its key, which a table that inherits need not enforce. Not by IS NOT NULL: of a composite
-    /// type that asks for each of its fields.
+    /// Returns a condition that is true if no column of a row's key is NULL; a table that inherits need not
+    /// enforce that. IS NOT NULL would not do: for a composite type it looks at each field.
     pub fn is_whole(&self, alias: &str) -> String {
         format!("pg_catalog.num_nulls({}) OPERATOR(pg_catalog.=) 0", self.names(Some(alias)))
     }
 
-    /// Whether two relations that both have this key's columns mean the same row.
+    /// Returns a condition that is true if the rows of two relations, both with this key's columns, have the
+    /// same key.
     pub fn same(&self, left: &str, right: &str) -> String {
         let equal = |c: &KeyColumn| format!("{left}.{n} {} {right}.{n}", c.equals, n = ident(&c.name));
         self.0.iter().map(equal).collect::<Vec<_>>().join(" AND ")
     }
 
-    /// Whether a relation that has this key's columns and one of [`Key::given`] mean the same row.
+    /// Returns a condition that is true if a row of a relation with this key's columns has the same key as a
+    /// row of [`Key::given`].
     pub fn same_given(&self, left: &str) -> String {
         let columns = self.0.iter().enumerate();
         let equal = columns.map(|(i, c)| format!("{left}.{} {} k.k{i}", ident(&c.name), c.equals));
         equal.collect::<Vec<_>>().join(" AND ")
     }
 
-    /// The key's columns in a relation `k` of [`Key::given`].
+    /// Returns the key's columns in a relation `k` of [`Key::given`].
     pub fn given_names(&self) -> String {
         (0..self.len()).map(|i| format!("k.k{i}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// A relation of keys given as parameters, one `text[]` per column from `$1` on, with the
-    /// columns `k0`, `k1` … of the key (under names of their own, for the source's may be any) and `ord`, the place from 1. More arrays of the same length can be given
-    /// after them, as pairs of column name and type.
+    /// Returns a relation of keys given as parameters, one `text[]` per key column from `$1` on. Its columns
+    /// are `k0`, `k1` … for the key (the source's own names could be anything) and `ord`, the position from
+    /// 1. More arrays of the same length can follow, given as pairs of column name and type.
     pub fn given(&self, more: &[(&str, &str)]) -> String {
         let mut parameters = Vec::new();
         let mut names = Vec::new();
@@ -173,7 +175,7 @@ impl Key {
     }
 }
 
-/// A primary key that a queue can't have: on Postgres 18, of a GiST index.
+/// Returns the error for a primary key that a queue can't have: on Postgres 18, one with a GiST index.
 fn unordered(column: &str, type_name: &str) -> PgError {
     let column = ident(column);
     PgError::new(
@@ -189,14 +191,14 @@ fn unordered(column: &str, type_name: &str) -> PgError {
 pub struct KeyValues(pub Vec<String>);
 
 impl KeyValues {
-    /// The key as a JSON object, for error rows and logs.
+    /// Returns the key as a JSON object, for error rows and logs.
     pub fn to_json(&self, key: &Key) -> Value {
         let pairs = key.columns().iter().zip(&self.0);
         Value::Object(pairs.map(|(c, v)| (c.name.clone(), Value::String(v.clone()))).collect())
     }
 }
 
-/// The parameters that [`Key::given`] reads: a list of values per column.
+/// Returns the parameters that [`Key::given`] reads: a list of values per column.
 pub fn transpose<'a>(keys: impl Iterator<Item = &'a KeyValues>, columns: usize) -> Vec<Vec<String>> {
     let mut lists = vec![Vec::new(); columns];
     for key in keys {

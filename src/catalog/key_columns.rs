@@ -1,4 +1,4 @@
-//! Whether the tables of a vectorizer have the columns of its source's key, of the same types.
+//! Comparison of the key columns in a vectorizer's tables with those of its source.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -8,23 +8,24 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, ident};
 
-/// A column of one of the tables that is not as the source's is.
+/// A key column of one of the tables that differs from the source's.
 #[derive(Debug)]
 pub struct Different {
     /// The table, qualified.
     pub table: String,
     /// The column.
     pub name: String,
-    /// The type that it has; none if there is no such column.
+    /// The type that it has; `None` if there is no such column.
     pub has: Option<String>,
     /// The type that the source's column has.
     pub wants: String,
-    /// `COLLATE …`, if the source's column has another collation than its type.
+    /// `COLLATE …` if the collation of the source's column differs from its type's; else empty.
     pub collate: String,
 }
 
-/// `$1`: tables, `$2`: the source, `$3`: the numbers of its key's columns. A table that is gone is none of
-/// this. A column without a modifier takes what one with a modifier does: pgai's have none.
+/// Selects the differing columns. `$1`: tables, `$2`: the source, `$3`: the numbers of its key's columns,
+/// `$4`: whether type modifiers and collations must be equal. Tables that are gone are ignored. Without `$4`
+/// a column without a modifier may stand for one with a modifier: pgai's have none.
 const DIFFERENT: &str = "
     SELECT t.name, s.attname::text, format_type(q.atttypid, q.atttypmod), format_type(s.atttypid, s.atttypmod),
            CASE WHEN s.attcollation <> y.typcollation THEN format(' COLLATE %I.%I', n.nspname, c.collname) ELSE '' END
@@ -39,15 +40,15 @@ const DIFFERENT: &str = "
            OR $4 AND (q.atttypmod <> s.atttypmod OR q.attcollation <> s.attcollation))
     ORDER BY t.name, s.attnum";
 
-/// Columns of the work table's key that the source's has not.
+/// Columns of the work table's key that the source's key does not have.
 const SUPERFLUOUS: &str = "
     SELECT a.attname::text
     FROM pg_index i
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey::int2[])
     WHERE i.indrelid = to_regclass($1) AND i.indisprimary AND a.attname::text <> ALL ($2::text[])";
 
-/// Returns the key's columns that some of the tables do not have, or have of another type; with `exactly`
-/// also those of another collation or without the type's modifier.
+/// Returns the key columns that some of the tables lack or have with another type; with `exactly` also those
+/// with another collation or without the type's modifier.
 pub fn different(
     tables: Vec<String>,
     source: pg_sys::Oid,
@@ -55,7 +56,8 @@ pub fn different(
     exactly: bool,
 ) -> Result<Vec<Different>, PgError> {
     let numbers: Vec<i32> = key.columns().iter().map(|column| column.attnum).collect();
-    // Whose statement it is need not have the use of the tables' schemas, and types are written with theirs.
+    // The current user need not have USAGE on the tables' schemas, and type names are written with their
+    // schemas.
     as_superuser(|| {
         sql::read_now(DIFFERENT, &[tables.into(), source.into(), numbers.into(), exactly.into()], |row| {
             Ok(Different {
@@ -69,7 +71,8 @@ pub fn different(
     })
 }
 
-/// Errors unless the queue and the store have the columns of the source's key, and the queue no others.
+/// Errors unless the queue and the store have the columns of the source's key, and the work table's key no
+/// others.
 pub fn require(
     vectorizer: &str,
     queue: &QueueTables,

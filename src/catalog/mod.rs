@@ -1,17 +1,17 @@
-//! Typed access to `ai.vectorizer` and to the objects that each vectorizer has.
+//! Typed access to `ai.vectorizer` and to the objects of each vectorizer.
 //!
-//! A vectorizer's owner is the owner of its source, of its queue's tables and of its store. That makes ownership
-//! a thing that Postgres keeps itself: through dump and restore, `REASSIGN OWNED` and `DROP OWNED`.
+//! A vectorizer's owner is the owner of its source, of its queue's tables and of its store. So Postgres
+//! itself keeps track of ownership: through dump and restore, `REASSIGN OWNED` and `DROP OWNED`.
 //!
-//! * [`vectorizer`]: a row of `ai.vectorizer`, and what is to be known of it
+//! * [`vectorizer`]: a row of `ai.vectorizer`, and what is derived from it
 //! * [`binding`], [`table`]: its relations, by OID and under a lock
-//! * [`triggers`], [`objects`], [`destination`]: making and dropping what it has
-//! * [`relation`], [`key`]: what a user's table is like
-//! * [`visibility`]: who sees what of it
-//! * [`secret`]: keys of models' providers that were set for the database
-//! * [`spending`]: what roles have spent of what they may in a day
-//! * [`rights`]: who may have the server fetch and send
-//! * [`definitions`]: noticing that some definition has changed
+//! * [`triggers`], [`objects`], [`destination`]: creating and dropping its objects
+//! * [`relation`], [`key`]: the properties of a user's table
+//! * [`visibility`]: which roles see which part of it
+//! * [`secret`]: API keys of model providers that are set for the database
+//! * [`spending`]: daily quotas of roles, and what is used of them
+//! * [`rights`]: which roles may have the server fetch and send
+//! * [`definitions`]: detection of changed definitions
 
 pub mod binding;
 pub mod definitions;
@@ -33,27 +33,27 @@ pub mod triggers;
 pub mod vectorizer;
 pub mod visibility;
 
-/// The name of the source's trigger, and the stem of the others'.
+/// Returns the name of the source's INSERT or row trigger, and the stem of the others' names.
 pub fn trigger_name(id: i32) -> String {
     format!("_vectorizer_src_trg_{id}")
 }
 
-/// The table that the trigger appends to.
+/// Returns the name of the table that the triggers append to.
 pub fn inbox_name(id: i32) -> String {
     format!("_vectorizer_q_{id}")
 }
 
-/// The table with one row per source key that waits or is worked on.
+/// Returns the name of the table with one row per source key that is pending or being processed.
 pub fn work_name(id: i32) -> String {
     format!("_vectorizer_work_{id}")
 }
 
-/// The table of what the chunks of each source key were made of.
+/// Returns the name of the table that records what the chunks of each source key were made of.
 pub fn origin_name(id: i32) -> String {
     format!("_vectorizer_origin_{id}")
 }
 
-/// The table of keys that were set aside.
+/// Returns the name of the table of keys that were set aside.
 pub fn failed_name(id: i32) -> String {
     format!("_vectorizer_q_failed_{id}")
 }

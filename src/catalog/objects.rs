@@ -1,6 +1,6 @@
-//! The objects that a vectorizer has beside its destination and its triggers: queue tables, grants.
+//! The objects of a vectorizer other than its destination and its triggers: queue tables, grants.
 //!
-//! Definitions follow pgai's, so that its clients and its users' queries go on working.
+//! Definitions follow pgai's, so that its clients and users' queries continue to work.
 
 use pgrx::pg_sys;
 
@@ -16,21 +16,21 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, as_user_on, superuser};
 use crate::pg::sql::{self, execute, ident, qualified};
 
-/// Where a vectorizer's queue tables are.
+/// The qualified names of a vectorizer's queue tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueTables {
-    /// What the trigger appends to.
+    /// The table that the triggers append to.
     pub inbox: String,
-    /// One row per source key that waits or is worked on.
+    /// The table with one row per source key that is pending or being processed.
     pub work: String,
-    /// Keys that were set aside.
+    /// The table of keys that were set aside.
     pub failed: String,
-    /// What the vectors of each key were made of, where that is not in the store; see [`Remembered`].
+    /// The record of what each key's vectors were made of, if the store does not say; see [`Remembered`].
     pub origin: String,
 }
 
 impl QueueTables {
-    /// The tables of a vectorizer, as they are called today.
+    /// Returns the current names of a vectorizer's tables.
     pub fn of(id: i32, relations: &Relations) -> Self {
         let origin = relations.origin.as_ref().map(Table::qualified);
         QueueTables {
@@ -41,7 +41,8 @@ impl QueueTables {
         }
     }
 
-    /// The tables of a vectorizer that is to be made, by its id and its inbox's schema and name.
+    /// Returns the names of the tables of a vectorizer that is to be created, from its id and its inbox's
+    /// schema and name.
     pub fn new(id: i32, schema: &str, inbox: Option<&str>) -> Self {
         QueueTables {
             inbox: qualified(schema, inbox.unwrap_or(&inbox_name(id))),
@@ -51,7 +52,7 @@ impl QueueTables {
         }
     }
 
-    /// Those that a vectorizer has.
+    /// Returns the tables that a vectorizer has which remembers this.
     pub fn all(&self, remembered: Remembered) -> Vec<&str> {
         let mut tables = vec![self.inbox.as_str(), &self.work, &self.failed];
         if remembered != Remembered::Nothing {
@@ -61,19 +62,21 @@ impl QueueTables {
     }
 }
 
-/// What is remembered of each row, beside its chunks, so that nothing is read or embedded twice.
+/// The information that is remembered for each row, in addition to its chunks, so that nothing is read or
+/// embedded twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remembered {
-    /// Nothing: the store has it all.
+    /// Nothing: the store contains all of it.
     Nothing,
-    /// The version of the object that the chunks were made of.
+    /// The version (ETag) of the object that the chunks were made of.
     Object,
-    /// That, if there is one, and the digest of the text whose vector the source's column has.
+    /// The version of the object if there is one, and the digest of the text whose vector is in the source's
+    /// column.
     Input,
 }
 
 impl Remembered {
-    /// What a vectorizer remembers.
+    /// Returns what a vectorizer remembers.
     pub fn of(destination: &Destination, loading: &Loading) -> Self {
         match (destination, loading) {
             (Destination::Column { .. }, _) => Remembered::Input,
@@ -82,7 +85,7 @@ impl Remembered {
         }
     }
 
-    /// The columns for it.
+    /// Returns the names and the types of the columns for it.
     fn columns(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Remembered::Nothing => &[],
@@ -92,7 +95,7 @@ impl Remembered {
     }
 }
 
-/// pgai's, which its clients know.
+/// The columns of the inbox are pgai's; its clients know them.
 const INBOX: [(&str, &str); 3] = [
     ("queued_at", "timestamptz NOT NULL DEFAULT now()"),
     ("loading_retries", "int4 NOT NULL DEFAULT 0"),
@@ -108,7 +111,7 @@ const WORK: [(&str, &str); 6] = [
     ("leased_by", "int4"),
 ];
 
-/// The first two are pgai's.
+/// The first two columns are pgai's.
 const FAILED: [(&str, &str); 6] = [
     ("created_at", "timestamptz NOT NULL DEFAULT now()"),
     ("failure_step", "text NOT NULL DEFAULT ''"),
@@ -118,10 +121,10 @@ const FAILED: [(&str, &str); 6] = [
     ("attempts", "int4"),
 ];
 
-/// Creates the queue's tables, which are the vectorizer's owner's.
+/// Creates the queue's tables, which belong to the vectorizer's owner.
 ///
-/// The schema `ai` belongs to the extension, and only superusers can move what is in it: nobody needs CREATE on it
-/// to have a vectorizer. In any other schema the owner creates them.
+/// The schema `ai` belongs to the extension, and only superusers can create tables there: nobody needs CREATE
+/// on it to have a vectorizer. In any other schema the owner creates them.
 pub fn create_queue(
     id: i32,
     schema: &str,
@@ -135,7 +138,7 @@ pub fn create_queue(
     let create = || statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop));
     let made = |name: &str| -> Result<Table, PgError> {
         let table = match schema {
-            // An event trigger may have given it away already, and to the right role.
+            // An event trigger may already have given it to the right role.
             "ai" => Table::made(schema, name, &[superuser(), owner])?.give_to(owner)?,
             _ => Table::made(schema, name, &[owner])?,
         };
@@ -159,19 +162,19 @@ pub fn create_queue(
 
 /// The tables of a queue that was just made.
 pub struct Queue {
-    /// The inbox.
+    /// The inbox, which the triggers append to.
     pub inbox: Table,
     /// The work table.
     pub work: Table,
-    /// The table of what was set aside.
+    /// The table of keys that were set aside.
     pub failed: Table,
-    /// The table of what is remembered, if anything is.
+    /// The record of what each key's vectors were made of; `None` if nothing is remembered.
     pub origin: Option<Table>,
 }
 
 fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<String> {
     let (columns, names, own) = (key.definitions(), key.names(None), OwnColumns::beside(key));
-    // Autovacuum by count, not by share: these tables churn and are meant to be empty.
+    // Autovacuum by number of rows, not by fraction: these tables churn and are mostly empty.
     let churn = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
                        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000)";
     let with_own = |more: &[(&str, &str)]| {
@@ -193,14 +196,15 @@ fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<S
     statements
 }
 
-/// Of a table that is published, as all are by FOR ALL TABLES, Postgres refuses to delete a row that it could not tell a
-/// subscriber by its key, or else by the whole of it. A key and its index would cost every user's transaction more than
-/// this costs: the old row in the log of a delete, where that is a logical one.
+/// Returns the statement that makes the log contain whole rows. If a table is published, as all are with FOR
+/// ALL TABLES, Postgres refuses to delete a row that it can't identify to a subscriber, either by its key or
+/// by the whole row. A key with its index would cost every user's transaction more than this: the old row in
+/// the log for each delete, if `wal_level` is logical.
 fn whole_rows(table: &str) -> String {
     format!("ALTER TABLE {table} REPLICA IDENTITY FULL")
 }
 
-/// Does the same for a table that an earlier version has made.
+/// Does the same for a table that an earlier version created.
 pub fn tell_subscribers_whole_rows(table: &Table) -> Result<(), PgError> {
     let has_it = sql::read_now(
         "SELECT c.relreplident = 'f' FROM pg_catalog.pg_class c WHERE c.oid = $1",
@@ -213,13 +217,15 @@ pub fn tell_subscribers_whole_rows(table: &Table) -> Result<(), PgError> {
     }
 }
 
-/// Removes a vectorizer from the catalog, and those of its queue's tables that are still its owner's. The store stays.
+/// Removes a vectorizer from the catalog and drops those tables of its queue that still belong to its owner.
+/// The store stays.
 pub fn forget(id: i32, owner: pg_sys::Oid, queue: &[Table]) -> Result<(), PgError> {
     as_superuser(|| execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()]))?;
     queue.iter().filter(|table| table.owner == owner && table.kind == 'r').try_for_each(Table::drop)
 }
 
-/// Enqueues every row that the source has, but for rows without a key of tables that inherit from it.
+/// Enqueues every row of the source, except rows without a key in tables that inherit from it. Returns the
+/// number of rows.
 pub fn enqueue_existing(relations: &Relations, key: &Key) -> Result<u64, PgError> {
     let Relations { source, inbox, .. } = relations;
     let statement = format!(
@@ -234,7 +240,7 @@ pub fn enqueue_existing(relations: &Relations, key: &Key) -> Result<u64, PgError
     as_user_on(source.owner, &[source.oid, inbox.oid].into(), || execute(&statement, &[]))
 }
 
-/// Lets a role search, and look after the queue.
+/// Grants a role the rights to search and to look after the queue.
 pub fn grant(
     role: &str,
     tables: &[&str],
@@ -254,7 +260,7 @@ pub fn grant(
         for table in tables {
             execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}"), &[])?;
         }
-        // A schema that the owner may not share stays as it is; Postgres warns.
+        // A schema that the owner may not grant USAGE on stays as it is; Postgres warns.
         if queue_schema != "ai" {
             schemas.push(queue_schema);
         }
@@ -264,7 +270,7 @@ pub fn grant(
         }
         Ok::<_, PgError>(())
     })?;
-    // With the caller's own right to share it, not with ours: who may use `ai` may spend the
-    // server's keys.
+    // This runs with the caller's own grant option, not the extension's: whoever may use `ai` may spend the
+    // server's API keys.
     execute(&format!("GRANT USAGE ON SCHEMA ai TO {role}"), &[]).map(drop)
 }

@@ -1,27 +1,27 @@
-//! What the queue's own columns are called: as they stand in the documentation, unless the primary key has
-//! a column of that name, such as the `created_at` of a table that is partitioned by it.
+//! The names of the queue's own columns: the documented ones, unless the primary key has a column of that
+//! name, such as the `created_at` of a table that is partitioned by it.
 
 use super::key::Key;
 use super::objects::QueueTables;
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, ident};
 
-/// The names of the queue's own columns, beside those of a key.
+/// The names of the queue's own columns, which must differ from those of the key.
 #[derive(Debug, Clone)]
 pub struct OwnColumns {
     key: Vec<String>,
-    /// The columns that the tables have; none while they are being made.
+    /// The existing columns of the tables; `None` while they are being created.
     there: Option<Vec<String>>,
 }
 
 impl OwnColumns {
-    /// For tables that are to have this key.
+    /// Returns the names for tables that are to be created with this key.
     pub fn beside(key: &Key) -> OwnColumns {
         OwnColumns { key: key.columns().iter().map(|column| column.name.clone()).collect(), there: None }
     }
 
-    /// Of tables that are there, with a key of these columns. The key's may have been renamed since; what
-    /// they were when the tables were made decides.
+    /// Returns the names for existing tables, with a key of these columns. The key's columns may have been
+    /// renamed since; their names at the time when the tables were created decide.
     pub fn of(tables: &QueueTables, key: Vec<String>) -> Result<OwnColumns, PgError> {
         let QueueTables { inbox, work, failed, origin } = tables.clone();
         let there = sql::read_now(
@@ -34,7 +34,8 @@ impl OwnColumns {
         Ok(OwnColumns { key, there: Some(there) })
     }
 
-    /// A column's name, quoted where it must be: with as many underscores before it as it takes.
+    /// Returns the actual name of a column, quoted if necessary: the documented name, prefixed with as many
+    /// underscores as needed to differ from the key's columns.
     pub fn name(&self, documented: &str) -> String {
         let most = self.key.len();
         let mut names = (0..=most).map(|number| "_".repeat(number) + documented);

@@ -1,4 +1,4 @@
-//! What the extension must know of a user's table.
+//! The properties of a user's table that the extension needs.
 
 use pgrx::pg_sys;
 
@@ -15,14 +15,15 @@ pub struct Relation {
     pub schema: String,
     /// Its name.
     pub name: String,
-    /// Who owns it.
+    /// Its owner.
     pub owner: pg_sys::Oid,
     /// `pg_class.relkind`: `r` table, `p` partitioned table, `v` view …
     pub kind: char,
-    /// Whether rows can be written to it through another table, or to others through it, so that
-    /// statement triggers would miss some: a partitioned table, a partition, what inherits or is inherited.
+    /// True if rows can be written to it through another table or to another table through it, so that
+    /// statement triggers would miss some: it is a partitioned table, a partition, or it inherits or is
+    /// inherited.
     pub in_hierarchy: bool,
-    /// Whether it goes with its session.
+    /// True if it is a temporary table.
     pub temporary: bool,
 }
 
@@ -31,13 +32,16 @@ pub struct Relation {
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// Its type's plain name, such as `text` or `timestamptz`; of a domain, that of the type below it.
+    /// The unqualified name of its type, such as `text` or `timestamptz`; for a domain, that of its base
+    /// type.
     pub type_name: String,
-    /// The columns that it is generated from, if it is not stored: triggers don't see its value.
+    /// The columns that it is generated from if it is a virtual generated column, whose value triggers don't
+    /// see; else empty.
     pub virtual_from: Vec<String>,
 }
 
-/// The tables that have rows of the table `$1`, with itself: its partitions, and what inherits from it.
+/// SQL for the tables whose rows are also rows of the table `$1`, including itself: its partitions, and the
+/// tables that inherit from it.
 pub const DESCENDANTS: &str = "
     WITH RECURSIVE below (relid) AS (
         SELECT $1::pg_catalog.oid
@@ -48,7 +52,8 @@ pub const DESCENDANTS: &str = "
         WHERE NOT i.inhdetachpending)
     SELECT b.relid FROM below b";
 
-/// The tables that have rows of the table `$1` through it, with itself.
+/// SQL for the tables that contain the rows of the table `$1`, including itself: those that it is a partition
+/// of or inherits from.
 pub const ANCESTORS: &str = "
     WITH RECURSIVE above (relid) AS (
         SELECT $1::pg_catalog.oid
@@ -60,12 +65,12 @@ pub const ANCESTORS: &str = "
     SELECT a.relid FROM above a";
 
 impl Relation {
-    /// Returns whether it has rows of other tables than partitions, or others have its rows.
+    /// Returns whether it is an ordinary table that is a partition, inherits or is inherited.
     pub fn is_in_inheritance(&self) -> bool {
         self.kind == 'r' && self.in_hierarchy
     }
 
-    /// The relation with this OID; none if it is gone.
+    /// Returns the relation with this OID; `None` if it is gone.
     pub fn load(oid: pg_sys::Oid) -> Result<Option<Relation>, PgError> {
         let rows = sql::read_now(
             "SELECT n.nspname::text, c.relname::text, c.relowner, c.relkind::text,
@@ -91,18 +96,18 @@ impl Relation {
         Ok(rows.into_iter().next())
     }
 
-    /// The same, to be locked and looked at.
+    /// Returns it as a [`Table`], which can be locked and compared. Errors if it is gone.
     pub fn table(&self) -> Result<Table, PgError> {
         Table::look(self.oid).ok_or_else(|| PgError::raised(format!("{} is gone", self.qualified())))
     }
 
-    /// `schema.name`, quoted where it must be.
+    /// Returns `schema.name`, quoted if necessary.
     pub fn qualified(&self) -> String {
         sql::qualified(&self.schema, &self.name)
     }
 }
 
-/// The columns of a table in their order.
+/// Returns the columns of a table in their order.
 pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
     sql::read_now(
         "SELECT a.attname::text,
@@ -128,7 +133,7 @@ pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
     )
 }
 
-/// The schema in which pgvector's type lives.
+/// Returns the schema that contains pgvector's type. Errors if pgvector is not installed.
 pub fn vector_schema() -> Result<String, PgError> {
     sql::read_now(
         "SELECT n.nspname::text

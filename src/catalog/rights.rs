@@ -1,7 +1,8 @@
-//! Rights to have the server fetch and send: EXECUTE on a builder, which is granted to roles and not to PUBLIC.
+//! Rights to have the server fetch and send: EXECUTE on a builder function, which is granted to roles and not
+//! to PUBLIC.
 //!
-//! A config is JSON that can be written by hand, so a builder that nobody may call guards nothing by itself. The right
-//! is looked at where a config is taken, and again for the owner before work is begun with it.
+//! A config is JSON that can be written by hand, so denying a role the builder is not enough. The right is
+//! checked where a config is accepted, and again for the owner before work is done with it.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -13,7 +14,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, is_superuser};
 use crate::pg::sql;
 
-/// Returns who a role is to the pipeline. To be called within a transaction.
+/// Returns what a role is to the pipeline. Must be called within a transaction.
 pub fn author(role: pg_sys::Oid) -> Author {
     match is_superuser(role) {
         true => Author::Superuser,
@@ -21,25 +22,25 @@ pub fn author(role: pg_sys::Oid) -> Author {
     }
 }
 
-/// A function of the extension's whose EXECUTE is the right to what it declares.
+/// A function of the extension; EXECUTE on it is the right to what it declares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Right {
-    /// Sends texts to OpenAI, or to what speaks its wire.
+    /// Sending texts to OpenAI, or to a server with the same API.
     EmbeddingOpenai,
-    /// Sends texts to an Ollama.
+    /// Sending texts to an Ollama server.
     EmbeddingOllama,
-    /// Sends texts to Voyage AI.
+    /// Sending texts to Voyage AI.
     EmbeddingVoyageai,
-    /// Sends texts to the other providers.
+    /// Sending texts to the other providers.
     EmbeddingLitellm,
-    /// Fetches objects from S3.
+    /// Fetching objects from S3.
     LoadingUri,
-    /// Lists buckets, and hears of their events.
+    /// Listing buckets, and receiving their events.
     CreateS3Source,
 }
 
 impl Right {
-    /// All of them, in the order of their declaration: what a role needs that declares whatever there is.
+    /// All rights, in the order of their declaration: a role that has them may declare anything.
     pub const ALL: [Right; 6] = [
         Right::EmbeddingOpenai,
         Right::EmbeddingOllama,
@@ -49,7 +50,8 @@ impl Right {
         Right::CreateS3Source,
     ];
 
-    /// The rights to ask the provider of an embedding: LiteLLM's names lead to the others' providers, too.
+    /// Returns the rights needed to send texts to the provider of an embedding: LiteLLM's model names lead to
+    /// the other builders' providers, too.
     pub fn to_embed(embedding: &Embedding) -> Vec<Right> {
         let of_provider = match embed::provider_prefix(embedding) {
             Some("openai") => Some(Right::EmbeddingOpenai),
@@ -67,12 +69,12 @@ impl Right {
         [of_builder].into_iter().chain(more).collect()
     }
 
-    /// Errors (42501) unless the role has the rights to ask the provider of an embedding.
+    /// Errors (42501) unless the role has the rights to send texts to the provider of an embedding.
     pub fn require_to_embed(embedding: &Embedding, role: pg_sys::Oid) -> Result<(), PgError> {
         Right::to_embed(embedding).into_iter().try_for_each(|right| right.require(role))
     }
 
-    /// The right to fetch documents, if they do not lie in the source itself.
+    /// Returns the right to fetch documents; `None` if they are in the source itself.
     pub fn to_load(loading: &Loading) -> Option<Right> {
         match loading {
             Loading::Column { .. } => None,
@@ -80,7 +82,8 @@ impl Right {
         }
     }
 
-    /// The function's name in the schema `ai`, where there is one of that name.
+    /// Returns the function's name in the schema `ai`; an older version of the extension may lack the
+    /// function.
     pub fn function(self) -> &'static str {
         match self {
             Right::EmbeddingOpenai => "embedding_openai",
@@ -92,10 +95,10 @@ impl Right {
         }
     }
 
-    /// Errors (42501) unless the role has it.
+    /// Errors (42501) unless the role has the right.
     pub fn require(self, role: pg_sys::Oid) -> Result<(), PgError> {
         let mut found = self.look(role, "EXECUTE")?;
-        // What changed before it was watched was not heard of.
+        // Changes before it was watched were not noticed.
         if found.as_ref().is_some_and(|function| definitions::watch_function(self, function.oid)) {
             found = self.look(role, "EXECUTE")?;
         }
@@ -117,19 +120,20 @@ impl Right {
         )))
     }
 
-    /// Tells whether the role has it.
+    /// Returns whether the role has the right.
     pub fn is_of(self, role: pg_sys::Oid) -> Result<bool, PgError> {
         let found = self.look(role, "EXECUTE")?;
         Ok(found.is_some_and(|function| function.is_permitted))
     }
 
-    /// Tells whether the role may pass it on.
+    /// Returns whether the role may grant the right to others.
     pub fn may_grant(self, role: pg_sys::Oid) -> Result<bool, PgError> {
         let found = self.look(role, "EXECUTE WITH GRANT OPTION")?;
         Ok(found.is_some_and(|function| function.is_permitted))
     }
 
-    /// The extension's function, and whether a role has a privilege on it. Another's of the same name is none of it.
+    /// Returns the extension's function, and whether a role has a privilege on it; `None` if there is none. A
+    /// function of the same name that is not the extension's does not count.
     fn look(self, role: pg_sys::Oid, privilege: &str) -> Result<Option<Function>, PgError> {
         let found = as_superuser(|| {
             sql::read_now(
@@ -150,16 +154,16 @@ impl Right {
     }
 }
 
-/// A function of the extension's.
+/// A function of the extension.
 struct Function {
     oid: pg_sys::Oid,
     /// Its name with its schema and the types of its arguments.
     signature: String,
-    /// A role has the privilege that was asked for.
+    /// True if the role has the privilege that was asked about.
     is_permitted: bool,
 }
 
-/// Grants rights to a role, whose name is quoted where it must be, with the current user's own.
+/// Grants rights with the current user's own grant option to a role, whose name is quoted if necessary.
 pub fn grant(rights: &[Right], role: &str) -> Result<(), PgError> {
     let mut functions = Vec::new();
     for right in rights {
@@ -168,7 +172,7 @@ pub fn grant(rights: &[Right], role: &str) -> Result<(), PgError> {
     sql::execute(&format!("GRANT EXECUTE ON FUNCTION {} TO {role}", functions.join(", ")), &[]).map(drop)
 }
 
-/// A role's name, quoted where it must be, and as a literal.
+/// Returns a role's name as an identifier, quoted if necessary, and as a literal.
 fn names_of(role: pg_sys::Oid) -> Result<(String, String), PgError> {
     let names = as_superuser(|| {
         sql::read_now(

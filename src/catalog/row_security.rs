@@ -1,7 +1,8 @@
-//! Row security of a source, which holds for its chunks as well.
+//! Row security of a source, extended to its chunks.
 //!
-//! A policy of the store asks whether there is a row of the source that a chunk is of. It is asked as whoever reads the
-//! store, for whom the source's own policies count. The view reads as whoever reads it.
+//! A policy on the store checks whether the source has a row that a chunk belongs to. It is evaluated as the
+//! role that reads the store, to which the source's own policies apply. The view reads with the rights of the
+//! role that reads it.
 
 use pgrx::pg_sys;
 
@@ -12,10 +13,10 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::sql::{self, execute, ident};
 
-/// The policy of a store that shows the chunks of those rows that the source shows.
+/// The policy of a store that shows the chunks of the rows that the source shows.
 const POLICY: &str = "_vectorizer_source_rows";
 
-/// Tells whether a table has row security.
+/// Returns whether a table has row security.
 fn is_on(table: pg_sys::Oid) -> Result<bool, PgError> {
     let on = sql::read_now(
         "SELECT c.relrowsecurity FROM pg_catalog.pg_class c WHERE c.oid = $1",
@@ -25,8 +26,8 @@ fn is_on(table: pg_sys::Oid) -> Result<bool, PgError> {
     Ok(on == [true])
 }
 
-/// Lets a store and its view show nobody the chunks of a row that the source does not show, as the owner of all three.
-/// Returns whether the source has row security; nothing is changed if it has not.
+/// Restricts a store and its view to the chunks of rows that the source shows to the reader, as the owner of
+/// all three. Returns whether the source has row security; if not, nothing changes.
 pub fn keep(
     source: &Relation,
     key: &Key,
@@ -50,7 +51,7 @@ pub fn keep(
 
 fn keep_in_store(source: &Relation, key: &Key, store: &Table) -> Result<(), PgError> {
     let (table, policy) = (store.qualified(), ident(POLICY));
-    // Another name than the store's, or each row would be compared with itself.
+    // The alias differs from the store's name, or each row would be compared with itself.
     let row = if store.name == "source_row" { "row_of_source" } else { "source_row" };
     let same = key.same(&ident(&store.name), row);
     let there = sql::read_now(

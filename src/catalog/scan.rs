@@ -1,8 +1,9 @@
-//! Rows of a table, read without planning a query.
+//! Reading the rows of a table without planning a query.
 //!
-//! To plan one evaluates what the table's owner has put beside it, such as expressions of its statistics and of its
-//! indexes. Whoever looks how all vectorizers are doing must not run that, nor wait for it. Here nothing runs but what
-//! Postgres itself has: the access methods of tables and of btree indexes, and the order of points in time.
+//! Planning evaluates what the table's owner has attached to it, such as expressions of its statistics and of
+//! its indexes. A function that reports on all vectorizers must neither run that nor wait for it. Here only
+//! Postgres's own code runs: the access methods of tables and of btree indexes, and the comparison of
+//! timestamps.
 
 use std::ffi::CString;
 use std::mem::MaybeUninit;
@@ -19,7 +20,7 @@ use crate::pg::sql;
 pub struct Column(NonZeroUsize);
 
 impl Column {
-    /// Returns a table's column of a name, which must be of this type.
+    /// Returns the column of a table by name. Errors unless it exists and has this type.
     pub fn of(table: pg_sys::Oid, name: &str, kind: pg_sys::Oid) -> Result<Column, PgError> {
         let missing = || {
             PgError::new(
@@ -38,14 +39,14 @@ impl Column {
     }
 }
 
-/// A row of a table, while it is read.
+/// A row of a table, valid while it is read.
 pub struct Row {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
 }
 
 impl Row {
-    /// A number of up to eight bytes, or a point in time, as it is stored; none if it is NULL.
+    /// Returns the stored value of an integer of up to eight bytes or of a timestamp; `None` if it is NULL.
     pub fn value(&self, column: Column) -> Option<i64> {
         // SAFETY: the row is live, and the column one of its table's, of a type that is passed by value.
         let datum = unsafe { pgrx::htup::heap_getattr_raw(self.tuple, column.0, self.descriptor) };
@@ -53,25 +54,26 @@ impl Row {
     }
 }
 
-/// Which rows of a table, and in which order.
+/// The rows to be read, and their order.
 #[derive(Debug, Clone, Copy)]
 pub enum Which {
-    /// All, as they lie there.
+    /// All rows, in physical order.
     All,
-    /// Those until a time, the earliest first.
+    /// The rows up to and including a time, the earliest first.
     Until(Ordered, pg_sys::TimestampTz),
-    /// Those after a time, the earliest first.
+    /// The rows after a time, the earliest first.
     After(Ordered, pg_sys::TimestampTz),
 }
 
-/// A column of points in time, and an index that has their order.
+/// A timestamp column with an index in its order.
 #[derive(Debug, Clone, Copy)]
 pub struct Ordered {
     column: Column,
     index: pg_sys::Oid,
 }
 
-/// An index with this column first, in Postgres's own order, whose entries are of all rows.
+/// A valid btree index on just this column, in ascending order of Postgres's own operators, that contains all
+/// rows.
 const INDEX: &str = "
     SELECT i.indexrelid
     FROM pg_catalog.pg_index i
@@ -85,7 +87,7 @@ const INDEX: &str = "
     LIMIT 1";
 
 impl Ordered {
-    /// Returns a table's column with an index for it; none if it has none.
+    /// Returns a table's column with an index on it; `None` if there is no suitable index.
     pub fn by(table: pg_sys::Oid, column: Column) -> Result<Option<Ordered>, PgError> {
         let number = i16::try_from(column.0.get()).unwrap_or_default();
         let args = [table.into(), number.into()];
@@ -94,7 +96,7 @@ impl Ordered {
     }
 }
 
-/// Shows rows of a table to `row`, and no more than so many; returns how many. The table must be locked.
+/// Passes at most `most` rows of a table to `row`, and returns their number. The table must be locked.
 pub fn each(table: pg_sys::Oid, which: Which, most: u64, mut row: impl FnMut(&Row)) -> Result<u64, PgError> {
     // SAFETY: in a transaction that has a snapshot, on the main thread; an error raised inside goes to the abort of the
     // subtransaction, which closes all. A row is not used once the next is read.
@@ -116,15 +118,18 @@ pub fn each(table: pg_sys::Oid, which: Which, most: u64, mut row: impl FnMut(&Ro
     }
 }
 
-/// A scan under way, with its index if it has one.
+/// A running scan, with its index if it has one.
 struct Scan {
     scan: pg_sys::SysScanDesc,
     index: Option<pg_sys::Relation>,
 }
 
 impl Scan {
+    /// Begins a scan.
+    ///
     /// # Safety
-    /// The relation is open, and the index one of it.
+    ///
+    /// The relation is open, and the index belongs to it.
     unsafe fn begin(relation: pg_sys::Relation, which: Which) -> Scan {
         let (ordered, strategy, operator, time) = match which {
             // SAFETY: by the caller; no index and no key.
@@ -158,8 +163,11 @@ impl Scan {
         }
     }
 
+    /// Returns the next row; null at the end.
+    ///
     /// # Safety
-    /// The scan was not ended.
+    ///
+    /// The scan has not been ended.
     unsafe fn next(&mut self) -> pg_sys::HeapTuple {
         // SAFETY: by the caller.
         unsafe {
@@ -172,8 +180,11 @@ impl Scan {
         }
     }
 
+    /// Ends the scan and closes its index.
+    ///
     /// # Safety
-    /// The scan was not ended.
+    ///
+    /// The scan has not been ended.
     unsafe fn end(self) {
         // SAFETY: by the caller.
         unsafe {

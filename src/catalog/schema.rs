@@ -1,4 +1,4 @@
-//! The schema `ai`, in which the extension's own tables are.
+//! The schema `ai`, which contains the extension's own tables.
 
 use std::ffi::CStr;
 
@@ -7,8 +7,8 @@ use pgrx::{pg_sys, PgSqlErrorCode};
 use crate::pg::error::PgError;
 use crate::pg::identity::is_superuser;
 
-/// Errors (42501) unless the schema belongs to a superuser: whoever owns it can put tables in the place of the
-/// extension's, and those are read with the extension's rights.
+/// Errors (42501) unless the schema belongs to a superuser: its owner could replace the extension's tables,
+/// which are read with the extension's rights.
 pub fn require_trusted() -> Result<(), PgError> {
     // SAFETY: looks up the catalogs on the main thread, in a transaction; the entry is released again.
     let owner = unsafe {
@@ -33,14 +33,15 @@ pub fn require_trusted() -> Result<(), PgError> {
     .with_hint("Run ALTER SCHEMA ai OWNER TO a superuser, after looking at what is in it."))
 }
 
-/// Tells whether the schema has a relation of this name that is the extension's. The objects of an earlier version serve
-/// as well, until `ALTER EXTENSION pgai_rs UPDATE`, and lack what is new.
+/// Returns whether the schema has a relation of this name that belongs to the extension. The objects of an
+/// earlier version are supported until `ALTER EXTENSION pgai_rs UPDATE`, and lack newer relations.
 pub fn has(relation: &CStr) -> bool {
     own(relation).is_some()
 }
 
-/// Returns the extension's relation of this name. Another's is none: earlier versions let others make tables in the
-/// schema, under the names of ones to come.
+/// Returns the extension's relation of this name; `None` if there is none. A relation that is not the
+/// extension's does not count: earlier versions let others create tables in the schema, possibly under names
+/// that later versions use.
 pub fn own(relation: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: looks up the catalogs on the main thread, in a transaction. There is nothing in a schema that is not there.
     unsafe {

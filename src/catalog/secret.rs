@@ -1,7 +1,8 @@
-//! The database's secrets: keys of models' providers that were set for it.
+//! The database's secrets: API keys of model providers that are set for it.
 //!
-//! A value is sealed with the server's key (`pg/key_file.rs`), and bound to the database, its name and the URL that it
-//! was set for: who may write to the table, and is not the server, can't give it to another server.
+//! A value is encrypted with the server's key (`pg/key_file.rs`) and bound to the database, its name and the
+//! URL that it was set for: a role that can write to the table but lacks the server's key can't direct the
+//! value to another URL.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -17,16 +18,18 @@ use crate::pg::identity::as_superuser;
 use crate::pg::key_file;
 use crate::pg::sql;
 
-/// A secret as it is stored.
+/// A secret as it is stored, encrypted.
 struct Sealed {
     name: String,
     base_url: Option<String>,
     sealed: Vec<u8>,
 }
 
-/// Returns the key that an embedding config names: the database's, or else the server's. None if there is none.
+/// Returns the API key that an embedding config names: the database's, else the server's; `None` if there is
+/// neither.
 ///
-/// A key of the database that can't be opened is an error, and not the server's instead: that is on another's bill.
+/// If the database has a key that can't be decrypted, that is an error. The server's key is not used instead:
+/// somebody else would pay.
 pub fn api_key_of(embedding: &Embedding) -> Result<Option<ApiKey>, PgError> {
     let Some(name) = api_key_name(embedding) else { return Ok(None) };
     match find(name)? {
@@ -38,12 +41,12 @@ pub fn api_key_of(embedding: &Embedding) -> Result<Option<ApiKey>, PgError> {
     }
 }
 
-/// Tells whether there is a secret of this name, and whether it can be opened. None if there is none.
+/// Returns whether the secret of this name can be decrypted; `None` if there is no such secret.
 pub fn is_readable(name: &str) -> Result<Option<bool>, PgError> {
     Ok(find(name)?.map(|secret| secret.open().is_ok()))
 }
 
-/// Returns what changes with every change of the secrets.
+/// Returns a value that changes with every change of the secrets; `None` if there are none.
 pub fn version() -> Result<Option<String>, PgError> {
     if !schema::has(c"_secret") {
         return Ok(None);
@@ -53,7 +56,7 @@ pub fn version() -> Result<Option<String>, PgError> {
     Ok(found.into_iter().next().flatten())
 }
 
-/// Writes a secret, in the place of one of this name if there is one.
+/// Writes a secret, replacing one of the same name.
 pub fn write(name: &str, value: &Secret, base_url: Option<&str>, by: pg_sys::Oid) -> Result<(), PgError> {
     require_table()?;
     let sealed = seal(&key_file::read_or_make()?, name, value, base_url)?;
@@ -66,14 +69,14 @@ pub fn write(name: &str, value: &Secret, base_url: Option<&str>, by: pg_sys::Oid
     as_superuser(|| sql::execute(statement, &arguments)).map(drop)
 }
 
-/// Removes a secret. Returns whether there was one.
+/// Removes a secret. Returns whether it existed.
 pub fn remove(name: &str) -> Result<bool, PgError> {
     require_table()?;
     let statement = "DELETE FROM ai._secret s WHERE s.name = $1";
     Ok(as_superuser(|| sql::execute(statement, &[name.into()]))? > 0)
 }
 
-/// Reads a secret, as it is now. The objects of an earlier version have none.
+/// Reads a secret as it is now; `None` if there is none, as with the objects of an earlier version.
 fn find(name: &str) -> Result<Option<Sealed>, PgError> {
     schema::require_trusted()?;
     if !schema::has(c"_secret") {
@@ -88,7 +91,8 @@ fn find(name: &str) -> Result<Option<Sealed>, PgError> {
     Ok(found.into_iter().next())
 }
 
-/// The schema is a superuser's, and the extension's objects are of a version that has secrets.
+/// Errors unless the schema belongs to a superuser and the extension's objects are of a version that has
+/// secrets.
 fn require_table() -> Result<(), PgError> {
     schema::require_trusted()?;
     match schema::has(c"_secret") {
@@ -127,7 +131,8 @@ fn seal(key: &SealKey, name: &str, value: &Secret, base_url: Option<&str>) -> Re
     })
 }
 
-/// The purpose of a secret: a copy of it in another database, under another name or for another URL is of no use.
+/// The context that a secret is bound to: in another database, under another name or for another URL it can't
+/// be decrypted.
 struct Binding<'a> {
     database: [u8; 4],
     name: &'a str,

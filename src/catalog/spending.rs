@@ -1,9 +1,9 @@
-//! Daily quotas of tokens and bytes: what limits them, and what of them is spent.
+//! Daily quotas of tokens and bytes: their limits, and how much is used.
 //!
-//! The worker counts what vectorizers spend in its memory (`pgai_rs_pipeline::quota`) and writes it to `ai._spent` with its
-//! heartbeat, from which the next worker goes on. Who asks a model in a session is counted in shared memory, for its
-//! transaction may be rolled back and what it has spent may not; the worker takes that over. Superusers have no quota,
-//! and are not counted.
+//! The worker counts the use by vectorizers in its memory (`pgai_rs_pipeline::quota`) and writes it to
+//! `ai._spent` with its heartbeat; the next worker continues from there. Requests to a model from a session
+//! are counted in shared memory, because its transaction may be rolled back but the tokens remain spent; the
+//! worker takes these counts over. Superusers have no quota and are not counted.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -24,10 +24,10 @@ use crate::pg::sql;
 use crate::pg::transaction::transaction;
 use crate::worker::shared;
 
-/// Days for which it is kept what was spent.
+/// Number of days for which the use is kept.
 const KEPT_DAYS: i32 = 31;
 
-/// Returns the account that a vectorizer of this role's spends from. To be called within a transaction.
+/// Returns the account that this role's vectorizers are charged to. Must be called within a transaction.
 pub fn account_of(quotas: &Arc<Quotas>, owner: pg_sys::Oid) -> Account {
     if is_superuser(owner) {
         return Account::default();
@@ -36,7 +36,7 @@ pub fn account_of(quotas: &Arc<Quotas>, owner: pg_sys::Oid) -> Account {
     Account::new(quotas, owner.to_u32())
 }
 
-/// Reads what was spent today, and the limit of the database. To be called once in a process, within a transaction.
+/// Loads today's use and the limit of the database. Must be called once per process, within a transaction.
 pub fn remember(quotas: &Quotas) -> Result<(), PgError> {
     quotas.limit_database(limits_of_database());
     for (role, spent) in spent_on(today())? {
@@ -45,8 +45,8 @@ pub fn remember(quotas: &Quotas) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Looks at the limits again, which nothing tells when they change, and writes what was spent since the last time. To be
-/// called outside of transactions.
+/// Reloads the limits, whose changes are not announced, and writes the use since the last time. Must be
+/// called outside a transaction.
 pub fn write(quotas: &Quotas) -> Result<(), PgError> {
     for asked in shared::take_asked(this_database(), today()) {
         quotas.spend(asked.role, Spent { tokens: asked.tokens, bytes: 0 });
@@ -87,11 +87,12 @@ fn add(spent: &[(Role, Day, Spent)]) -> Result<(), PgError> {
     sql::execute(forget, &[(day_number(today()) - KEPT_DAYS).into()]).map(drop)
 }
 
-/// Counts tokens that the session's role is about to send, or refuses if it has used up what it may in a day, or all roles
-/// of the database have together. A question has to fit into what is left, for it is not asked again. Two sessions at the same time may go beyond that by what they ask for.
+/// Charges the session's role with tokens that it is about to send. Errors if they do not fit into what is left of the
+/// role's daily quota, or of that of all roles of the database together. Concurrent sessions may exceed it by
+/// what they ask for.
 ///
-/// It is the session's and not the owner's of the vectorizer that is asked: who may read could else keep the owner's
-/// vectorizers from working. Without `shared_preload_libraries` nothing of it is remembered.
+/// The session's role is charged and not the vectorizer's owner: otherwise readers could stop the owner's
+/// vectorizers. Without `shared_preload_libraries` nothing is recorded.
 pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
     let role = session_user();
     let limits = [("role", DAILY_TOKENS_PER_ROLE.here()), ("database", DAILY_TOKENS_PER_DATABASE.here())];
@@ -128,7 +129,7 @@ fn exceeded(of: &str, limit: u64, spent: u64, tokens: u64) -> PgError {
     ))
 }
 
-/// Reads what was spent on a day, by role.
+/// Returns the use on a day, by role.
 fn spent_on(day: Day) -> Result<Vec<(Role, Spent)>, PgError> {
     if !schema::has(c"_spent") {
         return Ok(Vec::new());
@@ -143,7 +144,7 @@ fn spent_on(day: Day) -> Result<Vec<(Role, Spent)>, PgError> {
     })
 }
 
-/// Reads the limits of a role, which are set for it or else for the database or the server.
+/// Returns the limits of a role, which are set for it or else for the database or the server.
 fn limits_of(role: pg_sys::Oid) -> Limits {
     if is_superuser(role) {
         return Limits::default();
@@ -157,7 +158,7 @@ fn limits_of_database() -> Limits {
     Limits { tokens: limit(&DAILY_TOKENS_PER_DATABASE, &set), bytes: limit(&DAILY_BYTES_PER_DATABASE, &set) }
 }
 
-/// Reads a limit among settings as the catalog has them; else the one that holds in this process.
+/// Returns a limit from settings in the form `name=value`; else the one in effect in this process.
 fn limit(of: &DailyLimit, set: &[String]) -> Option<u64> {
     match last_of(set, &of.name.to_string_lossy()) {
         Some(value) => of.read(value),
@@ -165,7 +166,7 @@ fn limit(of: &DailyLimit, set: &[String]) -> Option<u64> {
     }
 }
 
-/// Returns a day as the number of days after 'epoch', as dates are added to.
+/// Returns a day as the number of days since 'epoch', which can be added to a date.
 fn day_number(day: Day) -> i32 {
     i32::try_from(day).unwrap_or(i32::MAX)
 }

@@ -1,8 +1,8 @@
-//! A table of a vectorizer's, known by OID and looked at under a lock.
+//! A relation of a vectorizer, identified by OID and checked under a lock.
 //!
-//! A name can come to mean another table while somebody waits for a lock. An OID can't, but its table can
-//! have another owner or be a view by then. So whoever relies on what was read of a table locks it by its
-//! OID, and looks once more. What is done to it with the extension's own rights is done by its OID, too.
+//! A name can come to mean another table during the wait for a lock. An OID can't, but by then the relation
+//! may have another owner or name, or be gone. So before relying on what was read of a table, lock it by its
+//! OID and compare again. Operations with the extension's own rights also use the OID.
 
 use std::ffi::CStr;
 
@@ -12,7 +12,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 
-/// A table as it was when it was read.
+/// A relation as it was when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Table {
     /// Its OID.
@@ -28,7 +28,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Returns a relation as it is now, whatever the transaction's snapshot sees; none if it is gone.
+    /// Returns a relation as it is now, whatever the transaction's snapshot is; `None` if it is gone.
     pub fn look(oid: pg_sys::Oid) -> Option<Table> {
         // SAFETY: looks up the catalogs on the main thread, in a transaction; the entry is released below,
         // and what is kept of it is copied.
@@ -53,9 +53,10 @@ impl Table {
         }
     }
 
-    /// Returns the relation that this transaction has made under a name, which must be of one of these owners.
+    /// Returns the relation that this transaction has created under a name. Errors unless it has one of these
+    /// owners.
     ///
-    /// The name can mean another relation by now, for schemas can be renamed meanwhile.
+    /// Errors (40001) if the name means another relation by now, because a schema was renamed meanwhile.
     pub fn made(schema: &str, name: &str, owners: &[pg_sys::Oid]) -> Result<Table, PgError> {
         let found = sql::query_row(
             "SELECT c.oid, c.xmin::pg_catalog.text::pg_catalog.int8
@@ -73,7 +74,7 @@ impl Table {
         let made = found.filter(|(_, xmin)| ours(*xmin)).and_then(|(oid, _)| Table::look(oid));
         match made {
             Some(table) if owners.contains(&table.owner) => Ok(table),
-            // Nobody else sees the table yet.
+            // Nobody else can see the table yet, so an event trigger has given it away.
             Some(table) => Err(given_away(&table)),
             None => Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
@@ -86,8 +87,8 @@ impl Table {
         }
     }
 
-    /// Locks the relation until the transaction ends, and errors (40001) if it is not what it was when it
-    /// was read: it has another owner, kind or name, or is gone.
+    /// Locks the relation until the transaction ends. Errors (40001) if it has changed since it was read: it
+    /// has another owner, kind or name, or is gone.
     pub fn hold(&self, mode: u32) -> Result<(), PgError> {
         // SAFETY: on the main thread, in a transaction. A lock can be taken on what is gone as well. Whoever
         // gets one has heard of all changes that were made under stronger ones.
@@ -103,12 +104,13 @@ impl Table {
         .with_hint("Run the statement again."))
     }
 
-    /// Gives the table to another owner, with its indexes. It must be one that this transaction has made.
+    /// Changes the owner of the table and its indexes with the extension's rights. This transaction must have
+    /// created the table.
     pub fn give_to(&self, owner: pg_sys::Oid) -> Result<Table, PgError> {
         as_superuser(|| self.change_owner(owner))
     }
 
-    /// Gives the relation to another owner, with its indexes, with the current user's own right to do so.
+    /// Changes the owner of the relation and its indexes with the current user's rights.
     pub fn change_owner(&self, owner: pg_sys::Oid) -> Result<Table, PgError> {
         let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
         self.hold(pg_sys::AccessExclusiveLock)?;
@@ -120,7 +122,8 @@ impl Table {
         Ok(Table { owner, ..self.clone() })
     }
 
-    /// Drops the table if it still is what it was. What others have built on it is an error of Postgres's.
+    /// Drops the table if it has not changed since it was read. Postgres errors if other objects depend on
+    /// it.
     pub fn drop(&self) -> Result<(), PgError> {
         self.hold(pg_sys::AccessExclusiveLock)?;
         let table = address(pg_sys::RelationRelationId, self.oid);
@@ -132,8 +135,8 @@ impl Table {
         Ok(())
     }
 
-    /// Makes the table be dropped with the extension, for it is of no use without it. A dump does not carry
-    /// that along: it only knows what an extension is made of.
+    /// Makes the table depend on the extension, so that it is dropped with it: it is useless without. A dump
+    /// does not contain this dependency: it only contains an extension's members.
     pub fn go_with_extension(&self) {
         let table = address(pg_sys::RelationRelationId, self.oid);
         // SAFETY: the name is a C string; both objects are there, and their addresses are copied.
@@ -144,13 +147,13 @@ impl Table {
         }
     }
 
-    /// `schema.name`, quoted where it must be.
+    /// Returns `schema.name`, quoted if necessary.
     pub fn qualified(&self) -> String {
         sql::qualified(&self.schema, &self.name)
     }
 }
 
-/// Errors for a table that got another owner as soon as it was made.
+/// Returns the error for a table whose owner was changed while it was being created.
 fn given_away(table: &Table) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

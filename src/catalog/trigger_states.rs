@@ -1,9 +1,8 @@
-//! In which sessions a vectorizer's triggers fire, and the triggers for those that apply what a publisher
-//! sends.
+//! The sessions in which a vectorizer's triggers fire, and the triggers for replicated changes.
 //!
-//! An apply worker of logical replication fires row triggers only, and of those only what is enabled ALWAYS or
-//! REPLICA. On an ordinary table the vectorizer's triggers are by statement; a *replica trigger* for each row,
-//! which fires in such sessions and in no others, is beside them where a user has enabled one of them so.
+//! An apply worker of logical replication fires row triggers only, and only those that are enabled ALWAYS or
+//! REPLICA. The vectorizer's triggers on an ordinary table are statement triggers. If a user has enabled one
+//! of them so, a *replica trigger* for each row is added, which fires in apply workers only.
 
 use pgrx::pg_sys;
 
@@ -29,19 +28,20 @@ pub struct State {
     pub table: pg_sys::Oid,
     /// `pg_trigger.tgtype`.
     events: i32,
-    /// `pg_trigger.tgenabled`: O in sessions of users, R in those that apply changes, A in all, D in none.
+    /// `pg_trigger.tgenabled`: `O` fires in sessions of users, `R` in those that apply changes, `A` in both,
+    /// `D` in none.
     pub enabled: char,
-    /// Whether it is there for replicated rows.
+    /// True if it is the replica trigger.
     pub for_replica: bool,
 }
 
-/// The triggers of the extension's on tables, those that a partition has from its parent included.
+/// SQL for the extension's triggers on tables, including those that a partition has from its parent.
 const STATES: &str = "
     SELECT t.oid, t.tgname::text, t.tgrelid, t.tgtype::int4, t.tgenabled::text, t.tgargs
     FROM pg_catalog.pg_trigger t
     WHERE t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure AND t.tgrelid IN (";
 
-/// Returns a vectorizer's triggers, those on partitions included.
+/// Returns a vectorizer's triggers, including those on partitions.
 pub fn load(entry: &Entry) -> Result<Vec<State>, PgError> {
     let identity = entry.identity();
     let states = as_superuser(|| {
@@ -62,8 +62,8 @@ pub fn load(entry: &Entry) -> Result<Vec<State>, PgError> {
     Ok(states.into_iter().flatten().collect())
 }
 
-/// The events on a table that no trigger of these fires for in sessions of users, or, where a subscription writes, in its own, as
-/// SQL calls them.
+/// Returns the events on a table, as SQL calls them, for which none of these triggers fires in sessions of
+/// users, nor, if `subscribed`, in those that apply changes.
 pub fn unseen(states: &[State], table: pg_sys::Oid, subscribed: bool) -> Vec<&'static str> {
     let fires = |state: &&State| matches!(state.enabled, 'O' | 'A') || subscribed && state.enabled == 'R';
     let of_table = states.iter().filter(|state| state.table == table && !state.for_replica);
@@ -72,7 +72,7 @@ pub fn unseen(states: &[State], table: pg_sys::Oid, subscribed: bool) -> Vec<&'s
     events.into_iter().filter(|(bit, _)| seen & bit == 0).map(|(_, name)| name).collect()
 }
 
-/// Whether some of the triggers fire where a publisher's changes are applied.
+/// Returns whether any of the triggers, apart from those for TRUNCATE, is enabled for replicated changes.
 pub fn fires_for_replica(states: &[State]) -> bool {
     states
         .iter()
@@ -83,7 +83,8 @@ fn is_for_replica(state: &State) -> bool {
     matches!(state.enabled, 'A' | 'R')
 }
 
-/// Gives all triggers of a vectorizer the state that a user gave to one. There are several where pgai has one.
+/// Enables or disables all triggers of a vectorizer as a user has done with one of them. There are several
+/// where pgai has one.
 pub fn enable_alike(entry: &Entry, table: pg_sys::Oid, trigger: &str, enabled: char) -> Result<(), PgError> {
     let states = load(entry)?;
     if !states.iter().any(|state| state.table == table && state.name == trigger && !state.for_replica) {
@@ -93,11 +94,11 @@ pub fn enable_alike(entry: &Entry, table: pg_sys::Oid, trigger: &str, enabled: c
     others.try_for_each(|state| triggers::enable(state.table, &state.name, enabled))
 }
 
-/// Creates the replica trigger where the others' states ask for one, and drops it where they do not.
+/// Creates the replica trigger if the states of the others require it, else drops it.
 pub fn keep_replica_trigger(entry: &Entry, source: &Relation) -> Result<(), PgError> {
     let states = load(entry)?;
     let known = states.iter().find(|state| state.for_replica && state.table == source.oid);
-    // Triggers for each row fire for replicated rows themselves.
+    // Row triggers fire for replicated rows themselves.
     let wanted = !source.in_hierarchy && fires_for_replica(&states);
     if !wanted {
         known.into_iter().for_each(|state| triggers::drop_one(state.oid));

@@ -1,8 +1,8 @@
-//! The triggers of a vectorizer: on its source, and on the partitions of that and what inherits from it.
+//! The triggers of a vectorizer: on its source, its partitions and the tables that inherit from it.
 //!
-//! A trigger says in its arguments whose it is: by the vectorizer's id, and by its UUID, which a dump of the
-//! table takes along. Made and dropped are they by OID, with the extension's own rights: a partition may be
-//! another's, and a name may mean another table by the time that there is a lock on it.
+//! The arguments of a trigger name its vectorizer: by its id, and by its UUID, which a dump of the table
+//! contains. Triggers are created and dropped by OID, with the extension's own rights: a partition may belong
+//! to another role, and a name may mean another table by the time the lock is granted.
 
 use std::ffi::CString;
 
@@ -15,18 +15,18 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, ident};
 
-/// Marks the trigger that sees the TRUNCATE of a single partition.
+/// Last argument of the trigger for the TRUNCATE of a single partition.
 const PARTITION: &str = "partition";
 
-/// Marks the trigger for rows that a publisher sends; see [`super::trigger_states`].
+/// Last argument of the trigger for replicated rows; see [`super::trigger_states`].
 const REPLICA: &str = "replica";
 
-/// A vectorizer, as its triggers name it.
+/// A vectorizer as its triggers name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Its id, which another database may have given to another vectorizer.
+    /// Its id. In another database the same id may belong to another vectorizer.
     pub id: i32,
-    /// Its UUID; none where the extension's objects are older than UUIDs.
+    /// Its UUID; `None` if the extension's objects are older than UUIDs.
     pub uuid: Option<String>,
 }
 
@@ -35,8 +35,8 @@ impl Identity {
         [id].into_iter().chain(self.uuid.as_deref()).collect()
     }
 
-    /// Returns whether a trigger with these arguments (`pg_trigger.tgargs`, each ended by a zero byte) is one
-    /// of this vectorizer. Triggers that were made before there were UUIDs have the id alone.
+    /// Returns whether a trigger with these arguments (`pg_trigger.tgargs`, each terminated by a zero byte)
+    /// belongs to this vectorizer. Triggers that were created before there were UUIDs have the id alone.
     pub fn is_named_by(&self, arguments: &[u8]) -> bool {
         let id = self.id.to_string();
         let given: Vec<&[u8]> = arguments.split(|byte| *byte == 0).filter(|part| !part.is_empty()).collect();
@@ -47,20 +47,20 @@ impl Identity {
     }
 }
 
-/// The names of a vectorizer's triggers.
+/// Returns the names of a vectorizer's triggers.
 fn names(id: i32) -> [String; 4] {
     let stem = trigger_name(id);
     [stem.clone(), format!("{stem}_update"), format!("{stem}_delete"), format!("{stem}_truncate")]
 }
 
-/// Creates the triggers that enqueue. The source must be locked, at least as CREATE TRIGGER does.
+/// Creates the triggers that enqueue changes. The source must be locked at least as CREATE TRIGGER does.
 ///
-/// On an ordinary table there is one for each event and statement, with transition tables: a bulk load costs one
-/// append. Where rows may come by way of another table (partitions, inheritance) there is one for each row, for a
-/// statement trigger fires on the table that the statement names only.
+/// On an ordinary table there is one statement trigger per event, with transition tables: a bulk load costs
+/// one append. If rows may be written through another table (partitions, inheritance), there is a row trigger
+/// instead, because a statement trigger fires only on the table that the statement names.
 pub fn create(vectorizer: &Identity, source: &Relation) -> Result<(), PgError> {
     let [main, update, delete, truncate] = names(vectorizer.id);
-    // Before the partitions' own, which then find nothing left to remove row by row.
+    // It fires before the partitions' own triggers, which then find nothing left to remove row by row.
     let when = if source.kind == 'p' { "BEFORE" } else { "AFTER" };
     let mut definitions = vec![(truncate, format!("{when} TRUNCATE ON t FOR EACH STATEMENT"))];
     if source.in_hierarchy {
@@ -79,10 +79,11 @@ pub fn create(vectorizer: &Identity, source: &Relation) -> Result<(), PgError> {
     create_below(vectorizer, source, source.oid)
 }
 
-/// Creates the triggers on the tables that have rows of the source, from `root` downwards.
+/// Creates the triggers on the tables that contain rows of the source, from `root` downwards.
 ///
-/// Partitions have those for rows from their parent. What inherits has none: who names it, or a parent of
-/// it, fires those on the table where the row is. Statement triggers are passed on to neither.
+/// Partitions inherit row triggers from their parent. Tables that inherit do not, so they get their own: a
+/// statement that names such a table, or a parent of it, fires the row triggers of the table that contains
+/// the row. Statement triggers are never inherited.
 pub fn create_below(vectorizer: &Identity, source: &Relation, root: pg_sys::Oid) -> Result<(), PgError> {
     let [main, .., truncate] = names(vectorizer.id);
     let statement = format!(
@@ -107,7 +108,7 @@ pub fn create_below(vectorizer: &Identity, source: &Relation, root: pg_sys::Oid)
     Ok(())
 }
 
-/// Returns whether a vectorizer's triggers on its source are for each row.
+/// Returns whether a vectorizer's triggers on its source are row triggers.
 pub fn are_for_rows(vectorizer: &Identity, source: pg_sys::Oid) -> Result<bool, PgError> {
     let own = |trigger: &Found| trigger.is_for_rows && vectorizer.is_named_by(&trigger.arguments);
     Ok(on(source)?
@@ -115,7 +116,7 @@ pub fn are_for_rows(vectorizer: &Identity, source: pg_sys::Oid) -> Result<bool, 
         .any(|trigger| trigger.table == source && own(trigger) && !is_for_replica(&trigger.arguments)))
 }
 
-/// Creates the trigger for rows that a publisher sends, or replaces it. It is enabled as any trigger is.
+/// Creates or replaces the trigger for replicated rows. It is enabled as any new trigger is.
 pub fn create_for_replica(vectorizer: &Identity, source: pg_sys::Oid, name: &str) -> Result<(), PgError> {
     let statement = format!(
         "CREATE OR REPLACE TRIGGER {} AFTER INSERT OR UPDATE OR DELETE ON t FOR EACH ROW",
@@ -124,12 +125,13 @@ pub fn create_for_replica(vectorizer: &Identity, source: pg_sys::Oid, name: &str
     create_one(source, &statement, vectorizer, Some(REPLICA))
 }
 
-/// Returns whether a trigger with these arguments is there for rows that a publisher sends.
+/// Returns whether a trigger with these arguments is the one for replicated rows.
 pub fn is_for_replica(arguments: &[u8]) -> bool {
     arguments.split(|byte| *byte == 0).rfind(|part| !part.is_empty()) == Some(REPLICA.as_bytes())
 }
 
-/// Creates a trigger on a table that is given by its OID; the name in the statement means nothing.
+/// Creates a trigger on a table that is given by its OID; the table's and the function's names in the
+/// statement are ignored.
 fn create_one(
     table: pg_sys::Oid,
     statement: &str,
@@ -168,7 +170,8 @@ fn create_one(
     Ok(())
 }
 
-/// Enables a trigger in the sessions that this letter of `pg_trigger.tgenabled` says. Its table is given by its OID.
+/// Sets in which sessions a trigger fires, as a letter of `pg_trigger.tgenabled`. Its table is given by its
+/// OID.
 pub fn enable(table: pg_sys::Oid, name: &str, sessions: char) -> Result<(), PgError> {
     let name = CString::new(name).map_err(|_| PgError::raised("a name has a zero byte"))?;
     let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
@@ -197,7 +200,7 @@ pub fn enable(table: pg_sys::Oid, name: &str, sessions: char) -> Result<(), PgEr
     Ok(())
 }
 
-/// The function of all triggers.
+/// Returns the function that all triggers call.
 fn function() -> Result<pg_sys::Oid, PgError> {
     let look = "SELECT 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure::pg_catalog.oid";
     as_superuser(|| sql::read(look, &[], |row| row.get(1)))?
@@ -206,18 +209,18 @@ fn function() -> Result<pg_sys::Oid, PgError> {
         .ok_or_else(|| PgError::raised("the function ai._vectorizer_source_changed is gone"))
 }
 
-/// A trigger of the extension's on some table.
+/// A trigger of the extension on some table.
 struct Found {
     oid: pg_sys::Oid,
     table: pg_sys::Oid,
     is_for_rows: bool,
-    /// As DROP TRIGGER names it.
+    /// Trigger and table in the form of DROP TRIGGER: `name ON schema.table`.
     name: String,
     arguments: Vec<u8>,
 }
 
-/// The triggers of the extension's on a table and its partitions, but for those that come with a trigger of their
-/// partitioned table.
+/// Returns the extension's triggers on a table, its partitions and the tables that inherit from it, except
+/// those that belong to a trigger of a partitioned table.
 fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
     let statement = format!(
         "SELECT t.oid, t.tgrelid, t.tgtype & 1 = 1, t.tgargs,
@@ -237,11 +240,11 @@ fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
             name: row.get(5)?,
         })
     };
-    // Its operators are Postgres's own, whatever the session has in its path.
+    // As superuser, with the pinned search path: the operators are Postgres's own.
     as_superuser(|| sql::query(&statement, &[root.into()], found))
 }
 
-/// Returns the tables that have a vectorizer's triggers without having rows of its source any more.
+/// Returns the tables that have a vectorizer's triggers but no longer contain rows of its source.
 pub fn elsewhere(vectorizer: &Identity, source: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, PgError> {
     let statement = format!(
         "SELECT t.tgrelid, t.tgargs FROM pg_catalog.pg_trigger t
@@ -257,7 +260,7 @@ pub fn elsewhere(vectorizer: &Identity, source: pg_sys::Oid) -> Result<Vec<pg_sy
     Ok(tables)
 }
 
-/// Returns whether all of a vectorizer's triggers on a table and its partitions have its UUID.
+/// Returns whether all of a vectorizer's triggers on a table and the tables below it have its UUID.
 pub fn have_uuid(vectorizer: &Identity, root: pg_sys::Oid) -> Result<bool, PgError> {
     let own = |trigger: &Found| vectorizer.is_named_by(&trigger.arguments);
     let uuid = vectorizer.uuid.as_deref().unwrap_or_default().as_bytes();
@@ -265,15 +268,15 @@ pub fn have_uuid(vectorizer: &Identity, root: pg_sys::Oid) -> Result<bool, PgErr
     Ok(on(root)?.iter().filter(|trigger| own(trigger)).all(named))
 }
 
-/// Drops a vectorizer's triggers on a table and its partitions.
+/// Drops a vectorizer's triggers on a table and the tables below it.
 pub fn drop_on(vectorizer: &Identity, root: pg_sys::Oid) -> Result<(), PgError> {
     let own = on(root)?.into_iter().filter(|trigger| vectorizer.is_named_by(&trigger.arguments));
     own.for_each(|trigger| drop_one(trigger.oid));
     Ok(())
 }
 
-/// Drops triggers that belong to none of the vectorizers that are given: a dump of the table has brought them
-/// along, or their vectorizer was dropped where they could not be seen.
+/// Drops triggers that belong to none of the given vectorizers: a dump of the table has restored them, or
+/// their vectorizer was dropped when they could not be found.
 pub fn drop_leftovers(vectorizers: &[Identity], root: pg_sys::Oid) -> Result<(), PgError> {
     let belongs = |trigger: &Found| vectorizers.iter().any(|v| v.is_named_by(&trigger.arguments));
     for trigger in on(root)?.into_iter().filter(|trigger| !belongs(trigger)) {
@@ -293,13 +296,14 @@ pub fn drop_one(trigger: pg_sys::Oid) {
     }
 }
 
-/// Reads the arguments of a trigger: the vectorizer's id, and its UUID if it has one. None if they are not ours.
+/// Parses the arguments of a trigger: the vectorizer's id, and its UUID if given. Returns `None` if the first
+/// argument is not an id.
 pub fn parse(arguments: &[&str]) -> Option<Identity> {
     let uuid = arguments.get(1).filter(|argument| ![PARTITION, REPLICA].contains(argument));
     Some(Identity { id: arguments.first()?.parse().ok()?, uuid: uuid.map(|uuid| (*uuid).to_owned()) })
 }
 
-/// Errors for a source that has lost its triggers.
+/// Returns the error for a vectorizer that has lost its queue or its triggers.
 pub fn lost(name: &str) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

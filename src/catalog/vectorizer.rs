@@ -1,4 +1,4 @@
-//! A vectorizer as it stands in the catalog, with what the queue's statements need to know of it.
+//! A vectorizer as it is in the catalog, with what the queue's statements need.
 
 use pgrx::datum::DatumWithOid;
 use pgrx::{pg_sys, PgSqlErrorCode};
@@ -23,27 +23,27 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, qualified, Row};
 
-/// A row of `ai.vectorizer`, not yet understood, with the relations that it has in this database.
+/// A row of `ai.vectorizer`, its config not parsed yet, with its relations in this database.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Its id.
     pub id: i32,
-    /// Its UUID; none where the extension's objects are older than UUIDs.
+    /// Its UUID; `None` if the extension's objects are older than UUIDs.
     pub uuid: Option<String>,
     /// Its name.
     pub name: String,
-    /// Changes with every change of the row.
+    /// A value that changes with every change of the row.
     pub version: String,
     /// Its relations.
     pub relations: Relations,
-    /// Whether the relations are bound, and not only found.
+    /// True if the relations are bound; false if they were only found.
     pub bound: bool,
-    /// Whether it was declared for a superuser.
+    /// True if it was declared for a superuser.
     for_superuser: bool,
     config: Value,
 }
 
-/// Reads the vectorizers whose relations are there, as they are now, whatever the transaction's snapshot.
+/// Reads the vectorizers whose relations exist, as they are now, whatever the transaction's snapshot is.
 fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgError> {
     schema::require_trusted()?;
     let statement = format!(
@@ -60,7 +60,7 @@ fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgE
             id: row.get(1)?,
             name: row.get(2)?,
             version: row.get(3)?,
-            // One that can't be read is that vectorizer's trouble, and no other's.
+            // An unreadable config must only affect its own vectorizer.
             config: serde_json::from_str(&row.get::<String>(4)?).unwrap_or_default(),
             uuid: row.get_opt(5)?,
             relations,
@@ -72,42 +72,42 @@ fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgE
     Ok(found.into_iter().flatten().collect())
 }
 
-/// The vectorizers that can be worked on: complete and not disabled.
+/// Returns the vectorizers that can be worked on: their relations exist and they are not disabled.
 pub fn enabled() -> Result<Vec<Entry>, PgError> {
     entries("NOT v.disabled", &[])
 }
 
-/// The vectorizers that are complete, disabled ones as well.
+/// Returns the vectorizers whose relations exist, including disabled ones.
 pub fn all() -> Result<Vec<Entry>, PgError> {
     entries("true", &[])
 }
 
-/// A vectorizer whose relations are there; none if they are not.
+/// Returns the vectorizer with this id; `None` if there is none or its relations are missing.
 pub fn by_id(id: i32) -> Result<Option<Entry>, PgError> {
     Ok(entries("v.id = $1", &[id.into()])?.into_iter().next())
 }
 
-/// A vectorizer of this name whose relations are there; none if they are not.
+/// Returns the vectorizer of this name; `None` if there is none or its relations are missing.
 pub fn by_name(name: &str) -> Result<Option<Entry>, PgError> {
     Ok(entries("v.name::text = $1", &[name.to_owned().into()])?.into_iter().next())
 }
 
-/// The vectorizers whose source is this table, or one that it is a partition of or inherits from.
+/// Returns the vectorizers whose source is this table, or one that it is a partition of or inherits from.
 pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     entries(&format!("r.source IN ({})", relation::ANCESTORS), &[relation.into()])
 }
 
-/// The vectorizers whose source is this table or one that inherits its columns.
+/// Returns the vectorizers whose source is this table, or one that is a partition of it or inherits from it.
 pub fn by_descendant(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     entries(&format!("r.source IN ({})", relation::DESCENDANTS), &[relation.into()])
 }
 
-/// The vectorizers whose source is this table.
+/// Returns the vectorizers whose source is this table.
 pub fn by_source(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     entries("r.source = $1", &[relation.into()])
 }
 
-/// Returns whether there is a vectorizer with this id and UUID, whether or not its relations are there.
+/// Returns whether there is a vectorizer with this id and UUID, even if its relations are missing.
 pub fn is_registered(vectorizer: &Identity) -> Result<bool, PgError> {
     let statement = format!("SELECT {} FROM ai.vectorizer v WHERE v.id = $1", binding::uuid());
     let found =
@@ -115,20 +115,20 @@ pub fn is_registered(vectorizer: &Identity) -> Result<bool, PgError> {
     Ok(found.first().is_some_and(|uuid| vectorizer.uuid.is_none() || vectorizer.uuid == *uuid))
 }
 
-/// A vectorizer, understood.
+/// A vectorizer with its parsed config and the definitions of its tables.
 #[derive(Debug)]
 pub struct Vectorizer {
     /// Its id.
     pub id: i32,
     /// Its name.
     pub name: String,
-    /// As whom its work is done: the owner of its source, and of all its other tables.
+    /// The role that its work is done as: the owner of its source and of all its other tables.
     pub owner: pg_sys::Oid,
-    /// Whose word its config is.
+    /// The author of its config, whose rights decide what the config may ask for.
     pub author: Author,
-    /// Its relations, to be locked and looked at before work is done on them.
+    /// Its relations, which must be locked and compared before work is done on them.
     pub relations: Relations,
-    /// Its config, with the store's name of today.
+    /// Its config, with the current name of the store.
     pub config: VectorizerConfig,
     /// The source.
     pub source: Relation,
@@ -138,33 +138,33 @@ pub struct Vectorizer {
     pub key: Key,
     /// Its queue.
     pub queue: QueueTables,
-    /// What the queue's own columns are called.
+    /// The names of the queue's own columns.
     pub own: OwnColumns,
-    /// What it remembers of each row.
+    /// The information that it remembers for each row.
     pub remembered: Remembered,
-    /// The columns of the source that have vectors: its own, if its destination is one, and other
-    /// vectorizers'.
+    /// The columns of the source that contain vectors: its own, if its destination is a column, and those of
+    /// other vectorizers.
     pub embedding_columns: Vec<String>,
 }
 
 impl Entry {
-    /// Its config, as it is stored.
+    /// Returns its config as it is stored.
     pub fn config(&self) -> &Value {
         &self.config
     }
 
-    /// The OID of its source.
+    /// Returns the OID of its source.
     pub fn source(&self) -> pg_sys::Oid {
         self.relations.source.oid
     }
 
-    /// As whom its work is done.
+    /// Returns the role that its work is done as.
     pub fn owner(&self) -> pg_sys::Oid {
         self.relations.source.owner
     }
 
-    /// Returns whose word its config is. Only what a superuser's was from the beginning is one's: to be given a table is not
-    /// to have said what is done with it.
+    /// Returns the author of its config. It is a superuser's only if it was declared for a superuser from the
+    /// beginning: a role that is given a table has not said what is done with it.
     pub fn author(&self) -> Author {
         match self.for_superuser {
             true => author(self.owner()),
@@ -172,7 +172,8 @@ impl Entry {
         }
     }
 
-    /// Its store, qualified; none if its vectors go to a column of the source, or it is gone.
+    /// Returns the qualified name of its store; `None` if its vectors go to a column of the source, or the
+    /// store is gone.
     pub fn store(&self) -> Option<String> {
         self.relations.store.as_ref().map(Table::qualified)
     }
@@ -184,22 +185,24 @@ impl Entry {
         visibility::sees_all(role) || visibility::sees(role, self.owner(), relations)
     }
 
-    /// As its triggers name it.
+    /// Returns the vectorizer as its triggers name it.
     pub fn identity(&self) -> Identity {
         Identity { id: self.id, uuid: self.uuid.clone() }
     }
 
-    /// Returns whether a trigger with these arguments is one of this vectorizer. Older ones have the id alone.
+    /// Returns whether a trigger with these arguments belongs to this vectorizer. Older triggers have the id
+    /// alone.
     pub fn is_named(&self, given: &Identity) -> bool {
         self.id == given.id && (given.uuid.is_none() || given.uuid == self.uuid)
     }
 
-    /// Its queue.
+    /// Returns the names of its queue's tables.
     pub fn queue(&self) -> QueueTables {
         QueueTables::of(self.id, &self.relations)
     }
 
-    /// Its config, with the store's name of today.
+    /// Returns its parsed config, with the current name of the store. Errors if the config can't be read or
+    /// the store is gone.
     fn parsed_config(&self) -> Result<VectorizerConfig, PgError> {
         let mut config: VectorizerConfig = serde_json::from_value(self.config.clone()).map_err(|error| {
             PgError::raised(format!("the config of vectorizer {} can't be read: {error}", self.name))
@@ -222,7 +225,8 @@ impl Entry {
         Ok(config)
     }
 
-    /// Reads what else there is to know.
+    /// Parses the config and reads the definitions of the vectorizer's tables. Errors if something is missing
+    /// or does not fit.
     pub fn understand(&self) -> Result<Vectorizer, PgError> {
         self.relations.require_one_owner()?;
         let config = self.parsed_config()?;
@@ -255,12 +259,13 @@ impl Entry {
         })
     }
 
-    /// The column of the source that its vectors go to; none if they go to a store.
+    /// Returns the column of the source that its vectors go to; `None` if they go to a store.
     pub fn embedding_column(&self) -> Option<&str> {
         self.config.pointer("/destination/embedding_column")?.as_str()
     }
 
-    /// A column that its vectors go to must be there. It has room for the vector of a whole row only.
+    /// Errors if the vectors go to a column that does not exist, or if the rows are split into chunks: a
+    /// column has room for one vector per row.
     fn require_embedding_column(&self, config: &VectorizerConfig, columns: &[Column]) -> Result<(), PgError> {
         let Destination::Column { embedding_column } = &config.destination else { return Ok(()) };
         if !columns.iter().any(|column| column.name == *embedding_column) {
@@ -280,7 +285,8 @@ impl Entry {
         }
     }
 
-    /// What is remembered of objects can be done without; what is remembered of texts can't.
+    /// Returns what is remembered. The record of objects is dispensable if its table is gone; that of texts
+    /// is not, and its absence is an error.
     fn remembered(&self, config: &VectorizerConfig, origin: &str) -> Result<Remembered, PgError> {
         match Remembered::of(&config.destination, &config.loading) {
             known if known == Remembered::Nothing || self.relations.origin.is_some() => Ok(known),
@@ -293,13 +299,13 @@ impl Entry {
     }
 }
 
-/// The columns of a table to which vectorizers write.
+/// Returns the columns of a table that vectorizers write to.
 fn embedding_columns(source: pg_sys::Oid) -> Result<Vec<String>, PgError> {
     Ok(by_source(source)?.iter().filter_map(Entry::embedding_column).map(str::to_owned).collect())
 }
 
 impl Vectorizer {
-    /// The columns that the template names, in the source's order.
+    /// Returns the columns that the template names, in the source's order.
     pub fn template_columns(&self) -> Result<Vec<&Column>, PgError> {
         let pgai_rs_pipeline::config::Formatting::PythonTemplate { template } = &self.config.formatting;
         let template = Template::parse(template).map_err(|error| PgError::raised(error.to_string()))?;
@@ -307,12 +313,12 @@ impl Vectorizer {
         Ok(self.columns.iter().filter(|column| named.contains(&column.name.as_str())).collect())
     }
 
-    /// The store, qualified; none if vectors go to a column of the source.
+    /// Returns the qualified name of the store; `None` if vectors go to a column of the source.
     pub fn store(&self) -> Option<String> {
         destination::store(&self.config.destination)
     }
 
-    /// The table that has the vectors, qualified, and its column for them.
+    /// Returns the qualified name of the table that contains the vectors, and its column for them.
     pub fn vectors(&self) -> (String, &str) {
         match &self.config.destination {
             Destination::Table { target_schema, target_table, .. } => {
@@ -322,24 +328,25 @@ impl Vectorizer {
         }
     }
 
-    /// The tables that say which rows have been embedded, and go with them: the store, and what is
+    /// Returns the tables that tell which rows have been embedded: the store, and the record of what is
     /// remembered.
     pub fn tables_of_chunks(&self) -> Vec<String> {
         let remembered = (self.remembered != Remembered::Nothing).then(|| self.queue.origin.clone());
         self.store().into_iter().chain(remembered).collect()
     }
 
-    /// The tables of which something is removed when a row is gone: those of its chunks, and of what was set aside.
+    /// Returns the tables from which rows are removed when a row of the source is deleted: those of its
+    /// chunks, and of the keys that were set aside.
     pub fn tables_that_follow_rows(&self) -> Vec<Table> {
         let Relations { store, origin, failed, .. } = &self.relations;
         let origin = origin.iter().filter(|_| self.remembered != Remembered::Nothing);
         store.iter().chain(origin).chain([failed]).cloned().collect()
     }
 
-    /// The columns whose change makes a row be worked on again when a user writes it, besides the key.
+    /// Returns the columns, besides the key, whose change by a user makes a row be processed again.
     ///
-    /// For a document that lies elsewhere any column: touching `updated_at` is how a user says that
-    /// the object changed. But no column to which vectorizers write.
+    /// If the documents are outside the database, these are all columns except those that vectorizers write
+    /// to: updating `updated_at` is how a user says that the object changed.
     pub fn watched_columns(&self) -> Result<Vec<&Column>, PgError> {
         match &self.config.loading {
             Loading::Uri { .. } => Ok(self.seen(|column| !self.embedding_columns.contains(&column.name))),
@@ -347,14 +354,14 @@ impl Vectorizer {
         }
     }
 
-    /// The columns of which the chunks are made.
+    /// Returns the columns that the chunks are made of.
     pub fn read_columns(&self) -> Result<Vec<&Column>, PgError> {
         let (template, loading) = (self.template_columns()?, self.config.loading.column_name());
         Ok(self.seen(|column| column.name == loading || template.contains(&column)))
     }
 
-    /// Those of the columns that a trigger sees; in place of a virtual one those that it is generated
-    /// from.
+    /// Returns the used columns that a trigger sees; virtual generated columns are replaced by those that
+    /// they are generated from.
     fn seen(&self, used: impl Fn(&Column) -> bool) -> Vec<&Column> {
         let below: Vec<&String> =
             self.columns.iter().filter(|c| used(c)).flat_map(|column| &column.virtual_from).collect();
@@ -362,7 +369,7 @@ impl Vectorizer {
         self.columns.iter().filter(seen).collect()
     }
 
-    /// The type of the column that is loaded.
+    /// Returns the type of the column that is loaded. Errors if the column does not exist.
     pub fn loading_type(&self) -> Result<&str, PgError> {
         let name = self.config.loading.column_name();
         self.columns.iter().find(|c| c.name == name).map(|c| c.type_name.as_str()).ok_or_else(|| {

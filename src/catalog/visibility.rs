@@ -1,11 +1,12 @@
 //! Visibility of the catalog: each role sees its own part.
 //!
-//! A config names buckets, roles, models and servers. So `ai.vectorizer` and the tables beside it have row security,
-//! whose policies ask here; and a function that is asked for what the caller does not see answers as if there were
-//! none. The extension's own work needs the truth, and reads the catalog as superuser.
+//! A config names buckets, roles, models and servers. So `ai.vectorizer` and its related tables have row
+//! security, whose policies call these functions. A function that is asked about something that the caller
+//! does not see responds as if it did not exist. The extension's own work needs everything, and reads the
+//! catalog as superuser.
 //!
-//! The catalogs are looked up by C functions alone: what is looked up by SQL may be looked up in a schema in which
-//! others have made something that fits better.
+//! The lookups use C functions only: names in SQL may be resolved in a schema in which other roles have
+//! created a better match.
 
 use std::ffi::CStr;
 
@@ -15,34 +16,36 @@ use super::schema;
 use super::table::Table;
 use crate::pg::identity::{is_superuser, may_act_as};
 
-/// Returns whether a role sees every vectorizer and every S3 source: the owner of the database does, and whoever may
-/// read everybody's errors, as `ai.grant_vectorizer_usage(…, admin => true)` gives.
+/// Returns whether a role sees every vectorizer and every S3 source: the owner of the database does, and any
+/// role that may read all errors, as `ai.grant_vectorizer_usage(…, admin => true)` allows.
 pub fn sees_all(role: pg_sys::Oid) -> bool {
     if is_superuser(role) {
         return true;
     }
-    // In a schema of somebody else's, tables of these names prove nothing.
+    // In a schema that belongs to another role, rights on tables of these names prove nothing.
     schema::require_trusted().is_ok()
         && (may_act_as(role, pg_sys::Oid::from(pg_sys::ROLE_PG_DATABASE_OWNER))
             || may(role, c"_vectorizer_errors", pg_sys::ACL_SELECT))
 }
 
-/// Returns whether a role sees how every vectorizer is: whoever may read what all of them have come to does, as
-/// `pg_monitor` may.
+/// Returns whether a role sees the state of every vectorizer: one that may read the progress of all of them
+/// does, as `pg_monitor` may.
 pub fn watches_all(role: pg_sys::Oid) -> bool {
     sees_all(role)
         || schema::require_trusted().is_ok() && may(role, c"vectorizer_worker_progress", pg_sys::ACL_SELECT)
 }
 
-/// Returns whether a role sees what belongs to `owner`: it has the owner's rights, or may read one of these tables.
+/// Returns whether a role sees what belongs to `owner`: it has the owner's rights, or may read one of these
+/// tables.
 ///
-/// Only tables of the owner's count, for an OID that is left of one that was dropped can come to be another's.
+/// Only tables of the owner count, because the OID of a dropped table can be reused for a table of another
+/// role.
 pub fn sees<'a>(role: pg_sys::Oid, owner: pg_sys::Oid, tables: impl IntoIterator<Item = &'a Table>) -> bool {
     may_act_as(role, owner)
         || tables.into_iter().any(|table| table.owner == owner && may_read(role, table.oid))
 }
 
-/// Returns whether a role may read a column of a relation, and reach it.
+/// Returns whether a role may read a column of a relation and use its schema.
 fn may_read(role: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
     let right = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
     let mut is_missing = false;
@@ -70,7 +73,7 @@ fn may_use(role: pg_sys::Oid, schema: pg_sys::Oid) -> bool {
     allowed(result)
 }
 
-/// Returns whether a role has a right on a table of the extension's.
+/// Returns whether a role has a right on a table of the extension.
 fn may(role: pg_sys::Oid, table: &CStr, right: u32) -> bool {
     let Some(table) = schema::own(table) else { return false };
     let mut is_missing = false;
@@ -78,7 +81,7 @@ fn may(role: pg_sys::Oid, table: &CStr, right: u32) -> bool {
     allowed(unsafe { pg_sys::pg_class_aclcheck_ext(table, role, right.into(), &mut is_missing) })
 }
 
-/// One of the columns is enough.
+/// A right on one of the columns is enough.
 const ANY: pg_sys::AclMaskHow::Type = pg_sys::AclMaskHow::ACLMASK_ANY;
 
 fn allowed(result: pg_sys::AclResult::Type) -> bool {

@@ -1,4 +1,4 @@
-//! What ALTER TABLE did to the values of columns, to triggers, row security and inheritance.
+//! Changes that an ALTER TABLE made to the values of columns, to triggers, row security and inheritance.
 
 use pgrx::pg_sys::{self, AlterTableType};
 
@@ -10,38 +10,39 @@ use super::node::{pointers, text};
 pub struct Altered {
     /// The table.
     pub relation: pg_sys::Oid,
-    /// Columns whose values may be others now.
+    /// Columns whose values may have changed.
     pub columns: Vec<Rewritten>,
-    /// Tables that it inherits from now, or no longer does.
+    /// Tables that it now inherits from, or no longer does.
     pub parents: Vec<pg_sys::Oid>,
-    /// Tables that became partitions of it, or no longer are. None is one of which Postgres does not tell, as 15 does not.
+    /// Tables that became partitions of it, or no longer are. `None` stands for a table that Postgres does
+    /// not report, as version 15 does not.
     pub partitions: Vec<Option<pg_sys::Oid>>,
-    /// How triggers were switched, if any were.
+    /// The change of triggers; `None` if there was none.
     pub switched: Option<Switched>,
-    /// Whether it got row security.
+    /// True if row security was enabled.
     pub secured: bool,
 }
 
-/// A column whose values may be others now.
+/// A column whose values may have changed.
 #[derive(Debug)]
 pub struct Rewritten {
     /// Its name.
     pub name: String,
-    /// The types through which its values were cast, one after the other, qualified; none if they were made
-    /// in another way.
+    /// The types through which its values were cast, in order, qualified; `None` if the values were not
+    /// computed by casts.
     pub casts: Option<Vec<String>>,
 }
 
 /// Triggers that were enabled or disabled.
 #[derive(Debug)]
 pub enum Switched {
-    /// The one of this name was enabled, in the sessions that this letter of `pg_trigger.tgenabled` says.
+    /// The trigger of this name was enabled, in the sessions given by this letter of `pg_trigger.tgenabled`.
     Enabled(String, char),
-    /// Others were, or some were disabled.
+    /// All or all user triggers were enabled, or some triggers were disabled.
     Otherwise,
 }
 
-/// Returns whether a command of ALTER TABLE is one that is followed.
+/// Returns whether the extension reacts to a subcommand of ALTER TABLE.
 pub fn is_followed(command: AlterTableType::Type) -> bool {
     #[cfg(not(any(feature = "pg15", feature = "pg16")))]
     if command == AlterTableType::AT_SetExpression {
@@ -68,10 +69,11 @@ pub fn is_followed(command: AlterTableType::Type) -> bool {
 }
 
 impl Altered {
-    /// Reads the commands of an ALTER TABLE of this table, as Postgres has carried them out.
+    /// Reads the subcommands of an ALTER TABLE of this table after Postgres has executed them.
     ///
     /// # Safety
-    /// They are a live list of CollectedATSubcmd.
+    ///
+    /// The list is a live list of `CollectedATSubcmd`.
     pub unsafe fn of(relation: pg_sys::Oid, commands: *mut pg_sys::List) -> Altered {
         let mut altered = Altered {
             relation,
@@ -92,19 +94,20 @@ impl Altered {
         altered
     }
 
-    /// Returns whether there is nothing to follow.
+    /// Returns whether nothing changed that the extension reacts to.
     pub fn is_empty(&self) -> bool {
         let tables = self.parents.is_empty() && self.partitions.is_empty();
         tables && self.columns.is_empty() && self.switched.is_none() && !self.secured
     }
 
-    /// Adds a command that has changed the object at this address, which says nothing where it changed the table as a whole.
+    /// Adds a subcommand that has changed the object at this address; the address is invalid if the table as
+    /// a whole was changed.
     unsafe fn add(&mut self, address: pg_sys::ObjectAddress, command: &pg_sys::AlterTableCmd) {
         let object = address.objectId;
         // SAFETY: by the caller: null or a C string.
         let name = || unsafe { text(command.name) };
         match command.subtype {
-            // What was done to the tables below follows from it.
+            // The changes of the tables below follow from this one.
             AlterTableType::AT_AlterColumnType if object == self.relation => {
                 // SAFETY: by the caller: of this command, a ColumnDef.
                 let casts =

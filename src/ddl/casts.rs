@@ -1,4 +1,4 @@
-//! The casts by which ALTER TABLE gave a column a new type.
+//! The casts by which ALTER TABLE changed the type of a column.
 
 use std::ffi::CStr;
 
@@ -6,13 +6,15 @@ use pgrx::pg_sys::{self, CoercionForm, NodeTag};
 
 use super::node::pointers;
 
-/// Returns the types through which the values of the column of this number were cast, one after the other, qualified: none
-/// before the new type if there is no USING, or those that USING makes of the column alone. What else USING does is no cast.
+/// Returns the types through which the values of a column were cast, in order, qualified. The list is empty
+/// if there is no USING, else it contains the casts that USING applies to the column. Returns `None` if USING
+/// does anything else.
 ///
-/// The statement has found the types: it has left their OIDs beside what was written.
+/// Names need not be resolved: Postgres has left the analyzed expression in the definition.
 ///
 /// # Safety
-/// The definition is that of an ALTER COLUMN TYPE that Postgres has carried out.
+///
+/// The definition is that of an ALTER COLUMN TYPE that Postgres has executed.
 pub unsafe fn of(column: i32, definition: &pg_sys::ColumnDef) -> Option<Vec<String>> {
     let mut types = Vec::new();
     let mut node = definition.cooked_default;
@@ -35,7 +37,7 @@ pub unsafe fn of(column: i32, definition: &pg_sys::ColumnDef) -> Option<Vec<Stri
     None
 }
 
-/// Returns what an expression casts; none if it is no cast.
+/// Returns the operand of a cast; `None` if the expression is not a cast.
 unsafe fn cast(node: *mut pg_sys::Node) -> Option<*mut pg_sys::Node> {
     // SAFETY: by the caller: a node's tag tells its type.
     let argument: *mut pg_sys::Expr = unsafe {
@@ -59,7 +61,7 @@ unsafe fn cast(node: *mut pg_sys::Node) -> Option<*mut pg_sys::Node> {
     Some(argument.cast())
 }
 
-/// Qualified, whatever is in the search path.
+/// Returns the type of an expression, qualified regardless of the search path.
 unsafe fn type_name(node: *mut pg_sys::Node) -> String {
     let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
     // SAFETY: by the caller: an expression; the text is a C string.

@@ -1,7 +1,7 @@
-//! A column of a source that goes by another name now.
+//! Reaction to a renamed column of a source.
 //!
-//! The config says the new name wherever it said the old one; a column of the key is renamed in the queue
-//! and in the store as well. No chunk comes out different for it, so nothing is embedded again.
+//! The config gets the new name in place of the old one; a column of the key is renamed in the queue and in
+//! the store as well. The chunks do not change, so nothing is embedded again.
 
 use pgai_rs_pipeline::config::{rename_column, Edit};
 
@@ -21,7 +21,7 @@ const KEY: &str = "
                      FROM jsonb_array_elements(source_pk) WITH ORDINALITY AS k (c, place))
     WHERE id = $1 AND source_pk @> jsonb_build_array(jsonb_build_object('attname', $2))";
 
-/// The keys of rows that were set aside, as `ai.retry_failed` takes them.
+/// Updates the keys of rows that were set aside, which `ai.retry_failed` accepts.
 const ERRORS: &str = "
     UPDATE ai._vectorizer_errors
     SET details = jsonb_set(details, '{key}', ((details -> 'key') - $2) || jsonb_build_object($3, details -> 'key' -> $2))
@@ -32,7 +32,7 @@ const CONFIG: &str = "
     SET config = jsonb_set(config, $2, to_jsonb($3))
     WHERE id = $1";
 
-/// Follows `ALTER TABLE … RENAME COLUMN` of a table, and of those that have the column from it.
+/// Reacts to `ALTER TABLE … RENAME COLUMN` of a table and of those that inherit the column from it.
 pub fn follow(relation: pg_sys::Oid, from: &str, to: &str) -> Result<(), PgError> {
     for entry in vectorizer::by_descendant(relation)? {
         warned_of(&entry, "a column's new name", || {
@@ -58,7 +58,8 @@ fn edit_config(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
     })
 }
 
-/// A name that one of the tables has for itself is an error of Postgres's own.
+/// Renames a key column in the tables of the vectorizer. Postgres errors if a table already has a column of
+/// that name.
 fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
     let in_key = as_superuser(|| sql::execute(KEY, &[entry.id.into(), from.into(), to.into()]))?;
     if in_key == 0 {

@@ -1,8 +1,9 @@
-//! The commands of a statement as Postgres has carried them out, each with the OIDs of what it changed.
+//! The commands of a statement after Postgres has executed them, each with the OIDs of what it changed.
 //!
-//! A name of the statement's can mean something else by the time that an event trigger looks: an expression that the statement
-//! evaluated has set the search path, or a schema was renamed while it waited for a lock. So the parse tree tells at most that there is
-//! something to be looked at, and nothing is looked up by its names.
+//! A name in the statement may mean something else by the time the event trigger runs: an expression in the
+//! statement may have set the search path, or a schema may have been renamed while the statement waited for a
+//! lock. So the parse tree only tells whether there may be something to do, and nothing is looked up by its
+//! names.
 
 use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
@@ -12,10 +13,11 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 
-/// The column of commands whose type no SQL can read.
+/// Selects the commands, in a type that SQL can't read.
 const COMMANDS: &str = "SELECT c.command FROM pg_catalog.pg_event_trigger_ddl_commands() c";
 
-/// Reads what the statement at hand has changed that may concern a vectorizer. To be called by an event trigger on `ddl_command_end`.
+/// Returns the changes of the current statement that may concern a vectorizer. Must be called by an event
+/// trigger on `ddl_command_end`.
 pub fn changes() -> Result<Vec<Change>, PgError> {
     let commands = as_superuser(|| sql::read_now(COMMANDS, &[], |row| row.get::<Command>(1)))?;
     // SAFETY: Postgres keeps the commands, which are its own, until the statement's event triggers have run.

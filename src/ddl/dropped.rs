@@ -1,4 +1,4 @@
-//! Sources and partitions that are gone, by DROP TABLE, DROP SCHEMA, DROP OWNED or a cascade.
+//! Reaction to dropped sources and partitions, whether by DROP TABLE, DROP SCHEMA, DROP OWNED or a cascade.
 
 use pgrx::PgSqlErrorCode;
 
@@ -9,14 +9,15 @@ use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
 use crate::pg::sql;
 use crate::queue::{resync, wake};
 
-/// Vectorizers whose source is among what was dropped.
+/// Vectorizers whose source was dropped.
 const SOURCES: &str = "
     SELECT v.id, v.name::text
     FROM ai.vectorizer v
     JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
     JOIN pg_event_trigger_dropped_objects() d ON d.classid = 'pg_class'::regclass AND d.objid = b.source AND d.objsubid = 0";
 
-/// Vectorizers of which a partition was dropped: by its triggers, which went with the table.
+/// Vectorizers of which a partition was dropped, recognized by its triggers, which were dropped with the
+/// table.
 const PARTITIONED: &str = "
     SELECT DISTINCT v.id
     FROM ai.vectorizer v
@@ -26,7 +27,7 @@ const PARTITIONED: &str = "
     JOIN pg_event_trigger_dropped_objects() r
       ON r.object_type = 'table' AND r.address_names = t.address_names[1:2]";
 
-/// Forgets the vectorizers whose source is gone, and the rows of partitions that are.
+/// Removes the vectorizers whose source was dropped, and the chunks of dropped partitions.
 pub fn follow() -> Result<(), PgError> {
     let (sources, partitioned) = as_superuser(|| {
         let sources = sql::query(SOURCES, &[], |row| Ok((row.get::<i32>(1)?, row.get::<String>(2)?)))?;
@@ -34,7 +35,7 @@ pub fn follow() -> Result<(), PgError> {
         Ok::<_, PgError>((sources, partitioned))
     })?;
     for (id, name) in &sources {
-        // pgai's words, when it still did so.
+        // pgai's wording, from the time when it still did so.
         pgrx::notice!("associated table for vectorizer {name} dropped. dropping vectorizer");
         warned("its source's end", || forget(*id));
         wake::worker_at_commit();
@@ -45,18 +46,19 @@ pub fn follow() -> Result<(), PgError> {
     Ok(())
 }
 
-/// Removes a vectorizer whose source is gone, with its queue. The tables of one owner go, for the source's is not known
-/// any more.
+/// Removes a vectorizer whose source was dropped, with its queue. Only the tables of the inbox's owner are
+/// dropped, because the owner of the source is no longer known.
 fn forget(id: i32) -> Result<(), PgError> {
     let Some(rest) = binding::rest(id)? else { return Ok(()) };
     let owner = rest.queue.first().map_or(superuser(), |inbox| inbox.owner);
     objects::forget(id, owner, &rest.queue)
 }
 
-/// The dropped rows can't be read any more: what the store has and the source has not goes.
+/// Enqueues the keys that are in the store but not in the source: the dropped rows themselves can't be read
+/// any more.
 fn forget_rows(id: i32) -> Result<(), PgError> {
     let Some(entry) = vectorizer::by_id(id)? else { return Ok(()) };
-    // A table with a trigger of such a name may be anybody's.
+    // Any role can have a table with a trigger of such a name.
     if !may_act_as(current_user(), entry.relations.source.owner) {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,

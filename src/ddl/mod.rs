@@ -1,19 +1,20 @@
-//! Following what users do to definitions: event triggers of the extension.
+//! Reactions to users' changes of definitions, by event triggers of the extension.
 //!
-//! They run in whatever session changes a definition, after the change. Most have nothing to do with any
-//! vectorizer and cost a look at the parse tree. What goes wrong here is a vectorizer's trouble and no
-//! reason to refuse a user's statement: it becomes a warning that says how to mend it.
+//! They run in the session that changes a definition, after the change. Most changes have nothing to do with
+//! a vectorizer and only cost a look at the parse tree. A failure here is a problem of a vectorizer and no
+//! reason to reject a user's statement: it becomes a warning that says how to fix it.
 //!
-//! Who changes a definition may be anybody, and what is done about it is done with the rights of the vectorizer's owner or the
-//! extension's own. So what has changed is known by its OID, from Postgres ([`commands`]), and nothing is looked up in the session's
-//! search path.
+//! Any role may change a definition, and the reaction runs with the rights of the vectorizer's owner or of
+//! the extension. So changed objects are identified by the OIDs that Postgres reports ([`commands`]), and
+//! nothing is looked up in the session's search path.
 //!
-//! * [`statement`], [`commands`]: what has changed
-//! * [`dropped`]: sources and partitions that are gone
+//! * [`statement`], [`commands`]: the changes
+//! * [`dropped`]: dropped sources and partitions
 //! * [`partitions`]: tables that became partitions or no longer are
-//! * [`renamed`], [`mod@column`], [`types`]: what goes by another name now
-//! * grants: the worker is woken, for what was refused for the lack of one
-//! * [`altered`], [`casts`], [`values`], [`switched`], [`secured`]: what ALTER TABLE did to values, to triggers and to rights
+//! * [`renamed`], [`mod@column`], [`types`]: renamed objects
+//! * grants: the worker is woken, to retry what was refused for lack of a right
+//! * [`altered`], [`casts`], [`values`], [`switched`], [`secured`]: changes of values, triggers and row
+//!   security by ALTER TABLE
 
 mod altered;
 mod casts;
@@ -53,6 +54,7 @@ pub extern "C" fn pg_finfo_vectorizer_definition_changed() -> *const pg_sys::Pg_
 /// `ai._vectorizer_definition_changed`, the function of the extension's event triggers.
 ///
 /// # Safety
+///
 /// Called by Postgres with a call record.
 #[no_mangle]
 #[pg_guard]
@@ -103,7 +105,8 @@ fn follow(change: Change) {
         Change::Type { object, values } => {
             warned("a type's new name", || types::follow(object, values));
         }
-        // It hears of the grant itself, and looks again at what was refused for the lack of it. Nothing else is hurried.
+        // The worker is notified of the grant itself, and retries what was refused for lack of it. Nothing
+        // else is hurried.
         Change::Granted => wake::worker_at_commit(),
         Change::Altered(altered) => follow_altered(&altered),
     }
@@ -131,8 +134,9 @@ fn follow_altered(altered: &Altered) {
     }
 }
 
-/// Errors unless the current user may act as the owner of the table that a statement has changed, as Postgres has asked of whoever ran
-/// it. It can be another role by now: a function that the statement called may have changed it.
+/// Errors unless the current user has the rights of the owner of the changed table, which Postgres has
+/// required of the role that ran the statement. The current user may differ by now: a function that the
+/// statement called may have changed it.
 fn require_owner(change: &Change) -> Result<(), PgError> {
     let table = change.relation().and_then(Table::look);
     match table {
@@ -144,7 +148,8 @@ fn require_owner(change: &Change) -> Result<(), PgError> {
     }
 }
 
-/// Runs `f` so that its failure is undone and told, and the user's statement goes on. Returns none if it failed.
+/// Runs `f` so that a failure is rolled back and reported as a warning, and the user's statement goes on.
+/// Returns `None` if it failed.
 fn warned<R>(what: &str, f: impl FnOnce() -> Result<R, PgError>) -> Option<R> {
     match subtransaction(f) {
         Ok(result) => Some(result),
@@ -156,8 +161,8 @@ fn warned<R>(what: &str, f: impl FnOnce() -> Result<R, PgError>) -> Option<R> {
     }
 }
 
-/// The same for what is done of one vectorizer, of which who does not see it is told no more than that it failed. Returns whether all
-/// went well.
+/// Does the same for one vectorizer. A user who does not see it is only told that something failed. Returns
+/// whether it succeeded.
 fn warned_of(entry: &Entry, what: &str, f: impl FnOnce() -> Result<(), PgError>) -> bool {
     if entry.is_seen_by(current_user()) {
         return warned(what, f).is_some();

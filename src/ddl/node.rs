@@ -1,13 +1,15 @@
-//! Reading of Postgres's parse trees and of what it has collected of a statement.
+//! Reading of Postgres's parse trees and of its collected commands.
 
 use std::ffi::CStr;
 
 use pgrx::pg_sys::{self, CollectedCommandType};
 
-/// Returns the object that a command that is no ALTER TABLE has made or changed.
+/// Returns the object that a command other than ALTER TABLE has created or changed; `None` for other kinds of
+/// commands.
 ///
 /// # Safety
-/// The command is one of Postgres's.
+///
+/// The command was collected by Postgres.
 pub(super) unsafe fn object_of(command: &pg_sys::CollectedCommand) -> Option<pg_sys::ObjectAddress> {
     if command.type_ != CollectedCommandType::SCT_Simple {
         return None;
@@ -16,16 +18,17 @@ pub(super) unsafe fn object_of(command: &pg_sys::CollectedCommand) -> Option<pg_
     Some(unsafe { command.d.simple.address })
 }
 
-/// Copies a C string; none of null.
+/// Copies a C string; returns `None` for null.
 ///
 /// # Safety
-/// It is null or a C string.
+///
+/// The pointer is null or a C string.
 pub(super) unsafe fn text(string: *const std::ffi::c_char) -> Option<String> {
     // SAFETY: by the caller.
     (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned())
 }
 
-/// The pointers that a list holds.
+/// Returns the pointers in a list.
 pub(super) unsafe fn pointers<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     if list.is_null() {
         return Vec::new();

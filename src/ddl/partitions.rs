@@ -1,4 +1,4 @@
-//! Tables that became partitions of a source or inherit from it, or no longer do.
+//! Reaction to tables that become partitions of a source or inherit from it, or no longer do.
 
 use pgrx::pg_sys;
 
@@ -10,15 +10,16 @@ use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::queue::{resync, wake};
 
-/// Follows CREATE TABLE … PARTITION OF and CREATE TABLE … INHERITS.
+/// Reacts to CREATE TABLE … PARTITION OF and CREATE TABLE … INHERITS.
 pub fn follow_new(table: pg_sys::Oid) -> Result<(), PgError> {
     let parents = "SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = $1";
     let parents = sql::query(parents, &[table.into()], |row| row.get::<pg_sys::Oid>(1))?;
     parents.into_iter().try_for_each(|parent| follow(parent, table))
 }
 
-/// Follows ATTACH PARTITION and DETACH PARTITION where Postgres does not tell of which table, but of this one. Its name may mean
-/// another by now. What came has a row in the catalog that this transaction has written, and what went still has triggers.
+/// Reacts to ATTACH PARTITION and DETACH PARTITION on this table where Postgres does not report the
+/// partition, whose name may mean another table by now. An attached partition has a row in the catalog that
+/// this transaction has written, and a detached one still has triggers.
 pub fn follow_untold(parent: pg_sys::Oid) -> Result<(), PgError> {
     let look = "SELECT i.inhrelid, i.xmin::pg_catalog.text::pg_catalog.int8 FROM pg_catalog.pg_inherits i WHERE i.inhparent = $1";
     let children =
@@ -39,7 +40,7 @@ pub fn follow_untold(parent: pg_sys::Oid) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Follows ATTACH PARTITION and DETACH PARTITION, and the same of tables that inherit: INHERIT and NO INHERIT.
+/// Reacts to ATTACH PARTITION and DETACH PARTITION, and to INHERIT and NO INHERIT.
 pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError> {
     for entry in vectorizer::by_ancestor(parent)? {
         warned_of(&entry, "a change of its partitions", || {
@@ -48,13 +49,13 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
             } else {
                 triggers::drop_on(&entry.identity(), partition)?;
             }
-            // Of a row that is new the worker makes chunks, of one that is not there he removes them.
+            // The worker makes chunks of new rows, and removes those of missing rows.
             resync::enqueue_rows_of(&entry.understand()?, partition)?;
             wake::worker_at_commit();
             Ok(())
         });
     }
-    // What is now written through a parent its statement triggers do not see.
+    // Writes through a parent do not fire the table's statement triggers.
     for entry in vectorizer::by_source(partition)? {
         warned_of(&entry, "its source's becoming a partition", || {
             triggers::drop_on(&entry.identity(), partition)?;
@@ -64,8 +65,8 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
     Ok(())
 }
 
-/// Creates the triggers on a table that has rows of the source by now, and makes those on the source itself
-/// fire for each row.
+/// Creates the triggers on a table that now contains rows of the source, and replaces statement triggers on
+/// the source itself by row triggers.
 fn create_triggers(entry: &Entry, partition: pg_sys::Oid) -> Result<(), PgError> {
     let (identity, source) = (entry.identity(), entry.understand()?.source);
     if triggers::are_for_rows(&identity, source.oid)? {

@@ -1,4 +1,4 @@
-//! A source that got row security, which its chunks get, too.
+//! Reaction to row security of a source, which is extended to its chunks.
 
 use pgrx::pg_sys;
 
@@ -11,7 +11,7 @@ use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::transaction::see_own_changes;
 
-/// Follows row security of this table.
+/// Reacts to ENABLE ROW LEVEL SECURITY on this table.
 pub fn follow(relation: pg_sys::Oid) -> Result<(), PgError> {
     see_own_changes();
     for entry in vectorizer::by_source(relation)? {

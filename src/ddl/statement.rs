@@ -1,4 +1,4 @@
-//! What a statement did that may concern a vectorizer.
+//! The changes by a statement that may concern a vectorizer.
 
 use pgrx::pg_sys::{self, CollectedCommandType, NodeTag, ObjectAddress, ObjectType};
 
@@ -9,22 +9,22 @@ use crate::catalog::rights::Right;
 /// A change of a definition that may concern a vectorizer.
 #[derive(Debug)]
 pub enum Change {
-    /// A table was made that inherits or is a partition.
+    /// A table was created that inherits or is a partition.
     Created(pg_sys::Oid),
     /// A table was altered.
     Altered(Altered),
-    /// A type, or something that types may lie in, has another name now, or is in another schema.
+    /// A type, or something that contains types, was renamed or moved to another schema.
     Type {
         /// The type, the collation or the extension.
         object: ObjectAddress,
-        /// Whether a value of the type's has another name.
+        /// True if a value of the enum type was renamed.
         values: bool,
     },
-    /// A table or a view has another name now, or is in another schema.
+    /// A table or a view was renamed or moved to another schema.
     Renamed,
-    /// A schema has another name now.
+    /// A schema was renamed.
     Schema(ObjectAddress),
-    /// A column of this table has.
+    /// A column was renamed.
     Column {
         /// The table.
         relation: pg_sys::Oid,
@@ -33,13 +33,15 @@ pub enum Change {
         /// Its new one.
         to: String,
     },
-    /// A right to one of the extension's functions was granted or taken back, or to one of the same name.
+    /// EXECUTE on one of the extension's functions, or on a function of the same name, was granted or
+    /// revoked.
     Granted,
 }
 
-/// Returns whether a statement may have made a change. What it names is not looked at.
+/// Returns whether a statement may have made such a change, judging by its kind alone.
 ///
 /// # Safety
+///
 /// The node is a live parse tree of a utility statement.
 pub unsafe fn may_concern(node: *mut pg_sys::Node) -> bool {
     // SAFETY: by the caller; a node's tag tells its type.
@@ -66,10 +68,11 @@ pub unsafe fn may_concern(node: *mut pg_sys::Node) -> bool {
 }
 
 impl Change {
-    /// Reads a command; none if it concerns no vectorizer whatever it changed.
+    /// Reads a command; returns `None` if it can't concern a vectorizer.
     ///
     /// # Safety
-    /// The command is one that Postgres has carried out in the statement at hand.
+    ///
+    /// Postgres has executed the command in the current statement.
     pub unsafe fn of(command: &pg_sys::CollectedCommand) -> Option<Change> {
         let node = command.parsetree;
         // SAFETY: by the caller: null or a parse tree, whose tag tells its type; the command's type tells which of the union it is.
@@ -108,7 +111,7 @@ impl Change {
         }
     }
 
-    /// The table whose owner the statement must be allowed to act as.
+    /// Returns the table whose owner's rights the statement required; `None` for other changes.
     pub fn relation(&self) -> Option<pg_sys::Oid> {
         match self {
             Change::Created(relation) | Change::Column { relation, .. } => Some(*relation),
@@ -118,7 +121,8 @@ impl Change {
     }
 }
 
-/// Returns whether this is ALTER TABLE of a table, and does something that is `followed`.
+/// Returns whether this is ALTER TABLE of a table and, if `followed` is set, contains a subcommand that the
+/// extension reacts to.
 unsafe fn is_alter_table(node: *mut pg_sys::Node, followed: bool) -> bool {
     // SAFETY: by the caller: a parse tree, whose tag tells its type; a list of AlterTableCmd.
     unsafe {
@@ -132,7 +136,7 @@ unsafe fn is_alter_table(node: *mut pg_sys::Node, followed: bool) -> bool {
     }
 }
 
-/// Returns whether ALTER TYPE … RENAME VALUE is what this ALTER TYPE of an enum does.
+/// Returns whether this ALTER TYPE of an enum is ALTER TYPE … RENAME VALUE.
 unsafe fn renames_value(node: *mut pg_sys::Node) -> bool {
     // SAFETY: by the caller: such a statement.
     unsafe { !(*node.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null() }
@@ -166,8 +170,8 @@ fn has_name_of_ours(kind: ObjectType::Type) -> bool {
     matches!(kind, ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW)
 }
 
-/// Returns whether this is GRANT or REVOKE on functions by names that rights have, or on all functions of a schema. Nothing is done but to
-/// wake the worker, so it need not be known which they are.
+/// Returns whether this is GRANT or REVOKE on functions whose names are those of rights, or on all functions
+/// of a schema. The only reaction is to wake the worker, so it does not matter which functions they are.
 unsafe fn granted(statement: &pg_sys::GrantStmt) -> bool {
     let is_of_functions = matches!(
         statement.objtype,
@@ -186,7 +190,7 @@ unsafe fn granted(statement: &pg_sys::GrantStmt) -> bool {
     }
 }
 
-/// Returns whether types go by the name of such objects, or may lie in the schema of them.
+/// Returns whether objects of this kind are types or parts of their definitions, or may contain them.
 fn is_type(kind: ObjectType::Type) -> bool {
     matches!(
         kind,

@@ -1,4 +1,4 @@
-//! Triggers of a vectorizer that were enabled or disabled.
+//! Reaction to triggers of a vectorizer that were enabled or disabled.
 
 use pgrx::pg_sys;
 
@@ -12,11 +12,11 @@ use crate::pg::identity::{current_user, may_act_as};
 use crate::pg::transaction::see_own_changes;
 use crate::queue::missed;
 
-/// Follows the switching of triggers of this table.
+/// Reacts to enabled or disabled triggers of this table.
 pub fn follow(relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError> {
     for entry in vectorizer::by_ancestor(relation)? {
         warned_of(&entry, "a change of its triggers", || follow_in(&entry, relation, switched));
-        // What is written until they are enabled again is missed, and nothing says so later.
+        // Changes until they are enabled again are missed, which can't be detected later.
         let states = load(&entry)?;
         if states.iter().any(|state| state.table == relation && state.enabled == 'D') {
             missed::record(entry.id, "triggers of the vectorizer were disabled")?;

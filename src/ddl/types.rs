@@ -1,6 +1,6 @@
-//! Types of keys that go by another name now, or whose values do.
+//! Reaction to renamed types of keys, and to renamed values of such types.
 //!
-//! What is stored stays as it is; but the worker's statements name types, and keys travel as text.
+//! Stored values do not change, but the worker's statements name types, and keys are passed as text.
 
 use pgrx::pg_sys;
 
@@ -15,8 +15,9 @@ use crate::pg::sql;
 use crate::pg::transaction::see_own_changes;
 use crate::queue::wake;
 
-/// Whether the key of `$1` has something of the object `$3` of the catalog `$2`: it is one of the types that its columns are made of, or
-/// of their collations or operators, or the schema or the extension of one. Or it is pgvector's.
+/// Returns a row if the key of `$1` depends on the object `$3` of the catalog `$2`: it is one of the types
+/// that the key's columns consist of, one of their collations or operators, or the schema or the extension of
+/// one of these. The schema and the extension of pgvector count as well.
 const DEPENDS: &str = "
     WITH RECURSIVE of_key AS (
         SELECT a.atttypid, a.attcollation, i.indclass[k.position - 1] AS opclass
@@ -62,8 +63,9 @@ const DEPENDS: &str = "
     WHERE e.extname = 'vector' AND ($2 = 'pg_catalog.pg_extension'::pg_catalog.regclass AND e.oid = $3
                                     OR $2 = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND e.extnamespace = $3)";
 
-/// Has everybody read the definitions of the vectorizers anew that have to do with an object; and, where `values` go by other names,
-/// keys that are on their way travel again. Who has a type of their own touches no other vectorizer.
+/// Has all processes reread the definitions of the vectorizers that depend on an object. If `values` of a
+/// type were renamed, keys that are claimed are processed again. Users who rename a type of their own affect
+/// no other vectorizers.
 pub fn follow(object: pg_sys::ObjectAddress, values: bool) -> Result<(), PgError> {
     see_own_changes();
     for entry in vectorizer::all()? {
@@ -84,7 +86,7 @@ fn depends(entry: &Entry, object: pg_sys::ObjectAddress) -> Result<bool, PgError
     Ok(!found.is_empty())
 }
 
-/// Returns whether it is the schema of one of a vectorizer's relations, whose names are in statements.
+/// Returns whether the object is the schema of one of a vectorizer's relations, which statements name.
 fn lies_in(entry: &Entry, object: pg_sys::ObjectAddress) -> bool {
     if object.classId != pg_sys::NamespaceRelationId {
         return false;

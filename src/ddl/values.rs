@@ -1,8 +1,8 @@
-//! Values that ALTER TABLE made others without any trigger's seeing it, and the types of keys.
+//! Reaction to values that ALTER TABLE changed without firing a trigger, and to new types of keys.
 //!
-//! A key of another type has it in the queue and in the store as well, by the casts that made it the
-//! source's. A key that was made in another way can't be followed: to which row a chunk belongs can't be
-//! told any more.
+//! If the type of a key column changes, it is changed in the queue and in the store as well, by the same
+//! casts as in the source. If the new values were computed in another way, that is impossible: it is unknown
+//! which row a chunk belongs to.
 
 use pgrx::pg_sys;
 use pgrx::{JsonB, PgSqlErrorCode};
@@ -20,7 +20,7 @@ use crate::pg::sql::{self, execute, ident};
 use crate::pg::transaction::see_own_changes;
 use crate::queue::{missed, resync, wake};
 
-/// Follows the statement in the vectorizers of this table, and of those that have its columns from it.
+/// Reacts to the statement for the vectorizers of this table and of those that inherit its columns.
 pub fn follow(altered: &Altered) -> Result<(), PgError> {
     for entry in vectorizer::by_descendant(altered.relation)? {
         if !warned_of(&entry, "a column's new type", || follow_in(&entry, &altered.columns)) {
@@ -35,10 +35,10 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
         return Ok(());
     }
     see_own_changes();
-    // Without one the vectorizer stands still, and its trigger says so.
+    // Without a key the vectorizer stops, and its trigger raises an error.
     let Some(key) = as_superuser(|| Key::of(entry.source()))? else { return Ok(()) };
     let different = key_columns::different(tables(entry), entry.source(), &key, true)?;
-    // Of another name or shape, which is no matter of types.
+    // A column is missing: the names or the number of columns differ, which is not a question of types.
     if different.iter().any(|column| column.has.is_none()) {
         return Ok(());
     }
@@ -57,14 +57,14 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
     Ok(())
 }
 
-/// All that have the key's columns.
+/// Returns all tables that have the key's columns.
 fn tables(entry: &Entry) -> Vec<String> {
     let queue = entry.queue();
     queue.all(Remembered::Input).into_iter().map(str::to_owned).chain(entry.store()).collect()
 }
 
-/// The statements that make the tables follow. Of a column that this statement leaves alone none: it got its
-/// type while there was no key.
+/// Returns the statements that change the types in the tables. Columns that the statement does not change are
+/// skipped: they got their types while there was no key.
 fn changes_of_types(
     entry: &Entry,
     different: &[Different],
@@ -95,15 +95,15 @@ fn not_cast(entry: &Entry, column: &str) -> PgError {
     .with_hint("Drop the vectorizer and create it anew.")
 }
 
-/// Writes the key of today into the catalog, which makes the worker look at the vectorizer anew; with
-/// `anyhow` also where it stands there already.
+/// Writes the current key into the catalog, which makes the worker reread the vectorizer; with `anyhow` also
+/// if it has not changed.
 pub fn remember_key(entry: &Entry, key: &Key, anyhow: bool) -> Result<(), PgError> {
     let update = "UPDATE ai.vectorizer SET source_pk = $2 WHERE id = $1 AND (source_pk <> $2 OR $3)";
     let args = [entry.id.into(), JsonB(key.to_json()).into(), anyhow.into()];
     as_superuser(|| execute(update, &args)).map(drop)
 }
 
-/// Ends the leases of the worker, whose keys may read otherwise now.
+/// Ends the worker's leases, because the text of their keys may be different now.
 pub fn give_back(v: &Vectorizer) -> Result<(), PgError> {
     let [lease, leased_by, available_at] =
         ["lease", "leased_by", "available_at"].map(|name| v.own.name(name));
@@ -114,7 +114,7 @@ pub fn give_back(v: &Vectorizer) -> Result<(), PgError> {
     as_user_on(v.owner, &[v.relations.work.oid].into(), || execute(&release, &[])).map(drop)
 }
 
-/// Whether what the chunks are made of, or the keys, may be other values now.
+/// Returns whether the values that the chunks are made of, or those of the keys, may have changed.
 fn changed(v: &Vectorizer, columns: &[Rewritten]) -> Result<bool, PgError> {
     let read = v.read_columns()?;
     let is_read = |name: &String| read.iter().any(|column| column.name == *name);
@@ -122,11 +122,11 @@ fn changed(v: &Vectorizer, columns: &[Rewritten]) -> Result<bool, PgError> {
     Ok(columns.iter().any(|column| is_read(&column.name) || in_key(&column.name) && column.casts.is_none()))
 }
 
-/// Whether the rows of a table or of its partitions were written anew in this transaction. A type that is
-/// stored alike costs no rewriting, and leaves every value as it was.
+/// Returns whether the rows of a table or of the tables below it were rewritten in this transaction. A type
+/// with the same storage needs no rewriting and leaves every value unchanged.
 fn is_rewritten(source: pg_sys::Oid) -> bool {
     let tables = sql::query(DESCENDANTS, &[source.into()], |row| row.get::<pg_sys::Oid>(1));
-    // What can't be known may be.
+    // Assume so if it can't be determined.
     tables.map_or(true, |tables| tables.into_iter().any(has_new_file))
 }
 

@@ -1,4 +1,4 @@
-//! How models are asked, and where they are.
+//! Settings for embedding models: their addresses, keys and request limits.
 
 use pgai_rs_pipeline::embed::{is_listed, ollama_url};
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
@@ -24,7 +24,7 @@ settings! {
     int QUERY_TIMEOUT = 30_000;
 }
 
-/// Makes them known to Postgres.
+/// Defines these settings.
 pub fn define(d: &Definer, secret: &Definer) {
     let list = list_input();
     d.string(c"pgai_rs.api_key_names", &API_KEY_NAMES, list,
@@ -36,7 +36,7 @@ pub fn define(d: &Definer, secret: &Definer) {
         list,
         c"Prefixes of the base_url that roles other than superusers may declare, separated by commas.",
     );
-    // They may hold a name and a password.
+    // The URLs may contain a name and a password.
     let hidden = GucFlags::SUPERUSER_ONLY;
     d.string(c"pgai_rs.openai_base_url", &OPENAI_BASE_URL, hidden,
         c"Where OpenAI's wire is spoken if a vectorizer does not say; empty means the variable OPENAI_BASE_URL, else OpenAI.");
@@ -100,7 +100,7 @@ pub fn define(d: &Definer, secret: &Definer) {
     );
 }
 
-/// What the pipeline is told of them.
+/// Copies these settings into those of the pipeline.
 pub fn tell(settings: &mut Settings) {
     settings.allowed_base_urls = list(&ALLOWED_BASE_URLS);
     settings.api_key_names = list(&API_KEY_NAMES);
@@ -115,13 +115,14 @@ pub fn tell(settings: &mut Settings) {
     settings.embedding_backoff = millis(&EMBEDDING_BACKOFF);
 }
 
-/// Longest wait of `ai.vectorizer_embed`.
+/// Returns the maximum time that `ai.vectorizer_embed` waits for the model.
 pub fn query_timeout() -> Duration {
     millis(&QUERY_TIMEOUT)
 }
 
-/// The server's key of a name, which `catalog::secret` asks for where the database has none: from `pgai_rs.api_keys`, else from the server's environment. None for a name
-/// outside `pgai_rs.api_key_names`.
+/// Returns the server's API key of a name, which `catalog::secret` uses if the database has none: from
+/// `pgai_rs.api_keys`, else from the server's environment. `None` if there is no such key or the name is not
+/// in `pgai_rs.api_key_names`.
 pub fn api_key(name: &str) -> Option<ApiKey> {
     if !is_listed(name, &list(&API_KEY_NAMES)) {
         return None;
@@ -146,7 +147,7 @@ fn openai_base_url() -> String {
         .to_owned()
 }
 
-/// Where the administrator has said that an Ollama is.
+/// Returns the address of the Ollama server that the administrator has configured; `None` if none is.
 fn ollama_base_url() -> Option<String> {
     let named =
         text_opt(&OLLAMA_BASE_URL).or_else(|| variable("OLLAMA_HOST").map(|host| ollama_url(&host)))?;

@@ -1,4 +1,4 @@
-//! Vector indexes.
+//! Settings for vector indexes.
 
 use super::setting::*;
 
@@ -13,7 +13,7 @@ enum IndexingDefault {
 static INDEXING_DEFAULT: GucSetting<IndexingDefault> =
     GucSetting::<IndexingDefault>::new(IndexingDefault::hnsw);
 
-/// Makes them known to Postgres.
+/// Defines these settings.
 pub fn define(d: &Definer) {
     GucRegistry::define_enum_guc(
         c"pgai_rs.indexing_default",
@@ -25,7 +25,7 @@ pub fn define(d: &Definer) {
     );
 }
 
-/// What `ai.indexing_default()` means.
+/// Returns the implementation that `ai.indexing_default()` stands for.
 pub fn indexing_default() -> &'static str {
     match INDEXING_DEFAULT.get() {
         IndexingDefault::hnsw => "hnsw",

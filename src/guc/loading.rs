@@ -1,4 +1,4 @@
-//! What may be loaded, and how.
+//! Settings for loading documents: allowed addresses and limits.
 
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::s3::reachable;
@@ -16,7 +16,7 @@ settings! {
     bool S3_ANONYMOUS = defaults::S3_ANONYMOUS;
 }
 
-/// Makes them known to Postgres.
+/// Defines these settings.
 pub fn define(d: &Definer, superuser: &Definer) {
     let list = list_input();
     d.int(
@@ -62,7 +62,7 @@ pub fn define(d: &Definer, superuser: &Definer) {
     );
 }
 
-/// What the pipeline is told of them.
+/// Copies these settings into those of the pipeline.
 pub fn tell(settings: &mut Settings) {
     settings.max_document_size = max_document_size();
     settings.load_concurrency = number(&LOAD_CONCURRENCY);
@@ -71,28 +71,28 @@ pub fn tell(settings: &mut Settings) {
     settings.s3.allowed_endpoints = list(&ALLOWED_S3_ENDPOINTS);
 }
 
-/// Most bytes of one document.
+/// Returns the maximum size of a document in bytes.
 pub fn max_document_size() -> u64 {
     (number(&MAX_DOCUMENT_SIZE) as u64) << 20
 }
 
-/// Most requests to S3 at a time.
+/// Returns the maximum number of concurrent requests to S3.
 pub fn load_concurrency() -> usize {
     number(&LOAD_CONCURRENCY)
 }
 
-/// Whether a role that is no superuser may declare this S3 endpoint.
+/// Returns whether a role that is not a superuser may declare this S3 endpoint.
 pub fn s3_endpoint_allowed(url: &ServerUrl) -> bool {
     within(&ALLOWED_S3_ENDPOINTS, url)
 }
 
-/// Whether S3 may be asked without credentials.
+/// Returns whether anonymous requests to S3 are allowed.
 pub fn s3_anonymous() -> bool {
     S3_ANONYMOUS.get()
 }
 
-/// Whether some objects may be asked for with this access: with the server's own credentials, none may for others
-/// than superusers where no list says which.
+/// Returns whether any objects may be requested with this access. With the server's own credentials only
+/// superusers may request objects unless `pgai_rs.allowed_uris` lists some.
 pub fn reaches_objects(access: &S3Access) -> bool {
     !reachable(&list(&ALLOWED_URIS), access).is_empty()
 }

@@ -1,8 +1,8 @@
-//! Every setting: name, default, unit, context and meaning, and its typed accessor.
+//! All settings: name, default, unit, context and description, and a typed accessor.
 //!
-//! `docs/settings.md` lists the same for users; a test compares the two.
+//! `docs/settings.md` lists them for users; a test compares the two.
 //!
-//! All are an operator's, taken up at reload; none needs a restart. Those that may differ between
+//! All are for the operator, and take effect at a reload; none needs a restart. Those that may differ between
 //! databases (`ALTER DATABASE … SET`) are `superuser`, the others `sighup`.
 
 mod embedding;
@@ -36,7 +36,7 @@ pub use worker::{
 
 use setting::{Definer, GucFlags};
 
-/// Makes all settings known to Postgres; called once, from `_PG_init`.
+/// Defines all settings; called once, from `_PG_init`.
 pub fn define() {
     let sighup = Definer { flags: GucFlags::empty(), superuser: false };
     let superuser = Definer { flags: GucFlags::empty(), superuser: true };
@@ -52,7 +52,7 @@ pub fn define() {
     unsafe { pg_sys::MarkGUCPrefixReserved(c"pgai_rs".as_ptr()) };
 }
 
-/// The pipeline's settings as they are now. To be called on the main thread.
+/// Returns the current settings of the pipeline. Must be called on the main thread.
 pub fn pipeline() -> Settings {
     let mut settings = Settings { s3: s3::s3(), ..Settings::default() };
     worker::tell(&mut settings);
@@ -62,7 +62,7 @@ pub fn pipeline() -> Settings {
     settings
 }
 
-/// A setting that no library defines, such as pgai's; none if it is not set.
+/// Returns a setting that is not ours, such as pgai's; `None` if it is not set or empty.
 pub fn foreign(name: &CStr) -> Option<String> {
     // SAFETY: the answer is valid until the setting changes, and copied at once.
     unsafe {

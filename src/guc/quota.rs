@@ -1,4 +1,4 @@
-//! How much one role, or all of a database, may have made and may spend in a day.
+//! Settings for quotas of a role or a database: numbers of objects, and daily use.
 
 use std::ffi::CStr;
 
@@ -16,31 +16,31 @@ settings! {
     int MAX_DAILY_BYTES_PER_DATABASE = NO_LIMIT;
 }
 
-/// The value that sets no limit.
+/// The value that means "no limit".
 const NO_LIMIT: i32 = -1;
 
-/// A setting that limits what may be spent in a day.
+/// A setting that limits the use per day.
 pub struct DailyLimit {
     /// Its name, as in `ALTER ROLE … SET`.
     pub name: &'static CStr,
     setting: &'static GucSetting<i32>,
-    /// `GUC_UNIT_MB`, or 0 for a number without a unit.
+    /// `GUC_UNIT_MB`; 0 for a number without a unit.
     unit: u32,
 }
 
-/// Tokens of one role.
+/// Tokens per day and role.
 pub static DAILY_TOKENS_PER_ROLE: DailyLimit =
     DailyLimit::new(c"pgai_rs.max_daily_tokens_per_role", &MAX_DAILY_TOKENS_PER_ROLE, 0);
 
-/// Tokens of all roles of a database together.
+/// Tokens per day of all roles of a database together.
 pub static DAILY_TOKENS_PER_DATABASE: DailyLimit =
     DailyLimit::new(c"pgai_rs.max_daily_tokens_per_database", &MAX_DAILY_TOKENS_PER_DATABASE, 0);
 
-/// Bytes of one role.
+/// Bytes per day and role.
 pub static DAILY_BYTES_PER_ROLE: DailyLimit =
     DailyLimit::new(c"pgai_rs.max_daily_bytes_per_role", &MAX_DAILY_BYTES_PER_ROLE, pg_sys::GUC_UNIT_MB);
 
-/// Bytes of all roles of a database together.
+/// Bytes per day of all roles of a database together.
 pub static DAILY_BYTES_PER_DATABASE: DailyLimit = DailyLimit::new(
     c"pgai_rs.max_daily_bytes_per_database",
     &MAX_DAILY_BYTES_PER_DATABASE,
@@ -52,12 +52,13 @@ impl DailyLimit {
         DailyLimit { name, setting, unit }
     }
 
-    /// Returns the limit that holds in this session, in tokens or bytes; none if there is no limit.
+    /// Returns the limit in this session, in tokens or bytes; `None` if there is no limit.
     pub fn here(&self) -> Option<u64> {
         self.in_units(self.setting.get())
     }
 
-    /// Reads a value as it stands in the catalog, such as `10GB`; none if that is no limit.
+    /// Parses a value from the catalog, such as `10GB`, and returns it in tokens or bytes; `None` if it means
+    /// no limit or is invalid.
     pub fn read(&self, value: &str) -> Option<u64> {
         let value = CString::new(value).ok()?;
         let mut number = NO_LIMIT;
@@ -79,7 +80,7 @@ impl DailyLimit {
     }
 }
 
-/// Makes them known to Postgres.
+/// Defines these settings.
 pub fn define(d: &Definer) {
     d.int(
         c"pgai_rs.max_vectorizers_per_role",
@@ -120,17 +121,17 @@ pub fn define(d: &Definer) {
     );
 }
 
-/// Most vectorizers that a role may have which is no superuser.
+/// Returns the maximum number of vectorizers of a role that is not a superuser.
 pub fn max_vectorizers_per_role() -> i64 {
     MAX_VECTORIZERS_PER_ROLE.get().into()
 }
 
-/// Most vectorizers that all roles of a database together may have which are no superusers.
+/// Returns the maximum number of vectorizers of all roles of a database together, without superusers.
 pub fn max_vectorizers_per_database() -> i64 {
     MAX_VECTORIZERS_PER_DATABASE.get().into()
 }
 
-/// Most S3 sources that a role may have which is no superuser.
+/// Returns the maximum number of S3 sources of a role that is not a superuser.
 pub fn max_s3_sources_per_role() -> i64 {
     MAX_S3_SOURCES_PER_ROLE.get().into()
 }

@@ -1,4 +1,4 @@
-//! Where S3 is, and as whom it is asked.
+//! Settings for S3: its address, and the credentials to access it.
 
 use pgai_rs_pipeline::config::Author;
 use pgai_rs_pipeline::s3::role_allowed;
@@ -37,7 +37,7 @@ enum S3Credentials {
 
 static S3_CREDENTIALS: GucSetting<S3Credentials> = GucSetting::<S3Credentials>::new(S3Credentials::default);
 
-/// Makes them known to Postgres.
+/// Defines these settings.
 pub fn define(d: &Definer, superuser: &Definer, secret: &Definer) {
     define_servers(d, secret);
     define_roles(d, superuser);
@@ -53,7 +53,7 @@ fn define_servers(d: &Definer, secret: &Definer) {
     d.string(
         c"pgai_rs.aws_endpoint_url",
         &AWS_ENDPOINT_URL,
-        // It may hold a name and a password.
+        // The URL may contain a name and a password.
         GucFlags::SUPERUSER_ONLY,
         c"URL of an S3-compatible server; empty leaves it to the AWS environment.",
     );
@@ -112,17 +112,17 @@ fn define_roles(d: &Definer, superuser: &Definer) {
     );
 }
 
-/// Whether the server's own credentials only ever assume roles.
+/// Returns whether the server's own credentials may only be used to assume roles.
 pub fn s3_role_only() -> bool {
     S3_CREDENTIALS.get() == S3Credentials::role
 }
 
-/// Whether this role may be assumed for this author.
+/// Returns whether this role may be assumed for this author.
 pub fn role_arn_allowed(arn: &str, author: Author) -> bool {
     role_allowed(arn, &list(&ALLOWED_ROLE_ARNS), author)
 }
 
-/// What the pipeline is told of them.
+/// Returns these settings for the pipeline.
 pub fn s3() -> S3Settings {
     S3Settings {
         region: text_opt(&AWS_REGION),
@@ -139,12 +139,12 @@ pub fn s3() -> S3Settings {
         role_only: s3_role_only(),
         allowed_role_arns: list(&ALLOWED_ROLE_ARNS),
         allow_anonymous: super::s3_anonymous(),
-        // Told where they are defined.
+        // The other fields are set where their settings are defined.
         ..S3Settings::default()
     }
 }
 
-/// STS gives no less than a quarter of an hour.
+/// Returns the duration of a role session; `None` for the default. STS grants no less than 900 s.
 fn role_session_duration() -> Option<Duration> {
     const SHORTEST: usize = 900;
     let seconds = number(&AWS_ROLE_SESSION_DURATION);

@@ -1,4 +1,4 @@
-//! One setting: how it is made known to Postgres, and how it is read.
+//! Helpers to define settings and to read them.
 
 use std::ffi::CStr;
 
@@ -9,7 +9,7 @@ use pgai_rs_pipeline::server_url::ServerUrl;
 use pgrx::{pg_sys, GucContext};
 pub use pgrx::{GucFlags, GucRegistry, GucSetting};
 
-/// Statics of settings, with their defaults.
+/// Declares statics of settings with their defaults.
 macro_rules! settings {
     ($($kind:ident $name:ident = $default:expr;)*) => {
         $(static $name: settings!(@type $kind) = settings!(@new $kind $default);)*
@@ -23,16 +23,16 @@ macro_rules! settings {
 }
 pub(super) use settings;
 
-/// Defines settings of one kind.
+/// Defines settings with common flags and context.
 pub struct Definer {
-    /// What they have in common.
+    /// Flags of all of them.
     pub flags: GucFlags,
-    /// Whether a superuser may change them in a session, or for a database.
+    /// True if a superuser may change them in a session or for a database.
     pub superuser: bool,
 }
 
 impl Definer {
-    /// Who may change it: a superuser in a session, or the operator in the configuration files.
+    /// Returns the context: superusers in a session, or the operator in the configuration files.
     pub fn context(&self) -> GucContext {
         if self.superuser {
             GucContext::Suset
@@ -41,7 +41,7 @@ impl Definer {
         }
     }
 
-    /// A number.
+    /// Defines an integer setting.
     pub fn int(
         &self,
         name: &'static CStr,
@@ -62,7 +62,7 @@ impl Definer {
         );
     }
 
-    /// A text.
+    /// Defines a string setting.
     pub fn string(
         &self,
         name: &'static CStr,
@@ -74,26 +74,26 @@ impl Definer {
     }
 }
 
-/// A number without a unit, a text that is not more.
+/// Flags of a number without a unit, or of a plain string.
 pub const NO_UNIT: GucFlags = GucFlags::empty();
 
-/// A text that is a list.
+/// Returns the flags of a string that is a list.
 pub fn list_input() -> GucFlags {
     GucFlags::from_bits_retain(pg_sys::GUC_LIST_INPUT as i32)
 }
 
-/// A text; empty if it is not set.
+/// Returns a string; it is empty if not set.
 pub fn text(setting: &GucSetting<Option<CString>>) -> String {
     setting.get().map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// A text that is not empty, without the blanks around it.
+/// Returns a string without surrounding whitespace; `None` if that is empty.
 pub fn text_opt(setting: &GucSetting<Option<CString>>) -> Option<String> {
     not_blank(&text(setting))
 }
 
-/// What an environment variable holds, without the blanks around it: a file that it was read from often
-/// ends with a newline.
+/// Returns an environment variable without surrounding whitespace, since a file that it was read from often
+/// ends with a newline; `None` if it is not set or blank.
 pub fn variable(name: &str) -> Option<String> {
     not_blank(&std::env::var(name).ok()?)
 }
@@ -102,23 +102,23 @@ fn not_blank(value: &str) -> Option<String> {
     Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
-/// The items of a list, without blanks.
+/// Returns the items of a list, without surrounding whitespace and without empty ones.
 pub fn list(setting: &GucSetting<Option<CString>>) -> Vec<String> {
     text(setting).split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-/// A time in milliseconds.
+/// Returns a duration from a setting in milliseconds.
 pub fn millis(setting: &GucSetting<i32>) -> Duration {
     Duration::from_millis(number(setting) as u64)
 }
 
-/// A number that is not negative.
+/// Returns a number, which can't be negative.
 pub fn number(setting: &GucSetting<i32>) -> usize {
-    // Every number's range starts at zero or above.
+    // The range of every number starts at zero or above.
     usize::try_from(setting.get()).unwrap_or_default()
 }
 
-/// Whether one of a setting's prefixes allows to ask this server.
+/// Returns whether one of a setting's prefixes matches this URL.
 pub fn within(prefixes: &GucSetting<Option<CString>>, url: &ServerUrl) -> bool {
     url.is_allowed(&list(prefixes))
 }

@@ -1,4 +1,4 @@
-//! S3 sources.
+//! Settings for S3 sources.
 
 use pgai_rs_pipeline::server_url::ServerUrl;
 use pgai_rs_pipeline::settings::Settings;
@@ -11,7 +11,7 @@ settings! {
     int S3_SOURCE_HISTORY = 100;
 }
 
-/// Makes them known to Postgres.
+/// Defines these settings.
 pub fn define(d: &Definer) {
     let list = list_input();
     d.string(
@@ -31,22 +31,22 @@ pub fn define(d: &Definer) {
     );
 }
 
-/// What the pipeline is told of them.
+/// Copies these settings into those of the pipeline.
 pub fn tell(settings: &mut Settings) {
     settings.s3.allowed_queues = list(&ALLOWED_SQS_QUEUES);
 }
 
-/// Whether a role that is no superuser may declare this `queue_url`.
+/// Returns whether a role that is not a superuser may declare this `queue_url`.
 pub fn queue_url_allowed(url: &ServerUrl) -> bool {
     within(&ALLOWED_SQS_QUEUES, url)
 }
 
-/// Largest share, in percent, of a source's rows that a listing deletes.
+/// Returns the maximum share, in percent, of a source's rows that a listing may delete.
 pub fn s3_source_max_delete_percent() -> u64 {
     number(&S3_SOURCE_MAX_DELETE_PERCENT) as u64
 }
 
-/// Most runs that are kept of one source.
+/// Returns the maximum number of runs that are kept per source.
 pub fn s3_source_history() -> i64 {
     number(&S3_SOURCE_HISTORY) as i64
 }

@@ -1,4 +1,4 @@
-//! How the worker works.
+//! Settings for the worker.
 
 use pgai_rs_pipeline::settings::{defaults, Settings};
 
@@ -19,7 +19,7 @@ settings! {
     int WORKER_CONNECTION_LIMIT = defaults::WORKER_CONNECTION_LIMIT;
 }
 
-/// Makes them known to Postgres.
+/// Defines these settings.
 pub fn define(d: &Definer) {
     let list = list_input();
     d.string(c"pgai_rs.databases", &DATABASES, list,
@@ -98,49 +98,49 @@ pub fn define(d: &Definer) {
     );
 }
 
-/// What the pipeline is told of them.
+/// Copies these settings into those of the pipeline.
 pub fn tell(settings: &mut Settings) {
     settings.memory_limit = (number(&WORKER_MEMORY_LIMIT) as u64) << 20;
     settings.connections = number(&WORKER_CONNECTION_LIMIT);
     settings.max_documents_in_flight = number(&MAX_DOCUMENTS_IN_FLIGHT);
 }
 
-/// Databases that get a worker; empty means all that have the extension.
+/// Returns the databases that get a worker; empty for all that have the extension.
 pub fn databases() -> Vec<String> {
     list(&DATABASES)
 }
 
-/// How often worker and launcher look without being woken.
+/// Returns the interval at which worker and launcher check for work without being woken.
 pub fn poll_interval() -> Duration {
     millis(&POLL_INTERVAL)
 }
 
-/// How often the worker writes that it lives.
+/// Returns the interval of the worker's heartbeats.
 pub fn heartbeat_interval() -> Duration {
     millis(&HEARTBEAT_INTERVAL)
 }
 
-/// How long claimed work stays with a silent worker.
+/// Returns the time after which the lease of a worker without heartbeats expires.
 pub fn lease_duration() -> Duration {
     Duration::from_secs(number(&LEASE_DURATION) as u64)
 }
 
-/// Longest time of an owner's SQL in the worker.
+/// Returns the maximum time of an owner's SQL in the worker.
 pub fn owner_statement_timeout() -> Duration {
     millis(&OWNER_STATEMENT_TIMEOUT)
 }
 
-/// How often a failed row is tried again.
+/// Returns how often a failed row is retried.
 pub fn max_retries() -> u32 {
     number(&MAX_RETRIES) as u32
 }
 
-/// First and longest pause before a failed row is tried again.
+/// Returns the first and the longest pause before a failed row is retried.
 pub fn retry_backoff() -> (Duration, Duration) {
     (millis(&RETRY_BACKOFF), millis(&RETRY_BACKOFF_MAX))
 }
 
-/// Most error rows of one vectorizer.
+/// Returns the maximum number of error rows per vectorizer.
 pub fn max_errors() -> i64 {
     number(&MAX_ERRORS) as i64
 }

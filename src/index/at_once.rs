@@ -1,4 +1,4 @@
-//! An index that somebody asks for, built within his transaction, as pgai's functions do.
+//! Index builds at a user's request, within the user's transaction, as pgai's functions do it.
 
 use pgai_rs_pipeline::config::indexing::Indexing;
 
@@ -8,18 +8,18 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 
-/// The first key of the advisory lock that pgai takes while it builds an index; the second is the
-/// table's OID.
+/// The first key of the advisory lock that pgai takes while it builds an index; the second is the table's
+/// OID.
 const LOCK: i32 = 1_982_010_642;
 
-/// What became of it.
+/// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is there, once the transaction has committed.
+    /// The index was built, and is visible once the transaction has committed.
     Built,
-    /// There was one.
+    /// There was an index already.
     Exists,
-    /// Somebody else is at it.
+    /// Another process is building one.
     Busy,
 }
 
@@ -33,12 +33,12 @@ pub struct Column {
 }
 
 impl Column {
-    /// Whether it has an index of this access method.
+    /// Returns whether it has an index of this access method.
     pub fn is_indexed(&self, method: &str) -> Result<bool, PgError> {
         existing::indexed(self.table.oid, &self.name, method)
     }
 
-    /// Builds an index as the current user, if there is none and nobody else builds one.
+    /// Builds an index as the current user, unless there is one or another process is building one.
     pub fn index(&self, indexing: &Indexing, method: &str) -> Result<Outcome, PgError> {
         if !self.lock()? || as_superuser(|| existing::being_built(self.table.oid))? {
             return Ok(Outcome::Busy);
@@ -55,15 +55,15 @@ impl Column {
         Ok(Outcome::Built)
     }
 
-    /// Until the end of the transaction, if nobody else has it.
+    /// Takes the lock until the end of the transaction. Returns false if another session holds it.
     fn lock(&self) -> Result<bool, PgError> {
-        // An OID has no sign, the lock's keys have.
+        // OIDs are unsigned, but the keys of the lock are signed.
         let key = self.table.oid.to_u32().cast_signed();
         let lock = "SELECT pg_catalog.pg_try_advisory_xact_lock($1, $2)";
         Ok(sql::query_row(lock, &[LOCK.into(), key.into()], |row| row.get(1))?.unwrap_or(false))
     }
 
-    /// Of the column's type; 0 if it has no fixed number.
+    /// Returns the number of dimensions of the column's type; 0 if it has no fixed number.
     fn dimensions(&self) -> Result<u32, PgError> {
         let modifier = sql::query_row(
             "SELECT a.atttypmod FROM pg_catalog.pg_attribute a

@@ -1,8 +1,8 @@
-//! The process that builds one index.
+//! The background process that builds one index.
 //!
-//! It is the vectorizer's owner and nobody else, from its first statement on: `CREATE INDEX
-//! CONCURRENTLY` consists of several transactions, and an identity that is assumed within one does
-//! not last. It gives way: a session that waits for one of its locks cancels it.
+//! It runs as the vectorizer's owner from its first statement on: `CREATE INDEX CONCURRENTLY` consists of
+//! several transactions, and an identity that is assumed within one does not last. It yields to others: a
+//! session that waits for one of its locks cancels it.
 
 use std::ffi::{CStr, CString};
 
@@ -28,7 +28,8 @@ use crate::worker::wait;
 /// Entry point of an index builder.
 ///
 /// # Safety
-/// Called by the postmaster, in a process of its own.
+///
+/// Called by the postmaster, in a separate process.
 #[no_mangle]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pgai_rs_index_builder_main(argument: pg_sys::Datum) {
@@ -48,16 +49,16 @@ pub unsafe extern "C-unwind" fn pgai_rs_index_builder_main(argument: pg_sys::Dat
     }
 }
 
-/// Makes whoever waits longer than `deadlock_timeout` for one of our locks cancel us, and DROP
-/// DATABASE end us, as Postgres does it with autovacuum. The flag means no more than that
-/// (`storage/proc.h`; `ProcSleep` and `CountOtherDBBackends` act on it), but that other concurrent
-/// builds don't wait for our snapshots: we read no table but the one whose lock we hold.
+/// Makes sessions that wait longer than `deadlock_timeout` for one of our locks cancel this process, and DROP
+/// DATABASE terminate it, as Postgres does with autovacuum. The flag (`storage/proc.h`) has no other effects
+/// (`ProcSleep` and `CountOtherDBBackends` use it), except that other concurrent builds do not wait for our
+/// snapshots. That is safe: we read no table but the one that we have locked.
 fn give_way_to_others() {
     // SAFETY: our own entry, not yet in the process array, as `InitProcess` sets it for autovacuum.
     unsafe { (*pg_sys::MyProc).statusFlags |= pg_sys::PROC_IS_AUTOVACUUM as u8 };
 }
 
-/// Becomes the owner, who needs neither LOGIN nor CONNECT for that.
+/// Connects as the owner, who needs neither LOGIN nor CONNECT for that.
 #[cfg(any(feature = "pg17", feature = "pg18"))]
 fn connect(order: &Order) {
     let flags = pg_sys::BGWORKER_BYPASS_ALLOWCONN | pg_sys::BGWORKER_BYPASS_ROLELOGINCHECK;
@@ -65,10 +66,9 @@ fn connect(order: &Order) {
     unsafe { pg_sys::BackgroundWorkerInitializeConnectionByOid(order.database, order.owner, flags) };
 }
 
-/// Becomes the owner, who needs neither LOGIN nor CONNECT for that. Before Postgres 17 a role
-/// without LOGIN can't begin a session; we begin it as the superuser and pass it on. What the owner
-/// could make an index build evaluate runs in a security-restricted operation, which can't take it
-/// back.
+/// Connects as the owner, who needs neither LOGIN nor CONNECT for that. Before Postgres 17 a role without
+/// LOGIN can't start a session, so we start it as the superuser and then switch. The owner can't switch back:
+/// code of the owner that an index build evaluates runs in a security-restricted operation.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 fn connect(order: &Order) {
     // SAFETY: once per process.
@@ -89,11 +89,11 @@ fn connect(order: &Order) {
     }
 }
 
-/// The builder's own settings, beside those of every process of ours. How much memory it takes is the
-/// database's or the role's to say.
+/// The builder's own settings, in addition to those of every background process. Its memory is limited by the
+/// settings of the database or the role.
 const SETTINGS: [(&CStr, &CStr); 2] = [(c"lock_timeout", c"0"), (c"statement_timeout", c"0")];
 
-/// The index that the vectorizer still wants and does not have.
+/// Returns the index that the vectorizer still needs; `None` if it needs none, has one or one is being built.
 fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
     let entry = vectorizer::by_id(order.vectorizer)?;
     let Some(entry) = entry.filter(|entry| entry.relations.source.owner == order.owner) else {
@@ -104,7 +104,7 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
     if !store.is_some_and(|store| !store.indexed && !store.being_built) {
         return Ok(None);
     }
-    // Waiting for its end would lead to a second index beside the one that it has built.
+    // Waiting for that transaction would lead to a second index in addition to the one that it has built.
     if existing::locked_as_for_a_build(&index.table)? {
         pgrx::log!(
             "index {} is left to a transaction that may have built one on {}",
@@ -117,7 +117,7 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
 }
 
 fn build(order: &Order, index: &Definition) {
-    // Before as well as after: a process that was killed left what it had.
+    // Before as well as after: a process that was killed has left its invalid index.
     let built = drop_left_over(index).and_then(|()| {
         pgrx::log!("building index {} on {}", index.name, index.table);
         run(&index.create())
@@ -145,7 +145,7 @@ fn drop_left_over(index: &Definition) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Runs a statement, for all to see in `pg_stat_activity`.
+/// Runs a statement and shows it in `pg_stat_activity`.
 fn run(statement: &str) -> Result<(), PgError> {
     if let Ok(text) = CString::new(statement) {
         // SAFETY: the text is copied.
@@ -157,7 +157,7 @@ fn run(statement: &str) -> Result<(), PgError> {
     outcome
 }
 
-/// Says so in `ai.vectorizer_errors`: once, and counted.
+/// Records a failure in `ai.vectorizer_errors`, where repeated failures are counted in one row.
 fn record(order: &Order, index: &Definition, error: &PgError) {
     let hint = error.hint.clone().unwrap_or_else(|| {
         format!("It is tried again by itself. To see it fail, run {} as the table's owner.", index.create())

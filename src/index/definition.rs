@@ -1,4 +1,4 @@
-//! The index that a vectorizer wants, as SQL.
+//! The index for a vectorizer, as SQL.
 
 use pgrx::PgSqlErrorCode;
 
@@ -14,14 +14,14 @@ use crate::pg::sql::{ident, qualified};
 /// An index on vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
-    /// The table that has the vectors, qualified: the store, or the source.
+    /// The table that contains the vectors, qualified: the store or the source.
     pub table: String,
-    /// Its column for them.
+    /// Its column with the vectors.
     pub column: String,
-    /// The table's schema, which is the index's, too.
+    /// The schema of the table and of the index.
     pub schema: String,
-    /// The index's own name. The vectorizer's id in it makes that nobody else's: an invalid index
-    /// of this name is one that we left.
+    /// The name of the index. It contains the vectorizer's id, so an invalid index of this name is one that
+    /// we have left.
     pub name: String,
     /// `hnsw` or `diskann`.
     pub method: &'static str,
@@ -29,7 +29,7 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// What the config asks for; none if it is no index.
+    /// Returns the index that the config asks for; `None` if it asks for none.
     pub fn of(vectorizer: &Vectorizer) -> Result<Option<Definition>, PgError> {
         let indexing = wanted(vectorizer)?;
         let Some(method) = indexing.access_method() else { return Ok(None) };
@@ -49,19 +49,19 @@ impl Definition {
         }))
     }
 
-    /// Builds it while others write to the table.
+    /// Returns the statement that builds the index while others write to the table.
     pub fn create(&self) -> String {
         format!("CREATE INDEX CONCURRENTLY {} ON {} {}", ident(&self.name), self.table, self.clause)
     }
 
-    /// Drops what a build that did not end has left, while others write to the table.
+    /// Returns the statement that drops the rest of an unfinished build while others write to the table.
     pub fn drop(&self) -> String {
         format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(&self.schema, &self.name))
     }
 }
 
-/// The statement that builds such an index within a transaction, under a name of Postgres's choice;
-/// none if no index is asked for. Who writes to the table waits for it.
+/// Returns the statement that builds such an index within a transaction, with a name that Postgres chooses;
+/// `None` if no index is asked for. It blocks writes to the table.
 pub fn create_at_once(
     table: &str,
     column: &str,
@@ -72,7 +72,7 @@ pub fn create_at_once(
     Ok(Some(format!("CREATE INDEX ON {table} {}", clause(indexing, method, column, dimensions)?)))
 }
 
-/// `USING … (…) WITH (…)`, for a column of so many dimensions.
+/// Returns `USING … (…) WITH (…)` for a column with this number of dimensions.
 fn clause(indexing: &Indexing, method: &str, column: &str, dimensions: u32) -> Result<String, PgError> {
     require_room(indexing, dimensions)?;
     let key =
@@ -80,7 +80,7 @@ fn clause(indexing: &Indexing, method: &str, column: &str, dimensions: u32) -> R
     Ok(format!("USING {method} ({key}){}", options(indexing)))
 }
 
-/// Refuses (54000) what the access method can't do for vectors of so many dimensions.
+/// Errors (54000) if the access method does not support vectors with this number of dimensions.
 pub fn require_room(indexing: &Indexing, dimensions: u32) -> Result<(), PgError> {
     indexing.check_dimensions(dimensions).map_err(|refused| {
         PgError::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, refused)
@@ -89,7 +89,7 @@ pub fn require_room(indexing: &Indexing, dimensions: u32) -> Result<(), PgError>
     })
 }
 
-/// The vectorizer's `indexing`, understood.
+/// Returns the vectorizer's parsed `indexing` config.
 pub fn wanted(vectorizer: &Vectorizer) -> Result<Indexing, PgError> {
     serde_json::from_value(vectorizer.config.indexing.clone()).map_err(|error| {
         PgError::raised(format!(
@@ -100,13 +100,13 @@ pub fn wanted(vectorizer: &Vectorizer) -> Result<Indexing, PgError> {
     })
 }
 
-/// `<table>_<column>_<method>_<id>`; of long names the ends are cut off.
+/// Returns `<table>_<column>_<method>_<id>`; long names are truncated.
 fn index_name(table: &str, column: &str, method: &str, id: i32) -> String {
     let ending = format!("_{}_{method}_{id}", cut(column, MAX_IDENTIFIER / 2));
     format!("{}{ending}", cut(table, MAX_IDENTIFIER.saturating_sub(ending.len())))
 }
 
-/// The beginning of a name, to a whole character.
+/// Returns the longest prefix of whole characters with at most `bytes` bytes.
 fn cut(name: &str, bytes: usize) -> &str {
     let mut end = name.len().min(bytes);
     while !name.is_char_boundary(end) {
@@ -125,12 +125,12 @@ fn key(indexing: &Indexing, element: Element, column: &str, dimensions: u32, vec
             qualified(vector_schema, "halfvec"),
             qualified(vector_schema, &index.halfvec_opclass()),
         ),
-        // As pgai: the access method's default operator class.
+        // The access method's default operator class, as in pgai.
         (Indexing::Diskann { .. } | Indexing::None, _) => column.to_owned(),
     }
 }
 
-/// `WITH (…)`, of what was given.
+/// Returns `WITH (…)` with the options that were given; an empty string if there are none.
 fn options(indexing: &Indexing) -> String {
     let given: Vec<String> =
         indexing.options().into_iter().map(|(name, value)| format!("{name} = {value}")).collect();

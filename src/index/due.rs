@@ -1,4 +1,4 @@
-//! When an index is due: decided by the database's worker, when it has nothing better to do.
+//! Decides when an index is due; the database's worker does so when it has no other work.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,21 +23,21 @@ use crate::pg::turn;
 use crate::queue::served::Served;
 use crate::queue::spi::SpiQueue;
 
-/// First and longest pause before a build that failed is tried again. In between it is at least as
-/// long as the try took.
+/// First and longest pause before a failed build is retried. The pause is at least as long as the attempt
+/// took, but no longer than the longest.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), LONGEST_BACKOFF);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3_600);
 
-/// Shortest time between two looks; what a look took times [`REST`], if that is more.
+/// Minimum time between two checks; it is longer if a check took more than this divided by [`REST`].
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether builders still wait, so that others can be started.
+/// Interval at which the worker checks whether all builders are waiting, so that others can be started.
 const LOOK_AT_WAITING: Duration = Duration::from_secs(1);
 
-/// Counting rows takes no more than one part in so many of the worker's time.
+/// Divisor: counting rows takes at most this fraction of the worker's time.
 const REST: u32 = 100;
 
-/// How far Postgres's estimate may be off before rows are not even counted.
+/// Factor by which Postgres's estimate may be too low; beyond that, rows are not even counted.
 const DOUBT: f64 = 2.0;
 
 struct Tries {
@@ -51,21 +51,21 @@ impl Default for Tries {
     }
 }
 
-/// Most builders at a time: one that builds, and others that wait for somebody's transaction.
+/// Maximum number of builders: one that builds, and others that wait for a transaction to end.
 const MOST_BUILDERS: usize = 4;
 
-/// Most of them that are one owner's.
+/// Maximum number of builders of one owner.
 const MOST_OF_AN_OWNER: usize = 2;
 
-/// How long a builder may wait for somebody's transaction while others find no place.
+/// Maximum time that a builder may wait for a transaction while others are waiting for a place.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
-/// A builder at work.
+/// A running builder.
 struct Building {
     vectorizer: i32,
     owner: pg_sys::Oid,
     since: Instant,
-    /// Since when it was seen to wait each time.
+    /// The time since which every check found it waiting; `None` if the last check did not.
     waits_since: Option<Instant>,
     process: DynamicBackgroundWorker,
 }
@@ -84,18 +84,19 @@ struct Builds {
 }
 
 thread_local! {
-    /// Here so that the end of the process finds it, wherever it comes from.
+    /// A static, so that every exit of the process can reach it.
     static BUILDS: RefCell<Builds> = RefCell::default();
 }
 
-/// Starts the builder of an index that is due, one at a time: beside those that wait until somebody's transaction ends, for
-/// CREATE INDEX CONCURRENTLY does so, and anybody may have one open for hours. Answers in how long it wants to look
-/// again, if the worker is not woken before. To be called outside a transaction.
+/// Starts a builder for an index that is due. One index is built at a time, not counting builders that wait
+/// for a transaction to end, as CREATE INDEX CONCURRENTLY does: any session may keep one open for hours.
+/// Returns the time until the next check, if the worker is not woken before; `None` if no check is planned.
+/// Must be called outside a transaction.
 pub fn look(queue: &SpiQueue) -> Option<Duration> {
     BUILDS.with_borrow_mut(|builds| builds.look(queue))
 }
 
-/// Whether an index is being built, which would have to begin anew with another worker.
+/// Returns whether an index is being built, which a new worker would have to start again.
 pub fn is_building() -> bool {
     BUILDS.with_borrow_mut(|builds| {
         builds.settle_ended();
@@ -103,13 +104,13 @@ pub fn is_building() -> bool {
     })
 }
 
-/// Ends the builders with the worker, and so before what the worker gets out of the way of.
+/// Terminates the builders together with the worker, so that they do not block what the worker makes way for.
 pub fn end_builders() {
     let building = BUILDS.with(|builds| {
         builds.try_borrow_mut().map(|mut builds| std::mem::take(&mut builds.building)).unwrap_or_default()
     });
     for building in building {
-        // It ends by itself; nobody waits for that here.
+        // It ends on its own; nothing here waits for that.
         let _ending = building.process.terminate();
     }
 }
@@ -122,7 +123,7 @@ impl Builds {
         }
         let began = Instant::now();
         let at_work = match self.all_wait() {
-            // The builder's end wakes this process.
+            // This process is woken when the builder ends.
             Ok(false) => return None,
             Ok(true) => (!self.building.is_empty()).then_some(LOOK_AT_WAITING),
             Err(error) => {
@@ -139,7 +140,7 @@ impl Builds {
         next.into_iter().chain(at_work).min()
     }
 
-    /// Whether all builders at work wait for somebody's transaction.
+    /// Returns whether all running builders are waiting for a transaction to end.
     fn all_wait(&mut self) -> Result<bool, PgError> {
         if self.building.is_empty() {
             return Ok(true);
@@ -161,12 +162,13 @@ impl Builds {
         Ok(self.building.iter().all(|building| building.waits_since.is_some()))
     }
 
-    /// The process ids of the builders at work.
+    /// Returns the process ids of the running builders.
     fn processes(&self) -> Vec<i32> {
         self.building.iter().filter_map(|building| building.process.pid().ok()).collect()
     }
 
-    /// Whether there is a place for one more builder of this owner's; makes one if others have waited for long.
+    /// Returns whether there is a place for another builder of this owner. If necessary, terminates the
+    /// builder that has waited longest, if that was too long.
     fn has_place(&mut self, owner: pg_sys::Oid) -> bool {
         if self.building.iter().filter(|building| building.owner == owner).count() >= MOST_OF_AN_OWNER {
             return false;
@@ -186,7 +188,7 @@ impl Builds {
         self.building.len() < MOST_BUILDERS
     }
 
-    /// A builder says nothing but that it has ended: whether its index is there the next look sees.
+    /// Removes the builders that have ended. The next check finds out whether their indexes exist.
     fn settle_ended(&mut self) {
         for ended in self.building.extract_if(.., |building| building.has_ended()).collect::<Vec<_>>() {
             self.back_off(ended.vectorizer, ended.since.elapsed());
@@ -200,10 +202,11 @@ impl Builds {
         tries.not_before = Some(Instant::now() + pause);
     }
 
-    /// Answers in how long this vectorizer wants another look, if it is waiting for a time.
+    /// Checks one vectorizer and starts its builder if its index is due. Returns the time until the next
+    /// check, if one is planned.
     fn look_at(&mut self, served: &Served) -> Option<Duration> {
         let (id, owner) = (served.vectorizer.id, served.vectorizer.owner);
-        // A builder that was just started does not wait.
+        // A builder that was just started counts as not waiting.
         let is_building = self.building.iter().any(|building| building.waits_since.is_none());
         if is_building
             || self.building.iter().any(|building| building.vectorizer == id)
@@ -221,7 +224,7 @@ impl Builds {
             Ok(State::NotYet) => {}
             Ok(State::Due) => self.start(served),
             Err(error) => {
-                // Who has locked the tables stops the queue, which says so; the index can wait.
+                // A lock on the tables also stops the queue, which reports it; the index can wait.
                 if error.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
                     pgrx::warning!("vectorizer {} can't look for its index: {error}", served.vectorizer.name);
                 }
@@ -255,24 +258,24 @@ impl Builds {
     }
 }
 
-/// How long it is until then, if it is not over.
+/// Returns the time until then; `None` if it has passed.
 fn left(until: Instant) -> Option<Duration> {
     let left = until.saturating_duration_since(Instant::now());
     (left > Duration::ZERO).then_some(left)
 }
 
 enum State {
-    /// There is one, or none is wanted.
+    /// There is an index, or none is wanted.
     Settled,
-    /// Too few rows, work that waits, or somebody else who builds.
+    /// There are too few rows or some are pending, or another process is building.
     NotYet,
     Due,
 }
 
-/// Puts a question to the database as the vectorizer's owner.
+/// Runs a query with a boolean result as the vectorizer's owner.
 type Ask<'a> = &'a dyn Fn(&str) -> Result<bool, PgError>;
 
-/// Whether a vectorizer's index would be built now.
+/// Returns whether a vectorizer's index would be built now.
 pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
     let ask = |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || yes(question));
     Ok(matches!(state(vectorizer, &[], &ask)?, State::Due))
@@ -290,7 +293,7 @@ fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<
     if store.being_built || as_superuser(|| another_builder(own_builders))? {
         return Ok(State::NotYet);
     }
-    // It was due once, and is of no use to anybody as it is.
+    // An invalid index shows that it was due before.
     if store.left_over
         || (!waits_for_queue(vectorizer, when, ask)? && has_rows(vectorizer, when, store.estimate, ask)?)
     {
@@ -299,7 +302,7 @@ fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<
     Ok(State::NotYet)
 }
 
-/// Whether one is at work that this process does not know: its worker has just ended.
+/// Returns whether a builder is running that this process did not start: its worker has just ended.
 fn another_builder(own: &[i32]) -> Result<bool, PgError> {
     let found = sql::read(
         "SELECT FROM pg_catalog.pg_stat_activity
@@ -318,8 +321,8 @@ fn waits_for_queue(vectorizer: &Vectorizer, when: &When, ask: Ask<'_>) -> Result
     ask(&format!("SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work})"))
 }
 
-/// Whether there are `min_rows` vectors, counting no further; and not at all where Postgres's estimate
-/// is far below.
+/// Returns whether there are `min_rows` vectors. Counts no further than that, and not at all if Postgres's
+/// estimate is far lower.
 fn has_rows(
     vectorizer: &Vectorizer,
     when: &When,

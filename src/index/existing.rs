@@ -1,4 +1,4 @@
-//! The vector indexes that there are.
+//! The existing vector indexes.
 
 use pgrx::pg_sys;
 
@@ -6,21 +6,21 @@ use super::definition::Definition;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
-/// A store, as far as its index is concerned.
+/// The state of the index of a store.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Store {
-    /// There is a valid index of the wanted access method on the whole column, whoever made it.
+    /// True if there is a valid index of the wanted access method on the whole column, whoever created it.
     pub indexed: bool,
-    /// A build of ours did not end, and its index is there and of no use.
+    /// True if there is an invalid index from an unfinished build of ours.
     pub left_over: bool,
-    /// Somebody builds an index on the store just now.
+    /// True if an index is being built on the store.
     pub being_built: bool,
-    /// How many rows it has by Postgres's own estimate; none while that knows nothing.
+    /// The number of rows that Postgres estimates; `None` if there is no estimate yet.
     pub estimate: Option<f64>,
 }
 
-/// Whether the table `s` has a valid index of the access method `$2` on the whole of its column `a`.
-/// An expression counts if it is of the column and in half precision.
+/// SQL that tells whether the table `s` has a valid index of the access method `$2` on the whole of its
+/// column `a`. An index on an expression counts if it is of the column and in half precision.
 const INDEXED: &str = "EXISTS (
     SELECT FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
@@ -35,17 +35,17 @@ const INDEXED: &str = "EXISTS (
                             AND d.objid = i.indexrelid
                             AND d.refobjid = s.oid AND d.refobjsubid = a.attnum)))";
 
-/// Whether somebody builds an index on the table `s` just now.
+/// SQL that tells whether an index is being built on the table `s`.
 const BEING_BUILT: &str = "EXISTS (
     SELECT FROM pg_catalog.pg_stat_progress_create_index p
     WHERE p.datname = pg_catalog.current_database() AND p.relid = s.oid)";
 
-/// The store of an index; none if it is gone, or is a table no more. Reads nothing but catalogs; to
-/// be called with the right to see what others build.
+/// Returns the state of the table of an index; `None` if it is gone or no longer an ordinary table. Reads
+/// only catalogs. Must be called with the right to see the progress of other roles' builds.
 pub fn look(index: &Definition) -> Result<Option<Store>, PgError> {
     let question = format!(
-        // The estimate is the planner's: rows for each page when last vacuumed or analyzed, times the
-        // pages of now.
+        // The planner's estimate: rows per page at the last VACUUM or ANALYZE, times the current number of
+        // pages.
         "SELECT {INDEXED},
                 EXISTS (
                     SELECT FROM pg_catalog.pg_index i
@@ -76,7 +76,7 @@ pub fn look(index: &Definition) -> Result<Option<Store>, PgError> {
     })
 }
 
-/// Whether a table's column has an index of this access method.
+/// Returns whether a table's column has an index of this access method.
 pub fn indexed(table: pg_sys::Oid, column: &str, method: &str) -> Result<bool, PgError> {
     let question = format!(
         "SELECT {INDEXED}
@@ -88,14 +88,15 @@ pub fn indexed(table: pg_sys::Oid, column: &str, method: &str) -> Result<bool, P
     Ok(sql::query_row(&question, &args, |row| row.get(1))?.unwrap_or(false))
 }
 
-/// Whether somebody builds an index on this table just now, with the right to see what others build.
+/// Returns whether an index is being built on this table. Must be called with the right to see the progress
+/// of other roles' builds.
 pub fn being_built(table: pg_sys::Oid) -> Result<bool, PgError> {
     let question = format!("SELECT {BEING_BUILT} FROM pg_catalog.pg_class s WHERE s.oid = $1");
     Ok(sql::query_row(&question, &[table.into()], |row| row.get(1))?.unwrap_or(false))
 }
 
-/// Whether a transaction that is open may have built an index on this table, which nobody else sees
-/// yet: it holds the lock that CREATE INDEX takes.
+/// Returns whether an open transaction may have built an index on this table that others do not see yet: it
+/// holds the lock that CREATE INDEX takes.
 pub fn locked_as_for_a_build(table: &str) -> Result<bool, PgError> {
     let question = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_locks l

@@ -1,10 +1,10 @@
-//! Vector indexes: built when a store has enough rows, without holding up who writes to it.
+//! Vector indexes: they are built when a store has enough rows, without blocking writes to it.
 //!
 //! * [`due`]: the database's worker decides when, and starts a builder
-//! * [`builder`]: a process of its own, as the vectorizer's owner, for the time of one build
-//! * [`definition`]: the index that a vectorizer wants, as SQL
-//! * [`existing`]: the indexes that its store has
-//! * [`at_once`]: one that somebody asks for, within his transaction
+//! * [`builder`]: a separate process that runs one build as the vectorizer's owner
+//! * [`definition`]: the index for a vectorizer, as SQL
+//! * [`existing`]: the indexes of its store
+//! * [`at_once`]: builds at a user's request, within the user's transaction
 
 pub mod at_once;
 mod builder;
@@ -20,7 +20,7 @@ use pgrx::{pg_sys, IntoDatum};
 /// `backend_type` of a builder in `pg_stat_activity`.
 pub const BUILDER_TYPE: &str = "pgai_rs index builder";
 
-/// What a builder is told through its slot: whose index, where, and as whom.
+/// The arguments of a builder, passed in its slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Order {
     vectorizer: i32,
@@ -29,7 +29,7 @@ struct Order {
 }
 
 impl Order {
-    /// As a background worker that ends with its build.
+    /// Returns the background worker for it, which is not restarted when it ends.
     fn process(&self) -> BackgroundWorkerBuilder {
         BackgroundWorkerBuilder::new(BUILDER_TYPE)
             .set_type(BUILDER_TYPE)
@@ -42,7 +42,7 @@ impl Order {
             .set_extra(&format!("{} {}", self.database.to_u32(), self.owner.to_u32()))
     }
 
-    /// The reverse of [`process`](Order::process).
+    /// Reads what [`process`](Order::process) has passed on; `None` if it is invalid.
     fn read(argument: pg_sys::Datum, extra: &str) -> Option<Order> {
         let (database, owner) = extra.split_once(' ')?;
         Some(Order {

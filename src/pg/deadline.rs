@@ -1,8 +1,10 @@
-//! A time for what a user's backend does on somebody else's tables, beside the times that the user has set.
+//! Time limits for the work that a user's backend does on other users' tables, in addition to the user's own
+//! limits.
 //!
-//! Whoever looks at all vectorizers meets the locks and the dead rows of all their owners. So what is done for one has a
-//! time, and all of it together has one in each statement. When it is over what runs is cancelled, as `statement_timeout`
-//! would, and that is an error of its own which the statement goes on after; the user's own cancellation ends it as always.
+//! A query that looks at all vectorizers meets the locks and the dead rows of all their owners. So the work
+//! for one vectorizer has a time limit, and the work for all of them has one per statement. When the limit is
+//! reached, the running work is cancelled as `statement_timeout` would cancel it; this raises a separate
+//! error, which the statement survives. The user's own cancellation ends the statement as always.
 
 use std::cell::Cell;
 use std::ffi::c_int;
@@ -24,27 +26,31 @@ extern "C-unwind" {
     fn get_timeout_active(id: c_int) -> bool;
 }
 
-/// Longest time for one vectorizer.
+/// Maximum time for one vectorizer.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Longest time for all of them in a statement.
+/// Maximum time for all vectorizers in one statement.
 const LONGEST_OF_ALL: Duration = Duration::from_secs(5);
 
-/// The time that each still has when that is over.
+/// Time that each vectorizer still gets after [`LONGEST_OF_ALL`] is used up.
 const SHORTEST: Duration = Duration::from_millis(10);
 
 thread_local! {
-    /// Our timeout, once it is registered.
+    /// Id of our timeout once it is registered.
     static TIMEOUT: Cell<Option<c_int>> = const { Cell::new(None) };
 
-    /// The statement that time was taken in last, by its start, and how much.
+    /// Start time of the statement that last used some of its time, and how much it used.
     static TAKEN: Cell<(pg_sys::TimestampTz, Duration)> = const { Cell::new((0, Duration::ZERO)) };
 }
 
-/// Whether our timeout has asked for a cancellation. Its handler writes it.
+/// True if our timeout has requested a cancellation; set by its signal handler.
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 
-/// Runs `f` in a subtransaction, for as long as there is time. When that is over, the error is `late`.
+/// Runs `f` in a subtransaction with a time limit.
+///
+/// # Errors
+///
+/// The error of `f`, or `late` if the time limit was reached.
 pub fn within<R>(
     f: impl FnOnce() -> Result<R, PgError>,
     late: impl FnOnce() -> PgError,
@@ -68,7 +74,7 @@ pub fn within<R>(
     outcome
 }
 
-/// How long what is done next may take in this statement.
+/// Returns the time limit for the next piece of work in this statement.
 fn time_left() -> Duration {
     // SAFETY: reads a variable of this backend.
     let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
@@ -80,10 +86,10 @@ fn time_left() -> Duration {
     LONGEST_OF_ALL.saturating_sub(taken).clamp(SHORTEST, LONGEST)
 }
 
-/// The timeout, which is under way until it is disarmed.
+/// The timeout, which runs until it is disarmed.
 struct Armed {
     timeout: c_int,
-    /// Whether the user's own time was under way, too.
+    /// True if the user's `statement_timeout` was running as well.
     has_statement_timeout: bool,
     is_armed: Cell<bool>,
 }
@@ -105,10 +111,11 @@ impl Armed {
         Armed { timeout, has_statement_timeout, is_armed: Cell::new(true) }
     }
 
-    /// Ends it, and takes back a cancellation that it has asked for. Returns whether it has, and the user has not.
+    /// Stops the timeout and clears the cancellation that it requested. Returns true if it requested one and
+    /// the user's `statement_timeout` did not fire.
     ///
-    /// A cancellation of the user's that comes in the moment between ours and what heeds it is taken for ours: nothing that
-    /// runs here can put that off.
+    /// A cancellation by the user that arrives between ours and its handling is mistaken for ours: nothing
+    /// that runs here can delay the handling.
     fn disarm(&self) -> bool {
         if !self.is_armed.replace(false) {
             return false;
@@ -133,7 +140,8 @@ impl Drop for Armed {
     }
 }
 
-/// Asks for a cancellation, as a user does, unless one is under way. The alarm's own handler sets the latch.
+/// Requests a cancellation, as a user would, unless one is pending. Postgres's own alarm handler sets the
+/// latch.
 unsafe extern "C" fn ask_to_cancel() {
     // SAFETY: variables of this backend that signal handlers are meant to write.
     unsafe {

@@ -1,33 +1,34 @@
-//! File descriptors for the network, beside those that Postgres opens for itself.
+//! File descriptors for the network, in addition to those that Postgres opens for itself.
 //!
-//! Postgres counts how many a process may have when the server starts, and its `fd.c` then uses up to as
-//! many as that for files of its own. With the usual soft limit of 1,024 and `max_files_per_process` of 1,000
-//! nothing is left. A higher soft limit is room that `fd.c` does not know of; where the hard limit forbids it,
-//! `fd.c` is told that a part of its own is in use.
+//! Postgres determines how many descriptors a process may have when the server starts, and its `fd.c` then
+//! uses up to that many for its own files. With the usual soft limit of 1,024 and `max_files_per_process` of
+//! 1,000 nothing is left. Raising the soft limit makes room that `fd.c` does not know of; where the hard
+//! limit forbids that, `fd.c` is told that some of its descriptors are in use.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 
 use pgrx::pg_sys;
 
-/// What `fd.c` keeps back beside `max_safe_fds`, for files that it opens past its own accounting
-/// (`NUM_RESERVED_FDS`).
+/// Descriptors that `fd.c` reserves in addition to `max_safe_fds`, for files that it opens outside its own
+/// accounting (`NUM_RESERVED_FDS`).
 const RESERVED: usize = 10;
 
-/// What is open in every process and nobody counts: standard streams, the postmaster's pipe, epoll instances.
+/// Descriptors that are open in every process but not accounted for: standard streams, the postmaster's pipe,
+/// epoll instances.
 const UNCOUNTED: usize = 32;
 
-/// The part of what `fd.c` may use that is taken from it at most, as a divisor. From a third on it refuses
-/// others' requests, such as those of foreign data wrappers.
+/// Divisor of `max_safe_fds`: at most this fraction is taken from `fd.c`. Once a third is taken, `fd.c`
+/// refuses the requests of others, such as foreign data wrappers.
 const LARGEST_PART: usize = 4;
 
 thread_local! {
-    /// How many `fd.c` was told to be in use.
+    /// Number of descriptors that `fd.c` was told are in use.
     static TAKEN: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Makes room for so many descriptors beside those of Postgres; answers for how many there is room now. On the
-/// main thread; may be called again.
+/// Makes room for `wanted` descriptors in addition to those of Postgres, and returns how many there is room
+/// for. Must be called on the main thread; may be called again.
 pub fn make_room(wanted: usize) -> usize {
     // SAFETY: reads a variable that the postmaster set.
     let safe = usize::try_from(unsafe { pg_sys::max_safe_fds }).unwrap_or_default();
@@ -38,7 +39,8 @@ pub fn make_room(wanted: usize) -> usize {
     wanted.min(beyond + taken)
 }
 
-/// Raises the soft limit of open files, as far as the hard one allows; answers what it is now.
+/// Raises the soft limit of open files as far as the hard limit allows, and returns the soft limit, or 0 if
+/// it can't be read.
 fn raise_soft_limit(wanted: usize) -> usize {
     let mut limit = MaybeUninit::<libc::rlimit>::uninit();
     // SAFETY: filled in by the call, and read only after it succeeded.
@@ -59,8 +61,8 @@ fn raise_soft_limit(wanted: usize) -> usize {
     usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX)
 }
 
-/// Tells `fd.c` that so many descriptors are in use. It closes files of its own, which it opens again when
-/// it needs them.
+/// Sets the number of descriptors that `fd.c` believes are in use. If necessary, `fd.c` closes files of its
+/// own, and reopens them when it needs them.
 fn take(wanted: usize) {
     let taken = TAKEN.replace(wanted);
     for _ in taken..wanted {
@@ -73,11 +75,11 @@ fn take(wanted: usize) {
     }
 }
 
-/// Descriptors that somebody opens past `fd.c` for a moment; given back when dropped.
+/// Descriptors that are opened outside `fd.c` for a moment; released on drop.
 pub struct Borrowed(usize);
 
 impl Borrowed {
-    /// Has `fd.c` close files of its own, if that is needed for so many.
+    /// Reserves `count` descriptors; if necessary, `fd.c` closes files of its own.
     pub fn new(count: usize) -> Self {
         for _ in 0..count {
             // SAFETY: main thread; raises no error.

@@ -1,4 +1,4 @@
-//! Errors of statements that have a secret in them.
+//! Errors of statements that contain a secret.
 
 use std::ffi::{c_void, CStr};
 use std::ptr::{self, null_mut};
@@ -8,7 +8,8 @@ use pgrx::prelude::*;
 
 use super::error::PgError;
 
-/// Hides the statement and those around it from the log. The only callback of a report, so that nothing else adds a text to it.
+/// Hides the statement and its context from the log. It is the only callback of the report, so that no other
+/// adds text to it.
 static HIDE: Callback =
     Callback(pg_sys::ErrorContextCallback { previous: null_mut(), callback: Some(hide), arg: null_mut() });
 
@@ -17,7 +18,7 @@ struct Callback(pg_sys::ErrorContextCallback);
 // SAFETY: never written to, and has nothing of its own that it points to.
 unsafe impl Sync for Callback {}
 
-/// Marks the report under way.
+/// Marks the current report.
 #[pg_guard]
 unsafe extern "C-unwind" fn hide(_argument: *mut c_void) {
     // SAFETY: Postgres calls this while it makes up a report, which these mark.
@@ -27,12 +28,14 @@ unsafe extern "C-unwind" fn hide(_argument: *mut c_void) {
     }
 }
 
-/// Runs `f` so that an error in it is logged and reported without the statement that it is in, and without the
-/// statements and functions around it, in which `value` may stand as a literal or as a parameter.
+/// Runs `f` so that an error in it is logged and reported without its statement, and without the statements
+/// and functions around it, which may contain `value` as a literal or as a parameter.
 ///
-/// Errors that come later in the same message are logged with it as any are, unless the value stands in it.
+/// Later errors of the same client message are logged with the statement as usual, unless its text contains
+/// the value.
 ///
-/// What logs statements whether or not they fail does so beforehand or afterwards.
+/// Settings and extensions that log statements regardless of errors do so before or after this and are not
+/// affected.
 pub fn without_statement<R>(
     value: Option<&str>,
     f: impl FnOnce() -> Result<R, PgError>,
@@ -51,15 +54,15 @@ pub fn without_statement<R>(
         // SAFETY: as above; those around it still run.
         unsafe { pg_sys::error_context_stack = before };
     }
-    // An error is on its way to be reported. Whoever catches it puts back the callbacks that were there.
+    // The error is about to be reported. Whoever catches it restores the previous callbacks.
     result
 }
 
-/// Tells whether a value stands in the text of a statement, as it is or with its quotes doubled.
+/// Returns whether the text of a statement contains a value, either unchanged or with its quotes doubled.
 ///
 /// # Safety
 ///
-/// The text is null or ends in a null byte.
+/// The text is null or a C string.
 unsafe fn contains(statement: *const std::ffi::c_char, value: &str) -> bool {
     let value = value.trim();
     if statement.is_null() || value.is_empty() {

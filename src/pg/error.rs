@@ -1,4 +1,4 @@
-//! Errors that go to a user: SQLSTATE, message, DETAIL and HINT.
+//! Errors that are reported to a user: SQLSTATE, message, DETAIL and HINT.
 
 use std::backtrace::Backtrace;
 use std::fmt;
@@ -9,7 +9,7 @@ use pgrx::PgSqlErrorCode;
 
 use pgai_rs_pipeline::message::truncate_message;
 
-/// Most bytes of a message: what a user gave is quoted there, however long.
+/// Maximum length of a message in bytes: messages quote the user's input, which may be of any length.
 const LONGEST_MESSAGE: usize = 500;
 
 /// An error as Postgres reports it, raised by us or caught from a statement.
@@ -17,21 +17,21 @@ const LONGEST_MESSAGE: usize = 500;
 pub struct PgError {
     /// SQLSTATE.
     pub code: PgSqlErrorCode,
-    /// One line, lower case, no full stop.
+    /// The message: one line, in lower case, without a full stop.
     pub message: String,
-    /// More of what happened.
+    /// DETAIL: more about what happened.
     pub detail: Option<String>,
-    /// What a person can do.
+    /// HINT: what a person can do.
     pub hint: Option<String>,
 }
 
 impl PgError {
-    /// An error without DETAIL and HINT.
+    /// Creates an error without DETAIL and HINT.
     pub fn new(code: PgSqlErrorCode, message: impl Into<String>) -> Self {
         PgError { code, message: message.into(), detail: None, hint: None }
     }
 
-    /// pgai's plain RAISE EXCEPTION (P0001), where its clients compare the text.
+    /// Creates pgai's plain RAISE EXCEPTION (P0001), whose text pgai's clients compare.
     pub fn raised(message: impl Into<String>) -> Self {
         PgError::new(PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION, message)
     }
@@ -42,14 +42,15 @@ impl PgError {
         self
     }
 
-    /// The SQLSTATE as five characters: 5 six-bit units, the first in the lowest bits
+    /// Returns the SQLSTATE as five characters: 5 six-bit units, the first in the lowest bits
     /// (`MAKE_SQLSTATE` of `utils/elog.h`).
     pub fn sqlstate(&self) -> String {
         let code = self.code as u32;
         (0..5).map(|place| char::from(b'0' + ((code >> (6 * place)) & 0x3f) as u8)).collect()
     }
 
-    /// Whether statements came in each other's way, and will not when they are run again.
+    /// Returns whether the error comes from concurrent statements (lock not available, deadlock,
+    /// serialization failure), so that a retry can succeed.
     pub fn is_contention(&self) -> bool {
         use PgSqlErrorCode as Code;
         matches!(
@@ -60,8 +61,8 @@ impl PgError {
         )
     }
 
-    /// Whether a statement was stopped or has come to the end of what the server has of something: parts of what was to be
-    /// done by it would cost as much again.
+    /// Returns whether the statement was cancelled or ran out of a resource of the server. Retrying it in
+    /// smaller parts would cost as much again.
     pub fn is_costly(&self) -> bool {
         const INSUFFICIENT_RESOURCES: &str = "53";
         self.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED
@@ -75,10 +76,10 @@ impl PgError {
     }
 }
 
-/// Keeps stack frames out of the DETAIL of errors, where pgrx writes them if the server was started
-/// with RUST_BACKTRACE. To be called while the process has one thread.
+/// Keeps stack frames out of the DETAIL of errors; pgrx puts them there if the server was started with
+/// `RUST_BACKTRACE`. Must be called while the process has one thread.
 pub fn without_backtraces() {
-    // The first capture reads it, and is remembered, by this library alone.
+    // The first capture reads the variable and caches the answer, for this library alone.
     const SETTING: &str = "RUST_LIB_BACKTRACE";
     let before = std::env::var_os(SETTING);
     std::env::set_var(SETTING, "0");

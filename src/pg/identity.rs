@@ -1,9 +1,8 @@
-//! Acting as somebody else for the length of a closure.
+//! Running a closure as another role.
 //!
-//! The worker is a superuser's process and the trigger runs inside anybody's statement; whatever
-//! they do with a vectorizer's objects they do as its owner, in a security-restricted operation, so
-//! that a trigger, a view or a default expression of the owner's never runs with more rights than
-//! the owner has.
+//! The worker is a process of a superuser, and the trigger runs inside any user's statement. All that they do
+//! with a vectorizer's objects they do as its owner, in a security-restricted operation, so that an owner's
+//! trigger, view or default expression never runs with more rights than the owner has.
 
 use std::ffi::{CStr, CString};
 use std::mem::ManuallyDrop;
@@ -18,13 +17,13 @@ use super::sql;
 use super::statement::{self, Scope, Tables, SEARCH_PATH};
 use super::turn;
 
-/// The search path of our own statements.
+/// The search path of the extension's own statements.
 const PINNED_PATH: &CStr = c"pg_catalog, pg_temp";
 
-/// Runs `f` as `user`, unable to change role, to make temporary objects, or to leave deferred work
-/// that would run after the identity is given back.
+/// Runs `f` as `user`, unable to change the role, to create temporary objects, or to leave deferred work that
+/// would run after the identity is restored.
 ///
-/// In a process of ours it is that user's turn from here on; see [`turn`].
+/// In a background process of the extension this also begins the user's turn; see [`turn`].
 pub fn as_user<R>(user: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
     let limits = turn::limits_of(user);
     let assumed = Assumed::new(user, pg_sys::SECURITY_RESTRICTED_OPERATION as i32);
@@ -34,8 +33,8 @@ pub fn as_user<R>(user: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` as `user`, with statements that may name none but these tables. Whoever holds them knows by that what is read
-/// and written.
+/// Runs `f` as `user`, with statements that may name only these tables. A caller that holds their locks knows
+/// which tables are read and written.
 pub fn as_user_on<R>(user: pg_sys::Oid, tables: &Tables, f: impl FnOnce() -> R) -> R {
     as_user(user, || statement::on_tables(tables, f))
 }
@@ -46,51 +45,53 @@ pub fn as_superuser<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Tells whether a role is a superuser. To be called within a transaction.
+/// Returns whether a role is a superuser. Must be called within a transaction.
 pub fn is_superuser(role: pg_sys::Oid) -> bool {
     // SAFETY: looks up the catalogs on the main thread.
     unsafe { pg_sys::superuser_arg(role) }
 }
 
-/// Tells whether a role has the rights of another: it is that role, a member of it that inherits them, or a superuser.
-/// To be called within a transaction.
+/// Returns whether a role has the rights of another: it is that role, a member of it that inherits its
+/// rights, or a superuser. Must be called within a transaction.
 pub fn may_act_as(role: pg_sys::Oid, other: pg_sys::Oid) -> bool {
     // SAFETY: looks up the catalogs on the main thread.
     unsafe { pg_sys::has_privs_of_role(role, other) }
 }
 
-/// The superuser who owns the cluster.
+/// Returns the superuser who owns the cluster.
 pub fn superuser() -> pg_sys::Oid {
     pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID)
 }
 
 /// Runs `f`, whose statements run with the current user's own search path: they fire the user's triggers, or
-/// evaluate functions of the user's indexes, which may well name tables without their schema. What the statements
-/// themselves say means what it means under the pinned path.
+/// evaluate functions in the user's indexes, which may name tables without a schema. Names in the statements
+/// themselves are still resolved under the pinned path.
 pub fn with_own_search_path<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
     let path = own_search_path(current_user())?;
     statement::with_path(&path, f)
 }
 
-/// Runs `f` with names that mean what they mean in our statements, whatever is in the session's search path.
+/// Runs `f` with names resolved under the extension's pinned search path, whatever the session's path is.
 pub fn with_pinned_path<R>(f: impl FnOnce() -> R) -> R {
     let level = Level::open();
     level.set(SEARCH_PATH, PINNED_PATH);
     f()
 }
 
-/// Runs `f` with rows hidden from the current user as policies say, where the session would rather have an error.
+/// Runs `f` with `row_security` on: policies hide rows from the current user where the session might raise an
+/// error instead.
 pub fn with_row_security<R>(f: impl FnOnce() -> R) -> R {
     let level = Level::open();
     level.set(c"row_security", c"on");
     f()
 }
 
-/// The search path with which a session of this role's begins: as it is set for the database, for the
-/// role or for both, or else for the server. Not what the session at hand has, which is another's.
+/// Returns the search path with which a session of this role begins: as set for the database, the role or
+/// both, else for the server. The current session's path is not considered; the session belongs to another
+/// role.
 ///
-/// What is set for the database alone does not count for a superuser where the database's owner is none: that role sets
-/// it, and could lead the superuser's triggers to functions of its own.
+/// If the role is a superuser and the database's owner is not, the database's setting is ignored: the owner
+/// could use it to lead the superuser's triggers to functions of their own.
 pub fn own_search_path(role: pg_sys::Oid) -> Result<Rc<CStr>, PgError> {
     let args = [role.into(), is_superuser(role).into()];
     let own = sql::read_now(OWN_SEARCH_PATH, &args, |row| row.get::<String>(1))?;
@@ -98,7 +99,7 @@ pub fn own_search_path(role: pg_sys::Oid) -> Result<Rc<CStr>, PgError> {
     Ok(own.unwrap_or_else(session::search_path_of_server).into_boxed_c_str().into())
 }
 
-/// The most particular setting first, as `process_settings` has it (`utils/init/postinit.c`).
+/// The most specific setting comes first, as in `process_settings` (`utils/init/postinit.c`).
 const OWN_SEARCH_PATH: &str = "
     SELECT pg_catalog.substr(c, pg_catalog.length('search_path=') + 1)
     FROM pg_catalog.pg_db_role_setting s
@@ -114,13 +115,13 @@ const OWN_SEARCH_PATH: &str = "
     ORDER BY s.setrole = 0, s.setdatabase = 0
     LIMIT 1";
 
-/// The role whose rights count now.
+/// Returns the role whose rights are in effect.
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: reads a variable of this backend.
     unsafe { pg_sys::GetUserId() }
 }
 
-/// The role that the session is of, whatever function runs in it.
+/// Returns the role of the session, whatever function runs in it.
 pub fn session_user() -> pg_sys::Oid {
     // SAFETY: reads a variable of this backend.
     unsafe { pg_sys::GetSessionUserId() }
@@ -129,9 +130,9 @@ pub fn session_user() -> pg_sys::Oid {
 struct Assumed {
     user: pg_sys::Oid,
     context: i32,
-    /// Closed before the identity is given back.
+    /// Closed before the identity is restored.
     level: ManuallyDrop<Level>,
-    /// What held for another's statements does not hold for this one's.
+    /// Suspends the terms that hold for another identity's statements.
     _scope: Scope,
 }
 
@@ -154,8 +155,8 @@ impl Assumed {
 
 impl Drop for Assumed {
     fn drop(&mut self) {
-        // An error is on its way to the abort of the (sub)transaction, which restores both; calling
-        // into Postgres from here could raise a second one.
+        // An error is propagating to the abort of the (sub)transaction, which restores both; a call into
+        // Postgres from here could raise a second error.
         if std::thread::panicking() {
             return;
         }

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::error::PgError;
 
-/// An argument of type `jsonb`. pgrx's own panics if it is nested more deeply than serde_json reads,
-/// which is 127 levels, whatever is around it.
+/// An argument of type `jsonb`. The type that pgrx provides panics if the value is nested more deeply than
+/// serde_json reads, which is 127 levels.
 pub struct Json(pub Value);
 
 impl FromDatum for Json {
@@ -34,7 +34,7 @@ impl FromDatum for Json {
     }
 }
 
-/// So deeply a value may be nested: less than can be read, for it is stored within others.
+/// Maximum nesting of a value. It is less than serde_json reads because the value is stored inside others.
 const MOST_LEVELS: usize = 120;
 
 fn is_deeper(value: &Value, levels: usize) -> bool {

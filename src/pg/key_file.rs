@@ -1,6 +1,8 @@
-//! The key that the secrets of this server's databases are sealed with: a file in the data directory, in no database.
+//! The key that encrypts the secrets of this server's databases: a file in the data directory, outside every
+//! database.
 //!
-//! It is made when the first secret is set. A copy of the data directory has it, what is replicated has not.
+//! It is created when the first secret is set. A copy of the data directory contains it; logical replication
+//! and dumps do not carry it.
 
 use std::ffi::CStr;
 use std::fs::{self, File, OpenOptions};
@@ -18,14 +20,14 @@ use super::error::PgError;
 /// Name of the file.
 pub const NAME: &str = "pgai_rs.secret_key";
 
-/// Why there is no key.
+/// The reason why there is no usable key.
 #[derive(Debug)]
 pub enum NoKey {
-    /// There is no file.
+    /// The file does not exist.
     Missing,
-    /// There is one that can't be read.
+    /// The file can't be read.
     Unreadable(io::Error),
-    /// What is in it is no key.
+    /// The content of the file is not a key.
     Damaged,
 }
 
@@ -40,7 +42,7 @@ pub fn read() -> Result<SealKey, NoKey> {
     SealKey::new(&bytes).map_err(|_| NoKey::Damaged)
 }
 
-/// Reads the key, and makes one first if there is none.
+/// Reads the key, and creates it first if the file does not exist.
 pub fn read_or_make() -> Result<SealKey, PgError> {
     match read() {
         Err(NoKey::Missing) => make()?,
@@ -49,8 +51,8 @@ pub fn read_or_make() -> Result<SealKey, PgError> {
     read().map_err(cannot_be_used)
 }
 
-/// Makes the file, with all that is in it at once: two who make it at the same time have one key, and a crash leaves
-/// none or a whole one.
+/// Creates the file atomically: of two processes that do so at once one wins and both use its key, and a
+/// crash leaves either no file or a complete one.
 fn make() -> Result<(), PgError> {
     let key = SealKey::random().map_err(|error: SealError| {
         PgError::new(
@@ -75,7 +77,7 @@ fn make() -> Result<(), PgError> {
 }
 
 fn write(path: &Path, key: &[u8], mode: u32) -> io::Result<()> {
-    // One that a crash has left here is nobody's.
+    // A file that a crash has left here has no owner.
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -85,7 +87,8 @@ fn write(path: &Path, key: &[u8], mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The mode of Postgres's own files: where its directory is for the group to back up, so are they.
+/// Returns the mode of Postgres's own files: if the group may read the data directory, as for backups, it may
+/// read the file.
 fn mode(directory: &Path) -> u32 {
     const GROUP: u32 = 0o040;
     let of_group = fs::metadata(directory).map_or(0, |metadata| metadata.mode() & GROUP);
@@ -98,7 +101,8 @@ fn directory() -> PathBuf {
     PathBuf::from(std::ffi::OsStr::from_bytes(directory.to_bytes()))
 }
 
-/// A key that is there and of no use: another in its place would make secrets of other databases unreadable for good.
+/// Returns the error for a key that exists but is unusable. It is not replaced: with another key the secrets
+/// of other databases would be unreadable for good.
 fn cannot_be_used(error: NoKey) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
@@ -111,7 +115,7 @@ fn cannot_be_used(error: NoKey) -> PgError {
 }
 
 impl NoKey {
-    /// What a person is told.
+    /// Returns a description for people.
     pub fn words(&self) -> String {
         match self {
             NoKey::Missing => format!("the file {NAME} in the server's data directory is gone"),

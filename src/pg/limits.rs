@@ -1,7 +1,7 @@
-//! The limits that an administrator has set on a role: `ALTER ROLE … SET work_mem …`.
+//! Limits that an administrator has set on a role: `ALTER ROLE … SET work_mem …`.
 //!
-//! A session of the role's has them from its beginning. Where the worker runs the role's SQL, they hold as well, as
-//! far as they are lower than its own: no other setting of a role's changes what the worker does.
+//! A session of the role has them from its start. They also hold while the worker runs the role's SQL, as far
+//! as they are lower than the worker's own: no other setting of a role changes what the worker does.
 
 use std::ffi::{CStr, CString};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use pgrx::pg_sys;
 use super::role_settings::{last_of, set_for_role};
 use super::settings::Level;
 
-/// A setting that is a limit.
+/// A setting that limits a resource.
 #[derive(Debug)]
 struct Limit {
     name: &'static CStr,
-    /// The unit of a number without one, as a flag of `guc.h`.
+    /// Unit of a number that is given without one, as a flag of `guc.h`; 0 if the setting has no unit.
     unit: u32,
-    /// The value that stands for no limit.
+    /// The value that means "no limit"; `None` if there is no such value.
     unlimited: Option<f64>,
 }
 
@@ -25,7 +25,7 @@ const fn limit(name: &'static CStr, unit: u32, unlimited: Option<f64>) -> Limit 
     Limit { name, unit, unlimited }
 }
 
-/// All of them. `statement_timeout` counts for the whole of the role's turn; see [`super::turn`].
+/// All supported limits. `statement_timeout` applies to the role's whole turn; see [`super::turn`].
 static LIMITS: [Limit; 8] = [
     limit(c"work_mem", pg_sys::GUC_UNIT_KB, None),
     limit(c"maintenance_work_mem", pg_sys::GUC_UNIT_KB, None),
@@ -37,24 +37,24 @@ static LIMITS: [Limit; 8] = [
     limit(c"max_parallel_maintenance_workers", 0, None),
 ];
 
-/// The setting that is no property of a statement here, but of the turn.
+/// The setting that limits the whole turn rather than a single statement.
 const STATEMENT_TIMEOUT: &CStr = c"statement_timeout";
 
-/// What a role's turn is limited to, beyond what limits the worker itself.
+/// The limits of a role.
 #[derive(Debug, Clone, Default)]
 pub struct Limits {
     settings: Vec<(&'static Limit, f64)>,
-    /// Longest time, if there is a limit of the role's.
+    /// Maximum duration of the role's turn; `None` if the role has no such limit.
     pub time: Option<Duration>,
 }
 
 impl Limits {
-    /// Returns a role's limits, as they are now. To be called within a transaction.
+    /// Returns a role's current limits. Must be called within a transaction.
     pub fn of(role: pg_sys::Oid) -> Limits {
         Limits::among(&set_for_role(role))
     }
 
-    /// Those among settings of which the last counts, as `name=value`.
+    /// Returns the limits among settings in the form `name=value`; the last one of a name counts.
     fn among(set: &[String]) -> Limits {
         let mut limits = Limits::default();
         for limit in &LIMITS {
@@ -70,8 +70,9 @@ impl Limits {
         limits
     }
 
-    /// Puts those in force for the rest of a process that is the role's and nobody else's. Locks it may wait for, and time
-    /// it may take.
+    /// Applies the limits that are lower than the current values, for the rest of a process that works for
+    /// this role alone. `lock_timeout` and `statement_timeout` are left out: such a process may wait for
+    /// locks and take its time.
     #[cfg(any(feature = "pg15", feature = "pg16"))]
     pub fn apply_to_process(&self) {
         for (limit, value) in self.settings.iter().filter(|(limit, _)| limit.name != c"lock_timeout") {
@@ -82,7 +83,7 @@ impl Limits {
         }
     }
 
-    /// Puts those in force that are lower than what holds now.
+    /// Applies the limits that are lower than the current values, until the level is closed.
     pub fn apply(&self, level: &Level) {
         for (limit, value) in &self.settings {
             let is_lower = limit.current().is_some_and(|current| limit.is_lower(*value, current));
@@ -94,13 +95,13 @@ impl Limits {
 }
 
 impl Limit {
-    /// Whether one value limits more than another.
+    /// Returns whether one value is a stricter limit than another.
     fn is_lower(&self, value: f64, other: f64) -> bool {
         let height = |value: f64| if self.unlimited == Some(value) { f64::INFINITY } else { value };
         height(value) < height(other)
     }
 
-    /// Reads a value as Postgres does, with its unit.
+    /// Parses a value as Postgres does, with its unit. Returns `None` if it is invalid.
     fn parse(&self, value: &str) -> Option<f64> {
         let value = CString::new(value).ok()?;
         let mut number = 0.0;
@@ -111,7 +112,7 @@ impl Limit {
         read.then_some(number)
     }
 
-    /// What holds now, in the setting's own unit.
+    /// Returns the current value in the setting's own unit; `None` if it can't be read.
     fn current(&self) -> Option<f64> {
         // SAFETY: the setting is there; its text is read before anything can change it.
         unsafe {

@@ -1,28 +1,28 @@
-//! Locks on the names of things that are being made, so that of two sessions that make the same the
-//! second finds what the first has made, and meets no unique index of a catalog's.
+//! Locks on the names of objects that are being created. If two sessions create the same object, the second
+//! waits and then finds it, instead of failing at a unique index of a catalog.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use pgrx::pg_sys;
 
-/// What a name is of. Each kind has locks of its own.
+/// The kind of object that a name denotes. Each kind has its own locks.
 #[derive(Clone, Copy)]
 pub enum Named {
     /// A vectorizer.
     Vectorizer,
     /// An S3 source.
     S3Source,
-    /// A table or a view, by its name without its schema.
+    /// A table or a view, by its unqualified name.
     Relation,
-    /// A queue of events, by its URL.
+    /// An event queue, by its URL.
     Queue,
 }
 
-/// Waits until nobody else makes a thing of this name, and keeps others waiting until the transaction
-/// ends. To be called before the name is looked up, with a new snapshot.
+/// Waits until nobody else is creating an object of this name, and makes others wait until the transaction
+/// ends. Must be called before the name is looked up with a new snapshot.
 ///
-/// No advisory lock, which anybody might hold. Names are told apart by a hash: two that have the same
-/// wait for each other as well.
+/// This is not an advisory lock, which anybody could hold. Names are reduced to a hash: two names with the
+/// same hash wait for each other as well.
 pub fn on(named: Named, name: &str) {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);

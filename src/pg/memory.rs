@@ -1,14 +1,15 @@
-//! Postgres's memory, for what would otherwise stay until the transaction ends.
+//! Memory of Postgres that would otherwise stay allocated until the transaction ends.
 
 use pgrx::pg_sys;
 
-/// Runs `f` and then frees what was allocated in Postgres's current memory context meanwhile.
+/// Runs `f` and then frees what was allocated meanwhile in Postgres's current memory context.
 ///
-/// After an error it stays until the transaction is aborted: the context is a child of the one before.
+/// After an error the memory stays allocated until the transaction is aborted: its context is a child of the
+/// previous one.
 ///
 /// # Safety
 ///
-/// What `f` answers must hold nothing that was allocated there.
+/// The result of `f` must not refer to anything that was allocated there.
 pub unsafe fn freed_after<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: the main thread, within a transaction; the context is deleted once it is not the current
     // one any more.

@@ -1,5 +1,5 @@
-//! What pgrx leaves to its users: errors with SQLSTATE and hint, identities, settings, sessions,
-//! transactions, statements, turns, deadlines, descriptors, the key that secrets are sealed with.
+//! Postgres facilities that pgrx does not provide: errors with SQLSTATE and hint, identities, settings,
+//! sessions, transactions, statements, turns, deadlines, file descriptors, and the key that encrypts secrets.
 
 pub mod deadline;
 pub mod descriptors;

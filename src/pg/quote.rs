@@ -2,12 +2,12 @@
 
 use super::settings::read_as_written;
 
-/// An identifier, quoted where it must be.
+/// Returns an identifier, quoted if necessary.
 pub fn ident(name: &str) -> String {
     read_as_written(|| pgrx::spi::quote_identifier(name))
 }
 
-/// A schema-qualified name, quoted where it must be.
+/// Returns a schema-qualified name, quoted if necessary.
 pub fn qualified(schema: &str, name: &str) -> String {
     read_as_written(|| pgrx::spi::quote_qualified_identifier(schema, name))
 }

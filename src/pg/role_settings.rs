@@ -1,6 +1,7 @@
-//! What an administrator has set for a role or a database: `ALTER ROLE … SET`, `ALTER DATABASE … SET`.
+//! Settings that an administrator has made for a role or a database: `ALTER ROLE … SET`,
+//! `ALTER DATABASE … SET`.
 //!
-//! A session has it from its beginning. Who works for many roles in one process reads it here, as it is now.
+//! A session reads them when it starts. A process that works for many roles reads their current values here.
 
 use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
@@ -11,23 +12,25 @@ use pgrx::pg_sys;
 const DB_ROLE_SETTING: u32 = 2964;
 const BY_DATABASE_AND_ROLE: u32 = 2965;
 
-/// The columns of that table, from 1.
+/// The columns of `pg_db_role_setting`, counted from 1.
 const SET_DATABASE: i16 = 1;
 const SET_ROLE: i16 = 2;
 const SET_CONFIG: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 
-/// Returns what is set for a role, as `name=value`; of two of a name the last counts. To be called within a transaction.
+/// Returns the settings of a role in the form `name=value`; the last one of a name counts. Must be called
+/// within a transaction.
 pub fn set_for_role(role: pg_sys::Oid) -> Vec<String> {
-    // What is set for the role in this database counts before what is set for it everywhere.
+    // Settings of the role in this database take precedence over its settings everywhere.
     [pg_sys::InvalidOid, this_database()].map(|database| set_for(database, role)).concat()
 }
 
-/// Returns what is set for all roles of this database, as `name=value`. To be called within a transaction.
+/// Returns the settings for all roles of this database in the form `name=value`. Must be called within a
+/// transaction.
 pub fn set_for_database() -> Vec<String> {
     set_for(this_database(), pg_sys::InvalidOid)
 }
 
-/// Returns the value that counts of a setting's.
+/// Returns the effective value of a setting, which is the last one; `None` if it is not set.
 pub fn last_of<'a>(set: &'a [String], name: &str) -> Option<&'a str> {
     set.iter().filter_map(|set| set.strip_prefix(name)?.strip_prefix('=')).next_back()
 }
@@ -37,8 +40,8 @@ fn this_database() -> pg_sys::Oid {
     unsafe { pg_sys::MyDatabaseId }
 }
 
-/// What is set for a role in a database, or everywhere, as `name=value`. By the catalog's index and without a statement, for
-/// it is asked in each turn.
+/// Returns the settings of a role in a database in the form `name=value`; an invalid OID stands for all roles
+/// or all databases. It scans the catalog's index without a statement, because every turn asks.
 fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
     let key = |column: i16, value: pg_sys::Oid| {
         let mut key = MaybeUninit::<pg_sys::ScanKeyData>::zeroed();
@@ -70,12 +73,12 @@ fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
     }
 }
 
-/// Returns the elements of a `text[]` of a catalog of the cluster's, which can be in the encoding of any of its databases:
-/// with what is no UTF-8 replaced, for the names and values that are looked for are ASCII.
+/// Returns the elements of a `text[]` of a shared catalog. Its encoding may be that of any database, so
+/// invalid UTF-8 is replaced: the names and values that are looked for are ASCII.
 ///
 /// # Safety
 ///
-/// The datum is a `text[]`, on the main thread in a transaction.
+/// The datum is a `text[]`. Must be called on the main thread, in a transaction.
 unsafe fn texts(array: pg_sys::Datum) -> Vec<String> {
     const OF_VARYING_LENGTH: i32 = -1;
     let (mut elements, mut count) = (std::ptr::null_mut(), 0);

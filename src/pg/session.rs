@@ -1,77 +1,78 @@
 //! The settings of a background worker's own session.
 //!
-//! What a database or a role sets counts for every session of theirs, also for a worker's, and
-//! would change what it does: as whom it works, which rows it sees, what it takes a key's text for.
-//! These settings have the values below, whatever else is set; a test tries all the others.
+//! Settings of a database or a role apply to all their sessions, including a worker's, and would change its
+//! work: the role that it works as, the rows that it sees, how it reads the text of a key. The settings below
+//! have fixed values, whatever else is set; a test tries all the others.
 
 use std::ffi::{CStr, CString};
 use std::sync::Mutex;
 
 use pgrx::pg_sys;
 
-/// What every process of ours needs.
+/// The settings of every background process of the extension.
 const PINNED: [(&CStr, &CStr); 18] = [
-    // As whom.
+    // The role.
     (c"role", c"none"),
-    // How its statements are read, and what names in them mean.
+    // How its statements are parsed and their names resolved.
     (c"search_path", c"pg_catalog, pg_temp"),
     (c"standard_conforming_strings", c"on"),
     (c"quote_all_identifiers", c"off"),
-    // In what transactions: the queue's protocol is one of READ COMMITTED.
+    // The kind of transaction: the queue's protocol is one of READ COMMITTED.
     (c"default_transaction_isolation", c"read committed"),
     (c"default_transaction_read_only", c"off"),
     (c"default_transaction_deferrable", c"off"),
     (c"idle_in_transaction_session_timeout", c"0"),
-    // An error is caught, and concerns a row or a vectorizer.
+    // Errors are caught, and concern a row or a vectorizer.
     (c"exit_on_error", c"off"),
-    // Which rows it sees: one that a policy hides, or that lies on a damaged page, is not gone.
+    // The visible rows: a row that a policy hides, or that lies on a damaged page, is not a deleted row.
     (c"row_security", c"off"),
     (c"zero_damaged_pages", c"off"),
     (c"ignore_checksum_failure", c"off"),
-    // Triggers fire, ours and foreign keys' among them.
+    // Triggers fire, including the extension's and those of foreign keys.
     (c"session_replication_role", c"origin"),
     // The text of a key reads back as the same value.
     (c"DateStyle", c"ISO, YMD"),
     (c"IntervalStyle", c"iso_8601"),
     (c"extra_float_digits", c"1"),
     (c"bytea_output", c"hex"),
-    // Where what it makes is put: the owner need not have a right to another tablespace.
+    // The location of what it creates: the owner need not have a right to another tablespace.
     (c"default_tablespace", c""),
 ];
 
-/// What there is from Postgres 17 on.
+/// Settings that exist since Postgres 17.
 #[cfg(any(feature = "pg17", feature = "pg18"))]
 const NEWER: [(&CStr, &CStr); 2] =
     [(c"transaction_timeout", c"0"), (c"restrict_nonsystem_relation_kind", c"")];
 
-/// What there is from Postgres 17 on.
+/// Settings that exist since Postgres 17.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 const NEWER: [(&CStr, &CStr); 0] = [];
 
-/// What templates write differently by; it stays what it is for the whole server.
+/// Settings that change what templates produce; they keep the server's values.
 const AS_FOR_THE_SERVER: [&CStr; 2] = [c"TimeZone", c"lc_monetary"];
 
-/// The search path of the server, as the postmaster or the process of ours knew it when it began; none
-/// where the library was not preloaded.
+/// The search path of the server as it was when the postmaster or this process started; `None` if the library
+/// was not preloaded.
 static SEARCH_PATH: Mutex<Option<CString>> = Mutex::new(None);
 
-/// Notes the search path of the server. To be called before a database's or a role's settings are read.
+/// Records the search path of the server. Must be called before the settings of a database or a role are
+/// read.
 pub fn note_search_path() {
     if let Ok(mut noted) = SEARCH_PATH.lock() {
         *noted = current(c"search_path");
     }
 }
 
-/// The search path with which sessions begin for which nobody has set another.
+/// Returns the search path of sessions for which no other is set.
 pub fn search_path_of_server() -> CString {
     let noted = SEARCH_PATH.lock().ok().and_then(|noted| noted.clone());
     noted.unwrap_or_else(|| c"\"$user\", public".to_owned())
 }
 
-/// Pins what a database's or a role's settings must not change, and `more`.
+/// Pins the settings that a database or a role must not change, and `more`.
 ///
-/// To be called before the process connects to its database, as autovacuum does it: some settings
-/// act as soon as they are read. Names and values are known to be right.
+/// Must be called before the process connects to its database, as autovacuum does it: some settings act as
+/// soon as they are read. Names and values must be valid.
 pub fn pin(more: &[(&CStr, &CStr)]) {
     note_search_path();
     for (name, value) in PINNED.iter().chain(&NEWER).chain(more) {
@@ -84,14 +85,14 @@ pub fn pin(more: &[(&CStr, &CStr)]) {
     }
 }
 
-/// Takes back the session's user whom a database has set. A process that connects without a user can't
-/// pin that before, as one that has a user does. To be called outside a transaction.
+/// Undoes a session user that the database's settings have set. A process that connects without a user can't
+/// pin it beforehand, unlike one that has a user. Must be called outside a transaction.
 pub fn be_superuser() {
     // SAFETY: the process has connected as the superuser who owns the cluster, and has done nothing yet.
     unsafe { pg_sys::SetSessionAuthorization(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), true) };
 }
 
-/// Sets a setting so that no database, role or reload sets another.
+/// Sets a setting so that no database, role or reload overrides it.
 pub fn set(name: &CStr, value: &CStr) {
     // SAFETY: C strings, which are copied.
     unsafe {
@@ -104,7 +105,7 @@ pub fn set(name: &CStr, value: &CStr) {
     }
 }
 
-/// What a setting is now.
+/// Returns the current value of a setting; `None` if it has none.
 fn current(name: &CStr) -> Option<CString> {
     // SAFETY: the setting is there, and its text is copied before anything can change it.
     unsafe {

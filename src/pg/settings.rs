@@ -1,12 +1,12 @@
-//! Settings that change the meaning of a statement, and that a database, a role or a session can
-//! change: they have the values below while a statement of ours runs, whoever runs it.
+//! Settings that change the meaning of a statement and that a database, a role or a session can change. They
+//! have the values below while a statement of the extension runs, whoever runs it.
 //!
-//! A user's session keeps its own for everything else. To look costs a few comparisons; a setting
-//! is set where it differs.
+//! A user's session keeps its own values for everything else. The check costs a few comparisons; a setting is
+//! only set where it differs.
 //!
-//! * [`read_as_written`]: how the text of a statement is read, and how names are written into one
-//! * [`Level::pin`]: that, and what a statement does
-//! * [`super::session`]: the same for a process of our own, which keeps them for good
+//! * [`read_as_written`]: how the text of a statement is parsed, and how names are quoted in it
+//! * [`Level::pin`]: the same, and what a statement does
+//! * [`super::session`]: the same for a background process, which keeps the values for good
 
 use std::ffi::CStr;
 
@@ -17,7 +17,7 @@ extern "C" {
     static default_tablespace: *mut std::ffi::c_char;
 }
 
-/// A setting, and its value while a statement of ours runs.
+/// A setting, and its value while a statement of the extension runs.
 struct Pin {
     name: &'static CStr,
     value: &'static CStr,
@@ -25,7 +25,7 @@ struct Pin {
     differs: fn() -> bool,
 }
 
-/// How the text of a statement is read, and how Postgres writes the names that we put into one.
+/// Settings that determine how the text of a statement is parsed, and how Postgres quotes the names in it.
 const TEXT: [Pin; 2] = [
     Pin {
         name: c"standard_conforming_strings",
@@ -41,9 +41,9 @@ const TEXT: [Pin; 2] = [
     },
 ];
 
-/// What a statement does.
+/// Settings that determine what a statement does.
 const WORK: [Pin; 5] = [
-    // A tablespace that the session may use need not be one that the vectorizer's owner may use.
+    // The session may be allowed to use a tablespace that the vectorizer's owner is not allowed to use.
     Pin {
         name: c"default_tablespace",
         value: c"",
@@ -56,7 +56,7 @@ const WORK: [Pin; 5] = [
         // SAFETY: as above.
         differs: || unsafe { !is(pg_sys::default_table_access_method, c"heap") },
     },
-    // Foreign keys are kept by triggers, which a replica's session does not fire.
+    // Foreign keys are enforced by triggers, which do not fire in a replica's session.
     Pin {
         name: c"session_replication_role",
         value: c"origin",
@@ -65,14 +65,14 @@ const WORK: [Pin; 5] = [
             pg_sys::SessionReplicationRole != pg_sys::SESSION_REPLICATION_ROLE_ORIGIN as i32
         },
     },
-    // A row that a policy hides is an error, and not a row that is gone.
+    // A row that a policy hides must be an error and not look like a deleted row.
     Pin {
         name: c"row_security",
         value: c"off",
         // SAFETY: reads a variable of this backend.
         differs: || unsafe { pg_sys::row_security },
     },
-    // An error that we catch would end the session.
+    // Otherwise an error that we catch would end the session.
     Pin {
         name: c"exit_on_error",
         value: c"off",
@@ -81,16 +81,17 @@ const WORK: [Pin; 5] = [
     },
 ];
 
-/// Whether a string setting has this value.
+/// Returns whether a string setting has this value.
 ///
 /// # Safety
+///
 /// The setting is null or a C string.
 unsafe fn is(setting: *const std::ffi::c_char, value: &CStr) -> bool {
     // SAFETY: by the caller.
     !setting.is_null() && unsafe { CStr::from_ptr(setting) } == value
 }
 
-/// A level of settings: what is set in it is undone when it is dropped.
+/// A nesting level of settings: those that are set in it are restored when it is dropped.
 pub struct Level(i32);
 
 impl Level {
@@ -100,19 +101,19 @@ impl Level {
         Level(unsafe { pg_sys::NewGUCNestLevel() })
     }
 
-    /// Sets a setting until the level is closed, whoever the current user is. Names and values are
-    /// known to be right.
+    /// Sets a setting until the level is closed, whatever rights the current user has. Names and values must
+    /// be valid.
     pub fn set(&self, name: &CStr, value: &CStr) {
         set(name, value);
     }
 
-    /// Pins what changes the meaning of a statement, or what it does.
+    /// Pins the settings that change the meaning of a statement or what it does.
     pub fn pin(&self) {
         TEXT.iter().chain(&WORK).filter(|pin| (pin.differs)()).for_each(|pin| self.set(pin.name, pin.value));
     }
 }
 
-/// Sets a setting until the innermost level is closed, which must be one of ours.
+/// Sets a setting until the innermost level is closed, which must be one opened by [`Level::open`].
 pub(super) fn set(name: &CStr, value: &CStr) {
     // SAFETY: C strings; GUC_ACTION_SAVE is undone when the level is closed.
     unsafe {
@@ -131,8 +132,8 @@ pub(super) fn set(name: &CStr, value: &CStr) {
 
 impl Drop for Level {
     fn drop(&mut self) {
-        // An error is on its way to the abort of the (sub)transaction, which undoes it; calling into
-        // Postgres from here could raise a second one.
+        // An error is propagating to the abort of the (sub)transaction, which restores the settings; a call
+        // into Postgres from here could raise a second error.
         if !std::thread::panicking() {
             // SAFETY: settings made since belong to this level.
             unsafe { pg_sys::AtEOXact_GUC(false, self.0) };
@@ -140,7 +141,7 @@ impl Drop for Level {
     }
 }
 
-/// Runs `f`, which has Postgres read a statement or write a name, with the text read as it is meant.
+/// Runs `f`, in which Postgres parses a statement or quotes a name, with the settings in [`TEXT`] pinned.
 pub fn read_as_written<R>(f: impl FnOnce() -> R) -> R {
     let mut differing = TEXT.iter().filter(|pin| (pin.differs)()).peekable();
     if differing.peek().is_none() {

@@ -11,12 +11,12 @@ pub use super::quote::{ident, qualified};
 use super::settings::read_as_written;
 use super::statement;
 
-/// Runs `f`, which hands this text to SPI.
+/// Runs `f`, which passes this text to SPI.
 fn spi<R>(sql: &str, f: impl FnOnce() -> R) -> R {
     read_as_written(|| statement::run(sql.as_bytes(), f))
 }
 
-/// Runs a statement and returns how many rows it touched or returned.
+/// Runs a statement and returns the number of rows that it touched or returned.
 pub fn execute(sql: &str, args: &[DatumWithOid<'_>]) -> Result<u64, PgError> {
     spi(sql, || {
         Spi::connect_mut(|client| {
@@ -35,14 +35,14 @@ pub fn query<T>(
 ) -> Result<Vec<T>, PgError> {
     spi(sql, || {
         Spi::connect_mut(|client| {
-            // `update`, for pgrx's `select` reads an old snapshot while the transaction has no id.
+            // `update`, because pgrx's `select` reads an old snapshot while the transaction has no id.
             let table: SpiTupleTable<'_> = client.update(sql, None, args)?;
             table.map(|tuple| row(&Row(tuple))).collect()
         })
     })
 }
 
-/// Reads without taking a transaction id, for what runs on every turn of the worker.
+/// Runs a query without taking a transaction id, for what runs in every turn of the worker.
 pub fn read<T>(
     sql: &str,
     args: &[DatumWithOid<'_>],
@@ -53,8 +53,8 @@ pub fn read<T>(
     })
 }
 
-/// Reads what has been committed by now, whatever the transaction's snapshot sees, and takes no transaction id: for
-/// definitions, which have their effect at once.
+/// Runs a query that sees all that has been committed by now, whatever the transaction's snapshot is, without
+/// taking a transaction id. It is for definitions, which take effect at once.
 pub fn read_now<T>(
     sql: &str,
     args: &[DatumWithOid<'_>],
@@ -72,7 +72,8 @@ pub fn read_now<T>(
     statement::run(sql.to_bytes(), || Spi::connect(|_| read()))
 }
 
-/// pgrx's own call takes another snapshot once the transaction has written something.
+/// Runs a read-only query on the active snapshot. pgrx's own call takes another snapshot once the transaction
+/// has written something.
 fn read_as_of_active_snapshot<T>(
     sql: &CStr,
     args: &[DatumWithOid<'_>],
@@ -114,7 +115,7 @@ fn read_as_of_active_snapshot<T>(
     }
 }
 
-/// The first row of a statement, if it has one.
+/// Runs a statement and returns its first row; `None` if it returns no rows.
 pub fn query_row<T>(
     sql: &str,
     args: &[DatumWithOid<'_>],
@@ -127,7 +128,7 @@ pub fn query_row<T>(
 pub struct Row<'a>(SpiHeapTupleData<'a>);
 
 impl Row<'_> {
-    /// The value of a column, counted from 1, that must not be NULL.
+    /// Returns the value of a column, counted from 1; errors if it is NULL.
     pub fn get<T: FromDatum + IntoDatum>(&self, ordinal: usize) -> Result<T, PgError> {
         self.get_opt(ordinal)?.ok_or_else(|| {
             PgError::new(
@@ -137,7 +138,7 @@ impl Row<'_> {
         })
     }
 
-    /// The value of a column, counted from 1.
+    /// Returns the value of a column, counted from 1; `None` if it is NULL.
     pub fn get_opt<T: FromDatum + IntoDatum>(&self, ordinal: usize) -> Result<Option<T>, PgError> {
         Ok(self.0.get::<T>(ordinal)?)
     }

@@ -1,17 +1,18 @@
-//! Statements of ours on the tables of others: which tables they may name, and under which search path they run.
+//! Limits for the extension's statements on users' tables: which tables they may name, and under which search
+//! path they run.
 //!
-//! Two things are not left to who owns a schema, or the database:
+//! Two things must not be in the hands of the owner of a schema or of the database:
 //!
-//! * **Which tables a statement means.** A lock keeps a table's name, but not its schema's. Within [`on_tables`] every
-//!   relation that a statement names is compared with those that are held, once the names are looked up and before
-//!   anything runs.
-//! * **What its operators, types and functions mean.** A statement is read under the pinned search path, whatever
-//!   happens. The triggers, defaults and functions of indexes that it makes run are the owner's, who knows them by
+//! * **Which tables a statement means.** A lock protects a table's name, but not its schema's. Within
+//!   [`on_tables`] every relation that a statement names is compared with the tables that are held, after the
+//!   names are resolved and before anything runs.
+//! * **What its operators, types and functions mean.** A statement is always parsed under the pinned search
+//!   path. The triggers, defaults and index functions that it causes to run are the owner's and may rely on
 //!   another path: within [`with_path`] a statement is planned and run under that one.
 //!
-//! Postgres offers no place between reading a statement and running it but its hooks. A process sets them when it
-//! first needs them. They let everything pass but the statement at hand, which they know by its text: a plan that is
-//! kept can be read anew at any time, and comes by here again.
+//! Hooks are the only place that Postgres offers between parsing a statement and running it. A process
+//! installs them when it first needs them. They affect only the current statement, which they recognize by
+//! its text: a cached plan may be parsed again at any time, and then passes through the hooks again.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_char, c_int, c_void, CStr};
@@ -25,24 +26,24 @@ use super::error::PgError;
 use super::quote::ident;
 use super::settings::{self, Level};
 
-/// What names without a schema mean.
+/// The setting that determines what unqualified names mean.
 pub(super) const SEARCH_PATH: &CStr = c"search_path";
 
-/// The tables that statements may name, beside the catalogs of Postgres.
+/// The tables that statements may name, in addition to the catalogs of Postgres.
 pub type Tables = Rc<[pg_sys::Oid]>;
 
-/// What holds for the statements to come.
+/// The restrictions on the statements to come.
 #[derive(Clone, Default)]
 struct Terms {
-    /// The tables that they may name; none if any.
+    /// The tables that they may name; `None` if any.
     tables: Option<Tables>,
-    /// The search path under which they are planned and run; none if that under which they are read.
+    /// The search path under which they are planned and run; `None` for the one under which they are parsed.
     path: Option<Rc<CStr>>,
 }
 
-/// A statement that is being read or run.
+/// A statement that is being parsed or run.
 struct Current {
-    /// Its text, which outlives it.
+    /// Its text, which outlives this value.
     text: *const [u8],
     terms: Terms,
 }
@@ -50,7 +51,8 @@ struct Current {
 /// A TRUNCATE that is being run.
 struct Truncation {
     tables: Tables,
-    /// The number of triggers that it runs in: those that it fires run one deeper, and may truncate what they like.
+    /// Trigger depth at which it runs. The triggers that it fires run one level deeper and may truncate any
+    /// table.
     depth: i32,
 }
 
@@ -58,12 +60,12 @@ thread_local! {
     static TERMS: RefCell<Terms> = RefCell::default();
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
     static TRUNCATION: RefCell<Option<Truncation>> = const { RefCell::new(None) };
-    /// The hooks that were there before ours; none as long as ours are not set.
+    /// The hooks that were installed before ours; `None` until ours are installed.
     static NEXT: Cell<Option<Next>> = const { Cell::new(None) };
     static NEXT_ACCESS: Cell<Option<pg_sys::object_access_hook_type>> = const { Cell::new(None) };
 }
 
-/// Hooks of others.
+/// Hooks of other libraries.
 #[derive(Clone, Copy)]
 struct Next {
     analyzed: pg_sys::post_parse_analyze_hook_type,
@@ -71,7 +73,7 @@ struct Next {
     start: pg_sys::ExecutorStart_hook_type,
 }
 
-/// Terms that hold for as long as it lives. An error ends it as well, for it unwinds.
+/// Terms that hold for as long as this value lives. An error ends them too, because it unwinds.
 pub struct Scope(Terms);
 
 impl Scope {
@@ -79,7 +81,8 @@ impl Scope {
         Scope(TERMS.replace(terms))
     }
 
-    /// Opens a scope without terms: any statement is read and run alike. An identity begins with it.
+    /// Opens a scope without terms, in which any statement is parsed and run under the same path. Each
+    /// assumed identity begins with one.
     pub fn open() -> Scope {
         Scope::enter(Terms::default())
     }
@@ -91,22 +94,22 @@ impl Drop for Scope {
     }
 }
 
-/// Runs `f`, whose statements may name none but these tables, and the catalogs of Postgres.
+/// Runs `f`, whose statements may name only these tables and the catalogs of Postgres.
 pub fn on_tables<R>(tables: &Tables, f: impl FnOnce() -> R) -> R {
     let path = TERMS.with_borrow(|terms| terms.path.clone());
     let _scope = Scope::enter(Terms { tables: Some(tables.clone()), path });
     f()
 }
 
-/// Runs `f`, whose statements are read as they are, and planned and run under a search path.
+/// Runs `f`, whose statements are parsed under the pinned search path, and planned and run under `path`.
 pub fn with_path<R>(path: &Rc<CStr>, f: impl FnOnce() -> R) -> R {
     let tables = TERMS.with_borrow(|terms| terms.tables.clone());
     let _scope = Scope::enter(Terms { tables, path: Some(path.clone()) });
     f()
 }
 
-/// Runs `f`, a TRUNCATE of these tables, under a search path. Such a statement has nothing that could be looked up but
-/// the tables' names, qualified.
+/// Runs `f`, a TRUNCATE of these tables, under a search path. Such a statement contains nothing to be
+/// resolved but the qualified names of the tables.
 pub fn truncating<R>(tables: &Tables, path: &CStr, f: impl FnOnce() -> R) -> R {
     struct Ended(Option<Truncation>);
     impl Drop for Ended {
@@ -123,10 +126,10 @@ pub fn truncating<R>(tables: &Tables, path: &CStr, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f`, which has Postgres read or run the statement with this text, on the terms that hold. What that makes run is
-/// bound by none of them.
+/// Runs `f`, in which Postgres parses or runs the statement with this text, under the current terms. They do
+/// not apply to what the statement causes to run.
 pub fn run<R>(text: &[u8], f: impl FnOnce() -> R) -> R {
-    /// What there is to be put back.
+    /// The state to be restored.
     struct Running {
         terms: Terms,
         outer: Option<Current>,
@@ -145,16 +148,17 @@ pub fn run<R>(text: &[u8], f: impl FnOnce() -> R) -> R {
     }
 
     look_at_statements();
-    // The path that is set when the statement begins to run is undone with it.
+    // The path that is set when the statement begins to run is undone with this level.
     let level = terms.path.is_some().then(Level::open);
     let outer = CURRENT.replace(Some(Current { text, terms: terms.clone() }));
     let _running = Running { terms, outer, _level: level };
     f()
 }
 
-/// The terms of the statement with this text; none if it is not the one at hand.
+/// Returns the terms of the statement with this text; `None` if it is not the current one.
 ///
 /// # Safety
+///
 /// The text is null or a C string.
 unsafe fn terms_of(text: *const c_char) -> Option<Terms> {
     if text.is_null() {
@@ -165,7 +169,7 @@ unsafe fn terms_of(text: *const c_char) -> Option<Terms> {
     CURRENT.with_borrow(|current| current.as_ref().filter(is).map(|current| current.terms.clone()))
 }
 
-/// Sets the hooks for statements, once in a process.
+/// Installs the hooks for statements, once per process.
 fn look_at_statements() {
     if NEXT.get().is_some() {
         return;
@@ -183,7 +187,7 @@ fn look_at_statements() {
     }
 }
 
-/// Sets the hook for TRUNCATE, once in a process.
+/// Installs the hook for TRUNCATE, once per process.
 fn look_at_access() {
     if NEXT_ACCESS.get().is_some() {
         return;
@@ -245,10 +249,11 @@ unsafe extern "C-unwind" fn look_at_names(text: *const c_char, query: *mut pg_sy
     }
 }
 
-/// The relations that a statement names.
+/// Returns the relations that a statement names.
 ///
 /// # Safety
-/// It was read, and its rules were not yet applied.
+///
+/// The statement has been parsed and analyzed, and its rules have not been applied.
 unsafe fn relations_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
     let (mut relations, mut others) = (std::ptr::null_mut(), std::ptr::null_mut());
     let mut has_row_security = false;
@@ -259,8 +264,11 @@ unsafe fn relations_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
     }
 }
 
+/// Returns the elements of a list.
+///
 /// # Safety
-/// Null, or a list of OIDs.
+///
+/// The list is null or a list of OIDs.
 unsafe fn oids(list: *const pg_sys::List) -> Vec<pg_sys::Oid> {
     // SAFETY: by the caller.
     unsafe {
@@ -315,7 +323,7 @@ unsafe extern "C-unwind" fn plan_under_path(
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: by the caller.
     let path = unsafe { terms_of(text) }.and_then(|terms| terms.path);
-    // Back at once: the statement may be read once more before it runs.
+    // Restored at once: the statement may be parsed again before it runs.
     let _level = path.map(|path| {
         let level = Level::open();
         level.set(SEARCH_PATH, &path);
@@ -409,7 +417,7 @@ fn inherits(table: pg_sys::Oid, parent: pg_sys::Oid) -> bool {
     }
 }
 
-/// Errors for a name that has come to mean another relation than it was written for.
+/// Returns the error (40001) for a name that has come to mean another relation.
 fn renamed(relation: pg_sys::Oid) -> PgError {
     // SAFETY: looks up the catalogs; null, or a C string in the memory of the statement.
     let name = unsafe {

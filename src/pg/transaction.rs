@@ -1,4 +1,4 @@
-//! The worker's transactions.
+//! Transactions and subtransactions.
 
 use std::panic::AssertUnwindSafe;
 
@@ -8,26 +8,26 @@ use pgrx::PgTryBuilder;
 use super::error::PgError;
 use super::turn;
 
-/// Whether this transaction sees the same from its beginning to its end.
+/// Returns whether this transaction sees the same snapshot from its beginning to its end.
 pub fn has_one_snapshot() -> bool {
     // SAFETY: reads a variable of this backend.
     unsafe { pg_sys::XactIsoLevel >= pg_sys::XACT_REPEATABLE_READ as i32 }
 }
 
-/// Lets what reads next see what this transaction has changed: pgrx takes a (sub)transaction without an id for
-/// one that changes nothing, and reads for it as of the beginning of the statement.
+/// Makes the changes of this transaction visible to the next query. Without a transaction id pgrx assumes
+/// that the (sub)transaction changes nothing, and reads as of the beginning of the statement.
 pub fn see_own_changes() {
     // SAFETY: within a transaction.
     unsafe { pg_sys::GetCurrentTransactionId() };
 }
 
-/// Runs `f` in a subtransaction, which is undone on `Err` and on any error raised inside: the
-/// transaction around it goes on. That the user cancelled goes further up.
+/// Runs `f` in a subtransaction, which is rolled back on `Err` and on any error raised inside; the
+/// surrounding transaction continues. A cancellation (57014) is raised again.
 pub fn subtransaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
     subtransaction_with(f, |error| error)
 }
 
-/// Does the same, with an error that `instead` answers for the one that was met.
+/// Does the same as [`subtransaction`], and replaces the error with the result of `instead`.
 pub fn subtransaction_with<R>(
     f: impl FnOnce() -> Result<R, PgError>,
     instead: impl FnOnce(PgError) -> PgError,
@@ -61,8 +61,8 @@ pub fn subtransaction_with<R>(
     outcome
 }
 
-/// Runs `f` in a transaction of its own and commits, or aborts on `Err` and on any error raised
-/// inside. To be called outside a transaction.
+/// Runs `f` in a new transaction, which commits, or aborts on `Err` and on any error raised inside. Must be
+/// called outside a transaction.
 pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
     // SAFETY: the worker's main thread, outside a transaction.
     unsafe {

@@ -1,15 +1,17 @@
-//! An owner's turn: a transaction of a process of ours in which a role's SQL runs, such as its triggers.
+//! Turns: transactions of a background process in which a role's SQL, such as its triggers, runs.
 //!
-//! A backend is one role's, and ends with it. The worker is everybody's, one after the other, so in it
+//! A backend belongs to one role and ends with its session. The worker serves all owners, one after the
+//! other. Therefore
 //!
-//! * an owner's turn is short: when its time is over, what runs is cancelled, again and again; what goes on nevertheless
-//!   (PL/pgSQL can catch `query_canceled`) ends the process
-//! * the limits that an administrator has set on the role hold ([`Limits`])
-//! * nothing of it is left when it is over: no session locks, temporary objects, prepared statements, values of
-//!   sequences. Settings are undone with the identity; cursors that are held and LISTEN are refused within it
+//! * an owner's turn is short: when its time is over, the running statement is cancelled repeatedly; if it
+//!   goes on nevertheless (PL/pgSQL can catch `query_canceled`), the process ends
+//! * the limits that an administrator has set on the role apply ([`Limits`])
+//! * nothing remains when it is over: no session locks, temporary objects, prepared statements or values of
+//!   sequences. Settings are restored with the identity; held cursors and LISTEN are refused during the turn
 //!
-//! [`transaction`](super::transaction::transaction) begins and ends it, [`as_user`](super::identity::as_user) says whose
-//! it is. Whoever works for several owners asks [`shares`] whose turn is next.
+//! [`transaction`](super::transaction::transaction) begins and ends the turn,
+//! [`as_user`](super::identity::as_user) determines its owner. A process that works for several owners asks
+//! [`shares`] whose turn is next.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -34,71 +36,72 @@ extern "C-unwind" {
     fn ResetSequenceCaches();
 }
 
-/// `STATEMENT_TIMEOUT` of `enum TimeoutId` (`utils/timeout.h`), the same from 15 to 18.
+/// `STATEMENT_TIMEOUT` of `enum TimeoutId` (`utils/timeout.h`), the same in Postgres 15 to 18.
 pub const STATEMENT_TIMEOUT: std::ffi::c_int = 3;
 
-/// `USER_TIMEOUT` of `enum TimeoutId`: any that is free.
+/// `USER_TIMEOUT` of `enum TimeoutId`: the first id for timeouts that are registered at run time.
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 pub const USER_TIMEOUT: std::ffi::c_int = 12;
 
-/// `USER_TIMEOUT` of `enum TimeoutId`: any that is free.
+/// `USER_TIMEOUT` of `enum TimeoutId`: the first id for timeouts that are registered at run time.
 #[cfg(any(feature = "pg17", feature = "pg18"))]
 pub const USER_TIMEOUT: std::ffi::c_int = 13;
 
-/// Longest time of a transaction in which no owner's SQL runs.
+/// Maximum duration of a transaction in which no owner's SQL runs.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How often what runs is cancelled once its time is over.
+/// Interval at which the running statement is cancelled once its time is over.
 const CANCEL_EVERY: Duration = Duration::from_millis(100);
 
-/// How long after that the process ends, if it still runs.
+/// Grace period after the time is over; then the process ends if the statement still runs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A turn that is under way.
+/// The current turn.
 #[derive(Clone, Copy)]
 struct Turn {
     owner: Option<pg_sys::Oid>,
-    /// When the owner's SQL began.
+    /// The time at which the owner's SQL began.
     began: Instant,
-    /// When its time is over.
+    /// The time at which the turn is over; `None` before it has an owner.
     over: Option<Instant>,
 }
 
 thread_local! {
-    /// In a transaction of ours.
+    /// The current turn; `None` outside a transaction of a background process.
     static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
 
-    /// How many times as long as usual the next turn may take.
+    /// Factor by which the next turn may exceed the usual time.
     static ALLOWANCE: Cell<u32> = const { Cell::new(1) };
 
-    /// The timeout that ends the process.
+    /// Id of the timeout that ends the process, once it is registered.
     static LAST: Cell<Option<std::ffi::c_int>> = const { Cell::new(None) };
 
     static SHARES: RefCell<Shares> = RefCell::default();
 }
 
-/// What each owner has taken of this process's time.
+/// Runs `f` with the record of how much of this process's time each owner has used.
 pub fn shares<R>(f: impl FnOnce(&mut Shares) -> R) -> R {
     SHARES.with_borrow_mut(f)
 }
 
-/// In how long an owner may be served; none if now.
+/// Returns the time until an owner may be served; `None` if now.
 pub fn left(owner: pg_sys::Oid) -> Option<Duration> {
     shares(|shares| shares.left(owner.to_u32(), Instant::now()))
 }
 
-/// Notes that an owner has something to be done in this turn.
+/// Records that an owner has work in this turn.
 pub fn has_work(owner: pg_sys::Oid) {
     shares(|shares| shares.has_work(owner.to_u32()));
 }
 
-/// The owner whose SQL runs beyond its time, and has not stopped when it was cancelled.
+/// Returns the owner whose SQL has run beyond its time and the grace period, although it was cancelled; else
+/// `None`.
 pub fn stubborn() -> Option<pg_sys::Oid> {
     let turn = TURN.get()?;
     turn.owner.filter(|_| turn.over.is_some_and(|over| over + PATIENCE <= Instant::now()))
 }
 
-/// Gives the turns within `f` so many times the usual time, for what is much in one piece.
+/// Runs `f`, whose turns have `times` the usual time, for a large piece of work that can't be divided.
 pub fn allowing<R>(times: u32, f: impl FnOnce() -> R) -> R {
     let before = ALLOWANCE.replace(times.max(1));
     let result = f();
@@ -106,20 +109,21 @@ pub fn allowing<R>(times: u32, f: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Begins a transaction of ours, in which nobody's SQL runs yet. To be called within it.
+/// Begins a turn without an owner. Must be called within the transaction.
 pub fn begin() {
     TURN.set(Some(Turn { owner: None, began: Instant::now(), over: None }));
     // SAFETY: the timeout is one that every process that is connected to a database has.
     unsafe { enable_timeout_after(STATEMENT_TIMEOUT, millis(LONGEST)) };
 }
 
-/// From here on it is the turn of this owner, whose limits these are. Nothing happens in a user's backend, whose own
-/// limits hold already.
+/// Makes this the turn of an owner with these limits. Does nothing in a user's backend, where the limits of
+/// the session already apply.
 pub fn is_of(owner: pg_sys::Oid, limits: &Limits, level: &Level) {
     let Some(turn) = TURN.get() else { return };
 
     limits.apply(level);
-    // What runs within it as somebody else, for one of our triggers fires, is still within its time.
+    // SQL that runs as another role within the turn, because a trigger of ours fires, counts towards its
+    // time.
     if turn.owner.is_some() {
         return;
     }
@@ -130,7 +134,7 @@ pub fn is_of(owner: pg_sys::Oid, limits: &Limits, level: &Level) {
     arm(time);
 }
 
-/// The limits of an owner whose turn is about to begin; none in a user's backend.
+/// Returns the limits of an owner whose turn is about to begin; `None` in a user's backend.
 pub fn limits_of(owner: pg_sys::Oid) -> Option<Limits> {
     TURN.get().map(|_| Limits::of(owner))
 }
@@ -150,19 +154,19 @@ fn arm(time: Duration) {
     }
 }
 
-/// Ends this process at its next interrupt check, which nothing catches.
+/// Ends this process at its next interrupt check; nothing can catch that.
 unsafe extern "C" fn end_process() {
     // SAFETY: system calls that a signal handler may make.
     unsafe { libc::kill(libc::getpid(), libc::SIGTERM) };
 }
 
-/// A time as `timeout.c` takes it.
+/// Returns a duration in milliseconds as `timeout.c` takes it, at least 1.
 pub fn millis(time: Duration) -> std::ffi::c_int {
     std::ffi::c_int::try_from(time.as_millis()).unwrap_or(std::ffi::c_int::MAX).max(1)
 }
 
-/// Removes what a transaction would leave behind that is about to be committed. To be called within it, when all of the
-/// owner's SQL has run.
+/// Removes temporary objects that the transaction would leave behind, and ends the owner's time limit. Must
+/// be called within the transaction, before the commit, when all of the owner's SQL has run.
 pub fn before_commit() {
     if TURN.get().is_none_or(|turn| turn.owner.is_none()) {
         return;
@@ -174,7 +178,8 @@ pub fn before_commit() {
     unsafe { enable_timeout_after(STATEMENT_TIMEOUT, millis(LONGEST)) };
 }
 
-/// Keeps what has cancelled this transaction, or was about to, from cancelling what comes next.
+/// Stops the timeouts of this transaction and clears a pending cancellation, so that it does not cancel the
+/// next one.
 pub fn disarm() {
     // SAFETY: both timeouts are there. The main loop of a client's backend forgets the flag as well.
     unsafe {
@@ -186,8 +191,8 @@ pub fn disarm() {
     }
 }
 
-/// Ends it, committed or aborted. To be called between transactions. Returns what is to be said of the owner's SQL
-/// instead of the error, if its time was over.
+/// Ends the turn after its transaction was committed or aborted. Must be called between transactions. Returns
+/// the error to report instead of `error`, if the owner's SQL was cancelled because its time was over.
 pub fn end(error: Option<&PgError>) -> Option<PgError> {
     let turn = TURN.take()?;
     let owner = turn.owner?;
@@ -201,7 +206,7 @@ pub fn end(error: Option<&PgError>) -> Option<PgError> {
     error.filter(timed_out).map(|_| stopped(over - turn.began))
 }
 
-/// Gives back what belongs to the session and not to a transaction. Little is to be done where there is nothing.
+/// Releases what belongs to the session and not to a transaction. It is cheap if there is nothing to release.
 fn sweep() {
     // SAFETY: between transactions, of which none of ours leaves such things behind.
     unsafe {

@@ -1,4 +1,4 @@
-//! Utility statements that commit in between, such as `CREATE INDEX CONCURRENTLY`.
+//! Utility statements that commit while they run, such as `CREATE INDEX CONCURRENTLY`.
 
 use std::ffi::{CStr, CString};
 use std::panic::AssertUnwindSafe;
@@ -7,10 +7,10 @@ use pgrx::{pg_sys, PgSqlErrorCode, PgTryBuilder};
 
 use super::error::PgError;
 
-/// Runs one utility statement as a client's own would be: at the top level, where it may begin and
-/// commit transactions, which none may that comes by SPI. To be called outside a transaction, by a
-/// process that is nobody but who it acts for: an identity that is assumed for the length of a
-/// transaction does not last.
+/// Runs one utility statement as if a client had sent it: at the top level, where it may begin and commit
+/// transactions, which a statement that runs through SPI may not. Must be called outside a transaction, in a
+/// process that has connected as the role it acts for: an identity that is assumed for a transaction would
+/// not last.
 pub fn run(statement: &str) -> Result<(), PgError> {
     let text = CString::new(statement)
         .map_err(|_| PgError::new(PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, "a statement has a zero byte"))?;
@@ -42,8 +42,8 @@ pub fn run(statement: &str) -> Result<(), PgError> {
     outcome
 }
 
-/// As `exec_simple_query` and `PortalRunUtility` do: in a transaction that has just begun, with an
-/// active snapshot, which the statement may have popped when it returns.
+/// Runs the statement as `exec_simple_query` and `PortalRunUtility` do: in a new transaction, with an active
+/// snapshot, which the statement may have popped when it returns.
 unsafe fn run_in(memory: pg_sys::MemoryContext, text: &CStr) -> Result<(), PgError> {
     // SAFETY: by the caller; what the statement remembers from one of its transactions to the next
     // is allocated in `memory`, as it would be in a portal's.
@@ -70,7 +70,7 @@ unsafe fn run_in(memory: pg_sys::MemoryContext, text: &CStr) -> Result<(), PgErr
     Ok(())
 }
 
-/// The statement parsed; utility statements are planned by being wrapped.
+/// Parses the statement and wraps it as a plan, as Postgres does with utility statements.
 unsafe fn plan(text: &CStr) -> Result<*mut pg_sys::PlannedStmt, PgError> {
     // SAFETY: a list of RawStmt, as the parser makes it; the node is zeroed and gets its tag.
     unsafe {

@@ -1,4 +1,4 @@
-//! Taking a vectorizer of pgai's over: from then on its store is kept in step by our worker.
+//! Taking over a vectorizer of pgai: from then on our worker keeps its store in step.
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{pg_sys, PgLogLevel, PgSqlErrorCode};
@@ -19,29 +19,29 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::sql;
 
-/// What was taken over.
+/// The result of taking over a vectorizer.
 pub struct Adopted {
-    /// The vectorizer's id, as before.
+    /// The vectorizer's id, which is unchanged.
     pub id: i32,
-    /// Its name, as before.
+    /// Its name, which is unchanged.
     pub name: String,
-    /// Rows that waited, and do so still.
+    /// Number of pending rows that were copied.
     pub pending: u64,
-    /// Rows that had been set aside, and are so still.
+    /// Number of rows that were set aside and copied.
     pub failed: u64,
 }
 
-/// Takes it over, with its waiting and failed rows and its grants. Nothing is embedded for it.
+/// Takes a vectorizer over, with its pending and failed rows and its grants. Nothing is embedded for it.
 ///
-/// Its queue is ours and lies in `ai`, wherever pgai's was.
+/// Its new queue is in `ai`, wherever pgai's was.
 pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     let (entry, source) = (&candidate.entry, &candidate.source);
-    // What is written from here on is seen by our triggers; what was before is in pgai's queue.
-    // At once as strong as the renaming of a trigger needs, for a lock that grows can deadlock.
+    // Changes from here on are recorded by our triggers; those before are in pgai's queue. The lock is at
+    // once the one that renaming a trigger needs, because upgrading a lock can deadlock.
     source.table()?.hold(pg_sys::AccessExclusiveLock)?;
     triggers::switch_off(entry, source)?;
     let owner = role_name(source.owner)?;
-    // The worker reaches the queue as that role.
+    // The worker accesses the queue as that role.
     as_superuser(|| sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {owner}"), &[]))?;
     give_destination(candidate, &owner)?;
     let inbox = inbox_name(entry.id);
@@ -57,14 +57,14 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     our_triggers::create(&Identity { id: entry.id, uuid }, source)?;
     let tables = QueueTables::of(entry.id, &relations);
     let pending = copy(candidate, entry.queue.as_ref(), &relations.inbox, "")?;
-    // Names that no key has which pgai could make a queue for.
+    // No key that pgai could make a queue for has columns of these names.
     let failed = copy(candidate, entry.failed.as_ref(), &relations.failed, ", created_at, failure_step")?;
     grant_as_before(candidate, &tables.all(remembered))?;
     relations.require_names()?;
     Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })
 }
 
-/// Lets use our schema who might use pgai's, and says who that is.
+/// Grants USAGE on the schema `ai` to the roles that have it on pgai's, and raises a warning that names them.
 pub fn share_schema(pgai_schema: &str) -> Result<(), PgError> {
     let roles = sql::query(
         &format!(
@@ -89,7 +89,7 @@ pub fn share_schema(pgai_schema: &str) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Says which rights the owners of what was taken over got by that.
+/// Raises warnings that name the rights granted to the owners of vectorizers that were taken over.
 pub fn tell_granted(candidates: &[Candidate]) -> Result<(), PgError> {
     for candidate in candidates.iter().filter(|candidate| !candidate.granted.is_empty()) {
         let functions: Vec<String> =
@@ -108,15 +108,15 @@ pub fn tell_granted(candidates: &[Candidate]) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Says what somebody got, and how to take it back.
+/// Raises a warning about a grant; the hint says how to revoke it.
 fn tell(message: String, hint: String) {
     ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "").set_hint(hint).report(PgLogLevel::WARNING);
 }
 
-/// The role `r` that an entry `a` of an access list names, as GRANT wants it.
+/// The role `r` of an entry `a` of an access control list, in the form that GRANT expects.
 const GRANTEE: &str = "CASE a.grantee WHEN 0 THEN 'public' ELSE pg_catalog.quote_ident(r.rolname) END";
 
-/// Ids that are given from now on are none of those that were taken over.
+/// Advances the sequence of ids beyond those that were taken over.
 pub fn keep_ids_apart() -> Result<(), PgError> {
     as_superuser(|| {
         sql::execute(
@@ -128,7 +128,7 @@ pub fn keep_ids_apart() -> Result<(), PgError> {
     .map(drop)
 }
 
-/// The store and the view, which now belong to the source's owner.
+/// Returns the store and the view, which now belong to the source's owner; `(None, None)` for a column.
 fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), PgError> {
     let Destination::Table { target_schema, target_table, view_schema, view_name } =
         &candidate.understood.destination
@@ -142,7 +142,8 @@ fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), 
     Ok((find(target_schema, target_table)?, find(view_schema, view_name)?))
 }
 
-/// Our worker writes as the source's owner; pgai's store belongs to whoever made the vectorizer.
+/// Changes the owner of the store and the view: our worker writes as the source's owner, but pgai's belong to
+/// the role that created the vectorizer.
 fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
     let Destination::Table { target_schema, target_table, view_schema, view_name } =
         &candidate.understood.destination
@@ -175,7 +176,8 @@ fn pause_as_before(candidate: &Candidate) -> Result<(), PgError> {
     .map(drop)
 }
 
-/// Copies keys as the owner of the source, who gets the right to read them for a moment.
+/// Copies keys as the owner of the source, who is granted the right to read them meanwhile. Returns their
+/// number.
 fn copy(candidate: &Candidate, from: Option<&Table>, to: &Table, more: &str) -> Result<u64, PgError> {
     let (Some(from), owner) = (from, candidate.source.owner) else { return Ok(0) };
     let columns = candidate.key.names(None) + more;
@@ -190,7 +192,7 @@ fn copy(candidate: &Candidate, from: Option<&Table>, to: &Table, more: &str) -> 
     Ok(copied)
 }
 
-/// Who might read pgai's queue may read ours.
+/// Grants access to our queue to the roles that may read pgai's.
 fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError> {
     let Some(queue) = &candidate.entry.queue else { return Ok(()) };
     let roles = sql::query(

@@ -1,4 +1,4 @@
-//! pgai's catalog: `ai.vectorizer` as `pgai install` makes it, under the schema's new name.
+//! pgai's catalog: `ai.vectorizer` as created by `pgai install`, under the schema's new name.
 
 use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
 use serde_json::Value;
@@ -8,38 +8,38 @@ use crate::catalog::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, qualified};
 
-/// A vectorizer of pgai's.
+/// A vectorizer of pgai.
 pub struct Entry {
     /// Its id, which it keeps.
     pub id: i32,
     /// Its name, which it keeps.
     pub name: String,
-    /// What it embeds; none if that table is gone.
+    /// Its source; `None` if that table is gone.
     pub source: Option<pg_sys::Oid>,
-    /// What it embeds, as pgai wrote it down.
+    /// The name of its source in pgai's catalog.
     pub source_name: String,
-    /// The columns of the source's primary key when it was made.
+    /// The columns of the source's primary key when the vectorizer was created.
     pub key: Vec<String>,
     /// The name of its trigger.
     pub trigger: String,
-    /// The table of the keys that wait, as pgai's trigger names it: schema-qualified, and quoted where it must be.
+    /// The name of its queue table as in pgai's trigger: schema-qualified, and quoted if necessary.
     pub queue_name: String,
-    /// The keys that wait; none if it has lost that table.
+    /// Its queue table; `None` if it is gone.
     pub queue: Option<Table>,
-    /// The keys that were set aside; older versions had no such table.
+    /// Its table of failed keys; `None` if it has none, as with older versions of pgai.
     pub failed: Option<Table>,
-    /// Its config, as pgai wrote it.
+    /// Its config as written by pgai.
     pub config: Value,
-    /// Whether it was paused.
+    /// True if it was disabled.
     pub disabled: bool,
 }
 
-/// All of them, in the order of their ids.
+/// Reads all vectorizers, ordered by id. Errors if pgai's catalog is missing or too old.
 pub fn read(schema: &str) -> Result<Vec<Entry>, PgError> {
     let (table, catalog) = require_table(schema)?;
-    // pgai speaks of its own schema by its old name.
+    // pgai's catalog still contains the old name of its own schema.
     let own = "CASE v.queue_schema WHEN 'ai' THEN $1 ELSE v.queue_schema::text END";
-    // A plain table only: a view in its place would run its owner's functions.
+    // A plain table only: reading a view in its place would run functions of its owner.
     let plain = |name: &str| {
         format!(
             "(SELECT c.oid
@@ -79,7 +79,8 @@ pub fn read(schema: &str) -> Result<Vec<Entry>, PgError> {
     })
 }
 
-/// The columns that are read, with their types, which are Postgres's own: any other might have casts of somebody's.
+/// The columns that are read, with their types. Only Postgres's own types are allowed: others might have
+/// casts by users.
 const COLUMNS: &str = "
     SELECT pg_catalog.count(*) FILTER (WHERE a.attname IS NULL),
            pg_catalog.count(*) FILTER (WHERE NOT a.atttypid::pg_catalog.oid = ANY (w.types::pg_catalog.regtype[]::pg_catalog.oid[]))
@@ -90,7 +91,7 @@ const COLUMNS: &str = "
     LEFT JOIN pg_catalog.pg_attribute a
       ON a.attrelid = $1 AND NOT a.attisdropped AND a.attname::pg_catalog.text = w.name";
 
-/// Finds pgai's catalog, and looks at it under a lock.
+/// Finds pgai's catalog, locks it and checks its columns.
 fn require_table(schema: &str) -> Result<(String, Table), PgError> {
     let missing = |message: String| PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, message);
     let name = qualified(schema, "vectorizer");

@@ -1,13 +1,13 @@
-//! pgai's configs as ours.
+//! Conversion of pgai's configs.
 
 use serde_json::{json, Value};
 
 use pgai_rs_pipeline::config::CONFIG_VERSION;
 
-/// The config in the shape of today.
+/// Returns a config in the current form.
 ///
-/// Until 0.9 there was no loading: the chunking named the column. pgai's own worker makes the same
-/// of it (`migrations/v0_10_0.py`).
+/// Until pgai 0.9 there was no loading config: the chunking config named the column. pgai's own worker
+/// converts it in the same way (`migrations/v0_10_0.py`).
 pub fn of_today(mut config: Value) -> Value {
     let column = config["chunking"].get("chunk_column").cloned();
     if let (Some(column), true) = (column, config.get("loading").is_none_or(Value::is_null)) {

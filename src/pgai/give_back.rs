@@ -1,4 +1,4 @@
-//! The way back: pgai's worker can go on where ours stopped.
+//! The reverse of taking over: pgai's worker can continue where ours stopped.
 
 use pgrx::pg_sys;
 
@@ -14,8 +14,8 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
 use crate::pg::sql;
 
-/// Gives a vectorizer's waiting and failed rows back to pgai's queue, and its source to pgai's
-/// triggers. Answers how many rows wait; none if ours has been dropped since.
+/// Moves a vectorizer's pending and failed rows back to pgai's queue, and enables pgai's triggers on its
+/// source. Returns the number of pending rows; `None` if our vectorizer has been dropped since.
 pub fn give_back(entry: &Entry, source: &Relation) -> Result<Option<u64>, PgError> {
     source.table()?.hold(pg_sys::AccessExclusiveLock)?;
     let Some(ours) = vectorizer::by_id(entry.id)? else { return Ok(None) };
@@ -24,13 +24,14 @@ pub fn give_back(entry: &Entry, source: &Relation) -> Result<Option<u64>, PgErro
         return Err(PgError::raised(format!("{} has another source than pgai's vectorizer", ours.name)));
     }
     let pending = move_keys(entry, &ours.understand()?, source)?;
-    // Their triggers have the same names.
+    // Our triggers have the same names as pgai's.
     drop_keeping_store(entry.id)?;
     triggers::switch_on(entry, source)?;
     Ok(Some(pending))
 }
 
-/// Moves the keys as the owner of the source, who gets the right to do so for a moment.
+/// Moves the keys as the owner of the source, who is granted the rights for it meanwhile. Returns the number
+/// of pending rows.
 fn move_keys(entry: &Entry, ours: &Vectorizer, source: &Relation) -> Result<u64, PgError> {
     let queue = entry
         .queue

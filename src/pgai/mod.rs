@@ -1,8 +1,8 @@
-//! Taking over from pgai: the vectorizers that `pgai install` and its users made, as they stand in
-//! its schema, which was renamed to make room for ours.
+//! Taking over from pgai: the vectorizers that were created with `pgai install`, as they are in its schema,
+//! which was renamed to make room for ours.
 //!
-//! Nothing in that schema is changed, and the triggers that lead into it are switched off rather
-//! than dropped, so that there is a way back.
+//! Nothing in that schema is changed, and the triggers that depend on it are disabled rather than dropped, so
+//! that the change can be reversed.
 
 pub mod adopt;
 pub mod catalog;

@@ -1,8 +1,9 @@
-//! A table or a view that pgai has made for a vectorizer, and whoever owns it.
+//! Checks of tables and views that pgai created for a vectorizer, and of their owners.
 //!
-//! Reading and writing runs what the owner of a table has put there: triggers, rules, policies, casts, views. So it is
-//! done as the owner of the vectorizer's source, as our worker will do it, and only where the owner of the table could
-//! act as that role anyway. pgai's catalog proves nothing: whoever may use pgai may write to it.
+//! Reading and writing a table runs what its owner has attached to it: triggers, rules, policies, casts,
+//! views. So it is done as the owner of the vectorizer's source, as by our worker later, and only if the
+//! owner of the table has that role's rights anyway. pgai's catalog proves nothing: any role that may use
+//! pgai may write to it.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -13,13 +14,13 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, current_user, is_superuser, may_act_as};
 use crate::pg::sql::{self, ident};
 
-/// Runs `f` with the rights of a table's owner, if the caller has them, and else with the caller's own.
+/// Runs `f` with the rights of a table's owner if the caller has them, else with the caller's own.
 pub fn as_owner_of<R>(owner: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
     let caller = current_user();
     as_user(if may_act_as(caller, owner) { owner } else { caller }, f)
 }
 
-/// Returns the relation of this name, which must be of one of these kinds.
+/// Returns the relation of this name; `None` if there is none of these kinds.
 pub fn find(schema: &str, name: &str, kinds: &[char]) -> Result<Option<Table>, PgError> {
     let found = sql::read_now(
         "SELECT c.oid FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -31,10 +32,11 @@ pub fn find(schema: &str, name: &str, kinds: &[char]) -> Result<Option<Table>, P
     Ok(table.filter(|table| kinds.contains(&table.kind)))
 }
 
-/// Errors unless a table belongs to the owner of the source, or to a role that may act as that owner and is no superuser.
+/// Errors unless a table belongs to the owner of the source, or to a role that has that owner's rights and is
+/// not a superuser.
 ///
-/// A superuser may act as anybody, so that any table of one would do, whatever it is: the catalog that names it can be
-/// written to by others.
+/// A superuser has everybody's rights, so any table of a superuser would be accepted, although others can
+/// write to the catalog that names it.
 pub fn require_trusted(table: &Table, source: &Relation) -> Result<(), PgError> {
     let superuser = is_superuser(table.owner);
     if table.owner == source.owner || (!superuser && may_act_as(table.owner, source.owner)) {
@@ -50,7 +52,7 @@ pub fn require_trusted(table: &Table, source: &Relation) -> Result<(), PgError> 
     .with_hint(format!("Look whose it is, and if it is right, run ALTER TABLE {name} OWNER TO that role.")))
 }
 
-/// What would run, or be read besides, when a table is read or written to.
+/// Selects what would run, or be read as well, when a table is read or written.
 const MORE: &str = "
     SELECT what FROM (VALUES
         ('a trigger', EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgrelid = $1 AND NOT t.tgisinternal)),
@@ -59,7 +61,8 @@ const MORE: &str = "
         ('a child or a parent', EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE $1 IN (i.inhrelid, i.inhparent)))
     ) AS more (what, there) WHERE there";
 
-/// Columns of the key of $1 that the table $2 has not, or of another type.
+/// Selects the columns of the key of `$1` that the table `$2` lacks or has with another type. `$3`: the names
+/// of the key's columns.
 const OTHER_TYPES: &str = "
     SELECT a.attname::pg_catalog.text
     FROM pg_catalog.pg_attribute a
@@ -68,7 +71,7 @@ const OTHER_TYPES: &str = "
                       WHERE b.attrelid = $2 AND b.attname = a.attname AND NOT b.attisdropped
                         AND (b.atttypid, b.atttypmod, b.attcollation) = (a.atttypid, a.atttypmod, a.attcollation))";
 
-/// Errors unless a table of keys is one as pgai makes them: plain, and with the key of the source.
+/// Errors unless a table of keys is as pgai creates it: plain, and with the key of the source.
 pub fn require_plain(table: &Table, source: &Relation, key: &Key) -> Result<(), PgError> {
     let refused =
         |message: String| PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message);
@@ -89,20 +92,20 @@ pub fn require_plain(table: &Table, source: &Relation, key: &Key) -> Result<(), 
     }
 }
 
-/// Whether the role $1 has the right $3 on the schema of the table $2.
+/// Returns whether the role `$1` has the right `$3` on the schema of the table `$2`.
 const HAS_ON_SCHEMA: &str = "
     SELECT pg_catalog.has_schema_privilege($1, c.relnamespace, $3) FROM pg_catalog.pg_class c WHERE c.oid = $2";
 
-/// Whether the role $1 has the right $3 on the table $2.
+/// Returns whether the role `$1` has the right `$3` on the table `$2`.
 const HAS_ON_TABLE: &str = "SELECT pg_catalog.has_table_privilege($1, $2, $3)";
 
-/// Rights on a table of pgai's that its reader or writer gets for a moment.
+/// Temporary grants on a table of pgai to the role that reads or writes it.
 pub struct Lent {
     statements: Vec<String>,
 }
 
 impl Lent {
-    /// Lends a role what it does not have of the rights on a table, with the caller's own right to do so.
+    /// Grants a role those of the rights on a table that it lacks, with the caller's own grant option.
     pub fn to(role: pg_sys::Oid, role_name: &str, table: &Table, rights: &[&str]) -> Result<Lent, PgError> {
         let schema = format!("USAGE ON SCHEMA {}", ident(&table.schema));
         let on_table = rights
@@ -119,7 +122,7 @@ impl Lent {
         Ok(Lent { statements })
     }
 
-    /// Takes them back.
+    /// Revokes the grants.
     pub fn take_back(self) -> Result<(), PgError> {
         self.statements.iter().try_for_each(|statement| sql::execute(statement, &[]).map(drop))
     }

@@ -1,4 +1,4 @@
-//! What must hold that a vectorizer of pgai's can be taken over.
+//! Checks whether a vectorizer of pgai can be taken over.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 use serde_json::Value;
@@ -19,23 +19,23 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, is_superuser, may_act_as};
 use crate::pg::sql::{self, qualified};
 
-/// A vectorizer that can be taken over, with what is needed to do it.
+/// A vectorizer that can be taken over, with the information needed for it.
 pub struct Candidate {
-    /// As pgai has it.
+    /// The vectorizer in pgai's catalog.
     pub entry: Entry,
-    /// What it embeds.
+    /// Its source.
     pub source: Relation,
     /// The source's primary key.
     pub key: Key,
-    /// Its config, in our shape.
+    /// Its config, converted to our form.
     pub config: Value,
-    /// The same, understood.
+    /// The same config, parsed.
     pub understood: VectorizerConfig,
-    /// Rights that it takes, which the owner did not have and was given.
+    /// Rights that it needs and that were granted to its owner, who lacked them.
     pub granted: Vec<Right>,
 }
 
-/// The vectorizers, if all can be taken over; else one error with everything that is in the way.
+/// Returns the vectorizers if all of them can be taken over, else one error with all the reasons why not.
 pub fn all(entries: Vec<Entry>) -> Result<Vec<Candidate>, PgError> {
     let mut reasons = Vec::new();
     let mut candidates = Vec::new();
@@ -86,7 +86,7 @@ fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
             Ok(Candidate { entry, source, key, config, understood, granted })
         }
         Ok(_) => Err(reasons),
-        // What the checks of its parts said is clearer.
+        // The errors from the checks of its parts are clearer.
         Err(error) if reasons.is_empty() => Err(vec![error]),
         Err(_) => Err(reasons),
     }
@@ -113,7 +113,7 @@ fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
     Ok((source, key))
 }
 
-/// Its tables of keys must be there and be its own, and nothing of anybody else's must run when they are read.
+/// Errors unless its tables of keys exist and belong to it, and reading them runs no code of other roles.
 fn queue(entry: &Entry, source: &Relation, key: &Key) -> Result<(), PgError> {
     let Some(queue) = &entry.queue else { return Err(PgError::raised("its queue is gone")) };
     triggers::require(entry, source)?;
@@ -125,8 +125,9 @@ fn queue(entry: &Entry, source: &Relation, key: &Key) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Gives the owner the rights that the vectorizer takes, if a superuser takes it over: that is the administrator's
-/// word. Whoever else does needs them granted before. Returns those that the owner did not have.
+/// If a superuser takes the vectorizer over, grants its owner the missing rights that it needs: this is the
+/// administrator's decision. For other users they must have been granted before. Returns the rights that were
+/// granted.
 fn grant_needed(config: &VectorizerConfig, owner: pg_sys::Oid) -> Result<Vec<Right>, PgError> {
     let [by_superuser, to_superuser] = [current_user(), owner].map(is_superuser);
     if !by_superuser || to_superuser {
@@ -145,7 +146,7 @@ fn grant_needed(config: &VectorizerConfig, owner: pg_sys::Oid) -> Result<Vec<Rig
     Ok(missing)
 }
 
-/// The checks that the vectorizer would meet if it were declared today.
+/// Returns the errors that a new vectorizer with this config would cause.
 fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
     let part = |kind: &str| config.get(kind).filter(|part| !part.is_null());
     let checks = || -> Result<Vec<Result<(), PgError>>, PgError> {
@@ -180,7 +181,7 @@ fn free(entry: &Entry) -> Result<(), PgError> {
     Err(PgError::raised(format!("there is a vectorizer with its id {} or its name already", entry.id)))
 }
 
-/// What it writes to must be there, with the columns that we would give it.
+/// Errors unless its destination exists, with the columns that a new one would have.
 fn destination(
     destination: &Destination,
     source: &Relation,

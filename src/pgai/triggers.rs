@@ -1,4 +1,4 @@
-//! The triggers that pgai put on sources.
+//! The triggers that pgai created on sources.
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -8,16 +8,16 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, may_act_as};
 use crate::pg::sql::{self, ident};
 
-/// Set before the name of a trigger that is switched off, for ours have pgai's names.
+/// Prefix for the name of a disabled trigger, because our triggers have pgai's names.
 const PREFIX: &str = "pgai";
 
-/// The names of a vectorizer's triggers, in use and out of use.
+/// Returns the names of a vectorizer's triggers, each as enabled and as disabled.
 fn names(entry: &Entry) -> [(String, String); 2] {
     let pair = |name: String| (name.clone(), format!("{PREFIX}{name}"));
     [pair(entry.trigger.clone()), pair(format!("{}_truncate", entry.trigger))]
 }
 
-/// Switches them off, under names that are out of the way. The table is locked.
+/// Disables and renames pgai's triggers. The table must be locked.
 pub fn switch_off(entry: &Entry, source: &Relation) -> Result<(), PgError> {
     let (owner, table) = (source.owner, source.qualified());
     for (used, unused) in names(entry) {
@@ -31,7 +31,7 @@ pub fn switch_off(entry: &Entry, source: &Relation) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Switches them on again, under their own names. The table is locked.
+/// Enables pgai's triggers and gives them their own names. The table must be locked.
 pub fn switch_on(entry: &Entry, source: &Relation) -> Result<(), PgError> {
     let (owner, table) = (source.owner, source.qualified());
     for (used, unused) in names(entry) {
@@ -49,10 +49,10 @@ fn rename(table: &str, from: &str, to: &str) -> Result<u64, PgError> {
     sql::execute(&format!("ALTER TRIGGER {} ON {table} RENAME TO {}", ident(from), ident(to)), &[])
 }
 
-/// Errors unless a trigger of pgai's on the source fills the queue.
+/// Errors unless a trigger of pgai on the source fills the queue.
 ///
-/// It ties the two together: pgai's catalog, to which others may write, could name the queue of another vectorizer, with
-/// other readers, or any trigger of the source's.
+/// The trigger proves that they belong together: other roles can write to pgai's catalog and make it name the
+/// queue of another vectorizer, with other readers, or any trigger of the source.
 pub fn require(entry: &Entry, source: &Relation) -> Result<(), PgError> {
     if is_pgais(entry, source, &entry.trigger)? {
         return Ok(());
@@ -66,15 +66,16 @@ pub fn require(entry: &Entry, source: &Relation) -> Result<(), PgError> {
     Err(PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message))
 }
 
-/// The owners of the functions that a trigger $2 of the table $1 calls, if they insert into the table $3.
+/// Selects the owners of the functions that a trigger `$2` of the table `$1` calls, if they insert into the
+/// table `$3`.
 const FILLS: &str = "
     SELECT p.proowner
     FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
     WHERE t.tgrelid = $1 AND t.tgname::pg_catalog.text = $2 AND t.tgparentid = 0
       AND pg_catalog.strpos(p.prosrc, pg_catalog.concat('insert into ', $3, ' (')) > 0";
 
-/// Tells whether the source has a trigger of this name whose function fills the queue, and is of somebody's who may act
-/// as the owner of the source.
+/// Returns whether the source has a trigger of this name whose function fills the queue and belongs to a role
+/// with the rights of the source's owner.
 fn is_pgais(entry: &Entry, source: &Relation, trigger: &str) -> Result<bool, PgError> {
     let args = [source.oid.into(), trigger.to_owned().into(), entry.queue_name.clone().into()];
     let owners = sql::read_now(FILLS, &args, |row| row.get::<pg_sys::Oid>(1))?;
