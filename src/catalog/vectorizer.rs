@@ -232,6 +232,14 @@ impl Entry {
         let config = self.parsed_config()?;
         let gone = || PgError::raised(format!("the source of vectorizer {} is gone", self.name));
         let source = Relation::load(self.relations.source.oid)?.ok_or_else(gone)?;
+        // Whose tables they are was looked at when the entry was read.
+        if source.owner != self.owner() {
+            return Err(PgError::new(
+                PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+                format!("the source of vectorizer {} was just given to another owner", self.name),
+            ));
+        }
+
         let key = Key::of(source.oid)?.ok_or_else(|| {
             PgError::raised(format!("the source of vectorizer {} has lost its primary key", self.name))
                 .with_hint(

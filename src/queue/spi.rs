@@ -50,6 +50,8 @@ pub struct SpiQueue {
     secrets: Option<String>,
     /// The roles' daily quotas and what they have spent; `None` until it was read from the database.
     quotas: Option<Arc<Quotas>>,
+    /// Vectorizers that were asked to run and are not taken up yet.
+    requested: BTreeSet<i32>,
 }
 
 impl SpiQueue {
@@ -68,6 +70,7 @@ impl SpiQueue {
             claims: 0,
             secrets: None,
             quotas: None,
+            requested: BTreeSet::new(),
         }
     }
 
@@ -93,6 +96,7 @@ impl SpiQueue {
         }
         self.conditions.retain(|id| entries.iter().any(|entry| entry.id == id));
         self.put_off.retain(|id, _| entries.iter().any(|entry| entry.id == *id));
+        let enabled: HashSet<i32> = entries.iter().map(|entry| entry.id).collect();
         for entry in entries {
             if self.is_put_off(&entry) {
                 continue;
@@ -115,7 +119,7 @@ impl SpiQueue {
                 }
             }
         }
-        self.run_requested();
+        self.run_requested(&enabled);
         Ok(gone)
     }
 
@@ -166,14 +170,24 @@ impl SpiQueue {
     }
 
     /// Ends the rest of vectorizers that were asked to run, both by schedule and after errors. A request
-    /// whose schedule is invalid pauses its vectorizer and is dropped.
-    fn run_requested(&mut self) {
+    /// whose schedule is invalid pauses its vectorizer and is dropped. One for a vectorizer that is not taken up
+    /// yet is kept as long as the vectorizer is `enabled`.
+    fn run_requested(&mut self, enabled: &HashSet<i32>) {
         let requested = transaction(request::take).unwrap_or_else(|error| {
             pgrx::warning!("pgai_rs worker can't read which vectorizers are asked to run: {error}");
             BTreeSet::new()
         });
-        for id in requested {
-            let Some(served) = self.served.get_mut(&id) else { continue };
+        // It was enabled after the catalog was read, or is disabled or gone: the next look tells.
+        self.looks_again |= requested.iter().any(|id| !enabled.contains(id));
+
+        let mut pending = std::mem::take(&mut self.requested);
+        pending.retain(|id| enabled.contains(id));
+        pending.extend(requested);
+        for id in pending {
+            let Some(served) = self.served.get_mut(&id) else {
+                self.requested.insert(id);
+                continue;
+            };
             served.paused = Pause::default();
             served.overrun = served.overrun.over();
             match served.begin_schedule() {
