@@ -24,6 +24,9 @@ def shared(cluster_factory, stub):
         mallory, alice = Tenant(db, "mallory", stub.url), Tenant(db, "alice", stub.url)
         for tenant in [mallory, alice]:
             tenant.vectorizer()
+            # The worker works for it, and not only will: it has read what an attack is about to change.
+            tenant.is_served(0)
+            tenant.sql(f"DELETE FROM {tenant.name}.document")
         return db, mallory, alice
 
     return make
