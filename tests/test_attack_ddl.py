@@ -7,7 +7,7 @@ trigger looks, and what the event trigger asks can call what was planted in the 
 import threading
 
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 from support.wait import eventually
 
 TABLE = "CREATE TABLE document (id int PRIMARY KEY, body text)"
@@ -209,6 +209,103 @@ def test_nothing_planted_runs_as_who_changes_a_definition(db, stub, mallory, ope
     ):
         db.sql(statement)
         assert (statement, db.sql("SELECT DISTINCT what, by FROM evil.ran")) == (statement, [])
+
+
+# The types of keys
+
+# Notes, also in a transaction that is undone, that it runs as somebody else than who planted it.
+EVIL = """
+    CREATE SEQUENCE {schema}.ran;
+    CREATE FUNCTION {schema}.check(anyelement) RETURNS bool LANGUAGE plpgsql AS
+    $$BEGIN IF current_user <> '{role}' THEN PERFORM nextval('{schema}.ran'); END IF; RETURN true; END$$
+"""
+NEW_TYPE = "ALTER TABLE document ALTER id TYPE bigint"
+
+
+def told(session, statement: str) -> list[str]:
+    """What a statement warns of."""
+    notices = []
+    session.add_notice_handler(lambda notice: notices.append((notice.severity, notice.message_primary)))
+    session.execute(statement)
+    return [message for severity, message in notices if severity == "WARNING"]
+
+
+def ran(db, schema: str) -> bool:
+    return db.value(f"SELECT is_called FROM {schema}.ran")
+
+
+@pytest.fixture
+def declared(db, mallory, stub):
+    """A vectorizer that Mallory declared for a source of her own, with a chunk."""
+    db.sql(f"GRANT CREATE ON SCHEMA public TO {mallory}; SELECT ai.grant_vectorizer_usage('{mallory}')")
+    db.sql(TABLE, user=mallory)
+    egress.allow(db.cluster, stub.url)
+    vectorizer.create(db, stub.url, user=mallory)
+    db.sql("INSERT INTO document VALUES (1, 'a')", user=mallory)
+    vectorizer.in_step(db, ["id"])
+    db.sql("DROP VIEW document_embedding; " + EVIL.format(schema="evil", role=mallory), user=mallory)
+    yield db
+    egress.allow_nothing(db.cluster)
+
+
+@pytest.mark.parametrize("table", ["document_embedding_store", "ai._vectorizer_q_1", "ai._vectorizer_work_1", "ai._vectorizer_q_failed_1"])
+def test_a_new_type_of_a_key_alters_no_table_of_anothers(declared, mallory, table):
+    """Else CHECK constraints of the table's owner would run as the source's."""
+    declared.sql("ALTER TABLE document OWNER TO postgres")
+    if table != "document_embedding_store":
+        declared.sql("ALTER TABLE document_embedding_store OWNER TO postgres")
+        declared.sql(f"INSERT INTO {table} (id) VALUES (7)", user=mallory)
+    declared.sql(f"ALTER TABLE {table} ADD CHECK (evil.check(id))", user=mallory)
+    with declared.connect() as session:
+        warnings = told(session, NEW_TYPE)
+    assert not ran(declared, "evil")
+    [warning] = warnings
+    assert "another owner" in warning
+    assert declared.value("SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = 'document'::regclass AND attnum = 1") == "bigint"
+    look = "SELECT state, reason FROM ai.vectorizer_health"
+    [[_, reason]] = eventually(lambda: [row for row in declared.sql(look) if row[0] == "not_served"], what="it to rest")
+    assert "another owner" in reason
+
+
+def test_a_new_type_of_a_key_alters_no_table_that_inherits(declared, mallory):
+    """Whoever owned the store may have kept a table below it."""
+    declared.sql("CREATE TABLE evil.below () INHERITS (public.document_embedding_store)", user=mallory)
+    declared.sql("INSERT INTO evil.below SELECT * FROM document_embedding_store; ALTER TABLE evil.below ADD CHECK (evil.check(id))", user=mallory)
+    for [table] in declared.sql(
+        f"SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relowner = '{mallory}'::regrole AND relnamespace <> 'evil'::regnamespace"
+    ):
+        declared.sql(f"ALTER TABLE {table} OWNER TO postgres")
+    with declared.connect() as session:
+        warnings = told(session, NEW_TYPE)
+    assert not ran(declared, "evil")
+    [warning] = warnings
+    assert "inherited column" in warning
+
+
+def test_a_new_type_of_a_key_alters_no_table_of_the_same_name(db, stub, mallory):
+    """The schema of a store is another by the time that its lock is granted."""
+    db.sql(f"GRANT CREATE ON DATABASE {db.name} TO {mallory}; {TABLE}")
+    vectorizer.create(db, stub.url, destination="ai.destination_table(target_schema => 'evil', target_table => 'store', view_schema => 'public')")
+    db.sql(f"INSERT INTO document VALUES (1, 'a'); GRANT SELECT ON evil.store TO {mallory}")
+    vectorizer.in_step(db, ["id"], store="evil.store")
+    [[view]] = db.sql("SELECT oid::regclass::text FROM pg_class WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace")
+    db.sql(f"DROP VIEW {view}")
+
+    warnings = []
+    with db.connect(user=mallory, autocommit=False) as holder, db.connect() as alters:
+        holder.execute("LOCK TABLE evil.store IN ACCESS SHARE MODE")
+        statement = threading.Thread(target=lambda: warnings.extend(told(alters, NEW_TYPE)))
+        statement.start()
+        waits = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted AND relation = 'evil.store'::regclass"
+        eventually(lambda: db.sql(waits, [alters.info.backend_pid]), what="the statement to wait")
+        db.sql("ALTER SCHEMA evil RENAME TO moved; CREATE SCHEMA evil; CREATE TABLE evil.store (id int); INSERT INTO evil.store VALUES (1);"
+               + EVIL.format(schema="evil", role=mallory) + "; ALTER TABLE evil.store ADD CHECK (evil.check(id))", user=mallory)
+        holder.rollback()
+        statement.join()
+    assert not ran(db, "evil")
+    [warning] = warnings
+    assert "has changed meanwhile" in warning
+    db.sql("DROP SCHEMA evil CASCADE", user=mallory)
 
 
 # Types

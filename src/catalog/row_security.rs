@@ -40,11 +40,15 @@ pub fn keep(
     if let Some(store) = store {
         store.hold(pg_sys::AccessExclusiveLock)?;
         as_user(source.owner, || keep_in_store(source, key, store))?;
+        // The lock keeps the table's name, but not its schema's. What was done to another table runs none of
+        // its code, and is undone with the transaction.
+        store.hold(pg_sys::AccessExclusiveLock)?;
     }
     if let Some(view) = view {
         view.hold(pg_sys::AccessExclusiveLock)?;
         let as_reader = format!("ALTER VIEW {} SET (security_invoker = true)", view.qualified());
         as_user(source.owner, || execute(&as_reader, &[]))?;
+        view.hold(pg_sys::AccessExclusiveLock)?;
     }
     Ok(true)
 }

@@ -4,7 +4,7 @@
 //! may have another owner or name, or be gone. So before relying on what was read of a table, lock it by its
 //! OID and compare again. Operations with the extension's own rights also use the OID.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::{pg_sys, PgSqlErrorCode};
 
@@ -120,6 +120,50 @@ impl Table {
             pg_sys::CommandCounterIncrement();
         }
         Ok(Table { owner, ..self.clone() })
+    }
+
+    /// Alters the table, and none that inherits from it, with the current user's rights. `commands` follow the
+    /// table's name in ALTER TABLE; names in them are looked up in the search path.
+    ///
+    /// The table is given by its OID: its name can come to mean another one during the wait for the lock. No
+    /// event trigger fires for it.
+    pub fn alter(&self, commands: &str) -> Result<(), PgError> {
+        self.hold(pg_sys::AccessExclusiveLock)?;
+        let text = CString::new(format!("ALTER TABLE ONLY {} {commands}", self.qualified()))
+            .map_err(|_| PgError::raised("a name has a zero byte"))?;
+
+        // SAFETY: on the main thread, in a transaction, on a relation that is locked; the text parses to one
+        // ALTER TABLE, whose table is the one of the context. What the context points to outlives the call.
+        unsafe {
+            let parsed = pg_sys::raw_parser(text.as_ptr(), pg_sys::RawParseMode::RAW_PARSE_DEFAULT);
+            let raw = (*(*parsed).elements).ptr_value.cast::<pg_sys::RawStmt>();
+            let statement = (*raw).stmt;
+            let mut wrapper = pg_sys::PlannedStmt {
+                type_: pg_sys::NodeTag::T_PlannedStmt,
+                commandType: pg_sys::CmdType::CMD_UTILITY,
+                utilityStmt: statement,
+                ..Default::default()
+            };
+            let mut context = pg_sys::AlterTableUtilityContext {
+                pstmt: &mut wrapper,
+                queryString: text.as_ptr(),
+                relid: self.oid,
+                ..Default::default()
+            };
+
+            // As `ProcessUtilitySlow` does it. If an event trigger is running, Postgres collects the subcommands
+            // for those that come after it, and relies on a command to collect them in. One that an error
+            // leaves open is dropped with the statement that fired the event trigger.
+            pg_sys::EventTriggerAlterTableStart(statement);
+            pg_sys::EventTriggerAlterTableRelid(self.oid);
+            pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot());
+            let mode = pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE;
+            pg_sys::AlterTable(statement.cast(), mode, &mut context);
+            pg_sys::PopActiveSnapshot();
+            pg_sys::EventTriggerAlterTableEnd();
+            pg_sys::CommandCounterIncrement();
+        }
+        Ok(())
     }
 
     /// Drops the table if it has not changed since it was read. Postgres errors if other objects depend on

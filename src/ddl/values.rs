@@ -3,6 +3,9 @@
 //! If the type of a key column changes, it is changed in the queue and in the store as well, by the same
 //! casts as in the source. If the new values were computed in another way, that is impossible: it is unknown
 //! which row a chunk belongs to.
+//!
+//! Rewriting a table evaluates casts and checks CHECK constraints as the owner of the source. So nothing is
+//! rewritten unless all tables belong to that role, and each table is altered by its OID.
 
 use pgrx::pg_sys;
 use pgrx::{JsonB, PgSqlErrorCode};
@@ -11,8 +14,8 @@ use super::altered::{Altered, Rewritten};
 use super::warned_of;
 use crate::catalog::key::Key;
 use crate::catalog::key_columns::{self, Different};
-use crate::catalog::objects::Remembered;
 use crate::catalog::relation::DESCENDANTS;
+use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, as_user_on};
@@ -37,15 +40,17 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
     see_own_changes();
     // Without a key the vectorizer stops, and its trigger raises an error.
     let Some(key) = as_superuser(|| Key::of(entry.source()))? else { return Ok(()) };
-    let different = key_columns::different(tables(entry), entry.source(), &key, true)?;
+    let different = differences(entry, &key)?;
     // A column is missing: the names or the number of columns differ, which is not a question of types.
-    if different.iter().any(|column| column.has.is_none()) {
+    if different.iter().any(|(_, column)| column.has.is_none()) {
         return Ok(());
     }
-    let statements = changes_of_types(entry, &different, columns)?;
-    as_user(entry.owner(), || statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop)))?;
+
+    let changes = changes_of_types(entry, &different, columns)?;
+    entry.relations.require_one_owner()?;
+    as_user(entry.owner(), || changes.iter().try_for_each(|(table, command)| table.alter(command)))?;
     let v = as_superuser(|| entry.understand())?;
-    if !statements.is_empty() {
+    if !changes.is_empty() {
         remember_key(entry, &key, true)?;
         give_back(&v)?;
     }
@@ -57,30 +62,34 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Returns all tables that have the key's columns.
-fn tables(entry: &Entry) -> Vec<String> {
-    let queue = entry.queue();
-    queue.all(Remembered::Input).into_iter().map(str::to_owned).chain(entry.store()).collect()
+/// Returns the key columns of the vectorizer's tables that differ from the source's, each with its table.
+fn differences<'a>(entry: &'a Entry, key: &Key) -> Result<Vec<(&'a Table, Different)>, PgError> {
+    let mut found = Vec::new();
+    for table in entry.relations.tables().filter(|table| table.oid != entry.source()) {
+        let different = key_columns::different(vec![table.qualified()], entry.source(), key, true)?;
+        found.extend(different.into_iter().map(|column| (table, column)));
+    }
+    Ok(found)
 }
 
-/// Returns the statements that change the types in the tables. Columns that the statement does not change are
-/// skipped: they got their types while there was no key.
-fn changes_of_types(
+/// Returns the commands of ALTER TABLE that change the types in the tables. Columns that the statement does not
+/// change are skipped: they got their types while there was no key.
+fn changes_of_types<'a>(
     entry: &Entry,
-    different: &[Different],
+    different: &[(&'a Table, Different)],
     columns: &[Rewritten],
-) -> Result<Vec<String>, PgError> {
-    let mut statements = Vec::new();
-    for Different { table, name, wants, collate, .. } in different {
+) -> Result<Vec<(&'a Table, String)>, PgError> {
+    let mut changes = Vec::new();
+    for (table, Different { name, wants, collate, .. }) in different {
         let Some(rewritten) = columns.iter().find(|column| column.name == *name) else { continue };
         let casts = rewritten.casts.as_ref().ok_or_else(|| not_cast(entry, name))?;
+
         let column = ident(name);
         let using: String = casts.iter().chain([wants]).map(|kind| format!("::{kind}")).collect();
-        statements.push(format!(
-            "ALTER TABLE {table} ALTER COLUMN {column} TYPE {wants}{collate} USING {column}{using}"
-        ));
+        let command = format!("ALTER COLUMN {column} TYPE {wants}{collate} USING {column}{using}");
+        changes.push((*table, command));
     }
-    Ok(statements)
+    Ok(changes)
 }
 
 fn not_cast(entry: &Entry, column: &str) -> PgError {
