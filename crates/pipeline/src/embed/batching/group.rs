@@ -116,7 +116,7 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// What [`check`](super::check()) says, `no_api_key`, and whatever the provider refuses everything with for now.
+    /// What [`check`](crate::embed::check()) says, `no_api_key`, and whatever the provider refuses everything with for now.
     pub fn group(&self, vectorizer: &Vectorizer) -> Result<Arc<Group>, Failure> {
         let key = GroupKey {
             model: resolve(
