@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 use super::counts::Counts;
 use super::vectorizer_state::{self, Facts};
 use super::worker_state::{database_name, Process, State, Workers};
+use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::worker::shared;
@@ -108,8 +109,7 @@ fn vectorizer_worker_status() -> Result<
     let workers = Workers::load()?;
     let may_see_errors = may_see_errors()?;
     let row = |name: &str, process: Option<&Process>, state: State, database: Option<String>| {
-        // SAFETY: reads a variable of this backend.
-        let slot = shared::slot(unsafe { pg_sys::MyDatabaseId })
+        let slot = shared::slot(this_database())
             .filter(|slot| name == "worker" && process.is_some_and(|process| process.pid == slot.worker));
         (
             name.to_owned(),

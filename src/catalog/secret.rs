@@ -13,6 +13,7 @@ use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 use super::schema;
 use crate::guc;
+use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::key_file;
@@ -141,8 +142,8 @@ struct Binding<'a> {
 
 impl<'a> Binding<'a> {
     fn new(name: &'a str, base_url: Option<&'a str>) -> Self {
-        // SAFETY: reads a variable of this process. A database keeps its OID for life, and through pg_upgrade.
-        let database = unsafe { pg_sys::MyDatabaseId }.to_u32().to_le_bytes();
+        // A database keeps its OID for life, and through pg_upgrade.
+        let database = this_database().to_u32().to_le_bytes();
         Binding { database, name, base_url }
     }
 

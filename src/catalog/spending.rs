@@ -17,6 +17,7 @@ use crate::guc::{
     DailyLimit, DAILY_BYTES_PER_DATABASE, DAILY_BYTES_PER_ROLE, DAILY_TOKENS_PER_DATABASE,
     DAILY_TOKENS_PER_ROLE,
 };
+use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, is_superuser, session_user};
 use crate::pg::role_settings::{last_of, set_for_database, set_for_role};
@@ -173,9 +174,4 @@ fn day_number(day: Day) -> i32 {
 
 fn today() -> Day {
     day_of(SystemTime::now())
-}
-
-fn this_database() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::MyDatabaseId }
 }

@@ -1,6 +1,7 @@
 //! Postgres facilities that pgrx does not provide: errors with SQLSTATE and hint, identities, settings,
 //! sessions, transactions, statements, turns, deadlines, file descriptors, and the key that encrypts secrets.
 
+pub mod database;
 pub mod deadline;
 pub mod descriptors;
 pub mod discreet;

@@ -8,6 +8,8 @@ use std::num::NonZeroUsize;
 
 use pgrx::pg_sys;
 
+use super::database::this_database;
+
 /// `pg_db_role_setting`, and its index by database and role (`catalog/pg_db_role_setting.h`).
 const DB_ROLE_SETTING: u32 = 2964;
 const BY_DATABASE_AND_ROLE: u32 = 2965;
@@ -33,11 +35,6 @@ pub fn set_for_database() -> Vec<String> {
 /// Returns the effective value of a setting, which is the last one; `None` if it is not set.
 pub fn last_of<'a>(set: &'a [String], name: &str) -> Option<&'a str> {
     set.iter().filter_map(|set| set.strip_prefix(name)?.strip_prefix('=')).next_back()
-}
-
-fn this_database() -> pg_sys::Oid {
-    // SAFETY: reads a variable of this process.
-    unsafe { pg_sys::MyDatabaseId }
 }
 
 /// Returns the settings of a role in a database in the form `name=value`; an invalid OID stands for all roles

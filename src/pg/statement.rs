@@ -48,6 +48,18 @@ struct Current {
     terms: Terms,
 }
 
+impl Current {
+    /// Returns whether this is its text.
+    ///
+    /// # Safety
+    ///
+    /// The text is null or a C string.
+    unsafe fn has(&self, text: *const c_char) -> bool {
+        // SAFETY: by the caller; and what `run` was given outlives what it runs.
+        !text.is_null() && unsafe { CStr::from_ptr(text).to_bytes() == &*self.text }
+    }
+}
+
 /// A TRUNCATE that is being run.
 struct Truncation {
     tables: Tables,
@@ -161,11 +173,8 @@ pub fn run<R>(text: &[u8], f: impl FnOnce() -> R) -> R {
 ///
 /// The text is null or a C string.
 unsafe fn terms_of(text: *const c_char) -> Option<Terms> {
-    if text.is_null() {
-        return None;
-    }
-    // SAFETY: by the caller; and what `run` was given outlives what it runs.
-    let is = |current: &&Current| unsafe { CStr::from_ptr(text).to_bytes() == &*current.text };
+    // SAFETY: by the caller.
+    let is = |current: &&Current| unsafe { current.has(text) };
     CURRENT.with_borrow(|current| current.as_ref().filter(is).map(|current| current.terms.clone()))
 }
 
@@ -204,13 +213,14 @@ fn trigger_depth() -> i32 {
     unsafe { direct_function_call::<i32>(pg_sys::pg_trigger_depth, &[]) }.unwrap_or_default()
 }
 
-/// Tells whether a statement with this text is the one at hand.
+/// Returns whether the statement with this text is the current one.
 ///
 /// # Safety
-/// As of [`terms_of`].
+///
+/// The text is null or a C string.
 unsafe fn is_at_hand(text: *const c_char) -> bool {
     // SAFETY: by the caller.
-    CURRENT.with_borrow(Option::is_some) && unsafe { terms_of(text) }.is_some()
+    CURRENT.with_borrow(|current| current.as_ref().is_some_and(|current| unsafe { current.has(text) }))
 }
 
 // The hooks themselves are called for every statement of the process, most of which are users'. They are not guarded and have

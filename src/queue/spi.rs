@@ -18,6 +18,7 @@ use super::{complete, fail, gone, request, unlogged};
 use crate::catalog::binding;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{secret, spending};
+use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
@@ -89,14 +90,13 @@ impl SpiQueue {
             self.secrets = secrets;
         }
         let quotas = self.quotas()?;
-        let mut gone: Vec<i32> =
-            self.served.keys().filter(|id| !entries.iter().any(|e| e.id == **id)).copied().collect();
+        let enabled: HashSet<i32> = entries.iter().map(|entry| entry.id).collect();
+        let mut gone: Vec<i32> = self.served.keys().filter(|id| !enabled.contains(id)).copied().collect();
         for id in &gone {
             self.served.remove(id);
         }
-        self.conditions.retain(|id| entries.iter().any(|entry| entry.id == id));
-        self.put_off.retain(|id, _| entries.iter().any(|entry| entry.id == *id));
-        let enabled: HashSet<i32> = entries.iter().map(|entry| entry.id).collect();
+        self.conditions.retain(|id| enabled.contains(&id));
+        self.put_off.retain(|id, _| enabled.contains(id));
         for entry in entries {
             if self.is_put_off(&entry) {
                 continue;
@@ -150,8 +150,7 @@ impl SpiQueue {
             return false;
         }
         let owner = entry.relations.source.owner;
-        // SAFETY: reads a variable of this process.
-        if let Some(left) = shared::barred(unsafe { pgrx::pg_sys::MyDatabaseId }, owner) {
+        if let Some(left) = shared::barred(this_database(), owner) {
             if self.conditions.not_served(entry.id, &stubborn(), Some(left)) {
                 report(&entry.name, "is not served", &stubborn());
             }

@@ -5,6 +5,8 @@ use std::ffi::c_void;
 
 use pgrx::{pg_guard, pg_sys};
 
+use crate::pg::database::this_database;
+
 thread_local! {
     /// True if this transaction will wake the worker when it commits.
     static ASKED: Cell<bool> = const { Cell::new(false) };
@@ -33,8 +35,7 @@ unsafe extern "C-unwind" fn released(
 ) {
     let is_end = is_top_level && phase == pg_sys::ResourceReleasePhase::RESOURCE_RELEASE_AFTER_LOCKS;
     if is_end && ASKED.replace(false) && is_commit {
-        // SAFETY: reads a variable of this backend.
-        wake_background_workers(unsafe { pg_sys::MyDatabaseId });
+        wake_background_workers(this_database());
     }
 }
 

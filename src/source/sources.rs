@@ -11,6 +11,7 @@ use super::ear::Ear;
 use super::entry::{self, Entry, Unreadable};
 use super::runs::{self, Trouble};
 use crate::catalog::definitions;
+use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
@@ -63,8 +64,7 @@ impl Sources {
             if self.served.get(&entry.id).is_some_and(|served| served.crawl.is_some()) {
                 turn::has_work(entry.owner);
             }
-            // SAFETY: reads a variable of this process.
-            let barred = shared::barred(unsafe { pgrx::pg_sys::MyDatabaseId }, entry.owner);
+            let barred = shared::barred(this_database(), entry.owner);
             if let Some(left) = barred.or_else(|| turn::left(entry.owner)) {
                 next = sooner(next, Turn { more: false, retry_in: Some(left.min(LOOK_AGAIN)) });
                 continue;

@@ -24,6 +24,8 @@ use std::time::Duration;
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{pg_sys, register_xact_callback, PgXactCallbackEvent};
 
+use crate::pg::database::this_database;
+
 /// The `backend_type` of a database's worker in `pg_stat_activity`.
 pub const WORKER_TYPE: &str = "pgai_rs worker";
 
@@ -61,8 +63,7 @@ pub fn is_preloaded() -> bool {
 
 /// Asks the launcher for a worker for this database, once the transaction has committed.
 pub fn request_at_commit() {
-    // SAFETY: reads a variable of this backend.
-    let database = unsafe { pg_sys::MyDatabaseId };
+    let database = this_database();
     register_xact_callback(PgXactCallbackEvent::Commit, move || shared::request(database));
 }
 

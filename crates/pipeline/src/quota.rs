@@ -227,7 +227,7 @@ impl Account {
     ///
     /// # Errors
     ///
-    /// As of [`require_left`](Self::require_left).
+    /// Fails as [`require_left`](Self::require_left) does.
     pub fn spend_tokens(&self, tokens: u64) -> Result<(), Failure> {
         let Some((quotas, role)) = &self.0 else { return Ok(()) };
         let now = SystemTime::now();

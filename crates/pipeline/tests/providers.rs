@@ -1,4 +1,4 @@
-//! What all providers promise, each asked on its own protocol.
+//! The contract of all providers, each asked on its own protocol.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -75,7 +75,7 @@ pub struct VectorizerConfig {
 mod tests {
     use super::*;
 
-    /// What pgai's own SQL stores for the first statement of the user's guide.
+    /// The config that pgai's own SQL stores for the first statement of the user's guide.
     const PGAI: &str = r#"{
         "version": "0.12.1",
         "loading": {"config_type": "loading", "implementation": "uri", "column_name": "uri", "retries": 6},

@@ -63,7 +63,7 @@ pub fn client() -> Result<HttpClients, reqwest::Error> {
 ///
 /// # Errors
 ///
-/// As of [`client`].
+/// Fails as [`client`] does.
 pub(crate) fn client_with(connections: usize) -> Result<HttpClients, reqwest::Error> {
     HttpClients::new(idle_per_host(connections))
 }

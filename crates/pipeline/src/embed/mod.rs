@@ -1,6 +1,6 @@
 //! Asking a model for vectors.
 //!
-//! From a config to a model that can be asked:
+//! The way from a config to a model that can be asked:
 //!
 //! * `resolve`: what a vectorizer's author declared, with the operator's defaults
 //! * `litellm`: LiteLLM's names and options

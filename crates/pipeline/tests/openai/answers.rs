@@ -1,4 +1,4 @@
-//! What a server may answer.
+//! Answers that a server may give.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Which input is to blame for a refusal, and whether one is.
+//! The search for the input that is to blame for a refusal, if one is.
 
 use super::*;
 
@@ -56,7 +56,7 @@ async fn an_input_without_a_vector_harms_no_other() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// What providers say to a name that they don't know, or to a model that makes no vectors.
+/// Refusals by providers of a name that they don't know, or of a model that makes no vectors.
 const MISNAMED: [&str; 5] = [
     r#"{"error": {"message": "{'error': '/embeddings: Invalid model name passed in model=m. Call `/v1/models` to view available models for your key.'}", "type": "None", "param": "None", "code": "400"}}"#,
     r#"{"error": {"message": {"error": "/embeddings: Invalid model name passed in model=m."}, "type": "None", "param": "None", "code": "400"}}"#,

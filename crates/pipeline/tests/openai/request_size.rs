@@ -1,4 +1,4 @@
-//! How much a server takes in a request.
+//! The size of a request that a server takes.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What befalls one document or provider concerns no other.
+//! Failures of one document or provider concern no other.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What did not change costs nothing.
+//! Documents and chunks that did not change cost nothing.
 
 use super::*;
 
@@ -95,7 +95,7 @@ impl Touched {
     }
 }
 
-/// What the store has when these chunks are written.
+/// The chunks that the store has when these are written.
 fn stored(chunks: &[Chunk]) -> Vec<ExistingChunk> {
     let stored = chunks.iter().zip(0..).map(|(chunk, seq)| match chunk {
         Chunk::Kept(kept) => ExistingChunk { seq, ..kept.clone() },

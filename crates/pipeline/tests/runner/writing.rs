@@ -1,4 +1,4 @@
-//! What the queue takes, refuses and forgets.
+//! Results that the queue takes, refuses and forgets.
 
 use super::*;
 

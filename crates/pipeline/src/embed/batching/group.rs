@@ -116,7 +116,8 @@ impl Groups {
     ///
     /// # Errors
     ///
-    /// What [`check`](crate::embed::check()) says, `no_api_key`, and whatever the provider refuses everything with for now.
+    /// Fails as [`check`](crate::embed::check()) does, with `no_api_key`, or with the failure by which the provider
+    /// refuses everything for now.
     pub fn group(&self, vectorizer: &Vectorizer) -> Result<Arc<Group>, Failure> {
         let key = GroupKey {
             model: resolve(

@@ -40,7 +40,7 @@ pub(in crate::embed) struct Permit<'a> {
 impl Limiter {
     /// Waits until a request of so many tokens may leave. Cancel-safe.
     ///
-    /// What headers say is believed for [`LONGEST_WAIT`] at most: then a request is tried, for they err.
+    /// Headers are believed for [`LONGEST_WAIT`] at most: then a request is tried, for they err.
     ///
     /// # Errors
     ///
