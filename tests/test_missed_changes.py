@@ -122,6 +122,33 @@ def test_a_transaction_is_warned_once_by_each_trigger(document):
         session.commit()
 
 
+def test_what_others_define_meanwhile_brings_no_second_warning(document):
+    document.sql("ALTER TABLE ai._vectorizer_q_1 ADD CHECK (id < 0) NOT VALID")
+    with document.connect(autocommit=False) as session:
+        assert len(told(session, "INSERT INTO document VALUES (10, 'x')")) == 1
+        document.sql("CREATE TABLE other (id int); DROP TABLE other")
+        assert told(session, "INSERT INTO document VALUES (11, 'x')") == []
+        session.commit()
+
+
+def test_what_is_written_after_a_resync_in_the_same_transaction_is_followed(document):
+    """The record of what was missed is gone by then, so that nothing else would say so."""
+    document.sql("""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF current_setting('my.refuse', true) = 'yes' THEN RAISE EXCEPTION 'not this one'; END IF;
+                RETURN NEW;
+            END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON ai._vectorizer_q_1 FOR EACH ROW EXECUTE FUNCTION refuse()""")
+    with document.connect(autocommit=False) as session:
+        session.execute("SET LOCAL my.refuse = 'yes'")
+        assert len(told(session, "INSERT INTO document VALUES (10, 'x')")) == 1
+        session.execute("SET LOCAL my.refuse = 'no'; SELECT ai.resync(1, all_rows => true)")
+        session.execute("INSERT INTO document VALUES (11, 'x')")
+        session.commit()
+    vectorizer.in_step(document, ["id"])
+
+
 def test_truncate_under_a_reference_to_the_store(plain):
     """Postgres refuses to truncate the store; the rows are the user's to truncate."""
     plain.sql(f"CREATE TABLE favourite (chunk uuid REFERENCES {STORE} (embedding_uuid))")

@@ -7,7 +7,7 @@ use super::create_vectorizer::require_fresh_snapshots;
 use super::drop_vectorizer::{require_id, require_owner};
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
-use crate::queue::{missed, resync as compare, wake};
+use crate::queue::{missed, resync as compare, trigger, wake};
 
 /// Enqueues the keys in which source and store differ, or all rows, and returns how many.
 #[pg_extern(sql = false)]
@@ -23,6 +23,7 @@ fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
         .understand()?;
     if all_rows {
         missed::forget(id)?;
+        trigger::retry_failed();
     }
     let extra = compare::enqueue_extra(&vectorizer)?;
     let rows = match all_rows {

@@ -14,29 +14,45 @@ use crate::queue::missed;
 /// A transaction and a subtransaction of it.
 type Place = (pg_sys::TransactionId, pg_sys::SubTransactionId);
 
+/// The last failure of a trigger.
+struct Failure {
+    place: Place,
+    /// Message of the warning that the user has been given.
+    message: String,
+    /// Whether the trigger does its work again, because what made it fail may be mended.
+    is_retried: bool,
+}
+
 thread_local! {
-    /// The triggers that have failed, and where: changes that they miss there are already recorded.
-    static FAILED: RefCell<HashMap<pg_sys::Oid, Place>> = RefCell::new(HashMap::new());
+    /// The triggers that have failed: changes that they miss in the same place are already recorded.
+    static FAILED: RefCell<HashMap<pg_sys::Oid, Failure>> = RefCell::new(HashMap::new());
 }
 
-/// Forgets the failures because definitions have changed.
-pub fn forget() {
-    FAILED.with_borrow_mut(HashMap::clear);
+/// Has the triggers that failed do their work again: definitions have changed, or the record of what they missed
+/// is gone.
+pub fn retry() {
+    FAILED.with_borrow_mut(|failed| failed.values_mut().for_each(|failure| failure.is_retried = true));
 }
 
-/// Returns whether a trigger has failed in this subtransaction. If the subtransaction is rolled back, so is
-/// the record of it.
+/// Returns whether a trigger has failed in this subtransaction and has nothing more to do there. If the
+/// subtransaction is rolled back, so is the record of it.
 pub fn has_failed(trigger: pg_sys::Oid) -> bool {
     // SAFETY: within a transaction; neither call takes a transaction id.
     let here = unsafe { (pg_sys::GetTopTransactionIdIfAny(), pg_sys::GetCurrentSubTransactionId()) };
-    FAILED.with_borrow(|failed| failed.get(&trigger) == Some(&here))
+
+    FAILED.with_borrow(|failed| {
+        failed.get(&trigger).is_some_and(|failure| failure.place == here && !failure.is_retried)
+    })
 }
 
-/// Remembers that a trigger has failed in this subtransaction.
-fn remember(trigger: pg_sys::Oid) {
+/// Remembers that a trigger has failed in this subtransaction. Returns whether that is news to the user.
+fn remember(trigger: pg_sys::Oid, message: &str) -> bool {
     // SAFETY: within a transaction that writes; without an id it would be taken for the next one.
-    let here = unsafe { (pg_sys::GetTopTransactionId(), pg_sys::GetCurrentSubTransactionId()) };
-    FAILED.with_borrow_mut(|failed| failed.insert(trigger, here));
+    let place = unsafe { (pg_sys::GetTopTransactionId(), pg_sys::GetCurrentSubTransactionId()) };
+    let failure = Failure { place, message: message.to_owned(), is_retried: false };
+
+    let before = FAILED.with_borrow_mut(|failed| failed.insert(trigger, failure));
+    before.is_none_or(|before| before.place != place || before.message != message)
 }
 
 /// Runs `f` in a subtransaction, so that only its work is undone if it fails. That takes a transaction id if
@@ -62,8 +78,9 @@ pub fn tell(trigger: pg_sys::Oid, id: i32, error: PgError) -> Result<(), PgError
             return Err(unwritten);
         }
     }
-    warn(error);
-    remember(trigger);
+    if remember(trigger, &error.message) {
+        warn(error);
+    }
     Ok(())
 }
 

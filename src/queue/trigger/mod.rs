@@ -58,6 +58,12 @@ pub fn embedding<R>(source: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Has the triggers that failed in this transaction do their work again, because the record of what they missed
+/// has been deleted.
+pub fn retry_failed() {
+    guard::retry();
+}
+
 /// Returns whose statement the trigger of a source is called for. A statement of a user's trigger within the
 /// worker's statement is the user's: the trigger is called one level deeper.
 fn writer(source: pg_sys::Oid) -> Writer {
@@ -176,7 +182,7 @@ fn take_plan(trigger: pg_sys::Oid) -> Option<Plan> {
     PLANS.with_borrow_mut(|plans| {
         if SEEN.replace(definitions::generation()) != definitions::generation() {
             plans.clear();
-            guard::forget();
+            guard::retry();
         }
         plans.remove(&trigger)
     })
