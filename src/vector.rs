@@ -1,7 +1,7 @@
 //! pgvector's `vector` as a datum.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::pg::error::PgError;
 use crate::pg::sql;

@@ -1,12 +1,12 @@
 //! `ai.chunk_text` and `ai.chunk_text_recursively`: chunking of given texts.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::chunk::{chunker, Allowance, ChunkError, Chunker};
+use pgai_rs_pipeline::chunk::{Allowance, ChunkError, Chunker, chunker};
 use pgai_rs_pipeline::config::Chunking;
 
 use super::network::await_work;

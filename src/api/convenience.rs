@@ -2,7 +2,7 @@
 
 use pgrx::datum::Array;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::{search, validate};
 use crate::catalog::rights;

@@ -1,7 +1,7 @@
 //! Counts of the rows in a vectorizer's queue.
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::binding::Relations;
 use crate::catalog::own_columns::OwnColumns;

@@ -2,7 +2,7 @@
 
 use pgrx::datum::{Array, Interval};
 use pgrx::prelude::*;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::SourceConfig;
 use pgai_rs_pipeline::config::{S3Access, UrlStyle};

@@ -6,8 +6,8 @@ use std::ffi::CStr;
 
 use pgrx::datum::Array;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
-use serde_json::{json, Value};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
+use serde_json::{Value, json};
 
 use pgai_rs_pipeline::config::CONFIG_VERSION;
 

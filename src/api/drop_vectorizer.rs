@@ -1,7 +1,7 @@
 //! `ai.drop_vectorizer`, and disabling a vectorizer.
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self, Identity};

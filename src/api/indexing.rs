@@ -1,12 +1,12 @@
 //! `ai.indexing_*`: configs are resolved and checked when a vectorizer is created.
 
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::PgSqlErrorCode;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
-use pgai_rs_pipeline::config::indexing::{hnsw, Element, Indexing};
 use pgai_rs_pipeline::config::Destination;
+use pgai_rs_pipeline::config::indexing::{Element, Indexing, hnsw};
 
 use super::validate;
 use crate::catalog::destination::STORE_VECTORS;

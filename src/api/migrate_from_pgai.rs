@@ -1,7 +1,7 @@
 //! `ai.migrate_from_pgai`, and the reverse.
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::relation::Relation;
 use crate::pg::error::PgError;

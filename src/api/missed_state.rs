@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 
 use super::worker_state::State;
-use crate::catalog::relation::{Relation, DESCENDANTS};
+use crate::catalog::relation::{DESCENDANTS, Relation};
 use crate::catalog::trigger_states::{self, fires_for_replica, unseen};
 use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;

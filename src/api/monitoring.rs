@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 
 use super::counts::Counts;
 use super::vectorizer_state::{self, Facts};
-use super::worker_state::{database_name, Process, State, Workers};
+use super::worker_state::{Process, State, Workers, database_name};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::sql;

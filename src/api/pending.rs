@@ -1,7 +1,7 @@
 //! `ai._vectorizer_pending`: the number of pending rows in a queue.
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::scan::{self, Which};
 use crate::catalog::table::Table;

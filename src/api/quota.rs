@@ -3,7 +3,7 @@
 //!
 //! Concurrent sessions may exceed a limit by one each.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::vectorizer;
 use crate::guc;

@@ -2,13 +2,13 @@
 
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::{Map, Value};
 
 use pgai_rs_pipeline::failure::Step;
 
 use super::drop_vectorizer::require_owner;
-use crate::catalog::key::{transpose, Key, KeyValues};
+use crate::catalog::key::{Key, KeyValues, transpose};
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
@@ -17,8 +17,7 @@ use crate::pg::sql;
 use crate::pg::transaction::subtransaction;
 use crate::queue::wake;
 
-const KEY_HINT: &str =
-    "Give an object of the primary key's columns, such as {\"id\": 1}, or an array of them; \
+const KEY_HINT: &str = "Give an object of the primary key's columns, such as {\"id\": 1}, or an array of them; \
                         ai.vectorizer_errors has the one of each row as details -> 'key'.";
 
 /// The selection among the rows that were set aside: those that match everything that is given.

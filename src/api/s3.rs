@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::{S3Access, UrlStyle};
-use pgai_rs_pipeline::s3::policies::{policies, Access};
-use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
+use pgai_rs_pipeline::s3::policies::{Access, policies};
+use pgai_rs_pipeline::s3::{CheckStep, Clients, check};
 
 use super::network::await_answer;
 use super::s3_access;

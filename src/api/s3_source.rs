@@ -1,7 +1,7 @@
 //! Functions that have an S3 source list, disable it and drop it.
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::create_s3_source::{not_allowed, not_null};
 use super::visibility::sees_s3_source;

@@ -2,8 +2,8 @@
 //! created.
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
-use serde_json::{json, Value};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
+use serde_json::{Value, json};
 
 use super::drop_vectorizer::require_owner;
 use super::{indexing, validate};

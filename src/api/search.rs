@@ -6,7 +6,7 @@ use std::iter;
 use std::slice;
 
 use pgrx::prelude::*;
-use pgrx::{fcinfo, pg_sys, JsonB, PgSqlErrorCode};
+use pgrx::{JsonB, PgSqlErrorCode, fcinfo, pg_sys};
 
 use pgai_rs_pipeline::config::{Author, Embedding};
 use pgai_rs_pipeline::embed;
@@ -81,7 +81,7 @@ thread_local! {
 macro_rules! embed_function {
     ($name:ident, $info:ident, $argument:ty, $input:ty, $read:expr) => {
         #[doc = concat!("`pg_finfo` record of [`", stringify!($name), "`].")]
-        #[no_mangle]
+        #[unsafe(no_mangle)]
         pub extern "C" fn $info() -> *const pg_sys::Pg_finfo_record {
             const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
             &RECORD
@@ -91,7 +91,7 @@ macro_rules! embed_function {
         ///
         /// # Safety
         /// Called by Postgres with a call record of the declared signature.
-        #[no_mangle]
+        #[unsafe(no_mangle)]
         #[pg_guard]
         pub unsafe extern "C-unwind" fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             // SAFETY: the SQL signature has arguments of these types, and a text.

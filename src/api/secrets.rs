@@ -1,7 +1,7 @@
 //! `ai.set_secret` and `ai.drop_secret`: API keys of model providers for one database.
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::embed::server_of_database_key;
 use pgai_rs_pipeline::secret::Secret;

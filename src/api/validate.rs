@@ -1,7 +1,7 @@
 //! Checks of configs before a vectorizer is created. Error texts are pgai's where it has one.
 
-use pgrx::pg_sys;
 use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys;
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::Author;
@@ -11,7 +11,7 @@ use pgai_rs_pipeline::{config, embed};
 
 use super::s3_access;
 use crate::catalog::relation::Column;
-use crate::catalog::rights::{author, Right};
+use crate::catalog::rights::{Right, author};
 use crate::catalog::secret;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -225,7 +225,9 @@ pub fn refused_embedding(failure: Failure) -> PgError {
         ),
         "aws_credentials_not_allowed" => (
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            Some("No role is declared that is to be assumed, and models would be invoked on the server's own bill."),
+            Some(
+                "No role is declared that is to be assumed, and models would be invoked on the server's own bill.",
+            ),
         ),
         "address_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),
         "api_key_name_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),

@@ -5,7 +5,7 @@
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::Destination;

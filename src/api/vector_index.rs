@@ -2,9 +2,9 @@
 
 use std::ffi::CStr;
 
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::indexing::Indexing;

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 
 use pgrx::datum::TimestampWithTimeZone;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::counts::{self, Counts};
 use super::missed_state;
-use super::worker_state::{State, Workers, RUNNING};
+use super::worker_state::{RUNNING, State, Workers};
 use crate::catalog::binding::{self, Relations, Rest};
 use crate::catalog::own_columns::OwnColumns;
 use crate::catalog::table::Table;

@@ -4,15 +4,14 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::worker;
 
 /// HINT if the library is not preloaded.
-pub const PRELOAD_HINT: &str =
-    "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the server; \
+pub const PRELOAD_HINT: &str = "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the server; \
                             or call ai.start_worker() after each start of the server.";
 
 #[pg_extern(sql = false)]

@@ -7,7 +7,7 @@
 //! their names at the time of the dump and by their owner; then the worker binds them. A dump of the source
 //! alone restores triggers with a UUID that no vectorizer has here; they do nothing.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::objects::{self, Queue};
 use super::relation::Relation;
@@ -304,21 +304,13 @@ pub fn relations() -> String {
 
 /// Returns the SQL for the UUID of the vectorizer `v` as text; NULL where the objects are older than UUIDs.
 pub fn uuid() -> &'static str {
-    if has_bindings() {
-        "v.uuid::text"
-    } else {
-        "NULL::text"
-    }
+    if has_bindings() { "v.uuid::text" } else { "NULL::text" }
 }
 
 /// Returns the SQL that tells whether the vectorizer `v` was declared for a superuser. The objects of 0.1.0
 /// and 0.2.0 do not record it, nor does a dump of them until the vectorizer is bound.
 pub fn for_superuser() -> &'static str {
-    if has_bindings() {
-        "coalesce(v.for_superuser, false)"
-    } else {
-        "true"
-    }
+    if has_bindings() { "coalesce(v.for_superuser, false)" } else { "true" }
 }
 
 /// SQL that tells whether the trigger `t` is the one that each source has: the extension's (recognized by its

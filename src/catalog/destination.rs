@@ -1,7 +1,7 @@
 //! The destination of a vectorizer's vectors: a store of chunks with a view, or a column of the source.
 
 use pgrx::PgSqlErrorCode;
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use pgai_rs_pipeline::config::Destination;
 

@@ -1,7 +1,7 @@
 //! A source's primary key, and the SQL for it.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
-use serde_json::{json, Value};
+use pgrx::{PgSqlErrorCode, pg_sys};
+use serde_json::{Value, json};
 
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, ident};

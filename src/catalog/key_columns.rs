@@ -1,6 +1,6 @@
 //! Comparison of the key columns in a vectorizer's tables with those of its source.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::key::Key;
 use super::objects::QueueTables;

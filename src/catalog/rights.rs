@@ -4,7 +4,7 @@
 //! A config is JSON that can be written by hand, so denying a role the builder is not enough. The right is
 //! checked where a config is accepted, and again for the owner before work is done with it.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::{Author, Embedding, Loading};
 use pgai_rs_pipeline::embed;

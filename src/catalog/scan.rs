@@ -9,7 +9,7 @@ use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;

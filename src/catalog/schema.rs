@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::pg::error::PgError;
 use crate::pg::identity::is_superuser;

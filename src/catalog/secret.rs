@@ -4,7 +4,7 @@
 //! URL that it was set for: a role that can write to the table but lacks the server's key can't direct the
 //! value to another URL.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::Embedding;
 use pgai_rs_pipeline::embed::api_key_name;

@@ -8,14 +8,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::quota::{day_of, Account, Day, Limits, Quotas, Role, Spent};
+use pgai_rs_pipeline::quota::{Account, Day, Limits, Quotas, Role, Spent, day_of};
 
 use super::schema;
 use crate::guc::{
-    DailyLimit, DAILY_BYTES_PER_DATABASE, DAILY_BYTES_PER_ROLE, DAILY_TOKENS_PER_DATABASE,
-    DAILY_TOKENS_PER_ROLE,
+    DAILY_BYTES_PER_DATABASE, DAILY_BYTES_PER_ROLE, DAILY_TOKENS_PER_DATABASE, DAILY_TOKENS_PER_ROLE,
+    DailyLimit,
 };
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;

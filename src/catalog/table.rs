@@ -6,7 +6,7 @@
 
 use std::ffi::{CStr, CString};
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;

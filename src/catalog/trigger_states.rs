@@ -6,7 +6,7 @@
 
 use pgrx::pg_sys;
 
-use super::relation::{Relation, DESCENDANTS};
+use super::relation::{DESCENDANTS, Relation};
 use super::vectorizer::Entry;
 use super::{trigger_name, triggers};
 use crate::pg::error::PgError;

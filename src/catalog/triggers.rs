@@ -6,9 +6,9 @@
 
 use std::ffi::CString;
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::relation::{Relation, DESCENDANTS};
+use super::relation::{DESCENDANTS, Relation};
 use super::table::address;
 use super::trigger_name;
 use crate::pg::error::PgError;

@@ -1,13 +1,13 @@
 //! A vectorizer as it is in the catalog, with what the queue's statements need.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::{Author, Chunking, Destination, Loading, VectorizerConfig};
 use pgai_rs_pipeline::format::Template;
 
-use super::binding::{self, Relations, COLUMNS};
+use super::binding::{self, COLUMNS, Relations};
 use super::destination::{self, STORE_VECTORS};
 use super::key::Key;
 use super::key_columns;
@@ -21,7 +21,7 @@ use super::triggers::Identity;
 use super::visibility;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
-use crate::pg::sql::{self, qualified, Row};
+use crate::pg::sql::{self, Row, qualified};
 
 /// A row of `ai.vectorizer`, its config not parsed yet, with its relations in this database.
 #[derive(Debug, Clone)]

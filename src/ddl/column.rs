@@ -3,7 +3,7 @@
 //! The config gets the new name in place of the old one; a column of the key is renamed in the queue and in
 //! the store as well. The chunks do not change, so nothing is embedded again.
 
-use pgai_rs_pipeline::config::{rename_column, Edit};
+use pgai_rs_pipeline::config::{Edit, rename_column};
 
 use super::warned_of;
 use crate::catalog::table::Table;

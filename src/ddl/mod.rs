@@ -33,7 +33,7 @@ mod values;
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Entry;
@@ -45,7 +45,7 @@ use altered::Altered;
 use statement::Change;
 
 /// `pg_finfo` record of [`vectorizer_definition_changed`].
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_vectorizer_definition_changed() -> *const pg_sys::Pg_finfo_record {
     const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
     &RECORD
@@ -56,7 +56,7 @@ pub extern "C" fn pg_finfo_vectorizer_definition_changed() -> *const pg_sys::Pg_
 /// # Safety
 ///
 /// Called by Postgres with a call record.
-#[no_mangle]
+#[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
     call: pg_sys::FunctionCallInfo,

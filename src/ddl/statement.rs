@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys::{self, CollectedCommandType, NodeTag, ObjectAddress, ObjectType};
 
-use super::altered::{is_followed, Altered};
+use super::altered::{Altered, is_followed};
 use super::node::{object_of, pointers, text};
 use crate::catalog::rights::Right;
 

@@ -2,7 +2,7 @@
 
 use pgai_rs_pipeline::embed::{is_listed, ollama_url};
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
-use pgai_rs_pipeline::settings::{defaults, Settings};
+use pgai_rs_pipeline::settings::{Settings, defaults};
 
 use super::setting::*;
 

@@ -3,7 +3,7 @@
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::s3::reachable;
 use pgai_rs_pipeline::server_url::ServerUrl;
-use pgai_rs_pipeline::settings::{defaults, Settings};
+use pgai_rs_pipeline::settings::{Settings, defaults};
 
 use super::setting::*;
 

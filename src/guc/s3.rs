@@ -3,7 +3,7 @@
 use pgai_rs_pipeline::config::Author;
 use pgai_rs_pipeline::s3::role_allowed;
 use pgai_rs_pipeline::secret::Secret;
-use pgai_rs_pipeline::settings::{defaults, S3Settings, UrlStyle};
+use pgai_rs_pipeline::settings::{S3Settings, UrlStyle, defaults};
 
 use super::setting::*;
 

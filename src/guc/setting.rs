@@ -6,7 +6,7 @@ pub use std::ffi::CString;
 pub use std::time::Duration;
 
 use pgai_rs_pipeline::server_url::ServerUrl;
-use pgrx::{pg_sys, GucContext};
+use pgrx::{GucContext, pg_sys};
 pub use pgrx::{GucFlags, GucRegistry, GucSetting};
 
 /// Declares statics of settings with their defaults.
@@ -34,11 +34,7 @@ pub struct Definer {
 impl Definer {
     /// Returns the context: superusers in a session, or the operator in the configuration files.
     pub fn context(&self) -> GucContext {
-        if self.superuser {
-            GucContext::Suset
-        } else {
-            GucContext::Sighup
-        }
+        if self.superuser { GucContext::Suset } else { GucContext::Sighup }
     }
 
     /// Defines an integer setting.

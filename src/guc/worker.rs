@@ -1,6 +1,6 @@
 //! Settings for the worker.
 
-use pgai_rs_pipeline::settings::{defaults, Settings};
+use pgai_rs_pipeline::settings::{Settings, defaults};
 
 use super::setting::*;
 

@@ -8,11 +8,11 @@ use std::ffi::{CStr, CString};
 
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::json;
 
 use super::definition::Definition;
-use super::{existing, Order};
+use super::{Order, existing};
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -30,7 +30,7 @@ use crate::worker::wait;
 /// # Safety
 ///
 /// Called by the postmaster, in a separate process.
-#[no_mangle]
+#[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pgai_rs_index_builder_main(argument: pg_sys::Datum) {
     let Some(order) = Order::read(argument, BackgroundWorker::get_extra()) else {

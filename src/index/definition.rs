@@ -2,8 +2,8 @@
 
 use pgrx::PgSqlErrorCode;
 
-use pgai_rs_pipeline::config::indexing::{Element, Indexing};
 use pgai_rs_pipeline::config::Destination;
+use pgai_rs_pipeline::config::indexing::{Element, Indexing};
 
 use crate::api::validate::MAX_IDENTIFIER;
 use crate::catalog::relation;

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use pgrx::bgworkers::{BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::indexing::When;
 
 use super::definition::{self, Definition};
-use super::{existing, Order, BUILDER_TYPE};
+use super::{BUILDER_TYPE, Order, existing};
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};

@@ -15,7 +15,7 @@ mod existing;
 pub use definition::require_room;
 
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
-use pgrx::{pg_sys, IntoDatum};
+use pgrx::{IntoDatum, pg_sys};
 
 /// `backend_type` of a builder in `pg_stat_activity`.
 pub const BUILDER_TYPE: &str = "pgai_rs index builder";

@@ -12,13 +12,13 @@ use std::ptr::{addr_of, addr_of_mut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::error::PgError;
 use super::transaction::subtransaction_with;
-use super::turn::{millis, STATEMENT_TIMEOUT, USER_TIMEOUT};
+use super::turn::{STATEMENT_TIMEOUT, USER_TIMEOUT, millis};
 
-extern "C-unwind" {
+unsafe extern "C-unwind" {
     // `utils/misc/timeout.c`.
     fn RegisterTimeout(id: c_int, handler: unsafe extern "C" fn()) -> c_int;
     fn enable_timeout_after(id: c_int, delay: c_int);

@@ -1,6 +1,6 @@
 //! Errors of statements that contain a secret.
 
-use std::ffi::{c_void, CStr};
+use std::ffi::{CStr, c_void};
 use std::ptr::{self, null_mut};
 
 use pgrx::pg_sys;

@@ -3,9 +3,9 @@
 use std::backtrace::Backtrace;
 use std::fmt;
 
+use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::spi::SpiError;
-use pgrx::PgSqlErrorCode;
 
 use pgai_rs_pipeline::message::truncate_message;
 
@@ -82,11 +82,16 @@ pub fn without_backtraces() {
     // The first capture reads the variable and caches the answer, for this library alone.
     const SETTING: &str = "RUST_LIB_BACKTRACE";
     let before = std::env::var_os(SETTING);
-    std::env::set_var(SETTING, "0");
+
+    // SAFETY: the process has one thread, as the caller promises.
+    unsafe { std::env::set_var(SETTING, "0") };
     drop(Backtrace::capture());
+
     match before {
-        Some(before) => std::env::set_var(SETTING, before),
-        None => std::env::remove_var(SETTING),
+        // SAFETY: the same.
+        Some(before) => unsafe { std::env::set_var(SETTING, before) },
+        // SAFETY: the same.
+        None => unsafe { std::env::remove_var(SETTING) },
     }
 }
 

@@ -14,7 +14,7 @@ use super::error::PgError;
 use super::session;
 use super::settings::Level;
 use super::sql;
-use super::statement::{self, Scope, Tables, SEARCH_PATH};
+use super::statement::{self, SEARCH_PATH, Scope, Tables};
 use super::turn;
 
 /// The search path of the extension's own statements.

@@ -5,7 +5,7 @@ use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{pg_sys, FromDatum, JsonB, PgLogLevel, PgSqlErrorCode};
+use pgrx::{FromDatum, JsonB, PgLogLevel, PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
 use super::error::PgError;

@@ -12,7 +12,7 @@ use std::ffi::CStr;
 
 use pgrx::pg_sys;
 
-extern "C" {
+unsafe extern "C" {
     // `commands/tablespace.h`, which the bindings of Postgres 15 lack.
     static default_tablespace: *mut std::ffi::c_char;
 }

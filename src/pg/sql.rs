@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::{SpiHeapTupleData, SpiTupleTable};
-use pgrx::{pg_sys, FromDatum, IntoDatum, Spi};
+use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
 
 use super::error::PgError;
 pub use super::quote::{ident, qualified};

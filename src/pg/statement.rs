@@ -15,12 +15,12 @@
 //! its text: a cached plan may be parsed again at any time, and then passes through the hooks again.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{c_char, c_int, c_void, CStr};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::rc::Rc;
 
 use pgrx::pg_sys::submodules::ffi::pg_guard_ffi_boundary;
 use pgrx::prelude::*;
-use pgrx::{direct_function_call, pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
 use super::error::PgError;
 use super::quote::ident;
@@ -399,7 +399,7 @@ unsafe extern "C-unwind" fn look_at_truncated(table: pg_sys::Oid) {
     }
 }
 
-extern "C-unwind" {
+unsafe extern "C-unwind" {
     // As Postgres has them: through pgrx's bindings every error would be caught and raised anew.
     fn standard_planner(
         query: *mut pg_sys::Query,
@@ -410,7 +410,7 @@ extern "C-unwind" {
     fn standard_ExecutorStart(statement: *mut pg_sys::QueryDesc, flags: c_int);
 }
 
-extern "C-unwind" {
+unsafe extern "C-unwind" {
     /// `catalog/pg_inherits.h`, which the bindings lack: a table and all that inherit from it.
     fn find_all_inheritors(
         parent: pg_sys::Oid,
@@ -432,11 +432,7 @@ fn renamed(relation: pg_sys::Oid) -> PgError {
     // SAFETY: looks up the catalogs; null, or a C string in the memory of the statement.
     let name = unsafe {
         let name = pg_sys::get_rel_name(relation);
-        if name.is_null() {
-            Default::default()
-        } else {
-            CStr::from_ptr(name).to_string_lossy()
-        }
+        if name.is_null() { Default::default() } else { CStr::from_ptr(name).to_string_lossy() }
     };
     PgError::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,

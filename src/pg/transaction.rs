@@ -2,8 +2,8 @@
 
 use std::panic::AssertUnwindSafe;
 
-use pgrx::pg_sys;
 use pgrx::PgTryBuilder;
+use pgrx::pg_sys;
 
 use super::error::PgError;
 use super::turn;
@@ -53,10 +53,10 @@ pub fn subtransaction_with<R>(
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;
     }
-    if let Err(error) = &outcome {
-        if error.code == pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
-            pgrx::pg_sys::panic::ErrorReport::from(error.clone()).report(pgrx::PgLogLevel::ERROR);
-        }
+    if let Err(error) = &outcome
+        && error.code == pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED
+    {
+        pgrx::pg_sys::panic::ErrorReport::from(error.clone()).report(pgrx::PgLogLevel::ERROR);
     }
     outcome
 }

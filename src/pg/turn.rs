@@ -16,7 +16,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::run::Shares;
 
@@ -25,7 +25,7 @@ use super::limits::Limits;
 use super::settings::Level;
 use crate::guc;
 
-extern "C-unwind" {
+unsafe extern "C-unwind" {
     // `utils/misc/timeout.c`. Only the main loop of a client's backend arms statement_timeout; a
     // background worker has to do it itself.
     fn enable_timeout_every(id: std::ffi::c_int, first: pg_sys::TimestampTz, delay: std::ffi::c_int);

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::panic::AssertUnwindSafe;
 
-use pgrx::{pg_sys, PgSqlErrorCode, PgTryBuilder};
+use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use super::error::PgError;
 

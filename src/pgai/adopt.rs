@@ -1,7 +1,7 @@
 //! Taking over a vectorizer of pgai: from then on our worker keeps its store in step.
 
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{pg_sys, PgLogLevel, PgSqlErrorCode};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::Destination;
 

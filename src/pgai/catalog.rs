@@ -1,6 +1,6 @@
 //! pgai's catalog: `ai.vectorizer` as created by `pgai install`, under the schema's new name.
 
-use pgrx::{pg_sys, JsonB, PgSqlErrorCode};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
 use super::old_table;

@@ -1,6 +1,6 @@
 //! Conversion of pgai's configs.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use pgai_rs_pipeline::config::CONFIG_VERSION;
 

@@ -5,7 +5,7 @@
 //! owner of the table has that role's rights anyway. pgai's catalog proves nothing: any role that may use
 //! pgai may write to it.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;

@@ -1,6 +1,6 @@
 //! Checks whether a vectorizer of pgai can be taken over.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::{Destination, VectorizerConfig};

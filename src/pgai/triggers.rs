@@ -1,6 +1,6 @@
 //! The triggers that pgai created on sources.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::catalog::Entry;
 use crate::catalog::relation::Relation;

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use pgai_rs_pipeline::document::{digest, Chunk, Digest};
+use pgai_rs_pipeline::document::{Chunk, Digest, digest};
 
 use super::claim::place;
 use super::complete::{Outcome, WholeAndRobbed};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pgai_rs_pipeline::document::{Chunk, Completed, Ticket};
 
-use super::claim::{place, Claimed};
+use super::claim::{Claimed, place};
 use super::served::Served;
 use super::spi::SpiQueue;
 use super::statements::Written;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
@@ -11,7 +11,7 @@ use pgai_rs_pipeline::failure::{Failure, Retry, Step};
 
 use super::claim::Claimed;
 use super::complete::{
-    forget_failed, give_back, held, lock_rows, postpone, settle as settle_work, SourceRows,
+    SourceRows, forget_failed, give_back, held, lock_rows, postpone, settle as settle_work,
 };
 use super::served::Served;
 use super::spi::SpiQueue;

@@ -4,7 +4,7 @@ use pgrx::datum::DatumWithOid;
 
 use pgai_rs_pipeline::document::{Digest, Provenance};
 
-use super::claim::{place, Claimed};
+use super::claim::{Claimed, place};
 use super::served::Served;
 use crate::catalog::objects::Remembered;
 use crate::catalog::vectorizer::Vectorizer;

@@ -18,7 +18,7 @@ use super::statements::Statements;
 use crate::api::validate;
 use crate::catalog::binding::Relations;
 use crate::catalog::definitions;
-use crate::catalog::key::{transpose, KeyValues};
+use crate::catalog::key::{KeyValues, transpose};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;

@@ -9,7 +9,7 @@ use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::quota::Quotas;
 use pgai_rs_pipeline::run::{Addresses, Queue, Shares};
 
-use super::claim::{claim, read, renew, Claimed};
+use super::claim::{Claimed, claim, read, renew};
 use super::fold::{self, fold};
 use super::schedule::Schedule;
 use super::served::{Pause, Served, WHOLE_TABLE};

@@ -4,8 +4,8 @@
 
 use std::collections::HashSet;
 
-use pgrx::datum::Uuid;
 use pgrx::PgSqlErrorCode;
+use pgrx::datum::Uuid;
 
 use pgai_rs_pipeline::document::{Chunk, ExistingChunk};
 

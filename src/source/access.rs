@@ -2,7 +2,7 @@
 //!
 //! It is done when the source is declared and again before each run, because the settings may have changed.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::{Author, SourceConfig};
 use pgai_rs_pipeline::server_url::ServerUrl;

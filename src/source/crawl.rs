@@ -19,7 +19,7 @@ use super::access;
 use super::entry::Entry;
 use super::patience::Patience;
 use super::runs::{self, Run, Tally, Trouble};
-use super::table::{asks_for_type, Difference, Table};
+use super::table::{Difference, Table, asks_for_type};
 use super::write::Refused;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -308,7 +308,9 @@ fn fail(entry: &Entry, run: Run, mut tally: Tally, trouble: Trouble) -> Result<(
 fn too_many(name: &str, vanished: u64, rows: u64) -> Trouble {
     Trouble {
         code: "too_many_deletes".to_owned(),
-        message: format!("the listing lacks {vanished} of {rows} objects that the table has; none was deleted"),
+        message: format!(
+            "the listing lacks {vanished} of {rows} objects that the table has; none was deleted"
+        ),
         hint: Some(format!(
             "If they were removed on purpose: SELECT ai.sync_s3_source('{name}', allow_mass_delete => true); else \
              check the bucket, the endpoint and the globs. pgai_rs.s3_source_max_delete_percent is the limit."

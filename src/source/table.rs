@@ -1,7 +1,7 @@
 //! A source's table. It is accessed as its owner, in transactions of its own.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::source::{Object, S3Prefix};
 

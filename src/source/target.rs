@@ -1,6 +1,6 @@
 //! The user's table that a bucket is mirrored to: its requirements, and its creation.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;

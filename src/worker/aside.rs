@@ -25,7 +25,7 @@ pub fn install() {
     }
 }
 
-extern "C-unwind" {
+unsafe extern "C-unwind" {
     // As Postgres has it: through pgrx's binding every error of every utility statement would be
     // caught and raised anew, without its context, position and names of constraints.
     fn standard_ProcessUtility(
@@ -71,10 +71,10 @@ unsafe extern "C-unwind" fn look(statement: *mut pg_sys::PlannedStmt) {
         wake::worker_at_commit();
     }
     // SAFETY: as above.
-    if let Some(database) = unsafe { needed_alone((*statement).utilityStmt) } {
-        if may_be_asked_for(database) {
-            ask_worker_to_leave(database);
-        }
+    if let Some(database) = unsafe { needed_alone((*statement).utilityStmt) }
+        && may_be_asked_for(database)
+    {
+        ask_worker_to_leave(database);
     }
 }
 

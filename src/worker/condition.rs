@@ -166,11 +166,11 @@ impl Conditions {
 
     /// Records that the schedule allows a vectorizer to run now.
     pub fn awake(&mut self, id: i32) {
-        if let Some(record) = self.records.get_mut(&id) {
-            if record.condition.as_ref().is_some_and(|condition| condition.stop == Stop::Scheduled) {
-                record.condition = None;
-                record.changed = true;
-            }
+        if let Some(record) = self.records.get_mut(&id)
+            && record.condition.as_ref().is_some_and(|condition| condition.stop == Stop::Scheduled)
+        {
+            record.condition = None;
+            record.changed = true;
         }
     }
 

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::run::{release_free_memory, Runner, Turn};
+use pgai_rs_pipeline::run::{Runner, Turn, release_free_memory};
 use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
 
@@ -48,7 +48,7 @@ thread_local! {
 ///
 /// # Safety
 /// Called by the postmaster, in a process of its own.
-#[no_mangle]
+#[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
     let database = pg_sys::Oid::from(argument.value() as u32);

@@ -56,7 +56,7 @@ impl Default for Known {
 ///
 /// # Safety
 /// Called by the postmaster, in a process of its own.
-#[no_mangle]
+#[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) {
     wait::install_signal_handlers();

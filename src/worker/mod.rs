@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
-use pgrx::{pg_sys, register_xact_callback, PgXactCallbackEvent};
+use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
 
 use crate::pg::database::this_database;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pgrx::pg_sys;
 
-extern "C-unwind" {
+unsafe extern "C-unwind" {
     // As Postgres has them: pgrx wraps its bindings, and a wrapper must not run in a handler.
     fn die(signal: std::ffi::c_int);
     fn SignalHandlerForConfigReload(signal: std::ffi::c_int);

@@ -15,7 +15,7 @@ use embedding_server::embed::{Embed, MiniLm};
 use embedding_server::queue::Queue;
 use embedding_server::server::router;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{signal, SignalKind};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// The time that a stopping server waits for connections to end.

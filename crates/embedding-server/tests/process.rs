@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 fn program(model_dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pgai_rs_embedding_server"));

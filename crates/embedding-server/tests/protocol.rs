@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use axum::body::{to_bytes, Body};
-use axum::http::{Method, Request, StatusCode};
 use axum::Router;
-use base64::prelude::{Engine, BASE64_STANDARD};
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use embedding_server::embed::{Embed, EmbedError};
 use embedding_server::queue::Queue;
-use embedding_server::server::{router, MAX_BODY};
-use serde_json::{json, Value};
+use embedding_server::server::{MAX_BODY, router};
+use serde_json::{Value, json};
 use tower::ServiceExt;
 
 /// Tokens are bytes; the vector of a text is its length and a third of its first byte.

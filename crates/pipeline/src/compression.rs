@@ -194,11 +194,11 @@ fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), Unpac
             BrotliResult::NeedsMoreOutput => {}
             BrotliResult::ResultSuccess if available_in == 0 => return Ok(()),
             BrotliResult::ResultSuccess => {
-                return Err(UnpackError::Broken("it goes on after its end".to_owned()))
+                return Err(UnpackError::Broken("it goes on after its end".to_owned()));
             }
             BrotliResult::NeedsMoreInput => return Err(UnpackError::Broken("it breaks off".to_owned())),
             BrotliResult::ResultFailure => {
-                return Err(UnpackError::Broken("it is not Brotli's format".to_owned()))
+                return Err(UnpackError::Broken("it is not Brotli's format".to_owned()));
             }
         }
     }

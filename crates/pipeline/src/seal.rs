@@ -3,7 +3,7 @@
 //! AES-256-GCM with a random nonce for each sealing. What a secret is bound to is not in what is sealed, and must be
 //! the same when it is opened.
 
-use aws_lc_rs::aead::{Aad, Nonce, RandomizedNonceKey, AES_256_GCM, NONCE_LEN};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;
 
 use crate::secret::Secret;

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::{Author, Embedding};
-use pgai_rs_pipeline::embed::{check, client, embed_query, Groups};
+use pgai_rs_pipeline::embed::{Groups, check, client, embed_query};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use support::http::{Reply, Request, Server};
 use support::openai::vector;
-use support::s3::{session_credentials, settings, sts_error, ROLE};
+use support::s3::{ROLE, session_credentials, settings, sts_error};
 
 const TITAN: &str = "bedrock/amazon.titan-embed-text-v2:0";
 

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{Processing, S3Access};
-use pgai_rs_pipeline::embed::{client, Groups};
+use pgai_rs_pipeline::embed::{Groups, client};
 use pgai_rs_pipeline::failure::Retry;
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::quota::Account;
@@ -70,10 +70,18 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
         assert!(matches!(failure.retry, Retry::After(_)), "{failure}");
     }
 
-    assert!(loaders
-        .load("s3://bucket/key", &S3Access::default(), None, std::time::Instant::now(), &Account::default())
-        .await
-        .is_ok());
+    assert!(
+        loaders
+            .load(
+                "s3://bucket/key",
+                &S3Access::default(),
+                None,
+                std::time::Instant::now(),
+                &Account::default()
+            )
+            .await
+            .is_ok()
+    );
     // The group itself rests; another asks at once.
     let mut other = support::column_vectorizer(2, &model.url);
     other.config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };

@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use pgai_rs_pipeline::chunk::{chunker, Allowance};
+use pgai_rs_pipeline::chunk::{Allowance, chunker};
 use pgai_rs_pipeline::config::Chunking;
 use serde::Deserialize;
 

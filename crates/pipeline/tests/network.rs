@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgai_rs_pipeline::config::{Author, S3Access};
-use pgai_rs_pipeline::embed::{client, Groups};
+use pgai_rs_pipeline::embed::{Groups, client};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::load::Loaders;
-use pgai_rs_pipeline::s3::{check, Clients};
+use pgai_rs_pipeline::s3::{Clients, check};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
-use support::http::{Reply, Request, Server, MOST_SENT};
-use support::s3::{error, fetch, in_role, is_sts, settings, ROLE};
+use support::http::{MOST_SENT, Reply, Request, Server};
+use support::s3::{ROLE, error, fetch, in_role, is_sts, settings};
 
 const URI: &str = "s3://bucket/key";
 

@@ -3,18 +3,18 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pgai_rs_pipeline::config::{Author, Embedding};
-use pgai_rs_pipeline::embed::{client, embed_query, Groups};
+use pgai_rs_pipeline::embed::{Groups, client, embed_query};
 use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 use support::http::{Reply, Request, Server};
-use support::openai::{vector, DIMENSIONS};
+use support::openai::{DIMENSIONS, vector};
 use support::queue::settings;
 
 const KEY: &str = "sk-very-secret";

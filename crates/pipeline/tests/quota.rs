@@ -12,7 +12,7 @@ use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use support::http::{Reply, Server};
 use support::openai::inputs;
-use support::queue::{settings, Driver, MemoryQueue};
+use support::queue::{Driver, MemoryQueue, settings};
 use support::{column_vectorizer, row, uri_vectorizer};
 
 const OWNER: u32 = 7;

@@ -6,10 +6,10 @@ mod support;
 use std::time::{Duration, SystemTime};
 
 use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
+use pgai_rs_pipeline::s3::{CheckStep, Clients, check};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};
-use support::s3::{error, in_role, is_sts, session_credentials, settings, sts_answer, sts_error, ROLE};
+use support::s3::{ROLE, error, in_role, is_sts, session_credentials, settings, sts_answer, sts_error};
 
 /// A store with an object, behind a role.
 fn answer(request: &Request) -> Reply {

@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::failure::{Failure, Retry, Scope};
 use pgai_rs_pipeline::load::Loaders;
-use pgai_rs_pipeline::s3::{check, CheckStep, Clients};
+use pgai_rs_pipeline::s3::{CheckStep, Clients, check};
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use support::http::{Reply, Request, Server};
-use support::s3::{error, fetch, in_role, is_sts, session_credentials, sts_error, web_credentials, ROLE};
-use support::tls::{untrusted_server, PEM_FILE};
+use support::s3::{ROLE, error, fetch, in_role, is_sts, session_credentials, sts_error, web_credentials};
+use support::tls::{PEM_FILE, untrusted_server};
 
 const PROFILES: &str = r#"
 [profile nobody]
@@ -53,7 +53,8 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let profiles = directory.join("profiles");
     fs::write(&profiles, PROFILES.replace("DIR", directory.to_str().unwrap())).unwrap();
     for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE"] {
-        std::env::remove_var(name);
+        // SAFETY: the tests of this file read the environment only after this.
+        unsafe { std::env::remove_var(name) };
     }
     for (name, value) in [
         ("AWS_EC2_METADATA_DISABLED", "true"),
@@ -63,7 +64,8 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
         ("SSL_CERT_FILE", PEM_FILE),
         ("AWS_ASSUME_ROLE_EXTERNAL_ID", "from-the-environment"),
     ] {
-        std::env::set_var(name, value);
+        // SAFETY: the tests of this file read the environment only after this.
+        unsafe { std::env::set_var(name, value) };
     }
     server
 });

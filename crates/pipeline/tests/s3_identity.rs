@@ -3,8 +3,8 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
@@ -15,7 +15,7 @@ use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::s3::{Clients, S3Error};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};
-use support::s3::{error, fetch, in_role, is_sts, session_credentials, settings, sts_error, ROLE};
+use support::s3::{ROLE, error, fetch, in_role, is_sts, session_credentials, settings, sts_error};
 
 /// Hours that pass when a test says so.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@
 mod support;
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::config::SourceConfig;
@@ -17,7 +17,7 @@ use pgai_rs_pipeline::source::{
     Answer, Batch, Heard, Inquiry, Listed, Listener, Listing, Network, Page, Scope, State,
 };
 use serde_json::json;
-use support::http::{Reply, Request, Server, MOST_SENT};
+use support::http::{MOST_SENT, Reply, Request, Server};
 use tokio::sync::Notify;
 
 /// A source of `s3://bucket/docs/`, the network that it asks, and a bell that rings for news.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use pgai_rs_pipeline::format::{rename_column, FormatError, Template};
+use pgai_rs_pipeline::format::{FormatError, Template, rename_column};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

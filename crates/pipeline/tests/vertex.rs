@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use pgai_rs_pipeline::config::{Author, Embedding};
-use pgai_rs_pipeline::embed::{check, client, Groups};
+use pgai_rs_pipeline::embed::{Groups, check, client};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::Settings;
-use serde_json::{json, Value};
-use support::http::{Reply, Request, Server, MOST_SENT};
+use serde_json::{Value, json};
+use support::http::{MOST_SENT, Reply, Request, Server};
 use support::openai::vector;
 use support::queue::settings;
 

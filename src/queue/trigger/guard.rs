@@ -73,10 +73,10 @@ pub fn tell(trigger: pg_sys::Oid, id: i32, error: PgError) -> Result<(), PgError
     if is_the_databases(&error) {
         return Err(error);
     }
-    if let Err(unwritten) = subtransaction(|| missed::record(id, &error.message)) {
-        if is_the_databases(&unwritten) {
-            return Err(unwritten);
-        }
+    if let Err(unwritten) = subtransaction(|| missed::record(id, &error.message))
+        && is_the_databases(&unwritten)
+    {
+        return Err(unwritten);
     }
     if remember(trigger, &error.message) {
         warn(error);

@@ -23,7 +23,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
-use pgrx::{direct_function_call, pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
 use super::wake;
 use crate::catalog::table::Table;
@@ -72,15 +72,11 @@ fn writer(source: pg_sys::Oid) -> Writer {
     }
     // SAFETY: the function takes no argument and reads a variable of this backend.
     let depth = unsafe { direct_function_call::<i32>(pg_sys::pg_trigger_depth, &[]) };
-    if depth == Some(1) {
-        Writer::Worker
-    } else {
-        Writer::User
-    }
+    if depth == Some(1) { Writer::Worker } else { Writer::User }
 }
 
 /// `pg_finfo` record of [`vectorizer_source_changed`].
-#[no_mangle]
+#[unsafe(no_mangle)]
 pub extern "C" fn pg_finfo_vectorizer_source_changed() -> *const pg_sys::Pg_finfo_record {
     const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
     &RECORD
@@ -90,7 +86,7 @@ pub extern "C" fn pg_finfo_vectorizer_source_changed() -> *const pg_sys::Pg_finf
 ///
 /// # Safety
 /// Called by Postgres with a call record.
-#[no_mangle]
+#[unsafe(no_mangle)]
 #[pg_guard]
 pub unsafe extern "C-unwind" fn vectorizer_source_changed(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the call record is live; a trigger's context is its TriggerData.

@@ -9,7 +9,7 @@ use super::certain::is_certain;
 use super::is;
 use super::keyless;
 use super::row::{differ, key_of, translate};
-use super::statement::{check_spi, Statement};
+use super::statement::{Statement, check_spi};
 use crate::catalog::objects::QueueTables;
 use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
@@ -17,7 +17,7 @@ use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::own_search_path;
 use crate::pg::sql::ident;
-use crate::pg::statement::{truncating, with_path, Tables};
+use crate::pg::statement::{Tables, truncating, with_path};
 
 /// The plan of a trigger, kept from the trigger's first call until any definition changes.
 pub struct Plan {

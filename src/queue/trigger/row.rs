@@ -1,6 +1,6 @@
 //! Values of the rows that a row trigger gets.
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::pg::error::PgError;
 
@@ -12,11 +12,7 @@ pub fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -
         // SAFETY: looks up the catalogs; a name that is not found is null, a number zero.
         let found = unsafe {
             let name = pg_sys::get_attname(source, *number as i16, true);
-            if name.is_null() {
-                0
-            } else {
-                pg_sys::get_attnum(partition, name)
-            }
+            if name.is_null() { 0 } else { pg_sys::get_attnum(partition, name) }
         };
         if found > 0 {
             return Ok(i32::from(found));
@@ -58,7 +54,7 @@ unsafe fn value(tuple: pg_sys::HeapTuple, number: i32, descriptor: pg_sys::Tuple
     (datum, null)
 }
 
-extern "C-unwind" {
+unsafe extern "C-unwind" {
     /// `utils/adt/datum.c`: returns whether two values have the same bytes, wherever they are stored.
     fn datum_image_eq(
         left: pg_sys::Datum,

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::rc::Rc;
 
-use pgrx::{pg_sys, PgSqlErrorCode};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::pg::error::PgError;
 use crate::pg::statement;

@@ -33,7 +33,7 @@ pub use self::formatting::Formatting;
 pub use self::loading::Loading;
 pub use self::parsing::Parsing;
 pub use self::processing::Processing;
-pub use self::rename::{rename_column, Edit};
+pub use self::rename::{Edit, rename_column};
 pub use self::s3_access::{S3Access, UrlStyle};
 pub use self::s3_source::SourceConfig;
 

@@ -6,10 +6,10 @@
 
 use serde_json::Map;
 
-use super::error::{invalid_base_url, ADMINISTRATOR};
+use super::error::{ADMINISTRATOR, invalid_base_url};
 use super::litellm::api_key_name;
 use super::provider::{
-    bedrock_address, bedrock_region, bedrock_role_arn, Provider, AWS_CREDENTIALS, LOCAL_OLLAMA,
+    AWS_CREDENTIALS, LOCAL_OLLAMA, Provider, bedrock_address, bedrock_region, bedrock_role_arn,
 };
 use crate::config::{Author, Embedding};
 use crate::failure::{Failure, Retry, Step};
@@ -236,7 +236,7 @@ fn split(entry: &str) -> (&str, Option<&str>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{json, Value};
+    use serde_json::{Value, json};
 
     use super::super::resolve::check;
     use super::*;

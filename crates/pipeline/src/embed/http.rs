@@ -5,15 +5,15 @@ mod reject;
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use reqwest::header::{self, HeaderValue};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
 
-pub(super) use self::parse::{parse, Expected};
+pub(super) use self::parse::{Expected, parse};
 use self::reject::{address, check_api_key, check_base_url, no_api_key, texts_only};
 use super::error::EmbedError;
 use super::identity::{Credentials, Identity};

@@ -75,7 +75,7 @@ pub(super) fn options(
                 return Err(invalid(
                     format!("extra_options has other dimensions than the vectorizer's {dimensions}"),
                     "Leave dimensions out of extra_options: the argument is sent.",
-                ))
+                ));
             }
             (name, value) => {
                 parameters.insert(name.to_owned(), value.clone());
@@ -157,9 +157,9 @@ mod tests {
             failure(Provider::OpenAi, serde_json::json!({"api_base": 1})).message,
             "\"api_base\" in extra_options must be a string"
         );
-        assert!(failure(Provider::OpenAi, serde_json::json!({"dimensions": 4}))
-            .message
-            .contains("other dim"));
+        assert!(
+            failure(Provider::OpenAi, serde_json::json!({"dimensions": 4})).message.contains("other dim")
+        );
         let key = failure(Provider::OpenAi, serde_json::json!({"api_key": "sk-secret"}));
         assert!(!format!("{key:?}").contains("sk-secret"));
     }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use super::Vectors;
 use super::http::{self, Expected};
 use super::pacing::pace::Pace;
 use super::pacing::rate_limit::RateLimits;
@@ -14,7 +15,6 @@ use super::provider::Protocol;
 use super::request::input_type::Purpose;
 use super::request::refusal::Refusal;
 use super::resolve::resolve;
-use super::Vectors;
 use crate::config::{Author, Embedding};
 use crate::failure::Failure;
 use crate::settings::Settings;

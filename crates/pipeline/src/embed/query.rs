@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Vectors;
 use super::error::EmbedError;
 use super::http::HttpEmbedder;
-use super::limits::pack::{estimated_tokens, Limits, Load};
+use super::limits::pack::{Limits, Load, estimated_tokens};
 use super::model::Model;
 use super::request::check::is_finite;
 use super::request::input_type::Purpose;
@@ -13,7 +14,6 @@ use super::request::inputs::Inputs;
 use super::resolve::resolve;
 use super::truncate::truncate;
 use super::truncate::truncate_tokens;
-use super::Vectors;
 use crate::backoff::backoff;
 use crate::config::{Author, Embedding};
 use crate::failure::{Failure, Retry, Step};

@@ -8,7 +8,7 @@ use super::error::invalid;
 use super::litellm;
 use super::model::Model;
 use super::provider::{
-    bedrock_address, bedrock_region, bedrock_role_arn, vertex_address, Provider, LOCAL_OLLAMA,
+    LOCAL_OLLAMA, Provider, bedrock_address, bedrock_region, bedrock_role_arn, vertex_address,
 };
 use super::request::input_type::Purpose;
 use crate::config::{Author, Embedding, S3Access};

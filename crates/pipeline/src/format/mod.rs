@@ -4,7 +4,7 @@
 
 mod python_template;
 
-pub use python_template::{rename_column, FormatError, NotNameable, Template};
+pub use python_template::{FormatError, NotNameable, Template, rename_column};
 
 use crate::failure::{Failure, Retry, Step};
 

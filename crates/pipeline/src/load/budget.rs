@@ -60,11 +60,11 @@ impl LoadReservation {
     /// Gives back what is not needed for so many bytes.
     pub fn shrink(&mut self, bytes: u64) {
         let surplus = self.units.saturating_sub(units(bytes));
-        if let Some(permit) = &mut self.permit {
-            if let Some(surplus) = permit.split(surplus as usize) {
-                drop(surplus);
-                self.units = units(bytes).min(self.units);
-            }
+        if let Some(permit) = &mut self.permit
+            && let Some(surplus) = permit.split(surplus as usize)
+        {
+            drop(surplus);
+            self.units = units(bytes).min(self.units);
         }
     }
 }

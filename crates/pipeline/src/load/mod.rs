@@ -26,7 +26,7 @@ use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
 use crate::offload::Offload;
 use crate::quota::Account;
-use crate::s3::{failure, reachable, Clients, Operation, S3Error, S3Uri};
+use crate::s3::{Clients, Operation, S3Error, S3Uri, failure, reachable};
 use crate::settings::Settings;
 
 /// Threads that compute at a time; leaves threads for the others.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
 
 use super::unpack::Packing;
 use super::{LoadBudget, LoadReservation};
@@ -105,11 +105,11 @@ impl S3Loader {
         loop {
             let output = match self.request(wanted).await {
                 Ok(output) if wanted.known.is_some() && output.e_tag() == wanted.known => {
-                    return Ok(Fetched::Unchanged)
+                    return Ok(Fetched::Unchanged);
                 }
                 Ok(output) => output,
                 Err(error) if wanted.known.is_some() && error.status() == Some(NOT_MODIFIED) => {
-                    return Ok(Fetched::Unchanged)
+                    return Ok(Fetched::Unchanged);
                 }
                 Err(error) => return Err(error),
             };
@@ -127,7 +127,7 @@ impl S3Loader {
                 (output.content_type().map(str::to_owned), output.e_tag().map(str::to_owned));
             match self.read_body(output, size).await {
                 Ok(bytes) => {
-                    return Ok(Fetched::Object(Stored { bytes, content_type, packing, etag, reservation }))
+                    return Ok(Fetched::Object(Stored { bytes, content_type, packing, etag, reservation }));
                 }
                 Err(S3Error::Body(_)) if attempt < BODY_ATTEMPTS => {
                     tokio::time::sleep(crate::backoff::backoff(Duration::from_millis(200), attempt)).await;

@@ -9,7 +9,7 @@ use tokio::sync::Mutex as Turn;
 use super::s3::Wanted;
 use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Scope};
-use crate::s3::{failure, lock, Clients, Doubt, Operation, Recent, S3Error};
+use crate::s3::{Clients, Doubt, Operation, Recent, S3Error, failure, lock};
 
 /// A store that is up says so within this time.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);

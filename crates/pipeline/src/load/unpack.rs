@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::compression::{is_text, Compression, UnpackError};
+use crate::compression::{Compression, UnpackError, is_text};
 
 /// Media types that speak of the compression and not of what is compressed.
 const MEDIA_TYPES: &[&str] = &[
@@ -86,7 +86,7 @@ pub(super) fn inner_type(content_type: Option<String>) -> Option<String> {
 mod tests {
     use std::io::Write;
 
-    use ruzstd::encoding::{compress_to_vec, CompressionLevel};
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
     use super::*;
 

@@ -12,10 +12,10 @@ mod sdk;
 
 use std::error::Error;
 
-pub(crate) use self::http::query_clients;
 pub use self::http::HttpClients;
+pub(crate) use self::http::query_clients;
 pub use self::reach::{AddressRefused, Reach};
-pub(crate) use self::sdk::{bounded, read_trust_roots, AnswerLimits, AnswerTooLong};
+pub(crate) use self::sdk::{AnswerLimits, AnswerTooLong, bounded, read_trust_roots};
 
 /// Tells whether an error of this type is why something failed.
 fn is_behind<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {

@@ -3,8 +3,8 @@
 //! The signatures are a table of our own, as only their names are needed, and as general-purpose
 //! libraries also know such ones as the `BM` of a bitmap, which make a picture of a page about cars.
 
-use super::text::looks_like_text;
 use super::Loaded;
+use super::text::looks_like_text;
 use crate::config::TextFormat;
 
 /// The type of a document.

@@ -69,7 +69,7 @@ pub fn parse(parsing: Parsing, input: Input) -> Result<Parsed, ParseError> {
     let document = match (parsing, input) {
         (_, Input::Text(text)) => return Ok(Parsed { text, format: TextFormat::Text }),
         (Parsing::None, Input::Document(document)) => {
-            return Ok(Parsed { text: text::decode(&document.bytes)?, format: TextFormat::Text })
+            return Ok(Parsed { text: text::decode(&document.bytes)?, format: TextFormat::Text });
         }
         (Parsing::Auto | Parsing::Pymupdf | Parsing::Docling, Input::Document(document)) => document,
     };

@@ -1,6 +1,6 @@
 //! Parsing as a stage of its own, which is waited for.
 
-use super::{parse, Input, Parsed};
+use super::{Input, Parsed, parse};
 use crate::config::Parsing;
 use crate::failure::{Failure, Step};
 use crate::offload::Offload;

@@ -1,7 +1,7 @@
 //! The way of a result from the runtime's threads to the thread that owns the queue.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{mpsc, Arc};
+use std::sync::{Arc, mpsc};
 
 use crate::document::{Chunk, Provenance};
 use crate::failure::{Failure, Retry, Step};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 use super::job::{JobId, Processed};
-use super::offer::{offer, Disposition, Settles};
+use super::offer::{Disposition, Settles, offer};
 use super::prepared::Prepared;
 use super::queue::{Addresses, Queue};
 use super::rest::Rests;

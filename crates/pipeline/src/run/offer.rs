@@ -117,10 +117,12 @@ mod tests {
         let (dispositions, error, calls) = dispositions(1000, &[500]);
         assert_eq!(dispositions[500], Disposition::Erred("no 500".into()));
         assert_eq!(dispositions[1], Disposition::Released);
-        assert!(dispositions
-            .iter()
-            .enumerate()
-            .all(|(at, disposition)| matches!(at, 1 | 500) || *disposition == Disposition::Settled));
+        assert!(
+            dispositions
+                .iter()
+                .enumerate()
+                .all(|(at, disposition)| matches!(at, 1 | 500) || *disposition == Disposition::Settled)
+        );
         assert_eq!(error, None);
         assert!(calls < 30, "{calls}");
     }
@@ -138,9 +140,11 @@ mod tests {
     #[test]
     fn the_parts_of_what_is_costly_are_not_offered() {
         let (dispositions, error, calls) = dispositions(8000, &[7777]);
-        assert!(dispositions
-            .iter()
-            .all(|disposition| *disposition == Disposition::TooLong(8000, "no 7777".into())));
+        assert!(
+            dispositions
+                .iter()
+                .all(|disposition| *disposition == Disposition::TooLong(8000, "no 7777".into()))
+        );
         assert_eq!((error, calls), (None, 1));
     }
 

@@ -9,7 +9,7 @@ use super::progress::Progress;
 use super::reuse::reuse;
 use crate::chunk::{Allowance, ChunkError};
 use crate::config::Embedding;
-use crate::document::{digest, Chunk, Digest, ExistingChunk};
+use crate::document::{Chunk, Digest, ExistingChunk, digest};
 use crate::embed::{estimated_tokens, truncate};
 use crate::failure::{Failure, Step};
 use crate::parse::Parsed;

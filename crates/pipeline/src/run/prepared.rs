@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::chunk::{chunker, Chunker};
+use crate::chunk::{Chunker, chunker};
 use crate::config::{ChunkUnit, Chunking, Formatting};
 use crate::document::Vectorizer;
 use crate::failure::Failure;

@@ -7,7 +7,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 
 use super::fingerprint::Basis;
-use super::job::{internal_error, Processed, Report};
+use super::job::{Processed, Report, internal_error};
 use super::plan::{cut, plan_fits};
 use super::prepared::Prepared;
 use super::progress::Progress;

@@ -6,7 +6,7 @@
 //! it go on, one after the other.
 
 use std::io;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};

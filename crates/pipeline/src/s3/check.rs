@@ -5,13 +5,13 @@ use std::future::Future;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
-use aws_smithy_types::date_time::Format;
 use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 
 use super::clients::{credentials_of, with_deadline};
 use super::error::{Peer, S3Error};
 use super::provider;
-use super::{failure, reachable, Clients, Operation, S3Uri};
+use super::{Clients, Operation, S3Uri, failure, reachable};
 use crate::config::S3Access;
 use crate::failure::Failure;
 use crate::settings::S3Settings;

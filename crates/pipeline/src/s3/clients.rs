@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::Credentials;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::Semaphore;
 
 use super::allowed::role_allowed;
-use super::error::{without_credentials, NotAllowed, S3Error};
-use super::recent::{lock, Recent};
+use super::error::{NotAllowed, S3Error, without_credentials};
+use super::recent::{Recent, lock};
 use super::session::{Session, Setup};
 use crate::config::S3Access;
 use crate::settings::{S3Settings, Settings};

@@ -324,7 +324,7 @@ fn no_answer(peer: Peer, error: &(dyn Error + 'static)) -> S3Error {
     // The types that would tell are private to the SDK's HTTP client; the words are what is left.
     let fault = match () {
         () if chain(error).any(|error| error.is::<ResolveEndpointError>()) => {
-            return S3Error::Invalid(innermost(error))
+            return S3Error::Invalid(innermost(error));
         }
         () if exhausted::is_out_of_descriptors(error) => Fault::Descriptors,
         () if says(&["timed out", "timeout", "deadline"]) => return S3Error::Timeout { peer, limit: None },

@@ -18,8 +18,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::error::{asks_for_less, CredentialsFault, Fault, NotAllowed, Peer, S3Error};
 use super::S3Uri;
+use super::error::{CredentialsFault, Fault, NotAllowed, Peer, S3Error, asks_for_less};
 use crate::config::S3Access;
 use crate::exhausted;
 use crate::failure::{Failure, Retry, Scope, Step};
@@ -214,7 +214,9 @@ fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Op
             let address = operation.to_string();
             let hint = match address.trim_end() == address {
                 true => "Upload the object, then update the row or call ai.retry_failed(...).",
-                false => "Its address ends in a blank or a line break, which is part of the key. Cut it off if it is not meant.",
+                false => {
+                    "Its address ends in a blank or a line break, which is part of the key. Cut it off if it is not meant."
+                }
             };
             loading("no_such_key", format!("there is no object {address}"), Retry::Never).with_hint(hint)
         }

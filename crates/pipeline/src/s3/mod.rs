@@ -22,9 +22,9 @@ mod sts;
 mod uri;
 
 pub use self::allowed::{reachable, role_allowed};
-pub use self::check::{check, CheckStep};
+pub use self::check::{CheckStep, check};
 pub use self::clients::Clients;
 pub use self::error::{Doubt, Fault, NotAllowed, Peer, S3Error};
-pub use self::failure::{failure, Operation};
-pub(crate) use self::recent::{lock, Recent};
-pub use self::uri::{store_of, S3Uri};
+pub use self::failure::{Operation, failure};
+pub(crate) use self::recent::{Recent, lock};
+pub use self::uri::{S3Uri, store_of};

@@ -1,6 +1,6 @@
 //! The IAM policies that let a Postgres server read a part of a bucket, ready to be pasted into IAM.
 
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 /// Stands for what nobody has told; IAM refuses it, so that it can't be overlooked.
 const SERVER_PLACEHOLDER: &str = "arn:aws:iam::ACCOUNT-OF-THE-SERVER:role/ROLE-OF-THE-SERVER";

@@ -1,7 +1,7 @@
 //! The provider of the server's credentials, in words.
 
-use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 
 use crate::settings::S3Settings;
 

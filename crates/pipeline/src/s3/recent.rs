@@ -29,10 +29,10 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
         if self.entries.insert(key.clone(), value).is_none() {
             self.order.push_back(key);
         }
-        if self.order.len() > self.capacity {
-            if let Some(oldest) = self.order.pop_front() {
-                self.entries.remove(&oldest);
-            }
+        if self.order.len() > self.capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.entries.remove(&oldest);
         }
     }
 }

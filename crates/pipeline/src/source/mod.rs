@@ -26,7 +26,7 @@ mod scope;
 mod sqs;
 
 pub use self::answer::{Answer, Object, State};
-pub use self::event::{changes, Change, Malformed};
+pub use self::event::{Change, Malformed, changes};
 pub use self::inquiry::Inquiry;
 pub use self::listener::{Batch, Heard, Listener};
 pub use self::listing::{Listed, Listing, Page};

@@ -2,11 +2,11 @@
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::failure;
 use super::S3Prefix;
+use super::failure;
 use crate::config::SourceConfig;
 use crate::failure::Failure;
-use crate::s3::{reachable, S3Uri};
+use crate::s3::{S3Uri, reachable};
 use crate::settings::Settings;
 
 /// Prefix, globs, size and the operator's allow-list, put together.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::config::{Author, Embedding, Processing};
-use pgai_rs_pipeline::embed::{client, embed_query, embed_tokens, Groups};
+use pgai_rs_pipeline::embed::{Groups, client, embed_query, embed_tokens};
 use pgai_rs_pipeline::failure::{Failure, Retry, Scope};
 use pgai_rs_pipeline::run::current_thread_runtime;
 use pgai_rs_pipeline::s3::Clients;
@@ -24,7 +24,7 @@ use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::Settings;
 use serde_json::json;
 use support::http::{Gate, Reply, Request, Server};
-use support::openai::{answer, inputs, refusal, vector, DIMENSIONS};
+use support::openai::{DIMENSIONS, answer, inputs, refusal, vector};
 use support::queue::settings;
 
 type Vectors = Vec<Vec<f32>>;

@@ -21,7 +21,7 @@ use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use sha2::{Digest, Sha256};
 use support::http::{Reply, Server};
 use support::openai::{answer, inputs, refusal, vector};
-use support::queue::{settings, Driver, MemoryQueue};
+use support::queue::{Driver, MemoryQueue, settings};
 use support::{column_vectorizer, row, uri_vectorizer};
 
 fn s3(server: &Server) -> Settings {

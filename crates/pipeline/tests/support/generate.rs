@@ -3,7 +3,7 @@
 use pgai_rs_pipeline::config::{ChunkUnit, Chunking, TextFormat};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde_json::{json, Value};
+use serde_json::{Value, json};
 
 const TEXTS: &[&str] = &[
     "",

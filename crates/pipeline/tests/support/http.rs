@@ -86,14 +86,14 @@ pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
 impl Gate {
     pub fn open(&self) {
-        *self.0 .0.lock().unwrap() = true;
-        self.0 .1.notify_all();
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
     }
 
     pub fn wait(&self) {
-        let mut open = self.0 .0.lock().unwrap();
+        let mut open = self.0.0.lock().unwrap();
         while !*open {
-            open = self.0 .1.wait(open).unwrap();
+            open = self.0.1.wait(open).unwrap();
         }
     }
 }

@@ -5,12 +5,12 @@
 //! targets try them on whatever libFuzzer finds.
 
 use bytes::Bytes;
-use pgai_rs_pipeline::chunk::{chunker, Allowance};
+use pgai_rs_pipeline::chunk::{Allowance, chunker};
 use pgai_rs_pipeline::config::{Chunking, Embedding, Parsing, VectorizerConfig};
 use pgai_rs_pipeline::embed::offline::{read_answer, read_headers, read_refusal};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::format::Template;
-use pgai_rs_pipeline::parse::{parse, Input, Loaded};
+use pgai_rs_pipeline::parse::{Input, Loaded, parse};
 use pgai_rs_pipeline::s3::S3Uri;
 
 /// Longest message about an input of any length: it goes into an error row.

@@ -10,8 +10,8 @@ pub mod tls;
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{
-    Author, Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing, S3Access,
-    VectorizerConfig, CONFIG_VERSION,
+    Author, CONFIG_VERSION, Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing,
+    S3Access, VectorizerConfig,
 };
 use pgai_rs_pipeline::document::{Document, Payload, Ticket, Vectorizer};
 use pgai_rs_pipeline::quota::Account;

@@ -1,8 +1,8 @@
 //! A model that everybody can compute.
 
-use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
-use serde_json::{json, Value};
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
 
 use super::http::{Reply, Request, Server};
 

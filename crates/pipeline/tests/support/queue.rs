@@ -1,8 +1,8 @@
 //! A queue in memory that insists on its rules.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::mpsc::{self, Receiver};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::{

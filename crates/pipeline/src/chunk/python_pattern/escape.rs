@@ -39,14 +39,14 @@ impl Translator<'_> {
         if let Some(&second) = self.rest.peek().filter(|c| c.is_ascii_digit()) {
             digits.push(second);
             self.next();
-            if let Some(&third) = self.rest.peek().filter(|c| c.is_digit(8)) {
-                if digits.chars().all(|c| c.is_digit(8)) {
-                    self.next();
-                    digits.push(third);
-                    let c = self.octal(&digits)?;
-                    self.literal(c);
-                    return Ok(());
-                }
+            if let Some(&third) = self.rest.peek().filter(|c| c.is_digit(8))
+                && digits.chars().all(|c| c.is_digit(8))
+            {
+                self.next();
+                digits.push(third);
+                let c = self.octal(&digits)?;
+                self.literal(c);
+                return Ok(());
             }
         }
         match digits.parse::<usize>() {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::embed::error::EmbedError;
-use crate::embed::limits::pack::{estimated_tokens, Limits, Load};
-use crate::embed::request::check::is_finite;
 use crate::embed::Vectors;
+use crate::embed::error::EmbedError;
+use crate::embed::limits::pack::{Limits, Load, estimated_tokens};
+use crate::embed::request::check::is_finite;
 use crate::failure::Failure;
 
 /// The sender to the one who waits for an input's vector.

@@ -12,16 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{mpsc, oneshot, Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-use tokio::time::{timeout_at, Instant};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use self::waiting::{Item, Waiting};
 use super::batch::Batch;
-use super::search::{Search, PARTS};
+use super::search::{PARTS, Search};
 use crate::backoff::backoff;
 use crate::embed::error::EmbedError;
 use crate::embed::limits::most::Most;
-use crate::embed::limits::pack::{estimated_tokens, Limits};
+use crate::embed::limits::pack::{Limits, estimated_tokens};
 use crate::embed::pacing::connections::ConnectionShare;
 use crate::embed::pacing::health::Health;
 use crate::embed::pacing::limiter::Limiter;

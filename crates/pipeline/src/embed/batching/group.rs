@@ -7,7 +7,7 @@ use super::batcher::{Group, Policy};
 use crate::document::Vectorizer;
 use crate::embed::http::HttpEmbedder;
 use crate::embed::model::Model;
-use crate::embed::pacing::connections::{may_be_kept, Connections};
+use crate::embed::pacing::connections::{Connections, may_be_kept};
 use crate::embed::pacing::limiter::Limiter;
 use crate::embed::provider::Provider;
 use crate::embed::request::input_type::Purpose;

@@ -1,10 +1,10 @@
 //! Reading an answer with the status of a success.
 
+use crate::embed::Vectors;
 use crate::embed::error::EmbedError;
 use crate::embed::provider::Protocol;
 use crate::embed::request::check::{self, Wrong};
 use crate::embed::request::normalize::normalize;
-use crate::embed::Vectors;
 
 /// The size that an answer must have.
 #[derive(Debug, Clone, Copy)]

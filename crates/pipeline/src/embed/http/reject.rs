@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use crate::embed::error::{invalid, invalid_base_url, EmbedError, ADMINISTRATOR};
+use crate::embed::error::{ADMINISTRATOR, EmbedError, invalid, invalid_base_url};
 use crate::embed::provider::{Profile, Protocol};
 use crate::failure::{Failure, Retry, Step};
 use crate::secret::ApiKey;

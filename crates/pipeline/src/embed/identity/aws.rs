@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
-use aws_sigv4::http_request::{sign, SignableBody, SignableRequest, SigningSettings};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
-use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::Request;
+use reqwest::header::{HeaderName, HeaderValue};
 use tokio::sync::Mutex;
 
 use crate::config::S3Access;
-use crate::embed::error::{EmbedError, ADMINISTRATOR};
+use crate::embed::error::{ADMINISTRATOR, EmbedError};
 use crate::failure::{self, Retry, Step};
 use crate::s3::{self, Clients, Operation, S3Error};
 

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair;
 use aws_lc_rs::signature::RSA_PKCS1_SHA256;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use base64::Engine;
-use reqwest::header::{HeaderValue, AUTHORIZATION};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, Request, Url};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use crate::embed::error::{EmbedError, ADMINISTRATOR};
+use crate::embed::error::{ADMINISTRATOR, EmbedError};
 use crate::embed::request::body::read_body;
 use crate::embed::request::network_error::network_error;
 use crate::failure::{Failure, Retry, Scope, Step};
@@ -152,7 +152,7 @@ impl Account {
         let json = match given.starts_with('{') {
             true => Secret::new(given),
             false if !key.is_servers() => {
-                return Err(unusable("a service account's key that is given must be its JSON"))
+                return Err(unusable("a service account's key that is given must be its JSON"));
             }
             false => read_file(given.to_owned()).await?,
         };

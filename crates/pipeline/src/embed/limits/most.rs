@@ -120,10 +120,16 @@ mod tests {
                 Some(Inputs(Some(2048))),
             ),
             ("Too many inputs. The max number of inputs is 1.", Some(Inputs(Some(1)))),
-            ("invalid request: total number of texts must be at most 96 - received 97", Some(Inputs(Some(96)))),
+            (
+                "invalid request: total number of texts must be at most 96 - received 97",
+                Some(Inputs(Some(96))),
+            ),
             ("250 instance(s) is allowed per prediction. Actual: 251.", Some(Inputs(Some(250)))),
             ("The max allowed batch size is 1,000. Your batch size is 1,001.", Some(Inputs(Some(1000)))),
-            ("* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch", Some(Inputs(Some(100)))),
+            (
+                "* BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch",
+                Some(Inputs(Some(100))),
+            ),
             ("List should have at most 10 items after validation, not 11", Some(Inputs(Some(10)))),
             // Mistral AI, Voyage AI, OpenAI.
             ("Too many inputs in request, split into more batches.", Some(Inputs(None))),
@@ -132,8 +138,14 @@ mod tests {
                 "The max allowed tokens per submitted batch is 120000. Your batch has 170000 tokens after truncation.",
                 Some(Tokens(Some(120_000))),
             ),
-            ("Invalid 'input': maximum request size is 300000 tokens per request.", Some(Tokens(Some(300_000)))),
-            ("Request too large for m on tokens per min (TPM): Limit 10000, Requested 12000", Some(Tokens(Some(10_000)))),
+            (
+                "Invalid 'input': maximum request size is 300000 tokens per request.",
+                Some(Tokens(Some(300_000))),
+            ),
+            (
+                "Request too large for m on tokens per min (TPM): Limit 10000, Requested 12000",
+                Some(Tokens(Some(10_000))),
+            ),
             ("Payload Too Large", Some(Tokens(None))),
             // Of one input, or of something else.
             ("This model's maximum context length is 8192 tokens, however you requested 9000 tokens", None),

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
 use tokio::sync::{Mutex as Turn, Notify};
-use tokio::time::{timeout_at, Instant};
+use tokio::time::{Instant, timeout_at};
 
 use super::pace::Pace;
 use super::rate_limit::RateLimits;

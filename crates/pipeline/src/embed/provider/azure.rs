@@ -5,11 +5,11 @@ use std::sync::Arc;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use super::openai::{without_base64, Request, LIMITS};
+use super::openai::{LIMITS, Request, without_base64};
 use super::protocol::{Profile, Protocol, Shape};
-use crate::embed::endpoint::{percent_encoded, Endpoint};
+use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::Refusal;

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::protocol::{Profile, Protocol, Shape};
-use crate::embed::endpoint::{percent_encoded, Endpoint};
+use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::answer::{Answered, Vector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;

@@ -13,11 +13,11 @@ mod vertex;
 mod voyage;
 
 pub(in crate::embed) use self::bedrock::{
-    address as bedrock_address, region as bedrock_region, role_arn as bedrock_role_arn,
-    CREDENTIALS as AWS_CREDENTIALS,
+    CREDENTIALS as AWS_CREDENTIALS, address as bedrock_address, region as bedrock_region,
+    role_arn as bedrock_role_arn,
 };
-pub use self::ollama::url_of_host as ollama_url;
 pub(in crate::embed) use self::ollama::LOCAL as LOCAL_OLLAMA;
+pub use self::ollama::url_of_host as ollama_url;
 pub(in crate::embed) use self::protocol::{Profile, Protocol, Shape};
 pub(in crate::embed) use self::vertex::address as vertex_address;
 use crate::failure::Failure;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::answer::{Answered, Vector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{Kind, Refusal};
@@ -41,11 +41,7 @@ pub fn url_of_host(host: &str) -> String {
     }
     // A colon within brackets belongs to an IPv6 address.
     let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.is_empty() && !port.contains(']'));
-    if has_port {
-        format!("http://{host}")
-    } else {
-        format!("http://{host}:{PORT}")
-    }
+    if has_port { format!("http://{host}") } else { format!("http://{host}:{PORT}") }
 }
 
 /// A model that an Ollama server has pulled.
@@ -56,10 +52,10 @@ struct Ollama {
 impl Ollama {
     /// Ollama takes `keep_alive` as a number of seconds, or as a string with a unit: `"-1"` is an error.
     fn new(mut endpoint: Endpoint) -> Self {
-        if let Some(keep_alive) = endpoint.parameters.get_mut("keep_alive") {
-            if let Some(seconds) = keep_alive.as_str().and_then(|text| text.parse::<i64>().ok()) {
-                *keep_alive = seconds.into();
-            }
+        if let Some(keep_alive) = endpoint.parameters.get_mut("keep_alive")
+            && let Some(seconds) = keep_alive.as_str().and_then(|text| text.parse::<i64>().ok())
+        {
+            *keep_alive = seconds.into();
         }
         Ollama { endpoint }
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::Refusal;
@@ -96,11 +96,7 @@ impl Protocol for OpenAi {
 
     /// Another server has limits of its own, which only its operator knows.
     fn limits(&self) -> Limits {
-        if self.at_home {
-            LIMITS
-        } else {
-            Limits::NONE
-        }
+        if self.at_home { LIMITS } else { Limits::NONE }
     }
 
     /// OpenAI itself is told the dimensions in any case: what it says to them is for a person.

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::gemini::TASK_TYPES;
 use super::protocol::{Profile, Protocol, Shape};
-use crate::embed::endpoint::{percent_encoded, Endpoint};
+use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::error::invalid;
 use crate::embed::identity::Identity;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{unnumbered, Answered, Vector};
+use crate::embed::request::answer::{Answered, Vector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::Kind;

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::protocol::{Profile, Protocol, Shape};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{indexed, Answered};
+use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::Engine;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
 /// An answer's vectors, each with its `index` if it has one.
 pub(in crate::embed) type Answered = Vec<(Option<usize>, Vec<f32>)>;

@@ -1,9 +1,9 @@
 //! The body of an answer: read within bounds, and as it was before somebody compressed it.
 
-use reqwest::header::{HeaderMap, CONTENT_ENCODING};
+use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::network_error::network_error;
-use crate::compression::{is_text, Compression, UnpackError};
+use crate::compression::{Compression, UnpackError, is_text};
 use crate::embed::error::EmbedError;
 use crate::message::truncate_message;
 
@@ -37,7 +37,7 @@ pub(in crate::embed) fn plain(
             Some(compression) => undo(compression, body, most)?,
             None if is_text(&body) => body,
             None => {
-                return Err(encoded(&format!("has the Content-Encoding {:?}", truncate_message(word, 40))))
+                return Err(encoded(&format!("has the Content-Encoding {:?}", truncate_message(word, 40))));
             }
         };
     }

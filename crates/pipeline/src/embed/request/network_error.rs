@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::embed::error::{EmbedError, ADMINISTRATOR};
+use crate::embed::error::{ADMINISTRATOR, EmbedError};
 use crate::exhausted;
 use crate::failure::{Failure, Retry, Scope, Step};
 use crate::message::truncate_message;

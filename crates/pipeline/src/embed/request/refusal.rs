@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 use super::inner_error::InnerError;
@@ -328,8 +328,10 @@ mod tests {
         assert!(
             read(422, r#"{"detail": [{"loc": ["body", "encoding_format"]}]}"#).is_about("encoding_format")
         );
-        assert!(!read(400, r#"{"error": {"param": "input", "message": "encoding_format"}}"#)
-            .is_about("encoding_format"));
+        assert!(
+            !read(400, r#"{"error": {"param": "input", "message": "encoding_format"}}"#)
+                .is_about("encoding_format")
+        );
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn version(query: &str) -> Result<Option<String>, Failure> {
         match name {
             _ if signed => {
                 return Err(invalid_uri("it is a signed URL, which ends to be valid after a while")
-                    .with_hint("Write s3://bucket/key: the server asks with credentials of its own."))
+                    .with_hint("Write s3://bucket/key: the server asks with credentials of its own."));
             }
             "versionId" if is_version(value) => version = Some(value.to_owned()),
             _ => return Err(invalid_uri("its query says more than versionId")),

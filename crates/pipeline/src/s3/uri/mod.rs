@@ -72,7 +72,7 @@ impl S3Uri {
             None => {
                 return Err(invalid_uri(
                     "its bucket holds a character other than letters, digits, '.', '-' and '_'",
-                ))
+                ));
             }
         };
         if key.is_empty() {

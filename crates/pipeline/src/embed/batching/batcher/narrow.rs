@@ -4,7 +4,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use super::super::batch::Batch;
-use super::{may_be_one_inputs_doing, Provider};
+use super::{Provider, may_be_one_inputs_doing};
 use crate::embed::error::EmbedError;
 use crate::embed::limits::bracket::Bracket;
 use crate::embed::limits::pack::Limits;
