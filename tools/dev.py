@@ -11,7 +11,7 @@ if sys.version_info < (3, 10):
     sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
 
 from pgai_dev import bare, checks, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
-from pgai_dev import supply_chain, surroundings
+from pgai_dev import supply_chain, surroundings, toolchain
 from pgai_dev import figures as counting
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
@@ -56,7 +56,7 @@ def install() -> None:
 def env() -> None:
     """The environment for cargo by hand: eval "$(python3 tools/dev.py env)"."""
     speak_aside()
-    for name, value in rust.environment(ready()).items():
+    for name, value in (toolchain.chosen() | rust.environment(ready())).items():
         print(f"export {name}={shlex.quote(value)}")
 
 
@@ -155,6 +155,7 @@ def main() -> None:
         sys.exit(f"usage: tools/dev.py {'|'.join(STEPS)}")
     os.umask(0o022)
     surroundings.clean()
+    toolchain.choose()
     # A SIGTERM ends like a Ctrl-C: what runs below gets the chance to stop what it started.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:

@@ -1,7 +1,6 @@
 """Running cargo, always in one and the same manner, so that nothing is compiled twice."""
 
 import os
-import re
 import shlex
 from pathlib import Path
 
@@ -58,12 +57,6 @@ def test(postgres: Postgres, given: str) -> None:
     compile(postgres, "test", "--no-run", *chosen)
     step("Running them")
     cargo(postgres, "test", *flags)
-
-
-def version_wanted() -> tuple[int, ...]:
-    """The oldest Rust that compiles the workspace, from its Cargo.toml."""
-    text = (places.ROOT / "Cargo.toml").read_text()
-    return tuple(map(int, re.search(r'^rust-version = "([\d.]+)"$', text, re.MULTILINE)[1].split(".")))
 
 
 def lint(postgres: Postgres) -> None:

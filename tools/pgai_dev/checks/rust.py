@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 
 from .. import places
-from ..rust import CARGO_HOME, version_wanted
 from ..missing import Missing, attempt, end, package, set_here
+from ..rust import CARGO_HOME
+from ..toolchain import oldest, version_in
 
 MANIFEST = '[package]\nname = "probe"\nversion = "0.0.0"\nedition = "2021"\n[workspace]\n'
 # What a user's environment can turn cargo by.
@@ -19,7 +20,7 @@ VARIABLES = (
 
 
 def missing() -> list[Missing]:
-    wanted = ".".join(map(str, version_wanted()))
+    wanted = ".".join(map(str, oldest()))
     install = f"rustup toolchain install {wanted} --profile minimal && rustup default {wanted}"
     found = []
     for program in ("cargo", "rustc"):
@@ -27,8 +28,8 @@ def missing() -> list[Missing]:
         ran, said = attempt([program, "--version"], cwd=places.ROOT)
         if not ran:
             return [_absent(program, said, install)]
-        version = re.search(r"\d+\.\d+(\.\d+)?", said)
-        if not version or tuple(map(int, version[0].split("."))) < version_wanted():
+        version = version_in(said)
+        if version is None or version < oldest():
             found.append(Missing(f"{said.splitlines()[0]} is too old: Rust {wanted} or newer is needed", install))
     return found or _tried()
 
