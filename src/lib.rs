@@ -12,7 +12,7 @@
 //! * [`source`]: buckets mirrored as tables
 //! * [`index`]: vector indexes
 //! * [`worker`]: launcher and workers
-//! * [`pgai`]: taking over vectorizers from pgai
+//! * [`migrate`]: taking over vectorizers from pgai, and releasing them
 //! * [`pg`], [`vector`]: Postgres and pgvector facilities that pgrx does not provide
 
 mod api;
@@ -20,8 +20,8 @@ mod catalog;
 mod ddl;
 mod guc;
 mod index;
+mod migrate;
 mod pg;
-mod pgai;
 mod queue;
 mod source;
 mod vector;

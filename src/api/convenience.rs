@@ -4,7 +4,7 @@ use pgrx::datum::Array;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::{search, validate};
+use super::{embed, validate};
 use crate::catalog::rights;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -40,11 +40,11 @@ fn embed_all_given(
     let texts = texts.iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "input_texts must not hold a null")
     })?;
-    let embedding = search::parse(config.0)?;
+    let embedding = embed::parse(config.0)?;
     let caller = current_user();
     let author = rights::author(caller);
-    let key = search::key_for(&embedding, api_key.map(search::callers_key).as_ref())?;
+    let key = embed::key_for(&embedding, api_key.map(embed::callers_key).as_ref())?;
     validate::embedding_egress(&embedding, caller, author, key.as_ref())?;
-    let vectors = search::ask_all(&embedding, author, key, &texts)?;
+    let vectors = embed::ask_all(&embedding, author, key, &texts)?;
     Ok(TableIterator::new((0..).zip(vectors)))
 }

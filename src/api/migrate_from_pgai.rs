@@ -4,9 +4,9 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::relation::Relation;
+use crate::migrate::{adopt, catalog, release, requirements};
 use crate::pg::error::PgError;
 use crate::pg::sql;
-use crate::pgai::{adopt, catalog, give_back, requirements};
 use crate::queue::wake;
 
 /// HINT for a user who has pgai's objects in `ai`.
@@ -72,7 +72,7 @@ fn give_back_to_pgai(
     let mut rows = Vec::new();
     for entry in catalog::read(required(pgai_schema)?)? {
         let source = entry.source.map(Relation::load).transpose()?.flatten();
-        let pending = source.map(|source| give_back::give_back(&entry, &source)).transpose()?.flatten();
+        let pending = source.map(|source| release::release(&entry, &source)).transpose()?.flatten();
         let Some(pending) = pending else {
             pgrx::warning!("{} is left as it is: it or its source has been dropped since", entry.name);
             continue;

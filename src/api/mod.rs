@@ -11,6 +11,7 @@ pub mod create_s3_source;
 pub mod create_vectorizer;
 pub mod destination;
 pub mod drop_vectorizer;
+pub mod embed;
 pub mod execute_vectorizer;
 pub mod grants;
 pub mod indexing;
@@ -26,7 +27,7 @@ pub mod s3;
 pub mod s3_access;
 pub mod s3_source;
 pub mod scheduling;
-pub mod search;
+
 pub mod secrets;
 pub mod validate;
 pub mod validators;

@@ -39,7 +39,7 @@ fn retry_failed(
             .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
     })?;
     require_owner(id)?;
-    let vectorizer = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.understand()?;
+    let vectorizer = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.resolve()?;
     let keys = key.map(|Json(key)| keys(&vectorizer.key, &key)).transpose()?;
     if let Some(step) = &step {
         require_step(step)?;

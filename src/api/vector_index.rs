@@ -13,7 +13,7 @@ use super::drop_vectorizer::{require_id, require_owner};
 use super::validate;
 use super::validators::{find, source, text};
 use crate::catalog::vectorizer;
-use crate::index::at_once::{Column, Outcome};
+use crate::index::build_now::{Column, Outcome};
 use crate::index::due;
 use crate::pg::error::PgError;
 use crate::pg::json::Json;
@@ -52,7 +52,7 @@ fn index_is_due(vectorizer_id: Option<i32>) -> Result<bool, ErrorReport> {
     require_owner(id)?;
     // Without its queue or its trigger, as in the middle of a restore, no index is due.
     let Some(entry) = vectorizer::by_id(id)? else { return Ok(false) };
-    Ok(due::is_due(&entry.understand()?)?)
+    Ok(due::is_due(&entry.resolve()?)?)
 }
 
 #[pg_extern(sql = false)]

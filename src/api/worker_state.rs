@@ -137,8 +137,8 @@ impl Workers {
         // SAFETY: reads a variable of this backend, and the clock.
         let (database, now) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetCurrentTimestamp()) };
         match shared::slot(database) {
-            Some(slot) if slot.aside_until > now => State {
-                until: TimestampWithTimeZone::try_from(slot.aside_until).ok(),
+            Some(slot) if slot.away_until > now => State {
+                until: TimestampWithTimeZone::try_from(slot.away_until).ok(),
                 ..no_worker("the worker has left for a statement that needs the database to itself")
             },
             _ if shared::no_free_process() => {

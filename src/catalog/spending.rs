@@ -64,7 +64,7 @@ pub fn write(quotas: &Quotas) -> Result<(), PgError> {
         as_superuser(|| add(&unwritten))
     });
     if written.is_err() {
-        quotas.give_back(unwritten);
+        quotas.return_unwritten(unwritten);
     }
     written
 }

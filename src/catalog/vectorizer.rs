@@ -227,7 +227,7 @@ impl Entry {
 
     /// Parses the config and reads the definitions of the vectorizer's tables. Errors if something is missing
     /// or does not fit.
-    pub fn understand(&self) -> Result<Vectorizer, PgError> {
+    pub fn resolve(&self) -> Result<Vectorizer, PgError> {
         self.relations.require_one_owner()?;
         let config = self.parsed_config()?;
         let gone = || PgError::raised(format!("the source of vectorizer {} is gone", self.name));

@@ -65,7 +65,7 @@ fn forget_rows(id: i32) -> Result<(), PgError> {
             "must be owner of the vectorizer whose source it was a partition of",
         ));
     }
-    resync::enqueue_extra(&entry.understand()?)?;
+    resync::enqueue_extra(&entry.resolve()?)?;
     wake::worker_at_commit();
     Ok(())
 }

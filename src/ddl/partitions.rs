@@ -50,7 +50,7 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
                 triggers::drop_on(&entry.identity(), partition)?;
             }
             // The worker makes chunks of new rows, and removes those of missing rows.
-            resync::enqueue_rows_of(&entry.understand()?, partition)?;
+            resync::enqueue_rows_of(&entry.resolve()?, partition)?;
             wake::worker_at_commit();
             Ok(())
         });
@@ -59,7 +59,7 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
     for entry in vectorizer::by_source(partition)? {
         warned_of(&entry, "its source's becoming a partition", || {
             triggers::drop_on(&entry.identity(), partition)?;
-            triggers::create(&entry.identity(), &entry.understand()?.source)
+            triggers::create(&entry.identity(), &entry.resolve()?.source)
         });
     }
     Ok(())
@@ -68,7 +68,7 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
 /// Creates the triggers on a table that now contains rows of the source, and replaces statement triggers on
 /// the source itself by row triggers.
 fn create_triggers(entry: &Entry, partition: pg_sys::Oid) -> Result<(), PgError> {
-    let (identity, source) = (entry.identity(), entry.understand()?.source);
+    let (identity, source) = (entry.identity(), entry.resolve()?.source);
     if triggers::are_for_rows(&identity, source.oid)? {
         return triggers::create_below(&identity, &source, partition);
     }

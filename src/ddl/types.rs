@@ -5,7 +5,7 @@
 use pgrx::pg_sys;
 
 use super::node::text;
-use super::values::{give_back, remember_key};
+use super::values::{release_leases, remember_key};
 use super::warned_of;
 use crate::catalog::key::Key;
 use crate::catalog::vectorizer::{self, Entry};
@@ -101,7 +101,7 @@ fn follow_in(entry: &Entry, values: bool) -> Result<(), PgError> {
     let Some(key) = as_superuser(|| Key::of(entry.source()))? else { return Ok(()) };
     remember_key(entry, &key, values)?;
     if values {
-        give_back(&as_superuser(|| entry.understand())?)?;
+        release_leases(&as_superuser(|| entry.resolve())?)?;
     }
     Ok(())
 }

@@ -49,10 +49,10 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
     let changes = changes_of_types(entry, &different, columns)?;
     entry.relations.require_one_owner()?;
     as_user(entry.owner(), || changes.iter().try_for_each(|(table, command)| table.alter(command)))?;
-    let v = as_superuser(|| entry.understand())?;
+    let v = as_superuser(|| entry.resolve())?;
     if !changes.is_empty() {
         remember_key(entry, &key, true)?;
-        give_back(&v)?;
+        release_leases(&v)?;
     }
     if is_rewritten(entry.source()) && changed(&v, columns)? {
         resync::enqueue_extra(&v)?;
@@ -113,14 +113,14 @@ pub fn remember_key(entry: &Entry, key: &Key, anyhow: bool) -> Result<(), PgErro
 }
 
 /// Ends the worker's leases, because the text of their keys may be different now.
-pub fn give_back(v: &Vectorizer) -> Result<(), PgError> {
+pub fn release_leases(v: &Vectorizer) -> Result<(), PgError> {
     let [lease, leased_by, available_at] =
         ["lease", "leased_by", "available_at"].map(|name| v.own.name(name));
-    let release = format!(
+    let statement = format!(
         "UPDATE {} SET {lease} = NULL, {leased_by} = NULL, {available_at} = now() WHERE {lease} IS NOT NULL",
         v.queue.work
     );
-    as_user_on(v.owner, &[v.relations.work.oid].into(), || execute(&release, &[])).map(drop)
+    as_user_on(v.owner, &[v.relations.work.oid].into(), || execute(&statement, &[])).map(drop)
 }
 
 /// Returns whether the values that the chunks are made of, or those of the keys, may have changed.

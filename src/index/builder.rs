@@ -99,7 +99,7 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
     let Some(entry) = entry.filter(|entry| entry.relations.source.owner == order.owner) else {
         return Ok(None);
     };
-    let Some(index) = Definition::of(&entry.understand()?)? else { return Ok(None) };
+    let Some(index) = Definition::of(&entry.resolve()?)? else { return Ok(None) };
     let store = existing::look(&index)?;
     if !store.is_some_and(|store| !store.indexed && !store.being_built) {
         return Ok(None);

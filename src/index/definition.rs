@@ -62,7 +62,7 @@ impl Definition {
 
 /// Returns the statement that builds such an index within a transaction, with a name that Postgres chooses;
 /// `None` if no index is asked for. It blocks writes to the table.
-pub fn create_at_once(
+pub fn create_now(
     table: &str,
     column: &str,
     dimensions: u32,

@@ -4,9 +4,9 @@
 //! * [`builder`]: a separate process that runs one build as the vectorizer's owner
 //! * [`definition`]: the index for a vectorizer, as SQL
 //! * [`existing`]: the indexes of its store
-//! * [`at_once`]: builds at a user's request, within the user's transaction
+//! * [`build_now`]: builds at a user's request, within the user's transaction
 
-pub mod at_once;
+pub mod build_now;
 mod builder;
 mod definition;
 pub mod due;

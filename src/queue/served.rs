@@ -103,7 +103,7 @@ impl Served {
     pub fn take_up(entry: &Entry, known: Option<&Served>, quotas: &Arc<Quotas>) -> Result<Served, PgError> {
         let generation = definitions::generation();
         let (vectorizer, author, api_key, account, statements) = transaction(|| {
-            let mut vectorizer = entry.understand()?;
+            let mut vectorizer = entry.resolve()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             require_allowed(&vectorizer, api_key.as_ref())?;
             let author = vectorizer.author;

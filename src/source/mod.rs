@@ -9,17 +9,17 @@
 //! * [`statements`]: a source's SQL, written once
 //! * [`table`]: compares, upserts and deletes rows
 //! * [`mod@write`]: splits batches until the rows that are refused are alone
-//! * [`patience`]: pauses while a user's lock is in the way
+//! * [`lock_backoff`]: pauses while a user's lock is in the way
 //! * [`runs`]: the progress and the results of listings, `ai._s3_source_run`
-//! * [`crawl`]: the run of a listing, from the first page to the last deletion
-//! * [`ear`]: listens to a queue of events
+//! * [`listing_run`]: the run of a listing, from the first page to the last deletion
+//! * [`event_listener`]: listens to a queue of events
 //! * [`sources`]: all sources, a step at a time
 
 pub mod access;
-pub mod crawl;
-pub mod ear;
 pub mod entry;
-pub mod patience;
+pub mod event_listener;
+pub mod listing_run;
+pub mod lock_backoff;
 pub mod runs;
 pub mod sources;
 pub mod statements;

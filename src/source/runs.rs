@@ -18,7 +18,7 @@ use crate::pg::transaction::transaction;
 
 /// A problem, described for people and for programs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Problem {
     /// A code that does not change between versions.
     pub code: String,
     /// A message.
@@ -27,9 +27,9 @@ pub struct Trouble {
     pub hint: Option<String>,
 }
 
-impl From<&Failure> for Trouble {
+impl From<&Failure> for Problem {
     fn from(failure: &Failure) -> Self {
-        Trouble {
+        Problem {
             code: failure.code.to_owned(),
             message: failure.message.clone(),
             hint: failure.hint.clone(),
@@ -37,19 +37,19 @@ impl From<&Failure> for Trouble {
     }
 }
 
-impl From<&PgError> for Trouble {
+impl From<&PgError> for Problem {
     fn from(error: &PgError) -> Self {
         let code = match error.code {
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE => "not_allowed",
             _ => "table_error",
         };
-        Trouble { code: code.to_owned(), message: error.to_string(), hint: error.hint.clone() }
+        Problem { code: code.to_owned(), message: error.to_string(), hint: error.hint.clone() }
     }
 }
 
-impl From<&Refused> for Trouble {
+impl From<&Refused> for Problem {
     fn from(refused: &Refused) -> Self {
-        Trouble {
+        Problem {
             code: "not_writable".to_owned(),
             message: format!("the table refuses {}: {}", refused.uri, refused.error),
             hint: refused.error.hint.clone().or_else(|| {
@@ -70,7 +70,7 @@ pub struct Run {
 
 /// The counts of a run so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Counts {
     /// Keys that were listed.
     pub scanned: u64,
     /// Rows that were inserted.
@@ -84,14 +84,14 @@ pub struct Tally {
     /// Objects that could not be asked about or written.
     pub failed: u64,
     /// The first of these failures, or the one that ended the run.
-    pub trouble: Option<Trouble>,
+    pub problem: Option<Problem>,
 }
 
-impl Tally {
+impl Counts {
     /// Counts a failure, and keeps it if it is the first.
-    pub fn fail(&mut self, trouble: Trouble) {
+    pub fn fail(&mut self, problem: Problem) {
         self.failed += 1;
-        self.trouble.get_or_insert(trouble);
+        self.problem.get_or_insert(problem);
     }
 }
 
@@ -147,8 +147,8 @@ pub fn begin(entry: &Entry) -> Result<Option<Run>, PgError> {
 }
 
 /// Records a run that failed before it began, and has the requested runs fail with it.
-pub fn not_begun(id: i32, trouble: &Trouble) -> Result<(), PgError> {
-    let Trouble { code, message, hint } = trouble.clone();
+pub fn not_begun(id: i32, problem: &Problem) -> Result<(), PgError> {
+    let Problem { code, message, hint } = problem.clone();
     let args = [id.into(), code.into(), message.into(), hint.into()];
     transaction(|| {
         sql::execute(
@@ -170,38 +170,38 @@ pub fn not_begun(id: i32, trouble: &Trouble) -> Result<(), PgError> {
 const COUNTERS: &str = "scanned = $2, new = $3, modified = $4, deleted = $5, skipped = $6, failed = $7,
     error_code = $8, error = $9, hint = $10";
 
-fn counted(run: Run, tally: &Tally) -> [pgrx::datum::DatumWithOid<'static>; 10] {
+fn counted(run: Run, counts: &Counts) -> [pgrx::datum::DatumWithOid<'static>; 10] {
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let trouble = tally.trouble.clone();
+    let problem = counts.problem.clone();
     [
         run.number.into(),
-        count(tally.scanned).into(),
-        count(tally.new).into(),
-        count(tally.modified).into(),
-        count(tally.deleted).into(),
-        count(tally.skipped).into(),
-        count(tally.failed).into(),
-        trouble.as_ref().map(|t| t.code.clone()).into(),
-        trouble.as_ref().map(|t| t.message.clone()).into(),
-        trouble.and_then(|t| t.hint).into(),
+        count(counts.scanned).into(),
+        count(counts.new).into(),
+        count(counts.modified).into(),
+        count(counts.deleted).into(),
+        count(counts.skipped).into(),
+        count(counts.failed).into(),
+        problem.as_ref().map(|t| t.code.clone()).into(),
+        problem.as_ref().map(|t| t.message.clone()).into(),
+        problem.and_then(|t| t.hint).into(),
     ]
 }
 
 /// Writes a run's counts, so that users see its progress.
-pub fn progress(run: Run, tally: &Tally) -> Result<(), PgError> {
+pub fn progress(run: Run, counts: &Counts) -> Result<(), PgError> {
     let update = format!("UPDATE ai._s3_source_run SET {COUNTERS} WHERE run = $1");
-    transaction(|| sql::execute(&update, &counted(run, tally))).map(drop)
+    transaction(|| sql::execute(&update, &counted(run, counts))).map(drop)
 }
 
 /// Ends a run and sets the time of the next: by the schedule, or after a failure with exponential backoff.
-pub fn finish(id: i32, run: Run, tally: &Tally, failed: bool) -> Result<(), PgError> {
+pub fn finish(id: i32, run: Run, counts: &Counts, failed: bool) -> Result<(), PgError> {
     let state = if failed { "failed" } else { "succeeded" };
     let update = format!(
         "UPDATE ai._s3_source_run SET state = '{state}', finished = clock_timestamp(), {COUNTERS} WHERE run = $1"
     );
     let (first, longest) = guc::retry_backoff();
     transaction(|| {
-        if sql::execute(&update, &counted(run, tally))? == 0 {
+        if sql::execute(&update, &counted(run, counts))? == 0 {
             // Dropped meanwhile.
             return Ok(());
         }
@@ -252,7 +252,7 @@ pub fn heard(id: i32, messages: u64) -> Result<(), PgError> {
 }
 
 /// Records an error of the queue of events.
-pub fn not_heard(id: i32, trouble: &Trouble) -> Result<(), PgError> {
+pub fn not_heard(id: i32, problem: &Problem) -> Result<(), PgError> {
     transaction(|| {
         sql::execute(
             "INSERT INTO ai._s3_source_state (id, event_error_code, event_error, event_hint)
@@ -262,9 +262,9 @@ pub fn not_heard(id: i32, trouble: &Trouble) -> Result<(), PgError> {
                  event_hint = excluded.event_hint",
             &[
                 id.into(),
-                trouble.code.clone().into(),
-                trouble.message.clone().into(),
-                trouble.hint.clone().into(),
+                problem.code.clone().into(),
+                problem.message.clone().into(),
+                problem.hint.clone().into(),
             ],
         )
         .map(drop)

@@ -6,10 +6,10 @@ use std::time::Duration;
 use pgai_rs_pipeline::run::Turn;
 use pgai_rs_pipeline::source::Network;
 
-use super::crawl::{Crawl, Step};
-use super::ear::Ear;
 use super::entry::{self, Entry, Unreadable};
-use super::runs::{self, Trouble};
+use super::event_listener::EventListener;
+use super::listing_run::{ListingRun, Step};
+use super::runs::{self, Problem};
 use crate::catalog::definitions;
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
@@ -35,8 +35,8 @@ pub struct Sources {
 
 struct Served {
     entry: Entry,
-    crawl: Option<Crawl>,
-    ear: Option<Ear>,
+    listing_run: Option<ListingRun>,
+    event_listener: Option<EventListener>,
     /// True if settings or rights have changed since the listing was last allowed.
     to_be_permitted: bool,
 }
@@ -61,7 +61,7 @@ impl Sources {
         self.leave_others(&entries);
         let mut next = Turn::default();
         for entry in entries {
-            if self.served.get(&entry.id).is_some_and(|served| served.crawl.is_some()) {
+            if self.served.get(&entry.id).is_some_and(|served| served.listing_run.is_some()) {
                 turn::has_work(entry.owner);
             }
             let barred = shared::barred(this_database(), entry.owner);
@@ -83,14 +83,14 @@ impl Sources {
 
     /// Returns whether a listing is under way, which another process would have to start over.
     pub fn is_listing(&self) -> bool {
-        self.served.values().any(|served| served.crawl.is_some())
+        self.served.values().any(|served| served.listing_run.is_some())
     }
 
     /// Has everything checked again because settings or rights have changed. A listing under way is ended if
     /// it is no longer allowed; changed credentials apply from the next run and the next message.
     pub fn forget_settings(&mut self) {
         for served in self.served.values_mut() {
-            served.ear = None;
+            served.event_listener = None;
             served.to_be_permitted = true;
         }
     }
@@ -102,9 +102,11 @@ impl Sources {
         };
         let others: Vec<i32> = self.served.values().filter(|s| !same(s)).map(|s| s.entry.id).collect();
         for id in others {
-            let Some(Served { entry, crawl: Some(crawl), .. }) = self.served.remove(&id) else { continue };
+            let Some(Served { entry, listing_run: Some(listing_run), .. }) = self.served.remove(&id) else {
+                continue;
+            };
             // Its run is settled when the next begins.
-            if let Err(error) = crawl.abandon("disabled or changed") {
+            if let Err(error) = listing_run.abandon("disabled or changed") {
                 pgrx::warning!("S3 source {}: {error}", entry.name);
             }
         }
@@ -118,8 +120,8 @@ impl Sources {
                 continue;
             }
             pgrx::warning!("{error}");
-            let trouble = Trouble { code: "invalid_config".to_owned(), ..Trouble::from(&error) };
-            if let Err(error) = runs::not_begun(id, &trouble) {
+            let problem = Problem { code: "invalid_config".to_owned(), ..Problem::from(&error) };
+            if let Err(error) = runs::not_begun(id, &problem) {
                 pgrx::warning!("S3 source {name}: {error}");
             }
         }
@@ -129,8 +131,8 @@ impl Sources {
         let id = entry.id;
         let served = self.served.entry(id).or_insert_with(|| Served {
             entry: entry.clone(),
-            crawl: None,
-            ear: None,
+            listing_run: None,
+            event_listener: None,
             to_be_permitted: false,
         });
         served.entry = entry;
@@ -142,33 +144,33 @@ impl Sources {
 impl Served {
     /// Does a step of the listing, or begins one that is due.
     fn list(&mut self, network: &Network) -> Result<Turn, PgError> {
-        if self.crawl.is_none() {
+        if self.listing_run.is_none() {
             if self.entry.requested.is_none() && self.entry.due_in != Some(Duration::ZERO) {
                 return Ok(Turn { more: false, retry_in: self.entry.due_in });
             }
-            self.crawl = Crawl::begin(&self.entry, network)?;
+            self.listing_run = ListingRun::begin(&self.entry, network)?;
             // When it is due next stands in the catalog.
             return Ok(Turn { more: true, retry_in: None });
         }
-        let Some(crawl) = &mut self.crawl else { return Ok(Turn::default()) };
-        if std::mem::take(&mut self.to_be_permitted) && !crawl.is_still_allowed()? {
-            self.crawl = None;
+        let Some(listing_run) = &mut self.listing_run else { return Ok(Turn::default()) };
+        if std::mem::take(&mut self.to_be_permitted) && !listing_run.is_still_allowed()? {
+            self.listing_run = None;
             return Ok(Turn { more: true, retry_in: None });
         }
-        let step = crawl.step(network);
+        let step = listing_run.step(network);
         // An error: the catalog can't be written. The run is settled when the next begins.
         if matches!(step, Ok(Step::Done) | Err(_)) {
-            self.crawl = None;
+            self.listing_run = None;
         }
         step.map(turn)
     }
 
     fn listen(&mut self, network: &Network) -> Result<Turn, PgError> {
-        if self.ear.as_ref().is_none_or(Ear::is_over) {
-            self.ear = Ear::open(&self.entry, network);
+        if self.event_listener.as_ref().is_none_or(EventListener::is_over) {
+            self.event_listener = EventListener::open(&self.entry, network);
         }
-        let Some(ear) = &mut self.ear else { return Ok(Turn::default()) };
-        ear.step(&self.entry, self.crawl.as_ref()).map(turn)
+        let Some(event_listener) = &mut self.event_listener else { return Ok(Turn::default()) };
+        event_listener.step(&self.entry, self.listing_run.as_ref()).map(turn)
     }
 }
 

@@ -171,9 +171,9 @@ fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Next {
     if known.without_extension {
         return Next::Nothing;
     }
-    let aside = until(slot.aside_until);
+    let away = until(slot.away_until);
     let backoff = known.not_before.map(|t| t.saturating_duration_since(Instant::now())).unwrap_or_default();
-    match aside.max(backoff) {
+    match away.max(backoff) {
         Duration::ZERO => Next::Start,
         pause => Next::In(pause),
     }

@@ -6,16 +6,16 @@
 //! * [`condition`]: the worker's knowledge of each vectorizer
 //! * [`heartbeat`]: writes that knowledge to tables
 //! * [`processes`]: shares background workers when there are too few
-//! * [`aside`]: ends workers for DROP DATABASE and similar statements
+//! * [`utility_hook`]: ends workers for DROP DATABASE and similar statements
 //! * [`wait`]: signals, latch and timeouts
 
-pub mod aside;
 pub mod condition;
 pub mod database;
 pub mod heartbeat;
 pub mod launcher;
 mod processes;
 pub mod shared;
+pub mod utility_hook;
 pub mod wait;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +45,7 @@ static PRELOADED: AtomicBool = AtomicBool::new(false);
 pub fn init_preloaded() {
     PRELOADED.store(true, Ordering::Relaxed);
     shared::init();
-    aside::install();
+    utility_hook::install();
     BackgroundWorkerBuilder::new(LAUNCHER_TYPE)
         .set_type(LAUNCHER_TYPE)
         .set_library("pgai_rs")

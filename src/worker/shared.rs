@@ -34,7 +34,7 @@ pub struct Slot {
     /// True if the launcher wants the worker's process for another database.
     pub to_leave: bool,
     /// The time before which no worker may start (microseconds of `TimestampTz`).
-    pub aside_until: i64,
+    pub away_until: i64,
     /// The time of the worker's last turn (microseconds of `TimestampTz`); zero before the first.
     pub last_turn: i64,
     /// The number of vectorizers that it serves.
@@ -93,7 +93,7 @@ impl Slot {
         requested: false,
         without_extension: false,
         to_leave: false,
-        aside_until: 0,
+        away_until: 0,
         last_turn: 0,
         vectorizers: 0,
         in_flight: 0,
@@ -145,7 +145,7 @@ impl Slot {
         self.worker != 0
             || self.requested
             || self.without_extension
-            || self.aside_until > now
+            || self.away_until > now
             || remembers
             || self.has_asked()
     }

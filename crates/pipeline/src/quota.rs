@@ -127,7 +127,7 @@ impl Quotas {
     }
 
     /// Gives back what could not be written.
-    pub fn give_back(&self, unwritten: Vec<(Role, Day, Spent)>) {
+    pub fn return_unwritten(&self, unwritten: Vec<(Role, Day, Spent)>) {
         let mut books = self.books();
         for (role, day, spent) in unwritten {
             books.unwritten.entry((role, day)).or_default().add(spent);
@@ -350,7 +350,7 @@ mod tests {
         Account::new(&quotas, ALICE).spend_tokens(3).unwrap();
         let taken = quotas.take_unwritten();
         Account::new(&quotas, ALICE).spend_tokens(4).unwrap();
-        quotas.give_back(taken);
+        quotas.return_unwritten(taken);
         let total: u64 = quotas.take_unwritten().iter().map(|(_, _, spent)| spent.tokens).sum();
         assert_eq!((total, quotas.take_unwritten().len()), (7, 0));
     }

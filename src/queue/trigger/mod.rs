@@ -194,7 +194,7 @@ fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     as_superuser(|| {
         let entry = vectorizer::by_ancestor(relation)?.into_iter().find(|entry| entry.is_named(&vectorizer));
         let Some(entry) = entry else { return no_vectorizer(&vectorizer, relation, trigger) };
-        match entry.understand().and_then(|v| Plan::new(&v, relation)) {
+        match entry.resolve().and_then(|v| Plan::new(&v, relation)) {
             Ok(plan) => Ok(Some(plan)),
             Err(error) => guard::tell(trigger, vectorizer.id, error).map(|()| None),
         }

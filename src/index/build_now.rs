@@ -47,8 +47,7 @@ impl Column {
             return Ok(Outcome::Exists);
         }
         let dimensions = self.dimensions()?;
-        let statement =
-            definition::create_at_once(&self.table.qualified(), &self.name, dimensions, indexing)?;
+        let statement = definition::create_now(&self.table.qualified(), &self.name, dimensions, indexing)?;
         if let Some(statement) = statement {
             sql::execute(&statement, &[])?;
         }

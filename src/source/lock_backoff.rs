@@ -13,18 +13,18 @@ const MOST: u32 = 16;
 
 /// A pause between attempts that met a lock.
 #[derive(Debug)]
-pub struct Patience {
+pub struct LockBackoff {
     backoff: Backoff,
     until: Option<Instant>,
 }
 
-impl Default for Patience {
+impl Default for LockBackoff {
     fn default() -> Self {
-        Patience { backoff: Backoff::new(FIRST, LONGEST), until: None }
+        LockBackoff { backoff: Backoff::new(FIRST, LONGEST), until: None }
     }
 }
 
-impl Patience {
+impl LockBackoff {
     /// Returns the time that is left of the pause, or `None` if there is none.
     pub fn left(&self) -> Option<Duration> {
         let left = self.until?.saturating_duration_since(Instant::now());
@@ -45,6 +45,6 @@ impl Patience {
 
     /// Ends the pause and forgets the attempts, because no lock was in the way.
     pub fn renew(&mut self) {
-        *self = Patience::default();
+        *self = LockBackoff::default();
     }
 }

@@ -141,7 +141,7 @@ fn ask_worker_to_leave(database: pg_sys::Oid) {
     let until = unsafe { pg_sys::GetCurrentTimestamp() } + PAUSE.as_micros() as i64;
     let mut worker = 0;
     shared::update(database, |slot| {
-        slot.aside_until = until;
+        slot.away_until = until;
         worker = slot.worker;
     });
     if worker != 0 {

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
-use super::catalog::Entry;
+use super::catalog::PgaiVectorizer;
 use super::config::of_today;
 use super::old_table;
 use super::triggers;
@@ -22,7 +22,7 @@ use crate::pg::sql::{self, qualified};
 /// A vectorizer that can be taken over, with the information needed for it.
 pub struct Candidate {
     /// The vectorizer in pgai's catalog.
-    pub entry: Entry,
+    pub entry: PgaiVectorizer,
     /// Its source.
     pub source: Relation,
     /// The source's primary key.
@@ -30,13 +30,13 @@ pub struct Candidate {
     /// Its config, converted to our form.
     pub config: Value,
     /// The same config, parsed.
-    pub understood: VectorizerConfig,
+    pub parsed: VectorizerConfig,
     /// Rights that it needs and that were granted to its owner, who lacked them.
     pub granted: Vec<Right>,
 }
 
 /// Returns the vectorizers if all of them can be taken over, else one error with all the reasons why not.
-pub fn all(entries: Vec<Entry>) -> Result<Vec<Candidate>, PgError> {
+pub fn all(entries: Vec<PgaiVectorizer>) -> Result<Vec<Candidate>, PgError> {
     let mut reasons = Vec::new();
     let mut candidates = Vec::new();
     for entry in entries {
@@ -66,25 +66,23 @@ fn reason(name: &str, error: &PgError) -> String {
     format!("{name}: {}.{more}", error.message)
 }
 
-fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
+fn candidate(entry: PgaiVectorizer) -> Result<Candidate, Vec<PgError>> {
     let (source, key) = source(&entry).map_err(|error| vec![error])?;
     let config = of_today(entry.config.clone());
-    let understood = serde_json::from_value::<VectorizerConfig>(config.clone())
+    let parsed = serde_json::from_value::<VectorizerConfig>(config.clone())
         .map_err(|error| PgError::raised(format!("its config can't be read: {error}")));
-    let granted = match &understood {
-        Ok(understood) => grant_needed(understood, source.owner).map_err(|error| vec![error])?,
+    let granted = match &parsed {
+        Ok(parsed) => grant_needed(parsed, source.owner).map_err(|error| vec![error])?,
         Err(_) => Vec::new(),
     };
     let mut reasons = config_reasons(&config, &source);
     reasons.extend(queue(&entry, &source, &key).err());
     reasons.extend(free(&entry).err());
-    if let Ok(understood) = &understood {
-        reasons.extend(destination(&understood.destination, &source, &config, &key).err());
+    if let Ok(parsed) = &parsed {
+        reasons.extend(destination(&parsed.destination, &source, &config, &key).err());
     }
-    match understood {
-        Ok(understood) if reasons.is_empty() => {
-            Ok(Candidate { entry, source, key, config, understood, granted })
-        }
+    match parsed {
+        Ok(parsed) if reasons.is_empty() => Ok(Candidate { entry, source, key, config, parsed, granted }),
         Ok(_) => Err(reasons),
         // The errors from the checks of its parts are clearer.
         Err(error) if reasons.is_empty() => Err(vec![error]),
@@ -92,7 +90,7 @@ fn candidate(entry: Entry) -> Result<Candidate, Vec<PgError>> {
     }
 }
 
-fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
+fn source(entry: &PgaiVectorizer) -> Result<(Relation, Key), PgError> {
     let gone = || PgError::raised(format!("its source {} is gone", entry.source_name));
     let source = entry.source.map(Relation::load).transpose()?.flatten().ok_or_else(gone)?;
     if !may_act_as(current_user(), source.owner) {
@@ -114,7 +112,7 @@ fn source(entry: &Entry) -> Result<(Relation, Key), PgError> {
 }
 
 /// Errors unless its tables of keys exist and belong to it, and reading them runs no code of other roles.
-fn queue(entry: &Entry, source: &Relation, key: &Key) -> Result<(), PgError> {
+fn queue(entry: &PgaiVectorizer, source: &Relation, key: &Key) -> Result<(), PgError> {
     let Some(queue) = &entry.queue else { return Err(PgError::raised("its queue is gone")) };
     triggers::require(entry, source)?;
     for table in [queue].into_iter().chain(&entry.failed) {
@@ -172,7 +170,7 @@ fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
     }
 }
 
-fn free(entry: &Entry) -> Result<(), PgError> {
+fn free(entry: &PgaiVectorizer) -> Result<(), PgError> {
     let look = "SELECT FROM ai.vectorizer WHERE id = $1 OR name::text = $2";
     let taken = as_superuser(|| sql::query(look, &[entry.id.into(), entry.name.clone().into()], |_| Ok(())))?;
     if taken.is_empty() {

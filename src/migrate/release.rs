@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::catalog::Entry;
+use super::catalog::PgaiVectorizer;
 use super::old_table::{self, Lent};
 use super::triggers;
 use crate::api::create_vectorizer::role_name;
@@ -16,14 +16,14 @@ use crate::pg::sql;
 
 /// Moves a vectorizer's pending and failed rows back to pgai's queue, and enables pgai's triggers on its
 /// source. Returns the number of pending rows; `None` if our vectorizer has been dropped since.
-pub fn give_back(entry: &Entry, source: &Relation) -> Result<Option<u64>, PgError> {
+pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>, PgError> {
     source.table()?.hold(pg_sys::AccessExclusiveLock)?;
     let Some(ours) = vectorizer::by_id(entry.id)? else { return Ok(None) };
     require_owner(entry.id)?;
     if ours.source() != source.oid {
         return Err(PgError::raised(format!("{} has another source than pgai's vectorizer", ours.name)));
     }
-    let pending = move_keys(entry, &ours.understand()?, source)?;
+    let pending = move_keys(entry, &ours.resolve()?, source)?;
     // Our triggers have the same names as pgai's.
     drop_keeping_store(entry.id)?;
     triggers::switch_on(entry, source)?;
@@ -32,7 +32,7 @@ pub fn give_back(entry: &Entry, source: &Relation) -> Result<Option<u64>, PgErro
 
 /// Moves the keys as the owner of the source, who is granted the rights for it meanwhile. Returns the number
 /// of pending rows.
-fn move_keys(entry: &Entry, ours: &Vectorizer, source: &Relation) -> Result<u64, PgError> {
+fn move_keys(entry: &PgaiVectorizer, ours: &Vectorizer, source: &Relation) -> Result<u64, PgError> {
     let queue = entry
         .queue
         .as_ref()

@@ -17,8 +17,8 @@ use pgai_rs_pipeline::source::{Answer, Inquiry, Listed, Listing, Network, Object
 
 use super::access;
 use super::entry::Entry;
-use super::patience::Patience;
-use super::runs::{self, Run, Tally, Trouble};
+use super::lock_backoff::LockBackoff;
+use super::runs::{self, Counts, Problem, Run};
 use super::table::{Difference, Table, asks_for_type};
 use super::write::Refused;
 use crate::guc;
@@ -41,15 +41,15 @@ pub enum Step {
 }
 
 /// A run that has begun.
-pub struct Crawl {
+pub struct ListingRun {
     run: Run,
-    tally: Tally,
+    counts: Counts,
     table: Table,
     scope: Arc<Scope>,
     entry: Entry,
     listing: Listing,
     phase: Phase,
-    patience: Patience,
+    backoff: LockBackoff,
 }
 
 enum Phase {
@@ -61,33 +61,33 @@ enum Phase {
     Sweeping { after: String },
 }
 
-impl Crawl {
+impl ListingRun {
     /// Begins a run. Returns `None` if another process has begun it, or if it failed at once, which is
     /// recorded.
-    pub fn begin(entry: &Entry, network: &Network) -> Result<Option<Crawl>, PgError> {
+    pub fn begin(entry: &Entry, network: &Network) -> Result<Option<ListingRun>, PgError> {
         let Some(run) = runs::begin(entry)? else { return Ok(None) };
-        match Crawl::start(entry, run, network) {
-            Ok(crawl) => Ok(Some(crawl)),
-            Err(trouble) => {
-                fail(entry, run, Tally::default(), trouble)?;
+        match ListingRun::start(entry, run, network) {
+            Ok(listing_run) => Ok(Some(listing_run)),
+            Err(problem) => {
+                fail(entry, run, Counts::default(), problem)?;
                 Ok(None)
             }
         }
     }
 
-    fn start(entry: &Entry, run: Run, network: &Network) -> Result<Crawl, Trouble> {
+    fn start(entry: &Entry, run: Run, network: &Network) -> Result<ListingRun, Problem> {
         let scope = Arc::new(permitted(entry)?);
-        let table = Table::load(entry).map_err(|error| Trouble::from(&error))?;
-        table.forget_run(run).map_err(|error| Trouble::from(&error))?;
-        Ok(Crawl {
+        let table = Table::load(entry).map_err(|error| Problem::from(&error))?;
+        table.forget_run(run).map_err(|error| Problem::from(&error))?;
+        Ok(ListingRun {
             run,
-            tally: Tally::default(),
+            counts: Counts::default(),
             table,
             listing: Listing::start(network, scope.clone(), entry.declared.config.s3.clone()),
             scope,
             entry: entry.clone(),
             phase: Phase::Reading,
-            patience: Patience::default(),
+            backoff: LockBackoff::default(),
         })
     }
 
@@ -104,18 +104,18 @@ impl Crawl {
     /// Does the next step. If a lock is in the way, the step is repeated later; every other error ends the
     /// run as failed.
     pub fn step(&mut self, network: &Network) -> Result<Step, PgError> {
-        if let Some(left) = self.patience.left() {
+        if let Some(left) = self.backoff.left() {
             return Ok(Step::Later(left));
         }
         match self.advance(network) {
             Ok(step) => {
-                self.patience.renew();
+                self.backoff.renew();
                 Ok(step)
             }
-            Err(error) if error.is_contention() && !self.patience.is_over() => {
-                Ok(Step::Later(self.patience.grow()))
+            Err(error) if error.is_contention() && !self.backoff.is_over() => {
+                Ok(Step::Later(self.backoff.grow()))
             }
-            Err(error) => self.fail(Trouble::from(&error)),
+            Err(error) => self.fail(Problem::from(&error)),
         }
     }
 
@@ -123,14 +123,14 @@ impl Crawl {
     pub fn is_still_allowed(&mut self) -> Result<bool, PgError> {
         match permitted(&self.entry) {
             Ok(_) => Ok(true),
-            Err(trouble) => self.fail(trouble).map(|_| false),
+            Err(problem) => self.fail(problem).map(|_| false),
         }
     }
 
     /// Ends the run as failed before it is complete; `why` completes the message.
     pub fn abandon(mut self, why: &str) -> Result<(), PgError> {
         let message = format!("the source was {why} meanwhile");
-        self.fail(Trouble { code: "interrupted".to_owned(), message, hint: None }).map(drop)
+        self.fail(Problem { code: "interrupted".to_owned(), message, hint: None }).map(drop)
     }
 
     fn advance(&mut self, network: &Network) -> Result<Step, PgError> {
@@ -159,13 +159,13 @@ impl Crawl {
     fn read(&mut self) -> Result<Step, PgError> {
         match self.listing.try_next() {
             None => return Ok(Step::Waiting),
-            Some(Listed::Failed(failure)) => return self.fail(Trouble::from(&failure)),
+            Some(Listed::Failed(failure)) => return self.fail(Problem::from(&failure)),
             Some(Listed::End) => {
                 self.phase = Phase::Surveying { after: String::new(), rows: 0, vanished: 0 };
             }
             Some(Listed::Page(page)) => {
-                self.tally.scanned += page.scanned;
-                self.tally.skipped += page.skipped;
+                self.counts.scanned += page.scanned;
+                self.counts.skipped += page.skipped;
                 if !page.objects.is_empty() {
                     self.phase = Phase::Comparing(page);
                 }
@@ -178,7 +178,7 @@ impl Crawl {
         let new = differences.iter().filter(|d| d.new).map(|d| d.object.key.clone()).collect();
         if differences.is_empty() {
             self.phase = Phase::Reading;
-            runs::progress(self.run, &self.tally)?;
+            runs::progress(self.run, &self.counts)?;
         } else if asks_for_type(&self.entry) {
             let keys = differences.into_iter().map(|d| d.object.key).collect();
             let access = self.entry.declared.config.s3.clone();
@@ -199,7 +199,7 @@ impl Crawl {
                 }
                 // Gone since it was listed: the next run removes its row, if there is one.
                 State::Absent => {}
-                State::Unknown(failure) => self.tally.fail(Trouble::from(&failure)),
+                State::Unknown(failure) => self.counts.fail(Problem::from(&failure)),
             }
             new.remove(&key);
         }
@@ -212,14 +212,14 @@ impl Crawl {
             |refused: &&Refused| self.scope.prefix().key(&refused.uri).is_some_and(|key| keys.contains(key));
         let refused_new = refused.iter().filter(is_new).count();
         // A server may list a key twice on a page.
-        self.tally.new += new.saturating_sub(refused_new) as u64;
+        self.counts.new += new.saturating_sub(refused_new) as u64;
         let others = written.saturating_sub(new);
-        self.tally.modified += others.saturating_sub(refused.len() - refused_new) as u64;
+        self.counts.modified += others.saturating_sub(refused.len() - refused_new) as u64;
         for refused in refused {
-            self.tally.fail(Trouble::from(refused));
+            self.counts.fail(Problem::from(refused));
         }
         self.phase = Phase::Reading;
-        runs::progress(self.run, &self.tally)?;
+        runs::progress(self.run, &self.counts)?;
         Ok(Step::More)
     }
 
@@ -250,32 +250,32 @@ impl Crawl {
         let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
         let vanished = slice.vanished.len();
         let refused = self.table.delete(slice.vanished)?;
-        self.tally.deleted += vanished.saturating_sub(refused.len()) as u64;
+        self.counts.deleted += vanished.saturating_sub(refused.len()) as u64;
         for refused in &refused {
-            self.tally.fail(Trouble::from(refused));
+            self.counts.fail(Problem::from(refused));
         }
         let Some(last) = slice.last else { return self.succeed() };
         *after = last;
-        runs::progress(self.run, &self.tally)?;
+        runs::progress(self.run, &self.counts)?;
         Ok(Step::More)
     }
 
     fn succeed(&mut self) -> Result<Step, PgError> {
-        if let Some(trouble) = &self.tally.trouble {
+        if let Some(problem) = &self.counts.problem {
             pgrx::warning!(
                 "S3 source {}: {} objects failed: {}",
                 self.entry.name,
-                self.tally.failed,
-                trouble.message
+                self.counts.failed,
+                problem.message
             );
         }
-        runs::finish(self.entry.id, self.run, &self.tally, false)?;
+        runs::finish(self.entry.id, self.run, &self.counts, false)?;
         self.tidy();
         Ok(Step::Done)
     }
 
-    fn fail(&mut self, trouble: Trouble) -> Result<Step, PgError> {
-        fail(&self.entry, self.run, std::mem::take(&mut self.tally), trouble)?;
+    fn fail(&mut self, problem: Problem) -> Result<Step, PgError> {
+        fail(&self.entry, self.run, std::mem::take(&mut self.counts), problem)?;
         self.tidy();
         Ok(Step::Done)
     }
@@ -292,21 +292,21 @@ impl Crawl {
 }
 
 /// Returns the part of the bucket that a source lists. Errors if the source is not allowed.
-fn permitted(entry: &Entry) -> Result<Scope, Trouble> {
+fn permitted(entry: &Entry) -> Result<Scope, Problem> {
     let declared = &entry.declared;
     transaction(|| access::require_allowed(&declared.config, &declared.uri, entry.owner))
-        .map_err(|error| Trouble::from(&error))?;
-    Scope::new(&declared.uri, &declared.config, &guc::pipeline()).map_err(|failure| Trouble::from(&failure))
+        .map_err(|error| Problem::from(&error))?;
+    Scope::new(&declared.uri, &declared.config, &guc::pipeline()).map_err(|failure| Problem::from(&failure))
 }
 
-fn fail(entry: &Entry, run: Run, mut tally: Tally, trouble: Trouble) -> Result<(), PgError> {
-    pgrx::warning!("S3 source {} could not be synchronised: {}", entry.name, trouble.message);
-    tally.trouble = Some(trouble);
-    runs::finish(entry.id, run, &tally, true)
+fn fail(entry: &Entry, run: Run, mut counts: Counts, problem: Problem) -> Result<(), PgError> {
+    pgrx::warning!("S3 source {} could not be synchronised: {}", entry.name, problem.message);
+    counts.problem = Some(problem);
+    runs::finish(entry.id, run, &counts, true)
 }
 
-fn too_many(name: &str, vanished: u64, rows: u64) -> Trouble {
-    Trouble {
+fn too_many(name: &str, vanished: u64, rows: u64) -> Problem {
+    Problem {
         code: "too_many_deletes".to_owned(),
         message: format!(
             "the listing lacks {vanished} of {rows} objects that the table has; none was deleted"

@@ -6,33 +6,33 @@ use std::sync::Arc;
 use pgai_rs_pipeline::source::{Batch, Heard, Listener, Network, Scope, State};
 
 use super::access;
-use super::crawl::{Crawl, Step};
 use super::entry::Entry;
-use super::patience::Patience;
-use super::runs::{self, Trouble};
+use super::listing_run::{ListingRun, Step};
+use super::lock_backoff::LockBackoff;
+use super::runs::{self, Problem};
 use super::table::Table;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 
 /// A queue, and the events that are not written yet.
-pub struct Ear {
+pub struct EventListener {
     listener: Listener,
     scope: Arc<Scope>,
     batch: Option<Batch>,
-    patience: Patience,
+    backoff: LockBackoff,
 }
 
-impl Ear {
+impl EventListener {
     /// Begins to listen. Returns `None` if the source names no queue or is not allowed; the listings report
     /// the latter.
-    pub fn open(entry: &Entry, network: &Network) -> Option<Ear> {
+    pub fn open(entry: &Entry, network: &Network) -> Option<EventListener> {
         let config = &entry.declared.config;
         let url = config.queue_url.clone()?;
         transaction(|| access::require_allowed(config, &entry.declared.uri, entry.owner)).ok()?;
         let scope = Arc::new(Scope::new(&entry.declared.uri, config, &guc::pipeline()).ok()?);
         let listener = Listener::start(network, scope.clone(), config.s3.clone(), url);
-        Some(Ear { listener, scope, batch: None, patience: Patience::default() })
+        Some(EventListener { listener, scope, batch: None, backoff: LockBackoff::default() })
     }
 
     /// Returns whether the listener has ended, so that a new one must be opened.
@@ -44,11 +44,11 @@ impl Ear {
     /// them again.
     ///
     /// While the listing asks S3 about objects, events wait, because its answers may be older than theirs.
-    pub fn step(&mut self, entry: &Entry, crawl: Option<&Crawl>) -> Result<Step, PgError> {
-        if crawl.is_some_and(Crawl::is_asking) {
+    pub fn step(&mut self, entry: &Entry, listing_run: Option<&ListingRun>) -> Result<Step, PgError> {
+        if listing_run.is_some_and(ListingRun::is_asking) {
             return Ok(Step::Waiting);
         }
-        if let Some(left) = self.patience.left() {
+        if let Some(left) = self.backoff.left() {
             return Ok(Step::Later(left));
         }
         let heard = match self.batch.take() {
@@ -60,31 +60,36 @@ impl Ear {
             Some(Heard::Ready) => runs::heard(entry.id, 0)?,
             Some(Heard::Failed(failure)) => {
                 pgrx::warning!("S3 source {} hears no events: {}", entry.name, failure.message);
-                runs::not_heard(entry.id, &Trouble::from(&failure))?;
+                runs::not_heard(entry.id, &Problem::from(&failure))?;
             }
             Some(Heard::Malformed(message, why)) => {
                 pgrx::warning!("S3 source {} leaves message {message} in its queue: {why}", entry.name)
             }
-            Some(Heard::Batch(batch)) => return self.write(entry, crawl, batch),
+            Some(Heard::Batch(batch)) => return self.write(entry, listing_run, batch),
         }
         Ok(Step::More)
     }
 
-    fn write(&mut self, entry: &Entry, crawl: Option<&Crawl>, batch: Batch) -> Result<Step, PgError> {
-        match self.commit(entry, crawl, &batch) {
+    fn write(
+        &mut self,
+        entry: &Entry,
+        listing_run: Option<&ListingRun>,
+        batch: Batch,
+    ) -> Result<Step, PgError> {
+        match self.commit(entry, listing_run, &batch) {
             Ok(failed) => {
-                self.patience.renew();
+                self.backoff.renew();
                 self.listener.settle(failed);
                 runs::heard(entry.id, batch.messages)?;
             }
             Err(error) if error.is_contention() => {
                 self.batch = Some(batch);
-                return Ok(Step::Later(self.patience.grow()));
+                return Ok(Step::Later(self.backoff.grow()));
             }
             Err(error) => {
                 pgrx::warning!("S3 source {} can't write what its events say: {error}", entry.name);
                 self.listener.settle(batch.answers.into_iter().map(|answer| answer.key).collect());
-                runs::not_heard(entry.id, &Trouble::from(&error))?;
+                runs::not_heard(entry.id, &Problem::from(&error))?;
             }
         }
         Ok(Step::More)
@@ -94,7 +99,7 @@ impl Ear {
     fn commit(
         &self,
         entry: &Entry,
-        crawl: Option<&Crawl>,
+        listing_run: Option<&ListingRun>,
         batch: &Batch,
     ) -> Result<HashSet<String>, PgError> {
         let (prefix, table) = (self.scope.prefix(), Table::load(entry)?);
@@ -109,12 +114,12 @@ impl Ear {
                 }
             }
         }
-        if let Some(crawl) = crawl {
-            crawl.note_seen(present.iter().map(|object| prefix.uri(&object.key)).collect())?;
+        if let Some(listing_run) = listing_run {
+            listing_run.note_seen(present.iter().map(|object| prefix.uri(&object.key)).collect())?;
         }
         let refused = [table.upsert(prefix, &present)?, table.delete(absent)?].concat();
         for refused in refused {
-            pgrx::warning!("S3 source {}: {}", entry.name, Trouble::from(&refused).message);
+            pgrx::warning!("S3 source {}: {}", entry.name, Problem::from(&refused).message);
             failed.extend(prefix.key(&refused.uri).map(str::to_owned));
         }
         Ok(failed)

@@ -3,11 +3,17 @@
 //!
 //! Nothing in that schema is changed, and the triggers that depend on it are disabled rather than dropped, so
 //! that the change can be reversed.
+//!
+//! * [`catalog`]: pgai's catalog, with its [`config`]s converted to our form
+//! * [`requirements`]: whether a vectorizer can be taken over
+//! * [`adopt`]: taking one over
+//! * [`release`]: giving one back to pgai's worker
+//! * `triggers`, `old_table`: pgai's triggers and tables
 
 pub mod adopt;
 pub mod catalog;
 pub mod config;
-pub mod give_back;
 mod old_table;
+pub mod release;
 pub mod requirements;
 mod triggers;

@@ -2,7 +2,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::catalog::Entry;
+use super::catalog::PgaiVectorizer;
 use crate::catalog::relation::Relation;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, may_act_as};
@@ -12,13 +12,13 @@ use crate::pg::sql::{self, ident};
 const PREFIX: &str = "pgai";
 
 /// Returns the names of a vectorizer's triggers, each as enabled and as disabled.
-fn names(entry: &Entry) -> [(String, String); 2] {
+fn names(entry: &PgaiVectorizer) -> [(String, String); 2] {
     let pair = |name: String| (name.clone(), format!("{PREFIX}{name}"));
     [pair(entry.trigger.clone()), pair(format!("{}_truncate", entry.trigger))]
 }
 
 /// Disables and renames pgai's triggers. The table must be locked.
-pub fn switch_off(entry: &Entry, source: &Relation) -> Result<(), PgError> {
+pub fn switch_off(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
     let (owner, table) = (source.owner, source.qualified());
     for (used, unused) in names(entry) {
         if is_pgais(entry, source, &used)? {
@@ -32,7 +32,7 @@ pub fn switch_off(entry: &Entry, source: &Relation) -> Result<(), PgError> {
 }
 
 /// Enables pgai's triggers and gives them their own names. The table must be locked.
-pub fn switch_on(entry: &Entry, source: &Relation) -> Result<(), PgError> {
+pub fn switch_on(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
     let (owner, table) = (source.owner, source.qualified());
     for (used, unused) in names(entry) {
         if is_pgais(entry, source, &unused)? {
@@ -53,7 +53,7 @@ fn rename(table: &str, from: &str, to: &str) -> Result<u64, PgError> {
 ///
 /// The trigger proves that they belong together: other roles can write to pgai's catalog and make it name the
 /// queue of another vectorizer, with other readers, or any trigger of the source.
-pub fn require(entry: &Entry, source: &Relation) -> Result<(), PgError> {
+pub fn require(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
     if is_pgais(entry, source, &entry.trigger)? {
         return Ok(());
     }
@@ -76,7 +76,7 @@ const FILLS: &str = "
 
 /// Returns whether the source has a trigger of this name whose function fills the queue and belongs to a role
 /// with the rights of the source's owner.
-fn is_pgais(entry: &Entry, source: &Relation, trigger: &str) -> Result<bool, PgError> {
+fn is_pgais(entry: &PgaiVectorizer, source: &Relation, trigger: &str) -> Result<bool, PgError> {
     let args = [source.oid.into(), trigger.to_owned().into(), entry.queue_name.clone().into()];
     let owners = sql::read_now(FILLS, &args, |row| row.get::<pg_sys::Oid>(1))?;
     Ok(owners.into_iter().any(|owner| may_act_as(owner, source.owner)))

@@ -45,7 +45,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     as_superuser(|| sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {owner}"), &[]))?;
     give_destination(candidate, &owner)?;
     let inbox = inbox_name(entry.id);
-    let remembered = Remembered::of(&candidate.understood.destination, &candidate.understood.loading);
+    let remembered = Remembered::of(&candidate.parsed.destination, &candidate.parsed.loading);
     let queue = objects::create_queue(entry.id, "ai", &inbox, &candidate.key, source.owner, remembered)?;
     let uuid =
         register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
@@ -131,7 +131,7 @@ pub fn keep_ids_apart() -> Result<(), PgError> {
 /// Returns the store and the view, which now belong to the source's owner; `(None, None)` for a column.
 fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), PgError> {
     let Destination::Table { target_schema, target_table, view_schema, view_name } =
-        &candidate.understood.destination
+        &candidate.parsed.destination
     else {
         return Ok((None, None));
     };
@@ -146,7 +146,7 @@ fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), 
 /// the role that created the vectorizer.
 fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
     let Destination::Table { target_schema, target_table, view_schema, view_name } =
-        &candidate.understood.destination
+        &candidate.parsed.destination
     else {
         return Ok(());
     };
@@ -207,7 +207,7 @@ fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError
         |row| row.get::<String>(1),
     )?;
     for role in roles {
-        objects::grant(&role, tables, &candidate.understood.destination, &candidate.source, "ai")?;
+        objects::grant(&role, tables, &candidate.parsed.destination, &candidate.source, "ai")?;
         let message = format!(
             "{role} may read the source of {}, and read and write its store and queue, as grant_to lets in pgai",
             candidate.entry.name

@@ -9,7 +9,7 @@ use crate::pg::error::PgError;
 use crate::pg::sql::{self, qualified};
 
 /// A vectorizer of pgai.
-pub struct Entry {
+pub struct PgaiVectorizer {
     /// Its id, which it keeps.
     pub id: i32,
     /// Its name, which it keeps.
@@ -35,7 +35,7 @@ pub struct Entry {
 }
 
 /// Reads all vectorizers, ordered by id. Errors if pgai's catalog is missing or too old.
-pub fn read(schema: &str) -> Result<Vec<Entry>, PgError> {
+pub fn read(schema: &str) -> Result<Vec<PgaiVectorizer>, PgError> {
     let (table, catalog) = require_table(schema)?;
     // pgai's catalog still contains the old name of its own schema.
     let own = "CASE v.queue_schema WHEN 'ai' THEN $1 ELSE v.queue_schema::text END";
@@ -62,7 +62,7 @@ pub fn read(schema: &str) -> Result<Vec<Entry>, PgError> {
     );
     old_table::as_owner_of(catalog.owner, || {
         sql::query(&question, &[schema.to_owned().into()], |row| {
-            Ok(Entry {
+            Ok(PgaiVectorizer {
                 id: row.get(1)?,
                 name: row.get(2)?,
                 source: row.get_opt(3)?,
