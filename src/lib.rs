@@ -6,23 +6,28 @@
 //!
 //! * [`guc`]: the settings
 //! * [`api`]: the SQL functions
+//! * [`declare`]: checks of declarations
+//! * [`access`]: the administrator's limits on what the server fetches and sends
 //! * [`catalog`]: vectorizers and their objects
 //! * [`ddl`]: reactions to changed definitions
 //! * [`queue`]: trigger, claim, completion
 //! * [`source`]: buckets mirrored as tables
 //! * [`index`]: vector indexes
-//! * [`worker`]: launcher and workers
+//! * [`worker`], [`shared`]: launcher and workers, and the memory that they share with sessions
 //! * [`migrate`]: taking over vectorizers from pgai, and releasing them
 //! * [`pg`], [`vector`]: Postgres and pgvector facilities that pgrx does not provide
 
+mod access;
 mod api;
 mod catalog;
 mod ddl;
+mod declare;
 mod guc;
 mod index;
 mod migrate;
 mod pg;
 mod queue;
+mod shared;
 mod source;
 mod vector;
 mod worker;

@@ -2,7 +2,7 @@
 
 use pgrx::prelude::*;
 
-use crate::catalog::{binding, vectorizer};
+use crate::catalog::{registration, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::transaction::subtransaction;
 
@@ -11,7 +11,7 @@ use crate::pg::transaction::subtransaction;
 #[pg_extern(sql = false)]
 fn bind_all() -> Result<(), pg_sys::panic::ErrorReport> {
     for entry in vectorizer::all()?.into_iter().filter(|entry| !entry.bound) {
-        if let Err(error) = subtransaction(|| binding::adopt(&entry)) {
+        if let Err(error) = subtransaction(|| registration::bind_found(&entry)) {
             told(&entry.name, error);
         }
     }

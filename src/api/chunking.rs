@@ -10,7 +10,7 @@ use pgai_rs_pipeline::chunk::{Allowance, ChunkError, Chunker, chunker};
 use pgai_rs_pipeline::config::Chunking;
 
 use super::network::await_work;
-use super::validate;
+use crate::declare::config::readable;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::json::Json;
@@ -27,7 +27,7 @@ fn chunks_given(
     config: Option<Json>,
 ) -> Result<TableIterator<'static, (name!(seq, i64), name!(chunk, String))>, pg_sys::panic::ErrorReport> {
     let (Some(input), Some(config)) = (input, config) else { return Ok(TableIterator::new([])) };
-    let chunking: Chunking = validate::readable("chunking", Some(&config.0))?;
+    let chunking: Chunking = readable("chunking", Some(&config.0))?;
     let chunker = chunker(&chunking).map_err(refused)?;
     let most = guc::pipeline().largest_document_memory();
 

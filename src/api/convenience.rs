@@ -4,7 +4,8 @@ use pgrx::datum::Array;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::{embed, validate};
+use super::embed;
+use crate::access;
 use crate::catalog::rights;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
@@ -44,7 +45,7 @@ fn embed_all_given(
     let caller = current_user();
     let author = rights::author(caller);
     let key = embed::key_for(&embedding, api_key.map(embed::callers_key).as_ref())?;
-    validate::embedding_egress(&embedding, caller, author, key.as_ref())?;
+    access::embedding::require_allowed(&embedding, caller, author, key.as_ref())?;
     let vectors = embed::ask_all(&embedding, author, key, &texts)?;
     Ok(TableIterator::new((0..).zip(vectors)))
 }

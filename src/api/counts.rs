@@ -4,7 +4,7 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::binding::Relations;
-use crate::catalog::own_columns::OwnColumns;
+use crate::catalog::queue_tables::OwnColumns;
 use crate::catalog::scan::{self, Column, Ordered, Row, Which};
 use crate::pg::error::PgError;
 

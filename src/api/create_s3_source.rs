@@ -9,19 +9,23 @@ use pgai_rs_pipeline::config::{S3Access, UrlStyle};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::source::{S3Prefix, Scope};
 
+use super::quota;
 use super::visibility::sees_s3_source;
-use super::{quota, validate};
+use crate::access::source as access;
 use crate::catalog::relation::Relation;
 use crate::catalog::table::Table;
 use crate::catalog::{rights, visibility};
+use crate::declare::names;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser, with_pinned_path};
 use crate::pg::interval;
 use crate::pg::lock::{self, Named};
+use crate::pg::roles::role_name;
+use crate::pg::sql::MAX_IDENTIFIER;
 use crate::pg::sql::{self, ident, qualified};
 use crate::queue::wake;
-use crate::source::{access, entry, seen_name, target};
+use crate::source::{entry, seen_name, target};
 
 /// The arguments of the call.
 struct Request {
@@ -91,7 +95,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     target::require_unique(&relation)?;
     require_usage(&relation)?;
     let name = request.name.clone().unwrap_or_else(|| default_name(&relation));
-    validate::name_of("S3 source", &name)?;
+    names::require_valid("S3 source", &name)?;
     lock::on(Named::S3Source, &name);
     if let Some((existing, kept_as)) = find_by_name(&name)? {
         if !request.if_not_exists {
@@ -238,7 +242,7 @@ fn require_usage(relation: &Relation) -> Result<(), PgError> {
         return Ok(());
     }
     Err(not_allowed("the table's owner has no USAGE on schema ai")
-        .with_hint(format!("GRANT USAGE ON SCHEMA ai TO {};", target::role_name(relation.owner)?)))
+        .with_hint(format!("GRANT USAGE ON SCHEMA ai TO {};", role_name(relation.owner)?)))
 }
 
 /// Returns `<schema>_<table>`, adapted to the rule for names.
@@ -248,7 +252,7 @@ fn default_name(relation: &Relation) -> String {
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         name.insert(0, 's');
     }
-    name.truncate(validate::MAX_IDENTIFIER);
+    name.truncate(MAX_IDENTIFIER);
     name
 }
 

@@ -6,27 +6,34 @@ use std::ffi::CStr;
 
 use pgrx::datum::Array;
 use pgrx::prelude::*;
-use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::{Value, json};
 
 use pgai_rs_pipeline::config::CONFIG_VERSION;
 
-use super::destination::{duplicate, relation_exists};
-use super::{destination as asked, indexing, quota, scheduling, validate};
-use crate::catalog::binding::{self, Relations};
+use super::quota;
+use crate::catalog::binding::Relations;
 use crate::catalog::destination;
 use crate::catalog::key::Key;
-use crate::catalog::objects::{self, QueueTables, Remembered};
+use crate::catalog::objects;
+use crate::catalog::queue_tables::{QueueTables, Remembered};
+use crate::catalog::registration::register;
 use crate::catalog::relation::{self, Column, Relation};
 use crate::catalog::row_security;
 use crate::catalog::schema;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::{failed_name, inbox_name, origin_name, trigger_name, work_name};
+use crate::catalog::{failed_name, inbox_name, origin_name, work_name};
+use crate::declare::destination::{duplicate, relation_exists};
+use crate::declare::{
+    chunking, config, destination as asked, embedding, formatting, indexing, loading, names, parsing,
+    processing, scheduling,
+};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::json::Json;
 use crate::pg::lock::{self, Named};
+use crate::pg::roles::role_name;
 use crate::pg::sql::{self, ident};
 use crate::queue::wake;
 
@@ -113,7 +120,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     require_utf8()?;
     require_fresh_snapshots("create_vectorizer")?;
     let source = lock_source(request.source)?;
-    let dimensions = validate::dimensions(&embedding)?;
+    let dimensions = embedding::dimensions(&embedding)?;
     let key = Key::of(source.oid)?
         .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
     let id = next_id()?;
@@ -140,7 +147,7 @@ fn create(request: Request) -> Result<i32, PgError> {
         pgrx::notice!("a vectorizer named {name} already exists, skipping");
         return Ok(existing);
     }
-    validate::name(&name)?;
+    names::require_valid("vectorizer", &name)?;
     quota::require_room_for_vectorizer(source.owner)?;
     asked::lock_names(&goes_to);
     asked::require_free(&goes_to, &source)?;
@@ -148,7 +155,7 @@ fn create(request: Request) -> Result<i32, PgError> {
 
     indexing::announce(&config["indexing"], dimensions, &goes_to, &source);
 
-    let remembered = Remembered::of(&goes_to, &validate::readable("loading", config.get("loading"))?);
+    let remembered = Remembered::of(&goes_to, &config::readable("loading", config.get("loading"))?);
     let (store, view) = destination::create(&goes_to, &source, &columns, &key, dimensions)?;
     let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
     let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
@@ -314,15 +321,15 @@ fn validated_config(
     source: &Relation,
     columns: &[Column],
 ) -> Result<Value, PgError> {
-    validate::loading(&loading, columns, source.owner)?;
-    validate::parsing(request.parsing.as_ref(), &loading, columns)?;
-    validate::destination(request.destination.as_ref(), request.chunking.as_ref())?;
-    validate::embedding(&embedding, source.owner)?;
-    validate::chunking(request.chunking.as_ref())?;
+    loading::check(&loading, columns, source.owner)?;
+    parsing::check(request.parsing.as_ref(), &loading, columns)?;
+    asked::check(request.destination.as_ref(), request.chunking.as_ref())?;
+    embedding::check(&embedding, source.owner)?;
+    chunking::check(request.chunking.as_ref())?;
     let indexing = indexing::resolve(request.indexing.as_ref(), dimensions)?;
-    validate::formatting(request.formatting.as_ref(), columns)?;
+    formatting::check(request.formatting.as_ref(), columns)?;
     let scheduling = scheduling::resolve(request.scheduling.as_ref())?;
-    validate::processing(request.processing.as_ref())?;
+    processing::check(request.processing.as_ref())?;
     Ok(json!({
         "version": CONFIG_VERSION,
         "loading": loading,
@@ -344,52 +351,4 @@ fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {
             |row| row.get::<i32>(1),
         )
     })
-}
-
-/// Returns a role's name, quoted if necessary.
-pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
-    sql::query_row(
-        "SELECT pg_catalog.quote_ident(rolname) FROM pg_catalog.pg_roles WHERE oid = $1",
-        &[role.into()],
-        |row| row.get::<String>(1),
-    )?
-    .ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the source's owner does not exist")
-    })
-}
-
-/// Inserts a vectorizer into the catalog. Returns its UUID; `None` if the extension's objects are older than
-/// UUIDs.
-pub fn register(
-    id: i32,
-    name: &str,
-    source: &Relation,
-    key: &Key,
-    queue_schema: &str,
-    inbox: &str,
-    config: Value,
-) -> Result<Option<String>, PgError> {
-    let uuid = binding::uuid();
-    let registered = as_superuser(|| {
-        sql::query_row(
-            &format!("INSERT INTO ai.vectorizer AS v (id, name, source_schema, source_table, source_pk, trigger_name,
-                                        queue_schema, queue_table, queue_failed_table, config)
-             VALUES ($1, $2::name, $3::name, $4::name, $5, $6::name, $7::name, $8::name, $9::name, $10)
-             RETURNING {uuid}"),
-            &[
-                id.into(),
-                name.to_owned().into(),
-                source.schema.clone().into(),
-                source.name.clone().into(),
-                JsonB(key.to_json()).into(),
-                trigger_name(id).into(),
-                queue_schema.to_owned().into(),
-                inbox.to_owned().into(),
-                failed_name(id).into(),
-                JsonB(config).into(),
-            ],
-            |row| row.get_opt::<String>(1),
-        )
-    })?;
-    registered.ok_or_else(|| PgError::raised("ai.vectorizer did not take the vectorizer"))
 }

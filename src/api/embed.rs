@@ -14,10 +14,11 @@ use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 use super::network::await_answer;
-use super::validate;
+use crate::access;
 use crate::catalog::binding::{self, Relations};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{rights, secret, spending};
+use crate::declare;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, with_row_security};
@@ -187,7 +188,7 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
         Model::Id(_) | Model::Name(_) | Model::Config(_) => None,
     };
     let key = key_for(&embedding, callers)?;
-    validate::embedding_egress(&embedding, role, author, key.as_ref())?;
+    access::embedding::require_allowed(&embedding, role, author, key.as_ref())?;
     let vector = ask(&embedding, author, key, &model, &input)?;
     LAST.set(Some(Remembered { statement, user, model, input, vector: vector.clone() }));
     Ok(Some(vector))
@@ -285,7 +286,7 @@ fn not_a_reader(entry: &Entry) -> PgError {
 /// Parses a config; if its dimensions are missing or 0, the model determines their number.
 pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
     if config.get("dimensions").is_some_and(|dimensions| *dimensions != 0) {
-        validate::dimensions(&config)?;
+        declare::embedding::dimensions(&config)?;
     }
     serde_json::from_value(config).map_err(|error| {
         PgError::raised("unsupported embedding implementation").with_detail(error.to_string())

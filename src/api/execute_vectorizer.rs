@@ -3,7 +3,8 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::drop_vectorizer::{require_id, require_owner};
+use super::drop_vectorizer::require_id;
+use crate::catalog::ownership::require_owner;
 use crate::queue::request;
 
 #[pg_extern(sql = false)]

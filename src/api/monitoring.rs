@@ -11,7 +11,7 @@ use super::worker_state::{Process, State, Workers, database_name};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::sql;
-use crate::worker::shared;
+use crate::shared;
 
 type Timestamp = TimestampWithTimeZone;
 

@@ -4,7 +4,8 @@ use pgrx::pg_sys;
 use pgrx::prelude::*;
 
 use super::create_vectorizer::require_fresh_snapshots;
-use super::drop_vectorizer::{require_id, require_owner};
+use super::drop_vectorizer::require_id;
+use crate::catalog::ownership::require_owner;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::queue::{missed, resync as compare, trigger, wake};

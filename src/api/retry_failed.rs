@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use pgai_rs_pipeline::failure::Step;
 
-use super::drop_vectorizer::require_owner;
 use crate::catalog::key::{Key, KeyValues, transpose};
+use crate::catalog::ownership::require_owner;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;

@@ -11,7 +11,7 @@ use pgai_rs_pipeline::s3::policies::{Access, policies};
 use pgai_rs_pipeline::s3::{CheckStep, Clients, check};
 
 use super::network::await_answer;
-use super::s3_access;
+use crate::access;
 use crate::catalog::rights;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -48,7 +48,7 @@ fn check_s3(
         anonymous: anonymous.unwrap_or(false),
         author: rights::author(current_user()),
     };
-    s3_access::require_objects_allowed(&access, Some(uri))?;
+    access::s3::require_objects_allowed(&access, Some(uri))?;
     let rows = walk(uri, &access)?.into_iter().map(|s| (s.step.to_owned(), s.ok, s.message, s.hint));
     Ok(TableIterator::new(rows))
 }

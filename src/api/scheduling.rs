@@ -1,53 +1,16 @@
-//! `ai.scheduling_*`: the times at which a vectorizer runs. Configs are resolved and checked when it is
-//! created.
+//! `ai.set_scheduling`: changes the times at which a vectorizer runs.
 
 use pgrx::prelude::*;
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::drop_vectorizer::require_owner;
-use super::{indexing, validate};
-use crate::guc;
+use crate::catalog::ownership::require_owner;
+use crate::declare::{embedding, indexing, scheduling};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, with_pinned_path};
+use crate::pg::identity::as_superuser;
 use crate::pg::json::Json;
 use crate::pg::sql;
-use crate::queue::schedule::Schedule;
 use crate::queue::wake;
-
-/// pgai's default interval.
-const DEFAULT_INTERVAL: &str = "00:05:00";
-
-/// Returns the config as it is stored, with `default` resolved.
-pub fn resolve(config: Option<&Value>) -> Result<Value, PgError> {
-    match validate::implementation("scheduling", config)? {
-        None => Err(PgError::raised("scheduling implementation not specified")),
-        Some("default") => Ok(default_config()),
-        Some("none") => Ok(config.cloned().unwrap_or(Value::Null)),
-        Some("timescaledb") => {
-            let config = config.cloned().unwrap_or(Value::Null);
-            check(&config)?;
-            Ok(config)
-        }
-        Some(other) => Err(PgError::raised(format!("unrecognized scheduling implementation: \"{other}\""))),
-    }
-}
-
-/// Returns the config that `ai.scheduling_default()` stands for. pgai's setting takes precedence, for users
-/// who migrate with it.
-pub fn default_config() -> Value {
-    match guc::foreign(c"ai.scheduling_default").as_deref() {
-        Some("scheduling_timescaledb") => json!({
-            "config_type": "scheduling", "implementation": "timescaledb", "schedule_interval": DEFAULT_INTERVAL,
-        }),
-        _ => json!({"config_type": "scheduling", "implementation": "none"}),
-    }
-}
-
-/// Errors unless Postgres can compute the times of a schedule.
-fn check(config: &Value) -> Result<(), PgError> {
-    with_pinned_path(|| Schedule::of(config).require_times())
-}
 
 #[pg_extern(sql = false)]
 fn set_scheduling(
@@ -65,8 +28,8 @@ fn set_scheduling(
             Err(error.into())
         };
     }
-    let dimensions = validate::dimensions(&config["embedding"])?;
-    let scheduling = resolve(scheduling.map(|json| json.0).as_ref())?;
+    let dimensions = embedding::dimensions(&config["embedding"])?;
+    let scheduling = scheduling::resolve(scheduling.map(|json| json.0).as_ref())?;
     let indexing = indexing::resolve(indexing.map(|json| json.0).as_ref(), dimensions)?;
     let changed = as_superuser(|| {
         sql::query_row(

@@ -6,7 +6,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use pgai_rs_pipeline::embed::server_of_database_key;
 use pgai_rs_pipeline::secret::Secret;
 
-use super::validate;
+use crate::access;
 use crate::catalog::{rights, secret};
 use crate::guc;
 use crate::pg::discreet::without_statement;
@@ -45,7 +45,7 @@ fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Resul
     unsafe { pg_sys::PreventCommandIfReadOnly(c"ai.set_secret()".as_ptr()) };
     let user = current_user();
     let server = server_of_database_key(name, base_url, rights::author(user), &guc::pipeline())
-        .map_err(validate::refused_embedding)?;
+        .map_err(access::embedding::refused)?;
     secret::write(name, &Secret::new(value), server.as_deref(), user)?;
     wake::worker_at_commit();
     Ok(())

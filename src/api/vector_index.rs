@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use pgai_rs_pipeline::config::indexing::Indexing;
 
-use super::drop_vectorizer::{require_id, require_owner};
-use super::validate;
-use super::validators::{find, source, text};
+use super::drop_vectorizer::require_id;
+use super::pgai_validators::{find, source, text};
+use crate::catalog::ownership::require_owner;
 use crate::catalog::vectorizer;
+use crate::declare::config::readable;
 use crate::index::build_now::{Column, Outcome};
 use crate::index::due;
 use crate::pg::error::PgError;
@@ -23,7 +24,7 @@ fn wanted(indexing: Option<Json>) -> Result<(Indexing, &'static str), PgError> {
     let config = indexing.map(|json| json.0);
     let kind = config.as_ref().and_then(|config| config.get("implementation")).and_then(Value::as_str);
     let indexing = match kind {
-        Some("hnsw" | "diskann") => validate::readable("indexing", config.as_ref())?,
+        Some("hnsw" | "diskann") => readable("indexing", config.as_ref())?,
         _ => Indexing::None,
     };
     let Some(method) = indexing.access_method() else {

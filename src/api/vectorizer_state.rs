@@ -9,7 +9,7 @@ use super::counts::{self, Counts};
 use super::missed_state;
 use super::worker_state::{RUNNING, State, Workers};
 use crate::catalog::binding::{self, Relations, Rest};
-use crate::catalog::own_columns::OwnColumns;
+use crate::catalog::queue_tables::OwnColumns;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::visibility;

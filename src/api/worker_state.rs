@@ -8,7 +8,8 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, Row};
-use crate::worker::{self, shared};
+use crate::shared;
+use crate::worker;
 
 /// A state, as a word for programs and as text for people.
 #[derive(Debug, Clone)]

@@ -9,17 +9,26 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::objects::{self, Queue};
-use super::relation::Relation;
 use super::schema;
 use super::table::Table;
-use super::triggers::{self, Identity};
-use super::vectorizer::Entry;
+use super::triggers::Identity;
 use super::{failed_name, inbox_name, work_name};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user, is_superuser};
+use crate::pg::identity::{as_superuser, is_superuser};
 use crate::pg::sql::{self, Row};
 use crate::pg::statement::Tables;
+
+/// The tables of a queue that was just made.
+pub struct QueueRelations {
+    /// The inbox, which the triggers append to.
+    pub inbox: Table,
+    /// The work table.
+    pub work: Table,
+    /// The table of keys that were set aside.
+    pub failed: Table,
+    /// The record of what each key's vectors were made of; `None` if nothing is remembered.
+    pub origin: Option<Table>,
+}
 
 /// The relations of a vectorizer as they are now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +52,8 @@ pub struct Relations {
 
 impl Relations {
     /// Returns the relations of a vectorizer that was just created.
-    pub fn new(source: Table, queue: Queue, store: Option<Table>, view: Option<Table>) -> Self {
-        let Queue { inbox, work, failed, origin } = queue;
+    pub fn new(source: Table, queue: QueueRelations, store: Option<Table>, view: Option<Table>) -> Self {
+        let QueueRelations { inbox, work, failed, origin } = queue;
         Relations { source, inbox, work, failed, origin, store, view }
     }
 
@@ -153,26 +162,6 @@ impl Relations {
         let view = view.filter(|view| view.kind == 'v');
         Ok(Some(Relations { source, inbox, work, failed, origin: table(origin), store: table(store), view }))
     }
-}
-
-/// Binds the relations of a vectorizer that were only found so far, and recreates its triggers with its UUID
-/// if they were created before there were UUIDs.
-pub fn adopt(entry: &Entry) -> Result<(), PgError> {
-    entry.relations.require_one_owner()?;
-    let source = Relation::load(entry.relations.source.oid)?;
-    let source = source.ok_or_else(|| triggers::lost(&entry.name))?;
-    entry.relations.hold()?;
-    entry.relations.bind(entry.id)?;
-    write_names()?;
-    let keyless = [&entry.relations.inbox, &entry.relations.failed];
-    as_user(source.owner, || keyless.into_iter().try_for_each(objects::tell_subscribers_whole_rows))?;
-    if triggers::have_uuid(&entry.identity(), source.oid)? {
-        return Ok(());
-    }
-
-    entry.relations.source.hold(pg_sys::AccessExclusiveLock)?;
-    triggers::drop_on(&entry.identity(), source.oid)?;
-    triggers::create(&entry.identity(), &source)
 }
 
 /// Updates the names that have changed. A relation that is gone keeps its last name.

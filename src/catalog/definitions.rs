@@ -4,16 +4,17 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pgrx::{pg_guard, pg_sys};
 
-use super::rights::Right;
-
 static GENERATION: AtomicU64 = AtomicU64::new(1);
 
 /// The number of changes of roles, and of the functions that rights are granted on.
 static RIGHTS: AtomicU64 = AtomicU64::new(1);
 
+/// The number of rights whose functions can be watched.
+pub const RIGHTS_WATCHED: usize = 6;
+
 /// Hash values, as in the syscache of functions, of the functions that are watched: one for each right, 0 for
 /// none. When the extension is dropped and created again, its new functions replace the old ones here.
-static FUNCTIONS: [AtomicU32; Right::ALL.len()] = [const { AtomicU32::new(0) }; Right::ALL.len()];
+static FUNCTIONS: [AtomicU32; RIGHTS_WATCHED] = [const { AtomicU32::new(0) }; RIGHTS_WATCHED];
 
 /// Registers callbacks for changes of definitions. Called once, from `_PG_init`.
 pub fn watch() {
@@ -57,15 +58,15 @@ fn rights_changed() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Counts changes of this right's function as changes of rights from now on. Returns whether the function was
+/// Counts changes of the function of the right with this number as changes of rights from now on. Returns whether the function was
 /// not watched before. Must be called within a transaction.
-pub fn watch_function(right: Right, function: pg_sys::Oid) -> bool {
+pub fn watch_function(right: usize, function: pg_sys::Oid) -> bool {
     let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
     let none = pg_sys::Datum::from(0);
     // SAFETY: hashes a number, on the main thread.
     let hash =
         unsafe { pg_sys::GetSysCacheHashValue(cache, pg_sys::Datum::from(function), none, none, none) };
-    FUNCTIONS[right as usize].swap(hash, Ordering::Relaxed) != hash
+    FUNCTIONS[right].swap(hash, Ordering::Relaxed) != hash
 }
 
 /// Returns a number that grows with every change of a definition that this process has been notified of.

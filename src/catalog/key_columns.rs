@@ -3,7 +3,7 @@
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::key::Key;
-use super::objects::QueueTables;
+use super::queue_tables::QueueTables;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, ident};

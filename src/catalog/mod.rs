@@ -5,7 +5,9 @@
 //!
 //! * [`vectorizer`]: a row of `ai.vectorizer`, and what is derived from it
 //! * [`binding`], [`table`]: its relations, by OID and under a lock
-//! * [`triggers`], [`objects`], [`destination`]: creating and dropping its objects
+//! * [`registration`], [`ownership`]: its row, and who may drop it
+//! * [`triggers`], [`objects`], [`destination`]: creating its objects
+//! * [`queue_tables`]: the names of its queue's tables and of their own columns
 //! * [`relation`], [`key`]: the properties of a user's table
 //! * [`visibility`]: which roles see which part of it
 //! * [`secret`]: API keys of model providers that are set for the database
@@ -19,7 +21,9 @@ pub mod destination;
 pub mod key;
 pub mod key_columns;
 pub mod objects;
-pub mod own_columns;
+pub mod ownership;
+pub mod queue_tables;
+pub mod registration;
 pub mod relation;
 pub mod rights;
 pub mod row_security;

@@ -4,96 +4,17 @@
 
 use pgrx::pg_sys;
 
-use pgai_rs_pipeline::config::{Destination, Loading};
+use pgai_rs_pipeline::config::Destination;
 
-use super::binding::Relations;
+use super::binding::{QueueRelations, Relations};
 use super::key::Key;
-use super::own_columns::OwnColumns;
+use super::queue_tables::{OwnColumns, QueueTables, Remembered};
 use super::relation::Relation;
 use super::table::Table;
-use super::{failed_name, inbox_name, origin_name, work_name};
+use super::{failed_name, origin_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, as_user_on, superuser};
 use crate::pg::sql::{self, execute, ident, qualified};
-
-/// The qualified names of a vectorizer's queue tables.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueueTables {
-    /// The table that the triggers append to.
-    pub inbox: String,
-    /// The table with one row per source key that is pending or being processed.
-    pub work: String,
-    /// The table of keys that were set aside.
-    pub failed: String,
-    /// The record of what each key's vectors were made of, if the store does not say; see [`Remembered`].
-    pub origin: String,
-}
-
-impl QueueTables {
-    /// Returns the current names of a vectorizer's tables.
-    pub fn of(id: i32, relations: &Relations) -> Self {
-        let origin = relations.origin.as_ref().map(Table::qualified);
-        QueueTables {
-            inbox: relations.inbox.qualified(),
-            work: relations.work.qualified(),
-            failed: relations.failed.qualified(),
-            origin: origin.unwrap_or_else(|| qualified(&relations.work.schema, &origin_name(id))),
-        }
-    }
-
-    /// Returns the names of the tables of a vectorizer that is to be created, from its id and its inbox's
-    /// schema and name.
-    pub fn new(id: i32, schema: &str, inbox: Option<&str>) -> Self {
-        QueueTables {
-            inbox: qualified(schema, inbox.unwrap_or(&inbox_name(id))),
-            work: qualified(schema, &work_name(id)),
-            failed: qualified(schema, &failed_name(id)),
-            origin: qualified(schema, &origin_name(id)),
-        }
-    }
-
-    /// Returns the tables that a vectorizer has which remembers this.
-    pub fn all(&self, remembered: Remembered) -> Vec<&str> {
-        let mut tables = vec![self.inbox.as_str(), &self.work, &self.failed];
-        if remembered != Remembered::Nothing {
-            tables.push(&self.origin);
-        }
-        tables
-    }
-}
-
-/// The information that is remembered for each row, in addition to its chunks, so that nothing is read or
-/// embedded twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remembered {
-    /// Nothing: the store contains all of it.
-    Nothing,
-    /// The version (ETag) of the object that the chunks were made of.
-    Object,
-    /// The version of the object if there is one, and the digest of the text whose vector is in the source's
-    /// column.
-    Input,
-}
-
-impl Remembered {
-    /// Returns what a vectorizer remembers.
-    pub fn of(destination: &Destination, loading: &Loading) -> Self {
-        match (destination, loading) {
-            (Destination::Column { .. }, _) => Remembered::Input,
-            (Destination::Table { .. }, Loading::Uri { .. }) => Remembered::Object,
-            (Destination::Table { .. }, Loading::Column { .. }) => Remembered::Nothing,
-        }
-    }
-
-    /// Returns the names and the types of the columns for it.
-    fn columns(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Remembered::Nothing => &[],
-            Remembered::Object => &[("etag", "text NOT NULL"), ("fingerprint", "bytea NOT NULL")],
-            Remembered::Input => &[("etag", "text"), ("fingerprint", "bytea"), ("digest", "bytea NOT NULL")],
-        }
-    }
-}
 
 /// The columns of the inbox are pgai's; its clients know them.
 const INBOX: [(&str, &str); 3] = [
@@ -132,7 +53,7 @@ pub fn create_queue(
     key: &Key,
     owner: pg_sys::Oid,
     remembered: Remembered,
-) -> Result<Queue, PgError> {
+) -> Result<QueueRelations, PgError> {
     let tables = QueueTables::new(id, schema, Some(inbox));
     let statements = definitions(&tables, key, remembered);
     let create = || statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop));
@@ -149,7 +70,7 @@ pub fn create_queue(
         "ai" => as_superuser(create)?,
         _ => as_user(owner, create)?,
     }
-    Ok(Queue {
+    Ok(QueueRelations {
         inbox: made(inbox)?,
         work: made(&work_name(id))?,
         failed: made(&failed_name(id))?,
@@ -158,18 +79,6 @@ pub fn create_queue(
             Remembered::Object | Remembered::Input => Some(made(&origin_name(id))?),
         },
     })
-}
-
-/// The tables of a queue that was just made.
-pub struct Queue {
-    /// The inbox, which the triggers append to.
-    pub inbox: Table,
-    /// The work table.
-    pub work: Table,
-    /// The table of keys that were set aside.
-    pub failed: Table,
-    /// The record of what each key's vectors were made of; `None` if nothing is remembered.
-    pub origin: Option<Table>,
 }
 
 fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<String> {
@@ -215,13 +124,6 @@ pub fn tell_subscribers_whole_rows(table: &Table) -> Result<(), PgError> {
         Some(true) => Ok(()),
         _ => execute(&whole_rows(&table.qualified()), &[]).map(drop),
     }
-}
-
-/// Removes a vectorizer from the catalog and drops those tables of its queue that still belong to its owner.
-/// The store stays.
-pub fn forget(id: i32, owner: pg_sys::Oid, queue: &[Table]) -> Result<(), PgError> {
-    as_superuser(|| execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()]))?;
-    queue.iter().filter(|table| table.owner == owner && table.kind == 'r').try_for_each(Table::drop)
 }
 
 /// Enqueues every row of the source, except rows without a key in tables that inherit from it. Returns the

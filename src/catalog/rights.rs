@@ -41,7 +41,7 @@ pub enum Right {
 
 impl Right {
     /// All rights, in the order of their declaration: a role that has them may declare anything.
-    pub const ALL: [Right; 6] = [
+    pub const ALL: [Right; definitions::RIGHTS_WATCHED] = [
         Right::EmbeddingOpenai,
         Right::EmbeddingOllama,
         Right::EmbeddingVoyageai,
@@ -99,7 +99,7 @@ impl Right {
     pub fn require(self, role: pg_sys::Oid) -> Result<(), PgError> {
         let mut found = self.look(role, "EXECUTE")?;
         // Changes before it was watched were not noticed.
-        if found.as_ref().is_some_and(|function| definitions::watch_function(self, function.oid)) {
+        if found.as_ref().is_some_and(|function| definitions::watch_function(self as usize, function.oid)) {
             found = self.look(role, "EXECUTE")?;
         }
         if found.is_some_and(|function| function.is_permitted) {

@@ -23,7 +23,7 @@ use crate::pg::identity::{as_superuser, is_superuser, session_user};
 use crate::pg::role_settings::{last_of, set_for_database, set_for_role};
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
-use crate::worker::shared;
+use crate::shared;
 
 /// Number of days for which the use is kept.
 const KEPT_DAYS: i32 = 31;

@@ -3,7 +3,7 @@
 use pgrx::PgSqlErrorCode;
 
 use super::warned;
-use crate::catalog::{binding, objects, vectorizer};
+use crate::catalog::{binding, registration, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
 use crate::pg::sql;
@@ -51,7 +51,7 @@ pub fn follow() -> Result<(), PgError> {
 fn forget(id: i32) -> Result<(), PgError> {
     let Some(rest) = binding::rest(id)? else { return Ok(()) };
     let owner = rest.queue.first().map_or(superuser(), |inbox| inbox.owner);
-    objects::forget(id, owner, &rest.queue)
+    registration::forget(id, owner, &rest.queue)
 }
 
 /// Enqueues the keys that are in the store but not in the source: the dropped rows themselves can't be read

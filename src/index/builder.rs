@@ -21,9 +21,8 @@ use crate::pg::identity::is_superuser;
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 use crate::pg::limits::Limits;
 use crate::pg::transaction::transaction;
-use crate::pg::{session, utility};
+use crate::pg::{session, utility, wait};
 use crate::queue::errors;
-use crate::worker::wait;
 
 /// Entry point of an index builder.
 ///

@@ -5,11 +5,10 @@ use pgrx::PgSqlErrorCode;
 use pgai_rs_pipeline::config::Destination;
 use pgai_rs_pipeline::config::indexing::{Element, Indexing};
 
-use crate::api::validate::MAX_IDENTIFIER;
 use crate::catalog::relation;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::sql::{ident, qualified};
+use crate::pg::sql::{MAX_IDENTIFIER, ident, qualified};
 
 /// An index on vectors.
 #[derive(Debug, Clone, PartialEq)]

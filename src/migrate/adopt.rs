@@ -8,15 +8,17 @@ use pgai_rs_pipeline::config::Destination;
 use super::old_table::{self, Lent};
 use super::requirements::Candidate;
 use super::triggers;
-use crate::api::create_vectorizer::{register, role_name};
 use crate::catalog::binding::Relations;
 use crate::catalog::inbox_name;
-use crate::catalog::objects::{self, QueueTables, Remembered};
+use crate::catalog::objects;
+use crate::catalog::queue_tables::{QueueTables, Remembered};
+use crate::catalog::registration::register;
 use crate::catalog::row_security;
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self as our_triggers, Identity};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
+use crate::pg::roles::role_name;
 use crate::pg::sql;
 
 /// The result of taking over a vectorizer.

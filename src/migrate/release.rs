@@ -5,13 +5,13 @@ use pgrx::pg_sys;
 use super::catalog::PgaiVectorizer;
 use super::old_table::{self, Lent};
 use super::triggers;
-use crate::api::create_vectorizer::role_name;
-use crate::api::drop_vectorizer::{drop_keeping_store, require_owner};
+use crate::catalog::ownership::{owned, require_owner};
 use crate::catalog::relation::Relation;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
+use crate::pg::roles::role_name;
 use crate::pg::sql;
 
 /// Moves a vectorizer's pending and failed rows back to pgai's queue, and enables pgai's triggers on its
@@ -25,7 +25,7 @@ pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>,
     }
     let pending = move_keys(entry, &ours.resolve()?, source)?;
     // Our triggers have the same names as pgai's.
-    drop_keeping_store(entry.id)?;
+    owned(entry.id)?.drop()?;
     triggers::switch_on(entry, source)?;
     Ok(Some(pending))
 }

@@ -9,14 +9,14 @@ use super::catalog::PgaiVectorizer;
 use super::config::of_today;
 use super::old_table;
 use super::triggers;
-use crate::api::create_vectorizer::role_name;
-use crate::api::{indexing, scheduling, validate};
 use crate::catalog::destination::{require_vectors, vector_type};
 use crate::catalog::key::Key;
 use crate::catalog::relation::{self, Relation};
 use crate::catalog::rights::{self, Right};
+use crate::declare;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, is_superuser, may_act_as};
+use crate::pg::roles::role_name;
 use crate::pg::sql::{self, qualified};
 
 /// A vectorizer that can be taken over, with the information needed for it.
@@ -150,18 +150,18 @@ fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
     let checks = || -> Result<Vec<Result<(), PgError>>, PgError> {
         let columns = relation::columns(source.oid)?;
         let [loading, embedding] = ["loading", "embedding"].map(|kind| part(kind).unwrap_or(&Value::Null));
-        let indexed = validate::dimensions(embedding)
-            .and_then(|dimensions| indexing::resolve(part("indexing"), dimensions).map(drop));
+        let indexed = declare::embedding::dimensions(embedding)
+            .and_then(|dimensions| declare::indexing::resolve(part("indexing"), dimensions).map(drop));
         Ok(vec![
-            validate::loading(loading, &columns, source.owner),
-            validate::parsing(part("parsing"), loading, &columns),
-            validate::destination(part("destination"), part("chunking")),
-            validate::embedding(embedding, source.owner),
-            validate::chunking(part("chunking")),
+            declare::loading::check(loading, &columns, source.owner),
+            declare::parsing::check(part("parsing"), loading, &columns),
+            declare::destination::check(part("destination"), part("chunking")),
+            declare::embedding::check(embedding, source.owner),
+            declare::chunking::check(part("chunking")),
             indexed,
-            validate::formatting(part("formatting"), &columns),
-            scheduling::resolve(part("scheduling")).map(drop),
-            validate::processing(part("processing")),
+            declare::formatting::check(part("formatting"), &columns),
+            declare::scheduling::resolve(part("scheduling")).map(drop),
+            declare::processing::check(part("processing")),
         ])
     };
     match checks() {
@@ -186,7 +186,7 @@ fn destination(
     config: &Value,
     key: &Key,
 ) -> Result<(), PgError> {
-    let dimensions = validate::dimensions(&config["embedding"])?;
+    let dimensions = declare::embedding::dimensions(&config["embedding"])?;
     let vector = format!("{}({dimensions})", vector_type()?);
     match destination {
         Destination::Table { target_schema, target_table, view_schema, view_name } => {

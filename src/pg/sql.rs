@@ -11,6 +11,9 @@ pub use super::quote::{ident, qualified};
 use super::settings::read_as_written;
 use super::statement;
 
+/// Maximum length of an identifier in bytes: Postgres's NAMEDATALEN minus one.
+pub const MAX_IDENTIFIER: usize = 63;
+
 /// Runs `f`, which passes this text to SPI.
 fn spi<R>(sql: &str, f: impl FnOnce() -> R) -> R {
     read_as_written(|| statement::run(sql.as_bytes(), f))

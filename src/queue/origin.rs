@@ -6,7 +6,7 @@ use pgai_rs_pipeline::document::{Digest, Provenance};
 
 use super::claim::{Claimed, place};
 use super::served::Served;
-use crate::catalog::objects::Remembered;
+use crate::catalog::queue_tables::Remembered;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query};

@@ -15,7 +15,7 @@ use pgai_rs_pipeline::secret::ApiKey;
 use super::fold;
 use super::schedule::Schedule;
 use super::statements::Statements;
-use crate::api::validate;
+use crate::access;
 use crate::catalog::binding::Relations;
 use crate::catalog::definitions;
 use crate::catalog::key::{KeyValues, transpose};
@@ -285,6 +285,6 @@ impl Served {
 /// Errors if what was allowed when the vectorizer was declared no longer is.
 fn require_allowed(vectorizer: &Vectorizer, key: Option<&ApiKey>) -> Result<(), PgError> {
     let Vectorizer { config, owner, author, .. } = vectorizer;
-    validate::embedding_egress(&config.embedding, *owner, *author, key)?;
-    validate::loading_egress(&config.loading, *owner, *author)
+    access::embedding::require_allowed(&config.embedding, *owner, *author, key)?;
+    access::loading::require_allowed(&config.loading, *owner, *author)
 }

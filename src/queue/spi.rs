@@ -15,15 +15,15 @@ use super::schedule::Schedule;
 use super::served::{Pause, Served, WHOLE_TABLE};
 use super::unheld::unheld;
 use super::{complete, fail, gone, request, unlogged};
-use crate::catalog::binding;
+use crate::catalog::registration;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{secret, spending};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
+use crate::shared;
 use crate::worker::condition::Conditions;
-use crate::worker::shared;
 
 /// The pause before a vectorizer is looked at again that another transaction was changing.
 const UNTIL_CHANGED: Duration = Duration::from_millis(100);
@@ -444,7 +444,7 @@ fn bound(entry: &Entry) -> Result<(), PgError> {
     if entry.bound || entry.uuid.is_none() {
         return Ok(());
     }
-    transaction(|| binding::adopt(entry))
+    transaction(|| registration::bind_found(entry))
 }
 
 /// Returns the error for a vectorizer whose owner's SQL has ended a worker.

@@ -6,7 +6,7 @@ use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::{Author, SourceConfig};
 
-use super::access;
+use crate::access::source as access;
 use crate::catalog::{rights, schema};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;

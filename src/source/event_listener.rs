@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use pgai_rs_pipeline::source::{Batch, Heard, Listener, Network, Scope, State};
 
-use super::access;
 use super::entry::Entry;
 use super::listing_run::{ListingRun, Step};
 use super::lock_backoff::LockBackoff;
 use super::runs::{self, Problem};
 use super::table::Table;
+use crate::access::source as access;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use pgai_rs_pipeline::source::{Answer, Inquiry, Listed, Listing, Network, Object, Page, Scope, State};
 
-use super::access;
 use super::entry::Entry;
 use super::lock_backoff::LockBackoff;
 use super::runs::{self, Counts, Problem, Run};
 use super::table::{Difference, Table, asks_for_type};
 use super::write::Refused;
+use crate::access::source as access;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;

@@ -3,7 +3,6 @@
 //! The pipeline's [`source`](pgai_rs_pipeline::source) asks S3. This module writes the results to the user's
 //! table, as its owner, in one transaction per page.
 //!
-//! * [`access`]: the administrator's limits on what a source may ask
 //! * [`entry`]: the catalog rows of sources
 //! * [`target`]: the requirements on the user's table
 //! * [`statements`]: a source's SQL, written once
@@ -15,7 +14,6 @@
 //! * [`event_listener`]: listens to a queue of events
 //! * [`sources`]: all sources, a step at a time
 
-pub mod access;
 pub mod entry;
 pub mod event_listener;
 pub mod listing_run;

@@ -15,7 +15,7 @@ use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
-use crate::worker::shared;
+use crate::shared;
 
 /// The longest time for which an owner is skipped without asking again. Others may run out of work earlier
 /// than expected.

@@ -15,6 +15,7 @@ use crate::catalog::relation::Relation;
 use crate::catalog::table as catalog;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user_on, with_own_search_path};
+use crate::pg::roles::role_name;
 use crate::pg::sql;
 use crate::pg::statement::Tables;
 use crate::pg::transaction::transaction;
@@ -222,7 +223,7 @@ fn require_same_owner(entry: &Entry, relation: &Relation) -> Result<(), PgError>
     if relation.owner == entry.owner {
         return Ok(());
     }
-    let owner = target::role_name(relation.owner)?;
+    let owner = role_name(relation.owner)?;
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         format!("{} now has another owner than its S3 source", relation.qualified()),

@@ -1,12 +1,12 @@
 //! The user's table that a bucket is mirrored to: its requirements, and its creation.
 
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::PgSqlErrorCode;
 
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::settings::Level;
-use crate::pg::sql::{self, ident};
+use crate::pg::sql;
 
 /// A required column: its name, the type that it is created with, and other types that are accepted.
 struct Needed {
@@ -131,16 +131,4 @@ pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
     )
     .with_detail("In the middle of a restore that passes.")
     .with_hint(format!("Else drop it and create it anew: SELECT ai.drop_vectorizer('{name}');")))
-}
-
-/// Returns the name of a role, quoted. Errors if the role does not exist.
-pub fn role_name(role: pg_sys::Oid) -> Result<String, PgError> {
-    let name = sql::query_row(
-        "SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = $1",
-        &[role.into()],
-        |row| row.get::<String>(1),
-    )?;
-    name.map(|name| ident(&name)).ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, "the target's owner does not exist")
-    })
 }

@@ -19,15 +19,16 @@ use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
 
 use super::heartbeat::Heartbeat;
-use super::{shared, wait};
 use crate::catalog::schema;
 use crate::guc;
 use crate::index;
 use crate::pg::descriptors;
 use crate::pg::error::PgError;
+use crate::pg::random::random_u32;
 use crate::pg::transaction::transaction;
-use crate::pg::{session, sql, turn};
+use crate::pg::{session, sql, turn, wait};
 use crate::queue::spi::SpiQueue;
+use crate::shared;
 use crate::source::sources::Sources;
 
 /// A function that wakes the main thread from another one.
@@ -92,7 +93,7 @@ unsafe extern "C-unwind" fn at_exit(_code: std::ffi::c_int, argument: pg_sys::Da
             slot.bar(owner, now);
         }
     });
-    shared::wake_launcher();
+    super::wake_launcher();
 }
 
 fn leave_without_extension(database: pg_sys::Oid) {
@@ -144,7 +145,7 @@ fn serve(database: pg_sys::Oid) {
         Ok(runner) => RUNNER.set(Some(runner)),
         Err(error) => return can_not_start(&error),
     }
-    let mut queue = SpiQueue::new(i64::from(super::random_u32()) << 32);
+    let mut queue = SpiQueue::new(i64::from(random_u32()) << 32);
     let mut sources = Sources::default();
     let mut renewed = Instant::now();
     let mut heartbeat = Heartbeat::default();

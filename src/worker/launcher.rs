@@ -13,44 +13,16 @@ use pgrx::bgworkers::{BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use pgai_rs_pipeline::backoff::Backoff;
-
+use super::known_database::KnownDatabase;
 use super::processes::Processes;
-use super::{shared, wait};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
-
-/// The first and the longest pause before a failed worker is started again.
-const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_BACKOFF);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+use crate::pg::wait;
+use crate::shared;
 
 /// The time after which a worker counts as healthy, so that its next failure counts as the first.
 const HEALTHY: Duration = Duration::from_secs(60);
-
-/// The launcher's knowledge of a database.
-pub(super) struct Known {
-    pub(super) worker: Option<DynamicBackgroundWorker>,
-    pub(super) started: Option<Instant>,
-    /// The time since which it waits for a free process; `None` if it does not wait.
-    pub(super) waiting_since: Option<Instant>,
-    not_before: Option<Instant>,
-    backoff: Backoff,
-    without_extension: bool,
-}
-
-impl Default for Known {
-    fn default() -> Self {
-        Known {
-            worker: None,
-            started: None,
-            waiting_since: None,
-            not_before: None,
-            backoff: BACKOFF,
-            without_extension: false,
-        }
-    }
-}
 
 /// The entry point of the launcher.
 ///
@@ -62,7 +34,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) 
     wait::install_signal_handlers();
     // SAFETY: once per process; no database.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
-    let mut known: HashMap<pg_sys::Oid, Known> = HashMap::new();
+    let mut known: HashMap<pg_sys::Oid, KnownDatabase> = HashMap::new();
     let mut processes = Processes::default();
     let waiting = wait::Waiting::new(None);
     loop {
@@ -124,7 +96,7 @@ enum Next {
 /// Starts the workers that are missing and ends those that are not wanted. Returns the time until the next
 /// look at the latest.
 fn look_after(
-    known: &mut HashMap<pg_sys::Oid, Known>,
+    known: &mut HashMap<pg_sys::Oid, KnownDatabase>,
     databases: &[Database],
     processes: &mut Processes,
 ) -> Duration {
@@ -156,7 +128,7 @@ fn look_after(
 }
 
 /// Returns whether this database needs a worker that it lacks.
-fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Next {
+fn look_after_one(database: pg_sys::Oid, known: &mut KnownDatabase) -> Next {
     let slot = shared::slot(database).unwrap_or(shared::Slot::FREE);
     settle_ended(database, known, &slot);
     // A request is kept while a worker runs: it may be just about to leave.
@@ -181,7 +153,7 @@ fn look_after_one(database: pg_sys::Oid, known: &mut Known) -> Next {
 
 /// Records that a worker has ended. Unless it was asked to leave or found no extension, its restart is
 /// delayed.
-fn settle_ended(database: pg_sys::Oid, known: &mut Known, slot: &shared::Slot) {
+fn settle_ended(database: pg_sys::Oid, known: &mut KnownDatabase, slot: &shared::Slot) {
     let ended = |w: &DynamicBackgroundWorker| matches!(w.pid(), Err(BackgroundWorkerStatus::Stopped));
     if !known.worker.as_ref().is_some_and(ended) {
         return;

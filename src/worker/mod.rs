@@ -2,21 +2,19 @@
 //!
 //! * [`launcher`]: starts the workers; it is connected to no database
 //! * [`database`]: the worker of a database
-//! * [`shared`]: shared memory of backends, launcher and workers
 //! * [`condition`]: the worker's knowledge of each vectorizer
 //! * [`heartbeat`]: writes that knowledge to tables
+//! * `known_database`: the launcher's knowledge of a database
 //! * [`processes`]: shares background workers when there are too few
 //! * [`utility_hook`]: ends workers for DROP DATABASE and similar statements
-//! * [`wait`]: signals, latch and timeouts
 
 pub mod condition;
 pub mod database;
 pub mod heartbeat;
+mod known_database;
 pub mod launcher;
 mod processes;
-pub mod shared;
 pub mod utility_hook;
-pub mod wait;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -25,6 +23,8 @@ use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
 
 use crate::pg::database::this_database;
+use crate::queue::wake::wake_background_workers;
+use crate::shared;
 
 /// The `backend_type` of a database's worker in `pg_stat_activity`.
 pub const WORKER_TYPE: &str = "pgai_rs worker";
@@ -64,7 +64,10 @@ pub fn is_preloaded() -> bool {
 /// Asks the launcher for a worker for this database, once the transaction has committed.
 pub fn request_at_commit() {
     let database = this_database();
-    register_xact_callback(PgXactCallbackEvent::Commit, move || shared::request(database));
+    register_xact_callback(PgXactCallbackEvent::Commit, move || {
+        shared::request(database);
+        wake_launcher();
+    });
 }
 
 fn builder(database: pg_sys::Oid) -> BackgroundWorkerBuilder {
@@ -89,13 +92,7 @@ pub fn start_for_this_database() -> Result<i32, String> {
     worker.wait_for_startup().map_err(|status| format!("It did not start: {status:?}."))
 }
 
-/// Returns a random number from Postgres's strong source, or from the clock if that fails.
-pub fn random_u32() -> u32 {
-    let mut bytes = [0_u8; 4];
-    // SAFETY: writes as many bytes as it is told.
-    let strong = unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) };
-    if strong {
-        return u32::from_ne_bytes(bytes);
-    }
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos())
+/// Sets the latches of the background workers without a database, among them the launcher's.
+pub fn wake_launcher() {
+    wake_background_workers(pg_sys::InvalidOid);
 }

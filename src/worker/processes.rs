@@ -10,8 +10,8 @@ use pgrx::pg_sys;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use super::launcher::Known;
-use super::shared;
+use super::known_database::KnownDatabase;
+use crate::shared;
 
 /// The time between looks while a database waits. Background workers of other extensions end without notice.
 const SOON: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ impl Processes {
     /// Starts workers for these databases while processes are free. Returns the time until the next look.
     pub(super) fn start(
         &mut self,
-        known: &mut HashMap<pg_sys::Oid, Known>,
+        known: &mut HashMap<pg_sys::Oid, KnownDatabase>,
         mut databases: Vec<pg_sys::Oid>,
     ) -> Duration {
         let now = Instant::now();
@@ -82,7 +82,7 @@ impl Processes {
 }
 
 /// Starts a worker. Returns whether a process was free for it.
-fn start_one(database: pg_sys::Oid, known: &mut Known) -> bool {
+fn start_one(database: pg_sys::Oid, known: &mut KnownDatabase) -> bool {
     // SAFETY: reads a variable of this process.
     let pid = unsafe { pg_sys::MyProcPid };
     let Ok(worker) = super::builder(database).set_restart_time(None).set_notify_pid(pid).load_dynamic()
@@ -96,7 +96,7 @@ fn start_one(database: pg_sys::Oid, known: &mut Known) -> bool {
 }
 
 /// Asks workers to leave until `most` are leaving, those first that have run longest.
-fn make_some_leave(known: &HashMap<pg_sys::Oid, Known>, most: usize) {
+fn make_some_leave(known: &HashMap<pg_sys::Oid, KnownDatabase>, most: usize) {
     let mut had_their_turn: Vec<(Instant, pg_sys::Oid)> = Vec::new();
     let mut leaving = 0;
     for (oid, known) in known {

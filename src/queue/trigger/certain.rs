@@ -4,7 +4,7 @@
 //! own, for each row of a partitioned table. It is therefore begun only where something is out of the
 //! ordinary.
 
-use crate::catalog::objects::QueueTables;
+use crate::catalog::queue_tables::QueueTables;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql;

@@ -10,7 +10,7 @@ use super::is;
 use super::keyless;
 use super::row::{differ, key_of, translate};
 use super::statement::{Statement, check_spi};
-use crate::catalog::objects::QueueTables;
+use crate::catalog::queue_tables::QueueTables;
 use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;

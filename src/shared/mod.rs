@@ -1,4 +1,7 @@
-//! Shared memory in which backends, launcher and workers exchange information.
+//! Shared memory in which backends, launcher and workers exchange information: a [`Slot`] for each database, and the
+//! lock under which all of them are changed.
+
+mod slot;
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -6,7 +9,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::queue::wake::wake_background_workers;
+pub use slot::{Asked, Slot};
 
 /// The number of slots beyond one for each background worker of the server. They are for databases that were
 /// just created, or that a statement needs without connections.
@@ -18,142 +21,9 @@ const NAME: &std::ffi::CStr = c"pgai_rs";
 /// The lock under which Postgres allocates shared memory (`AddinShmemInitLock`).
 const HANDING_OUT: usize = 21;
 
-/// The state of a database that launcher and worker share.
-///
-/// A database has a slot while there is something to know of it; the launcher frees the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
-    /// `pg_database.oid`; zero for a free slot.
-    pub database: u32,
-    /// The process id of its worker; zero if none runs.
-    pub worker: i32,
-    /// True if CREATE EXTENSION has committed since the launcher looked last.
-    pub requested: bool,
-    /// True if the worker has found that the extension is missing.
-    pub without_extension: bool,
-    /// True if the launcher wants the worker's process for another database.
-    pub to_leave: bool,
-    /// The time before which no worker may start (microseconds of `TimestampTz`).
-    pub away_until: i64,
-    /// The time of the worker's last turn (microseconds of `TimestampTz`); zero before the first.
-    pub last_turn: i64,
-    /// The number of vectorizers that it serves.
-    pub vectorizers: i32,
-    /// The number of documents that it has claimed and not settled.
-    pub in_flight: i32,
-    /// The owners whose SQL has ended the worker.
-    pub stubborn: [Stubborn; REMEMBERED_OWNERS],
-    /// The tokens that sessions have sent to models since the worker took them over last.
-    pub asked: [Asked; ASKING_ROLES],
-    /// The day of `asked`, counted from 1970-01-01: what is left of another day has no part in today's quotas.
-    pub asked_on: u64,
-}
-
-/// The tokens that the sessions of one role have sent to models.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// The role; zero for none.
-    pub role: u32,
-    /// The estimated number of tokens.
-    pub tokens: u64,
-}
-
-/// The number of roles that a database counts separately. Further roles are counted under role zero, and so
-/// for the database only, until the worker has taken over the counts.
-const ASKING_ROLES: usize = 64;
-
-/// An owner whose SQL could not be stopped when its time was over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stubborn {
-    /// The role; zero for none.
-    pub owner: u32,
-    /// The number of bars since it was last forgotten.
-    pub times: u32,
-    /// The time before which nothing of the owner runs (microseconds of `TimestampTz`).
-    pub until: i64,
-}
-
-/// The number of owners that a database remembers. Beyond it, those are forgotten whose time is over first.
-const REMEMBERED_OWNERS: usize = 32;
-
-/// The time for which a stubborn owner is barred at first, doubled each time (microseconds).
-const FIRST_BAR: i64 = 60_000_000;
-
-/// The largest number of times that it is doubled.
-const MOST_DOUBLED: u32 = 6;
-
-/// The time for which an owner is remembered after the bar has ended (microseconds).
-const REMEMBERED: i64 = 3_600_000_000;
-
-impl Slot {
-    /// A slot without information.
-    pub const FREE: Slot = Slot {
-        database: 0,
-        worker: 0,
-        requested: false,
-        without_extension: false,
-        to_leave: false,
-        away_until: 0,
-        last_turn: 0,
-        vectorizers: 0,
-        in_flight: 0,
-        stubborn: [Stubborn { owner: 0, times: 0, until: 0 }; REMEMBERED_OWNERS],
-        asked: [Asked { role: 0, tokens: 0 }; ASKING_ROLES],
-        asked_on: 0,
-    };
-
-    /// Bars an owner from this database's worker until some time after `now`, longer each time.
-    pub fn bar(&mut self, owner: pg_sys::Oid, now: i64) {
-        let owner = owner.to_u32();
-        let known = self.stubborn.iter().position(|one| one.owner == owner);
-        let first_to_end = (0..self.stubborn.len()).min_by_key(|place| self.stubborn[*place].until);
-        let Some(place) = known.or(first_to_end) else { return };
-
-        let before = self.stubborn[place];
-        let is_remembered = before.owner == owner && before.until + REMEMBERED > now;
-        let times = if is_remembered { before.times + 1 } else { 1 };
-        let bar = FIRST_BAR << (times - 1).min(MOST_DOUBLED);
-        self.stubborn[place] = Stubborn { owner, times, until: now + bar };
-    }
-
-    /// Counts tokens that a session of a role has sent.
-    fn note_asked(&mut self, day: u64, role: u32, tokens: u64) {
-        if self.asked_on != day {
-            self.asked = Slot::FREE.asked;
-            self.asked_on = day;
-        }
-
-        let is_free = |asked: &Asked| asked.role == role || asked.tokens == 0;
-        let place = self.asked.iter().position(is_free).unwrap_or(ASKING_ROLES - 1);
-        let asked = &mut self.asked[place];
-        if asked.tokens == 0 {
-            asked.role = role;
-        } else if asked.role != role {
-            asked.role = 0;
-        }
-        asked.tokens = asked.tokens.saturating_add(tokens);
-    }
-
-    /// Returns whether there are tokens that the worker has not taken over.
-    fn has_asked(&self) -> bool {
-        self.asked.iter().any(|asked| asked.tokens > 0)
-    }
-
-    /// Returns whether the slot has information that must be kept.
-    fn says_something(&self, now: i64) -> bool {
-        let remembers = self.stubborn.iter().any(|one| one.until + REMEMBERED > now);
-        self.worker != 0
-            || self.requested
-            || self.without_extension
-            || self.away_until > now
-            || remembers
-            || self.has_asked()
-    }
-}
-
 /// The head of the memory; the slots follow it.
 #[repr(C)]
-struct Table {
+struct Header {
     lock: *mut pg_sys::LWLock,
     length: usize,
     /// True if a request found no free slot: some database has the extension, and the launcher must find out
@@ -164,7 +34,7 @@ struct Table {
 }
 
 /// The address of the memory, the same in the postmaster and in all its children.
-static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+static TABLE: AtomicPtr<Header> = AtomicPtr::new(ptr::null_mut());
 
 static mut PREVIOUS_REQUEST: pg_sys::shmem_request_hook_type = None;
 static mut PREVIOUS_STARTUP: pg_sys::shmem_startup_hook_type = None;
@@ -187,7 +57,7 @@ fn length() -> usize {
 }
 
 fn size(length: usize) -> usize {
-    size_of::<Table>() + length * size_of::<Slot>()
+    size_of::<Header>() + length * size_of::<Slot>()
 }
 
 #[pg_guard]
@@ -214,10 +84,10 @@ unsafe extern "C-unwind" fn on_startup() {
         let handing_out = &raw mut (*pg_sys::MainLWLockArray.add(HANDING_OUT)).lock;
         pg_sys::LWLockAcquire(handing_out, pg_sys::LWLockMode::LW_EXCLUSIVE);
         let (length, mut found) = (length(), false);
-        let table = pg_sys::ShmemInitStruct(NAME.as_ptr(), size(length), &mut found).cast::<Table>();
+        let table = pg_sys::ShmemInitStruct(NAME.as_ptr(), size(length), &mut found).cast::<Header>();
         if !found {
             let lock = &raw mut (*pg_sys::GetNamedLWLockTranche(NAME.as_ptr())).lock;
-            table.write(Table { lock, length, missed_request: false, no_free_process: false });
+            table.write(Header { lock, length, missed_request: false, no_free_process: false });
             let slots = table.add(1).cast::<Slot>();
             (0..length).for_each(|place| slots.add(place).write(Slot::FREE));
         }
@@ -229,7 +99,7 @@ unsafe extern "C-unwind" fn on_startup() {
 /// Runs `look` on all slots under the lock; it must not raise errors. Returns `None` without preloading.
 fn with_slots<T>(
     mode: pg_sys::LWLockMode::Type,
-    look: impl FnOnce(&mut Table, &mut [Slot]) -> T,
+    look: impl FnOnce(&mut Header, &mut [Slot]) -> T,
 ) -> Option<T> {
     let table = TABLE.load(Ordering::Relaxed);
     if table.is_null() {
@@ -272,7 +142,7 @@ pub fn take_asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
     if !slot(database).is_some_and(|slot| slot.has_asked()) {
         return Vec::new();
     }
-    let (mut taken, mut taken_of) = (Slot::FREE.asked, 0);
+    let (mut taken, mut taken_of) = (slot::NOBODY, 0);
     update(database, |slot| {
         std::mem::swap(&mut slot.asked, &mut taken);
         taken_of = slot.asked_on;
@@ -316,12 +186,11 @@ pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
     });
 }
 
-/// Asks the launcher to look at a database now.
+/// Records that somebody asks the launcher to look at a database.
 pub fn request(database: pg_sys::Oid) {
     if !update(database, |slot| slot.requested = true) {
         with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| table.missed_request = true);
     }
-    wake_launcher();
 }
 
 /// Returns whether a request found no free slot since the last call.
@@ -340,9 +209,4 @@ pub fn set_no_free_process(no_free_process: bool) {
 /// Returns whether there are databases for which no background worker is free.
 pub fn no_free_process() -> bool {
     with_slots(pg_sys::LWLockMode::LW_SHARED, |table, _| table.no_free_process).unwrap_or(false)
-}
-
-/// Sets the latches of the background workers without a database, among them the launcher's.
-pub fn wake_launcher() {
-    wake_background_workers(pg_sys::InvalidOid);
 }

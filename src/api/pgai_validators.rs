@@ -10,10 +10,13 @@ use serde_json::Value;
 
 use pgai_rs_pipeline::config::Destination;
 
-use super::{destination, indexing, scheduling, validate};
 use crate::catalog::destination::to_json;
 use crate::catalog::key::Key;
 use crate::catalog::relation::{self, Column, Relation};
+use crate::declare::config::implementation;
+use crate::declare::{
+    chunking, destination, embedding, formatting, indexing, loading, parsing, processing, scheduling,
+};
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::json::Json;
@@ -61,8 +64,8 @@ fn columns(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Vec<Column>, P
 fn validate_loading(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
     let config = json(config);
     // The shape comes first: its error does not depend on a table.
-    validate::implementation("loading", config.as_ref())?;
-    Ok(validate::loading(&config.unwrap_or_default(), &columns(schema, table)?, current_user())?)
+    implementation("loading", config.as_ref())?;
+    Ok(loading::check(&config.unwrap_or_default(), &columns(schema, table)?, current_user())?)
 }
 
 #[pg_extern(sql = false)]
@@ -73,13 +76,13 @@ fn validate_parsing(
     table: Option<&CStr>,
 ) -> Checked {
     let parsing = json(parsing);
-    validate::implementation("parsing", parsing.as_ref())?;
-    Ok(validate::parsing(parsing.as_ref(), &json(loading).unwrap_or_default(), &columns(schema, table)?)?)
+    implementation("parsing", parsing.as_ref())?;
+    Ok(parsing::check(parsing.as_ref(), &json(loading).unwrap_or_default(), &columns(schema, table)?)?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_destination(destination: Option<Json>, chunking: Option<Json>) -> Checked {
-    Ok(validate::destination(json(destination).as_ref(), json(chunking).as_ref())?)
+    Ok(destination::check(json(destination).as_ref(), json(chunking).as_ref())?)
 }
 
 #[pg_extern(sql = false)]
@@ -89,7 +92,7 @@ fn evaluated_destination(
     table: Option<&CStr>,
 ) -> Result<JsonB, pg_sys::panic::ErrorReport> {
     let config = json(destination);
-    match validate::implementation("destination", config.as_ref())? {
+    match implementation("destination", config.as_ref())? {
         Some("table" | "column") => {}
         _ => return Err(PgError::raised("invalid implementation for destination config").into()),
     }
@@ -111,20 +114,20 @@ fn validate_destination_free(destination: Option<Json>) -> Checked {
 #[pg_extern(sql = false)]
 fn validate_embedding(config: Option<Json>) -> Checked {
     let config = json(config);
-    validate::implementation("embedding", config.as_ref())?;
-    Ok(validate::embedding(&config.unwrap_or_default(), current_user())?)
+    implementation("embedding", config.as_ref())?;
+    Ok(embedding::check(&config.unwrap_or_default(), current_user())?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_chunking(config: Option<Json>) -> Checked {
-    Ok(validate::chunking(json(config).as_ref())?)
+    Ok(chunking::check(json(config).as_ref())?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_formatting(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
     let config = json(config);
-    validate::implementation("formatting", config.as_ref())?;
-    Ok(validate::formatting(config.as_ref(), &columns(schema, table)?)?)
+    implementation("formatting", config.as_ref())?;
+    Ok(formatting::check(config.as_ref(), &columns(schema, table)?)?)
 }
 
 #[pg_extern(sql = false)]
@@ -135,7 +138,7 @@ fn validate_indexing(config: Option<Json>) -> Checked {
 #[pg_extern(sql = false)]
 fn validate_scheduling(config: Option<Json>) -> Checked {
     let config = json(config);
-    if validate::implementation("scheduling", config.as_ref())? == Some("default") {
+    if implementation("scheduling", config.as_ref())? == Some("default") {
         return Err(PgError::raised("unrecognized scheduling implementation: \"default\"").into());
     }
     Ok(scheduling::resolve(config.as_ref()).map(drop)?)
@@ -143,7 +146,7 @@ fn validate_scheduling(config: Option<Json>) -> Checked {
 
 #[pg_extern(sql = false)]
 fn validate_processing(config: Option<Json>) -> Checked {
-    Ok(validate::processing(json(config).as_ref())?)
+    Ok(processing::check(json(config).as_ref())?)
 }
 
 #[pg_extern(sql = false)]

@@ -1,6 +1,5 @@
-//! Checks whether a role may access S3 in the way that a vectorizer, a source or a check declares.
-//!
-//! They are made when it is declared and again before work begins, because the settings may have changed.
+//! Checks whether S3, or another service of AWS, may be asked in the way that a vectorizer, a source or a check
+//! declares.
 
 use pgrx::PgSqlErrorCode;
 
@@ -13,7 +12,7 @@ use crate::pg::error::PgError;
 /// Errors if the access is contradictory, or the operator does not allow its author to request objects with
 /// it. `example` is a requested address, if one is known.
 pub fn require_objects_allowed(access: &S3Access, example: Option<&str>) -> Result<(), PgError> {
-    require_allowed(access)?;
+    require_allowed(access, Argument::Loading)?;
     if guc::reaches_objects(access) {
         return Ok(());
     }
@@ -35,10 +34,43 @@ pub fn declared_by(access: &S3Access, author: Author) -> S3Access {
     S3Access { author, ..access.clone() }
 }
 
+/// The argument that declares an access. Errors name the role's option as it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// `loading`, or the options of an S3 source.
+    Loading,
+    /// `embedding`, with Amazon Bedrock as the provider.
+    Embedding,
+}
+
+impl Argument {
+    fn name(self) -> &'static str {
+        match self {
+            Argument::Loading => "loading",
+            Argument::Embedding => "embedding",
+        }
+    }
+
+    /// Returns the name of the option for the role: in an embedding it is LiteLLM's.
+    fn role_option(self) -> &'static str {
+        match self {
+            Argument::Loading => "aws_role_arn",
+            Argument::Embedding => "aws_role_name",
+        }
+    }
+
+    fn service(self) -> &'static str {
+        match self {
+            Argument::Loading => "S3",
+            Argument::Embedding => "Amazon Bedrock",
+        }
+    }
+}
+
 /// Errors if the access is contradictory, or the operator does not allow it to its author.
-pub fn require_allowed(access: &S3Access) -> Result<(), PgError> {
-    consistent(access)?;
-    role_arn(access)?;
+pub fn require_allowed(access: &S3Access, argument: Argument) -> Result<(), PgError> {
+    require_consistent(access)?;
+    require_role_allowed(access, argument)?;
     if access.anonymous && !guc::s3_anonymous() {
         return Err(denied("S3 can't be asked anonymously on this server")
             .with_hint("A superuser can allow it with pgai_rs.s3_anonymous."));
@@ -55,7 +87,7 @@ pub fn require_allowed(access: &S3Access) -> Result<(), PgError> {
         .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_s3_endpoints."))
 }
 
-fn consistent(access: &S3Access) -> Result<(), PgError> {
+fn require_consistent(access: &S3Access) -> Result<(), PgError> {
     if access.anonymous && access.aws_role_arn.is_some() {
         return Err(invalid("a role can't be assumed anonymously")
             .with_hint("Leave out either aws_role_arn or anonymous."));
@@ -68,22 +100,27 @@ fn consistent(access: &S3Access) -> Result<(), PgError> {
     Ok(())
 }
 
-fn role_arn(access: &S3Access) -> Result<(), PgError> {
+fn require_role_allowed(access: &S3Access, argument: Argument) -> Result<(), PgError> {
+    let option = argument.role_option();
     let Some(role_arn) = &access.aws_role_arn else {
         if access.anonymous || !guc::s3_role_only() {
             return Ok(());
         }
-        return Err(denied("S3 can only be asked with an assumed role on this server")
+        let message = format!("{} can only be asked with an assumed role on this server", argument.service());
+        return Err(denied(&message)
             .with_detail("pgai_rs.s3_credentials is 'role': the server's own credentials only assume roles.")
-            .with_hint(
-                "Give aws_role_arn; ai.s3_policies() prints what the role needs to trust this server.",
-            ));
+            .with_hint(format!(
+                "Give {option}; ai.s3_policies() prints what the role needs to trust this server."
+            )));
     };
     if !is_role_arn(role_arn) {
-        return Err(PgError::raised("invalid loading config, aws_role_arn must match arn:aws:iam::*:role/*"));
+        return Err(PgError::raised(format!(
+            "invalid {} config, {option} must match arn:aws:iam::*:role/*",
+            argument.name()
+        )));
     }
     if !guc::role_arn_allowed(role_arn, access.author) {
-        return Err(denied("this aws_role_arn is not allowed on this server")
+        return Err(denied(&format!("this {option} is not allowed on this server"))
             .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_role_arns."));
     }
     Ok(())

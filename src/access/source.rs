@@ -1,13 +1,11 @@
-//! Checks that a source's owner may have S3 and SQS asked as the source says.
-//!
-//! It is done when the source is declared and again before each run, because the settings may have changed.
+//! Checks whether a bucket may be listed, and a queue of its events read.
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::{Author, SourceConfig};
 use pgai_rs_pipeline::server_url::ServerUrl;
 
-use crate::api::s3_access;
+use super::s3;
 use crate::catalog::rights::Right;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -15,7 +13,7 @@ use crate::pg::error::PgError;
 /// Errors if the administrator has not allowed this config to its author, or its `owner` lacks the right.
 pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> Result<(), PgError> {
     Right::CreateS3Source.require(owner)?;
-    s3_access::require_objects_allowed(&config.s3, Some(uri))?;
+    s3::require_objects_allowed(&config.s3, Some(uri))?;
     let Some(url) = &config.queue_url else { return Ok(()) };
     let url = ServerUrl::parse(url).map_err(|error| {
         let message = format!("queue_url {error}");
@@ -35,5 +33,5 @@ pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> 
 
 /// Returns the config with the author who declared it.
 pub fn declared_by(config: &SourceConfig, author: Author) -> SourceConfig {
-    SourceConfig { s3: s3_access::declared_by(&config.s3, author), ..config.clone() }
+    SourceConfig { s3: s3::declared_by(&config.s3, author), ..config.clone() }
 }

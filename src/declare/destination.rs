@@ -6,14 +6,26 @@ use serde_json::Value;
 
 use pgai_rs_pipeline::config::Destination;
 
-use super::validate;
+use super::config::{implementation, raise};
+use super::names::require_length;
 use crate::catalog::destination::STORE_COLUMNS;
 use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::lock::{self, Named};
-use crate::pg::sql::{self, ident};
+use crate::pg::sql::{self, MAX_IDENTIFIER, ident};
+
+/// Checks a config of `ai.destination_*`, before its names are filled in.
+pub fn check(config: Option<&Value>, chunking: Option<&Value>) -> Result<(), PgError> {
+    match implementation("destination", config)? {
+        Some("table") => Ok(()),
+        Some("column") if chunking.is_some_and(|chunking| chunking["implementation"] == "none") => Ok(()),
+        Some("column") => Err(PgError::raised("chunking must be none for column destination")
+            .with_hint("A column has room for one vector: add chunking => ai.chunking_none().")),
+        _ => raise("invalid implementation for destination config"),
+    }
+}
 
 /// Fills in the names as pgai does: with `destination => 'd'` the view is `d` and the store is `d_store`;
 /// otherwise both are derived from the source's name.
@@ -24,7 +36,7 @@ pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination
             PgError::raised("invalid destination config, missing embedding_column")
                 .with_hint("Name the column in ai.destination_column('name').")
         })?;
-        validate::identifier_length(&embedding_column)?;
+        require_length(&embedding_column)?;
         return Ok(Destination::Column { embedding_column });
     }
     let (table, view) = match text("destination") {
@@ -35,7 +47,7 @@ pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination
     let (target_table, view_name) =
         (text("target_table").unwrap_or(table), text("view_name").unwrap_or(view));
     for name in [&target_table, &view_name] {
-        validate::identifier_length(name)?;
+        require_length(name)?;
     }
     let (target_schema, view_schema) = (schema("target_schema"), schema("view_schema"));
     Ok(Destination::Table { target_schema, target_table, view_schema, view_name })
@@ -54,7 +66,7 @@ pub fn default_name(destination: &Destination, source: &Relation) -> String {
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         name.insert(0, 'v');
     }
-    name.truncate(validate::MAX_IDENTIFIER);
+    name.truncate(MAX_IDENTIFIER);
     name
 }
 

@@ -1,4 +1,4 @@
-//! `ai.indexing_*`: configs are resolved and checked when a vectorizer is created.
+//! Configs of `ai.indexing_*`: resolved and checked when a vectorizer is created.
 
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use pgai_rs_pipeline::config::Destination;
 use pgai_rs_pipeline::config::indexing::{Element, Indexing, hnsw};
 
-use super::validate;
+use super::config::{implementation, readable};
 use crate::catalog::destination::STORE_VECTORS;
 use crate::catalog::relation::Relation;
 use crate::guc;
@@ -22,7 +22,7 @@ const DEFAULT_MIN_ROWS: i32 = 100_000;
 /// Returns the config as it is stored, with `default` resolved. Errors if it is invalid, its access method is
 /// not installed or it can't index so many dimensions.
 pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError> {
-    let kind = validate::implementation("indexing", config)?;
+    let kind = implementation("indexing", config)?;
     let resolved = match kind {
         None => return Err(PgError::raised("indexing implementation not specified")),
         Some("default") => default_config(dimensions),
@@ -36,14 +36,14 @@ pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError
 
 /// Checks a config other than `default`, as far as that is possible without a query.
 pub fn check(config: Option<&Value>) -> Result<Indexing, PgError> {
-    match validate::implementation("indexing", config)? {
+    match implementation("indexing", config)? {
         None => return Err(PgError::raised("indexing implementation not specified")),
         Some("none" | "hnsw" | "diskann") => {}
         Some(other) => {
             return Err(PgError::raised(format!("invalid indexing implementation: \"{other}\"")));
         }
     }
-    let indexing: Indexing = validate::readable("indexing", config)?;
+    let indexing: Indexing = readable("indexing", config)?;
     indexing.check().map_err(PgError::raised)?;
     Ok(indexing)
 }

@@ -1,0 +1,92 @@
+//! Vectorizers that the caller may drop or change: those whose owner's rights the caller has.
+
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+use super::registration::forget;
+use super::table::Table;
+use super::triggers::{self, Identity};
+use super::{binding, vectorizer, visibility};
+use crate::pg::error::PgError;
+use crate::pg::identity::{current_user, may_act_as, superuser};
+
+/// The parts of a vectorizer that dropping needs, read so that it also works if some of its relations are
+/// gone.
+pub struct OwnedVectorizer {
+    identity: Identity,
+    /// The owner of its source, or, if that is gone, of its inbox. If both are gone, only a superuser may
+    /// drop it.
+    pub owner: pg_sys::Oid,
+    source: Option<Table>,
+    queue: Vec<Table>,
+    store: Option<Table>,
+    view: Option<Table>,
+}
+
+/// Returns the vectorizer with this id. Errors if the caller does not see it, as if it did not exist, or
+/// lacks its owner's rights.
+pub fn owned(id: i32) -> Result<OwnedVectorizer, PgError> {
+    let user = current_user();
+    let found = find(id)?.filter(|found| found.is_seen_by(user)).ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_NO_DATA_FOUND, "query returned no rows")
+            .with_detail(format!("There is no vectorizer with id {id}."))
+            .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
+    })?;
+    if may_act_as(user, found.owner) {
+        return Ok(found);
+    }
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of the vectorizer")
+        .with_hint("A vectorizer belongs to the owner of its source."))
+}
+
+/// Finds all relations of a vectorizer, or what is left of them; `None` if there is no such vectorizer.
+fn find(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
+    if let Some(entry) = vectorizer::by_id(id)? {
+        let (identity, relations) = (entry.identity(), entry.relations);
+        return Ok(Some(OwnedVectorizer {
+            identity,
+            owner: relations.source.owner,
+            queue: relations.queue(),
+            source: Some(relations.source),
+            store: relations.store,
+            view: relations.view,
+        }));
+    }
+
+    let Some(rest) = binding::rest(id)? else { return Ok(None) };
+    let owner = rest.source.as_ref().or(rest.queue.first()).map(|table| table.owner);
+    Ok(Some(OwnedVectorizer {
+        identity: rest.identity,
+        owner: owner.unwrap_or(superuser()),
+        source: rest.source,
+        queue: rest.queue,
+        store: rest.store,
+        view: rest.view,
+    }))
+}
+
+/// Errors unless the vectorizer exists and the current user has its owner's rights.
+pub fn require_owner(id: i32) -> Result<(), PgError> {
+    owned(id).map(drop)
+}
+
+impl OwnedVectorizer {
+    /// Returns whether a role sees the vectorizer, according to the relations that are left of it.
+    fn is_seen_by(&self, role: pg_sys::Oid) -> bool {
+        let relations = self.source.iter().chain(self.queue.first()).chain(&self.store).chain(&self.view);
+        visibility::sees_all(role) || visibility::sees(role, self.owner, relations)
+    }
+
+    /// Drops the vectorizer with its triggers and its queue, but keeps its store and its view.
+    pub fn drop(&self) -> Result<(), PgError> {
+        if let Some(source) = &self.source {
+            triggers::drop_on(&self.identity, source.oid)?;
+        }
+        forget(self.identity.id, self.owner, &self.queue)
+    }
+
+    /// Drops the view and the store. Postgres errors if other objects depend on them.
+    pub fn drop_destination(&self) -> Result<(), PgError> {
+        let own = |table: &&Table| table.owner == self.owner;
+        self.view.iter().chain(&self.store).filter(own).try_for_each(Table::drop)
+    }
+}

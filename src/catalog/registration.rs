@@ -1,0 +1,81 @@
+//! The row of a vectorizer in `ai.vectorizer`: inserted when it is created, bound where it was only found, and
+//! deleted.
+
+use pgrx::{JsonB, pg_sys};
+use serde_json::Value;
+
+use super::binding;
+use super::key::Key;
+use super::objects;
+use super::relation::Relation;
+use super::table::Table;
+use super::triggers;
+use super::vectorizer::Entry;
+use super::{failed_name, trigger_name};
+use crate::pg::error::PgError;
+use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::sql;
+
+/// Inserts a vectorizer into the catalog. Returns its UUID; `None` if the extension's objects are older than
+/// UUIDs.
+pub fn register(
+    id: i32,
+    name: &str,
+    source: &Relation,
+    key: &Key,
+    queue_schema: &str,
+    inbox: &str,
+    config: Value,
+) -> Result<Option<String>, PgError> {
+    let uuid = binding::uuid();
+    let registered = as_superuser(|| {
+        sql::query_row(
+            &format!(
+                "INSERT INTO ai.vectorizer AS v (id, name, source_schema, source_table, source_pk, trigger_name,
+                                        queue_schema, queue_table, queue_failed_table, config)
+             VALUES ($1, $2::name, $3::name, $4::name, $5, $6::name, $7::name, $8::name, $9::name, $10)
+             RETURNING {uuid}"),
+            &[
+                id.into(),
+                name.to_owned().into(),
+                source.schema.clone().into(),
+                source.name.clone().into(),
+                JsonB(key.to_json()).into(),
+                trigger_name(id).into(),
+                queue_schema.to_owned().into(),
+                inbox.to_owned().into(),
+                failed_name(id).into(),
+                JsonB(config).into(),
+            ],
+            |row| row.get_opt::<String>(1),
+        )
+    })?;
+    registered.ok_or_else(|| PgError::raised("ai.vectorizer did not take the vectorizer"))
+}
+
+/// Binds the relations of a vectorizer that were only found so far, and recreates its triggers with its UUID
+/// if they were created before there were UUIDs.
+pub fn bind_found(entry: &Entry) -> Result<(), PgError> {
+    entry.relations.require_one_owner()?;
+    let source = Relation::load(entry.relations.source.oid)?;
+    let source = source.ok_or_else(|| triggers::lost(&entry.name))?;
+    entry.relations.hold()?;
+    entry.relations.bind(entry.id)?;
+    binding::write_names()?;
+    let keyless = [&entry.relations.inbox, &entry.relations.failed];
+    as_user(source.owner, || keyless.into_iter().try_for_each(objects::tell_subscribers_whole_rows))?;
+    if triggers::have_uuid(&entry.identity(), source.oid)? {
+        return Ok(());
+    }
+
+    entry.relations.source.hold(pg_sys::AccessExclusiveLock)?;
+    triggers::drop_on(&entry.identity(), source.oid)?;
+    triggers::create(&entry.identity(), &source)
+}
+
+/// Removes a vectorizer from the catalog and drops those tables of its queue that still belong to its owner.
+/// The store stays.
+pub fn forget(id: i32, owner: pg_sys::Oid, queue: &[Table]) -> Result<(), PgError> {
+    as_superuser(|| sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()]))?;
+    queue.iter().filter(|table| table.owner == owner && table.kind == 'r').try_for_each(Table::drop)
+}

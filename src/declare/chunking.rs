@@ -1,0 +1,25 @@
+//! Configs of `ai.chunking_*`.
+
+use pgrx::PgSqlErrorCode;
+use serde_json::Value;
+
+use pgai_rs_pipeline::chunk::chunker;
+use pgai_rs_pipeline::config::Chunking;
+
+use super::config::{implementation, raise, readable};
+use crate::pg::error::PgError;
+
+/// Checks a config. Sizes are checked here and not when the first document is processed.
+pub fn check(config: Option<&Value>) -> Result<(), PgError> {
+    let known = ["character_text_splitter", "recursive_character_text_splitter", "text_splitter", "none"];
+    if !implementation("chunking", config)?.is_some_and(|kind| known.contains(&kind)) {
+        return raise("invalid chunking config implementation");
+    }
+    let chunking: Chunking = readable("chunking", config)?;
+    chunker(&chunking).map(drop).map_err(|error| {
+        PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("invalid chunking config: {error}"),
+        )
+    })
+}

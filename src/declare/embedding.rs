@@ -1,0 +1,52 @@
+//! Configs of `ai.embedding_*`.
+
+use pgrx::{PgSqlErrorCode, pg_sys};
+use serde_json::Value;
+
+use pgai_rs_pipeline::config::Embedding;
+use pgai_rs_pipeline::embed;
+
+use super::config::{implementation, raise, readable};
+use crate::access;
+use crate::access::s3::{self, Argument};
+use crate::catalog::rights::{Right, author};
+use crate::catalog::secret;
+use crate::guc;
+use crate::pg::error::PgError;
+
+/// Maximum number of dimensions of pgvector's `vector`.
+const MAX_DIMENSIONS: u64 = 16_000;
+
+/// Returns the number of dimensions of the embedding.
+pub fn dimensions(embedding: &Value) -> Result<u32, PgError> {
+    let Some(dimensions) = embedding.get("dimensions").filter(|d| !d.is_null()) else {
+        return raise("dimensions argument is required");
+    };
+    match dimensions.as_u64() {
+        Some(d) if (1..=MAX_DIMENSIONS).contains(&d) => Ok(d as u32),
+        _ => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("dimensions must be a whole number from 1 to {MAX_DIMENSIONS}"),
+        )
+        .with_detail(format!("It is {dimensions}."))),
+    }
+}
+
+/// Checks a config of `ai.embedding_*`. A role that is not a superuser can't send the server's API key to a
+/// URL of its own.
+pub fn check(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
+    match implementation("embedding", Some(config))? {
+        None => return raise("embedding implementation not specified"),
+        Some("openai" | "ollama" | "voyageai" | "litellm") => {}
+        Some(other) => return raise(format!("invalid embedding implementation: \"{other}\"")),
+    }
+    let embedding: Embedding = readable("embedding", Some(config))?;
+    Right::require_to_embed(&embedding, owner)?;
+    let key = secret::api_key_of(&embedding)?;
+    embed::check(&embedding, author(owner), key.as_ref(), &guc::pipeline())
+        .map_err(access::embedding::refused)?;
+    match embed::aws_access(&embedding, author(owner)) {
+        Some(access) => s3::require_allowed(&access, Argument::Embedding),
+        None => Ok(()),
+    }
+}

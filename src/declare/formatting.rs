@@ -1,0 +1,39 @@
+//! Configs of `ai.formatting_*`.
+
+use pgrx::PgSqlErrorCode;
+use serde_json::Value;
+
+use pgai_rs_pipeline::config::Formatting;
+use pgai_rs_pipeline::format::Template;
+
+use super::config::{implementation, raise, readable};
+use crate::catalog::relation::Column;
+use crate::pg::error::PgError;
+
+/// Checks a config. A template that no row can fill is refused here and not for each
+/// row.
+pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> {
+    if implementation("formatting", config)? != Some("python_template") {
+        return raise("unrecognized formatting implementation");
+    }
+    let Formatting::PythonTemplate { template } = readable("formatting", config)?;
+    if !template.contains("$chunk") {
+        return raise("template must contain $chunk placeholder");
+    }
+    if columns.iter().any(|column| column.name == "chunk") {
+        return raise(
+            "formatting_python_template may not be used when source table has a column named \"chunk\"",
+        );
+    }
+    let invalid = |message: String| {
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+            .with_hint("$name stands for a column of the source, $$ for a dollar sign.")
+    };
+    let parsed = Template::parse(&template).map_err(|error| invalid(format!("invalid template: {error}")))?;
+    let unknown =
+        parsed.placeholders().find(|name| *name != "chunk" && !columns.iter().any(|c| c.name == *name));
+    match unknown {
+        Some(name) => Err(invalid(format!("the template names a column that the source has not: {name}"))),
+        None => Ok(()),
+    }
+}

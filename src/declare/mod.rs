@@ -1,0 +1,22 @@
+//! Declarations of vectorizers: what the arguments of `ai.create_vectorizer` say is checked, and completed with
+//! defaults, before anything is created.
+//!
+//! What would fail at every row is refused here. Error texts are pgai's where it has one. Whether the administrator
+//! allows what is declared is decided by [`access`](crate::access).
+//!
+//! * [`config`]: checks that are common to all parts of a config
+//! * [`names`]: names of vectorizers, of S3 sources and of what they create
+//! * [`loading`], [`parsing`], [`chunking`], [`formatting`], [`embedding`], [`indexing`], [`scheduling`],
+//!   [`processing`], [`destination`]: the parts of a config, by the functions that make them
+
+pub mod chunking;
+pub mod config;
+pub mod destination;
+pub mod embedding;
+pub mod formatting;
+pub mod indexing;
+pub mod loading;
+pub mod names;
+pub mod parsing;
+pub mod processing;
+pub mod scheduling;

@@ -1,0 +1,32 @@
+//! Configs of `ai.processing_*`.
+
+use serde_json::Value;
+
+use super::config::{implementation, raise};
+use crate::pg::error::PgError;
+
+/// Maximum `batch_size`: OpenAI's limit of inputs per request.
+const MAX_BATCH_SIZE: i64 = 2_048;
+
+/// Maximum `concurrency`: pgai's limit.
+const MAX_CONCURRENCY: i64 = 50;
+
+/// Checks a config: its limits are whole numbers within bounds.
+pub fn check(config: Option<&Value>) -> Result<(), PgError> {
+    match implementation("processing", config)? {
+        None => return raise("processing implementation not specified"),
+        Some("default") => {}
+        Some(other) => return raise(format!("unrecognized processing implementation: \"{other}\"")),
+    }
+    let limit = |key: &str, most: i64| match config.and_then(|c| c.get(key)) {
+        None => Ok(()),
+        Some(value) => match value.as_i64() {
+            None => raise(format!("{key} must be a number")),
+            Some(n) if n > most => raise(format!("{key} must be less than or equal to {most}")),
+            Some(n) if n <= 0 => raise(format!("{key} must be greater than 0")),
+            Some(_) => Ok(()),
+        },
+    };
+    limit("batch_size", MAX_BATCH_SIZE)?;
+    limit("concurrency", MAX_CONCURRENCY)
+}

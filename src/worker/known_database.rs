@@ -1,0 +1,35 @@
+//! The launcher's knowledge of a database.
+
+use std::time::{Duration, Instant};
+
+use pgrx::bgworkers::DynamicBackgroundWorker;
+
+use pgai_rs_pipeline::backoff::Backoff;
+
+/// The first and the longest pause before a failed worker is started again.
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), LONGEST_BACKOFF);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// The launcher's knowledge of a database.
+pub(super) struct KnownDatabase {
+    pub(super) worker: Option<DynamicBackgroundWorker>,
+    pub(super) started: Option<Instant>,
+    /// The time since which it waits for a free process; `None` if it does not wait.
+    pub(super) waiting_since: Option<Instant>,
+    pub(super) not_before: Option<Instant>,
+    pub(super) backoff: Backoff,
+    pub(super) without_extension: bool,
+}
+
+impl Default for KnownDatabase {
+    fn default() -> Self {
+        KnownDatabase {
+            worker: None,
+            started: None,
+            waiting_since: None,
+            not_before: None,
+            backoff: BACKOFF,
+            without_extension: false,
+        }
+    }
+}
