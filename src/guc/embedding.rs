@@ -26,77 +26,127 @@ settings! {
 
 /// Defines these settings.
 pub fn define(d: &Definer, secret: &Definer) {
-    let list = list_input();
-    d.string(c"pgai_rs.api_key_names", &API_KEY_NAMES, list,
-        c"Names that api_key_name may have, separated by commas; NAME=URL for each server beside the provider's own that may receive that key.");
-    secret.string(c"pgai_rs.api_keys", &API_KEYS, list, c"API keys as NAME=key, separated by commas.");
+    define_keys(d, secret);
+    define_servers(d);
+    define_requests(d);
+    define_times(d);
+}
+
+fn define_keys(d: &Definer, secret: &Definer) {
+    d.string(
+        c"pgai_rs.api_key_names",
+        &API_KEY_NAMES,
+        list_input(),
+        (
+            c"Lists the names that api_key_name may have.",
+            c"NAME=URL lets the server at that URL receive the key as the provider's own may.",
+        ),
+    );
+    secret.string(
+        c"pgai_rs.api_keys",
+        &API_KEYS,
+        list_input(),
+        c"Sets the API keys of model providers, as a list of NAME=key.",
+    );
+}
+
+fn define_servers(d: &Definer) {
+    // The URLs may contain a name and a password.
+    let hidden = GucFlags::SUPERUSER_ONLY;
+    d.string(
+        c"pgai_rs.openai_base_url",
+        &OPENAI_BASE_URL,
+        hidden,
+        (
+            c"Sets the base URL of OpenAI's API for vectorizers that declare none.",
+            c"If it is empty, the variable OPENAI_BASE_URL is used, and else OpenAI's own server.",
+        ),
+    );
+    d.string(
+        c"pgai_rs.ollama_base_url",
+        &OLLAMA_BASE_URL,
+        hidden,
+        (
+            c"Sets the URL of the Ollama server for vectorizers that declare none.",
+            c"If it is empty, the variable OLLAMA_HOST is used, and else http://localhost:11434.",
+        ),
+    );
     d.string(
         c"pgai_rs.allowed_base_urls",
         &ALLOWED_BASE_URLS,
-        list,
-        c"Prefixes of the base_url that roles other than superusers may declare, separated by commas.",
+        list_input(),
+        c"Lists the prefixes of the base_url that roles other than superusers may declare.",
     );
-    // The URLs may contain a name and a password.
-    let hidden = GucFlags::SUPERUSER_ONLY;
-    d.string(c"pgai_rs.openai_base_url", &OPENAI_BASE_URL, hidden,
-        c"Where OpenAI's wire is spoken if a vectorizer does not say; empty means the variable OPENAI_BASE_URL, else OpenAI.");
-    d.string(c"pgai_rs.ollama_base_url", &OLLAMA_BASE_URL, hidden,
-        c"Where Ollama is asked if a vectorizer does not say; empty means the variable OLLAMA_HOST, else http://localhost:11434.");
+}
+
+fn define_requests(d: &Definer) {
     d.int(
         c"pgai_rs.embedding_concurrency",
         &EMBEDDING_CONCURRENCY,
         (1, 256),
         NO_UNIT,
-        c"Most requests in flight to one provider, base URL, model and key.",
+        c"Sets the maximum number of concurrent requests to a model with the same API key.",
     );
     d.int(
         c"pgai_rs.embedding_max_inputs",
         &EMBEDDING_MAX_INPUTS,
         (1, 2_048),
         NO_UNIT,
-        c"Most inputs of one request.",
+        c"Sets the maximum number of inputs in a request to a model.",
     );
     d.int(
         c"pgai_rs.embedding_max_tokens",
         &EMBEDDING_MAX_TOKENS,
         (1, 10_000_000),
         NO_UNIT,
-        c"Most tokens of one request, estimated as a quarter of its bytes.",
-    );
-    d.int(
-        c"pgai_rs.embedding_linger",
-        &EMBEDDING_LINGER,
-        (0, 10_000),
-        GucFlags::UNIT_MS,
-        c"How long an input waits for others to share its request.",
-    );
-    d.int(
-        c"pgai_rs.embedding_timeout",
-        &EMBEDDING_TIMEOUT,
-        (100, 3_600_000),
-        GucFlags::UNIT_MS,
-        c"Longest time for one request.",
+        (
+            c"Sets the maximum number of tokens in a request to a model.",
+            c"Their number is estimated as a quarter of its bytes.",
+        ),
     );
     d.int(
         c"pgai_rs.embedding_retries",
         &EMBEDDING_RETRIES,
         (0, 100),
         NO_UNIT,
-        c"How often a failed request is repeated before its rows are given back to the queue.",
+        (
+            c"Sets the maximum number of times that a failed request to a model is repeated.",
+            c"After that its rows are returned to the queue.",
+        ),
+    );
+}
+
+fn define_times(d: &Definer) {
+    d.int(
+        c"pgai_rs.embedding_linger",
+        &EMBEDDING_LINGER,
+        (0, 10_000),
+        GucFlags::UNIT_MS,
+        c"Sets the time that an input waits for others to share its request.",
+    );
+    d.int(
+        c"pgai_rs.embedding_timeout",
+        &EMBEDDING_TIMEOUT,
+        (100, 3_600_000),
+        GucFlags::UNIT_MS,
+        c"Sets the maximum time of a request to a model.",
     );
     d.int(
         c"pgai_rs.embedding_backoff",
         &EMBEDDING_BACKOFF,
         (0, 600_000),
         GucFlags::UNIT_MS,
-        c"Pause before a failed request is repeated; doubled each time, with jitter.",
+        (
+            c"Sets the time to wait before a failed request to a model is repeated for the first time.",
+            c"It is doubled for each further attempt, with jitter.",
+        ),
     );
     d.int(
         c"pgai_rs.query_timeout",
         &QUERY_TIMEOUT,
         (100, 3_600_000),
         GucFlags::UNIT_MS,
-        c"Longest time that ai.vectorizer_embed waits for the model.",
+        c"Sets the maximum time that ai.vectorizer_embed waits for the model.",
     );
 }
 

@@ -15,13 +15,13 @@ static INDEXING_DEFAULT: GucSetting<IndexingDefault> =
 
 /// Defines these settings.
 pub fn define(d: &Definer) {
-    GucRegistry::define_enum_guc(
+    d.choice(
         c"pgai_rs.indexing_default",
-        c"What ai.indexing_default() means when a vectorizer is declared: hnsw, diskann or none.",
-        c"",
         &INDEXING_DEFAULT,
-        d.context(),
-        d.flags,
+        (
+            c"Sets the index that ai.indexing_default() stands for.",
+            c"It is decided when a vectorizer is declared.",
+        ),
     );
 }
 

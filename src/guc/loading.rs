@@ -18,47 +18,48 @@ settings! {
 
 /// Defines these settings.
 pub fn define(d: &Definer, superuser: &Definer) {
-    let list = list_input();
     d.int(
         c"pgai_rs.max_document_size",
         &MAX_DOCUMENT_SIZE,
         (1, 1_024),
         GucFlags::UNIT_MB,
-        c"Largest document that is loaded.",
+        c"Sets the maximum size of a document that is loaded.",
     );
     d.int(
         c"pgai_rs.load_concurrency",
         &LOAD_CONCURRENCY,
         (1, 1_024),
         NO_UNIT,
-        c"Most objects fetched at a time.",
+        c"Sets the maximum number of objects that are fetched at a time.",
     );
     d.int(
         c"pgai_rs.load_timeout",
         &LOAD_TIMEOUT,
         (100, 3_600_000),
         GucFlags::UNIT_MS,
-        c"Longest time for one object, from request to last byte.",
+        c"Sets the maximum time to fetch an object, from the request to the last byte.",
     );
+
+    let list = list_input();
     superuser.string(
         c"pgai_rs.allowed_uris",
         &ALLOWED_URIS,
         list,
-        c"Prefixes of the addresses that may be loaded, separated by commas, such as s3://bucket/prefix/.",
+        c"Lists the prefixes of the addresses that may be loaded, such as s3://bucket/prefix/.",
     );
     superuser.string(
         c"pgai_rs.allowed_s3_endpoints",
         &ALLOWED_S3_ENDPOINTS,
         list,
-        c"Prefixes of the S3 endpoint that roles other than superusers may declare, separated by commas.",
+        c"Lists the prefixes of the S3 endpoints that roles other than superusers may declare.",
     );
-    GucRegistry::define_bool_guc(
+    superuser.switch(
         c"pgai_rs.s3_anonymous",
-        c"Whether S3 may be asked without credentials where that is declared, as public buckets allow.",
-        c"",
         &S3_ANONYMOUS,
-        superuser.context(),
-        superuser.flags,
+        (
+            c"Allows requests to S3 without credentials where they are declared.",
+            c"Public buckets accept them.",
+        ),
     );
 }
 
@@ -83,7 +84,7 @@ pub fn load_concurrency() -> usize {
 
 /// Returns whether a role that is not a superuser may declare this S3 endpoint.
 pub fn s3_endpoint_allowed(url: &ServerUrl) -> bool {
-    within(&ALLOWED_S3_ENDPOINTS, url)
+    has_allowed_prefix(&ALLOWED_S3_ENDPOINTS, url)
 }
 
 /// Returns whether anonymous requests to S3 are allowed.

@@ -74,9 +74,9 @@ impl DailyLimit {
         Some(if self.unit == pg_sys::GUC_UNIT_MB { number << 20 } else { number })
     }
 
-    fn define(&self, d: &Definer, doc: &'static CStr) {
+    fn define(&self, d: &Definer, description: &'static CStr) {
         let unit = GucFlags::from_bits_retain(self.unit as i32);
-        d.int(self.name, self.setting, (NO_LIMIT, i32::MAX), unit, doc);
+        d.int(self.name, self.setting, (NO_LIMIT, i32::MAX), unit, (description, c"-1 means no limit."));
     }
 }
 
@@ -86,38 +86,39 @@ pub fn define(d: &Definer) {
         c"pgai_rs.max_vectorizers_per_role",
         &MAX_VECTORIZERS_PER_ROLE,
         (0, 1_000_000),
-        GucFlags::empty(),
-        c"Most vectorizers that a role may have which is no superuser.",
+        NO_UNIT,
+        c"Sets the maximum number of vectorizers that a role other than a superuser may have.",
     );
     d.int(
         c"pgai_rs.max_vectorizers_per_database",
         &MAX_VECTORIZERS_PER_DATABASE,
         (0, 1_000_000),
-        GucFlags::empty(),
-        c"Sets the maximum number of vectorizers that all roles of a database together may have which are no superusers.",
+        NO_UNIT,
+        c"Sets the maximum number of vectorizers in a database, those of superusers not counted.",
     );
     d.int(
         c"pgai_rs.max_s3_sources_per_role",
         &MAX_S3_SOURCES_PER_ROLE,
         (0, 1_000_000),
-        GucFlags::empty(),
-        c"Most S3 sources that a role may have which is no superuser.",
+        NO_UNIT,
+        c"Sets the maximum number of S3 sources that a role other than a superuser may have.",
     );
+
     DAILY_TOKENS_PER_ROLE.define(
         d,
-        c"Sets the maximum number of tokens that a role which is no superuser may send to models in a day.",
+        c"Sets the maximum number of tokens that a role other than a superuser may send to models per day.",
     );
     DAILY_TOKENS_PER_DATABASE.define(
         d,
-        c"Sets the maximum number of tokens that all such roles of a database together may send to models in a day.",
+        c"Sets the maximum number of tokens per day from a database to models, superusers' not counted.",
     );
     DAILY_BYTES_PER_ROLE.define(
         d,
-        c"Sets the maximum size of the objects that a role which is no superuser may load in a day.",
+        c"Sets the maximum size of the objects that a role other than a superuser may load per day.",
     );
     DAILY_BYTES_PER_DATABASE.define(
         d,
-        c"Sets the maximum size of the objects that all such roles of a database together may load in a day.",
+        c"Sets the maximum size of the objects loaded per day in a database, superusers' not counted.",
     );
 }
 

@@ -44,71 +44,92 @@ pub fn define(d: &Definer, superuser: &Definer, secret: &Definer) {
 }
 
 fn define_servers(d: &Definer, secret: &Definer) {
+    // The URL may contain a name and a password.
+    let hidden = GucFlags::SUPERUSER_ONLY;
     d.string(
         c"pgai_rs.aws_region",
         &AWS_REGION,
-        NO_UNIT,
-        c"Region for S3; empty leaves it to the AWS environment.",
+        PLAIN,
+        (c"Sets the region for requests to S3.", c"If it is empty, the AWS environment decides."),
     );
     d.string(
         c"pgai_rs.aws_endpoint_url",
         &AWS_ENDPOINT_URL,
-        // The URL may contain a name and a password.
-        GucFlags::SUPERUSER_ONLY,
-        c"URL of an S3-compatible server; empty leaves it to the AWS environment.",
+        hidden,
+        (c"Sets the URL of an S3-compatible server.", c"If it is empty, the AWS environment decides."),
     );
     d.string(
         c"pgai_rs.aws_profile",
         &AWS_PROFILE,
-        NO_UNIT,
-        c"Profile of the AWS configuration files; empty leaves it to the AWS environment.",
+        PLAIN,
+        (
+            c"Sets the profile to use of the AWS configuration files.",
+            c"If it is empty, the AWS environment decides.",
+        ),
     );
-    GucRegistry::define_enum_guc(c"pgai_rs.s3_url_style",
-        c"Where the bucket's name stands in a URL: vhost (https://bucket.host/key) or path (https://host/bucket/key).",
-        c"", &S3_URL_STYLE, d.context(), d.flags);
+    d.choice(
+        c"pgai_rs.s3_url_style",
+        &S3_URL_STYLE,
+        (
+            c"Sets the place of the bucket's name in a URL.",
+            c"vhost stands for https://bucket.host/key, path for https://host/bucket/key.",
+        ),
+    );
+
     secret.string(
         c"pgai_rs.aws_access_key_id",
         &AWS_ACCESS_KEY_ID,
-        NO_UNIT,
-        c"Access key for S3; empty leaves it to the default credential chain.",
+        PLAIN,
+        (c"Sets the access key ID for S3.", c"If it is empty, the default credential chain is used."),
     );
     secret.string(
         c"pgai_rs.aws_secret_access_key",
         &AWS_SECRET_ACCESS_KEY,
-        NO_UNIT,
-        c"Secret of pgai_rs.aws_access_key_id.",
+        PLAIN,
+        c"Sets the secret access key of pgai_rs.aws_access_key_id.",
     );
 }
 
 fn define_roles(d: &Definer, superuser: &Definer) {
-    let list = list_input();
-    GucRegistry::define_enum_guc(c"pgai_rs.s3_credentials",
-        c"What the server's own AWS credentials may do: default (ask S3 where no role is declared) or role (only assume roles).",
-        c"", &S3_CREDENTIALS, superuser.context(), superuser.flags);
+    superuser.choice(
+        c"pgai_rs.s3_credentials",
+        &S3_CREDENTIALS,
+        (
+            c"Sets what the server's own AWS credentials may be used for.",
+            c"default sends requests to S3 where no role is declared, too; role only assumes roles.",
+        ),
+    );
     superuser.string(
         c"pgai_rs.allowed_role_arns",
         &ALLOWED_ROLE_ARNS,
-        list,
-        c"Prefixes of the IAM roles that may be assumed, separated by commas.",
+        list_input(),
+        c"Lists the prefixes of the IAM roles that may be assumed.",
     );
     superuser.string(
         c"pgai_rs.aws_external_id",
         &AWS_EXTERNAL_ID,
-        NO_UNIT,
-        c"External id for assumed roles; empty means the variable AWS_ASSUME_ROLE_EXTERNAL_ID.",
+        PLAIN,
+        (
+            c"Sets the external ID for assumed roles.",
+            c"If it is empty, the environment variable AWS_ASSUME_ROLE_EXTERNAL_ID is used.",
+        ),
     );
+
     d.string(
         c"pgai_rs.aws_role_session_name",
         &AWS_ROLE_SESSION_NAME,
-        NO_UNIT,
-        c"Session name for assumed roles.",
+        PLAIN,
+        c"Sets the session name for assumed roles.",
     );
     d.int(
         c"pgai_rs.aws_role_session_duration",
         &AWS_ROLE_SESSION_DURATION,
         (0, 43_200),
         GucFlags::UNIT_S,
-        c"Life of an assumed role's credentials, at least 900 s; 0 means the hour that STS gives.",
+        (
+            c"Sets the time for which an assumed role's credentials are valid.",
+            c"It is at least 900 s; 0 leaves it to STS, which gives an hour.",
+        ),
     );
 }
 

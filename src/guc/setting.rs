@@ -6,8 +6,8 @@ pub use std::ffi::CString;
 pub use std::time::Duration;
 
 use pgai_rs_pipeline::server_url::ServerUrl;
-use pgrx::{GucContext, pg_sys};
-pub use pgrx::{GucFlags, GucRegistry, GucSetting};
+use pgrx::{GucContext, GucEnum, GucRegistry, pg_sys};
+pub use pgrx::{GucFlags, GucSetting};
 
 /// Declares statics of settings with their defaults.
 macro_rules! settings {
@@ -22,6 +22,24 @@ macro_rules! settings {
     (@new string $default:expr) => { GucSetting::<Option<CString>>::new($default) };
 }
 pub(super) use settings;
+
+/// The description of a setting as `pg_settings` shows it: a sentence, and what else there is to know of it.
+pub struct Description {
+    short: &'static CStr,
+    more: &'static CStr,
+}
+
+impl From<&'static CStr> for Description {
+    fn from(short: &'static CStr) -> Self {
+        Description { short, more: c"" }
+    }
+}
+
+impl From<(&'static CStr, &'static CStr)> for Description {
+    fn from((short, more): (&'static CStr, &'static CStr)) -> Self {
+        Description { short, more }
+    }
+}
 
 /// Defines settings with common flags and context.
 pub struct Definer {
@@ -44,18 +62,12 @@ impl Definer {
         setting: &'static GucSetting<i32>,
         range: (i32, i32),
         unit: GucFlags,
-        doc: &'static CStr,
+        description: impl Into<Description>,
     ) {
-        GucRegistry::define_int_guc(
-            name,
-            doc,
-            c"",
-            setting,
-            range.0,
-            range.1,
-            self.context(),
-            self.flags | unit,
-        );
+        let Description { short, more } = description.into();
+        let (least, most) = range;
+        let flags = self.flags | unit;
+        GucRegistry::define_int_guc(name, short, more, setting, least, most, self.context(), flags);
     }
 
     /// Defines a string setting.
@@ -63,15 +75,41 @@ impl Definer {
         &self,
         name: &'static CStr,
         setting: &'static GucSetting<Option<CString>>,
-        extra: GucFlags,
-        doc: &'static CStr,
+        flags: GucFlags,
+        description: impl Into<Description>,
     ) {
-        GucRegistry::define_string_guc(name, doc, c"", setting, self.context(), self.flags | extra);
+        let Description { short, more } = description.into();
+        GucRegistry::define_string_guc(name, short, more, setting, self.context(), self.flags | flags);
+    }
+
+    /// Defines a setting that is on or off.
+    pub fn switch(
+        &self,
+        name: &'static CStr,
+        setting: &'static GucSetting<bool>,
+        description: impl Into<Description>,
+    ) {
+        let Description { short, more } = description.into();
+        GucRegistry::define_bool_guc(name, short, more, setting, self.context(), self.flags);
+    }
+
+    /// Defines a setting that is one of a few words.
+    pub fn choice<T: GucEnum>(
+        &self,
+        name: &'static CStr,
+        setting: &'static GucSetting<T>,
+        description: impl Into<Description>,
+    ) {
+        let Description { short, more } = description.into();
+        GucRegistry::define_enum_guc(name, short, more, setting, self.context(), self.flags);
     }
 }
 
-/// Flags of a number without a unit, or of a plain string.
+/// The unit of a number that has none.
 pub const NO_UNIT: GucFlags = GucFlags::empty();
+
+/// The flags of a plain string.
+pub const PLAIN: GucFlags = GucFlags::empty();
 
 /// Returns the flags of a string that is a list.
 pub fn list_input() -> GucFlags {
@@ -115,6 +153,6 @@ pub fn number(setting: &GucSetting<i32>) -> usize {
 }
 
 /// Returns whether one of a setting's prefixes matches this URL.
-pub fn within(prefixes: &GucSetting<Option<CString>>, url: &ServerUrl) -> bool {
+pub fn has_allowed_prefix(prefixes: &GucSetting<Option<CString>>, url: &ServerUrl) -> bool {
     url.is_allowed(&list(prefixes))
 }

@@ -13,21 +13,28 @@ settings! {
 
 /// Defines these settings.
 pub fn define(d: &Definer) {
-    let list = list_input();
     d.string(
         c"pgai_rs.allowed_sqs_queues",
         &ALLOWED_SQS_QUEUES,
-        list,
-        c"Prefixes of the queue_url that roles other than superusers may declare, separated by commas.",
+        list_input(),
+        c"Lists the prefixes of the queue_url that roles other than superusers may declare.",
     );
-    d.int(c"pgai_rs.s3_source_max_delete_percent", &S3_SOURCE_MAX_DELETE_PERCENT, (1, 100), NO_UNIT,
-        c"Largest share of a source's rows that a listing deletes, if it is more than 1,000 rows; 100 means any.");
+    d.int(
+        c"pgai_rs.s3_source_max_delete_percent",
+        &S3_SOURCE_MAX_DELETE_PERCENT,
+        (1, 100),
+        NO_UNIT,
+        (
+            c"Sets the maximum percentage of a source's rows that a listing may delete.",
+            c"Up to 1,000 rows may always be deleted; 100 means no limit.",
+        ),
+    );
     d.int(
         c"pgai_rs.s3_source_history",
         &S3_SOURCE_HISTORY,
         (1, 100_000),
         NO_UNIT,
-        c"Most runs that ai.s3_source_runs keeps of one source.",
+        c"Sets the maximum number of runs that ai.s3_source_runs keeps for a source.",
     );
 }
 
@@ -38,7 +45,7 @@ pub fn tell(settings: &mut Settings) {
 
 /// Returns whether a role that is not a superuser may declare this `queue_url`.
 pub fn queue_url_allowed(url: &ServerUrl) -> bool {
-    within(&ALLOWED_SQS_QUEUES, url)
+    has_allowed_prefix(&ALLOWED_SQS_QUEUES, url)
 }
 
 /// Returns the maximum share, in percent, of a source's rows that a listing may delete.

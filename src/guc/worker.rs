@@ -21,80 +21,121 @@ settings! {
 
 /// Defines these settings.
 pub fn define(d: &Definer) {
-    let list = list_input();
-    d.string(c"pgai_rs.databases", &DATABASES, list,
-        c"Databases that get a worker, separated by commas; empty means every database that has the extension.");
+    define_turns(d);
+    define_retries(d);
+    define_limits(d);
+}
+
+fn define_turns(d: &Definer) {
+    d.string(
+        c"pgai_rs.databases",
+        &DATABASES,
+        list_input(),
+        (
+            c"Lists the databases that get a worker.",
+            c"An empty list means every database that has the extension.",
+        ),
+    );
     d.int(
         c"pgai_rs.poll_interval",
         &POLL_INTERVAL,
         (100, 3_600_000),
         GucFlags::UNIT_MS,
-        c"How often the worker looks for work, and the launcher for databases, without being woken.",
+        (
+            c"Sets the interval at which the worker looks for work without being woken.",
+            c"The launcher looks for databases as often.",
+        ),
     );
     d.int(
         c"pgai_rs.heartbeat_interval",
         &HEARTBEAT_INTERVAL,
         (1_000, 3_600_000),
         GucFlags::UNIT_MS,
-        c"How often the worker writes that it lives, and what it has done.",
+        c"Sets the interval at which the worker writes its heartbeat and its counts.",
     );
     d.int(
         c"pgai_rs.lease_duration",
         &LEASE_DURATION,
         (10, 86_400),
         GucFlags::UNIT_S,
-        c"How long claimed work stays with a worker that gives no sign of life.",
+        c"Sets the time after which rows can be claimed again if their worker gives no sign of life.",
     );
     d.int(
         c"pgai_rs.owner_statement_timeout",
         &OWNER_STATEMENT_TIMEOUT,
         (100, 3_600_000),
         GucFlags::UNIT_MS,
-        c"Longest time of what runs in the worker with the rights of a vectorizer's owner, for each 500 chunks that are written.",
+        (
+            c"Sets the maximum time of what runs in the worker with the rights of a vectorizer's owner.",
+            c"It is for each 500 chunks that are written.",
+        ),
     );
-    d.int(c"pgai_rs.max_retries", &MAX_RETRIES, (0, 1_000), NO_UNIT,
-        c"How often a failed row is tried again before it is set aside; for loading the vectorizer says so itself.");
+}
+
+fn define_retries(d: &Definer) {
+    d.int(
+        c"pgai_rs.max_retries",
+        &MAX_RETRIES,
+        (0, 1_000),
+        NO_UNIT,
+        (
+            c"Sets the maximum number of times that a failed row is retried before it is set aside.",
+            c"Failures of loading are retried as often as the vectorizer's loading config says.",
+        ),
+    );
     d.int(
         c"pgai_rs.retry_backoff",
         &RETRY_BACKOFF,
         (0, 3_600_000),
         GucFlags::UNIT_MS,
-        c"Pause before a failed row is tried again; doubled each time, with jitter.",
+        (
+            c"Sets the time to wait before a failed row is retried for the first time.",
+            c"It is doubled for each further attempt, with jitter.",
+        ),
     );
     d.int(
         c"pgai_rs.retry_backoff_max",
         &RETRY_BACKOFF_MAX,
         (0, 86_400_000),
         GucFlags::UNIT_MS,
-        c"Longest pause before a failed row is tried again.",
+        c"Sets the maximum time to wait before a failed row is retried.",
     );
     d.int(
         c"pgai_rs.max_errors",
         &MAX_ERRORS,
         (1, 1_000_000),
         NO_UNIT,
-        c"Most rows that ai.vectorizer_errors keeps of one vectorizer.",
+        c"Sets the maximum number of rows that ai.vectorizer_errors keeps for a vectorizer.",
     );
+}
+
+fn define_limits(d: &Definer) {
     d.int(
         c"pgai_rs.max_documents_in_flight",
         &MAX_DOCUMENTS_IN_FLIGHT,
         (1, 1_000_000),
         NO_UNIT,
-        c"Most documents of one vectorizer that the worker holds.",
+        c"Sets the maximum number of documents of one vectorizer that a worker holds at a time.",
     );
     d.int(
         c"pgai_rs.worker_memory_limit",
         &WORKER_MEMORY_LIMIT,
         (64, 1_048_576),
         GucFlags::UNIT_MB,
-        c"Most memory that a worker takes: documents, their chunks and vectors, requests to models and their answers.",
+        (
+            c"Sets the maximum memory of a worker.",
+            c"It is for documents, their chunks and vectors, and requests to models with their answers.",
+        ),
     );
     d.int(
         c"pgai_rs.worker_connection_limit",
         &WORKER_CONNECTION_LIMIT,
         (8, 100_000),
         NO_UNIT,
-        c"Most connections of a worker to models at a time, and as many to S3.",
+        (
+            c"Sets the maximum number of concurrent connections of a worker to models.",
+            c"There may be as many to S3.",
+        ),
     );
 }
 
