@@ -12,7 +12,9 @@ use sha2::{Digest, Sha256};
 
 /// A file as published in `sentence-transformers/all-MiniLM-L6-v2`.
 pub struct Published {
+    /// The file's name.
     pub name: &'static str,
+    /// The SHA-256 of its content, in hexadecimal digits.
     pub sha256: &'static str,
 }
 
@@ -31,18 +33,34 @@ pub const TOKENIZER: Published = Published {
 /// The reason why the model can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
+    /// A file can't be read.
     #[error(
         "cannot read {path}: {source}; crates/embedding-server/fetch_model.py --dir DIR gets \
          the model"
     )]
-    Read { path: PathBuf, source: std::io::Error },
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: std::io::Error,
+    },
+    /// A file is another than the published one.
     #[error(
         "{path} is not the published file of all-MiniLM-L6-v2: its sha256 is {found}, \
          expected {expected}; crates/embedding-server/fetch_model.py --dir DIR gets the right one"
     )]
-    Hash { path: PathBuf, found: String, expected: &'static str },
+    Hash {
+        /// The file.
+        path: PathBuf,
+        /// The SHA-256 of the file.
+        found: String,
+        /// The SHA-256 of the published file.
+        expected: &'static str,
+    },
+    /// The file of the weights is not what the safetensors format asks for.
     #[error("the weights are malformed: {0}")]
     Weights(String),
+    /// The tokenizer's file is not one.
     #[error("the tokenizer does not load: {0}")]
     Tokenizer(tokenizers::Error),
 }
@@ -54,6 +72,7 @@ pub fn read(dir: &Path, file: &Published) -> Result<Vec<u8>, LoadError> {
         Ok(bytes) => bytes,
         Err(source) => return Err(LoadError::Read { path, source }),
     };
+
     let found = hex(&Sha256::digest(&bytes));
     if found != file.sha256 {
         return Err(LoadError::Hash { path, found, expected: file.sha256 });
@@ -62,11 +81,12 @@ pub fn read(dir: &Path, file: &Published) -> Result<Vec<u8>, LoadError> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
+    let mut text = String::new();
+    for byte in bytes {
         // Writing to a String cannot fail.
         let _ = write!(text, "{byte:02x}");
-        text
-    })
+    }
+    text
 }
 
 #[derive(Deserialize)]
@@ -104,6 +124,7 @@ impl<'a> Tensors<'a> {
         if entry.dtype != "F32" || entry.shape != shape {
             return Err(malformed(&format!("is {} {:?}, not F32 {shape:?}", entry.dtype, entry.shape)));
         }
+
         let (begin, end) = entry.data_offsets;
         let bytes = self.data.get(begin..end).ok_or_else(|| malformed("is cut short"))?;
         let (numbers, rest) = bytes.as_chunks::<4>();

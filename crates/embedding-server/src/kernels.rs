@@ -15,10 +15,15 @@ const LANES: usize = 16;
 /// A matrix inside a slice: element (i, j) is `data[i * row_stride + j * col_stride]`.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
+    /// The numbers, with whatever stands between those of the matrix.
     pub data: &'a [f32],
+    /// The number of rows.
     pub rows: usize,
+    /// The number of columns.
     pub cols: usize,
+    /// The distance from an element to the one below it.
     pub row_stride: usize,
+    /// The distance from an element to the one beside it.
     pub col_stride: usize,
 }
 
@@ -54,10 +59,14 @@ impl<'a> View<'a> {
 /// # Panics
 /// If the shapes do not fit each other or their slices.
 pub fn matmul(out: &mut [f32], out_stride: usize, accumulate: bool, scale: f32, left: View, right: View) {
-    let (m, k, n) = (left.rows, left.cols, right.cols);
+    let m = left.rows;
+    let k = left.cols;
+    let n = right.cols;
+
     assert!(right.rows == k && left.fits() && right.fits(), "matmul operands do not fit");
     assert!(out_stride >= n, "rows of the product overlap");
     assert!(m == 0 || n == 0 || (m - 1) * out_stride + n <= out.len(), "product does not fit");
+
     // SAFETY: the assertions above keep every element that is read or written inside its slice;
     // `out` is borrowed mutably, so it aliases neither operand, and its rows do not overlap.
     unsafe {
@@ -100,6 +109,7 @@ fn softmax(row: &mut [f32]) {
     for value in row.iter_mut() {
         *value = exp(*value - max);
     }
+
     let scale = 1.0 / lanes(row, 0.0, |a, b| a + b);
     for value in row.iter_mut() {
         *value *= scale;
@@ -144,10 +154,12 @@ pub fn normalise(values: &mut [f32], weight: &[f32], bias: &[f32]) {
 fn layer_norm(row: &mut [f32], weight: &[f32], bias: &[f32]) {
     const EPSILON: f32 = 1e-12;
     let scale = 1.0 / row.len() as f32;
+
     let mean = lanes(row, 0.0, |a, b| a + b) * scale;
     for value in row.iter_mut() {
         *value -= mean;
     }
+
     let variance = sum_of_squares(row) * scale;
     let factor = 1.0 / (variance + EPSILON).sqrt();
     for ((value, weight), bias) in row.iter_mut().zip(weight).zip(bias) {
@@ -197,6 +209,7 @@ fn exp(x: f32) -> f32 {
     let rounded = x * std::f32::consts::LOG2_E + ROUNDER;
     let power = rounded - ROUNDER;
     let r = x - power * LN_2_HIGH - power * LN_2_LOW;
+
     // |r| ≤ ln(2)/2, where the Taylor series needs seven terms for the precision of f32.
     let series = 1.0 / 5040.0;
     let series = series * r + 1.0 / 720.0;
@@ -206,6 +219,7 @@ fn exp(x: f32) -> f32 {
     let series = series * r + 0.5;
     let series = series * r + 1.0;
     let series = series * r + 1.0;
+
     let exponent = (rounded.to_bits() << 23).wrapping_add(127 << 23);
     series * f32::from_bits(exponent)
 }

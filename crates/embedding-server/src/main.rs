@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_millis(500);
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Where model.safetensors and tokenizer.json are; fetch_model.py puts them there
+    /// Directory that holds model.safetensors and tokenizer.json; fetch_model.py puts them there
     #[arg(long, value_name = "DIR")]
     model_dir: PathBuf,
     /// Address and port; port 0 means any that is free
@@ -51,16 +51,20 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         Some(threads) => threads,
         None => std::thread::available_parallelism()?,
     };
+
     let model: Arc<dyn Embed> = Arc::new(MiniLm::load(&arguments.model_dir)?);
     let queue = Queue::start(&model, threads.get())?;
+
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // These tokenise, so more of them than processors would only compete.
         .max_blocking_threads(threads.get())
         .enable_all()
         .build()?;
+
     let app = router(model, Arc::clone(&queue));
     let result = runtime.block_on(serve(arguments.listen, app, queue));
+
     // Neither the text being tokenised nor the batch being computed is waited for: they end with
     // the process.
     runtime.shutdown_background();
@@ -71,6 +75,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 async fn serve(listen: SocketAddr, app: Router, queue: Arc<Queue>) -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+
     let listener =
         TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = listener.local_addr()?;
@@ -88,6 +93,7 @@ async fn serve(listen: SocketAddr, app: Router, queue: Arc<Queue>) -> Result<(),
         // Nobody listens when the server has ended by itself.
         let _ = stop.send(());
     });
+
     tokio::select! {
         result = server => result?,
         () = after_grace(stopped) => (),

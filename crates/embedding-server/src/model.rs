@@ -61,6 +61,7 @@ impl Model {
         for position in positions.chunks_exact_mut(DIMENSIONS) {
             add(position, &types[..DIMENSIONS]);
         }
+
         Ok(Self {
             words: tensors.get("embeddings.word_embeddings.weight", &[VOCABULARY, DIMENSIONS])?,
             positions,
@@ -76,20 +77,22 @@ impl Model {
     pub fn embed(&self, sequences: &[&[u32]]) -> Vec<Vec<f32>> {
         let lengths: Vec<usize> = sequences.iter().map(|sequence| sequence.len()).collect();
         assert!(lengths.iter().all(|length| (1..=MAX_TOKENS).contains(length)), "sequence length");
+
         let mut hidden = self.look_up(sequences);
         let mut scratch = Scratch::new(hidden.len() / DIMENSIONS);
         for layer in &self.layers {
             layer.forward(&mut hidden, &lengths, &mut scratch);
         }
+
+        // The sequences lie one after another.
         let mut rest = hidden.as_slice();
-        lengths
-            .iter()
-            .map(|length| {
-                let (sequence, others) = rest.split_at(length * DIMENSIONS);
-                rest = others;
-                pool(sequence)
-            })
-            .collect()
+        let mut vectors = Vec::with_capacity(lengths.len());
+        for length in lengths {
+            let (sequence, others) = rest.split_at(length * DIMENSIONS);
+            vectors.push(pool(sequence));
+            rest = others;
+        }
+        vectors
     }
 
     /// Returns the input of the first layer, [T, 384].
@@ -139,6 +142,7 @@ impl Layer {
         let square = |name: &str| Linear::load(tensors, &own(name), DIMENSIONS, DIMENSIONS);
         let attention_out = format!("{prefix}.attention.output");
         let outer = format!("{prefix}.output");
+
         Ok(Self {
             query_key_value: Linear::beside(&[square("query")?, square("key")?, square("value")?]),
             attention_out: Linear::load(tensors, &format!("{attention_out}.dense"), DIMENSIONS, DIMENSIONS)?,
@@ -153,11 +157,14 @@ impl Layer {
     fn forward(&self, hidden: &mut [f32], lengths: &[usize], scratch: &mut Scratch) {
         let Scratch { query_key_value, scores, context, update, inner } = scratch;
         self.query_key_value.apply(hidden, query_key_value);
+
+        // Tokens see each other in this step alone, and those of their own sequence only.
         let mut first = 0;
         for length in lengths {
             attend(query_key_value, context, scores, first, *length);
             first += length;
         }
+
         self.attention_out.apply(context, update);
         self.attention_norm.add(update, hidden);
 
@@ -174,13 +181,19 @@ fn attend(qkv: &[f32], context: &mut [f32], scores: &mut [f32], first: usize, le
     let qkv = &qkv[first * STRIDE..][..length * STRIDE];
     let context = &mut context[first * DIMENSIONS..][..length * DIMENSIONS];
     let scores = &mut scores[..length * length];
+
     for head in 0..HEADS {
         let part = |which: usize| {
             let data = &qkv[which * DIMENSIONS + head * HEAD..];
             View::rows(data, length, HEAD, STRIDE)
         };
-        let (query, key, value) = (part(0), part(1), part(2));
+
+        let query = part(0);
+        let key = part(1);
+        let value = part(2);
         let scale = 1.0 / (HEAD as f32).sqrt();
+
+        // softmax(query · keyᵀ / √HEAD) · value
         kernels::matmul(scores, length, false, scale, query, key.transposed());
         kernels::softmax_rows(scores, length);
         let weights = View::rows(scores, length, length, length);
@@ -191,6 +204,7 @@ fn attend(qkv: &[f32], context: &mut [f32], scores: &mut [f32], first: usize, le
 impl Linear {
     fn load(tensors: &Tensors, name: &str, inputs: usize, outputs: usize) -> Result<Self, LoadError> {
         let stored = tensors.get(&format!("{name}.weight"), &[outputs, inputs])?;
+
         // The file has [outputs, inputs]; the product reads along the outputs.
         let mut weight = vec![0.0; stored.len()];
         for (output, row) in stored.chunks_exact(inputs).enumerate() {
@@ -198,6 +212,7 @@ impl Linear {
                 weight[input * outputs + output] = *number;
             }
         }
+
         Ok(Self { weight, bias: tensors.get(&format!("{name}.bias"), &[outputs])? })
     }
 
@@ -219,6 +234,7 @@ impl Linear {
         for row in output.chunks_exact_mut(outputs) {
             row.copy_from_slice(&self.bias);
         }
+
         let left = View::rows(input, input.len() / inputs, inputs, inputs);
         let right = View::rows(&self.weight, inputs, outputs, outputs);
         kernels::matmul(output, outputs, true, 1.0, left, right);
@@ -244,6 +260,7 @@ fn pool(sequence: &[f32]) -> Vec<f32> {
     for token in sequence.chunks_exact(DIMENSIONS) {
         add(&mut vector, token);
     }
+
     // The mean and the sum point the same way, and only the direction is kept.
     let length = kernels::sum_of_squares(&vector).sqrt();
     for number in &mut vector {

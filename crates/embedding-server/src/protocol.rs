@@ -64,6 +64,7 @@ pub struct Request {
     pub model: String,
     /// The texts: 1 to [`MAX_INPUTS`], none of them empty.
     pub texts: Vec<String>,
+    /// The encoding of the vectors in the answer.
     pub encoding: Encoding,
 }
 
@@ -83,9 +84,11 @@ impl Request {
             let message = format!("The JSON body of the request is not right: {error}");
             ApiError::new(StatusCode::BAD_REQUEST, message)
         })?;
+
         let model = check_model(body.model)?;
         check_dimensions(body.dimensions)?;
         let encoding = check_encoding(body.encoding_format)?;
+
         Ok(Self { model, texts: check_input(body.input)?, encoding })
     }
 }
@@ -95,6 +98,7 @@ fn check_model(model: Option<String>) -> Result<String, ApiError> {
     if MODEL_NAMES.contains(&model.as_str()) {
         return Ok(model);
     }
+
     let message = format!("The model `{model}` does not exist; this server has {}.", MODEL_NAMES[0]);
     Err(ApiError {
         status: StatusCode::NOT_FOUND,
@@ -132,10 +136,12 @@ fn check_input(input: Option<Value>) -> Result<Vec<String>, ApiError> {
         Some(value) => vec![value],
         None => return Err(invalid("You must provide an input.".into())),
     };
+
     if values.is_empty() || values.len() > MAX_INPUTS {
         let count = values.len();
         return Err(invalid(format!("input must have 1 to {MAX_INPUTS} elements; it has {count}.")));
     }
+
     values.into_iter().enumerate().map(|(n, value)| check_text(value, n).map_err(invalid)).collect()
 }
 
@@ -154,7 +160,9 @@ fn check_text(value: Value, n: usize) -> Result<String, String> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Vector {
+    /// An array of numbers.
     Float(Vec<f32>),
+    /// Little-endian f32 in base64.
     Base64(String),
 }
 
@@ -199,14 +207,14 @@ pub fn answer(
     encoding: Encoding,
     tokens: usize,
 ) -> Result<Vec<u8>, serde_json::Error> {
-    let embedding = |(index, vector)| Embedding {
-        object: "embedding",
-        index,
-        embedding: Vector::encode(vector, encoding),
-    };
+    let mut data = Vec::with_capacity(vectors.len());
+    for (index, vector) in vectors.into_iter().enumerate() {
+        data.push(Embedding { object: "embedding", index, embedding: Vector::encode(vector, encoding) });
+    }
+
     serde_json::to_vec(&Embeddings {
         object: "list",
-        data: vectors.into_iter().enumerate().map(embedding).collect(),
+        data,
         model,
         usage: Usage { prompt_tokens: tokens, total_tokens: tokens },
     })

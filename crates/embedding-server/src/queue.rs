@@ -20,8 +20,10 @@ const BATCH_TOKENS: usize = 512;
 /// The reason why a request got no vectors.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
+    /// The server is being stopped.
     #[error("the server is shutting down")]
     Closed,
+    /// The model failed.
     #[error(transparent)]
     Failed(#[from] EmbedError),
 }
@@ -72,7 +74,8 @@ impl Queue {
     pub fn start(model: &Arc<dyn Embed>, threads: usize) -> std::io::Result<Arc<Self>> {
         let queue = Arc::new(Self::new());
         for n in 0..threads {
-            let (queue, model) = (Arc::clone(&queue), Arc::clone(model));
+            let queue = Arc::clone(&queue);
+            let model = Arc::clone(model);
             std::thread::Builder::new().name(format!("embed-{n}")).spawn(move || queue.work(&*model))?;
         }
         Ok(queue)
@@ -97,17 +100,20 @@ impl Queue {
         if inputs.is_empty() {
             return None;
         }
+
         let (reply, receiver) = oneshot::channel();
         let answer =
             Answer { vectors: vec![Vec::new(); inputs.len()], missing: inputs.len(), reply: Some(reply) };
         let inputs = inputs.into_iter().enumerate().collect();
         let request = Request { inputs, answer: Arc::new(Mutex::new(answer)) };
+
         let mut state = lock(&self.state);
         if state.open {
             state.waiting.push_back(request);
             // All: a request may have work for every thread.
             self.changed.notify_all();
         }
+
         Some(receiver)
     }
 
@@ -125,6 +131,7 @@ impl Queue {
             // A bug in the model fails the batch, not the thread: there is nobody to start another.
             let result = catch_unwind(AssertUnwindSafe(|| compute(model, &batch)))
                 .unwrap_or_else(|_| Err(EmbedError("the model panicked; see the log".into())));
+
             match result {
                 Ok(vectors) => {
                     for (piece, vector) in batch.iter().zip(vectors) {
@@ -149,6 +156,7 @@ impl Queue {
             if !batch.is_empty() {
                 return Some(batch);
             }
+
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         None
@@ -159,7 +167,8 @@ fn compute(model: &dyn Embed, batch: &[Piece]) -> Result<Vectors, EmbedError> {
     let sequences: Vec<&[u32]> = batch.iter().map(|piece| piece.tokens.as_slice()).collect();
     let vectors = model.embed(&sequences)?;
     if vectors.len() != batch.len() {
-        let (got, wanted) = (vectors.len(), batch.len());
+        let got = vectors.len();
+        let wanted = batch.len();
         return Err(EmbedError(format!("the model gave {got} vectors for {wanted} inputs")));
     }
     Ok(vectors)
@@ -175,6 +184,7 @@ impl State {
                 continue;
             }
             request.take(&mut batch, &mut room);
+
             if !request.inputs.is_empty() {
                 self.waiting.push_back(request);
                 break;

@@ -13,7 +13,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-use crate::embed::{Embed, EmbedError};
+use crate::embed::Embed;
 use crate::protocol::{self, ApiError};
 use crate::queue::{Queue, QueueError};
 
@@ -34,6 +34,7 @@ pub fn router(model: Arc<dyn Embed>, queue: Arc<Queue>) -> Router {
     let embeddings = post(embeddings)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(Arc::clone(&server), admit));
+
     Router::new()
         .route("/v1/embeddings", embeddings)
         .route("/v1/models", get(|| async { Json(protocol::models()) }))
@@ -58,25 +59,26 @@ async fn embeddings(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
     let body = body.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
-    let (request, inputs) = aside({
-        let server = Arc::clone(&server);
-        move || {
-            let request = protocol::Request::parse(&body)?;
-            let inputs = request.texts.iter().map(|text| server.model.tokenize(text));
-            let inputs = inputs.collect::<Result<Vec<_>, EmbedError>>().map_err(internal)?;
-            Ok((request, inputs))
-        }
-    })
-    .await?;
+    let reader = Arc::clone(&server);
+    let (request, inputs) = aside(move || read(&reader, &body)).await?;
+
     let tokens = inputs.iter().map(Vec::len).sum();
-    let vectors = server.queue.embed(inputs).await.map_err(|error| match error {
-        QueueError::Closed => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-        QueueError::Failed(error) => internal(error),
-    })?;
+    let vectors = server.queue.embed(inputs).await.map_err(unanswered)?;
+
     let answer =
         aside(move || protocol::answer(&request.model, vectors, request.encoding, tokens).map_err(internal))
             .await?;
     Ok(([(header::CONTENT_TYPE, "application/json")], answer).into_response())
+}
+
+/// Reads a request, and the tokens of its texts.
+fn read(server: &Server, body: &[u8]) -> Result<(protocol::Request, Vec<Vec<u32>>), ApiError> {
+    let request = protocol::Request::parse(body)?;
+    let mut inputs = Vec::with_capacity(request.texts.len());
+    for text in &request.texts {
+        inputs.push(server.model.tokenize(text).map_err(internal)?);
+    }
+    Ok((request, inputs))
 }
 
 /// Runs work that may take long outside the threads that serve connections.
@@ -84,6 +86,13 @@ async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
     tokio::task::spawn_blocking(work).await.map_err(internal)?
+}
+
+fn unanswered(error: QueueError) -> ApiError {
+    match error {
+        QueueError::Closed => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        QueueError::Failed(error) => internal(error),
+    }
 }
 
 fn internal(error: impl std::fmt::Display) -> ApiError {

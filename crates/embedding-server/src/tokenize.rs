@@ -28,6 +28,7 @@ impl WordPieces {
     /// A text far beyond the limit is not tokenised to its end.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, tokenizers::Error> {
         let mut size = FIRST_TRY;
+
         while let Some(head) = head(text, size) {
             let tokens = self.encode_whole(head)?;
             if tokens.len() == MAX_TOKENS {

@@ -81,8 +81,8 @@ impl Compression {
         }
     }
 
-    /// The content, of at most `limit` bytes; none if these bytes are not compressed in this way, although
-    /// something says so.
+    /// Returns the content, of at most `limit` bytes; `None` if these bytes are not compressed in this way,
+    /// although something says so.
     ///
     /// # Errors
     ///
@@ -102,16 +102,8 @@ impl Compression {
     fn decompress(self, packed: &[u8], limit: u64) -> Result<Vec<u8>, UnpackError> {
         let mut unpacked = Vec::new();
         match self {
-            Compression::Gzip => members(packed, &mut unpacked, limit, |packed, unpacked, limit| {
-                let mut decoder = GzDecoder::new(packed);
-                read(&mut decoder, unpacked, limit)?;
-                Ok(decoder.into_inner())
-            })?,
-            Compression::Bzip2 => members(packed, &mut unpacked, limit, |packed, unpacked, limit| {
-                let mut decoder = BzDecoder::new(packed);
-                read(&mut decoder, unpacked, limit)?;
-                Ok(decoder.into_inner())
-            })?,
+            Compression::Gzip => members(packed, &mut unpacked, limit, gzip_member)?,
+            Compression::Bzip2 => members(packed, &mut unpacked, limit, bzip2_member)?,
             Compression::Zstandard => members(packed, &mut unpacked, limit, zstandard_frame)?,
             Compression::Brotli => brotli(packed, &mut unpacked, limit)?,
             Compression::Deflate => deflate(packed, &mut unpacked, limit)?,
@@ -141,6 +133,18 @@ fn members<'p>(
     Ok(())
 }
 
+fn gzip_member<'p>(packed: &'p [u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<&'p [u8], UnpackError> {
+    let mut decoder = GzDecoder::new(packed);
+    read(&mut decoder, unpacked, limit)?;
+    Ok(decoder.into_inner())
+}
+
+fn bzip2_member<'p>(packed: &'p [u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<&'p [u8], UnpackError> {
+    let mut decoder = BzDecoder::new(packed);
+    read(&mut decoder, unpacked, limit)?;
+    Ok(decoder.into_inner())
+}
+
 fn read(decoder: &mut impl Read, unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
     let room = limit.saturating_sub(unpacked.len() as u64);
     let read = decoder.take(room.saturating_add(1)).read_to_end(unpacked).map_err(|error| broken(&error))?;
@@ -159,6 +163,7 @@ fn deflate(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), Unpa
         }
         _ => false,
     };
+
     if with_header {
         match read(&mut ZlibDecoder::new(packed), unpacked, limit) {
             Err(UnpackError::Broken(_)) => unpacked.clear(),
@@ -168,14 +173,18 @@ fn deflate(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), Unpa
     read(&mut DeflateDecoder::new(packed), unpacked, limit)
 }
 
-/// The window is of 16 MiB at most: larger ones are an extension that is not asked for.
+/// Undoes Brotli. The window is of 16 MiB at most: larger ones are an extension that is not asked for.
 fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
     let allocator = StandardAlloc::default;
     let mut state = BrotliState::new_strict(allocator(), allocator(), allocator());
     let mut part = vec![0; 64 << 10];
-    let (mut available_in, mut input_offset, mut written) = (packed.len(), 0, 0);
+
+    let mut available_in = packed.len();
+    let mut input_offset = 0;
+    let mut written = 0;
     loop {
-        let (mut available_out, mut output_offset) = (part.len(), 0);
+        let mut available_out = part.len();
+        let mut output_offset = 0;
         let result = BrotliDecompressStream(
             &mut available_in,
             &mut input_offset,
@@ -186,10 +195,12 @@ fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), Unpac
             &mut written,
             &mut state,
         );
+
         unpacked.extend_from_slice(part.get(..output_offset).unwrap_or_default());
         if unpacked.len() as u64 > limit {
             return Err(UnpackError::TooLarge);
         }
+
         match result {
             BrotliResult::NeedsMoreOutput => {}
             BrotliResult::ResultSuccess if available_in == 0 => return Ok(()),
@@ -204,7 +215,7 @@ fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), Unpac
     }
 }
 
-/// A file may hold several frames, and such as are to be skipped.
+/// Undoes one frame, and returns what follows it. A file may hold several, and such as are to be skipped.
 fn zstandard_frame<'p>(
     mut packed: &'p [u8],
     unpacked: &mut Vec<u8>,
@@ -212,6 +223,7 @@ fn zstandard_frame<'p>(
 ) -> Result<&'p [u8], UnpackError> {
     let header = packed;
     let mut frame = FrameDecoder::new();
+
     match frame.init(&mut packed) {
         Ok(()) => {}
         Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
@@ -220,6 +232,8 @@ fn zstandard_frame<'p>(
         }
         Err(error) => return Err(broken(&error)),
     }
+
+    // The frame itself says how much its decoder is to keep.
     if zstandard_window(header).unwrap_or_else(|| frame.content_size()) > limit.max(SMALL_WINDOW) {
         return Err(UnpackError::TooLarge);
     }
@@ -243,7 +257,8 @@ fn zstandard_frame<'p>(
 /// if it keeps the whole frame (RFC 8878, 3.1.1.1.2).
 fn zstandard_window(header: &[u8]) -> Option<u64> {
     const SINGLE_SEGMENT: u8 = 1 << 5;
-    let (descriptor, window) = (header.get(4)?, header.get(5)?);
+    let descriptor = header.get(4)?;
+    let window = header.get(5)?;
     if descriptor & SINGLE_SEGMENT != 0 {
         return None;
     }

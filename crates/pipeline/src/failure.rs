@@ -107,7 +107,7 @@ impl Failure {
         self
     }
 
-    /// The same as the fault of its row alone, which is tried again.
+    /// Makes the failure the fault of its row alone, which is tried again.
     pub fn of_row(self) -> Self {
         Failure { scope: Scope::Row, retry: Retry::Backoff, ..self }
     }

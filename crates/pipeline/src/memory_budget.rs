@@ -1,17 +1,17 @@
 //! A shared budget, of bytes or of whatever else is counted, with fair shares.
 //!
-//! A slow provider must not keep the others from working, so there is no queue to wait in: a holder may reserve
-//! more as long as it holds less than what is free. One alone gets half, two get a third each, and a newcomer finds room
-//! whatever the others do (the dynamic threshold of Choudhury and Hahne, "Dynamic queue length thresholds for
-//! shared-memory packet switches", 1998, with a factor of 1).
+//! A slow provider must not keep the others from working, so there is no queue to wait in: a holder may
+//! reserve more as long as it holds less than what is free. One alone gets half, two get a third each, and a
+//! newcomer finds room whatever the others do (the dynamic threshold of Choudhury and Hahne, "Dynamic queue
+//! length thresholds for shared-memory packet switches", 1998, with a factor of 1).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// A budget that all holders share. It is exceeded only by a reservation that is larger than the room for it, which is
-/// made when its holder has no other.
+/// A budget that all holders share. It is exceeded only by a reservation that is larger than the room for it,
+/// which is made when its holder has no other.
 #[derive(Debug)]
 pub(crate) struct MemoryBudget {
     state: Mutex<State>,
@@ -21,8 +21,8 @@ pub(crate) struct MemoryBudget {
 #[derive(Debug)]
 struct State {
     limit: u64,
-    /// The sum of what the holders have, where none counts for more than half of the limit: one giant must not keep all
-    /// others waiting.
+    /// The sum of what the holders have, where none counts for more than half of the limit: one giant must
+    /// not keep all others waiting.
     total: u64,
 }
 
@@ -72,7 +72,7 @@ impl Share {
         self.left_of(&self.budget.lock())
     }
 
-    /// Tells whether more may be reserved.
+    /// Returns whether more may be reserved.
     pub(crate) fn has_room(&self) -> bool {
         self.left() > 0
     }
@@ -82,8 +82,8 @@ impl Share {
         self.released(|state| (self.left_of(state) > 0).then_some(())).await;
     }
 
-    /// Reserves so many bytes, as soon as there is room for them. A holder that has nothing may reserve any number: it
-    /// would wait for ever otherwise.
+    /// Reserves so many bytes, as soon as there is room for them. A holder that has nothing may reserve any
+    /// number: it would wait for ever otherwise.
     pub(crate) async fn reserve(self: &Arc<Self>, bytes: u64) -> Reservation {
         self.released(|state| {
             let may = self.left_of(state) >= bytes || self.held.load(Ordering::Relaxed) == 0;
@@ -95,7 +95,8 @@ impl Share {
         .await
     }
 
-    /// Each byte that this holder reserves is also one less that is free: the two meet half-way.
+    /// Returns how many bytes may be reserved now. Each byte that this holder reserves is also one less that
+    /// is free: the two meet half-way.
     fn left_of(&self, state: &State) -> u64 {
         let free = state.limit.saturating_sub(state.total);
         free.saturating_sub(self.held.load(Ordering::Relaxed)).div_ceil(2)

@@ -43,6 +43,7 @@ impl Offload {
         if size < SMALL {
             return Ok(work());
         }
+
         // The semaphore is never closed.
         let _slot = self.slots.acquire().await;
         match tokio::task::spawn_blocking(work).await {

@@ -1,8 +1,9 @@
-//! Daily quotas: how much each role, and all of a database together, may send to models and load from object stores.
+//! Daily quotas: how much each role, and all of a database together, may send to models and load from object
+//! stores.
 //!
-//! The day is that of UTC. A document is let through while something of its owner's quota is left, so that one that
-//! is larger than the whole quota does not wait for ever. A quota of tokens is exceeded by one document at most, one of
-//! bytes by the objects that are loaded at the same time.
+//! The day is that of UTC. A document is let through while something of its owner's quota is left, so that
+//! one that is larger than the whole quota does not wait for ever. A quota of tokens is exceeded by one
+//! document at most, one of bytes by the objects that are loaded at the same time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,8 @@ pub type Day = u64;
 /// An amount of what is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spent {
-    /// Tokens of inputs that were sent to a model, as estimated by [`estimated_tokens`](crate::embed::estimated_tokens).
+    /// Tokens of inputs that were sent to a model, as estimated by
+    /// [`estimated_tokens`](crate::embed::estimated_tokens).
     pub tokens: u64,
     /// Bytes of objects that were loaded.
     pub bytes: u64,
@@ -70,7 +72,9 @@ struct Page {
 /// The unit in which spending is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unit {
+    /// Tokens of inputs that are sent to models.
     Tokens,
+    /// Bytes of objects that are loaded.
     Bytes,
 }
 
@@ -87,7 +91,9 @@ impl Unit {
 /// The holder of the quota that ran out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holder {
+    /// The vectorizer's owner.
     Role,
+    /// All of the database together.
     Database,
 }
 
@@ -147,7 +153,9 @@ impl Books {
         if day != self.day {
             self.day = day;
             self.database.spent = Spent::default();
-            self.roles.values_mut().for_each(|page| page.spent = Spent::default());
+            for page in self.roles.values_mut() {
+                page.spent = Spent::default();
+            }
         }
         day
     }
@@ -202,7 +210,8 @@ impl Account {
         Account(Some((Arc::clone(quotas), role)))
     }
 
-    /// Refuses to load an object if no bytes are left for today, or no tokens with which it could be embedded.
+    /// Refuses to load an object if no bytes are left for today, or no tokens with which it could be
+    /// embedded.
     ///
     /// # Errors
     ///
@@ -248,6 +257,7 @@ fn exceeded(unit: Unit, holder: Holder, limit: u64, now: SystemTime) -> Failure 
         Unit::Tokens => ("tokens", Step::Embedding),
         Unit::Bytes => ("bytes", Step::Loading),
     };
+
     let message = format!("{whose} has used up its quota of {limit} {unit} for today");
     Failure::new(step, "quota_exceeded", message, Retry::After(until_tomorrow(now).min(LONGEST_PAUSE)))
         .concerning(Scope::Vectorizer)

@@ -1,7 +1,8 @@
-//! Secrets that lie where others may read: sealed, and opened only by who has the key and knows what each is for.
+//! Secrets that lie where others may read: sealed, and opened only by who has the key and knows what each is
+//! for.
 //!
-//! AES-256-GCM with a random nonce for each sealing. What a secret is bound to is not in what is sealed, and must be
-//! the same when it is opened.
+//! AES-256-GCM with a random nonce for each sealing. What a secret is bound to is not in what is sealed, and
+//! must be the same when it is opened.
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::rand;

@@ -42,8 +42,14 @@ pub struct ApiKey {
 /// The giver of a key, who decides where it may go, and what it may be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Giver {
+    /// The administrator, to the server.
     Server,
-    Database { base_url: Option<String> },
+    /// Somebody who may set keys of the database.
+    Database {
+        /// The server that the key is for, if it is another than the provider's own.
+        base_url: Option<String>,
+    },
+    /// Somebody who asks for vectors.
     Caller,
 }
 
@@ -53,8 +59,9 @@ impl ApiKey {
         ApiKey { secret, giver: Giver::Server }
     }
 
-    /// A key that was set for one database, for its provider's own server or for the one at `base_url`. It carries that
-    /// with it, so that whoever pairs it with a server pairs nobody else's key of the same name. It is never a path.
+    /// A key that was set for one database, for its provider's own server or for the one at `base_url`. It
+    /// carries that with it, so that whoever pairs it with a server pairs nobody else's key of the same name.
+    /// It is never a path.
     pub fn of_database(secret: Secret, base_url: Option<String>) -> Self {
         ApiKey { secret, giver: Giver::Database { base_url } }
     }
@@ -64,18 +71,19 @@ impl ApiKey {
         ApiKey { secret, giver: Giver::Caller }
     }
 
-    /// Tells whether somebody brought it along, whom nobody knows.
+    /// Returns whether somebody brought it along, whom nobody knows.
     pub fn is_callers(&self) -> bool {
         self.giver == Giver::Caller
     }
 
-    /// Tells whether the administrator gave it to the server, and is believed in what it names: a file, a server.
+    /// Returns whether the administrator gave it to the server, and is believed in what it names: a file, a
+    /// server.
     pub fn is_servers(&self) -> bool {
         self.giver == Giver::Server
     }
 
-    /// The server that a key of the database was set for; `Some(None)` if that is its provider's own, and none if
-    /// the key is not the database's.
+    /// The server that a key of the database was set for; `Some(None)` if that is its provider's own, and
+    /// none if the key is not the database's.
     pub fn server_in_database(&self) -> Option<Option<&str>> {
         match &self.giver {
             Giver::Database { base_url } => Some(base_url.as_deref()),

@@ -76,7 +76,8 @@ impl ServerUrl {
     ///
     /// # Errors
     ///
-    /// [`ServerUrlError`], for what is no URL of a server, and for what could be asked otherwise than it reads.
+    /// [`ServerUrlError`], for what is no URL of a server, and for what could be asked otherwise than it
+    /// reads.
     pub fn parse(text: &str) -> Result<ServerUrl, ServerUrlError> {
         if text.len() > LONGEST {
             return Err(ServerUrlError::Invalid);
@@ -84,10 +85,12 @@ impl ServerUrl {
         if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(ServerUrlError::Blank);
         }
+
         let (scheme, rest) = text.split_once("://").ok_or(ServerUrlError::Scheme)?;
         if !["http", "https"].iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
             return Err(ServerUrlError::Scheme);
         }
+
         check_parts(rest)?;
         let url = Url::parse(text).map_err(|_| ServerUrlError::Invalid)?;
         url.has_host().then_some(ServerUrl(url)).ok_or(ServerUrlError::NoHost)
@@ -111,6 +114,7 @@ impl ServerUrl {
         if server(self) != server(prefix) || self.host() != prefix.host() {
             return false;
         }
+
         let base = prefix.0.path().trim_end_matches('/');
         let Some(below) = self.0.path().strip_prefix(base) else { return false };
         let ends_there = below.is_empty() || below.starts_with('/');
@@ -132,7 +136,7 @@ impl ServerUrl {
         }
     }
 
-    /// Tells whether one of the prefixes has the URL's host.
+    /// Returns whether one of the prefixes has the URL's host.
     pub fn is_named(&self, prefixes: &[String]) -> bool {
         prefixes.iter().any(|prefix| ServerUrl::parse(prefix).is_ok_and(|prefix| self.is_within(&prefix)))
     }
@@ -160,9 +164,11 @@ fn check_parts(rest: &str) -> Result<(), ServerUrlError> {
     if rest.contains('\\') {
         return Err(ServerUrlError::Backslash);
     }
+
     let (rest, fragment) = rest.split_once('#').map_or((rest, None), |(rest, of)| (rest, Some(of)));
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, of)| (rest, Some(of)));
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+
     if host.contains('@') {
         return Err(ServerUrlError::Userinfo);
     }
@@ -175,6 +181,7 @@ fn check_parts(rest: &str) -> Result<(), ServerUrlError> {
     if fragment.is_some() {
         return Err(ServerUrlError::Fragment);
     }
+
     let path = path.trim_end_matches('/');
     let odd = |part: &str| part.is_empty() || is_dots(&decoded(part));
     if !path.is_empty() && path.split('/').any(odd) {

@@ -1,8 +1,8 @@
 //! The operator's limits and endpoints, as the pipeline sees them.
 //!
-//! The extension fills this from its GUCs (`src/guc`), which document each in full and take their defaults from
-//! [`defaults`]. Of lists alone the defaults differ: those here serve the tests, which may ask S3 for everything, and the
-//! extension's are empty.
+//! The extension fills this from its GUCs (`src/guc`), which document each in full and take their defaults
+//! from [`defaults`]. Of lists alone the defaults differ: those here serve the tests, which may ask S3 for
+//! everything, and the extension's are empty.
 
 use std::time::Duration;
 
@@ -31,7 +31,8 @@ pub struct S3Settings {
     pub role_session_duration: Option<Duration>,
     /// `pgai_rs.s3_credentials` is `role`: the server's own credentials only ever assume roles.
     pub role_only: bool,
-    /// `pgai_rs.allowed_role_arns`: prefixes of the roles that may be assumed; empty, superusers may name any.
+    /// `pgai_rs.allowed_role_arns`: prefixes of the roles that may be assumed; empty, superusers may name
+    /// any.
     pub allowed_role_arns: Vec<String>,
     /// `pgai_rs.allowed_s3_endpoints`: prefixes of the endpoints that others than superusers may declare.
     pub allowed_endpoints: Vec<String>,
@@ -71,7 +72,8 @@ impl S3Settings {
     }
 }
 
-/// Defaults of the settings that the pipeline is told of, as numbers in the unit of each: milliseconds, megabytes.
+/// Defaults of the settings that the pipeline is told of, as numbers in the unit of each: milliseconds,
+/// megabytes.
 pub mod defaults {
     use std::ffi::CStr;
 
@@ -137,14 +139,15 @@ pub struct Settings {
     pub load_concurrency: usize,
     /// Longest time for one object, from request to last byte.
     pub load_timeout: Duration,
-    /// URI prefixes that may be loaded, such as `s3://bucket/`; for what empty means see [`reachable`](crate::s3::reachable).
+    /// URI prefixes that may be loaded, such as `s3://bucket/`; for what empty means see
+    /// [`reachable`](crate::s3::reachable).
     pub allowed_uris: Vec<String>,
     /// S3.
     pub s3: S3Settings,
     /// `pgai_rs.allowed_base_urls`: prefixes of the base URLs that others than superusers may declare.
     pub allowed_base_urls: Vec<String>,
-    /// `pgai_rs.api_key_names`: names of keys, and `NAME=URL` for each server beside the provider's own that may
-    /// receive one.
+    /// `pgai_rs.api_key_names`: names of keys, and `NAME=URL` for each server beside the provider's own that
+    /// may receive one.
     pub api_key_names: Vec<String>,
     /// The server that is asked in OpenAI's protocol if a vectorizer names none, with `/v1` and without
     /// a slash.

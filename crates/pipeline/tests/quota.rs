@@ -49,7 +49,8 @@ fn what_is_beyond_the_tokens_of_a_day_is_not_sent_and_costs_no_try() {
     assert_eq!(model.requests().iter().map(|request| inputs(request).len()).sum::<usize>(), 3);
     assert!(queue.failed.is_empty());
 
-    // The last that were let through have come to their end: nothing shows any more that anything gets through.
+    // The last that were let through have come to their end: nothing shows any more that anything gets
+    // through.
     queue.push(row(&vectorizer, 100, "one more"));
     driver.until(&mut queue, |queue| queue.given_back.contains_key(&Ticket(100)));
     let waits: Vec<_> = driver.runner.waiting().map(|(_, why, _)| (why.code, why.scope)).collect();

@@ -56,7 +56,8 @@ fn vertex(request: &Request) -> Reply {
     Reply::new(200, json!({ "predictions": predictions }).to_string())
 }
 
-/// The vector of a text at length 1, to which a model's is brought that is asked for fewer dimensions than it has.
+/// The vector of a text at length 1, to which a model's is brought that is asked for fewer dimensions than it
+/// has.
 fn normalized(text: &str) -> Vec<f32> {
     let vector = vector(text);
     let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt();

@@ -1,7 +1,7 @@
 //! Bounds of cutting one text: memory, counted before it is taken, and time.
 //!
-//! A splitter makes as much of a text as its config asks for: with an overlap of one character less than a chunk,
-//! each character of the text becomes a chunk of its own.
+//! A splitter makes as much of a text as its config asks for: with an overlap of one character less than a
+//! chunk, each character of the text becomes a chunk of its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -22,7 +22,8 @@ pub struct Allowance<'a> {
 }
 
 impl<'a> Allowance<'a> {
-    /// Allows so many bytes for all chunks together, each of which takes so many beside its text. The time begins now.
+    /// Allows `bytes` for all chunks together, each of which takes `per_chunk` beside its text. The time
+    /// begins now.
     pub fn new(bytes: u64, per_chunk: u64) -> Self {
         Allowance { bytes, per_chunk, begun: Instant::now(), stop: None }
     }
@@ -66,11 +67,12 @@ pub(super) struct Chunks<'a> {
 }
 
 impl<'a> Chunks<'a> {
+    /// No chunks yet.
     pub(super) fn new(allowance: Allowance<'a>) -> Self {
         Chunks { allowance, chunks: Vec::new(), taken: 0 }
     }
 
-    /// Refuses what takes so many bytes beside the chunks that are there.
+    /// Errors if so many bytes beside those of the chunks so far are more than is allowed.
     pub(super) fn check_room(&self, bytes: usize) -> Result<(), ChunkError> {
         self.allowance.check_bytes(self.taken.saturating_add(bytes as u64))
     }
@@ -85,6 +87,7 @@ impl<'a> Chunks<'a> {
         Ok(())
     }
 
+    /// Returns the chunks, in the order in which they were added.
     pub(super) fn into_vec(self) -> Vec<String> {
         self.chunks
     }

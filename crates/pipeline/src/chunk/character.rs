@@ -12,6 +12,7 @@ pub(super) struct CharacterSplitter {
 }
 
 impl CharacterSplitter {
+    /// A splitter at `separator`, which is a regular expression if `is_regex`.
     pub(super) fn new(limits: Limits, separator: &str, is_regex: bool) -> Result<Self, ChunkError> {
         Ok(CharacterSplitter { limits, separator: Separator::new(separator, is_regex)? })
     }

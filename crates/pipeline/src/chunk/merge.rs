@@ -22,6 +22,7 @@ pub(super) struct Merger<'t> {
 }
 
 impl<'t> Merger<'t> {
+    /// Begins without a piece. `separator` is put between pieces that become one chunk.
     pub(super) fn new(limits: Limits, separator: &'t str) -> Self {
         let separator_length = separator.chars().count();
         Merger { limits, separator, separator_length, window: VecDeque::new(), total: 0 }
@@ -41,11 +42,13 @@ impl<'t> Merger<'t> {
                 self.pop();
             }
         }
+
         self.total += length + if self.window.is_empty() { 0 } else { self.separator_length };
         if self.window.len() == self.window.capacity() {
             // It grows to twice its size. Many small pieces take more than the text does.
             chunks.check_room(2 * self.window.capacity() * size_of::<(Cow<'_, str>, usize)>())?;
         }
+
         self.window.push_back((piece, length));
         Ok(())
     }
@@ -72,6 +75,7 @@ impl<'t> Merger<'t> {
     fn write(&self, chunks: &mut Chunks<'_>) -> Result<(), ChunkError> {
         let bytes = self.window.iter().map(|(piece, _)| piece.len() + self.separator.len()).sum();
         chunks.check_room(bytes)?;
+
         let mut chunk = String::with_capacity(bytes);
         for (at, (piece, _)) in self.window.iter().enumerate() {
             if at > 0 {
@@ -79,6 +83,8 @@ impl<'t> Merger<'t> {
             }
             chunk.push_str(piece);
         }
+
+        // LangChain strips chunks, and drops one of which nothing is left.
         let stripped = strip(&chunk);
         if stripped.is_empty() {
             return Ok(());

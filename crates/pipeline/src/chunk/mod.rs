@@ -30,12 +30,32 @@ pub trait Chunker: Send + Sync {
     ///
     /// # Errors
     ///
-    /// If they take more than is allowed, or the text defeats a separator that is a regular expression, or the
-    /// tokenizer.
+    /// If they take more than is allowed, or the text defeats a separator that is a regular expression, or
+    /// the tokenizer.
     fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError>;
 }
 
-/// The chunker that a vectorizer's config asks for.
+/// Returns the chunker that a vectorizer's config asks for.
+///
+/// ```
+/// use pgai_rs_pipeline::chunk::{Allowance, chunker};
+/// use pgai_rs_pipeline::config::Chunking;
+///
+/// let config: Chunking = serde_json::from_str(
+///     r#"{
+///         "config_type": "chunking",
+///         "implementation": "recursive_character_text_splitter",
+///         "chunk_size": 20,
+///         "chunk_overlap": 0,
+///         "separators": ["\n\n", " "]
+///     }"#,
+/// )?;
+/// let allowance = Allowance::new(1 << 20, 0);
+///
+/// let chunks = chunker(&config)?.chunk("One thought.\n\nAnother, which is longer.", allowance)?;
+/// assert_eq!(chunks, ["One thought.", "Another, which is", "longer."]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 ///
@@ -63,8 +83,9 @@ pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
     })
 }
 
-/// Tells apart what versions of ours make of the same text with the same config: raised where that has
-/// changed, so that documents which did not change are cut anew, and only there.
+/// Returns the revision of what becomes of the same text with the same config. It is raised where a version
+/// of ours cuts otherwise than the one before, so that documents that did not change are cut anew, and only
+/// there.
 pub(crate) fn revision(config: &Chunking) -> u32 {
     match config {
         // Until 0.2.0 the expression itself stood between the pieces.

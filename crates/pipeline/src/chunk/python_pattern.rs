@@ -56,6 +56,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, PatternError> {
         groups: 0,
         names: HashMap::new(),
     };
+
     translator.pattern()?;
     Ok(translator.out)
 }
@@ -95,6 +96,7 @@ impl Translator<'_> {
             if self.flags().verbose && self.skips_in_verbose(c) {
                 continue;
             }
+
             match c {
                 '\\' => self.escape()?,
                 '[' => self.class()?,
@@ -106,6 +108,7 @@ impl Translator<'_> {
                 _ => self.literal(c),
             }
         }
+
         if self.flags.len() > 1 {
             return Err(self.error("missing ), unterminated subpattern"));
         }
@@ -129,9 +132,9 @@ impl Translator<'_> {
     fn take_text(&mut self, wanted: &str) -> bool {
         let taken = wanted.chars().eq(self.rest.clone().take(wanted.chars().count()));
         if taken {
-            wanted.chars().for_each(|_| {
+            for _ in wanted.chars() {
                 self.next();
-            });
+            }
         }
         taken
     }
@@ -178,6 +181,7 @@ impl Translator<'_> {
         if inside.is_empty() || !closed || inside.matches(',').count() > 1 {
             return self.literal('{');
         }
+
         self.take_text(&inside);
         self.take('}');
         let lowest = if inside.starts_with(',') { "0" } else { "" };

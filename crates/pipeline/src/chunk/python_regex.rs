@@ -31,19 +31,13 @@ pub(super) struct PythonRegex {
 impl PythonRegex {
     /// Compiles a pattern in Python's syntax.
     pub(super) fn new(given: &str) -> Result<Self, ChunkError> {
-        let invalid = |reason: String| ChunkError::InvalidRegex { pattern: given.to_owned(), reason };
-        let pattern = translate(given).map_err(|error| invalid(error.to_string()))?;
-        let compile = |pattern: &str| {
-            RegexBuilder::new(pattern)
-                .backtrack_limit(BACKTRACK_LIMIT)
-                .build()
-                .map_err(|error| invalid(error.to_string()))
-        };
+        let pattern = translate(given).map_err(|error| invalid(given, &error))?;
+
         Ok(PythonRegex {
             given: given.to_owned(),
-            regex: compile(&pattern)?,
+            regex: compile(&pattern, given)?,
             // `\G` holds where the search starts: a match that ends there is empty.
-            advancing: compile(&format!(r"(?:{pattern})(?!\G)"))?,
+            advancing: compile(&format!(r"(?:{pattern})(?!\G)"), given)?,
         })
     }
 
@@ -80,6 +74,16 @@ impl PythonRegex {
     fn ran_away(&self, reason: String) -> ChunkError {
         ChunkError::RunawayRegex { pattern: self.given.clone(), reason }
     }
+}
+
+/// Compiles what the pattern that was given is translated to.
+fn compile(translated: &str, given: &str) -> Result<Regex, ChunkError> {
+    let builder = RegexBuilder::new(translated).backtrack_limit(BACKTRACK_LIMIT).build();
+    builder.map_err(|error| invalid(given, &error))
+}
+
+fn invalid(given: &str, reason: &impl ToString) -> ChunkError {
+    ChunkError::InvalidRegex { pattern: given.to_owned(), reason: reason.to_string() }
 }
 
 /// One match.
@@ -124,15 +128,16 @@ impl<'t> Matches<'_, 't> {
         self.regex.check(self.allowance)?;
         let regex = if self.advance { &self.regex.advancing } else { &self.regex.regex };
         let ran_away = |error: fancy_regex::Error| self.regex.ran_away(error.to_string());
+
         if self.regex.capture_groups() == 0 {
             let found = regex.find_from_pos(self.text, self.at).map_err(ran_away)?;
             return Ok(found.map(|found| Match { start: found.start(), end: found.end(), captures: None }));
         }
+
         let captures = regex.captures_from_pos(self.text, self.at).map_err(ran_away)?;
-        Ok(captures.and_then(|captures| {
-            let (start, end) = captures.get(0).map(|found| (found.start(), found.end()))?;
-            Some(Match { start, end, captures: Some(captures) })
-        }))
+        let Some(captures) = captures else { return Ok(None) };
+        let Some(found) = captures.get(0) else { return Ok(None) };
+        Ok(Some(Match { start: found.start(), end: found.end(), captures: Some(captures) }))
     }
 }
 
@@ -143,6 +148,7 @@ impl<'t> Iterator for Matches<'_, 't> {
         if self.done {
             return None;
         }
+
         let found = self.search().transpose();
         match &found {
             Some(Ok(found)) => {

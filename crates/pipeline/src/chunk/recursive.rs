@@ -20,18 +20,19 @@ pub(super) struct RecursiveSplitter {
 }
 
 impl RecursiveSplitter {
+    /// A splitter at `separators`, the coarsest first, which are regular expressions if `is_regex`.
     pub(super) fn new(limits: Limits, separators: &[String], is_regex: bool) -> Result<Self, ChunkError> {
         if separators.len() > MAX_SEPARATORS {
             return Err(ChunkError::TooManySeparators { got: separators.len(), limit: MAX_SEPARATORS });
         }
-        let separators = if separators.is_empty() {
-            DEFAULT_SEPARATORS
-                .iter()
-                .map(|separator| Separator::new(separator, is_regex))
-                .collect::<Result<_, _>>()
+
+        let given: Vec<&str> = if separators.is_empty() {
+            DEFAULT_SEPARATORS.to_vec()
         } else {
-            separators.iter().map(|separator| Separator::new(separator, is_regex)).collect::<Result<_, _>>()
-        }?;
+            separators.iter().map(String::as_str).collect()
+        };
+        let separators = given.into_iter().map(|separator| Separator::new(separator, is_regex));
+        let separators = separators.collect::<Result<_, _>>()?;
         Ok(RecursiveSplitter { limits, separators })
     }
 
@@ -63,12 +64,14 @@ impl RecursiveSplitter {
         let Some((separator, finer)) = self.choose(text, separators, allowance)? else {
             return Ok(());
         };
+
         let mut merger = Merger::new(self.limits, "");
         separator.split(text, Keep::AtStart, allowance, &mut |piece| {
             let length = piece.chars().count();
             if length < self.limits.size {
                 return merger.push(piece, length, chunks);
             }
+
             merger.finish(chunks)?;
             if finer.is_empty() {
                 // LangChain neither strips nor cuts what no separator is left for.

@@ -18,6 +18,7 @@ pub(super) struct SemanticSplitter {
     block: usize,
 }
 
+/// The crate's splitter of one format and unit.
 enum Splitter {
     Text(TextSplitter<Characters>),
     TextByTokens(TextSplitter<Cl100k>),
@@ -29,11 +30,13 @@ enum Splitter {
 type Found<'t> = (usize, &'t str);
 
 impl SemanticSplitter {
+    /// A splitter of texts in this format, whose `limits` are counted in `unit`.
     pub(super) fn new(limits: Limits, unit: ChunkUnit, format: TextFormat) -> Result<Self, ChunkError> {
         let Limits { size, overlap } = limits;
         let config = ChunkConfig::new(size)
             .with_overlap(overlap)
             .map_err(|_| ChunkError::OverlapNotSmaller { size, overlap })?;
+
         let tokens = Cl100k { enough: size };
         let splitter = match (format, unit) {
             (TextFormat::Text, ChunkUnit::Characters) => Splitter::Text(TextSplitter::new(config)),
@@ -47,6 +50,7 @@ impl SemanticSplitter {
                 Splitter::MarkdownByTokens(MarkdownSplitter::new(config.with_sizer(tokens)))
             }
         };
+
         // Long enough for a chunk even if all of its tokens are of the longest kind.
         let block = size.saturating_mul(LONGEST_TOKEN).max(SHORTEST_BLOCK);
         Ok(SemanticSplitter { splitter, block })
@@ -81,6 +85,7 @@ fn in_blocks<'t, 's>(
 ) -> Result<Vec<String>, ChunkError> {
     let mut chunks = Chunks::new(allowance);
     let mut rest = text;
+
     while !rest.is_empty() {
         let end = rest.floor_char_boundary(block);
         let mut next = end;
@@ -94,8 +99,10 @@ fn in_blocks<'t, 's>(
             }
             chunks.push(chunk)?;
         }
+
         rest = &rest[next..];
     }
+
     Ok(chunks.into_vec())
 }
 
@@ -121,18 +128,21 @@ impl TryChunkSizer for Cl100k {
         if at_least > self.enough {
             return Ok(at_least);
         }
+
         if text.len() > LONGEST_WHITESPACE && longest_whitespace(text) > LONGEST_WHITESPACE {
             return Err(ChunkError::Tokenizer(format!(
                 "it has more than {LONGEST_WHITESPACE} whitespace characters in a row"
             )));
         }
+
         Ok(cl100k_base_singleton().encode_ordinary(text).len())
     }
 }
 
 /// Returns the length of the longest run of whitespace characters.
 fn longest_whitespace(text: &str) -> usize {
-    let (mut longest, mut current) = (0, 0);
+    let mut longest = 0;
+    let mut current = 0;
     for c in text.chars() {
         current = if c.is_whitespace() { current + 1 } else { 0 };
         longest = longest.max(current);

@@ -25,6 +25,7 @@ pub(super) enum Keep {
 type Sink<'a, 't> = &'a mut dyn FnMut(Cow<'t, str>) -> Result<(), ChunkError>;
 
 impl Separator {
+    /// Reads a separator. An empty one is literal in any case.
     pub(super) fn new(given: &str, is_regex: bool) -> Result<Self, ChunkError> {
         let regex = if is_regex && !given.is_empty() { Some(PythonRegex::new(given)?) } else { None };
         Ok(Separator { given: given.to_owned(), regex })
@@ -46,6 +47,7 @@ impl Separator {
         self.given.is_empty()
     }
 
+    /// Returns whether the separator is somewhere in the text.
     pub(super) fn occurs_in(&self, text: &str, allowance: Allowance<'_>) -> Result<bool, ChunkError> {
         match &self.regex {
             Some(regex) => regex.occurs_in(text, allowance),
@@ -62,22 +64,15 @@ impl Separator {
         sink: Sink<'_, 't>,
     ) -> Result<(), ChunkError> {
         match &self.regex {
-            None if self.is_empty() => text.char_indices().try_for_each(|(at, c)| {
-                let end = at + c.len_utf8();
-                emit(&text[at..end], sink)
-            }),
-            None => split_at(
-                text,
-                text.match_indices(&self.given).map(|(at, found)| Ok((at, at + found.len()))),
-                keep,
-                sink,
-            ),
-            Some(regex) if regex.capture_groups() == 0 => split_at(
-                text,
-                regex.matches(text, allowance).map(|found| found.map(|m| (m.start(), m.end()))),
-                keep,
-                sink,
-            ),
+            None if self.is_empty() => split_everywhere(text, sink),
+            None => {
+                let matches = text.match_indices(&self.given);
+                split_at(text, matches.map(|(at, found)| Ok((at, at + found.len()))), keep, sink)
+            }
+            Some(regex) if regex.capture_groups() == 0 => {
+                let matches = regex.matches(text, allowance);
+                split_at(text, matches.map(|found| found.map(|m| (m.start(), m.end()))), keep, sink)
+            }
             Some(regex) => split_with_groups(text, regex, keep, allowance, sink),
         }
     }
@@ -93,6 +88,14 @@ fn emit<'t>(piece: &'t str, sink: Sink<'_, 't>) -> Result<(), ChunkError> {
         return Ok(());
     }
     sink(Cow::Borrowed(piece))
+}
+
+/// Makes a piece of each code point.
+fn split_everywhere<'t>(text: &'t str, sink: Sink<'_, 't>) -> Result<(), ChunkError> {
+    for (at, c) in text.char_indices() {
+        emit(&text[at..at + c.len_utf8()], sink)?;
+    }
+    Ok(())
 }
 
 /// Splits at `matches`, pairs of byte offsets.
@@ -141,11 +144,15 @@ fn split_with_groups<'t>(
     if rest.len() % 2 != 0 {
         return Err(failed("the pieces don't pair up (Python: IndexError)"));
     }
+
     emit(first, sink)?;
-    rest.chunks_exact(2)
-        .map(|pair| pair.concat())
-        .filter(|piece| !piece.is_empty())
-        .try_for_each(|piece| sink(Cow::Owned(piece)))
+    for pair in rest.chunks_exact(2) {
+        let piece = pair.concat();
+        if !piece.is_empty() {
+            sink(Cow::Owned(piece))?;
+        }
+    }
+    Ok(())
 }
 
 /// The list that `re.split` returns, with the whole match as the first group if it is kept.
@@ -158,8 +165,10 @@ fn re_split<'t>(
     let first_group = if keep == Keep::AtStart { 0 } else { 1 };
     let mut elements = Vec::new();
     let mut from = 0;
+
     for found in regex.matches(text, allowance) {
         let found = found?;
+        // The list may be about to grow to twice its size.
         allowance.check_bytes(2 * size_of_val(elements.as_slice()) as u64)?;
         elements.push(Some(&text[from..found.start()]));
         for group in first_group..=regex.capture_groups() {
@@ -167,6 +176,7 @@ fn re_split<'t>(
         }
         from = found.end();
     }
+
     elements.push(Some(&text[from..]));
     Ok(elements)
 }

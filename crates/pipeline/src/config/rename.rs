@@ -15,7 +15,18 @@ pub struct Edit {
 
 /// Returns the edits that make a config mean the column `to` wherever it means `from`.
 ///
-/// Of the config as it is stored, so that what is not known here stays as it is.
+/// The config is read as it is stored, so that what is not known here stays as it is.
+///
+/// ```
+/// use pgai_rs_pipeline::config::{Edit, rename_column};
+///
+/// let config = serde_json::json!({
+///     "loading": {"implementation": "column", "column_name": "body"},
+///     "formatting": {"implementation": "python_template", "template": "$title: $chunk"},
+/// });
+/// let edit = Edit { path: ["loading", "column_name"], value: "content".to_owned() };
+/// assert_eq!(rename_column(&config, "body", "content"), Ok(vec![edit]));
+/// ```
 ///
 /// # Errors
 ///
@@ -23,6 +34,8 @@ pub struct Edit {
 pub fn rename_column(config: &Value, from: &str, to: &str) -> Result<Vec<Edit>, NotNameable> {
     let text = |[stage, key]: [&str; 2]| config[stage][key].as_str();
     let mut edits = Vec::new();
+
+    // The vectors may stand in a column of the source as well.
     let embeds_into_source = text(["destination", "implementation"]) == Some("column");
     for (path, names_column) in
         [(["loading", "column_name"], true), (["destination", "embedding_column"], embeds_into_source)]
@@ -31,6 +44,7 @@ pub fn rename_column(config: &Value, from: &str, to: &str) -> Result<Vec<Edit>, 
             edits.push(Edit { path, value: to.to_owned() });
         }
     }
+
     let path = ["formatting", "template"];
     if let Some(value) = format::rename_column(text(path).unwrap_or_default(), from, to)? {
         edits.push(Edit { path, value });

@@ -13,15 +13,15 @@ use crate::settings::Settings;
 /// Longest name of a key, in bytes.
 const LONGEST_NAME: usize = 100;
 
-/// Returns the server that a key is set for, written as URLs are compared; none if that is its provider's own.
+/// Returns the server that a key is set for, written as URLs are compared; `None` if it is the provider's.
 ///
-/// That somebody may send a key there does not let anybody ask that server who may not otherwise; but what would be
-/// refused then is refused at once.
+/// The right to send a key there gives nobody the right to ask that server; but what would be refused then is
+/// refused at once.
 ///
 /// # Errors
 ///
-/// `invalid_embedding` for a name or a URL that can't be one, and for a name that is no provider's if there is no URL;
-/// `base_url_not_allowed`, `address_not_allowed`.
+/// `invalid_embedding` for a name or a URL that can't be one, and for a name that is no provider's if there
+/// is no URL; `base_url_not_allowed`, `address_not_allowed`.
 pub fn server_of_database_key(
     name: &str,
     base_url: Option<&str>,
@@ -43,7 +43,7 @@ pub fn server_of_database_key(
     Ok(Some(url.url().as_str().trim_end_matches('/').to_owned()))
 }
 
-/// Returns how far a server may lead that a role wants to have a key for.
+/// Returns the reach of a server that a role wants to have a key for.
 fn reach(url: &ServerUrl, author: Author, settings: &Settings) -> Result<Reach, Failure> {
     let is_own = |provider: Provider| provider.is_own_server(url, settings);
     if author == Author::Superuser || Provider::ALL.into_iter().any(is_own) {
@@ -61,6 +61,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     if !name.is_empty() && name.len() <= LONGEST_NAME && name.chars().all(is_usual) {
         return Ok(());
     }
+
     // It may be the key itself, given in the wrong place.
     Err(invalid(
         "this can't be the name of a key",
@@ -68,7 +69,8 @@ fn check_name(name: &str) -> Result<(), Failure> {
     ))
 }
 
-/// Names and keys may have been mixed up: neither is repeated.
+/// The failure of a name that comes without a server. Names and keys may have been mixed up: neither is
+/// repeated.
 fn no_server() -> Failure {
     invalid(
         "a key of this name is for no provider's own server",

@@ -23,15 +23,19 @@ use crate::settings::Settings;
 pub(super) struct Permission {
     /// Addresses that the server's host may lead to.
     pub reach: Reach,
-    /// Tells whether the server's key goes along, if there is one.
+    /// `true` if the server's key goes along, if there is one.
     pub with_key: bool,
 }
 
 /// A declaration of what is to be asked.
 pub(super) struct Declaration<'a> {
+    /// The provider that is asked.
     pub provider: Provider,
+    /// The config as it was declared.
     pub embedding: &'a Embedding,
+    /// The server that it names, if it names one.
     pub base_url: Option<&'a str>,
+    /// The one who declared it.
     pub author: Author,
     /// The key that its name stands for, if there is one.
     pub key: Option<&'a ApiKey>,
@@ -46,14 +50,17 @@ impl Declaration<'_> {
     /// `aws_credentials_not_allowed`.
     pub(super) fn permit(&self, settings: &Settings) -> Result<Permission, Failure> {
         let declared = self.embedding.declared_api_key_name();
-        let is_known =
-            |name: &str| self.server_in_database().is_some() || is_listed(name, &settings.api_key_names);
-        if let Some(name) = declared.filter(|name| !is_known(name)) {
+        if let Some(name) = declared
+            && self.server_in_database().is_none()
+            && !is_listed(name, &settings.api_key_names)
+        {
             return Err(name_not_allowed(name));
         }
 
-        let url = self.base_url.map(|url| ServerUrl::parse(url).map_err(|error| self.not_a_url(error)));
-        let url = url.transpose()?;
+        let url = match self.base_url {
+            Some(url) => Some(ServerUrl::parse(url).map_err(|error| self.not_a_url(error))?),
+            None => None,
+        };
         let reach = self.reach(url.as_ref(), settings)?;
         if self.provider == Provider::Bedrock {
             self.require_credentials(url.as_ref(), settings)?;
@@ -97,6 +104,7 @@ impl Declaration<'_> {
         if local.is_allowed(&settings.allowed_base_urls) {
             return Ok(local.reach(&settings.allowed_base_urls));
         }
+
         let message = "the Ollama of the server's own host is not allowed on this server".to_owned();
         Err(refused("base_url_not_allowed", message).with_hint(format!(
             "A superuser can name it with pgai_rs.ollama_base_url = '{LOCAL_OLLAMA}', or add that to \
@@ -104,9 +112,9 @@ impl Declaration<'_> {
         )))
     }
 
-    /// Tells whether a server may receive the key of this name: its provider's own may, and those that it is paired
-    /// with. A superuser's declaration is the administrator's word about the server's keys, and not about a key of the
-    /// database, which whoever set it meant for one server.
+    /// Returns whether a server may receive the key of this name: its provider's own may, and those that it
+    /// is paired with. A superuser's declaration is the administrator's word about the server's keys, and not
+    /// about a key of the database, which whoever set it meant for one server.
     fn may_receive(&self, name: &str, url: Option<&ServerUrl>, settings: &Settings) -> bool {
         if self.author == Author::Superuser && self.server_in_database().is_none() {
             return true;
@@ -126,8 +134,9 @@ impl Declaration<'_> {
         }
     }
 
-    /// The servers that the key of this name is paired with; a pair without a URL is with the provider's own. A key of the
-    /// database has the one that it was set for, whatever the administrator says of the server's key of that name.
+    /// The servers that the key of this name is paired with; a pair without a URL is with the provider's own.
+    /// A key of the database has the one that it was set for, whatever the administrator says of the server's
+    /// key of that name.
     fn servers_of<'b>(&'b self, name: &str, settings: &'b Settings) -> Vec<Option<&'b str>> {
         match self.server_in_database() {
             Some(server) => vec![server],
@@ -135,9 +144,9 @@ impl Declaration<'_> {
         }
     }
 
-    /// Errors unless Bedrock may be asked with the server's own AWS credentials, if no role is to be assumed: they are
-    /// a key as others are, and no key of the database stands for them. A superuser's declaration is the
-    /// administrator's word.
+    /// Errors unless Bedrock may be asked with the server's own AWS credentials, if no role is to be assumed:
+    /// they are a key as others are, and no key of the database stands for them. A superuser's declaration is
+    /// the administrator's word.
     fn require_credentials(&self, url: Option<&ServerUrl>, settings: &Settings) -> Result<(), Failure> {
         let none = Map::new();
         let options = self.embedding.extra_options().unwrap_or(&none);
@@ -148,6 +157,7 @@ impl Declaration<'_> {
         let servers = listed_servers(AWS_CREDENTIALS, settings);
         let region = bedrock_region(options, settings.s3.region.as_deref());
         let home = bedrock_address(region.as_deref()).ok().and_then(|home| ServerUrl::parse(&home).ok());
+
         let is_home = url.is_none_or(|url| home.as_ref().is_some_and(|home| url.is_within(home)));
         let paired: Vec<String> = servers.iter().flatten().map(|url| (*url).to_owned()).collect();
         let is_paired = url.or(home.as_ref()).is_some_and(|url| url.is_named(&paired));
@@ -180,6 +190,7 @@ impl Declaration<'_> {
             None => self.provider.profile().name.to_owned(),
         };
         let message = format!("the key {name} may not be sent to {server} on this server");
+
         let example = url.map_or_else(|| "https://host".to_owned(), |url| url.url().to_string());
         let example = example.trim_end_matches('/');
         let pair = match self.server_in_database() {
@@ -191,6 +202,7 @@ impl Declaration<'_> {
                 format!("A superuser can pair them by adding {name}={example} to pgai_rs.api_key_names.")
             }
         };
+
         refused("api_key_not_for_server", message).with_hint(format!(
             "{pair} A server that wants no key is asked without one if api_key_name is NULL."
         ))
@@ -215,13 +227,14 @@ fn name_not_allowed(name: &str) -> Failure {
         )
 }
 
-/// The servers that the administrator pairs a key of this name with; a pair without a URL is with the provider's own.
+/// The servers that the administrator pairs a key of this name with; a pair without a URL is with the
+/// provider's own.
 fn listed_servers<'a>(name: &str, settings: &'a Settings) -> Vec<Option<&'a str>> {
     let entries = settings.api_key_names.iter().map(|entry| split(entry));
     entries.filter(|(listed, _)| *listed == name).map(|(_, url)| url).collect()
 }
 
-/// Tells whether entries of `pgai_rs.api_key_names` list a key of this name, for whichever server.
+/// Returns whether entries of `pgai_rs.api_key_names` list a key of this name, for whichever server.
 pub fn is_listed(name: &str, entries: &[String]) -> bool {
     entries.iter().any(|entry| split(entry).0 == name)
 }

@@ -14,7 +14,7 @@ use crate::secret::ApiKey;
 pub(super) struct Endpoint {
     /// URL to which the protocol's path is added.
     pub base_url: String,
-    /// Tells whether that is the provider's own server, and not another that speaks its protocol.
+    /// `true` if that is the provider's own server, and not another that speaks its protocol.
     pub at_home: bool,
     /// The model's name, as the provider writes it.
     pub model: String,
@@ -65,11 +65,16 @@ impl Endpoint {
 
 /// Encodes a text for a part of a path or a query, so that a model's name can't lead elsewhere.
 pub(super) fn percent_encoded(text: &str) -> String {
-    let one = |byte: u8| match byte {
-        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(one).collect()
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            other => encoded.push_str(&format!("%{other:02X}")),
+        }
+    }
+    encoded
 }
 
 #[cfg(test)]

@@ -73,6 +73,7 @@ impl EmbedError {
                 "Check that base_url leads to a server for embeddings; its log may tell more.",
             ),
         };
+
         Failure::new(Step::Embedding, code, message, retry).concerning(Scope::Provider).with_hint(hint)
     }
 

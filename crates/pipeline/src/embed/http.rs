@@ -54,12 +54,12 @@ const LARGE_ANSWER: usize = 1 << 20;
 ///
 /// # Errors
 ///
-/// When the system's TLS can't be set up.
+/// If the system's TLS can't be set up.
 pub fn client() -> Result<HttpClients, reqwest::Error> {
     client_with(Settings::default().connections)
 }
 
-/// The same for so many connections at a time.
+/// Clients for so many connections at a time.
 ///
 /// # Errors
 ///
@@ -94,8 +94,9 @@ impl HttpEmbedder {
     ///
     /// # Errors
     ///
-    /// `no_api_key` if the server is the provider's own and there is no key, `invalid_api_key` if there is one
-    /// that can't be sent, `invalid_base_url`, `address_not_allowed` if the host is an address that may not be asked.
+    /// `no_api_key` if the server is the provider's own and there is no key, `invalid_api_key` if there is
+    /// one that can't be sent, `invalid_base_url`, `address_not_allowed` if the host is an address that may
+    /// not be asked.
     pub(super) fn new(
         clients: &HttpClients,
         model: Model,
@@ -116,8 +117,11 @@ impl HttpEmbedder {
         if let (Identity::Key, Some(key)) = (protocol.identity(), &api_key) {
             check_api_key(key)?;
         }
+
+        // A host that is written as an address is not resolved, and so not looked at later.
         let url = address(&*protocol)?;
         reach.check_literal(&url).map_err(|_| address_not_allowed())?;
+
         Ok(HttpEmbedder {
             client: clients.of(reach).clone(),
             url,
@@ -134,7 +138,7 @@ impl HttpEmbedder {
         })
     }
 
-    /// The same, and whether its connections are kept for its next requests.
+    /// Sets whether connections are kept for the next requests.
     pub(super) fn with_connections_kept(self, keeps_connections: bool) -> Self {
         HttpEmbedder { keeps_connections, ..self }
     }
@@ -144,9 +148,9 @@ impl HttpEmbedder {
         self.protocol.limits()
     }
 
-    /// The vectors of these inputs, as [`Embedder::embed`] answers them.
+    /// Returns the vectors of these inputs, as [`Embedder::embed`] does.
     ///
-    /// Asks, and asks again without what this server does not know.
+    /// Asks again without what this server turns out not to know.
     pub(super) async fn ask(&self, inputs: Inputs<'_>) -> Result<Vectors, EmbedError> {
         loop {
             let optional = Optional {
@@ -161,14 +165,18 @@ impl HttpEmbedder {
                 },
                 false => refusal(response).await,
             };
+
             if refusal.status == StatusCode::FORBIDDEN {
                 self.credentials.forget().await;
             }
+
             let known = self.protocol.without(optional, &refusal);
             if known == optional {
                 let key = self.api_key.as_ref().map(ApiKey::secret);
                 return Err(self.protocol.error(refusal, key, inputs.texts()));
             }
+
+            // What this server does not know is left out from now on.
             self.floats_only.fetch_or(!known.base64, Ordering::Relaxed);
             self.without_dimensions.fetch_or(!known.dimensions, Ordering::Relaxed);
         }
@@ -182,11 +190,13 @@ impl HttpEmbedder {
                 self.protocol.write_tokens(request, tokens, optional).ok_or_else(texts_only)?
             }
         };
+
         let mut request = request.build().map_err(network_error)?;
         if !self.keeps_connections {
             request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         self.credentials.add(&mut request).await?;
+
         let sent = Instant::now();
         let response = self.client.execute(request).await.map_err(network_error)?;
         self.limiter.learn(response.headers(), sent);
@@ -194,15 +204,20 @@ impl HttpEmbedder {
     }
 
     async fn read(&self, response: reqwest::Response, inputs: Inputs<'_>) -> Result<Answer, EmbedError> {
-        let (dimensions, count) = (self.dimensions, inputs.count());
+        let dimensions = self.dimensions;
+        let count = inputs.count();
         let echo = inputs.bytes() * BYTES_PER_ECHO;
         let numbers = if dimensions == 0 { MOST_DIMENSIONS } else { dimensions };
         let most = count * (numbers * BYTES_PER_NUMBER + BYTES_PER_INPUT) + echo + BYTES_PER_ANSWER;
-        let (status, headers) = (response.status(), response.headers().clone());
+
+        let status = response.status();
+        let headers = response.headers().clone();
         let (body, complete) = read_body(response, most).await?;
         if !complete {
             return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));
         }
+
+        // Nothing longer than this is a refusal.
         let body = plain(&headers, body, most)?;
         let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
         let refusal = told.and_then(|body| Refusal::in_success(status, &headers, body));
@@ -215,6 +230,7 @@ impl HttpEmbedder {
             let parsed = tokio::task::spawn_blocking(move || parse(&*protocol, &body, expected)).await;
             parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
         };
+
         self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
         match (parsed, refusal) {
             (Err(EmbedError::BadResponse(_) | EmbedError::Unavailable(_)), Some(refusal)) => {
@@ -249,9 +265,10 @@ enum Answer {
     Refusal(Refusal),
 }
 
-/// A refusal counts even if its explanation is cut short.
+/// Reads a refusal, which counts even if its explanation is cut short.
 async fn refusal(response: reqwest::Response) -> Refusal {
-    let (status, headers) = (response.status(), response.headers().clone());
+    let status = response.status();
+    let headers = response.headers().clone();
     let body = read_body(response, BYTES_PER_ANSWER).await.map(|(body, _)| body).unwrap_or_default();
     let body = plain(&headers, body, BYTES_PER_ANSWER).unwrap_or_default();
     Refusal::read(status, &headers, &body)

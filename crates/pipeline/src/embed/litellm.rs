@@ -17,6 +17,7 @@ const COMMON: [(&str, Shape); 2] = [("api_base", Shape::Text), ("dimensions", Sh
 /// `invalid_embedding` for a prefix that is not known.
 pub(super) fn split(model: &str) -> Result<(Provider, &str), Failure> {
     let Some((prefix, name)) = model.split_once('/') else { return Ok((Provider::OpenAi, model)) };
+
     match Provider::ALL.into_iter().find(|provider| provider.profile().prefix == prefix) {
         Some(provider) => Ok((provider, name)),
         None => {
@@ -35,13 +36,16 @@ pub(super) fn bare(model: &str) -> &str {
     split(model).map_or(model, |(_, name)| name)
 }
 
-/// Name under which the server finds the key of a vectorizer's provider: the declared one, or that which the provider's
-/// usually has.
+/// Name under which the server finds the key of a vectorizer's provider: the declared one, or that which the
+/// provider's usually has.
 pub fn api_key_name(embedding: &Embedding) -> Option<&str> {
-    embedding.declared_api_key_name().or_else(|| match embedding {
+    if let Some(declared) = embedding.declared_api_key_name() {
+        return Some(declared);
+    }
+    match embedding {
         Embedding::Litellm { model, .. } => usual_api_key_name(model),
         Embedding::Openai { .. } | Embedding::Ollama { .. } | Embedding::Voyageai { .. } => None,
-    })
+    }
 }
 
 /// The key's name where none is declared.
@@ -59,7 +63,8 @@ pub(super) fn options(
     dimensions: u32,
     given: &Option<Map<String, Value>>,
 ) -> Result<(Option<String>, Map<String, Value>), Failure> {
-    let (mut base_url, mut parameters) = (None, Map::new());
+    let mut base_url = None;
+    let mut parameters = Map::new();
     for (name, value) in given.iter().flatten().filter(|(_, value)| !value.is_null()) {
         if name == "api_key" {
             return Err(invalid(
@@ -67,6 +72,7 @@ pub(super) fn options(
                 "Name the key with api_key_name; the server looks it up.",
             ));
         }
+
         require_known(provider, name, value)?;
         match (name.as_str(), value) {
             ("api_base", Value::String(url)) => base_url = Some(url.clone()),
@@ -82,6 +88,7 @@ pub(super) fn options(
             }
         }
     }
+
     Ok((base_url, parameters))
 }
 
@@ -95,12 +102,14 @@ fn require_known(provider: Provider, name: &str, value: &Value) -> Result<(), Fa
             format!("It has {}.", known.join(", ")),
         ));
     };
+
     let (fits, expected) = match shape {
         Shape::Text => (value.is_string(), "a string"),
         Shape::Flag => (value.is_boolean(), "true or false"),
         Shape::Number => (value.is_number(), "a number"),
         Shape::Object => (value.is_object(), "an object"),
     };
+
     if fits {
         return Ok(());
     }

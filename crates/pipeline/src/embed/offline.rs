@@ -46,7 +46,9 @@ pub fn read_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -
     let readable = headers.into_iter().filter_map(|(name, value)| {
         Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
     });
-    let (mut pace, now) = (Pace::default(), Instant::now());
+
+    let mut pace = Pace::default();
+    let now = Instant::now();
     pace.told(&RateLimits::read(&readable.collect(), SystemTime::now()), now, now);
     pace.wait(1, now)
 }

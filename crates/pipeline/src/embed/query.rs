@@ -34,7 +34,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 ///
-/// Those of the pipeline's embedding step.
+/// The failures of the pipeline's embedding step.
 pub async fn embed_query(
     embedding: &Embedding,
     author: Author,
@@ -45,10 +45,9 @@ pub async fn embed_query(
 ) -> Result<Vec<f32>, Failure> {
     let model = resolve(embedding, author, api_key, settings, Purpose::Query(input_type))?;
     let embedder = embedder(model, settings)?;
+
     let input = [truncate(embedding, text).into()];
-    let vectors = ask_with_retries(&embedder, Inputs::Texts(&input), settings).await;
-    let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
-    vector.map_err(EmbedError::into_failure)
+    only(ask_with_retries(&embedder, Inputs::Texts(&input), settings).await)
 }
 
 /// Embeds texts as an embedding config says, one vector a text in their order, in as many requests as
@@ -58,7 +57,7 @@ pub async fn embed_query(
 ///
 /// # Errors
 ///
-/// Those of the pipeline's embedding step.
+/// The failures of the pipeline's embedding step.
 pub async fn embed_texts(
     embedding: &Embedding,
     author: Author,
@@ -68,6 +67,7 @@ pub async fn embed_texts(
 ) -> Result<Vec<Vec<f32>>, Failure> {
     let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
+
     let mut limits = embedder.limits().and(settings_limits(settings));
     let mut vectors = Vec::with_capacity(inputs.len());
     let mut rest = &inputs[..];
@@ -75,11 +75,13 @@ pub async fn embed_texts(
         let mut load = Load::new(limits);
         let fitting = rest.iter().take_while(|input| load.take(estimated_tokens(input))).count();
         let (request, others) = rest.split_at(fitting);
+
         match ask_with_retries(&embedder, Inputs::Texts(request), settings).await {
             Ok(answered) => {
                 vectors.extend(answered);
                 rest = others;
             }
+            // The limit is remembered, and the rest is cut anew.
             Err(EmbedError::TooMany(most, _)) if request.len() > 1 => {
                 let tokens = request.iter().map(|input| estimated_tokens(input)).sum();
                 let half = Limits { inputs: request.len() / 2, ..Limits::NONE };
@@ -88,6 +90,7 @@ pub async fn embed_texts(
             Err(error) => return Err(error.into_failure()),
         }
     }
+
     Ok(vectors)
 }
 
@@ -98,7 +101,7 @@ pub async fn embed_texts(
 ///
 /// # Errors
 ///
-/// Those of the pipeline's embedding step; `invalid_embedding` if the provider takes texts only.
+/// The failures of the pipeline's embedding step; `invalid_embedding` if the provider takes texts only.
 pub async fn embed_tokens(
     embedding: &Embedding,
     author: Author,
@@ -108,7 +111,11 @@ pub async fn embed_tokens(
 ) -> Result<Vec<f32>, Failure> {
     let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let input = Inputs::Tokens(truncate_tokens(embedding, tokens));
-    let vectors = ask_with_retries(&embedder, input, settings).await;
+    only(ask_with_retries(&embedder, input, settings).await)
+}
+
+/// The vector of an answer to one input.
+fn only(vectors: Result<Vectors, EmbedError>) -> Result<Vec<f32>, Failure> {
     let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
     vector.map_err(EmbedError::into_failure)
 }
@@ -137,6 +144,7 @@ async fn ask_with_retries(
             Ok(vectors) => break vectors,
             Err(error) => error,
         };
+
         attempt += 1;
         let pause = match &error {
             EmbedError::Throttled(Some(pause)) => *pause,
@@ -144,15 +152,18 @@ async fn ask_with_retries(
             | EmbedError::Unreachable(_)
             | EmbedError::Unavailable(_)
             | EmbedError::BadResponse(_) => backoff(settings.embedding_backoff, attempt),
+            // Asking again would change nothing.
             EmbedError::InputRefused(_) | EmbedError::TooMany(..) | EmbedError::Refused(_) => {
                 LONGEST_PAUSE * 2
             }
         };
+
         if attempt > settings.embedding_retries || pause > LONGEST_PAUSE {
             return Err(error);
         }
         tokio::time::sleep(pause).await;
     };
+
     match vectors.iter().all(|vector| is_finite(vector)) {
         true => Ok(vectors),
         false => Err(not_finite()),

@@ -32,6 +32,7 @@ pub(super) fn resolve(
     let Declared { provider, name, base_url, mut parameters } = Declared::read(embedding)?;
     let profile = provider.profile();
     provider.check_name(name)?;
+
     if let Some(types) = &profile.input_types {
         let declared = parameters.remove(types.option);
         let declared = declared.as_ref().and_then(Value::as_str);
@@ -39,13 +40,17 @@ pub(super) fn resolve(
             parameters.insert(types.option.to_owned(), chosen.into());
         }
     }
+
     let declaration =
         Declaration { provider, embedding, base_url: base_url.as_deref(), author, key: api_key.as_ref() };
     let permission = declaration.permit(settings)?;
+
     let base_url = match base_url {
         Some(base_url) => base_url,
         None => default_base_url(provider, &parameters, settings)?,
     };
+
+    // A key that may not go there is left out, but for one that the caller brings along.
     let api_key = api_key.filter(|key| permission.with_key || key.is_callers());
     let api_key = api_key.map(ApiKey::trimmed).filter(|key| !key.expose().is_empty());
 
@@ -64,8 +69,8 @@ pub(super) fn resolve(
     Ok(Model { provider, endpoint })
 }
 
-/// Tells whether a model can be asked as it is declared, with this key if there is one, as far as that is known without
-/// asking.
+/// Errors unless a model can be asked as it is declared, with this key if there is one, as far as that is
+/// known without asking.
 ///
 /// # Errors
 ///
@@ -81,11 +86,11 @@ pub fn check(
     resolve(embedding, author, key.cloned(), settings, Purpose::Document)?.check_dimensions()
 }
 
-/// Tells whether the administrator still allows what a vectorizer's author declared.
+/// Errors unless the administrator still allows what a vectorizer's author declared.
 ///
 /// # Errors
 ///
-/// Those of [`check`] that are about its author. What can't work is the business of whoever asks.
+/// The errors of [`check`] that are about the author. What can't work is the business of whoever asks.
 pub fn permit(
     embedding: &Embedding,
     author: Author,
@@ -152,11 +157,12 @@ impl<'a> Declared<'a> {
                 return Ok(Declared { provider, name, base_url, parameters });
             }
         };
+
         Ok(Declared { provider, name, base_url: base_url.clone(), parameters })
     }
 }
 
-/// Those that are set.
+/// The parameters that are set.
 fn set<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
@@ -173,12 +179,13 @@ fn default_base_url(
             bedrock_address(bedrock_region(parameters, settings.s3.region.as_deref()).as_deref())
         }
         Provider::Vertex => vertex_address(parameters),
-        other => other.profile().home.map(str::to_owned).ok_or_else(|| {
-            invalid(
+        other => match other.profile().home {
+            Some(home) => Ok(home.to_owned()),
+            None => Err(invalid(
                 format!("{} has no address that is the same for all", other.profile().name),
                 "Give its URL as api_base in extra_options.",
-            )
-        }),
+            )),
+        },
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn truncate_tokens<'a>(embedding: &Embedding, tokens: &'a [u32]) -> &
     reads.unwrap_or(tokens)
 }
 
-/// Only what is sent is cut, not what is stored.
+/// Cuts what is sent, not what is stored.
 ///
 /// Text that spells a special token, such as `<|endoftext|>`, is ordinary text here: it comes from
 /// documents, not from us.
@@ -37,6 +37,7 @@ fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
     if input.len() <= MAX_INPUT_TOKENS || !is_limited(model) {
         return Cow::Borrowed(input);
     }
+
     // What lies beyond can't be reached, and need not be encoded.
     let reachable = input.floor_char_boundary(MAX_INPUT_TOKENS * LONGEST_TOKEN);
     let encoding = tiktoken_rs::cl100k_base_singleton();
@@ -44,6 +45,7 @@ fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
     let Some(kept) = tokens.get(..MAX_INPUT_TOKENS).filter(|_| tokens.len() > MAX_INPUT_TOKENS) else {
         return Cow::Borrowed(input);
     };
+
     match encoding.decode_bytes(kept) {
         // The last token may end within a character, which is left out.
         Ok(bytes) => {

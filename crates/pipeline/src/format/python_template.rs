@@ -4,6 +4,20 @@
 //! is an ASCII letter or underscore, followed by ASCII letters, digits and underscores.
 
 /// A template, read once and filled for each chunk.
+///
+/// ```
+/// use pgai_rs_pipeline::format::{FormatError, Template};
+///
+/// let template = Template::parse("$title: $chunk")?;
+/// assert_eq!(template.placeholders().collect::<Vec<_>>(), ["title", "chunk"]);
+///
+/// let fields = [("title".to_owned(), "Lighthouses".to_owned())];
+/// assert_eq!(template.render("They stand by the sea.", &fields)?, "Lighthouses: They stand by the sea.");
+///
+/// let error = Template::parse("costs $5: $chunk").unwrap_err();
+/// assert_eq!(error.to_string(), "Invalid placeholder in string: line 1, col 7");
+/// # Ok::<(), FormatError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -11,7 +25,9 @@ pub struct Template {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
+    /// Text that stays as it is.
     Text(String),
+    /// A placeholder, by its name, and the place of its `$`.
     Placeholder { name: String, place: Place },
 }
 
@@ -56,6 +72,18 @@ const CHUNK: &str = "chunk";
 /// The template with the name `to` wherever it names the column `from`, and otherwise as it is
 /// written; `None` if it does not name it. One that can't be read names nothing.
 ///
+/// ```
+/// use pgai_rs_pipeline::format::{NotNameable, rename_column};
+///
+/// let renamed = rename_column("$$5: ${body}, $title", "body", "content");
+/// assert_eq!(renamed, Ok(Some("$$5: ${content}, $title".to_owned())));
+/// assert_eq!(rename_column("$title", "body", "content"), Ok(None));
+///
+/// // No placeholder can have a blank in it.
+/// let impossible = rename_column("$body", "body", "the content");
+/// assert_eq!(impossible, Err(NotNameable("the content".to_owned())));
+/// ```
+///
 /// # Errors
 ///
 /// [`NotNameable`] if it names `from`, and can't name `to`.
@@ -67,6 +95,7 @@ pub fn rename_column(template: &str, from: &str, to: &str) -> Result<Option<Stri
     if to == CHUNK || identifier(to) != Some((to, "")) {
         return Err(NotNameable(to.to_owned()));
     }
+
     let mut renamed = String::with_capacity(template.len() + to.len());
     let mut rest = template;
     while let Some(dollar) = rest.find('$') {
@@ -75,6 +104,7 @@ pub fn rename_column(template: &str, from: &str, to: &str) -> Result<Option<Stri
         let opened = usize::from(after.starts_with(['$', '{']));
         let (before, follows) = rest.split_at(dollar + 1 + opened);
         renamed.push_str(before);
+
         rest = match identifier(follows) {
             Some((name, follows)) if !after.starts_with('$') => {
                 renamed.push_str(if name == from { to } else { name });
@@ -83,6 +113,7 @@ pub fn rename_column(template: &str, from: &str, to: &str) -> Result<Option<Stri
             _ => follows,
         };
     }
+
     renamed.push_str(rest);
     Ok(Some(renamed))
 }
@@ -97,6 +128,7 @@ impl Template {
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = template;
+
         while let Some(dollar) = rest.find('$') {
             text.push_str(&rest[..dollar]);
             let after = &rest[dollar + 1..];
@@ -105,16 +137,19 @@ impl Template {
                 rest = after;
                 continue;
             }
+
             let place = Place::of(template, template.len() - after.len() - 1);
             let Some((name, after)) = placeholder(after) else {
                 return Err(FormatError::InvalidPlaceholder { line: place.line, column: place.column });
             };
+
             if !text.is_empty() {
                 parts.push(Part::Text(std::mem::take(&mut text)));
             }
             parts.push(Part::Placeholder { name: name.to_owned(), place });
             rest = after;
         }
+
         text.push_str(rest);
         if !text.is_empty() {
             parts.push(Part::Text(text));
@@ -124,16 +159,15 @@ impl Template {
 
     /// The names of the placeholders, each once, in order of appearance.
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {
-        let names = || {
-            self.parts.iter().filter_map(|part| match part {
-                Part::Text(_) => None,
-                Part::Placeholder { name, .. } => Some(name.as_str()),
-            })
-        };
-        names()
-            .enumerate()
-            .filter(move |&(at, name)| !names().take(at).any(|before| before == name))
-            .map(|(_, name)| name)
+        let mut names: Vec<&str> = Vec::new();
+        for part in &self.parts {
+            if let Part::Placeholder { name, .. } = part
+                && !names.contains(&name.as_str())
+            {
+                names.push(name);
+            }
+        }
+        names.into_iter()
     }
 
     /// Returns how many bytes [`render`](Self::render) makes.
@@ -141,9 +175,7 @@ impl Template {
         let length = |part: &Part| match part {
             Part::Text(text) => text.len(),
             Part::Placeholder { name, .. } if name == CHUNK => chunk.len(),
-            Part::Placeholder { name, .. } => {
-                fields.iter().find(|(field, _)| field == name).map_or(0, |(_, value)| value.len())
-            }
+            Part::Placeholder { name, .. } => value(fields, name).map_or(0, str::len),
         };
         self.parts.iter().map(length).fold(0, usize::saturating_add)
     }
@@ -161,18 +193,24 @@ impl Template {
                 Part::Text(text) => rendered.push_str(text),
                 Part::Placeholder { name, .. } if name == CHUNK => rendered.push_str(chunk),
                 Part::Placeholder { name, place } => {
-                    let field = fields.iter().find(|(field, _)| field == name);
-                    let (_, value) = field.ok_or_else(|| FormatError::UnknownName {
-                        name: name.clone(),
-                        line: place.line,
-                        column: place.column,
-                    })?;
+                    let Some(value) = value(fields, name) else {
+                        return Err(FormatError::UnknownName {
+                            name: name.clone(),
+                            line: place.line,
+                            column: place.column,
+                        });
+                    };
                     rendered.push_str(value);
                 }
             }
         }
         Ok(rendered)
     }
+}
+
+/// The value of the field of this name.
+fn value<'f>(fields: &'f [(String, String)], name: &str) -> Option<&'f str> {
+    fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
 }
 
 /// The name after a `$`, and what follows the placeholder.
@@ -200,6 +238,7 @@ impl Place {
     fn of(template: &str, at: usize) -> Self {
         let mut place = Place { line: 1, column: 1 };
         let mut before = template[..at].chars().peekable();
+
         while let Some(c) = before.next() {
             let half_of_crlf = c == '\r' && before.peek() == Some(&'\n');
             if is_line_break(c) && !half_of_crlf {

@@ -81,6 +81,7 @@ impl Loaders {
             Some(previous) if previous.s3().serve(settings) => Arc::clone(previous.s3()),
             _ => Arc::new(Clients::new(settings)),
         };
+
         Loaders {
             allowed_uris: settings.allowed_uris.clone(),
             slots: Semaphore::new(settings.loads_at_a_time()),
@@ -123,6 +124,7 @@ impl Loaders {
         uri.permit(reachable(&self.allowed_uris, access))?;
         let wanted = Wanted { uri: &uri, access, known };
         let mut reservation = LoadReservation::default();
+
         loop {
             let slot = self.slots.acquire().await;
             if let Some(failure) = self.stores.problem_since(wanted, since) {
@@ -149,6 +151,7 @@ impl Loaders {
                 }
                 Fetched::NoRoom(room) => room,
             };
+
             // Whoever waits for room holds neither a slot nor a connection, so that smaller objects
             // go on; the request is made again once there is room.
             drop(slot);
@@ -165,17 +168,21 @@ impl Loaders {
             let bytes = bytes.into();
             return Ok(Unpacked::Document(Loaded { bytes, name, content_type, etag, reservation }));
         }
+
+        // Both are held for a while: the object as it is stored, and what is in it.
         let size = bytes.len() as u64;
         let (_, most) = self.s3.room(size);
         let enough = self.budget.covers(&reservation, most);
         let limit =
             if enough { self.s3.max_size() } else { self.budget.room(&reservation).saturating_sub(size) };
+
         let work = move || packing.unpack(bytes.into(), limit);
         let unpacked = self.offload.run(limit.try_into().unwrap_or(usize::MAX), work).await;
         match unpacked.map_err(|stopped| stopped.failure(Step::Loading))? {
             Ok(bytes) => {
                 reservation.shrink(bytes.len() as u64);
-                let (name, content_type) = (name.map(inner_name), inner_type(content_type));
+                let name = name.map(inner_name);
+                let content_type = inner_type(content_type);
                 Ok(Unpacked::Document(Loaded { bytes, name, content_type, etag, reservation }))
             }
             Err(UnpackError::TooLarge) if !enough => Ok(Unpacked::NoRoom(most)),

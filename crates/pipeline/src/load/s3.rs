@@ -15,7 +15,7 @@ use crate::settings::Settings;
 /// The number of times that an object is asked for when its body breaks off. The SDK retries requests,
 /// not bodies.
 const BODY_ATTEMPTS: u32 = 3;
-/// For how many times its size a compressed object makes room at first. Text is seldom compressed
+/// A compressed object makes room for so many times its size at first. Text is seldom compressed
 /// to less than an eighth; what is asks again, for as much room as there may be.
 const EXPANSION: u64 = 8;
 /// S3's answer when the object is the one that `If-None-Match` names.
@@ -24,7 +24,9 @@ const NOT_MODIFIED: u16 = 304;
 /// The object that is asked for, and the way to ask.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
+    /// Its address.
     pub uri: &'a S3Uri,
+    /// The identity and the endpoint that it is asked with.
     pub access: &'a S3Access,
     /// The version that is known already.
     pub known: Option<&'a str>,
@@ -42,10 +44,15 @@ pub(super) enum Fetched {
 
 /// An object as it is stored.
 pub(super) struct Stored {
+    /// Its bytes as they came.
     pub bytes: Vec<u8>,
+    /// The media type on record.
     pub content_type: Option<String>,
+    /// The ways in which it is compressed.
     pub packing: Packing,
+    /// Its version.
     pub etag: Option<String>,
+    /// Its share of the bytes that may be held at a time.
     pub reservation: LoadReservation,
 }
 
@@ -113,9 +120,12 @@ impl S3Loader {
                 }
                 Err(error) => return Err(error),
             };
+
             let size = self.expected_size(&output)?;
             let packing = Packing::new(wanted.uri.file_name(), output.content_encoding());
             let room = if packing.is_none() { size } else { self.room(size).0 };
+
+            // What is held is given back first, so that it counts as free.
             if !budget.covers(&reservation, room) {
                 drop(reservation);
                 match budget.try_reserve(room) {
@@ -123,8 +133,9 @@ impl S3Loader {
                     None => return Ok(Fetched::NoRoom(room)),
                 }
             }
-            let (content_type, etag) =
-                (output.content_type().map(str::to_owned), output.e_tag().map(str::to_owned));
+
+            let content_type = output.content_type().map(str::to_owned);
+            let etag = output.e_tag().map(str::to_owned);
             match self.read_body(output, size).await {
                 Ok(bytes) => {
                     return Ok(Fetched::Object(Stored { bytes, content_type, packing, etag, reservation }));
@@ -164,12 +175,14 @@ impl S3Loader {
         let told = output.content_length().is_some();
         let mut body = output.body;
         let mut bytes = Vec::with_capacity(if told { usize::try_from(expected).unwrap_or(0) } else { 0 });
+
         while let Some(part) = body.try_next().await.map_err(|error| S3Error::body(&error))? {
             if bytes.len() as u64 + part.len() as u64 > self.max_size {
                 return Err(S3Error::TooLarge { size: None, limit: self.max_size });
             }
             bytes.extend_from_slice(&part);
         }
+
         if told && (bytes.len() as u64) < expected {
             return Err(S3Error::Body(format!("it ended after {} of {expected} bytes", bytes.len())));
         }

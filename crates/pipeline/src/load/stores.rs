@@ -76,6 +76,8 @@ impl Stores {
             Some(doubt) => self.settle(failure, doubt, wanted, sent).await,
             None => failure,
         };
+
+        // A store that answers, now that it was asked for itself, is in no trouble.
         if error.doubt().is_some() && failure.scope == Scope::Store && !self.is_down(wanted).await {
             return failure;
         }
@@ -112,6 +114,7 @@ impl Stores {
         if let Some((_, answer)) = asked.filter(|(at, _)| *at >= sent) {
             return answer;
         }
+
         let at = Instant::now();
         let answer = self.ask_anew(wanted).await;
         *asked = Some((at, answer));
@@ -123,6 +126,7 @@ impl Stores {
         let head = |client: Client| client.head_bucket().bucket(bucket).send();
         let access = wanted.uri.access(wanted.access);
         let answer = tokio::time::timeout(PROBE_TIMEOUT, self.clients.call(&access, bucket, head)).await;
+
         match answer {
             Ok(Ok(_)) => Answer::Grants,
             Ok(Err(error)) if error.is_answer() => Answer::Refuses,
@@ -136,6 +140,7 @@ impl Stores {
         if let Some(store) = known.get(&place) {
             return Arc::clone(store);
         }
+
         let store = Arc::<Store>::default();
         known.insert(place, Arc::clone(&store));
         store

@@ -55,12 +55,19 @@ impl Packing {
     /// [`UnpackError`]; its `Unknown` for what is no text and says to be compressed in a way that is not
     /// known here.
     pub(super) fn unpack(&self, packed: Bytes, limit: u64) -> Result<Bytes, UnpackError> {
-        if let Some(word) = self.unknown.as_ref().filter(|_| !is_text(&packed)) {
+        if let Some(word) = &self.unknown
+            && !is_text(&packed)
+        {
             return Err(UnpackError::Unknown(word.clone()));
         }
-        self.layers.iter().try_fold(packed, |packed, compression| {
-            Ok(compression.undo(&packed, limit)?.map_or(packed, Bytes::from))
-        })
+
+        let mut content = packed;
+        for compression in &self.layers {
+            if let Some(unpacked) = compression.undo(&content, limit)? {
+                content = unpacked.into();
+            }
+        }
+        Ok(content)
     }
 }
 
@@ -76,10 +83,12 @@ pub(super) fn inner_name(name: String) -> String {
 
 /// The media type of the content, if this is not that of what it is packed in.
 pub(super) fn inner_type(content_type: Option<String>) -> Option<String> {
-    content_type.filter(|of| {
-        let media_type = of.split(';').next().unwrap_or_default().trim();
-        !MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(media_type))
-    })
+    let content_type = content_type?;
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if MEDIA_TYPES.iter().any(|known| known.eq_ignore_ascii_case(media_type)) {
+        return None;
+    }
+    Some(content_type)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Kinds of IP addresses: those of the internet, those of somebody's own network, and those that only
 //! machines talk to.
 //!
-//! The tables are those of <https://www.iana.org/assignments/iana-ipv4-special-registry> and of its IPv6 twin.
+//! The tables are those of <https://www.iana.org/assignments/iana-ipv4-special-registry> and of its IPv6
+//! twin.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -39,8 +40,8 @@ const NOT_PUBLIC_V6: [Network6; 4] = [
 /// The internet's part of IPv6.
 const PUBLIC_V6: Network6 = ([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
 
-/// Networks to which no name leads in good faith: this host by another name, neighbours on the wire, groups, and
-/// where clouds keep what they know about a machine (Azure's is a public address).
+/// Networks to which no name leads in good faith: this host by another name, neighbours on the wire, groups,
+/// and where clouds keep what they know about a machine (Azure's is a public address).
 const MACHINES_V4: [Network4; 7] = [
     ([0, 0, 0, 0], 8),
     ([100, 100, 100, 200], 32),
@@ -59,7 +60,7 @@ const MACHINES_V6: [Network6; 5] = [
     ([0xff00, 0, 0, 0, 0, 0, 0, 0], 8),
 ];
 
-/// Tells whether the address is one of the internet's, that anybody may reach.
+/// Returns whether the address is one of the internet's, that anybody may reach.
 pub(super) fn is_public(address: IpAddr) -> bool {
     match translated(address) {
         IpAddr::V4(address) => is_public_v4(address),
@@ -71,7 +72,7 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Tells whether the address is one that only machines talk to, such as a cloud's metadata service.
+/// Returns whether the address is one that only machines talk to, such as a cloud's metadata service.
 pub(super) fn is_of_machines(address: IpAddr) -> bool {
     match translated(address) {
         IpAddr::V4(address) => is_in_v4(address, &MACHINES_V4),
@@ -102,14 +103,16 @@ fn translated(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Returns the addresses of IPv4 that one of IPv6 may lead to beside what it is itself, which depends on the network.
+/// Returns the addresses of IPv4 that one of IPv6 may lead to beside what it is itself, which depends on the
+/// network.
 fn carried(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
     let segments = address.segments();
     let octets = address.octets();
     let found: Vec<Ipv4Addr> = match segments {
         // ISATAP (RFC 5214) within the network of anybody.
         [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => vec![v4(high, low)],
-        // NAT64 by a prefix of one's own (RFC 8215), which is 48, 56, 64 or 96 bits long: the octet 8 is left out.
+        // NAT64 by a prefix of one's own (RFC 8215), which is 48, 56, 64 or 96 bits long: the octet 8 is left
+        // out.
         [0x64, 0xff9b, 1, ..] => vec![
             Ipv4Addr::new(octets[6], octets[7], octets[9], octets[10]),
             Ipv4Addr::new(octets[7], octets[9], octets[10], octets[11]),
@@ -118,12 +121,14 @@ fn carried(address: Ipv6Addr) -> impl Iterator<Item = Ipv4Addr> {
         ],
         _ => Vec::new(),
     };
+
     // Where the prefix is longer, zeros stand in the places of the shorter ones.
     found.into_iter().filter(|v4| v4.octets()[0] != 0)
 }
 
 fn v4(high: u16, low: u16) -> Ipv4Addr {
-    let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+    let [a, b] = high.to_be_bytes();
+    let [c, d] = low.to_be_bytes();
     Ipv4Addr::new(a, b, c, d)
 }
 

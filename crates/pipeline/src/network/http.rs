@@ -28,7 +28,7 @@ impl HttpClients {
     ///
     /// # Errors
     ///
-    /// When the system's TLS can't be set up.
+    /// If the system's TLS can't be set up.
     pub(crate) fn new(idle_per_host: usize) -> Result<HttpClients, reqwest::Error> {
         let client = |reach| {
             builder(reach).pool_max_idle_per_host(idle_per_host).pool_idle_timeout(IDLE_TIMEOUT).build()
@@ -45,12 +45,12 @@ impl HttpClients {
     }
 }
 
-/// Clients for queries, one a process since reading the trust roots takes a while. They keep no connection: that
-/// would belong to a runtime that is gone by the next query.
+/// Clients for queries, one a process since reading the trust roots takes a while. They keep no connection:
+/// that would belong to a runtime that is gone by the next query.
 ///
 /// # Errors
 ///
-/// When the system's TLS can't be set up.
+/// If the system's TLS can't be set up.
 pub(crate) fn query_clients() -> Result<HttpClients, reqwest::Error> {
     static CLIENTS: OnceLock<HttpClients> = OnceLock::new();
     if let Some(clients) = CLIENTS.get() {
@@ -66,6 +66,7 @@ fn builder(reach: Reach) -> ClientBuilder {
         .redirect(Policy::none())
         .user_agent(concat!("pgai_rs/", env!("CARGO_PKG_VERSION")))
         .dns_resolver(Arc::new(Resolver(reach)));
+
     match reach {
         // A proxy would resolve the name itself, and connect where nobody here can look.
         Reach::Public => builder.no_proxy(),

@@ -17,7 +17,7 @@ pub(crate) use self::http::query_clients;
 pub use self::reach::{AddressRefused, Reach};
 pub(crate) use self::sdk::{AnswerLimits, AnswerTooLong, bounded, read_trust_roots};
 
-/// Tells whether an error of this type is why something failed.
+/// Returns whether an error of this type is another, or among its causes.
 fn is_behind<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

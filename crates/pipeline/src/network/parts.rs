@@ -1,7 +1,8 @@
-//! The number of parts in an answer to the AWS SDK: elements and attributes of XML, objects, entries and items of JSON.
+//! The number of parts in an answer to the AWS SDK: elements and attributes of XML, objects, entries and
+//! items of JSON.
 //!
-//! The SDK makes a structure of up to hundreds of bytes of each part, also of one that is empty and takes three bytes on
-//! the wire. So they are counted on their way to it, besides the bytes.
+//! The SDK makes a structure of up to hundreds of bytes of each part, also of one that is empty and takes
+//! three bytes on the wire. So they are counted on their way to it, besides the bytes.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
@@ -27,7 +28,9 @@ pub(super) struct Parts {
 /// The format of an answer, which its request decides: the SDK asks for nothing else.
 #[derive(Debug, Clone, Copy)]
 enum Format {
+    /// Text of XML, as S3 and STS write it.
     Xml(Markup),
+    /// Text of JSON, as SQS writes it.
     Json(Place),
 }
 
@@ -36,20 +39,23 @@ enum Format {
 enum Markup {
     /// An equals sign, and blanks at most after it.
     Equals,
+    /// Anything else.
     Else,
 }
 
 /// The place in a text of JSON.
 #[derive(Debug, Clone, Copy)]
 enum Place {
+    /// Not in a string.
     Outside,
+    /// In a string.
     InString,
     /// After a backslash in a string.
     Escaped,
 }
 
 impl Parts {
-    /// Counts those of the answer to a request.
+    /// Counts the parts of the answer to a request.
     pub(super) fn of(request: &HttpRequest) -> Parts {
         match request.headers().get(TARGET) {
             Some(_) => Parts { left: OF_JSON, format: Format::Json(Place::Outside) },
@@ -63,6 +69,7 @@ impl Parts {
             Format::Xml(last) => bytes.iter().filter(|byte| last.begins_part(**byte)).count(),
             Format::Json(place) => bytes.iter().filter(|byte| place.begins_part(**byte)).count(),
         };
+
         let left = u32::try_from(found).ok().and_then(|found| self.left.checked_sub(found));
         self.left = left.unwrap_or_default();
         left.is_some()
@@ -72,8 +79,9 @@ impl Parts {
 impl Markup {
     /// Goes on by one byte, and tells whether a tag or the value of an attribute begins with it.
     ///
-    /// It does not ask whether a quotation mark stands in a tag: an answer that is made for it could mislead it there. A
-    /// text that looks like an attribute is counted, too; an equals sign alone, as keys have it, is not.
+    /// It does not ask whether a quotation mark stands in a tag: an answer that is made for it could mislead
+    /// it there. A text that looks like an attribute is counted, too; an equals sign alone, as keys have it,
+    /// is not.
     fn begins_part(&mut self, byte: u8) -> bool {
         let before = *self;
         *self = match (before, byte) {
@@ -85,7 +93,8 @@ impl Markup {
 }
 
 impl Place {
-    /// Goes on by one byte, and tells whether an object, a list, the value of an entry or a further item begins with it.
+    /// Goes on by one byte, and tells whether an object, a list, the value of an entry or a further item
+    /// begins with it.
     fn begins_part(&mut self, byte: u8) -> bool {
         *self = match (*self, byte) {
             (Place::Outside, b'"') | (Place::Escaped, _) => Place::InString,

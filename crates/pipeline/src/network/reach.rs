@@ -12,8 +12,8 @@ use super::is_behind;
 
 /// The addresses that a server may have.
 ///
-/// What an administrator, or we, have written out leads where it says; what somebody else has chosen leads to the
-/// internet and nowhere else.
+/// What an administrator, or we, have written out leads where it says; what somebody else has chosen leads to
+/// the internet and nowhere else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reach {
     /// The host is somebody else's choice: only addresses of the internet.
@@ -24,7 +24,7 @@ pub enum Reach {
 }
 
 impl Reach {
-    /// Tells whether a name may lead to this address.
+    /// Returns whether a name may lead to this address.
     fn allows_by_name(self, address: IpAddr) -> bool {
         match self {
             Reach::Public => is_public(address),
@@ -70,12 +70,13 @@ impl Reach {
     }
 }
 
-/// An address that may not be asked. Does not say which: it is nobody's business where a name leads in this network.
+/// An address that may not be asked. It is not said which: where a name leads in this network is nobody's
+/// business.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressRefused;
 
 impl AddressRefused {
-    /// Tells whether this is why something failed.
+    /// Returns whether an error is this one, or was caused by it.
     pub(crate) fn is_behind(error: &(dyn Error + 'static)) -> bool {
         is_behind::<AddressRefused>(error)
     }

@@ -67,10 +67,12 @@ pub(crate) fn bounded(idle_per_host: usize, limits: AnswerLimits, reach: Option<
         .pool_idle_timeout(IDLE_TIMEOUT)
         .pool_max_idle_per_host(idle_per_host)
         .tls_provider(TLS);
+
     let client = match reach {
         Some(reach) => builder.build_with_resolver(Resolver(reach)),
         None => builder.build_https(),
     };
+
     SharedHttpClient::new(BoundedClient { client, limits, reach })
 }
 
@@ -142,6 +144,7 @@ impl HttpConnector for BoundedConnector {
                 true => (wanted, Rest::IsAnError),
                 false => (BYTES_PER_REFUSAL, Rest::IsCutOff),
             };
+
             let body = response.take_body();
             *response.body_mut() = SdkBody::from_body_1_x(BoundedBody { body, left, parts, rest });
             Ok(response)
@@ -200,6 +203,7 @@ impl Body for BoundedBody {
             Poll::Ready(Some(Ok(frame))) => frame,
             other => return other,
         };
+
         let length = frame.data_ref().map_or(0, |data| data.len() as u64);
         let has_too_many = match (frame.data_ref(), &mut this.parts) {
             (Some(data), Some(parts)) => !parts.take(data),
@@ -209,6 +213,7 @@ impl Body for BoundedBody {
             this.body = SdkBody::taken();
             return Poll::Ready(Some(Err(AnswerTooLong.into())));
         }
+
         if let Some(left) = this.left.checked_sub(length) {
             this.left = left;
             return Poll::Ready(Some(Ok(frame)));
@@ -240,7 +245,7 @@ impl Body for BoundedBody {
 pub(crate) struct AnswerTooLong;
 
 impl AnswerTooLong {
-    /// Tells whether this is why something failed.
+    /// Returns whether an error is this one, or was caused by it.
     pub(crate) fn is_behind(error: &(dyn Error + 'static)) -> bool {
         is_behind::<AnswerTooLong>(error)
     }

@@ -22,10 +22,12 @@ pub(super) fn detect(document: &Loaded) -> DocumentType {
     if let Some(found) = signature(&document.bytes) {
         return DocumentType::Other(found.to_owned());
     }
+
     let extension = document.name.as_deref().and_then(extension);
     if let Some(known) = extension.as_deref().and_then(by_extension) {
         return known;
     }
+
     if begins_as_html(&document.bytes) {
         return DocumentType::Other(HTML.to_owned());
     }
@@ -71,13 +73,18 @@ fn signature(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(b"PK\x03\x04") {
         return Some(zip_type(bytes));
     }
-    let find = |signatures: &'static [Signature]| {
-        let found = signatures.iter().find(|(offset, signature, _)| {
-            bytes.get(*offset..).is_some_and(|bytes| bytes.starts_with(signature))
-        });
-        found.map(|(_, _, name)| *name)
-    };
-    find(TEXTUAL_SIGNATURES).or_else(|| find(BINARY_SIGNATURES).filter(|_| !looks_like_text(bytes)))
+    let textual = find(TEXTUAL_SIGNATURES, bytes);
+    textual.or_else(|| find(BINARY_SIGNATURES, bytes).filter(|_| !looks_like_text(bytes)))
+}
+
+/// Returns the name that goes with the first of these signatures that the bytes have.
+fn find(signatures: &'static [Signature], bytes: &[u8]) -> Option<&'static str> {
+    for (offset, signature, name) in signatures {
+        if bytes.get(*offset..).is_some_and(|bytes| bytes.starts_with(signature)) {
+            return Some(name);
+        }
+    }
+    None
 }
 
 /// Office documents and EPUBs are zip archives. The names of their first entries tell them apart,
@@ -91,6 +98,7 @@ fn zip_type(bytes: &[u8]) -> &'static str {
         (b"ppt/", "a PowerPoint presentation"),
     ];
     const SEARCHED: usize = 8192;
+
     let head = &bytes[..bytes.len().min(SEARCHED)];
     let holds = |needle: &[u8]| head.windows(needle.len()).any(|window| window == needle);
     KINDS.iter().find(|(needle, _)| holds(needle)).map_or("a zip archive", |(_, name)| name)
@@ -103,18 +111,20 @@ fn begins_as_html(bytes: &[u8]) -> bool {
     begins(b"<!doctype html") || begins(b"<html")
 }
 
-/// The ending of a file's name in lower case, without the dot. That of a compressed file is the one
+/// Returns the ending of a file's name in lower case, without the dot. That of a compressed file is the one
 /// before it: its content was decompressed, or its signature had been found.
 fn extension(name: &str) -> Option<String> {
-    let ending = |name: &str| {
-        let (stem, ending) = name.rsplit_once('.')?;
-        (!stem.is_empty() && !ending.is_empty()).then(|| (stem.to_owned(), ending.to_ascii_lowercase()))
-    };
-    let (stem, last) = ending(name)?;
+    let (stem, last) = split_ending(name)?;
     match last.as_str() {
-        "gz" | "bz2" | "zst" => ending(&stem).map(|(_, before)| before),
+        "gz" | "bz2" | "zst" => split_ending(stem).map(|(_, before)| before),
         _ => Some(last),
     }
+}
+
+/// Splits a name at its last dot; the ending is in lower case. `None` if there is nothing on one side of it.
+fn split_ending(name: &str) -> Option<(&str, String)> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    (!stem.is_empty() && !ending.is_empty()).then(|| (stem, ending.to_ascii_lowercase()))
 }
 
 fn by_extension(extension: &str) -> Option<DocumentType> {

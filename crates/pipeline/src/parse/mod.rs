@@ -73,6 +73,7 @@ pub fn parse(parsing: Parsing, input: Input) -> Result<Parsed, ParseError> {
         }
         (Parsing::Auto | Parsing::Pymupdf | Parsing::Docling, Input::Document(document)) => document,
     };
+
     match detect::detect(&document) {
         DocumentType::Text(format) => Ok(Parsed { text: text::decode(&document.bytes)?, format }),
         DocumentType::Other(found) => Err(ParseError::UnsupportedType(found)),
@@ -106,7 +107,8 @@ impl From<ParseError> for Failure {
         let (code, hint) = match &error {
             ParseError::UnsupportedType(_) => (
                 "unsupported_type",
-                "Convert the document to Markdown or plain text. If it is text already, give its name the ending .txt or .md, or its object the content type text/plain.",
+                "Convert the document to Markdown or plain text. If it is text already, give its name the ending .txt \
+                 or .md, or its object the content type text/plain.",
             ),
             ParseError::InvalidEncoding { .. } => ("not_utf8", "Store the document in UTF-8."),
             ParseError::NulCharacter { .. } => {

@@ -14,12 +14,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<String, ParseError> {
     if let Some(rest) = bytes.strip_prefix(UTF16_BE_MARK) {
         return decode_utf16(rest, u16::from_be_bytes);
     }
+
     let rest = bytes.strip_prefix(UTF8_MARK).unwrap_or(bytes);
     let mark = bytes.len() - rest.len();
     let text = std::str::from_utf8(rest).map_err(|error| ParseError::InvalidEncoding {
         encoding: "UTF-8",
         offset: mark + error.valid_up_to(),
     })?;
+
     match text.find('\0') {
         Some(at) => Err(ParseError::NulCharacter { offset: mark + at }),
         None => Ok(text.to_owned()),
@@ -39,6 +41,7 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, ParseE
     let mut offset = UTF16_LE_MARK.len();
     let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
     let invalid = |offset| ParseError::InvalidEncoding { encoding: "UTF-16", offset };
+
     for decoded in char::decode_utf16(units) {
         let c = decoded.map_err(|_| invalid(offset))?;
         if c == '\0' {
@@ -47,6 +50,7 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, ParseE
         text.push(c);
         offset += 2 * c.len_utf16();
     }
+
     if !bytes.len().is_multiple_of(2) {
         return Err(invalid(offset));
     }

@@ -22,7 +22,7 @@ impl Basis {
         let parts =
             (&config.loading, &config.parsing, &config.chunking, &config.formatting, &config.embedding);
         let version = OUTPUT_VERSION + chunk::revision(&config.chunking);
-        // Told apart by their quotes and brackets, so that no two run into each other.
+        // Quotes and brackets tell them apart, so that no two run into each other.
         let all = serde_json::to_vec(&(version, uri, fields, parts)).ok()?;
         Some(Basis(Sha256::new_with_prefix(all)))
     }

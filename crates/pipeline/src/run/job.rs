@@ -23,8 +23,11 @@ pub(super) struct Processed {
 /// The end of a document's way.
 #[derive(Debug)]
 pub(super) struct Outcome {
+    /// The document's number.
     pub job: JobId,
+    /// The vectorizer that it was claimed for.
     pub vectorizer_id: i32,
+    /// Its chunks, or the reason why it has none.
     pub result: Result<Processed, Failure>,
     /// The memory that its result holds; none if it failed.
     pub reservation: Option<Reservation>,
@@ -37,6 +40,7 @@ pub(super) struct Wake {
 }
 
 impl Wake {
+    /// Calls the owner by this.
     pub(super) fn new(call: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Wake { called: AtomicBool::new(false), call: Box::new(call) })
     }
@@ -65,6 +69,7 @@ pub(super) struct Report {
 }
 
 impl Report {
+    /// The report of a document that begins now.
     pub(super) fn new(
         job: JobId,
         vectorizer_id: i32,
@@ -97,7 +102,8 @@ impl Drop for Report {
     }
 }
 
-/// A stage has panicked. What it said may hold a part of the document, so it is not repeated.
+/// The failure of a document of which a stage has panicked. What the panic said may hold a part of the
+/// document, so it is not repeated.
 pub(super) fn internal_error(step: Step) -> Failure {
     Failure::new(step, "internal_error", "a bug in pgai_rs stopped the document", Retry::Backoff)
         .with_hint("The server log has the place. Please report it.")

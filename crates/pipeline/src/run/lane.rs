@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::task::AbortHandle;
 
+use super::finished::{Claim, Finished, bytes, take_due};
 use super::job::{JobId, Processed};
-use super::offer::{Disposition, Settles, offer};
+use super::offer::{Disposition, offer};
 use super::prepared::Prepared;
 use super::queue::{Addresses, Queue};
 use super::rest::Rests;
@@ -18,11 +19,6 @@ use crate::memory_budget::{MemoryBudget, Reservation, Share};
 
 /// The largest number of documents of one transaction.
 const WRITE_DOCUMENTS: usize = 1024;
-/// The largest number of chunks of one transaction, unless a single document has more.
-const WRITE_CHUNKS: usize = 8192;
-/// The largest number of bytes of one transaction, with the same exception: Postgres copies what is
-/// written.
-const WRITE_BYTES: usize = 32 << 20;
 /// A transaction that takes longer than this has too many documents, for others wait for its end meanwhile.
 const LONG_WRITE: Duration = Duration::from_secs(1);
 /// The number of times that a document which errs alone is offered before it counts as a failure.
@@ -38,7 +34,9 @@ const LOOK_SHARE: u32 = 20;
 
 /// A vectorizer's documents: those under way and those to be settled.
 pub(super) struct Lane {
+    /// The vectorizer as it is now: what is claimed follows it.
     pub prepared: Arc<Prepared>,
+    /// Its share of the memory for documents.
     pub memory: Arc<Share>,
     running: HashMap<JobId, Running>,
     done: Vec<Finished<Completed>>,
@@ -63,30 +61,8 @@ struct Running {
     abort: AbortHandle,
 }
 
-/// A result, until the queue has it.
-struct Finished<T> {
-    item: T,
-    claim: Claim,
-}
-
-/// The bookkeeping that is kept with a result until it is settled.
-struct Claim {
-    prepared: Arc<Prepared>,
-    /// The memory, which is released when the result is settled.
-    _reservation: Option<Reservation>,
-    /// The time before which it is not offered.
-    due: Instant,
-    released: u32,
-    erred: u32,
-}
-
-impl Claim {
-    fn new(prepared: Arc<Prepared>, reservation: Option<Reservation>) -> Self {
-        Claim { prepared, _reservation: reservation, due: Instant::now(), released: 0, erred: 0 }
-    }
-}
-
 impl Lane {
+    /// The lane of a vectorizer that has no documents under way.
     pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<MemoryBudget>) -> Self {
         Lane {
             prepared: Prepared::new(vectorizer),
@@ -127,6 +103,7 @@ impl Lane {
         self.in_flight() == 0 && self.rests.is_empty()
     }
 
+    /// Takes in a document that is under way now.
     pub(super) fn started(
         &mut self,
         job: JobId,
@@ -145,6 +122,7 @@ impl Lane {
         reservation: Option<Reservation>,
     ) {
         let Some(Running { ticket, store, prepared, .. }) = self.running.remove(&job) else { return };
+
         let now = Instant::now();
         match result {
             Ok(Processed { chunks, provenance }) => {
@@ -152,6 +130,7 @@ impl Lane {
                 let asked = chunks.iter().any(|chunk| matches!(chunk, Chunk::New { .. }));
                 let step = if asked { Step::Embedding } else { Step::Formatting };
                 self.rests.passed(step, store.as_ref(), now);
+
                 let item = Completed { ticket, chunks, provenance };
                 self.done.push(Finished { item, claim: Claim::new(prepared, reservation) });
             }
@@ -222,17 +201,22 @@ impl Lane {
             return vec![(Addresses::Any, room)];
         }
 
-        let is_tried =
-            |store: &Arc<str>| self.running.values().any(|running| running.store.as_ref() == Some(store));
-        let due = self.rests.due_stores(now).into_iter().filter(|store| !is_tried(store));
+        // A store whose rest is over is tried with a single row.
+        let due = self.rests.due_stores(now).into_iter().filter(|store| !self.is_tried(store));
         let mut wanted: Vec<_> = due.map(|store| (Addresses::Of(store), 1)).collect();
+
         if self.next_look.is_none_or(|next| next <= now) {
             wanted.push((Addresses::Except(stores), room));
         }
         wanted
     }
 
-    /// A claim took so long, and whether it found rows.
+    /// Returns whether a document of this store is under way.
+    fn is_tried(&self, store: &Arc<str>) -> bool {
+        self.running.values().any(|running| running.store.as_ref() == Some(store))
+    }
+
+    /// Takes in how long a claim took, and whether it found rows.
     pub(super) fn claimed(&mut self, addresses: &Addresses, found: bool, took: Duration) {
         let now = Instant::now();
         match addresses {
@@ -258,7 +242,7 @@ impl Lane {
         done.chain(self.failed.iter().map(|finished| finished.claim.due)).any(|due| due <= now)
     }
 
-    /// Others come first until then.
+    /// Lets others come first until then.
     pub(super) fn wait_for_turn(&mut self, until: Option<Instant>) {
         self.turn = until;
     }
@@ -267,20 +251,21 @@ impl Lane {
     ///
     /// # Errors
     ///
-    /// When the queue can't even take failures. What has not been settled is kept in any case.
+    /// If the queue can't even take failures. What has not been settled is kept in any case.
     pub(super) fn settle<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
         self.settle_done(queue);
         self.settle_failed(queue)
     }
 
-    /// An error here is not the turn's: it may be one document's, and becomes its failure when
-    /// it persists.
+    /// Offers what is done. An error here is not the turn's: it may be one document's, and becomes its
+    /// failure when it persists.
     fn settle_done<Q: Queue>(&mut self, queue: &mut Q) {
         let weigh = |completed: &Completed| (completed.chunks.len(), bytes(&completed.chunks));
         let (items, claims) = take_due(&mut self.done, self.write_documents, weigh);
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return;
         };
+
         let mut slowest = Duration::ZERO;
         let write = |part: &[Completed]| {
             let began = Instant::now();
@@ -288,12 +273,14 @@ impl Lane {
             slowest = slowest.max(began.elapsed());
             written
         };
+
         let (dispositions, _) = offer(&items, write, Q::is_costly);
         let writable = dispositions.contains(&Disposition::Settled);
         self.learn_size(&dispositions, slowest);
         if writable {
             self.rests.passed(Step::Writing, None, Instant::now());
         }
+
         for ((item, mut claim), disposition) in items.into_iter().zip(claims).zip(dispositions) {
             match disposition {
                 Disposition::Settled => continue,
@@ -317,6 +304,7 @@ impl Lane {
                 }
                 Disposition::Untouched => claim.due = pause(1),
             }
+
             self.done.push(Finished { item, claim });
         }
     }
@@ -327,20 +315,24 @@ impl Lane {
             Disposition::TooLong(count, _) => Some(*count),
             _ => None,
         });
+
         let documents = match too_long {
             Some(count) => count / 2,
             None if slowest > LONG_WRITE => dispositions.len().min(self.write_documents) / 2,
             None if slowest > LONG_WRITE / 4 => self.write_documents,
             None => self.write_documents.saturating_mul(2),
         };
+
         self.write_documents = documents.clamp(1, WRITE_DOCUMENTS);
     }
 
+    /// Offers what has failed.
     fn settle_failed<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
         let (items, claims) = take_due(&mut self.failed, WRITE_DOCUMENTS, |_| (1, 0));
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return Ok(());
         };
+
         let (dispositions, error) = offer(&items, |part| queue.fail(&vectorizer, part), Q::is_costly);
         for ((item, mut claim), disposition) in items.into_iter().zip(claims).zip(dispositions) {
             if disposition != Disposition::Settled {
@@ -351,42 +343,6 @@ impl Lane {
         }
         error.map_or(Ok(()), Err)
     }
-}
-
-/// Takes what is due, as much as one transaction shall hold and of one version of the vectorizer.
-fn take_due<T: Settles>(
-    finished: &mut Vec<Finished<T>>,
-    most: usize,
-    weigh: impl Fn(&T) -> (usize, usize),
-) -> (Vec<T>, Vec<Claim>) {
-    let now = Instant::now();
-    let Some(first) = finished.iter().find(|finished| finished.claim.due <= now) else {
-        return (Vec::new(), Vec::new());
-    };
-    let prepared = Arc::clone(&first.claim.prepared);
-    let (mut taken, mut chunks, mut bytes) = (0, 0, 0);
-    let due = finished.extract_if(.., |finished| {
-        let (its_chunks, its_bytes) = weigh(&finished.item);
-        let fits = taken < most && chunks + its_chunks <= WRITE_CHUNKS;
-        let fits = taken == 0 || (fits && bytes + its_bytes <= WRITE_BYTES);
-        let take = fits && finished.claim.due <= now && Arc::ptr_eq(&finished.claim.prepared, &prepared);
-        if take {
-            taken += 1;
-            chunks += its_chunks;
-            bytes += its_bytes;
-        }
-        take
-    });
-    due.map(|finished| (finished.item, finished.claim)).unzip()
-}
-
-/// Returns the bytes that are written for these chunks: kept ones need none.
-fn bytes(chunks: &[Chunk]) -> usize {
-    let new = chunks.iter().map(|chunk| match chunk {
-        Chunk::Kept(_) => 0,
-        Chunk::New { text, embedding } => text.len() + size_of_val(embedding.as_slice()),
-    });
-    new.sum()
 }
 
 fn pause(attempt: u32) -> Instant {

@@ -34,8 +34,111 @@
 //! order rests, and then tries a single document at a time until one gets through; so do the rows of an
 //! object store that is. Nobody else notices. What is queued is not touched meanwhile, and what was under
 //! way is given back without a try.
+//!
+//! # Example
+//!
+//! A queue in memory has two rows. One has no document, and the other an address that nothing is loaded from.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use std::sync::{Arc, mpsc};
+//!
+//! use pgai_rs_pipeline::document::{Completed, Document, Failed, Payload, Ticket, Vectorizer};
+//! use pgai_rs_pipeline::run::{Addresses, Queue, Runner};
+//! use pgai_rs_pipeline::settings::Settings;
+//!
+//! /// Rows of one vectorizer, and what became of them.
+//! struct MemoryQueue {
+//!     vectorizer: Arc<Vectorizer>,
+//!     waiting: Vec<Document>,
+//!     completed: Vec<Ticket>,
+//!     failed: Vec<(Ticket, &'static str)>,
+//! }
+//!
+//! impl Queue for MemoryQueue {
+//!     type Error = Infallible;
+//!
+//!     fn vectorizers(&mut self) -> Result<Vec<Arc<Vectorizer>>, Infallible> {
+//!         Ok(vec![Arc::clone(&self.vectorizer)])
+//!     }
+//!
+//!     fn claim(
+//!         &mut self,
+//!         _vectorizer: &Arc<Vectorizer>,
+//!         limit: usize,
+//!         _bytes: u64,
+//!         _addresses: &Addresses,
+//!     ) -> Result<Vec<Document>, Infallible> {
+//!         Ok(self.waiting.drain(..limit.min(self.waiting.len())).collect())
+//!     }
+//!
+//!     fn complete(
+//!         &mut self,
+//!         _vectorizer: &Arc<Vectorizer>,
+//!         done: &[Completed],
+//!     ) -> Result<Vec<Ticket>, Infallible> {
+//!         self.completed.extend(done.iter().map(|document| document.ticket));
+//!         Ok(Vec::new())
+//!     }
+//!
+//!     fn fail(
+//!         &mut self,
+//!         _vectorizer: &Arc<Vectorizer>,
+//!         failed: &[Failed],
+//!     ) -> Result<Vec<Ticket>, Infallible> {
+//!         self.failed.extend(failed.iter().map(|document| (document.ticket, document.failure.code)));
+//!         Ok(Vec::new())
+//!     }
+//! }
+//!
+//! # let config = r#"{
+//! #     "version": "0.12.1",
+//! #     "loading": {"implementation": "uri", "column_name": "address"},
+//! #     "embedding": {"implementation": "ollama", "model": "all-minilm", "dimensions": 384},
+//! #     "destination": {
+//! #         "implementation": "table",
+//! #         "target_schema": "public", "target_table": "store",
+//! #         "view_schema": "public", "view_name": "embedding"
+//! #     }
+//! # }"#;
+//! # let vectorizer = Arc::new(Vectorizer {
+//! #     id: 1,
+//! #     name: "example".to_owned(),
+//! #     config: serde_json::from_str(config)?,
+//! #     author: Default::default(),
+//! #     api_key: None,
+//! #     account: Default::default(),
+//! # });
+//! # let row = |ticket, payload| Document {
+//! #     ticket: Ticket(ticket),
+//! #     vectorizer: Arc::clone(&vectorizer),
+//! #     payload,
+//! #     fields: Vec::new(),
+//! #     existing: Vec::new(),
+//! #     provenance: None,
+//! # };
+//! // `vectorizer` loads its documents from the addresses in its rows; `row` makes one of those.
+//! let mut queue = MemoryQueue {
+//!     waiting: vec![row(1, Payload::Null), row(2, Payload::Text("ftp://host/file.md".to_owned()))],
+//!     vectorizer,
+//!     completed: Vec::new(),
+//!     failed: Vec::new(),
+//! };
+//! let (wake, woken) = mpsc::channel();
+//! let mut runner = Runner::start(Settings::default(), move || drop(wake.send(())))?;
+//!
+//! runner.turn(&mut queue)?;
+//! while runner.in_flight() > 0 {
+//!     woken.recv()?;
+//!     runner.turn(&mut queue)?;
+//! }
+//! assert_eq!(queue.completed, [Ticket(1)]);
+//! assert_eq!(queue.failed, [(Ticket(2), "unsupported_scheme")]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod fingerprint;
+mod finished;
 mod heap;
 mod job;
 mod lane;

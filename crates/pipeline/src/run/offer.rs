@@ -41,9 +41,10 @@ pub(super) enum Disposition {
     Untouched,
 }
 
-/// Offers results to a queue: all together, and in halves when that errs; but not the parts of what is costly.
+/// Offers results to a queue: all together, and in halves when that errs; but not the parts of what is
+/// costly.
 ///
-/// Answers each one's disposition, and the queue's error if it took nothing at all.
+/// Returns each one's disposition, and the queue's error if it took nothing at all.
 pub(super) fn offer<T: Settles, E: std::fmt::Display>(
     items: &[T],
     mut call: impl FnMut(&[T]) -> Result<Vec<Ticket>, E>,
@@ -51,24 +52,29 @@ pub(super) fn offer<T: Settles, E: std::fmt::Display>(
 ) -> (Vec<Disposition>, Option<E>) {
     let mut dispositions = vec![Disposition::Untouched; items.len()];
     let mut parts: Vec<Range<usize>> = std::iter::once(0..items.len()).collect();
-    let (mut taken, mut erred, mut last_error) = (0, 0, None);
+    let mut taken = 0;
+    let mut erred = 0;
+    let mut last_error = None;
+
     while let Some(part) = parts.pop().filter(|_| taken > 0 || erred < HOPELESS) {
         match call(&items[part.clone()]) {
             Ok(released) => {
                 let released: HashSet<Ticket> = released.into_iter().collect();
+                // One that comes back alone does not show that the queue takes anything.
                 if part.len() == 1 && !released.is_empty() {
                     erred += 1;
                 } else {
                     taken += 1;
                 }
+
                 for at in part {
                     let back = released.contains(&items[at].ticket());
                     dispositions[at] = if back { Disposition::Released } else { Disposition::Settled };
                 }
             }
             Err(error) if is_costly(&error) => {
-                let (count, why) = (part.len(), error.to_string());
-                dispositions[part].fill(Disposition::TooLong(count, why));
+                let count = part.len();
+                dispositions[part].fill(Disposition::TooLong(count, error.to_string()));
                 break;
             }
             Err(error) if part.len() == 1 => {
@@ -82,6 +88,7 @@ pub(super) fn offer<T: Settles, E: std::fmt::Display>(
             }
         }
     }
+
     (dispositions, last_error.filter(|_| taken == 0))
 }
 

@@ -23,11 +23,15 @@ pub(super) struct Plan {
     pub fingerprint: Option<Digest>,
 }
 
+/// A chunk to be.
 enum Planned {
+    /// It is there already, and stays.
     Kept(ExistingChunk),
+    /// It needs a vector.
     New {
         /// The text, if more of it is stored than is sent.
         text: Option<String>,
+        /// The index of its text in the inputs.
         input: usize,
     },
 }
@@ -62,6 +66,7 @@ fn fill(
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let mut texts = Vec::with_capacity(chunks.len());
     let mut bytes = 0_u64;
+
     for chunk in chunks {
         let length = template.length(&chunk, fields) as u64;
         bytes = bytes.saturating_add(length).saturating_add(prepared.bytes_per_chunk());
@@ -89,35 +94,46 @@ fn plan(
     let digests: Vec<Digest> = texts.iter().map(|text| digest(text)).collect();
     let fingerprint = basis.map(|basis| basis.fingerprint(&digests));
     let kept = reuse(existing, &digests);
+
     let mut inputs: Vec<Arc<str>> = Vec::new();
     let mut places: HashMap<Digest, usize> = HashMap::new();
-    let planned = texts.into_iter().zip(digests).zip(kept).map(|((text, digest), kept)| match kept {
-        Some(chunk) => Planned::Kept(chunk),
-        None => {
-            let sent = truncate(embedding, &text);
-            let cut = sent.len() < text.len();
-            let input = *places.entry(digest).or_insert_with(|| {
-                inputs.push(sent.into());
-                inputs.len() - 1
-            });
-            Planned::New { text: cut.then_some(text), input }
+    let mut chunks = Vec::with_capacity(texts.len());
+    for ((text, digest), kept) in texts.into_iter().zip(digests).zip(kept) {
+        if let Some(chunk) = kept {
+            chunks.push(Planned::Kept(chunk));
+            continue;
         }
-    });
-    let chunks = planned.collect();
+
+        // Equal texts are sent once.
+        let sent = truncate(embedding, &text);
+        let is_cut = sent.len() < text.len();
+        let input = *places.entry(digest).or_insert_with(|| {
+            inputs.push(sent.into());
+            inputs.len() - 1
+        });
+        chunks.push(Planned::New { text: is_cut.then_some(text), input });
+    }
     Plan { chunks, inputs, fingerprint }
 }
 
 impl Plan {
     /// Bytes that the document holds until it is settled, if a chunk takes so many beside its text.
     pub(super) fn bytes(&self, chunk: u64) -> u64 {
-        let input = |place: usize| self.inputs.get(place).map_or(0, |input| input.len() as u64);
-        let cut: u64 = self.inputs.iter().map(|input| input.len() as u64).sum();
-        let chunks = self.chunks.iter().map(|planned| match planned {
-            Planned::Kept(_) => size_of::<ExistingChunk>() as u64,
-            Planned::New { text: Some(text), .. } => text.len() as u64 + chunk,
-            Planned::New { text: None, input: place } => input(*place) + chunk,
-        });
-        chunks.sum::<u64>() + if self.is_cut() { cut } else { 0 }
+        let length = |input: &Arc<str>| input.len() as u64;
+        let mut bytes = 0;
+        for planned in &self.chunks {
+            bytes += match planned {
+                Planned::Kept(_) => size_of::<ExistingChunk>() as u64,
+                Planned::New { text: Some(text), .. } => text.len() as u64 + chunk,
+                Planned::New { text: None, input } => self.inputs.get(*input).map_or(0, length) + chunk,
+            };
+        }
+
+        // Inputs that were cut are held beside their texts.
+        if self.is_cut() {
+            bytes += self.inputs.iter().map(length).sum::<u64>();
+        }
+        bytes
     }
 
     /// Returns the estimated number of tokens that are sent.
@@ -137,15 +153,21 @@ impl Plan {
                 uses[*input] += 1;
             }
         }
-        let chunk = |planned| match planned {
-            Planned::Kept(chunk) => Chunk::Kept(chunk),
-            Planned::New { text, input } => {
-                uses[input] -= 1;
-                let vector = &mut vectors[input];
-                let embedding = if uses[input] == 0 { std::mem::take(vector) } else { vector.clone() };
-                Chunk::New { text: text.unwrap_or_else(|| self.inputs[input].as_ref().to_owned()), embedding }
+
+        let mut chunks = Vec::with_capacity(self.chunks.len());
+        for planned in self.chunks {
+            match planned {
+                Planned::Kept(chunk) => chunks.push(Chunk::Kept(chunk)),
+                Planned::New { text, input } => {
+                    // The last one to use a vector takes it; the others get copies.
+                    uses[input] -= 1;
+                    let vector = &mut vectors[input];
+                    let embedding = if uses[input] == 0 { std::mem::take(vector) } else { vector.clone() };
+                    let text = text.unwrap_or_else(|| self.inputs[input].as_ref().to_owned());
+                    chunks.push(Chunk::New { text, embedding });
+                }
             }
-        };
-        self.chunks.into_iter().map(chunk).collect()
+        }
+        chunks
     }
 }

@@ -78,6 +78,7 @@ impl Prepared {
                 (*chunk_size, *chunk_overlap, if *unit == ChunkUnit::Tokens { 4 } else { 1 })
             }
         };
+
         let bytes = |length: i64| u64::try_from(length).unwrap_or(0).saturating_mul(unit);
         Some((bytes(size), bytes(overlap)))
     }

@@ -24,9 +24,13 @@ use crate::settings::Settings;
 
 /// The context that all documents share.
 pub(super) struct Context {
+    /// The settings under which the documents were claimed.
     pub settings: Arc<Settings>,
+    /// The stage that fetches documents.
     pub loaders: Loaders,
+    /// The stage that makes texts of them.
     pub parsers: Parsers,
+    /// The groups in which inputs share requests.
     pub groups: Groups,
 }
 
@@ -53,6 +57,7 @@ async fn process(
 ) -> Result<Processed, Failure> {
     let Document { payload, fields, mut existing, provenance, .. } = document;
     existing.sort_by_key(|chunk| chunk.seq);
+
     let source = match load(context, prepared, payload, &fields, &existing, provenance, reservation).await? {
         Found::Document(source) => source,
         Found::Nothing => return Ok(Processed { chunks: Vec::new(), provenance: None }),
@@ -66,7 +71,8 @@ async fn process(
     let most = context.settings.largest_document_memory();
     let size = parsed.text.len();
     let cut = {
-        let (prepared, step) = (Arc::clone(prepared), Arc::clone(step));
+        let prepared = Arc::clone(prepared);
+        let step = Arc::clone(step);
         move || cut(&prepared, parsed, &fields, existing, basis.as_ref(), most, &step)
     };
     let stopped = |stopped: Stopped| stopped.failure(Step::Chunking);
@@ -124,7 +130,10 @@ async fn load(
     let basis = Basis::new(&prepared.vectorizer.config, &uri, fields);
     let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(existing));
     let provenance = provenance.filter(|provenance| now == Some(provenance.fingerprint));
+
+    // Nothing is fetched before there is room for it.
     reservation.share().room().await;
+
     let known = provenance.as_ref().map(|provenance| provenance.etag.as_str());
     let account = &prepared.vectorizer.account;
     match context.loaders.load(&uri, s3, known, claimed, account).await? {

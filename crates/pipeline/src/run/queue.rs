@@ -41,14 +41,14 @@ pub trait Queue {
     /// must hold no secret.
     type Error: fmt::Display;
 
-    /// The vectorizers that may have work now, in the order in which they shall be served.
+    /// Returns the vectorizers that may have work now, in the order in which they shall be served.
     ///
     /// Called once a turn; an implementation that knows that one has no work leaves it out.
     fn vectorizers(&mut self) -> Result<Vec<Arc<Vectorizer>>, Self::Error>;
 
-    /// Claims at most `limit` rows of a vectorizer among those that `addresses` wants, together of at most `bytes` (see
-    /// [`Document::size`]); one that is larger alone is claimed alone. What is larger than a document
-    /// may be comes as [`Payload::TooLarge`](crate::document::Payload::TooLarge). An empty answer
+    /// Claims at most `limit` rows of a vectorizer among those that `addresses` wants, together of at most
+    /// `bytes` (see [`Document::size`]); one that is larger alone is claimed alone. What is larger than a
+    /// document may be comes as [`Payload::TooLarge`](crate::document::Payload::TooLarge). An empty answer
     /// means that there is nothing now; any other that there may be more.
     ///
     /// The tickets are new: none of them is in flight.
@@ -60,7 +60,7 @@ pub trait Queue {
         addresses: &Addresses,
     ) -> Result<Vec<Document>, Self::Error>;
 
-    /// Writes what is done and settles it, all in one transaction. Answers the tickets that can't
+    /// Writes what is done and settles it, all in one transaction. Returns the tickets that can't
     /// be written just now (the row is locked): they are offered again in a later turn.
     ///
     /// On `Err` the documents are offered again in halves, within the same turn, so that one that
@@ -75,16 +75,17 @@ pub trait Queue {
         done: &[Completed],
     ) -> Result<Vec<Ticket>, Self::Error>;
 
-    /// Settles what failed, all in one transaction: tries again later, or sets it aside. Answers the tickets
-    /// that can't be settled just now, as [`Queue::complete`] does. No failure comes with [`Retry::OnRecovery`](crate::failure::Retry::OnRecovery): the runner knows by then
-    /// after which time to look.
+    /// Settles what failed, all in one transaction: tries again later, or sets it aside. Returns the tickets
+    /// that can't be settled just now, as [`Queue::complete`] does. No failure comes with
+    /// [`Retry::OnRecovery`](crate::failure::Retry::OnRecovery): the runner knows by then after which time to
+    /// look.
     ///
     /// On `Err` the failures are offered again in halves, too; what errs alone is kept and offered
     /// again in later turns. If nothing can be settled, the turn ends with the error.
     fn fail(&mut self, vectorizer: &Arc<Vectorizer>, failed: &[Failed]) -> Result<Vec<Ticket>, Self::Error>;
 
-    /// In how long it may be this vectorizer's turn, zero for the next one; none if now. Until then it is neither
-    /// claimed for nor offered anything, and the others are.
+    /// Returns the time until it may be this vectorizer's turn, zero for the next one; `None` if that is now.
+    /// Until then it is neither claimed for nor offered anything, and the others are.
     fn waits_its_turn(&self, _vectorizer: &Vectorizer) -> Option<Duration> {
         None
     }

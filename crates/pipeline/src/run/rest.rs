@@ -47,6 +47,7 @@ impl Rest {
             _ if rests => Duration::ZERO,
             _ => self.backoff.grow(),
         };
+
         self.until = self.until.max(now + pause);
         self.failure = failure.clone();
         self.fruitless = 0;
@@ -84,6 +85,7 @@ impl Rests {
                 self.whole.get_or_insert_with(|| Rest::new(&failure, now))
             }
         };
+
         rest.prolong(&failure, now);
         match failure.retry {
             Retry::OnRecovery => Failure { retry: Retry::After(rest.left(now)), ..failure },
@@ -107,6 +109,7 @@ impl Rests {
         if self.whole.as_ref().is_some_and(|rest| rest.failure.step <= step) {
             self.whole = None;
         }
+
         if let Some(store) = store {
             self.stores.remove(store);
             if self.gave.len() >= MOST_REMEMBERED && !self.gave.contains_key(store) {

@@ -9,11 +9,13 @@ use crate::document::{Digest, ExistingChunk};
 /// An existing chunk serves once. One that stays in its place is preferred, so that an insertion
 /// moves as few rows as it can; the others are taken in the order of their places.
 pub(super) fn reuse(mut existing: Vec<ExistingChunk>, digests: &[Digest]) -> Vec<Option<ExistingChunk>> {
+    // Candidates are popped from the end, and so in the order of their places.
     existing.sort_by_key(|chunk| std::cmp::Reverse(chunk.seq));
     let mut available: HashMap<Digest, Vec<ExistingChunk>> = HashMap::new();
     for chunk in existing {
         available.entry(chunk.digest).or_default().push(chunk);
     }
+
     let mut kept: Vec<Option<ExistingChunk>> = vec![None; digests.len()];
     for (seq, (digest, kept)) in digests.iter().zip(&mut kept).enumerate() {
         if let Some(candidates) = available.get_mut(digest) {
@@ -21,6 +23,7 @@ pub(super) fn reuse(mut existing: Vec<ExistingChunk>, digests: &[Digest]) -> Vec
             *kept = in_place.map(|at| candidates.remove(at));
         }
     }
+
     for (digest, kept) in digests.iter().zip(&mut kept) {
         if kept.is_none() {
             *kept = available.get_mut(digest).and_then(Vec::pop);

@@ -42,6 +42,9 @@ pub struct Turn {
 }
 
 /// Takes documents through the stages, on threads of its own.
+///
+/// Its owner calls [`turn`](Self::turn) on the thread that has the queue, as in the [module's
+/// example](super#example).
 pub struct Runner {
     runtime: Option<Runtime>,
     handle: Handle,
@@ -63,7 +66,7 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// When the operating system refuses a thread or an epoll instance, or TLS can't be set up.
+    /// If the operating system refuses a thread or an epoll instance, or TLS can't be set up.
     pub fn start(settings: Settings, wake: impl Fn() + Send + Sync + 'static) -> io::Result<Runner> {
         let mut builder = Builder::new_multi_thread();
         builder
@@ -75,10 +78,14 @@ impl Runner {
             .enable_time();
         let runtime = signals::build(&mut builder)?;
         threads::keep_one(&runtime)?;
+
         let client = embed::client_with(settings.connections).map_err(io::Error::other)?;
+        // Later there may be no descriptor left to read them with.
         network::read_trust_roots();
+
         let memory = MemoryBudget::new(settings.document_memory());
         let (sender, outcomes) = mpsc::channel();
+
         Ok(Runner {
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
@@ -116,20 +123,22 @@ impl Runner {
         &self.handle
     }
 
-    /// One turn, on the caller's thread: hands over what has finished, then claims for every
-    /// vectorizer that has room. Called when woken, and by [`Turn`].
+    /// Takes a turn, on the caller's thread: hands over what has finished, then claims for every
+    /// vectorizer that has room. It is called when the runner has woken the caller, and as [`Turn`] says.
     ///
     /// # Errors
     ///
-    /// The queue's, when it can name no vectorizers, claim nothing, or take not even failures.
+    /// The error of the queue, if it can name no vectorizers, claim nothing, or take not even failures.
     /// Nothing is lost by it: results are kept, and offered again when `turn` is called again,
     /// which the caller does after a pause of its choice.
     pub fn turn<Q: Queue>(&mut self, queue: &mut Q) -> Result<Turn, Q::Error> {
         self.receive();
         let settled = self.settle(queue);
+
         // One moment for both: a rest that ends in between is neither over nor to be waited for.
         let now = Instant::now();
         let (more, waits) = if self.claims { self.claim(queue, now)? } else { (false, None) };
+
         settled?;
         Ok(self.next(more, waits, now))
     }
@@ -182,11 +191,12 @@ impl Runner {
         }
     }
 
-    /// Offers what has finished, of those first for whom it was longest ago. One vectorizer's trouble with the queue
-    /// must not keep the others' results from it.
+    /// Offers what has finished, of those first for whom it was longest ago. One vectorizer's trouble with
+    /// the queue must not keep the others' results from it.
     fn settle<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
         self.turns += 1;
-        let (turn, now) = (self.turns, Instant::now());
+        let turn = self.turns;
+        let now = Instant::now();
         let mut lanes: Vec<&mut Lane> = self.lanes.values_mut().filter(|lane| lane.has_offer(now)).collect();
         lanes.sort_by_key(|lane| lane.offered);
 
@@ -197,19 +207,25 @@ impl Runner {
             if waits.is_some() {
                 continue;
             }
+
             lane.offered = turn;
             if let Err(error) = lane.settle(queue) {
                 first_error.get_or_insert(error);
             }
         }
-        first_error.map_or(Ok(()), Err)
+
+        match first_error {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
     }
 
-    /// Claims for each vectorizer what it wants. Returns whether there may be more, and in how long it is the turn of
-    /// those who had to wait for others.
+    /// Claims for each vectorizer what it wants. Returns whether there may be more, and the time until it is
+    /// the turn of those who had to wait for others.
     fn claim<Q: Queue>(&mut self, queue: &mut Q, now: Instant) -> Result<(bool, Option<Duration>), Q::Error> {
         let vectorizers = queue.vectorizers()?;
-        let (mut more, mut waits) = (false, None);
+        let mut more = false;
+        let mut waits = None;
         for vectorizer in &vectorizers {
             let most = self.context.settings.max_documents_in_flight;
             let lane = lane(&mut self.lanes, vectorizer, &self.memory);
@@ -221,11 +237,15 @@ impl Runner {
                 more |= self.claim_some(queue, vectorizer, &addresses, limit)?;
             }
         }
+
+        // A vectorizer that is not listed keeps its lane until nothing is lost with it.
         let listed: HashSet<i32> = vectorizers.iter().map(|vectorizer| vectorizer.id).collect();
         self.lanes.retain(|id, lane| listed.contains(id) || !lane.is_idle());
         Ok((more, waits))
     }
 
+    /// Claims rows with these addresses, as many as there is room for, and starts their documents. Returns
+    /// whether there may be more.
     fn claim_some<Q: Queue>(
         &mut self,
         queue: &mut Q,
@@ -249,18 +269,22 @@ impl Runner {
         for document in documents {
             self.start_document(vectorizer.id, document);
         }
+
         let most = self.context.settings.max_documents_in_flight;
         let lane = self.lanes.get(&vectorizer.id);
         Ok(found && lane.is_some_and(|lane| lane.room(most) > 0 && lane.memory.has_room()))
     }
 
     fn start_document(&mut self, vectorizer_id: i32, document: Document) {
-        let (Some(lane), Some(runtime)) = (self.lanes.get_mut(&vectorizer_id), &self.runtime) else { return };
+        let Some(lane) = self.lanes.get_mut(&vectorizer_id) else { return };
+        let Some(runtime) = &self.runtime else { return };
+
         self.jobs += 1;
         let job = JobId(self.jobs);
         let ticket = document.ticket;
         let reservation = Reservation::new(&lane.memory, lane.prepared.estimated_bytes(document.size()));
         let report = Report::new(job, vectorizer_id, self.sender.clone(), Arc::clone(&self.wake));
+
         let prepared = Arc::clone(&lane.prepared);
         let store = store_of(&document);
         let task = process::run(Arc::clone(&self.context), prepared, document, reservation, report);

@@ -1,9 +1,9 @@
 //! Fair turns on the one thread that everybody's statements run on.
 //!
-//! A turn of that thread serves every owner. One who has taken much of it is left out of the rest of the turn, and of
-//! the turns after it for as long as the time beyond a fair part was, but only while somebody else has work. So one
-//! with a hundred vectorizers, or with slow triggers, gets no more than another with one, and all of the time that
-//! nobody else wants.
+//! A turn of that thread serves every owner. One who has taken much of it is left out of the rest of the
+//! turn, and of the turns after it for as long as the time beyond a fair part was, but only while somebody
+//! else has work. So one with a hundred vectorizers, or with slow triggers, gets no more than another with
+//! one, and all of the time that nobody else wants.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ impl Shares {
         }
     }
 
-    /// Returns in how long an owner may be served, zero for the next turn; none if now.
+    /// Returns the time until an owner may be served, zero for the next turn; `None` if that is now.
     pub fn left(&self, owner: u32, now: Instant) -> Option<Duration> {
         let is_alone = !self.busy.iter().flatten().any(|other| *other != owner);
         let rest = self.rests.get(&owner).map(|until| until.saturating_duration_since(now));

@@ -52,15 +52,17 @@ impl Drop for BlockedSignals {
 ///
 /// # Errors
 ///
-/// When the operating system refuses an epoll instance or a thread; of the latter tokio makes a panic.
+/// If the operating system refuses an epoll instance or a thread; of the latter tokio makes a panic.
 pub(crate) fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::runtime::Runtime> {
     let blocked = BlockedSignals::all()?;
+
     // Threads of the blocking pool are started later, by whichever thread needs one.
     builder.on_thread_start(|| {
         if let Ok(blocked) = BlockedSignals::all() {
             blocked.forever();
         }
     });
+
     let runtime = catch_unwind(AssertUnwindSafe(|| builder.build()));
     drop(blocked);
     runtime.unwrap_or_else(|_| Err(threads::refused()))
@@ -71,7 +73,7 @@ pub(crate) fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::
 ///
 /// # Errors
 ///
-/// When the operating system refuses an epoll instance, or the thread that looks up names.
+/// If the operating system refuses an epoll instance, or the thread that looks up names.
 pub fn current_thread_runtime() -> io::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_io().enable_time().thread_name("pgai_rs query").thread_keep_alive(threads::KEEP_ALIVE);

@@ -8,6 +8,7 @@ use crate::parse::{self, Input};
 
 /// The document itself.
 pub(super) struct Source {
+    /// The content.
     pub input: Input,
     /// Its part of the bytes being loaded.
     pub load_reservation: LoadReservation,

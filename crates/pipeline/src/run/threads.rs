@@ -25,13 +25,14 @@ const FIRST: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 ///
-/// When the operating system refuses it.
+/// If the operating system refuses it.
 pub(super) fn keep_one(runtime: &Runtime) -> io::Result<()> {
     let first = pulse(runtime.handle())?;
     let started = runtime.block_on(async { tokio::time::timeout(FIRST, first).await });
     started
         .map_err(|_| io::Error::new(io::ErrorKind::WouldBlock, "no thread starts"))?
         .map_err(io::Error::other)?;
+
     let handle = runtime.handle().clone();
     runtime.spawn(async move {
         loop {
@@ -43,11 +44,11 @@ pub(super) fn keep_one(runtime: &Runtime) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives one of the threads nothing to do.
+/// Gives an empty piece of work to one of the threads.
 ///
 /// # Errors
 ///
-/// When there is none and the operating system refuses one, of which tokio makes a panic.
+/// If there is none and the operating system refuses one, of which tokio makes a panic.
 pub(super) fn pulse(handle: &Handle) -> io::Result<JoinHandle<()>> {
     catch_unwind(AssertUnwindSafe(|| handle.spawn_blocking(|| ()))).map_err(|_| refused())
 }

@@ -1,7 +1,7 @@
 //! The administrator's lists of addresses and of roles, and their meaning for one who asks.
 //!
-//! A list that names something binds everybody. An empty one is closed: what it would allow is for superusers, who
-//! are administrators, and not for what others declare.
+//! A list that names something binds everybody. An empty one is closed: what it would allow is for
+//! superusers, who are administrators, and not for what others declare.
 
 use std::sync::LazyLock;
 
@@ -10,10 +10,11 @@ use crate::config::{Author, S3Access};
 /// The prefix of every object.
 static EVERYTHING: LazyLock<[String; 1]> = LazyLock::new(|| ["s3://".to_owned()]);
 
-/// Returns the prefixes of the objects that may be asked for with `access`, where `pgai_rs.allowed_uris` is `prefixes`.
+/// Returns the prefixes of the objects that may be asked for with `access`, where `pgai_rs.allowed_uris` is
+/// `prefixes`.
 ///
-/// If that is empty, a role that is assumed gets what its own policies let it, and the server's own credentials get
-/// nothing for anybody but a superuser: whatever they can read would be everybody's.
+/// If that is empty, a role that is assumed gets what its own policies let it, and the server's own
+/// credentials get nothing for anybody but a superuser: whatever they can read would be everybody's.
 ///
 /// ```
 /// use pgai_rs_pipeline::config::{Author, S3Access};
@@ -21,7 +22,8 @@ static EVERYTHING: LazyLock<[String; 1]> = LazyLock::new(|| ["s3://".to_owned()]
 ///
 /// let own = S3Access::default();
 /// let superusers = S3Access { author: Author::Superuser, ..S3Access::default() };
-/// let in_role = S3Access { aws_role_arn: Some("arn:aws:iam::1:role/reader".to_owned()), ..S3Access::default() };
+/// let role = Some("arn:aws:iam::1:role/reader".to_owned());
+/// let in_role = S3Access { aws_role_arn: role, ..S3Access::default() };
 /// let public = S3Access { anonymous: true, ..S3Access::default() };
 ///
 /// let listed = ["s3://documents/".to_owned()];
@@ -39,10 +41,10 @@ pub fn reachable<'a>(prefixes: &'a [String], access: &S3Access) -> &'a [String] 
     }
 }
 
-/// Tells whether a role may be assumed for an author, where `pgai_rs.allowed_role_arns` is `prefixes`.
+/// Returns whether a role may be assumed for an author, where `pgai_rs.allowed_role_arns` is `prefixes`.
 ///
-/// If that is empty, a superuser may name any. Others may name none: a role trusts this server, and not one tenant of
-/// it, so that each could name the roles of the others.
+/// If that is empty, a superuser may name any. Others may name none: a role trusts this server, and not one
+/// tenant of it, so that each could name the roles of the others.
 ///
 /// ```
 /// use pgai_rs_pipeline::config::Author;

@@ -34,7 +34,7 @@ pub struct CheckStep {
 }
 
 /// Goes all the way to an object: is it allowed, who asks, as which role, is there such a bucket,
-/// is there such an object, may it be read. Answers every step once; those after a fatal one are
+/// is there such an object, may it be read. Returns every step once; those after a fatal one are
 /// skipped.
 pub async fn check(
     clients: &Clients,
@@ -43,6 +43,7 @@ pub async fn check(
     allowed_uris: &[String],
 ) -> Vec<CheckStep> {
     let mut walk = Walk { clients, access, steps: Vec::with_capacity(STEPS.len()) };
+
     if let Err(failure) = walk.go(uri, allowed_uris).await {
         walk.step(Some(false), failure.message, failure.hint);
     }
@@ -60,7 +61,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Each part adds its step, or fails as it.
+    /// Goes from step to step. Each part adds its step, or returns the failure of it.
     async fn go(&mut self, uri: &str, allowed_uris: &[String]) -> Result<(), Failure> {
         let uri = S3Uri::parse(uri)?;
         uri.permit(reachable(allowed_uris, self.access))?;
@@ -81,10 +82,12 @@ impl Walk<'_> {
             self.skip("nobody asks");
             return Ok(());
         }
+
         let config = self.clients.own_config().await;
         let own = S3Access::default();
         let credentials = credentials_of(&config).await.map_err(|error| failure(&error, operation, &own))?;
         self.pass(found(&credentials, self.clients.settings()));
+
         match caller(&config).await {
             Ok(arn) => self.pass(arn),
             Err(error) => {
@@ -104,9 +107,11 @@ impl Walk<'_> {
             self.skip("no role is asked for");
             return Ok(());
         };
+
         let assumed = async { self.clients.credentials(self.access).await };
         let assumed = with_deadline(assumed).await;
         let assumed = assumed.map_err(|error| failure(&error, Operation::GetObject(uri), self.access))?;
+
         self.pass(format!("{role_arn} is assumed{}", until(&assumed)));
         Ok(())
     }
@@ -114,6 +119,7 @@ impl Walk<'_> {
     async fn bucket(&mut self, uri: &S3Uri) -> Result<(), Failure> {
         let operation = Operation::HeadBucket(uri.bucket());
         let head = |client: Client| client.head_bucket().bucket(uri.bucket()).send();
+
         match self.ask(uri, head).await {
             Ok(bucket) => {
                 let region = bucket.bucket_region().map(|region| format!(" in {region}")).unwrap_or_default();
@@ -134,12 +140,14 @@ impl Walk<'_> {
             let head = client.head_object().bucket(uri.bucket()).key(uri.key());
             head.set_version_id(uri.version().map(str::to_owned)).send()
         };
+
         match self.ask(uri, head).await {
             Ok(object) => {
                 let size = object.content_length().map(|size| format!("{size} bytes"));
                 let modified = object.last_modified().map(|time| format!("last modified {}", iso(*time)));
                 let etag = object.e_tag().map(|etag| format!("etag {etag}"));
                 let content_type = object.content_type().map(str::to_owned);
+
                 let found = [size, content_type, etag, modified].into_iter().flatten().collect::<Vec<_>>();
                 self.pass(found.join(", "));
             }
@@ -162,6 +170,7 @@ impl Walk<'_> {
             let mut object = self.clients.call(&uri.access(self.access), uri.bucket(), get).await?;
             object.body.try_next().await.map_err(|error| S3Error::body(&error))
         };
+
         match with_deadline(read).await {
             Ok(_) => self.pass("it can be read"),
             // There is no first byte.

@@ -47,7 +47,7 @@ impl Clients {
         Self::with_clock(settings, SharedTimeSource::default())
     }
 
-    /// The same with another clock, so that a test can live through a session's life at once.
+    /// Clients with another clock, so that a test can live through a session's life at once.
     pub fn with_clock(settings: &Settings, clock: SharedTimeSource) -> Self {
         let setup = Setup::new(settings, clock);
         Clients {
@@ -83,16 +83,19 @@ impl Clients {
         self.permit(access)?;
         // The semaphore is never closed.
         let _request = self.requests.acquire().await;
+
         let session = Arc::clone(&lock(&self.session));
         let place = (bucket.to_owned(), access.endpoint.clone());
         let known = lock(&self.regions).get(&place).cloned();
         let mut access = access.clone();
         access.region = known.or(access.region);
+
         let request = op(session.client(&access).await);
         let mut error = match request.await {
             Ok(output) => return Ok(output),
             Err(error) => S3Error::from(&error),
         };
+
         let asked = access.region.take().unwrap_or_else(|| session.region());
         if let Some(region) = error.bucket_region().filter(|region| **region != asked) {
             access.region = Some(region.to_owned());
@@ -103,6 +106,7 @@ impl Clients {
                 Err(error) => S3Error::from(&error),
             };
         }
+
         self.note(&error);
         Err(error)
     }
@@ -128,12 +132,13 @@ impl Clients {
         credentials_of(&self.sdk_config(access).await?).await
     }
 
-    /// One's turn to listen to a queue, of which there are only so many at a time.
+    /// The permits to listen to a queue, of which only so many are listened to at a time.
     pub(crate) fn polls(&self) -> &Arc<Semaphore> {
         &self.polls
     }
 
-    /// The same with the server's own identity, which may be allowed for no more than a look at it.
+    /// The AWS environment's config with the server's own identity, which may be allowed for no more than a
+    /// look at it.
     pub(super) async fn own_config(&self) -> SdkConfig {
         let session = Arc::clone(&lock(&self.session));
         session.sdk_config(&S3Access::default()).await
@@ -164,7 +169,11 @@ impl Clients {
                 (!allowed).then(|| NotAllowed::Role(role_arn.clone()))
             }
         };
-        not_allowed.map_or(Ok(()), |reason| Err(S3Error::NotAllowed(reason)))
+
+        match not_allowed {
+            Some(reason) => Err(S3Error::NotAllowed(reason)),
+            None => Ok(()),
+        }
     }
 
     /// Reads the credentials' sources anew after a refusal that others may mend, lest rotated keys
@@ -186,7 +195,7 @@ pub(super) async fn credentials_of(config: &SdkConfig) -> Result<Credentials, S3
         .await
 }
 
-/// The outcome of a request, or that it came too late for whoever waits for it.
+/// Waits for the outcome of a request, and errors if it comes too late for whoever waits for it.
 pub(super) async fn with_deadline<T>(work: impl Future<Output = Result<T, S3Error>>) -> Result<T, S3Error> {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(S3Error::late(DEADLINE)))
 }

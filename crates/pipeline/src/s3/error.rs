@@ -142,6 +142,7 @@ impl S3Error {
         if AnswerTooLong::is_behind(error) {
             return S3Error::Body(innermost(error));
         }
+
         match error {
             SdkError::ServiceError(_) | SdkError::ResponseError(_) => refused(error),
             SdkError::ConstructionFailure(_) => S3Error::Invalid(trail(error)),
@@ -271,7 +272,7 @@ fn is_throttling(code: &str) -> bool {
     )
 }
 
-/// The SDK wraps what its credentials' providers say as if the network had failed.
+/// Finds the error of a provider of credentials, which the SDK wraps as if the network had failed.
 fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
     chain(error).find_map(|error| error.downcast_ref::<CredentialsError>())
 }
@@ -279,12 +280,10 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
 /// Finds the reason why there are no credentials. A role's provider wraps the answer of STS, and the
 /// errors of its own credentials, in errors of its own.
 pub(super) fn without_credentials(error: &CredentialsError) -> S3Error {
-    let not_loaded = |error: &(dyn Error + 'static)| {
-        matches!(error.downcast_ref::<CredentialsError>(), Some(CredentialsError::CredentialsNotLoaded(_)))
-    };
-    if chain(error).any(not_loaded) {
+    if chain(error).any(is_not_loaded) {
         return S3Error::NoCredentials;
     }
+
     if let Some(refusal) = chain(error).find_map(sts::refusal) {
         return S3Error::Role {
             status: refusal.status,
@@ -292,6 +291,7 @@ pub(super) fn without_credentials(error: &CredentialsError) -> S3Error {
             message: refusal.message.map(|message| truncate_message(&message, LONGEST)),
         };
     }
+
     match error {
         CredentialsError::ProviderTimedOut(_) => S3Error::Timeout { peer: Peer::Sts, limit: None },
         _ if chain(error).any(sts::is_request) => no_answer(Peer::Sts, error),
@@ -299,14 +299,21 @@ pub(super) fn without_credentials(error: &CredentialsError) -> S3Error {
     }
 }
 
+/// Returns whether an error says that there are no credentials in one of the places where they may be.
+fn is_not_loaded(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref::<CredentialsError>(), Some(CredentialsError::CredentialsNotLoaded(_)))
+}
+
 /// An answer that is none of those wanted.
 fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> S3Error {
     let Some(response) = error.raw_response() else {
         return S3Error::Refused { status: 0, code: None, message: None, bucket_region: None };
     };
+
     let body = response.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
     let region = response.headers().get("x-amz-bucket-region").or_else(|| element(body, "Region"));
     let is_region = |region: &&str| region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+
     S3Error::Refused {
         status: response.status().as_u16(),
         code: error.code().map(str::to_owned),
@@ -316,24 +323,31 @@ fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> S3Error {
 }
 
 fn no_answer(peer: Peer, error: &(dyn Error + 'static)) -> S3Error {
+    if chain(error).any(|error| error.is::<ResolveEndpointError>()) {
+        return S3Error::Invalid(innermost(error));
+    }
+
+    // The types that would tell are private to the SDK's HTTP client; the words are what is left.
     let said = trail(error).to_ascii_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let refused = |error: &(dyn Error + 'static)| {
-        error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
-    };
-    // The types that would tell are private to the SDK's HTTP client; the words are what is left.
-    let fault = match () {
-        () if chain(error).any(|error| error.is::<ResolveEndpointError>()) => {
-            return S3Error::Invalid(innermost(error));
-        }
-        () if exhausted::is_out_of_descriptors(error) => Fault::Descriptors,
-        () if says(&["timed out", "timeout", "deadline"]) => return S3Error::Timeout { peer, limit: None },
-        () if chain(error).any(refused) || says(&["connection refused"]) => Fault::ConnectionRefused,
-        () if says(&["dns error", "failed to lookup address"]) => Fault::UnknownHost,
-        () if says(&["certificate", "tls", "invalid peer", "invalidcontenttype", "handshake"]) => Fault::Tls,
-        () => Fault::Other,
+    let fault = if exhausted::is_out_of_descriptors(error) {
+        Fault::Descriptors
+    } else if says(&["timed out", "timeout", "deadline"]) {
+        return S3Error::Timeout { peer, limit: None };
+    } else if chain(error).any(is_refused_connection) || says(&["connection refused"]) {
+        Fault::ConnectionRefused
+    } else if says(&["dns error", "failed to lookup address"]) {
+        Fault::UnknownHost
+    } else if says(&["certificate", "tls", "invalid peer", "invalidcontenttype", "handshake"]) {
+        Fault::Tls
+    } else {
+        Fault::Other
     };
     S3Error::Network { peer, fault, message: innermost(error) }
+}
+
+fn is_refused_connection(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -218,6 +218,7 @@ fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Op
                     "Its address ends in a blank or a line break, which is part of the key. Cut it off if it is not meant."
                 }
             };
+
             loading("no_such_key", format!("there is no object {address}"), Retry::Never).with_hint(hint)
         }
         (404, _) => no_such_bucket(operation),
@@ -244,6 +245,7 @@ fn access_denied(code: Option<&str>, message: Option<&str>, operation: Operation
     let said = message.filter(|message| !message.eq_ignore_ascii_case("access denied"));
     let said = said.map(|message| format!(": {message}")).unwrap_or_default();
     let message = format!("S3 denies access to {operation}{}{said}", bracketed(code));
+
     let hint = if operation.is_of_object() {
         "Grant s3:GetObject on the object (s3:GetObjectVersion for one version) to the server's identity, or to the \
          role. S3 says the same of an object that does not exist when s3:ListBucket is not granted on the bucket: \
@@ -252,6 +254,7 @@ fn access_denied(code: Option<&str>, message: Option<&str>, operation: Operation
         "Grant s3:ListBucket on the bucket to the server's identity, or to the role. It is a right on the bucket, \
          arn:aws:s3:::bucket, and not on its objects."
     };
+
     loading("access_denied", message, Retry::Backoff).concerning(Scope::Store).with_hint(hint)
 }
 
@@ -290,9 +293,11 @@ fn other_response(
 ) -> Failure {
     let code = code.map(|code| format!(" {code}")).unwrap_or_default();
     let message = message.map(|message| format!(": {message}")).unwrap_or_default();
+
     let failed = status >= 500;
     let retry = if failed { Retry::OnRecovery } else { Retry::Backoff };
     let scope = if failed { Scope::Store } else { Scope::Row };
+
     loading("s3_error", format!("S3 answered {status}{code} for {operation}{message}"), retry)
         .concerning(scope)
         .with_hint("If this persists, check that the endpoint speaks S3's protocol.")
@@ -320,6 +325,7 @@ fn network(peer: Peer, fault: Fault, why: &str, operation: Operation<'_>) -> Fai
             "Check pgai_rs.aws_endpoint_url, the network and firewalls between the Postgres server and S3.",
         ),
     };
+
     loading(code, format!("{peer} can't be reached for {operation}: {why}"), Retry::OnRecovery)
         .concerning(of(peer))
         .with_hint(hint)

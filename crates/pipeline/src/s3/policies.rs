@@ -40,6 +40,7 @@ pub fn policies(access: &Access<'_>) -> Vec<Policy> {
         attach_to: access.role_arn.or(access.server_arn).unwrap_or(ROLE_PLACEHOLDER).to_owned(),
         document: permissions(access),
     };
+
     let Some(role_arn) = access.role_arn else { return vec![permissions] };
     let server = access.server_arn.map_or_else(|| SERVER_PLACEHOLDER.to_owned(), principal);
     let trust = Policy {
@@ -47,12 +48,13 @@ pub fn policies(access: &Access<'_>) -> Vec<Policy> {
         attach_to: role_arn.to_owned(),
         document: trust(&server, access.external_id),
     };
+
     let assume = statement("AssumeRole", "sts:AssumeRole", &json!(role_arn));
     vec![permissions, trust, Policy { name: "assume_role", attach_to: server, document: policy(&[assume]) }]
 }
 
-/// ListBucket is asked for too: without it S3 says of a missing key that it is forbidden, and a
-/// bucket can't be listed into a table.
+/// The permissions on the objects and on the bucket. ListBucket is asked for too: without it S3 says of a
+/// missing key that it is forbidden, and a bucket can't be listed into a table.
 fn permissions(access: &Access<'_>) -> Value {
     let bucket = format!("arn:{}:s3:::{}", partition(access), access.bucket);
     let read = statement(
@@ -60,6 +62,7 @@ fn permissions(access: &Access<'_>) -> Value {
         json!(["s3:GetObject", "s3:GetObjectVersion"]),
         &json!(format!("{bucket}/{}*", literal(access.prefix))),
     );
+
     let mut list = statement("ListObjects", "s3:ListBucket", &json!(bucket));
     if !access.prefix.is_empty() {
         list["Condition"] = json!({"StringLike": {"s3:prefix": format!("{}*", literal(access.prefix))}});
@@ -94,27 +97,30 @@ fn partition<'a>(access: &Access<'a>) -> &'a str {
     arn.and_then(|arn| arn.split(':').nth(1)).filter(|part| !part.is_empty()).unwrap_or("aws")
 }
 
-/// IAM reads `*`, `?` and `${…}` of a resource; a key's own are written as variables.
+/// Writes a prefix so that IAM takes it literally: IAM reads `*`, `?` and `${…}` of a resource, and those of
+/// a key are written as variables.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
 fn literal(prefix: &str) -> String {
-    prefix.chars().fold(String::new(), |mut text, c| {
+    let mut text = String::with_capacity(prefix.len());
+    for c in prefix.chars() {
         match c {
             '*' | '?' | '$' => text.extend(["${", c.encode_utf8(&mut [0; 4]), "}"]),
             other => text.push(other),
         }
-        text
-    })
+    }
+    text
 }
 
-/// A trust policy names the role, where STS names the session of it:
-/// `arn:aws:sts::1:assumed-role/name/session` → `arn:aws:iam::1:role/name`.
+/// Returns the identity as a trust policy names it: the role, where STS names a session of it.
 fn principal(arn: &str) -> String {
-    let role = || {
-        let (head, rest) = arn.split_once(":assumed-role/")?;
-        let (name, _session) = rest.split_once('/')?;
-        Some(format!("{}:role/{name}", head.replacen(":sts:", ":iam:", 1)))
-    };
-    role().unwrap_or_else(|| arn.to_owned())
+    role_of_session(arn).unwrap_or_else(|| arn.to_owned())
+}
+
+/// `arn:aws:sts::1:assumed-role/name/session` → `arn:aws:iam::1:role/name`.
+fn role_of_session(arn: &str) -> Option<String> {
+    let (head, rest) = arn.split_once(":assumed-role/")?;
+    let (name, _session) = rest.split_once('/')?;
+    Some(format!("{}:role/{name}", head.replacen(":sts:", ":iam:", 1)))
 }
 
 #[cfg(test)]

@@ -11,34 +11,38 @@ pub(super) fn name(credentials: &Credentials, settings: &S3Settings) -> String {
     if settings.access_key.is_some() {
         return "the setting pgai_rs.aws_access_key_id".to_owned();
     }
+
     let marks = credentials.get_property::<Vec<Feature>>().map(Vec::as_slice).unwrap_or_default();
     let has = |wanted: &[Feature]| marks.iter().any(|mark| wanted.contains(mark));
-    let profile = || {
-        let from_environment = || std::env::var("AWS_PROFILE").ok();
-        let name = settings.profile.clone().or_else(from_environment);
-        format!("profile {}", name.as_deref().unwrap_or("default"))
-    };
-    match () {
-        () if has(&[
-            Feature::CredentialsEnvVarsStsWebIdToken,
-            Feature::CredentialsProfileStsWebIdToken,
-            Feature::CredentialsStsAssumeRoleWebId,
-        ]) =>
-        {
-            "a web identity token".to_owned()
-        }
-        () if has(&[Feature::CredentialsProfileProcess, Feature::CredentialsProcess]) => {
-            format!("{}, by its credential process", profile())
-        }
-        () if has(&[Feature::CredentialsProfileSso, Feature::CredentialsSso]) => {
-            format!("{}, by single sign-on", profile())
-        }
-        () if has(&[Feature::CredentialsImds]) => "the instance's role (IMDS)".to_owned(),
-        () if has(&[Feature::CredentialsHttp]) => "the container's role".to_owned(),
-        () if has(&[Feature::CredentialsProfile]) => profile(),
-        () if has(&[Feature::CredentialsEnvVars]) => "environment variables".to_owned(),
-        () => "the AWS environment".to_owned(),
+    let by_web_identity = [
+        Feature::CredentialsEnvVarsStsWebIdToken,
+        Feature::CredentialsProfileStsWebIdToken,
+        Feature::CredentialsStsAssumeRoleWebId,
+    ];
+
+    if has(&by_web_identity) {
+        "a web identity token".to_owned()
+    } else if has(&[Feature::CredentialsProfileProcess, Feature::CredentialsProcess]) {
+        format!("{}, by its credential process", profile(settings))
+    } else if has(&[Feature::CredentialsProfileSso, Feature::CredentialsSso]) {
+        format!("{}, by single sign-on", profile(settings))
+    } else if has(&[Feature::CredentialsImds]) {
+        "the instance's role (IMDS)".to_owned()
+    } else if has(&[Feature::CredentialsHttp]) {
+        "the container's role".to_owned()
+    } else if has(&[Feature::CredentialsProfile]) {
+        profile(settings)
+    } else if has(&[Feature::CredentialsEnvVars]) {
+        "environment variables".to_owned()
+    } else {
+        "the AWS environment".to_owned()
     }
+}
+
+fn profile(settings: &S3Settings) -> String {
+    let from_environment = || std::env::var("AWS_PROFILE").ok();
+    let name = settings.profile.clone().or_else(from_environment);
+    format!("profile {}", name.as_deref().unwrap_or("default"))
 }
 
 /// The ends of a key's id, by which its owner knows it.
@@ -48,7 +52,9 @@ pub(super) fn shortened(id: &str) -> String {
     if letters.len() < 3 * SHOWN {
         return "...".to_owned();
     }
-    let (first, last) = (&letters[..SHOWN], &letters[letters.len() - SHOWN..]);
+
+    let first = &letters[..SHOWN];
+    let last = &letters[letters.len() - SHOWN..];
     first.iter().chain(&['.'; 3]).chain(last).collect()
 }
 

@@ -18,6 +18,7 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
         Recent { entries: HashMap::new(), order: VecDeque::new(), capacity }
     }
 
+    /// Returns the value of a key, if it is remembered.
     pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -25,6 +26,7 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
         self.entries.get(key)
     }
 
+    /// Remembers the value of a key.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.entries.insert(key.clone(), value).is_none() {
             self.order.push_back(key);

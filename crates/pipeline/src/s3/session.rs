@@ -30,6 +30,7 @@ const MAX_CLIENTS: usize = 64;
 
 /// The operator's settings, and the HTTP clients that follow from them.
 pub(super) struct Setup {
+    /// The settings of S3.
     pub s3: S3Settings,
     /// Longest time for a request with its retries.
     pub timeout: Duration,
@@ -38,8 +39,8 @@ pub(super) struct Setup {
     clock: SharedTimeSource,
     /// The client for what the AWS environment names: credentials, and who the server is.
     environment: SharedHttpClient,
-    /// For hosts that the administrator or AWS named. One for all, whatever they ask and as whom, so that their idle
-    /// connections are few.
+    /// For hosts that the administrator or AWS named. One for all, whatever they ask and as whom, so that
+    /// their idle connections are few.
     named: SharedHttpClient,
     /// The client for hosts that others chose.
     public: SharedHttpClient,
@@ -50,6 +51,7 @@ impl Setup {
     pub(super) fn new(settings: &Settings, clock: SharedTimeSource) -> Arc<Self> {
         let limits = AnswerLimits { object: settings.max_document_size };
         let http = |reach| network::bounded(settings.loads_at_a_time(), limits, reach);
+
         Arc::new(Setup {
             s3: settings.s3.clone(),
             timeout: settings.load_timeout,
@@ -117,18 +119,21 @@ impl Session {
         if let Some(client) = lock(&self.clients).get(access) {
             return client.clone();
         }
+
         let config = self.sdk_config(access).await;
         let style = access.url_style.unwrap_or(self.setup.s3.url_style);
         let mut builder =
             aws_sdk_s3::config::Builder::from(&config).force_path_style(style == UrlStyle::Path);
         let http = self.setup.http(access.endpoint.as_deref(), &self.setup.s3.allowed_endpoints);
         builder = builder.http_client(http);
+
         if let Some(endpoint) = &access.endpoint {
             builder = builder.endpoint_url(endpoint);
         }
         if access.anonymous {
             builder = builder.allow_no_auth();
         }
+
         let client = Client::from_conf(builder.build());
         lock(&self.clients).insert(access.clone(), client.clone());
         client
@@ -138,6 +143,7 @@ impl Session {
     pub(super) async fn sdk_config(&self, access: &S3Access) -> SdkConfig {
         let config = self.config.get_or_init(|| environment(&self.setup)).await;
         let mut builder = config.to_builder();
+
         if let Some(region) = &access.region {
             builder = builder.region(Region::new(region.clone()));
         }
@@ -146,6 +152,7 @@ impl Session {
         } else if let Some(role_arn) = &access.aws_role_arn {
             builder = builder.credentials_provider(self.role(config, role_arn).await);
         }
+
         builder.build()
     }
 
@@ -170,6 +177,7 @@ impl Session {
 
 async fn assumed(settings: &S3Settings, config: &SdkConfig, role_arn: &str) -> SharedCredentialsProvider {
     let mut builder = AssumeRoleProvider::builder(role_arn).configure(config);
+
     if let Some(region) = sts::region(role_arn, config.region().map(Region::as_ref)) {
         builder = builder.region(Region::from_static(region));
     }
@@ -182,23 +190,27 @@ async fn assumed(settings: &S3Settings, config: &SdkConfig, role_arn: &str) -> S
     if let Some(external_id) = settings.external_id() {
         builder = builder.external_id(external_id);
     }
+
     SharedCredentialsProvider::new(builder.build().await)
 }
 
 /// Reads the AWS environment: variables, profiles, instance metadata; the settings come first.
 async fn environment(setup: &Setup) -> SdkConfig {
-    let (settings, timeout) = (&setup.s3, setup.timeout);
+    let settings = &setup.s3;
+    let timeout = setup.timeout;
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         // Half, so that a request which hangs leaves time for a second one.
         .operation_attempt_timeout(timeout / 2)
         .operation_timeout(timeout)
         .build();
+
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .time_source(setup.clock.clone())
         .http_client(setup.environment.clone())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(3));
+
     if let Some(region) = &settings.region {
         loader = loader.region(Region::new(region.clone()));
     }
@@ -217,6 +229,7 @@ async fn environment(setup: &Setup) -> SdkConfig {
             "pgai_rs settings",
         ));
     }
+
     let config = loader.load().await;
     if config.region().is_some() {
         return config;

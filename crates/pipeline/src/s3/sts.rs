@@ -30,8 +30,11 @@ pub(super) fn region(role_arn: &str, configured: Option<&str>) -> Option<&'stati
 /// STS's answer to a request that it does not grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal {
+    /// The status of the answer.
     pub status: u16,
+    /// The word for the reason, such as `AccessDenied`.
     pub code: Option<String>,
+    /// The explanation.
     pub message: Option<String>,
 }
 
@@ -50,9 +53,11 @@ pub(super) fn is_request(error: &(dyn Error + 'static)) -> bool {
 
 fn answer<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Refusal> {
     let response = error.raw_response()?;
+
     // Some servers have an envelope of their own, of which the SDK makes nothing.
     let body = response.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
     let told = |told: Option<&str>, name| told.or_else(|| element(body, name)).map(str::to_owned);
+
     Some(Refusal {
         status: response.status().as_u16(),
         code: told(error.code(), "Code"),

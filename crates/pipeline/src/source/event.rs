@@ -62,11 +62,13 @@ fn plain(message: &Value) -> Result<Vec<Change>, Malformed> {
     if message["Event"] == "s3:TestEvent" {
         return Ok(Vec::new());
     }
+
     if message["source"] == "aws.s3" {
         // EventBridge leaves the key as it is.
         let (bucket, key) = names(&message["detail"])?;
         return Ok(vec![Change { bucket: bucket.to_owned(), key: key.to_owned() }]);
     }
+
     let records = message["Records"].as_array().ok_or(Malformed::NotS3)?;
     records.iter().map(record).collect()
 }

@@ -25,7 +25,8 @@ impl Inquiry {
     /// Asks S3 for each of these keys.
     pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access, keys: Vec<String>) -> Inquiry {
         let (sender, answers) = oneshot::channel();
-        let (own, asked) = (network.clone(), keys.clone());
+        let own = network.clone();
+        let asked = keys.clone();
         let task = network.spawn(async move {
             // Nobody listens any more when the inquiry was dropped.
             let _ = sender.send(ask_all(&own, &scope, &access, asked).await);
@@ -33,7 +34,7 @@ impl Inquiry {
         Inquiry { keys, answers, _task: task }
     }
 
-    /// The answers, one a key in any order, once all are there. To be called until they are.
+    /// Returns the answers, one a key in any order, once all are there; `None` until then.
     pub fn answers(&mut self) -> Option<Vec<Answer>> {
         match self.answers.try_recv() {
             Ok(answers) => Some(answers),
@@ -65,6 +66,7 @@ async fn ask(network: &Network, scope: &Scope, access: &S3Access, key: &str) -> 
         Ok(uri) => uri,
         Err(failure) => return State::Unknown(failure),
     };
+
     let head = |client: aws_sdk_s3::Client| client.head_object().bucket(uri.bucket()).key(key).send();
     match network.clients.call(&uri.access(access), uri.bucket(), head).await {
         Ok(output) => present(scope, key, &output),
@@ -78,6 +80,7 @@ fn present(scope: &Scope, key: &str, output: &HeadObjectOutput) -> State {
     if !scope.wants_size(size) {
         return State::Absent;
     }
+
     State::Present(Object {
         key: key.to_owned(),
         etag: output.e_tag().map(plain_etag),

@@ -101,7 +101,7 @@ struct Read {
 }
 
 impl Ears {
-    /// Ends when the listener is dropped.
+    /// Listens until the listener is dropped.
     async fn listen(mut self) {
         let mut complained = VecDeque::new();
         let mut errors = 0;
@@ -117,14 +117,17 @@ impl Ears {
     async fn rounds(&mut self, complained: &mut VecDeque<String>, errors: &mut u32) -> Result<(), Failure> {
         let queue = Queue::open(&self.network.clients, &self.access, &self.url).await?;
         let mut ready = false;
+
         loop {
             let messages = queue.receive().await?;
             *errors = 0;
             if !std::mem::replace(&mut ready, true) {
                 self.say(Heard::Ready).await;
             }
+
             let read = self.read(messages, complained).await;
             let Some(except) = self.hand_over(&read).await else { return Ok(()) };
+            // A message may be deleted when all of its keys are committed.
             let done = |read: &Read| !read.keys.iter().any(|key| except.contains(key));
             let receipts: Vec<String> =
                 read.into_iter().filter(done).map(|read: Read| read.receipt).collect();
@@ -146,6 +149,7 @@ impl Ears {
         for Message { id, receipt, body } in messages {
             match event::changes(&body) {
                 Ok(changes) => {
+                    // The queue may have events of other buckets, and of keys that are not wanted.
                     let ours = changes.into_iter().filter(|c| c.bucket == self.scope.prefix().bucket());
                     let keys = ours.map(|c| c.key).filter(|key| self.scope.wants_key(key)).collect();
                     read.push(Read { receipt, keys });
@@ -163,13 +167,14 @@ impl Ears {
         read
     }
 
-    /// Has what became of these keys committed; answers for which that failed, or nothing if nobody
+    /// Has what became of these keys committed. Returns those for which that failed; `None` if nobody
     /// is interested any more.
     async fn hand_over(&mut self, read: &[Read]) -> Option<HashSet<String>> {
         let keys: HashSet<String> = read.iter().flat_map(|read| read.keys.iter().cloned()).collect();
         if keys.is_empty() {
             return (!self.sender.is_closed()).then(HashSet::new);
         }
+
         let keys = keys.into_iter().collect();
         let answers = ask_all(&self.network, &self.scope, &self.access, keys).await;
         self.say(Heard::Batch(Batch { answers, messages: read.len() as u64 })).await;

@@ -51,7 +51,9 @@ impl Listing {
     /// Begins to list.
     pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access) -> Listing {
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
-        let (own, access) = (network.clone(), scope.prefix().access(&access));
+        let own = network.clone();
+        let access = scope.prefix().access(&access);
+
         let task = network.spawn(async move {
             let end = match walk(&own, &scope, &access, &sender).await {
                 Ok(()) => Listed::End,
@@ -60,6 +62,7 @@ impl Listing {
             // Nobody listens any more when the listing was dropped.
             let _ = sender.send(end).await;
         });
+
         Listing { pages, _task: task }
     }
 
@@ -87,6 +90,7 @@ async fn walk(
             return Ok(());
         }
         network.wake();
+
         match next {
             Some(next) => token = Some(next),
             None => return Ok(()),
@@ -100,7 +104,8 @@ async fn request(
     access: &S3Access,
     token: Option<&str>,
 ) -> Result<ListObjectsV2Output, Failure> {
-    let (bucket, prefix) = (scope.prefix().bucket(), scope.prefix().prefix());
+    let bucket = scope.prefix().bucket();
+    let prefix = scope.prefix().prefix();
     let list = |client: aws_sdk_s3::Client| {
         client
             .list_objects_v2()
@@ -111,6 +116,7 @@ async fn request(
             .set_continuation_token(token.map(str::to_owned))
             .send()
     };
+
     let listed = network.clients.call(access, bucket, list).await;
     listed.map_err(|error| s3::failure(&error, Operation::ListObjects { bucket, prefix }, access))
 }
@@ -126,6 +132,7 @@ fn following(
     if !output.is_truncated().unwrap_or(next.is_some()) {
         return Ok(None);
     }
+
     match next {
         Some(next) if !next.is_empty() && Some(next) != token => Ok(Some(next.to_owned())),
         Some(_) => Err(failure::broken_listing(scope.prefix(), "it leads in a circle")),
@@ -140,6 +147,7 @@ fn page(scope: &Scope, output: ListObjectsV2Output) -> Result<Page, Failure> {
         page.scanned += 1;
         let object = object(listed, encoded)
             .ok_or_else(|| failure::broken_listing(scope.prefix(), "a key is missing or not UTF-8"))?;
+
         if scope.wants_key(&object.key) && scope.wants_size(object.size) {
             page.objects.push(object);
         } else {

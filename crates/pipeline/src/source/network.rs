@@ -12,7 +12,9 @@ use crate::s3::Clients;
 #[derive(Clone)]
 pub struct Network {
     handle: Handle,
+    /// The clients that S3 is asked through.
     pub(super) clients: Arc<Clients>,
+    /// The largest number of requests of one task at a time.
     pub(super) concurrency: usize,
     wake: Arc<dyn Fn() + Send + Sync>,
 }

@@ -15,6 +15,16 @@ const ANY: &str = "x";
 /// `s3://bucket/prefix`, taken literally as S3 takes it: keys that begin with `prefix`, whether or
 /// not that ends with a slash. Without a prefix the whole bucket. Or whatever else [`S3Uri`] reads as
 /// an address, such as an access point's.
+///
+/// ```
+/// use pgai_rs_pipeline::source::S3Prefix;
+///
+/// let reports = S3Prefix::parse("s3://bucket/reports/")?;
+/// assert_eq!((reports.bucket(), reports.prefix()), ("bucket", "reports/"));
+/// assert_eq!(reports.key("s3://bucket/reports/July.md"), Some("reports/July.md"));
+/// assert_eq!(reports.key("s3://bucket/letters/July.md"), None);
+/// # Ok::<(), pgai_rs_pipeline::failure::Failure>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Prefix {
     bucket: String,
@@ -37,6 +47,7 @@ impl S3Prefix {
         if prefix.len() > LONGEST_KEY || prefix.contains('\0') || probe.version().is_some() {
             return Err(failure::invalid_prefix());
         }
+
         Ok(S3Prefix {
             bucket: probe.bucket().to_owned(),
             prefix: prefix.to_owned(),
@@ -59,7 +70,7 @@ impl S3Prefix {
         self.bucket.starts_with("arn:")
     }
 
-    /// `access`, with the region that the address names as the one that is asked first.
+    /// Returns `access`, with the region that the address names as the one that is asked first.
     pub(super) fn access(&self, access: &S3Access) -> S3Access {
         let region = self.region.clone().or_else(|| access.region.clone());
         S3Access { region, ..access.clone() }

@@ -34,6 +34,7 @@ impl Scope {
         if prefix.is_access_point() && config.queue_url.is_some() {
             return Err(failure::access_point_with_queue());
         }
+
         Ok(Scope {
             prefix,
             include: (!config.include.is_empty()).then(|| globs(&config.include)).transpose()?,
@@ -73,7 +74,8 @@ impl Scope {
     }
 }
 
-/// `*` stays within a segment, `**` crosses slashes; `?`, `[a-z]`, `{a,b}` and `\` as in a shell.
+/// Compiles globs: `*` stays within a segment, `**` crosses slashes; `?`, `[a-z]`, `{a,b}` and `\` as in a
+/// shell.
 fn globs(patterns: &[String]) -> Result<GlobSet, Failure> {
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {

@@ -37,7 +37,7 @@ pub(super) struct Queue {
     client: Client,
     url: String,
     access: S3Access,
-    /// One's turn to listen.
+    /// Permits to listen.
     turns: Arc<Semaphore>,
 }
 
@@ -50,9 +50,11 @@ impl Queue {
     pub(super) async fn open(clients: &Clients, access: &S3Access, url: &str) -> Result<Queue, Failure> {
         let parsed = Url::parse(url).map_err(|_| failure::invalid_queue_url())?;
         let host = parsed.host_str().ok_or_else(failure::invalid_queue_url)?;
+
         // A public bucket's queue is not public.
         let access = S3Access { anonymous: false, ..access.clone() };
         let config = clients.sdk_config(&access).await.map_err(|error| failed(&error, url, &access))?;
+
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).build();
         let mut builder = aws_sdk_sqs::config::Builder::from(&config)
             .http_client(clients.http_of_queue(url))
@@ -61,13 +63,15 @@ impl Queue {
         if let Some(region) = region(host) {
             builder = builder.region(Region::new(region.to_owned()));
         }
-        let (client, turns) = (Client::from_conf(builder.build()), Arc::clone(clients.polls()));
+
+        let client = Client::from_conf(builder.build());
+        let turns = Arc::clone(clients.polls());
         Ok(Queue { client, url: url.to_owned(), access, turns })
     }
 
     /// The next messages, none if none comes within the long poll.
     pub(super) async fn receive(&self) -> Result<Vec<Message>, Failure> {
-        // The semaphore is never closed. Whoever waits for his turn hears of events a little later.
+        // The semaphore is never closed. Whoever waits for a turn hears of events a little later.
         let _turn = self.turns.acquire().await;
         let received = self
             .client
@@ -78,14 +82,16 @@ impl Queue {
             .send()
             .await
             .map_err(|error| failed(&S3Error::from(&error), &self.url, &self.access))?;
-        let message = |message: aws_sdk_sqs::types::Message| {
-            Some(Message {
-                id: message.message_id?,
-                receipt: message.receipt_handle?,
-                body: message.body.unwrap_or_default(),
-            })
-        };
-        Ok(received.messages.unwrap_or_default().into_iter().filter_map(message).collect())
+
+        let mut messages = Vec::new();
+        for message in received.messages.unwrap_or_default() {
+            if let Some(id) = message.message_id
+                && let Some(receipt) = message.receipt_handle
+            {
+                messages.push(Message { id, receipt, body: message.body.unwrap_or_default() });
+            }
+        }
+        Ok(messages)
     }
 
     /// Deletes messages. One that can't be deleted comes again, to no harm.
@@ -96,6 +102,7 @@ impl Queue {
             let entry = entry.build().map_err(|error| other(&self.url, &error.to_string()))?;
             request = request.entries(entry);
         }
+
         let deleted = request.send().await;
         deleted.map(drop).map_err(|error| failed(&S3Error::from(&error), &self.url, &self.access))
     }

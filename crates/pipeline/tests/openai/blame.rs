@@ -74,7 +74,8 @@ async fn a_model_that_refuses_everything_is_to_blame_and_no_input() {
             assert_eq!((failure.code, failure.scope), ("request_refused", Scope::Provider), "{words}");
             assert!(matches!(failure.retry, Retry::After(_)) && failure.hint.is_some());
         }
-        // The request, fewer inputs three times, its parts and those of the first of them, something harmless.
+        // The request, fewer inputs three times, its parts and those of the first of them, something
+        // harmless.
         assert!(server.requests().len() <= 1 + 3 + 2 * 8 + 1, "{words} {}", server.requests().len());
     }
 }

@@ -47,7 +47,8 @@ pub enum Reply {
 
 /// Where an endless answer ends nevertheless, lest a client that takes it all take the machine along.
 const END: usize = 256 << 20;
-/// Most that is sent of an endless answer to a client that has had enough, what the system has in its buffers included.
+/// Most that is sent of an endless answer to a client that has had enough, what the system has in its buffers
+/// included.
 pub const MOST_SENT: usize = 64 << 20;
 
 impl Reply {

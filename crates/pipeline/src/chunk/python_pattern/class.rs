@@ -9,15 +9,18 @@ impl Translator<'_> {
         if self.take('^') {
             self.out.push('^');
         }
+
         let mut first = true;
         loop {
             let Some(c) = self.next() else {
                 return Err(self.error("unterminated character set"));
             };
+            // A bracket that comes first stands for itself.
             if c == ']' && !first {
                 self.out.push(']');
                 return Ok(());
             }
+
             first = false;
             match self.class_item(c)? {
                 ClassItem::Set(set) => self.out.push_str(&set),
@@ -33,6 +36,7 @@ impl Translator<'_> {
         if c != '\\' {
             return Ok(ClassItem::One(c));
         }
+
         match self.next() {
             None => Err(self.error("unterminated character set")),
             Some('b') => Ok(ClassItem::One('\x08')),
@@ -48,6 +52,7 @@ impl Translator<'_> {
         if ahead.next() != Some('-') || ahead.next().is_none_or(|c| c == ']') {
             return Ok(None);
         }
+
         self.next();
         let Some(c) = self.next() else {
             return Ok(None);
@@ -62,10 +67,12 @@ impl Translator<'_> {
         if low > high {
             return Err(self.error(format!("bad character range {low}-{high}")));
         }
+
         // The engine reads a hyphen beside a range's own as an operator: that end stands alone.
         if low == '-' || high == '-' {
             self.one_of_class('-');
         }
+
         let low = if low == '-' { '.' } else { low };
         let high = if high == '-' { ',' } else { high };
         if low <= high {

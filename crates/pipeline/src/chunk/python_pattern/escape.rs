@@ -15,6 +15,7 @@ impl Translator<'_> {
         let Some(c) = self.next() else {
             return Err(self.error("bad escape (end of pattern)"));
         };
+
         match c {
             'A' => self.out.push_str(r"\A"),
             'Z' => self.out.push_str(r"\z"),
@@ -39,6 +40,7 @@ impl Translator<'_> {
         if let Some(&second) = self.rest.peek().filter(|c| c.is_ascii_digit()) {
             digits.push(second);
             self.next();
+            // Three octal digits are a character.
             if let Some(&third) = self.rest.peek().filter(|c| c.is_digit(8))
                 && digits.chars().all(|c| c.is_digit(8))
             {
@@ -49,6 +51,7 @@ impl Translator<'_> {
                 return Ok(());
             }
         }
+
         match digits.parse::<usize>() {
             Ok(group) if group <= self.groups => self.out.push_str(&format!(r"(?:\{group})")),
             _ => return Err(self.error(format!("invalid group reference {digits}"))),

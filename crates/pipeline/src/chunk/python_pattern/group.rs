@@ -9,11 +9,14 @@ impl Translator<'_> {
             self.groups += 1;
             return self.open("(");
         }
+
         for kept in [":", "=", "!", "<=", "<!", ">"] {
             if self.take_text(kept) {
                 return self.open(&format!("(?{kept}"));
             }
         }
+
+        // `(?P<name>…)`: named groups become numbered ones.
         if self.take_text("P<") {
             let name = self.take_until('>')?;
             self.groups += 1;
@@ -26,9 +29,13 @@ impl Translator<'_> {
             self.out.push_str(&format!(r"(?:\{group})"));
             return Ok(());
         }
+
+        // `(?#…)`: a comment.
         if self.take('#') {
             return self.take_until(')').map(drop);
         }
+
+        // `(?(group)…)`: a condition, whether the group took part in the match.
         if self.take('(') {
             let name = self.take_until(')')?;
             let group = match name.parse::<usize>() {
@@ -37,6 +44,7 @@ impl Translator<'_> {
             };
             return self.open(&format!("(?({group})"));
         }
+
         self.group_flags()
     }
 
@@ -46,6 +54,7 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// Translates the parenthesis that ends a group.
     pub(super) fn close_group(&mut self) -> Result<(), PatternError> {
         if self.flags.len() == 1 {
             return Err(self.error("unbalanced parenthesis"));
@@ -65,6 +74,7 @@ impl Translator<'_> {
         let mut flags = self.flags();
         let mut kept = String::new();
         let mut on = true;
+
         loop {
             match self.next() {
                 Some('m') => {
@@ -78,6 +88,7 @@ impl Translator<'_> {
                     on = false;
                     kept.push('-');
                 }
+                // Flags without a colon hold for the whole pattern, and stand at its start only.
                 Some(')') if on && at_start => {
                     self.flags = vec![flags];
                     let kept = if kept.is_empty() { kept } else { format!("(?{kept})") };
@@ -98,12 +109,13 @@ impl Translator<'_> {
     }
 }
 
-/// Returns whether all that was written so far are groups of flags alone, `(?flags)`.
+/// Returns whether all that was written so far are groups of flags alone.
 fn is_only_flags(out: &str) -> bool {
-    out.split_inclusive(')').all(|group| {
-        group
-            .strip_prefix("(?")
-            .and_then(|group| group.strip_suffix(')'))
-            .is_some_and(|flags| !flags.is_empty() && flags.chars().all(|c| c.is_ascii_lowercase()))
-    })
+    out.split_inclusive(')').all(is_group_of_flags)
+}
+
+/// Returns whether a group is `(?flags)`.
+fn is_group_of_flags(group: &str) -> bool {
+    let flags = group.strip_prefix("(?").and_then(|group| group.strip_suffix(')'));
+    flags.is_some_and(|flags| !flags.is_empty() && flags.chars().all(|c| c.is_ascii_lowercase()))
 }

@@ -62,13 +62,16 @@ impl Diskann {
         if self.storage_layout.as_ref().is_some_and(|layout| !STORAGE_LAYOUTS.contains(&layout.as_str())) {
             return Err("invalid storage_layout".to_owned());
         }
+
         check_range("num_neighbors", self.num_neighbors.filter(|&given| given != -1), NUM_NEIGHBORS)?;
         check_range("search_list_size", self.search_list_size, SEARCH_LIST_SIZE)?;
         check_range("num_dimensions", self.num_dimensions, NUM_DIMENSIONS)?;
         check_range("num_bits_per_dimension", self.num_bits_per_dimension, NUM_BITS_PER_DIMENSION)?;
+
         if self.is_plain() && self.bits_given().is_some_and(|bits| bits > 1) {
             return Err("num_bits_per_dimension can't be more than 1 with storage_layout plain".to_owned());
         }
+
         match self.max_alpha {
             Some(given) if !(MAX_ALPHA.0..=MAX_ALPHA.1).contains(&given) => {
                 Err(format!("max_alpha must be a number from {} to {}", MAX_ALPHA.0, MAX_ALPHA.1))
@@ -88,6 +91,7 @@ impl Diskann {
             }
             Some(given) => given,
         };
+
         if self.is_plain() && indexed > MAX_PLAIN {
             return Err(format!(
                 "a diskann index with storage_layout plain can't have more than {MAX_PLAIN} dimensions"
@@ -98,6 +102,8 @@ impl Diskann {
                 "num_bits_per_dimension can't be more than 1 with more than {MAX_OF_SEVERAL_BITS} dimensions"
             ));
         }
+
+        // A node must fit into a page.
         let most = (MAX_NODE - self.vector_bytes(indexed).min(MAX_NODE)) / NEIGHBOR;
         if self.neighbors() > most {
             return Err(format!("num_neighbors can't be more than {most} with {indexed} dimensions"));
@@ -127,6 +133,7 @@ impl Diskann {
         8 * (u64::from(dimensions) * self.bits_given().unwrap_or(default)).div_ceil(64)
     }
 
+    /// Returns the options that were given, by name.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
         [
             given("storage_layout", self.storage_layout.as_ref()),

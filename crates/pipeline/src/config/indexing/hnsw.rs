@@ -41,9 +41,12 @@ impl Hnsw {
         if !OPCLASSES.contains(&self.opclass.as_str()) {
             return Err("invalid opclass".to_owned());
         }
+
         check_range("m", self.m, (M.0, M.2))?;
         check_range("ef_construction", self.ef_construction, (EF_CONSTRUCTION.0, EF_CONSTRUCTION.2))?;
-        let (m, ef_construction) = (self.m.unwrap_or(M.1), self.ef_construction.unwrap_or(EF_CONSTRUCTION.1));
+
+        let m = self.m.unwrap_or(M.1);
+        let ef_construction = self.ef_construction.unwrap_or(EF_CONSTRUCTION.1);
         if ef_construction < 2 * m {
             return Err(format!(
                 "ef_construction must be at least twice m: {ef_construction} is less than {}",
@@ -58,6 +61,7 @@ impl Hnsw {
         self.opclass.replacen("vector", "halfvec", 1)
     }
 
+    /// Returns the options that were given, by name.
     pub(super) fn options(&self) -> Vec<(&'static str, String)> {
         [given("m", self.m.as_ref()), given("ef_construction", self.ef_construction.as_ref())]
             .into_iter()

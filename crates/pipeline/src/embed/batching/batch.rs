@@ -16,6 +16,7 @@ pub(in crate::embed) type Reply = oneshot::Sender<Result<Vec<f32>, Failure>>;
 /// The inputs of a request, each with those who wait for it.
 #[derive(Default)]
 pub(in crate::embed) struct Batch {
+    /// The inputs, in the order in which they are sent.
     pub inputs: Vec<Arc<str>>,
     /// The senders for each input, in the order of the inputs.
     replies: Vec<Vec<Reply>>,
@@ -30,7 +31,7 @@ impl Batch {
         Batch { inputs: vec![HARMLESS.into()], replies: vec![Vec::new()] }
     }
 
-    /// Adds an input; answers its place.
+    /// Adds an input; returns its place.
     pub(in crate::embed) fn push(&mut self, input: Arc<str>, reply: Reply) -> usize {
         self.inputs.push(input);
         self.replies.push(vec![reply]);
@@ -49,13 +50,13 @@ impl Batch {
         self.inputs.len()
     }
 
-    /// Tells whether those who waited for it are gone: what it asks for may not be allowed any more.
+    /// Returns whether those who waited for it are gone: what it asks for may not be allowed any more.
     pub(in crate::embed) fn is_abandoned(&self) -> bool {
         let mut replies = self.replies.iter().flatten().peekable();
         replies.peek().is_some() && replies.all(Reply::is_closed)
     }
 
-    /// Estimated tokens of all inputs together.
+    /// Returns the estimated tokens of all inputs together.
     pub(in crate::embed) fn tokens(&self) -> usize {
         self.inputs.iter().map(|input| estimated_tokens(input)).sum()
     }

@@ -6,6 +6,7 @@
 //! inputs and for nothing else.
 
 mod narrow;
+mod policy;
 mod waiting;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
+pub(in crate::embed) use self::policy::Policy;
 use self::waiting::{Item, Waiting};
 use super::batch::Batch;
 use super::search::{PARTS, Search};
@@ -28,38 +30,9 @@ use crate::embed::pacing::limiter::Limiter;
 use crate::embed::{Embedder, Vectors};
 use crate::failure::{Failure, Retry, Step};
 use crate::memory_budget::Share;
-use crate::settings::Settings;
 
 /// A trickle of inputs delays the first of them by so many lingers at most.
 const MOST_LINGERS: u32 = 20;
-
-/// A group's rules for packing, pacing and retrying.
-#[derive(Debug, Clone)]
-pub(in crate::embed) struct Policy {
-    limits: Limits,
-    concurrency: usize,
-    linger: Duration,
-    retries: u32,
-    first_backoff: Duration,
-}
-
-impl Policy {
-    /// Takes the settings' values, within the provider's limits; `concurrency` is the vectorizer's, if
-    /// it has one.
-    pub(in crate::embed) fn new(settings: &Settings, provider: Limits, concurrency: Option<usize>) -> Self {
-        let operator = Limits {
-            inputs: settings.embedding_max_inputs.max(1),
-            tokens: settings.embedding_max_tokens.max(1),
-        };
-        Policy {
-            limits: operator.and(provider),
-            concurrency: concurrency.unwrap_or(settings.embedding_concurrency).max(1),
-            linger: settings.embedding_linger,
-            retries: settings.embedding_retries,
-            first_backoff: settings.embedding_backoff,
-        }
-    }
-}
 
 /// Inputs for one provider, base URL, model and key.
 pub struct Group {
@@ -78,10 +51,17 @@ impl Group {
         connections: ConnectionShare,
     ) -> Self {
         let (arrivals, inbox) = mpsc::unbounded_channel();
-        let slots = Arc::new(Semaphore::new(policy.concurrency));
-        let (narrowing, health) = (Mutex::default(), Health::default());
-        let provider =
-            Arc::new(Provider { embedder, policy, limiter, memory, connections, slots, narrowing, health });
+        let provider = Arc::new(Provider {
+            slots: Arc::new(Semaphore::new(policy.concurrency)),
+            embedder,
+            policy,
+            limiter,
+            memory,
+            connections,
+            narrowing: Mutex::default(),
+            health: Health::default(),
+        });
+
         tokio::spawn(drive(inbox, Arc::clone(&provider)));
         Group { arrivals, provider }
     }
@@ -96,12 +76,12 @@ impl Group {
         !self.arrivals.is_closed()
     }
 
-    /// The inputs' vectors, in their order. Dropping the future withdraws the inputs that have not
+    /// Returns the inputs' vectors, in their order. Dropping the future withdraws the inputs that have not
     /// left yet.
     ///
     /// # Errors
     ///
-    /// That of the first input that got no vector.
+    /// The failure of the first input that got no vector.
     pub async fn embed(&self, inputs: impl IntoIterator<Item = Arc<str>>) -> Result<Vectors, Failure> {
         let mut answers = Vec::new();
         for input in inputs {
@@ -110,6 +90,7 @@ impl Group {
             self.arrivals.send(Item { input, tokens, reply }).map_err(|_| abandoned())?;
             answers.push(answer);
         }
+
         let mut vectors = Vec::with_capacity(answers.len());
         for answer in answers {
             vectors.push(answer.await.map_err(|_| abandoned())??);
@@ -118,7 +99,7 @@ impl Group {
     }
 }
 
-/// The task that had the input has panicked.
+/// The failure of an input whose task has panicked.
 fn abandoned() -> Failure {
     Failure::new(
         Step::Embedding,
@@ -138,6 +119,7 @@ async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>
                 None => return,
             }
         }
+
         linger(&mut inbox, &mut waiting, provider.policy.linger, provider.limits()).await;
         // The semaphore is never closed.
         let Ok(slot) = Arc::clone(&provider.slots).acquire_owned().await else { return };
@@ -145,6 +127,7 @@ async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>
         while let Ok(item) = inbox.try_recv() {
             waiting.push(item);
         }
+
         let batch = waiting.cut(provider.limits());
         if !batch.inputs.is_empty() {
             tokio::spawn(Arc::clone(&provider).process(batch, slot));
@@ -220,25 +203,23 @@ impl Provider {
     ) -> Result<Vectors, EmbedError> {
         let tokens = batch.tokens();
         let mut failures = 0;
+
         loop {
-            if let Some(failure) = self.health.refusal() {
-                return Err(EmbedError::Refused(failure));
-            }
-            if batch.len() > 1 && tokens > self.limiter.limits().tokens {
-                // Learned since it was packed: the provider would never take it.
-                let most = Most::Tokens(Some(self.limiter.limits().tokens));
-                return Err(EmbedError::TooMany(most, "more tokens than its limit".to_owned()));
-            }
+            self.check_acceptable(batch, tokens)?;
             let permit =
                 self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
             let _reservation = self.memory.reserve(self.embedder.request_bytes(&batch.inputs)).await;
             let connection = self.connections.take().await;
+
+            // Those who wait for it may have left meanwhile.
             if batch.is_abandoned() {
                 return Err(EmbedError::Refused(abandoned()));
             }
+
             *sent = Instant::now();
             let answer = self.embedder.embed(&batch.inputs).await;
             drop(connection);
+
             match answer {
                 Ok(vectors) => {
                     permit.succeeded();
@@ -261,14 +242,30 @@ impl Provider {
         }
     }
 
-    /// Finds the inputs that the provider can't take, so that their neighbours get their vectors; or that
-    /// it takes none at all. Returns whether it refuses an input on its own. It took others that were sent
-    /// when `taken` says.
+    /// Errors if it is known that the provider would not take the batch, so that it need not be asked.
+    fn check_acceptable(&self, batch: &Batch, tokens: usize) -> Result<(), EmbedError> {
+        if let Some(failure) = self.health.refusal() {
+            return Err(EmbedError::Refused(failure));
+        }
+
+        // Learned since it was packed: the provider would never take it.
+        let most = self.limiter.limits().tokens;
+        if batch.len() > 1 && tokens > most {
+            let told = "more tokens than its limit".to_owned();
+            return Err(EmbedError::TooMany(Most::Tokens(Some(most)), told));
+        }
+        Ok(())
+    }
+
+    /// Finds the inputs that the provider can't take, so that their neighbours get their vectors, or finds
+    /// that it takes none at all. Returns whether it refuses an input on its own. `taken` says when others
+    /// that it took were sent, if there were any.
     async fn divide(&self, batch: Batch, error: EmbedError, sent: Instant, taken: Option<Instant>) -> bool {
         let mut search = Search::new(batch, error.clone(), sent);
         if let Some(taken) = taken {
             search.succeeded(taken);
         }
+
         let mut asked = FuturesUnordered::new();
         loop {
             while asked.len() < PARTS && !search.is_in_doubt() {
@@ -322,9 +319,10 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// What all that is asked for fails with now.
+    /// The error that everything asked for fails with now.
     async fn probe(&self, doubtful: &EmbedError) -> Result<Instant, EmbedError> {
         let (sent, result) = self.ask(&Batch::probe(), 0).await;
+
         // What was said of the request itself is repeated, for only there is it known what must not be.
         let error = match (result, doubtful) {
             (Ok(_), _) => return Ok(sent),
@@ -335,6 +333,7 @@ impl Provider {
             (Err(EmbedError::Unavailable(_) | EmbedError::BadResponse(_)), _) => doubtful.clone(),
             (Err(error), _) => error,
         };
+
         self.health.failed();
         if let EmbedError::Refused(failure) = &error {
             self.health.refused(failure);
@@ -349,6 +348,7 @@ fn refuses_everything(doubtful: &EmbedError) -> EmbedError {
         EmbedError::InputRefused(why) | EmbedError::TooMany(_, why) => format!(": {why}"),
         _ => String::new(),
     };
+
     EmbedError::refused(
         "request_refused",
         format!("the embedding provider refuses every input, even a harmless one{said}"),

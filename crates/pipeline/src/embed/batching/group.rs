@@ -94,6 +94,7 @@ impl Known {
         if self.kept.contains(base_url) {
             return true;
         }
+
         let kept = may_be_kept(self.kept.len());
         if kept {
             self.kept.insert(base_url.to_owned());
@@ -112,12 +113,13 @@ impl Groups {
         Groups { client, settings, aws, memory, connections, known: Mutex::default() }
     }
 
-    /// The group that embeds a vectorizer's inputs. Called within a runtime, which then drives it.
+    /// Returns the group that embeds a vectorizer's inputs. It is called within a runtime, which then drives
+    /// the group.
     ///
     /// # Errors
     ///
-    /// Fails as [`check`](crate::embed::check()) does, with `no_api_key`, or with the failure by which the provider
-    /// refuses everything for now.
+    /// Fails as [`check`](crate::embed::check()) does, with `no_api_key`, or with the failure by which the
+    /// provider refuses everything for now.
     pub fn group(&self, vectorizer: &Vectorizer) -> Result<Arc<Group>, Failure> {
         let key = GroupKey {
             model: resolve(
@@ -129,27 +131,37 @@ impl Groups {
             )?,
             concurrency: vectorizer.config.processing.concurrency(),
         };
+
         // Nothing that panics half-way is done under the lock.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = known.groups.get(&key).filter(|group| group.is_alive()) {
-            return group.refusal().map_or_else(|| Ok(Arc::clone(group)), Err);
+            return match group.refusal() {
+                Some(failure) => Err(failure),
+                None => Ok(Arc::clone(group)),
+            };
         }
+
         known.tidy();
         let limiter = Arc::clone(known.limiters.entry(Account::of(&key.model)).or_default());
         limiter.reconsider();
         let kept = known.keeps_connections_to(&key.model.endpoint.base_url);
         let group = Arc::new(self.start(&key, limiter, kept)?);
+
         known.groups.insert(key, Arc::clone(&group));
         Ok(group)
     }
 
     fn start(&self, key: &GroupKey, limiter: Arc<Limiter>, kept: bool) -> Result<Group, Failure> {
-        let (timeout, model) = (self.settings.embedding_timeout, key.model.clone());
+        let timeout = self.settings.embedding_timeout;
+        let model = key.model.clone();
         let embedder = HttpEmbedder::new(&self.client, model, timeout, Arc::clone(&limiter), &self.aws)?;
         let embedder = embedder.with_connections_kept(kept);
+
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
         let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
-        let (memory, connections) = (Share::new(&self.memory), self.connections.share());
+
+        let memory = Share::new(&self.memory);
+        let connections = self.connections.share();
         Ok(Group::start(Arc::new(embedder), policy, limiter, memory, connections))
     }
 }

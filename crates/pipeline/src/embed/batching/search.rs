@@ -50,6 +50,7 @@ impl Search {
             doubtful: DOUBTFUL_FAILURES,
             refused_alone: false,
         };
+
         search.failed(batch, error, sent);
         search.failures = if refused { 0 } else { search.doubtful };
         search
@@ -107,6 +108,7 @@ impl Search {
         if part.len() <= 1 {
             return self.suspects.push(Suspect { input: part, error, sent });
         }
+
         let size = part.len().div_ceil(PARTS).max(1);
         while part.len() > size {
             self.parts.push(part.split_off(part.len() - size));
@@ -117,6 +119,8 @@ impl Search {
     /// The provider takes nothing now: no input is to blame, and going on makes no sense.
     pub(in crate::embed) fn give_up(&mut self, failure: &Failure) {
         let suspects = self.suspects.drain(..).map(|suspect| suspect.input);
-        self.parts.drain(..).chain(suspects).for_each(|part| part.fail(failure));
+        for part in self.parts.drain(..).chain(suspects) {
+            part.fail(failure);
+        }
     }
 }

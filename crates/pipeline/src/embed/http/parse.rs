@@ -9,7 +9,9 @@ use crate::embed::request::normalize::normalize;
 /// The size that an answer must have.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::embed) struct Expected {
+    /// The number of inputs, and so of vectors.
     pub inputs: usize,
+    /// The number of dimensions of each vector; 0 for any.
     pub dimensions: usize,
     /// The model is known to make such vectors.
     pub proven: bool,
@@ -21,27 +23,37 @@ pub(in crate::embed) fn parse(
     body: &[u8],
     expected: Expected,
 ) -> Result<Vectors, EmbedError> {
-    let Expected { inputs, dimensions, proven } = expected;
-    let answered = protocol.read(body).map_err(|error| {
-        // serde's own text may repeat what it found.
-        match error.classify() {
-            serde_json::error::Category::Eof => EmbedError::Unavailable("its answer broke off".to_owned()),
-            _ => EmbedError::BadResponse("it is not the JSON that was expected".to_owned()),
+    let answered = protocol.read(body).map_err(|error| unreadable(&error))?;
+    let vectors = check::in_order(answered, expected.inputs, expected.dimensions);
+    let mut vectors = vectors.map_err(|wrong| mismatched(wrong, expected))?;
+
+    if protocol.leaves_lengths() {
+        for vector in &mut vectors {
+            normalize(vector);
         }
-    })?;
-    let mut vectors = check::in_order(answered, inputs, dimensions).map_err(|wrong| match wrong {
+    }
+    Ok(vectors)
+}
+
+/// The error of an answer that is not in the protocol. serde's own text may repeat what it found.
+fn unreadable(error: &serde_json::Error) -> EmbedError {
+    match error.classify() {
+        serde_json::error::Category::Eof => EmbedError::Unavailable("its answer broke off".to_owned()),
+        _ => EmbedError::BadResponse("it is not the JSON that was expected".to_owned()),
+    }
+}
+
+/// The error of an answer with other vectors than were asked for.
+fn mismatched(wrong: Wrong, expected: Expected) -> EmbedError {
+    match wrong {
         Wrong::Once(what) => EmbedError::BadResponse(what),
-        Wrong::Dimensions(answered) if proven => {
+        Wrong::Dimensions(answered) if expected.proven => {
             EmbedError::BadResponse(format!("it has {answered} dimensions, which the model had not before"))
         }
         Wrong::Dimensions(answered) => EmbedError::refused(
             "bad_response",
-            format!("the model answers {answered} dimensions, the vectorizer has {dimensions}"),
+            format!("the model answers {answered} dimensions, the vectorizer has {}", expected.dimensions),
             "Create the vectorizer with the model's number of dimensions, or choose another model.",
         ),
-    })?;
-    if protocol.leaves_lengths() {
-        vectors.iter_mut().for_each(|vector| normalize(vector));
     }
-    Ok(vectors)
 }

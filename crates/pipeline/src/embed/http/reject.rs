@@ -19,8 +19,8 @@ pub(super) fn address(protocol: &dyn Protocol) -> Result<Url, Failure> {
     url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
 }
 
-/// Refuses what would be asked otherwise than it reads. A name and a password in it are the administrator's, for
-/// vectorizers may not have any, and are sent.
+/// Refuses what would be asked otherwise than it reads. A name and a password in it are the administrator's,
+/// for vectorizers may not have any, and are sent.
 pub(super) fn check_base_url(base_url: &str) -> Result<(), Failure> {
     match ServerUrl::parse(base_url) {
         Ok(_) | Err(ServerUrlError::Userinfo) => Ok(()),
@@ -39,17 +39,17 @@ pub(super) fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
     }
     let message = "the API key holds a character that can't stand in an HTTP header";
     Err(Failure::new(Step::Embedding, "invalid_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(
-        "Look at what api_key_name stands for on the Postgres server, or in ai.set_secret: a line break, a quotation mark of a word \
-         processor or the like has got into it.",
+        "Look at what api_key_name stands for on the Postgres server, or in ai.set_secret: a line break, a \
+         quotation mark of a word processor or the like has got into it.",
     ))
 }
 
-/// The provider takes no tokens.
+/// The error of a provider that takes no tokens.
 pub(super) fn texts_only() -> EmbedError {
     EmbedError::Refused(invalid("the provider takes texts, not tokens", "Give the text itself."))
 }
 
-/// The provider lets nobody in without a key.
+/// The failure of a provider that lets nobody in without a key.
 pub(super) fn no_api_key(provider: &Profile) -> Failure {
     let message = format!("there is no API key for {}", provider.name);
     let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();

@@ -51,7 +51,7 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// Where there are no credentials, or the operator does not allow to use them.
+    /// If there are no credentials, or the operator does not allow to use them.
     pub(in crate::embed) async fn sign(&self, request: &mut Request) -> Result<(), EmbedError> {
         let credentials = self.credentials().await?;
         let headers = self.signature(request, credentials).map_err(|why| {
@@ -61,17 +61,19 @@ impl Signer {
         Ok(())
     }
 
-    /// After a refusal the credentials are had anew: somebody may have mended them.
+    /// Forgets the credentials after a refusal: somebody may have mended them.
     pub(in crate::embed) async fn forget(&self) {
         *self.kept.lock().await = None;
     }
 
     async fn credentials(&self) -> Result<Credentials, EmbedError> {
         let mut kept = self.kept.lock().await;
-        if let Some((credentials, _)) = kept.as_ref().filter(|(credentials, had)| is_fresh(credentials, *had))
+        if let Some((credentials, had)) = &*kept
+            && is_fresh(credentials, *had)
         {
             return Ok(credentials.clone());
         }
+
         let access = &self.scope.access;
         let credentials =
             self.clients.credentials(access).await.map_err(|error| unavailable(&error, access))?;
@@ -93,20 +95,23 @@ impl Signer {
             .settings(SigningSettings::default())
             .build()?
             .into();
+
         let headers =
             request.headers().iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)));
         let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
         let url = request.url().as_str();
         let signable =
             SignableRequest::new(request.method().as_str(), url, headers, SignableBody::Bytes(body))?;
+
         let (instructions, _) = sign(signable, &params)?.into_parts();
-        let added = instructions.headers().map(|(name, value)| {
+        let mut added = Vec::new();
+        for (name, value) in instructions.headers() {
             let mut value = HeaderValue::from_str(value)?;
             // Neither the signature nor a session's token belongs into a log.
             value.set_sensitive(true);
-            Ok((HeaderName::from_bytes(name.as_bytes())?, value))
-        });
-        added.collect()
+            added.push((HeaderName::from_bytes(name.as_bytes())?, value));
+        }
+        Ok(added)
     }
 }
 
@@ -126,7 +131,9 @@ fn unavailable(error: &S3Error, access: &S3Access) -> EmbedError {
     if matches!(error, S3Error::Network { .. } | S3Error::Timeout { .. }) {
         return EmbedError::Unreachable(failure.message);
     }
-    (failure.step, failure.scope, failure.retry) =
-        (Step::Embedding, failure::Scope::Provider, Retry::After(ADMINISTRATOR));
+
+    failure.step = Step::Embedding;
+    failure.scope = failure::Scope::Provider;
+    failure.retry = Retry::After(ADMINISTRATOR);
     EmbedError::Refused(failure)
 }

@@ -1,7 +1,7 @@
 //! Requests that carry a token of a Google service account.
 //!
-//! An account's key names the server that gives its tokens. A key that a caller brings along, or that was set for a
-//! database, must name one of Google's own; the administrator's, which may lie in a file, is believed.
+//! An account's key names the server that gives its tokens. A key that a caller brings along, or that was set
+//! for a database, must name one of Google's own; the administrator's, which may lie in a file, is believed.
 
 use std::io::Read;
 use std::time::{Duration, Instant, SystemTime};
@@ -62,7 +62,8 @@ struct Token {
 }
 
 impl Tokens {
-    /// Tokens of the account whose key this is, or whose key is in the file of that name if it is the server's.
+    /// Tokens of the account whose key this is, or whose key is in the file of that name if it is the
+    /// server's.
     pub(in crate::embed) fn new(key: ApiKey, client: Client, timeout: Duration) -> Self {
         Tokens { key, client, timeout, kept: Mutex::new(None) }
     }
@@ -71,7 +72,8 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// `invalid_credentials` if there is no key that can be used, `provider_refused_key` if Google does not accept it.
+    /// `invalid_credentials` if there is no key that can be used, `provider_refused_key` if Google does not
+    /// accept it.
     pub(in crate::embed) async fn authorize(&self, request: &mut Request) -> Result<(), EmbedError> {
         let mut kept = self.kept.lock().await;
         let token = match kept.take().filter(|token| Instant::now() < token.until) {
@@ -83,7 +85,7 @@ impl Tokens {
         Ok(())
     }
 
-    /// After a refusal a token is had anew: somebody may have mended the account.
+    /// Forgets the token after a refusal: somebody may have mended the account.
     pub(in crate::embed) async fn forget(&self) {
         *self.kept.lock().await = None;
     }
@@ -114,15 +116,16 @@ impl Token {
             access_token: String,
             expires_in: u64,
         }
+
         let unreadable = || EmbedError::Unavailable("Google's token can't be read".to_owned());
         let answer: Answer = serde_json::from_slice(body).map_err(|_| unreadable())?;
 
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", answer.access_token));
-        if let Ok(value) = &mut value {
-            value.set_sensitive(true);
-        }
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {}", answer.access_token)).map_err(|_| unreadable())?;
+        value.set_sensitive(true);
+
         let life = Duration::from_secs(answer.expires_in).min(CLAIM_LIFE).saturating_sub(BEFORE_EXPIRY);
-        Ok(Token { value: value.map_err(|_| unreadable())?, until: Instant::now() + life })
+        Ok(Token { value, until: Instant::now() + life })
     }
 }
 
@@ -149,6 +152,7 @@ struct KeyFile {
 impl Account {
     async fn read(key: &ApiKey) -> Result<Account, EmbedError> {
         let given = key.expose().trim();
+        // The administrator may give the name of a file instead.
         let json = match given.starts_with('{') {
             true => Secret::new(given),
             false if !key.is_servers() => {
@@ -156,6 +160,7 @@ impl Account {
             }
             false => read_file(given.to_owned()).await?,
         };
+
         let file: KeyFile = serde_json::from_str(json.expose())
             .map_err(|_| unusable("the service account's key can't be read"))?;
         if file.kind != "service_account" {
@@ -175,6 +180,7 @@ impl Account {
     fn claim(&self) -> Result<Secret, EmbedError> {
         let unsigned = || unusable("the service account's key can't sign");
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|_| unsigned())?;
+
         let header = json!({"alg": "RS256", "typ": "JWT", "kid": self.key_id});
         let claims = json!({
             "iss": self.email, "scope": SCOPE, "aud": self.token_server.as_str(),
@@ -203,15 +209,19 @@ fn token_server(named: &str, key: &ApiKey) -> Result<Url, EmbedError> {
     }
 }
 
-/// The administrator's file.
+/// Reads the administrator's file.
 async fn read_file(path: String) -> Result<Secret, EmbedError> {
-    let read = move || {
-        let mut text = String::new();
-        std::fs::File::open(path)?.take(BYTES as u64).read_to_string(&mut text)?;
-        Ok::<_, std::io::Error>(Secret::new(text))
-    };
-    let read = tokio::task::spawn_blocking(read).await;
-    read.ok().and_then(Result::ok).ok_or_else(|| unusable("the service account's key file can't be read"))
+    match tokio::task::spawn_blocking(move || read_bounded(&path)).await {
+        Ok(Ok(secret)) => Ok(secret),
+        Ok(Err(_)) | Err(_) => Err(unusable("the service account's key file can't be read")),
+    }
+}
+
+/// Reads as much of a file as a key may have.
+fn read_bounded(path: &str) -> std::io::Result<Secret> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(BYTES as u64).read_to_string(&mut text)?;
+    Ok(Secret::new(text))
 }
 
 /// A key in PEM, as Google writes it (PKCS #8).
@@ -222,12 +232,13 @@ fn private_key(pem: &str) -> Option<KeyPair> {
     KeyPair::from_pkcs8(&STANDARD.decode(base64).ok()?).ok()
 }
 
-/// Repeats of a key's refusal only the word for it.
+/// The refusal of a key. Of Google's words it repeats only the one for the reason.
 fn refused(body: &[u8]) -> EmbedError {
     #[derive(Deserialize)]
     struct Answer {
         error: String,
     }
+
     let word =
         serde_json::from_slice(body).map_or_else(|_| "no reason given".to_owned(), |a: Answer| a.error);
     let is_word = word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | ' '));

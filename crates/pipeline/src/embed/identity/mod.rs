@@ -26,7 +26,7 @@ pub(in crate::embed) enum Identity {
     Google(ApiKey),
 }
 
-/// Adds it to requests.
+/// The means to show an identity with requests.
 pub(in crate::embed) enum Credentials {
     /// There is nothing to add.
     None,
@@ -54,11 +54,11 @@ impl Credentials {
         }
     }
 
-    /// Adds it to a request that is complete otherwise.
+    /// Adds the identity to a request that is complete otherwise.
     ///
     /// # Errors
     ///
-    /// Where there is nothing to add, or the operator does not allow to use it.
+    /// If there is nothing to add, or the operator does not allow to use it.
     pub(in crate::embed) async fn add(&self, request: &mut Request) -> Result<(), EmbedError> {
         match self {
             Credentials::None => Ok(()),
@@ -67,7 +67,7 @@ impl Credentials {
         }
     }
 
-    /// After a refusal they are had anew, if they can change: somebody may have mended them.
+    /// Forgets what is kept, after a refusal, if it can change: somebody may have mended it.
     pub(in crate::embed) async fn forget(&self) {
         match self {
             Credentials::None => {}

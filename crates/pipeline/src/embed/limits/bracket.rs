@@ -21,7 +21,7 @@ pub(in crate::embed) struct Bracket {
 }
 
 impl Bracket {
-    /// After a request of so many inputs was refused.
+    /// The bounds after a request of so many inputs was refused.
     pub(in crate::embed) fn new(refused: usize, said: bool) -> Self {
         Bracket { taken: 0, refused, steps: 1, said }
     }

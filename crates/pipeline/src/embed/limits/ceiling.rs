@@ -27,7 +27,7 @@ impl Ceiling {
         self.0 = Some((self.limits(now).and(limits), now));
     }
 
-    /// It was an input, and not the number of them.
+    /// The refusal was an input's, and not for the number of them.
     pub(in crate::embed) fn forget_inputs(&mut self) {
         if let Some((limits, _)) = &mut self.0 {
             limits.inputs = usize::MAX;

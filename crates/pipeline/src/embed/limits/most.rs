@@ -57,12 +57,13 @@ impl Most {
         let message = message.to_lowercase();
         let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
         if says(&OF_ONE) {
-            return None;
-        }
-        match () {
-            () if says(&OF_TOKENS) => Some(Most::Tokens(limit(&message))),
-            () if says(&OF_INPUTS) => Some(Most::Inputs(limit(&message))),
-            () => None,
+            None
+        } else if says(&OF_TOKENS) {
+            Some(Most::Tokens(limit(&message)))
+        } else if says(&OF_INPUTS) {
+            Some(Most::Inputs(limit(&message)))
+        } else {
+            None
         }
     }
 
@@ -83,7 +84,7 @@ impl Most {
     }
 }
 
-/// The first number that follows a word of limits, else the least of all: what was asked for is more.
+/// Returns the first number that follows a word of limits, else the least of all, for more was asked for.
 fn limit(message: &str) -> Option<usize> {
     let words = LIMIT_WORDS.iter().filter_map(|words| Some(message.find(words)? + words.len()));
     let mut after: Vec<usize> = words.collect();
@@ -107,7 +108,8 @@ mod tests {
     fn reads_what_servers_say() {
         use Most::*;
         for (message, expected) in [
-            // DashScope, Text Embeddings Inference, OpenAI, Azure, Cohere, Vertex AI, Voyage AI, Gemini, FastAPI.
+            // DashScope, Text Embeddings Inference, OpenAI, Azure, Cohere, Vertex AI, Voyage AI, Gemini,
+            // FastAPI.
             (
                 "<400> InternalError.Algo.InvalidParameter: Value error, batch size is invalid, it should not be \
                  larger than 10.: input.contents",

@@ -44,15 +44,19 @@ impl Limiter {
     ///
     /// # Errors
     ///
-    /// How long the provider wants to be left alone, if that is too long to wait here.
+    /// The time for which the provider wants to be left alone, if that is too long to wait here.
     pub(in crate::embed) async fn admit(&self, tokens: usize) -> Result<Permit<'_>, Duration> {
         let _turn = self.turn.lock().await;
         let latest = Instant::now() + LONGEST_WAIT;
+
         loop {
             let now = Instant::now();
+            // The lock is held in this block only: nothing waits under it.
             let wait = {
                 let mut pace = self.pace();
-                let (wait, pause) = (pace.wait(tokens, now), pace.pause(now));
+                let wait = pace.wait(tokens, now);
+                let pause = pace.pause(now);
+
                 if pause > LONGEST_WAIT || (!pause.is_zero() && pace.refusing(now) > LONGEST_WAIT) {
                     return Err(pause);
                 }
@@ -60,8 +64,10 @@ impl Limiter {
                     pace.sent(tokens);
                     return Ok(Permit { limiter: self, tokens, since: now, early: !wait.is_zero() });
                 }
+
                 wait.min(if pause.is_zero() { latest - now } else { wait })
             };
+
             // Whatever comes first; the next look decides.
             let _ = timeout_at(now + wait, self.news.notified()).await;
         }
@@ -92,7 +98,7 @@ impl Limiter {
         self.ceiling().learn(limits, Instant::now());
     }
 
-    /// It was not for the number of its inputs.
+    /// The refusal was not for the number of inputs.
     pub(in crate::embed) fn forget_inputs(&self) {
         self.ceiling().forget_inputs();
     }

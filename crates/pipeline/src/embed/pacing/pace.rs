@@ -62,6 +62,7 @@ impl Level {
         if missing <= 0.0 {
             return Duration::ZERO;
         }
+
         let period = match self.rate() {
             Some(rate) => Duration::try_from_secs_f64(missing / rate).unwrap_or(self.quota.reset),
             None => self.quota.reset,
@@ -80,8 +81,8 @@ impl Level {
 
     /// Joins what an answer says now, to a request that left at `sent`, with what is known.
     ///
-    /// Answers to requests that were under way together come in any order. The earlier one may come last and say that
-    /// more is left than there is, so that of such two the lower counts.
+    /// Answers to requests that were under way together come in any order. The earlier one may come last and
+    /// say that more is left than there is, so that of such two the lower counts.
     fn after(known: Option<Level>, told: Quota, sent: Instant, now: Instant) -> Level {
         let overtaken = known.filter(|known| sent <= known.told);
         let remaining = overtaken.map_or(told.remaining, |known| told.remaining.min(known.most_left(now)));
@@ -106,6 +107,7 @@ impl Pace {
         if self.distrusted {
             return Duration::ZERO;
         }
+
         let wait =
             |level: Option<Level>, needed| level.map_or(Duration::ZERO, |level| level.wait(needed, now));
         let requests = wait(self.requests, self.in_flight.requests + 1.0);
@@ -135,7 +137,8 @@ impl Pace {
         self.in_flight.tokens -= tokens as f64;
     }
 
-    /// Takes in what the headers say of an answer to a request that left at `sent`. What they do not say is as it was.
+    /// Takes in what the headers say of an answer to a request that left at `sent`. What they do not say is
+    /// as it was.
     pub(in crate::embed) fn told(&mut self, limits: &RateLimits, sent: Instant, now: Instant) {
         for (known, told) in [(&mut self.requests, limits.requests), (&mut self.tokens, limits.tokens)] {
             if let Some(told) = told {
@@ -160,16 +163,18 @@ impl Pace {
         self.distrusted = false;
         let news = self.is_news(sent);
         self.throttles = self.throttles.saturating_add(u32::from(news));
+
         let pause = match asked {
             Some(asked) => asked.max(SHORTEST_PAUSE),
             None if news => self.guess(),
             None => return,
         };
+
         let until = now + pause.min(LONGEST_THROTTLE);
         self.resume_at = self.resume_at.max(Some(until));
     }
 
-    /// Longer each time, but not beyond the moment at which all is there again.
+    /// Returns a pause that is longer each time, but not beyond the moment at which all is there again.
     fn guess(&self) -> Duration {
         let spent =
             [self.requests, self.tokens].into_iter().flatten().filter(|level| level.rate() != Some(0.0));

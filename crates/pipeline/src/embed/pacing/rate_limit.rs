@@ -77,6 +77,7 @@ fn quota(names: &Names, headers: &HeaderMap, now: SystemTime) -> Option<Quota> {
     // Azure says -1 for what it does not count; nobody who answers has a limit of nothing.
     let limit = header(names.limit).and_then(number).filter(|&limit| limit >= 1.0);
     let remaining = header(names.remaining).and_then(number).filter(|&remaining| remaining >= 0.0)?;
+
     let reset = match names.reset.and_then(header) {
         Some(text) => period(text, now).filter(|&reset| reset <= LONGEST_PERIOD)?,
         None => MINUTE,
@@ -93,6 +94,7 @@ fn number(text: &str) -> Option<f64> {
 pub(in crate::embed) fn period(text: &str, now: SystemTime) -> Option<Duration> {
     const YEAR_2001: f64 = 1e9;
     const YEAR_2001_IN_MILLISECONDS: f64 = 1e12;
+
     let Some(number) = number(text) else { return go_duration(text) };
     let seconds = if number >= YEAR_2001_IN_MILLISECONDS { number / 1e3 } else { number };
     let period = Duration::try_from_secs_f64(seconds).ok()?;
@@ -102,14 +104,16 @@ pub(in crate::embed) fn period(text: &str, now: SystemTime) -> Option<Duration> 
     Some(SystemTime::UNIX_EPOCH.checked_add(period)?.duration_since(now).unwrap_or_default())
 }
 
-/// <https://pkg.go.dev/time#ParseDuration>, without signs.
+/// Reads a duration as <https://pkg.go.dev/time#ParseDuration> does, but none with a sign.
 fn go_duration(text: &str) -> Option<Duration> {
-    let (mut rest, mut seconds) = (text, 0.0);
+    let mut rest = text;
+    let mut seconds = 0.0;
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (amount, after) = rest.split_at(digits);
         let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
+
         let unit = match unit {
             "ns" => 1e-9,
             "us" | "µs" | "μs" => 1e-6,
@@ -120,6 +124,7 @@ fn go_duration(text: &str) -> Option<Duration> {
             "d" => 86_400.0,
             _ => return None,
         };
+
         seconds += number(amount)? * unit;
         rest = after;
     }

@@ -101,11 +101,13 @@ fn dimensions(name: &str) -> Dimensions {
 /// The region that is asked: the vectorizer's, else the server's.
 pub(in crate::embed) fn region(parameters: &Map<String, Value>, settings: Option<&str>) -> Option<String> {
     let declared = parameters.get(REGION).and_then(Value::as_str).or(settings).map(str::to_owned);
-    let variable = |name| {
-        let region = std::env::var(name).ok()?.trim().to_owned();
-        Some(region).filter(|region| !region.is_empty())
-    };
     declared.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"))
+}
+
+/// The value of a variable of the environment, if there is anything in it.
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var(name).ok()?.trim().to_owned();
+    Some(value).filter(|value| !value.is_empty())
 }
 
 /// Bedrock's address in a region.
@@ -120,9 +122,11 @@ pub(in crate::embed) fn address(region: Option<&str>) -> Result<String, Failure>
             "Give aws_region_name in extra_options, or set pgai_rs.aws_region.",
         ));
     };
+
     if region.is_empty() || !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         return Err(invalid(format!("{region:?} is no AWS region"), "A region is written as eu-west-1."));
     }
+
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     Ok(format!("https://bedrock-runtime.{region}.{domain}"))
 }
@@ -147,16 +151,20 @@ impl Bedrock {
             author: endpoint.author,
             ..S3Access::default()
         };
+
         let scope = Scope {
             service: "bedrock",
             region: region(&endpoint.parameters, endpoint.region.as_deref()).unwrap_or_default(),
             access,
         };
+
+        // The profile's options are those of both families.
         let known: &[&str] = match family {
             Family::Titan => &["normalize"],
             Family::Cohere => &["input_type", "truncate"],
         };
         endpoint.parameters.retain(|name, _| known.contains(&name.as_str()));
+
         Bedrock { endpoint, family, scope }
     }
 }
@@ -238,7 +246,8 @@ impl Protocol for Bedrock {
         Limits { inputs, tokens: usize::MAX }
     }
 
-    /// Titan's are, unless the author wants it otherwise (`normalize`); nothing is said of Cohere's.
+    /// Returns whether a model of Cohere's shortens vectors, of which nothing is said. Titan brings its own
+    /// to length 1, unless the author wants it otherwise (`normalize`).
     fn leaves_lengths(&self) -> bool {
         self.family == Family::Cohere && self.endpoint.is_shortened()
     }
@@ -252,11 +261,14 @@ impl Protocol for Bedrock {
     }
 
     fn hint(&self, kind: Kind) -> Option<String> {
-        (kind == Kind::KeyRefused).then(|| {
-            "Let the server's AWS identity, or the role in aws_role_name, call bedrock:InvokeModel on this model, and \
-             ask for access to the model in Bedrock's console."
-                .to_owned()
-        })
+        match kind {
+            Kind::KeyRefused => Some(
+                "Let the server's AWS identity, or the role in aws_role_name, call bedrock:InvokeModel on this \
+                 model, and ask for access to the model in Bedrock's console."
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
 
     fn identity(&self) -> Identity {

@@ -103,7 +103,7 @@ impl Protocol for Cohere {
         LIMITS
     }
 
-    /// Nothing is said of those of embed-v4.0 that are cut short.
+    /// Returns whether vectors are shortened: nothing is said of the lengths that they have then.
     fn leaves_lengths(&self) -> bool {
         self.endpoint.is_shortened()
     }

@@ -122,13 +122,16 @@ impl Protocol for Gemini {
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
         let model = format!("models/{}", self.endpoint.model);
-        let one = |input| Request {
-            model: &model,
-            content: Content { parts: [Part { text: input }] },
-            task_type: self.task_type.as_deref(),
-            output_dimensionality: self.endpoint.wanted_dimensions(optional),
-        };
-        let requests = inputs.iter().map(|input| one(input)).collect();
+        let mut requests = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            requests.push(Request {
+                model: &model,
+                content: Content { parts: [Part { text: input }] },
+                task_type: self.task_type.as_deref(),
+                output_dimensionality: self.endpoint.wanted_dimensions(optional),
+            });
+        }
+
         let request = request.json(&Requests { requests });
         match &self.endpoint.api_key {
             Some(key) => request.header("x-goog-api-key", key.expose()),

@@ -78,7 +78,7 @@ impl Protocol for Mistral {
         LIMITS
     }
 
-    /// Nothing is said of those of codestral-embed that are cut short.
+    /// Returns whether vectors are shortened: nothing is said of the lengths that they have then.
     fn leaves_lengths(&self) -> bool {
         self.endpoint.is_shortened()
     }

@@ -80,7 +80,7 @@ impl Provider {
         }
     }
 
-    /// Tells whether this is the provider's own server, asked as it wants to be.
+    /// Returns whether this is the provider's own server, asked as it wants to be.
     pub(super) fn is_home(self, url: &ServerUrl) -> bool {
         match (self, self.profile().home) {
             // It has a host for each location.
@@ -90,20 +90,20 @@ impl Provider {
         }
     }
 
-    /// Tells whether this is the provider's own server, or the one that the administrator set in its place.
+    /// Returns whether this is the provider's own server, or the one that the administrator set in its place.
     pub(super) fn is_own_server(self, url: &ServerUrl, settings: &Settings) -> bool {
         let is_default = || self.default_server(settings).is_some_and(|default| url.is_within(&default));
         self.is_home(url) || is_default()
     }
 
-    /// Tells whether keys of this name are its own, and it has a server of its own that they are for.
+    /// Returns whether keys of this name are its own, and it has a server of its own that they are for.
     pub(super) fn has_own_server_for(self, api_key_name: &str) -> bool {
         let has_server = self == Provider::Vertex || self.profile().home.is_some();
         has_server && self.profile().api_key_name == Some(api_key_name)
     }
 
-    /// The server that is asked if a vectorizer does not say, where that is one for all: the provider's own, or the
-    /// administrator's choice. An Ollama on this host that nobody named is neither.
+    /// The server that is asked if a vectorizer does not say, where that is one for all: the provider's own,
+    /// or the administrator's choice. An Ollama on this host that nobody named is neither.
     pub(super) fn default_server(self, settings: &Settings) -> Option<ServerUrl> {
         let url = match self {
             Provider::OpenAi => Some(settings.openai_base_url.as_str()),

@@ -109,8 +109,10 @@ impl Protocol for Ollama {
 
     /// Models are not pulled for a user: they take gigabytes of the server's disk.
     fn hint(&self, kind: Kind) -> Option<String> {
-        (kind == Kind::NoSuchModel)
-            .then(|| format!("Run `ollama pull {}` on Ollama's host.", self.endpoint.model))
+        match kind {
+            Kind::NoSuchModel => Some(format!("Run `ollama pull {}` on Ollama's host.", self.endpoint.model)),
+            _ => None,
+        }
     }
 }
 

@@ -109,7 +109,7 @@ impl Protocol for OpenAi {
     }
 }
 
-/// Many servers know numbers only.
+/// Leaves base64 out if the refusal is about it: many servers know numbers only.
 pub(super) fn without_base64(optional: Optional, refusal: &Refusal) -> Optional {
     let refused = refusal.is_bad_request() && refusal.is_about("encoding_format");
     Optional { base64: optional.base64 && !refused, ..optional }

@@ -25,8 +25,8 @@ pub(in crate::embed) trait Protocol: Send + Sync + 'static {
     /// Adds the headers and the JSON of a request for these inputs.
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder;
 
-    /// The same for one text that is given as the numbers of its tokens; none if the provider takes
-    /// texts only.
+    /// Adds the headers and the JSON of a request for one text that is given as the numbers of its tokens;
+    /// `None` if the provider takes texts only.
     fn write_tokens(
         &self,
         _request: RequestBuilder,
@@ -40,7 +40,7 @@ pub(in crate::embed) trait Protocol: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the JSON is not the provider's.
+    /// If the JSON is not the provider's.
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered>;
 
     /// The most that the provider takes in a request.

@@ -73,9 +73,11 @@ pub(in crate::embed) fn address(parameters: &Map<String, Value>) -> Result<Strin
             "A location is written as europe-west4.",
         ));
     }
-    let project = text(PROJECT).ok_or_else(|| {
-        invalid("Vertex AI's project is not known", "Give vertex_project in extra_options.")
-    })?;
+
+    let Some(project) = text(PROJECT) else {
+        return Err(invalid("Vertex AI's project is not known", "Give vertex_project in extra_options."));
+    };
+
     let host = match location {
         "global" => "aiplatform.googleapis.com".to_owned(),
         location => format!("{location}-aiplatform.googleapis.com"),
@@ -83,7 +85,7 @@ pub(in crate::embed) fn address(parameters: &Map<String, Value>) -> Result<Strin
     Ok(format!("https://{host}/v1/projects/{}/locations/{location}", percent_encoded(project)))
 }
 
-/// Tells whether this is one of Google's servers for it.
+/// Returns whether this is one of Google's servers for it.
 pub(super) fn is_home(url: &ServerUrl) -> bool {
     let host = url.host();
     let is_location = |word: &str| word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
@@ -180,11 +182,14 @@ impl Protocol for Vertex {
     }
 
     fn hint(&self, kind: Kind) -> Option<String> {
-        (kind == Kind::KeyRefused).then(|| {
-            "Check the service account's key, that it may use Vertex AI in the project (roles/aiplatform.user), and \
-             that the API is enabled there."
-                .to_owned()
-        })
+        match kind {
+            Kind::KeyRefused => Some(
+                "Check the service account's key, that it may use Vertex AI in the project \
+                 (roles/aiplatform.user), and that the API is enabled there."
+                    .to_owned(),
+            ),
+            _ => None,
+        }
     }
 }
 

@@ -10,16 +10,17 @@ use serde::de::{self, Deserializer, SeqAccess, Visitor};
 /// An answer's vectors, each with its `index` if it has one.
 pub(in crate::embed) type Answered = Vec<(Option<usize>, Vec<f32>)>;
 
-/// OpenAI's shape, which others have taken over: `{"data": [{"index", "embedding"}]}`.
+/// Reads OpenAI's shape, which others have taken over: `{"data": [{"index", "embedding"}]}`.
 ///
 /// # Errors
 ///
-/// When the JSON has another shape.
+/// If the JSON has another shape.
 pub(in crate::embed) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
     #[derive(Deserialize)]
     struct Response {
         data: Vec<Item>,
     }
+
     let response: Response = serde_json::from_slice(body)?;
     Ok(response.data.into_iter().map(|item| (item.index, item.embedding.0)).collect())
 }

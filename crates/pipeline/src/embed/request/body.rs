@@ -25,13 +25,13 @@ pub(in crate::embed) async fn read_body(
 /// A body as it was before somebody on the way compressed it, although nobody asked for that.
 pub(in crate::embed) fn plain(
     headers: &HeaderMap,
-    body: Vec<u8>,
+    mut body: Vec<u8>,
     most: usize,
 ) -> Result<Vec<u8>, EmbedError> {
     let said = headers.get_all(CONTENT_ENCODING).iter().rev();
     let words =
         said.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(',')).map(str::trim);
-    let mut body = body;
+
     for word in words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity")) {
         body = match Compression::by_encoding(word) {
             Some(compression) => undo(compression, body, most)?,
@@ -41,6 +41,7 @@ pub(in crate::embed) fn plain(
             }
         };
     }
+
     // Whoever compresses without being asked may not say so either. No JSON begins like that.
     match Compression::by_signature(&body) {
         Some(compression) => undo(compression, body, most),

@@ -28,7 +28,7 @@ impl Wrong {
 ///
 /// # Errors
 ///
-/// What is wrong: their number, an index that is missing, doubled or out of range, or a vector that
+/// The fault: their number, an index that is missing, doubled or out of range, or a vector that
 /// is not `dimensions` long.
 pub(in crate::embed) fn in_order(
     answered: Vec<(Option<usize>, Vec<f32>)>,
@@ -38,6 +38,7 @@ pub(in crate::embed) fn in_order(
     if answered.len() != inputs {
         return Err(Wrong::Once(format!("{} vectors for {inputs} inputs", answered.len())));
     }
+
     // Whoever does not say how many takes what the first has.
     let first = answered.first().map_or(0, |(_, vector)| vector.len());
     if first > MOST_DIMENSIONS {
@@ -46,9 +47,11 @@ pub(in crate::embed) fn in_order(
         )));
     }
     check_dimensions(&answered, if dimensions == 0 { first } else { dimensions })?;
+
     if answered.iter().all(|(index, _)| index.is_none()) {
         return Ok(answered.into_iter().map(|(_, vector)| vector).collect());
     }
+
     let mut ordered: Vec<Option<Vec<f32>>> = vec![None; inputs];
     for (index, vector) in answered {
         let place = index
@@ -58,6 +61,7 @@ pub(in crate::embed) fn in_order(
             return Err(Wrong::once("an index occurs twice"));
         }
     }
+
     // As many vectors as places and no place taken twice: all are taken.
     Ok(ordered.into_iter().flatten().collect())
 }

@@ -77,6 +77,7 @@ impl<'a> InnerError<'a> {
             ("retry_after_ms", 1e-3),
         ];
         let places = [self.error, &self.error["metadata"], self.root];
+
         places.into_iter().find_map(|of| {
             let (seconds, unit) = names.iter().find_map(|(name, unit)| Some((of[*name].as_f64()?, unit)))?;
             Duration::try_from_secs_f64(seconds * unit).ok()
@@ -105,17 +106,20 @@ fn status_of_word(word: &str) -> Option<u16> {
         (&["invalid", "badrequest", "validation", "unprocessable"], 400),
         (&["unavailable", "overloaded", "internal", "servererror", "timeout", "capacity"], 503),
     ];
+
     let word: String =
         word.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     WORDS.iter().find(|(words, _)| words.iter().any(|part| word.contains(part))).map(|(_, status)| *status)
 }
 
-/// "Please try again in 1.5s", "Please retry after 20 seconds".
+/// Reads a pause in words, such as "Please try again in 1.5s" and "Please retry after 20 seconds".
 fn pause_in_words(message: &str) -> Option<Duration> {
     let message = message.to_ascii_lowercase();
     let phrases = ["try again in ", "retry after ", "retry in "];
     let rest = phrases.iter().find_map(|phrase| Some(message.split_once(phrase)?.1))?;
-    let (mut words, now) = (rest.split_whitespace(), SystemTime::now());
+
+    let now = SystemTime::now();
+    let mut words = rest.split_whitespace();
     let amount = words.next()?.trim_end_matches(['.', ',', ';']);
     match words.next().unwrap_or_default() {
         unit if unit.starts_with("ms") || unit.starts_with("millisecond") => {

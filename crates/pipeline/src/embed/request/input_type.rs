@@ -52,6 +52,7 @@ impl InputTypes {
             Purpose::Query(None) if document == Some(self.document) => Some(self.query),
             Purpose::Query(None) => document.or(self.untyped_query),
         };
+
         match chosen {
             Some(unknown) if !self.all.contains(&unknown) => Err(invalid(
                 format!("invalid {} for {provider}: {unknown:?}", self.option),

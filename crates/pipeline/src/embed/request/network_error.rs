@@ -17,11 +17,14 @@ pub(in crate::embed) fn network_error(error: reqwest::Error) -> EmbedError {
     if exhausted::is_out_of_descriptors(&error) {
         return EmbedError::Refused(exhausted::failure(Step::Embedding));
     }
+
+    // Only the innermost error says what happened; the others say in which layer.
     let mut innermost: &dyn Error = &error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
     let why = truncate_message(&innermost.to_string(), 200);
+
     if error.is_connect() {
         EmbedError::Unreachable(why)
     } else if error.is_timeout() {
@@ -31,7 +34,7 @@ pub(in crate::embed) fn network_error(error: reqwest::Error) -> EmbedError {
     }
 }
 
-/// A server that its URL's author may not have asked, for it lies in a private network.
+/// The failure of a URL whose host lies in a private network, where its author may not have anything asked.
 pub(in crate::embed) fn address_not_allowed() -> Failure {
     let message = "the embedding provider's address may not be asked";
     Failure::new(Step::Embedding, "address_not_allowed", message, Retry::After(ADMINISTRATOR)).with_hint(

@@ -59,6 +59,7 @@ impl Refusal {
     pub(in crate::embed) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
         let error = InnerError::find(&json);
+
         // Some gateways fail themselves when the server behind them asks for fewer requests.
         let throttled = error
             .status()
@@ -75,6 +76,7 @@ impl Refusal {
         if error.message().is_none() && error.status().is_none() {
             return None;
         }
+
         let inner = error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Some(Self::of(status, Some(inner), headers, error, body))
     }
@@ -91,6 +93,7 @@ impl Refusal {
             None => format!("HTTP {}", status.as_u16()),
         };
         let owned = |text: Option<&str>| text.map(str::to_owned);
+
         Refusal {
             status: inner.unwrap_or(status),
             told_status,
@@ -178,10 +181,11 @@ impl Refusal {
                 "Check the vectorizer's model, dimensions and base_url.",
             ),
         };
+
         EmbedError::refused(code, message, hint_of_provider.as_deref().unwrap_or(hint))
     }
 
-    /// One of the inputs, or all of them together.
+    /// The error of a refusal that is about one of the inputs, or about all of them together.
     fn refuses_inputs(&self, inputs: usize, told: String) -> EmbedError {
         // Text Embeddings Inference says 413 of one input, too, in words.
         let wordless = self.status == StatusCode::PAYLOAD_TOO_LARGE && self.message.is_empty();
@@ -200,17 +204,20 @@ impl Refusal {
     /// The status and as much of the provider's message as gives nothing away.
     fn told(&self, key: Option<&Secret>, inputs: &[Arc<str>]) -> String {
         let status = self.told_status.clone();
-        let gives_away = |text: &str| {
-            let start = &text[..text.floor_char_boundary(40)];
-            start.len() >= TELLING_BYTES && self.message.contains(start)
-        };
         if self.message.is_empty() || key.is_some_and(|key| self.message.contains(key.expose())) {
             return status;
         }
-        if inputs.iter().any(|input| gives_away(input)) {
+        if inputs.iter().any(|input| self.repeats(input)) {
             return status;
         }
         format!("{status}, {}", truncate_message(&self.message, MESSAGE_BYTES))
+    }
+
+    /// Returns whether the message repeats the beginning of a text, unless that is so short that it is there
+    /// by chance.
+    fn repeats(&self, text: &str) -> bool {
+        let start = &text[..text.floor_char_boundary(40)];
+        start.len() >= TELLING_BYTES && self.message.contains(start)
     }
 }
 
@@ -218,18 +225,22 @@ impl Refusal {
 /// precise), else `Retry-After` in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let number = |text: &str, unit: f64| {
-        let seconds = text.parse::<f64>().ok()? * unit;
-        Duration::try_from_secs_f64(seconds.max(0.0)).ok()
-    };
-    if let Some(pause) = header("retry-after-ms").and_then(|text| number(text, 1e-3)) {
+    if let Some(pause) = header("retry-after-ms").and_then(|text| duration(text, 1e-3)) {
         return Some(pause);
     }
+
     let text = header(RETRY_AFTER.as_str())?;
-    number(text, 1.0).or_else(|| {
-        let date = httpdate::parse_http_date(text).ok()?;
-        Some(date.duration_since(now).unwrap_or_default())
-    })
+    if let Some(pause) = duration(text, 1.0) {
+        return Some(pause);
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// Reads a number of units, each of so many seconds. A negative number counts as zero.
+fn duration(text: &str, unit: f64) -> Option<Duration> {
+    let seconds = text.parse::<f64>().ok()? * unit;
+    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
 }
 
 #[cfg(test)]

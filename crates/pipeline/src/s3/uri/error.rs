@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Retry, Step};
 
-/// A scheme that nothing is loaded by.
+/// The failure of a scheme that nothing is loaded by.
 pub(super) fn unsupported_scheme(scheme: Option<&str>) -> Failure {
     // Only the scheme is repeated: the rest of, say, an https URL may hold a signature.
     let message = match scheme {
@@ -11,11 +11,12 @@ pub(super) fn unsupported_scheme(scheme: Option<&str>) -> Failure {
         }
         _ => "the document's address has no scheme such as s3://".to_owned(),
     };
+
     Failure::new(Step::Loading, "unsupported_scheme", message, Retry::Never)
         .with_hint("Only addresses of the form s3://bucket/key, and https URLs of S3, can be loaded.")
 }
 
-/// An address that names no object.
+/// The failure of an address that names no object.
 pub(super) fn invalid_uri(why: &str) -> Failure {
     Failure::new(
         Step::Loading,

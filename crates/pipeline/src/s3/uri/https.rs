@@ -7,9 +7,13 @@ use crate::failure::Failure;
 /// The parts of an object's address that a URL names.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parts {
+    /// The bucket's name, decoded.
     pub bucket: String,
+    /// The object's key, decoded.
     pub key: String,
+    /// The id of the version that is meant.
     pub version: Option<String>,
+    /// The region in the host's name.
     pub region: Option<String>,
 }
 
@@ -22,6 +26,7 @@ pub(super) fn parse(rest: &str) -> Result<Option<Parts>, Failure> {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();
     let Some(Host { bucket, region }) = Host::parse(&host) else { return Ok(None) };
+
     let path = path.split('#').next().unwrap_or_default();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let version = version(query)?;
@@ -29,7 +34,9 @@ pub(super) fn parse(rest: &str) -> Result<Option<Parts>, Failure> {
         Some(bucket) => (bucket, path),
         None => path.split_once('/').unwrap_or((path, "")),
     };
-    let (bucket, key) = (decode(bucket)?, decode(key)?);
+
+    let bucket = decode(bucket)?;
+    let key = decode(key)?;
     Ok(Some(Parts { bucket, key, version, region: region.map(str::to_owned) }))
 }
 
@@ -55,6 +62,7 @@ impl<'a> Host<'a> {
     fn parse(host: &'a str) -> Option<Self> {
         let host = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn"))?;
         let (before, last) = split_last(host);
+
         // s3.amazonaws.com and s3-eu-west-1.amazonaws.com, as they were at first.
         if last == "s3" {
             return Some(Host { bucket: before, region: None });
@@ -62,9 +70,11 @@ impl<'a> Host<'a> {
         if let Some(region) = last.strip_prefix("s3-").filter(|region| is_region(region)) {
             return Some(Host { bucket: before, region: Some(region) });
         }
+
         if !is_region(last) {
             return None;
         }
+
         let (mut before, mut service) = split_last(before?);
         if service == "dualstack" {
             (before, service) = split_last(before?);
@@ -78,7 +88,7 @@ fn split_last(host: &str) -> (Option<&str>, &str) {
     host.rsplit_once('.').map_or((None, host), |(before, last)| (Some(before), last))
 }
 
-/// `eu-west-1`, `us-gov-east-1`.
+/// Returns whether a label is the name of a region, such as `eu-west-1` or `us-gov-east-1`.
 fn is_region(label: &str) -> bool {
     let mut parts = label.split('-').rev();
     let numbered = parts.next().is_some_and(|last| last.parse::<u8>().is_ok());
@@ -92,8 +102,10 @@ fn version(query: &str) -> Result<Option<String>, Failure> {
     let mut version = None;
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        // By Version 4 of AWS's signatures, or by Version 2.
         let signed = name.to_ascii_lowercase().starts_with("x-amz-")
             || matches!(name, "Signature" | "AWSAccessKeyId" | "Expires");
+
         match name {
             _ if signed => {
                 return Err(invalid_uri("it is a signed URL, which ends to be valid after a while")
@@ -124,6 +136,7 @@ fn decode(text: &str) -> Result<String, Failure> {
             other => other,
         });
     }
+
     String::from_utf8(bytes).map_err(|_| invalid_uri("what it encodes is not UTF-8"))
 }
 

@@ -21,6 +21,20 @@ const VERSION: &str = "?versionId=";
 /// the very end are not the key's: they name that version of the object.
 ///
 /// The bucket may be the ARN of an access point: `s3://arn:aws:s3:region:account:accesspoint/name/key`.
+///
+/// ```
+/// use pgai_rs_pipeline::s3::S3Uri;
+///
+/// let uri = S3Uri::parse("s3://reports/2024/July 1.md?versionId=3sL4kqtJlcpXroDTDmJ")?;
+/// assert_eq!((uri.bucket(), uri.key()), ("reports", "2024/July 1.md"));
+/// assert_eq!(uri.version(), Some("3sL4kqtJlcpXroDTDmJ"));
+///
+/// let same = S3Uri::parse("https://reports.s3.eu-west-1.amazonaws.com/2024/July+1.md")?;
+/// assert_eq!((same.key(), same.region()), ("2024/July 1.md", Some("eu-west-1")));
+///
+/// assert_eq!(S3Uri::parse("ftp://reports/July.md").unwrap_err().code, "unsupported_scheme");
+/// # Ok::<(), pgai_rs_pipeline::failure::Failure>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct S3Uri {
     bucket: String,
@@ -66,6 +80,7 @@ impl S3Uri {
         if bucket.is_empty() {
             return Err(invalid_uri("it names no bucket"));
         }
+
         let region = match access_point_region(bucket)? {
             Some(of_access_point) => Some(of_access_point.to_owned()),
             None if is_bucket_name(bucket) => region,
@@ -75,6 +90,7 @@ impl S3Uri {
                 ));
             }
         };
+
         if key.is_empty() {
             return Err(invalid_uri("it names a bucket but no key"));
         }
@@ -101,7 +117,7 @@ impl S3Uri {
         self.region.as_deref()
     }
 
-    /// `access`, with the region that the address names as the one that is asked first.
+    /// Returns `access`, with the region that the address names as the one that is asked first.
     pub fn access<'a>(&self, access: &'a S3Access) -> Cow<'a, S3Access> {
         match &self.region {
             Some(region) => Cow::Owned(S3Access { region: Some(region.clone()), ..access.clone() }),
@@ -143,6 +159,7 @@ impl S3Uri {
         if !scheme.eq_ignore_ascii_case("s3") {
             return false;
         }
+
         let (bucket, key) = split_bucket(rest);
         if rest.is_empty() {
             return true;
@@ -201,6 +218,7 @@ fn access_point_region(bucket: &str) -> Result<Option<&str>, Failure> {
     if !bucket.starts_with("arn:") {
         return Ok(None);
     }
+
     let parts: Vec<&str> = bucket.splitn(6, ':').collect();
     let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     match parts[..] {

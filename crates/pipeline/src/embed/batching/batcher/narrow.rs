@@ -20,6 +20,7 @@ impl Provider {
                 return;
             }
         };
+
         if let Some(most) = most {
             self.limiter.take_no_more(most);
             self.ask_in_pieces(batch).await;
@@ -32,9 +33,12 @@ impl Provider {
     /// wait for what it finds.
     async fn narrow(&self, mut rest: Batch, error: EmbedError, sent: Instant) {
         let said = matches!(error, EmbedError::TooMany(..));
+
         let turn = self.narrowing.lock().await;
         let mut bracket = Bracket::new(rest.len(), said);
         let mut taken = None;
+
+        // Otherwise another batch has found it out while this one waited.
         if rest.len() <= self.limits().inputs {
             while let Some(size) = bracket.next().filter(|&size| size < rest.len()) {
                 let part = rest.split_front(size);
@@ -54,6 +58,7 @@ impl Provider {
                     }
                 }
             }
+
             let is_number = bracket.most().is_some() && self.is_refused(&mut rest, bracket.proof()).await;
             let most = Limits { inputs: bracket.taken(), ..Limits::NONE };
             if !is_number {
@@ -77,6 +82,7 @@ impl Provider {
     /// Returns `true` without asking if no number is given, or if there are not so many inputs.
     async fn is_refused(&self, rest: &mut Batch, inputs: Option<usize>) -> bool {
         let Some(inputs) = inputs.filter(|&inputs| inputs <= rest.len()) else { return true };
+
         let part = rest.split_off(rest.len() - inputs);
         match self.ask(&part, 0).await {
             (_, Ok(vectors)) => {
@@ -90,11 +96,12 @@ impl Provider {
         }
     }
 
-    /// Asks for a batch in as many requests as the limits want; answers whether an input was refused.
+    /// Asks for a batch in as many requests as the limits want; returns whether an input was refused.
     async fn ask_in_pieces(&self, mut rest: Batch) -> bool {
         let mut asked = FuturesUnordered::new();
         let mut refused = Vec::new();
         let mut taken = None;
+
         loop {
             while rest.len() > 0 {
                 // The batch has a slot of its own; others go along in those that are free.

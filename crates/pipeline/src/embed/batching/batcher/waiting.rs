@@ -8,8 +8,11 @@ use crate::embed::limits::pack::{Limits, Load};
 
 /// An input on its way.
 pub(super) struct Item {
+    /// The text.
     pub input: Arc<str>,
+    /// Its tokens, as estimated.
     pub tokens: usize,
+    /// The sender to the one who waits for its vector.
     pub reply: Reply,
 }
 
@@ -27,12 +30,12 @@ impl Waiting {
         self.items.push_back(item);
     }
 
-    /// Tells whether nothing waits.
+    /// Returns whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// Tells whether they fill a request.
+    /// Returns whether they fill a request.
     pub(super) fn is_full(&self, limits: Limits) -> bool {
         self.items.len() >= limits.inputs || self.tokens >= limits.tokens
     }
@@ -43,6 +46,7 @@ impl Waiting {
         let mut load = Load::new(limits);
         let mut places: HashMap<Arc<str>, usize> = HashMap::new();
         let mut batch = Batch::default();
+
         while let Some(item) = self.items.pop_front() {
             if item.reply.is_closed() {
                 self.tokens -= item.tokens;
@@ -58,6 +62,7 @@ impl Waiting {
                 break;
             }
         }
+
         batch
     }
 }
