@@ -23,7 +23,7 @@ BEGIN
             USING HINT = 'The view ai.vectorizer_status lists the vectorizers that exist.';
     END IF;
     IF NOT ai._vectorizer_readable(inbox) OR NOT ai._vectorizer_readable(work) THEN
-        RAISE EXCEPTION 'the queue of vectorizer % can''t be read', vectorizer_id
+        RAISE EXCEPTION 'could not read the queue of vectorizer %', vectorizer_id
             USING ERRCODE = 'insufficient_privilege',
                   DETAIL = format('Its tables are %s and %s.', coalesce(inbox::regclass::text, 'not known yet'),
                                   coalesce(work::regclass::text, 'not known yet')),

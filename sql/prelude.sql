@@ -8,7 +8,7 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 DO $$
 BEGIN
     IF pg_catalog.getdatabaseencoding() OPERATOR(pg_catalog.<>) 'UTF8' THEN
-        RAISE EXCEPTION 'pgai_rs needs a database in UTF-8'
+        RAISE EXCEPTION 'pgai_rs requires a database with encoding UTF8'
             USING ERRCODE = 'feature_not_supported',
                   DETAIL = pg_catalog.format('The encoding of this database is %s.', pg_catalog.getdatabaseencoding()),
                   HINT = 'Create a database with ENCODING ''UTF8'' TEMPLATE template0, and move the data there by pg_dump.';

@@ -125,8 +125,8 @@ DECLARE
 BEGIN
     SELECT s.id INTO source_id FROM ai.s3_source s WHERE s.name = _s3_source_id.name;
     IF source_id IS NULL THEN
-        RAISE EXCEPTION 'there is no S3 source named %', coalesce(quote_ident(left(name, 100)), 'NULL')
-            USING ERRCODE = 'undefined_object', HINT = 'The table ai.s3_source lists the sources that exist.';
+        RAISE EXCEPTION 'S3 source "%" does not exist', coalesce(left(name, 100), 'NULL')
+            USING ERRCODE = 'undefined_object', HINT = 'See the table ai.s3_source for the existing sources.';
     END IF;
     RETURN source_id;
 END

@@ -26,7 +26,7 @@ pub fn datum(numbers: &[f32]) -> Result<pg_sys::Datum, PgError> {
         .ok()
         .filter(|dimensions| (1..=MOST_DIMENSIONS).contains(dimensions))
         .ok_or_else(|| {
-            no_vector(format!("It has {} dimensions, of 1 to {MOST_DIMENSIONS}.", numbers.len()))
+            no_vector(format!("It has {} dimensions, and the maximum is {MOST_DIMENSIONS}.", numbers.len()))
         })?;
     if !numbers.iter().all(|number| number.is_finite()) {
         return Err(no_vector("Not all of its numbers are finite.".to_owned()));
@@ -44,9 +44,9 @@ pub fn datum(numbers: &[f32]) -> Result<pg_sys::Datum, PgError> {
 }
 
 fn no_vector(detail: String) -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, "the model answered what is no vector")
+    PgError::new(PgSqlErrorCode::ERRCODE_DATA_EXCEPTION, "the model returned an invalid vector")
         .with_detail(detail)
-        .with_hint("Ask for fewer dimensions, or another model.")
+        .with_hint("Use fewer dimensions or another model.")
 }
 
 /// Returns a `vector[]` of such vectors, as a parameter.
@@ -68,7 +68,7 @@ pub fn array<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Result<DatumWithOi
         |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<pg_sys::Oid>(2)?)),
     )?;
     let (element, array) = types.into_iter().next().ok_or_else(|| {
-        PgError::raised("the type vector is gone").with_hint("Run CREATE EXTENSION vector.")
+        PgError::raised("type \"vector\" does not exist").with_hint("Run CREATE EXTENSION vector.")
     })?;
     // SAFETY: all elements are of the type `vector`, made by [`datum`]: of variable length, by reference, and declared
     // with `STORAGE = external` and the default alignment of 4 bytes.

@@ -304,7 +304,7 @@ def test_a_new_type_of_a_key_alters_no_table_of_the_same_name(db, stub, mallory)
         statement.join()
     assert not ran(db, "evil")
     [warning] = warnings
-    assert "has changed meanwhile" in warning
+    assert "was changed concurrently" in warning
     db.sql("DROP SCHEMA evil CASCADE", user=mallory)
 
 

@@ -55,7 +55,7 @@ def test_a_template_that_repeats_a_long_column_is_set_aside_before_it_is_filled(
 
 def test_a_text_cut_in_a_session_takes_no_more_than_a_document_may(cluster_factory):
     db = limited(cluster_factory)
-    with pytest.raises(psycopg.errors.ProgramLimitExceeded, match=r"more than the \d+ MB for one"):
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded, match=r"more than the \d+ MB allowed for one"):
         db.sql("SELECT count(*) FROM ai.chunk_text_recursively(repeat('x', 400000), 4000, 3999, ARRAY[''])")
 
 

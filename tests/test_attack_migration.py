@@ -75,7 +75,7 @@ def test_a_cast_of_the_old_queues_key_does_not_run(old):
     old.sql(MAKE_ROOM)
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
         old.sql("SELECT * FROM ai.migrate_from_pgai()")
-    assert "has no column id of the type that its source has" in refusal.value.diag.message_detail
+    assert "is missing or has another type than in the source" in refusal.value.diag.message_detail
     assert old.sql("SELECT * FROM seen") == []
 
 
@@ -90,7 +90,7 @@ def test_a_cast_in_the_old_catalog_does_not_run(old):
         ALTER TABLE ai.vectorizer ALTER trigger_name TYPE called USING ROW(trigger_name)::called
     """, user="mallory")
     old.sql(MAKE_ROOM)
-    with pytest.raises(psycopg.errors.UndefinedTable, match="columns of other types than pgai's"):
+    with pytest.raises(psycopg.errors.UndefinedTable, match="have other types than in pgai"):
         old.sql("SELECT * FROM ai.migrate_from_pgai()")
     assert old.sql("SELECT * FROM seen") == []
 
@@ -105,7 +105,7 @@ def test_an_entry_of_pgais_catalog_proves_nothing(old, table):
     old.sql(MAKE_ROOM)
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
         old.sql("SELECT * FROM ai.migrate_from_pgai()")
-    assert "may not act as the owner of its source" in refusal.value.diag.message_detail
+    assert "without the rights of the source's owner" in refusal.value.diag.message_detail
     assert old.value(f"SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = '{table.split('.')[-1]}'") == "mallory"
 
 
@@ -141,10 +141,10 @@ def test_what_is_granted_by_taking_over_is_told(old):
         connection.execute("SELECT * FROM ai.migrate_from_pgai()")
     said = {message: hint for severity, message, hint in told if severity == "WARNING"}
     name = old.value("SELECT name FROM ai.vectorizer")
-    owner = f"mallory got EXECUTE on ai.embedding_openai, which its vectorizer {name} takes"
+    owner = f'granted EXECUTE on ai.embedding_openai to mallory for vectorizer "{name}"'
     assert "REVOKE EXECUTE ON FUNCTION ai.embedding_openai FROM mallory" in said[owner]
-    assert "REVOKE USAGE ON SCHEMA ai" in said["these roles may use the schema ai, as they could pgai's: mallory"]
-    [reads] = [message for message in said if message.startswith("reader may read the source of ")]
+    assert "REVOKE USAGE ON SCHEMA ai" in said["granted USAGE on schema ai to the roles that have it on pgai's: mallory"]
+    [reads] = [message for message in said if message.startswith("granted reader access to the source")]
     assert "FROM reader" in said[reads]
 
 
@@ -155,7 +155,7 @@ def test_an_entry_of_pgais_catalog_names_no_other_trigger(old):
     old.sql(MAKE_ROOM)
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
         old.sql("SELECT * FROM ai.migrate_from_pgai()")
-    assert "has no trigger audit that fills its queue ai._vectorizer_q_1" in refusal.value.diag.message_detail
+    assert "trigger audit of its source public.document, which fills the queue ai._vectorizer_q_1, does not exist" in refusal.value.diag.message_detail
     assert old.sql("SELECT tgenabled FROM pg_trigger WHERE tgname = 'audit'") == [("O",)]
 
 
@@ -173,8 +173,8 @@ def test_an_entry_of_pgais_catalog_names_no_other_queue(old, stub):
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
         old.sql("SELECT * FROM ai.migrate_from_pgai()")
     for words in (
-        "public.document has no trigger _vectorizer_src_trg_1 that fills its queue ai._vectorizer_q_2",
-        "public.gossip has no trigger _vectorizer_src_trg_2 that fills its queue ai._vectorizer_q_1",
+        "trigger _vectorizer_src_trg_1 of its source public.document, which fills the queue ai._vectorizer_q_2, does not exist",
+        "trigger _vectorizer_src_trg_2 of its source public.gossip, which fills the queue ai._vectorizer_q_1, does not exist",
     ):
         assert words in refusal.value.diag.message_detail
     assert old.value("SELECT has_table_privilege('reader', 'document_embedding_store', 'SELECT')") is False
@@ -196,4 +196,4 @@ def test_a_function_that_says_it_fills_the_queue_proves_nothing(old):
     old.sql(MAKE_ROOM)
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
         old.sql("SELECT * FROM ai.migrate_from_pgai()")
-    assert "has no trigger _vectorizer_src_trg_1 that fills its queue" in refusal.value.diag.message_detail
+    assert "trigger _vectorizer_src_trg_1 of its source" in refusal.value.diag.message_detail

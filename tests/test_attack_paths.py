@@ -238,7 +238,7 @@ def test_a_listing_goes_on_with_no_other_table_of_the_name(db, another):
         listing.release()
         ended = "SELECT state, error FROM ai.s3_source_runs WHERE run = %s AND finished IS NOT NULL"
         [[state, error]] = eventually(lambda: db.sql(ended, [run]), what="the run to end")
-        assert state == "failed" and error.startswith("the definition of app.document has changed since the run began")
+        assert state == "failed" and error.startswith("the definition of app.document was changed since the run began")
         # The table is the source's under any name.
         db.sql("SELECT ai.sync_s3_source(1)")
         settles(lambda: db.value("SELECT count(*) FROM old.document"), 1500)
@@ -288,7 +288,7 @@ def test_a_users_change_is_written_to_no_other_queue_of_the_name(db, stub, anoth
         eventually(lambda: db.value(WAITING), what="the chunks of the old key to be deleted")
         replace()
         db.sql("INSERT INTO go DEFAULT VALUES")
-        with pytest.raises(psycopg.errors.SerializationFailure, match="_vectorizer_q_1 has come to mean another"):
+        with pytest.raises(psycopg.errors.SerializationFailure, match="_vectorizer_q_1 was changed to mean another"):
             update.result()
     assert fired(db) == [] and db.sql("SELECT FROM app._vectorizer_q_1") == []
     db.sql("UPDATE document SET id = 2")
@@ -308,7 +308,7 @@ def test_no_other_table_of_the_name_is_truncated(db, stub, another):
         eventually(lambda: db.sql(waiting), what="TRUNCATE to wait for a lock")
         replace()
         session.rollback()
-        with pytest.raises(psycopg.errors.SerializationFailure, match="store has come to mean another"):
+        with pytest.raises(psycopg.errors.SerializationFailure, match="store was changed to mean another"):
             truncate.result()
     assert fired(db) == []
     db.sql("TRUNCATE document")

@@ -24,7 +24,7 @@ def test_a_role_has_no_more_vectorizers_than_it_may(db, mallory):
     db.sql(f"ALTER ROLE {mallory} SET pgai_rs.max_vectorizers_per_role = 2")
     for number in (1, 2):
         declare(db, mallory, f"t{number}")
-    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="as many vectorizers as it may"):
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="too many vectorizers for this"):
         declare(db, mallory, "t3")
     db.sql("SELECT ai.drop_vectorizer('m_t1_embedding_store')", user=mallory)
     declare(db, mallory, "t3")
@@ -40,7 +40,7 @@ def test_a_name_taken_in_advance_is_no_answer_to_somebody_else(db, stub, mallory
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
     with pytest.raises(psycopg.errors.DuplicateObject) as caught:
         vectorizer.create(db, stub.url, name="'wanted'", if_not_exists="true")
-    assert caught.value.diag.message_detail == "It is of another table."
+    assert caught.value.diag.message_detail == "Its source is another table."
     # Whose it is gets the same answer as ever.
     assert declare(db, mallory, "t", name="'wanted'", if_not_exists="true") == 1
 

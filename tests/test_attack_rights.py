@@ -331,7 +331,7 @@ def test_no_object_is_loaded_that_no_list_allows(db, declarer, arguments):
         (f"SELECT * FROM ai.check_s3('s3://b/k'{named(arguments)})", "s3://b/k"),
     ]:
         said = refusal(db, declarer, statement)
-        assert "only for what is allowed on this server" in said.message_primary, statement
+        assert "only where this server allows it" in said.message_primary, statement
         assert f"add {wanted} to pgai_rs.allowed_uris" in said.message_hint, statement
 
     egress.allow_objects(db.cluster, "s3://b/")
@@ -367,7 +367,7 @@ def test_nobody_invokes_models_with_the_servers_own_credentials(cluster_factory)
     bedrock = declare(f"ai.embedding_litellm({model}, 256, {options})")
     for statement in [bedrock, f"SELECT ai.litellm_embed({model}, 'text', {options})"]:
         said = refusal(db, "mallory", statement)
-        assert said.message_primary == "the server's own AWS credentials may not be used for Amazon Bedrock", statement
+        assert said.message_primary == "the server's own AWS credentials are not allowed for Amazon Bedrock", statement
         assert "AWS_ACCESS_KEY_ID to pgai_rs.api_key_names" in said.message_hint, statement
     db.sql(f"SELECT ai._validate_embedding(ai.embedding_litellm({model}, 256, {options}))")
 
@@ -410,7 +410,7 @@ def test_who_is_no_superuser_any_more_has_nothing_loaded(db, declarer, bucket, s
     eventually(lambda: db.sql("SELECT chunk FROM m.t_embedding_store") == [("first",)], what="the first object")
     db.sql(f"ALTER ROLE {declarer} NOSUPERUSER")
     db.sql("INSERT INTO m.t VALUES (2, %s)", [bucket.put("b.txt", "second")], user=declarer)
-    refused = "the server's own AWS credentials may be used only for what is allowed on this server"
+    refused = "the server's own AWS credentials may be used only where this server allows it"
     settles(lambda: state(db), ("not_served", refused), what="the refusal")
     assert "pgai_rs.allowed_uris" in db.value("SELECT hint FROM ai.vectorizer_health")
     assert db.sql("SELECT chunk FROM m.t_embedding_store") == [("first",)]

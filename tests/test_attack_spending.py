@@ -57,7 +57,7 @@ def test_a_role_sends_no_more_tokens_than_it_may_in_a_day(shared):
     shared.db.sql("ALTER ROLE mallory SET pgai_rs.max_daily_tokens_per_role = 3")
     number = declare(shared, "mallory")
     insert(shared, "mallory", range(1, 11))
-    eventually(lambda: "the owner has used up its quota of 3 tokens for today" in reason(shared, number),
+    eventually(lambda: "daily quota of 3 tokens exceeded for the owner" in reason(shared, number),
                what="the vectorizer to wait")
     settles(lambda: embedded(shared, "mallory"), 3)
 
@@ -99,7 +99,7 @@ def test_a_database_has_a_quota_for_all_its_roles_together(shared):
     settles(lambda: spent(shared), {"mallory": (3, 0)})
 
     insert(shared, "alice", range(1, 4))
-    eventually(lambda: "the database has used up its quota of 3 tokens" in reason(shared, number),
+    eventually(lambda: "daily quota of 3 tokens exceeded for the database" in reason(shared, number),
                what="alice's vectorizer to wait")
     assert embedded(shared, "alice") == 0
 
@@ -121,7 +121,7 @@ def test_a_role_loads_no_more_bytes_than_it_may_in_a_day(shared, bucket):
     number = declare(shared, "mallory", loading="ai.loading_uri('body')")
     for key in range(4):
         shared.db.sql("INSERT INTO mallory.document VALUES (%s, %s)", [key, bucket.uri(f"{key}.txt")])
-    eventually(lambda: f"the owner has used up its quota of {2 * MEGABYTE} bytes for today" in reason(shared, number),
+    eventually(lambda: f"daily quota of {2 * MEGABYTE} bytes exceeded for the owner" in reason(shared, number),
                what="the vectorizer to wait")
     settles(lambda: shared.db.value("SELECT count(DISTINCT id) FROM mallory.document_embedding_store"), 2)
     settles(lambda: spent(shared)["mallory"][1] // MEGABYTE, 2)
@@ -137,14 +137,14 @@ def test_questions_count_and_a_rollback_gives_nothing_back(shared):
     question = "SELECT ai.vectorizer_embed(%s, %s) IS NOT NULL"
     with pytest.raises(psycopg.errors.ConfigurationLimitExceeded) as caught:
         shared.db.sql(question, [number, "a question of more than two tokens"], user="mallory")
-    assert caught.value.diag.message_detail == "It has sent 0, and this would be 9 more."
+    assert caught.value.diag.message_detail == "It has used 0 tokens today, and the request needs 9 more."
 
     for text in ("one", "two"):
         with shared.db.connect(user="mallory", autocommit=False) as session:
             assert session.execute(question, [number, text]).fetchall() == [(True,)]
             session.rollback()
 
-    refused = pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="the role has used up its quota of 2 tokens")
+    refused = pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="daily quota of 2 tokens exceeded for this role")
     with refused as caught:
         shared.db.sql(question, [number, "more"], user="mallory")
     assert "pgai_rs.max_daily_tokens_per_role" in caught.value.diag.message_hint
@@ -177,5 +177,5 @@ def test_a_database_has_no_more_vectorizers_than_it_may(shared):
     shared = shared()
     shared.db.sql("ALTER DATABASE shared SET pgai_rs.max_vectorizers_per_database = 1")
     declare(shared, "mallory")
-    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="the database has as many vectorizers as it may"):
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="too many vectorizers for this database"):
         declare(shared, "alice")

@@ -165,7 +165,7 @@ def test_a_config_that_cannot_be_read_stops_its_own_vectorizer_alone(shared):
         "UPDATE ai.vectorizer SET config = jsonb_set(config, '{scheduling,x}', %s::jsonb) WHERE id = %s",
         [f"[[[{deep}]]]", mallory.ids["document"]],
     )
-    mallory.comes_to("not_served", "can't be read")
+    mallory.comes_to("not_served", "could not read")
     alice.is_served(1)
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_said_of_one_vectorizer_is_said_of_the_others(shared):
     for tenant in [mallory, alice]:
         tenant.on_store("RAISE 'not written';")
         db.sql(f"SET session_replication_role = replica; ALTER TABLE {tenant.name}.document RENAME body TO other")
-    alice.comes_to("not_served", "has no column")
+    alice.comes_to("not_served", "does not exist")
 
 
 # Buckets
@@ -219,7 +219,7 @@ def test_a_source_that_cannot_be_reckoned_with_stops_itself_alone(db, bucket, ha
     if "config" in harm:
         look = "SELECT last_state, error_code, error FROM ai.s3_source_status WHERE id = 1"
         settles(lambda: db.sql(look)[0][:2], ("failed", "invalid_config"))
-        assert "can't be read" in db.sql(look)[0][2]
+        assert "could not read" in db.sql(look)[0][2]
     else:
         # Each run has an end, and there are no more of them than there should be.
         run = db.value("SELECT ai.sync_s3_source(1)")

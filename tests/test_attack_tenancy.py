@@ -47,7 +47,7 @@ def test_a_trigger_that_sleeps_holds_up_its_own_vectorizer_alone(shared):
     _, mallory, alice = shared()
     mallory.on_store("PERFORM pg_sleep(3600);")
     mallory.insert(1)
-    hint = mallory.comes_to("paused", f"were stopped after {LIMIT} ms")
+    hint = mallory.comes_to("paused", f"canceled statements of its owner after {LIMIT} ms")
     assert "pgai_rs.owner_statement_timeout" in hint and "Triggers" in hint
     for row in range(1, 6):
         alice.is_served(row)
@@ -138,7 +138,7 @@ def test_a_lock_on_ones_own_work_table_holds_up_nobody_else(shared):
     with db.connect(user="mallory", autocommit=False) as session:
         session.execute("LOCK TABLE ai._vectorizer_work_1")
         mallory.insert(2)
-        mallory.comes_to("locked", "somebody holds a lock on its queue")
+        mallory.comes_to("locked", "another transaction holds a lock on its queue")
         for row in range(1, 6):
             alice.is_served(row)
         assert mallory.rows() == [1]
@@ -318,7 +318,7 @@ def test_the_time_that_a_role_may_take_holds_if_it_is_shorter(shared):
     db.sql("ALTER ROLE mallory SET statement_timeout = '150ms'; ALTER ROLE alice SET statement_timeout = '1h'")
     mallory.on_store("PERFORM pg_sleep(3600);")
     mallory.insert(1)
-    mallory.comes_to("paused", "were stopped after 150 ms")
+    mallory.comes_to("paused", "canceled statements of its owner after 150 ms")
     alice.is_served(1)
 
 

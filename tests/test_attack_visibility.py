@@ -373,7 +373,7 @@ def test_what_is_seen_is_refused_in_so_many_words(alice, mallory):
     alice.sql(f"GRANT USAGE ON SCHEMA alice TO {mallory.name}; GRANT SELECT ON alice.document, alice.object TO {mallory.name}")
     for call, refusal in [
         ("ai.drop_vectorizer(1)", "must be owner of the vectorizer"),
-        ("ai.drop_s3_source(1)", "must be owner of the S3 source"),
+        ("ai.drop_s3_source(1)", "must be owner of S3 source"),
         ("ai.vectorizer_embed(1, 'a')", "permission denied for the model of vectorizer of_alice"),
     ]:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match=refusal):
@@ -399,7 +399,7 @@ def test_a_queue_of_events_that_is_taken_is_not_told_by_whom(cluster, alice, mal
             mallory.sql(f"SELECT ai.create_s3_source('mallory.object', 's3://b/', queue_url => '{url}')")
     finally:
         cluster.configure(pgai_rs__allowed_sqs_queues=None)
-    assert str(caught.value).startswith("another S3 source reads this queue already")
+    assert str(caught.value).startswith("this queue is already read by another S3 source")
 
 
 def said(role: Role, statement: str) -> str:

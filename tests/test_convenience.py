@@ -32,7 +32,7 @@ def test_openai_embeds_a_text_that_is_given_as_tokens(shared, stub):
     assert one == vectors.vector("17 4", 8)
     assert stub.requests[0].body["input"] == [17, 4]
     for wrong in ("ARRAY[1, NULL]", "ARRAY[1, -1]"):
-        with pytest.raises(psycopg.DataError, match="input_tokens must not hold"):
+        with pytest.raises(psycopg.DataError, match="input_tokens must not contain"):
             shared.sql(f"SELECT ai.openai_embed('stub', {wrong}, {client(stub)})")
     assert len(stub.requests) == 1
 

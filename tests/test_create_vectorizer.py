@@ -187,7 +187,7 @@ def test_refuses_at_declaration_what_would_fail_at_every_row(source, arguments, 
     "definition, message",
     [
         ("CREATE TABLE other (id int)", "source table must have a primary key constraint"),
-        ("CREATE VIEW other AS SELECT 1 AS id", "can't be the source"),
+        ("CREATE VIEW other AS SELECT 1 AS id", "as the source of a vectorizer"),
     ],
 )
 def test_refuses_sources_that_it_cannot_follow(source, definition, message):

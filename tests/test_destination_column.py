@@ -236,7 +236,7 @@ def test_a_column_that_two_share_is_told(db, stub):
             f" embedding => ai.embedding_openai('other', {DIMENSIONS}, base_url => '{stub.url}'),"
             " chunking => ai.chunking_none(), destination => ai.destination_column('embedding'))"
         )
-    assert any("already has the vectors of the vectorizer public_document_embedding" in text for text in warnings)
+    assert any('already contains the vectors of vectorizer "public_document_embedding"' in text for text in warnings)
     db.sql("INSERT INTO document VALUES (1, 't', 'a')")
     in_step(db)
 
@@ -245,8 +245,8 @@ def test_a_column_that_two_share_is_told(db, stub):
     ("column", "arguments", "refusal"),
     [
         ("embedding", {"chunking": vectorizer.CUT_AT_BARS}, "chunking must be none for column destination"),
-        ("title", {}, "column title of public.document is of type text, not public.vector(8)"),
-        ("wide", {}, "column wide of public.document is of type public.vector(9), not public.vector(8)"),
+        ("title", {}, "column title of public.document has type text, not public.vector(8)"),
+        ("wide", {}, "column wide of public.document has type public.vector(9), not public.vector(8)"),
     ],
 )
 def test_what_can_not_be(db, stub, column, arguments, refusal):

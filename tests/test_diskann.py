@@ -104,5 +104,5 @@ def test_what_has_no_room_in_its_pages_is_refused_and_nothing_else(db, stub, mos
 
 
 def test_dimensions_that_the_embedding_has_not_are_refused(db, stub):
-    with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="num_dimensions can't be more than the embedding's 8"):
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="num_dimensions cannot be greater than the embedding's 8"):
         declare(db, stub, ", num_dimensions => 9")

@@ -299,9 +299,9 @@ def test_every_operator_class_is_taken(db, stub, opclass):
     ("indexing", "dimensions", "message"),
     [
         ("ai.indexing_hnsw(opclass => 'bit_hamming_ops')", 8, "invalid opclass"),
-        ("ai.indexing_hnsw(m => 1000)", 8, "m must be a whole number from 2 to 100"),
+        ("ai.indexing_hnsw(m => 1000)", 8, "m must be an integer between 2 and 100"),
         ("ai.indexing_hnsw(m => 100)", 8, "ef_construction must be at least twice m"),
-        ("ai.indexing_hnsw()", 4001, "an hnsw index can't have more than 4000 dimensions"),
+        ("ai.indexing_hnsw()", 4001, "an hnsw index cannot have more than 4000 dimensions"),
         ("ai.indexing_diskann(storage_layout => 'tape')", 8, "invalid storage_layout"),
         ("""'{"config_type": "indexing", "implementation": "ivf"}'""", 8, 'invalid indexing implementation: "ivf"'),
         ("""'{"config_type": "indexing", "implementation": "hnsw", "min_rows": "x"}'""", 8, "invalid indexing config"),
@@ -381,7 +381,7 @@ def test_the_worker_leaves_it_to_a_transaction_that_has_built_one(left_to_us):
     with db.connect(autocommit=False) as session:
         session.execute(CREATE)
         db.sql("SELECT ai.enable_vectorizer_schedule(1)")
-        eventually(lambda: "is left to a transaction" in db.cluster.log_text(log), what="the worker to look")
+        eventually(lambda: "because a running transaction may have built one" in db.cluster.log_text(log), what="the worker to look")
         session.commit()
     eventually(lambda: builders(db) == [], what="no builder")
     assert [valid for _, valid in indexes(db)] == [True]

@@ -226,7 +226,7 @@ def test_a_key_that_was_computed_anew(db, stub):
     """Which chunk is of which row can't be told: nothing is mixed up, and the health says it."""
     source(db, stub, "int", "(1, 'a|b'), (2, 'c'), (3, 'd')")
     [warning] = told(db, "DROP VIEW document_embedding; ALTER TABLE document ALTER id TYPE bigint USING 4 - id")
-    assert "is no cast" in warning
+    assert "is not a cast" in warning
     assert told(db, "UPDATE document SET body = 'new' WHERE id = 2") != []
     eventually(lambda: state(db)[0] == "not_served", what="the health to say so")
     db.sql("ALTER TABLE document ALTER id TYPE int")

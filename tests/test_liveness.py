@@ -100,7 +100,7 @@ def test_a_provider_that_wants_to_be_left_alone(document, stub):
     document.sql("UPDATE document SET body = 'b'")
     settles(lambda: state(document), "idle", timeout=90)
     log = document.cluster.log_text(position)
-    assert log.count(f"vectorizer {NAME} waits") == 1 and log.count(f"vectorizer {NAME} goes on") == 1
+    assert log.count(f'vectorizer "{NAME}" waits') == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
 
 
 def test_a_key_that_the_provider_refuses(document, stub):
@@ -161,7 +161,7 @@ def test_a_source_that_has_another_owner(document, watchful):
         document.sql("ALTER TABLE document OWNER TO postgres")
         settles(lambda: state(document), "idle")
         log = document.cluster.log_text(position)
-        assert log.count(f"vectorizer {NAME} can't be served") == 1 and log.count(f"vectorizer {NAME} goes on") == 1
+        assert log.count(f"vectorizer {NAME} can't be served") == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
     finally:
         document.sql("ALTER TABLE document OWNER TO postgres; DROP ROLE owner_of_it")
 
@@ -170,7 +170,7 @@ def test_a_column_that_is_gone(document, watchful):
     document.sql("SET session_replication_role = replica; ALTER TABLE document RENAME body TO other")
     settles(lambda: state(document), "not_served")
     row = health(document)
-    assert "has no column" in row["reason"] and "Rename the column back" in row["hint"]
+    assert "does not exist" in row["reason"] and "Rename the column back" in row["hint"]
     document.sql("SET session_replication_role = replica; ALTER TABLE document RENAME other TO body")
     settles(lambda: state(document), "idle")
 
@@ -189,7 +189,7 @@ def test_a_queue_that_cannot_be_read_pauses(document):
     vectorizer.in_step(document, ["id"])
     settles(lambda: state(document), "idle")
     log = document.cluster.log_text(position)
-    assert log.count(f"vectorizer {NAME} can't") == 1 and log.count(f"vectorizer {NAME} goes on") == 1
+    assert log.count(f"vectorizer {NAME} can't") == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
 
 
 def test_one_without_its_tables_does_not_hide_the_others(document, stub):

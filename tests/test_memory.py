@@ -101,7 +101,7 @@ def test_a_row_whose_vectors_take_more_than_the_memory_is_set_aside(cluster_fact
     db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 10) i")
     db.sql("UPDATE document SET body = (SELECT string_agg(i::text, '|') FROM generate_series(1, 100000) i) WHERE id = 7")
     failed = "SELECT id, failure_step, failure_code, failure_hint FROM ai._vectorizer_q_failed_1"
-    hint = "Split the document, make larger chunks or let them overlap less, or raise pgai_rs.worker_memory_limit."
+    hint = "Split the document, make the chunks larger or their overlap smaller, or increase pgai_rs.worker_memory_limit."
     settles(lambda: db.sql(failed), [(7, "chunking", "too_large", hint)])
     assert stub.embedded["row 8"] == 1
 
@@ -113,6 +113,6 @@ def test_a_row_larger_than_a_document_may_be_is_set_aside_unread(cluster_factory
     vectorizer.create(db, stub.url)
     db.sql(f"INSERT INTO document VALUES (1, 'a'), (2, convert_to(repeat('x', {MEGABYTE + 1}), 'UTF8')), (3, 'c')")
     failed = "SELECT id, failure_step, failure_code, failure_hint FROM ai._vectorizer_q_failed_1"
-    hint = "Split the document, or raise pgai_rs.max_document_size."
+    hint = "Split the document, or increase pgai_rs.max_document_size."
     eventually(lambda: db.sql(failed) == [(2, "loading", "too_large", hint)], what="row 2 to be set aside")
     settles(lambda: [row[2] for row in vectorizer.stored(db, ["id"])], ["a", "c"])

@@ -128,7 +128,7 @@ def test_all_reasons_are_named_and_nothing_is_changed(old, stub):
         "public_source_2_embedding_store",
         "public_document_embedding_store",
     ]
-    for reason, words in zip(reasons, ["source_0 is gone", "no primary key", "store_2 is gone", "sagemaker"]):
+    for reason, words in zip(reasons, ["source_0 does not exist", "no primary key", "store_2 does not exist", "sagemaker"]):
         assert words.replace("store_2", "public.source_2_embedding_store") in reason
     assert old.sql("SELECT count(*) FROM ai.vectorizer") == [(4,)]
 

@@ -73,7 +73,7 @@ def test_the_errors_tell_the_key_to_retry(db, stub):
         ("key => '[7]'", "22023", "neither an object nor an array"),
         ("key => '{}'", "22023", 'no value for "id"'),
         ("""key => '{"id": null}'""", "22023", "neither a string nor a number"),
-        ("""key => '{"id": 1, "body": "x"}'""", "22023", '"body" is no column of the primary key'),
+        ("""key => '{"id": 1, "body": "x"}'""", "22023", '"body" is not a column of the primary key'),
         ("""key => '{"id": "x"}'""", "22P02", None),
         ("""key => '{"id": 99999999999}'""", "22003", None),
         ("step => 'thinking'", "22023", None),

@@ -81,7 +81,7 @@ def test_who_was_let_in_may_have_a_vectorizer_of_his_own(db, roles):
 
 def test_who_may_not_grant_cannot_let_others_in(db, roles):
     for what in ("user", "admin", "owner"):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied to grant the use"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied to grant vectorizer usage"):
             db.sql(f"SELECT ai.grant_vectorizer_usage('{roles['stranger']}')", user=roles[what])
     assert not may(db, roles["stranger"], "SELECT id FROM ai.vectorizer")
 

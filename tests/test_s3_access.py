@@ -86,7 +86,7 @@ def test_an_ordinary_role_can_not_choose_the_external_id(service, stub):
 
 def test_a_service_that_only_assumes_roles_refuses_who_names_none(service, stub):
     db = service(s3_credentials="role")
-    with pytest.raises(Exception, match="only be asked with an assumed role") as refusal:
+    with pytest.raises(Exception, match="only be used with an assumed role") as refusal:
         vectorizer.create(db, stub.url, loading=loading())
     assert refusal.value.sqlstate == "42501" and "aws_role_arn" in refusal.value.diag.message_hint
     vectorizer.create(db, stub.url, loading=loading(aws_role_arn=role("reader")))
@@ -103,7 +103,7 @@ def test_who_names_no_role_is_refused_at_work_too(cluster_factory, bucket, stub)
     eventually(lambda: db.sql(CHUNKS) == [("first",)])
     position = cluster.log_position()
     cluster.configure(pgai_rs__s3_credentials="role")
-    eventually(lambda: "only be asked with an assumed role" in cluster.log_text(position), what="the refusal")
+    eventually(lambda: "only be used with an assumed role" in cluster.log_text(position), what="the refusal")
     db.sql("INSERT INTO document (uri) VALUES (%s)", [bucket.put("b.txt", "second")])
     cluster.configure(pgai_rs__s3_credentials="default")
     eventually(lambda: sorted(db.sql(CHUNKS)) == [("first",), ("second",)], what="work to go on")
@@ -131,7 +131,7 @@ def tenant(db):
         ({"endpoint": "file:///etc/passwd"}, "must begin with http", "22023"),
         ({"region": "evil.example/"}, "must be the name of an AWS region", "22023"),
         ({"url_style": "sideways"}, "unknown variant", "22023"),
-        ({"aws_role_arn": role("reader"), "anonymous": "true"}, "can't be assumed anonymously", "22023"),
+        ({"aws_role_arn": role("reader"), "anonymous": "true"}, "cannot assume a role anonymously", "22023"),
         ({"aws_role_arn": "arn:aws:iam::1:user/me"}, "aws_role_arn must match", "P0001"),
     ],
 )
@@ -224,7 +224,7 @@ def test_the_policies_that_are_printed_are_enough(workdir, cluster_factory, stub
 
 @pytest.mark.parametrize("bucket", [None, "", "s3://", "https://b/k", "b c"])
 def test_what_names_no_bucket_has_no_policies(db, bucket):
-    with pytest.raises(Exception, match="this names no bucket") as refusal:
+    with pytest.raises(Exception, match="invalid bucket name") as refusal:
         policies(db, bucket, None, None)
     assert refusal.value.sqlstate == "22023"
 

@@ -283,7 +283,7 @@ def test_a_key_is_no_path_and_names_no_server(db, owner, admin, tmp_path):
         db.sql(SET, ["GOOGLE_APPLICATION_CREDENTIALS", path, None], user=admin)
         embed = """SELECT ai.litellm_embed('vertex_ai/text-embedding-005', 'text', extra_options => '{"vertex_project": "p"}')"""
         errors.add(str(refusal(db, embed, user=owner)))
-    assert len(errors) == 1 and "must be its JSON" in errors.pop()
+    assert len(errors) == 1 and "must be JSON" in errors.pop()
 
 
 # Who may what, and what anybody sees

@@ -361,7 +361,7 @@ def may(db, role: str) -> set[bool]:
 def test_who_could_declare_before_an_upgrade_can_after_it(empty, cluster, had_rights):
     owner, stranger = had_rights["owner"], had_rights["stranger"]
     kept = sorted(role for what, role in had_rights.items() if what != "stranger")
-    assert said_by_the_upgrade(empty) == [f"these roles may have the server fetch and send, as they could before: {', '.join(kept)}"]
+    assert said_by_the_upgrade(empty) == [f"roles that keep the right to declare vectorizers and S3 sources: {', '.join(kept)}"]
     assert {role: may(empty, role) for role in had_rights.values()} == {role: {role != stranger} for role in had_rights.values()}
     empty.sql("INSERT INTO document VALUES (1, 'after')", user=owner)
     vectorizer.in_step(empty, ["id"])

@@ -33,7 +33,7 @@ pub fn refused(failure: Failure) -> PgError {
     let (sqlstate, detail) = match failure.code {
         "base_url_not_allowed" => (
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            Some("Texts, and the server's API key, would be sent there."),
+            Some("The texts and the server's API key would be sent there."),
         ),
         "api_key_not_for_server" => (
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -44,7 +44,7 @@ pub fn refused(failure: Failure) -> PgError {
         "aws_credentials_not_allowed" => (
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             Some(
-                "No role is declared that is to be assumed, and models would be invoked on the server's own bill.",
+                "No role to assume is declared, and the models would be invoked at the server's own expense.",
             ),
         ),
         "address_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),

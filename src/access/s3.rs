@@ -18,14 +18,14 @@ pub fn require_objects_allowed(access: &S3Access, example: Option<&str>) -> Resu
     }
     let example = example.unwrap_or("s3://bucket/prefix/");
     let message = match access.anonymous {
-        true => "public buckets may be asked only for what is allowed on this server",
-        false => "the server's own AWS credentials may be used only for what is allowed on this server",
+        true => "public buckets may be read only where this server allows it",
+        false => "the server's own AWS credentials may be used only where this server allows it",
     };
     Err(denied(message)
-        .with_detail("pgai_rs.allowed_uris is empty, which lets superusers alone load such objects.")
+        .with_detail("pgai_rs.allowed_uris is empty, so only superusers can load such objects.")
         .with_hint(format!(
-            "A superuser can add {example} to pgai_rs.allowed_uris. A role that is assumed, by aws_role_arn, needs no \
-             such entry."
+            "A superuser can add {example} to pgai_rs.allowed_uris. No entry is needed for a role that \
+             aws_role_arn names."
         )))
 }
 
@@ -72,7 +72,7 @@ pub fn require_allowed(access: &S3Access, argument: Argument) -> Result<(), PgEr
     require_consistent(access)?;
     require_role_allowed(access, argument)?;
     if access.anonymous && !guc::s3_anonymous() {
-        return Err(denied("S3 can't be asked anonymously on this server")
+        return Err(denied("anonymous requests to S3 are not allowed on this server")
             .with_hint("A superuser can allow it with pgai_rs.s3_anonymous."));
     }
     let Some(endpoint) = &access.endpoint else { return Ok(()) };
@@ -89,7 +89,7 @@ pub fn require_allowed(access: &S3Access, argument: Argument) -> Result<(), PgEr
 
 fn require_consistent(access: &S3Access) -> Result<(), PgError> {
     if access.anonymous && access.aws_role_arn.is_some() {
-        return Err(invalid("a role can't be assumed anonymously")
+        return Err(invalid("cannot assume a role anonymously")
             .with_hint("Leave out either aws_role_arn or anonymous."));
     }
     // A region becomes a part of the host's name.
@@ -106,11 +106,14 @@ fn require_role_allowed(access: &S3Access, argument: Argument) -> Result<(), PgE
         if access.anonymous || !guc::s3_role_only() {
             return Ok(());
         }
-        let message = format!("{} can only be asked with an assumed role on this server", argument.service());
+        let message = format!("{} can only be used with an assumed role on this server", argument.service());
         return Err(denied(&message)
-            .with_detail("pgai_rs.s3_credentials is 'role': the server's own credentials only assume roles.")
+            .with_detail(
+                "pgai_rs.s3_credentials is \"role\", so the server's own credentials can only be used to assume \
+                 roles.",
+            )
             .with_hint(format!(
-                "Give {option}; ai.s3_policies() prints what the role needs to trust this server."
+                "Specify {option}. ai.s3_policies() returns the trust policy that the role needs."
             )));
     };
     if !is_role_arn(role_arn) {

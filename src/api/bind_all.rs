@@ -21,12 +21,12 @@ fn bind_all() -> Result<(), pg_sys::panic::ErrorReport> {
 fn told(name: &str, error: PgError) {
     let report = pg_sys::panic::ErrorReport::new(
         error.code,
-        format!("vectorizer {name} could not be tied to its tables: {}", error.message),
+        format!("could not bind vectorizer \"{name}\" to its tables: {}", error.message),
         "",
     );
     report
         .set_hint(
-            error.hint.unwrap_or_else(|| "The view ai.vectorizer_health says what it lacks.".to_owned()),
+            error.hint.unwrap_or_else(|| "See the view ai.vectorizer_health for the reason.".to_owned()),
         )
         .report(PgLogLevel::WARNING);
 }

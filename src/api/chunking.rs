@@ -78,6 +78,6 @@ fn refused(error: ChunkError) -> PgError {
         _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
     };
     let reason = error.to_string();
-    let message = format!("the text can't be cut: {}", reason.trim_end_matches('.'));
+    let message = format!("could not split the text: {}", reason.trim_end_matches('.'));
     PgError::new(code, message).with_hint(error.hint())
 }

@@ -24,7 +24,7 @@ fn require_nothing_else(given: Option<Json>) -> Result<bool, pg_sys::panic::Erro
             PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
             format!("{name} is not supported"),
         )
-        .with_hint("Of client_config, base_url is; leave the rest out.")
+        .with_hint("Of client_config, only base_url is supported.")
         .into()),
     }
 }
@@ -39,7 +39,7 @@ fn embed_all_given(
 {
     let (Some(config), Some(texts)) = (config, texts) else { return Ok(TableIterator::new([])) };
     let texts = texts.iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "input_texts must not hold a null")
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "input_texts must not contain nulls")
     })?;
     let embedding = embed::parse(config.0)?;
     let caller = current_user();

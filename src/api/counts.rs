@@ -99,13 +99,13 @@ fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Resul
 
 /// Returns the error for a queue that another session has locked.
 pub fn locked() -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, "somebody holds a lock on its queue")
+    PgError::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, "another transaction holds a lock on its queue")
 }
 
 /// Returns the error for a queue that takes too long to count.
 pub fn slow() -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_IN_USE, "its queue takes too long to count").with_hint(
-        "VACUUM its tables, ai._vectorizer_q_<id> and ai._vectorizer_work_<id>: an old transaction, or settings of \
-         theirs, may keep rows there that are long gone. The worker goes on meanwhile.",
+        "Run VACUUM on its tables, ai._vectorizer_q_<id> and ai._vectorizer_work_<id>: an old transaction or \
+         their settings may keep dead rows there. The worker continues meanwhile.",
     )
 }

@@ -99,15 +99,15 @@ fn create(request: Request) -> Result<i32, PgError> {
     lock::on(Named::S3Source, &name);
     if let Some((existing, kept_as)) = find_by_name(&name)? {
         if !request.if_not_exists {
-            return Err(duplicate(format!("an S3 source named {name} already exists"))
-                .with_hint("Give another one in the argument name, or if_not_exists => true."));
+            return Err(duplicate(format!("S3 source \"{name}\" already exists"))
+                .with_hint("Choose another name, or use if_not_exists => true."));
         }
         if kept_as != relation.oid {
-            return Err(duplicate(format!("an S3 source named {name} already exists"))
-                .with_detail("It is kept as another table.")
-                .with_hint("Give another one in the argument name."));
+            return Err(duplicate(format!("S3 source \"{name}\" already exists"))
+                .with_detail("Its objects are mirrored to another table.")
+                .with_hint("Choose another name with the argument name."));
         }
-        pgrx::notice!("an S3 source named {name} already exists, skipping");
+        pgrx::notice!("S3 source \"{name}\" already exists, skipping");
         return Ok(existing);
     }
     quota::require_room_for_s3_source(relation.owner)?;
@@ -174,7 +174,8 @@ fn refused(failure: Failure) -> PgError {
 /// Errors if the schedule is too short, infinite or otherwise unusable. Each run requests every page of the
 /// listing, and S3 bills by the request.
 fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
-    const HINT: &str = "NULL lists only when ai.sync_s3_source is called; queue_url makes changes immediate.";
+    const HINT: &str = "With NULL, the bucket is listed only by ai.sync_s3_source(); with queue_url, changes \
+                        arrive at once.";
     let Some(schedule) = schedule else { return Ok(()) };
 
     // The caller's path is only for the name of the table.
@@ -184,7 +185,7 @@ fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
             sql::query_row(look, &[schedule.into()], |row| Ok((row.get::<String>(1)?, row.get::<bool>(2)?)))?;
         match looked {
             Some((text, false)) => interval::require_bounded("schedule", &text),
-            _ => Err(invalid("schedule must be at least a second")),
+            _ => Err(invalid("schedule must be at least one second")),
         }
     })
     .map_err(|error| error.with_hint(HINT))
@@ -207,8 +208,7 @@ fn find_or_create(name: &str) -> Result<Relation, PgError> {
     };
     target::create(&quoted)?;
     let relation = find(name)?.ok_or_else(|| {
-        invalid(format!("{name:?} is not the name of a table"))
-            .with_hint("Write the schema as well, as in schema.table.")
+        invalid(format!("{name:?} is not the name of a table")).with_hint("Write the name as schema.table.")
     })?;
     pgrx::notice!("created table {}", relation.qualified());
     Ok(relation)
@@ -228,7 +228,7 @@ fn require_owner_of(relation: &Relation) -> Result<(), PgError> {
         return Ok(());
     }
     Err(not_allowed(format!("must be owner of table {}", relation.qualified()))
-        .with_detail("What a source writes is written as the owner of its table."))
+        .with_detail("An S3 source writes with the rights of its table's owner."))
 }
 
 /// Errors unless the table's owner has USAGE on `ai`, which contains the source's own table.
@@ -241,7 +241,7 @@ fn require_usage(relation: &Relation) -> Result<(), PgError> {
     if allowed == Some(true) {
         return Ok(());
     }
-    Err(not_allowed("the table's owner has no USAGE on schema ai")
+    Err(not_allowed("permission denied for schema ai")
         .with_hint(format!("GRANT USAGE ON SCHEMA ai TO {};", role_name(relation.owner)?)))
 }
 
@@ -280,9 +280,9 @@ fn require_disjoint(relation: &Relation, prefix: &S3Prefix) -> Result<(), PgErro
         )
     })?;
     let Some((name, uri)) = overlapping else { return Ok(()) };
-    Err(duplicate(format!("S3 source {name} keeps {uri} in this table already"))
-        .with_detail("Each source deletes the rows below its prefix that its own listing lacks.")
-        .with_hint("Name another prefix or another table, or drop the other source."))
+    Err(duplicate(format!("S3 source \"{name}\" already mirrors {uri} to this table"))
+        .with_detail("A source deletes the rows under its prefix that are missing from its own listing.")
+        .with_hint("Choose another prefix or another table, or drop the other source."))
 }
 
 /// Errors if another source reads the same queue: each of the two would get only a part of its messages.
@@ -302,8 +302,8 @@ fn require_queue_free(config: &SourceConfig) -> Result<(), PgError> {
         true => format!("S3 source {name}"),
         false => "another S3 source".to_owned(),
     };
-    Err(duplicate(format!("{who} reads this queue already"))
-        .with_hint("Give each source a queue of its own; S3 can notify several, by prefix."))
+    Err(duplicate(format!("this queue is already read by {who}"))
+        .with_hint("Use a separate queue for each source; S3 can notify several queues, by prefix."))
 }
 
 /// Raises a notice if the prefix is not a folder: S3 knows no folders, but people think in them.
@@ -311,14 +311,14 @@ fn say_if_open_ended(prefix: &S3Prefix) {
     let key = prefix.prefix();
     if !key.is_empty() && !key.ends_with('/') {
         pgrx::notice!(
-            "all keys that begin with {key:?} are kept; for a folder, end the address with a slash"
+            "all keys that begin with {key:?} will be mirrored; to mirror a folder, end the address with a slash"
         );
     }
 }
 
 fn register(name: &str, relation: &Relation, prefix: &S3Prefix, request: Request) -> Result<i32, PgError> {
     let config = serde_json::to_value(&request.config)
-        .map_err(|error| PgError::raised(format!("the config can't be written: {error}")))?;
+        .map_err(|error| PgError::internal(format!("could not serialize the config: {error}")))?;
     let id = next_id()?;
     as_superuser(|| {
         sql::execute(
@@ -351,7 +351,7 @@ fn next_id() -> Result<i32, PgError> {
         match next {
             Some((id, true)) => return Ok(id),
             Some((_, false)) => {}
-            None => return Err(PgError::raised("the sequence ai.s3_source_id_seq gave no value")),
+            None => return Err(PgError::internal("sequence ai.s3_source_id_seq returned no value")),
         }
     }
 }

@@ -87,7 +87,7 @@ fn create_vectorizer(
 ) -> Result<i32, pg_sys::panic::ErrorReport> {
     let source = source.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "source must not be null")
-            .with_hint("Name the table whose rows are to be embedded, as in 'document'::regclass.")
+            .with_hint("Specify the table whose rows are to be embedded, such as 'document'::regclass.")
     })?;
     let request = Request {
         source,
@@ -141,8 +141,8 @@ fn create(request: Request) -> Result<i32, PgError> {
         }
         if !vectorizer::by_source(source.oid)?.iter().any(|entry| entry.id == existing) {
             return Err(taken()
-                .with_detail("It is of another table.")
-                .with_hint("Choose another name, or another destination, of which the name is made."));
+                .with_detail("Its source is another table.")
+                .with_hint("Choose another name, or another destination, from which the name is derived."));
         }
         pgrx::notice!("a vectorizer named {name} already exists, skipping");
         return Ok(existing);
@@ -160,7 +160,7 @@ fn create(request: Request) -> Result<i32, PgError> {
     let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
     let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
     if row_security::keep(&source, &key, store.as_ref(), view.as_ref())? {
-        pgrx::notice!("{} has row security, which holds for the chunks as well", source.qualified());
+        pgrx::notice!("row security of {} applies to its chunks as well", source.qualified());
     }
     let relations = Relations::new(source.table()?, queue, store, view);
     relations.bind(id)?;
@@ -200,8 +200,11 @@ fn require_utf8() -> Result<(), PgError> {
     if unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32 {
         return Ok(());
     }
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, "vectorizers need a database in UTF-8")
-        .with_hint("Create the database with ENCODING 'UTF8'."))
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        "vectorizers require a database with encoding UTF8",
+    )
+    .with_hint("Create the database with ENCODING 'UTF8'."))
 }
 
 /// Errors in a REPEATABLE READ or SERIALIZABLE transaction: rows committed after its snapshot would be
@@ -212,9 +215,9 @@ pub fn require_fresh_snapshots(function: &str) -> Result<(), PgError> {
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-        format!("{function} can't run in a REPEATABLE READ or SERIALIZABLE transaction"),
+        format!("{function} cannot run in a REPEATABLE READ or SERIALIZABLE transaction"),
     )
-    .with_hint("Run it at READ COMMITTED."))
+    .with_hint("Run it in a READ COMMITTED transaction."))
 }
 
 /// Locks the source as CREATE TRIGGER does, so that nobody else can change it until the transaction ends, and
@@ -241,11 +244,11 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     if !matches!(source.kind, 'r' | 'p') || source.temporary {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
-            format!("{} can't be the source of a vectorizer", source.qualified()),
+            format!("cannot use {} as the source of a vectorizer", source.qualified()),
         )
-        .with_detail("A source is an ordinary or a partitioned table that is not temporary.")
+        .with_detail("A source must be an ordinary or partitioned table that is not temporary.")
         .with_hint(
-            "Views and foreign tables have no triggers to say what changed; name the table behind them.",
+            "Views and foreign tables have no triggers that record changes. Use the underlying table.",
         ));
     }
     Ok(source)
@@ -257,7 +260,7 @@ fn next_id() -> Result<i32, PgError> {
         let id = as_superuser(|| {
             sql::query_row("SELECT nextval('ai.vectorizer_id_seq')::int4", &[], |row| row.get::<i32>(1))
         })?;
-        let id = id.ok_or_else(|| PgError::raised("the sequence ai.vectorizer_id_seq gave no value"))?;
+        let id = id.ok_or_else(|| PgError::internal("sequence ai.vectorizer_id_seq returned no value"))?;
         let names = [inbox_name(id), work_name(id), failed_name(id), origin_name(id)];
         let taken = names.iter().map(|name| relation_exists("ai", name)).collect::<Result<Vec<_>, _>>()?;
         if !taken.contains(&true) {
@@ -287,9 +290,9 @@ fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> 
         if allowed != Some(true) {
             return Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("the source's owner has no {right} on schema {}", ident(schema)),
+                format!("the source's owner lacks the privilege {right} on schema {}", ident(schema)),
             )
-            .with_detail("A vectorizer's work is done as the owner of its source.")
+            .with_detail("A vectorizer works with the rights of its source's owner.")
             .with_hint(format!(
                 "GRANT {right} ON SCHEMA {} TO {};",
                 ident(schema),
@@ -308,7 +311,7 @@ fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> 
             format!("unacceptable queue_table name {}", ident(inbox)),
         )
         .with_detail("Names in the schema ai are reserved for the extension.")
-        .with_hint("Leave out queue_table, or choose another queue_schema."));
+        .with_hint("Omit queue_table, or choose another queue_schema."));
     }
     Ok(())
 }

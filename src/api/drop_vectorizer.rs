@@ -13,7 +13,7 @@ use crate::queue::wake;
 pub fn require_id(vectorizer_id: Option<i32>) -> Result<i32, PgError> {
     vectorizer_id.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
-            .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
+            .with_hint("See the view ai.vectorizer_status for the existing vectorizers.")
     })
 }
 

@@ -62,11 +62,11 @@ impl Input {
     fn tokens(numbers: Vec<Option<i32>>) -> Result<Self, PgError> {
         let token = |number: Option<i32>| {
             let number = number.ok_or_else(|| {
-                let message = "input_tokens must not hold a null";
+                let message = "input_tokens must not contain nulls";
                 PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, message)
             })?;
             u32::try_from(number).map_err(|_| {
-                let message = "input_tokens must not hold a negative number";
+                let message = "input_tokens must not contain negative numbers";
                 PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
             })
         };
@@ -277,9 +277,9 @@ fn not_a_reader(entry: &Entry) -> PgError {
     let table = store.as_ref().unwrap_or(source).qualified();
     PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("permission denied for the model of vectorizer {}", entry.name),
+        format!("permission denied for the model of vectorizer \"{}\"", entry.name),
     )
-    .with_detail("Its owner pays for what is asked.")
+    .with_detail("Requests to the model are made at the owner's expense.")
     .with_hint(format!("GRANT SELECT ON {table}, or on the view beside it, lets a role search."))
 }
 
@@ -321,7 +321,7 @@ fn ask(
         (Input::Text { text, .. }, Model::Given(..)) => {
             let mut vectors =
                 wait(embed::embed_texts(embedding, author, key, &settings, slice::from_ref(text)))?;
-            vectors.pop().ok_or_else(|| PgError::raised("the model answered no vector"))
+            vectors.pop().ok_or_else(|| PgError::raised("the model returned no vector"))
         }
         (Input::Text { text, input_type }, _) => {
             wait(embed::embed_query(embedding, author, key, &settings, text, input_type.as_deref()))
@@ -350,7 +350,7 @@ fn wait<T>(answer: impl Future<Output = Result<T, Failure>>) -> Result<T, PgErro
             PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
             format!("the model did not answer within {} ms", timeout.as_millis()),
         )
-        .with_hint("Raise pgai_rs.query_timeout, or see whether the provider works.")),
+        .with_hint("Increase pgai_rs.query_timeout, or check whether the provider works.")),
     }
 }
 
@@ -358,7 +358,7 @@ fn embedding_failed(failure: Failure) -> PgError {
     let error = match failure.code {
         "invalid_embedding" => PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, failure.message),
         code => PgError::new(PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION, failure.message)
-            .with_detail(format!("The provider's failure is of the kind {code}.")),
+            .with_detail(format!("The failure has the code {code}.")),
     };
     match failure.hint {
         Some(hint) => error.with_hint(hint),

@@ -37,7 +37,7 @@ fn grant_vectorizer_usage(
 ) -> Result<(), pg_sys::panic::ErrorReport> {
     let role = to_user.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "to_user must not be null")
-            .with_hint("Name the role that is to use vectorizers.")
+            .with_hint("Specify the role that is to use vectorizers.")
     })?;
     require_grantor()?;
     let role = ident(&role.to_string_lossy());
@@ -64,11 +64,11 @@ fn require_grantor() -> Result<(), PgError> {
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        "permission denied to grant the use of vectorizers",
+        "permission denied to grant vectorizer usage",
     )
     .with_hint(
-        "The extension's owner may, and who has USAGE on the schema ai, and EXECUTE on the functions that declare what the \
-         server fetches and sends, with the right to pass them on.",
+        "Only the extension's owner may do so, and roles that have USAGE on the schema ai and EXECUTE on the \
+         functions that declare vectorizers and S3 sources, all of them WITH GRANT OPTION.",
     ))
 }
 
@@ -120,11 +120,11 @@ fn keep_rights() -> Result<(), pg_sys::panic::ErrorReport> {
 fn tell(roles: &[String]) {
     let functions: Vec<String> = Right::ALL.iter().map(|right| format!("ai.{}", right.function())).collect();
     let message =
-        format!("these roles may have the server fetch and send, as they could before: {}", roles.join(", "));
+        format!("roles that keep the right to declare vectorizers and S3 sources: {}", roles.join(", "));
     pg_sys::panic::ErrorReport::new(PgSqlErrorCode::ERRCODE_WARNING, message, "")
-        .set_detail("They have vectorizers or S3 sources, or were given USAGE on the schema ai.")
+        .set_detail("They have vectorizers or S3 sources, or USAGE on the schema ai.")
         .set_hint(format!(
-            "Where that is too much: REVOKE EXECUTE ON FUNCTION {} FROM the role.",
+            "To revoke it, run REVOKE EXECUTE ON FUNCTION {} FROM the role.",
             functions.join(", ")
         ))
         .report(PgLogLevel::WARNING);

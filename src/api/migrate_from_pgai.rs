@@ -26,8 +26,8 @@ fn require_no_pgai() -> Result<(), pg_sys::panic::ErrorReport> {
     if found.is_empty() {
         return Ok(());
     }
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, "the schema ai holds pgai's objects")
-        .with_detail("pgai_rs has the same names for its own.")
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT, "the schema ai contains pgai's objects")
+        .with_detail("The objects of pgai_rs have the same names.")
         .with_hint(MAKE_ROOM)
         .into())
 }
@@ -35,7 +35,7 @@ fn require_no_pgai() -> Result<(), pg_sys::panic::ErrorReport> {
 fn required(schema: Option<&str>) -> Result<&str, PgError> {
     schema.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "pgai_schema must not be null")
-            .with_hint("Give the name that pgai's schema has now.")
+            .with_hint("Specify the present name of pgai's schema.")
     })
 }
 
@@ -74,7 +74,7 @@ fn give_back_to_pgai(
         let source = entry.source.map(Relation::load).transpose()?.flatten();
         let pending = source.map(|source| release::release(&entry, &source)).transpose()?.flatten();
         let Some(pending) = pending else {
-            pgrx::warning!("{} is left as it is: it or its source has been dropped since", entry.name);
+            pgrx::warning!("skipping vectorizer \"{}\": it or its source has been dropped", entry.name);
             continue;
         };
         rows.push((entry.id, entry.name, count(pending)));

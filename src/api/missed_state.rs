@@ -51,9 +51,9 @@ pub fn blind(entry: &Entry) -> Result<Option<State>, PgError> {
                 let trigger = ident(&found.name);
                 format!("ALTER TABLE {name} ENABLE TRIGGER {trigger}; then {}", mend(&entry.name))
             }
-            (None, None) => "Drop the vectorizer and create it anew.".to_owned(),
+            (None, None) => "Drop the vectorizer and create it again.".to_owned(),
         };
-        let reason = format!("no trigger of the vectorizer is enabled on {name} for {}", events.join(", "));
+        let reason = format!("no trigger of the vectorizer on {name} is enabled for {}", events.join(", "));
         return Ok(Some(state(reason, hint, missed)));
     }
     if subscribed && !fires_for_replica(&states) {
@@ -81,7 +81,9 @@ fn unsubscribed(
     };
     let name = source.qualified();
     Ok(Some((
-        format!("a subscription writes to {name}, for which the vectorizer's triggers are not enabled"),
+        format!(
+            "a subscription writes to {name}, where the vectorizer's triggers are not enabled for replicated rows"
+        ),
         format!(
             "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {}; then {}",
             ident(&trigger.name),

@@ -36,7 +36,7 @@ pub fn await_answer<T>(timeout: Duration, answer: impl Future<Output = T>) -> Re
 /// statement.
 pub fn await_work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, PgError> {
     let done = drive(|| true, async |runtime| runtime.spawn_blocking(work).await)?;
-    done.and_then(Result::ok).ok_or_else(|| PgError::raised("the computation failed"))
+    done.and_then(Result::ok).ok_or_else(|| PgError::internal("background computation failed"))
 }
 
 /// Runs the future that `begin` returns to completion; returns `None` if `goes_on` returns false before.
@@ -62,9 +62,9 @@ impl Impatient {
         let runtime = run::current_thread_runtime().map_err(|error| {
             PgError::new(
                 PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
-                format!("no runtime for the request: {error}"),
+                format!("could not create a runtime for the request: {error}"),
             )
-            .with_hint("Raise the limits of open files and of processes under which Postgres is started.")
+            .with_hint("Increase the limits of open files and of processes for the Postgres server.")
         })?;
         Ok(Impatient(Some(runtime)))
     }
@@ -74,7 +74,7 @@ impl Impatient {
     }
 
     fn get(&self) -> Result<&Runtime, PgError> {
-        self.0.as_ref().ok_or_else(|| PgError::raised("the runtime is gone"))
+        self.0.as_ref().ok_or_else(|| PgError::internal("runtime of the request does not exist"))
     }
 }
 

@@ -39,7 +39,7 @@ fn is_the_callers(error: &PgError) -> bool {
 
 /// Returns the error for a count that takes too long, whatever the reason.
 fn late() -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, "the queue can't be counted now")
+    PgError::new(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, "could not count the queue")
 }
 
 fn count(inbox: pg_sys::Oid, work: pg_sys::Oid, most: u64) -> Result<i64, PgError> {
@@ -54,7 +54,7 @@ fn count(inbox: pg_sys::Oid, work: pg_sys::Oid, most: u64) -> Result<i64, PgErro
 
 /// Locks a table and returns it. Errors unless the caller may read it without row security.
 fn readable(table: pg_sys::Oid) -> Result<Table, PgError> {
-    let refused = || PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "the queue can't be read");
+    let refused = || PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "could not read the queue");
     let may = sql::read(
         "SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT c.relrowsecurity
          FROM pg_catalog.pg_class c WHERE c.oid = $1",

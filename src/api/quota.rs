@@ -53,10 +53,10 @@ fn require_room(whose: &str, has: i64, most: i64, what: &str, setting: &str) -> 
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-        format!("the {whose} has as many {what} as it may"),
+        format!("too many {what} for this {whose}"),
     )
-    .with_detail(format!("The setting pgai_rs.{setting} is {most}."))
+    .with_detail(format!("The maximum, pgai_rs.{setting}, is {most}."))
     .with_hint(
-        "Drop one that is not needed, or have a superuser raise the setting, for the role or for the database.",
+        "Drop those that are not needed, or have a superuser increase the setting for the role or the database.",
     ))
 }

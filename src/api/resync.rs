@@ -20,7 +20,7 @@ fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
     require_owner(id)?;
     require_fresh_snapshots("ai.resync")?;
     let vectorizer = vectorizer::by_id(id)?
-        .ok_or_else(|| PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger")))?
+        .ok_or_else(|| PgError::raised(format!("vectorizer {id} lacks its queue table or its trigger")))?
         .resolve()?;
     if all_rows {
         missed::forget(id)?;

@@ -17,8 +17,8 @@ use crate::pg::sql;
 use crate::pg::transaction::subtransaction;
 use crate::queue::wake;
 
-const KEY_HINT: &str = "Give an object of the primary key's columns, such as {\"id\": 1}, or an array of them; \
-                        ai.vectorizer_errors has the one of each row as details -> 'key'.";
+const KEY_HINT: &str = "Specify an object of the primary key's columns, such as {\"id\": 1}, or an array of such \
+                        objects. ai.vectorizer_errors contains that of each row as details -> 'key'.";
 
 /// The selection among the rows that were set aside: those that match everything that is given.
 struct Chosen {
@@ -36,7 +36,7 @@ fn retry_failed(
 ) -> Result<i64, pg_sys::panic::ErrorReport> {
     let id = vectorizer_id.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer_id must not be null")
-            .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
+            .with_hint("See the view ai.vectorizer_status for the existing vectorizers.")
     })?;
     require_owner(id)?;
     let vectorizer = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.resolve()?;
@@ -51,8 +51,8 @@ fn retry_failed(
 
 /// Returns the error for a vectorizer that has lost some of its relations.
 pub fn lost(id: i32) -> PgError {
-    PgError::raised(format!("vectorizer {id} has lost its queue table or its trigger"))
-        .with_hint("Drop the vectorizer with ai.drop_vectorizer(), and create it anew.")
+    PgError::raised(format!("vectorizer {id} lacks its queue table or its trigger"))
+        .with_hint("Drop the vectorizer with ai.drop_vectorizer() and create it again.")
 }
 
 fn require_step(step: &str) -> Result<(), PgError> {
@@ -60,7 +60,7 @@ fn require_step(step: &str) -> Result<(), PgError> {
     if known.iter().any(|known| known == step) {
         return Ok(());
     }
-    let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "there is no such step");
+    let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "invalid step");
     Err(error.with_hint(format!("The steps are {}.", known.join(", "))))
 }
 
@@ -68,7 +68,7 @@ fn require_step(step: &str) -> Result<(), PgError> {
 fn keys(key: &Key, given: &Value) -> Result<Vec<KeyValues>, PgError> {
     let object = |value: &Value| match value {
         Value::Object(object) => values(key, object),
-        _ => Err(invalid_key("it is neither an object nor an array of objects")),
+        _ => Err(invalid_key("The argument is neither an object nor an array of objects.")),
     };
     match given {
         Value::Array(objects) => objects.iter().map(object).collect(),
@@ -80,19 +80,19 @@ fn values(key: &Key, object: &Map<String, Value>) -> Result<KeyValues, PgError> 
     let columns = key.columns();
     let stray = object.keys().find(|name| !columns.iter().any(|column| column.name == **name));
     if let Some(name) = stray {
-        return Err(invalid_key(format!("{name:?} is no column of the primary key")));
+        return Err(invalid_key(format!("{name:?} is not a column of the primary key.")));
     }
     let value = |name: &str| match object.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
-        Some(_) => Err(invalid_key(format!("the value of {name:?} is neither a string nor a number"))),
-        None => Err(invalid_key(format!("it has no value for {name:?}"))),
+        Some(_) => Err(invalid_key(format!("The value of {name:?} is neither a string nor a number."))),
+        None => Err(invalid_key(format!("There is no value for {name:?}."))),
     };
     columns.iter().map(|column| value(&column.name)).collect::<Result<_, _>>().map(KeyValues)
 }
 
 fn invalid_key(detail: impl Into<String>) -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "this is no key of the vectorizer's source")
+    PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "invalid key for the vectorizer's source")
         .with_detail(detail)
         .with_hint(KEY_HINT)
 }

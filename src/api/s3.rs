@@ -38,7 +38,7 @@ fn check_s3(
 > {
     let uri = uri.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "uri must not be null")
-            .with_hint("Give the address of an object, such as s3://bucket/key.")
+            .with_hint("Specify the address of an object, such as s3://bucket/key.")
     })?;
     let access = S3Access {
         aws_role_arn: aws_role_arn.map(str::to_owned),
@@ -64,7 +64,7 @@ fn walk(uri: &str, access: &S3Access) -> Result<Vec<CheckStep>, PgError> {
     let clients = Clients::new(&settings);
     let steps = await_answer(CHECK_TIMEOUT, check(&clients, uri, access, &settings.allowed_uris))?;
     steps.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_QUERY_CANCELED, "S3 did not answer in time")
+        PgError::new(PgSqlErrorCode::ERRCODE_QUERY_CANCELED, "S3 did not respond in time")
             .with_hint("Check the network between the Postgres server and S3.")
     })
 }
@@ -96,7 +96,7 @@ fn bucket_and_prefix(text: Option<&str>) -> Result<(&str, &str), PgError> {
     if !bucket.is_empty() && bucket.chars().all(named) {
         return Ok((bucket, prefix));
     }
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "this names no bucket")
-        .with_detail("A bucket's name is made of letters, digits, '.', '-' and '_'.")
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "invalid bucket name")
+        .with_detail("A bucket name consists of letters, digits, periods, hyphens and underscores.")
         .with_hint("Write it as bucket, s3://bucket or s3://bucket/prefix/."))
 }

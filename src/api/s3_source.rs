@@ -30,14 +30,16 @@ fn require_source(id: Option<i32>) -> Result<i32, PgError> {
     let user = current_user();
     let is_seen = |target| visibility::sees_all(user) || sees_s3_source(user, id, Some(target));
     let (owner, _) = found.filter(|(_, target)| is_seen(*target)).ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("there is no S3 source with id {id}"))
-            .with_hint("The table ai.s3_source lists the sources that exist.")
+        PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("S3 source with id {id} does not exist"),
+        )
+        .with_hint("See the table ai.s3_source for the existing sources.")
     })?;
     if may_act_as(user, owner) {
         return Ok(id);
     }
-    Err(not_allowed("must be owner of the S3 source")
-        .with_hint("A source belongs to the owner of its table."))
+    Err(not_allowed("must be owner of S3 source").with_hint("A source belongs to the owner of its table."))
 }
 
 #[pg_extern(sql = false)]
@@ -91,7 +93,7 @@ fn sync_s3_source(
         )
     })?;
     let run = run.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "the S3 source is disabled")
+        PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "S3 source is disabled")
             .with_hint(format!("SELECT ai.enable_s3_source({id});"))
     })?;
     wake::worker_at_commit();

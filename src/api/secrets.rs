@@ -30,14 +30,14 @@ fn set_secret(
 
 fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Result<(), PgError> {
     let name =
-        name.ok_or_else(|| null("name", "Name the secret as api_key_name does, such as OPENAI_API_KEY."))?;
-    let value = value.ok_or_else(|| null("value", "Call ai.drop_secret to remove a secret."))?.trim();
+        name.ok_or_else(|| null("name", "Specify the name as in api_key_name, such as OPENAI_API_KEY."))?;
+    let value = value.ok_or_else(|| null("value", "Use ai.drop_secret() to remove a secret."))?.trim();
     if value.is_empty() || value.len() > MOST_BYTES {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("value must have 1 to {MOST_BYTES} bytes"),
+            format!("value must have between 1 and {MOST_BYTES} bytes"),
         )
-        .with_hint("Give the key itself. Call ai.drop_secret to remove a secret."));
+        .with_hint("Specify the key itself. Use ai.drop_secret() to remove a secret."));
     }
 
     // This comes before anything is created outside the database.
@@ -54,13 +54,14 @@ fn set(name: Option<&str>, value: Option<&str>, base_url: Option<&str>) -> Resul
 /// Removes a secret. There is no check of rights beyond EXECUTE, which the administrator grants.
 #[pg_extern(sql = false)]
 fn drop_secret(name: Option<&str>) -> Result<(), pg_sys::panic::ErrorReport> {
-    let name = name.ok_or_else(|| null("name", "The view ai.secrets lists the secrets of this database."))?;
+    let name =
+        name.ok_or_else(|| null("name", "See the view ai.secrets for the secrets of this database."))?;
     if !secret::remove(name)? {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
-            format!("this database has no secret {name:?}"),
+            format!("secret {name:?} does not exist in this database"),
         )
-        .with_hint("The view ai.secrets lists the secrets of this database.")
+        .with_hint("See the view ai.secrets for the secrets of this database.")
         .into());
     }
     wake::worker_at_commit();

@@ -156,8 +156,8 @@ impl Facts {
 
     fn what_is_missing(&self) -> String {
         match &self.gone {
-            Some(table) => format!("the table {table} of its queue is gone"),
-            None => "its source has lost the vectorizer's triggers, or is gone".to_owned(),
+            Some(table) => format!("the table {table} of its queue does not exist"),
+            None => "its source or the vectorizer's triggers on it do not exist".to_owned(),
         }
     }
 
@@ -181,8 +181,8 @@ impl Facts {
             return Ok(blind);
         }
         if self.disabled {
-            return Ok(State::new("disabled", "it was disabled; changes are kept in its queue")
-                .with_hint("ai.enable_vectorizer_schedule() lets it go on."));
+            return Ok(State::new("disabled", "it is disabled; changes are kept in its queue")
+                .with_hint("Use ai.enable_vectorizer_schedule() to enable it."));
         }
         if worker.word != RUNNING {
             return Ok(worker);
@@ -198,37 +198,37 @@ impl Facts {
 
 fn at_work(counts: &Counts) -> State {
     let set_aside = || {
-        "ai.vectorizer_errors says why rows were set aside; ai.retry_failed() brings them back.".to_owned()
+        "See ai.vectorizer_errors for the reasons, and use ai.retry_failed() to retry the rows.".to_owned()
     };
     let (word, reason) = match (counts.pending, counts.failed) {
-        (0, 0) => ("idle", "all rows are in step"),
-        (0, _) => ("idle", "all rows are in step but those that were set aside"),
-        _ => ("working", "rows are being worked on"),
+        (0, 0) => ("idle", "all rows are up to date"),
+        (0, _) => ("idle", "all rows are up to date except those that were set aside"),
+        _ => ("working", "rows are being processed"),
     };
     State { hint: (counts.failed > 0).then(set_aside), ..State::new(word, reason) }
 }
 
 fn broken(reason: &str) -> State {
     State::new("broken", reason).with_hint(
-        "While a dump is being restored this passes by itself; otherwise drop the vectorizer and create it anew.",
+        "While a dump is being restored, no action is needed. Otherwise drop the vectorizer and create it again.",
     )
 }
 
 /// Returns the state of a vectorizer whose queue or triggers can't be read.
 pub fn unreadable(error: &PgError) -> State {
     if error.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
-        return State::new("locked", "somebody holds a lock on its queue").with_hint(
-            "pg_locks and pg_blocking_pids() say who; the worker waits for the end of that transaction.",
+        return State::new("locked", "another transaction holds a lock on its queue").with_hint(
+            "See pg_locks and pg_blocking_pids() for the transaction; the worker waits for its end.",
         );
     }
     if error.code == PgSqlErrorCode::ERRCODE_OBJECT_IN_USE {
         return State {
             hint: error.hint.clone(),
-            ..State::new("busy", "its queue could not be counted in the time for it")
+            ..State::new("busy", "its queue could not be counted in time")
         };
     }
     State {
         hint: error.hint.clone(),
-        ..State::new("broken", format!("its queue can't be read: {}", error.message))
+        ..State::new("broken", format!("its queue could not be read: {}", error.message))
     }
 }

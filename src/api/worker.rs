@@ -11,8 +11,8 @@ use crate::pg::sql;
 use crate::worker;
 
 /// HINT if the library is not preloaded.
-pub const PRELOAD_HINT: &str = "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the server; \
-                            or call ai.start_worker() after each start of the server.";
+pub const PRELOAD_HINT: &str = "Add pgai_rs to shared_preload_libraries in postgresql.conf and restart the \
+                                server, or call ai.start_worker() after each start of the server.";
 
 #[pg_extern(sql = false)]
 fn extension_created() {
@@ -22,7 +22,7 @@ fn extension_created() {
     }
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_WARNING,
-        "pgai_rs is not preloaded: no worker will keep embeddings in step",
+        "no worker will process vectorizers, because pgai_rs is not preloaded",
         "",
     )
     .set_hint(PRELOAD_HINT)
@@ -35,9 +35,9 @@ fn start_worker() -> Result<i32, pg_sys::panic::ErrorReport> {
         return Ok(pid);
     }
     let pid = worker::start_for_this_database().map_err(|reason| {
-        PgError::new(PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "the worker could not be started")
+        PgError::new(PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED, "could not start the worker")
             .with_detail(reason)
-            .with_hint("Raise max_worker_processes, or see the server's log.")
+            .with_hint("Increase max_worker_processes, or see the server log.")
     })?;
     wait_until_connected(pid)?;
     Ok(pid)
@@ -53,9 +53,9 @@ fn wait_until_connected(pid: i32) -> Result<(), PgError> {
         if started.elapsed() > CONNECTING.0 {
             return Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_CONNECTION_FAILURE,
-                "the worker has started and did not connect to the database",
+                "the worker could not connect to the database",
             )
-            .with_hint("See the server's log."));
+            .with_hint("See the server log for details."));
         }
         std::thread::sleep(CONNECTING.1);
         pgrx::check_for_interrupts!();

@@ -103,7 +103,7 @@ impl Workers {
             return standby();
         }
         match (&self.launcher, worker::is_preloaded()) {
-            (Some(_), _) => State::new(RUNNING, "the launcher runs"),
+            (Some(_), _) => State::new(RUNNING, "the launcher is running"),
             (None, true) => no_launcher(),
             (None, false) => not_preloaded(),
         }
@@ -117,12 +117,12 @@ impl Workers {
         match &self.worker {
             Some(process) if process.is_stalled => State {
                 since: process.last_heartbeat,
-                ..State::new("stalled", "the worker runs, and has given no sign of life for long").with_hint(
-                    "See what it waits for in pg_stat_activity and in the server's log; \
-                     pg_terminate_backend() ends it, and another comes.",
+                ..State::new("stalled", "the worker is running, but its heartbeat is overdue").with_hint(
+                    "See pg_stat_activity and the server log for what it waits for. It is replaced if it is ended \
+                     with pg_terminate_backend().",
                 )
             },
-            Some(_) => State::new(RUNNING, "the worker runs"),
+            Some(_) => State::new(RUNNING, "the worker is running"),
             None if !worker::is_preloaded() => not_preloaded(),
             None if self.launcher.is_none() => no_launcher(),
             None => self.why_none_was_started(),
@@ -132,22 +132,25 @@ impl Workers {
     fn why_none_was_started(&self) -> State {
         let wanted = guc::databases();
         if !wanted.is_empty() && database_name().is_some_and(|name| !wanted.contains(&name)) {
-            return no_worker("pgai_rs.databases does not list this database")
-                .with_hint("Add it to pgai_rs.databases, or empty the setting, and reload.");
+            return no_worker("pgai_rs.databases does not list this database").with_hint(
+                "Add it to pgai_rs.databases, or make the setting empty, and reload the configuration.",
+            );
         }
         // SAFETY: reads a variable of this backend, and the clock.
         let (database, now) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetCurrentTimestamp()) };
         match shared::slot(database) {
             Some(slot) if slot.away_until > now => State {
                 until: TimestampWithTimeZone::try_from(slot.away_until).ok(),
-                ..no_worker("the worker has left for a statement that needs the database to itself")
+                ..no_worker(
+                    "the worker was stopped for a statement that needs the database without connections",
+                )
             },
             _ if shared::no_free_process() => {
-                no_worker("no background worker is free; the databases that wait for one take turns")
-                    .with_hint("Raise max_worker_processes and restart.")
+                no_worker("no background worker slot is free; the databases that wait for one take turns")
+                    .with_hint("Increase max_worker_processes and restart the server.")
             }
-            _ => no_worker("no worker runs; the launcher starts one, with growing pauses if it fails")
-                .with_hint("If none stays, the server's log says why they end."),
+            _ => no_worker("no worker is running; the launcher starts one, with backoff if it fails")
+                .with_hint("If workers keep ending, see the server log for the reason."),
         }
     }
 }
@@ -173,17 +176,18 @@ fn is_standby() -> bool {
 }
 
 fn standby() -> State {
-    State::new("standby", "this server is a standby: the primary's worker does the work")
-        .with_hint("Ask on the primary. After a promotion the worker starts here by itself.")
+    State::new("standby", "this server is a standby; the work is done on the primary")
+        .with_hint("Look at the primary. After a promotion a worker is started here automatically.")
 }
 
 fn not_preloaded() -> State {
-    State::new("not_preloaded", "no worker runs: pgai_rs is not in shared_preload_libraries")
+    State::new("not_preloaded", "no worker is running, because pgai_rs is not in shared_preload_libraries")
         .with_hint(PRELOAD_HINT)
 }
 
 fn no_launcher() -> State {
-    no_worker("the launcher does not run").with_hint("The server starts it again; its log says why it ends.")
+    no_worker("the launcher is not running")
+        .with_hint("It is restarted automatically; see the server log for the reason.")
 }
 
 fn no_worker(reason: &str) -> State {

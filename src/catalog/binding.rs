@@ -93,9 +93,9 @@ impl Relations {
         let source = self.source.qualified();
         Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("its source {source} now has another owner than {}", others.join(", ")),
+            format!("its source {source} and {} have different owners", others.join(", ")),
         )
-        .with_hint("ALTER TABLE ... OWNER TO gives them all to one role."))
+        .with_hint("Use ALTER TABLE ... OWNER TO to give all of them to one role."))
     }
 
     /// Returns the tables of the queue.
@@ -150,7 +150,7 @@ impl Relations {
             found.push(row.get_opt::<pg_sys::Oid>(column)?.and_then(Table::look));
         }
         let [source, inbox, work, failed, origin, store, view] = <[Option<Table>; 7]>::try_from(found)
-            .map_err(|_| PgError::raised("a vectorizer has seven relations"))?;
+            .map_err(|_| PgError::internal("unexpected number of relations"))?;
 
         let table = |found: Option<Table>| found.filter(|table| table.kind == 'r');
         let source = source.filter(|table| matches!(table.kind, 'r' | 'p'));

@@ -114,7 +114,10 @@ fn view_definition(view: &str, store: &str, source: &Relation, columns: &[Column
     let (hidden, shown): (Vec<_>, Vec<_>) =
         columns.iter().partition(|c| STORE_COLUMNS.contains(&c.name.as_str()));
     for column in hidden {
-        pgrx::notice!("the view {view} has no column for {} of the source, but the store's", column.name);
+        pgrx::notice!(
+            "column {} of the source is missing from the view {view}, because the store has a column of that name",
+            column.name
+        );
     }
     let of_source =
         shown.iter().map(|c| format!("{}.{}", if in_key(&c.name) { "t" } else { "s" }, ident(&c.name)));
@@ -140,15 +143,17 @@ pub fn require_vectors(source: &Relation, column: &str, vector: &str) -> Result<
         Some((kind, false)) if kind == vector => Ok(()),
         Some((kind, false)) => Err(PgError::new(
             PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-            format!("{named} is of type {kind}, not {vector}"),
+            format!("{named} has type {kind}, not {vector}"),
         )
-        .with_hint("Name a column that does not exist yet, or give it the type of the embedding.")),
+        .with_hint("Choose a column that does not exist yet, or change its type to that of the embedding.")),
         Some((_, true)) => Err(PgError::new(
             PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
-            format!("{named} is generated and can't take vectors"),
+            format!("cannot write vectors to {named}, because it is a generated column"),
         )
-        .with_hint("Name a column that does not exist yet.")),
-        None => Err(PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN, format!("there is no {named}"))
-            .with_hint("Add it, or drop the vectorizer and create it anew.")),
+        .with_hint("Choose a column that does not exist yet.")),
+        None => {
+            Err(PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN, format!("{named} does not exist"))
+                .with_hint("Add the column, or drop the vectorizer and create it again."))
+        }
     }
 }

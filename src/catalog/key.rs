@@ -180,10 +180,12 @@ fn unordered(column: &str, type_name: &str) -> PgError {
     let column = ident(column);
     PgError::new(
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-        format!("the primary key's column {column} is of type {type_name}, whose values have no order"),
+        format!(
+            "primary key column {column} has type {type_name}, which has no default btree operator class"
+        ),
     )
-    .with_detail("The tables of a vectorizer's queue have the same key, with a btree index.")
-    .with_hint("Make another primary key, such as a column that is GENERATED ALWAYS AS IDENTITY.")
+    .with_detail("The tables of a vectorizer's queue have the same key, with a btree index on it.")
+    .with_hint("Use another primary key, such as a column that is GENERATED ALWAYS AS IDENTITY.")
 }
 
 /// The values of a key, as text, in the key's order.

@@ -91,9 +91,11 @@ pub fn require(
     let Some(name) = superfluous.first() else { return Ok(()) };
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,
-        format!("the primary key of vectorizer {vectorizer}'s source has no column {name:?} any more"),
+        format!(
+            "the primary key of the source of vectorizer \"{vectorizer}\" no longer has a column {name:?}"
+        ),
     )
-    .with_hint("Give the source the primary key of before, or drop the vectorizer and create it anew."))
+    .with_hint("Restore the source's former primary key, or drop the vectorizer and create it again."))
 }
 
 fn error(vectorizer: &str, different: &Different) -> PgError {
@@ -101,23 +103,21 @@ fn error(vectorizer: &str, different: &Different) -> PgError {
     let Some(has) = has else {
         return PgError::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            format!(
-                "the queue of vectorizer {vectorizer} has no column {name:?} of the source's primary key"
-            ),
+            format!("primary key column {name:?} is missing from the queue of vectorizer \"{vectorizer}\""),
         )
         .with_detail(format!("The table is {table}."))
-        .with_hint("Rename the column back, or drop the vectorizer and create it anew.");
+        .with_hint("Rename the column back, or drop the vectorizer and create it again.");
     };
     PgError::new(
         PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
         format!(
-            "column {name:?} of the primary key of vectorizer {vectorizer}'s source is of type {wants}, and of \
-             type {has} in {table}"
+            "primary key column {name:?} of vectorizer \"{vectorizer}\" has type {wants} in the source, but type \
+             {has} in {table}"
         ),
     )
     .with_hint(format!(
-        "Drop the views that use the column, and run ALTER TABLE ... ALTER COLUMN {} TYPE {wants} on the source, \
-         which the vectorizer follows; or drop the vectorizer and create it anew.",
+        "Drop the views that use the column and run ALTER TABLE ... ALTER COLUMN {} TYPE {wants} on the source, \
+         which the vectorizer follows; or drop the vectorizer and create it again.",
         ident(name),
     ))
 }

@@ -28,13 +28,13 @@ pub fn owned(id: i32) -> Result<OwnedVectorizer, PgError> {
     let user = current_user();
     let found = find(id)?.filter(|found| found.is_seen_by(user)).ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NO_DATA_FOUND, "query returned no rows")
-            .with_detail(format!("There is no vectorizer with id {id}."))
-            .with_hint("The view ai.vectorizer_status lists the vectorizers that exist.")
+            .with_detail(format!("Vectorizer {id} does not exist."))
+            .with_hint("See the view ai.vectorizer_status for the existing vectorizers.")
     })?;
     if may_act_as(user, found.owner) {
         return Ok(found);
     }
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of the vectorizer")
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "must be owner of vectorizer")
         .with_hint("A vectorizer belongs to the owner of its source."))
 }
 

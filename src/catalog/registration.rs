@@ -50,7 +50,7 @@ pub fn register(
             |row| row.get_opt::<String>(1),
         )
     })?;
-    registered.ok_or_else(|| PgError::raised("ai.vectorizer did not take the vectorizer"))
+    registered.ok_or_else(|| PgError::internal("INSERT into ai.vectorizer returned no row"))
 }
 
 /// Binds the relations of a vectorizer that were only found so far, and recreates its triggers with its UUID

@@ -98,7 +98,7 @@ impl Relation {
 
     /// Returns it as a [`Table`], which can be locked and compared. Errors if it is gone.
     pub fn table(&self) -> Result<Table, PgError> {
-        Table::look(self.oid).ok_or_else(|| PgError::raised(format!("{} is gone", self.qualified())))
+        Table::look(self.oid).ok_or_else(|| PgError::raised(format!("{} does not exist", self.qualified())))
     }
 
     /// Returns `schema.name`, quoted if necessary.

@@ -112,11 +112,11 @@ impl Right {
             format!("permission denied for function {name}"),
         )
         .with_detail(format!(
-            "Role {role} has no EXECUTE on ai.{name}, and so may not have the server do what it declares."
+            "Role {role} lacks EXECUTE on ai.{name}, which is the right to declare what it returns."
         ))
         .with_hint(format!(
-            "GRANT EXECUTE ON FUNCTION ai.{name} TO {role}; or, for all that declares vectorizers and S3 sources, \
-             SELECT ai.grant_vectorizer_usage({literal});"
+            "Run GRANT EXECUTE ON FUNCTION ai.{name} TO {role}; or, for all vectorizers and S3 sources, SELECT \
+             ai.grant_vectorizer_usage({literal});"
         )))
     }
 
@@ -182,5 +182,5 @@ fn names_of(role: pg_sys::Oid) -> Result<(String, String), PgError> {
             |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?)),
         )
     })?;
-    names.into_iter().next().ok_or_else(|| PgError::raised("a role has no name"))
+    names.into_iter().next().ok_or_else(|| PgError::internal("could not look up the name of a role"))
 }

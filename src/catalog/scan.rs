@@ -25,7 +25,7 @@ impl Column {
         let missing = || {
             PgError::new(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                format!("column {name:?} is missing, or of another type than it was"),
+                format!("column {name:?} is missing or has another type"),
             )
         };
         let c_name = CString::new(name).map_err(|_| missing())?;

@@ -28,9 +28,9 @@ pub fn require_trusted() -> Result<(), PgError> {
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        "the schema ai does not belong to a superuser, and is not trusted",
+        "schema \"ai\" is not trusted, because its owner is not a superuser",
     )
-    .with_hint("Run ALTER SCHEMA ai OWNER TO a superuser, after looking at what is in it."))
+    .with_hint("Inspect its contents, then run ALTER SCHEMA ai OWNER TO a superuser."))
 }
 
 /// Returns whether the schema has a relation of this name that belongs to the extension. The objects of an

@@ -100,7 +100,7 @@ fn require_table() -> Result<(), PgError> {
         true => Ok(()),
         false => Err(PgError::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
-            "this database has no place for secrets",
+            "the extension in this database does not support secrets",
         )
         .with_hint("Run ALTER EXTENSION pgai_rs UPDATE.")),
     }
@@ -111,11 +111,11 @@ impl Sealed {
         let unreadable = |why: &str| {
             PgError::new(
                 PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("the secret {} of this database can't be read: {why}", self.name),
+                format!("could not read secret {} of this database: {why}", self.name),
             )
             .with_hint(format!(
-                "Set it again with ai.set_secret, remove it with ai.drop_secret, or put the file {} back that the \
-                 server's data directory had when it was set.",
+                "Set it again with ai.set_secret(), remove it with ai.drop_secret(), or restore the file {} that \
+                 the server's data directory had when it was set.",
                 key_file::NAME
             ))
         };
@@ -128,7 +128,7 @@ impl Sealed {
 
 fn seal(key: &SealKey, name: &str, value: &Secret, base_url: Option<&str>) -> Result<Vec<u8>, PgError> {
     key.seal(value, &Binding::new(name, base_url).parts()).map_err(|error| {
-        PgError::new(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, format!("the secret can't be sealed: {error}"))
+        PgError::new(PgSqlErrorCode::ERRCODE_SYSTEM_ERROR, format!("could not encrypt the secret: {error}"))
     })
 }
 

@@ -122,11 +122,11 @@ pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
 fn exceeded(of: &str, limit: u64, spent: u64, tokens: u64) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-        format!("the {of} has used up its quota of {limit} tokens for today"),
+        format!("daily quota of {limit} tokens exceeded for this {of}"),
     )
-    .with_detail(format!("It has sent {spent}, and this would be {tokens} more."))
+    .with_detail(format!("It has used {spent} tokens today, and the request needs {tokens} more."))
     .with_hint(format!(
-        "Try again after 00:00 UTC, or have a superuser raise pgai_rs.max_daily_tokens_per_{of}."
+        "Try again after 00:00 UTC, or have a superuser increase pgai_rs.max_daily_tokens_per_{of}."
     ))
 }
 

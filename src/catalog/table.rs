@@ -83,7 +83,7 @@ impl Table {
                     sql::qualified(schema, name)
                 ),
             )
-            .with_hint("Run the statement again.")),
+            .with_hint("Repeat the statement.")),
         }
     }
 
@@ -99,9 +99,9 @@ impl Table {
 
         Err(PgError::new(
             PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-            format!("the definition of {} has changed meanwhile", self.qualified()),
+            format!("the definition of {} was changed concurrently", self.qualified()),
         )
-        .with_hint("Run the statement again."))
+        .with_hint("Repeat the statement."))
     }
 
     /// Changes the owner of the table and its indexes with the extension's rights. This transaction must have
@@ -130,7 +130,7 @@ impl Table {
     pub fn alter(&self, commands: &str) -> Result<(), PgError> {
         self.hold(pg_sys::AccessExclusiveLock)?;
         let text = CString::new(format!("ALTER TABLE ONLY {} {commands}", self.qualified()))
-            .map_err(|_| PgError::raised("a name has a zero byte"))?;
+            .map_err(|_| PgError::internal("unexpected zero byte in a name"))?;
 
         // SAFETY: on the main thread, in a transaction, on a relation that is locked; the text parses to one
         // ALTER TABLE, whose table is the one of the context. What the context points to outlives the call.
@@ -203,8 +203,11 @@ fn given_away(table: &Table) -> PgError {
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         format!("{} was given to another owner while it was being created", table.qualified()),
     )
-    .with_detail("The tables of a vectorizer belong to the owner of its source.")
-    .with_hint("Have the event trigger that gives new tables away pass this one by, or give its new owner the source as well.")
+    .with_detail("The tables of a vectorizer must belong to the owner of its source.")
+    .with_hint(
+        "Let the event trigger that changes the owner of new tables leave this table out, or change the owner of \
+         the source as well.",
+    )
 }
 
 /// Returns the address of an object in the catalog `class`.

@@ -142,7 +142,8 @@ fn create_one(
     let arguments: Vec<String> =
         vectorizer.arguments(&id).into_iter().chain(mark).map(|argument| format!("'{argument}'")).collect();
     let statement = format!("{statement} EXECUTE FUNCTION f({})", arguments.join(", "));
-    let statement = CString::new(statement).map_err(|_| PgError::raised("a name has a zero byte"))?;
+    let statement =
+        CString::new(statement).map_err(|_| PgError::internal("unexpected zero byte in a name"))?;
     let function = function()?;
 
     as_superuser(|| {
@@ -173,7 +174,7 @@ fn create_one(
 /// Sets in which sessions a trigger fires, as a letter of `pg_trigger.tgenabled`. Its table is given by its
 /// OID.
 pub fn enable(table: pg_sys::Oid, name: &str, sessions: char) -> Result<(), PgError> {
-    let name = CString::new(name).map_err(|_| PgError::raised("a name has a zero byte"))?;
+    let name = CString::new(name).map_err(|_| PgError::internal("unexpected zero byte in a name"))?;
     let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
     let sessions = sessions as std::ffi::c_char;
     as_superuser(|| {
@@ -206,7 +207,7 @@ fn function() -> Result<pg_sys::Oid, PgError> {
     as_superuser(|| sql::read(look, &[], |row| row.get(1)))?
         .into_iter()
         .next()
-        .ok_or_else(|| PgError::raised("the function ai._vectorizer_source_changed is gone"))
+        .ok_or_else(|| PgError::raised("function ai._vectorizer_source_changed() does not exist"))
 }
 
 /// A trigger of the extension on some table.
@@ -280,7 +281,7 @@ pub fn drop_on(vectorizer: &Identity, root: pg_sys::Oid) -> Result<(), PgError> 
 pub fn drop_leftovers(vectorizers: &[Identity], root: pg_sys::Oid) -> Result<(), PgError> {
     let belongs = |trigger: &Found| vectorizers.iter().any(|v| v.is_named_by(&trigger.arguments));
     for trigger in on(root)?.into_iter().filter(|trigger| !belongs(trigger)) {
-        pgrx::notice!("dropping trigger {} of a vectorizer that does not exist here", trigger.name);
+        pgrx::notice!("dropping trigger {} of a vectorizer that does not exist", trigger.name);
         drop_one(trigger.oid);
     }
     Ok(())
@@ -307,7 +308,7 @@ pub fn parse(arguments: &[&str]) -> Option<Identity> {
 pub fn lost(name: &str) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("vectorizer {} has lost its queue or its triggers", ident(name)),
+        format!("vectorizer \"{}\" lacks its queue or its triggers", ident(name)),
     )
-    .with_hint("Drop the vectorizer and create it anew.")
+    .with_hint("Drop the vectorizer and create it again.")
 }

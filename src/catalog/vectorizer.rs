@@ -204,20 +204,20 @@ impl Entry {
     /// the store is gone.
     fn parsed_config(&self) -> Result<VectorizerConfig, PgError> {
         let mut config: VectorizerConfig = serde_json::from_value(self.config.clone()).map_err(|error| {
-            PgError::raised(format!("the config of vectorizer {} can't be read: {error}", self.name))
-                .with_hint("Drop the vectorizer and create it anew.")
+            PgError::raised(format!("could not read the config of vectorizer \"{}\": {error}", self.name))
+                .with_hint("Drop the vectorizer and create it again.")
         })?;
         if let Destination::Table { target_schema, target_table, .. } = &mut config.destination {
             let store = self.relations.store.as_ref().ok_or_else(|| {
                 PgError::new(
                     PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
                     format!(
-                        "the store {} of vectorizer {} is gone",
+                        "the store {} of vectorizer \"{}\" does not exist",
                         qualified(target_schema, target_table),
                         self.name
                     ),
                 )
-                .with_hint("Drop the vectorizer and create it anew.")
+                .with_hint("Drop the vectorizer and create it again.")
             })?;
             (*target_schema, *target_table) = (store.schema.clone(), store.name.clone());
         }
@@ -229,20 +229,20 @@ impl Entry {
     pub fn resolve(&self) -> Result<Vectorizer, PgError> {
         self.relations.require_one_owner()?;
         let config = self.parsed_config()?;
-        let gone = || PgError::raised(format!("the source of vectorizer {} is gone", self.name));
+        let gone = || PgError::raised(format!("the source of vectorizer \"{}\" does not exist", self.name));
         let source = Relation::load(self.relations.source.oid)?.ok_or_else(gone)?;
         // Whose tables they are was looked at when the entry was read.
         if source.owner != self.owner() {
             return Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-                format!("the source of vectorizer {} was just given to another owner", self.name),
+                format!("the owner of the source of vectorizer \"{}\" was changed concurrently", self.name),
             ));
         }
 
         let key = Key::of(source.oid)?.ok_or_else(|| {
-            PgError::raised(format!("the source of vectorizer {} has lost its primary key", self.name))
+            PgError::raised(format!("the source of vectorizer \"{}\" has no primary key", self.name))
                 .with_hint(
-                    "ALTER TABLE ... ADD PRIMARY KEY with the columns of before, or drop the vectorizer.",
+                    "Run ALTER TABLE ... ADD PRIMARY KEY with the former columns, or drop the vectorizer.",
                 )
         })?;
         key_columns::require(&self.name, &self.queue(), self.store(), source.oid, &key)?;
@@ -278,17 +278,20 @@ impl Entry {
         if !columns.iter().any(|column| column.name == *embedding_column) {
             return Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                format!("the source of vectorizer {} has no column {embedding_column:?}", self.name),
+                format!(
+                    "column {embedding_column:?} of the source of vectorizer \"{}\" does not exist",
+                    self.name
+                ),
             )
             .with_hint("Add the column again and run ai.resync(), or drop the vectorizer."));
         }
         match config.chunking {
             Chunking::None => Ok(()),
             _ => Err(PgError::raised(format!(
-                "vectorizer {} has chunks and a column for one vector",
+                "vectorizer \"{}\" splits rows into chunks, but its column has room for one vector",
                 self.name
             ))
-            .with_hint("Drop the vectorizer and create it anew, with ai.chunking_none().")),
+            .with_hint("Drop the vectorizer and create it again with ai.chunking_none().")),
         }
     }
 
@@ -297,10 +300,11 @@ impl Entry {
     fn remembered(&self, config: &VectorizerConfig, origin: &str) -> Result<Remembered, PgError> {
         match Remembered::of(&config.destination, &config.loading) {
             known if known == Remembered::Nothing || self.relations.origin.is_some() => Ok(known),
-            Remembered::Input => {
-                Err(PgError::raised(format!("the table {origin} of vectorizer {} is gone", self.name))
-                    .with_hint("Drop the vectorizer and create it anew."))
-            }
+            Remembered::Input => Err(PgError::raised(format!(
+                "the table {origin} of vectorizer \"{}\" does not exist",
+                self.name
+            ))
+            .with_hint("Drop the vectorizer and create it again.")),
             Remembered::Object | Remembered::Nothing => Ok(Remembered::Nothing),
         }
     }
@@ -382,9 +386,9 @@ impl Vectorizer {
         self.columns.iter().find(|c| c.name == name).map(|c| c.type_name.as_str()).ok_or_else(|| {
             PgError::new(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                format!("the source of vectorizer {} has no column {name:?}", self.name),
+                format!("column {name:?} of the source of vectorizer \"{}\" does not exist", self.name),
             )
-            .with_hint("Rename the column back, or drop the vectorizer and create it anew.")
+            .with_hint("Rename the column back, or drop the vectorizer and create it again.")
         })
     }
 }

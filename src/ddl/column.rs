@@ -35,7 +35,7 @@ const CONFIG: &str = "
 /// Reacts to `ALTER TABLE … RENAME COLUMN` of a table and of those that inherit the column from it.
 pub fn follow(relation: pg_sys::Oid, from: &str, to: &str) -> Result<(), PgError> {
     for entry in vectorizer::by_descendant(relation)? {
-        warned_of(&entry, "a column's new name", || {
+        warned_of(&entry, "a renamed column", || {
             edit_config(&entry, from, to)?;
             rename_key(&entry, from, to)
         });
@@ -46,8 +46,8 @@ pub fn follow(relation: pg_sys::Oid, from: &str, to: &str) -> Result<(), PgError
 
 fn edit_config(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
     let edits = rename_column(entry.config(), from, to).map_err(|error| {
-        PgError::raised(format!("{error}, as the template of vectorizer {} does", entry.name))
-            .with_hint("Rename the column back, or drop the vectorizer and create it anew.")
+        PgError::raised(format!("{error} (in the template of vectorizer \"{}\")", entry.name))
+            .with_hint("Rename the column back, or drop the vectorizer and create it again.")
     })?;
     as_superuser(|| {
         for Edit { path, value } in edits {

@@ -37,11 +37,11 @@ pub fn follow() -> Result<(), PgError> {
     for (id, name) in &sources {
         // pgai's wording, from the time when it still did so.
         pgrx::notice!("associated table for vectorizer {name} dropped. dropping vectorizer");
-        warned("its source's end", || forget(*id));
+        warned("the removal of its source", || forget(*id));
         wake::worker_at_commit();
     }
     for id in partitioned.into_iter().filter(|id| !sources.iter().any(|(source, _)| source == id)) {
-        warned("the end of a partition", || forget_rows(id));
+        warned("the removal of a partition", || forget_rows(id));
     }
     Ok(())
 }
@@ -62,7 +62,7 @@ fn forget_rows(id: i32) -> Result<(), PgError> {
     if !may_act_as(current_user(), entry.relations.source.owner) {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            "must be owner of the vectorizer whose source it was a partition of",
+            "must be owner of the vectorizer on the partitioned table",
         ));
     }
     resync::enqueue_extra(&entry.resolve()?)?;

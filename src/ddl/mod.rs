@@ -74,7 +74,7 @@ pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
         }
         let data = &*context.cast::<pg_sys::EventTriggerData>();
         if CStr::from_ptr(data.event) == c"sql_drop" {
-            with_pinned_path(|| warned("what was dropped", dropped::follow));
+            with_pinned_path(|| warned("a dropped object", dropped::follow));
         } else if statement::may_concern(data.parsetree) {
             with_pinned_path(|| {
                 warned("a statement", commands::changes).into_iter().flatten().for_each(follow)
@@ -85,7 +85,7 @@ pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
 }
 
 fn follow(change: Change) {
-    if warned("a change of a table", || require_owner(&change)).is_none() {
+    if warned("a changed table", || require_owner(&change)).is_none() {
         return;
     }
     match change {
@@ -93,17 +93,17 @@ fn follow(change: Change) {
             warned("a new table", || partitions::follow_new(table));
         }
         Change::Column { relation, from, to } => {
-            warned("a column's new name", || column::follow(relation, &from, &to));
+            warned("a renamed column", || column::follow(relation, &from, &to));
         }
         Change::Renamed => {
-            warned("a new name", renamed::follow);
+            warned("a renamed object", renamed::follow);
         }
         Change::Schema(schema) => {
-            warned("a new name", renamed::follow);
-            warned("a new name", || types::follow(schema, false));
+            warned("a renamed object", renamed::follow);
+            warned("a renamed object", || types::follow(schema, false));
         }
         Change::Type { object, values } => {
-            warned("a type's new name", || types::follow(object, values));
+            warned("a renamed type", || types::follow(object, values));
         }
         // The worker is notified of the grant itself, and retries what was refused for lack of it. Nothing
         // else is hurried.
@@ -124,13 +124,13 @@ fn follow_altered(altered: &Altered) {
     }
 
     if !altered.columns.is_empty() {
-        warned("a change of columns", || values::follow(altered));
+        warned("changed columns", || values::follow(altered));
     }
     if let Some(switched) = &altered.switched {
-        warned("a change of its triggers", || switched::follow(altered.relation, switched));
+        warned("changed triggers", || switched::follow(altered.relation, switched));
     }
     if altered.secured {
-        warned("row security of its source", || secured::follow(altered.relation));
+        warned("changed row security of its source", || secured::follow(altered.relation));
     }
 }
 
@@ -154,7 +154,7 @@ fn warned<R>(what: &str, f: impl FnOnce() -> Result<R, PgError>) -> Option<R> {
     match subtransaction(f) {
         Ok(result) => Some(result),
         Err(error) => {
-            let message = format!("a vectorizer could not follow {what}: {}", error.message);
+            let message = format!("could not adapt a vectorizer to {what}: {}", error.message);
             tell(error.code, message, error.hint.as_deref().unwrap_or(DONE));
             None
         }
@@ -168,17 +168,17 @@ fn warned_of(entry: &Entry, what: &str, f: impl FnOnce() -> Result<(), PgError>)
         return warned(what, f).is_some();
     }
     let Err(error) = subtransaction(f) else { return true };
-    tell(error.code, format!("a vectorizer of another role could not follow {what}"), DONE);
+    tell(error.code, format!("could not adapt another role's vectorizer to {what}"), DONE);
     false
 }
 
-const DONE: &str = "The statement itself is done.";
+const DONE: &str = "The statement itself has been executed.";
 
 fn tell(code: PgSqlErrorCode, message: String, detail: &str) {
     pg_sys::panic::ErrorReport::new(code, message, "")
         .set_detail(detail.to_owned())
         .set_hint(
-            "The view ai.vectorizer_health says what it lacks; ai.resync() brings its embeddings back in step.",
+            "See the view ai.vectorizer_health for what is missing, and use ai.resync() to update its embeddings.",
         )
         .report(PgLogLevel::WARNING);
 }

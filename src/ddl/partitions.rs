@@ -43,7 +43,7 @@ pub fn follow_untold(parent: pg_sys::Oid) -> Result<(), PgError> {
 /// Reacts to ATTACH PARTITION and DETACH PARTITION, and to INHERIT and NO INHERIT.
 pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError> {
     for entry in vectorizer::by_ancestor(parent)? {
-        warned_of(&entry, "a change of its partitions", || {
+        warned_of(&entry, "changed partitions", || {
             if descends(partition, entry.relations.source.oid)? {
                 create_triggers(&entry, partition)?;
             } else {
@@ -57,7 +57,7 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
     }
     // Writes through a parent do not fire the table's statement triggers.
     for entry in vectorizer::by_source(partition)? {
-        warned_of(&entry, "its source's becoming a partition", || {
+        warned_of(&entry, "the attachment of its source as a partition", || {
             triggers::drop_on(&entry.identity(), partition)?;
             triggers::create(&entry.identity(), &entry.resolve()?.source)
         });

@@ -15,7 +15,7 @@ use crate::pg::transaction::see_own_changes;
 pub fn follow(relation: pg_sys::Oid) -> Result<(), PgError> {
     see_own_changes();
     for entry in vectorizer::by_source(relation)? {
-        warned_of(&entry, "row security of its source", || follow_in(&entry));
+        warned_of(&entry, "changed row security of its source", || follow_in(&entry));
     }
     Ok(())
 }

@@ -15,11 +15,11 @@ use crate::queue::missed;
 /// Reacts to enabled or disabled triggers of this table.
 pub fn follow(relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError> {
     for entry in vectorizer::by_ancestor(relation)? {
-        warned_of(&entry, "a change of its triggers", || follow_in(&entry, relation, switched));
+        warned_of(&entry, "changed triggers", || follow_in(&entry, relation, switched));
         // Changes until they are enabled again are missed, which can't be detected later.
         let states = load(&entry)?;
         if states.iter().any(|state| state.table == relation && state.enabled == 'D') {
-            missed::record(entry.id, "triggers of the vectorizer were disabled")?;
+            missed::record(entry.id, "triggers of the vectorizer are disabled")?;
         }
     }
     Ok(())

@@ -72,7 +72,7 @@ pub fn follow(object: pg_sys::ObjectAddress, values: bool) -> Result<(), PgError
         if !lies_in(&entry, object) && !depends(&entry, object)? {
             continue;
         }
-        warned_of(&entry, "a type's new name", || follow_in(&entry, values));
+        warned_of(&entry, "a renamed type", || follow_in(&entry, values));
         // SAFETY: the source has a row in pg_class.
         unsafe { pg_sys::CacheInvalidateRelcacheByRelid(entry.source()) };
         wake::worker_at_commit();

@@ -26,8 +26,8 @@ use crate::queue::{missed, resync, wake};
 /// Reacts to the statement for the vectorizers of this table and of those that inherit its columns.
 pub fn follow(altered: &Altered) -> Result<(), PgError> {
     for entry in vectorizer::by_descendant(altered.relation)? {
-        if !warned_of(&entry, "a column's new type", || follow_in(&entry, &altered.columns)) {
-            missed::record(entry.id, "a change of its source's columns could not be followed")?;
+        if !warned_of(&entry, "a changed column type", || follow_in(&entry, &altered.columns)) {
+            missed::record(entry.id, "could not adapt the queue to the new columns of its source")?;
         }
     }
     Ok(())
@@ -96,12 +96,12 @@ fn not_cast(entry: &Entry, column: &str) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
         format!(
-            "column {column:?} of the primary key of vectorizer {}'s source got its values by an expression \
-             that is no cast",
+            "values of primary key column {column:?} of the source of vectorizer \"{}\" were changed by an \
+             expression that is not a cast",
             entry.name
         ),
     )
-    .with_hint("Drop the vectorizer and create it anew.")
+    .with_hint("Drop the vectorizer and create it again.")
 }
 
 /// Writes the current key into the catalog, which makes the worker reread the vectorizer; with `anyhow` also

@@ -29,6 +29,6 @@ pub fn readable<T: serde::de::DeserializeOwned>(kind: &str, config: Option<&Valu
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             format!("invalid {kind} config: {error}"),
         )
-        .with_hint(format!("Use one of the functions ai.{kind}_*() to make it."))
+        .with_hint(format!("Use one of the functions ai.{kind}_*() to create it."))
     })
 }

@@ -22,7 +22,7 @@ pub fn check(config: Option<&Value>, chunking: Option<&Value>) -> Result<(), PgE
         Some("table") => Ok(()),
         Some("column") if chunking.is_some_and(|chunking| chunking["implementation"] == "none") => Ok(()),
         Some("column") => Err(PgError::raised("chunking must be none for column destination")
-            .with_hint("A column has room for one vector: add chunking => ai.chunking_none().")),
+            .with_hint("A column has room for one vector per row: add chunking => ai.chunking_none().")),
         _ => raise("invalid implementation for destination config"),
     }
 }
@@ -34,7 +34,7 @@ pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination
     if config.is_some_and(|config| config["implementation"] == "column") {
         let embedding_column = text("embedding_column").ok_or_else(|| {
             PgError::raised("invalid destination config, missing embedding_column")
-                .with_hint("Name the column in ai.destination_column('name').")
+                .with_hint("Specify the column, as in ai.destination_column('name').")
         })?;
         require_length(&embedding_column)?;
         return Ok(Destination::Column { embedding_column });
@@ -89,11 +89,14 @@ pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), 
         let (column, table) = (ident(embedding_column), source.qualified());
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
-            format!("column {column} of {table} already has the vectors of the vectorizer {}", other.name),
+            format!(
+                "column {column} of {table} already contains the vectors of vectorizer \"{}\"",
+                other.name
+            ),
             "",
         )
-        .set_detail("Each row has the vector of whichever of them comes last.")
-        .set_hint("Name another column, or drop one of the two.")
+        .set_detail("Each row will contain the vector of the vectorizer that writes last.")
+        .set_hint("Choose another column, or drop one of the two vectorizers.")
         .report(PgLogLevel::WARNING);
     }
     Ok(())
@@ -123,13 +126,10 @@ pub fn require_key_names(destination: &Destination, key: &Key) -> Result<(), PgE
         (Destination::Column { .. }, _) | (Destination::Table { .. }, None) => Ok(()),
         (Destination::Table { .. }, Some(column)) => Err(PgError::new(
             PgSqlErrorCode::ERRCODE_DUPLICATE_COLUMN,
-            format!(
-                "the primary key's column {} has the name of one of the store's own",
-                ident(&column.name)
-            ),
+            format!("primary key column {} has the name of a column of the store", ident(&column.name)),
         )
-        .with_detail(format!("These names are taken: {}.", STORE_COLUMNS.join(", ")))
-        .with_hint("Rename the column, or make a primary key without it.")),
+        .with_detail(format!("The columns of the store are {}.", STORE_COLUMNS.join(", ")))
+        .with_hint("Rename the column, or use a primary key without it.")),
     }
 }
 

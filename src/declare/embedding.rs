@@ -26,7 +26,7 @@ pub fn dimensions(embedding: &Value) -> Result<u32, PgError> {
         Some(d) if (1..=MAX_DIMENSIONS).contains(&d) => Ok(d as u32),
         _ => Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("dimensions must be a whole number from 1 to {MAX_DIMENSIONS}"),
+            format!("dimensions must be an integer between 1 and {MAX_DIMENSIONS}"),
         )
         .with_detail(format!("It is {dimensions}."))),
     }

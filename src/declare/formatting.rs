@@ -27,13 +27,13 @@ pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> 
     }
     let invalid = |message: String| {
         PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
-            .with_hint("$name stands for a column of the source, $$ for a dollar sign.")
+            .with_hint("Use $name for a column of the source, and $$ for a dollar sign.")
     };
     let parsed = Template::parse(&template).map_err(|error| invalid(format!("invalid template: {error}")))?;
     let unknown =
         parsed.placeholders().find(|name| *name != "chunk" && !columns.iter().any(|c| c.name == *name));
     match unknown {
-        Some(name) => Err(invalid(format!("the template names a column that the source has not: {name}"))),
+        Some(name) => Err(invalid(format!("column \"{name}\" in the template does not exist in the source"))),
         None => Ok(()),
     }
 }

@@ -107,10 +107,10 @@ pub fn announce(config: &Value, dimensions: u32, destination: &Destination, sour
     if column != STORE_VECTORS && source.kind == 'p' && indexing != Indexing::None {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-            format!("no vector index will be built on {}, which is partitioned", source.qualified()),
+            format!("no vector index will be built on the partitioned table {}", source.qualified()),
             "",
         )
-        .set_detail("Postgres can't build an index on a partitioned table while others write to it.")
+        .set_detail("Postgres cannot build an index on a partitioned table concurrently.")
         .set_hint("Run CREATE INDEX CONCURRENTLY on each partition.")
         .report(PgLogLevel::NOTICE);
     } else if indexing.element(dimensions) == Element::Halfvec {
@@ -119,9 +119,9 @@ pub fn announce(config: &Value, dimensions: u32, destination: &Destination, sour
             format!("the vector index will be on the expression {column}::halfvec({dimensions})"),
             "",
         )
-        .set_detail(format!("An hnsw index can't have vectors of more than {} dimensions.", hnsw::MAX_VECTOR))
+        .set_detail(format!("An hnsw index cannot contain vectors of more than {} dimensions.", hnsw::MAX_VECTOR))
         .set_hint(format!(
-            "Searches that are to use it order by {column}::halfvec({dimensions}) <=> question::halfvec({dimensions})."
+            "To use it, order searches by {column}::halfvec({dimensions}) <=> question::halfvec({dimensions})."
         ))
         .report(PgLogLevel::NOTICE);
     }

@@ -15,9 +15,9 @@ pub fn require_valid(kind: &str, name: &str) -> Result<(), PgError> {
     }
     Err(PgError::new(PgSqlErrorCode::ERRCODE_CHECK_VIOLATION, format!("invalid {kind} name {name:?}"))
         .with_detail(
-            "A name is made of lower-case letters, digits and underscores, and begins with a letter.",
+            "A name consists of lower-case letters, digits and underscores, and begins with a letter.",
         )
-        .with_hint("Give another one in the argument name."))
+        .with_hint("Choose another name with the argument name."))
 }
 
 /// Errors if an identifier is too long. Postgres would truncate it, and the result would not be found or mean
@@ -27,6 +27,6 @@ pub fn require_length(name: &str) -> Result<(), PgError> {
         return Ok(());
     }
     Err(PgError::new(PgSqlErrorCode::ERRCODE_NAME_TOO_LONG, format!("identifier {name:?} is too long"))
-        .with_detail(format!("It has {} bytes; Postgres allows {MAX_IDENTIFIER}.", name.len()))
-        .with_hint("Give a shorter one in the arguments name, or destination, target_table and view_name."))
+        .with_detail(format!("It has {} bytes, and the maximum is {MAX_IDENTIFIER}.", name.len()))
+        .with_hint("Specify a shorter name in name, destination, target_table or view_name."))
 }

@@ -33,7 +33,7 @@ use crate::queue::errors;
 #[pg_guard]
 pub unsafe extern "C-unwind" fn pgai_rs_index_builder_main(argument: pg_sys::Datum) {
     let Some(order) = Order::read(argument, BackgroundWorker::get_extra()) else {
-        pgrx::error!("pgai_rs index builder was told nothing that it can read");
+        pgrx::error!("pgai_rs index builder received invalid arguments");
     };
     give_way_to_others();
     wait::install_signal_handlers();
@@ -43,7 +43,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_index_builder_main(argument: pg_sys::Dat
         Ok(Some(index)) => build(&order, &index),
         Ok(None) => {}
         Err(error) => {
-            pgrx::warning!("pgai_rs index builder can't read vectorizer {}: {error}", order.vectorizer)
+            pgrx::warning!("pgai_rs index builder could not read vectorizer {}: {error}", order.vectorizer)
         }
     }
 }
@@ -84,7 +84,7 @@ fn connect(order: &Order) {
             // SAFETY: outside a transaction, by a session of the superuser's.
             unsafe { pg_sys::SetSessionAuthorization(order.owner, superuser) }
         }
-        Err(error) => pgrx::error!("pgai_rs index builder can't become the vectorizer's owner: {error}"),
+        Err(error) => pgrx::error!("pgai_rs index builder could not become the vectorizer's owner: {error}"),
     }
 }
 
@@ -106,7 +106,7 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
     // Waiting for that transaction would lead to a second index in addition to the one that it has built.
     if existing::locked_as_for_a_build(&index.table)? {
         pgrx::log!(
-            "index {} is left to a transaction that may have built one on {}",
+            "skipping index {}, because a running transaction may have built one on {}",
             index.name,
             index.table
         );
@@ -122,17 +122,17 @@ fn build(order: &Order, index: &Definition) {
         run(&index.create())
     });
     let Err(error) = built else {
-        pgrx::log!("index {} on {} is built", index.name, index.table);
+        pgrx::log!("built index {} on {}", index.name, index.table);
         return;
     };
     if error.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
-        pgrx::log!("index {} on {} is given up for now: {error}", index.name, index.table);
+        pgrx::log!("canceled building index {} on {}: {error}", index.name, index.table);
     } else {
-        pgrx::warning!("index {} on {} can't be built: {error}", index.name, index.table);
+        pgrx::warning!("could not build index {} on {}: {error}", index.name, index.table);
         record(order, index, &error);
     }
     if let Err(error) = drop_left_over(index) {
-        pgrx::log!("index {} on {} stays invalid until the next try: {error}", index.name, index.table);
+        pgrx::log!("could not drop the invalid index {} on {}: {error}", index.name, index.table);
     }
 }
 
@@ -159,7 +159,10 @@ fn run(statement: &str) -> Result<(), PgError> {
 /// Records a failure in `ai.vectorizer_errors`, where repeated failures are counted in one row.
 fn record(order: &Order, index: &Definition, error: &PgError) {
     let hint = error.hint.clone().unwrap_or_else(|| {
-        format!("It is tried again by itself. To see it fail, run {} as the table's owner.", index.create())
+        format!(
+            "It is retried automatically. To see the failure, run {} as the table's owner.",
+            index.create()
+        )
     });
     let details = json!({
         "step": "indexing",
@@ -175,6 +178,6 @@ fn record(order: &Order, index: &Definition, error: &PgError) {
         })
     });
     if let Err(error) = recorded {
-        pgrx::warning!("the failure of index {} can't be recorded: {error}", index.name);
+        pgrx::warning!("could not record the failure of index {}: {error}", index.name);
     }
 }

@@ -84,7 +84,7 @@ pub fn require_room(indexing: &Indexing, dimensions: u32) -> Result<(), PgError>
     indexing.check_dimensions(dimensions).map_err(|refused| {
         PgError::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, refused)
             .with_detail(format!("The embedding has {dimensions} dimensions."))
-            .with_hint("Change the options of the index, or the dimensions, or use ai.indexing_none().")
+            .with_hint("Change the options of the index or the dimensions, or use ai.indexing_none().")
     })
 }
 
@@ -92,10 +92,10 @@ pub fn require_room(indexing: &Indexing, dimensions: u32) -> Result<(), PgError>
 pub fn wanted(vectorizer: &Vectorizer) -> Result<Indexing, PgError> {
     serde_json::from_value(vectorizer.config.indexing.clone()).map_err(|error| {
         PgError::raised(format!(
-            "the indexing config of vectorizer {} can't be read: {error}",
+            "could not read the indexing config of vectorizer \"{}\": {error}",
             vectorizer.name
         ))
-        .with_hint("Drop the vectorizer and create it anew, with one of the functions ai.indexing_*().")
+        .with_hint("Drop the vectorizer and create it again with one of the functions ai.indexing_*().")
     })
 }
 

@@ -127,7 +127,7 @@ impl Builds {
             Ok(false) => return None,
             Ok(true) => (!self.building.is_empty()).then_some(LOOK_AT_WAITING),
             Err(error) => {
-                pgrx::warning!("pgai_rs worker can't look at its index builders: {error}");
+                pgrx::warning!("pgai_rs worker could not check its index builders: {error}");
                 return Some(LOOK_AT_WAITING);
             }
         };
@@ -226,7 +226,10 @@ impl Builds {
             Err(error) => {
                 // A lock on the tables also stops the queue, which reports it; the index can wait.
                 if error.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
-                    pgrx::warning!("vectorizer {} can't look for its index: {error}", served.vectorizer.name);
+                    pgrx::warning!(
+                        "could not look up the index of vectorizer \"{}\": {error}",
+                        served.vectorizer.name
+                    );
                 }
                 self.back_off(id, Duration::ZERO);
             }
@@ -251,7 +254,7 @@ impl Builds {
                     format!("no background worker slot is free for the index of {}", served.vectorizer.name),
                     "",
                 )
-                .set_hint("Raise max_worker_processes.")
+                .set_hint("Increase max_worker_processes.")
                 .report(PgLogLevel::WARNING);
             }
         }

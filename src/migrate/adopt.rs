@@ -85,8 +85,8 @@ pub fn share_schema(pgai_schema: &str) -> Result<(), PgError> {
     }
     if !roles.is_empty() {
         let message =
-            format!("these roles may use the schema ai, as they could pgai's: {}", roles.join(", "));
-        tell(message, "Where that is too much: REVOKE USAGE ON SCHEMA ai FROM the role.".to_owned());
+            format!("granted USAGE on schema ai to the roles that have it on pgai's: {}", roles.join(", "));
+        tell(message, "To revoke it, run REVOKE USAGE ON SCHEMA ai FROM the role.".to_owned());
     }
     Ok(())
 }
@@ -97,12 +97,10 @@ pub fn tell_granted(candidates: &[Candidate]) -> Result<(), PgError> {
         let functions: Vec<String> =
             candidate.granted.iter().map(|right| format!("ai.{}", right.function())).collect();
         let (functions, owner) = (functions.join(", "), role_name(candidate.source.owner)?);
-        let message = format!(
-            "{owner} got EXECUTE on {functions}, which its vectorizer {} takes",
-            candidate.entry.name
-        );
+        let message =
+            format!("granted EXECUTE on {functions} to {owner} for vectorizer \"{}\"", candidate.entry.name);
         let hint = format!(
-            "Where that is too much: REVOKE EXECUTE ON FUNCTION {functions} FROM {owner}; whatever {owner} has declared \
+            "To revoke it, run REVOKE EXECUTE ON FUNCTION {functions} FROM {owner}; what {owner} has declared \
              with it then stops."
         );
         tell(message, hint);
@@ -162,7 +160,7 @@ fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
             continue;
         }
 
-        pgrx::notice!("{} now belongs to {owner}, who owns the source", table.qualified());
+        pgrx::notice!("changed the owner of {} to {owner}, the owner of the source", table.qualified());
         table.change_owner(candidate.source.owner)?;
     }
     Ok(())
@@ -211,11 +209,11 @@ fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError
     for role in roles {
         objects::grant(&role, tables, &candidate.parsed.destination, &candidate.source, "ai")?;
         let message = format!(
-            "{role} may read the source of {}, and read and write its store and queue, as grant_to lets in pgai",
+            "granted {role} access to the source, the store and the queue of vectorizer \"{}\", as in pgai",
             candidate.entry.name
         );
         let hint = format!(
-            "Where that is too much: REVOKE ALL ON {}, and on the source and the store, FROM {role}.",
+            "To revoke it, run REVOKE ALL ON {}, and on the source and the store, FROM {role}.",
             tables.join(", ")
         );
         tell(message, hint);

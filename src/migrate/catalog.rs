@@ -96,9 +96,9 @@ fn require_table(schema: &str) -> Result<(String, Table), PgError> {
     let missing = |message: String| PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, message);
     let name = qualified(schema, "vectorizer");
     let table = old_table::find(schema, "vectorizer", &['r'])?.ok_or_else(|| {
-        missing(format!("there is no table {name}")).with_hint(
-            "Rename pgai's schema before CREATE EXTENSION: ALTER SCHEMA ai RENAME TO pgai; or give the \
-             name that it has now.",
+        missing(format!("table {name} does not exist")).with_hint(
+            "Rename pgai's schema before CREATE EXTENSION: ALTER SCHEMA ai RENAME TO pgai; or specify its present \
+             name.",
         )
     })?;
     table.hold(pg_sys::AccessShareLock)?;
@@ -107,8 +107,8 @@ fn require_table(schema: &str) -> Result<(String, Table), PgError> {
         sql::read_now(COLUMNS, &[table.oid.into()], |row| Ok((row.get::<i64>(1)?, row.get::<i64>(2)?)))?;
     match columns.first() {
         Some((0, 0)) => Ok((name, table)),
-        Some((0, _)) => Err(missing(format!("{name} has columns of other types than pgai's"))),
-        _ => Err(missing(format!("{name} is of a version of pgai that is too old"))
+        Some((0, _)) => Err(missing(format!("columns of {name} have other types than in pgai"))),
+        _ => Err(missing(format!("the version of pgai that {name} belongs to is too old"))
             .with_hint("Rename the schema back to ai, run `pgai install` of version 0.12.1, and try again.")),
     }
 }

@@ -46,10 +46,12 @@ pub fn require_trusted(table: &Table, source: &Relation) -> Result<(), PgError> 
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         format!(
-            "its {name} belongs to a superuser, or to a role that may not act as the owner of its source"
+            "its table {name} belongs to a superuser or to a role without the rights of the source's owner"
         ),
     )
-    .with_hint(format!("Look whose it is, and if it is right, run ALTER TABLE {name} OWNER TO that role.")))
+    .with_hint(format!(
+        "Check whose it is and, if that is right, run ALTER TABLE {name} OWNER TO the source's owner."
+    )))
 }
 
 /// Selects what would run, or be read as well, when a table is read or written.
@@ -85,7 +87,7 @@ pub fn require_plain(table: &Table, source: &Relation, key: &Key) -> Result<(), 
     match sql::read_now(OTHER_TYPES, &args, |row| row.get::<String>(1))?.first() {
         None => Ok(()),
         Some(column) => Err(refused(format!(
-            "its {} has no column {} of the type that its source has",
+            "column {1} of its table {0} is missing or has another type than in the source",
             table.qualified(),
             ident(column)
         ))),

@@ -21,7 +21,7 @@ pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>,
     let Some(ours) = vectorizer::by_id(entry.id)? else { return Ok(None) };
     require_owner(entry.id)?;
     if ours.source() != source.oid {
-        return Err(PgError::raised(format!("{} has another source than pgai's vectorizer", ours.name)));
+        return Err(PgError::raised(format!("vectorizer \"{}\" has another source than in pgai", ours.name)));
     }
     let pending = move_keys(entry, &ours.resolve()?, source)?;
     // Our triggers have the same names as pgai's.
@@ -33,10 +33,9 @@ pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>,
 /// Moves the keys as the owner of the source, who is granted the rights for it meanwhile. Returns the number
 /// of pending rows.
 fn move_keys(entry: &PgaiVectorizer, ours: &Vectorizer, source: &Relation) -> Result<u64, PgError> {
-    let queue = entry
-        .queue
-        .as_ref()
-        .ok_or_else(|| PgError::raised(format!("pgai's vectorizer {} has lost its queue", entry.name)))?;
+    let queue = entry.queue.as_ref().ok_or_else(|| {
+        PgError::raised(format!("the queue of pgai's vectorizer \"{}\" does not exist", entry.name))
+    })?;
     for table in [queue].into_iter().chain(&entry.failed) {
         table.hold(pg_sys::ShareRowExclusiveLock)?;
         old_table::require_trusted(table, source)?;

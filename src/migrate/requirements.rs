@@ -51,12 +51,12 @@ pub fn all(entries: Vec<PgaiVectorizer>) -> Result<Vec<Candidate>, PgError> {
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        "not every vectorizer of pgai's can be taken over",
+        "cannot take over all vectorizers of pgai",
     )
     .with_detail(reasons.join("\n"))
     .with_hint(
-        "Nothing has been changed. Mend what is named, or drop those vectorizers with pgai's \
-         ai.drop_vectorizer() before its schema is renamed.",
+        "Nothing has been changed. Fix the problems, or drop those vectorizers with pgai's ai.drop_vectorizer() \
+         before its schema is renamed.",
     ))
 }
 
@@ -70,7 +70,7 @@ fn candidate(entry: PgaiVectorizer) -> Result<Candidate, Vec<PgError>> {
     let (source, key) = source(&entry).map_err(|error| vec![error])?;
     let config = of_today(entry.config.clone());
     let parsed = serde_json::from_value::<VectorizerConfig>(config.clone())
-        .map_err(|error| PgError::raised(format!("its config can't be read: {error}")));
+        .map_err(|error| PgError::raised(format!("its config could not be read: {error}")));
     let granted = match &parsed {
         Ok(parsed) => grant_needed(parsed, source.owner).map_err(|error| vec![error])?,
         Err(_) => Vec::new(),
@@ -91,10 +91,10 @@ fn candidate(entry: PgaiVectorizer) -> Result<Candidate, Vec<PgError>> {
 }
 
 fn source(entry: &PgaiVectorizer) -> Result<(Relation, Key), PgError> {
-    let gone = || PgError::raised(format!("its source {} is gone", entry.source_name));
+    let gone = || PgError::raised(format!("its source {} does not exist", entry.source_name));
     let source = entry.source.map(Relation::load).transpose()?.flatten().ok_or_else(gone)?;
     if !may_act_as(current_user(), source.owner) {
-        return Err(PgError::raised(format!("you do not own its source {}", entry.source_name)));
+        return Err(PgError::raised(format!("you must be owner of its source {}", entry.source_name)));
     }
     let key = Key::of(source.oid)?
         .ok_or_else(|| PgError::raised(format!("its source {} has no primary key", entry.source_name)))?;
@@ -104,7 +104,7 @@ fn source(entry: &PgaiVectorizer) -> Result<(Relation, Key), PgError> {
     then.sort_unstable();
     if now != then {
         return Err(PgError::raised(format!(
-            "its source {} has another primary key than its store",
+            "the primary keys of its source {} and its store differ",
             entry.source_name
         )));
     }
@@ -113,7 +113,7 @@ fn source(entry: &PgaiVectorizer) -> Result<(Relation, Key), PgError> {
 
 /// Errors unless its tables of keys exist and belong to it, and reading them runs no code of other roles.
 fn queue(entry: &PgaiVectorizer, source: &Relation, key: &Key) -> Result<(), PgError> {
-    let Some(queue) = &entry.queue else { return Err(PgError::raised("its queue is gone")) };
+    let Some(queue) = &entry.queue else { return Err(PgError::raised("its queue does not exist")) };
     triggers::require(entry, source)?;
     for table in [queue].into_iter().chain(&entry.failed) {
         table.hold(pg_sys::AccessShareLock)?;
@@ -176,7 +176,7 @@ fn free(entry: &PgaiVectorizer) -> Result<(), PgError> {
     if taken.is_empty() {
         return Ok(());
     }
-    Err(PgError::raised(format!("there is a vectorizer with its id {} or its name already", entry.id)))
+    Err(PgError::raised(format!("a vectorizer with its id {} or its name already exists", entry.id)))
 }
 
 /// Errors unless its destination exists, with the columns that a new one would have.
@@ -209,8 +209,8 @@ fn store(schema: &str, name: &str, vector: String, key: &Key) -> Result<(), PgEr
             .to_vec();
     wanted.extend(key.columns().iter().map(|column| (column.name.clone(), column.type_name.clone())));
     let store = qualified(schema, name);
-    let found =
-        columns_of(schema, name)?.ok_or_else(|| PgError::raised(format!("its store {store} is gone")))?;
+    let found = columns_of(schema, name)?
+        .ok_or_else(|| PgError::raised(format!("its store {store} does not exist")))?;
     match wanted.iter().find(|column| !found.contains(column)) {
         None => Ok(()),
         Some((name, kind)) => {

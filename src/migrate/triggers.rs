@@ -58,7 +58,7 @@ pub fn require(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError>
         return Ok(());
     }
     let message = format!(
-        "its source {} has no trigger {} that fills its queue {}",
+        "trigger {1} of its source {0}, which fills the queue {2}, does not exist",
         entry.source_name,
         ident(&entry.trigger),
         entry.queue_name

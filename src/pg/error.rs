@@ -36,6 +36,11 @@ impl PgError {
         PgError::new(PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION, message)
     }
 
+    /// Creates an error that no user's input can cause (XX000).
+    pub fn internal(message: impl Into<String>) -> Self {
+        PgError::new(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message)
+    }
+
     /// Adds a DETAIL.
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());

@@ -21,7 +21,7 @@ pub fn require_bounded(name: &str, interval: &str) -> Result<(), PgError> {
         sql::read(IS_BOUNDED, &[interval.to_owned().into()], |row| Ok((row.get_opt(1)?, row.get_opt(2)?)))?;
     let message = match looked.first() {
         Some((Some(true), Some(true))) => return Ok(()),
-        Some((Some(true), _)) => format!("{name} must be positive, and so each part of it"),
+        Some((Some(true), _)) => format!("{name} and each part of it must be positive"),
         _ => format!("{name} must be finite and at most 100 years"),
     };
     Err(PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message))

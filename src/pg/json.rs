@@ -47,9 +47,9 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 fn refuse(why: &str) -> ! {
-    let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "this JSON can't be read")
+    let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "could not read the JSON")
         .with_detail(why)
-        .with_hint("Nest it less deeply: at most 120 levels are read.");
+        .with_hint("At most 120 levels of nesting are supported.");
     pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
     unreachable!("an error report does not return")
 }

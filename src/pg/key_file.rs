@@ -57,7 +57,7 @@ fn make() -> Result<(), PgError> {
     let key = SealKey::random().map_err(|error: SealError| {
         PgError::new(
             PgSqlErrorCode::ERRCODE_SYSTEM_ERROR,
-            format!("a key for secrets can't be made: {error}"),
+            format!("could not create a key for secrets: {error}"),
         )
     })?;
     let (directory, made) = (directory(), format!("{NAME}.{}", std::process::id()));
@@ -70,9 +70,9 @@ fn make() -> Result<(), PgError> {
     result.and(removed).and_then(|()| File::open(&directory)?.sync_all()).map_err(|error| {
         PgError::new(
             PgSqlErrorCode::ERRCODE_IO_ERROR,
-            format!("the key for secrets can't be written: {error}"),
+            format!("could not write the key for secrets: {error}"),
         )
-        .with_hint(format!("It is the file {NAME} in the server's data directory."))
+        .with_hint(format!("The key is in the file {NAME} of the server's data directory."))
     })
 }
 
@@ -106,11 +106,11 @@ fn directory() -> PathBuf {
 fn cannot_be_used(error: NoKey) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
-        format!("the key for secrets can't be used: {}", error.words()),
+        format!("could not use the key for secrets: {}", error.words()),
     )
     .with_hint(format!(
-        "Put the file {NAME} of the server's data directory back from a backup, or remove it: then a new one is made, \
-         and all secrets have to be set again."
+        "Restore the file {NAME} of the server's data directory from a backup, or remove it: a new key is then \
+         created, and all secrets have to be set again."
     ))
 }
 
@@ -118,9 +118,9 @@ impl NoKey {
     /// Returns a description for people.
     pub fn words(&self) -> String {
         match self {
-            NoKey::Missing => format!("the file {NAME} in the server's data directory is gone"),
+            NoKey::Missing => format!("the file {NAME} in the server's data directory does not exist"),
             NoKey::Unreadable(error) => {
-                format!("the file {NAME} in the server's data directory can't be read: {error}")
+                format!("the file {NAME} in the server's data directory could not be read: {error}")
             }
             NoKey::Damaged => format!("the file {NAME} in the server's data directory is damaged"),
         }

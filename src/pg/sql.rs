@@ -63,7 +63,7 @@ pub fn read_now<T>(
     args: &[DatumWithOid<'_>],
     mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
-    let sql = CString::new(sql).map_err(|_| PgError::raised("a name has a zero byte"))?;
+    let sql = CString::new(sql).map_err(|_| PgError::internal("unexpected zero byte in a statement"))?;
     let mut read = || {
         // SAFETY: in a transaction. An error raised inside goes to the abort, which drops the snapshot.
         unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetLatestSnapshot()) };
@@ -104,7 +104,7 @@ fn read_as_of_active_snapshot<T>(
             0,
         );
         if code != pg_sys::SPI_OK_SELECT as i32 || pg_sys::SPI_tuptable.is_null() {
-            return Err(PgError::raised(format!("SPI answered {code} to a query of the catalogs")));
+            return Err(PgError::internal(format!("SPI_execute_with_args returned {code}")));
         }
 
         let (table, count) = (&*pg_sys::SPI_tuptable, pg_sys::SPI_processed as usize);

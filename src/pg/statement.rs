@@ -436,10 +436,10 @@ fn renamed(relation: pg_sys::Oid) -> PgError {
     };
     PgError::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        format!("the name {} has come to mean another relation meanwhile", ident(&name)),
+        format!("the name {} was changed to mean another relation concurrently", ident(&name)),
     )
     .with_detail("The relation, or its schema, was renamed or replaced.")
-    .with_hint("Run the statement again.")
+    .with_hint("Repeat the statement.")
 }
 
 fn raise(error: PgError) -> ! {

@@ -219,11 +219,11 @@ fn sweep() {
 fn stopped(after: Duration) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
-        format!("statements of its owner's were stopped after {} ms", after.as_millis()),
+        format!("canceled statements of its owner after {} ms", after.as_millis()),
     )
     .with_hint(
-        "Triggers, constraints and functions of indexes on the vectorizer's tables run in the worker, in everybody's \
-         time. Make them shorter, or have the administrator raise pgai_rs.owner_statement_timeout, or the owner's \
-         own statement_timeout.",
+        "Triggers, constraints and functions of indexes on the vectorizer's tables run in the worker, where \
+         others wait for them. Make them faster, or have the administrator increase \
+         pgai_rs.owner_statement_timeout or the owner's own statement_timeout.",
     )
 }

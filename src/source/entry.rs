@@ -110,8 +110,9 @@ fn entry(row: &Row<'_>) -> Result<Result<Entry, Unreadable>, PgError> {
     let config: SourceConfig = match serde_json::from_str(&row.get::<String>(5)?) {
         Ok(config) => config,
         Err(error) => {
-            let error = PgError::raised(format!("the config of S3 source {name} can't be read: {error}"))
-                .with_hint("Drop the source and create it anew.");
+            let error =
+                PgError::raised(format!("could not read the config of S3 source \"{name}\": {error}"))
+                    .with_hint("Drop the source and create it again.");
             return Ok(Err(Unreadable { id, name, version: row.get(10)?, error }));
         }
     };

@@ -59,11 +59,15 @@ impl EventListener {
             None => return Ok(Step::Waiting),
             Some(Heard::Ready) => runs::heard(entry.id, 0)?,
             Some(Heard::Failed(failure)) => {
-                pgrx::warning!("S3 source {} hears no events: {}", entry.name, failure.message);
+                pgrx::warning!(
+                    "could not receive events of S3 source \"{}\": {}",
+                    entry.name,
+                    failure.message
+                );
                 runs::not_heard(entry.id, &Problem::from(&failure))?;
             }
             Some(Heard::Malformed(message, why)) => {
-                pgrx::warning!("S3 source {} leaves message {message} in its queue: {why}", entry.name)
+                pgrx::warning!("S3 source \"{}\" leaves message {message} in its queue: {why}", entry.name)
             }
             Some(Heard::Batch(batch)) => return self.write(entry, listing_run, batch),
         }
@@ -87,7 +91,7 @@ impl EventListener {
                 return Ok(Step::Later(self.backoff.grow()));
             }
             Err(error) => {
-                pgrx::warning!("S3 source {} can't write what its events say: {error}", entry.name);
+                pgrx::warning!("could not write the events of S3 source \"{}\": {error}", entry.name);
                 self.listener.settle(batch.answers.into_iter().map(|answer| answer.key).collect());
                 runs::not_heard(entry.id, &Problem::from(&error))?;
             }

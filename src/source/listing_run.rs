@@ -263,7 +263,7 @@ impl ListingRun {
     fn succeed(&mut self) -> Result<Step, PgError> {
         if let Some(problem) = &self.counts.problem {
             pgrx::warning!(
-                "S3 source {}: {} objects failed: {}",
+                "{1} objects of S3 source \"{0}\" failed: {2}",
                 self.entry.name,
                 self.counts.failed,
                 problem.message
@@ -283,10 +283,7 @@ impl ListingRun {
     /// Empties the table of seen keys. If that fails, the next run does it.
     fn tidy(&self) {
         if let Err(error) = self.table.forget_seen() {
-            pgrx::log!(
-                "S3 source {} keeps its list of seen keys until the next run: {error}",
-                self.entry.name
-            );
+            pgrx::log!("could not delete the seen keys of S3 source \"{}\": {error}", self.entry.name);
         }
     }
 }
@@ -300,7 +297,7 @@ fn permitted(entry: &Entry) -> Result<Scope, Problem> {
 }
 
 fn fail(entry: &Entry, run: Run, mut counts: Counts, problem: Problem) -> Result<(), PgError> {
-    pgrx::warning!("S3 source {} could not be synchronised: {}", entry.name, problem.message);
+    pgrx::warning!("could not synchronize S3 source \"{}\": {}", entry.name, problem.message);
     counts.problem = Some(problem);
     runs::finish(entry.id, run, &counts, true)
 }
@@ -309,11 +306,12 @@ fn too_many(name: &str, vanished: u64, rows: u64) -> Problem {
     Problem {
         code: "too_many_deletes".to_owned(),
         message: format!(
-            "the listing lacks {vanished} of {rows} objects that the table has; none was deleted"
+            "{vanished} of {rows} objects in the table are missing from the listing; none was deleted"
         ),
         hint: Some(format!(
-            "If they were removed on purpose: SELECT ai.sync_s3_source('{name}', allow_mass_delete => true); else \
-             check the bucket, the endpoint and the globs. pgai_rs.s3_source_max_delete_percent is the limit."
+            "If they were removed on purpose, run SELECT ai.sync_s3_source('{name}', allow_mass_delete => true); \
+             otherwise check the bucket, the endpoint and the globs. The limit is \
+             pgai_rs.s3_source_max_delete_percent."
         )),
     }
 }

@@ -51,9 +51,9 @@ impl From<&Refused> for Problem {
     fn from(refused: &Refused) -> Self {
         Problem {
             code: "not_writable".to_owned(),
-            message: format!("the table refuses {}: {}", refused.uri, refused.error),
+            message: format!("could not write {} to the table: {}", refused.uri, refused.error),
             hint: refused.error.hint.clone().or_else(|| {
-                Some("A constraint or a trigger of the table decides; the next run tries again.".to_owned())
+                Some("A constraint or a trigger of the table refused it; the next run retries it.".to_owned())
             }),
         }
     }

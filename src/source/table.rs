@@ -194,7 +194,7 @@ impl Table {
                 Ok(Slice { last: row.get_opt(1)?, rows, vanished: row.get_opt(3)?.unwrap_or_default() })
             })
         })?;
-        slices.into_iter().next().ok_or_else(|| PgError::raised("an aggregate gave no row"))
+        slices.into_iter().next().ok_or_else(|| PgError::internal("aggregate query returned no row"))
     }
 }
 
@@ -205,17 +205,17 @@ pub fn asks_for_type(entry: &Entry) -> bool {
 }
 
 fn gone(entry: &Entry) -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source's table is gone")
+    PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source's table does not exist")
         .with_hint(format!("SELECT ai.drop_s3_source('{}');", entry.name))
 }
 
 fn changed(table: &catalog::Table) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("the definition of {} has changed since the run began", table.qualified()),
+        format!("the definition of {} was changed since the run began", table.qualified()),
     )
-    .with_detail("Its owner, its name or its schema is another.")
-    .with_hint("The next run begins with the table as it is.")
+    .with_detail("Its owner, its name or its schema was changed.")
+    .with_hint("The next run uses the present definition.")
 }
 
 /// Errors unless the table and the source have the same owner, whose rights all of the work uses.
@@ -226,7 +226,7 @@ fn require_same_owner(entry: &Entry, relation: &Relation) -> Result<(), PgError>
     let owner = role_name(relation.owner)?;
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!("{} now has another owner than its S3 source", relation.qualified()),
+        format!("{} and its S3 source have different owners", relation.qualified()),
     )
     .with_hint(format!("ALTER TABLE ai.{} OWNER TO {owner};", seen_name(entry.id))))
 }

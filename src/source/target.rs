@@ -50,10 +50,10 @@ pub fn require_table(relation: &Relation) -> Result<(), PgError> {
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
-        format!("{} can't be the target of an S3 source", relation.qualified()),
+        format!("cannot use {} as the target of an S3 source", relation.qualified()),
     )
-    .with_detail("A target is an ordinary or a partitioned table that is not temporary.")
-    .with_hint("Name another table, or one that does not exist: it will be made."))
+    .with_detail("A target must be an ordinary or partitioned table that is not temporary.")
+    .with_hint("Choose another table, or one that does not exist yet, which will be created."))
 }
 
 /// Errors unless all required columns exist, with types that can hold the values.
@@ -75,7 +75,7 @@ pub fn require_columns(relation: &Relation) -> Result<(), PgError> {
     let add = missing.iter().map(|needed| format!("ADD COLUMN {} {}", needed.name, needed.type_name));
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-        format!("{} lacks columns for an S3 source: {}", relation.qualified(), names.join(", ")),
+        format!("{} lacks columns that an S3 source needs: {}", relation.qualified(), names.join(", ")),
     )
     .with_hint(format!("ALTER TABLE {} {};", relation.qualified(), add.collect::<Vec<_>>().join(", "))))
 }
@@ -85,7 +85,7 @@ fn wrong_type(relation: &Relation, needed: &Needed, found: &str) -> PgError {
     let (name, type_name) = (needed.name, needed.type_name);
     PgError::new(
         PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
-        format!("column {name} of {table} is of type {found}, and an S3 source writes {type_name}"),
+        format!("column {name} of {table} has type {found}, but an S3 source writes {type_name}"),
     )
     .with_hint(format!("ALTER TABLE {table} ALTER COLUMN {name} TYPE {type_name} USING {name}::{type_name};"))
 }
@@ -109,7 +109,7 @@ pub fn require_unique(relation: &Relation) -> Result<(), PgError> {
         PgSqlErrorCode::ERRCODE_INVALID_COLUMN_REFERENCE,
         format!("{} has no unique index on uri alone", relation.qualified()),
     )
-    .with_detail("Objects are upserted by their address. The index must not be partial nor deferrable.")
+    .with_detail("Objects are upserted by their address. The index must be neither partial nor deferrable.")
     .with_hint(format!("ALTER TABLE {} ADD UNIQUE (uri);", relation.qualified())))
 }
 
@@ -127,8 +127,8 @@ pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
     let Some((_, name)) = waiting else { return Ok(()) };
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("vectorizer {name} of {} has no triggers, and would miss new rows", relation.qualified()),
+        format!("vectorizer \"{name}\" of {} lacks triggers and would miss new rows", relation.qualified()),
     )
-    .with_detail("In the middle of a restore that passes.")
-    .with_hint(format!("Else drop it and create it anew: SELECT ai.drop_vectorizer('{name}');")))
+    .with_detail("During a restore this is temporary.")
+    .with_hint(format!("Otherwise drop it with SELECT ai.drop_vectorizer('{name}'); and create it again.")))
 }

@@ -59,8 +59,10 @@ pub struct Condition {
 
 /// Returns a hint for a missing right, because Postgres does not say whose it is; `None` for other errors.
 fn right_hint(error: &PgError) -> Option<String> {
-    (error.sqlstate() == "42501")
-        .then(|| "Grant it to the owner of the vectorizer's source, as whom its work is done.".to_owned())
+    (error.sqlstate() == "42501").then(|| {
+        "Grant it to the owner of the vectorizer's source, with whose rights the worker does its work."
+            .to_owned()
+    })
 }
 
 impl Condition {
@@ -156,8 +158,8 @@ impl Conditions {
             Condition {
                 stop: Stop::Scheduled,
                 code: "scheduled".to_owned(),
-                message: "by its schedule it is not its time".to_owned(),
-                hint: Some("ai.set_scheduling() changes the schedule.".to_owned()),
+                message: "it waits for the next time of its schedule".to_owned(),
+                hint: Some("Use ai.set_scheduling() to change the schedule.".to_owned()),
                 since: now,
                 until: now.checked_add(left),
             },
@@ -213,7 +215,7 @@ impl Conditions {
             let left = until.saturating_duration_since(Instant::now());
             let pause = Some(left).filter(|left| !left.is_zero());
             if self.stop(vectorizer.id, Condition::of_failure(stop, failure, pause)) {
-                pgrx::log!("vectorizer {} waits: {failure}", vectorizer.name);
+                pgrx::log!("vectorizer \"{}\" waits: {failure}", vectorizer.name);
             }
         }
 
@@ -307,7 +309,7 @@ impl Conditions {
         if record.condition.as_ref().is_some_and(|condition| ends(condition.stop)) {
             record.condition = None;
             record.changed = true;
-            pgrx::log!("vectorizer {name} goes on");
+            pgrx::log!("vectorizer \"{name}\" continues");
         }
     }
 }

@@ -71,7 +71,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
     match extension_version() {
         Ok(Some(version)) => recommend_update(&version),
         Ok(None) => return leave_without_extension(database),
-        Err(error) => pgrx::error!("pgai_rs worker can't look for its extension: {error}"),
+        Err(error) => pgrx::error!("pgai_rs worker could not look up its extension: {error}"),
     }
     pgrx::log!("pgai_rs worker has started");
     serve(database);
@@ -123,7 +123,10 @@ fn recommend_update(version: &str) {
     if version != own {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
-            format!("the library of pgai_rs is version {own}, the extension in this database is {version}"),
+            format!(
+                "the version of the library pgai_rs is {own}, but that of the extension in this database is \
+                 {version}"
+            ),
             "",
         )
         .set_hint("Run ALTER EXTENSION pgai_rs UPDATE.")
@@ -135,7 +138,7 @@ fn recommend_update(version: &str) {
 fn serve(database: pg_sys::Oid) {
     let wake = match eventfd() {
         Ok(file) => Arc::new(file),
-        Err(error) => pgrx::error!("pgai_rs worker can't make an eventfd: {error}"),
+        Err(error) => pgrx::error!("pgai_rs worker could not create an eventfd: {error}"),
     };
     let writer = wake.clone();
     let waker: Waker = Arc::new(move || signal(&writer));
@@ -190,15 +193,15 @@ fn pipeline_settings() -> Settings {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
             format!(
-                "pgai_rs worker uses at most {connections} connections to models at a time: there are {there_are} \
-                 file descriptors for the network, and {wanted} for {} connections",
+                "pgai_rs worker is limited to {connections} connections to models: {there_are} file descriptors \
+                 are available for the network, but {} connections need {wanted}",
                 settings.connections
             ),
             "",
         )
         .set_hint(
-            "If that is too slow, raise the hard limit of open files under which Postgres is started \
-             (LimitNOFILE in its systemd unit, ulimit -Hn), or lower max_files_per_process.",
+            "If that is too slow, increase the hard limit of open files for the Postgres server (LimitNOFILE in \
+             its systemd unit, ulimit -Hn), or reduce max_files_per_process.",
         )
         .report(PgLogLevel::LOG);
     }
@@ -209,12 +212,12 @@ fn pipeline_settings() -> Settings {
 fn can_not_start(error: &std::io::Error) {
     ErrorReport::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_RESOURCES,
-        format!("pgai_rs worker can't start its threads: {error}"),
+        format!("pgai_rs worker could not start its threads: {error}"),
         "",
     )
     .set_hint(
-        "Raise the limits of processes and of open files under which Postgres is started \
-         (TasksMax and LimitNOFILE in its systemd unit, ulimit -u and -n).",
+        "Increase the limits of processes and of open files for the Postgres server (TasksMax and LimitNOFILE in \
+         its systemd unit, ulimit -u and -n).",
     )
     .report(PgLogLevel::FATAL);
 }
@@ -241,7 +244,7 @@ fn work(
 ) -> Result<Duration, PgError> {
     turn::shares(|shares| shares.begin_turn(Instant::now()));
     let listed = sources.turn(&with_runner(|runner| network(runner, waker))).unwrap_or_else(|error| {
-        pgrx::warning!("pgai_rs worker can't serve S3 sources: {error}");
+        pgrx::warning!("pgai_rs worker could not process S3 sources: {error}");
         Turn { more: false, retry_in: Some(ERROR_PAUSE) }
     });
     for gone in queue.refresh()? {
@@ -289,7 +292,7 @@ fn show_turn(database: pg_sys::Oid, queue: &SpiQueue) {
 fn with_runner<R>(f: impl FnOnce(&mut Runner) -> R) -> R {
     RUNNER.with_borrow_mut(|runner| match runner {
         Some(runner) => f(runner),
-        None => pgrx::error!("pgai_rs worker has lost its runner"),
+        None => pgrx::error!("pgai_rs worker has no runner"),
     })
 }
 

@@ -51,16 +51,16 @@ impl Heartbeat {
         }
         if whole {
             if let Err(error) = transaction(missed::compact) {
-                pgrx::warning!("pgai_rs worker can't look at what was missed: {error}");
+                pgrx::warning!("pgai_rs worker could not look up missed changes: {error}");
             }
             if let Err(error) = queue.write_spending() {
-                pgrx::warning!("pgai_rs worker can't write what was spent: {error}");
+                pgrx::warning!("pgai_rs worker could not write the used quotas: {error}");
             }
         }
         let conditions = &mut queue.conditions;
         // Only if that can't be done: each subtransaction that writes takes an id.
         let written = transaction(|| self.write(conditions, whole, |_, write| write())).or_else(|error| {
-            pgrx::warning!("pgai_rs worker can't write its heartbeat in one piece: {error}");
+            pgrx::warning!("pgai_rs worker could not write its heartbeat in one transaction: {error}");
             transaction(|| self.write(conditions, whole, apart))
         });
         match written {
@@ -71,7 +71,7 @@ impl Heartbeat {
                     conditions.counts_written();
                 }
             }
-            Err(error) => pgrx::warning!("pgai_rs worker can't write its heartbeat: {error}"),
+            Err(error) => pgrx::warning!("pgai_rs worker could not write its heartbeat: {error}"),
         }
     }
 
@@ -122,7 +122,7 @@ impl Heartbeat {
 /// Writes what is due for a vectorizer in a subtransaction, so that an error there does not affect the rest.
 fn apart(id: i32, write: &dyn Fn() -> Result<(), PgError>) -> Result<(), PgError> {
     if let Err(error) = subtransaction(write) {
-        pgrx::warning!("pgai_rs worker can't write how vectorizer {id} is doing: {error}");
+        pgrx::warning!("pgai_rs worker could not write the state of vectorizer {id}: {error}");
     }
     Ok(())
 }
@@ -151,7 +151,7 @@ fn register() -> Result<Uuid, PgError> {
         ],
         |row| row.get::<Uuid>(1),
     )?;
-    registered.ok_or_else(|| PgError::raised("INSERT returned no row"))
+    registered.ok_or_else(|| PgError::internal("INSERT into ai.vectorizer_worker_process returned no row"))
 }
 
 /// Counts a heartbeat with the successes and errors of all vectorizers. Returns whether the process still has

@@ -41,7 +41,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) 
         let next = match transaction(databases) {
             Ok(databases) => look_after(&mut known, &databases, &mut processes),
             Err(error) => {
-                pgrx::warning!("pgai_rs launcher can't list the databases: {error}");
+                pgrx::warning!("pgai_rs launcher could not list the databases: {error}");
                 guc::poll_interval()
             }
         };

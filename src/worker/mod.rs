@@ -88,7 +88,7 @@ pub fn start_for_this_database() -> Result<i32, String> {
         .set_restart_time(Some(WORKER_RESTART))
         .set_notify_pid(pid)
         .load_dynamic()
-        .map_err(|_| "There is no free background worker slot.".to_owned())?;
+        .map_err(|_| "No background worker slot is free.".to_owned())?;
     worker.wait_for_startup().map_err(|status| format!("It did not start: {status:?}."))
 }
 

@@ -69,14 +69,13 @@ impl Processes {
         self.said = true;
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-            format!(
-                "no background worker slot is free for {} databases that wait for pgai_rs",
-                waiting.len()
-            ),
+            format!("no background worker slot is free for pgai_rs in {} databases", waiting.len()),
             "",
         )
-        .set_detail("They take turns with the others.")
-        .set_hint("Raise max_worker_processes, or name the databases that need one in pgai_rs.databases.")
+        .set_detail("They take turns with the other databases.")
+        .set_hint(
+            "Increase max_worker_processes, or list the databases that need a worker in pgai_rs.databases.",
+        )
         .report(PgLogLevel::WARNING);
     }
 }

@@ -28,10 +28,10 @@ fn wrapped_by<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + '
 
 /// The failure of whatever needed one.
 pub(crate) fn failure(step: Step) -> Failure {
-    let message = "no file descriptor is left for another connection (too many open files)";
+    let message = "out of file descriptors for another connection (too many open files)";
     Failure::new(step, "too_many_open_files", message, Retry::After(PAUSE)).with_hint(
-        "Raise the limit of open files under which Postgres is started (LimitNOFILE in its systemd unit, ulimit -n), \
-         or lower max_files_per_process or pgai_rs.worker_connection_limit.",
+        "Increase the limit of open files for the Postgres server (LimitNOFILE in its systemd unit, ulimit -n), \
+         or reduce max_files_per_process or pgai_rs.worker_connection_limit.",
     )
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Stopped;
 impl Stopped {
     /// The failure of a document, for form's sake.
     pub(crate) fn failure(self, step: Step) -> Failure {
-        Failure::new(step, "internal_error", "the worker is being stopped", Retry::Backoff)
+        Failure::new(step, "internal_error", "the worker is shutting down", Retry::Backoff)
     }
 }
 

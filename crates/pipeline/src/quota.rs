@@ -258,11 +258,11 @@ fn exceeded(unit: Unit, holder: Holder, limit: u64, now: SystemTime) -> Failure 
         Unit::Bytes => ("bytes", Step::Loading),
     };
 
-    let message = format!("{whose} has used up its quota of {limit} {unit} for today");
+    let message = format!("daily quota of {limit} {unit} exceeded for {whose}");
     Failure::new(step, "quota_exceeded", message, Retry::After(until_tomorrow(now).min(LONGEST_PAUSE)))
         .concerning(Scope::Vectorizer)
         .with_hint(format!(
-            "It goes on at 00:00 UTC, or when a superuser raises pgai_rs.max_daily_{unit}_per_{of}."
+            "It continues at 00:00 UTC, or when a superuser increases pgai_rs.max_daily_{unit}_per_{of}."
         ))
 }
 

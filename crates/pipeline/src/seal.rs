@@ -33,10 +33,10 @@ pub enum SealError {
     #[error("the key must have {} bytes", SealKey::LENGTH)]
     Key,
     /// The system gives no random bytes, or can't encrypt.
-    #[error("the system can't encrypt")]
+    #[error("encryption is not available")]
     System,
     /// It was sealed with another key, for something else, or was changed.
-    #[error("it was sealed with another key, or for something else")]
+    #[error("it was encrypted with another key or for another purpose")]
     NotOurs,
 }
 

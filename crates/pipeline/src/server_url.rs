@@ -30,13 +30,13 @@ pub enum ServerUrlError {
     #[error("must begin with http:// or https://")]
     Scheme,
     /// A blank or a control character, wherever it stands.
-    #[error("must not hold blanks or control characters")]
+    #[error("must not contain blanks or control characters")]
     Blank,
     /// Browsers read it as a slash, others do not.
-    #[error("must not hold a backslash")]
+    #[error("must not contain a backslash")]
     Backslash,
     /// A name or a password before an `@`.
-    #[error("must not hold a user name or a password")]
+    #[error("must not contain a user name or a password")]
     Userinfo,
     /// Nothing stands between the scheme and the path.
     #[error("must name a host")]
@@ -45,13 +45,13 @@ pub enum ServerUrlError {
     #[error("must have a valid host and port")]
     Invalid,
     /// It has a query, which follows a `?`.
-    #[error("must not have a query")]
+    #[error("must not contain a query")]
     Query,
     /// It has a fragment, which follows a `#`.
-    #[error("must not have a fragment")]
+    #[error("must not contain a fragment")]
     Fragment,
     /// A part of the path that is empty, `.` or `..`, in whatever way it is written.
-    #[error("must not have a part of its path that is empty, \".\" or \"..\"")]
+    #[error("must not contain an empty path segment, \".\" or \"..\"")]
     Path,
 }
 
@@ -59,7 +59,7 @@ impl ServerUrlError {
     /// Returns what a person can do about it, with an example of such a URL.
     pub fn hint(self, example: &str) -> String {
         let why = match self {
-            ServerUrlError::Userinfo => ", without what stands before the @: everybody may read it here",
+            ServerUrlError::Userinfo => ", without the part before the @, because everybody can read it here",
             ServerUrlError::Query | ServerUrlError::Fragment => ": the request's own path is added to it",
             _ => "",
         };

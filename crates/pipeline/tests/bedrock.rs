@@ -139,7 +139,13 @@ fn what_can_not_work_is_refused_when_it_is_declared() {
         objection(TITAN, 768, json!({})).unwrap(),
         "dimensions must be one of 256, 512, 1024 for amazon.titan-embed-text-v2:0"
     );
-    assert!(objection("bedrock/anthropic.claude-3", 3, json!({})).unwrap().contains("none that embeds here"));
-    assert!(objection(TITAN, 512, json!({"aws_region_name": "evil/"})).unwrap().contains("no AWS region"));
-    assert!(objection(TITAN, 512, json!({"aws_secret_access_key": "x"})).unwrap().contains("has no option"));
+    assert!(objection("bedrock/anthropic.claude-3", 3, json!({})).unwrap().contains("is not supported"));
+    assert!(
+        objection(TITAN, 512, json!({"aws_region_name": "evil/"})).unwrap().contains("not an AWS region")
+    );
+    assert!(
+        objection(TITAN, 512, json!({"aws_secret_access_key": "x"}))
+            .unwrap()
+            .contains("does not support the option")
+    );
 }

@@ -352,7 +352,7 @@ async fn other_dimensions_than_asked_for_are_refused() {
         let failure = provider.failure(&server).await;
         assert_eq!(failure.code, "bad_response", "{}", provider.prefix);
         assert!(
-            failure.message.ends_with("the model answers 2 dimensions, the vectorizer has 3"),
+            failure.message.ends_with("the model returns 2 dimensions, but the vectorizer has 3"),
             "{failure}"
         );
         assert_eq!(server.requests().len(), 1, "{}", provider.prefix);
@@ -466,5 +466,5 @@ async fn an_ollama_without_the_model_is_told_how_to_get_it() {
     let server = Server::start(|_| Reply::new(404, r#"{"error": "model \"m\" not found"}"#));
     let ollama = known("ollama");
     let failure = ollama.failure(&server).await;
-    assert_eq!(failure.hint.as_deref(), Some("Run `ollama pull m` on Ollama's host."));
+    assert_eq!(failure.hint.as_deref(), Some("Run \"ollama pull m\" on Ollama's host."));
 }

@@ -50,9 +50,9 @@ async fn a_check_goes_all_the_way() {
     assert_eq!(steps[1].message, "the setting pgai_rs.aws_access_key_id, key ...");
     assert_eq!(steps[2].message, "arn:aws:iam::123456789012:user/server");
     assert!(steps[3].message.starts_with(&format!("{ROLE} is assumed, until 2")), "{}", steps[3].message);
-    assert_eq!(steps[4].message, "there is a bucket bucket in us-east-1");
+    assert_eq!(steps[4].message, "bucket bucket exists in us-east-1");
     let head = "0 bytes, text/markdown, etag \"abc\", last modified 2015-10-21T07:28:00Z";
-    assert_eq!((steps[5].message.as_str(), steps[6].message.as_str()), (head, "it can be read"));
+    assert_eq!((steps[5].message.as_str(), steps[6].message.as_str()), (head, "object can be read"));
     let get = server.requests().pop().unwrap();
     assert_eq!(
         (get.header("range"), get.header("x-amz-security-token")),
@@ -82,10 +82,10 @@ async fn a_check_ends_where_nothing_can_follow() {
     type Handler = fn(&Request) -> Reply;
     let handlers: [(Handler, &str, &str, &str); 5] = [
         (refused_role, "s3://bucket/key", "+++-...", "no sts:AssumeRole"),
-        (no_bucket, "s3://bucket/key", "++++-..", "there is no bucket bucket"),
-        (no_key, "s3://bucket/key", "+++++-.", "there is no object s3://bucket/key"),
-        (answer, "s3://elsewhere/key", "-......", "not among the allowed"),
-        (answer, "s3://bucket", "-......", "it names a bucket but no key"),
+        (no_bucket, "s3://bucket/key", "++++-..", "bucket bucket does not exist"),
+        (no_key, "s3://bucket/key", "+++++-.", "object s3://bucket/key does not exist"),
+        (answer, "s3://elsewhere/key", "-......", "is not allowed"),
+        (answer, "s3://bucket", "-......", "it has a bucket but no key"),
     ];
     for (handler, uri, expected, message) in handlers {
         let server = Server::start(handler);
@@ -93,7 +93,7 @@ async fn a_check_ends_where_nothing_can_follow() {
         assert_eq!(marks(&steps), expected, "{steps:?}");
         let failed = steps.iter().find(|step| step.ok == Some(false)).unwrap();
         assert!(failed.message.contains(message) && failed.hint.is_some(), "{failed:?}");
-        assert_eq!(steps[6].message, "skipped, because a step before failed");
+        assert_eq!(steps[6].message, "skipped, because an earlier step failed");
     }
 }
 
@@ -107,7 +107,7 @@ async fn what_an_object_can_be_read_without_does_not_end_a_check() {
     });
     let steps = checked(&settings(&server), "s3://bucket/key", &S3Access::default()).await;
     assert_eq!(marks(&steps), "++...-+", "{steps:?}");
-    assert!(steps[2].message.starts_with("not known: STS answers 400"), "{}", steps[2].message);
+    assert!(steps[2].message.starts_with("unknown: STS responded with 400"), "{}", steps[2].message);
     assert!(steps[4].message.contains("s3:ListBucket is not granted"), "{}", steps[4].message);
 }
 

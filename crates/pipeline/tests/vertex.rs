@@ -228,5 +228,5 @@ fn what_can_not_work_is_refused_when_it_is_declared() {
         objection(769, json!({"vertex_project": "p"})).unwrap(),
         "dimensions must be at most 768 for text-embedding-005"
     );
-    assert_eq!(objection(768, json!({})).unwrap(), "Vertex AI's project is not known");
+    assert_eq!(objection(768, json!({})).unwrap(), "no project for Vertex AI is specified");
 }

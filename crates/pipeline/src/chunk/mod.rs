@@ -145,7 +145,7 @@ pub enum ChunkError {
         overlap: usize,
     },
     /// More separators than the recursive splitter goes deep.
-    #[error("{got} separators are more than the {limit} that are allowed")]
+    #[error("too many separators: {got}, and the maximum is {limit}")]
     TooManySeparators {
         /// The number of separators.
         got: usize,
@@ -169,7 +169,7 @@ pub enum ChunkError {
         reason: &'static str,
     },
     /// A regular expression took too long on this text.
-    #[error("the separator {pattern:?} ran away on this text: {reason}")]
+    #[error("the separator {pattern:?} takes too long on this text: {reason}")]
     RunawayRegex {
         /// The separator as configured.
         pattern: String,
@@ -177,16 +177,16 @@ pub enum ChunkError {
         reason: String,
     },
     /// The tokenizer can't count this text.
-    #[error("the text can't be tokenized: {0}")]
+    #[error("could not tokenize the text: {0}")]
     Tokenizer(String),
     /// The chunks take more memory than they may.
-    #[error("the document's chunks and vectors take more than the {} MB for one", limit >> 20)]
+    #[error("the document's chunks and vectors need more than the {} MB allowed for one document", limit >> 20)]
     TooLarge {
         /// Bytes that they may take.
         limit: u64,
     },
     /// Cutting took too long.
-    #[error("the text was not cut within {} seconds", limit.as_secs())]
+    #[error("the text could not be split within {} seconds", limit.as_secs())]
     TooSlow {
         /// The time that it may take.
         limit: Duration,
@@ -222,21 +222,22 @@ impl ChunkError {
             | ChunkError::OverlapNotSmaller { .. } => {
                 "Change chunk_size or chunk_overlap in the vectorizer's chunking."
             }
-            ChunkError::TooManySeparators { .. } => "Name fewer separators in the vectorizer's chunking.",
+            ChunkError::TooManySeparators { .. } => "Specify fewer separators in the vectorizer's chunking.",
             ChunkError::InvalidRegex { .. } => {
                 "Correct the separator, or set is_separator_regex to false to take it literally."
             }
-            ChunkError::CaptureGroups { .. } => "Write (?:...) instead of (...) in the separator.",
+            ChunkError::CaptureGroups { .. } => "Use (?:...) instead of (...) in the separator.",
             ChunkError::RunawayRegex { .. } => {
-                "Simplify the separator: nested repetition and look-around are what make it slow."
+                "Simplify the separator; nested repetition and look-around make it slow."
             }
             ChunkError::Tokenizer(_) => {
                 "Chunk by characters instead of tokens, or shorten the run of whitespace."
             }
             ChunkError::TooLarge { .. } => {
-                "Split the document, make larger chunks or let them overlap less, or raise pgai_rs.worker_memory_limit."
+                "Split the document, make the chunks larger or their overlap smaller, or increase \
+                 pgai_rs.worker_memory_limit."
             }
-            ChunkError::TooSlow { .. } => "Split the document, or let the chunks overlap less.",
+            ChunkError::TooSlow { .. } => "Split the document, or make the overlap of chunks smaller.",
             ChunkError::Stopped => "Try again.",
         }
     }

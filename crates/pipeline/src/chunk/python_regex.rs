@@ -66,7 +66,7 @@ impl PythonRegex {
     fn check(&self, allowance: Allowance<'_>) -> Result<(), ChunkError> {
         allowance.check_time()?;
         if allowance.elapsed() > TIME_LIMIT {
-            return Err(self.ran_away(format!("it took more than {} seconds", TIME_LIMIT.as_secs())));
+            return Err(self.ran_away(format!("it takes more than {} seconds", TIME_LIMIT.as_secs())));
         }
         Ok(())
     }

@@ -64,8 +64,8 @@ fn check_name(name: &str) -> Result<(), Failure> {
 
     // It may be the key itself, given in the wrong place.
     Err(invalid(
-        "this can't be the name of a key",
-        "A name is made of letters, digits, underscores, hyphens and dots, as OPENAI_API_KEY.",
+        "invalid name for a secret",
+        "A name consists of letters, digits, underscores, hyphens and periods, as in OPENAI_API_KEY.",
     ))
 }
 
@@ -73,8 +73,8 @@ fn check_name(name: &str) -> Result<(), Failure> {
 /// repeated.
 fn no_server() -> Failure {
     invalid(
-        "a key of this name is for no provider's own server",
-        "Give base_url, the server that is to receive it; or the name that the provider's key usually has.",
+        "no provider's key has this name",
+        "Specify base_url, the server that may receive the key, or the usual name of the provider's key.",
     )
 }
 

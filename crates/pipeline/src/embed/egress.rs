@@ -105,9 +105,9 @@ impl Declaration<'_> {
             return Ok(local.reach(&settings.allowed_base_urls));
         }
 
-        let message = "the Ollama of the server's own host is not allowed on this server".to_owned();
+        let message = "Ollama on the server's own host is not allowed on this server".to_owned();
         Err(refused("base_url_not_allowed", message).with_hint(format!(
-            "A superuser can name it with pgai_rs.ollama_base_url = '{LOCAL_OLLAMA}', or add that to \
+            "A superuser can set pgai_rs.ollama_base_url to '{LOCAL_OLLAMA}', or add that to \
              pgai_rs.allowed_base_urls."
         )))
     }
@@ -165,10 +165,10 @@ impl Declaration<'_> {
             return Ok(());
         }
 
-        let message = "the server's own AWS credentials may not be used for Amazon Bedrock".to_owned();
+        let message = "the server's own AWS credentials are not allowed for Amazon Bedrock".to_owned();
         Err(refused("aws_credentials_not_allowed", message).with_hint(format!(
-            "A superuser can add {AWS_CREDENTIALS} to pgai_rs.api_key_names, or {AWS_CREDENTIALS}=URL for one address \
-             alone. A role that is assumed, by aws_role_name in extra_options, needs no such entry."
+            "A superuser can add {AWS_CREDENTIALS} to pgai_rs.api_key_names, or {AWS_CREDENTIALS}=URL for a \
+             single address. No entry is needed for a role that aws_role_name in extra_options names."
         )))
     }
 
@@ -189,23 +189,22 @@ impl Declaration<'_> {
             Some(_) => format!("this {}", self.argument()),
             None => self.provider.profile().name.to_owned(),
         };
-        let message = format!("the key {name} may not be sent to {server} on this server");
+        let message = format!("API key {name} must not be sent to {server}");
 
         let example = url.map_or_else(|| "https://host".to_owned(), |url| url.url().to_string());
         let example = example.trim_end_matches('/');
         let pair = match self.server_in_database() {
             Some(_) => format!(
-                "The key was set for this database, and for another server. Who may call ai.set_secret can set \
-                 it for this one, with base_url => '{example}'."
+                "The key was set for this database and for another server. It can be set for this server by \
+                 ai.set_secret() with base_url => '{example}'."
             ),
             None => {
-                format!("A superuser can pair them by adding {name}={example} to pgai_rs.api_key_names.")
+                format!("A superuser can allow it by adding {name}={example} to pgai_rs.api_key_names.")
             }
         };
 
-        refused("api_key_not_for_server", message).with_hint(format!(
-            "{pair} A server that wants no key is asked without one if api_key_name is NULL."
-        ))
+        refused("api_key_not_for_server", message)
+            .with_hint(format!("{pair} For a server that needs no key, set api_key_name to NULL."))
     }
 }
 
@@ -222,8 +221,8 @@ pub(super) fn base_url_not_allowed(argument: &str) -> Failure {
 fn name_not_allowed(name: &str) -> Failure {
     refused("api_key_name_not_allowed", format!("api_key_name {name:?} is not allowed on this server"))
         .with_hint(
-            "A superuser can add the name to pgai_rs.api_key_names. Who may call ai.set_secret can set a key of this \
-             name for the database.",
+            "A superuser can add the name to pgai_rs.api_key_names. A key of this name can be set for the \
+             database by ai.set_secret().",
         )
 }
 

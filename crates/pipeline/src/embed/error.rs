@@ -50,27 +50,28 @@ impl EmbedError {
             EmbedError::InputRefused(_) | EmbedError::TooMany(..) => return self.of_input(),
             EmbedError::Throttled(pause) => (
                 "throttled",
-                "the embedding provider asks for fewer requests".to_owned(),
+                "the embedding provider limits the rate of requests".to_owned(),
                 Retry::After(pause.unwrap_or(Duration::from_secs(10)).min(LONGEST_THROTTLE)),
-                "Nothing has to be done. A higher limit of the provider's account makes it faster.",
+                "No action is needed. A higher limit of the provider's account makes it faster.",
             ),
             EmbedError::Unreachable(why) => (
                 "provider_unavailable",
-                format!("the embedding provider can't be reached: {why}"),
+                format!("could not connect to the embedding provider: {why}"),
                 Retry::OnRecovery,
-                "Check the vectorizer's base_url, and the way there from the Postgres server.",
+                "Check the vectorizer's base_url, and the network between it and the Postgres server.",
             ),
             EmbedError::Unavailable(why) => (
                 "provider_unavailable",
                 format!("the embedding provider failed: {why}"),
                 Retry::OnRecovery,
-                "Look at the provider's log or status page. The vectorizer goes on by itself when it is back.",
+                "See the provider's log or status page. The vectorizer continues automatically when the provider \
+                 is back.",
             ),
             EmbedError::BadResponse(why) => (
                 "bad_response",
-                format!("the embedding provider's answer is wrong: {why}"),
+                format!("invalid response from the embedding provider: {why}"),
                 Retry::OnRecovery,
-                "Check that base_url leads to a server for embeddings; its log may tell more.",
+                "Check that base_url is the address of an embedding server, and see its log.",
             ),
         };
 
@@ -82,14 +83,14 @@ impl EmbedError {
     pub(crate) fn of_input(self) -> Failure {
         match self {
             EmbedError::InputRefused(why) | EmbedError::TooMany(_, why) => {
-                let message = format!("the embedding provider refused the input: {why}");
+                let message = format!("the embedding provider rejected the input: {why}");
                 Failure::new(Step::Embedding, "input_refused", message, Retry::Never)
-                    .with_hint("Change the row's text, or make chunks that the model's context has room for.")
+                    .with_hint("Change the row's text, or make chunks that fit into the model's context.")
             }
             EmbedError::Unavailable(_) => {
                 let failure = self.into_failure().of_row();
                 Failure { code: "provider_failed_on_input", ..failure }.with_hint(
-                    "The provider answers for other inputs. Its log may tell what it does not like about this one.",
+                    "The provider accepts other inputs. See its log for the reason why it rejects this one.",
                 )
             }
             EmbedError::BadResponse(_) => self.into_failure().of_row(),
@@ -107,6 +108,6 @@ pub(super) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Fa
 
 /// A base URL that can't be asked; says why, and repeats nothing of it.
 pub(super) fn invalid_base_url(message: &str, hint: &str) -> Failure {
-    let hint = format!("{hint} Without one, pgai_rs.openai_base_url and pgai_rs.ollama_base_url count.");
+    let hint = format!("{hint} Without it, pgai_rs.openai_base_url and pgai_rs.ollama_base_url are used.");
     Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR)).with_hint(hint)
 }

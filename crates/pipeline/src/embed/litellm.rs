@@ -25,7 +25,10 @@ pub(super) fn split(model: &str) -> Result<(Provider, &str), Failure> {
                 Provider::ALL.iter().map(|known| format!("{}/", known.profile().prefix)).collect();
             Err(invalid(
                 format!("unknown provider {prefix:?} in the model {model:?}"),
-                format!("Known are {}; a model without a prefix is OpenAI's.", known.join(", ")),
+                format!(
+                    "The known providers are {}. A model without a prefix is OpenAI's.",
+                    known.join(", ")
+                ),
             ))
         }
     }
@@ -68,8 +71,8 @@ pub(super) fn options(
     for (name, value) in given.iter().flatten().filter(|(_, value)| !value.is_null()) {
         if name == "api_key" {
             return Err(invalid(
-                "extra_options must not hold an API key",
-                "Name the key with api_key_name; the server looks it up.",
+                "extra_options must not contain an API key",
+                "Specify the key's name with api_key_name; the server looks it up.",
             ));
         }
 
@@ -79,8 +82,8 @@ pub(super) fn options(
             ("dimensions", value) if value.as_u64() == Some(dimensions.into()) => {}
             ("dimensions", _) => {
                 return Err(invalid(
-                    format!("extra_options has other dimensions than the vectorizer's {dimensions}"),
-                    "Leave dimensions out of extra_options: the argument is sent.",
+                    format!("dimensions in extra_options differ from the vectorizer's {dimensions}"),
+                    "Omit dimensions from extra_options; the argument is used.",
                 ));
             }
             (name, value) => {
@@ -98,7 +101,7 @@ fn require_known(provider: Provider, name: &str, value: &Value) -> Result<(), Fa
     let Some((_, shape)) = known().find(|(known, _)| *known == name) else {
         let known: Vec<&str> = known().map(|(known, _)| *known).collect();
         return Err(invalid(
-            format!("{} has no option {name:?} in extra_options", profile.name),
+            format!("{} does not support the option {name:?} in extra_options", profile.name),
             format!("It has {}.", known.join(", ")),
         ));
     };
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn what_a_provider_does_not_know_is_refused() {
         let unknown = failure(Provider::Cohere, serde_json::json!({"temperature": 1}));
-        assert_eq!(unknown.message, "Cohere has no option \"temperature\" in extra_options");
+        assert_eq!(unknown.message, "Cohere does not support the option \"temperature\" in extra_options");
         assert_eq!(unknown.hint.unwrap(), "It has api_base, dimensions, input_type, truncate.");
         assert_eq!(
             failure(Provider::Azure, serde_json::json!({"api_version": 2024})).message,
@@ -167,7 +170,9 @@ mod tests {
             "\"api_base\" in extra_options must be a string"
         );
         assert!(
-            failure(Provider::OpenAi, serde_json::json!({"dimensions": 4})).message.contains("other dim")
+            failure(Provider::OpenAi, serde_json::json!({"dimensions": 4}))
+                .message
+                .contains("dimensions in extra_options differ")
         );
         let key = failure(Provider::OpenAi, serde_json::json!({"api_key": "sk-secret"}));
         assert!(!format!("{key:?}").contains("sk-secret"));

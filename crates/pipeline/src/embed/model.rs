@@ -35,7 +35,7 @@ impl Model {
         }
 
         match known_dimensions.objection(*dimensions, model) {
-            Some(objection) => Err(invalid(objection, "Give the model's number, or choose another model.")),
+            Some(objection) => Err(invalid(objection, "Specify the model's number, or use another model.")),
             None => Ok(()),
         }
     }

@@ -127,7 +127,7 @@ fn settings_limits(settings: &Settings) -> Limits {
 fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> {
     let aws = Arc::new(Clients::new(settings));
     let clients = query_clients().map_err(|_| {
-        Failure::new(Step::Embedding, "no_tls", "TLS can't be set up on this system", Retry::Backoff)
+        Failure::new(Step::Embedding, "no_tls", "could not set up TLS on this system", Retry::Backoff)
     })?;
     HttpEmbedder::new(&clients, model, settings.embedding_timeout, Arc::default(), &aws)
 }
@@ -171,5 +171,5 @@ async fn ask_with_retries(
 }
 
 fn not_finite() -> EmbedError {
-    EmbedError::BadResponse("a vector holds a number that is not finite".into())
+    EmbedError::BadResponse("a vector contains a number that is not finite".into())
 }

@@ -182,8 +182,8 @@ fn default_base_url(
         other => match other.profile().home {
             Some(home) => Ok(home.to_owned()),
             None => Err(invalid(
-                format!("{} has no address that is the same for all", other.profile().name),
-                "Give its URL as api_base in extra_options.",
+                format!("no address for {} is specified", other.profile().name),
+                "Specify its URL as api_base in extra_options.",
             )),
         },
     }

@@ -12,11 +12,12 @@ impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Self {
         let (code, hint) = match &error {
             FormatError::InvalidPlaceholder { .. } => {
-                ("invalid_template", "Write $$ for a dollar sign in the vectorizer's template.")
+                ("invalid_template", "Use $$ for a dollar sign in the vectorizer's template.")
             }
             FormatError::UnknownName { .. } => (
                 "unknown_placeholder",
-                "Name $chunk or a column of the source table in the vectorizer's template; names are case-sensitive.",
+                "Use $chunk or a column of the source table in the vectorizer's template; names are \
+                 case-sensitive.",
             ),
         };
         Failure::new(Step::Formatting, code, error.to_string(), Retry::Never).with_hint(hint)

@@ -63,7 +63,7 @@ pub enum FormatError {
 
 /// A column's name that no placeholder can have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a template can't name a column {0:?}")]
+#[error("a template cannot contain a column named {0:?}")]
 pub struct NotNameable(pub String);
 
 /// The placeholder that stands for the chunk itself.

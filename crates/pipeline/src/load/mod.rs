@@ -197,15 +197,15 @@ impl Loaders {
 }
 
 fn broken_archive(uri: &S3Uri, why: &str) -> Failure {
-    let message = format!("{uri} can't be decompressed: {why}");
+    let message = format!("could not decompress {uri}: {why}");
     Failure::new(Step::Loading, "broken_archive", message, Retry::Never)
         .with_hint("Compress and upload the document again.")
 }
 
 fn unknown_encoding(uri: &S3Uri, word: &str) -> Failure {
-    let message = format!("{uri} has the Content-Encoding {word:?}, which can't be undone");
+    let message = format!("{uri} has the Content-Encoding {word:?}, which is not supported");
     Failure::new(Step::Loading, "broken_archive", message, Retry::Never)
-        .with_hint("Upload the document as it is, or compressed with gzip, zstd, br, bzip2 or deflate.")
+        .with_hint("Upload the document uncompressed, or compressed with gzip, zstd, br, bzip2 or deflate.")
 }
 
 #[cfg(test)]

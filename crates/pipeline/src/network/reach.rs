@@ -84,7 +84,7 @@ impl AddressRefused {
 
 impl fmt::Display for AddressRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the host has no address that may be asked")
+        f.write_str("the host has no address that is allowed")
     }
 }
 

@@ -253,7 +253,7 @@ impl AnswerTooLong {
 
 impl fmt::Display for AnswerTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the answer has more bytes or parts than are taken")
+        f.write_str("the response has too many bytes or parts")
     }
 }
 

@@ -84,10 +84,10 @@ pub fn parse(parsing: Parsing, input: Input) -> Result<Parsed, ParseError> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// There is no parser for this type. Holds the type's name.
-    #[error("the document is {0}, which is not supported yet; plain text and Markdown are")]
+    #[error("the document is {0}, which is not supported; only plain text and Markdown are")]
     UnsupportedType(String),
     /// Text that is neither UTF-8 nor UTF-16 with a byte order mark.
-    #[error("the text is not valid {encoding}: byte {offset} is the first that does not fit")]
+    #[error("the text is not valid {encoding}: byte {offset} is the first invalid one")]
     InvalidEncoding {
         /// The encoding that was tried.
         encoding: &'static str,
@@ -95,7 +95,7 @@ pub enum ParseError {
         offset: usize,
     },
     /// U+0000, which Postgres can't hold in text.
-    #[error("the text has a NUL character at byte {offset}, which Postgres cannot store")]
+    #[error("the text contains a NUL character at byte {offset}, which Postgres cannot store")]
     NulCharacter {
         /// Bytes before it, from the beginning of the document.
         offset: usize,
@@ -107,8 +107,8 @@ impl From<ParseError> for Failure {
         let (code, hint) = match &error {
             ParseError::UnsupportedType(_) => (
                 "unsupported_type",
-                "Convert the document to Markdown or plain text. If it is text already, give its name the ending .txt \
-                 or .md, or its object the content type text/plain.",
+                "Convert the document to Markdown or plain text. If it is text already, let its name end in .txt \
+                 or .md, or set the object's content type to text/plain.",
             ),
             ParseError::InvalidEncoding { .. } => ("not_utf8", "Store the document in UTF-8."),
             ParseError::NulCharacter { .. } => {
@@ -167,7 +167,7 @@ mod tests {
         );
         assert_eq!(
             failure.message,
-            "the document is a PDF, which is not supported yet; plain text and Markdown are"
+            "the document is a PDF, which is not supported; only plain text and Markdown are"
         );
     }
 

@@ -106,5 +106,5 @@ impl Drop for Report {
 /// document, so it is not repeated.
 pub(super) fn internal_error(step: Step) -> Failure {
     Failure::new(step, "internal_error", "a bug in pgai_rs stopped the document", Retry::Backoff)
-        .with_hint("The server log has the place. Please report it.")
+        .with_hint("See the server log for the place, and please report it.")
 }

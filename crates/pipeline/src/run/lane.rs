@@ -352,9 +352,7 @@ fn pause(attempt: u32) -> Instant {
 fn not_writable(why: &str) -> Failure {
     let why = crate::message::truncate_message(why, 500);
     // Nobody can tell the row's fault from the store's: the row pays, and the others wait.
-    Failure::new(Step::Writing, "not_writable", format!("the chunks can't be written: {why}"), Retry::Backoff)
+    Failure::new(Step::Writing, "not_writable", format!("could not write the chunks: {why}"), Retry::Backoff)
         .concerning(Scope::Vectorizer)
-        .with_hint(
-            "The store refuses the row: look for its triggers and constraints, and its owner's rights.",
-        )
+        .with_hint("Check the triggers and constraints of the store, and its owner's rights.")
 }

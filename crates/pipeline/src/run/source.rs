@@ -37,8 +37,10 @@ pub(super) fn address(payload: Payload) -> Result<Option<String>, Failure> {
     match payload {
         Payload::Null => Ok(None),
         Payload::Text(uri) => Ok(Some(uri).filter(|uri| !uri.is_empty())),
-        Payload::Bytes(_) => Err(no_uri("the column of addresses holds bytes, not text")),
-        Payload::TooLarge(_) => Err(no_uri("what the column of addresses holds is too long for one")),
+        Payload::Bytes(_) => Err(no_uri("the column of addresses contains bytes, not text")),
+        Payload::TooLarge(_) => {
+            Err(no_uri("the value in the column of addresses is too long for an address"))
+        }
     }
 }
 
@@ -56,12 +58,14 @@ pub(super) fn column(payload: Payload, max_size: u64) -> Result<Option<Input>, F
 }
 
 fn too_large(size: u64, max_size: u64) -> Failure {
-    let message = format!("the column holds {size} bytes, more than the {max_size} bytes of a document");
+    let message = format!(
+        "the value in the column has {size} bytes, more than the {max_size} bytes allowed for a document"
+    );
     Failure::new(Step::Loading, "too_large", message, Retry::Never)
-        .with_hint("Split the document, or raise pgai_rs.max_document_size.")
+        .with_hint("Split the document, or increase pgai_rs.max_document_size.")
 }
 
 fn no_uri(message: &str) -> Failure {
     Failure::new(Step::Loading, "no_uri", message, Retry::Never)
-        .with_hint("Give the row an address of the form s3://bucket/key.")
+        .with_hint("Set the row's address to the form s3://bucket/key.")
 }

@@ -30,7 +30,7 @@ pub(super) fn keep_one(runtime: &Runtime) -> io::Result<()> {
     let first = pulse(runtime.handle())?;
     let started = runtime.block_on(async { tokio::time::timeout(FIRST, first).await });
     started
-        .map_err(|_| io::Error::new(io::ErrorKind::WouldBlock, "no thread starts"))?
+        .map_err(|_| io::Error::new(io::ErrorKind::WouldBlock, "could not start a thread"))?
         .map_err(io::Error::other)?;
 
     let handle = runtime.handle().clone();
@@ -55,5 +55,5 @@ pub(super) fn pulse(handle: &Handle) -> io::Result<JoinHandle<()>> {
 
 /// Returns the error that a panic of tokio's for want of a thread means.
 pub(super) fn refused() -> io::Error {
-    io::Error::new(io::ErrorKind::WouldBlock, "the operating system refuses a thread")
+    io::Error::new(io::ErrorKind::WouldBlock, "the operating system could not create a thread")
 }

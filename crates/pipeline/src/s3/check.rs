@@ -48,7 +48,7 @@ pub async fn check(
         walk.step(Some(false), failure.message, failure.hint);
     }
     while walk.steps.len() < STEPS.len() {
-        walk.skip("skipped, because a step before failed");
+        walk.skip("skipped, because an earlier step failed");
     }
     walk.steps
 }
@@ -78,8 +78,8 @@ impl Walk<'_> {
         let operation = Operation::GetObject(uri);
         self.clients.permit(self.access).map_err(|error| failure(&error, operation, self.access))?;
         if self.access.anonymous {
-            self.pass("none are used: the request is anonymous");
-            self.skip("nobody asks");
+            self.pass("not used, because the request is anonymous");
+            self.skip("not identified");
             return Ok(());
         }
 
@@ -94,9 +94,9 @@ impl Walk<'_> {
                 // A store other than AWS may have no STS, and be fine without.
                 let refused = error.credentials_fault().is_some();
                 let hint = failure(&error, operation, &own).hint.filter(|_| refused);
-                let harmless = "S3 can be asked nevertheless; to assume a role takes STS.";
+                let harmless = "Requests to S3 are possible nevertheless; only assuming a role needs STS.";
                 let hint = hint.unwrap_or_else(|| harmless.to_owned());
-                self.step(refused.then_some(false), format!("not known: {}", sts_says(&error)), Some(hint));
+                self.step(refused.then_some(false), format!("unknown: {}", sts_says(&error)), Some(hint));
             }
         }
         Ok(())
@@ -104,7 +104,7 @@ impl Walk<'_> {
 
     async fn role(&mut self, uri: &S3Uri) -> Result<(), Failure> {
         let Some(role_arn) = self.access.aws_role_arn.as_ref().filter(|_| !self.access.anonymous) else {
-            self.skip("no role is asked for");
+            self.skip("no role is specified");
             return Ok(());
         };
 
@@ -123,11 +123,11 @@ impl Walk<'_> {
         match self.ask(uri, head).await {
             Ok(bucket) => {
                 let region = bucket.bucket_region().map(|region| format!(" in {region}")).unwrap_or_default();
-                self.pass(format!("there is a bucket {}{region}", uri.bucket()));
+                self.pass(format!("bucket {} exists{region}", uri.bucket()));
             }
             Err(error) if error.status() == Some(403) => {
                 let hint = failure(&error, operation, self.access).hint;
-                self.step(None, "not known: s3:ListBucket is not granted, which reading does not need", hint);
+                self.step(None, "unknown: s3:ListBucket is not granted, which reading does not need", hint);
             }
             Err(error) => return Err(failure(&error, operation, self.access)),
         }
@@ -172,9 +172,9 @@ impl Walk<'_> {
         };
 
         match with_deadline(read).await {
-            Ok(_) => self.pass("it can be read"),
+            Ok(_) => self.pass("object can be read"),
             // There is no first byte.
-            Err(error) if error.status() == Some(416) => self.pass("it can be read, and is empty"),
+            Err(error) if error.status() == Some(416) => self.pass("object can be read and is empty"),
             Err(error) => return Err(failure(&error, Operation::GetObject(uri), self.access)),
         }
         Ok(())
@@ -207,7 +207,7 @@ async fn caller(config: &SdkConfig) -> Result<String, S3Error> {
     let asked = aws_sdk_sts::Client::new(config).get_caller_identity().send();
     let caller =
         with_deadline(async { asked.await.map_err(|error| S3Error::from_sdk(Peer::Sts, &error)) }).await?;
-    Ok(caller.arn().unwrap_or("STS knows the server, and does not say by which name").to_owned())
+    Ok(caller.arn().unwrap_or("STS identifies the server without returning its name").to_owned())
 }
 
 /// Returns the reason why STS does not tell who the server is.
@@ -215,12 +215,12 @@ fn sts_says(error: &S3Error) -> String {
     match error {
         S3Error::Refused { status, code, message, .. } => {
             let said = [code.as_deref(), message.as_deref()].into_iter().flatten().collect::<Vec<_>>();
-            format!("STS answers {status} {}", said.join(": ")).trim_end().to_owned()
+            format!("STS responded with {status} {}", said.join(": ")).trim_end().to_owned()
         }
-        S3Error::Network { message, .. } => format!("STS can't be reached: {message}"),
-        S3Error::Timeout { .. } => "STS does not answer in time".to_owned(),
-        S3Error::Invalid(why) => format!("STS can't be asked: {why}"),
-        _ => "STS can't be asked".to_owned(),
+        S3Error::Network { message, .. } => format!("could not connect to STS: {message}"),
+        S3Error::Timeout { .. } => "STS did not respond in time".to_owned(),
+        S3Error::Invalid(why) => format!("could not send a request to STS: {why}"),
+        _ => "could not send a request to STS".to_owned(),
     }
 }
 
@@ -234,5 +234,5 @@ fn until(credentials: &Credentials) -> String {
 }
 
 fn iso(time: DateTime) -> String {
-    time.fmt(Format::DateTime).unwrap_or_else(|_| "a time that no calendar has".to_owned())
+    time.fmt(Format::DateTime).unwrap_or_else(|_| "an invalid time".to_owned())
 }

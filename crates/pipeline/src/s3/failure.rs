@@ -85,7 +85,7 @@ pub fn failure(error: &S3Error, operation: Operation<'_>, access: &S3Access) -> 
         S3Error::NotAllowed(reason) => not_allowed(reason),
         S3Error::NoCredentials => no_credentials(),
         S3Error::Credentials(why) => {
-            loading("no_credentials", format!("AWS credentials can't be had: {why}"), ADMINISTRATOR)
+            loading("no_credentials", format!("could not obtain AWS credentials: {why}"), ADMINISTRATOR)
                 .with_hint("Check the AWS profile and environment of the Postgres server.")
         }
         S3Error::Role { code, message, .. } => match error.credentials_fault() {
@@ -98,41 +98,45 @@ pub fn failure(error: &S3Error, operation: Operation<'_>, access: &S3Access) -> 
         },
         S3Error::Network { peer, fault, message } => network(*peer, *fault, message, operation),
         S3Error::Timeout { peer, limit } => timeout(*peer, *limit, operation),
-        S3Error::Invalid(why) => {
-            loading("invalid_request", format!("{operation} can't be asked for: {why}"), Retry::OnRecovery)
-                .concerning(Scope::Store)
-                .with_hint("Check the endpoint, the region and the URL style, and the bucket's name.")
-        }
-        S3Error::Body(why) => {
-            loading("truncated", format!("the body of {operation} broke off: {why}"), Retry::OnRecovery)
-                .concerning(Scope::Store)
-                .with_hint("It is fetched again. If this persists, look for a proxy that cuts connections.")
-        }
+        S3Error::Invalid(why) => loading(
+            "invalid_request",
+            format!("could not send a request for {operation}: {why}"),
+            Retry::OnRecovery,
+        )
+        .concerning(Scope::Store)
+        .with_hint("Check the endpoint, the region and the URL style, and the bucket's name."),
+        S3Error::Body(why) => loading(
+            "truncated",
+            format!("the body of {operation} ended prematurely: {why}"),
+            Retry::OnRecovery,
+        )
+        .concerning(Scope::Store)
+        .with_hint("It is fetched again. If this persists, check for a proxy that closes connections."),
         S3Error::TooLarge { size, limit } => too_large(operation, *size, *limit),
     }
 }
 
 fn not_allowed(reason: &NotAllowed) -> Failure {
     match reason {
-        NotAllowed::OwnCredentials => {
-            loading("role_required", "S3 may be asked with the credentials of a role only", ADMINISTRATOR)
-                .with_hint(
-                    "Name a role with aws_role_arn. The administrator decides with pgai_rs.s3_credentials.",
-                )
-        }
-        NotAllowed::Role(role_arn) => loading(
-            "role_not_allowed",
-            format!("role {role_arn} is not among the allowed ones"),
+        NotAllowed::OwnCredentials => loading(
+            "role_required",
+            "requests to S3 are only allowed with the credentials of a role",
             ADMINISTRATOR,
         )
-        .with_hint("The administrator allows roles by prefix with pgai_rs.allowed_role_arns."),
-        NotAllowed::Anonymous => {
-            loading("anonymous_not_allowed", "S3 may not be asked without credentials", ADMINISTRATOR)
-                .with_hint("The administrator decides with pgai_rs.s3_anonymous.")
+        .with_hint("Specify a role with aws_role_arn, or have a superuser change pgai_rs.s3_credentials."),
+        NotAllowed::Role(role_arn) => {
+            loading("role_not_allowed", format!("role {role_arn} is not allowed"), ADMINISTRATOR)
+                .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_role_arns.")
         }
+        NotAllowed::Anonymous => loading(
+            "anonymous_not_allowed",
+            "requests to S3 without credentials are not allowed",
+            ADMINISTRATOR,
+        )
+        .with_hint("A superuser can allow them with pgai_rs.s3_anonymous."),
         NotAllowed::Address => {
-            loading("address_not_allowed", "the server's address may not be asked", ADMINISTRATOR).with_hint(
-                "It lies in a private network. The administrator allows a host there by its name, with \
+            loading("address_not_allowed", "the server's address is not allowed", ADMINISTRATOR).with_hint(
+                "It is in a private network. A superuser can allow the server by adding its host to \
                  pgai_rs.allowed_s3_endpoints or, for a queue, pgai_rs.allowed_sqs_queues.",
             )
         }
@@ -142,7 +146,8 @@ fn not_allowed(reason: &NotAllowed) -> Failure {
 fn no_credentials() -> Failure {
     loading("no_credentials", "the server has no AWS credentials", ADMINISTRATOR).with_hint(
         "Set pgai_rs.aws_access_key_id and pgai_rs.aws_secret_access_key or pgai_rs.aws_profile, or give the \
-         Postgres server an instance role or AWS environment variables. A public bucket can be asked without.",
+         Postgres server an instance role or AWS environment variables. Public buckets can be read without \
+         credentials.",
     )
 }
 
@@ -150,9 +155,9 @@ fn credentials_refused(fault: CredentialsFault, peer: Peer, told: Option<&str>) 
     let (code, message, hint) = match fault {
         CredentialsFault::Wrong => (
             "wrong_credentials",
-            format!("{peer} does not accept the AWS credentials"),
-            "Check access key and secret: pgai_rs.aws_access_key_id and pgai_rs.aws_secret_access_key, or the AWS \
-             environment of the Postgres server. Keys of another endpoint are refused too.",
+            format!("{peer} rejected the AWS credentials"),
+            "Check the access key and its secret: pgai_rs.aws_access_key_id and pgai_rs.aws_secret_access_key, or \
+             the AWS environment of the Postgres server. Keys of another endpoint are rejected, too.",
         ),
         CredentialsFault::Expired => (
             "expired_credentials",
@@ -170,19 +175,19 @@ fn credentials_refused(fault: CredentialsFault, peer: Peer, told: Option<&str>) 
 
 fn role_refused(code: Option<&str>, message: Option<&str>, access: &S3Access) -> Failure {
     let role = match &access.aws_role_arn {
-        Some(role_arn) => format!("role {role_arn} can't be assumed"),
-        None => "the role of the server's AWS environment can't be assumed".to_owned(),
+        Some(role_arn) => format!("could not assume role {role_arn}"),
+        None => "could not assume the role of the server's AWS environment".to_owned(),
     };
     let said = [code, message].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    let said = if said.is_empty() { "STS does not say why" } else { &said };
+    let said = if said.is_empty() { "STS gives no reason" } else { &said };
     loading("role_refused", format!("{role}: {said}"), ADMINISTRATOR).with_hint(role_hint(code))
 }
 
 fn role_hint(code: Option<&str>) -> &'static str {
     match code.unwrap_or_default() {
         "InvalidIdentityToken" | "IDPRejectedClaim" | "IDPCommunicationError" | "ExpiredTokenException" => {
-            "The web identity token of the Postgres server is refused: check its issuer and audience in IAM, and the \
-             role's trust policy."
+            "The web identity token of the Postgres server is rejected: check its issuer and audience in IAM, and \
+             the role's trust policy."
         }
         "RegionDisabledException" | "RegionDisabled" => {
             "Activate STS in that region of the account, or set pgai_rs.aws_region to another one."
@@ -206,7 +211,7 @@ fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Op
                 .with_hint("Restore the object from its archive storage class, then retry.")
         }
         (_, Some(code @ ("KeyTooLongError" | "InvalidBucketName" | "InvalidURI" | "NoSuchVersion"))) => {
-            loading("invalid_uri", format!("S3 refused the address {operation}: {code}"), Retry::Never)
+            loading("invalid_uri", format!("S3 rejected the address {operation}: {code}"), Retry::Never)
                 .with_hint("Correct the address.")
         }
         (status, code) if asks_for_less(status, code) => throttled(),
@@ -215,11 +220,12 @@ fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Op
             let hint = match address.trim_end() == address {
                 true => "Upload the object, then update the row or call ai.retry_failed(...).",
                 false => {
-                    "Its address ends in a blank or a line break, which is part of the key. Cut it off if it is not meant."
+                    "Its address ends in a blank or a line break, which is part of the key. Remove it if that is \
+                     not intended."
                 }
             };
 
-            loading("no_such_key", format!("there is no object {address}"), Retry::Never).with_hint(hint)
+            loading("no_such_key", format!("object {address} does not exist"), Retry::Never).with_hint(hint)
         }
         (404, _) => no_such_bucket(operation),
         (401 | 403, _) => access_denied(code, message, operation),
@@ -231,20 +237,20 @@ fn refused(status: u16, code: Option<&str>, message: Option<&str>, operation: Op
 }
 
 fn throttled() -> Failure {
-    loading("throttled", "S3 asks for fewer requests", THROTTLED)
+    loading("throttled", "S3 limits the rate of requests", THROTTLED)
         .concerning(Scope::Store)
-        .with_hint("Lower pgai_rs.load_concurrency if this persists.")
+        .with_hint("Reduce pgai_rs.load_concurrency if this persists.")
 }
 
 fn no_such_bucket(operation: Operation<'_>) -> Failure {
-    loading("no_such_bucket", format!("there is no bucket {}", operation.bucket()), Retry::Never)
+    loading("no_such_bucket", format!("bucket {} does not exist", operation.bucket()), Retry::Never)
         .with_hint("Check the bucket's name, and the endpoint if the bucket is not on AWS.")
 }
 
 fn access_denied(code: Option<&str>, message: Option<&str>, operation: Operation<'_>) -> Failure {
     let said = message.filter(|message| !message.eq_ignore_ascii_case("access denied"));
     let said = said.map(|message| format!(": {message}")).unwrap_or_default();
-    let message = format!("S3 denies access to {operation}{}{said}", bracketed(code));
+    let message = format!("S3 denied access to {operation}{}{said}", bracketed(code));
 
     let hint = if operation.is_of_object() {
         "Grant s3:GetObject on the object (s3:GetObjectVersion for one version) to the server's identity, or to the \
@@ -262,7 +268,7 @@ fn wrong_region(operation: Operation<'_>) -> Failure {
     let bucket = operation.bucket();
     loading(
         "wrong_region",
-        format!("bucket {bucket} is in another region, and S3 does not say in which"),
+        format!("bucket {bucket} is in another region, which S3 does not name"),
         ADMINISTRATOR,
     )
     .concerning(Scope::Store)
@@ -271,18 +277,22 @@ fn wrong_region(operation: Operation<'_>) -> Failure {
 
 fn too_large(operation: Operation<'_>, size: Option<u64>, limit: u64) -> Failure {
     let size = size.map_or_else(|| "more".to_owned(), |size| format!("{size} bytes, more"));
-    loading("too_large", format!("{operation} has {size} than the {limit} bytes of a document"), Retry::Never)
-        .with_hint("Split the document, or raise pgai_rs.max_document_size.")
+    loading(
+        "too_large",
+        format!("{operation} has {size} than the {limit} bytes allowed for a document"),
+        Retry::Never,
+    )
+    .with_hint("Split the document, or increase pgai_rs.max_document_size.")
 }
 
 fn timeout(peer: Peer, limit: Option<Duration>, operation: Operation<'_>) -> Failure {
     let message = match limit {
-        Some(limit) => format!("{operation} was not there within {limit:?}"),
-        None => format!("{peer} did not answer in time for {operation}"),
+        Some(limit) => format!("could not fetch {operation} within {limit:?}"),
+        None => format!("{peer} did not respond in time for {operation}"),
     };
     loading("timeout", message, Retry::OnRecovery)
         .concerning(of(peer))
-        .with_hint("Check the endpoint and the network; raise pgai_rs.load_timeout for large objects.")
+        .with_hint("Check the endpoint and the network; increase pgai_rs.load_timeout for large objects.")
 }
 
 fn other_response(
@@ -298,9 +308,9 @@ fn other_response(
     let retry = if failed { Retry::OnRecovery } else { Retry::Backoff };
     let scope = if failed { Scope::Store } else { Scope::Row };
 
-    loading("s3_error", format!("S3 answered {status}{code} for {operation}{message}"), retry)
+    loading("s3_error", format!("S3 responded with {status}{code} for {operation}{message}"), retry)
         .concerning(scope)
-        .with_hint("If this persists, check that the endpoint speaks S3's protocol.")
+        .with_hint("If this persists, check that the endpoint supports S3's protocol.")
 }
 
 fn network(peer: Peer, fault: Fault, why: &str, operation: Operation<'_>) -> Failure {
@@ -308,17 +318,18 @@ fn network(peer: Peer, fault: Fault, why: &str, operation: Operation<'_>) -> Fai
         Fault::Descriptors => return exhausted::failure(Step::Loading),
         Fault::Tls => (
             "tls_error",
-            "If the server's certificate is not trusted: SSL_CERT_FILE in the environment of the Postgres server \
-             names a file with the authorities to trust. If it speaks no TLS, write http:// in the endpoint.",
+            "If the server's certificate is not trusted, set SSL_CERT_FILE in the environment of the Postgres \
+             server to a file with the authorities to trust. If it does not support TLS, use http:// in the \
+             endpoint.",
         ),
         Fault::UnknownHost => (
             "unknown_host",
-            "The endpoint's name is not known: check pgai_rs.aws_endpoint_url and pgai_rs.aws_region. Servers other \
-             than AWS usually want pgai_rs.s3_url_style = 'path'.",
+            "The endpoint's host name is unknown: check pgai_rs.aws_endpoint_url and pgai_rs.aws_region. Servers \
+             other than AWS usually need pgai_rs.s3_url_style = 'path'.",
         ),
         Fault::ConnectionRefused => (
             "connection_refused",
-            "Nobody listens there: check host and port of pgai_rs.aws_endpoint_url, and whether the server runs.",
+            "Check the host and port of pgai_rs.aws_endpoint_url, and whether the server is running.",
         ),
         Fault::Other => (
             "unreachable",
@@ -326,7 +337,7 @@ fn network(peer: Peer, fault: Fault, why: &str, operation: Operation<'_>) -> Fai
         ),
     };
 
-    loading(code, format!("{peer} can't be reached for {operation}: {why}"), Retry::OnRecovery)
+    loading(code, format!("could not connect to {peer} for {operation}: {why}"), Retry::OnRecovery)
         .concerning(of(peer))
         .with_hint(hint)
 }

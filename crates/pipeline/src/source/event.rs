@@ -24,10 +24,10 @@ pub enum Malformed {
     #[error("it is not JSON")]
     NotJson,
     /// It is JSON of some other kind.
-    #[error("it is no S3 event notification, neither plain nor from SNS or EventBridge")]
+    #[error("it is not an S3 event notification, neither plain nor from SNS or EventBridge")]
     NotS3,
     /// A record lacks its bucket or its key.
-    #[error("a record names no bucket or no key")]
+    #[error("a record lacks a bucket or a key")]
     Incomplete,
     /// A key is no text.
     #[error("a key is not UTF-8")]

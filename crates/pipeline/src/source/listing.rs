@@ -135,8 +135,8 @@ fn following(
 
     match next {
         Some(next) if !next.is_empty() && Some(next) != token => Ok(Some(next.to_owned())),
-        Some(_) => Err(failure::broken_listing(scope.prefix(), "it leads in a circle")),
-        None => Err(failure::broken_listing(scope.prefix(), "it says that there is more, and not where")),
+        Some(_) => Err(failure::broken_listing(scope.prefix(), "it repeats an earlier page")),
+        None => Err(failure::broken_listing(scope.prefix(), "it announces another page without its token")),
     }
 }
 

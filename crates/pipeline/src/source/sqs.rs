@@ -122,8 +122,8 @@ fn loading(code: &'static str, message: String, hint: &str) -> Failure {
 fn other(url: &str, why: &str) -> Failure {
     loading(
         "queue_error",
-        format!("the queue {url} can't be read: {why}"),
-        "See what AWS says of that error.",
+        format!("could not read the queue {url}: {why}"),
+        "See the documentation of AWS for that error.",
     )
 }
 
@@ -132,11 +132,11 @@ fn failed(error: &S3Error, url: &str, access: &S3Access) -> Failure {
         S3Error::Refused { code: Some(code), .. }
             if code.contains("NonExistentQueue") || code.contains("QueueDoesNotExist") =>
         {
-            loading("no_such_queue", format!("there is no queue {url}"), "Check queue_url.")
+            loading("no_such_queue", format!("queue {url} does not exist"), "Check queue_url.")
         }
         S3Error::Refused { status: 401 | 403, code, .. } => loading(
             "queue_access_denied",
-            format!("SQS denies access to {url} ({})", code.as_deref().unwrap_or("no reason given")),
+            format!("SQS denied access to {url} ({})", code.as_deref().unwrap_or("no reason given")),
             "Grant sqs:ReceiveMessage and sqs:DeleteMessage on the queue to the server's identity, or to the role.",
         ),
         S3Error::Refused { status, code, message, .. } => {
@@ -145,12 +145,12 @@ fn failed(error: &S3Error, url: &str, access: &S3Access) -> Failure {
         }
         S3Error::Network { message, .. } => loading(
             "queue_unreachable",
-            format!("the queue {url} can't be reached: {message}"),
+            format!("could not connect to the queue {url}: {message}"),
             "Check queue_url, and the network and firewalls between the Postgres server and SQS.",
         ),
         S3Error::Timeout { .. } => loading(
             "queue_unreachable",
-            format!("the queue {url} did not answer in time"),
+            format!("the queue {url} did not respond in time"),
             "Check queue_url, and the network and firewalls between the Postgres server and SQS.",
         ),
         // These speak of the credentials alone.

@@ -88,7 +88,7 @@ async fn wrong_dimensions_are_not_paid_for_twice() {
     let server = Server::start(|_| with_data(json!([{"index": 0, "embedding": [1, 2]}])));
     let failure = embed(&server, &["a"]).await.unwrap_err();
     assert_eq!(failure.code, "bad_response");
-    assert!(failure.message.ends_with("the model answers 2 dimensions, the vectorizer has 3"));
+    assert!(failure.message.ends_with("the model returns 2 dimensions, but the vectorizer has 3"));
     assert_eq!(server.requests().len(), 1);
 }
 

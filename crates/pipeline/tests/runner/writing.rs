@@ -16,7 +16,7 @@ fn what_cannot_be_written_harms_no_other() {
     assert_eq!(queue.completed.len(), 99);
     let failure = &queue.failed[&Ticket(5)];
     assert_eq!((failure.step, failure.code, failure.retry), (Step::Writing, "not_writable", Retry::Backoff));
-    assert_eq!(failure.message, "the chunks can't be written: can't write 5");
+    assert_eq!(failure.message, "could not write the chunks: can't write 5");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn one_that_takes_too_long_alone_fails_and_is_not_offered_again() {
     let mut driver = Driver::start(settings());
     driver.settle(&mut queue, 20);
     assert_eq!(queue.completed.len(), 19);
-    assert_eq!(queue.failed[&Ticket(5)].message, "the chunks can't be written: took too long");
+    assert_eq!(queue.failed[&Ticket(5)].message, "could not write the chunks: took too long");
 }
 
 #[test]

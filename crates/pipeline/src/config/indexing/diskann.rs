@@ -69,12 +69,14 @@ impl Diskann {
         check_range("num_bits_per_dimension", self.num_bits_per_dimension, NUM_BITS_PER_DIMENSION)?;
 
         if self.is_plain() && self.bits_given().is_some_and(|bits| bits > 1) {
-            return Err("num_bits_per_dimension can't be more than 1 with storage_layout plain".to_owned());
+            return Err(
+                "num_bits_per_dimension cannot be greater than 1 with storage_layout plain".to_owned()
+            );
         }
 
         match self.max_alpha {
             Some(given) if !(MAX_ALPHA.0..=MAX_ALPHA.1).contains(&given) => {
-                Err(format!("max_alpha must be a number from {} to {}", MAX_ALPHA.0, MAX_ALPHA.1))
+                Err(format!("max_alpha must be a number between {} and {}", MAX_ALPHA.0, MAX_ALPHA.1))
             }
             _ => Ok(()),
         }
@@ -87,26 +89,28 @@ impl Diskann {
         let indexed = match self.num_dimensions.and_then(|given| u32::try_from(given).ok()) {
             None | Some(0) => dimensions,
             Some(given) if given > dimensions => {
-                return Err(format!("num_dimensions can't be more than the embedding's {dimensions}"));
+                return Err(format!(
+                    "num_dimensions cannot be greater than the embedding's {dimensions} dimensions"
+                ));
             }
             Some(given) => given,
         };
 
         if self.is_plain() && indexed > MAX_PLAIN {
             return Err(format!(
-                "a diskann index with storage_layout plain can't have more than {MAX_PLAIN} dimensions"
+                "a diskann index with storage_layout plain cannot have more than {MAX_PLAIN} dimensions"
             ));
         }
         if indexed > MAX_OF_SEVERAL_BITS && self.bits_given().is_some_and(|bits| bits > 1) {
             return Err(format!(
-                "num_bits_per_dimension can't be more than 1 with more than {MAX_OF_SEVERAL_BITS} dimensions"
+                "num_bits_per_dimension cannot be greater than 1 with more than {MAX_OF_SEVERAL_BITS} dimensions"
             ));
         }
 
         // A node must fit into a page.
         let most = (MAX_NODE - self.vector_bytes(indexed).min(MAX_NODE)) / NEIGHBOR;
         if self.neighbors() > most {
-            return Err(format!("num_neighbors can't be more than {most} with {indexed} dimensions"));
+            return Err(format!("num_neighbors cannot be greater than {most} with {indexed} dimensions"));
         }
         Ok(())
     }
@@ -161,14 +165,14 @@ mod tests {
     fn refuses_what_pgvectorscale_would_refuse() {
         for (json, refused) in [
             (r#"{"storage_layout": "tape"}"#, "invalid storage_layout"),
-            (r#"{"num_neighbors": 9}"#, "num_neighbors must be a whole number from 10 to 1000"),
-            (r#"{"search_list_size": 1001}"#, "search_list_size must be a whole number from 10 to 1000"),
-            (r#"{"num_dimensions": -1}"#, "num_dimensions must be a whole number from 0 to 5000"),
+            (r#"{"num_neighbors": 9}"#, "num_neighbors must be an integer between 10 and 1000"),
+            (r#"{"search_list_size": 1001}"#, "search_list_size must be an integer between 10 and 1000"),
+            (r#"{"num_dimensions": -1}"#, "num_dimensions must be an integer between 0 and 5000"),
             (
                 r#"{"num_bits_per_dimension": 33}"#,
-                "num_bits_per_dimension must be a whole number from 0 to 32",
+                "num_bits_per_dimension must be an integer between 0 and 32",
             ),
-            (r#"{"max_alpha": 0.9}"#, "max_alpha must be a number from 1 to 5"),
+            (r#"{"max_alpha": 0.9}"#, "max_alpha must be a number between 1 and 5"),
         ] {
             assert_eq!(diskann(json).check(), Err(refused.to_owned()));
         }

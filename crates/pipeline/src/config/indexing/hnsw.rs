@@ -82,10 +82,10 @@ mod tests {
     fn refuses_what_pgvector_would_refuse() {
         let refused = |json: &str| hnsw(json).check().unwrap_err();
         assert_eq!(refused(r#"{"opclass": "bit_hamming_ops"}"#), "invalid opclass");
-        assert_eq!(refused(r#"{"m": 1}"#), "m must be a whole number from 2 to 100");
+        assert_eq!(refused(r#"{"m": 1}"#), "m must be an integer between 2 and 100");
         assert_eq!(
             refused(r#"{"ef_construction": 2000}"#),
-            "ef_construction must be a whole number from 4 to 1000"
+            "ef_construction must be an integer between 4 and 1000"
         );
         assert!(refused(r#"{"m": 33}"#).starts_with("ef_construction must be at least twice m"));
         for opclass in OPCLASSES {

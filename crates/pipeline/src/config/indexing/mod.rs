@@ -88,7 +88,7 @@ impl Indexing {
     pub fn check_dimensions(&self, dimensions: u32) -> Result<(), String> {
         match self {
             Indexing::Hnsw { .. } if dimensions > hnsw::MAX_HALFVEC => {
-                Err(format!("an hnsw index can't have more than {} dimensions", hnsw::MAX_HALFVEC))
+                Err(format!("an hnsw index cannot have more than {} dimensions", hnsw::MAX_HALFVEC))
             }
             Indexing::Diskann { index, .. } => index.check_dimensions(dimensions),
             Indexing::Hnsw { .. } | Indexing::None => Ok(()),
@@ -117,7 +117,7 @@ impl Indexing {
 fn check_range(name: &str, given: Option<i32>, (least, most): (i32, i32)) -> Result<(), String> {
     match given {
         Some(value) if !(least..=most).contains(&value) => {
-            Err(format!("{name} must be a whole number from {least} to {most}"))
+            Err(format!("{name} must be an integer between {least} and {most}"))
         }
         _ => Ok(()),
     }

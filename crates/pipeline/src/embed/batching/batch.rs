@@ -106,7 +106,7 @@ impl Batch {
             let answer = if is_finite(&vector) {
                 Ok(vector)
             } else {
-                Err(EmbedError::BadResponse("a vector holds a number that is not finite".to_owned())
+                Err(EmbedError::BadResponse("a vector contains a number that is not finite".to_owned())
                     .of_input())
             };
             send_all(replies, answer);

@@ -351,9 +351,8 @@ fn refuses_everything(doubtful: &EmbedError) -> EmbedError {
 
     EmbedError::refused(
         "request_refused",
-        format!("the embedding provider refuses every input, even a harmless one{said}"),
-        "Check the vectorizer's model (with Azure, the deployment), dimensions and base_url against what the \
-         provider offers.",
+        format!("the embedding provider rejects every input, even a harmless one{said}"),
+        "Check the vectorizer's model (with Azure, the deployment), dimensions and base_url.",
     )
 }
 

@@ -38,8 +38,8 @@ pub(in crate::embed) fn parse(
 /// The error of an answer that is not in the protocol. serde's own text may repeat what it found.
 fn unreadable(error: &serde_json::Error) -> EmbedError {
     match error.classify() {
-        serde_json::error::Category::Eof => EmbedError::Unavailable("its answer broke off".to_owned()),
-        _ => EmbedError::BadResponse("it is not the JSON that was expected".to_owned()),
+        serde_json::error::Category::Eof => EmbedError::Unavailable("it ended prematurely".to_owned()),
+        _ => EmbedError::BadResponse("it is not the expected JSON".to_owned()),
     }
 }
 
@@ -47,13 +47,13 @@ fn unreadable(error: &serde_json::Error) -> EmbedError {
 fn mismatched(wrong: Wrong, expected: Expected) -> EmbedError {
     match wrong {
         Wrong::Once(what) => EmbedError::BadResponse(what),
-        Wrong::Dimensions(answered) if expected.proven => {
-            EmbedError::BadResponse(format!("it has {answered} dimensions, which the model had not before"))
-        }
+        Wrong::Dimensions(answered) if expected.proven => EmbedError::BadResponse(format!(
+            "it has {answered} dimensions, unlike earlier responses of the model"
+        )),
         Wrong::Dimensions(answered) => EmbedError::refused(
             "bad_response",
             format!("the model answers {answered} dimensions, the vectorizer has {}", expected.dimensions),
-            "Create the vectorizer with the model's number of dimensions, or choose another model.",
+            "Create the vectorizer with the model's number of dimensions, or use another model.",
         ),
     }
 }

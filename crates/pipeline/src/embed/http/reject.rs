@@ -37,24 +37,24 @@ pub(super) fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
     if key.expose().chars().all(|c| c.is_ascii() && !c.is_ascii_control()) {
         return Ok(());
     }
-    let message = "the API key holds a character that can't stand in an HTTP header";
+    let message = "the API key contains a character that is not allowed in an HTTP header";
     Err(Failure::new(Step::Embedding, "invalid_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(
-        "Look at what api_key_name stands for on the Postgres server, or in ai.set_secret: a line break, a \
-         quotation mark of a word processor or the like has got into it.",
+        "Check the key that api_key_name stands for on the Postgres server or in ai.set_secret(): it contains a \
+         line break, a typographic quotation mark or the like.",
     ))
 }
 
 /// The error of a provider that takes no tokens.
 pub(super) fn texts_only() -> EmbedError {
-    EmbedError::Refused(invalid("the provider takes texts, not tokens", "Give the text itself."))
+    EmbedError::Refused(invalid("the provider accepts texts but not tokens", "Specify the text itself."))
 }
 
 /// The failure of a provider that lets nobody in without a key.
 pub(super) fn no_api_key(provider: &Profile) -> Failure {
-    let message = format!("there is no API key for {}", provider.name);
+    let message = format!("no API key for {} is available", provider.name);
     let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();
     Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(format!(
-        "Make the key known to the Postgres server under the vectorizer's api_key_name{usual}, and allow the name \
-         with pgai_rs.api_key_names; or set it for this database with ai.set_secret."
+        "Provide the key to the Postgres server under the vectorizer's api_key_name{usual} and list the name in \
+         pgai_rs.api_key_names, or set it for this database with ai.set_secret()."
     ))
 }

@@ -55,7 +55,7 @@ impl Signer {
     pub(in crate::embed) async fn sign(&self, request: &mut Request) -> Result<(), EmbedError> {
         let credentials = self.credentials().await?;
         let headers = self.signature(request, credentials).map_err(|why| {
-            EmbedError::refused("invalid_request", format!("the request can't be signed: {why}"), HINT)
+            EmbedError::refused("invalid_request", format!("could not sign the request: {why}"), HINT)
         })?;
         request.headers_mut().extend(headers);
         Ok(())
@@ -116,7 +116,7 @@ impl Signer {
 }
 
 const HINT: &str =
-    "Check the AWS credentials of the Postgres server: a key or token with a line break is no key.";
+    "Check the AWS credentials of the Postgres server; a key or token must not contain a line break.";
 
 fn is_fresh(credentials: &Credentials, had: Instant) -> bool {
     match credentials.expiry() {

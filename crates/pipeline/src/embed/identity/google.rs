@@ -44,8 +44,7 @@ const BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
 /// The largest number of bytes of a key, and of an answer: both have two to three thousand.
 const BYTES: usize = 64 << 10;
 
-const HINT: &str =
-    "Check the service account's key, and that the account may use Vertex AI (roles/aiplatform.user).";
+const HINT: &str = "Check the service account's key, and that the account has the role for Vertex AI (roles/aiplatform.user).";
 
 /// A service account's tokens, each kept until it is about to expire.
 pub(in crate::embed) struct Tokens {
@@ -101,9 +100,9 @@ impl Tokens {
         let (body, complete) = read_body(response, BYTES).await?;
         match status.is_success() && complete {
             true => Token::read(&body),
-            false if status.is_server_error() || complete == status.is_success() => {
-                Err(EmbedError::Unavailable(format!("Google's token server answers {}", status.as_u16())))
-            }
+            false if status.is_server_error() || complete == status.is_success() => Err(
+                EmbedError::Unavailable(format!("Google's token server responded with {}", status.as_u16())),
+            ),
             false => Err(refused(&body)),
         }
     }
@@ -117,7 +116,7 @@ impl Token {
             expires_in: u64,
         }
 
-        let unreadable = || EmbedError::Unavailable("Google's token can't be read".to_owned());
+        let unreadable = || EmbedError::Unavailable("could not read Google's token".to_owned());
         let answer: Answer = serde_json::from_slice(body).map_err(|_| unreadable())?;
 
         let mut value =
@@ -156,29 +155,29 @@ impl Account {
         let json = match given.starts_with('{') {
             true => Secret::new(given),
             false if !key.is_servers() => {
-                return Err(unusable("a service account's key that is given must be its JSON"));
+                return Err(unusable("the service account's key must be JSON"));
             }
             false => read_file(given.to_owned()).await?,
         };
 
         let file: KeyFile = serde_json::from_str(json.expose())
-            .map_err(|_| unusable("the service account's key can't be read"))?;
+            .map_err(|_| unusable("could not read the service account's key"))?;
         if file.kind != "service_account" {
-            return Err(unusable("the key is not that of a service account"));
+            return Err(unusable("the key does not belong to a service account"));
         }
         if file.universe_domain.as_deref().is_some_and(|universe| universe != UNIVERSE) {
-            return Err(unusable("the service account is not one of Google's own cloud"));
+            return Err(unusable("the service account does not belong to Google's own cloud"));
         }
 
         let private_key = private_key(&file.private_key)
-            .ok_or_else(|| unusable("the service account's key can't be read"))?;
+            .ok_or_else(|| unusable("could not read the service account's key"))?;
         let token_server = token_server(&file.token_uri, key)?;
         Ok(Account { email: file.client_email, key_id: file.private_key_id, private_key, token_server })
     }
 
     /// A claim to be this account, signed (RFC 7523).
     fn claim(&self) -> Result<Secret, EmbedError> {
-        let unsigned = || unusable("the service account's key can't sign");
+        let unsigned = || unusable("could not sign with the service account's key");
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_err(|_| unsigned())?;
 
         let header = json!({"alg": "RS256", "typ": "JWT", "kid": self.key_id});
@@ -213,7 +212,7 @@ fn token_server(named: &str, key: &ApiKey) -> Result<Url, EmbedError> {
 async fn read_file(path: String) -> Result<Secret, EmbedError> {
     match tokio::task::spawn_blocking(move || read_bounded(&path)).await {
         Ok(Ok(secret)) => Ok(secret),
-        Ok(Err(_)) | Err(_) => Err(unusable("the service account's key file can't be read")),
+        Ok(Err(_)) | Err(_) => Err(unusable("could not read the service account's key file")),
     }
 }
 
@@ -243,13 +242,13 @@ fn refused(body: &[u8]) -> EmbedError {
         serde_json::from_slice(body).map_or_else(|_| "no reason given".to_owned(), |a: Answer| a.error);
     let is_word = word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | ' '));
     let word = if is_word { truncate_message(&word, 60) } else { "no reason given".into() };
-    EmbedError::refused("provider_refused_key", format!("Google gives no token: {word}"), HINT)
+    EmbedError::refused("provider_refused_key", format!("Google did not issue a token: {word}"), HINT)
 }
 
 fn token_server_failed(error: reqwest::Error) -> EmbedError {
     match network_error(error) {
         EmbedError::Refused(failure) => EmbedError::Refused(failure),
-        _ => EmbedError::Unreachable("Google's token server can't be reached".to_owned()),
+        _ => EmbedError::Unreachable("could not connect to Google's token server".to_owned()),
     }
 }
 

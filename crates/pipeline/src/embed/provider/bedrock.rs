@@ -81,8 +81,9 @@ pub(super) fn check_name(name: &str) -> Result<(), Failure> {
     match family(name) {
         Some(_) => Ok(()),
         None => Err(invalid(
-            format!("Bedrock's model {name:?} is none that embeds here"),
-            "Known are amazon.titan-embed-text-* and cohere.embed-*, also with the geography of an inference profile.",
+            format!("model {name:?} of Amazon Bedrock is not supported"),
+            "Supported are amazon.titan-embed-text-* and cohere.embed-*, also with the geography of an inference \
+             profile.",
         )),
     }
 }
@@ -118,13 +119,16 @@ fn variable(name: &str) -> Option<String> {
 pub(in crate::embed) fn address(region: Option<&str>) -> Result<String, Failure> {
     let Some(region) = region else {
         return Err(invalid(
-            "Amazon Bedrock's region is not known",
-            "Give aws_region_name in extra_options, or set pgai_rs.aws_region.",
+            "no region for Amazon Bedrock is specified",
+            "Specify aws_region_name in extra_options, or set pgai_rs.aws_region.",
         ));
     };
 
     if region.is_empty() || !region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        return Err(invalid(format!("{region:?} is no AWS region"), "A region is written as eu-west-1."));
+        return Err(invalid(
+            format!("{region:?} is not an AWS region"),
+            "Specify a region such as eu-west-1.",
+        ));
     }
 
     let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
@@ -263,8 +267,8 @@ impl Protocol for Bedrock {
     fn hint(&self, kind: Kind) -> Option<String> {
         match kind {
             Kind::KeyRefused => Some(
-                "Let the server's AWS identity, or the role in aws_role_name, call bedrock:InvokeModel on this \
-                 model, and ask for access to the model in Bedrock's console."
+                "Grant bedrock:InvokeModel on this model to the server's AWS identity or the role in \
+                 aws_role_name, and request access to the model in the console of Amazon Bedrock."
                     .to_owned(),
             ),
             _ => None,
@@ -296,7 +300,7 @@ mod tests {
             address(Some("cn-north-1")).unwrap(),
             "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"
         );
-        assert_eq!(address(Some("evil.example/")).unwrap_err(), "\"evil.example/\" is no AWS region");
-        assert_eq!(address(None).unwrap_err(), "Amazon Bedrock's region is not known");
+        assert_eq!(address(Some("evil.example/")).unwrap_err(), "\"evil.example/\" is not an AWS region");
+        assert_eq!(address(None).unwrap_err(), "no region for Amazon Bedrock is specified");
     }
 }

@@ -110,7 +110,9 @@ impl Protocol for Ollama {
     /// Models are not pulled for a user: they take gigabytes of the server's disk.
     fn hint(&self, kind: Kind) -> Option<String> {
         match kind {
-            Kind::NoSuchModel => Some(format!("Run `ollama pull {}` on Ollama's host.", self.endpoint.model)),
+            Kind::NoSuchModel => {
+                Some(format!("Run \"ollama pull {}\" on Ollama's host.", self.endpoint.model))
+            }
             _ => None,
         }
     }

@@ -69,13 +69,16 @@ pub(in crate::embed) fn address(parameters: &Map<String, Value>) -> Result<Strin
     let location = text(LOCATION).unwrap_or(DEFAULT_LOCATION);
     if location.is_empty() || !location.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         return Err(invalid(
-            format!("{location:?} is no location"),
-            "A location is written as europe-west4.",
+            format!("{location:?} is not a location"),
+            "Specify a location such as europe-west4.",
         ));
     }
 
     let Some(project) = text(PROJECT) else {
-        return Err(invalid("Vertex AI's project is not known", "Give vertex_project in extra_options."));
+        return Err(invalid(
+            "no project for Vertex AI is specified",
+            "Specify vertex_project in extra_options.",
+        ));
     };
 
     let host = match location {
@@ -184,7 +187,7 @@ impl Protocol for Vertex {
     fn hint(&self, kind: Kind) -> Option<String> {
         match kind {
             Kind::KeyRefused => Some(
-                "Check the service account's key, that it may use Vertex AI in the project \
+                "Check the service account's key, that it has the role for Vertex AI in the project \
                  (roles/aiplatform.user), and that the API is enabled there."
                     .to_owned(),
             ),
@@ -212,7 +215,7 @@ mod tests {
             "https://aiplatform.googleapis.com/v1/projects/p/locations/global"
         );
         let elsewhere = serde_json::json!({"vertex_project": "p", "vertex_location": "evil.example/"});
-        assert_eq!(address(elsewhere).unwrap_err(), "\"evil.example/\" is no location");
-        assert_eq!(address(serde_json::json!({})).unwrap_err(), "Vertex AI's project is not known");
+        assert_eq!(address(elsewhere).unwrap_err(), "\"evil.example/\" is not a location");
+        assert_eq!(address(serde_json::json!({})).unwrap_err(), "no project for Vertex AI is specified");
     }
 }

@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for VectorVisitor {
         // The decoder's own error would repeat bytes of the answer.
         let bytes = BASE64.decode(text).map_err(|_| E::custom("a vector is not base64"))?;
         if bytes.len() % 4 != 0 {
-            return Err(E::custom("a vector in base64 is not a whole number of f32"));
+            return Err(E::custom("the length of a vector in base64 is not a multiple of four bytes"));
         }
         let numbers = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         Ok(Vector(numbers.collect()))

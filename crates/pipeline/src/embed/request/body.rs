@@ -60,5 +60,5 @@ fn undo(compression: Compression, body: Vec<u8>, most: usize) -> Result<Vec<u8>,
 }
 
 fn encoded(what: &str) -> EmbedError {
-    EmbedError::BadResponse(format!("it {what}, which was not asked for"))
+    EmbedError::BadResponse(format!("it {what}, which was not requested"))
 }

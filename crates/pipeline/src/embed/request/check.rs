@@ -43,7 +43,7 @@ pub(in crate::embed) fn in_order(
     let first = answered.first().map_or(0, |(_, vector)| vector.len());
     if first > MOST_DIMENSIONS {
         return Err(Wrong::Once(format!(
-            "a vector of {first} dimensions, where pgvector stores {MOST_DIMENSIONS}"
+            "a vector of {first} dimensions, where pgvector stores at most {MOST_DIMENSIONS}"
         )));
     }
     check_dimensions(&answered, if dimensions == 0 { first } else { dimensions })?;

@@ -56,7 +56,7 @@ impl InputTypes {
         match chosen {
             Some(unknown) if !self.all.contains(&unknown) => Err(invalid(
                 format!("invalid {} for {provider}: {unknown:?}", self.option),
-                format!("It may be {}.", self.all.join(", ")),
+                format!("The possible values are {}.", self.all.join(", ")),
             )),
             chosen => Ok(chosen),
         }
@@ -99,6 +99,9 @@ mod tests {
     fn refuses_an_unknown_word() {
         let failure = TYPES.choose("P", Some("poem"), Purpose::Document).unwrap_err();
         assert_eq!(failure.message, "invalid input_type for P: \"poem\"");
-        assert_eq!(failure.hint.unwrap(), "It may be search_document, search_query, clustering.");
+        assert_eq!(
+            failure.hint.unwrap(),
+            "The possible values are search_document, search_query, clustering."
+        );
     }
 }

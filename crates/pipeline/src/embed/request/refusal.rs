@@ -161,23 +161,24 @@ impl Refusal {
             Kind::InputRefused => return self.refuses_inputs(inputs.len(), told),
             Kind::QuotaExhausted => (
                 "quota_exhausted",
-                format!("the embedding provider's quota is used up: {told}"),
-                "Check plan and billing of the provider's account.",
+                format!("the embedding provider's quota is exhausted: {told}"),
+                "Check the plan and the billing of the provider's account.",
             ),
             // What a provider says to a wrong key may repeat a part of the key.
             Kind::KeyRefused => (
                 "provider_refused_key",
-                format!("the embedding provider refused the API key ({})", self.told_status),
-                "Check the key that the vectorizer's api_key_name stands for, and that it may use the model.",
+                format!("the embedding provider rejected the API key ({})", self.told_status),
+                "Check the key that the vectorizer's api_key_name stands for, and that it grants access to the \
+                 model.",
             ),
             Kind::NoSuchModel => (
                 "no_such_model",
-                format!("the embedding provider knows no such model or address: {told}"),
+                format!("the embedding provider does not have this model or address: {told}"),
                 "Check the vectorizer's model and base_url; a local server may have to pull the model first.",
             ),
             Kind::RequestRefused => (
                 "request_refused",
-                format!("the embedding provider refuses what the vectorizer asks for: {told}"),
+                format!("the embedding provider rejected the vectorizer's request: {told}"),
                 "Check the vectorizer's model, dimensions and base_url.",
             ),
         };

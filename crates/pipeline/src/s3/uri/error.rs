@@ -7,7 +7,7 @@ pub(super) fn unsupported_scheme(scheme: Option<&str>) -> Failure {
     // Only the scheme is repeated: the rest of, say, an https URL may hold a signature.
     let message = match scheme {
         Some(scheme) if scheme.len() <= 20 && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            format!("documents can't be loaded from {scheme}://")
+            format!("documents cannot be loaded from {scheme}://")
         }
         _ => "the document's address has no scheme such as s3://".to_owned(),
     };

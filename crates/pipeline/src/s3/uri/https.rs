@@ -108,11 +108,11 @@ fn version(query: &str) -> Result<Option<String>, Failure> {
 
         match name {
             _ if signed => {
-                return Err(invalid_uri("it is a signed URL, which ends to be valid after a while")
-                    .with_hint("Write s3://bucket/key: the server asks with credentials of its own."));
+                return Err(invalid_uri("it is a signed URL, which expires")
+                    .with_hint("Use s3://bucket/key; the server uses its own credentials."));
             }
             "versionId" if is_version(value) => version = Some(value.to_owned()),
-            _ => return Err(invalid_uri("its query says more than versionId")),
+            _ => return Err(invalid_uri("its query contains more than versionId")),
         }
     }
     Ok(version)

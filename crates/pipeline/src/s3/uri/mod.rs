@@ -78,7 +78,7 @@ impl S3Uri {
         region: Option<String>,
     ) -> Result<S3Uri, Failure> {
         if bucket.is_empty() {
-            return Err(invalid_uri("it names no bucket"));
+            return Err(invalid_uri("it lacks a bucket"));
         }
 
         let region = match access_point_region(bucket)? {
@@ -86,13 +86,13 @@ impl S3Uri {
             None if is_bucket_name(bucket) => region,
             None => {
                 return Err(invalid_uri(
-                    "its bucket holds a character other than letters, digits, '.', '-' and '_'",
+                    "its bucket contains a character other than letters, digits, '.', '-' and '_'",
                 ));
             }
         };
 
         if key.is_empty() {
-            return Err(invalid_uri("it names a bucket but no key"));
+            return Err(invalid_uri("it has a bucket but no key"));
         }
         Ok(S3Uri { bucket: bucket.to_owned(), key: key.to_owned(), version, region })
     }
@@ -149,9 +149,9 @@ impl S3Uri {
         if self.is_allowed(prefixes) {
             return Ok(());
         }
-        let message = format!("{self} is not among the allowed addresses");
+        let message = format!("address {self} is not allowed");
         Err(Failure::new(Step::Loading, "uri_not_allowed", message, Retry::Never)
-            .with_hint("The administrator allows addresses by prefix with pgai_rs.allowed_uris."))
+            .with_hint("A superuser can add a prefix of it to pgai_rs.allowed_uris."))
     }
 
     fn has_prefix(&self, prefix: &str) -> bool {
@@ -224,9 +224,9 @@ fn access_point_region(bucket: &str) -> Result<Option<&str>, Failure> {
     match parts[..] {
         [_, partition, "s3", region, account, resource] => match resource.strip_prefix("accesspoint/") {
             Some(name) if [partition, region, account, name].into_iter().all(word) => Ok(Some(region)),
-            _ => Err(invalid_uri("its ARN is not that of an access point in one region")),
+            _ => Err(invalid_uri("its ARN does not belong to an access point in a single region")),
         },
-        _ => Err(invalid_uri("its ARN is not that of an access point of S3")),
+        _ => Err(invalid_uri("its ARN does not belong to an access point of S3")),
     }
 }
 
