@@ -5,7 +5,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::binding::Relations;
 use crate::catalog::queue_tables::OwnColumns;
-use crate::catalog::scan::{self, Column, Ordered, Row, Which};
+use crate::catalog::scan::{self, ColumnNumber, Ordered, ScannedRow, Which};
 use crate::pg::error::PgError;
 
 /// Maximum number of rows that are counted of each kind.
@@ -13,7 +13,7 @@ const MOST_COUNTED: u64 = 10_000;
 
 /// Counts of the rows in a vectorizer's queue, each at most [`MOST_COUNTED`].
 #[derive(Debug, Default)]
-pub struct Counts {
+pub struct QueueCounts {
     /// Changes and keys that are pending or being processed.
     pub pending: i64,
     /// Time since which the oldest of the counted rows is pending; `None` if there are none.
@@ -43,10 +43,10 @@ impl Seen {
 }
 
 /// Counts the rows of the queue, reading no more of each table than is counted. The tables must be locked.
-pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Result<Counts, PgError> {
+pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Result<QueueCounts, PgError> {
     let Relations { inbox, work, failed, .. } = relations;
     let mut changes = Seen::default();
-    let queued_at = Column::of(inbox.oid, &own.name("queued_at"), pg_sys::TIMESTAMPTZOID)?;
+    let queued_at = ColumnNumber::of(inbox.oid, &own.name("queued_at"), pg_sys::TIMESTAMPTZOID)?;
     let seen = scan::each(inbox.oid, Which::All, MOST_COUNTED, |row| changes.note_age(row.value(queued_at)))?;
     changes.rows = seen;
 
@@ -55,7 +55,7 @@ pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Re
 
     let oldest = [changes.oldest, due.oldest, later.oldest].into_iter().flatten().min();
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    Ok(Counts {
+    Ok(QueueCounts {
         pending: number((changes.rows + due.rows + later.rows).min(MOST_COUNTED)),
         oldest: oldest.and_then(|time| TimestampWithTimeZone::try_from(time).ok()),
         in_flight: number(later.held),
@@ -66,11 +66,11 @@ pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Re
 
 /// Counts the keys that are due and those that are not: when a leased key is due, its lease has expired.
 fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Result<(Seen, Seen), PgError> {
-    let column = |name: &str, kind| Column::of(work, &own.name(name), kind);
+    let column = |name: &str, kind| ColumnNumber::of(work, &own.name(name), kind);
     let queued_at = column("queued_at", pg_sys::TIMESTAMPTZOID)?;
     let available_at = column("available_at", pg_sys::TIMESTAMPTZOID)?;
     let (lease, leased_by) = (column("lease", pg_sys::INT8OID)?, column("leased_by", pg_sys::INT4OID)?);
-    let note = |seen: &mut Seen, row: &Row| {
+    let note = |seen: &mut Seen, row: &ScannedRow| {
         seen.rows += 1;
         seen.note_age(row.value(queued_at));
         if row.value(lease).is_some() {

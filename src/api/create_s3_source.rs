@@ -7,7 +7,7 @@ use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use pgai_rs_pipeline::config::SourceConfig;
 use pgai_rs_pipeline::config::{S3Access, UrlStyle};
 use pgai_rs_pipeline::failure::Failure;
-use pgai_rs_pipeline::source::{S3Prefix, Scope};
+use pgai_rs_pipeline::source::{ListingScope, S3Prefix};
 
 use super::quota;
 use super::visibility::sees_s3_source;
@@ -28,7 +28,7 @@ use crate::queue::wake;
 use crate::source::{entry, seen_name, target};
 
 /// The arguments of the call.
-struct Request {
+struct SourceRequest {
     target: String,
     uri: String,
     name: Option<String>,
@@ -72,7 +72,7 @@ fn create_s3_source(
             ..S3Access::default()
         },
     };
-    Ok(create(Request {
+    Ok(create(SourceRequest {
         target: target.ok_or_else(|| not_null("target"))?.to_owned(),
         uri: uri.ok_or_else(|| not_null("uri"))?.to_owned(),
         name: owned(name),
@@ -82,14 +82,14 @@ fn create_s3_source(
     })?)
 }
 
-fn create(request: Request) -> Result<i32, PgError> {
+fn create(request: SourceRequest) -> Result<i32, PgError> {
     let prefix = S3Prefix::parse(&request.uri).map_err(refused)?;
     validate_schedule(request.schedule)?;
     let relation = find_or_create(&request.target)?;
     require_owner_of(&relation)?;
     let config = access::declared_by(&request.config, rights::author(relation.owner));
     access::require_allowed(&config, &request.uri, relation.owner)?;
-    Scope::new(&request.uri, &config, &guc::pipeline()).map_err(refused)?;
+    ListingScope::new(&request.uri, &config, &guc::pipeline()).map_err(refused)?;
     target::require_table(&relation)?;
     target::require_columns(&relation)?;
     target::require_unique(&relation)?;
@@ -316,7 +316,12 @@ fn say_if_open_ended(prefix: &S3Prefix) {
     }
 }
 
-fn register(name: &str, relation: &Relation, prefix: &S3Prefix, request: Request) -> Result<i32, PgError> {
+fn register(
+    name: &str,
+    relation: &Relation,
+    prefix: &S3Prefix,
+    request: SourceRequest,
+) -> Result<i32, PgError> {
     let config = serde_json::to_value(&request.config)
         .map_err(|error| PgError::internal(format!("could not serialize the config: {error}")))?;
     let id = next_id()?;

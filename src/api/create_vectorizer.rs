@@ -38,7 +38,7 @@ use crate::pg::sql::{self, ident};
 use crate::queue::wake;
 
 /// The arguments of the call.
-struct Request {
+struct VectorizerRequest {
     source: pg_sys::Oid,
     name: Option<String>,
     destination: Option<Value>,
@@ -89,7 +89,7 @@ fn create_vectorizer(
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "source must not be null")
             .with_hint("Specify the table whose rows are to be embedded, such as 'document'::regclass.")
     })?;
-    let request = Request {
+    let request = VectorizerRequest {
         source,
         name: name.map(str::to_owned),
         destination: value(destination),
@@ -110,7 +110,7 @@ fn create_vectorizer(
     Ok(create(request)?)
 }
 
-fn create(request: Request) -> Result<i32, PgError> {
+fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     schema::require_trusted()?;
     let grantees = existing_roles(&request.grant_to)?;
     let embedding =
@@ -317,7 +317,7 @@ fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> 
 }
 
 fn validated_config(
-    request: &Request,
+    request: &VectorizerRequest,
     loading: Value,
     embedding: Value,
     dimensions: u32,

@@ -28,7 +28,7 @@ use crate::vector;
 
 /// The model as the caller names it. Together with the input it identifies an answer that can be reused.
 #[derive(Debug, Clone, PartialEq)]
-enum Model {
+enum NamedModel {
     Config(serde_json::Value),
     Id(i32),
     Name(String),
@@ -37,26 +37,26 @@ enum Model {
 }
 
 /// The answer of the last call, which is reused within the same statement.
-struct Remembered {
+struct LastAnswer {
     statement: i64,
     user: pg_sys::Oid,
-    model: Model,
-    input: Input,
+    model: NamedModel,
+    input: QueryInput,
     vector: Vec<f32>,
 }
 
 /// The input to be embedded.
 #[derive(Debug, Clone, PartialEq)]
-enum Input {
+enum QueryInput {
     /// A text, and its purpose if the caller gives it.
     Text { text: String, input_type: Option<String> },
     /// A text as token numbers.
     Tokens(Vec<u32>),
 }
 
-impl Input {
+impl QueryInput {
     fn text(text: String, input_type: Option<String>) -> Result<Self, PgError> {
-        Ok(Input::Text { text, input_type })
+        Ok(QueryInput::Text { text, input_type })
     }
 
     fn tokens(numbers: Vec<Option<i32>>) -> Result<Self, PgError> {
@@ -70,12 +70,12 @@ impl Input {
                 PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
             })
         };
-        Ok(Input::Tokens(numbers.into_iter().map(token).collect::<Result<_, _>>()?))
+        Ok(QueryInput::Tokens(numbers.into_iter().map(token).collect::<Result<_, _>>()?))
     }
 }
 
 thread_local! {
-    static LAST: RefCell<Option<Remembered>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<LastAnswer>> = const { RefCell::new(None) };
 }
 
 // `$read` turns the three arguments into the model and the input.
@@ -129,37 +129,37 @@ embed_function!(
     pg_finfo_vectorizer_embed_config,
     Json,
     String,
-    |config, text, purpose| (of_config(config), Input::text(text, purpose))
+    |config, text, purpose| (of_config(config), QueryInput::text(text, purpose))
 );
 embed_function!(vectorizer_embed_id, pg_finfo_vectorizer_embed_id, i32, String, |id, text, purpose| (
-    Model::Id(id),
-    Input::text(text, purpose)
+    NamedModel::Id(id),
+    QueryInput::text(text, purpose)
 ));
 embed_function!(
     vectorizer_embed_name,
     pg_finfo_vectorizer_embed_name,
     String,
     String,
-    |name, text, purpose| (Model::Name(name), Input::text(text, purpose))
+    |name, text, purpose| (NamedModel::Name(name), QueryInput::text(text, purpose))
 );
 embed_function!(embed_given, pg_finfo_embed_given, Json, String, |config, text, key| (
     given(config, key),
-    Input::text(text, None)
+    QueryInput::text(text, None)
 ));
 embed_function!(
     embed_tokens_given,
     pg_finfo_embed_tokens_given,
     Json,
     Vec<Option<i32>>,
-    |config, tokens, key| (given(config, key), Input::tokens(tokens))
+    |config, tokens, key| (given(config, key), QueryInput::tokens(tokens))
 );
 
-fn of_config(config: Json) -> Model {
-    Model::Config(config.0)
+fn of_config(config: Json) -> NamedModel {
+    NamedModel::Config(config.0)
 }
 
-fn given(config: Json, key: Option<String>) -> Model {
-    Model::Given(config.0, key.map(callers_key))
+fn given(config: Json, key: Option<String>) -> NamedModel {
+    NamedModel::Given(config.0, key.map(callers_key))
 }
 
 /// Returns an API key that the caller provides.
@@ -169,7 +169,7 @@ pub fn callers_key(key: String) -> ApiKey {
 
 /// Returns the vector of an input, from the last call if that was the same; `None` if there is no such
 /// vectorizer, as in pgai.
-fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgError> {
+fn embed_remembered(model: NamedModel, input: QueryInput) -> Result<Option<Vec<f32>>, PgError> {
     // SAFETY: reads a variable of this backend.
     let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
     let user = current_user();
@@ -181,21 +181,21 @@ fn embed_remembered(model: Model, input: Input) -> Result<Option<Vec<f32>>, PgEr
     if known.is_some() {
         return Ok(known);
     }
-    let Some(Asked { config, role, author }) = asked(&model)? else { return Ok(None) };
+    let Some(ResolvedModel { config, role, author }) = asked(&model)? else { return Ok(None) };
     let embedding = parse(config)?;
     let callers = match &model {
-        Model::Given(_, own) => own.as_ref(),
-        Model::Id(_) | Model::Name(_) | Model::Config(_) => None,
+        NamedModel::Given(_, own) => own.as_ref(),
+        NamedModel::Id(_) | NamedModel::Name(_) | NamedModel::Config(_) => None,
     };
     let key = key_for(&embedding, callers)?;
     access::embedding::require_allowed(&embedding, role, author, key.as_ref())?;
     let vector = ask(&embedding, author, key, &model, &input)?;
-    LAST.set(Some(Remembered { statement, user, model, input, vector: vector.clone() }));
+    LAST.set(Some(LastAnswer { statement, user, model, input, vector: vector.clone() }));
     Ok(Some(vector))
 }
 
 /// A model to be asked.
-struct Asked {
+struct ResolvedModel {
     /// Its config.
     config: serde_json::Value,
     /// The role whose rights decide where a request may go.
@@ -207,21 +207,21 @@ struct Asked {
 /// Returns the config of a model and the role that it is checked for: for a vectorizer its owner, for a
 /// caller's own config the caller. Returns `None` if there is no such vectorizer or the caller does not see
 /// it.
-fn asked(model: &Model) -> Result<Option<Asked>, PgError> {
+fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
     let found = match model {
-        Model::Config(config) | Model::Given(config, _) => {
+        NamedModel::Config(config) | NamedModel::Given(config, _) => {
             let role = current_user();
-            return Ok(Some(Asked { config: config.clone(), role, author: rights::author(role) }));
+            return Ok(Some(ResolvedModel { config: config.clone(), role, author: rights::author(role) }));
         }
-        Model::Id(id) => vectorizer::by_id(*id)?,
-        Model::Name(name) => vectorizer::by_name(name)?,
+        NamedModel::Id(id) => vectorizer::by_id(*id)?,
+        NamedModel::Name(name) => vectorizer::by_name(name)?,
     };
     let Some(entry) = found else { return incomplete(model) };
     if is_reader(&entry)? {
         // The rights that decide must be the owner's, and not those of a role that was given the source.
         entry.relations.require_one_owner()?;
         let config = entry.config()["embedding"].clone();
-        return Ok(Some(Asked { config, role: entry.owner(), author: entry.author() }));
+        return Ok(Some(ResolvedModel { config, role: entry.owner(), author: entry.author() }));
     }
     match entry.is_seen_by(current_user()) {
         true => Err(not_a_reader(&entry)),
@@ -231,7 +231,7 @@ fn asked(model: &Model) -> Result<Option<Asked>, PgError> {
 
 /// Returns the config of a vectorizer with missing relations, if the caller sees it. Its owner is unknown: it
 /// is used with the caller's rights, and its author counts as a superuser only if it was declared for one.
-fn incomplete(model: &Model) -> Result<Option<Asked>, PgError> {
+fn incomplete(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
     let from_catalog = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
         let look = format!(
             "SELECT v.config OPERATOR(pg_catalog.->) 'embedding', {} FROM ai.vectorizer v WHERE {condition}",
@@ -241,9 +241,11 @@ fn incomplete(model: &Model) -> Result<Option<Asked>, PgError> {
         with_row_security(|| sql::read(&look, &[argument], read))
     };
     let found = match model {
-        Model::Id(id) => from_catalog("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
-        Model::Name(name) => from_catalog("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?,
-        Model::Config(_) | Model::Given(..) => Vec::new(),
+        NamedModel::Id(id) => from_catalog("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
+        NamedModel::Name(name) => {
+            from_catalog("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?
+        }
+        NamedModel::Config(_) | NamedModel::Given(..) => Vec::new(),
     };
 
     let Some((config, for_superuser)) = found.into_iter().next() else { return Ok(None) };
@@ -252,7 +254,7 @@ fn incomplete(model: &Model) -> Result<Option<Asked>, PgError> {
         true => rights::author(role),
         false => Author::Other,
     };
-    Ok(Some(Asked { config: config.0, role, author }))
+    Ok(Some(ResolvedModel { config: config.0, role, author }))
 }
 
 /// Returns whether the caller can read the vectors: the owner pays for a question, which is of no use without
@@ -307,23 +309,25 @@ fn ask(
     embedding: &Embedding,
     author: Author,
     key: Option<ApiKey>,
-    model: &Model,
-    input: &Input,
+    model: &NamedModel,
+    input: &QueryInput,
 ) -> Result<Vec<f32>, PgError> {
     let tokens = match input {
-        Input::Text { text, .. } => embed::estimated_tokens(text),
-        Input::Tokens(tokens) => tokens.len(),
+        QueryInput::Text { text, .. } => embed::estimated_tokens(text),
+        QueryInput::Tokens(tokens) => tokens.len(),
     };
     spending::spend_in_session(tokens as u64)?;
     let settings = guc::pipeline();
     match (input, model) {
-        (Input::Tokens(tokens), _) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens)),
-        (Input::Text { text, .. }, Model::Given(..)) => {
+        (QueryInput::Tokens(tokens), _) => {
+            wait(embed::embed_tokens(embedding, author, key, &settings, tokens))
+        }
+        (QueryInput::Text { text, .. }, NamedModel::Given(..)) => {
             let mut vectors =
                 wait(embed::embed_texts(embedding, author, key, &settings, slice::from_ref(text)))?;
             vectors.pop().ok_or_else(|| PgError::raised("the model returned no vector"))
         }
-        (Input::Text { text, input_type }, _) => {
+        (QueryInput::Text { text, input_type }, _) => {
             wait(embed::embed_query(embedding, author, key, &settings, text, input_type.as_deref()))
         }
     }

@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::worker_state::State;
+use super::worker_state::HealthState;
 use crate::catalog::relation::{DESCENDANTS, Relation};
 use crate::catalog::trigger_states::{self, fires_for_replica, unseen};
 use crate::catalog::vectorizer::Entry;
@@ -27,7 +27,7 @@ const SUBSCRIBED: &str = "
     LIMIT 1";
 
 /// Returns the state of a vectorizer whose triggers do not see current changes; `None` if they see them.
-pub fn blind(entry: &Entry) -> Result<Option<State>, PgError> {
+pub fn blind(entry: &Entry) -> Result<Option<HealthState>, PgError> {
     let look = format!("{TABLES}{DESCENDANTS})");
     let tables =
         as_superuser(|| sql::read(&look, &[entry.source().into()], |row| row.get::<pg_sys::Oid>(1)))?;
@@ -72,7 +72,7 @@ fn is_subscribed(entry: &Entry, tables: &[pg_sys::Oid]) -> Result<bool, PgError>
 /// are enabled for them. `None` if the source or its trigger is gone.
 fn unsubscribed(
     entry: &Entry,
-    states: &[trigger_states::State],
+    states: &[trigger_states::TriggerState],
 ) -> Result<Option<(String, String)>, PgError> {
     let (Some(source), Some(trigger)) =
         (Relation::load(entry.source())?, states.iter().find(|state| state.table == entry.source()))
@@ -93,7 +93,7 @@ fn unsubscribed(
 }
 
 /// Returns the state of a vectorizer that may have missed changes; `None` if it has not.
-pub fn behind(entry: &Entry) -> Result<Option<State>, PgError> {
+pub fn behind(entry: &Entry) -> Result<Option<HealthState>, PgError> {
     let missed = missed::oldest(entry.id)?;
     Ok(missed.map(|missed| {
         let reason = format!("changes may have been missed: {}", missed.reason);
@@ -101,8 +101,11 @@ pub fn behind(entry: &Entry) -> Result<Option<State>, PgError> {
     }))
 }
 
-fn state(reason: String, hint: String, missed: Option<Missed>) -> State {
-    State { since: missed.map(|missed| missed.since), ..State::new(OUT_OF_STEP, &reason).with_hint(&hint) }
+fn state(reason: String, hint: String, missed: Option<Missed>) -> HealthState {
+    HealthState {
+        since: missed.map(|missed| missed.since),
+        ..HealthState::new(OUT_OF_STEP, &reason).with_hint(&hint)
+    }
 }
 
 fn mend(name: &str) -> String {

@@ -5,9 +5,9 @@ use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::counts::Counts;
+use super::counts::QueueCounts;
 use super::vectorizer_state::{self, Facts};
-use super::worker_state::{Process, State, Workers, database_name};
+use super::worker_state::{HealthState, Process, Workers, database_name};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::sql;
@@ -46,7 +46,7 @@ fn vectorizer_health() -> Result<
     let workers = Workers::load()?;
     let worker = workers.worker.as_ref();
     let rows = health(&workers)?.into_iter().map(|(facts, state, counts)| {
-        let number = |of: fn(&Counts) -> i64| counts.as_ref().map(of);
+        let number = |of: fn(&QueueCounts) -> i64| counts.as_ref().map(of);
         (
             facts.id,
             facts.name,
@@ -71,7 +71,7 @@ fn vectorizer_health() -> Result<
     Ok(TableIterator::new(rows.collect::<Vec<_>>()))
 }
 
-fn health(workers: &Workers) -> Result<Vec<(Facts, State, Option<Counts>)>, PgError> {
+fn health(workers: &Workers) -> Result<Vec<(Facts, HealthState, Option<QueueCounts>)>, PgError> {
     let pid = workers.worker.as_ref().map(|worker| worker.pid);
     let watch = |facts: Facts| {
         let counts = facts.count(pid);
@@ -108,7 +108,7 @@ fn vectorizer_worker_status() -> Result<
 > {
     let workers = Workers::load()?;
     let may_see_errors = may_see_errors()?;
-    let row = |name: &str, process: Option<&Process>, state: State, database: Option<String>| {
+    let row = |name: &str, process: Option<&Process>, state: HealthState, database: Option<String>| {
         let slot = shared::slot(this_database())
             .filter(|slot| name == "worker" && process.is_some_and(|process| process.pid == slot.worker));
         (

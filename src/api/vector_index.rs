@@ -14,7 +14,7 @@ use super::pgai_validators::{find, source, text};
 use crate::catalog::ownership::require_owner;
 use crate::catalog::vectorizer;
 use crate::declare::config::readable;
-use crate::index::build_now::{Column, Outcome};
+use crate::index::build_now::{BuildOutcome, VectorColumn};
 use crate::index::due;
 use crate::pg::error::PgError;
 use crate::pg::json::Json;
@@ -44,7 +44,7 @@ fn vector_index_exists(
 ) -> Result<bool, ErrorReport> {
     let (_, method) = wanted(indexing)?;
     let Some(table) = find(&text(schema), &text(table))? else { return Ok(false) };
-    Ok(Column { table, name: text(column) }.is_indexed(method)?)
+    Ok(VectorColumn { table, name: text(column) }.is_indexed(method)?)
 }
 
 #[pg_extern(sql = false)]
@@ -64,12 +64,12 @@ fn create_vector_index(
     column: Option<&CStr>,
 ) -> Result<(), ErrorReport> {
     let (indexing, method) = wanted(indexing)?;
-    let column = Column { table: source(schema, table)?, name: text(column) };
+    let column = VectorColumn { table: source(schema, table)?, name: text(column) };
     let name = format!("{}.{}", column.table.schema, column.table.name);
     match column.index(&indexing, method)? {
-        Outcome::Built => {}
-        Outcome::Exists => say(PgLogLevel::NOTICE, format!("the vector index on {name} already exists")),
-        Outcome::Busy => {
+        BuildOutcome::Built => {}
+        BuildOutcome::Exists => say(PgLogLevel::NOTICE, format!("the vector index on {name} already exists")),
+        BuildOutcome::Busy => {
             say(PgLogLevel::WARNING, format!("another process is already building a vector index on {name}"));
         }
     }

@@ -5,10 +5,10 @@ use std::cell::Cell;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::counts::{self, Counts};
+use super::counts::{self, QueueCounts};
 use super::missed_state;
-use super::worker_state::{RUNNING, State, Workers};
-use crate::catalog::binding::{self, Relations, Rest};
+use super::worker_state::{HealthState, RUNNING, Workers};
+use crate::catalog::binding::{self, Relations, Remains};
 use crate::catalog::queue_tables::OwnColumns;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
@@ -35,7 +35,7 @@ pub struct Facts {
     /// The name of a table of its queue that is gone; `None` if they all exist.
     gone: Option<String>,
     /// The condition that stops it according to its worker; `None` if there is none.
-    stopped: Option<State>,
+    stopped: Option<HealthState>,
     /// The time at which a row was last processed successfully; `None` if there was none.
     pub last_success_at: Option<TimestampWithTimeZone>,
     /// The time of the last failure; `None` if there was none.
@@ -70,7 +70,7 @@ pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
     let mut seen = Vec::new();
     for mut facts in all {
         facts.entry = entries.iter().position(|e| e.id == facts.id).map(|place| entries.swap_remove(place));
-        let rest = if facts.entry.is_some() { None } else { binding::rest(facts.id)? };
+        let rest = if facts.entry.is_some() { None } else { binding::remains(facts.id)? };
         facts.gone = rest.as_ref().and_then(|rest| rest.gone.clone());
         let inbox = facts.entry.as_ref().map(|entry| &entry.relations.inbox);
         facts.inbox = inbox.or(rest.as_ref().and_then(|rest| rest.inbox.as_ref())).cloned();
@@ -87,7 +87,7 @@ pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
 }
 
 /// Returns whether a role sees a vectorizer, according to the relations that are left of it.
-fn is_seen(rest: &Rest, role: pg_sys::Oid) -> bool {
+fn is_seen(rest: &Remains, role: pg_sys::Oid) -> bool {
     let relations = rest.source.iter().chain(&rest.queue).chain(&rest.store).chain(&rest.view);
     let mut owners = rest.source.iter().chain(&rest.queue).map(|table| table.owner);
     owners.next().is_some_and(|owner| visibility::sees(role, owner, relations))
@@ -116,7 +116,7 @@ fn facts(row: &Row<'_>) -> Result<Facts, PgError> {
     })
 }
 
-fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
+fn stopped(row: &Row<'_>) -> Result<Option<HealthState>, PgError> {
     let word = match row.get_opt::<String>(4)?.as_deref() {
         Some("not_served") => "not_served",
         Some("paused") => "paused",
@@ -126,7 +126,7 @@ fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
         Some("scheduled") => "scheduled",
         _ => return Ok(None),
     };
-    Ok(Some(State {
+    Ok(Some(HealthState {
         word,
         reason: row.get(5)?,
         hint: row.get_opt(6)?,
@@ -138,7 +138,7 @@ fn stopped(row: &Row<'_>) -> Result<Option<State>, PgError> {
 impl Facts {
     /// Counts the queue, within a time limit and without running any code of its owner. Returns `None` if the
     /// vectorizer has lost a relation that it needs. Errors only concern this vectorizer.
-    pub fn count(&self, worker: Option<i32>) -> Result<Option<Counts>, PgError> {
+    pub fn count(&self, worker: Option<i32>) -> Result<Option<QueueCounts>, PgError> {
         let Some(entry) = &self.entry else { return Ok(None) };
         let Relations { inbox, work, failed, .. } = &entry.relations;
         let is_held = Cell::new(false);
@@ -165,8 +165,8 @@ impl Facts {
     pub fn state(
         &self,
         workers: &Workers,
-        counts: &Result<Option<Counts>, PgError>,
-    ) -> Result<State, PgError> {
+        counts: &Result<Option<QueueCounts>, PgError>,
+    ) -> Result<HealthState, PgError> {
         let worker = workers.worker_state();
         if worker.word == "standby" {
             return Ok(worker);
@@ -181,7 +181,7 @@ impl Facts {
             return Ok(blind);
         }
         if self.disabled {
-            return Ok(State::new("disabled", "it is disabled; changes are kept in its queue")
+            return Ok(HealthState::new("disabled", "it is disabled; changes are kept in its queue")
                 .with_hint("Use ai.enable_vectorizer_schedule() to enable it."));
         }
         if worker.word != RUNNING {
@@ -196,7 +196,7 @@ impl Facts {
     }
 }
 
-fn at_work(counts: &Counts) -> State {
+fn at_work(counts: &QueueCounts) -> HealthState {
     let set_aside = || {
         "See ai.vectorizer_errors for the reasons, and use ai.retry_failed() to retry the rows.".to_owned()
     };
@@ -205,30 +205,30 @@ fn at_work(counts: &Counts) -> State {
         (0, _) => ("idle", "all rows are up to date except those that were set aside"),
         _ => ("working", "rows are being processed"),
     };
-    State { hint: (counts.failed > 0).then(set_aside), ..State::new(word, reason) }
+    HealthState { hint: (counts.failed > 0).then(set_aside), ..HealthState::new(word, reason) }
 }
 
-fn broken(reason: &str) -> State {
-    State::new("broken", reason).with_hint(
+fn broken(reason: &str) -> HealthState {
+    HealthState::new("broken", reason).with_hint(
         "While a dump is being restored, no action is needed. Otherwise drop the vectorizer and create it again.",
     )
 }
 
 /// Returns the state of a vectorizer whose queue or triggers can't be read.
-pub fn unreadable(error: &PgError) -> State {
+pub fn unreadable(error: &PgError) -> HealthState {
     if error.code == PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
-        return State::new("locked", "another transaction holds a lock on its queue").with_hint(
+        return HealthState::new("locked", "another transaction holds a lock on its queue").with_hint(
             "See pg_locks and pg_blocking_pids() for the transaction; the worker waits for its end.",
         );
     }
     if error.code == PgSqlErrorCode::ERRCODE_OBJECT_IN_USE {
-        return State {
+        return HealthState {
             hint: error.hint.clone(),
-            ..State::new("busy", "its queue could not be counted in time")
+            ..HealthState::new("busy", "its queue could not be counted in time")
         };
     }
-    State {
+    HealthState {
         hint: error.hint.clone(),
-        ..State::new("broken", format!("its queue could not be read: {}", error.message))
+        ..HealthState::new("broken", format!("its queue could not be read: {}", error.message))
     }
 }

@@ -13,7 +13,7 @@ use crate::worker;
 
 /// A state, as a word for programs and as text for people.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct HealthState {
     /// The word, which is stable across versions.
     pub word: &'static str,
     /// The explanation in this case.
@@ -26,10 +26,10 @@ pub struct State {
     pub until: Option<TimestampWithTimeZone>,
 }
 
-impl State {
+impl HealthState {
     /// Creates a state without a hint and without times.
     pub fn new(word: &'static str, reason: impl Into<String>) -> Self {
-        State { word, reason: reason.into(), hint: None, since: None, until: None }
+        HealthState { word, reason: reason.into(), hint: None, since: None, until: None }
     }
 
     /// Adds a hint.
@@ -98,38 +98,38 @@ impl Workers {
     }
 
     /// Returns the state of the launcher.
-    pub fn launcher_state(&self) -> State {
+    pub fn launcher_state(&self) -> HealthState {
         if is_standby() {
             return standby();
         }
         match (&self.launcher, worker::is_preloaded()) {
-            (Some(_), _) => State::new(RUNNING, "the launcher is running"),
+            (Some(_), _) => HealthState::new(RUNNING, "the launcher is running"),
             (None, true) => no_launcher(),
             (None, false) => not_preloaded(),
         }
     }
 
     /// Returns the state of this database's worker.
-    pub fn worker_state(&self) -> State {
+    pub fn worker_state(&self) -> HealthState {
         if is_standby() {
             return standby();
         }
         match &self.worker {
-            Some(process) if process.is_stalled => State {
+            Some(process) if process.is_stalled => HealthState {
                 since: process.last_heartbeat,
-                ..State::new("stalled", "the worker is running, but its heartbeat is overdue").with_hint(
+                ..HealthState::new("stalled", "the worker is running, but its heartbeat is overdue").with_hint(
                     "See pg_stat_activity and the server log for what it waits for. It is replaced if it is ended \
                      with pg_terminate_backend().",
                 )
             },
-            Some(_) => State::new(RUNNING, "the worker is running"),
+            Some(_) => HealthState::new(RUNNING, "the worker is running"),
             None if !worker::is_preloaded() => not_preloaded(),
             None if self.launcher.is_none() => no_launcher(),
             None => self.why_none_was_started(),
         }
     }
 
-    fn why_none_was_started(&self) -> State {
+    fn why_none_was_started(&self) -> HealthState {
         let wanted = guc::databases();
         if !wanted.is_empty() && database_name().is_some_and(|name| !wanted.contains(&name)) {
             return no_worker("pgai_rs.databases does not list this database").with_hint(
@@ -139,7 +139,7 @@ impl Workers {
         // SAFETY: reads a variable of this backend, and the clock.
         let (database, now) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetCurrentTimestamp()) };
         match shared::slot(database) {
-            Some(slot) if slot.away_until > now => State {
+            Some(slot) if slot.away_until > now => HealthState {
                 until: TimestampWithTimeZone::try_from(slot.away_until).ok(),
                 ..no_worker(
                     "the worker was stopped for a statement that needs the database without connections",
@@ -175,23 +175,26 @@ fn is_standby() -> bool {
     unsafe { pg_sys::RecoveryInProgress() }
 }
 
-fn standby() -> State {
-    State::new("standby", "this server is a standby; the work is done on the primary")
+fn standby() -> HealthState {
+    HealthState::new("standby", "this server is a standby; the work is done on the primary")
         .with_hint("Look at the primary. After a promotion a worker is started here automatically.")
 }
 
-fn not_preloaded() -> State {
-    State::new("not_preloaded", "no worker is running, because pgai_rs is not in shared_preload_libraries")
-        .with_hint(PRELOAD_HINT)
+fn not_preloaded() -> HealthState {
+    HealthState::new(
+        "not_preloaded",
+        "no worker is running, because pgai_rs is not in shared_preload_libraries",
+    )
+    .with_hint(PRELOAD_HINT)
 }
 
-fn no_launcher() -> State {
+fn no_launcher() -> HealthState {
     no_worker("the launcher is not running")
         .with_hint("It is restarted automatically; see the server log for the reason.")
 }
 
-fn no_worker(reason: &str) -> State {
-    State::new("no_worker", reason)
+fn no_worker(reason: &str) -> HealthState {
+    HealthState::new("no_worker", reason)
 }
 
 /// Returns the name of this backend's database; `None` if it has been dropped.

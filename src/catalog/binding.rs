@@ -195,7 +195,7 @@ pub fn write_names() -> Result<u64, PgError> {
 }
 
 /// The remains of a vectorizer that has lost some of its relations.
-pub struct Rest {
+pub struct Remains {
     /// The vectorizer as its triggers name it.
     pub identity: Identity,
     /// Its source; `None` if it is gone.
@@ -213,7 +213,7 @@ pub struct Rest {
 }
 
 /// Returns the remains of a vectorizer according to its binding; `None` if there is no such vectorizer.
-pub fn rest(id: i32) -> Result<Option<Rest>, PgError> {
+pub fn remains(id: i32) -> Result<Option<Remains>, PgError> {
     schema::require_trusted()?;
     let binding = match has_bindings() {
         true => "ai._vectorizer_binding b",
@@ -231,7 +231,7 @@ pub fn rest(id: i32) -> Result<Option<Rest>, PgError> {
         let queue = [inbox.clone(), table(4)?, table(5)?, table(6)?];
         let named = [inbox_name(id), work_name(id), failed_name(id)];
         let gone = named.into_iter().zip(&queue).find(|(_, table)| table.is_none()).map(|(name, _)| name);
-        Ok(Rest {
+        Ok(Remains {
             identity: Identity { id, uuid: row.get_opt(1)? },
             source: table(2)?,
             inbox,

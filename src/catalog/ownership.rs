@@ -52,7 +52,7 @@ fn find(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
         }));
     }
 
-    let Some(rest) = binding::rest(id)? else { return Ok(None) };
+    let Some(rest) = binding::remains(id)? else { return Ok(None) };
     let owner = rest.source.as_ref().or(rest.queue.first()).map(|table| table.owner);
     Ok(Some(OwnedVectorizer {
         identity: rest.identity,

@@ -17,11 +17,11 @@ use crate::pg::sql;
 
 /// A column of a table, by its number.
 #[derive(Debug, Clone, Copy)]
-pub struct Column(NonZeroUsize);
+pub struct ColumnNumber(NonZeroUsize);
 
-impl Column {
+impl ColumnNumber {
     /// Returns the column of a table by name. Errors unless it exists and has this type.
-    pub fn of(table: pg_sys::Oid, name: &str, kind: pg_sys::Oid) -> Result<Column, PgError> {
+    pub fn of(table: pg_sys::Oid, name: &str, kind: pg_sys::Oid) -> Result<ColumnNumber, PgError> {
         let missing = || {
             PgError::new(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
@@ -35,19 +35,19 @@ impl Column {
             (number, if number > 0 { pg_sys::get_atttype(table, number) } else { pg_sys::InvalidOid })
         };
         let number = usize::try_from(number).ok().and_then(NonZeroUsize::new);
-        number.filter(|_| found == kind).map(Column).ok_or_else(missing)
+        number.filter(|_| found == kind).map(ColumnNumber).ok_or_else(missing)
     }
 }
 
 /// A row of a table, valid while it is read.
-pub struct Row {
+pub struct ScannedRow {
     tuple: pg_sys::HeapTuple,
     descriptor: pg_sys::TupleDesc,
 }
 
-impl Row {
+impl ScannedRow {
     /// Returns the stored value of an integer of up to eight bytes or of a timestamp; `None` if it is NULL.
-    pub fn value(&self, column: Column) -> Option<i64> {
+    pub fn value(&self, column: ColumnNumber) -> Option<i64> {
         // SAFETY: the row is live, and the column one of its table's, of a type that is passed by value.
         let datum = unsafe { pgrx::htup::heap_getattr_raw(self.tuple, column.0, self.descriptor) };
         datum.map(|datum| datum.value() as i64)
@@ -68,7 +68,7 @@ pub enum Which {
 /// A timestamp column with an index in its order.
 #[derive(Debug, Clone, Copy)]
 pub struct Ordered {
-    column: Column,
+    column: ColumnNumber,
     index: pg_sys::Oid,
 }
 
@@ -88,7 +88,7 @@ const INDEX: &str = "
 
 impl Ordered {
     /// Returns a table's column with an index on it; `None` if there is no suitable index.
-    pub fn by(table: pg_sys::Oid, column: Column) -> Result<Option<Ordered>, PgError> {
+    pub fn by(table: pg_sys::Oid, column: ColumnNumber) -> Result<Option<Ordered>, PgError> {
         let number = i16::try_from(column.0.get()).unwrap_or_default();
         let args = [table.into(), number.into()];
         let found = as_superuser(|| sql::read_now(INDEX, &args, |row| row.get::<pg_sys::Oid>(1)))?;
@@ -97,7 +97,12 @@ impl Ordered {
 }
 
 /// Passes at most `most` rows of a table to `row`, and returns their number. The table must be locked.
-pub fn each(table: pg_sys::Oid, which: Which, most: u64, mut row: impl FnMut(&Row)) -> Result<u64, PgError> {
+pub fn each(
+    table: pg_sys::Oid,
+    which: Which,
+    most: u64,
+    mut row: impl FnMut(&ScannedRow),
+) -> Result<u64, PgError> {
     // SAFETY: in a transaction that has a snapshot, on the main thread; an error raised inside goes to the abort of the
     // subtransaction, which closes all. A row is not used once the next is read.
     unsafe {
@@ -109,7 +114,7 @@ pub fn each(table: pg_sys::Oid, which: Which, most: u64, mut row: impl FnMut(&Ro
             if tuple.is_null() {
                 break;
             }
-            row(&Row { tuple, descriptor: (*relation).rd_att });
+            row(&ScannedRow { tuple, descriptor: (*relation).rd_att });
             count += 1;
         }
         scan.end();

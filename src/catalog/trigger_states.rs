@@ -19,7 +19,7 @@ const TRUNCATE: i32 = 32;
 
 /// A trigger of a vectorizer.
 #[derive(Debug)]
-pub struct State {
+pub struct TriggerState {
     /// Its OID.
     oid: pg_sys::Oid,
     /// Its name.
@@ -42,13 +42,13 @@ const STATES: &str = "
     WHERE t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure AND t.tgrelid IN (";
 
 /// Returns a vectorizer's triggers, including those on partitions.
-pub fn load(entry: &Entry) -> Result<Vec<State>, PgError> {
+pub fn load(entry: &Entry) -> Result<Vec<TriggerState>, PgError> {
     let identity = entry.identity();
     let states = as_superuser(|| {
         let statement = format!("{STATES}{DESCENDANTS}) ORDER BY t.tgrelid, t.tgname");
         sql::query(&statement, &[entry.source().into()], |row| {
             let arguments: Vec<u8> = row.get(6)?;
-            let state = State {
+            let state = TriggerState {
                 oid: row.get(1)?,
                 name: row.get(2)?,
                 table: row.get(3)?,
@@ -64,8 +64,9 @@ pub fn load(entry: &Entry) -> Result<Vec<State>, PgError> {
 
 /// Returns the events on a table, as SQL calls them, for which none of these triggers fires in sessions of
 /// users, nor, if `subscribed`, in those that apply changes.
-pub fn unseen(states: &[State], table: pg_sys::Oid, subscribed: bool) -> Vec<&'static str> {
-    let fires = |state: &&State| matches!(state.enabled, 'O' | 'A') || subscribed && state.enabled == 'R';
+pub fn unseen(states: &[TriggerState], table: pg_sys::Oid, subscribed: bool) -> Vec<&'static str> {
+    let fires =
+        |state: &&TriggerState| matches!(state.enabled, 'O' | 'A') || subscribed && state.enabled == 'R';
     let of_table = states.iter().filter(|state| state.table == table && !state.for_replica);
     let seen = of_table.filter(fires).fold(0, |seen, state| seen | state.events);
     let events = [(4, "INSERT"), (16, "UPDATE"), (8, "DELETE"), (TRUNCATE, "TRUNCATE")];
@@ -73,13 +74,13 @@ pub fn unseen(states: &[State], table: pg_sys::Oid, subscribed: bool) -> Vec<&'s
 }
 
 /// Returns whether any of the triggers, apart from those for TRUNCATE, is enabled for replicated changes.
-pub fn fires_for_replica(states: &[State]) -> bool {
+pub fn fires_for_replica(states: &[TriggerState]) -> bool {
     states
         .iter()
         .any(|state| !state.for_replica && is_for_replica(state) && state.events & ALL_EVENTS != TRUNCATE)
 }
 
-fn is_for_replica(state: &State) -> bool {
+fn is_for_replica(state: &TriggerState) -> bool {
     matches!(state.enabled, 'A' | 'R')
 }
 

@@ -110,7 +110,7 @@ pub fn create_below(vectorizer: &Identity, source: &Relation, root: pg_sys::Oid)
 
 /// Returns whether a vectorizer's triggers on its source are row triggers.
 pub fn are_for_rows(vectorizer: &Identity, source: pg_sys::Oid) -> Result<bool, PgError> {
-    let own = |trigger: &Found| trigger.is_for_rows && vectorizer.is_named_by(&trigger.arguments);
+    let own = |trigger: &FoundTrigger| trigger.is_for_rows && vectorizer.is_named_by(&trigger.arguments);
     Ok(on(source)?
         .iter()
         .any(|trigger| trigger.table == source && own(trigger) && !is_for_replica(&trigger.arguments)))
@@ -211,7 +211,7 @@ fn function() -> Result<pg_sys::Oid, PgError> {
 }
 
 /// A trigger of the extension on some table.
-struct Found {
+struct FoundTrigger {
     oid: pg_sys::Oid,
     table: pg_sys::Oid,
     is_for_rows: bool,
@@ -222,7 +222,7 @@ struct Found {
 
 /// Returns the extension's triggers on a table, its partitions and the tables that inherit from it, except
 /// those that belong to a trigger of a partitioned table.
-fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
+fn on(root: pg_sys::Oid) -> Result<Vec<FoundTrigger>, PgError> {
     let statement = format!(
         "SELECT t.oid, t.tgrelid, t.tgtype & 1 = 1, t.tgargs,
                 pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
@@ -233,7 +233,7 @@ fn on(root: pg_sys::Oid) -> Result<Vec<Found>, PgError> {
            AND t.tgrelid IN ({DESCENDANTS})"
     );
     let found = |row: &sql::Row<'_>| {
-        Ok(Found {
+        Ok(FoundTrigger {
             oid: row.get(1)?,
             table: row.get(2)?,
             is_for_rows: row.get(3)?,
@@ -263,9 +263,9 @@ pub fn elsewhere(vectorizer: &Identity, source: pg_sys::Oid) -> Result<Vec<pg_sy
 
 /// Returns whether all of a vectorizer's triggers on a table and the tables below it have its UUID.
 pub fn have_uuid(vectorizer: &Identity, root: pg_sys::Oid) -> Result<bool, PgError> {
-    let own = |trigger: &Found| vectorizer.is_named_by(&trigger.arguments);
+    let own = |trigger: &FoundTrigger| vectorizer.is_named_by(&trigger.arguments);
     let uuid = vectorizer.uuid.as_deref().unwrap_or_default().as_bytes();
-    let named = |trigger: &Found| trigger.arguments.split(|byte| *byte == 0).nth(1) == Some(uuid);
+    let named = |trigger: &FoundTrigger| trigger.arguments.split(|byte| *byte == 0).nth(1) == Some(uuid);
     Ok(on(root)?.iter().filter(|trigger| own(trigger)).all(named))
 }
 
@@ -279,7 +279,7 @@ pub fn drop_on(vectorizer: &Identity, root: pg_sys::Oid) -> Result<(), PgError> 
 /// Drops triggers that belong to none of the given vectorizers: a dump of the table has restored them, or
 /// their vectorizer was dropped when they could not be found.
 pub fn drop_leftovers(vectorizers: &[Identity], root: pg_sys::Oid) -> Result<(), PgError> {
-    let belongs = |trigger: &Found| vectorizers.iter().any(|v| v.is_named_by(&trigger.arguments));
+    let belongs = |trigger: &FoundTrigger| vectorizers.iter().any(|v| v.is_named_by(&trigger.arguments));
     for trigger in on(root)?.into_iter().filter(|trigger| !belongs(trigger)) {
         pgrx::notice!("dropping trigger {} of a vectorizer that does not exist", trigger.name);
         drop_one(trigger.oid);

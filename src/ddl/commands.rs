@@ -8,7 +8,7 @@
 use pgrx::pg_sys;
 use pgrx::{FromDatum, IntoDatum};
 
-use super::statement::Change;
+use super::statement::StatementChange;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
@@ -18,10 +18,10 @@ const COMMANDS: &str = "SELECT c.command FROM pg_catalog.pg_event_trigger_ddl_co
 
 /// Returns the changes of the current statement that may concern a vectorizer. Must be called by an event
 /// trigger on `ddl_command_end`.
-pub fn changes() -> Result<Vec<Change>, PgError> {
+pub fn changes() -> Result<Vec<StatementChange>, PgError> {
     let commands = as_superuser(|| sql::read_now(COMMANDS, &[], |row| row.get::<Command>(1)))?;
     // SAFETY: Postgres keeps the commands, which are its own, until the statement's event triggers have run.
-    Ok(commands.into_iter().filter_map(|command| unsafe { Change::of(&*command.0) }).collect())
+    Ok(commands.into_iter().filter_map(|command| unsafe { StatementChange::of(&*command.0) }).collect())
 }
 
 /// A value of `pg_ddl_command`: a pointer.

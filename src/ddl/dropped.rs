@@ -49,7 +49,7 @@ pub fn follow() -> Result<(), PgError> {
 /// Removes a vectorizer whose source was dropped, with its queue. Only the tables of the inbox's owner are
 /// dropped, because the owner of the source is no longer known.
 fn forget(id: i32) -> Result<(), PgError> {
-    let Some(rest) = binding::rest(id)? else { return Ok(()) };
+    let Some(rest) = binding::remains(id)? else { return Ok(()) };
     let owner = rest.queue.first().map_or(superuser(), |inbox| inbox.owner);
     registration::forget(id, owner, &rest.queue)
 }

@@ -42,7 +42,7 @@ use crate::pg::identity::{current_user, may_act_as, with_pinned_path};
 use crate::pg::transaction::subtransaction;
 use crate::queue::wake;
 use altered::Altered;
-use statement::Change;
+use statement::StatementChange;
 
 /// `pg_finfo` record of [`vectorizer_definition_changed`].
 #[unsafe(no_mangle)]
@@ -84,31 +84,31 @@ pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
     pg_sys::Datum::from(0)
 }
 
-fn follow(change: Change) {
+fn follow(change: StatementChange) {
     if warned("a changed table", || require_owner(&change)).is_none() {
         return;
     }
     match change {
-        Change::Created(table) => {
+        StatementChange::Created(table) => {
             warned("a new table", || partitions::follow_new(table));
         }
-        Change::Column { relation, from, to } => {
+        StatementChange::Column { relation, from, to } => {
             warned("a renamed column", || column::follow(relation, &from, &to));
         }
-        Change::Renamed => {
+        StatementChange::Renamed => {
             warned("a renamed object", renamed::follow);
         }
-        Change::Schema(schema) => {
+        StatementChange::Schema(schema) => {
             warned("a renamed object", renamed::follow);
             warned("a renamed object", || types::follow(schema, false));
         }
-        Change::Type { object, values } => {
+        StatementChange::Type { object, values } => {
             warned("a renamed type", || types::follow(object, values));
         }
         // The worker is notified of the grant itself, and retries what was refused for lack of it. Nothing
         // else is hurried.
-        Change::Granted => wake::worker_at_commit(),
-        Change::Altered(altered) => follow_altered(&altered),
+        StatementChange::Granted => wake::worker_at_commit(),
+        StatementChange::Altered(altered) => follow_altered(&altered),
     }
 }
 
@@ -137,7 +137,7 @@ fn follow_altered(altered: &Altered) {
 /// Errors unless the current user has the rights of the owner of the changed table, which Postgres has
 /// required of the role that ran the statement. The current user may differ by now: a function that the
 /// statement called may have changed it.
-fn require_owner(change: &Change) -> Result<(), PgError> {
+fn require_owner(change: &StatementChange) -> Result<(), PgError> {
     let table = change.relation().and_then(Table::look);
     match table {
         Some(table) if !may_act_as(current_user(), table.owner) => Err(PgError::new(

@@ -8,7 +8,7 @@ use crate::catalog::rights::Right;
 
 /// A change of a definition that may concern a vectorizer.
 #[derive(Debug)]
-pub enum Change {
+pub enum StatementChange {
     /// A table was created that inherits or is a partition.
     Created(pg_sys::Oid),
     /// A table was altered.
@@ -67,13 +67,13 @@ pub unsafe fn may_concern(node: *mut pg_sys::Node) -> bool {
     }
 }
 
-impl Change {
+impl StatementChange {
     /// Reads a command; returns `None` if it can't concern a vectorizer.
     ///
     /// # Safety
     ///
     /// Postgres has executed the command in the current statement.
-    pub unsafe fn of(command: &pg_sys::CollectedCommand) -> Option<Change> {
+    pub unsafe fn of(command: &pg_sys::CollectedCommand) -> Option<StatementChange> {
         let node = command.parsetree;
         // SAFETY: by the caller: null or a parse tree, whose tag tells its type; the command's type tells which of the union it is.
         unsafe {
@@ -83,11 +83,11 @@ impl Change {
                 }
                 let table = command.d.alterTable;
                 let altered = Altered::of(table.objectId, table.subcmds);
-                return (!altered.is_empty()).then_some(Change::Altered(altered));
+                return (!altered.is_empty()).then_some(StatementChange::Altered(altered));
             }
 
             if command.type_ == CollectedCommandType::SCT_Grant {
-                return Some(Change::Granted);
+                return Some(StatementChange::Granted);
             }
             let object = object_of(command)?;
             if node.is_null() {
@@ -95,7 +95,7 @@ impl Change {
             }
             match (*node).type_ {
                 NodeTag::T_CreateStmt => (!(*node.cast::<pg_sys::CreateStmt>()).inhRelations.is_null())
-                    .then_some(Change::Created(object.objectId)),
+                    .then_some(StatementChange::Created(object.objectId)),
                 NodeTag::T_RenameStmt => {
                     let statement = &*node.cast::<pg_sys::RenameStmt>();
                     column(statement, object).or_else(|| renamed(statement.renameType, object))
@@ -104,7 +104,7 @@ impl Change {
                     renamed((*node.cast::<pg_sys::AlterObjectSchemaStmt>()).objectType, object)
                 }
                 NodeTag::T_AlterEnumStmt => {
-                    renames_value(node).then_some(Change::Type { object, values: true })
+                    renames_value(node).then_some(StatementChange::Type { object, values: true })
                 }
                 _ => None,
             }
@@ -114,9 +114,12 @@ impl Change {
     /// Returns the table whose owner's rights the statement required; `None` for other changes.
     pub fn relation(&self) -> Option<pg_sys::Oid> {
         match self {
-            Change::Created(relation) | Change::Column { relation, .. } => Some(*relation),
-            Change::Altered(altered) => Some(altered.relation),
-            Change::Type { .. } | Change::Renamed | Change::Schema(_) | Change::Granted => None,
+            StatementChange::Created(relation) | StatementChange::Column { relation, .. } => Some(*relation),
+            StatementChange::Altered(altered) => Some(altered.relation),
+            StatementChange::Type { .. }
+            | StatementChange::Renamed
+            | StatementChange::Schema(_)
+            | StatementChange::Granted => None,
         }
     }
 }
@@ -147,22 +150,22 @@ fn is_column(statement: &pg_sys::RenameStmt) -> bool {
     (statement.renameType, statement.relationType) == (ObjectType::OBJECT_COLUMN, ObjectType::OBJECT_TABLE)
 }
 
-unsafe fn column(statement: &pg_sys::RenameStmt, column: ObjectAddress) -> Option<Change> {
+unsafe fn column(statement: &pg_sys::RenameStmt, column: ObjectAddress) -> Option<StatementChange> {
     if !is_column(statement) {
         return None;
     }
     // SAFETY: by the caller: C strings.
     unsafe {
         let (from, to) = (text(statement.subname)?, text(statement.newname)?);
-        Some(Change::Column { relation: column.objectId, from, to })
+        Some(StatementChange::Column { relation: column.objectId, from, to })
     }
 }
 
-fn renamed(kind: ObjectType::Type, object: ObjectAddress) -> Option<Change> {
+fn renamed(kind: ObjectType::Type, object: ObjectAddress) -> Option<StatementChange> {
     match kind {
-        ObjectType::OBJECT_SCHEMA => Some(Change::Schema(object)),
-        _ if has_name_of_ours(kind) => Some(Change::Renamed),
-        _ => is_type(kind).then_some(Change::Type { object, values: false }),
+        ObjectType::OBJECT_SCHEMA => Some(StatementChange::Schema(object)),
+        _ if has_name_of_ours(kind) => Some(StatementChange::Renamed),
+        _ => is_type(kind).then_some(StatementChange::Type { object, values: false }),
     }
 }
 

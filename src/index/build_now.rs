@@ -14,7 +14,7 @@ const LOCK: i32 = 1_982_010_642;
 
 /// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum BuildOutcome {
     /// The index was built, and is visible once the transaction has committed.
     Built,
     /// There was an index already.
@@ -25,33 +25,33 @@ pub enum Outcome {
 
 /// A table's column of vectors.
 #[derive(Debug, Clone)]
-pub struct Column {
+pub struct VectorColumn {
     /// The table.
     pub table: Relation,
     /// The column's name.
     pub name: String,
 }
 
-impl Column {
+impl VectorColumn {
     /// Returns whether it has an index of this access method.
     pub fn is_indexed(&self, method: &str) -> Result<bool, PgError> {
         existing::indexed(self.table.oid, &self.name, method)
     }
 
     /// Builds an index as the current user, unless there is one or another process is building one.
-    pub fn index(&self, indexing: &Indexing, method: &str) -> Result<Outcome, PgError> {
+    pub fn index(&self, indexing: &Indexing, method: &str) -> Result<BuildOutcome, PgError> {
         if !self.lock()? || as_superuser(|| existing::being_built(self.table.oid))? {
-            return Ok(Outcome::Busy);
+            return Ok(BuildOutcome::Busy);
         }
         if self.is_indexed(method)? {
-            return Ok(Outcome::Exists);
+            return Ok(BuildOutcome::Exists);
         }
         let dimensions = self.dimensions()?;
         let statement = definition::create_now(&self.table.qualified(), &self.name, dimensions, indexing)?;
         if let Some(statement) = statement {
             sql::execute(&statement, &[])?;
         }
-        Ok(Outcome::Built)
+        Ok(BuildOutcome::Built)
     }
 
     /// Takes the lock until the end of the transaction. Returns false if another session holds it.

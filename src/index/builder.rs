@@ -19,7 +19,7 @@ use crate::pg::identity::as_superuser;
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 use crate::pg::identity::is_superuser;
 #[cfg(any(feature = "pg15", feature = "pg16"))]
-use crate::pg::limits::Limits;
+use crate::pg::limits::RoleLimits;
 use crate::pg::transaction::transaction;
 use crate::pg::{session, utility, wait};
 use crate::queue::errors;
@@ -78,7 +78,7 @@ fn connect(order: &Order) {
             pg_sys::BGWORKER_BYPASS_ALLOWCONN,
         )
     };
-    match transaction(|| Ok((is_superuser(order.owner), Limits::of(order.owner)))) {
+    match transaction(|| Ok((is_superuser(order.owner), RoleLimits::of(order.owner)))) {
         Ok((superuser, limits)) => {
             limits.apply_to_process();
             // SAFETY: outside a transaction, by a session of the superuser's.

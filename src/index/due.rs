@@ -220,9 +220,9 @@ impl Builds {
         let ask = |question: &str| served.as_owner(|| yes(question));
         let own = self.processes();
         match transaction(|| state(&served.vectorizer, &own, &ask)) {
-            Ok(State::Settled) => drop(self.tries.remove(&id)),
-            Ok(State::NotYet) => {}
-            Ok(State::Due) => self.start(served),
+            Ok(IndexState::Settled) => drop(self.tries.remove(&id)),
+            Ok(IndexState::NotYet) => {}
+            Ok(IndexState::Due) => self.start(served),
             Err(error) => {
                 // A lock on the tables also stops the queue, which reports it; the index can wait.
                 if error.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
@@ -267,7 +267,7 @@ fn left(until: Instant) -> Option<Duration> {
     (left > Duration::ZERO).then_some(left)
 }
 
-enum State {
+enum IndexState {
     /// There is an index, or none is wanted.
     Settled,
     /// There are too few rows or some are pending, or another process is building.
@@ -281,28 +281,28 @@ type Ask<'a> = &'a dyn Fn(&str) -> Result<bool, PgError>;
 /// Returns whether a vectorizer's index would be built now.
 pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
     let ask = |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || yes(question));
-    Ok(matches!(state(vectorizer, &[], &ask)?, State::Due))
+    Ok(matches!(state(vectorizer, &[], &ask)?, IndexState::Due))
 }
 
-fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<State, PgError> {
+fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<IndexState, PgError> {
     let indexing = definition::wanted(vectorizer)?;
     let (Some(when), Some(index)) = (indexing.when(), Definition::of(vectorizer)?) else {
-        return Ok(State::Settled);
+        return Ok(IndexState::Settled);
     };
-    let Some(store) = as_superuser(|| existing::look(&index))? else { return Ok(State::Settled) };
+    let Some(store) = as_superuser(|| existing::look(&index))? else { return Ok(IndexState::Settled) };
     if store.indexed {
-        return Ok(State::Settled);
+        return Ok(IndexState::Settled);
     }
     if store.being_built || as_superuser(|| another_builder(own_builders))? {
-        return Ok(State::NotYet);
+        return Ok(IndexState::NotYet);
     }
     // An invalid index shows that it was due before.
     if store.left_over
         || (!waits_for_queue(vectorizer, when, ask)? && has_rows(vectorizer, when, store.estimate, ask)?)
     {
-        return Ok(State::Due);
+        return Ok(IndexState::Due);
     }
-    Ok(State::NotYet)
+    Ok(IndexState::NotYet)
 }
 
 /// Returns whether a builder is running that this process did not start: its worker has just ended.

@@ -8,7 +8,7 @@ use crate::pg::sql;
 
 /// The state of the index of a store.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Store {
+pub struct VectorTable {
     /// True if there is a valid index of the wanted access method on the whole column, whoever created it.
     pub indexed: bool,
     /// True if there is an invalid index from an unfinished build of ours.
@@ -42,7 +42,7 @@ const BEING_BUILT: &str = "EXISTS (
 
 /// Returns the state of the table of an index; `None` if it is gone or no longer an ordinary table. Reads
 /// only catalogs. Must be called with the right to see the progress of other roles' builds.
-pub fn look(index: &Definition) -> Result<Option<Store>, PgError> {
+pub fn look(index: &Definition) -> Result<Option<VectorTable>, PgError> {
     let question = format!(
         // The planner's estimate: rows per page at the last VACUUM or ANALYZE, times the current number of
         // pages.
@@ -67,7 +67,7 @@ pub fn look(index: &Definition) -> Result<Option<Store>, PgError> {
         index.column.clone().into(),
     ];
     sql::query_row(&question, &args, |row| {
-        Ok(Store {
+        Ok(VectorTable {
             indexed: row.get(1)?,
             left_over: row.get(2)?,
             being_built: row.get(3)?,

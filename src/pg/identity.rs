@@ -12,9 +12,9 @@ use pgrx::pg_sys;
 
 use super::error::PgError;
 use super::session;
-use super::settings::Level;
+use super::settings::SettingsLevel;
 use super::sql;
-use super::statement::{self, SEARCH_PATH, Scope, Tables};
+use super::statement::{self, SEARCH_PATH, Tables, TermsScope};
 use super::turn;
 
 /// The search path of the extension's own statements.
@@ -73,7 +73,7 @@ pub fn with_own_search_path<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result
 
 /// Runs `f` with names resolved under the extension's pinned search path, whatever the session's path is.
 pub fn with_pinned_path<R>(f: impl FnOnce() -> R) -> R {
-    let level = Level::open();
+    let level = SettingsLevel::open();
     level.set(SEARCH_PATH, PINNED_PATH);
     f()
 }
@@ -81,7 +81,7 @@ pub fn with_pinned_path<R>(f: impl FnOnce() -> R) -> R {
 /// Runs `f` with `row_security` on: policies hide rows from the current user where the session might raise an
 /// error instead.
 pub fn with_row_security<R>(f: impl FnOnce() -> R) -> R {
-    let level = Level::open();
+    let level = SettingsLevel::open();
     level.set(c"row_security", c"on");
     f()
 }
@@ -131,9 +131,9 @@ struct Assumed {
     user: pg_sys::Oid,
     context: i32,
     /// Closed before the identity is restored.
-    level: ManuallyDrop<Level>,
+    level: ManuallyDrop<SettingsLevel>,
     /// Suspends the terms that hold for another identity's statements.
-    _scope: Scope,
+    _scope: TermsScope,
 }
 
 impl Assumed {
@@ -146,10 +146,10 @@ impl Assumed {
             let flags = pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32 | flags;
             pg_sys::SetUserIdAndSecContext(user, context | flags);
         }
-        let level = Level::open();
+        let level = SettingsLevel::open();
         level.set(SEARCH_PATH, PINNED_PATH);
         level.pin();
-        Assumed { user: before, context, level: ManuallyDrop::new(level), _scope: Scope::open() }
+        Assumed { user: before, context, level: ManuallyDrop::new(level), _scope: TermsScope::open() }
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pgrx::pg_sys;
 
 use super::role_settings::{last_of, set_for_role};
-use super::settings::Level;
+use super::settings::SettingsLevel;
 
 /// A setting that limits a resource.
 #[derive(Debug)]
@@ -42,21 +42,21 @@ const STATEMENT_TIMEOUT: &CStr = c"statement_timeout";
 
 /// The limits of a role.
 #[derive(Debug, Clone, Default)]
-pub struct Limits {
+pub struct RoleLimits {
     settings: Vec<(&'static Limit, f64)>,
     /// Maximum duration of the role's turn; `None` if the role has no such limit.
     pub time: Option<Duration>,
 }
 
-impl Limits {
+impl RoleLimits {
     /// Returns a role's current limits. Must be called within a transaction.
-    pub fn of(role: pg_sys::Oid) -> Limits {
-        Limits::among(&set_for_role(role))
+    pub fn of(role: pg_sys::Oid) -> RoleLimits {
+        RoleLimits::among(&set_for_role(role))
     }
 
     /// Returns the limits among settings in the form `name=value`; the last one of a name counts.
-    fn among(set: &[String]) -> Limits {
-        let mut limits = Limits::default();
+    fn among(set: &[String]) -> RoleLimits {
+        let mut limits = RoleLimits::default();
         for limit in &LIMITS {
             let value = last_of(set, &limit.name.to_string_lossy());
             let Some(value) = value.and_then(|value| limit.parse(value)) else { continue };
@@ -84,7 +84,7 @@ impl Limits {
     }
 
     /// Applies the limits that are lower than the current values, until the level is closed.
-    pub fn apply(&self, level: &Level) {
+    pub fn apply(&self, level: &SettingsLevel) {
         for (limit, value) in &self.settings {
             let is_lower = limit.current().is_some_and(|current| limit.is_lower(*value, current));
             if let (true, Ok(value)) = (is_lower, CString::new(value.to_string())) {

@@ -5,7 +5,7 @@
 //! only set where it differs.
 //!
 //! * [`read_as_written`]: how the text of a statement is parsed, and how names are quoted in it
-//! * [`Level::pin`]: the same, and what a statement does
+//! * [`SettingsLevel::pin`]: the same, and what a statement does
 //! * [`super::session`]: the same for a background process, which keeps the values for good
 
 use std::ffi::CStr;
@@ -92,13 +92,13 @@ unsafe fn is(setting: *const std::ffi::c_char, value: &CStr) -> bool {
 }
 
 /// A nesting level of settings: those that are set in it are restored when it is dropped.
-pub struct Level(i32);
+pub struct SettingsLevel(i32);
 
-impl Level {
+impl SettingsLevel {
     /// Opens a level.
-    pub fn open() -> Level {
+    pub fn open() -> SettingsLevel {
         // SAFETY: a counter of this backend; closed in `drop`, or by the abort of the (sub)transaction.
-        Level(unsafe { pg_sys::NewGUCNestLevel() })
+        SettingsLevel(unsafe { pg_sys::NewGUCNestLevel() })
     }
 
     /// Sets a setting until the level is closed, whatever rights the current user has. Names and values must
@@ -113,7 +113,7 @@ impl Level {
     }
 }
 
-/// Sets a setting until the innermost level is closed, which must be one opened by [`Level::open`].
+/// Sets a setting until the innermost level is closed, which must be one opened by [`SettingsLevel::open`].
 pub(super) fn set(name: &CStr, value: &CStr) {
     // SAFETY: C strings; GUC_ACTION_SAVE is undone when the level is closed.
     unsafe {
@@ -130,7 +130,7 @@ pub(super) fn set(name: &CStr, value: &CStr) {
     }
 }
 
-impl Drop for Level {
+impl Drop for SettingsLevel {
     fn drop(&mut self) {
         // An error is propagating to the abort of the (sub)transaction, which restores the settings; a call
         // into Postgres from here could raise a second error.
@@ -148,7 +148,7 @@ pub fn read_as_written<R>(f: impl FnOnce() -> R) -> R {
         return f();
     }
 
-    let level = Level::open();
+    let level = SettingsLevel::open();
     differing.for_each(|pin| level.set(pin.name, pin.value));
     f()
 }

@@ -24,7 +24,7 @@ use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
 use super::error::PgError;
 use super::quote::ident;
-use super::settings::{self, Level};
+use super::settings::{self, SettingsLevel};
 
 /// The setting that determines what unqualified names mean.
 pub(super) const SEARCH_PATH: &CStr = c"search_path";
@@ -73,34 +73,34 @@ thread_local! {
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
     static TRUNCATION: RefCell<Option<Truncation>> = const { RefCell::new(None) };
     /// The hooks that were installed before ours; `None` until ours are installed.
-    static NEXT: Cell<Option<Next>> = const { Cell::new(None) };
+    static NEXT: Cell<Option<NextStatement>> = const { Cell::new(None) };
     static NEXT_ACCESS: Cell<Option<pg_sys::object_access_hook_type>> = const { Cell::new(None) };
 }
 
 /// Hooks of other libraries.
 #[derive(Clone, Copy)]
-struct Next {
+struct NextStatement {
     analyzed: pg_sys::post_parse_analyze_hook_type,
     planner: pg_sys::planner_hook_type,
     start: pg_sys::ExecutorStart_hook_type,
 }
 
 /// Terms that hold for as long as this value lives. An error ends them too, because it unwinds.
-pub struct Scope(Terms);
+pub struct TermsScope(Terms);
 
-impl Scope {
-    fn enter(terms: Terms) -> Scope {
-        Scope(TERMS.replace(terms))
+impl TermsScope {
+    fn enter(terms: Terms) -> TermsScope {
+        TermsScope(TERMS.replace(terms))
     }
 
     /// Opens a scope without terms, in which any statement is parsed and run under the same path. Each
     /// assumed identity begins with one.
-    pub fn open() -> Scope {
-        Scope::enter(Terms::default())
+    pub fn open() -> TermsScope {
+        TermsScope::enter(Terms::default())
     }
 }
 
-impl Drop for Scope {
+impl Drop for TermsScope {
     fn drop(&mut self) {
         TERMS.replace(std::mem::take(&mut self.0));
     }
@@ -109,32 +109,32 @@ impl Drop for Scope {
 /// Runs `f`, whose statements may name only these tables and the catalogs of Postgres.
 pub fn on_tables<R>(tables: &Tables, f: impl FnOnce() -> R) -> R {
     let path = TERMS.with_borrow(|terms| terms.path.clone());
-    let _scope = Scope::enter(Terms { tables: Some(tables.clone()), path });
+    let _scope = TermsScope::enter(Terms { tables: Some(tables.clone()), path });
     f()
 }
 
 /// Runs `f`, whose statements are parsed under the pinned search path, and planned and run under `path`.
 pub fn with_path<R>(path: &Rc<CStr>, f: impl FnOnce() -> R) -> R {
     let tables = TERMS.with_borrow(|terms| terms.tables.clone());
-    let _scope = Scope::enter(Terms { tables, path: Some(path.clone()) });
+    let _scope = TermsScope::enter(Terms { tables, path: Some(path.clone()) });
     f()
 }
 
 /// Runs `f`, a TRUNCATE of these tables, under a search path. Such a statement contains nothing to be
 /// resolved but the qualified names of the tables.
 pub fn truncating<R>(tables: &Tables, path: &CStr, f: impl FnOnce() -> R) -> R {
-    struct Ended(Option<Truncation>);
-    impl Drop for Ended {
+    struct EndedTruncation(Option<Truncation>);
+    impl Drop for EndedTruncation {
         fn drop(&mut self) {
             TRUNCATION.replace(self.0.take());
         }
     }
 
     look_at_access();
-    let level = Level::open();
+    let level = SettingsLevel::open();
     level.set(SEARCH_PATH, path);
     let truncation = Truncation { tables: tables.clone(), depth: trigger_depth() };
-    let _ended = Ended(TRUNCATION.replace(Some(truncation)));
+    let _ended = EndedTruncation(TRUNCATION.replace(Some(truncation)));
     f()
 }
 
@@ -142,12 +142,12 @@ pub fn truncating<R>(tables: &Tables, path: &CStr, f: impl FnOnce() -> R) -> R {
 /// not apply to what the statement causes to run.
 pub fn run<R>(text: &[u8], f: impl FnOnce() -> R) -> R {
     /// The state to be restored.
-    struct Running {
+    struct RunningStatement {
         terms: Terms,
         outer: Option<Current>,
-        _level: Option<Level>,
+        _level: Option<SettingsLevel>,
     }
-    impl Drop for Running {
+    impl Drop for RunningStatement {
         fn drop(&mut self) {
             CURRENT.replace(self.outer.take());
             TERMS.replace(std::mem::take(&mut self.terms));
@@ -161,9 +161,9 @@ pub fn run<R>(text: &[u8], f: impl FnOnce() -> R) -> R {
 
     look_at_statements();
     // The path that is set when the statement begins to run is undone with this level.
-    let level = terms.path.is_some().then(Level::open);
+    let level = terms.path.is_some().then(SettingsLevel::open);
     let outer = CURRENT.replace(Some(Current { text, terms: terms.clone() }));
-    let _running = Running { terms, outer, _level: level };
+    let _running = RunningStatement { terms, outer, _level: level };
     f()
 }
 
@@ -185,7 +185,7 @@ fn look_at_statements() {
     }
     // SAFETY: variables of this process, read and written on its main thread.
     unsafe {
-        NEXT.set(Some(Next {
+        NEXT.set(Some(NextStatement {
             analyzed: pg_sys::post_parse_analyze_hook,
             planner: pg_sys::planner_hook,
             start: pg_sys::ExecutorStart_hook,
@@ -335,7 +335,7 @@ unsafe extern "C-unwind" fn plan_under_path(
     let path = unsafe { terms_of(text) }.and_then(|terms| terms.path);
     // Restored at once: the statement may be parsed again before it runs.
     let _level = path.map(|path| {
-        let level = Level::open();
+        let level = SettingsLevel::open();
         level.set(SEARCH_PATH, &path);
         level
     });

@@ -5,7 +5,7 @@
 //!
 //! * an owner's turn is short: when its time is over, the running statement is cancelled repeatedly; if it
 //!   goes on nevertheless (PL/pgSQL can catch `query_canceled`), the process ends
-//! * the limits that an administrator has set on the role apply ([`Limits`])
+//! * the limits that an administrator has set on the role apply ([`RoleLimits`])
 //! * nothing remains when it is over: no session locks, temporary objects, prepared statements or values of
 //!   sequences. Settings are restored with the identity; held cursors and LISTEN are refused during the turn
 //!
@@ -21,8 +21,8 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use pgai_rs_pipeline::run::Shares;
 
 use super::error::PgError;
-use super::limits::Limits;
-use super::settings::Level;
+use super::limits::RoleLimits;
+use super::settings::SettingsLevel;
 use crate::guc;
 
 unsafe extern "C-unwind" {
@@ -58,7 +58,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The current turn.
 #[derive(Clone, Copy)]
-struct Turn {
+struct OwnerTurn {
     owner: Option<pg_sys::Oid>,
     /// The time at which the owner's SQL began.
     began: Instant,
@@ -68,7 +68,7 @@ struct Turn {
 
 thread_local! {
     /// The current turn; `None` outside a transaction of a background process.
-    static TURN: Cell<Option<Turn>> = const { Cell::new(None) };
+    static TURN: Cell<Option<OwnerTurn>> = const { Cell::new(None) };
 
     /// Factor by which the next turn may exceed the usual time.
     static ALLOWANCE: Cell<u32> = const { Cell::new(1) };
@@ -111,14 +111,14 @@ pub fn allowing<R>(times: u32, f: impl FnOnce() -> R) -> R {
 
 /// Begins a turn without an owner. Must be called within the transaction.
 pub fn begin() {
-    TURN.set(Some(Turn { owner: None, began: Instant::now(), over: None }));
+    TURN.set(Some(OwnerTurn { owner: None, began: Instant::now(), over: None }));
     // SAFETY: the timeout is one that every process that is connected to a database has.
     unsafe { enable_timeout_after(STATEMENT_TIMEOUT, millis(LONGEST)) };
 }
 
 /// Makes this the turn of an owner with these limits. Does nothing in a user's backend, where the limits of
 /// the session already apply.
-pub fn is_of(owner: pg_sys::Oid, limits: &Limits, level: &Level) {
+pub fn is_of(owner: pg_sys::Oid, limits: &RoleLimits, level: &SettingsLevel) {
     let Some(turn) = TURN.get() else { return };
 
     limits.apply(level);
@@ -130,13 +130,13 @@ pub fn is_of(owner: pg_sys::Oid, limits: &Limits, level: &Level) {
     let usual = guc::owner_statement_timeout().saturating_mul(ALLOWANCE.get());
     let time = limits.time.map_or(usual, |limit| limit.min(usual));
     let began = Instant::now();
-    TURN.set(Some(Turn { owner: Some(owner), began, over: Some(began + time) }));
+    TURN.set(Some(OwnerTurn { owner: Some(owner), began, over: Some(began + time) }));
     arm(time);
 }
 
 /// Returns the limits of an owner whose turn is about to begin; `None` in a user's backend.
-pub fn limits_of(owner: pg_sys::Oid) -> Option<Limits> {
-    TURN.get().map(|_| Limits::of(owner))
+pub fn limits_of(owner: pg_sys::Oid) -> Option<RoleLimits> {
+    TURN.get().map(|_| RoleLimits::of(owner))
 }
 
 fn arm(time: Duration) {

@@ -38,11 +38,11 @@ unsafe fn set_handler(signal: i32, handler: Handler) {
 /// The events that a process waits for: its latch, the end of the postmaster, and a file. It is made once and
 /// kept for the life of the process, because `WaitLatchOrSocket` makes an epoll instance each time, and ends
 /// the process when no descriptor is free.
-pub struct Waiting {
+pub struct WaitSet {
     events: *mut pg_sys::WaitEventSet,
 }
 
-impl Waiting {
+impl WaitSet {
     /// Makes the set of events for this process. If `file` is given, it must stay open.
     pub fn new(file: Option<RawFd>) -> Self {
         let no_latch: *mut pg_sys::Latch = std::ptr::null_mut();
@@ -60,7 +60,7 @@ impl Waiting {
             if let Some(file) = file {
                 pg_sys::AddWaitEventToSet(events, pg_sys::WL_SOCKET_READABLE, file, no_latch, no_data);
             }
-            Waiting { events }
+            WaitSet { events }
         }
     }
 

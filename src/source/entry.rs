@@ -14,13 +14,13 @@ use crate::pg::sql::{self, Row};
 
 /// A row of `ai.s3_source`, and the time of its next run.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct S3Source {
     /// Its id.
     pub id: i32,
     /// Its name.
     pub name: String,
     /// The declaration.
-    pub declared: Declared,
+    pub declared: Declaration,
     /// The table of seen keys, `ai._s3_source_seen_<id>`.
     pub seen: pg_sys::Oid,
     /// The owner of the table of seen keys, and with it of the source.
@@ -33,7 +33,7 @@ pub struct Entry {
 
 /// The part of a declaration that determines the work; if it changes, the run is started over.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Declared {
+pub struct Declaration {
     /// The table that objects are written to.
     pub target: pg_sys::Oid,
     /// The part of the bucket, an `s3://` address.
@@ -57,7 +57,7 @@ pub struct Unreadable {
 
 /// Returns the sources that are not disabled, except those whose table of seen keys does not exist, as early
 /// in a restore. A row that can't be read does not affect the others.
-pub fn enabled() -> Result<Vec<Result<Entry, Unreadable>>, PgError> {
+pub fn enabled() -> Result<Vec<Result<S3Source, Unreadable>>, PgError> {
     note_declarers()?;
     let for_superuser = if have_declarers() { "coalesce(s.for_superuser, false)" } else { "true" };
     let statement = format!(
@@ -105,7 +105,7 @@ pub fn note_declarers() -> Result<(), PgError> {
     })
 }
 
-fn entry(row: &Row<'_>) -> Result<Result<Entry, Unreadable>, PgError> {
+fn entry(row: &Row<'_>) -> Result<Result<S3Source, Unreadable>, PgError> {
     let (id, name): (i32, String) = (row.get(1)?, row.get(2)?);
     let config: SourceConfig = match serde_json::from_str(&row.get::<String>(5)?) {
         Ok(config) => config,
@@ -121,10 +121,10 @@ fn entry(row: &Row<'_>) -> Result<Result<Entry, Unreadable>, PgError> {
         true => rights::author(owner),
         false => Author::Other,
     };
-    Ok(Ok(Entry {
+    Ok(Ok(S3Source {
         id,
         name,
-        declared: Declared {
+        declared: Declaration {
             target: row.get(3)?,
             uri: row.get(4)?,
             config: access::declared_by(&config, author),

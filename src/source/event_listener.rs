@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use pgai_rs_pipeline::source::{Batch, Heard, Listener, Network, Scope, State};
+use pgai_rs_pipeline::source::{Batch, Heard, Listener, ListingScope, Network, ObjectState};
 
-use super::entry::Entry;
-use super::listing_run::{ListingRun, Step};
+use super::entry::S3Source;
+use super::listing_run::{ListingRun, NextStep};
 use super::lock_backoff::LockBackoff;
 use super::runs::{self, Problem};
-use super::table::Table;
+use super::table::MirrorTable;
 use crate::access::source as access;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -18,7 +18,7 @@ use crate::pg::transaction::transaction;
 /// A queue, and the events that are not written yet.
 pub struct EventListener {
     listener: Listener,
-    scope: Arc<Scope>,
+    scope: Arc<ListingScope>,
     batch: Option<Batch>,
     backoff: LockBackoff,
 }
@@ -26,11 +26,11 @@ pub struct EventListener {
 impl EventListener {
     /// Begins to listen. Returns `None` if the source names no queue or is not allowed; the listings report
     /// the latter.
-    pub fn open(entry: &Entry, network: &Network) -> Option<EventListener> {
+    pub fn open(entry: &S3Source, network: &Network) -> Option<EventListener> {
         let config = &entry.declared.config;
         let url = config.queue_url.clone()?;
         transaction(|| access::require_allowed(config, &entry.declared.uri, entry.owner)).ok()?;
-        let scope = Arc::new(Scope::new(&entry.declared.uri, config, &guc::pipeline()).ok()?);
+        let scope = Arc::new(ListingScope::new(&entry.declared.uri, config, &guc::pipeline()).ok()?);
         let listener = Listener::start(network, scope.clone(), config.s3.clone(), url);
         Some(EventListener { listener, scope, batch: None, backoff: LockBackoff::default() })
     }
@@ -44,19 +44,19 @@ impl EventListener {
     /// them again.
     ///
     /// While the listing asks S3 about objects, events wait, because its answers may be older than theirs.
-    pub fn step(&mut self, entry: &Entry, listing_run: Option<&ListingRun>) -> Result<Step, PgError> {
+    pub fn step(&mut self, entry: &S3Source, listing_run: Option<&ListingRun>) -> Result<NextStep, PgError> {
         if listing_run.is_some_and(ListingRun::is_asking) {
-            return Ok(Step::Waiting);
+            return Ok(NextStep::Waiting);
         }
         if let Some(left) = self.backoff.left() {
-            return Ok(Step::Later(left));
+            return Ok(NextStep::Later(left));
         }
         let heard = match self.batch.take() {
             Some(batch) => Some(Heard::Batch(batch)),
             None => self.listener.try_next(),
         };
         match heard {
-            None => return Ok(Step::Waiting),
+            None => return Ok(NextStep::Waiting),
             Some(Heard::Ready) => runs::heard(entry.id, 0)?,
             Some(Heard::Failed(failure)) => {
                 pgrx::warning!(
@@ -71,15 +71,15 @@ impl EventListener {
             }
             Some(Heard::Batch(batch)) => return self.write(entry, listing_run, batch),
         }
-        Ok(Step::More)
+        Ok(NextStep::More)
     }
 
     fn write(
         &mut self,
-        entry: &Entry,
+        entry: &S3Source,
         listing_run: Option<&ListingRun>,
         batch: Batch,
-    ) -> Result<Step, PgError> {
+    ) -> Result<NextStep, PgError> {
         match self.commit(entry, listing_run, &batch) {
             Ok(failed) => {
                 self.backoff.renew();
@@ -88,7 +88,7 @@ impl EventListener {
             }
             Err(error) if error.is_contention() => {
                 self.batch = Some(batch);
-                return Ok(Step::Later(self.backoff.grow()));
+                return Ok(NextStep::Later(self.backoff.grow()));
             }
             Err(error) => {
                 pgrx::warning!("could not write the events of S3 source \"{}\": {error}", entry.name);
@@ -96,23 +96,23 @@ impl EventListener {
                 runs::not_heard(entry.id, &Problem::from(&error))?;
             }
         }
-        Ok(Step::More)
+        Ok(NextStep::More)
     }
 
     /// Writes a batch. Returns the keys whose state could not be written.
     fn commit(
         &self,
-        entry: &Entry,
+        entry: &S3Source,
         listing_run: Option<&ListingRun>,
         batch: &Batch,
     ) -> Result<HashSet<String>, PgError> {
-        let (prefix, table) = (self.scope.prefix(), Table::load(entry)?);
+        let (prefix, table) = (self.scope.prefix(), MirrorTable::load(entry)?);
         let (mut present, mut absent, mut failed) = (Vec::new(), Vec::new(), HashSet::new());
         for answer in &batch.answers {
             match &answer.state {
-                State::Present(object) => present.push(object.clone()),
-                State::Absent => absent.push(prefix.uri(&answer.key)),
-                State::Unknown(failure) => {
+                ObjectState::Present(object) => present.push(object.clone()),
+                ObjectState::Absent => absent.push(prefix.uri(&answer.key)),
+                ObjectState::Unknown(failure) => {
                     pgrx::warning!("S3 source {}: {}", entry.name, failure.message);
                     failed.insert(answer.key.clone());
                 }

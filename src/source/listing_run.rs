@@ -13,12 +13,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgai_rs_pipeline::source::{Answer, Inquiry, Listed, Listing, Network, Object, Page, Scope, State};
+use pgai_rs_pipeline::source::{
+    Inquiry, Listed, Listing, ListingScope, Network, Object, ObjectAnswer, ObjectState, Page,
+};
 
-use super::entry::Entry;
+use super::entry::S3Source;
 use super::lock_backoff::LockBackoff;
-use super::runs::{self, Counts, Problem, Run};
-use super::table::{Difference, Table, asks_for_type};
+use super::runs::{self, Problem, Run, RunCounts};
+use super::table::{Difference, MirrorTable, asks_for_type};
 use super::write::Refused;
 use crate::access::source as access;
 use crate::guc;
@@ -29,7 +31,7 @@ use crate::pg::transaction::transaction;
 const FEW: u64 = 1_000;
 /// The time of the next step.
 #[derive(Debug, PartialEq)]
-pub enum Step {
+pub enum NextStep {
     /// The next step can be done at once.
     More,
     /// The network wakes the worker when the next step can be done.
@@ -43,10 +45,10 @@ pub enum Step {
 /// A run that has begun.
 pub struct ListingRun {
     run: Run,
-    counts: Counts,
-    table: Table,
-    scope: Arc<Scope>,
-    entry: Entry,
+    counts: RunCounts,
+    table: MirrorTable,
+    scope: Arc<ListingScope>,
+    entry: S3Source,
     listing: Listing,
     phase: Phase,
     backoff: LockBackoff,
@@ -64,24 +66,24 @@ enum Phase {
 impl ListingRun {
     /// Begins a run. Returns `None` if another process has begun it, or if it failed at once, which is
     /// recorded.
-    pub fn begin(entry: &Entry, network: &Network) -> Result<Option<ListingRun>, PgError> {
+    pub fn begin(entry: &S3Source, network: &Network) -> Result<Option<ListingRun>, PgError> {
         let Some(run) = runs::begin(entry)? else { return Ok(None) };
         match ListingRun::start(entry, run, network) {
             Ok(listing_run) => Ok(Some(listing_run)),
             Err(problem) => {
-                fail(entry, run, Counts::default(), problem)?;
+                fail(entry, run, RunCounts::default(), problem)?;
                 Ok(None)
             }
         }
     }
 
-    fn start(entry: &Entry, run: Run, network: &Network) -> Result<ListingRun, Problem> {
+    fn start(entry: &S3Source, run: Run, network: &Network) -> Result<ListingRun, Problem> {
         let scope = Arc::new(permitted(entry)?);
-        let table = Table::load(entry).map_err(|error| Problem::from(&error))?;
+        let table = MirrorTable::load(entry).map_err(|error| Problem::from(&error))?;
         table.forget_run(run).map_err(|error| Problem::from(&error))?;
         Ok(ListingRun {
             run,
-            counts: Counts::default(),
+            counts: RunCounts::default(),
             table,
             listing: Listing::start(network, scope.clone(), entry.declared.config.s3.clone()),
             scope,
@@ -103,9 +105,9 @@ impl ListingRun {
 
     /// Does the next step. If a lock is in the way, the step is repeated later; every other error ends the
     /// run as failed.
-    pub fn step(&mut self, network: &Network) -> Result<Step, PgError> {
+    pub fn step(&mut self, network: &Network) -> Result<NextStep, PgError> {
         if let Some(left) = self.backoff.left() {
-            return Ok(Step::Later(left));
+            return Ok(NextStep::Later(left));
         }
         match self.advance(network) {
             Ok(step) => {
@@ -113,7 +115,7 @@ impl ListingRun {
                 Ok(step)
             }
             Err(error) if error.is_contention() && !self.backoff.is_over() => {
-                Ok(Step::Later(self.backoff.grow()))
+                Ok(NextStep::Later(self.backoff.grow()))
             }
             Err(error) => self.fail(Problem::from(&error)),
         }
@@ -133,7 +135,7 @@ impl ListingRun {
         self.fail(Problem { code: "interrupted".to_owned(), message, hint: None }).map(drop)
     }
 
-    fn advance(&mut self, network: &Network) -> Result<Step, PgError> {
+    fn advance(&mut self, network: &Network) -> Result<NextStep, PgError> {
         match &mut self.phase {
             Phase::Reading => self.read(),
             Phase::Comparing(page) => {
@@ -141,10 +143,10 @@ impl ListingRun {
                 self.compared(differences, network)
             }
             Phase::Asking(inquiry, new) => {
-                let Some(answers) = inquiry.answers() else { return Ok(Step::Waiting) };
+                let Some(answers) = inquiry.answers() else { return Ok(NextStep::Waiting) };
                 let new = std::mem::take(new);
                 self.answered(answers, new);
-                Ok(Step::More)
+                Ok(NextStep::More)
             }
             Phase::Writing(objects, new) => {
                 let refused = self.table.upsert(self.scope.prefix(), objects)?;
@@ -156,9 +158,9 @@ impl ListingRun {
         }
     }
 
-    fn read(&mut self) -> Result<Step, PgError> {
+    fn read(&mut self) -> Result<NextStep, PgError> {
         match self.listing.try_next() {
-            None => return Ok(Step::Waiting),
+            None => return Ok(NextStep::Waiting),
             Some(Listed::Failed(failure)) => return self.fail(Problem::from(&failure)),
             Some(Listed::End) => {
                 self.phase = Phase::Surveying { after: String::new(), rows: 0, vanished: 0 };
@@ -171,10 +173,10 @@ impl ListingRun {
                 }
             }
         }
-        Ok(Step::More)
+        Ok(NextStep::More)
     }
 
-    fn compared(&mut self, differences: Vec<Difference>, network: &Network) -> Result<Step, PgError> {
+    fn compared(&mut self, differences: Vec<Difference>, network: &Network) -> Result<NextStep, PgError> {
         let new = differences.iter().filter(|d| d.new).map(|d| d.object.key.clone()).collect();
         if differences.is_empty() {
             self.phase = Phase::Reading;
@@ -186,28 +188,28 @@ impl ListingRun {
         } else {
             self.phase = Phase::Writing(differences.into_iter().map(|d| d.object).collect(), new);
         }
-        Ok(Step::More)
+        Ok(NextStep::More)
     }
 
-    fn answered(&mut self, answers: Vec<Answer>, mut new: HashSet<String>) {
+    fn answered(&mut self, answers: Vec<ObjectAnswer>, mut new: HashSet<String>) {
         let mut objects = Vec::new();
-        for Answer { key, state } in answers {
+        for ObjectAnswer { key, state } in answers {
             match state {
-                State::Present(object) => {
+                ObjectState::Present(object) => {
                     objects.push(object);
                     continue;
                 }
                 // Gone since it was listed: the next run removes its row, if there is one.
-                State::Absent => {}
-                State::Unknown(failure) => self.counts.fail(Problem::from(&failure)),
+                ObjectState::Absent => {}
+                ObjectState::Unknown(failure) => self.counts.fail(Problem::from(&failure)),
             }
             new.remove(&key);
         }
         self.phase = Phase::Writing(objects, new);
     }
 
-    fn written(&mut self, written: usize, new: usize, refused: &[Refused]) -> Result<Step, PgError> {
-        let Phase::Writing(_, keys) = &self.phase else { return Ok(Step::More) };
+    fn written(&mut self, written: usize, new: usize, refused: &[Refused]) -> Result<NextStep, PgError> {
+        let Phase::Writing(_, keys) = &self.phase else { return Ok(NextStep::More) };
         let is_new =
             |refused: &&Refused| self.scope.prefix().key(&refused.uri).is_some_and(|key| keys.contains(key));
         let refused_new = refused.iter().filter(is_new).count();
@@ -220,18 +222,18 @@ impl ListingRun {
         }
         self.phase = Phase::Reading;
         runs::progress(self.run, &self.counts)?;
-        Ok(Step::More)
+        Ok(NextStep::More)
     }
 
     /// Counts the rows whose objects have vanished, before any of them is deleted.
-    fn survey(&mut self) -> Result<Step, PgError> {
-        let Phase::Surveying { after, rows, vanished } = &mut self.phase else { return Ok(Step::More) };
+    fn survey(&mut self) -> Result<NextStep, PgError> {
+        let Phase::Surveying { after, rows, vanished } = &mut self.phase else { return Ok(NextStep::More) };
         let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
         *rows += slice.rows;
         *vanished += slice.vanished.len() as u64;
         if let Some(last) = slice.last {
             *after = last;
-            return Ok(Step::More);
+            return Ok(NextStep::More);
         }
         let (rows, vanished) = (*rows, *vanished);
         if vanished == 0 {
@@ -242,11 +244,11 @@ impl ListingRun {
             return self.fail(too_many(&self.entry.name, vanished, rows));
         }
         self.phase = Phase::Sweeping { after: String::new() };
-        Ok(Step::More)
+        Ok(NextStep::More)
     }
 
-    fn sweep(&mut self) -> Result<Step, PgError> {
-        let Phase::Sweeping { after } = &mut self.phase else { return Ok(Step::More) };
+    fn sweep(&mut self) -> Result<NextStep, PgError> {
+        let Phase::Sweeping { after } = &mut self.phase else { return Ok(NextStep::More) };
         let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
         let vanished = slice.vanished.len();
         let refused = self.table.delete(slice.vanished)?;
@@ -257,10 +259,10 @@ impl ListingRun {
         let Some(last) = slice.last else { return self.succeed() };
         *after = last;
         runs::progress(self.run, &self.counts)?;
-        Ok(Step::More)
+        Ok(NextStep::More)
     }
 
-    fn succeed(&mut self) -> Result<Step, PgError> {
+    fn succeed(&mut self) -> Result<NextStep, PgError> {
         if let Some(problem) = &self.counts.problem {
             pgrx::warning!(
                 "{1} objects of S3 source \"{0}\" failed: {2}",
@@ -271,13 +273,13 @@ impl ListingRun {
         }
         runs::finish(self.entry.id, self.run, &self.counts, false)?;
         self.tidy();
-        Ok(Step::Done)
+        Ok(NextStep::Done)
     }
 
-    fn fail(&mut self, problem: Problem) -> Result<Step, PgError> {
+    fn fail(&mut self, problem: Problem) -> Result<NextStep, PgError> {
         fail(&self.entry, self.run, std::mem::take(&mut self.counts), problem)?;
         self.tidy();
-        Ok(Step::Done)
+        Ok(NextStep::Done)
     }
 
     /// Empties the table of seen keys. If that fails, the next run does it.
@@ -289,14 +291,15 @@ impl ListingRun {
 }
 
 /// Returns the part of the bucket that a source lists. Errors if the source is not allowed.
-fn permitted(entry: &Entry) -> Result<Scope, Problem> {
+fn permitted(entry: &S3Source) -> Result<ListingScope, Problem> {
     let declared = &entry.declared;
     transaction(|| access::require_allowed(&declared.config, &declared.uri, entry.owner))
         .map_err(|error| Problem::from(&error))?;
-    Scope::new(&declared.uri, &declared.config, &guc::pipeline()).map_err(|failure| Problem::from(&failure))
+    ListingScope::new(&declared.uri, &declared.config, &guc::pipeline())
+        .map_err(|failure| Problem::from(&failure))
 }
 
-fn fail(entry: &Entry, run: Run, mut counts: Counts, problem: Problem) -> Result<(), PgError> {
+fn fail(entry: &S3Source, run: Run, mut counts: RunCounts, problem: Problem) -> Result<(), PgError> {
     pgrx::warning!("could not synchronize S3 source \"{}\": {}", entry.name, problem.message);
     counts.problem = Some(problem);
     runs::finish(entry.id, run, &counts, true)

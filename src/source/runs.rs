@@ -9,7 +9,7 @@ use pgrx::PgSqlErrorCode;
 
 use pgai_rs_pipeline::failure::Failure;
 
-use super::entry::Entry;
+use super::entry::S3Source;
 use super::write::Refused;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -70,7 +70,7 @@ pub struct Run {
 
 /// The counts of a run so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct RunCounts {
     /// Keys that were listed.
     pub scanned: u64,
     /// Rows that were inserted.
@@ -87,7 +87,7 @@ pub struct Counts {
     pub problem: Option<Problem>,
 }
 
-impl Counts {
+impl RunCounts {
     /// Counts a failure, and keeps it if it is the first.
     pub fn fail(&mut self, problem: Problem) {
         self.failed += 1;
@@ -135,7 +135,7 @@ const BEGIN_SCHEDULED: &str = "
 
 /// Begins the requested run, or else a scheduled one. Returns `None` if it was begun elsewhere or the source
 /// was dropped.
-pub fn begin(entry: &Entry) -> Result<Option<Run>, PgError> {
+pub fn begin(entry: &S3Source) -> Result<Option<Run>, PgError> {
     let run = |row: &sql::Row<'_>| Ok(Run { number: row.get(1)?, allow_mass_delete: row.get(2)? });
     transaction(|| {
         settle_left(&format!("AND id = {}", entry.id))?;
@@ -170,7 +170,7 @@ pub fn not_begun(id: i32, problem: &Problem) -> Result<(), PgError> {
 const COUNTERS: &str = "scanned = $2, new = $3, modified = $4, deleted = $5, skipped = $6, failed = $7,
     error_code = $8, error = $9, hint = $10";
 
-fn counted(run: Run, counts: &Counts) -> [pgrx::datum::DatumWithOid<'static>; 10] {
+fn counted(run: Run, counts: &RunCounts) -> [pgrx::datum::DatumWithOid<'static>; 10] {
     let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let problem = counts.problem.clone();
     [
@@ -188,13 +188,13 @@ fn counted(run: Run, counts: &Counts) -> [pgrx::datum::DatumWithOid<'static>; 10
 }
 
 /// Writes a run's counts, so that users see its progress.
-pub fn progress(run: Run, counts: &Counts) -> Result<(), PgError> {
+pub fn progress(run: Run, counts: &RunCounts) -> Result<(), PgError> {
     let update = format!("UPDATE ai._s3_source_run SET {COUNTERS} WHERE run = $1");
     transaction(|| sql::execute(&update, &counted(run, counts))).map(drop)
 }
 
 /// Ends a run and sets the time of the next: by the schedule, or after a failure with exponential backoff.
-pub fn finish(id: i32, run: Run, counts: &Counts, failed: bool) -> Result<(), PgError> {
+pub fn finish(id: i32, run: Run, counts: &RunCounts, failed: bool) -> Result<(), PgError> {
     let state = if failed { "failed" } else { "succeeded" };
     let update = format!(
         "UPDATE ai._s3_source_run SET state = '{state}', finished = clock_timestamp(), {COUNTERS} WHERE run = $1"

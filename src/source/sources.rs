@@ -6,9 +6,9 @@ use std::time::Duration;
 use pgai_rs_pipeline::run::Turn;
 use pgai_rs_pipeline::source::Network;
 
-use super::entry::{self, Entry, Unreadable};
+use super::entry::{self, S3Source, Unreadable};
 use super::event_listener::EventListener;
-use super::listing_run::{ListingRun, Step};
+use super::listing_run::{ListingRun, NextStep};
 use super::runs::{self, Problem};
 use crate::catalog::definitions;
 use crate::pg::database::this_database;
@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The sources that this worker serves.
 #[derive(Default)]
 pub struct Sources {
-    served: HashMap<i32, Served>,
+    served: HashMap<i32, ActiveSource>,
     /// The sources whose rows can't be read, with the version of the row that this was reported for.
     unreadable: HashMap<i32, String>,
     /// True if the runs that an earlier worker left are settled.
@@ -33,8 +33,8 @@ pub struct Sources {
     rights: u64,
 }
 
-struct Served {
-    entry: Entry,
+struct ActiveSource {
+    entry: S3Source,
     listing_run: Option<ListingRun>,
     event_listener: Option<EventListener>,
     /// True if settings or rights have changed since the listing was last allowed.
@@ -51,7 +51,7 @@ impl Sources {
         }
         let (entries, unreadable): (Vec<_>, Vec<_>) =
             transaction(entry::enabled)?.into_iter().partition(Result::is_ok);
-        let entries: Vec<Entry> = entries.into_iter().filter_map(Result::ok).collect();
+        let entries: Vec<S3Source> = entries.into_iter().filter_map(Result::ok).collect();
         self.tell_unreadable(unreadable.into_iter().filter_map(Result::err).collect());
         let rights = definitions::rights();
         if rights != self.rights {
@@ -96,13 +96,14 @@ impl Sources {
     }
 
     /// Drops the sources that were removed, disabled or declared anew, and ends their runs as failed.
-    fn leave_others(&mut self, entries: &[Entry]) {
-        let same = |served: &Served| {
+    fn leave_others(&mut self, entries: &[S3Source]) {
+        let same = |served: &ActiveSource| {
             entries.iter().any(|e| e.id == served.entry.id && e.declared == served.entry.declared)
         };
         let others: Vec<i32> = self.served.values().filter(|s| !same(s)).map(|s| s.entry.id).collect();
         for id in others {
-            let Some(Served { entry, listing_run: Some(listing_run), .. }) = self.served.remove(&id) else {
+            let Some(ActiveSource { entry, listing_run: Some(listing_run), .. }) = self.served.remove(&id)
+            else {
                 continue;
             };
             // Its run is settled when the next begins.
@@ -127,9 +128,9 @@ impl Sources {
         }
     }
 
-    fn serve(&mut self, entry: Entry, network: &Network) -> Result<Turn, PgError> {
+    fn serve(&mut self, entry: S3Source, network: &Network) -> Result<Turn, PgError> {
         let id = entry.id;
-        let served = self.served.entry(id).or_insert_with(|| Served {
+        let served = self.served.entry(id).or_insert_with(|| ActiveSource {
             entry: entry.clone(),
             listing_run: None,
             event_listener: None,
@@ -141,7 +142,7 @@ impl Sources {
     }
 }
 
-impl Served {
+impl ActiveSource {
     /// Does a step of the listing, or begins one that is due.
     fn list(&mut self, network: &Network) -> Result<Turn, PgError> {
         if self.listing_run.is_none() {
@@ -159,7 +160,7 @@ impl Served {
         }
         let step = listing_run.step(network);
         // An error: the catalog can't be written. The run is settled when the next begins.
-        if matches!(step, Ok(Step::Done) | Err(_)) {
+        if matches!(step, Ok(NextStep::Done) | Err(_)) {
             self.listing_run = None;
         }
         step.map(turn)
@@ -175,11 +176,11 @@ impl Served {
 }
 
 /// Converts a step to what it means for the worker's next turn.
-fn turn(step: Step) -> Turn {
+fn turn(step: NextStep) -> Turn {
     match step {
-        Step::More | Step::Done => Turn { more: true, retry_in: None },
-        Step::Waiting => Turn::default(),
-        Step::Later(pause) => Turn { more: false, retry_in: Some(pause) },
+        NextStep::More | NextStep::Done => Turn { more: true, retry_in: None },
+        NextStep::Waiting => Turn::default(),
+        NextStep::Later(pause) => Turn { more: false, retry_in: Some(pause) },
     }
 }
 

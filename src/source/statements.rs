@@ -10,7 +10,7 @@ use crate::pg::sql::qualified;
 const SLICE: u32 = 5_000;
 
 /// The statements of a source. They run as its owner.
-pub struct Statements {
+pub struct SourceStatements {
     /// Records that a run has seen addresses. `$1`: addresses, `$2`: the run.
     pub see: String,
     /// Deletes the addresses that a run has seen. `$1`: the run.
@@ -33,12 +33,12 @@ pub struct Statements {
     pub vanished: String,
 }
 
-impl Statements {
+impl SourceStatements {
     /// Writes the statements of the source with this id. `with_type`: whether content types are known; if
     /// not, that column is left alone.
     pub fn new(id: i32, target: &Relation, with_type: bool) -> Self {
         let (t, seen) = (target.qualified(), qualified("ai", &seen_name(id)));
-        Statements {
+        SourceStatements {
             see: format!("INSERT INTO {seen} (run, uri) SELECT $2::int8, unnest($1::text[])"),
             forget_run: format!("DELETE FROM {seen} WHERE run = $1"),
             forget: format!("TRUNCATE {seen}"),

@@ -5,10 +5,10 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::source::{Object, S3Prefix};
 
-use super::entry::Entry;
+use super::entry::S3Source;
 use super::runs::Run;
 use super::seen_name;
-use super::statements::Statements;
+use super::statements::SourceStatements;
 use super::target;
 use super::write::{self, Refused};
 use crate::catalog::relation::Relation;
@@ -21,12 +21,12 @@ use crate::pg::statement::Tables;
 use crate::pg::transaction::transaction;
 
 /// The table, and the statements that run on it.
-pub struct Table {
+pub struct MirrorTable {
     target: catalog::Table,
     /// The table of seen keys, which has the same owner.
     seen: catalog::Table,
     named: Tables,
-    statements: Statements,
+    statements: SourceStatements,
 }
 
 /// An object that the table lacks, or has with another etag or size.
@@ -78,13 +78,13 @@ impl Columns<'_> {
     }
 }
 
-impl Table {
+impl MirrorTable {
     /// Loads the table of a source.
     ///
     /// # Errors
     ///
     /// If the table is not suitable, with the statement that repairs it as the hint.
-    pub fn load(entry: &Entry) -> Result<Table, PgError> {
+    pub fn load(entry: &S3Source) -> Result<MirrorTable, PgError> {
         let (relation, target, seen) = transaction(|| {
             let relation = Relation::load(entry.declared.target)?.ok_or_else(|| gone(entry))?;
             target::require_table(&relation)?;
@@ -96,8 +96,8 @@ impl Table {
             let seen = seen.filter(|seen| seen.owner == target.owner).ok_or_else(|| changed(&target))?;
             Ok((relation, target, seen))
         })?;
-        let statements = Statements::new(entry.id, &relation, asks_for_type(entry));
-        Ok(Table { named: [target.oid, seen.oid].into(), target, seen, statements })
+        let statements = SourceStatements::new(entry.id, &relation, asks_for_type(entry));
+        Ok(MirrorTable { named: [target.oid, seen.oid].into(), target, seen, statements })
     }
 
     /// Locks both tables. Errors if one of them has changed since the statements were written, because its
@@ -200,11 +200,11 @@ impl Table {
 
 /// Returns whether S3 is asked about each object. With a queue of events it always is, because an event may
 /// be outdated.
-pub fn asks_for_type(entry: &Entry) -> bool {
+pub fn asks_for_type(entry: &S3Source) -> bool {
     entry.declared.config.head_objects || entry.declared.config.queue_url.is_some()
 }
 
-fn gone(entry: &Entry) -> PgError {
+fn gone(entry: &S3Source) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source's table does not exist")
         .with_hint(format!("SELECT ai.drop_s3_source('{}');", entry.name))
 }
@@ -219,7 +219,7 @@ fn changed(table: &catalog::Table) -> PgError {
 }
 
 /// Errors unless the table and the source have the same owner, whose rights all of the work uses.
-fn require_same_owner(entry: &Entry, relation: &Relation) -> Result<(), PgError> {
+fn require_same_owner(entry: &S3Source, relation: &Relation) -> Result<(), PgError> {
     if relation.owner == entry.owner {
         return Ok(());
     }

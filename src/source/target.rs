@@ -5,7 +5,7 @@ use pgrx::PgSqlErrorCode;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::settings::Level;
+use crate::pg::settings::SettingsLevel;
 use crate::pg::sql;
 
 /// A required column: its name, the type that it is created with, and other types that are accepted.
@@ -27,7 +27,7 @@ const NEEDED: [Needed; 5] = [
 ///
 /// Addresses are in byte order, as S3 lists them, so that a listing walks through the index in order.
 pub fn create(name: &str) -> Result<(), PgError> {
-    let level = Level::open();
+    let level = SettingsLevel::open();
     level.pin();
     sql::execute(
         &format!(

@@ -143,7 +143,7 @@ fn serve(database: pg_sys::Oid) {
     let writer = wake.clone();
     let waker: Waker = Arc::new(move || signal(&writer));
     let call = waker.clone();
-    let waiting = wait::Waiting::new(Some(wake.as_raw_fd()));
+    let waiting = wait::WaitSet::new(Some(wake.as_raw_fd()));
     match Runner::start(pipeline_settings(), move || call()) {
         Ok(runner) => RUNNER.set(Some(runner)),
         Err(error) => return can_not_start(&error),

@@ -36,7 +36,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) 
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
     let mut known: HashMap<pg_sys::Oid, KnownDatabase> = HashMap::new();
     let mut processes = Processes::default();
-    let waiting = wait::Waiting::new(None);
+    let waiting = wait::WaitSet::new(None);
     loop {
         let next = match transaction(databases) {
             Ok(databases) => look_after(&mut known, &databases, &mut processes),
@@ -84,7 +84,7 @@ fn databases() -> Result<Vec<Database>, PgError> {
 }
 
 /// The next action for a database.
-enum Next {
+enum NextAction {
     /// Nothing is to be done.
     Nothing,
     /// The database is looked at again after this time.
@@ -117,9 +117,9 @@ fn look_after(
             continue;
         }
         match look_after_one(database.oid, known) {
-            Next::Nothing => {}
-            Next::In(pause) => next = next.min(pause),
-            Next::Start => waiting.push(database.oid),
+            NextAction::Nothing => {}
+            NextAction::In(pause) => next = next.min(pause),
+            NextAction::Start => waiting.push(database.oid),
         }
     }
     let next = next.min(processes.start(known, waiting));
@@ -128,12 +128,12 @@ fn look_after(
 }
 
 /// Returns whether this database needs a worker that it lacks.
-fn look_after_one(database: pg_sys::Oid, known: &mut KnownDatabase) -> Next {
+fn look_after_one(database: pg_sys::Oid, known: &mut KnownDatabase) -> NextAction {
     let slot = shared::slot(database).unwrap_or(shared::Slot::FREE);
     settle_ended(database, known, &slot);
     // A request is kept while a worker runs: it may be just about to leave.
     if known.worker.is_some() {
-        return Next::Nothing;
+        return NextAction::Nothing;
     }
     if slot.requested {
         shared::update(database, |slot| slot.requested = false);
@@ -141,13 +141,13 @@ fn look_after_one(database: pg_sys::Oid, known: &mut KnownDatabase) -> Next {
         known.not_before = None;
     }
     if known.without_extension {
-        return Next::Nothing;
+        return NextAction::Nothing;
     }
     let away = until(slot.away_until);
     let backoff = known.not_before.map(|t| t.saturating_duration_since(Instant::now())).unwrap_or_default();
     match away.max(backoff) {
-        Duration::ZERO => Next::Start,
-        pause => Next::In(pause),
+        Duration::ZERO => NextAction::Start,
+        pause => NextAction::In(pause),
     }
 }
 

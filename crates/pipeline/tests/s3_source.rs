@@ -14,7 +14,7 @@ use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use pgai_rs_pipeline::source::{
-    Answer, Batch, Heard, Inquiry, Listed, Listener, Listing, Network, Page, Scope, State,
+    Batch, Heard, Inquiry, Listed, Listener, Listing, ListingScope, Network, ObjectAnswer, ObjectState, Page,
 };
 use serde_json::json;
 use support::http::{MOST_SENT, Reply, Request, Server};
@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 /// A source of `s3://bucket/docs/`, the network that it asks, and a bell that rings for news.
 struct World {
     network: Network,
-    scope: Arc<Scope>,
+    scope: Arc<ListingScope>,
     bell: Arc<Notify>,
 }
 
@@ -51,7 +51,11 @@ impl World {
         let settings = settings(url);
         let bell = Arc::new(Notify::new());
         let network = network(&settings, &bell);
-        World { network, scope: Arc::new(Scope::new("s3://bucket/docs/", config, &settings).unwrap()), bell }
+        World {
+            network,
+            scope: Arc::new(ListingScope::new("s3://bucket/docs/", config, &settings).unwrap()),
+            bell,
+        }
     }
 
     /// Looks again whenever there is news, until there is an answer.
@@ -77,7 +81,7 @@ impl World {
         }
     }
 
-    async fn ask(&self, key: &str) -> State {
+    async fn ask(&self, key: &str) -> ObjectState {
         let mut inquiry =
             Inquiry::start(&self.network, self.scope.clone(), S3Access::default(), vec![key.into()]);
         self.until(|| inquiry.answers()).await.remove(0).state
@@ -217,14 +221,14 @@ async fn an_object_is_there_or_gone_or_nobody_knows() {
     });
     let config = SourceConfig { max_size: Some(5), ..SourceConfig::default() };
     let world = World::new(&server.url, &config);
-    let State::Present(object) = world.ask("docs/there").await else { panic!("not there") };
+    let ObjectState::Present(object) = world.ask("docs/there").await else { panic!("not there") };
     assert_eq!((object.etag.as_deref(), object.size), (Some("v2"), 5));
     assert_eq!(object.content_type.as_deref(), Some("text/plain"));
     assert_eq!(object.last_modified, Some(1_445_412_480_000_000));
-    assert_eq!(world.ask("docs/gone").await, State::Absent);
-    assert!(matches!(world.ask("docs/secret").await, State::Unknown(f) if f.code == "access_denied"));
+    assert_eq!(world.ask("docs/gone").await, ObjectState::Absent);
+    assert!(matches!(world.ask("docs/secret").await, ObjectState::Unknown(f) if f.code == "access_denied"));
     let small = World::new(&server.url, &SourceConfig { max_size: Some(4), ..SourceConfig::default() });
-    assert_eq!(small.ask("docs/there").await, State::Absent);
+    assert_eq!(small.ask("docs/there").await, ObjectState::Absent);
 }
 
 /// A queue whose first answer has these messages, and a bucket that has every object but `docs/unknown`.
@@ -289,7 +293,7 @@ async fn a_message_is_deleted_once_it_is_settled_and_no_other() {
     let mut listener = listen(&world, &server);
     let (batch, malformed) = batch(&world, &mut listener).await;
     assert_eq!(malformed, ["id-4"]);
-    let mut keys: Vec<_> = batch.answers.iter().map(|Answer { key, .. }| key.as_str()).collect();
+    let mut keys: Vec<_> = batch.answers.iter().map(|ObjectAnswer { key, .. }| key.as_str()).collect();
     keys.sort_unstable();
     assert_eq!(keys, ["docs/a", "docs/unknown"]);
     assert!(deletions(&server).is_empty());

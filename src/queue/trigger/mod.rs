@@ -232,7 +232,7 @@ fn no_vectorizer(
 
 /// Returns whether the catalog has this table as the source of a vectorizer that lacks another object.
 fn is_its_source(id: i32, relation: pg_sys::Oid) -> Result<bool, PgError> {
-    let source = binding::rest(id)?.and_then(|rest| rest.source);
+    let source = binding::remains(id)?.and_then(|rest| rest.source);
     Ok(source.is_some_and(|source| source.oid == relation))
 }
 

@@ -19,7 +19,7 @@ pub struct Object {
 
 /// The state of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum ObjectState {
     /// It is there and wanted.
     Present(Object),
     /// It is gone, or not wanted any more.
@@ -30,11 +30,11 @@ pub enum State {
 
 /// The state of the object with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
+pub struct ObjectAnswer {
     /// Its key in the bucket.
     pub key: String,
     /// The object's state.
-    pub state: State,
+    pub state: ObjectState,
 }
 
 /// An ETag as it is compared and stored: servers differ in whether they quote it.

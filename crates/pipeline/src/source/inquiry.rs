@@ -10,20 +10,25 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::answer::{micros, plain_etag};
 use super::failure;
 use super::network::Task;
-use super::{Answer, Network, Object, Scope, State};
+use super::{ListingScope, Network, Object, ObjectAnswer, ObjectState};
 use crate::config::S3Access;
 use crate::s3::{self, Operation, S3Uri};
 
 /// A question about some objects under way; dropping it ends it.
 pub struct Inquiry {
     keys: Vec<String>,
-    answers: oneshot::Receiver<Vec<Answer>>,
+    answers: oneshot::Receiver<Vec<ObjectAnswer>>,
     _task: Task,
 }
 
 impl Inquiry {
     /// Asks S3 for each of these keys.
-    pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access, keys: Vec<String>) -> Inquiry {
+    pub fn start(
+        network: &Network,
+        scope: Arc<ListingScope>,
+        access: S3Access,
+        keys: Vec<String>,
+    ) -> Inquiry {
         let (sender, answers) = oneshot::channel();
         let own = network.clone();
         let asked = keys.clone();
@@ -35,12 +40,12 @@ impl Inquiry {
     }
 
     /// Returns the answers, one a key in any order, once all are there; `None` until then.
-    pub fn answers(&mut self) -> Option<Vec<Answer>> {
+    pub fn answers(&mut self) -> Option<Vec<ObjectAnswer>> {
         match self.answers.try_recv() {
             Ok(answers) => Some(answers),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Closed) => {
-                let unknown = |key| Answer { key, state: State::Unknown(failure::interrupted()) };
+                let unknown = |key| ObjectAnswer { key, state: ObjectState::Unknown(failure::interrupted()) };
                 Some(std::mem::take(&mut self.keys).into_iter().map(unknown).collect())
             }
         }
@@ -50,38 +55,38 @@ impl Inquiry {
 /// Asks for each key, several at a time.
 pub(super) async fn ask_all(
     network: &Network,
-    scope: &Scope,
+    scope: &ListingScope,
     access: &S3Access,
     keys: Vec<String>,
-) -> Vec<Answer> {
+) -> Vec<ObjectAnswer> {
     let ask = |key: String| async move {
         let state = ask(network, scope, access, &key).await;
-        Answer { key, state }
+        ObjectAnswer { key, state }
     };
     stream::iter(keys).map(ask).buffer_unordered(network.concurrency).collect().await
 }
 
-async fn ask(network: &Network, scope: &Scope, access: &S3Access, key: &str) -> State {
+async fn ask(network: &Network, scope: &ListingScope, access: &S3Access, key: &str) -> ObjectState {
     let uri = match S3Uri::parse(&scope.prefix().uri(key)) {
         Ok(uri) => uri,
-        Err(failure) => return State::Unknown(failure),
+        Err(failure) => return ObjectState::Unknown(failure),
     };
 
     let head = |client: aws_sdk_s3::Client| client.head_object().bucket(uri.bucket()).key(key).send();
     match network.clients.call(&uri.access(access), uri.bucket(), head).await {
         Ok(output) => present(scope, key, &output),
-        Err(error) if error.status() == Some(404) => State::Absent,
-        Err(error) => State::Unknown(s3::failure(&error, Operation::HeadObject(&uri), access)),
+        Err(error) if error.status() == Some(404) => ObjectState::Absent,
+        Err(error) => ObjectState::Unknown(s3::failure(&error, Operation::HeadObject(&uri), access)),
     }
 }
 
-fn present(scope: &Scope, key: &str, output: &HeadObjectOutput) -> State {
+fn present(scope: &ListingScope, key: &str, output: &HeadObjectOutput) -> ObjectState {
     let size = output.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
     if !scope.wants_size(size) {
-        return State::Absent;
+        return ObjectState::Absent;
     }
 
-    State::Present(Object {
+    ObjectState::Present(Object {
         key: key.to_owned(),
         etag: output.e_tag().map(plain_etag),
         size,

@@ -15,7 +15,7 @@ use super::failure;
 use super::inquiry::ask_all;
 use super::network::Task;
 use super::sqs::{Message, Queue};
-use super::{Answer, Malformed, Network, Scope};
+use super::{ListingScope, Malformed, Network, ObjectAnswer};
 use crate::backoff::backoff;
 use crate::config::S3Access;
 use crate::failure::Failure;
@@ -42,7 +42,7 @@ pub enum Heard {
 #[derive(Debug)]
 pub struct Batch {
     /// One a key.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<ObjectAnswer>,
     /// The number of messages that spoke of them.
     pub messages: u64,
 }
@@ -56,7 +56,7 @@ pub struct Listener {
 
 impl Listener {
     /// Begins to listen to the queue at `url`.
-    pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access, url: String) -> Listener {
+    pub fn start(network: &Network, scope: Arc<ListingScope>, access: S3Access, url: String) -> Listener {
         let (sender, heard) = mpsc::channel(1);
         let (settled, settlements) = mpsc::channel(1);
         let ears = Ears { network: network.clone(), scope, access, url, sender, settlements };
@@ -87,7 +87,7 @@ impl Listener {
 /// The listener's task.
 struct Ears {
     network: Network,
-    scope: Arc<Scope>,
+    scope: Arc<ListingScope>,
     access: S3Access,
     url: String,
     sender: mpsc::Sender<Heard>,

@@ -11,7 +11,7 @@ use super::answer::{micros, plain_etag};
 use super::event::form_decoded;
 use super::failure;
 use super::network::Task;
-use super::{Network, Object, Scope};
+use super::{ListingScope, Network, Object};
 use crate::config::S3Access;
 use crate::failure::Failure;
 use crate::s3::{self, Operation};
@@ -49,7 +49,7 @@ pub struct Listing {
 
 impl Listing {
     /// Begins to list.
-    pub fn start(network: &Network, scope: Arc<Scope>, access: S3Access) -> Listing {
+    pub fn start(network: &Network, scope: Arc<ListingScope>, access: S3Access) -> Listing {
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let own = network.clone();
         let access = scope.prefix().access(&access);
@@ -78,7 +78,7 @@ impl Listing {
 
 async fn walk(
     network: &Network,
-    scope: &Scope,
+    scope: &ListingScope,
     access: &S3Access,
     pages: &mpsc::Sender<Listed>,
 ) -> Result<(), Failure> {
@@ -100,7 +100,7 @@ async fn walk(
 
 async fn request(
     network: &Network,
-    scope: &Scope,
+    scope: &ListingScope,
     access: &S3Access,
     token: Option<&str>,
 ) -> Result<ListObjectsV2Output, Failure> {
@@ -124,7 +124,7 @@ async fn request(
 /// The token of the next page. A server that promises more without saying where, or leads in a
 /// circle, must not be taken for one that has told everything.
 fn following(
-    scope: &Scope,
+    scope: &ListingScope,
     output: &ListObjectsV2Output,
     token: Option<&str>,
 ) -> Result<Option<String>, Failure> {
@@ -140,7 +140,7 @@ fn following(
     }
 }
 
-fn page(scope: &Scope, output: ListObjectsV2Output) -> Result<Page, Failure> {
+fn page(scope: &ListingScope, output: ListObjectsV2Output) -> Result<Page, Failure> {
     let encoded = output.encoding_type() == Some(&EncodingType::Url);
     let mut page = Page::default();
     for listed in output.contents.unwrap_or_default() {

@@ -25,11 +25,11 @@ mod prefix;
 mod scope;
 mod sqs;
 
-pub use self::answer::{Answer, Object, State};
+pub use self::answer::{Object, ObjectAnswer, ObjectState};
 pub use self::event::{Change, Malformed, changes};
 pub use self::inquiry::Inquiry;
 pub use self::listener::{Batch, Heard, Listener};
 pub use self::listing::{Listed, Listing, Page};
 pub use self::network::Network;
 pub use self::prefix::S3Prefix;
-pub use self::scope::Scope;
+pub use self::scope::ListingScope;

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// Prefix, globs, size and the operator's allow-list, put together.
 #[derive(Debug)]
-pub struct Scope {
+pub struct ListingScope {
     prefix: S3Prefix,
     include: Option<GlobSet>,
     exclude: GlobSet,
@@ -19,13 +19,13 @@ pub struct Scope {
     allowed: Vec<String>,
 }
 
-impl Scope {
+impl ListingScope {
     /// Reads a source's address and config under the operator's settings as they are now.
     ///
     /// # Errors
     ///
     /// Those of [`S3Prefix::parse`]; `invalid_glob`; `uri_not_allowed` unless the whole prefix is.
-    pub fn new(uri: &str, config: &SourceConfig, settings: &Settings) -> Result<Scope, Failure> {
+    pub fn new(uri: &str, config: &SourceConfig, settings: &Settings) -> Result<ListingScope, Failure> {
         let prefix = S3Prefix::parse(uri)?;
         let allowed = reachable(&settings.allowed_uris, &config.s3);
         if !prefix.is_allowed(allowed) {
@@ -35,7 +35,7 @@ impl Scope {
             return Err(failure::access_point_with_queue());
         }
 
-        Ok(Scope {
+        Ok(ListingScope {
             prefix,
             include: (!config.include.is_empty()).then(|| globs(&config.include)).transpose()?,
             exclude: globs(&config.exclude)?,
@@ -89,11 +89,11 @@ fn globs(patterns: &[String]) -> Result<GlobSet, Failure> {
 mod tests {
     use super::*;
 
-    fn scope(uri: &str, include: &[&str], exclude: &[&str]) -> Scope {
+    fn scope(uri: &str, include: &[&str], exclude: &[&str]) -> ListingScope {
         let texts = |globs: &[&str]| globs.iter().map(|&glob| glob.to_owned()).collect();
         let config =
             SourceConfig { include: texts(include), exclude: texts(exclude), ..SourceConfig::default() };
-        Scope::new(uri, &config, &Settings::default()).unwrap()
+        ListingScope::new(uri, &config, &Settings::default()).unwrap()
     }
 
     #[test]
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_size_limit_counts_bytes() {
         let config = SourceConfig { max_size: Some(10), ..SourceConfig::default() };
-        let limited = Scope::new("s3://b/", &config, &Settings::default()).unwrap();
+        let limited = ListingScope::new("s3://b/", &config, &Settings::default()).unwrap();
         assert!(limited.wants_size(10) && !limited.wants_size(11));
         let default = scope("s3://b/", &[], &[]);
         assert!(default.wants_size(64 << 20) && !default.wants_size((64 << 20) + 1));
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn what_is_not_allowed_is_refused_as_a_whole_or_by_key() {
         let settings = Settings { allowed_uris: vec!["s3://b/open/".into()], ..Settings::default() };
-        let new = |uri: &str| Scope::new(uri, &SourceConfig::default(), &settings);
+        let new = |uri: &str| ListingScope::new(uri, &SourceConfig::default(), &settings);
         assert_eq!(new("s3://b/").unwrap_err().code, "uri_not_allowed");
         let open = new("s3://b/open/").unwrap();
         assert!(open.wants_key("open/a") && !open.wants_key("open/../closed/a"));
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_broken_glob_is_named() {
         let config = SourceConfig { include: vec!["a[".into()], ..SourceConfig::default() };
-        let failure = Scope::new("s3://b/", &config, &Settings::default()).unwrap_err();
+        let failure = ListingScope::new("s3://b/", &config, &Settings::default()).unwrap_err();
         assert_eq!(failure.code, "invalid_glob");
         assert!(failure.message.contains("a["), "{}", failure.message);
     }
