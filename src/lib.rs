@@ -44,6 +44,7 @@ pub extern "C-unwind" fn _PG_init() {
     pg::error::without_backtraces();
     guc::define();
     catalog::definitions::watch();
+
     // SAFETY: reads variables that the postmaster sets before libraries are loaded.
     let (preloading, upgrading) =
         unsafe { (pg_sys::process_shared_preload_libraries_in_progress, pg_sys::IsBinaryUpgrade) };

@@ -70,6 +70,7 @@ pub fn array<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Result<DatumWithOi
     let (element, array) = types.into_iter().next().ok_or_else(|| {
         PgError::raised("type \"vector\" does not exist").with_hint("Run CREATE EXTENSION vector.")
     })?;
+
     // SAFETY: all elements are of the type `vector`, made by [`datum`]: of variable length, by reference, and declared
     // with `STORAGE = external` and the default alignment of 4 bytes.
     unsafe {

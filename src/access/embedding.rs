@@ -51,6 +51,7 @@ pub fn refused(failure: Failure) -> PgError {
         "api_key_name_not_allowed" => (PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, None),
         _ => (PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, None),
     };
+
     let error = PgError::new(sqlstate, failure.message);
     let error = match detail {
         Some(detail) => error.with_detail(detail),

@@ -16,6 +16,7 @@ pub fn require_objects_allowed(access: &S3Access, example: Option<&str>) -> Resu
     if guc::reaches_objects(access) {
         return Ok(());
     }
+
     let example = example.unwrap_or("s3://bucket/prefix/");
     let message = match access.anonymous {
         true => "public buckets may be read only where this server allows it",
@@ -75,6 +76,7 @@ pub fn require_allowed(access: &S3Access, argument: Argument) -> Result<(), PgEr
         return Err(denied("anonymous requests to S3 are not allowed on this server")
             .with_hint("A superuser can allow it with pgai_rs.s3_anonymous."));
     }
+
     let Some(endpoint) = &access.endpoint else { return Ok(()) };
     let endpoint = ServerUrl::parse(endpoint).map_err(|error| {
         invalid(&format!("endpoint {error}")).with_hint(error.hint("https://storage.example.com:9000"))
@@ -116,6 +118,7 @@ fn require_role_allowed(access: &S3Access, argument: Argument) -> Result<(), PgE
                 "Specify {option}. ai.s3_policies() returns the trust policy that the role needs."
             )));
     };
+
     if !is_role_arn(role_arn) {
         return Err(PgError::raised(format!(
             "invalid {} config, {option} must match arn:aws:iam::*:role/*",

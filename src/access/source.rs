@@ -14,6 +14,7 @@ use crate::pg::error::PgError;
 pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> Result<(), PgError> {
     Right::CreateS3Source.require(owner)?;
     s3::require_objects_allowed(&config.s3, Some(uri))?;
+
     let Some(url) = &config.queue_url else { return Ok(()) };
     let url = ServerUrl::parse(url).map_err(|error| {
         let message = format!("queue_url {error}");
@@ -23,6 +24,7 @@ pub fn require_allowed(config: &SourceConfig, uri: &str, owner: pg_sys::Oid) -> 
     if config.s3.author == Author::Superuser || guc::queue_url_allowed(&url) {
         return Ok(());
     }
+
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         "this queue_url is not allowed on this server",

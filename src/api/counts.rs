@@ -69,7 +69,8 @@ fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Resul
     let column = |name: &str, kind| ColumnNumber::of(work, &own.name(name), kind);
     let queued_at = column("queued_at", pg_sys::TIMESTAMPTZOID)?;
     let available_at = column("available_at", pg_sys::TIMESTAMPTZOID)?;
-    let (lease, leased_by) = (column("lease", pg_sys::INT8OID)?, column("leased_by", pg_sys::INT4OID)?);
+    let lease = column("lease", pg_sys::INT8OID)?;
+    let leased_by = column("leased_by", pg_sys::INT4OID)?;
     let note = |seen: &mut Seen, row: &ScannedRow| {
         seen.rows += 1;
         seen.note_age(row.value(queued_at));
@@ -82,7 +83,8 @@ fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Resul
 
     // SAFETY: reads the clock.
     let now = unsafe { pg_sys::GetCurrentTimestamp() };
-    let (mut due, mut later) = (Seen::default(), Seen::default());
+    let mut due = Seen::default();
+    let mut later = Seen::default();
     if let Some(ordered) = Ordered::by(work, available_at)? {
         scan::each(work, Which::Until(ordered, now), MOST_COUNTED, |row| note(&mut due, row))?;
         scan::each(work, Which::After(ordered, now), MOST_COUNTED, |row| note(&mut later, row))?;

@@ -87,6 +87,7 @@ fn create(request: SourceRequest) -> Result<i32, PgError> {
     validate_schedule(request.schedule)?;
     let relation = find_or_create(&request.target)?;
     require_owner_of(&relation)?;
+
     let config = access::declared_by(&request.config, rights::author(relation.owner));
     access::require_allowed(&config, &request.uri, relation.owner)?;
     ListingScope::new(&request.uri, &config, &guc::pipeline()).map_err(refused)?;
@@ -94,6 +95,7 @@ fn create(request: SourceRequest) -> Result<i32, PgError> {
     target::require_columns(&relation)?;
     target::require_unique(&relation)?;
     require_usage(&relation)?;
+
     let name = request.name.clone().unwrap_or_else(|| default_name(&relation));
     names::require_valid("S3 source", &name)?;
     lock::on(Named::S3Source, &name);
@@ -110,10 +112,12 @@ fn create(request: SourceRequest) -> Result<i32, PgError> {
         pgrx::notice!("S3 source \"{name}\" already exists, skipping");
         return Ok(existing);
     }
+
     quota::require_room_for_s3_source(relation.owner)?;
     require_disjoint(&relation, &prefix)?;
     require_queue_free(&request.config)?;
     say_if_open_ended(&prefix);
+
     let id = register(&name, &relation, &prefix, request)?;
     create_seen(id, &relation)?;
     entry::note_declarers()?;
@@ -198,6 +202,7 @@ fn find_or_create(name: &str) -> Result<Relation, PgError> {
     if let Some(relation) = find(name)? {
         return Ok(relation);
     }
+
     let parts = sql::query_row("SELECT pg_catalog.parse_ident($1)", &[name.to_owned().into()], |row| {
         row.get::<Vec<String>>(1)
     })?;
@@ -207,6 +212,7 @@ fn find_or_create(name: &str) -> Result<Relation, PgError> {
         _ => return Err(invalid(format!("{name:?} is not the name of a table"))),
     };
     target::create(&quoted)?;
+
     let relation = find(name)?.ok_or_else(|| {
         invalid(format!("{name:?} is not the name of a table")).with_hint("Write the name as schema.table.")
     })?;
@@ -296,6 +302,7 @@ fn require_queue_free(config: &SourceConfig) -> Result<(), PgError> {
             |row| Ok((row.get::<String>(1)?, row.get::<i32>(2)?, row.get::<pg_sys::Oid>(3)?)),
         )
     })?;
+
     let Some((name, id, target)) = other else { return Ok(()) };
     let user = current_user();
     let who = match visibility::sees_all(user) || sees_s3_source(user, id, Some(target)) {
@@ -325,6 +332,7 @@ fn register(
     let config = serde_json::to_value(&request.config)
         .map_err(|error| PgError::internal(format!("could not serialize the config: {error}")))?;
     let id = next_id()?;
+
     as_superuser(|| {
         sql::execute(
             "INSERT INTO ai.s3_source (id, name, target, uri, config, schedule)

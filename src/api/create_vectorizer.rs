@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::{Value, json};
 
-use pgai_rs_pipeline::config::CONFIG_VERSION;
+use pgai_rs_pipeline::config::{CONFIG_VERSION, Destination};
 
 use super::quota;
 use crate::catalog::binding::Relations;
@@ -110,6 +110,20 @@ fn create_vectorizer(
     Ok(create(request)?)
 }
 
+/// A vectorizer that passed all checks and is to be built.
+struct Blueprint {
+    id: i32,
+    name: String,
+    source: Relation,
+    columns: Vec<Column>,
+    key: Key,
+    dimensions: u32,
+    destination: Destination,
+    queue_schema: String,
+    inbox: String,
+    config: Value,
+}
+
 fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     schema::require_trusted()?;
     let grantees = existing_roles(&request.grant_to)?;
@@ -119,6 +133,7 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
         request.loading.clone().ok_or_else(|| PgError::raised("loading configuration is required"))?;
     require_utf8()?;
     require_fresh_snapshots("create_vectorizer")?;
+
     let source = lock_source(request.source)?;
     let dimensions = embedding::dimensions(&embedding)?;
     let key = Key::of(source.oid)?
@@ -132,19 +147,10 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     let mut config = validated_config(&request, loading, embedding, dimensions, &source, &columns)?;
     let goes_to = asked::evaluate(request.destination.as_ref(), &source)?;
     asked::require_key_names(&goes_to, &key)?;
+
     let name = request.name.clone().unwrap_or_else(|| asked::default_name(&goes_to, &source));
     lock::on(Named::Vectorizer, &name);
-    if let Some(existing) = find_by_name(&name)? {
-        let taken = || duplicate(format!("a vectorizer named {name} already exists."));
-        if !request.if_not_exists {
-            return Err(taken());
-        }
-        if !vectorizer::by_source(source.oid)?.iter().any(|entry| entry.id == existing) {
-            return Err(taken()
-                .with_detail("Its source is another table.")
-                .with_hint("Choose another name, or another destination, from which the name is derived."));
-        }
-        pgrx::notice!("a vectorizer named {name} already exists, skipping");
+    if let Some(existing) = existing(&name, &source, request.if_not_exists)? {
         return Ok(existing);
     }
     names::require_valid("vectorizer", &name)?;
@@ -154,9 +160,36 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     config["destination"] = destination::to_json(&goes_to);
 
     indexing::announce(&config["indexing"], dimensions, &goes_to, &source);
+    let destination = goes_to;
+    let blueprint =
+        Blueprint { id, name, source, columns, key, dimensions, destination, queue_schema, inbox, config };
+    build(blueprint, &grantees, request.enqueue_existing)?;
+    Ok(id)
+}
 
-    let remembered = Remembered::of(&goes_to, &config::readable("loading", config.get("loading"))?);
-    let (store, view) = destination::create(&goes_to, &source, &columns, &key, dimensions)?;
+/// Returns the vectorizer of this name on this source, if the caller accepts an existing one; `None` if the
+/// name is free. Errors if it is taken otherwise.
+fn existing(name: &str, source: &Relation, if_not_exists: bool) -> Result<Option<i32>, PgError> {
+    let Some(existing) = find_by_name(name)? else { return Ok(None) };
+    let taken = duplicate(format!("a vectorizer named {name} already exists."));
+    if !if_not_exists {
+        return Err(taken);
+    }
+    if !vectorizer::by_source(source.oid)?.iter().any(|entry| entry.id == existing) {
+        return Err(taken
+            .with_detail("Its source is another table.")
+            .with_hint("Choose another name, or another destination, from which the name is derived."));
+    }
+    pgrx::notice!("a vectorizer named {name} already exists, skipping");
+    Ok(Some(existing))
+}
+
+/// Creates the vectorizer's objects, its row in the catalog and its triggers, and grants rights on them.
+fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> Result<(), PgError> {
+    let Blueprint { id, name, source, columns, key, dimensions, destination, queue_schema, inbox, config } =
+        blueprint;
+    let remembered = Remembered::of(&destination, &config::readable("loading", config.get("loading"))?);
+    let (store, view) = destination::create(&destination, &source, &columns, &key, dimensions)?;
     let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
     let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
     if row_security::keep(&source, &key, store.as_ref(), view.as_ref())? {
@@ -168,15 +201,16 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     drop_leftovers(&source)?;
     triggers::create(&Identity { id, uuid }, &source)?;
     let tables = QueueTables::of(id, &relations);
-    for role in &grantees {
-        objects::grant(role, &tables.all(remembered), &goes_to, &source, &queue_schema)?;
+    for role in grantees {
+        objects::grant(role, &tables.all(remembered), &destination, &source, &queue_schema)?;
     }
     relations.require_names()?;
-    if request.enqueue_existing {
+
+    if enqueue_existing {
         objects::enqueue_existing(&relations, &key)?;
     }
     wake::worker_at_commit();
-    Ok(id)
+    Ok(())
 }
 
 /// Returns the names of the roles that exist, quoted if necessary, and raises a warning about the others.
@@ -235,6 +269,7 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     let source = Relation::load(oid)?.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source table does not exist")
     })?;
+
     if !may_act_as(current_user(), source.owner) {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION,
@@ -300,6 +335,7 @@ fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> 
             )));
         }
     }
+
     if relation_exists(schema, inbox)? {
         return Err(duplicate(format!(
             "an object named {schema}.{inbox} already exists. specify an alternate queue_table explicitly"
@@ -333,6 +369,7 @@ fn validated_config(
     formatting::check(request.formatting.as_ref(), columns)?;
     let scheduling = scheduling::resolve(request.scheduling.as_ref())?;
     processing::check(request.processing.as_ref())?;
+
     Ok(json!({
         "version": CONFIG_VERSION,
         "loading": loading,

@@ -181,6 +181,7 @@ fn embed_remembered(model: NamedModel, input: QueryInput) -> Result<Option<Vec<f
     if known.is_some() {
         return Ok(known);
     }
+
     let Some(ResolvedModel { config, role, author }) = asked(&model)? else { return Ok(None) };
     let embedding = parse(config)?;
     let callers = match &model {
@@ -189,6 +190,7 @@ fn embed_remembered(model: NamedModel, input: QueryInput) -> Result<Option<Vec<f
     };
     let key = key_for(&embedding, callers)?;
     access::embedding::require_allowed(&embedding, role, author, key.as_ref())?;
+
     let vector = ask(&embedding, author, key, &model, &input)?;
     LAST.set(Some(LastAnswer { statement, user, model, input, vector: vector.clone() }));
     Ok(Some(vector))
@@ -217,6 +219,7 @@ fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
         NamedModel::Name(name) => vectorizer::by_name(name)?,
     };
     let Some(entry) = found else { return incomplete(model) };
+
     if is_reader(&entry)? {
         // The rights that decide must be the owner's, and not those of a role that was given the source.
         entry.relations.require_one_owner()?;
@@ -317,6 +320,7 @@ fn ask(
         QueryInput::Tokens(tokens) => tokens.len(),
     };
     spending::spend_in_session(tokens as u64)?;
+
     let settings = guc::pipeline();
     match (input, model) {
         (QueryInput::Tokens(tokens), _) => {

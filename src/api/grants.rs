@@ -55,6 +55,7 @@ fn require_grantor() -> Result<(), PgError> {
         &[],
         |row| row.get::<bool>(1),
     )?;
+
     let mut may = may == Some(true);
     for right in Right::ALL {
         may = may && right.may_grant(current_user())?;
@@ -62,6 +63,7 @@ fn require_grantor() -> Result<(), PgError> {
     if may {
         return Ok(());
     }
+
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         "permission denied to grant vectorizer usage",

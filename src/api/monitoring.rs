@@ -128,6 +128,7 @@ fn vectorizer_worker_status() -> Result<
             process.and_then(|process| process.last_error.clone()).filter(|_| may_see_errors),
         )
     };
+
     let launcher = row("launcher", workers.launcher.as_ref(), workers.launcher_state(), None);
     let worker = row("worker", workers.worker.as_ref(), workers.worker_state(), database_name());
     Ok(TableIterator::new([launcher, worker]))

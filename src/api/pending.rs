@@ -43,7 +43,8 @@ fn late() -> PgError {
 }
 
 fn count(inbox: pg_sys::Oid, work: pg_sys::Oid, most: u64) -> Result<i64, PgError> {
-    let (inbox, work) = (readable(inbox)?, readable(work)?);
+    let inbox = readable(inbox)?;
+    let work = readable(work)?;
     if inbox.owner != work.owner {
         return Err(PgError::raised("the tables of the queue belong to different roles"));
     }

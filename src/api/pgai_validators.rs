@@ -49,7 +49,8 @@ pub fn find(schema: &str, name: &str) -> Result<Option<Relation>, PgError> {
 
 /// Returns the relation of that name. Errors if there is none.
 pub fn source(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Relation, PgError> {
-    let (schema, table) = (text(schema), text(table));
+    let schema = text(schema);
+    let table = text(table);
     find(&schema, &table)?.ok_or_else(|| {
         let name = sql::qualified(&schema, &table);
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, format!("relation {name} does not exist"))

@@ -16,9 +16,11 @@ pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
     if is_superuser(owner) {
         return Ok(());
     }
+
     let owners = vectorizer::all()?.into_iter().map(|entry| entry.relations.source.owner);
     let limited: Vec<pg_sys::Oid> = owners.filter(|owner| !is_superuser(*owner)).collect();
     let has = limited.iter().filter(|one| **one == owner).count();
+
     require_room(
         "role",
         has as i64,

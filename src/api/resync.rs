@@ -22,6 +22,7 @@ fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
     let vectorizer = vectorizer::by_id(id)?
         .ok_or_else(|| PgError::raised(format!("vectorizer {id} lacks its queue table or its trigger")))?
         .resolve()?;
+
     if all_rows {
         missed::forget(id)?;
         trigger::retry_failed();
@@ -31,6 +32,7 @@ fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
         true => compare::enqueue_all(&vectorizer)?,
         false => compare::enqueue_missing(&vectorizer)?,
     };
+
     wake::worker_at_commit();
     Ok(i64::try_from(extra + rows).unwrap_or(i64::MAX))
 }

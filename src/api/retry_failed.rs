@@ -40,10 +40,12 @@ fn retry_failed(
     })?;
     require_owner(id)?;
     let vectorizer = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.resolve()?;
+
     let keys = key.map(|Json(key)| keys(&vectorizer.key, &key)).transpose()?;
     if let Some(step) = &step {
         require_step(step)?;
     }
+
     let moved = requeue(&vectorizer, &Chosen { keys, step, code })?;
     wake::worker_at_commit();
     Ok(i64::try_from(moved).unwrap_or(i64::MAX))
@@ -100,7 +102,8 @@ fn invalid_key(detail: impl Into<String>) -> PgError {
 fn requeue(v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
     let key = &v.key;
     let names = key.names(None);
-    let (mut args, mut conditions): (Vec<DatumWithOid<'_>>, Vec<String>) = (Vec::new(), Vec::new());
+    let mut args: Vec<DatumWithOid<'_>> = Vec::new();
+    let mut conditions: Vec<String> = Vec::new();
     if let Some(keys) = &chosen.keys {
         args.extend(transpose(keys.iter(), key.len()).into_iter().map(DatumWithOid::from));
         conditions.push(format!("EXISTS (SELECT FROM {} k WHERE {})", key.given(&[]), key.same_given("f")));
@@ -111,6 +114,7 @@ fn requeue(v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
             conditions.push(format!("f.{} = ${}", v.own.name(column), args.len()));
         }
     }
+
     let which = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
     let statement = format!(
         "WITH failed AS (DELETE FROM {} f WHERE {which} RETURNING {})

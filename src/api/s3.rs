@@ -40,6 +40,7 @@ fn check_s3(
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "uri must not be null")
             .with_hint("Specify the address of an object, such as s3://bucket/key.")
     })?;
+
     let access = S3Access {
         aws_role_arn: aws_role_arn.map(str::to_owned),
         region: region.map(str::to_owned),
@@ -49,6 +50,7 @@ fn check_s3(
         author: rights::author(current_user()),
     };
     access::s3::require_objects_allowed(&access, Some(uri))?;
+
     let rows = walk(uri, &access)?.into_iter().map(|s| (s.step.to_owned(), s.ok, s.message, s.hint));
     Ok(TableIterator::new(rows))
 }

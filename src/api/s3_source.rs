@@ -27,6 +27,7 @@ fn require_source(id: Option<i32>) -> Result<i32, PgError> {
             |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<pg_sys::Oid>(2)?)),
         )
     })?;
+
     let user = current_user();
     let is_seen = |target| visibility::sees_all(user) || sees_s3_source(user, id, Some(target));
     let (owner, _) = found.filter(|(_, target)| is_seen(*target)).ok_or_else(|| {
@@ -36,6 +37,7 @@ fn require_source(id: Option<i32>) -> Result<i32, PgError> {
         )
         .with_hint("See the table ai.s3_source for the existing sources.")
     })?;
+
     if may_act_as(user, owner) {
         return Ok(id);
     }
@@ -44,7 +46,8 @@ fn require_source(id: Option<i32>) -> Result<i32, PgError> {
 
 #[pg_extern(sql = false)]
 fn drop_s3_source(source_id: Option<i32>) -> Result<(), pg_sys::panic::ErrorReport> {
-    let (id, user) = (require_source(source_id)?, current_user());
+    let id = require_source(source_id)?;
+    let user = current_user();
     as_superuser(|| {
         let seen = sql::query_row(
             "SELECT to_regclass('ai._s3_source_seen_' || $1)::pg_catalog.oid",
@@ -56,6 +59,7 @@ fn drop_s3_source(source_id: Option<i32>) -> Result<(), pg_sys::panic::ErrorRepo
         let seen = seen.flatten().and_then(Table::look).filter(|table| may_act_as(user, table.owner));
         seen.as_ref().map_or(Ok(()), Table::drop)
     })?;
+
     wake::worker_at_commit();
     Ok(())
 }
@@ -92,6 +96,7 @@ fn sync_s3_source(
             |row| row.get::<i64>(1),
         )
     })?;
+
     let run = run.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, "S3 source is disabled")
             .with_hint(format!("SELECT ai.enable_s3_source({id});"))

@@ -28,9 +28,11 @@ fn set_scheduling(
             Err(error.into())
         };
     }
+
     let dimensions = embedding::dimensions(&config["embedding"])?;
     let scheduling = scheduling::resolve(scheduling.map(|json| json.0).as_ref())?;
     let indexing = indexing::resolve(indexing.map(|json| json.0).as_ref(), dimensions)?;
+
     let changed = as_superuser(|| {
         sql::query_row(
             "UPDATE ai.vectorizer

@@ -65,6 +65,7 @@ pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
     let process = workers.worker.as_ref().and_then(|worker| worker.id);
     let user = current_user();
     let watches_all = visibility::watches_all(user);
+
     let mut entries = vectorizer::all()?;
     let all = as_superuser(|| sql::read(FACTS, &[process.into()], facts))?;
     let mut seen = Vec::new();
@@ -141,6 +142,7 @@ impl Facts {
     pub fn count(&self, worker: Option<i32>) -> Result<Option<QueueCounts>, PgError> {
         let Some(entry) = &self.entry else { return Ok(None) };
         let Relations { inbox, work, failed, .. } = &entry.relations;
+
         let is_held = Cell::new(false);
         let look = || {
             if [work, failed].into_iter().any(|table| table.owner != inbox.owner) {
@@ -171,11 +173,13 @@ impl Facts {
         if worker.word == "standby" {
             return Ok(worker);
         }
+
         let counts = match counts {
             Ok(Some(counts)) => counts,
             Ok(None) => return Ok(broken(&self.what_is_missing())),
             Err(error) => return Ok(unreadable(error)),
         };
+
         let Some(entry) = &self.entry else { return Ok(broken(&self.what_is_missing())) };
         if let Some(blind) = missed_state::blind(entry)? {
             return Ok(blind);
@@ -187,6 +191,7 @@ impl Facts {
         if worker.word != RUNNING {
             return Ok(worker);
         }
+
         // Conditions that come from rows are over when no rows are pending.
         let of_rows =
             |word| matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "scheduled");

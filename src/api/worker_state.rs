@@ -136,6 +136,7 @@ impl Workers {
                 "Add it to pgai_rs.databases, or make the setting empty, and reload the configuration.",
             );
         }
+
         // SAFETY: reads a variable of this backend, and the clock.
         let (database, now) = unsafe { (pg_sys::MyDatabaseId, pg_sys::GetCurrentTimestamp()) };
         match shared::slot(database) {

@@ -108,6 +108,7 @@ impl Relations {
         if !has_bindings() {
             return Ok(());
         }
+
         let optional = |table: &Option<Table>| table.as_ref().map(|table| table.oid).into();
         as_superuser(|| {
             sql::execute(
@@ -126,6 +127,7 @@ impl Relations {
                 ],
             )
         })?;
+
         self.note_declarer(id)
     }
 
@@ -225,6 +227,7 @@ pub fn remains(id: i32) -> Result<Option<Remains>, PgError> {
          WHERE v.id = $1",
         uuid()
     );
+
     let rest = |row: &Row<'_>| {
         let table = |column| Ok::<_, PgError>(row.get_opt::<pg_sys::Oid>(column)?.and_then(Table::look));
         let inbox = table(3)?;
@@ -241,6 +244,7 @@ pub fn remains(id: i32) -> Result<Option<Remains>, PgError> {
             gone,
         })
     };
+
     let found = as_superuser(|| sql::read_now(&statement, &[id.into()], rest))?;
     Ok(found.into_iter().next())
 }

@@ -22,11 +22,13 @@ pub fn watch() {
     unsafe extern "C-unwind" fn changed(_argument: pg_sys::Datum, _relation: pg_sys::Oid) {
         GENERATION.fetch_add(1, Ordering::Relaxed);
     }
+
     /// A changed role may no longer be a superuser, or a member of a role that has a right.
     #[pg_guard]
     unsafe extern "C-unwind" fn role_changed(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
         rights_changed();
     }
+
     /// The rights on a function are part of its definition.
     #[pg_guard]
     unsafe extern "C-unwind" fn function_changed(_argument: pg_sys::Datum, _cache: i32, hash: u32) {
@@ -35,6 +37,7 @@ pub fn watch() {
             rights_changed();
         }
     }
+
     let none = pg_sys::Datum::from(0);
     let roles = [
         pg_sys::SysCacheIdentifier::AUTHOID,

@@ -119,6 +119,7 @@ fn view_definition(view: &str, store: &str, source: &Relation, columns: &[Column
             column.name
         );
     }
+
     let of_source =
         shown.iter().map(|c| format!("{}.{}", if in_key(&c.name) { "t" } else { "s" }, ident(&c.name)));
     format!(

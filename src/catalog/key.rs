@@ -67,7 +67,8 @@ impl Key {
     /// Returns the primary key of a table; `None` if it has none.
     pub fn of(relation: pg_sys::Oid) -> Result<Option<Key>, PgError> {
         let columns = sql::read_now(KEY_COLUMNS, &[relation.into()], |row| {
-            let (name, type_name): (String, String) = (row.get(1)?, row.get(4)?);
+            let name: String = row.get(1)?;
+            let type_name: String = row.get(4)?;
             let equals = row.get_opt(6)?.ok_or_else(|| unordered(&name, &type_name))?;
             Ok(KeyColumn {
                 name,
@@ -156,6 +157,7 @@ impl Key {
         let mut parameters = Vec::new();
         let mut names = Vec::new();
         let mut columns = vec!["u.ord".to_owned()];
+
         for (i, c) in self.0.iter().enumerate() {
             parameters.push(format!("pg_catalog.unnest(${}::text[])", i + 1));
             names.push(format!("k{i}"));
@@ -166,6 +168,7 @@ impl Key {
             names.push((*name).to_owned());
             columns.push(format!("u.{name}"));
         }
+
         format!(
             "(SELECT {} FROM ROWS FROM ({}) WITH ORDINALITY AS u ({}, ord))",
             columns.join(", "),

@@ -84,10 +84,12 @@ pub fn require(
     if let Some(different) = different(tables.collect(), source, key, false)?.first() {
         return Err(error(vectorizer, different));
     }
+
     let names: Vec<String> = key.columns().iter().map(|column| column.name.clone()).collect();
     let superfluous = as_superuser(|| {
         sql::read_now(SUPERFLUOUS, &[queue.work.clone().into(), names.into()], |row| row.get::<String>(1))
     })?;
+
     let Some(name) = superfluous.first() else { return Ok(()) };
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,

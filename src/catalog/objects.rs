@@ -66,6 +66,7 @@ pub fn create_queue(
         table.go_with_extension();
         Ok(table)
     };
+
     match schema {
         "ai" => as_superuser(create)?,
         _ => as_user(owner, create)?,
@@ -82,7 +83,9 @@ pub fn create_queue(
 }
 
 fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<String> {
-    let (columns, names, own) = (key.definitions(), key.names(None), OwnColumns::beside(key));
+    let columns = key.definitions();
+    let names = key.names(None);
+    let own = OwnColumns::beside(key);
     // Autovacuum by number of rows, not by fraction: these tables churn and are mostly empty.
     let churn = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
                        autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000)";
@@ -90,6 +93,7 @@ fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<S
         let own = more.iter().map(|(name, kind)| format!(", {} {kind}", own.name(name)));
         columns.clone() + &own.collect::<String>()
     };
+
     let mut statements = vec![
         format!("CREATE TABLE {} ({}) {churn}", tables.inbox, with_own(&INBOX)),
         format!("CREATE TABLE {} ({}, PRIMARY KEY ({names})) {churn}", tables.work, with_own(&WORK)),
@@ -101,6 +105,7 @@ fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<S
         let columns = with_own(remembered.columns());
         statements.push(format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({names}))", tables.origin));
     }
+
     statements.extend([&tables.inbox, &tables.failed].map(|table| whole_rows(table)));
     statements
 }
@@ -154,7 +159,8 @@ pub fn grant(
     as_user(source.owner, || {
         execute(&format!("GRANT SELECT ON {} TO {role}", source.qualified()), &[])?;
         if let Destination::Table { target_schema, target_table, view_schema, view_name } = destination {
-            let (store, view) = (qualified(target_schema, target_table), qualified(view_schema, view_name));
+            let store = qualified(target_schema, target_table);
+            let view = qualified(view_schema, view_name);
             execute(&format!("GRANT SELECT ON {view} TO {role}"), &[])?;
             execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {store} TO {role}"), &[])?;
             schemas.extend([target_schema.as_str(), view_schema]);
@@ -172,6 +178,7 @@ pub fn grant(
         }
         Ok::<_, PgError>(())
     })?;
+
     // This runs with the caller's own grant option, not the extension's: whoever may use `ai` may spend the
     // server's API keys.
     execute(&format!("GRANT USAGE ON SCHEMA ai TO {role}"), &[]).map(drop)

@@ -41,7 +41,8 @@ pub fn owned(id: i32) -> Result<OwnedVectorizer, PgError> {
 /// Finds all relations of a vectorizer, or what is left of them; `None` if there is no such vectorizer.
 fn find(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
     if let Some(entry) = vectorizer::by_id(id)? {
-        let (identity, relations) = (entry.identity(), entry.relations);
+        let identity = entry.identity();
+        let relations = entry.relations;
         return Ok(Some(OwnedVectorizer {
             identity,
             owner: relations.source.owner,

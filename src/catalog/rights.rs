@@ -65,6 +65,7 @@ impl Right {
             Embedding::Voyageai { .. } => Right::EmbeddingVoyageai,
             Embedding::Litellm { .. } => Right::EmbeddingLitellm,
         };
+
         let more = of_provider.filter(|right| *right != of_builder);
         [of_builder].into_iter().chain(more).collect()
     }
@@ -106,7 +107,8 @@ impl Right {
             return Ok(());
         }
 
-        let (name, (role, literal)) = (self.function(), names_of(role)?);
+        let name = self.function();
+        let (role, literal) = names_of(role)?;
         Err(PgError::new(
             PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
             format!("permission denied for function {name}"),

@@ -37,6 +37,7 @@ pub fn keep(
     if !is_on(source.oid)? {
         return Ok(false);
     }
+
     if let Some(store) = store {
         store.hold(pg_sys::AccessExclusiveLock)?;
         as_user(source.owner, || keep_in_store(source, key, store))?;
@@ -50,14 +51,17 @@ pub fn keep(
         as_user(source.owner, || execute(&as_reader, &[]))?;
         view.hold(pg_sys::AccessExclusiveLock)?;
     }
+
     Ok(true)
 }
 
 fn keep_in_store(source: &Relation, key: &Key, store: &Table) -> Result<(), PgError> {
-    let (table, policy) = (store.qualified(), ident(POLICY));
+    let table = store.qualified();
+    let policy = ident(POLICY);
     // The alias differs from the store's name, or each row would be compared with itself.
     let row = if store.name == "source_row" { "row_of_source" } else { "source_row" };
     let same = key.same(&ident(&store.name), row);
+
     let there = sql::read_now(
         "SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = $1 AND p.polname::pg_catalog.text = $2",
         &[store.oid.into(), POLICY.to_owned().into()],
@@ -66,6 +70,7 @@ fn keep_in_store(source: &Relation, key: &Key, store: &Table) -> Result<(), PgEr
     if !there.is_empty() {
         execute(&format!("DROP POLICY {policy} ON {table}"), &[])?;
     }
+
     execute(
         &format!(
             "CREATE POLICY {policy} ON {table}

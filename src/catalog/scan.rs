@@ -28,12 +28,14 @@ impl ColumnNumber {
                 format!("column {name:?} is missing or has another type"),
             )
         };
+
         let c_name = CString::new(name).map_err(|_| missing())?;
         // SAFETY: looks up the catalogs; the name is a C string.
         let (number, found) = unsafe {
             let number = pg_sys::get_attnum(table, c_name.as_ptr());
             (number, if number > 0 { pg_sys::get_atttype(table, number) } else { pg_sys::InvalidOid })
         };
+
         let number = usize::try_from(number).ok().and_then(NonZeroUsize::new);
         number.filter(|_| found == kind).map(ColumnNumber).ok_or_else(missing)
     }
@@ -139,7 +141,8 @@ impl Scan {
         let (ordered, strategy, operator, time) = match which {
             // SAFETY: by the caller; no index and no key.
             Which::All => unsafe {
-                let (snapshot, no_key) = (pg_sys::GetActiveSnapshot(), std::ptr::null_mut());
+                let snapshot = pg_sys::GetActiveSnapshot();
+                let no_key = std::ptr::null_mut();
                 let scan =
                     pg_sys::systable_beginscan(relation, pg_sys::InvalidOid, false, snapshot, 0, no_key);
                 return Scan { scan, index: None };

@@ -52,6 +52,7 @@ pub fn write(quotas: &Quotas) -> Result<(), PgError> {
     for asked in shared::take_asked(this_database(), today()) {
         quotas.spend(asked.role, Spent { tokens: asked.tokens, bytes: 0 });
     }
+
     let unwritten = quotas.take_unwritten();
     let written = transaction(|| {
         quotas.limit_database(limits_of_database());
@@ -63,6 +64,7 @@ pub fn write(quotas: &Quotas) -> Result<(), PgError> {
         }
         as_superuser(|| add(&unwritten))
     });
+
     if written.is_err() {
         quotas.return_unwritten(unwritten);
     }
@@ -84,6 +86,7 @@ fn add(spent: &[(Role, Day, Spent)]) -> Result<(), PgError> {
             ],
         )?;
     }
+
     let forget = "DELETE FROM ai._spent WHERE day < 'epoch'::pg_catalog.date + $1";
     sql::execute(forget, &[(day_number(today()) - KEPT_DAYS).into()]).map(drop)
 }
@@ -103,7 +106,8 @@ pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
 
     let written = spent_on(today())?.into_iter().map(|(role, spent)| (role, spent.tokens));
     let asked = shared::asked(this_database(), today()).into_iter().map(|asked| (asked.role, asked.tokens));
-    let (mut by_role, mut by_all) = (0_u64, 0_u64);
+    let mut by_role = 0_u64;
+    let mut by_all = 0_u64;
     for (who, tokens) in written.chain(asked) {
         by_all = by_all.saturating_add(tokens);
         if who == role.to_u32() {

@@ -177,6 +177,7 @@ pub fn enable(table: pg_sys::Oid, name: &str, sessions: char) -> Result<(), PgEr
     let name = CString::new(name).map_err(|_| PgError::internal("unexpected zero byte in a name"))?;
     let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
     let sessions = sessions as std::ffi::c_char;
+
     as_superuser(|| {
         // SAFETY: on the main thread, in a transaction, on a relation that is open and locked as ALTER TABLE does it; raises where one
         // of them is gone.
@@ -241,6 +242,7 @@ fn on(root: pg_sys::Oid) -> Result<Vec<FoundTrigger>, PgError> {
             name: row.get(5)?,
         })
     };
+
     // As superuser, with the pinned search path: the operators are Postgres's own.
     as_superuser(|| sql::query(&statement, &[root.into()], found))
 }

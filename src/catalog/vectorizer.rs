@@ -53,6 +53,7 @@ fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgE
         for_superuser = binding::for_superuser(),
         relations = binding::relations(),
     );
+
     let read = |row: &Row<'_>| {
         let Some(relations) = Relations::read(row, 6)? else { return Ok(None) };
         Ok(Some(Entry {
@@ -67,6 +68,7 @@ fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgE
             for_superuser: row.get(14)?,
         }))
     };
+
     let found = as_superuser(|| sql::read_now(&statement, args, read))?;
     Ok(found.into_iter().flatten().collect())
 }
@@ -367,7 +369,8 @@ impl Vectorizer {
 
     /// Returns the columns that the chunks are made of.
     pub fn read_columns(&self) -> Result<Vec<&Column>, PgError> {
-        let (template, loading) = (self.template_columns()?, self.config.loading.column_name());
+        let template = self.template_columns()?;
+        let loading = self.config.loading.column_name();
         Ok(self.seen(|column| column.name == loading || template.contains(&column)))
     }
 

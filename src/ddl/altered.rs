@@ -83,6 +83,7 @@ impl Altered {
             switched: None,
             secured: false,
         };
+
         // SAFETY: by the caller.
         for command in unsafe { pointers::<pg_sys::CollectedATSubcmd>(commands) } {
             // SAFETY: by the caller; the parse tree of each is an AlterTableCmd.

@@ -66,7 +66,8 @@ unsafe fn type_name(node: *mut pg_sys::Node) -> String {
     let flags = pg_sys::FORMAT_TYPE_TYPEMOD_GIVEN | pg_sys::FORMAT_TYPE_FORCE_QUALIFY;
     // SAFETY: by the caller: an expression; the text is a C string.
     unsafe {
-        let (kind, modifier) = (pg_sys::exprType(node), pg_sys::exprTypmod(node));
+        let kind = pg_sys::exprType(node);
+        let modifier = pg_sys::exprTypmod(node);
         let text = pg_sys::format_type_extended(kind, modifier, flags as u16);
         CStr::from_ptr(text).to_string_lossy().into_owned()
     }

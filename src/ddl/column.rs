@@ -65,12 +65,14 @@ fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
     if in_key == 0 {
         return Ok(());
     }
+
     let rename = |table: &Table| {
         table.hold(pg_sys::AccessExclusiveLock)?;
         let table = table.qualified();
         sql::execute(&format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", ident(from), ident(to)), &[])
             .map(drop)
     };
+
     let tables = entry.relations.tables().filter(|table| **table != entry.relations.source);
     let tables: Vec<&Table> = tables.filter(|table| table.owner == entry.relations.source.owner).collect();
     as_user(entry.relations.source.owner, || tables.into_iter().try_for_each(rename))?;

@@ -34,6 +34,7 @@ pub fn follow() -> Result<(), PgError> {
         let partitioned = sql::query(PARTITIONED, &[], |row| row.get::<i32>(1))?;
         Ok::<_, PgError>((sources, partitioned))
     })?;
+
     for (id, name) in &sources {
         // pgai's wording, from the time when it still did so.
         pgrx::notice!("associated table for vectorizer {name} dropped. dropping vectorizer");

@@ -55,6 +55,7 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
             Ok(())
         });
     }
+
     // Writes through a parent do not fire the table's statement triggers.
     for entry in vectorizer::by_source(partition)? {
         warned_of(&entry, "the attachment of its source as a partition", || {
@@ -68,7 +69,8 @@ pub fn follow(parent: pg_sys::Oid, partition: pg_sys::Oid) -> Result<(), PgError
 /// Creates the triggers on a table that now contains rows of the source, and replaces statement triggers on
 /// the source itself by row triggers.
 fn create_triggers(entry: &Entry, partition: pg_sys::Oid) -> Result<(), PgError> {
-    let (identity, source) = (entry.identity(), entry.resolve()?.source);
+    let identity = entry.identity();
+    let source = entry.resolve()?.source;
     if triggers::are_for_rows(&identity, source.oid)? {
         return triggers::create_below(&identity, &source, partition);
     }

@@ -156,7 +156,8 @@ unsafe fn column(statement: &pg_sys::RenameStmt, column: ObjectAddress) -> Optio
     }
     // SAFETY: by the caller: C strings.
     unsafe {
-        let (from, to) = (text(statement.subname)?, text(statement.newname)?);
+        let from = text(statement.subname)?;
+        let to = text(statement.newname)?;
         Some(StatementChange::Column { relation: column.objectId, from, to })
     }
 }
@@ -183,6 +184,7 @@ unsafe fn granted(statement: &pg_sys::GrantStmt) -> bool {
     if !is_of_functions || statement.targtype != pg_sys::GrantTargetType::ACL_TARGET_OBJECT {
         return is_of_functions && statement.targtype == pg_sys::GrantTargetType::ACL_TARGET_ALL_IN_SCHEMA;
     }
+
     // SAFETY: by the caller: a list of ObjectWithArgs, whose name is a list of strings.
     unsafe {
         pointers::<pg_sys::ObjectWithArgs>(statement.objects).into_iter().any(|object| {

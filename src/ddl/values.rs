@@ -149,6 +149,7 @@ fn has_new_file(relation: pg_sys::Oid) -> bool {
         if entry.is_null() {
             return false;
         }
+
         #[cfg(feature = "pg15")]
         let changed = (*entry).rd_firstRelfilenodeSubid;
         #[cfg(not(feature = "pg15"))]

@@ -39,17 +39,20 @@ pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination
         require_length(&embedding_column)?;
         return Ok(Destination::Column { embedding_column });
     }
+
     let (table, view) = match text("destination") {
         Some(destination) => (format!("{destination}_store"), destination),
         None => (format!("{}_embedding_store", source.name), format!("{}_embedding", source.name)),
     };
     let schema = |key: &str| text(key).unwrap_or_else(|| source.schema.clone());
-    let (target_table, view_name) =
-        (text("target_table").unwrap_or(table), text("view_name").unwrap_or(view));
+    let target_table = text("target_table").unwrap_or(table);
+    let view_name = text("view_name").unwrap_or(view);
     for name in [&target_table, &view_name] {
         require_length(name)?;
     }
-    let (target_schema, view_schema) = (schema("target_schema"), schema("view_schema"));
+
+    let target_schema = schema("target_schema");
+    let view_schema = schema("view_schema");
     Ok(Destination::Table { target_schema, target_table, view_schema, view_name })
 }
 
@@ -62,6 +65,7 @@ pub fn default_name(destination: &Destination, source: &Relation) -> String {
             format!("{}_{}_{embedding_column}", source.schema, source.name)
         }
     };
+
     let mut name: String = whole.chars().map(plain).collect();
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         name.insert(0, 'v');
@@ -84,9 +88,11 @@ pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), 
     let Destination::Column { embedding_column } = destination else {
         return require_names_free(destination);
     };
+
     let others = vectorizer::by_source(source.oid)?;
     for other in others.iter().filter(|other| other.embedding_column() == Some(embedding_column)) {
-        let (column, table) = (ident(embedding_column), source.qualified());
+        let column = ident(embedding_column);
+        let table = source.qualified();
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_WARNING,
             format!(
@@ -115,6 +121,7 @@ pub fn require_names_free(destination: &Destination) -> Result<(), PgError> {
         }
         Ok(())
     };
+
     taken(view_schema, view_name, "view_name")?;
     taken(target_schema, target_table, "target_table")
 }

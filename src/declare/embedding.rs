@@ -40,11 +40,13 @@ pub fn check(config: &Value, owner: pg_sys::Oid) -> Result<(), PgError> {
         Some("openai" | "ollama" | "voyageai" | "litellm") => {}
         Some(other) => return raise(format!("invalid embedding implementation: \"{other}\"")),
     }
+
     let embedding: Embedding = readable("embedding", Some(config))?;
     Right::require_to_embed(&embedding, owner)?;
     let key = secret::api_key_of(&embedding)?;
     embed::check(&embedding, author(owner), key.as_ref(), &guc::pipeline())
         .map_err(access::embedding::refused)?;
+
     match embed::aws_access(&embedding, author(owner)) {
         Some(access) => s3::require_allowed(&access, Argument::Embedding),
         None => Ok(()),

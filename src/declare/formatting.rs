@@ -16,6 +16,7 @@ pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> 
     if implementation("formatting", config)? != Some("python_template") {
         return raise("unrecognized formatting implementation");
     }
+
     let Formatting::PythonTemplate { template } = readable("formatting", config)?;
     if !template.contains("$chunk") {
         return raise("template must contain $chunk placeholder");
@@ -25,6 +26,7 @@ pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> 
             "formatting_python_template may not be used when source table has a column named \"chunk\"",
         );
     }
+
     let invalid = |message: String| {
         PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
             .with_hint("Use $name for a column of the source, and $$ for a dollar sign.")

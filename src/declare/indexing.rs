@@ -61,6 +61,7 @@ pub fn default_config(dimensions: u32) -> Value {
     if chosen == "none" || (chosen == "hnsw" && dimensions > hnsw::MAX_HALFVEC) {
         return json!({"config_type": "indexing", "implementation": "none"});
     }
+
     let mut config = json!({
         "config_type": "indexing",
         "implementation": chosen,
@@ -83,6 +84,7 @@ fn require_access_method(indexing: &Indexing) -> Result<(), PgError> {
     if !found.is_empty() {
         return Ok(());
     }
+
     let hint = match indexing {
         Indexing::Diskann { .. } => {
             "Install pgvectorscale and run CREATE EXTENSION vectorscale, or use ai.indexing_hnsw()."
@@ -103,6 +105,7 @@ pub fn announce(config: &Value, dimensions: u32, destination: &Destination, sour
         Destination::Table { .. } => STORE_VECTORS,
         Destination::Column { embedding_column } => embedding_column,
     };
+
     let column = sql::ident(column);
     if column != STORE_VECTORS && source.kind == 'p' && indexing != Indexing::None {
         ErrorReport::new(

@@ -19,12 +19,14 @@ pub fn check(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result<(
     if !matches!(kind, Some("column" | "uri")) {
         return raise("invalid loading config implementation");
     }
+
     let Some(name) = config.get("column_name").and_then(Value::as_str) else {
         return raise("invalid loading config, missing column_name");
     };
     if config.get("retries").and_then(Value::as_i64).is_none_or(|retries| retries < 0) {
         return raise("invalid loading config, retries must be a non-negative integer");
     }
+
     let Some(column) = columns.iter().find(|column| column.name == name) else {
         return raise(format!("column_name in config does not exist in the table: {name}"));
     };
@@ -41,6 +43,7 @@ pub fn check(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result<(
              implementation (type should be either text, varchar, char, bpchar, or bytea)"
         ));
     }
+
     match readable("loading", Some(config))? {
         Loading::Column { .. } => Ok(()),
         loading @ Loading::Uri { .. } => access::loading::require_allowed(&loading, owner, author(owner)),

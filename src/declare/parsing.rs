@@ -14,6 +14,7 @@ pub fn check(config: Option<&Value>, loading: &Value, columns: &[Column]) -> Res
     let column = columns.iter().find(|c| Some(c.name.as_str()) == name);
     let bytea = column.map(|c| c.type_name == "bytea");
     let by_column = loading.get("implementation").and_then(Value::as_str) == Some("column");
+
     match kind {
         Some("none") if bytea == Some(true) => raise("cannot use parsing_none with bytea columns"),
         Some(parser @ ("pymupdf" | "docling")) if by_column && bytea == Some(false) => {

@@ -18,6 +18,7 @@ pub fn check(config: Option<&Value>) -> Result<(), PgError> {
         Some("default") => {}
         Some(other) => return raise(format!("unrecognized processing implementation: \"{other}\"")),
     }
+
     let limit = |key: &str, most: i64| match config.and_then(|c| c.get(key)) {
         None => Ok(()),
         Some(value) => match value.as_i64() {
@@ -27,6 +28,7 @@ pub fn check(config: Option<&Value>) -> Result<(), PgError> {
             Some(_) => Ok(()),
         },
     };
+
     limit("batch_size", MAX_BATCH_SIZE)?;
     limit("concurrency", MAX_CONCURRENCY)
 }

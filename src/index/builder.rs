@@ -35,10 +35,12 @@ pub unsafe extern "C-unwind" fn pgai_rs_index_builder_main(argument: pg_sys::Dat
     let Some(order) = Order::read(argument, BackgroundWorker::get_extra()) else {
         pgrx::error!("pgai_rs index builder received invalid arguments");
     };
+
     give_way_to_others();
     wait::install_signal_handlers();
     session::pin(&SETTINGS);
     connect(&order);
+
     match transaction(|| as_superuser(|| wanted(&order))) {
         Ok(Some(index)) => build(&order, &index),
         Ok(None) => {}
@@ -99,10 +101,12 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
         return Ok(None);
     };
     let Some(index) = Definition::of(&entry.resolve()?)? else { return Ok(None) };
+
     let store = existing::look(&index)?;
     if !store.is_some_and(|store| !store.indexed && !store.being_built) {
         return Ok(None);
     }
+
     // Waiting for that transaction would lead to a second index in addition to the one that it has built.
     if existing::locked_as_for_a_build(&index.table)? {
         pgrx::log!(
@@ -121,6 +125,7 @@ fn build(order: &Order, index: &Definition) {
         pgrx::log!("building index {} on {}", index.name, index.table);
         run(&index.create())
     });
+
     let Err(error) = built else {
         pgrx::log!("built index {} on {}", index.name, index.table);
         return;
@@ -131,6 +136,7 @@ fn build(order: &Order, index: &Definition) {
         pgrx::warning!("could not build index {} on {}: {error}", index.name, index.table);
         record(order, index, &error);
     }
+
     if let Err(error) = drop_left_over(index) {
         pgrx::log!("could not drop the invalid index {} on {}: {error}", index.name, index.table);
     }
@@ -171,6 +177,7 @@ fn record(order: &Order, index: &Definition, error: &PgError) {
         "is_retryable": true,
         "hint": hint,
     });
+
     let recorded = transaction(|| {
         as_superuser(|| {
             errors::record(order.vectorizer, "index could not be built", &details)?;

@@ -36,6 +36,7 @@ impl Definition {
             Destination::Table { target_schema, target_table, .. } => (target_schema, target_table),
             Destination::Column { .. } => (&vectorizer.source.schema, &vectorizer.source.name),
         };
+
         let (table, column) = vectorizer.vectors();
         let dimensions = vectorizer.config.embedding.dimensions();
         Ok(Some(Definition {

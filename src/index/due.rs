@@ -121,6 +121,7 @@ impl Builds {
         if let Some(left) = self.next_look.and_then(left) {
             return Some(left);
         }
+
         let began = Instant::now();
         let at_work = match self.all_wait() {
             // This process is woken when the builder ends.
@@ -136,6 +137,7 @@ impl Builds {
             .filter(|served| !served.rests() && turn::left(served.vectorizer.owner).is_none())
             .filter_map(|served| self.look_at(served))
             .min();
+
         self.next_look = Some(Instant::now() + INTERVAL.max(began.elapsed() * REST));
         next.into_iter().chain(at_work).min()
     }
@@ -205,7 +207,8 @@ impl Builds {
     /// Checks one vectorizer and starts its builder if its index is due. Returns the time until the next
     /// check, if one is planned.
     fn look_at(&mut self, served: &Served) -> Option<Duration> {
-        let (id, owner) = (served.vectorizer.id, served.vectorizer.owner);
+        let id = served.vectorizer.id;
+        let owner = served.vectorizer.owner;
         // A builder that was just started counts as not waiting.
         let is_building = self.building.iter().any(|building| building.waits_since.is_none());
         if is_building
@@ -217,6 +220,7 @@ impl Builds {
         if let Some(left) = self.tries.get(&id).and_then(|tries| tries.not_before).and_then(left) {
             return Some(left);
         }
+
         let ask = |question: &str| served.as_owner(|| yes(question));
         let own = self.processes();
         match transaction(|| state(&served.vectorizer, &own, &ask)) {
@@ -234,14 +238,17 @@ impl Builds {
                 self.back_off(id, Duration::ZERO);
             }
         }
+
         self.tries.get(&id).and_then(|tries| tries.not_before).and_then(left)
     }
 
     fn start(&mut self, served: &Served) {
-        let (vectorizer, owner) = (served.vectorizer.id, served.vectorizer.owner);
+        let vectorizer = served.vectorizer.id;
+        let owner = served.vectorizer.owner;
         // SAFETY: reads variables of this process.
         let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
         let order = Order { vectorizer, database, owner };
+
         match order.process().set_notify_pid(pid).load_dynamic() {
             Ok(process) => {
                 let since = Instant::now();
@@ -289,6 +296,7 @@ fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<
     let (Some(when), Some(index)) = (indexing.when(), Definition::of(vectorizer)?) else {
         return Ok(IndexState::Settled);
     };
+
     let Some(store) = as_superuser(|| existing::look(&index))? else { return Ok(IndexState::Settled) };
     if store.indexed {
         return Ok(IndexState::Settled);
@@ -296,6 +304,7 @@ fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<
     if store.being_built || as_superuser(|| another_builder(own_builders))? {
         return Ok(IndexState::NotYet);
     }
+
     // An invalid index shows that it was due before.
     if store.left_over
         || (!waits_for_queue(vectorizer, when, ask)? && has_rows(vectorizer, when, store.estimate, ask)?)
@@ -320,7 +329,8 @@ fn waits_for_queue(vectorizer: &Vectorizer, when: &When, ask: Ask<'_>) -> Result
     if !when.create_when_queue_empty {
         return Ok(false);
     }
-    let (inbox, work) = (&vectorizer.queue.inbox, &vectorizer.queue.work);
+    let inbox = &vectorizer.queue.inbox;
+    let work = &vectorizer.queue.work;
     ask(&format!("SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work})"))
 }
 
@@ -338,7 +348,8 @@ fn has_rows(
     if estimate.is_some_and(|rows| rows * DOUBT < f64::from(when.min_rows)) {
         return Ok(false);
     }
-    let ((table, column), rows) = (vectorizer.vectors(), when.min_rows);
+    let rows = when.min_rows;
+    let (table, column) = vectorizer.vectors();
     let embedded = format!("SELECT FROM {table} WHERE {} IS NOT NULL LIMIT {rows}", ident(column));
     ask(&format!("SELECT count(*) = {rows} FROM ({embedded}) AS counted"))
 }

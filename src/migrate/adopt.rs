@@ -37,30 +37,37 @@ pub struct Adopted {
 ///
 /// Its new queue is in `ai`, wherever pgai's was.
 pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
-    let (entry, source) = (&candidate.entry, &candidate.source);
+    let entry = &candidate.entry;
+    let source = &candidate.source;
     // Changes from here on are recorded by our triggers; those before are in pgai's queue. The lock is at
     // once the one that renaming a trigger needs, because upgrading a lock can deadlock.
     source.table()?.hold(pg_sys::AccessExclusiveLock)?;
     triggers::switch_off(entry, source)?;
+
     let owner = role_name(source.owner)?;
     // The worker accesses the queue as that role.
     as_superuser(|| sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {owner}"), &[]))?;
     give_destination(candidate, &owner)?;
+
     let inbox = inbox_name(entry.id);
     let remembered = Remembered::of(&candidate.parsed.destination, &candidate.parsed.loading);
     let queue = objects::create_queue(entry.id, "ai", &inbox, &candidate.key, source.owner, remembered)?;
     let uuid =
         register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
+
     let (store, view) = destination(candidate)?;
     row_security::keep(source, &candidate.key, store.as_ref(), view.as_ref())?;
     let relations = Relations::new(source.table()?, queue, store, view);
     relations.bind(entry.id)?;
+
     pause_as_before(candidate)?;
     our_triggers::create(&Identity { id: entry.id, uuid }, source)?;
+
     let tables = QueueTables::of(entry.id, &relations);
     let pending = copy(candidate, entry.queue.as_ref(), &relations.inbox, "")?;
     // No key that pgai could make a queue for has columns of these names.
     let failed = copy(candidate, entry.failed.as_ref(), &relations.failed, ", created_at, failure_step")?;
+
     grant_as_before(candidate, &tables.all(remembered))?;
     relations.require_names()?;
     Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })
@@ -80,6 +87,7 @@ pub fn share_schema(pgai_schema: &str) -> Result<(), PgError> {
         &[pgai_schema.to_owned().into()],
         |row| row.get::<String>(1),
     )?;
+
     for role in &roles {
         sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {role}"), &[])?;
     }
@@ -96,7 +104,8 @@ pub fn tell_granted(candidates: &[Candidate]) -> Result<(), PgError> {
     for candidate in candidates.iter().filter(|candidate| !candidate.granted.is_empty()) {
         let functions: Vec<String> =
             candidate.granted.iter().map(|right| format!("ai.{}", right.function())).collect();
-        let (functions, owner) = (functions.join(", "), role_name(candidate.source.owner)?);
+        let functions = functions.join(", ");
+        let owner = role_name(candidate.source.owner)?;
         let message =
             format!("granted EXECUTE on {functions} to {owner} for vectorizer \"{}\"", candidate.entry.name);
         let hint = format!(
@@ -179,7 +188,8 @@ fn pause_as_before(candidate: &Candidate) -> Result<(), PgError> {
 /// Copies keys as the owner of the source, who is granted the right to read them meanwhile. Returns their
 /// number.
 fn copy(candidate: &Candidate, from: Option<&Table>, to: &Table, more: &str) -> Result<u64, PgError> {
-    let (Some(from), owner) = (from, candidate.source.owner) else { return Ok(0) };
+    let Some(from) = from else { return Ok(0) };
+    let owner = candidate.source.owner;
     let columns = candidate.key.names(None) + more;
     let lent = Lent::to(owner, &role_name(owner)?, from, &["SELECT"])?;
     let statement = format!(
@@ -195,6 +205,7 @@ fn copy(candidate: &Candidate, from: Option<&Table>, to: &Table, more: &str) -> 
 /// Grants access to our queue to the roles that may read pgai's.
 fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError> {
     let Some(queue) = &candidate.entry.queue else { return Ok(()) };
+
     let roles = sql::query(
         &format!(
             "SELECT DISTINCT {GRANTEE}

@@ -47,6 +47,7 @@ pub fn read(schema: &str) -> Result<Vec<PgaiVectorizer>, PgError> {
               WHERE n.nspname::text = {own} AND c.relname = {name} AND c.relkind = 'r')"
         )
     };
+
     let question = format!(
         "SELECT v.id, v.name::text,
                     (SELECT c.oid FROM pg_catalog.pg_class c
@@ -60,6 +61,7 @@ pub fn read(schema: &str) -> Result<Vec<PgaiVectorizer>, PgError> {
         plain("v.queue_table"),
         plain("v.queue_failed_table"),
     );
+
     old_table::as_owner_of(catalog.owner, || {
         sql::query(&question, &[schema.to_owned().into()], |row| {
             Ok(PgaiVectorizer {

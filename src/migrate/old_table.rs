@@ -42,6 +42,7 @@ pub fn require_trusted(table: &Table, source: &Relation) -> Result<(), PgError> 
     if table.owner == source.owner || (!superuser && may_act_as(table.owner, source.owner)) {
         return Ok(());
     }
+
     let name = table.qualified();
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
@@ -113,6 +114,7 @@ impl Lent {
         let on_table = rights
             .iter()
             .map(|right| (format!("{right} ON TABLE {}", table.qualified()), HAS_ON_TABLE, *right));
+
         let mut statements = Vec::new();
         for (what, has, right) in std::iter::once((schema, HAS_ON_SCHEMA, "USAGE")).chain(on_table) {
             let args = [role.into(), table.oid.into(), right.to_owned().into()];

@@ -42,7 +42,8 @@ fn move_keys(entry: &PgaiVectorizer, ours: &Vectorizer, source: &Relation) -> Re
         old_table::require_plain(table, source, &ours.key)?;
     }
 
-    let (names, tables) = (ours.key.names(None), &ours.queue);
+    let names = ours.key.names(None);
+    let tables = &ours.queue;
     if let Some(failed) = &entry.failed {
         let columns = format!("{names}, created_at, failure_step");
         refill(failed, ours, &columns, &format!("SELECT {columns} FROM {}", tables.failed))?;
@@ -52,7 +53,8 @@ fn move_keys(entry: &PgaiVectorizer, ours: &Vectorizer, source: &Relation) -> Re
 }
 
 fn refill(table: &Table, ours: &Vectorizer, columns: &str, keys: &str) -> Result<u64, PgError> {
-    let (owner, name) = (ours.source.owner, table.qualified());
+    let owner = ours.source.owner;
+    let name = table.qualified();
     let tables = ours.relations.tables().chain([table]).map(|table| table.oid).collect();
     let lent = Lent::to(owner, &role_name(owner)?, table, &["SELECT", "INSERT", "DELETE"])?;
     let moved = as_user_on(owner, &tables, || {

@@ -46,6 +46,7 @@ pub fn all(entries: Vec<PgaiVectorizer>) -> Result<Vec<Candidate>, PgError> {
             Err(found) => reasons.extend(found.iter().map(|error| reason(&name, error))),
         }
     }
+
     if reasons.is_empty() {
         return Ok(candidates);
     }
@@ -75,12 +76,14 @@ fn candidate(entry: PgaiVectorizer) -> Result<Candidate, Vec<PgError>> {
         Ok(parsed) => grant_needed(parsed, source.owner).map_err(|error| vec![error])?,
         Err(_) => Vec::new(),
     };
+
     let mut reasons = config_reasons(&config, &source);
     reasons.extend(queue(&entry, &source, &key).err());
     reasons.extend(free(&entry).err());
     if let Ok(parsed) = &parsed {
         reasons.extend(destination(&parsed.destination, &source, &config, &key).err());
     }
+
     match parsed {
         Ok(parsed) if reasons.is_empty() => Ok(Candidate { entry, source, key, config, parsed, granted }),
         Ok(_) => Err(reasons),
@@ -96,8 +99,10 @@ fn source(entry: &PgaiVectorizer) -> Result<(Relation, Key), PgError> {
     if !may_act_as(current_user(), source.owner) {
         return Err(PgError::raised(format!("you must be owner of its source {}", entry.source_name)));
     }
+
     let key = Key::of(source.oid)?
         .ok_or_else(|| PgError::raised(format!("its source {} has no primary key", entry.source_name)))?;
+
     let mut now: Vec<&str> = key.columns().iter().map(|column| column.name.as_str()).collect();
     let mut then: Vec<&str> = entry.key.iter().map(String::as_str).collect();
     now.sort_unstable();
@@ -208,6 +213,7 @@ fn store(schema: &str, name: &str, vector: String, key: &Key) -> Result<(), PgEr
             .map(|(name, kind)| (name.to_owned(), kind.to_owned()))
             .to_vec();
     wanted.extend(key.columns().iter().map(|column| (column.name.clone(), column.type_name.clone())));
+
     let store = qualified(schema, name);
     let found = columns_of(schema, name)?
         .ok_or_else(|| PgError::raised(format!("its store {store} does not exist")))?;

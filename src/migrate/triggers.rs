@@ -19,7 +19,8 @@ fn names(entry: &PgaiVectorizer) -> [(String, String); 2] {
 
 /// Disables and renames pgai's triggers. The table must be locked.
 pub fn switch_off(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
-    let (owner, table) = (source.owner, source.qualified());
+    let owner = source.owner;
+    let table = source.qualified();
     for (used, unused) in names(entry) {
         if is_pgais(entry, source, &used)? {
             as_user(owner, || {
@@ -33,7 +34,8 @@ pub fn switch_off(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgErr
 
 /// Enables pgai's triggers and gives them their own names. The table must be locked.
 pub fn switch_on(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
-    let (owner, table) = (source.owner, source.qualified());
+    let owner = source.owner;
+    let table = source.qualified();
     for (used, unused) in names(entry) {
         if is_pgais(entry, source, &unused)? {
             as_user(owner, || {

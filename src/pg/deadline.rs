@@ -102,6 +102,7 @@ impl Armed {
             TIMEOUT.set(Some(id));
             id
         });
+
         IS_OVER.store(false, Ordering::Relaxed);
         // SAFETY: both timeouts are there, on the main thread.
         let has_statement_timeout = unsafe {
@@ -120,6 +121,7 @@ impl Armed {
         if !self.is_armed.replace(false) {
             return false;
         }
+
         // SAFETY: on the main thread; both timeouts are there.
         let statement_is_over = unsafe {
             disable_timeout(self.timeout, false);
@@ -128,6 +130,7 @@ impl Armed {
         if !IS_OVER.swap(false, Ordering::Relaxed) || statement_is_over {
             return false;
         }
+
         // SAFETY: a variable of this backend, which the handler has written and nobody else.
         unsafe { addr_of_mut!(pg_sys::QueryCancelPending).write_volatile(0) };
         true

@@ -50,6 +50,7 @@ fn raise_soft_limit(wanted: usize) -> usize {
         }
         limit.assume_init()
     };
+
     let wanted = (wanted as libc::rlim_t).min(limit.rlim_max);
     if limit.rlim_cur < wanted {
         let raised = libc::rlimit { rlim_cur: wanted, ..limit };

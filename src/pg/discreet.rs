@@ -49,6 +49,7 @@ pub fn without_statement<R>(
         }
         std::mem::replace(&mut *ptr::addr_of_mut!(pg_sys::error_context_stack), callbacks)
     };
+
     let result = f();
     if result.is_ok() {
         // SAFETY: as above; those around it still run.

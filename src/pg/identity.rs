@@ -138,7 +138,8 @@ struct Assumed {
 
 impl Assumed {
     fn new(user: pg_sys::Oid, flags: i32) -> Self {
-        let (mut before, mut context) = (pg_sys::InvalidOid, 0);
+        let mut before = pg_sys::InvalidOid;
+        let mut context = 0;
         // SAFETY: plain reads and writes of this backend's identity; undone in `drop`, or by the
         // abort of the transaction if an error passes through.
         unsafe {

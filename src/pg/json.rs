@@ -19,6 +19,7 @@ impl FromDatum for Json {
         if is_null {
             return None;
         }
+
         // SAFETY: by the caller, a datum of type jsonb; its text is copied at once.
         let text = unsafe {
             let jsonb = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());

@@ -60,12 +60,16 @@ fn make() -> Result<(), PgError> {
             format!("could not create a key for secrets: {error}"),
         )
     })?;
-    let (directory, made) = (directory(), format!("{NAME}.{}", std::process::id()));
-    let (whole, part) = (directory.join(NAME), directory.join(made));
+
+    let directory = directory();
+    let made = format!("{NAME}.{}", std::process::id());
+    let whole = directory.join(NAME);
+    let part = directory.join(made);
     let result = write(&part, &key, mode(&directory)).and_then(|()| match fs::hard_link(&part, &whole) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     });
+
     let removed = fs::remove_file(&part);
     result.and(removed).and_then(|()| File::open(&directory)?.sync_all()).map_err(|error| {
         PgError::new(

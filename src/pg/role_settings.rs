@@ -50,6 +50,7 @@ fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
             key.assume_init()
         }
     };
+
     let mut keys = [key(SET_DATABASE, database), key(SET_ROLE, role)];
     let share = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
     // SAFETY: in a transaction, on the main thread. Columns are read as what they are, and copied before the scan ends.
@@ -78,7 +79,8 @@ fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
 /// The datum is a `text[]`. Must be called on the main thread, in a transaction.
 unsafe fn texts(array: pg_sys::Datum) -> Vec<String> {
     const OF_VARYING_LENGTH: i32 = -1;
-    let (mut elements, mut count) = (std::ptr::null_mut(), 0);
+    let mut elements = std::ptr::null_mut();
+    let mut count = 0;
     // SAFETY: as the caller says. No element is null where none is asked for: the catalog has none.
     unsafe {
         let array = pg_sys::pg_detoast_datum(array.cast_mut_ptr()).cast::<pg_sys::ArrayType>();

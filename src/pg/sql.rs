@@ -107,7 +107,8 @@ fn read_as_of_active_snapshot<T>(
             return Err(PgError::internal(format!("SPI_execute_with_args returned {code}")));
         }
 
-        let (table, count) = (&*pg_sys::SPI_tuptable, pg_sys::SPI_processed as usize);
+        let table = &*pg_sys::SPI_tuptable;
+        let count = pg_sys::SPI_processed as usize;
         let mut rows = Vec::with_capacity(count);
         for place in 0..count {
             if let Some(tuple) = SpiHeapTupleData::new(table.tupdesc, *table.vals.add(place))? {

@@ -265,7 +265,8 @@ unsafe extern "C-unwind" fn look_at_names(text: *const c_char, query: *mut pg_sy
 ///
 /// The statement has been parsed and analyzed, and its rules have not been applied.
 unsafe fn relations_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
-    let (mut relations, mut others) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let mut relations = std::ptr::null_mut();
+    let mut others = std::ptr::null_mut();
     let mut has_row_security = false;
     // SAFETY: by the caller; a list of OIDs, in the memory of the statement.
     unsafe {

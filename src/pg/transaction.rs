@@ -39,11 +39,13 @@ pub fn subtransaction_with<R>(
         pg_sys::MemoryContextSwitchTo(before.0);
         before
     };
+
     let outcome = PgTryBuilder::new(AssertUnwindSafe(f))
         .catch_others(|caught| Err(PgError::from(caught)))
         .catch_rust_panic(|caught| Err(PgError::from(caught)))
         .execute()
         .map_err(instead);
+
     // SAFETY: the subtransaction begun above is the innermost.
     unsafe {
         match outcome {
@@ -53,6 +55,7 @@ pub fn subtransaction_with<R>(
         pg_sys::MemoryContextSwitchTo(context);
         pg_sys::CurrentResourceOwner = owner;
     }
+
     if let Err(error) = &outcome
         && error.code == pgrx::PgSqlErrorCode::ERRCODE_QUERY_CANCELED
     {
@@ -69,6 +72,7 @@ pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgErr
         pg_sys::SetCurrentStatementStartTimestamp();
         pg_sys::StartTransactionCommand();
     }
+
     turn::begin();
     let body = AssertUnwindSafe(|| {
         // SAFETY: inside the transaction started above.
@@ -82,6 +86,7 @@ pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgErr
         }
         Ok(result)
     });
+
     let outcome = PgTryBuilder::new(body)
         .catch_others(|caught| Err(PgError::from(caught)))
         .catch_rust_panic(|caught| Err(PgError::from(caught)))
@@ -95,6 +100,7 @@ pub fn transaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgErr
         }
         pg_sys::pgstat_report_stat(false);
     }
+
     let instead = turn::end(outcome.as_ref().err());
     outcome.map_err(|error| instead.unwrap_or(error))
 }

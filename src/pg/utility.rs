@@ -22,6 +22,7 @@ pub fn run(statement: &str) -> Result<(), PgError> {
         let top = pg_sys::TopMemoryContext;
         (pg_sys::CurrentMemoryContext, pg_sys::AllocSetContextCreateExtended(top, name, 0, size, most))
     };
+
     let body = AssertUnwindSafe(|| {
         // SAFETY: in `memory`, which lives until the statement has ended.
         unsafe { run_in(memory, &text) }
@@ -30,6 +31,7 @@ pub fn run(statement: &str) -> Result<(), PgError> {
         .catch_others(|caught| Err(PgError::from(caught)))
         .catch_rust_panic(|caught| Err(PgError::from(caught)))
         .execute();
+
     // SAFETY: the statement has ended, or its transaction failed.
     unsafe {
         if outcome.is_err() {
@@ -78,6 +80,7 @@ unsafe fn plan(text: &CStr) -> Result<*mut pg_sys::PlannedStmt, PgError> {
         if parsed.is_null() || (*parsed).length != 1 {
             return Err(PgError::new(PgSqlErrorCode::ERRCODE_SYNTAX_ERROR, "not one statement"));
         }
+
         let statement = (*(*parsed).elements).ptr_value.cast::<pg_sys::RawStmt>();
         let plan = pg_sys::palloc0(size_of::<pg_sys::PlannedStmt>()).cast::<pg_sys::PlannedStmt>();
         (*plan).type_ = pg_sys::NodeTag::T_PlannedStmt;

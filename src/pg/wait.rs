@@ -80,6 +80,7 @@ impl WaitSet {
             );
             pg_sys::ResetLatch(pg_sys::MyLatch);
         }
+
         pgrx::check_for_interrupts!();
         reload_if_asked()
     }

@@ -83,7 +83,8 @@ unsafe extern "C-unwind" fn on_startup() {
         }
         let handing_out = &raw mut (*pg_sys::MainLWLockArray.add(HANDING_OUT)).lock;
         pg_sys::LWLockAcquire(handing_out, pg_sys::LWLockMode::LW_EXCLUSIVE);
-        let (length, mut found) = (length(), false);
+        let length = length();
+        let mut found = false;
         let table = pg_sys::ShmemInitStruct(NAME.as_ptr(), size(length), &mut found).cast::<Header>();
         if !found {
             let lock = &raw mut (*pg_sys::GetNamedLWLockTranche(NAME.as_ptr())).lock;
@@ -105,6 +106,7 @@ fn with_slots<T>(
     if table.is_null() {
         return None;
     }
+
     // SAFETY: made in `on_startup`, plain numbers that are changed under the exclusive lock only.
     unsafe {
         let lock = (*table).lock;
@@ -142,7 +144,8 @@ pub fn take_asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
     if !slot(database).is_some_and(|slot| slot.has_asked()) {
         return Vec::new();
     }
-    let (mut taken, mut taken_of) = (slot::NOBODY, 0);
+    let mut taken = slot::NOBODY;
+    let mut taken_of = 0;
     update(database, |slot| {
         std::mem::swap(&mut slot.asked, &mut taken);
         taken_of = slot.asked_on;

@@ -74,6 +74,7 @@ pub fn enabled() -> Result<Vec<Result<S3Source, Unreadable>>, PgError> {
          WHERE NOT s.disabled
          ORDER BY s.id"
     );
+
     sql::read(&statement, &[], entry)
 }
 
@@ -106,7 +107,8 @@ pub fn note_declarers() -> Result<(), PgError> {
 }
 
 fn entry(row: &Row<'_>) -> Result<Result<S3Source, Unreadable>, PgError> {
-    let (id, name): (i32, String) = (row.get(1)?, row.get(2)?);
+    let id: i32 = row.get(1)?;
+    let name: String = row.get(2)?;
     let config: SourceConfig = match serde_json::from_str(&row.get::<String>(5)?) {
         Ok(config) => config,
         Err(error) => {
@@ -116,6 +118,7 @@ fn entry(row: &Row<'_>) -> Result<Result<S3Source, Unreadable>, PgError> {
             return Ok(Err(Unreadable { id, name, version: row.get(10)?, error }));
         }
     };
+
     let owner = row.get(6)?;
     let author = match row.get::<bool>(9)? {
         true => rights::author(owner),

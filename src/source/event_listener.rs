@@ -51,6 +51,7 @@ impl EventListener {
         if let Some(left) = self.backoff.left() {
             return Ok(NextStep::Later(left));
         }
+
         let heard = match self.batch.take() {
             Some(batch) => Some(Heard::Batch(batch)),
             None => self.listener.try_next(),
@@ -106,8 +107,12 @@ impl EventListener {
         listing_run: Option<&ListingRun>,
         batch: &Batch,
     ) -> Result<HashSet<String>, PgError> {
-        let (prefix, table) = (self.scope.prefix(), MirrorTable::load(entry)?);
-        let (mut present, mut absent, mut failed) = (Vec::new(), Vec::new(), HashSet::new());
+        let prefix = self.scope.prefix();
+        let table = MirrorTable::load(entry)?;
+        let mut present = Vec::new();
+        let mut absent = Vec::new();
+        let mut failed = HashSet::new();
+
         for answer in &batch.answers {
             match &answer.state {
                 ObjectState::Present(object) => present.push(object.clone()),
@@ -118,9 +123,11 @@ impl EventListener {
                 }
             }
         }
+
         if let Some(listing_run) = listing_run {
             listing_run.note_seen(present.iter().map(|object| prefix.uri(&object.key)).collect())?;
         }
+
         let refused = [table.upsert(prefix, &present)?, table.delete(absent)?].concat();
         for refused in refused {
             pgrx::warning!("S3 source {}: {}", entry.name, Problem::from(&refused).message);

@@ -81,6 +81,7 @@ impl ListingRun {
         let scope = Arc::new(permitted(entry)?);
         let table = MirrorTable::load(entry).map_err(|error| Problem::from(&error))?;
         table.forget_run(run).map_err(|error| Problem::from(&error))?;
+
         Ok(ListingRun {
             run,
             counts: RunCounts::default(),
@@ -150,7 +151,8 @@ impl ListingRun {
             }
             Phase::Writing(objects, new) => {
                 let refused = self.table.upsert(self.scope.prefix(), objects)?;
-                let (written, new) = (objects.len(), new.len());
+                let written = objects.len();
+                let new = new.len();
                 self.written(written, new, &refused)
             }
             Phase::Surveying { .. } => self.survey(),
@@ -213,6 +215,7 @@ impl ListingRun {
         let is_new =
             |refused: &&Refused| self.scope.prefix().key(&refused.uri).is_some_and(|key| keys.contains(key));
         let refused_new = refused.iter().filter(is_new).count();
+
         // A server may list a key twice on a page.
         self.counts.new += new.saturating_sub(refused_new) as u64;
         let others = written.saturating_sub(new);
@@ -220,6 +223,7 @@ impl ListingRun {
         for refused in refused {
             self.counts.fail(Problem::from(refused));
         }
+
         self.phase = Phase::Reading;
         runs::progress(self.run, &self.counts)?;
         Ok(NextStep::More)
@@ -231,11 +235,14 @@ impl ListingRun {
         let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
         *rows += slice.rows;
         *vanished += slice.vanished.len() as u64;
+
         if let Some(last) = slice.last {
             *after = last;
             return Ok(NextStep::More);
         }
-        let (rows, vanished) = (*rows, *vanished);
+
+        let rows = *rows;
+        let vanished = *vanished;
         if vanished == 0 {
             return self.succeed();
         }

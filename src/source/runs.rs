@@ -200,6 +200,7 @@ pub fn finish(id: i32, run: Run, counts: &RunCounts, failed: bool) -> Result<(),
         "UPDATE ai._s3_source_run SET state = '{state}', finished = clock_timestamp(), {COUNTERS} WHERE run = $1"
     );
     let (first, longest) = guc::retry_backoff();
+
     transaction(|| {
         if sql::execute(&update, &counted(run, counts))? == 0 {
             // Dropped meanwhile.

@@ -53,12 +53,14 @@ impl Sources {
             transaction(entry::enabled)?.into_iter().partition(Result::is_ok);
         let entries: Vec<S3Source> = entries.into_iter().filter_map(Result::ok).collect();
         self.tell_unreadable(unreadable.into_iter().filter_map(Result::err).collect());
+
         let rights = definitions::rights();
         if rights != self.rights {
             self.rights = rights;
             self.forget_settings();
         }
         self.leave_others(&entries);
+
         let mut next = Turn::default();
         for entry in entries {
             if self.served.get(&entry.id).is_some_and(|served| served.listing_run.is_some()) {
@@ -153,11 +155,13 @@ impl ActiveSource {
             // When it is due next stands in the catalog.
             return Ok(Turn { more: true, retry_in: None });
         }
+
         let Some(listing_run) = &mut self.listing_run else { return Ok(Turn::default()) };
         if std::mem::take(&mut self.to_be_permitted) && !listing_run.is_still_allowed()? {
             self.listing_run = None;
             return Ok(Turn { more: true, retry_in: None });
         }
+
         let step = listing_run.step(network);
         // An error: the catalog can't be written. The run is settled when the next begins.
         if matches!(step, Ok(NextStep::Done) | Err(_)) {

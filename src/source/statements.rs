@@ -37,7 +37,8 @@ impl SourceStatements {
     /// Writes the statements of the source with this id. `with_type`: whether content types are known; if
     /// not, that column is left alone.
     pub fn new(id: i32, target: &Relation, with_type: bool) -> Self {
-        let (t, seen) = (target.qualified(), qualified("ai", &seen_name(id)));
+        let t = target.qualified();
+        let seen = qualified("ai", &seen_name(id));
         SourceStatements {
             see: format!("INSERT INTO {seen} (run, uri) SELECT $2::int8, unnest($1::text[])"),
             forget_run: format!("DELETE FROM {seen} WHERE run = $1"),

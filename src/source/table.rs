@@ -92,7 +92,8 @@ impl MirrorTable {
             target::require_columns(&relation)?;
             target::require_unique(&relation)?;
             target::require_vectorizers_ready(&relation)?;
-            let (target, seen) = (relation.table()?, catalog::Table::look(entry.seen));
+            let target = relation.table()?;
+            let seen = catalog::Table::look(entry.seen);
             let seen = seen.filter(|seen| seen.owner == target.owner).ok_or_else(|| changed(&target))?;
             Ok((relation, target, seen))
         })?;

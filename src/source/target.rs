@@ -68,6 +68,7 @@ pub fn require_columns(relation: &Relation) -> Result<(), PgError> {
             Some(column) => return Err(wrong_type(relation, needed, &column.type_name)),
         }
     }
+
     if missing.is_empty() {
         return Ok(());
     }
@@ -82,7 +83,8 @@ pub fn require_columns(relation: &Relation) -> Result<(), PgError> {
 
 fn wrong_type(relation: &Relation, needed: &Needed, found: &str) -> PgError {
     let table = relation.qualified();
-    let (name, type_name) = (needed.name, needed.type_name);
+    let name = needed.name;
+    let type_name = needed.type_name;
     PgError::new(
         PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
         format!("column {name} of {table} has type {found}, but an S3 source writes {type_name}"),
@@ -122,6 +124,7 @@ pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
         &[relation.schema.clone().into(), relation.name.clone().into()],
         |row| Ok((row.get::<i32>(1)?, row.get::<String>(2)?)),
     )?;
+
     let ready = vectorizer::by_source(relation.oid)?;
     let waiting = named.into_iter().find(|(id, _)| !ready.iter().any(|entry| entry.id == *id));
     let Some((_, name)) = waiting else { return Ok(()) };

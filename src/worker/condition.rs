@@ -153,6 +153,7 @@ impl Conditions {
             }
             return;
         }
+
         self.stop(
             id,
             Condition {

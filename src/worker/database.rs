@@ -60,6 +60,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
         pg_sys::BackgroundWorkerInitializeConnectionByOid(database, pg_sys::InvalidOid, 0);
         pg_sys::before_shmem_exit(Some(at_exit), argument);
     }
+
     session::be_superuser();
     release_free_memory();
     shared::update(database, |slot| {
@@ -68,6 +69,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
         slot.to_leave = false;
         slot.last_turn = 0;
     });
+
     match extension_version() {
         Ok(Some(version)) => recommend_update(&version),
         Ok(None) => return leave_without_extension(database),
@@ -82,9 +84,11 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
 unsafe extern "C-unwind" fn at_exit(_code: std::ffi::c_int, argument: pg_sys::Datum) {
     RUNNER.with(|runner| drop(runner.try_borrow_mut().ok().and_then(|mut runner| runner.take())));
     index::due::end_builders();
+
     let own = std::process::id() as i32;
+    let stubborn = turn::stubborn();
     // SAFETY: reads the clock.
-    let (stubborn, now) = (turn::stubborn(), unsafe { pg_sys::GetCurrentTimestamp() });
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
     shared::update(pg_sys::Oid::from(argument.value() as u32), |slot| {
         if slot.worker == own {
             slot.worker = 0;
@@ -144,10 +148,12 @@ fn serve(database: pg_sys::Oid) {
     let waker: Waker = Arc::new(move || signal(&writer));
     let call = waker.clone();
     let waiting = wait::WaitSet::new(Some(wake.as_raw_fd()));
+
     match Runner::start(pipeline_settings(), move || call()) {
         Ok(runner) => RUNNER.set(Some(runner)),
         Err(error) => return can_not_start(&error),
     }
+
     let mut queue = SpiQueue::new(i64::from(random_u32()) << 32);
     let mut sources = Sources::default();
     let mut renewed = Instant::now();
@@ -189,6 +195,7 @@ fn pipeline_settings() -> Settings {
     let wanted = Settings::descriptors(settings.connections);
     let there_are = descriptors::make_room(wanted);
     let connections = Settings::connections_within(there_are).min(settings.connections);
+
     if connections < settings.connections {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
@@ -247,6 +254,7 @@ fn work(
         pgrx::warning!("pgai_rs worker could not process S3 sources: {error}");
         Turn { more: false, retry_in: Some(ERROR_PAUSE) }
     });
+
     for gone in queue.refresh()? {
         with_runner(|runner| runner.forget(gone));
     }
@@ -254,6 +262,7 @@ fn work(
         queue.renew(&with_runner(|runner| runner.tickets().collect()));
         *renewed = Instant::now();
     }
+
     let turn = with_runner(|runner| {
         let turn = runner.turn(queue);
         queue.waiting(runner.waiting());
@@ -262,6 +271,7 @@ fn work(
     if turn.more || listed.more {
         return Ok(Duration::ZERO);
     }
+
     // What is in flight ends with a turn of its own.
     let index = index::due::look(queue).filter(|_| with_runner(|runner| runner.in_flight()) == 0);
     let renewal = with_runner(|runner| runner.in_flight() > 0).then(|| guc::lease_duration() / 3);

@@ -43,12 +43,14 @@ impl Heartbeat {
         if !whole && !stops {
             return;
         }
+
         let now = Some(Instant::now());
         self.written = now;
         if whole {
             self.beat = now;
             conditions.judge();
         }
+
         if whole {
             if let Err(error) = transaction(missed::compact) {
                 pgrx::warning!("pgai_rs worker could not look up missed changes: {error}");
@@ -57,6 +59,7 @@ impl Heartbeat {
                 pgrx::warning!("pgai_rs worker could not write the used quotas: {error}");
             }
         }
+
         let conditions = &mut queue.conditions;
         // Only if that can't be done: each subtransaction that writes takes an id.
         let written = transaction(|| self.write(conditions, whole, |_, write| write())).or_else(|error| {
@@ -104,6 +107,7 @@ impl Heartbeat {
                 process
             }
         };
+
         for (id, record) in conditions.records() {
             each(id, &|| {
                 if whole {
@@ -141,6 +145,7 @@ fn register() -> Result<Uuid, PgError> {
                                ORDER BY last_heartbeat DESC OFFSET $1))",
         &[(PROCESSES_KEPT - 1).into()],
     )?;
+
     let registered = query_row(
         "INSERT INTO ai.vectorizer_worker_process (version, expected_heartbeat_interval, pid)
          VALUES ($1, make_interval(secs => $2), $3) RETURNING id",
@@ -161,6 +166,7 @@ fn count(process: Uuid, conditions: &Conditions) -> Result<bool, PgError> {
         |of: fn(&Record) -> i32| conditions.records().fold(0, |sum: i32, (_, r)| sum.saturating_add(of(r)));
     let errors = conditions.records().filter_map(|(_, record)| record.last_error.as_ref());
     let last = errors.max_by_key(|error| error.since).map(message);
+
     let counted = execute(
         "UPDATE ai.vectorizer_worker_process
          SET last_heartbeat = clock_timestamp(), heartbeat_count = heartbeat_count + 1,

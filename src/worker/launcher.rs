@@ -34,6 +34,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_launcher_main(_argument: pg_sys::Datum) 
     wait::install_signal_handlers();
     // SAFETY: once per process; no database.
     unsafe { pg_sys::BackgroundWorkerInitializeConnection(std::ptr::null(), std::ptr::null(), 0) };
+
     let mut known: HashMap<pg_sys::Oid, KnownDatabase> = HashMap::new();
     let mut processes = Processes::default();
     let waiting = wait::WaitSet::new(None);
@@ -105,6 +106,7 @@ fn look_after(
     if shared::missed_request() {
         known.values_mut().for_each(|known| known.without_extension = false);
     }
+
     let mut next = guc::poll_interval();
     let mut waiting = Vec::new();
     for database in databases {
@@ -122,6 +124,7 @@ fn look_after(
             NextAction::Start => waiting.push(database.oid),
         }
     }
+
     let next = next.min(processes.start(known, waiting));
     shared::retain(exists);
     next
@@ -135,6 +138,7 @@ fn look_after_one(database: pg_sys::Oid, known: &mut KnownDatabase) -> NextActio
     if known.worker.is_some() {
         return NextAction::Nothing;
     }
+
     if slot.requested {
         shared::update(database, |slot| slot.requested = false);
         known.without_extension = false;
@@ -143,6 +147,7 @@ fn look_after_one(database: pg_sys::Oid, known: &mut KnownDatabase) -> NextActio
     if known.without_extension {
         return NextAction::Nothing;
     }
+
     let away = until(slot.away_until);
     let backoff = known.not_before.map(|t| t.saturating_duration_since(Instant::now())).unwrap_or_default();
     match away.max(backoff) {
@@ -158,12 +163,14 @@ fn settle_ended(database: pg_sys::Oid, known: &mut KnownDatabase, slot: &shared:
     if !known.worker.as_ref().is_some_and(ended) {
         return;
     }
+
     known.worker = None;
     shared::update(database, |slot| {
         slot.worker = 0;
         slot.without_extension = false;
         slot.to_leave = false;
     });
+
     if slot.to_leave {
         // It stands at the end of the line again.
         return;
@@ -173,6 +180,7 @@ fn settle_ended(database: pg_sys::Oid, known: &mut KnownDatabase, slot: &shared:
         known.backoff.reset();
         return;
     }
+
     if known.started.is_some_and(|t| t.elapsed() >= HEALTHY) {
         known.backoff.reset();
     }

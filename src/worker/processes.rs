@@ -48,6 +48,7 @@ impl Processes {
                 waiting.push((oid, since));
             }
         }
+
         self.tell(&waiting);
         shared::set_no_free_process(!waiting.is_empty());
         if waiting.is_empty() {
@@ -62,6 +63,7 @@ impl Processes {
         if waiting.is_empty() {
             self.said = false;
         }
+
         let is_noteworthy = waiting.iter().any(|(_, since)| since.elapsed() >= NOTEWORTHY);
         if self.said || !is_noteworthy {
             return;
@@ -109,6 +111,7 @@ fn make_some_leave(known: &HashMap<pg_sys::Oid, KnownDatabase>, most: usize) {
             had_their_turn.push((started, *oid));
         }
     }
+
     had_their_turn.sort_unstable_by_key(|(started, _)| *started);
     for (_, oid) in had_their_turn.into_iter().take(most.saturating_sub(leaving)) {
         shared::update(oid, |slot| slot.to_leave = true);

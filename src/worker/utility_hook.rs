@@ -97,6 +97,7 @@ unsafe fn needed_alone(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
     if node.is_null() {
         return None;
     }
+
     // SAFETY: a node's tag tells its type.
     let name = unsafe {
         match (*node).type_ {
@@ -116,6 +117,7 @@ unsafe fn needed_alone(node: *mut pg_sys::Node) -> Option<pg_sys::Oid> {
     if name.is_null() {
         return None;
     }
+
     // SAFETY: a C string of the parse tree; the look-up does not raise for an unknown name.
     let database = unsafe { pg_sys::get_database_oid(name, true) };
     (database != pg_sys::InvalidOid).then_some(database)
