@@ -372,7 +372,7 @@ def test_what_is_not_seen_does_not_exist(alice, mallory, call):
 def test_what_is_seen_is_refused_in_so_many_words(alice, mallory):
     alice.sql(f"GRANT USAGE ON SCHEMA alice TO {mallory.name}; GRANT SELECT ON alice.document, alice.object TO {mallory.name}")
     for call, refusal in [
-        ("ai.drop_vectorizer(1)", "must be owner of the vectorizer"),
+        ("ai.drop_vectorizer(1)", "must be owner of vectorizer"),
         ("ai.drop_s3_source(1)", "must be owner of S3 source"),
         ("ai.vectorizer_embed(1, 'a')", "permission denied for the model of vectorizer of_alice"),
     ]:

@@ -117,7 +117,7 @@ impl Right {
             "Role {role} lacks EXECUTE on ai.{name}, which is the right to declare what it returns."
         ))
         .with_hint(format!(
-            "Run GRANT EXECUTE ON FUNCTION ai.{name} TO {role}; or, for all vectorizers and S3 sources, SELECT \
+            "GRANT EXECUTE ON FUNCTION ai.{name} TO {role}; or, for all vectorizers and S3 sources, SELECT \
              ai.grant_vectorizer_usage({literal});"
         )))
     }
