@@ -15,7 +15,7 @@ use crate::pg::identity::as_user_on;
 use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::pg::transaction::subtransaction;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 const KEY_HINT: &str = "Give an object of the primary key's columns, such as {\"id\": 1}, or an array of them; \
                         ai.vectorizer_errors has the one of each row as details -> 'key'.";

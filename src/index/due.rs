@@ -20,7 +20,7 @@ use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::sql::{self, ident};
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
-use crate::queue::served::Served;
+use crate::queue::active::Active;
 use crate::queue::spi::SpiQueue;
 
 /// First and longest pause before a failed build is retried. The pause is at least as long as the attempt
@@ -132,9 +132,9 @@ impl Builds {
             }
         };
         let next = queue
-            .served_all()
-            .filter(|served| !served.rests() && turn::left(served.vectorizer.owner).is_none())
-            .filter_map(|served| self.look_at(served))
+            .active()
+            .filter(|active| !active.rests() && turn::left(active.vectorizer.owner).is_none())
+            .filter_map(|active| self.look_at(active))
             .min();
         self.next_look = Some(Instant::now() + INTERVAL.max(began.elapsed() * REST));
         next.into_iter().chain(at_work).min()
@@ -204,8 +204,8 @@ impl Builds {
 
     /// Checks one vectorizer and starts its builder if its index is due. Returns the time until the next
     /// check, if one is planned.
-    fn look_at(&mut self, served: &Served) -> Option<Duration> {
-        let (id, owner) = (served.vectorizer.id, served.vectorizer.owner);
+    fn look_at(&mut self, active: &Active) -> Option<Duration> {
+        let (id, owner) = (active.vectorizer.id, active.vectorizer.owner);
         // A builder that was just started counts as not waiting.
         let is_building = self.building.iter().any(|building| building.waits_since.is_none());
         if is_building
@@ -217,16 +217,16 @@ impl Builds {
         if let Some(left) = self.tries.get(&id).and_then(|tries| tries.not_before).and_then(left) {
             return Some(left);
         }
-        let ask = |question: &str| served.as_owner(|| yes(question));
+        let ask = |question: &str| active.as_owner(|| yes(question));
         let own = self.processes();
-        match transaction(|| state(&served.vectorizer, &own, &ask)) {
+        match transaction(|| state(&active.vectorizer, &own, &ask)) {
             Ok(State::Settled) => drop(self.tries.remove(&id)),
             Ok(State::NotYet) => {}
-            Ok(State::Due) => self.start(served),
+            Ok(State::Due) => self.start(active),
             Err(error) => {
                 // A lock on the tables also stops the queue, which reports it; the index can wait.
                 if error.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
-                    pgrx::warning!("vectorizer {} can't look for its index: {error}", served.vectorizer.name);
+                    pgrx::warning!("vectorizer {} can't look for its index: {error}", active.vectorizer.name);
                 }
                 self.back_off(id, Duration::ZERO);
             }
@@ -234,8 +234,8 @@ impl Builds {
         self.tries.get(&id).and_then(|tries| tries.not_before).and_then(left)
     }
 
-    fn start(&mut self, served: &Served) {
-        let (vectorizer, owner) = (served.vectorizer.id, served.vectorizer.owner);
+    fn start(&mut self, active: &Active) {
+        let (vectorizer, owner) = (active.vectorizer.id, active.vectorizer.owner);
         // SAFETY: reads variables of this process.
         let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
         let order = Order { vectorizer, database, owner };
@@ -248,7 +248,7 @@ impl Builds {
                 self.back_off(vectorizer, Duration::ZERO);
                 ErrorReport::new(
                     PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-                    format!("no background worker slot is free for the index of {}", served.vectorizer.name),
+                    format!("no background worker slot is free for the index of {}", active.vectorizer.name),
                     "",
                 )
                 .set_hint("Raise max_worker_processes.")
