@@ -9,8 +9,9 @@
 //! * [`declare`]: checks of declarations
 //! * [`access`]: the administrator's limits on what the server fetches and sends
 //! * [`catalog`]: vectorizers and their objects
+//! * [`trigger`]: the trigger on a source, and the wake-up of the worker
 //! * [`ddl`]: reactions to changed definitions
-//! * [`queue`]: trigger, claim, completion
+//! * [`queue`]: claim, completion, failure
 //! * [`source`]: buckets mirrored as tables
 //! * [`index`]: vector indexes
 //! * [`worker`], [`shared`]: launcher and workers, and the memory that they share with sessions
@@ -29,6 +30,7 @@ mod pg;
 mod queue;
 mod shared;
 mod source;
+mod trigger;
 mod vector;
 mod worker;
 

@@ -24,8 +24,8 @@ use crate::pg::lock::{self, Named};
 use crate::pg::roles::role_name;
 use crate::pg::sql::MAX_IDENTIFIER;
 use crate::pg::sql::{self, ident, qualified};
-use crate::queue::wake;
 use crate::source::{entry, seen_name, target};
+use crate::trigger::wake;
 
 /// The arguments of the call.
 struct SourceRequest {

@@ -35,7 +35,7 @@ use crate::pg::json::Json;
 use crate::pg::lock::{self, Named};
 use crate::pg::roles::role_name;
 use crate::pg::sql::{self, ident};
-use crate::queue::wake;
+use crate::trigger::wake;
 
 /// The arguments of the call.
 struct VectorizerRequest {

@@ -7,7 +7,7 @@ use crate::catalog::ownership::{owned, require_owner};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 /// Errors if the vectorizer's id is null.
 pub fn require_id(vectorizer_id: Option<i32>) -> Result<i32, PgError> {

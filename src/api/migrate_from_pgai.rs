@@ -7,7 +7,7 @@ use crate::catalog::relation::Relation;
 use crate::migrate::{adopt, catalog, release, requirements};
 use crate::pg::error::PgError;
 use crate::pg::sql;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 /// HINT for a user who has pgai's objects in `ai`.
 const MAKE_ROOM: &str = "To take its vectorizers over, in one transaction: ALTER SCHEMA ai RENAME TO pgai; \

@@ -3,13 +3,13 @@
 use pgrx::pg_sys;
 
 use super::worker_state::HealthState;
+use crate::catalog::missed::{self, Missed};
 use crate::catalog::relation::{DESCENDANTS, Relation};
 use crate::catalog::trigger_states::{self, fires_for_replica, unseen};
 use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, ident};
-use crate::queue::missed::{self, Missed};
 
 /// The value of `ai.vectorizer_health.state` for them.
 const OUT_OF_STEP: &str = "out_of_step";

@@ -6,9 +6,10 @@ use pgrx::prelude::*;
 use super::create_vectorizer::require_fresh_snapshots;
 use super::drop_vectorizer::require_id;
 use crate::catalog::ownership::require_owner;
-use crate::catalog::vectorizer;
+use crate::catalog::{missed, vectorizer};
 use crate::pg::error::PgError;
-use crate::queue::{missed, resync as compare, trigger, wake};
+use crate::queue::resync as compare;
+use crate::trigger::{self, wake};
 
 /// Enqueues the keys in which source and store differ, or all rows, and returns how many.
 #[pg_extern(sql = false)]

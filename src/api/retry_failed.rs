@@ -15,7 +15,7 @@ use crate::pg::identity::as_user_on;
 use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::pg::transaction::subtransaction;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 const KEY_HINT: &str = "Specify an object of the primary key's columns, such as {\"id\": 1}, or an array of such \
                         objects. ai.vectorizer_errors contains that of each row as details -> 'key'.";

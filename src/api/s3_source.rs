@@ -10,7 +10,7 @@ use crate::catalog::visibility;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::sql;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 /// Returns the id of a source that the caller may change. Errors if the caller does not see it, as if it did
 /// not exist, or lacks its owner's rights.

@@ -10,7 +10,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::json::Json;
 use crate::pg::sql;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 #[pg_extern(sql = false)]
 fn set_scheduling(

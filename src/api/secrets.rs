@@ -13,7 +13,7 @@ use crate::pg::discreet::without_statement;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::sql;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 /// Maximum length of a value in bytes. The key of a service account has some 2,400.
 const MOST_BYTES: usize = 16 << 10;

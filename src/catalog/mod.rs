@@ -14,12 +14,14 @@
 //! * [`spending`]: daily quotas of roles, and what is used of them
 //! * [`rights`]: which roles may have the server fetch and send
 //! * [`definitions`]: detection of changed definitions
+//! * [`missed`]: records that triggers may have missed changes
 
 pub mod binding;
 pub mod definitions;
 pub mod destination;
 pub mod key;
 pub mod key_columns;
+pub mod missed;
 pub mod objects;
 pub mod ownership;
 pub mod queue_tables;

@@ -11,7 +11,7 @@ use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::sql::{self, ident};
-use crate::queue::wake;
+use crate::trigger::wake;
 use pgrx::pg_sys;
 
 const KEY: &str = "

@@ -7,7 +7,8 @@ use crate::catalog::{binding, registration, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
 use crate::pg::sql;
-use crate::queue::{resync, wake};
+use crate::queue::resync;
+use crate::trigger::wake;
 
 /// Vectorizers whose source was dropped.
 const SOURCES: &str = "

@@ -40,7 +40,7 @@ use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, may_act_as, with_pinned_path};
 use crate::pg::transaction::subtransaction;
-use crate::queue::wake;
+use crate::trigger::wake;
 use altered::Altered;
 use statement::StatementChange;
 

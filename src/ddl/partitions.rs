@@ -8,7 +8,8 @@ use crate::catalog::triggers;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::sql;
-use crate::queue::{resync, wake};
+use crate::queue::resync;
+use crate::trigger::wake;
 
 /// Reacts to CREATE TABLE … PARTITION OF and CREATE TABLE … INHERITS.
 pub fn follow_new(table: pg_sys::Oid) -> Result<(), PgError> {

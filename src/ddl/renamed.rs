@@ -2,7 +2,7 @@
 
 use crate::catalog::binding;
 use crate::pg::error::PgError;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 /// Writes the current names into the catalog.
 pub fn follow() -> Result<(), PgError> {

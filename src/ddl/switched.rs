@@ -4,13 +4,13 @@ use pgrx::pg_sys;
 
 use super::altered::Switched;
 use super::warned_of;
+use crate::catalog::missed;
 use crate::catalog::relation::Relation;
 use crate::catalog::trigger_states::{enable_alike, keep_replica_trigger, load};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, may_act_as};
 use crate::pg::transaction::see_own_changes;
-use crate::queue::missed;
 
 /// Reacts to enabled or disabled triggers of this table.
 pub fn follow(relation: pg_sys::Oid, switched: &Switched) -> Result<(), PgError> {

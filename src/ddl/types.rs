@@ -13,7 +13,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 use crate::pg::transaction::see_own_changes;
-use crate::queue::wake;
+use crate::trigger::wake;
 
 /// Returns a row if the key of `$1` depends on the object `$3` of the catalog `$2`: it is one of the types
 /// that the key's columns consist of, one of their collations or operators, or the schema or the extension of

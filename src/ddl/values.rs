@@ -14,6 +14,7 @@ use super::altered::{Altered, Rewritten};
 use super::warned_of;
 use crate::catalog::key::Key;
 use crate::catalog::key_columns::{self, Different};
+use crate::catalog::missed;
 use crate::catalog::relation::DESCENDANTS;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
@@ -21,7 +22,8 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, as_user_on};
 use crate::pg::sql::{self, execute, ident};
 use crate::pg::transaction::see_own_changes;
-use crate::queue::{missed, resync, wake};
+use crate::queue::resync;
+use crate::trigger::wake;
 
 /// Reacts to the statement for the vectorizers of this table and of those that inherit its columns.
 pub fn follow(altered: &Altered) -> Result<(), PgError> {

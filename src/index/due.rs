@@ -20,7 +20,7 @@ use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::sql::{self, ident};
 use crate::pg::transaction::transaction;
 use crate::pg::turn;
-use crate::queue::served::Served;
+use crate::queue::active::Active;
 use crate::queue::spi::SpiQueue;
 
 /// First and longest pause before a failed build is retried. The pause is at least as long as the attempt
@@ -133,9 +133,9 @@ impl Builds {
             }
         };
         let next = queue
-            .served_all()
-            .filter(|served| !served.rests() && turn::left(served.vectorizer.owner).is_none())
-            .filter_map(|served| self.look_at(served))
+            .active()
+            .filter(|active| !active.rests() && turn::left(active.vectorizer.owner).is_none())
+            .filter_map(|active| self.look_at(active))
             .min();
 
         self.next_look = Some(Instant::now() + INTERVAL.max(began.elapsed() * REST));
@@ -206,9 +206,9 @@ impl Builds {
 
     /// Checks one vectorizer and starts its builder if its index is due. Returns the time until the next
     /// check, if one is planned.
-    fn look_at(&mut self, served: &Served) -> Option<Duration> {
-        let id = served.vectorizer.id;
-        let owner = served.vectorizer.owner;
+    fn look_at(&mut self, active: &Active) -> Option<Duration> {
+        let id = active.vectorizer.id;
+        let owner = active.vectorizer.owner;
         // A builder that was just started counts as not waiting.
         let is_building = self.building.iter().any(|building| building.waits_since.is_none());
         if is_building
@@ -221,18 +221,18 @@ impl Builds {
             return Some(left);
         }
 
-        let ask = |question: &str| served.as_owner(|| yes(question));
+        let ask = |question: &str| active.as_owner(|| yes(question));
         let own = self.processes();
-        match transaction(|| state(&served.vectorizer, &own, &ask)) {
+        match transaction(|| state(&active.vectorizer, &own, &ask)) {
             Ok(IndexState::Settled) => drop(self.tries.remove(&id)),
             Ok(IndexState::NotYet) => {}
-            Ok(IndexState::Due) => self.start(served),
+            Ok(IndexState::Due) => self.start(active),
             Err(error) => {
                 // A lock on the tables also stops the queue, which reports it; the index can wait.
                 if error.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
                     pgrx::warning!(
                         "could not look up the index of vectorizer \"{}\": {error}",
-                        served.vectorizer.name
+                        active.vectorizer.name
                     );
                 }
                 self.back_off(id, Duration::ZERO);
@@ -242,9 +242,9 @@ impl Builds {
         self.tries.get(&id).and_then(|tries| tries.not_before).and_then(left)
     }
 
-    fn start(&mut self, served: &Served) {
-        let vectorizer = served.vectorizer.id;
-        let owner = served.vectorizer.owner;
+    fn start(&mut self, active: &Active) {
+        let vectorizer = active.vectorizer.id;
+        let owner = active.vectorizer.owner;
         // SAFETY: reads variables of this process.
         let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
         let order = Order { vectorizer, database, owner };
@@ -258,7 +258,7 @@ impl Builds {
                 self.back_off(vectorizer, Duration::ZERO);
                 ErrorReport::new(
                     PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-                    format!("no background worker slot is free for the index of {}", served.vectorizer.name),
+                    format!("no background worker slot is free for the index of {}", active.vectorizer.name),
                     "",
                 )
                 .set_hint("Increase max_worker_processes.")

@@ -1,129 +1,127 @@
 //! Claims rows: takes leases for this worker, and reads the claimed documents.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use pgrx::datum::Uuid;
 
-use pgai_rs_pipeline::document::{Document, ExistingChunk, Payload, Ticket};
+use pgai_rs_pipeline::document::{self, Document, ExistingChunk, Payload, Ticket};
 use pgai_rs_pipeline::run::Addresses;
 
-use super::origin;
-use super::served::Served;
+use super::definition::{Definition, Target};
+use super::provenance;
+use super::sql::{column, source, store, work};
+use super::work::{Claimed, index};
 use crate::catalog::key::KeyValues;
-use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, Row};
-use crate::pg::transaction::transaction;
 
-/// A row on which this worker holds the lease.
-#[derive(Debug, Clone)]
-pub struct Claimed {
-    /// The id of its vectorizer.
-    pub vectorizer: i32,
-    /// Its key.
-    pub key: KeyValues,
-    /// The generation of the work row at the time of the claim. Folding a change raises it.
-    pub generation: i64,
-    /// The number of claims since the row last changed, including this one.
-    pub attempts: i32,
-    /// The lease: this worker holds the row as long as the work row has this value.
+/// The rows that are wanted, and the terms on which they are held.
+pub struct Request<'a> {
+    /// The largest number of rows.
+    pub rows: i64,
+    /// The largest number of bytes of all rows together. The first row is claimed whatever its size.
+    pub bytes: u64,
+    /// The largest size in bytes of a document that is read.
+    pub largest: u64,
+    /// The addresses that the rows hold.
+    pub addresses: &'a Addresses,
+    /// The lease.
     pub lease: i64,
+    /// The time for which the rows are held.
+    pub duration: Duration,
 }
 
-/// Prolongs the leases of rows by `pgai_rs.lease_duration` from now. Rows whose lease is no longer the
-/// claim's are left alone.
-pub fn renew(served: &Served, held: &[&Claimed]) -> Result<(), PgError> {
-    if held.is_empty() {
-        return Ok(());
-    }
-    transaction(|| {
-        // Made in here, for their arrays live as long as the transaction.
-        let mut args = served.keys(held.iter().map(|claimed| &claimed.key));
-        args.push(held.iter().map(|claimed| claimed.lease).collect::<Vec<_>>().into());
-        args.push(guc::lease_duration().as_secs_f64().into());
-        served.as_owner(|| sql::execute(&served.statements.renew, &args)).map(drop)
-    })
-}
-
-/// Claims rows that are due and whose address is among `addresses`: at most `limit` rows of at most `bytes`
-/// bytes together. The first row is claimed whatever its size.
-pub fn claim(
-    served: &Served,
-    limit: i64,
-    bytes: u64,
-    lease: i64,
-    addresses: &Addresses,
-) -> Result<Vec<Claimed>, PgError> {
-    let seconds = guc::lease_duration().as_secs_f64();
-    let pid = std::process::id() as i32;
-    let columns = served.vectorizer.key.len();
-    let (bytes, largest) = (clamped(bytes), clamped(guc::max_document_size()));
-    let mut args = vec![limit.into(), seconds.into(), lease.into(), pid.into(), bytes.into(), largest.into()];
-    let beginnings = match addresses {
+/// Claims rows that are due.
+pub fn claim(v: &Definition, wanted: &Request<'_>) -> Result<Vec<Claimed>, PgError> {
+    let holder = std::process::id() as i32;
+    let mut args = vec![
+        wanted.rows.into(),
+        wanted.duration.as_secs_f64().into(),
+        wanted.lease.into(),
+        holder.into(),
+        clamped(wanted.bytes).into(),
+        clamped(wanted.largest).into(),
+    ];
+    let prefixes = match wanted.addresses {
         Addresses::Any => None,
-        Addresses::Of(beginning) => Some((vec![beginning.to_string()], true)),
-        Addresses::Except(beginnings) => Some((beginnings.iter().map(|b| b.to_string()).collect(), false)),
+        Addresses::Of(prefix) => Some((vec![prefix.to_string()], true)),
+        Addresses::Except(prefixes) => Some((prefixes.iter().map(|b| b.to_string()).collect(), false)),
     };
-    let statement = match (beginnings, &served.statements.claim_among) {
-        (Some((beginnings, wanted)), Some(statement)) => {
-            args.extend([beginnings.into(), wanted.into()]);
-            statement
+    let statement = match prefixes {
+        Some((prefixes, is_one)) if v.by_address => {
+            args.extend([prefixes.into(), is_one.into()]);
+            work::claim_among(v)
         }
-        _ => &served.statements.claim,
+        _ => work::claim(v),
     };
-    sql::query(statement, &args, |row| {
-        let key = (0..columns).map(|i| row.get(3 + i)).collect::<Result<_, _>>()?;
-        let vectorizer = served.vectorizer.id;
-        Ok(Claimed { vectorizer, key: KeyValues(key), generation: row.get(1)?, attempts: row.get(2)?, lease })
+
+    sql::query(&statement, &args, |row| {
+        let key = (0..v.key.len()).map(|i| row.get(3 + i)).collect::<Result<_, _>>()?;
+        Ok(Claimed {
+            vectorizer: v.id,
+            key: KeyValues(key),
+            generation: row.get(1)?,
+            attempts: row.get(2)?,
+            lease: wanted.lease,
+        })
     })
 }
 
-/// Returns the documents of the claimed rows that the source still has, by their index in `claimed`. Tickets
-/// count from `first`.
-pub fn read(served: &Served, claimed: &[Claimed], first: u64) -> Result<HashMap<usize, Document>, PgError> {
+/// Returns the documents of the claimed rows that the source still has, by their index in `claimed`. Each has
+/// the ticket with its index. A document of more than `largest` bytes is not read.
+pub fn read(
+    v: &Definition,
+    shared: &Arc<document::Vectorizer>,
+    claimed: &[Claimed],
+    tickets: &[Ticket],
+    largest: u64,
+) -> Result<HashMap<usize, Document>, PgError> {
     if claimed.is_empty() {
         return Ok(HashMap::new());
     }
-    let keys = || served.keys(claimed.iter().map(|c| &c.key));
-    let names: Vec<String> = served.vectorizer.template_columns()?.iter().map(|c| c.name.clone()).collect();
-    let largest = guc::max_document_size();
+    let keys = || v.keys(claimed.iter().map(|c| &c.key));
     let mut args = keys();
     args.push(clamped(largest).into());
-    let rows = sql::query(&served.statements.read, &args, |row| {
-        let place = place(row)?;
-        let fields = names.iter().enumerate().map(|(i, name)| Ok((name.clone(), row.get(5 + i)?)));
+    let rows = sql::query(&source::read(v), &args, |row| {
+        let index = index(row)?;
+        let fields = v.fields.iter().enumerate().map(|(i, field)| Ok((field.name.clone(), row.get(5 + i)?)));
         let document = Document {
-            ticket: Ticket(first + place as u64),
-            vectorizer: served.shared.clone(),
+            ticket: *tickets
+                .get(index)
+                .ok_or_else(|| PgError::raised("a row was read that was not claimed"))?,
+            vectorizer: shared.clone(),
             payload: payload(row, largest)?,
             fields: fields.collect::<Result<_, PgError>>()?,
             existing: Vec::new(),
             provenance: None,
         };
-        Ok((place, document))
+        Ok((index, document))
     })?;
     let mut documents: HashMap<usize, Document> = rows.into_iter().collect();
-    let existing = sql::query(served.statements.written.existing(), &keys(), |row| {
+
+    let existing = match &v.target {
+        Target::Store(store) => store::existing(v, store),
+        Target::Column(column) => column::existing(v, column),
+    };
+    let existing = sql::query(&existing, &keys(), |row| {
         // What is no digest, for somebody has written there, is as good as no chunk.
         let digest = row.get::<Vec<u8>>(4)?.try_into().ok();
-        Ok((place(row)?, *row.get::<Uuid>(2)?.as_bytes(), row.get(3)?, digest))
+        Ok((index(row)?, *row.get::<Uuid>(2)?.as_bytes(), row.get(3)?, digest))
     })?;
-    for (place, id, seq, digest) in existing {
-        if let (Some(document), Some(digest)) = (documents.get_mut(&place), digest) {
+    for (index, id, seq, digest) in existing {
+        if let (Some(document), Some(digest)) = (documents.get_mut(&index), digest) {
             document.existing.push(ExistingChunk { id, seq, digest });
         }
     }
-    for (place, provenance) in origin::read(served, &keys())? {
-        if let Some(document) = documents.get_mut(&place) {
+
+    for (index, provenance) in provenance::read(v, &keys())? {
+        if let Some(document) = documents.get_mut(&index) {
             document.provenance = Some(provenance);
         }
     }
     Ok(documents)
-}
-
-/// Returns a row's index from its first column, `ord`, which counts from 1 as WITH ORDINALITY does.
-pub fn place(row: &Row<'_>) -> Result<usize, PgError> {
-    Ok(usize::try_from(row.get::<i64>(1)? - 1).unwrap_or_default())
 }
 
 /// Converts a number of bytes to SQL's `int8`, and caps it there.

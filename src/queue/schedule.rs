@@ -36,11 +36,11 @@ pub struct Clock {
     config: Value,
     /// The time from which intervals count, in seconds since 1970; `None` before it is known.
     start: Option<f64>,
-    place: Place,
+    phase: Phase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Place {
+enum Phase {
     Unknown,
     Running,
     Resting(Instant),
@@ -79,7 +79,7 @@ impl Schedule {
         if scheduling.get("implementation").and_then(Value::as_str) != Some("timescaledb") {
             return Schedule::Always;
         }
-        Schedule::ByClock(Clock { config: scheduling.clone(), start: None, place: Place::Unknown })
+        Schedule::ByClock(Clock { config: scheduling.clone(), start: None, phase: Phase::Unknown })
     }
 
     /// Errors unless the schedule always has a next time. It must be called within a transaction.
@@ -100,14 +100,14 @@ impl Schedule {
 
     /// Returns whether the first time is known.
     pub fn has_begun(&self) -> bool {
-        !matches!(self, Schedule::ByClock(Clock { place: Place::Unknown, .. }))
+        !matches!(self, Schedule::ByClock(Clock { phase: Phase::Unknown, .. }))
     }
 
     /// Determines the first time. It must be called within a transaction, as the vectorizer's owner. Errors
     /// if the schedule is invalid.
     pub fn begin(&mut self) -> Result<(), PgError> {
         match self {
-            Schedule::ByClock(clock) if clock.place == Place::Unknown => clock.begin(),
+            Schedule::ByClock(clock) if clock.phase == Phase::Unknown => clock.begin(),
             _ => Ok(()),
         }
     }
@@ -116,19 +116,19 @@ impl Schedule {
     /// [`begin`](Self::begin).
     pub fn rest(&mut self) -> Option<Duration> {
         let Schedule::ByClock(clock) = self else { return None };
-        let Place::Resting(until) = clock.place else { return None };
+        let Phase::Resting(until) = clock.phase else { return None };
         let left = until.saturating_duration_since(Instant::now());
         if left > Duration::ZERO {
             return Some(left);
         }
-        clock.place = Place::Running;
+        clock.phase = Phase::Running;
         None
     }
 
     /// Ends the vectorizer's rest, whatever the clock says. It must be called after [`begin`](Self::begin).
     pub fn run(&mut self) {
         if let Schedule::ByClock(clock) = self {
-            clock.place = Place::Running;
+            clock.phase = Phase::Running;
         }
     }
 
@@ -146,7 +146,7 @@ impl Clock {
         self.require_valid()?;
         let Some(start) = self.text("initial_start") else {
             self.start = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64());
-            self.place = Place::Running;
+            self.phase = Phase::Running;
             return Ok(());
         };
         let seconds = "SELECT extract(epoch FROM $1::timestamptz)::float8";
@@ -159,7 +159,7 @@ impl Clock {
         let found = sql::read(NEXT, &args, |row| row.get::<i64>(1))?;
         let left = found.first().map_or(0, |ms| ms.unsigned_abs());
         let left = Duration::from_millis(left).max(SHORTEST);
-        self.place = Instant::now().checked_add(left).map_or(Place::Running, Place::Resting);
+        self.phase = Instant::now().checked_add(left).map_or(Phase::Running, Phase::Resting);
         Ok(left)
     }
 

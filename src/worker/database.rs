@@ -179,7 +179,7 @@ fn serve(database: pg_sys::Oid) {
         show_turn(database, &queue);
         heartbeat.beat(&mut queue);
         report_activity(c"");
-        let reloaded = waiting.wait(pause.min(heartbeat.next(&queue.conditions)));
+        let reloaded = waiting.wait(pause.min(heartbeat.next(queue.conditions())));
         clear(&wake);
         if reloaded {
             queue.forget_settings();

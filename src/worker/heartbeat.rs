@@ -9,12 +9,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::datum::Uuid;
 
-use super::condition::{Condition, Conditions, Record};
+use crate::catalog::missed;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query_row};
 use crate::pg::transaction::{subtransaction, transaction};
-use crate::queue::missed;
+use crate::queue::conditions::{Condition, Conditions, Record};
 use crate::queue::spi::SpiQueue;
 
 /// The shortest time between a write and the next one that is due to a stop or its end.
@@ -37,7 +37,7 @@ pub struct Heartbeat {
 impl Heartbeat {
     /// Writes what is due. Errors are logged, and what could not be written is written the next time.
     pub fn beat(&mut self, queue: &mut SpiQueue) {
-        let conditions = &mut queue.conditions;
+        let conditions = queue.conditions();
         let whole = left(self.beat, guc::heartbeat_interval()).is_none();
         let stops = conditions.changed() && left(self.written, SOONEST).is_none();
         if !whole && !stops {
@@ -60,7 +60,7 @@ impl Heartbeat {
             }
         }
 
-        let conditions = &mut queue.conditions;
+        let conditions = queue.conditions();
         // Only if that can't be done: each subtransaction that writes takes an id.
         let written = transaction(|| self.write(conditions, whole, |_, write| write())).or_else(|error| {
             pgrx::warning!("pgai_rs worker could not write its heartbeat in one transaction: {error}");

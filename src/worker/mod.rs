@@ -2,13 +2,11 @@
 //!
 //! * [`launcher`]: starts the workers; it is connected to no database
 //! * [`database`]: the worker of a database
-//! * [`condition`]: the worker's knowledge of each vectorizer
-//! * [`heartbeat`]: writes that knowledge to tables
+//! * [`heartbeat`]: writes what is known of the process and of each vectorizer to tables
 //! * `known_database`: the launcher's knowledge of a database
 //! * [`processes`]: shares background workers when there are too few
 //! * [`utility_hook`]: ends workers for DROP DATABASE and similar statements
 
-pub mod condition;
 pub mod database;
 pub mod heartbeat;
 mod known_database;
@@ -23,8 +21,8 @@ use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{PgXactCallbackEvent, pg_sys, register_xact_callback};
 
 use crate::pg::database::this_database;
-use crate::queue::wake::wake_background_workers;
 use crate::shared;
+use crate::trigger::wake::wake_background_workers;
 
 /// The `backend_type` of a database's worker in `pg_stat_activity`.
 pub const WORKER_TYPE: &str = "pgai_rs worker";

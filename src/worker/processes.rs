@@ -115,6 +115,6 @@ fn make_some_leave(known: &HashMap<pg_sys::Oid, KnownDatabase>, most: usize) {
     had_their_turn.sort_unstable_by_key(|(started, _)| *started);
     for (_, oid) in had_their_turn.into_iter().take(most.saturating_sub(leaving)) {
         shared::update(oid, |slot| slot.to_leave = true);
-        crate::queue::wake::wake_background_workers(oid);
+        crate::trigger::wake::wake_background_workers(oid);
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use crate::queue::wake;
 use crate::shared;
+use crate::trigger::wake;
 
 /// The time for which no worker comes back. The statement itself waits five seconds for connections to end
 /// (`CountOtherDBBackends`), and copying a template takes a while.

@@ -41,17 +41,11 @@ EXTENSION = Rules(
         {"declare", "worker"},
         {"index", "ddl"},
         {"source", "queue"},
+        {"trigger"},
         {"access"},
         {"catalog"},
         {"vector"},
         {"guc", "pg", "shared"},
-    ],
-    upwards={
-        ("queue/spi.rs", "worker/condition.rs"),
-    },
-    circles=[
-        {f"queue/{name}.rs" for name in ("claim", "column", "complete", "fail", "fold", "gone", "origin")}
-        | {f"queue/{name}.rs" for name in ("served", "spi", "statements", "store", "unheld")},
     ],
 )
 

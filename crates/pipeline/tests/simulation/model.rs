@@ -1,6 +1,6 @@
 //! The queue's protocol for one source key, in the steps that others can come between.
 //!
-//! Each step names the statements of the extension (`src/queue/statements.rs`) that it stands for.
+//! Each step names the statements of the extension (`src/queue/sql`) that it stands for.
 //! A transaction of a worker has two steps, because users commit between its statements (it runs
 //! at READ COMMITTED); what it writes counts from its second step on, and is undone if the worker
 //! dies before.

@@ -151,7 +151,7 @@ impl State {
         }
     }
 
-    /// `delete_chunks`, `insert_chunks`, `forget_failed`, `settle`, `give_back`, and the commit.
+    /// `delete_chunks`, `insert_chunks`, `forget_failed`, `settle`, `release`, and the commit.
     fn write(&mut self, number: usize, claim: Claim, found: Found, bug: Bug) {
         self.workers[number] = Worker::Idle;
         if found == Found::Gone {
@@ -176,7 +176,7 @@ impl State {
         self.store = claim.content.filter(|_| self.source.is_some());
     }
 
-    /// `settle`, then `give_back` of what it left.
+    /// `settle`, then `release` of what it left.
     fn settle(&mut self, claim: Claim, bug: Bug) {
         let same = |work: &Work| work.generation == claim.generation || bug == Bug::SettleIgnoresGeneration;
         self.work = self.work.filter(|work| !same(work));
@@ -185,7 +185,7 @@ impl State {
         }
     }
 
-    /// `postpone`, then `give_back` of what it left.
+    /// `postpone`, then `release` of what it left.
     fn postpone(&mut self, number: usize, claim: Claim, bug: Bug) {
         self.workers[number] = Worker::Idle;
         self.failures_left -= 1;
@@ -197,7 +197,7 @@ impl State {
         }
     }
 
-    /// `forget_failed`, `set_aside`, `settle`, `give_back`; or `delete_and_settle`.
+    /// `forget_failed`, `set_aside`, `settle`, `release`; or `delete_and_settle`.
     fn set_aside(&mut self, number: usize, claim: Claim, found: Found, bug: Bug) {
         self.workers[number] = Worker::Idle;
         self.failures_left -= 1;

@@ -7,7 +7,7 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use crate::catalog::schema;
+use super::schema;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, execute};

@@ -10,6 +10,7 @@
 //! * [`plan`]: the trigger's knowledge of one vectorizer, and its work
 //! * [`statement`]: SQL that is prepared once and runs on the newest snapshot
 //! * [`row`]: values of the rows that row triggers get
+//! * [`wake`]: wakes the worker at commit
 
 mod certain;
 mod guard;
@@ -17,6 +18,7 @@ mod keyless;
 mod plan;
 mod row;
 mod statement;
+pub mod wake;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -25,7 +27,6 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
-use super::wake;
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::{binding, definitions, vectorizer};
@@ -45,7 +46,7 @@ thread_local! {
 }
 
 /// Runs `f`, which writes vectors to a source, and has the source's triggers know that the worker is writing.
-pub fn embedding<R>(source: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
+pub fn writing_vectors<R>(source: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
     struct Ended;
     impl Drop for Ended {
         fn drop(&mut self) {

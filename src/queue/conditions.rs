@@ -1,5 +1,5 @@
 //! The worker's knowledge of each vectorizer: its counts since they were last written, and what stops it.
-//! [`heartbeat`](super::heartbeat) writes it where users see it.
+//! [`heartbeat`](crate::worker::heartbeat) writes it where users see it.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
@@ -127,7 +127,7 @@ impl Conditions {
     }
 
     /// Records that a vectorizer was taken up.
-    pub fn served(&mut self, id: i32, name: &str) {
+    pub fn taken_up(&mut self, id: i32, name: &str) {
         self.go_on(id, name, |stop| stop == Stop::NotServed);
     }
 

@@ -1,26 +1,26 @@
 //! A vectorizer that this worker serves.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::AccessShareLock;
 
-use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::quota::Quotas;
 use pgai_rs_pipeline::secret::ApiKey;
 
-use super::fold;
+use super::cursor::Cursor;
+use super::definition::Definition;
+use super::pause::Pause;
 use super::schedule::Schedule;
-use super::statements::Statements;
+use super::work::{self, Claimed};
 use crate::access;
 use crate::catalog::binding::Relations;
 use crate::catalog::definitions;
-use crate::catalog::key::{KeyValues, transpose};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::catalog::{secret, spending};
+use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, as_user_on};
 use crate::pg::sql;
@@ -31,13 +31,13 @@ use crate::pg::turn;
 pub const WHOLE_TABLE: u32 = 6;
 
 /// A vectorizer that this worker serves.
-pub struct Served {
+pub struct Active {
     version: String,
     generation: u64,
     /// The definition in the catalog.
     pub vectorizer: Vectorizer,
-    /// The SQL of its queue.
-    pub statements: Statements,
+    /// The definition as the queue's statements need it.
+    pub definition: Definition,
     /// The definition as the pipeline takes it.
     pub shared: Arc<document::Vectorizer>,
     /// The pause after an error of its own, during which its queue is not read.
@@ -49,60 +49,18 @@ pub struct Served {
     /// Its schedule, with the current position.
     pub schedule: Schedule,
     /// The position in the inbox from which the next scan starts.
-    pub fold_place: fold::Place,
+    pub cursor: Cursor,
     /// The mean size in bytes of the rows that were claimed last, which limits the rows of the next claim; 0
     /// if it is unknown.
     pub mean_size: u64,
 }
 
-/// A growing pause after errors that concern a whole vectorizer.
-#[derive(Clone)]
-pub struct Pause {
-    until: Option<Instant>,
-    backoff: Backoff,
-}
-
-impl Default for Pause {
-    fn default() -> Self {
-        Pause { until: None, backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(60)) }
-    }
-}
-
-impl Pause {
-    /// Returns a pause that grows from one second to ten minutes, for statements whose every attempt costs
-    /// the others time.
-    fn of_overrun() -> Self {
-        Pause { until: None, backoff: Backoff::new(Duration::from_secs(1), Duration::from_secs(600)) }
-    }
-
-    /// Returns the pause with its current rest ended; the next rest is as long as if it had run its time.
-    pub fn over(&self) -> Self {
-        Pause { until: None, backoff: self.backoff.clone() }
-    }
-
-    /// Begins a rest, longer than the last.
-    pub fn begin(&mut self) {
-        self.until = Some(Instant::now() + self.backoff.grow());
-    }
-
-    /// Returns whether a rest was begun since the pause was made.
-    fn has_grown(&self) -> bool {
-        self.backoff.times() > 0
-    }
-
-    /// Returns the time that is left of the current rest, or `None` if there is none.
-    pub fn left(&self) -> Option<Duration> {
-        let left = self.until?.saturating_duration_since(Instant::now());
-        (left > Duration::ZERO).then_some(left)
-    }
-}
-
-impl Served {
+impl Active {
     /// Reads a vectorizer. Parts of `known` that have not changed are shared, because the pipeline groups and
     /// caches by identity. Errors if the definition is invalid, or no longer allowed.
-    pub fn take_up(entry: &Entry, known: Option<&Served>, quotas: &Arc<Quotas>) -> Result<Served, PgError> {
+    pub fn take_up(entry: &Entry, known: Option<&Active>, quotas: &Arc<Quotas>) -> Result<Active, PgError> {
         let generation = definitions::generation();
-        let (vectorizer, author, api_key, account, statements) = transaction(|| {
+        let (vectorizer, author, api_key, account, definition) = transaction(|| {
             let mut vectorizer = entry.resolve()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             require_allowed(&vectorizer, api_key.as_ref())?;
@@ -111,8 +69,8 @@ impl Served {
                 s3.author = author;
             }
             let account = spending::account_of(quotas, vectorizer.owner);
-            let statements = Statements::new(&vectorizer)?;
-            Ok((vectorizer, author, api_key, account, statements))
+            let definition = Definition::of(&vectorizer)?;
+            Ok((vectorizer, author, api_key, account, definition))
         })?;
         let fresh = document::Vectorizer {
             id: entry.id,
@@ -134,18 +92,18 @@ impl Served {
             _ => Arc::new(fresh),
         };
         let schedule = Schedule::of(&vectorizer.config.scheduling).or_known(known.map(|s| &s.schedule));
-        Ok(Served {
+        Ok(Active {
             version: entry.version.clone(),
             generation,
             vectorizer,
-            statements,
+            definition,
             shared,
             paused: Pause::default(),
             // Whoever changes a definition may have mended it, but can do so again and again.
             overrun: known.map_or_else(Pause::of_overrun, |known| known.overrun.over()),
             claimed_for: known.map_or(0, |known| known.claimed_for),
             schedule,
-            fold_place: fold::Place::default(),
+            cursor: Cursor::default(),
             mean_size: 0,
         })
     }
@@ -189,27 +147,31 @@ impl Served {
         self.generation = 0;
     }
 
+    /// Prolongs the leases of rows by `pgai_rs.lease_duration` from now. Rows whose lease is no longer the
+    /// claim's are left alone.
+    pub fn renew(&self, held: &[&Claimed]) -> Result<(), PgError> {
+        if held.is_empty() {
+            return Ok(());
+        }
+        transaction(|| self.as_owner(|| work::renew(&self.definition, held, guc::lease_duration())))
+    }
+
     /// Releases the rows that dead workers hold, or an earlier process with this one's id.
     pub fn recover(&self) -> Result<(), PgError> {
-        let pid = std::process::id() as i32;
-        turn::allowing(WHOLE_TABLE, || {
-            transaction(|| self.as_owner(|| sql::execute(&self.statements.recover, &[pid.into()])))
-        })
-        .map(drop)
+        let recover = || self.as_owner(|| work::recover(&self.definition));
+        turn::allowing(WHOLE_TABLE, || transaction(recover))
     }
 
     /// Returns whether the provider sees another API key than for `known`, or the vectorizer was not served
     /// before: rows that failed for lack of access may then succeed.
-    pub fn is_permitted_anew(&self, known: Option<&Served>) -> bool {
+    pub fn is_permitted_anew(&self, known: Option<&Active>) -> bool {
         known.is_none_or(|known| known.shared.api_key != self.shared.api_key)
     }
 
     /// Makes rows due that were postponed through no fault of their own.
     pub fn resume(&self) -> Result<(), PgError> {
-        turn::allowing(WHOLE_TABLE, || {
-            transaction(|| self.as_owner(|| sql::execute(&self.statements.resume, &[])))
-        })
-        .map(drop)
+        let resume = || self.as_owner(|| work::resume(&self.definition));
+        turn::allowing(WHOLE_TABLE, || transaction(resume))
     }
 
     /// Returns a row limit for a claim of `bytes` bytes: twice what fits at the mean size, so that a claim of
@@ -273,12 +235,6 @@ impl Served {
         let Relations { inbox, work, .. } = &self.vectorizer.relations;
         [inbox, work].into_iter().try_for_each(|table| table.hold(AccessShareLock))?;
         as_user_on(self.vectorizer.owner, &[inbox.oid, work.oid].into(), f)
-    }
-
-    /// Returns the parameters for [`Key::given`](crate::catalog::key::Key::given), to which more can be
-    /// added.
-    pub fn keys<'a>(&self, keys: impl Iterator<Item = &'a KeyValues>) -> Vec<DatumWithOid<'static>> {
-        transpose(keys, self.vectorizer.key.len()).into_iter().map(DatumWithOid::from).collect()
     }
 }
 

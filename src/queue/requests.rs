@@ -1,24 +1,61 @@
 //! Requests of `ai.execute_vectorizer` to run a vectorizer now. A table carries them to the worker, so that
 //! they become visible at commit, and the library need not be preloaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
+use crate::pg::transaction::transaction;
+use crate::trigger::wake;
 
 /// Asks the worker to end a vectorizer's rest, once the transaction has committed. It only inserts, so that
 /// requests do not wait for each other.
 pub fn run(id: i32) -> Result<(), PgError> {
     let ask = "INSERT INTO ai._vectorizer_run_request (vectorizer_id) VALUES ($1)";
     as_superuser(|| sql::execute(ask, &[id.into()]))?;
-    super::wake::worker_at_commit();
+    wake::worker_at_commit();
     Ok(())
+}
+
+/// The vectorizers that were asked to run and are not taken up yet.
+#[derive(Default)]
+pub struct Requests(BTreeSet<i32>);
+
+/// Requests that were made since the last call.
+pub struct Taken {
+    /// The ids of the enabled vectorizers that are to run.
+    pub ids: BTreeSet<i32>,
+    /// True if a vectorizer is among the others that was enabled after the catalog was read, or is disabled or
+    /// gone.
+    pub has_others: bool,
+}
+
+impl Requests {
+    /// Takes the pending requests, with those that were kept. A request for a vectorizer that is not among the
+    /// `enabled` is dropped. It must be called outside a transaction.
+    pub fn take(&mut self, enabled: &HashSet<i32>) -> Taken {
+        let requested = transaction(take).unwrap_or_else(|error| {
+            pgrx::warning!("pgai_rs worker can't read which vectorizers are asked to run: {error}");
+            BTreeSet::new()
+        });
+        let has_others = requested.iter().any(|id| !enabled.contains(id));
+
+        let mut ids = std::mem::take(&mut self.0);
+        ids.retain(|id| enabled.contains(id));
+        ids.extend(requested);
+        Taken { ids, has_others }
+    }
+
+    /// Keeps a request for a vectorizer that is not taken up yet.
+    pub fn keep(&mut self, id: i32) {
+        self.0.insert(id);
+    }
 }
 
 /// Takes the pending requests and returns the ids of their vectorizers. The worker calls it within a
 /// transaction; it takes no transaction id if there are none.
-pub fn take() -> Result<BTreeSet<i32>, PgError> {
+fn take() -> Result<BTreeSet<i32>, PgError> {
     let look = "SELECT FROM ai._vectorizer_run_request LIMIT 1";
     if !is_there()? || sql::read(look, &[], |_| Ok(()))?.is_empty() {
         return Ok(BTreeSet::new());

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::catalog::missed;
 use crate::pg::error::PgError;
 use crate::pg::transaction::subtransaction;
-use crate::queue::missed;
 
 /// A transaction and a subtransaction of it.
 type Place = (pg_sys::TransactionId, pg_sys::SubTransactionId);

@@ -1,0 +1,274 @@
+//! The vectorizers that this worker serves: which they are now, and which of them pause.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pgai_rs_pipeline::document::{self, Ticket};
+use pgai_rs_pipeline::failure::Failure;
+use pgai_rs_pipeline::quota::Quotas;
+use pgrx::PgSqlErrorCode;
+
+use super::active::{Active, WHOLE_TABLE};
+use super::conditions::Conditions;
+use super::next_look::NextLook;
+use super::pause::Pause;
+use super::tickets::Tickets;
+use super::unheld::unheld;
+use super::unlogged;
+use super::work::Claimed;
+use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::{registration, secret};
+use crate::pg::database::this_database;
+use crate::pg::error::PgError;
+use crate::pg::transaction::transaction;
+use crate::pg::turn;
+use crate::shared;
+
+/// The longest time for which an owner is skipped without asking again. Others may run out of work earlier
+/// than expected.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The vectorizers that this worker serves.
+#[derive(Default)]
+pub struct Roster {
+    active: HashMap<i32, Active>,
+    /// Pauses of vectorizers that could not be taken up because statements of their owner took too long.
+    put_off: HashMap<i32, Pause>,
+    /// The version of the database's secrets.
+    secrets: Option<String>,
+    /// The condition of each vectorizer, for the views that show it.
+    pub conditions: Conditions,
+    /// The time of the next look at them.
+    pub next: NextLook,
+}
+
+/// The enabled vectorizers of this database, after a refresh.
+pub struct Refreshed {
+    /// The ids of all of them.
+    pub enabled: HashSet<i32>,
+    /// The ids of those that are no longer served, because they were dropped, disabled or are no longer
+    /// allowed.
+    pub gone: Vec<i32>,
+}
+
+impl Roster {
+    /// Takes up vectorizers that are new or have changed, and drops claims that a change has ended.
+    pub fn refresh(&mut self, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Result<Refreshed, PgError> {
+        let (entries, secrets) = transaction(|| Ok((vectorizer::enabled()?, secret::version()?)))?;
+        if self.secrets != secrets {
+            self.forget_settings();
+            self.secrets = secrets;
+        }
+
+        let enabled: HashSet<i32> = entries.iter().map(|entry| entry.id).collect();
+        let mut gone: Vec<i32> = self.active.keys().filter(|id| !enabled.contains(id)).copied().collect();
+        for id in &gone {
+            self.active.remove(id);
+        }
+        self.conditions.retain(|id| enabled.contains(&id));
+        self.put_off.retain(|id, _| enabled.contains(id));
+
+        for entry in entries {
+            if self.is_put_off(&entry) {
+                continue;
+            }
+            match bound(&entry).and_then(|()| self.take_up(&entry, quotas, tickets)) {
+                Ok(()) => self.conditions.taken_up(entry.id, &entry.name),
+                // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
+                Err(error) if error.is_contention() => self.next.again(),
+                Err(error) => gone.extend(self.give_up(&entry, &error)),
+            }
+        }
+        Ok(Refreshed { enabled, gone })
+    }
+
+    /// Stops serving a vectorizer that can't be taken up. Returns its id if it was served before.
+    fn give_up(&mut self, entry: &Entry, error: &PgError) -> Option<i32> {
+        let mut pause = None;
+        if error.is_costly() {
+            let put_off = self.put_off.entry(entry.id).or_default();
+            put_off.begin();
+            pause = put_off.left();
+        }
+        if self.conditions.not_served(entry.id, error, pause) {
+            report(&entry.name, "can't be served", error);
+        }
+        self.active.remove(&entry.id).map(|_| entry.id)
+    }
+
+    /// Returns whether a vectorizer must not be taken up now, which would take its owner's time. One that is
+    /// served already is not put off.
+    fn is_put_off(&mut self, entry: &Entry) -> bool {
+        if self.active.contains_key(&entry.id) {
+            self.put_off.remove(&entry.id);
+            return false;
+        }
+        let owner = entry.relations.source.owner;
+        if let Some(left) = shared::barred(this_database(), owner) {
+            if self.conditions.not_served(entry.id, &stubborn(), Some(left)) {
+                report(&entry.name, "is not served", &stubborn());
+            }
+            return true;
+        }
+        let rest = self.put_off.get(&entry.id).and_then(Pause::left);
+        let Some(left) = rest.max(its_turn(owner)) else { return false };
+
+        self.next.within(left);
+        true
+    }
+
+    fn take_up(&mut self, entry: &Entry, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Result<(), PgError> {
+        let known = self.active.get(&entry.id);
+        let redefined = known.is_some_and(|active| !active.is_same_version(entry));
+        if known.is_some_and(|active| active.is_current(entry)) {
+            return Ok(());
+        }
+
+        let active = Active::take_up(entry, known, quotas)?;
+        if known.is_none() {
+            active.recover()?;
+        }
+        if active.is_permitted_anew(known) {
+            active.resume()?;
+        }
+        turn::allowing(WHOLE_TABLE, || transaction(|| unlogged::compare_after_crash(&active.vectorizer)))?;
+        if redefined {
+            forget_unheld(&active, tickets);
+        }
+        self.active.insert(entry.id, active);
+        Ok(())
+    }
+
+    /// Has all vectorizers read again, because settings such as API keys may have changed.
+    pub fn forget_settings(&mut self) {
+        for active in self.active.values_mut() {
+            active.forget();
+        }
+    }
+
+    /// Returns the vectorizer with this id, or `None` if it is not served.
+    pub fn get(&self, id: i32) -> Option<&Active> {
+        self.active.get(&id)
+    }
+
+    /// Does the same as [`get`](Self::get), to change it.
+    pub fn get_mut(&mut self, id: i32) -> Option<&mut Active> {
+        self.active.get_mut(&id)
+    }
+
+    /// Returns all vectorizers that are served.
+    pub fn all(&self) -> impl Iterator<Item = &Active> {
+        self.active.values()
+    }
+
+    /// Returns the ids of all vectorizers that are served, the one first that was claimed for least recently.
+    pub fn in_order(&self) -> Vec<i32> {
+        let mut ids: Vec<(u64, i32)> =
+            self.active.values().map(|active| (active.claimed_for, active.definition.id)).collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Returns whether a vectorizer's definition has changed since this turn began.
+    pub fn is_outdated(&self, id: i32) -> bool {
+        let outdated = |active: &Active| matches!(transaction(|| active.is_outdated()), Ok(true));
+        self.get(id).is_some_and(outdated)
+    }
+
+    /// Makes a vectorizer pause after an error of its own, unless it has changed or is gone.
+    pub fn pause(&mut self, id: i32, what: &str, error: &PgError) {
+        // The next turn takes it up as it is now.
+        if self.is_outdated(id) {
+            self.next.within(Duration::ZERO);
+            return;
+        }
+        // Dropped since this turn began: the next one will not find it.
+        if error.code == PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE
+            && matches!(transaction(|| vectorizer::by_id(id)), Ok(None))
+        {
+            return;
+        }
+
+        if let Some(active) = self.active.get_mut(&id) {
+            if error.is_costly() {
+                active.overrun.begin();
+            } else {
+                active.paused.begin();
+            }
+            if self.conditions.paused(id, error, active.rest()) {
+                report(&active.vectorizer.name, what, error);
+            }
+        }
+    }
+
+    /// Records that a vectorizer works again, unless it pauses or its statements took too long.
+    pub fn resumed(&mut self, id: i32) {
+        if let Some(active) = self.active.get(&id).filter(|active| !active.has_overrun()) {
+            self.conditions.resumed(id, &active.vectorizer.name);
+        }
+    }
+
+    /// Records the failures that vectorizers wait for now, and until when.
+    pub fn waiting<'a>(
+        &mut self,
+        waits: impl Iterator<Item = (&'a document::Vectorizer, &'a Failure, Instant)>,
+    ) {
+        let active = &self.active;
+        let name = |id| active.get(&id).map_or_else(String::new, |active| active.vectorizer.name.clone());
+        self.conditions.waiting(waits, name);
+    }
+
+    /// Ends the rest of a vectorizer that was asked to run, both by schedule and after errors. Returns false
+    /// if it is not served. If its schedule is invalid, it pauses.
+    pub fn run(&mut self, id: i32) -> bool {
+        let Some(active) = self.active.get_mut(&id) else { return false };
+        active.paused = Pause::default();
+        active.overrun = active.overrun.over();
+        match active.begin_schedule() {
+            Ok(()) => active.schedule.run(),
+            Err(error) => self.pause(id, "can't keep its schedule", &error),
+        }
+        true
+    }
+}
+
+/// Drops the claims whose keys no longer have the text that they were claimed with.
+fn forget_unheld(active: &Active, tickets: &mut Tickets) {
+    let claims: Vec<(Ticket, Claimed)> =
+        tickets.of(active.definition.id).map(|(ticket, claimed)| (ticket, claimed.clone())).collect();
+    if !claims.is_empty() {
+        tickets.settle(unheld(active, &claims));
+    }
+}
+
+/// Records the tables of a vectorizer that came with a dump or from an earlier version, now that they all
+/// exist, and writes its UUID into its triggers.
+fn bound(entry: &Entry) -> Result<(), PgError> {
+    if entry.bound || entry.uuid.is_none() {
+        return Ok(());
+    }
+    transaction(|| registration::bind_found(entry))
+}
+
+/// Returns the error for a vectorizer whose owner's SQL has ended a worker.
+fn stubborn() -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
+        "SQL of its owner's could not be stopped when its time was over, and the worker was started anew",
+    )
+    .with_hint(
+        "A trigger or a function on one of the owner's vectorizers catches query_canceled and goes on: drop it. \
+         Nothing of this owner's runs in the worker until its rest is over.",
+    )
+}
+
+/// Logs what stopped a vectorizer. Failures of single rows go to error rows instead.
+pub fn report(name: &str, what: &str, error: &PgError) {
+    pgrx::warning!("vectorizer {name} {what}: {error}");
+}
+
+/// Returns the time until it is an owner's turn, at most [`LOOK_AGAIN`], or `None` if it may run now.
+pub fn its_turn(owner: pgrx::pg_sys::Oid) -> Option<Duration> {
+    turn::left(owner).map(|left| left.min(LOOK_AGAIN))
+}

@@ -1,0 +1,182 @@
+//! The work table and the failed queue.
+
+use crate::pg::sql::ident;
+use crate::queue::definition::Definition;
+use crate::queue::sql::source;
+
+/// Claims rows. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
+/// holder's process id, `$5`: the limit for all bytes together, `$6`: the limit for the bytes of a document
+/// that is read.
+pub fn claim(v: &Definition) -> String {
+    claim_if(v, "true")
+}
+
+/// Claims rows by the prefixes of their addresses. Parameters are as for [`claim`], and `$7`: the prefixes,
+/// `$8`: true for rows with one of them, false for rows with none.
+///
+/// A row that is gone begins with none. The address is looked up for each row in the order in which they are
+/// due, instead of a join, because the first matching rows are enough.
+pub fn claim_among(v: &Definition) -> String {
+    let address = format!(
+        "coalesce((SELECT s.{}::text ^@ ANY ($7) FROM {} s WHERE {}), false) = $8",
+        ident(&v.loaded.name),
+        v.source,
+        v.key.same("w", "s"),
+    );
+    claim_if(v, &address)
+}
+
+/// Returns a statement that claims rows of the work table `w` that are due and meet a condition.
+fn claim_if(v: &Definition, condition: &str) -> String {
+    format!(
+        "WITH due AS (
+             SELECT {w_names}, w.{available_at} FROM {work} w WHERE w.{available_at} <= now() AND {condition}
+             ORDER BY w.{available_at} LIMIT $1 FOR UPDATE OF w SKIP LOCKED),
+         sized AS (
+             SELECT {d_names}, row_number() OVER due_first AS \"place of pgai_rs\",
+                    sum({size}) OVER due_first AS \"size of pgai_rs\"
+             FROM due d LEFT JOIN {source} s ON {d_is_s}
+             WINDOW due_first AS (ORDER BY d.{available_at} ROWS UNBOUNDED PRECEDING))
+         UPDATE {work} w
+         SET {attempts} = w.{attempts} + 1, {lease} = $3, {leased_by} = $4,
+             {available_at} = now() + make_interval(secs => $2)
+         FROM sized z WHERE {w_is_z} AND (z.\"size of pgai_rs\" <= $5 OR z.\"place of pgai_rs\" = 1)
+         RETURNING w.{generation}, w.{attempts}, {as_text}",
+        work = v.tables.work,
+        source = v.source,
+        available_at = v.own.name("available_at"),
+        lease = v.own.name("lease"),
+        leased_by = v.own.name("leased_by"),
+        generation = v.own.name("generation"),
+        attempts = v.own.name("attempts"),
+        w_names = v.key.names(Some("w")),
+        d_names = v.key.names(Some("d")),
+        size = source::document_size(v, "$6"),
+        d_is_s = v.key.same("d", "s"),
+        w_is_z = v.key.same("w", "z"),
+        as_text = v.key.as_text("w"),
+    )
+}
+
+/// Locks the work rows of keys whose lease is still the given one. Returns `ord`. Then `lease int8`.
+pub fn held(v: &Definition) -> String {
+    format!(
+        "SELECT k.ord FROM {given} k JOIN {work} w ON {same} WHERE w.{lease} = k.lease FOR UPDATE OF w",
+        given = v.key.given(&[("lease", "int8")]),
+        work = v.tables.work,
+        same = v.key.same_given("w"),
+        lease = v.own.name("lease"),
+    )
+}
+
+/// Deletes the work rows of keys whose generation is still the given one. Then `generation int8`.
+pub fn settle(v: &Definition) -> String {
+    format!(
+        "DELETE FROM {work} w USING {given} k WHERE {same} AND w.{generation} = k.generation",
+        work = v.tables.work,
+        given = v.key.given(&[("generation", "int8")]),
+        same = v.key.same_given("w"),
+        generation = v.own.name("generation"),
+    )
+}
+
+/// Releases the work rows of keys that are still held with the given lease, due at once. Then `lease int8`.
+pub fn release(v: &Definition) -> String {
+    format!(
+        "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {attempts} = 0, {available_at} = now()
+         FROM {given} k WHERE {same} AND w.{lease} = k.lease",
+        work = v.tables.work,
+        lease = v.own.name("lease"),
+        leased_by = v.own.name("leased_by"),
+        attempts = v.own.name("attempts"),
+        available_at = v.own.name("available_at"),
+        given = v.key.given(&[("lease", "int8")]),
+        same = v.key.same_given("w"),
+    )
+}
+
+/// Reschedules the work rows of keys whose lease and generation are still the given ones. Then `lease int8`,
+/// `generation int8`, `delay int8` in milliseconds, `attempts int4`.
+pub fn postpone(v: &Definition) -> String {
+    let more = [("lease", "int8"), ("generation", "int8"), ("delay", "int8"), ("attempts", "int4")];
+    format!(
+        "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {attempts} = k.attempts,
+             {available_at} = now() + k.delay * interval '1 millisecond'
+         FROM {given} k WHERE {same} AND w.{lease} = k.lease AND w.{generation} = k.generation",
+        work = v.tables.work,
+        lease = v.own.name("lease"),
+        leased_by = v.own.name("leased_by"),
+        generation = v.own.name("generation"),
+        attempts = v.own.name("attempts"),
+        available_at = v.own.name("available_at"),
+        given = v.key.given(&more),
+        same = v.key.same_given("w"),
+    )
+}
+
+/// Prolongs the leases of keys. Then `lease int8`, and `$n`: the duration in seconds.
+pub fn renew(v: &Definition) -> String {
+    format!(
+        "UPDATE {work} w SET {available_at} = now() + make_interval(secs => ${seconds}::float8)
+         FROM {given} k WHERE {same} AND w.{lease} = k.lease",
+        work = v.tables.work,
+        available_at = v.own.name("available_at"),
+        seconds = v.key.len() + 2,
+        given = v.key.given(&[("lease", "int8")]),
+        same = v.key.same_given("w"),
+        lease = v.own.name("lease"),
+    )
+}
+
+/// Releases the rows that dead workers hold, or an earlier process with this one's id. `$1`: the process id.
+pub fn recover(v: &Definition) -> String {
+    format!(
+        "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {available_at} = now()
+         WHERE w.{leased_by} = $1 OR (w.{leased_by} IS NOT NULL AND NOT EXISTS (
+             SELECT FROM pg_stat_get_activity(NULL) a
+             JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
+             WHERE a.pid = w.{leased_by}))",
+        work = v.tables.work,
+        lease = v.own.name("lease"),
+        leased_by = v.own.name("leased_by"),
+        available_at = v.own.name("available_at"),
+    )
+}
+
+/// Makes rows due that were postponed through no fault of their own, because the cause may be gone.
+pub fn resume(v: &Definition) -> String {
+    format!(
+        "UPDATE {work} w SET {available_at} = now()
+         WHERE w.{available_at} > now() AND w.{attempts} = 0 AND w.{lease} IS NULL",
+        work = v.tables.work,
+        available_at = v.own.name("available_at"),
+        attempts = v.own.name("attempts"),
+        lease = v.own.name("lease"),
+    )
+}
+
+/// Removes keys from the failed queue.
+pub fn forget_failed(v: &Definition) -> String {
+    format!(
+        "DELETE FROM {failed} f USING {given} k WHERE {same}",
+        failed = v.tables.failed,
+        given = v.key.given(&[]),
+        same = v.key.same_given("f"),
+    )
+}
+
+/// Adds keys to the failed queue. Then `step`, `code`, `message`, `hint` as `text`, `attempts int4`.
+pub fn set_aside(v: &Definition) -> String {
+    let more =
+        [("step", "text"), ("code", "text"), ("message", "text"), ("hint", "text"), ("attempts", "int4")];
+    let own = ["failure_step", "failure_code", "failure_message", "failure_hint", "attempts"];
+    format!(
+        "INSERT INTO {failed} ({names}, {own})
+         SELECT {given_names}, k.step, k.code, k.message, k.hint, k.attempts FROM {given} k",
+        failed = v.tables.failed,
+        names = v.key.names(None),
+        own = own.map(|name| v.own.name(name)).join(", "),
+        given_names = v.key.given_names(),
+        given = v.key.given(&more),
+    )
+}
