@@ -75,7 +75,7 @@ impl Runner {
             .enable_time();
         let runtime = signals::build(&mut builder)?;
         threads::keep_one(&runtime)?;
-        let client = embed::client_with(settings.connections).map_err(io::Error::other)?;
+        let client = embed::client_with(settings.connections)?;
         network::read_trust_roots();
         let memory = MemoryBudget::new(settings.document_memory());
         let (sender, outcomes) = mpsc::channel();
