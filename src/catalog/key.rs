@@ -20,9 +20,20 @@ pub struct KeyColumn {
     /// `COLLATE …` if the column's collation differs from its type's; else empty.
     pub collate: String,
     /// The equality operator of the key's index, qualified: the `=` of a type may be in any schema.
-    pub equals: String,
+    equals: String,
+    /// The cast `::type` of the values that are compared; empty for most types. Postgres resolves its operators
+    /// of any enum for enums only, and not for domains over them.
+    compared_as: String,
     /// True if a function casts its type to text, whose result the type's input need not accept.
     pub has_cast: bool,
+}
+
+impl KeyColumn {
+    /// Returns a condition that is true if two expressions of the column's type are equal.
+    pub fn equal(&self, left: &str, right: &str) -> String {
+        let KeyColumn { equals, compared_as, .. } = self;
+        format!("{left}{compared_as} {equals} {right}{compared_as}")
+    }
 }
 
 /// The columns of a primary key, in the key's order. Never empty.
@@ -36,12 +47,21 @@ const KEY_COLUMNS: &str = "
                 THEN pg_catalog.format(' COLLATE %I.%I', cn.nspname, c.collname) ELSE '' END,
            CASE WHEN o.oid IS NOT NULL THEN pg_catalog.format('OPERATOR(%I.%s)', n.nspname, o.oprname) END,
            EXISTS (SELECT FROM pg_catalog.pg_cast ct
-                   WHERE ct.castsource = t.oid AND ct.casttarget = 'text'::pg_catalog.regtype
-                     AND ct.castmethod = 'f' AND t.oid >= 16384)
+                   WHERE ct.castsource = base.oid AND ct.casttarget = 'text'::pg_catalog.regtype
+                     AND ct.castmethod = 'f' AND base.oid >= 16384),
+           CASE WHEN base.oid OPERATOR(pg_catalog.<>) t.oid AND base.typtype = 'e'
+                THEN '::' OPERATOR(pg_catalog.||) pg_catalog.format_type(base.oid, -1) ELSE '' END
     FROM pg_catalog.pg_index i
     CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
     JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
     JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    -- Below all domains.
+    CROSS JOIN LATERAL (
+        WITH RECURSIVE below (oid) AS (
+            SELECT t.oid
+            UNION ALL
+            SELECT d.typbasetype FROM below b JOIN pg_catalog.pg_type d ON d.oid = b.oid WHERE d.typtype = 'd')
+        SELECT y.oid, y.typtype FROM below b JOIN pg_catalog.pg_type y ON y.oid = b.oid WHERE y.typtype <> 'd') base
     LEFT JOIN pg_catalog.pg_collation c ON c.oid = a.attcollation
     LEFT JOIN pg_catalog.pg_namespace cn ON cn.oid = c.collnamespace
     -- The index of a key WITHOUT OVERLAPS is a GiST one: then as a btree one would have it.
@@ -52,12 +72,12 @@ const KEY_COLUMNS: &str = "
         JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3
              AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
         WHERE oc.oid = i.indclass[k.position - 1] OR oc.opcdefault AND oc.opcintype IN (
-            t.oid, t.typbasetype,
-            CASE WHEN 'varchar'::pg_catalog.regtype IN (t.oid, t.typbasetype) THEN 'text'::pg_catalog.regtype END,
-            CASE t.typtype WHEN 'r' THEN 'anyrange'::pg_catalog.regtype
-                                                 WHEN 'm' THEN 'anymultirange'::pg_catalog.regtype
-                                                 WHEN 'e' THEN 'anyenum'::pg_catalog.regtype END)
-        ORDER BY oc.oid = i.indclass[k.position - 1] DESC, oc.opcintype = t.oid DESC LIMIT 1) eq ON true
+            base.oid,
+            CASE WHEN base.oid = 'varchar'::pg_catalog.regtype THEN 'text'::pg_catalog.regtype END,
+            CASE base.typtype WHEN 'r' THEN 'anyrange'::pg_catalog.regtype
+                              WHEN 'm' THEN 'anymultirange'::pg_catalog.regtype
+                              WHEN 'e' THEN 'anyenum'::pg_catalog.regtype END)
+        ORDER BY oc.oid = i.indclass[k.position - 1] DESC, oc.opcintype = base.oid DESC LIMIT 1) eq ON true
     LEFT JOIN pg_catalog.pg_operator o ON o.oid = eq.amopopr
     LEFT JOIN pg_catalog.pg_namespace n ON n.oid = o.oprnamespace
     WHERE i.indrelid = $1 AND i.indisprimary AND k.position <= i.indnkeyatts
@@ -78,6 +98,7 @@ impl Key {
                 collate: row.get(5)?,
                 equals,
                 has_cast: row.get(7)?,
+                compared_as: row.get(8)?,
             })
         })?;
         Ok(if columns.is_empty() { None } else { Some(Key(columns)) })
@@ -133,7 +154,8 @@ impl Key {
     /// Returns a condition that is true if the rows of two relations, both with this key's columns, have the
     /// same key.
     pub fn same(&self, left: &str, right: &str) -> String {
-        let equal = |c: &KeyColumn| format!("{left}.{n} {} {right}.{n}", c.equals, n = ident(&c.name));
+        let value = |alias: &str, c: &KeyColumn| format!("{alias}.{}", ident(&c.name));
+        let equal = |c: &KeyColumn| c.equal(&value(left, c), &value(right, c));
         self.0.iter().map(equal).collect::<Vec<_>>().join(" AND ")
     }
 
@@ -141,7 +163,7 @@ impl Key {
     /// row of [`Key::given`].
     pub fn same_given(&self, left: &str) -> String {
         let columns = self.0.iter().enumerate();
-        let equal = columns.map(|(i, c)| format!("{left}.{} {} k.k{i}", ident(&c.name), c.equals));
+        let equal = columns.map(|(i, c)| c.equal(&format!("{left}.{}", ident(&c.name)), &format!("k.k{i}")));
         equal.collect::<Vec<_>>().join(" AND ")
     }
 

@@ -81,7 +81,7 @@ impl Plan {
         let row = key.columns().iter().enumerate();
         let rows = rows_of_partition(v, relation)?;
         let deletes = rows.is_some() || v.source.is_in_inheritance();
-        let is_row = row.map(|(i, c)| format!("s.{} {} ${}", ident(&c.name), c.equals, i + 1));
+        let is_row = row.map(|(i, c)| c.equal(&format!("s.{}", ident(&c.name)), &format!("${}", i + 1)));
         Ok(Plan {
             id: v.id,
             is_certain: is_certain(v)?,

@@ -7,10 +7,11 @@ mod support;
 use std::fs::File;
 use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::time::Instant;
 
-use pgai_rs_pipeline::config::{Processing, S3Access};
-use pgai_rs_pipeline::embed::{Groups, client};
-use pgai_rs_pipeline::failure::Retry;
+use pgai_rs_pipeline::config::{Author, Processing, S3Access};
+use pgai_rs_pipeline::embed::{Groups, client, embed_query};
+use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::quota::Account;
 use pgai_rs_pipeline::s3::Clients;
@@ -47,11 +48,29 @@ fn set(limit: libc::rlimit) {
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
 }
 
+async fn load(loaders: &Loaders) -> Result<(), Failure> {
+    let (access, account) = (S3Access::default(), Account::default());
+    loaders.load("s3://bucket/key", &access, None, Instant::now(), &account).await.map(drop)
+}
+
 #[tokio::test]
 async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
     let model = support::openai::server();
     let bucket = Server::start(|_| Reply::new(200, "text"));
     let settings = support::s3::settings(&bucket);
+    let loaders = Loaders::new(&settings, None);
+
+    // Nobody has read yet whose certificates are trusted: a session that asks for the first time.
+    let config = support::column_vectorizer(1, &model.url).config.embedding;
+    let none_left = NoneLeft::new();
+    let question = embed_query(&config, Author::Superuser, None, &settings, "a", None).await.unwrap_err();
+    let loading = load(&loaders).await.unwrap_err();
+    assert!(client().is_err());
+    drop(none_left);
+    for failure in [question, loading] {
+        assert_eq!(failure.code, "too_many_open_files", "{failure}");
+    }
+
     let loaders = Loaders::new(&settings, None);
     let groups =
         Groups::new(client().unwrap(), Arc::new(settings.clone()), Arc::new(Clients::new(&settings)));
@@ -59,10 +78,7 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
 
     let none_left = NoneLeft::new();
     let embedding = group.embed(["a".into()]).await.unwrap_err();
-    let loading = loaders
-        .load("s3://bucket/key", &S3Access::default(), None, std::time::Instant::now(), &Account::default())
-        .await
-        .unwrap_err();
+    let loading = load(&loaders).await.unwrap_err();
     drop(none_left);
     for failure in [embedding, loading] {
         assert_eq!(failure.code, "too_many_open_files", "{failure}");
@@ -70,18 +86,8 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
         assert!(matches!(failure.retry, Retry::After(_)), "{failure}");
     }
 
-    assert!(
-        loaders
-            .load(
-                "s3://bucket/key",
-                &S3Access::default(),
-                None,
-                std::time::Instant::now(),
-                &Account::default()
-            )
-            .await
-            .is_ok()
-    );
+    assert!(load(&loaders).await.is_ok());
+    assert!(embed_query(&config, Author::Superuser, None, &settings, "a", None).await.is_ok());
     // The group itself rests; another asks at once.
     let mut other = support::column_vectorizer(2, &model.url);
     other.config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };

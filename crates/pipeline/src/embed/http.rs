@@ -4,6 +4,7 @@ mod parse;
 mod reject;
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,8 +55,8 @@ const LARGE_ANSWER: usize = 1 << 20;
 ///
 /// # Errors
 ///
-/// If the system's TLS can't be set up.
-pub fn client() -> Result<HttpClients, reqwest::Error> {
+/// If the system's TLS can't be set up, such as without a descriptor to read whom to trust.
+pub fn client() -> io::Result<HttpClients> {
     client_with(Settings::default().connections)
 }
 
@@ -64,7 +65,7 @@ pub fn client() -> Result<HttpClients, reqwest::Error> {
 /// # Errors
 ///
 /// Fails as [`client`] does.
-pub(crate) fn client_with(connections: usize) -> Result<HttpClients, reqwest::Error> {
+pub(crate) fn client_with(connections: usize) -> io::Result<HttpClients> {
     HttpClients::new(idle_per_host(connections))
 }
 

@@ -16,6 +16,7 @@ use super::truncate::truncate;
 use super::truncate::truncate_tokens;
 use crate::backoff::backoff;
 use crate::config::{Author, Embedding};
+use crate::exhausted::{self, is_out_of_descriptors};
 use crate::failure::{Failure, Retry, Step};
 use crate::network::query_clients;
 use crate::s3::Clients;
@@ -126,8 +127,11 @@ fn settings_limits(settings: &Settings) -> Limits {
 
 fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> {
     let aws = Arc::new(Clients::new(settings));
-    let clients = query_clients().map_err(|_| {
-        Failure::new(Step::Embedding, "no_tls", "could not set up TLS on this system", Retry::Backoff)
+    let clients = query_clients().map_err(|error| match is_out_of_descriptors(&error) {
+        true => exhausted::failure(Step::Embedding),
+        false => {
+            Failure::new(Step::Embedding, "no_tls", "could not set up TLS on this system", Retry::Backoff)
+        }
     })?;
     HttpEmbedder::new(&clients, model, settings.embedding_timeout, Arc::default(), &aws)
 }

@@ -1,13 +1,14 @@
 //! Clients for models, and for the tokens that they are asked with.
 
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Certificate, Client, ClientBuilder};
 
-use super::Reach;
+use super::{Reach, trust};
 
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,10 +29,17 @@ impl HttpClients {
     ///
     /// # Errors
     ///
-    /// If the system's TLS can't be set up.
-    pub(crate) fn new(idle_per_host: usize) -> Result<HttpClients, reqwest::Error> {
+    /// If the system's TLS can't be set up, such as without a descriptor to read whom to trust.
+    pub(crate) fn new(idle_per_host: usize) -> io::Result<HttpClients> {
+        let roots = trust::roots()?;
         let client = |reach| {
-            builder(reach).pool_max_idle_per_host(idle_per_host).pool_idle_timeout(IDLE_TIMEOUT).build()
+            let mut builder =
+                builder(reach).pool_max_idle_per_host(idle_per_host).pool_idle_timeout(IDLE_TIMEOUT);
+            for root in roots.iter() {
+                builder =
+                    builder.add_root_certificate(Certificate::from_der(root).map_err(io::Error::other)?);
+            }
+            builder.build().map_err(io::Error::other)
         };
         Ok(HttpClients { public: client(Reach::Public)?, named: client(Reach::Named)? })
     }
@@ -50,8 +58,8 @@ impl HttpClients {
 ///
 /// # Errors
 ///
-/// If the system's TLS can't be set up.
-pub(crate) fn query_clients() -> Result<HttpClients, reqwest::Error> {
+/// Fails as [`HttpClients::new`] does.
+pub(crate) fn query_clients() -> io::Result<HttpClients> {
     static CLIENTS: OnceLock<HttpClients> = OnceLock::new();
     if let Some(clients) = CLIENTS.get() {
         return Ok(clients.clone());
@@ -62,6 +70,7 @@ pub(crate) fn query_clients() -> Result<HttpClients, reqwest::Error> {
 
 fn builder(reach: Reach) -> ClientBuilder {
     let builder = Client::builder()
+        .tls_built_in_root_certs(false)
         .connect_timeout(CONNECT_TIMEOUT)
         .redirect(Policy::none())
         .user_agent(concat!("pgai_rs/", env!("CARGO_PKG_VERSION")))

@@ -3,12 +3,14 @@
 //! * `address`, `reach`: which addresses a server may have, in every spelling, on what is connected to
 //! * `http`: clients for models and tokens
 //! * `sdk`, `parts`: the client for AWS, whose answers are bounded in bytes and in parts
+//! * `trust`: the authorities that all clients trust
 
 mod address;
 mod http;
 mod parts;
 mod reach;
 mod sdk;
+mod trust;
 
 use std::error::Error;
 

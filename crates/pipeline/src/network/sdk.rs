@@ -2,7 +2,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
+use std::sync::OnceLock;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use url::Url;
 use super::is_behind;
 use super::parts::Parts;
 use super::reach::{AddressRefused, Reach};
+use super::trust;
 
 /// Time that a connection is kept which nobody uses.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -63,30 +66,56 @@ impl AnswerLimits {
 /// A client whose answers are bounded. With a `reach` its connections go no further than that; without one it
 /// asks what AWS' environment names, which is the administrator's: a metadata service, for one.
 pub(crate) fn bounded(idle_per_host: usize, limits: AnswerLimits, reach: Option<Reach>) -> SharedHttpClient {
-    let builder = aws_smithy_http_client::Builder::new()
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(idle_per_host)
-        .tls_provider(TLS);
-
-    let client = match reach {
-        Some(reach) => builder.build_with_resolver(Resolver(reach)),
-        None => builder.build_https(),
-    };
-
-    SharedHttpClient::new(BoundedClient { client, limits, reach })
+    SharedHttpClient::new(BoundedClient { client: OnceLock::new(), idle_per_host, limits, reach })
 }
 
-/// Reads the authorities to trust, which the SDK does once a process: read when no descriptor is left, there
-/// would be none until the process ends.
+/// Reads the authorities to trust, while there is a descriptor for it. Otherwise who asks first reads them.
 pub(crate) fn read_trust_roots() {
-    drop(aws_smithy_http_client::Connector::builder().tls_provider(TLS).build());
+    drop(trust::roots());
 }
 
 #[derive(Debug)]
 struct BoundedClient {
-    client: SharedHttpClient,
+    /// Built once the authorities to trust could be read: the SDK would go on without any.
+    client: OnceLock<SharedHttpClient>,
+    idle_per_host: usize,
     limits: AnswerLimits,
     reach: Option<Reach>,
+}
+
+impl BoundedClient {
+    fn client(&self) -> io::Result<&SharedHttpClient> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+
+        let builder = aws_smithy_http_client::Builder::new()
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(self.idle_per_host)
+            .tls_provider(TLS)
+            .tls_context(trust::context()?);
+        Ok(self.client.get_or_init(|| match self.reach {
+            Some(reach) => builder.build_with_resolver(Resolver(reach)),
+            None => builder.build_https(),
+        }))
+    }
+}
+
+/// A connector for requests that can't be made.
+#[derive(Debug)]
+struct NoConnector(io::ErrorKind, Option<i32>);
+
+impl NoConnector {
+    fn new(error: &io::Error) -> NoConnector {
+        NoConnector(error.kind(), error.raw_os_error())
+    }
+}
+
+impl HttpConnector for NoConnector {
+    fn call(&self, _: HttpRequest) -> HttpConnectorFuture {
+        let error = self.1.map_or_else(|| io::Error::from(self.0), io::Error::from_raw_os_error);
+        HttpConnectorFuture::ready(Err(ConnectorError::io(error.into())))
+    }
 }
 
 impl HttpClient for BoundedClient {
@@ -95,11 +124,14 @@ impl HttpClient for BoundedClient {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        SharedHttpConnector::new(BoundedConnector {
-            connector: self.client.http_connector(settings, components),
-            limits: self.limits,
-            reach: self.reach,
-        })
+        match self.client() {
+            Ok(client) => SharedHttpConnector::new(BoundedConnector {
+                connector: client.http_connector(settings, components),
+                limits: self.limits,
+                reach: self.reach,
+            }),
+            Err(error) => SharedHttpConnector::new(NoConnector::new(&error)),
+        }
     }
 
     fn validate_base_client_config(
@@ -107,7 +139,8 @@ impl HttpClient for BoundedClient {
         components: &RuntimeComponentsBuilder,
         config: &ConfigBag,
     ) -> Result<(), BoxError> {
-        self.client.validate_base_client_config(components, config)
+        // Without a client each request says so.
+        self.client().map_or(Ok(()), |client| client.validate_base_client_config(components, config))
     }
 
     fn validate_final_config(
@@ -115,11 +148,11 @@ impl HttpClient for BoundedClient {
         components: &RuntimeComponents,
         config: &ConfigBag,
     ) -> Result<(), BoxError> {
-        self.client.validate_final_config(components, config)
+        self.client().map_or(Ok(()), |client| client.validate_final_config(components, config))
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.client.connector_metadata()
+        self.client().ok().and_then(|client| client.connector_metadata())
     }
 }
 

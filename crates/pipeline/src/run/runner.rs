@@ -79,7 +79,7 @@ impl Runner {
         let runtime = signals::build(&mut builder)?;
         threads::keep_one(&runtime)?;
 
-        let client = embed::client_with(settings.connections).map_err(io::Error::other)?;
+        let client = embed::client_with(settings.connections)?;
         // Later there may be no descriptor left to read them with.
         network::read_trust_roots();
 
