@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::quota::{Account, Day, Limits, Quotas, Role, Spent, day_of};
+use pgai_rs_pipeline::quota::{Account, Day, QuotaLimits, Quotas, Role, Spent, day_of};
 
 use super::schema;
 use crate::guc::{
@@ -150,17 +150,20 @@ fn spent_on(day: Day) -> Result<Vec<(Role, Spent)>, PgError> {
 }
 
 /// Returns the limits of a role, which are set for it or else for the database or the server.
-fn limits_of(role: pg_sys::Oid) -> Limits {
+fn limits_of(role: pg_sys::Oid) -> QuotaLimits {
     if is_superuser(role) {
-        return Limits::default();
+        return QuotaLimits::default();
     }
     let set = [set_for_database(), set_for_role(role)].concat();
-    Limits { tokens: limit(&DAILY_TOKENS_PER_ROLE, &set), bytes: limit(&DAILY_BYTES_PER_ROLE, &set) }
+    QuotaLimits { tokens: limit(&DAILY_TOKENS_PER_ROLE, &set), bytes: limit(&DAILY_BYTES_PER_ROLE, &set) }
 }
 
-fn limits_of_database() -> Limits {
+fn limits_of_database() -> QuotaLimits {
     let set = set_for_database();
-    Limits { tokens: limit(&DAILY_TOKENS_PER_DATABASE, &set), bytes: limit(&DAILY_BYTES_PER_DATABASE, &set) }
+    QuotaLimits {
+        tokens: limit(&DAILY_TOKENS_PER_DATABASE, &set),
+        bytes: limit(&DAILY_BYTES_PER_DATABASE, &set),
+    }
 }
 
 /// Returns a limit from settings in the form `name=value`; else the one in effect in this process.

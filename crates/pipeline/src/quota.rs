@@ -42,7 +42,7 @@ impl Spent {
 
 /// The most that may be spent in a day; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct QuotaLimits {
     /// Tokens.
     pub tokens: Option<u64>,
     /// Bytes.
@@ -65,7 +65,7 @@ struct Books {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Page {
-    limits: Limits,
+    limits: QuotaLimits,
     spent: Spent,
 }
 
@@ -99,12 +99,12 @@ enum Holder {
 
 impl Quotas {
     /// Sets the limits of the database, which count what roles with limits spend.
-    pub fn limit_database(&self, limits: Limits) {
+    pub fn limit_database(&self, limits: QuotaLimits) {
         self.books().database.limits = limits;
     }
 
     /// Sets the limits of a role.
-    pub fn limit_role(&self, role: Role, limits: Limits) {
+    pub fn limit_role(&self, role: Role, limits: QuotaLimits) {
         self.books().roles.entry(role).or_default().limits = limits;
     }
 
@@ -282,9 +282,9 @@ mod tests {
     fn quotas(role: Option<u64>, database: Option<u64>) -> Arc<Quotas> {
         let quotas = Arc::new(Quotas::default());
         for alike in [ALICE, BOB] {
-            quotas.limit_role(alike, Limits { tokens: role, bytes: role });
+            quotas.limit_role(alike, QuotaLimits { tokens: role, bytes: role });
         }
-        quotas.limit_database(Limits { tokens: database, bytes: database });
+        quotas.limit_database(QuotaLimits { tokens: database, bytes: database });
         quotas
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pgai_rs_pipeline::document::{Ticket, Vectorizer};
 use pgai_rs_pipeline::failure::Scope;
-use pgai_rs_pipeline::quota::{Account, Limits, Quotas};
+use pgai_rs_pipeline::quota::{Account, QuotaLimits, Quotas};
 use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use support::http::{Reply, Server};
@@ -39,7 +39,7 @@ fn has_waited_after(completed: usize) -> impl Fn(&MemoryQueue) -> bool {
 #[test]
 fn what_is_beyond_the_tokens_of_a_day_is_not_sent_and_costs_no_try() {
     let (model, quotas) = (support::openai::server(), Arc::new(Quotas::default()));
-    quotas.limit_role(OWNER, Limits { tokens: Some(3), bytes: None });
+    quotas.limit_role(OWNER, QuotaLimits { tokens: Some(3), bytes: None });
     let vectorizer = charged(column_vectorizer(1, &model.url), &quotas);
     // A token each.
     let mut queue = queue(&vectorizer, (0..100).map(|row| format!("r{row}")));
@@ -64,7 +64,7 @@ fn what_is_beyond_the_tokens_of_a_day_is_not_sent_and_costs_no_try() {
 fn no_object_is_loaded_beyond_the_bytes_of_a_day() {
     let (model, quotas) = (support::openai::server(), Arc::new(Quotas::default()));
     let bucket = Server::start(|_| Reply::new(200, "0123456789"));
-    quotas.limit_role(OWNER, Limits { tokens: None, bytes: Some(25) });
+    quotas.limit_role(OWNER, QuotaLimits { tokens: None, bytes: Some(25) });
     let vectorizer = charged(uri_vectorizer(1, &model.url), &quotas);
     let mut queue = queue(&vectorizer, (0..100).map(|row| format!("s3://bucket/{row}.txt")));
     let settings = Settings {

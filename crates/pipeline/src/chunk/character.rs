@@ -3,17 +3,17 @@
 use super::allowance::Chunks;
 use super::merge::Merger;
 use super::separator::{Keep, Separator};
-use super::{Allowance, ChunkError, Chunker, Limits};
+use super::{Allowance, ChunkError, ChunkLimits, Chunker};
 
 /// Splits at one separator; a piece longer than a chunk stays whole.
 pub(super) struct CharacterSplitter {
-    limits: Limits,
+    limits: ChunkLimits,
     separator: Separator,
 }
 
 impl CharacterSplitter {
     /// A splitter at `separator`, which is a regular expression if `is_regex`.
-    pub(super) fn new(limits: Limits, separator: &str, is_regex: bool) -> Result<Self, ChunkError> {
+    pub(super) fn new(limits: ChunkLimits, separator: &str, is_regex: bool) -> Result<Self, ChunkError> {
         Ok(CharacterSplitter { limits, separator: Separator::new(separator, is_regex)? })
     }
 }
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn chunks(separator: &str, is_regex: bool, text: &str) -> Vec<String> {
-        let limits = Limits::new(5, 2).unwrap();
+        let limits = ChunkLimits::new(5, 2).unwrap();
         CharacterSplitter::new(limits, separator, is_regex).unwrap().chunk(text, ample()).unwrap()
     }
 

@@ -7,12 +7,12 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::allowance::Chunks;
-use super::{ChunkError, Limits};
+use super::{ChunkError, ChunkLimits};
 
 /// Collects pieces into chunks of at most `limits.size` code points, the first of which repeat the
 /// last `limits.overlap` of the chunk before. A single piece may be longer than that.
 pub(super) struct Merger<'t> {
-    limits: Limits,
+    limits: ChunkLimits,
     separator: &'t str,
     separator_length: usize,
     /// The pieces of the chunk to come, with their lengths in code points.
@@ -23,7 +23,7 @@ pub(super) struct Merger<'t> {
 
 impl<'t> Merger<'t> {
     /// Begins without a piece. `separator` is put between pieces that become one chunk.
-    pub(super) fn new(limits: Limits, separator: &'t str) -> Self {
+    pub(super) fn new(limits: ChunkLimits, separator: &'t str) -> Self {
         let separator_length = separator.chars().count();
         Merger { limits, separator, separator_length, window: VecDeque::new(), total: 0 }
     }
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_overlap_gives_way_to_a_long_piece() {
-        let mut merger = Merger::new(Limits { size: 6, overlap: 4 }, "");
+        let mut merger = Merger::new(ChunkLimits { size: 6, overlap: 4 }, "");
         let mut chunks = Chunks::new(ample());
         for piece in ["ab", "cd", "ef", "ghijk"] {
             merger.push(Cow::Borrowed(piece), piece.len(), &mut chunks).unwrap();

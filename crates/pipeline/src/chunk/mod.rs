@@ -63,7 +63,7 @@ pub trait Chunker: Send + Sync {
 pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
     Ok(match config {
         Chunking::CharacterTextSplitter { chunk_size, chunk_overlap, separator, is_separator_regex } => {
-            let limits = Limits::new(*chunk_size, *chunk_overlap)?;
+            let limits = ChunkLimits::new(*chunk_size, *chunk_overlap)?;
             Box::new(character::CharacterSplitter::new(limits, separator, *is_separator_regex)?)
         }
         Chunking::RecursiveCharacterTextSplitter {
@@ -72,11 +72,11 @@ pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
             separators,
             is_separator_regex,
         } => {
-            let limits = Limits::new(*chunk_size, *chunk_overlap)?;
+            let limits = ChunkLimits::new(*chunk_size, *chunk_overlap)?;
             Box::new(recursive::RecursiveSplitter::new(limits, separators, *is_separator_regex)?)
         }
         Chunking::TextSplitter { chunk_size, chunk_overlap, unit, format } => {
-            let limits = Limits::new(*chunk_size, *chunk_overlap)?;
+            let limits = ChunkLimits::new(*chunk_size, *chunk_overlap)?;
             Box::new(semantic::SemanticSplitter::new(limits, *unit, *format)?)
         }
         Chunking::None => Box::new(whole::WholeDocument),
@@ -98,14 +98,14 @@ pub(crate) fn revision(config: &Chunking) -> u32 {
 
 /// The size and the overlap of chunks, in the chunker's unit.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
+struct ChunkLimits {
     /// The largest number of units of a chunk; at least 1.
     size: usize,
     /// The largest number of units that a chunk repeats of the one before; at most `size`.
     overlap: usize,
 }
 
-impl Limits {
+impl ChunkLimits {
     fn new(size: i64, overlap: i64) -> Result<Self, ChunkError> {
         if overlap > size {
             return Err(ChunkError::OverlapTooLarge { size, overlap });
@@ -113,7 +113,7 @@ impl Limits {
         match (usize::try_from(size), usize::try_from(overlap)) {
             (Ok(0) | Err(_), _) => Err(ChunkError::SizeNotPositive(size)),
             (_, Err(_)) => Err(ChunkError::OverlapNegative(overlap)),
-            (Ok(size), Ok(overlap)) => Ok(Limits { size, overlap }),
+            (Ok(size), Ok(overlap)) => Ok(ChunkLimits { size, overlap }),
         }
     }
 }

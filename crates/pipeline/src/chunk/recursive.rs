@@ -4,7 +4,7 @@
 use super::allowance::Chunks;
 use super::merge::Merger;
 use super::separator::{Keep, Separator};
-use super::{Allowance, ChunkError, Chunker, Limits};
+use super::{Allowance, ChunkError, ChunkLimits, Chunker};
 
 /// Bounds the recursion, which goes one level down a separator. (Python's own limit is 1,000.)
 const MAX_SEPARATORS: usize = 500;
@@ -14,14 +14,18 @@ const DEFAULT_SEPARATORS: [&str; 4] = ["\n\n", "\n", " ", ""];
 
 /// Splits at the first of its separators that occurs, and goes on with the rest of them.
 pub(super) struct RecursiveSplitter {
-    limits: Limits,
+    limits: ChunkLimits,
     /// Never empty.
     separators: Vec<Separator>,
 }
 
 impl RecursiveSplitter {
     /// A splitter at `separators`, the coarsest first, which are regular expressions if `is_regex`.
-    pub(super) fn new(limits: Limits, separators: &[String], is_regex: bool) -> Result<Self, ChunkError> {
+    pub(super) fn new(
+        limits: ChunkLimits,
+        separators: &[String],
+        is_regex: bool,
+    ) -> Result<Self, ChunkError> {
         if separators.len() > MAX_SEPARATORS {
             return Err(ChunkError::TooManySeparators { got: separators.len(), limit: MAX_SEPARATORS });
         }
@@ -98,7 +102,7 @@ mod tests {
 
     fn chunks(size: i64, separators: &[&str], text: &str) -> Vec<String> {
         let separators: Vec<String> = separators.iter().map(|&separator| separator.to_owned()).collect();
-        let limits = Limits::new(size, 0).unwrap();
+        let limits = ChunkLimits::new(size, 0).unwrap();
         RecursiveSplitter::new(limits, &separators, false).unwrap().chunk(text, ample()).unwrap()
     }
 
@@ -126,7 +130,7 @@ mod tests {
     #[test]
     fn no_list_of_separators_overflows_the_stack() {
         let separators = vec!["x".to_owned(); MAX_SEPARATORS + 1];
-        let refused = RecursiveSplitter::new(Limits::new(5, 0).unwrap(), &separators, false).err();
+        let refused = RecursiveSplitter::new(ChunkLimits::new(5, 0).unwrap(), &separators, false).err();
         assert!(matches!(refused, Some(ChunkError::TooManySeparators { .. })));
         let text = "x".repeat(2 * MAX_SEPARATORS);
         assert_eq!(chunks(1, &vec!["x"; MAX_SEPARATORS], &text).len(), text.len());

@@ -5,7 +5,7 @@ use text_splitter::{Characters, ChunkConfig, MarkdownSplitter, TextSplitter, Try
 use tiktoken_rs::cl100k_base_singleton;
 
 use super::allowance::Chunks;
-use super::{Allowance, ChunkError, Chunker, Limits};
+use super::{Allowance, ChunkError, ChunkLimits, Chunker};
 use crate::config::{ChunkUnit, TextFormat};
 
 /// The shortest block in bytes, see [`in_blocks`].
@@ -31,8 +31,8 @@ type Found<'t> = (usize, &'t str);
 
 impl SemanticSplitter {
     /// A splitter of texts in this format, whose `limits` are counted in `unit`.
-    pub(super) fn new(limits: Limits, unit: ChunkUnit, format: TextFormat) -> Result<Self, ChunkError> {
-        let Limits { size, overlap } = limits;
+    pub(super) fn new(limits: ChunkLimits, unit: ChunkUnit, format: TextFormat) -> Result<Self, ChunkError> {
+        let ChunkLimits { size, overlap } = limits;
         let config = ChunkConfig::new(size)
             .with_overlap(overlap)
             .map_err(|_| ChunkError::OverlapNotSmaller { size, overlap })?;
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     fn splitter(size: i64, overlap: i64, unit: ChunkUnit, format: TextFormat) -> SemanticSplitter {
-        SemanticSplitter::new(Limits::new(size, overlap).unwrap(), unit, format).unwrap()
+        SemanticSplitter::new(ChunkLimits::new(size, overlap).unwrap(), unit, format).unwrap()
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn an_overlap_of_a_whole_chunk_is_refused() {
-        let limits = Limits::new(5, 5).unwrap();
+        let limits = ChunkLimits::new(5, 5).unwrap();
         let refused = SemanticSplitter::new(limits, ChunkUnit::Characters, TextFormat::Text).err();
         assert_eq!(
             refused.unwrap().to_string(),

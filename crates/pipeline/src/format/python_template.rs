@@ -28,12 +28,12 @@ enum Part {
     /// Text that stays as it is.
     Text(String),
     /// A placeholder, by its name, and the place of its `$`.
-    Placeholder { name: String, place: Place },
+    Placeholder { name: String, place: Position },
 }
 
 /// A place in a template, as Python's messages count: from 1, in code points.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
+struct Position {
     line: usize,
     column: usize,
 }
@@ -138,7 +138,7 @@ impl Template {
                 continue;
             }
 
-            let place = Place::of(template, template.len() - after.len() - 1);
+            let place = Position::of(template, template.len() - after.len() - 1);
             let Some((name, after)) = placeholder(after) else {
                 return Err(FormatError::InvalidPlaceholder { line: place.line, column: place.column });
             };
@@ -233,16 +233,16 @@ fn identifier(text: &str) -> Option<(&str, &str)> {
     Some(text.split_at(end))
 }
 
-impl Place {
+impl Position {
     /// The place of the byte `at`. Lines end where Python's `str.splitlines` ends them.
     fn of(template: &str, at: usize) -> Self {
-        let mut place = Place { line: 1, column: 1 };
+        let mut place = Position { line: 1, column: 1 };
         let mut before = template[..at].chars().peekable();
 
         while let Some(c) = before.next() {
             let half_of_crlf = c == '\r' && before.peek() == Some(&'\n');
             if is_line_break(c) && !half_of_crlf {
-                place = Place { line: place.line + 1, column: 1 };
+                place = Position { line: place.line + 1, column: 1 };
             } else {
                 place.column += 1;
             }

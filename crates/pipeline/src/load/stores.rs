@@ -17,12 +17,12 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 const MOST_STORES: usize = 1024;
 
 /// A bucket, as somebody asks it.
-type Place = (String, S3Access);
+type StoreAddress = (String, S3Access);
 
 /// The state of all stores.
 pub(super) struct Stores {
     clients: Arc<Clients>,
-    known: Mutex<Recent<Place, Arc<Store>>>,
+    known: Mutex<Recent<StoreAddress, Arc<Store>>>,
 }
 
 /// The state of one store.
@@ -147,6 +147,6 @@ impl Stores {
     }
 }
 
-fn place(wanted: Wanted<'_>) -> Place {
+fn place(wanted: Wanted<'_>) -> StoreAddress {
     (wanted.uri.bucket().to_owned(), wanted.uri.access(wanted.access).into_owned())
 }

@@ -31,7 +31,7 @@ enum Format {
     /// Text of XML, as S3 and STS write it.
     Xml(Markup),
     /// Text of JSON, as SQS writes it.
-    Json(Place),
+    Json(JsonState),
 }
 
 /// The markup that came last in a text of XML.
@@ -45,7 +45,7 @@ enum Markup {
 
 /// The place in a text of JSON.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum JsonState {
     /// Not in a string.
     Outside,
     /// In a string.
@@ -58,7 +58,7 @@ impl Parts {
     /// Counts the parts of the answer to a request.
     pub(super) fn of(request: &HttpRequest) -> Parts {
         match request.headers().get(TARGET) {
-            Some(_) => Parts { left: OF_JSON, format: Format::Json(Place::Outside) },
+            Some(_) => Parts { left: OF_JSON, format: Format::Json(JsonState::Outside) },
             None => Parts { left: OF_XML, format: Format::Xml(Markup::Else) },
         }
     }
@@ -92,17 +92,17 @@ impl Markup {
     }
 }
 
-impl Place {
+impl JsonState {
     /// Goes on by one byte, and tells whether an object, a list, the value of an entry or a further item
     /// begins with it.
     fn begins_part(&mut self, byte: u8) -> bool {
         *self = match (*self, byte) {
-            (Place::Outside, b'"') | (Place::Escaped, _) => Place::InString,
-            (Place::InString, b'\\') => Place::Escaped,
-            (Place::InString, b'"') => Place::Outside,
+            (JsonState::Outside, b'"') | (JsonState::Escaped, _) => JsonState::InString,
+            (JsonState::InString, b'\\') => JsonState::Escaped,
+            (JsonState::InString, b'"') => JsonState::Outside,
             (place, _) => place,
         };
-        matches!(self, Place::Outside) && matches!(byte, b'{' | b'[' | b':' | b',')
+        matches!(self, JsonState::Outside) && matches!(byte, b'{' | b'[' | b':' | b',')
     }
 }
 

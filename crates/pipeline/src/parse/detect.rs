@@ -3,7 +3,7 @@
 //! The signatures are a table of our own, as only their names are needed, and as general-purpose
 //! libraries also know such ones as the `BM` of a bitmap, which make a picture of a page about cars.
 
-use super::Loaded;
+use super::UnparsedDocument;
 use super::text::looks_like_text;
 use crate::config::TextFormat;
 
@@ -18,7 +18,7 @@ pub(super) enum DocumentType {
 
 /// The document's type. A signature wins over the name, except that a name of plain text or
 /// Markdown wins over a beginning that looks like HTML, as in pgai.
-pub(super) fn detect(document: &Loaded) -> DocumentType {
+pub(super) fn detect(document: &UnparsedDocument) -> DocumentType {
     if let Some(found) = signature(&document.bytes) {
         return DocumentType::Other(found.to_owned());
     }
@@ -142,7 +142,7 @@ fn by_extension(extension: &str) -> Option<DocumentType> {
 }
 
 /// The type of a document whose name says nothing.
-fn by_content_type(document: &Loaded, extension: Option<&str>) -> DocumentType {
+fn by_content_type(document: &UnparsedDocument, extension: Option<&str>) -> DocumentType {
     let content_type = document.content_type.as_deref().unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match media_type.as_str() {
@@ -175,7 +175,7 @@ mod tests {
     fn typed(bytes: &[u8], name: &str, content_type: &str) -> DocumentType {
         let given = |value: &str| (!value.is_empty()).then(|| value.to_owned());
         let bytes = Bytes::copy_from_slice(bytes);
-        detect(&Loaded { bytes, name: given(name), content_type: given(content_type) })
+        detect(&UnparsedDocument { bytes, name: given(name), content_type: given(content_type) })
     }
 
     fn other(name: &str) -> DocumentType {

@@ -22,7 +22,7 @@ use detect::DocumentType;
 
 /// A document as it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Loaded {
+pub struct UnparsedDocument {
     /// Its content, decompressed if the loader does that.
     pub bytes: Bytes,
     /// The last part of the path it came from, such as `notes.md`; none for a `bytea` column.
@@ -37,7 +37,7 @@ pub enum Input {
     /// The content of a text column.
     Text(String),
     /// A document, from a URI or a `bytea` column.
-    Document(Loaded),
+    Document(UnparsedDocument),
 }
 
 impl Input {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn document(bytes: &[u8], name: Option<&str>, content_type: Option<&str>) -> Input {
-        Input::Document(Loaded {
+        Input::Document(UnparsedDocument {
             bytes: Bytes::copy_from_slice(bytes),
             name: name.map(str::to_owned),
             content_type: content_type.map(str::to_owned),

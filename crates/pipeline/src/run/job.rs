@@ -22,7 +22,7 @@ pub(super) struct Processed {
 
 /// The end of a document's way.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct JobOutcome {
     /// The document's number.
     pub job: JobId,
     /// The vectorizer that it was claimed for.
@@ -64,7 +64,7 @@ impl Wake {
 pub(super) struct Report {
     job: JobId,
     vectorizer_id: i32,
-    outcomes: Option<mpsc::Sender<Outcome>>,
+    outcomes: Option<mpsc::Sender<JobOutcome>>,
     wake: Arc<Wake>,
 }
 
@@ -73,7 +73,7 @@ impl Report {
     pub(super) fn new(
         job: JobId,
         vectorizer_id: i32,
-        outcomes: mpsc::Sender<Outcome>,
+        outcomes: mpsc::Sender<JobOutcome>,
         wake: Arc<Wake>,
     ) -> Self {
         Report { job, vectorizer_id, outcomes: Some(outcomes), wake }
@@ -87,7 +87,8 @@ impl Report {
 
     fn report(&mut self, result: Result<Processed, Failure>, reservation: Option<Reservation>) {
         if let Some(outcomes) = self.outcomes.take() {
-            let outcome = Outcome { job: self.job, vectorizer_id: self.vectorizer_id, result, reservation };
+            let outcome =
+                JobOutcome { job: self.job, vectorizer_id: self.vectorizer_id, result, reservation };
             // Nobody listens any more when the runner is gone.
             if outcomes.send(outcome).is_ok() {
                 self.wake.call();

@@ -154,7 +154,7 @@ fn unchanged(existing: Vec<ExistingChunk>, provenance: Option<Provenance>) -> Pr
 mod tests {
     use std::sync::mpsc;
 
-    use super::super::job::{JobId, Outcome, Wake};
+    use super::super::job::{JobId, JobOutcome, Wake};
     use super::*;
     use crate::chunk::Chunker;
     use crate::chunk::{Allowance, ChunkError};
@@ -215,7 +215,7 @@ mod tests {
     }
 
     /// The one outcome of a document that is left to `task`.
-    async fn outcome(text: String, task: impl AsyncFnOnce(tokio::task::JoinHandle<()>)) -> Outcome {
+    async fn outcome(text: String, task: impl AsyncFnOnce(tokio::task::JoinHandle<()>)) -> JobOutcome {
         let prepared = prepared();
         let lane = Share::new(&MemoryBudget::new(1));
         let (sender, outcomes) = mpsc::channel();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::job::{JobId, Outcome, Report, Wake};
+use super::job::{JobId, JobOutcome, Report, Wake};
 use super::lane::Lane;
 use super::process::{self, Context};
 use super::queue::{Addresses, Queue};
@@ -52,8 +52,8 @@ pub struct Runner {
     client: HttpClients,
     memory: Arc<MemoryBudget>,
     wake: Arc<Wake>,
-    sender: mpsc::Sender<Outcome>,
-    outcomes: mpsc::Receiver<Outcome>,
+    sender: mpsc::Sender<JobOutcome>,
+    outcomes: mpsc::Receiver<JobOutcome>,
     lanes: HashMap<i32, Lane>,
     jobs: u64,
     turns: u64,

@@ -27,7 +27,7 @@ impl Source {
     /// An object that was loaded.
     pub(super) fn object(loaded: Loaded, basis: Option<Basis>) -> Self {
         let Loaded { bytes, name, content_type, etag, reservation } = loaded;
-        let input = Input::Document(parse::Loaded { bytes, name, content_type });
+        let input = Input::Document(parse::UnparsedDocument { bytes, name, content_type });
         Source { input, load_reservation: reservation, etag, basis }
     }
 }
@@ -51,9 +51,11 @@ pub(super) fn column(payload: Payload, max_size: u64) -> Result<Option<Input>, F
         empty if empty.is_empty() => None,
         Payload::Null => None,
         Payload::Text(text) => Some(Input::Text(text)),
-        Payload::Bytes(bytes) => {
-            Some(Input::Document(parse::Loaded { bytes: bytes.into(), name: None, content_type: None }))
-        }
+        Payload::Bytes(bytes) => Some(Input::Document(parse::UnparsedDocument {
+            bytes: bytes.into(),
+            name: None,
+            content_type: None,
+        })),
     })
 }
 

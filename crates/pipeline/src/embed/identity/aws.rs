@@ -25,7 +25,7 @@ const UNENDING: Duration = Duration::from_secs(5 * 60);
 
 /// The service that a signature is for, and the identity that signs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::embed) struct Scope {
+pub(in crate::embed) struct SigningScope {
     /// The service's name in signatures.
     pub service: &'static str,
     /// The region that is asked.
@@ -37,13 +37,13 @@ pub(in crate::embed) struct Scope {
 /// Signs requests, with credentials that are kept until shortly before they expire.
 pub(in crate::embed) struct Signer {
     clients: Arc<Clients>,
-    scope: Scope,
+    scope: SigningScope,
     kept: Mutex<Option<(Credentials, Instant)>>,
 }
 
 impl Signer {
     /// A signer with the identities that S3 is asked with.
-    pub(in crate::embed) fn new(clients: Arc<Clients>, scope: Scope) -> Self {
+    pub(in crate::embed) fn new(clients: Arc<Clients>, scope: SigningScope) -> Self {
         Signer { clients, scope, kept: Mutex::new(None) }
     }
 

@@ -90,7 +90,7 @@ impl Tokens {
     }
 
     async fn ask(&self) -> Result<Token, EmbedError> {
-        let account = Account::read(&self.key).await?;
+        let account = ServiceAccount::read(&self.key).await?;
         let claim = account.claim()?;
         let form = [("grant_type", GRANT_TYPE), ("assertion", claim.expose())];
         let asked = self.client.post(account.token_server).timeout(self.timeout).form(&form).send();
@@ -129,7 +129,7 @@ impl Token {
 }
 
 /// A service account.
-struct Account {
+struct ServiceAccount {
     email: String,
     key_id: Option<String>,
     private_key: KeyPair,
@@ -148,8 +148,8 @@ struct KeyFile {
     universe_domain: Option<String>,
 }
 
-impl Account {
-    async fn read(key: &ApiKey) -> Result<Account, EmbedError> {
+impl ServiceAccount {
+    async fn read(key: &ApiKey) -> Result<ServiceAccount, EmbedError> {
         let given = key.expose().trim();
         // The administrator may give the name of a file instead.
         let json = match given.starts_with('{') {
@@ -172,7 +172,12 @@ impl Account {
         let private_key = private_key(&file.private_key)
             .ok_or_else(|| unusable("could not read the service account's key"))?;
         let token_server = token_server(&file.token_uri, key)?;
-        Ok(Account { email: file.client_email, key_id: file.private_key_id, private_key, token_server })
+        Ok(ServiceAccount {
+            email: file.client_email,
+            key_id: file.private_key_id,
+            private_key,
+            token_server,
+        })
     }
 
     /// A claim to be this account, signed (RFC 7523).

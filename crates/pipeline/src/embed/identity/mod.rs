@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use reqwest::Request;
 
-pub(super) use self::aws::Scope;
 use self::aws::Signer;
+pub(super) use self::aws::SigningScope;
 use self::google::Tokens;
 use crate::embed::error::EmbedError;
 use crate::network::{HttpClients, Reach};
@@ -21,7 +21,7 @@ pub(in crate::embed) enum Identity {
     /// Nothing, or the key that its protocol writes into the request.
     Key,
     /// A signature with AWS credentials.
-    Aws(Scope),
+    Aws(SigningScope),
     /// A token of the service account whose key this is.
     Google(ApiKey),
 }

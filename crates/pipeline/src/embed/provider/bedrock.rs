@@ -12,7 +12,7 @@ use crate::config::S3Access;
 use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::error::invalid;
 use crate::embed::identity::Identity;
-use crate::embed::identity::Scope;
+use crate::embed::identity::SigningScope;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{Answered, Vector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
@@ -144,7 +144,7 @@ pub(in crate::embed) fn role_arn(options: &Map<String, Value>) -> Option<&str> {
 struct Bedrock {
     endpoint: Endpoint,
     family: Family,
-    scope: Scope,
+    scope: SigningScope,
 }
 
 impl Bedrock {
@@ -156,7 +156,7 @@ impl Bedrock {
             ..S3Access::default()
         };
 
-        let scope = Scope {
+        let scope = SigningScope {
             service: "bedrock",
             region: region(&endpoint.parameters, endpoint.region.as_deref()).unwrap_or_default(),
             access,
