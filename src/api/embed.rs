@@ -60,18 +60,20 @@ impl QueryInput {
     }
 
     fn tokens(numbers: Vec<Option<i32>>) -> Result<Self, PgError> {
-        let token = |number: Option<i32>| {
-            let number = number.ok_or_else(|| {
-                let message = "input_tokens must not contain nulls";
-                PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, message)
-            })?;
-            u32::try_from(number).map_err(|_| {
-                let message = "input_tokens must not contain negative numbers";
-                PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
-            })
-        };
         Ok(QueryInput::Tokens(numbers.into_iter().map(token).collect::<Result<_, _>>()?))
     }
+}
+
+/// Returns a token's number. Errors if it is null or negative.
+fn token(number: Option<i32>) -> Result<u32, PgError> {
+    let number = number.ok_or_else(|| {
+        let message = "input_tokens must not contain nulls";
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, message)
+    })?;
+    u32::try_from(number).map_err(|_| {
+        let message = "input_tokens must not contain negative numbers";
+        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
+    })
 }
 
 thread_local! {

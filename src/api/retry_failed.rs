@@ -84,13 +84,17 @@ fn values(key: &Key, object: &Map<String, Value>) -> Result<KeyValues, PgError> 
     if let Some(name) = stray {
         return Err(invalid_key(format!("{name:?} is not a column of the primary key.")));
     }
-    let value = |name: &str| match object.get(name) {
+    columns.iter().map(|column| value(object, &column.name)).collect::<Result<_, _>>().map(KeyValues)
+}
+
+/// Returns the value of a column as text.
+fn value(object: &Map<String, Value>, name: &str) -> Result<String, PgError> {
+    match object.get(name) {
         Some(Value::String(text)) => Ok(text.clone()),
         Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
         Some(_) => Err(invalid_key(format!("The value of {name:?} is neither a string nor a number."))),
         None => Err(invalid_key(format!("There is no value for {name:?}."))),
-    };
-    columns.iter().map(|column| value(&column.name)).collect::<Result<_, _>>().map(KeyValues)
+    }
 }
 
 fn invalid_key(detail: impl Into<String>) -> PgError {

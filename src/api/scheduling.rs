@@ -47,10 +47,6 @@ fn set_scheduling(
 }
 
 fn config_of(id: i32) -> Result<Option<Value>, PgError> {
-    let read = || {
-        sql::query_row("SELECT config FROM ai.vectorizer WHERE id = $1", &[id.into()], |row| {
-            Ok(row.get::<JsonB>(1)?.0)
-        })
-    };
-    as_superuser(read)
+    let look = "SELECT config FROM ai.vectorizer WHERE id = $1";
+    as_superuser(|| sql::query_row(look, &[id.into()], |row| Ok(row.get::<JsonB>(1)?.0)))
 }

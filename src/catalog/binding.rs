@@ -228,25 +228,25 @@ pub fn remains(id: i32) -> Result<Option<Remains>, PgError> {
         uuid()
     );
 
-    let rest = |row: &Row<'_>| {
-        let table = |column| Ok::<_, PgError>(row.get_opt::<pg_sys::Oid>(column)?.and_then(Table::look));
-        let inbox = table(3)?;
-        let queue = [inbox.clone(), table(4)?, table(5)?, table(6)?];
-        let named = [inbox_name(id), work_name(id), failed_name(id)];
-        let gone = named.into_iter().zip(&queue).find(|(_, table)| table.is_none()).map(|(name, _)| name);
-        Ok(Remains {
-            identity: Identity { id, uuid: row.get_opt(1)? },
-            source: table(2)?,
-            inbox,
-            queue: queue.into_iter().flatten().collect(),
-            store: table(7)?,
-            view: table(8)?,
-            gone,
-        })
-    };
-
-    let found = as_superuser(|| sql::read_now(&statement, &[id.into()], rest))?;
+    let found = as_superuser(|| sql::read_now(&statement, &[id.into()], |row| remains_of(id, row)))?;
     Ok(found.into_iter().next())
+}
+
+fn remains_of(id: i32, row: &Row<'_>) -> Result<Remains, PgError> {
+    let table = |column| Ok::<_, PgError>(row.get_opt::<pg_sys::Oid>(column)?.and_then(Table::look));
+    let inbox = table(3)?;
+    let queue = [inbox.clone(), table(4)?, table(5)?, table(6)?];
+    let named = [inbox_name(id), work_name(id), failed_name(id)];
+    let gone = named.into_iter().zip(&queue).find(|(_, table)| table.is_none()).map(|(name, _)| name);
+    Ok(Remains {
+        identity: Identity { id, uuid: row.get_opt(1)? },
+        source: table(2)?,
+        inbox,
+        queue: queue.into_iter().flatten().collect(),
+        store: table(7)?,
+        view: table(8)?,
+        gone,
+    })
 }
 
 /// An empty substitute for the bindings, for objects of an older version of the extension.

@@ -233,18 +233,18 @@ fn on(root: pg_sys::Oid) -> Result<Vec<FoundTrigger>, PgError> {
          WHERE t.tgparentid = 0 AND t.tgfoid = 'ai._vectorizer_source_changed()'::pg_catalog.regprocedure
            AND t.tgrelid IN ({DESCENDANTS})"
     );
-    let found = |row: &sql::Row<'_>| {
-        Ok(FoundTrigger {
-            oid: row.get(1)?,
-            table: row.get(2)?,
-            is_for_rows: row.get(3)?,
-            arguments: row.get(4)?,
-            name: row.get(5)?,
-        })
-    };
-
     // As superuser, with the pinned search path: the operators are Postgres's own.
     as_superuser(|| sql::query(&statement, &[root.into()], found))
+}
+
+fn found(row: &sql::Row<'_>) -> Result<FoundTrigger, PgError> {
+    Ok(FoundTrigger {
+        oid: row.get(1)?,
+        table: row.get(2)?,
+        is_for_rows: row.get(3)?,
+        arguments: row.get(4)?,
+        name: row.get(5)?,
+    })
 }
 
 /// Returns the tables that have a vectorizer's triggers but no longer contain rows of its source.

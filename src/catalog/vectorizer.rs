@@ -54,23 +54,24 @@ fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgE
         relations = binding::relations(),
     );
 
-    let read = |row: &Row<'_>| {
-        let Some(relations) = Relations::read(row, 6)? else { return Ok(None) };
-        Ok(Some(Entry {
-            id: row.get(1)?,
-            name: row.get(2)?,
-            version: row.get(3)?,
-            // An unreadable config must only affect its own vectorizer.
-            config: serde_json::from_str(&row.get::<String>(4)?).unwrap_or_default(),
-            uuid: row.get_opt(5)?,
-            relations,
-            bound: row.get(13)?,
-            for_superuser: row.get(14)?,
-        }))
-    };
-
-    let found = as_superuser(|| sql::read_now(&statement, args, read))?;
+    let found = as_superuser(|| sql::read_now(&statement, args, entry))?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// Reads a vectorizer from a row of [`entries`]; `None` if a relation that it can't be without is missing.
+fn entry(row: &Row<'_>) -> Result<Option<Entry>, PgError> {
+    let Some(relations) = Relations::read(row, 6)? else { return Ok(None) };
+    Ok(Some(Entry {
+        id: row.get(1)?,
+        name: row.get(2)?,
+        version: row.get(3)?,
+        // An unreadable config must only affect its own vectorizer.
+        config: serde_json::from_str(&row.get::<String>(4)?).unwrap_or_default(),
+        uuid: row.get_opt(5)?,
+        relations,
+        bound: row.get(13)?,
+        for_superuser: row.get(14)?,
+    }))
 }
 
 /// Returns the vectorizers that can be worked on: their relations exist and they are not disabled.

@@ -66,15 +66,17 @@ fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
         return Ok(());
     }
 
-    let rename = |table: &Table| {
-        table.hold(pg_sys::AccessExclusiveLock)?;
-        let table = table.qualified();
-        sql::execute(&format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", ident(from), ident(to)), &[])
-            .map(drop)
-    };
-
     let tables = entry.relations.tables().filter(|table| **table != entry.relations.source);
     let tables: Vec<&Table> = tables.filter(|table| table.owner == entry.relations.source.owner).collect();
-    as_user(entry.relations.source.owner, || tables.into_iter().try_for_each(rename))?;
+    as_user(entry.relations.source.owner, || {
+        tables.into_iter().try_for_each(|table| rename_in(table, from, to))
+    })?;
     as_superuser(|| sql::execute(ERRORS, &[entry.id.into(), from.into(), to.into()])).map(drop)
+}
+
+fn rename_in(table: &Table, from: &str, to: &str) -> Result<(), PgError> {
+    table.hold(pg_sys::AccessExclusiveLock)?;
+    let table = table.qualified();
+    sql::execute(&format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", ident(from), ident(to)), &[])
+        .map(drop)
 }

@@ -151,28 +151,31 @@ fn grant_needed(config: &VectorizerConfig, owner: pg_sys::Oid) -> Result<Vec<Rig
 
 /// Returns the errors that a new vectorizer with this config would cause.
 fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
-    let part = |kind: &str| config.get(kind).filter(|part| !part.is_null());
-    let checks = || -> Result<Vec<Result<(), PgError>>, PgError> {
-        let columns = relation::columns(source.oid)?;
-        let [loading, embedding] = ["loading", "embedding"].map(|kind| part(kind).unwrap_or(&Value::Null));
-        let indexed = declare::embedding::dimensions(embedding)
-            .and_then(|dimensions| declare::indexing::resolve(part("indexing"), dimensions).map(drop));
-        Ok(vec![
-            declare::loading::check(loading, &columns, source.owner),
-            declare::parsing::check(part("parsing"), loading, &columns),
-            declare::destination::check(part("destination"), part("chunking")),
-            declare::embedding::check(embedding, source.owner),
-            declare::chunking::check(part("chunking")),
-            indexed,
-            declare::formatting::check(part("formatting"), &columns),
-            declare::scheduling::resolve(part("scheduling")).map(drop),
-            declare::processing::check(part("processing")),
-        ])
-    };
-    match checks() {
+    match config_checks(config, source) {
         Ok(results) => results.into_iter().filter_map(Result::err).collect(),
         Err(error) => vec![error],
     }
+}
+
+/// Returns the results of the checks of all parts of a config.
+fn config_checks(config: &Value, source: &Relation) -> Result<Vec<Result<(), PgError>>, PgError> {
+    let part = |kind: &str| config.get(kind).filter(|part| !part.is_null());
+    let columns = relation::columns(source.oid)?;
+    let [loading, embedding] = ["loading", "embedding"].map(|kind| part(kind).unwrap_or(&Value::Null));
+    let indexed = declare::embedding::dimensions(embedding)
+        .and_then(|dimensions| declare::indexing::resolve(part("indexing"), dimensions).map(drop));
+
+    Ok(vec![
+        declare::loading::check(loading, &columns, source.owner),
+        declare::parsing::check(part("parsing"), loading, &columns),
+        declare::destination::check(part("destination"), part("chunking")),
+        declare::embedding::check(embedding, source.owner),
+        declare::chunking::check(part("chunking")),
+        indexed,
+        declare::formatting::check(part("formatting"), &columns),
+        declare::scheduling::resolve(part("scheduling")).map(drop),
+        declare::processing::check(part("processing")),
+    ])
 }
 
 fn free(entry: &PgaiVectorizer) -> Result<(), PgError> {
