@@ -260,11 +260,11 @@ def test_a_new_type_of_a_key_alters_no_table_of_anothers(declared, mallory, tabl
         warnings = told(session, NEW_TYPE)
     assert not ran(declared, "evil")
     [warning] = warnings
-    assert "another owner" in warning
+    assert "different owners" in warning
     assert declared.value("SELECT format_type(atttypid, -1) FROM pg_attribute WHERE attrelid = 'document'::regclass AND attnum = 1") == "bigint"
     look = "SELECT state, reason FROM ai.vectorizer_health"
     [[_, reason]] = eventually(lambda: [row for row in declared.sql(look) if row[0] == "not_served"], what="it to rest")
-    assert "another owner" in reason
+    assert "different owners" in reason
 
 
 def test_a_new_type_of_a_key_alters_no_table_that_inherits(declared, mallory):

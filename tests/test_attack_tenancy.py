@@ -56,7 +56,7 @@ def test_a_trigger_that_sleeps_holds_up_its_own_vectorizer_alone(shared):
     # It goes on when it is mended.
     mallory.sql("DROP TRIGGER attack ON mallory.document_embedding_store; SELECT ai.execute_vectorizer(1)")
     eventually(lambda: mallory.rows() == [1], what="the row to be written")
-    mallory.comes_to("idle", "in step")
+    mallory.comes_to("idle", "up to date")
 
 
 def test_a_trigger_that_catches_its_cancellation_ends_the_worker_once(shared):
@@ -86,7 +86,7 @@ def test_a_trigger_on_ones_own_work_table_that_sleeps_holds_up_nobody_else(share
         CREATE TRIGGER attack BEFORE UPDATE ON ai._vectorizer_work_1 EXECUTE FUNCTION mallory.sleep()
     """)
     mallory.insert(1)
-    mallory.comes_to("paused", "were stopped")
+    mallory.comes_to("paused", "canceled statements")
     for row in range(1, 6):
         alice.is_served(row)
 

@@ -374,7 +374,7 @@ def test_what_is_seen_is_refused_in_so_many_words(alice, mallory):
     for call, refusal in [
         ("ai.drop_vectorizer(1)", "must be owner of vectorizer"),
         ("ai.drop_s3_source(1)", "must be owner of S3 source"),
-        ("ai.vectorizer_embed(1, 'a')", "permission denied for the model of vectorizer of_alice"),
+        ("ai.vectorizer_embed(1, 'a')", 'permission denied for the model of vectorizer "of_alice"'),
     ]:
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match=refusal):
             mallory.sql(f"SELECT {call}")

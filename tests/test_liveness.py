@@ -92,7 +92,7 @@ def test_a_provider_that_wants_to_be_left_alone(document, stub):
     document.sql("INSERT INTO document VALUES (1, 'a')")
     settles(lambda: state(document), "waiting_for_provider")
     row = health(document)
-    assert "fewer requests" in row["reason"] and row["since"] < row["until"]
+    assert "limits the rate of requests" in row["reason"] and row["since"] < row["until"]
     assert (row["pending_items"], row["last_error_code"]) == (1, "throttled")
     stub.heal()
     # An altered vectorizer is tried at once, and so is a changed row.
@@ -157,7 +157,7 @@ def test_a_source_that_has_another_owner(document, watchful):
         document.sql("ALTER TABLE document OWNER TO owner_of_it")
         settles(lambda: state(document), "not_served")
         row = health(document)
-        assert "another owner" in row["reason"] and "ALTER TABLE" in row["hint"]
+        assert "different owners" in row["reason"] and "ALTER TABLE" in row["hint"]
         document.sql("ALTER TABLE document OWNER TO postgres")
         settles(lambda: state(document), "idle")
         log = document.cluster.log_text(position)

@@ -108,7 +108,7 @@ def test_an_error_names_the_provider(source, stub):
         ("""ai.embedding_litellm('cohere/m', 8, extra_options => '{"temperature": 1}')""", "Cohere does not support the option"),
         ("""ai.embedding_litellm('openai/m', 8, extra_options => '{"api_key": "sk-x"}')""", "must not contain an API key"),
         ("""ai.embedding_litellm('openai/m', 8, extra_options => '{"api_base": "ftp://x"}')""", "api_base must begin"),
-        ("ai.embedding_litellm('azure/m', 8)", "Azure OpenAI has no address"),
+        ("ai.embedding_litellm('azure/m', 8)", "no address for Azure OpenAI is specified"),
         ("ai.embedding_litellm('bedrock/amazon.titan-embed-text-v2:0', 8)", "dimensions must be one of 256, 512, 1024"),
         (
             """ai.embedding_litellm('bedrock/anthropic.claude', 8, extra_options => '{"aws_region_name": "us-east-1"}')""",

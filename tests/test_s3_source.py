@@ -476,7 +476,7 @@ def test_a_table_that_changed_hands_is_not_written_to(db, bucket, mallory):
     db.sql(f"ALTER TABLE document OWNER TO {mallory}")
     bucket.put("a", "1")
     row = fails(db, source)
-    assert "another owner" in row["error"] and uris(db) == []
+    assert "different owners" in row["error"] and uris(db) == []
     db.sql(row["hint"])
     assert sync(db, source) == (1, 1, 0, 0, 0, 0)
 
