@@ -55,9 +55,9 @@ PIPELINE = Rules(
         {"run"},
         {"chunk", "embed", "load", "parse", "source"},
         {"s3"},
-        {"compression", "document", "exhausted", "offload", "seal", "server_url", "settings"},
+        {"compression", "document", "offload", "seal", "server_url", "settings"},
         {"config", "network"},
-        {"backoff", "failure", "format", "memory_budget", "message", "quota", "secret"},
+        {"backoff", "exhausted", "failure", "format", "memory_budget", "message", "quota", "secret"},
     ],
 )
 
