@@ -167,7 +167,7 @@ def test_bedrock_is_asked_as_the_operator_allows(cluster_factory):
     for options, message in [
         ("{}", "Amazon Bedrock can only be used with an assumed role"),
         ('{"aws_role_name": "me"}', "invalid embedding config, aws_role_name must match"),
-        ('{"aws_role_name": "arn:aws:iam::2:role/other"}', "not allowed on this server"),
+        ('{"aws_role_name": "arn:aws:iam::2:role/other"}', "this aws_role_name is not allowed on this server"),
     ]:
         with pytest.raises(psycopg.Error, match=message):
             cluster.sql(

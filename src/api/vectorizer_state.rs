@@ -70,7 +70,7 @@ pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
     let all = as_superuser(|| sql::read(FACTS, &[process.into()], facts))?;
     let mut seen = Vec::new();
     for mut facts in all {
-        facts.entry = entries.iter().position(|e| e.id == facts.id).map(|place| entries.swap_remove(place));
+        facts.entry = entries.iter().position(|e| e.id == facts.id).map(|index| entries.swap_remove(index));
         let rest = if facts.entry.is_some() { None } else { binding::remains(facts.id)? };
         facts.gone = rest.as_ref().and_then(|rest| rest.gone.clone());
         let inbox = facts.entry.as_ref().map(|entry| &entry.relations.inbox);

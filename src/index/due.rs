@@ -178,11 +178,11 @@ impl Builds {
         if self.building.len() >= MOST_BUILDERS {
             let waits = |building: &Building| building.waits_since.map(|since| since.elapsed());
             let places = 0..self.building.len();
-            let longest = places.max_by_key(|place| waits(&self.building[*place]));
+            let longest = places.max_by_key(|index| waits(&self.building[*index]));
             let too_long =
-                |place: &usize| waits(&self.building[*place]).is_some_and(|time| time > LONGEST_WAIT);
-            if let Some(place) = longest.filter(too_long) {
-                let Building { vectorizer, since, process, .. } = self.building.swap_remove(place);
+                |index: &usize| waits(&self.building[*index]).is_some_and(|time| time > LONGEST_WAIT);
+            if let Some(index) = longest.filter(too_long) {
+                let Building { vectorizer, since, process, .. } = self.building.swap_remove(index);
                 let _ending = process.terminate();
                 self.back_off(vectorizer, since.elapsed());
             }

@@ -51,7 +51,7 @@ impl PgError {
     /// (`MAKE_SQLSTATE` of `utils/elog.h`).
     pub fn sqlstate(&self) -> String {
         let code = self.code as u32;
-        (0..5).map(|place| char::from(b'0' + ((code >> (6 * place)) & 0x3f) as u8)).collect()
+        (0..5).map(|index| char::from(b'0' + ((code >> (6 * index)) & 0x3f) as u8)).collect()
     }
 
     /// Returns whether the error comes from concurrent statements (lock not available, deadlock,

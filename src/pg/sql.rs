@@ -110,8 +110,8 @@ fn read_as_of_active_snapshot<T>(
         let table = &*pg_sys::SPI_tuptable;
         let count = pg_sys::SPI_processed as usize;
         let mut rows = Vec::with_capacity(count);
-        for place in 0..count {
-            if let Some(tuple) = SpiHeapTupleData::new(table.tupdesc, *table.vals.add(place))? {
+        for index in 0..count {
+            if let Some(tuple) = SpiHeapTupleData::new(table.tupdesc, *table.vals.add(index))? {
                 rows.push(row(&Row(tuple))?);
             }
         }

@@ -284,7 +284,7 @@ unsafe fn oids(list: *const pg_sys::List) -> Vec<pg_sys::Oid> {
     // SAFETY: by the caller.
     unsafe {
         let Some(list) = list.as_ref() else { return Vec::new() };
-        (0..list.length as usize).map(|place| (*list.elements.add(place)).oid_value).collect()
+        (0..list.length as usize).map(|index| (*list.elements.add(index)).oid_value).collect()
     }
 }
 

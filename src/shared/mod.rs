@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn on_startup() {
             let lock = &raw mut (*pg_sys::GetNamedLWLockTranche(NAME.as_ptr())).lock;
             table.write(Header { lock, length, missed_request: false, no_free_process: false });
             let slots = table.add(1).cast::<Slot>();
-            (0..length).for_each(|place| slots.add(place).write(Slot::FREE));
+            (0..length).for_each(|index| slots.add(index).write(Slot::FREE));
         }
         TABLE.store(table, Ordering::Relaxed);
         pg_sys::LWLockRelease(handing_out);
@@ -166,8 +166,8 @@ pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
 pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {
     let changed = with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots| {
         let found = slots.iter().position(|slot| slot.database == database.to_u32());
-        let place = found.or_else(|| slots.iter().position(|slot| slot.database == 0));
-        let Some(slot) = place.map(|place| &mut slots[place]) else { return false };
+        let index = found.or_else(|| slots.iter().position(|slot| slot.database == 0));
+        let Some(slot) = index.map(|index| &mut slots[index]) else { return false };
         slot.database = database.to_u32();
         change(slot);
         true

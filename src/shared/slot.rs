@@ -91,14 +91,14 @@ impl Slot {
     pub fn bar(&mut self, owner: pg_sys::Oid, now: i64) {
         let owner = owner.to_u32();
         let known = self.stubborn.iter().position(|one| one.owner == owner);
-        let first_to_end = (0..self.stubborn.len()).min_by_key(|place| self.stubborn[*place].until);
-        let Some(place) = known.or(first_to_end) else { return };
+        let first_to_end = (0..self.stubborn.len()).min_by_key(|index| self.stubborn[*index].until);
+        let Some(index) = known.or(first_to_end) else { return };
 
-        let before = self.stubborn[place];
+        let before = self.stubborn[index];
         let is_remembered = before.owner == owner && before.until + REMEMBERED > now;
         let times = if is_remembered { before.times + 1 } else { 1 };
         let bar = FIRST_BAR << (times - 1).min(MOST_DOUBLED);
-        self.stubborn[place] = Stubborn { owner, times, until: now + bar };
+        self.stubborn[index] = Stubborn { owner, times, until: now + bar };
     }
 
     /// Counts tokens that a session of a role has sent.
@@ -109,8 +109,8 @@ impl Slot {
         }
 
         let is_free = |asked: &Asked| asked.role == role || asked.tokens == 0;
-        let place = self.asked.iter().position(is_free).unwrap_or(ASKING_ROLES - 1);
-        let asked = &mut self.asked[place];
+        let index = self.asked.iter().position(is_free).unwrap_or(ASKING_ROLES - 1);
+        let asked = &mut self.asked[index];
         if asked.tokens == 0 {
             asked.role = role;
         } else if asked.role != role {

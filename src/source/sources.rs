@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The sources that this worker serves.
 #[derive(Default)]
 pub struct Sources {
-    served: HashMap<i32, ActiveSource>,
+    active: HashMap<i32, ActiveSource>,
     /// The sources whose rows can't be read, with the version of the row that this was reported for.
     unreadable: HashMap<i32, String>,
     /// True if the runs that an earlier worker left are settled.
@@ -63,7 +63,7 @@ impl Sources {
 
         let mut next = Turn::default();
         for entry in entries {
-            if self.served.get(&entry.id).is_some_and(|served| served.listing_run.is_some()) {
+            if self.active.get(&entry.id).is_some_and(|source| source.listing_run.is_some()) {
                 turn::has_work(entry.owner);
             }
             let barred = shared::barred(this_database(), entry.owner);
@@ -85,26 +85,26 @@ impl Sources {
 
     /// Returns whether a listing is under way, which another process would have to start over.
     pub fn is_listing(&self) -> bool {
-        self.served.values().any(|served| served.listing_run.is_some())
+        self.active.values().any(|source| source.listing_run.is_some())
     }
 
     /// Has everything checked again because settings or rights have changed. A listing under way is ended if
     /// it is no longer allowed; changed credentials apply from the next run and the next message.
     pub fn forget_settings(&mut self) {
-        for served in self.served.values_mut() {
-            served.event_listener = None;
-            served.to_be_permitted = true;
+        for source in self.active.values_mut() {
+            source.event_listener = None;
+            source.to_be_permitted = true;
         }
     }
 
     /// Drops the sources that were removed, disabled or declared anew, and ends their runs as failed.
     fn leave_others(&mut self, entries: &[S3Source]) {
-        let same = |served: &ActiveSource| {
-            entries.iter().any(|e| e.id == served.entry.id && e.declared == served.entry.declared)
+        let same = |source: &ActiveSource| {
+            entries.iter().any(|e| e.id == source.entry.id && e.declared == source.entry.declared)
         };
-        let others: Vec<i32> = self.served.values().filter(|s| !same(s)).map(|s| s.entry.id).collect();
+        let others: Vec<i32> = self.active.values().filter(|s| !same(s)).map(|s| s.entry.id).collect();
         for id in others {
-            let Some(ActiveSource { entry, listing_run: Some(listing_run), .. }) = self.served.remove(&id)
+            let Some(ActiveSource { entry, listing_run: Some(listing_run), .. }) = self.active.remove(&id)
             else {
                 continue;
             };
@@ -132,15 +132,15 @@ impl Sources {
 
     fn serve(&mut self, entry: S3Source, network: &Network) -> Result<Turn, PgError> {
         let id = entry.id;
-        let served = self.served.entry(id).or_insert_with(|| ActiveSource {
+        let source = self.active.entry(id).or_insert_with(|| ActiveSource {
             entry: entry.clone(),
             listing_run: None,
             event_listener: None,
             to_be_permitted: false,
         });
-        served.entry = entry;
-        let listened = served.listen(network)?;
-        Ok(sooner(served.list(network)?, listened))
+        source.entry = entry;
+        let listened = source.listen(network)?;
+        Ok(sooner(source.list(network)?, listened))
     }
 }
 

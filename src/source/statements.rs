@@ -45,9 +45,9 @@ impl SourceStatements {
             forget: format!("TRUNCATE {seen}"),
             has_seen: format!("SELECT EXISTS (SELECT FROM {seen})"),
             compare: format!(
-                "SELECT o.place, t.uri IS NULL
+                "SELECT o.ordinal, t.uri IS NULL
                  FROM unnest($1::text[], $2::text[], $3::int8[])
-                      WITH ORDINALITY AS o (uri, etag, size, place)
+                      WITH ORDINALITY AS o (uri, etag, size, ordinal)
                  LEFT JOIN {t} t ON t.uri = o.uri
                  WHERE t.uri IS NULL OR t.etag IS DISTINCT FROM o.etag OR t.size IS DISTINCT FROM o.size"
             ),

@@ -154,8 +154,8 @@ impl MirrorTable {
             let args = [columns.uris(), columns.etags(), columns.sizes()];
             sql::query(&self.statements.compare, &args, |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)))
         })?;
-        let difference = |(place, new): (i64, bool)| {
-            let object = objects.get(usize::try_from(place - 1).ok()?)?.clone();
+        let difference = |(ordinal, new): (i64, bool)| {
+            let object = objects.get(usize::try_from(ordinal - 1).ok()?)?.clone();
             Some(Difference { object, new })
         };
         Ok(differing.into_iter().filter_map(difference).collect())
