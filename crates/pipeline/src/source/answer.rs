@@ -37,9 +37,15 @@ pub struct ObjectAnswer {
     pub state: ObjectState,
 }
 
-/// An ETag as it is compared and stored: servers differ in whether they quote it.
-pub(super) fn plain_etag(etag: &str) -> String {
-    etag.trim_matches('"').to_owned()
+/// The most bytes of an ETag that is stored. S3's have some 40.
+const LONGEST_ETAG: usize = 1024;
+
+/// Returns an ETag as it is compared and stored, for servers differ in whether they quote it; `None` for one that
+/// can't be stored, as if the server had told none.
+pub(super) fn plain_etag(etag: &str) -> Option<String> {
+    let plain = etag.trim_matches('"');
+    let can_be_stored = plain.len() <= LONGEST_ETAG && !plain.contains('\0');
+    can_be_stored.then(|| plain.to_owned())
 }
 
 /// The SDK's time in microseconds since 1970; none beyond some 290,000 years.
@@ -53,8 +59,14 @@ mod tests {
 
     #[test]
     fn an_etag_is_the_same_with_and_without_quotes() {
-        assert_eq!(plain_etag("\"abc-2\""), "abc-2");
-        assert_eq!(plain_etag("abc-2"), "abc-2");
+        assert_eq!(plain_etag("\"abc-2\"").as_deref(), Some("abc-2"));
+        assert_eq!(plain_etag("abc-2").as_deref(), Some("abc-2"));
+    }
+
+    #[test]
+    fn an_etag_that_cannot_be_stored_is_none() {
+        assert_eq!(plain_etag("abc\0"), None);
+        assert_eq!(plain_etag(&"x".repeat(LONGEST_ETAG + 1)), None);
     }
 
     #[test]

@@ -88,7 +88,7 @@ fn present(scope: &ListingScope, key: &str, output: &HeadObjectOutput) -> Object
 
     ObjectState::Present(Object {
         key: key.to_owned(),
-        etag: output.e_tag().map(plain_etag),
+        etag: output.e_tag().and_then(plain_etag),
         size,
         last_modified: output.last_modified().and_then(micros),
         content_type: output.content_type().map(str::to_owned),

@@ -3,13 +3,14 @@
 //! A message is deleted only after [`Listener::settle`]; whatever fails before makes SQS deliver it
 //! again, and set it aside in the end if its redrive policy says so.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 
+use super::complaints::Complaints;
 use super::event;
 use super::failure;
 use super::inquiry::ask_all;
@@ -19,11 +20,16 @@ use super::{ListingScope, Malformed, Network, ObjectAnswer};
 use crate::backoff::backoff;
 use crate::config::S3Access;
 use crate::failure::Failure;
+use crate::message::truncate_message;
 
 /// First pause after an error; doubled each time, up to a minute.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Malformed messages that are remembered, lest each delivery of one be complained about.
-const COMPLAINTS: usize = 1024;
+/// The shortest time between two requests to a queue that brings nothing which can be settled. SQS waits for messages
+/// by itself; a server that does not would be asked as fast as the network goes.
+const SHORTEST_ROUND: Duration = Duration::from_secs(1);
+
+/// The most bytes of a message's id that are told. Those of SQS have 36.
+const LONGEST_ID: usize = 100;
 
 /// News from a queue that is listened to.
 #[derive(Debug)]
@@ -103,10 +109,10 @@ struct Read {
 impl Ears {
     /// Listens until the listener is dropped.
     async fn listen(mut self) {
-        let mut complained = VecDeque::new();
+        let mut complaints = Complaints::default();
         let mut errors = 0;
         loop {
-            let Err(failure) = self.rounds(&mut complained, &mut errors).await else { return };
+            let Err(failure) = self.rounds(&mut complaints, &mut errors).await else { return };
             errors += 1;
             self.say(Heard::Failed(failure)).await;
             tokio::time::sleep(backoff(PAUSE, errors)).await;
@@ -114,24 +120,27 @@ impl Ears {
     }
 
     /// Asks again and again until there is an error, or nobody is interested.
-    async fn rounds(&mut self, complained: &mut VecDeque<String>, errors: &mut u32) -> Result<(), Failure> {
+    async fn rounds(&mut self, complaints: &mut Complaints, errors: &mut u32) -> Result<(), Failure> {
         let queue = Queue::open(&self.network.clients, &self.access, &self.url).await?;
         let mut ready = false;
 
         loop {
+            let asked = Instant::now();
             let messages = queue.receive().await?;
             *errors = 0;
             if !std::mem::replace(&mut ready, true) {
                 self.say(Heard::Ready).await;
             }
 
-            let read = self.read(messages, complained).await;
+            let read = self.read(messages, complaints).await;
             let Some(except) = self.hand_over(&read).await else { return Ok(()) };
             // A message may be deleted when all of its keys are committed.
             let done = |read: &Read| !read.keys.iter().any(|key| except.contains(key));
             let receipts: Vec<String> =
                 read.into_iter().filter(done).map(|read: Read| read.receipt).collect();
-            if !receipts.is_empty() {
+            if receipts.is_empty() {
+                tokio::time::sleep(SHORTEST_ROUND.saturating_sub(asked.elapsed())).await;
+            } else {
                 queue.delete(receipts).await?;
             }
         }
@@ -144,7 +153,7 @@ impl Ears {
     }
 
     /// Finds the wanted keys that the messages speak of.
-    async fn read(&self, messages: Vec<Message>, complained: &mut VecDeque<String>) -> Vec<Read> {
+    async fn read(&self, messages: Vec<Message>, complaints: &mut Complaints) -> Vec<Read> {
         let mut read = Vec::new();
         for Message { id, receipt, body } in messages {
             match event::changes(&body) {
@@ -154,14 +163,12 @@ impl Ears {
                     let keys = ours.map(|c| c.key).filter(|key| self.scope.wants_key(key)).collect();
                     read.push(Read { receipt, keys });
                 }
-                Err(why) if !complained.contains(&id) => {
-                    if complained.len() == COMPLAINTS {
-                        complained.pop_front();
+                Err(why) => {
+                    let id = truncate_message(&id, LONGEST_ID);
+                    if complaints.is_due(&id, Instant::now()) {
+                        self.say(Heard::Malformed(id, why)).await;
                     }
-                    complained.push_back(id.clone());
-                    self.say(Heard::Malformed(id, why)).await;
                 }
-                Err(_) => {}
             }
         }
         read

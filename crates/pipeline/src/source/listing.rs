@@ -1,5 +1,7 @@
 //! All objects of a source, page by page.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
@@ -83,9 +85,10 @@ async fn walk(
     pages: &mpsc::Sender<Listed>,
 ) -> Result<(), Failure> {
     let mut token = None;
+    let mut followed = Followed::default();
     loop {
         let output = request(network, scope, access, token.as_deref()).await?;
-        let next = following(scope, &output, token.as_deref())?;
+        let next = following(scope, &output, &mut followed)?;
         if pages.send(Listed::Page(page(scope, output)?)).await.is_err() {
             return Ok(());
         }
@@ -121,12 +124,26 @@ async fn request(
     listed.map_err(|error| s3::failure(&error, Operation::ListObjects { bucket, prefix }, access))
 }
 
-/// The token of the next page. A server that promises more without saying where, or leads in a
-/// circle, must not be taken for one that has told everything.
+/// The tokens of the pages so far, as hash values: a bucket may have millions of pages.
+#[derive(Default)]
+struct Followed {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+}
+
+impl Followed {
+    /// Returns whether the token is new.
+    fn insert(&mut self, token: &str) -> bool {
+        self.hashes.insert(self.hasher.hash_one(token))
+    }
+}
+
+/// Returns the token of the next page; `None` after the last. A server that promises more without saying where, or
+/// leads in a circle, must not be taken for one that has told everything.
 fn following(
     scope: &ListingScope,
     output: &ListObjectsV2Output,
-    token: Option<&str>,
+    followed: &mut Followed,
 ) -> Result<Option<String>, Failure> {
     let next = output.next_continuation_token();
     if !output.is_truncated().unwrap_or(next.is_some()) {
@@ -134,7 +151,7 @@ fn following(
     }
 
     match next {
-        Some(next) if !next.is_empty() && Some(next) != token => Ok(Some(next.to_owned())),
+        Some(next) if !next.is_empty() && followed.insert(next) => Ok(Some(next.to_owned())),
         Some(_) => Err(failure::broken_listing(scope.prefix(), "it repeats an earlier page")),
         None => Err(failure::broken_listing(scope.prefix(), "it announces another page without its token")),
     }
@@ -161,7 +178,7 @@ fn object(listed: S3Object, encoded: bool) -> Option<Object> {
     let key = if encoded { form_decoded(&listed.key?)? } else { listed.key? };
     Some(Object {
         key,
-        etag: listed.e_tag.as_deref().map(plain_etag),
+        etag: listed.e_tag.as_deref().and_then(plain_etag),
         size: listed.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
         last_modified: listed.last_modified.as_ref().and_then(micros),
         content_type: None,

@@ -15,6 +15,7 @@
 //! key, and what the object is *now* decides.
 
 mod answer;
+mod complaints;
 mod event;
 mod failure;
 mod inquiry;
