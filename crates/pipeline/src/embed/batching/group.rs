@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::batcher::{Group, Policy};
 use crate::document::Vectorizer;
 use crate::embed::http::HttpEmbedder;
+use crate::embed::identity::Identity;
 use crate::embed::model::Model;
 use crate::embed::pacing::connections::{Connections, may_be_kept};
 use crate::embed::pacing::limiter::Limiter;
@@ -31,8 +32,8 @@ struct GroupKey {
     concurrency: Option<u32>,
 }
 
-/// The key under which a provider's limits are counted: provider, base URL and key, and each model on
-/// its own.
+/// The key under which a provider's limits are counted: provider, base URL and who asks, by key or by another
+/// identity such as an AWS role, whose account may be another; and each model on its own.
 ///
 /// Providers count for each model (OpenAI: <https://platform.openai.com/docs/guides/rate-limits>), so
 /// that what is said of one does not hold for another; where they count all together, the answers to
@@ -42,6 +43,7 @@ struct Account {
     provider: Provider,
     base_url: String,
     api_key: Option<ApiKey>,
+    identity: Identity,
     model: String,
 }
 
@@ -51,6 +53,7 @@ impl Account {
             provider: model.provider,
             base_url: model.endpoint.base_url.clone(),
             api_key: model.endpoint.api_key.clone(),
+            identity: model.clone().protocol().identity(),
             model: model.endpoint.model.clone(),
         }
     }
@@ -163,5 +166,45 @@ impl Groups {
         let memory = Share::new(&self.memory);
         let connections = self.connections.share();
         Ok(Group::start(Arc::new(embedder), policy, limiter, memory, connections))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::{Author, Embedding};
+
+    fn account(embedding: serde_json::Value) -> Account {
+        let embedding: Embedding = serde_json::from_value(embedding).unwrap();
+        let settings = Settings::default();
+        let key = Some(ApiKey::of_server(crate::secret::Secret::new("k")));
+        Account::of(&resolve(&embedding, Author::Superuser, key, &settings, Purpose::Document).unwrap())
+    }
+
+    #[test]
+    fn each_aws_role_has_limits_of_its_own() {
+        let bedrock = |options| {
+            account(json!({
+                "implementation": "litellm", "config_type": "embedding", "dimensions": 1024,
+                "model": "bedrock/amazon.titan-embed-text-v2:0", "extra_options": options,
+            }))
+        };
+        let role = |account| json!({"aws_role_name": format!("arn:aws:iam::{account}:role/r"), "aws_region_name": "eu-north-1"});
+        assert_eq!(bedrock(role(1)), bedrock(role(1)));
+        assert_ne!(bedrock(role(1)), bedrock(role(2)));
+        assert_ne!(bedrock(role(1)), bedrock(json!({"aws_region_name": "eu-north-1"})));
+    }
+
+    #[test]
+    fn what_is_no_matter_of_the_account_shares_its_limits() {
+        let openai = |dimensions| {
+            account(json!({
+                "implementation": "openai", "config_type": "embedding", "dimensions": dimensions,
+                "model": "text-embedding-3-small",
+            }))
+        };
+        assert_eq!(openai(256), openai(768));
     }
 }

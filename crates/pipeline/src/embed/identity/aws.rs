@@ -24,7 +24,7 @@ const BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
 const UNENDING: Duration = Duration::from_secs(5 * 60);
 
 /// The service that a signature is for, and the identity that signs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::embed) struct SigningScope {
     /// The service's name in signatures.
     pub service: &'static str,

@@ -17,6 +17,7 @@ use crate::s3::Clients;
 use crate::secret::ApiKey;
 
 /// The identity that a provider wants to see.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::embed) enum Identity {
     /// Nothing, or the key that its protocol writes into the request.
     Key,
