@@ -13,6 +13,20 @@ use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 /// support it.
 const SMALL_WINDOW: u64 = 8 << 20;
 
+/// The largest number of ways in which one thing is compressed, one in another. HTTP and files know two: the
+/// transport's and the file's own.
+pub(crate) const MOST_LAYERS: usize = 3;
+
+/// The number of members that a file may have whatever its size.
+const FEW_MEMBERS: usize = 1_000;
+
+/// The smallest average size of a member beyond those, in bytes: `bgzip` packs 64 KB of text in each, and frames of
+/// Zstandard are no smaller.
+const SMALL_MEMBER: usize = 4 << 10;
+
+/// The same for bzip2, whose members hold up to 900 KB, and cost a decoder that much memory each.
+const SMALL_BZIP2_MEMBER: usize = 64 << 10;
+
 /// A way of compressing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
@@ -102,9 +116,9 @@ impl Compression {
     fn decompress(self, packed: &[u8], limit: u64) -> Result<Vec<u8>, UnpackError> {
         let mut unpacked = Vec::new();
         match self {
-            Compression::Gzip => members(packed, &mut unpacked, limit, gzip_member)?,
-            Compression::Bzip2 => members(packed, &mut unpacked, limit, bzip2_member)?,
-            Compression::Zstandard => members(packed, &mut unpacked, limit, zstandard_frame)?,
+            Compression::Gzip => members(packed, &mut unpacked, limit, SMALL_MEMBER, gzip_member)?,
+            Compression::Bzip2 => members(packed, &mut unpacked, limit, SMALL_BZIP2_MEMBER, bzip2_member)?,
+            Compression::Zstandard => members(packed, &mut unpacked, limit, SMALL_MEMBER, zstandard_frame)?,
             Compression::Brotli => brotli(packed, &mut unpacked, limit)?,
             Compression::Deflate => deflate(packed, &mut unpacked, limit)?,
         }
@@ -119,13 +133,20 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
 
 /// Decompresses a file's members one after the other, with the padding between them and at the end that
 /// tapes and block devices leave: zeros, which no member begins with.
+///
+/// Each member costs a new decoder. Their number is bounded by the file's size and the smallest average size of a
+/// member, `small`: a file of empty members alone would take minutes and come to nothing.
 fn members<'p>(
     mut packed: &'p [u8],
     unpacked: &mut Vec<u8>,
     limit: u64,
+    small: usize,
     member: impl Fn(&'p [u8], &mut Vec<u8>, u64) -> Result<&'p [u8], UnpackError>,
 ) -> Result<(), UnpackError> {
+    let mut left = FEW_MEMBERS + packed.len() / small;
     while !packed.is_empty() {
+        left =
+            left.checked_sub(1).ok_or_else(|| UnpackError::Broken("it has too many members".to_owned()))?;
         packed = member(packed, unpacked, limit)?;
         let padding = packed.iter().take_while(|&&byte| byte == 0).count();
         packed = packed.get(padding..).unwrap_or_default();

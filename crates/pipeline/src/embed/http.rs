@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{self, HeaderValue};
+use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use super::model::Model;
 use super::pacing::connections::idle_per_host;
 use super::pacing::limiter::Limiter;
 use super::provider::Protocol;
-use super::request::body::{plain, read_body};
+use super::request::body::{may_be_compressed, plain, read_body};
 use super::request::dimensions::MOST_DIMENSIONS;
 use super::request::inputs::Inputs;
 use super::request::network_error::{address_not_allowed, network_error};
@@ -218,8 +218,12 @@ impl HttpEmbedder {
             return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));
         }
 
+        let body = match may_be_compressed(&headers, &body) {
+            true => plain_aside(headers.clone(), body, most).await?,
+            false => body,
+        };
+
         // Nothing longer than this is a refusal.
-        let body = plain(&headers, body, most)?;
         let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
         let refusal = told.and_then(|body| Refusal::in_success(status, &headers, body));
 
@@ -264,6 +268,12 @@ enum Answer {
     Vectors(Vectors),
     /// An error nevertheless.
     Refusal(Refusal),
+}
+
+/// Decompresses an answer off the threads that drive the network: it may take seconds.
+async fn plain_aside(headers: HeaderMap, body: Vec<u8>, most: usize) -> Result<Vec<u8>, EmbedError> {
+    let plain = tokio::task::spawn_blocking(move || plain(&headers, body, most)).await;
+    plain.unwrap_or_else(|_| Err(EmbedError::BadResponse("decompressing it failed".to_owned())))
 }
 
 /// Reads a refusal, which counts even if its explanation is cut short.
@@ -341,6 +351,25 @@ mod tests {
         let items: Vec<_> = (0..2048).map(|i| format!(r#"{{"index":{i},"embedding":[{vector}]}}"#)).collect();
         let body = format!(r#"{{"data":[{}]}}"#, items.join(","));
         assert_eq!(parse(body.as_bytes(), 2048, 768).unwrap().len(), 2048);
+    }
+
+    #[test]
+    fn more_numbers_than_can_be_meant_are_not_read() {
+        let vector = |numbers: usize| format!(r#"{{"embedding":[0{}]}}"#, ",0".repeat(numbers - 1));
+        let answer = |items: &[String]| format!(r#"{{"data":[{}]}}"#, items.join(","));
+
+        // A model of another length is named.
+        let other = answer(&[vector(1536), vector(1536)]);
+        let Err(EmbedError::Refused(failure)) = parse(other.as_bytes(), 2, 768) else { panic!() };
+        assert!(failure.message.contains("1536 dimensions"), "{}", failure.message);
+
+        let too_long = answer(&[vector(1_000_000)]);
+        let Err(EmbedError::BadResponse(why)) = parse(too_long.as_bytes(), 1, 768) else { panic!() };
+        assert!(why.contains("numbers"), "{why}");
+
+        let too_many = answer(&vec![vector(1); 1_000_000]);
+        let Err(EmbedError::BadResponse(why)) = parse(too_many.as_bytes(), 1, 768) else { panic!() };
+        assert!(why.contains("numbers"), "{why}");
     }
 
     #[test]

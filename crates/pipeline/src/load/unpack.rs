@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::compression::{Compression, UnpackError, is_text};
+use crate::compression::{Compression, MOST_LAYERS, UnpackError, is_text};
 
 /// Media types that speak of the compression and not of what is compressed.
 const MEDIA_TYPES: &[&str] = &[
@@ -52,13 +52,17 @@ impl Packing {
     ///
     /// # Errors
     ///
-    /// [`UnpackError`]; its `Unknown` for what is no text and says to be compressed in a way that is not
+    /// [`UnpackError`]; its `Broken` also for more layers than [`MOST_LAYERS`], its `Unknown` for what is no text and says to be compressed in a way that is not
     /// known here.
     pub(super) fn unpack(&self, packed: Bytes, limit: u64) -> Result<Bytes, UnpackError> {
         if let Some(word) = &self.unknown
             && !is_text(&packed)
         {
             return Err(UnpackError::Unknown(word.clone()));
+        }
+
+        if self.layers.len() > MOST_LAYERS {
+            return Err(UnpackError::Broken(format!("it says to be compressed {} times", self.layers.len())));
         }
 
         let mut content = packed;
@@ -229,5 +233,22 @@ mod tests {
         }
         assert_eq!(inner_type(Some("Application/Gzip; x=y".to_owned())), None);
         assert_eq!(inner_type(Some("text/plain".to_owned())).as_deref(), Some("text/plain"));
+    }
+
+    #[test]
+    fn there_are_so_many_layers_at_most() {
+        let packed = gzip(&gzip(&gzip(TEXT)));
+        assert_eq!(unpack(&packed, "a", "gzip,gzip,gzip", 1000), Ok(TEXT.to_vec()));
+        let said = unpack(TEXT, "a", "br,br,br,br", 1000);
+        assert_eq!(said, Err(UnpackError::Broken("it says to be compressed 4 times".to_owned())));
+    }
+
+    #[test]
+    fn there_are_so_many_members_at_most() {
+        for (member, name) in [(gzip(b""), "a.gz"), (bzip2(b""), "a.bz2"), (zstd(b""), "a.zst")] {
+            assert_eq!(unpack(&member.repeat(1_000), name, "", 1000), Ok(Vec::new()), "{name}");
+            let said = unpack(&member.repeat(2_000), name, "", 1000);
+            assert_eq!(said, Err(UnpackError::Broken("it has too many members".to_owned())), "{name}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::network_error::network_error;
-use crate::compression::{Compression, UnpackError, is_text};
+use crate::compression::{Compression, MOST_LAYERS, UnpackError, is_text};
 use crate::embed::error::EmbedError;
 use crate::message::truncate_message;
 
@@ -22,17 +22,25 @@ pub(in crate::embed) async fn read_body(
     Ok((body, true))
 }
 
-/// A body as it was before somebody on the way compressed it, although nobody asked for that.
+/// Returns whether a body may be compressed, so that [`plain`] has work to do.
+pub(in crate::embed) fn may_be_compressed(headers: &HeaderMap, body: &[u8]) -> bool {
+    encodings(headers).next().is_some() || Compression::by_signature(body).is_some()
+}
+
+/// Returns a body as it was before somebody on the way compressed it, although nobody asked for that.
+///
+/// # Errors
+///
+/// If it has more than `most` bytes, is compressed in an unknown way or too often, or damaged.
 pub(in crate::embed) fn plain(
     headers: &HeaderMap,
     mut body: Vec<u8>,
     most: usize,
 ) -> Result<Vec<u8>, EmbedError> {
-    let said = headers.get_all(CONTENT_ENCODING).iter().rev();
-    let words =
-        said.filter_map(|value| value.to_str().ok()).flat_map(|value| value.rsplit(',')).map(str::trim);
-
-    for word in words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity")) {
+    for (layer, word) in encodings(headers).enumerate() {
+        if layer == MOST_LAYERS {
+            return Err(encoded(&format!("says to be compressed more than {MOST_LAYERS} times")));
+        }
         body = match Compression::by_encoding(word) {
             Some(compression) => undo(compression, body, most)?,
             None if is_text(&body) => body,
@@ -47,6 +55,13 @@ pub(in crate::embed) fn plain(
         Some(compression) => undo(compression, body, most),
         None => Ok(body),
     }
+}
+
+/// Returns the words of `Content-Encoding` that stand for something, from the outer to the inner.
+fn encodings(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(CONTENT_ENCODING).iter().rev().filter_map(|value| value.to_str().ok());
+    let words = values.flat_map(|value| value.rsplit(',')).map(str::trim);
+    words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity"))
 }
 
 fn undo(compression: Compression, body: Vec<u8>, most: usize) -> Result<Vec<u8>, EmbedError> {
