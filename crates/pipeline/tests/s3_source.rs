@@ -210,6 +210,19 @@ async fn half_a_listing_is_never_a_whole_one() {
 }
 
 #[tokio::test]
+async fn a_listing_that_leads_in_a_circle_of_pages_ends() {
+    let leads_to = |token| {
+        format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+    };
+    let server = Server::start(move |request| match request.target.contains("continuation-token=two") {
+        true => page(&["docs/b"], &leads_to("three")),
+        false => page(&["docs/a"], &leads_to("two")),
+    });
+    let (pages, end) = world(&server).await.list().await;
+    assert_eq!((pages.len(), end.unwrap_err().code), (2, "broken_listing"));
+}
+
+#[tokio::test]
 async fn an_object_is_there_or_gone_or_nobody_knows() {
     let server = Server::start(|request| match request.target.as_str() {
         "/bucket/docs/there" => Reply::new(200, "12345")

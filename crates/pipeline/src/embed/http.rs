@@ -151,17 +151,23 @@ impl HttpEmbedder {
 
     /// Returns the vectors of these inputs, as [`Embedder::embed`] does.
     ///
-    /// Asks again without what this server turns out not to know.
+    /// Asks again without a part that this server seems not to know. It is left out from then on if that helped:
+    /// a refusal may speak of it only because it repeats an input that does.
     pub(super) async fn ask(&self, inputs: Inputs<'_>) -> Result<Vectors, EmbedError> {
+        let mut optional = Optional {
+            base64: !self.floats_only.load(Ordering::Relaxed),
+            dimensions: !self.without_dimensions.load(Ordering::Relaxed),
+        };
+
         loop {
-            let optional = Optional {
-                base64: !self.floats_only.load(Ordering::Relaxed),
-                dimensions: !self.without_dimensions.load(Ordering::Relaxed),
-            };
             let response = self.send(inputs, optional).await?;
             let refusal = match response.status().is_success() {
                 true => match self.read(response, inputs).await? {
-                    Answer::Vectors(vectors) => return Ok(vectors),
+                    Answer::Vectors(vectors) => {
+                        self.floats_only.fetch_or(!optional.base64, Ordering::Relaxed);
+                        self.without_dimensions.fetch_or(!optional.dimensions, Ordering::Relaxed);
+                        return Ok(vectors);
+                    }
                     Answer::Refusal(refusal) => refusal,
                 },
                 false => refusal(response).await,
@@ -176,10 +182,7 @@ impl HttpEmbedder {
                 let key = self.api_key.as_ref().map(ApiKey::secret);
                 return Err(self.protocol.error(refusal, key, inputs.texts()));
             }
-
-            // What this server does not know is left out from now on.
-            self.floats_only.fetch_or(!known.base64, Ordering::Relaxed);
-            self.without_dimensions.fetch_or(!known.dimensions, Ordering::Relaxed);
+            optional = known;
         }
     }
 

@@ -97,6 +97,21 @@ async fn what_a_server_does_not_know_is_left_out() {
 }
 
 #[tokio::test]
+async fn words_of_an_input_that_is_refused_change_nothing_for_others() {
+    const WORDS: &str = "on matryoshka dimensions";
+    let server = Server::start(|request| match request.json()["input"][0] == WORDS {
+        true => Reply::new(422, format!(r#"{{"detail": [{{"msg": "too odd", "input": "{WORDS}"}}]}}"#)),
+        false => answer(request),
+    });
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
+    let group = groups.group(&support::column_vectorizer(1, &server.url)).unwrap();
+
+    assert!(group.embed([WORDS.into()]).await.is_err());
+    assert_eq!(group.embed(["a".into()]).await, Ok(vectors(&["a"])));
+    assert_eq!(server.requests().last().unwrap().json()["dimensions"], DIMENSIONS);
+}
+
+#[tokio::test]
 async fn equal_inputs_are_sent_once() {
     let server = support::openai::server();
     let texts: Vec<String> = (0..100).map(|n| (n % 3).to_string()).collect();

@@ -158,7 +158,7 @@ impl Refusal {
         let (code, message, hint) = match kind {
             Kind::Throttled => return EmbedError::Throttled(self.retry_after),
             Kind::Unavailable => return EmbedError::Unavailable(told),
-            Kind::InputRefused => return self.refuses_inputs(inputs.len(), told),
+            Kind::InputRefused => return self.refuses_inputs(inputs, told),
             Kind::QuotaExhausted => (
                 "quota_exhausted",
                 format!("the embedding provider's quota is exhausted: {told}"),
@@ -187,11 +187,15 @@ impl Refusal {
     }
 
     /// The error of a refusal that is about one of the inputs, or about all of them together.
-    fn refuses_inputs(&self, inputs: usize, told: String) -> EmbedError {
+    fn refuses_inputs(&self, inputs: &[Arc<str>], told: String) -> EmbedError {
         // Text Embeddings Inference says 413 of one input, too, in words.
         let wordless = self.status == StatusCode::PAYLOAD_TOO_LARGE && self.message.is_empty();
-        let most = Most::told(&self.message).or(wordless.then_some(Most::Inputs(None)));
-        match most.filter(|_| inputs > 1) {
+        // Some servers repeat an input: words that stand in one are nobody's limit.
+        let echoes = inputs.iter().any(|input| Most::told(input).is_some());
+        let most = Most::told(&self.message).filter(|_| !echoes);
+        let most = most.or(wordless.then_some(Most::Inputs(None)));
+
+        match most.filter(|_| inputs.len() > 1) {
             Some(most) => EmbedError::TooMany(most, told),
             None => EmbedError::InputRefused(told),
         }
@@ -319,6 +323,14 @@ mod tests {
         let body = r#"{"error": {"code": 413}}"#;
         assert!(matches!(within(body), Some(EmbedError::TooMany(Most::Inputs(None), _))));
         assert!(matches!(error(413, ""), EmbedError::InputRefused(_)));
+    }
+
+    #[test]
+    fn a_limit_that_an_input_speaks_of_is_none() {
+        let words = "batch size is invalid, it should not be larger than 10.";
+        let refusal = read(400, &format!(r#"{{"error": {{"message": "can't embed: {words}"}}}}"#));
+        let error = refusal.into_error(Kind::InputRefused, None, None, &[words.into(), "b".into()]);
+        assert!(matches!(error, EmbedError::InputRefused(_)), "{error:?}");
     }
 
     #[test]
