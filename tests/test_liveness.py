@@ -358,7 +358,7 @@ def test_heartbeats_go_on_and_say_what_was_done(cluster_factory, stub):
     beat = "SELECT to_jsonb(p) FROM ai.vectorizer_worker_process p"
     settles(lambda: [db.value(beat)[part] for part in ("success_count", "error_count")], [2, 1])
     [first] = [db.value(beat)]
-    assert first["pid"] == the_worker(db) and first["version"] and "refused" in first["last_error_message"]
+    assert first["pid"] == the_worker(db) and first["version"] and "rejected" in first["last_error_message"]
     eventually(lambda: db.value(beat)["heartbeat_count"] > first["heartbeat_count"], what="another heartbeat")
     [progress] = db.sql("SELECT to_jsonb(p) FROM ai.vectorizer_worker_progress p")
     assert [progress[0][part] for part in ("vectorizer_id", "success_count", "error_count")] == [1, 2, 1]

@@ -226,7 +226,7 @@ def test_a_restart_half_way_forgets_what_was_seen(cluster_factory, listing):
     db.cluster.start()
     row = finished(db, run)
     assert (row["state"], row["scanned"], row["deleted"]) == ("failed", 500, 0)
-    assert row["error_code"] == "too_many_deletes" and "lacks 2000 of 2500" in row["error"]
+    assert row["error_code"] == "too_many_deletes" and "2000 of 2500 objects in the table are missing" in row["error"]
     assert sync(db, source, allow_mass_delete="true")[3] == 2000
 
 
