@@ -230,7 +230,7 @@ def test_disabled_triggers_of_one_partition_are_told(db, stub):
 def test_a_trigger_that_was_dropped_is_told(plain):
     plain.sql("DROP TRIGGER _vectorizer_src_trg_1_delete ON document")
     word, reason, hint, _ = state(plain)
-    assert (word, "DELETE" in reason, "anew" in hint) == ("out_of_step", True, True)
+    assert (word, "DELETE" in reason, "create it again" in hint) == ("out_of_step", True, True)
 
 
 def test_other_triggers_are_nobodys_business(plain):
