@@ -16,7 +16,9 @@
 //! * [`index`]: vector indexes
 //! * [`worker`], [`shared`]: launcher and workers, and the memory that they share with sessions
 //! * [`migrate`]: taking over vectorizers from pgai, and releasing them
-//! * [`pg`], [`vector`]: Postgres and pgvector facilities that pgrx does not provide
+//! * [`pg`]: Postgres and pgvector facilities that pgrx does not provide
+//!
+//! The queue's protocol itself, without pgrx, is in `pgai_rs_queue`.
 
 mod access;
 mod api;
@@ -31,7 +33,6 @@ mod queue;
 mod shared;
 mod source;
 mod trigger;
-mod vector;
 mod worker;
 
 use pgrx::pg_sys;

@@ -46,7 +46,7 @@ impl Seen {
 pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Result<QueueCounts, PgError> {
     let Relations { inbox, work, failed, .. } = relations;
     let mut changes = Seen::default();
-    let queued_at = ColumnNumber::of(inbox.oid, &own.name("queued_at"), pg_sys::TIMESTAMPTZOID)?;
+    let queued_at = ColumnNumber::of(inbox.oid, &own.unquoted("queued_at"), pg_sys::TIMESTAMPTZOID)?;
     let seen = scan::each(inbox.oid, Which::All, MOST_COUNTED, |row| changes.note_age(row.value(queued_at)))?;
     changes.rows = seen;
 
@@ -66,7 +66,7 @@ pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Re
 
 /// Counts the keys that are due and those that are not: when a leased key is due, its lease has expired.
 fn count_work(work: pg_sys::Oid, own: &OwnColumns, worker: Option<i32>) -> Result<(Seen, Seen), PgError> {
-    let column = |name: &str, kind| ColumnNumber::of(work, &own.name(name), kind);
+    let column = |name: &str, kind| ColumnNumber::of(work, &own.unquoted(name), kind);
     let queued_at = column("queued_at", pg_sys::TIMESTAMPTZOID)?;
     let available_at = column("available_at", pg_sys::TIMESTAMPTZOID)?;
     let lease = column("lease", pg_sys::INT8OID)?;

@@ -14,9 +14,9 @@ use pgai_rs_pipeline::config::{CONFIG_VERSION, Destination};
 use super::quota;
 use crate::catalog::binding::Relations;
 use crate::catalog::destination;
-use crate::catalog::key::Key;
+use crate::catalog::key::{self, Key};
 use crate::catalog::objects;
-use crate::catalog::queue_tables::{QueueTables, Remembered};
+use crate::catalog::queue_tables::{self, Remembered};
 use crate::catalog::registration::register;
 use crate::catalog::relation::{self, Column, Relation};
 use crate::catalog::row_security;
@@ -136,7 +136,7 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
 
     let source = lock_source(request.source)?;
     let dimensions = embedding::dimensions(&embedding)?;
-    let key = Key::of(source.oid)?
+    let key = key::of(source.oid)?
         .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
     let id = next_id()?;
     let queue_schema = request.queue_schema.clone().unwrap_or_else(|| "ai".to_owned());
@@ -200,7 +200,7 @@ fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> R
 
     drop_leftovers(&source)?;
     triggers::create(&Identity { id, uuid }, &source)?;
-    let tables = QueueTables::of(id, &relations);
+    let tables = queue_tables::of(id, &relations);
     for role in grantees {
         objects::grant(role, &tables.all(remembered), &destination, &source, &queue_schema)?;
     }

@@ -24,7 +24,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, with_row_security};
 use crate::pg::json::Json;
 use crate::pg::sql::{self, Row};
-use crate::vector;
+use crate::pg::vector;
 
 /// The model as the caller names it. Together with the input it identifies an answer that can be reused.
 #[derive(Debug, Clone, PartialEq)]

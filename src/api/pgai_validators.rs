@@ -11,7 +11,7 @@ use serde_json::Value;
 use pgai_rs_pipeline::config::Destination;
 
 use crate::catalog::destination::to_json;
-use crate::catalog::key::Key;
+use crate::catalog::key;
 use crate::catalog::relation::{self, Column, Relation};
 use crate::declare::config::implementation;
 use crate::declare::{
@@ -163,5 +163,5 @@ fn resolved_scheduling_default() -> JsonB {
 #[pg_extern(sql = false)]
 fn source_pk(source: Option<pg_sys::Oid>) -> Result<Option<JsonB>, pg_sys::panic::ErrorReport> {
     let Some(source) = source else { return Ok(None) };
-    Ok(Key::of(source)?.map(|key| JsonB(key.to_json())))
+    Ok(key::of(source)?.map(|key| JsonB(key.to_json())))
 }

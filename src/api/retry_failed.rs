@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use pgai_rs_pipeline::failure::Step;
 
-use crate::catalog::key::{Key, KeyValues, transpose};
+use crate::catalog::key::{GivenKeys, Key, KeyValues};
 use crate::catalog::ownership::require_owner;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
@@ -109,7 +109,7 @@ fn requeue(v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
     let mut args: Vec<DatumWithOid<'_>> = Vec::new();
     let mut conditions: Vec<String> = Vec::new();
     if let Some(keys) = &chosen.keys {
-        args.extend(transpose(keys.iter(), key.len()).into_iter().map(DatumWithOid::from));
+        args.extend(GivenKeys::new(keys.iter(), key.len()).into_columns().map(DatumWithOid::from));
         conditions.push(format!("EXISTS (SELECT FROM {} k WHERE {})", key.given(&[]), key.same_given("f")));
     }
     for (column, value) in [("failure_step", &chosen.step), ("failure_code", &chosen.code)] {

@@ -9,7 +9,7 @@ use super::counts::{self, QueueCounts};
 use super::missed_state;
 use super::worker_state::{HealthState, RUNNING, Workers};
 use crate::catalog::binding::{self, Relations, Remains};
-use crate::catalog::queue_tables::OwnColumns;
+use crate::catalog::queue_tables;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::visibility;
@@ -150,7 +150,7 @@ impl Facts {
             }
             entry.relations.hold()?;
             is_held.set(true);
-            let own = as_user(inbox.owner, || OwnColumns::of(&entry.queue(), self.key.clone()))?;
+            let own = as_user(inbox.owner, || queue_tables::own_columns(&entry.queue(), self.key.clone()))?;
             counts::count(&entry.relations, &own, worker).map(Some)
         };
         deadline::within(look, || if is_held.get() { counts::slow() } else { counts::locked() })

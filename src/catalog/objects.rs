@@ -5,42 +5,17 @@
 use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::Destination;
+use pgai_rs_queue::tables::{definitions, whole_rows};
 
 use super::binding::{QueueRelations, Relations};
 use super::key::Key;
-use super::queue_tables::{OwnColumns, QueueTables, Remembered};
+use super::queue_tables::{self, Remembered};
 use super::relation::Relation;
 use super::table::Table;
 use super::{failed_name, origin_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, as_user_on, superuser};
 use crate::pg::sql::{self, execute, ident, qualified};
-
-/// The columns of the inbox are pgai's; its clients know them.
-const INBOX: [(&str, &str); 3] = [
-    ("queued_at", "timestamptz NOT NULL DEFAULT now()"),
-    ("loading_retries", "int4 NOT NULL DEFAULT 0"),
-    ("loading_retry_after", "timestamptz"),
-];
-
-const WORK: [(&str, &str); 6] = [
-    ("generation", "int8 NOT NULL DEFAULT 1"),
-    ("attempts", "int4 NOT NULL DEFAULT 0"),
-    ("queued_at", "timestamptz NOT NULL DEFAULT now()"),
-    ("available_at", "timestamptz NOT NULL DEFAULT now()"),
-    ("lease", "int8"),
-    ("leased_by", "int4"),
-];
-
-/// The first two columns are pgai's.
-const FAILED: [(&str, &str); 6] = [
-    ("created_at", "timestamptz NOT NULL DEFAULT now()"),
-    ("failure_step", "text NOT NULL DEFAULT ''"),
-    ("failure_code", "text"),
-    ("failure_message", "text"),
-    ("failure_hint", "text"),
-    ("attempts", "int4"),
-];
 
 /// Creates the queue's tables, which belong to the vectorizer's owner.
 ///
@@ -54,7 +29,7 @@ pub fn create_queue(
     owner: pg_sys::Oid,
     remembered: Remembered,
 ) -> Result<QueueRelations, PgError> {
-    let tables = QueueTables::new(id, schema, Some(inbox));
+    let tables = queue_tables::to_be_created(id, schema, Some(inbox));
     let statements = definitions(&tables, key, remembered);
     let create = || statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop));
     let made = |name: &str| -> Result<Table, PgError> {
@@ -80,42 +55,6 @@ pub fn create_queue(
             Remembered::Object | Remembered::Input => Some(made(&origin_name(id))?),
         },
     })
-}
-
-fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> Vec<String> {
-    let columns = key.definitions();
-    let names = key.names(None);
-    let own = OwnColumns::beside(key);
-    // Autovacuum by number of rows, not by fraction: these tables churn and are mostly empty.
-    let churn = "WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
-                       autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000)";
-    let with_own = |more: &[(&str, &str)]| {
-        let own = more.iter().map(|(name, kind)| format!(", {} {kind}", own.name(name)));
-        columns.clone() + &own.collect::<String>()
-    };
-
-    let mut statements = vec![
-        format!("CREATE TABLE {} ({}) {churn}", tables.inbox, with_own(&INBOX)),
-        format!("CREATE TABLE {} ({}, PRIMARY KEY ({names})) {churn}", tables.work, with_own(&WORK)),
-        format!("CREATE INDEX ON {} ({})", tables.work, own.name("available_at")),
-        format!("CREATE TABLE {} ({})", tables.failed, with_own(&FAILED)),
-        format!("CREATE INDEX ON {} ({names})", tables.failed),
-    ];
-    if remembered != Remembered::Nothing {
-        let columns = with_own(remembered.columns());
-        statements.push(format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({names}))", tables.origin));
-    }
-
-    statements.extend([&tables.inbox, &tables.failed].map(|table| whole_rows(table)));
-    statements
-}
-
-/// Returns the statement that makes the log contain whole rows. If a table is published, as all are with FOR
-/// ALL TABLES, Postgres refuses to delete a row that it can't identify to a subscriber, either by its key or
-/// by the whole row. A key with its index would cost every user's transaction more than this: the old row in
-/// the log for each delete, if `wal_level` is logical.
-fn whole_rows(table: &str) -> String {
-    format!("ALTER TABLE {table} REPLICA IDENTITY FULL")
 }
 
 /// Does the same for a table that an earlier version created.

@@ -2,6 +2,8 @@
 
 use pgrx::pg_sys;
 
+pub use pgai_rs_queue::sql::partitions::DESCENDANTS;
+
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::sql;
@@ -39,18 +41,6 @@ pub struct Column {
     /// see; else empty.
     pub virtual_from: Vec<String>,
 }
-
-/// SQL for the tables whose rows are also rows of the table `$1`, including itself: its partitions, and the
-/// tables that inherit from it.
-pub const DESCENDANTS: &str = "
-    WITH RECURSIVE below (relid) AS (
-        SELECT $1::pg_catalog.oid
-        UNION
-        SELECT i.inhrelid
-        FROM pg_catalog.pg_inherits i
-        JOIN below b ON b.relid = i.inhparent
-        WHERE NOT i.inhdetachpending)
-    SELECT b.relid FROM below b";
 
 /// SQL for the tables that contain the rows of the table `$1`, including itself: those that it is a partition
 /// of or inherits from.

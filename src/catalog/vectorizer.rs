@@ -9,9 +9,9 @@ use pgai_rs_pipeline::format::Template;
 
 use super::binding::{self, COLUMNS, Relations};
 use super::destination::{self, STORE_VECTORS};
-use super::key::Key;
+use super::key::{self, Key};
 use super::key_columns;
-use super::queue_tables::{OwnColumns, QueueTables, Remembered};
+use super::queue_tables::{self, OwnColumns, QueueTables, Remembered};
 use super::relation::{self, Column, Relation};
 use super::rights::author;
 use super::schema;
@@ -200,7 +200,7 @@ impl Entry {
 
     /// Returns the names of its queue's tables.
     pub fn queue(&self) -> QueueTables {
-        QueueTables::of(self.id, &self.relations)
+        queue_tables::of(self.id, &self.relations)
     }
 
     /// Returns its parsed config, with the current name of the store. Errors if the config can't be read or
@@ -242,7 +242,7 @@ impl Entry {
             ));
         }
 
-        let key = Key::of(source.oid)?.ok_or_else(|| {
+        let key = key::of(source.oid)?.ok_or_else(|| {
             PgError::raised(format!("the source of vectorizer \"{}\" has no primary key", self.name))
                 .with_hint(
                     "Run ALTER TABLE ... ADD PRIMARY KEY with the former columns, or drop the vectorizer.",
@@ -261,7 +261,10 @@ impl Entry {
             columns,
             remembered: self.remembered(&config, &queue.origin)?,
             embedding_columns: embedding_columns(source.oid)?,
-            own: OwnColumns::of(&queue, key.columns().iter().map(|column| column.name.clone()).collect())?,
+            own: queue_tables::own_columns(
+                &queue,
+                key.columns().iter().map(|column| column.name.clone()).collect(),
+            )?,
             source,
             key,
             queue,

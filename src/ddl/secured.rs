@@ -4,7 +4,7 @@ use pgrx::pg_sys;
 
 use super::warned_of;
 use crate::catalog::binding::Relations;
-use crate::catalog::key::Key;
+use crate::catalog::key;
 use crate::catalog::relation::Relation;
 use crate::catalog::row_security;
 use crate::catalog::vectorizer::{self, Entry};
@@ -22,7 +22,7 @@ pub fn follow(relation: pg_sys::Oid) -> Result<(), PgError> {
 
 fn follow_in(entry: &Entry) -> Result<(), PgError> {
     let Some(source) = Relation::load(entry.source())? else { return Ok(()) };
-    let Some(key) = Key::of(source.oid)? else { return Ok(()) };
+    let Some(key) = key::of(source.oid)? else { return Ok(()) };
     entry.relations.require_one_owner()?;
     let Relations { store, view, .. } = &entry.relations;
     row_security::keep(&source, &key, store.as_ref(), view.as_ref()).map(drop)

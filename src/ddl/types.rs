@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 use super::node::text;
 use super::values::{release_leases, remember_key};
 use super::warned_of;
-use crate::catalog::key::Key;
+use crate::catalog::key;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -98,7 +98,7 @@ fn lies_in(entry: &Entry, object: pg_sys::ObjectAddress) -> bool {
 }
 
 fn follow_in(entry: &Entry, values: bool) -> Result<(), PgError> {
-    let Some(key) = as_superuser(|| Key::of(entry.source()))? else { return Ok(()) };
+    let Some(key) = as_superuser(|| key::of(entry.source()))? else { return Ok(()) };
     remember_key(entry, &key, values)?;
     if values {
         release_leases(&as_superuser(|| entry.resolve())?)?;

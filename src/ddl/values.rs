@@ -12,7 +12,7 @@ use pgrx::{JsonB, PgSqlErrorCode};
 
 use super::altered::{Altered, Rewritten};
 use super::warned_of;
-use crate::catalog::key::Key;
+use crate::catalog::key::{self, Key};
 use crate::catalog::key_columns::{self, Different};
 use crate::catalog::missed;
 use crate::catalog::relation::DESCENDANTS;
@@ -41,7 +41,7 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
     }
     see_own_changes();
     // Without a key the vectorizer stops, and its trigger raises an error.
-    let Some(key) = as_superuser(|| Key::of(entry.source()))? else { return Ok(()) };
+    let Some(key) = as_superuser(|| key::of(entry.source()))? else { return Ok(()) };
     let different = differences(entry, &key)?;
     // A column is missing: the names or the number of columns differ, which is not a question of types.
     if different.iter().any(|(_, column)| column.has.is_none()) {

@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, CString};
 
+use pgai_rs_queue::errors;
 use pgrx::bgworkers::BackgroundWorker;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
@@ -14,6 +15,8 @@ use serde_json::json;
 use super::definition::Definition;
 use super::{Order, existing};
 use crate::catalog::vectorizer;
+use crate::guc;
+use crate::pg::connection::Spi;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 #[cfg(any(feature = "pg15", feature = "pg16"))]
@@ -22,7 +25,6 @@ use crate::pg::identity::is_superuser;
 use crate::pg::limits::RoleLimits;
 use crate::pg::transaction::transaction;
 use crate::pg::{session, utility, wait};
-use crate::queue::errors;
 
 /// Entry point of an index builder.
 ///
@@ -180,8 +182,8 @@ fn record(order: &Order, index: &Definition, error: &PgError) {
 
     let recorded = transaction(|| {
         as_superuser(|| {
-            errors::record(order.vectorizer, "index could not be built", &details)?;
-            errors::trim(order.vectorizer)
+            errors::record(&mut Spi, order.vectorizer, "index could not be built", &details)?;
+            errors::trim(&mut Spi, order.vectorizer, guc::max_errors())
         })
     });
     if let Err(error) = recorded {

@@ -11,7 +11,7 @@ use super::triggers;
 use crate::catalog::binding::Relations;
 use crate::catalog::inbox_name;
 use crate::catalog::objects;
-use crate::catalog::queue_tables::{QueueTables, Remembered};
+use crate::catalog::queue_tables::{self, Remembered};
 use crate::catalog::registration::register;
 use crate::catalog::row_security;
 use crate::catalog::table::Table;
@@ -63,7 +63,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     pause_as_before(candidate)?;
     our_triggers::create(&Identity { id: entry.id, uuid }, source)?;
 
-    let tables = QueueTables::of(entry.id, &relations);
+    let tables = queue_tables::of(entry.id, &relations);
     let pending = copy(candidate, entry.queue.as_ref(), &relations.inbox, "")?;
     // No key that pgai could make a queue for has columns of these names.
     let failed = copy(candidate, entry.failed.as_ref(), &relations.failed, ", created_at, failure_step")?;

@@ -10,7 +10,7 @@ use super::config::of_today;
 use super::old_table;
 use super::triggers;
 use crate::catalog::destination::{require_vectors, vector_type};
-use crate::catalog::key::Key;
+use crate::catalog::key::{self, Key};
 use crate::catalog::relation::{self, Relation};
 use crate::catalog::rights::{self, Right};
 use crate::declare;
@@ -100,7 +100,7 @@ fn source(entry: &PgaiVectorizer) -> Result<(Relation, Key), PgError> {
         return Err(PgError::raised(format!("you must be owner of its source {}", entry.source_name)));
     }
 
-    let key = Key::of(source.oid)?
+    let key = key::of(source.oid)?
         .ok_or_else(|| PgError::raised(format!("its source {} has no primary key", entry.source_name)))?;
 
     let mut now: Vec<&str> = key.columns().iter().map(|column| column.name.as_str()).collect();

@@ -8,6 +8,7 @@ use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::spi::SpiError;
 
 use pgai_rs_pipeline::message::truncate_message;
+use pgai_rs_queue::session::QueueError;
 
 /// Maximum length of a message in bytes: messages quote the user's input, which may be of any length.
 const LONGEST_MESSAGE: usize = 500;
@@ -57,21 +58,13 @@ impl PgError {
     /// Returns whether the error comes from concurrent statements (lock not available, deadlock,
     /// serialization failure), so that a retry can succeed.
     pub fn is_contention(&self) -> bool {
-        use PgSqlErrorCode as Code;
-        matches!(
-            self.code,
-            Code::ERRCODE_LOCK_NOT_AVAILABLE
-                | Code::ERRCODE_T_R_DEADLOCK_DETECTED
-                | Code::ERRCODE_T_R_SERIALIZATION_FAILURE
-        )
+        QueueError::is_contention(self)
     }
 
     /// Returns whether the statement was cancelled or ran out of a resource of the server. Retrying it in
     /// smaller parts would cost as much again.
     pub fn is_costly(&self) -> bool {
-        const INSUFFICIENT_RESOURCES: &str = "53";
-        self.code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED
-            || self.sqlstate().starts_with(INSUFFICIENT_RESOURCES)
+        QueueError::is_costly(self)
     }
 
     /// Adds a HINT.

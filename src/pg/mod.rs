@@ -1,6 +1,7 @@
 //! Postgres facilities that pgrx does not provide: errors with SQLSTATE and hint, identities, settings,
 //! sessions, transactions, statements, turns, deadlines, file descriptors, and the key that encrypts secrets.
 
+pub mod connection;
 pub mod database;
 pub mod deadline;
 pub mod descriptors;
@@ -24,4 +25,5 @@ pub mod statement;
 pub mod transaction;
 pub mod turn;
 pub mod utility;
+pub mod vector;
 pub mod wait;

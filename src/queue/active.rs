@@ -9,26 +9,21 @@ use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::quota::Quotas;
 use pgai_rs_pipeline::secret::ApiKey;
+use pgai_rs_queue::cursor::Cursor;
+use pgai_rs_queue::definition::Definition;
 
-use super::cursor::Cursor;
-use super::definition::Definition;
+use super::definition;
 use super::pause::Pause;
 use super::schedule::Schedule;
-use super::work::{self, Claimed};
 use crate::access;
 use crate::catalog::binding::Relations;
 use crate::catalog::definitions;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::catalog::{secret, spending};
-use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, as_user_on};
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
-use crate::pg::turn;
-
-/// The factor by which a statement that reads a whole table once may take longer than others.
-pub const WHOLE_TABLE: u32 = 6;
 
 /// A vectorizer that this worker serves.
 pub struct Active {
@@ -69,7 +64,7 @@ impl Active {
                 s3.author = author;
             }
             let account = spending::account_of(quotas, vectorizer.owner);
-            let definition = Definition::of(&vectorizer)?;
+            let definition = definition::of(&vectorizer)?;
             Ok((vectorizer, author, api_key, account, definition))
         })?;
         let fresh = document::Vectorizer {
@@ -131,47 +126,15 @@ impl Active {
         Ok(now.is_none_or(|now| now.version != self.version || now.relations != self.vectorizer.relations))
     }
 
-    /// Errors (40001) if the definition changed since it was read.
-    pub fn require_unchanged(&self) -> Result<(), PgError> {
-        match self.is_outdated()? {
-            false => Ok(()),
-            true => Err(PgError::new(
-                pgrx::PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-                "its definition has changed meanwhile",
-            )),
-        }
-    }
-
     /// Has it read again at the next refresh, because a setting may have changed.
     pub fn forget(&mut self) {
         self.generation = 0;
-    }
-
-    /// Prolongs the leases of rows by `pgai_rs.lease_duration` from now. Rows whose lease is no longer the
-    /// claim's are left alone.
-    pub fn renew(&self, held: &[&Claimed]) -> Result<(), PgError> {
-        if held.is_empty() {
-            return Ok(());
-        }
-        transaction(|| self.as_owner(|| work::renew(&self.definition, held, guc::lease_duration())))
-    }
-
-    /// Releases the rows that dead workers hold, or an earlier process with this one's id.
-    pub fn recover(&self) -> Result<(), PgError> {
-        let recover = || self.as_owner(|| work::recover(&self.definition));
-        turn::allowing(WHOLE_TABLE, || transaction(recover))
     }
 
     /// Returns whether the provider sees another API key than for `known`, or the vectorizer was not served
     /// before: rows that failed for lack of access may then succeed.
     pub fn is_permitted_anew(&self, known: Option<&Active>) -> bool {
         known.is_none_or(|known| known.shared.api_key != self.shared.api_key)
-    }
-
-    /// Makes rows due that were postponed through no fault of their own.
-    pub fn resume(&self) -> Result<(), PgError> {
-        let resume = || self.as_owner(|| work::resume(&self.definition));
-        turn::allowing(WHOLE_TABLE, || transaction(resume))
     }
 
     /// Returns a row limit for a claim of `bytes` bytes: twice what fits at the mean size, so that a claim of
@@ -231,7 +194,7 @@ impl Active {
 
     /// Runs a read of the queue as the vectorizer's owner. The inbox and the work table are locked first, and
     /// errors are raised if they have changed.
-    pub fn looking<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
+    pub fn as_owner_of_queue<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         let Relations { inbox, work, .. } = &self.vectorizer.relations;
         [inbox, work].into_iter().try_for_each(|table| table.hold(AccessShareLock))?;
         as_user_on(self.vectorizer.owner, &[inbox.oid, work.oid].into(), f)

@@ -7,16 +7,17 @@ use std::time::{Duration, Instant};
 use pgai_rs_pipeline::document::{self, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::quota::Quotas;
+use pgai_rs_queue::unheld::unheld;
+use pgai_rs_queue::work::{Claimed, recover, resume};
 use pgrx::PgSqlErrorCode;
 
-use super::active::{Active, WHOLE_TABLE};
+use super::active::Active;
 use super::conditions::Conditions;
 use super::next_look::NextLook;
 use super::pause::Pause;
+use super::session::SpiSession;
 use super::tickets::Tickets;
-use super::unheld::unheld;
 use super::unlogged;
-use super::work::Claimed;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{registration, secret};
 use crate::pg::database::this_database;
@@ -28,6 +29,9 @@ use crate::shared;
 /// The longest time for which an owner is skipped without asking again. Others may run out of work earlier
 /// than expected.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The factor by which a statement that reads a whole table once may take longer than others.
+const WHOLE_TABLE: u32 = 6;
 
 /// The vectorizers that this worker serves.
 #[derive(Default)]
@@ -126,11 +130,12 @@ impl Roster {
         }
 
         let active = Active::take_up(entry, known, quotas)?;
+        let mut session = SpiSession::on(&active);
         if known.is_none() {
-            active.recover()?;
+            turn::allowing(WHOLE_TABLE, || recover(&mut session, &active.definition))?;
         }
         if active.is_permitted_anew(known) {
-            active.resume()?;
+            turn::allowing(WHOLE_TABLE, || resume(&mut session, &active.definition))?;
         }
         turn::allowing(WHOLE_TABLE, || transaction(|| unlogged::compare_after_crash(&active.vectorizer)))?;
         if redefined {
@@ -238,7 +243,7 @@ fn forget_unheld(active: &Active, tickets: &mut Tickets) {
     let claims: Vec<(Ticket, Claimed)> =
         tickets.of(active.definition.id).map(|(ticket, claimed)| (ticket, claimed.clone())).collect();
     if !claims.is_empty() {
-        tickets.settle(unheld(active, &claims));
+        tickets.settle(unheld(&mut SpiSession::on(active), &active.definition, &claims));
     }
 }
 

@@ -7,22 +7,23 @@ use std::time::{Duration, Instant};
 use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::run::{Addresses, Queue, Shares};
+use pgai_rs_queue::claim::{self, claim, read};
+use pgai_rs_queue::outcome::Outcome;
+use pgai_rs_queue::session::Session;
+use pgai_rs_queue::work::{Claimed, renew};
+use pgai_rs_queue::{complete, fail, gone, inbox};
 
 use super::active::Active;
-use super::claim::{self, claim, read};
 use super::conditions::Conditions;
-use super::outcome::Outcome;
 use super::pause::Pause;
 use super::quotas::SharedQuotas;
 use super::requests::Requests;
 use super::roster::{Roster, its_turn, report};
 use super::schedule::Schedule;
+use super::session::SpiSession;
 use super::tickets::Tickets;
-use super::work::Claimed;
-use super::{complete, fail, gone, inbox};
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::transaction::transaction;
 use crate::pg::turn;
 
 /// The queue of all vectorizers of this database.
@@ -104,7 +105,8 @@ impl SpiQueue {
             }
             let held: Vec<&Claimed> =
                 self.tickets.of(active.definition.id).map(|(_, claimed)| claimed).collect();
-            if let Err(error) = active.renew(&held) {
+            let mut session = SpiSession::on(active);
+            if let Err(error) = renew(&mut session, &active.definition, &held, guc::lease_duration()) {
                 report(&active.vectorizer.name, "can't prolong its leases", &error);
             }
         }
@@ -143,7 +145,8 @@ impl SpiQueue {
         }
 
         let Some(active) = self.roster.get(id) else { return Ok(None) };
-        let peek = transaction(|| active.looking(|| inbox::peek(&active.definition, &active.cursor)))?;
+        let peek = SpiSession::on(active)
+            .transaction(|s| s.as_owner_of_queue(|s| inbox::peek(s, &active.definition, &active.cursor)))?;
         if peek.now {
             turn::has_work(owner);
         } else if peek.due.is_none() && !self.tickets.has_any_of(id) {
@@ -203,13 +206,13 @@ impl SpiQueue {
             duration: guc::lease_duration(),
         };
         let v = &active.definition;
-        let (more, claimed, tickets, mut found) = transaction(|| {
-            active.as_owner(|| {
-                let more = inbox::fold(v, &active.cursor)?;
-                let claimed = claim(v, &wanted)?;
+        let (more, claimed, tickets, mut found) = SpiSession::on(active).transaction(|s| {
+            s.as_owner(|s| {
+                let more = inbox::fold(s, v, &active.cursor)?;
+                let claimed = claim(s, v, &wanted)?;
                 let tickets = self.tickets.issue(claimed.len());
-                let found = read(v, &active.shared, &claimed, &tickets, largest)?;
-                active.require_unchanged()?;
+                let found = read(s, v, &active.shared, &claimed, &tickets, largest)?;
+                s.require_unchanged()?;
                 Ok((more, claimed, tickets, found))
             })
         })?;
@@ -243,7 +246,11 @@ impl SpiQueue {
         let Some(active) = self.roster.get(id) else { return Ok(Vec::new()) };
         let results =
             done.iter().filter_map(|d| Some(Outcome { done: d, claim: self.tickets.get(d.ticket)?.clone() }));
-        complete::complete(active, results.collect())
+        let results: Vec<Outcome<'_>> = results.collect();
+        let mut session = SpiSession::on(active);
+        turn::allowing(complete::turns(&results), || {
+            complete::complete(&mut session, &active.definition, results)
+        })
     }
 
     /// Settles rows of a vectorizer that failed. Those whose claims were dropped are left out.
@@ -251,14 +258,21 @@ impl SpiQueue {
         let Some(active) = self.roster.get(id) else { return Ok(()) };
         let known: Vec<(&Claimed, &Failure)> =
             failed.iter().filter_map(|f| Some((self.tickets.get(f.ticket)?, &f.failure))).collect();
-        fail::fail(active, &known)
+        let limits = fail::Limits {
+            retries: guc::max_retries(),
+            backoff: guc::retry_backoff(),
+            errors: guc::max_errors(),
+        };
+        fail::fail(&mut SpiSession::on(active), &active.definition, &active.shared, &known, &limits)
     }
 
     /// Settles rows that were not found when they were claimed. If that fails, their leases run out, and they
     /// are found gone again; the others go on.
     fn settle_gone(&mut self, id: i32, missing: &[Claimed]) {
         let Some(active) = self.roster.get(id) else { return };
-        let Err(error) = gone::settle(active, missing) else { return };
+        let Err(error) = gone::settle(&mut SpiSession::on(active), &active.definition, missing) else {
+            return;
+        };
 
         let what = "can't settle rows that are gone";
         if error.is_costly() {

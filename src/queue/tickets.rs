@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use pgai_rs_pipeline::document::Ticket;
-
-use super::work::Claimed;
+use pgai_rs_queue::work::Claimed;
 
 /// The claims in flight, by their tickets.
 pub struct Tickets {

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::rc::Rc;
 
+use pgai_rs_queue::sql::trigger;
 use pgrx::pg_sys;
 
 use super::certain::is_certain;
@@ -10,13 +11,11 @@ use super::is;
 use super::keyless;
 use super::row::{differ, key_of, translate};
 use super::statement::{Statement, check_spi};
-use crate::catalog::queue_tables::QueueTables;
 use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::own_search_path;
-use crate::pg::sql::ident;
 use crate::pg::statement::{Tables, truncating, with_path};
 
 /// The plan of a trigger, kept from the trigger's first call until any definition changes.
@@ -71,17 +70,17 @@ impl Plan {
         let key = &v.key;
         let (inbox, failed) = (&v.queue.inbox, &v.queue.failed);
         let of_chunks = v.tables_of_chunks();
-        let (names, of_new) = (key.names(None), key.names(Some("n")));
         let (watched, read) = (v.watched_columns()?, v.read_columns()?);
-        let of_old = |which: &str| removal(v, Some("old_rows o"), which);
+        let removal = |others, which: &str| trigger::removal(key, &v.queue, &of_chunks, others, which);
+        let of_old = |which: &str| removal(Some("old_rows o"), which);
+        let enqueue_changed = |columns: &[&Column]| {
+            trigger::enqueue_changed(key, inbox, columns.iter().map(|column| column.name.as_str()))
+        };
         let statement = |sql: String| Statement::new(sql, Vec::new());
         let types = key_types(v);
-        let parameters = (1..=key.len()).map(|i| format!("${i}")).collect::<Vec<_>>().join(", ");
         let of_rows = v.tables_that_follow_rows();
-        let row = key.columns().iter().enumerate();
         let rows = rows_of_partition(v, relation)?;
         let deletes = rows.is_some() || v.source.is_in_inheritance();
-        let is_row = row.map(|(i, c)| c.equal(&format!("s.{}", ident(&c.name)), &format!("${}", i + 1)));
         Ok(Plan {
             id: v.id,
             is_certain: is_certain(v)?,
@@ -99,27 +98,21 @@ impl Plan {
             key: key.columns().iter().map(|c| c.attnum).collect(),
             watched: attribute_numbers(v.source.oid, &watched)?,
             read: attribute_numbers(v.source.oid, &read)?,
-            enqueue_inserted: statement(format!(
-                "INSERT INTO {inbox} ({names}) SELECT {of_new} FROM new_rows n"
-            ))?,
-            enqueue_updated: statement(enqueue_changed(v, &watched))?,
-            enqueue_embedded: statement(enqueue_changed(v, &read))?,
+            enqueue_inserted: statement(trigger::enqueue_inserted(key, inbox))?,
+            enqueue_updated: statement(enqueue_changed(&watched))?,
+            enqueue_embedded: statement(enqueue_changed(&read))?,
             remove_updated: statement(of_old(&format!(
                 "{} AND NOT EXISTS (SELECT FROM new_rows n WHERE {})",
                 key.same("s", "o"),
                 key.same("n", "o"),
             )))?,
             remove_deleted: statement(of_old(&key.same("s", "o")))?,
-            enqueue_row: Statement::new(
-                format!("INSERT INTO {inbox} ({names}) VALUES ({parameters})"),
-                types.clone(),
-            )?,
-            remove_row: Statement::new(removal(v, None, &is_row.collect::<Vec<_>>().join(" AND ")), types)?,
+            enqueue_row: Statement::new(trigger::enqueue_row(key, inbox), types.clone())?,
+            remove_row: Statement::new(trigger::remove_row(key, &v.queue, &of_chunks), types)?,
             truncate: statement(match rows {
-                Some(rows) => removal(v, Some(&format!("{rows} o")), &key.same("s", "o")),
+                Some(rows) => removal(Some(&format!("{rows} o")), &key.same("s", "o")),
                 // TRUNCATE ONLY leaves the rows of what inherits.
                 None if v.source.is_in_inheritance() => removal(
-                    v,
                     None,
                     &format!(
                         "NOT EXISTS (SELECT FROM {} t WHERE {})",
@@ -248,50 +241,6 @@ impl Plan {
         }
         translate(self.source, relation, numbers)
     }
-}
-
-/// Returns a statement that enqueues the updated rows in which one of these columns changed.
-///
-/// It compares bytes instead of values, which works for types that have no equality, and finds values that
-/// are equal but read differently. Without the casts Postgres would expand the rows and look for the operator
-/// on each pair of columns.
-fn enqueue_changed(v: &Vectorizer, columns: &[&Column]) -> String {
-    let key = &v.key;
-    let compared = |alias: &str| {
-        let columns = columns.iter().map(|c| format!("{alias}.{}", ident(&c.name)));
-        format!("ROW({})::record", columns.collect::<Vec<_>>().join(", "))
-    };
-    format!(
-        "INSERT INTO {} ({}) SELECT {} FROM new_rows n LEFT JOIN old_rows o ON {}
-         WHERE {} AND (o.{} IS NULL OR {} OPERATOR(pg_catalog.*<>) {})",
-        v.queue.inbox,
-        key.names(None),
-        key.names(Some("n")),
-        key.same("o", "n"),
-        // The rows of what inherits are among them.
-        key.is_whole("n"),
-        ident(&key.columns()[0].name),
-        compared("o"),
-        compared("n"),
-    )
-}
-
-/// Returns a statement that removes the chunks and the provenance of rows `s` that are gone.
-///
-/// Rows in the failed queue are enqueued, so that the worker finds them gone and removes them there. Deleting
-/// them here could conflict with the worker, and would then fail at REPEATABLE READ.
-fn removal(v: &Vectorizer, others: Option<&str>, which: &str) -> String {
-    let QueueTables { inbox, failed, .. } = &v.queue;
-    let (names, of_row) = (v.key.names(None), v.key.names(Some("s")));
-    let also = others.map(|others| format!(", {others}")).unwrap_or_default();
-    let using = others.map(|others| format!(" USING {others}")).unwrap_or_default();
-    let delete =
-        |(table, i): (String, usize)| format!(", removed{i} AS (DELETE FROM {table} s{using} WHERE {which})");
-    let deletions: String = v.tables_of_chunks().into_iter().zip(0..).map(delete).collect();
-    format!(
-        "WITH enqueued AS (INSERT INTO {inbox} ({names}) SELECT {of_row} FROM {failed} s{also} WHERE {which}){deletions}
-         SELECT",
-    )
 }
 
 /// Returns an expression for the rows of the partition that has the trigger, as the vectorizer's owner may

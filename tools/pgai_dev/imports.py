@@ -44,7 +44,6 @@ EXTENSION = Rules(
         {"trigger"},
         {"access"},
         {"catalog"},
-        {"vector"},
         {"guc", "pg", "shared"},
     ],
 )
@@ -61,6 +60,24 @@ PIPELINE = Rules(
     ],
 )
 
+QUEUE = Rules(
+    root="crates/queue/src/lib.rs",
+    floors=[
+        {"complete", "fail"},
+        {"gone", "unheld"},
+        {"claim", "column", "store"},
+        {"outcome", "provenance"},
+        {"errors", "work"},
+        {"inbox", "partitions"},
+        {"cursor"},
+        {"sql"},
+        {"definition"},
+        {"tables"},
+        {"key"},
+        {"quote", "session"},
+    ],
+)
+
 EMBEDDING_SERVER = Rules(
     root="crates/embedding-server/src/lib.rs",
     floors=[
@@ -73,7 +90,7 @@ EMBEDDING_SERVER = Rules(
     ],
 )
 
-CRATES = [EXTENSION, PIPELINE, EMBEDDING_SERVER]
+CRATES = [EXTENSION, PIPELINE, QUEUE, EMBEDDING_SERVER]
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 use pgai_rs_pipeline::document::Completed;
 
-use super::work::Claimed;
+use crate::work::Claimed;
 
 /// A document with the claim under which it was processed.
 pub struct Outcome<'a> {

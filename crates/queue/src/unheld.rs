@@ -3,15 +3,14 @@
 
 use pgai_rs_pipeline::document::Ticket;
 
-use super::active::Active;
-use super::work::{Claimed, held};
-use crate::pg::error::PgError;
-use crate::pg::transaction::transaction;
+use crate::definition::Definition;
+use crate::session::{QueueError, Session};
+use crate::work::{Claimed, held};
 
 /// Returns the tickets whose work rows are no longer held under the keys of the claims. Their results are not
 /// written; the rows are claimed again.
-pub fn unheld(active: &Active, claims: &[(Ticket, Claimed)]) -> Vec<Ticket> {
-    match still_held(active, claims) {
+pub fn unheld<S: Session>(session: &mut S, v: &Definition, claims: &[(Ticket, Claimed)]) -> Vec<Ticket> {
+    match still_held(session, v, claims) {
         Ok(indexes) => claims
             .iter()
             .enumerate()
@@ -22,13 +21,17 @@ pub fn unheld(active: &Active, claims: &[(Ticket, Claimed)]) -> Vec<Ticket> {
         // A key that its type does not take any more fails the statement for all.
         Err(_) if claims.len() > 1 => {
             let (left, right) = claims.split_at(claims.len() / 2);
-            [unheld(active, left), unheld(active, right)].concat()
+            [unheld(session, v, left), unheld(session, v, right)].concat()
         }
         Err(_) => claims.iter().map(|(ticket, _)| *ticket).collect(),
     }
 }
 
-fn still_held(active: &Active, claims: &[(Ticket, Claimed)]) -> Result<Vec<usize>, PgError> {
+fn still_held<S: Session>(
+    session: &mut S,
+    v: &Definition,
+    claims: &[(Ticket, Claimed)],
+) -> Result<Vec<usize>, S::Error> {
     let claims: Vec<&Claimed> = claims.iter().map(|(_, claim)| claim).collect();
-    transaction(|| active.as_owner(|| held(&active.definition, &claims)))
+    session.transaction(|s| s.as_owner(|s| held(s, v, &claims)))
 }

@@ -1,15 +1,18 @@
-//! The queue's SQL: a function for each statement, of a [`Definition`](super::definition::Definition) alone.
+//! The queue's SQL: a function for each statement, of a [`Definition`](crate::definition::Definition) alone.
 //!
 //! Keys are passed as text, one `text[]` parameter per column of the primary key (see
-//! [`Key::given`](crate::catalog::key::Key::given)). That works for every type, and for a batch of any size
+//! [`Key::given`](crate::key::Key::given)). That works for every type, and for a batch of any size
 //! in one statement.
 //!
 //! "Of keys" means that the first parameters are the keys; "then" names the parameters after them, arrays
 //! unless they are `$n`. `ord` is a key's position among the parameters, from 1.
 
 pub mod column;
+pub mod errors;
 pub mod inbox;
+pub mod partitions;
 pub mod provenance;
 pub mod source;
 pub mod store;
+pub mod trigger;
 pub mod work;

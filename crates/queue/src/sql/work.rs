@@ -1,8 +1,8 @@
 //! The work table and the failed queue.
 
-use crate::pg::sql::ident;
-use crate::queue::definition::Definition;
-use crate::queue::sql::source;
+use crate::definition::Definition;
+use crate::quote::ident;
+use crate::sql::source;
 
 /// Claims rows. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
 /// holder's process id, `$5`: the limit for all bytes together, `$6`: the limit for the bytes of a document

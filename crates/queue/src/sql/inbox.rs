@@ -1,8 +1,7 @@
 //! The inbox: whether there is anything, and its way to the work table.
 
-use pgrx::spi::quote_literal;
-
-use crate::queue::definition::Definition;
+use crate::definition::Definition;
+use crate::quote::literal;
 
 /// The number of blocks before the last position that are scanned again. They may have rows of concurrent
 /// transactions that committed later. An inbox of at most so many blocks is always scanned from the
@@ -53,7 +52,7 @@ pub fn fold(v: &Definition) -> String {
 
 /// Returns an expression for the number of the inbox's blocks.
 fn blocks(v: &Definition) -> String {
-    let inbox = quote_literal(&v.tables.inbox);
+    let inbox = literal(&v.tables.inbox);
     format!("pg_relation_size({inbox}::regclass) / current_setting('block_size')::int8")
 }
 

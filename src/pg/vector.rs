@@ -3,8 +3,8 @@
 use pgrx::datum::DatumWithOid;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use crate::pg::error::PgError;
-use crate::pg::sql;
+use super::error::PgError;
+use super::sql;
 
 /// Bytes before the numbers: varlena header, dimension, unused.
 const HEADER: usize = 8;

@@ -1,7 +1,7 @@
 //! The rows of the source: their documents, and locks on them.
 
-use crate::pg::sql::ident;
-use crate::queue::definition::{Definition, Field, Target};
+use crate::definition::{Definition, Field, Target};
+use crate::quote::ident;
 
 /// Reads the source rows of keys: `ord`, the payload as text or bytes, its size in bytes, the template's
 /// columns. Then `$n`: the size beyond which a payload is not read.

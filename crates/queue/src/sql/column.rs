@@ -1,7 +1,7 @@
 //! A column of vectors in the source.
 
-use crate::pg::sql::ident;
-use crate::queue::definition::Definition;
+use crate::definition::Definition;
+use crate::quote::ident;
 
 /// Returns the vectors that keys have, in the shape of a store's chunks: `ord`, the nil UUID, 0, digest.
 pub fn existing(v: &Definition, column: &str) -> String {

@@ -4,18 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgrx::datum::Uuid;
-
 use pgai_rs_pipeline::document::{self, Document, ExistingChunk, Payload, Ticket};
 use pgai_rs_pipeline::run::Addresses;
 
-use super::definition::{Definition, Target};
-use super::provenance;
-use super::sql::{column, source, store, work};
-use super::work::{Claimed, index};
-use crate::catalog::key::KeyValues;
-use crate::pg::error::PgError;
-use crate::pg::sql::{self, Row};
+use crate::definition::{Definition, Target};
+use crate::key::KeyValues;
+use crate::provenance;
+use crate::session::{Connection, Param, QueueError, Row, Session, Sqlstate};
+use crate::sql::{column, source, store, work};
+use crate::work::{Claimed, index};
 
 /// The rows that are wanted, and the terms on which they are held.
 pub struct Request<'a> {
@@ -34,30 +31,33 @@ pub struct Request<'a> {
 }
 
 /// Claims rows that are due.
-pub fn claim(v: &Definition, wanted: &Request<'_>) -> Result<Vec<Claimed>, PgError> {
-    let holder = std::process::id() as i32;
-    let mut args = vec![
-        wanted.rows.into(),
-        wanted.duration.as_secs_f64().into(),
-        wanted.lease.into(),
-        holder.into(),
-        clamped(wanted.bytes).into(),
-        clamped(wanted.largest).into(),
-    ];
-    let prefixes = match wanted.addresses {
+pub fn claim<S: Session>(
+    session: &mut S,
+    v: &Definition,
+    wanted: &Request<'_>,
+) -> Result<Vec<Claimed>, S::Error> {
+    let prefixes: Option<(Vec<&str>, bool)> = match wanted.addresses {
         Addresses::Any => None,
-        Addresses::Of(prefix) => Some((vec![prefix.to_string()], true)),
-        Addresses::Except(prefixes) => Some((prefixes.iter().map(|b| b.to_string()).collect(), false)),
+        Addresses::Of(prefix) => Some((vec![prefix], true)),
+        Addresses::Except(prefixes) => Some((prefixes.iter().map(|prefix| &**prefix).collect(), false)),
     };
-    let statement = match prefixes {
+    let mut args = vec![
+        Param::Int8(wanted.rows),
+        Param::Float8(wanted.duration.as_secs_f64()),
+        Param::Int8(wanted.lease),
+        Param::Int4(session.holder()),
+        Param::Int8(clamped(wanted.bytes)),
+        Param::Int8(clamped(wanted.largest)),
+    ];
+    let statement = match &prefixes {
         Some((prefixes, is_one)) if v.by_address => {
-            args.extend([prefixes.into(), is_one.into()]);
+            args.extend([Param::Texts(prefixes), Param::Bool(*is_one)]);
             work::claim_among(v)
         }
         _ => work::claim(v),
     };
 
-    sql::query(&statement, &args, |row| {
+    session.query(&statement, &args, |row| {
         let key = (0..v.key.len()).map(|i| row.get(3 + i)).collect::<Result<_, _>>()?;
         Ok(Claimed {
             vectorizer: v.id,
@@ -71,29 +71,27 @@ pub fn claim(v: &Definition, wanted: &Request<'_>) -> Result<Vec<Claimed>, PgErr
 
 /// Returns the documents of the claimed rows that the source still has, by their index in `claimed`. Each has
 /// the ticket with its index. A document of more than `largest` bytes is not read.
-pub fn read(
+pub fn read<C: Connection>(
+    connection: &mut C,
     v: &Definition,
     shared: &Arc<document::Vectorizer>,
     claimed: &[Claimed],
     tickets: &[Ticket],
     largest: u64,
-) -> Result<HashMap<usize, Document>, PgError> {
+) -> Result<HashMap<usize, Document>, C::Error> {
     if claimed.is_empty() {
         return Ok(HashMap::new());
     }
-    let keys = || v.keys(claimed.iter().map(|c| &c.key));
-    let mut args = keys();
-    args.push(clamped(largest).into());
-    let rows = sql::query(&source::read(v), &args, |row| {
+    let keys = v.keys(claimed.iter().map(|c| &c.key));
+    let mut args = keys.params();
+    args.push(Param::Int8(clamped(largest)));
+    let rows = connection.query(&source::read(v), &args, |row| {
         let index = index(row)?;
-        let fields = v.fields.iter().enumerate().map(|(i, field)| Ok((field.name.clone(), row.get(5 + i)?)));
         let document = Document {
-            ticket: *tickets
-                .get(index)
-                .ok_or_else(|| PgError::raised("a row was read that was not claimed"))?,
+            ticket: *tickets.get(index).ok_or_else(not_claimed)?,
             vectorizer: shared.clone(),
             payload: payload(row, largest)?,
-            fields: fields.collect::<Result<_, PgError>>()?,
+            fields: fields(v, row)?,
             existing: Vec::new(),
             provenance: None,
         };
@@ -105,10 +103,10 @@ pub fn read(
         Target::Store(store) => store::existing(v, store),
         Target::Column(column) => column::existing(v, column),
     };
-    let existing = sql::query(&existing, &keys(), |row| {
+    let existing = connection.query(&existing, &keys.params(), |row| {
         // What is no digest, for somebody has written there, is as good as no chunk.
         let digest = row.get::<Vec<u8>>(4)?.try_into().ok();
-        Ok((index(row)?, *row.get::<Uuid>(2)?.as_bytes(), row.get(3)?, digest))
+        Ok((index(row)?, row.get(2)?, row.get(3)?, digest))
     })?;
     for (index, id, seq, digest) in existing {
         if let (Some(document), Some(digest)) = (documents.get_mut(&index), digest) {
@@ -116,7 +114,7 @@ pub fn read(
         }
     }
 
-    for (index, provenance) in provenance::read(v, &keys())? {
+    for (index, provenance) in provenance::read(connection, v, &keys)? {
         if let Some(document) = documents.get_mut(&index) {
             document.provenance = Some(provenance);
         }
@@ -124,12 +122,21 @@ pub fn read(
     Ok(documents)
 }
 
+fn not_claimed<E: QueueError>() -> E {
+    E::new(Sqlstate::InternalError, "a row was read that was not claimed".to_owned())
+}
+
+/// Returns the template's columns of a row, by name.
+fn fields<E: QueueError>(v: &Definition, row: &dyn Row<Error = E>) -> Result<Vec<(String, String)>, E> {
+    v.fields.iter().enumerate().map(|(i, field)| Ok((field.name.clone(), row.get(5 + i)?))).collect()
+}
+
 /// Converts a number of bytes to SQL's `int8`, and caps it there.
 fn clamped(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-fn payload(row: &Row<'_>, largest: u64) -> Result<Payload, PgError> {
+fn payload<E: QueueError>(row: &dyn Row<Error = E>, largest: u64) -> Result<Payload, E> {
     let size = row.get_opt::<i64>(4)?.and_then(|size| u64::try_from(size).ok());
     if let Some(size) = size.filter(|size| *size > largest) {
         return Ok(Payload::TooLarge(size));

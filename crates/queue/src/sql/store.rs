@@ -1,6 +1,6 @@
 //! A store: the table of chunks.
 
-use crate::queue::definition::Definition;
+use crate::definition::Definition;
 
 /// Returns the chunks that the store has of keys: `ord`, UUID, seq, digest.
 pub fn existing(v: &Definition, store: &str) -> String {

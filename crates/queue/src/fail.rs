@@ -9,18 +9,25 @@ use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::failure::{Failure, Retry, Step};
 
-use super::active::Active;
-use super::definition::Definition;
-use super::sql::work;
-use super::work::{
+use crate::definition::Definition;
+use crate::session::{Connection, Param, QueueError, Session};
+use crate::sql::work;
+use crate::work::{
     Claimed, SourceRows, forget_failed, held, lock_rows, postpone, release, settle as settle_work,
 };
-use super::{errors, gone};
-use crate::guc;
-use crate::pg::error::PgError;
-use crate::pg::identity::as_superuser;
-use crate::pg::sql::execute;
-use crate::pg::transaction::transaction;
+use crate::{errors, gone};
+
+/// The limits on retries and on error rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The number of retries after which a row is given up, except for loading, where the vectorizer's config
+    /// sets it.
+    pub retries: u32,
+    /// The pause before the first retry, and the longest pause.
+    pub backoff: (Duration, Duration),
+    /// The largest number of a vectorizer's error rows.
+    pub errors: i64,
+}
 
 /// The decision about a failed row.
 #[derive(Clone, Copy)]
@@ -39,11 +46,17 @@ struct Settled<'a> {
 }
 
 /// Settles failed documents of a vectorizer in one transaction.
-pub fn fail(active: &Active, failed: &[(&Claimed, &Failure)]) -> Result<(), PgError> {
-    let settle = |rows_are_free: bool| {
-        transaction(|| {
-            let rows = active.as_owner(|| settle(active, failed, rows_are_free))?;
-            as_superuser(|| record(active, &rows))
+pub fn fail<S: Session>(
+    session: &mut S,
+    v: &Definition,
+    vectorizer: &document::Vectorizer,
+    failed: &[(&Claimed, &Failure)],
+    limits: &Limits,
+) -> Result<(), S::Error> {
+    let mut settle = |rows_are_free: bool| {
+        session.transaction(|s| {
+            let rows = s.as_owner(|s| settle(s, v, vectorizer, failed, limits, rows_are_free))?;
+            s.as_extension(|s| record(s, v, vectorizer, &rows, limits.errors))
         })
     };
     match settle(true) {
@@ -57,25 +70,27 @@ pub fn fail(active: &Active, failed: &[(&Claimed, &Failure)]) -> Result<(), PgEr
 ///
 /// A row is moved to the failed queue only under a lock on its source row, as chunks are only written under
 /// one. A transaction that deletes the source row therefore sees the failed row, and has it removed.
-fn settle<'a>(
-    active: &Active,
+fn settle<'a, S: Session>(
+    session: &mut S,
+    v: &Definition,
+    vectorizer: &document::Vectorizer,
     failed: &[(&'a Claimed, &'a Failure)],
+    limits: &Limits,
     rows_are_free: bool,
-) -> Result<Vec<Settled<'a>>, PgError> {
-    let v = &active.definition;
-    let loading = &active.shared.config.loading;
+) -> Result<Vec<Settled<'a>>, S::Error> {
     let claims: Vec<&Claimed> = failed.iter().map(|(claim, _)| *claim).collect();
-    let held = held(v, &claims)?;
+    let held = held(session, v, &claims)?;
 
+    let loading = &vectorizer.config.loading;
     let dispositions: Vec<Disposition> =
-        failed.iter().map(|(claim, failure)| disposition(loading, claim, failure)).collect();
+        failed.iter().map(|(claim, failure)| disposition(loading, claim, failure, limits)).collect();
     let (aside, later): (Vec<_>, Vec<_>) =
         held.into_iter().partition(|at| matches!(dispositions[*at], Disposition::Aside));
     let rows = match rows_are_free {
-        true => lock_rows(v, &claims, aside)?,
+        true => lock_rows(session, v, &claims, aside)?,
         false => SourceRows { here: Vec::new(), busy: aside, gone: Vec::new() },
     };
-    gone::delete_and_settle(v, rows.gone.iter().map(|at| claims[*at]))?;
+    gone::delete_and_settle(session, v, rows.gone.iter().map(|at| claims[*at]))?;
 
     let settled = |at: &usize| {
         let (claim, failure) = failed[*at];
@@ -83,76 +98,93 @@ fn settle<'a>(
     };
     let busy = rows.busy.iter().map(settled).map(|row| {
         let attempts = row.claim.attempts;
-        Settled { disposition: Disposition::Later(backoff(attempts), attempts), ..row }
+        Settled { disposition: Disposition::Later(backoff(attempts, limits), attempts), ..row }
     });
     let later: Vec<_> = later.iter().map(settled).chain(busy).collect();
     let aside: Vec<_> = rows.here.iter().map(settled).collect();
-    postpone_rows(v, &later)?;
-    set_aside(v, &aside)?;
+    postpone_rows(session, v, &later)?;
+    set_aside(session, v, &aside)?;
     Ok(later.into_iter().chain(aside).collect())
 }
 
-fn disposition(loading: &Loading, claim: &Claimed, failure: &Failure) -> Disposition {
+fn disposition(loading: &Loading, claim: &Claimed, failure: &Failure, limits: &Limits) -> Disposition {
     match failure.retry {
         Retry::Never => Disposition::Aside,
         // Not the row's fault: the attempt that the claim counted is given back.
         Retry::After(pause) => Disposition::Later(pause, claim.attempts - 1),
         // The runner has said by now when; whoever has not looks again at once.
         Retry::OnRecovery => Disposition::Later(Duration::ZERO, claim.attempts - 1),
-        Retry::Backoff if claim.attempts > most_retries(loading, failure.step) => Disposition::Aside,
-        Retry::Backoff => Disposition::Later(backoff(claim.attempts), claim.attempts),
+        Retry::Backoff if claim.attempts > most_retries(loading, failure.step, limits) => Disposition::Aside,
+        Retry::Backoff => Disposition::Later(backoff(claim.attempts, limits), claim.attempts),
     }
 }
 
 /// Returns the number of retries after which a row is given up. For loading, the vectorizer's config sets it,
 /// as in pgai.
-fn most_retries(loading: &Loading, step: Step) -> i32 {
-    let retries = if step == Step::Loading { loading.retries() } else { guc::max_retries() };
+fn most_retries(loading: &Loading, step: Step, limits: &Limits) -> i32 {
+    let retries = if step == Step::Loading { loading.retries() } else { limits.retries };
     i32::try_from(retries).unwrap_or(i32::MAX)
 }
 
 /// Returns the pause before the next attempt of a row that was tried `attempts` times.
-fn backoff(attempts: i32) -> Duration {
-    let (first, longest) = guc::retry_backoff();
+fn backoff(attempts: i32, limits: &Limits) -> Duration {
+    let (first, longest) = limits.backoff;
     let before = u32::try_from(attempts - 1).unwrap_or_default();
     Backoff::new(first, longest).after(before).grow()
 }
 
 /// Postpones rows. A row that changed since it was claimed is retried at once instead, with all its attempts,
 /// because the error concerned its earlier content.
-fn postpone_rows(v: &Definition, rows: &[Settled<'_>]) -> Result<(), PgError> {
+fn postpone_rows<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    rows: &[Settled<'_>],
+) -> Result<(), C::Error> {
     let rows = rows.iter().map(|row| match row.disposition {
         Disposition::Later(pause, attempts) => (row.claim, pause, attempts),
         Disposition::Aside => (row.claim, Duration::ZERO, 0),
     });
-    postpone(v, &rows.collect::<Vec<_>>())
+    postpone(connection, v, &rows.collect::<Vec<_>>())
 }
 
 /// Moves rows to the failed queue. A row that changed since it was claimed is also retried, and leaves the
 /// failed queue when it succeeds.
-fn set_aside(v: &Definition, rows: &[Settled<'_>]) -> Result<(), PgError> {
+fn set_aside<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    rows: &[Settled<'_>],
+) -> Result<(), C::Error> {
     if rows.is_empty() {
         return Ok(());
     }
     let claims = || rows.iter().map(|row| row.claim);
-    let text =
-        |of: &dyn Fn(&Failure) -> Option<String>| rows.iter().map(|row| of(row.failure)).collect::<Vec<_>>();
-    forget_failed(v, claims())?;
-    let mut args = v.keys(claims().map(|claim| &claim.key));
-    args.push(text(&|f| Some(f.step.to_string())).into());
-    args.push(text(&|f| Some(f.code.to_owned())).into());
-    args.push(text(&|f| Some(f.message.clone())).into());
-    args.push(text(&|f| f.hint.clone()).into());
-    args.push(claims().map(|claim| claim.attempts).collect::<Vec<_>>().into());
-    execute(&work::set_aside(v), &args)?;
-    settle_work(v, claims())?;
-    release(v, claims())
+    forget_failed(connection, v, claims())?;
+
+    let keys = v.keys(claims().map(|claim| &claim.key));
+    let steps: Vec<String> = rows.iter().map(|row| row.failure.step.to_string()).collect();
+    let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+    let codes: Vec<&str> = rows.iter().map(|row| row.failure.code).collect();
+    let messages: Vec<&str> = rows.iter().map(|row| row.failure.message.as_str()).collect();
+    let hints: Vec<Option<&str>> = rows.iter().map(|row| row.failure.hint.as_deref()).collect();
+    let attempts: Vec<i32> = claims().map(|claim| claim.attempts).collect();
+    let mut args = keys.params();
+    args.extend([Param::Texts(&steps), Param::Texts(&codes), Param::Texts(&messages)]);
+    args.extend([Param::OptionalTexts(&hints), Param::Int4s(&attempts)]);
+    connection.execute(&work::set_aside(v), &args)?;
+
+    settle_work(connection, v, claims())?;
+    release(connection, v, claims())
 }
 
 /// Writes error rows with pgai's messages, and what else is known in the details. Failures that are retried
 /// get one row per code, rows that were given up one per key.
-fn record(active: &Active, rows: &[Settled<'_>]) -> Result<(), PgError> {
-    let id = active.definition.id;
+fn record<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    vectorizer: &document::Vectorizer,
+    rows: &[Settled<'_>],
+    most: i64,
+) -> Result<(), C::Error> {
     let mut shared: Vec<&'static str> = Vec::new();
     for Settled { claim, failure, disposition } in rows {
         let aside = matches!(disposition, Disposition::Aside);
@@ -162,10 +194,11 @@ fn record(active: &Active, rows: &[Settled<'_>]) -> Result<(), PgError> {
             }
             shared.push(failure.code);
         }
-        let key = aside.then(|| claim.key.to_json(&active.definition.key));
-        errors::record(id, message(failure.step), &details(&active.shared, failure, key, aside))?;
+        let key = aside.then(|| claim.key.to_json(&v.key));
+        let details = details(vectorizer, failure, key, aside);
+        errors::record(connection, v.id, message(failure.step), &details)?;
     }
-    errors::trim(id)
+    errors::trim(connection, v.id, most)
 }
 
 fn message(step: Step) -> &'static str {

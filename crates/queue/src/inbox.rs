@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::cursor::Cursor;
-use super::definition::Definition;
-use super::sql::inbox;
-use crate::pg::error::PgError;
-use crate::pg::sql;
+use crate::cursor::Cursor;
+use crate::definition::Definition;
+use crate::session::{Connection, Param, QueueError, Sqlstate};
+use crate::sql::inbox;
 
 /// The largest number of inbox rows that one transaction folds, so that it stays short.
 const FOLD_LIMIT: i64 = 2_000;
 
 /// The result of a look at the inbox and the work table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peek {
     /// There is something to fold or to claim.
     pub now: bool,
@@ -21,9 +21,9 @@ pub struct Peek {
 }
 
 /// Returns whether there is something to fold or to claim now, and if not, when there may be.
-pub fn peek(v: &Definition, cursor: &Cursor) -> Result<Peek, PgError> {
+pub fn peek<C: Connection>(connection: &mut C, v: &Definition, cursor: &Cursor) -> Result<Peek, C::Error> {
     let scan = cursor.begin();
-    let found = sql::read(&inbox::peek(v), &[scan.block.into()], |row| {
+    let found = connection.read(&inbox::peek(v), &[Param::Int8(scan.block)], |row| {
         Ok((row.get::<bool>(1)?, row.get_opt::<i64>(2)?))
     })?;
     let (folds, claims_in) = found.into_iter().next().unwrap_or_default();
@@ -37,12 +37,14 @@ pub fn peek(v: &Definition, cursor: &Cursor) -> Result<Peek, PgError> {
 }
 
 /// Folds one batch. Returns whether there may be more.
-pub fn fold(v: &Definition, cursor: &Cursor) -> Result<bool, PgError> {
+pub fn fold<C: Connection>(connection: &mut C, v: &Definition, cursor: &Cursor) -> Result<bool, C::Error> {
     let scan = cursor.begin();
-    let part = sql::query_row(&inbox::fold(v), &[FOLD_LIMIT.into(), scan.block.into()], |row| {
+    let args = [Param::Int8(FOLD_LIMIT), Param::Int8(scan.block)];
+    let parts = connection.query(&inbox::fold(v), &args, |row| {
         Ok((row.get::<i64>(1)?, row.get_opt::<i64>(2)?.unwrap_or_default(), row.get::<i64>(3)?))
     })?;
-    let (rows, last, blocks) = part.ok_or_else(|| PgError::raised("folding an inbox gave no count"))?;
+    let no_count = || C::Error::new(Sqlstate::InternalError, "folding an inbox gave no count".to_owned());
+    let (rows, last, blocks) = parts.into_iter().next().ok_or_else(no_count)?;
 
     let more = rows == FOLD_LIMIT;
     cursor.end(&scan, if more { last } else { blocks });

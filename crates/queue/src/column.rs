@@ -2,45 +2,41 @@
 //!
 //! Unlike a store's, these statements change the user's own rows. The owner's triggers fire for them, with
 //! the owner's search path. The vectorizer's own trigger is told that the worker is writing
-//! ([`trigger::writing_vectors`]), so that it does not enqueue rows because they were embedded.
+//! ([`Session::writing_vectors`]), so that it does not enqueue rows because they were embedded.
 
 use std::collections::HashSet;
 
 use pgai_rs_pipeline::document::{Chunk, Digest, digest};
 
-use super::definition::Definition;
-use super::outcome::{Attempt, Outcome};
-use super::provenance::{self, Memory};
-use super::sql::column;
-use super::work::index;
-use crate::catalog::key::KeyValues;
-use crate::pg::error::PgError;
-use crate::pg::identity::with_own_search_path;
-use crate::pg::memory::freed_after;
-use crate::pg::sql::{execute, query};
-use crate::trigger;
-use crate::vector;
+use crate::definition::Definition;
+use crate::key::KeyValues;
+use crate::outcome::{Attempt, Outcome};
+use crate::provenance::{self, Memory};
+use crate::session::{Connection, Param, Session};
+use crate::sql::column;
+use crate::work::index;
 
 /// The largest number of vectors in one statement. It is limited because Postgres copies them.
 const UPDATE_ROWS: usize = 2048;
 
 /// Writes the vectors that changed to a column. The caller holds locks on the source rows.
-pub fn write<'a, 'b>(
+pub fn write<'a, 'b, S: Session>(
+    session: &mut S,
     v: &Definition,
     column: &str,
     results: Vec<&'a Outcome<'b>>,
-) -> Result<Attempt<'a, 'b>, PgError> {
-    let attempt = split_conflicted(v, column, results)?;
+) -> Result<Attempt<'a, 'b>, S::Error> {
+    let attempt = split_conflicted(session, v, column, results)?;
     let whole = &attempt.written;
-    trigger::writing_vectors(v.source_oid, || {
-        with_own_search_path(|| {
-            clear(v, column, whole)?;
-            fill(v, column, whole)
+    session.writing_vectors(|s| {
+        s.with_own_search_path(|s| {
+            clear(s, v, column, whole)?;
+            fill(s, v, column, whole)
         })
     })?;
 
     let memory = |result: &Outcome<'_>| Memory::of_input(result.done.provenance.as_ref(), embedded(result));
-    provenance::remember(v, whole.iter().map(|result| (&result.claim, memory(result))))?;
+    provenance::remember(session, v, whole.iter().map(|result| (&result.claim, memory(result))))?;
     Ok(attempt)
 }
 
@@ -53,18 +49,20 @@ fn embedded(result: &Outcome<'_>) -> Option<Digest> {
 }
 
 /// Separates the documents whose kept vector was removed since the claim.
-fn split_conflicted<'a, 'b>(
+fn split_conflicted<'a, 'b, C: Connection>(
+    connection: &mut C,
     v: &Definition,
     column: &str,
     results: Vec<&'a Outcome<'b>>,
-) -> Result<Attempt<'a, 'b>, PgError> {
+) -> Result<Attempt<'a, 'b>, C::Error> {
     let stays = |result: &Outcome<'_>| matches!(result.done.chunks.first(), Some(Chunk::Kept(_)));
     let (kept, mut written): (Vec<_>, Vec<_>) = results.into_iter().partition(|result| stays(result));
     if kept.is_empty() {
         return Ok(Attempt { written, conflicted: Vec::new() });
     }
     let keys = v.keys(kept.iter().map(|result| &result.claim.key));
-    let filled: HashSet<usize> = query(&column::filled(v, column), &keys, index)?.into_iter().collect();
+    let filled = connection.query(&column::filled(v, column), &keys.params(), index)?;
+    let filled: HashSet<usize> = filled.into_iter().collect();
 
     let mut conflicted = Vec::new();
     for (index, result) in kept.into_iter().enumerate() {
@@ -77,16 +75,26 @@ fn split_conflicted<'a, 'b>(
     Ok(Attempt { written, conflicted })
 }
 
-fn clear(v: &Definition, column: &str, results: &[&Outcome<'_>]) -> Result<(), PgError> {
+fn clear<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    column: &str,
+    results: &[&Outcome<'_>],
+) -> Result<(), C::Error> {
     let empty: Vec<_> = results.iter().filter(|result| result.done.chunks.is_empty()).collect();
     if empty.is_empty() {
         return Ok(());
     }
     let keys = v.keys(empty.iter().map(|result| &result.claim.key));
-    execute(&column::clear(v, column), &keys).map(drop)
+    connection.execute(&column::clear(v, column), &keys.params()).map(drop)
 }
 
-fn fill(v: &Definition, column: &str, results: &[&Outcome<'_>]) -> Result<(), PgError> {
+fn fill<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    column: &str,
+    results: &[&Outcome<'_>],
+) -> Result<(), C::Error> {
     let new: Vec<(&KeyValues, &[f32])> = results
         .iter()
         .filter_map(|result| match result.done.chunks.first()? {
@@ -94,14 +102,13 @@ fn fill(v: &Definition, column: &str, results: &[&Outcome<'_>]) -> Result<(), Pg
             Chunk::Kept(_) => None,
         })
         .collect();
+    let statement = column::fill(v, column);
     for part in new.chunks(UPDATE_ROWS) {
-        let update = || {
-            let mut args = v.keys(part.iter().map(|(key, _)| *key));
-            args.push(vector::array(part.iter().map(|(_, vector)| *vector))?);
-            execute(&column::fill(v, column), &args).map(drop)
-        };
-        // SAFETY: an error holds Rust's strings only.
-        unsafe { freed_after(update) }?;
+        let keys = v.keys(part.iter().map(|(key, _)| *key));
+        let vectors: Vec<&[f32]> = part.iter().map(|(_, vector)| *vector).collect();
+        let mut args = keys.params();
+        args.push(Param::Vectors(&vectors));
+        connection.execute(&statement, &args)?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use super::sql::inbox::MARGIN;
+use crate::sql::inbox::MARGIN;
 
 /// Scans from the beginning take at most one part in `SHARE` of the time.
 const SHARE: u32 = 50;

@@ -1,7 +1,7 @@
 //! The provenance of rows.
 
-use crate::catalog::queue_tables::Remembered;
-use crate::queue::definition::Definition;
+use crate::definition::Definition;
+use crate::tables::Remembered;
 
 /// Returns the provenance of keys: `ord`, etag, fingerprint.
 pub fn read(v: &Definition) -> String {

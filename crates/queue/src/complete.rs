@@ -1,0 +1,74 @@
+//! The second transaction of documents that were embedded: it locks the source rows, replaces the chunks that
+//! changed, and settles the work rows.
+//!
+//! Chunks are only written under a lock on their source row. A user who deletes the row or changes its key
+//! holds such a lock, too. The worker takes its locks without waiting, so that the two cannot deadlock.
+
+use pgai_rs_pipeline::document::{Chunk, Ticket};
+
+use crate::definition::{Definition, Target};
+use crate::outcome::Outcome;
+use crate::session::Session;
+use crate::work::{Claimed, forget_failed, held, lock_rows, release, settle};
+use crate::{column, gone, store};
+
+/// The number of new chunks that fit into one turn of an owner; a batch of more gets proportionally more
+/// time. The store's indexes take a while for each chunk.
+const CHUNKS_OF_A_TURN: usize = 500;
+
+/// Returns the number of an owner's turns that writing these documents may take.
+pub fn turns(results: &[Outcome<'_>]) -> u32 {
+    let chunks = results.iter().flat_map(|r| &r.done.chunks);
+    let new = chunks.filter(|c| matches!(c, Chunk::New { .. })).count();
+    u32::try_from(new.div_ceil(CHUNKS_OF_A_TURN)).unwrap_or(u32::MAX)
+}
+
+/// Writes documents of a vectorizer in one transaction. Returns the tickets of those that could not be
+/// written because their source rows are locked.
+pub fn complete<S: Session>(
+    session: &mut S,
+    v: &Definition,
+    mut results: Vec<Outcome<'_>>,
+) -> Result<Vec<Ticket>, S::Error> {
+    results.sort_by(|a, b| a.claim.key.0.cmp(&b.claim.key.0));
+    session.transaction(|s| {
+        s.as_owner(|s| {
+            let busy = write(s, v, &results)?;
+            s.require_unchanged()?;
+            Ok(busy)
+        })
+    })
+}
+
+fn write<S: Session>(
+    session: &mut S,
+    v: &Definition,
+    results: &[Outcome<'_>],
+) -> Result<Vec<Ticket>, S::Error> {
+    let claims: Vec<&Claimed> = results.iter().map(|r| &r.claim).collect();
+    let held = held(session, v, &claims)?;
+    let rows = lock_rows(session, v, &claims, held)?;
+    gone::delete_and_settle(session, v, rows.gone.iter().map(|at| claims[*at]))?;
+    write_chunks(session, v, rows.here.iter().map(|at| &results[*at]).collect())?;
+
+    Ok(rows.busy.iter().map(|at| results[*at].done.ticket).collect())
+}
+
+fn write_chunks<S: Session>(
+    session: &mut S,
+    v: &Definition,
+    results: Vec<&Outcome<'_>>,
+) -> Result<(), S::Error> {
+    if results.is_empty() {
+        return Ok(());
+    }
+    let attempt = match &v.target {
+        Target::Store(store) => store::write(session, v, store, results)?,
+        Target::Column(column) => column::write(session, v, column, results)?,
+    };
+
+    let written = || attempt.written.iter().map(|r| &r.claim);
+    forget_failed(session, v, written())?;
+    settle(session, v, written())?;
+    release(session, v, written().chain(attempt.conflicted.iter().map(|r| &r.claim)))
+}

@@ -1,0 +1,60 @@
+//! The names and expressions that the queue's SQL is made of.
+
+use crate::key::{GivenKeys, Key, KeyValues};
+use crate::tables::{OwnColumns, QueueTables, Remembered};
+
+/// A column of the source that is read.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// Its name.
+    pub name: String,
+    /// The unqualified name of its type, such as `text`; for a domain, that of its base type.
+    pub type_name: String,
+}
+
+/// The place where the vectors go.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A store of chunks, by its qualified name.
+    Store(String),
+    /// A column of the source, by its name.
+    Column(String),
+}
+
+/// A vectorizer as its queue's statements need it: nothing here is missing or left to be checked.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// The vectorizer's id.
+    pub id: i32,
+    /// The qualified name of the source.
+    pub source: String,
+    /// The OID of the source.
+    pub source_oid: u32,
+    /// True if the source is a partitioned table, or one that inherits or is inherited.
+    pub in_hierarchy: bool,
+    /// The key of the source and of all tables of the queue.
+    pub key: Key,
+    /// The names of the queue's tables.
+    pub tables: QueueTables,
+    /// The names of the queue's own columns.
+    pub own: OwnColumns,
+    /// The column that is loaded.
+    pub loaded: Field,
+    /// True if the loaded column holds the addresses of documents, false if it holds the documents.
+    pub by_address: bool,
+    /// The columns that the template names, in the source's order.
+    pub fields: Vec<Field>,
+    /// The place where the vectors go.
+    pub target: Target,
+    /// The qualified name of pgvector's type.
+    pub vector_type: String,
+    /// The information that is remembered for each row.
+    pub remembered: Remembered,
+}
+
+impl Definition {
+    /// Returns these keys as parameters.
+    pub fn keys<'a>(&self, keys: impl Iterator<Item = &'a KeyValues>) -> GivenKeys<'a> {
+        GivenKeys::new(keys, self.key.len())
+    }
+}

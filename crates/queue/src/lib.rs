@@ -1,0 +1,36 @@
+//! The queue's protocol on any connection to Postgres: an inbox that user transactions only append to, and a work
+//! table that only workers change.
+//!
+//! It knows neither pgrx nor the network. Whoever has a connection implements [`Session`](session::Session) for it:
+//! the extension's worker on SPI, the tests on a client's connection to a plain server. From the bottom up:
+//!
+//! * [`session`]: the seam; [`quote`], [`key`], [`tables`], [`definition`]: names, keys, and a vectorizer's definition
+//! * [`sql`]: a function for each statement
+//! * [`cursor`], [`inbox`]: moves rows from the inbox to the work table
+//! * [`partitions`], [`work`]: claimed rows, and the statements that all transactions on them share
+//! * [`outcome`], [`provenance`]: results, and what is stored of them so that nothing is read or embedded twice
+//! * [`store`], [`mod@column`]: the destinations of vectors
+//! * [`mod@claim`]: the first transaction of a document; [`complete`], [`fail`]: the second; [`gone`]: that of a row
+//!   that was deleted; [`unheld`]: claims that a change of a key's type has ended
+//! * [`errors`]: rows of `ai._vectorizer_errors`, counted and limited
+
+pub mod claim;
+pub mod column;
+pub mod complete;
+pub mod cursor;
+pub mod definition;
+pub mod errors;
+pub mod fail;
+pub mod gone;
+pub mod inbox;
+pub mod key;
+pub mod outcome;
+pub mod partitions;
+pub mod provenance;
+pub mod quote;
+pub mod session;
+pub mod sql;
+pub mod store;
+pub mod tables;
+pub mod unheld;
+pub mod work;

@@ -1,0 +1,122 @@
+//! The queue's connection, over SPI.
+//!
+//! A statement is planned each time that it runs, like all that go through [`sql`]: Postgres then knows how long
+//! its arrays are.
+
+use pgai_rs_queue::session::{Connection, Param, QueueError, Row, Sqlstate};
+use pgrx::datum::{DatumWithOid, Uuid};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
+
+use super::error::PgError;
+use super::memory::freed_after;
+use super::{sql, vector};
+
+/// The current process's connection to itself.
+pub struct Spi;
+
+impl Connection for Spi {
+    type Error = PgError;
+
+    fn execute(&mut self, sql: &str, args: &[Param<'_>]) -> Result<u64, PgError> {
+        let execute = || sql::execute(sql, &datums(args)?);
+        // Vectors are large, and there may be several statements with some in a transaction.
+        match args.iter().any(|arg| matches!(arg, Param::Vectors(_))) {
+            // SAFETY: a number and an error hold nothing of Postgres's memory.
+            true => unsafe { freed_after(execute) },
+            false => execute(),
+        }
+    }
+
+    fn query<T>(
+        &mut self,
+        sql: &str,
+        args: &[Param<'_>],
+        mut row: impl FnMut(&dyn Row<Error = PgError>) -> Result<T, PgError>,
+    ) -> Result<Vec<T>, PgError> {
+        sql::query(sql, &datums(args)?, |found| row(found))
+    }
+
+    fn read<T>(
+        &mut self,
+        sql: &str,
+        args: &[Param<'_>],
+        mut row: impl FnMut(&dyn Row<Error = PgError>) -> Result<T, PgError>,
+    ) -> Result<Vec<T>, PgError> {
+        sql::read(sql, &datums(args)?, |found| row(found))
+    }
+}
+
+fn datums<'a>(args: &[Param<'a>]) -> Result<Vec<DatumWithOid<'a>>, PgError> {
+    args.iter().map(datum).collect()
+}
+
+/// Returns a parameter as a datum, in the current memory context.
+fn datum<'a>(param: &Param<'a>) -> Result<DatumWithOid<'a>, PgError> {
+    Ok(match *param {
+        Param::Bool(value) => value.into(),
+        Param::Int4(value) => value.into(),
+        Param::Int8(value) => value.into(),
+        Param::Float8(value) => value.into(),
+        Param::Oid(value) => pg_sys::Oid::from(value).into(),
+        Param::Text(value) => value.into(),
+        Param::Jsonb(value) => JsonB(value.clone()).into(),
+        Param::Int4s(values) => values.to_vec().into(),
+        Param::Int8s(values) => values.to_vec().into(),
+        Param::Texts(values) => values.to_vec().into(),
+        Param::OptionalTexts(values) => values.to_vec().into(),
+        Param::OptionalBytes(values) => values.to_vec().into(),
+        Param::Uuids(values) => values.iter().map(|id| Uuid::from_bytes(*id)).collect::<Vec<_>>().into(),
+        Param::Vectors(values) => vector::array(values.iter().copied())?,
+    })
+}
+
+impl Row for sql::Row<'_> {
+    type Error = PgError;
+
+    fn bool(&self, ordinal: usize) -> Result<Option<bool>, PgError> {
+        self.get_opt(ordinal)
+    }
+
+    fn int4(&self, ordinal: usize) -> Result<Option<i32>, PgError> {
+        self.get_opt(ordinal)
+    }
+
+    fn int8(&self, ordinal: usize) -> Result<Option<i64>, PgError> {
+        self.get_opt(ordinal)
+    }
+
+    fn oid(&self, ordinal: usize) -> Result<Option<u32>, PgError> {
+        Ok(self.get_opt::<pg_sys::Oid>(ordinal)?.map(|oid| oid.to_u32()))
+    }
+
+    fn text(&self, ordinal: usize) -> Result<Option<String>, PgError> {
+        self.get_opt(ordinal)
+    }
+
+    fn bytes(&self, ordinal: usize) -> Result<Option<Vec<u8>>, PgError> {
+        self.get_opt(ordinal)
+    }
+
+    fn uuid(&self, ordinal: usize) -> Result<Option<[u8; 16]>, PgError> {
+        Ok(self.get_opt::<Uuid>(ordinal)?.map(|id| *id.as_bytes()))
+    }
+}
+
+impl QueueError for PgError {
+    fn new(sqlstate: Sqlstate, message: String) -> Self {
+        let code = match sqlstate {
+            Sqlstate::NullValueNotAllowed => PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            Sqlstate::SerializationFailure => PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            Sqlstate::InternalError => PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        };
+        PgError::new(code, message)
+    }
+
+    fn sqlstate(&self) -> String {
+        self.sqlstate()
+    }
+
+    fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
