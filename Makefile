@@ -38,7 +38,7 @@ test: test-tools test-pure test-e2e ## All tests, on the default Postgres
 test-tools: ## The tests of what make does: seconds, with nothing built; ARGS goes to pytest
 	@$(DEV) test-tools
 
-test-pure: ## The tests that need no Postgres server; ARGS goes to cargo test
+test-pure: ## The tests without the extension; ARGS goes to cargo test
 	@$(DEV) test-pure
 
 test-e2e: ## The tests against a real cluster, S3 server and model; ARGS goes to pytest

@@ -49,11 +49,11 @@ def cargo(postgres: Postgres, command: str, *flags: str) -> None:
 
 
 def test(postgres: Postgres, given: str) -> None:
-    """Compiles the tests that need no Postgres server, then runs them."""
+    """Compiles the tests without the extension, then runs them. Those of the queue start the Postgres of the build."""
     flags = shlex.split(given)
     # What follows `--` is for the tests; what chooses targets is for the compiler, too.
     chosen = flags[: flags.index("--")] if "--" in flags else flags
-    step("Building the tests that need no Postgres server")
+    step("Building the tests without the extension")
     compile(postgres, "test", "--no-run", *chosen)
     step("Running them")
     cargo(postgres, "test", *flags)

@@ -1,6 +1,6 @@
 //! The steps of a worker: claim, complete, fail, die, come back.
 
-use super::{Bounds, Bug, Change, Claim, Found, State, Work, Worker};
+use super::{Act, Bounds, Bug, Change, Claim, Found, State, Work, Worker};
 
 impl State {
     pub(super) fn by_worker(
@@ -9,22 +9,22 @@ impl State {
         worker: Worker,
         bounds: Bounds,
         bug: Bug,
-    ) -> Vec<(String, State)> {
+    ) -> Vec<(Act, State)> {
         let mut next = match worker {
             Worker::Idle => self.claim_begins(number, bounds, bug),
             Worker::Claiming(taken) => vec![self.claims(number, taken, bug)],
             Worker::Working(claim) => self.ends_working(number, claim, bug),
             Worker::Writing(claim, found) => {
-                vec![self.with("writes", |s| s.write(number, claim, found, bug))]
+                vec![self.with(Act::Writes, |s| s.write(number, claim, found, bug))]
             }
             Worker::SettingAside(claim, found) => {
-                vec![self.with("sets aside", |s| s.set_aside(number, claim, found, bug))]
+                vec![self.with(Act::SetsAside, |s| s.set_aside(number, claim, found, bug))]
             }
-            Worker::Settled(claim) => vec![self.with("writes late", |s| s.write_late(number, claim))],
-            Worker::Dead => vec![self.with("comes back", |s| s.recover(number, bug))],
+            Worker::Settled(claim) => vec![self.with(Act::WritesLate, |s| s.write_late(number, claim))],
+            Worker::Dead => vec![self.with(Act::ComesBack, |s| s.recover(number, bug))],
         };
         if worker != Worker::Dead && self.crashes_left > 0 {
-            next.push(self.with("dies", |s| {
+            next.push(self.with(Act::Dies, |s| {
                 s.workers[number] = Worker::Dead;
                 s.crashes_left -= 1;
             }));
@@ -33,7 +33,7 @@ impl State {
     }
 
     /// `fold` and `claim` look: `peek` has said that there is something.
-    fn claim_begins(&self, number: usize, bounds: Bounds, bug: Bug) -> Vec<(String, State)> {
+    fn claim_begins(&self, number: usize, bounds: Bounds, bug: Bug) -> Vec<(Act, State)> {
         let claimable = self.inbox > 0 || self.work.is_some_and(|work| work.available);
         // The other waits for the row that `fold` has inserted or updated, or skips it.
         if !claimable || self.is_work_locked() || self.leases >= bounds.leases {
@@ -42,11 +42,11 @@ impl State {
         if self.folded(self.inbox, bug).is_some_and(|work| !work.available) {
             return self.folds(bug);
         }
-        vec![self.with("begins to claim", |s| s.workers[number] = Worker::Claiming(s.inbox))]
+        vec![self.with(Act::BeginsToClaim, |s| s.workers[number] = Worker::Claiming(s.inbox))]
     }
 
     /// `fold` in a transaction that does not claim this row: it claims others.
-    fn folds(&self, bug: Bug) -> Vec<(String, State)> {
+    fn folds(&self, bug: Bug) -> Vec<(Act, State)> {
         if self.inbox == 0 || self.is_work_locked() {
             return Vec::new();
         }
@@ -54,7 +54,7 @@ impl State {
             s.work = s.folded(s.inbox, bug);
             s.inbox = 0;
         };
-        vec![self.with("folds", fold)]
+        vec![self.with(Act::Folds, fold)]
     }
 
     /// `fold`: ON CONFLICT generation + 1, and a row under way keeps its lease and its time.
@@ -73,8 +73,8 @@ impl State {
     }
 
     /// `fold`, `claim`, then `read` and the commit: the source may have changed since the fold.
-    fn claims(&self, number: usize, taken: u8, bug: Bug) -> (String, State) {
-        self.with("claims", |s| {
+    fn claims(&self, number: usize, taken: u8, bug: Bug) -> (Act, State) {
+        self.with(Act::Claims, |s| {
             s.inbox -= taken;
             s.leases += 1;
             let Some(work) = s.folded(taken, bug) else { return s.workers[number] = Worker::Idle };
@@ -86,22 +86,26 @@ impl State {
     }
 
     /// The network has answered, well or not; or there was no row to begin with.
-    fn ends_working(&self, number: usize, claim: Claim, bug: Bug) -> Vec<(String, State)> {
+    fn ends_working(&self, number: usize, claim: Claim, bug: Bug) -> Vec<(Act, State)> {
         if self.is_work_locked() {
             return Vec::new();
         }
         let unchecked = matches!(bug, Bug::UncheckedLeases | Bug::NoLeaseCheck);
         let may_settle = unchecked || self.holds(claim);
         if claim.content.is_none() && may_settle {
-            return vec![self.with("settles a row that is gone", |s| {
-                s.remove(claim, bug);
+            return vec![self.with(Act::SettlesGone, |s| {
                 s.workers[number] = Worker::Idle;
+                match s.source {
+                    None => s.remove(claim, bug),
+                    // It is there again.
+                    Some(_) => s.release(claim),
+                }
             })];
         }
         let mut next = self.folds(bug);
         next.push(self.completes(number, claim, bug));
         if self.failures_left > 0 && may_settle {
-            next.push(self.with("postpones", |s| s.postpone(number, claim, bug)));
+            next.push(self.with(Act::Postpones, |s| s.postpone(number, claim, bug)));
             next.push(self.fails(number, claim, bug));
         }
         next
@@ -113,20 +117,20 @@ impl State {
     }
 
     /// `held`, `lock` and `present`.
-    fn completes(&self, number: usize, claim: Claim, bug: Bug) -> (String, State) {
+    fn completes(&self, number: usize, claim: Claim, bug: Bug) -> (Act, State) {
         if !self.holds(claim) && bug != Bug::NoLeaseCheck {
-            return self.with("has lost its lease", |s| s.workers[number] = Worker::Idle);
+            return self.with(Act::HasLostItsLease, |s| s.workers[number] = Worker::Idle);
         }
         if bug == Bug::SettleBeforeWrite {
-            return self.with("settles early", |s| {
+            return self.with(Act::SettlesEarly, |s| {
                 s.settle(claim, bug);
                 s.workers[number] = Worker::Settled(claim);
             });
         }
         match self.locks_row(bug != Bug::NoSourceLock) {
-            None => self.with("finds the row locked, and offers it again", |_| ()),
+            None => self.with(Act::OffersAgain, |_| ()),
             Some(found) => {
-                self.with("looks for the row", |s| s.workers[number] = Worker::Writing(claim, found))
+                self.with(Act::LooksForTheRow, |s| s.workers[number] = Worker::Writing(claim, found))
             }
         }
     }
@@ -142,11 +146,11 @@ impl State {
     }
 
     /// `held`, `lock` and `present` of a document that failed for good.
-    fn fails(&self, number: usize, claim: Claim, bug: Bug) -> (String, State) {
+    fn fails(&self, number: usize, claim: Claim, bug: Bug) -> (Act, State) {
         match self.locks_row(bug != Bug::NoLockForSettingAside) {
-            None => self.with("finds the row locked, and postpones", |s| s.postpone(number, claim, bug)),
+            None => self.with(Act::FindsLockedAndPostpones, |s| s.postpone(number, claim, bug)),
             Some(found) => {
-                self.with("fails for good", |s| s.workers[number] = Worker::SettingAside(claim, found))
+                self.with(Act::FailsForGood, |s| s.workers[number] = Worker::SettingAside(claim, found))
             }
         }
     }
@@ -180,6 +184,11 @@ impl State {
     fn settle(&mut self, claim: Claim, bug: Bug) {
         let same = |work: &Work| work.generation == claim.generation || bug == Bug::SettleIgnoresGeneration;
         self.work = self.work.filter(|work| !same(work));
+        self.release(claim);
+    }
+
+    /// `release`.
+    fn release(&mut self, claim: Claim) {
         if let Some(work) = self.work.as_mut().filter(|work| work.lease == Some(claim.lease)) {
             (work.lease, work.available, work.tried) = (None, true, 0);
         }

@@ -1,6 +1,6 @@
 //! The queue's protocol for one source key, in the steps that others can come between.
 //!
-//! Each step names the statements of the extension (`src/queue/sql`) that it stands for.
+//! Each step names the statements of the queue (`crates/queue/src/sql`) that it stands for.
 //! A transaction of a worker has two steps, because users commit between its statements (it runs
 //! at READ COMMITTED); what it writes counts from its second step on, and is undone if the worker
 //! dies before.
@@ -10,11 +10,13 @@
 #[path = "worker.rs"]
 mod worker;
 
+use std::fmt;
+
 /// What differs from the queue's SQL, to see that the search would find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     None,
-    /// Rows that are gone at their claim, and rows that failed for good, are settled without looking
+    /// Rows that were gone at their claim, and rows that failed for good, are settled without looking
     /// whether the lease is still held: fine for a worker that is alone, and for no other.
     UncheckedLeases,
     /// Nor does `complete` look whether the lease is still held.
@@ -41,16 +43,106 @@ pub enum Bug {
     PostponeIgnoresGeneration,
 }
 
+/// What happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// A user's transaction changes the row, and is open.
+    UserWrites,
+    /// A user's transaction deletes the row, and is open.
+    UserDeletes,
+    /// It commits.
+    UserCommits,
+    /// It is rolled back.
+    UserRollsBack,
+    /// A lease runs out, or a retry falls due.
+    TimePasses,
+    /// A worker does something.
+    Worker(usize, Act),
+}
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// `fold` has run in a transaction that is open.
+    BeginsToClaim,
+    /// `claim` and `read`, and the commit.
+    Claims,
+    /// `fold` in a transaction that claims other rows.
+    Folds,
+    /// A row that was not there when it was claimed is settled.
+    SettlesGone,
+    /// `held` finds nothing.
+    HasLostItsLease,
+    /// The mistake of [`Bug::SettleBeforeWrite`].
+    SettlesEarly,
+    /// `lock` does not get the row.
+    OffersAgain,
+    /// `held`, `lock` and `present`, in a transaction that stays open.
+    LooksForTheRow,
+    /// The document is written, and the transaction commits.
+    Writes,
+    /// The document failed, and is tried again later.
+    Postpones,
+    /// The document failed for good: `held`, `lock` and `present`, in a transaction that stays open.
+    FailsForGood,
+    /// The document failed for good, but `lock` does not get the row.
+    FindsLockedAndPostpones,
+    /// The row is set aside, and the transaction commits.
+    SetsAside,
+    /// The other half of [`Bug::SettleBeforeWrite`].
+    WritesLate,
+    /// The process ends, and its transaction with it.
+    Dies,
+    /// A new process has taken its place.
+    ComesBack,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::UserWrites => f.write_str("user writes the row"),
+            Step::UserDeletes => f.write_str("user deletes the row"),
+            Step::UserCommits => f.write_str("user commits"),
+            Step::UserRollsBack => f.write_str("user rolls back"),
+            Step::TimePasses => f.write_str("time passes"),
+            Step::Worker(number, act) => write!(f, "worker {number} {act}"),
+        }
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Act::BeginsToClaim => "begins to claim",
+            Act::Claims => "claims",
+            Act::Folds => "folds",
+            Act::SettlesGone => "settles a row that is gone",
+            Act::HasLostItsLease => "has lost its lease",
+            Act::SettlesEarly => "settles early",
+            Act::OffersAgain => "finds the row locked, and offers it again",
+            Act::LooksForTheRow => "looks for the row",
+            Act::Writes => "writes",
+            Act::Postpones => "postpones",
+            Act::FailsForGood => "fails for good",
+            Act::FindsLockedAndPostpones => "finds the row locked, and postpones",
+            Act::SetsAside => "sets aside",
+            Act::WritesLate => "writes late",
+            Act::Dies => "dies",
+            Act::ComesBack => "comes back",
+        })
+    }
+}
+
 /// The work row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Work {
-    generation: u8,
+    pub generation: u8,
     /// Number of the claim that holds it.
-    lease: Option<u8>,
+    pub lease: Option<u8>,
     /// Whether `available_at <= now()`.
-    available: bool,
+    pub available: bool,
     /// Which generation the tries were of that `attempts` counts; 0 if it counts none.
-    tried: u8,
+    pub tried: u8,
 }
 
 /// What a worker remembers of its claim.
@@ -107,7 +199,7 @@ pub struct State {
     pub workers: Vec<Worker>,
     pub user: Option<Change>,
     /// How many changes and claims there have been.
-    changes: u8,
+    pub changes: u8,
     leases: u8,
     crashes_left: u8,
     failures_left: u8,
@@ -169,33 +261,33 @@ impl State {
         }
     }
 
-    /// All that may happen next, with what it is called.
-    pub fn next(&self, bounds: Bounds, bug: Bug) -> Vec<(String, State)> {
+    /// All that may happen next.
+    pub fn next(&self, bounds: Bounds, bug: Bug) -> Vec<(Step, State)> {
         let mut next = self.by_users(bounds, bug);
         next.extend(self.by_time(bug));
         for (number, worker) in self.workers.iter().enumerate() {
-            for (what, state) in self.by_worker(number, *worker, bounds, bug) {
-                next.push((format!("worker {number} {what}"), state));
+            for (act, state) in self.by_worker(number, *worker, bounds, bug) {
+                next.push((Step::Worker(number, act), state));
             }
         }
         next
     }
 
     /// Users: each transaction changes the row once, and ends one way or the other.
-    fn by_users(&self, bounds: Bounds, bug: Bug) -> Vec<(String, State)> {
+    fn by_users(&self, bounds: Bounds, bug: Bug) -> Vec<(Step, State)> {
         let mut next = Vec::new();
         match self.user {
             None if self.changes < bounds.changes => {
-                next.push(self.with("user writes the row", |s| s.user = Some(Change::Write)));
+                next.push(self.with(Step::UserWrites, |s| s.user = Some(Change::Write)));
                 // It needs the lock that a worker holds on the row: FOR KEY SHARE, of `lock`.
                 if self.source.is_some() && !self.is_source_locked(bug) {
-                    next.push(self.with("user deletes the row", |s| s.user = Some(Change::Delete)));
+                    next.push(self.with(Step::UserDeletes, |s| s.user = Some(Change::Delete)));
                 }
             }
             None => {}
             Some(change) => {
-                next.push(self.with("user commits", |s| s.commit(change, bug)));
-                next.push(self.with("user rolls back", |s| s.user = None));
+                next.push(self.with(Step::UserCommits, |s| s.commit(change, bug)));
+                next.push(self.with(Step::UserRollsBack, |s| s.user = None));
             }
         }
         next
@@ -233,12 +325,12 @@ impl State {
     }
 
     /// A lease runs out, or a retry falls due.
-    fn by_time(&self, bug: Bug) -> Option<(String, State)> {
+    fn by_time(&self, bug: Bug) -> Option<(Step, State)> {
         let work = self.work.filter(|work| !work.available && !self.is_work_locked())?;
         if bug == Bug::LeasesLastForever && work.lease.is_some() {
             return None;
         }
-        Some(self.with("time passes", |s| s.work = Some(Work { available: true, ..work })))
+        Some(self.with(Step::TimePasses, |s| s.work = Some(Work { available: true, ..work })))
     }
 
     /// Whether a transaction of a worker has locked the work row.
@@ -248,9 +340,9 @@ impl State {
         })
     }
 
-    fn with(&self, what: &str, change: impl FnOnce(&mut State)) -> (String, State) {
+    fn with<S>(&self, step: S, change: impl FnOnce(&mut State)) -> (S, State) {
         let mut state = self.clone();
         change(&mut state);
-        (what.to_owned(), state)
+        (step, state)
     }
 }
