@@ -82,8 +82,10 @@ pub fn different(
 pub fn require(vectorizer: &str, relations: &Relations, key: &Key) -> Result<(), PgError> {
     let source = relations.source.oid;
     let tables: Vec<&Table> = relations.tables().filter(|table| table.oid != source).collect();
-    if let Some(different) = different(&tables, source, key, false)?.first() {
-        return Err(error(vectorizer, different)?);
+    let different = different(&tables, source, key, false)?;
+    if let Some(first) = different.first() {
+        let in_the_way = in_the_way(&different)?;
+        return Err(error(vectorizer, first, &in_the_way));
     }
 
     let names: Vec<String> = key.columns().iter().map(|column| column.name.clone()).collect();
@@ -101,22 +103,18 @@ pub fn require(vectorizer: &str, relations: &Relations, key: &Key) -> Result<(),
     .with_hint("Restore the source's former primary key, or drop the vectorizer and create it again."))
 }
 
-fn error(vectorizer: &str, different: &Different) -> Result<PgError, PgError> {
+fn error(vectorizer: &str, different: &Different, in_the_way: &str) -> PgError {
     let Different { table, name, has, wants, .. } = different;
     let qualified = table.qualified();
     let Some(has) = has else {
-        return Ok(PgError::new(
+        return PgError::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
             format!("primary key column {name:?} is missing from the queue of vectorizer \"{vectorizer}\""),
         )
         .with_detail(format!("The table is {qualified}."))
-        .with_hint("Rename the column back, or drop the vectorizer and create it again."));
+        .with_hint("Rename the column back, or drop the vectorizer and create it again.");
     };
-    let in_the_way = match heirs(table)?.as_slice() {
-        [] => "Drop the views that use the column".to_owned(),
-        heirs => format!("Run ALTER TABLE ... NO INHERIT {qualified} on {}", heirs.join(", ")),
-    };
-    Ok(PgError::new(
+    PgError::new(
         PgSqlErrorCode::ERRCODE_DATATYPE_MISMATCH,
         format!(
             "primary key column {name:?} of vectorizer \"{vectorizer}\" has type {wants} in the source, but type \
@@ -127,7 +125,24 @@ fn error(vectorizer: &str, different: &Different) -> Result<PgError, PgError> {
         "{in_the_way} and run ALTER TABLE ... ALTER COLUMN {} TYPE {wants} on the source, \
          which the vectorizer follows; or drop the vectorizer and create it again.",
         ident(name),
-    )))
+    ))
+}
+
+/// Returns what to do before the tables can be changed: the beginning of a hint.
+fn in_the_way(different: &[Different]) -> Result<String, PgError> {
+    let mut steps = Vec::new();
+    for Different { table, .. } in different {
+        for heir in heirs(table)? {
+            let step = format!("ALTER TABLE {heir} NO INHERIT {}", table.qualified());
+            if !steps.contains(&step) {
+                steps.push(step);
+            }
+        }
+    }
+    Ok(match steps.is_empty() {
+        true => "Drop the views that use the column".to_owned(),
+        false => format!("Run {}", steps.join("; ")),
+    })
 }
 
 /// Returns the names of the tables that inherit from a table.
