@@ -279,7 +279,10 @@ def test_a_new_type_of_a_key_alters_no_table_that_inherits(declared, mallory):
         warnings = told(session, NEW_TYPE)
     assert not ran(declared, "evil")
     [warning] = warnings
-    assert "inherited column" in warning
+    assert "evil.below" in warning and "another role" in warning
+    look = "SELECT state, hint FROM ai.vectorizer_health"
+    [[_, hint]] = eventually(lambda: [row for row in declared.sql(look) if row[0] == "not_served"], what="it to rest")
+    assert "NO INHERIT" in hint
 
 
 def test_a_new_type_of_a_key_alters_no_table_of_the_same_name(db, stub, mallory):

@@ -104,6 +104,45 @@ def test_a_database_has_a_quota_for_all_its_roles_together(shared):
     assert embedded(shared, "alice") == 0
 
 
+def test_a_quota_that_a_database_does_not_have_any_more_ends(shared):
+    """Also one under which the worker has started."""
+    shared = shared(**{"pgai_rs.poll_interval": "1s"})
+    shared.db.sql("ALTER DATABASE shared SET pgai_rs.max_daily_tokens_per_database = 3")
+    shared.cluster.restart()
+    number = declare(shared, "mallory")
+    insert(shared, "mallory", range(1, 4))
+    settles(lambda: spent(shared), {"mallory": (3, 0)})
+    insert(shared, "mallory", range(4, 6))
+    eventually(lambda: "the database has used up its quota of 3 tokens" in reason(shared, number), what="the vectorizer to wait")
+
+    shared.db.sql("ALTER DATABASE shared RESET pgai_rs.max_daily_tokens_per_database")
+    settles(lambda: embedded(shared, "mallory"), 5)
+    shared.db.sql("ALTER DATABASE shared SET pgai_rs.max_daily_tokens_per_database = 6")
+    insert(shared, "mallory", range(6, 9))
+    eventually(lambda: "the database has used up its quota of 6 tokens" in reason(shared, number), what="the vectorizer to wait again")
+    # What was spent before is not forgotten.
+    assert embedded(shared, "mallory") == 6
+
+
+def test_what_is_set_for_a_database_holds_while_its_worker_runs(shared, bucket):
+    """Setting it, and resetting it."""
+    shared = shared(**{"pgai_rs.poll_interval": "1s"})
+    allow = f"ALTER DATABASE shared SET pgai_rs.allowed_uris = '{bucket.uri('')}'"
+    shared.db.sql(allow)
+    number = declare(shared, "mallory", loading="ai.loading_uri('body')")
+    for key in range(3):
+        bucket.put(f"{key}.txt", "text")
+    add = "INSERT INTO mallory.document VALUES (%s, %s)"
+    shared.db.sql(add, [0, bucket.uri("0.txt")])
+    settles(lambda: embedded(shared, "mallory"), 1)
+    shared.db.sql("ALTER DATABASE shared RESET pgai_rs.allowed_uris")
+    eventually(lambda: "pgai_rs.allowed_uris" in reason(shared, number) or "allowed on this server" in reason(shared, number),
+               what="the vectorizer to stop")
+    shared.db.sql(add, [1, bucket.uri("1.txt")])
+    shared.db.sql(allow)
+    settles(lambda: embedded(shared, "mallory"), 2)
+
+
 def test_superusers_have_no_quota(shared):
     shared = shared(**{"pgai_rs.max_daily_tokens_per_role": 0, "pgai_rs.max_daily_tokens_per_database": 0})
     shared.db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")

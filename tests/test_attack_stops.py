@@ -4,6 +4,7 @@ Mallory and Alice share a database. What Mallory could no longer declare stands 
 """
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -298,3 +299,47 @@ def test_who_looks_may_stop_at_any_time(shared, view):
             assert len(watcher.execute(f"SELECT * FROM {view}").fetchall()) == 2
             assert watcher.execute("SELECT pg_sleep(1.5)::text").fetchone() == ("",)
         session.rollback()
+
+
+def test_who_looks_may_cancel_at_any_time(shared):
+    """A cancellation is not taken for the end of a queue's time."""
+    db, mallory, alice = shared
+    waiting = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted"
+    with db.connect(user="mallory", autocommit=False) as session, db.connect() as watcher, ThreadPoolExecutor() as other:
+        session.execute(f"LOCK TABLE ai._vectorizer_work_{mallory.ids['document']}")
+        for view in ["ai.vectorizer_health", "ai.vectorizer_status"]:
+            # Many looks, of which the first is enough to wait.
+            look = other.submit(watcher.execute, f"SELECT count(v.*) FROM generate_series(1, 30) i, LATERAL (SELECT * FROM {view} OFFSET i * 0) v")
+            eventually(lambda: db.sql(waiting, [watcher.info.backend_pid]), what="a look to wait for the lock")
+            watcher.cancel()
+            with pytest.raises(psycopg.errors.QueryCanceled, match="user request"):
+                look.result()
+        session.rollback()
+
+
+def test_a_monitor_that_looks_again_and_again_in_one_statement_has_time_for_each_look(shared):
+    """What one look has spent on a locked queue is not taken from the next."""
+    db, mallory, alice = shared
+    alice.is_served(1)
+    inbox = f"ai._vectorizer_q_{alice.ids['document']}"
+    with db.connect(user="mallory", autocommit=False) as locker, db.connect(autocommit=False) as old, db.connect() as watcher:
+        # Dead rows, which take longer to pass by than the time that is left when all is used up.
+        old.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT FROM ai.vectorizer")
+        with db.connect(autocommit=False) as fills:
+            fills.execute(f"INSERT INTO {inbox} (id) SELECT 0 FROM generate_series(1, 1500000)")
+            fills.rollback()
+        locker.execute(f"LOCK TABLE ai._vectorizer_work_{mallory.ids['document']}")
+        states = []
+        watcher.add_notice_handler(lambda notice: states.append(notice.message_primary))
+        watcher.execute("""
+            DO $$
+            DECLARE now text;
+            BEGIN
+                FOR look IN 1 .. 7 LOOP
+                    SELECT string_agg(state, ' ' ORDER BY id) INTO now FROM ai.vectorizer_health;
+                    RAISE NOTICE '%', now;
+                END LOOP;
+            END $$
+        """)
+        assert states == ["locked idle"] * 7
+        locker.rollback()

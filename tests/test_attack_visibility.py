@@ -241,6 +241,29 @@ def test_who_may_write_all_data_has_no_listing_delete_in_mass(db, alice, mallory
         mallory.sql("INSERT INTO ai._s3_source_run (id, state, reason, allow_mass_delete) SELECT id, 'requested', 'request', true FROM ai.s3_source")
 
 
+def test_who_may_write_all_data_has_no_number_given_twice(db, alice, mallory):
+    """A sequence that is set back counts on from what is taken."""
+    highest = db.value("SELECT max(id) FROM ai.vectorizer")
+    db.sql(f"GRANT pg_write_all_data, pg_read_all_data TO {mallory.name}")
+    sequences = [name for [name] in db.sql("SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename)"
+                                           " FROM pg_sequences WHERE schemaname = 'ai' ORDER BY 1")]
+    assert sequences == ["ai._s3_source_run_run_seq", "ai.s3_source_id_seq", "ai.vectorizer_id_seq"]
+    for round in range(2):
+        for sequence in sequences:
+            mallory.sql(f"SELECT setval('{sequence}', 1, false)")
+        alice.sql(f"CREATE TABLE alice.another_{round} (id int PRIMARY KEY, body text)")
+        made = vectorizer.create(db, "", f"alice.another_{round}", user=alice.name, queue_schema="'alice'", queue_table=f"'queue_{round}'",
+                                 embedding="ai.embedding_openai('text-embedding-3-small', 8)")
+        assert made == highest + 1 + round
+        alice.sql(f"SELECT ai.create_s3_source('alice.objects_{round}', 's3://alices-bucket/{round}/', schedule => NULL)")
+        alice.sql(f"SELECT ai.sync_s3_source('alice_objects_{round}')")
+    assert db.value("SELECT count(*) FROM ai.s3_source") == 3
+    # What Postgres itself says of a sequence at its end names it.
+    mallory.sql("SELECT setval('ai.vectorizer_id_seq', 2147483647)")
+    with pytest.raises(psycopg.errors.SequenceGeneratorLimitExceeded, match="vectorizer_id_seq"):
+        vectorizer.create(db, "", "alice.another_0", user=alice.name, embedding="ai.embedding_openai('text-embedding-3-small', 8)")
+
+
 def test_an_administrator_clears_errors(db, alice, mallory):
     db.sql(f"SELECT ai.grant_vectorizer_usage('{mallory.name}', admin => true)")
     mallory.sql("DELETE FROM ai._vectorizer_errors")

@@ -190,6 +190,18 @@ def test_a_domain_of_a_key_goes_by_another_name(db, stub):
     in_step(db)
 
 
+def test_tables_that_inherit_from_those_of_a_vectorizer_are_followed(db, stub):
+    """If they are the owner's."""
+    source(db, stub, "int", "(1, 'a|b'), (2, 'c')")
+    db.sql(f"CREATE TABLE kept () INHERITS ({STORE}); INSERT INTO kept SELECT * FROM ONLY {STORE} WHERE id = 2;"
+           f" DELETE FROM ONLY {STORE} WHERE id = 2; CREATE TABLE later () INHERITS (ai._vectorizer_q_1)")
+    assert told(db, "DROP VIEW document_embedding; ALTER TABLE document ALTER id TYPE bigint") == []
+    assert types(db, STORE, "kept", "later") == {"bigint -"}
+    db.sql("INSERT INTO document VALUES (3000000000, 'd'); UPDATE document SET body = 'e|f' WHERE id = 2")
+    in_step(db)
+    assert state(db)[0] == "idle"
+
+
 def test_an_older_transaction_writes_by_the_new_type(db, stub):
     source(db, stub, "uuid", "('00000000-0000-0000-0000-000000000001', 'a')")
     with db.connect(autocommit=False) as old:
@@ -217,6 +229,22 @@ def test_a_view_on_the_store_is_in_the_way(db, stub):
     assert told(db, f"DROP VIEW mine; {change}") == []
     eventually(lambda: state(db)[0] == "out_of_step", what="the health to say what is left")
     assert state(db)[2] == "SELECT ai.resync('public_document_embedding_store', all_rows => true);"
+    db.sql("SELECT ai.resync(1, all_rows => true)")
+    in_step(db)
+    assert state(db)[0] == "idle"
+
+
+def test_a_table_that_inherits_from_two_is_in_the_way(db, stub):
+    """It is said what is."""
+    source(db, stub, "int", "(1, 'a|b'), (2, 'c')")
+    db.sql(f"CREATE TABLE ids (id int NOT NULL); CREATE TABLE of_both () INHERITS ({STORE}, ids)")
+    change = "ALTER TABLE document ALTER id TYPE bigint"
+    [warning] = told(db, f"DROP VIEW document_embedding; {change}")
+    assert "inherited column" in warning
+    eventually(lambda: state(db)[0] == "not_served", what="the health to say so")
+    assert "NO INHERIT" in state(db)[2] and "bigint" in state(db)[1]
+    db.sql(f"ALTER TABLE of_both NO INHERIT {STORE}")
+    assert told(db, change) == []
     db.sql("SELECT ai.resync(1, all_rows => true)")
     in_step(db)
     assert state(db)[0] == "idle"

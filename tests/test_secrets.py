@@ -119,6 +119,22 @@ def test_a_row_that_was_refused_for_want_of_a_key_is_tried_when_it_is_there(db, 
     assert db.value("SELECT now() < %s", [due])
 
 
+def test_a_key_and_its_end_are_heard_of_at_once(cluster_factory, stub):
+    """Nothing else wakes the worker for an hour."""
+    slow = {"pgai_rs.poll_interval": "1h", "pgai_rs.heartbeat_interval": "1h", "pgai_rs.allowed_base_urls": stub.url}
+    db = cluster_factory(env={"OPENAI_API_KEY": ""}, conf=slow).create_database("hears")
+    db.sql(f"CREATE EXTENSION pgai_rs CASCADE; {TABLE}")
+    db.sql(SET, ["TEAM_KEY", KEY, stub.url])
+    vectorizer.create(db, stub.url, embedding=f"ai.embedding_openai('stub', 8, api_key_name => 'TEAM_KEY', base_url => '{stub.url}')")
+    db.sql("INSERT INTO document VALUES (1, 'one')")
+    vectorizer.in_step(db, ["id"])
+    for _ in range(2):
+        db.sql("SELECT ai.drop_secret('TEAM_KEY')")
+        settles(lambda: health(db)["state"], "not_served")
+        db.sql(SET, ["TEAM_KEY", KEY, stub.url])
+        settles(lambda: health(db)["state"], "idle")
+
+
 def test_a_key_that_is_dropped_stops_it_and_it_says_so(db, owner, stub):
     db.cluster.configure(pgai_rs__allowed_base_urls=stub.url)
     db.sql(SET, ["TEAM_KEY", KEY, stub.url])

@@ -14,7 +14,8 @@ use super::visibility::sees_s3_source;
 use crate::access::source as access;
 use crate::catalog::relation::Relation;
 use crate::catalog::table::Table;
-use crate::catalog::{rights, visibility};
+use crate::catalog::{rights, sequence, visibility};
+use crate::declare::destination::relation_exists;
 use crate::declare::names;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -353,18 +354,9 @@ fn register(
 /// Returns the next id for which no table is left over from a previous installation of the extension.
 fn next_id() -> Result<i32, PgError> {
     loop {
-        let next = as_superuser(|| {
-            sql::query_row(
-                "SELECT n.id, to_regclass('ai._s3_source_seen_' || n.id) IS NULL
-                 FROM (SELECT nextval('ai.s3_source_id_seq')::int4 AS id) n",
-                &[],
-                |row| Ok((row.get::<i32>(1)?, row.get::<bool>(2)?)),
-            )
-        })?;
-        match next {
-            Some((id, true)) => return Ok(id),
-            Some((_, false)) => {}
-            None => return Err(PgError::internal("sequence ai.s3_source_id_seq returned no value")),
+        let id: i32 = sequence::S3_SOURCES.next("int4")?;
+        if !relation_exists("ai", &seen_name(id))? {
+            return Ok(id);
         }
     }
 }

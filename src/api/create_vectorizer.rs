@@ -21,6 +21,7 @@ use crate::catalog::registration::register;
 use crate::catalog::relation::{self, Column, Relation};
 use crate::catalog::row_security;
 use crate::catalog::schema;
+use crate::catalog::sequence;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{failed_name, inbox_name, origin_name, work_name};
@@ -292,10 +293,7 @@ fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
 /// Returns the next id for which no queue table is left over from a previous installation of the extension.
 fn next_id() -> Result<i32, PgError> {
     loop {
-        let id = as_superuser(|| {
-            sql::query_row("SELECT nextval('ai.vectorizer_id_seq')::int4", &[], |row| row.get::<i32>(1))
-        })?;
-        let id = id.ok_or_else(|| PgError::internal("sequence ai.vectorizer_id_seq returned no value"))?;
+        let id: i32 = sequence::VECTORIZERS.next("int4")?;
         let names = [inbox_name(id), work_name(id), failed_name(id), origin_name(id)];
         let taken = names.iter().map(|name| relation_exists("ai", name)).collect::<Result<Vec<_>, _>>()?;
         if !taken.contains(&true) {

@@ -9,6 +9,7 @@ use super::counts::QueueCounts;
 use super::vectorizer_state::{self, Facts};
 use super::worker_state::{HealthState, Process, Workers, database_name};
 use crate::pg::database::this_database;
+use crate::pg::deadline::Look;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::shared;
@@ -73,8 +74,9 @@ fn vectorizer_health() -> Result<
 
 fn health(workers: &Workers) -> Result<Vec<(Facts, HealthState, Option<QueueCounts>)>, PgError> {
     let pid = workers.worker.as_ref().map(|worker| worker.pid);
+    let look = Look::default();
     let watch = |facts: Facts| {
-        let counts = facts.count(pid);
+        let counts = facts.count(pid, &look);
         let state =
             facts.state(workers, &counts).unwrap_or_else(|error| vectorizer_state::unreadable(&error));
         Ok((facts, state, counts.ok().flatten()))

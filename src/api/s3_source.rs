@@ -6,7 +6,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::create_s3_source::{not_allowed, not_null};
 use super::visibility::sees_s3_source;
 use crate::catalog::table::Table;
-use crate::catalog::visibility;
+use crate::catalog::{sequence, visibility};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::sql;
@@ -87,6 +87,7 @@ fn sync_s3_source(
     allow_mass_delete: Option<bool>,
 ) -> Result<i64, pg_sys::panic::ErrorReport> {
     let id = require_source(source_id)?;
+    sequence::RUNS.pass_taken()?;
     let run = as_superuser(|| {
         sql::query_row(
             "INSERT INTO ai._s3_source_run (id, state, reason, allow_mass_delete)

@@ -13,7 +13,7 @@ use crate::catalog::queue_tables;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::visibility;
-use crate::pg::deadline;
+use crate::pg::deadline::{self, Look};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, current_user};
 use crate::pg::sql::{self, Row};
@@ -139,12 +139,12 @@ fn stopped(row: &Row<'_>) -> Result<Option<HealthState>, PgError> {
 impl Facts {
     /// Counts the queue, within a time limit and without running any code of its owner. Returns `None` if the
     /// vectorizer has lost a relation that it needs. Errors only concern this vectorizer.
-    pub fn count(&self, worker: Option<i32>) -> Result<Option<QueueCounts>, PgError> {
+    pub fn count(&self, worker: Option<i32>, look: &Look) -> Result<Option<QueueCounts>, PgError> {
         let Some(entry) = &self.entry else { return Ok(None) };
         let Relations { inbox, work, failed, .. } = &entry.relations;
 
         let is_held = Cell::new(false);
-        let look = || {
+        let counted = || {
             if [work, failed].into_iter().any(|table| table.owner != inbox.owner) {
                 entry.relations.require_one_owner()?;
             }
@@ -153,7 +153,8 @@ impl Facts {
             let own = as_user(inbox.owner, || queue_tables::own_columns(&entry.queue(), self.key.clone()))?;
             counts::count(&entry.relations, &own, worker).map(Some)
         };
-        deadline::within(look, || if is_held.get() { counts::slow() } else { counts::locked() })
+        let late = || if is_held.get() { counts::slow() } else { counts::locked() };
+        deadline::within_look(look, counted, late)
     }
 
     fn what_is_missing(&self) -> String {

@@ -12,6 +12,7 @@
 //! * [`visibility`]: which roles see which part of it
 //! * [`secret`]: API keys of model providers that are set for the database
 //! * [`spending`]: daily quotas of roles, and what is used of them
+//! * [`sequence`]: numbers that are given once
 //! * [`rights`]: which roles may have the server fetch and send
 //! * [`definitions`]: detection of changed definitions
 //! * [`missed`]: records that triggers may have missed changes
@@ -32,6 +33,7 @@ pub mod row_security;
 pub mod scan;
 pub mod schema;
 pub mod secret;
+pub mod sequence;
 pub mod spending;
 pub mod table;
 pub mod trigger_states;

@@ -8,6 +8,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::relation::DESCENDANTS;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
@@ -90,18 +91,32 @@ impl Table {
     /// Locks the relation until the transaction ends. Errors (40001) if it has changed since it was read: it
     /// has another owner, kind or name, or is gone.
     pub fn hold(&self, mode: u32) -> Result<(), PgError> {
-        // SAFETY: on the main thread, in a transaction. A lock can be taken on what is gone as well. Whoever
-        // gets one has heard of all changes that were made under stronger ones.
+        self.lock(mode);
+        self.require_unchanged()
+    }
+
+    /// Locks the relation until the transaction ends. Whoever gets a lock has heard of all changes that were made
+    /// under stronger ones.
+    pub fn lock(&self, mode: u32) {
+        // SAFETY: on the main thread, in a transaction. A lock can be taken on what is gone as well.
         unsafe { pg_sys::LockRelationOid(self.oid, mode as pg_sys::LOCKMODE) };
+    }
+
+    /// Errors (40001) if the relation has changed since it was read. It must be locked.
+    pub fn require_unchanged(&self) -> Result<(), PgError> {
         if Table::look(self.oid).as_ref() == Some(self) {
             return Ok(());
         }
 
-        Err(PgError::new(
+        Err(self.changed())
+    }
+
+    fn changed(&self) -> PgError {
+        PgError::new(
             PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
             format!("the definition of {} was changed concurrently", self.qualified()),
         )
-        .with_hint("Repeat the statement."))
+        .with_hint("Repeat the statement.")
     }
 
     /// Changes the owner of the table and its indexes with the extension's rights. This transaction must have
@@ -122,14 +137,16 @@ impl Table {
         Ok(Table { owner, ..self.clone() })
     }
 
-    /// Alters the table, and none that inherits from it, with the current user's rights. `commands` follow the
-    /// table's name in ALTER TABLE; names in them are looked up in the search path.
+    /// Alters the table, and those that inherit from it, with the current user's rights. `commands` follow the
+    /// table's name in ALTER TABLE; names in them are looked up in the search path. Errors if one of the tables
+    /// belongs to another role, whose CHECK constraints would be evaluated.
     ///
     /// The table is given by its OID: its name can come to mean another one during the wait for the lock. No
     /// event trigger fires for it.
     pub fn alter(&self, commands: &str) -> Result<(), PgError> {
         self.hold(pg_sys::AccessExclusiveLock)?;
-        let text = CString::new(format!("ALTER TABLE ONLY {} {commands}", self.qualified()))
+        let only = if self.hold_heirs()? { "" } else { "ONLY " };
+        let text = CString::new(format!("ALTER TABLE {only}{} {commands}", self.qualified()))
             .map_err(|_| PgError::internal("unexpected zero byte in a name"))?;
 
         // SAFETY: on the main thread, in a transaction, on a relation that is locked; the text parses to one
@@ -164,6 +181,41 @@ impl Table {
             pg_sys::CommandCounterIncrement();
         }
         Ok(())
+    }
+
+    /// Locks the tables that inherit from the table, which must be locked. Returns whether there are any. Errors if
+    /// one of them belongs to another role.
+    fn hold_heirs(&self) -> Result<bool, PgError> {
+        let heirs = self.heirs()?;
+        for heir in &heirs {
+            // SAFETY: on the main thread, in a transaction. A lock can be taken on what is gone as well.
+            unsafe { pg_sys::LockRelationOid(*heir, pg_sys::AccessExclusiveLock as pg_sys::LOCKMODE) };
+        }
+        // Nothing can be put below a table that is locked.
+        if self.heirs()? != heirs {
+            return Err(self.changed());
+        }
+
+        let found = heirs.iter().filter_map(|heir| Table::look(*heir));
+        let Some(heir) = found.into_iter().find(|heir| heir.owner != self.owner) else {
+            return Ok(!heirs.is_empty());
+        };
+        Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            format!(
+                "{}, which inherits from {}, belongs to another role",
+                heir.qualified(),
+                self.qualified()
+            ),
+        ))
+    }
+
+    /// Returns the tables that inherit from the table, by their OIDs.
+    fn heirs(&self) -> Result<Vec<pg_sys::Oid>, PgError> {
+        let mut heirs = sql::read_now(DESCENDANTS, &[self.oid.into()], |row| row.get::<pg_sys::Oid>(1))?;
+        heirs.retain(|heir| *heir != self.oid);
+        heirs.sort_by_key(|heir| heir.to_u32());
+        Ok(heirs)
     }
 
     /// Drops the table if it has not changed since it was read. Postgres errors if other objects depend on

@@ -248,7 +248,7 @@ impl Entry {
                     "Run ALTER TABLE ... ADD PRIMARY KEY with the former columns, or drop the vectorizer.",
                 )
         })?;
-        key_columns::require(&self.name, &self.queue(), self.store(), source.oid, &key)?;
+        key_columns::require(&self.name, &self.relations, &key)?;
         let columns = relation::columns(source.oid)?;
         self.require_embedding_column(&config, &columns)?;
         let queue = self.queue();

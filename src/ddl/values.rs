@@ -68,7 +68,7 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
 fn differences<'a>(entry: &'a Entry, key: &Key) -> Result<Vec<(&'a Table, Different)>, PgError> {
     let mut found = Vec::new();
     for table in entry.relations.tables().filter(|table| table.oid != entry.source()) {
-        let different = key_columns::different(vec![table.qualified()], entry.source(), key, true)?;
+        let different = key_columns::different(&[table], entry.source(), key, true)?;
         found.extend(different.into_iter().map(|column| (table, column)));
     }
     Ok(found)

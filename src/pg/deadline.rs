@@ -2,7 +2,7 @@
 //! limits.
 //!
 //! A query that looks at all vectorizers meets the locks and the dead rows of all their owners. So the work
-//! for one vectorizer has a time limit, and the work for all of them has one per statement. When the limit is
+//! for one vectorizer has a time limit, and the work for all of them has one per look. When the limit is
 //! reached, the running work is cancelled as `statement_timeout` would cancel it; this raises a separate
 //! error, which the statement survives. The user's own cancellation ends the statement as always.
 
@@ -29,7 +29,7 @@ unsafe extern "C-unwind" {
 /// Maximum time for one vectorizer.
 const LONGEST: Duration = Duration::from_secs(1);
 
-/// Maximum time for all vectorizers in one statement.
+/// Maximum time for all vectorizers in one look at them.
 const LONGEST_OF_ALL: Duration = Duration::from_secs(5);
 
 /// Time that each vectorizer still gets after [`LONGEST_OF_ALL`] is used up.
@@ -39,14 +39,54 @@ thread_local! {
     /// Id of our timeout once it is registered.
     static TIMEOUT: Cell<Option<c_int>> = const { Cell::new(None) };
 
-    /// Start time of the statement that last used some of its time, and how much it used.
-    static TAKEN: Cell<(pg_sys::TimestampTz, Duration)> = const { Cell::new((0, Duration::ZERO)) };
+    /// The time that is used up of those who look at one vectorizer a call, and don't know of each other.
+    static SHARED: Cell<Option<Taken>> = const { Cell::new(None) };
+}
+
+/// The time that calls of one statement have used.
+#[derive(Clone, Copy)]
+struct Taken {
+    /// Start time of the statement.
+    statement: pg_sys::TimestampTz,
+    time: Duration,
+    /// The end of the last call.
+    ended: Instant,
+}
+
+/// The time for one look at all vectorizers.
+#[derive(Default)]
+pub struct Look {
+    taken: Cell<Duration>,
+}
+
+impl Look {
+    /// Returns the look that a call for one vectorizer belongs to, which the call can't tell: a query for many,
+    /// or one of many queries that a function runs in a loop. So the time is that of the statement, and comes back
+    /// as fast as it passes between calls.
+    fn shared() -> Look {
+        // SAFETY: reads a variable of this backend.
+        let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
+        let taken = SHARED.get().filter(|taken| taken.statement == statement);
+        let left = taken.map_or(Duration::ZERO, |taken| taken.time.saturating_sub(taken.ended.elapsed()));
+        Look { taken: Cell::new(left) }
+    }
+
+    fn share(&self) {
+        // SAFETY: reads a variable of this backend.
+        let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
+        SHARED.set(Some(Taken { statement, time: self.taken.get(), ended: Instant::now() }));
+    }
+
+    /// Returns the time limit for the next piece of work.
+    fn time_left(&self) -> Duration {
+        LONGEST_OF_ALL.saturating_sub(self.taken.get()).clamp(SHORTEST, LONGEST)
+    }
 }
 
 /// True if our timeout has requested a cancellation; set by its signal handler.
 static IS_OVER: AtomicBool = AtomicBool::new(false);
 
-/// Runs `f` in a subtransaction with a time limit.
+/// Runs `f` in a subtransaction with a time limit, for a call that knows of no other.
 ///
 /// # Errors
 ///
@@ -55,8 +95,20 @@ pub fn within<R>(
     f: impl FnOnce() -> Result<R, PgError>,
     late: impl FnOnce() -> PgError,
 ) -> Result<R, PgError> {
+    let look = Look::shared();
+    let outcome = within_look(&look, f, late);
+    look.share();
+    outcome
+}
+
+/// Does the same within a look at many vectorizers.
+pub fn within_look<R>(
+    look: &Look,
+    f: impl FnOnce() -> Result<R, PgError>,
+    late: impl FnOnce() -> PgError,
+) -> Result<R, PgError> {
     let began = Instant::now();
-    let armed = Armed::new(time_left());
+    let armed = Armed::new(look.time_left());
     let outcome = subtransaction_with(
         || {
             let result = f();
@@ -69,21 +121,8 @@ pub fn within<R>(
         },
     );
 
-    let (statement, taken) = TAKEN.get();
-    TAKEN.set((statement, taken + began.elapsed()));
+    look.taken.set(look.taken.get() + began.elapsed());
     outcome
-}
-
-/// Returns the time limit for the next piece of work in this statement.
-fn time_left() -> Duration {
-    // SAFETY: reads a variable of this backend.
-    let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
-    let taken = match TAKEN.get() {
-        (known, taken) if known == statement => taken,
-        _ => Duration::ZERO,
-    };
-    TAKEN.set((statement, taken));
-    LONGEST_OF_ALL.saturating_sub(taken).clamp(SHORTEST, LONGEST)
 }
 
 /// The timeout, which runs until it is disarmed.

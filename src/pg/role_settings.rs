@@ -1,7 +1,8 @@
 //! Settings that an administrator has made for a role or a database: `ALTER ROLE … SET`,
 //! `ALTER DATABASE … SET`.
 //!
-//! A session reads them when it starts. A process that works for many roles reads their current values here.
+//! A session reads them when it starts. A process that works for many roles reads their current values here, and
+//! whether it should start anew.
 
 use std::mem::MaybeUninit;
 use std::num::NonZeroUsize;
@@ -9,6 +10,7 @@ use std::num::NonZeroUsize;
 use pgrx::pg_sys;
 
 use super::database::this_database;
+use super::identity::superuser;
 
 /// `pg_db_role_setting`, and its index by database and role (`catalog/pg_db_role_setting.h`).
 const DB_ROLE_SETTING: u32 = 2964;
@@ -30,6 +32,16 @@ pub fn set_for_role(role: pg_sys::Oid) -> Vec<String> {
 /// transaction.
 pub fn set_for_database() -> Vec<String> {
     set_for(this_database(), pg_sys::InvalidOid)
+}
+
+/// Returns the settings whose names begin with a prefix that a session of this database's began with if it
+/// belongs to the cluster's superuser, in the form `name=value`. Must be called within a transaction.
+pub fn set_for_processes(prefix: &str) -> Vec<String> {
+    let all = pg_sys::InvalidOid;
+    let superuser = superuser();
+    let places = [(all, all), (all, superuser), (this_database(), all), (this_database(), superuser)];
+    let set = places.into_iter().flat_map(|(database, role)| set_for(database, role));
+    set.filter(|set| set.starts_with(prefix)).collect()
 }
 
 /// Returns the effective value of a setting, which is the last one; `None` if it is not set.

@@ -72,6 +72,8 @@ thread_local! {
     static TERMS: RefCell<Terms> = RefCell::default();
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
     static TRUNCATION: RefCell<Option<Truncation>> = const { RefCell::new(None) };
+    /// True if a name was found to mean another relation.
+    static HAS_OTHER_MEANING: Cell<bool> = const { Cell::new(false) };
     /// The hooks that were installed before ours; `None` until ours are installed.
     static NEXT: Cell<Option<NextStatement>> = const { Cell::new(None) };
     static NEXT_ACCESS: Cell<Option<pg_sys::object_access_hook_type>> = const { Cell::new(None) };
@@ -136,6 +138,14 @@ pub fn truncating<R>(tables: &Tables, path: &CStr, f: impl FnOnce() -> R) -> R {
     let truncation = Truncation { tables: tables.clone(), depth: trigger_depth() };
     let _ended = EndedTruncation(TRUNCATION.replace(Some(truncation)));
     f()
+}
+
+/// Runs `f`, which catches its errors, and returns its result. Also returns whether a name in one of its
+/// statements had come to mean another relation.
+pub fn noting_other_meanings<R>(f: impl FnOnce() -> R) -> (R, bool) {
+    let before = HAS_OTHER_MEANING.replace(false);
+    let result = f();
+    (result, HAS_OTHER_MEANING.replace(before))
 }
 
 /// Runs `f`, in which Postgres parses or runs the statement with this text, under the current terms. They do
@@ -254,7 +264,7 @@ unsafe extern "C-unwind" fn look_at_names(text: *const c_char, query: *mut pg_sy
         if let Some(other) =
             relations_of(query).into_iter().find(|relation| !may_be_named(*relation, &tables))
         {
-            raise(renamed(other));
+            raise_renamed(other);
         }
     }
 }
@@ -396,7 +406,7 @@ unsafe extern "C-unwind" fn look_at_truncated(table: pg_sys::Oid) {
     let Some(tables) = tables else { return };
 
     if !tables.contains(&table) && !tables.iter().any(|parent| inherits(table, *parent)) {
-        raise(renamed(table));
+        raise_renamed(table);
     }
 }
 
@@ -443,7 +453,8 @@ fn renamed(relation: pg_sys::Oid) -> PgError {
     .with_hint("Repeat the statement.")
 }
 
-fn raise(error: PgError) -> ! {
-    pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+fn raise_renamed(relation: pg_sys::Oid) -> ! {
+    HAS_OTHER_MEANING.set(true);
+    pg_sys::panic::ErrorReport::from(renamed(relation)).report(PgLogLevel::ERROR);
     unreachable!("an error report does not return")
 }

@@ -58,8 +58,19 @@ pub struct Unreadable {
 /// Returns the sources that are not disabled, except those whose table of seen keys does not exist, as early
 /// in a restore. A row that can't be read does not affect the others.
 pub fn enabled() -> Result<Vec<Result<S3Source, Unreadable>>, PgError> {
+    let (all_known, found) = read_enabled()?;
+    if all_known {
+        return Ok(found);
+    }
     note_declarers()?;
-    let for_superuser = if have_declarers() { "coalesce(s.for_superuser, false)" } else { "true" };
+    read_enabled().map(|(_, found)| found)
+}
+
+/// Reads the sources, and whether it is known of all of them if a superuser declared them.
+#[allow(clippy::type_complexity)]
+fn read_enabled() -> Result<(bool, Vec<Result<S3Source, Unreadable>>), PgError> {
+    let for_superuser = if have_declarers() { "s.for_superuser" } else { "true" };
+    let mut all_known = true;
     let statement = format!(
         "SELECT s.id, s.name::text, s.target::oid, s.uri, s.config::text, w.relowner,
                 (SELECT min(r.run) FROM ai._s3_source_run r WHERE r.id = s.id AND r.state = 'requested'),
@@ -74,8 +85,11 @@ pub fn enabled() -> Result<Vec<Result<S3Source, Unreadable>>, PgError> {
          WHERE NOT s.disabled
          ORDER BY s.id"
     );
-
-    sql::read(&statement, &[], entry)
+    let found = sql::read(&statement, &[], |row| {
+        all_known &= row.get_opt::<bool>(9)?.is_some();
+        entry(row)
+    })?;
+    Ok((all_known, found))
 }
 
 /// Returns whether sources have the column for their declarers. Objects of 0.1.0 and 0.2.0 don't; it came
@@ -91,11 +105,6 @@ pub fn note_declarers() -> Result<(), PgError> {
         return Ok(());
     }
     as_superuser(|| {
-        let unknown =
-            sql::read_now("SELECT FROM ai.s3_source WHERE for_superuser IS NULL LIMIT 1", &[], |_| Ok(()))?;
-        if unknown.is_empty() {
-            return Ok(());
-        }
         sql::execute(
             "UPDATE ai.s3_source s SET for_superuser = r.rolsuper
              FROM pg_class w JOIN pg_roles r ON r.oid = w.relowner
@@ -120,9 +129,9 @@ fn entry(row: &Row<'_>) -> Result<Result<S3Source, Unreadable>, PgError> {
     };
 
     let owner = row.get(6)?;
-    let author = match row.get::<bool>(9)? {
-        true => rights::author(owner),
-        false => Author::Other,
+    let author = match row.get_opt::<bool>(9)? {
+        Some(true) => rights::author(owner),
+        Some(false) | None => Author::Other,
     };
     Ok(Ok(S3Source {
         id,

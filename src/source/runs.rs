@@ -11,6 +11,7 @@ use pgai_rs_pipeline::failure::Failure;
 
 use super::entry::S3Source;
 use super::write::Refused;
+use crate::catalog::sequence;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql;
@@ -141,7 +142,10 @@ pub fn begin(entry: &S3Source) -> Result<Option<Run>, PgError> {
         settle_left(&format!("AND id = {}", entry.id))?;
         match entry.requested {
             Some(number) => sql::query_row(BEGIN_REQUESTED, &[number.into()], run),
-            None => sql::query_row(BEGIN_SCHEDULED, &[entry.id.into()], run),
+            None => {
+                sequence::RUNS.pass_taken()?;
+                sql::query_row(BEGIN_SCHEDULED, &[entry.id.into()], run)
+            }
         }
     })
 }
@@ -151,6 +155,7 @@ pub fn not_begun(id: i32, problem: &Problem) -> Result<(), PgError> {
     let Problem { code, message, hint } = problem.clone();
     let args = [id.into(), code.into(), message.into(), hint.into()];
     transaction(|| {
+        sequence::RUNS.pass_taken()?;
         sql::execute(
             "INSERT INTO ai._s3_source_run (id, state, reason, started, finished, error_code, error, hint)
              SELECT s.id, 'failed', 'schedule', clock_timestamp(), clock_timestamp(), $2, $3, $4

@@ -55,24 +55,17 @@ fn remember(trigger: pg_sys::Oid, message: &str) -> bool {
     before.is_none_or(|before| before.place != place || before.message != message)
 }
 
-/// Runs `f` in a subtransaction, so that only its work is undone if it fails. That takes a transaction id if
-/// it writes.
-pub fn guarded(
-    trigger: pg_sys::Oid,
-    id: i32,
-    f: impl FnOnce() -> Result<(), PgError>,
-) -> Result<(), PgError> {
-    match subtransaction(f) {
-        Ok(()) => Ok(()),
-        Err(error) => tell(trigger, id, error),
-    }
-}
-
-/// Warns of an error and records it. Returns it instead if it is one that has to end the user's statement.
-pub fn tell(trigger: pg_sys::Oid, id: i32, error: PgError) -> Result<(), PgError> {
+/// Warns of an error that was caught, and records it. Returns it instead if it is one that has to end the user's
+/// statement.
+pub fn survive(trigger: pg_sys::Oid, id: i32, error: PgError) -> Result<(), PgError> {
     if is_the_databases(&error) {
         return Err(error);
     }
+    tell(trigger, id, error)
+}
+
+/// Warns of an error of our own, and records it. Errors if the database does not let it be recorded.
+pub fn tell(trigger: pg_sys::Oid, id: i32, error: PgError) -> Result<(), PgError> {
     if let Err(unwritten) = subtransaction(|| missed::record(id, &error.message))
         && is_the_databases(&unwritten)
     {

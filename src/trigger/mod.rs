@@ -32,6 +32,8 @@ use crate::catalog::triggers::{self, Identity};
 use crate::catalog::{binding, definitions, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
+use crate::pg::statement::noting_other_meanings;
+use crate::pg::transaction::subtransaction;
 use plan::{Plan, Writer};
 
 thread_local! {
@@ -116,8 +118,7 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     if changes_nothing(data) {
         return Ok(());
     }
-    // SAFETY: the trigger record lives as long as its relation's cache entry.
-    let trigger = unsafe { (*data.tg_trigger).tgoid };
+    let trigger = trigger_of(data);
     let known = take_plan(trigger);
     if guard::has_failed(trigger) {
         return Ok(());
@@ -125,37 +126,76 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     let Some(mut plan) = ready_plan(known, data)? else { return Ok(()) };
 
     // Taken out while in use: the statements may fire triggers that come here again.
-    let result = run(&mut plan, data);
+    let mut outcome = run(&mut plan, data)?;
+    if let Outcome::Renamed(_) = outcome {
+        let Some(fresh) = ready_plan(None, data)? else { return Ok(()) };
+        plan = fresh;
+        outcome = run(&mut plan, data)?;
+    }
+    let id = plan.id;
     PLANS.with_borrow_mut(|plans| plans.insert(trigger, plan));
-    result?;
+    if let Outcome::Renamed(error) = outcome {
+        guard::tell(trigger, id, error)?;
+    }
     wake::worker_at_commit();
     Ok(())
 }
 
 /// Returns the plan of a trigger, with the tables locked that it is about to use; `None` if there is nothing
 /// to do, of which the user has been warned.
+///
+/// The tables may have other names or another owner by the time that they are locked. Then they are read once
+/// more, when only their schemas can still be renamed.
 fn ready_plan(known: Option<Plan>, data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
-    if let Some(known) = known {
-        // Its tables may have other names or another owner by the time that they are locked.
-        if known.hold(data).is_ok() {
-            return Ok(Some(known));
-        }
+    if let Some(known) = known
+        && known.hold(data).is_ok()
+    {
+        return Ok(Some(known));
+    }
+
+    let Some(plan) = load_plan(data)? else { return Ok(None) };
+    if plan.hold(data).is_ok() {
+        return Ok(Some(plan));
     }
     let Some(plan) = load_plan(data)? else { return Ok(None) };
-    plan.hold(data)?;
-    Ok(Some(plan))
+    match plan.hold(data) {
+        Ok(()) => Ok(Some(plan)),
+        Err(error) => guard::tell(trigger_of(data), plan.id, error).map(|()| None),
+    }
+}
+
+/// The end of a trigger's work.
+enum Outcome {
+    /// It is done, or the user was warned that it is not.
+    Done,
+    /// It is undone, because a name in its statements had come to mean another relation.
+    Renamed(PgError),
 }
 
 /// Runs the trigger. Errors that only concern the vectorizer must not fail the user's statement. TRUNCATE is
 /// always guarded: it can fail because of tables that refer to the store, and fires only once.
-fn run(plan: &mut Plan, data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
+///
+/// A subtransaction keeps such an error from the statement. That takes a transaction id if it writes, so there is
+/// none where nothing can go wrong.
+fn run(plan: &mut Plan, data: &mut pg_sys::TriggerData) -> Result<Outcome, PgError> {
     let (owner, id, writer, named) = (plan.owner, plan.id, writer(plan.source), plan.named.clone());
-    if plan.is_certain && !is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) {
-        return as_user_on(owner, &named, || plan.run(data, writer));
+    if plan.is_certain && !is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) && plan.is_ready(data, writer) {
+        return as_user_on(owner, &named, || plan.run(data, writer)).map(|()| Outcome::Done);
     }
+
+    let trigger = trigger_of(data);
+    let (result, is_renamed) =
+        noting_other_meanings(|| subtransaction(|| as_user_on(owner, &named, || plan.run(data, writer))));
+    match result {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) if is_renamed => Ok(Outcome::Renamed(error)),
+        Err(error) => guard::survive(trigger, id, error).map(|()| Outcome::Done),
+    }
+}
+
+fn trigger_of(data: &pg_sys::TriggerData) -> pg_sys::Oid {
     // SAFETY: the trigger record lives as long as its relation's cache entry.
-    let trigger = unsafe { (*data.tg_trigger).tgoid };
-    guard::guarded(trigger, id, || as_user_on(owner, &named, || plan.run(data, writer)))
+    unsafe { (*data.tg_trigger).tgoid }
 }
 
 /// Returns whether a statement trigger was fired by a statement that touched no row.
@@ -187,7 +227,8 @@ fn take_plan(trigger: pg_sys::Oid) -> Option<Plan> {
 
 fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     // SAFETY: the relation is open while its trigger runs.
-    let (relation, trigger) = unsafe { ((*data.tg_relation).rd_id, (*data.tg_trigger).tgoid) };
+    let relation = unsafe { (*data.tg_relation).rd_id };
+    let trigger = trigger_of(data);
     let Some(vectorizer) = identity(data) else { return Ok(None) };
 
     // It reads nothing but catalogs. Who writes to the source need not have the use of the queue's

@@ -125,16 +125,50 @@ impl Plan {
         })
     }
 
-    /// Locks the tables that an event will use, in the mode of its statements. Errors (40001) if one of them
-    /// has changed: statements on a table run code of the table's owner, and must run as that owner.
+    /// Locks the tables that an event will use, in the modes of its statements, and looks at them when it has all
+    /// locks. Errors (40001) if one of them has changed: statements on a table run code of the table's owner, and
+    /// must run as that owner.
     pub fn hold(&self, data: &pg_sys::TriggerData) -> Result<(), PgError> {
-        self.inbox.hold(pg_sys::RowExclusiveLock)?;
-        let mode = match data.tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
-            pg_sys::TRIGGER_EVENT_INSERT => return Ok(()),
-            pg_sys::TRIGGER_EVENT_TRUNCATE => pg_sys::AccessExclusiveLock,
-            _ => pg_sys::RowExclusiveLock,
-        };
-        self.of_rows.iter().try_for_each(|table| table.hold(mode))
+        self.inbox.lock(pg_sys::RowExclusiveLock);
+        if is(data, pg_sys::TRIGGER_EVENT_INSERT) {
+            return self.inbox.require_unchanged();
+        }
+
+        for table in &self.of_rows {
+            // The modes of reading and of writing, which statements ask for both.
+            table.lock(pg_sys::AccessShareLock);
+            table.lock(match is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) {
+                true => pg_sys::AccessExclusiveLock,
+                false => pg_sys::RowExclusiveLock,
+            });
+        }
+        [&self.inbox].into_iter().chain(&self.of_rows).try_for_each(Table::require_unchanged)
+    }
+
+    /// Returns whether the statements of an event run without their names being looked up, which fails if a
+    /// schema is renamed at the same time. The tables must be held.
+    pub fn is_ready(&mut self, data: &pg_sys::TriggerData, writer: Writer) -> bool {
+        self.statements_of(data, writer).iter().all(|statement| statement.is_ready())
+    }
+
+    /// Returns the statements that an event may run.
+    fn statements_of(&mut self, data: &pg_sys::TriggerData, writer: Writer) -> Vec<&mut Statement> {
+        let inserts = is(data, pg_sys::TRIGGER_EVENT_INSERT);
+        let updates = is(data, pg_sys::TRIGGER_EVENT_UPDATE);
+        if data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
+            return match (inserts, updates) {
+                (true, _) => vec![&mut self.enqueue_row],
+                (_, true) => vec![&mut self.enqueue_row, &mut self.remove_row],
+                _ => vec![&mut self.remove_row],
+            };
+        }
+        match (inserts, updates, writer) {
+            (true, ..) => vec![&mut self.enqueue_inserted],
+            (_, true, Writer::User) => vec![&mut self.remove_updated, &mut self.enqueue_updated],
+            (_, true, Writer::Worker) => vec![&mut self.remove_updated, &mut self.enqueue_embedded],
+            _ if is(data, pg_sys::TRIGGER_EVENT_TRUNCATE) => vec![&mut self.truncate],
+            _ => vec![&mut self.remove_deleted],
+        }
     }
 
     /// Does what an event requires, as the current user.
@@ -151,6 +185,10 @@ impl Plan {
         unsafe {
             check_spi(pg_sys::SPI_connect())?;
             check_spi(pg_sys::SPI_register_trigger_data(data))?;
+        }
+        if self.is_certain {
+            // Those of rows, too, that this row does not need: the next ones do not take a subtransaction then.
+            self.statements_of(data, writer).into_iter().try_for_each(Statement::prepare)?;
         }
         if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
             self.after_statement(data, writer)?;

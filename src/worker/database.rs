@@ -25,6 +25,7 @@ use crate::index;
 use crate::pg::descriptors;
 use crate::pg::error::PgError;
 use crate::pg::random::random_u32;
+use crate::pg::role_settings::set_for_processes;
 use crate::pg::transaction::transaction;
 use crate::pg::{session, sql, turn, wait};
 use crate::queue::spi::SpiQueue;
@@ -158,6 +159,7 @@ fn serve(database: pg_sys::Oid) {
     let mut sources = Sources::default();
     let mut renewed = Instant::now();
     let mut heartbeat = Heartbeat::default();
+    let mut own_settings = OwnSettings::default();
     loop {
         report_activity(c"working");
         let extension = match extension_version() {
@@ -165,8 +167,8 @@ fn serve(database: pg_sys::Oid) {
             Ok(None) => return leave_without_extension(database),
             Err(error) => Err(error),
         };
-        if leaves_for_another(database, &sources) {
-            return;
+        if leaves_for_another(database, &sources) || own_settings.have_changed(database) {
+            return write_spending(&queue);
         }
         let worked = extension.and_then(|()| work(&mut queue, &mut sources, &waker, &mut renewed));
         let pause = match worked {
@@ -240,6 +242,46 @@ fn leaves_for_another(database: pg_sys::Oid, sources: &Sources) -> bool {
         runner.claim_no_more();
         runner.in_flight() == 0
     })
+}
+
+/// Writes what roles have spent, for the process that comes after this one.
+fn write_spending(queue: &SpiQueue) {
+    if let Err(error) = queue.write_spending() {
+        pgrx::warning!("pgai_rs worker can't write what was spent: {error}");
+    }
+}
+
+/// The extension's settings that are set for the database or for the worker's role. Postgres reads them when a
+/// process starts, so that the worker starts anew when they change.
+#[derive(Default)]
+struct OwnSettings {
+    at_start: Option<Vec<String>>,
+    changed: Option<Instant>,
+}
+
+impl OwnSettings {
+    /// Returns whether they have changed since the process has started, and it leaves for that. What is in flight is
+    /// completed first, if that takes no longer than a lease.
+    fn have_changed(&mut self, database: pg_sys::Oid) -> bool {
+        let Ok(now) = transaction(|| Ok(set_for_processes("pgai_rs."))) else { return false };
+        let is_as_before = *self.at_start.get_or_insert_with(|| now.clone()) == now;
+        if is_as_before && self.changed.is_none() {
+            return false;
+        }
+
+        let since = *self.changed.get_or_insert_with(Instant::now);
+        let is_idle = with_runner(|runner| {
+            runner.claim_no_more();
+            runner.in_flight() == 0
+        });
+        let leaves = is_idle || since.elapsed() > guc::lease_duration();
+        if leaves {
+            pgrx::log!("pgai_rs worker starts anew, because settings of its database have changed");
+            // The launcher need not wait for a worker that has not failed.
+            shared::update(database, |slot| slot.to_leave = true);
+        }
+        leaves
+    }
 }
 
 /// Does one turn of all work. Returns how long to wait for the next.
