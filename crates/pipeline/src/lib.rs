@@ -33,6 +33,7 @@ pub mod document;
 pub mod embed;
 mod exhausted;
 pub mod failure;
+mod fair;
 pub mod format;
 pub mod load;
 mod memory_budget;

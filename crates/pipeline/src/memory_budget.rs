@@ -4,11 +4,20 @@
 //! reserve more as long as it holds less than what is free. One alone gets half, two get a third each, and a
 //! newcomer finds room whatever the others do (the dynamic threshold of Choudhury and Hahne, "Dynamic queue
 //! length thresholds for shared-memory packet switches", 1998, with a factor of 1).
+//!
+//! Several holders of one owner share a part of the owner's in the same way. Together they hold less than
+//! seven times what is free, however many they are, and so leave an eighth to other owners.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+
+use crate::quota::Owner;
+
+/// All holders of one owner together may have so many times what is free.
+const OWNERS_PART: u64 = 7;
 
 /// A budget that all holders share. It is exceeded only by a reservation that is larger than the room for it,
 /// which is made when its holder has no other.
@@ -24,12 +33,15 @@ struct State {
     /// The sum of what the holders have, where none counts for more than half of the limit: one giant must
     /// not keep all others waiting.
     total: u64,
+    /// The part of it that each owner has; none who has nothing.
+    owners: HashMap<Owner, u64>,
 }
 
 /// One holder's share of the budget.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: Arc<MemoryBudget>,
+    owner: Owner,
     /// The bytes that the holder has. Changed under the lock of the budget's state.
     held: AtomicU64,
     /// The part of them that counts in the total.
@@ -46,7 +58,10 @@ pub(crate) struct Reservation {
 impl MemoryBudget {
     /// Makes a budget of so many bytes.
     pub(crate) fn new(limit: u64) -> Arc<Self> {
-        Arc::new(MemoryBudget { state: Mutex::new(State { limit, total: 0 }), released: Notify::new() })
+        Arc::new(MemoryBudget {
+            state: Mutex::new(State { limit, total: 0, owners: HashMap::new() }),
+            released: Notify::new(),
+        })
     }
 
     /// Replaces the limit.
@@ -63,8 +78,14 @@ impl MemoryBudget {
 
 impl Share {
     /// Makes the share of a holder that has nothing yet.
-    pub(crate) fn new(budget: &Arc<MemoryBudget>) -> Arc<Self> {
-        Arc::new(Share { budget: Arc::clone(budget), held: AtomicU64::new(0), counted: AtomicU64::new(0) })
+    pub(crate) fn new(budget: &Arc<MemoryBudget>, owner: Owner) -> Arc<Self> {
+        let (held, counted) = (AtomicU64::new(0), AtomicU64::new(0));
+        Arc::new(Share { budget: Arc::clone(budget), owner, held, counted })
+    }
+
+    /// Returns whose it is.
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
     }
 
     /// Returns how many bytes may be reserved now.
@@ -83,10 +104,12 @@ impl Share {
     }
 
     /// Reserves so many bytes, as soon as there is room for them. A holder that has nothing may reserve any
-    /// number: it would wait for ever otherwise.
+    /// number once there is some room, or its owner has nothing either: it would wait for ever otherwise.
     pub(crate) async fn reserve(self: &Arc<Self>, bytes: u64) -> Reservation {
         self.released(|state| {
-            let may = self.left_of(state) >= bytes || self.held.load(Ordering::Relaxed) == 0;
+            let left = self.left_of(state);
+            let has_none = self.held.load(Ordering::Relaxed) == 0;
+            let may = left >= bytes || (has_none && (left > 0 || self.owners_bytes(state) == 0));
             may.then(|| {
                 self.change(state, |held| held.saturating_add(bytes));
                 Reservation { share: Arc::clone(self), bytes }
@@ -96,10 +119,20 @@ impl Share {
     }
 
     /// Returns how many bytes may be reserved now. Each byte that this holder reserves is also one less that
-    /// is free: the two meet half-way.
+    /// is free: the two meet half-way, or before that where its owner has other holders.
     fn left_of(&self, state: &State) -> u64 {
         let free = state.limit.saturating_sub(state.total);
-        free.saturating_sub(self.held.load(Ordering::Relaxed)).div_ceil(2)
+        let held = self.held.load(Ordering::Relaxed);
+
+        // It holds less than a sixth of what is left to its owner, which is seven times what is free without what the
+        // owner holds. Where it is the owner's only holder, it holds less than what is free.
+        let left_to_owner = free.saturating_mul(OWNERS_PART).saturating_sub(self.owners_bytes(state));
+        left_to_owner.saturating_sub(held.saturating_mul(OWNERS_PART - 1)).div_ceil(2 * OWNERS_PART)
+    }
+
+    /// Returns how many bytes its owner has, of those that count.
+    fn owners_bytes(&self, state: &State) -> u64 {
+        state.owners.get(&self.owner).copied().unwrap_or(0)
     }
 
     /// Looks now, and again whenever something was released, until something is found.
@@ -118,7 +151,15 @@ impl Share {
         let held = change(self.held.load(Ordering::Relaxed));
         let counted = held.min(state.limit / 2);
         self.held.store(held, Ordering::Relaxed);
-        state.total = state.total.saturating_sub(self.counted.swap(counted, Ordering::Relaxed)) + counted;
+        let before = self.counted.swap(counted, Ordering::Relaxed);
+        state.total = state.total.saturating_sub(before) + counted;
+
+        let owners = self.owners_bytes(state).saturating_sub(before) + counted;
+        if owners == 0 {
+            state.owners.remove(&self.owner);
+        } else {
+            state.owners.insert(self.owner, owners);
+        }
     }
 }
 
@@ -155,10 +196,13 @@ impl Drop for Reservation {
 mod tests {
     use super::*;
 
+    const A: Owner = Owner::of(1);
+    const B: Owner = Owner::of(2);
+
     #[test]
     fn one_alone_gets_half() {
         let budget = MemoryBudget::new(100);
-        let share = Share::new(&budget);
+        let share = Share::new(&budget, A);
         let mut reservation = Reservation::new(&share, 30);
         assert_eq!(share.left(), 20);
         reservation.set(50);
@@ -170,7 +214,7 @@ mod tests {
     #[test]
     fn who_holds_much_keeps_nobody_from_a_part() {
         let budget = MemoryBudget::new(100);
-        let shares: Vec<_> = (0..5).map(|_| Share::new(&budget)).collect();
+        let shares: Vec<_> = (0..5).map(|role| Share::new(&budget, Owner::of(role))).collect();
         let mut held = Vec::new();
         // Each takes as much as it may, and none gives anything back.
         for share in &shares {
@@ -181,10 +225,46 @@ mod tests {
         assert!(shares.iter().all(|share| share.held.load(Ordering::Relaxed) > 0));
     }
 
+    /// Lets so many of one owner take as much as they may, none of which gives anything back.
+    fn take_all(budget: &Arc<MemoryBudget>, owner: Owner, holders: usize) -> Vec<Reservation> {
+        let shares = (0..holders).map(|_| Share::new(budget, owner));
+        shares.map(|share| Reservation::new(&share, share.left())).collect()
+    }
+
+    #[test]
+    fn many_holders_of_one_owner_leave_as_much_to_another_as_few_do() {
+        for holders in [3, 100] {
+            let budget = MemoryBudget::new(1000);
+            let held = take_all(&budget, A, holders);
+            let all: u64 = held.iter().map(|reservation| reservation.bytes).sum();
+            assert!((800..=880).contains(&all), "{holders} have {all}");
+            assert!(Share::new(&budget, B).left() >= 60, "{holders} leave too little");
+        }
+    }
+
+    #[test]
+    fn holders_of_one_owner_leave_room_to_its_others() {
+        let budget = MemoryBudget::new(1 << 30);
+        let held = take_all(&budget, A, 8);
+        assert!(held.iter().all(|reservation| reservation.bytes > 1 << 15), "{held:?}");
+    }
+
+    #[tokio::test]
+    async fn not_each_holder_of_an_owner_that_has_much_may_have_any_number() {
+        let budget = MemoryBudget::new(100);
+        let mut held = Vec::new();
+        for _ in 0..100 {
+            let share = Share::new(&budget, A);
+            let reserved = tokio::time::timeout(std::time::Duration::ZERO, share.reserve(1000)).await;
+            held.extend(reserved);
+        }
+        assert!(held.len() <= 2, "{}", held.len());
+    }
+
     #[tokio::test]
     async fn waits_for_room() {
         let budget = MemoryBudget::new(100);
-        let share = Share::new(&budget);
+        let share = Share::new(&budget, A);
         let reservation = Reservation::new(&share, 100);
         let waiting = tokio::spawn({
             let share = Arc::clone(&share);
@@ -202,7 +282,7 @@ mod tests {
     #[tokio::test]
     async fn a_giant_travels_alone_and_keeps_nobody_waiting() {
         let budget = MemoryBudget::new(100);
-        let (one, other) = (Share::new(&budget), Share::new(&budget));
+        let (one, other) = (Share::new(&budget, A), Share::new(&budget, B));
         let giant = one.reserve(1000).await;
         assert_eq!((one.left(), other.left()), (0, 25));
         drop(giant);

@@ -20,6 +20,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Identifies a role, as its database does.
 pub type Role = u32;
 
+/// The owner of work, among whom the worker's time and memory are shared: a role, or all superusers together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner(Option<Role>);
+
+impl Owner {
+    /// Returns a role as an owner.
+    pub const fn of(role: Role) -> Self {
+        Owner(Some(role))
+    }
+}
+
 /// Days since the first of January 1970.
 pub type Day = u64;
 
@@ -203,6 +214,11 @@ impl PartialEq for Account {
 impl Account {
     fn role(&self) -> Option<Role> {
         self.0.as_ref().map(|(_, role)| *role)
+    }
+
+    /// Returns whose it is.
+    pub fn owner(&self) -> Owner {
+        Owner(self.role())
     }
 
     /// Returns the account of a role.

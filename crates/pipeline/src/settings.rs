@@ -135,7 +135,7 @@ pub struct Settings {
     pub connections: usize,
     /// The largest number of documents of one vectorizer in flight.
     pub max_documents_in_flight: usize,
-    /// The largest number of objects fetched at a time.
+    /// The largest number of objects fetched at a time for one owner, beside [`Settings::spare_loads`].
     pub load_concurrency: usize,
     /// Longest time for one object, from request to last byte.
     pub load_timeout: Duration,
@@ -229,6 +229,8 @@ const DESCRIPTORS_BESIDE: usize = 64;
 /// The number of descriptors that one connection counts for: one to a model, one to S3, and an idle one
 /// of each.
 const DESCRIPTORS_PER_CONNECTION: usize = 4;
+/// There is one spare download for so many.
+const SPARE_LOADS: usize = 8;
 /// With fewer connections than these nothing would go on.
 const FEWEST_CONNECTIONS: usize = 8;
 
@@ -246,9 +248,17 @@ impl Settings {
     }
 
     /// Returns the largest number of objects fetched at a time, as far as there are connections for
-    /// them.
+    /// them; with [`spare_loads`](Self::spare_loads).
     pub fn loads_at_a_time(&self) -> usize {
-        self.load_concurrency.min(self.connections / 2).max(1)
+        let spare = (self.load_concurrency / SPARE_LOADS).max(1);
+        (self.load_concurrency + spare).min(self.connections / 2).max(1)
+    }
+
+    /// Returns how many of these are fetched only for an owner for whom none is being fetched, so that nobody waits
+    /// for a slow server of another's.
+    pub fn spare_loads(&self) -> usize {
+        let all = self.loads_at_a_time();
+        (all / (SPARE_LOADS + 1)).max(1).min(all - 1)
     }
 
     /// Returns the largest number of other requests to S3 at a time: listings, questions, the beginnings

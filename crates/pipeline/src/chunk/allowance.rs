@@ -39,7 +39,7 @@ impl<'a> Allowance<'a> {
     }
 
     /// Ends the work if it has taken too long, or is no longer wanted.
-    pub(super) fn check_time(&self) -> Result<(), ChunkError> {
+    pub(crate) fn check_time(&self) -> Result<(), ChunkError> {
         if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
             return Err(ChunkError::Stopped);
         }
@@ -50,7 +50,7 @@ impl<'a> Allowance<'a> {
     }
 
     /// Refuses what takes more than all chunks together may.
-    pub(super) fn check_bytes(&self, bytes: u64) -> Result<(), ChunkError> {
+    pub(crate) fn check_bytes(&self, bytes: u64) -> Result<(), ChunkError> {
         if bytes > self.bytes {
             return Err(ChunkError::TooLarge { limit: self.bytes });
         }

@@ -12,10 +12,8 @@ mod unpack;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-
-use bytes::Bytes;
-use tokio::sync::Semaphore;
 
 pub use self::budget::{LoadBudget, LoadReservation};
 use self::s3::{Fetched, S3Loader, Stored, Wanted};
@@ -24,13 +22,12 @@ use self::unpack::{inner_name, inner_type};
 use crate::compression::UnpackError;
 use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
+use crate::fair::FairSemaphore;
 use crate::offload::Offload;
 use crate::quota::Account;
 use crate::s3::{Clients, Operation, S3Error, S3Uri, failure, reachable};
 use crate::settings::Settings;
-
-/// Threads that compute at a time; leaves threads for the others.
-const CPU_SLOTS: usize = 4;
+use bytes::Bytes;
 
 /// A document as it was fetched.
 pub struct Loaded {
@@ -66,7 +63,7 @@ enum Unpacked {
 /// The loaders, by scheme, and the limits that they share.
 pub struct Loaders {
     allowed_uris: Vec<String>,
-    slots: Semaphore,
+    slots: Arc<FairSemaphore>,
     budget: LoadBudget,
     s3: S3Loader,
     stores: Stores,
@@ -84,11 +81,11 @@ impl Loaders {
 
         Loaders {
             allowed_uris: settings.allowed_uris.clone(),
-            slots: Semaphore::new(settings.loads_at_a_time()),
+            slots: FairSemaphore::new(settings.loads_at_a_time() as u64, settings.spare_loads() as u64),
             budget: LoadBudget::new(settings.loading_memory()),
             stores: Stores::new(Arc::clone(&clients)),
             s3: S3Loader::new(settings, clients),
-            offload: previous.map_or_else(|| Offload::new(CPU_SLOTS), |previous| previous.offload.clone()),
+            offload: previous.map_or_else(Offload::new, |previous| previous.offload.clone()),
         }
     }
 
@@ -122,11 +119,12 @@ impl Loaders {
     ) -> Result<Option<Loaded>, Failure> {
         let uri = S3Uri::parse(uri)?;
         uri.permit(reachable(&self.allowed_uris, access))?;
-        let wanted = Wanted { uri: &uri, access, known };
+        let wanted = Wanted { uri: &uri, access, known, owner: account.owner() };
+        let owner = wanted.owner;
         let mut reservation = LoadReservation::default();
 
         loop {
-            let slot = self.slots.acquire().await;
+            let slot = self.slots.acquire(owner, 1).await;
             if let Some(failure) = self.stores.problem_since(wanted, since) {
                 return Err(failure);
             }
@@ -155,7 +153,7 @@ impl Loaders {
             // Whoever waits for room holds neither a slot nor a connection, so that smaller objects
             // go on; the request is made again once there is room.
             drop(slot);
-            reservation = self.budget.reserve(room).await;
+            reservation = self.budget.reserve(owner, room).await;
         }
     }
 
@@ -176,8 +174,8 @@ impl Loaders {
         let limit =
             if enough { self.s3.max_size() } else { self.budget.room(&reservation).saturating_sub(size) };
 
-        let work = move || packing.unpack(bytes.into(), limit);
-        let unpacked = self.offload.run(limit.try_into().unwrap_or(usize::MAX), work).await;
+        let work = move |_: &AtomicBool| packing.unpack(bytes.into(), limit);
+        let unpacked = self.offload.run(wanted.owner, usize::MAX, work).await;
         match unpacked.map_err(|stopped| stopped.failure(Step::Loading))? {
             Ok(bytes) => {
                 reservation.shrink(bytes.len() as u64);

@@ -9,6 +9,7 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use super::unpack::Packing;
 use super::{LoadBudget, LoadReservation};
 use crate::config::S3Access;
+use crate::quota::Owner;
 use crate::s3::{Clients, S3Error, S3Uri};
 use crate::settings::Settings;
 
@@ -30,6 +31,8 @@ pub(super) struct Wanted<'a> {
     pub access: &'a S3Access,
     /// The version that is known already.
     pub known: Option<&'a str>,
+    /// The owner of the document.
+    pub owner: Owner,
 }
 
 /// The result of a single attempt to fetch an object.
@@ -128,7 +131,7 @@ impl S3Loader {
             // What is held is given back first, so that it counts as free.
             if !budget.covers(&reservation, room) {
                 drop(reservation);
-                match budget.try_reserve(room) {
+                match budget.try_reserve(wanted.owner, room) {
                     Some(enough) => reservation = enough,
                     None => return Ok(Fetched::NoRoom(room)),
                 }

@@ -4,6 +4,7 @@ use super::{Input, Parsed, parse};
 use crate::config::Parsing;
 use crate::failure::{Failure, Step};
 use crate::offload::Offload;
+use crate::quota::Owner;
 
 /// The parsers, and the slots that they work in.
 #[derive(Debug)]
@@ -18,8 +19,13 @@ impl Parsers {
     }
 
     /// Turns a document into text, as [`parse`] does, off the network's threads if it is large.
-    pub(crate) async fn parse(&self, parsing: Parsing, input: Input) -> Result<Parsed, Failure> {
-        let parsed = self.offload.run(input.size(), move || parse(parsing, input)).await;
+    pub(crate) async fn parse(
+        &self,
+        owner: Owner,
+        parsing: Parsing,
+        input: Input,
+    ) -> Result<Parsed, Failure> {
+        let parsed = self.offload.run(owner, input.size(), move |_| parse(parsing, input)).await;
         Ok(parsed.map_err(|stopped| stopped.failure(Step::Parsing))??)
     }
 }

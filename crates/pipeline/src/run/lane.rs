@@ -66,7 +66,7 @@ impl Lane {
     pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<MemoryBudget>) -> Self {
         Lane {
             prepared: Prepared::new(vectorizer),
-            memory: Share::new(memory),
+            memory: Share::new(memory, vectorizer.account.owner()),
             running: HashMap::new(),
             done: Vec::new(),
             failed: Vec::new(),

@@ -22,12 +22,16 @@
 //!
 //! # Bounds
 //!
-//! Documents in flight, a vectorizer: `max_documents_in_flight`. Objects being loaded:
-//! `load_concurrency`. Bytes: `memory_limit`, of which a part is for objects being loaded, one for what
+//! Documents in flight, a vectorizer: `max_documents_in_flight`. Objects being loaded, an owner:
+//! `load_concurrency`, and a few more for others. Bytes: `memory_limit`, of which a part is for objects being loaded, one for what
 //! documents hold afterwards (text, chunks, vectors), and one for requests to models and their answers,
 //! see [`Settings`](crate::settings::Settings). Connections: `connections` to models, and as many to S3.
 //!
 //! # Isolation
+//!
+//! Whatever all share is shared among the owners of vectorizers first: threads that compute, downloads, bytes,
+//! connections, and turns with one provider's account. So one with a hundred vectorizers gets no more than another
+//! with one. Work of more than a millisecond is not done on the threads that drive the network.
 //!
 //! A document waits for nothing but a slot, room and its own inputs' request. What a failure concerns is
 //! part of it ([`Scope`](crate::failure::Scope)): a vectorizer whose provider or credentials are out of

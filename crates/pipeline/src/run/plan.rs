@@ -43,34 +43,36 @@ pub(super) fn cut(
     fields: &[(String, String)],
     existing: Vec<ExistingChunk>,
     basis: Option<&Basis>,
-    most: u64,
+    allowance: Allowance<'_>,
     step: &Progress,
 ) -> Result<Plan, Failure> {
     step.set(Step::Chunking);
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
-    let chunks = chunker.chunk(&parsed.text, Allowance::new(most, prepared.bytes_per_chunk()))?;
+    let chunks = chunker.chunk(&parsed.text, allowance)?;
     drop(parsed);
 
     step.set(Step::Formatting);
-    let texts = fill(prepared, chunks, fields, most)?;
+    let texts = fill(prepared, chunks, fields, &allowance)?;
     Ok(plan(&prepared.vectorizer.config.embedding, texts, existing, basis))
 }
 
-/// Fills the template for each chunk, as far as what comes of it fits: it may repeat a long column in each.
+/// Fills the template for each chunk, as far as what comes of it fits: it may repeat a long column in each, and
+/// have thousands of placeholders.
 fn fill(
     prepared: &Prepared,
     chunks: Vec<String>,
     fields: &[(String, String)],
-    most: u64,
+    allowance: &Allowance<'_>,
 ) -> Result<Vec<String>, Failure> {
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let mut texts = Vec::with_capacity(chunks.len());
     let mut bytes = 0_u64;
 
     for chunk in chunks {
+        allowance.check_time()?;
         let length = template.length(&chunk, fields) as u64;
         bytes = bytes.saturating_add(length).saturating_add(prepared.bytes_per_chunk());
-        plan_fits(bytes, most)?;
+        allowance.check_bytes(bytes)?;
         texts.push(template.render(&chunk, fields)?);
     }
     Ok(texts)

@@ -11,6 +11,13 @@ use crate::format::Template;
 /// The bytes that a chunk takes beside its text and its numbers: it travels in several places.
 pub(super) const CHUNK_OVERHEAD: u64 = 256;
 
+/// As many separators as these are looked for in the time of one look at a text.
+const USUAL_SEPARATORS: usize = 8;
+
+/// The semantic splitter takes as long as so many looks at a text, by characters and by tokens.
+const SEMANTIC_LOOKS: usize = 16;
+const TOKEN_LOOKS: usize = 64;
+
 /// A vectorizer, ready to work. What its config makes impossible is each document's failure.
 pub(super) struct Prepared {
     /// The vectorizer.
@@ -35,6 +42,33 @@ impl Prepared {
     /// Bytes that a chunk takes beside its text.
     pub(super) fn bytes_per_chunk(&self) -> u64 {
         u64::from(self.vectorizer.config.embedding.dimensions()) * 4 + CHUNK_OVERHEAD
+    }
+
+    /// Returns the work of cutting a text of so many bytes and filling the template, as bytes that are looked at:
+    /// without end where that is more than in proportion to them.
+    pub(super) fn work(&self, size: usize, fields: &[(String, String)]) -> usize {
+        let looks = match &self.vectorizer.config.chunking {
+            Chunking::None => 1,
+            Chunking::CharacterTextSplitter { is_separator_regex: true, .. }
+            | Chunking::RecursiveCharacterTextSplitter { is_separator_regex: true, .. } => usize::MAX,
+            Chunking::CharacterTextSplitter { .. } => 1,
+            Chunking::RecursiveCharacterTextSplitter { separators, .. } => {
+                separators.len().div_ceil(USUAL_SEPARATORS)
+            }
+            Chunking::TextSplitter { unit: ChunkUnit::Characters, .. } => SEMANTIC_LOOKS,
+            Chunking::TextSplitter { unit: ChunkUnit::Tokens, .. } => TOKEN_LOOKS,
+        };
+        let repeated = size.saturating_mul(usize::try_from(self.repetitions()).unwrap_or(usize::MAX));
+
+        // What the template has of a chunk, and beside it.
+        let Ok(template) = &self.template else { return repeated.saturating_mul(looks) };
+        let Formatting::PythonTemplate { template: text } = &self.vectorizer.config.formatting;
+        let beside = template.length("", fields);
+        let times = template.length("x", fields).saturating_sub(beside);
+        let chunks = usize::try_from(size as u64 / self.chunk_step()).unwrap_or(usize::MAX).saturating_add(1);
+        let filled =
+            repeated.saturating_mul(times).saturating_add(chunks.saturating_mul(beside + text.len()));
+        repeated.saturating_mul(looks).saturating_add(filled)
     }
 
     /// Bytes that a document of so many bytes is expected to take: itself and its chunks.

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -12,6 +13,7 @@ use super::plan::{cut, plan_fits};
 use super::prepared::Prepared;
 use super::progress::Progress;
 use super::source::{self, Source};
+use crate::chunk::Allowance;
 use crate::config::Loading;
 use crate::document::{Chunk, Document, ExistingChunk, Payload, Provenance};
 use crate::embed::Groups;
@@ -66,17 +68,21 @@ async fn process(
     let Source { input, load_reservation, etag, basis } = source;
 
     step.set(Step::Parsing);
-    let parsed = context.parsers.parse(prepared.vectorizer.config.parsing, input).await?;
+    let owner = prepared.vectorizer.account.owner();
+    let parsed = context.parsers.parse(owner, prepared.vectorizer.config.parsing, input).await?;
 
     let most = context.settings.largest_document_memory();
-    let size = parsed.text.len();
+    let work = prepared.work(parsed.text.len(), &fields);
     let cut = {
         let prepared = Arc::clone(prepared);
         let step = Arc::clone(step);
-        move || cut(&prepared, parsed, &fields, existing, basis.as_ref(), most, &step)
+        move |stop: &AtomicBool| {
+            let allowance = Allowance::new(most, prepared.bytes_per_chunk()).until_stopped(stop);
+            cut(&prepared, parsed, &fields, existing, basis.as_ref(), allowance, &step)
+        }
     };
     let stopped = |stopped: Stopped| stopped.failure(Step::Chunking);
-    let mut plan = context.loaders.offload().run(size, cut).await.map_err(stopped)??;
+    let mut plan = context.loaders.offload().run(owner, work, cut).await.map_err(stopped)??;
 
     let bytes = plan.bytes(prepared.bytes_per_chunk());
     plan_fits(bytes, most)?;
@@ -152,12 +158,12 @@ fn unchanged(existing: Vec<ExistingChunk>, provenance: Option<Provenance>) -> Pr
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
+    use std::thread::ThreadId;
 
     use super::super::job::{JobId, JobOutcome, Wake};
     use super::*;
-    use crate::chunk::Chunker;
-    use crate::chunk::{Allowance, ChunkError};
+    use crate::chunk::{ChunkError, Chunker};
     use crate::config::Author;
     use crate::document::{Ticket, Vectorizer};
     use crate::embed;
@@ -165,7 +171,7 @@ mod tests {
     use crate::format::Template;
     use crate::memory_budget::{MemoryBudget, Share};
     use crate::offload::SMALL;
-    use crate::quota::Account;
+    use crate::quota::{Account, Owner};
 
     struct Panics;
 
@@ -175,10 +181,21 @@ mod tests {
         }
     }
 
-    fn prepared() -> Arc<Prepared> {
+    /// Notes on which thread it cuts.
+    struct Notes(Arc<Mutex<Option<ThreadId>>>);
+
+    impl Chunker for Notes {
+        fn chunk(&self, _: &str, _: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
+            *self.0.lock().unwrap() = Some(std::thread::current().id());
+            Ok(Vec::new())
+        }
+    }
+
+    fn prepared(chunker: impl Chunker + 'static, chunking: serde_json::Value) -> Arc<Prepared> {
         let config = serde_json::json!({
             "version": "0.12.1",
             "loading": {"implementation": "column", "column_name": "body"},
+            "chunking": chunking,
             "embedding": {"implementation": "openai", "model": "m", "dimensions": 3},
             "destination": {"implementation": "table", "target_schema": "s", "target_table": "t",
                             "view_schema": "s", "view_name": "v"},
@@ -194,7 +211,7 @@ mod tests {
         });
         Arc::new(Prepared {
             vectorizer,
-            chunker: Ok(Box::new(Panics)),
+            chunker: Ok(Box::new(chunker)),
             template: Ok(Template::parse("$chunk").unwrap()),
         })
     }
@@ -216,8 +233,16 @@ mod tests {
 
     /// The one outcome of a document that is left to `task`.
     async fn outcome(text: String, task: impl AsyncFnOnce(tokio::task::JoinHandle<()>)) -> JobOutcome {
-        let prepared = prepared();
-        let lane = Share::new(&MemoryBudget::new(1));
+        let prepared = prepared(Panics, serde_json::json!({"implementation": "none"}));
+        outcome_of(prepared, text, task).await
+    }
+
+    async fn outcome_of(
+        prepared: Arc<Prepared>,
+        text: String,
+        task: impl AsyncFnOnce(tokio::task::JoinHandle<()>),
+    ) -> JobOutcome {
+        let lane = Share::new(&MemoryBudget::new(1), Owner::default());
         let (sender, outcomes) = mpsc::channel();
         let report = Report::new(JobId(1), 1, sender, Wake::new(|| ()));
         let document = Document {
@@ -246,6 +271,28 @@ mod tests {
             );
             assert!(!failure.message.contains("part of the document"));
             assert!(outcome.reservation.is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_take_long_is_cut_off_the_network_however_short_the_text_is() {
+        let regex = serde_json::json!({"implementation": "character_text_splitter", "chunk_size": 100,
+            "chunk_overlap": 0, "separator": "(a|aa)+b", "is_separator_regex": true});
+        let overlapping = serde_json::json!({"implementation": "recursive_character_text_splitter",
+            "chunk_size": 4000, "chunk_overlap": 3999, "separators": [""], "is_separator_regex": false});
+        let tokens = serde_json::json!({"implementation": "text_splitter", "chunk_size": 100,
+            "chunk_overlap": 0, "unit": "tokens", "format": "text"});
+        let plain = serde_json::json!({"implementation": "recursive_character_text_splitter",
+            "chunk_size": 800, "chunk_overlap": 400, "separators": ["\n\n", "\n", " ", ""],
+            "is_separator_regex": false});
+        for (chunking, is_aside) in [(regex, true), (overlapping, true), (tokens, true), (plain, false)] {
+            let thread = Arc::new(Mutex::new(None));
+            let prepared = prepared(Notes(Arc::clone(&thread)), chunking.clone());
+            let text = "x".repeat(2000);
+            let outcome = outcome_of(prepared, text, async |task| task.await.unwrap()).await;
+            assert!(outcome.result.is_ok());
+            let cut_on = thread.lock().unwrap().unwrap();
+            assert_eq!(cut_on != std::thread::current().id(), is_aside, "{chunking}");
         }
     }
 

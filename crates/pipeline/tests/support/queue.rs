@@ -200,8 +200,9 @@ impl Driver {
             }
             assert!(
                 begin.elapsed() < FOR_EVER,
-                "still {} claimed, failed: {:?}",
+                "still {} claimed, {} completed, failed: {:?}",
                 queue.claimed.len(),
+                queue.completed.len(),
                 queue.failed
             );
             self.wait(turn, queue.next_due());

@@ -206,8 +206,8 @@ impl Provider {
 
         loop {
             self.check_acceptable(batch, tokens)?;
-            let permit =
-                self.limiter.admit(tokens).await.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
+            let permit = self.limiter.admit(self.memory.owner(), tokens).await;
+            let permit = permit.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
             let _reservation = self.memory.reserve(self.embedder.request_bytes(&batch.inputs)).await;
             let connection = self.connections.take().await;
 

@@ -16,6 +16,7 @@ use crate::embed::resolve::resolve;
 use crate::failure::Failure;
 use crate::memory_budget::{MemoryBudget, Share};
 use crate::network::HttpClients;
+use crate::quota::Owner;
 use crate::s3::Clients;
 use crate::secret::ApiKey;
 use crate::settings::Settings;
@@ -28,6 +29,8 @@ const MOST_IDLE_GROUPS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct GroupKey {
     model: Model,
+    /// What befalls one owner's requests concerns no other, and each has a part of the memory and connections.
+    owner: Owner,
     /// A vectorizer with a limit of its own has requests of its own.
     concurrency: Option<u32>,
 }
@@ -132,6 +135,7 @@ impl Groups {
                 &self.settings,
                 Purpose::Document,
             )?,
+            owner: vectorizer.account.owner(),
             concurrency: vectorizer.config.processing.concurrency(),
         };
 
@@ -163,8 +167,8 @@ impl Groups {
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
         let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
 
-        let memory = Share::new(&self.memory);
-        let connections = self.connections.share();
+        let memory = Share::new(&self.memory, key.owner);
+        let connections = self.connections.share(key.owner);
         Ok(Group::start(Arc::new(embedder), policy, limiter, memory, connections))
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::memory_budget::{MemoryBudget, Reservation, Share};
+use crate::quota::Owner;
 
 /// Hosts to which connections are kept open although nobody uses them.
 const KEPT_HOSTS: usize = 8;
@@ -40,9 +41,9 @@ impl Connections {
         Connections { fair: MemoryBudget::new(most as u64), all: Arc::new(Semaphore::new(most)) }
     }
 
-    /// A group's part of them.
-    pub(in crate::embed) fn share(&self) -> ConnectionShare {
-        ConnectionShare { fair: Share::new(&self.fair), all: Arc::clone(&self.all) }
+    /// The part of them of a group with an owner's inputs.
+    pub(in crate::embed) fn share(&self, owner: Owner) -> ConnectionShare {
+        ConnectionShare { fair: Share::new(&self.fair, owner), all: Arc::clone(&self.all) }
     }
 }
 
@@ -82,14 +83,14 @@ mod tests {
     #[test]
     fn one_group_leaves_some_for_others_and_all_together_keep_the_limit() {
         let connections = Connections::new(16);
-        let (busy, newcomer) = (connections.share(), connections.share());
+        let (busy, newcomer) = (connections.share(Owner::of(1)), connections.share(Owner::of(2)));
         let held = take_all(&busy);
         assert!((8..16).contains(&held.len()), "{}", held.len());
         let others = take_all(&newcomer);
         assert!(!others.is_empty());
 
         // Each group may have one, but not beyond what there is.
-        let crowd: Vec<_> = (0..100).map(|_| connections.share()).collect();
+        let crowd: Vec<_> = (0..100).map(|role| connections.share(Owner::of(role))).collect();
         let crowds: usize =
             crowd.iter().filter_map(|share| share.take().now_or_never().map(std::mem::forget)).count();
         assert!(held.len() + others.len() + crowds <= 16);

@@ -1,29 +1,30 @@
-//! The order in which requests leave: as fast as the provider's limits let them, first come, first
-//! served.
+//! The order in which requests leave: as fast as the provider's limits let them, by turns of their owners.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
-use tokio::sync::{Mutex as Turn, Notify};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::pace::Pace;
 use super::rate_limit::RateLimits;
 use crate::embed::limits::ceiling::Ceiling;
 use crate::embed::limits::pack::Limits;
+use crate::fair::FairSemaphore;
+use crate::quota::Owner;
 
 /// Longest time that requests wait in memory for a provider that takes none; then their documents are
 /// given back to the queue until it is ready.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The limits of one account and model, shared by all who ask for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::embed) struct Limiter {
     pace: Mutex<Pace>,
     ceiling: Mutex<Ceiling>,
     /// Whoever has it is the next.
-    turn: Turn<()>,
+    turn: Arc<FairSemaphore>,
     /// Something was learned.
     news: Notify,
 }
@@ -37,6 +38,17 @@ pub(in crate::embed) struct Permit<'a> {
     early: bool,
 }
 
+impl Default for Limiter {
+    fn default() -> Self {
+        Limiter {
+            pace: Mutex::default(),
+            ceiling: Mutex::default(),
+            turn: FairSemaphore::new(1, 0),
+            news: Notify::new(),
+        }
+    }
+}
+
 impl Limiter {
     /// Waits until a request of so many tokens may leave. Cancel-safe.
     ///
@@ -45,8 +57,8 @@ impl Limiter {
     /// # Errors
     ///
     /// The time for which the provider wants to be left alone, if that is too long to wait here.
-    pub(in crate::embed) async fn admit(&self, tokens: usize) -> Result<Permit<'_>, Duration> {
-        let _turn = self.turn.lock().await;
+    pub(in crate::embed) async fn admit(&self, owner: Owner, tokens: usize) -> Result<Permit<'_>, Duration> {
+        let _turn = self.turn.acquire(owner, 1).await;
         let latest = Instant::now() + LONGEST_WAIT;
 
         loop {
@@ -130,5 +142,41 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.limiter.pace().ended(self.tokens);
         self.limiter.news.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_leave_by_turns_of_their_owners() {
+        let limiter = Limiter::default();
+        let (many, few) = (Owner::of(1), Owner::of(2));
+        let throttled = limiter.admit(many, 1).await.unwrap();
+        throttled.throttled(Some(Duration::from_millis(1)));
+
+        // Many of one owner's requests wait before the other's first.
+        let left = Mutex::new(Vec::new());
+        let request = |owner| {
+            let (limiter, left) = (&limiter, &left);
+            async move {
+                let permit = limiter.admit(owner, 1).await.unwrap();
+                left.lock().unwrap().push(owner);
+                permit.succeeded();
+            }
+        };
+        let mut waiting: Vec<_> = (0..20).map(|_| request(many).boxed_local()).collect();
+        for request in &mut waiting {
+            assert!(request.as_mut().now_or_never().is_none());
+        }
+        waiting.push(request(few).boxed_local());
+        join_all(waiting).await;
+
+        let place = left.lock().unwrap().iter().position(|owner| *owner == few);
+        assert!(place.is_some_and(|place| place <= 2), "{place:?}");
     }
 }
