@@ -52,6 +52,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, PatternError> {
         position: 0,
         item: 0,
         out: String::with_capacity(pattern.len() + 16),
+        global_flags: 0,
         flags: vec![Flags::default()],
         groups: 0,
         names: HashMap::new(),
@@ -82,6 +83,8 @@ struct Translator<'p> {
     /// The place in the output where the item that is being read begins.
     item: usize,
     out: String,
+    /// The length of the output after the groups of flags that it begins with.
+    global_flags: usize,
     /// One element for the pattern, and one for each open group.
     flags: Vec<Flags>,
     /// Capture groups opened so far.

@@ -14,6 +14,9 @@ impl From<FormatError> for Failure {
             FormatError::InvalidPlaceholder { .. } => {
                 ("invalid_template", "Use $$ for a dollar sign in the vectorizer's template.")
             }
+            FormatError::TooLong { .. } => {
+                ("template_too_long", "Put what it says of every row into a column that it names.")
+            }
             FormatError::UnknownName { .. } => (
                 "unknown_placeholder",
                 "Use $chunk or a column of the source table in the vectorizer's template; names are \
