@@ -12,6 +12,9 @@ use super::ChunkError;
 /// largest document.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
+/// The number of steps between two looks at the time; all of them together take a few milliseconds.
+const STEPS_BETWEEN_LOOKS: u64 = 4096;
+
 /// Bounds what cutting one text may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowance<'a> {
@@ -39,7 +42,7 @@ impl<'a> Allowance<'a> {
     }
 
     /// Ends the work if it has taken too long, or is no longer wanted.
-    pub(super) fn check_time(&self) -> Result<(), ChunkError> {
+    pub(crate) fn check_time(&self) -> Result<(), ChunkError> {
         if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
             return Err(ChunkError::Stopped);
         }
@@ -49,12 +52,41 @@ impl<'a> Allowance<'a> {
         Ok(())
     }
 
+    /// Returns how many things may take so many bytes each.
+    pub(super) fn part(&self, bytes: u64) -> usize {
+        usize::try_from(self.bytes / bytes.max(1)).unwrap_or(usize::MAX)
+    }
+
     /// Refuses what takes more than all chunks together may.
     pub(super) fn check_bytes(&self, bytes: u64) -> Result<(), ChunkError> {
         if bytes > self.bytes {
             return Err(ChunkError::TooLarge { limit: self.bytes });
         }
         Ok(())
+    }
+}
+
+/// Looks at an allowance's time while small steps are counted, each of which would not be worth a look.
+pub(super) struct Clock<'a> {
+    allowance: Allowance<'a>,
+    /// Steps until the next look.
+    left: u64,
+}
+
+impl<'a> Clock<'a> {
+    /// A clock that looks at once, and then after each [`STEPS_BETWEEN_LOOKS`].
+    pub(super) fn new(allowance: Allowance<'a>) -> Self {
+        Clock { allowance, left: 0 }
+    }
+
+    /// Counts steps. Ends the work as [`Allowance::check_time`] does.
+    pub(super) fn count(&mut self, steps: u64) -> Result<(), ChunkError> {
+        if steps < self.left {
+            self.left -= steps;
+            return Ok(());
+        }
+        self.left = STEPS_BETWEEN_LOOKS;
+        self.allowance.check_time()
     }
 }
 
@@ -70,6 +102,11 @@ impl<'a> Chunks<'a> {
     /// No chunks yet.
     pub(super) fn new(allowance: Allowance<'a>) -> Self {
         Chunks { allowance, chunks: Vec::new(), taken: 0 }
+    }
+
+    /// Ends the work if it has taken too long, or is no longer wanted.
+    pub(super) fn check_time(&self) -> Result<(), ChunkError> {
+        self.allowance.check_time()
     }
 
     /// Errors if so many bytes beside those of the chunks so far are more than is allowed.

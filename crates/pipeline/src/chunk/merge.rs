@@ -73,6 +73,8 @@ impl<'t> Merger<'t> {
     }
 
     fn write(&self, chunks: &mut Chunks<'_>) -> Result<(), ChunkError> {
+        // A chunk that is dropped took as long as any.
+        chunks.check_time()?;
         let bytes = self.window.iter().map(|(piece, _)| piece.len() + self.separator.len()).sum();
         chunks.check_room(bytes)?;
 

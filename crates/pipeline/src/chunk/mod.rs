@@ -254,6 +254,7 @@ pub(crate) mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
+    use crate::config::{ChunkUnit, TextFormat};
 
     /// More than any of these texts takes.
     pub(super) fn ample() -> Allowance<'static> {
@@ -364,6 +365,25 @@ pub(crate) mod tests {
         let stop = AtomicBool::new(true);
         let stopped = chunker(&recursive(5, 0)).unwrap().chunk("one two", ample().until_stopped(&stop));
         assert_eq!(stopped, Err(ChunkError::Stopped));
+    }
+
+    #[test]
+    fn whitespace_that_becomes_no_chunk_is_cut_on_the_clock_too() {
+        let by_sentences =
+            |unit, format| Chunking::TextSplitter { chunk_size: 2, chunk_overlap: 1, unit, format };
+        let stop = AtomicBool::new(true);
+        for config in [
+            recursive(2, 1),
+            by_regex(","),
+            by_sentences(ChunkUnit::Characters, TextFormat::Text),
+            by_sentences(ChunkUnit::Characters, TextFormat::Markdown),
+            by_sentences(ChunkUnit::Tokens, TextFormat::Text),
+        ] {
+            let chunker = chunker(&config).unwrap();
+            assert_eq!(chunker.chunk("    ", ample()), Ok(vec![]));
+            let stopped = chunker.chunk("    ", ample().until_stopped(&stop));
+            assert_eq!(stopped, Err(ChunkError::Stopped), "{config:?}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::allowance::Clock;
 use super::python_regex::PythonRegex;
 use super::{Allowance, ChunkError};
 
@@ -51,7 +52,10 @@ impl Separator {
     pub(super) fn occurs_in(&self, text: &str, allowance: Allowance<'_>) -> Result<bool, ChunkError> {
         match &self.regex {
             Some(regex) => regex.occurs_in(text, allowance),
-            None => Ok(text.contains(&self.given)),
+            None => {
+                allowance.check_time()?;
+                Ok(text.contains(&self.given))
+            }
         }
     }
 
@@ -63,6 +67,11 @@ impl Separator {
         allowance: Allowance<'_>,
         sink: Sink<'_, 't>,
     ) -> Result<(), ChunkError> {
+        let mut clock = Clock::new(allowance);
+        let sink: Sink<'_, 't> = &mut |piece| {
+            clock.count(1)?;
+            sink(piece)
+        };
         match &self.regex {
             None if self.is_empty() => split_everywhere(text, sink),
             None => {

@@ -48,11 +48,12 @@ pub(super) fn cut(
 ) -> Result<Plan, Failure> {
     step.set(Step::Chunking);
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
-    let chunks = chunker.chunk(&parsed.text, Allowance::new(most, prepared.bytes_per_chunk()))?;
+    let allowance = Allowance::new(most, prepared.bytes_per_chunk());
+    let chunks = chunker.chunk(&parsed.text, allowance)?;
     drop(parsed);
 
     step.set(Step::Formatting);
-    let texts = fill(prepared, chunks, fields, most)?;
+    let texts = fill(prepared, chunks, fields, most, allowance)?;
     Ok(plan(&prepared.vectorizer.config.embedding, texts, existing, basis))
 }
 
@@ -62,12 +63,15 @@ fn fill(
     chunks: Vec<String>,
     fields: &[(String, String)],
     most: u64,
+    allowance: Allowance<'_>,
 ) -> Result<Vec<String>, Failure> {
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let mut texts = Vec::with_capacity(chunks.len());
     let mut bytes = 0_u64;
 
     for chunk in chunks {
+        // A template may have tens of thousands of placeholders, and a document as many chunks.
+        allowance.check_time()?;
         let length = template.length(&chunk, fields) as u64;
         bytes = bytes.saturating_add(length).saturating_add(prepared.bytes_per_chunk());
         plan_fits(bytes, most)?;
