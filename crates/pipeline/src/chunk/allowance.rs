@@ -21,6 +21,7 @@ pub struct Allowance<'a> {
     bytes: u64,
     per_chunk: u64,
     begun: Instant,
+    time: Duration,
     stop: Option<&'a AtomicBool>,
 }
 
@@ -28,7 +29,7 @@ impl<'a> Allowance<'a> {
     /// Allows `bytes` for all chunks together, each of which takes `per_chunk` beside its text. The time
     /// begins now.
     pub fn new(bytes: u64, per_chunk: u64) -> Self {
-        Allowance { bytes, per_chunk, begun: Instant::now(), stop: None }
+        Allowance { bytes, per_chunk, begun: Instant::now(), time: TIME_LIMIT, stop: None }
     }
 
     /// Ends the work soon after `stop` is set.
@@ -36,9 +37,9 @@ impl<'a> Allowance<'a> {
         Allowance { stop: Some(stop), ..self }
     }
 
-    /// Returns how long the work has taken.
-    pub(super) fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+    /// Allows no more time than this, from the beginning of the work.
+    pub(super) fn within(self, time: Duration) -> Self {
+        Allowance { time: time.min(self.time), ..self }
     }
 
     /// Ends the work if it has taken too long, or is no longer wanted.
@@ -46,8 +47,8 @@ impl<'a> Allowance<'a> {
         if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
             return Err(ChunkError::Stopped);
         }
-        if self.elapsed() > TIME_LIMIT {
-            return Err(ChunkError::TooSlow { limit: TIME_LIMIT });
+        if self.begun.elapsed() > self.time {
+            return Err(ChunkError::TooSlow { limit: self.time });
         }
         Ok(())
     }
@@ -77,6 +78,11 @@ impl<'a> Clock<'a> {
     /// A clock that looks at once, and then after each [`STEPS_BETWEEN_LOOKS`].
     pub(super) fn new(allowance: Allowance<'a>) -> Self {
         Clock { allowance, left: 0 }
+    }
+
+    /// Returns how many things may take so many bytes each.
+    pub(super) fn part(&self, bytes: u64) -> usize {
+        self.allowance.part(bytes)
     }
 
     /// Counts steps. Ends the work as [`Allowance::check_time`] does.
