@@ -45,7 +45,7 @@ pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> 
 
 /// Returns the error for a template of `got` bytes where no more than `limit` are allowed.
 fn too_long(got: usize, limit: usize) -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the template is too long")
-        .with_detail(format!("It has {got} bytes; {limit} are allowed."))
-        .with_hint("Put what it says of every row into a column that it names.")
+    PgError::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "template too long")
+        .with_detail(format!("It has {got} bytes, and the maximum is {limit}."))
+        .with_hint("Store long texts in a column of the source, and use that in the template.")
 }

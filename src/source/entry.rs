@@ -118,9 +118,8 @@ fn entry(row: &Row<'_>) -> Result<Result<S3Source, Unreadable>, PgError> {
     let config: SourceConfig = match read {
         Ok(config) => config,
         Err(why) => {
-            let error =
-                PgError::raised(format!("could not read the config of S3 source \"{name}\": {why}"))
-                    .with_hint("Drop the source and create it again.");
+            let error = PgError::raised(format!("could not read the config of S3 source \"{name}\": {why}"))
+                .with_hint("Drop the source and create it again.");
             return Ok(Err(Unreadable { id, name, version: row.get(10)?, error }));
         }
     };

@@ -55,7 +55,7 @@ pub enum FormatError {
         column: usize,
     },
     /// More text than a template may have.
-    #[error("the template has {got} bytes, more than the {limit} that are allowed")]
+    #[error("template too long: {got} bytes, and the maximum is {limit}")]
     TooLong {
         /// Its length in bytes.
         got: usize,
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(Template::parse(&longest).unwrap().placeholders().collect::<Vec<_>>(), ["c"]);
 
         let refused = Template::parse(&(longest + "x")).unwrap_err();
-        assert_eq!(refused.to_string(), "the template has 65537 bytes, more than the 65536 that are allowed");
+        assert_eq!(refused.to_string(), "template too long: 65537 bytes, and the maximum is 65536");
     }
 
     #[test]

@@ -180,7 +180,7 @@ mod tests {
     fn globs_are_bounded_before_they_are_compiled() {
         let new = |include: Vec<String>, exclude: Vec<String>| {
             let config = SourceConfig { include, exclude, ..SourceConfig::default() };
-            Scope::new("s3://b/", &config, &Settings::default()).map(drop)
+            ListingScope::new("s3://b/", &config, &Settings::default()).map(drop)
         };
         let nested = |depth: usize| "{".repeat(depth) + &"}".repeat(depth);
 
