@@ -1,15 +1,16 @@
 //! `ai.chunk_text` and `ai.chunk_text_recursively`: chunking of given texts.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use pgrx::pg_sys;
 use pgrx::prelude::*;
-use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::chunk::{Allowance, ChunkError, Chunker, chunker};
+use pgai_rs_pipeline::chunk::{Allowance, ChunkError, chunker};
 use pgai_rs_pipeline::config::Chunking;
 
 use super::network::await_work;
+use crate::declare::chunking::sqlstate;
 use crate::declare::config::readable;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -28,13 +29,12 @@ fn chunks_given(
 ) -> Result<TableIterator<'static, (name!(seq, i64), name!(chunk, String))>, pg_sys::panic::ErrorReport> {
     let (Some(input), Some(config)) = (input, config) else { return Ok(TableIterator::new([])) };
     let chunking: Chunking = readable("chunking", Some(&config.0))?;
-    let chunker = chunker(&chunking).map_err(refused)?;
     let most = guc::pipeline().largest_document_memory();
 
     let chunks = if input.len() < SHORT && !searches(&chunking) {
-        chunker.chunk(input, Allowance::new(most, PER_CHUNK))
+        chunker(&chunking).and_then(|chunker| chunker.chunk(input, Allowance::new(most, PER_CHUNK)))
     } else {
-        cut_aside(chunker, input.to_owned(), most)?
+        cut_aside(chunking, input.to_owned(), most)?
     };
     Ok(TableIterator::new((0..).zip(chunks.map_err(refused)?)))
 }
@@ -48,16 +48,23 @@ fn searches(chunking: &Chunking) -> bool {
     )
 }
 
-/// Chunks a text on a separate thread, while the main thread checks for Ctrl-C and `statement_timeout`, which
-/// also stop the separate thread.
+/// Held by the thread that chunks. One that is abandoned ends soon, but until then no other begins.
+static CUTTING: Mutex<()> = Mutex::new(());
+
+/// Compiles separators and chunks a text on a separate thread, while the main thread checks for Ctrl-C and
+/// `statement_timeout`, which also stop the separate thread.
 fn cut_aside(
-    chunker: Box<dyn Chunker>,
+    chunking: Chunking,
     input: String,
     most: u64,
 ) -> Result<Result<Vec<String>, ChunkError>, PgError> {
     let stop = StopOnDrop::default();
     let stopped = Arc::clone(&stop.0);
-    await_work(move || chunker.chunk(&input, Allowance::new(most, PER_CHUNK).until_stopped(&stopped)))
+    await_work(move || {
+        let _alone = CUTTING.lock().unwrap_or_else(PoisonError::into_inner);
+        let allowance = Allowance::new(most, PER_CHUNK).until_stopped(&stopped);
+        chunker(&chunking)?.chunk(&input, allowance)
+    })
 }
 
 /// Tells a thread on drop that nobody waits for it any more.
@@ -71,13 +78,7 @@ impl Drop for StopOnDrop {
 }
 
 fn refused(error: ChunkError) -> PgError {
-    let code = match error {
-        ChunkError::TooLarge { .. } | ChunkError::TooSlow { .. } => {
-            PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED
-        }
-        _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-    };
     let reason = error.to_string();
     let message = format!("could not split the text: {}", reason.trim_end_matches('.'));
-    PgError::new(code, message).with_hint(error.hint())
+    PgError::new(sqlstate(&error), message).with_hint(error.hint())
 }

@@ -21,6 +21,7 @@ use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser, with_pinned_path};
 use crate::pg::interval;
+use crate::pg::json::require_bounded;
 use crate::pg::lock::{self, Named};
 use crate::pg::roles::role_name;
 use crate::pg::sql::MAX_IDENTIFIER;
@@ -332,6 +333,7 @@ fn register(
 ) -> Result<i32, PgError> {
     let config = serde_json::to_value(&request.config)
         .map_err(|error| PgError::internal(format!("could not serialize the config: {error}")))?;
+    require_bounded("S3 source", &config)?;
     let id = next_id()?;
 
     as_superuser(|| {

@@ -8,7 +8,7 @@ use crate::catalog::ownership::require_owner;
 use crate::declare::{embedding, indexing, scheduling};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
-use crate::pg::json::Json;
+use crate::pg::json::{Json, require_bounded};
 use crate::pg::sql;
 use crate::trigger::wake;
 
@@ -32,6 +32,11 @@ fn set_scheduling(
     let dimensions = embedding::dimensions(&config["embedding"])?;
     let scheduling = scheduling::resolve(scheduling.map(|json| json.0).as_ref())?;
     let indexing = indexing::resolve(indexing.map(|json| json.0).as_ref(), dimensions)?;
+
+    let mut larger = config;
+    larger["scheduling"] = scheduling.clone();
+    larger["indexing"] = indexing.clone();
+    require_bounded("vectorizer", &larger)?;
 
     let changed = as_superuser(|| {
         sql::query_row(

@@ -14,6 +14,7 @@ use super::vectorizer::Entry;
 use super::{failed_name, trigger_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::json::require_bounded;
 use crate::pg::sql;
 
 /// Inserts a vectorizer into the catalog. Returns its UUID; `None` if the extension's objects are older than
@@ -27,6 +28,7 @@ pub fn register(
     inbox: &str,
     config: Value,
 ) -> Result<Option<String>, PgError> {
+    require_bounded("vectorizer", &config)?;
     let uuid = binding::uuid();
     let registered = as_superuser(|| {
         sql::query_row(

@@ -2,6 +2,7 @@
 
 use pgrx::datum::DatumWithOid;
 use pgrx::{PgSqlErrorCode, pg_sys};
+use serde::Deserialize;
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::{Author, Chunking, Destination, Loading, VectorizerConfig};
@@ -20,6 +21,7 @@ use super::triggers::Identity;
 use super::visibility;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
+use crate::pg::json::{TOO_LARGE, bounded};
 use crate::pg::sql::{self, Row, qualified};
 
 /// A row of `ai.vectorizer`, its config not parsed yet, with its relations in this database.
@@ -42,13 +44,22 @@ pub struct Entry {
     config: Value,
 }
 
+/// Returns a config as it is stored. One that can't be read must only affect its own vectorizer.
+fn read_config(text: Option<&str>) -> Value {
+    match text {
+        Some(text) => serde_json::from_str(text).unwrap_or_default(),
+        None => Value::String(TOO_LARGE.to_owned()),
+    }
+}
+
 /// Reads the vectorizers whose relations exist, as they are now, whatever the transaction's snapshot is.
 fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgError> {
     schema::require_trusted()?;
     let statement = format!(
-        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, v.config::text, {uuid}, {COLUMNS}, {for_superuser}
+        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, {config}, {uuid}, {COLUMNS}, {for_superuser}
          FROM ai.vectorizer v CROSS JOIN {relations}
          WHERE {condition} ORDER BY v.id",
+        config = bounded("v.config"),
         uuid = binding::uuid(),
         for_superuser = binding::for_superuser(),
         relations = binding::relations(),
@@ -65,8 +76,7 @@ fn entry(row: &Row<'_>) -> Result<Option<Entry>, PgError> {
         id: row.get(1)?,
         name: row.get(2)?,
         version: row.get(3)?,
-        // An unreadable config must only affect its own vectorizer.
-        config: serde_json::from_str(&row.get::<String>(4)?).unwrap_or_default(),
+        config: read_config(row.get_opt::<String>(4)?.as_deref()),
         uuid: row.get_opt(5)?,
         relations,
         bound: row.get(13)?,
@@ -206,8 +216,12 @@ impl Entry {
     /// Returns its parsed config, with the current name of the store. Errors if the config can't be read or
     /// the store is gone.
     fn parsed_config(&self) -> Result<VectorizerConfig, PgError> {
-        let mut config: VectorizerConfig = serde_json::from_value(self.config.clone()).map_err(|error| {
-            PgError::raised(format!("could not read the config of vectorizer \"{}\": {error}", self.name))
+        let read = match &self.config {
+            Value::String(why) => Err(why.clone()),
+            config => VectorizerConfig::deserialize(config).map_err(|error| error.to_string()),
+        };
+        let mut config = read.map_err(|why| {
+            PgError::raised(format!("could not read the config of vectorizer \"{}\": {why}", self.name))
                 .with_hint("Drop the vectorizer and create it again.")
         })?;
         if let Destination::Table { target_schema, target_table, .. } = &mut config.destination {

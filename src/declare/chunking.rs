@@ -3,7 +3,7 @@
 use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
-use pgai_rs_pipeline::chunk::chunker;
+use pgai_rs_pipeline::chunk::{ChunkError, chunker};
 use pgai_rs_pipeline::config::Chunking;
 
 use super::config::{implementation, raise, readable};
@@ -17,9 +17,18 @@ pub fn check(config: Option<&Value>) -> Result<(), PgError> {
     }
     let chunking: Chunking = readable("chunking", config)?;
     chunker(&chunking).map(drop).map_err(|error| {
-        PgError::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("invalid chunking config: {error}"),
-        )
+        PgError::new(sqlstate(&error), format!("invalid chunking config: {error}")).with_hint(error.hint())
     })
+}
+
+/// Returns the SQLSTATE of an error of chunking: whether a limit was exceeded, or the config is not valid.
+pub fn sqlstate(error: &ChunkError) -> PgSqlErrorCode {
+    match error {
+        ChunkError::TooLarge { .. }
+        | ChunkError::TooSlow { .. }
+        | ChunkError::TooManySeparators { .. }
+        | ChunkError::RegexTooLong { .. }
+        | ChunkError::RegexTooLarge { .. } => PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        _ => PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+    }
 }

@@ -4,7 +4,7 @@ use pgrx::PgSqlErrorCode;
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::Formatting;
-use pgai_rs_pipeline::format::Template;
+use pgai_rs_pipeline::format::{FormatError, Template};
 
 use super::config::{implementation, raise, readable};
 use crate::catalog::relation::Column;
@@ -31,11 +31,21 @@ pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> 
         PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
             .with_hint("Use $name for a column of the source, and $$ for a dollar sign.")
     };
-    let parsed = Template::parse(&template).map_err(|error| invalid(format!("invalid template: {error}")))?;
+    let parsed = Template::parse(&template).map_err(|error| match error {
+        FormatError::TooLong { got, limit } => too_long(got, limit),
+        _ => invalid(format!("invalid template: {error}")),
+    })?;
     let unknown =
         parsed.placeholders().find(|name| *name != "chunk" && !columns.iter().any(|c| c.name == *name));
     match unknown {
         Some(name) => Err(invalid(format!("column \"{name}\" in the template does not exist in the source"))),
         None => Ok(()),
     }
+}
+
+/// Returns the error for a template of `got` bytes where no more than `limit` are allowed.
+fn too_long(got: usize, limit: usize) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "template too long")
+        .with_detail(format!("It has {got} bytes, and the maximum is {limit}."))
+        .with_hint("Store long texts in a column of the source, and use that in the template.")
 }

@@ -10,6 +10,20 @@ use serde_json::Value;
 
 use super::error::PgError;
 
+/// The largest number of bytes of a config, as text, and of any other value that a user passes as `jsonb`. Read, it
+/// takes up to a hundred times as much.
+pub const MAX_BYTES: usize = 256 << 10;
+
+/// The largest number of bytes of a config that is read from the catalog, as text. Postgres writes more spaces and
+/// digits than were counted when it was declared.
+pub const MAX_STORED_BYTES: usize = 4 * MAX_BYTES;
+
+/// The reason why a config can't be read that is larger.
+pub const TOO_LARGE: &str = "it is too large";
+
+/// Bytes of a `jsonb` itself beyond which its text is not made: a number takes more there than it does as text.
+const MAX_BINARY_BYTES: usize = 8 * MAX_BYTES;
+
 /// An argument of type `jsonb`. The type that pgrx provides panics if the value is nested more deeply than
 /// serde_json reads, which is 127 levels.
 pub struct Json(pub Value);
@@ -22,11 +36,18 @@ impl FromDatum for Json {
 
         // SAFETY: by the caller, a datum of type jsonb; its text is copied at once.
         let text = unsafe {
+            // A copy of it would be made, if it is compressed.
+            if pg_sys::toast_raw_datum_size(datum) > MAX_BINARY_BYTES {
+                raise(too_large("JSON too large"));
+            }
             let jsonb = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
             let text: Option<&std::ffi::CStr> =
                 pgrx::direct_function_call(pg_sys::jsonb_out, &[Some(jsonb.into())]);
             text?.to_string_lossy()
         };
+        if text.len() > MAX_BYTES {
+            raise(too_large("JSON too large"));
+        }
         match serde_json::from_str(&text) {
             Ok(value) if is_deeper(&value, MOST_LEVELS) => refuse("recursion limit exceeded"),
             Ok(value) => Some(Json(value)),
@@ -51,8 +72,26 @@ fn refuse(why: &str) -> ! {
     let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "could not read the JSON")
         .with_detail(why)
         .with_hint("At most 120 levels of nesting are supported.");
+    raise(error)
+}
+
+fn raise(error: PgError) -> ! {
     pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
     unreachable!("an error report does not return")
+}
+
+fn too_large(message: impl Into<String>) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, message)
+        .with_detail(format!("The maximum is {} KB as text.", MAX_BYTES >> 10))
+        .with_hint("Shorten the texts in it, or specify fewer options.")
+}
+
+/// Errors if the config of a vectorizer or an S3 source, which `kind` says, is larger than any may be.
+pub fn require_bounded(kind: &str, config: &Value) -> Result<(), PgError> {
+    if config.to_string().len() <= MAX_BYTES {
+        return Ok(());
+    }
+    Err(too_large(format!("{kind} config too large")))
 }
 
 // SAFETY: reads the datum as its FromDatum does, as pgrx's own types do.
@@ -74,4 +113,13 @@ unsafe impl SqlTranslatable for Json {
     const TYPE_ORIGIN: TypeOrigin = JsonB::TYPE_ORIGIN;
     const ARGUMENT_SQL: Result<SqlMappingRef, ArgumentError> = JsonB::ARGUMENT_SQL;
     const RETURN_SQL: Result<ReturnsRef, ReturnsError> = JsonB::RETURN_SQL;
+}
+
+/// Returns the SQL of a config's text, which is NULL if it is larger than any that was declared here: it may come
+/// from another version, or from a dump.
+pub fn bounded(config: &str) -> String {
+    format!(
+        "(SELECT CASE WHEN pg_catalog.octet_length(c.whole) OPERATOR(pg_catalog.<=) {MAX_STORED_BYTES} THEN c.whole END
+          FROM (SELECT {config}::pg_catalog.text AS whole OFFSET 0) c)"
+    )
 }

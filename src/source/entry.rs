@@ -10,6 +10,7 @@ use crate::access::source as access;
 use crate::catalog::{rights, schema};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
+use crate::pg::json::{TOO_LARGE, bounded};
 use crate::pg::sql::{self, Row};
 
 /// A row of `ai.s3_source`, and the time of its next run.
@@ -71,8 +72,9 @@ pub fn enabled() -> Result<Vec<Result<S3Source, Unreadable>>, PgError> {
 fn read_enabled() -> Result<(bool, Vec<Result<S3Source, Unreadable>>), PgError> {
     let for_superuser = if have_declarers() { "s.for_superuser" } else { "true" };
     let mut all_known = true;
+    let config = bounded("s.config");
     let statement = format!(
-        "SELECT s.id, s.name::text, s.target::oid, s.uri, s.config::text, w.relowner,
+        "SELECT s.id, s.name::text, s.target::oid, s.uri, {config}, w.relowner,
                 (SELECT min(r.run) FROM ai._s3_source_run r WHERE r.id = s.id AND r.state = 'requested'),
                 CASE WHEN s.schedule IS NOT NULL THEN
                     greatest(0, ceil(extract(epoch FROM least(coalesce(t.next_run, now()), now() + interval '1 year')
@@ -118,12 +120,15 @@ pub fn note_declarers() -> Result<(), PgError> {
 fn entry(row: &Row<'_>) -> Result<Result<S3Source, Unreadable>, PgError> {
     let id: i32 = row.get(1)?;
     let name: String = row.get(2)?;
-    let config: SourceConfig = match serde_json::from_str(&row.get::<String>(5)?) {
+    let read = match row.get_opt::<String>(5)? {
+        Some(text) => serde_json::from_str(&text).map_err(|error| error.to_string()),
+        None => Err(TOO_LARGE.to_owned()),
+    };
+    let config: SourceConfig = match read {
         Ok(config) => config,
-        Err(error) => {
-            let error =
-                PgError::raised(format!("could not read the config of S3 source \"{name}\": {error}"))
-                    .with_hint("Drop the source and create it again.");
+        Err(why) => {
+            let error = PgError::raised(format!("could not read the config of S3 source \"{name}\": {why}"))
+                .with_hint("Drop the source and create it again.");
             return Ok(Err(Unreadable { id, name, version: row.get(10)?, error }));
         }
     };

@@ -17,7 +17,7 @@ struct Cases {
 /// Python's words for an error: its message, or the name it does not know.
 fn in_python(error: FormatError) -> String {
     match error {
-        FormatError::InvalidPlaceholder { .. } => error.to_string(),
+        FormatError::InvalidPlaceholder { .. } | FormatError::TooLong { .. } => error.to_string(),
         FormatError::UnknownName { name, .. } => name,
     }
 }

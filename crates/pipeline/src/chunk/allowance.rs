@@ -12,12 +12,16 @@ use super::ChunkError;
 /// largest document.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
+/// The number of steps between two looks at the time; all of them together take a few milliseconds.
+const STEPS_BETWEEN_LOOKS: u64 = 4096;
+
 /// Bounds what cutting one text may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowance<'a> {
     bytes: u64,
     per_chunk: u64,
     begun: Instant,
+    time: Duration,
     stop: Option<&'a AtomicBool>,
 }
 
@@ -25,7 +29,7 @@ impl<'a> Allowance<'a> {
     /// Allows `bytes` for all chunks together, each of which takes `per_chunk` beside its text. The time
     /// begins now.
     pub fn new(bytes: u64, per_chunk: u64) -> Self {
-        Allowance { bytes, per_chunk, begun: Instant::now(), stop: None }
+        Allowance { bytes, per_chunk, begun: Instant::now(), time: TIME_LIMIT, stop: None }
     }
 
     /// Ends the work soon after `stop` is set.
@@ -33,9 +37,9 @@ impl<'a> Allowance<'a> {
         Allowance { stop: Some(stop), ..self }
     }
 
-    /// Returns how long the work has taken.
-    pub(super) fn elapsed(&self) -> Duration {
-        self.begun.elapsed()
+    /// Allows no more time than this, from the beginning of the work.
+    pub(super) fn within(self, time: Duration) -> Self {
+        Allowance { time: time.min(self.time), ..self }
     }
 
     /// Ends the work if it has taken too long, or is no longer wanted.
@@ -43,10 +47,15 @@ impl<'a> Allowance<'a> {
         if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
             return Err(ChunkError::Stopped);
         }
-        if self.elapsed() > TIME_LIMIT {
-            return Err(ChunkError::TooSlow { limit: TIME_LIMIT });
+        if self.begun.elapsed() > self.time {
+            return Err(ChunkError::TooSlow { limit: self.time });
         }
         Ok(())
+    }
+
+    /// Returns how many things may take so many bytes each.
+    pub(super) fn part(&self, bytes: u64) -> usize {
+        usize::try_from(self.bytes / bytes.max(1)).unwrap_or(usize::MAX)
     }
 
     /// Refuses what takes more than all chunks together may.
@@ -55,6 +64,35 @@ impl<'a> Allowance<'a> {
             return Err(ChunkError::TooLarge { limit: self.bytes });
         }
         Ok(())
+    }
+}
+
+/// Looks at an allowance's time while small steps are counted, each of which would not be worth a look.
+pub(super) struct Clock<'a> {
+    allowance: Allowance<'a>,
+    /// Steps until the next look.
+    left: u64,
+}
+
+impl<'a> Clock<'a> {
+    /// A clock that looks at once, and then after each [`STEPS_BETWEEN_LOOKS`].
+    pub(super) fn new(allowance: Allowance<'a>) -> Self {
+        Clock { allowance, left: 0 }
+    }
+
+    /// Returns how many things may take so many bytes each.
+    pub(super) fn part(&self, bytes: u64) -> usize {
+        self.allowance.part(bytes)
+    }
+
+    /// Counts steps. Ends the work as [`Allowance::check_time`] does.
+    pub(super) fn count(&mut self, steps: u64) -> Result<(), ChunkError> {
+        if steps < self.left {
+            self.left -= steps;
+            return Ok(());
+        }
+        self.left = STEPS_BETWEEN_LOOKS;
+        self.allowance.check_time()
     }
 }
 
@@ -70,6 +108,11 @@ impl<'a> Chunks<'a> {
     /// No chunks yet.
     pub(super) fn new(allowance: Allowance<'a>) -> Self {
         Chunks { allowance, chunks: Vec::new(), taken: 0 }
+    }
+
+    /// Ends the work if it has taken too long, or is no longer wanted.
+    pub(super) fn check_time(&self) -> Result<(), ChunkError> {
+        self.allowance.check_time()
     }
 
     /// Errors if so many bytes beside those of the chunks so far are more than is allowed.

@@ -2,6 +2,7 @@
 
 use super::allowance::Chunks;
 use super::merge::Merger;
+use super::python_regex::Room;
 use super::separator::{Keep, Separator};
 use super::{Allowance, ChunkError, ChunkLimits, Chunker};
 
@@ -14,7 +15,8 @@ pub(super) struct CharacterSplitter {
 impl CharacterSplitter {
     /// A splitter at `separator`, which is a regular expression if `is_regex`.
     pub(super) fn new(limits: ChunkLimits, separator: &str, is_regex: bool) -> Result<Self, ChunkError> {
-        Ok(CharacterSplitter { limits, separator: Separator::new(separator, is_regex)? })
+        let separator = Separator::new(separator, is_regex, &mut Room::new())?;
+        Ok(CharacterSplitter { limits, separator })
     }
 }
 

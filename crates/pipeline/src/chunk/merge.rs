@@ -73,6 +73,8 @@ impl<'t> Merger<'t> {
     }
 
     fn write(&self, chunks: &mut Chunks<'_>) -> Result<(), ChunkError> {
+        // A chunk that is dropped took as long as any.
+        chunks.check_time()?;
         let bytes = self.window.iter().map(|(piece, _)| piece.len() + self.separator.len()).sum();
         chunks.check_room(bytes)?;
 
@@ -101,12 +103,23 @@ fn strip(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::super::tests::ample;
     use super::*;
 
     #[test]
     fn strips_what_python_strips() {
         assert_eq!(strip("\u{1c}\u{a0}\u{3000} a\u{200b} \u{85}\u{1f}\n"), "a\u{200b}");
+    }
+
+    #[test]
+    fn a_chunk_that_is_dropped_is_written_on_the_clock_too() {
+        let stop = AtomicBool::new(true);
+        let mut merger = Merger::new(ChunkLimits { size: 1, overlap: 0 }, "");
+        let mut chunks = Chunks::new(ample().until_stopped(&stop));
+        merger.push(Cow::Borrowed(" "), 1, &mut chunks).unwrap();
+        assert_eq!(merger.push(Cow::Borrowed(" "), 1, &mut chunks), Err(ChunkError::Stopped));
     }
 
     #[test]

@@ -160,6 +160,22 @@ pub enum ChunkError {
         /// The fault in the expression.
         reason: String,
     },
+    /// A regular expression is too long to be read.
+    #[error("too long regular expression: {got} bytes, and the maximum is {limit}")]
+    RegexTooLong {
+        /// Its length in bytes.
+        got: usize,
+        /// The largest length that is allowed.
+        limit: usize,
+    },
+    /// The separators' regular expressions take more memory than they may.
+    #[error("with the separator {pattern:?}, the regular expressions need more than the {} MB allowed", limit >> 20)]
+    RegexTooLarge {
+        /// The separator as configured, shortened.
+        pattern: String,
+        /// Bytes that they may take.
+        limit: usize,
+    },
     /// A separator has capture groups, and Python's splitter fails on what they leave.
     #[error("the separator {pattern:?} has capture groups, which break the split: {reason}")]
     CaptureGroups {
@@ -204,7 +220,9 @@ impl ChunkError {
             | ChunkError::OverlapTooLarge { .. }
             | ChunkError::OverlapNotSmaller { .. }
             | ChunkError::TooManySeparators { .. }
-            | ChunkError::InvalidRegex { .. } => "invalid_chunking",
+            | ChunkError::InvalidRegex { .. }
+            | ChunkError::RegexTooLong { .. }
+            | ChunkError::RegexTooLarge { .. } => "invalid_chunking",
             ChunkError::CaptureGroups { .. } | ChunkError::RunawayRegex { .. } => "separator_failed",
             ChunkError::Tokenizer(_) => "tokenizer_failed",
             ChunkError::TooLarge { .. } => "too_large",
@@ -225,6 +243,9 @@ impl ChunkError {
             ChunkError::TooManySeparators { .. } => "Specify fewer separators in the vectorizer's chunking.",
             ChunkError::InvalidRegex { .. } => {
                 "Correct the separator, or set is_separator_regex to false to take it literally."
+            }
+            ChunkError::RegexTooLong { .. } | ChunkError::RegexTooLarge { .. } => {
+                "Use shorter regular expressions, or fewer."
             }
             ChunkError::CaptureGroups { .. } => "Use (?:...) instead of (...) in the separator.",
             ChunkError::RunawayRegex { .. } => {
@@ -254,6 +275,7 @@ pub(crate) mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
+    use crate::config::{ChunkUnit, TextFormat};
 
     /// More than any of these texts takes.
     pub(super) fn ample() -> Allowance<'static> {
@@ -364,6 +386,25 @@ pub(crate) mod tests {
         let stop = AtomicBool::new(true);
         let stopped = chunker(&recursive(5, 0)).unwrap().chunk("one two", ample().until_stopped(&stop));
         assert_eq!(stopped, Err(ChunkError::Stopped));
+    }
+
+    #[test]
+    fn whitespace_that_becomes_no_chunk_is_cut_on_the_clock_too() {
+        let by_sentences =
+            |unit, format| Chunking::TextSplitter { chunk_size: 2, chunk_overlap: 1, unit, format };
+        let stop = AtomicBool::new(true);
+        for config in [
+            recursive(2, 1),
+            by_regex(","),
+            by_sentences(ChunkUnit::Characters, TextFormat::Text),
+            by_sentences(ChunkUnit::Characters, TextFormat::Markdown),
+            by_sentences(ChunkUnit::Tokens, TextFormat::Text),
+        ] {
+            let chunker = chunker(&config).unwrap();
+            assert_eq!(chunker.chunk("    ", ample()), Ok(vec![]));
+            let stopped = chunker.chunk("    ", ample().until_stopped(&stop));
+            assert_eq!(stopped, Err(ChunkError::Stopped), "{config:?}");
+        }
     }
 
     #[test]

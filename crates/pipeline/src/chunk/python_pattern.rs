@@ -19,7 +19,7 @@
 //! * numbered back-references count from the pattern's own first group, where LangChain's
 //!   recursive splitter shifts them by one, which makes most of them errors
 //! * case is ignored by Unicode's simple folding, where Python knows a few more pairs
-//! * what a group captures in a repetition that can match nothing, as in `(a*)*`
+//! * a repeated look-around, as in `(?:(?=a))*`, is refused; `\B` matches an empty text, as in Python 3.14
 //! * characters newer than the Unicode version of either side
 
 mod class;
@@ -52,6 +52,7 @@ pub(super) fn translate(pattern: &str) -> Result<String, PatternError> {
         position: 0,
         item: 0,
         out: String::with_capacity(pattern.len() + 16),
+        global_flags: 0,
         flags: vec![Flags::default()],
         groups: 0,
         names: HashMap::new(),
@@ -82,6 +83,8 @@ struct Translator<'p> {
     /// The place in the output where the item that is being read begins.
     item: usize,
     out: String,
+    /// The length of the output after the groups of flags that it begins with.
+    global_flags: usize,
     /// One element for the pattern, and one for each open group.
     flags: Vec<Flags>,
     /// Capture groups opened so far.
@@ -191,13 +194,15 @@ impl Translator<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::python_regex::{PythonRegex, Room};
+    use super::super::tests::ample;
     use super::*;
-    use fancy_regex::Regex;
 
     /// What the pattern finds first in the text.
     fn found<'t>(pattern: &str, text: &'t str) -> Option<&'t str> {
-        let translated = translate(pattern).unwrap();
-        Regex::new(&translated).unwrap().find(text).unwrap().map(|found| found.as_str())
+        let regex = PythonRegex::new(pattern, &mut Room::new()).unwrap();
+        let found = regex.matches(text, ample()).next()?.unwrap();
+        Some(&text[found.start()..found.end()])
     }
 
     fn error(pattern: &str) -> String {

@@ -1,44 +1,54 @@
-//! Python's `re` on top of the crate `fancy-regex`.
+//! Python's `re`.
 //!
-//! [`python_pattern`](super::python_pattern) translates the pattern and lists what still differs;
-//! this file finds matches in Python's order. Two limits keep a pattern that runs away from holding
-//! the pipeline up: steps of one search, and time for all searches of a text.
+//! [`python_pattern`](super::python_pattern) translates the pattern and lists what still differs; the crate
+//! `fancy-regex` reads what comes of it, [`program`] compiles that, and [`machine`] runs it. The crate's own
+//! machine counts too little of what it does to be bounded, and can't be stopped: a part of a pattern that needs
+//! no going back is another crate's search, through the whole text as one step.
+
+mod char_set;
+mod machine;
+mod program;
 
 use std::time::Duration;
 
-use fancy_regex::{Captures, Regex, RegexBuilder};
+pub(super) use self::program::Room;
 
+use self::machine::{Machine, Stopped};
+use self::program::{CompileError, Program};
+use super::allowance::Clock;
 use super::python_pattern::translate;
 use super::{Allowance, ChunkError};
 
-/// The largest number of backtracking steps of one search, a few seconds' worth. A pattern that needs
-/// backtracking spends at least one for each character it looks at, so this also bounds the distance
-/// between two matches.
-const BACKTRACK_LIMIT: usize = 50_000_000;
+/// The longest pattern in bytes.
+const MAX_PATTERN_BYTES: usize = 4096;
 
 /// The longest time for all searches in one text. Searches that are cheap each can be quadratic
 /// together.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 
+/// The largest number of bytes of a pattern that a message repeats.
+const QUOTED_BYTES: usize = 100;
+
 /// A regular expression that matches as Python's `re` does.
 pub(super) struct PythonRegex {
     given: String,
-    regex: Regex,
-    /// The same, but never an empty match where the search starts.
-    advancing: Regex,
+    program: Program,
 }
 
 impl PythonRegex {
-    /// Compiles a pattern in Python's syntax.
-    pub(super) fn new(given: &str) -> Result<Self, ChunkError> {
-        let pattern = translate(given).map_err(|error| invalid(given, &error))?;
+    /// Compiles a pattern in Python's syntax, if there is room.
+    pub(super) fn new(given: &str, room: &mut Room) -> Result<Self, ChunkError> {
+        if given.len() > MAX_PATTERN_BYTES {
+            return Err(ChunkError::RegexTooLong { got: given.len(), limit: MAX_PATTERN_BYTES });
+        }
 
-        Ok(PythonRegex {
-            given: given.to_owned(),
-            regex: compile(&pattern, given)?,
-            // `\G` holds where the search starts: a match that ends there is empty.
-            advancing: compile(&format!(r"(?:{pattern})(?!\G)"), given)?,
-        })
+        let invalid = |reason: String| ChunkError::InvalidRegex { pattern: quoted(given), reason };
+        let pattern = translate(given).map_err(|error| invalid(error.to_string()))?;
+        let program = Program::compile(&pattern, room).map_err(|error| match error {
+            CompileError::Invalid(reason) => invalid(reason),
+            CompileError::TooLarge(limit) => ChunkError::RegexTooLarge { pattern: quoted(given), limit },
+        })?;
+        Ok(PythonRegex { given: given.to_owned(), program })
     }
 
     /// The pattern as it was configured.
@@ -48,67 +58,66 @@ impl PythonRegex {
 
     /// Returns the number of groups that capture.
     pub(super) fn capture_groups(&self) -> usize {
-        self.regex.captures_len() - 1
+        self.program.groups
     }
 
     /// Python's `re.search`.
     pub(super) fn occurs_in(&self, text: &str, allowance: Allowance<'_>) -> Result<bool, ChunkError> {
-        self.check(allowance)?;
-        self.regex.is_match(text).map_err(|error| self.ran_away(error.to_string()))
+        let mut clock = Clock::new(allowance.within(TIME_LIMIT));
+        let found = Machine::new(&self.program, text, &mut clock).search(0, false);
+        found.map(|found| found.is_some()).map_err(|stopped| self.stopped(stopped))
     }
 
     /// Python's `re.finditer`: matches from left to right that don't overlap. An empty match may
     /// follow a longer one at once, but not another empty one.
     pub(super) fn matches<'r, 't>(&'r self, text: &'t str, allowance: Allowance<'r>) -> Matches<'r, 't> {
-        Matches { regex: self, text, allowance, at: 0, advance: false, done: false }
+        let clock = Clock::new(allowance.within(TIME_LIMIT));
+        Matches { regex: self, text, clock, at: 0, advance: false, done: false }
     }
 
-    fn check(&self, allowance: Allowance<'_>) -> Result<(), ChunkError> {
-        allowance.check_time()?;
-        if allowance.elapsed() > TIME_LIMIT {
-            return Err(self.ran_away(format!("it takes more than {} seconds", TIME_LIMIT.as_secs())));
-        }
-        Ok(())
-    }
-
-    fn ran_away(&self, reason: String) -> ChunkError {
-        ChunkError::RunawayRegex { pattern: self.given.clone(), reason }
+    fn stopped(&self, stopped: Stopped) -> ChunkError {
+        let reason = match stopped {
+            Stopped::RanAway(reason) => reason,
+            Stopped::Time(ChunkError::TooSlow { limit }) => {
+                format!("it takes more than {} seconds", limit.as_secs())
+            }
+            Stopped::Time(error) => return error,
+        };
+        ChunkError::RunawayRegex { pattern: quoted(&self.given), reason }
     }
 }
 
-/// Compiles what the pattern that was given is translated to.
-fn compile(translated: &str, given: &str) -> Result<Regex, ChunkError> {
-    let builder = RegexBuilder::new(translated).backtrack_limit(BACKTRACK_LIMIT).build();
-    builder.map_err(|error| invalid(given, &error))
-}
-
-fn invalid(given: &str, reason: &impl ToString) -> ChunkError {
-    ChunkError::InvalidRegex { pattern: given.to_owned(), reason: reason.to_string() }
+/// The beginning of a pattern, for a message.
+pub(super) fn quoted(pattern: &str) -> String {
+    match pattern.floor_char_boundary(QUOTED_BYTES) {
+        end if end < pattern.len() => format!("{}...", &pattern[..end]),
+        _ => pattern.to_owned(),
+    }
 }
 
 /// One match.
 pub(super) struct Match<'t> {
-    start: usize,
-    end: usize,
-    /// Only if the pattern has capture groups, as they cost.
-    captures: Option<Captures<'t>>,
+    text: &'t str,
+    /// The beginning and the end of each group, that of the whole match first.
+    places: Vec<usize>,
 }
 
 impl<'t> Match<'t> {
     /// Byte offset of its first byte.
     pub(super) fn start(&self) -> usize {
-        self.start
+        self.places[0]
     }
 
     /// Byte offset after its last byte.
     pub(super) fn end(&self) -> usize {
-        self.end
+        self.places[1]
     }
 
     /// Returns the text that a capture group matched; group 0 is the whole match. `None` if the group
     /// took no part.
     pub(super) fn group(&self, index: usize) -> Option<&'t str> {
-        self.captures.as_ref()?.get(index).map(|group| group.as_str())
+        let (&start, &end) = (self.places.get(2 * index)?, self.places.get(2 * index + 1)?);
+        self.text.get(start..end)
     }
 }
 
@@ -116,7 +125,7 @@ impl<'t> Match<'t> {
 pub(super) struct Matches<'r, 't> {
     regex: &'r PythonRegex,
     text: &'t str,
-    allowance: Allowance<'r>,
+    clock: Clock<'r>,
     at: usize,
     /// The last match was empty: the next must not be, if it is at the same place.
     advance: bool,
@@ -124,20 +133,10 @@ pub(super) struct Matches<'r, 't> {
 }
 
 impl<'t> Matches<'_, 't> {
-    fn search(&self) -> Result<Option<Match<'t>>, ChunkError> {
-        self.regex.check(self.allowance)?;
-        let regex = if self.advance { &self.regex.advancing } else { &self.regex.regex };
-        let ran_away = |error: fancy_regex::Error| self.regex.ran_away(error.to_string());
-
-        if self.regex.capture_groups() == 0 {
-            let found = regex.find_from_pos(self.text, self.at).map_err(ran_away)?;
-            return Ok(found.map(|found| Match { start: found.start(), end: found.end(), captures: None }));
-        }
-
-        let captures = regex.captures_from_pos(self.text, self.at).map_err(ran_away)?;
-        let Some(captures) = captures else { return Ok(None) };
-        let Some(found) = captures.get(0) else { return Ok(None) };
-        Ok(Some(Match { start: found.start(), end: found.end(), captures: Some(captures) }))
+    fn search(&mut self) -> Result<Option<Match<'t>>, ChunkError> {
+        let machine = Machine::new(&self.regex.program, self.text, &mut self.clock);
+        let found = machine.search(self.at, self.advance).map_err(|stopped| self.regex.stopped(stopped))?;
+        Ok(found.map(|places| Match { text: self.text, places }))
     }
 }
 
@@ -152,8 +151,8 @@ impl<'t> Iterator for Matches<'_, 't> {
         let found = self.search().transpose();
         match &found {
             Some(Ok(found)) => {
-                self.at = found.end;
-                self.advance = found.start == found.end;
+                self.at = found.end();
+                self.advance = found.start() == found.end();
             }
             Some(Err(_)) | None => self.done = true,
         }
@@ -163,11 +162,13 @@ impl<'t> Iterator for Matches<'_, 't> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::super::tests::ample;
     use super::*;
 
     fn spans(pattern: &str, text: &str) -> Vec<(usize, usize)> {
-        let regex = PythonRegex::new(pattern).unwrap();
+        let regex = PythonRegex::new(pattern, &mut Room::new()).unwrap();
         regex.matches(text, ample()).map(|found| found.unwrap()).map(|m| (m.start(), m.end())).collect()
     }
 
@@ -181,5 +182,98 @@ mod tests {
     fn after_an_empty_match_a_longer_one_is_looked_for_at_the_same_place() {
         // Python: [m.span() for m in re.finditer('|x', 'xé')]
         assert_eq!(spans("|x", "xé"), [(0, 0), (0, 1), (1, 1), (3, 3)]);
+    }
+
+    /// A pattern, a text, and the places of each of its matches and their groups.
+    type Case = (String, String, Vec<Vec<Option<(usize, usize)>>>);
+
+    /// Cases at random, with Python's own answers; `tests/python_regex/generate.py` writes them.
+    #[test]
+    fn patterns_match_as_pythons_do() {
+        let cases: &str = include_str!("../../tests/python_regex/cases.json");
+        let cases: Vec<Case> = serde_json::from_str(cases).unwrap();
+        assert!(cases.len() >= 2000, "only {} cases", cases.len());
+        let mut refused = 0;
+        for (pattern, text, expected) in &cases {
+            let Ok(regex) = PythonRegex::new(pattern, &mut Room::new()) else {
+                // A look-around alone, or nothing, is repeated.
+                refused += 1;
+                continue;
+            };
+            let place = |found: &Match<'_>, group: usize| {
+                let &[start, end] = &found.places[2 * group..2 * group + 2] else { return None };
+                text.get(start..end).map(|_| (start, end))
+            };
+            let groups =
+                |found: Match<'_>| (0..=regex.capture_groups()).map(|group| place(&found, group)).collect();
+            let found: Vec<Vec<_>> =
+                regex.matches(text, ample()).map(|found| groups(found.unwrap())).collect();
+            assert_eq!(&found, expected, "pattern {pattern:?}, text {text:?}");
+        }
+        assert!(refused * 10 < cases.len(), "{refused} are refused");
+    }
+
+    /// Returns the error that searching a text ends in.
+    fn error(pattern: &str, text: &str, allowance: Allowance<'_>) -> ChunkError {
+        let regex = PythonRegex::new(pattern, &mut Room::new()).unwrap();
+        regex.occurs_in(text, allowance).unwrap_err()
+    }
+
+    #[test]
+    fn every_step_of_a_search_counts() {
+        let letters = "a".repeat(20_000);
+        for pattern in [
+            // Each of these looks at all of the text at each place of it.
+            "(?=[^z]*z)a",
+            "(?=a)[^z]*z",
+            r"a*(?=\b)q",
+            "(?=(a*))\\1q",
+            // These go round without going on.
+            "(?:(){999999999}){999999999}",
+            "(?<=a{999999999})(?<=a{999999999})",
+        ] {
+            let failed = error(pattern, &letters, ample());
+            assert!(failed.to_string().contains("steps"), "{pattern}: {failed}");
+        }
+    }
+
+    #[test]
+    fn what_a_search_remembers_is_bounded() {
+        let letters = "a".repeat(20_000);
+        // Each round remembers what all groups matched in the round before.
+        let pattern = format!("(?:{}a)*z", "()".repeat(500));
+        let failed = error(&pattern, &letters, Allowance::new(1 << 20, 0));
+        assert!(failed.to_string().contains("remembers"), "{failed}");
+        // As many ways are open as there are letters.
+        let failed = error("(?:a|b)*z", &letters, Allowance::new(1 << 20, 0));
+        assert!(failed.to_string().contains("remembers"), "{failed}");
+    }
+
+    #[test]
+    fn a_search_under_way_is_stopped() {
+        // It is stopped before it has taken the steps that it may, which are many seconds' worth.
+        let letters = "a".repeat(10 << 20);
+        let stop = AtomicBool::new(false);
+        let failed = std::thread::scope(|scope| {
+            let search = scope.spawn(|| error("(?=[^z]*z)a", &letters, ample().until_stopped(&stop)));
+            stop.store(true, Ordering::Relaxed);
+            search.join().unwrap()
+        });
+        assert_eq!(failed, ChunkError::Stopped);
+    }
+
+    #[test]
+    fn what_a_pattern_takes_is_bounded_before_it_is_taken() {
+        let refused = PythonRegex::new(&"(?=\\w{150})".repeat(1000), &mut Room::new()).map(drop).unwrap_err();
+        assert!(matches!(refused, ChunkError::RegexTooLong { .. }), "{refused}");
+
+        // Many that are small enough each are too much together.
+        let mut room = Room::new();
+        let all = (0..500).map(|n| PythonRegex::new(&format!(r"[\w{n}]"), &mut room).map(drop));
+        let refused = all.collect::<Result<Vec<_>, _>>().unwrap_err();
+        assert!(matches!(refused, ChunkError::RegexTooLarge { .. }), "{refused}");
+        assert!(refused.to_string().contains("2 MB"), "{refused}");
+        // A repetition takes no more than what is repeated.
+        assert!(PythonRegex::new(r"(?=\w{150000})(?:\w{1000}){1000}", &mut Room::new()).is_ok());
     }
 }

@@ -3,6 +3,7 @@
 
 use super::allowance::Chunks;
 use super::merge::Merger;
+use super::python_regex::Room;
 use super::separator::{Keep, Separator};
 use super::{Allowance, ChunkError, ChunkLimits, Chunker};
 
@@ -35,7 +36,8 @@ impl RecursiveSplitter {
         } else {
             separators.iter().map(String::as_str).collect()
         };
-        let separators = given.into_iter().map(|separator| Separator::new(separator, is_regex));
+        let mut room = Room::new();
+        let separators = given.into_iter().map(|separator| Separator::new(separator, is_regex, &mut room));
         let separators = separators.collect::<Result<_, _>>()?;
         Ok(RecursiveSplitter { limits, separators })
     }
@@ -133,6 +135,10 @@ mod tests {
         let refused = RecursiveSplitter::new(ChunkLimits::new(5, 0).unwrap(), &separators, false).err();
         assert!(matches!(refused, Some(ChunkError::TooManySeparators { .. })));
         let text = "x".repeat(2 * MAX_SEPARATORS);
-        assert_eq!(chunks(1, &vec!["x"; MAX_SEPARATORS], &text).len(), text.len());
+        for is_regex in [false, true] {
+            let separators = vec!["x".to_owned(); MAX_SEPARATORS];
+            let splitter = RecursiveSplitter::new(ChunkLimits::new(1, 0).unwrap(), &separators, is_regex).unwrap();
+            assert_eq!(splitter.chunk(&text, ample()).unwrap().len(), text.len());
+        }
     }
 }

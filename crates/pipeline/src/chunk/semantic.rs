@@ -1,7 +1,7 @@
 //! The crate `text-splitter`: a chunk ends at the largest semantic boundary that fits, be it a
 //! heading, a paragraph, a sentence or a word.
 
-use text_splitter::{Characters, ChunkConfig, MarkdownSplitter, TextSplitter, TryChunkSizer};
+use text_splitter::{ChunkConfig, MarkdownSplitter, TextSplitter, TryChunkSizer};
 use tiktoken_rs::cl100k_base_singleton;
 
 use super::allowance::Chunks;
@@ -10,20 +10,19 @@ use crate::config::{ChunkUnit, TextFormat};
 
 /// The shortest block in bytes, see [`in_blocks`].
 const SHORTEST_BLOCK: usize = 64 << 10;
+/// The longest block in bytes, and with it the longest chunk.
+const LONGEST_BLOCK: usize = 1 << 20;
+
+/// The bytes that the crate takes for each byte of a block, where every other one is a boundary.
+const BYTES_PER_BYTE: u64 = 64;
 
 /// Splits plain text or Markdown, counting characters or tokens.
 pub(super) struct SemanticSplitter {
-    splitter: Splitter,
+    limits: ChunkLimits,
+    unit: ChunkUnit,
+    format: TextFormat,
     /// Bytes of the text that are split at a time, see [`in_blocks`].
     block: usize,
-}
-
-/// The crate's splitter of one format and unit.
-enum Splitter {
-    Text(TextSplitter<Characters>),
-    TextByTokens(TextSplitter<Cl100k>),
-    Markdown(MarkdownSplitter<Characters>),
-    MarkdownByTokens(MarkdownSplitter<Cl100k>),
 }
 
 /// A chunk, after the byte offset of its beginning.
@@ -33,40 +32,38 @@ impl SemanticSplitter {
     /// A splitter of texts in this format, whose `limits` are counted in `unit`.
     pub(super) fn new(limits: ChunkLimits, unit: ChunkUnit, format: TextFormat) -> Result<Self, ChunkError> {
         let ChunkLimits { size, overlap } = limits;
-        let config = ChunkConfig::new(size)
-            .with_overlap(overlap)
-            .map_err(|_| ChunkError::OverlapNotSmaller { size, overlap })?;
-
-        let tokens = Cl100k { enough: size };
-        let splitter = match (format, unit) {
-            (TextFormat::Text, ChunkUnit::Characters) => Splitter::Text(TextSplitter::new(config)),
-            (TextFormat::Text, ChunkUnit::Tokens) => {
-                Splitter::TextByTokens(TextSplitter::new(config.with_sizer(tokens)))
-            }
-            (TextFormat::Markdown, ChunkUnit::Characters) => {
-                Splitter::Markdown(MarkdownSplitter::new(config))
-            }
-            (TextFormat::Markdown, ChunkUnit::Tokens) => {
-                Splitter::MarkdownByTokens(MarkdownSplitter::new(config.with_sizer(tokens)))
-            }
-        };
+        if overlap >= size {
+            return Err(ChunkError::OverlapNotSmaller { size, overlap });
+        }
 
         // Long enough for a chunk even if all of its tokens are of the longest kind.
-        let block = size.saturating_mul(LONGEST_TOKEN).max(SHORTEST_BLOCK);
-        Ok(SemanticSplitter { splitter, block })
+        let block = size.saturating_mul(LONGEST_TOKEN).clamp(SHORTEST_BLOCK, LONGEST_BLOCK);
+        Ok(SemanticSplitter { limits, unit, format, block })
+    }
+
+    /// The crate's config, with a sizer that keeps to `allowance`.
+    fn config<'a>(&self, allowance: Allowance<'a>) -> Result<ChunkConfig<Sizer<'a>>, ChunkError> {
+        let ChunkLimits { size, overlap } = self.limits;
+        ChunkConfig::new(size)
+            .with_sizer(Sizer { unit: self.unit, enough: size, allowance })
+            .with_overlap(overlap)
+            .map_err(|_| ChunkError::OverlapNotSmaller { size, overlap })
     }
 }
 
 impl Chunker for SemanticSplitter {
     fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
-        in_blocks(text, self.block, allowance, |block| -> Box<dyn Iterator<Item = _>> {
-            match &self.splitter {
-                Splitter::Text(splitter) => Box::new(splitter.chunk_indices(block).map(Ok)),
-                Splitter::Markdown(splitter) => Box::new(splitter.chunk_indices(block).map(Ok)),
-                Splitter::TextByTokens(splitter) => Box::new(splitter.try_chunk_indices(block)),
-                Splitter::MarkdownByTokens(splitter) => Box::new(splitter.try_chunk_indices(block)),
+        let block = self.block.min(allowance.part(BYTES_PER_BYTE)).max(SHORTEST_BLOCK);
+        match self.format {
+            TextFormat::Text => {
+                let splitter = TextSplitter::new(self.config(allowance)?);
+                in_blocks(text, block, allowance, |block| Box::new(splitter.try_chunk_indices(block)))
             }
-        })
+            TextFormat::Markdown => {
+                let splitter = MarkdownSplitter::new(self.config(allowance)?);
+                in_blocks(text, block, allowance, |block| Box::new(splitter.try_chunk_indices(block)))
+            }
+        }
     }
 }
 
@@ -87,6 +84,7 @@ fn in_blocks<'t, 's>(
     let mut rest = text;
 
     while !rest.is_empty() {
+        chunks.check_time()?;
         let end = rest.floor_char_boundary(block);
         let mut next = end;
         let mut found = split(&rest[..end]).peekable();
@@ -113,16 +111,31 @@ const LONGEST_TOKEN: usize = 128;
 /// each character of the run, and panics when there are more than a million.
 const LONGEST_WHITESPACE: usize = 500_000;
 
-/// Counts tokens of `cl100k_base`. The tokenizer itself is loaded once a process.
-pub(super) struct Cl100k {
+/// Counts characters, or tokens of `cl100k_base`. The tokenizer itself is loaded once a process.
+///
+/// The crate asks for a size at least once for each chunk, also for those that it drops as whitespace; so
+/// this is where the time is looked at.
+struct Sizer<'a> {
+    unit: ChunkUnit,
     /// More tokens than this need not be counted: they don't fit.
     enough: usize,
+    allowance: Allowance<'a>,
 }
 
-impl TryChunkSizer for Cl100k {
+impl TryChunkSizer for Sizer<'_> {
     type Error = ChunkError;
 
     fn try_size(&self, text: &str) -> Result<usize, ChunkError> {
+        self.allowance.check_time()?;
+        match self.unit {
+            ChunkUnit::Characters => Ok(text.chars().count()),
+            ChunkUnit::Tokens => self.tokens(text),
+        }
+    }
+}
+
+impl Sizer<'_> {
+    fn tokens(&self, text: &str) -> Result<usize, ChunkError> {
         // The splitter asks for the size of whole documents to learn that they are too long.
         let at_least = text.len().div_ceil(LONGEST_TOKEN);
         if at_least > self.enough {
@@ -210,6 +223,20 @@ mod tests {
         assert!(numbers.into_iter().eq(0..10_000));
     }
 
+    /// The crate remembers every boundary of what it is given.
+    #[test]
+    fn a_block_is_bounded_by_itself_and_by_memory() {
+        let splitter = splitter(1 << 30, 0, ChunkUnit::Characters, TextFormat::Text);
+        let text = "a\n".repeat(LONGEST_BLOCK);
+        let longest = |allowance| {
+            let chunks = splitter.chunk(&text, allowance).unwrap();
+            chunks.iter().map(String::len).max().unwrap()
+        };
+
+        assert_eq!(longest(ample()), LONGEST_BLOCK - 1, "its end is trimmed");
+        assert_eq!(longest(Allowance::new(8 << 20, 0)), (8 << 20) / 64 - 1);
+    }
+
     /// What the blocks are for: the crate's work on one word is quadratic.
     #[test]
     fn a_megabyte_without_a_boundary_is_chunked() {
@@ -221,7 +248,8 @@ mod tests {
 
     #[test]
     fn tokens_are_counted_as_openai_counts_them() {
-        let size = |text: &str| Cl100k { enough: 1000 }.try_size(text).unwrap();
+        let sizer = Sizer { unit: ChunkUnit::Tokens, enough: 1000, allowance: ample() };
+        let size = |text: &str| sizer.try_size(text).unwrap();
         assert_eq!(size("tiktoken is great!"), 6);
         let splitter = splitter(3, 0, ChunkUnit::Tokens, TextFormat::Text);
         let chunks = splitter.chunk("one two three four five six seven", ample()).unwrap();
@@ -249,7 +277,7 @@ mod tests {
     #[test]
     fn whitespace_that_would_crash_the_tokenizer_is_an_error() {
         let splitter = splitter(1 << 20, 0, ChunkUnit::Tokens, TextFormat::Text);
-        let failed = splitter.chunk(&format!("a{}b", " ".repeat(2_000_000)), ample()).unwrap_err();
+        let failed = splitter.chunk(&format!("a{}b", " ".repeat(600_000)), ample()).unwrap_err();
         assert!(matches!(failed, ChunkError::Tokenizer(_)), "{failed}");
     }
 }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::python_regex::PythonRegex;
+use super::allowance::Clock;
+use super::python_regex::{PythonRegex, Room, quoted};
 use super::{Allowance, ChunkError};
 
 /// A separator of texts, given literally or as a regular expression.
@@ -25,9 +26,9 @@ pub(super) enum Keep {
 type Sink<'a, 't> = &'a mut dyn FnMut(Cow<'t, str>) -> Result<(), ChunkError>;
 
 impl Separator {
-    /// Reads a separator. An empty one is literal in any case.
-    pub(super) fn new(given: &str, is_regex: bool) -> Result<Self, ChunkError> {
-        let regex = if is_regex && !given.is_empty() { Some(PythonRegex::new(given)?) } else { None };
+    /// Reads a separator, if there is room for its expression. An empty one is literal in any case.
+    pub(super) fn new(given: &str, is_regex: bool, room: &mut Room) -> Result<Self, ChunkError> {
+        let regex = if is_regex && !given.is_empty() { Some(PythonRegex::new(given, room)?) } else { None };
         Ok(Separator { given: given.to_owned(), regex })
     }
 
@@ -51,7 +52,10 @@ impl Separator {
     pub(super) fn occurs_in(&self, text: &str, allowance: Allowance<'_>) -> Result<bool, ChunkError> {
         match &self.regex {
             Some(regex) => regex.occurs_in(text, allowance),
-            None => Ok(text.contains(&self.given)),
+            None => {
+                allowance.check_time()?;
+                Ok(text.contains(&self.given))
+            }
         }
     }
 
@@ -63,16 +67,15 @@ impl Separator {
         allowance: Allowance<'_>,
         sink: Sink<'_, 't>,
     ) -> Result<(), ChunkError> {
+        let mut clock = Clock::new(allowance);
+        let sink: Sink<'_, 't> = &mut |piece| {
+            clock.count(1)?;
+            sink(piece)
+        };
         match &self.regex {
             None if self.is_empty() => split_everywhere(text, sink),
-            None => {
-                let matches = text.match_indices(&self.given);
-                split_at(text, matches.map(|(at, found)| Ok((at, at + found.len()))), keep, sink)
-            }
-            Some(regex) if regex.capture_groups() == 0 => {
-                let matches = regex.matches(text, allowance);
-                split_at(text, matches.map(|found| found.map(|m| (m.start(), m.end()))), keep, sink)
-            }
+            None => split_literally(text, &self.given, keep, sink),
+            Some(regex) if regex.capture_groups() == 0 => split_by_regex(text, regex, keep, allowance, sink),
             Some(regex) => split_with_groups(text, regex, keep, allowance, sink),
         }
     }
@@ -96,6 +99,22 @@ fn split_everywhere<'t>(text: &'t str, sink: Sink<'_, 't>) -> Result<(), ChunkEr
         emit(&text[at..at + c.len_utf8()], sink)?;
     }
     Ok(())
+}
+
+fn split_literally<'t>(text: &'t str, at: &str, keep: Keep, sink: Sink<'_, 't>) -> Result<(), ChunkError> {
+    let matches = text.match_indices(at).map(|(at, found)| Ok((at, at + found.len())));
+    split_at(text, matches, keep, sink)
+}
+
+fn split_by_regex<'t>(
+    text: &'t str,
+    regex: &PythonRegex,
+    keep: Keep,
+    allowance: Allowance<'_>,
+    sink: Sink<'_, 't>,
+) -> Result<(), ChunkError> {
+    let matches = regex.matches(text, allowance).map(|found| found.map(|m| (m.start(), m.end())));
+    split_at(text, matches, keep, sink)
 }
 
 /// Splits at `matches`, pairs of byte offsets.
@@ -127,7 +146,7 @@ fn split_with_groups<'t>(
     allowance: Allowance<'_>,
     sink: Sink<'_, 't>,
 ) -> Result<(), ChunkError> {
-    let failed = |reason| ChunkError::CaptureGroups { pattern: regex.as_given().to_owned(), reason };
+    let failed = |reason| ChunkError::CaptureGroups { pattern: quoted(regex.as_given()), reason };
     let elements = re_split(text, regex, keep, allowance)?;
     if keep == Keep::No {
         // A group that takes no part in a match is left out, as Python joins no None.

@@ -14,6 +14,10 @@ impl From<FormatError> for Failure {
             FormatError::InvalidPlaceholder { .. } => {
                 ("invalid_template", "Use $$ for a dollar sign in the vectorizer's template.")
             }
+            FormatError::TooLong { .. } => (
+                "template_too_long",
+                "Store long texts in a column of the source, and use that in the template.",
+            ),
             FormatError::UnknownName { .. } => (
                 "unknown_placeholder",
                 "Use $chunk or a column of the source table in the vectorizer's template; names are \

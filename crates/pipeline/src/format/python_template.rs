@@ -3,6 +3,11 @@
 //! `$name` and `${name}` are placeholders, `$$` is a dollar sign, any other `$` is an error. A name
 //! is an ASCII letter or underscore, followed by ASCII letters, digits and underscores.
 
+use std::collections::HashSet;
+
+/// The longest template in bytes. Each of its placeholders costs something at each chunk of each document.
+const MAX_TEMPLATE_BYTES: usize = 64 << 10;
+
 /// A template, read once and filled for each chunk.
 ///
 /// ```
@@ -48,6 +53,14 @@ pub enum FormatError {
         line: usize,
         /// Column of the `$`, from 1, in code points.
         column: usize,
+    },
+    /// More text than a template may have.
+    #[error("template too long: {got} bytes, and the maximum is {limit}")]
+    TooLong {
+        /// Its length in bytes.
+        got: usize,
+        /// The largest length that is allowed.
+        limit: usize,
     },
     /// A placeholder that is neither `chunk` nor a field.
     #[error("Unknown placeholder ${name} in string: line {line}, col {column}")]
@@ -123,11 +136,19 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// [`FormatError::InvalidPlaceholder`] at the first `$` that begins no placeholder.
+    /// [`FormatError::InvalidPlaceholder`] at the first `$` that begins no placeholder;
+    /// [`FormatError::TooLong`] beyond 64 KB.
     pub fn parse(template: &str) -> Result<Self, FormatError> {
+        if template.len() > MAX_TEMPLATE_BYTES {
+            return Err(FormatError::TooLong { got: template.len(), limit: MAX_TEMPLATE_BYTES });
+        }
+
         let mut parts = Vec::new();
         let mut text = String::new();
         let mut rest = template;
+        let mut place = Position { line: 1, column: 1 };
+        // The `$` that `place` is the place of.
+        let mut placed = 0;
 
         while let Some(dollar) = rest.find('$') {
             text.push_str(&rest[..dollar]);
@@ -138,7 +159,9 @@ impl Template {
                 continue;
             }
 
-            let place = Position::of(template, template.len() - after.len() - 1);
+            let at = template.len() - after.len() - 1;
+            place = place.after(&template[placed..at]);
+            placed = at;
             let Some((name, after)) = placeholder(after) else {
                 return Err(FormatError::InvalidPlaceholder { line: place.line, column: place.column });
             };
@@ -159,15 +182,13 @@ impl Template {
 
     /// The names of the placeholders, each once, in order of appearance.
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {
-        let mut names: Vec<&str> = Vec::new();
-        for part in &self.parts {
-            if let Part::Placeholder { name, .. } = part
-                && !names.contains(&name.as_str())
-            {
-                names.push(name);
-            }
-        }
-        names.into_iter()
+        let names = self.parts.iter().filter_map(|part| match part {
+            Part::Placeholder { name, .. } => Some(name.as_str()),
+            Part::Text(_) => None,
+        });
+
+        let mut seen = HashSet::new();
+        names.filter(move |&name| seen.insert(name))
     }
 
     /// Returns how many bytes [`render`](Self::render) makes.
@@ -234,13 +255,14 @@ fn identifier(text: &str) -> Option<(&str, &str)> {
 }
 
 impl Position {
-    /// The place of the byte `at`. Lines end where Python's `str.splitlines` ends them.
-    fn of(template: &str, at: usize) -> Self {
-        let mut place = Position { line: 1, column: 1 };
-        let mut before = template[..at].chars().peekable();
+    /// The place after `text`, which begins here and ends before a `$`. Lines end where Python's
+    /// `str.splitlines` ends them.
+    fn after(self, text: &str) -> Self {
+        let mut place = self;
+        let mut rest = text.chars().peekable();
 
-        while let Some(c) = before.next() {
-            let half_of_crlf = c == '\r' && before.peek() == Some(&'\n');
+        while let Some(c) = rest.next() {
+            let half_of_crlf = c == '\r' && rest.peek() == Some(&'\n');
             if is_line_break(c) && !half_of_crlf {
                 place = Position { line: place.line + 1, column: 1 };
             } else {
@@ -288,6 +310,18 @@ mod tests {
         assert_eq!(stray.to_string(), "Invalid placeholder in string: line 2, col 5");
         let unknown = Template::parse("é\n ${none}").unwrap().render("", &[]).unwrap_err();
         assert_eq!(unknown.to_string(), "Unknown placeholder $none in string: line 2, col 2");
+        let late = Template::parse("$a\r\n$b\r$c é$d $5").unwrap_err();
+        assert_eq!(late.to_string(), "Invalid placeholder in string: line 3, col 8");
+    }
+
+    /// Its length is bounded, and so is what each byte of it costs: each `$` is counted from the one before.
+    #[test]
+    fn a_template_is_as_long_as_it_may_be() {
+        let longest = "$c".repeat(MAX_TEMPLATE_BYTES / 2);
+        assert_eq!(Template::parse(&longest).unwrap().placeholders().collect::<Vec<_>>(), ["c"]);
+
+        let refused = Template::parse(&(longest + "x")).unwrap_err();
+        assert_eq!(refused.to_string(), "template too long: 65537 bytes, and the maximum is 65536");
     }
 
     #[test]

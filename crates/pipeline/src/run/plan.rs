@@ -69,6 +69,7 @@ fn fill(
     let mut bytes = 0_u64;
 
     for chunk in chunks {
+        // A template may have tens of thousands of placeholders, and a document as many chunks.
         allowance.check_time()?;
         let length = template.length(&chunk, fields) as u64;
         bytes = bytes.saturating_add(length).saturating_add(prepared.bytes_per_chunk());

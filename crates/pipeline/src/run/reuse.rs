@@ -8,20 +8,22 @@ use crate::document::{Digest, ExistingChunk};
 ///
 /// An existing chunk serves once. One that stays in its place is preferred, so that an insertion
 /// moves as few rows as it can; the others are taken in the order of their places.
-pub(super) fn reuse(mut existing: Vec<ExistingChunk>, digests: &[Digest]) -> Vec<Option<ExistingChunk>> {
-    // Candidates are popped from the end, and so in the order of their places.
-    existing.sort_by_key(|chunk| std::cmp::Reverse(chunk.seq));
-    let mut available: HashMap<Digest, Vec<ExistingChunk>> = HashMap::new();
+pub(super) fn reuse(existing: Vec<ExistingChunk>, digests: &[Digest]) -> Vec<Option<ExistingChunk>> {
+    let mut kept: Vec<Option<ExistingChunk>> = vec![None; digests.len()];
+    let mut elsewhere = Vec::new();
     for chunk in existing {
-        available.entry(chunk.digest).or_default().push(chunk);
+        let seq = usize::try_from(chunk.seq).unwrap_or(usize::MAX);
+        match kept.get_mut(seq) {
+            Some(kept) if kept.is_none() && digests[seq] == chunk.digest => *kept = Some(chunk),
+            _ => elsewhere.push(chunk),
+        }
     }
 
-    let mut kept: Vec<Option<ExistingChunk>> = vec![None; digests.len()];
-    for (seq, (digest, kept)) in digests.iter().zip(&mut kept).enumerate() {
-        if let Some(candidates) = available.get_mut(digest) {
-            let in_place = candidates.iter().position(|chunk| usize::try_from(chunk.seq) == Ok(seq));
-            *kept = in_place.map(|at| candidates.remove(at));
-        }
+    // Candidates are popped from the end, and so in the order of their places.
+    elsewhere.sort_by_key(|chunk| std::cmp::Reverse(chunk.seq));
+    let mut available: HashMap<Digest, Vec<ExistingChunk>> = HashMap::new();
+    for chunk in elsewhere {
+        available.entry(chunk.digest).or_default().push(chunk);
     }
 
     for (digest, kept) in digests.iter().zip(&mut kept) {
@@ -47,6 +49,19 @@ mod tests {
             .into_iter()
             .map(|chunk| chunk.map_or(0, |chunk| chunk.id[0]))
             .collect()
+    }
+
+    /// As many as a document may have; each was looked for among all others.
+    #[test]
+    fn a_document_of_equal_chunks_keeps_them() {
+        let count = 100_000;
+        let existing: Vec<ExistingChunk> = (0..count).rev().map(|seq| chunk(1, seq, 7)).collect();
+        let digests = vec![[7; 32]; 2 * count as usize];
+        let kept = reuse(existing, &digests);
+        assert!(
+            kept.iter().take(count as usize).zip(0..).all(|(kept, seq)| kept.as_ref().unwrap().seq == seq)
+        );
+        assert!(kept.iter().skip(count as usize).all(Option::is_none));
     }
 
     #[test]

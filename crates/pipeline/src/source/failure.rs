@@ -3,6 +3,10 @@
 use std::fmt;
 
 use crate::failure::{Failure, Retry, Step};
+use crate::message::truncate_message;
+
+/// The largest number of bytes of a user's text that a message repeats.
+const QUOTED_BYTES: usize = 100;
 
 fn loading(code: &'static str, message: impl Into<String>, retry: Retry) -> Failure {
     Failure::new(Step::Loading, code, message, retry)
@@ -33,10 +37,17 @@ pub(super) fn access_point_with_queue() -> Failure {
 
 /// A glob that can't be read.
 pub(super) fn invalid_glob(glob: &str, why: impl fmt::Display) -> Failure {
+    let glob = truncate_message(glob, QUOTED_BYTES);
     loading("invalid_glob", format!("invalid glob {glob:?}: {why}"), Retry::Never).with_hint(
         "In a glob, * matches within a folder, ** across folders, ? one character, [a-z] one of a set, {a,b} \
          either, and \\ takes the next character literally.",
     )
+}
+
+/// More globs than a source may have.
+pub(super) fn too_many_globs(got: usize, most: usize) -> Failure {
+    loading("invalid_glob", format!("number of globs ({got}) exceeds limit ({most})"), Retry::Never)
+        .with_hint("Combine several by {a,b}, or name a longer prefix.")
 }
 
 /// The server's pages do not add up to a listing.

@@ -9,6 +9,13 @@ use crate::failure::Failure;
 use crate::s3::{S3Uri, reachable};
 use crate::settings::Settings;
 
+/// The largest number of globs of a kind that a source may have.
+const MAX_GLOBS: usize = 100;
+/// The largest length of a glob in bytes, which is also S3's for a key.
+const MAX_GLOB_BYTES: usize = 1024;
+/// The largest number of opening braces of a glob.
+const MAX_BRACES: usize = 16;
+
 /// Prefix, globs, size and the operator's allow-list, put together.
 #[derive(Debug)]
 pub struct ListingScope {
@@ -77,12 +84,30 @@ impl ListingScope {
 /// Compiles globs: `*` stays within a segment, `**` crosses slashes; `?`, `[a-z]`, `{a,b}` and `\` as in a
 /// shell.
 fn globs(patterns: &[String]) -> Result<GlobSet, Failure> {
+    if patterns.len() > MAX_GLOBS {
+        return Err(failure::too_many_globs(patterns.len(), MAX_GLOBS));
+    }
+
     let mut set = GlobSetBuilder::new();
     for pattern in patterns {
+        require_bounded(pattern)?;
         let glob = GlobBuilder::new(pattern).literal_separator(true).backslash_escape(true).build();
         set.add(glob.map_err(|error| failure::invalid_glob(pattern, error.kind()))?);
     }
     set.build().map_err(|error| failure::invalid_glob(&patterns.join(", "), error.kind()))
+}
+
+/// Errors if a glob is longer, or might be nested deeper, than the crate that compiles it may be given: it
+/// calls itself once for each brace within another, until the stack ends and with it the server.
+fn require_bounded(pattern: &str) -> Result<(), Failure> {
+    if pattern.len() > MAX_GLOB_BYTES {
+        return Err(failure::invalid_glob(pattern, format_args!("more than {MAX_GLOB_BYTES} bytes")));
+    }
+    // Which of them are nested, only the crate knows; no more can be than there are.
+    if pattern.matches('{').count() > MAX_BRACES {
+        return Err(failure::invalid_glob(pattern, format_args!("more than {MAX_BRACES} braces")));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -149,5 +174,29 @@ mod tests {
         let failure = ListingScope::new("s3://b/", &config, &Settings::default()).unwrap_err();
         assert_eq!(failure.code, "invalid_glob");
         assert!(failure.message.contains("a["), "{}", failure.message);
+    }
+
+    #[test]
+    fn globs_are_bounded_before_they_are_compiled() {
+        let new = |include: Vec<String>, exclude: Vec<String>| {
+            let config = SourceConfig { include, exclude, ..SourceConfig::default() };
+            ListingScope::new("s3://b/", &config, &Settings::default()).map(drop)
+        };
+        let nested = |depth: usize| "{".repeat(depth) + &"}".repeat(depth);
+
+        assert!(new(vec![nested(MAX_BRACES)], vec!["x".repeat(MAX_GLOB_BYTES)]).is_ok());
+        for (globs, limit) in [
+            (vec![nested(MAX_BRACES + 1)], "16 braces"),
+            // A brace in a class closes nothing.
+            (vec!["{[}]".repeat(MAX_BRACES + 1) + &"}".repeat(MAX_BRACES + 1)], "16 braces"),
+            (vec!["x".repeat(MAX_GLOB_BYTES + 1)], "1024 bytes"),
+            (vec!["x".to_owned(); MAX_GLOBS + 1], "100"),
+        ] {
+            for failure in [new(globs.clone(), vec![]), new(vec![], globs)].map(Result::unwrap_err) {
+                assert_eq!(failure.code, "invalid_glob");
+                assert!(failure.message.contains(limit), "{}", failure.message);
+                assert!(failure.message.len() < 500, "{}", failure.message.len());
+            }
+        }
     }
 }

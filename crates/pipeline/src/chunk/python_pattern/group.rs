@@ -70,7 +70,7 @@ impl Translator<'_> {
 
     /// `(?flags)`, which holds for the whole pattern, or `(?flags:…)`.
     fn group_flags(&mut self) -> Result<(), PatternError> {
-        let at_start = self.flags.len() == 1 && (self.out.is_empty() || is_only_flags(&self.out));
+        let at_start = self.flags.len() == 1 && self.out.len() == self.global_flags;
         let mut flags = self.flags();
         let mut kept = String::new();
         let mut on = true;
@@ -93,6 +93,7 @@ impl Translator<'_> {
                     self.flags = vec![flags];
                     let kept = if kept.is_empty() { kept } else { format!("(?{kept})") };
                     self.out.push_str(&kept);
+                    self.global_flags = self.out.len();
                     return Ok(());
                 }
                 Some(')') => return Err(self.error("global flags not at the start of the expression")),
@@ -107,15 +108,4 @@ impl Translator<'_> {
             }
         }
     }
-}
-
-/// Returns whether all that was written so far are groups of flags alone.
-fn is_only_flags(out: &str) -> bool {
-    out.split_inclusive(')').all(is_group_of_flags)
-}
-
-/// Returns whether a group is `(?flags)`.
-fn is_group_of_flags(group: &str) -> bool {
-    let flags = group.strip_prefix("(?").and_then(|group| group.strip_suffix(')'));
-    flags.is_some_and(|flags| !flags.is_empty() && flags.chars().all(|c| c.is_ascii_lowercase()))
 }
