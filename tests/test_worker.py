@@ -61,6 +61,21 @@ def test_gets_out_of_the_way_of_statements_that_need_the_database_alone(db, clus
     cluster.sql(f"DROP DATABASE {db.name}_renamed")
 
 
+def test_one_that_is_still_connecting_gets_out_of_the_way_as_well(cluster_factory):
+    """It can't be told yet, and finds out by itself."""
+    cluster = cluster_factory(conf={"post_auth_delay": "2"})
+    at_once = {"options": "-c post_auth_delay=0"}
+    on_its_way = """SELECT FROM pg_locks JOIN pg_database d ON d.oid = objid
+                    WHERE classid = 'pg_database'::regclass AND datname = 'connecting' AND mode = 'RowExclusiveLock'
+                    UNION ALL SELECT FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = 'connecting'"""
+    with cluster.connect(**at_once) as session:
+        session.execute("CREATE DATABASE connecting")
+        with cluster.connect("connecting", **at_once) as owner:
+            owner.execute("CREATE EXTENSION pgai_rs CASCADE")
+        eventually(lambda: session.execute(on_its_way).fetchall(), what="a worker")
+        session.execute("DROP DATABASE connecting")
+
+
 def test_databases_can_be_chosen(cluster_factory):
     cluster = cluster_factory(conf={"pgai_rs.databases": "wanted", "pgai_rs.poll_interval": "200ms"})
     other, wanted = cluster.create_database("other"), cluster.create_database("wanted")
