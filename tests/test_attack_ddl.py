@@ -340,4 +340,4 @@ def test_triggers_that_fire_for_replication_alone_are_told(victim):
     for statement in hint.split("; then "):
         victim.sql(statement)
     vectorizer.in_step(victim, ["id"])
-    assert victim.value("SELECT state FROM ai.vectorizer_health") == "idle"
+    vectorizer.comes_to(victim, "idle")

@@ -289,14 +289,20 @@ def test_headers_without_an_end_are_cut_off(house):
 
 def assert_silent(db, stub, role: str) -> None:
     """That nothing of the role's is sent although others' is, to the same server."""
-    sent = len(of_model(stub, "stub"))
-    db.sql("INSERT INTO m.t VALUES (100, 'later')", user=role)
     db.sql("CREATE TABLE control (id int PRIMARY KEY, body text)")
     embedding = f"ai.embedding_openai('control', {vectorizer.DIMENSIONS}, base_url => '{stub.url}')"
     vectorizer.create(db, stub.url, "control", embedding=embedding)
-    db.sql("INSERT INTO control VALUES (1, 'a')")
-    eventually(lambda: db.sql("SELECT chunk FROM control_embedding_store") == [("a",)], what="others to be served")
+    control_is_served(db, 1)
+    # What was sent before has been read by now, too.
+    sent = len(of_model(stub, "stub"))
+    db.sql("INSERT INTO m.t VALUES (100, 'later')", user=role)
+    control_is_served(db, 2)
     assert len(of_model(stub, "stub")) == sent
+
+
+def control_is_served(db, row: int) -> None:
+    db.sql("INSERT INTO control VALUES (%s, 'a')", [row])
+    eventually(lambda: db.sql("SELECT FROM control_embedding_store WHERE id = %s", [row]), what="others to be served")
 
 
 def of_model(stub, name: str) -> list:

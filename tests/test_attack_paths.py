@@ -195,7 +195,8 @@ def test_who_sets_the_databases_path_chooses_no_names_for_a_superuser(db, stub):
         db.sql("INSERT INTO document VALUES (1, 'one')")
         vectorizer.in_step(db, ["id"])
         db.sql("DELETE FROM document")
-        assert db.sql("SELECT last_value FROM well") == [(2,)]
+        # More, if the worker has written something twice.
+        assert db.value("SELECT last_value FROM well") >= 2
         assert fired(db) == []
     finally:
         db.sql(f"ALTER DATABASE {db.name} OWNER TO postgres; DROP ROLE {owner}")

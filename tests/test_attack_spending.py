@@ -1,5 +1,6 @@
 """A role that spends more in a day than it may: tokens of models, bytes of objects."""
 
+import time
 from types import SimpleNamespace
 
 import psycopg
@@ -8,11 +9,17 @@ from support import egress, vectorizer
 from support.wait import eventually, settles
 
 MEGABYTE = 1 << 20
+A_DAY = 86400
+# The seconds that a test may take.
+A_TEST = 180
 
 
 @pytest.fixture
 def shared(cluster_factory, stub):
     """A database whose worker writes down each second what was spent, and two roles in it: shared(bucket)."""
+
+    # Quotas are of a day in UTC: a test that midnight would cut in two begins after it.
+    eventually(lambda: time.time() % A_DAY < A_DAY - A_TEST, timeout=A_TEST + 10, what="the next day")
 
     def make(**conf):
         conf = egress.settings(stub.url) | {"pgai_rs.heartbeat_interval": "1s", "pgai_rs.load_concurrency": 1} | conf

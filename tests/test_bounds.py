@@ -100,7 +100,8 @@ def test_steady_changes_do_not_make_the_queue_grow(db, stub):
         db.sql("VACUUM ai._vectorizer_work_1")
         tables = "SELECT pg_total_relation_size('ai._vectorizer_q_1') + pg_total_relation_size('ai._vectorizer_work_1')"
         sizes.append(db.value(tables))
-    assert max(sizes[4:]) <= max(sizes[:4])
+    # Growth would double it; a vacuum may leave what the worker's last transaction still sees.
+    assert max(sizes[4:]) < 1.5 * max(sizes[:4])
 
 
 def test_autovacuum_comes_by_the_count_of_dead_rows(db, stub):

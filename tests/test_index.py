@@ -57,7 +57,7 @@ def test_rows_are_embedded_and_written_while_it_is_built(db, stub):
         db.sql(FILL)
         under_way(db)
         with db.connect() as connection:
-            connection.execute("SET lock_timeout = '2s'")
+            connection.execute("SET lock_timeout = '20s'")
             connection.execute("INSERT INTO document VALUES (21, 'row 21')")
             connection.execute("UPDATE document SET body = 'changed' WHERE id = 1")
             connection.execute("DELETE FROM document WHERE id = 2")

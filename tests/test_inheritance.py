@@ -30,7 +30,7 @@ def keep_in_step(db) -> None:
     for statement in STATEMENTS:
         db.sql(statement)
         vectorizer.in_step(db, ["id"])
-        assert db.value("SELECT state FROM ai.vectorizer_health") == "idle", statement
+        vectorizer.comes_to(db, "idle")
 
 
 def test_a_child_that_was_there(db, stub):
@@ -112,7 +112,7 @@ def test_disabled_triggers_of_a_child_are_told(db, stub):
     assert db.value("SELECT state FROM ai.vectorizer_health") == "out_of_step"
     db.sql("ALTER TABLE child ENABLE TRIGGER USER; SELECT ai.resync(1, all_rows => true)")
     vectorizer.in_step(db, ["id"])
-    assert db.value("SELECT state FROM ai.vectorizer_health") == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 def test_a_child_without_triggers_is_told_and_comes_back(db, stub):
@@ -128,4 +128,4 @@ def test_a_child_without_triggers_is_told_and_comes_back(db, stub):
     db.sql("ALTER TABLE child INHERIT document")
     db.sql("SELECT ai.resync(1, all_rows => true)")
     vectorizer.in_step(db, ["id"])
-    assert db.value("SELECT state FROM ai.vectorizer_health") == "idle"
+    vectorizer.comes_to(db, "idle")

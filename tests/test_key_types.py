@@ -97,7 +97,7 @@ def test_a_key_of_another_type_is_followed(db, stub, key, rows, to, new, wanted)
     assert told(db, "UPDATE document SET body = 'b|e' WHERE body = 'a|b'; DELETE FROM document WHERE body = 'c'") == []
     in_step(db)
     assert set(stub.embedded) == {"d", "e"}
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 def test_the_key_of_a_partitioned_source_is_followed(db, stub):
@@ -147,7 +147,7 @@ def test_a_key_changes_while_rows_are_embedded(db, stub, statement):
         db.sql(f"DROP VIEW document_embedding; {statement}")
     in_step(db)
     assert db.sql("SELECT details FROM ai.vectorizer_errors") == []
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_keys_type_goes_by_another_name(db, stub, statement):
     source(db, stub, "mood", "('sad', 'x')")
     db.sql(f"{statement}; INSERT INTO document VALUES ('glad', 'a|b'); UPDATE document SET body = 'c' WHERE body = 'x'")
     in_step(db)
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 def test_a_domain_of_a_key_goes_by_another_name(db, stub):
@@ -199,7 +199,7 @@ def test_tables_that_inherit_from_those_of_a_vectorizer_are_followed(db, stub):
     assert types(db, STORE, "kept", "later") == {"bigint -"}
     db.sql("INSERT INTO document VALUES (3000000000, 'd'); UPDATE document SET body = 'e|f' WHERE id = 2")
     in_step(db)
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 def test_an_older_transaction_writes_by_the_new_type(db, stub):
@@ -231,7 +231,7 @@ def test_a_view_on_the_store_is_in_the_way(db, stub):
     assert state(db)[2] == "SELECT ai.resync('public_document_embedding_store', all_rows => true);"
     db.sql("SELECT ai.resync(1, all_rows => true)")
     in_step(db)
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 def test_a_table_that_inherits_from_two_is_in_the_way(db, stub):
@@ -247,7 +247,7 @@ def test_a_table_that_inherits_from_two_is_in_the_way(db, stub):
     assert told(db, change) == []
     db.sql("SELECT ai.resync(1, all_rows => true)")
     in_step(db)
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 def test_a_key_that_was_computed_anew(db, stub):
@@ -261,7 +261,7 @@ def test_a_key_that_was_computed_anew(db, stub):
     eventually(lambda: state(db)[0] == "out_of_step", what="the health to say what is left")
     db.sql("SELECT ai.resync(1, all_rows => true)")
     in_step(db)
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_values_that_alter_table_made_are_followed(db, stub, statement):
     source(db, stub, "int", "(1, 'a|b'), (2, 'c'), (3, 'd')")
     assert told(db, f"DROP VIEW document_embedding; {statement}") == []
     in_step(db)
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 @pytest.mark.parametrize("first", ["(a, b)", "(a)"])
@@ -295,7 +295,7 @@ def test_a_key_of_other_columns(db, stub, first):
     eventually(lambda: state(db)[0] == "out_of_step", what="the health to say what is left")
     db.sql("SELECT ai.resync(1, all_rows => true)")
     in_step(db, key)
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 def test_its_owner_needs_no_other_rights(db, stub):

@@ -110,9 +110,9 @@ def test_a_hundred_busy_vectorizers_under_the_usual_limit(crowd):
     with stub.held():
         fill(db)
         # Each of them has as many requests under way as it may.
-        settles(lambda: stub.waiting, 8 * BUSY, timeout=120, what="all requests to be under way")
+        eventually(lambda: stub.waiting >= 8 * BUSY, what="all requests to be under way")
         print(seen(pid, stub))
-    settles(lambda: embedded(db), 8 * BUSY, timeout=120, what="all rows to be embedded")
+    settles(lambda: embedded(db), 8 * BUSY, what="all rows to be embedded")
     vectorizer.idle(db)
     assert workers(db.cluster, db.name) == [pid]
     assert "Too many open files" not in db.cluster.log_text()
@@ -126,9 +126,9 @@ def test_a_hundred_busy_vectorizers_where_the_limit_cannot_be_raised(crowd):
     with stub.held():
         fill(db)
         # As many as there is room for wait at the model; the others wait for them.
-        eventually(lambda: stub.waiting >= 30, timeout=60, what="many requests to be under way")
+        eventually(lambda: stub.waiting >= 30, what="many requests to be under way")
         print(seen(pid, stub))
-    settles(lambda: embedded(db), 8 * BUSY, timeout=120, what="all rows to be embedded")
+    settles(lambda: embedded(db), 8 * BUSY, what="all rows to be embedded")
     vectorizer.idle(db)
     assert workers(db.cluster, db.name) == [pid]
     assert descriptors(pid) < USUAL
@@ -141,6 +141,8 @@ def test_no_thread_is_left(db, stub):
     # By name, so that it is looked up, which takes a thread.
     vectorizer.create(db, stub.url.replace("127.0.0.1", "localhost"))
     pid = the_worker(db)
+    turn = "SELECT last_turn FROM ai.vectorizer_worker_status() WHERE process = 'worker'"
+    eventually(lambda: db.value(turn), what="its first turn, for which it has its own threads")
     with under(pid, "nproc", "Max processes", 1):
         db.sql("INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 20) i")
         vectorizer.in_step(db, ["id"])

@@ -33,8 +33,12 @@ def the_worker(db) -> int:
 
 
 @contextmanager
-def stopped(pid: int):
-    """A process that does nothing as long as this lasts."""
+def stopped(db, pid: int):
+    """The worker does nothing as long as this lasts. It is stopped while it waits, for else it may hold a lock."""
+    waits = """SELECT FROM pg_stat_activity
+               WHERE pid = %s AND state = 'idle' AND xact_start IS NULL AND wait_event_type = 'Extension'"""
+    eventually(lambda: process(db, "worker")["last_heartbeat"], what="a heartbeat")
+    eventually(lambda: db.sql(waits, [pid]), what="the worker to wait")
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
@@ -44,9 +48,10 @@ def stopped(pid: int):
 
 @pytest.fixture
 def document(db, stub):
-    """A table with a vectorizer; answers the database."""
+    """A table with a vectorizer, and a worker; answers the database."""
     db.sql(TABLE)
     vectorizer.create(db, stub.url)
+    the_worker(db)
     return db
 
 
@@ -69,8 +74,10 @@ def test_says_what_works_and_since_when(document, stub):
         row = health(document)
         assert (row["state"], row["worker_pid"], row["pending_items"], row["stuck_leases"]) == ("working", pid, 2, 0)
         assert row["worker_since"] and row["oldest_pending_age"]
+        # Written at the end of the turn that has claimed them.
+        parts = ("state", "vectorizers", "in_flight")
+        settles(lambda: [process(document, "worker")[part] for part in parts], ["running", 1, 2])
         worker = process(document, "worker")
-        assert (worker["state"], worker["vectorizers"], worker["in_flight"]) == ("running", 1, 2)
         assert worker["database"] == document.name and worker["last_turn"]
         assert process(document, "launcher")["state"] == "running"
     settles(lambda: state(document), "idle")
@@ -83,7 +90,7 @@ def test_disabled(document):
     row = health(document)
     assert row["state"] == "disabled" and "ai.enable_vectorizer_schedule()" in row["hint"]
     document.sql(f"SELECT ai.enable_vectorizer_schedule('{NAME}')")
-    assert state(document) == "idle"
+    settles(lambda: state(document), "idle")
 
 
 def test_a_provider_that_wants_to_be_left_alone(document, stub):
@@ -246,8 +253,7 @@ def test_no_process_is_free(cluster_factory, stub):
 
 def test_a_worker_that_gives_no_sign_of_life(document):
     pid = the_worker(document)
-    eventually(lambda: process(document, "worker")["last_heartbeat"], what="a heartbeat")
-    with stopped(pid):
+    with stopped(document, pid):
         document.sql("UPDATE ai.vectorizer_worker_process SET last_heartbeat = now() - interval '1 hour'")
         assert state(document) == process(document, "worker")["state"] == "stalled"
     document.sql("SELECT pg_terminate_backend(%s)", [pid])
@@ -256,7 +262,7 @@ def test_a_worker_that_gives_no_sign_of_life(document):
 
 
 def test_leases_of_the_dead_are_told_from_those_of_the_living(document):
-    with stopped(the_worker(document)):
+    with stopped(document, the_worker(document)):
         document.sql(
             "INSERT INTO ai._vectorizer_work_1 (id, lease, leased_by, available_at) VALUES"
             " (1, 1, 1, now() + interval '1 hour'), (2, 1, 1, now() - interval '1 hour')"
@@ -290,7 +296,7 @@ def test_a_standby_says_so(cluster_factory, bindir, workdir, server_env, stub):
 # Who sees what
 
 
-def test_an_ordinary_role_sees_his_own_only(document, stub):
+def test_an_ordinary_role_sees_its_own_only(document, stub):
     role = f"reader_{document.name}"
     document.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}')")
     try:
@@ -301,6 +307,7 @@ def test_an_ordinary_role_sees_his_own_only(document, stub):
         settles(lambda: [health(document, user=role)[part] for part in ("name", "state")],
                 ["public_other_embedding_store", "idle"])
         assert health(document, user=role)["worker_pid"] == the_worker(document)
+        eventually(lambda: process(document, "worker")["last_heartbeat"], what="a heartbeat")
         document.sql("UPDATE ai.vectorizer_worker_process SET last_error_message = 'of some row'")
         errors = "SELECT last_error FROM ai.vectorizer_worker_status() WHERE process = 'worker'"
         assert document.sql(errors, user=role) == [(None,)]
@@ -314,18 +321,18 @@ def test_a_view_in_the_place_of_a_queue_is_not_read(db, stub):
     role = f"mallory_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN; SELECT ai.grant_vectorizer_usage('{role}'); GRANT CREATE ON DATABASE {db.name} TO {role}")
     try:
-        db.sql("CREATE SCHEMA his; CREATE TABLE his.document (id int PRIMARY KEY, body text)", user=role)
-        vectorizer.create(db, stub.url, "his.document", user=role, queue_schema="'his'",
+        db.sql("CREATE SCHEMA s; CREATE TABLE s.document (id int PRIMARY KEY, body text)", user=role)
+        vectorizer.create(db, stub.url, "s.document", user=role, queue_schema="'s'",
                           queue_table="'queue'", embedding="ai.embedding_openai('m', 8)")
         db.sql("""
-            CREATE TABLE his.seen (who text);
-            CREATE FUNCTION his.spy() RETURNS timestamptz LANGUAGE plpgsql AS
-            $$ BEGIN INSERT INTO his.seen VALUES (current_user); RETURN now(); END $$;
-            ALTER TABLE his.queue RENAME TO aside;
-            CREATE VIEW his.queue AS SELECT 1 AS id, his.spy() AS queued_at
+            CREATE TABLE s.seen (who text);
+            CREATE FUNCTION s.spy() RETURNS timestamptz LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO s.seen VALUES (current_user); RETURN now(); END $$;
+            ALTER TABLE s.queue RENAME TO aside;
+            CREATE VIEW s.queue AS SELECT 1 AS id, s.spy() AS queued_at
         """, user=role)
         db.sql("SELECT * FROM ai.vectorizer_health")
-        assert db.sql("SELECT who FROM his.seen") == []
+        assert db.sql("SELECT who FROM s.seen") == []
     finally:
         db.sql(f"DELETE FROM ai.vectorizer; DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
@@ -356,6 +363,7 @@ def test_heartbeats_go_on_and_say_what_was_done(cluster_factory, stub):
     stub.fail(math.inf, status=400, when=lambda request: "bad" in request.inputs)
     db.sql("INSERT INTO document VALUES (3, 'bad')")
     beat = "SELECT to_jsonb(p) FROM ai.vectorizer_worker_process p"
+    eventually(lambda: db.sql(beat), what="a heartbeat")
     settles(lambda: [db.value(beat)[part] for part in ("success_count", "error_count")], [2, 1])
     [first] = [db.value(beat)]
     assert first["pid"] == the_worker(db) and first["version"] and "rejected" in first["last_error_message"]

@@ -58,10 +58,10 @@ def mended(db) -> None:
     assert state(db)[2].endswith(RESYNC) and state(db)[3] is not None
     db.sql("SELECT ai.resync(1)")
     vectorizer.idle(db)
-    assert state(db)[0] == "out_of_step"
+    vectorizer.comes_to(db, "out_of_step")
     db.sql("SELECT ai.resync(1, all_rows => true)")
     vectorizer.in_step(db, ["id"])
-    assert state(db)[0] == "idle"
+    vectorizer.comes_to(db, "idle")
 
 
 # What fails in the trigger
@@ -213,7 +213,7 @@ def test_triggers_that_are_disabled_within_one_transaction_are_told(plain):
 
 def test_triggers_that_are_disabled_and_enabled_by_a_transaction_that_fails_are_not(plain):
     plain.sql("BEGIN; ALTER TABLE document DISABLE TRIGGER ALL; ROLLBACK")
-    assert state(plain)[0] == "idle"
+    vectorizer.comes_to(plain, "idle")
 
 
 def test_disabled_triggers_of_one_partition_are_told(db, stub):
@@ -237,7 +237,7 @@ def test_other_triggers_are_nobodys_business(plain):
     plain.sql("""CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
                  CREATE TRIGGER mine AFTER INSERT ON document EXECUTE FUNCTION nothing();
                  ALTER TABLE document DISABLE TRIGGER mine; ALTER TABLE document ENABLE ALWAYS TRIGGER mine""")
-    assert state(plain)[0] == "idle"
+    vectorizer.comes_to(plain, "idle")
     assert plain.sql("SELECT * FROM ai._vectorizer_missed") == []
 
 

@@ -1,4 +1,4 @@
-"""Whatever a vectorizer's owner makes run, runs with his own rights."""
+"""Whatever a vectorizer's owner makes run, runs with the owner's own rights."""
 
 import pytest
 from support import egress, vectorizer
@@ -16,7 +16,7 @@ SPY = """
 
 @pytest.fixture
 def mallory(db, stub):
-    """An ordinary role with a vectorizer of his own; answers his name."""
+    """An ordinary role with a vectorizer of its own; answers its name."""
     role = f"mallory_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN")
     db.sql(f"SELECT ai.grant_vectorizer_usage('{role}'); GRANT CREATE ON SCHEMA public TO {role}")
@@ -28,7 +28,7 @@ def mallory(db, stub):
     db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
-def test_he_may_have_one_and_use_it(db, mallory):
+def test_a_role_may_have_one_and_use_it(db, mallory):
     db.sql("INSERT INTO document VALUES (1, 'a|b')", user=mallory)
     vectorizer.in_step(db, ["id"])
     name = "public_document_embedding_store"
@@ -40,7 +40,7 @@ def test_he_may_have_one_and_use_it(db, mallory):
 
 
 @pytest.mark.parametrize("destination", ["ai.destination_table('other')", "ai.destination_column('embedding')"])
-def test_whoever_may_write_to_his_table_needs_no_right_to_vectorizers(db, mallory, stub, destination):
+def test_whoever_may_write_to_the_table_needs_no_right_to_vectorizers(db, mallory, stub, destination):
     writer = f"writer_{db.name}"
     db.sql(f"CREATE ROLE {writer} LOGIN; GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON document TO {writer}")
     more = {"destination": destination, "chunking": "ai.chunking_none()"}
@@ -58,7 +58,7 @@ def test_whoever_may_write_to_his_table_needs_no_right_to_vectorizers(db, mallor
         db.sql(f"DROP OWNED BY {writer}; DROP ROLE {writer}")
 
 
-def test_his_triggers_run_as_himself(db, mallory):
+def test_the_owners_triggers_run_as_the_owner(db, mallory):
     db.sql(SPY, user=mallory)
     for table in ["document", "document_embedding_store", "ai._vectorizer_q_1", "ai._vectorizer_work_1"]:
         db.sql(
@@ -111,7 +111,7 @@ def test_a_trigger_that_raises_harms_its_own_row_only(db, mallory):
     assert "not this one" in reason[0][0]
 
 
-def test_he_can_neither_send_the_key_elsewhere_nor_name_another(db, stub, mallory):
+def test_a_role_can_neither_send_the_key_elsewhere_nor_name_another(db, stub, mallory):
     db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)", user=mallory)
 
     def refused(embedding: str) -> str:
@@ -124,13 +124,13 @@ def test_he_can_neither_send_the_key_elsewhere_nor_name_another(db, stub, mallor
     assert refused("ai.embedding_openai('m', 8, api_key_name => 'PGPASSWORD')") == "42501"
 
 
-def test_he_cannot_make_one_on_anothers_table(db, stub, mallory):
+def test_a_role_cannot_make_one_on_anothers_table(db, stub, mallory):
     db.sql("CREATE TABLE secret (id int PRIMARY KEY, body text)")
     with pytest.raises(Exception, match="only a superuser or the owner of the source table"):
         vectorizer.create(db, stub.url, "secret", user=mallory)
 
 
-def test_he_cannot_feed_anothers_queue(db, mallory):
+def test_a_role_cannot_feed_anothers_queue(db, mallory):
     db.sql("CREATE TABLE bait (id int PRIMARY KEY)", user=mallory)
     with pytest.raises(Exception, match="permission denied for function ai._vectorizer_source_changed"):
         db.sql(
@@ -138,18 +138,18 @@ def test_he_cannot_feed_anothers_queue(db, mallory):
         )
 
 
-def test_who_watches_runs_nothing_of_his(db, mallory, stub):
-    db.sql("CREATE SCHEMA his", user="postgres")
-    db.sql(f"GRANT ALL ON SCHEMA his TO {mallory}")
+def test_who_watches_runs_nothing_of_the_owners(db, mallory, stub):
+    db.sql("CREATE SCHEMA theirs", user="postgres")
+    db.sql(f"GRANT ALL ON SCHEMA theirs TO {mallory}")
     db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)", user=mallory)
-    id = vectorizer.create(db, stub.url, "other", user=mallory, queue_schema="'his'", queue_table="'waiting'")
+    id = vectorizer.create(db, stub.url, "other", user=mallory, queue_schema="'theirs'", queue_table="'waiting'")
     vectorizer.idle(db)
     db.sql(f"""
         CREATE TABLE seen (who text);
-        CREATE FUNCTION his.spy() RETURNS bool LANGUAGE plpgsql AS $$
+        CREATE FUNCTION theirs.spy() RETURNS bool LANGUAGE plpgsql AS $$
         BEGIN INSERT INTO public.seen VALUES (current_user); RETURN true; END $$;
-        ALTER TABLE his.waiting RENAME TO kept;
-        CREATE VIEW his.waiting AS SELECT * FROM his.kept WHERE his.spy()
+        ALTER TABLE theirs.waiting RENAME TO kept;
+        CREATE VIEW theirs.waiting AS SELECT * FROM theirs.kept WHERE theirs.spy()
     """, user=mallory)
     # The queue is the table, whatever it is called now; the view in its place is nobody's business.
     assert db.sql("SELECT pending_items FROM ai.vectorizer_status WHERE id = %s", [id]) == [(0,)]

@@ -54,7 +54,7 @@ def impatient(bindir, workdir, server_env):
     """A cluster that waits for no answer for long, and whose rows are tried as often as need be."""
     conf = {
         "pgai_rs.embedding_max_inputs": "5",
-        "pgai_rs.embedding_timeout": "500ms",
+        "pgai_rs.embedding_timeout": "3s",
         "pgai_rs.embedding_backoff": "10ms",
         "pgai_rs.embedding_retries": "3",
         "pgai_rs.retry_backoff": "100ms",
@@ -115,7 +115,7 @@ def test_what_lasts_is_tried_again_and_said(source, stub, fault, code, costs, so
 
 def test_limits_are_learned_from_the_headers(source, stub):
     # Whoever asks for more than is left would have to wait for an hour.
-    stub.limit = Limit(burst=2, per_second=10, retry_after=3600)
+    stub.limit = Limit(burst=2, per_second=2, retry_after=3600)
     vectorizer.create(source, stub.url)
     vectorizer.in_step(source, ["id"])
     add_rows(source)
@@ -125,8 +125,10 @@ def test_limits_are_learned_from_the_headers(source, stub):
 
 def test_a_limit_that_is_not_told_costs_no_attempts(source, stub):
     stub.limit = Limit(burst=2, per_second=10, headers=False, retry_after=0.1)
-    vectorizer.create(source, stub.url)
-    add_rows(source)
+    with stub.held():
+        vectorizer.create(source, stub.url)
+        add_rows(source)
+        eventually(lambda: stub.waiting >= 3, what="more requests at once than are taken")
     vectorizer.in_step(source, ["id"])
     assert stub.limit.refused > 0
     assert codes(source) == []
@@ -138,7 +140,7 @@ def test_an_outage_leaves_the_other_vectorizers_alone(source, stub):
     try:
         with down.held():
             vectorizer.create(source, down.url, "other")
-            source.sql("INSERT INTO other SELECT i, 'row ' || i FROM generate_series(1, 5000) i")
+            source.sql("INSERT INTO other SELECT i, 'row ' || i FROM generate_series(1, 1000) i")
             eventually(lambda: down.waiting > 0, what="a request that nobody answers")
             vectorizer.create(source, stub.url)
             add_rows(source)

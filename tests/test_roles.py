@@ -72,11 +72,11 @@ def test_each_may_do_what_is_theirs_and_nothing_else(db, roles):
     assert may_do == ALLOWED
 
 
-def test_who_was_let_in_may_have_a_vectorizer_of_his_own(db, roles):
+def test_who_was_let_in_may_have_a_vectorizer(db, roles):
     user = roles["user"]
-    db.sql(f'CREATE SCHEMA his AUTHORIZATION "{user}"')
-    db.sql("CREATE TABLE his.paper (id int PRIMARY KEY, body text)", user=user)
-    assert vectorizer.create(db, "", "his.paper", user=user, embedding="ai.embedding_openai('m', 8)") > 1
+    db.sql(f'CREATE SCHEMA theirs AUTHORIZATION "{user}"')
+    db.sql("CREATE TABLE theirs.paper (id int PRIMARY KEY, body text)", user=user)
+    assert vectorizer.create(db, "", "theirs.paper", user=user, embedding="ai.embedding_openai('m', 8)") > 1
 
 
 def test_who_may_not_grant_cannot_let_others_in(db, roles):

@@ -203,7 +203,8 @@ def test_a_worker_that_dies_half_way_deletes_nothing_and_begins_afresh(cluster_f
     listing.count, listing.spoil, listing.pages_asked = 1500, {1: "hang"}, []
     run = ask(db, source)
     eventually(lambda: 1 in listing.pages_asked, what="the second page to be asked for")
-    worker = db.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker'")
+    workers = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = current_database()"
+    worker = db.value(workers)
     db.cluster.kill_child(worker)
     assert len(uris(db)) == 2500
     listing.spoil = {}
@@ -248,9 +249,10 @@ def test_a_users_lock_delays_a_run_and_does_not_end_it(db, bucket):
     with db.connect(autocommit=False) as connection:
         connection.execute("SELECT FROM document FOR UPDATE")
         run = ask(db, source)
-        blocked = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        here = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+        blocked = f"SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN ({here})"
         eventually(lambda: db.value(blocked) > 0, what="the worker to meet the lock")
-        assert db.value("SELECT state FROM ai.s3_source_runs WHERE run = %s", [run]) == "running"
+        settles(lambda: db.value("SELECT state FROM ai.s3_source_runs WHERE run = %s", [run]), "running")
     assert (finished(db, run)["state"], db.value("SELECT size FROM document")) == ("succeeded", 2)
 
 
@@ -428,7 +430,7 @@ def mallory(db):
     db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
 
 
-def test_an_owners_triggers_run_as_himself(db, bucket, mallory):
+def test_an_owners_triggers_run_as_the_owner(db, bucket, mallory):
     source = create(db, bucket.uri(""), user=mallory)
     db.sql("""
         CREATE TABLE seen (who text, what text);
@@ -448,7 +450,7 @@ def test_an_owners_triggers_run_as_himself(db, bucket, mallory):
     db.sql(f"SELECT ai.drop_s3_source({source})", user=mallory)
 
 
-def test_he_has_no_say_in_what_is_not_his(db, bucket, mallory):
+def test_a_role_has_no_say_in_what_is_anothers(db, bucket, mallory):
     create(db, bucket.uri(""))
     db.sql("CREATE TABLE free (LIKE document INCLUDING ALL)")
     statements = [
@@ -466,7 +468,7 @@ def test_he_has_no_say_in_what_is_not_his(db, bucket, mallory):
             db.sql(statement, user=mallory)
         # A source that one does not see does not exist.
         assert refusal.value.sqlstate == ("42704" if "_s3_source(1)" in statement else "42501"), statement
-    # Neither does he learn how it is doing.
+    # Neither does one learn how it is doing.
     assert db.sql("SELECT * FROM ai.s3_source_status UNION ALL SELECT * FROM ai.s3_source_status", user=mallory) == []
     assert db.sql("SELECT * FROM ai.s3_source_runs", user=mallory) == []
 

@@ -35,7 +35,7 @@ def partitioned(db, stub):
 
 @pytest.fixture
 def owner(db, stub):
-    """An ordinary role with a vectorizer of his own; answers his name."""
+    """An ordinary role with a vectorizer of its own; answers its name."""
     role = f"owner_of_{db.name}"
     db.sql(f"CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}; SELECT ai.grant_vectorizer_usage('{role}')")
     db.sql(PLAIN, user=role)
@@ -77,7 +77,7 @@ def test_drop_owned_takes_the_vectorizer_along(db, owner):
     assert left_behind(db) == []
 
 
-def test_an_owner_may_drop_his_source_without_other_rights(db, owner):
+def test_an_owner_may_drop_the_source_without_other_rights(db, owner):
     db.sql("DROP TABLE document CASCADE", user=owner)
     assert left_behind(db) == []
 
@@ -164,7 +164,7 @@ def test_a_view_by_another_name_goes_with_its_vectorizer(plain):
 
 
 def test_a_strangers_table_does_not_become_a_store(plain):
-    """Whoever renames his own table to what a store was called gets nobody's text."""
+    """Whoever renames a table of their own to what a store was called gets nobody's text."""
     role = f"stranger_of_{plain.name}"
     plain.sql(f"CREATE ROLE {role} LOGIN; GRANT ALL ON SCHEMA public TO {role}; DROP TABLE document_embedding_store CASCADE")
     try:

@@ -73,7 +73,7 @@ def test_what_is_replicated_is_embedded(publisher, subscriber, stub, table, how)
         publisher.sql(change)
         replicated(publisher, subscriber)
         vectorizer.in_step(subscriber, ["id"])
-    assert state(subscriber)[0] == "idle"
+    vectorizer.comes_to(subscriber, "idle")
 
 
 def test_what_is_replicated_past_the_triggers_is_told(publisher, subscriber, stub):
@@ -91,7 +91,7 @@ def test_what_is_replicated_past_the_triggers_is_told(publisher, subscriber, stu
     publisher.sql("UPDATE document SET body = 'changed' WHERE id = 1")
     replicated(publisher, subscriber)
     vectorizer.in_step(subscriber, ["id"])
-    assert state(subscriber)[0] == "idle"
+    vectorizer.comes_to(subscriber, "idle")
 
 
 def test_a_store_that_is_replicated_as_well_is_left_to_the_publisher(publisher, subscriber, stub):
@@ -106,7 +106,7 @@ def test_a_store_that_is_replicated_as_well_is_left_to_the_publisher(publisher, 
     publisher.sql("INSERT INTO document VALUES (1, 'a|b')")
     vectorizer.in_step(publisher, ["id"])
     vectorizer.in_step(subscriber, ["id"])
-    assert state(subscriber)[0] == "idle"
+    vectorizer.comes_to(subscriber, "idle")
 
 
 def test_the_triggers_of_a_vectorizer_are_enabled_together(db, stub):

@@ -64,12 +64,9 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
 
     session::be_superuser();
     release_free_memory();
-    shared::update(database, |slot| {
-        slot.worker = std::process::id() as i32;
-        slot.without_extension = false;
-        slot.to_leave = false;
-        slot.last_turn = 0;
-    });
+    if !enter(database) {
+        return;
+    }
 
     match extension_version() {
         Ok(Some(version)) => recommend_update(&version),
@@ -78,6 +75,25 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
     }
     pgrx::log!("pgai_rs worker has started");
     serve(database);
+}
+
+/// Enters this process in its database's slot, so that it can be told to leave. Returns false, and enters nothing,
+/// if a statement needs the database alone, which found no process to tell while this one was connecting.
+fn enter(database: pg_sys::Oid) -> bool {
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
+    let mut is_kept_away = false;
+    shared::update(database, |slot| {
+        is_kept_away = slot.away_until > now;
+        if is_kept_away {
+            return;
+        }
+        slot.worker = std::process::id() as i32;
+        slot.without_extension = false;
+        slot.to_leave = false;
+        slot.last_turn = 0;
+    });
+    !is_kept_away
 }
 
 /// Stops the network before the memory of the process is freed.

@@ -82,6 +82,8 @@ fn builder(database: pg_sys::Oid) -> BackgroundWorkerBuilder {
 pub fn start_for_this_database() -> Result<i32, String> {
     // SAFETY: reads variables of this backend.
     let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
+    // A statement that needs the database alone is over, or fails because this session is connected.
+    shared::update(database, |slot| slot.away_until = 0);
     let worker = builder(database)
         .set_restart_time(Some(WORKER_RESTART))
         .set_notify_pid(pid)

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from support.wait import eventually
+
 # A server that is up answers at once.
 _UPSTREAM_TIMEOUT = 10
 # Headers of one connection, which are not the other's.
@@ -69,7 +71,8 @@ class S3Proxy:
         try:
             yield
         finally:
-            self._listen(port)
+            # A connection to somebody else may have the port for a moment.
+            eventually(lambda: self._listen(port) or True, what=f"port {port} to be free", ignoring=(OSError,))
 
     def heal(self) -> None:
         """Forgets all faults, and lets go of the requests that hang."""

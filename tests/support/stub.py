@@ -136,7 +136,7 @@ class Stub:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024
 
     def handle_error(self, request, client_address):
         """A client that goes away in the middle is part of the game."""

@@ -9,6 +9,9 @@ from support.wait import eventually
 
 _numbers = itertools.count(1)
 
+# While an attack leaves no lock free, nobody can write, look or log in, which has no class of its own in psycopg.
+NO_LOCK_FREE = (psycopg.OperationalError,)
+
 
 class Tenant:
     """A role with a schema of its own, and what it does there."""
@@ -44,8 +47,13 @@ class Tenant:
 
     def is_served(self, row: int) -> None:
         """Somebody else's attack must not keep a new row of hers from being embedded."""
-        self.insert(row)
-        eventually(lambda: row in self.rows(), what=f"row {row} of {self.name}'s to be embedded")
+
+        def inserted() -> bool:
+            self.insert(row)
+            return True
+
+        eventually(inserted, what=f"row {row} of {self.name}'s to be inserted", ignoring=NO_LOCK_FREE)
+        eventually(lambda: row in self.rows(), what=f"row {row} of {self.name}'s to be embedded", ignoring=NO_LOCK_FREE)
 
     def health(self, table: str = "document") -> tuple:
         """State, reason and hint, as a person sees them."""
@@ -56,9 +64,10 @@ class Tenant:
         """Waits until her vectorizer is in a state for a reason; answers the hint."""
 
         def there():
-            [now, why, _] = self.health(table)
-            return now == state and reason in (why or "")
+            [now, why, hint] = self.health(table)
+            assert now == state and reason in (why or ""), (now, why)
+            return [hint]
 
-        # While an attack leaves no lock free, nobody can look, nor log in: that error has no class of its own in psycopg.
-        eventually(there, what=f"{self.name}'s vectorizer to be {state}: {reason}", ignoring=psycopg.OperationalError)
-        return self.health(table)[2]
+        what = f"{self.name}'s vectorizer to be {state}: {reason}"
+        [hint] = eventually(there, what=what, ignoring=(*NO_LOCK_FREE, AssertionError))
+        return hint

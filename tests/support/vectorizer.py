@@ -69,6 +69,11 @@ def restored(db) -> None:
     eventually(lambda: db.sql(look) == [], what="the restored tables to be found", ignoring=(psycopg.Error,))
 
 
+def comes_to(db, state: str) -> None:
+    """Waits until the one vectorizer is in a state: the worker writes the end of a stop up to a second after it."""
+    settles(lambda: [found for [found] in db.sql("SELECT state FROM ai.vectorizer_health")], [state])
+
+
 def idle(db) -> None:
     """Waits until nothing is pending in any vectorizer of the database."""
     eventually(

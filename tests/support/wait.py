@@ -5,8 +5,12 @@ import time
 # How often a state is looked at. Nothing depends on it.
 INTERVAL = 0.02
 
+# The seconds that a state may take. The product rests and backs off for up to a minute, and it costs time only where
+# a test fails.
+PATIENCE = 120
 
-def eventually(look, *, timeout: float = 30, what: str = "", ignoring: tuple = (), interval: float = INTERVAL):
+
+def eventually(look, *, timeout: float = PATIENCE, what: str = "", ignoring: tuple = (), interval: float = INTERVAL):
     """Returns the first true value of `look()`; shows the last one if none comes.
 
     Exceptions of the types in `ignoring` count as "not yet".
@@ -24,7 +28,7 @@ def eventually(look, *, timeout: float = 30, what: str = "", ignoring: tuple = (
         time.sleep(interval)
 
 
-def settles(look, wanted, *, timeout: float = 30, what: str = ""):
+def settles(look, wanted, *, timeout: float = PATIENCE, what: str = ""):
     """Waits until `look()` equals `wanted`, and shows both if it does not."""
     last = []
 

@@ -137,7 +137,8 @@ mod tests {
         let text = "x".repeat(2 * MAX_SEPARATORS);
         for is_regex in [false, true] {
             let separators = vec!["x".to_owned(); MAX_SEPARATORS];
-            let splitter = RecursiveSplitter::new(ChunkLimits::new(1, 0).unwrap(), &separators, is_regex).unwrap();
+            let splitter =
+                RecursiveSplitter::new(ChunkLimits::new(1, 0).unwrap(), &separators, is_regex).unwrap();
             assert_eq!(splitter.chunk(&text, ample()).unwrap().len(), text.len());
         }
     }
