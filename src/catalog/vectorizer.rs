@@ -9,6 +9,7 @@ use pgai_rs_pipeline::format::Template;
 
 use super::binding::{self, COLUMNS, Relations};
 use super::destination::{self, STORE_VECTORS};
+use super::hierarchy;
 use super::key::Key;
 use super::key_columns;
 use super::queue_tables::{OwnColumns, QueueTables, Remembered};
@@ -96,12 +97,12 @@ pub fn by_name(name: &str) -> Result<Option<Entry>, PgError> {
 
 /// Returns the vectorizers whose source is this table, or one that it is a partition of or inherits from.
 pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    entries(&format!("r.source IN ({})", relation::ANCESTORS), &[relation.into()])
+    entries(&format!("r.source IN ({})", hierarchy::ANCESTORS), &[relation.into()])
 }
 
 /// Returns the vectorizers whose source is this table, or one that is a partition of it or inherits from it.
 pub fn by_descendant(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    entries(&format!("r.source IN ({})", relation::DESCENDANTS), &[relation.into()])
+    entries(&format!("r.source IN ({})", hierarchy::DESCENDANTS), &[relation.into()])
 }
 
 /// Returns the vectorizers whose source is this table.

@@ -7,7 +7,7 @@
 use pgrx::pg_sys;
 
 use super::definition::Definition;
-use crate::catalog::relation::DESCENDANTS;
+use crate::catalog::hierarchy::DESCENDANTS;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
