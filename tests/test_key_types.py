@@ -247,7 +247,7 @@ def test_a_table_that_inherits_from_two_is_in_the_way(db, stub):
     assert told(db, change) == []
     db.sql("SELECT ai.resync(1, all_rows => true)")
     in_step(db)
-    assert state(db)[0] == "idle"
+    eventually(lambda: state(db)[0] == "idle", what="the health to say so")
 
 
 def test_a_key_that_was_computed_anew(db, stub):
