@@ -120,13 +120,13 @@ def test_a_quota_that_a_database_does_not_have_any_more_ends(shared):
     insert(shared, "mallory", range(1, 4))
     settles(lambda: spent(shared), {"mallory": (3, 0)})
     insert(shared, "mallory", range(4, 6))
-    eventually(lambda: "the database has used up its quota of 3 tokens" in reason(shared, number), what="the vectorizer to wait")
+    eventually(lambda: "daily quota of 3 tokens exceeded for the database" in reason(shared, number), what="the vectorizer to wait")
 
     shared.db.sql("ALTER DATABASE shared RESET pgai_rs.max_daily_tokens_per_database")
     settles(lambda: embedded(shared, "mallory"), 5)
     shared.db.sql("ALTER DATABASE shared SET pgai_rs.max_daily_tokens_per_database = 6")
     insert(shared, "mallory", range(6, 9))
-    eventually(lambda: "the database has used up its quota of 6 tokens" in reason(shared, number), what="the vectorizer to wait again")
+    eventually(lambda: "daily quota of 6 tokens exceeded for the database" in reason(shared, number), what="the vectorizer to wait again")
     # What was spent before is not forgotten.
     assert embedded(shared, "mallory") == 6
 

@@ -3,8 +3,9 @@
 use pgrx::pg_sys;
 
 use super::worker_state::HealthState;
+use crate::catalog::hierarchy::DESCENDANTS;
 use crate::catalog::missed::{self, Missed};
-use crate::catalog::relation::{DESCENDANTS, Relation};
+use crate::catalog::relation::Relation;
 use crate::catalog::trigger_states::{self, fires_for_replica, unseen};
 use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;

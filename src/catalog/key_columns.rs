@@ -3,8 +3,8 @@
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::binding::Relations;
+use super::hierarchy::DESCENDANTS;
 use super::key::Key;
-use super::relation::DESCENDANTS;
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;

@@ -8,7 +8,7 @@
 //! * [`registration`], [`ownership`]: its row, and who may drop it
 //! * [`triggers`], [`objects`], [`destination`]: creating its objects
 //! * [`queue_tables`]: the names of its queue's tables and of their own columns
-//! * [`relation`], [`key`]: the properties of a user's table
+//! * [`relation`], [`hierarchy`], [`key`]: the properties of a user's table
 //! * [`visibility`]: which roles see which part of it
 //! * [`secret`]: API keys of model providers that are set for the database
 //! * [`spending`]: daily quotas of roles, and what is used of them
@@ -20,6 +20,7 @@
 pub mod binding;
 pub mod definitions;
 pub mod destination;
+pub mod hierarchy;
 pub mod key;
 pub mod key_columns;
 pub mod missed;

@@ -2,8 +2,6 @@
 
 use pgrx::pg_sys;
 
-pub use pgai_rs_queue::sql::partitions::DESCENDANTS;
-
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::sql;
@@ -41,18 +39,6 @@ pub struct Column {
     /// see; else empty.
     pub virtual_from: Vec<String>,
 }
-
-/// SQL for the tables that contain the rows of the table `$1`, including itself: those that it is a partition
-/// of or inherits from.
-pub const ANCESTORS: &str = "
-    WITH RECURSIVE above (relid) AS (
-        SELECT $1::pg_catalog.oid
-        UNION
-        SELECT i.inhparent
-        FROM pg_catalog.pg_inherits i
-        JOIN above a ON a.relid = i.inhrelid
-        WHERE NOT i.inhdetachpending)
-    SELECT a.relid FROM above a";
 
 impl Relation {
     /// Returns whether it is an ordinary table that is a partition, inherits or is inherited.

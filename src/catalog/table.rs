@@ -8,7 +8,7 @@ use std::ffi::{CStr, CString};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::relation::DESCENDANTS;
+use super::hierarchy::DESCENDANTS;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;

@@ -6,7 +6,8 @@
 
 use pgrx::pg_sys;
 
-use super::relation::{DESCENDANTS, Relation};
+use super::hierarchy::DESCENDANTS;
+use super::relation::Relation;
 use super::vectorizer::Entry;
 use super::{trigger_name, triggers};
 use crate::pg::error::PgError;

@@ -8,7 +8,8 @@ use std::ffi::CString;
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::relation::{DESCENDANTS, Relation};
+use super::hierarchy::DESCENDANTS;
+use super::relation::Relation;
 use super::table::address;
 use super::trigger_name;
 use crate::pg::error::PgError;

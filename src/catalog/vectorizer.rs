@@ -10,6 +10,7 @@ use pgai_rs_pipeline::format::Template;
 
 use super::binding::{self, COLUMNS, Relations};
 use super::destination::{self, STORE_VECTORS};
+use super::hierarchy;
 use super::key::{self, Key};
 use super::key_columns;
 use super::queue_tables::{self, OwnColumns, QueueTables, Remembered};
@@ -106,12 +107,12 @@ pub fn by_name(name: &str) -> Result<Option<Entry>, PgError> {
 
 /// Returns the vectorizers whose source is this table, or one that it is a partition of or inherits from.
 pub fn by_ancestor(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    entries(&format!("r.source IN ({})", relation::ANCESTORS), &[relation.into()])
+    entries(&format!("r.source IN ({})", hierarchy::ANCESTORS), &[relation.into()])
 }
 
 /// Returns the vectorizers whose source is this table, or one that is a partition of it or inherits from it.
 pub fn by_descendant(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    entries(&format!("r.source IN ({})", relation::DESCENDANTS), &[relation.into()])
+    entries(&format!("r.source IN ({})", hierarchy::DESCENDANTS), &[relation.into()])
 }
 
 /// Returns the vectorizers whose source is this table.

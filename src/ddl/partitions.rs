@@ -3,7 +3,7 @@
 use pgrx::pg_sys;
 
 use super::warned_of;
-use crate::catalog::relation::ANCESTORS;
+use crate::catalog::hierarchy::ANCESTORS;
 use crate::catalog::triggers;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;

@@ -12,10 +12,10 @@ use pgrx::{JsonB, PgSqlErrorCode};
 
 use super::altered::{Altered, Rewritten};
 use super::warned_of;
+use crate::catalog::hierarchy::DESCENDANTS;
 use crate::catalog::key::{self, Key};
 use crate::catalog::key_columns::{self, Different};
 use crate::catalog::missed;
-use crate::catalog::relation::DESCENDANTS;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::pg::error::PgError;

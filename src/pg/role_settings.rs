@@ -10,7 +10,6 @@ use std::num::NonZeroUsize;
 use pgrx::pg_sys;
 
 use super::database::this_database;
-use super::identity::superuser;
 
 /// `pg_db_role_setting`, and its index by database and role (`catalog/pg_db_role_setting.h`).
 const DB_ROLE_SETTING: u32 = 2964;
@@ -38,7 +37,7 @@ pub fn set_for_database() -> Vec<String> {
 /// belongs to the cluster's superuser, in the form `name=value`. Must be called within a transaction.
 pub fn set_for_processes(prefix: &str) -> Vec<String> {
     let all = pg_sys::InvalidOid;
-    let superuser = superuser();
+    let superuser = pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID);
     let places = [(all, all), (all, superuser), (this_database(), all), (this_database(), superuser)];
     let set = places.into_iter().flat_map(|(database, role)| set_for(database, role));
     set.filter(|set| set.starts_with(prefix)).collect()

@@ -7,7 +7,7 @@
 use pgrx::pg_sys;
 
 use super::resync;
-use crate::catalog::relation::DESCENDANTS;
+use crate::catalog::hierarchy::DESCENDANTS;
 use crate::catalog::schema;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;

@@ -103,7 +103,10 @@ fn mismatched(wrong: Wrong, expected: Expected) -> EmbedError {
         )),
         Wrong::Dimensions(answered) => EmbedError::refused(
             "bad_response",
-            format!("the model answers {answered} dimensions, the vectorizer has {}", expected.dimensions),
+            format!(
+                "the model returns {answered} dimensions, but the vectorizer has {}",
+                expected.dimensions
+            ),
             "Create the vectorizer with the model's number of dimensions, or use another model.",
         ),
     }

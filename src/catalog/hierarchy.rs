@@ -1,0 +1,15 @@
+//! SQL for the tables above and below a table: partitions, and tables that inherit.
+
+pub use pgai_rs_queue::sql::partitions::DESCENDANTS;
+
+/// SQL for the tables that contain the rows of the table `$1`, including itself: those that it is a partition
+/// of or inherits from.
+pub const ANCESTORS: &str = "
+    WITH RECURSIVE above (relid) AS (
+        SELECT $1::pg_catalog.oid
+        UNION
+        SELECT i.inhparent
+        FROM pg_catalog.pg_inherits i
+        JOIN above a ON a.relid = i.inhrelid
+        WHERE NOT i.inhdetachpending)
+    SELECT a.relid FROM above a";
