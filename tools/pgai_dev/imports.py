@@ -55,7 +55,7 @@ PIPELINE = Rules(
         {"chunk", "embed", "load", "parse", "source"},
         {"s3"},
         {"compression", "document", "offload", "seal", "server_url", "settings"},
-        {"config", "network"},
+        {"config", "fair", "network"},
         {"backoff", "exhausted", "failure", "format", "memory_budget", "message", "quota", "secret"},
     ],
 )
