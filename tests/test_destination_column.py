@@ -197,7 +197,7 @@ def test_a_column_that_is_dropped_is_explained_and_can_come_back(db, stub):
     db.sql("INSERT INTO document VALUES (1, 't', 'a')")
     in_step(db)
     db.sql("ALTER TABLE document DROP COLUMN embedding; INSERT INTO document VALUES (2, 't', 'meanwhile')")
-    explained = "SELECT hint FROM ai.vectorizer_health WHERE state = 'not_served' AND reason LIKE '%no column%'"
+    explained = "SELECT hint FROM ai.vectorizer_health WHERE state = 'not_served' AND reason LIKE 'column %embedding% does not exist'"
     [[hint]] = eventually(lambda: db.sql(explained), what="the health to say why")
     assert "ai.resync()" in hint
     db.sql(f"ALTER TABLE document ADD COLUMN embedding vector({DIMENSIONS}); SELECT ai.resync(1)")
