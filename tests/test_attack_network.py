@@ -198,7 +198,7 @@ def test_a_key_whose_pair_is_taken_back_is_not_sent_any_more(house, stub):
     eventually(lambda: db.sql("SELECT chunk FROM m.t_embedding_store") == [("first",)], what="the first row")
     position = db.cluster.log_position()
     db.cluster.configure(pgai_rs__api_key_names="OPENAI_API_KEY")
-    eventually(lambda: "may not be sent to this base_url" in db.cluster.log_text(position), what="the refusal")
+    eventually(lambda: "must not be sent to this base_url" in db.cluster.log_text(position), what="the refusal")
     assert_silent(db, stub, mallory)
 
 
