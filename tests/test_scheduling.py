@@ -110,7 +110,7 @@ def test_a_row_that_fails_does_not_keep_it_awake(document, stub):
 @pytest.mark.parametrize(
     "schedule, message",
     [
-        ("ai.scheduling_timescaledb('0 seconds')", "schedule_interval must be positive"),
+        ("ai.scheduling_timescaledb('0 seconds')", "schedule_interval and each part of it must be positive"),
         ("ai.scheduling_timescaledb(NULL)", "needs a schedule_interval"),
         ("ai.scheduling_timescaledb('1 day', timezone => 'Nowhere')", "Nowhere"),
         ("""'{"config_type": "scheduling", "implementation": "cron"}'""", "unrecognized scheduling implementation"),
