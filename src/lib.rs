@@ -11,7 +11,7 @@
 //! * [`catalog`]: vectorizers and their objects
 //! * [`trigger`]: the trigger on a source, and the wake-up of the worker
 //! * [`ddl`]: reactions to changed definitions
-//! * [`queue`]: the vectorizers that are worked on, and the queue's protocol (`pgai_rs_queue`) over SPI
+//! * [`queue`]: the vectorizers that are worked on, and the queue's protocol over SPI
 //! * [`source`]: buckets mirrored as tables
 //! * [`index`]: vector indexes
 //! * [`worker`], [`shared`]: launcher and workers, and the memory that they share with sessions

@@ -1,6 +1,6 @@
 //! The position in an inbox from which the next scan starts.
 //!
-//! What is folded leaves dead rows in the inbox until they are vacuumed. A scan from the beginning would pass
+//! Folded changes leave dead rows in the inbox until it is vacuumed. A scan from the beginning would pass
 //! over all of them, so each scan starts where the last one ended.
 
 use std::cell::Cell;

@@ -149,7 +149,7 @@ pub trait QueueError: fmt::Display {
     }
 }
 
-/// What runs statements. Each sees the changes of those before it, and what others committed before it began.
+/// A connection that runs statements. Each statement sees the changes of those before it, and what others committed before it began.
 pub trait Connection {
     /// The error of a statement.
     type Error: QueueError;
@@ -219,7 +219,7 @@ pub trait Session: Connection {
     ///
     /// SPI reads the statements under the pinned path, and plans and runs them under the owner's. A client can only
     /// set the path for both; its statements have qualified names, but operators and types are looked up there, too.
-    /// That is safe as long as the client's role has no other rights than the owner.
+    /// Such a client is safe as long as the client's role has no other rights than the owner.
     fn with_own_search_path<R>(
         &mut self,
         f: impl FnOnce(&mut Self) -> Result<R, Self::Error>,

@@ -117,12 +117,7 @@ pub fn settle<'a, C: Connection>(
     v: &Definition,
     claims: impl Iterator<Item = &'a Claimed>,
 ) -> Result<(), C::Error> {
-    let claims: Vec<&Claimed> = claims.collect();
-    let keys = v.keys(claims.iter().map(|c| &c.key));
-    let generations: Vec<i64> = claims.iter().map(|c| c.generation).collect();
-    let mut args = keys.params();
-    args.push(Param::Int8s(&generations));
-    connection.execute(&work::settle(v), &args).map(drop)
+    execute_for(connection, v, &work::settle(v), claims, |claim| claim.generation)
 }
 
 /// Releases the work rows that `settle` or `postpone` left because they changed since the claim: they are due
@@ -132,12 +127,23 @@ pub fn release<'a, C: Connection>(
     v: &Definition,
     claims: impl Iterator<Item = &'a Claimed>,
 ) -> Result<(), C::Error> {
+    execute_for(connection, v, &work::release(v), claims, |claim| claim.lease)
+}
+
+/// Runs a statement whose parameters are the claims' keys and a number of each claim.
+fn execute_for<'a, C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    statement: &str,
+    claims: impl Iterator<Item = &'a Claimed>,
+    number: impl Fn(&Claimed) -> i64,
+) -> Result<(), C::Error> {
     let claims: Vec<&Claimed> = claims.collect();
     let keys = v.keys(claims.iter().map(|c| &c.key));
-    let leases: Vec<i64> = claims.iter().map(|c| c.lease).collect();
+    let numbers: Vec<i64> = claims.iter().map(|c| number(c)).collect();
     let mut args = keys.params();
-    args.push(Param::Int8s(&leases));
-    connection.execute(&work::release(v), &args).map(drop)
+    args.push(Param::Int8s(&numbers));
+    connection.execute(statement, &args).map(drop)
 }
 
 /// Reschedules rows that have not changed since they were claimed, each after its pause and with its number

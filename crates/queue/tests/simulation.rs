@@ -152,7 +152,7 @@ fn replayed(histories: usize, mistake: Mistake) -> Option<Result<Taken, String>>
     Some(Ok(taken))
 }
 
-/// How many histories are replayed: more with `HISTORIES=1000`.
+/// Returns the number of histories to replay; `HISTORIES=1000` asks for more.
 fn histories() -> usize {
     std::env::var("HISTORIES").map_or(30, |count| count.parse().unwrap())
 }

@@ -12,8 +12,8 @@ use super::is_behind;
 
 /// The addresses that a server may have.
 ///
-/// What an administrator, or we, have written out leads where it says; what somebody else has chosen leads to
-/// the internet and nowhere else.
+/// An address that the administrator or this project has written out may be anywhere; one that somebody else has
+/// chosen must be on the internet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reach {
     /// The host is somebody else's choice: only addresses of the internet.

@@ -11,7 +11,7 @@ use crate::format::Template;
 /// The bytes that a chunk takes beside its text and its numbers: it travels in several places.
 pub(super) const CHUNK_OVERHEAD: u64 = 256;
 
-/// As many separators as these are looked for in the time of one look at a text.
+/// The number of separators that can be looked for in the time of one look at a text.
 const USUAL_SEPARATORS: usize = 8;
 
 /// The semantic splitter takes as long as so many looks at a text, by characters and by tokens.

@@ -51,7 +51,7 @@ mod tests {
             .collect()
     }
 
-    /// As many as a document may have; each was looked for among all others.
+    /// Each chunk used to be compared with all others, which takes hours with as many as a document may have.
     #[test]
     fn a_document_of_equal_chunks_keeps_them() {
         let count = 100_000;

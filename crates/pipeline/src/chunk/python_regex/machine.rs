@@ -1,7 +1,7 @@
 //! The machine that runs a [`Program`] over a text, by trying and going back as Python's does.
 //!
-//! What it takes is bounded whatever the pattern: it counts each instruction and each character that it looks at,
-//! and what it remembers to go back to.
+//! Its time and memory are bounded whatever the pattern: it counts each instruction, each character that it looks
+//! at, and each place that it remembers to go back to.
 
 use super::super::ChunkError;
 use super::super::allowance::Clock;

@@ -13,7 +13,7 @@ pub(super) enum Instruction {
     Match,
     /// A character of the set with this number.
     One(usize),
-    /// As many characters of a set as there are, or as few as will do.
+    /// Takes between `min` and `max` characters of a set: the most that it can if `greedy`, else the fewest.
     Run { set: usize, min: usize, max: usize, greedy: bool },
     /// A place in the text, which takes no character.
     At(Place),
@@ -89,7 +89,7 @@ pub(super) enum CompileError {
     TooLarge(usize),
 }
 
-/// What is left of the bytes that programs may take.
+/// The bytes that programs may still take.
 #[derive(Debug)]
 pub(in super::super) struct Room(usize);
 
@@ -175,7 +175,7 @@ fn equal(mut widths: impl Iterator<Item = Option<usize>>) -> Option<usize> {
 struct First {
     /// The characters that they begin with.
     set: CharSet,
-    /// Whether one of them may have none.
+    /// True if one of them can match without a character.
     may_be_empty: bool,
 }
 

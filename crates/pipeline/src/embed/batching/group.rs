@@ -29,7 +29,7 @@ const MOST_IDLE_GROUPS: usize = 64;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct GroupKey {
     model: Model,
-    /// What befalls one owner's requests concerns no other, and each has a part of the memory and connections.
+    /// The owner: a failure of one owner's requests affects no other, and each has a share of memory and connections.
     owner: Owner,
     /// A vectorizer with a limit of its own has requests of its own.
     concurrency: Option<u32>,
