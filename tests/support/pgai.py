@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pgai_dev import places, python_packages
 
-REQUIREMENTS = Path(__file__).parents[1] / "pgai.txt"
+REQUIREMENTS = Path(__file__).parents[1] / "pgai" / "pgai.txt"
 
 
 class Pgai:

@@ -178,7 +178,7 @@ mod tests {
         }
         assert_eq!(diskann(r#"{"num_neighbors": -1, "max_alpha": 5, "num_dimensions": 0}"#).check(), Ok(()));
     }
-    /// Each pair is where pgvectorscale 0.9 begins to refuse; tests/test_diskann.py asks it.
+    /// Each pair is where pgvectorscale 0.9 begins to refuse; tests/search/test_diskann.py asks it.
     #[test]
     fn refuses_what_does_not_fit_the_embedding() {
         let fits = |json: &str, dimensions| diskann(json).check_dimensions(dimensions).is_ok();

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from support import egress, vectorizer
 
-RELEASED = Path(__file__).parents[1] / "sql" / "released"
+RELEASED = Path(__file__).parents[2] / "sql" / "released"
 VERSIONS = [path.stem.partition("--")[2] for path in RELEASED.glob("pgai_rs--*.sql")]
 
 # Every object of the extension, with all that its definition says; by name, for numbers differ.

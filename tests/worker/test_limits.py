@@ -8,7 +8,7 @@ import pytest
 from support import process, vectorizer
 from support.stub import Stub
 from support.wait import eventually, settles
-from test_worker import the_worker, workers
+from support.worker import the_worker, workers
 
 # systemd's default, and that of most shells.
 USUAL = 1024

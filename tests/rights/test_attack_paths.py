@@ -8,11 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from support import egress, vectorizer
+from support import column, egress, vectorizer
 from support.listing import Listing
 from support.wait import eventually, settles
-from test_destination_column import create as create_in_column
-from test_destination_column import in_step as column_in_step
 
 # What our statements compare, add and read keys with. An exact match wins over what Postgres has itself, in any schema of the path.
 TYPES = ["uuid", "text", "int2", "int4", "int8", "float8", "numeric", "timestamptz", "interval", "tid", "oid", "bool", "bytea", "name"]
@@ -142,7 +140,7 @@ def test_nothing_planted_is_taken_for_what_a_store_is_written_with(db, stub, own
 @whoever
 def test_nothing_planted_is_taken_for_what_a_column_is_written_with(db, stub, owner, planted):
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user=owner)
-    create_in_column(db, stub.url, user=owner)
+    column.create(db, stub.url, user=owner)
     planted()
     for statement in [
         "INSERT INTO document VALUES (1, 'one'), (2, 'two'), (3, 'three')",
@@ -151,7 +149,7 @@ def test_nothing_planted_is_taken_for_what_a_column_is_written_with(db, stub, ow
         "DELETE FROM document WHERE id = 3",
     ]:
         db.sql(statement, user=owner)
-        column_in_step(db)
+        column.in_step(db)
     assert fired(db) == []
 
 

@@ -5,9 +5,10 @@ import contextlib
 import psycopg
 import pytest
 from support import vectorizer, vectors
+from support.column import create, in_step
+from support.tables import PARTITIONED, PLAIN, STATEMENTS
 from support.vectorizer import DIMENSIONS
 from support.wait import eventually, settles
-from test_in_step import PARTITIONED, PLAIN, STATEMENTS
 
 # A column that a trigger of the user's keeps, as a million tables have it.
 TOUCHED = """
@@ -16,32 +17,6 @@ TOUCHED = """
         'BEGIN NEW.updated_at := clock_timestamp(); RETURN NEW; END';
     CREATE TRIGGER touch BEFORE UPDATE ON document FOR EACH ROW EXECUTE FUNCTION touch()
 """
-
-
-def create(db, url: str, column: str = "embedding", **arguments: str) -> int:
-    given = {"destination": f"ai.destination_column('{column}')", "chunking": "ai.chunking_none()"}
-    return vectorizer.create(db, url, **(given | arguments))
-
-
-def in_step(db, *, column: str = "embedding", title: bool = False) -> None:
-    """Waits until each row has the vector of its text, or none, and then until the queue is empty."""
-
-    def found():
-        return [(row["id"], row[column]) for row in rows()]
-
-    def wanted():
-        return [(row["id"], expected(row)) for row in rows()]
-
-    def rows():
-        query = f"SELECT to_jsonb(d) || jsonb_build_object('{column}', {column}::real[]) FROM document d ORDER BY id"
-        return [row for [row] in db.sql(query)]
-
-    def expected(row):
-        text = f"{row['title']}: {row['body']}" if title else row["body"]
-        return vectors.vector(text, DIMENSIONS) if row["body"] else None
-
-    settles(found, wanted(), what=f"{column} to equal f(body)")
-    vectorizer.idle(db)
 
 
 @pytest.mark.parametrize("table", [PLAIN, PARTITIONED], ids=["plain", "partitioned"])

@@ -6,23 +6,11 @@ import pytest
 from support import vectorizer
 from support.stub import blackhole
 from support.wait import eventually, settles
+from support.worker import the_worker, workers
 
 TABLE = "CREATE TABLE document (id int PRIMARY KEY, body text, uri text)"
 # A wait for work in flight would last as long as the model is held; one for a transaction of the worker is short.
 BEFORE_THE_ANSWER = "SET lock_timeout = '20s'"
-
-
-def workers(cluster, database: str) -> list[int]:
-    return [
-        pid
-        for [pid] in cluster.sql(
-            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = %s", [database]
-        )
-    ]
-
-
-def the_worker(db) -> int:
-    return eventually(lambda: workers(db.cluster, db.name), what="a worker")[0]
 
 
 def test_comes_with_the_extension_and_goes_with_it(db):

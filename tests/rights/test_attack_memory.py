@@ -3,8 +3,8 @@
 import psycopg
 import pytest
 from support import vectorizer, vectors
+from support.memory import limited, within_the_limit
 from support.wait import settles
-from test_memory import limited, within_the_limit
 
 KILOBYTE = 1 << 10
 # Of each character but the first, all others of a chunk stand in the chunk before as well.
