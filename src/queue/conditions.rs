@@ -216,7 +216,7 @@ impl Conditions {
             let left = until.saturating_duration_since(Instant::now());
             let pause = Some(left).filter(|left| !left.is_zero());
             if self.stop(vectorizer.id, Condition::of_failure(stop, failure, pause)) {
-                pgrx::log!("vectorizer \"{}\" waits: {failure}", vectorizer.name);
+                pgrx::log!("vectorizer \"{}\" is waiting: {failure}", vectorizer.name);
             }
         }
 

@@ -96,7 +96,7 @@ impl Roster {
             pause = put_off.left();
         }
         if self.conditions.not_served(entry.id, error, pause) {
-            report(&entry.name, "can't be served", error);
+            report(&entry.name, "serve", error);
         }
         self.active.remove(&entry.id).map(|_| entry.id)
     }
@@ -111,7 +111,7 @@ impl Roster {
         let owner = entry.relations.source.owner;
         if let Some(left) = shared::barred(this_database(), owner) {
             if self.conditions.not_served(entry.id, &stubborn(), Some(left)) {
-                report(&entry.name, "is not served", &stubborn());
+                report(&entry.name, "serve", &stubborn());
             }
             return true;
         }
@@ -182,7 +182,7 @@ impl Roster {
     }
 
     /// Makes a vectorizer pause after an error of its own, unless it has changed or is gone.
-    pub fn pause(&mut self, id: i32, what: &str, error: &PgError) {
+    pub fn pause(&mut self, id: i32, action: &str, error: &PgError) {
         // The next turn takes it up as it is now.
         if self.is_outdated(id) {
             self.next.within(Duration::ZERO);
@@ -202,7 +202,7 @@ impl Roster {
                 active.paused.begin();
             }
             if self.conditions.paused(id, error, active.rest()) {
-                report(&active.vectorizer.name, what, error);
+                report(&active.vectorizer.name, action, error);
             }
         }
     }
@@ -232,7 +232,7 @@ impl Roster {
         active.overrun = active.overrun.over();
         match active.begin_schedule() {
             Ok(()) => active.schedule.run(),
-            Err(error) => self.pause(id, "can't keep its schedule", &error),
+            Err(error) => self.pause(id, "keep the schedule of", &error),
         }
         true
     }
@@ -260,17 +260,18 @@ fn bound(entry: &Entry) -> Result<(), PgError> {
 fn stubborn() -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_QUERY_CANCELED,
-        "SQL of its owner's could not be stopped when its time was over, and the worker was started anew",
+        "SQL of the owner could not be stopped when its time was over, and the worker was restarted",
     )
     .with_hint(
-        "A trigger or a function on one of the owner's vectorizers catches query_canceled and goes on: drop it. \
-         Nothing of this owner's runs in the worker until its rest is over.",
+        "Drop the trigger or function on one of the owner's tables that catches query_canceled and goes on. \
+         The worker runs nothing of this owner's until the pause is over.",
     )
 }
 
-/// Logs what stopped a vectorizer. Failures of single rows go to error rows instead.
-pub fn report(name: &str, what: &str, error: &PgError) {
-    pgrx::warning!("vectorizer {name} {what}: {error}");
+/// Logs what could not be done for a vectorizer, such as "claim rows of". Failures of single rows go to error
+/// rows instead.
+pub fn report(name: &str, action: &str, error: &PgError) {
+    pgrx::warning!("could not {action} vectorizer \"{name}\": {error}");
 }
 
 /// Returns the time until it is an owner's turn, at most [`LOOK_AGAIN`], or `None` if it may run now.

@@ -107,7 +107,7 @@ impl SpiQueue {
                 self.tickets.of(active.definition.id).map(|(_, claimed)| claimed).collect();
             let mut session = SpiSession::on(active);
             if let Err(error) = renew(&mut session, &active.definition, &held, guc::lease_duration()) {
-                report(&active.vectorizer.name, "can't prolong its leases", &error);
+                report(&active.vectorizer.name, "renew the leases of", &error);
             }
         }
     }
@@ -274,11 +274,11 @@ impl SpiQueue {
             return;
         };
 
-        let what = "can't settle rows that are gone";
+        let action = "settle deleted rows of";
         if error.is_costly() {
-            self.roster.pause(id, what, &error);
+            self.roster.pause(id, action, &error);
         } else {
-            report(&active.vectorizer.name, what, &error);
+            report(&active.vectorizer.name, action, &error);
         }
     }
 }
@@ -301,7 +301,7 @@ impl Queue for SpiQueue {
                 Ok(Some(true)) => working.extend(self.roster.get(id).map(|active| active.shared.clone())),
                 Ok(Some(false)) => self.roster.resumed(id),
                 Ok(None) => {}
-                Err(error) => self.roster.pause(id, "can't read its queue", &error),
+                Err(error) => self.roster.pause(id, "read the queue of", &error),
             }
         }
         Ok(working)
@@ -328,7 +328,7 @@ impl Queue for SpiQueue {
                 Ok(documents)
             }
             Err(error) => {
-                self.roster.pause(vectorizer.id, "can't claim rows", &error);
+                self.roster.pause(vectorizer.id, "claim rows of", &error);
                 Ok(Vec::new())
             }
         }
@@ -346,7 +346,7 @@ impl Queue for SpiQueue {
                 done.iter().map(|d| d.ticket).collect()
             }
             Err(error) if error.is_costly() => {
-                self.roster.pause(vectorizer.id, "can't write its rows", &error);
+                self.roster.pause(vectorizer.id, "write rows of", &error);
                 return Err(error);
             }
             other => other?,
@@ -372,7 +372,7 @@ impl Queue for SpiQueue {
             if failed.len() > 1 && !error.is_contention() && !error.is_costly() {
                 return Err(error);
             }
-            self.roster.pause(vectorizer.id, "can't settle rows that failed", &error);
+            self.roster.pause(vectorizer.id, "record failed rows of", &error);
             return Ok(failed.iter().map(|f| f.ticket).collect());
         }
         self.tickets.settle(failed.iter().map(|f| f.ticket));

@@ -87,11 +87,11 @@ fn is_the_databases(error: &PgError) -> bool {
 fn warn(error: PgError) {
     pg_sys::panic::ErrorReport::new(
         error.code,
-        format!("the embeddings of this table are not kept in step: {}", error.message),
+        format!("embeddings of this table are out of step: {}", error.message),
         "",
     )
     .set_hint(
-        error.hint.unwrap_or_else(|| "Mend it, or drop the vectorizer with ai.drop_vectorizer().".to_owned()),
+        error.hint.unwrap_or_else(|| "Remove the cause and call ai.resync(), or drop the vectorizer with ai.drop_vectorizer().".to_owned()),
     )
     .report(PgLogLevel::WARNING);
 }

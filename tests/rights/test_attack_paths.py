@@ -331,7 +331,7 @@ def test_a_users_change_does_not_fail_for_names_that_change_again_and_again(db, 
             rename()
             db.sql("INSERT INTO go VALUES (%s)", [round])
         [warned] = update.result()
-    assert "not kept in step" in warned and "was changed to mean another" in warned
+    assert "out of step" in warned and "was changed to mean another" in warned
     assert fired(db) == [] and db.sql("SELECT id FROM document") == [(2,)]
     settles(lambda: db.value("SELECT state FROM ai.vectorizer_health"), "out_of_step")
     db.sql("DROP TRIGGER wait ON app.store; SELECT ai.resync(1, all_rows => true)")

@@ -107,7 +107,7 @@ def test_a_provider_that_wants_to_be_left_alone(document, stub):
     document.sql("UPDATE document SET body = 'b'")
     settles(lambda: state(document), "idle", timeout=90)
     log = document.cluster.log_text(position)
-    assert log.count(f'vectorizer "{NAME}" waits') == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
+    assert log.count(f'vectorizer "{NAME}" is waiting') == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
 
 
 def test_a_key_that_the_provider_refuses(document, stub):
@@ -168,7 +168,7 @@ def test_a_source_that_has_another_owner(document, watchful):
         document.sql("ALTER TABLE document OWNER TO postgres")
         settles(lambda: state(document), "idle")
         log = document.cluster.log_text(position)
-        assert log.count(f"vectorizer {NAME} can't be served") == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
+        assert log.count(f'could not serve vectorizer "{NAME}"') == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
     finally:
         document.sql("ALTER TABLE document OWNER TO postgres; DROP ROLE owner_of_it")
 
@@ -189,14 +189,14 @@ def test_a_queue_that_cannot_be_read_pauses(document):
     with document.connect(autocommit=False) as session:
         session.execute("LOCK TABLE ai._vectorizer_work_1")
         document.sql("INSERT INTO document VALUES (1, 'a')")
-        eventually(lambda: "can't" in document.cluster.log_text(position), what="the worker to meet the lock")
+        eventually(lambda: "could not" in document.cluster.log_text(position), what="the worker to meet the lock")
         assert state(document) == "locked"
         condition = "SELECT state, code FROM ai._vectorizer_worker_condition"
         settles(lambda: document.sql(condition), [("paused", "55P03")])
     vectorizer.in_step(document, ["id"])
     settles(lambda: state(document), "idle")
     log = document.cluster.log_text(position)
-    assert log.count(f"vectorizer {NAME} can't") == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
+    assert log.count(f'of vectorizer "{NAME}"') == 1 and log.count(f'vectorizer "{NAME}" continues') == 1
 
 
 def test_one_without_its_tables_does_not_hide_the_others(document, stub):
