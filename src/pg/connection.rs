@@ -1,7 +1,7 @@
 //! The queue's connection, over SPI.
 //!
-//! A statement is planned each time that it runs, like all that go through [`sql`]: Postgres then knows how long
-//! its arrays are.
+//! Statements with a few keys, of which there are most while rows come one by one, are prepared and kept. Those with
+//! many are planned for their number.
 
 use pgai_rs_queue::session::{Connection, Param, QueueError, Row, Sqlstate};
 use pgrx::datum::{DatumWithOid, Uuid};
@@ -9,7 +9,12 @@ use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 
 use super::error::PgError;
 use super::memory::freed_after;
-use super::{sql, vector};
+use super::plan::Planning;
+use super::{plan_cache, sql, vector};
+
+/// The maximum length of an array for which a plan is right that was made for an array of unknown length: for
+/// those, Postgres assumes 10 elements (`estimate_array_length`).
+const SHORT_ARRAY: usize = 32;
 
 /// The current process's connection to itself.
 pub struct Spi;
@@ -18,7 +23,10 @@ impl Connection for Spi {
     type Error = PgError;
 
     fn execute(&mut self, sql: &str, args: &[Param<'_>]) -> Result<u64, PgError> {
-        let execute = || sql::execute(sql, &datums(args)?);
+        let execute = || match planning(args) {
+            Some(planning) => plan_cache::execute(sql, &datums(args)?, planning),
+            None => sql::execute(sql, &datums(args)?),
+        };
         // Vectors are large, and there may be several statements with some in a transaction.
         match args.iter().any(|arg| matches!(arg, Param::Vectors(_))) {
             // SAFETY: a number and an error hold nothing of Postgres's memory.
@@ -33,7 +41,10 @@ impl Connection for Spi {
         args: &[Param<'_>],
         mut row: impl FnMut(&dyn Row<Error = PgError>) -> Result<T, PgError>,
     ) -> Result<Vec<T>, PgError> {
-        sql::query(sql, &datums(args)?, |found| row(found))
+        match planning(args) {
+            Some(planning) => plan_cache::query(sql, &datums(args)?, planning, false, |found| row(found)),
+            None => sql::query(sql, &datums(args)?, |found| row(found)),
+        }
     }
 
     fn read<T>(
@@ -42,7 +53,43 @@ impl Connection for Spi {
         args: &[Param<'_>],
         mut row: impl FnMut(&dyn Row<Error = PgError>) -> Result<T, PgError>,
     ) -> Result<Vec<T>, PgError> {
-        sql::read(sql, &datums(args)?, |found| row(found))
+        match planning(args) {
+            Some(planning) => plan_cache::query(sql, &datums(args)?, planning, true, |found| row(found)),
+            None => sql::read(sql, &datums(args)?, |found| row(found)),
+        }
+    }
+}
+
+/// Returns how a statement with these parameters is planned if it is kept; `None` if it is not kept, because one
+/// of its arrays is long.
+fn planning(args: &[Param<'_>]) -> Option<Planning> {
+    let longest = args.iter().map(length).max().unwrap_or_default();
+    let has_limit = args.iter().any(|arg| matches!(arg, Param::Limit(_)));
+    match (longest > SHORT_ARRAY, has_limit) {
+        (true, _) => None,
+        (false, true) => Some(Planning::EachTime),
+        (false, false) => Some(Planning::Once),
+    }
+}
+
+/// Returns the number of elements of a parameter that is an array; 0 for others.
+fn length(param: &Param<'_>) -> usize {
+    match param {
+        Param::Int4s(values) => values.len(),
+        Param::Int8s(values) => values.len(),
+        Param::Texts(values) => values.len(),
+        Param::OptionalTexts(values) => values.len(),
+        Param::OptionalBytes(values) => values.len(),
+        Param::Uuids(values) => values.len(),
+        Param::Vectors(values) => values.len(),
+        Param::Bool(_)
+        | Param::Int4(_)
+        | Param::Int8(_)
+        | Param::Limit(_)
+        | Param::Float8(_)
+        | Param::Oid(_)
+        | Param::Text(_)
+        | Param::Jsonb(_) => 0,
     }
 }
 
@@ -55,7 +102,7 @@ fn datum<'a>(param: &Param<'a>) -> Result<DatumWithOid<'a>, PgError> {
     Ok(match *param {
         Param::Bool(value) => value.into(),
         Param::Int4(value) => value.into(),
-        Param::Int8(value) => value.into(),
+        Param::Int8(value) | Param::Limit(value) => value.into(),
         Param::Float8(value) => value.into(),
         Param::Oid(value) => pg_sys::Oid::from(value).into(),
         Param::Text(value) => value.into(),

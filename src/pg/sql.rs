@@ -1,12 +1,13 @@
 //! Statements through SPI, with their rows as Rust values.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 
 use pgrx::datum::DatumWithOid;
 use pgrx::spi::{SpiHeapTupleData, SpiTupleTable};
 use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
 
 use super::error::PgError;
+use super::plan::check_spi;
 pub use super::quote::{ident, qualified};
 use super::settings::read_as_written;
 use super::statement;
@@ -15,7 +16,7 @@ use super::statement;
 pub const MAX_IDENTIFIER: usize = 63;
 
 /// Runs `f`, which passes this text to SPI.
-fn spi<R>(sql: &str, f: impl FnOnce() -> R) -> R {
+pub(super) fn spi<R>(sql: &str, f: impl FnOnce() -> R) -> R {
     read_as_written(|| statement::run(sql.as_bytes(), f))
 }
 
@@ -82,33 +83,61 @@ fn read_as_of_active_snapshot<T>(
     args: &[DatumWithOid<'_>],
     row: &mut impl FnMut(&Row<'_>) -> Result<T, PgError>,
 ) -> Result<Vec<T>, PgError> {
-    let mut types: Vec<pg_sys::Oid> = args.iter().map(|argument| argument.oid()).collect();
-    let mut values: Vec<pg_sys::Datum> = args
-        .iter()
-        .map(|argument| argument.datum().map_or(pg_sys::Datum::null(), |d| d.sans_lifetime()))
-        .collect();
-    let nulls: Vec<std::ffi::c_char> =
-        args.iter().map(|argument| if argument.datum().is_some() { b' ' } else { b'n' } as _).collect();
-
+    let mut given = Arguments::of(args);
     // SAFETY: inside an SPI connection; the arrays are of the same length, and read-only statements run on the
-    // active snapshot. The rows live as long as the connection.
-    unsafe {
+    // active snapshot.
+    let code = unsafe {
         pg_sys::SPI_tuptable = std::ptr::null_mut();
-        let code = pg_sys::SPI_execute_with_args(
+        pg_sys::SPI_execute_with_args(
             sql.as_ptr(),
-            types.len() as i32,
-            types.as_mut_ptr(),
-            values.as_mut_ptr(),
-            nulls.as_ptr(),
+            given.types.len() as i32,
+            given.types.as_mut_ptr(),
+            given.values.as_mut_ptr(),
+            given.nulls.as_ptr(),
             true,
             0,
-        );
-        if code != pg_sys::SPI_OK_SELECT as i32 || pg_sys::SPI_tuptable.is_null() {
-            return Err(PgError::internal(format!("SPI_execute_with_args returned {code}")));
-        }
+        )
+    };
+    check_spi(code)?;
+    rows_of_result(row)
+}
 
+/// The parameters of a statement, as SPI's functions take them.
+pub(super) struct Arguments {
+    /// The types.
+    pub types: Vec<pg_sys::Oid>,
+    /// The values, of which those of NULLs have no meaning.
+    pub values: Vec<pg_sys::Datum>,
+    /// `n` for a NULL, and a blank for a value.
+    pub nulls: Vec<c_char>,
+}
+
+impl Arguments {
+    /// Converts parameters, which must outlive the result.
+    pub fn of(args: &[DatumWithOid<'_>]) -> Arguments {
+        let value = |arg: &DatumWithOid<'_>| arg.datum().map_or(pg_sys::Datum::null(), |d| d.sans_lifetime());
+        let null = |arg: &DatumWithOid<'_>| if arg.datum().is_some() { b' ' } else { b'n' } as c_char;
+        Arguments {
+            types: args.iter().map(DatumWithOid::oid).collect(),
+            values: args.iter().map(value).collect(),
+            nulls: args.iter().map(null).collect(),
+        }
+    }
+}
+
+/// Maps the rows that a statement has just returned. It must be called within the SPI connection in which the
+/// statement ran.
+pub(super) fn rows_of_result<T>(
+    row: &mut impl FnMut(&Row<'_>) -> Result<T, PgError>,
+) -> Result<Vec<T>, PgError> {
+    // SAFETY: set by the statement that just ran; the rows live as long as the connection.
+    unsafe {
+        if pg_sys::SPI_tuptable.is_null() {
+            return Err(PgError::internal("a statement returned no rows"));
+        }
         let table = &*pg_sys::SPI_tuptable;
         let count = pg_sys::SPI_processed as usize;
+
         let mut rows = Vec::with_capacity(count);
         for index in 0..count {
             if let Some(tuple) = SpiHeapTupleData::new(table.tupdesc, *table.vals.add(index))? {

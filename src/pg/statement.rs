@@ -15,14 +15,15 @@
 //! its text: a cached plan may be parsed again at any time, and then passes through the hooks again.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int};
 use std::rc::Rc;
 
 use pgrx::pg_sys::submodules::ffi::pg_guard_ffi_boundary;
 use pgrx::prelude::*;
-use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::error::PgError;
+use super::plan::oids;
 use super::quote::ident;
 use super::settings::{self, SettingsLevel};
 
@@ -39,6 +40,14 @@ struct Terms {
     tables: Option<Tables>,
     /// The search path under which they are planned and run; `None` for the one under which they are parsed.
     path: Option<Rc<CStr>>,
+    /// True if they are planned to find rows by indexes alone, wherever there is one.
+    by_index: bool,
+}
+
+impl Terms {
+    fn are_any(&self) -> bool {
+        self.tables.is_some() || self.path.is_some() || self.by_index
+    }
 }
 
 /// A statement that is being parsed or run.
@@ -60,23 +69,13 @@ impl Current {
     }
 }
 
-/// A TRUNCATE that is being run.
-struct Truncation {
-    tables: Tables,
-    /// Trigger depth at which it runs. The triggers that it fires run one level deeper and may truncate any
-    /// table.
-    depth: i32,
-}
-
 thread_local! {
     static TERMS: RefCell<Terms> = RefCell::default();
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
-    static TRUNCATION: RefCell<Option<Truncation>> = const { RefCell::new(None) };
     /// True if a name was found to mean another relation.
     static HAS_OTHER_MEANING: Cell<bool> = const { Cell::new(false) };
     /// The hooks that were installed before ours; `None` until ours are installed.
     static NEXT: Cell<Option<NextStatement>> = const { Cell::new(None) };
-    static NEXT_ACCESS: Cell<Option<pg_sys::object_access_hook_type>> = const { Cell::new(None) };
 }
 
 /// Hooks of other libraries.
@@ -110,33 +109,23 @@ impl Drop for TermsScope {
 
 /// Runs `f`, whose statements may name only these tables and the catalogs of Postgres.
 pub fn on_tables<R>(tables: &Tables, f: impl FnOnce() -> R) -> R {
-    let path = TERMS.with_borrow(|terms| terms.path.clone());
-    let _scope = TermsScope::enter(Terms { tables: Some(tables.clone()), path });
+    let terms = TERMS.with_borrow(Clone::clone);
+    let _scope = TermsScope::enter(Terms { tables: Some(tables.clone()), ..terms });
     f()
 }
 
 /// Runs `f`, whose statements are parsed under the pinned search path, and planned and run under `path`.
 pub fn with_path<R>(path: &Rc<CStr>, f: impl FnOnce() -> R) -> R {
-    let tables = TERMS.with_borrow(|terms| terms.tables.clone());
-    let _scope = TermsScope::enter(Terms { tables, path: Some(path.clone()) });
+    let terms = TERMS.with_borrow(Clone::clone);
+    let _scope = TermsScope::enter(Terms { path: Some(path.clone()), ..terms });
     f()
 }
 
-/// Runs `f`, a TRUNCATE of these tables, under a search path. Such a statement contains nothing to be
-/// resolved but the qualified names of the tables.
-pub fn truncating<R>(tables: &Tables, path: &CStr, f: impl FnOnce() -> R) -> R {
-    struct EndedTruncation(Option<Truncation>);
-    impl Drop for EndedTruncation {
-        fn drop(&mut self) {
-            TRUNCATION.replace(self.0.take());
-        }
-    }
-
-    look_at_access();
-    let level = SettingsLevel::open();
-    level.set(SEARCH_PATH, path);
-    let truncation = Truncation { tables: tables.clone(), depth: trigger_depth() };
-    let _ended = EndedTruncation(TRUNCATION.replace(Some(truncation)));
+/// Runs `f`, whose statements are planned to find rows by indexes alone, wherever there is one. It is for plans that
+/// are kept while their tables grow, and for few rows, where that is right whatever the tables' sizes are.
+pub fn by_index<R>(f: impl FnOnce() -> R) -> R {
+    let terms = TERMS.with_borrow(Clone::clone);
+    let _scope = TermsScope::enter(Terms { by_index: true, ..terms });
     f()
 }
 
@@ -165,7 +154,7 @@ pub fn run<R>(text: &[u8], f: impl FnOnce() -> R) -> R {
     }
 
     let terms = TERMS.take();
-    if terms.tables.is_none() && terms.path.is_none() {
+    if !terms.are_any() {
         return f();
     }
 
@@ -188,6 +177,13 @@ unsafe fn terms_of(text: *const c_char) -> Option<Terms> {
     CURRENT.with_borrow(|current| current.as_ref().filter(is).map(|current| current.terms.clone()))
 }
 
+/// Returns whether the current terms let a statement name all these relations.
+pub fn may_name(relations: &[pg_sys::Oid]) -> bool {
+    let terms =
+        CURRENT.with_borrow(|current| current.as_ref().and_then(|current| current.terms.tables.clone()));
+    terms.is_none_or(|tables| relations.iter().all(|relation| may_be_named(*relation, &tables)))
+}
+
 /// Installs the hooks for statements, once per process.
 fn look_at_statements() {
     if NEXT.get().is_some() {
@@ -204,23 +200,6 @@ fn look_at_statements() {
         pg_sys::planner_hook = Some(planned);
         pg_sys::ExecutorStart_hook = Some(started);
     }
-}
-
-/// Installs the hook for TRUNCATE, once per process.
-fn look_at_access() {
-    if NEXT_ACCESS.get().is_some() {
-        return;
-    }
-    // SAFETY: as above.
-    unsafe {
-        NEXT_ACCESS.set(Some(pg_sys::object_access_hook));
-        pg_sys::object_access_hook = Some(accessed);
-    }
-}
-
-fn trigger_depth() -> i32 {
-    // SAFETY: the function takes no argument and reads a variable of this backend.
-    unsafe { direct_function_call::<i32>(pg_sys::pg_trigger_depth, &[]) }.unwrap_or_default()
 }
 
 /// Returns whether the statement with this text is the current one.
@@ -285,19 +264,6 @@ unsafe fn relations_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
     }
 }
 
-/// Returns the elements of a list.
-///
-/// # Safety
-///
-/// The list is null or a list of OIDs.
-unsafe fn oids(list: *const pg_sys::List) -> Vec<pg_sys::Oid> {
-    // SAFETY: by the caller.
-    unsafe {
-        let Some(list) = list.as_ref() else { return Vec::new() };
-        (0..list.length as usize).map(|index| (*list.elements.add(index)).oid_value).collect()
-    }
-}
-
 fn may_be_named(relation: pg_sys::Oid, tables: &Tables) -> bool {
     relation.to_u32() < pg_sys::FirstNormalObjectId || tables.contains(&relation)
 }
@@ -334,7 +300,16 @@ unsafe extern "C-unwind" fn plan(
     }
 }
 
-/// Has a statement of ours planned under the search path that holds for it.
+/// Settings under which a plan finds rows by indexes. What has no index is read as a whole all the same, at a cost that
+/// means nothing, and by which it must not be compiled.
+const BY_INDEX: [(&CStr, &CStr); 4] = [
+    (c"enable_seqscan", c"off"),
+    (c"enable_hashjoin", c"off"),
+    (c"enable_mergejoin", c"off"),
+    (c"jit", c"off"),
+];
+
+/// Has a statement of ours planned under the search path and the settings that hold for it.
 #[pg_guard]
 unsafe extern "C-unwind" fn plan_under_path(
     query: *mut pg_sys::Query,
@@ -343,11 +318,13 @@ unsafe extern "C-unwind" fn plan_under_path(
     parameters: pg_sys::ParamListInfo,
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: by the caller.
-    let path = unsafe { terms_of(text) }.and_then(|terms| terms.path);
+    let terms = unsafe { terms_of(text) }.unwrap_or_default();
     // Restored at once: the statement may be parsed again before it runs.
-    let _level = path.map(|path| {
+    let _level = (terms.path.is_some() || terms.by_index).then(|| {
         let level = SettingsLevel::open();
-        level.set(SEARCH_PATH, &path);
+        terms.path.iter().for_each(|path| level.set(SEARCH_PATH, path));
+        let settings = if terms.by_index { &BY_INDEX[..] } else { &[] };
+        settings.iter().for_each(|(name, value)| level.set(name, value));
         level
     });
     // SAFETY: with the arguments that Postgres gave.
@@ -377,39 +354,6 @@ unsafe extern "C-unwind" fn take_path(text: *const c_char) {
     }
 }
 
-/// Called, among others, for each table that a TRUNCATE names and for those that inherit from it, before any is touched.
-unsafe extern "C-unwind" fn accessed(
-    access: pg_sys::ObjectAccessType::Type,
-    class: pg_sys::Oid,
-    object: pg_sys::Oid,
-    sub: c_int,
-    argument: *mut c_void,
-) {
-    // SAFETY: with the arguments that Postgres gave.
-    unsafe {
-        if let Some(next) = NEXT_ACCESS.get().flatten() {
-            next(access, class, object, sub, argument);
-        }
-        if access == pg_sys::ObjectAccessType::OAT_TRUNCATE && TRUNCATION.with_borrow(Option::is_some) {
-            look_at_truncated(object);
-        }
-    }
-}
-
-/// Errors (40001) if a table that is truncated is none of those that a TRUNCATE of ours was written for.
-#[pg_guard]
-unsafe extern "C-unwind" fn look_at_truncated(table: pg_sys::Oid) {
-    let tables = TRUNCATION.with_borrow(|truncation| {
-        let own = truncation.as_ref().filter(|truncation| truncation.depth == trigger_depth());
-        own.map(|truncation| truncation.tables.clone())
-    });
-    let Some(tables) = tables else { return };
-
-    if !tables.contains(&table) && !tables.iter().any(|parent| inherits(table, *parent)) {
-        raise_renamed(table);
-    }
-}
-
 unsafe extern "C-unwind" {
     // As Postgres has them: through pgrx's bindings every error would be caught and raised anew.
     fn standard_planner(
@@ -419,23 +363,6 @@ unsafe extern "C-unwind" {
         parameters: pg_sys::ParamListInfo,
     ) -> *mut pg_sys::PlannedStmt;
     fn standard_ExecutorStart(statement: *mut pg_sys::QueryDesc, flags: c_int);
-}
-
-unsafe extern "C-unwind" {
-    /// `catalog/pg_inherits.h`, which the bindings lack: a table and all that inherit from it.
-    fn find_all_inheritors(
-        parent: pg_sys::Oid,
-        mode: pg_sys::LOCKMODE,
-        parents: *mut *mut pg_sys::List,
-    ) -> *mut pg_sys::List;
-}
-
-fn inherits(table: pg_sys::Oid, parent: pg_sys::Oid) -> bool {
-    // SAFETY: looks up the catalogs, without a lock; a list of OIDs.
-    unsafe {
-        let heirs = pg_guard_ffi_boundary(|| find_all_inheritors(parent, 0, std::ptr::null_mut()));
-        oids(heirs).contains(&table)
-    }
 }
 
 /// Returns the error (40001) for a name that has come to mean another relation.
@@ -453,7 +380,7 @@ fn renamed(relation: pg_sys::Oid) -> PgError {
     .with_hint("Repeat the statement.")
 }
 
-fn raise_renamed(relation: pg_sys::Oid) -> ! {
+pub(super) fn raise_renamed(relation: pg_sys::Oid) -> ! {
     HAS_OTHER_MEANING.set(true);
     pg_sys::panic::ErrorReport::from(renamed(relation)).report(PgLogLevel::ERROR);
     unreachable!("an error report does not return")

@@ -4,7 +4,8 @@ use pgrx::datum::DatumWithOid;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::error::PgError;
-use super::sql;
+use super::plan::Planning;
+use super::plan_cache;
 
 /// Bytes before the numbers: varlena header, dimension, unused.
 const HEADER: usize = 8;
@@ -56,7 +57,7 @@ fn no_vector(detail: String) -> PgError {
 /// Those of [`datum`], and if pgvector's type is gone.
 pub fn array<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Result<DatumWithOid<'static>, PgError> {
     let mut vectors = vectors.map(datum).collect::<Result<Vec<_>, _>>()?;
-    let types = sql::read(
+    let types = plan_cache::query(
         "SELECT t.oid, t.typarray
          FROM pg_catalog.pg_extension e
          JOIN pg_catalog.pg_depend d ON d.deptype = 'e' AND d.refobjid = e.oid
@@ -65,6 +66,8 @@ pub fn array<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Result<DatumWithOi
          JOIN pg_catalog.pg_type t ON t.oid = d.objid AND t.typname = 'vector'
          WHERE e.extname = 'vector'",
         &[],
+        Planning::Once,
+        true,
         |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<pg_sys::Oid>(2)?)),
     )?;
     let (element, array) = types.into_iter().next().ok_or_else(|| {

@@ -90,8 +90,8 @@ fn warn(error: PgError) {
         format!("embeddings of this table are out of step: {}", error.message),
         "",
     )
-    .set_hint(
-        error.hint.unwrap_or_else(|| "Remove the cause and call ai.resync(), or drop the vectorizer with ai.drop_vectorizer().".to_owned()),
-    )
+    .set_hint(error.hint.unwrap_or_else(|| {
+        "Remove the cause and call ai.resync(), or drop the vectorizer with ai.drop_vectorizer().".to_owned()
+    }))
     .report(PgLogLevel::WARNING);
 }

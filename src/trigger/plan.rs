@@ -10,13 +10,15 @@ use super::certain::is_certain;
 use super::is;
 use super::keyless;
 use super::row::{differ, key_of, translate};
-use super::statement::{Statement, check_spi};
+use super::statement::Statement;
 use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::own_search_path;
-use crate::pg::statement::{Tables, truncating, with_path};
+use crate::pg::plan::check_spi;
+use crate::pg::statement::{Tables, with_path};
+use crate::pg::truncation::truncating;
 
 /// The plan of a trigger, kept from the trigger's first call until any definition changes.
 pub struct Plan {

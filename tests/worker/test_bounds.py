@@ -44,6 +44,42 @@ def test_a_claim_reads_what_it_claims_whatever_waits_for_later(db, stub):
     assert one_after_another + by_index < 20 * 50
 
 
+def test_a_plan_of_empty_tables_is_not_kept_for_full_ones(db, stub):
+    """A bulk load whose rows are there already, before anything has analyzed a table."""
+    prepare(db, stub)
+    tables = ["document", "document_embedding_store", "ai._vectorizer_work_1", "ai._vectorizer_q_1"]
+    for table in tables:
+        db.sql(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+    one_by_one(db, 3)
+    db.sql(
+        "ALTER TABLE document DISABLE TRIGGER USER;"
+        "INSERT INTO document SELECT -i, 'row' FROM generate_series(1, 200000) i;"
+        "ALTER TABLE document ENABLE TRIGGER USER;"
+        "INSERT INTO document_embedding_store (id, chunk_seq, chunk, embedding)"
+        f" SELECT -i, 0, 'row', array_fill(1, ARRAY[{vectorizer.DIMENSIONS}])::vector FROM generate_series(1, 200000) i;"
+        "INSERT INTO ai._vectorizer_work_1 (id, available_at)"
+        " SELECT -i, now() + interval '1 day' FROM generate_series(1, 200000) i"
+    )
+
+    def read() -> dict[str, int]:
+        look = "SELECT relname, seq_tup_read FROM pg_stat_user_tables WHERE relid = ANY (%s::regclass[])"
+        return dict(db.sql(look, [tables]))
+
+    def claims() -> int:
+        return counters(db, "n_tup_del", "pg_stat_user_tables", "_vectorizer_work_1")[0]
+
+    # The first statement after the load may have been planned before it.
+    db.sql("UPDATE document SET body = 'after the load' WHERE id = 1")
+    eventually(lambda: claims() >= 4, what="the statistics")
+    before = read()
+    for number in range(20):
+        db.sql("UPDATE document SET body = %s WHERE id = 2", [f"again {number}"])
+        look = "SELECT chunk FROM document_embedding_store WHERE id = 2"
+        settles(lambda: db.value(look), f"again {number}")
+    eventually(lambda: claims() >= 24, what="the statistics")
+    assert {table: rows - before[table] for table, rows in read().items() if rows - before[table] > 20 * 50} == {}
+
+
 def test_a_look_into_the_inbox_does_not_pass_by_all_that_went_through_it(db, stub):
     """A bulk load, and no vacuum since."""
     prepare(db, stub)

@@ -42,7 +42,7 @@ pub fn claim<S: Session>(
         Addresses::Except(prefixes) => Some((prefixes.iter().map(|prefix| &**prefix).collect(), false)),
     };
     let mut args = vec![
-        Param::Int8(wanted.rows),
+        Param::Limit(wanted.rows),
         Param::Float8(wanted.duration.as_secs_f64()),
         Param::Int8(wanted.lease),
         Param::Int4(session.holder()),

@@ -25,5 +25,5 @@ pub fn record<C: Connection>(
 
 /// Deletes a vectorizer's oldest rows beyond so many.
 pub fn trim<C: Connection>(connection: &mut C, id: i32, most: i64) -> Result<(), C::Error> {
-    connection.execute(errors::TRIM, &[Param::Int4(id), Param::Int8(most)]).map(drop)
+    connection.execute(errors::TRIM, &[Param::Int4(id), Param::Limit(most)]).map(drop)
 }

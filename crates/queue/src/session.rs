@@ -20,6 +20,9 @@ pub enum Param<'a> {
     Int4(i32),
     /// `int8`.
     Int8(i64),
+    /// `int8`, the number of rows that are enough. The best plan depends on it: an implementation that keeps plans
+    /// makes one for each run of a statement that has such a parameter.
+    Limit(i64),
     /// `float8`.
     Float8(f64),
     /// `oid`.

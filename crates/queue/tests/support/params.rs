@@ -13,7 +13,7 @@ pub fn encoded<'a>(param: &Param<'a>) -> (Type, Box<dyn ToSql + Sync + 'a>) {
     match *param {
         Param::Bool(value) => (Type::BOOL, Box::new(value)),
         Param::Int4(value) => (Type::INT4, Box::new(value)),
-        Param::Int8(value) => (Type::INT8, Box::new(value)),
+        Param::Int8(value) | Param::Limit(value) => (Type::INT8, Box::new(value)),
         Param::Float8(value) => (Type::FLOAT8, Box::new(value)),
         Param::Oid(value) => (Type::OID, Box::new(value)),
         Param::Text(value) => (Type::TEXT, Box::new(value)),

@@ -1,0 +1,178 @@
+//! The prepared statements of a process that runs the same ones again and again, as the worker does.
+//!
+//! A statement is parsed once. It is also planned once, if its plan can be right for all its values and remains
+//! right: the arrays are short, no limit decides which rows are enough, and its tables are plain ones. Such a plan
+//! is made anew when a table has grown much. Postgres itself would keep it until ANALYZE, and a plan that was made
+//! for an empty table may go through an index from its beginning to its end.
+//!
+//! Plans find rows by indexes alone. Postgres assumes ten elements for an array that it does not know, and as many
+//! rows as a limit allows, where mostly there is one; for so many it would read whole tables that were never
+//! analyzed.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::ffi::CString;
+
+use pgrx::datum::DatumWithOid;
+use pgrx::{Spi, pg_sys};
+
+use super::error::PgError;
+use super::plan::{KeptPlan, Planning, check_spi};
+use super::sql::{Arguments, Row, rows_of_result, spi};
+use super::statement;
+
+/// The maximum number of statements that are kept. Each takes some 50 kB of memory.
+const MAX_STATEMENTS: usize = 256;
+
+/// Blocks by which a table may grow before statements on it are planned again, in addition to its double size.
+const FREE_GROWTH: u32 = 16;
+
+thread_local! {
+    static KEPT: RefCell<Kept> = RefCell::default();
+}
+
+/// The statements that are kept, by their texts.
+#[derive(Default)]
+struct Kept {
+    statements: HashMap<String, Statement>,
+    /// Counts the runs.
+    runs: u64,
+}
+
+/// A statement that is kept.
+struct Statement {
+    plan: KeptPlan,
+    types: Vec<pg_sys::Oid>,
+    planning: Planning,
+    /// Its tables other than Postgres's own, with their sizes in blocks when it was planned.
+    tables: Vec<(pg_sys::Oid, u32)>,
+    /// The number of its last run.
+    used: u64,
+}
+
+/// Runs a statement and returns the number of rows that it touched or returned.
+pub fn execute(sql: &str, args: &[DatumWithOid<'_>], planning: Planning) -> Result<u64, PgError> {
+    run(sql, args, planning, false, || {
+        // SAFETY: set by the statement that just ran.
+        Ok(unsafe { pg_sys::SPI_processed })
+    })
+}
+
+/// Runs a statement and maps each row that it returns. If it is read-only it takes no transaction id.
+pub fn query<T>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    planning: Planning,
+    read_only: bool,
+    mut row: impl FnMut(&Row<'_>) -> Result<T, PgError>,
+) -> Result<Vec<T>, PgError> {
+    run(sql, args, planning, read_only, || rows_of_result(&mut row))
+}
+
+/// Runs a statement and returns the result of `finish`, which is called within its SPI connection.
+fn run<R>(
+    sql: &str,
+    args: &[DatumWithOid<'_>],
+    planning: Planning,
+    read_only: bool,
+    finish: impl FnOnce() -> Result<R, PgError>,
+) -> Result<R, PgError> {
+    let mut given = Arguments::of(args);
+    let run = || {
+        Spi::connect_mut(|_| {
+            let plan = KEPT.with_borrow_mut(|kept| kept.statement(sql, &given.types, planning))?;
+            // SAFETY: inside an SPI connection; the values are of the types that the plan was prepared with, and
+            // nothing that it runs reaches the cache, which would free it.
+            let code = unsafe {
+                pg_sys::SPI_tuptable = std::ptr::null_mut();
+                pg_sys::SPI_execute_plan(plan, given.values.as_mut_ptr(), given.nulls.as_ptr(), read_only, 0)
+            };
+            check_spi(code)?;
+            finish()
+        })
+    };
+    statement::by_index(|| spi(sql, run))
+}
+
+impl Kept {
+    /// Returns the plan of a statement, which is prepared if it is not kept, or does not fit any more.
+    fn statement(
+        &mut self,
+        sql: &str,
+        types: &[pg_sys::Oid],
+        planning: Planning,
+    ) -> Result<pg_sys::SPIPlanPtr, PgError> {
+        self.runs += 1;
+        if let Some(kept) = self.statements.get_mut(sql)
+            && kept.types == types
+            && kept.fits()
+        {
+            kept.used = self.runs;
+            return Ok(kept.plan.as_ptr());
+        }
+
+        self.statements.remove(sql);
+        self.make_room();
+        let statement = Statement::prepare(sql, types, planning, self.runs)?;
+        let plan = statement.plan.as_ptr();
+        self.statements.insert(sql.to_owned(), statement);
+        Ok(plan)
+    }
+
+    /// Drops the statement that was not run for longest, if there is no room for another.
+    fn make_room(&mut self) {
+        if self.statements.len() < MAX_STATEMENTS {
+            return;
+        }
+        let oldest = self.statements.iter().min_by_key(|(_, kept)| kept.used).map(|(sql, _)| sql.clone());
+        oldest.and_then(|sql| self.statements.remove(&sql));
+    }
+}
+
+impl Statement {
+    fn prepare(sql: &str, types: &[pg_sys::Oid], planning: Planning, run: u64) -> Result<Statement, PgError> {
+        let text = CString::new(sql).map_err(|_| PgError::internal("unexpected zero byte in a statement"))?;
+        let mut types = types.to_vec();
+        let mut plan = KeptPlan::prepare(&text, &mut types, planning)?;
+
+        let relations = plan.relations();
+        let tables = relations.into_iter().filter(|table| table.to_u32() >= pg_sys::FirstNormalObjectId);
+        let sizes: Option<Vec<_>> = tables.map(|table| Some((table, blocks_of(table)?))).collect();
+        let planning = match sizes {
+            None if planning == Planning::Once => Planning::EachTime,
+            _ => planning,
+        };
+        if sizes.is_none() {
+            plan = KeptPlan::prepare(&text, &mut types, planning)?;
+        }
+        Ok(Statement { plan, types, planning, tables: sizes.unwrap_or_default(), used: run })
+    }
+
+    /// Returns whether the statement may run as it is: its names need not be looked up again, they are those of
+    /// tables that may be named now, and none of its tables has outgrown the plan.
+    fn fits(&self) -> bool {
+        let has_its_size = |&(table, blocks): &(pg_sys::Oid, u32)| {
+            let now = blocks_of(table);
+            now.is_some_and(|now| now <= blocks.saturating_mul(2).saturating_add(FREE_GROWTH))
+        };
+        self.plan.is_valid()
+            && statement::may_name(&self.plan.relations())
+            && (self.planning != Planning::Once || self.tables.iter().all(has_its_size))
+    }
+}
+
+/// Returns the size in blocks of a plain table without children; `None` for any other relation.
+fn blocks_of(table: pg_sys::Oid) -> Option<u32> {
+    // SAFETY: within a transaction; the relation is closed again, and its lock is kept until the end of the
+    // transaction as for any table that a statement reads.
+    unsafe {
+        let relation = pg_sys::try_relation_open(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+        let class = relation.as_ref()?.rd_rel;
+        let is_plain =
+            (*class).relkind == pg_sys::RELKIND_RELATION as std::ffi::c_char && !(*class).relhassubclass;
+        let blocks = is_plain
+            .then(|| pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM));
+        pg_sys::relation_close(relation, pg_sys::NoLock as pg_sys::LOCKMODE);
+        blocks
+    }
+}
