@@ -6,10 +6,12 @@ mod support;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::config::SourceConfig;
 use pgai_rs_pipeline::failure::Failure;
+use pgai_rs_pipeline::quota::Owner;
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
@@ -165,6 +167,65 @@ async fn a_queue_whose_host_its_author_chose_does_not_lead_into_private_networks
         assert_eq!(failure.code, "address_not_allowed", "{failure:?}");
     }
     assert!(server.requests().is_empty());
+}
+
+/// Long enough for an answer that nobody waits for, and a test ends that waits in vain.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A world with room for few requests and few queues at a time, and a server that answers nobody who says "slow" until
+/// its gate is opened.
+async fn narrow_world() -> (World, Server) {
+    let server = Server::start_gated(|request, gate| {
+        let says_slow =
+            request.target.contains("slow") || String::from_utf8_lossy(&request.body).contains("slow");
+        if says_slow {
+            gate.wait();
+        }
+        match request.header("x-amz-target") {
+            Some(_) => Reply::new(200, "{}"),
+            None if request.method == "HEAD" => Reply::new(200, ""),
+            None => page(&["docs/a"], ""),
+        }
+    });
+    let mut world = world(&server).await;
+    let settings = Settings { connections: 8, ..settings(&server.url) };
+    world.network = network(&settings, &world.bell);
+    (world, server)
+}
+
+#[tokio::test]
+async fn one_owners_slow_buckets_leave_requests_to_others() {
+    let (mut world, server) = narrow_world().await;
+    let slow = ListingScope::new("s3://bucket/slow/", &SourceConfig::default(), &settings(&server.url));
+    let slow = Arc::new(slow.unwrap());
+    let busy = world.network.of(Owner::of(1));
+    let listings: Vec<_> =
+        (0..10).map(|_| Listing::start(&busy, slow.clone(), S3Access::default())).collect();
+    let keys = || (0..10).map(|n| format!("slow/{n}")).collect();
+    let inquiry = Inquiry::start(&busy, slow, S3Access::default(), keys());
+
+    world.network = world.network.of(Owner::of(2));
+    let (pages, end) = tokio::time::timeout(PATIENCE, world.list()).await.unwrap();
+    assert_eq!((pages.len(), end), (1, Ok(())));
+    let state = tokio::time::timeout(PATIENCE, world.ask("docs/a")).await.unwrap();
+    assert!(matches!(state, ObjectState::Present(_)), "{state:?}");
+    drop((listings, inquiry));
+}
+
+#[tokio::test]
+async fn one_owners_slow_queues_leave_polls_to_others() {
+    let (world, server) = narrow_world().await;
+    let listen = |role, queue: &str| {
+        let url = format!("{}/1234/{queue}", server.url);
+        let network = world.network.of(Owner::of(role));
+        Listener::start(&network, world.scope.clone(), S3Access::default(), url)
+    };
+    let busy: Vec<_> = (0..10).map(|_| listen(1, "slow")).collect();
+
+    let mut listener = listen(2, "quick");
+    let heard = tokio::time::timeout(PATIENCE, world.until(|| listener.try_next())).await.unwrap();
+    assert!(matches!(heard, Heard::Ready), "{heard:?}");
+    drop(busy);
 }
 
 #[tokio::test]
