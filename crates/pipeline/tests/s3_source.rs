@@ -383,6 +383,23 @@ async fn a_message_is_deleted_once_it_is_settled_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_messages_id_is_told_up_to_a_length() {
+    let message = json!({"MessageId": "x".repeat(10_000), "ReceiptHandle": "r", "Body": "hello"});
+    let answer = json!({"Messages": [message]}).to_string();
+    let server = Server::start(move |_| Reply::new(200, answer.clone()));
+    let world = world(&server).await;
+    let mut listener = listen(&world, &server);
+    let id = loop {
+        match world.until(|| listener.try_next()).await {
+            Heard::Ready => {}
+            Heard::Malformed(id, _) => break id,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!((100..110).contains(&id.len()), "{}", id.len());
+}
+
+#[tokio::test]
 async fn a_queue_that_does_not_answer_is_a_failure_with_a_hint() {
     let no_such = r#"{"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no"}"#;
     for (reply, code) in [

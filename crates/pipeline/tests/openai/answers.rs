@@ -122,9 +122,9 @@ async fn what_a_compressed_answer_unpacks_to_is_bounded() {
     assert!(failure.message.contains("more than"), "{failure:?}");
 
     let refusal = gzip(&[br#"{"error": {"message": "not you"}}"#.to_vec(), blanks()].concat());
-    let refused = Server::start(move |_| Reply::new(401, refusal.clone()).with("Content-Encoding", "gzip"));
+    let refused = Server::start(move |_| Reply::new(400, refusal.clone()).with("Content-Encoding", "gzip"));
     let failure = embed(&refused, &["a"]).await.unwrap_err();
-    assert_eq!(failure.code, "provider_refused_key");
+    assert_eq!(failure.code, "request_refused");
     assert!(!failure.message.contains("not you"), "{failure:?}");
 }
 

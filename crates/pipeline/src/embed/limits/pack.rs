@@ -15,7 +15,7 @@ impl Limits {
     /// A provider that sets no limit, or whose limits are not known.
     pub(in crate::embed) const NONE: Limits = Limits { inputs: usize::MAX, tokens: usize::MAX };
 
-    /// The operator's limits. Each request holds something: none would be ever sent otherwise.
+    /// The operator's limits, of one at least.
     pub(in crate::embed) fn of(settings: &Settings) -> Self {
         Limits { inputs: settings.embedding_max_inputs.max(1), tokens: settings.embedding_max_tokens.max(1) }
     }
