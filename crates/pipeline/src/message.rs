@@ -39,7 +39,7 @@ pub fn truncate_message(text: &str, most: usize) -> String {
 /// use pgai_rs_pipeline::message::storable_message;
 ///
 /// assert_eq!(storable_message("s3://b/a b\n does not exist".to_owned(), 30), "s3://b/a b\n does not exist");
-/// assert_eq!(storable_message("s3://b/a\0b does not exist".to_owned(), 12), "s3://b/a b ...");
+/// assert_eq!(storable_message("s3://b/a\0b does not exist".to_owned(), 12), "s3://b/a b d...");
 /// ```
 pub fn storable_message(mut text: String, most: usize) -> String {
     if text.len() > most {
