@@ -5,6 +5,7 @@ use std::time::Duration;
 use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::{Author, SourceConfig};
+use pgai_rs_pipeline::quota::Owner;
 
 use crate::access::source as access;
 use crate::catalog::{rights, schema};
@@ -30,6 +31,16 @@ pub struct S3Source {
     pub requested: Option<i64>,
     /// The time until the next scheduled run; `None` if the source has no schedule.
     pub due_in: Option<Duration>,
+}
+
+impl S3Source {
+    /// Returns the owner in whose part of the network it is served: all superusers have one together.
+    pub fn network_owner(&self) -> Owner {
+        match self.declared.config.s3.author {
+            Author::Superuser => Owner::default(),
+            Author::Other => Owner::of(self.owner.to_u32()),
+        }
+    }
 }
 
 /// The part of a declaration that determines the work; if it changes, the run is started over.

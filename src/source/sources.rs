@@ -139,8 +139,9 @@ impl Sources {
             to_be_permitted: false,
         });
         source.entry = entry;
-        let listened = source.listen(network)?;
-        Ok(sooner(source.list(network)?, listened))
+        let network = network.of(source.entry.network_owner());
+        let listened = source.listen(&network)?;
+        Ok(sooner(source.list(&network)?, listened))
     }
 }
 

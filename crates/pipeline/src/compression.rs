@@ -2,6 +2,7 @@
 //! within a limit.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use bzip2::bufread::BzDecoder;
@@ -27,6 +28,9 @@ const SMALL_MEMBER: usize = 4 << 10;
 /// The same for bzip2, whose members hold up to 900 KB, and cost a decoder that much memory each.
 const SMALL_BZIP2_MEMBER: usize = 64 << 10;
 
+/// The number of bytes that are decompressed between two looks at the bounds: a moment's work.
+const PART: usize = 16 << 10;
+
 /// A way of compressing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Compression {
@@ -51,6 +55,30 @@ pub(crate) enum UnpackError {
     Broken(String),
     /// It says to be compressed in a way that is not known here.
     Unknown(String),
+    /// Nobody waits for the content any more.
+    Stopped,
+}
+
+/// Bounds of decompressing one thing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UnpackBounds<'a> {
+    /// The largest number of bytes of the content.
+    pub limit: u64,
+    /// Ends the work soon after it is set.
+    pub stop: &'a AtomicBool,
+}
+
+impl UnpackBounds<'_> {
+    /// Ends the work if there is more content than is allowed, or nobody waits for it.
+    fn check(self, unpacked: usize) -> Result<(), UnpackError> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(UnpackError::Stopped);
+        }
+        if unpacked as u64 > self.limit {
+            return Err(UnpackError::TooLarge);
+        }
+        Ok(())
+    }
 }
 
 impl Compression {
@@ -95,17 +123,22 @@ impl Compression {
         }
     }
 
-    /// Returns the content, of at most `limit` bytes; `None` if these bytes are not compressed in this way,
-    /// although something says so.
+    /// Returns the content, within these bounds; `None` if these bytes are not compressed in this way, although
+    /// something says so.
     ///
     /// # Errors
     ///
-    /// [`UnpackError::TooLarge`], and [`UnpackError::Broken`] for what was compressed and is damaged.
-    pub(crate) fn undo(self, packed: &[u8], limit: u64) -> Result<Option<Vec<u8>>, UnpackError> {
+    /// [`UnpackError::TooLarge`], [`UnpackError::Stopped`], and [`UnpackError::Broken`] for what was compressed
+    /// and is damaged.
+    pub(crate) fn undo(
+        self,
+        packed: &[u8],
+        bounds: UnpackBounds<'_>,
+    ) -> Result<Option<Vec<u8>>, UnpackError> {
         match self.signature() {
-            Some(signature) if packed.starts_with(signature) => self.decompress(packed, limit).map(Some),
+            Some(signature) if packed.starts_with(signature) => self.decompress(packed, bounds).map(Some),
             Some(_) => Ok(None),
-            None => match self.decompress(packed, limit) {
+            None => match self.decompress(packed, bounds) {
                 // A text is no damaged archive: whoever uploaded it was wrong about it.
                 Err(UnpackError::Broken(_)) if is_text(packed) => Ok(None),
                 unpacked => unpacked.map(Some),
@@ -113,14 +146,14 @@ impl Compression {
         }
     }
 
-    fn decompress(self, packed: &[u8], limit: u64) -> Result<Vec<u8>, UnpackError> {
+    fn decompress(self, packed: &[u8], bounds: UnpackBounds<'_>) -> Result<Vec<u8>, UnpackError> {
         let mut unpacked = Vec::new();
         match self {
-            Compression::Gzip => members(packed, &mut unpacked, limit, SMALL_MEMBER, gzip_member)?,
-            Compression::Bzip2 => members(packed, &mut unpacked, limit, SMALL_BZIP2_MEMBER, bzip2_member)?,
-            Compression::Zstandard => members(packed, &mut unpacked, limit, SMALL_MEMBER, zstandard_frame)?,
-            Compression::Brotli => brotli(packed, &mut unpacked, limit)?,
-            Compression::Deflate => deflate(packed, &mut unpacked, limit)?,
+            Compression::Gzip => members(packed, &mut unpacked, bounds, SMALL_MEMBER, gzip_member)?,
+            Compression::Bzip2 => members(packed, &mut unpacked, bounds, SMALL_BZIP2_MEMBER, bzip2_member)?,
+            Compression::Zstandard => members(packed, &mut unpacked, bounds, SMALL_MEMBER, zstandard_frame)?,
+            Compression::Brotli => brotli(packed, &mut unpacked, bounds)?,
+            Compression::Deflate => deflate(packed, &mut unpacked, bounds)?,
         }
         Ok(unpacked)
     }
@@ -139,44 +172,61 @@ pub(crate) fn is_text(bytes: &[u8]) -> bool {
 fn members<'p>(
     mut packed: &'p [u8],
     unpacked: &mut Vec<u8>,
-    limit: u64,
+    bounds: UnpackBounds<'_>,
     small: usize,
-    member: impl Fn(&'p [u8], &mut Vec<u8>, u64) -> Result<&'p [u8], UnpackError>,
+    member: impl Fn(&'p [u8], &mut Vec<u8>, UnpackBounds<'_>) -> Result<&'p [u8], UnpackError>,
 ) -> Result<(), UnpackError> {
     let mut left = FEW_MEMBERS + packed.len() / small;
     while !packed.is_empty() {
         left =
             left.checked_sub(1).ok_or_else(|| UnpackError::Broken("it has too many members".to_owned()))?;
-        packed = member(packed, unpacked, limit)?;
+        packed = member(packed, unpacked, bounds)?;
         let padding = packed.iter().take_while(|&&byte| byte == 0).count();
         packed = packed.get(padding..).unwrap_or_default();
     }
     Ok(())
 }
 
-fn gzip_member<'p>(packed: &'p [u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<&'p [u8], UnpackError> {
+fn gzip_member<'p>(
+    packed: &'p [u8],
+    unpacked: &mut Vec<u8>,
+    bounds: UnpackBounds<'_>,
+) -> Result<&'p [u8], UnpackError> {
     let mut decoder = GzDecoder::new(packed);
-    read(&mut decoder, unpacked, limit)?;
+    read(&mut decoder, unpacked, bounds)?;
     Ok(decoder.into_inner())
 }
 
-fn bzip2_member<'p>(packed: &'p [u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<&'p [u8], UnpackError> {
+fn bzip2_member<'p>(
+    packed: &'p [u8],
+    unpacked: &mut Vec<u8>,
+    bounds: UnpackBounds<'_>,
+) -> Result<&'p [u8], UnpackError> {
     let mut decoder = BzDecoder::new(packed);
-    read(&mut decoder, unpacked, limit)?;
+    read(&mut decoder, unpacked, bounds)?;
     Ok(decoder.into_inner())
 }
 
-fn read(decoder: &mut impl Read, unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
-    let room = limit.saturating_sub(unpacked.len() as u64);
-    let read = decoder.take(room.saturating_add(1)).read_to_end(unpacked).map_err(|error| broken(&error))?;
-    if read as u64 > room {
-        return Err(UnpackError::TooLarge);
+/// Reads to the end of what a decoder gives, part by part: a single call may go on for as long as there is room.
+fn read(
+    decoder: &mut impl Read,
+    unpacked: &mut Vec<u8>,
+    bounds: UnpackBounds<'_>,
+) -> Result<(), UnpackError> {
+    let mut part = [0; PART];
+    loop {
+        let length = decoder.read(&mut part).map_err(|error| broken(&error))?;
+        unpacked.extend_from_slice(part.get(..length).unwrap_or_default());
+        bounds.check(unpacked.len())?;
+
+        if length == 0 {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// Undoes deflate, with a zlib header unless what looks like one is the beginning of a bare stream.
-fn deflate(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
+fn deflate(packed: &[u8], unpacked: &mut Vec<u8>, bounds: UnpackBounds<'_>) -> Result<(), UnpackError> {
     const DEFLATE: u8 = 8;
     let with_header = match packed {
         [first, second, ..] => {
@@ -186,19 +236,19 @@ fn deflate(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), Unpa
     };
 
     if with_header {
-        match read(&mut ZlibDecoder::new(packed), unpacked, limit) {
+        match read(&mut ZlibDecoder::new(packed), unpacked, bounds) {
             Err(UnpackError::Broken(_)) => unpacked.clear(),
             read => return read,
         }
     }
-    read(&mut DeflateDecoder::new(packed), unpacked, limit)
+    read(&mut DeflateDecoder::new(packed), unpacked, bounds)
 }
 
 /// Undoes Brotli. The window is of 16 MiB at most: larger ones are an extension that is not asked for.
-fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), UnpackError> {
+fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, bounds: UnpackBounds<'_>) -> Result<(), UnpackError> {
     let allocator = StandardAlloc::default;
     let mut state = BrotliState::new_strict(allocator(), allocator(), allocator());
-    let mut part = vec![0; 64 << 10];
+    let mut part = [0; PART];
 
     let mut available_in = packed.len();
     let mut input_offset = 0;
@@ -218,9 +268,7 @@ fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), Unpac
         );
 
         unpacked.extend_from_slice(part.get(..output_offset).unwrap_or_default());
-        if unpacked.len() as u64 > limit {
-            return Err(UnpackError::TooLarge);
-        }
+        bounds.check(unpacked.len())?;
 
         match result {
             BrotliResult::NeedsMoreOutput => {}
@@ -240,7 +288,7 @@ fn brotli(packed: &[u8], unpacked: &mut Vec<u8>, limit: u64) -> Result<(), Unpac
 fn zstandard_frame<'p>(
     mut packed: &'p [u8],
     unpacked: &mut Vec<u8>,
-    limit: u64,
+    bounds: UnpackBounds<'_>,
 ) -> Result<&'p [u8], UnpackError> {
     let header = packed;
     let mut frame = FrameDecoder::new();
@@ -255,7 +303,7 @@ fn zstandard_frame<'p>(
     }
 
     // The frame itself says how much its decoder is to keep.
-    if zstandard_window(header).unwrap_or_else(|| frame.content_size()) > limit.max(SMALL_WINDOW) {
+    if zstandard_window(header).unwrap_or_else(|| frame.content_size()) > bounds.limit.max(SMALL_WINDOW) {
         return Err(UnpackError::TooLarge);
     }
 
@@ -263,9 +311,7 @@ fn zstandard_frame<'p>(
         let some = BlockDecodingStrategy::UptoBytes(1 << 20);
         frame.decode_blocks(&mut packed, some).map_err(|error| broken(&error))?;
         frame.collect_to_writer(&mut *unpacked).map_err(|error| broken(&error))?;
-        if unpacked.len() as u64 > limit {
-            return Err(UnpackError::TooLarge);
-        }
+        bounds.check(unpacked.len())?;
     }
 
     if frame.get_checksum_from_data().is_some_and(|sum| Some(sum) != frame.get_calculated_checksum()) {

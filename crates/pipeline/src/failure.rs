@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::message::storable_message;
+
 /// The stage in which a document failed.
 ///
 /// A later one is greater.
@@ -90,15 +92,19 @@ pub struct Failure {
     pub retry: Retry,
 }
 
+/// The largest number of bytes of a message, whatever it quotes: an address may have megabytes.
+const LONGEST_MESSAGE: usize = 500;
+
 impl Failure {
-    /// A failure without a hint. One that costs its row a try, or more, is the row's; any other concerns
+    /// A failure without a hint, whose message is cut if it is long. One that costs its row a try, or more, is the row's; any other concerns
     /// the whole vectorizer. [`concerning`](Self::concerning) says otherwise.
     pub fn new(step: Step, code: &'static str, message: impl Into<String>, retry: Retry) -> Self {
         let scope = match retry {
             Retry::Never | Retry::Backoff => Scope::Row,
             Retry::After(_) | Retry::OnRecovery => Scope::Vectorizer,
         };
-        Failure { step, code, message: message.into(), hint: None, scope, retry }
+        let message = storable_message(message.into(), LONGEST_MESSAGE);
+        Failure { step, code, message, hint: None, scope, retry }
     }
 
     /// Says whom it concerns.
@@ -126,3 +132,15 @@ impl fmt::Display for Failure {
 }
 
 impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_can_be_stored_whatever_it_quotes() {
+        let failed = |message: String| Failure::new(Step::Loading, "c", message, Retry::Never).message;
+        assert_eq!(failed("é".repeat(LONGEST_MESSAGE)), format!("{}...", "é".repeat(LONGEST_MESSAGE / 2)));
+        assert_eq!(failed("the code \0 was unknown".to_owned()), "the code   was unknown");
+    }
+}

@@ -35,6 +35,7 @@ mod exhausted;
 pub mod failure;
 mod fair;
 pub mod format;
+mod json_items;
 pub mod load;
 mod memory_budget;
 pub mod message;

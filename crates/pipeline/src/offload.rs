@@ -46,7 +46,12 @@ impl Drop for StopOnDrop {
 impl Offload {
     /// Lets some threads compute.
     pub(crate) fn new() -> Self {
-        Offload { slots: FairSemaphore::new(SLOTS + SPARE_SLOTS, SPARE_SLOTS) }
+        Self::with_slots(SLOTS + SPARE_SLOTS, SPARE_SLOTS)
+    }
+
+    /// Lets so many threads compute, some of which are only for an owner for whom none computes.
+    pub(crate) fn with_slots(slots: u64, spare: u64) -> Self {
+        Offload { slots: FairSemaphore::new(slots, spare) }
     }
 
     /// Does an owner's work, which takes as much processor time as looking at so many bytes. It has a slot until
@@ -76,6 +81,14 @@ impl Offload {
                 Err(_) => Err(Stopped),
             },
         }
+    }
+}
+
+#[cfg(test)]
+impl Offload {
+    /// Returns whether an owner's work would have a slot now.
+    pub(crate) fn has_slot_for(&self, owner: Owner) -> bool {
+        self.slots.try_acquire(owner, 1).is_some()
     }
 }
 
@@ -111,7 +124,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_nobody_waits_for_is_told_and_has_its_slot_until_it_ends() {
-        let offload = Offload { slots: FairSemaphore::new(1, 0) };
+        let offload = Offload::with_slots(1, 0);
         let (begin, begun) = tokio::sync::oneshot::channel();
         let (end, ended) = mpsc::channel();
         let (heard, hears) = mpsc::channel();
@@ -128,7 +141,7 @@ mod tests {
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
 
-        assert!(offload.slots.try_acquire(B, 1).is_none());
+        assert!(!offload.has_slot_for(B));
         end.send(()).unwrap();
         assert!(hears.recv().unwrap(), "it was not told");
         drop(offload.slots.acquire(B, 1).await);

@@ -3,7 +3,8 @@
 
 mod support;
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -232,6 +233,21 @@ async fn the_buckets_own_region_is_asked_and_remembered() {
 }
 
 #[tokio::test]
+async fn a_region_that_is_none_is_not_asked() {
+    for region in ["eu-west-1.evil.example/".to_owned(), "x".repeat(10_000)] {
+        let server = Server::start(move |_| Reply::new(301, "").with("x-amz-bucket-region", &region));
+        let failure = load(&server).await.unwrap_err();
+        assert_eq!((failure.code, server.requests().len()), ("wrong_region", 1));
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_can_not_be_stored_is_none() {
+    let server = Server::start(|_| Reply::new(200, "text").with("ETag", &"x".repeat(10_000)));
+    assert_eq!(load(&server).await.unwrap().etag, None);
+}
+
+#[tokio::test]
 async fn a_redirect_in_a_circle_ends() {
     let server = Server::start(|_| Reply::new(301, "").with("x-amz-bucket-region", "eu-west-1"));
     assert_eq!(load(&server).await.unwrap_err().code, "wrong_region");
@@ -353,6 +369,28 @@ async fn a_hung_server_is_given_up() {
     let failure = load_with(&settings, "s3://bucket/key").await.unwrap_err();
     let whose = (failure.scope, failure.retry);
     assert_eq!((failure.code, whose), ("timeout", (Scope::Store, Retry::OnRecovery)));
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_in_the_middle_of_an_object_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        for mut connection in listener.incoming().flatten() {
+            let _ = connection.read(&mut [0; 4096]);
+            let _ = connection.write_all(b"HTTP/1.1 200 X\r\nContent-Length: 10\r\n\r\nx");
+            open.push(connection);
+        }
+    });
+
+    let server = Server::start(|_| Reply::Close);
+    let settings = settings(&server);
+    let s3 = S3Settings { endpoint_url: Some(url), ..settings.s3.clone() };
+    let settings = Settings { s3, load_timeout: Duration::from_millis(200), ..settings };
+    let loading = load_with(&settings, "s3://bucket/key");
+    let failure = tokio::time::timeout(Duration::from_secs(60), loading).await.unwrap().unwrap_err();
+    assert_eq!(failure.code, "timeout");
 }
 
 #[tokio::test]

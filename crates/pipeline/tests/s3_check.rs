@@ -130,3 +130,15 @@ async fn a_check_names_the_reason_of_a_refusal() {
     assert_eq!(marks(&steps), "+-.....");
     assert!(steps[1].hint.as_ref().unwrap().contains("aws_role_arn"));
 }
+
+#[tokio::test]
+async fn what_a_server_says_is_told_up_to_a_length() {
+    let long = || "x".repeat(10_000);
+    let server = Server::start(move |request| match is_sts(request) {
+        true => sts_error(403, &long(), &long()),
+        false => Reply::new(200, "text").with("ETag", &long()).with("Content-Type", &long()),
+    });
+    let steps = checked(&settings(&server), "s3://bucket/key", &S3Access::default()).await;
+    assert!(steps.iter().all(|step| step.message.len() < 1_000), "{steps:?}");
+    assert!(steps.iter().any(|step| step.message.contains("xxx")));
+}

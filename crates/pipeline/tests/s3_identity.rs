@@ -12,6 +12,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::failure::{Retry, Scope};
 use pgai_rs_pipeline::load::Loaders;
+use pgai_rs_pipeline::quota::Owner;
 use pgai_rs_pipeline::s3::{Clients, S3Error};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
 use support::http::{Reply, Request, Server};
@@ -42,7 +43,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 async fn get(clients: &Clients, access: &S3Access) -> Result<String, S3Error> {
     let get = |client: aws_sdk_s3::Client| client.get_object().bucket("bucket").key("key").send();
-    let object = clients.call(access, "bucket", get).await?;
+    let object = clients.call(Owner::default(), access, "bucket", get).await?;
     let bytes = object.body.collect().await.unwrap().into_bytes();
     Ok(String::from_utf8(bytes.to_vec()).unwrap())
 }

@@ -6,10 +6,12 @@ mod support;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use pgai_rs_pipeline::config::S3Access;
 use pgai_rs_pipeline::config::SourceConfig;
 use pgai_rs_pipeline::failure::Failure;
+use pgai_rs_pipeline::quota::Owner;
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
@@ -167,6 +169,65 @@ async fn a_queue_whose_host_its_author_chose_does_not_lead_into_private_networks
     assert!(server.requests().is_empty());
 }
 
+/// Long enough for an answer that nobody waits for, and a test ends that waits in vain.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A world with room for few requests and few queues at a time, and a server that answers nobody who says "slow" until
+/// its gate is opened.
+async fn narrow_world() -> (World, Server) {
+    let server = Server::start_gated(|request, gate| {
+        let says_slow =
+            request.target.contains("slow") || String::from_utf8_lossy(&request.body).contains("slow");
+        if says_slow {
+            gate.wait();
+        }
+        match request.header("x-amz-target") {
+            Some(_) => Reply::new(200, "{}"),
+            None if request.method == "HEAD" => Reply::new(200, ""),
+            None => page(&["docs/a"], ""),
+        }
+    });
+    let mut world = world(&server).await;
+    let settings = Settings { connections: 8, ..settings(&server.url) };
+    world.network = network(&settings, &world.bell);
+    (world, server)
+}
+
+#[tokio::test]
+async fn one_owners_slow_buckets_leave_requests_to_others() {
+    let (mut world, server) = narrow_world().await;
+    let slow = ListingScope::new("s3://bucket/slow/", &SourceConfig::default(), &settings(&server.url));
+    let slow = Arc::new(slow.unwrap());
+    let busy = world.network.of(Owner::of(1));
+    let listings: Vec<_> =
+        (0..10).map(|_| Listing::start(&busy, slow.clone(), S3Access::default())).collect();
+    let keys = || (0..10).map(|n| format!("slow/{n}")).collect();
+    let inquiry = Inquiry::start(&busy, slow, S3Access::default(), keys());
+
+    world.network = world.network.of(Owner::of(2));
+    let (pages, end) = tokio::time::timeout(PATIENCE, world.list()).await.unwrap();
+    assert_eq!((pages.len(), end), (1, Ok(())));
+    let state = tokio::time::timeout(PATIENCE, world.ask("docs/a")).await.unwrap();
+    assert!(matches!(state, ObjectState::Present(_)), "{state:?}");
+    drop((listings, inquiry));
+}
+
+#[tokio::test]
+async fn one_owners_slow_queues_leave_polls_to_others() {
+    let (world, server) = narrow_world().await;
+    let listen = |role, queue: &str| {
+        let url = format!("{}/1234/{queue}", server.url);
+        let network = world.network.of(Owner::of(role));
+        Listener::start(&network, world.scope.clone(), S3Access::default(), url)
+    };
+    let busy: Vec<_> = (0..10).map(|_| listen(1, "slow")).collect();
+
+    let mut listener = listen(2, "quick");
+    let heard = tokio::time::timeout(PATIENCE, world.until(|| listener.try_next())).await.unwrap();
+    assert!(matches!(heard, Heard::Ready), "{heard:?}");
+    drop(busy);
+}
+
 #[tokio::test]
 async fn a_listing_is_all_pages_and_an_end() {
     let server = then(page(&["docs/x/%C3%A9+%2B%0B.md", "docs/folder/", "other"], URL));
@@ -319,6 +380,23 @@ async fn a_message_is_deleted_once_it_is_settled_and_no_other() {
         body["Entries"].as_array().unwrap().iter().map(|e| e["ReceiptHandle"].as_str().unwrap()).collect();
     // The one that speaks of an object that nobody could ask about stays, and so does the odd one.
     assert_eq!(receipts, ["receipt-0", "receipt-2", "receipt-3"]);
+}
+
+#[tokio::test]
+async fn a_messages_id_is_told_up_to_a_length() {
+    let message = json!({"MessageId": "x".repeat(10_000), "ReceiptHandle": "r", "Body": "hello"});
+    let answer = json!({"Messages": [message]}).to_string();
+    let server = Server::start(move |_| Reply::new(200, answer.clone()));
+    let world = world(&server).await;
+    let mut listener = listen(&world, &server);
+    let id = loop {
+        match world.until(|| listener.try_next()).await {
+            Heard::Ready => {}
+            Heard::Malformed(id, _) => break id,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!((100..110).contains(&id.len()), "{}", id.len());
 }
 
 #[tokio::test]

@@ -117,6 +117,16 @@ async fn a_key_that_is_none_and_one_that_is_refused_are_told_and_not_repeated() 
     }
 }
 
+#[tokio::test]
+async fn of_a_token_servers_refusal_only_the_word_is_repeated() {
+    for (told, repeated) in [("invalid_grant", true), ("No-Such-Key sk-1", false), ("a{secret}", false)] {
+        let server = Server::start(move |_| Reply::new(400, json!({ "error": told }).to_string()));
+        let failure = embed(&server, &service_account(&server), &["a"]).await.remove(0).unwrap_err();
+        assert_eq!(failure.code, "provider_refused_key");
+        assert_eq!(failure.message.contains(told), repeated, "{failure:?}");
+    }
+}
+
 /// A key that somebody brings along, with this in the place of that.
 fn brought(server: &Server, changes: Value) -> ApiKey {
     let mut key: Value = serde_json::from_str(&service_account(server)).unwrap();

@@ -10,13 +10,15 @@ use super::{Allowance, ChunkError, ChunkLimits, Chunker};
 pub(super) struct CharacterSplitter {
     limits: ChunkLimits,
     separator: Separator,
+    compiled_bytes: usize,
 }
 
 impl CharacterSplitter {
     /// A splitter at `separator`, which is a regular expression if `is_regex`.
     pub(super) fn new(limits: ChunkLimits, separator: &str, is_regex: bool) -> Result<Self, ChunkError> {
-        let separator = Separator::new(separator, is_regex, &mut Room::new())?;
-        Ok(CharacterSplitter { limits, separator })
+        let mut room = Room::new();
+        let separator = Separator::new(separator, is_regex, &mut room)?;
+        Ok(CharacterSplitter { limits, separator, compiled_bytes: room.taken() })
     }
 }
 
@@ -33,6 +35,10 @@ impl Chunker for CharacterSplitter {
         })?;
         merger.finish(&mut chunks)?;
         Ok(chunks.into_vec())
+    }
+
+    fn compiled_bytes(&self) -> usize {
+        self.compiled_bytes
     }
 }
 

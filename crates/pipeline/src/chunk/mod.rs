@@ -5,11 +5,13 @@
 //!   become chunks), and `python_regex` for separators that are regular expressions
 //! * `semantic`: the crate `text-splitter`, for plain text and Markdown, by characters or tokens
 //! * `whole`: a document is one chunk
+//! * `compiled`: which chunkers with large regular expressions are kept
 //! * `allowance`: what cutting a text may take
 //! * `error`: the reasons why there are no chunks
 
 mod allowance;
 mod character;
+mod compiled;
 mod error;
 mod merge;
 mod python_pattern;
@@ -20,6 +22,7 @@ mod separator;
 mod whole;
 
 pub use allowance::Allowance;
+pub(crate) use compiled::shared_chunker;
 pub use error::ChunkError;
 
 use crate::config::Chunking;
@@ -33,6 +36,11 @@ pub trait Chunker: Send + Sync {
     /// If they take more than is allowed, or the text defeats a separator that is a regular expression, or
     /// the tokenizer.
     fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError>;
+
+    /// Returns the bytes that its regular expressions take, compiled.
+    fn compiled_bytes(&self) -> usize {
+        0
+    }
 }
 
 /// Returns the chunker that a vectorizer's config asks for.

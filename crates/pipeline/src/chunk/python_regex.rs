@@ -263,6 +263,12 @@ mod tests {
     }
 
     #[test]
+    fn a_search_for_where_a_match_can_begin_is_on_the_clock() {
+        let stop = AtomicBool::new(true);
+        assert_eq!(error("q", "aaaa", ample().until_stopped(&stop)), ChunkError::Stopped);
+    }
+
+    #[test]
     fn what_a_pattern_takes_is_bounded_before_it_is_taken() {
         let refused = PythonRegex::new(&"(?=\\w{150})".repeat(1000), &mut Room::new()).map(drop).unwrap_err();
         assert!(matches!(refused, ChunkError::RegexTooLong { .. }), "{refused}");

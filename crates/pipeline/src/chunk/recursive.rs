@@ -18,6 +18,7 @@ pub(super) struct RecursiveSplitter {
     limits: ChunkLimits,
     /// Never empty.
     separators: Vec<Separator>,
+    compiled_bytes: usize,
 }
 
 impl RecursiveSplitter {
@@ -39,7 +40,7 @@ impl RecursiveSplitter {
         let mut room = Room::new();
         let separators = given.into_iter().map(|separator| Separator::new(separator, is_regex, &mut room));
         let separators = separators.collect::<Result<_, _>>()?;
-        Ok(RecursiveSplitter { limits, separators })
+        Ok(RecursiveSplitter { limits, separators, compiled_bytes: room.taken() })
     }
 
     /// The separator for `text`, and those for its pieces that stay too long.
@@ -94,6 +95,10 @@ impl Chunker for RecursiveSplitter {
         let mut chunks = Chunks::new(allowance);
         self.split(text, &self.separators, allowance, &mut chunks)?;
         Ok(chunks.into_vec())
+    }
+
+    fn compiled_bytes(&self) -> usize {
+        self.compiled_bytes
     }
 }
 

@@ -199,3 +199,28 @@ fn re_split<'t>(
     elements.push(Some(&text[from..]));
     Ok(elements)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::tests::ample;
+    use super::*;
+
+    #[test]
+    fn looking_for_a_separator_and_splitting_at_it_are_on_the_clock() {
+        let stop = AtomicBool::new(true);
+        let stopped = ample().until_stopped(&stop);
+        for separator in [",", ""] {
+            let separator = Separator::new(separator, false, &mut Room::new()).unwrap();
+            assert_eq!(separator.occurs_in("a", stopped), Err(ChunkError::Stopped));
+
+            let mut pieces = 0;
+            let split = separator.split("a,b", Keep::No, stopped, &mut |_| {
+                pieces += 1;
+                Ok(())
+            });
+            assert_eq!((split, pieces), (Err(ChunkError::Stopped), 0));
+        }
+    }
+}

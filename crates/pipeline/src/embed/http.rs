@@ -1,5 +1,6 @@
 //! One request over HTTP, whatever the provider: send, read within bounds, tell what went wrong.
 
+mod large;
 mod parse;
 mod reject;
 
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::header::{self, HeaderValue};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
 
+pub(super) use self::large::LargeAnswers;
 pub(super) use self::parse::{Expected, parse};
 use self::reject::{address, check_api_key, check_base_url, no_api_key, texts_only};
 use super::error::EmbedError;
@@ -30,8 +32,11 @@ use super::request::network_error::{address_not_allowed, network_error};
 use super::request::optional::Optional;
 use super::request::refusal::Refusal;
 use super::{Embedder, Vectors};
+use crate::compression::UnpackBounds;
 use crate::failure::Failure;
 use crate::network::HttpClients;
+use crate::offload::Offload;
+use crate::quota::Owner;
 use crate::s3::Clients;
 use crate::secret::ApiKey;
 use crate::settings::Settings;
@@ -48,8 +53,6 @@ const BYTES_PER_INPUT: usize = 512;
 const BYTES_PER_ECHO: usize = 6;
 /// The largest number of bytes of a refusal, and of an answer beside its vectors.
 const BYTES_PER_ANSWER: usize = 64 << 10;
-/// Answers from this size on are read off the network's threads: a megabyte takes milliseconds.
-const LARGE_ANSWER: usize = 1 << 20;
 
 /// Clients for all embedders: connections and trust roots are shared.
 ///
@@ -80,6 +83,8 @@ pub(super) struct HttpEmbedder {
     credentials: Credentials,
     /// Learns what the headers of answers say.
     limiter: Arc<Limiter>,
+    /// Works on large answers.
+    large: LargeAnswers,
     /// `true` if a connection is kept for the next request.
     keeps_connections: bool,
     /// The model has answered with vectors of the right length: others are a mistake of the moment.
@@ -132,6 +137,7 @@ impl HttpEmbedder {
             api_key,
             timeout,
             limiter,
+            large: LargeAnswers::new(Offload::new(), Owner::default()),
             keeps_connections: true,
             proven: AtomicBool::new(false),
             floats_only: AtomicBool::new(false),
@@ -142,6 +148,11 @@ impl HttpEmbedder {
     /// Sets whether connections are kept for the next requests.
     pub(super) fn with_connections_kept(self, keeps_connections: bool) -> Self {
         HttpEmbedder { keeps_connections, ..self }
+    }
+
+    /// Sets where large answers are worked on.
+    pub(super) fn with_large_answers(self, large: LargeAnswers) -> Self {
+        HttpEmbedder { large, ..self }
     }
 
     /// The most that the provider takes in a request.
@@ -222,7 +233,7 @@ impl HttpEmbedder {
         }
 
         let body = match may_be_compressed(&headers, &body) {
-            true => plain_aside(headers.clone(), body, most).await?,
+            true => self.large.plain(headers.clone(), body, most).await?,
             false => body,
         };
 
@@ -231,13 +242,7 @@ impl HttpEmbedder {
         let refusal = told.and_then(|body| Refusal::in_success(status, &headers, body));
 
         let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
-        let parsed = if body.len() < LARGE_ANSWER {
-            parse(&*self.protocol, &body, expected)
-        } else {
-            let protocol = Arc::clone(&self.protocol);
-            let parsed = tokio::task::spawn_blocking(move || parse(&*protocol, &body, expected)).await;
-            parsed.unwrap_or_else(|_| Err(EmbedError::BadResponse("reading it failed".to_owned())))
-        };
+        let parsed = self.large.parse(&self.protocol, body, expected).await;
 
         self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
         match (parsed, refusal) {
@@ -273,18 +278,13 @@ enum Answer {
     Refusal(Refusal),
 }
 
-/// Decompresses an answer off the threads that drive the network: it may take seconds.
-async fn plain_aside(headers: HeaderMap, body: Vec<u8>, most: usize) -> Result<Vec<u8>, EmbedError> {
-    let plain = tokio::task::spawn_blocking(move || plain(&headers, body, most)).await;
-    plain.unwrap_or_else(|_| Err(EmbedError::BadResponse("decompressing it failed".to_owned())))
-}
-
 /// Reads a refusal, which counts even if its explanation is cut short.
 async fn refusal(response: reqwest::Response) -> Refusal {
     let status = response.status();
     let headers = response.headers().clone();
     let body = read_body(response, BYTES_PER_ANSWER).await.map(|(body, _)| body).unwrap_or_default();
-    let body = plain(&headers, body, BYTES_PER_ANSWER).unwrap_or_default();
+    let bounds = UnpackBounds { limit: BYTES_PER_ANSWER as u64, stop: &AtomicBool::new(false) };
+    let body = plain(&headers, body, bounds).unwrap_or_default();
     Refusal::read(status, &headers, &body)
 }
 

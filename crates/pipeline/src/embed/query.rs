@@ -69,7 +69,7 @@ pub async fn embed_texts(
     let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
 
-    let mut limits = embedder.limits().and(settings_limits(settings));
+    let mut limits = embedder.limits().and(Limits::of(settings));
     let mut vectors = Vec::with_capacity(inputs.len());
     let mut rest = &inputs[..];
     while !rest.is_empty() {
@@ -119,10 +119,6 @@ pub async fn embed_tokens(
 fn only(vectors: Result<Vectors, EmbedError>) -> Result<Vec<f32>, Failure> {
     let vector = vectors.and_then(|vectors| vectors.into_iter().next().ok_or_else(not_finite));
     vector.map_err(EmbedError::into_failure)
-}
-
-fn settings_limits(settings: &Settings) -> Limits {
-    Limits { inputs: settings.embedding_max_inputs.max(1), tokens: settings.embedding_max_tokens }
 }
 
 fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> {

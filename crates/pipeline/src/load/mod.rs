@@ -19,11 +19,11 @@ pub use self::budget::{LoadBudget, LoadReservation};
 use self::s3::{Fetched, S3Loader, Stored, Wanted};
 use self::stores::Stores;
 use self::unpack::{inner_name, inner_type};
-use crate::compression::UnpackError;
+use crate::compression::{UnpackBounds, UnpackError};
 use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
 use crate::fair::FairSemaphore;
-use crate::offload::Offload;
+use crate::offload::{Offload, Stopped};
 use crate::quota::Account;
 use crate::s3::{Clients, Operation, S3Error, S3Uri, failure, reachable};
 use crate::settings::Settings;
@@ -174,7 +174,7 @@ impl Loaders {
         let limit =
             if enough { self.s3.max_size() } else { self.budget.room(&reservation).saturating_sub(size) };
 
-        let work = move |_: &AtomicBool| packing.unpack(bytes.into(), limit);
+        let work = move |stop: &AtomicBool| packing.unpack(bytes.into(), UnpackBounds { limit, stop });
         let unpacked = self.offload.run(wanted.owner, usize::MAX, work).await;
         match unpacked.map_err(|stopped| stopped.failure(Step::Loading))? {
             Ok(bytes) => {
@@ -190,6 +190,7 @@ impl Loaders {
             }
             Err(UnpackError::Broken(why)) => Err(broken_archive(wanted.uri, &why)),
             Err(UnpackError::Unknown(word)) => Err(unknown_encoding(wanted.uri, &word)),
+            Err(UnpackError::Stopped) => Err(Stopped.failure(Step::Loading)),
         }
     }
 }

@@ -9,8 +9,9 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use super::unpack::Packing;
 use super::{LoadBudget, LoadReservation};
 use crate::config::S3Access;
+use crate::message::storable;
 use crate::quota::Owner;
-use crate::s3::{Clients, S3Error, S3Uri};
+use crate::s3::{Clients, LONGEST_ETAG, S3Error, S3Uri};
 use crate::settings::Settings;
 
 /// The number of times that an object is asked for when its body breaks off. The SDK retries requests,
@@ -53,7 +54,7 @@ pub(super) struct Stored {
     pub content_type: Option<String>,
     /// The ways in which it is compressed.
     pub packing: Packing,
-    /// Its version.
+    /// Its version, if it is told in so many words as can be stored.
     pub etag: Option<String>,
     /// Its share of the bytes that may be held at a time.
     pub reservation: LoadReservation,
@@ -138,7 +139,7 @@ impl S3Loader {
             }
 
             let content_type = output.content_type().map(str::to_owned);
-            let etag = output.e_tag().map(str::to_owned);
+            let etag = output.e_tag().and_then(|etag| storable(etag, LONGEST_ETAG)).map(str::to_owned);
             match self.read_body(output, size).await {
                 Ok(bytes) => {
                     return Ok(Fetched::Object(Stored { bytes, content_type, packing, etag, reservation }));
@@ -159,7 +160,7 @@ impl S3Loader {
             let get = get.set_version_id(uri.version().map(str::to_owned));
             get.set_if_none_match(wanted.known.map(str::to_owned)).send()
         };
-        self.clients.call(&uri.access(wanted.access), uri.bucket(), get).await
+        self.clients.call(wanted.owner, &uri.access(wanted.access), uri.bucket(), get).await
     }
 
     /// Returns the number of bytes to make room for: as many as the server says, else as many as are

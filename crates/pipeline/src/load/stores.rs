@@ -125,7 +125,8 @@ impl Stores {
         let bucket = wanted.uri.bucket();
         let head = |client: Client| client.head_bucket().bucket(bucket).send();
         let access = wanted.uri.access(wanted.access);
-        let answer = tokio::time::timeout(PROBE_TIMEOUT, self.clients.call(&access, bucket, head)).await;
+        let answer =
+            tokio::time::timeout(PROBE_TIMEOUT, self.clients.call(wanted.owner, &access, bucket, head)).await;
 
         match answer {
             Ok(Ok(_)) => Answer::Grants,

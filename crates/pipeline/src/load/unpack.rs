@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::compression::{Compression, MOST_LAYERS, UnpackError, is_text};
+use crate::compression::{Compression, MOST_LAYERS, UnpackBounds, UnpackError, is_text};
 
 /// Media types that speak of the compression and not of what is compressed.
 const MEDIA_TYPES: &[&str] = &[
@@ -48,13 +48,13 @@ impl Packing {
         self.layers.is_empty() && self.unknown.is_none()
     }
 
-    /// The content, of at most `limit` bytes.
+    /// The content, within these bounds.
     ///
     /// # Errors
     ///
     /// [`UnpackError`]; its `Broken` also for more layers than [`MOST_LAYERS`], its `Unknown` for what is no text and says to be compressed in a way that is not
     /// known here.
-    pub(super) fn unpack(&self, packed: Bytes, limit: u64) -> Result<Bytes, UnpackError> {
+    pub(super) fn unpack(&self, packed: Bytes, bounds: UnpackBounds<'_>) -> Result<Bytes, UnpackError> {
         if let Some(word) = &self.unknown
             && !is_text(&packed)
         {
@@ -67,7 +67,7 @@ impl Packing {
 
         let mut content = packed;
         for compression in &self.layers {
-            if let Some(unpacked) = compression.undo(&content, limit)? {
+            if let Some(unpacked) = compression.undo(&content, bounds)? {
                 content = unpacked.into();
             }
         }
@@ -98,6 +98,7 @@ pub(super) fn inner_type(content_type: Option<String>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
@@ -141,8 +142,19 @@ mod tests {
     }
 
     fn unpack(packed: &[u8], name: &str, encoding: &str, limit: u64) -> Result<Vec<u8>, UnpackError> {
+        unpack_until(&AtomicBool::new(false), packed, name, encoding, limit)
+    }
+
+    fn unpack_until(
+        stop: &AtomicBool,
+        packed: &[u8],
+        name: &str,
+        encoding: &str,
+        limit: u64,
+    ) -> Result<Vec<u8>, UnpackError> {
         let packing = Packing::new(Some(name), Some(encoding));
-        packing.unpack(Bytes::copy_from_slice(packed), limit).map(|bytes| bytes.to_vec())
+        let bounds = UnpackBounds { limit, stop };
+        packing.unpack(Bytes::copy_from_slice(packed), bounds).map(|bytes| bytes.to_vec())
     }
 
     #[test]
@@ -200,6 +212,34 @@ mod tests {
         // A frame that asks the decoder to keep a GiB.
         let greedy = b"\x28\xb5\x2f\xfd\x00\xa0\x01\0\0";
         assert_eq!(unpack(greedy, "z.zst", "", 1 << 20), Err(UnpackError::TooLarge));
+    }
+
+    #[test]
+    fn what_nobody_waits_for_is_not_unpacked_further() {
+        for (packed, name, encoding) in [
+            (gzip(TEXT), "a.gz", ""),
+            (bzip2(TEXT), "a.bz2", ""),
+            (zstd(TEXT), "a.zst", ""),
+            (brotli(), "a", "br"),
+            (zlib(TEXT), "a", "deflate"),
+            (deflate(TEXT), "a", "deflate"),
+        ] {
+            let stopped = unpack_until(&AtomicBool::new(true), &packed, name, encoding, 1000);
+            assert_eq!(stopped, Err(UnpackError::Stopped), "{name} {encoding}");
+        }
+    }
+
+    #[test]
+    fn unpacking_under_way_is_stopped() {
+        let limit = 256 << 20;
+        let packed = gzip(&vec![0; 1 << 20]).repeat(512);
+        let stop = AtomicBool::new(false);
+        let stopped = std::thread::scope(|scope| {
+            let work = scope.spawn(|| unpack_until(&stop, &packed, "a.gz", "", limit));
+            stop.store(true, Ordering::Relaxed);
+            work.join().unwrap()
+        });
+        assert_eq!(stopped, Err(UnpackError::Stopped));
     }
 
     #[test]

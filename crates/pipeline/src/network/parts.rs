@@ -6,6 +6,8 @@
 
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
+use crate::json_items::JsonItems;
+
 /// The largest number of tags and attributes of an answer in XML: a page of a listing has 1,000 keys,
 /// for which S3 writes up to 26 tags each, and hardly any attribute.
 const OF_XML: u32 = 64_000;
@@ -31,7 +33,7 @@ enum Format {
     /// Text of XML, as S3 and STS write it.
     Xml(Markup),
     /// Text of JSON, as SQS writes it.
-    Json(JsonState),
+    Json(JsonItems),
 }
 
 /// The markup that came last in a text of XML.
@@ -43,22 +45,11 @@ enum Markup {
     Else,
 }
 
-/// The place in a text of JSON.
-#[derive(Debug, Clone, Copy)]
-enum JsonState {
-    /// Not in a string.
-    Outside,
-    /// In a string.
-    InString,
-    /// After a backslash in a string.
-    Escaped,
-}
-
 impl Parts {
     /// Counts the parts of the answer to a request.
     pub(super) fn of(request: &HttpRequest) -> Parts {
         match request.headers().get(TARGET) {
-            Some(_) => Parts { left: OF_JSON, format: Format::Json(JsonState::Outside) },
+            Some(_) => Parts { left: OF_JSON, format: Format::Json(JsonItems::default()) },
             None => Parts { left: OF_XML, format: Format::Xml(Markup::Else) },
         }
     }
@@ -67,7 +58,7 @@ impl Parts {
     pub(super) fn take(&mut self, bytes: &[u8]) -> bool {
         let found = match &mut self.format {
             Format::Xml(last) => bytes.iter().filter(|byte| last.begins_part(**byte)).count(),
-            Format::Json(place) => bytes.iter().filter(|byte| place.begins_part(**byte)).count(),
+            Format::Json(items) => items.count(bytes),
         };
 
         let left = u32::try_from(found).ok().and_then(|found| self.left.checked_sub(found));
@@ -89,20 +80,6 @@ impl Markup {
             _ => Markup::Else,
         };
         byte == b'<' || (before == Markup::Equals && matches!(byte, b'"' | b'\''))
-    }
-}
-
-impl JsonState {
-    /// Goes on by one byte, and tells whether an object, a list, the value of an entry or a further item
-    /// begins with it.
-    fn begins_part(&mut self, byte: u8) -> bool {
-        *self = match (*self, byte) {
-            (JsonState::Outside, b'"') | (JsonState::Escaped, _) => JsonState::InString,
-            (JsonState::InString, b'\\') => JsonState::Escaped,
-            (JsonState::InString, b'"') => JsonState::Outside,
-            (place, _) => place,
-        };
-        matches!(self, JsonState::Outside) && matches!(byte, b'{' | b'[' | b':' | b',')
     }
 }
 

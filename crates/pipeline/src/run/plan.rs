@@ -174,3 +174,51 @@ impl Plan {
         chunks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::config::Author;
+    use crate::document::Vectorizer;
+    use crate::quota::Account;
+
+    /// A vectorizer whose template repeats a column in each chunk.
+    fn prepared() -> Arc<Prepared> {
+        let config = serde_json::json!({
+            "version": "0.12.1",
+            "loading": {"implementation": "column", "column_name": "body"},
+            "chunking": {"implementation": "none"},
+            "formatting": {"implementation": "python_template", "template": "$title $chunk"},
+            "embedding": {"implementation": "openai", "model": "m", "dimensions": 3},
+            "destination": {"implementation": "table", "target_schema": "s", "target_table": "t",
+                            "view_schema": "s", "view_name": "v"},
+        });
+        Prepared::new(&Arc::new(Vectorizer {
+            id: 1,
+            name: "v".into(),
+            config: serde_json::from_value(config).unwrap(),
+            author: Author::Superuser,
+            api_key: None,
+            account: Account::default(),
+        }))
+    }
+
+    #[test]
+    fn texts_that_take_too_much_are_not_filled() {
+        let fields = [("title".to_owned(), "x".repeat(1 << 20))];
+        let fill = |chunks, allowance| fill(&prepared(), vec!["a".to_owned(); chunks], &fields, &allowance);
+        assert!(fill(4, Allowance::new(8 << 20, 0)).is_ok());
+        let failure = fill(100, Allowance::new(8 << 20, 0)).unwrap_err();
+        assert_eq!(failure, ChunkError::TooLarge { limit: 8 << 20 }.into());
+    }
+
+    #[test]
+    fn texts_that_nobody_wants_are_not_filled() {
+        let stop = AtomicBool::new(true);
+        let allowance = Allowance::new(8 << 20, 0).until_stopped(&stop);
+        let failure = fill(&prepared(), vec!["a".to_owned()], &[], &allowance).unwrap_err();
+        assert_eq!(failure, ChunkError::Stopped.into());
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::chunk::{Chunker, chunker};
+use crate::chunk::{Chunker, shared_chunker};
 use crate::config::{ChunkUnit, Chunking, Formatting};
 use crate::document::Vectorizer;
 use crate::failure::Failure;
@@ -33,7 +33,7 @@ impl Prepared {
     pub(super) fn new(vectorizer: &Arc<Vectorizer>) -> Arc<Self> {
         let Formatting::PythonTemplate { template } = &vectorizer.config.formatting;
         Arc::new(Prepared {
-            chunker: chunker(&vectorizer.config.chunking).map_err(Failure::from),
+            chunker: shared_chunker(&vectorizer.config.chunking).map_err(Failure::from),
             template: Template::parse(template).map_err(Failure::from),
             vectorizer: Arc::clone(vectorizer),
         })

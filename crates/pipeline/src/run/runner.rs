@@ -344,6 +344,7 @@ fn context(settings: Settings, client: HttpClients, previous: Option<&Arc<Contex
     let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
     let settings = Arc::new(settings);
     let groups = Groups::new(client, Arc::clone(&settings), Arc::clone(loaders.s3()));
+    let groups = groups.with_offload(loaders.offload());
     let parsers = Parsers::new(loaders.offload());
     Context { groups, settings, loaders, parsers }
 }

@@ -14,10 +14,15 @@ use super::provider;
 use super::{Clients, Operation, S3Uri, failure, reachable};
 use crate::config::S3Access;
 use crate::failure::Failure;
+use crate::message::storable_message;
+use crate::quota::Owner;
 use crate::settings::S3Settings;
 
 /// The steps, in their order.
 const STEPS: [&str; 7] = ["uri", "credentials", "identity", "role", "bucket", "head", "get"];
+
+/// The largest number of bytes of a finding, whatever a server says.
+const LONGEST_MESSAGE: usize = 500;
 
 /// The result of a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,7 +172,8 @@ impl Walk<'_> {
             get.set_version_id(uri.version().map(str::to_owned)).send()
         };
         let read = async {
-            let mut object = self.clients.call(&uri.access(self.access), uri.bucket(), get).await?;
+            let mut object =
+                self.clients.call(Owner::default(), &uri.access(self.access), uri.bucket(), get).await?;
             object.body.try_next().await.map_err(|error| S3Error::body(&error))
         };
 
@@ -185,7 +191,7 @@ impl Walk<'_> {
         F: Future<Output = Result<T, aws_sdk_s3::error::SdkError<E>>> + Send,
         E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        with_deadline(self.clients.call(&uri.access(self.access), uri.bucket(), op)).await
+        with_deadline(self.clients.call(Owner::default(), &uri.access(self.access), uri.bucket(), op)).await
     }
 
     fn pass(&mut self, message: impl Into<String>) {
@@ -198,7 +204,8 @@ impl Walk<'_> {
 
     fn step(&mut self, ok: Option<bool>, message: impl Into<String>, hint: Option<String>) {
         let step = STEPS.get(self.steps.len()).copied().unwrap_or("get");
-        self.steps.push(CheckStep { step, ok, message: message.into(), hint });
+        let message = storable_message(message.into(), LONGEST_MESSAGE);
+        self.steps.push(CheckStep { step, ok, message, hint });
     }
 }
 

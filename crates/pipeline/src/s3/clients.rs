@@ -11,19 +11,23 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_async::time::SharedTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use tokio::sync::Semaphore;
 
 use super::allowed::role_allowed;
 use super::error::{NotAllowed, S3Error, without_credentials};
 use super::recent::{Recent, lock};
 use super::session::{Session, Setup};
 use crate::config::S3Access;
+use crate::fair::FairSemaphore;
+use crate::quota::Owner;
 use crate::settings::{S3Settings, Settings};
 
 /// Buckets whose region is remembered.
 const MAX_BUCKETS: usize = 4096;
 /// Shortest time between two looks at the credentials' sources after they were refused.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(30);
+
+/// One of so many permits is spare: nobody waits for the slow servers of another owner.
+const SPARE_PART: usize = 8;
 
 /// Longest time for an answer that somebody waits for.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -34,10 +38,10 @@ pub struct Clients {
     session: Mutex<Arc<Session>>,
     /// The regions that were found, by bucket and endpoint.
     regions: Mutex<Recent<(String, Option<String>), String>>,
-    /// Permits for requests under way, whoever makes them.
-    requests: Semaphore,
+    /// Permits for requests under way, whatever they are for.
+    requests: Arc<FairSemaphore>,
     /// Permits for queues that are listened to.
-    polls: Arc<Semaphore>,
+    polls: Arc<FairSemaphore>,
 }
 
 impl Clients {
@@ -54,8 +58,8 @@ impl Clients {
             session: Mutex::new(Session::new(&setup)),
             setup,
             regions: Mutex::new(Recent::new(MAX_BUCKETS)),
-            requests: Semaphore::new(settings.s3_requests_at_a_time()),
-            polls: Arc::new(Semaphore::new(settings.polls_at_a_time())),
+            requests: shared(settings.s3_requests_at_a_time()),
+            polls: shared(settings.polls_at_a_time()),
         }
     }
 
@@ -64,14 +68,16 @@ impl Clients {
         self.setup.is_of(settings)
     }
 
-    /// Makes a request, with a client of the identity and endpoint that `access` asks for. It is
-    /// made once more if the server names another region as the bucket's, which is remembered.
+    /// Makes a request in behalf of an owner, with a client of the identity and endpoint that `access` asks for.
+    /// It waits until its owner may make one more, and is made once more if the server names another region as
+    /// the bucket's, which is remembered.
     ///
     /// # Errors
     ///
     /// See [`S3Error`]. Nothing is asked of the network if `access` is not allowed.
     pub async fn call<T, E, F>(
         &self,
+        owner: Owner,
         access: &S3Access,
         bucket: &str,
         op: impl Fn(Client) -> F + Send,
@@ -81,8 +87,7 @@ impl Clients {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         self.permit(access)?;
-        // The semaphore is never closed.
-        let _request = self.requests.acquire().await;
+        let _request = self.requests.acquire(owner, 1).await;
 
         let session = Arc::clone(&lock(&self.session));
         let place = (bucket.to_owned(), access.endpoint.clone());
@@ -133,7 +138,7 @@ impl Clients {
     }
 
     /// The permits to listen to a queue, of which only so many are listened to at a time.
-    pub(crate) fn polls(&self) -> &Arc<Semaphore> {
+    pub(crate) fn polls(&self) -> &Arc<FairSemaphore> {
         &self.polls
     }
 
@@ -186,6 +191,12 @@ impl Clients {
             }
         }
     }
+}
+
+/// Makes so many permits, some of which are for an owner who has none.
+fn shared(permits: usize) -> Arc<FairSemaphore> {
+    let spare = (permits / SPARE_PART).max(1).min(permits.saturating_sub(1));
+    FairSemaphore::new(permits as u64, spare as u64)
 }
 
 /// The credentials that a config leads to, had anew.

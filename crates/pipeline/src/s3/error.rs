@@ -16,6 +16,10 @@ use crate::network::{AddressRefused, AnswerTooLong};
 
 /// The largest number of bytes that are repeated of what others say.
 const LONGEST: usize = 500;
+/// The largest number of bytes of a word for the reason of a refusal. Those of AWS have up to 60.
+const LONGEST_CODE: usize = 100;
+/// The largest number of bytes of a region's name, which is remembered. AWS's have up to 20.
+const LONGEST_REGION: usize = 64;
 
 /// The reason why a request failed, or was not made. Holds no secret and nothing of an object's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,7 +291,7 @@ pub(super) fn without_credentials(error: &CredentialsError) -> S3Error {
     if let Some(refusal) = chain(error).find_map(sts::refusal) {
         return S3Error::Role {
             status: refusal.status,
-            code: refusal.code,
+            code: refusal.code.map(|code| truncate_message(&code, LONGEST_CODE)),
             message: refusal.message.map(|message| truncate_message(&message, LONGEST)),
         };
     }
@@ -312,11 +316,12 @@ fn refused<E: ProvideErrorMetadata>(error: &SdkError<E>) -> S3Error {
 
     let body = response.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
     let region = response.headers().get("x-amz-bucket-region").or_else(|| element(body, "Region"));
-    let is_region = |region: &&str| region.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let is_region = |region: &&str| region.len() <= LONGEST_REGION && region.chars().all(is_name);
 
     S3Error::Refused {
         status: response.status().as_u16(),
-        code: error.code().map(str::to_owned),
+        code: error.code().map(|code| truncate_message(code, LONGEST_CODE)),
         message: error.message().map(|message| truncate_message(message, LONGEST)),
         bucket_region: region.filter(|region| !region.is_empty()).filter(is_region).map(str::to_owned),
     }

@@ -21,6 +21,9 @@ mod session;
 mod sts;
 mod uri;
 
+/// The most bytes of an ETag that is kept. S3's have some 40.
+pub(crate) const LONGEST_ETAG: usize = 1024;
+
 pub use self::allowed::{reachable, role_allowed};
 pub use self::check::{CheckStep, check};
 pub use self::clients::Clients;

@@ -1,6 +1,8 @@
 //! S3's answers about an object, its bytes left aside.
 
 use crate::failure::Failure;
+use crate::message::storable;
+use crate::s3::LONGEST_ETAG;
 
 /// An object that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,15 +39,18 @@ pub struct ObjectAnswer {
     pub state: ObjectState,
 }
 
-/// The most bytes of an ETag that is stored. S3's have some 40.
-const LONGEST_ETAG: usize = 1024;
+/// The most bytes of a media type that is stored. Those that are registered have up to a hundred, without parameters.
+const LONGEST_MEDIA_TYPE: usize = 1024;
 
 /// Returns an ETag as it is compared and stored, for servers differ in whether they quote it; `None` for one that
 /// can't be stored, as if the server had told none.
 pub(super) fn plain_etag(etag: &str) -> Option<String> {
-    let plain = etag.trim_matches('"');
-    let can_be_stored = plain.len() <= LONGEST_ETAG && !plain.contains('\0');
-    can_be_stored.then(|| plain.to_owned())
+    storable(etag.trim_matches('"'), LONGEST_ETAG).map(str::to_owned)
+}
+
+/// Returns a media type as it is stored; `None` for one that can't be stored.
+pub(super) fn media_type(told: &str) -> Option<String> {
+    storable(told, LONGEST_MEDIA_TYPE).map(str::to_owned)
 }
 
 /// The SDK's time in microseconds since 1970; none beyond some 290,000 years.
@@ -67,6 +72,13 @@ mod tests {
     fn an_etag_that_cannot_be_stored_is_none() {
         assert_eq!(plain_etag("abc\0"), None);
         assert_eq!(plain_etag(&"x".repeat(LONGEST_ETAG + 1)), None);
+    }
+
+    #[test]
+    fn a_media_type_that_cannot_be_stored_is_none() {
+        assert_eq!(media_type("text/plain; charset=utf-8").as_deref(), Some("text/plain; charset=utf-8"));
+        assert_eq!(media_type("text/plain\0"), None);
+        assert_eq!(media_type(&"x".repeat(LONGEST_MEDIA_TYPE + 1)), None);
     }
 
     #[test]

@@ -57,9 +57,9 @@ pub(super) fn broken_listing(prefix: impl fmt::Display, why: &str) -> Failure {
     )
 }
 
-/// A task ended without an answer.
-pub(super) fn interrupted() -> Failure {
-    loading("interrupted", "the listing was interrupted", Retry::Backoff)
+/// A task ended without an answer, which does this.
+pub(super) fn interrupted(task: &str) -> Failure {
+    loading("interrupted", format!("{task} was interrupted"), Retry::Backoff)
 }
 
 /// The queue's address can't be used.

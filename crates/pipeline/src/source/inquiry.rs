@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
 
-use super::answer::{micros, plain_etag};
+use super::answer::{media_type, micros, plain_etag};
 use super::failure;
 use super::network::Task;
 use super::{ListingScope, Network, Object, ObjectAnswer, ObjectState};
@@ -45,7 +45,8 @@ impl Inquiry {
             Ok(answers) => Some(answers),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Closed) => {
-                let unknown = |key| ObjectAnswer { key, state: ObjectState::Unknown(failure::interrupted()) };
+                let interrupted = failure::interrupted("the inquiry after objects");
+                let unknown = |key| ObjectAnswer { key, state: ObjectState::Unknown(interrupted.clone()) };
                 Some(std::mem::take(&mut self.keys).into_iter().map(unknown).collect())
             }
         }
@@ -73,7 +74,7 @@ async fn ask(network: &Network, scope: &ListingScope, access: &S3Access, key: &s
     };
 
     let head = |client: aws_sdk_s3::Client| client.head_object().bucket(uri.bucket()).key(key).send();
-    match network.clients.call(&uri.access(access), uri.bucket(), head).await {
+    match network.clients.call(network.owner, &uri.access(access), uri.bucket(), head).await {
         Ok(output) => present(scope, key, &output),
         Err(error) if error.status() == Some(404) => ObjectState::Absent,
         Err(error) => ObjectState::Unknown(s3::failure(&error, Operation::HeadObject(&uri), access)),
@@ -91,6 +92,6 @@ fn present(scope: &ListingScope, key: &str, output: &HeadObjectOutput) -> Object
         etag: output.e_tag().and_then(plain_etag),
         size,
         last_modified: output.last_modified().and_then(micros),
-        content_type: output.content_type().map(str::to_owned),
+        content_type: output.content_type().and_then(media_type),
     })
 }

@@ -74,7 +74,9 @@ impl Listener {
         match self.heard.try_recv() {
             Ok(heard) => Some(heard),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Heard::Failed(failure::interrupted())),
+            Err(TryRecvError::Disconnected) => {
+                Some(Heard::Failed(failure::interrupted("listening to the queue")))
+            }
         }
     }
 
@@ -121,7 +123,7 @@ impl Ears {
 
     /// Asks again and again until there is an error, or nobody is interested.
     async fn rounds(&mut self, complaints: &mut Complaints, errors: &mut u32) -> Result<(), Failure> {
-        let queue = Queue::open(&self.network.clients, &self.access, &self.url).await?;
+        let queue = Queue::open(&self.network.clients, self.network.owner, &self.access, &self.url).await?;
         let mut ready = false;
 
         loop {

@@ -73,7 +73,7 @@ impl Listing {
         match self.pages.try_recv() {
             Ok(listed) => Some(listed),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Listed::Failed(failure::interrupted())),
+            Err(TryRecvError::Disconnected) => Some(Listed::Failed(failure::interrupted("the listing"))),
         }
     }
 }
@@ -120,7 +120,7 @@ async fn request(
             .send()
     };
 
-    let listed = network.clients.call(access, bucket, list).await;
+    let listed = network.clients.call(network.owner, access, bucket, list).await;
     listed.map_err(|error| s3::failure(&error, Operation::ListObjects { bucket, prefix }, access))
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use crate::quota::Owner;
 use crate::s3::Clients;
 
 /// Threads to run on, S3's clients, and a way to say that there is something to fetch.
@@ -16,6 +17,8 @@ pub struct Network {
     pub(super) clients: Arc<Clients>,
     /// The largest number of requests of one task at a time.
     pub(super) concurrency: usize,
+    /// The owner of the source, whose part of the requests they are.
+    pub(super) owner: Owner,
     wake: Arc<dyn Fn() + Send + Sync>,
 }
 
@@ -28,7 +31,12 @@ impl Network {
         concurrency: usize,
         wake: Arc<dyn Fn() + Send + Sync>,
     ) -> Self {
-        Network { handle, clients, concurrency: concurrency.max(1), wake }
+        Network { handle, clients, concurrency: concurrency.max(1), owner: Owner::default(), wake }
+    }
+
+    /// Returns the same network for an owner's source. Without one the requests are those of superusers.
+    pub fn of(&self, owner: Owner) -> Self {
+        Network { owner, ..self.clone() }
     }
 
     /// Says that there is something new.

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::s3::S3Uri;
 
 /// Longest key of S3, in bytes (User Guide, "Naming Amazon S3 objects"), and so the longest prefix.
-const LONGEST_KEY: usize = 1024;
+pub(super) const LONGEST_KEY: usize = 1024;
 /// Stands for whatever follows a prefix.
 const ANY: &str = "x";
 

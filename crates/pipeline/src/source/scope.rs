@@ -4,6 +4,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::S3Prefix;
 use super::failure;
+use super::prefix::LONGEST_KEY;
 use crate::config::SourceConfig;
 use crate::failure::Failure;
 use crate::s3::{S3Uri, reachable};
@@ -58,10 +59,12 @@ impl ListingScope {
 
     /// Returns whether an object with this key is wanted, whatever its size.
     ///
-    /// A key that ends with a slash is a folder's marker, as consoles make them, and no document.
+    /// A key that ends with a slash is a folder's marker, as consoles make them, and no document. One that S3 would not
+    /// have is not wanted either: its row could not be written.
     pub fn wants_key(&self, key: &str) -> bool {
         let Some(below) = key.strip_prefix(self.prefix.prefix()) else { return false };
         !key.ends_with('/')
+            && key.len() <= LONGEST_KEY
             && !key.contains('\0')
             && self.include.as_ref().is_none_or(|globs| globs.is_match(below))
             && !self.exclude.is_match(below)
@@ -148,6 +151,14 @@ mod tests {
         assert!(all.wants_key("x") && all.wants_key("xylophone/..hidden"));
         assert!(!all.wants_key("x?versionId=abc"));
         assert!(!all.wants_key("x/") && !all.wants_key("x/y/") && !all.wants_key("y"));
+    }
+
+    #[test]
+    fn a_key_that_can_not_be_stored_is_not_wanted() {
+        let all = scope("s3://b/", &[], &[]);
+        assert!(all.wants_key(&"x".repeat(LONGEST_KEY)));
+        assert!(!all.wants_key(&"x".repeat(LONGEST_KEY + 1)));
+        assert!(!all.wants_key("x\0"));
     }
 
     #[test]

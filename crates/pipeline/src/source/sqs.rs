@@ -8,11 +8,12 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use aws_smithy_types::timeout::TimeoutConfig;
 use reqwest::Url;
-use tokio::sync::Semaphore;
 
 use super::failure;
 use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
+use crate::fair::FairSemaphore;
+use crate::quota::Owner;
 use crate::s3::{self, Clients, Operation, S3Error};
 
 /// The time that SQS waits for a message before it answers that there is none, in seconds; its maximum.
@@ -37,17 +38,23 @@ pub(super) struct Queue {
     client: Client,
     url: String,
     access: S3Access,
-    /// Permits to listen.
-    turns: Arc<Semaphore>,
+    /// Permits to listen, and whose they are.
+    turns: Arc<FairSemaphore>,
+    owner: Owner,
 }
 
 impl Queue {
-    /// A queue, with the credentials of `access`. Where it is asked, and the region, are its address's.
+    /// An owner's queue, with the credentials of `access`. Where it is asked, and the region, are its address's.
     ///
     /// # Errors
     ///
     /// `invalid_queue_url`, and those of [`Clients::permit`].
-    pub(super) async fn open(clients: &Clients, access: &S3Access, url: &str) -> Result<Queue, Failure> {
+    pub(super) async fn open(
+        clients: &Clients,
+        owner: Owner,
+        access: &S3Access,
+        url: &str,
+    ) -> Result<Queue, Failure> {
         let parsed = Url::parse(url).map_err(|_| failure::invalid_queue_url())?;
         let host = parsed.host_str().ok_or_else(failure::invalid_queue_url)?;
 
@@ -66,13 +73,13 @@ impl Queue {
 
         let client = Client::from_conf(builder.build());
         let turns = Arc::clone(clients.polls());
-        Ok(Queue { client, url: url.to_owned(), access, turns })
+        Ok(Queue { client, url: url.to_owned(), access, turns, owner })
     }
 
     /// The next messages, none if none comes within the long poll.
     pub(super) async fn receive(&self) -> Result<Vec<Message>, Failure> {
-        // The semaphore is never closed. Whoever waits for a turn hears of events a little later.
-        let _turn = self.turns.acquire().await;
+        // Whoever waits for a turn hears of events a little later.
+        let _turn = self.turns.acquire(self.owner, 1).await;
         let received = self
             .client
             .receive_message()

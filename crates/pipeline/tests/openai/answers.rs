@@ -111,7 +111,29 @@ async fn a_form_that_is_not_known_is_named() {
     let failure = embed(&server, &["a"]).await.unwrap_err();
     assert_eq!(failure.code, "bad_response");
     assert!(failure.message.contains("\"compress\""), "{failure:?}");
-    let bomb = packed(|_| gzip(&vec![b' '; 64 << 20]), Some("gzip"));
+}
+
+#[tokio::test]
+async fn what_a_compressed_answer_unpacks_to_is_bounded() {
+    // It comes as no more bytes than an answer may have.
+    let blanks = || vec![b' '; 4 << 20];
+    let bomb = packed(|_| gzip(&vec![b' '; 4 << 20]), Some("gzip"));
     let failure = embed(&bomb, &["a"]).await.unwrap_err();
     assert!(failure.message.contains("more than"), "{failure:?}");
+
+    let refusal = gzip(&[br#"{"error": {"message": "not you"}}"#.to_vec(), blanks()].concat());
+    let refused = Server::start(move |_| Reply::new(400, refusal.clone()).with("Content-Encoding", "gzip"));
+    let failure = embed(&refused, &["a"]).await.unwrap_err();
+    assert_eq!(failure.code, "request_refused");
+    assert!(!failure.message.contains("not you"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn an_answer_has_so_many_layers_at_most() {
+    let thrice = packed(|body| gzip(&gzip(&gzip(body))), Some("gzip, gzip, gzip"));
+    assert_eq!(embed(&thrice, &["a"]).await, Ok(vectors(&["a"])));
+
+    let more = packed(|body| gzip(&gzip(&gzip(&gzip(body)))), Some("gzip, gzip, gzip, gzip"));
+    let failure = embed(&more, &["a"]).await.unwrap_err();
+    assert!(failure.message.contains("more than 3 times"), "{failure:?}");
 }

@@ -81,3 +81,14 @@ async fn tokens_are_refused_where_only_texts_are_taken() {
     let failure = embed_tokens(&embedding, Author::Superuser, None, &settings(), &[1]).await.unwrap_err();
     assert_eq!((failure.code, server.requests().len()), ("invalid_embedding", 0));
 }
+
+#[tokio::test]
+async fn a_query_whose_vector_is_not_finite_has_none() {
+    // Three times NaN.
+    let server = Server::start(|_| with_data(json!([{"index": 0, "embedding": "AADAfwAAwH8AAMB/"}])));
+    let settings = Settings { embedding_retries: 0, ..settings() };
+    let embedding = embedding(&server.url);
+    let query = embed_query(&embedding, Author::Superuser, None, &settings, "words", None);
+    let failure = query.await.unwrap_err();
+    assert!(failure.message.contains("not finite"), "{failure:?}");
+}

@@ -99,6 +99,11 @@ impl Room {
         Room(MAX_BYTES)
     }
 
+    /// Returns the bytes that were taken.
+    pub(in super::super) fn taken(&self) -> usize {
+        MAX_BYTES - self.0
+    }
+
     fn take(&mut self, bytes: usize) -> Result<(), CompileError> {
         self.0 = self.0.checked_sub(bytes).ok_or(CompileError::TooLarge(MAX_BYTES))?;
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batcher::{Group, Policy};
 use crate::document::Vectorizer;
-use crate::embed::http::HttpEmbedder;
+use crate::embed::http::{HttpEmbedder, LargeAnswers};
 use crate::embed::identity::Identity;
 use crate::embed::model::Model;
 use crate::embed::pacing::connections::{Connections, may_be_kept};
@@ -16,6 +16,7 @@ use crate::embed::resolve::resolve;
 use crate::failure::Failure;
 use crate::memory_budget::{MemoryBudget, Share};
 use crate::network::HttpClients;
+use crate::offload::Offload;
 use crate::quota::Owner;
 use crate::s3::Clients;
 use crate::secret::ApiKey;
@@ -71,6 +72,8 @@ pub struct Groups {
     /// The budget for the requests and answers of all groups.
     memory: Arc<MemoryBudget>,
     connections: Connections,
+    /// The threads for large answers.
+    offload: Offload,
     known: Mutex<Known>,
 }
 
@@ -116,7 +119,13 @@ impl Groups {
     pub fn new(client: HttpClients, settings: Arc<Settings>, aws: Arc<Clients>) -> Self {
         let memory = MemoryBudget::new(settings.request_memory());
         let connections = Connections::new(settings.connections);
-        Groups { client, settings, aws, memory, connections, known: Mutex::default() }
+        let offload = Offload::new();
+        Groups { client, settings, aws, memory, connections, offload, known: Mutex::default() }
+    }
+
+    /// Has large answers read on these threads, together with whoever has them, too.
+    pub(crate) fn with_offload(self, slots: &Offload) -> Self {
+        Groups { offload: slots.clone(), ..self }
     }
 
     /// Returns the group that embeds a vectorizer's inputs. It is called within a runtime, which then drives
@@ -163,6 +172,7 @@ impl Groups {
         let model = key.model.clone();
         let embedder = HttpEmbedder::new(&self.client, model, timeout, Arc::clone(&limiter), &self.aws)?;
         let embedder = embedder.with_connections_kept(kept);
+        let embedder = embedder.with_large_answers(LargeAnswers::new(self.offload.clone(), key.owner));
 
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
         let policy = Policy::new(&self.settings, embedder.limits(), concurrency);

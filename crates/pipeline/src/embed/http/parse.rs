@@ -1,13 +1,12 @@
 //! Reading an answer with the status of a success.
 
-use memchr::memchr2;
-
 use crate::embed::Vectors;
 use crate::embed::error::EmbedError;
 use crate::embed::provider::Protocol;
 use crate::embed::request::check::{self, Wrong};
 use crate::embed::request::dimensions::MOST_DIMENSIONS;
 use crate::embed::request::normalize::normalize;
+use crate::json_items::JsonItems;
 
 /// The size that an answer must have.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +34,7 @@ pub(in crate::embed) fn parse(
     body: &[u8],
     expected: Expected,
 ) -> Result<Vectors, EmbedError> {
-    if !has_at_most(body, expected.most_items()) {
+    if JsonItems::default().count(body) > expected.most_items() {
         return Err(EmbedError::BadResponse("it has more numbers than were requested".to_owned()));
     }
 
@@ -49,41 +48,6 @@ pub(in crate::embed) fn parse(
         }
     }
     Ok(vectors)
-}
-
-/// Returns whether JSON has at most so many items and entries. They are counted before any is read, because an item takes
-/// two bytes on the wire and up to a hundred in memory.
-fn has_at_most(json: &[u8], most: usize) -> bool {
-    let mut commas = 0;
-    let mut rest = json;
-    while let Some(at) = memchr2(b',', b'"', rest) {
-        let is_comma = rest[at] == b',';
-        rest = &rest[at + 1..];
-
-        if !is_comma {
-            rest = after_string(rest);
-        } else if commas == most {
-            return false;
-        } else {
-            commas += 1;
-        }
-    }
-    true
-}
-
-/// Returns what follows the string whose content `json` begins with; nothing if it does not end.
-fn after_string(json: &[u8]) -> &[u8] {
-    let mut rest = json;
-    while let Some(at) = memchr2(b'"', b'\\', rest) {
-        // A backslash and the character after it belong together.
-        let length = if rest[at] == b'"' { 1 } else { 2 };
-        let ends = length == 1;
-        rest = rest.get(at + length..).unwrap_or_default();
-        if ends {
-            return rest;
-        }
-    }
-    &[]
 }
 
 /// The error of an answer that is not in the protocol. serde's own text may repeat what it found.
@@ -109,26 +73,5 @@ fn mismatched(wrong: Wrong, expected: Expected) -> EmbedError {
             ),
             "Create the vectorizer with the model's number of dimensions, or use another model.",
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn items_are_counted_and_what_strings_hold_is_not() {
-        for (json, commas) in [
-            ("", 0),
-            ("[1,2,3]", 2),
-            (r#"{"a":"x,y","b":[1,2]}"#, 2),
-            (r#"["\",\"",1]"#, 1),
-            (r#"["\\",1]"#, 1),
-            (r#"["unending,,,"#, 0),
-            (r#"["unending\"#, 0),
-        ] {
-            assert!(has_at_most(json.as_bytes(), commas), "{json}");
-            assert!(commas == 0 || !has_at_most(json.as_bytes(), commas - 1), "{json}");
-        }
     }
 }

@@ -1,5 +1,7 @@
 //! Packing: the number of inputs that go into a request.
 
+use crate::settings::Settings;
+
 /// The most that a request may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::embed) struct Limits {
@@ -12,6 +14,11 @@ pub(in crate::embed) struct Limits {
 impl Limits {
     /// A provider that sets no limit, or whose limits are not known.
     pub(in crate::embed) const NONE: Limits = Limits { inputs: usize::MAX, tokens: usize::MAX };
+
+    /// The operator's limits, of one at least.
+    pub(in crate::embed) fn of(settings: &Settings) -> Self {
+        Limits { inputs: settings.embedding_max_inputs.max(1), tokens: settings.embedding_max_tokens.max(1) }
+    }
 
     /// Returns the limits that keep both.
     pub(in crate::embed) fn and(self, other: Limits) -> Limits {

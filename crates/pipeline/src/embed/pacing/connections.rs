@@ -97,6 +97,17 @@ mod tests {
     }
 
     #[test]
+    fn many_groups_of_one_owner_leave_some_to_another() {
+        let connections = Connections::new(64);
+        let groups: Vec<_> = (0..20).map(|_| connections.share(Owner::of(1))).collect();
+        let held: Vec<_> = groups.iter().flat_map(take_all).collect();
+        assert!((32..=56).contains(&held.len()), "{}", held.len());
+
+        let others = take_all(&connections.share(Owner::of(2)));
+        assert!(others.len() >= 3, "{}", others.len());
+    }
+
+    #[test]
     fn idle_connections_of_all_hosts_are_no_more_than_those_in_use() {
         let hosts = (0..).take_while(|others| may_be_kept(*others)).count();
         for connections in [16, 100, 1000] {

@@ -3,7 +3,7 @@
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
 
 use super::network_error::network_error;
-use crate::compression::{Compression, MOST_LAYERS, UnpackError, is_text};
+use crate::compression::{Compression, MOST_LAYERS, UnpackBounds, UnpackError, is_text};
 use crate::embed::error::EmbedError;
 use crate::message::truncate_message;
 
@@ -31,18 +31,18 @@ pub(in crate::embed) fn may_be_compressed(headers: &HeaderMap, body: &[u8]) -> b
 ///
 /// # Errors
 ///
-/// If it has more than `most` bytes, is compressed in an unknown way or too often, or damaged.
+/// If it has more bytes than the bounds allow, is compressed in an unknown way or too often, or damaged.
 pub(in crate::embed) fn plain(
     headers: &HeaderMap,
     mut body: Vec<u8>,
-    most: usize,
+    bounds: UnpackBounds<'_>,
 ) -> Result<Vec<u8>, EmbedError> {
     for (layer, word) in encodings(headers).enumerate() {
         if layer == MOST_LAYERS {
             return Err(encoded(&format!("says to be compressed more than {MOST_LAYERS} times")));
         }
         body = match Compression::by_encoding(word) {
-            Some(compression) => undo(compression, body, most)?,
+            Some(compression) => undo(compression, body, bounds)?,
             None if is_text(&body) => body,
             None => {
                 return Err(encoded(&format!("has the Content-Encoding {:?}", truncate_message(word, 40))));
@@ -52,7 +52,7 @@ pub(in crate::embed) fn plain(
 
     // Whoever compresses without being asked may not say so either. No JSON begins like that.
     match Compression::by_signature(&body) {
-        Some(compression) => undo(compression, body, most),
+        Some(compression) => undo(compression, body, bounds),
         None => Ok(body),
     }
 }
@@ -64,13 +64,16 @@ fn encodings(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     words.filter(|word| !word.is_empty() && !word.eq_ignore_ascii_case("identity"))
 }
 
-fn undo(compression: Compression, body: Vec<u8>, most: usize) -> Result<Vec<u8>, EmbedError> {
-    match compression.undo(&body, most as u64) {
+fn undo(compression: Compression, body: Vec<u8>, bounds: UnpackBounds<'_>) -> Result<Vec<u8>, EmbedError> {
+    match compression.undo(&body, bounds) {
         Ok(plain) => Ok(plain.unwrap_or(body)),
-        Err(UnpackError::TooLarge) => Err(EmbedError::BadResponse(format!("it has more than {most} bytes"))),
+        Err(UnpackError::TooLarge) => {
+            Err(EmbedError::BadResponse(format!("it has more than {} bytes", bounds.limit)))
+        }
         Err(UnpackError::Broken(_) | UnpackError::Unknown(_)) => {
             Err(encoded(&format!("is compressed ({compression:?}), and damaged")))
         }
+        Err(UnpackError::Stopped) => Err(EmbedError::BadResponse("nobody waits for it any more".to_owned())),
     }
 }
 

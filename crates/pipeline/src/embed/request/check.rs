@@ -114,6 +114,16 @@ mod tests {
     }
 
     #[test]
+    fn refuses_more_dimensions_than_are_stored_however_many_were_asked_for() {
+        let answered = |dimensions| vec![(None, vec![0.0; dimensions])];
+        for asked_for in [0, MOST_DIMENSIONS + 1] {
+            let wrong = in_order(answered(MOST_DIMENSIONS + 1), 1, asked_for).unwrap_err();
+            assert!(matches!(wrong, Wrong::Once(_)), "{wrong:?}");
+        }
+        assert!(in_order(answered(MOST_DIMENSIONS), 1, 0).is_ok());
+    }
+
+    #[test]
     fn tells_numbers_that_can_be_stored() {
         assert!(is_finite(&[0.0, -1.0]));
         assert!(!is_finite(&[0.0, f32::NAN]));

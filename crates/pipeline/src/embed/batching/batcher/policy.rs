@@ -24,13 +24,8 @@ impl Policy {
     /// Takes the settings' values, within the provider's limits; `concurrency` is the vectorizer's, if
     /// it has one.
     pub(in crate::embed) fn new(settings: &Settings, provider: Limits, concurrency: Option<usize>) -> Self {
-        let operator = Limits {
-            inputs: settings.embedding_max_inputs.max(1),
-            tokens: settings.embedding_max_tokens.max(1),
-        };
-
         Policy {
-            limits: operator.and(provider),
+            limits: Limits::of(settings).and(provider),
             concurrency: concurrency.unwrap_or(settings.embedding_concurrency).max(1),
             linger: settings.embedding_linger,
             retries: settings.embedding_retries,
