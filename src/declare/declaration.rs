@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use pgai_rs_pipeline::config::indexing::Indexing;
 use pgai_rs_pipeline::config::{
-    CONFIG_VERSION, Chunking, DestinationNames, Embedding, Formatting, Lenient, Loading, Parsing, Processing,
-    Scheduling, VectorizerConfig,
+    CONFIG_VERSION, Chunking, Destination, DestinationNames, Embedding, Formatting, Lenient, Loading,
+    Parsing, Processing, Scheduling, VectorizerConfig,
 };
 
 use super::config::ConfigPart;
@@ -58,7 +58,7 @@ impl ConfigParts {
 
     /// Checks all parts, in pgai's order, and fills in defaults and names.
     pub fn check(
-        self,
+        mut self,
         dimensions: u32,
         source: &Relation,
         columns: &[Column],
@@ -68,11 +68,10 @@ impl ConfigParts {
         destination::check(&self.destination, &self.chunking)?;
         let embedding = embedding::check(&self.embedding, source.owner)?.clone();
         let chunking = chunking::check(&self.chunking)?.clone();
-        let indexing = indexing::resolve(self.indexing, dimensions)?;
+        self.indexing = indexing::resolve(self.indexing, dimensions)?;
         let formatting = formatting::check(&self.formatting, columns)?.clone();
-        let scheduling = scheduling::resolve(self.scheduling)?;
+        self.scheduling = scheduling::resolve(self.scheduling)?;
         let processing = processing::check(&self.processing)?.clone();
-        let destination = destination::evaluate(self.destination.readable()?, source)?;
 
         let config = VectorizerConfig {
             version: CONFIG_VERSION.to_owned(),
@@ -80,25 +79,30 @@ impl ConfigParts {
             parsing,
             embedding,
             chunking,
-            indexing: Lenient::Readable(indexing.readable()?.clone()),
+            indexing: Lenient::Readable(self.indexing.readable()?.clone()),
             formatting,
-            scheduling: scheduling.readable()?.clone(),
+            scheduling: self.scheduling.readable()?.clone(),
             processing,
-            destination,
+            destination: destination::evaluate(self.destination.readable()?, source)?,
         };
-        let stored = json!({
+        let stored = self.into_stored(&config.destination);
+        Ok(CheckedConfig { config, stored })
+    }
+
+    /// Returns the parts as they were declared, with the destination's names filled in.
+    fn into_stored(self, destination: &Destination) -> Value {
+        json!({
             "version": CONFIG_VERSION,
             "loading": self.loading.into_declared(),
             "parsing": self.parsing.into_declared(),
             "embedding": self.embedding.into_declared(),
             "chunking": self.chunking.into_declared(),
-            "indexing": indexing.into_declared(),
+            "indexing": self.indexing.into_declared(),
             "formatting": self.formatting.into_declared(),
-            "scheduling": scheduling.into_declared(),
+            "scheduling": self.scheduling.into_declared(),
             "processing": self.processing.into_declared(),
-            "destination": to_json(&config.destination),
-        });
-        Ok(CheckedConfig { config, stored })
+            "destination": to_json(destination),
+        })
     }
 
     /// Returns the results of the checks of all parts, for an existing vectorizer of this owner.
