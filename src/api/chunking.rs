@@ -11,7 +11,7 @@ use pgai_rs_pipeline::config::Chunking;
 
 use super::network::await_work;
 use crate::declare::chunking::sqlstate;
-use crate::declare::config::readable;
+use crate::declare::config::ConfigPart;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::json::Json;
@@ -28,13 +28,14 @@ fn chunks_given(
     config: Option<Json>,
 ) -> Result<TableIterator<'static, (name!(seq, i64), name!(chunk, String))>, pg_sys::panic::ErrorReport> {
     let (Some(input), Some(config)) = (input, config) else { return Ok(TableIterator::new([])) };
-    let chunking: Chunking = readable("chunking", Some(&config.0))?;
+    let config: ConfigPart<Chunking> = ConfigPart::parse("chunking", Some(config.0));
+    let chunking = config.readable()?;
     let most = guc::pipeline().largest_document_memory();
 
-    let chunks = if input.len() < SHORT && !searches(&chunking) {
-        chunker(&chunking).and_then(|chunker| chunker.chunk(input, Allowance::new(most, PER_CHUNK)))
+    let chunks = if input.len() < SHORT && !searches(chunking) {
+        chunker(chunking).and_then(|chunker| chunker.chunk(input, Allowance::new(most, PER_CHUNK)))
     } else {
-        cut_aside(chunking, input.to_owned(), most)?
+        cut_aside(chunking.clone(), input.to_owned(), most)?
     };
     Ok(TableIterator::new((0..).zip(chunks.map_err(refused)?)))
 }

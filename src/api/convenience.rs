@@ -7,6 +7,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::embed;
 use crate::access;
 use crate::catalog::rights;
+use crate::declare;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::json::Json;
@@ -41,7 +42,7 @@ fn embed_all_given(
     let texts = texts.iter().collect::<Option<Vec<String>>>().ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "input_texts must not contain nulls")
     })?;
-    let embedding = embed::parse(config.0)?;
+    let embedding = declare::embedding::of_caller(config.0)?;
     let caller = current_user();
     let author = rights::author(caller);
     let key = embed::key_for(&embedding, api_key.map(embed::callers_key).as_ref())?;

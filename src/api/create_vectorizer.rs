@@ -7,9 +7,9 @@ use std::ffi::CStr;
 use pgrx::datum::Array;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
 
-use pgai_rs_pipeline::config::{CONFIG_VERSION, Destination};
+use pgai_rs_pipeline::config::VectorizerConfig;
 
 use super::quota;
 use crate::catalog::binding::Relations;
@@ -25,11 +25,10 @@ use crate::catalog::sequence;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{failed_name, inbox_name, origin_name, work_name};
+use crate::declare::config::ConfigPart;
+use crate::declare::declaration::{CheckedConfig, ConfigParts};
 use crate::declare::destination::{duplicate, relation_exists};
-use crate::declare::{
-    chunking, config, destination as asked, embedding, formatting, indexing, loading, names, parsing,
-    processing, scheduling,
-};
+use crate::declare::{destination as asked, embedding, indexing, names};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::json::Json;
@@ -42,15 +41,7 @@ use crate::trigger::wake;
 struct VectorizerRequest {
     source: pg_sys::Oid,
     name: Option<String>,
-    destination: Option<Value>,
-    loading: Option<Value>,
-    parsing: Option<Value>,
-    embedding: Option<Value>,
-    chunking: Option<Value>,
-    indexing: Option<Value>,
-    formatting: Option<Value>,
-    scheduling: Option<Value>,
-    processing: Option<Value>,
+    parts: ConfigParts,
     queue_schema: Option<String>,
     queue_table: Option<String>,
     grant_to: Vec<String>,
@@ -62,8 +53,8 @@ fn owned(text: Option<&CStr>) -> Option<String> {
     text.map(|text| text.to_string_lossy().into_owned())
 }
 
-fn value(json: Option<Json>) -> Option<Value> {
-    json.map(|json| json.0)
+fn part<T: DeserializeOwned>(kind: &'static str, json: Option<Json>) -> ConfigPart<T> {
+    ConfigPart::parse(kind, json.map(|json| json.0))
 }
 
 #[pg_extern(sql = false)]
@@ -90,18 +81,21 @@ fn create_vectorizer(
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "source must not be null")
             .with_hint("Specify the table whose rows are to be embedded, such as 'document'::regclass.")
     })?;
+    let parts = ConfigParts {
+        loading: part("loading", loading),
+        parsing: part("parsing", parsing),
+        embedding: part("embedding", embedding),
+        chunking: part("chunking", chunking),
+        indexing: part("indexing", indexing),
+        formatting: part("formatting", formatting),
+        scheduling: part("scheduling", scheduling),
+        processing: part("processing", processing),
+        destination: part("destination", destination),
+    };
     let request = VectorizerRequest {
         source,
         name: name.map(str::to_owned),
-        destination: value(destination),
-        loading: value(loading),
-        parsing: value(parsing),
-        embedding: value(embedding),
-        chunking: value(chunking),
-        indexing: value(indexing),
-        formatting: value(formatting),
-        scheduling: value(scheduling),
-        processing: value(processing),
+        parts,
         queue_schema: owned(queue_schema),
         queue_table: owned(queue_table),
         grant_to: grant_to.map(|names| names.iter().filter_map(owned).collect()).unwrap_or_default(),
@@ -118,52 +112,50 @@ struct Blueprint {
     source: Relation,
     columns: Vec<Column>,
     key: Key,
-    dimensions: u32,
-    destination: Destination,
     queue_schema: String,
     inbox: String,
-    config: Value,
+    declared: CheckedConfig,
 }
 
 fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     schema::require_trusted()?;
     let grantees = existing_roles(&request.grant_to)?;
-    let embedding =
-        request.embedding.clone().ok_or_else(|| PgError::raised("embedding configuration is required"))?;
-    let loading =
-        request.loading.clone().ok_or_else(|| PgError::raised("loading configuration is required"))?;
+    let VectorizerRequest { source, name, parts, queue_schema, queue_table, .. } = request;
+    if !parts.embedding.is_given() {
+        return Err(PgError::raised("embedding configuration is required"));
+    }
+    if !parts.loading.is_given() {
+        return Err(PgError::raised("loading configuration is required"));
+    }
     require_utf8()?;
     require_fresh_snapshots("create_vectorizer")?;
 
-    let source = lock_source(request.source)?;
-    let dimensions = embedding::dimensions(&embedding)?;
+    let source = lock_source(source)?;
+    let dimensions = embedding::dimensions(&parts.embedding)?;
     let key = key::of(source.oid)?
         .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
     let id = next_id()?;
-    let queue_schema = request.queue_schema.clone().unwrap_or_else(|| "ai".to_owned());
-    let inbox = request.queue_table.clone().unwrap_or_else(|| inbox_name(id));
+    let queue_schema = queue_schema.unwrap_or_else(|| "ai".to_owned());
+    let inbox = queue_table.unwrap_or_else(|| inbox_name(id));
     require_queue_free(&source, &queue_schema, &inbox, id)?;
 
     let columns = relation::columns(source.oid)?;
-    let mut config = validated_config(&request, loading, embedding, dimensions, &source, &columns)?;
-    let goes_to = asked::evaluate(request.destination.as_ref(), &source)?;
-    asked::require_key_names(&goes_to, &key)?;
+    let declared = parts.check(dimensions, &source, &columns)?;
+    let destination = &declared.config.destination;
+    asked::require_key_names(destination, &key)?;
 
-    let name = request.name.clone().unwrap_or_else(|| asked::default_name(&goes_to, &source));
+    let name = name.unwrap_or_else(|| asked::default_name(destination, &source));
     lock::on(Named::Vectorizer, &name);
     if let Some(existing) = existing(&name, &source, request.if_not_exists)? {
         return Ok(existing);
     }
     names::require_valid("vectorizer", &name)?;
     quota::require_room_for_vectorizer(source.owner)?;
-    asked::lock_names(&goes_to);
-    asked::require_free(&goes_to, &source)?;
-    config["destination"] = destination::to_json(&goes_to);
+    asked::lock_names(destination);
+    asked::require_free(destination, &source)?;
 
-    indexing::announce(&config["indexing"], dimensions, &goes_to, &source);
-    let destination = goes_to;
-    let blueprint =
-        Blueprint { id, name, source, columns, key, dimensions, destination, queue_schema, inbox, config };
+    indexing::announce(&declared.config, &source);
+    let blueprint = Blueprint { id, name, source, columns, key, queue_schema, inbox, declared };
     build(blueprint, &grantees, request.enqueue_existing)?;
     Ok(id)
 }
@@ -187,12 +179,12 @@ fn existing(name: &str, source: &Relation, if_not_exists: bool) -> Result<Option
 
 /// Creates the vectorizer's objects, its row in the catalog and its triggers, and grants rights on them.
 fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> Result<(), PgError> {
-    let Blueprint { id, name, source, columns, key, dimensions, destination, queue_schema, inbox, config } =
-        blueprint;
-    let remembered = Remembered::of(&destination, &config::readable("loading", config.get("loading"))?);
-    let (store, view) = destination::create(&destination, &source, &columns, &key, dimensions)?;
+    let Blueprint { id, name, source, columns, key, queue_schema, inbox, declared } = blueprint;
+    let VectorizerConfig { loading, embedding, destination, .. } = &declared.config;
+    let remembered = Remembered::of(destination, loading);
+    let (store, view) = destination::create(destination, &source, &columns, &key, embedding.dimensions())?;
     let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
-    let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, config)?;
+    let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, declared.stored)?;
     if row_security::keep(&source, &key, store.as_ref(), view.as_ref())? {
         pgrx::notice!("row security of {} applies to its chunks as well", source.qualified());
     }
@@ -203,7 +195,7 @@ fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> R
     triggers::create(&Identity { id, uuid }, &source)?;
     let tables = queue_tables::of(id, &relations);
     for role in grantees {
-        objects::grant(role, &tables.all(remembered), &destination, &source, &queue_schema)?;
+        objects::grant(role, &tables.all(remembered), destination, &source, &queue_schema)?;
     }
     relations.require_names()?;
 
@@ -348,37 +340,6 @@ fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> 
         .with_hint("Omit queue_table, or choose another queue_schema."));
     }
     Ok(())
-}
-
-fn validated_config(
-    request: &VectorizerRequest,
-    loading: Value,
-    embedding: Value,
-    dimensions: u32,
-    source: &Relation,
-    columns: &[Column],
-) -> Result<Value, PgError> {
-    loading::check(&loading, columns, source.owner)?;
-    parsing::check(request.parsing.as_ref(), &loading, columns)?;
-    asked::check(request.destination.as_ref(), request.chunking.as_ref())?;
-    embedding::check(&embedding, source.owner)?;
-    chunking::check(request.chunking.as_ref())?;
-    let indexing = indexing::resolve(request.indexing.as_ref(), dimensions)?;
-    formatting::check(request.formatting.as_ref(), columns)?;
-    let scheduling = scheduling::resolve(request.scheduling.as_ref())?;
-    processing::check(request.processing.as_ref())?;
-
-    Ok(json!({
-        "version": CONFIG_VERSION,
-        "loading": loading,
-        "parsing": request.parsing,
-        "embedding": embedding,
-        "chunking": request.chunking,
-        "indexing": indexing,
-        "formatting": request.formatting,
-        "scheduling": scheduling,
-        "processing": request.processing,
-    }))
 }
 
 fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {

@@ -184,8 +184,7 @@ fn embed_remembered(model: NamedModel, input: QueryInput) -> Result<Option<Vec<f
         return Ok(known);
     }
 
-    let Some(ResolvedModel { config, role, author }) = asked(&model)? else { return Ok(None) };
-    let embedding = parse(config)?;
+    let Some(ResolvedModel { embedding, role, author }) = asked(&model)? else { return Ok(None) };
     let callers = match &model {
         NamedModel::Given(_, own) => own.as_ref(),
         NamedModel::Id(_) | NamedModel::Name(_) | NamedModel::Config(_) => None,
@@ -201,7 +200,7 @@ fn embed_remembered(model: NamedModel, input: QueryInput) -> Result<Option<Vec<f
 /// A model to be asked.
 struct ResolvedModel {
     /// Its config.
-    config: serde_json::Value,
+    embedding: Embedding,
     /// The role whose rights decide where a request may go.
     role: pg_sys::Oid,
     /// The author of the config.
@@ -215,7 +214,8 @@ fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
     let found = match model {
         NamedModel::Config(config) | NamedModel::Given(config, _) => {
             let role = current_user();
-            return Ok(Some(ResolvedModel { config: config.clone(), role, author: rights::author(role) }));
+            let embedding = declare::embedding::of_caller(config.clone())?;
+            return Ok(Some(ResolvedModel { embedding, role, author: rights::author(role) }));
         }
         NamedModel::Id(id) => vectorizer::by_id(*id)?,
         NamedModel::Name(name) => vectorizer::by_name(name)?,
@@ -225,8 +225,8 @@ fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
     if is_reader(&entry)? {
         // The rights that decide must be the owner's, and not those of a role that was given the source.
         entry.relations.require_one_owner()?;
-        let config = entry.config()["embedding"].clone();
-        return Ok(Some(ResolvedModel { config, role: entry.owner(), author: entry.author() }));
+        let embedding = entry.config()?.embedding.clone();
+        return Ok(Some(ResolvedModel { embedding, role: entry.owner(), author: entry.author() }));
     }
     match entry.is_seen_by(current_user()) {
         true => Err(not_a_reader(&entry)),
@@ -259,7 +259,7 @@ fn incomplete(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
         true => rights::author(role),
         false => Author::Other,
     };
-    Ok(Some(ResolvedModel { config: config.0, role, author }))
+    Ok(Some(ResolvedModel { embedding: declare::embedding::of_caller(config.0)?, role, author }))
 }
 
 /// Returns whether the caller can read the vectors: the owner pays for a question, which is of no use without
@@ -288,16 +288,6 @@ fn not_a_reader(entry: &Entry) -> PgError {
     )
     .with_detail("Requests to the model are made at the owner's expense.")
     .with_hint(format!("GRANT SELECT ON {table}, or on the view beside it, lets a role search."))
-}
-
-/// Parses a config; if its dimensions are missing or 0, the model determines their number.
-pub fn parse(config: serde_json::Value) -> Result<Embedding, PgError> {
-    if config.get("dimensions").is_some_and(|dimensions| *dimensions != 0) {
-        declare::embedding::dimensions(&config)?;
-    }
-    serde_json::from_value(config).map_err(|error| {
-        PgError::raised("unsupported embedding implementation").with_detail(error.to_string())
-    })
 }
 
 /// Returns the API key that the caller provides, else the one that the config names; `None` if there is

@@ -6,14 +6,14 @@ use std::ffi::CStr;
 
 use pgrx::prelude::*;
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
-use pgai_rs_pipeline::config::Destination;
+use pgai_rs_pipeline::config::{Destination, DestinationNames};
 
 use crate::catalog::destination::to_json;
 use crate::catalog::key;
 use crate::catalog::relation::{self, Column, Relation};
-use crate::declare::config::implementation;
+use crate::declare::config::ConfigPart;
 use crate::declare::{
     chunking, destination, embedding, formatting, indexing, loading, parsing, processing, scheduling,
 };
@@ -27,8 +27,8 @@ type Checked = Result<(), pg_sys::panic::ErrorReport>;
 /// A number of dimensions that every index supports: pgai's default does not depend on it.
 const FEW_DIMENSIONS: u32 = 1;
 
-fn json(config: Option<Json>) -> Option<Value> {
-    config.map(|config| config.0)
+fn part<T: DeserializeOwned>(kind: &'static str, config: Option<Json>) -> ConfigPart<T> {
+    ConfigPart::parse(kind, config.map(|config| config.0))
 }
 
 /// Returns an argument of type `name`; an empty string if it is NULL.
@@ -63,10 +63,10 @@ fn columns(schema: Option<&CStr>, table: Option<&CStr>) -> Result<Vec<Column>, P
 
 #[pg_extern(sql = false)]
 fn validate_loading(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
-    let config = json(config);
+    let config = part("loading", config);
     // The shape comes first: its error does not depend on a table.
-    implementation("loading", config.as_ref())?;
-    Ok(loading::check(&config.unwrap_or_default(), &columns(schema, table)?, current_user())?)
+    config.implementation()?;
+    Ok(loading::check(&config, &columns(schema, table)?, current_user()).map(drop)?)
 }
 
 #[pg_extern(sql = false)]
@@ -76,14 +76,14 @@ fn validate_parsing(
     schema: Option<&CStr>,
     table: Option<&CStr>,
 ) -> Checked {
-    let parsing = json(parsing);
-    implementation("parsing", parsing.as_ref())?;
-    Ok(parsing::check(parsing.as_ref(), &json(loading).unwrap_or_default(), &columns(schema, table)?)?)
+    let parsing = part("parsing", parsing);
+    parsing.implementation()?;
+    Ok(parsing::check(&parsing, &part("loading", loading), &columns(schema, table)?).map(drop)?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_destination(destination: Option<Json>, chunking: Option<Json>) -> Checked {
-    Ok(destination::check(json(destination).as_ref(), json(chunking).as_ref())?)
+    Ok(destination::check(&part("destination", destination), &part("chunking", chunking))?)
 }
 
 #[pg_extern(sql = false)]
@@ -92,62 +92,60 @@ fn evaluated_destination(
     schema: Option<&CStr>,
     table: Option<&CStr>,
 ) -> Result<JsonB, pg_sys::panic::ErrorReport> {
-    let config = json(destination);
-    match implementation("destination", config.as_ref())? {
+    let config: ConfigPart<DestinationNames> = part("destination", destination);
+    match config.implementation()? {
         Some("table" | "column") => {}
         _ => return Err(PgError::raised("invalid implementation for destination config").into()),
     }
-    Ok(JsonB(to_json(&destination::evaluate(config.as_ref(), &source(schema, table)?)?)))
+    Ok(JsonB(to_json(&destination::evaluate(config.readable()?, &source(schema, table)?)?)))
 }
 
 #[pg_extern(sql = false)]
 fn validate_destination_free(destination: Option<Json>) -> Checked {
-    let config = json(destination).unwrap_or_default();
-    let text = |key: &str| config.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let config: ConfigPart<DestinationNames> = part("destination", destination);
+    let names = config.readable()?.clone();
     Ok(destination::require_names_free(&Destination::Table {
-        target_schema: text("target_schema"),
-        target_table: text("target_table"),
-        view_schema: text("view_schema"),
-        view_name: text("view_name"),
+        target_schema: names.target_schema.unwrap_or_default(),
+        target_table: names.target_table.unwrap_or_default(),
+        view_schema: names.view_schema.unwrap_or_default(),
+        view_name: names.view_name.unwrap_or_default(),
     })?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_embedding(config: Option<Json>) -> Checked {
-    let config = json(config);
-    implementation("embedding", config.as_ref())?;
-    Ok(embedding::check(&config.unwrap_or_default(), current_user())?)
+    Ok(embedding::check(&part("embedding", config), current_user()).map(drop)?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_chunking(config: Option<Json>) -> Checked {
-    Ok(chunking::check(json(config).as_ref())?)
+    Ok(chunking::check(&part("chunking", config)).map(drop)?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_formatting(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
-    let config = json(config);
-    implementation("formatting", config.as_ref())?;
-    Ok(formatting::check(config.as_ref(), &columns(schema, table)?)?)
+    let config = part("formatting", config);
+    config.implementation()?;
+    Ok(formatting::check(&config, &columns(schema, table)?).map(drop)?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_indexing(config: Option<Json>) -> Checked {
-    Ok(indexing::check(json(config).as_ref()).map(drop)?)
+    Ok(indexing::check(&part("indexing", config)).map(drop)?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_scheduling(config: Option<Json>) -> Checked {
-    let config = json(config);
-    if implementation("scheduling", config.as_ref())? == Some("default") {
+    let config = part("scheduling", config);
+    if config.implementation()? == Some("default") {
         return Err(PgError::raised("unrecognized scheduling implementation: \"default\"").into());
     }
-    Ok(scheduling::resolve(config.as_ref()).map(drop)?)
+    Ok(scheduling::resolve(config).map(drop)?)
 }
 
 #[pg_extern(sql = false)]
 fn validate_processing(config: Option<Json>) -> Checked {
-    Ok(processing::check(json(config).as_ref())?)
+    Ok(processing::check(&part("processing", config)).map(drop)?)
 }
 
 #[pg_extern(sql = false)]

@@ -5,6 +5,8 @@ use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
 use crate::catalog::ownership::require_owner;
+use crate::declare::config::ConfigPart;
+use crate::declare::declaration::ConfigParts;
 use crate::declare::{embedding, indexing, scheduling};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -29,9 +31,11 @@ fn set_scheduling(
         };
     }
 
-    let dimensions = embedding::dimensions(&config["embedding"])?;
-    let scheduling = scheduling::resolve(scheduling.map(|json| json.0).as_ref())?;
-    let indexing = indexing::resolve(indexing.map(|json| json.0).as_ref(), dimensions)?;
+    let dimensions = embedding::dimensions(&ConfigParts::of_stored(&config).embedding)?;
+    let scheduling = ConfigPart::parse("scheduling", scheduling.map(|json| json.0));
+    let scheduling = scheduling::resolve(scheduling)?.into_declared();
+    let indexing = ConfigPart::parse("indexing", indexing.map(|json| json.0));
+    let indexing = indexing::resolve(indexing, dimensions)?.into_declared();
 
     let mut larger = config;
     larger["scheduling"] = scheduling.clone();

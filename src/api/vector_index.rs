@@ -5,7 +5,6 @@ use std::ffi::CStr;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
-use serde_json::Value;
 
 use pgai_rs_pipeline::config::indexing::Indexing;
 
@@ -13,7 +12,7 @@ use super::drop_vectorizer::require_id;
 use super::pgai_validators::{find, source, text};
 use crate::catalog::ownership::require_owner;
 use crate::catalog::vectorizer;
-use crate::declare::config::readable;
+use crate::declare::config::ConfigPart;
 use crate::index::build_now::{BuildOutcome, VectorColumn};
 use crate::index::due;
 use crate::pg::error::PgError;
@@ -21,10 +20,10 @@ use crate::pg::json::Json;
 
 /// Returns a config that asks for an index, and its access method. Errors for any other config.
 fn wanted(indexing: Option<Json>) -> Result<(Indexing, &'static str), PgError> {
-    let config = indexing.map(|json| json.0);
-    let kind = config.as_ref().and_then(|config| config.get("implementation")).and_then(Value::as_str);
+    let config: ConfigPart<Indexing> = ConfigPart::parse("indexing", indexing.map(|json| json.0));
+    let kind = config.named_implementation();
     let indexing = match kind {
-        Some("hnsw" | "diskann") => readable("indexing", config.as_ref())?,
+        Some("hnsw" | "diskann") => config.readable()?.clone(),
         _ => Indexing::None,
     };
     let Some(method) = indexing.access_method() else {

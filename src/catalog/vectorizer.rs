@@ -25,7 +25,7 @@ use crate::pg::identity::as_superuser;
 use crate::pg::json::{TOO_LARGE, bounded};
 use crate::pg::sql::{self, Row, qualified};
 
-/// A row of `ai.vectorizer`, its config not parsed yet, with its relations in this database.
+/// A row of `ai.vectorizer`, with its relations in this database.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Its id.
@@ -42,15 +42,16 @@ pub struct Entry {
     pub bound: bool,
     /// True if it was declared for a superuser.
     for_superuser: bool,
-    config: Value,
+    /// The config, or the reason why it can't be read, which must only affect its own vectorizer.
+    config: Result<VectorizerConfig, String>,
 }
 
-/// Returns a config as it is stored. One that can't be read must only affect its own vectorizer.
-fn read_config(text: Option<&str>) -> Value {
-    match text {
-        Some(text) => serde_json::from_str(text).unwrap_or_default(),
-        None => Value::String(TOO_LARGE.to_owned()),
-    }
+/// Parses a config; `None` stands for one that is too large.
+fn read_config(text: Option<&str>) -> Result<VectorizerConfig, String> {
+    let text = text.ok_or(TOO_LARGE)?;
+    // From the text itself, errors would name lines and columns of it, which nobody has seen.
+    let stored: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    VectorizerConfig::deserialize(&stored).map_err(|error| error.to_string())
 }
 
 /// Reads the vectorizers whose relations exist, as they are now, whatever the transaction's snapshot is.
@@ -128,7 +129,7 @@ pub fn is_registered(vectorizer: &Identity) -> Result<bool, PgError> {
     Ok(found.first().is_some_and(|uuid| vectorizer.uuid.is_none() || vectorizer.uuid == *uuid))
 }
 
-/// A vectorizer with its parsed config and the definitions of its tables.
+/// A vectorizer with the definitions of its tables.
 #[derive(Debug)]
 pub struct Vectorizer {
     /// Its id.
@@ -161,9 +162,12 @@ pub struct Vectorizer {
 }
 
 impl Entry {
-    /// Returns its config as it is stored.
-    pub fn config(&self) -> &Value {
-        &self.config
+    /// Returns its config as it was declared. Errors if it can't be read.
+    pub fn config(&self) -> Result<&VectorizerConfig, PgError> {
+        self.config.as_ref().map_err(|why| {
+            PgError::raised(format!("could not read the config of vectorizer \"{}\": {why}", self.name))
+                .with_hint("Drop the vectorizer and create it again.")
+        })
     }
 
     /// Returns the OID of its source.
@@ -214,17 +218,10 @@ impl Entry {
         queue_tables::of(self.id, &self.relations)
     }
 
-    /// Returns its parsed config, with the current name of the store. Errors if the config can't be read or
-    /// the store is gone.
-    fn parsed_config(&self) -> Result<VectorizerConfig, PgError> {
-        let read = match &self.config {
-            Value::String(why) => Err(why.clone()),
-            config => VectorizerConfig::deserialize(config).map_err(|error| error.to_string()),
-        };
-        let mut config = read.map_err(|why| {
-            PgError::raised(format!("could not read the config of vectorizer \"{}\": {why}", self.name))
-                .with_hint("Drop the vectorizer and create it again.")
-        })?;
+    /// Returns its config, with the current name of the store. Errors if the config can't be read or the
+    /// store is gone.
+    fn current_config(&self) -> Result<VectorizerConfig, PgError> {
+        let mut config = self.config()?.clone();
         if let Destination::Table { target_schema, target_table, .. } = &mut config.destination {
             let store = self.relations.store.as_ref().ok_or_else(|| {
                 PgError::new(
@@ -242,11 +239,11 @@ impl Entry {
         Ok(config)
     }
 
-    /// Parses the config and reads the definitions of the vectorizer's tables. Errors if something is missing
+    /// Reads the definitions of the vectorizer's tables. Errors if something is missing
     /// or does not fit.
     pub fn resolve(&self) -> Result<Vectorizer, PgError> {
         self.relations.require_one_owner()?;
-        let config = self.parsed_config()?;
+        let config = self.current_config()?;
         let gone = || PgError::raised(format!("the source of vectorizer \"{}\" does not exist", self.name));
         let source = Relation::load(self.relations.source.oid)?.ok_or_else(gone)?;
         // Whose tables they are was looked at when the entry was read.
@@ -289,7 +286,10 @@ impl Entry {
 
     /// Returns the column of the source that its vectors go to; `None` if they go to a store.
     pub fn embedding_column(&self) -> Option<&str> {
-        self.config.pointer("/destination/embedding_column")?.as_str()
+        match &self.config.as_ref().ok()?.destination {
+            Destination::Column { embedding_column } => Some(embedding_column),
+            Destination::Table { .. } => None,
+        }
     }
 
     /// Errors if the vectors go to a column that does not exist, or if the rows are split into chunks: a

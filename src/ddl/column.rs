@@ -45,7 +45,7 @@ pub fn follow(relation: pg_sys::Oid, from: &str, to: &str) -> Result<(), PgError
 }
 
 fn edit_config(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
-    let edits = rename_column(entry.config(), from, to).map_err(|error| {
+    let edits = rename_column(entry.config()?, from, to).map_err(|error| {
         PgError::raised(format!("{error} (in the template of vectorizer \"{}\")", entry.name))
             .with_hint("Rename the column back, or drop the vectorizer and create it again.")
     })?;

@@ -1,24 +1,24 @@
 //! Configs of `ai.chunking_*`.
 
 use pgrx::PgSqlErrorCode;
-use serde_json::Value;
 
 use pgai_rs_pipeline::chunk::{ChunkError, chunker};
 use pgai_rs_pipeline::config::Chunking;
 
-use super::config::{implementation, raise, readable};
+use super::config::{ConfigPart, raise};
 use crate::pg::error::PgError;
 
 /// Checks a config. Sizes are checked here and not when the first document is processed.
-pub fn check(config: Option<&Value>) -> Result<(), PgError> {
+pub fn check(config: &ConfigPart<Chunking>) -> Result<&Chunking, PgError> {
     let known = ["character_text_splitter", "recursive_character_text_splitter", "text_splitter", "none"];
-    if !implementation("chunking", config)?.is_some_and(|kind| known.contains(&kind)) {
+    if !config.implementation()?.is_some_and(|kind| known.contains(&kind)) {
         return raise("invalid chunking config implementation");
     }
-    let chunking: Chunking = readable("chunking", config)?;
-    chunker(&chunking).map(drop).map_err(|error| {
+    let chunking = config.readable()?;
+    chunker(chunking).map_err(|error| {
         PgError::new(sqlstate(&error), format!("invalid chunking config: {error}")).with_hint(error.hint())
-    })
+    })?;
+    Ok(chunking)
 }
 
 /// Returns the SQLSTATE of an error of chunking: whether a limit was exceeded, or the config is not valid.

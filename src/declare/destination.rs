@@ -2,11 +2,10 @@
 
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
-use serde_json::Value;
 
-use pgai_rs_pipeline::config::Destination;
+use pgai_rs_pipeline::config::{Chunking, Destination, DestinationNames};
 
-use super::config::{implementation, raise};
+use super::config::{ConfigPart, raise};
 use super::names::require_length;
 use crate::catalog::destination::STORE_COLUMNS;
 use crate::catalog::key::Key;
@@ -17,10 +16,10 @@ use crate::pg::lock::{self, Named};
 use crate::pg::sql::{self, MAX_IDENTIFIER, ident};
 
 /// Checks a config of `ai.destination_*`, before its names are filled in.
-pub fn check(config: Option<&Value>, chunking: Option<&Value>) -> Result<(), PgError> {
-    match implementation("destination", config)? {
+pub fn check(config: &ConfigPart<DestinationNames>, chunking: &ConfigPart<Chunking>) -> Result<(), PgError> {
+    match config.implementation()? {
         Some("table") => Ok(()),
-        Some("column") if chunking.is_some_and(|chunking| chunking["implementation"] == "none") => Ok(()),
+        Some("column") if chunking.get() == Some(&Chunking::None) => Ok(()),
         Some("column") => Err(PgError::raised("chunking must be none for column destination")
             .with_hint("A column has room for one vector per row: add chunking => ai.chunking_none().")),
         _ => raise("invalid implementation for destination config"),
@@ -29,10 +28,10 @@ pub fn check(config: Option<&Value>, chunking: Option<&Value>) -> Result<(), PgE
 
 /// Fills in the names as pgai does: with `destination => 'd'` the view is `d` and the store is `d_store`;
 /// otherwise both are derived from the source's name.
-pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination, PgError> {
-    let text = |key: &str| config.and_then(|c| c.get(key)).and_then(Value::as_str).map(str::to_owned);
-    if config.is_some_and(|config| config["implementation"] == "column") {
-        let embedding_column = text("embedding_column").ok_or_else(|| {
+pub fn evaluate(names: &DestinationNames, source: &Relation) -> Result<Destination, PgError> {
+    let names = names.clone();
+    if names.is_column {
+        let embedding_column = names.embedding_column.ok_or_else(|| {
             PgError::raised("invalid destination config, missing embedding_column")
                 .with_hint("Specify the column, as in ai.destination_column('name').")
         })?;
@@ -40,19 +39,18 @@ pub fn evaluate(config: Option<&Value>, source: &Relation) -> Result<Destination
         return Ok(Destination::Column { embedding_column });
     }
 
-    let (table, view) = match text("destination") {
+    let (table, view) = match names.destination {
         Some(destination) => (format!("{destination}_store"), destination),
         None => (format!("{}_embedding_store", source.name), format!("{}_embedding", source.name)),
     };
-    let schema = |key: &str| text(key).unwrap_or_else(|| source.schema.clone());
-    let target_table = text("target_table").unwrap_or(table);
-    let view_name = text("view_name").unwrap_or(view);
+    let target_table = names.target_table.unwrap_or(table);
+    let view_name = names.view_name.unwrap_or(view);
     for name in [&target_table, &view_name] {
         require_length(name)?;
     }
 
-    let target_schema = schema("target_schema");
-    let view_schema = schema("view_schema");
+    let target_schema = names.target_schema.unwrap_or_else(|| source.schema.clone());
+    let view_schema = names.view_schema.unwrap_or_else(|| source.schema.clone());
     Ok(Destination::Table { target_schema, target_table, view_schema, view_name })
 }
 

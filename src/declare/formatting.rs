@@ -1,23 +1,23 @@
 //! Configs of `ai.formatting_*`.
 
 use pgrx::PgSqlErrorCode;
-use serde_json::Value;
 
 use pgai_rs_pipeline::config::Formatting;
 use pgai_rs_pipeline::format::{FormatError, Template};
 
-use super::config::{implementation, raise, readable};
+use super::config::{ConfigPart, raise};
 use crate::catalog::relation::Column;
 use crate::pg::error::PgError;
 
 /// Checks a config. A template that no row can fill is refused here and not for each
 /// row.
-pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> {
-    if implementation("formatting", config)? != Some("python_template") {
+pub fn check<'a>(config: &'a ConfigPart<Formatting>, columns: &[Column]) -> Result<&'a Formatting, PgError> {
+    if config.implementation()? != Some("python_template") {
         return raise("unrecognized formatting implementation");
     }
 
-    let Formatting::PythonTemplate { template } = readable("formatting", config)?;
+    let formatting = config.readable()?;
+    let Formatting::PythonTemplate { template } = formatting;
     if !template.contains("$chunk") {
         return raise("template must contain $chunk placeholder");
     }
@@ -31,7 +31,7 @@ pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> 
         PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
             .with_hint("Use $name for a column of the source, and $$ for a dollar sign.")
     };
-    let parsed = Template::parse(&template).map_err(|error| match error {
+    let parsed = Template::parse(template).map_err(|error| match error {
         FormatError::TooLong { got, limit } => too_long(got, limit),
         _ => invalid(format!("invalid template: {error}")),
     })?;
@@ -39,7 +39,7 @@ pub fn check(config: Option<&Value>, columns: &[Column]) -> Result<(), PgError> 
         parsed.placeholders().find(|name| *name != "chunk" && !columns.iter().any(|c| c.name == *name));
     match unknown {
         Some(name) => Err(invalid(format!("column \"{name}\" in the template does not exist in the source"))),
-        None => Ok(()),
+        None => Ok(formatting),
     }
 }
 

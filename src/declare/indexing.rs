@@ -5,10 +5,10 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use serde_json::{Value, json};
 
-use pgai_rs_pipeline::config::Destination;
 use pgai_rs_pipeline::config::indexing::{Element, Indexing, hnsw};
+use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
-use super::config::{implementation, readable};
+use super::config::ConfigPart;
 use crate::catalog::destination::STORE_VECTORS;
 use crate::catalog::relation::Relation;
 use crate::guc;
@@ -21,29 +21,27 @@ const DEFAULT_MIN_ROWS: i32 = 100_000;
 
 /// Returns the config as it is stored, with `default` resolved. Errors if it is invalid, its access method is
 /// not installed or it can't index so many dimensions.
-pub fn resolve(config: Option<&Value>, dimensions: u32) -> Result<Value, PgError> {
-    let kind = implementation("indexing", config)?;
-    let resolved = match kind {
-        None => return Err(PgError::raised("indexing implementation not specified")),
-        Some("default") => default_config(dimensions),
-        Some(_) => config.cloned().unwrap_or(Value::Null),
+pub fn resolve(config: ConfigPart<Indexing>, dimensions: u32) -> Result<ConfigPart<Indexing>, PgError> {
+    let resolved = match config.implementation()? {
+        Some("default") => ConfigPart::parse("indexing", Some(default_config(dimensions))),
+        Some(_) | None => config,
     };
-    let indexing = check(Some(&resolved))?;
-    require_access_method(&indexing)?;
-    require_room(&indexing, dimensions)?;
+    let indexing = check(&resolved)?;
+    require_access_method(indexing)?;
+    require_room(indexing, dimensions)?;
     Ok(resolved)
 }
 
 /// Checks a config other than `default`, as far as that is possible without a query.
-pub fn check(config: Option<&Value>) -> Result<Indexing, PgError> {
-    match implementation("indexing", config)? {
+pub fn check(config: &ConfigPart<Indexing>) -> Result<&Indexing, PgError> {
+    match config.implementation()? {
         None => return Err(PgError::raised("indexing implementation not specified")),
         Some("none" | "hnsw" | "diskann") => {}
         Some(other) => {
             return Err(PgError::raised(format!("invalid indexing implementation: \"{other}\"")));
         }
     }
-    let indexing: Indexing = readable("indexing", config)?;
+    let indexing = config.readable()?;
     indexing.check().map_err(PgError::raised)?;
     Ok(indexing)
 }
@@ -99,15 +97,16 @@ fn require_access_method(indexing: &Indexing) -> Result<(), PgError> {
 }
 
 /// Raises a notice if searches need a particular expression to use the index, or if no index will be built.
-pub fn announce(config: &Value, dimensions: u32, destination: &Destination, source: &Relation) {
-    let Ok(indexing) = serde_json::from_value::<Indexing>(config.clone()) else { return };
-    let column = match destination {
+pub fn announce(config: &VectorizerConfig, source: &Relation) {
+    let Ok(indexing) = config.indexing.get() else { return };
+    let dimensions = config.embedding.dimensions();
+    let column = match &config.destination {
         Destination::Table { .. } => STORE_VECTORS,
         Destination::Column { embedding_column } => embedding_column,
     };
 
     let column = sql::ident(column);
-    if column != STORE_VECTORS && source.kind == 'p' && indexing != Indexing::None {
+    if column != STORE_VECTORS && source.kind == 'p' && *indexing != Indexing::None {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
             format!("no vector index will be built on the partitioned table {}", source.qualified()),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use pgai_rs_pipeline::config::Loading;
 
-use super::config::{implementation, raise, readable};
+use super::config::{ConfigPart, raise};
 use crate::access;
 use crate::catalog::relation::Column;
 use crate::catalog::rights::author;
@@ -14,16 +14,20 @@ use crate::pg::error::PgError;
 const LOADABLE_TYPES: [&str; 5] = ["text", "varchar", "char", "bpchar", "bytea"];
 
 /// Checks a config of `ai.loading_*`, including whether the administrator allows the owner to have it loaded.
-pub fn check(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result<(), PgError> {
-    let kind = implementation("loading", Some(config))?;
+pub fn check<'a>(
+    config: &'a ConfigPart<Loading>,
+    columns: &[Column],
+    owner: pg_sys::Oid,
+) -> Result<&'a Loading, PgError> {
+    let kind = config.implementation()?;
     if !matches!(kind, Some("column" | "uri")) {
         return raise("invalid loading config implementation");
     }
 
-    let Some(name) = config.get("column_name").and_then(Value::as_str) else {
+    let Some(name) = config.value("column_name").and_then(Value::as_str) else {
         return raise("invalid loading config, missing column_name");
     };
-    if config.get("retries").and_then(Value::as_i64).is_none_or(|retries| retries < 0) {
+    if config.value("retries").and_then(Value::as_i64).is_none_or(|retries| retries < 0) {
         return raise("invalid loading config, retries must be a non-negative integer");
     }
 
@@ -44,8 +48,7 @@ pub fn check(config: &Value, columns: &[Column], owner: pg_sys::Oid) -> Result<(
         ));
     }
 
-    match readable("loading", Some(config))? {
-        Loading::Column { .. } => Ok(()),
-        loading @ Loading::Uri { .. } => access::loading::require_allowed(&loading, owner, author(owner)),
-    }
+    let loading = config.readable()?;
+    access::loading::require_allowed(loading, owner, author(owner))?;
+    Ok(loading)
 }

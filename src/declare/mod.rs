@@ -4,13 +4,15 @@
 //! What would fail at every row is refused here. Error texts are pgai's where it has one. Whether the administrator
 //! allows what is declared is decided by [`access`](crate::access).
 //!
-//! * [`config`]: checks that are common to all parts of a config
+//! * [`declaration`]: a declaration as a whole; from there on, nothing else reads JSON
+//! * [`config`]: a part of a config, and the checks that are common to all parts
 //! * [`names`]: names of vectorizers, of S3 sources and of what they create
 //! * [`loading`], [`parsing`], [`chunking`], [`formatting`], [`embedding`], [`indexing`], [`scheduling`],
 //!   [`processing`], [`destination`]: the parts of a config, by the functions that make them
 
 pub mod chunking;
 pub mod config;
+pub mod declaration;
 pub mod destination;
 pub mod embedding;
 pub mod formatting;

@@ -1,8 +1,8 @@
 //! Configs of `ai.processing_*`.
 
-use serde_json::Value;
+use pgai_rs_pipeline::config::Processing;
 
-use super::config::{implementation, raise};
+use super::config::{ConfigPart, raise};
 use crate::pg::error::PgError;
 
 /// Maximum `batch_size`: OpenAI's limit of inputs per request.
@@ -12,14 +12,14 @@ const MAX_BATCH_SIZE: i64 = 2_048;
 const MAX_CONCURRENCY: i64 = 50;
 
 /// Checks a config: its limits are whole numbers within bounds.
-pub fn check(config: Option<&Value>) -> Result<(), PgError> {
-    match implementation("processing", config)? {
+pub fn check(config: &ConfigPart<Processing>) -> Result<&Processing, PgError> {
+    match config.implementation()? {
         None => return raise("processing implementation not specified"),
         Some("default") => {}
         Some(other) => return raise(format!("unrecognized processing implementation: \"{other}\"")),
     }
 
-    let limit = |key: &str, most: i64| match config.and_then(|c| c.get(key)) {
+    let limit = |key: &str, most: i64| match config.value(key) {
         None => Ok(()),
         Some(value) => match value.as_i64() {
             None => raise(format!("{key} must be a number")),
@@ -30,5 +30,6 @@ pub fn check(config: Option<&Value>) -> Result<(), PgError> {
     };
 
     limit("batch_size", MAX_BATCH_SIZE)?;
-    limit("concurrency", MAX_CONCURRENCY)
+    limit("concurrency", MAX_CONCURRENCY)?;
+    config.readable()
 }

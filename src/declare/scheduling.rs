@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::config::implementation;
+use pgai_rs_pipeline::config::Scheduling;
+
+use super::config::ConfigPart;
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::with_pinned_path;
@@ -12,14 +14,13 @@ use crate::queue::schedule::Schedule;
 const DEFAULT_INTERVAL: &str = "00:05:00";
 
 /// Returns the config as it is stored, with `default` resolved.
-pub fn resolve(config: Option<&Value>) -> Result<Value, PgError> {
-    match implementation("scheduling", config)? {
+pub fn resolve(config: ConfigPart<Scheduling>) -> Result<ConfigPart<Scheduling>, PgError> {
+    match config.implementation()? {
         None => Err(PgError::raised("scheduling implementation not specified")),
-        Some("default") => Ok(default_config()),
-        Some("none") => Ok(config.cloned().unwrap_or(Value::Null)),
+        Some("default") => Ok(ConfigPart::parse("scheduling", Some(default_config()))),
+        Some("none") => Ok(config),
         Some("timescaledb") => {
-            let config = config.cloned().unwrap_or(Value::Null);
-            check(&config)?;
+            check(config.readable()?)?;
             Ok(config)
         }
         Some(other) => Err(PgError::raised(format!("unrecognized scheduling implementation: \"{other}\""))),
@@ -38,6 +39,6 @@ pub fn default_config() -> Value {
 }
 
 /// Errors unless Postgres can compute the times of a schedule.
-fn check(config: &Value) -> Result<(), PgError> {
+fn check(config: &Scheduling) -> Result<(), PgError> {
     with_pinned_path(|| Schedule::of(config).require_times())
 }

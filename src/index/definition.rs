@@ -45,7 +45,7 @@ impl Definition {
             schema: schema.clone(),
             name: index_name(name, column, method, vectorizer.id),
             method,
-            clause: clause(&indexing, method, column, dimensions)?,
+            clause: clause(indexing, method, column, dimensions)?,
         }))
     }
 
@@ -89,11 +89,11 @@ pub fn require_room(indexing: &Indexing, dimensions: u32) -> Result<(), PgError>
     })
 }
 
-/// Returns the vectorizer's parsed `indexing` config.
-pub fn wanted(vectorizer: &Vectorizer) -> Result<Indexing, PgError> {
-    serde_json::from_value(vectorizer.config.indexing.clone()).map_err(|error| {
+/// Returns the vectorizer's `indexing` config. Errors if it can't be read.
+pub fn wanted(vectorizer: &Vectorizer) -> Result<&Indexing, PgError> {
+    vectorizer.config.indexing.get().map_err(|why| {
         PgError::raised(format!(
-            "could not read the indexing config of vectorizer \"{}\": {error}",
+            "could not read the indexing config of vectorizer \"{}\": {why}",
             vectorizer.name
         ))
         .with_hint("Drop the vectorizer and create it again with one of the functions ai.indexing_*().")

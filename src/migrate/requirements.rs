@@ -13,7 +13,7 @@ use crate::catalog::destination::{require_vectors, vector_type};
 use crate::catalog::key::{self, Key};
 use crate::catalog::relation::{self, Relation};
 use crate::catalog::rights::{self, Right};
-use crate::declare;
+use crate::declare::declaration::ConfigParts;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, is_superuser, may_act_as};
 use crate::pg::roles::role_name;
@@ -81,7 +81,7 @@ fn candidate(entry: PgaiVectorizer) -> Result<Candidate, Vec<PgError>> {
     reasons.extend(queue(&entry, &source, &key).err());
     reasons.extend(free(&entry).err());
     if let Ok(parsed) = &parsed {
-        reasons.extend(destination(&parsed.destination, &source, &config, &key).err());
+        reasons.extend(destination(parsed, &source, &key).err());
     }
 
     match parsed {
@@ -159,23 +159,8 @@ fn config_reasons(config: &Value, source: &Relation) -> Vec<PgError> {
 
 /// Returns the results of the checks of all parts of a config.
 fn config_checks(config: &Value, source: &Relation) -> Result<Vec<Result<(), PgError>>, PgError> {
-    let part = |kind: &str| config.get(kind).filter(|part| !part.is_null());
     let columns = relation::columns(source.oid)?;
-    let [loading, embedding] = ["loading", "embedding"].map(|kind| part(kind).unwrap_or(&Value::Null));
-    let indexed = declare::embedding::dimensions(embedding)
-        .and_then(|dimensions| declare::indexing::resolve(part("indexing"), dimensions).map(drop));
-
-    Ok(vec![
-        declare::loading::check(loading, &columns, source.owner),
-        declare::parsing::check(part("parsing"), loading, &columns),
-        declare::destination::check(part("destination"), part("chunking")),
-        declare::embedding::check(embedding, source.owner),
-        declare::chunking::check(part("chunking")),
-        indexed,
-        declare::formatting::check(part("formatting"), &columns),
-        declare::scheduling::resolve(part("scheduling")).map(drop),
-        declare::processing::check(part("processing")),
-    ])
+    Ok(ConfigParts::of_stored(config).results(&columns, source.owner))
 }
 
 fn free(entry: &PgaiVectorizer) -> Result<(), PgError> {
@@ -188,15 +173,9 @@ fn free(entry: &PgaiVectorizer) -> Result<(), PgError> {
 }
 
 /// Errors unless its destination exists, with the columns that a new one would have.
-fn destination(
-    destination: &Destination,
-    source: &Relation,
-    config: &Value,
-    key: &Key,
-) -> Result<(), PgError> {
-    let dimensions = declare::embedding::dimensions(&config["embedding"])?;
-    let vector = format!("{}({dimensions})", vector_type()?);
-    match destination {
+fn destination(config: &VectorizerConfig, source: &Relation, key: &Key) -> Result<(), PgError> {
+    let vector = format!("{}({})", vector_type()?, config.embedding.dimensions());
+    match &config.destination {
         Destination::Table { target_schema, target_table, view_schema, view_name } => {
             let theirs = [(target_schema, target_table), (view_schema, view_name)];
             for (schema, name) in theirs {

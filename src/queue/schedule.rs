@@ -12,7 +12,8 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pgrx::PgSqlErrorCode;
-use serde_json::Value;
+
+use pgai_rs_pipeline::config::{Scheduling, Timetable};
 
 use crate::pg::error::PgError;
 use crate::pg::interval;
@@ -33,7 +34,7 @@ pub enum Schedule {
 /// A schedule, and the vectorizer's current position in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clock {
-    config: Value,
+    timetable: Timetable,
     /// The time from which intervals count, in seconds since 1970; `None` before it is known.
     start: Option<f64>,
     phase: Phase,
@@ -75,11 +76,14 @@ const NEXT: &str = "
 
 impl Schedule {
     /// Returns the schedule that a vectorizer's `scheduling` config asks for.
-    pub fn of(scheduling: &Value) -> Self {
-        if scheduling.get("implementation").and_then(Value::as_str) != Some("timescaledb") {
-            return Schedule::Always;
+    pub fn of(scheduling: &Scheduling) -> Self {
+        match scheduling {
+            Scheduling::None => Schedule::Always,
+            Scheduling::Timescaledb(timetable) => {
+                let timetable = timetable.clone();
+                Schedule::ByClock(Clock { timetable, start: None, phase: Phase::Unknown })
+            }
         }
-        Schedule::ByClock(Clock { config: scheduling.clone(), start: None, phase: Phase::Unknown })
     }
 
     /// Errors unless the schedule always has a next time. It must be called within a transaction.
@@ -91,7 +95,9 @@ impl Schedule {
     /// Returns `known`, with its position, if its config is the same; else `self`.
     pub fn or_known(self, known: Option<&Schedule>) -> Self {
         match (&self, known) {
-            (Schedule::ByClock(fresh), Some(Schedule::ByClock(known))) if fresh.config == known.config => {
+            (Schedule::ByClock(fresh), Some(Schedule::ByClock(known)))
+                if fresh.timetable == known.timetable =>
+            {
                 Schedule::ByClock(known.clone())
             }
             _ => self,
@@ -136,15 +142,15 @@ impl Schedule {
     /// schedule. It must be called within a transaction, as the vectorizer's owner.
     pub fn end_run(&mut self) -> Result<Option<Duration>, PgError> {
         let Schedule::ByClock(clock) = self else { return Ok(None) };
-        let fixed = clock.config.get("fixed_schedule").and_then(Value::as_bool).unwrap_or(true);
-        clock.rest_until_next(if fixed { clock.start } else { None }).map(Some)
+        let start = if clock.timetable.fixed_schedule { clock.start } else { None };
+        clock.rest_until_next(start).map(Some)
     }
 }
 
 impl Clock {
     fn begin(&mut self) -> Result<(), PgError> {
         self.require_valid()?;
-        let Some(start) = self.text("initial_start") else {
+        let Some(start) = self.timetable.initial_start.clone() else {
             self.start = SystemTime::now().duration_since(UNIX_EPOCH).ok().map(|since| since.as_secs_f64());
             self.phase = Phase::Running;
             return Ok(());
@@ -155,7 +161,8 @@ impl Clock {
     }
 
     fn rest_until_next(&mut self, start: Option<f64>) -> Result<Duration, PgError> {
-        let args = [self.text("schedule_interval").into(), start.into(), self.text("timezone").into()];
+        let Timetable { schedule_interval, timezone, .. } = &self.timetable;
+        let args = [schedule_interval.clone().into(), start.into(), timezone.clone().into()];
         let found = sql::read(NEXT, &args, |row| row.get::<i64>(1))?;
         let left = found.first().map_or(0, |ms| ms.unsigned_abs());
         let left = Duration::from_millis(left).max(SHORTEST);
@@ -165,12 +172,12 @@ impl Clock {
 
     /// Errors unless Postgres can calculate with the interval, the start and the time zone.
     fn require_valid(&self) -> Result<(), PgError> {
-        let Some(interval) = self.text("schedule_interval") else {
+        let Some(interval) = &self.timetable.schedule_interval else {
             return Err(invalid("scheduling_timescaledb needs a schedule_interval"));
         };
-        interval::require_bounded("schedule_interval", &interval).map_err(|error| error.with_hint(HINT))?;
+        interval::require_bounded("schedule_interval", interval).map_err(|error| error.with_hint(HINT))?;
 
-        if let Some(start) = self.text("initial_start") {
+        if let Some(start) = self.timetable.initial_start.clone() {
             let bounded =
                 "SELECT $1::timestamptz >= '0001-01-01 UTC' AND $1::timestamptz < '10000-01-01 UTC'";
             if sql::read(bounded, &[start.into()], |row| row.get::<bool>(1))?.first() != Some(&true) {
@@ -178,14 +185,10 @@ impl Clock {
             }
         }
         // One that there is not is Postgres's error.
-        if let Some(zone) = self.text("timezone") {
+        if let Some(zone) = self.timetable.timezone.clone() {
             sql::read("SELECT pg_catalog.now() AT TIME ZONE $1", &[zone.into()], |_| Ok(()))?;
         }
         Ok(())
-    }
-
-    fn text(&self, key: &str) -> Option<String> {
-        self.config.get(key).and_then(Value::as_str).map(str::to_owned)
     }
 }
 

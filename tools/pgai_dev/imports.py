@@ -56,7 +56,9 @@ PIPELINE = Rules(
         {"s3"},
         {"compression", "document", "offload", "seal", "server_url", "settings"},
         {"config", "fair", "network"},
-        {"backoff", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "quota", "secret"},
+        {
+            "backoff", "child", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "quota", "secret",
+        },
     ],
 )
 

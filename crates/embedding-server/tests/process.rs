@@ -8,6 +8,7 @@ mod common;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -85,7 +86,7 @@ impl Drop for Running {
     }
 }
 
-fn read(mut stream: TcpStream) -> String {
+fn read(mut stream: impl Read) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -112,4 +113,48 @@ fn it_answers_and_stops_at_a_signal_though_it_has_work() {
             assert!(!answer.starts_with(b"HTTP/1.1 200"), "SIG{signal}");
         }
     }
+}
+
+/// Starts a server on a socket, and returns it with the line that it says where it listens.
+fn start_on(socket: &Path) -> (Running, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pgai_rs_embedding_server"));
+    command.arg("--model-dir").arg(common::model_dir()).arg("--unix").arg(socket).args(["--threads", "1"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (Running { child, address: String::new() }, line)
+}
+
+#[test]
+fn it_listens_on_a_unix_socket_and_takes_it_away_again() {
+    let socket = std::env::temp_dir().join(format!("pgai_rs-{}.sock", std::process::id()));
+    // One that an earlier server left: nobody listens any more.
+    drop(UnixListener::bind(&socket).unwrap());
+
+    let (mut server, line) = start_on(&socket);
+    assert_eq!(line, format!("listening on unix:{}\n", socket.display()));
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    write!(stream, "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let answer = read(stream);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    // A second one leaves the first alone.
+    let (mut second, line) = start_on(&socket);
+    assert_eq!(line, "");
+    assert_eq!(second.child.wait().unwrap().code(), Some(1));
+
+    let id = server.child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+    assert!(server.child.wait().unwrap().success());
+    assert!(!socket.exists());
+}
+
+#[test]
+fn a_file_that_is_no_socket_is_left_alone() {
+    let file = std::env::temp_dir().join(format!("pgai_rs-{}.txt", std::process::id()));
+    fs::write(&file, "mine").unwrap();
+    let (mut server, line) = start_on(&file);
+    assert_eq!((line.as_str(), server.child.wait().unwrap().code()), ("", Some(1)));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
+    fs::remove_file(&file).unwrap();
 }

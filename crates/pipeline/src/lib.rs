@@ -20,12 +20,14 @@
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
 //! * [`quota`]: how much a role may spend in a day
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
+//! * [`child`]: processes of ours, within limits
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod backoff;
+pub mod child;
 pub mod chunk;
 mod compression;
 pub mod config;

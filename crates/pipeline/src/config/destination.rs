@@ -1,6 +1,7 @@
 //! The destination of vectors.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// `ai.destination_*`, evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,4 +23,40 @@ pub enum Destination {
         /// Its name.
         embedding_column: String,
     },
+}
+
+/// `ai.destination_*` as it is declared. Names that are missing, or that are no texts, are `None`; they are
+/// derived from the source's.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DestinationNames {
+    /// `true` if the vectors go to a column of the source.
+    pub is_column: bool,
+    /// The name that those of the store and the view are derived from.
+    pub destination: Option<String>,
+    /// Schema of the store table.
+    pub target_schema: Option<String>,
+    /// Name of the store table.
+    pub target_table: Option<String>,
+    /// Schema of the view.
+    pub view_schema: Option<String>,
+    /// Name of the view.
+    pub view_name: Option<String>,
+    /// Name of the column for the vectors.
+    pub embedding_column: Option<String>,
+}
+
+impl<'de> Deserialize<'de> for DestinationNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let declared = Value::deserialize(deserializer)?;
+        let text = |key: &str| declared[key].as_str().map(str::to_owned);
+        Ok(DestinationNames {
+            is_column: declared["implementation"] == "column",
+            destination: text("destination"),
+            target_schema: text("target_schema"),
+            target_table: text("target_table"),
+            view_schema: text("view_schema"),
+            view_name: text("view_name"),
+            embedding_column: text("embedding_column"),
+        })
+    }
 }

@@ -4,6 +4,7 @@
 //! * `s3_access`, `author`: how S3 is asked, and on whose word
 //! * `s3_source`: what `ai.create_s3_source` stores
 //! * `rename`: what a config says of a column that goes by another name now
+//! * `lenient`: a part that may be unreadable without affecting the others
 //!
 //! The shape is pgai's: every part is an object with `config_type` and `implementation`. Numbers
 //! and strings that pgai's builders strip when NULL are optional here and get pgai's defaults.
@@ -15,27 +16,31 @@ mod destination;
 mod embedding;
 mod formatting;
 pub mod indexing;
+mod lenient;
 mod loading;
 mod parsing;
 mod processing;
 mod rename;
 mod s3_access;
 mod s3_source;
+mod scheduling;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 pub use self::author::Author;
 pub use self::chunking::{ChunkUnit, Chunking, TextFormat};
-pub use self::destination::Destination;
+pub use self::destination::{Destination, DestinationNames};
 pub use self::embedding::Embedding;
 pub use self::formatting::Formatting;
+use self::indexing::Indexing;
+pub use self::lenient::Lenient;
 pub use self::loading::Loading;
 pub use self::parsing::Parsing;
 pub use self::processing::Processing;
 pub use self::rename::{Edit, rename_column};
 pub use self::s3_access::{S3Access, UrlStyle};
 pub use self::s3_source::SourceConfig;
+pub use self::scheduling::{Scheduling, Timetable};
 
 /// The version written into new configs. pgai's Python worker asks for SemVer of at least 0.10.0.
 pub const CONFIG_VERSION: &str = "0.12.1";
@@ -57,13 +62,13 @@ pub struct VectorizerConfig {
     pub chunking: Chunking,
     /// The vector index that is wanted; not interpreted by the pipeline.
     #[serde(default)]
-    pub indexing: Value,
+    pub indexing: Lenient<Indexing>,
     /// The template of a chunk's embedding input.
     #[serde(default)]
     pub formatting: Formatting,
     /// The schedule that is wanted; not interpreted by the pipeline.
     #[serde(default)]
-    pub scheduling: Value,
+    pub scheduling: Scheduling,
     /// The size and number of batches.
     #[serde(default)]
     pub processing: Processing,
@@ -101,6 +106,18 @@ mod tests {
         assert_eq!(config.chunking, Chunking::default());
         assert_eq!(config.embedding.dimensions(), 768);
         assert_eq!(config.embedding.base_url(), None);
+    }
+
+    #[test]
+    fn an_unreadable_index_affects_no_other_part() {
+        let with_index = |indexing: &str| {
+            let stored = PGAI.replace(r#""implementation": "none"}"#, indexing);
+            serde_json::from_str::<VectorizerConfig>(&stored).unwrap()
+        };
+        assert_eq!(with_index(r#""implementation": "none"}"#).indexing, Lenient::Readable(Indexing::None));
+        let later = with_index(r#""implementation": "of a later version"}"#);
+        assert!(later.indexing.get().unwrap_err().contains("unknown variant `of a later version`"));
+        assert_eq!(later.scheduling, Scheduling::None);
     }
 
     #[test]

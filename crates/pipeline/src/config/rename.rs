@@ -1,7 +1,6 @@
 //! Following a renamed column of the source in a vectorizer's config.
 
-use serde_json::Value;
-
+use super::{Destination, Formatting, VectorizerConfig};
 use crate::format::{self, NotNameable};
 
 /// A string of a config that is to be another.
@@ -15,51 +14,76 @@ pub struct Edit {
 
 /// Returns the edits that make a config mean the column `to` wherever it means `from`.
 ///
-/// The config is read as it is stored, so that what is not known here stays as it is.
+/// They are for the config as it is stored, so that what is not known here stays as it is.
 ///
 /// ```
-/// use pgai_rs_pipeline::config::{Edit, rename_column};
+/// use pgai_rs_pipeline::config::{Edit, VectorizerConfig, rename_column};
 ///
-/// let config = serde_json::json!({
+/// let config: VectorizerConfig = serde_json::from_value(serde_json::json!({
+///     "version": "0.12.1",
 ///     "loading": {"implementation": "column", "column_name": "body"},
+///     "embedding": {"implementation": "openai", "model": "text-embedding-3-small", "dimensions": 768},
 ///     "formatting": {"implementation": "python_template", "template": "$title: $chunk"},
-/// });
+///     "destination": {"implementation": "column", "embedding_column": "vector"},
+/// }))?;
 /// let edit = Edit { path: ["loading", "column_name"], value: "content".to_owned() };
 /// assert_eq!(rename_column(&config, "body", "content"), Ok(vec![edit]));
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 ///
 /// # Errors
 ///
 /// [`NotNameable`] if the template names the column and can't by its new name.
-pub fn rename_column(config: &Value, from: &str, to: &str) -> Result<Vec<Edit>, NotNameable> {
-    let text = |[stage, key]: [&str; 2]| config[stage][key].as_str();
+pub fn rename_column(config: &VectorizerConfig, from: &str, to: &str) -> Result<Vec<Edit>, NotNameable> {
     let mut edits = Vec::new();
-
-    // The vectors may stand in a column of the source as well.
-    let embeds_into_source = text(["destination", "implementation"]) == Some("column");
-    for (path, names_column) in
-        [(["loading", "column_name"], true), (["destination", "embedding_column"], embeds_into_source)]
-    {
-        if names_column && text(path) == Some(from) {
-            edits.push(Edit { path, value: to.to_owned() });
-        }
+    if config.loading.column_name() == from {
+        edits.push(Edit { path: ["loading", "column_name"], value: to.to_owned() });
     }
 
-    let path = ["formatting", "template"];
-    if let Some(value) = format::rename_column(text(path).unwrap_or_default(), from, to)? {
-        edits.push(Edit { path, value });
+    // The vectors may stand in a column of the source as well.
+    match &config.destination {
+        Destination::Column { embedding_column } if embedding_column == from => {
+            edits.push(Edit { path: ["destination", "embedding_column"], value: to.to_owned() });
+        }
+        Destination::Column { .. } | Destination::Table { .. } => {}
+    }
+
+    let Formatting::PythonTemplate { template } = &config.formatting;
+    if let Some(value) = format::rename_column(template, from, to)? {
+        edits.push(Edit { path: ["formatting", "template"], value });
     }
     Ok(edits)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
+    /// A config with these parts.
+    fn config(loading: Value, template: &str, destination: Value) -> VectorizerConfig {
+        serde_json::from_value(json!({
+            "version": "0.12.1",
+            "loading": loading,
+            "embedding": {"implementation": "openai", "model": "m", "dimensions": 3},
+            "formatting": {"implementation": "python_template", "template": template},
+            "destination": destination,
+        }))
+        .unwrap()
+    }
+
+    fn column(name: &str) -> Value {
+        json!({"implementation": "column", "column_name": name})
+    }
+
+    fn table() -> Value {
+        json!({"implementation": "table", "target_schema": "x", "target_table": "x", "view_schema": "x",
+               "view_name": "x", "embedding_column": "x"})
+    }
+
     /// Where the config is edited, and to what.
-    fn edits(config: Value) -> Vec<(String, String)> {
+    fn edits(config: VectorizerConfig) -> Vec<(String, String)> {
         let edits = rename_column(&config, "x", "y").unwrap();
         edits.into_iter().map(|edit| (edit.path.join("."), edit.value)).collect()
     }
@@ -70,13 +94,9 @@ mod tests {
 
     #[test]
     fn a_column_is_renamed_wherever_it_is_named() {
-        let config = json!({
-            "loading": {"implementation": "column", "column_name": "x"},
-            "formatting": {"implementation": "python_template", "template": "$x $chunk"},
-            "destination": {"implementation": "column", "embedding_column": "x"},
-        });
+        let destination = json!({"implementation": "column", "embedding_column": "x"});
         assert_eq!(
-            edits(config),
+            edits(config(column("x"), "$x $chunk", destination)),
             [
                 edit("loading.column_name", "y"),
                 edit("destination.embedding_column", "y"),
@@ -87,20 +107,15 @@ mod tests {
 
     #[test]
     fn other_columns_and_what_only_looks_like_one_stay() {
-        let config = json!({
-            "loading": {"implementation": "uri", "column_name": "X"},
-            "formatting": {"template": "x $xy $chunk"},
-            "destination": {"implementation": "table", "target_table": "x", "embedding_column": "x"},
-        });
-        assert_eq!(edits(config), []);
-        assert_eq!(edits(json!({})), []);
+        let loading = json!({"implementation": "uri", "column_name": "X"});
+        assert_eq!(edits(config(loading, "x $xy $chunk", table())), []);
     }
 
     #[test]
     fn a_name_that_only_the_template_can_not_have_is_refused_as_a_whole() {
-        let named = json!({"loading": {"column_name": "x"}, "formatting": {"template": "$x $chunk"}});
+        let named = config(column("x"), "$x $chunk", table());
         assert_eq!(rename_column(&named, "x", "Y z"), Err(NotNameable("Y z".to_owned())));
-        let loaded = json!({"loading": {"column_name": "x"}, "formatting": {"template": "$chunk"}});
+        let loaded = config(column("x"), "$chunk", table());
         assert_eq!(rename_column(&loaded, "x", "Y z").unwrap().len(), 1);
     }
 }

@@ -124,6 +124,8 @@ mod tests {
         assert_eq!(other("https://models/v1", &[]), Err("base_url_not_allowed"));
         assert_eq!(other("https://models/v1", &["https://models"]), Ok(Some("https://models/v1".into())));
         assert_eq!(other("https://u:p@models/v1", &["https://"]), Err("invalid_embedding"));
+        // A key for a Unix socket is the administrator's to pair.
+        assert_eq!(other("unix:/run/a.sock", &["unix:/run/a.sock"]), Err("invalid_embedding"));
         for url in ["http://169.254.169.254/latest", "http://127.1:8080", "http://[::1]", "http://10.0.0.1"] {
             assert_eq!(other(url, &[]), Err("base_url_not_allowed"), "{url}");
             assert_eq!(other(url, &["http://"]), Err("address_not_allowed"), "{url}");

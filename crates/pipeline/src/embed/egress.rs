@@ -13,7 +13,7 @@ use super::provider::{
 };
 use crate::config::{Author, Embedding};
 use crate::failure::{Failure, Retry, Step};
-use crate::network::Reach;
+use crate::network::{Reach, SocketAddress};
 use crate::secret::ApiKey;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
@@ -57,6 +57,9 @@ impl Declaration<'_> {
             return Err(name_not_allowed(name));
         }
 
+        if let Some(address) = self.base_url.filter(|address| SocketAddress::is_meant(address)) {
+            return self.permit_socket(address, settings);
+        }
         let url = match self.base_url {
             Some(url) => Some(ServerUrl::parse(url).map_err(|error| self.not_a_url(error))?),
             None => None,
@@ -71,9 +74,36 @@ impl Declaration<'_> {
             Some(name) if self.may_receive(name, url.as_ref(), settings) => true,
             // Nobody asked for the key that the provider's is usually called.
             Some(_) if declared.is_none() => false,
-            Some(name) => return Err(self.not_for_server(name, url.as_ref())),
+            Some(name) => {
+                let server = url.as_ref().map(|url| url.url().as_str());
+                return Err(self.not_for_server(name, server));
+            }
         };
         Ok(Permission { reach, with_key })
+    }
+
+    /// Returns what the administrator allows of a server that listens on a Unix socket: nobody may name one that is
+    /// not listed exactly as it is written, and a key goes there only if it is paired with that.
+    fn permit_socket(&self, address: &str, settings: &Settings) -> Result<Permission, Failure> {
+        if !settings.allowed_base_urls.iter().any(|listed| listed == address) {
+            let argument = self.argument();
+            let message = format!("this {argument} is not allowed on this server");
+            return Err(refused("base_url_not_allowed", message).with_hint(
+                "A superuser can add the Unix socket to pgai_rs.allowed_base_urls, exactly as it is written here.",
+            ));
+        }
+
+        let may_receive = |name| {
+            let is_word = self.author == Author::Superuser && self.server_in_database().is_none();
+            is_word || self.servers_of(name, settings).contains(&Some(address))
+        };
+        let with_key = match api_key_name(self.embedding) {
+            None => true,
+            Some(name) if may_receive(name) => true,
+            Some(_) if self.embedding.declared_api_key_name().is_none() => false,
+            Some(name) => return Err(self.not_for_server(name, Some(address))),
+        };
+        Ok(Permission { reach: Reach::Named, with_key })
     }
 
     /// The server that the key was set for, if it was set for the database.
@@ -184,15 +214,14 @@ impl Declaration<'_> {
         invalid_base_url(&format!("{} {error}", self.argument()), &error.hint("https://host/v1"))
     }
 
-    fn not_for_server(&self, name: &str, url: Option<&ServerUrl>) -> Failure {
+    fn not_for_server(&self, name: &str, url: Option<&str>) -> Failure {
         let server = match url {
             Some(_) => format!("this {}", self.argument()),
             None => self.provider.profile().name.to_owned(),
         };
         let message = format!("API key {name} must not be sent to {server}");
 
-        let example = url.map_or_else(|| "https://host".to_owned(), |url| url.url().to_string());
-        let example = example.trim_end_matches('/');
+        let example = url.unwrap_or("https://host").trim_end_matches('/');
         let pair = match self.server_in_database() {
             Some(_) => format!(
                 "The key was set for this database and for another server. It can be set for this server by \

@@ -6,14 +6,25 @@ use serde_json::{Map, Value};
 use super::request::dimensions::Dimensions;
 use super::request::optional::Optional;
 use crate::config::Author;
-use crate::network::Reach;
+use crate::network::{Reach, SocketAddress};
 use crate::secret::ApiKey;
+
+/// A server that listens on a Unix socket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct LocalServer {
+    /// The socket.
+    pub address: SocketAddress,
+    /// The URL, as the server sees it, to which the protocol's path is added.
+    pub url: &'static str,
+}
 
 /// A model of one server. Two that are equal may share requests.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Endpoint {
-    /// URL to which the protocol's path is added.
+    /// URL to which the protocol's path is added, or the address of a Unix socket.
     pub base_url: String,
+    /// The Unix socket that `base_url` names, if it names one.
+    pub socket: Option<LocalServer>,
     /// `true` if that is the provider's own server, and not another that speaks its protocol.
     pub at_home: bool,
     /// The model's name, as the provider writes it.
@@ -51,7 +62,8 @@ impl Endpoint {
 
     /// An address below the base URL.
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}/{path}", self.base_url.trim_end_matches('/'))
+        let base = self.socket.as_ref().map_or(self.base_url.as_str(), |server| server.url);
+        format!("{}/{path}", base.trim_end_matches('/'))
     }
 
     /// Adds the key as most providers want it.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 pub(super) use self::large::LargeAnswers;
 pub(super) use self::parse::{Expected, parse};
-use self::reject::{address, check_api_key, check_base_url, no_api_key, texts_only};
+use self::reject::{address, check_api_key, check_base_url, no_api_key, no_client, texts_only};
 use super::error::EmbedError;
 use super::identity::{Credentials, Identity};
 use super::limits::pack::Limits;
@@ -117,7 +117,13 @@ impl HttpEmbedder {
             return Err(no_api_key(model.provider.profile()));
         }
 
-        check_base_url(&endpoint.base_url)?;
+        let client = match &endpoint.socket {
+            Some(server) => clients.over(&server.address).map_err(no_client)?,
+            None => {
+                check_base_url(&endpoint.base_url)?;
+                clients.of(endpoint.reach).clone()
+            }
+        };
         let reach = endpoint.reach;
         let protocol = model.protocol();
         if let (Identity::Key, Some(key)) = (protocol.identity(), &api_key) {
@@ -129,7 +135,7 @@ impl HttpEmbedder {
         reach.check_literal(&url).map_err(|_| address_not_allowed())?;
 
         Ok(HttpEmbedder {
-            client: clients.of(reach).clone(),
+            client,
             url,
             credentials: Credentials::new(protocol.identity(), aws, clients, timeout),
             protocol,

@@ -53,6 +53,7 @@ impl Model {
         let url = crate::server_url::ServerUrl::parse(base_url);
         let endpoint = Endpoint {
             base_url: base_url.to_owned(),
+            socket: None,
             at_home: url.is_ok_and(|url| Provider::OpenAi.is_home(&url)),
             model: "m".to_owned(),
             dimensions: 3,

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value};
 
 use super::egress::Declaration;
-use super::endpoint::Endpoint;
-use super::error::invalid;
+use super::endpoint::{Endpoint, LocalServer};
+use super::error::{invalid, invalid_base_url};
 use super::litellm;
 use super::model::Model;
 use super::provider::{
@@ -13,6 +13,7 @@ use super::provider::{
 use super::request::input_type::Purpose;
 use crate::config::{Author, Embedding, S3Access};
 use crate::failure::Failure;
+use crate::network::SocketAddress;
 use crate::secret::ApiKey;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
@@ -50,6 +51,8 @@ pub(super) fn resolve(
         None => default_base_url(provider, &parameters, settings)?,
     };
 
+    let socket = local_server(provider, &base_url)?;
+
     // A key that may not go there is left out, but for one that the caller brings along.
     let api_key = api_key.filter(|key| permission.with_key || key.is_callers());
     let api_key = api_key.map(ApiKey::trimmed).filter(|key| !key.expose().is_empty());
@@ -57,6 +60,7 @@ pub(super) fn resolve(
     let endpoint = Endpoint {
         at_home: ServerUrl::parse(&base_url).is_ok_and(|url| provider.is_home(&url)),
         base_url,
+        socket,
         model: name.to_owned(),
         dimensions: embedding.dimensions(),
         known_dimensions: (profile.dimensions)(name),
@@ -165,6 +169,29 @@ impl<'a> Declared<'a> {
 /// The parameters that are set.
 fn set<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// Returns the server whose Unix socket an address names; `None` if it is another kind of address.
+///
+/// # Errors
+///
+/// `invalid_base_url` for a path that can't be one, and for a provider that nobody runs on a host of their own.
+fn local_server(provider: Provider, address: &str) -> Result<Option<LocalServer>, Failure> {
+    const HINT: &str = "Write it as unix:/run/pgai/model.sock.";
+    if !SocketAddress::is_meant(address) {
+        return Ok(None);
+    }
+
+    let Some(url) = provider.profile().local_url else {
+        let name = provider.profile().name;
+        return Err(invalid_base_url(
+            &format!("{name} cannot be asked over a Unix socket"),
+            "Specify a URL.",
+        ));
+    };
+    let address = SocketAddress::parse(address)
+        .map_err(|error| invalid_base_url(&format!("the address of a Unix socket {error}"), HINT))?;
+    Ok(Some(LocalServer { address, url }))
 }
 
 fn default_base_url(

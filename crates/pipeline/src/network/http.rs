@@ -1,13 +1,15 @@
 //! Clients for models, and for the tokens that they are asked with.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder};
 
+use super::socket::SocketAddress;
 use super::{Reach, trust};
 
 /// Longest time to establish a connection; a reachable host needs a fraction of it.
@@ -22,6 +24,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct HttpClients {
     public: Client,
     named: Client,
+    /// Clients for servers on Unix sockets, of which the administrator lists each.
+    sockets: Arc<Mutex<HashMap<SocketAddress, Client>>>,
+    idle_per_host: usize,
 }
 
 impl HttpClients {
@@ -41,7 +46,12 @@ impl HttpClients {
             }
             builder.build().map_err(io::Error::other)
         };
-        Ok(HttpClients { public: client(Reach::Public)?, named: client(Reach::Named)? })
+        Ok(HttpClients {
+            public: client(Reach::Public)?,
+            named: client(Reach::Named)?,
+            sockets: Arc::default(),
+            idle_per_host,
+        })
     }
 
     /// The client whose connections go no further than this.
@@ -50,6 +60,28 @@ impl HttpClients {
             Reach::Public => &self.public,
             Reach::Named => &self.named,
         }
+    }
+
+    /// Returns the client that connects to a Unix socket, whatever host a URL names.
+    ///
+    /// # Errors
+    ///
+    /// If the client can't be set up.
+    pub(crate) fn over(&self, socket: &SocketAddress) -> io::Result<Client> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = sockets.get(socket) {
+            return Ok(client.clone());
+        }
+
+        // It trusts no authority, because it speaks no TLS.
+        let client = builder(Reach::Public)
+            .unix_socket(socket.path())
+            .pool_max_idle_per_host(self.idle_per_host)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build()
+            .map_err(io::Error::other)?;
+        sockets.insert(socket.clone(), client.clone());
+        Ok(client)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * `address`, `reach`: which addresses a server may have, in every spelling, on what is connected to
 //! * `http`: clients for models and tokens
+//! * `socket`: a server on this host that listens on a Unix socket
 //! * `sdk`, `parts`: the client for AWS, whose answers are bounded in bytes and in parts
 //! * `trust`: the authorities that all clients trust
 
@@ -10,6 +11,7 @@ mod http;
 mod parts;
 mod reach;
 mod sdk;
+mod socket;
 mod trust;
 
 use std::error::Error;
@@ -18,6 +20,7 @@ pub use self::http::HttpClients;
 pub(crate) use self::http::query_clients;
 pub use self::reach::{AddressRefused, Reach};
 pub(crate) use self::sdk::{AnswerLimits, AnswerTooLong, bounded, read_trust_roots};
+pub(crate) use self::socket::SocketAddress;
 
 /// Returns whether an error of this type is another, or among its causes.
 fn is_behind<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {

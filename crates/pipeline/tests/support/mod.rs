@@ -10,8 +10,8 @@ pub mod tls;
 use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{
-    Author, CONFIG_VERSION, Chunking, Destination, Embedding, Formatting, Loading, Parsing, Processing,
-    S3Access, VectorizerConfig,
+    Author, CONFIG_VERSION, Chunking, Destination, Embedding, Formatting, Lenient, Loading, Parsing,
+    Processing, S3Access, Scheduling, VectorizerConfig,
 };
 use pgai_rs_pipeline::document::{Document, Payload, Ticket, Vectorizer};
 use pgai_rs_pipeline::quota::Account;
@@ -45,9 +45,9 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
             base_url: Some(base_url.into()),
         },
         chunking: Chunking::None,
-        indexing: serde_json::Value::Null,
+        indexing: Lenient::default(),
         formatting: Formatting::default(),
-        scheduling: serde_json::Value::Null,
+        scheduling: Scheduling::default(),
         processing: Processing::default(),
         destination: Destination::Table {
             target_schema: "public".into(),

@@ -9,10 +9,11 @@ use diskann::Diskann;
 use hnsw::Hnsw;
 
 /// `ai.indexing_*`, resolved.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "implementation", rename_all = "snake_case")]
 pub enum Indexing {
     /// No index is built.
+    #[default]
     None,
     /// pgvector's.
     Hnsw {

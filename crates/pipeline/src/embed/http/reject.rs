@@ -1,9 +1,12 @@
 //! Checks that refuse a request before anything is sent.
 
+use std::io;
+
 use reqwest::Url;
 
 use crate::embed::error::{ADMINISTRATOR, EmbedError, invalid, invalid_base_url};
 use crate::embed::provider::{Profile, Protocol};
+use crate::exhausted::{self, is_out_of_descriptors};
 use crate::failure::{Failure, Retry, Step};
 use crate::secret::ApiKey;
 use crate::server_url::{ServerUrl, ServerUrlError};
@@ -57,4 +60,17 @@ pub(super) fn no_api_key(provider: &Profile) -> Failure {
         "Provide the key to the Postgres server under the vectorizer's api_key_name{usual} and list the name in \
          pgai_rs.api_key_names, or set it for this database with ai.set_secret()."
     ))
+}
+
+/// The failure of a client that can't be set up.
+pub(super) fn no_client(error: io::Error) -> Failure {
+    match is_out_of_descriptors(&error) {
+        true => exhausted::failure(Step::Embedding),
+        false => Failure::new(
+            Step::Embedding,
+            "no_client",
+            format!("could not set up a client for the embedding provider: {error}"),
+            Retry::Backoff,
+        ),
+    }
 }

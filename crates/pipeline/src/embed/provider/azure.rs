@@ -20,6 +20,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Azure OpenAI",
     prefix: "azure",
     home: None,
+    local_url: None,
     api_key_name: Some("AZURE_API_KEY"),
     options: &[("api_version", Shape::Text), ("user", Shape::Text)],
     input_types: None,

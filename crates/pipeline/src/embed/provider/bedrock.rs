@@ -26,6 +26,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Amazon Bedrock",
     prefix: "bedrock",
     home: None,
+    local_url: None,
     api_key_name: None,
     options: &[
         (REGION, Shape::Text),

@@ -29,6 +29,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Cohere",
     prefix: "cohere",
     home: Some("https://api.cohere.com"),
+    local_url: None,
     api_key_name: Some("COHERE_API_KEY"),
     options: &[("input_type", Shape::Text), ("truncate", Shape::Text)],
     input_types: Some(INPUT_TYPES),

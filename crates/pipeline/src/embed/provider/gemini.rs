@@ -21,6 +21,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Gemini",
     prefix: "gemini",
     home: Some("https://generativelanguage.googleapis.com/v1beta"),
+    local_url: None,
     api_key_name: Some("GEMINI_API_KEY"),
     options: &[(TASK_TYPE, Shape::Text)],
     input_types: Some(TASK_TYPES),

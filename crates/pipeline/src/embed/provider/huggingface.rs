@@ -18,6 +18,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Text Embeddings Inference",
     prefix: "huggingface",
     home: None,
+    local_url: None,
     api_key_name: Some("HUGGINGFACE_API_KEY"),
     options: &[(NORMALIZE, Shape::Flag), (TRUNCATE, Shape::Flag)],
     input_types: None,

@@ -19,6 +19,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Mistral AI",
     prefix: "mistral",
     home: Some("https://api.mistral.ai/v1"),
+    local_url: None,
     api_key_name: Some("MISTRAL_API_KEY"),
     options: &[],
     input_types: None,

@@ -22,6 +22,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Ollama",
     prefix: "ollama",
     home: None,
+    local_url: Some("http://localhost"),
     api_key_name: None,
     options: &[("keep_alive", Shape::Text), ("options", Shape::Object)],
     input_types: None,

@@ -19,6 +19,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "OpenAI",
     prefix: "openai",
     home: Some("https://api.openai.com/v1"),
+    local_url: Some("http://localhost/v1"),
     api_key_name: Some("OPENAI_API_KEY"),
     options: &[("user", Shape::Text)],
     input_types: None,

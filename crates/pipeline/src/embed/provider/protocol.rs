@@ -88,6 +88,8 @@ pub(in crate::embed) struct Profile {
     pub prefix: &'static str,
     /// The base URL of the provider's own server, which lets nobody in without a key.
     pub home: Option<&'static str>,
+    /// The base URL of its protocol on a server that listens on a Unix socket, where servers of others speak it.
+    pub local_url: Option<&'static str>,
     /// The name of its key where none is declared, as LiteLLM has it.
     pub api_key_name: Option<&'static str>,
     /// The options that an author may want to be sent along, as LiteLLM names them.

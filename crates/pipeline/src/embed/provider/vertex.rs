@@ -24,6 +24,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Vertex AI",
     prefix: "vertex_ai",
     home: None,
+    local_url: None,
     api_key_name: Some("GOOGLE_APPLICATION_CREDENTIALS"),
     options: &[
         (AUTO_TRUNCATE, Shape::Flag),

@@ -20,6 +20,7 @@ pub(super) const PROFILE: Profile = Profile {
     name: "Voyage AI",
     prefix: "voyage",
     home: Some("https://api.voyageai.com/v1"),
+    local_url: None,
     api_key_name: Some("VOYAGE_API_KEY"),
     options: &[("input_type", Shape::Text), ("truncation", Shape::Flag)],
     input_types: Some(InputTypes {

@@ -1,0 +1,138 @@
+//! The declaration of a vectorizer as a whole.
+
+use pgrx::pg_sys;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use pgai_rs_pipeline::config::indexing::Indexing;
+use pgai_rs_pipeline::config::{
+    CONFIG_VERSION, Chunking, Destination, DestinationNames, Embedding, Formatting, Lenient, Loading,
+    Parsing, Processing, Scheduling, VectorizerConfig,
+};
+
+use super::config::ConfigPart;
+use super::{
+    chunking, destination, embedding, formatting, indexing, loading, parsing, processing, scheduling,
+};
+use crate::catalog::destination::to_json;
+use crate::catalog::relation::{Column, Relation};
+use crate::pg::error::PgError;
+
+/// The parts of a config that somebody declares, each parsed once.
+pub struct ConfigParts {
+    /// `ai.loading_*`.
+    pub loading: ConfigPart<Loading>,
+    /// `ai.parsing_*`.
+    pub parsing: ConfigPart<Parsing>,
+    /// `ai.embedding_*`.
+    pub embedding: ConfigPart<Embedding>,
+    /// `ai.chunking_*`.
+    pub chunking: ConfigPart<Chunking>,
+    /// `ai.indexing_*`.
+    pub indexing: ConfigPart<Indexing>,
+    /// `ai.formatting_*`.
+    pub formatting: ConfigPart<Formatting>,
+    /// `ai.scheduling_*`.
+    pub scheduling: ConfigPart<Scheduling>,
+    /// `ai.processing_*`.
+    pub processing: ConfigPart<Processing>,
+    /// `ai.destination_*`.
+    pub destination: ConfigPart<DestinationNames>,
+}
+
+impl ConfigParts {
+    /// Parses the parts of a whole config, as it is in a catalog.
+    pub fn of_stored(config: &Value) -> Self {
+        ConfigParts {
+            loading: stored("loading", config),
+            parsing: stored("parsing", config),
+            embedding: stored("embedding", config),
+            chunking: stored("chunking", config),
+            indexing: stored("indexing", config),
+            formatting: stored("formatting", config),
+            scheduling: stored("scheduling", config),
+            processing: stored("processing", config),
+            destination: stored("destination", config),
+        }
+    }
+
+    /// Checks all parts, in pgai's order, and fills in defaults and names.
+    pub fn check(
+        mut self,
+        dimensions: u32,
+        source: &Relation,
+        columns: &[Column],
+    ) -> Result<CheckedConfig, PgError> {
+        let loading = loading::check(&self.loading, columns, source.owner)?.clone();
+        let parsing = *parsing::check(&self.parsing, &self.loading, columns)?;
+        destination::check(&self.destination, &self.chunking)?;
+        let embedding = embedding::check(&self.embedding, source.owner)?.clone();
+        let chunking = chunking::check(&self.chunking)?.clone();
+        self.indexing = indexing::resolve(self.indexing, dimensions)?;
+        let formatting = formatting::check(&self.formatting, columns)?.clone();
+        self.scheduling = scheduling::resolve(self.scheduling)?;
+        let processing = processing::check(&self.processing)?.clone();
+
+        let config = VectorizerConfig {
+            version: CONFIG_VERSION.to_owned(),
+            loading,
+            parsing,
+            embedding,
+            chunking,
+            indexing: Lenient::Readable(self.indexing.readable()?.clone()),
+            formatting,
+            scheduling: self.scheduling.readable()?.clone(),
+            processing,
+            destination: destination::evaluate(self.destination.readable()?, source)?,
+        };
+        let stored = self.into_stored(&config.destination);
+        Ok(CheckedConfig { config, stored })
+    }
+
+    /// Returns the parts as they were declared, with the destination's names filled in.
+    fn into_stored(self, destination: &Destination) -> Value {
+        json!({
+            "version": CONFIG_VERSION,
+            "loading": self.loading.into_declared(),
+            "parsing": self.parsing.into_declared(),
+            "embedding": self.embedding.into_declared(),
+            "chunking": self.chunking.into_declared(),
+            "indexing": self.indexing.into_declared(),
+            "formatting": self.formatting.into_declared(),
+            "scheduling": self.scheduling.into_declared(),
+            "processing": self.processing.into_declared(),
+            "destination": to_json(destination),
+        })
+    }
+
+    /// Returns the results of the checks of all parts, for an existing vectorizer of this owner.
+    pub fn results(self, columns: &[Column], owner: pg_sys::Oid) -> Vec<Result<(), PgError>> {
+        let indexing = self.indexing;
+        let indexed = embedding::dimensions(&self.embedding)
+            .and_then(|dimensions| indexing::resolve(indexing, dimensions).map(drop));
+        vec![
+            loading::check(&self.loading, columns, owner).map(drop),
+            parsing::check(&self.parsing, &self.loading, columns).map(drop),
+            destination::check(&self.destination, &self.chunking),
+            embedding::check(&self.embedding, owner).map(drop),
+            chunking::check(&self.chunking).map(drop),
+            indexed,
+            formatting::check(&self.formatting, columns).map(drop),
+            scheduling::resolve(self.scheduling).map(drop),
+            processing::check(&self.processing).map(drop),
+        ]
+    }
+}
+
+/// Parses the part of this kind of a whole config.
+fn stored<T: DeserializeOwned>(kind: &'static str, config: &Value) -> ConfigPart<T> {
+    ConfigPart::parse(kind, config.get(kind).filter(|part| !part.is_null()).cloned())
+}
+
+/// A declaration that passed all checks.
+pub struct CheckedConfig {
+    /// The config as the pipeline reads it.
+    pub config: VectorizerConfig,
+    /// The config as the catalog keeps it: with whatever keys were declared.
+    pub stored: Value,
+}
