@@ -44,8 +44,8 @@ pub fn define() {
     worker::define(&sighup);
     loading::define(&sighup, &superuser);
     s3::define(&sighup, &superuser, &secret);
-    embedding::define(&sighup, &secret);
-    sources::define(&sighup);
+    embedding::define(&sighup, &superuser, &secret);
+    sources::define(&sighup, &superuser);
     indexing::define(&superuser);
     quota::define(&superuser);
     // SAFETY: all settings of this prefix are defined above.
