@@ -14,6 +14,7 @@ pub mod key_file;
 pub mod limits;
 pub mod lock;
 pub mod memory;
+pub mod named;
 pub mod quote;
 pub mod random;
 pub mod role_settings;
