@@ -371,6 +371,23 @@ def test_no_other_table_of_the_name_is_truncated(db, stub, another):
     vectorizer.in_step(db, ["id"], store="old.store")
 
 
+def test_no_other_table_of_a_name_that_changes_within_the_statement_is_truncated(db, stub, another):
+    """What inherits from the store is waited for before the next name is looked up."""
+    with_store(db, stub, queue_schema="'app'")
+    db.sql("CREATE TABLE heir () INHERITS (app.store)")
+    replace = another("_vectorizer_q_failed_1")
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'heir'::regclass"
+    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
+        session.execute("LOCK heir IN ROW SHARE MODE")
+        truncate = other.submit(warnings_of, db, "TRUNCATE document")
+        eventually(lambda: db.sql(waiting), what="TRUNCATE to wait for a lock")
+        replace()
+        session.rollback()
+        assert truncate.result() == []
+    assert fired(db) == []
+    vectorizer.in_step(db, ["id"], store="old.store")
+
+
 # The types of vectors and of keys have names, too, in schemas that another may have.
 RUNS = """
     CREATE SCHEMA evil; CREATE SEQUENCE evil.ran; CREATE SEQUENCE evil.waits; CREATE TABLE evil.go ();
