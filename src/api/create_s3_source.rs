@@ -218,6 +218,8 @@ fn find_or_create(name: &str) -> Result<Relation, PgError> {
     let relation = find(name)?.ok_or_else(|| {
         invalid(format!("{name:?} is not the name of a table")).with_hint("Write the name as schema.table.")
     })?;
+    // A schema may have been renamed since, and the name be that of another table.
+    Table::made(&relation.schema, &relation.name, &[relation.owner])?;
     pgrx::notice!("created table {}", relation.qualified());
     Ok(relation)
 }

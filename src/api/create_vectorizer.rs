@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde::de::DeserializeOwned;
 
-use pgai_rs_pipeline::config::VectorizerConfig;
+use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
 use super::quota;
 use crate::catalog::binding::Relations;
@@ -152,12 +152,46 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     names::require_valid("vectorizer", &name)?;
     quota::require_room_for_vectorizer(source.owner)?;
     asked::lock_names(destination);
+    hold_names(&source, &key, destination, &queue_schema)?;
     asked::require_free(destination, &source)?;
 
     indexing::announce(&declared.config, &source);
     let blueprint = Blueprint { id, name, source, columns, key, queue_schema, inbox, declared };
     build(blueprint, &grantees, request.enqueue_existing)?;
     Ok(id)
+}
+
+/// Keeps what the definitions of the vectorizer's objects name from being renamed until the transaction ends. Errors
+/// (40001) if it has changed since it was read.
+///
+/// It comes after all that may wait. The locks on tables do not keep the names of their schemas.
+fn hold_names(
+    source: &Relation,
+    key: &Key,
+    destination: &Destination,
+    queue_schema: &str,
+) -> Result<(), PgError> {
+    let mut given = vec![queue_schema];
+    if let Destination::Table { target_schema, view_schema, .. } = destination {
+        given.extend([target_schema.as_str(), view_schema]);
+    }
+    // Nobody holds the names of schemas that they could create nothing in.
+    for schema in &given {
+        require_right(source, schema, "USAGE")?;
+    }
+
+    let vectors = relation::vector_schema()?;
+    lock::schema_names(&[&given[..], &[source.schema.as_str(), &vectors]].concat())?;
+    key::hold_schemas(source.oid)?;
+    source.as_read().require_unchanged()?;
+    if relation::vector_schema()? == vectors && key::of(source.oid)?.as_ref() == Some(key) {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        format!("the types of {} were changed concurrently", source.qualified()),
+    )
+    .with_hint("Repeat the statement."))
 }
 
 /// Returns the vectorizer of this name on this source, if the caller accepts an existing one; `None` if the
@@ -307,23 +341,7 @@ fn drop_leftovers(source: &Relation) -> Result<(), PgError> {
 fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> Result<(), PgError> {
     let rights: &[&str] = if schema == "ai" { &["USAGE"] } else { &["USAGE", "CREATE"] };
     for right in rights {
-        let allowed = sql::query_row(
-            "SELECT pg_catalog.has_schema_privilege($1, $2, $3)",
-            &[source.owner.into(), schema.to_owned().into(), (*right).to_owned().into()],
-            |row| row.get::<bool>(1),
-        )?;
-        if allowed != Some(true) {
-            return Err(PgError::new(
-                PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-                format!("the source's owner lacks the privilege {right} on schema {}", ident(schema)),
-            )
-            .with_detail("A vectorizer works with the rights of its source's owner.")
-            .with_hint(format!(
-                "GRANT {right} ON SCHEMA {} TO {};",
-                ident(schema),
-                role_name(source.owner)?
-            )));
-        }
+        require_right(source, schema, right)?;
     }
 
     if relation_exists(schema, inbox)? {
@@ -340,6 +358,25 @@ fn require_queue_free(source: &Relation, schema: &str, inbox: &str, id: i32) -> 
         .with_hint("Omit queue_table, or choose another queue_schema."));
     }
     Ok(())
+}
+
+/// Errors unless the owner of the source has a right on a schema.
+fn require_right(source: &Relation, schema: &str, right: &str) -> Result<(), PgError> {
+    let allowed = sql::query_row(
+        "SELECT pg_catalog.has_schema_privilege($1, $2, $3)",
+        &[source.owner.into(), schema.to_owned().into(), right.to_owned().into()],
+        |row| row.get::<bool>(1),
+    )?;
+    if allowed == Some(true) {
+        return Ok(());
+    }
+
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("the source's owner lacks the privilege {right} on schema {}", ident(schema)),
+    )
+    .with_detail("A vectorizer works with the rights of its source's owner.")
+    .with_hint(format!("GRANT {right} ON SCHEMA {} TO {};", ident(schema), role_name(source.owner)?)))
 }
 
 fn find_by_name(name: &str) -> Result<Option<i32>, PgError> {

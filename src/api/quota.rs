@@ -37,16 +37,31 @@ pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
     )
 }
 
-/// Errors if this role has as many S3 sources as allowed. Superusers are exempt.
+/// Errors if this role or the database has as many S3 sources as allowed. Superusers are exempt.
 pub fn require_room_for_s3_source(owner: pg_sys::Oid) -> Result<(), PgError> {
     if is_superuser(owner) {
         return Ok(());
     }
-    let has = "SELECT pg_catalog.count(*) FROM ai.s3_source s
-               JOIN pg_catalog.pg_class c ON c.oid = s.target WHERE c.relowner = $1";
-    let has = as_superuser(|| sql::read_now(has, &[owner.into()], |row| row.get::<i64>(1)))?;
-    let has = has.into_iter().sum();
-    require_room("role", has, guc::max_s3_sources_per_role(), "S3 sources", "max_s3_sources_per_role")
+
+    let owners = "SELECT c.relowner FROM ai.s3_source s JOIN pg_catalog.pg_class c ON c.oid = s.target";
+    let owners = as_superuser(|| sql::read_now(owners, &[], |row| row.get::<pg_sys::Oid>(1)))?;
+    let limited: Vec<pg_sys::Oid> = owners.into_iter().filter(|owner| !is_superuser(*owner)).collect();
+    let has = limited.iter().filter(|one| **one == owner).count();
+
+    require_room(
+        "role",
+        has as i64,
+        guc::max_s3_sources_per_role(),
+        "S3 sources",
+        "max_s3_sources_per_role",
+    )?;
+    require_room(
+        "database",
+        limited.len() as i64,
+        guc::max_s3_sources_per_database(),
+        "S3 sources",
+        "max_s3_sources_per_database",
+    )
 }
 
 fn require_room(whose: &str, has: i64, most: i64, what: &str, setting: &str) -> Result<(), PgError> {

@@ -150,7 +150,7 @@ impl Facts {
             }
             entry.relations.hold()?;
             is_held.set(true);
-            let own = as_user(inbox.owner, || queue_tables::own_columns(&entry.queue(), self.key.clone()))?;
+            let own = as_user(inbox.owner, || queue_tables::own_columns(&entry.relations, self.key.clone()))?;
             counts::count(&entry.relations, &own, worker).map(Some)
         };
         let late = || if is_held.get() { counts::slow() } else { counts::locked() };

@@ -5,6 +5,7 @@ use pgrx::pg_sys;
 
 use super::worker::PRELOAD_HINT;
 use crate::guc;
+use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, Row};
@@ -73,10 +74,11 @@ pub struct Workers {
     pub worker: Option<Process>,
 }
 
-// The two minutes: one owner's trigger may occupy the worker for a minute (`pg::transaction`).
+// The two minutes: what runs in the worker in one go may take one (`pg::turn`). An owner's turn may take longer, until `$3`.
 const RUNNING_PROCESSES: &str = "
     SELECT a.pid, a.backend_type = $1, a.backend_start, p.id, p.last_heartbeat,
-           coalesce(p.last_heartbeat < clock_timestamp() - 3 * p.expected_heartbeat_interval - interval '2 minutes',
+           coalesce(greatest(p.last_heartbeat, $3)
+                        < clock_timestamp() - 3 * p.expected_heartbeat_interval - interval '2 minutes',
                     false),
            p.last_error_at, p.last_error_message,
            CASE WHEN a.state = 'idle' THEN 'waits to be woken' ELSE a.query END
@@ -90,9 +92,14 @@ const RUNNING_PROCESSES: &str = "
 impl Workers {
     /// Returns the processes that run now.
     pub fn load() -> Result<Workers, PgError> {
-        let types = [worker::WORKER_TYPE.to_owned().into(), worker::LAUNCHER_TYPE.to_owned().into()];
+        let busy_until = shared::slot(this_database()).map_or(0, |slot| slot.busy_until);
+        let args = [
+            worker::WORKER_TYPE.to_owned().into(),
+            worker::LAUNCHER_TYPE.to_owned().into(),
+            TimestampWithTimeZone::try_from(busy_until).ok().into(),
+        ];
         // Only some roles may see other roles' processes, but these are no secret.
-        let running = as_superuser(|| sql::read(RUNNING_PROCESSES, &types, process))?;
+        let running = as_superuser(|| sql::read(RUNNING_PROCESSES, &args, process))?;
         let (workers, launchers): (Vec<_>, Vec<_>) = running.into_iter().partition(|p| p.is_worker);
         Ok(Workers { launcher: launchers.into_iter().next(), worker: workers.into_iter().next() })
     }

@@ -38,6 +38,12 @@ pub fn watch() {
         }
     }
 
+    /// Statements name types and operators with their schemas.
+    #[pg_guard]
+    unsafe extern "C-unwind" fn schema_changed(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
+        GENERATION.fetch_add(1, Ordering::Relaxed);
+    }
+
     let none = pg_sys::Datum::from(0);
     let roles = [
         pg_sys::SysCacheIdentifier::AUTHOID,
@@ -51,6 +57,8 @@ pub fn watch() {
         for cache in roles {
             pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(role_changed), none);
         }
+        let schemas = pg_sys::SysCacheIdentifier::NAMESPACEOID as i32;
+        pg_sys::CacheRegisterSyscacheCallback(schemas, Some(schema_changed), none);
         let functions = pg_sys::SysCacheIdentifier::PROCOID as i32;
         pg_sys::CacheRegisterSyscacheCallback(functions, Some(function_changed), none);
     }

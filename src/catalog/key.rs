@@ -5,6 +5,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 pub use pgai_rs_queue::key::{GivenKeys, Key, KeyColumn, KeyValues};
 
 use crate::pg::error::PgError;
+use crate::pg::lock;
 use crate::pg::sql::{self, ident};
 
 const KEY_COLUMNS: &str = "
@@ -68,6 +69,50 @@ pub fn of(relation: pg_sys::Oid) -> Result<Option<Key>, PgError> {
         })
     })?;
     Ok(Key::new(columns))
+}
+
+/// The schemas of the types of a key's columns, of the types below their domains, and of the operators that
+/// compare them.
+const SCHEMAS: &str = "
+    WITH RECURSIVE k (type, opclass) AS (
+        SELECT a.atttypid, i.indclass[k.position - 1]
+        FROM pg_catalog.pg_index i
+        CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, position)
+        JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+        WHERE i.indrelid = $1 AND i.indisprimary AND k.position <= i.indnkeyatts
+        UNION
+        SELECT t.typbasetype, k.opclass FROM k JOIN pg_catalog.pg_type t ON t.oid = k.type WHERE t.typtype = 'd'),
+    families AS (
+        SELECT oc.opcfamily FROM pg_catalog.pg_opclass oc
+        WHERE oc.oid IN (SELECT k.opclass FROM k)
+           OR oc.opcdefault AND oc.opcintype IN (SELECT k.type FROM k))
+    SELECT DISTINCT n.nspname::text
+    FROM pg_catalog.pg_namespace n
+    WHERE n.oid IN (SELECT t.typnamespace FROM k JOIN pg_catalog.pg_type t ON t.oid = k.type
+                    UNION ALL
+                    SELECT o.oprnamespace FROM families f
+                    JOIN pg_catalog.pg_amop ao ON ao.amopfamily = f.opcfamily AND ao.amopstrategy = 3
+                    JOIN pg_catalog.pg_operator o ON o.oid = ao.amopopr)
+    ORDER BY 1";
+
+/// Returns the schemas that the definition of a table's primary key names.
+pub fn schemas(relation: pg_sys::Oid) -> Result<Vec<String>, PgError> {
+    sql::read_now(SCHEMAS, &[relation.into()], |row| row.get(1))
+}
+
+/// Keeps the schemas of [`schemas`] from being renamed until the transaction ends; see [`lock::schema_names`]. Errors
+/// (40001) if one of them has been renamed meanwhile.
+pub fn hold_schemas(relation: pg_sys::Oid) -> Result<(), PgError> {
+    let before = schemas(relation)?;
+    lock::schema_names(&before.iter().map(String::as_str).collect::<Vec<_>>())?;
+    if schemas(relation)? == before {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        "a schema with types of a primary key was renamed concurrently",
+    )
+    .with_hint("Repeat the statement."))
 }
 
 /// Returns the error for a primary key that a queue can't have: on Postgres 18, one with a GiST index.

@@ -31,13 +31,12 @@ pub fn to_be_created(id: i32, schema: &str, inbox: Option<&str>) -> QueueTables 
 }
 
 /// Returns the names of the own columns of existing tables, with a key of these columns.
-pub fn own_columns(tables: &QueueTables, key: Vec<String>) -> Result<OwnColumns, PgError> {
-    let QueueTables { inbox, work, failed, origin } = tables.clone();
+pub fn own_columns(relations: &Relations, key: Vec<String>) -> Result<OwnColumns, PgError> {
+    let tables: Vec<_> = relations.queue().iter().map(|table| table.oid).collect();
     let there = sql::read_now(
-        "SELECT DISTINCT a.attname::text FROM pg_catalog.unnest($1::text[]) AS t (name)
-         JOIN pg_catalog.pg_attribute a ON a.attrelid = pg_catalog.to_regclass(t.name)
-         WHERE a.attnum > 0 AND NOT a.attisdropped",
-        &[vec![inbox, work, failed, origin].into()],
+        "SELECT DISTINCT a.attname::text FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped",
+        &[tables.into()],
         |row| row.get::<String>(1),
     )?;
     Ok(OwnColumns::among(there, key))

@@ -72,7 +72,13 @@ impl Relation {
         Ok(rows.into_iter().next())
     }
 
-    /// Returns it as a [`Table`], which can be locked and compared. Errors if it is gone.
+    /// Returns it as a [`Table`], as it was when it was read.
+    pub fn as_read(&self) -> Table {
+        let Relation { oid, owner, kind, .. } = *self;
+        Table { oid, owner, kind, schema: self.schema.clone(), name: self.name.clone() }
+    }
+
+    /// Returns it as a [`Table`] as it is now, which can be locked and compared. Errors if it is gone.
     pub fn table(&self) -> Result<Table, PgError> {
         Table::look(self.oid).ok_or_else(|| PgError::raised(format!("{} does not exist", self.qualified())))
     }

@@ -6,11 +6,12 @@
 
 use pgrx::pg_sys;
 
-use super::key::Key;
+use super::key::{self, Key};
 use super::relation::Relation;
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
+use crate::pg::lock;
 use crate::pg::sql::{self, execute, ident};
 
 /// The policy of a store that shows the chunks of the rows that the source shows.
@@ -38,18 +39,20 @@ pub fn keep(
         return Ok(false);
     }
 
+    // The policy compares keys, by operators that it names. A lock on a table keeps its name, but not its schema's.
+    key::hold_schemas(source.oid)?;
+    let schemas: Vec<&str> = store.iter().chain(&view).map(|table| table.schema.as_str()).collect();
+    lock::schema_names(&[&schemas[..], &[&source.schema]].concat())?;
+    source.as_read().hold(pg_sys::AccessShareLock)?;
+
     if let Some(store) = store {
         store.hold(pg_sys::AccessExclusiveLock)?;
         as_user(source.owner, || keep_in_store(source, key, store))?;
-        // The lock keeps the table's name, but not its schema's. What was done to another table runs none of
-        // its code, and is undone with the transaction.
-        store.hold(pg_sys::AccessExclusiveLock)?;
     }
     if let Some(view) = view {
         view.hold(pg_sys::AccessExclusiveLock)?;
         let as_reader = format!("ALTER VIEW {} SET (security_invoker = true)", view.qualified());
         as_user(source.owner, || execute(&as_reader, &[]))?;
-        view.hold(pg_sys::AccessExclusiveLock)?;
     }
 
     Ok(true)

@@ -274,7 +274,7 @@ impl Entry {
             remembered: self.remembered(&config, &queue.origin)?,
             embedding_columns: embedding_columns(source.oid)?,
             own: queue_tables::own_columns(
-                &queue,
+                &self.relations,
                 key.columns().iter().map(|column| column.name.clone()).collect(),
             )?,
             source,
@@ -357,6 +357,16 @@ impl Vectorizer {
                 (qualified(target_schema, target_table), STORE_VECTORS)
             }
             Destination::Column { embedding_column } => (self.source.qualified(), embedding_column),
+        }
+    }
+
+    /// Returns the OID of the table that contains the vectors; invalid if it is gone.
+    pub fn table_of_vectors(&self) -> pg_sys::Oid {
+        match &self.config.destination {
+            Destination::Table { .. } => {
+                self.relations.store.as_ref().map_or(pg_sys::InvalidOid, |store| store.oid)
+            }
+            Destination::Column { .. } => self.source.oid,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::lock;
 use crate::pg::sql::{self, ident};
 use crate::trigger::wake;
 use pgrx::pg_sys;
@@ -75,6 +76,8 @@ fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
 }
 
 fn rename_in(table: &Table, from: &str, to: &str) -> Result<(), PgError> {
+    // The lock keeps the table's name, but not its schema's.
+    lock::schema_names(&[&table.schema])?;
     table.hold(pg_sys::AccessExclusiveLock)?;
     let table = table.qualified();
     sql::execute(&format!("ALTER TABLE {table} RENAME COLUMN {} TO {}", ident(from), ident(to)), &[])

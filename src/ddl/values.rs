@@ -40,6 +40,8 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
         return Ok(());
     }
     see_own_changes();
+    // Types are named below, and what they are converted by is evaluated.
+    key::hold_schemas(entry.source())?;
     // Without a key the vectorizer stops, and its trigger raises an error.
     let Some(key) = as_superuser(|| key::of(entry.source()))? else { return Ok(()) };
     let different = differences(entry, &key)?;

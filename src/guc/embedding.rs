@@ -25,15 +25,15 @@ settings! {
 }
 
 /// Defines these settings.
-pub fn define(d: &Definer, secret: &Definer) {
-    define_keys(d, secret);
-    define_servers(d);
+pub fn define(d: &Definer, superuser: &Definer, secret: &Definer) {
+    define_keys(superuser, secret);
+    define_servers(d, superuser);
     define_requests(d);
     define_times(d);
 }
 
-fn define_keys(d: &Definer, secret: &Definer) {
-    d.string(
+fn define_keys(superuser: &Definer, secret: &Definer) {
+    superuser.string(
         c"pgai_rs.api_key_names",
         &API_KEY_NAMES,
         list_input(),
@@ -50,7 +50,7 @@ fn define_keys(d: &Definer, secret: &Definer) {
     );
 }
 
-fn define_servers(d: &Definer) {
+fn define_servers(d: &Definer, superuser: &Definer) {
     // The URLs may contain a name and a password.
     let hidden = GucFlags::SUPERUSER_ONLY;
     d.string(
@@ -71,7 +71,7 @@ fn define_servers(d: &Definer) {
             c"If it is empty, the variable OLLAMA_HOST is used, and else http://localhost:11434.",
         ),
     );
-    d.string(
+    superuser.string(
         c"pgai_rs.allowed_base_urls",
         &ALLOWED_BASE_URLS,
         list_input(),

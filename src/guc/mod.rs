@@ -25,7 +25,8 @@ pub use indexing::indexing_default;
 pub use loading::{load_concurrency, max_document_size, reaches_objects, s3_anonymous, s3_endpoint_allowed};
 pub use quota::{
     DAILY_BYTES_PER_DATABASE, DAILY_BYTES_PER_ROLE, DAILY_TOKENS_PER_DATABASE, DAILY_TOKENS_PER_ROLE,
-    DailyLimit, max_s3_sources_per_role, max_vectorizers_per_database, max_vectorizers_per_role,
+    DailyLimit, max_s3_sources_per_database, max_s3_sources_per_role, max_vectorizers_per_database,
+    max_vectorizers_per_role,
 };
 pub use s3::{role_arn_allowed, s3_role_only};
 pub use sources::{queue_url_allowed, s3_source_history, s3_source_max_delete_percent};
@@ -44,8 +45,8 @@ pub fn define() {
     worker::define(&sighup);
     loading::define(&sighup, &superuser);
     s3::define(&sighup, &superuser, &secret);
-    embedding::define(&sighup, &secret);
-    sources::define(&sighup);
+    embedding::define(&sighup, &superuser, &secret);
+    sources::define(&sighup, &superuser);
     indexing::define(&superuser);
     quota::define(&superuser);
     // SAFETY: all settings of this prefix are defined above.

@@ -10,6 +10,7 @@ settings! {
     int MAX_VECTORIZERS_PER_ROLE = 100;
     int MAX_VECTORIZERS_PER_DATABASE = 10_000;
     int MAX_S3_SOURCES_PER_ROLE = 100;
+    int MAX_S3_SOURCES_PER_DATABASE = 10_000;
     int MAX_DAILY_TOKENS_PER_ROLE = NO_LIMIT;
     int MAX_DAILY_TOKENS_PER_DATABASE = NO_LIMIT;
     int MAX_DAILY_BYTES_PER_ROLE = NO_LIMIT;
@@ -104,6 +105,14 @@ pub fn define(d: &Definer) {
         c"Sets the maximum number of S3 sources that a role other than a superuser may have.",
     );
 
+    d.int(
+        c"pgai_rs.max_s3_sources_per_database",
+        &MAX_S3_SOURCES_PER_DATABASE,
+        (0, 1_000_000),
+        NO_UNIT,
+        c"Sets the maximum number of S3 sources in a database, those of superusers not counted.",
+    );
+
     DAILY_TOKENS_PER_ROLE.define(
         d,
         c"Sets the maximum number of tokens that a role other than a superuser may send to models per day.",
@@ -135,4 +144,9 @@ pub fn max_vectorizers_per_database() -> i64 {
 /// Returns the maximum number of S3 sources of a role that is not a superuser.
 pub fn max_s3_sources_per_role() -> i64 {
     MAX_S3_SOURCES_PER_ROLE.get().into()
+}
+
+/// Returns the maximum number of S3 sources of all roles of a database together, without superusers.
+pub fn max_s3_sources_per_database() -> i64 {
+    MAX_S3_SOURCES_PER_DATABASE.get().into()
 }

@@ -12,8 +12,8 @@ settings! {
 }
 
 /// Defines these settings.
-pub fn define(d: &Definer) {
-    d.string(
+pub fn define(d: &Definer, superuser: &Definer) {
+    superuser.string(
         c"pgai_rs.allowed_sqs_queues",
         &ALLOWED_SQS_QUEUES,
         list_input(),

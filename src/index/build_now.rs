@@ -1,11 +1,13 @@
 //! Index builds at a user's request, within the user's transaction, as pgai's functions do it.
 
 use pgai_rs_pipeline::config::indexing::Indexing;
+use pgrx::pg_sys;
 
 use super::{definition, existing};
-use crate::catalog::relation::Relation;
+use crate::catalog::relation::{self, Relation};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
+use crate::pg::lock;
 use crate::pg::sql;
 
 /// The first key of the advisory lock that pgai takes while it builds an index; the second is the table's
@@ -46,6 +48,8 @@ impl VectorColumn {
         if self.is_indexed(method)? {
             return Ok(BuildOutcome::Exists);
         }
+        lock::schema_names(&[&self.table.schema, &relation::vector_schema()?])?;
+        self.table.as_read().hold(pg_sys::AccessShareLock)?;
         let dimensions = self.dimensions()?;
         let statement = definition::create_now(&self.table.qualified(), &self.name, dimensions, indexing)?;
         if let Some(statement) = statement {

@@ -110,7 +110,7 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
     }
 
     // Waiting for that transaction would lead to a second index in addition to the one that it has built.
-    if existing::locked_as_for_a_build(&index.table)? {
+    if existing::locked_as_for_a_build(index.oid)? {
         pgrx::log!(
             "skipping index {}, because a running transaction may have built one on {}",
             index.name,

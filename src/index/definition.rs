@@ -1,6 +1,6 @@
 //! The index for a vectorizer, as SQL.
 
-use pgrx::PgSqlErrorCode;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::Destination;
 use pgai_rs_pipeline::config::indexing::{Element, Indexing};
@@ -13,6 +13,8 @@ use crate::pg::sql::{MAX_IDENTIFIER, ident, qualified};
 /// An index on vectors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Definition {
+    /// The OID of the table that contains the vectors; invalid if it is gone.
+    pub oid: pg_sys::Oid,
     /// The table that contains the vectors, qualified: the store or the source.
     pub table: String,
     /// Its column with the vectors.
@@ -40,6 +42,7 @@ impl Definition {
         let (table, column) = vectorizer.vectors();
         let dimensions = vectorizer.config.embedding.dimensions();
         Ok(Some(Definition {
+            oid: vectorizer.table_of_vectors(),
             table,
             column: column.to_owned(),
             schema: schema.clone(),

@@ -58,10 +58,10 @@ pub fn look(index: &Definition) -> Result<Option<VectorTable>, PgError> {
                 END
          FROM pg_catalog.pg_class s
          JOIN pg_catalog.pg_attribute a ON a.attrelid = s.oid AND a.attname::text = $4
-         WHERE s.oid = pg_catalog.to_regclass($1) AND s.relkind = 'r'"
+         WHERE s.oid = $1 AND s.relkind = 'r'"
     );
     let args = [
-        index.table.clone().into(),
+        index.oid.into(),
         index.method.to_owned().into(),
         index.name.clone().into(),
         index.column.clone().into(),
@@ -97,12 +97,12 @@ pub fn being_built(table: pg_sys::Oid) -> Result<bool, PgError> {
 
 /// Returns whether an open transaction may have built an index on this table that others do not see yet: it
 /// holds the lock that CREATE INDEX takes.
-pub fn locked_as_for_a_build(table: &str) -> Result<bool, PgError> {
+pub fn locked_as_for_a_build(table: pg_sys::Oid) -> Result<bool, PgError> {
     let question = "SELECT EXISTS (
         SELECT FROM pg_catalog.pg_locks l
         WHERE l.locktype = 'relation' AND l.mode = 'ShareLock' AND l.granted
           AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d
                             WHERE d.datname = pg_catalog.current_database())
-          AND l.relation = pg_catalog.to_regclass($1))";
-    Ok(sql::query_row(question, &[table.to_owned().into()], |row| row.get(1))?.unwrap_or(false))
+          AND l.relation = $1)";
+    Ok(sql::query_row(question, &[table.into()], |row| row.get(1))?.unwrap_or(false))
 }

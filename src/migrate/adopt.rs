@@ -10,6 +10,7 @@ use super::requirements::Candidate;
 use super::triggers;
 use crate::catalog::binding::Relations;
 use crate::catalog::inbox_name;
+use crate::catalog::key;
 use crate::catalog::objects;
 use crate::catalog::queue_tables::{self, Remembered};
 use crate::catalog::registration::register;
@@ -18,6 +19,7 @@ use crate::catalog::table::Table;
 use crate::catalog::triggers::{self as our_triggers, Identity};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
+use crate::pg::lock;
 use crate::pg::roles::role_name;
 use crate::pg::sql;
 
@@ -42,6 +44,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     // Changes from here on are recorded by our triggers; those before are in pgai's queue. The lock is at
     // once the one that renaming a trigger needs, because upgrading a lock can deadlock.
     source.table()?.hold(pg_sys::AccessExclusiveLock)?;
+    hold_names(candidate)?;
     triggers::switch_off(entry, source)?;
 
     let owner = role_name(source.owner)?;
@@ -71,6 +74,21 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     grant_as_before(candidate, &tables.all(remembered))?;
     relations.require_names()?;
     Ok(Adopted { id: entry.id, name: entry.name.clone(), pending, failed })
+}
+
+/// Keeps what is altered, created and granted by name from being renamed until the transaction ends. Errors (40001)
+/// if it was renamed since it was read.
+fn hold_names(candidate: &Candidate) -> Result<(), PgError> {
+    let source = &candidate.source;
+    let mut schemas = vec![source.schema.as_str()];
+    schemas.extend(candidate.entry.tables().map(|table| table.schema.as_str()));
+    if let Destination::Table { target_schema, view_schema, .. } = &candidate.parsed.destination {
+        schemas.extend([target_schema.as_str(), view_schema]);
+    }
+    lock::schema_names(&schemas)?;
+    key::hold_schemas(source.oid)?;
+    source.as_read().require_unchanged()?;
+    candidate.entry.tables().try_for_each(|table| table.hold(pg_sys::AccessShareLock))
 }
 
 /// Grants USAGE on the schema `ai` to the roles that have it on pgai's, and raises a warning that names them.

@@ -34,6 +34,13 @@ pub struct PgaiVectorizer {
     pub disabled: bool,
 }
 
+impl PgaiVectorizer {
+    /// Returns the tables of its queue that exist.
+    pub fn tables(&self) -> impl Iterator<Item = &Table> {
+        self.queue.iter().chain(&self.failed)
+    }
+}
+
 /// Reads all vectorizers, ordered by id. Errors if pgai's catalog is missing or too old.
 pub fn read(schema: &str) -> Result<Vec<PgaiVectorizer>, PgError> {
     let (table, catalog) = require_table(schema)?;

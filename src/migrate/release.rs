@@ -11,6 +11,7 @@ use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
+use crate::pg::lock;
 use crate::pg::roles::role_name;
 use crate::pg::sql;
 
@@ -18,6 +19,7 @@ use crate::pg::sql;
 /// source. Returns the number of pending rows; `None` if our vectorizer has been dropped since.
 pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>, PgError> {
     source.table()?.hold(pg_sys::AccessExclusiveLock)?;
+    hold_names(entry, source)?;
     let Some(ours) = vectorizer::by_id(entry.id)? else { return Ok(None) };
     require_owner(entry.id)?;
     if ours.source() != source.oid {
@@ -28,6 +30,14 @@ pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>,
     owned(entry.id)?.drop()?;
     triggers::switch_on(entry, source)?;
     Ok(Some(pending))
+}
+
+/// Keeps what is altered and granted by name from being renamed until the transaction ends. Errors (40001) if it was
+/// renamed since it was read. The tables of the queue are looked at when they are used.
+fn hold_names(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
+    let schemas = entry.tables().map(|table| table.schema.as_str());
+    lock::schema_names(&schemas.chain([source.schema.as_str()]).collect::<Vec<_>>())?;
+    source.as_read().require_unchanged()
 }
 
 /// Moves the keys as the owner of the source, who is granted the rights for it meanwhile. Returns the number

@@ -1,9 +1,20 @@
-//! Locks on the names of objects that are being created. If two sessions create the same object, the second
-//! waits and then finds it, instead of failing at a unique index of a catalog.
+//! Locks on names: of objects that are being created, and of schemas.
+//!
+//! If two sessions create the same object, the second waits and then finds it, instead of failing at a unique
+//! index of a catalog.
+//!
+//! A lock on a table keeps its name, but not that of its schema, whose owner could have another table take the
+//! table's place between two statements of ours. Statements that define objects name tables, types and operators
+//! in several places, and not all of them can be given OIDs, so the names of the schemas are held for them.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+use super::error::PgError;
+use super::identity::as_superuser;
+use super::quote::ident;
+use super::sql;
 
 /// The kind of object that a name denotes. Each kind has its own locks.
 #[derive(Clone, Copy)]
@@ -36,3 +47,27 @@ pub fn on(named: Named, name: &str) {
         );
     }
 }
+
+/// Keeps schemas from being renamed until the transaction ends. What was read of these names before must be looked
+/// up again. Errors (3F000) if there is no schema of one of these names.
+///
+/// It locks the rows of the catalog as a foreign key would: ALTER SCHEMA ... RENAME waits, and GRANT does not.
+pub fn schema_names(names: &[&str]) -> Result<(), PgError> {
+    let mut names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let held = as_superuser(|| sql::query(SCHEMAS, &[names.clone().into()], |row| row.get::<String>(1)))?;
+    // SAFETY: on the main thread, in a transaction. What was renamed before is known from here on.
+    unsafe { pg_sys::AcceptInvalidationMessages() };
+
+    let Some(missing) = names.iter().find(|name| !held.contains(name)) else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
+        format!("schema {} does not exist", ident(missing)),
+    ))
+}
+
+const SCHEMAS: &str = "
+    SELECT n.nspname::pg_catalog.text FROM pg_catalog.pg_namespace n
+    WHERE n.nspname::pg_catalog.text = ANY ($1)
+    FOR KEY SHARE";

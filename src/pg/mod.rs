@@ -14,6 +14,7 @@ pub mod key_file;
 pub mod limits;
 pub mod lock;
 pub mod memory;
+pub mod named;
 pub mod plan;
 pub mod plan_cache;
 pub mod quote;

@@ -5,6 +5,7 @@ use std::ffi::CStr;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::error::PgError;
+use super::named::oids;
 
 /// The way in which Postgres plans a prepared statement when it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,19 +85,6 @@ impl Drop for KeptPlan {
             // SAFETY: kept by SPI_keepplan and freed nowhere else.
             unsafe { pg_sys::SPI_freeplan(self.0) };
         }
-    }
-}
-
-/// Returns the elements of a list.
-///
-/// # Safety
-///
-/// The list is null or a list of OIDs.
-pub(super) unsafe fn oids(list: *const pg_sys::List) -> Vec<pg_sys::Oid> {
-    // SAFETY: by the caller.
-    unsafe {
-        let Some(list) = list.as_ref() else { return Vec::new() };
-        (0..list.length as usize).map(|index| (*list.elements.add(index)).oid_value).collect()
     }
 }
 

@@ -4,8 +4,9 @@
 //! Two things must not be in the hands of the owner of a schema or of the database:
 //!
 //! * **Which tables a statement means.** A lock protects a table's name, but not its schema's. Within
-//!   [`on_tables`] every relation that a statement names is compared with the tables that are held, after the
-//!   names are resolved and before anything runs.
+//!   [`on_tables`] every relation that a statement names is compared with the tables that are held, and every
+//!   function, operator and type with what may be meant ([`named`]), after the names are resolved and before
+//!   anything runs.
 //! * **What its operators, types and functions mean.** A statement is always parsed under the pinned search
 //!   path. The triggers, defaults and index functions that it causes to run are the owner's and may rely on
 //!   another path: within [`with_path`] a statement is planned and run under that one.
@@ -23,7 +24,7 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::error::PgError;
-use super::plan::oids;
+use super::named::{self, Other};
 use super::quote::ident;
 use super::settings::{self, SettingsLevel};
 
@@ -72,7 +73,7 @@ impl Current {
 thread_local! {
     static TERMS: RefCell<Terms> = RefCell::default();
     static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
-    /// True if a name was found to mean another relation.
+    /// True if a name was found to mean another object.
     static HAS_OTHER_MEANING: Cell<bool> = const { Cell::new(false) };
     /// The hooks that were installed before ours; `None` until ours are installed.
     static NEXT: Cell<Option<NextStatement>> = const { Cell::new(None) };
@@ -130,7 +131,7 @@ pub fn by_index<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Runs `f`, which catches its errors, and returns its result. Also returns whether a name in one of its
-/// statements had come to mean another relation.
+/// statements had come to mean another object.
 pub fn noting_other_meanings<R>(f: impl FnOnce() -> R) -> (R, bool) {
     let before = HAS_OTHER_MEANING.replace(false);
     let result = f();
@@ -181,7 +182,7 @@ unsafe fn terms_of(text: *const c_char) -> Option<Terms> {
 pub fn may_name(relations: &[pg_sys::Oid]) -> bool {
     let terms =
         CURRENT.with_borrow(|current| current.as_ref().and_then(|current| current.terms.tables.clone()));
-    terms.is_none_or(|tables| relations.iter().all(|relation| may_be_named(*relation, &tables)))
+    terms.is_none_or(|tables| relations.iter().all(|relation| named::may_be_named(*relation, &tables)))
 }
 
 /// Installs the hooks for statements, once per process.
@@ -233,39 +234,17 @@ unsafe extern "C-unwind" fn analyzed(
     }
 }
 
-/// Errors (40001) if a name of a statement's means a table by now that it was not written for.
+/// Errors (40001) if a name of a statement's means an object by now that it was not written for.
 #[pg_guard]
 unsafe extern "C-unwind" fn look_at_names(text: *const c_char, query: *mut pg_sys::Query) {
     // SAFETY: a statement that was read, and its text.
     unsafe {
         let Some(tables) = terms_of(text).and_then(|terms| terms.tables) else { return };
 
-        if let Some(other) =
-            relations_of(query).into_iter().find(|relation| !may_be_named(*relation, &tables))
-        {
+        if let Some(other) = named::other_than(query, &tables) {
             raise_renamed(other);
         }
     }
-}
-
-/// Returns the relations that a statement names.
-///
-/// # Safety
-///
-/// The statement has been parsed and analyzed, and its rules have not been applied.
-unsafe fn relations_of(query: *mut pg_sys::Query) -> Vec<pg_sys::Oid> {
-    let mut relations = std::ptr::null_mut();
-    let mut others = std::ptr::null_mut();
-    let mut has_row_security = false;
-    // SAFETY: by the caller; a list of OIDs, in the memory of the statement.
-    unsafe {
-        pg_sys::extract_query_dependencies(query.cast(), &mut relations, &mut others, &mut has_row_security);
-        oids(relations)
-    }
-}
-
-fn may_be_named(relation: pg_sys::Oid, tables: &Tables) -> bool {
-    relation.to_u32() < pg_sys::FirstNormalObjectId || tables.contains(&relation)
 }
 
 /// Called to plan a statement: that evaluates functions of the owner's.
@@ -365,23 +344,30 @@ unsafe extern "C-unwind" {
     fn standard_ExecutorStart(statement: *mut pg_sys::QueryDesc, flags: c_int);
 }
 
-/// Returns the error (40001) for a name that has come to mean another relation.
-fn renamed(relation: pg_sys::Oid) -> PgError {
+/// Returns the error (40001) for a name that has come to mean another object.
+fn renamed(object: Other) -> PgError {
     // SAFETY: looks up the catalogs; null, or a C string in the memory of the statement.
-    let name = unsafe {
-        let name = pg_sys::get_rel_name(relation);
-        if name.is_null() { Default::default() } else { CStr::from_ptr(name).to_string_lossy() }
+    let (kind, name) = unsafe {
+        let owned = |name: *const c_char| match name.is_null() {
+            true => String::new(),
+            false => CStr::from_ptr(name).to_string_lossy().into_owned(),
+        };
+        match object {
+            Other::Relation(relation) => ("relation", ident(&owned(pg_sys::get_rel_name(relation)))),
+            Other::Function(function) => ("function", ident(&owned(pg_sys::get_func_name(function)))),
+            Other::Type(named) => ("type", owned(pg_sys::format_type_be(named))),
+        }
     };
     PgError::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        format!("the name {} was changed to mean another relation concurrently", ident(&name)),
+        format!("the name {name} was changed to mean another {kind} concurrently"),
     )
-    .with_detail("The relation, or its schema, was renamed or replaced.")
+    .with_detail(format!("The {kind}, or its schema, was renamed or replaced."))
     .with_hint("Repeat the statement.")
 }
 
-pub(super) fn raise_renamed(relation: pg_sys::Oid) -> ! {
+pub(super) fn raise_renamed(object: Other) -> ! {
     HAS_OTHER_MEANING.set(true);
-    pg_sys::panic::ErrorReport::from(renamed(relation)).report(PgLogLevel::ERROR);
+    pg_sys::panic::ErrorReport::from(renamed(object)).report(PgLogLevel::ERROR);
     unreachable!("an error report does not return")
 }

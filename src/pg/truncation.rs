@@ -8,7 +8,7 @@ use pgrx::pg_sys::submodules::ffi::pg_guard_ffi_boundary;
 use pgrx::prelude::*;
 use pgrx::{direct_function_call, pg_sys};
 
-use super::plan::oids;
+use super::named::{Other, oids};
 use super::settings::SettingsLevel;
 use super::statement::{SEARCH_PATH, Tables, raise_renamed};
 
@@ -90,7 +90,7 @@ unsafe extern "C-unwind" fn look_at_truncated(table: pg_sys::Oid) {
     let Some(tables) = tables else { return };
 
     if !tables.contains(&table) && !tables.iter().any(|parent| inherits(table, *parent)) {
-        raise_renamed(table);
+        raise_renamed(Other::Relation(table));
     }
 }
 

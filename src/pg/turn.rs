@@ -20,10 +20,12 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::run::Shares;
 
+use super::database::this_database;
 use super::error::PgError;
 use super::limits::RoleLimits;
 use super::settings::SettingsLevel;
 use crate::guc;
+use crate::shared;
 
 unsafe extern "C-unwind" {
     // `utils/misc/timeout.c`. Only the main loop of a client's backend arms statement_timeout; a
@@ -132,6 +134,17 @@ pub fn is_of(owner: pg_sys::Oid, limits: &RoleLimits, level: &SettingsLevel) {
     let began = Instant::now();
     TURN.set(Some(OwnerTurn { owner: Some(owner), began, over: Some(began + time) }));
     arm(time);
+    if time > LONGEST {
+        tell_busy(time + PATIENCE);
+    }
+}
+
+/// Tells whoever looks how this process is doing that it may be silent for this time.
+fn tell_busy(time: Duration) {
+    // SAFETY: reads the clock.
+    let now = unsafe { pg_sys::GetCurrentTimestamp() };
+    let until = now.saturating_add(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+    shared::update(this_database(), |slot| slot.busy_until = until);
 }
 
 /// Returns the limits of an owner whose turn is about to begin; `None` in a user's backend.
@@ -197,6 +210,9 @@ pub fn end(error: Option<&PgError>) -> Option<PgError> {
     let turn = TURN.take()?;
     let owner = turn.owner?;
     sweep();
+    if turn.over.is_some_and(|over| over - turn.began > LONGEST) {
+        tell_busy(Duration::ZERO);
+    }
 
     let now = Instant::now();
     let cut_off = error.is_some_and(PgError::is_costly);

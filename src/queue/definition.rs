@@ -47,13 +47,13 @@ const ABSENT: &str = "
     SELECT c.name
     FROM pg_catalog.unnest($2::text[]) c (name)
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
-                      WHERE a.attrelid = pg_catalog.to_regclass($1) AND a.attname = c.name AND NOT a.attisdropped)";
+                      WHERE a.attrelid = $1 AND a.attname = c.name AND NOT a.attisdropped)";
 
 /// Errors if one of the store's own columns was renamed or dropped.
 fn require_own_columns(v: &Vectorizer, store: &str) -> Result<(), PgError> {
     let own = ["embedding_uuid", "chunk_seq", "chunk", "embedding"].map(str::to_owned).to_vec();
     let absent = as_superuser(|| {
-        read_now(ABSENT, &[store.to_owned().into(), own.into()], |row| row.get::<String>(1))
+        read_now(ABSENT, &[v.table_of_vectors().into(), own.into()], |row| row.get::<String>(1))
     })?;
     let Some(name) = absent.first() else { return Ok(()) };
 

@@ -7,7 +7,9 @@
 use pgrx::pg_sys;
 
 use super::resync;
+use crate::catalog::binding::Relations;
 use crate::catalog::hierarchy::DESCENDANTS;
+use crate::catalog::queue_tables::Remembered;
 use crate::catalog::schema;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
@@ -26,11 +28,9 @@ const UNLOGGED: &str = "
     SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
                    WHERE c.relpersistence = 'u' AND c.oid = ANY ($1)),
            EXISTS (SELECT FROM pg_catalog.pg_class c
-                   WHERE c.relpersistence = 'u'
-                     AND c.oid = ANY (ARRAY(SELECT pg_catalog.to_regclass(t)::pg_catalog.oid FROM pg_catalog.unnest($2::text[]) t))),
+                   WHERE c.relpersistence = 'u' AND c.oid = ANY ($2)),
            EXISTS (SELECT FROM pg_catalog.pg_class c
-                   WHERE c.relpersistence = 'u'
-                     AND c.oid = ANY (ARRAY(SELECT pg_catalog.to_regclass(t)::pg_catalog.oid FROM pg_catalog.unnest($3::text[]) t)))";
+                   WHERE c.relpersistence = 'u' AND c.oid = ANY ($3))";
 
 /// Compares source and store if a crash may have emptied one of a vectorizer's tables. The worker calls it
 /// within a transaction.
@@ -53,9 +53,12 @@ pub fn compare_after_crash(v: &Vectorizer) -> Result<(), PgError> {
 }
 
 fn look(v: &Vectorizer) -> Result<Unlogged, PgError> {
-    let queue = vec![v.queue.inbox.clone(), v.queue.work.clone()];
+    let Relations { inbox, work, store, origin, .. } = &v.relations;
+    let origin = origin.iter().filter(|_| v.remembered != Remembered::Nothing);
+    let of_chunks: Vec<pg_sys::Oid> = store.iter().chain(origin).map(|table| table.oid).collect();
+    let queue = vec![inbox.oid, work.oid];
     let of_rows = sql::read(DESCENDANTS, &[v.source.oid.into()], |row| row.get::<pg_sys::Oid>(1))?;
-    let args = [of_rows.into(), v.tables_of_chunks().into(), queue.into()];
+    let args = [of_rows.into(), of_chunks.into(), queue.into()];
     let found = sql::read(UNLOGGED, &args, |row| {
         Ok(Unlogged { source: row.get(1)?, store: row.get(2)?, queue: row.get(3)? })
     })?;

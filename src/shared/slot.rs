@@ -19,6 +19,9 @@ pub struct Slot {
     pub away_until: i64,
     /// The time of the worker's last turn (microseconds of `TimestampTz`); zero before the first.
     pub last_turn: i64,
+    /// The time until which it may be busy with what runs in one turn of an owner (microseconds of `TimestampTz`), where
+    /// that is longer than it may ever be silent otherwise. Later than that it has come to the end of the turn, or hangs.
+    pub busy_until: i64,
     /// The number of vectorizers that it serves.
     pub vectorizers: i32,
     /// The number of documents that it has claimed and not settled.
@@ -80,6 +83,7 @@ impl Slot {
         to_leave: false,
         away_until: 0,
         last_turn: 0,
+        busy_until: 0,
         vectorizers: 0,
         in_flight: 0,
         stubborn: [Stubborn { owner: 0, times: 0, until: 0 }; REMEMBERED_OWNERS],

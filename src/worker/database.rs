@@ -89,6 +89,7 @@ fn enter(database: pg_sys::Oid) -> bool {
             return;
         }
         slot.worker = std::process::id() as i32;
+        slot.busy_until = 0;
         slot.without_extension = false;
         slot.to_leave = false;
         slot.last_turn = 0;

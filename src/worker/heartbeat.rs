@@ -12,7 +12,7 @@ use pgrx::datum::Uuid;
 use crate::catalog::missed;
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::sql::{execute, query_row};
+use crate::pg::sql::{execute, query_row, read};
 use crate::pg::transaction::{subtransaction, transaction};
 use crate::queue::conditions::{Condition, Conditions, Record};
 use crate::queue::spi::SpiQueue;
@@ -95,7 +95,8 @@ impl Heartbeat {
         each: impl Fn(i32, &dyn Fn() -> Result<(), PgError>) -> Result<(), PgError>,
     ) -> Result<Uuid, PgError> {
         let known = match self.process {
-            Some(process) if !whole || count(process, conditions)? => Some(process),
+            Some(process) if whole && count(process, conditions)? => Some(process),
+            Some(process) if !whole && is_registered(process)? => Some(process),
             _ => None,
         };
         let process = match known {
@@ -121,6 +122,12 @@ impl Heartbeat {
         }
         Ok(process)
     }
+}
+
+/// Returns whether this process has its row. The table is another one if the extension was created anew.
+fn is_registered(process: Uuid) -> Result<bool, PgError> {
+    let look = "SELECT FROM ai.vectorizer_worker_process WHERE id = $1";
+    Ok(!read(look, &[process.into()], |_| Ok(()))?.is_empty())
 }
 
 /// Writes what is due for a vectorizer in a subtransaction, so that an error there does not affect the rest.

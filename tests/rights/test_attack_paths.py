@@ -371,6 +371,130 @@ def test_no_other_table_of_the_name_is_truncated(db, stub, another):
     vectorizer.in_step(db, ["id"], store="old.store")
 
 
+def test_no_other_table_of_a_name_that_changes_within_the_statement_is_truncated(db, stub, another):
+    """What inherits from the store is waited for before the next name is looked up."""
+    with_store(db, stub, queue_schema="'app'")
+    db.sql("CREATE TABLE heir () INHERITS (app.store)")
+    replace = another("_vectorizer_q_failed_1")
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'heir'::regclass"
+    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
+        session.execute("LOCK heir IN ROW SHARE MODE")
+        truncate = other.submit(warnings_of, db, "TRUNCATE document")
+        eventually(lambda: db.sql(waiting), what="TRUNCATE to wait for a lock")
+        replace()
+        session.rollback()
+        assert truncate.result() == []
+    assert fired(db) == []
+    vectorizer.in_step(db, ["id"], store="old.store")
+
+
+# The types of vectors and of keys have names, too, in schemas that another may have.
+RUNS = """
+    CREATE SCHEMA evil; CREATE SEQUENCE evil.ran; CREATE SEQUENCE evil.waits; CREATE TABLE evil.go ();
+    CREATE FUNCTION evil.run({base}) RETURNS bool LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM nextval('evil.ran'); RETURN true; END $$;
+    CREATE FUNCTION evil.wait() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        PERFORM nextval('evil.waits');
+        WHILE NOT EXISTS (SELECT FROM evil.go) LOOP PERFORM pg_sleep(0.01); END LOOP;
+        RETURN NULL;
+    END $$;
+    CREATE TRIGGER wait AFTER DELETE ON app.document_embedding_store FOR EACH ROW EXECUTE FUNCTION evil.wait()
+"""
+OF_ANOTHER_TYPE = """
+    ALTER SCHEMA {schema} RENAME TO old; CREATE SCHEMA {schema};
+    CREATE DOMAIN {schema}.{name} AS {base} CHECK (evil.run(VALUE))
+"""
+
+
+@pytest.mark.parametrize(
+    ("schema", "name", "base"), [("public", "vector", "vector"), ("kinds", "number", "int")], ids=["vectors", "keys"]
+)
+def test_no_other_type_of_the_name_is_taken(db, stub, schema, name, base):
+    db.sql("""
+        CREATE SCHEMA kinds; CREATE DOMAIN kinds.number AS int;
+        CREATE SCHEMA app; CREATE TABLE app.document (id kinds.number PRIMARY KEY, body text)
+    """)
+    vectorizer.create(db, stub.url, source="app.document")
+    names = {"source": "app.document", "store": "app.document_embedding_store"}
+    db.sql("INSERT INTO app.document VALUES (1, 'a|b'), (2, 'c')")
+    vectorizer.in_step(db, ["id"], **names)
+    db.sql(RUNS.format(base=base))
+    db.sql("UPDATE app.document SET body = 'd' WHERE id = 1")
+    eventually(lambda: db.value("SELECT is_called FROM evil.waits"), what="the old chunks to be deleted")
+    db.sql(OF_ANOTHER_TYPE.format(schema=schema, name=name, base="old.vector" if base == "vector" else base))
+    db.sql("INSERT INTO evil.go DEFAULT VALUES")
+    vectorizer.in_step(db, ["id"], **names)
+    db.sql("DELETE FROM app.document WHERE id = 2")
+    vectorizer.in_step(db, ["id"], **names)
+    assert [name for name in fired(db) if name != "waits"] == []
+
+
+def another_declaration(stub) -> str:
+    """Of a vectorizer "v": whoever else declares one of the name waits for the end of it."""
+    model = f"ai.embedding_openai('stub', {vectorizer.DIMENSIONS}, base_url => '{stub.url}')"
+    return f"SELECT ai.create_vectorizer('first', 'v', loading => ai.loading_column('body'), embedding => {model})"
+
+
+def test_a_vectorizer_is_declared_with_no_other_table_of_the_name(db, stub, another):
+    db.sql("CREATE TABLE app.document (id int PRIMARY KEY, body text); CREATE TABLE first (LIKE app.document INCLUDING ALL)")
+    replace = another("document")
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'object'"
+    store = "ai.destination_table(target_schema => 'public', target_table => 's', view_schema => 'public', view_name => 'w')"
+    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
+        session.execute(another_declaration(stub))
+        declared = other.submit(vectorizer.create, db, stub.url, "app.document", name="'v'", destination=store)
+        eventually(lambda: db.sql(waiting), what="the declaration to wait for the name")
+        replace()
+        session.rollback()
+        with pytest.raises(psycopg.errors.SerializationFailure, match="changed concurrently"):
+            declared.result()
+
+
+def test_a_schema_is_renamed_after_what_is_declared_with_its_tables(db, stub):
+    db.sql("CREATE SCHEMA app; CREATE TABLE app.document (id int PRIMARY KEY, body text)")
+    waiting = "SELECT FROM pg_stat_activity WHERE query LIKE 'ALTER SCHEMA%' AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
+        session.execute("CREATE TABLE first (id int PRIMARY KEY, body text)")
+        session.execute(another_declaration(stub).replace("'first'", "'app.document'"))
+        # Rights change all the while.
+        db.sql("GRANT USAGE ON SCHEMA app TO PUBLIC")
+        renamed = other.submit(db.sql, "ALTER SCHEMA app RENAME TO old")
+        eventually(lambda: db.sql(waiting), what="ALTER SCHEMA to wait")
+        session.commit()
+        renamed.result()
+    db.sql("INSERT INTO old.document VALUES (1, 'a')")
+    eventually(lambda: db.sql("SELECT FROM old.document_embedding WHERE body = 'a'"), what="the row to be embedded")
+
+
+def test_a_key_gets_no_other_type_of_the_name(db, stub):
+    """Its type changes in the queue and in the store, too, which waits for the store."""
+    db.sql("""
+        CREATE SCHEMA kinds; CREATE DOMAIN kinds.number AS int; CREATE DOMAIN kinds.big AS bigint;
+        CREATE SCHEMA app; CREATE TABLE app.document (id kinds.number PRIMARY KEY, body text)
+    """)
+    vectorizer.create(db, stub.url, source="app.document")
+    names = {"source": "app.document", "store": "app.document_embedding_store"}
+    db.sql("INSERT INTO app.document VALUES (1, 'a|b')")
+    vectorizer.in_step(db, ["id"], **names)
+    db.sql("DROP VIEW app.document_embedding")
+    db.sql(RUNS.format(base="bigint"))
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'app.document_embedding_store'::regclass"
+    swapped = "SELECT FROM pg_stat_activity WHERE query LIKE %s AND (wait_event_type = 'Lock' OR state = 'idle')"
+    with ThreadPoolExecutor() as others, db.connect(autocommit=False) as session:
+        session.execute("LOCK app.document_embedding_store IN ACCESS SHARE MODE")
+        altered = others.submit(warnings_of, db, "ALTER TABLE app.document ALTER COLUMN id TYPE kinds.big")
+        eventually(lambda: db.sql(waiting), what="ALTER TABLE to wait for the store")
+        swap = others.submit(db.sql, OF_ANOTHER_TYPE.format(schema="kinds", name="big", base="bigint"))
+        eventually(lambda: swap.done() or db.sql(swapped, ["%ALTER SCHEMA kinds%"]), what="the schema to be renamed, or to wait")
+        session.rollback()
+        altered.result()
+        swap.result()
+    assert fired(db) == []
+    db.sql("INSERT INTO evil.go DEFAULT VALUES; INSERT INTO app.document VALUES (3, 'c')")
+    vectorizer.in_step(db, ["id"], **names)
+
+
 def test_errors_of_others_statements_keep_what_they_say(db, stub):
     """Our look at statements is called for all of a session's, once a trigger of ours has fired in it."""
     db.sql("""

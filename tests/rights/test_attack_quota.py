@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
 
 
 @pytest.fixture
@@ -28,6 +28,24 @@ def test_a_role_has_no_more_vectorizers_than_it_may(db, mallory):
         declare(db, mallory, "t3")
     db.sql("SELECT ai.drop_vectorizer('m_t1_embedding_store')", user=mallory)
     declare(db, mallory, "t3")
+
+
+@pytest.mark.parametrize("whose", ["role", "database"])
+def test_there_are_no_more_s3_sources_than_there_may_be(db, mallory, whose):
+    egress.allow_objects(db.cluster, "s3://")
+    try:
+        of = {"role": f"ROLE {mallory}", "database": f"DATABASE {db.name}"}[whose]
+        db.sql(f"ALTER {of} SET pgai_rs.max_s3_sources_per_{whose} = 2")
+        add = lambda name, role=mallory: db.sql(f"SELECT ai.create_s3_source('m.{name}', 's3://b/{name}/', schedule => NULL)", user=role)  # noqa: E731
+        add("one"), add("two")
+        with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match=f"too many S3 sources for this {whose}"):
+            add("three")
+        # Superusers have no limit, and do not count.
+        add("four", "postgres")
+        db.sql("SELECT ai.drop_s3_source('m_one')", user=mallory)
+        add("three")
+    finally:
+        egress.allow_nothing(db.cluster)
 
 
 def test_a_role_cannot_raise_its_own_limit(db, mallory):

@@ -189,19 +189,22 @@ def test_a_right_that_is_taken_back_stops_what_was_declared(db, mallory, stub):
     works_until(db, mallory, stub, f"REVOKE {function} FROM {mallory}", f"GRANT {function} TO {mallory}")
 
 
-def test_a_right_of_an_extension_that_was_created_anew_is_heard_of(db, mallory, stub):
-    """The same worker serves more of its functions than it can have at a time."""
-    egress.allow(db.cluster, stub.url)
+def test_a_right_of_an_extension_that_was_created_anew_is_heard_of(cluster_factory, stub):
+    """The same worker serves more of its functions than it can have at a time, and hears of nothing but the REVOKE."""
+    quiet = {"pgai_rs.poll_interval": "1h", "pgai_rs.heartbeat_interval": "1h", "autovacuum": "off"}
+    db = cluster_factory(conf=egress.settings(stub.url) | quiet).create_database("house")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE ROLE mallory LOGIN; CREATE SCHEMA m AUTHORIZATION mallory")
+    db.sql("CREATE TABLE m.t (id int PRIMARY KEY, body text)", user="mallory")
     workers = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'pgai_rs worker'"
     first = eventually(lambda: db.sql(workers), what="the worker")
     for _ in range(12):
         db.sql("DROP EXTENSION pgai_rs CASCADE; DROP VIEW IF EXISTS m.t_embedding; DROP TABLE IF EXISTS m.t_embedding_store;"
-               f"TRUNCATE m.t; CREATE EXTENSION pgai_rs; SELECT ai.grant_vectorizer_usage('{mallory}')")
-        vectorizer.create(db, stub.url, "m.t", user=mallory)
-        db.sql("INSERT INTO m.t VALUES (1, 'first')", user=mallory)
+               "TRUNCATE m.t; CREATE EXTENSION pgai_rs; SELECT ai.grant_vectorizer_usage('mallory')")
+        vectorizer.create(db, stub.url, "m.t", user="mallory")
+        db.sql("INSERT INTO m.t VALUES (1, 'first')", user="mallory")
         vectorizer.in_step(db, ["id"], source="m.t", store="m.t_embedding_store")
     assert db.sql(workers) == first
-    db.sql(f"REVOKE EXECUTE ON FUNCTION ai.embedding_openai FROM {mallory}")
+    db.sql("REVOKE EXECUTE ON FUNCTION ai.embedding_openai FROM mallory")
     settles(lambda: state(db), ("not_served", "permission denied for function embedding_openai"), what="the refusal")
 
 
@@ -282,6 +285,22 @@ def test_the_lists_bind_a_source_that_was_declared_under_them_whoever_has_it_by_
     settles(lambda: db.sql(runs), [(None,), ("the server's own AWS credentials may ",), (None,)], what="the third run to end")
     db.sql(f"SELECT ai.create_s3_source('public.others', '{bucket.uri('x/')}', name => 'others', schedule => NULL)")
     assert db.value("SELECT for_superuser FROM ai.s3_source WHERE name = 'others'")
+
+
+def test_a_source_of_before_counts_as_declared_for_its_present_owner(db, mallory, bucket):
+    """So it is with what comes from a version, or a dump, that does not say whose it was."""
+    egress.allow_objects(db.cluster, "s3://")
+    db.sql(f"SELECT ai.grant_vectorizer_usage('{mallory}')")
+    for name, role in [("hers", mallory), ("ours", "postgres")]:
+        db.sql(f"SELECT ai.create_s3_source('m.{name}', '{bucket.uri(name + '/')}', name => '{name}', schedule => NULL)", user=role)
+    db.sql("UPDATE ai.s3_source SET for_superuser = NULL")
+    declared = "SELECT name::text, for_superuser FROM ai.s3_source ORDER BY name"
+    settles(lambda: db.sql(declared), [("hers", False), ("ours", True)], what="the worker to note whose they are")
+    db.sql(f"REASSIGN OWNED BY {mallory} TO postgres")
+    egress.allow_nothing(db.cluster)
+    db.sql("SELECT ai.sync_s3_source('hers'), ai.sync_s3_source('ours')")
+    runs = "SELECT left(error, 37) FROM ai.s3_source_runs WHERE finished IS NOT NULL ORDER BY name"
+    settles(lambda: db.sql(runs), [("the server's own AWS credentials may ",), (None,)], what="the runs to end")
 
 
 def test_a_dump_takes_the_rights_along(cluster, db, mallory):

@@ -150,6 +150,36 @@ def test_what_is_set_for_a_database_holds_while_its_worker_runs(shared, bucket):
     settles(lambda: embedded(shared, "mallory"), 2)
 
 
+def test_model_servers_and_keys_are_allowed_for_a_database(shared):
+    shared = shared(**{"pgai_rs.allowed_base_urls": "", "pgai_rs.api_key_names": "OPENAI_API_KEY", "pgai_rs.poll_interval": "1s"})
+    shared.db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)", user="mallory")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="base_url"):
+        vectorizer.create(shared.db, shared.url, "mallory.document", user="mallory")
+    lists = egress.settings(shared.url)
+    for name, value in lists.items():
+        shared.db.sql(f"ALTER DATABASE shared SET {name} = {value if ',' in value else repr(value)}")
+    number = vectorizer.create(shared.db, shared.url, "mallory.document", user="mallory")
+    insert(shared, "mallory", range(1))
+    settles(lambda: embedded(shared, "mallory"), 1)
+    for name in lists:
+        shared.db.sql(f"ALTER DATABASE shared RESET {name}")
+    insert(shared, "mallory", range(1, 2))
+    eventually(lambda: "base_url" in reason(shared, number), what="the vectorizer to stop")
+    assert embedded(shared, "mallory") == 1
+
+
+def test_only_superusers_say_what_is_allowed(shared):
+    """Each list alike, for the cluster or for a database, and nobody for themselves."""
+    db = shared().db
+    db.sql("CREATE ROLE owner LOGIN CREATEROLE; ALTER DATABASE shared OWNER TO owner; GRANT mallory TO owner WITH ADMIN OPTION")
+    lists = db.sql("SELECT name, context FROM pg_settings WHERE name LIKE 'pgai_rs.allowed%' OR name = 'pgai_rs.api_key_names'")
+    assert len(lists) >= 5 and {context for _, context in lists} == {"superuser"}
+    for name, _ in lists:
+        for statement in [f"SET {name} = 'a'", f"ALTER ROLE mallory SET {name} = 'a'", f"ALTER DATABASE shared SET {name} = 'a'"]:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.sql(statement, user="owner")
+
+
 def test_superusers_have_no_quota(shared):
     shared = shared(**{"pgai_rs.max_daily_tokens_per_role": 0, "pgai_rs.max_daily_tokens_per_database": 0})
     shared.db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")

@@ -455,6 +455,16 @@ def test_a_type_that_changes_tells_nothing_of_others(db, alice, mallory):
     assert "typed_of_alice" in said(alice, change.format("alice", "kind"))
 
 
+def test_who_owns_the_type_of_anothers_key_is_not_told_of_whom(db, alice, mallory):
+    mallory.sql(f"CREATE TYPE mallory.mood AS ENUM ('a'); GRANT USAGE ON SCHEMA mallory TO {alice.name}")
+    alice.sql("CREATE TABLE alice.typed (id mallory.mood PRIMARY KEY, body text)")
+    vectorizer.create(db, "", "alice.typed", user=alice.name, name="'typed_of_alice'",
+                      embedding="ai.embedding_openai('text-embedding-3-small', 8)")
+    alice.sql("DROP TABLE alice.typed_embedding_store CASCADE")
+    told = said(mallory, "ALTER TYPE mallory.mood RENAME VALUE 'a' TO 'b'")
+    assert "could not adapt another role's vectorizer" in told and "typed" not in told
+
+
 # What needs the truth goes on.
 
 

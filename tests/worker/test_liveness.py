@@ -261,6 +261,28 @@ def test_a_worker_that_gives_no_sign_of_life(document):
     settles(lambda: state(document), "idle")
 
 
+def test_a_worker_that_an_owner_may_keep_busy_for_an_hour_is_not_stuck(cluster_factory, stub):
+    db = cluster_factory(conf={"pgai_rs.owner_statement_timeout": "1h", "pgai_rs.heartbeat_interval": "1s"}).create_database("patient")
+    db.sql(f"CREATE EXTENSION pgai_rs CASCADE; {TABLE}; CREATE TABLE go (); CREATE SEQUENCE waits")
+    vectorizer.create(db, stub.url)
+    db.sql("""
+        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM nextval('public.waits');
+            WHILE NOT EXISTS (SELECT FROM public.go) LOOP PERFORM pg_sleep(0.01); END LOOP;
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER wait AFTER INSERT ON document_embedding_store EXECUTE FUNCTION wait()
+    """)
+    eventually(lambda: process(db, "worker")["last_heartbeat"], what="a heartbeat")
+    db.sql("INSERT INTO document VALUES (1, 'a')")
+    eventually(lambda: db.value("SELECT is_called FROM waits"), what="the owner's trigger to run")
+    db.sql("UPDATE ai.vectorizer_worker_process SET last_heartbeat = now() - interval '1 hour'")
+    assert process(db, "worker")["state"] == "running"
+    db.sql("INSERT INTO go DEFAULT VALUES")
+    vectorizer.in_step(db, ["id"])
+
+
 def test_leases_of_the_dead_are_told_from_those_of_the_living(document):
     with stopped(document, the_worker(document)):
         document.sql(
