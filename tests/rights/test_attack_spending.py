@@ -157,7 +157,7 @@ def test_model_servers_and_keys_are_allowed_for_a_database(shared):
         vectorizer.create(shared.db, shared.url, "mallory.document", user="mallory")
     lists = egress.settings(shared.url)
     for name, value in lists.items():
-        shared.db.sql(f"ALTER DATABASE shared SET {name} = {value if ',' in value else repr(value)}")
+        shared.db.sql(f"ALTER DATABASE shared SET {name} = '{value}'")
     number = vectorizer.create(shared.db, shared.url, "mallory.document", user="mallory")
     insert(shared, "mallory", range(1))
     settles(lambda: embedded(shared, "mallory"), 1)
