@@ -1,12 +1,12 @@
 """How fast the worker is when the model answers after 50 ms.
 
     make bench                  all cases
-    make bench ARGS=rows        one of: rows, documents, waiting, throttled, outage, poison
+    make bench ARGS=rows        one of: rows, documents, waiting, trickle, throttled, outage, poison
     make bench ARGS='pgai rows' the same with the worker of timescale/pgai, which is fetched first (7 GB)
 
 Rows: 2,000 rows of one chunk each. Documents: 500 Markdown documents of 8 KB in S3, in chunks of at
 most 2,000 characters. Both with vectors of 768 numbers, on a fresh cluster with default settings.
-Waiting: one row at a time, beside a million rows that wait for their next try.
+Waiting: one row at a time, beside a million rows that wait for their next try. Trickle: see trickle.py.
 Throttled, outage and poison: see faults.py.
 
 Timings of shared machines are noisy: compare CPU seconds, and times of one run only.
@@ -31,9 +31,10 @@ from support.wait import eventually
 
 from faults import FAULTS
 from peer_pgai import Pgai
+from trickle import trickle
 from waiting import waiting
 
-OTHERS = {"waiting": waiting} | FAULTS
+OTHERS = {"waiting": waiting, "trickle": trickle} | FAULTS
 MODEL_DELAY = 0.05
 DIMENSIONS = 768
 ROWS = 2_000
