@@ -43,8 +43,7 @@ struct Kept {
 struct Statement {
     plan: KeptPlan,
     types: Vec<pg_sys::Oid>,
-    planning: Planning,
-    /// Its tables other than Postgres's own, with their sizes in blocks when it was planned.
+    /// Its tables other than Postgres's own, with their sizes in blocks when it was planned, if it is planned once.
     tables: Vec<(pg_sys::Oid, u32)>,
     /// The number of its last run.
     used: u64,
@@ -133,19 +132,17 @@ impl Statement {
     fn prepare(sql: &str, types: &[pg_sys::Oid], planning: Planning, run: u64) -> Result<Statement, PgError> {
         let text = CString::new(sql).map_err(|_| PgError::internal("unexpected zero byte in a statement"))?;
         let mut types = types.to_vec();
-        let mut plan = KeptPlan::prepare(&text, &mut types, planning)?;
+        let plan = KeptPlan::prepare(&text, &mut types, planning)?;
+        if planning != Planning::Once {
+            return Ok(Statement { plan, types, tables: Vec::new(), used: run });
+        }
 
         let relations = plan.relations();
         let tables = relations.into_iter().filter(|table| table.to_u32() >= pg_sys::FirstNormalObjectId);
-        let sizes: Option<Vec<_>> = tables.map(|table| Some((table, blocks_of(table)?))).collect();
-        let planning = match sizes {
-            None if planning == Planning::Once => Planning::EachTime,
-            _ => planning,
-        };
-        if sizes.is_none() {
-            plan = KeptPlan::prepare(&text, &mut types, planning)?;
+        match tables.map(|table| Some((table, blocks_of(table)?))).collect() {
+            Some(tables) => Ok(Statement { plan, types, tables, used: run }),
+            None => Statement::prepare(sql, &types, Planning::EachTime, run),
         }
-        Ok(Statement { plan, types, planning, tables: sizes.unwrap_or_default(), used: run })
     }
 
     /// Returns whether the statement may run as it is: its names need not be looked up again, they are those of
@@ -157,7 +154,7 @@ impl Statement {
         };
         self.plan.is_valid()
             && statement::may_name(&self.plan.relations())
-            && (self.planning != Planning::Once || self.tables.iter().all(has_its_size))
+            && self.tables.iter().all(has_its_size)
     }
 }
 

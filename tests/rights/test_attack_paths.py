@@ -339,19 +339,24 @@ def test_a_users_change_does_not_fail_for_names_that_change_again_and_again(db, 
     settles(lambda: db.value("SELECT state FROM ai.vectorizer_health"), "idle")
 
 
+def warnings_meanwhile(db, change: str, table: str, mode: str, replace) -> list[str]:
+    """Has a name replaced while a change waits for a lock on a table; returns the change's warnings."""
+    waiting = f"SELECT FROM pg_locks WHERE NOT granted AND relation = '{table}'::regclass"
+    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
+        session.execute(f"LOCK {table} IN {mode} MODE")
+        changed = other.submit(warnings_of, db, change)
+        eventually(lambda: db.sql(waiting), what=f"{change} to wait for a lock")
+        replace()
+        session.rollback()
+        return changed.result()
+
+
 def test_a_users_change_waits_for_a_lock_while_names_change(db, stub, another):
     """The queue's name is looked up before the wait for the store."""
     with_store(db, stub, queue_schema="'app'")
     db.sql("ALTER TABLE app.store SET SCHEMA public")
     replace = another("_vectorizer_q_1")
-    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'public.store'::regclass"
-    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
-        session.execute("LOCK public.store IN SHARE MODE")
-        update = other.submit(warnings_of, db, "UPDATE document SET id = 2")
-        eventually(lambda: db.sql(waiting), what="UPDATE to wait for a lock")
-        replace()
-        session.rollback()
-        assert update.result() == []
+    assert warnings_meanwhile(db, "UPDATE document SET id = 2", "public.store", "SHARE", replace) == []
     assert fired(db) == [] and db.sql("SELECT FROM app._vectorizer_q_1") == []
     vectorizer.in_step(db, ["id"], store="public.store")
 
@@ -359,14 +364,7 @@ def test_a_users_change_waits_for_a_lock_while_names_change(db, stub, another):
 def test_no_other_table_of_the_name_is_truncated(db, stub, another):
     with_store(db, stub)
     replace = another("store")
-    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'ai._vectorizer_q_failed_1'::regclass"
-    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
-        session.execute("LOCK ai._vectorizer_q_failed_1 IN ROW SHARE MODE")
-        truncate = other.submit(warnings_of, db, "TRUNCATE document")
-        eventually(lambda: db.sql(waiting), what="TRUNCATE to wait for a lock")
-        replace()
-        session.rollback()
-        assert truncate.result() == []
+    assert warnings_meanwhile(db, "TRUNCATE document", "ai._vectorizer_q_failed_1", "ROW SHARE", replace) == []
     assert fired(db) == []
     vectorizer.in_step(db, ["id"], store="old.store")
 
@@ -376,14 +374,7 @@ def test_no_other_table_of_a_name_that_changes_within_the_statement_is_truncated
     with_store(db, stub, queue_schema="'app'")
     db.sql("CREATE TABLE heir () INHERITS (app.store)")
     replace = another("_vectorizer_q_failed_1")
-    waiting = "SELECT FROM pg_locks WHERE NOT granted AND relation = 'heir'::regclass"
-    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
-        session.execute("LOCK heir IN ROW SHARE MODE")
-        truncate = other.submit(warnings_of, db, "TRUNCATE document")
-        eventually(lambda: db.sql(waiting), what="TRUNCATE to wait for a lock")
-        replace()
-        session.rollback()
-        assert truncate.result() == []
+    assert warnings_meanwhile(db, "TRUNCATE document", "heir", "ROW SHARE", replace) == []
     assert fired(db) == []
     vectorizer.in_step(db, ["id"], store="old.store")
 

@@ -12,7 +12,7 @@
 //! * `exchange`: the bytes to it and from it, until it ends or has to
 //! * `live`: the processes that are running, so that none outlives the worker
 //!
-//! What holds in a process of Postgres's, and why:
+//! Rules for callers in a process of Postgres's, and their reasons:
 //!
 //! * **A thread that starts a process stays with it.** `PR_SET_PDEATHSIG` counts from the end of the *thread* that
 //!   forked, and a pool's threads end when they are idle. So a run keeps its thread until the process is gone;
