@@ -128,6 +128,8 @@ fn start_on(socket: &Path) -> (Running, String) {
 #[test]
 fn it_listens_on_a_unix_socket_and_takes_it_away_again() {
     let socket = std::env::temp_dir().join(format!("pgai_rs-{}.sock", std::process::id()));
+    // An earlier process that had this one's number may have been killed.
+    let _ = fs::remove_file(&socket);
     // One that an earlier server left: nobody listens any more.
     drop(UnixListener::bind(&socket).unwrap());
 

@@ -31,6 +31,8 @@ impl Model {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("pgai_rs-model-{}-{number}.sock", std::process::id()));
+        // An earlier process that had this one's number may have been killed.
+        let _ = std::fs::remove_file(&path);
 
         let listener = UnixListener::bind(&path).unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use postgres::{Client, NoTls};
 
@@ -43,8 +43,11 @@ pub fn server() -> Option<&'static Server> {
 impl Server {
     fn start(pg_config: &Path) -> Server {
         let bindir = ask(pg_config, "--bindir");
-        let directory = std::env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
         remove_leftovers();
+        // An earlier process may have had this one's number, and its server may still be stopping.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let directory =
+            std::env::temp_dir().join(format!("{PREFIX}{}-{}", std::process::id(), now.as_nanos()));
         fs::create_dir(&directory).unwrap();
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o700)).unwrap();
         let user = unprivileged();
@@ -145,12 +148,14 @@ fn unprivileged() -> Option<(u32, u32)> {
     Some(user("postgres").or_else(|| user("nobody")).expect("neither postgres nor nobody is a user here"))
 }
 
-/// Removes the directories of processes that have ended.
+/// Removes the directories of processes that have ended, as far as their servers have ended too: one that is
+/// stopping still writes.
 fn remove_leftovers() {
     for entry in fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(pid) = name.strip_prefix(PREFIX) else { continue };
-        if Path::new("/proc").join(pid).exists() {
+        let Some(creator) = name.strip_prefix(PREFIX) else { continue };
+        let creator = creator.split('-').next().unwrap_or_default();
+        if is_running(creator) || serves(&entry.path().join("data")) {
             continue;
         }
         match fs::remove_dir_all(entry.path()) {
@@ -160,6 +165,16 @@ fn remove_leftovers() {
             Err(error) => panic!("{}: {error}", entry.path().display()),
         }
     }
+}
+
+/// Returns whether a server runs on this data directory. It takes its file away when it has written all.
+fn serves(data: &Path) -> bool {
+    let file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    file.lines().next().is_some_and(is_running)
+}
+
+fn is_running(pid: &str) -> bool {
+    Path::new("/proc").join(pid).exists()
 }
 
 fn ask(pg_config: &Path, question: &str) -> PathBuf {
