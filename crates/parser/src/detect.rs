@@ -1,0 +1,207 @@
+//! The type of a document: by its first bytes, by what is in it if it is an archive, by its name, and by the media
+//! type that its store gave it.
+//!
+//! The signatures are a table of our own, as general-purpose libraries also know such ones as the `BM` of a bitmap,
+//! which make a picture of a page about cars.
+
+mod archive;
+mod name;
+
+use memchr::memmem;
+
+use crate::{Kind, ParseError, Source};
+
+/// The number of bytes in which a PDF's signature is looked for, as PDF readers do.
+const PDF_HEAD: usize = 1024;
+
+/// Returns the document's type.
+pub(crate) fn detect(source: &Source<'_>) -> Result<Kind, ParseError> {
+    let named = name::by_name(source.name);
+    if let Some(kind) = by_content(source.bytes, named)? {
+        return Ok(kind);
+    }
+    if let Some(kind) = named {
+        return textual(kind, source.bytes);
+    }
+    if begins_as_html(source.bytes) {
+        return Ok(Kind::Html);
+    }
+    if let Some(kind) = name::by_content_type(source.content_type)? {
+        return textual(kind, source.bytes);
+    }
+    if looks_like_text(source.bytes) {
+        return Ok(Kind::Text);
+    }
+    Err(ParseError::UnsupportedType(name::description(source)))
+}
+
+/// Returns the type that the content shows, whatever its name says.
+fn by_content(bytes: &[u8], named: Option<Kind>) -> Result<Option<Kind>, ParseError> {
+    if memmem::find(&bytes[..bytes.len().min(PDF_HEAD)], b"%PDF-")
+        .is_some_and(|at| at == 0 || named.is_none_or(is_binary))
+    {
+        return Ok(Some(Kind::Pdf));
+    }
+    if bytes.starts_with(b"{\\rtf") {
+        return Ok(Some(Kind::Rtf));
+    }
+    if bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06") {
+        return archive::zip(bytes).map(Some);
+    }
+    if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
+        return archive::compound_file(bytes).map(Some);
+    }
+    match find(BINARY_SIGNATURES, bytes) {
+        Some(found) if !looks_like_text(bytes) => Err(ParseError::UnsupportedType(found.to_owned())),
+        _ => Ok(None),
+    }
+}
+
+/// Returns the type, unless the content can't be of it: a binary format has a signature, which was not there.
+fn textual(kind: Kind, bytes: &[u8]) -> Result<Kind, ParseError> {
+    if !is_binary(kind) {
+        return Ok(kind);
+    }
+    if bytes.is_empty() {
+        return Err(ParseError::Empty(kind.name()));
+    }
+    Err(ParseError::Damaged { kind: kind.name(), problem: "it does not begin as one".to_owned() })
+}
+
+/// Returns whether documents of this type have a signature.
+fn is_binary(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Pdf
+            | Kind::Docx
+            | Kind::Pptx
+            | Kind::Xlsx
+            | Kind::Xlsb
+            | Kind::Doc
+            | Kind::Ppt
+            | Kind::Xls
+            | Kind::Odt
+            | Kind::Ods
+            | Kind::Odp
+            | Kind::Rtf
+            | Kind::Epub
+            | Kind::OutlookEmail
+    )
+}
+
+/// The number of bytes before a signature, the signature, and the name of the type.
+type Signature = (usize, &'static [u8], &'static str);
+
+/// Signatures of types that never are text: a text that has such letters there has them by chance.
+const BINARY_SIGNATURES: &[Signature] = &[
+    (0, b"\x89PNG\r\n\x1a\n", "a PNG image"),
+    (0, b"\xff\xd8\xff", "a JPEG image"),
+    (0, b"GIF87a", "a GIF image"),
+    (0, b"GIF89a", "a GIF image"),
+    (8, b"WEBPVP8", "a WebP image"),
+    (0, b"II*\0", "a TIFF image"),
+    (0, b"MM\0*", "a TIFF image"),
+    (0, b"\x1f\x8b", "gzip-compressed"),
+    (0, b"\x28\xb5\x2f\xfd", "Zstandard-compressed"),
+    (0, b"BZh91AY&SY", "bzip2-compressed"),
+    (0, b"\xfd7zXZ\0", "xz-compressed"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (0, b"Rar!\x1a\x07", "a RAR archive"),
+    (257, b"ustar", "a tar archive"),
+    (60, b"BOOKMOBI", "a Kindle book"),
+    (4, b"ftyp", "an MP4 or QuickTime video"),
+    (0, b"ID3\x03", "an MP3 audio"),
+    (0, b"ID3\x04", "an MP3 audio"),
+    (0, b"OggS\0", "an Ogg audio or video"),
+    (0, b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
+    (0, b"SQLite format 3\0", "an SQLite database"),
+    (0, b"\x7fELF", "a program"),
+];
+
+/// Returns the name that goes with the first of these signatures that the bytes have.
+fn find(signatures: &'static [Signature], bytes: &[u8]) -> Option<&'static str> {
+    for (offset, signature, name) in signatures {
+        if bytes.get(*offset..).is_some_and(|bytes| bytes.starts_with(signature)) {
+            return Some(name);
+        }
+    }
+    None
+}
+
+/// Returns whether the document says that it is HTML, after whitespace and a byte order mark.
+fn begins_as_html(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let begins = |tag: &[u8]| bytes.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
+    begins(b"<!doctype html") || begins(b"<html")
+}
+
+/// Returns whether the bytes begin with the mark of UTF-16, or have no NUL.
+fn looks_like_text(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || !bytes.contains(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(bytes: &[u8], name: &str, content_type: &str) -> Result<Kind, ParseError> {
+        fn given(value: &str) -> Option<&str> {
+            (!value.is_empty()).then_some(value)
+        }
+        detect(&Source { bytes, name: given(name), content_type: given(content_type) })
+    }
+
+    fn unsupported(name: &str) -> Result<Kind, ParseError> {
+        Err(ParseError::UnsupportedType(name.to_owned()))
+    }
+
+    #[test]
+    fn content_wins_over_name_and_media_type() {
+        assert_eq!(typed(b"%PDF-1.4", "notes.txt", "text/plain"), Ok(Kind::Pdf));
+        assert_eq!(typed(b"junk\n%PDF-1.4", "report.pdf", ""), Ok(Kind::Pdf));
+        assert_eq!(typed(b"{\\rtf1", "letter.doc", "application/msword"), Ok(Kind::Rtf));
+        assert_eq!(typed(b"\x89PNG\r\n\x1a\n\0", "notes.md", "text/markdown"), unsupported("a PNG image"));
+        assert_eq!(typed(b"\0\0\0\x18ftypmp42", "", ""), unsupported("an MP4 or QuickTime video"));
+    }
+
+    #[test]
+    fn text_that_has_letters_of_a_signature_stays_text() {
+        assert_eq!(typed(b"BMW makes cars", "", ""), Ok(Kind::Text));
+        assert_eq!(typed(b"The ftyp box", "", ""), Ok(Kind::Text));
+        assert_eq!(typed(b"GIF89a is a format", "", ""), Ok(Kind::Text));
+        assert_eq!(typed(b"A file that begins with %PDF- is a PDF.", "notes.txt", ""), Ok(Kind::Text));
+    }
+
+    #[test]
+    fn the_name_decides_whatever_its_case() {
+        assert_eq!(typed(b"x", "READ.ME.Markdown", "application/pdf"), Ok(Kind::Markdown));
+        assert_eq!(typed(b"x", "server.LOG", ""), Ok(Kind::Text));
+        assert_eq!(typed(b"x", "notes.md.gz", ""), Ok(Kind::Markdown));
+        assert_eq!(typed(b"x", "page.htm?version=2", "text/plain"), Ok(Kind::Html));
+    }
+
+    #[test]
+    fn a_binary_format_without_its_signature_is_damaged() {
+        let problem = "it does not begin as one".to_owned();
+        assert_eq!(typed(b"x", "a.pdf", ""), Err(ParseError::Damaged { kind: "a PDF", problem }));
+        assert_eq!(typed(b"", "a.docx", ""), Err(ParseError::Empty("a Word document")));
+    }
+
+    #[test]
+    fn html_is_known_by_its_beginning_unless_the_name_says_otherwise() {
+        assert_eq!(typed(b"\n <!DOCTYPE html><p>", "page", "text/plain"), Ok(Kind::Html));
+        assert_eq!(typed(b"<HTML lang=en>", "", ""), Ok(Kind::Html));
+        assert_eq!(typed(b"<html>", "example.md", ""), Ok(Kind::Markdown));
+        assert_eq!(typed(b"<p>not a page</p>", "", ""), Ok(Kind::Text));
+    }
+
+    #[test]
+    fn without_an_ending_the_media_type_decides() {
+        assert_eq!(typed(b"x", "README", "Text/Markdown; charset=utf-8"), Ok(Kind::Markdown));
+        assert_eq!(typed(b"x", "README", "application/json"), Ok(Kind::Json));
+        assert_eq!(typed(b"x", "data.unheard-of", "binary/octet-stream"), Ok(Kind::Text));
+        assert_eq!(typed(b"a\0b", "data.unheard-of", ""), unsupported("a .unheard-of file"));
+        assert_eq!(typed(b"a\0b", "", "application/x-thing"), unsupported("of type application/x-thing"));
+        assert_eq!(typed(b"a\0b", "", ""), unsupported("of an unknown type"));
+    }
+}

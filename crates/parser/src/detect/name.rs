@@ -1,0 +1,191 @@
+//! Types by the name of a document, and by its media type.
+
+use crate::{Kind, ParseError, Source};
+
+/// Endings of names, in lower case, and the types that they stand for.
+const ENDINGS: &[(Kind, &[&str])] = &[
+    (Kind::Pdf, &["pdf"]),
+    (Kind::Docx, &["docx", "docm", "dotx", "dotm"]),
+    (Kind::Pptx, &["pptx", "pptm", "ppsx", "ppsm", "potx", "potm"]),
+    (Kind::Xlsx, &["xlsx", "xlsm", "xltx", "xltm"]),
+    (Kind::Xlsb, &["xlsb"]),
+    (Kind::Doc, &["doc", "dot"]),
+    (Kind::Ppt, &["ppt", "pps", "pot"]),
+    (Kind::Xls, &["xls", "xlt"]),
+    (Kind::Odt, &["odt", "ott"]),
+    (Kind::Ods, &["ods", "ots"]),
+    (Kind::Odp, &["odp", "otp"]),
+    (Kind::Rtf, &["rtf"]),
+    (Kind::Html, &["html", "htm", "xhtml", "xht"]),
+    (Kind::Epub, &["epub"]),
+    (Kind::Csv, &["csv"]),
+    (Kind::Tsv, &["tsv", "tab"]),
+    (Kind::Json, &["json", "geojson"]),
+    (Kind::JsonLines, &["jsonl", "ndjson"]),
+    (Kind::Xml, &["xml", "rss", "atom"]),
+    (Kind::Notebook, &["ipynb"]),
+    (Kind::Email, &["eml"]),
+    (Kind::OutlookEmail, &["msg"]),
+    (Kind::Subtitles, &["srt", "vtt"]),
+    (Kind::Markdown, &["md", "markdown", "mdown", "mkd", "mdx", "qmd", "rmd"]),
+    (Kind::ReStructuredText, &["rst", "rest"]),
+    (Kind::Text, &["txt", "text", "log", "adoc", "asciidoc", "org", "tex", "conf", "cfg", "ini"]),
+    (
+        Kind::SourceCode,
+        &[
+            "py",
+            "rs",
+            "c",
+            "h",
+            "cc",
+            "cpp",
+            "hpp",
+            "cs",
+            "java",
+            "kt",
+            "go",
+            "js",
+            "mjs",
+            "ts",
+            "tsx",
+            "jsx",
+            "rb",
+            "php",
+            "pl",
+            "pm",
+            "sh",
+            "bash",
+            "zsh",
+            "ps1",
+            "sql",
+            "r",
+            "swift",
+            "scala",
+            "lua",
+            "hs",
+            "ex",
+            "exs",
+            "erl",
+            "clj",
+            "lisp",
+            "el",
+            "vim",
+            "yaml",
+            "yml",
+            "toml",
+            "css",
+            "scss",
+            "proto",
+            "tf",
+            "zig",
+            "dart",
+            "jl",
+            "m",
+            "f90",
+            "asm",
+            "s",
+            "cmake",
+            "gradle",
+            "dockerfile",
+            "makefile",
+        ],
+    ),
+];
+
+/// Media types, and the types that they stand for. Of `text/`, others are text.
+const MEDIA_TYPES: &[(&str, Kind)] = &[
+    ("application/pdf", Kind::Pdf),
+    ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", Kind::Docx),
+    ("application/vnd.openxmlformats-officedocument.presentationml.presentation", Kind::Pptx),
+    ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", Kind::Xlsx),
+    ("application/msword", Kind::Doc),
+    ("application/vnd.ms-powerpoint", Kind::Ppt),
+    ("application/vnd.ms-excel", Kind::Xls),
+    ("application/vnd.oasis.opendocument.text", Kind::Odt),
+    ("application/vnd.oasis.opendocument.spreadsheet", Kind::Ods),
+    ("application/vnd.oasis.opendocument.presentation", Kind::Odp),
+    ("application/rtf", Kind::Rtf),
+    ("text/rtf", Kind::Rtf),
+    ("text/html", Kind::Html),
+    ("application/xhtml+xml", Kind::Html),
+    ("application/epub+zip", Kind::Epub),
+    ("text/csv", Kind::Csv),
+    ("text/tab-separated-values", Kind::Tsv),
+    ("application/json", Kind::Json),
+    ("application/x-ndjson", Kind::JsonLines),
+    ("application/jsonl", Kind::JsonLines),
+    ("application/xml", Kind::Xml),
+    ("text/xml", Kind::Xml),
+    ("application/x-ipynb+json", Kind::Notebook),
+    ("message/rfc822", Kind::Email),
+    ("application/vnd.ms-outlook", Kind::OutlookEmail),
+    ("application/x-subrip", Kind::Subtitles),
+    ("text/vtt", Kind::Subtitles),
+    ("text/markdown", Kind::Markdown),
+    ("text/x-markdown", Kind::Markdown),
+    ("text/x-rst", Kind::ReStructuredText),
+];
+
+/// Returns the type that the name's ending stands for.
+pub(super) fn by_name(name: Option<&str>) -> Option<Kind> {
+    let ending = ending(name?)?;
+    let (kind, _) = ENDINGS.iter().find(|(_, endings)| endings.contains(&ending.as_str()))?;
+    Some(*kind)
+}
+
+/// Returns the type that the media type stands for; an error if it is one of pictures, sounds or videos.
+pub(super) fn by_content_type(content_type: Option<&str>) -> Result<Option<Kind>, ParseError> {
+    let Some(media_type) = content_type.map(media_type) else { return Ok(None) };
+    if let Some((_, kind)) = MEDIA_TYPES.iter().find(|(known, _)| *known == media_type) {
+        return Ok(Some(*kind));
+    }
+    match media_type.split('/').next() {
+        Some("text") => Ok(Some(Kind::Text)),
+        Some("image" | "audio" | "video") => {
+            Err(ParseError::UnsupportedType(format!("of type {}", printable(&media_type))))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Returns a media type in lower case, without its parameters.
+fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Returns words for a document of which nothing is known, as in "the document is …".
+pub(super) fn description(source: &Source<'_>) -> String {
+    const UNKNOWING: &[&str] = &["", "application/octet-stream", "binary/octet-stream"];
+
+    let media_type = source.content_type.map(media_type).unwrap_or_default();
+    if !UNKNOWING.contains(&media_type.as_str()) {
+        return format!("of type {}", printable(&media_type));
+    }
+    match source.name.and_then(ending) {
+        Some(ending) => format!("a .{} file", printable(&ending)),
+        None => "of an unknown type".to_owned(),
+    }
+}
+
+/// Returns the ending of a file's name in lower case, without the dot and without a query. That of a compressed file
+/// is the one before it, for its content was decompressed.
+fn ending(name: &str) -> Option<String> {
+    let name = name.split(['?', '#']).next().unwrap_or_default();
+    let (stem, last) = split_ending(name)?;
+    match last.as_str() {
+        "gz" | "bz2" | "zst" => split_ending(stem).map(|(_, before)| before),
+        _ => Some(last),
+    }
+}
+
+/// Splits a name at its last dot; the ending is in lower case. `None` if there is nothing on one side of it.
+fn split_ending(name: &str) -> Option<(&str, String)> {
+    let (stem, ending) = name.rsplit_once('.')?;
+    (!stem.is_empty() && !ending.is_empty()).then(|| (stem, ending.to_ascii_lowercase()))
+}
+
+/// Returns a name from outside, fit for a message.
+fn printable(name: &str) -> String {
+    const LONGEST: usize = 80;
+    name.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
+}

@@ -1,0 +1,161 @@
+//! Writing Markdown: blocks, tables, and the places where pages begin.
+//!
+//! Little is escaped. The text is there to be embedded, searched and quoted, and a backslash before each underscore
+//! helps none of these; only what would fall out of its table is written otherwise.
+
+use pgai_rs_parser_protocol::Page;
+
+/// The deepest heading of Markdown.
+const DEEPEST: usize = 6;
+
+/// Blocks of Markdown, with a blank line between them, and the pages that they are on.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    text: String,
+    pages: Vec<Page>,
+}
+
+impl Blocks {
+    /// Appends a block; whitespace around it and an empty one are left out.
+    pub(crate) fn push(&mut self, block: &str) {
+        let block = trim_lines(block);
+        if block.is_empty() {
+            return;
+        }
+        self.separate();
+        self.text.push_str(block);
+    }
+
+    /// Appends a heading. Levels are counted from 1; deeper ones than Markdown has are its deepest.
+    pub(crate) fn heading(&mut self, level: usize, title: &str) {
+        let title = one_line(title);
+        if !title.is_empty() {
+            self.push(&format!("{} {title}", "#".repeat(level.clamp(1, DEEPEST))));
+        }
+    }
+
+    /// Notes that what is pushed next is the beginning of a page.
+    pub(crate) fn page(&mut self, number: u32) {
+        let start = if self.text.is_empty() { 0 } else { self.text.len() + 2 };
+        // A page without text begins where the next one does; the later says more.
+        if self.pages.last().is_some_and(|last| last.start == start) {
+            self.pages.pop();
+        }
+        self.pages.push(Page { number, start });
+    }
+
+    /// Returns the text, and the beginnings of its pages.
+    pub(crate) fn finish(mut self) -> (String, Vec<Page>) {
+        let end = self.text.len();
+        self.pages.retain(|page| page.start < end);
+        (self.text, self.pages)
+    }
+
+    fn separate(&mut self) {
+        if !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+    }
+}
+
+/// Returns a table as GitHub writes it, of which the first row is the head; empty if there is no text in it. Shorter
+/// rows are filled up, and rows and columns without any text at the end are left out.
+pub(crate) fn table(rows: &[Vec<String>]) -> String {
+    let used =
+        |row: &Vec<String>| row.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last + 1);
+    let width = rows.iter().map(used).max().unwrap_or(0);
+    let height = rows.iter().rposition(|row| used(row) > 0).map_or(0, |last| last + 1);
+    if width == 0 {
+        return String::new();
+    }
+
+    let mut text = String::new();
+    for (place, row) in rows[..height].iter().enumerate() {
+        for column in 0..width {
+            text.push_str("| ");
+            text.push_str(&cell(row.get(column).map_or("", String::as_str)));
+            text.push(' ');
+        }
+        text.push_str("|\n");
+        if place == 0 {
+            text.push_str(&"| --- ".repeat(width));
+            text.push_str("|\n");
+        }
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// Returns the content of a cell on one line, in which no bar ends it early.
+fn cell(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
+        if !line.is_empty() {
+            line.push_str("<br>");
+        }
+        line.push_str(&part.replace('|', "\\|"));
+    }
+    line
+}
+
+/// Returns a block of code, in a fence that is longer than any in it.
+pub(crate) fn code(language: &str, code: &str) -> String {
+    let mut fence = "```".to_owned();
+    while code.contains(&fence) {
+        fence.push('`');
+    }
+    format!("{fence}{language}\n{}\n{fence}", code.trim_end_matches(['\n', '\r']))
+}
+
+/// Returns a text on one line, with single spaces.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Returns a text without blank lines around it. The indentation of its first line stays.
+fn trim_lines(text: &str) -> &str {
+    let text = text.trim_end();
+    let blank = text.len() - text.trim_start().len();
+    let line = text[..blank].rfind('\n').map_or(0, |end| end + 1);
+    &text[line..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(rows: &[&[&str]]) -> Vec<Vec<String>> {
+        rows.iter().map(|row| row.iter().map(|cell| (*cell).to_owned()).collect()).collect()
+    }
+
+    #[test]
+    fn blocks_are_a_blank_line_apart_and_know_their_pages() {
+        let mut blocks = Blocks::default();
+        blocks.page(1);
+        blocks.heading(2, " A \n title ");
+        blocks.push("\n\n    indented\n");
+        blocks.page(2);
+        blocks.push("  \n");
+        blocks.page(3);
+        blocks.push("the end");
+        blocks.page(4);
+
+        let (text, pages) = blocks.finish();
+        assert_eq!(text, "## A title\n\n    indented\n\nthe end");
+        assert_eq!(pages, [Page { number: 1, start: 0 }, Page { number: 3, start: 26 }]);
+        assert_eq!(&text[26..], "the end");
+    }
+
+    #[test]
+    fn a_table_has_a_head_and_cells_that_stay_in_it() {
+        let text = table(&rows(&[&["a", "b|c", ""], &["one\ntwo"], &["", ""]]));
+        assert_eq!(text, "| a | b\\|c |\n| --- | --- |\n| one<br>two |  |");
+        assert_eq!(table(&rows(&[&["", " "]])), "");
+    }
+
+    #[test]
+    fn a_fence_is_longer_than_those_in_the_code() {
+        assert_eq!(code("sh", "echo\n"), "```sh\necho\n```");
+        assert_eq!(code("", "```\n"), "````\n```\n````");
+    }
+}
