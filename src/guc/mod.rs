@@ -8,6 +8,7 @@
 mod embedding;
 mod indexing;
 mod loading;
+mod parsing;
 mod quota;
 mod s3;
 mod setting;
@@ -44,6 +45,7 @@ pub fn define() {
     let secret = Definer { flags: GucFlags::SUPERUSER_ONLY | GucFlags::NO_SHOW_ALL, superuser: false };
     worker::define(&sighup);
     loading::define(&sighup, &superuser);
+    parsing::define(&sighup);
     s3::define(&sighup, &superuser, &secret);
     embedding::define(&sighup, &superuser, &secret);
     sources::define(&sighup, &superuser);
@@ -58,6 +60,7 @@ pub fn pipeline() -> Settings {
     let mut settings = Settings { s3: s3::s3(), ..Settings::default() };
     worker::tell(&mut settings);
     loading::tell(&mut settings);
+    parsing::tell(&mut settings);
     embedding::tell(&mut settings);
     sources::tell(&mut settings);
     settings

@@ -14,6 +14,7 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use pgai_rs_pipeline::child;
 use pgai_rs_pipeline::run::{Runner, Turn, release_free_memory};
 use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
@@ -97,9 +98,10 @@ fn enter(database: pg_sys::Oid) -> bool {
     !is_kept_away
 }
 
-/// Stops the network before the memory of the process is freed.
+/// Stops parsers and the network before the memory of the process is freed.
 #[pg_guard]
 unsafe extern "C-unwind" fn at_exit(_code: std::ffi::c_int, argument: pg_sys::Datum) {
+    child::end_all();
     RUNNER.with(|runner| drop(runner.try_borrow_mut().ok().and_then(|mut runner| runner.take())));
     index::due::end_builders();
 
@@ -211,9 +213,9 @@ fn serve(database: pg_sys::Oid) {
 /// Returns the settings, with `connections` limited to the file descriptors that the operating system allows.
 fn pipeline_settings() -> Settings {
     let settings = guc::pipeline();
-    let wanted = Settings::descriptors(settings.connections);
+    let wanted = settings.descriptors();
     let there_are = descriptors::make_room(wanted);
-    let connections = Settings::connections_within(there_are).min(settings.connections);
+    let connections = settings.connections_within(there_are).min(settings.connections);
 
     if connections < settings.connections {
         ErrorReport::new(

@@ -15,6 +15,8 @@ from .postgres import Postgres
 SQL = places.ROOT / "sql"
 ORDER = SQL / "order.txt"
 CONTROL = places.ROOT / "pgai_rs.control"
+# Programs that only the extension starts.
+BESIDE_THE_LIBRARY = {"pgai_rs_parser"}
 # The line of an upgrade script that stands for all functions and views.
 EVERYTHING_ANEW = "-- all functions and views of sql/\n"
 
@@ -41,7 +43,8 @@ def build(postgres: Postgres) -> Path:
     for script in SQL.glob("pgai_rs--*.sql"):
         (extension / script.name).write_text(upgrade_script(script))
     for program in _programs():
-        shutil.copy2(places.TARGET / "release" / program, programs)
+        directory = library if program in BESIDE_THE_LIBRARY else programs
+        shutil.copy2(places.TARGET / "release" / program, directory)
     return stage
 
 

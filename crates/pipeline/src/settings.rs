@@ -4,6 +4,7 @@
 //! from [`defaults`]. Of lists alone the defaults differ: those here serve the tests, which may ask S3 for
 //! everything, and the extension's are empty.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::config::UrlStyle;
@@ -83,6 +84,12 @@ pub mod defaults {
     pub const LOAD_CONCURRENCY: i32 = 32;
     /// Longest time for one object, in milliseconds.
     pub const LOAD_TIMEOUT: i32 = 60_000;
+    /// Documents parsed at a time, of those that take a process of its own each.
+    pub const PARSE_CONCURRENCY: i32 = 2;
+    /// Memory for parsing one document, in megabytes.
+    pub const PARSE_MEMORY_LIMIT: i32 = 1_024;
+    /// Longest time for parsing one document, in milliseconds.
+    pub const PARSE_TIMEOUT: i32 = 60_000;
     /// Documents of one vectorizer in flight.
     pub const MAX_DOCUMENTS_IN_FLIGHT: i32 = 4_096;
     /// Memory that a worker takes, in megabytes.
@@ -139,6 +146,15 @@ pub struct Settings {
     pub load_concurrency: usize,
     /// Longest time for one object, from request to last byte.
     pub load_timeout: Duration,
+    /// The program that parses documents; none in tests that need none.
+    pub parser: Option<PathBuf>,
+    /// The largest number of documents parsed at a time for one owner, by a process each; there may be one more for an
+    /// owner for whom none is.
+    pub parse_concurrency: usize,
+    /// The largest number of bytes of memory for parsing one document.
+    pub parse_memory_limit: u64,
+    /// Longest time for parsing one document, on the clock and on the processor.
+    pub parse_timeout: Duration,
     /// URI prefixes that may be loaded, such as `s3://bucket/`; for what empty means see
     /// [`reachable`](crate::s3::reachable).
     pub allowed_uris: Vec<String>,
@@ -182,6 +198,10 @@ impl Default for Settings {
             max_documents_in_flight: count(defaults::MAX_DOCUMENTS_IN_FLIGHT),
             load_concurrency: count(defaults::LOAD_CONCURRENCY),
             load_timeout: millis(defaults::LOAD_TIMEOUT),
+            parser: None,
+            parse_concurrency: count(defaults::PARSE_CONCURRENCY),
+            parse_memory_limit: megabytes(defaults::PARSE_MEMORY_LIMIT),
+            parse_timeout: millis(defaults::PARSE_TIMEOUT),
             allowed_uris: vec!["s3://".to_owned()],
             s3: S3Settings::default(),
             allowed_base_urls: Vec::new(),
@@ -234,17 +254,26 @@ const SPARE_LOADS: usize = 8;
 /// With fewer connections than these nothing would go on.
 const FEWEST_CONNECTIONS: usize = 8;
 
+/// The number of descriptors that a process which parses counts for: its three pipes, the one by which it is abandoned,
+/// and what starting it takes for a moment.
+const DESCRIPTORS_PER_PARSER: usize = 10;
+
 /// Conversions between [`Settings::connections`] and descriptors of the process, and the parts that
 /// connections are for.
 impl Settings {
-    /// Returns the largest number of descriptors that the pipeline opens with so many connections.
-    pub fn descriptors(connections: usize) -> usize {
-        DESCRIPTORS_BESIDE + DESCRIPTORS_PER_CONNECTION * connections
+    /// Returns the largest number of descriptors that the pipeline opens.
+    pub fn descriptors(&self) -> usize {
+        self.descriptors_beside() + DESCRIPTORS_PER_CONNECTION * self.connections
     }
 
     /// Returns the number of connections that there may be with so many descriptors.
-    pub fn connections_within(descriptors: usize) -> usize {
-        (descriptors.saturating_sub(DESCRIPTORS_BESIDE) / DESCRIPTORS_PER_CONNECTION).max(FEWEST_CONNECTIONS)
+    pub fn connections_within(&self, descriptors: usize) -> usize {
+        let left = descriptors.saturating_sub(self.descriptors_beside());
+        (left / DESCRIPTORS_PER_CONNECTION).max(FEWEST_CONNECTIONS)
+    }
+
+    fn descriptors_beside(&self) -> usize {
+        DESCRIPTORS_BESIDE + DESCRIPTORS_PER_PARSER * self.parse_concurrency
     }
 
     /// Returns the largest number of objects fetched at a time, as far as there are connections for
@@ -281,9 +310,10 @@ mod tests {
     #[test]
     fn as_many_connections_as_there_are_descriptors_for() {
         for connections in [8, 100, 1000] {
-            assert_eq!(Settings::connections_within(Settings::descriptors(connections)), connections);
+            let settings = Settings { connections, ..Settings::default() };
+            assert_eq!(settings.connections_within(settings.descriptors()), connections);
         }
-        assert_eq!(Settings::connections_within(0), FEWEST_CONNECTIONS);
+        assert_eq!(Settings::default().connections_within(0), FEWEST_CONNECTIONS);
     }
 
     #[test]

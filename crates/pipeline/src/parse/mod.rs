@@ -1,24 +1,26 @@
 //! Turning a loaded document into text.
 //!
-//! * `detect`: what kind of document it is
+//! * `plain`: the documents that need no parser
+//! * `text`: decoding those
+//! * `program`: the parser, a program of its own that reads everything else
 //! * `stage`: parsing as it is waited for
-//! * `text`: decoding plain text and Markdown
-//!
-//! Text and Markdown are what can be parsed so far. Every other type is refused by its name, so
-//! that nobody finds the bytes of a PDF among their embeddings.
+//! * `error`: the reasons why a document has no text
 
-mod detect;
+mod error;
+mod plain;
+mod program;
 mod stage;
 mod text;
 
 use bytes::Bytes;
 
+pub use pgai_rs_parser_protocol::{Metadata, Page};
+
+pub use self::error::ParseError;
+pub use self::program::Parser;
 pub(crate) use self::stage::Parsers;
 
 use crate::config::{Parsing, TextFormat};
-use crate::failure::{Failure, Retry, Step};
-
-use detect::DocumentType;
 
 /// A document as it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,82 +42,75 @@ pub enum Input {
     Document(UnparsedDocument),
 }
 
-impl Input {
-    /// Bytes to be looked at. A text passes through.
-    fn size(&self) -> usize {
-        match self {
-            Input::Text(_) => 0,
-            Input::Document(document) => document.bytes.len(),
-        }
-    }
-}
-
-/// A document's text.
+/// A document's text, and what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parsed {
     /// The text; never holds U+0000 if it was decoded from a document.
     pub text: String,
     /// The format of the text.
     pub format: TextFormat,
+    /// The type that the parser found, such as "a PDF"; `None` if it was not asked.
+    pub kind: Option<String>,
+    /// The beginnings of pages or slides, in their order; empty if there are none.
+    pub pages: Vec<Page>,
+    /// The document's own statements about itself.
+    pub metadata: Metadata,
 }
 
-/// Turns a document into text. Text passes through, whatever the parser; without one, a document is
-/// text, whatever it looks like.
-///
-/// # Errors
-///
-/// If the type is not supported, or the bytes are not text that Postgres can hold.
-pub fn parse(parsing: Parsing, input: Input) -> Result<Parsed, ParseError> {
-    let document = match (parsing, input) {
-        (_, Input::Text(text)) => return Ok(Parsed { text, format: TextFormat::Text }),
-        (Parsing::None, Input::Document(document)) => {
-            return Ok(Parsed { text: text::decode(&document.bytes)?, format: TextFormat::Text });
-        }
-        (Parsing::Auto | Parsing::Pymupdf | Parsing::Docling, Input::Document(document)) => document,
-    };
-
-    match detect::detect(&document) {
-        DocumentType::Text(format) => Ok(Parsed { text: text::decode(&document.bytes)?, format }),
-        DocumentType::Other(found) => Err(ParseError::UnsupportedType(found)),
+impl Parsed {
+    /// Returns a document of which nothing but its text is known.
+    pub fn plain(text: String, format: TextFormat) -> Self {
+        Parsed { text, format, kind: None, pages: Vec::new(), metadata: Metadata::default() }
     }
 }
 
-/// The reason why a document has no text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
-    /// There is no parser for this type. Holds the type's name.
-    #[error("the document is {0}, which is not supported; only plain text and Markdown are")]
-    UnsupportedType(String),
-    /// Text that is neither UTF-8 nor UTF-16 with a byte order mark.
-    #[error("the text is not valid {encoding}: byte {offset} is the first invalid one")]
-    InvalidEncoding {
-        /// The encoding that was tried.
-        encoding: &'static str,
-        /// Bytes before the invalid one, from the beginning of the document.
-        offset: usize,
-    },
-    /// U+0000, which Postgres can't hold in text.
-    #[error("the text contains a NUL character at byte {offset}, which Postgres cannot store")]
-    NulCharacter {
-        /// Bytes before it, from the beginning of the document.
-        offset: usize,
-    },
+/// A document after a first look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Look {
+    /// It is text already.
+    Text(Parsed),
+    /// It is text in this format, which is to be decoded.
+    Plain(UnparsedDocument, TextFormat),
+    /// The parser is to read it.
+    Other(UnparsedDocument),
 }
 
-impl From<ParseError> for Failure {
-    fn from(error: ParseError) -> Self {
-        let (code, hint) = match &error {
-            ParseError::UnsupportedType(_) => (
-                "unsupported_type",
-                "Convert the document to Markdown or plain text. If it is text already, let its name end in .txt \
-                 or .md, or set the object's content type to text/plain.",
-            ),
-            ParseError::InvalidEncoding { .. } => ("not_utf8", "Store the document in UTF-8."),
-            ParseError::NulCharacter { .. } => {
-                ("nul_character", "Remove the NUL characters; if the document is UTF-16, store it in UTF-8.")
+/// Looks at a document. Text passes through, whatever the parser; without one, a document is text, whatever it looks
+/// like.
+fn look(parsing: Parsing, input: Input) -> Look {
+    match (parsing, input) {
+        (_, Input::Text(text)) => Look::Text(Parsed::plain(text, TextFormat::Text)),
+        (Parsing::None, Input::Document(document)) => Look::Plain(document, TextFormat::Text),
+        (Parsing::Auto | Parsing::Pymupdf | Parsing::Docling, Input::Document(document)) => {
+            match plain::plain_format(&document) {
+                Some(format) => Look::Plain(document, format),
+                None => Look::Other(document),
             }
-        };
-        Failure::new(Step::Parsing, code, error.to_string(), Retry::Never).with_hint(hint)
+        }
+    }
+}
+
+/// Returns the text of a document that needs no parser; `None` if the parser is to read it.
+///
+/// # Errors
+///
+/// If the bytes are not text that Postgres can hold.
+///
+/// ```
+/// use pgai_rs_pipeline::config::Parsing;
+/// use pgai_rs_pipeline::parse::{Input, UnparsedDocument, parse_plain};
+///
+/// let name = Some("notes.md".to_owned());
+/// let notes = UnparsedDocument { bytes: "# Notes".into(), name, content_type: None };
+/// let parsed = parse_plain(Parsing::Auto, Input::Document(notes))?;
+/// assert_eq!(parsed.map(|parsed| parsed.text), Some("# Notes".to_owned()));
+/// # Ok::<(), pgai_rs_pipeline::parse::ParseError>(())
+/// ```
+pub fn parse_plain(parsing: Parsing, input: Input) -> Result<Option<Parsed>, ParseError> {
+    match look(parsing, input) {
+        Look::Text(parsed) => Ok(Some(parsed)),
+        Look::Plain(document, format) => Ok(Some(Parsed::plain(text::decode(&document.bytes)?, format))),
+        Look::Other(_) => Ok(None),
     }
 }
 
@@ -123,60 +118,30 @@ impl From<ParseError> for Failure {
 mod tests {
     use super::*;
 
-    fn document(bytes: &[u8], name: Option<&str>, content_type: Option<&str>) -> Input {
-        Input::Document(UnparsedDocument {
-            bytes: Bytes::copy_from_slice(bytes),
-            name: name.map(str::to_owned),
-            content_type: content_type.map(str::to_owned),
-        })
+    fn document(bytes: &[u8], name: &str) -> Input {
+        let (bytes, name) = (Bytes::copy_from_slice(bytes), Some(name.to_owned()));
+        Input::Document(UnparsedDocument { bytes, name, content_type: None })
     }
 
     #[test]
     fn a_text_column_passes_through_every_parser() {
         for parsing in [Parsing::Auto, Parsing::None, Parsing::Pymupdf, Parsing::Docling] {
-            let parsed = parse(parsing, Input::Text("<html> %PDF-".to_owned())).unwrap();
-            assert_eq!(parsed, Parsed { text: "<html> %PDF-".to_owned(), format: TextFormat::Text });
+            let text = "<html> %PDF-".to_owned();
+            let expected = Look::Text(Parsed::plain(text.clone(), TextFormat::Text));
+            assert_eq!(look(parsing, Input::Text(text)), expected);
         }
     }
 
     #[test]
-    fn markdown_and_text_are_taken_verbatim() {
-        let parsed = parse(Parsing::Auto, document("# Ä\r\n".as_bytes(), Some("a.MD"), None)).unwrap();
-        assert_eq!(parsed, Parsed { text: "# Ä\r\n".to_owned(), format: TextFormat::Markdown });
-        let parsed = parse(Parsing::Pymupdf, document(b"", Some("empty.txt"), None)).unwrap();
-        assert_eq!(parsed, Parsed { text: String::new(), format: TextFormat::Text });
-    }
-
-    #[test]
-    fn without_a_parser_a_document_is_text() {
-        for name in ["a.txt", "page.html", "data.json"] {
-            let parsed = parse(Parsing::None, document(b"<html> {}", Some(name), Some("text/html"))).unwrap();
-            assert_eq!(parsed, Parsed { text: "<html> {}".to_owned(), format: TextFormat::Text });
-        }
-        let error = parse(Parsing::None, document(b"\xff\xd8\xff", None, None)).unwrap_err();
-        assert_eq!(error, ParseError::InvalidEncoding { encoding: "UTF-8", offset: 0 });
-    }
-
-    #[test]
-    fn what_is_not_supported_is_named_and_set_aside() {
-        let error = parse(Parsing::Auto, document(b"%PDF-1.7\n", Some("a.txt"), None)).unwrap_err();
-        let failure = Failure::from(error);
-        assert_eq!(
-            (failure.step, failure.code, failure.retry),
-            (Step::Parsing, "unsupported_type", Retry::Never)
-        );
-        assert_eq!(
-            failure.message,
-            "the document is a PDF, which is not supported; only plain text and Markdown are"
-        );
-    }
-
-    #[test]
-    fn bytes_that_are_no_text_are_refused_at_their_offset() {
-        let error = parse(Parsing::Auto, document(b"caf\xe9", Some("latin1.txt"), None)).unwrap_err();
-        assert_eq!(error, ParseError::InvalidEncoding { encoding: "UTF-8", offset: 3 });
-        assert_eq!(Failure::from(error).code, "not_utf8");
-        let error = parse(Parsing::Auto, document(b"a\0b", Some("a.txt"), None)).unwrap_err();
-        assert_eq!(error, ParseError::NulCharacter { offset: 1 });
+    fn only_the_parser_reads_what_is_not_plain() {
+        assert!(matches!(
+            look(Parsing::Auto, document(b"# a", "a.md")),
+            Look::Plain(_, TextFormat::Markdown)
+        ));
+        assert!(matches!(look(Parsing::Docling, document(b"%PDF-1.7\n", "a.txt")), Look::Other(_)));
+        assert!(matches!(
+            look(Parsing::None, document(b"<html> {}", "a.html")),
+            Look::Plain(_, TextFormat::Text)
+        ));
     }
 }

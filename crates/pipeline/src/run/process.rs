@@ -71,6 +71,9 @@ async fn process(
     let owner = prepared.vectorizer.account.owner();
     let parsed = context.parsers.parse(owner, prepared.vectorizer.config.parsing, input).await?;
 
+    // The text of an archive may be larger than the archive.
+    reservation.set(prepared.estimated_bytes(parsed.text.len() as u64));
+
     let most = context.settings.largest_document_memory();
     let work = prepared.work(parsed.text.len(), &fields);
     let cut = {
@@ -220,7 +223,7 @@ mod tests {
         let settings = Arc::new(Settings::default());
         let loaders = Loaders::new(&settings, None);
         Arc::new(Context {
-            parsers: Parsers::new(loaders.offload()),
+            parsers: Parsers::new(&settings, loaders.offload(), None),
             loaders,
             groups: Groups::new(
                 embed::client().unwrap(),

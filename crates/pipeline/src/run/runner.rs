@@ -345,6 +345,6 @@ fn context(settings: Settings, client: HttpClients, previous: Option<&Arc<Contex
     let settings = Arc::new(settings);
     let groups = Groups::new(client, Arc::clone(&settings), Arc::clone(loaders.s3()));
     let groups = groups.with_offload(loaders.offload());
-    let parsers = Parsers::new(loaders.offload());
+    let parsers = Parsers::new(&settings, loaders.offload(), previous.map(|previous| &previous.parsers));
     Context { groups, settings, loaders, parsers }
 }

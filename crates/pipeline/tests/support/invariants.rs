@@ -10,7 +10,7 @@ use pgai_rs_pipeline::config::{Chunking, Embedding, Parsing, VectorizerConfig};
 use pgai_rs_pipeline::embed::offline::{read_answer, read_headers, read_refusal};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::format::Template;
-use pgai_rs_pipeline::parse::{Input, UnparsedDocument, parse};
+use pgai_rs_pipeline::parse::{Input, UnparsedDocument, parse_plain};
 use pgai_rs_pipeline::s3::S3Uri;
 
 /// Longest message about an input of any length: it goes into an error row.
@@ -49,12 +49,14 @@ pub fn template(text: &str, chunk: &str) {
     }
 }
 
-/// A document is text that Postgres can hold, hardly longer than its bytes; or it is refused briefly.
+/// A document is text that Postgres can hold, hardly longer than its bytes, or for the parser to read; or it is
+/// refused briefly.
 pub fn document(bytes: &[u8], name: Option<String>, content_type: Option<String>) {
     let loaded = UnparsedDocument { bytes: Bytes::copy_from_slice(bytes), name, content_type };
-    match parse(Parsing::Auto, Input::Document(loaded)) {
+    match parse_plain(Parsing::Auto, Input::Document(loaded)) {
+        Ok(None) => {}
         // Two bytes of UTF-16 are three of UTF-8 at most.
-        Ok(parsed) => {
+        Ok(Some(parsed)) => {
             assert!(!parsed.text.contains('\0') && parsed.text.len() <= bytes.len() / 2 * 3 + 1);
         }
         Err(error) => brief(&Failure::from(error).message),
