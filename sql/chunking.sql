@@ -49,6 +49,21 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
     'unit', unit,
     'format', format));
 
+-- Splits Markdown, which is what parsers make of documents, along its headings. unit: characters or tokens (cl100k_base);
+-- with headings, a chunk begins with those that it stands under.
+CREATE FUNCTION ai.chunking_markdown(
+    chunk_size int4 DEFAULT 800,
+    unit text DEFAULT 'characters',
+    headings boolean DEFAULT true
+) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN jsonb_strip_nulls(jsonb_build_object(
+    'config_type', 'chunking',
+    'implementation', 'markdown',
+    'chunk_size', chunk_size,
+    'unit', unit,
+    'headings', headings));
+
 CREATE FUNCTION ai.chunking_none() RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 RETURN jsonb_build_object('config_type', 'chunking', 'implementation', 'none');

@@ -1,11 +1,13 @@
 -- Where vectors go.
 
+-- With citation, the store has a column of that name: where each chunk stands in its document.
 CREATE FUNCTION ai.destination_table(
     destination name DEFAULT NULL,
     target_schema name DEFAULT NULL,
     target_table name DEFAULT NULL,
     view_schema name DEFAULT NULL,
-    view_name name DEFAULT NULL
+    view_name name DEFAULT NULL,
+    citation boolean DEFAULT false
 ) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 RETURN jsonb_strip_nulls(jsonb_build_object(
@@ -15,7 +17,8 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
     'target_schema', target_schema,
     'target_table', target_table,
     'view_schema', view_schema,
-    'view_name', view_name));
+    'view_name', view_name,
+    'citation', CASE WHEN citation THEN true END));
 
 -- A column of the source, made if it is not there: one vector for each row, with ai.chunking_none().
 CREATE FUNCTION ai.destination_column(embedding_column name) RETURNS jsonb

@@ -326,9 +326,14 @@ CREATE TABLE ai._spent (
 -- Without a policy, so that not even who may write all data can write off a debt.
 ALTER TABLE ai._spent ENABLE ROW LEVEL SECURITY;
 
+-- It has an argument more. Under its old name beside the new one, a call would be ambiguous.
+ALTER FUNCTION ai.destination_table(name, name, name, name, name) RENAME TO _destination_table_of_0_2;
+
 -- What functions and views call was looked up when they were made, in the schema of pgvector as well, in which others may
 -- have planted what fits better. Made anew they call what is meant; and whoever has changed them loses that.
 -- all functions and views of sql/
+
+DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name);
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;

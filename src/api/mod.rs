@@ -9,6 +9,7 @@ pub mod convenience;
 mod counts;
 pub mod create_s3_source;
 pub mod create_vectorizer;
+pub mod documents;
 pub mod drop_vectorizer;
 pub mod embed;
 pub mod execute_vectorizer;

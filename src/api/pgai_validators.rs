@@ -109,6 +109,7 @@ fn validate_destination_free(destination: Option<Json>) -> Checked {
         target_table: names.target_table.unwrap_or_default(),
         view_schema: names.view_schema.unwrap_or_default(),
         view_name: names.view_name.unwrap_or_default(),
+        citation: names.citation,
     })?)
 }
 
@@ -126,7 +127,7 @@ fn validate_chunking(config: Option<Json>) -> Checked {
 fn validate_formatting(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
     let config = part("formatting", config);
     config.implementation()?;
-    Ok(formatting::check(&config, &columns(schema, table)?).map(drop)?)
+    Ok(formatting::check(&config, &columns(schema, table)?, false).map(drop)?)
 }
 
 #[pg_extern(sql = false)]

@@ -12,23 +12,43 @@ use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::sql::{self, execute, ident, qualified};
 
-/// The columns of a store besides those of the key.
-pub const STORE_COLUMNS: [&str; 4] = ["chunk", "chunk_seq", "embedding", "embedding_uuid"];
+/// The columns that every store has besides those of the key.
+const STORE_COLUMNS: [&str; 4] = ["chunk", "chunk_seq", "embedding", "embedding_uuid"];
+
+/// The column of a store that contains the places of chunks in their documents, if it keeps them.
+const STORE_CITATIONS: &str = "citation";
 
 /// The column of a store that contains the vectors.
 pub const STORE_VECTORS: &str = "embedding";
 
-/// Returns the config with all names filled in.
+/// Returns the columns of a store besides those of the key; `cited` if it keeps the places of chunks.
+pub fn store_columns(cited: bool) -> Vec<&'static str> {
+    let citations = cited.then_some(STORE_CITATIONS);
+    STORE_COLUMNS.into_iter().chain(citations).collect()
+}
+
+/// Returns whether the destination is a store that keeps the places of chunks in their documents.
+pub fn is_cited(destination: &Destination) -> bool {
+    matches!(destination, Destination::Table { citation: true, .. })
+}
+
+/// Returns the config with all names filled in. That of a store without citations is as pgai writes it.
 pub fn to_json(destination: &Destination) -> Value {
     match destination {
-        Destination::Table { target_schema, target_table, view_schema, view_name } => json!({
-            "config_type": "destination",
-            "implementation": "table",
-            "target_schema": target_schema,
-            "target_table": target_table,
-            "view_schema": view_schema,
-            "view_name": view_name,
-        }),
+        Destination::Table { target_schema, target_table, view_schema, view_name, citation } => {
+            let mut config = json!({
+                "config_type": "destination",
+                "implementation": "table",
+                "target_schema": target_schema,
+                "target_table": target_table,
+                "view_schema": view_schema,
+                "view_name": view_name,
+            });
+            if *citation {
+                config["citation"] = true.into();
+            }
+            config
+        }
         Destination::Column { embedding_column } => json!({
             "config_type": "destination",
             "implementation": "column",
@@ -58,11 +78,12 @@ pub fn create(
 ) -> Result<(Option<Table>, Option<Table>), PgError> {
     let vector = format!("{}({dimensions})", vector_type()?);
     match destination {
-        Destination::Table { target_schema, target_table, view_schema, view_name } => {
+        Destination::Table { target_schema, target_table, view_schema, view_name, citation } => {
             let store = qualified(target_schema, target_table);
-            let view = view_definition(&qualified(view_schema, view_name), &store, source, columns, key);
+            let view = qualified(view_schema, view_name);
+            let view = view_definition(&view, &store, source, columns, key, *citation);
             as_user(source.owner, || {
-                create_store(&store, key, &vector)?;
+                create_store(&store, key, &vector, *citation)?;
                 execute(&view, &[])
             })?;
             let made = |schema: &str, name: &str| Table::made(schema, name, &[source.owner]).map(Some);
@@ -90,11 +111,12 @@ pub fn vector_type() -> Result<String, PgError> {
     Ok(qualified(&relation::vector_schema()?, "vector"))
 }
 
-fn create_store(store: &str, key: &Key, vector: &str) -> Result<(), PgError> {
+fn create_store(store: &str, key: &Key, vector: &str, cited: bool) -> Result<(), PgError> {
+    let citations = if cited { ", citation jsonb" } else { "" };
     execute(
         &format!(
             "CREATE TABLE {store} (embedding_uuid uuid NOT NULL PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
-                 {}, chunk_seq int4 NOT NULL, chunk text NOT NULL, embedding {vector} NOT NULL,
+                 {}, chunk_seq int4 NOT NULL, chunk text NOT NULL, embedding {vector} NOT NULL{citations},
                  UNIQUE ({}, chunk_seq))",
             key.definitions(),
             key.names(None),
@@ -109,10 +131,17 @@ fn keep_in_line(table: &str, column: &str) -> Result<(), PgError> {
     execute(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE MAIN"), &[]).map(drop)
 }
 
-fn view_definition(view: &str, store: &str, source: &Relation, columns: &[Column], key: &Key) -> String {
+fn view_definition(
+    view: &str,
+    store: &str,
+    source: &Relation,
+    columns: &[Column],
+    key: &Key,
+    cited: bool,
+) -> String {
+    let of_store = store_columns(cited);
     let in_key = |name: &str| key.columns().iter().any(|c| c.name == name);
-    let (hidden, shown): (Vec<_>, Vec<_>) =
-        columns.iter().partition(|c| STORE_COLUMNS.contains(&c.name.as_str()));
+    let (hidden, shown): (Vec<_>, Vec<_>) = columns.iter().partition(|c| of_store.contains(&c.name.as_str()));
     for column in hidden {
         pgrx::notice!(
             "column {} of the source is missing from the view {view}, because the store has a column of that name",
@@ -123,8 +152,9 @@ fn view_definition(view: &str, store: &str, source: &Relation, columns: &[Column
     let of_source =
         shown.iter().map(|c| format!("{}.{}", if in_key(&c.name) { "t" } else { "s" }, ident(&c.name)));
     format!(
-        "CREATE VIEW {view} AS SELECT t.embedding_uuid, t.chunk_seq, t.chunk, t.embedding, {}
+        "CREATE VIEW {view} AS SELECT t.embedding_uuid, t.chunk_seq, t.chunk, t.embedding{}, {}
          FROM {store} t LEFT JOIN {} s ON {}",
+        if cited { ", t.citation" } else { "" },
         of_source.collect::<Vec<_>>().join(", "),
         source.qualified(),
         key.same("t", "s"),

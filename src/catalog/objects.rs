@@ -97,7 +97,7 @@ pub fn grant(
     let mut schemas = vec![source.schema.as_str()];
     as_user(source.owner, || {
         execute(&format!("GRANT SELECT ON {} TO {role}", source.qualified()), &[])?;
-        if let Destination::Table { target_schema, target_table, view_schema, view_name } = destination {
+        if let Destination::Table { target_schema, target_table, view_schema, view_name, .. } = destination {
             let store = qualified(target_schema, target_table);
             let view = qualified(view_schema, view_name);
             execute(&format!("GRANT SELECT ON {view} TO {role}"), &[])?;

@@ -10,7 +10,8 @@ use crate::pg::error::PgError;
 
 /// Checks a config. Sizes are checked here and not when the first document is processed.
 pub fn check(config: &ConfigPart<Chunking>) -> Result<&Chunking, PgError> {
-    let known = ["character_text_splitter", "recursive_character_text_splitter", "text_splitter", "none"];
+    let known =
+        ["character_text_splitter", "recursive_character_text_splitter", "text_splitter", "markdown", "none"];
     if !config.implementation()?.is_some_and(|kind| known.contains(&kind)) {
         return raise("invalid chunking config implementation");
     }

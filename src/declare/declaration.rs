@@ -69,7 +69,8 @@ impl ConfigParts {
         let embedding = embedding::check(&self.embedding, source.owner)?.clone();
         let chunking = chunking::check(&self.chunking)?.clone();
         self.indexing = indexing::resolve(self.indexing, dimensions)?;
-        let formatting = formatting::check(&self.formatting, columns)?.clone();
+        let of_documents = loading::loads_documents(&self.loading, columns);
+        let formatting = formatting::check(&self.formatting, columns, of_documents)?.clone();
         self.scheduling = scheduling::resolve(self.scheduling)?;
         let processing = processing::check(&self.processing)?.clone();
 
@@ -107,6 +108,7 @@ impl ConfigParts {
 
     /// Returns the results of the checks of all parts, for an existing vectorizer of this owner.
     pub fn results(self, columns: &[Column], owner: pg_sys::Oid) -> Vec<Result<(), PgError>> {
+        let of_documents = loading::loads_documents(&self.loading, columns);
         let indexing = self.indexing;
         let indexed = embedding::dimensions(&self.embedding)
             .and_then(|dimensions| indexing::resolve(indexing, dimensions).map(drop));
@@ -117,7 +119,7 @@ impl ConfigParts {
             embedding::check(&self.embedding, owner).map(drop),
             chunking::check(&self.chunking).map(drop),
             indexed,
-            formatting::check(&self.formatting, columns).map(drop),
+            formatting::check(&self.formatting, columns, of_documents).map(drop),
             scheduling::resolve(self.scheduling).map(drop),
             processing::check(&self.processing).map(drop),
         ]

@@ -7,7 +7,7 @@ use pgai_rs_pipeline::config::{Chunking, Destination, DestinationNames};
 
 use super::config::{ConfigPart, raise};
 use super::names::require_length;
-use crate::catalog::destination::STORE_COLUMNS;
+use crate::catalog::destination::{is_cited, store_columns};
 use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
@@ -51,7 +51,8 @@ pub fn evaluate(names: &DestinationNames, source: &Relation) -> Result<Destinati
 
     let target_schema = names.target_schema.unwrap_or_else(|| source.schema.clone());
     let view_schema = names.view_schema.unwrap_or_else(|| source.schema.clone());
-    Ok(Destination::Table { target_schema, target_table, view_schema, view_name })
+    let citation = names.citation;
+    Ok(Destination::Table { target_schema, target_table, view_schema, view_name, citation })
 }
 
 /// Returns `<target_schema>_<target_table>` or `<schema>_<table>_<column>`, adapted to the rule for names.
@@ -108,7 +109,7 @@ pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), 
 
 /// Errors if the name of the store or the view is taken; does nothing for a column.
 pub fn require_names_free(destination: &Destination) -> Result<(), PgError> {
-    let Destination::Table { target_schema, target_table, view_schema, view_name } = destination else {
+    let Destination::Table { target_schema, target_table, view_schema, view_name, .. } = destination else {
         return Ok(());
     };
     let taken = |schema: &str, name: &str, what: &str| -> Result<(), PgError> {
@@ -126,14 +127,15 @@ pub fn require_names_free(destination: &Destination) -> Result<(), PgError> {
 
 /// Errors if a key column has the name of one of the store's own columns: the store contains both.
 pub fn require_key_names(destination: &Destination, key: &Key) -> Result<(), PgError> {
-    let taken = |name: &str| STORE_COLUMNS.contains(&name);
+    let of_store = store_columns(is_cited(destination));
+    let taken = |name: &str| of_store.contains(&name);
     match (destination, key.columns().iter().find(|column| taken(&column.name))) {
         (Destination::Column { .. }, _) | (Destination::Table { .. }, None) => Ok(()),
         (Destination::Table { .. }, Some(column)) => Err(PgError::new(
             PgSqlErrorCode::ERRCODE_DUPLICATE_COLUMN,
             format!("primary key column {} has the name of a column of the store", ident(&column.name)),
         )
-        .with_detail(format!("The columns of the store are {}.", STORE_COLUMNS.join(", ")))
+        .with_detail(format!("The columns of the store are {}.", of_store.join(", ")))
         .with_hint("Rename the column, or use a primary key without it.")),
     }
 }

@@ -3,15 +3,19 @@
 use pgrx::PgSqlErrorCode;
 
 use pgai_rs_pipeline::config::Formatting;
-use pgai_rs_pipeline::format::{FormatError, Template};
+use pgai_rs_pipeline::format::{DocumentField, FormatError, Template};
 
 use super::config::{ConfigPart, raise};
 use crate::catalog::relation::Column;
 use crate::pg::error::PgError;
 
 /// Checks a config. A template that no row can fill is refused here and not for each
-/// row.
-pub fn check<'a>(config: &'a ConfigPart<Formatting>, columns: &[Column]) -> Result<&'a Formatting, PgError> {
+/// row. `of_documents` if the vectorizer loads documents, which have a title and pages.
+pub fn check<'a>(
+    config: &'a ConfigPart<Formatting>,
+    columns: &[Column],
+    of_documents: bool,
+) -> Result<&'a Formatting, PgError> {
     if config.implementation()? != Some("python_template") {
         return raise("unrecognized formatting implementation");
     }
@@ -35,8 +39,10 @@ pub fn check<'a>(config: &'a ConfigPart<Formatting>, columns: &[Column]) -> Resu
         FormatError::TooLong { got, limit } => too_long(got, limit),
         _ => invalid(format!("invalid template: {error}")),
     })?;
+    let is_column = |name: &str| columns.iter().any(|column| column.name == name);
+    let is_of_document = |name: &str| of_documents && DocumentField::named(name).is_some();
     let unknown =
-        parsed.placeholders().find(|name| *name != "chunk" && !columns.iter().any(|c| c.name == *name));
+        parsed.placeholders().find(|name| *name != "chunk" && !is_column(name) && !is_of_document(name));
     match unknown {
         Some(name) => Err(invalid(format!("column \"{name}\" in the template does not exist in the source"))),
         None => Ok(formatting),

@@ -13,6 +13,17 @@ use crate::pg::error::PgError;
 
 const LOADABLE_TYPES: [&str; 5] = ["text", "varchar", "char", "bpchar", "bytea"];
 
+/// Returns whether documents are loaded, from addresses or from bytes, rather than texts.
+pub fn loads_documents(config: &ConfigPart<Loading>, columns: &[Column]) -> bool {
+    match config.get() {
+        Some(Loading::Uri { .. }) => true,
+        Some(Loading::Column { column_name, .. }) => {
+            columns.iter().any(|column| column.name == *column_name && column.type_name == "bytea")
+        }
+        None => false,
+    }
+}
+
 /// Checks a config of `ai.loading_*`, including whether the administrator allows the owner to have it loaded.
 pub fn check<'a>(
     config: &'a ConfigPart<Loading>,

@@ -157,7 +157,7 @@ pub fn keep_ids_apart() -> Result<(), PgError> {
 
 /// Returns the store and the view, which now belong to the source's owner; `(None, None)` for a column.
 fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), PgError> {
-    let Destination::Table { target_schema, target_table, view_schema, view_name } =
+    let Destination::Table { target_schema, target_table, view_schema, view_name, .. } =
         &candidate.parsed.destination
     else {
         return Ok((None, None));
@@ -172,7 +172,7 @@ fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), 
 /// Changes the owner of the store and the view: our worker writes as the source's owner, but pgai's belong to
 /// the role that created the vectorizer.
 fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
-    let Destination::Table { target_schema, target_table, view_schema, view_name } =
+    let Destination::Table { target_schema, target_table, view_schema, view_name, .. } =
         &candidate.parsed.destination
     else {
         return Ok(());

@@ -176,7 +176,7 @@ fn free(entry: &PgaiVectorizer) -> Result<(), PgError> {
 fn destination(config: &VectorizerConfig, source: &Relation, key: &Key) -> Result<(), PgError> {
     let vector = format!("{}({})", vector_type()?, config.embedding.dimensions());
     match &config.destination {
-        Destination::Table { target_schema, target_table, view_schema, view_name } => {
+        Destination::Table { target_schema, target_table, view_schema, view_name, .. } => {
             let theirs = [(target_schema, target_table), (view_schema, view_name)];
             for (schema, name) in theirs {
                 if let Some(table) = old_table::find(schema, name, &['r', 'p', 'v'])? {

@@ -4,7 +4,7 @@ use pgai_rs_pipeline::config::{self, Loading};
 use pgai_rs_queue::definition::{Definition, Field, Target};
 use pgrx::PgSqlErrorCode;
 
-use crate::catalog::destination::vector_type;
+use crate::catalog::destination::{is_cited, store_columns, vector_type};
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -39,6 +39,7 @@ pub fn of(v: &Vectorizer) -> Result<Definition, PgError> {
         target,
         vector_type: vector_type()?,
         remembered: v.remembered,
+        cited: is_cited(&v.config.destination),
     })
 }
 
@@ -51,7 +52,8 @@ const ABSENT: &str = "
 
 /// Errors if one of the store's own columns was renamed or dropped.
 fn require_own_columns(v: &Vectorizer, store: &str) -> Result<(), PgError> {
-    let own = ["embedding_uuid", "chunk_seq", "chunk", "embedding"].map(str::to_owned).to_vec();
+    let own = store_columns(is_cited(&v.config.destination));
+    let own: Vec<String> = own.into_iter().map(str::to_owned).collect();
     let absent = as_superuser(|| {
         read_now(ABSENT, &[v.table_of_vectors().into(), own.into()], |row| row.get::<String>(1))
     })?;

@@ -52,12 +52,14 @@ PIPELINE = Rules(
     root="crates/pipeline/src/lib.rs",
     floors=[
         {"run"},
+        {"citation"},
         {"chunk", "embed", "load", "parse", "source"},
         {"s3"},
         {"compression", "document", "offload", "seal", "server_url", "settings"},
         {"config", "fair", "network"},
         {
-            "backoff", "child", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "quota", "secret",
+            "backoff", "child", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "outline", "quota",
+            "secret",
         },
     ],
 )

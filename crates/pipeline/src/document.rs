@@ -122,6 +122,8 @@ pub struct Completed {
     pub chunks: Vec<Chunk>,
     /// The provenance to remember for the next time; `None` forgets what was remembered.
     pub provenance: Option<Provenance>,
+    /// The places of the chunks in the document as JSON, one for each; `None` leaves what the store has.
+    pub citations: Option<Vec<String>>,
 }
 
 /// One chunk of a completed document.

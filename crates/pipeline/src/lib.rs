@@ -21,6 +21,7 @@
 //! * [`quota`]: how much a role may spend in a day
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`child`]: processes of ours, within limits
+//! * [`citation`]: the places of chunks in their documents
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 
 #![warn(missing_docs)]
@@ -29,6 +30,7 @@
 pub mod backoff;
 pub mod child;
 pub mod chunk;
+pub mod citation;
 mod compression;
 pub mod config;
 pub mod document;
@@ -43,6 +45,7 @@ mod memory_budget;
 pub mod message;
 pub mod network;
 mod offload;
+mod outline;
 pub mod parse;
 pub mod quota;
 pub mod run;

@@ -50,6 +50,8 @@ pub struct Definition {
     pub vector_type: String,
     /// The information that is remembered for each row.
     pub remembered: Remembered,
+    /// True if the store keeps the places of chunks in their documents.
+    pub cited: bool,
 }
 
 impl Definition {

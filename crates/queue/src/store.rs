@@ -31,6 +31,7 @@ pub fn write<'a, 'b, S: Session>(
     session.with_own_search_path(|s| {
         delete_chunks(s, v, store, whole.iter().map(|r| &r.claim), &kept)?;
         move_kept(s, store, whole)?;
+        cite_kept(s, v, store, whole)?;
         insert_new(s, v, store, whole)
     })?;
 
@@ -95,8 +96,40 @@ fn move_kept<C: Connection>(
     connection.execute(&store::renumber(store), &args).map(drop)
 }
 
-/// A new chunk: its row's key, its seq, its text and its vector.
-type New<'a> = (&'a KeyValues, i32, &'a str, &'a [f32]);
+/// Writes where kept chunks stand now: what was written before them may be shorter or longer than it was.
+fn cite_kept<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    store: &str,
+    results: &[&Outcome<'_>],
+) -> Result<(), C::Error> {
+    if !v.cited {
+        return Ok(());
+    }
+    let cited = results
+        .iter()
+        .flat_map(|result| kept(result).filter_map(|(chunk, seq)| Some((chunk.id, citation(result, seq)?))));
+    let (ids, citations): (Vec<[u8; 16]>, Vec<&str>) = cited.unzip();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    connection.execute(&store::cite(store), &[Param::Uuids(&ids), Param::Texts(&citations)]).map(drop)
+}
+
+/// Returns where a chunk stands in its document, as JSON.
+fn citation<'a>(result: &'a Outcome<'_>, seq: i32) -> Option<&'a str> {
+    let citations = result.done.citations.as_ref()?;
+    citations.get(usize::try_from(seq).ok()?).map(String::as_str)
+}
+
+/// A new chunk: its row's key, its seq, its text, its vector and its place in the document.
+struct New<'a> {
+    key: &'a KeyValues,
+    seq: i32,
+    text: &'a str,
+    embedding: &'a [f32],
+    citation: Option<&'a str>,
+}
 
 fn insert_new<C: Connection>(
     connection: &mut C,
@@ -106,11 +139,11 @@ fn insert_new<C: Connection>(
 ) -> Result<(), C::Error> {
     let new: Vec<New<'_>> = results
         .iter()
-        .flat_map(|result| {
-            result.done.chunks.iter().zip(0..).map(|(chunk, seq)| (&result.claim.key, seq, chunk))
-        })
-        .filter_map(|(key, seq, chunk)| match chunk {
-            Chunk::New { text, embedding } => Some((key, seq, text.as_str(), embedding.as_slice())),
+        .flat_map(|result| result.done.chunks.iter().zip(0..).map(move |(chunk, seq)| (*result, seq, chunk)))
+        .filter_map(|(result, seq, chunk)| match chunk {
+            Chunk::New { text, embedding } => {
+                Some(New { key: &result.claim.key, seq, text, embedding, citation: citation(result, seq) })
+            }
             Chunk::Kept(_) => None,
         })
         .collect();
@@ -124,12 +157,16 @@ fn insert<C: Connection>(
     statement: &str,
     new: &[New<'_>],
 ) -> Result<(), C::Error> {
-    let keys = v.keys(new.iter().map(|(key, ..)| *key));
-    let seqs: Vec<i32> = new.iter().map(|(_, seq, ..)| *seq).collect();
-    let texts: Vec<&str> = new.iter().map(|(_, _, text, _)| *text).collect();
-    let vectors: Vec<&[f32]> = new.iter().map(|(.., embedding)| *embedding).collect();
+    let keys = v.keys(new.iter().map(|chunk| chunk.key));
+    let seqs: Vec<i32> = new.iter().map(|chunk| chunk.seq).collect();
+    let texts: Vec<&str> = new.iter().map(|chunk| chunk.text).collect();
+    let vectors: Vec<&[f32]> = new.iter().map(|chunk| chunk.embedding).collect();
+    let citations: Vec<Option<&str>> = new.iter().map(|chunk| chunk.citation).collect();
 
     let mut args = keys.params();
     args.extend([Param::Int4s(&seqs), Param::Texts(&texts), Param::Vectors(&vectors)]);
+    if v.cited {
+        args.push(Param::OptionalTexts(&citations));
+    }
     connection.execute(statement, &args).map(drop)
 }

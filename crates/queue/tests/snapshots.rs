@@ -42,6 +42,7 @@ fn statements(v: &Definition) -> Vec<(String, String)> {
             ("store::move_aside", store::move_aside(name)),
             ("store::renumber", store::renumber(name)),
             ("store::insert_chunks", store::insert_chunks(v, name)),
+            ("store::cite", store::cite(name)),
         ]),
         Target::Column(name) => all.extend([
             ("column::existing", column::existing(v, name)),

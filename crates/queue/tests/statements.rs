@@ -141,7 +141,7 @@ fn new(text: &str, number: f32) -> Chunk {
 }
 
 fn done(ticket: u64, chunks: Vec<Chunk>) -> Completed {
-    Completed { ticket: Ticket(ticket), chunks, provenance: None }
+    Completed { ticket: Ticket(ticket), chunks, provenance: None, citations: None }
 }
 
 fn failure(step: Step, retry: Retry) -> Failure {
@@ -256,6 +256,26 @@ fn kept_chunks_move_and_keep_their_vectors() {
     let chunks = vec![Chunk::Kept(third), new("four", 4.0), Chunk::Kept(second)];
     q.complete(&[done(0, chunks)], &claimed).unwrap();
     assert_eq!(q.chunks(), ["1/0 three [3,0.5,-1]", "1/1 four [4,0.5,-1]", "1/2 two [2,0.5,-1]"]);
+}
+
+#[test]
+fn new_chunks_and_kept_ones_get_their_places_in_the_document() {
+    let mut q = queue!(Queue::of_texts());
+    q.user.execute("ALTER TABLE blog_store ADD citation jsonb", &[]).unwrap();
+    q.source.definition.cited = true;
+    let cited = |starts: &[i32], chunks| Completed {
+        citations: Some(starts.iter().map(|start| format!("{{\"start\": {start}}}")).collect()),
+        ..done(0, chunks)
+    };
+
+    let claimed = q.claimed(&["a"]);
+    q.complete(&[cited(&[0, 5], vec![new("one", 1.0), new("two", 2.0)])], &claimed).unwrap();
+    let claimed = q.claimed(&["b"]);
+    let second = q.read(&claimed).remove(0).existing.remove(1);
+    q.complete(&[cited(&[7, 9], vec![Chunk::Kept(second), new("three", 3.0)])], &claimed).unwrap();
+
+    let places = "SELECT chunk || ' ' || (citation->>'start') FROM blog_store ORDER BY chunk_seq";
+    assert_eq!(q.see(places), ["two 7", "three 9"]);
 }
 
 #[test]
@@ -493,8 +513,7 @@ fn a_vector_is_written_to_its_column_with_its_provenance() {
     q.fold();
     let claimed = q.claim(10, 1);
     let provenance = Provenance { etag: "v1".to_owned(), fingerprint: [7; 32] };
-    let written =
-        Completed { ticket: Ticket(0), chunks: vec![new("text", 1.0)], provenance: Some(provenance.clone()) };
+    let written = Completed { provenance: Some(provenance.clone()), ..done(0, vec![new("text", 1.0)]) };
     q.complete(&[written], &claimed).unwrap();
     assert_eq!(q.see("SELECT embedding FROM events"), ["[1,0.5,-1]"]);
 

@@ -37,6 +37,10 @@ impl Chunker for CharacterSplitter {
         Ok(chunks.into_vec())
     }
 
+    fn overlap(&self) -> usize {
+        self.limits.overlap
+    }
+
     fn compiled_bytes(&self) -> usize {
         self.compiled_bytes
     }

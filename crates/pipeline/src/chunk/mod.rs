@@ -4,8 +4,11 @@
 //!   1.1.3, called as pgai calls it); they share `separator` (where to split) and `merge` (how pieces
 //!   become chunks), and `python_regex` for separators that are regular expressions
 //! * `semantic`: the crate `text-splitter`, for plain text and Markdown, by characters or tokens
+//! * `markdown`: Markdown along its headings, with tables and code kept whole where that is possible
 //! * `whole`: a document is one chunk
 //! * `compiled`: which chunkers with large regular expressions are kept
+//! * `sizer`: the size of a chunk, in characters or tokens
+//! * `piece`: chunks with their places in the text
 //! * `allowance`: what cutting a text may take
 //! * `error`: the reasons why there are no chunks
 
@@ -13,17 +16,21 @@ mod allowance;
 mod character;
 mod compiled;
 mod error;
+mod markdown;
 mod merge;
+mod piece;
 mod python_pattern;
 mod python_regex;
 mod recursive;
 mod semantic;
 mod separator;
+mod sizer;
 mod whole;
 
 pub use allowance::Allowance;
 pub(crate) use compiled::shared_chunker;
 pub use error::ChunkError;
+pub use piece::Piece;
 
 use crate::config::Chunking;
 
@@ -36,6 +43,20 @@ pub trait Chunker: Send + Sync {
     /// If they take more than is allowed, or the text defeats a separator that is a regular expression, or
     /// the tokenizer.
     fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError>;
+
+    /// Returns the chunks of `text`, in order, with their places in it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`chunk`](Self::chunk).
+    fn pieces(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<Piece>, ChunkError> {
+        Ok(piece::locate(text, self.chunk(text, allowance)?, self.overlap()))
+    }
+
+    /// Returns the largest number of characters that a chunk repeats of the one before.
+    fn overlap(&self) -> usize {
+        0
+    }
 
     /// Returns the bytes that its regular expressions take, compiled.
     fn compiled_bytes(&self) -> usize {
@@ -86,6 +107,9 @@ pub fn chunker(config: &Chunking) -> Result<Box<dyn Chunker>, ChunkError> {
         Chunking::TextSplitter { chunk_size, chunk_overlap, unit, format } => {
             let limits = ChunkLimits::new(*chunk_size, *chunk_overlap)?;
             Box::new(semantic::SemanticSplitter::new(limits, *unit, *format)?)
+        }
+        Chunking::Markdown { chunk_size, unit, headings } => {
+            Box::new(markdown::MarkdownChunker::new(*chunk_size, *unit, *headings)?)
         }
         Chunking::None => Box::new(whole::WholeDocument),
     })

@@ -97,6 +97,10 @@ impl Chunker for RecursiveSplitter {
         Ok(chunks.into_vec())
     }
 
+    fn overlap(&self) -> usize {
+        self.limits.overlap
+    }
+
     fn compiled_bytes(&self) -> usize {
         self.compiled_bytes
     }

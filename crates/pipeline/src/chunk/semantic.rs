@@ -1,10 +1,10 @@
 //! The crate `text-splitter`: a chunk ends at the largest semantic boundary that fits, be it a
 //! heading, a paragraph, a sentence or a word.
 
-use text_splitter::{ChunkConfig, MarkdownSplitter, TextSplitter, TryChunkSizer};
-use tiktoken_rs::cl100k_base_singleton;
+use text_splitter::{ChunkConfig, MarkdownSplitter, TextSplitter};
 
 use super::allowance::Chunks;
+use super::sizer::{LONGEST_TOKEN, Sizer};
 use super::{Allowance, ChunkError, ChunkLimits, Chunker};
 use crate::config::{ChunkUnit, TextFormat};
 
@@ -26,7 +26,7 @@ pub(super) struct SemanticSplitter {
 }
 
 /// A chunk, after the byte offset of its beginning.
-type Found<'t> = (usize, &'t str);
+pub(super) type Found<'t> = (usize, &'t str);
 
 impl SemanticSplitter {
     /// A splitter of texts in this format, whose `limits` are counted in `unit`.
@@ -36,9 +36,7 @@ impl SemanticSplitter {
             return Err(ChunkError::OverlapNotSmaller { size, overlap });
         }
 
-        // Long enough for a chunk even if all of its tokens are of the longest kind.
-        let block = size.saturating_mul(LONGEST_TOKEN).clamp(SHORTEST_BLOCK, LONGEST_BLOCK);
-        Ok(SemanticSplitter { limits, unit, format, block })
+        Ok(SemanticSplitter { limits, unit, format, block: block_size(size) })
     }
 
     /// The crate's config, with a sizer that keeps to `allowance`.
@@ -54,20 +52,73 @@ impl SemanticSplitter {
 impl Chunker for SemanticSplitter {
     fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
         let block = self.block.min(allowance.part(BYTES_PER_BYTE)).max(SHORTEST_BLOCK);
+        let mut chunks = Chunks::new(allowance);
+        let mut push = |(_, chunk): Found<'_>| chunks.push(chunk);
         match self.format {
             TextFormat::Text => {
                 let splitter = TextSplitter::new(self.config(allowance)?);
-                in_blocks(text, block, allowance, |block| Box::new(splitter.try_chunk_indices(block)))
+                in_blocks(
+                    text,
+                    block,
+                    allowance,
+                    |block| Box::new(splitter.try_chunk_indices(block)),
+                    &mut push,
+                )?;
             }
             TextFormat::Markdown => {
                 let splitter = MarkdownSplitter::new(self.config(allowance)?);
-                in_blocks(text, block, allowance, |block| Box::new(splitter.try_chunk_indices(block)))
+                in_blocks(
+                    text,
+                    block,
+                    allowance,
+                    |block| Box::new(splitter.try_chunk_indices(block)),
+                    &mut push,
+                )?;
             }
+        }
+        Ok(chunks.into_vec())
+    }
+
+    fn overlap(&self) -> usize {
+        match self.unit {
+            ChunkUnit::Characters => self.limits.overlap,
+            // A chunk begins after the one before it, in any case.
+            ChunkUnit::Tokens => self.limits.overlap.saturating_mul(LONGEST_TOKEN),
         }
     }
 }
 
-/// Splits a text block by block, as if at once.
+/// Splits a text between sentences, else words, else characters, into parts that have at most `size` units, each after
+/// the byte offset of its beginning.
+pub(super) fn sentences<'t>(
+    text: &'t str,
+    size: usize,
+    sizer: &Sizer<'_>,
+) -> Result<Vec<Found<'t>>, ChunkError> {
+    let Sizer { unit, allowance, .. } = *sizer;
+    let splitter =
+        TextSplitter::new(ChunkConfig::new(size).with_sizer(Sizer { unit, enough: size, allowance }));
+    let block = block_size(size).min(allowance.part(BYTES_PER_BYTE)).max(SHORTEST_BLOCK);
+
+    let mut found = Vec::new();
+    let split = |block| Box::new(splitter.try_chunk_indices(block)) as Indices<'t, '_>;
+    in_blocks(text, block, allowance, split, |part| {
+        found.push(part);
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Returns the bytes of a text that are split at a time: long enough for a chunk even if all of its tokens are of the
+/// longest kind.
+fn block_size(size: usize) -> usize {
+    size.saturating_mul(LONGEST_TOKEN).clamp(SHORTEST_BLOCK, LONGEST_BLOCK)
+}
+
+/// The chunks of a block.
+type Indices<'t, 's> = Box<dyn Iterator<Item = Result<Found<'t>, ChunkError>> + 's>;
+
+/// Splits a text block by block, as if at once, and hands out what it finds.
 ///
 /// The crate looks at all that is left of its text for each chunk, so that 10 MB would take it
 /// minutes, or an hour if they are one word. A block ends anywhere, and with it the block's last
@@ -78,13 +129,13 @@ fn in_blocks<'t, 's>(
     text: &'t str,
     block: usize,
     allowance: Allowance<'_>,
-    split: impl Fn(&'t str) -> Box<dyn Iterator<Item = Result<Found<'t>, ChunkError>> + 's>,
-) -> Result<Vec<String>, ChunkError> {
-    let mut chunks = Chunks::new(allowance);
-    let mut rest = text;
-
-    while !rest.is_empty() {
-        chunks.check_time()?;
+    split: impl Fn(&'t str) -> Indices<'t, 's>,
+    mut hand_out: impl FnMut(Found<'t>) -> Result<(), ChunkError>,
+) -> Result<(), ChunkError> {
+    let mut start = 0;
+    while start < text.len() {
+        allowance.check_time()?;
+        let rest = &text[start..];
         let end = rest.floor_char_boundary(block);
         let mut next = end;
         let mut found = split(&rest[..end]).peekable();
@@ -95,72 +146,11 @@ fn in_blocks<'t, 's>(
                 next = begin;
                 break;
             }
-            chunks.push(chunk)?;
+            hand_out((start + begin, chunk))?;
         }
-
-        rest = &rest[next..];
+        start += next;
     }
-
-    Ok(chunks.into_vec())
-}
-
-/// The longest token of `cl100k_base`, in bytes: 128 spaces.
-const LONGEST_TOKEN: usize = 128;
-
-/// The longest run of whitespace that the tokenizer takes. Its regular expression keeps a state for
-/// each character of the run, and panics when there are more than a million.
-const LONGEST_WHITESPACE: usize = 500_000;
-
-/// Counts characters, or tokens of `cl100k_base`. The tokenizer itself is loaded once a process.
-///
-/// The crate asks for a size at least once for each chunk, also for those that it drops as whitespace; so
-/// this is where the time is looked at.
-struct Sizer<'a> {
-    unit: ChunkUnit,
-    /// More tokens than this need not be counted: they don't fit.
-    enough: usize,
-    allowance: Allowance<'a>,
-}
-
-impl TryChunkSizer for Sizer<'_> {
-    type Error = ChunkError;
-
-    fn try_size(&self, text: &str) -> Result<usize, ChunkError> {
-        self.allowance.check_time()?;
-        match self.unit {
-            ChunkUnit::Characters => Ok(text.chars().count()),
-            ChunkUnit::Tokens => self.tokens(text),
-        }
-    }
-}
-
-impl Sizer<'_> {
-    fn tokens(&self, text: &str) -> Result<usize, ChunkError> {
-        // The splitter asks for the size of whole documents to learn that they are too long.
-        let at_least = text.len().div_ceil(LONGEST_TOKEN);
-        if at_least > self.enough {
-            return Ok(at_least);
-        }
-
-        if text.len() > LONGEST_WHITESPACE && longest_whitespace(text) > LONGEST_WHITESPACE {
-            return Err(ChunkError::Tokenizer(format!(
-                "it has more than {LONGEST_WHITESPACE} whitespace characters in a row"
-            )));
-        }
-
-        Ok(cl100k_base_singleton().encode_ordinary(text).len())
-    }
-}
-
-/// Returns the length of the longest run of whitespace characters.
-fn longest_whitespace(text: &str) -> usize {
-    let mut longest = 0;
-    let mut current = 0;
-    for c in text.chars() {
-        current = if c.is_whitespace() { current + 1 } else { 0 };
-        longest = longest.max(current);
-    }
-    longest
+    Ok(())
 }
 
 #[cfg(test)]
@@ -247,21 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_counted_as_openai_counts_them() {
-        let sizer = Sizer { unit: ChunkUnit::Tokens, enough: 1000, allowance: ample() };
-        let size = |text: &str| sizer.try_size(text).unwrap();
-        assert_eq!(size("tiktoken is great!"), 6);
+    fn chunks_are_counted_in_tokens_where_that_is_asked_for() {
         let splitter = splitter(3, 0, ChunkUnit::Tokens, TextFormat::Text);
         let chunks = splitter.chunk("one two three four five six seven", ample()).unwrap();
         assert_eq!(chunks, ["one two three", "four five six", "seven"]);
-    }
-
-    #[test]
-    fn no_token_is_longer_than_is_assumed() {
-        let tokenizer = cl100k_base_singleton();
-        let lengths =
-            (0..100_256).filter_map(|rank| tokenizer.decode_bytes(&[rank]).ok()).map(|token| token.len());
-        assert_eq!(lengths.max(), Some(LONGEST_TOKEN));
     }
 
     #[test]

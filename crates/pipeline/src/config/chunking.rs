@@ -51,6 +51,18 @@ pub enum Chunking {
         #[serde(default)]
         format: TextFormat,
     },
+    /// Markdown along its headings.
+    Markdown {
+        /// The largest number of units of a chunk.
+        #[serde(default = "default_chunk_size")]
+        chunk_size: i64,
+        /// The unit of `chunk_size`.
+        #[serde(default)]
+        unit: ChunkUnit,
+        /// `true` if a chunk begins with the headings that it stands under.
+        #[serde(default = "yes")]
+        headings: bool,
+    },
     /// A document is one chunk.
     None,
 }
@@ -75,6 +87,10 @@ pub enum TextFormat {
     Text,
     /// Markdown: headings, lists and code blocks are boundaries.
     Markdown,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_chunk_size() -> i64 {

@@ -17,6 +17,9 @@ pub enum Destination {
         view_schema: String,
         /// Name of the view.
         view_name: String,
+        /// `true` if the store keeps the place of each chunk in its document.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        citation: bool,
     },
     /// A column of the source: one vector for each row, and so [`Chunking::None`](super::Chunking::None).
     Column {
@@ -43,6 +46,8 @@ pub struct DestinationNames {
     pub view_name: Option<String>,
     /// Name of the column for the vectors.
     pub embedding_column: Option<String>,
+    /// `true` if the store keeps the place of each chunk in its document.
+    pub citation: bool,
 }
 
 impl<'de> Deserialize<'de> for DestinationNames {
@@ -57,6 +62,7 @@ impl<'de> Deserialize<'de> for DestinationNames {
             view_schema: text("view_schema"),
             view_name: text("view_name"),
             embedding_column: text("embedding_column"),
+            citation: declared["citation"] == true,
         })
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Processed {
     pub chunks: Vec<Chunk>,
     /// The provenance of the chunks.
     pub provenance: Option<Provenance>,
+    /// The places of the chunks in the document as JSON; `None` leaves what the store has.
+    pub citations: Option<Vec<String>>,
 }
 
 /// The end of a document's way.

@@ -125,13 +125,13 @@ impl Lane {
 
         let now = Instant::now();
         match result {
-            Ok(Processed { chunks, provenance }) => {
+            Ok(Processed { chunks, provenance, citations }) => {
                 // A model that was not asked has not shown that it answers.
                 let asked = chunks.iter().any(|chunk| matches!(chunk, Chunk::New { .. }));
                 let step = if asked { Step::Embedding } else { Step::Formatting };
                 self.rests.passed(step, store.as_ref(), now);
 
-                let item = Completed { ticket, chunks, provenance };
+                let item = Completed { ticket, chunks, provenance, citations };
                 self.done.push(Finished { item, claim: Claim::new(prepared, reservation) });
             }
             Err(failure) => {

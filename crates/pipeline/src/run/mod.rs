@@ -141,6 +141,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod fill;
 mod fingerprint;
 mod finished;
 mod heap;

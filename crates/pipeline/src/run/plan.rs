@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::fill::fill;
 use super::fingerprint::Basis;
 use super::prepared::Prepared;
 use super::progress::Progress;
 use super::reuse::reuse;
-use crate::chunk::{Allowance, ChunkError};
+use crate::chunk::{Allowance, ChunkError, Piece};
+use crate::citation::{Citation, citations};
 use crate::config::Embedding;
 use crate::document::{Chunk, Digest, ExistingChunk, digest};
 use crate::embed::{estimated_tokens, truncate};
@@ -21,6 +23,8 @@ pub(super) struct Plan {
     pub inputs: Vec<Arc<str>>,
     /// Fingerprint of the inputs and of the resulting chunks.
     pub fingerprint: Option<Digest>,
+    /// The places of the chunks in the document as JSON, if the store keeps them.
+    pub citations: Option<Vec<String>>,
 }
 
 /// A chunk to be.
@@ -48,35 +52,22 @@ pub(super) fn cut(
 ) -> Result<Plan, Failure> {
     step.set(Step::Chunking);
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
-    let chunks = chunker.chunk(&parsed.text, allowance)?;
-    drop(parsed);
+    let is_cited = prepared.is_cited();
+    let (pieces, citations) = if is_cited || prepared.needs_places(fields) {
+        let pieces = chunker.pieces(&parsed.text, allowance)?;
+        let citations = citations(&parsed, &pieces);
+        (pieces, citations)
+    } else {
+        let chunks = chunker.chunk(&parsed.text, allowance)?.into_iter();
+        (chunks.map(|text| Piece { text, span: None }).collect(), Vec::new())
+    };
+    let metadata = parsed.metadata;
+    drop(parsed.text);
 
     step.set(Step::Formatting);
-    let texts = fill(prepared, chunks, fields, &allowance)?;
-    Ok(plan(&prepared.vectorizer.config.embedding, texts, existing, basis))
-}
-
-/// Fills the template for each chunk, as far as what comes of it fits: it may repeat a long column in each, and
-/// have thousands of placeholders.
-fn fill(
-    prepared: &Prepared,
-    chunks: Vec<String>,
-    fields: &[(String, String)],
-    allowance: &Allowance<'_>,
-) -> Result<Vec<String>, Failure> {
-    let template = prepared.template.as_ref().map_err(Failure::clone)?;
-    let mut texts = Vec::with_capacity(chunks.len());
-    let mut bytes = 0_u64;
-
-    for chunk in chunks {
-        // A template may have tens of thousands of placeholders, and a document as many chunks.
-        allowance.check_time()?;
-        let length = template.length(&chunk, fields) as u64;
-        bytes = bytes.saturating_add(length).saturating_add(prepared.bytes_per_chunk());
-        allowance.check_bytes(bytes)?;
-        texts.push(template.render(&chunk, fields)?);
-    }
-    Ok(texts)
+    let texts = fill(prepared, pieces, &citations, &metadata, fields, &allowance)?;
+    let citations = is_cited.then(|| citations.iter().map(Citation::to_json).collect());
+    Ok(Plan { citations, ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis) })
 }
 
 /// Refuses a plan that does not fit, before it is begun: it would take the memory of the whole server
@@ -116,7 +107,7 @@ fn plan(
         });
         chunks.push(Planned::New { text: is_cut.then_some(text), input });
     }
-    Plan { chunks, inputs, fingerprint }
+    Plan { chunks, inputs, fingerprint, citations: None }
 }
 
 impl Plan {
@@ -131,6 +122,9 @@ impl Plan {
                 Planned::New { text: None, input } => self.inputs.get(*input).map_or(0, length) + chunk,
             };
         }
+
+        let citations = self.citations.iter().flatten();
+        bytes += citations.map(|citation| citation.len() as u64).sum::<u64>();
 
         // Inputs that were cut are held beside their texts.
         if self.is_cut() {
@@ -172,53 +166,5 @@ impl Plan {
             }
         }
         chunks
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicBool;
-
-    use super::*;
-    use crate::config::Author;
-    use crate::document::Vectorizer;
-    use crate::quota::Account;
-
-    /// A vectorizer whose template repeats a column in each chunk.
-    fn prepared() -> Arc<Prepared> {
-        let config = serde_json::json!({
-            "version": "0.12.1",
-            "loading": {"implementation": "column", "column_name": "body"},
-            "chunking": {"implementation": "none"},
-            "formatting": {"implementation": "python_template", "template": "$title $chunk"},
-            "embedding": {"implementation": "openai", "model": "m", "dimensions": 3},
-            "destination": {"implementation": "table", "target_schema": "s", "target_table": "t",
-                            "view_schema": "s", "view_name": "v"},
-        });
-        Prepared::new(&Arc::new(Vectorizer {
-            id: 1,
-            name: "v".into(),
-            config: serde_json::from_value(config).unwrap(),
-            author: Author::Superuser,
-            api_key: None,
-            account: Account::default(),
-        }))
-    }
-
-    #[test]
-    fn texts_that_take_too_much_are_not_filled() {
-        let fields = [("title".to_owned(), "x".repeat(1 << 20))];
-        let fill = |chunks, allowance| fill(&prepared(), vec!["a".to_owned(); chunks], &fields, &allowance);
-        assert!(fill(4, Allowance::new(8 << 20, 0)).is_ok());
-        let failure = fill(100, Allowance::new(8 << 20, 0)).unwrap_err();
-        assert_eq!(failure, ChunkError::TooLarge { limit: 8 << 20 }.into());
-    }
-
-    #[test]
-    fn texts_that_nobody_wants_are_not_filled() {
-        let stop = AtomicBool::new(true);
-        let allowance = Allowance::new(8 << 20, 0).until_stopped(&stop);
-        let failure = fill(&prepared(), vec!["a".to_owned()], &[], &allowance).unwrap_err();
-        assert_eq!(failure, ChunkError::Stopped.into());
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::fill;
 use crate::chunk::{Chunker, shared_chunker};
-use crate::config::{ChunkUnit, Chunking, Formatting};
+use crate::config::{ChunkUnit, Chunking, Destination, Formatting};
 use crate::document::Vectorizer;
 use crate::failure::Failure;
 use crate::format::Template;
@@ -39,6 +40,16 @@ impl Prepared {
         })
     }
 
+    /// Returns whether the store keeps the places of chunks in their documents.
+    pub(super) fn is_cited(&self) -> bool {
+        matches!(self.vectorizer.config.destination, Destination::Table { citation: true, .. })
+    }
+
+    /// Returns whether the template asks for the places of chunks in their documents.
+    pub(super) fn needs_places(&self, fields: &[(String, String)]) -> bool {
+        self.template.as_ref().is_ok_and(|template| fill::needs_places(template, fields))
+    }
+
     /// Bytes that a chunk takes beside its text.
     pub(super) fn bytes_per_chunk(&self) -> u64 {
         u64::from(self.vectorizer.config.embedding.dimensions()) * 4 + CHUNK_OVERHEAD
@@ -55,8 +66,10 @@ impl Prepared {
             Chunking::RecursiveCharacterTextSplitter { separators, .. } => {
                 separators.len().div_ceil(USUAL_SEPARATORS)
             }
-            Chunking::TextSplitter { unit: ChunkUnit::Characters, .. } => SEMANTIC_LOOKS,
-            Chunking::TextSplitter { unit: ChunkUnit::Tokens, .. } => TOKEN_LOOKS,
+            Chunking::TextSplitter { unit, .. } | Chunking::Markdown { unit, .. } => match unit {
+                ChunkUnit::Characters => SEMANTIC_LOOKS,
+                ChunkUnit::Tokens => TOKEN_LOOKS,
+            },
         };
         let repeated = size.saturating_mul(usize::try_from(self.repetitions()).unwrap_or(usize::MAX));
 
@@ -108,9 +121,9 @@ impl Prepared {
                 (*chunk_size, *chunk_overlap, 1)
             }
             Chunking::TextSplitter { chunk_size, chunk_overlap, unit, .. } => {
-                // A token is some four bytes.
-                (*chunk_size, *chunk_overlap, if *unit == ChunkUnit::Tokens { 4 } else { 1 })
+                (*chunk_size, *chunk_overlap, bytes_of(*unit))
             }
+            Chunking::Markdown { chunk_size, unit, .. } => (*chunk_size, 0, bytes_of(*unit)),
         };
 
         let bytes = |length: i64| u64::try_from(length).unwrap_or(0).saturating_mul(unit);
@@ -123,5 +136,12 @@ impl Prepared {
             || (self.vectorizer.name == vectorizer.name
                 && self.vectorizer.api_key == vectorizer.api_key
                 && self.vectorizer.config == vectorizer.config)
+    }
+}
+/// Returns the bytes of a unit: a token is some four.
+fn bytes_of(unit: ChunkUnit) -> u64 {
+    match unit {
+        ChunkUnit::Characters => 1,
+        ChunkUnit::Tokens => 4,
     }
 }

@@ -62,7 +62,7 @@ async fn process(
 
     let source = match load(context, prepared, payload, &fields, &existing, provenance, reservation).await? {
         Found::Document(source) => source,
-        Found::Nothing => return Ok(Processed { chunks: Vec::new(), provenance: None }),
+        Found::Nothing => return Ok(Processed { chunks: Vec::new(), provenance: None, citations: None }),
         Found::Unchanged(provenance) => return Ok(unchanged(existing, provenance)),
     };
     let Source { input, load_reservation, etag, basis } = source;
@@ -94,16 +94,17 @@ async fn process(
     drop(load_reservation);
 
     let fingerprint = plan.fingerprint.take();
+    let citations = plan.citations.take();
     let provenance = etag.zip(fingerprint).map(|(etag, fingerprint)| Provenance { etag, fingerprint });
     if plan.inputs.is_empty() {
-        return Ok(Processed { chunks: plan.into_chunks(Vec::new()), provenance });
+        return Ok(Processed { chunks: plan.into_chunks(Vec::new()), provenance, citations });
     }
 
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
     prepared.vectorizer.account.spend_tokens(plan.tokens())?;
     let vectors = group.embed(plan.inputs.iter().cloned()).await?;
-    Ok(Processed { chunks: plan.into_chunks(vectors), provenance })
+    Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations })
 }
 
 /// The document that a row's payload leads to, if there is something to do.
@@ -156,7 +157,7 @@ async fn load(
 
 /// The chunks as they are.
 fn unchanged(existing: Vec<ExistingChunk>, provenance: Option<Provenance>) -> Processed {
-    Processed { chunks: existing.into_iter().map(Chunk::Kept).collect(), provenance }
+    Processed { chunks: existing.into_iter().map(Chunk::Kept).collect(), provenance, citations: None }
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
             target_table: "store".into(),
             view_schema: "public".into(),
             view_name: "view".into(),
+            citation: false,
         },
     };
     Vectorizer {

@@ -45,13 +45,28 @@ fn update_seq(store: &str, seq: &str) -> String {
     )
 }
 
-/// Adds chunks of keys. Then `seq int4`, `chunk text`, `embedding vector`.
+/// Adds chunks of keys. Then `seq int4`, `chunk text`, `embedding vector`; and `citation text`, JSON or NULL, if the
+/// store keeps them.
 pub fn insert_chunks(v: &Definition, store: &str) -> String {
+    let mut columns = vec![("seq", "int4"), ("chunk", "text"), ("embedding", v.vector_type.as_str())];
+    let (citation, given_citation) = if v.cited { (", citation", ", k.citation::jsonb") } else { ("", "") };
+    if v.cited {
+        columns.push(("citation", "text"));
+    }
     format!(
-        "INSERT INTO {store} ({names}, chunk_seq, chunk, embedding)
-         SELECT {given_names}, k.seq, k.chunk, k.embedding FROM {given} k",
+        "INSERT INTO {store} ({names}, chunk_seq, chunk, embedding{citation})
+         SELECT {given_names}, k.seq, k.chunk, k.embedding{given_citation} FROM {given} k",
         names = v.key.names(None),
         given_names = v.key.given_names(),
-        given = v.key.given(&[("seq", "int4"), ("chunk", "text"), ("embedding", &v.vector_type)]),
+        given = v.key.given(&columns),
+    )
+}
+
+/// Gives the chunks with the UUIDs `$1` the places `$2`, JSON, where they have other ones.
+pub fn cite(store: &str) -> String {
+    format!(
+        "UPDATE {store} s SET citation = k.citation::jsonb
+         FROM unnest($1::uuid[], $2::text[]) AS k (id, citation)
+         WHERE s.embedding_uuid = k.id AND s.citation IS DISTINCT FROM k.citation::jsonb"
     )
 }

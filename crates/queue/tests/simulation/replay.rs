@@ -216,7 +216,7 @@ impl Works {
         });
         let chunk = |text| Chunk::New { text, embedding: vec![1.0, 2.0, 3.0] };
         let chunks = text.map(chunk).into_iter().collect();
-        let done = Completed { ticket: Ticket(0), chunks, provenance: None };
+        let done = Completed { ticket: Ticket(0), chunks, provenance: None, citations: None };
         let results = vec![Outcome { done: &done, claim: claim.clone() }];
         complete::complete(&mut self.session, &self.source.definition, results).map(drop)
     }

@@ -100,6 +100,11 @@ FROM unnest($1::uuid[], $2::int4[]) AS k (id, seq) WHERE s.embedding_uuid = k.id
 INSERT INTO "public"."blog_store" ("id", chunk_seq, chunk, embedding)
 SELECT k.k0, k.seq, k.chunk, k.embedding FROM (SELECT u.ord, u.k0::integer AS k0, u.seq, u.chunk, u.embedding FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::int4[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::"public"."vector"[])) WITH ORDINALITY AS u (k0, seq, chunk, embedding, ord)) k;
 
+-- store::cite
+UPDATE "public"."blog_store" s SET citation = k.citation::jsonb
+FROM unnest($1::uuid[], $2::text[]) AS k (id, citation)
+WHERE s.embedding_uuid = k.id AND s.citation IS DISTINCT FROM k.citation::jsonb;
+
 -- trigger::enqueue_inserted
 INSERT INTO "public"."_vectorizer_q_1" ("id") SELECT n."id" FROM new_rows n;
 

@@ -46,6 +46,7 @@ pub fn texts() -> Definition {
         target: Target::Store("\"public\".\"blog_store\"".to_owned()),
         vector_type: "\"public\".\"vector\"".to_owned(),
         remembered: Remembered::Nothing,
+        cited: false,
     }
 }
 
@@ -71,5 +72,6 @@ pub fn addresses() -> Definition {
         target: Target::Column("embedding".to_owned()),
         vector_type: "\"public\".\"vector\"".to_owned(),
         remembered: Remembered::Input,
+        cited: false,
     }
 }

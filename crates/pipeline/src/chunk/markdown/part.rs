@@ -1,0 +1,270 @@
+//! Parts: blocks that fit into a chunk, and what larger ones are parted into.
+
+use std::ops::Range;
+
+use text_splitter::TryChunkSizer as _;
+
+use super::blocks::{Block, Kind};
+use crate::chunk::ChunkError;
+use crate::chunk::semantic::sentences;
+use crate::chunk::sizer::Sizer;
+
+/// Headings before a chunk take at most this fraction of it.
+const HEADINGS_FRACTION: usize = 4;
+
+/// A part of a text that fits into a chunk, with what belongs around it there.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Its bytes.
+    pub range: Range<usize>,
+    /// Its size.
+    pub size: usize,
+    /// The level of the heading that it is.
+    pub heading: Option<u8>,
+    /// The headings that it stands under, which a chunk that begins with it begins with.
+    pub headings: Around,
+    /// What else a chunk that begins with it begins with, such as the head of its table.
+    pub before: Around,
+    /// What a chunk that ends with it ends with, such as the end of its fence.
+    pub after: Around,
+}
+
+/// Text around a part, and its size.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Around {
+    /// The text.
+    pub text: String,
+    /// Its size.
+    pub size: usize,
+}
+
+impl Around {
+    fn new(text: String, sizer: &Sizer<'_>) -> Result<Self, ChunkError> {
+        let size = sizer.try_size(&text)?;
+        Ok(Around { text, size })
+    }
+}
+
+/// Parts blocks so that each part fits into a chunk, with what belongs around it.
+pub(super) fn parts(
+    text: &str,
+    blocks: &[Block],
+    size: usize,
+    with_headings: bool,
+    sizer: &Sizer<'_>,
+) -> Result<Vec<Part>, ChunkError> {
+    let mut parts = Vec::with_capacity(blocks.len());
+    let mut path: Vec<(u8, Range<usize>)> = Vec::new();
+    let mut headings = Around::default();
+
+    for block in blocks {
+        let parter = Parter { text, size, sizer, headings: headings.clone() };
+        parter.part(block, &mut parts)?;
+
+        if let Kind::Heading(level) = block.kind
+            && with_headings
+        {
+            path.retain(|(outer, _)| *outer < level);
+            path.push((level, block.range.clone()));
+            headings = above(text, &path, size / HEADINGS_FRACTION, sizer)?;
+        }
+    }
+    Ok(parts)
+}
+
+/// Returns the headings of a path as text; without the outermost of those that take too much together.
+fn above(
+    text: &str,
+    path: &[(u8, Range<usize>)],
+    most: usize,
+    sizer: &Sizer<'_>,
+) -> Result<Around, ChunkError> {
+    for first in 0..path.len() {
+        let lines = path[first..].iter().map(|(_, range)| format!("{}\n\n", &text[range.clone()]));
+        let around = Around::new(lines.collect(), sizer)?;
+        if around.size <= most {
+            return Ok(around);
+        }
+    }
+    Ok(Around::default())
+}
+
+/// Parts one block.
+struct Parter<'a> {
+    text: &'a str,
+    size: usize,
+    sizer: &'a Sizer<'a>,
+    headings: Around,
+}
+
+impl Parter<'_> {
+    fn part(&self, block: &Block, parts: &mut Vec<Part>) -> Result<(), ChunkError> {
+        let size = self.sizer.try_size(&self.text[block.range.clone()])?;
+        if size <= self.room(0) {
+            let heading = match block.kind {
+                Kind::Heading(level) => Some(level),
+                _ => None,
+            };
+            let part = self.plain(block.range.clone(), size);
+            parts.push(Part { heading, ..part });
+            return Ok(());
+        }
+        match &block.kind {
+            Kind::Table => self.part_table(&block.range, parts),
+            Kind::Code => self.part_code(&block.range, parts),
+            Kind::List(items) => self.part_list(&block.range, items, parts),
+            Kind::Heading(_) | Kind::Other => self.part_sentences(&block.range, parts),
+        }
+    }
+
+    /// Returns the room for a part beside its headings and so much else.
+    fn room(&self, else_taken: usize) -> usize {
+        self.size.saturating_sub(self.headings.size).saturating_sub(else_taken).max(1)
+    }
+
+    fn plain(&self, range: Range<usize>, size: usize) -> Part {
+        let headings = self.headings.clone();
+        Part { range, size, heading: None, headings, before: Around::default(), after: Around::default() }
+    }
+
+    /// Parts a table between its rows.
+    fn part_table(&self, range: &Range<usize>, parts: &mut Vec<Part>) -> Result<(), ChunkError> {
+        // The row of names and the one of dashes.
+        let table = &self.text[range.clone()];
+        let head_end = table.match_indices('\n').nth(1).map_or(table.len(), |(at, _)| at + 1);
+        let head = Around::new(table[..head_end].to_owned(), self.sizer)?;
+        if head.size > self.room(0) / 2 || head_end == table.len() {
+            return self.part_sentences(range, parts);
+        }
+
+        let first = parts.len();
+        self.part_lines(&(range.start + head_end..range.end), &head, &Around::default(), parts)?;
+        // The first part has the head itself.
+        if let Some(part) = parts.get_mut(first) {
+            part.range.start = range.start;
+            part.size += head.size;
+            part.before = Around::default();
+        }
+        Ok(())
+    }
+
+    /// Parts code between its lines.
+    fn part_code(&self, range: &Range<usize>, parts: &mut Vec<Part>) -> Result<(), ChunkError> {
+        let code = &self.text[range.clone()];
+        let opening = code.find('\n').map_or(code.len(), |at| at + 1);
+        let fence: String = code.chars().take_while(|c| matches!(c, '`' | '~')).collect();
+        let closing = match code.rfind('\n') {
+            Some(at) if at + 1 >= opening && code[at + 1..].trim() == fence => at,
+            // A fence that is left open ends with the text.
+            _ => code.len(),
+        };
+        let before = Around::new(code[..opening].to_owned(), self.sizer)?;
+        let after = Around::new(format!("\n{fence}"), self.sizer)?;
+        if before.size + after.size > self.room(0) / 2 || opening >= closing {
+            return self.part_sentences(range, parts);
+        }
+
+        let first = parts.len();
+        self.part_lines(&(range.start + opening..range.start + closing), &before, &after, parts)?;
+        if let Some(part) = parts.get_mut(first) {
+            part.range.start = range.start;
+            part.size += before.size;
+            part.before = Around::default();
+        }
+        if let Some(part) = parts[first..].last_mut() {
+            part.range.end = range.end;
+            part.size += after.size;
+            part.after = Around::default();
+        }
+        Ok(())
+    }
+
+    /// Parts lines, as many a part as fit between what belongs around them.
+    fn part_lines(
+        &self,
+        range: &Range<usize>,
+        before: &Around,
+        after: &Around,
+        parts: &mut Vec<Part>,
+    ) -> Result<(), ChunkError> {
+        let room = self.room(before.size + after.size);
+        let lines = line_ranges(self.text, range);
+        for run in self.runs(lines, room)? {
+            let around = |part: Part| Part { before: before.clone(), after: after.clone(), ..part };
+            if run.1 <= room {
+                parts.push(around(self.plain(run.0, run.1)));
+                continue;
+            }
+            // A line that is too long by itself.
+            let slice = &self.text[run.0.clone()];
+            for (at, piece) in sentences(slice, room, self.sizer)? {
+                let start = run.0.start + at;
+                let size = self.sizer.try_size(piece)?;
+                parts.push(around(self.plain(start..start + piece.len(), size)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Parts a list between its items.
+    fn part_list(
+        &self,
+        range: &Range<usize>,
+        items: &[usize],
+        parts: &mut Vec<Part>,
+    ) -> Result<(), ChunkError> {
+        let ends = items.iter().skip(1).copied().chain([range.end]);
+        let items = items.iter().copied().zip(ends).map(|(start, end)| start..end).collect();
+        for (run, size) in self.runs(items, self.room(0))? {
+            if size <= self.room(0) {
+                let run = run.start..run.start + self.text[run].trim_end().len();
+                parts.push(self.plain(run, size));
+            } else {
+                self.part_sentences(&run, parts)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn part_sentences(&self, range: &Range<usize>, parts: &mut Vec<Part>) -> Result<(), ChunkError> {
+        for (at, piece) in sentences(&self.text[range.clone()], self.room(0), self.sizer)? {
+            let start = range.start + at;
+            let size = self.sizer.try_size(piece)?;
+            parts.push(self.plain(start..start + piece.len(), size));
+        }
+        Ok(())
+    }
+
+    /// Joins neighbouring ranges as long as they fit together, and returns them with their sizes.
+    fn runs(&self, ranges: Vec<Range<usize>>, room: usize) -> Result<Vec<(Range<usize>, usize)>, ChunkError> {
+        let mut runs: Vec<(Range<usize>, usize)> = Vec::new();
+        for range in ranges {
+            let size = self.sizer.try_size(&self.text[range.clone()])?;
+            match runs.last_mut() {
+                Some((run, taken)) if *taken + size <= room => {
+                    run.end = range.end;
+                    *taken += size;
+                }
+                _ => runs.push((range, size)),
+            }
+        }
+        // The line break after the last line is no part of it.
+        for (run, _) in &mut runs {
+            run.end = run.start + self.text[run.clone()].trim_end_matches(['\n', '\r']).len();
+        }
+        Ok(runs)
+    }
+}
+
+/// Returns the lines of a range, with their line breaks.
+fn line_ranges(text: &str, range: &Range<usize>) -> Vec<Range<usize>> {
+    let mut start = range.start;
+    let lines = text[range.clone()].split_inclusive('\n');
+    lines
+        .map(|line| {
+            let begun = start;
+            start += line.len();
+            begun..start
+        })
+        .collect()
+}

@@ -1,0 +1,31 @@
+-- See before you trust: what a vectorizer would make of a document.
+
+-- A document of whatever kind as text. type is the one that was found; pages are the characters before each page or slide.
+CREATE FUNCTION ai.parse_document(document bytea, name text DEFAULT NULL, content_type text DEFAULT NULL)
+RETURNS TABLE (type text, format text, metadata jsonb, pages jsonb, content text)
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'parse_document_wrapper';
+
+-- The same of an object, which is fetched as for a vectorizer of the caller's.
+CREATE FUNCTION ai.parse_document(uri text, loading jsonb DEFAULT ai.loading_uri('uri'))
+RETURNS TABLE (type text, format text, metadata jsonb, pages jsonb, content text)
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'parse_document_at_wrapper';
+
+-- The chunks of a document, and where each stands in it.
+CREATE FUNCTION ai.chunk_document(
+    document bytea,
+    chunking jsonb DEFAULT ai.chunking_recursive_character_text_splitter(),
+    name text DEFAULT NULL,
+    content_type text DEFAULT NULL
+) RETURNS TABLE (seq bigint, chunk text, citation jsonb)
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'chunk_document_wrapper';
+
+CREATE FUNCTION ai.chunk_document(
+    uri text,
+    chunking jsonb DEFAULT ai.chunking_recursive_character_text_splitter(),
+    loading jsonb DEFAULT ai.loading_uri('uri')
+) RETURNS TABLE (seq bigint, chunk text, citation jsonb)
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'chunk_document_at_wrapper';
