@@ -17,7 +17,7 @@ mod guard;
 mod unanswered;
 
 pub use guard::Guard;
-pub use unanswered::{EXIT_INCOMPLETE, EXIT_MESSAGE, EXIT_SYSTEM, EXIT_USAGE, Unanswered};
+pub use unanswered::{EXIT_INCOMPLETE, EXIT_MEMORY, EXIT_MESSAGE, EXIT_SYSTEM, EXIT_USAGE, Unanswered};
 
 use serde::{Deserialize, Serialize};
 

@@ -6,6 +6,9 @@ pub const EXIT_USAGE: u8 = 64;
 /// The exit status of a parser that does not understand the message.
 pub const EXIT_MESSAGE: u8 = 65;
 
+/// The exit status of a parser that finds no memory for the message.
+pub const EXIT_MEMORY: u8 = 70;
+
 /// The exit status of a parser to which the operating system refuses what it needs: a thread, or a pipe.
 pub const EXIT_SYSTEM: u8 = 71;
 
@@ -64,6 +67,7 @@ impl Unanswered {
     pub fn by_status(status: i32) -> Self {
         match u8::try_from(status) {
             Ok(EXIT_USAGE | EXIT_MESSAGE) => Unanswered::Misunderstood,
+            Ok(EXIT_MEMORY) => Unanswered::OutOfMemory,
             Ok(EXIT_SYSTEM) => Unanswered::Refused,
             _ => Unanswered::Crashed,
         }
@@ -118,6 +122,7 @@ mod tests {
     #[test]
     fn a_status_that_is_not_the_parsers_is_a_crash() {
         assert_eq!(Unanswered::by_status(i32::from(EXIT_MESSAGE)).code(), "version_mismatch");
+        assert_eq!(Unanswered::by_status(i32::from(EXIT_MEMORY)).code(), "parser_out_of_memory");
         assert_eq!(Unanswered::by_status(i32::from(EXIT_SYSTEM)).code(), "parser_not_started");
         assert_eq!(Unanswered::by_status(0).code(), "parser_crashed");
         assert_eq!(Unanswered::by_status(-1).code(), "parser_crashed");

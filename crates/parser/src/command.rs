@@ -24,6 +24,7 @@ pgai_rs runs it for each document, within limits; it is of no use otherwise.
 exit status: 0 an answer was written (a refusal of the document is one)
             64 arguments that there are not
             65 a message that cannot be understood
+            70 no memory for the message
             71 the operating system refused a thread or a pipe
             78 --check found that a guard is missing
 ";

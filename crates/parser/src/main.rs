@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use pgai_rs_parser::sandbox::{self, Confinement};
 use pgai_rs_parser::{answer, panics};
-use pgai_rs_parser_protocol::{EXIT_MESSAGE, EXIT_SYSTEM, EXIT_USAGE, Guard};
+use pgai_rs_parser_protocol::{EXIT_MEMORY, EXIT_MESSAGE, EXIT_SYSTEM, EXIT_USAGE, Guard};
 
 use command::Command;
 
@@ -61,5 +61,6 @@ fn exchange(confinement: &Confinement, mut output: File) -> Result<(), Failed> {
 }
 
 fn refused(error: io::Error) -> Failed {
-    (EXIT_SYSTEM, error.to_string())
+    let status = if error.kind() == io::ErrorKind::OutOfMemory { EXIT_MEMORY } else { EXIT_SYSTEM };
+    (status, error.to_string())
 }
