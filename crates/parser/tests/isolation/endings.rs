@@ -17,7 +17,7 @@ pub const ENDINGS: &[(&str, fn())] = &[
     ("allocate_all", || drop(black_box(vec![1_u8; 1 << 30]))),
     ("compute_forever", || while black_box(true) {}),
     // SAFETY: a read of an address at which there is nothing, which ends this process.
-    ("read_nowhere", || drop(black_box(unsafe { std::ptr::read_volatile(black_box(8) as *const u8) }))),
+    ("read_nowhere", || assert_eq!(unsafe { std::ptr::read_volatile(black_box(8) as *const u8) }, 0)),
     ("abort", || std::process::abort()),
 ];
 
@@ -36,11 +36,11 @@ fn recurse_from(start: usize, bytes: usize) {
 }
 
 /// Limits the process, as the worker does.
-fn limit(command: &mut Command, resource: u32, limit: u64) {
+pub fn limit(command: &mut Command, resource: libc::__rlimit_resource_t, limit: u64) {
     let limit = libc::rlimit { rlim_cur: limit, rlim_max: limit + 1 };
     // SAFETY: one system call, which reads a value that the closure owns.
     unsafe {
-        command.pre_exec(move || match libc::setrlimit(resource as _, &limit) {
+        command.pre_exec(move || match libc::setrlimit(resource, &limit) {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
         })
@@ -69,14 +69,14 @@ fn a_stack_that_is_full_is_told() {
 #[test]
 fn an_allocation_that_fails_is_told() {
     assert_eq!(end("allocate_too_much", |_| {}), Unanswered::OutOfMemory);
-    let limited = end("allocate_all", |command| limit(command, libc::RLIMIT_AS as u32, 512 << 20));
+    let limited = end("allocate_all", |command| limit(command, libc::RLIMIT_AS, 512 << 20));
     assert_eq!(limited, Unanswered::OutOfMemory);
     assert_eq!(play("allocate_all", &Guard::ALL, |_| {}).status.code(), Some(SUCCEEDED));
 }
 
 #[test]
 fn a_process_that_computes_forever_is_told() {
-    let ended = end("compute_forever", |command| limit(command, libc::RLIMIT_CPU as u32, 1));
+    let ended = end("compute_forever", |command| limit(command, libc::RLIMIT_CPU, 1));
     assert_eq!(ended, Unanswered::TimedOut);
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::endings::limit;
 use pgai_rs_parser_protocol::{Answer, EXIT_MEMORY, EXIT_MESSAGE, EXIT_USAGE, Guard, VERSION, read};
 
 fn program() -> Command {
@@ -66,12 +67,8 @@ fn a_message_that_it_does_not_understand_is_told_without_its_words() {
 
 #[test]
 fn a_message_larger_than_its_memory_is_told() {
-    use std::os::unix::process::CommandExt;
-
     let mut program = program();
-    let memory = libc::rlimit { rlim_cur: 256 << 20, rlim_max: 256 << 20 };
-    // SAFETY: one system call, which reads a value that the closure owns.
-    unsafe { program.pre_exec(move || Ok(assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &memory), 0))) };
+    limit(&mut program, libc::RLIMIT_AS, 256 << 20);
     let output = ask(program.spawn().unwrap(), &vec![b'x'; 300 << 20]);
     assert_eq!(output.status.code(), Some(i32::from(EXIT_MEMORY)));
 }
