@@ -6,7 +6,7 @@ use landlock::{
 };
 
 /// The newest rights that are known here. Of those that the running kernel does not know, it denies none.
-const NEWEST: ABI = ABI::V7;
+const NEWEST: ABI = ABI::V10;
 
 /// Denies this thread, and those that it starts, everything that Landlock can deny.
 pub(super) fn enter() -> Result<(), String> {

@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
+use pgai_rs_parser::panics;
 use pgai_rs_parser::sandbox::{self, STACK};
 use pgai_rs_parser_protocol::{Guard, Unanswered};
 
@@ -18,6 +19,13 @@ pub const ENDINGS: &[(&str, fn())] = &[
     ("compute_forever", || while black_box(true) {}),
     // SAFETY: a read of an address at which there is nothing, which ends this process.
     ("read_nowhere", || assert_eq!(unsafe { std::ptr::read_volatile(black_box(8) as *const u8) }, 0)),
+    (
+        "panic",
+        || {
+            panics::silence();
+            panic!("the document's words")
+        },
+    ),
     ("abort", || std::process::abort()),
 ];
 
@@ -90,4 +98,11 @@ fn a_crash_is_told() {
 fn a_panic_outside_of_a_document_is_an_error() {
     let panicked: std::io::Result<()> = sandbox::run(&[], |_| panic!("as a test"));
     assert!(panicked.is_err());
+}
+
+#[test]
+fn a_panics_words_are_seen_by_nobody() {
+    let played = play("panic", &Guard::ALL, |_| {});
+    let said = [played.stdout, played.stderr].concat();
+    assert!(!played.status.success() && !String::from_utf8_lossy(&said).contains("words"));
 }
