@@ -15,11 +15,9 @@ a run without an answer.
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -33,6 +31,8 @@ CPU_SECONDS = 20
 # Longer than the CPU's time on a machine that others use, too.
 WALL_SECONDS = 120
 VERSION = 1
+
+RUNNER = Path(__file__).with_name("hostile_files") / "run_limited.py"
 
 UNANSWERED = ["parser_crashed", "stack_overflow", "parser_out_of_memory", "parser_timed_out", "version_mismatch"]
 
@@ -81,59 +81,49 @@ def judge(case: Case, program: Path, keep: Path | None) -> Outcome:
         ending = case.name.rpartition(".")[2]
         (keep / f"{case.kind}-{case.harm.replace('%', '')}.{ending}").write_bytes(content)
 
-    status, output, messages, used = run(program, case.name, content)
-    outcome, message, text = classify(status, output, messages)
+    ended, output, messages = run(program, case.name, content)
+    outcome, message, text = classify(ended, output, messages)
     return Outcome(
         case.kind,
         case.harm,
         outcome,
         wrong(case, outcome, text),
         message,
-        round(used.ru_utime + used.ru_stime, 3),
-        used.ru_maxrss >> 10,
+        ended["cpu_seconds"],
+        ended["megabytes"],
         len(text),
     )
 
 
-def run(program: Path, name: str, content: bytes):
-    """Returns the exit status, stdout, stderr and what the run used."""
+def run(program: Path, name: str, content: bytes) -> tuple[dict, bytes, bytes]:
+    """Returns how the run ended and what it used, its stdout, and its stderr."""
     header = json.dumps({"version": VERSION, "name": name}).encode() + b"\n"
-    with tempfile.TemporaryFile() as document, tempfile.TemporaryFile() as messages:
-        document.write(header)
-        document.write(content)
-        document.seek(0)
-        process = subprocess.Popen(
-            [program], stdin=document, stdout=subprocess.PIPE, stderr=messages, env={}, cwd="/", preexec_fn=limit
-        )
-        deadline = threading.Timer(WALL_SECONDS, process.kill)
-        deadline.start()
-        output = process.stdout.read()
-        # Instead of `wait`, for what it used. Nobody else waits for it.
-        _, status, used = os.wait4(process.pid, 0)
-        late = not deadline.is_alive()
-        deadline.cancel()
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.stdout.close()
-        messages.seek(0)
-        return ("late" if late else process.returncode), output, messages.read(4096), used
+    with tempfile.TemporaryDirectory() as folder:
+        document, messages, result = Path(folder, "document"), Path(folder, "messages"), Path(folder, "result")
+        document.write_bytes(header + content)
+        limits = [str(limit) for limit in (MEMORY, CPU_SECONDS, WALL_SECONDS)]
+        with document.open("rb") as stdin, messages.open("wb") as stderr:
+            output = subprocess.run(
+                [sys.executable, "-I", "-S", RUNNER, result, *limits, program],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                check=True,
+            ).stdout
+        with messages.open("rb") as said:
+            return json.loads(result.read_text()), output, said.read(4096)
 
 
-def limit() -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def classify(status, output: bytes, messages: bytes) -> tuple[str, str, str]:
+def classify(ended: dict, output: bytes, messages: bytes) -> tuple[str, str, str]:
     """Returns the outcome, a message, and the text, as `pgai_rs_parser_protocol::Unanswered` has it."""
-    said = messages.decode(errors="replace").strip()
+    status, said = ended["status"], messages.decode(errors="replace").strip()
     if status == 0:
         line, _, text = output.partition(b"\n")
         answer = json.loads(line)
         if "document" in answer:
             return "text", "", text.decode()
         return answer["refusal"]["code"], answer["refusal"]["message"], ""
-    if status in ("late", -24):
+    if ended["late"] or status == -24:
         return "parser_timed_out", said, ""
     if status in (-9, 70) or (status == -6 and "memory allocation of " in said):
         return "parser_out_of_memory", said, ""
