@@ -8,8 +8,16 @@
 //! ```
 //!
 //! Both sides are built and installed together. The version tells when they were not.
+//!
+//! A parser that ends without an answer is told by [`Unanswered`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod guard;
+mod unanswered;
+
+pub use guard::Guard;
+pub use unanswered::{EXIT_INCOMPLETE, EXIT_MEMORY, EXIT_MESSAGE, EXIT_SYSTEM, EXIT_USAGE, Unanswered};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +49,9 @@ pub struct Request {
 pub struct Answer {
     /// [`VERSION`] of the parser.
     pub version: u32,
+    /// The guards that were in force while it read the document.
+    #[serde(default)]
+    pub confinement: Vec<Guard>,
     /// The outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -142,6 +153,8 @@ pub enum RefusalCode {
     DocumentTooComplex,
     /// It is text in an encoding that could not be found out.
     UnknownEncoding,
+    /// The parser itself is at fault: it found something in the document that it was not made for.
+    ParserFailed,
     /// The worker and the parser are not of one version.
     VersionMismatch,
 }
@@ -211,7 +224,7 @@ mod tests {
         let refusal = Refusal { code: RefusalCode::NeedsOcr, message: "the document has no text".into() };
 
         for outcome in [Outcome::Document(header), Outcome::Refusal(refusal)] {
-            let answer = Answer { version: VERSION, outcome };
+            let answer = Answer { version: VERSION, confinement: Guard::ALL.to_vec(), outcome };
             let mut message = write(&answer).unwrap();
             message.extend_from_slice("two\nlines".as_bytes());
             assert_eq!(read::<Answer>(&message).unwrap(), (answer, b"two\nlines".as_slice()));

@@ -33,6 +33,9 @@ pub enum ParseError {
         /// What there is too much of, without a full stop.
         problem: String,
     },
+    /// The parser is at fault. Holds the place in its source where it gave up.
+    #[error("the parser failed on the document, at {0}")]
+    Failed(String),
     /// It is text whose encoding could not be found out.
     #[error("the document is text in an unknown encoding")]
     UnknownEncoding,
@@ -48,6 +51,7 @@ impl ParseError {
             ParseError::NeedsOcr(_) => RefusalCode::NeedsOcr,
             ParseError::Empty(_) => RefusalCode::EmptyDocument,
             ParseError::TooComplex { .. } => RefusalCode::DocumentTooComplex,
+            ParseError::Failed(_) => RefusalCode::ParserFailed,
             ParseError::UnknownEncoding => RefusalCode::UnknownEncoding,
         }
     }

@@ -8,6 +8,7 @@
 //! * [`error`]: the reasons why there is no text
 //! * [`kind`], `detect`: the types of documents, and how one is told from the other
 //! * [`answer`]: the program's work, from message to answer
+//! * [`sandbox`], [`panics`]: the program's confinement, and faults of readers
 //! * `markdown`: writing Markdown
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
 
@@ -16,6 +17,8 @@
 pub mod document;
 pub mod error;
 pub mod kind;
+pub mod panics;
+pub mod sandbox;
 
 mod answer;
 mod detect;

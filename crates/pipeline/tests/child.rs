@@ -32,7 +32,7 @@ fn limited(text: &str, change: impl FnOnce(&mut ChildLimits)) -> ChildProgram {
 }
 
 async fn run(program: ChildProgram) -> ChildRun {
-    program.run(Bytes::new()).await.unwrap()
+    program.run([]).await.unwrap()
 }
 
 async fn output(program: ChildProgram) -> String {
@@ -65,7 +65,7 @@ fn wait_until_running(marker: &str, wanted: bool) {
 
 #[tokio::test]
 async fn a_program_gets_the_input_and_returns_output_messages_and_status() {
-    let run = script("tr a-z A-Z; echo trouble >&2; exit 3").run("a document".into()).await.unwrap();
+    let run = script("tr a-z A-Z; echo trouble >&2; exit 3").run(["a document".into()]).await.unwrap();
     let expected = ChildRun {
         ending: Ending::Exited(3),
         output: b"A DOCUMENT".to_vec(),
@@ -77,13 +77,22 @@ async fn a_program_gets_the_input_and_returns_output_messages_and_status() {
 #[tokio::test]
 async fn input_and_output_may_be_larger_than_a_pipe() {
     let input = Bytes::from(vec![b'x'; 3 << 20]);
-    let run = script("cat").run(input.clone()).await.unwrap();
+    let run = script("cat").run([input.clone()]).await.unwrap();
     assert_eq!((run.ending, run.output == input), (Ending::Exited(0), true));
 }
 
 #[tokio::test]
+async fn input_comes_in_parts_as_if_it_were_whole() {
+    let large = Bytes::from(vec![b'x'; 200_000]);
+    let parts = [Bytes::from("header\n"), Bytes::new(), large.clone(), Bytes::from("end"), Bytes::new()];
+    let run = script("cat").run(parts).await.unwrap();
+    let whole = [b"header\n", &large[..], b"end"].concat();
+    assert_eq!((run.ending, run.output == whole), (Ending::Exited(0), true));
+}
+
+#[tokio::test]
 async fn a_program_need_not_read_its_input() {
-    let run = script("exec 0<&-; echo done").run(vec![b'x'; 3 << 20].into()).await.unwrap();
+    let run = script("exec 0<&-; echo done").run([vec![b'x'; 3 << 20].into()]).await.unwrap();
     assert_eq!((run.ending, run.output), (Ending::Exited(0), b"done\n".to_vec()));
 }
 
@@ -91,7 +100,7 @@ async fn a_program_need_not_read_its_input() {
 async fn a_program_that_is_not_there_is_an_error() {
     let program =
         ChildProgram { path: "/nowhere".into(), arguments: Vec::new(), limits: ChildLimits::default() };
-    assert_eq!(program.run(Bytes::new()).await.unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(program.run([]).await.unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
 #[tokio::test]
@@ -193,7 +202,7 @@ async fn output_is_bounded_and_so_are_messages() {
 async fn nobody_who_waits_any_more_means_no_process() {
     let marker = marker();
     let sleep = script(&format!("exec sleep {marker}"));
-    let task = tokio::spawn(async move { sleep.run(Bytes::new()).await });
+    let task = tokio::spawn(async move { sleep.run([]).await });
     wait_until_running(&marker, true);
     task.abort();
     wait_until_running(&marker, false);
@@ -235,7 +244,7 @@ async fn a_worker_that_exits_has_ended_its_processes_before() {
             unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), libc::WEXITED | libc::WNOWAIT) };
         assert_eq!((left, io::Error::last_os_error().raw_os_error()), (-1, Some(libc::ECHILD)));
         assert_eq!(task.await.unwrap().ending, Ending::Signalled(libc::SIGKILL));
-        assert!(script("true").run(Bytes::new()).await.is_err());
+        assert!(script("true").run([]).await.is_err());
         allow();
         assert_eq!(run(script("true")).await.ending, Ending::Exited(0));
         return;

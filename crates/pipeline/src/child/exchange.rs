@@ -1,9 +1,12 @@
 //! The exchange of bytes with a process, until it ends or has to.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, ErrorKind, PipeReader, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
+
+use bytes::{Buf as _, Bytes};
 
 use super::live::Started;
 use super::{ChildLimits, Ending};
@@ -20,7 +23,8 @@ type Exchanged = (Option<Ending>, Vec<u8>, Vec<u8>);
 /// A process with its pipes, all of them non-blocking.
 pub(super) struct Exchange<'a> {
     process: &'a Started,
-    input: &'a [u8],
+    /// The parts of the input that are left. Each is let go of when it is written.
+    input: VecDeque<Bytes>,
     stdin: Option<File>,
     stdout: Stream,
     stderr: Stream,
@@ -45,7 +49,7 @@ impl<'a> Exchange<'a> {
     /// Takes the pipes of a process that was just started.
     pub(super) fn new(
         started: &'a mut Started,
-        input: &'a [u8],
+        input: Vec<Bytes>,
         abandoned: PipeReader,
         limits: ChildLimits,
     ) -> io::Result<Self> {
@@ -56,7 +60,7 @@ impl<'a> Exchange<'a> {
         Ok(Exchange {
             ended: tells_end(child.id()),
             process: started,
-            input,
+            input: input.into(),
             stdin,
             stdout: Stream::new(stdout, limits.output),
             stderr: Stream::new(stderr, limits.messages),
@@ -121,12 +125,16 @@ impl<'a> Exchange<'a> {
     /// it.
     fn write(&mut self) -> io::Result<()> {
         while let Some(pipe) = &mut self.stdin {
-            if self.input.is_empty() {
+            let Some(part) = self.input.front_mut() else {
                 self.stdin = None;
                 break;
+            };
+            if part.is_empty() {
+                self.input.pop_front();
+                continue;
             }
-            match pipe.write(self.input) {
-                Ok(written) => self.input = &self.input[written..],
+            match pipe.write(part) {
+                Ok(written) => part.advance(written),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => self.stdin = None,
@@ -163,6 +171,16 @@ impl Stream {
             }
         }
         Ok(())
+    }
+}
+
+/// Returns whether nobody waits for a process any more: the other end of this pipe is closed.
+pub(super) fn is_abandoned(abandoned: &PipeReader) -> io::Result<bool> {
+    let mut closed = event(abandoned.as_raw_fd(), libc::POLLIN);
+    // SAFETY: one value of this stack.
+    match unsafe { libc::poll(&mut closed, 1, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        found => Ok(found > 0),
     }
 }
 

@@ -50,8 +50,8 @@ use exchange::Exchange;
 ///     arguments: ["tr", "a-z", "A-Z"].map(Into::into).to_vec(),
 ///     limits: ChildLimits::default(),
 /// };
-/// let run = program.run("a document".into()).await?;
-/// assert_eq!((run.ending, &*run.output), (Ending::Exited(0), b"A DOCUMENT".as_slice()));
+/// let run = program.run(["a header, ".into(), "a document".into()]).await?;
+/// assert_eq!((run.ending, &*run.output), (Ending::Exited(0), b"A HEADER, A DOCUMENT".as_slice()));
 /// # std::io::Result::Ok(()) })?;
 /// # std::io::Result::Ok(())
 /// ```
@@ -124,17 +124,30 @@ pub enum Ending {
     Abandoned,
 }
 
+impl ChildLimits {
+    /// Returns the limits of runs that may take so much memory, in bytes, and so long, of which every moment may be
+    /// one on a CPU.
+    pub fn new(memory: u64, time: Duration) -> Self {
+        let cpu_seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
+        ChildLimits { memory, cpu_seconds, time, ..ChildLimits::default() }
+    }
+}
+
 impl ChildProgram {
-    /// Runs the program on an input. If the future is dropped, the process is killed and reaped.
+    /// Runs the program on an input, of which no copy is made. If the future is dropped, the process is killed and
+    /// reaped, or never started.
+    ///
+    /// A run keeps one of tokio's threads for blocking work, and waits for one: the caller counts its runs.
     ///
     /// # Errors
     ///
     /// If the program can't be started: its file is missing or can't be executed, the operating system refuses a
     /// process, a descriptor or a limit, or [`end_all`] was called before.
-    pub async fn run(&self, input: Bytes) -> io::Result<ChildRun> {
+    pub async fn run(&self, input: impl IntoIterator<Item = Bytes>) -> io::Result<ChildRun> {
         let program = self.clone();
+        let input: Vec<Bytes> = input.into_iter().collect();
         let (abandoned, waiting) = io::pipe()?;
-        let run = tokio::task::spawn_blocking(move || program.run_here(&input, abandoned));
+        let run = tokio::task::spawn_blocking(move || program.run_here(input, abandoned));
         let finished = run.await.map_err(io::Error::other)?;
         drop(waiting);
         finished
@@ -146,7 +159,12 @@ impl ChildProgram {
     /// # Errors
     ///
     /// Those of [`run`](Self::run).
-    fn run_here(&self, input: &[u8], abandoned: PipeReader) -> io::Result<ChildRun> {
+    fn run_here(&self, input: Vec<Bytes>, abandoned: PipeReader) -> io::Result<ChildRun> {
+        // It may have waited for its thread, and nobody for it meanwhile.
+        if exchange::is_abandoned(&abandoned)? {
+            return Ok(ChildRun { ending: Ending::Abandoned, output: Vec::new(), messages: Vec::new() });
+        }
+
         let mut command = Command::new(&self.path);
         command.args(&self.arguments).env_clear().current_dir("/");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -167,5 +185,32 @@ fn ending_of(status: std::process::ExitStatus) -> Ending {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ending::Exited(code),
         (None, signal) => Ending::Signalled(signal.unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_nobody_waits_for_is_not_started() {
+        let nowhere =
+            ChildProgram { path: "/nowhere".into(), arguments: Vec::new(), limits: ChildLimits::default() };
+        let (abandoned, waiting) = io::pipe().unwrap();
+        drop(waiting);
+        assert_eq!(nowhere.run_here(Vec::new(), abandoned).unwrap().ending, Ending::Abandoned);
+
+        let (abandoned, _waiting) = io::pipe().unwrap();
+        assert!(nowhere.run_here(Vec::new(), abandoned).is_err());
+    }
+
+    #[test]
+    fn a_second_that_has_begun_may_be_used() {
+        let limits = ChildLimits::new(1 << 30, Duration::from_millis(1500));
+        assert_eq!(
+            (limits.memory, limits.cpu_seconds, limits.time),
+            (1 << 30, 2, Duration::from_millis(1500))
+        );
+        assert_eq!(ChildLimits::new(0, Duration::from_secs(20)).cpu_seconds, 20);
     }
 }
