@@ -21,7 +21,10 @@ const ALLOCATION_FAILED: &[&str] = &["memory allocation of ", " bytes failed"];
 /// The line with which Rust's runtime announces a stack that is full, before it aborts.
 const STACK_OVERFLOW: &str = " has overflowed its stack";
 
-/// The class of a run without an answer. A run that was ended by who started it is told by that one.
+/// The class of a run without an answer. A run that was ended by who started it is told by that one: it took too long,
+/// or wrote too much.
+///
+/// What the parser says on stderr is for this alone. It never says a document's words, but a library may.
 ///
 /// ```
 /// use pgai_rs_parser_protocol::Unanswered;

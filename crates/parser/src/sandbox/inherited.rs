@@ -7,8 +7,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 /// The first descriptor that is not a standard stream.
 const FIRST_OTHER: libc::c_uint = 3;
 
-/// Gives up the environment, all descriptors but the standard streams, and permissions of files to come; returns stdout,
-/// to which nobody else writes any more: what a library prints is lost.
+/// Gives up the environment and all descriptors but the standard streams. Returns stdout, to which nobody else writes any
+/// more: what a library prints is lost.
 ///
 /// # Errors
 ///

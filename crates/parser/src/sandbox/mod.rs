@@ -16,6 +16,7 @@
 mod inherited;
 mod landlock;
 mod limits;
+mod memory;
 mod privileges;
 mod system_calls;
 
@@ -79,6 +80,7 @@ where
         work(&confinement)
     };
 
+    memory::share_arena();
     thread::scope(|scope| {
         let document = thread::Builder::new().name("document".to_owned()).stack_size(STACK);
         let running = document.spawn_scoped(scope, confined).map_err(no_thread)?;

@@ -19,13 +19,10 @@ pub const ENDINGS: &[(&str, fn())] = &[
     ("compute_forever", || while black_box(true) {}),
     // SAFETY: a read of an address at which there is nothing, which ends this process.
     ("read_nowhere", || assert_eq!(unsafe { std::ptr::read_volatile(black_box(8) as *const u8) }, 0)),
-    (
-        "panic",
-        || {
-            panics::silence();
-            panic!("the document's words")
-        },
-    ),
+    ("panic", || {
+        panics::silence();
+        panic!("the document's words")
+    }),
     ("abort", || std::process::abort()),
 ];
 
