@@ -92,6 +92,7 @@ fn refusal_code(code: RefusalCode) -> &'static str {
         RefusalCode::EmptyDocument => "empty_document",
         RefusalCode::DocumentTooComplex => "document_too_complex",
         RefusalCode::UnknownEncoding => "unknown_encoding",
+        RefusalCode::ParserFailed => "parser_failed",
         RefusalCode::VersionMismatch => "parser_not_installed",
     }
 }

@@ -1,18 +1,18 @@
 //! The parser: `pgai_rs_parser`, a program that reads one document, within limits.
 
 use std::io;
-use std::path::PathBuf;
 
-use bytes::Bytes;
-use pgai_rs_parser_protocol::{Answer, Format, Header, Outcome, RefusalCode, Request, VERSION, read, write};
+use pgai_rs_parser_protocol::{
+    Answer, Format, Header, Outcome, RefusalCode, Request, Unanswered, VERSION, read, write,
+};
 
 use super::{ParseError, Parsed, UnparsedDocument};
 use crate::child::{ChildLimits, ChildProgram, ChildRun, Ending};
 use crate::config::TextFormat;
 use crate::settings::Settings;
 
-/// What the program writes to stderr when an allocation fails: the words of Rust's standard library.
-const OUT_OF_MEMORY: &[u8] = b"memory allocation of ";
+/// The program's place in the queue for a processor: the server's own processes come first.
+const NICENESS: &str = "10";
 
 /// The parser, and what reading one document may take.
 #[derive(Debug, Clone)]
@@ -25,13 +25,11 @@ impl Parser {
     pub fn new(settings: &Settings) -> Option<Self> {
         let path = settings.parser.clone()?;
         let limits = ChildLimits {
-            memory: settings.parse_memory_limit,
-            cpu_seconds: settings.parse_timeout.as_secs().max(1),
-            time: settings.parse_timeout,
             output: usize::try_from(settings.max_document_size).unwrap_or(usize::MAX),
-            ..ChildLimits::default()
+            ..ChildLimits::new(settings.parse_memory_limit, settings.parse_timeout)
         };
-        Some(Parser { program: ChildProgram { path, arguments: Vec::new(), limits } })
+        let arguments = ["--nice", NICENESS].map(Into::into).to_vec();
+        Some(Parser { program: ChildProgram { path, arguments, limits } })
     }
 
     /// Returns the text of a document. If the future is dropped, the program is killed.
@@ -45,21 +43,20 @@ impl Parser {
             name: document.name.clone(),
             content_type: document.content_type.clone(),
         };
-        let mut message = write(&request).map_err(|error| ParseError::Crashed(error.to_string()))?;
-        message.extend_from_slice(&document.bytes);
-
-        let run = self.program.run(Bytes::from(message)).await.map_err(|error| self.not_started(&error))?;
+        let header = write(&request).map_err(|error| ParseError::Crashed(error.to_string()))?;
+        let message = [header.into(), document.bytes.clone()];
+        let run = self.program.run(message).await.map_err(|error| self.not_started(&error))?;
         self.answer(run)
     }
 
     fn not_started(&self, error: &io::Error) -> ParseError {
-        let path: &PathBuf = &self.program.path;
+        let path = self.program.path.display();
         match error.kind() {
             io::ErrorKind::NotFound => {
-                ParseError::NotInstalled(format!("the parser \"{}\" does not exist", path.display()))
+                ParseError::NotInstalled(format!("the parser \"{path}\" does not exist"))
             }
             io::ErrorKind::PermissionDenied => {
-                ParseError::NotInstalled(format!("the parser \"{}\" cannot be executed", path.display()))
+                ParseError::NotInstalled(format!("the parser \"{path}\" cannot be executed"))
             }
             _ => ParseError::NotStarted(error.to_string()),
         }
@@ -68,16 +65,28 @@ impl Parser {
     /// Returns what a run says.
     fn answer(&self, run: ChildRun) -> Result<Parsed, ParseError> {
         let limits = &self.program.limits;
-        match run.ending {
-            Ending::Exited(0) => understood(run.output),
-            Ending::TimedOut | Ending::Signalled(libc::SIGXCPU) => Err(ParseError::TimedOut(limits.time)),
-            Ending::TooMuchOutput => Err(ParseError::TooLarge(limits.output)),
-            Ending::Abandoned => Err(ParseError::NotStarted("nobody waits for it".to_owned())),
-            Ending::Signalled(libc::SIGKILL) => Err(ParseError::Killed),
-            _ if run.messages.starts_with(OUT_OF_MEMORY) => Err(ParseError::OutOfMemory(limits.memory >> 20)),
-            Ending::Signalled(signal) => Err(ParseError::Crashed(format!("signal {signal}"))),
-            Ending::Exited(status) => Err(ParseError::Crashed(format!("exit status {status}"))),
-        }
+        let (unanswered, how) = match run.ending {
+            Ending::Exited(0) => return understood(run.output),
+            Ending::TimedOut => return Err(ParseError::TimedOut(limits.time)),
+            Ending::TooMuchOutput => return Err(ParseError::TooLarge(limits.output)),
+            Ending::Abandoned => return Err(ParseError::NotStarted("nobody waits for it".to_owned())),
+            // Nobody here has killed it: it was the kernel, short of memory, or a person.
+            Ending::Signalled(libc::SIGKILL) => return Err(ParseError::Killed),
+            Ending::Signalled(signal) => {
+                (Unanswered::by_signal(signal, &run.messages), format!("signal {signal}"))
+            }
+            Ending::Exited(status) => (Unanswered::by_status(status), format!("exit status {status}")),
+        };
+        Err(match unanswered {
+            Unanswered::Crashed => ParseError::Crashed(how),
+            Unanswered::StackOverflow => ParseError::Crashed("the document is nested too deep".to_owned()),
+            Unanswered::OutOfMemory => ParseError::OutOfMemory(limits.memory >> 20),
+            Unanswered::TimedOut => ParseError::TimedOut(limits.time),
+            Unanswered::Misunderstood => {
+                ParseError::NotInstalled("the parser is of another version".to_owned())
+            }
+            Unanswered::Refused => ParseError::NotStarted(how),
+        })
     }
 }
 

@@ -1,6 +1,5 @@
 //! The template filled for each chunk, from the row, the document and the chunk's place.
 
-use super::prepared::Prepared;
 use crate::chunk::{Allowance, Piece};
 use crate::citation::Citation;
 use crate::failure::Failure;
@@ -13,14 +12,14 @@ type Fields = [(String, String)];
 /// Fills the template for each chunk, as far as what comes of it fits: it may repeat a long column in each, and
 /// have thousands of placeholders.
 pub(super) fn fill(
-    prepared: &Prepared,
+    template: &Template,
+    bytes_per_chunk: u64,
     pieces: Vec<Piece>,
     citations: &[Citation],
     metadata: &Metadata,
     fields: &Fields,
     allowance: &Allowance<'_>,
 ) -> Result<Vec<String>, Failure> {
-    let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let mut values = Values::new(template, fields, metadata);
     let mut texts = Vec::with_capacity(pieces.len());
     let mut bytes = 0_u64;
@@ -31,7 +30,7 @@ pub(super) fn fill(
         values.go_on_to(citations.get(place));
 
         let length = template.length(&piece.text, values.all()) as u64;
-        bytes = bytes.saturating_add(length).saturating_add(prepared.bytes_per_chunk());
+        bytes = bytes.saturating_add(length).saturating_add(bytes_per_chunk);
         allowance.check_bytes(bytes)?;
         texts.push(template.render(&piece.text, values.all())?);
     }
@@ -96,34 +95,13 @@ impl<'a> Values<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
     use super::*;
     use crate::chunk::ChunkError;
-    use crate::config::Author;
-    use crate::document::Vectorizer;
-    use crate::quota::Account;
 
-    /// A vectorizer with this template.
-    fn prepared(template: &str) -> Arc<Prepared> {
-        let config = serde_json::json!({
-            "version": "0.12.1",
-            "loading": {"implementation": "column", "column_name": "body"},
-            "chunking": {"implementation": "none"},
-            "formatting": {"implementation": "python_template", "template": template},
-            "embedding": {"implementation": "openai", "model": "m", "dimensions": 3},
-            "destination": {"implementation": "table", "target_schema": "s", "target_table": "t",
-                            "view_schema": "s", "view_name": "v"},
-        });
-        Prepared::new(&Arc::new(Vectorizer {
-            id: 1,
-            name: "v".into(),
-            config: serde_json::from_value(config).unwrap(),
-            author: Author::Superuser,
-            api_key: None,
-            account: Account::default(),
-        }))
+    fn template(text: &str) -> Template {
+        Template::parse(text).unwrap()
     }
 
     fn pieces(number: usize) -> Vec<Piece> {
@@ -131,8 +109,7 @@ mod tests {
     }
 
     fn filled(number: usize, fields: &Fields, allowance: Allowance<'_>) -> Result<Vec<String>, Failure> {
-        let prepared = prepared("$title $chunk");
-        fill(&prepared, pieces(number), &[], &Metadata::default(), fields, &allowance)
+        fill(&template("$title $chunk"), 0, pieces(number), &[], &Metadata::default(), fields, &allowance)
     }
 
     #[test]
@@ -155,11 +132,11 @@ mod tests {
         let metadata = Metadata { title: Some("Its title".into()), ..Metadata::default() };
         let headings = ["A", "B"].map(str::to_owned).to_vec();
         let places = [Citation { page: Some(3), headings, ..Citation::default() }, Citation::default()];
-        let prepared = prepared("$title|$author|$page|$headings|$chunk");
+        let template = template("$title|$author|$page|$headings|$chunk");
 
         let of_row = [("author".to_owned(), "The row's".to_owned())];
         let allowance = Allowance::new(1 << 20, 0);
-        let texts = fill(&prepared, pieces(2), &places, &metadata, &of_row, &allowance).unwrap();
+        let texts = fill(&template, 0, pieces(2), &places, &metadata, &of_row, &allowance).unwrap();
         assert_eq!(texts, ["Its title|The row's|3|A > B|a", "Its title|The row's|||a"]);
     }
 }

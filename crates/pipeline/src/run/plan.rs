@@ -65,7 +65,9 @@ pub(super) fn cut(
     drop(parsed.text);
 
     step.set(Step::Formatting);
-    let texts = fill(prepared, pieces, &citations, &metadata, fields, &allowance)?;
+    let template = prepared.template.as_ref().map_err(Failure::clone)?;
+    let per_chunk = prepared.bytes_per_chunk();
+    let texts = fill(template, per_chunk, pieces, &citations, &metadata, fields, &allowance)?;
     let citations = is_cited.then(|| citations.iter().map(Citation::to_json).collect());
     Ok(Plan { citations, ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis) })
 }
