@@ -1,6 +1,7 @@
 //! Ends of a process behind all guards, each of which the worker can tell from the others.
 
 use std::hint::black_box;
+use std::io::Write as _;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
 
@@ -23,6 +24,7 @@ pub const ENDINGS: &[(&str, fn())] = &[
         panics::silence();
         panic!("the document's words")
     }),
+    ("print_and_answer", print_and_answer),
     ("abort", || std::process::abort()),
 ];
 
@@ -38,6 +40,15 @@ fn recurse_from(start: usize, bytes: usize) {
         recurse_from(start, bytes);
     }
     black_box(frame);
+}
+
+fn print_and_answer() {
+    // SAFETY: what else is open in this process is used by nobody any more.
+    let mut answer = unsafe { sandbox::give_up_inherited() }.unwrap();
+    // SAFETY: a string of five bytes.
+    assert_eq!(unsafe { libc::write(libc::STDOUT_FILENO, c"noise".as_ptr().cast(), 5) }, 5);
+    assert!(std::env::vars_os().next().is_none());
+    answer.write_all(b"an answer").unwrap();
 }
 
 /// Limits the process, as the worker does.

@@ -5,6 +5,8 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, Command, Output, Stdio};
 
 use crate::endings::limit;
+use crate::player::{SUCCEEDED, play};
+use pgai_rs_parser::sandbox::STACK;
 use pgai_rs_parser_protocol::{Answer, EXIT_MEMORY, EXIT_MESSAGE, EXIT_USAGE, Guard, VERSION, read};
 
 fn program() -> Command {
@@ -30,10 +32,14 @@ fn confined(process: u32, file: &str) -> String {
 
 #[test]
 fn it_is_confined_before_it_gets_the_first_byte() {
-    let mut program = program().env("SECRET", "of the server").spawn().unwrap();
+    let mut program = program().spawn().unwrap();
     let status = confined(program.id(), "status");
     assert!(status.contains("NoNewPrivs:\t1\n"), "{status}");
     assert!(status.contains("Umask:\t0777\n"), "{status}");
+
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).unwrap();
+    let peak: usize = peak.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(peak < (STACK >> 10) + (48 << 10), "{peak} kB of addresses beside the document");
 
     let limits = confined(program.id(), "limits");
     for limited in ["Max open files", "Max processes", "Max core file size"] {
@@ -56,6 +62,14 @@ fn its_answer_tells_the_guards_and_nothing_else_is_on_stdout() {
     let (answer, text) = read::<Answer>(&output.stdout).unwrap();
     assert_eq!((answer.version, answer.confinement.as_slice(), text), (VERSION, &Guard::ALL[..], &b""[..]));
     assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn what_a_library_prints_is_no_part_of_the_answer() {
+    let played = play("print_and_answer", &[], |_| {});
+    let written = String::from_utf8_lossy(&played.stdout);
+    assert_eq!(played.status.code(), Some(SUCCEEDED));
+    assert!(written.ends_with("an answer") && !written.contains("noise"), "{written}");
 }
 
 #[test]
