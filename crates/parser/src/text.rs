@@ -8,14 +8,20 @@ mod delimited;
 mod front_matter;
 mod json;
 mod notebook;
+mod plain_html;
 mod subtitles;
 mod terminal;
+mod xml;
 
 use crate::{Kind, ParseError, Parsed, Source, charset};
 
 /// Returns the text of a document of one of these types.
 pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
-    let text = with_unix_lines(charset::decode(source.bytes, charset::declared_in(source.content_type))?);
+    let declared = charset::declared_in(source.content_type).or_else(|| match kind {
+        Kind::Xml => xml::declared_encoding(source.bytes),
+        _ => None,
+    });
+    let text = with_unix_lines(charset::decode(source.bytes, declared)?);
     if text.trim().is_empty() {
         return Err(ParseError::Empty(kind.name()));
     }
@@ -26,6 +32,7 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
         Kind::JsonLines => json::read_lines(&text),
         Kind::Notebook => notebook::read(&text),
         Kind::Subtitles => Ok(subtitles::read(&text)),
+        Kind::Xml => xml::read(&text),
         Kind::Markdown => Ok(front_matter::read(&text)),
         _ => Ok(Parsed::plain(text)),
     }

@@ -8,7 +8,7 @@ use super::{Data, list, table};
 const DEEPEST: usize = 6;
 
 /// Names of the values by which a thing is called, the better first.
-const TITLES: &[&str] = &["title", "name", "headline", "heading", "subject", "question", "label", "id"];
+const TITLES: &[&str] = &["title", "name", "headline", "heading", "subject", "question", "label"];
 
 /// The longest text that is a heading.
 const LONGEST_TITLE: usize = 150;

@@ -38,14 +38,13 @@ pub(super) fn read(text: &str) -> (&str, Vec<Cue>) {
             }
             cues.push(Cue { start, end, lines: Vec::new() });
             in_cue = true;
-        } else if last_blank && is_name(line, lines.peek()) {
+        } else if last_blank && (is_name(line, lines.peek()) || is_note(line)) {
             in_cue = false;
-        } else if last_blank && is_note(line) {
-            in_cue = false;
-        } else if in_cue && !is_blank {
-            if let Some(cue) = cues.last_mut() {
-                cue.lines.extend(spoken(line));
-            }
+        } else if in_cue
+            && !is_blank
+            && let Some(cue) = cues.last_mut()
+        {
+            cue.lines.extend(spoken(line));
         }
         last_blank = is_blank;
     }
