@@ -9,6 +9,7 @@ mod front_matter;
 mod json;
 mod notebook;
 mod plain_html;
+mod rst;
 mod subtitles;
 mod terminal;
 mod xml;
@@ -32,6 +33,7 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
         Kind::JsonLines => json::read_lines(&text),
         Kind::Notebook => notebook::read(&text),
         Kind::Subtitles => Ok(subtitles::read(&text)),
+        Kind::ReStructuredText => rst::read(&text),
         Kind::Xml => xml::read(&text),
         Kind::Markdown => Ok(front_matter::read(&text)),
         _ => Ok(Parsed::plain(text)),
