@@ -16,6 +16,8 @@ mod xml;
 
 use crate::{Kind, ParseError, Parsed, Source, charset};
 
+pub(crate) use delimited::is_delimited;
+
 /// Returns the text of a document of one of these types.
 pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
     let declared = charset::declared_in(source.content_type).or_else(|| match kind {

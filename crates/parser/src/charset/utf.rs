@@ -5,6 +5,9 @@ use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 /// There must be so many times more valid characters than invalid bytes in what is taken for UTF-8.
 const MOSTLY: usize = 10;
 
+/// The number of bytes below which half a character is one too many.
+const FEW: usize = 16;
+
 /// Decodes what begins with a byte order mark.
 pub(super) fn by_mark(bytes: &[u8]) -> Option<String> {
     // The mark of UTF-32 begins as that of UTF-16.
@@ -45,8 +48,11 @@ pub(super) fn by_nuls(bytes: &[u8]) -> Option<String> {
     } else {
         return None;
     };
-    // The last character may be cut off.
+    // The last character may be cut off, unless there are so few that these may be no characters at all.
     let whole = bytes.len() - bytes.len() % 2;
+    if whole < bytes.len() && whole < FEW {
+        return None;
+    }
     let (text, malformed) = encoding.decode_without_bom_handling(bytes.get(..whole)?);
     (!malformed && is_text(&text)).then(|| text.into_owned())
 }

@@ -16,7 +16,7 @@ use pgai_rs_parser_protocol::Metadata;
 use crate::markdown::{Blocks, code, one_line};
 use crate::{Kind, ParseError, Parsed};
 
-use lines::{dedented, indent, indented_block};
+use lines::{dedented, indented_block};
 use targets::Targets;
 
 /// The deepest nesting of lists, quotations and directives; what is deeper is a paragraph.
@@ -35,6 +35,9 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
     }
     Ok(Parsed { metadata: reader.metadata, ..Parsed::markdown(text) })
 }
+
+/// A reader of one sort of blocks: it returns the number of lines that it has read, if they begin with such a block.
+type BlockReader = fn(&mut Reader, &[&str], usize) -> Option<usize>;
 
 /// A reader of blocks.
 #[derive(Debug, Default)]
@@ -64,7 +67,7 @@ impl Reader {
             return lines.len();
         }
         let line = lines.first().copied().unwrap_or_default();
-        let kinds: [fn(&mut Self, &[&str], usize) -> Option<usize>; 9] = [
+        let kinds: &[BlockReader] = &[
             section::read,
             directive::read,
             table::read_grid,

@@ -110,13 +110,15 @@ pub(super) fn find(text: &str, preferred: Option<u8>) -> Option<(Dialect, Shape)
     best.filter(|(_, shape)| shape.regularity() >= ENOUGH)
 }
 
-/// Returns whether a text that nobody called a table is one: at least three rows, of which next to all have the
-/// same number of values.
+/// Returns whether a text that nobody called a table is one: at least three rows, of which next to all have the same
+/// number of values, more than two if these are between commas, as they are in sentences.
 pub(crate) fn is_delimited(text: &str) -> bool {
     const SURE: usize = 950;
 
-    let text = sample(text);
-    find(text, None).is_some_and(|(_, shape)| shape.regularity() >= SURE && shape.records >= 3)
+    find(sample(text), None).is_some_and(|(dialect, shape)| {
+        let least = if dialect.delimiter == b',' { 3 } else { 2 };
+        shape.regularity() >= SURE && shape.records >= 3 && shape.width >= least
+    })
 }
 
 /// Returns the delimiter by which the most records have the same number of values, and the more values.

@@ -159,7 +159,7 @@ fn is_role(role: &str) -> bool {
 fn with_target(content: &str) -> (&str, Option<&str>) {
     let split = content.strip_suffix('>').and_then(|content| content.rsplit_once('<'));
     match split {
-        Some((shown, target)) if shown.is_empty() => (target, Some(target)),
+        Some(("", target)) => (target, Some(target)),
         Some((shown, target)) if shown.ends_with(' ') => (shown.trim_end(), Some(target)),
         _ => (content, None),
     }

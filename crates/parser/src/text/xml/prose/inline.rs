@@ -88,7 +88,9 @@ fn mark(element: &Element) -> Mark {
     let address = ["url", "href", "target"].iter().find_map(|name| element.attribute(name));
     match address {
         Some(address) if is_web(address) => Mark::Link(address.trim().to_owned()),
-        _ if ["br", "lb", "label", "tab", "line", "name", "year", "volume", "source"].contains(&name) => {
+        _ if ["br", "lb", "label", "p", "para", "tab", "line", "name", "year", "volume", "source"]
+            .contains(&name) =>
+        {
             Mark::Apart
         }
         _ => Mark::Plain,

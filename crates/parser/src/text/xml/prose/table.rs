@@ -38,7 +38,7 @@ fn collect(
     rows: &mut Vec<Vec<String>>,
     cells: &mut usize,
 ) {
-    const ROWS: &[&str] = &["row", "tr", "strow", "sthead"];
+    const ROWS: &[&str] = &["row", "tr", "strow", "sthead", "table-row"];
     const GROUPS: &[&str] = &["tgroup", "thead", "tbody", "tfoot", "alternatives", "table"];
 
     for child in element.elements() {
@@ -53,7 +53,7 @@ fn collect(
 }
 
 fn row(writer: &mut Writer, row: &Element, level: usize) -> Vec<String> {
-    const CELLS: &[&str] = &["entry", "td", "th", "tc", "stentry", "cell"];
+    const CELLS: &[&str] = &["entry", "td", "th", "tc", "stentry", "cell", "table-cell"];
 
     let mut cells = Vec::new();
     for cell in row.elements().filter(|child| CELLS.contains(&child.name.as_str())) {
