@@ -242,6 +242,7 @@ mod tests {
             (b"{not json}", Kind::Text),
             (b"[a link](http://x)", Kind::Text),
             (notebook, Kind::Notebook),
+            (br#"{"properties": {"cells": {"type": "array"}, "nbformat": {"minimum": 4}}}"#, Kind::Json),
             (email, Kind::Email),
             (b"From: my desk\nSubject: a memo\n\nHello", Kind::Text),
             (b"<?xml version='1.0'?><a/>", Kind::Xml),

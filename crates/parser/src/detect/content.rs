@@ -82,10 +82,19 @@ impl Head {
     pub(super) fn is_notebook(&self) -> bool {
         let text = self.text.trim_start();
         text.starts_with('{')
-            && (text.contains("\"cells\"") || text.contains("\"worksheets\""))
-            && (text.contains("\"cell_type\"") || text.contains("\"nbformat\""))
-            && (!self.is_whole || text.contains("\"nbformat\""))
+            && (has_value(text, "cells", |c| c == '[') || has_value(text, "worksheets", |c| c == '['))
+            && (has_value(text, "nbformat", |c| c.is_ascii_digit())
+                || (!self.is_whole && has_value(text, "cell_type", |c| c == '"')))
     }
+}
+
+/// Returns whether there is a value in a text in JSON that has this name, and begins so.
+fn has_value(text: &str, name: &str, begins: impl Fn(char) -> bool) -> bool {
+    let name = format!("\"{name}\"");
+    memchr::memmem::find_iter(text.as_bytes(), &name).any(|at| {
+        let value = text[at + name.len()..].trim_start().strip_prefix(':').map(str::trim_start);
+        value.is_some_and(|value| value.starts_with(&begins))
+    })
 }
 
 /// Returns whether a document begins as HTML does, after whitespace and a byte order mark.

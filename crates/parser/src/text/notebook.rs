@@ -43,7 +43,11 @@ fn cells(notebook: &Data) -> impl Iterator<Item = &Data> {
 fn language(notebook: &Data) -> &str {
     let metadata = notebook.get("metadata");
     let told = |holder: &str, name: &str| metadata?.get(holder)?.get(name)?.as_text();
-    told("kernelspec", "language").or_else(|| told("language_info", "name")).unwrap_or_default()
+    let kernel = || {
+        told("kernelspec", "name").map(|name| name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
+    };
+    let language = told("kernelspec", "language").or_else(|| told("language_info", "name"));
+    language.or_else(|| kernel().filter(|name| *name == "python")).unwrap_or_default()
 }
 
 fn metadata(notebook: &Data, text: &str) -> Metadata {

@@ -28,7 +28,7 @@ impl Entities {
         }
     }
 
-    /// Gives the text of an entity, which is its name if it is unknown.
+    /// Gives the text of an entity. That of an unknown one is its name, which tells more than nothing.
     pub(super) fn push(&mut self, name: &str, push: impl FnOnce(&str)) {
         if let Some(text) = self.own.get(name)
             && self.added + text.len() <= MOST
@@ -37,11 +37,10 @@ impl Entities {
             push(text);
             return;
         }
-        let reference = format!("&{name};");
-        push(
-            resolve_predefined_entity(name)
-                .unwrap_or(&unescape(&reference).unwrap_or(reference.as_str().into())),
-        );
+        match resolve_predefined_entity(name) {
+            Some(character) => push(character),
+            None => push(unescape(&format!("&{name};")).as_deref().unwrap_or(name)),
+        }
     }
 
     /// Returns the value of an attribute with the characters that entities stand for.

@@ -16,7 +16,7 @@ use writer::Writer;
 
 /// Roots of documents that are prose, separated by spaces.
 const ROOTS: &str = "article book set part chapter appendix preface section sect1 refentry reference glossary TEI TEI.2 \
-    teiCorpus topic concept task dita FictionBook html wordDocument document";
+    teiCorpus topic concept task dita page FictionBook html wordDocument document";
 
 /// Returns whether this is the root of a document that is prose: by its name and by paragraphs in it.
 pub(super) fn is_prose(root: &Element) -> bool {
@@ -71,6 +71,8 @@ pub(super) fn authors(info: &Element) -> Vec<String> {
 fn collect_authors(element: &Element, found: &mut Vec<String>) {
     for child in element.elements() {
         let is_author = child.name == "author"
+            || (child.name == "credit"
+                && child.attribute("type").is_some_and(|role| role.contains("author")))
             || (child.name == "contrib"
                 && child.attribute("contrib-type").is_none_or(|role| role == "author"));
         if !is_author {
@@ -90,7 +92,7 @@ fn person(element: &Element) -> String {
     let given = part(&["firstname", "givenname", "given-names", "forename", "first-name"]);
     let family = part(&["surname", "last-name"]);
     if given.is_none() && family.is_none() {
-        let named = part(&["personname", "persName", "string-name", "collab", "orgname"]);
+        let named = part(&["personname", "persName", "string-name", "collab", "orgname", "name"]);
         return named.unwrap_or_else(|| element.text());
     }
     let parts: Vec<_> = given.into_iter().chain(family).filter(|part| !part.is_empty()).collect();
@@ -150,6 +152,13 @@ mod tests {
         assert_eq!(parsed.text, expected);
         assert_eq!(parsed.metadata.author.as_deref(), Some("Ann Lee"));
         assert_eq!(parsed.metadata.created.as_deref(), Some("2026-02-03"));
+    }
+
+    #[test]
+    fn a_page_of_mallard_is_read() {
+        let text = "<page xmlns='http://projectmallard.org/1.0/' type='topic'><info><link type='guide'/><credit type='author'><name>Ann</name></credit></info>
+            <title>Power</title><p>Off.</p><steps><item><p>Wait.</p></item></steps><terms><item><title>on</title><p>Not off.</p></item></terms></page>";
+        assert_eq!(read(text).unwrap().text, "# Power\n\nOff.\n\n1. Wait.\n\n- on\n\n  Not off.");
     }
 
     #[test]

@@ -61,7 +61,7 @@ const ROLES: &[(Role, &str)] = &[
          annotation textobject poem stanza td th entry li listitem ref revision mediawiki",
     ),
     (Role::Figure, "figure fig fig-group example informalexample table-wrap"),
-    (Role::List(false), "itemizedlist list ul simplelist sl choices calloutlist listBibl"),
+    (Role::List(false), "itemizedlist list terms ul simplelist sl choices calloutlist listBibl"),
     (Role::List(true), "orderedlist ol procedure steps substeps"),
     (Role::Terms, "variablelist dl def-list glosslist parml"),
     (Role::Table, "table informaltable simpletable tbl"),
@@ -71,7 +71,7 @@ const ROLES: &[(Role, &str)] = &[
     // What is no text, or text that nobody searches for.
     (
         Role::Nothing,
-        "indexterm index graphic imageobject imagedata inlinegraphic inline-graphic img image binary audioobject videoobject \
+        "indexterm index graphic media imageobject imagedata inlinegraphic inline-graphic img image binary audioobject videoobject \
          script style math anchor toc lot pb colspec spanspec remark revhistory metadata prolog refmeta refclass \
          journal-meta article-id article-categories permissions history pub-date volume issue fpage lpage elocation-id \
          self-uri counts custom-meta-group funding-group object-id related-article aff author-notes issn isbn publisher \

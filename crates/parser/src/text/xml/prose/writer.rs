@@ -107,11 +107,9 @@ impl Writer {
         let title = ["article-title", "title", "book-title"].iter().find_map(|name| element.descendant(name));
         if let Some(title) = title {
             self.title(title, element, Titles::Headings(level));
+            self.blocks.push(&element.descendant("subtitle").map(Element::text).unwrap_or_default());
+            self.blocks.push(&authors(element).join(", "));
         }
-        if let Some(subtitle) = element.descendant("subtitle") {
-            self.blocks.push(&subtitle.text());
-        }
-        self.blocks.push(&authors(element).join(", "));
         for child in element
             .elements()
             .filter(|child| ["abstract", "legalnotice", "annotation"].contains(&child.name.as_str()))
