@@ -5,11 +5,13 @@
 //! which make a picture of a page about cars.
 
 mod archive;
+mod content;
 mod name;
 
 use memchr::memmem;
 
 use crate::{Kind, ParseError, Source};
+use content::Head;
 
 /// The number of bytes in which a PDF's signature is looked for, as PDF readers do.
 const PDF_HEAD: usize = 1024;
@@ -17,26 +19,68 @@ const PDF_HEAD: usize = 1024;
 /// Returns the document's type.
 pub(crate) fn detect(source: &Source<'_>) -> Result<Kind, ParseError> {
     let named = name::by_name(source.name);
-    if let Some(kind) = by_content(source.bytes, named)? {
+    if let Some(kind) = by_signature(source.bytes, named)? {
         return Ok(kind);
     }
+    let head = Head::of(source.bytes);
     if let Some(kind) = named {
-        return textual(kind, source.bytes);
+        return of_name(kind, head.as_ref(), source.bytes);
     }
-    if begins_as_html(source.bytes) {
-        return Ok(Kind::Html);
+    if let Some(kind) = head.as_ref().map(Head::declared).transpose()?.flatten() {
+        return Ok(kind);
     }
     if let Some(kind) = name::by_content_type(source.content_type)? {
-        return textual(kind, source.bytes);
+        return of_name(kind, head.as_ref(), source.bytes);
     }
-    if looks_like_text(source.bytes) {
-        return Ok(Kind::Text);
+    match head {
+        Some(head) => Ok(head.suggested(source.bytes).unwrap_or(Kind::Text)),
+        None => Err(ParseError::UnsupportedType(name::description(source))),
     }
-    Err(ParseError::UnsupportedType(name::description(source)))
 }
 
-/// Returns the type that the content shows, whatever its name says.
-fn by_content(bytes: &[u8], named: Option<Kind>) -> Result<Option<Kind>, ParseError> {
+/// Returns the type of a document whose name or store says what it is, which may be wrong.
+fn of_name(kind: Kind, head: Option<&Head>, bytes: &[u8]) -> Result<Kind, ParseError> {
+    if is_binary(kind) {
+        return mislabelled(kind, head, bytes);
+    }
+    let Some(head) = head else { return Ok(kind) };
+    match kind {
+        // Their text may well begin as another type does.
+        Kind::Markdown | Kind::ReStructuredText | Kind::SourceCode | Kind::Email | Kind::Notebook => Ok(kind),
+        Kind::Json | Kind::JsonLines if head.is_notebook() => Ok(Kind::Notebook),
+        Kind::Xml => match head.declared()? {
+            Some(Kind::Html) => Ok(Kind::Html),
+            _ => Ok(Kind::Xml),
+        },
+        _ if head.is_html() => Ok(Kind::Html),
+        _ => Ok(kind),
+    }
+}
+
+/// Returns the type of what should be of a binary format, but has not its signature: what programs export as "Excel"
+/// often is a page or a table in text.
+fn mislabelled(kind: Kind, head: Option<&Head>, bytes: &[u8]) -> Result<Kind, ParseError> {
+    if bytes.is_empty() {
+        return Err(ParseError::Empty(kind.name()));
+    }
+    if let Some(head) = head {
+        if let Some(found) = head.declared()? {
+            return Ok(found);
+        }
+        if head.is_html_fragment() {
+            return Ok(Kind::Html);
+        }
+        match kind {
+            Kind::Xls | Kind::Xlsx | Kind::Xlsb | Kind::Ods => return Ok(Kind::Csv),
+            Kind::Doc | Kind::Docx | Kind::Odt | Kind::Rtf => return Ok(Kind::Text),
+            _ => {}
+        }
+    }
+    Err(ParseError::Damaged { kind: kind.name(), problem: "it does not begin as one".to_owned() })
+}
+
+/// Returns the type that the first bytes show, whatever its name says.
+fn by_signature(bytes: &[u8], named: Option<Kind>) -> Result<Option<Kind>, ParseError> {
     if memmem::find(&bytes[..bytes.len().min(PDF_HEAD)], b"%PDF-")
         .is_some_and(|at| at == 0 || named.is_none_or(is_binary))
     {
@@ -55,17 +99,6 @@ fn by_content(bytes: &[u8], named: Option<Kind>) -> Result<Option<Kind>, ParseEr
         Some(found) if !looks_like_text(bytes) => Err(ParseError::UnsupportedType(found.to_owned())),
         _ => Ok(None),
     }
-}
-
-/// Returns the type, unless the content can't be of it: a binary format has a signature, which was not there.
-fn textual(kind: Kind, bytes: &[u8]) -> Result<Kind, ParseError> {
-    if !is_binary(kind) {
-        return Ok(kind);
-    }
-    if bytes.is_empty() {
-        return Err(ParseError::Empty(kind.name()));
-    }
-    Err(ParseError::Damaged { kind: kind.name(), problem: "it does not begin as one".to_owned() })
 }
 
 /// Returns whether documents of this type have a signature.
@@ -113,9 +146,17 @@ const BINARY_SIGNATURES: &[Signature] = &[
     (0, b"ID3\x03", "an MP3 audio"),
     (0, b"ID3\x04", "an MP3 audio"),
     (0, b"OggS\0", "an Ogg audio or video"),
+    (0, b"fLaC", "a FLAC audio"),
+    (8, b"WAVEfmt", "a WAV audio"),
+    (8, b"AVI LIST", "an AVI video"),
+    (0, b"AT&TFORM", "a DjVu document"),
+    (0, b"ITSF\x03", "a compiled help file"),
+    (0, b"PAR1", "a Parquet file"),
+    (0, b"Obj\x01", "an Avro file"),
     (0, b"\x1a\x45\xdf\xa3", "a Matroska or WebM video"),
     (0, b"SQLite format 3\0", "an SQLite database"),
     (0, b"\x7fELF", "a program"),
+    (0, b"MZ\x90\0", "a program"),
 ];
 
 /// Returns the name that goes with the first of these signatures that the bytes have.
@@ -126,13 +167,6 @@ fn find(signatures: &'static [Signature], bytes: &[u8]) -> Option<&'static str> 
         }
     }
     None
-}
-
-/// Returns whether the document says that it is HTML, after whitespace and a byte order mark.
-fn begins_as_html(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-    let begins = |tag: &[u8]| bytes.get(..tag.len()).is_some_and(|head| head.eq_ignore_ascii_case(tag));
-    begins(b"<!doctype html") || begins(b"<html")
 }
 
 /// Returns whether the bytes begin with the mark of UTF-16, or have no NUL.
@@ -192,7 +226,74 @@ mod tests {
         assert_eq!(typed(b"\n <!DOCTYPE html><p>", "page", "text/plain"), Ok(Kind::Html));
         assert_eq!(typed(b"<HTML lang=en>", "", ""), Ok(Kind::Html));
         assert_eq!(typed(b"<html>", "example.md", ""), Ok(Kind::Markdown));
-        assert_eq!(typed(b"<p>not a page</p>", "", ""), Ok(Kind::Text));
+        assert_eq!(typed(b"<p>a piece of a page</p>", "", ""), Ok(Kind::Html));
+        assert_eq!(typed(b"<p>a piece of a page</p>", "notes.txt", ""), Ok(Kind::Text));
+        assert_eq!(typed(b"<pre-alpha> of a thing", "", ""), Ok(Kind::Text));
+        assert_eq!(typed(b"<!doctype html><p>x", "export.csv", "text/csv"), Ok(Kind::Html));
+    }
+
+    #[test]
+    fn a_nameless_document_is_known_by_how_it_begins() {
+        let notebook = br#"{"cells": [{"cell_type": "code"}], "nbformat": 4}"#;
+        let email = b"Received: from a\r\n by b\r\nFrom: a@b\r\nSubject: x\r\n\r\nHello";
+        let cases: &[(&[u8], Kind)] = &[
+            (b"{\"a\": 1}", Kind::Json),
+            (b"{\"a\": 1}\n{\"a\": 2}\n", Kind::JsonLines),
+            (b"{not json}", Kind::Text),
+            (b"[a link](http://x)", Kind::Text),
+            (notebook, Kind::Notebook),
+            (br#"{"properties": {"cells": {"type": "array"}, "nbformat": {"minimum": 4}}}"#, Kind::Json),
+            (email, Kind::Email),
+            (b"From: my desk\nSubject: a memo\n\nHello", Kind::Text),
+            (b"<?xml version='1.0'?><a/>", Kind::Xml),
+            (b"<!-- x --><rss version='2.0'></rss>", Kind::Xml),
+            (b"<?xml version='1.0'?>\n<!DOCTYPE html PUBLIC 'x'>\n<html/>", Kind::Html),
+            (b"<thing>without a declaration</thing>", Kind::Text),
+            (b"WEBVTT\n\n00:01.000 --> 00:02.000\nHi", Kind::Subtitles),
+            (b"1\n00:00:01,000 --> 00:00:02,000\nHi", Kind::Subtitles),
+            (b"a;b;c\n1;2;3\n4;5;6\n", Kind::Csv),
+            (b"Dear Sir,\nthank you, and\ngoodbye, yes", Kind::Text),
+            (b"\xff\xfe{\0}\0", Kind::Json),
+            (b"H\0e\0l\0l\0o\0", Kind::Text),
+        ];
+        for (bytes, kind) in cases {
+            assert_eq!(typed(bytes, "", ""), Ok(*kind), "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(typed(bytes, "document", "binary/octet-stream"), Ok(*kind));
+        }
+        assert_eq!(typed(b"<svg xmlns='http://www.w3.org/2000/svg'/>", "", ""), unsupported("an SVG image"));
+        assert_eq!(typed(b"%!PS-Adobe-3.0\n", "", ""), unsupported("a PostScript document"));
+    }
+
+    #[test]
+    fn what_is_mislabelled_is_read_as_what_it_is() {
+        let cases: &[(&[u8], &str, Kind)] = &[
+            (b"<html><table><tr><td>1</td></tr></table></html>", "export.xls", Kind::Html),
+            (b"<table><tr><td>1</td></tr></table>", "export.xls", Kind::Html),
+            (b"<?xml version='1.0'?><Workbook xmlns='urn:x'/>", "export.xls", Kind::Xml),
+            (b"a\tb\n1\t2\n", "export.xls", Kind::Csv),
+            (b"{\\rtf1 x}", "letter.doc", Kind::Rtf),
+            (b"{\\rtf1 x}", "letter.docx", Kind::Rtf),
+            (b"<!DOCTYPE HTML><p>x", "letter.docx", Kind::Html),
+            (b"Just words.", "letter.DOC", Kind::Text),
+            (b"<html>Not found</html>", "report.pdf", Kind::Html),
+            (b"MIME-Version: 1.0\nFrom: x\nSubject: y\n\nz", "letter.doc", Kind::Email),
+            (br#"{"cells": [], "metadata": {}, "nbformat": 4}"#, "analysis.json", Kind::Notebook),
+            (b"<?xml version='1.0'?><html xmlns='x'/>", "page.xml", Kind::Html),
+            (b"\xff\xfea\0;\0b\0", "export.csv", Kind::Csv),
+        ];
+        for (bytes, name, kind) in cases {
+            assert_eq!(typed(bytes, name, ""), Ok(*kind), "{name}: {}", String::from_utf8_lossy(bytes));
+        }
+    }
+
+    #[test]
+    fn queries_and_fragments_are_no_part_of_a_name_unless_they_must_be() {
+        assert_eq!(typed(b"x", "DATA.CSV?versionId=a.html", ""), Ok(Kind::Csv));
+        assert_eq!(typed(b"x", "guide.md#part", ""), Ok(Kind::Markdown));
+        assert_eq!(typed(b"x", "C# and F#.rst", ""), Ok(Kind::ReStructuredText));
+        assert_eq!(typed(b"x", "who? me.md", ""), Ok(Kind::Markdown));
+        assert_eq!(typed(b"x", "thing", "application/vnd.api+json; charset=utf-8"), Ok(Kind::Json));
+        assert_eq!(typed(b"x", "thing", "APPLICATION/ATOM+XML"), Ok(Kind::Xml));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! * [`kind`], `detect`: the types of documents, and how one is told from the other
 //! * [`answer`]: the program's work, from message to answer
 //! * [`sandbox`], [`panics`]: the program's confinement, and faults of readers
+//! * `charset`: text from bytes in whatever encoding
 //! * `markdown`: writing Markdown
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
 
@@ -21,6 +22,7 @@ pub mod panics;
 pub mod sandbox;
 
 mod answer;
+mod charset;
 mod detect;
 mod html;
 mod mail;

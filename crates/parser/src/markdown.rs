@@ -87,7 +87,7 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 }
 
 /// Returns the content of a cell on one line, in which no bar ends it early.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for part in text.lines().map(str::trim).filter(|part| !part.is_empty()) {
         if !line.is_empty() {

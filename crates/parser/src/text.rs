@@ -1,8 +1,48 @@
 //! Documents that are text: values, notebooks, subtitles, markup and code.
+//!
+//! Source code, AsciiDoc, Org and LaTeX stay text without markup: a fence around a whole file would be one block that
+//! no chunker likes to split, while blank lines between functions are what every chunker looks for.
 
-use crate::{Kind, ParseError, Parsed, Source};
+mod data;
+mod delimited;
+mod front_matter;
+mod json;
+mod notebook;
+mod plain_html;
+mod rst;
+mod subtitles;
+mod terminal;
+mod xml;
+
+use crate::{Kind, ParseError, Parsed, Source, charset};
+
+pub(crate) use delimited::is_delimited;
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, _source: &Source<'_>) -> Result<Parsed, ParseError> {
-    Err(ParseError::UnsupportedType(kind.name().to_owned()))
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+    let declared = charset::declared_in(source.content_type).or_else(|| match kind {
+        Kind::Xml => xml::declared_encoding(source.bytes),
+        _ => None,
+    });
+    let text = with_unix_lines(charset::decode(source.bytes, declared)?);
+    if text.trim().is_empty() {
+        return Err(ParseError::Empty(kind.name()));
+    }
+
+    match kind {
+        Kind::Csv | Kind::Tsv => Ok(delimited::read(kind, &text)),
+        Kind::Json => json::read(&text),
+        Kind::JsonLines => json::read_lines(&text),
+        Kind::Notebook => notebook::read(&text),
+        Kind::Subtitles => Ok(subtitles::read(&text)),
+        Kind::ReStructuredText => rst::read(&text),
+        Kind::Xml => xml::read(&text),
+        Kind::Markdown => Ok(front_matter::read(&text)),
+        _ => Ok(Parsed::plain(text)),
+    }
+}
+
+/// Returns the text with ends of lines as Unix has them.
+fn with_unix_lines(text: String) -> String {
+    if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }

@@ -2,93 +2,41 @@
 
 use crate::{Kind, ParseError, Source};
 
-/// Endings of names, in lower case, and the types that they stand for.
-const ENDINGS: &[(Kind, &[&str])] = &[
-    (Kind::Pdf, &["pdf"]),
-    (Kind::Docx, &["docx", "docm", "dotx", "dotm"]),
-    (Kind::Pptx, &["pptx", "pptm", "ppsx", "ppsm", "potx", "potm"]),
-    (Kind::Xlsx, &["xlsx", "xlsm", "xltx", "xltm"]),
-    (Kind::Xlsb, &["xlsb"]),
-    (Kind::Doc, &["doc", "dot"]),
-    (Kind::Ppt, &["ppt", "pps", "pot"]),
-    (Kind::Xls, &["xls", "xlt"]),
-    (Kind::Odt, &["odt", "ott"]),
-    (Kind::Ods, &["ods", "ots"]),
-    (Kind::Odp, &["odp", "otp"]),
-    (Kind::Rtf, &["rtf"]),
-    (Kind::Html, &["html", "htm", "xhtml", "xht"]),
-    (Kind::Epub, &["epub"]),
-    (Kind::Csv, &["csv"]),
-    (Kind::Tsv, &["tsv", "tab"]),
-    (Kind::Json, &["json", "geojson"]),
-    (Kind::JsonLines, &["jsonl", "ndjson"]),
-    (Kind::Xml, &["xml", "rss", "atom"]),
-    (Kind::Notebook, &["ipynb"]),
-    (Kind::Email, &["eml"]),
-    (Kind::OutlookEmail, &["msg"]),
-    (Kind::Subtitles, &["srt", "vtt"]),
-    (Kind::Markdown, &["md", "markdown", "mdown", "mkd", "mdx", "qmd", "rmd"]),
-    (Kind::ReStructuredText, &["rst", "rest"]),
-    (Kind::Text, &["txt", "text", "log", "adoc", "asciidoc", "org", "tex", "conf", "cfg", "ini"]),
+/// Endings of names in lower case, separated by spaces, and the types that they stand for.
+const ENDINGS: &[(Kind, &str)] = &[
+    (Kind::Pdf, "pdf"),
+    (Kind::Docx, "docx docm dotx dotm"),
+    (Kind::Pptx, "pptx pptm ppsx ppsm potx potm"),
+    (Kind::Xlsx, "xlsx xlsm xltx xltm"),
+    (Kind::Xlsb, "xlsb"),
+    (Kind::Doc, "doc dot"),
+    (Kind::Ppt, "ppt pps pot"),
+    (Kind::Xls, "xls xlt"),
+    (Kind::Odt, "odt ott"),
+    (Kind::Ods, "ods ots"),
+    (Kind::Odp, "odp otp"),
+    (Kind::Rtf, "rtf"),
+    (Kind::Html, "html htm xhtml xht shtml"),
+    (Kind::Epub, "epub"),
+    (Kind::Csv, "csv"),
+    (Kind::Tsv, "tsv tab"),
+    (Kind::Json, "json geojson jsonld json5 jsonc har topojson webmanifest"),
+    (Kind::JsonLines, "jsonl ndjson"),
+    (
+        Kind::Xml,
+        "xml rss atom opml xsd wsdl plist kml gpx dita ditamap dbk docbook tei fb2 xlf xliff fodt nxml",
+    ),
+    (Kind::Notebook, "ipynb"),
+    (Kind::Email, "eml mht mhtml"),
+    (Kind::OutlookEmail, "msg"),
+    (Kind::Subtitles, "srt vtt"),
+    (Kind::Markdown, "md markdown mdown mkd mdx qmd rmd"),
+    (Kind::ReStructuredText, "rst rest"),
+    (Kind::Text, "txt text log adoc asciidoc org tex conf cfg ini"),
     (
         Kind::SourceCode,
-        &[
-            "py",
-            "rs",
-            "c",
-            "h",
-            "cc",
-            "cpp",
-            "hpp",
-            "cs",
-            "java",
-            "kt",
-            "go",
-            "js",
-            "mjs",
-            "ts",
-            "tsx",
-            "jsx",
-            "rb",
-            "php",
-            "pl",
-            "pm",
-            "sh",
-            "bash",
-            "zsh",
-            "ps1",
-            "sql",
-            "r",
-            "swift",
-            "scala",
-            "lua",
-            "hs",
-            "ex",
-            "exs",
-            "erl",
-            "clj",
-            "lisp",
-            "el",
-            "vim",
-            "yaml",
-            "yml",
-            "toml",
-            "css",
-            "scss",
-            "proto",
-            "tf",
-            "zig",
-            "dart",
-            "jl",
-            "m",
-            "f90",
-            "asm",
-            "s",
-            "cmake",
-            "gradle",
-            "dockerfile",
-            "makefile",
-        ],
+        "py rs c h cc cpp hpp cs java kt go js mjs ts tsx jsx rb php pl pm sh bash zsh ps1 sql r swift scala lua hs ex \
+         exs erl clj lisp el vim yaml yml toml css scss proto tf zig dart jl m f90 asm s cmake gradle dockerfile makefile",
     ),
 ];
 
@@ -128,9 +76,17 @@ const MEDIA_TYPES: &[(&str, Kind)] = &[
 
 /// Returns the type that the name's ending stands for.
 pub(super) fn by_name(name: Option<&str>) -> Option<Kind> {
-    let ending = ending(name?)?;
-    let (kind, _) = ENDINGS.iter().find(|(_, endings)| endings.contains(&ending.as_str()))?;
-    Some(*kind)
+    let name = name?;
+    // A query or a fragment may follow it, but a name may have such characters of its own.
+    let without_query = name.split('?').next().unwrap_or_default();
+    let without_fragment = without_query.split('#').next().unwrap_or_default();
+    [without_query, without_fragment, name].into_iter().find_map(by_ending)
+}
+
+fn by_ending(name: &str) -> Option<Kind> {
+    let ending = ending(name)?;
+    let is = |known: &&(Kind, &str)| known.1.split_whitespace().any(|known| known == ending);
+    ENDINGS.iter().find(is).map(|(kind, _)| *kind)
 }
 
 /// Returns the type that the media type stands for; an error if it is one of pictures, sounds or videos.
@@ -140,6 +96,8 @@ pub(super) fn by_content_type(content_type: Option<&str>) -> Result<Option<Kind>
         return Ok(Some(*kind));
     }
     match media_type.split('/').next() {
+        Some("application") if media_type.ends_with("+json") => Ok(Some(Kind::Json)),
+        Some("application") if media_type.ends_with("+xml") => Ok(Some(Kind::Xml)),
         Some("text") => Ok(Some(Kind::Text)),
         Some("image" | "audio" | "video") => {
             Err(ParseError::UnsupportedType(format!("of type {}", printable(&media_type))))
@@ -161,16 +119,15 @@ pub(super) fn description(source: &Source<'_>) -> String {
     if !UNKNOWING.contains(&media_type.as_str()) {
         return format!("of type {}", printable(&media_type));
     }
-    match source.name.and_then(ending) {
+    match source.name.and_then(|name| ending(name.split('?').next().unwrap_or_default())) {
         Some(ending) => format!("a .{} file", printable(&ending)),
         None => "of an unknown type".to_owned(),
     }
 }
 
-/// Returns the ending of a file's name in lower case, without the dot and without a query. That of a compressed file
-/// is the one before it, for its content was decompressed.
+/// Returns the ending of a file's name in lower case, without the dot. That of a compressed file is the one before it,
+/// for its content was decompressed.
 fn ending(name: &str) -> Option<String> {
-    let name = name.split(['?', '#']).next().unwrap_or_default();
     let (stem, last) = split_ending(name)?;
     match last.as_str() {
         "gz" | "bz2" | "zst" => split_ending(stem).map(|(_, before)| before),
