@@ -9,6 +9,7 @@
 //! * [`kind`], `detect`: the types of documents, and how one is told from the other
 //! * [`answer`]: the program's work, from message to answer
 //! * `markdown`: writing Markdown
+//! * `package`: the zip archives of XML that many types are, read within limits
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -24,6 +25,7 @@ mod mail;
 mod markdown;
 mod odf;
 mod office;
+mod package;
 mod pdf;
 mod rtf;
 mod sheets;
