@@ -1,8 +1,33 @@
 //! Documents and presentations of Microsoft Office.
+//!
+//! Headers, footers, page numbers and comments are left out, and so is hidden text: a document's text is what its
+//! author wants to be read in it. Changes that were tracked are taken as accepted. Notes come after the block that
+//! refers to them. A document of Word's has no pages until something lays it out, so its text has none.
+//!
+//! The readers are ours. What there is in libraries takes headers and comments for text, or loses lists, or refuses a
+//! document for one link; and a reader that walks the XML is small.
+//!
+//! * `docx`: documents of Word since 2007
+//! * `block`, `grid`, `inline`: blocks, tables, and the text within blocks, before they are written
+//! * `drawing`, `math`, `symbols`: charts, diagrams, formulas, and fonts of pictures
+//! * `names`, `numerals`: names of styles, and numbers as lists write them
+
+mod block;
+mod docx;
+mod drawing;
+mod grid;
+mod inline;
+mod math;
+mod names;
+mod numerals;
+mod symbols;
 
 use crate::{Kind, ParseError, Parsed, Source};
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, _source: &Source<'_>) -> Result<Parsed, ParseError> {
-    Err(ParseError::UnsupportedType(kind.name().to_owned()))
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+    match kind {
+        Kind::Docx => docx::read(source),
+        _ => Err(ParseError::UnsupportedType(kind.name().to_owned())),
+    }
 }

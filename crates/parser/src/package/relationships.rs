@@ -30,7 +30,8 @@ impl Relationships {
         for node in tree.root().elements_named("Relationship") {
             let (Some(id), Some(kind)) = (node.attribute("Id"), node.attribute("Type")) else { continue };
             let target = node.attribute("Target").unwrap_or_default();
-            let external = node.attribute("TargetMode").is_some_and(|mode| mode.eq_ignore_ascii_case("external"));
+            let external =
+                node.attribute("TargetMode").is_some_and(|mode| mode.eq_ignore_ascii_case("external"));
 
             let target = if external { target.trim().to_owned() } else { resolve(part, &target) };
             let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();

@@ -174,7 +174,8 @@ impl Builder {
         }
 
         let parent_is_alternatives = self.open.last().is_some_and(|open| open.transparent && !open.chosen);
-        let transparent = name == ALTERNATIVES || (parent_is_alternatives && matches!(name, "Choice" | "Fallback"));
+        let transparent =
+            name == ALTERNATIVES || (parent_is_alternatives && matches!(name, "Choice" | "Fallback"));
         if transparent {
             let (node, last_child) = self.open.last().map_or((0, NONE), |open| (open.node, open.last_child));
             let is_form = name != ALTERNATIVES;
@@ -362,7 +363,8 @@ impl<'a> Node<'a> {
     }
 
     fn find_attribute(self, matches: impl Fn(&str) -> bool) -> Option<Cow<'a, str>> {
-        let Some(Content::Element { attributes: (start, end), .. }) = self.record().map(|record| record.content)
+        let Some(Content::Element { attributes: (start, end), .. }) =
+            self.record().map(|record| record.content)
         else {
             return None;
         };
@@ -441,7 +443,8 @@ mod tests {
         let tree = tree(&format!(
             "<r><AlternateContent><Choice>{inner}<b/></Choice><Fallback>{inner}</Fallback></AlternateContent><c/></r>"
         ));
-        let names: Vec<String> = tree.unwrap().root().descendants().map(|node| node.name().to_owned()).collect();
+        let names: Vec<String> =
+            tree.unwrap().root().descendants().map(|node| node.name().to_owned()).collect();
         assert_eq!(names, ["a", "b", "c"]);
     }
 
