@@ -8,6 +8,8 @@
 //! document for one link; and a reader that walks the XML is small.
 //!
 //! * `docx`: documents of Word since 2007
+//! * `pptx`: presentations of PowerPoint since 2007
+//! * `order`: the order in which a person reads what stands on a slide
 //! * `block`, `grid`, `inline`: blocks, tables, and the text within blocks, before they are written
 //! * `drawing`, `math`, `symbols`: charts, diagrams, formulas, and fonts of pictures
 //! * `names`, `numerals`: names of styles, and numbers as lists write them
@@ -20,6 +22,8 @@ mod inline;
 mod math;
 mod names;
 mod numerals;
+mod order;
+mod pptx;
 mod symbols;
 
 use crate::{Kind, ParseError, Parsed, Source};
@@ -28,6 +32,7 @@ use crate::{Kind, ParseError, Parsed, Source};
 pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
     match kind {
         Kind::Docx => docx::read(source),
+        Kind::Pptx => pptx::read(source),
         _ => Err(ParseError::UnsupportedType(kind.name().to_owned())),
     }
 }

@@ -129,7 +129,7 @@ fn item(depth: usize, label: &Label, text: &str) -> Block {
         Label::Bullet => ("-".to_owned(), text.to_owned()),
         Label::Number(label) => match plain_number(label) {
             Some(number) => (format!("{number}."), text.to_owned()),
-            None => ("-".to_owned(), format!("{label} {text}")),
+            None => ("-".to_owned(), format!("{label} {}", text.trim_start())),
         },
     };
     Block::Item { depth, marker, text }
