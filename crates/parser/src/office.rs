@@ -8,22 +8,30 @@
 //! document for one link; and a reader that walks the XML is small.
 //!
 //! * `docx`: documents of Word since 2007
+//! * `doc`: documents of Word before 2007
+//! * `compound`, `summary`: the container of old files, and their statements about themselves
 //! * `pptx`: presentations of PowerPoint since 2007
 //! * `order`: the order in which a person reads what stands on a slide
 //! * `block`, `grid`, `inline`: blocks, tables, and the text within blocks, before they are written
 //! * `drawing`, `math`, `symbols`: charts, diagrams, formulas, and fonts of pictures
+//! * `fields`, `lists`: what Word computes, and how far lists have come
 //! * `names`, `numerals`: names of styles, and numbers as lists write them
 
 mod block;
+mod compound;
+mod doc;
 mod docx;
 mod drawing;
+mod fields;
 mod grid;
 mod inline;
+mod lists;
 mod math;
 mod names;
 mod numerals;
 mod order;
 mod pptx;
+mod summary;
 mod symbols;
 
 use crate::{Kind, ParseError, Parsed, Source};
@@ -33,6 +41,7 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
     match kind {
         Kind::Docx => docx::read(source),
         Kind::Pptx => pptx::read(source),
+        Kind::Doc => doc::read(source),
         _ => Err(ParseError::UnsupportedType(kind.name().to_owned())),
     }
 }

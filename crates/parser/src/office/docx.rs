@@ -6,11 +6,10 @@
 //! * `table`: tables
 //! * `notes`: footnotes and endnotes
 //! * `anchors`: links within the document
-//! * `styles`, `numbering`, `fields`: what the document says of these
+//! * `styles`, `numbering`: what the document says of these
 
 mod anchors;
 mod body;
-mod fields;
 mod notes;
 mod numbering;
 mod paragraph;
@@ -27,10 +26,11 @@ use crate::package::{Package, Relationships, Tree, properties};
 use crate::{Kind, ParseError, Parsed, Source};
 
 use super::block;
+use super::fields::Fields;
+use super::lists::Lists;
 use anchors::Anchors;
 use body::Reader;
 use notes::Notes;
-use numbering::Numbering;
 use styles::Styles;
 
 /// Returns the text of a document of Word's.
@@ -58,7 +58,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
         numbering: parts.numbering,
         notes: Notes::new(parts.footnotes.as_ref(), parts.endnotes.as_ref()),
         anchors: Anchors::default(),
-        fields: fields::Fields::default(),
+        fields: Fields::default(),
         carried: None,
         inside: 0,
     };
@@ -76,7 +76,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
 struct Parts {
     relationships: Relationships,
     styles: Styles,
-    numbering: Numbering,
+    numbering: Lists,
     footnotes: Option<notes::Part>,
     endnotes: Option<notes::Part>,
 }
@@ -88,7 +88,7 @@ impl Parts {
         let numbering = optional(package, &relationships, "numbering")?;
         Ok(Parts {
             styles: styles.map(|tree| Styles::read(&tree)).unwrap_or_default(),
-            numbering: numbering.map(|tree| Numbering::read(&tree)).unwrap_or_default(),
+            numbering: numbering.map(|tree| numbering::read(&tree)).unwrap_or_default(),
             footnotes: notes::Part::read(package, relationships.part("footnotes"))?,
             endnotes: notes::Part::read(package, relationships.part("endnotes"))?,
             relationships,

@@ -6,12 +6,12 @@ use crate::package::{Node, Package, Relationships};
 use crate::{ParseError, Source};
 
 use super::super::block::Block;
+use super::super::fields::Fields;
 use super::super::inline::Inline;
+use super::super::lists::Lists;
 use super::super::names;
 use super::anchors::Anchors;
-use super::fields::Fields;
 use super::notes::Notes;
-use super::numbering::Numbering;
 use super::styles::Styles;
 
 /// A document that is being read.
@@ -20,7 +20,7 @@ pub(super) struct Reader<'a, 'p> {
     /// The references of the part that is being read.
     pub(super) relationships: Rc<Relationships>,
     pub(super) styles: Styles,
-    pub(super) numbering: Numbering,
+    pub(super) numbering: Lists,
     pub(super) notes: Notes<'p>,
     pub(super) anchors: Anchors,
     pub(super) fields: Fields,

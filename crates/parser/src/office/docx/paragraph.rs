@@ -6,9 +6,9 @@ use crate::package::Node;
 
 use super::super::block::Block;
 use super::super::inline::Inline;
+use super::super::lists::{Label, item};
 use super::super::names::List;
 use super::body::Reader;
-use super::numbering::Label;
 use super::run::Line;
 use super::styles::{Look, NumberingRef, ParagraphStyle};
 
@@ -120,24 +120,6 @@ impl<'p> Reader<'_, 'p> {
             (List::Continued, _) => None,
         }
     }
-}
-
-/// Returns an item of a list. Markdown has lists of bullets and of plain numbers; other numbers stand in the text.
-fn item(depth: usize, label: &Label, text: &str) -> Block {
-    let (marker, text) = match label {
-        Label::None => return Block::Paragraph(text.to_owned()),
-        Label::Bullet => ("-".to_owned(), text.to_owned()),
-        Label::Number(label) => match plain_number(label) {
-            Some(number) => (format!("{number}."), text.to_owned()),
-            None => ("-".to_owned(), format!("{label} {}", text.trim_start())),
-        },
-    };
-    Block::Item { depth, marker, text }
-}
-
-/// Returns the number of a label such as `3.` or `3)`.
-fn plain_number(label: &str) -> Option<u32> {
-    label.strip_suffix(['.', ')']).unwrap_or(label).parse().ok().filter(|number| *number < 1_000_000_000)
 }
 
 /// Returns whether the end of the paragraph was deleted, and the deletion is not yet accepted.

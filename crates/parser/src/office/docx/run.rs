@@ -6,11 +6,11 @@ use crate::ParseError;
 use crate::package::Node;
 
 use super::super::block::Block;
+use super::super::fields::Meaning;
 use super::super::inline::{Inline, Mark};
-use super::super::{drawing, math, symbols};
+use super::super::{drawing, fields, math, symbols};
 use super::anchors::Anchors;
 use super::body::{Reader, is_prompt};
-use super::fields::{self, Meaning};
 use super::notes::Kind;
 use super::styles::Look;
 

@@ -7,7 +7,7 @@ const DEEPEST: usize = 32;
 
 /// The fields that are open at a place of the text. They may reach over paragraphs.
 #[derive(Debug, Default)]
-pub(super) struct Fields {
+pub(in crate::office) struct Fields {
     open: Vec<Field>,
     /// The number of fields open beyond the deepest.
     beyond: usize,
@@ -23,7 +23,7 @@ struct Field {
 
 /// The meaning of a field's result.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) enum Meaning {
+pub(in crate::office) enum Meaning {
     /// It is text.
     #[default]
     Text,
@@ -35,7 +35,7 @@ pub(super) enum Meaning {
 
 impl Fields {
     /// Begins a field.
-    pub(super) fn begin(&mut self) {
+    pub(in crate::office) fn begin(&mut self) {
         if self.open.len() < DEEPEST {
             self.open.push(Field::default());
         } else {
@@ -44,7 +44,7 @@ impl Fields {
     }
 
     /// Ends the instruction of the innermost field, and begins its result.
-    pub(super) fn separate(&mut self) {
+    pub(in crate::office) fn separate(&mut self) {
         if self.beyond > 0 {
             return;
         }
@@ -55,7 +55,7 @@ impl Fields {
     }
 
     /// Ends the innermost field.
-    pub(super) fn end(&mut self) {
+    pub(in crate::office) fn end(&mut self) {
         if self.beyond > 0 {
             self.beyond -= 1;
         } else {
@@ -64,7 +64,7 @@ impl Fields {
     }
 
     /// Appends to the instruction of the innermost field.
-    pub(super) fn instruct(&mut self, text: &str) {
+    pub(in crate::office) fn instruct(&mut self, text: &str) {
         const LONGEST: usize = 4096;
 
         if let Some(field) = self.open.last_mut().filter(|field| !field.in_result)
@@ -76,7 +76,7 @@ impl Fields {
 
     /// Ends a paragraph. What is still an instruction then is taken for a field that lost its end, so that it hides no
     /// more text than this.
-    pub(super) fn end_paragraph(&mut self) {
+    pub(in crate::office) fn end_paragraph(&mut self) {
         self.beyond = 0;
         for field in self.open.iter_mut().filter(|field| !field.in_result) {
             field.in_result = true;
@@ -84,13 +84,18 @@ impl Fields {
         }
     }
 
+    /// Returns whether text at this place is the instruction of a field.
+    pub(in crate::office) fn is_instruction(&self) -> bool {
+        self.beyond > 0 || self.open.last().is_some_and(|field| !field.in_result)
+    }
+
     /// Returns whether text at this place is shown.
-    pub(super) fn is_shown(&self) -> bool {
+    pub(in crate::office) fn is_shown(&self) -> bool {
         self.open.iter().all(|field| field.in_result && field.meaning != Meaning::PageNumber)
     }
 
     /// Returns the URL that text at this place links to.
-    pub(super) fn link(&self) -> Option<Rc<str>> {
+    pub(in crate::office) fn link(&self) -> Option<Rc<str>> {
         self.open.iter().rev().find_map(|field| match &field.meaning {
             Meaning::Link(url) => Some(url.clone()),
             _ => None,
@@ -99,7 +104,7 @@ impl Fields {
 }
 
 /// Returns the meaning of the result of a field with this instruction.
-pub(super) fn meaning(instruction: &str) -> Meaning {
+pub(in crate::office) fn meaning(instruction: &str) -> Meaning {
     let words = words(instruction);
     let name = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
     match name.as_str() {
