@@ -8,7 +8,7 @@
 //! document for one link; and a reader that walks the XML is small.
 //!
 //! * `docx`: documents of Word since 2007
-//! * `doc`: documents of Word before 2007
+//! * `doc`, `ppt`: documents of Word and presentations of PowerPoint before 2007
 //! * `compound`, `summary`: the container of old files, and their statements about themselves
 //! * `pptx`: presentations of PowerPoint since 2007
 //! * `order`: the order in which a person reads what stands on a slide
@@ -30,6 +30,7 @@ mod math;
 mod names;
 mod numerals;
 mod order;
+mod ppt;
 mod pptx;
 mod summary;
 mod symbols;
@@ -39,6 +40,7 @@ use crate::{Kind, ParseError, Parsed, Source};
 /// Returns the text of a document of one of these types.
 pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
     match kind {
+        Kind::Ppt => ppt::read(source),
         Kind::Docx => docx::read(source),
         Kind::Pptx => pptx::read(source),
         Kind::Doc => doc::read(source),

@@ -68,12 +68,6 @@ impl Grid {
         let rows = self.rows.iter().filter(|row| !row.cells.is_empty());
         rows.map(Row::line).collect()
     }
-
-    /// Returns the number of rows and columns with text.
-    pub(super) fn size(&self) -> (usize, usize) {
-        let height = self.rows.iter().filter(|row| !row.cells.is_empty()).count();
-        (height, self.rows.iter().map(|row| row.cells.len()).max().unwrap_or(0))
-    }
 }
 
 impl Row {

@@ -76,7 +76,8 @@ impl Inline {
                 None => text.push_str(&inner),
             }
         }
-        text
+        // Tab stops are for the eye: they have no place in Markdown.
+        text.replace('\t', " ")
     }
 
     /// Returns the pieces, with those joined that look alike but for space between them.
