@@ -48,11 +48,7 @@ pub(crate) struct Package<'a> {
 impl<'a> Package<'a> {
     /// Opens the archive that a document of this type is.
     pub(crate) fn open(kind: &'static str, bytes: &'a [u8]) -> Result<Self, ParseError> {
-        if memmem::find_iter(bytes, b"PK\x01\x02").take(MOST_ENTRIES + 1).count() > MOST_ENTRIES {
-            let problem = format!("its archive has more than {MOST_ENTRIES} entries");
-            return Err(ParseError::TooComplex { kind, problem });
-        }
-
+        check_entries(kind, bytes)?;
         let archive = ZipArchive::new(Cursor::new(bytes))
             .map_err(|error| ParseError::Damaged { kind, problem: format!("its archive: {error}") })?;
         let mut places = HashMap::with_capacity(archive.len());
@@ -117,6 +113,15 @@ impl<'a> Package<'a> {
     }
 }
 
+/// Returns an error if an archive has so many entries that its directory alone would take much memory.
+pub(crate) fn check_entries(kind: &'static str, bytes: &[u8]) -> Result<(), ParseError> {
+    if memmem::find_iter(bytes, b"PK\x01\x02").take(MOST_ENTRIES + 1).count() > MOST_ENTRIES {
+        let problem = format!("its archive has more than {MOST_ENTRIES} entries");
+        return Err(ParseError::TooComplex { kind, problem });
+    }
+    Ok(())
+}
+
 /// Returns a part's name as it is compared: names in a package differ by more than the case of their letters, and some
 /// programs separate folders as Windows does.
 fn canonical(name: &str) -> String {
@@ -141,4 +146,46 @@ fn printable(name: &str) -> String {
     const LONGEST: usize = 80;
 
     name.chars().filter(|letter| !letter.is_control()).take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    /// Returns an archive with two parts of a megabyte.
+    fn archive() -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for name in ["a\\One.xml", "two.xml"] {
+            writer.start_file(name, SimpleFileOptions::default()).unwrap();
+            writer.write_all(&vec![b' '; 1 << 20]).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn parts_are_found_whatever_the_case_of_their_names() {
+        let bytes = archive();
+        let mut package = Package::open("a document", &bytes).unwrap();
+        assert_eq!(package.part("/A/one.XML").unwrap().map(|content| content.len()), Some(1 << 20));
+        assert_eq!(package.part("three.xml").unwrap(), None);
+    }
+
+    #[test]
+    fn no_more_is_unpacked_than_is_allowed_altogether() {
+        let bytes = archive();
+        let mut package = Package::open("a document", &bytes).unwrap();
+        package.left = 3 << 19;
+        assert!(package.part("two.xml").is_ok());
+        assert!(matches!(package.part("a/one.xml"), Err(ParseError::TooComplex { .. })));
+    }
+
+    #[test]
+    fn an_archive_of_countless_entries_is_not_opened() {
+        let bytes = b"PK\x01\x02".repeat(MOST_ENTRIES + 1);
+        assert!(matches!(check_entries("a document", &bytes), Err(ParseError::TooComplex { .. })));
+    }
 }

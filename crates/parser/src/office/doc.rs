@@ -43,9 +43,9 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
         return Err(ParseError::Encrypted(kind));
     }
 
-    let metadata = summary::read(&mut file)?;
+    let summary = summary::read(&mut file);
     let blocks = if header.is_old() {
-        old::read(&document).ok_or_else(|| damaged("its text is cut off"))?
+        old::read(&document, summary.code_page).ok_or_else(|| damaged("its text is cut off"))?
     } else {
         let table = file.stream(header.table)?.ok_or_else(|| file.damaged("it has no table stream"))?;
         blocks(&header, &Parts { document: &document, table: &table })?
@@ -54,7 +54,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
     let mut output = Blocks::default();
     block::write(blocks, &mut output);
     let (text, _) = output.finish();
-    Ok(Parsed { text, format: Format::Markdown, pages: Vec::new(), metadata })
+    Ok(Parsed { text, format: Format::Markdown, pages: Vec::new(), metadata: summary.metadata })
 }
 
 /// Returns the blocks of a document of Word 97 or later.

@@ -8,6 +8,9 @@ use super::numerals::Numeral;
 /// The number of levels that a list has.
 pub(super) const LEVELS: usize = 9;
 
+/// The longest text around the numbers of a level, in letters. It stands before each paragraph.
+pub(super) const LONGEST_LABEL: usize = 100;
+
 /// The lists of a document, by the ids that paragraphs name.
 #[derive(Debug, Default)]
 pub(super) struct Lists {

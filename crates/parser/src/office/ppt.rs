@@ -33,7 +33,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
     let mut file = Compound::open(kind, source.bytes)?;
     let stream = file.stream("/PowerPoint Document")?.ok_or_else(|| file.damaged("it has no slides"))?;
     let current_user = file.stream("/Current User")?.unwrap_or_default();
-    let metadata = summary::read(&mut file)?;
+    let metadata = summary::read(&mut file).metadata;
 
     let parts = Parts::read(&stream, &current_user)
         .ok_or_else(|| file.damaged("nothing says where its slides are"))?;
@@ -49,11 +49,14 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
 
     let mut output = Blocks::default();
     let mut has_deck_title = false;
+    let mut budget = Budget { left: stream.len().saturating_mul(MOST_READINGS) };
     for (place, entry) in slides.iter().enumerate() {
         let Some(slide) = parts.get(entry.part).filter(|slide| !is_hidden(*slide)) else { continue };
+        budget.take(slide)?;
         let mut blocks = slide::read(slide, &entry.outline)?;
         level(&mut blocks, &mut has_deck_title);
         if let Some(page) = notes_of(slide).and_then(|id| parts.get(*notes.get(&id)?)) {
+            budget.take(page)?;
             let text = block::lines(slide::notes(page)?);
             if !text.trim().is_empty() {
                 blocks.push(Block::Quote(format!("**Notes:** {}", text.trim())));
@@ -66,6 +69,25 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
     let (text, pages) = output.finish();
     let metadata = Metadata { page_count: u32::try_from(slides.len()).ok(), ..metadata };
     Ok(Parsed { text, format: Format::Markdown, pages, metadata })
+}
+
+/// The number of times that all of a presentation may be read: its parts may lie upon each other, or be named twice.
+const MOST_READINGS: usize = 4;
+
+/// The number of bytes that may still be read.
+struct Budget {
+    left: usize,
+}
+
+impl Budget {
+    fn take(&mut self, part: Record<'_>) -> Result<(), ParseError> {
+        let left = self.left.checked_sub(part.bytes.len());
+        self.left = left.ok_or_else(|| ParseError::TooComplex {
+            kind: Kind::Ppt.name(),
+            problem: "its slides lie upon each other".to_owned(),
+        })?;
+        Ok(())
+    }
 }
 
 /// An entry in a list of slides.

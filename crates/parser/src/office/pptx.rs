@@ -15,7 +15,7 @@ mod text;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use pgai_rs_parser_protocol::{Format, Metadata};
+use pgai_rs_parser_protocol::{Format, MAX_PAGES, Metadata};
 
 use crate::markdown::Blocks;
 use crate::package::{Package, Tree, properties};
@@ -64,7 +64,12 @@ fn slides(package: &mut Package<'_>, main: &str, presentation: &Tree) -> Result<
     let ids = list.into_iter().flat_map(|list| list.elements_named("sldId"));
     let parts =
         ids.filter_map(|slide| relationships.part_by_id(&slide.prefixed_attribute("id")?).map(str::to_owned));
-    Ok(parts.collect())
+    let parts: Vec<String> = parts.collect();
+    if parts.len() > MAX_PAGES {
+        let problem = format!("it has more than {MAX_PAGES} slides");
+        return Err(ParseError::TooComplex { kind: package.kind(), problem });
+    }
+    Ok(parts)
 }
 
 /// A presentation that is being read.

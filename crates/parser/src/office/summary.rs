@@ -3,7 +3,6 @@
 use pgai_rs_parser_protocol::Metadata;
 
 use super::compound::{Compound, encoding, long, short, size, slice, utf16};
-use crate::ParseError;
 use crate::markdown::one_line;
 
 /// The largest number of properties that are looked at.
@@ -12,13 +11,21 @@ const MOST_PROPERTIES: usize = 200;
 /// Seconds from 1601, where Windows' time begins, to 1970.
 const EPOCH: i64 = 11_644_473_600;
 
-/// Returns the metadata of a file.
-pub(super) fn read(file: &mut Compound<'_>) -> Result<Metadata, ParseError> {
-    let stream = file.stream("/\u{5}SummaryInformation");
-    Ok(stream.ok().flatten().and_then(|stream| properties(&stream)).unwrap_or_default())
+/// The statements of a file.
+#[derive(Debug, Default)]
+pub(super) struct Summary {
+    pub(super) metadata: Metadata,
+    /// The code page of its texts, if it says one.
+    pub(super) code_page: Option<u16>,
 }
 
-fn properties(stream: &[u8]) -> Option<Metadata> {
+/// Returns the statements of a file; none if they can't be read.
+pub(super) fn read(file: &mut Compound<'_>) -> Summary {
+    let stream = file.stream("/\u{5}SummaryInformation");
+    stream.ok().flatten().and_then(|stream| properties(&stream)).unwrap_or_default()
+}
+
+fn properties(stream: &[u8]) -> Option<Summary> {
     let set = stream.get(size(stream, 44)?..)?;
     let count = size(set, 4)?.min(MOST_PROPERTIES);
     let find = |wanted: u32| {
@@ -26,18 +33,20 @@ fn properties(stream: &[u8]) -> Option<Metadata> {
         set.get(size(set, place + 4)?..)
     };
 
-    let code_page = find(1).and_then(|value| short(value, 4)).unwrap_or(1252);
+    let stated = find(1).and_then(|value| short(value, 4));
+    let code_page = stated.unwrap_or(1252);
     let text = |wanted: u32| {
         let text = one_line(text(find(wanted)?, code_page)?.trim_end_matches('\0'));
         (!text.is_empty()).then_some(text)
     };
-    Some(Metadata {
+    let metadata = Metadata {
         title: text(2),
         author: text(4),
         created: find(12).and_then(time),
         modified: find(13).and_then(time),
         ..Metadata::default()
-    })
+    };
+    Some(Summary { metadata, code_page: stated })
 }
 
 /// Returns the text of a property.

@@ -71,7 +71,7 @@ fn slides_have_titles_bullets_and_notes_in_their_order() {
     ])
     .unwrap();
     assert_eq!(parsed.text, "# The title\n\nbetween\n\n- one\n- two\n\n> **Notes:** Say this\n\n# Second");
-    assert_eq!(parsed.pages, [Page { number: 1, start: 0 }, Page { number: 2, start: 64 }]);
+    assert_eq!(parsed.pages, [Page { number: 1, start: 0 }, Page { number: 2, start: 58 }]);
 }
 
 #[test]

@@ -41,7 +41,8 @@ impl<'a> Looks<'a> {
     ) -> Self {
         let pages = Plc::new(parts.get(part), 4);
         let mut ranges = Vec::new();
-        for index in 0..pages.len() {
+        // There are no more pages than fit into the document: one that is named twice is read once too often.
+        for index in 0..pages.len().min(parts.document.len() / PAGE) {
             let page = pages.data(index).and_then(|data| {
                 let start = (size(data, 0)? & 0x3f_ffff).checked_mul(PAGE)?;
                 parts.document.get(start..start.checked_add(PAGE)?)

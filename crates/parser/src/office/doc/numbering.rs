@@ -1,7 +1,7 @@
 //! Lists of a document: how their levels look, and which lists there are.
 
 use super::super::compound::{byte, long, short, slice, utf16};
-use super::super::lists::{LEVELS, Level, Levels, List, Lists};
+use super::super::lists::{LEVELS, LONGEST_LABEL, Level, Levels, List, Lists};
 use super::super::numerals::Numeral;
 use super::header::{Part, Parts};
 
@@ -45,7 +45,7 @@ fn read_level(bytes: &[u8]) -> Option<(Level, usize)> {
     let length = usize::from(short(bytes, at)?) * 2;
     let flags = byte(bytes, 5)?;
     let mut text = String::new();
-    for letter in utf16(slice(bytes, at + 2, length)?).chars() {
+    for letter in utf16(slice(bytes, at + 2, length)?).chars().take(LONGEST_LABEL) {
         match u32::from(letter) {
             // The place of a number, by its level.
             level @ 0..9 => text.push_str(&format!("%{}", level + 1)),

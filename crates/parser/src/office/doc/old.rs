@@ -6,17 +6,42 @@ use super::super::compound::{encoding, short, size, slice};
 use super::super::fields::Fields;
 use super::super::grid::Grid;
 use super::super::inline::{Inline, Mark};
+use super::header::Plc;
+use super::pieces::pieces;
 
 /// The letter that ends a cell, and once more a row.
 const CELL: char = '\u{7}';
 
-/// Returns the blocks of a document; `None` if its text is cut off.
-pub(super) fn read(document: &[u8]) -> Option<Vec<Block>> {
-    let start = size(document, 0x18)?;
+/// The bit that says that the text lies in pieces.
+const IN_PIECES: u16 = 4;
+
+/// Returns the blocks of a document whose summary states this code page; `None` if its text is cut off.
+pub(super) fn read(document: &[u8], stated: Option<u16>) -> Option<Vec<Block>> {
     let length = size(document, 0x34)?;
-    let text = slice(document, start, length)?;
-    let encoding = encoding(code_page(short(document, 6)?));
-    Some(blocks(&encoding.decode_without_bom_handling(text).0))
+    let text = if short(document, 0x0a)? & IN_PIECES != 0 {
+        scattered(document, length)?
+    } else {
+        slice(document, size(document, 0x18)?, length)?.to_vec()
+    };
+    let by_language = code_page(short(document, 6)?);
+    let encoding = encoding(stated.filter(|page| *page != 1200).unwrap_or(by_language));
+    Some(blocks(&encoding.decode_without_bom_handling(&text).0))
+}
+
+/// Returns so many bytes of the text, which lies in pieces.
+fn scattered(document: &[u8], length: usize) -> Option<Vec<u8>> {
+    let list = slice(document, size(document, 0x160)?, size(document, 0x164)?)?;
+    let pieces = Plc::new(pieces(list)?, 8);
+    let mut text = Vec::new();
+    for index in 0..pieces.len() {
+        let count = pieces.place(index + 1)?.checked_sub(pieces.place(index)?)?;
+        text.extend_from_slice(slice(document, size(pieces.data(index)?, 2)?, count)?);
+        if text.len() > document.len() {
+            return None;
+        }
+    }
+    text.truncate(length);
+    Some(text)
 }
 
 fn blocks(text: &str) -> Vec<Block> {

@@ -51,7 +51,7 @@ fn append(document: &[u8], place: u32, count: usize, letters: &mut Vec<(u16, u32
 }
 
 /// Returns the list of pieces, which other changes may stand before.
-fn pieces(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn pieces(bytes: &[u8]) -> Option<&[u8]> {
     let mut at = 0;
     while byte(bytes, at)? == 1 {
         at += 3 + usize::from(short(bytes, at + 1)?);

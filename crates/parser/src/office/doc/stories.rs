@@ -43,10 +43,14 @@ impl Stories {
     fn add_notes(&mut self, parts: &Parts<'_>, references: Part, texts: Part, story: &Range<usize>) {
         let references = Plc::new(parts.get(references), 2);
         let texts = Plc::new(parts.get(texts), 0);
+        let mut reached = story.start;
         for index in 0..references.len() {
             if let Some(place) = references.place(index)
                 && let Some(range) = within(story, texts.place(index), texts.place(index + 1))
+                && range.start >= reached
             {
+                // Notes that lie upon each other would be read again and again.
+                reached = range.end;
                 self.notes.insert(place, range);
             }
         }
@@ -54,10 +58,13 @@ impl Stories {
 
     fn add_boxes(&mut self, parts: &Parts<'_>, story: &Range<usize>) {
         let texts = Plc::new(parts.get(Part::BoxTexts), 22);
+        let mut reached = story.start;
         for index in 0..texts.len() {
             if let Some(shape) = texts.data(index).and_then(|data| long(data, 14))
                 && let Some(range) = within(story, texts.place(index), texts.place(index + 1))
+                && range.start >= reached
             {
+                reached = range.end;
                 self.boxes.insert(shape, range);
             }
         }

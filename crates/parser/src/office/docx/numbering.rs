@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::package::{Node, Tree};
 
-use super::super::lists::{LEVELS, Level, Levels, List, Lists};
+use super::super::lists::{LEVELS, LONGEST_LABEL, Level, Levels, List, Lists};
 use super::super::numerals::Numeral;
 
 /// Returns the lists of this part.
@@ -69,7 +69,7 @@ fn level(node: Node<'_>) -> Level {
     Level {
         start: node.child("start").and_then(|start| start.number("val")).unwrap_or(1),
         numeral: value("numFmt").map_or(Numeral::Decimal, |name| Numeral::named(&name)),
-        text: value("lvlText").unwrap_or_default().into_owned(),
+        text: value("lvlText").unwrap_or_default().chars().take(LONGEST_LABEL).collect(),
         restart: node.child("lvlRestart").and_then(|restart| restart.number("val")),
         legal: node.child("isLgl").is_some(),
         style: value("pStyle").map(|style| style.into_owned()),

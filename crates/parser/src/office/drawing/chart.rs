@@ -7,7 +7,7 @@ use crate::package::Node;
 use super::super::block::Block;
 use super::super::grid::Grid;
 
-/// The largest number of rows that are written of a chart's data.
+/// The largest number of points that are written of a chart's data.
 const MOST_POINTS: usize = 10_000;
 
 /// A series of data: its name, and its values by their places.
@@ -81,7 +81,7 @@ fn table(series: &[Series]) -> Grid {
     let mut places: Vec<usize> = series.iter().flat_map(|series| series.values.keys().copied()).collect();
     places.sort_unstable();
     places.dedup();
-    for place in places.into_iter().take(MOST_POINTS) {
+    for place in places.into_iter().take(MOST_POINTS / series.len().max(1)) {
         grid.begin_row();
         let category = series.iter().find_map(|series| series.categories.get(&place));
         grid.cell(category.cloned().unwrap_or_default(), 1);

@@ -1,5 +1,7 @@
 //! A slide's shapes, and what there is to read in them.
 
+use std::collections::HashSet;
+
 use super::super::block::{self, Block};
 use super::super::compound::{long, short};
 use super::super::grid::Grid;
@@ -20,6 +22,8 @@ struct Slide {
     titles: Vec<Block>,
     /// Whether only speaker notes are wanted.
     notes: bool,
+    /// The texts of the outline that were read.
+    outlined: HashSet<usize>,
 }
 
 /// Returns the blocks of a slide, whose titles and bodies are in its outline.
@@ -80,13 +84,17 @@ impl Slide {
         let mut texts = Text::read(text_box.children());
         // What is in the outline is there alone.
         let reference = text_box.child(kinds::OUTLINE_REFERENCE).and_then(|reference| reference.number(0));
-        let outlined = reference.and_then(|index| outline.get(usize::try_from(index).ok()?));
+        let outlined = reference.and_then(|index| usize::try_from(index).ok());
+        // Each text of the outline belongs to one shape.
+        let outlined =
+            outlined.filter(|index| self.outlined.insert(*index)).and_then(|index| outline.get(index));
         texts.extend(outlined.cloned());
+        let is_title = matches!(role(shape), Some(0x0d | 0x0f | 0x11));
         for text in texts {
             if text.is_notes() != self.notes {
                 continue;
             }
-            if text.is_title() {
+            if text.is_title() || is_title {
                 let level = if text.is_center_title() { DECK_TITLE } else { 1 };
                 let text = text.line();
                 if !text.is_empty() {
@@ -102,8 +110,13 @@ impl Slide {
 
 /// Returns whether a shape holds a date, a slide's number, a footer or a header: what stands on each slide.
 fn is_furniture(shape: Record<'_>) -> bool {
-    let data = shape.child(kinds::CLIENT_DATA).and_then(|data| data.child(kinds::PLACEHOLDER));
-    data.and_then(|placeholder| placeholder.bytes.get(4)).is_some_and(|role| matches!(role, 0x07..=0x0a))
+    matches!(role(shape), Some(0x07..=0x0a))
+}
+
+/// Returns the number of the role of a shape that gets its place from a layout.
+fn role(shape: Record<'_>) -> Option<u8> {
+    let data = shape.child(kinds::CLIENT_DATA)?;
+    data.child(kinds::PLACEHOLDER)?.bytes.get(4).copied()
 }
 
 /// Returns the place of a shape.
