@@ -11,6 +11,7 @@
 //! * [`sandbox`], [`panics`]: the program's confinement, and faults of readers
 //! * `charset`: text from bytes in whatever encoding
 //! * `markdown`: writing Markdown
+//! * `package`: the zip archives of XML that many types are, read within limits
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -29,6 +30,7 @@ mod mail;
 mod markdown;
 mod odf;
 mod office;
+mod package;
 mod pdf;
 mod rtf;
 mod sheets;

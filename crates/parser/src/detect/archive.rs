@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use memchr::memmem;
 
-use crate::{Kind, ParseError};
+use crate::{Kind, ParseError, package};
 
 /// Files that are in every archive of a type.
 const MEMBERS: &[(&str, Kind)] = &[
@@ -36,6 +36,7 @@ pub(super) fn zip(bytes: &[u8]) -> Result<Kind, ParseError> {
         }
     }
 
+    package::check_entries("a zip archive", bytes)?;
     let found = match zip::ZipArchive::new(Cursor::new(bytes)) {
         Ok(archive) => MEMBERS.iter().find(|(name, _)| archive.index_for_name(name).is_some()),
         // What was cut off has names before its contents still, so that it is known for what it was.

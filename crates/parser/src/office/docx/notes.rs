@@ -1,0 +1,88 @@
+//! Footnotes and endnotes.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::ParseError;
+use crate::package::{Node, Package, Relationships, Tree};
+
+use super::super::block::Block;
+use super::body::Reader;
+
+/// The part that holds the notes of a kind.
+pub(super) struct Part {
+    tree: Tree,
+    relationships: Rc<Relationships>,
+}
+
+impl Part {
+    /// Returns the part of this name; `None` if there is none that can be read.
+    pub(super) fn read(package: &mut Package<'_>, name: Option<&str>) -> Result<Option<Self>, ParseError> {
+        let Some(name) = name else { return Ok(None) };
+        let Some(tree) = package.optional_tree(name)? else { return Ok(None) };
+        Ok(Some(Part { tree, relationships: Rc::new(package.relationships(name)?) }))
+    }
+}
+
+/// A kind of note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Footnote,
+    Endnote,
+}
+
+/// The notes of a document, and those that the text has referred to.
+#[derive(Default)]
+pub(super) struct Notes<'a> {
+    known: HashMap<(Kind, String), (Node<'a>, Rc<Relationships>)>,
+    /// The labels of those that were referred to.
+    labels: HashMap<(Kind, String), String>,
+    /// Those that are still to be written.
+    waiting: Vec<(Kind, String)>,
+}
+
+impl<'a> Notes<'a> {
+    pub(super) fn new(footnotes: Option<&'a Part>, endnotes: Option<&'a Part>) -> Self {
+        let mut notes = Notes::default();
+        for (kind, part) in [(Kind::Footnote, footnotes), (Kind::Endnote, endnotes)] {
+            let Some(part) = part else { continue };
+            for note in part.tree.root().elements().filter(|note| note.attribute("type").is_none()) {
+                if let Some(id) = note.attribute("id") {
+                    notes.known.insert((kind, id.into_owned()), (note, part.relationships.clone()));
+                }
+            }
+        }
+        notes
+    }
+
+    /// Returns the label of a note to which the text refers here; `None` if there is no such note.
+    pub(super) fn refer(&mut self, kind: Kind, id: &str) -> Option<String> {
+        let key = (kind, id.trim().to_owned());
+        if !self.known.contains_key(&key) {
+            return None;
+        }
+        let next = self.labels.len() + 1;
+        if let Some(label) = self.labels.get(&key) {
+            return Some(label.clone());
+        }
+        self.labels.insert(key.clone(), next.to_string());
+        self.waiting.push(key);
+        Some(next.to_string())
+    }
+}
+
+impl Reader<'_, '_> {
+    /// Appends the notes that were referred to since the last time.
+    pub(super) fn write_notes(&mut self, output: &mut Vec<Block>) -> Result<(), ParseError> {
+        // A note may refer to another.
+        while !self.notes.waiting.is_empty() {
+            for key in std::mem::take(&mut self.notes.waiting) {
+                let Some((node, relationships)) = self.notes.known.get(&key).cloned() else { continue };
+                let Some(label) = self.notes.labels.get(&key).cloned() else { continue };
+                let text = self.within(relationships, |reader, text| reader.blocks(node, text))?;
+                output.push(Block::Note { label, text });
+            }
+        }
+        Ok(())
+    }
+}
