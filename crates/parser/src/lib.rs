@@ -8,7 +8,7 @@
 //! * [`error`]: the reasons why there is no text
 //! * [`kind`], `detect`: the types of documents, and how one is told from the other
 //! * [`answer`]: the program's work, from message to answer
-//! * `markdown`: writing Markdown
+//! * `markdown`, `flow`: writing Markdown, in blocks or paragraph after paragraph
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -19,6 +19,7 @@ pub mod kind;
 
 mod answer;
 mod detect;
+mod flow;
 mod html;
 mod mail;
 mod markdown;
