@@ -49,10 +49,10 @@ impl Styles {
                     list = element.attribute("name").unwrap_or_default();
                 }
                 "text:list-level-style-number" => self.number(&list, &element),
-                "style:drawing-page-properties" => {
-                    if element.attribute("visibility").is_some_and(|value| value == "hidden") {
-                        self.hidden.insert(style.clone());
-                    }
+                "style:drawing-page-properties"
+                    if element.attribute("visibility").is_some_and(|value| value == "hidden") =>
+                {
+                    self.hidden.insert(style.clone());
                 }
                 "office:body" | "office:master-styles" => xml.skip()?,
                 _ => {}

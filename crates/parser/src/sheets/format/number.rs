@@ -219,7 +219,11 @@ fn whole(parts: &[Part], digits_of_it: &str) -> String {
                 _ => None,
             });
             text.extend(shown);
-            if grouped && position > 0 && position % 3 == 0 && shown.is_some_and(|digit| digit != ' ') {
+            if grouped
+                && position > 0
+                && position.is_multiple_of(3)
+                && shown.is_some_and(|digit| digit != ' ')
+            {
                 text.push(',');
             }
         }
