@@ -8,14 +8,18 @@
 //! on it, wherever it stands. Libraries give the values of cells, but not their formats or what is hidden.
 //!
 //! * `xlsx`, `xlsb`, `xls`, `ods`: readers of cells
-//! * [`grid`]: the cells of a sheet
+//! * [`grid`]: the cells of a sheet; [`shown`]: what they show; [`bytes`]: numbers in binary files
 //! * `layout`: the tables among them
 //! * [`format`]: numbers as cells show them
 
+mod bytes;
 mod format;
 mod grid;
 mod layout;
 mod ods;
+mod shown;
+mod xls;
+mod xlsb;
 mod xlsx;
 
 use crate::markdown::Blocks;
@@ -26,8 +30,9 @@ use grid::Book;
 pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
     let book = match kind {
         Kind::Ods => ods::read(kind, source.bytes)?,
-        Kind::Xlsx => xlsx::read(kind, source.bytes)?,
-        _ => return Err(ParseError::UnsupportedType(kind.name().to_owned())),
+        Kind::Xlsb => xlsb::read(kind, source.bytes)?,
+        Kind::Xls => xls::read(kind, source.bytes)?,
+        _ => xlsx::read(kind, source.bytes)?,
     };
     write(kind, book)
 }

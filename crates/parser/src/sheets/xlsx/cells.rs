@@ -2,17 +2,17 @@
 
 use std::rc::Rc;
 
-use super::super::format::{Epoch, Format, general};
 use super::super::grid::{Book, Cell};
+use super::super::shown::{Formats, boolean};
 use super::parts::{Relations, rich_text, unescape};
 use crate::ParseError;
+use crate::odf::link;
 use crate::odf::xml::{Element, Token, Xml};
 
 /// What cells refer to.
 pub(super) struct Context {
     pub(super) strings: Vec<Rc<str>>,
-    pub(super) formats: Vec<Rc<Format>>,
-    pub(super) epoch: Epoch,
+    pub(super) formats: Formats,
 }
 
 /// Reads a sheet's cells into the workbook's last sheet.
@@ -38,7 +38,7 @@ pub(super) fn read(
                     let cell = cell(xml, &element, context, place.column)?;
                     book.put(place.row, cell)?;
                 }
-                "hyperlink" => link(&element, relations, book),
+                "hyperlink" => add_link(&element, relations, book),
                 // What a sheet says beside its cells: how it is printed, for one.
                 "extLst" | "headerFooter" | "dataValidations" | "conditionalFormatting" => xml.skip()?,
                 _ => {}
@@ -98,17 +98,13 @@ fn hide(element: &Element<'_>, book: &mut Book) {
 }
 
 /// Makes a link of a cell that leads out of the workbook.
-fn link(element: &Element<'_>, relations: &Relations, book: &mut Book) {
+fn add_link(element: &Element<'_>, relations: &Relations, book: &mut Book) {
     let Some((row, column)) = element.attribute("ref").and_then(|name| address(&name)) else { return };
     let Some(target) = element.attribute("id").and_then(|name| relations.target(&name).map(str::to_owned))
     else {
         return;
     };
-    book.change(row, column, |text| {
-        if !text.contains(&target) && !text.contains(['[', ']', '\n']) {
-            *text = format!("[{}]({target})", text.trim());
-        }
-    });
+    book.change(row, column, |text| *text = link(text, &target));
 }
 
 /// Returns a cell as it is shown.
@@ -119,7 +115,7 @@ fn cell(
     column: usize,
 ) -> Result<Cell, ParseError> {
     let kind = element.attribute("t").unwrap_or_default();
-    let style: Option<usize> = element.number("s");
+    let style = element.number("s").unwrap_or(0);
     let mut value = None;
     let mut inline = None;
     loop {
@@ -134,36 +130,24 @@ fn cell(
         }
     }
 
-    let format = style.and_then(|style| context.formats.get(style));
-    let as_text = |text: String| match format {
-        Some(format) => format.text(text),
-        None => text,
-    };
     let value = value.unwrap_or_default();
-    let mut is_number = false;
-    let text = match kind.as_str() {
+    let formats = &context.formats;
+    let plain = |text: String| Cell { column, text, is_number: false };
+    Ok(match kind.as_str() {
         "s" => {
             let string = value.trim().parse::<usize>().ok().and_then(|place| context.strings.get(place));
-            as_text(string.map(|string| string.to_string()).unwrap_or_default())
+            formats.text(column, style, string.map_or("", |string| string))
         }
-        "inlineStr" => as_text(inline.unwrap_or_default()),
-        "str" => as_text(unescape(value)),
-        "b" => boolean(value.trim()).to_owned(),
-        "e" => value,
-        "d" => value.trim().trim_end_matches("T00:00:00").replace('T', " "),
-        _ => match value.trim().parse::<f64>() {
-            Ok(number) => {
-                is_number = !format.is_some_and(|format| format.is_date());
-                format.map_or_else(|| general(number), |format| format.number(number, context.epoch))
-            }
-            Err(_) => inline.unwrap_or(value),
+        "inlineStr" => formats.text(column, style, &inline.unwrap_or_default()),
+        "str" => formats.text(column, style, &unescape(value)),
+        "b" => boolean(column, value.trim() == "1" || value.trim().eq_ignore_ascii_case("true")),
+        "e" => plain(value),
+        "d" => plain(value.trim().trim_end_matches("T00:00:00").replace('T', " ")),
+        _ => match value.trim().parse() {
+            Ok(number) => formats.number(column, style, number),
+            Err(_) => plain(inline.unwrap_or(value)),
         },
-    };
-    Ok(Cell { column, text, is_number })
-}
-
-fn boolean(value: &str) -> &'static str {
-    if value == "1" || value.eq_ignore_ascii_case("true") { "TRUE" } else { "FALSE" }
+    })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod parts;
 
 use super::format::Epoch;
 use super::grid::Book;
+use super::shown::Formats;
 use crate::odf::package::Package;
 use crate::odf::xml::{Token, Xml, utf8};
 use crate::{Kind, ParseError};
@@ -35,16 +36,17 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
     {
         strings = parts::shared_strings(&mut Xml::new(kind, &utf8(xml)))?;
     }
-    let mut formats = Vec::new();
+    let mut formats = Formats::default();
+    formats.epoch = epoch;
     if let Some(part) = relations.by_type("styles")
         && let Some(xml) = package.read(part)?
     {
-        formats = parts::formats(&mut Xml::new(kind, &utf8(xml)))?;
+        parts::read_formats(&mut Xml::new(kind, &utf8(xml)), &mut formats)?;
     }
 
     let mut book = Book::new(kind);
     book.metadata = core_metadata(&mut package, kind)?;
-    let context = Context { strings, formats, epoch };
+    let context = Context { strings, formats };
     for sheet in listed.iter().filter(|sheet| sheet.is_shown) {
         let Some(part) = relations.sheet(&sheet.relation) else { continue };
         let Some(xml) = package.read(part)? else { continue };

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use pgai_rs_parser_protocol::Metadata;
 
-use super::super::format::{Format, builtin};
+use super::super::shown::Formats;
 use crate::odf::package::Package;
-use crate::odf::xml::{Element, Token, Xml, utf8};
+use crate::odf::xml::{Token, Xml, utf8};
 use crate::{Kind, ParseError};
 
 /// The relations of a file to others.
@@ -151,40 +151,27 @@ pub(super) fn unescape(text: String) -> String {
     plain
 }
 
-/// Returns the number formats of cells, by their styles.
-pub(super) fn formats(xml: &mut Xml<'_>) -> Result<Vec<Rc<Format>>, ParseError> {
-    let mut codes = HashMap::new();
-    let mut known: HashMap<u32, Rc<Format>> = HashMap::new();
-    let mut formats = Vec::new();
+/// Reads the number formats of cells, by their styles.
+pub(super) fn read_formats(xml: &mut Xml<'_>, formats: &mut Formats) -> Result<(), ParseError> {
     let mut in_cells = false;
     loop {
         match xml.next()? {
             Token::Open(element) => match element.local().as_str() {
-                "numFmt" => add_code(&element, &mut codes),
-                name @ ("cellXfs" | "cellStyleXfs" | "dxfs" | "cellStyles") => in_cells = name == "cellXfs",
-                "xf" if in_cells => {
-                    let number: u32 = element.number("numFmtId").unwrap_or(0);
-                    let format = known.entry(number).or_insert_with(|| format(number, &codes));
-                    formats.push(Rc::clone(format));
+                "numFmt" => {
+                    if let (Some(number), Some(code)) =
+                        (element.number("numFmtId"), element.attribute("formatCode"))
+                    {
+                        formats.add_code(number, code);
+                    }
                 }
+                name @ ("cellXfs" | "cellStyleXfs" | "dxfs" | "cellStyles") => in_cells = name == "cellXfs",
+                "xf" if in_cells => formats.add_style(element.number("numFmtId").unwrap_or(0)),
                 _ => {}
             },
-            Token::End => return Ok(formats),
+            Token::End => return Ok(()),
             _ => {}
         }
     }
-}
-
-fn add_code(element: &Element<'_>, codes: &mut HashMap<u32, String>) {
-    if let (Some(number), Some(code)) = (element.number("numFmtId"), element.attribute("formatCode")) {
-        codes.insert(number, code);
-    }
-}
-
-/// Returns the format of this number, by the code that the workbook has for it, or Excel.
-pub(in super::super) fn format(number: u32, codes: &HashMap<u32, String>) -> Rc<Format> {
-    let code = codes.get(&number).map_or_else(|| builtin(number), String::as_str);
-    Rc::new(Format::new(code))
 }
 
 /// Returns what the workbook says of itself.
