@@ -36,6 +36,12 @@ impl Flow {
 
     /// Appends a paragraph.
     pub(crate) fn paragraph(&mut self, text: &str) {
+        // A bullet that was typed makes an item, too.
+        if let Some(item) = text.trim_start().strip_prefix(['•', '●', '▪', '◦', '\u{b7}'])
+            && item.starts_with([' ', '\t', '\u{a0}'])
+        {
+            return self.item(0, "-", item);
+        }
         self.end_list();
         self.end_code();
         self.blocks.push(text);
@@ -166,13 +172,13 @@ mod tests {
         flow.item(0, "-", "one\ntwo");
         flow.item(2, "1.", "deeper");
         flow.item_goes_on(5, "on");
+        flow.paragraph("•\ttyped");
         flow.code_line("a");
         flow.code_line("  b");
         flow.after("[^1]: note".to_owned());
         flow.heading(2, "after");
 
-        let expected =
-            "before\n\n- one\n  two\n  1. deeper\n     on\n\n```\na\n  b\n```\n\n[^1]: note\n\n## after";
+        let expected = "before\n\n- one\n  two\n  1. deeper\n     on\n- typed\n\n```\na\n  b\n```\n\n[^1]: note\n\n## after";
         assert_eq!(flow.finish().0, expected);
     }
 

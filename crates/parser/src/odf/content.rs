@@ -128,10 +128,12 @@ impl<'a> Reader<'a> {
 
     /// Appends a paragraph as what it is by its style and its place.
     fn put(&mut self, style: &str, text: &str) {
-        let text = if self.in_index { without_page_number(text) } else { text };
+        if self.in_index {
+            return self.flow.item(0, "-", without_page_number(text));
+        }
         match self.styles.role(style) {
-            Role::Heading(level) if !self.in_index => self.put_heading(level, text),
-            Role::Code if self.lists.is_empty() && !self.in_index => self.flow.code_line(text),
+            Role::Heading(level) => self.put_heading(level, text),
+            Role::Code if self.lists.is_empty() => self.flow.code_line(text),
             _ => self.put_text(text),
         }
     }
@@ -245,7 +247,7 @@ fn is_left_out(name: &str) -> bool {
 }
 
 /// Returns an entry of an index without the number of the page behind its last tab.
-fn without_page_number(text: &str) -> &str {
+pub(crate) fn without_page_number(text: &str) -> &str {
     match text.rsplit_once('\t') {
         Some((entry, number)) if number.chars().all(|letter| letter.is_ascii_alphanumeric()) => entry,
         _ => text,

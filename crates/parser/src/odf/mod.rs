@@ -20,6 +20,7 @@ pub(crate) mod xml;
 
 use crate::{Kind, ParseError, Parsed, Source};
 use content::Reader;
+pub(crate) use content::without_page_number;
 pub(crate) use inline::link;
 use package::Package;
 use styles::Styles;

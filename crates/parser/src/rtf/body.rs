@@ -5,7 +5,7 @@ use pgai_rs_parser_protocol::Page;
 use super::group::Paragraph;
 use crate::flow::Flow;
 use crate::markdown::one_line;
-use crate::odf::link;
+use crate::odf::{link, without_page_number};
 
 /// The deepest list; Word's are no deeper.
 const MAX_LEVEL: usize = 9;
@@ -43,8 +43,8 @@ impl Body {
         self.text.push_str(text);
     }
 
-    /// Ends a paragraph; the level is that of its heading, if it is one.
-    pub(super) fn end_paragraph(&mut self, facts: Paragraph, level: Option<usize>) {
+    /// Ends a paragraph; the level is that of its heading, if it is one, and an entry is one of a table of contents.
+    pub(super) fn end_paragraph(&mut self, facts: Paragraph, level: Option<usize>, is_entry: bool) {
         if !self.outer.is_empty() {
             self.text.push_str("\n\n");
             return;
@@ -58,6 +58,7 @@ impl Body {
         }
         self.end_table();
         match level {
+            _ if is_entry => self.flow.item(0, "-", without_page_number(&text)),
             Some(level) => self.flow.heading(level, &format!("{}{text}", with_space(&label(&marker)))),
             None if facts.is_item || !marker.trim().is_empty() => self.item(facts.level, &marker, &text),
             None => self.flow.paragraph(&text),

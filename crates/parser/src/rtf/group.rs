@@ -56,6 +56,8 @@ pub(super) enum Begun {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Paragraph {
     pub(super) style: Option<i32>,
+    /// The style that a style is based on.
+    pub(super) base: Option<i32>,
     /// The level of the heading that it says itself that it is, from 0.
     pub(super) outline: Option<i32>,
     pub(super) in_table: bool,

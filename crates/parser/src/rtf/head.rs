@@ -1,6 +1,6 @@
 //! What stands before the text: fonts, styles, and what the document says of itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pgai_rs_parser_protocol::Metadata;
 
@@ -14,6 +14,8 @@ pub(super) struct Head {
     pub(super) charsets: HashMap<i32, Charset>,
     /// The levels of the styles that are headings, from 1.
     pub(super) levels: HashMap<i32, usize>,
+    /// The styles of entries of a table of contents.
+    pub(super) entries: HashSet<i32>,
     pub(super) metadata: Metadata,
     pub(super) time: Time,
 }
@@ -51,18 +53,31 @@ impl Head {
         }
     }
 
-    /// Keeps a style, by its number, its name, and the level of its outline, from 0.
-    pub(super) fn style(&mut self, number: i32, name: &str, outline: Option<i32>) {
+    /// Keeps a style, by its number, its name, the level of its outline, from 0, and the style that it is based on.
+    pub(super) fn style(&mut self, number: i32, name: &str, outline: Option<i32>, base: Option<i32>) {
         let name = name.trim().trim_end_matches(';').split([';', ',']).next().unwrap_or_default();
         let name = name.trim().to_ascii_lowercase();
-        let named = match name.as_str() {
-            "title" => Some(1),
-            name => name.strip_prefix("heading").and_then(|level| level.trim().parse().ok()),
+        if name.strip_prefix("toc ").is_some_and(|level| level.parse::<u8>().is_ok()) {
+            self.entries.insert(number);
+            return;
+        }
+
+        let level = match (level_by_name(&name), outline.and_then(|level| usize::try_from(level).ok())) {
+            (Some(level), _) => Some(level),
+            (None, Some(outline)) => (outline < 9).then_some(outline + 1),
+            (None, None) => base.and_then(|base| self.levels.get(&base).copied()),
         };
-        let outline = outline.and_then(|level| usize::try_from(level).ok()).filter(|level| *level < 9);
-        let level = named.filter(|level| (1..=9).contains(level)).or(outline.map(|level| level + 1));
         if let Some(level) = level {
             self.levels.insert(number, level);
         }
     }
+}
+
+/// Returns the level of the heading that a style's name stands for, such as "heading 1".
+fn level_by_name(name: &str) -> Option<usize> {
+    if name == "title" {
+        return Some(1);
+    }
+    let (_, level) = name.rsplit_once("heading")?;
+    level.trim().parse().ok().filter(|level| (1..=9).contains(level))
 }

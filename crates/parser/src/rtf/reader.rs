@@ -159,7 +159,7 @@ impl Reader {
             Some(Begun::Entry) if group.destination == Destination::Styles => {
                 let name = std::mem::take(&mut self.name);
                 let number = group.paragraph.style.unwrap_or(0);
-                self.head.style(number, &name, group.paragraph.outline);
+                self.head.style(number, &name, group.paragraph.outline, group.paragraph.base);
             }
             Some(Begun::Entry) | None => {}
         }

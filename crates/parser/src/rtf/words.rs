@@ -223,6 +223,7 @@ impl Reader {
         match name {
             "pard" => *paragraph = Paragraph::default(),
             "s" => paragraph.style = number,
+            "sbasedon" => paragraph.base = number,
             "outlinelevel" => paragraph.outline = number,
             "intbl" => paragraph.in_table = true,
             "itap" => paragraph.in_table = number.unwrap_or(1) > 0,
@@ -243,7 +244,8 @@ impl Reader {
             Some(_) => None,
             None => by_style(),
         };
-        self.body.end_paragraph(paragraph, level);
+        let is_entry = paragraph.style.is_some_and(|style| self.head.entries.contains(&style));
+        self.body.end_paragraph(paragraph, level, is_entry);
     }
 
     /// Follows a word of the document's head; returns whether it is one.
