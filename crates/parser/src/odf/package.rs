@@ -81,3 +81,27 @@ fn problem(error: &ZipError) -> String {
         _ => "its archive has no readable directory".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn no_more_is_unpacked_than_is_allowed() {
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for name in ["a.xml", "b.xml"] {
+            writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+            writer.write_all(&[b'x'; 1000]).unwrap();
+        }
+        let bytes = writer.finish().unwrap().into_inner();
+
+        let mut package = Package::open(Kind::Odt, &bytes).unwrap();
+        package.left = 1500;
+        assert_eq!(package.read("A.XML").unwrap().map(|content| content.len()), Some(1000));
+        assert!(matches!(package.read("b.xml"), Err(ParseError::TooComplex { .. })));
+        assert_eq!(package.read("c.xml"), Ok(None));
+        assert!(matches!(package.require("c.xml"), Err(ParseError::Damaged { .. })));
+    }
+}
