@@ -12,6 +12,7 @@
 //! * `charset`: text from bytes in whatever encoding
 //! * `markdown`: writing Markdown
 //! * `package`: the zip archives of XML that many types are, read within limits
+//! * `markdown`, `flow`: writing Markdown, in blocks or paragraph after paragraph
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -25,6 +26,7 @@ pub mod sandbox;
 mod answer;
 mod charset;
 mod detect;
+mod flow;
 mod html;
 mod mail;
 mod markdown;

@@ -58,6 +58,10 @@ impl Blocks {
     }
 }
 
+/// The number of cells up to which a table's shorter rows are filled up. A table may be a million rows long, and one of
+/// them a thousand cells wide; readers of Markdown fill up rows themselves.
+const FILLED_UP: usize = 1_000_000;
+
 /// Returns a table as GitHub writes it, of which the first row is the head; empty if there is no text in it. Shorter
 /// rows are filled up, and rows and columns without any text at the end are left out.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
@@ -69,8 +73,10 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         return String::new();
     }
 
+    let is_filled_up = width.saturating_mul(height) <= FILLED_UP;
     let mut text = String::new();
     for (place, row) in rows[..height].iter().enumerate() {
+        let width = if is_filled_up || place == 0 { width } else { used(row).max(1) };
         for column in 0..width {
             text.push_str("| ");
             text.push_str(&cell(row.get(column).map_or("", String::as_str)));
@@ -151,6 +157,15 @@ mod tests {
         let text = table(&rows(&[&["a", "b|c", ""], &["one\ntwo"], &["", ""]]));
         assert_eq!(text, "| a | b\\|c |\n| --- | --- |\n| one<br>two |  |");
         assert_eq!(table(&rows(&[&["", " "]])), "");
+    }
+
+    #[test]
+    fn a_long_table_with_one_wide_row_costs_what_is_in_it() {
+        let mut long = vec![vec!["x".to_owned()]; 100_000];
+        long.push(vec!["y".to_owned(); 1000]);
+        let text = table(&long);
+        assert!(text.len() < 1_000_000, "{}", text.len());
+        assert!(text.ends_with(" y |"));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Types of documents that are archives: by the names of what is in them.
 
-use std::io::Cursor;
+use std::io::{Cursor, Read as _};
 
 use memchr::memmem;
 
@@ -24,6 +24,9 @@ const MIME_TYPES: &[(&[u8], Kind)] = &[
     (b"mimetypeapplication/vnd.oasis.opendocument.presentation", Kind::Odp),
 ];
 
+/// The number of bytes of `mimetype`, or of the manifest, in which a type is looked for.
+const DECLARED: u64 = 4096;
+
 /// The number of bytes of an archive without a directory in which names are looked for.
 const SEARCHED: usize = 64 << 10;
 
@@ -38,7 +41,12 @@ pub(super) fn zip(bytes: &[u8]) -> Result<Kind, ParseError> {
 
     package::check_entries("a zip archive", bytes)?;
     let found = match zip::ZipArchive::new(Cursor::new(bytes)) {
-        Ok(archive) => MEMBERS.iter().find(|(name, _)| archive.index_for_name(name).is_some()),
+        Ok(mut archive) => {
+            if let Some(kind) = declared(&mut archive) {
+                return Ok(kind);
+            }
+            MEMBERS.iter().find(|(name, _)| archive.index_for_name(name).is_some())
+        }
         // What was cut off has names before its contents still, so that it is known for what it was.
         Err(_) => {
             let head = &bytes[..bytes.len().min(SEARCHED)];
@@ -46,6 +54,24 @@ pub(super) fn zip(bytes: &[u8]) -> Result<Kind, ParseError> {
         }
     };
     found.map(|(_, kind)| *kind).ok_or_else(|| ParseError::UnsupportedType("a zip archive".to_owned()))
+}
+
+/// Returns the type that an OpenDocument says it is of, though not in its first bytes, as some programs write it.
+fn declared(archive: &mut zip::ZipArchive<Cursor<&[u8]>>) -> Option<Kind> {
+    for name in ["mimetype", "META-INF/manifest.xml"] {
+        let Ok(file) = archive.by_name(name) else { continue };
+        let mut head = Vec::new();
+        if file.take(DECLARED).read_to_end(&mut head).is_err() {
+            continue;
+        }
+        for (mime_type, kind) in MIME_TYPES {
+            let mime_type = mime_type.strip_prefix(b"mimetype").unwrap_or(mime_type);
+            if memmem::find(&head, mime_type).is_some() {
+                return Some(*kind);
+            }
+        }
+    }
+    None
 }
 
 /// Streams that are in every compound file of a type.

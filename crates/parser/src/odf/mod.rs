@@ -1,0 +1,53 @@
+//! Texts and presentations of OpenDocument: XML files in a zip archive.
+//!
+//! Left out on purpose: comments, deletions that are tracked, page headers and footers, which no file of the content
+//! has, slides that are hidden, and the fields of slides for their number, date and footer. A slide's notes follow it
+//! as a quotation.
+//!
+//! * [`package`], [`xml`]: archives and XML within limits
+//! * [`parts`]: who wrote a document, and whether it is encrypted
+//! * `styles`: what paragraphs and lists are by their styles
+//! * `content`: blocks; `inline`: what is in a paragraph; `table`: tables; `slides`: presentations
+
+mod content;
+mod inline;
+pub(crate) mod package;
+pub(crate) mod parts;
+mod slides;
+mod styles;
+mod table;
+pub(crate) mod xml;
+
+use crate::{Kind, ParseError, Parsed, Source};
+use content::Reader;
+pub(crate) use content::without_page_number;
+pub(crate) use inline::link;
+use package::Package;
+use styles::Styles;
+use xml::{Xml, utf8};
+
+/// Returns the text of a document of one of these types.
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+    let mut package = Package::open(kind, source.bytes)?;
+    parts::refuse_encrypted(&mut package, kind)?;
+    let mut metadata = parts::metadata(&mut package, kind)?;
+
+    let mut styles = Styles::default();
+    if let Some(xml) = package.read("styles.xml")? {
+        styles.read(&mut Xml::new(kind, &utf8(xml)))?;
+    }
+    let content = utf8(package.require("content.xml")?);
+    styles.read(&mut Xml::new(kind, &content))?;
+
+    let mut reader = Reader::new(Xml::new(kind, &content), styles);
+    if kind == Kind::Odp {
+        metadata.page_count = Some(reader.slides()?);
+    } else {
+        reader.body()?;
+    }
+    let (text, pages) = reader.finish();
+    if text.is_empty() {
+        return Err(ParseError::Empty(kind.name()));
+    }
+    Ok(Parsed { pages, metadata, ..Parsed::markdown(text) })
+}

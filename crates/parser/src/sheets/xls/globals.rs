@@ -1,0 +1,125 @@
+//! What holds for a whole workbook.
+
+use std::rc::Rc;
+
+use encoding_rs::Encoding;
+
+use super::super::format::Epoch;
+use super::super::shown::Formats;
+use super::record::{Record, Records};
+use super::strings::{Texts, shared};
+use super::{Kind, ParseError, damaged};
+
+/// A sheet that the workbook lists.
+pub(super) struct Listed {
+    pub(super) name: String,
+    /// The place in the stream where it begins.
+    pub(super) place: usize,
+    pub(super) is_shown: bool,
+}
+
+/// What holds for a whole workbook.
+pub(super) struct Globals {
+    pub(super) sheets: Vec<Listed>,
+    pub(super) strings: Vec<Rc<str>>,
+    pub(super) formats: Formats,
+    pub(super) texts: Texts,
+}
+
+impl Globals {
+    pub(super) fn read(kind: Kind, mut records: Records<'_>) -> Result<Self, ParseError> {
+        const BEGIN: u16 = 0x809;
+        const END: u16 = 0x0a;
+        const PASSWORD: u16 = 0x2f;
+
+        let begin = records.next().filter(|record| record.kind == BEGIN);
+        let version = begin.and_then(|record| record.content().u16());
+        let texts = match version {
+            Some(0x600) => Texts::Unicode,
+            Some(_) => Texts::CodePage(encoding_rs::WINDOWS_1252),
+            None => return Err(damaged(kind, "it does not begin as a workbook")),
+        };
+
+        let formats = Formats::default();
+        let mut globals = Globals { sheets: Vec::new(), strings: Vec::new(), formats, texts };
+        let mut styles = Vec::new();
+        for record in records {
+            match record.kind {
+                PASSWORD => return Err(ParseError::Encrypted(kind.name())),
+                END => {
+                    // A style may come before the code of its format.
+                    styles.into_iter().for_each(|number| globals.formats.add_style(number));
+                    return Ok(globals);
+                }
+                _ => globals.take(record, &mut styles),
+            }
+        }
+        Err(damaged(kind, "it ends too early"))
+    }
+
+    fn take(&mut self, record: Record<'_>, styles: &mut Vec<u32>) {
+        let mut content = record.content();
+        match record.kind {
+            0x22 if content.u16() == Some(1) => self.formats.epoch = Epoch::Of1904,
+            0x42 => {
+                if let (Texts::CodePage(_), Some(number)) = (self.texts, content.u16()) {
+                    self.texts = Texts::CodePage(code_page(number));
+                }
+            }
+            0x85 => self.sheets.extend(sheet(&record, self.texts)),
+            0xe0 => {
+                _ = content.u16();
+                styles.push(u32::from(content.u16().unwrap_or(0)));
+            }
+            0xfc => self.strings = shared(record.parts),
+            0x41e => {
+                let number = content.u16();
+                if let (Some(number), Some(code)) = (number, format_code(&mut content, self.texts)) {
+                    self.formats.add_code(u32::from(number), code);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn format_code(content: &mut super::super::bytes::Bytes<'_>, texts: Texts) -> Option<String> {
+    let length = match texts {
+        Texts::Unicode => usize::from(content.u16()?),
+        Texts::CodePage(_) => usize::from(content.u8()?),
+    };
+    texts.read(content, length)
+}
+
+/// Returns a sheet with cells; charts and macros have sheets of their own.
+fn sheet(record: &Record<'_>, texts: Texts) -> Option<Listed> {
+    let mut content = record.content();
+    let place = content.u32()? as usize;
+    let is_shown = content.u8()? & 3 == 0;
+    let has_cells = content.u8()? == 0;
+    let length = usize::from(content.u8()?);
+    let name = texts.read(&mut content, length)?;
+    has_cells.then_some(Listed { name, place, is_shown })
+}
+
+/// Returns the encoding of a code page.
+fn code_page(number: u16) -> &'static Encoding {
+    match number {
+        874 => encoding_rs::WINDOWS_874,
+        866 => encoding_rs::IBM866,
+        932 => encoding_rs::SHIFT_JIS,
+        936 => encoding_rs::GBK,
+        949 => encoding_rs::EUC_KR,
+        950 => encoding_rs::BIG5,
+        1250 => encoding_rs::WINDOWS_1250,
+        1251 => encoding_rs::WINDOWS_1251,
+        1253 => encoding_rs::WINDOWS_1253,
+        1254 => encoding_rs::WINDOWS_1254,
+        1255 => encoding_rs::WINDOWS_1255,
+        1256 => encoding_rs::WINDOWS_1256,
+        1257 => encoding_rs::WINDOWS_1257,
+        1258 => encoding_rs::WINDOWS_1258,
+        10000 | 0x8000 => encoding_rs::MACINTOSH,
+        _ => encoding_rs::WINDOWS_1252,
+    }
+}

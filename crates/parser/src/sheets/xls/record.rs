@@ -1,0 +1,53 @@
+//! The records of a stream.
+
+use super::super::bytes::Bytes;
+
+/// A record that continues the one before it.
+const CONTINUE: u16 = 0x3c;
+
+/// A record: its type, and its content, in more than one part if others continue it.
+pub(super) struct Record<'a> {
+    pub(super) kind: u16,
+    pub(super) parts: Vec<Bytes<'a>>,
+}
+
+impl<'a> Record<'a> {
+    /// Returns the first part of the content.
+    pub(super) fn content(&self) -> Bytes<'a> {
+        self.parts.first().copied().unwrap_or(Bytes(&[]))
+    }
+}
+
+/// The records of a stream, from the beginning to the end.
+pub(super) struct Records<'a>(Bytes<'a>);
+
+impl<'a> Records<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Records(Bytes(bytes))
+    }
+
+    fn one(&mut self) -> Option<(u16, Bytes<'a>)> {
+        let kind = self.0.u16()?;
+        let length = self.0.u16()?;
+        Some((kind, Bytes(self.0.take(usize::from(length))?)))
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let (kind, content) = self.one()?;
+        let mut parts = vec![content];
+        loop {
+            let before = self.0;
+            match self.one() {
+                Some((CONTINUE, content)) => parts.push(content),
+                _ => {
+                    self.0 = before;
+                    return Some(Record { kind, parts });
+                }
+            }
+        }
+    }
+}

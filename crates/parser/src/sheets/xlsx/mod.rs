@@ -1,0 +1,80 @@
+//! Excel workbooks since 2007: XML files in a zip archive.
+
+mod cells;
+mod parts;
+
+use super::format::Epoch;
+use super::grid::Book;
+use super::shown::Formats;
+use crate::odf::package::Package;
+use crate::odf::xml::{Token, Xml, utf8};
+use crate::{Kind, ParseError};
+use cells::Context;
+pub(super) use parts::{Relations, core_metadata, main_part};
+
+/// A sheet that is to be read.
+pub(super) struct Listed {
+    /// Its name.
+    pub(super) name: String,
+    /// The relation that leads to its file.
+    pub(super) relation: String,
+    /// Whether it is shown.
+    pub(super) is_shown: bool,
+}
+
+/// Returns the workbook in these bytes.
+pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
+    let mut package = Package::open(kind, bytes)?;
+    let main = main_part(&mut package, kind, "xl/workbook.xml")?;
+    let relations = Relations::of(&mut package, kind, &main)?;
+    let workbook = utf8(package.require(&main)?);
+    let (listed, epoch) = workbook_sheets(&mut Xml::new(kind, &workbook))?;
+
+    let mut strings = Vec::new();
+    if let Some(part) = relations.by_type("sharedStrings")
+        && let Some(xml) = package.read(part)?
+    {
+        strings = parts::shared_strings(&mut Xml::new(kind, &utf8(xml)))?;
+    }
+    let mut formats = Formats::default();
+    formats.epoch = epoch;
+    if let Some(part) = relations.by_type("styles")
+        && let Some(xml) = package.read(part)?
+    {
+        parts::read_formats(&mut Xml::new(kind, &utf8(xml)), &mut formats)?;
+    }
+
+    let mut book = Book::new(kind);
+    book.metadata = core_metadata(&mut package, kind)?;
+    let context = Context { strings, formats };
+    for sheet in listed.iter().filter(|sheet| sheet.is_shown) {
+        let Some(part) = relations.sheet(&sheet.relation) else { continue };
+        let Some(xml) = package.read(part)? else { continue };
+        let links = Relations::of(&mut package, kind, part)?;
+        book.begin(&sheet.name);
+        cells::read(&mut Xml::new(kind, &utf8(xml)), &context, &links, &mut book)?;
+        book.end();
+    }
+    Ok(book)
+}
+
+/// Returns the sheets that a workbook lists, and what its days are counted from.
+fn workbook_sheets(xml: &mut Xml<'_>) -> Result<(Vec<Listed>, Epoch), ParseError> {
+    let mut sheets = Vec::new();
+    let mut epoch = Epoch::Of1900;
+    loop {
+        match xml.next()? {
+            Token::Open(element) => match element.local().as_str() {
+                "workbookPr" if element.is("date1904") => epoch = Epoch::Of1904,
+                "sheet" => sheets.push(Listed {
+                    name: element.attribute("name").unwrap_or_default(),
+                    relation: element.attribute("id").unwrap_or_default(),
+                    is_shown: element.attribute("state").is_none_or(|state| state == "visible"),
+                }),
+                _ => {}
+            },
+            Token::End => return Ok((sheets, epoch)),
+            _ => {}
+        }
+    }
+}
