@@ -8,6 +8,7 @@
 //! * [`error`]: the reasons why there is no text
 //! * [`kind`], `detect`: the types of documents, and how one is told from the other
 //! * [`answer`]: the program's work, from message to answer
+//! * `charset`, `date`: encodings of text, and times in words
 //! * `markdown`: writing Markdown
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
 
@@ -18,6 +19,8 @@ pub mod error;
 pub mod kind;
 
 mod answer;
+mod charset;
+mod date;
 mod detect;
 mod html;
 mod mail;
