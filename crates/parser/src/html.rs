@@ -20,6 +20,9 @@ mod render;
 mod tag;
 mod tree;
 
+pub(crate) use encoding::declared as declared_encoding;
+pub(crate) use inline::guard;
+
 use crate::{Kind, ParseError, Parsed, Source, charset};
 use notes::{Notes, Page};
 use render::{Manner, render};
@@ -37,7 +40,13 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
 
     let pages = [page];
     let notes = Notes::collect(&pages);
-    let manner = Manner { pages: &pages, notes: &notes, drop_furniture: true, drop_relative: false };
+    let manner = Manner {
+        pages: &pages,
+        notes: &notes,
+        drop_furniture: true,
+        is_content: false,
+        drop_relative: false,
+    };
     let mut text = render(manner, 0);
     if text.is_empty() {
         // A page that is nothing but what others have beside their text.
@@ -53,7 +62,14 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
 pub(crate) fn fragment(html: &str) -> Result<String, ParseError> {
     let pages = [page(html, false)?];
     let notes = Notes::default();
-    Ok(render(Manner { pages: &pages, notes: &notes, drop_furniture: false, drop_relative: false }, 0))
+    let manner = Manner {
+        pages: &pages,
+        notes: &notes,
+        drop_furniture: false,
+        is_content: true,
+        drop_relative: false,
+    };
+    Ok(render(manner, 0))
 }
 
 fn page(html: &str, is_xml: bool) -> Result<Page, ParseError> {

@@ -13,7 +13,7 @@ pub(super) fn of_content_type(content_type: Option<&str>) -> Option<String> {
 }
 
 /// Returns the encoding that a page declares for itself. UTF-16 can't be: the declaration was read without it.
-pub(super) fn declared(bytes: &[u8]) -> Option<String> {
+pub(crate) fn declared(bytes: &[u8]) -> Option<String> {
     let head = bytes.get(..HEAD).unwrap_or(bytes);
     let head: String =
         head.iter().map(|b| if b.is_ascii() { char::from(b.to_ascii_lowercase()) } else { '?' }).collect();

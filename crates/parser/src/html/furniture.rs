@@ -69,9 +69,14 @@ pub(super) fn is_furniture(tree: &Tree, id: Id, in_content: bool) -> bool {
     let role = tree.attribute(id, Name::Role).unwrap_or_default().to_ascii_lowercase();
     match role.as_str() {
         "navigation" | "search" | "menu" | "menubar" | "dialog" | "alertdialog" | "toolbar" => return true,
+        // The number of a page of the printed book.
+        "doc-pagebreak" => return true,
         "contentinfo" => return !in_content,
         "banner" | "complementary" => return !in_content && !has_title(tree, id),
         _ => {}
+    }
+    if tree.any_word(id, Name::EpubType, |word| word == "pagebreak") {
+        return true;
     }
     match tag {
         Tag::Nav | Tag::Search => true,

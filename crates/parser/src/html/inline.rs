@@ -42,8 +42,14 @@ impl Inline {
 
     /// Appends text, in which any whitespace is a space.
     pub(super) fn push(&mut self, text: &str) {
-        for c in text.chars() {
+        let mut after = text.chars();
+        while let Some(c) = after.next() {
             match c {
+                // What is not markup must not look like it.
+                '<' if after.as_str().starts_with(|c: char| c.is_ascii_alphabetic() || "/!?".contains(c)) => {
+                    self.settle();
+                    self.text.push_str("&lt;");
+                }
                 // Soft hyphens, and marks where a line may be broken, would split words.
                 '\u{ad}' | '\u{200b}' | '\u{feff}' | '\u{2060}' => {}
                 '\0' => {}
@@ -175,7 +181,7 @@ fn push_destination(text: &mut String, destination: &str) {
 }
 
 /// Returns a paragraph in which no line looks like a heading or a fence, which would reach beyond it.
-pub(super) fn guard(paragraph: &str) -> String {
+pub(crate) fn guard(paragraph: &str) -> String {
     let mut text = String::with_capacity(paragraph.len());
     for (place, line) in paragraph.lines().enumerate() {
         if place > 0 {

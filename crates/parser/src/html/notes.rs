@@ -117,6 +117,13 @@ impl Notes {
             return false;
         }
         if tree.tag(id) == Tag::A {
+            let leads_back = |word: &str| word.to_ascii_lowercase().contains("back");
+            if tree.any_word(id, Name::Class, leads_back)
+                || tree.any_word(id, Name::Role, leads_back)
+                || tree.inner_text(id).trim().chars().all(|c| "↩↵⤴↑^⏎\u{fe0e}\u{fe0f}".contains(c))
+            {
+                return true;
+            }
             let href = tree.attribute(id, Name::Href).unwrap_or_default();
             return resolve(pages, page, path, href)
                 .is_some_and(|(page, fragment)| self.sources.contains(&(page, fragment)));

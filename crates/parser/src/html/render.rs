@@ -19,6 +19,8 @@ pub(super) struct Manner<'p> {
     pub(super) notes: &'p Notes,
     /// Whether what stands on each page of a site is left out.
     pub(super) drop_furniture: bool,
+    /// Whether heads and feet that are not in an article or the like belong to the content, too.
+    pub(super) is_content: bool,
     /// Whether links to what is beside the page lead nowhere, as in a book.
     pub(super) drop_relative: bool,
 }
@@ -27,7 +29,7 @@ pub(super) struct Manner<'p> {
 pub(super) fn render(manner: Manner<'_>, page: usize) -> String {
     let Some(Page { tree, .. }) = manner.pages.get(page) else { return String::new() };
     let mut renderer = Renderer::new(manner, page, tree, Output::default());
-    renderer.in_content = !manner.drop_furniture;
+    renderer.in_content = manner.is_content;
     renderer.children(ROOT);
     renderer.flush();
     renderer.output.finish()
