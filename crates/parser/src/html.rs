@@ -32,7 +32,7 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
     if kind == Kind::Epub {
         return epub::read(source);
     }
-    let declared = encoding::of_content_type(source.content_type);
+    let declared = charset::declared_in(source.content_type).map(str::to_owned);
     let declared = declared.or_else(|| encoding::declared(source.bytes));
     let html = charset::decode(source.bytes, declared.as_deref())?;
     let page = self::page(&html, encoding::is_xhtml(source))?;

@@ -5,13 +5,6 @@ use crate::Source;
 /// The number of bytes in which a declaration is looked for. The rule is 1024; scripts of some pages stand before it.
 const HEAD: usize = 4096;
 
-/// Returns the encoding that a media type names.
-pub(super) fn of_content_type(content_type: Option<&str>) -> Option<String> {
-    let content_type = content_type?.to_ascii_lowercase();
-    let (_, rest) = content_type.split_once("charset")?;
-    label(rest)
-}
-
 /// Returns the encoding that a page declares for itself. UTF-16 can't be: the declaration was read without it.
 pub(crate) fn declared(bytes: &[u8]) -> Option<String> {
     let head = bytes.get(..HEAD).unwrap_or(bytes);

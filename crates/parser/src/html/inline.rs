@@ -153,7 +153,8 @@ impl Inline {
 /// Returns whether a link's text says where it leads.
 fn is_same(text: &str, destination: &str) -> bool {
     let bare = |url: &str| {
-        let url = url.strip_prefix("mailto:").unwrap_or(url);
+        let url = super::path::decode(url);
+        let url = url.strip_prefix("mailto:").unwrap_or(&url);
         let url = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url);
         url.trim_end_matches('/').to_owned()
     };

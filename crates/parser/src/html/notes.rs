@@ -189,11 +189,13 @@ fn resolve(pages: &[Page], page: usize, path: &str, href: &str) -> Option<(usize
 
 /// Returns the element that is the note of which this is the target: it itself, or the block that it begins.
 fn definition(tree: &Tree, target: Id) -> Option<Id> {
-    use Tag::{A, Aside, Dd, Div, Li, P, Section, Span, Sup, Table, Tr};
+    use Tag::{A, Aside, Dd, Div, Dt, Li, P, Section, Span, Sup, Table, Tr};
     let mut at = target;
     loop {
         match tree.tag(at) {
             Li | Aside | P | Div | Dd | Table | Tr | Section => return Some(at),
+            // The note's label, as a term that the note defines.
+            Dt => return tree.next_element(at).filter(|next| tree.tag(*next) == Dd),
             A | Span => {}
             Sup if at != target => {}
             _ => return None,

@@ -183,6 +183,15 @@ impl Tree {
         self.node(id).map(|node| node.parent).filter(|parent| *parent != NONE)
     }
 
+    /// Returns what follows an element in the one that both are in, without texts.
+    pub(super) fn next_element(&self, id: Id) -> Option<Id> {
+        let mut next = self.node(id)?.next;
+        while self.node(next)?.tag == Tag::Text {
+            next = self.node(next)?.next;
+        }
+        Some(next)
+    }
+
     /// Returns what is directly in an element.
     pub(super) fn children(&self, id: Id) -> Children<'_> {
         Children { tree: self, next: self.node(id).map_or(NONE, |node| node.first_child) }

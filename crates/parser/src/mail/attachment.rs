@@ -98,8 +98,8 @@ impl Attachment {
     pub(super) fn title(&self) -> String {
         let name = one_line(&self.name);
         match (&self.content, self.media_type.as_deref()) {
-            _ if !name.is_empty() => name,
             (Content::Letter(letter), _) if !letter.subject.trim().is_empty() => one_line(&letter.subject),
+            _ if !name.is_empty() => name,
             (Content::Letter(_) | Content::Unread, _) => "an e-mail".to_owned(),
             (Content::File(_), Some(media_type)) => one_line(media_type),
             (Content::File(_), None) => "a file".to_owned(),
@@ -109,7 +109,7 @@ impl Attachment {
     /// Returns its text under a heading of this level; `None` if it has none that can be read.
     pub(super) fn write(&self, level: usize, budget: &mut Budget) -> Option<String> {
         let text = match &self.content {
-            Content::Letter(letter) => letter.write(level + 1, budget),
+            Content::Letter(letter) => letter.content(level, budget),
             Content::File(bytes) => self.read(bytes, level, budget)?,
             Content::Unread => return None,
         };
@@ -122,7 +122,7 @@ impl Attachment {
 
     /// Returns the text of a file, with headings below this level.
     fn read(&self, bytes: &[u8], level: usize, budget: &mut Budget) -> Option<String> {
-        if self.is_key() || bytes.is_empty() {
+        if bytes.is_empty() {
             return None;
         }
         let name = (!self.name.is_empty()).then_some(self.name.as_str());
@@ -132,11 +132,11 @@ impl Attachment {
             Kind::Email => {
                 let letter =
                     budget.nested(bytes.len(), |budget| super::internet::read(bytes, budget).ok())?;
-                Some(letter.write(level + 1, budget))
+                Some(letter.content(level, budget))
             }
             Kind::OutlookEmail => {
                 let letter = budget.nested(bytes.len(), |budget| super::outlook::read(bytes, budget).ok())?;
-                Some(letter.write(level + 1, budget))
+                Some(letter.content(level, budget))
             }
             _ if !budget.take(bytes.len()) => None,
             _ => parsed(kind, &source).map(|parsed| written(kind, parsed, level)),

@@ -135,6 +135,12 @@ impl Walk<'_, '_> {
                 Ok(())
             }
             PartType::InlineBinary(_) if part.content_id().is_some() => Ok(()),
+            // Parts that nothing separates.
+            PartType::Binary(bytes) if part.content_type().is_some_and(|of| of.ctype() == "multipart") => {
+                let text = charset::decode(bytes, None).unwrap_or_default();
+                self.add(plain::written(&text, Form::default()));
+                Ok(())
+            }
             _ => {
                 self.attach(part);
                 Ok(())
@@ -188,7 +194,7 @@ impl Walk<'_, '_> {
 
     /// Returns a text as Markdown.
     fn body(&self, part: &MessagePart<'_>) -> Result<String, ParseError> {
-        let text = self.text(part)?;
+        let text = self.text(part);
         if matches!(part.body, PartType::Html(_)) {
             return html::fragment(&text);
         }
@@ -203,10 +209,10 @@ impl Walk<'_, '_> {
     }
 
     /// Returns the text of a part. One whose encoding is not told, or told wrongly, is guessed at.
-    fn text(&self, part: &MessagePart<'_>) -> Result<String, ParseError> {
+    fn text(&self, part: &MessagePart<'_>) -> String {
         let text = part.text_contents().unwrap_or_default();
         if !text.contains('\u{fffd}') {
-            return Ok(text.to_owned());
+            return text.to_owned();
         }
         let range = part.raw_body_offset() as usize..part.raw_end_offset() as usize;
         let raw = self.message.raw_message().get(range).unwrap_or_default();
@@ -218,8 +224,8 @@ impl Walk<'_, '_> {
             }
         };
         match bytes {
-            Some(bytes) => charset::decode(&bytes, None),
-            None => Ok(text.to_owned()),
+            Some(bytes) => charset::decode(&bytes, None).unwrap_or_else(|_| text.to_owned()),
+            None => text.to_owned(),
         }
     }
 

@@ -69,10 +69,17 @@ impl Letter {
 
         let mut blocks = Blocks::default();
         blocks.heading(level, &self.subject);
+        blocks.push(&self.content(level, budget));
+        blocks.finish().0
+    }
+
+    /// Returns the e-mail in Markdown, below a heading of this level.
+    pub(super) fn content(&self, level: usize, budget: &mut Budget) -> String {
+        let mut blocks = Blocks::default();
         blocks.push(&self.header());
         blocks.push(&demoted(&self.body, level));
         let mut unread = Vec::new();
-        for attachment in &self.attachments {
+        for attachment in self.attachments.iter().filter(|attachment| !attachment.is_key()) {
             match attachment.write(level + 1, budget) {
                 Some(text) => blocks.push(&text),
                 None => unread.push(format!("- {}", attachment.title())),

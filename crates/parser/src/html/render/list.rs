@@ -92,6 +92,7 @@ impl Renderer<'_> {
             match self.tree.tag(child) {
                 _ if is_note => self.node(child),
                 _ if self.is_left_out(child) => {}
+                Tag::Dt if self.is_label(child) => {}
                 Tag::Dt => self.term(child),
                 Tag::Dd => self.definition(child),
                 // Groups of them.
@@ -99,6 +100,12 @@ impl Renderer<'_> {
                 _ => self.node(child),
             }
         }
+    }
+
+    /// Returns whether a term is the label of a note.
+    fn is_label(&self, term: Id) -> bool {
+        let next = self.tree.next_element(term);
+        next.is_some_and(|next| self.manner.notes.definition(self.page, next).is_some())
     }
 
     fn term(&mut self, id: Id) {

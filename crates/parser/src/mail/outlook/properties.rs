@@ -120,8 +120,9 @@ impl<'f, 'a> Properties<'f, 'a> {
         match self.stream(&format!("__substg1.0_{id:04X}001E"))? {
             Some(bytes) => {
                 let code_page = self.number(MESSAGE_CODE_PAGE).or_else(|| self.number(INTERNET_CODE_PAGE));
-                let text = charset::decode(&bytes, code_page.and_then(label).as_deref())?;
-                Ok(text.trim_end_matches('\0').to_owned())
+                let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+                let text = charset::decode(bytes, code_page.and_then(label).as_deref());
+                Ok(text.unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned()))
             }
             None => Ok(String::new()),
         }
