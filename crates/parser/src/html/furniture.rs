@@ -10,12 +10,15 @@ const FURNITURE: &[&str] = &[
     "catlinks",
     "copybtn",
     "cybotcookiebotdialog",
+    "docnav",
     "headerlink",
     "linenos",
     "mw-editsection",
     "mw-jump-link",
     "navbar",
     "navbox",
+    "navfooter",
+    "navheader",
     "printfooter",
     "skip-link",
     "skip-nav",
@@ -24,6 +27,9 @@ const FURNITURE: &[&str] = &[
     "sphinxsidebar",
     "viewcode-link",
 ];
+
+/// Classes and ids of tables of contents, which say what headings say, if they consist of links.
+const CONTENTS: &[&str] = &["contents", "table-of-contents", "tableofcontents", "toc", "toctree-wrapper"];
 
 /// Returns whether an element is not seen, or not to be read, whatever the page is about.
 pub(super) fn is_hidden(tree: &Tree, id: Id) -> bool {
@@ -117,7 +123,26 @@ fn is_named_furniture(tree: &Tree, id: Id) -> bool {
         let word = word.to_ascii_lowercase();
         FURNITURE.contains(&word.as_str()) || is_about_cookies(&word)
     };
-    tree.any_word(id, Name::Class, is_meant) || tree.any_word(id, Name::Id, is_meant)
+    let is_contents = |word: &str| CONTENTS.iter().any(|name| word.eq_ignore_ascii_case(name));
+    let is_named = |name: Name| {
+        tree.any_word(id, name, is_meant)
+            || (tree.any_word(id, name, is_contents) && is_made_of_links(tree, id))
+    };
+    is_named(Name::Class) || is_named(Name::Id)
+}
+
+/// Returns whether at least four fifths of an element's text is in links.
+fn is_made_of_links(tree: &Tree, id: Id) -> bool {
+    let mut all = 0;
+    let mut linked = 0;
+    tree.find(id, |id| {
+        all += tree.text(id).trim().len();
+        if tree.tag(id) == Tag::A {
+            linked += tree.inner_text(id).trim().len();
+        }
+        Some(false)
+    });
+    linked * 5 >= all * 4
 }
 
 /// Returns whether this is the name of what asks for consent to cookies.

@@ -34,6 +34,9 @@ const MODIFIED: &[&str] = &[
     "revised",
 ];
 
+/// The most authors that are told.
+const MOST_AUTHORS: usize = 100;
+
 /// Returns what a page says of itself.
 pub(super) fn metadata(tree: &Tree) -> Metadata {
     let mut title = None;
@@ -78,7 +81,11 @@ fn authors(statements: &[(String, String)]) -> Option<String> {
         let mut authors: Vec<&str> = Vec::new();
         for (known, value) in statements {
             // Some give the address of a page about the author.
-            if known == name && !value.contains("://") && !authors.contains(&value.as_str()) {
+            if known == name
+                && authors.len() < MOST_AUTHORS
+                && !value.contains("://")
+                && !authors.contains(&value.as_str())
+            {
                 authors.push(value);
             }
         }
