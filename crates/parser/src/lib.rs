@@ -10,6 +10,7 @@
 //! * [`answer`]: the program's work, from message to answer
 //! * [`sandbox`], [`panics`]: the program's confinement, and faults of readers
 //! * `charset`: text from bytes in whatever encoding
+//! * `charset`, `date`: encodings of text, and times in words
 //! * `markdown`: writing Markdown
 //! * `package`: the zip archives of XML that many types are, read within limits
 //! * `markdown`, `flow`: writing Markdown, in blocks or paragraph after paragraph
@@ -25,6 +26,7 @@ pub mod sandbox;
 
 mod answer;
 mod charset;
+mod date;
 mod detect;
 mod flow;
 mod html;

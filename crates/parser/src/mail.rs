@@ -1,8 +1,31 @@
 //! E-mails, with what is attached to them.
+//!
+//! * `letter`: an e-mail, and how it is written
+//! * `internet`, `plain`: e-mails as they are sent
+//! * `outlook`: e-mails as Outlook saves them
+//! * `attachment`: what is attached, and how much of it is read
+
+mod attachment;
+mod internet;
+mod letter;
+mod outlook;
+mod plain;
 
 use crate::{Kind, ParseError, Parsed, Source};
+use attachment::Budget;
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, _source: &Source<'_>) -> Result<Parsed, ParseError> {
-    Err(ParseError::UnsupportedType(kind.name().to_owned()))
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+    let mut budget = Budget::new();
+    let letter = match kind {
+        Kind::OutlookEmail => outlook::read(source.bytes, &mut budget)?,
+        _ => internet::read(source.bytes, &mut budget)?,
+    };
+
+    let metadata = letter.metadata();
+    let text = letter.write(1, &mut budget);
+    if text.is_empty() {
+        return Err(if letter.is_encrypted { ParseError::Encrypted } else { ParseError::Empty }(kind.name()));
+    }
+    Ok(Parsed { metadata, ..Parsed::markdown(text) })
 }

@@ -106,10 +106,8 @@ pub(crate) fn cell(text: &str) -> String {
 
 /// Returns a block of code, in a fence that is longer than any in it.
 pub(crate) fn code(language: &str, code: &str) -> String {
-    let mut fence = "```".to_owned();
-    while code.contains(&fence) {
-        fence.push('`');
-    }
+    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}", code.trim_end_matches(['\n', '\r']))
 }
 

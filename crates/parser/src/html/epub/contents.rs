@@ -1,0 +1,112 @@
+//! The table of contents of a book: titles of chapters that have none in their text.
+
+use std::collections::HashMap;
+
+use quick_xml::events::Event;
+
+use super::archive::Archive;
+use super::package::Package;
+use super::xml::{self, Reader, attribute};
+use crate::ParseError;
+use crate::html::tag::Tag;
+use crate::html::tree::{Id, Name, ROOT, Tree};
+use crate::html::{build, path};
+use crate::markdown::one_line;
+
+/// The longest title, in bytes.
+const LONGEST: usize = 500;
+
+/// A chapter's title, and its depth in the table, from 1.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) title: String,
+    pub(super) level: usize,
+}
+
+/// Titles of chapters, by their paths.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    entries: HashMap<String, Entry>,
+}
+
+impl Contents {
+    /// Returns a book's table of contents; empty if it has none that can be read.
+    pub(super) fn read(archive: &mut Archive<'_>, package: &Package) -> Result<Contents, ParseError> {
+        let mut contents = Contents::default();
+        if let Some(path) = &package.nav
+            && let Some(bytes) = archive.read(path)?
+            && let Some(tree) = build::build(&xml::decode(&bytes)?, true)
+        {
+            contents.take_nav(path, &tree);
+        }
+        if contents.entries.is_empty()
+            && let Some(path) = &package.ncx
+            && let Some(bytes) = archive.read(path)?
+        {
+            contents.take_ncx(path, &xml::decode(&bytes)?);
+        }
+        Ok(contents)
+    }
+
+    /// Returns the first entry of a chapter.
+    pub(super) fn entry(&self, path: &str) -> Option<&Entry> {
+        self.entries.get(path)
+    }
+
+    fn add(&mut self, from: &str, link: &str, title: &str, level: usize) {
+        let title = one_line(title);
+        if !title.is_empty() && title.len() <= LONGEST {
+            self.entries.entry(path::join(from, link)).or_insert(Entry { title, level: level.max(1) });
+        }
+    }
+
+    fn take_nav(&mut self, from: &str, tree: &Tree) {
+        let is_toc =
+            |id: Id| tree.tag(id) == Tag::Nav && tree.any_word(id, Name::EpubType, |word| word == "toc");
+        let top = tree.find(ROOT, |id| Some(is_toc(id))).unwrap_or(ROOT);
+        tree.find(top, |id| {
+            if tree.tag(id) == Tag::A
+                && let Some(link) = tree.attribute(id, Name::Href)
+            {
+                let mut level = 0;
+                let mut at = Some(id);
+                while let Some(id) = at.filter(|id| *id != top) {
+                    level += usize::from(tree.tag(id) == Tag::Ol);
+                    at = tree.parent(id);
+                }
+                self.add(from, link, &tree.inner_text(id), level);
+            }
+            Some(false)
+        });
+    }
+
+    fn take_ncx(&mut self, from: &str, text: &str) {
+        let mut reader = Reader::new(text);
+        let mut level: usize = 0;
+        let mut title = String::new();
+        let mut is_title = false;
+        while let Some(event) = reader.next() {
+            match &event {
+                Event::Start(element) | Event::Empty(element) => match element.local_name().as_ref() {
+                    b"navPoint" => {
+                        level += 1;
+                        title.clear();
+                    }
+                    b"text" => is_title = true,
+                    b"content" => {
+                        let link = attribute(element, "src").unwrap_or_default();
+                        self.add(from, &link, &title, level);
+                    }
+                    _ => {}
+                },
+                Event::End(element) => match element.local_name().as_ref() {
+                    b"navPoint" => level = level.saturating_sub(1),
+                    b"text" => is_title = false,
+                    _ => {}
+                },
+                event if is_title && level > 0 => xml::push_text(&mut title, event),
+                _ => {}
+            }
+        }
+    }
+}

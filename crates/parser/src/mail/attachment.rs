@@ -1,0 +1,158 @@
+//! Files and e-mails that are attached to an e-mail.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use pgai_rs_parser_protocol::Format;
+
+use super::letter::{Letter, demoted};
+use crate::html::guard;
+use crate::markdown::{code, one_line};
+use crate::{Kind, Parsed, Source, detect, parse_as};
+
+/// The most e-mails around one that is read.
+const DEEPEST: usize = 5;
+
+/// The most attachments that are read, in all e-mails of a document together.
+const MOST: usize = 200;
+
+/// The most bytes of attachments that are read, in all e-mails of a document together.
+const MOST_BYTES: usize = 64 << 20;
+
+/// The most attachments of one e-mail that are named.
+pub(super) const MOST_NAMED: usize = 1000;
+
+/// What may still be read.
+#[derive(Debug)]
+pub(super) struct Budget {
+    depth: usize,
+    attachments: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Budget { depth: DEEPEST, attachments: MOST, bytes: MOST_BYTES }
+    }
+
+    /// Takes what reading an attachment of this size needs, and returns whether there is so much.
+    fn take(&mut self, bytes: usize) -> bool {
+        if self.attachments == 0 || self.bytes < bytes {
+            return false;
+        }
+        self.attachments -= 1;
+        self.bytes -= bytes;
+        true
+    }
+
+    /// Reads an attached e-mail of this size, unless it is too deep or one too many.
+    pub(super) fn nested<T>(&mut self, bytes: usize, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        if self.depth == 0 || !self.take(bytes) {
+            return None;
+        }
+        self.depth -= 1;
+        let result = read(self);
+        self.depth += 1;
+        result
+    }
+}
+
+/// What is attached.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// An e-mail.
+    Letter(Box<Letter>),
+    /// The content of a file.
+    File(Vec<u8>),
+    /// An e-mail that is not read.
+    Unread,
+}
+
+/// A file or an e-mail that is attached to an e-mail.
+#[derive(Debug)]
+pub(super) struct Attachment {
+    /// Its name; empty if it has none.
+    pub(super) name: String,
+    /// Its media type.
+    pub(super) media_type: Option<String>,
+    pub(super) content: Content,
+}
+
+impl Attachment {
+    /// Returns whether it is a part of encryption or of a signature, which nobody reads.
+    pub(super) fn is_key(&self) -> bool {
+        self.media_type.as_deref().is_some_and(|media_type| {
+            matches!(
+                media_type,
+                "application/pgp-encrypted"
+                    | "application/pgp-signature"
+                    | "application/pgp-keys"
+                    | "application/pkcs7-mime"
+                    | "application/x-pkcs7-mime"
+                    | "application/pkcs7-signature"
+                    | "application/x-pkcs7-signature"
+            )
+        })
+    }
+
+    /// Returns its name, or another description.
+    pub(super) fn title(&self) -> String {
+        let name = one_line(&self.name);
+        match (&self.content, self.media_type.as_deref()) {
+            (Content::Letter(letter), _) if !letter.subject.trim().is_empty() => one_line(&letter.subject),
+            _ if !name.is_empty() => name,
+            (Content::Letter(_) | Content::Unread, _) => "an e-mail".to_owned(),
+            (Content::File(_), Some(media_type)) => one_line(media_type),
+            (Content::File(_), None) => "a file".to_owned(),
+        }
+    }
+
+    /// Returns its text under a heading of this level; `None` if it has none that can be read.
+    pub(super) fn write(&self, level: usize, budget: &mut Budget) -> Option<String> {
+        let text = match &self.content {
+            Content::Letter(letter) => letter.content(level, budget),
+            Content::File(bytes) => self.read(bytes, level, budget)?,
+            Content::Unread => return None,
+        };
+        if text.trim().is_empty() {
+            return None;
+        }
+        let marks = &"######"[..level.clamp(1, 6)];
+        Some(format!("{marks} Attachment: {}\n\n{text}", self.title()))
+    }
+
+    /// Returns the text of a file, with headings below this level.
+    fn read(&self, bytes: &[u8], level: usize, budget: &mut Budget) -> Option<String> {
+        if bytes.is_empty() {
+            return None;
+        }
+        let name = (!self.name.is_empty()).then_some(self.name.as_str());
+        let source = Source { bytes, name, content_type: self.media_type.as_deref() };
+        let kind = detect(&source).ok()?;
+        match kind {
+            Kind::Email => {
+                let letter =
+                    budget.nested(bytes.len(), |budget| super::internet::read(bytes, budget).ok())?;
+                Some(letter.content(level, budget))
+            }
+            Kind::OutlookEmail => {
+                let letter = budget.nested(bytes.len(), |budget| super::outlook::read(bytes, budget).ok())?;
+                Some(letter.content(level, budget))
+            }
+            _ if !budget.take(bytes.len()) => None,
+            _ => parsed(kind, &source).map(|parsed| written(kind, parsed, level)),
+        }
+    }
+}
+
+/// Returns a file's text. An attachment whose reader fails, in whatever way, takes the e-mail's text not with it.
+fn parsed(kind: Kind, source: &Source<'_>) -> Option<Parsed> {
+    catch_unwind(AssertUnwindSafe(|| parse_as(kind, source))).ok()?.ok()
+}
+
+fn written(kind: Kind, parsed: Parsed, level: usize) -> String {
+    match (parsed.format, kind) {
+        (Format::Markdown, _) => demoted(&parsed.text, level),
+        (Format::Text, Kind::SourceCode) => code("", &parsed.text),
+        (Format::Text, _) => guard(&parsed.text),
+    }
+}
