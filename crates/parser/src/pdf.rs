@@ -119,8 +119,9 @@ fn markdown(backend: &dyn PdfBackend, mut pages: Vec<Page>) -> (String, Vec<pgai
     for page in &mut pages {
         let rules = grid::rules(&page.rules);
         let parts = table::with_tables(std::mem::take(&mut page.lines), &rules);
-        let mut ordered = order::in_order(blocks(parts));
-        ordered.extend(blocks(std::mem::take(&mut page.turned).into_iter().map(table::Part::Line).collect()));
+        let mut ordered = order::in_order(blocks(parts, |line| headings.is_title(line)));
+        let turned = std::mem::take(&mut page.turned).into_iter().map(table::Part::Line).collect();
+        ordered.extend(blocks(turned, |_| false));
         arranged.push(ordered);
     }
     let texts = arranged.iter().flatten().filter_map(|block| match block {

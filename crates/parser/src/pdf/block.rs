@@ -48,13 +48,19 @@ impl Text {
     }
 }
 
-/// Returns the blocks of a page, in the order of its lines.
-pub(super) fn blocks(parts: Vec<Part>) -> Vec<Block> {
+/// Returns the blocks of a page, in the order of its lines. A line that is a title is a block of its own.
+pub(super) fn blocks(parts: Vec<Part>, is_title: impl Fn(&Line) -> bool) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
+    let mut after_title = false;
     for part in parts {
+        let apart = after_title;
+        let title = matches!(&part, Part::Line(line) if is_title(line));
+        after_title = title;
         match (part, blocks.last_mut()) {
             (Part::Table(table), _) => blocks.push(Block::Table(table)),
-            (Part::Line(line), Some(Block::Text(text))) if goes_on(text, &line) => text.push(line),
+            (Part::Line(line), Some(Block::Text(text))) if !title && !apart && goes_on(text, &line) => {
+                text.push(line);
+            }
             (Part::Line(line), _) => blocks.push(Block::Text(Text::new(line))),
         }
     }

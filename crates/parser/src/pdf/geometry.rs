@@ -26,6 +26,12 @@ impl Matrix {
         (a * x + c * y + e, b * x + d * y + f)
     }
 
+    /// Returns the rectangle around a rectangle's place.
+    pub(super) fn area(self, (left, bottom): (f32, f32), (right, top): (f32, f32)) -> Area {
+        let area = Area::between(self.apply(left, bottom), self.apply(right, top));
+        area.union(&Area::between(self.apply(left, top), self.apply(right, bottom)))
+    }
+
     /// Returns the length of what was a unit upwards.
     pub(super) fn height(self) -> f32 {
         self.0[2].hypot(self.0[3])
@@ -62,6 +68,21 @@ impl Area {
             right: self.right.max(other.right),
             bottom: self.bottom.max(other.bottom),
         }
+    }
+
+    /// Returns the part that both have in common, which may be of a negative size.
+    pub(super) fn intersection(&self, other: &Area) -> Area {
+        Area {
+            left: self.left.max(other.left),
+            top: self.top.max(other.top),
+            right: self.right.min(other.right),
+            bottom: self.bottom.min(other.bottom),
+        }
+    }
+
+    /// Returns whether a place is in it, or not further from it than this.
+    pub(super) fn has_near(&self, (x, y): (f32, f32), far: f32) -> bool {
+        x >= self.left - far && x <= self.right + far && y >= self.top - far && y <= self.bottom + far
     }
 
     pub(super) fn contains(&self, (x, y): (f32, f32)) -> bool {

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use unpdf::parser::backend::{PdfBackend, RawOutlineItem};
 
 use super::block::Text;
+use super::line::Line;
 use super::list::{is_bullet, is_section_number};
 use super::page::Page;
 
@@ -51,6 +52,11 @@ impl Headings {
         Headings { body: body as f32 / 2.0, body_bold: bold * 2 > letters, titles, levels: HashMap::new() }
     }
 
+    /// Returns whether the outline names a line.
+    pub(super) fn is_title(&self, line: &Line) -> bool {
+        !self.titles.is_empty() && line.size >= 0.95 * self.body && self.titles.contains(&key(&line.text()))
+    }
+
     /// Ranks the looks of the headings among these texts: the larger the look, the higher its level.
     pub(super) fn rank<'a>(&mut self, texts: impl Iterator<Item = &'a Text>) {
         let mut looks: Vec<Look> =
@@ -77,7 +83,7 @@ impl Headings {
         if text.lines.len() > MAX_LINES || text.monospace && text.size < self.body * LARGER {
             return false;
         }
-        let words: Vec<String> = text.lines.iter().map(super::line::Line::text).collect();
+        let words: Vec<String> = text.lines.iter().map(Line::text).collect();
         let title = words.join(" ");
         if title.chars().count() > MAX_LETTERS || !title.chars().any(char::is_alphabetic) {
             return false;

@@ -40,6 +40,8 @@ struct State {
     leading: f32,
     rise: f32,
     invisible: bool,
+    /// The part of the page that can be seen.
+    clip: Area,
 }
 
 /// An interpreter of one page.
@@ -83,6 +85,7 @@ impl<'a> Interpreter<'a> {
             leading: 0.0,
             rise: 0.0,
             invisible: false,
+            clip: Area { left: 0.0, top: 0.0, right: extent.0, bottom: extent.1 },
         };
         Interpreter {
             backend,
@@ -145,14 +148,24 @@ impl<'a> Interpreter<'a> {
                 let numbers: Vec<f32> = operands.iter().filter_map(number_of).collect();
                 self.path.add(name, &numbers, self.state.matrix);
             }
-            b"S" | b"s" => self.path.stroke(&mut self.painted.rules),
-            b"f" | b"F" | b"f*" => self.path.fill(&mut self.painted.rules),
-            b"B" | b"B*" | b"b" | b"b*" => self.path.stroke(&mut self.painted.rules),
-            b"n" => self.path.clear(),
-            b"sh" => {}
+            b"W" | b"W*" => self.path.clips = true,
+            b"S" | b"s" | b"B" | b"B*" | b"b" | b"b*" | b"f" | b"F" | b"f*" | b"n" => self.end_path(name),
             _ => return self.text_instruction(name, operands),
         }
         Ok(())
+    }
+
+    /// Draws the path, and begins a new one.
+    fn end_path(&mut self, name: &[u8]) {
+        if let Some(area) = self.path.clipped() {
+            self.state.clip = self.state.clip.intersection(&area);
+        }
+        match name {
+            b"n" => {}
+            b"f" | b"F" | b"f*" => self.path.fill(&self.state.clip, &mut self.painted.rules),
+            _ => self.path.stroke(&self.state.clip, &mut self.painted.rules),
+        }
+        self.path.clear();
     }
 
     fn text_instruction(&mut self, name: &[u8], operands: &[Operand<'_>]) -> Result<(), ParseError> {
@@ -231,6 +244,10 @@ impl<'a> Interpreter<'a> {
                 self.budget.bytes(content.len())?;
                 let outer = (self.state.clone(), std::mem::take(&mut self.states), self.artifacts.len());
                 self.state.matrix = Matrix(inner.matrix).then(self.state.matrix);
+                if let Some(bounds) = inner.bbox {
+                    let area = self.state.matrix.area((bounds.llx, bounds.lly), (bounds.urx, bounds.ury));
+                    self.state.clip = self.state.clip.intersection(&area);
+                }
                 self.stream(&content, Some(inner.id), depth + 1)?;
                 self.state = outer.0;
                 self.states = outer.1;
@@ -306,7 +323,7 @@ impl<'a> Interpreter<'a> {
                 (matrix.apply(middle, -y * unit + self.state.size * 0.88), matrix.apply(middle, -y * unit + self.state.size * 0.88 + down * unit))
             }
         };
-        if !is_on_page(start, self.extent) || !size.is_finite() || size <= 0.0 {
+        if !self.state.clip.has_near(start, 2.0) || !size.is_finite() || size <= 0.0 {
             return;
         }
         let (turn, (dx, dy)) = direction(start, end, matrix);
@@ -344,10 +361,6 @@ impl<'a> Interpreter<'a> {
 
 fn is_blank(letter: char) -> bool {
     letter.is_whitespace() || matches!(letter, '\0' | '\u{200b}' | '\u{feff}')
-}
-
-fn is_on_page((x, y): (f32, f32), (width, height): (f32, f32)) -> bool {
-    x >= -2.0 && y >= -2.0 && x <= width + 2.0 && y <= height + 2.0
 }
 
 /// Returns the direction of a line, and its unit vector.

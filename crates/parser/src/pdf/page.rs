@@ -18,7 +18,6 @@ const MAX_LINKS: usize = 1000;
 /// The lines of a page, as seen by one who turns it to read most of them.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    pub(super) width: f32,
     pub(super) height: f32,
     pub(super) lines: Vec<Line>,
     /// Lines in other directions, such as the names of axes.
@@ -40,7 +39,7 @@ pub(super) fn read_page(
     let (links, areas) = links(backend, id, shown);
     let content = backend.page_content_with_losses(id);
     let Ok(content) = content else {
-        return Ok(Page { width: extent.0, height: extent.1, unreadable: 1, ..Page::default() });
+        return Ok(Page { height: extent.1, unreadable: 1, ..Page::default() });
     };
     let painted = Interpreter::new(backend, id, shown, extent, &areas, budget).run(&content.data)?;
     let mut page = arrange(painted, extent);
@@ -92,7 +91,6 @@ fn arrange(painted: Painted, (width, height): (f32, f32)) -> Page {
     let main = (0..4).rev().max_by_key(|turn| counts[*turn]).unwrap_or(0);
     let sideways = main == 1 || main == 3;
     let mut page = Page {
-        width: if sideways { height } else { width },
         height: if sideways { width } else { height },
         rules: painted.rules.iter().map(|rule| turned(*rule, main, (width, height))).collect(),
         images: painted.images,

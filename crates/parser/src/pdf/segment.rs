@@ -156,6 +156,8 @@ fn word_gap(glyphs: &[Glyph]) -> f32 {
     for pair in glyphs.windows(2) {
         if let [last, next] = pair
             && !next.spaced
+            && last.letter.is_alphabetic()
+            && next.letter.is_alphabetic()
         {
             gaps.push((next.x - last.right) / next.size.max(0.1));
         }
@@ -165,7 +167,7 @@ fn word_gap(glyphs: &[Glyph]) -> f32 {
     }
     let middle = gaps.len() / 2;
     let (_, median, _) = gaps.select_nth_unstable_by(middle, f32::total_cmp);
-    if *median > 0.06 { *median + 0.2 } else { WORD_GAP }
+    WORD_GAP.max(*median + 0.12)
 }
 
 /// Returns the letters, of which those with an accent that is drawn on its own are one with it.

@@ -153,11 +153,9 @@ fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
                 right: band[first].to + 4.0,
                 bottom: band[end].at,
             };
-            let (mut rest, taken, place) = take(parts.clone(), &area);
             let rules: Vec<f32> = band[first..=end].iter().map(|rule| rule.at).collect();
-            if let Some(rows) = table_between(rows_of(taken), &rules) {
-                rest.insert(place.min(rest.len()), Part::Table(Table { rows, area }));
-                parts = rest;
+            if let Some(found) = table_in(&parts, &area, &rules) {
+                parts = found;
                 break;
             }
             end -= 1;
@@ -165,6 +163,30 @@ fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
         first = end.max(first + 1);
     }
     parts
+}
+
+/// Returns the parts with a table that is in an area, or in the area and the row above it; `None` if there is none.
+fn table_in(parts: &[Part], area: &Area, rules: &[f32]) -> Option<Vec<Part>> {
+    let (mut rest, taken, place) = take(parts.to_vec(), area);
+    let size = taken.first()?.size;
+    let mut rows = table_between(rows_of(taken), rules)?;
+    let mut area = *area;
+
+    // A head may have no rule above it, but then fills its columns.
+    let above = Area { top: area.top - 2.2 * size, ..area };
+    let (more, taken, first) = take(parts.to_vec(), &above);
+    if let Some(with_head) = table_between(rows_of(taken), rules)
+        && with_head.len() == rows.len() + 1
+        && with_head.first().is_some_and(|head| head.len() > 1 && head.iter().all(|text| !text.is_empty()))
+    {
+        rest = more;
+        rows = with_head;
+        area = above;
+        rest.insert(first.min(rest.len()), Part::Table(Table { rows, area }));
+        return Some(rest);
+    }
+    rest.insert(place.min(rest.len()), Part::Table(Table { rows, area }));
+    Some(rest)
 }
 
 /// Returns the rows of a table between rules, of which the first part its head from the rest; `None` if it is none.
