@@ -143,7 +143,8 @@ fn without_text(backend: &RawBackend, pages: &[Page]) -> ParseError {
         return ParseError::NeedsOcr(Kind::Pdf.name());
     }
     let integrity = backend.integrity();
-    let lost = integrity.pages_incomplete() || integrity.skipped_object_count > 0 || integrity.xref_reconstructed;
+    let lost =
+        integrity.pages_incomplete() || integrity.skipped_object_count > 0 || integrity.xref_reconstructed;
     if lost || pages.iter().any(|page| page.unreadable > 0) {
         return damaged("its pages can't be read");
     }

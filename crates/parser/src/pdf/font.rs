@@ -39,7 +39,12 @@ pub(super) struct Font {
 }
 
 impl Font {
-    fn load(backend: &dyn PdfBackend, scope: ResourceScope, name: &[u8], info: Option<&BackendFontInfo>) -> Font {
+    fn load(
+        backend: &dyn PdfBackend,
+        scope: ResourceScope,
+        name: &[u8],
+        info: Option<&BackendFontInfo>,
+    ) -> Font {
         let mut em = 1.0;
         if backend.type3_font(scope, name).is_some() {
             let height = backend.font_bounds(scope, name).map_or(1.0, |bounds| bounds.height().abs());

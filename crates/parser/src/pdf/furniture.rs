@@ -234,8 +234,7 @@ impl Facts {
     /// Returns whether a row is the furniture of a section whose name is on few pages: almost all pages have
     /// furniture at its place, and it is as short.
     fn stands_in(&self, row: &Row) -> bool {
-        let pages: usize =
-            (row.place - 1..=row.place + 1).filter_map(|place| self.places.get(&place)).sum();
+        let pages: usize = (row.place - 1..=row.place + 1).filter_map(|place| self.places.get(&place)).sum();
         self.pages >= 6 && row.cells <= 3 && pages * 10 >= self.pages * 7 && row.text.chars().count() < 90
     }
 }

@@ -75,7 +75,9 @@ impl Glyphs {
         let grain = (glyph.size * SAME_PLACE).max(0.1);
         let column = (glyph.x / grain).floor() as i32;
         let row = (glyph.y / grain).floor() as i32;
-        for near in [(column, row), (column - 1, row), (column + 1, row), (column, row - 1), (column, row + 1)] {
+        for near in
+            [(column, row), (column - 1, row), (column + 1, row), (column, row - 1), (column, row + 1)]
+        {
             if let Some((x, y)) = self.places.get(&(glyph.letter, near.0, near.1))
                 && (x - glyph.x).abs() < grain
                 && (y - glyph.y).abs() < grain

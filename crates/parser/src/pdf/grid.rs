@@ -50,9 +50,7 @@ pub(super) fn rules(areas: &[Area]) -> Rules {
 
 /// Returns lines of which those that go on in each other are one.
 fn joined(mut lines: Vec<Rule>) -> Vec<Rule> {
-    lines.sort_by(|a, b| {
-        (a.at.round() as i64).cmp(&(b.at.round() as i64)).then(a.from.total_cmp(&b.from))
-    });
+    lines.sort_by(|a, b| (a.at.round() as i64).cmp(&(b.at.round() as i64)).then(a.from.total_cmp(&b.from)));
     let mut joined: Vec<Rule> = Vec::new();
     for line in lines {
         match joined.last_mut() {
@@ -163,9 +161,8 @@ pub(super) fn bands(rules: &Rules) -> Vec<Vec<Rule>> {
     along.sort_by(|a, b| a.at.total_cmp(&b.at));
     for rule in along {
         let same = |band: &&mut Vec<Rule>| {
-            band.first().is_some_and(|first| {
-                (first.from - rule.from).abs() < 4.0 && (first.to - rule.to).abs() < 4.0
-            })
+            band.first()
+                .is_some_and(|first| (first.from - rule.from).abs() < 4.0 && (first.to - rule.to).abs() < 4.0)
         };
         match bands.iter_mut().find(same) {
             Some(band) => band.push(rule),

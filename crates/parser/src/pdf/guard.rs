@@ -88,7 +88,8 @@ fn check_packed(bytes: &[u8]) -> Result<(), ParseError> {
     let mut left = MAX_UNPACKED;
     for found in memmem::find_iter(bytes, b"/ObjStm") {
         let Some(rest) = bytes.get(found..) else { break };
-        let Some(begin) = memmem::find(rest.get(..rest.len().min(4096)).unwrap_or_default(), b"stream") else {
+        let Some(begin) = memmem::find(rest.get(..rest.len().min(4096)).unwrap_or_default(), b"stream")
+        else {
             continue;
         };
         let data = rest.get(begin + 6..).unwrap_or_default();

@@ -46,7 +46,8 @@ impl Headings {
                 bold += if cell.bold { count } else { 0 };
             }
         }
-        let body = sizes.into_iter().max_by_key(|(size, count)| (*count, -*size)).map_or(20, |(size, _)| size);
+        let body =
+            sizes.into_iter().max_by_key(|(size, count)| (*count, -*size)).map_or(20, |(size, _)| size);
         let mut titles = HashSet::new();
         collect(&backend.outline().unwrap_or_default(), &mut titles);
         Headings { body: body as f32 / 2.0, body_bold: bold * 2 > letters, titles, levels: HashMap::new() }
@@ -59,8 +60,12 @@ impl Headings {
 
     /// Ranks the looks of the headings among these texts: the larger the look, the higher its level.
     pub(super) fn rank<'a>(&mut self, texts: impl Iterator<Item = &'a Text>) {
-        let mut looks: Vec<Look> =
-            texts.filter(|text| self.is_heading(text)).map(look).collect::<HashSet<_>>().into_iter().collect();
+        let mut looks: Vec<Look> = texts
+            .filter(|text| self.is_heading(text))
+            .map(look)
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .collect();
         looks.sort_unstable_by(|a, b| b.cmp(a));
         let mut level = 0;
         let mut last: Option<Look> = None;
@@ -94,14 +99,20 @@ impl Headings {
 
         let first = title.split(' ').next().unwrap_or_default();
         let is_sentence = title.ends_with(['.', ',', ';', '。']) && title.split(' ').count() > 2;
-        if is_bullet(first) || is_sentence || title.chars().filter(|letter| letter.is_alphabetic()).count() < 3 {
+        if is_bullet(first)
+            || is_sentence
+            || title.chars().filter(|letter| letter.is_alphabetic()).count() < 3
+        {
             return false;
         }
         if text.size >= self.body * LARGER {
             return true;
         }
         let numbered = is_section_number(first) && title.split(' ').count() > 1;
-        let capital = title.chars().find(|letter| letter.is_alphanumeric()).is_some_and(|letter| !letter.is_lowercase());
+        let capital = title
+            .chars()
+            .find(|letter| letter.is_alphanumeric())
+            .is_some_and(|letter| !letter.is_lowercase());
         text.bold
             && !self.body_bold
             && capital

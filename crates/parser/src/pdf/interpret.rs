@@ -1,6 +1,6 @@
 //! The interpreter of content streams: from drawing instructions to letters, rules and images.
 
-use unpdf::parser::backend::{PageId, PaintedXObject, PdfBackend, ResourceScope};
+use unpdf::parser::backend::{FormXObject, PageId, PaintedXObject, PdfBackend, ResourceScope};
 
 use super::font::Fonts;
 use super::geometry::{Area, Matrix};
@@ -62,6 +62,8 @@ pub(super) struct Interpreter<'a> {
     /// Whether the parts of the page that are open are furniture, by what a tagged document says.
     artifacts: Vec<bool>,
     spaced: bool,
+    /// The forms that are being drawn, each within the one before.
+    forms: Vec<(u32, u16)>,
 }
 
 impl<'a> Interpreter<'a> {
@@ -102,16 +104,17 @@ impl<'a> Interpreter<'a> {
             path: Path::default(),
             artifacts: Vec::new(),
             spaced: false,
+            forms: Vec::new(),
         }
     }
 
     /// Runs a page's instructions.
     pub(super) fn run(mut self, content: &[u8]) -> Result<Painted, ParseError> {
-        self.stream(content, None, 0)?;
+        self.stream(content, None)?;
         Ok(self.painted)
     }
 
-    fn stream(&mut self, content: &[u8], form: Option<(u32, u16)>, depth: usize) -> Result<(), ParseError> {
+    fn stream(&mut self, content: &[u8], form: Option<(u32, u16)>) -> Result<(), ParseError> {
         let mut lexer = Lexer::new(content);
         let mut operands = Vec::new();
         while let Some(name) = lexer.next(&mut operands) {
@@ -121,7 +124,7 @@ impl<'a> Interpreter<'a> {
                     lexer.skip_image();
                     self.painted.images += 1;
                 }
-                b"Do" => self.paint(&operands, form, depth)?,
+                b"Do" => self.paint(&operands, form)?,
                 b"Tf" => self.select_font(&operands, form),
                 _ => self.instruction(name, &operands)?,
             }
@@ -226,41 +229,50 @@ impl<'a> Interpreter<'a> {
     }
 
     /// Paints an image, or the content of a form.
-    fn paint(
-        &mut self,
-        operands: &[Operand<'_>],
-        form: Option<(u32, u16)>,
-        depth: usize,
-    ) -> Result<(), ParseError> {
+    fn paint(&mut self, operands: &[Operand<'_>], form: Option<(u32, u16)>) -> Result<(), ParseError> {
         let Some(Operand::Name(name)) = operands.first() else { return Ok(()) };
         self.budget.form()?;
         match self.backend.xobject(ResourceScope { page: self.page, form }, name) {
             Some(PaintedXObject::Image) => self.painted.images += 1,
-            Some(PaintedXObject::Form(inner)) if depth < MAX_DEPTH => {
-                let Some(content) = inner.content else {
-                    self.painted.unreadable += 1;
-                    return Ok(());
-                };
-                self.budget.bytes(content.len())?;
-                let outer = (self.state.clone(), std::mem::take(&mut self.states), self.artifacts.len());
-                self.state.matrix = Matrix(inner.matrix).then(self.state.matrix);
-                if let Some(bounds) = inner.bbox {
-                    let area = self.state.matrix.area((bounds.llx, bounds.lly), (bounds.urx, bounds.ury));
-                    self.state.clip = self.state.clip.intersection(&area);
-                }
-                self.stream(&content, Some(inner.id), depth + 1)?;
-                self.state = outer.0;
-                self.states = outer.1;
-                self.artifacts.truncate(outer.2);
-            }
+            Some(PaintedXObject::Form(inner)) if self.forms.len() < MAX_DEPTH => self.paint_form(inner)?,
             _ => {}
         }
         Ok(())
     }
 
+    /// Runs a form's instructions, unless they are running already.
+    fn paint_form(&mut self, form: FormXObject) -> Result<(), ParseError> {
+        if self.forms.contains(&form.id) {
+            return Ok(());
+        }
+        let Some(content) = form.content else {
+            self.painted.unreadable += 1;
+            return Ok(());
+        };
+        self.budget.bytes(content.len())?;
+        let state = self.state.clone();
+        let states = std::mem::take(&mut self.states);
+        let artifacts = self.artifacts.len();
+        self.forms.push(form.id);
+
+        self.state.matrix = Matrix(form.matrix).then(self.state.matrix);
+        if let Some(bounds) = form.bbox {
+            let area = self.state.matrix.area((bounds.llx, bounds.lly), (bounds.urx, bounds.ury));
+            self.state.clip = self.state.clip.intersection(&area);
+        }
+        self.stream(&content, Some(form.id))?;
+
+        self.forms.pop();
+        self.state = state;
+        self.states = states;
+        self.artifacts.truncate(artifacts);
+        Ok(())
+    }
+
     /// Shows texts, between which numbers are distances.
     fn show_all(&mut self, items: &[Operand<'_>]) -> Result<(), ParseError> {
-        let vertical = self.state.font.and_then(|font| self.fonts.get(font)).is_some_and(|font| font.vertical);
+        let vertical =
+            self.state.font.and_then(|font| self.fonts.get(font)).is_some_and(|font| font.vertical);
         for item in items {
             match item {
                 Operand::Text(codes) => self.show(codes)?,
@@ -284,7 +296,9 @@ impl<'a> Interpreter<'a> {
     fn show(&mut self, codes: &[u8]) -> Result<(), ParseError> {
         let Some(place) = self.state.font else { return Ok(()) };
         let Some(pieces) = self.fonts.pieces(self.backend, self.page, place, codes) else { return Ok(()) };
-        let Some((style, em)) = self.fonts.get(place).map(|font| (font.style, font.em)) else { return Ok(()) };
+        let Some((style, em)) = self.fonts.get(place).map(|font| (font.style, font.em)) else {
+            return Ok(());
+        };
         if pieces.is_empty() && !codes.is_empty() {
             self.painted.unreadable += 1;
         }
@@ -313,14 +327,18 @@ impl<'a> Interpreter<'a> {
             self.spaced |= !piece.text.is_empty();
             return;
         }
-        let matrix = Matrix([1.0, 0.0, 0.0, 1.0, 0.0, self.state.rise]).then(self.text).then(self.state.matrix);
+        let matrix =
+            Matrix([1.0, 0.0, 0.0, 1.0, 0.0, self.state.rise]).then(self.text).then(self.state.matrix);
         let size = self.state.size.abs() * matrix.height() * em;
         let (start, end) = match piece.downwards {
             None => (matrix.apply(0.0, 0.0), matrix.apply(width, 0.0)),
             Some((down, (x, y))) => {
                 let unit = self.state.size / 1000.0;
                 let middle = -x * unit + width / 2.0;
-                (matrix.apply(middle, -y * unit + self.state.size * 0.88), matrix.apply(middle, -y * unit + self.state.size * 0.88 + down * unit))
+                (
+                    matrix.apply(middle, -y * unit + self.state.size * 0.88),
+                    matrix.apply(middle, -y * unit + self.state.size * 0.88 + down * unit),
+                )
             }
         };
         if !self.state.clip.has_near(start, 2.0) || !size.is_finite() || size <= 0.0 {
@@ -330,7 +348,8 @@ impl<'a> Interpreter<'a> {
         let (x, y) = along(turn, start, (dx, dy), self.extent);
         let length = (end.0 - start.0).hypot(end.1 - start.1);
         let middle = ((start.0 + end.0) / 2.0 + dy * size * 0.3, (start.1 + end.1) / 2.0 - dx * size * 0.3);
-        let link = self.links.iter().rev().find(|(area, _)| area.contains(middle)).map_or(0, |(_, link)| *link);
+        let link =
+            self.links.iter().rev().find(|(area, _)| area.contains(middle)).map_or(0, |(_, link)| *link);
 
         let letters: usize = text.chars().map(|letter| spelled_out(letter).map_or(1, str::len)).sum();
         let step = length / letters.max(1) as f32;

@@ -68,7 +68,8 @@ fn offset(zone: &str) -> String {
 fn language(bytes: &[u8]) -> Option<String> {
     let catalog = memmem::rfind(bytes, b"/Catalog")?;
     let from = bytes.get(..catalog).and_then(|before| memmem::rfind(before, b" obj")).unwrap_or(0);
-    let object = bytes.get(from.max(catalog.saturating_sub(CATALOG))..(catalog + CATALOG).min(bytes.len()))?;
+    let object =
+        bytes.get(from.max(catalog.saturating_sub(CATALOG))..(catalog + CATALOG).min(bytes.len()))?;
     let object = object.get(..memmem::rfind(object, b"endobj").unwrap_or(object.len()))?;
     let value = object.get(memmem::find(object, b"/Lang")? + 5..)?.trim_ascii_start();
     let value = value.strip_prefix(b"(")?;

@@ -208,7 +208,8 @@ fn table_between(rows: Vec<Row>, rules: &[f32]) -> Option<Vec<Vec<String>>> {
     }
 
     // The lines above the second rule are one head, unless a cell of them is over several columns.
-    let head = rows.iter().filter(|row| rules.len() > 2 && rules.get(1).is_some_and(|rule| row.y < *rule)).count();
+    let head =
+        rows.iter().filter(|row| rules.len() > 2 && rules.get(1).is_some_and(|rule| row.y < *rule)).count();
     let one = (2..=4).contains(&head) && !cells.iter().take(head).any(|cells| cells.spanning);
     let mut texts: Vec<Vec<String>> = Vec::new();
     for (place, (row, cells)) in rows.iter().zip(&cells).enumerate() {
@@ -248,7 +249,9 @@ fn rows_of(mut segments: Vec<Segment>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for segment in segments {
         match rows.last_mut() {
-            Some(row) if segment.y - row.y < 0.45 * row.size.max(segment.size) => row.words.extend(segment.words),
+            Some(row) if segment.y - row.y < 0.45 * row.size.max(segment.size) => {
+                row.words.extend(segment.words)
+            }
             _ => rows.push(Row { words: segment.words, y: segment.y, size: segment.size }),
         }
     }
@@ -346,7 +349,8 @@ fn is_list(rows: &[Cells]) -> bool {
         let mark = text_of(cells.words.first().map_or(&[][..], Vec::as_slice).iter());
         mark.is_empty() || super::list::is_mark(&mark) || super::list::is_section_number(&mark)
     };
-    let leaders = |cells: &&Cells| cells.words.iter().flatten().any(|word| super::list::is_leader(&word.text));
+    let leaders =
+        |cells: &&Cells| cells.words.iter().flatten().any(|word| super::list::is_leader(&word.text));
     let long = |cells: &&Cells| cells.words.iter().any(|words| words.len() > 9);
     let many = |count: usize| count * 10 >= rows.len() * 6;
     many(rows.iter().filter(marked).count())
