@@ -1,0 +1,101 @@
+//! Columns that no line parts: words below each other, with a white gap that goes through all rows.
+
+use super::segment::Word;
+
+/// A row of words, from left to right, with the size of its letters.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) words: Vec<Word>,
+    pub(super) y: f32,
+    pub(super) size: f32,
+}
+
+/// A row's cells by its columns, and whether one of them reaches over several columns.
+#[derive(Debug, Clone)]
+pub(super) struct Cells {
+    pub(super) words: Vec<Vec<Word>>,
+    pub(super) spanning: bool,
+}
+
+impl Cells {
+    /// Returns the number of cells with text.
+    pub(super) fn filled(&self) -> usize {
+        self.words.iter().filter(|words| !words.is_empty()).count()
+    }
+}
+
+impl Row {
+    /// Returns the extents of the row's words, of which those with a smaller gap between them are one.
+    fn extents(&self, gap: f32) -> Vec<(f32, f32)> {
+        let mut extents: Vec<(f32, f32)> = Vec::new();
+        for word in &self.words {
+            match extents.last_mut() {
+                Some(last) if word.left - last.1 < gap => last.1 = last.1.max(word.right),
+                _ => extents.push((word.left, word.right)),
+            }
+        }
+        extents
+    }
+
+    /// Returns the row's words in columns that are parted at these places.
+    pub(super) fn cells(&self, separators: &[f32]) -> Cells {
+        let mut cells = Cells { words: vec![Vec::new(); separators.len() + 1], spanning: false };
+        let column_of = |place: f32| separators.iter().filter(|separator| **separator < place).count();
+        let mut column = 0;
+        let mut last: Option<&Word> = None;
+        for word in &self.words {
+            let here = column_of((word.left + word.right) / 2.0);
+            let apart = last.is_none_or(|last| word.left - last.right > 0.38 * self.size);
+            if apart && !word.glued {
+                column = here;
+            } else if here > column {
+                cells.spanning = true;
+            }
+            cells.words[column].push(word.clone());
+            last = Some(word);
+        }
+        cells
+    }
+}
+
+/// Returns the places that part the columns of rows; none if there are no columns. A gap has at least this width.
+pub(super) fn separators(rows: &[Row], gap: f32) -> Vec<f32> {
+    let mut edges: Vec<(f32, i32)> = Vec::new();
+    let mut parted = 0;
+    for row in rows {
+        let extents = row.extents(gap);
+        if extents.len() < 2 {
+            continue;
+        }
+        parted += 1;
+        for (left, right) in extents {
+            edges.push((left, 1));
+            edges.push((right, -1));
+        }
+    }
+    edges.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+
+    // A few rows may reach into a gap, such as a head over several columns.
+    let tolerated = parted / 10;
+    let mut separators = Vec::new();
+    let mut covered = 0;
+    let mut begin: Option<f32> = None;
+    let mut seen = false;
+    for (place, change) in edges {
+        let before = covered;
+        covered += change;
+        if before > tolerated && covered <= tolerated {
+            begin = Some(place);
+        }
+        if before <= tolerated && covered > tolerated {
+            if let Some(begin) = begin.take()
+                && seen
+                && place - begin >= gap
+            {
+                separators.push((begin + place) / 2.0);
+            }
+            seen = true;
+        }
+    }
+    separators
+}

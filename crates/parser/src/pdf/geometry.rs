@@ -1,0 +1,101 @@
+//! Places on a page.
+
+/// An affine map, as PDF writes it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Matrix(pub(super) [f32; 6]);
+
+impl Matrix {
+    pub(super) const IDENTITY: Matrix = Matrix([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
+
+    /// Returns the map that applies this one, then the other.
+    pub(super) fn then(self, other: Matrix) -> Matrix {
+        let [a, b, c, d, e, f] = self.0;
+        let [p, q, r, s, t, u] = other.0;
+        Matrix([
+            a * p + b * r,
+            a * q + b * s,
+            c * p + d * r,
+            c * q + d * s,
+            e * p + f * r + t,
+            e * q + f * s + u,
+        ])
+    }
+
+    pub(super) fn apply(self, x: f32, y: f32) -> (f32, f32) {
+        let [a, b, c, d, e, f] = self.0;
+        (a * x + c * y + e, b * x + d * y + f)
+    }
+
+    /// Returns the rectangle around a rectangle's place.
+    pub(super) fn area(self, (left, bottom): (f32, f32), (right, top): (f32, f32)) -> Area {
+        let area = Area::between(self.apply(left, bottom), self.apply(right, top));
+        area.union(&Area::between(self.apply(left, top), self.apply(right, bottom)))
+    }
+
+    /// Returns the length of what was a unit upwards.
+    pub(super) fn height(self) -> f32 {
+        self.0[2].hypot(self.0[3])
+    }
+}
+
+/// A rectangle, with y downwards.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Area {
+    pub(super) left: f32,
+    pub(super) top: f32,
+    pub(super) right: f32,
+    pub(super) bottom: f32,
+}
+
+impl Area {
+    /// Returns the rectangle around two corners.
+    pub(super) fn between(a: (f32, f32), b: (f32, f32)) -> Area {
+        Area { left: a.0.min(b.0), top: a.1.min(b.1), right: a.0.max(b.0), bottom: a.1.max(b.1) }
+    }
+
+    pub(super) fn width(&self) -> f32 {
+        self.right - self.left
+    }
+
+    pub(super) fn height(&self) -> f32 {
+        self.bottom - self.top
+    }
+
+    pub(super) fn union(&self, other: &Area) -> Area {
+        Area {
+            left: self.left.min(other.left),
+            top: self.top.min(other.top),
+            right: self.right.max(other.right),
+            bottom: self.bottom.max(other.bottom),
+        }
+    }
+
+    /// Returns the part that both have in common, which may be of a negative size.
+    pub(super) fn intersection(&self, other: &Area) -> Area {
+        Area {
+            left: self.left.max(other.left),
+            top: self.top.max(other.top),
+            right: self.right.min(other.right),
+            bottom: self.bottom.min(other.bottom),
+        }
+    }
+
+    /// Returns whether a place is in it, or not further from it than this.
+    pub(super) fn has_near(&self, (x, y): (f32, f32), far: f32) -> bool {
+        x >= self.left - far && x <= self.right + far && y >= self.top - far && y <= self.bottom + far
+    }
+
+    pub(super) fn contains(&self, (x, y): (f32, f32)) -> bool {
+        x >= self.left && x <= self.right && y >= self.top && y <= self.bottom
+    }
+
+    /// Returns the length that both have in common from left to right.
+    pub(super) fn overlap_x(&self, other: &Area) -> f32 {
+        self.right.min(other.right) - self.left.max(other.left)
+    }
+
+    /// Returns the length that both have in common from top to bottom.
+    pub(super) fn overlap_y(&self, other: &Area) -> f32 {
+        self.bottom.min(other.bottom) - self.top.max(other.top)
+    }
+}

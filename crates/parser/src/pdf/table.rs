@@ -1,0 +1,377 @@
+//! Tables: words in the cells of grids, between rules, or in columns.
+
+use super::columns::{Cells, Row, separators};
+use super::geometry::Area;
+use super::grid::{Grid, Rule, Rules, bands, grids};
+use super::line::{Line, text_of};
+use super::segment::{Segment, Word};
+
+/// The least gap between columns between rules, and without rules, in sizes of letters.
+const RULED_GAP: f32 = 0.5;
+const WHITE_GAP: f32 = 0.9;
+/// The most cells of a grid; one with more is a drawing.
+const MAX_CELLS: usize = 40_000;
+/// The most rules with the same ends that are looked at together.
+const MAX_BAND: usize = 60;
+
+/// A table.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    pub(super) rows: Vec<Vec<String>>,
+    pub(super) area: Area,
+}
+
+/// A part of a page.
+#[derive(Debug, Clone)]
+pub(super) enum Part {
+    Line(Line),
+    Table(Table),
+}
+
+/// Returns a page's lines, in their order, of which those of tables are tables.
+pub(super) fn with_tables(lines: Vec<Line>, rules: &Rules) -> Vec<Part> {
+    let mut parts: Vec<Part> = lines.into_iter().map(Part::Line).collect();
+    for grid in grids(rules) {
+        parts = ruled(parts, &grid);
+    }
+    for band in bands(rules) {
+        parts = between(parts, &band);
+    }
+    white(parts)
+}
+
+/// Takes what is in an area out of lines. Returns the rest, the segments that were in the area, and the place of the
+/// first of them.
+fn take(parts: Vec<Part>, area: &Area) -> (Vec<Part>, Vec<Segment>, usize) {
+    let mut rest = Vec::with_capacity(parts.len());
+    let mut taken = Vec::new();
+    let mut first = None;
+    for part in parts {
+        let Part::Line(line) = part else {
+            rest.push(part);
+            continue;
+        };
+        let inside = |cell: &Segment| {
+            let middle = (cell.area.left + cell.area.right) / 2.0;
+            area.contains((middle, cell.y - 0.3 * cell.size))
+        };
+        if !line.cells.iter().any(inside) {
+            rest.push(Part::Line(line));
+            continue;
+        }
+        let (within, outside): (Vec<Segment>, Vec<Segment>) = line.cells.into_iter().partition(inside);
+        taken.extend(within);
+        rest.extend(Line::new(outside).map(Part::Line));
+        first.get_or_insert(rest.len());
+    }
+    let place = first.unwrap_or(rest.len());
+    (rest, taken, place)
+}
+
+/// Returns the parts with the table of a grid, if it is one.
+fn ruled(parts: Vec<Part>, grid: &Grid) -> Vec<Part> {
+    let (rows, columns) = (grid.rows.len() - 1, grid.columns.len() - 1);
+    if rows.saturating_mul(columns) > MAX_CELLS {
+        return parts;
+    }
+    let before = parts.clone();
+    let (mut rest, taken, place) = take(parts, &grid.area);
+    let mut cells: Vec<Vec<Vec<Word>>> = vec![vec![Vec::new(); columns]; rows];
+    let mut lines: Vec<Vec<f32>> = vec![Vec::new(); rows];
+    let mut order: Vec<&Segment> = taken.iter().collect();
+    order.sort_by(|a, b| a.y.total_cmp(&b.y).then(a.area.left.total_cmp(&b.area.left)));
+    let mut baselines: Vec<Vec<Vec<(f32, Word)>>> = vec![vec![Vec::new(); columns]; rows];
+    for segment in order {
+        for word in &segment.words {
+            let middle = ((word.left + word.right) / 2.0, segment.y - 0.3 * segment.size);
+            let (row, column) = grid.cell(middle);
+            let (row, column) = (row.min(rows - 1), column.min(columns - 1));
+            cells[row][column].push(word.clone());
+            baselines[row][column].push((segment.y, word.clone()));
+            if lines[row].last().is_none_or(|last| segment.y - last > 0.4 * segment.size) {
+                lines[row].push(segment.y);
+            }
+        }
+    }
+
+    let mut texts: Vec<Vec<String>> = Vec::new();
+    for row in 0..rows {
+        texts.extend(ruled_row(&cells[row], &baselines[row], &lines[row]));
+    }
+    let texts = without_blanks(texts);
+    if !is_table(&texts, 0.25) {
+        return before;
+    }
+    rest.insert(place.min(rest.len()), Part::Table(Table { rows: texts, area: grid.area }));
+    rest
+}
+
+/// Returns the rows that a row of a grid holds: one, unless only its columns are ruled.
+fn ruled_row(cells: &[Vec<Word>], placed: &[Vec<(f32, Word)>], lines: &[f32]) -> Vec<Vec<String>> {
+    let on = |line: &f32, y: f32| (y - line).abs() < 3.0;
+    let filled = cells.iter().filter(|words| !words.is_empty()).count();
+    let shared = |line: &&f32| {
+        placed.iter().filter(|words| words.iter().any(|(y, _)| on(line, *y))).count() * 3 >= filled * 2
+    };
+    if lines.len() >= 4 && filled >= 2 && lines.iter().filter(shared).count() * 10 >= lines.len() * 8 {
+        let mut rows = Vec::new();
+        for line in lines {
+            let cell = |words: &Vec<(f32, Word)>| {
+                text_of(words.iter().filter(|(y, _)| on(line, *y)).map(|(_, word)| word))
+            };
+            rows.push(placed.iter().map(cell).collect());
+        }
+        return rows;
+    }
+    vec![cells.iter().map(|words| wrapped(words)).collect()]
+}
+
+/// Returns the text of a cell, whose lines are one.
+fn wrapped(words: &[Word]) -> String {
+    let mut text = String::new();
+    let mut line: Vec<&Word> = Vec::new();
+    for word in words {
+        if line.last().is_some_and(|last| word.left < last.left - 1.0) {
+            super::paragraph::join(&mut text, &text_of(line.drain(..)), &Default::default());
+        }
+        line.push(word);
+    }
+    super::paragraph::join(&mut text, &text_of(line.drain(..)), &Default::default());
+    text
+}
+
+/// Returns the parts with the tables between rules of one width.
+fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
+    let band = band.get(..MAX_BAND).unwrap_or(band);
+    let mut first = 0;
+    while first + 1 < band.len() {
+        let mut end = band.len() - 1;
+        while end > first {
+            let area = Area {
+                left: band[first].from - 4.0,
+                top: band[first].at,
+                right: band[first].to + 4.0,
+                bottom: band[end].at,
+            };
+            let rules: Vec<f32> = band[first..=end].iter().map(|rule| rule.at).collect();
+            if let Some(found) = table_in(&parts, &area, &rules) {
+                parts = found;
+                break;
+            }
+            end -= 1;
+        }
+        first = end.max(first + 1);
+    }
+    parts
+}
+
+/// Returns the parts with a table that is in an area, or in the area and the row above it; `None` if there is none.
+fn table_in(parts: &[Part], area: &Area, rules: &[f32]) -> Option<Vec<Part>> {
+    let (mut rest, taken, place) = take(parts.to_vec(), area);
+    let size = taken.first()?.size;
+    let mut rows = table_between(rows_of(taken), rules)?;
+    let mut area = *area;
+
+    // A head may have no rule above it, but then fills its columns.
+    let above = Area { top: area.top - 2.2 * size, ..area };
+    let (more, taken, first) = take(parts.to_vec(), &above);
+    if let Some(with_head) = table_between(rows_of(taken), rules)
+        && with_head.len() == rows.len() + 1
+        && with_head.first().is_some_and(|head| head.len() > 1 && head.iter().all(|text| !text.is_empty()))
+    {
+        rest = more;
+        rows = with_head;
+        area = above;
+        rest.insert(first.min(rest.len()), Part::Table(Table { rows, area }));
+        return Some(rest);
+    }
+    rest.insert(place.min(rest.len()), Part::Table(Table { rows, area }));
+    Some(rest)
+}
+
+/// Returns the rows of a table between rules, of which the first part its head from the rest; `None` if it is none.
+fn table_between(rows: Vec<Row>, rules: &[f32]) -> Option<Vec<Vec<String>>> {
+    let size = rows.first()?.size;
+    if rows.len() < 2 || rules.len() < 2 {
+        return None;
+    }
+    let separators = separators(&rows, RULED_GAP * size);
+    if separators.is_empty() {
+        return None;
+    }
+    let cells: Vec<Cells> = rows.iter().map(|row| row.cells(&separators)).collect();
+    let full = cells.iter().filter(|cells| cells.filled() >= 2).count();
+    let words: usize = rows.iter().map(|row| row.words.len()).sum();
+    let filled: usize = cells.iter().map(Cells::filled).sum();
+    if full * 10 < rows.len() * 6 || words > filled * 9 {
+        return None;
+    }
+
+    // The lines above the second rule are one head, unless a cell of them is over several columns.
+    let head =
+        rows.iter().filter(|row| rules.len() > 2 && rules.get(1).is_some_and(|rule| row.y < *rule)).count();
+    let one = (2..=4).contains(&head) && !cells.iter().take(head).any(|cells| cells.spanning);
+    let mut texts: Vec<Vec<String>> = Vec::new();
+    for (place, (row, cells)) in rows.iter().zip(&cells).enumerate() {
+        let in_head = one && place > 0 && place < head;
+        let tight = place > 0 && rows.get(place - 1).is_some_and(|above| row.y - above.y < 1.45 * row.size);
+        let goes_on = in_head || (tight && place > head && continues(cells, texts.last()));
+        add_row(&mut texts, cells, goes_on);
+    }
+    is_table(&texts, 0.3).then_some(texts)
+}
+
+/// Returns whether a row goes on with the cells of the one before it: its first cell is empty, and most others.
+fn continues(cells: &Cells, before: Option<&Vec<String>>) -> bool {
+    let Some(before) = before else { return false };
+    let filled_before = before.iter().filter(|text| !text.is_empty()).count();
+    cells.words.first().is_some_and(Vec::is_empty)
+        && cells.filled() < filled_before
+        && cells.filled() * 2 <= before.len()
+        && cells.words.iter().zip(before).all(|(words, above)| words.is_empty() || !above.is_empty())
+}
+
+fn add_row(texts: &mut Vec<Vec<String>>, cells: &Cells, goes_on: bool) {
+    let row: Vec<String> = cells.words.iter().map(|words| text_of(words.iter())).collect();
+    match texts.last_mut() {
+        Some(last) if goes_on => {
+            for (text, more) in last.iter_mut().zip(row) {
+                super::paragraph::join(text, &more, &Default::default());
+            }
+        }
+        _ => texts.push(row),
+    }
+}
+
+/// Returns segments as rows, from top to bottom.
+fn rows_of(mut segments: Vec<Segment>) -> Vec<Row> {
+    segments.sort_by(|a, b| a.y.total_cmp(&b.y));
+    let mut rows: Vec<Row> = Vec::new();
+    for segment in segments {
+        match rows.last_mut() {
+            Some(row) if segment.y - row.y < 0.45 * row.size.max(segment.size) => {
+                row.words.extend(segment.words)
+            }
+            _ => rows.push(Row { words: segment.words, y: segment.y, size: segment.size }),
+        }
+    }
+    for row in &mut rows {
+        row.words.sort_by(|a, b| a.left.total_cmp(&b.left));
+    }
+    rows
+}
+
+/// Returns the parts with the tables that nothing but white gaps makes.
+fn white(parts: Vec<Part>) -> Vec<Part> {
+    let mut result = Vec::with_capacity(parts.len());
+    let mut run: Vec<Line> = Vec::new();
+    for part in parts {
+        match part {
+            Part::Line(line) if run.last().is_none_or(|last| goes_on_below(last, &line)) => run.push(line),
+            part => {
+                white_tables(std::mem::take(&mut run), &mut result);
+                match part {
+                    Part::Line(line) => run.push(line),
+                    table => result.push(table),
+                }
+            }
+        }
+    }
+    white_tables(run, &mut result);
+    result
+}
+
+fn goes_on_below(last: &Line, next: &Line) -> bool {
+    let size = last.size.max(next.size);
+    let down = next.y - last.y;
+    down > 0.5 * size && down < 3.2 * size && !last.monospace && !next.monospace
+}
+
+/// Appends lines that follow each other, of which those with columns are tables.
+fn white_tables(lines: Vec<Line>, result: &mut Vec<Part>) {
+    let mut table: Vec<Line> = Vec::new();
+    for line in lines {
+        // A line of one part may go on with a cell of the row before it.
+        let is_row = line.cells.len() >= 2;
+        let inside = table.first().is_some_and(|first: &Line| line.area.left > first.area.left + line.size);
+        if is_row || (inside && !table.is_empty()) {
+            table.push(line);
+            continue;
+        }
+        end_white_table(std::mem::take(&mut table), result);
+        result.push(Part::Line(line));
+    }
+    end_white_table(table, result);
+}
+
+fn end_white_table(mut lines: Vec<Line>, result: &mut Vec<Part>) {
+    let rows = lines.iter().rposition(|line| line.cells.len() >= 2).map_or(0, |last| last + 1);
+    let after = lines.split_off(rows);
+    match white_table(&lines) {
+        Some(table) => result.push(Part::Table(table)),
+        None => result.extend(lines.into_iter().map(Part::Line)),
+    }
+    result.extend(after.into_iter().map(Part::Line));
+}
+
+fn white_table(lines: &[Line]) -> Option<Table> {
+    let parted = lines.iter().filter(|line| line.cells.len() >= 2).count();
+    if parted < 3 || parted * 10 < lines.len() * 6 {
+        return None;
+    }
+    let size = lines.first()?.size;
+    let segments = lines.iter().flat_map(|line| line.cells.iter().cloned()).collect();
+    let rows = rows_of(segments);
+    let separators = separators(&rows, WHITE_GAP * size);
+    let cells: Vec<Cells> = rows.iter().map(|row| row.cells(&separators)).collect();
+    let full = cells.iter().filter(|cells| cells.filled() * 2 > separators.len()).count();
+    if separators.is_empty() || full * 10 < rows.len() * 6 || is_list(&cells) {
+        return None;
+    }
+
+    let mut texts = Vec::new();
+    for (place, (row, cells)) in rows.iter().zip(&cells).enumerate() {
+        let tight = place > 0 && rows.get(place - 1).is_some_and(|above| row.y - above.y < 1.45 * row.size);
+        let goes_on = tight && continues(cells, texts.last());
+        add_row(&mut texts, cells, goes_on);
+    }
+    let area = lines.iter().map(|line| line.area).reduce(|all, area| all.union(&area))?;
+    is_table(&texts, 0.45).then_some(Table { rows: texts, area })
+}
+
+/// Returns whether rows are a list, whose marks or numbers are no column, or prose with notes at its margin.
+fn is_list(rows: &[Cells]) -> bool {
+    let columns = rows.first().map_or(0, |row| row.words.len());
+    if columns != 2 {
+        return false;
+    }
+    let marked = |cells: &&Cells| {
+        let mark = text_of(cells.words.first().map_or(&[][..], Vec::as_slice).iter());
+        mark.is_empty() || super::list::is_mark(&mark) || super::list::is_section_number(&mark)
+    };
+    let leaders =
+        |cells: &&Cells| cells.words.iter().flatten().any(|word| super::list::is_leader(&word.text));
+    let long = |cells: &&Cells| cells.words.iter().any(|words| words.len() > 9);
+    let many = |count: usize| count * 10 >= rows.len() * 6;
+    many(rows.iter().filter(marked).count())
+        || many(rows.iter().filter(leaders).count())
+        || many(rows.iter().filter(long).count())
+}
+
+/// Returns rows without those, and without the columns, that have no text.
+fn without_blanks(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let used = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|text| !text.is_empty()));
+    let kept: Vec<usize> = (0..columns).filter(|column| used(*column)).collect();
+    let pick = |row: &Vec<String>| -> Vec<String> {
+        kept.iter().map(|column| row.get(*column).cloned().unwrap_or_default()).collect()
+    };
+    rows.iter().filter(|row| row.iter().any(|text| !text.is_empty())).map(pick).collect()
+}
+
+/// Returns whether rows are enough of a table, of whose cells at least this part has text.
+fn is_table(rows: &[Vec<String>], part: f32) -> bool {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let filled: usize = rows.iter().map(|row| row.iter().filter(|text| !text.is_empty()).count()).sum();
+    rows.len() >= 2 && columns >= 2 && filled >= 4 && filled as f32 >= part * (rows.len() * columns) as f32
+}
