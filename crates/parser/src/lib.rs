@@ -9,9 +9,7 @@
 //! * [`kind`], `detect`: the types of documents, and how one is told from the other
 //! * [`answer`]: the program's work, from message to answer
 //! * [`sandbox`], [`panics`]: the program's confinement, and faults of readers
-//! * `charset`: text from bytes in whatever encoding
-//! * `charset`, `date`: encodings of text, and times in words
-//! * `markdown`: writing Markdown
+//! * `charset`, `date`: text from bytes in whatever encoding, and times in words
 //! * `package`: the zip archives of XML that many types are, read within limits
 //! * `markdown`, `flow`: writing Markdown, in blocks or paragraph after paragraph
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types

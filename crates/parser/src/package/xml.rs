@@ -167,7 +167,7 @@ impl Builder {
             return Err(XmlError::TooComplex(format!("nests elements more than {DEEPEST} deep")));
         }
         let local = start.local_name();
-        let name: &str = local.as_ref();
+        let name = text_of(local.as_ref());
         if self.skipped > 0 || self.is_second_choice(name) {
             self.skipped += 1;
             return Ok(());
@@ -186,8 +186,10 @@ impl Builder {
             return Ok(());
         }
 
-        let content =
-            Content::Element { name: range(source, name), attributes: range(source, start.attributes_raw()) };
+        let content = Content::Element {
+            name: range(source, name.as_bytes()),
+            attributes: range(source, start.attributes_raw()),
+        };
         let node = self.append(content)?;
         self.open.push(Open { node, last_child: NONE, transparent: false, chosen: false });
         Ok(())
@@ -222,7 +224,7 @@ impl Builder {
         }
     }
 
-    fn text(&mut self, source: &str, text: &str) -> Result<(), XmlError> {
+    fn text(&mut self, source: &str, text: &[u8]) -> Result<(), XmlError> {
         if self.skipped > 0 || text.is_empty() {
             return Ok(());
         }
@@ -234,11 +236,11 @@ impl Builder {
     /// Appends the character that is referred to. Entities that a document defines itself are left out.
     fn reference(&mut self, reference: &BytesRef<'_>) -> Result<(), XmlError> {
         let character = match &**reference {
-            "amp" => '&',
-            "lt" => '<',
-            "gt" => '>',
-            "quot" => '"',
-            "apos" => '\'',
+            b"amp" => '&',
+            b"lt" => '<',
+            b"gt" => '>',
+            b"quot" => '"',
+            b"apos" => '\'',
             _ => match reference.resolve_char_ref() {
                 Ok(Some(character)) => character,
                 _ => return Ok(()),
@@ -271,8 +273,13 @@ impl Builder {
     }
 }
 
+/// Returns the text of bytes that are a part of a text.
+fn text_of(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
 /// Returns the place of a part of the source; an empty one if it is not in it.
-fn range(source: &str, part: &str) -> (u32, u32) {
+fn range(source: &str, part: &[u8]) -> (u32, u32) {
     let start = (part.as_ptr() as usize).wrapping_sub(source.as_ptr() as usize);
     let end = start.wrapping_add(part.len());
     match (u32::try_from(start), u32::try_from(end)) {
@@ -371,10 +378,13 @@ impl<'a> Node<'a> {
         // Whether a name comes twice is not asked: that takes quadratic time.
         let mut attributes = Attributes::new(self.slice(start, end), 0);
         attributes.with_checks(false);
-        let found = attributes.flatten().find(|attribute| matches(attribute.key.as_ref()))?;
+        let found = attributes.flatten().find(|attribute| matches(text_of(attribute.key.as_ref())))?;
         match found.value {
-            Cow::Borrowed(value) => Some(unescape(value).unwrap_or(Cow::Borrowed(value))),
-            Cow::Owned(value) => Some(Cow::Owned(value)),
+            Cow::Borrowed(value) => {
+                let value = text_of(value);
+                Some(unescape(value).unwrap_or(Cow::Borrowed(value)))
+            }
+            Cow::Owned(value) => String::from_utf8(value).ok().map(Cow::Owned),
         }
     }
 
