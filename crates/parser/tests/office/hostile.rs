@@ -143,7 +143,7 @@ fn what_is_cut_off_is_damaged() {
 fn a_document_without_text_is_empty() {
     let mut message = b"{\"version\":1}\n".to_vec();
     message.extend(document("<w:p/>"));
-    let (header, text) = pgai_rs_parser::answer(&message).unwrap();
+    let (header, text) = pgai_rs_parser::answer(&message, &[]).unwrap();
     assert!(String::from_utf8(header).unwrap().contains("empty_document"));
     assert_eq!(text, "");
 }
