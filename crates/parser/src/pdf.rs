@@ -34,8 +34,6 @@ mod segment;
 mod table;
 mod write;
 
-use std::thread;
-
 use pgai_rs_parser_protocol::Format;
 use unpdf::Error;
 use unpdf::parser::backend::{PdfBackend, RawBackend};
@@ -48,22 +46,13 @@ use self::write::Writer;
 use crate::markdown::Blocks;
 use crate::{Kind, ParseError, Parsed, Source};
 
-/// The stack of the thread that reads a document, in bytes; only what is used of it costs memory.
-const STACK: usize = 64 << 20;
 /// The most pages.
 const MAX_PAGES: usize = 100_000;
 
 /// Returns the text of a PDF.
 pub(crate) fn read(_kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
     guard::check(source.bytes)?;
-    thread::scope(|scope| {
-        let reader = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || document(source.bytes));
-        match reader.map(thread::ScopedJoinHandle::join) {
-            Ok(Ok(parsed)) => parsed,
-            Ok(Err(_)) => Err(damaged("it can't be read")),
-            Err(_) => Err(too_complex("there is no memory to read it".to_owned())),
-        }
-    })
+    document(source.bytes)
 }
 
 fn document(bytes: &[u8]) -> Result<Parsed, ParseError> {

@@ -344,10 +344,14 @@ fn deep_nesting_is_refused_and_does_not_end_the_process() {
 }
 
 #[test]
-fn nesting_that_an_ordinary_stack_bears_is_read() {
+fn nesting_that_the_programs_stack_bears_is_read() {
     let mut pdf = Pdf::new();
     pdf.object("[".repeat(9000) + &"]".repeat(9000));
-    assert_eq!(read(pdf.page(&lines(50.0, 600.0, &["Fine."]))).unwrap().text, "Fine.");
+    pdf.page(&lines(50.0, 600.0, &["Fine."]));
+
+    let on_such_a_stack = std::thread::Builder::new().stack_size(pgai_rs_parser::sandbox::STACK);
+    let parsed = on_such_a_stack.spawn(move || read(&pdf)).unwrap().join().unwrap();
+    assert_eq!(parsed.unwrap().text, "Fine.");
 }
 
 #[test]

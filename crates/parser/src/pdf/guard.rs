@@ -1,7 +1,7 @@
 //! Checks before the library reads a document: what would overflow its stack.
 //!
-//! The library descends into arrays and dictionaries without counting. So it runs on a thread with a large stack,
-//! and nesting that would need more than that is refused first, in objects that are plain and in those that are packed
+//! The library descends into arrays and dictionaries without counting. The program reads on a thread with a large stack
+//! ([`sandbox::STACK`](crate::sandbox::STACK)), and nesting that would need more than that is refused first, in objects that are plain and in those that are packed
 //! by Flate. What hides behind other filters, or encryption, ends in the limits of the process.
 
 use std::io::Read as _;
