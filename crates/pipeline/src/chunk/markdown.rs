@@ -97,6 +97,12 @@ mod tests {
     }
 
     #[test]
+    fn a_section_does_not_stand_under_the_one_before_it() {
+        let text = "# A\n\n## One\n\nfirst words\n\n## Two\n\nsecond words";
+        assert_eq!(chunks(40, true, text), ["# A\n\n## One\n\nfirst words", "# A\n\n## Two\n\nsecond words"]);
+    }
+
+    #[test]
     fn a_long_table_is_parted_between_rows_and_keeps_its_head() {
         let text = "| a | b |\n| --- | --- |\n| 1 | one |\n| 2 | two |\n| 3 | three |";
         let head = "| a | b |\n| --- | --- |\n";

@@ -58,14 +58,19 @@ pub(super) fn parts(
     let mut headings = Around::default();
 
     for block in blocks {
-        let parter = Parter { text, size, sizer, headings: headings.clone() };
-        parter.part(block, &mut parts)?;
-
+        // Those as deep as a heading, or deeper, end before it.
         if let Kind::Heading(level) = block.kind
             && with_headings
         {
             path.retain(|(outer, _)| *outer < level);
+            headings = above(text, &path, size / HEADINGS_FRACTION, sizer)?;
             path.push((level, block.range.clone()));
+        }
+
+        let parter = Parter { text, size, sizer, headings: headings.clone() };
+        parter.part(block, &mut parts)?;
+
+        if matches!(block.kind, Kind::Heading(_)) {
             headings = above(text, &path, size / HEADINGS_FRACTION, sizer)?;
         }
     }
