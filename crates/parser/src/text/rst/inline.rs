@@ -50,7 +50,7 @@ impl Targets {
         if content.is_empty() {
             return None;
         }
-        let content = one_line(content);
+        let content = one_line(&content.replace('\\', ""));
         let (shown, target) = with_target(&content);
         if let Some(role) = role {
             out.push_str(&of_role(role, shown));

@@ -156,10 +156,12 @@ impl Writer {
 
     /// Appends what is in an element to a line, blocks as well.
     pub(super) fn contents(&mut self, element: &Element, line: &mut Inline) {
+        // Volume and pages of what is cited help to find it.
+        let is_cited = element.name.ends_with("citation");
         for child in &element.children {
             match child {
                 Node::Text(text) => line.text(text),
-                Node::Element(child) if role(&child.name) == Role::Nothing => {}
+                Node::Element(child) if role(&child.name) == Role::Nothing && !is_cited => {}
                 Node::Element(child) => self.inline(child, line),
             }
         }
@@ -225,6 +227,7 @@ fn is_block(element: &Element) -> bool {
 
 fn has_block(element: &Element) -> bool {
     !["footnote", "fn"].contains(&element.name.as_str())
+        && !element.name.ends_with("citation")
         && element.elements().any(|child| match role(&child.name) {
             Role::Inline => has_block(child),
             Role::Nothing => false,
