@@ -20,7 +20,7 @@ use lines::{dedented, indented_block};
 use targets::Targets;
 
 /// The deepest nesting of lists, quotations and directives; what is deeper is a paragraph.
-const DEEPEST: usize = 16;
+const DEEPEST: usize = 10;
 
 /// Returns the text of a document.
 pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
@@ -253,6 +253,24 @@ mod tests {
         assert_eq!(markdown(text), "Title\n\n| a | b |\n| --- | --- |\n| 1 | 2 |");
         let text = ".. csv-table::\n   :header: \"a\", \"b\"\n\n   1, \"x, y\"\n";
         assert_eq!(markdown(text), "| a | b |\n| --- | --- |\n| 1 | x, y |");
+    }
+
+    #[test]
+    fn names_cannot_grow_a_document_without_bound() {
+        let text = format!(
+            "{}\n\n.. |a| replace:: {}\n.. _b: http://{}\n",
+            "|a| b_ ".repeat(50_000),
+            "x".repeat(499),
+            "y".repeat(5000)
+        );
+        assert!(markdown(&text).len() < (10 << 20));
+    }
+
+    #[test]
+    fn a_wide_table_of_short_rows_is_none() {
+        let text =
+            format!("{}\n{}{}\n", "= ".repeat(150).trim(), "x\n".repeat(20_000), "= ".repeat(150).trim());
+        assert!(markdown(&text).len() < 2 * text.len());
     }
 
     #[test]
