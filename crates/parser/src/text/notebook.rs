@@ -132,13 +132,21 @@ fn without_names_of_objects(text: &str) -> String {
 
 /// Returns Markdown without the pictures that are stored in the notebook itself.
 fn without_attachments(text: &str) -> String {
+    const STORED: &[&str] = &["](attachment:", "](data:image"];
+
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find("](attachment:").or_else(|| rest.find("](data:image")) {
-        let begin = rest[..start].rfind("![").unwrap_or(start);
-        let Some(length) = rest[start..].find(')') else { break };
+    while let Some(start) = rest.find("](") {
+        let link = &rest[start..];
+        let picture = rest[..start].rfind("![").filter(|begin| !rest[*begin..start].contains(['\n', ']']));
+        let Some(begin) = picture.filter(|_| STORED.iter().any(|stored| link.starts_with(stored))) else {
+            out.push_str(&rest[..start + 2]);
+            rest = &link[2..];
+            continue;
+        };
+        let Some(end) = link.find(')') else { break };
         out.push_str(&rest[..begin]);
-        rest = &rest[start + length + 1..];
+        rest = &link[end + 1..];
     }
     out.push_str(rest);
     out
@@ -173,6 +181,13 @@ mod tests {
             {"cell_type": "heading", "level": 2, "source": ["Old"]},
             {"cell_type": "code", "language": "python", "input": ["x"], "outputs": [{"output_type": "pyout", "text": ["5"]}]}]}]}"#;
         assert_eq!(read(text).unwrap().text, "## Old\n\n```python\nx\n```\n\n```\n5\n```");
+    }
+
+    #[test]
+    fn stored_pictures_are_left_out_and_nothing_else() {
+        let text = "![a](http://x) b [c](attachment:c.txt) ![d](data:image/png;base64,AA==) e";
+        assert_eq!(without_attachments(text), "![a](http://x) b [c](attachment:c.txt)  e");
+        assert_eq!(without_attachments("x ![a](attachment:b"), "x ![a](attachment:b");
     }
 
     #[test]

@@ -17,6 +17,9 @@ const LONG: usize = 600;
 /// The bytes after which a paragraph ends with its cue, as there are no sentences.
 const TOO_LONG: usize = 1500;
 
+/// The most lines of a cue that may be shown again by the next.
+const MOST_ROLLING: usize = 8;
+
 /// Returns what is said. Text without any time is returned as it is.
 pub(super) fn read(text: &str) -> Parsed {
     let (head, cues) = cue::read(text);
@@ -67,7 +70,12 @@ fn paragraphs(cues: &[Cue]) -> String {
             end = cue.end;
         }
         if !cue.lines.is_empty() {
-            before = cue.lines.iter().map(|line| line.text.as_str()).collect();
+            // More lines than this do not roll.
+            before = if cue.lines.len() > MOST_ROLLING {
+                Vec::new()
+            } else {
+                cue.lines.iter().map(|line| line.text.as_str()).collect()
+            };
             end = cue.end;
         }
     }
@@ -114,6 +122,13 @@ mod tests {
     fn rolling_captions_are_said_once() {
         let text = "WEBVTT\n\n00:01.000 --> 00:02.000\nwe are\n\n00:02.000 --> 00:03.000\nwe are\nall here\n\n00:03.000 --> 00:04.000\nall here\ntoday\n";
         assert_eq!(read(text).text, "we are all here today");
+    }
+
+    #[test]
+    fn many_lines_at_a_time_take_no_more_than_their_time() {
+        let lines = "a < b\n".repeat(50_000);
+        let text = format!("WEBVTT\n\n00:01.000 --> 00:02.000\n{lines}\n00:02.000 --> 00:03.000\n{lines}");
+        assert!(read(&text).text.starts_with("a < b a < b"));
     }
 
     #[test]

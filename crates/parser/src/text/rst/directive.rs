@@ -95,6 +95,8 @@ impl<'a> Directive<'a> {
             _ if is(SILENT) => {}
             _ if is(CODES) => self.write_code(reader),
             _ if is(ADMONITIONS) => self.write_admonition(reader, depth),
+            // That of docutils gives the next block a class of style sheets, that of Sphinx describes one of Python.
+            "class" if self.is_of_styles() => self.write_content(reader, depth),
             _ if is(SIGNATURES) => self.write_signature(reader, depth),
             "versionadded" => self.write_change(reader, depth, "Added in version"),
             "versionchanged" => self.write_change(reader, depth, "Changed in version"),
@@ -116,6 +118,11 @@ impl<'a> Directive<'a> {
                 self.write_content(reader, depth);
             }
         }
+    }
+
+    fn is_of_styles(&self) -> bool {
+        let is_style = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == ' ';
+        self.name == "class" && self.argument.iter().all(|argument| argument.chars().all(is_style))
     }
 
     fn write_content(&self, reader: &mut Reader, depth: usize) {

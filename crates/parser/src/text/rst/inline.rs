@@ -50,7 +50,7 @@ impl Targets {
         if content.is_empty() {
             return None;
         }
-        let content = one_line(content);
+        let content = one_line(&content.replace('\\', ""));
         let (shown, target) = with_target(&content);
         if let Some(role) = role {
             out.push_str(&of_role(role, shown));
@@ -60,8 +60,7 @@ impl Targets {
         let (address, rest) = if let Some(rest) = rest.strip_prefix("__") {
             (target.map(str::to_owned).or_else(|| self.next_anonymous()), rest)
         } else if let Some(rest) = rest.strip_prefix('_') {
-            let named = || self.link(shown).map(str::to_owned);
-            (target.map(str::to_owned).or_else(named), rest)
+            (target.map(str::to_owned).or_else(|| self.link(shown)), rest)
         } else {
             // A role may follow: `text`:role:
             let trailing = rest.strip_prefix(':').and_then(|rest| rest.split_once(':'));
@@ -83,7 +82,7 @@ impl Targets {
     fn substitution<'a>(&mut self, out: &mut String, text: &'a str) -> Option<&'a str> {
         let (name, rest) = text[1..].split_once('|')?;
         let known = self.text(name)?;
-        out.push_str(known);
+        out.push_str(&known);
         Some(rest.strip_prefix("__").or_else(|| rest.strip_prefix('_')).unwrap_or(rest))
     }
 
@@ -96,7 +95,7 @@ impl Targets {
         let start = out.rfind(|c: char| !(c.is_alphanumeric() || "-_.+".contains(c)));
         let start = start.map_or(0, |place| place + out[place..].chars().next().map_or(1, char::len_utf8));
         let word = out[start..].to_owned();
-        let address = self.link(&word).filter(|address| is_address(address))?.to_owned();
+        let address = self.link(&word).filter(|address| is_address(address))?;
         out.truncate(start);
         out.push_str(&format!("[{word}]({address})"));
         Some(rest)

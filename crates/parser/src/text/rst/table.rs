@@ -1,7 +1,7 @@
 //! Tables: drawn as a grid, or between lines of `=`.
 
 use super::Reader;
-use crate::markdown;
+use crate::text::bounded_table;
 
 /// The most columns of a table.
 const WIDEST: usize = 200;
@@ -43,7 +43,7 @@ impl Reader {
         if !has_head {
             rows.insert(0, Vec::new());
         }
-        let table = markdown::table(&rows);
+        let table = bounded_table(&rows);
         self.blocks.push(&table);
     }
 }
@@ -170,6 +170,12 @@ pub(super) fn read_simple(reader: &mut Reader, lines: &[&str], depth: usize) -> 
         .find(|place| lines.get(**place + 1).is_none_or(|next| next.is_empty()))
         .copied()?;
     let head = rules.get(1).filter(|place| **place < end).copied();
+
+    // Each line has a part in each column, even if it is a word in the first of many.
+    let bytes: usize = lines.iter().take(end).map(|line| line.len()).sum();
+    if end.saturating_mul(starts.len()) > bytes.saturating_mul(4) {
+        return None;
+    }
 
     let mut rows: Vec<Vec<Vec<String>>> = Vec::new();
     for (place, line) in lines.iter().enumerate().take(end).skip(1) {

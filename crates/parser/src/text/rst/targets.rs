@@ -7,11 +7,16 @@ use crate::markdown::one_line;
 /// The longest text that stands for a name.
 const LONGEST: usize = 500;
 
+/// The most bytes by which all names may grow: few bytes may stand for many.
+const MOST_GROWTH: usize = 8 << 20;
+
 /// Names, and what they stand for.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
     links: HashMap<String, String>,
     texts: HashMap<String, String>,
+    /// The bytes that names have grown by.
+    grown: usize,
     /// Addresses without a name, the last first.
     anonymous: Vec<String>,
 }
@@ -38,7 +43,7 @@ impl Targets {
     }
 
     /// Returns the address that a name stands for, or that a name which stands for another does.
-    pub(super) fn link(&self, name: &str) -> Option<&str> {
+    pub(super) fn link(&mut self, name: &str) -> Option<String> {
         const LONGEST_CHAIN: usize = 5;
 
         let mut address = self.links.get(&key(name))?;
@@ -46,12 +51,19 @@ impl Targets {
             let Some(other) = address.strip_suffix('_') else { break };
             address = self.links.get(&key(other.trim_matches('`')))?;
         }
-        Some(address.as_str())
+        let address = address.clone();
+        self.grow(address)
     }
 
     /// Returns the text that a name stands for.
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
-        self.texts.get(&key(name)).map(String::as_str)
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        let text = self.texts.get(&key(name))?.clone();
+        self.grow(text)
+    }
+
+    fn grow(&mut self, text: String) -> Option<String> {
+        self.grown = self.grown.saturating_add(text.len());
+        (self.grown <= MOST_GROWTH).then_some(text)
     }
 
     /// Returns the next address that has no name.

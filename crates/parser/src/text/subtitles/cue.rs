@@ -1,5 +1,8 @@
 //! The cues of a subtitle file.
 
+/// The longest tag; what has no end within it is text.
+const LONGEST_TAG: usize = 300;
+
 /// What is shown at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cue {
@@ -102,8 +105,8 @@ fn without_tags(line: &str) -> (String, Option<String>) {
     while let Some(start) = rest.find(['<', '{']) {
         let (before, tag) = rest.split_at(start);
         out.push_str(before);
-        let close = if tag.starts_with('<') { '>' } else { '}' };
-        match tag.find(close) {
+        let close = if tag.starts_with('<') { b'>' } else { b'}' };
+        match tag.bytes().take(LONGEST_TAG).position(|byte| byte == close) {
             Some(end) if is_tag(&tag[1..end], close) => {
                 voice = voice.or_else(|| voice_of(&tag[1..end]));
                 rest = &tag[end + 1..];
@@ -119,8 +122,8 @@ fn without_tags(line: &str) -> (String, Option<String>) {
 }
 
 /// Returns whether what stands in brackets is a mark, and no text such as `a < b`.
-fn is_tag(inner: &str, close: char) -> bool {
-    if close == '}' {
+fn is_tag(inner: &str, close: u8) -> bool {
+    if close == b'}' {
         return inner.starts_with('\\');
     }
     inner.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')

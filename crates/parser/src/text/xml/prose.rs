@@ -22,7 +22,7 @@ const ROOTS: &str = "article book set part chapter appendix preface section sect
 pub(super) fn is_prose(root: &Element) -> bool {
     let is_known = ROOTS.split_whitespace().any(|name| name == root.name);
     is_known
-        && ["para", "p", "simpara", "sect1", "sec", "refsection"]
+        && ["para", "p", "simpara", "sect1", "sec", "refsection", "desc"]
             .iter()
             .any(|name| root.descendant(name).is_some())
 }
@@ -146,9 +146,9 @@ mod tests {
             <list list-type='bullet'><list-item><p>x</p></list-item></list>
             <table-wrap><caption><p>Tab</p></caption><table><tr><th>a</th><th>b</th></tr><tr><td colspan='2'>c</td></tr></table></table-wrap>
             <fig><caption><p>A figure.</p></caption><graphic/></fig></sec></body>
-            <back><ref-list><title>References</title><ref><label>1</label><mixed-citation>Who, <italic>What</italic>.</mixed-citation></ref></ref-list></back></article>";
+            <back><ref-list><title>References</title><ref><label>1</label><mixed-citation>Who, <italic>What</italic>.</mixed-citation></ref><ref><element-citation><name><surname>Lee</surname><given-names>A</given-names></name><article-title>That</article-title><source>J</source><volume>3</volume></element-citation></ref></ref-list></back></article>";
         let parsed = read(text).unwrap();
-        let expected = "# On bees\n\nAnn Lee\n\n## Abstract\n\nShort.\n\n## 1 Introduction\n\nText [1] and [e](http://e).\n\n- x\n\nTab\n\n| a | b |\n| --- | --- |\n| c |  |\n\nA figure.\n\n## References\n\n1 Who, What.";
+        let expected = "# On bees\n\nAnn Lee\n\n## Abstract\n\nShort.\n\n## 1 Introduction\n\nText [1] and [e](http://e).\n\n- x\n\nTab\n\n| a | b |\n| --- | --- |\n| c |  |\n\nA figure.\n\n## References\n\n1 Who, What.\n\nLee A That J 3";
         assert_eq!(parsed.text, expected);
         assert_eq!(parsed.metadata.author.as_deref(), Some("Ann Lee"));
         assert_eq!(parsed.metadata.created.as_deref(), Some("2026-02-03"));

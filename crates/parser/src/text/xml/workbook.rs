@@ -1,10 +1,14 @@
 //! Workbooks in the XML of Excel 2003, which programs still export, often under the name of `.xls`.
 
 use super::tree::Element;
-use crate::markdown::{Blocks, table};
+use crate::markdown::Blocks;
+use crate::text::bounded_table;
 
-/// The furthest column that a cell may say it stands in.
-const WIDEST: usize = 1000;
+/// The furthest column that a cell may say it stands in, which is the last that Excel 2003 has.
+const WIDEST: usize = 256;
+
+/// The most cells that may be left out before others.
+const MOST_PADDING: usize = 1 << 20;
 
 /// Returns whether this is the root of a workbook.
 pub(super) fn is_workbook(root: &Element) -> bool {
@@ -15,14 +19,15 @@ pub(super) fn is_workbook(root: &Element) -> bool {
 pub(super) fn read(root: &Element) -> String {
     let mut blocks = Blocks::default();
     for sheet in root.elements().filter(|element| element.name == "Worksheet") {
+        let mut left = MOST_PADDING;
         let rows: Vec<_> = sheet
             .child("Table")
             .into_iter()
             .flat_map(Element::elements)
             .filter(|element| element.name == "Row")
-            .map(cells)
+            .map(|row| cells(row, &mut left))
             .collect();
-        let table = table(&rows);
+        let table = bounded_table(&rows);
         if !table.is_empty() {
             blocks.heading(2, sheet.attribute("Name").unwrap_or_default());
             blocks.push(&table);
@@ -31,13 +36,16 @@ pub(super) fn read(root: &Element) -> String {
     blocks.finish().0
 }
 
-fn cells(row: &Element) -> Vec<String> {
+/// Returns the cells of a row, before which as many may be empty as there are left.
+fn cells(row: &Element, left: &mut usize) -> Vec<String> {
     let mut cells = Vec::new();
     for cell in row.elements().filter(|element| element.name == "Cell") {
         if let Some(column) = cell.attribute("Index").and_then(|index| index.parse::<usize>().ok())
             && column <= WIDEST
         {
-            cells.resize(cells.len().max(column.saturating_sub(1)), String::new());
+            let empty = column.saturating_sub(1).saturating_sub(cells.len()).min(*left);
+            *left -= empty;
+            cells.resize(cells.len() + empty, String::new());
         }
         cells.push(cell.child("Data").map(Element::raw_text).unwrap_or_default());
     }
@@ -47,6 +55,15 @@ fn cells(row: &Element) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::read;
+
+    #[test]
+    fn one_cell_far_out_does_not_widen_a_long_sheet() {
+        let row = "<Row><Cell><Data>x</Data></Cell></Row>".repeat(5000);
+        let text = format!(
+            "<Workbook><Worksheet><Table>{row}<Row><Cell Index='256'><Data>y</Data></Cell></Row></Table></Worksheet></Workbook>"
+        );
+        assert!(read(&text).unwrap().text.len() < text.len());
+    }
 
     #[test]
     fn sheets_are_tables_under_their_names() {

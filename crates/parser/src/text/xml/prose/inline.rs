@@ -7,6 +7,10 @@ use crate::markdown::one_line;
 const CODES: &str = "code literal command filename option function varname envar constant computeroutput userinput \
     monospace codeph filepath cmdname classname methodname parameter tt apiname tag";
 
+/// Elements beside which there is space, separated by spaces: lines, and the parts of what is cited.
+const APART: &str = "br lb p para line label tab name string-name surname given-names collab person-group year month day \
+    volume issue fpage lpage source article-title chapter-title publisher-name publisher-loc pub-id comment edition etal";
+
 /// A line that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Inline {
@@ -88,11 +92,7 @@ fn mark(element: &Element) -> Mark {
     let address = ["url", "href", "target"].iter().find_map(|name| element.attribute(name));
     match address {
         Some(address) if is_web(address) => Mark::Link(address.trim().to_owned()),
-        _ if ["br", "lb", "label", "p", "para", "tab", "line", "name", "year", "volume", "source"]
-            .contains(&name) =>
-        {
-            Mark::Apart
-        }
+        _ if APART.split_whitespace().any(|apart| apart == name) => Mark::Apart,
         _ => Mark::Plain,
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn write(writer: &mut Writer, list: &Element, numbered: bool, level: 
     for (place, item) in items.enumerate() {
         let content = writer.nested(item, level);
         let mark = if numbered { format!("{}. ", place + 1) } else { "- ".to_owned() };
-        push_item(&mut text, &mark, &content);
+        push_item(&mut text, &mark, &content, writer.is_deep());
     }
     writer.blocks.push(&text);
 }
@@ -48,23 +48,28 @@ pub(super) fn write_terms(writer: &mut Writer, list: &Element, level: usize) {
             } else {
                 let meaning = writer.nested(part, level);
                 let separator = if meaning.starts_with(['-', '|', '`', '>']) { ":\n\n" } else { ": " };
-                push_item(&mut text, "- ", &format!("{}{separator}{meaning}", terms.join(", ")));
+                push_item(
+                    &mut text,
+                    "- ",
+                    &format!("{}{separator}{meaning}", terms.join(", ")),
+                    writer.is_deep(),
+                );
                 terms.clear();
             }
         }
     }
     if !terms.is_empty() {
-        push_item(&mut text, "- ", &one_line(&terms.join(", ")));
+        push_item(&mut text, "- ", &one_line(&terms.join(", ")), writer.is_deep());
     }
     writer.blocks.push(&text);
 }
 
-/// Appends an item, whose lines after the first are indented.
-fn push_item(text: &mut String, mark: &str, content: &str) {
+/// Appends an item, whose lines after the first are indented, unless they are deep enough.
+fn push_item(text: &mut String, mark: &str, content: &str, is_deep: bool) {
     for (place, line) in content.trim().lines().enumerate() {
         if place == 0 {
             text.push_str(mark);
-        } else if !line.is_empty() {
+        } else if !line.is_empty() && !is_deep {
             text.push_str(&" ".repeat(mark.len()));
         }
         text.push_str(line);

@@ -2,7 +2,7 @@
 
 use super::super::tree::Element;
 use super::writer::Writer;
-use crate::markdown;
+use crate::text::bounded_table;
 
 /// The most columns that a cell may say it covers.
 const WIDEST_CELL: usize = 100;
@@ -16,38 +16,20 @@ pub(super) fn write(writer: &mut Writer, table: &Element, level: usize) {
     }
 
     let mut rows = Vec::new();
-    let mut cells = 0;
-    collect(writer, table, level, &mut rows, &mut cells);
-
-    let widest = rows.iter().map(Vec::len).max().unwrap_or_default();
-    if widest.saturating_mul(rows.len()) > 4 * cells + 1000 {
-        // A table would be nothing but padding.
-        for row in rows {
-            writer.blocks.push(&row.join(" "));
-        }
-        return;
-    }
-    writer.blocks.push(&markdown::table(&rows));
+    collect(writer, table, level, &mut rows);
+    writer.blocks.push(&bounded_table(&rows));
 }
 
 /// Collects the rows, whichever groups they are in.
-fn collect(
-    writer: &mut Writer,
-    element: &Element,
-    level: usize,
-    rows: &mut Vec<Vec<String>>,
-    cells: &mut usize,
-) {
+fn collect(writer: &mut Writer, element: &Element, level: usize, rows: &mut Vec<Vec<String>>) {
     const ROWS: &[&str] = &["row", "tr", "strow", "sthead", "table-row"];
     const GROUPS: &[&str] = &["tgroup", "thead", "tbody", "tfoot", "alternatives", "table"];
 
     for child in element.elements() {
         if ROWS.contains(&child.name.as_str()) {
-            let row = row(writer, child, level);
-            *cells += row.len();
-            rows.push(row);
+            rows.push(row(writer, child, level));
         } else if GROUPS.contains(&child.name.as_str()) {
-            collect(writer, child, level, rows, cells);
+            collect(writer, child, level, rows);
         }
     }
 }

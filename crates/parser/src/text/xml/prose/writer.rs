@@ -6,12 +6,17 @@ use super::names::{Role, role};
 use super::{authors, list, table};
 use crate::markdown::{Blocks, code, one_line};
 
+/// The deepest indentation of lists and quotations.
+const DEEPEST: usize = 10;
+
 /// A writer of the blocks of a document.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
     pub(super) blocks: Blocks,
     /// Footnotes that were referred to, but not written yet.
     notes: Vec<String>,
+    /// The number of lists and the like that are around what is being written.
+    nesting: usize,
     /// The number of footnotes.
     pub(super) count: usize,
 }
@@ -77,7 +82,8 @@ impl Writer {
             }
             Role::Quote => {
                 let quoted = self.nested(element, titles.level());
-                let lines = quoted.lines().map(|line| format!("> {line}").trim_end().to_owned());
+                let mark = if self.is_deep() { "" } else { "> " };
+                let lines = quoted.lines().map(|line| format!("{mark}{line}").trim_end().to_owned());
                 self.blocks.push(&lines.collect::<Vec<_>>().join("\n"));
             }
             Role::Verse => {}
@@ -129,10 +135,17 @@ impl Writer {
         self.blocks.push(&lines.join("\n"));
     }
 
+    /// Returns whether there are so many lists around that another indentation would tell nothing.
+    pub(super) fn is_deep(&self) -> bool {
+        self.nesting > DEEPEST
+    }
+
     /// Returns the blocks in an element as a text of their own.
     pub(super) fn nested(&mut self, element: &Element, level: usize) -> String {
         let outside = std::mem::take(&mut self.blocks);
+        self.nesting += 1;
         self.parts(element, Titles::Paragraphs(level));
+        self.nesting -= 1;
         std::mem::replace(&mut self.blocks, outside).finish().0
     }
 
@@ -156,10 +169,12 @@ impl Writer {
 
     /// Appends what is in an element to a line, blocks as well.
     pub(super) fn contents(&mut self, element: &Element, line: &mut Inline) {
+        // Volume and pages of what is cited help to find it.
+        let is_cited = element.name.ends_with("citation");
         for child in &element.children {
             match child {
                 Node::Text(text) => line.text(text),
-                Node::Element(child) if role(&child.name) == Role::Nothing => {}
+                Node::Element(child) if role(&child.name) == Role::Nothing && !is_cited => {}
                 Node::Element(child) => self.inline(child, line),
             }
         }
@@ -225,6 +240,7 @@ fn is_block(element: &Element) -> bool {
 
 fn has_block(element: &Element) -> bool {
     !["footnote", "fn"].contains(&element.name.as_str())
+        && !element.name.ends_with("citation")
         && element.elements().any(|child| match role(&child.name) {
             Role::Inline => has_block(child),
             Role::Nothing => false,
