@@ -117,6 +117,7 @@ fn readable(letter: char) -> Option<char> {
 fn marked(pieces: &[(Mark, String)]) -> String {
     let mut text = String::new();
     for (place, (mark, piece)) in pieces.iter().enumerate() {
+        let piece = &if mark.code { piece.clone() } else { escaped(piece) };
         let core = piece.trim();
         let before = text.chars().next_back();
         let after = pieces.get(place + 1).and_then(|(_, next)| next.chars().next());
@@ -134,6 +135,19 @@ fn marked(pieces: &[(Mark, String)]) -> String {
         text.push_str(piece.get(lead + core.len()..).unwrap_or_default());
     }
     text
+}
+
+/// Returns a text in which nothing looks like a tag of HTML, which would not be shown.
+fn escaped(text: &str) -> String {
+    let mut parts = text.split('<');
+    let mut escaped = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_tag = part
+            .starts_with(|letter: char| letter.is_ascii_alphabetic() || matches!(letter, '/' | '!' | '?'));
+        escaped.push_str(if is_tag { "&lt;" } else { "<" });
+        escaped.push_str(part);
+    }
+    escaped
 }
 
 /// Returns whether signs around the piece split no word: a search for the word would not find it.
@@ -214,6 +228,14 @@ mod tests {
         assert_eq!(inline(&[("b", "two"), ("", " "), ("b", "words")]).markdown(), "**two words**");
         assert_eq!(inline(&[("bi", "both"), ("", ". "), ("s", "gone")]).markdown(), "***both***. ~~gone~~");
         assert_eq!(inline(&[("c", "a_b"), ("", ", "), ("c", "`")]).markdown(), "`a_b`, `");
+    }
+
+    #[test]
+    fn text_that_looks_like_a_tag_stays_text() {
+        assert_eq!(
+            inline(&[("", "a <b> if 1 < 2, "), ("c", "x<T>")]).markdown(),
+            "a &lt;b> if 1 < 2, `x<T>`"
+        );
     }
 
     #[test]

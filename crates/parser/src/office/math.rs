@@ -27,7 +27,7 @@ fn push(node: Node<'_>, text: &mut String) {
         }
         "rad" => {
             let degree = part("deg");
-            let degree = if degree.is_empty() { String::new() } else { format!("{}", grouped(&degree)) };
+            let degree = if degree.is_empty() { String::new() } else { grouped(&degree) };
             text.push_str(&format!("{degree}√{}", grouped(&part("e"))));
         }
         "nary" => text.push_str(&nary(node)),

@@ -91,13 +91,13 @@ impl Reader<'_, '_> {
 
         let relationships = self.package.relationships(part)?;
         let layout = match relationships.part("slideLayout") {
-            Some(layout) => self.template(&layout.to_owned())?,
+            Some(layout) => self.template(layout)?,
             None => Rc::default(),
         };
         let mut blocks = slide::read(self.package, &relationships, &layout, tree.root())?;
         self.level(&mut blocks);
         if let Some(notes) = relationships.part("notesSlide") {
-            self.notes(&notes.to_owned(), &mut blocks)?;
+            self.notes(notes, &mut blocks)?;
         }
         Ok(blocks)
     }
@@ -132,7 +132,7 @@ impl Reader<'_, '_> {
         let layout = self.package.optional_tree(part)?;
         let relationships = self.package.relationships(part)?;
         let master = match relationships.part("slideMaster") {
-            Some(master) => self.master(&master.to_owned())?,
+            Some(master) => self.master(master)?,
             None => Rc::default(),
         };
         let template = Rc::new(layout.map(|tree| Template::read(&tree, Some(master))).unwrap_or_default());

@@ -148,7 +148,7 @@ fn pieces_of_one_and_of_two_bytes_a_letter_are_one_text() {
     let mut bytes = doc.texts[0].encode_utf16().count();
     let place = u32::try_from(START).unwrap();
     // The first letter again, as one byte: that of two bytes begins with 0x1c, which no text has, so take the next.
-    let one = (place + 2) * 2 | 0x4000_0000;
+    let one = ((place + 2) * 2) | 0x4000_0000;
     let list = pieces(&[(bytes, place), (1, one)]);
     bytes += 1;
     let mut doc = doc.part(33, list);

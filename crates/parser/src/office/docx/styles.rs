@@ -114,9 +114,8 @@ impl Styles {
             }
         }
 
-        match outline {
-            Some(level @ 0..9) => style.heading = style.heading.or(Some(usize::from(level) + 1)),
-            _ => {}
+        if let Some(level @ 0..9) = outline {
+            style.heading = style.heading.or(Some(usize::from(level) + 1));
         }
         style
     }

@@ -10,8 +10,17 @@ use super::records::{Record, kinds};
 pub(super) struct Text {
     role: u32,
     letters: String,
-    /// The lengths of runs of paragraphs, with their levels, and whether they have bullets, if it is said.
-    paragraphs: Vec<(usize, usize, Option<bool>)>,
+    paragraphs: Vec<Run>,
+}
+
+/// A run of paragraphs that look alike.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    /// The number of letters.
+    length: usize,
+    level: usize,
+    /// Whether they have bullets, if it is said.
+    bullet: Option<bool>,
 }
 
 impl Text {
@@ -85,10 +94,10 @@ impl Text {
     /// Returns the level of the paragraph at a place, and whether it has a bullet.
     fn look(&self, at: usize) -> (usize, bool) {
         let mut end = 0usize;
-        for (length, level, bullet) in &self.paragraphs {
-            end = end.saturating_add(*length);
+        for run in &self.paragraphs {
+            end = end.saturating_add(run.length);
             if at < end {
-                return ((*level).min(8), bullet.unwrap_or(self.has_bullets()));
+                return (run.level.min(8), run.bullet.unwrap_or(self.has_bullets()));
             }
         }
         (0, self.has_bullets())
@@ -103,12 +112,12 @@ fn clean(text: &str) -> String {
 }
 
 /// Returns the runs of paragraphs of a text of this many letters.
-fn paragraphs(bytes: &[u8], letters: usize) -> Vec<(usize, usize, Option<bool>)> {
+fn paragraphs(bytes: &[u8], letters: usize) -> Vec<Run> {
     let mut runs = Vec::new();
     let (mut at, mut covered) = (0, 0usize);
     while covered <= letters {
         let Some((run, next)) = paragraph(bytes, at) else { break };
-        covered = covered.saturating_add(run.0.max(1));
+        covered = covered.saturating_add(run.length.max(1));
         runs.push(run);
         at = next;
     }
@@ -116,7 +125,7 @@ fn paragraphs(bytes: &[u8], letters: usize) -> Vec<(usize, usize, Option<bool>)>
 }
 
 /// Returns a run of paragraphs, and where the next one begins.
-fn paragraph(bytes: &[u8], at: usize) -> Option<((usize, usize, Option<bool>), usize)> {
+fn paragraph(bytes: &[u8], at: usize) -> Option<(Run, usize)> {
     let length = usize::try_from(long(bytes, at)?).ok()?;
     let level = usize::from(short(bytes, at + 4)?);
     let mask = long(bytes, at + 6)?;
@@ -141,5 +150,5 @@ fn paragraph(bytes: &[u8], at: usize) -> Option<((usize, usize, Option<bool>), u
     at += if has(1 << 16) { 2 } else { 0 };
     at += if has(0x000e_0000) { 2 } else { 0 };
     at += if has(1 << 21) { 2 } else { 0 };
-    Some(((length, level, bullet), at))
+    Some((Run { length, level, bullet }, at))
 }
