@@ -74,22 +74,51 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     }
 
     let is_filled_up = width.saturating_mul(height) <= FILLED_UP;
-    let mut text = String::new();
+    let mut table = Table::default();
     for (place, row) in rows[..height].iter().enumerate() {
         let width = if is_filled_up || place == 0 { width } else { used(row).max(1) };
         for column in 0..width {
-            text.push_str("| ");
-            text.push_str(&cell(row.get(column).map_or("", String::as_str)));
-            text.push(' ');
+            table.cell(row.get(column).map_or("", String::as_str));
         }
-        text.push_str("|\n");
-        if place == 0 {
-            text.push_str(&"| --- ".repeat(width));
-            text.push_str("|\n");
+        table.end_row();
+    }
+    table.finish()
+}
+
+/// A table that is written cell by cell.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    text: String,
+    /// The number of cells of the row that is not yet ended.
+    width: usize,
+    has_head: bool,
+}
+
+impl Table {
+    /// Appends a cell to the row.
+    pub(crate) fn cell(&mut self, text: &str) {
+        self.text.push_str("| ");
+        self.text.push_str(&cell(text));
+        self.text.push(' ');
+        self.width += 1;
+    }
+
+    /// Ends the row. The first is the head.
+    pub(crate) fn end_row(&mut self) {
+        self.text.push_str("|\n");
+        let width = std::mem::take(&mut self.width);
+        if !self.has_head {
+            self.has_head = true;
+            self.text.push_str(&"| --- ".repeat(width));
+            self.text.push_str("|\n");
         }
     }
-    text.truncate(text.trim_end().len());
-    text
+
+    /// Returns the table.
+    pub(crate) fn finish(mut self) -> String {
+        self.text.truncate(self.text.trim_end().len());
+        self.text
+    }
 }
 
 /// Returns the content of a cell on one line, in which no bar ends it early.

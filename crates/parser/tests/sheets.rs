@@ -151,13 +151,18 @@ fn biff(kind: u16, content: &[u8]) -> Vec<u8> {
 }
 
 fn compound_file(globals: &[Vec<u8>], cells: &[Vec<u8>]) -> Vec<u8> {
+    compound_file_of(globals, cells, 1)
+}
+
+/// Returns a workbook whose sheets all are the same one.
+fn compound_file_of(globals: &[Vec<u8>], cells: &[Vec<u8>], sheets: usize) -> Vec<u8> {
     let begin = |kind: u8| biff(0x809, &[0, 6, kind, 0, 0, 0, 0, 0]);
     let end = biff(0x0a, &[]);
-    let mut before = [begin(5), globals.concat()].concat();
-    // The sheet begins behind this record and the end of the globals.
-    let place = u32::try_from(before.len() + 4 + 12 + end.len()).unwrap();
-    before.extend(biff(0x85, &[&place.to_le_bytes()[..], &[0, 0, 4, 0], b"Data"].concat()));
-    let stream = [before, end.clone(), begin(0x10), cells.concat(), end].concat();
+    let listed = |place: u32| biff(0x85, &[&place.to_le_bytes()[..], &[0, 0, 4, 0], b"Data"].concat());
+    let before = [begin(5), globals.concat()].concat();
+    let place = u32::try_from(before.len() + listed(0).len() * sheets + end.len()).unwrap();
+    let stream =
+        [before, listed(place).repeat(sheets), end.clone(), begin(0x10), cells.concat(), end].concat();
 
     let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).unwrap();
     file.create_stream("/Workbook").unwrap().write_all(&stream).unwrap();
@@ -248,4 +253,11 @@ fn damage_makes_no_panic() {
         &[biff(0xfc, b"\x01\0\0\0\x01\0\0\0\x01\0\x00a")],
         &[biff(0xfd, &at(0, 0, 0, &[0; 4]))],
     ));
+}
+
+#[test]
+fn sheets_of_an_old_workbook_that_lie_in_each_other_are_refused() {
+    let cells = vec![biff(0x203, &at(0, 0, 0, &1.0_f64.to_le_bytes())); 200];
+    assert_eq!(text(&compound_file_of(&[], &cells, 1)), "## Data\n\n1");
+    assert!(matches!(read(&compound_file_of(&[], &cells, 5)), Err(ParseError::Damaged { .. })));
 }

@@ -1,5 +1,6 @@
 //! A zip archive of which no more is unpacked than is allowed.
 
+use std::collections::HashMap;
 use std::io::{Cursor, Read as _};
 
 use zip::ZipArchive;
@@ -17,6 +18,8 @@ const FIRST_ROOM: u64 = 8 << 20;
 pub(crate) struct Package<'a> {
     kind: Kind,
     archive: ZipArchive<Cursor<&'a [u8]>>,
+    /// The places of files in the archive, by their names in lower case.
+    places: HashMap<String, usize>,
     left: u64,
 }
 
@@ -24,13 +27,15 @@ impl<'a> Package<'a> {
     /// Returns the archive in these bytes.
     pub(crate) fn open(kind: Kind, bytes: &'a [u8]) -> Result<Self, ParseError> {
         let archive = ZipArchive::new(Cursor::new(bytes)).map_err(|error| refused(kind, &error))?;
-        Ok(Package { kind, archive, left: MAX_UNPACKED })
+        let names = (0..archive.len()).filter_map(|place| Some((archive.name_for_index(place)?, place)));
+        let places = names.map(|(name, place)| (name.to_ascii_lowercase(), place)).collect();
+        Ok(Package { kind, archive, places, left: MAX_UNPACKED })
     }
 
     /// Returns the content of a file; `None` if there is none of this name, in whatever case.
     pub(crate) fn read(&mut self, name: &str) -> Result<Option<Vec<u8>>, ParseError> {
-        let Some(index) = self.index(name) else { return Ok(None) };
-        let file = self.archive.by_index(index).map_err(|error| refused(self.kind, &error))?;
+        let Some(place) = self.places.get(&name.to_ascii_lowercase()) else { return Ok(None) };
+        let file = self.archive.by_index(*place).map_err(|error| refused(self.kind, &error))?;
 
         let room = file.size().min(FIRST_ROOM).min(self.left);
         let mut content = Vec::with_capacity(usize::try_from(room).unwrap_or_default());
@@ -51,14 +56,6 @@ impl<'a> Package<'a> {
             || ParseError::Damaged { kind: self.kind.name(), problem: format!("{name} is missing") };
         let missing = missing();
         self.read(name)?.ok_or(missing)
-    }
-
-    fn index(&self, name: &str) -> Option<usize> {
-        if let Some(index) = self.archive.index_for_name(name) {
-            return Some(index);
-        }
-        let name = self.archive.file_names().find(|known| known.eq_ignore_ascii_case(name))?;
-        self.archive.index_for_name(name)
     }
 }
 

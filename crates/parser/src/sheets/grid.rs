@@ -84,16 +84,17 @@ impl Book {
         Ok(())
     }
 
-    /// Changes the cell that stands at a place of the last sheet.
+    /// Changes the cell that stands at a place of the last sheet, whose cells are in their order.
     pub(super) fn change(&mut self, row: u32, column: usize, change: impl FnOnce(&mut String)) {
-        let cells = self.sheets.last_mut().and_then(|sheet| sheet.rows.get_mut(&row));
-        if let Some(cell) = cells.and_then(|cells| cells.iter_mut().find(|cell| cell.column == column)) {
+        let Some(cells) = self.sheets.last_mut().and_then(|sheet| sheet.rows.get_mut(&row)) else { return };
+        let place = cells.binary_search_by_key(&column, |cell| cell.column).ok();
+        if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
             change(&mut cell.text);
         }
     }
 
-    /// Puts the cells of each row of the last sheet in their order.
-    pub(super) fn end(&mut self) {
+    /// Puts the cells of each row of the last sheet in their order. Of two for one place, the first stays.
+    pub(super) fn sort(&mut self) {
         let Some(sheet) = self.sheets.last_mut() else { return };
         for cells in sheet.rows.values_mut() {
             if !cells.is_sorted_by_key(|cell| cell.column) {
@@ -131,7 +132,7 @@ impl Book {
             let is_number = text.parse::<f64>().is_ok();
             book.put(*row, Cell { column: *column, text: (*text).to_owned(), is_number }).unwrap();
         }
-        book.end();
+        book.sort();
         book
     }
 }

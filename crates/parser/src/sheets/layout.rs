@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::grid::{Cell, Grid};
-use crate::markdown::{one_line, table};
+use crate::markdown::{Blocks, Table, one_line};
 
 /// A row of a table, by its number.
 type Row<'a> = (u32, &'a [Cell]);
@@ -19,18 +19,19 @@ type Row<'a> = (u32, &'a [Cell]);
 /// The number of cells, empty ones among them, up to which any table is written as one.
 const SMALL: usize = 100_000;
 
-/// The share of its cells that a larger table must have text in: one in so many.
-const SPARSE: usize = 50;
+/// The number of cells, empty ones among them, beyond which none is.
+const LARGE: usize = 40_000_000;
 
-/// Returns the tables on a sheet as Markdown, from top to bottom and from left to right.
-pub(super) fn blocks(sheet: &Grid) -> Vec<String> {
-    let mut blocks = Vec::new();
+/// The share of its cells that a table in between must have text in: one in so many.
+const SPARSE: usize = 20;
+
+/// Appends the tables on a sheet, from top to bottom and from left to right.
+pub(super) fn write(sheet: &Grid, blocks: &mut Blocks) {
     for band in bands(sheet) {
         for rows in side_by_side(&band) {
-            blocks.push(write(&rows));
+            blocks.push(&block(&rows));
         }
     }
-    blocks
 }
 
 /// Returns the parts of the sheet with empty rows between them.
@@ -131,30 +132,28 @@ fn names_rows(rows: &[Row<'_>]) -> bool {
 }
 
 /// Returns rows as Markdown: one cell as a paragraph, a table as one, and what is scattered as lines.
-fn write(rows: &[Row<'_>]) -> String {
+fn block(rows: &[Row<'_>]) -> String {
     if let [(_, [cell])] = rows {
         return cell.text.clone();
     }
     let columns: BTreeSet<usize> =
         rows.iter().flat_map(|(_, cells)| cells.iter().map(|cell| cell.column)).collect();
-    let columns: Vec<usize> = columns.into_iter().collect();
     let filled: usize = rows.iter().map(|(_, cells)| cells.len()).sum();
     let area = rows.len().saturating_mul(columns.len());
-    if area > SMALL && area / SPARSE > filled {
+    if area > LARGE || (area > SMALL && area / SPARSE > filled) {
         return scattered(rows);
     }
-    table(&rows.iter().map(|(_, cells)| line(cells, &columns)).collect::<Vec<_>>())
-}
 
-/// Returns the cells of a row, and empty ones where it has none.
-fn line(cells: &[Cell], columns: &[usize]) -> Vec<String> {
-    let mut line = vec![String::new(); columns.len()];
-    for cell in cells {
-        if let Some(place) = columns.binary_search(&cell.column).ok().and_then(|place| line.get_mut(place)) {
-            place.clone_from(&cell.text);
+    let mut table = Table::default();
+    for (_, cells) in rows {
+        let mut cells = cells.iter().peekable();
+        for column in &columns {
+            let cell = cells.next_if(|cell| cell.column == *column);
+            table.cell(cell.map_or("", |cell| &cell.text));
         }
+        table.end_row();
     }
-    line
+    table.finish()
 }
 
 /// Returns a line for each row, with the names of its cells.
@@ -191,7 +190,9 @@ mod tests {
     use super::*;
 
     fn written(cells: &[(u32, usize, &str)]) -> Vec<String> {
-        blocks(&Book::of(cells).sheets[0])
+        let mut blocks = Blocks::default();
+        write(&Book::of(cells).sheets[0], &mut blocks);
+        blocks.finish().0.split("\n\n").map(str::to_owned).collect()
     }
 
     #[test]

@@ -46,14 +46,13 @@ fn write(kind: Kind, book: Book) -> Result<Parsed, ParseError> {
     }
 
     let mut blocks = Blocks::default();
-    for (sheet, number) in sheets.iter().zip(1..) {
+    let count = sheets.len();
+    for (sheet, number) in sheets.into_iter().zip(1..) {
         blocks.page(number);
         blocks.heading(2, sheet.name());
-        for block in layout::blocks(sheet) {
-            blocks.push(&block);
-        }
+        layout::write(&sheet, &mut blocks);
     }
-    metadata.page_count = u32::try_from(sheets.len()).ok();
+    metadata.page_count = u32::try_from(count).ok();
     let (text, pages) = blocks.finish();
     Ok(Parsed { pages, metadata, ..Parsed::markdown(text) })
 }

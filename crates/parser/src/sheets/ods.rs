@@ -37,7 +37,7 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
                     }
                     book.begin(&element.attribute("name").unwrap_or_default());
                     Sheet { xml: &mut xml, book: &mut book, row: 0, column: 0 }.read()?;
-                    book.end();
+                    book.sort();
                 }
                 "table:tracked-changes" | "table:named-expressions" | "table:database-ranges" => {
                     xml.skip()?

@@ -49,7 +49,7 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
         let links = Relations::of(&mut package, kind, part)?;
         book.begin(&sheet.name);
         read_cells(&records, &strings, &formats, &links, &mut book)?;
-        book.end();
+        book.sort();
     }
     Ok(book)
 }
@@ -166,6 +166,7 @@ fn read_cells(
 
     let mut row = 0;
     let mut is_hidden = false;
+    let mut is_sorted = false;
     for (kind, mut content) in Records(Bytes(records)) {
         if kind == ROW {
             row = content.u32().unwrap_or(0);
@@ -178,6 +179,10 @@ fn read_cells(
         } else if kind == COLUMNS {
             hide(content, book);
         } else if kind == LINK {
+            if !is_sorted {
+                book.sort();
+                is_sorted = true;
+            }
             add_link(content, relations, book);
         }
     }

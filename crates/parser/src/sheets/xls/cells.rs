@@ -10,7 +10,7 @@ use super::record::{Record, Records};
 use crate::ParseError;
 
 /// Reads a sheet's cells into the workbook's last sheet.
-pub(super) fn read(records: Records<'_>, globals: &Globals, book: &mut Book) -> Result<(), ParseError> {
+pub(super) fn read(records: &mut Records<'_>, globals: &Globals, book: &mut Book) -> Result<(), ParseError> {
     const BEGIN: u16 = 0x809;
     const END: u16 = 0x0a;
 

@@ -17,14 +17,21 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
     let stream = workbook(kind, bytes)?;
     let globals = Globals::read(kind, Records::new(&stream))?;
 
+    // Sheets follow each other; those that lie in each other would be read again and again.
+    let mut left = stream.len();
     let mut book = Book::new(kind);
     for sheet in globals.sheets.iter().filter(|sheet| sheet.is_shown) {
         let Some(records) = stream.get(sheet.place..) else {
             return Err(damaged(kind, "a sheet is not where it should be"));
         };
         book.begin(&sheet.name);
-        cells::read(Records::new(records), &globals, &mut book)?;
-        book.end();
+        let mut records = Records::new(records);
+        cells::read(&mut records, &globals, &mut book)?;
+        let Some(rest) = left.checked_sub(records.read()) else {
+            return Err(damaged(kind, "its sheets lie in each other"));
+        };
+        left = rest;
+        book.sort();
     }
     Ok(book)
 }

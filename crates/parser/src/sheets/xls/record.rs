@@ -19,17 +19,25 @@ impl<'a> Record<'a> {
 }
 
 /// The records of a stream, from the beginning to the end.
-pub(super) struct Records<'a>(Bytes<'a>);
+pub(super) struct Records<'a> {
+    rest: Bytes<'a>,
+    length: usize,
+}
 
 impl<'a> Records<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Records(Bytes(bytes))
+        Records { rest: Bytes(bytes), length: bytes.len() }
+    }
+
+    /// Returns the number of bytes that were read.
+    pub(super) fn read(&self) -> usize {
+        self.length - self.rest.0.len()
     }
 
     fn one(&mut self) -> Option<(u16, Bytes<'a>)> {
-        let kind = self.0.u16()?;
-        let length = self.0.u16()?;
-        Some((kind, Bytes(self.0.take(usize::from(length))?)))
+        let kind = self.rest.u16()?;
+        let length = self.rest.u16()?;
+        Some((kind, Bytes(self.rest.take(usize::from(length))?)))
     }
 }
 
@@ -40,11 +48,11 @@ impl<'a> Iterator for Records<'a> {
         let (kind, content) = self.one()?;
         let mut parts = vec![content];
         loop {
-            let before = self.0;
+            let before = self.rest;
             match self.one() {
                 Some((CONTINUE, content)) => parts.push(content),
                 _ => {
-                    self.0 = before;
+                    self.rest = before;
                     return Some(Record { kind, parts });
                 }
             }

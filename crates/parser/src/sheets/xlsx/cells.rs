@@ -38,6 +38,7 @@ pub(super) fn read(
                     let cell = cell(xml, &element, context, place.column)?;
                     book.put(place.row, cell)?;
                 }
+                "hyperlinks" => book.sort(),
                 "hyperlink" => add_link(&element, relations, book),
                 // What a sheet says beside its cells: how it is printed, for one.
                 "extLst" | "headerFooter" | "dataValidations" | "conditionalFormatting" => xml.skip()?,

@@ -53,7 +53,7 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
         let links = Relations::of(&mut package, kind, part)?;
         book.begin(&sheet.name);
         cells::read(&mut Xml::new(kind, &utf8(xml)), &context, &links, &mut book)?;
-        book.end();
+        book.sort();
     }
     Ok(book)
 }
