@@ -168,16 +168,16 @@ fn deep_nesting_costs_no_more_than_its_length() {
     let tags =
         ["div", "b", "ul", "li", "blockquote", "table", "td", "dl", "span", "a", "sup", "section", "q", "h1"];
     for tag in tags {
-        let html = format!("<{tag}>").repeat(50_000) + "<p>Text";
+        let html = format!("<{tag}>").repeat(20_000) + "<p>Text";
         assert!(markdown(&html).contains("Text"), "{tag}");
     }
-    let html = "<table><tr><td>".repeat(30_000) + "Text";
+    let html = "<table><tr><td>".repeat(20_000) + "Text";
     assert!(markdown(&html).contains("Text"));
 }
 
 #[test]
 fn an_element_of_many_attributes_is_read_in_linear_time() {
-    let attributes: String = (0..200_000).map(|number| format!(" a{number}=b")).collect();
+    let attributes: String = (0..100_000).map(|number| format!(" a{number}=b")).collect();
     assert_eq!(markdown(&format!("<p{attributes}>Text")), "Text");
 }
 

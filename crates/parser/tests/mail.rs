@@ -111,6 +111,17 @@ fn parts_that_are_looked_for_in_vain_are_bounded() {
     assert!(matches!(read(mail.as_bytes()), Err(ParseError::TooComplex { .. })));
 }
 
+#[test]
+fn attachments_that_are_many_are_named_only() {
+    let part =
+        "--b\r\nContent-Type: text/html; name=a.html\r\nContent-Disposition: attachment\r\n\r\n<p>Page\r\n";
+    let mail =
+        format!("Subject: S\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n{}--b--", part.repeat(300));
+    let text = markdown(&mail);
+    assert_eq!(text.matches("\n\nPage").count(), 200);
+    assert_eq!(text.matches("\n- a.html").count(), 100);
+}
+
 type Msg = cfb::CompoundFile<Cursor<Vec<u8>>>;
 
 /// Writes properties of an e-mail of Outlook's into this storage: texts by their ids, and numbers by their tags.

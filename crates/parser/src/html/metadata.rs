@@ -72,7 +72,7 @@ pub(super) fn metadata(tree: &Tree) -> Metadata {
 
 /// Returns the name, in lower case, and the value of a statement.
 fn statement(tree: &Tree, id: Id) -> Option<(String, String)> {
-    let name = tree.attribute(id, Name::NameOrProperty).or_else(|| tree.attribute(id, Name::HttpEquiv))?;
+    let name = tree.attribute(id, Name::Key).or_else(|| tree.attribute(id, Name::HttpEquiv))?;
     Some((name.trim().to_ascii_lowercase(), some_line(tree.attribute(id, Name::Content)?)?))
 }
 

@@ -47,7 +47,7 @@ impl Notes {
         let mut targets: HashMap<(usize, &str), Id> = HashMap::new();
         for (number, page) in pages.iter().enumerate() {
             page.tree.find(ROOT, |id| {
-                for name in [Name::Id, Name::NameOrProperty] {
+                for name in [Name::Id, Name::Key] {
                     if let Some(value) = page.tree.attribute(id, name)
                         && let Some(key) = wanted.get(&(number, value))
                     {

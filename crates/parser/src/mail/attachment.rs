@@ -18,6 +18,13 @@ const MOST: usize = 200;
 /// The most bytes of attachments that are read, in all e-mails of a document together.
 const MOST_BYTES: usize = 64 << 20;
 
+/// The most bytes of text that are read from attachments, in all e-mails of a document together: a small file can hold
+/// a long text.
+const MOST_TEXT: usize = 32 << 20;
+
+/// The number of attachments for which one counts that could not be read, as that may have taken long.
+const FAILURE: usize = 10;
+
 /// The most attachments of one e-mail that are named.
 pub(super) const MOST_NAMED: usize = 1000;
 
@@ -27,21 +34,30 @@ pub(super) struct Budget {
     depth: usize,
     attachments: usize,
     bytes: usize,
+    text: usize,
 }
 
 impl Budget {
     pub(super) fn new() -> Self {
-        Budget { depth: DEEPEST, attachments: MOST, bytes: MOST_BYTES }
+        Budget { depth: DEEPEST, attachments: MOST, bytes: MOST_BYTES, text: MOST_TEXT }
     }
 
     /// Takes what reading an attachment of this size needs, and returns whether there is so much.
     fn take(&mut self, bytes: usize) -> bool {
-        if self.attachments == 0 || self.bytes < bytes {
+        if self.attachments == 0 || self.bytes < bytes || self.text == 0 {
             return false;
         }
         self.attachments -= 1;
         self.bytes -= bytes;
         true
+    }
+
+    /// Takes what reading an attachment has cost, beside its size.
+    fn settle(&mut self, parsed: Option<&Parsed>) {
+        match parsed {
+            Some(parsed) => self.text = self.text.saturating_sub(parsed.text.len()),
+            None => self.attachments = self.attachments.saturating_sub(FAILURE),
+        }
     }
 
     /// Reads an attached e-mail of this size, unless it is too deep or one too many.
@@ -139,7 +155,11 @@ impl Attachment {
                 Some(letter.content(level, budget))
             }
             _ if !budget.take(bytes.len()) => None,
-            _ => parsed(kind, &source).map(|parsed| written(kind, parsed, level)),
+            _ => {
+                let parsed = parsed(kind, &source);
+                budget.settle(parsed.as_ref());
+                parsed.map(|parsed| written(kind, parsed, level))
+            }
         }
     }
 }

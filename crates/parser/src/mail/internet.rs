@@ -151,8 +151,12 @@ impl Walk<'_, '_> {
     fn parts(&mut self, part: &MessagePart<'_>, parts: &[u32], depth: usize) -> Result<(), ParseError> {
         match part.content_type().and_then(|media_type| media_type.subtype()) {
             Some("alternative") => self.alternatives(parts, depth),
-            subtype => {
-                self.letter.is_encrypted |= subtype == Some("encrypted");
+            // Keys, and what they are for: nothing to read.
+            Some("encrypted") => {
+                self.letter.is_encrypted = true;
+                Ok(())
+            }
+            _ => {
                 for part in parts {
                     self.part(*part, depth + 1)?;
                 }
