@@ -56,15 +56,18 @@ pub(super) fn remove(pages: &mut [Page]) {
     }
 }
 
-/// Returns the texts of lines that are in the middle of a page, with their sizes. They are content wherever they are.
-fn middle_texts(pages: &[Page]) -> HashSet<(String, i32)> {
-    let mut texts = HashSet::new();
+/// The texts of lines that are in the middle of a page, with their sizes, and how often they are.
+type Middle = HashMap<(String, i32), usize>;
+
+/// Returns the texts in the middles of pages.
+fn middle_texts(pages: &[Page]) -> Middle {
+    let mut texts = Middle::new();
     for page in pages {
         for line in &page.lines {
             let height = page.height.max(1.0);
             let inside = line.y > height * ZONE && line.y < height * (1.0 - ZONE);
             if inside && line.cells.len() < 4 {
-                texts.insert((line.text(), tenths(line.size)));
+                *texts.entry((line.text(), tenths(line.size))).or_default() += 1;
             }
         }
     }
@@ -203,14 +206,24 @@ impl Facts {
     }
 
     /// Returns whether a row is furniture on the page with this place among all.
-    fn is_furniture(&self, row: &Row, page: usize, middle: &HashSet<(String, i32)>) -> bool {
+    fn is_furniture(&self, row: &Row, page: usize, middle: &Middle) -> bool {
         if self.counts(row, page) {
             return true;
         }
-        if is_content(row, middle) {
+        if self.is_content(row, middle) {
             return false;
         }
         self.repeats(row) || self.stands_in(row)
+    }
+
+    /// Returns whether a row is a line that is in the middle of pages, too, in the same size, and not much more often
+    /// at their edges: it is content wherever it is.
+    fn is_content(&self, row: &Row, middle: &Middle) -> bool {
+        let size = tenths(row.size);
+        let inside: usize =
+            (size - 1..=size + 1).filter_map(|size| middle.get(&(row.text.clone(), size))).sum();
+        let outside = self.texts.get(&(row.text.clone(), row.place)).copied().unwrap_or(0);
+        inside * 5 > outside
     }
 
     /// Returns whether a row with these words is at this place of several pages.
@@ -237,12 +250,6 @@ impl Facts {
         let pages: usize = (row.place - 1..=row.place + 1).filter_map(|place| self.places.get(&place)).sum();
         self.pages >= 6 && row.cells <= 3 && pages * 10 >= self.pages * 7 && row.text.chars().count() < 90
     }
-}
-
-/// Returns whether a row is a line that is in the middle of a page, too, in the same size.
-fn is_content(row: &Row, middle: &HashSet<(String, i32)>) -> bool {
-    let size = tenths(row.size);
-    (size - 1..=size + 1).any(|size| middle.contains(&(row.text.clone(), size)))
 }
 
 /// Returns the numbers that a row begins and ends with, or that it is about, such as "page 3 of 12".

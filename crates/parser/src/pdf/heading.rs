@@ -55,7 +55,7 @@ impl Headings {
 
     /// Returns whether the outline names a line.
     pub(super) fn is_title(&self, line: &Line) -> bool {
-        !self.titles.is_empty() && line.size >= 0.95 * self.body && self.titles.contains(&key(&line.text()))
+        !self.titles.is_empty() && line.size >= 0.85 * self.body && self.titles.contains(&key(&line.text()))
     }
 
     /// Ranks the looks of the headings among these texts: the larger the look, the higher its level.
@@ -93,7 +93,7 @@ impl Headings {
         if title.chars().count() > MAX_LETTERS || !title.chars().any(char::is_alphabetic) {
             return false;
         }
-        if self.titles.contains(&key(&title)) && text.size >= 0.95 * self.body {
+        if self.titles.contains(&key(&title)) && text.size >= 0.85 * self.body {
             return true;
         }
 
@@ -116,7 +116,7 @@ impl Headings {
         text.bold
             && !self.body_bold
             && capital
-            && text.size >= 0.97 * self.body
+            && text.size >= if numbered { 0.88 } else { 0.97 } * self.body
             && text.lines.len() <= 2
             && !title.ends_with([':', '-', '!'])
             && title.split(' ').count() <= if numbered { 18 } else { 12 }
