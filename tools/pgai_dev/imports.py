@@ -94,7 +94,29 @@ EMBEDDING_SERVER = Rules(
     ],
 )
 
-CRATES = [EXTENSION, PIPELINE, QUEUE, EMBEDDING_SERVER]
+PARSER = Rules(
+    root="crates/parser/src/lib.rs",
+    floors=[
+        {"answer"},
+        {"detect", "mail"},
+        {"html", "odf", "office", "pdf", "rtf", "sheets", "text"},
+        {"charset", "date", "flow", "markdown", "package"},
+        {"document", "error", "kind", "panics", "sandbox"},
+    ],
+    # Documents are made so: a cell of a table holds what a document holds, a footnote is a body, a letter is attached to a
+    # letter.
+    circles=[
+        {"mail/attachment.rs", "mail/internet.rs", "mail/letter.rs", "mail/outlook.rs"},
+        {"odf/content.rs", "odf/table.rs"},
+        {"office/docx/body.rs", "office/docx/notes.rs"},
+        {
+            "text.rs", "text/rst.rs", "text/rst/table.rs", "text/xml.rs", "text/xml/feed.rs", "text/xml/prose.rs",
+            "text/xml/prose/list.rs", "text/xml/prose/table.rs", "text/xml/prose/writer.rs", "text/xml/workbook.rs",
+        },
+    ],
+)
+
+CRATES = [EXTENSION, PIPELINE, QUEUE, PARSER, EMBEDDING_SERVER]
 
 
 @dataclass

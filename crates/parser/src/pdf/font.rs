@@ -79,12 +79,18 @@ impl Font {
     }
 }
 
+/// The form that a font's name is looked up in; `None` is the page itself.
+type Form = Option<(u32, u16)>;
+
+/// A font's name, and where it is looked up.
+type FontKey = (Form, Vec<u8>);
+
 /// The fonts of a page and its forms.
 #[derive(Default)]
 pub(super) struct Fonts {
-    known: Vec<((Option<(u32, u16)>, Vec<u8>), Font)>,
-    names: HashMap<(Option<(u32, u16)>, Vec<u8>), usize>,
-    infos: HashMap<Option<(u32, u16)>, Vec<BackendFontInfo>>,
+    known: Vec<(FontKey, Font)>,
+    names: HashMap<FontKey, usize>,
+    infos: HashMap<Form, Vec<BackendFontInfo>>,
 }
 
 impl Fonts {
