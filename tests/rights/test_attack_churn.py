@@ -51,3 +51,15 @@ def test_a_strangers_tables_have_no_vectorizer_read_again(db, mallory, alice):
     alice.insert(0)
     after = eventually(lambda: (now := readings(db)) > before and now, what="her vectorizer to be read again")
     assert after - before < CHANGES / 2
+
+
+def test_so_many_requests_of_a_source_wait_at_most(db, alice):
+    egress.allow_objects(db.cluster, "s3://")
+    alice.sql(f"SELECT ai.create_s3_source('{alice.name}.mirror', 's3://bucket/', schedule => NULL)")
+    # Nobody begins what is not committed.
+    with db.connect(user=alice.name, autocommit=False) as session:
+        numbers = session.execute("SELECT ai.sync_s3_source(1) FROM generate_series(1, 1000)").fetchall()
+        assert len(set(numbers)) == 10
+        [[other]] = session.execute("SELECT ai.sync_s3_source(1, allow_mass_delete => true)").fetchall()
+        assert (other,) not in numbers, "it asks for more than those that wait"
+        session.rollback()
