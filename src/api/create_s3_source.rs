@@ -88,43 +88,56 @@ fn create(request: SourceRequest) -> Result<i32, PgError> {
     let prefix = S3Prefix::parse(&request.uri).map_err(refused)?;
     validate_schedule(request.schedule)?;
     let relation = find_or_create(&request.target)?;
-    require_owner_of(&relation)?;
+    with_pinned_path(|| declare(request, &prefix, &relation))
+}
+
+/// Declares a source that mirrors to this table. The search path is pinned: what is decided here, and what the
+/// extension's own rights are used for, does not depend on operators of the caller's.
+fn declare(request: SourceRequest, prefix: &S3Prefix, relation: &Relation) -> Result<i32, PgError> {
+    require_owner_of(relation)?;
 
     let config = access::declared_by(&request.config, rights::author(relation.owner));
     access::require_allowed(&config, &request.uri, relation.owner)?;
     ListingScope::new(&request.uri, &config, &guc::pipeline()).map_err(refused)?;
-    target::require_table(&relation)?;
-    target::require_columns(&relation)?;
-    target::require_unique(&relation)?;
-    require_usage(&relation)?;
+    target::require_table(relation)?;
+    target::require_columns(relation)?;
+    target::require_unique(relation)?;
+    require_usage(relation)?;
 
-    let name = request.name.clone().unwrap_or_else(|| default_name(&relation));
+    let name = request.name.clone().unwrap_or_else(|| default_name(relation));
     names::require_valid("S3 source", &name)?;
     lock::on(Named::S3Source, &name);
-    if let Some((existing, kept_as)) = find_by_name(&name)? {
-        if !request.if_not_exists {
-            return Err(duplicate(format!("S3 source \"{name}\" already exists"))
-                .with_hint("Choose another name, or use if_not_exists => true."));
-        }
-        if kept_as != relation.oid {
-            return Err(duplicate(format!("S3 source \"{name}\" already exists"))
-                .with_detail("Its objects are mirrored to another table.")
-                .with_hint("Choose another name with the argument name."));
-        }
-        pgrx::notice!("S3 source \"{name}\" already exists, skipping");
+    if let Some(existing) = existing(&name, relation, request.if_not_exists)? {
         return Ok(existing);
     }
 
     quota::require_room_for_s3_source(relation.owner)?;
-    require_disjoint(&relation, &prefix)?;
+    require_disjoint(relation, prefix)?;
     require_queue_free(&request.config)?;
-    say_if_open_ended(&prefix);
+    say_if_open_ended(prefix);
 
-    let id = register(&name, &relation, &prefix, request)?;
-    create_seen(id, &relation)?;
+    let id = register(&name, relation, prefix, request)?;
+    create_seen(id, relation)?;
     entry::note_declarers()?;
     wake::worker_at_commit();
     Ok(id)
+}
+
+/// Returns the source of this name, if the caller accepts an existing one for this table; `None` if the name is free.
+/// Errors if it is taken otherwise.
+fn existing(name: &str, relation: &Relation, if_not_exists: bool) -> Result<Option<i32>, PgError> {
+    let Some((existing, kept_as)) = find_by_name(name)? else { return Ok(None) };
+    let taken = duplicate(format!("S3 source \"{name}\" already exists"));
+    if !if_not_exists {
+        return Err(taken.with_hint("Choose another name, or use if_not_exists => true."));
+    }
+    if kept_as != relation.oid {
+        return Err(taken
+            .with_detail("Its objects are mirrored to another table.")
+            .with_hint("Choose another name with the argument name."));
+    }
+    pgrx::notice!("S3 source \"{name}\" already exists, skipping");
+    Ok(Some(existing))
 }
 
 fn texts(array: Option<Array<'_, &str>>) -> Vec<String> {
@@ -184,7 +197,6 @@ fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
                         arrive at once.";
     let Some(schedule) = schedule else { return Ok(()) };
 
-    // The caller's path is only for the name of the table.
     with_pinned_path(|| {
         let look = "SELECT $1::text, $1 < interval '1 second'";
         let looked =
@@ -197,7 +209,8 @@ fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
     .map_err(|error| error.with_hint(HINT))
 }
 
-/// Returns the table with this name, resolved with the caller's search path; creates it if there is none.
+/// Returns the table with this name, resolved with the caller's search path; creates it if there is none. Nothing
+/// but the name is looked up there.
 fn find_or_create(name: &str) -> Result<Relation, PgError> {
     let plain = name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_lowercase();
     lock::on(Named::Relation, &plain);
@@ -219,7 +232,7 @@ fn find_or_create(name: &str) -> Result<Relation, PgError> {
         invalid(format!("{name:?} is not the name of a table")).with_hint("Write the name as schema.table.")
     })?;
     // A schema may have been renamed since, and the name be that of another table.
-    Table::made(&relation.schema, &relation.name, &[relation.owner])?;
+    with_pinned_path(|| Table::made(&relation.schema, &relation.name, &[relation.owner]))?;
     pgrx::notice!("created table {}", relation.qualified());
     Ok(relation)
 }
@@ -230,7 +243,7 @@ fn find(name: &str) -> Result<Option<Relation>, PgError> {
         &[name.to_owned().into()],
         |row| row.get_opt::<pg_sys::Oid>(1),
     )?;
-    oid.flatten().map_or(Ok(None), Relation::load)
+    oid.flatten().map_or(Ok(None), |oid| with_pinned_path(|| Relation::load(oid)))
 }
 
 fn require_owner_of(relation: &Relation) -> Result<(), PgError> {

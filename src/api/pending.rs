@@ -7,6 +7,7 @@ use crate::catalog::scan::{self, Which};
 use crate::catalog::table::Table;
 use crate::pg::deadline;
 use crate::pg::error::PgError;
+use crate::pg::identity::with_pinned_path;
 use crate::pg::sql;
 
 /// Counts up to `most` rows of two tables of one owner, for a caller who may read both. Returns NULL if that
@@ -53,15 +54,15 @@ fn count(inbox: pg_sys::Oid, work: pg_sys::Oid, most: u64) -> Result<i64, PgErro
     Ok(i64::try_from(changes + rows).unwrap_or(i64::MAX))
 }
 
+/// Whether the caller may read all rows of the table `$1`.
+const MAY_READ: &str = "
+    SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT c.relrowsecurity
+    FROM pg_catalog.pg_class c WHERE c.oid = $1";
+
 /// Locks a table and returns it. Errors unless the caller may read it without row security.
 fn readable(table: pg_sys::Oid) -> Result<Table, PgError> {
     let refused = || PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, "could not read the queue");
-    let may = sql::read(
-        "SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT c.relrowsecurity
-         FROM pg_catalog.pg_class c WHERE c.oid = $1",
-        &[table.into()],
-        |row| row.get_opt::<bool>(1),
-    )?;
+    let may = with_pinned_path(|| sql::read(MAY_READ, &[table.into()], |row| row.get_opt::<bool>(1)))?;
     let found =
         Table::look(table).filter(|found| found.kind == 'r' && may == [Some(true)]).ok_or_else(refused)?;
     found.hold(pg_sys::AccessShareLock)?;

@@ -2,13 +2,18 @@
 //! so one role's reduce the time for all others.
 //!
 //! Concurrent sessions may exceed a limit by one each.
+//!
+//! The limits are those that are set for the owner, in whoever's session: a trigger of the owner's runs in the worker's.
+
+use std::ffi::{CStr, CString};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::vectorizer;
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, is_superuser};
+use crate::pg::identity::{as_superuser, is_superuser, session_user};
+use crate::pg::role_settings::{last_of, set_for_database, set_for_role};
 use crate::pg::sql;
 
 /// Errors if this role or the database has as many vectorizers as allowed. Superusers are exempt.
@@ -24,7 +29,7 @@ pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
     require_room(
         "role",
         has as i64,
-        guc::max_vectorizers_per_role(),
+        set_for(owner, c"pgai_rs.max_vectorizers_per_role", guc::max_vectorizers_per_role()),
         "vectorizers",
         "max_vectorizers_per_role",
     )?;
@@ -51,7 +56,7 @@ pub fn require_room_for_s3_source(owner: pg_sys::Oid) -> Result<(), PgError> {
     require_room(
         "role",
         has as i64,
-        guc::max_s3_sources_per_role(),
+        set_for(owner, c"pgai_rs.max_s3_sources_per_role", guc::max_s3_sources_per_role()),
         "S3 sources",
         "max_s3_sources_per_role",
     )?;
@@ -62,6 +67,22 @@ pub fn require_room_for_s3_source(owner: pg_sys::Oid) -> Result<(), PgError> {
         "S3 sources",
         "max_s3_sources_per_database",
     )
+}
+
+/// Returns the value of a limit that is set for a role or for the database; else `here`, that of this session.
+fn set_for(role: pg_sys::Oid, name: &CStr, here: i64) -> i64 {
+    if role == session_user() {
+        return here;
+    }
+    let set = [set_for_database(), set_for_role(role)].concat();
+    let value = last_of(&set, &name.to_string_lossy()).and_then(|value| CString::new(value).ok());
+    let Some(value) = value else { return here };
+
+    let mut number = 0;
+    // SAFETY: a C string and a place for the number; no hint is asked for.
+    let is_number = unsafe { pg_sys::parse_int(value.as_ptr(), &mut number, 0, std::ptr::null_mut()) };
+    // Postgres has let it be set where the library was not loaded.
+    if is_number { i64::from(number) } else { here }
 }
 
 fn require_room(whose: &str, has: i64, most: i64, what: &str, setting: &str) -> Result<(), PgError> {

@@ -81,19 +81,39 @@ fn set_s3_source_disabled(
     Ok(())
 }
 
+/// The number of requests of a source that wait for the worker. More of them ask for nothing that these do not.
+const MOST_REQUESTS: i64 = 10;
+
+/// The last request of the source `$1` with the same `allow_mass_delete`, `$3`, if so many wait, `$2`.
+const LAST_OF_MANY: &str = "
+    SELECT max(r.run) FILTER (WHERE r.allow_mass_delete = $3)
+    FROM (SELECT r.run, r.allow_mass_delete
+          FROM ai._s3_source_run r JOIN ai.s3_source s ON s.id = r.id AND NOT s.disabled
+          WHERE r.id = $1 AND r.state = 'requested' ORDER BY r.run DESC LIMIT $2) r
+    HAVING count(*) >= $2 AND bool_or(r.allow_mass_delete = $3)";
+
 #[pg_extern(sql = false)]
 fn sync_s3_source(
     source_id: Option<i32>,
     allow_mass_delete: Option<bool>,
 ) -> Result<i64, pg_sys::panic::ErrorReport> {
     let id = require_source(source_id)?;
+    let allow_mass_delete = allow_mass_delete.unwrap_or(false);
+    let waiting = as_superuser(|| {
+        let args = [id.into(), MOST_REQUESTS.into(), allow_mass_delete.into()];
+        sql::query_row(LAST_OF_MANY, &args, |row| row.get::<i64>(1))
+    })?;
+    if let Some(waiting) = waiting {
+        return Ok(waiting);
+    }
+
     sequence::RUNS.pass_taken()?;
     let run = as_superuser(|| {
         sql::query_row(
             "INSERT INTO ai._s3_source_run (id, state, reason, allow_mass_delete)
              SELECT s.id, 'requested', 'request', $2 FROM ai.s3_source s WHERE s.id = $1 AND NOT s.disabled
              RETURNING run",
-            &[id.into(), allow_mass_delete.unwrap_or(false).into()],
+            &[id.into(), allow_mass_delete.into()],
             |row| row.get::<i64>(1),
         )
     })?;

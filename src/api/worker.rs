@@ -7,6 +7,7 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::pg::error::PgError;
+use crate::pg::identity::with_pinned_path;
 use crate::pg::sql;
 use crate::worker;
 
@@ -63,15 +64,16 @@ fn wait_until_connected(pid: i32) -> Result<(), PgError> {
     Ok(())
 }
 
+/// The processes of the type `$1` for this database.
+const RUNNING: &str = "
+    SELECT pid FROM pg_catalog.pg_stat_activity
+    WHERE backend_type = $1 AND datname = pg_catalog.current_database()";
+
 fn running_worker() -> Result<Option<i32>, PgError> {
     // Within a transaction the view keeps showing its first snapshot.
     // SAFETY: forgets what this backend remembers of it.
     unsafe { pg_sys::pgstat_clear_snapshot() };
-    let pids = sql::read(
-        "SELECT pid FROM pg_catalog.pg_stat_activity
-         WHERE backend_type = $1 AND datname = pg_catalog.current_database()",
-        &[worker::WORKER_TYPE.to_owned().into()],
-        |row| row.get::<i32>(1),
-    )?;
+    let args = [worker::WORKER_TYPE.to_owned().into()];
+    let pids = with_pinned_path(|| sql::read(RUNNING, &args, |row| row.get::<i32>(1)))?;
     Ok(pids.into_iter().next())
 }

@@ -63,6 +63,11 @@ impl Relations {
         needed.into_iter().chain(&self.origin).chain(&self.store)
     }
 
+    /// Returns the OIDs of all relations that exist.
+    pub fn all(&self) -> impl Iterator<Item = pg_sys::Oid> {
+        self.tables().chain(&self.view).map(|table| table.oid)
+    }
+
     /// Returns the OIDs of [`Relations::tables`].
     pub fn oids(&self) -> Tables {
         self.tables().map(|table| table.oid).collect()

@@ -19,7 +19,7 @@ use crate::guc::{
 };
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, is_superuser, session_user};
+use crate::pg::identity::{as_superuser, current_user, is_superuser, session_user};
 use crate::pg::role_settings::{last_of, set_for_database, set_for_role};
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
@@ -91,15 +91,19 @@ fn add(spent: &[(Role, Day, Spent)]) -> Result<(), PgError> {
     sql::execute(forget, &[(day_number(today()) - KEPT_DAYS).into()]).map(drop)
 }
 
-/// Charges the session's role with tokens that it is about to send. Errors if they do not fit into what is left of the
+/// Charges the role that asks with tokens that it is about to send. Errors if they do not fit into what is left of the
 /// role's daily quota, or of that of all roles of the database together. Concurrent sessions may exceed it by
 /// what they ask for.
 ///
 /// The session's role is charged and not the vectorizer's owner: otherwise readers could stop the owner's
 /// vectorizers. Without `shared_preload_libraries` nothing is recorded.
 pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
-    let role = session_user();
-    let limits = [("role", DAILY_TOKENS_PER_ROLE.here()), ("database", DAILY_TOKENS_PER_DATABASE.here())];
+    let role = who_asks();
+    let [of_role, of_database] = match role == session_user() {
+        true => [DAILY_TOKENS_PER_ROLE.here(), DAILY_TOKENS_PER_DATABASE.here()],
+        false => [limits_of(role).tokens, limits_of_database().tokens],
+    };
+    let limits = [("role", of_role), ("database", of_database)];
     if is_superuser(role) || limits.iter().all(|(_, limit)| limit.is_none()) || !schema::has(c"_spent") {
         return Ok(());
     }
@@ -121,6 +125,13 @@ pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
     }
     shared::note_asked(this_database(), today(), role, tokens);
     Ok(())
+}
+
+/// Returns the role that asks: the session's, or, in a session of a superuser's, the current one. The worker's is such a
+/// session, and autovacuum's, in which triggers and functions of indexes run as their owner.
+fn who_asks() -> pg_sys::Oid {
+    let session = session_user();
+    if is_superuser(session) { current_user() } else { session }
 }
 
 fn exceeded(of: &str, limit: u64, spent: u64, tokens: u64) -> PgError {

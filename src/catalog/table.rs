@@ -59,20 +59,7 @@ impl Table {
     ///
     /// Errors (40001) if the name means another relation by now, because a schema was renamed meanwhile.
     pub fn made(schema: &str, name: &str, owners: &[pg_sys::Oid]) -> Result<Table, PgError> {
-        let found = sql::query_row(
-            "SELECT c.oid, c.xmin::pg_catalog.text::pg_catalog.int8
-             FROM pg_catalog.pg_class c
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-             WHERE n.nspname::pg_catalog.text = $1 AND c.relname::pg_catalog.text = $2",
-            &[schema.to_owned().into(), name.to_owned().into()],
-            |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i64>(2)?)),
-        )?;
-
-        // SAFETY: reads this backend's list of its transaction's ids.
-        let ours = |xmin: i64| unsafe {
-            pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::TransactionId::from(xmin as u32))
-        };
-        let made = found.filter(|(_, xmin)| ours(*xmin)).and_then(|(oid, _)| Table::look(oid));
+        let made = named(schema, name)?.filter(|oid| is_created_here(*oid)).and_then(Table::look);
         match made {
             Some(table) if owners.contains(&table.owner) => Ok(table),
             // Nobody else can see the table yet, so an event trigger has given it away.
@@ -246,6 +233,38 @@ impl Table {
     /// Returns `schema.name`, quoted if necessary.
     pub fn qualified(&self) -> String {
         sql::qualified(&self.schema, &self.name)
+    }
+}
+
+/// Returns the relation of this name, whatever the transaction's snapshot and the search path are; `None` if there is
+/// none.
+fn named(schema: &str, name: &str) -> Result<Option<pg_sys::Oid>, PgError> {
+    let c_string =
+        |text: &str| CString::new(text).map_err(|_| PgError::internal("unexpected zero byte in a name"));
+    let (schema, name) = (c_string(schema)?, c_string(name)?);
+    // SAFETY: looks up the catalogs on the main thread, in a transaction; C strings.
+    let found = unsafe {
+        let schema = pg_sys::get_namespace_oid(schema.as_ptr(), true);
+        pg_sys::get_relname_relid(name.as_ptr(), schema)
+    };
+    Ok((found != pg_sys::InvalidOid).then_some(found))
+}
+
+/// `InvalidSubTransactionId` (`c.h`).
+const NO_SUBTRANSACTION: pg_sys::SubTransactionId = 0;
+
+/// Returns whether this transaction has created a relation. That it has written the relation's row in the catalog says
+/// nothing: a GRANT by somebody who has nothing to grant does so, too.
+fn is_created_here(relation: pg_sys::Oid) -> bool {
+    // SAFETY: on the main thread, in a transaction; the entry is released again.
+    unsafe {
+        let entry = pg_sys::RelationIdGetRelation(relation);
+        if entry.is_null() {
+            return false;
+        }
+        let created = (*entry).rd_createSubid;
+        pg_sys::RelationClose(entry);
+        created != NO_SUBTRANSACTION
     }
 }
 

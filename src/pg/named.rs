@@ -5,7 +5,8 @@
 //!
 //! * A relation is one of the tables that are held.
 //! * An operator is one of Postgres's, or the equality of an operator family, which only a superuser can make.
-//! * A function is one of Postgres's, is written in C, or is a cast of a type of a column.
+//! * A function is one of Postgres's, is written in C, or is a cast of a type of a column. An aggregate is one of
+//!   Postgres's: those that anybody makes are of the language of Postgres's own, too.
 //! * A type to which values are converted, which evaluates the constraints of a domain, is one of Postgres's, or
 //!   that of a column of a table that is held. The type of vectors is no domain: values are converted to it by a
 //!   function in C, if at all.
@@ -126,8 +127,8 @@ impl Search<'_> {
                     operators.into_iter().find_map(other_operator)
                 }
                 NodeTag::T_FuncExpr => self.other_function(node.cast()),
-                NodeTag::T_Aggref => other_function((*node.cast::<pg_sys::Aggref>()).aggfnoid),
-                NodeTag::T_WindowFunc => other_function((*node.cast::<pg_sys::WindowFunc>()).winfnoid),
+                NodeTag::T_Aggref => other_aggregate((*node.cast::<pg_sys::Aggref>()).aggfnoid),
+                NodeTag::T_WindowFunc => other_aggregate((*node.cast::<pg_sys::WindowFunc>()).winfnoid),
                 NodeTag::T_CoerceToDomain => {
                     self.other_type((*node.cast::<pg_sys::CoerceToDomain>()).resulttype)
                 }
@@ -183,6 +184,11 @@ fn other_operator(operator: pg_sys::Oid) -> Option<Other> {
         let families = pg_sys::get_mergejoin_opfamilies(operator);
         families.is_null().then(|| Other::Function(pg_sys::get_opcode(operator)))
     }
+}
+
+/// Returns an aggregate or a window function if it may not be named, because it is not one of Postgres's.
+fn other_aggregate(function: pg_sys::Oid) -> Option<Other> {
+    (!is_of_postgres(function)).then_some(Other::Function(function))
 }
 
 /// Returns a function if it may not be named: it is neither Postgres's nor written in a language that is for

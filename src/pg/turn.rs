@@ -91,6 +91,22 @@ pub fn left(owner: pg_sys::Oid) -> Option<Duration> {
     shares(|shares| shares.left(owner.to_u32(), Instant::now()))
 }
 
+/// Runs `f`, which works for an owner, and counts the time that it takes as the owner's, beside that of the owner's turns
+/// in it, which count themselves.
+pub fn on_account_of<R>(owner: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
+    let owner = owner.to_u32();
+    let before = shares(|shares| shares.taken_of(owner));
+    let began = Instant::now();
+    let result = f();
+
+    let now = Instant::now();
+    shares(|shares| {
+        let counted = shares.taken_of(owner).saturating_sub(before);
+        shares.took(owner, (now - began).saturating_sub(counted), false, now);
+    });
+    result
+}
+
 /// Records that an owner has work in this turn.
 pub fn has_work(owner: pg_sys::Oid) {
     shares(|shares| shares.has_work(owner.to_u32()));

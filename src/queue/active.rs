@@ -28,7 +28,8 @@ use crate::pg::transaction::transaction;
 /// A vectorizer that this worker serves.
 pub struct Active {
     version: String,
-    generation: u64,
+    /// The generation of the definitions of its relations; `None` if they are to be read again.
+    generation: Option<u64>,
     /// The definition in the catalog.
     pub vectorizer: Vectorizer,
     /// The definition as the queue's statements need it.
@@ -54,7 +55,7 @@ impl Active {
     /// Reads a vectorizer. Parts of `known` that have not changed are shared, because the pipeline groups and
     /// caches by identity. Errors if the definition is invalid, or no longer allowed.
     pub fn take_up(entry: &Entry, known: Option<&Active>, quotas: &Arc<Quotas>) -> Result<Active, PgError> {
-        let generation = definitions::generation();
+        let generation = definitions::generation_of(entry.relations.all());
         let (vectorizer, author, api_key, account, definition) = transaction(|| {
             let mut vectorizer = entry.resolve()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
@@ -112,14 +113,20 @@ impl Active {
     pub fn is_current(&self, entry: &Entry) -> bool {
         self.is_same_version(entry)
             && self.vectorizer.relations == entry.relations
-            && self.generation == definitions::generation()
+            && self.has_its_generation()
+    }
+
+    /// Returns whether nothing was heard of a change of its relations since it was read.
+    fn has_its_generation(&self) -> bool {
+        self.generation.is_some()
+            && self.generation == definitions::generation_of(self.vectorizer.relations.all())
     }
 
     /// Returns whether its definition or its tables have changed in the catalog, so that names in its
     /// statements may mean other objects. It must be called within a transaction, after statements whose
     /// locks prevent later changes.
     pub fn is_outdated(&self) -> Result<bool, PgError> {
-        if self.generation == definitions::generation() {
+        if self.has_its_generation() {
             return Ok(false);
         }
         let now = vectorizer::by_id(self.vectorizer.id)?;
@@ -128,7 +135,7 @@ impl Active {
 
     /// Has it read again at the next refresh, because a setting may have changed.
     pub fn forget(&mut self) {
-        self.generation = 0;
+        self.generation = None;
     }
 
     /// Returns whether the provider sees another API key than for `known`, or the vectorizer was not served

@@ -19,7 +19,7 @@ use super::session::SpiSession;
 use super::tickets::Tickets;
 use super::unlogged;
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::{registration, secret};
+use crate::catalog::{definitions, registration, secret};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -60,6 +60,7 @@ impl Roster {
     /// Takes up vectorizers that are new or have changed, and drops claims that a change has ended.
     pub fn refresh(&mut self, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Result<Refreshed, PgError> {
         let (entries, secrets) = transaction(|| Ok((vectorizer::enabled()?, secret::version()?)))?;
+        definitions::watch_relations(entries.iter().flat_map(|entry| entry.relations.all()));
         if self.secrets != secrets {
             self.forget_settings();
             self.secrets = secrets;
@@ -102,13 +103,15 @@ impl Roster {
     }
 
     /// Returns whether a vectorizer must not be taken up now, which would take its owner's time. One that is
-    /// served already is not put off.
+    /// served already is read again in its owner's turn; nothing of it runs before.
     fn is_put_off(&mut self, entry: &Entry) -> bool {
-        if self.active.contains_key(&entry.id) {
-            self.put_off.remove(&entry.id);
-            return false;
-        }
         let owner = entry.relations.source.owner;
+        if let Some(active) = self.active.get(&entry.id) {
+            self.put_off.remove(&entry.id);
+            let left = if active.is_current(entry) { None } else { its_turn(owner) };
+            left.into_iter().for_each(|left| self.next.within(left));
+            return left.is_some();
+        }
         if let Some(left) = shared::barred(this_database(), owner) {
             if self.conditions.not_served(entry.id, &stubborn(), Some(left)) {
                 report(&entry.name, "serve", &stubborn());
@@ -129,7 +132,7 @@ impl Roster {
             return Ok(());
         }
 
-        let active = Active::take_up(entry, known, quotas)?;
+        let active = turn::on_account_of(entry.owner(), || Active::take_up(entry, known, quotas))?;
         let mut session = SpiSession::on(&active);
         if known.is_none() {
             turn::allowing(WHOLE_TABLE, || recover(&mut session, &active.definition))?;

@@ -72,7 +72,7 @@ impl Sources {
                 continue;
             }
             let name = entry.name.clone();
-            match self.serve(entry, network) {
+            match turn::on_account_of(entry.owner, || self.serve(entry, network)) {
                 Ok(step) => next = sooner(next, step),
                 Err(error) => {
                     pgrx::warning!("S3 source {name}: {error}");

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 from support import egress, vectorizer
+from support.wait import eventually
 
 
 @pytest.fixture
@@ -28,6 +29,34 @@ def test_a_role_has_no_more_vectorizers_than_it_may(db, mallory):
         declare(db, mallory, "t3")
     db.sql("SELECT ai.drop_vectorizer('m_t1_embedding_store')", user=mallory)
     declare(db, mallory, "t3")
+
+
+def test_a_role_has_no_more_vectorizers_by_way_of_the_worker(db, mallory, stub):
+    """Her trigger runs in a session of a superuser's, for whom nothing of hers is set."""
+    db.sql(f"ALTER ROLE {mallory} SET pgai_rs.max_vectorizers_per_role = 1")
+    egress.allow(db.cluster, stub.url)
+    try:
+        db.sql("CREATE TABLE m.t (id int PRIMARY KEY, body text); CREATE TABLE m.more (id int PRIMARY KEY, body text)", user=mallory)
+        vectorizer.create(db, stub.url, "m.t", user=mallory)
+        db.sql("""
+            CREATE TABLE m.answer (said text);
+            CREATE FUNCTION m.declare() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                PERFORM ai.create_vectorizer('m.more'::regclass, loading => ai.loading_column('body'),
+                                             embedding => ai.embedding_openai('text-embedding-3-small', 8));
+                INSERT INTO m.answer VALUES ('declared');
+                RETURN NULL;
+            EXCEPTION WHEN OTHERS THEN
+                INSERT INTO m.answer VALUES (SQLERRM);
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER declare AFTER INSERT ON m.t_embedding_store EXECUTE FUNCTION m.declare();
+            INSERT INTO m.t VALUES (1, 'text')
+        """, user=mallory)
+        eventually(lambda: db.sql("SELECT FROM m.answer"), what="the trigger to run")
+        assert db.sql("SELECT DISTINCT said FROM m.answer") == [("too many vectorizers for this role",)]
+    finally:
+        egress.allow_nothing(db.cluster)
 
 
 @pytest.mark.parametrize("whose", ["role", "database"])

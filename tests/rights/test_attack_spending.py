@@ -255,3 +255,27 @@ def test_a_database_has_no_more_vectorizers_than_it_may(shared):
     declare(shared, "mallory")
     with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="too many vectorizers for this database"):
         declare(shared, "alice")
+
+
+def test_who_asks_in_the_worker_asks_at_their_own_expense(shared):
+    """The session there is a superuser's, but not what a trigger of the owner's does."""
+    shared = shared()
+    shared.db.sql("ALTER ROLE mallory SET pgai_rs.max_daily_tokens_per_role = 5")
+    declare(shared, "mallory")
+    shared.db.sql(f"""
+        CREATE TABLE mallory.answer (state text);
+        CREATE FUNCTION mallory.ask() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM ai.openai_embed('stub', repeat('x', 4000), client_config => '{{"base_url": "{shared.url}"}}', dimensions => 3);
+            INSERT INTO mallory.answer VALUES ('answered');
+            RETURN NULL;
+        EXCEPTION WHEN OTHERS THEN
+            INSERT INTO mallory.answer VALUES (SQLSTATE || ' ' || SQLERRM);
+            RETURN NULL;
+        END $$;
+        CREATE TRIGGER ask AFTER INSERT ON mallory.document_embedding_store EXECUTE FUNCTION mallory.ask()
+    """, user="mallory")
+    insert(shared, "mallory", range(1, 2))
+    eventually(lambda: shared.db.sql("SELECT state FROM mallory.answer"), what="the trigger to run")
+    [[state]] = shared.db.sql("SELECT DISTINCT state FROM mallory.answer")
+    assert "daily quota of 5 tokens exceeded for this role" in state

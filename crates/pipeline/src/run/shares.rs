@@ -61,6 +61,11 @@ impl Shares {
         }
     }
 
+    /// Returns the time that an owner has taken of this phase so far.
+    pub fn taken_of(&self, owner: u32) -> Duration {
+        self.taken.get(&owner).copied().unwrap_or_default()
+    }
+
     /// Returns the time until an owner may be served, zero for the next turn; `None` if that is now.
     pub fn left(&self, owner: u32, now: Instant) -> Option<Duration> {
         let is_alone = !self.busy.iter().flatten().any(|other| *other != owner);
