@@ -6,7 +6,9 @@
 //!
 //! Any role may change a definition, and the reaction runs with the rights of the vectorizer's owner or of
 //! the extension. So changed objects are identified by the OIDs that Postgres reports ([`commands`]), and
-//! nothing is looked up in the session's search path.
+//! nothing is looked up in the session's search path. Postgres has looked at the rights by then, and the
+//! current user may be another than the one it looked at: CREATE SCHEMA … AUTHORIZATION creates its tables as
+//! their owner.
 //!
 //! * [`statement`], [`commands`]: the changes
 //! * [`dropped`]: dropped sources and partitions
@@ -35,10 +37,9 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Entry;
 use crate::pg::error::PgError;
-use crate::pg::identity::{current_user, may_act_as, with_pinned_path};
+use crate::pg::identity::{current_user, with_pinned_path};
 use crate::pg::transaction::subtransaction;
 use crate::trigger::wake;
 use altered::Altered;
@@ -85,9 +86,6 @@ pub unsafe extern "C-unwind" fn vectorizer_definition_changed(
 }
 
 fn follow(change: StatementChange) {
-    if warned("a changed table", || require_owner(&change)).is_none() {
-        return;
-    }
     match change {
         StatementChange::Created(table) => {
             warned("a new table", || partitions::follow_new(table));
@@ -131,20 +129,6 @@ fn follow_altered(altered: &Altered) {
     }
     if altered.secured {
         warned("changed row security of its source", || secured::follow(altered.relation));
-    }
-}
-
-/// Errors unless the current user has the rights of the owner of the changed table, which Postgres has
-/// required of the role that ran the statement. The current user may differ by now: a function that the
-/// statement called may have changed it.
-fn require_owner(change: &StatementChange) -> Result<(), PgError> {
-    let table = change.relation().and_then(Table::look);
-    match table {
-        Some(table) if !may_act_as(current_user(), table.owner) => Err(PgError::new(
-            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-            format!("must be owner of {}", table.qualified()),
-        )),
-        _ => Ok(()),
     }
 }
 

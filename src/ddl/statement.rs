@@ -110,18 +110,6 @@ impl StatementChange {
             }
         }
     }
-
-    /// Returns the table whose owner's rights the statement required; `None` for other changes.
-    pub fn relation(&self) -> Option<pg_sys::Oid> {
-        match self {
-            StatementChange::Created(relation) | StatementChange::Column { relation, .. } => Some(*relation),
-            StatementChange::Altered(altered) => Some(altered.relation),
-            StatementChange::Type { .. }
-            | StatementChange::Renamed
-            | StatementChange::Schema(_)
-            | StatementChange::Granted => None,
-        }
-    }
 }
 
 /// Returns whether this is ALTER TABLE of a table and, if `followed` is set, contains a subcommand that the

@@ -1,10 +1,13 @@
 """S3 the way its users run it: roles, external ids, other servers, public buckets, and what is allowed."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 from support import egress, vectorizer
 from support.iam import BUCKET, EXTERNAL_ID, USER, StrictS3, role
+from support.listening import listening
 from support.wait import eventually
 
 TABLE = "CREATE TABLE document (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, uri text, updated_at timestamptz)"
@@ -275,3 +278,23 @@ def test_only_whom_the_administrator_lets_may_check(db, bucket, tenant):
     assert check(db, bucket.uri("a"), user=tenant)["bucket"][0]
     with pytest.raises(Exception, match="endpoint is not allowed"):
         check(db, bucket.uri("a"), user=tenant, endpoint="https://evil.example")
+
+
+@pytest.mark.parametrize("how", ["user request", "statement timeout"])
+def test_a_check_hears_a_cancelled_statement(cluster_factory, how):
+    """While it waits for a server that never answers."""
+    db = cluster_factory(conf={"pgai_rs.load_timeout": "1h"}).create_database("house")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    with listening(head=b"", part=b"", hold=True) as server, db.connect() as session, ThreadPoolExecutor() as other:
+        if how == "statement timeout":
+            session.execute("SET statement_timeout = '1s'")
+        checks = "SELECT * FROM ai.check_s3('s3://b/k', endpoint => %s, anonymous => true)"
+        checked = other.submit(session.execute, checks, [server.url()])
+        if how == "user request":
+            eventually(lambda: server.connections, what="the server to be asked")
+            session.cancel()
+        with pytest.raises(psycopg.errors.QueryCanceled, match=how):
+            checked.result()
+        # It was the first request that did not go on.
+        assert server.connections <= 1
+        assert session.execute("SELECT 1").fetchone() == (1,)

@@ -160,8 +160,8 @@ def test_the_types_of_a_cast_are_those_that_the_statement_has_found(db, stub, ma
 
 # What was planted
 
-# An operator for all pairs of types that Postgres itself has none of this name for: an exact match wins. It notes who calls it in a
-# session; what the worker calls is no matter of event triggers.
+# An operator for all pairs of types, or for those that Postgres itself has none of this name for: an exact match wins. It notes who
+# calls it in a session; what the worker calls is no matter of event triggers.
 PLANT = """
     CREATE TABLE evil.ran (what text, by text); GRANT USAGE ON SCHEMA evil TO PUBLIC; GRANT INSERT ON evil.ran TO PUBLIC;
     DO $plant$
@@ -169,9 +169,10 @@ PLANT = """
         l text; r text; types text[] = '{int2,int4,int8,oid,text,name,"char",varchar,regclass,jsonb,numeric}';
     BEGIN
         FOREACH l IN ARRAY types LOOP FOREACH r IN ARRAY types LOOP
-            CONTINUE WHEN EXISTS (
+            CONTINUE WHEN NOT %(all)s AND EXISTS (
                 SELECT FROM pg_operator WHERE oprname = '%(operator)s' AND oprleft = l::regtype AND oprright = r::regtype);
-            EXECUTE format($$CREATE FUNCTION public."planted%(operator)s"(%%s, %%s) RETURNS %(type)s LANGUAGE plpgsql AS
+            EXECUTE format($$CREATE FUNCTION public."planted%(operator)s"(%%s, %%s) RETURNS %(type)s LANGUAGE plpgsql
+                SET search_path = pg_catalog AS
                 'BEGIN
                     INSERT INTO evil.ran SELECT ''%%s %(operator)s %%s'', current_user
                     FROM pg_stat_activity WHERE pid = pg_backend_pid() AND backend_type LIKE ''client%%%%'';
@@ -184,14 +185,15 @@ PLANT = """
 OPERATORS = [("&", "int4", "0"), ("<>", "bool", "true"), ("=", "bool", "true"), ("<", "bool", "true"), ("||", "text", "NULL"), ("+", "int4", "1")]
 
 
+@pytest.mark.parametrize("path", ["public", "public, pg_catalog"])
 @pytest.mark.parametrize("operator, type_, value", OPERATORS, ids=[operator for operator, *_ in OPERATORS])
-def test_nothing_planted_runs_as_who_changes_a_definition(db, stub, mallory, operator, type_, value):
+def test_nothing_planted_runs_as_who_changes_a_definition(db, stub, mallory, operator, type_, value, path):
     db.sql(f"GRANT CREATE ON SCHEMA public TO {mallory}; CREATE TYPE mood AS ENUM ('a', 'b'); {PARTITIONED}")
     db.sql("CREATE TABLE plain (id int PRIMARY KEY, body text)")
     vectorizer.create(db, stub.url)
     vectorizer.create(db, stub.url, "plain")
     db.sql("INSERT INTO document VALUES (1, 'a|b'); INSERT INTO plain VALUES (1, 'a|b')")
-    db.sql(PLANT % {"operator": operator, "type": type_, "value": value}, user=mallory)
+    db.sql(PLANT % {"operator": operator, "type": type_, "value": value, "all": "pg_catalog" in path}, user=mallory)
     for statement in (
         "CREATE TABLE document_high PARTITION OF document FOR VALUES FROM (100) TO (200)",
         "ALTER TABLE document DETACH PARTITION document_high",
@@ -207,7 +209,8 @@ def test_nothing_planted_runs_as_who_changes_a_definition(db, stub, mallory, ope
         "DROP TABLE document_high",
         "DROP TABLE paper CASCADE",
     ):
-        db.sql(statement)
+        # A planted operator can have a query go on for ever.
+        db.sql(f"SET statement_timeout = '30s'; SET search_path = {path}; {statement}")
         assert (statement, db.sql("SELECT DISTINCT what, by FROM evil.ran")) == (statement, [])
 
 
@@ -341,3 +344,18 @@ def test_triggers_that_fire_for_replication_alone_are_told(victim):
         victim.sql(statement)
     vectorizer.in_step(victim, ["id"])
     vectorizer.comes_to(victim, "idle")
+
+
+# Owners
+
+
+def test_a_table_is_followed_that_was_made_for_its_owner(declared, mallory):
+    """Who made it may become the owner, and has none of the owner's rights before that."""
+    deputy = f"deputy_{declared.name}"
+    declared.sql(f"CREATE ROLE {deputy} LOGIN NOINHERIT; GRANT {mallory} TO {deputy}; GRANT CREATE ON DATABASE {declared.name} TO {deputy}")
+    try:
+        declared.sql(f"CREATE SCHEMA made AUTHORIZATION {mallory} CREATE TABLE child () INHERITS (public.document)", user=deputy)
+        declared.sql("INSERT INTO made.child VALUES (2, 'b')", user=mallory)
+        vectorizer.in_step(declared, ["id"])
+    finally:
+        declared.sql(f"DROP OWNED BY {deputy}; DROP ROLE {deputy}")

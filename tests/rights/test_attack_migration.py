@@ -95,6 +95,19 @@ def test_a_cast_in_the_old_catalog_does_not_run(old):
     assert old.sql("SELECT * FROM seen") == []
 
 
+@pytest.mark.parametrize("table", ["vectorizer", "_vectorizer_q_1"])
+def test_an_expression_in_the_old_schema_does_not_run_as_the_administrator(old, table):
+    """What the statistics of a table are about is evaluated when a query is planned."""
+    old.sql(f"GRANT CREATE ON SCHEMA ai TO mallory; ALTER TABLE ai.{table} OWNER TO mallory")
+    old.sql(f"""
+        CREATE FUNCTION one(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN PERFORM public.spy('expression'); RETURN 1; END $$;
+        CREATE STATISTICS s ON (id + public.one(1)), (id * 2) FROM ai.{table}; TRUNCATE seen
+    """, user="mallory")
+    old.sql(MAKE_ROOM)
+    assert old.sql("SELECT pending FROM ai.migrate_from_pgai()") == [(2,)]
+    assert old.sql("SELECT DISTINCT who, what FROM seen") == [("mallory", "expression")]
+
+
 @pytest.mark.parametrize("table", ["document_embedding_store", "ai._vectorizer_q_1"])
 def test_an_entry_of_pgais_catalog_proves_nothing(old, table):
     """Whoever may use pgai may write to its catalog, and name a source of somebody else's beside a store of their own."""

@@ -131,6 +131,16 @@ def test_a_quota_that_a_database_does_not_have_any_more_ends(shared):
     assert embedded(shared, "mallory") == 6
 
 
+def test_what_was_spent_is_written_before_the_worker_starts_again(shared):
+    """For new settings of its database."""
+    shared = shared(**{"pgai_rs.poll_interval": "1s", "pgai_rs.heartbeat_interval": "1h"})
+    declare(shared, "mallory")
+    insert(shared, "mallory", range(1, 4))
+    settles(lambda: embedded(shared, "mallory"), 3)
+    shared.db.sql("ALTER DATABASE shared SET pgai_rs.max_daily_tokens_per_database = 3")
+    settles(lambda: spent(shared), {"mallory": (3, 0)})
+
+
 def test_what_is_set_for_a_database_holds_while_its_worker_runs(shared, bucket):
     """Setting it, and resetting it."""
     shared = shared(**{"pgai_rs.poll_interval": "1s"})

@@ -296,7 +296,7 @@ def test_who_looks_may_stop_at_any_time(shared, view):
             watcher.execute("SET statement_timeout = '100ms'")
             with pytest.raises(psycopg.errors.QueryCanceled, match="statement timeout"):
                 watcher.execute(f"SELECT * FROM {view}")
-            watcher.execute("SET statement_timeout = 0")
+            watcher.execute(TOO_LONG)
             # And then it waits as long as it always does, and no flag of before is left.
             assert len(watcher.execute(f"SELECT * FROM {view}").fetchall()) == 2
             assert watcher.execute("SELECT pg_sleep(1.5)::text").fetchone() == ("",)
@@ -331,6 +331,7 @@ def test_a_monitor_that_looks_again_and_again_in_one_statement_has_time_for_each
             fills.execute(f"INSERT INTO {inbox} (id) SELECT 0 FROM generate_series(1, 1500000)")
             fills.rollback()
         locker.execute(f"LOCK TABLE ai._vectorizer_work_{mallory.ids['document']}")
+        watcher.execute("SET statement_timeout = '2min'")
         states = []
         watcher.add_notice_handler(lambda notice: states.append(notice.message_primary))
         watcher.execute("""

@@ -1,5 +1,7 @@
 """A vectorizer's tables are its own, whatever else comes to have their names or its number."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 from support import egress, vectorizer
@@ -202,6 +204,29 @@ def test_a_source_whose_store_is_anothers_rests_until_they_are_one_owners(db, ma
     assert "OWNER TO" in found[0][1]
     db.sql(f"ALTER TABLE m.t_embedding_store OWNER TO {mallory}; SELECT ai.resync({id})")
     vectorizer.in_step(db, ["id"], source="m.t", store="m.t_embedding_store")
+
+
+def test_a_change_is_written_to_no_queue_that_is_given_away_meanwhile(db, mallory, stub):
+    """Else what its new owner puts on it would run as the source's."""
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    id = vectorizer.create(db, stub.url)
+    queue = f"ai._vectorizer_q_{id}"
+    db.sql("""
+        CREATE TABLE m.seen (who text);
+        CREATE FUNCTION m.spy() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN INSERT INTO m.seen VALUES (current_user); RETURN NEW; END $$
+    """, user=mallory)
+
+    waiting = "SELECT FROM pg_locks WHERE pid = %s AND NOT granted AND relation = %s::regclass"
+    with db.connect(autocommit=False) as gives, db.connect() as writes, ThreadPoolExecutor() as other:
+        gives.execute(f"ALTER TABLE {queue} OWNER TO {mallory}; SET LOCAL ROLE {mallory}")
+        gives.execute(f"CREATE TRIGGER spy BEFORE INSERT ON {queue} FOR EACH ROW EXECUTE FUNCTION m.spy()")
+        written = other.submit(writes.execute, "INSERT INTO document VALUES (1, 'a')")
+        eventually(lambda: db.sql(waiting, [writes.info.backend_pid, queue]), what="the change to wait for the queue")
+        gives.commit()
+        written.result()
+    assert db.sql("SELECT who FROM m.seen") == []
+    assert db.sql("SELECT id FROM document") == [(1,)]
 
 
 PLANT = """

@@ -345,8 +345,12 @@ def test_a_row_that_was_changed_leads_no_key_elsewhere(db, owner, admin, stub):
     """By whoever can, as a superuser, or somebody with the files."""
     db.cluster.configure(pgai_rs__allowed_base_urls=stub.url)
     embed = f"SELECT ai.vectorizer_embed(ai.embedding_openai('m', 8, base_url => '{stub.url}'), 'x')"
-    for change in [f"base_url = '{stub.url}'", f"name = 'OPENAI_API_KEY', base_url = '{stub.url}'"]:
-        db.sql(SET, ["OPENAI_API_KEY" if "name" not in change else "VOYAGE_API_KEY", KEY, None], user=admin)
+    for server, change in [
+        (None, f"base_url = '{stub.url}'"),
+        (None, f"name = 'OPENAI_API_KEY', base_url = '{stub.url}'"),
+        (stub.url, "name = 'OPENAI_API_KEY'"),
+    ]:
+        db.sql(SET, ["OPENAI_API_KEY" if "name" not in change else "VOYAGE_API_KEY", KEY, server], user=admin)
         db.sql(f"UPDATE ai._secret SET {change}")
         error = refusal(db, embed, user=owner)
         assert error.sqlstate == "55000" and stub.requests == [], told(error)

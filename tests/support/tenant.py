@@ -56,9 +56,11 @@ class Tenant:
         eventually(lambda: row in self.rows(), what=f"row {row} of {self.name}'s to be embedded", ignoring=NO_LOCK_FREE)
 
     def health(self, table: str = "document") -> tuple:
-        """State, reason and hint, as a person sees them."""
+        """State, reason and hint, as a person sees them, who does not wait for ever for what somebody has locked."""
         health = "SELECT state, reason, hint FROM ai.vectorizer_health WHERE id = %s"
-        return (self.db.sql(health, [self.ids[table]]) or [(None, None, None)])[0]
+        with self.db.connect() as session:
+            session.execute("SET statement_timeout = '20s'")
+            return session.execute(health, [self.ids[table]]).fetchone() or (None, None, None)
 
     def comes_to(self, state: str, reason: str, table: str = "document") -> str:
         """Waits until her vectorizer is in a state for a reason; answers the hint."""

@@ -14,8 +14,10 @@ NAME = "public_document_embedding_store"
 
 
 def health(db, *, user: str = "postgres") -> dict:
-    """The one vectorizer's row."""
-    [[row]] = db.sql("SELECT to_jsonb(h) FROM ai.vectorizer_health h", user=user)
+    """The one vectorizer's row, for a person who does not wait for ever."""
+    with db.connect(user=user) as session:
+        session.execute("SET statement_timeout = '20s'")
+        [[row]] = session.execute("SELECT to_jsonb(h) FROM ai.vectorizer_health h").fetchall()
     return row
 
 

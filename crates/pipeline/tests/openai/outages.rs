@@ -20,6 +20,35 @@ async fn faults_that_pass_are_waited_out() {
     }
 }
 
+/// What it asks for may not be allowed any more.
+#[tokio::test]
+async fn an_input_that_nobody_waits_for_any_more_is_not_sent_again() {
+    let server = Server::start_gated(|request, gate| match inputs(request) == ["given up"] {
+        true => {
+            gate.wait();
+            Reply::new(503, "")
+        }
+        false => answer(request),
+    });
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
+    let mut vectorizer = support::column_vectorizer(1, &server.url);
+    // A request leaves once the one before it has come to its end, repetitions and all.
+    vectorizer.config.processing = Processing::Default { batch_size: None, concurrency: Some(1) };
+    let group = groups.group(&vectorizer).unwrap();
+
+    let asking = Arc::clone(&group);
+    let given_up = tokio::spawn(async move { asking.embed(["given up".into()]).await });
+    while server.requests().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    given_up.abort();
+    assert!(given_up.await.unwrap_err().is_cancelled());
+
+    server.gate.open();
+    assert_eq!(group.embed(["a".into()]).await, Ok(vectors(&["a"])));
+    assert_eq!(server.requests().len(), 2);
+}
+
 #[tokio::test]
 async fn an_outage_gives_the_documents_back() {
     let server = Server::start(|_| Reply::new(500, "oops"));
