@@ -18,9 +18,6 @@ const LARGEST: u64 = 32 << 20;
 /// The most bytes of all files that are read.
 const MOST: u64 = 128 << 20;
 
-/// Algorithms that only hide fonts.
-const OF_FONTS: &[&str] = &["http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"];
-
 pub(super) struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     /// The number of each file, by its name in lower case.
@@ -76,26 +73,17 @@ impl<'a> Archive<'a> {
         Ok(Some(bytes))
     }
 
-    /// Returns whether one of these files is encrypted.
+    /// Returns whether one of these files is encrypted. Others may be: fonts often are, in a way that only hides them.
     pub(super) fn is_encrypted(&mut self, files: &[String]) -> Result<bool, ParseError> {
         let Some(bytes) = self.read("META-INF/encryption.xml")? else { return Ok(false) };
         let text = xml::decode(&bytes)?;
         let mut reader = Reader::new(&text);
         let mut encrypted = HashSet::new();
-        let mut is_font = false;
         while let Some(event) = reader.next() {
-            let (Event::Start(element) | Event::Empty(element)) = event else { continue };
-            match element.local_name().as_ref() {
-                b"EncryptedData" => is_font = false,
-                // Keys are encrypted by methods of their own, before their files are named.
-                b"EncryptionMethod" => {
-                    let algorithm = xml::attribute(&element, "Algorithm").unwrap_or_default();
-                    is_font = OF_FONTS.contains(&algorithm.as_str());
-                }
-                b"CipherReference" if !is_font => {
-                    encrypted.extend(xml::attribute(&element, "URI").map(|uri| path::join("", &uri)));
-                }
-                _ => {}
+            if let Event::Start(element) | Event::Empty(element) = event
+                && element.local_name().as_ref() == b"CipherReference"
+            {
+                encrypted.extend(xml::attribute(&element, "URI").map(|uri| path::join("", &uri)));
             }
         }
         Ok(files.iter().any(|file| encrypted.contains(file)))
