@@ -8,7 +8,6 @@ mod delimited;
 mod front_matter;
 mod json;
 mod notebook;
-mod plain_html;
 mod rst;
 mod subtitles;
 mod terminal;

@@ -37,7 +37,10 @@ pub(super) fn by_nuls(bytes: &[u8]) -> Option<String> {
     let quarter = bytes.len() / 4;
     if bytes.len().is_multiple_of(4) && nuls[0].max(nuls[3]) >= quarter {
         let order = if nuls[3] >= quarter { u32::from_le_bytes } else { u32::from_be_bytes };
-        return utf32(bytes, order).filter(|text| is_text(text));
+        // In UTF-16, too, Latin letters have a NUL in each fourth byte.
+        if let Some(text) = utf32(bytes, order).filter(|text| is_text(text)) {
+            return Some(text);
+        }
     }
 
     let (even, odd) = (nuls[0] + nuls[2], nuls[1] + nuls[3]);
@@ -114,6 +117,14 @@ mod tests {
         let mut bytes = utf16(u16::to_le_bytes, "");
         bytes.push(b'x');
         assert_eq!(decode(&bytes, None).as_deref(), Ok(TEXT));
+    }
+
+    #[test]
+    fn latin_text_in_utf16_is_not_taken_for_utf32() {
+        for text in ["abcd", "abcdef", "abcde"] {
+            let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            assert_eq!(decode(&bytes, None).as_deref(), Ok(text));
+        }
     }
 
     #[test]

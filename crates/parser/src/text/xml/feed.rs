@@ -4,9 +4,8 @@ use pgai_rs_parser_protocol::Metadata;
 
 use super::prose;
 use super::tree::Element;
-use crate::Parsed;
 use crate::markdown::{Blocks, one_line};
-use crate::text::plain_html;
+use crate::{Parsed, html};
 
 /// Returns whether this is the root of a feed.
 pub(super) fn is_feed(root: &Element) -> bool {
@@ -97,7 +96,8 @@ fn readable(element: &Element) -> String {
     if element.elements().next().is_some() {
         return prose::flow(element);
     }
-    plain_html::read(&element.raw_text())
+    let text = element.raw_text();
+    html::fragment(&text).unwrap_or(text).trim().to_owned()
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
         let parsed = read(text).unwrap();
         assert_eq!(
             parsed.text,
-            "# News\n\nAll of it\n\n## One & only\n\nMon, 1 Jan 2026 · Ann · http://n/1\n\nFirst words\n\nthen\n\n## Two\n\nShort and long."
+            "# News\n\nAll of it\n\n## One & only\n\nMon, 1 Jan 2026 · Ann · http://n/1\n\nFirst **words**\n\nthen\n\n## Two\n\nShort and long."
         );
         assert_eq!(parsed.metadata.language.as_deref(), Some("en-us"));
     }
