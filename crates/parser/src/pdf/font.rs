@@ -79,12 +79,18 @@ impl Font {
     }
 }
 
+/// The number of a form's object; `None` for the page itself.
+type Form = Option<(u32, u16)>;
+
+/// The form that uses a font, and its name there.
+type Key = (Form, Vec<u8>);
+
 /// The fonts of a page and its forms.
 #[derive(Default)]
 pub(super) struct Fonts {
-    known: Vec<((Option<(u32, u16)>, Vec<u8>), Font)>,
-    names: HashMap<(Option<(u32, u16)>, Vec<u8>), usize>,
-    infos: HashMap<Option<(u32, u16)>, Vec<BackendFontInfo>>,
+    known: Vec<(Key, Font)>,
+    names: HashMap<Key, usize>,
+    infos: HashMap<Form, Vec<BackendFontInfo>>,
 }
 
 impl Fonts {
