@@ -99,3 +99,21 @@ pub(super) fn separators(rows: &[Row], gap: f32) -> Vec<f32> {
     }
     separators
 }
+
+/// Returns rows without those, and without the columns, that have no text.
+pub(super) fn without_blanks(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let used = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|text| !text.is_empty()));
+    let kept: Vec<usize> = (0..columns).filter(|column| used(*column)).collect();
+    let pick = |row: &Vec<String>| -> Vec<String> {
+        kept.iter().map(|column| row.get(*column).cloned().unwrap_or_default()).collect()
+    };
+    rows.iter().filter(|row| row.iter().any(|text| !text.is_empty())).map(pick).collect()
+}
+
+/// Returns whether rows are enough of a table, of whose cells at least this part has text.
+pub(super) fn is_table(rows: &[Vec<String>], part: f32) -> bool {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let filled: usize = rows.iter().map(|row| row.iter().filter(|text| !text.is_empty()).count()).sum();
+    rows.len() >= 2 && columns >= 2 && filled >= 4 && filled as f32 >= part * (rows.len() * columns) as f32
+}

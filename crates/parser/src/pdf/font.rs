@@ -79,17 +79,17 @@ impl Font {
     }
 }
 
-/// The form that a font's name is looked up in; `None` is the page itself.
+/// The number of a form's object; `None` for the page itself.
 type Form = Option<(u32, u16)>;
 
-/// A font's name, and where it is looked up.
-type FontKey = (Form, Vec<u8>);
+/// The form that uses a font, and its name there.
+type Key = (Form, Vec<u8>);
 
 /// The fonts of a page and its forms.
 #[derive(Default)]
 pub(super) struct Fonts {
-    known: Vec<(FontKey, Font)>,
-    names: HashMap<FontKey, usize>,
+    known: Vec<(Key, Font)>,
+    names: HashMap<Key, usize>,
     infos: HashMap<Form, Vec<BackendFontInfo>>,
 }
 

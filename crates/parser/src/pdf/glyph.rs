@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use unpdf::parser::backend::BackendFontInfo;
 
+use super::geometry::Matrix;
+
 /// The look of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Style {
@@ -128,4 +130,37 @@ pub(super) fn spelled_out(letter: char) -> Option<&'static str> {
         '\u{fb05}' | '\u{fb06}' => "st",
         _ => return None,
     })
+}
+
+/// Returns the direction of a line, and its unit vector.
+pub(super) fn direction(start: (f32, f32), end: (f32, f32), matrix: Matrix) -> (Turn, (f32, f32)) {
+    let (mut x, mut y) = (end.0 - start.0, end.1 - start.1);
+    if x.hypot(y) < 1e-3 {
+        (x, y) = (matrix.0[0], matrix.0[1]);
+    }
+    let length = x.hypot(y).max(1e-6);
+    let (x, y) = (x / length, y / length);
+    if y.abs() < 0.03 {
+        return if x >= 0.0 { (Turn::Right, (1.0, 0.0)) } else { (Turn::Left, (-1.0, 0.0)) };
+    }
+    if x.abs() < 0.03 {
+        return if y >= 0.0 { (Turn::Down, (0.0, 1.0)) } else { (Turn::Up, (0.0, -1.0)) };
+    }
+    (Turn::Slanted, (x, y))
+}
+
+/// Returns a place on the page, as seen by one who turns the page to read the line.
+pub(super) fn along(
+    turn: Turn,
+    (x, y): (f32, f32),
+    (dx, dy): (f32, f32),
+    (width, height): (f32, f32),
+) -> (f32, f32) {
+    match turn {
+        Turn::Right => (x, y),
+        Turn::Down => (y, width - x),
+        Turn::Left => (width - x, height - y),
+        Turn::Up => (height - y, x),
+        Turn::Slanted => (x * dx + y * dy, y * dx - x * dy),
+    }
 }

@@ -88,6 +88,11 @@ impl Grid {
         (rows.len() >= 3 && columns.len() >= 3).then_some(Grid { area, along, across, rows, columns })
     }
 
+    /// Returns the number of comparisons that finding a cell may take.
+    pub(super) fn cost(&self) -> usize {
+        self.rows.len() * self.along.len() + self.columns.len() * self.across.len()
+    }
+
     /// Returns the row and the column of a place. Where there is no line between two cells they are the first of both.
     pub(super) fn cell(&self, (x, y): (f32, f32)) -> (usize, usize) {
         let column = last_before(&self.columns, x, |at| self.across.iter().any(|rule| is_at(rule, at, y)));

@@ -4,7 +4,7 @@ use unpdf::parser::backend::{FormXObject, PageId, PaintedXObject, PdfBackend, Re
 
 use super::font::Fonts;
 use super::geometry::{Area, Matrix};
-use super::glyph::{Glyph, Glyphs, Turn, spelled_out};
+use super::glyph::{Glyph, Glyphs, along, direction, spelled_out};
 use super::lexer::{Lexer, Operand};
 use super::limits::Budget;
 use super::path::Path;
@@ -380,34 +380,6 @@ impl<'a> Interpreter<'a> {
 
 fn is_blank(letter: char) -> bool {
     letter.is_whitespace() || matches!(letter, '\0' | '\u{200b}' | '\u{feff}')
-}
-
-/// Returns the direction of a line, and its unit vector.
-fn direction(start: (f32, f32), end: (f32, f32), matrix: Matrix) -> (Turn, (f32, f32)) {
-    let (mut x, mut y) = (end.0 - start.0, end.1 - start.1);
-    if x.hypot(y) < 1e-3 {
-        (x, y) = (matrix.0[0], matrix.0[1]);
-    }
-    let length = x.hypot(y).max(1e-6);
-    let (x, y) = (x / length, y / length);
-    if y.abs() < 0.03 {
-        return if x >= 0.0 { (Turn::Right, (1.0, 0.0)) } else { (Turn::Left, (-1.0, 0.0)) };
-    }
-    if x.abs() < 0.03 {
-        return if y >= 0.0 { (Turn::Down, (0.0, 1.0)) } else { (Turn::Up, (0.0, -1.0)) };
-    }
-    (Turn::Slanted, (x, y))
-}
-
-/// Returns a place on the page, as seen by one who turns the page to read the line.
-fn along(turn: Turn, (x, y): (f32, f32), (dx, dy): (f32, f32), (width, height): (f32, f32)) -> (f32, f32) {
-    match turn {
-        Turn::Right => (x, y),
-        Turn::Down => (y, width - x),
-        Turn::Left => (width - x, height - y),
-        Turn::Up => (height - y, x),
-        Turn::Slanted => (x * dx + y * dy, y * dx - x * dy),
-    }
 }
 
 fn number_of(operand: &Operand<'_>) -> Option<f32> {

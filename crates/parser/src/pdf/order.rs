@@ -41,9 +41,9 @@ fn is_ordered(blocks: &[Block]) -> bool {
         }
     }
     let steps = blocks.len() - 1;
-    let goes_back = back >= 3 && back * 5 > steps;
-    let goes_across = right >= 6 && right * 3 > steps;
-    !goes_back && !goes_across
+    let jumps = back >= 3 && back * 5 > steps;
+    let zigzags = right >= 6 && right * 3 > steps;
+    !jumps && !zigzags
 }
 
 /// Cuts a part of a page at its widest white gap, across or along, until nothing can be cut, and appends its blocks.

@@ -13,7 +13,7 @@ use super::segment::segments;
 use crate::ParseError;
 
 /// The most links of a page.
-const MAX_LINKS: usize = 1000;
+const MAX_LINKS: usize = 300;
 
 /// The lines of a page, as seen by one who turns it to read most of them.
 #[derive(Debug, Default)]

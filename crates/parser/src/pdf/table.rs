@@ -1,6 +1,6 @@
 //! Tables: words in the cells of grids, between rules, or in columns.
 
-use super::columns::{Cells, Row, separators};
+use super::columns::{Cells, Row, is_table, separators, without_blanks};
 use super::geometry::Area;
 use super::grid::{Grid, Rule, Rules, bands, grids};
 use super::line::{Line, text_of};
@@ -11,8 +11,17 @@ const RULED_GAP: f32 = 0.5;
 const WHITE_GAP: f32 = 0.9;
 /// The most cells of a grid; one with more is a drawing.
 const MAX_CELLS: usize = 40_000;
-/// The most rules with the same ends that are looked at together.
+/// The most comparisons of words with lines that a grid may cost.
+const MAX_COMPARISONS: usize = 50_000_000;
+/// The most grids of a page, rules with the same ends, and rows between them.
+const MAX_GRIDS: usize = 100;
 const MAX_BAND: usize = 60;
+const MAX_ROWS: usize = 200;
+/// The most lines of a page that has tables.
+const MAX_LINES: usize = 3000;
+/// The way that text may reach beyond the ends of rules, and that is looked at above them.
+const REACH: f32 = 4.0;
+const ABOVE: f32 = 30.0;
 
 /// A table.
 #[derive(Debug, Clone)]
@@ -31,7 +40,10 @@ pub(super) enum Part {
 /// Returns a page's lines, in their order, of which those of tables are tables.
 pub(super) fn with_tables(lines: Vec<Line>, rules: &Rules) -> Vec<Part> {
     let mut parts: Vec<Part> = lines.into_iter().map(Part::Line).collect();
-    for grid in grids(rules) {
+    if parts.len() > MAX_LINES {
+        return parts;
+    }
+    for grid in grids(rules).into_iter().take(MAX_GRIDS) {
         parts = ruled(parts, &grid);
     }
     for band in bands(rules) {
@@ -51,10 +63,7 @@ fn take(parts: Vec<Part>, area: &Area) -> (Vec<Part>, Vec<Segment>, usize) {
             rest.push(part);
             continue;
         };
-        let inside = |cell: &Segment| {
-            let middle = (cell.area.left + cell.area.right) / 2.0;
-            area.contains((middle, cell.y - 0.3 * cell.size))
-        };
+        let inside = |cell: &Segment| is_within(cell, area);
         if !line.cells.iter().any(inside) {
             rest.push(Part::Line(line));
             continue;
@@ -68,6 +77,11 @@ fn take(parts: Vec<Part>, area: &Area) -> (Vec<Part>, Vec<Segment>, usize) {
     (rest, taken, place)
 }
 
+/// Returns whether a segment is in an area.
+fn is_within(cell: &Segment, area: &Area) -> bool {
+    area.contains(((cell.area.left + cell.area.right) / 2.0, cell.y - 0.3 * cell.size))
+}
+
 /// Returns the parts with the table of a grid, if it is one.
 fn ruled(parts: Vec<Part>, grid: &Grid) -> Vec<Part> {
     let (rows, columns) = (grid.rows.len() - 1, grid.columns.len() - 1);
@@ -76,6 +90,10 @@ fn ruled(parts: Vec<Part>, grid: &Grid) -> Vec<Part> {
     }
     let before = parts.clone();
     let (mut rest, taken, place) = take(parts, &grid.area);
+    let words: usize = taken.iter().map(|segment| segment.words.len()).sum();
+    if words < 3 || words.saturating_mul(grid.cost()) > MAX_COMPARISONS {
+        return before;
+    }
     let mut cells: Vec<Vec<Vec<Word>>> = vec![vec![Vec::new(); columns]; rows];
     let mut lines: Vec<Vec<f32>> = vec![Vec::new(); rows];
     let mut order: Vec<&Segment> = taken.iter().collect();
@@ -145,17 +163,20 @@ fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
     let band = band.get(..MAX_BAND).unwrap_or(band);
     let mut first = 0;
     while first + 1 < band.len() {
+        let rows = rows_within(&parts, band, first);
         let mut end = band.len() - 1;
         while end > first {
-            let area = Area {
-                left: band[first].from - 4.0,
-                top: band[first].at,
-                right: band[first].to + 4.0,
-                bottom: band[end].at,
-            };
             let rules: Vec<f32> = band[first..=end].iter().map(|rule| rule.at).collect();
-            if let Some(found) = table_in(&parts, &area, &rules) {
-                parts = found;
+            if let Some((texts, top)) = table_from(&rows, &rules) {
+                let area = Area {
+                    left: band[first].from - REACH,
+                    top,
+                    right: band[first].to + REACH,
+                    bottom: band[end].at,
+                };
+                let (mut rest, _, place) = take(parts, &area);
+                rest.insert(place.min(rest.len()), Part::Table(Table { rows: texts, area }));
+                parts = rest;
                 break;
             }
             end -= 1;
@@ -165,37 +186,48 @@ fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
     parts
 }
 
-/// Returns the parts with a table that is in an area, or in the area and the row above it; `None` if there is none.
-fn table_in(parts: &[Part], area: &Area, rules: &[f32]) -> Option<Vec<Part>> {
-    let (mut rest, taken, place) = take(parts.to_vec(), area);
-    let size = taken.first()?.size;
-    let mut rows = table_between(rows_of(taken), rules)?;
-    let mut area = *area;
-
-    // A head may have no rule above it, but then fills its columns.
-    let above = Area { top: area.top - 2.2 * size, ..area };
-    let (more, taken, first) = take(parts.to_vec(), &above);
-    if let Some(with_head) = table_between(rows_of(taken), rules)
-        && with_head.len() == rows.len() + 1
-        && with_head.first().is_some_and(|head| head.len() > 1 && head.iter().all(|text| !text.is_empty()))
-    {
-        rest = more;
-        rows = with_head;
-        area = above;
-        rest.insert(first.min(rest.len()), Part::Table(Table { rows, area }));
-        return Some(rest);
+/// Returns the rows from a little above a rule to the last rule of a band.
+fn rows_within(parts: &[Part], band: &[Rule], first: usize) -> Vec<Row> {
+    let (Some(rule), Some(last)) = (band.get(first), band.last()) else { return Vec::new() };
+    let area =
+        Area { left: rule.from - REACH, top: rule.at - ABOVE, right: rule.to + REACH, bottom: last.at };
+    let mut segments = Vec::new();
+    for part in parts {
+        if let Part::Line(line) = part {
+            segments.extend(line.cells.iter().filter(|cell| is_within(cell, &area)).cloned());
+        }
     }
-    rest.insert(place.min(rest.len()), Part::Table(Table { rows, area }));
-    Some(rest)
+    rows_of(segments)
+}
+
+/// Returns the table that is between the first and the last of rules, and the top of it; `None` if there is none. Its
+/// head may have no rule above it, but then fills its columns.
+fn table_from(rows: &[Row], rules: &[f32]) -> Option<(Vec<Vec<String>>, f32)> {
+    let (top, bottom) = (*rules.first()?, *rules.last()?);
+    let begin = rows.partition_point(|row| row.y - 0.3 * row.size < top);
+    let end = rows.partition_point(|row| row.y - 0.3 * row.size <= bottom);
+    let inside = rows.get(begin..end)?;
+    let texts = table_between(inside, rules)?;
+
+    let size = inside.first()?.size;
+    if let Some(head) = begin.checked_sub(1).and_then(|above| rows.get(above))
+        && head.y > top - 1.9 * size
+        && let Some(more) = table_between(rows.get(begin - 1..end)?, rules)
+        && more.len() == texts.len() + 1
+        && more.first().is_some_and(|head| head.len() > 1 && head.iter().all(|text| !text.is_empty()))
+    {
+        return Some((more, head.y - 0.9 * head.size));
+    }
+    Some((texts, top))
 }
 
 /// Returns the rows of a table between rules, of which the first part its head from the rest; `None` if it is none.
-fn table_between(rows: Vec<Row>, rules: &[f32]) -> Option<Vec<Vec<String>>> {
+fn table_between(rows: &[Row], rules: &[f32]) -> Option<Vec<Vec<String>>> {
     let size = rows.first()?.size;
-    if rows.len() < 2 || rules.len() < 2 {
+    if rows.len() < 2 || rows.len() > MAX_ROWS || rules.len() < 2 {
         return None;
     }
-    let separators = separators(&rows, RULED_GAP * size);
+    let separators = separators(rows, RULED_GAP * size);
     if separators.is_empty() {
         return None;
     }
@@ -356,22 +388,4 @@ fn is_list(rows: &[Cells]) -> bool {
     many(rows.iter().filter(marked).count())
         || many(rows.iter().filter(leaders).count())
         || many(rows.iter().filter(long).count())
-}
-
-/// Returns rows without those, and without the columns, that have no text.
-fn without_blanks(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let used = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|text| !text.is_empty()));
-    let kept: Vec<usize> = (0..columns).filter(|column| used(*column)).collect();
-    let pick = |row: &Vec<String>| -> Vec<String> {
-        kept.iter().map(|column| row.get(*column).cloned().unwrap_or_default()).collect()
-    };
-    rows.iter().filter(|row| row.iter().any(|text| !text.is_empty())).map(pick).collect()
-}
-
-/// Returns whether rows are enough of a table, of whose cells at least this part has text.
-fn is_table(rows: &[Vec<String>], part: f32) -> bool {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let filled: usize = rows.iter().map(|row| row.iter().filter(|text| !text.is_empty()).count()).sum();
-    rows.len() >= 2 && columns >= 2 && filled >= 4 && filled as f32 >= part * (rows.len() * columns) as f32
 }
