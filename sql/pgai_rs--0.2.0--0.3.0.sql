@@ -174,7 +174,10 @@ DECLARE
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)', 'ai._vectorizer_pending(oid,oid,int8)',
         'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
-        'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()'];
+        'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()', 'ai.chunking_markdown(int4,text,bool)',
+        'ai.destination_table(name,name,name,name,name,bool)', 'ai._destination_table_of_0_2(name,name,name,name,name)',
+        'ai.parse_document(bytea,text,text)', 'ai.parse_document(text,jsonb)',
+        'ai.chunk_document(bytea,jsonb,text,text)', 'ai.chunk_document(text,jsonb,jsonb)'];
     found pg_catalog.text;
 BEGIN
     WITH gone (class, object) AS (

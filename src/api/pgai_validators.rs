@@ -127,7 +127,7 @@ fn validate_chunking(config: Option<Json>) -> Checked {
 fn validate_formatting(config: Option<Json>, schema: Option<&CStr>, table: Option<&CStr>) -> Checked {
     let config = part("formatting", config);
     config.implementation()?;
-    Ok(formatting::check(&config, &columns(schema, table)?, false).map(drop)?)
+    Ok(formatting::check(&config, &columns(schema, table)?, |_| false).map(drop)?)
 }
 
 #[pg_extern(sql = false)]

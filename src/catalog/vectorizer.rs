@@ -5,7 +5,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use serde::Deserialize;
 use serde_json::Value;
 
-use pgai_rs_pipeline::config::{Author, Chunking, Destination, Loading, VectorizerConfig};
+use pgai_rs_pipeline::config::{Author, Chunking, Destination, Formatting, Loading, VectorizerConfig};
 use pgai_rs_pipeline::format::Template;
 
 use super::binding::{self, COLUMNS, Relations};
@@ -339,9 +339,10 @@ fn embedding_columns(source: pg_sys::Oid) -> Result<Vec<String>, PgError> {
 impl Vectorizer {
     /// Returns the columns that the template names, in the source's order.
     pub fn template_columns(&self) -> Result<Vec<&Column>, PgError> {
-        let pgai_rs_pipeline::config::Formatting::PythonTemplate { template } = &self.config.formatting;
+        let Formatting::PythonTemplate { template, document_fields } = &self.config.formatting;
         let template = Template::parse(template).map_err(|error| PgError::raised(error.to_string()))?;
-        let named: Vec<&str> = template.placeholders().filter(|name| *name != "chunk").collect();
+        let is_column = |name: &str| name != "chunk" && !document_fields.iter().any(|field| field == name);
+        let named: Vec<&str> = template.placeholders().filter(|name| is_column(name)).collect();
         Ok(self.columns.iter().filter(|column| named.contains(&column.name.as_str())).collect())
     }
 

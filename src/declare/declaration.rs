@@ -70,7 +70,7 @@ impl ConfigParts {
         let chunking = chunking::check(&self.chunking)?.clone();
         self.indexing = indexing::resolve(self.indexing, dimensions)?;
         let of_documents = loading::loads_documents(&self.loading, columns);
-        let formatting = formatting::check(&self.formatting, columns, of_documents)?.clone();
+        self.formatting = formatting::resolve(self.formatting, columns, of_documents)?;
         self.scheduling = scheduling::resolve(self.scheduling)?;
         let processing = processing::check(&self.processing)?.clone();
 
@@ -81,7 +81,7 @@ impl ConfigParts {
             embedding,
             chunking,
             indexing: Lenient::Readable(self.indexing.readable()?.clone()),
-            formatting,
+            formatting: self.formatting.readable()?.clone(),
             scheduling: self.scheduling.readable()?.clone(),
             processing,
             destination: destination::evaluate(self.destination.readable()?, source)?,
@@ -108,7 +108,6 @@ impl ConfigParts {
 
     /// Returns the results of the checks of all parts, for an existing vectorizer of this owner.
     pub fn results(self, columns: &[Column], owner: pg_sys::Oid) -> Vec<Result<(), PgError>> {
-        let of_documents = loading::loads_documents(&self.loading, columns);
         let indexing = self.indexing;
         let indexed = embedding::dimensions(&self.embedding)
             .and_then(|dimensions| indexing::resolve(indexing, dimensions).map(drop));
@@ -119,7 +118,7 @@ impl ConfigParts {
             embedding::check(&self.embedding, owner).map(drop),
             chunking::check(&self.chunking).map(drop),
             indexed,
-            formatting::check(&self.formatting, columns, of_documents).map(drop),
+            formatting::check_stored(&self.formatting, columns),
             scheduling::resolve(self.scheduling).map(drop),
             processing::check(&self.processing).map(drop),
         ]

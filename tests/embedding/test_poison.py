@@ -118,7 +118,7 @@ def test_a_bad_row_is_set_aside_and_harms_no_other(source, stub, kind):
 OBJECTS = {
     "gone": (None, "loading", "no_such_key"),
     "not of the kind that its name says": (b"%PDF-1.7 ...", "parsing", "damaged_document"),
-    "a picture": (b"\x89PNG\r\n\x1a\n", "parsing", "unsupported_type"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR", "parsing", "unsupported_type"),
 }
 
 

@@ -11,6 +11,10 @@ pub enum Formatting {
         /// The template's text.
         #[serde(default = "default_template")]
         template: String,
+        /// The placeholders that are filled from the document, such as `title`: those that were no column when the
+        /// vectorizer was declared. A column of such a name that comes or goes later changes nothing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        document_fields: Vec<String>,
     },
 }
 
@@ -20,6 +24,6 @@ fn default_template() -> String {
 
 impl Default for Formatting {
     fn default() -> Self {
-        Formatting::PythonTemplate { template: default_template() }
+        Formatting::PythonTemplate { template: default_template(), document_fields: Vec::new() }
     }
 }

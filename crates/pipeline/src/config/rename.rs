@@ -48,7 +48,7 @@ pub fn rename_column(config: &VectorizerConfig, from: &str, to: &str) -> Result<
         Destination::Column { .. } | Destination::Table { .. } => {}
     }
 
-    let Formatting::PythonTemplate { template } = &config.formatting;
+    let Formatting::PythonTemplate { template, .. } = &config.formatting;
     if let Some(value) = format::rename_column(template, from, to)? {
         edits.push(Edit { path: ["formatting", "template"], value });
     }

@@ -16,11 +16,9 @@ pub(super) fn fill(
     bytes_per_chunk: u64,
     pieces: Vec<Piece>,
     citations: &[Citation],
-    metadata: &Metadata,
-    fields: &Fields,
+    mut values: Values<'_>,
     allowance: &Allowance<'_>,
 ) -> Result<Vec<String>, Failure> {
-    let mut values = Values::new(template, fields, metadata);
     let mut texts = Vec::with_capacity(pieces.len());
     let mut bytes = 0_u64;
 
@@ -37,20 +35,8 @@ pub(super) fn fill(
     Ok(texts)
 }
 
-/// Returns whether the template has a placeholder whose value depends on a chunk's place in its document.
-pub(super) fn needs_places(template: &Template, fields: &Fields) -> bool {
-    document_fields(template, fields).iter().any(|(_, field)| field.is_of_chunk())
-}
-
-/// Returns the template's placeholders that are filled from the document: no column has these names.
-fn document_fields<'t>(template: &'t Template, fields: &Fields) -> Vec<(&'t str, DocumentField)> {
-    let is_column = |name: &str| fields.iter().any(|(column, _)| column == name);
-    let names = template.placeholders().filter(|name| !is_column(name));
-    names.filter_map(|name| Some((name, DocumentField::named(name)?))).collect()
-}
-
 /// The values for one chunk after the other.
-struct Values<'a> {
+pub(super) struct Values<'a> {
     of_row: &'a Fields,
     /// The row's and the document's, if there are some of the document.
     extended: Vec<(String, String)>,
@@ -59,21 +45,23 @@ struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    fn new(template: &Template, of_row: &'a Fields, metadata: &Metadata) -> Self {
-        let asked = document_fields(template, of_row);
-        if asked.is_empty() {
-            return Values { of_row, extended: Vec::new(), of_chunk: Vec::new() };
-        }
-
-        let mut extended = of_row.to_vec();
-        let mut of_chunk = Vec::new();
-        for (name, field) in asked {
-            if field.is_of_chunk() {
-                of_chunk.push((extended.len(), field));
+    /// Returns the values of a row's columns, and those that these placeholders have from the document.
+    pub(super) fn new<'n>(
+        of_row: &'a Fields,
+        document_fields: impl Iterator<Item = (&'n str, DocumentField)>,
+        metadata: &Metadata,
+    ) -> Self {
+        let mut values = Values { of_row, extended: Vec::new(), of_chunk: Vec::new() };
+        for (name, field) in document_fields {
+            if values.extended.is_empty() {
+                values.extended = of_row.to_vec();
             }
-            extended.push((name.to_owned(), field.of_document(metadata)));
+            if field.is_of_chunk() {
+                values.of_chunk.push((values.extended.len(), field));
+            }
+            values.extended.push((name.to_owned(), field.of_document(metadata)));
         }
-        Values { of_row, extended, of_chunk }
+        values
     }
 
     /// Sets the values of a chunk.
@@ -109,7 +97,8 @@ mod tests {
     }
 
     fn filled(number: usize, fields: &Fields, allowance: Allowance<'_>) -> Result<Vec<String>, Failure> {
-        fill(&template("$title $chunk"), 0, pieces(number), &[], &Metadata::default(), fields, &allowance)
+        let values = Values::new(fields, std::iter::empty(), &Metadata::default());
+        fill(&template("$title $chunk"), 0, pieces(number), &[], values, &allowance)
     }
 
     #[test]
@@ -128,15 +117,16 @@ mod tests {
     }
 
     #[test]
-    fn a_document_fills_what_no_column_does() {
+    fn a_document_fills_what_was_no_column() {
         let metadata = Metadata { title: Some("Its title".into()), ..Metadata::default() };
         let headings = ["A", "B"].map(str::to_owned).to_vec();
         let places = [Citation { page: Some(3), headings, ..Citation::default() }, Citation::default()];
         let template = template("$title|$author|$page|$headings|$chunk");
 
         let of_row = [("author".to_owned(), "The row's".to_owned())];
-        let allowance = Allowance::new(1 << 20, 0);
-        let texts = fill(&template, 0, pieces(2), &places, &metadata, &of_row, &allowance).unwrap();
+        let fields = ["title", "page", "headings"].map(|name| (name, DocumentField::named(name).unwrap()));
+        let values = Values::new(&of_row, fields.into_iter(), &metadata);
+        let texts = fill(&template, 0, pieces(2), &places, values, &Allowance::new(1 << 20, 0)).unwrap();
         assert_eq!(texts, ["Its title|The row's|3|A > B|a", "Its title|The row's|||a"]);
     }
 }

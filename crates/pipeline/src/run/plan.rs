@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::fill::fill;
+use super::fill::{Values, fill};
 use super::fingerprint::Basis;
 use super::prepared::Prepared;
 use super::progress::Progress;
@@ -53,7 +53,7 @@ pub(super) fn cut(
     step.set(Step::Chunking);
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
     let is_cited = prepared.is_cited();
-    let (pieces, citations) = if is_cited || prepared.needs_places(fields) {
+    let (pieces, citations) = if is_cited || prepared.needs_places() {
         let pieces = chunker.pieces(&parsed.text, allowance)?;
         let citations = citations(&parsed, &pieces);
         (pieces, citations)
@@ -67,7 +67,8 @@ pub(super) fn cut(
     step.set(Step::Formatting);
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let per_chunk = prepared.bytes_per_chunk();
-    let texts = fill(template, per_chunk, pieces, &citations, &metadata, fields, &allowance)?;
+    let values = Values::new(fields, prepared.document_fields(), &metadata);
+    let texts = fill(template, per_chunk, pieces, &citations, values, &allowance)?;
     let citations = is_cited.then(|| citations.iter().map(Citation::to_json).collect());
     Ok(Plan { citations, ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis) })
 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::fill;
 use crate::chunk::{Chunker, shared_chunker};
 use crate::config::{ChunkUnit, Chunking, Destination, Formatting};
 use crate::document::Vectorizer;
 use crate::failure::Failure;
-use crate::format::Template;
+use crate::format::{DocumentField, Template};
 
 /// The bytes that a chunk takes beside its text and its numbers: it travels in several places.
 pub(super) const CHUNK_OVERHEAD: u64 = 256;
@@ -32,7 +31,7 @@ pub(super) struct Prepared {
 impl Prepared {
     /// Builds what the config asks for.
     pub(super) fn new(vectorizer: &Arc<Vectorizer>) -> Arc<Self> {
-        let Formatting::PythonTemplate { template } = &vectorizer.config.formatting;
+        let Formatting::PythonTemplate { template, .. } = &vectorizer.config.formatting;
         Arc::new(Prepared {
             chunker: shared_chunker(&vectorizer.config.chunking).map_err(Failure::from),
             template: Template::parse(template).map_err(Failure::from),
@@ -46,8 +45,14 @@ impl Prepared {
     }
 
     /// Returns whether the template asks for the places of chunks in their documents.
-    pub(super) fn needs_places(&self, fields: &[(String, String)]) -> bool {
-        self.template.as_ref().is_ok_and(|template| fill::needs_places(template, fields))
+    pub(super) fn needs_places(&self) -> bool {
+        self.document_fields().any(|(_, field)| field.is_of_chunk())
+    }
+
+    /// Returns the template's placeholders that are filled from the document.
+    pub(super) fn document_fields(&self) -> impl Iterator<Item = (&str, DocumentField)> {
+        let Formatting::PythonTemplate { document_fields, .. } = &self.vectorizer.config.formatting;
+        document_fields.iter().filter_map(|name| Some((name.as_str(), DocumentField::named(name)?)))
     }
 
     /// Bytes that a chunk takes beside its text.
@@ -75,7 +80,7 @@ impl Prepared {
 
         // What the template has of a chunk, and beside it.
         let Ok(template) = &self.template else { return repeated.saturating_mul(looks) };
-        let Formatting::PythonTemplate { template: text } = &self.vectorizer.config.formatting;
+        let Formatting::PythonTemplate { template: text, .. } = &self.vectorizer.config.formatting;
         let beside = template.length("", fields);
         let times = template.length("x", fields).saturating_sub(beside);
         let chunks = usize::try_from(size as u64 / self.chunk_step()).unwrap_or(usize::MAX).saturating_add(1);

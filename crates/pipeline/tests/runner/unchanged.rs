@@ -64,7 +64,8 @@ impl Touched {
             separator: "\n".into(),
             is_separator_regex: false,
         };
-        vectorizer.config.formatting = Formatting::PythonTemplate { template: "$title: $chunk".into() };
+        vectorizer.config.formatting =
+            Formatting::PythonTemplate { template: "$title: $chunk".into(), document_fields: Vec::new() };
         let vectorizer = Arc::new(vectorizer);
         let queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
         let driver = Driver::start(s3(&bucket));
@@ -148,7 +149,8 @@ fn whatever_decides_the_chunks_makes_the_object_be_read_again() {
     assert_eq!(touched.queue.completed[&Ticket(4)], [Chunk::Kept(kept), new("T: c")]);
 
     let mut config = touched.vectorizer.config.clone();
-    config.formatting = Formatting::PythonTemplate { template: "$title $chunk".into() };
+    config.formatting =
+        Formatting::PythonTemplate { template: "$title $chunk".into(), document_fields: Vec::new() };
     touched.vectorizer = Arc::new(Vectorizer {
         id: 1,
         name: "other".into(),
