@@ -28,10 +28,11 @@ PATIENCE = 120
 QUESTIONS = (
     "How do I keep attackers from smuggling SQL into my queries?",
     "Where can I ask people for help when I am stuck?",
-    "What changes when my site runs on an asynchronous server?",
+    "What did the mortar shells look like at night?",
+    "Which tool finds malicious macros in a document?",
 )
 SEARCH = """
-    SELECT title, chunk, embedding <=> question AS distance
+    SELECT title, citation->>'page' AS page, chunk, embedding <=> question AS distance
     FROM document_embeddings, ai.vectorizer_embed('documents', %s) AS question
     ORDER BY distance LIMIT %s
 """
@@ -60,12 +61,12 @@ def main() -> None:
 def tell(home: house.House, database) -> None:
     create(home, database)
     wait_until_embedded(database)
-    search_thrice(database)
+    ask(database)
     keep_in_step(home, database)
 
 
 def create(home: house.House, database) -> None:
-    heading(f"{len(home.documents)} documents lie in the bucket s3://{house.BUCKET} (a part of Django's documentation).")
+    heading(f"{len(home.documents)} documents lie in the bucket s3://{house.BUCKET} (a part of Django's documentation, two PDFs and a Word document).")
     model = "'text-embedding-3-small', 768" if home.openai else "'all-MiniLM-L6-v2', 384"
     statements = [
         "CREATE EXTENSION IF NOT EXISTS pgai_rs CASCADE",
@@ -75,8 +76,8 @@ def create(home: house.House, database) -> None:
             name          => 'documents',
             loading       => ai.loading_uri(column_name => 'uri'),
             embedding     => ai.embedding_openai({model}),
-            chunking      => ai.chunking_recursive_character_text_splitter(800, 100),
-            destination   => ai.destination_table('document_embeddings'),
+            chunking      => ai.chunking_markdown(800),
+            destination   => ai.destination_table('document_embeddings', citation => true),
             if_not_exists => true)
         """,
     ]
@@ -118,8 +119,8 @@ def wait_until_embedded(database) -> None:
         raise RuntimeError(f"{total - done} documents could not be embedded: {errors}")
 
 
-def search_thrice(database) -> None:
-    heading("Three questions:")
+def ask(database) -> None:
+    heading("Four questions, to documentation, to a PDF and to a Word document:")
     code(SEARCH.replace("%s)", "'your question')").replace("%s", "3"))
     for question in QUESTIONS:
         heading(question)
@@ -134,7 +135,7 @@ def keep_in_step(home: house.House, database) -> None:
     say(f"  Asked each time: {question}")
 
     def first() -> str:
-        return database.sql(SEARCH, [question, 1])[0][1]
+        return database.sql(SEARCH, [question, 1])[0][2]
 
     def change(text: str | None, statement: str) -> None:
         if text:
@@ -175,7 +176,7 @@ def psql(home: house.House) -> None:
     code(
         """
         SELECT * FROM ai.vectorizer_status;
-        SELECT title, chunk FROM document_embeddings
+        SELECT title, citation, chunk FROM document_embeddings
         ORDER BY embedding <=> ai.vectorizer_embed('documents', 'your question') LIMIT 3;
         """
     )

@@ -47,7 +47,7 @@ class House:
                 # moto forgets its objects when it stops.
                 self.bucket = self.s3.bucket(BUCKET)
                 for document in self.documents:
-                    self.bucket.put(document.key, document.text)
+                    self.bucket.put(document.key, document.content)
                 self.cluster = Cluster(
                     self.postgres.ask("bindir"), self.directory / "cluster", conf=conf, env=self.s3.env | env
                 )

@@ -22,8 +22,9 @@ def code(text: str) -> None:
     say(textwrap.indent(textwrap.dedent(text).strip(), "    "))
 
 
-def hit(rank: int, title: str, chunk: str, distance: float) -> None:
-    say(f"  {rank}. {bold(title)}  (distance {distance:.2f})")
+def hit(rank: int, title: str, page: str | None, chunk: str, distance: float) -> None:
+    place = f", page {page}" if page else ""
+    say(f"  {rank}. {bold(title)}{place}  (distance {distance:.2f})")
     snippet = textwrap.shorten(" ".join(chunk.split()), 2 * WIDTH, placeholder=" …")
     say(textwrap.fill(snippet, WIDTH, initial_indent="     ", subsequent_indent="     "))
 

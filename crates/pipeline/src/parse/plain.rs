@@ -11,7 +11,8 @@ pub(super) fn plain_format(document: &UnparsedDocument) -> Option<TextFormat> {
         Some(extension) => by_extension(&extension)?,
         None => by_content_type(document)?,
     };
-    (looks_like_text(&document.bytes) && !has_signature(&document.bytes)).then_some(format)
+    let is_more = has_signature(&document.bytes) || begins_otherwise(&document.bytes, format);
+    (looks_like_text(&document.bytes) && !is_more).then_some(format)
 }
 
 fn by_extension(extension: &str) -> Option<TextFormat> {
@@ -42,6 +43,22 @@ fn begins_with_prose(bytes: &[u8]) -> bool {
     let word = line.iter().position(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'-'));
     let is_field = word.is_some_and(|end| end > 0 && line[end..].starts_with(b": "));
     !is_field && !matches!(bytes.first(), Some(b'<' | b'{' | b'['))
+}
+
+/// Returns whether a document of this format begins with something that the parser tells from its text: a Markdown
+/// document with what it says of itself, a text with a web page.
+fn begins_otherwise(bytes: &[u8], format: TextFormat) -> bool {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let begins =
+        |text: &[u8], with: &[u8]| text.get(..with.len()).is_some_and(|head| head.eq_ignore_ascii_case(with));
+    match format {
+        TextFormat::Markdown => {
+            ["---\n", "---\r", "+++\n", "+++\r"].iter().any(|mark| begins(bytes, mark.as_bytes()))
+        }
+        TextFormat::Text => {
+            ["<!doctype html", "<html"].iter().any(|tag| begins(bytes.trim_ascii_start(), tag.as_bytes()))
+        }
+    }
 }
 
 /// Returns whether the bytes begin as a document that is text throughout, and yet not to be read as such.
@@ -106,6 +123,12 @@ mod tests {
         for content in [b"%PDF-1.4".as_slice(), b"{\\rtf1", b"a\0b", b"caf\xe9", b"\x89PNG\r\n\x1a\n"] {
             assert_eq!(format(content, "notes.txt", ""), None);
         }
+        for (content, name) in
+            [("---\ntitle: A\n---\n", "a.md"), ("+++\n", "a.md"), ("\n<!DOCTYPE html>", "a.txt")]
+        {
+            assert_eq!(format(content.as_bytes(), name, ""), None);
+        }
+        assert_eq!(format(b"--- a rule", "a.md", ""), MARKDOWN);
         assert_eq!(format(b"\xff\xfeh\0i\0", "notes.txt", ""), TEXT);
     }
 }
