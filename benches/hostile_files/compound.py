@@ -102,10 +102,13 @@ def atom(kind: int, content: bytes, version: int = 0, instance: int = 0) -> byte
 
 def ppt() -> bytes:
     text = atom(0x0F9F, struct.pack("<I", 1)) + atom(0x0FA8, "\r".join(LONG).encode())
-    slides = atom(0x0FF0, atom(0x03F3, struct.pack("<IIiII", 2, 0, 1, 256, 0)) + text, 15)
+    slides = atom(0x0FF0, atom(0x03F3, struct.pack("<IIiII", 2, 0, 1, 256, 0)), 15)
     document = atom(0x03E8, atom(0x03E9, bytes(40), 1) + slides + atom(0x03EA, b""), 15)
     slide_at = len(document)
-    slide = atom(0x03EE, atom(0x03EF, bytes(24), 2), 15)
+    # A shape with the text in its box, in a drawing.
+    shape = atom(0xF004, atom(0xF010, struct.pack("<4h", 0, 0, 100, 10)) + atom(0xF00D, text, 15), 15)
+    drawing = atom(0x040C, atom(0xF002, atom(0xF003, shape, 15), 15), 15)
+    slide = atom(0x03EE, atom(0x03EF, bytes(24), 2) + drawing, 15)
     places_at = slide_at + len(slide)
     places = atom(0x1772, struct.pack("<III", 1 | 2 << 20, 0, slide_at))
     edit_at = places_at + len(places)

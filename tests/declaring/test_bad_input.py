@@ -44,6 +44,7 @@ HOSTILE = {
     "jsonb": JSONS,
     "int4[]": [None, [], [None], [-1], [2**31 - 1], [[1], [2]]],
     "text[]": [None, [], [None], ["", "[", "{", "**", HUGE], [["a"], ["b"]]],
+    "bytea": [None, b"", b"\x00\xff\x01", b"%PDF-1.7 ...", b"PK\x03\x04", b"{\\rtf1", b"<html>", b"[" * 5_000, b"x" * 100_000],
     "name[]": [None, [], [None], ["no such role", "", "postgres", "postgres"]],
     "interval": [None, "0", "-1 day", "100000000 years", "1 microsecond"],
     "timestamptz": [None, "infinity", "-infinity", "epoch"],
@@ -67,6 +68,7 @@ GOOD = {
     "dimensions": 8,
     "column_name": "body",
     "input_text": "text",
+    "document": b"text",
 }
 
 CALLABLE = """
