@@ -26,6 +26,15 @@ fn characters_of_many_charsets_are_read() {
 }
 
 #[test]
+fn bytes_that_no_text_has_are_no_document() {
+    let noise: String = (0..400_u32).map(|n| char::from((n * 7 % 32) as u8)).collect();
+    let document = format!("{{\\rtf1\\ansi Dear all, {noise}}}");
+    assert!(matches!(read(document.as_bytes()), Err(ParseError::Damaged { .. })));
+    // One by accident is none.
+    assert!(rtf("Dear\u{1} all").ends_with(" all"));
+}
+
+#[test]
 fn headings_are_those_of_styles_and_of_outlines() {
     let styles = "{\\stylesheet{\\s0 Normal;}{\\s1\\outlinelevel0 \\'dcberschrift 1;}{\\s2 heading 2;}\
                   {\\s3\\sbasedon2 Mine;}{\\s4\\outlinelevel9\\sbasedon2 Like one;}}";

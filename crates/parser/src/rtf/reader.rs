@@ -32,6 +32,10 @@ pub(super) struct Reader {
     pub(super) default_font: i32,
 }
 
+/// Control characters, which no program writes, may stand in a text by accident: so many, or one in so many letters.
+const MOST_CONTROLS: usize = 4;
+const CONTROLS_PER_LETTER: usize = 50;
+
 impl Reader {
     pub(super) fn new(kind: Kind) -> Self {
         Reader {
@@ -53,9 +57,14 @@ impl Reader {
     /// Reads a document.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
         let mut began = false;
+        let (mut letters, mut controls) = (0_usize, 0_usize);
         for token in Tokens::new(bytes) {
             match token {
-                Token::Byte(byte) => self.byte(byte, true),
+                Token::Byte(byte) => {
+                    letters += 1;
+                    controls += usize::from(byte.is_ascii_control() && !byte.is_ascii_whitespace());
+                    self.byte(byte, true);
+                }
                 Token::Hex(byte) => self.byte(byte, false),
                 token => self.mark(token)?,
             }
@@ -67,13 +76,17 @@ impl Reader {
         }
         // Some programs forget the last brace, but none more than that.
         if self.groups.len() > 1 {
-            return Err(ParseError::Damaged {
-                kind: self.kind.name(),
-                problem: "it ends within a group".to_owned(),
-            });
+            return Err(self.damaged("it ends within a group"));
+        }
+        if controls > MOST_CONTROLS && controls * CONTROLS_PER_LETTER > letters {
+            return Err(self.damaged("it has bytes that no text has"));
         }
         self.flush();
         Ok(())
+    }
+
+    fn damaged(&self, problem: &str) -> ParseError {
+        ParseError::Damaged { kind: self.kind.name(), problem: problem.to_owned() }
     }
 
     /// Returns the document.
