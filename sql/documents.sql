@@ -1,4 +1,5 @@
--- See before you trust: what a vectorizer would make of a document.
+-- See before you trust: what a vectorizer would make of a document. Each call takes a process with the memory of
+-- pgai_rs.parse_memory_limit, so it is for those who may have vectorizers.
 
 -- A document of whatever kind as text. type is the one that was found; pages are the characters before each page or slide.
 CREATE FUNCTION ai.parse_document(document bytea, name text DEFAULT NULL, content_type text DEFAULT NULL)
@@ -29,3 +30,7 @@ CREATE FUNCTION ai.chunk_document(
 ) RETURNS TABLE (seq bigint, chunk text, citation jsonb)
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'chunk_document_at_wrapper';
+
+REVOKE EXECUTE ON FUNCTION
+    ai.parse_document(bytea, text, text), ai.parse_document(text, jsonb),
+    ai.chunk_document(bytea, jsonb, text, text), ai.chunk_document(text, jsonb, jsonb) FROM PUBLIC;

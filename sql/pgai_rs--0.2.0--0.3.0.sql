@@ -340,6 +340,9 @@ DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name);
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION
+    ai.parse_document(bytea, text, text), ai.parse_document(text, jsonb),
+    ai.chunk_document(bytea, jsonb, text, text), ai.chunk_document(text, jsonb, jsonb) FROM PUBLIC;
 
 -- A config names buckets, roles, models and servers: it is shown to who may see the vectorizer. What the extension itself does
 -- with these tables it does as their owner, for whom the policies don't hold.

@@ -1,5 +1,6 @@
 //! `ai.parse_document` and `ai.chunk_document`: what a vectorizer would make of a document.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgrx::prelude::*;
@@ -15,9 +16,10 @@ use pgai_rs_pipeline::parse::{Input, ParseError, Parsed, Parser, UnparsedDocumen
 use pgai_rs_pipeline::quota::Account;
 use pgai_rs_pipeline::settings::Settings;
 
+use super::chunking::StopOnDrop;
 use super::network::{await_answer, await_work};
 use crate::access;
-use crate::catalog::rights;
+use crate::catalog::{rights, spending};
 use crate::declare::chunking::sqlstate;
 use crate::declare::config::ConfigPart;
 use crate::guc;
@@ -121,6 +123,8 @@ fn load(uri: &str, loading: Option<Json>) -> std::result::Result<UnparsedDocumen
     let author = rights::author(current_user());
     access::loading::require_allowed(loading, current_user(), author)?;
 
+    spending::require_bytes_in_session()?;
+
     let settings = guc::pipeline();
     let access = access::s3::declared_by(s3, author);
     let loaders = Loaders::new(&settings, None);
@@ -128,6 +132,7 @@ fn load(uri: &str, loading: Option<Json>) -> std::result::Result<UnparsedDocumen
     let loaded = loaders.load(uri, &access, None, Instant::now(), &account);
     let loaded = await_answer(2 * settings.load_timeout, loaded)?.ok_or_else(no_answer)?.map_err(failed)?;
     let loaded = loaded.ok_or_else(|| PgError::internal("an object without a known version is unchanged"))?;
+    spending::note_bytes_in_session(loaded.bytes.len() as u64);
     Ok(UnparsedDocument { bytes: loaded.bytes, name: loaded.name, content_type: loaded.content_type })
 }
 
@@ -169,14 +174,23 @@ fn run_parser(
 }
 
 /// Cuts a document with this config.
-fn chunk(parsed: Parsed, chunking: Option<Json>) -> std::result::Result<Vec<(i64, String, JsonB)>, PgError> {
+fn chunk(
+    mut parsed: Parsed,
+    chunking: Option<Json>,
+) -> std::result::Result<Vec<(i64, String, JsonB)>, PgError> {
     let config: ConfigPart<Chunking> = ConfigPart::parse("chunking", chunking.map(|chunking| chunking.0));
     let chunking = config.readable()?.clone();
     let most = guc::pipeline().largest_document_memory();
 
+    let stop = StopOnDrop::default();
+    let stopped = Arc::clone(&stop.0);
     let pieces = await_work(move || {
-        let pieces = chunker(&chunking)?.pieces(&parsed.text, Allowance::new(most, PER_CHUNK))?;
-        let citations = citations(&parsed, &pieces);
+        let allowance = Allowance::new(most, PER_CHUNK).until_stopped(&stopped);
+        let pieces = chunker(&chunking)?.pieces(&parsed.text, allowance)?;
+        if chunking.reads_markdown() {
+            parsed.format = TextFormat::Markdown;
+        }
+        let citations = citations(&parsed, &pieces, allowance)?;
         Ok(pieces.into_iter().zip(citations).collect::<Vec<_>>())
     })?;
     let pieces = pieces.map_err(|error| {
@@ -196,8 +210,8 @@ fn row(parsed: Parsed) -> (String, String, JsonB, JsonB, String) {
     let pages = JsonB(pages(&parsed));
     let metadata = JsonB(json!(parsed.metadata));
     let kind = parsed.kind.unwrap_or_else(|| match parsed.format {
-        TextFormat::Text => "a text".to_owned(),
-        TextFormat::Markdown => "a Markdown document".to_owned(),
+        TextFormat::Text => "text".to_owned(),
+        TextFormat::Markdown => "markdown".to_owned(),
     });
     (kind, format.to_owned(), metadata, pages, parsed.text)
 }

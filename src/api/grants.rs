@@ -13,9 +13,11 @@ use crate::pg::sql::{self, ident};
 
 /// Grants for roles that create vectorizers on their own tables. pgai also grants CREATE on the schema and
 /// rights on its whole catalog, because its SQL runs as the caller; ours does not.
-const USER: [&str; 2] = [
+const USER: [&str; 4] = [
     "GRANT USAGE ON SCHEMA ai TO",
     "GRANT SELECT ON ai.vectorizer, ai.vectorizer_errors, ai.vectorizer_status TO",
+    "GRANT EXECUTE ON FUNCTION ai.parse_document(bytea, text, text), ai.parse_document(text, jsonb) TO",
+    "GRANT EXECUTE ON FUNCTION ai.chunk_document(bytea, jsonb, text, text), ai.chunk_document(text, jsonb, jsonb) TO",
 ];
 
 /// Additional grants for roles that look after other roles' vectorizers.

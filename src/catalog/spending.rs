@@ -50,7 +50,7 @@ pub fn remember(quotas: &Quotas) -> Result<(), PgError> {
 /// called outside a transaction.
 pub fn write(quotas: &Quotas) -> Result<(), PgError> {
     for asked in shared::take_asked(this_database(), today()) {
-        quotas.spend(asked.role, Spent { tokens: asked.tokens, bytes: 0 });
+        quotas.spend(asked.role, Spent { tokens: asked.tokens, bytes: asked.bytes });
     }
 
     let unwritten = quotas.take_unwritten();
@@ -91,6 +91,31 @@ fn add(spent: &[(Role, Day, Spent)]) -> Result<(), PgError> {
     sql::execute(forget, &[(day_number(today()) - KEPT_DAYS).into()]).map(drop)
 }
 
+/// A quantity that has a daily quota, as sessions use it.
+struct Quota {
+    /// What is counted, in a message.
+    unit: &'static str,
+    /// The limits of a role and of a database, with the names that their settings have after `pgai_rs.`.
+    of_role: (&'static DailyLimit, &'static str),
+    of_database: (&'static DailyLimit, &'static str),
+    /// How much of it was used.
+    of: fn(&Spent) -> u64,
+}
+
+const TOKENS: Quota = Quota {
+    unit: "tokens",
+    of_role: (&DAILY_TOKENS_PER_ROLE, "max_daily_tokens_per_role"),
+    of_database: (&DAILY_TOKENS_PER_DATABASE, "max_daily_tokens_per_database"),
+    of: |spent| spent.tokens,
+};
+
+const BYTES: Quota = Quota {
+    unit: "bytes",
+    of_role: (&DAILY_BYTES_PER_ROLE, "max_daily_bytes_per_role"),
+    of_database: (&DAILY_BYTES_PER_DATABASE, "max_daily_bytes_per_database"),
+    of: |spent| spent.bytes,
+};
+
 /// Charges the role that asks with tokens that it is about to send. Errors if they do not fit into what is left of the
 /// role's daily quota, or of that of all roles of the database together. Concurrent sessions may exceed it by
 /// what they ask for.
@@ -98,33 +123,66 @@ fn add(spent: &[(Role, Day, Spent)]) -> Result<(), PgError> {
 /// The session's role is charged and not the vectorizer's owner: otherwise readers could stop the owner's
 /// vectorizers. Without `shared_preload_libraries` nothing is recorded.
 pub fn spend_in_session(tokens: u64) -> Result<(), PgError> {
+    charge(&TOKENS, Spent { tokens, bytes: 0 })
+}
+
+/// Errors if nothing is left of the bytes that the role that asks, or all roles of the database together, may load today.
+pub fn require_bytes_in_session() -> Result<(), PgError> {
+    charge(&BYTES, Spent { tokens: 0, bytes: 1 })
+}
+
+/// Charges the role that asks with bytes that it has loaded, whether they fit into its quota or not.
+pub fn note_bytes_in_session(bytes: u64) {
     let role = who_asks();
-    let [of_role, of_database] = match role == session_user() {
-        true => [DAILY_TOKENS_PER_ROLE.here(), DAILY_TOKENS_PER_DATABASE.here()],
-        false => [limits_of(role).tokens, limits_of_database().tokens],
+    if !is_superuser(role) {
+        note(role, Spent { tokens: 0, bytes });
+    }
+}
+
+fn charge(quota: &Quota, needed: Spent) -> Result<(), PgError> {
+    let role = who_asks();
+    let set = match role == session_user() {
+        true => None,
+        false => Some([set_for_database(), set_for_role(role)].concat()),
     };
-    let limits = [("role", of_role), ("database", of_database)];
+    let limit_of = |of: &DailyLimit| match &set {
+        None => of.here(),
+        Some(set) => limit(of, set),
+    };
+    let limits = [quota.of_role, quota.of_database].map(|(of, setting)| (setting, limit_of(of)));
     if is_superuser(role) || limits.iter().all(|(_, limit)| limit.is_none()) || !schema::has(c"_spent") {
         return Ok(());
     }
 
-    let written = spent_on(today())?.into_iter().map(|(role, spent)| (role, spent.tokens));
-    let asked = shared::asked(this_database(), today()).into_iter().map(|asked| (asked.role, asked.tokens));
+    let written = spent_on(today())?.into_iter().map(|(role, spent)| (role, (quota.of)(&spent)));
+    let asked = shared::asked(this_database(), today());
+    let asked = asked.into_iter().map(|asked| {
+        let spent = Spent { tokens: asked.tokens, bytes: asked.bytes };
+        (asked.role, (quota.of)(&spent))
+    });
     let mut by_role = 0_u64;
     let mut by_all = 0_u64;
-    for (who, tokens) in written.chain(asked) {
-        by_all = by_all.saturating_add(tokens);
+    for (who, used) in written.chain(asked) {
+        by_all = by_all.saturating_add(used);
         if who == role.to_u32() {
-            by_role = by_role.saturating_add(tokens);
+            by_role = by_role.saturating_add(used);
         }
     }
-    for ((of, limit), spent) in limits.into_iter().zip([by_role, by_all]) {
-        if let Some(limit) = limit.filter(|limit| spent.saturating_add(tokens) > *limit) {
-            return Err(exceeded(of, limit, spent, tokens));
+
+    let needs = (quota.of)(&needed);
+    for (((setting, limit), used), of) in limits.into_iter().zip([by_role, by_all]).zip(["role", "database"])
+    {
+        if let Some(limit) = limit.filter(|limit| used.saturating_add(needs) > *limit) {
+            return Err(exceeded(quota.unit, of, setting, [limit, used, needs]));
         }
     }
-    shared::note_asked(this_database(), today(), role, tokens);
+    note(role, needed);
     Ok(())
+}
+
+fn note(role: pg_sys::Oid, spent: Spent) {
+    let asked = shared::Asked { role: role.to_u32(), tokens: spent.tokens, bytes: spent.bytes };
+    shared::note_asked(this_database(), today(), asked);
 }
 
 /// Returns the role that asks: the session's, or, in a session of a superuser's, the current one. The worker's is such a
@@ -134,15 +192,13 @@ fn who_asks() -> pg_sys::Oid {
     if is_superuser(session) { current_user() } else { session }
 }
 
-fn exceeded(of: &str, limit: u64, spent: u64, tokens: u64) -> PgError {
+fn exceeded(unit: &str, of: &str, setting: &str, [limit, used, needs]: [u64; 3]) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-        format!("daily quota of {limit} tokens exceeded for this {of}"),
+        format!("daily quota of {limit} {unit} exceeded for this {of}"),
     )
-    .with_detail(format!("It has used {spent} tokens today, and the request needs {tokens} more."))
-    .with_hint(format!(
-        "Try again after 00:00 UTC, or have a superuser increase pgai_rs.max_daily_tokens_per_{of}."
-    ))
+    .with_detail(format!("It has used {used} {unit} today, and the request needs {needs} more."))
+    .with_hint(format!("Try again after 00:00 UTC, or have a superuser increase pgai_rs.{setting}."))
 }
 
 /// Returns the use on a day, by role.

@@ -128,18 +128,17 @@ pub fn barred(database: pg_sys::Oid, owner: pg_sys::Oid) -> Option<std::time::Du
 }
 
 /// Counts tokens that a session of a role has sent to a model on this day.
-pub fn note_asked(database: pg_sys::Oid, day: u64, role: pg_sys::Oid, tokens: u64) {
-    update(database, |slot| slot.note_asked(day, role.to_u32(), tokens));
+pub fn note_asked(database: pg_sys::Oid, day: u64, asked: Asked) {
+    update(database, |slot| slot.note_asked(day, asked));
 }
 
-/// Returns the tokens that sessions have sent on this day since the worker took them over last, by role.
+/// Returns the use by sessions on this day since the worker took it over last, by role.
 pub fn asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
     let Some(slot) = slot(database).filter(|slot| slot.asked_on == day) else { return Vec::new() };
-    slot.asked.into_iter().filter(|asked| asked.tokens > 0).collect()
+    slot.asked.into_iter().filter(|asked| asked.tokens > 0 || asked.bytes > 0).collect()
 }
 
-/// Takes over the tokens that sessions have sent on this day: returns them and resets the counts. What is left of another day
-/// is forgotten.
+/// Takes over the use by sessions on this day: returns it and resets the counts. What is left of another day is forgotten.
 pub fn take_asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
     if !slot(database).is_some_and(|slot| slot.has_asked()) {
         return Vec::new();
@@ -150,7 +149,7 @@ pub fn take_asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
         std::mem::swap(&mut slot.asked, &mut taken);
         taken_of = slot.asked_on;
     });
-    taken.into_iter().filter(|asked| asked.tokens > 0 && taken_of == day).collect()
+    taken.into_iter().filter(|asked| (asked.tokens > 0 || asked.bytes > 0) && taken_of == day).collect()
 }
 
 /// Returns a copy of a database's slot, or `None` without preloading or if it has none.

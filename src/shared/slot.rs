@@ -28,19 +28,28 @@ pub struct Slot {
     pub in_flight: i32,
     /// The owners whose SQL has ended the worker.
     pub stubborn: [Stubborn; REMEMBERED_OWNERS],
-    /// The tokens that sessions have sent to models since the worker took them over last.
+    /// The tokens that sessions have sent to models, and the bytes that they have loaded, since the worker took them over
+    /// last.
     pub asked: [Asked; ASKING_ROLES],
     /// The day of `asked`, counted from 1970-01-01: what is left of another day has no part in today's quotas.
     pub asked_on: u64,
 }
 
-/// The tokens that the sessions of one role have sent to models.
+/// The use of quotas by the sessions of one role.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asked {
     /// The role; zero for none.
     pub role: u32,
-    /// The estimated number of tokens.
+    /// The estimated number of tokens that they have sent to models.
     pub tokens: u64,
+    /// The bytes of objects that they have loaded.
+    pub bytes: u64,
+}
+
+impl Asked {
+    fn is_nothing(&self) -> bool {
+        self.tokens == 0 && self.bytes == 0
+    }
 }
 
 /// The number of roles that a database counts separately. Further roles are counted under role zero, and so
@@ -48,7 +57,7 @@ pub struct Asked {
 const ASKING_ROLES: usize = 64;
 
 /// The counts before any session has asked.
-pub(super) const NOBODY: [Asked; ASKING_ROLES] = [Asked { role: 0, tokens: 0 }; ASKING_ROLES];
+pub(super) const NOBODY: [Asked; ASKING_ROLES] = [Asked { role: 0, tokens: 0, bytes: 0 }; ASKING_ROLES];
 
 /// An owner whose SQL could not be stopped when its time was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,26 +115,27 @@ impl Slot {
     }
 
     /// Counts tokens that a session of a role has sent.
-    pub(super) fn note_asked(&mut self, day: u64, role: u32, tokens: u64) {
+    pub(super) fn note_asked(&mut self, day: u64, noted: Asked) {
         if self.asked_on != day {
             self.asked = NOBODY;
             self.asked_on = day;
         }
 
-        let is_free = |asked: &Asked| asked.role == role || asked.tokens == 0;
+        let is_free = |asked: &Asked| asked.role == noted.role || asked.is_nothing();
         let index = self.asked.iter().position(is_free).unwrap_or(ASKING_ROLES - 1);
         let asked = &mut self.asked[index];
-        if asked.tokens == 0 {
-            asked.role = role;
-        } else if asked.role != role {
+        if asked.is_nothing() {
+            asked.role = noted.role;
+        } else if asked.role != noted.role {
             asked.role = 0;
         }
-        asked.tokens = asked.tokens.saturating_add(tokens);
+        asked.tokens = asked.tokens.saturating_add(noted.tokens);
+        asked.bytes = asked.bytes.saturating_add(noted.bytes);
     }
 
-    /// Returns whether there are tokens that the worker has not taken over.
+    /// Returns whether there is something that the worker has not taken over.
     pub(super) fn has_asked(&self) -> bool {
-        self.asked.iter().any(|asked| asked.tokens > 0)
+        self.asked.iter().any(|asked| !asked.is_nothing())
     }
 
     /// Returns whether the slot has information that must be kept.

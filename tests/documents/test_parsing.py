@@ -143,7 +143,7 @@ def test_a_chunk_that_moves_keeps_its_vector_and_gets_its_new_place(db, bucket, 
 def test_a_document_can_be_seen_before_it_is_trusted(db, bucket):
     seen = "SELECT type, format, metadata->>'title', pages, content FROM ai.parse_document"
     pages = [{"page": 1, "start": 0}, {"page": 2, "start": 22}]
-    expected = [("a PDF", "markdown", "The report", pages, "The year began well.\n\nIt ended better.")]
+    expected = [("pdf", "markdown", "The report", pages, "The year began well.\n\nIt ended better.")]
     assert db.sql(f"{seen}(%s::bytea)", [REPORT]) == expected
     assert db.sql(f"{seen}(%s::text)", [bucket.put("report.pdf", REPORT)]) == expected
     assert db.sql(f"{seen}(NULL::bytea)") == []
@@ -164,6 +164,10 @@ def test_a_document_that_cannot_be_read_says_so_at_once(db):
 def test_a_role_sees_no_object_that_it_may_not_load(db, bucket):
     uri, reader = bucket.put("report.pdf", REPORT), f"reader_of_{db.name}"
     db.sql(f"CREATE ROLE {reader} LOGIN; GRANT USAGE ON SCHEMA ai TO {reader}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        db.sql("SELECT * FROM ai.parse_document(%s::bytea)", [REPORT], user=reader)
+    for signature in ["parse_document(bytea, text, text)", "parse_document(text, jsonb)", "chunk_document(text, jsonb, jsonb)"]:
+        db.sql(f"GRANT EXECUTE ON FUNCTION ai.{signature} TO {reader}")
     by_hand = """{"config_type": "loading", "implementation": "uri", "column_name": "u", "retries": 1}"""
     for statement, arguments in [
         ("SELECT * FROM ai.parse_document(%s::text)", [uri]),
@@ -172,4 +176,4 @@ def test_a_role_sees_no_object_that_it_may_not_load(db, bucket):
     ]:
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.sql(statement, arguments, user=reader)
-    assert db.sql("SELECT type FROM ai.parse_document(%s::bytea)", [REPORT], user=reader) == [("a PDF",)]
+    assert db.sql("SELECT type FROM ai.parse_document(%s::bytea)", [REPORT], user=reader) == [("pdf",)]

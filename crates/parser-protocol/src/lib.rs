@@ -70,7 +70,7 @@ pub enum Outcome {
 /// The facts about a document beside its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// The type that was found, such as `PDF`.
+    /// The type that was found, such as `pdf`.
     pub kind: String,
     /// The format of the text.
     pub format: Format,
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn an_answer_is_read_as_it_was_written() {
         let header = Header {
-            kind: "PDF".into(),
+            kind: "pdf".into(),
             format: Format::Markdown,
             pages: vec![Page { number: 1, start: 0 }, Page { number: 2, start: 10 }],
             metadata: Metadata { title: Some("A report".into()), page_count: Some(2), ..Metadata::default() },

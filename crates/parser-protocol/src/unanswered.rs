@@ -35,8 +35,10 @@ const STACK_OVERFLOW: &str = " has overflowed its stack";
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unanswered {
-    /// It crashed, or was ended by somebody.
+    /// It crashed.
     Crashed,
+    /// Somebody else killed it: the kernel, which chooses the parser first when it runs out of memory, or a person.
+    Killed,
     /// Its stack was full: the document is nested deeper than a reader can follow.
     StackOverflow,
     /// It needed more memory than it may have, or than there is.
@@ -58,8 +60,7 @@ impl Unanswered {
         const CPU_TIME_EXCEEDED: i32 = 24;
 
         match signal {
-            // The kernel chooses the parser first when it runs out of memory.
-            KILLED => Unanswered::OutOfMemory,
+            KILLED => Unanswered::Killed,
             CPU_TIME_EXCEEDED => Unanswered::TimedOut,
             ABORTED => Unanswered::by_messages(messages),
             _ => Unanswered::Crashed,
@@ -92,6 +93,7 @@ impl Unanswered {
     pub fn code(self) -> &'static str {
         match self {
             Unanswered::Crashed | Unanswered::StackOverflow => "parser_crashed",
+            Unanswered::Killed => "parser_killed",
             Unanswered::OutOfMemory => "parser_out_of_memory",
             Unanswered::TimedOut => "parser_timed_out",
             Unanswered::Misunderstood => "version_mismatch",
@@ -117,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_signal_tells_the_rest() {
-        assert_eq!(Unanswered::by_signal(9, b""), Unanswered::OutOfMemory);
+        assert_eq!(Unanswered::by_signal(9, b""), Unanswered::Killed);
         assert_eq!(Unanswered::by_signal(24, b""), Unanswered::TimedOut);
         assert_eq!(Unanswered::by_signal(11, b"memory allocation of 8 bytes failed"), Unanswered::Crashed);
     }

@@ -1,11 +1,11 @@
 //! The program's work: from the worker's message to the answer.
 
 use pgai_rs_parser_protocol::{
-    Answer, Guard, Header, MAX_PAGES, MessageError, Outcome, Refusal, RefusalCode, Request, VERSION, read,
-    write,
+    Answer, Guard, Header, MAX_PAGES, MessageError, Metadata, Outcome, Refusal, RefusalCode, Request,
+    VERSION, read, write,
 };
 
-use crate::{Kind, ParseError, Parsed, Source, detect, panics, parse_as};
+use crate::{Kind, ParseError, Parsed, Source, date, detect, panics, parse_as};
 
 /// Returns the header of the answer to a message of the worker's, and the text that follows it. The guards are those
 /// that are in force, which the answer tells.
@@ -19,8 +19,17 @@ pub fn answer(message: &[u8], confinement: &[Guard]) -> Result<(Vec<u8>, String)
         Ok((header, text)) => (Outcome::Document(header), text),
         Err(refusal) => (Outcome::Refusal(refusal), String::new()),
     };
-    let answer = Answer { version: VERSION, confinement: confinement.to_vec(), outcome };
-    Ok((write(&answer)?, text))
+    let mut answer = Answer { version: VERSION, confinement: confinement.to_vec(), outcome };
+    match write(&answer) {
+        // It is the document's fault, and not the message's.
+        Err(MessageError::TooLong(_)) => {
+            let problem = "it has more pages than can be told".to_owned();
+            let refusal = ParseError::TooComplex { kind: "a document", problem }.into();
+            answer.outcome = Outcome::Refusal(refusal);
+            Ok((write(&answer)?, String::new()))
+        }
+        header => Ok((header?, text)),
+    }
 }
 
 fn read_document(request: &Request, bytes: &[u8]) -> Result<(Header, String), Refusal> {
@@ -54,5 +63,56 @@ fn check(kind: Kind, parsed: Parsed) -> Result<(Header, String), Refusal> {
         text = text.replace('\0', " ");
     }
     pages.truncate(MAX_PAGES);
-    Ok((Header { kind: kind.name().to_owned(), format, pages, metadata }, text))
+    let metadata = storable(metadata);
+    Ok((Header { kind: kind.word().to_owned(), format, pages, metadata }, text))
+}
+
+/// The most characters of what a document states about itself.
+const LONGEST_STATEMENT: usize = 1000;
+
+/// Returns what a document states about itself, as far as it can be stored: without U+0000, of a length, times in
+/// ISO 8601.
+fn storable(metadata: Metadata) -> Metadata {
+    let text = |stated: Option<String>| {
+        let stated = stated?.replace('\0', " ");
+        let short: String = stated.trim().chars().take(LONGEST_STATEMENT).collect();
+        (!short.is_empty()).then_some(short)
+    };
+    let time = |stated: Option<String>| text(stated).and_then(|stated| date::iso(&stated));
+    Metadata {
+        title: text(metadata.title),
+        author: text(metadata.author),
+        created: time(metadata.created),
+        modified: time(metadata.modified),
+        language: text(metadata.language),
+        page_count: metadata.page_count,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_document_states_can_be_stored() {
+        let metadata = storable(Metadata {
+            title: Some(format!(" a\0b{}", "c".repeat(1 << 20))),
+            author: Some("\0".to_owned()),
+            created: Some("2024-02-29".to_owned()),
+            modified: Some("yesterday".to_owned()),
+            ..Metadata::default()
+        });
+        let title = metadata.title.unwrap_or_default();
+        assert!(title.starts_with("a bc") && title.chars().count() == LONGEST_STATEMENT);
+        assert_eq!((metadata.author, metadata.modified), (None, None));
+        assert_eq!(metadata.created.as_deref(), Some("2024-02-29"));
+    }
+
+    #[test]
+    fn a_document_with_a_title_without_end_is_read() {
+        let page =
+            format!("{{\"version\":1}}\n<html><title>{}</title><p>Text.</p></html>", "t".repeat(20 << 20));
+        let (_, text) = answer(page.as_bytes(), &[]).unwrap();
+        assert_eq!(text, "Text.");
+    }
 }

@@ -60,6 +60,39 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Returns the word for the type that programs compare.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Pdf => "pdf",
+            Kind::Docx => "docx",
+            Kind::Pptx => "pptx",
+            Kind::Xlsx => "xlsx",
+            Kind::Xlsb => "xlsb",
+            Kind::Doc => "doc",
+            Kind::Ppt => "ppt",
+            Kind::Xls => "xls",
+            Kind::Odt => "odt",
+            Kind::Ods => "ods",
+            Kind::Odp => "odp",
+            Kind::Rtf => "rtf",
+            Kind::Html => "html",
+            Kind::Epub => "epub",
+            Kind::Csv => "csv",
+            Kind::Tsv => "tsv",
+            Kind::Json => "json",
+            Kind::JsonLines => "jsonl",
+            Kind::Xml => "xml",
+            Kind::Notebook => "ipynb",
+            Kind::Email => "eml",
+            Kind::OutlookEmail => "msg",
+            Kind::Subtitles => "subtitles",
+            Kind::Markdown => "markdown",
+            Kind::ReStructuredText => "rst",
+            Kind::SourceCode => "code",
+            Kind::Text => "text",
+        }
+    }
+
     /// Returns the type's name with its article, as in "the document is …".
     pub fn name(self) -> &'static str {
         match self {

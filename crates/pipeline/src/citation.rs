@@ -1,13 +1,18 @@
 //! The places of chunks in their documents, by which they can be cited.
 
+use std::iter::Peekable;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::chunk::Piece;
+use crate::chunk::{Allowance, ChunkError, Piece};
 use crate::config::TextFormat;
 use crate::outline::{self, Heading};
 use crate::parse::{Page, Parsed};
+
+/// Bytes that a citation takes beside its headings, as a value and as JSON.
+const PER_CITATION: u64 = 256;
 
 /// The place of a chunk in its document. What a document has not, such as pages, is left out of its JSON.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -18,15 +23,19 @@ pub struct Citation {
     /// The page on which it ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_page: Option<u32>,
-    /// The headings that it stands under, the outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub headings: Vec<String>,
+    /// The headings that it stands under, the outermost first; long ones are cut off.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub headings: Arc<[String]>,
     /// The number of characters of the document's text before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start: Option<usize>,
     /// The number of characters of the document's text before its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<usize>,
+}
+
+fn is_empty(headings: &[String]) -> bool {
+    headings.is_empty()
 }
 
 impl Citation {
@@ -40,48 +49,76 @@ impl Citation {
 /// Returns the place of each chunk of a document, in their order.
 ///
 /// ```
-/// use pgai_rs_pipeline::chunk::Piece;
+/// use pgai_rs_pipeline::chunk::{Allowance, Piece};
 /// use pgai_rs_pipeline::citation::citations;
 /// use pgai_rs_pipeline::config::TextFormat;
 /// use pgai_rs_pipeline::parse::Parsed;
 ///
 /// let parsed = Parsed::plain("# Café\n\nIt is open.".to_owned(), TextFormat::Markdown);
 /// let piece = Piece { text: "It is open.".to_owned(), span: Some(9..20) };
-/// assert_eq!(citations(&parsed, &[piece])[0].to_json(), r#"{"headings":["Café"],"start":8,"end":19}"#);
+/// let found = citations(&parsed, &[piece], Allowance::new(1 << 20, 0))?;
+/// assert_eq!(found[0].to_json(), r#"{"headings":["Café"],"start":8,"end":19}"#);
+/// # Ok::<(), pgai_rs_pipeline::chunk::ChunkError>(())
 /// ```
-pub fn citations(parsed: &Parsed, pieces: &[Piece]) -> Vec<Citation> {
-    let headings = match parsed.format {
-        TextFormat::Markdown => outline::headings(&parsed.text),
-        TextFormat::Text => Vec::new(),
+///
+/// # Errors
+///
+/// If they take more than is allowed.
+pub fn citations(
+    parsed: &Parsed,
+    pieces: &[Piece],
+    allowance: Allowance<'_>,
+) -> Result<Vec<Citation>, ChunkError> {
+    let text = match parsed.format {
+        TextFormat::Markdown => parsed.text.as_str(),
+        // There are no headings in a text without markup.
+        TextFormat::Text => "",
     };
-    let mut walk = Walk::new(&parsed.text, &headings);
-    pieces.iter().map(|piece| walk.citation(piece, &parsed.pages)).collect()
+    let mut walk = Walk::new(&parsed.text, outline::headings(text));
+    let mut citations = Vec::with_capacity(pieces.len());
+    let mut bytes = 0_u64;
+
+    for piece in pieces {
+        allowance.check_time()?;
+        let citation = walk.citation(piece, &parsed.pages);
+        let titles = citation.headings.iter().map(|title| title.len() as u64);
+        bytes = bytes.saturating_add(titles.sum::<u64>()).saturating_add(PER_CITATION);
+        allowance.check_bytes(bytes)?;
+        citations.push(citation);
+    }
+    Ok(citations)
 }
 
 /// A walk through a text, from chunk to chunk.
-struct Walk<'a> {
-    headings: &'a [Heading],
-    /// The headings that were come past, and the path of the last of them.
-    passed: usize,
-    path: outline::Path<'a>,
+struct Walk<'a, H: Iterator<Item = Heading>> {
+    /// The headings to come.
+    headings: Peekable<H>,
+    /// The levels and titles of the headings that the last place is under.
+    path: Vec<(u8, String)>,
+    titles: Arc<[String]>,
     starts: Counter<'a>,
     ends: Counter<'a>,
 }
 
-impl<'a> Walk<'a> {
-    fn new(text: &'a str, headings: &'a [Heading]) -> Self {
+impl<'a, H: Iterator<Item = Heading>> Walk<'a, H> {
+    fn new(text: &'a str, headings: H) -> Self {
         let counter = || Counter { text, place: 0, characters: 0 };
-        Walk { headings, passed: 0, path: outline::Path::default(), starts: counter(), ends: counter() }
+        Walk {
+            headings: headings.peekable(),
+            path: Vec::new(),
+            titles: Arc::default(),
+            starts: counter(),
+            ends: counter(),
+        }
     }
 
     fn citation(&mut self, piece: &Piece, pages: &[Page]) -> Citation {
         let Some(Range { start, end }) = piece.span else { return Citation::default() };
         self.pass_headings(start);
-        let titles = self.path.headings().iter().map(|heading| heading.title.clone());
         Citation {
             page: page_of(pages, start),
             last_page: page_of(pages, end.saturating_sub(1)),
-            headings: titles.collect(),
+            headings: Arc::clone(&self.titles),
             start: Some(self.starts.characters_before(start)),
             end: Some(self.ends.characters_before(end)),
         }
@@ -89,11 +126,15 @@ impl<'a> Walk<'a> {
 
     /// Goes on to the headings that stand before a place or begin there.
     fn pass_headings(&mut self, place: usize) {
-        while let Some(heading) = self.headings.get(self.passed)
-            && heading.range.start <= place
-        {
-            self.path.enter(heading);
-            self.passed += 1;
+        let mut has_passed = false;
+        while let Some(heading) = self.headings.next_if(|heading| heading.start <= place) {
+            // Those as deep or deeper end.
+            self.path.retain(|(level, _)| *level < heading.level);
+            self.path.push((heading.level, heading.title));
+            has_passed = true;
+        }
+        if has_passed {
+            self.titles = self.path.iter().map(|(_, title)| title.clone()).collect();
         }
     }
 }
@@ -127,6 +168,10 @@ impl Counter<'_> {
 mod tests {
     use super::*;
 
+    fn cited(parsed: &Parsed, pieces: &[Piece]) -> Vec<Citation> {
+        citations(parsed, pieces, Allowance::new(1 << 20, 0)).unwrap()
+    }
+
     #[test]
     fn a_chunk_knows_its_pages_and_the_headings_above_it() {
         let text = "# A\n\none\n\n## B\n\ntwo\n\n# C\n\nthree".to_owned();
@@ -139,23 +184,37 @@ mod tests {
             })
             .to_vec();
 
-        let found = citations(&parsed, &pieces);
+        let found = cited(&parsed, &pieces);
         assert_eq!((found[0].page, found[0].last_page), (Some(1), Some(2)));
-        assert_eq!(found[0].headings, ["A"]);
-        assert_eq!((found[1].page, found[1].headings.clone()), (Some(2), vec!["C".to_owned()]));
+        assert_eq!(&*found[0].headings, ["A"]);
+        assert_eq!((found[1].page, &*found[1].headings), (Some(2), ["C".to_owned()].as_slice()));
     }
 
     #[test]
     fn plain_text_has_neither_pages_nor_headings() {
         let parsed = Parsed::plain("# é, no heading".to_owned(), TextFormat::Text);
         let piece = Piece { text: "no heading".to_owned(), span: Some(6..16) };
-        assert_eq!(citations(&parsed, &[piece])[0].to_json(), r#"{"start":5,"end":15}"#);
+        assert_eq!(cited(&parsed, &[piece])[0].to_json(), r#"{"start":5,"end":15}"#);
     }
 
     #[test]
     fn a_chunk_without_a_place_is_cited_by_nothing() {
         let parsed = Parsed::plain("a".to_owned(), TextFormat::Text);
         let piece = Piece { text: "b".to_owned(), span: None };
-        assert_eq!(citations(&parsed, &[piece])[0].to_json(), "{}");
+        assert_eq!(cited(&parsed, &[piece])[0].to_json(), "{}");
+    }
+
+    #[test]
+    fn a_citation_takes_no_more_than_is_allowed() {
+        let text = format!("# {}\n\n{}", "title ".repeat(40), "a ".repeat(10_000));
+        let start = text.find("a a").unwrap();
+        let piece = |place: usize| Piece {
+            text: "a".to_owned(),
+            span: Some(start + 2 * place..start + 2 * place + 1),
+        };
+        let pieces: Vec<Piece> = (0..10_000).map(piece).collect();
+        let parsed = Parsed::plain(text, TextFormat::Markdown);
+        let refused = citations(&parsed, &pieces, Allowance::new(1 << 20, 0)).unwrap_err();
+        assert_eq!(refused, ChunkError::TooLarge { limit: 1 << 20 });
     }
 }

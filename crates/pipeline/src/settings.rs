@@ -258,6 +258,9 @@ const FEWEST_CONNECTIONS: usize = 8;
 /// and what starting it takes for a moment.
 const DESCRIPTORS_PER_PARSER: usize = 10;
 
+/// Processes that parse for an owner for whom none does, beside those of the setting.
+pub(crate) const SPARE_PARSERS: usize = 1;
+
 /// Conversions between [`Settings::connections`] and descriptors of the process, and the parts that
 /// connections are for.
 impl Settings {
@@ -273,7 +276,7 @@ impl Settings {
     }
 
     fn descriptors_beside(&self) -> usize {
-        DESCRIPTORS_BESIDE + DESCRIPTORS_PER_PARSER * self.parse_concurrency
+        DESCRIPTORS_BESIDE + DESCRIPTORS_PER_PARSER * (self.parse_concurrency + SPARE_PARSERS)
     }
 
     /// Returns the largest number of objects fetched at a time, as far as there are connections for

@@ -65,17 +65,17 @@ async fn failure(lines: &str) -> Failure {
 
 #[tokio::test]
 async fn a_document_that_was_read_has_text_and_pages() {
-    let header = r#"{"version":1,"document":{"kind":"a PDF","format":"markdown","pages":[{"number":1,"start":0},{"number":2,"start":5}],"metadata":{"title":"T"}}}"#;
+    let header = r#"{"version":1,"document":{"kind":"pdf","format":"markdown","pages":[{"number":1,"start":0},{"number":2,"start":5}],"metadata":{"title":"T"}}}"#;
     let parsed = answered(&format!("cat > /dev/null; echo '{header}'; printf '# A\\n\\n# B'")).await.unwrap();
     assert_eq!(parsed.text, "# A\n\n# B");
-    assert_eq!((parsed.format, parsed.kind.as_deref()), (TextFormat::Markdown, Some("a PDF")));
+    assert_eq!((parsed.format, parsed.kind.as_deref()), (TextFormat::Markdown, Some("pdf")));
     assert_eq!(parsed.pages, [Page { number: 1, start: 0 }, Page { number: 2, start: 5 }]);
     assert_eq!(parsed.metadata.title.as_deref(), Some("T"));
 }
 
 #[tokio::test]
 async fn the_program_gets_the_name_and_the_bytes() {
-    let header = r#"{"version":1,"document":{"kind":"a text","format":"text"}}"#;
+    let header = r#"{"version":1,"document":{"kind":"text","format":"text"}}"#;
     let parsed = answered(&format!("echo '{header}'; cat")).await.unwrap();
     assert_eq!(parsed.text, "{\"version\":1,\"name\":\"report.pdf\"}\n%PDF-");
 }
@@ -109,12 +109,20 @@ async fn a_program_that_fails_costs_one_document_only() {
 async fn pages_that_are_not_in_the_text_are_not_believed() {
     for start in ["2", "99"] {
         let header = format!(
-            r#"{{"version":1,"document":{{"kind":"a PDF","format":"text","pages":[{{"number":1,"start":{start}}}]}}}}"#
+            r#"{{"version":1,"document":{{"kind":"pdf","format":"text","pages":[{{"number":1,"start":{start}}}]}}}}"#
         );
         // Two bytes each.
         let failure = failure(&format!("cat > /dev/null; echo '{header}'; printf 'aéé'")).await;
         assert_eq!(failure.code, "parser_crashed");
     }
+}
+
+#[tokio::test]
+async fn what_postgres_cannot_store_is_not_believed() {
+    let header =
+        r#"{"version":1,"document":{"kind":"pdf","format":"text","metadata":{"title":"a\\u0000b"}}}"#;
+    let failure = failure(&format!("cat > /dev/null; printf '%s\\n' '{header}'; printf text")).await;
+    assert_eq!(failure.code, "parser_crashed");
 }
 
 #[tokio::test]
@@ -130,7 +138,7 @@ async fn time_and_output_have_limits() {
 
 #[tokio::test]
 async fn a_parser_that_is_missing_costs_no_row_a_try() {
-    let other = r#"{"version":2,"document":{"kind":"a text","format":"text"}}"#;
+    let other = r#"{"version":2,"document":{"kind":"text","format":"text"}}"#;
     let other_version = failure(&format!("cat > /dev/null; echo '{other}'")).await;
 
     let settings = Settings { parser: Some("/no/such/parser".into()), ..Settings::default() };

@@ -39,20 +39,18 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
 
 /// Returns the sheets of a workbook as Markdown.
 fn write(kind: Kind, book: Book) -> Result<Parsed, ParseError> {
-    let Book { sheets, mut metadata, .. } = book;
+    let Book { sheets, metadata, .. } = book;
     let sheets: Vec<_> = sheets.into_iter().filter(|sheet| !sheet.is_empty()).collect();
     if sheets.is_empty() {
         return Err(ParseError::Empty(kind.name()));
     }
 
     let mut blocks = Blocks::default();
-    let count = sheets.len();
-    for (sheet, number) in sheets.into_iter().zip(1..) {
-        blocks.page(number);
+    for sheet in sheets {
         blocks.heading(2, sheet.name());
         layout::write(&sheet, &mut blocks);
     }
-    metadata.page_count = u32::try_from(count).ok();
-    let (text, pages) = blocks.finish();
-    Ok(Parsed { pages, metadata, ..Parsed::markdown(text) })
+    // A sheet is no page: it has a name, which is its heading.
+    let (text, _) = blocks.finish();
+    Ok(Parsed { metadata, ..Parsed::markdown(text) })
 }

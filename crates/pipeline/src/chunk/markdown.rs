@@ -13,10 +13,12 @@ mod blocks;
 mod pack;
 mod part;
 
+use self::part::Parts;
 use super::piece::Piece;
 use super::sizer::Sizer;
 use super::{Allowance, ChunkError, Chunker};
 use crate::config::ChunkUnit;
+use crate::outline::segments;
 
 /// Cuts Markdown along its headings.
 pub(super) struct MarkdownChunker {
@@ -44,14 +46,20 @@ impl Chunker for MarkdownChunker {
 
     fn pieces(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<Piece>, ChunkError> {
         let sizer = Sizer { unit: self.unit, enough: self.size, allowance };
-        let blocks = blocks::blocks(text, allowance)?;
-        let parts = part::parts(text, &blocks, self.size, self.with_headings, &sizer)?;
-        pack::pack(text, &parts, self.size, allowance)
+        let mut parts = Parts::new(text, self.size, self.with_headings, &sizer);
+        for segment in segments(text) {
+            for block in blocks::blocks(text, segment, allowance)? {
+                parts.add(&block)?;
+            }
+        }
+        pack::pack(text, &parts.finish(), self.size, &sizer)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use text_splitter::TryChunkSizer as _;
+
     use super::super::tests::ample;
     use super::*;
 
@@ -158,10 +166,14 @@ mod tests {
             }
         }
 
-        for size in [100, 300, 1000] {
+        for (size, unit) in
+            [100, 300, 1000].into_iter().zip([ChunkUnit::Characters, ChunkUnit::Tokens].into_iter().cycle())
+        {
             for with_headings in [false, true] {
-                let chunks = chunks(size, with_headings, &text);
-                assert!(chunks.iter().all(|chunk| chunk.chars().count() <= size as usize));
+                let chunker = MarkdownChunker::new(size, unit, with_headings).unwrap();
+                let chunks = chunker.chunk(&text, ample()).unwrap();
+                let sizer = Sizer { unit, enough: usize::MAX, allowance: ample() };
+                assert!(chunks.iter().all(|chunk| sizer.try_size(chunk).unwrap() <= size as usize));
                 let all = chunks.join("\n");
                 let found: std::collections::HashSet<&str> = all.split_whitespace().collect();
                 assert_eq!(words.iter().find(|word| !found.contains(word.as_str())), None);

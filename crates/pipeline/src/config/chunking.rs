@@ -109,6 +109,16 @@ fn default_separators() -> Vec<String> {
     ["\n\n", "\n", ".", "?", "!", " ", ""].map(str::to_owned).to_vec()
 }
 
+impl Chunking {
+    /// Returns whether texts are taken for Markdown, whatever they are.
+    pub fn reads_markdown(&self) -> bool {
+        matches!(
+            self,
+            Chunking::Markdown { .. } | Chunking::TextSplitter { format: TextFormat::Markdown, .. }
+        )
+    }
+}
+
 impl Default for Chunking {
     fn default() -> Self {
         Chunking::RecursiveCharacterTextSplitter {

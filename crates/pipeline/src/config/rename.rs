@@ -48,8 +48,16 @@ pub fn rename_column(config: &VectorizerConfig, from: &str, to: &str) -> Result<
         Destination::Column { .. } | Destination::Table { .. } => {}
     }
 
-    let Formatting::PythonTemplate { template, .. } = &config.formatting;
+    // A placeholder that the document fills is no column, and would hide one of its name.
+    let Formatting::PythonTemplate { template, document_fields } = &config.formatting;
+    let is_of_document = |name: &str| document_fields.iter().any(|field| field == name);
+    if is_of_document(from) {
+        return Ok(edits);
+    }
     if let Some(value) = format::rename_column(template, from, to)? {
+        if is_of_document(to) {
+            return Err(NotNameable(to.to_owned()));
+        }
         edits.push(Edit { path: ["formatting", "template"], value });
     }
     Ok(edits)
@@ -117,5 +125,14 @@ mod tests {
         assert_eq!(rename_column(&named, "x", "Y z"), Err(NotNameable("Y z".to_owned())));
         let loaded = config(column("x"), "$chunk", table());
         assert_eq!(rename_column(&loaded, "x", "Y z").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_placeholder_that_the_document_fills_is_no_column() {
+        let mut of_document = config(column("body"), "$x $y $chunk", table());
+        let Formatting::PythonTemplate { document_fields, .. } = &mut of_document.formatting;
+        document_fields.push("y".to_owned());
+        assert_eq!(rename_column(&of_document, "y", "z"), Ok(Vec::new()));
+        assert_eq!(rename_column(&of_document, "x", "y"), Err(NotNameable("y".to_owned())));
     }
 }

@@ -49,7 +49,7 @@ pub struct Parsed {
     pub text: String,
     /// The format of the text.
     pub format: TextFormat,
-    /// The type that the parser found, such as "a PDF"; `None` if it was not asked.
+    /// The type that the parser found, such as `pdf`; `None` if it was not asked.
     pub kind: Option<String>,
     /// The beginnings of pages or slides, in their order; empty if there are none.
     pub pages: Vec<Page>,

@@ -3,7 +3,7 @@
 use std::io;
 
 use pgai_rs_parser_protocol::{
-    Answer, Format, Header, Outcome, RefusalCode, Request, Unanswered, VERSION, read, write,
+    Answer, Format, Header, Metadata, Outcome, RefusalCode, Request, Unanswered, VERSION, read, write,
 };
 
 use super::{ParseError, Parsed, UnparsedDocument};
@@ -70,8 +70,6 @@ impl Parser {
             Ending::TimedOut => return Err(ParseError::TimedOut(limits.time)),
             Ending::TooMuchOutput => return Err(ParseError::TooLarge(limits.output)),
             Ending::Abandoned => return Err(ParseError::NotStarted("nobody waits for it".to_owned())),
-            // Nobody here has killed it: it was the kernel, short of memory, or a person.
-            Ending::Signalled(libc::SIGKILL) => return Err(ParseError::Killed),
             Ending::Signalled(signal) => {
                 (Unanswered::by_signal(signal, &run.messages), format!("signal {signal}"))
             }
@@ -80,6 +78,7 @@ impl Parser {
         Err(match unanswered {
             Unanswered::Crashed => ParseError::Crashed(how),
             Unanswered::StackOverflow => ParseError::Crashed("the document is nested too deep".to_owned()),
+            Unanswered::Killed => ParseError::Killed,
             Unanswered::OutOfMemory => ParseError::OutOfMemory(limits.memory >> 20),
             Unanswered::TimedOut => ParseError::TimedOut(limits.time),
             Unanswered::Misunderstood => {
@@ -112,7 +111,7 @@ fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseError> {
     let start = output.len() - text.len();
     output.drain(..start);
     let text = String::from_utf8(output).map_err(|_| malformed())?;
-    if text.contains('\0') || !is_within(&header, &text) {
+    if text.contains('\0') || !is_within(&header, &text) || !is_storable(&header) {
         return Err(malformed());
     }
 
@@ -122,6 +121,13 @@ fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseError> {
         Format::Markdown => TextFormat::Markdown,
     };
     Ok(Parsed { text, format, kind: Some(kind), pages, metadata })
+}
+
+/// Returns whether Postgres can store what is said about the document.
+fn is_storable(header: &Header) -> bool {
+    let Metadata { title, author, created, modified, language, .. } = &header.metadata;
+    let stated = [title, author, created, modified, language].into_iter().flatten();
+    stated.chain([&header.kind]).all(|text| !text.contains('\0'))
 }
 
 /// Returns whether pages begin in the text, each after the one before it: the program read what nobody trusts, and

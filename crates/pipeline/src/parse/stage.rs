@@ -8,10 +8,7 @@ use crate::failure::{Failure, Step};
 use crate::fair::FairSemaphore;
 use crate::offload::Offload;
 use crate::quota::Owner;
-use crate::settings::Settings;
-
-/// Processes for an owner for whom none runs, beside those of the setting.
-const SPARE_PROCESSES: usize = 1;
+use crate::settings::{SPARE_PARSERS, Settings};
 
 /// The parsers, and the slots that they work in.
 #[derive(Debug)]
@@ -26,14 +23,12 @@ impl Parsers {
     /// Parsers that decode in these slots, together with whoever has them, too, and run as many processes as the
     /// settings say, together with those before them.
     pub(crate) fn new(settings: &Settings, slots: &Offload, previous: Option<&Parsers>) -> Self {
-        let total = (settings.parse_concurrency + SPARE_PROCESSES) as u64;
+        let total = (settings.parse_concurrency + SPARE_PARSERS) as u64;
         let processes = previous.map(|previous| &previous.processes).filter(|before| before.total() == total);
         Parsers {
             offload: slots.clone(),
             parser: Parser::new(settings),
-            processes: processes
-                .cloned()
-                .unwrap_or_else(|| FairSemaphore::new(total, SPARE_PROCESSES as u64)),
+            processes: processes.cloned().unwrap_or_else(|| FairSemaphore::new(total, SPARE_PARSERS as u64)),
         }
     }
 

@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_document_fills_what_was_no_column() {
         let metadata = Metadata { title: Some("Its title".into()), ..Metadata::default() };
-        let headings = ["A", "B"].map(str::to_owned).to_vec();
+        let headings = ["A", "B"].map(str::to_owned).into();
         let places = [Citation { page: Some(3), headings, ..Citation::default() }, Citation::default()];
         let template = template("$title|$author|$page|$headings|$chunk");
 

@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::reuse::reuse;
 use crate::chunk::{Allowance, ChunkError, Piece};
 use crate::citation::{Citation, citations};
-use crate::config::Embedding;
+use crate::config::{Embedding, TextFormat};
 use crate::document::{Chunk, Digest, ExistingChunk, digest};
 use crate::embed::{estimated_tokens, truncate};
 use crate::failure::{Failure, Step};
@@ -43,7 +43,7 @@ enum Planned {
 /// Chunks and formats a document, and finds out what is new in it.
 pub(super) fn cut(
     prepared: &Prepared,
-    parsed: Parsed,
+    mut parsed: Parsed,
     fields: &[(String, String)],
     existing: Vec<ExistingChunk>,
     basis: Option<&Basis>,
@@ -55,7 +55,10 @@ pub(super) fn cut(
     let is_cited = prepared.is_cited();
     let (pieces, citations) = if is_cited || prepared.needs_places() {
         let pieces = chunker.pieces(&parsed.text, allowance)?;
-        let citations = citations(&parsed, &pieces);
+        if prepared.vectorizer.config.chunking.reads_markdown() {
+            parsed.format = TextFormat::Markdown;
+        }
+        let citations = citations(&parsed, &pieces, allowance)?;
         (pieces, citations)
     } else {
         let chunks = chunker.chunk(&parsed.text, allowance)?.into_iter();

@@ -34,15 +34,20 @@ pub(super) enum Kind {
 /// The number of events between two looks at the time.
 const EVENTS_BETWEEN_LOOKS: usize = 4096;
 
-/// Returns the blocks of a text, in their order.
-pub(super) fn blocks(text: &str, allowance: Allowance<'_>) -> Result<Vec<Block>, ChunkError> {
+/// Returns the blocks of a segment of a text, in their order. Together they have all of it but blank space.
+pub(super) fn blocks(
+    text: &str,
+    segment: Range<usize>,
+    allowance: Allowance<'_>,
+) -> Result<Vec<Block>, ChunkError> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut depth = 0_usize;
 
-    for (place, (event, range)) in markdown(text).into_offset_iter().enumerate() {
+    for (place, (event, range)) in markdown(&text[segment.clone()]).into_offset_iter().enumerate() {
         if place.is_multiple_of(EVENTS_BETWEEN_LOOKS) {
             allowance.check_time()?;
         }
+        let range = segment.start + range.start..segment.start + range.end;
         match event {
             Event::Start(tag) => {
                 if depth == 0 {
@@ -60,7 +65,24 @@ pub(super) fn blocks(text: &str, allowance: Allowance<'_>) -> Result<Vec<Block>,
     }
 
     blocks.retain(|block| !block.range.is_empty());
-    Ok(blocks)
+    Ok(with_rest(text, segment, blocks))
+}
+
+/// Adds what is in no block, such as the targets of links by name, which show only where they are named.
+fn with_rest(text: &str, segment: Range<usize>, blocks: Vec<Block>) -> Vec<Block> {
+    let mut whole = Vec::with_capacity(blocks.len());
+    let mut end = segment.start;
+    let rest = |range: Range<usize>| {
+        let range = trimmed(text, range);
+        (!range.is_empty()).then_some(Block { range, kind: Kind::Other })
+    };
+    for block in blocks {
+        whole.extend(rest(end..block.range.start.max(end)));
+        end = block.range.end.max(end);
+        whole.push(block);
+    }
+    whole.extend(rest(end..segment.end.max(end)));
+    whole
 }
 
 fn kind(tag: &Tag<'_>) -> Kind {
@@ -79,7 +101,7 @@ fn begin_item(blocks: &mut [Block], start: usize) {
     }
 }
 
-/// Returns a range without the line breaks at its ends.
+/// Returns a range without blank lines at its ends.
 fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     let slice = text.get(range.clone()).unwrap_or_default();
     let start = range.start + (slice.len() - slice.trim_start_matches(['\n', '\r']).len());

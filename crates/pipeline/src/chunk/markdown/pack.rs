@@ -2,29 +2,34 @@
 
 use std::ops::Range;
 
-use super::part::Part;
+use text_splitter::TryChunkSizer as _;
+
+use super::part::{GAP, Part};
+use crate::chunk::ChunkError;
 use crate::chunk::allowance::Chunks;
 use crate::chunk::piece::Piece;
-use crate::chunk::{Allowance, ChunkError};
-
-/// The most that stands between two parts, which is a blank line between two blocks.
-const GAP: usize = 2;
+use crate::chunk::sizer::Sizer;
 
 /// Puts neighbouring parts together into chunks of at most `size` units.
 pub(super) fn pack(
     text: &str,
     parts: &[Part],
     size: usize,
-    allowance: Allowance<'_>,
+    sizer: &Sizer<'_>,
 ) -> Result<Vec<Piece>, ChunkError> {
     let sections = section_sizes(parts);
-    let mut chunks = Chunks::new(allowance);
+    let mut chunks = Chunks::new(sizer.allowance);
     let mut spans = Vec::new();
     let mut first = 0;
 
     while first < parts.len() {
-        let end = chunk_end(text, parts, &sections, first, size);
-        let (chunk, span) = chunk(text, &parts[first..end]);
+        let mut end = chunk_end(text, parts, &sections, first, size);
+        let (mut chunk, mut span) = joined(text, &parts[first..end]);
+        // Tokens of a whole are sometimes more than those of its parts.
+        while end > first + 1 && sizer.try_size(&chunk)? > size {
+            end -= 1;
+            (chunk, span) = joined(text, &parts[first..end]);
+        }
         chunks.push(&chunk)?;
         spans.push(Some(span));
         first = end;
@@ -97,7 +102,7 @@ fn gap(text: &str, before: &Part, after: &Part) -> &'static str {
 }
 
 /// Returns the chunk of these parts, and its bytes in the text.
-fn chunk(text: &str, parts: &[Part]) -> (String, Range<usize>) {
+fn joined(text: &str, parts: &[Part]) -> (String, Range<usize>) {
     let (Some(first), Some(last)) = (parts.first(), parts.last()) else { return (String::new(), 0..0) };
     let span = first.range.start..last.range.end;
 

@@ -1,6 +1,7 @@
 //! Parts: blocks that fit into a chunk, and what larger ones are parted into.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use text_splitter::TryChunkSizer as _;
 
@@ -8,6 +9,9 @@ use super::blocks::{Block, Kind};
 use crate::chunk::ChunkError;
 use crate::chunk::semantic::sentences;
 use crate::chunk::sizer::Sizer;
+
+/// A blank line between two blocks.
+pub(super) const GAP: usize = 2;
 
 /// Headings before a chunk take at most this fraction of it.
 const HEADINGS_FRACTION: usize = 4;
@@ -22,15 +26,15 @@ pub(super) struct Part {
     /// The level of the heading that it is.
     pub heading: Option<u8>,
     /// The headings that it stands under, which a chunk that begins with it begins with.
-    pub headings: Around,
+    pub headings: Rc<Around>,
     /// What else a chunk that begins with it begins with, such as the head of its table.
-    pub before: Around,
+    pub before: Rc<Around>,
     /// What a chunk that ends with it ends with, such as the end of its fence.
-    pub after: Around,
+    pub after: Rc<Around>,
 }
 
 /// Text around a part, and its size.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Around {
     /// The text.
     pub text: String,
@@ -39,59 +43,100 @@ pub(super) struct Around {
 }
 
 impl Around {
-    fn new(text: String, sizer: &Sizer<'_>) -> Result<Self, ChunkError> {
+    fn new(text: String, sizer: &Sizer<'_>) -> Result<Rc<Self>, ChunkError> {
         let size = sizer.try_size(&text)?;
-        Ok(Around { text, size })
+        Ok(Rc::new(Around { text, size }))
     }
 }
 
-/// Parts blocks so that each part fits into a chunk, with what belongs around it.
-pub(super) fn parts(
-    text: &str,
-    blocks: &[Block],
+/// Makes parts of one block after the other.
+pub(super) struct Parts<'a> {
+    text: &'a str,
     size: usize,
     with_headings: bool,
-    sizer: &Sizer<'_>,
-) -> Result<Vec<Part>, ChunkError> {
-    let mut parts = Vec::with_capacity(blocks.len());
-    let mut path: Vec<(u8, Range<usize>)> = Vec::new();
-    let mut headings = Around::default();
-
-    for block in blocks {
-        // Those as deep as a heading, or deeper, end before it.
-        if let Kind::Heading(level) = block.kind
-            && with_headings
-        {
-            path.retain(|(outer, _)| *outer < level);
-            headings = above(text, &path, size / HEADINGS_FRACTION, sizer)?;
-            path.push((level, block.range.clone()));
-        }
-
-        let parter = Parter { text, size, sizer, headings: headings.clone() };
-        parter.part(block, &mut parts)?;
-
-        if matches!(block.kind, Kind::Heading(_)) {
-            headings = above(text, &path, size / HEADINGS_FRACTION, sizer)?;
-        }
-    }
-    Ok(parts)
+    sizer: &'a Sizer<'a>,
+    parts: Vec<Part>,
+    /// The headings that blocks stand under, if chunks are to begin with them.
+    path: Path,
+    /// The size of the headings directly before the next block, with what their chunk begins with; zero after a text.
+    lead: usize,
 }
 
-/// Returns the headings of a path as text; without the outermost of those that take too much together.
-fn above(
-    text: &str,
-    path: &[(u8, Range<usize>)],
-    most: usize,
-    sizer: &Sizer<'_>,
-) -> Result<Around, ChunkError> {
-    for first in 0..path.len() {
-        let lines = path[first..].iter().map(|(_, range)| format!("{}\n\n", &text[range.clone()]));
-        let around = Around::new(lines.collect(), sizer)?;
-        if around.size <= most {
-            return Ok(around);
-        }
+/// The headings that a place is under.
+#[derive(Default)]
+struct Path {
+    /// Level, bytes and size of each.
+    headings: Vec<(u8, Range<usize>, usize)>,
+    around: Rc<Around>,
+}
+
+impl Path {
+    /// Ends the headings as deep as this level, or deeper.
+    fn end(&mut self, level: u8) {
+        self.headings.retain(|(outer, _, _)| *outer < level);
     }
-    Ok(Around::default())
+
+    /// Writes down the headings, without the outermost of those that take too much together.
+    fn write(&mut self, text: &str, most: usize) {
+        let mut size = 0;
+        let fitting = self.headings.iter().rev().take_while(|(_, _, heading)| {
+            size += heading + GAP;
+            size <= most
+        });
+        let first = self.headings.len() - fitting.count();
+        let kept = &self.headings[first..];
+        let lines = kept.iter().map(|(_, range, _)| format!("{}\n\n", &text[range.clone()]));
+        let size = kept.iter().map(|(_, _, heading)| heading + GAP).sum();
+        self.around = Rc::new(Around { text: lines.collect(), size });
+    }
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(text: &'a str, size: usize, with_headings: bool, sizer: &'a Sizer<'a>) -> Self {
+        let (parts, path) = (Vec::new(), Path::default());
+        Parts { text, size, with_headings, sizer, parts, path, lead: 0 }
+    }
+
+    /// Parts a block so that each part fits into a chunk, with what belongs around it.
+    pub(super) fn add(&mut self, block: &Block) -> Result<(), ChunkError> {
+        let Kind::Heading(level) = block.kind else {
+            self.part(block)?;
+            self.lead = 0;
+            return self.sizer.allowance.check_bytes((self.parts.len() * size_of::<Part>()) as u64);
+        };
+
+        self.path.end(level);
+        let most = self.size / HEADINGS_FRACTION;
+        if self.with_headings {
+            self.path.write(self.text, most);
+        }
+        if self.lead == 0 {
+            self.lead = self.path.around.size;
+        }
+        let size = self.sizer.try_size(&self.text[block.range.clone()])?;
+        self.part(block)?;
+        self.lead += size + GAP;
+
+        if self.with_headings {
+            self.path.headings.push((level, block.range.clone(), size));
+            self.path.write(self.text, most);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Vec<Part> {
+        self.parts
+    }
+
+    fn part(&mut self, block: &Block) -> Result<(), ChunkError> {
+        let headings = Rc::clone(&self.path.around);
+        // Headings that fill a chunk by themselves stand alone.
+        let lead = if self.lead > self.size / 2 { 0 } else { self.lead };
+        let lead = if matches!(block.kind, Kind::Heading(_)) { 0 } else { lead };
+        let taken = headings.size.max(lead);
+        let parter = Parter { text: self.text, size: self.size, sizer: self.sizer, headings, taken };
+        parter.part(block, &mut self.parts)
+    }
 }
 
 /// Parts one block.
@@ -99,7 +144,9 @@ struct Parter<'a> {
     text: &'a str,
     size: usize,
     sizer: &'a Sizer<'a>,
-    headings: Around,
+    headings: Rc<Around>,
+    /// The size of what comes before the block in its chunk.
+    taken: usize,
 }
 
 impl Parter<'_> {
@@ -124,12 +171,13 @@ impl Parter<'_> {
 
     /// Returns the room for a part beside its headings and so much else.
     fn room(&self, else_taken: usize) -> usize {
-        self.size.saturating_sub(self.headings.size).saturating_sub(else_taken).max(1)
+        self.size.saturating_sub(self.taken).saturating_sub(else_taken).max(1)
     }
 
     fn plain(&self, range: Range<usize>, size: usize) -> Part {
-        let headings = self.headings.clone();
-        Part { range, size, heading: None, headings, before: Around::default(), after: Around::default() }
+        let headings = Rc::clone(&self.headings);
+        let (before, after) = (Rc::default(), Rc::default());
+        Part { range, size, heading: None, headings, before, after }
     }
 
     /// Parts a table between its rows.
@@ -143,12 +191,12 @@ impl Parter<'_> {
         }
 
         let first = parts.len();
-        self.part_lines(&(range.start + head_end..range.end), &head, &Around::default(), parts)?;
+        self.part_lines(&(range.start + head_end..range.end), &head, &Rc::default(), parts)?;
         // The first part has the head itself.
         if let Some(part) = parts.get_mut(first) {
             part.range.start = range.start;
             part.size += head.size;
-            part.before = Around::default();
+            part.before = Rc::default();
         }
         Ok(())
     }
@@ -174,12 +222,12 @@ impl Parter<'_> {
         if let Some(part) = parts.get_mut(first) {
             part.range.start = range.start;
             part.size += before.size;
-            part.before = Around::default();
+            part.before = Rc::default();
         }
         if let Some(part) = parts[first..].last_mut() {
             part.range.end = range.end;
             part.size += after.size;
-            part.after = Around::default();
+            part.after = Rc::default();
         }
         Ok(())
     }
@@ -188,14 +236,14 @@ impl Parter<'_> {
     fn part_lines(
         &self,
         range: &Range<usize>,
-        before: &Around,
-        after: &Around,
+        before: &Rc<Around>,
+        after: &Rc<Around>,
         parts: &mut Vec<Part>,
     ) -> Result<(), ChunkError> {
         let room = self.room(before.size + after.size);
         let lines = line_ranges(self.text, range);
         for run in self.runs(lines, room)? {
-            let around = |part: Part| Part { before: before.clone(), after: after.clone(), ..part };
+            let around = |part: Part| Part { before: Rc::clone(before), after: Rc::clone(after), ..part };
             if run.1 <= room {
                 parts.push(around(self.plain(run.0, run.1)));
                 continue;
@@ -243,6 +291,7 @@ impl Parter<'_> {
     /// Joins neighbouring ranges as long as they fit together, and returns them with their sizes.
     fn runs(&self, ranges: Vec<Range<usize>>, room: usize) -> Result<Vec<(Range<usize>, usize)>, ChunkError> {
         let mut runs: Vec<(Range<usize>, usize)> = Vec::new();
+        self.sizer.allowance.check_bytes((ranges.len() * 2 * size_of::<Part>()) as u64)?;
         for range in ranges {
             let size = self.sizer.try_size(&self.text[range.clone()])?;
             match runs.last_mut() {
