@@ -190,7 +190,10 @@ BEGIN
            OR e.typrelid OPERATOR(pg_catalog.=) ANY (dropped::pg_catalog.oid[])
         UNION ALL
         SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass,
-               pg_catalog.to_regprocedure('ai._vectorizer_readable(name,name)')::pg_catalog.oid),
+               pg_catalog.to_regprocedure('ai._vectorizer_readable(name,name)')::pg_catalog.oid
+        UNION ALL
+        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass,
+               pg_catalog.to_regprocedure('ai.destination_table(name,name,name,name,name)')::pg_catalog.oid),
     -- A view depends by its rule.
     dependents AS (
         SELECT CASE WHEN w.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid END AS class,

@@ -3,9 +3,11 @@
 //! * `plain`: the documents that need no parser
 //! * `text`: decoding those
 //! * `program`: the parser, a program of its own that reads everything else
+//! * `confinement`: guards that the parser's process misses on this system
 //! * `stage`: parsing as it is waited for
 //! * `error`: the reasons why a document has no text
 
+mod confinement;
 mod error;
 mod plain;
 mod program;
@@ -16,6 +18,7 @@ use bytes::Bytes;
 
 pub use pgai_rs_parser_protocol::{Metadata, Page};
 
+pub use self::confinement::take_missing_guards;
 pub use self::error::ParseError;
 pub use self::program::Parser;
 pub(crate) use self::stage::Parsers;

@@ -36,13 +36,15 @@ fn by_content_type(document: &UnparsedDocument) -> Option<TextFormat> {
     }
 }
 
-/// Returns whether the bytes begin like a text rather than like markup, a value or the head of an e-mail.
+/// Returns whether the bytes begin like a text rather than like markup, a value, subtitles or the head of an e-mail.
 fn begins_with_prose(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let word = line.iter().position(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'-'));
     let is_field = word.is_some_and(|end| end > 0 && line[end..].starts_with(b": "));
-    !is_field && !matches!(bytes.first(), Some(b'<' | b'{' | b'['))
+    let is_number = !line.is_empty() && line.trim_ascii_end().iter().all(u8::is_ascii_digit);
+    let begins_subtitles = is_number || line.starts_with(b"WEBVTT");
+    !is_field && !begins_subtitles && !matches!(bytes.first(), Some(b'<' | b'{' | b'['))
 }
 
 /// Returns whether a document of this format begins with something that the parser tells from its text: a Markdown
@@ -112,7 +114,15 @@ mod tests {
         assert_eq!(format(b"Dear: all", "", ""), None);
         assert_eq!(format(b"Dear all: hello", "", ""), TEXT);
         assert_eq!(format(b"", "", ""), TEXT);
-        for other in [b"\n <p>".as_slice(), b"{}", b"[1]", b"From: a@example.com\nTo: b", b"\xff\xd8"] {
+        for other in [
+            b"\n <p>".as_slice(),
+            b"{}",
+            b"[1]",
+            b"WEBVTT\n",
+            b"1\r\n00:00:01,000 --> 00:00:02,000",
+            b"From: a@example.com\nTo: b",
+            b"\xff\xd8",
+        ] {
             assert_eq!(format(other, "", ""), None);
         }
         assert_eq!(format(b"x", "README", "application/json"), None);

@@ -6,6 +6,7 @@ use pgai_rs_parser_protocol::{
     Answer, Format, Header, Metadata, Outcome, RefusalCode, Request, Unanswered, VERSION, read, write,
 };
 
+use super::confinement;
 use super::{ParseError, Parsed, UnparsedDocument};
 use crate::child::{ChildLimits, ChildProgram, ChildRun, Ending};
 use crate::config::TextFormat;
@@ -99,6 +100,8 @@ fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseError> {
             answer.version
         )));
     }
+
+    confinement::note(&answer.confinement);
 
     let header = match answer.outcome {
         Outcome::Document(header) => header,
