@@ -42,7 +42,7 @@ KINDS = {
     # At its last try it is alone, and told from an outage by something harmless that the model takes.
     "input that breaks the model": Poison("embedding", "provider_failed_on_input", fault={"status": 500}, attempts=3),
     "input without a vector": Poison("embedding", "bad_response", fault={"spoil": "nan", "of": "bad"}, attempts=3),
-    "bytes of no known kind": Poison("parsing", "unsupported_type", body=b"\x00\xff\x01\x02", columns=BYTES),
+    "bytes of no known kind": Poison("parsing", "unsupported_type", body=bytes(range(256)), columns=BYTES),
     "too large": Poison("loading", "too_large", body="x" * ((1 << 20) + 1)),
     "row that the store refuses": Poison("writing", "not_writable", attempts=3),
 }

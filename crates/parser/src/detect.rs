@@ -96,7 +96,9 @@ fn by_signature(bytes: &[u8], named: Option<Kind>) -> Result<Option<Kind>, Parse
         return archive::compound_file(bytes).map(Some);
     }
     match find(BINARY_SIGNATURES, bytes) {
-        Some(found) if !looks_like_text(bytes) => Err(ParseError::UnsupportedType(found.to_owned())),
+        Some((signature, found)) if !may_be_text(signature, bytes) => {
+            Err(ParseError::UnsupportedType(found.to_owned()))
+        }
         _ => Ok(None),
     }
 }
@@ -159,19 +161,24 @@ const BINARY_SIGNATURES: &[Signature] = &[
     (0, b"MZ\x90\0", "a program"),
 ];
 
-/// Returns the name that goes with the first of these signatures that the bytes have.
-fn find(signatures: &'static [Signature], bytes: &[u8]) -> Option<&'static str> {
+/// Returns the first of these signatures that the bytes have, and the name of its type.
+fn find(signatures: &'static [Signature], bytes: &[u8]) -> Option<(&'static [u8], &'static str)> {
     for (offset, signature, name) in signatures {
         if bytes.get(*offset..).is_some_and(|bytes| bytes.starts_with(signature)) {
-            return Some(name);
+            return Some((signature, name));
         }
     }
     None
 }
 
-/// Returns whether the bytes begin with the mark of UTF-16, or have no NUL.
-fn looks_like_text(bytes: &[u8]) -> bool {
-    bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || !bytes.contains(&0)
+/// Returns whether the bytes may be a text that has the letters of this signature by chance: without NUL, and in UTF-8 if
+/// the signature has what is no letter. One in UTF-16 with its mark may be, too.
+fn may_be_text(signature: &[u8], bytes: &[u8]) -> bool {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return true;
+    }
+    let is_of_letters = signature.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ');
+    !bytes.contains(&0) && (is_of_letters || std::str::from_utf8(bytes).is_ok())
 }
 
 #[cfg(test)]
@@ -195,6 +202,7 @@ mod tests {
         assert_eq!(typed(b"junk\n%PDF-1.4", "report.pdf", ""), Ok(Kind::Pdf));
         assert_eq!(typed(b"{\\rtf1", "letter.doc", "application/msword"), Ok(Kind::Rtf));
         assert_eq!(typed(b"\x89PNG\r\n\x1a\n\0", "notes.md", "text/markdown"), unsupported("a PNG image"));
+        assert_eq!(typed(b"\x89PNG\r\n\x1a\n", "", ""), unsupported("a PNG image"));
         assert_eq!(typed(b"\0\0\0\x18ftypmp42", "", ""), unsupported("an MP4 or QuickTime video"));
     }
 
