@@ -15,11 +15,11 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::child;
-use pgai_rs_pipeline::parse::take_missing_guards;
 use pgai_rs_pipeline::run::{Runner, Turn, release_free_memory};
 use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
 
+use super::confinement;
 use super::heartbeat::Heartbeat;
 use crate::catalog::schema;
 use crate::guc;
@@ -159,21 +159,6 @@ fn recommend_update(version: &str) {
     }
 }
 
-/// Warns, once, if this system lacks what keeps the parser from reaching out.
-fn tell_missing_guards() {
-    let missing = take_missing_guards();
-    if missing.is_empty() {
-        return;
-    }
-    ErrorReport::new(
-        PgSqlErrorCode::ERRCODE_WARNING,
-        format!("documents are parsed without some of the guards of their process: {}", missing.join(", ")),
-        "",
-    )
-    .set_hint("Run pgai_rs_parser --check, which is beside the extension's library, to see why.")
-    .report(PgLogLevel::WARNING);
-}
-
 /// Works until the extension is dropped or the process is told to end.
 fn serve(database: pg_sys::Oid) {
     let wake = match eventfd() {
@@ -213,7 +198,7 @@ fn serve(database: pg_sys::Oid) {
                 ERROR_PAUSE
             }
         };
-        tell_missing_guards();
+        confinement::tell();
         show_turn(database, &queue);
         heartbeat.beat(&mut queue);
         report_activity(c"");

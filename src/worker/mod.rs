@@ -2,11 +2,13 @@
 //!
 //! * [`launcher`]: starts the workers; it is connected to no database
 //! * [`database`]: the worker of a database
+//! * `confinement`: its word about the processes that parse documents
 //! * [`heartbeat`]: writes what is known of the process and of each vectorizer to tables
 //! * `known_database`: the launcher's knowledge of a database
 //! * [`processes`]: shares background workers when there are too few
 //! * [`utility_hook`]: ends workers for DROP DATABASE and similar statements
 
+mod confinement;
 pub mod database;
 pub mod heartbeat;
 mod known_database;

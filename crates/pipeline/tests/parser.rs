@@ -119,8 +119,7 @@ async fn pages_that_are_not_in_the_text_are_not_believed() {
 
 #[tokio::test]
 async fn what_postgres_cannot_store_is_not_believed() {
-    let header =
-        r#"{"version":1,"document":{"kind":"pdf","format":"text","metadata":{"title":"a\u0000b"}}}"#;
+    let header = r#"{"version":1,"document":{"kind":"pdf","format":"text","metadata":{"title":"a\u0000b"}}}"#;
     let failure = failure(&format!("cat > /dev/null; printf '%s\\n' '{header}'; printf text")).await;
     assert_eq!(failure.code, "parser_crashed");
 }

@@ -6,14 +6,15 @@
 //! between sentences, else words. Before its blocks a chunk may have the headings that it stands under.
 //!
 //! * `blocks`: the blocks of a text
-//! * `part`: blocks parted into what fits
+//! * `part`: a block parted into what fits; `parts`: one after the other, with the headings above them
 //! * `pack`: parts put together into chunks
 
 mod blocks;
 mod pack;
 mod part;
+mod parts;
 
-use self::part::Parts;
+use self::parts::Parts;
 use super::piece::Piece;
 use super::sizer::Sizer;
 use super::{Allowance, ChunkError, Chunker};
