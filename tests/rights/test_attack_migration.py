@@ -1,9 +1,12 @@
 """What a role that may use pgai does to whoever takes over from it, or goes back, and to the owners of other tables."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 from support import egress, vectorizer
 from support.pgai import Pgai
+from support.wait import eventually
 
 @pytest.fixture(scope="module")
 def pgai():
@@ -143,6 +146,37 @@ def test_no_table_is_given_away_that_comes_by_the_name_of_another(old):
     owners = "SELECT n.nspname, pg_get_userbyid(c.relowner) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     stores = f"{owners} WHERE c.relname = 'document_embedding_store' ORDER BY 1"
     assert old.sql(stores) == [("m", "mallory"), ("other", "postgres")]
+
+
+SWITCHED = """
+    SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'm.document'::regclass AND NOT tgisinternal ORDER BY 1
+"""
+
+
+@pytest.mark.parametrize("what", ["migrate_from_pgai", "give_back_to_pgai"])
+def test_no_trigger_is_switched_of_a_table_that_comes_by_the_name_of_another(old, what):
+    """Whose schema it is can rename it while a table in it is locked; here, as soon as its name is about to be held."""
+    names = [prefix + name for prefix in ("", "pgai") for name in ("_vectorizer_src_trg_1", "_vectorizer_src_trg_1_truncate")]
+    old.sql("CREATE SCHEMA m; CREATE SCHEMA other; ALTER TABLE document SET SCHEMA m; GRANT ALL ON SCHEMA m, other TO mallory")
+    old.sql("UPDATE ai.vectorizer SET source_schema = 'm'; CREATE TABLE other.document (id int PRIMARY KEY)")
+    old.sql("ALTER TABLE other.document OWNER TO mallory")
+    for name in names:
+        old.sql(f"CREATE TRIGGER {name} AFTER TRUNCATE ON other.document EXECUTE FUNCTION spy()", user="mallory")
+    old.sql(MAKE_ROOM)
+    if what == "give_back_to_pgai":
+        old.sql("SELECT * FROM ai.migrate_from_pgai()")
+
+    with old.connect(autocommit=False) as session, ThreadPoolExecutor() as other:
+        # Other sessions can read it, and can hold no name.
+        session.execute("LOCK TABLE pg_namespace IN EXCLUSIVE MODE")
+        moved = other.submit(old.sql, f"SELECT * FROM ai.{what}()")
+        waits = f"SELECT FROM pg_stat_activity WHERE query LIKE '%{what}%' AND pid <> pg_backend_pid() AND wait_event_type = 'Lock'"
+        eventually(lambda: old.sql(waits), what="the names to be held")
+        session.execute("ALTER SCHEMA m RENAME TO away; ALTER SCHEMA other RENAME TO m")
+        session.commit()
+        with pytest.raises(psycopg.errors.SerializationFailure, match="m.document was changed concurrently"):
+            moved.result()
+    assert old.sql(SWITCHED) == [(name, "O") for name in sorted(names)]
 
 
 def test_what_is_granted_by_taking_over_is_told(old):
