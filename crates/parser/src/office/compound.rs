@@ -77,27 +77,3 @@ pub(super) fn utf16(bytes: &[u8]) -> String {
     });
     char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
-
-/// Returns the encoding that Windows calls by this number; that of Western Europe if it is unknown.
-pub(super) fn encoding(code_page: u16) -> &'static encoding_rs::Encoding {
-    use encoding_rs as names;
-
-    match code_page {
-        874 => names::WINDOWS_874,
-        932 => names::SHIFT_JIS,
-        936 => names::GBK,
-        949 => names::EUC_KR,
-        950 => names::BIG5,
-        1250 => names::WINDOWS_1250,
-        1251 | 10007 => names::WINDOWS_1251,
-        1253 => names::WINDOWS_1253,
-        1254 => names::WINDOWS_1254,
-        1255 => names::WINDOWS_1255,
-        1256 => names::WINDOWS_1256,
-        1257 => names::WINDOWS_1257,
-        1258 => names::WINDOWS_1258,
-        10000 => names::MACINTOSH,
-        65001 => names::UTF_8,
-        _ => names::WINDOWS_1252,
-    }
-}

@@ -3,7 +3,8 @@
 use std::io::Read as _;
 
 use super::{File, damaged};
-use crate::{Kind, ParseError, charset, html};
+use crate::charset::{self, CodePage};
+use crate::{Kind, ParseError, html};
 
 /// The largest property that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -121,7 +122,7 @@ impl<'f, 'a> Properties<'f, 'a> {
             Some(bytes) => {
                 let code_page = self.number(MESSAGE_CODE_PAGE).or_else(|| self.number(INTERNET_CODE_PAGE));
                 let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-                let text = charset::decode(bytes, code_page.and_then(label).as_deref());
+                let text = charset::decode(bytes, code_page.and_then(label));
                 Ok(text.unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned()))
             }
             None => Ok(String::new()),
@@ -134,28 +135,12 @@ impl<'f, 'a> Properties<'f, 'a> {
         if bytes.is_empty() {
             return self.text(id);
         }
-        let code_page = self.number(INTERNET_CODE_PAGE).and_then(label);
-        charset::decode(&bytes, code_page.or_else(|| html::declared_encoding(&bytes)).as_deref())
+        let declared = self.number(INTERNET_CODE_PAGE).and_then(label).map(str::to_owned);
+        charset::decode(&bytes, declared.or_else(|| html::declared_encoding(&bytes)).as_deref())
     }
 }
 
-/// Returns the name of a code page of Windows.
-fn label(code_page: u32) -> Option<String> {
-    Some(match code_page {
-        65001 => "utf-8".to_owned(),
-        874 | 1250..=1258 => format!("windows-{code_page}"),
-        932 => "shift_jis".to_owned(),
-        936 => "gbk".to_owned(),
-        949 | 51949 => "euc-kr".to_owned(),
-        950 => "big5".to_owned(),
-        866 => "ibm866".to_owned(),
-        10000 => "macintosh".to_owned(),
-        20866 => "koi8-r".to_owned(),
-        21866 => "koi8-u".to_owned(),
-        28591..=28606 => format!("iso-8859-{}", code_page - 28590),
-        50220..=50222 => "iso-2022-jp".to_owned(),
-        51932 => "euc-jp".to_owned(),
-        54936 => "gb18030".to_owned(),
-        _ => return None,
-    })
+/// Returns the label of a code page.
+fn label(code_page: u32) -> Option<&'static str> {
+    CodePage::by_number(code_page)?.label()
 }
