@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::block::{self, Block};
-use super::super::compound::{long, short};
+use super::super::numbers::{long, short};
 use super::super::grid::Grid;
 use super::super::order::{self, Rect};
 use super::records::{Record, kinds};
