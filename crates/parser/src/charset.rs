@@ -3,6 +3,7 @@
 //! UTF-8 comes before what was declared, as text that is valid UTF-8 by chance is rarer by far than a wrong
 //! declaration. The guess is the one of a web browser.
 
+mod code_page;
 mod utf;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
@@ -10,6 +11,8 @@ use encoding_rs::{Encoding, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE};
 use memchr::memmem;
 
 use crate::ParseError;
+
+pub(crate) use code_page::CodePage;
 
 /// The number of bytes, from the first that is not ASCII, on which a guess is made.
 const GUESSED_FROM: usize = 1 << 20;

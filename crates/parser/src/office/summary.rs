@@ -2,7 +2,9 @@
 
 use pgai_rs_parser_protocol::Metadata;
 
-use super::compound::{Compound, encoding, long, short, size, slice, utf16};
+use super::numbers::{long, short, size, slice, utf16};
+use crate::charset::CodePage;
+use crate::compound::Compound;
 use crate::markdown::one_line;
 
 /// The largest number of properties that are looked at.
@@ -55,7 +57,8 @@ fn text(value: &[u8], code_page: u16) -> Option<String> {
     match long(value, 0)? {
         0x1e if code_page == 1200 => Some(utf16(slice(value, 8, length)?)),
         0x1e => {
-            Some(encoding(code_page).decode_without_bom_handling(slice(value, 8, length)?).0.into_owned())
+            let code_page = CodePage::by_number_or_default(code_page.into());
+            Some(code_page.decode(slice(value, 8, length)?).into_owned())
         }
         0x1f => Some(utf16(slice(value, 8, length.checked_mul(2)?)?)),
         _ => None,

@@ -1,49 +1,23 @@
 //! Charsets of text, by the numbers that RTF has for them.
 
-use encoding_rs::Encoding;
+use crate::charset::CodePage;
 
 /// A charset.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Charset {
-    /// One that the web has, too.
-    Web(&'static Encoding),
-    /// One of MS-DOS, by its upper half.
-    Dos(&'static str),
+    /// A code page.
+    CodePage(CodePage),
     /// That of the font Symbol, whose letters are Greek.
     Symbol,
 }
 
 impl Charset {
     /// The charset of a document that tells none.
-    pub(super) const DEFAULT: Charset = Charset::Web(encoding_rs::WINDOWS_1252);
+    pub(super) const DEFAULT: Charset = Charset::CodePage(CodePage::DEFAULT);
 
     /// Returns the charset that is the code page of this number.
     pub(super) fn by_code_page(number: i32) -> Option<Charset> {
-        Some(Charset::Web(match number {
-            437 => return Some(Charset::Dos(CODE_PAGE_437)),
-            850 => return Some(Charset::Dos(CODE_PAGE_850)),
-            852 => return Some(Charset::Dos(CODE_PAGE_852)),
-            866 => encoding_rs::IBM866,
-            874 => encoding_rs::WINDOWS_874,
-            932 => encoding_rs::SHIFT_JIS,
-            936 => encoding_rs::GBK,
-            949 => encoding_rs::EUC_KR,
-            950 => encoding_rs::BIG5,
-            1250 => encoding_rs::WINDOWS_1250,
-            1251 => encoding_rs::WINDOWS_1251,
-            1252 => encoding_rs::WINDOWS_1252,
-            1253 => encoding_rs::WINDOWS_1253,
-            1254 => encoding_rs::WINDOWS_1254,
-            1255 => encoding_rs::WINDOWS_1255,
-            1256 => encoding_rs::WINDOWS_1256,
-            1257 => encoding_rs::WINDOWS_1257,
-            1258 => encoding_rs::WINDOWS_1258,
-            10000 => encoding_rs::MACINTOSH,
-            10007 => encoding_rs::X_MAC_CYRILLIC,
-            54936 => encoding_rs::GB18030,
-            65001 => encoding_rs::UTF_8,
-            _ => return None,
-        }))
+        u32::try_from(number).ok().and_then(CodePage::by_number).map(Charset::CodePage)
     }
 
     /// Returns the charset of a font, by its `\\fcharset`; `None` if it is the document's.
@@ -58,13 +32,8 @@ impl Charset {
             161 => 1253,
             162 => 1254,
             163 => 1258,
-            177..=181 => {
-                if number == 177 || number == 181 {
-                    1255
-                } else {
-                    1256
-                }
-            }
+            177 | 181 => 1255,
+            178..=180 => 1256,
             186 => 1257,
             204 => 1251,
             222 => 874,
@@ -79,17 +48,9 @@ impl Charset {
     /// Returns the text that bytes stand for.
     pub(super) fn decode(self, bytes: &[u8]) -> String {
         match self {
-            Charset::Web(encoding) => encoding.decode_without_bom_handling(bytes).0.into_owned(),
-            Charset::Dos(upper) => bytes.iter().map(|byte| dos(*byte, upper)).collect(),
+            Charset::CodePage(code_page) => code_page.decode(bytes).into_owned(),
             Charset::Symbol => bytes.iter().map(|byte| symbol(*byte)).collect(),
         }
-    }
-}
-
-fn dos(byte: u8, upper: &str) -> char {
-    match byte.checked_sub(128) {
-        Some(place) => upper.chars().nth(usize::from(place)).unwrap_or(char::REPLACEMENT_CHARACTER),
-        None => char::from(byte),
     }
 }
 
@@ -122,36 +83,15 @@ pub(super) fn symbol(byte: u8) -> char {
     known.unwrap_or('•')
 }
 
-const CODE_PAGE_437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒ\
-     áíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐\
-     └┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀\
-     αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
-
-const CODE_PAGE_850: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜø£Ø×ƒ\
-     áíóúñÑªº¿®¬½¼¡«»░▒▓│┤ÁÂÀ©╣║╗╝¢¥┐\
-     └┴┬├─┼ãÃ╚╔╩╦╠═╬¤ðÐÊËÈıÍÎÏ┘┌█▄¦Ì▀\
-     ÓßÔÒõÕµþÞÚÛÙýÝ¯´\u{ad}±‗¾¶§÷¸°¨·¹³²■\u{a0}";
-
-const CODE_PAGE_852: &str = "ÇüéâäůćçłëŐőîŹÄĆÉĹĺôöĽľŚśÖÜŤťŁ×č\
-     áíóúĄąŽžĘę¬źČş«»░▒▓│┤ÁÂĚŞ╣║╗╝Żż┐\
-     └┴┬├─┼Ăă╚╔╩╦╠═╬¤đĐĎËďŇÍÎě┘┌█▄ŢŮ▀\
-     ÓßÔŃńňŠšŔÚŕŰýÝţ´\u{ad}˝˛ˇ˘§÷¸°¨˙űŘř■\u{a0}";
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_charset_has_its_own_letters() {
-        let decoded = |number, bytes: &[u8]| Charset::by_code_page(number).unwrap().decode(bytes);
-        assert_eq!(decoded(437, b"\x81ber"), "über");
-        assert_eq!(decoded(850, b"\x9b"), "ø");
-        assert_eq!(decoded(1251, b"\xcf"), "П");
-        assert_eq!(decoded(932, b"\x82\xa0"), "あ");
+    fn fonts_have_charsets_of_their_own() {
         assert_eq!(Charset::by_font(2).unwrap().decode(b"a\xb7"), "α•");
         assert_eq!(Charset::by_font(161).unwrap().decode(b"\xe1"), "α");
-        for upper in [CODE_PAGE_437, CODE_PAGE_850, CODE_PAGE_852] {
-            assert_eq!(upper.chars().count(), 128);
-        }
+        assert_eq!(Charset::by_font(181), Charset::by_code_page(1255));
+        assert_eq!(Charset::by_code_page(-1), None);
     }
 }

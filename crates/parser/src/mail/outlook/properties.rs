@@ -1,12 +1,8 @@
 //! Properties of an e-mail, of a recipient, or of an attachment.
 
-use std::io::Read as _;
-
-use super::{File, damaged};
-use crate::{Kind, ParseError, charset, html};
-
-/// The largest property that is read, in bytes.
-const LARGEST: u64 = 64 << 20;
+use crate::charset::{self, CodePage};
+use crate::compound::Compound;
+use crate::{ParseError, html};
 
 /// Ids of the properties that tell the encodings of others.
 const INTERNET_CODE_PAGE: u16 = 0x3fde;
@@ -33,14 +29,14 @@ pub(super) enum Size {
 
 /// The properties in one storage.
 pub(super) struct Properties<'f, 'a> {
-    file: &'f mut File<'a>,
+    file: &'f mut Compound<'a>,
     storage: String,
     /// Properties of a fixed length: their types, ids and values.
     fixed: Vec<(u16, u16, u64)>,
 }
 
 impl<'f, 'a> Properties<'f, 'a> {
-    pub(super) fn read(file: &'f mut File<'a>, storage: &str, size: Size) -> Result<Self, ParseError> {
+    pub(super) fn read(file: &'f mut Compound<'a>, storage: &str, size: Size) -> Result<Self, ParseError> {
         let head = match size {
             Size::Message => 32,
             Size::EmbeddedMessage => 24,
@@ -62,20 +58,7 @@ impl<'f, 'a> Properties<'f, 'a> {
 
     /// Returns the content of a stream; `None` if it is not there.
     fn stream(&mut self, name: &str) -> Result<Option<Vec<u8>>, ParseError> {
-        let path = format!("{}/{name}", self.storage);
-        if !self.file.is_stream(&path) {
-            return Ok(None);
-        }
-        let stream = self.file.open_stream(&path).map_err(|_| damaged("a property can't be read"))?;
-        if stream.len() > LARGEST {
-            return Err(ParseError::TooComplex {
-                kind: Kind::OutlookEmail.name(),
-                problem: format!("a property has more than {} MB", LARGEST >> 20),
-            });
-        }
-        let mut bytes = Vec::new();
-        stream.take(LARGEST).read_to_end(&mut bytes).map_err(|_| damaged("a property can't be read"))?;
-        Ok(Some(bytes))
+        self.file.stream(&format!("{}/{name}", self.storage))
     }
 
     fn fixed(&self, kind: u16, id: u16) -> Option<u64> {
@@ -121,7 +104,7 @@ impl<'f, 'a> Properties<'f, 'a> {
             Some(bytes) => {
                 let code_page = self.number(MESSAGE_CODE_PAGE).or_else(|| self.number(INTERNET_CODE_PAGE));
                 let bytes = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
-                let text = charset::decode(bytes, code_page.and_then(label).as_deref());
+                let text = charset::decode(bytes, code_page.and_then(label));
                 Ok(text.unwrap_or_else(|_| String::from_utf8_lossy(bytes).into_owned()))
             }
             None => Ok(String::new()),
@@ -134,28 +117,12 @@ impl<'f, 'a> Properties<'f, 'a> {
         if bytes.is_empty() {
             return self.text(id);
         }
-        let code_page = self.number(INTERNET_CODE_PAGE).and_then(label);
-        charset::decode(&bytes, code_page.or_else(|| html::declared_encoding(&bytes)).as_deref())
+        let declared = self.number(INTERNET_CODE_PAGE).and_then(label).map(str::to_owned);
+        charset::decode(&bytes, declared.or_else(|| html::declared_encoding(&bytes)).as_deref())
     }
 }
 
-/// Returns the name of a code page of Windows.
-fn label(code_page: u32) -> Option<String> {
-    Some(match code_page {
-        65001 => "utf-8".to_owned(),
-        874 | 1250..=1258 => format!("windows-{code_page}"),
-        932 => "shift_jis".to_owned(),
-        936 => "gbk".to_owned(),
-        949 | 51949 => "euc-kr".to_owned(),
-        950 => "big5".to_owned(),
-        866 => "ibm866".to_owned(),
-        10000 => "macintosh".to_owned(),
-        20866 => "koi8-r".to_owned(),
-        21866 => "koi8-u".to_owned(),
-        28591..=28606 => format!("iso-8859-{}", code_page - 28590),
-        50220..=50222 => "iso-2022-jp".to_owned(),
-        51932 => "euc-jp".to_owned(),
-        54936 => "gb18030".to_owned(),
-        _ => return None,
-    })
+/// Returns the label of a code page.
+fn label(code_page: u32) -> Option<&'static str> {
+    CodePage::by_number(code_page)?.label()
 }

@@ -2,12 +2,13 @@
 //! documents are left.
 
 use super::super::block::Block;
-use super::super::compound::{encoding, short, size, slice};
 use super::super::fields::Fields;
 use super::super::grid::Grid;
 use super::super::inline::{Inline, Mark};
+use super::super::numbers::{short, size, slice};
 use super::header::Plc;
 use super::pieces::pieces;
+use crate::charset::CodePage;
 
 /// The letter that ends a cell, and once more a row.
 const CELL: char = '\u{7}';
@@ -24,8 +25,8 @@ pub(super) fn read(document: &[u8], stated: Option<u16>) -> Option<Vec<Block>> {
         slice(document, size(document, 0x18)?, length)?.to_vec()
     };
     let by_language = code_page(short(document, 6)?);
-    let encoding = encoding(stated.filter(|page| *page != 1200).unwrap_or(by_language));
-    Some(blocks(&encoding.decode_without_bom_handling(&text).0))
+    let number = stated.filter(|page| *page != 1200).unwrap_or(by_language);
+    Some(blocks(&CodePage::by_number_or_default(number.into()).decode(&text)))
 }
 
 /// Returns so many bytes of the text, which lies in pieces.

@@ -1,8 +1,9 @@
 //! The text of a document: pieces of it lie scattered, in one byte a letter or in two.
 
-use super::super::compound::{byte, long, short, size};
+use super::super::numbers::{byte, long, short, size};
 use super::header::{Header, Parts, Plc};
 use crate::ParseError;
+use crate::charset::CodePage;
 
 /// The text of a document.
 #[derive(Debug, Default)]
@@ -37,8 +38,9 @@ impl Text {
 fn append(document: &[u8], place: u32, count: usize, letters: &mut Vec<(u16, u32)>) -> Option<()> {
     if place & ONE_BYTE != 0 {
         let start = usize::try_from((place & !ONE_BYTE) / 2).ok()?;
-        for (offset, letter) in document.get(start..start.checked_add(count)?)?.iter().enumerate() {
-            letters.push((windows_1252(*letter), u32::try_from(start + offset).ok()?));
+        let text = CodePage::DEFAULT.decode(document.get(start..start.checked_add(count)?)?);
+        for (offset, letter) in text.encode_utf16().enumerate() {
+            letters.push((letter, u32::try_from(start + offset).ok()?));
         }
         return Some(());
     }
@@ -58,20 +60,6 @@ pub(super) fn pieces(bytes: &[u8]) -> Option<&[u8]> {
     }
     let length = size(bytes, at + 1)?;
     bytes.get(at + 5..at.checked_add(5)?.checked_add(length)?)
-}
-
-/// Returns the letter of a byte in Windows' encoding for Western Europe.
-fn windows_1252(letter: u8) -> u16 {
-    const SIGNS: [u16; 32] = [
-        0x20ac, 0x81, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152,
-        0x8d, 0x017d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122,
-        0x0161, 0x203a, 0x0153, 0x9d, 0x017e, 0x0178,
-    ];
-
-    match letter {
-        0x80..=0x9f => SIGNS.get(usize::from(letter) - 0x80).copied().unwrap_or(u16::from(letter)),
-        letter => u16::from(letter),
-    }
 }
 
 /// Returns an error that says which part of the document makes no sense.

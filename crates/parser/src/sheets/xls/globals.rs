@@ -2,13 +2,12 @@
 
 use std::rc::Rc;
 
-use encoding_rs::Encoding;
-
 use super::super::format::Epoch;
 use super::super::shown::Formats;
 use super::record::{Record, Records};
 use super::strings::{Texts, shared};
 use super::{Kind, ParseError, damaged};
+use crate::charset::CodePage;
 
 /// A sheet that the workbook lists.
 pub(super) struct Listed {
@@ -36,7 +35,7 @@ impl Globals {
         let version = begin.and_then(|record| record.content().u16());
         let texts = match version {
             Some(0x600) => Texts::Unicode,
-            Some(_) => Texts::CodePage(encoding_rs::WINDOWS_1252),
+            Some(_) => Texts::CodePage(CodePage::DEFAULT),
             None => return Err(damaged(kind, "it does not begin as a workbook")),
         };
 
@@ -102,24 +101,9 @@ fn sheet(record: &Record<'_>, texts: Texts) -> Option<Listed> {
     has_cells.then_some(Listed { name, place, is_shown })
 }
 
-/// Returns the encoding of a code page.
-fn code_page(number: u16) -> &'static Encoding {
-    match number {
-        874 => encoding_rs::WINDOWS_874,
-        866 => encoding_rs::IBM866,
-        932 => encoding_rs::SHIFT_JIS,
-        936 => encoding_rs::GBK,
-        949 => encoding_rs::EUC_KR,
-        950 => encoding_rs::BIG5,
-        1250 => encoding_rs::WINDOWS_1250,
-        1251 => encoding_rs::WINDOWS_1251,
-        1253 => encoding_rs::WINDOWS_1253,
-        1254 => encoding_rs::WINDOWS_1254,
-        1255 => encoding_rs::WINDOWS_1255,
-        1256 => encoding_rs::WINDOWS_1256,
-        1257 => encoding_rs::WINDOWS_1257,
-        1258 => encoding_rs::WINDOWS_1258,
-        10000 | 0x8000 => encoding_rs::MACINTOSH,
-        _ => encoding_rs::WINDOWS_1252,
-    }
+/// Returns the code page of this number: those that Excel has beside all others are of the Macintosh and of Windows.
+fn code_page(number: u16) -> CodePage {
+    const MACINTOSH: u16 = 0x8000;
+
+    CodePage::by_number_or_default(if number == MACINTOSH { 10000 } else { number.into() })
 }

@@ -2,9 +2,8 @@
 
 use std::rc::Rc;
 
-use encoding_rs::Encoding;
-
 use super::super::bytes::Bytes;
+use crate::charset::CodePage;
 
 /// The encodings of a version: those since 1997 have Unicode.
 #[derive(Clone, Copy)]
@@ -12,7 +11,7 @@ pub(super) enum Texts {
     /// One or two bytes a character, as each text says.
     Unicode,
     /// The bytes of a code page.
-    CodePage(&'static Encoding),
+    CodePage(CodePage),
 }
 
 impl Texts {
@@ -29,9 +28,9 @@ impl Texts {
                 }
                 characters(content, length, flags)
             }
-            Texts::CodePage(encoding) => {
+            Texts::CodePage(code_page) => {
                 let length = length.min(content.0.len());
-                Some(encoding.decode_without_bom_handling(content.take(length)?).0.into_owned())
+                Some(code_page.decode(content.take(length)?).into_owned())
             }
         }
     }
