@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
         given.json.write_text(json.dumps({name: measure.as_json(one) for name, one in runs.items()}, indent=1) + "\n")
     reached = report.floors_of(runs["pgai_rs_parser"].values())
     if given.set_floors:
-        report.write_floors(reached)
+        report.write_floors(report.read_floors() | reached)
     return _hold(reached) if "floors" in given.what else 0
 
 

@@ -12,8 +12,8 @@ import sys
 import tempfile
 import traceback
 
-# Four times the memory of the parser, and six times its CPU time.
-MEMORY, CPU_SECONDS = 4 << 30, 120
+# Four times the memory of the parser, and three times its CPU time.
+MEMORY, CPU_SECONDS = 4 << 30, 60
 NOT_ITS = "not of its types"
 
 

@@ -42,7 +42,7 @@ def fetch(package: Package) -> Path:
         _check(package, half)
         half.replace(archive)
     except (OSError, console.Failure) as error:
-        raise Unavailable(str(error)) from error
+        raise Unavailable(str(error).splitlines()[0]) from error
     finally:
         half.unlink(missing_ok=True)
     return archive
@@ -50,7 +50,7 @@ def fetch(package: Package) -> Path:
 
 def _check(package: Package, path: Path) -> None:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest(file)
+        found = _digest(file)
     if found != package.sha256:
         raise Unavailable(f"its SHA-256 is {found}, and {package.sha256} is wanted")
 
@@ -91,12 +91,16 @@ def _crates(package: Package, target: Path) -> None:
 
 
 def _debian(package: Package, target: Path) -> None:
-    """By an apt of its own, which checks the signatures, from the mirror that the machine uses."""
+    """By the machine's own apt, or by one that knows of that release alone. Both check the signatures."""
+    wanted = ["download", f"{package.name}={package.version}"]
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)
-        apt = debian.private_apt(folder, RELEASE)
-        console.run([*apt, "update"], log="bench-documents")
-        console.run([*apt, "download", f"{package.name}={package.version}"], log="bench-documents", cwd=folder)
+        try:
+            console.run(["apt-get", "--quiet", *wanted], log="bench-documents", cwd=folder)
+        except console.Failure:
+            apt = debian.private_apt(folder, RELEASE)
+            console.run([*apt, "update"], log="bench-documents")
+            console.run([*apt, *wanted], log="bench-documents", cwd=folder)
         shutil.move(next(folder.glob("*.deb")), target)
 
 

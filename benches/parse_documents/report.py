@@ -9,7 +9,7 @@ from .manifest import FLOORS
 from .measure import Measured
 from .score import SCORES, harmonic_mean
 
-# The most points by which a median may fall.
+# The most points by which a median, or a mean, may fall.
 TOLERANCE = 1.0
 WORST = 10
 
@@ -32,8 +32,8 @@ def by_kind(measured: Iterable[Measured]) -> dict[str, list[Measured]]:
 
 
 def table(title: str, measured: list[Measured]) -> str:
-    """Returns a row for each type, in Markdown."""
-    columns = ["n", "read", "refused", "failed", "scored", *SCORES, "CPU ms", "ms a page", "MB"]
+    """Returns a row for each type, in Markdown: medians of the scores, the mean of all, and the median of the CPU time."""
+    columns = ["n", "read", "refused", "failed", "scored", *SCORES, "mean", "CPU ms", "ms a page", "MB"]
     lines = [title, "", f"| type | {' | '.join(columns)} |", "| --- |" + " ---: |" * len(columns)]
     for kind, found in by_kind(measured).items():
         lines.append(f"| {kind} | {' | '.join(_row(found))} |")
@@ -50,6 +50,7 @@ def _row(found: list[Measured]) -> list[str]:
     return [
         *(str(len(some) or "") for some in (found, read, [one for one in found if one not in read + failed], failed, scored)),
         *(f"{middles[name]:.1f}" if name in middles else "" for name in SCORES),
+        f"{100 * statistics.mean(map(overall, scored)):.1f}" if scored else "",
         f"{1000 * statistics.median(one.cpu_seconds for one in found):.0f}",
         f"{1000 * sum(one.cpu_seconds for one in paged) / pages:.1f}" if pages else "",
         str(max(one.megabytes for one in found)),
@@ -95,7 +96,13 @@ def outcomes(measured: Iterable[Measured]) -> str:
 
 
 def floors_of(measured: Iterable[Measured]) -> dict[str, dict[str, float]]:
-    return {kind: {"documents": len(found)} | medians(found) for kind, found in by_kind(measured).items()}
+    """Returns the medians of each type, and the mean of all scores, which moves where medians are at 100."""
+    floors = {}
+    for kind, found in by_kind(measured).items():
+        floors[kind] = {"documents": len(found)} | medians(found)
+        if scored := [overall(one) for one in found if one.scores]:
+            floors[kind]["mean"] = round(100 * statistics.mean(scored), 1)
+    return floors
 
 
 def fallen(reached: dict[str, dict[str, float]], floors: dict[str, dict[str, float]]) -> list[str]:
@@ -105,14 +112,14 @@ def fallen(reached: dict[str, dict[str, float]], floors: dict[str, dict[str, flo
         now = reached.get(kind, {})
         if now.get("documents", 0) < floor["documents"]:
             continue
-        for name in SCORES:
+        for name in (*SCORES, "mean"):
             if name in floor and now.get(name, 0.0) < floor[name] - TOLERANCE:
                 lines.append(f"{kind}: {name} fell from {floor[name]} to {now.get(name, 0.0)}")
     return lines
 
 
 def read_floors() -> dict[str, dict[str, float]]:
-    return json.loads(FLOORS.read_text())
+    return json.loads(FLOORS.read_text()) if FLOORS.exists() else {}
 
 
 def write_floors(floors: dict[str, dict[str, float]]) -> None:

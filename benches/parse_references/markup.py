@@ -23,6 +23,7 @@ ASIDE = set(
 )
 SECTIONS = {"sec", "chapter", "sect1", "sect2", "sect3", "section"}
 BLOCKS = {"p", "para", "title", "entry", "td", "th", "term", "label", "sec", "item"}
+INLINE = {"italic", "bold", "sub", "sup", "sc"}
 DOCTYPE = re.compile(r"<!DOCTYPE[^\[>]*(\[.*?\])?\s*>", re.DOTALL)
 ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#)\b)([\w.-]+);")
 
@@ -56,9 +57,11 @@ def _name(element) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-def _text(element) -> str:
+def _text(element, cited: bool = False) -> str:
+    """Returns the text; in a list of what is cited, each part of an entry by itself."""
     name = _name(element)
-    if name in ASIDE or not name:
+    if not name or (name in ASIDE and not cited):
         return ""
-    text = (element.text or "") + "".join(_text(child) + (child.tail or "") for child in element)
-    return text + " " * (name in BLOCKS)
+    cited = cited or name == "ref"
+    text = (element.text or "") + "".join(_text(child, cited) + (child.tail or "") for child in element)
+    return text + " " * (name in BLOCKS or (cited and name not in INLINE))

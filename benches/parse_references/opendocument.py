@@ -74,16 +74,17 @@ def read_ods(file: Path, _package: str) -> Found:
         for properties in style.iter(f"{STYLE}table-properties")
         if properties.get(f"{TABLE}display") == "false"
     }
-    found, text = Found([]), []
+    found = Found(["", ""])
     for sheet in content.iter(f"{TABLE}table"):
         if sheet.get(f"{TABLE}style-name") in hidden:
             continue
         rows = [row for row in sheet.iter(f"{TABLE}table-row") for row in _row(row)]
-        name = sheet.get(f"{TABLE}name")
-        text += [name, *(" ".join(row) for row in rows)]
-        found.headings += [name] * bool(rows)
-        found.cells += [[cell] for row in rows for cell in row]
-    found.texts = ["\n".join(text)]
+        if rows:
+            name, text = sheet.get(f"{TABLE}name"), "\n".join(" ".join(row) for row in rows)
+            # With the names of sheets, and without.
+            found.texts = [f"{found.texts[0]}{name}\n{text}\n", f"{found.texts[1]}{text}\n"]
+            found.headings.append(name)
+            found.cells += [[cell] for row in rows for cell in row]
     return found
 
 

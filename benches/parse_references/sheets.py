@@ -85,13 +85,15 @@ def read_xlsb(file: Path, _package: str) -> Found:
 
 
 def _found(sheets: list[Sheet]) -> Found:
-    """Returns two texts, with values as they are shown, and spelled out."""
-    shown, plain, found = [], [], Found([])
+    """Returns four texts: with values as they are shown, and spelled out; with the names of sheets, and without."""
+    found = Found(["", "", "", ""])
     for name, rows in sheets:
         rows = [[cell for cell in row if any(way.strip() for way in cell)] for row in rows]
-        found.headings += [name] * any(rows)
-        shown += [name, *(" ".join(cell[0] for cell in row) for row in rows)]
-        plain += [name, *(" ".join(cell[-1] for cell in row) for row in rows)]
+        if not any(rows):
+            continue
+        shown, plain = ("\n".join(" ".join(cell[way] for cell in row) for row in rows) for way in (0, -1))
+        for place, text in enumerate((shown, plain, f"{name}\n{shown}", f"{name}\n{plain}")):
+            found.texts[place] += f"{text}\n"
+        found.headings.append(name)
         found.cells += [cell for row in rows for cell in row]
-    found.texts = ["\n".join(shown), "\n".join(plain)]
     return found

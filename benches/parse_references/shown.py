@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from decimal import ROUND_HALF_UP, Decimal
 
 # The parts of a format that stand for a date's or a time's, longest first.
 DATES = {
@@ -61,17 +62,19 @@ def _numbers(value: float, code: str) -> list[str]:
     plain = f"{value:.15g}"
     sections = DECORATION.sub("", code).split(";")
     section = sections[1] if value < 0 and len(sections) > 1 else sections[0]
-    ways = [_shown_number(value, section)] if re.search("[0#]", section) and "E" not in section else []
-    for places in range(5):
-        ways += [f"{value:.{places}f}", f"{value:,.{places}f}", f"{100 * value:.{places}f}%"]
-    return [*ways, plain] if ways and section != "General" and ways[0] else [plain, *ways, plain]
+    if not re.search("[0#]", section) or re.search("[E/?]", section):
+        return [plain]
+    return [_shown_number(value, section), plain]
 
 
 def _shown_number(value: float, section: str) -> str:
     digits = re.search(r"[0#,]+(?:\.([0#]+))?", section)
-    places = len(digits[1] or "")
-    number = abs(value) * 100 if "%" in section else abs(value)
-    said = f"{number:,.{places}f}" if "," in digits[0] else f"{number:.{places}f}"
+    places, most = (len((digits[1] or "").rstrip("#")), len(digits[1] or ""))
+    # Excel has fifteen digits, and rounds halves away from zero.
+    number = Decimal(f"{abs(value):.15g}") * (100 if "%" in section else 1)
+    said = f"{number.quantize(Decimal(1).scaleb(-most), ROUND_HALF_UP):{',' if ',' in digits[0] else ''}f}"
+    for _ in range(most - places):
+        said = said.removesuffix("0")
+    said = said.removesuffix(".").zfill(len(digits[0]) if digits[0].startswith("0") and "," not in digits[0] else 1)
     sign = "-" if value < 0 and "(" not in section and "-" not in section else ""
-    around = section.replace('"', "").replace("\\", "")
-    return sign + around.replace(digits[0], said, 1)
+    return sign + section.replace('"', "").replace("\\", "").replace(digits[0], said, 1)

@@ -26,16 +26,29 @@ def read_csv(file: Path, _package: str) -> Found:
 
 
 def read_json(file: Path, _package: str) -> Found:
-    """Its values, without the names of members, which may be said once for a table or once for a value."""
-    return Found(["\n".join(_leaves(json.loads(file.read_text("utf-8-sig"))))])
+    """Its values: alone, after the names of all members, and each after the name of its member."""
+    value = json.loads(file.read_text("utf-8-sig"))
+    names, values = list(dict.fromkeys(_names(value))), list(_leaves(value))
+    return Found(["\n".join(values), "\n".join(names + values), "\n".join(_leaves(value, named=True))])
 
 
-def _leaves(value):
+def _names(value):
     if isinstance(value, dict):
+        yield from value
         value = list(value.values())
     if isinstance(value, list):
         for member in value:
-            yield from _leaves(member)
+            yield from _names(member)
+
+
+def _leaves(value, named: bool = False):
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from [name] * named
+            yield from _leaves(member, named)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _leaves(member, named)
     elif value is not None:
         yield str(value).lower() if isinstance(value, bool) else str(value)
 
