@@ -3,6 +3,7 @@
     make bench                  all cases
     make bench ARGS=rows        one of: rows, documents, waiting, trickle, throttled, outage, poison
     make bench ARGS='pgai rows' the same with the worker of timescale/pgai, which is fetched first (7 GB)
+    make bench ARGS=parse       how well the parser reads real documents; see parse.py
 
 Rows: 2,000 rows of one chunk each. Documents: 500 Markdown documents of 8 KB in S3, in chunks of at
 most 2,000 characters. Both with vectors of 768 numbers, on a fresh cluster with default settings.
@@ -29,6 +30,7 @@ from support.s3 import S3Server
 from support.stub import Stub
 from support.wait import eventually
 
+import parse
 from faults import FAULTS
 from peer_pgai import Pgai
 from trickle import trickle
@@ -221,9 +223,11 @@ def theirs(pgai: Pgai, case: Case, cluster: Cluster, s3: S3Server) -> None:
 
 def main() -> None:
     chosen = sys.argv[1:]
+    if chosen[:1] == ["parse"]:
+        sys.exit(parse.main(chosen[1:]))
     names = [*CASES, *OTHERS]
     if not set(chosen) <= {"pgai", *names}:
-        sys.exit(f"usage: bench.py [pgai] [{'|'.join(names)}]")
+        sys.exit(f"usage: bench.py [pgai] [{'|'.join(names)}], or bench.py parse")
     chosen_names = [name for name in names if name in chosen] or names
     cases = [CASES[name] for name in chosen_names if name in CASES]
     pgai = Pgai() if "pgai" in chosen else None

@@ -97,7 +97,10 @@ def fuzz() -> None:
 
 
 def bench() -> None:
-    installed()
+    if arguments()[:1] == ["parse"]:
+        rust.build_parser(ready())
+    else:
+        installed()
     become("benches/bench.py", *arguments())
 
 

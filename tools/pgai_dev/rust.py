@@ -43,6 +43,12 @@ def compile(postgres: Postgres, command: str, *flags: str) -> None:
     )
 
 
+def build_parser(postgres: Postgres) -> None:
+    """Builds the program that reads documents, alone, for what needs no Postgres."""
+    command = ["cargo", "build", "--release", "--package", "pgai_rs_parser"]
+    progress.cargo(command, log="cargo-build-parser", env=os.environ | environment(postgres))
+
+
 def cargo(postgres: Postgres, command: str, *flags: str) -> None:
     """Runs a command whose own words are what it is run for."""
     run([*arguments(postgres, command), *flags], cwd=places.ROOT, env=os.environ | environment(postgres))
