@@ -100,7 +100,7 @@ PARSER = Rules(
         {"answer"},
         {"detect", "mail"},
         {"html", "odf", "office", "pdf", "rtf", "sheets", "text"},
-        {"charset", "date", "flow", "markdown", "package"},
+        {"charset", "compound", "date", "flow", "markdown", "package"},
         {"document", "error", "kind", "panics", "sandbox"},
     ],
     # Documents are made so: a cell of a table holds what a document holds, a footnote is a body, a letter is attached to a

@@ -10,7 +10,7 @@
 //! * [`answer`]: the program's work, from message to answer
 //! * [`sandbox`], [`panics`]: the program's confinement, and faults of readers
 //! * `charset`, `date`: text from bytes in whatever encoding, and times in words
-//! * `package`: the zip archives of XML that many types are, read within limits
+//! * `package`, `compound`: the zip archives of XML, and the compound files, that many types are, read within limits
 //! * `markdown`, `flow`: writing Markdown, in blocks or paragraph after paragraph
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
 
@@ -24,6 +24,7 @@ pub mod sandbox;
 
 mod answer;
 mod charset;
+mod compound;
 mod date;
 mod detect;
 mod flow;

@@ -9,7 +9,7 @@
 //!
 //! * `docx`: documents of Word since 2007
 //! * `doc`, `ppt`: documents of Word and presentations of PowerPoint before 2007
-//! * `compound`, `summary`: the container of old files, and their statements about themselves
+//! * `summary`, `numbers`: what old files say of themselves, and numbers in them
 //! * `pptx`: presentations of PowerPoint since 2007
 //! * `order`: the order in which a person reads what stands on a slide
 //! * `block`, `grid`, `inline`: blocks, tables, and the text within blocks, before they are written
@@ -18,7 +18,6 @@
 //! * `names`, `numerals`: names of styles, and numbers as lists write them
 
 mod block;
-mod compound;
 mod doc;
 mod docx;
 mod drawing;
@@ -28,6 +27,7 @@ mod inline;
 mod lists;
 mod math;
 mod names;
+mod numbers;
 mod numerals;
 mod order;
 mod ppt;

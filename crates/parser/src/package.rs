@@ -6,11 +6,13 @@
 //! document type are never resolved, whether inside the file or outside.
 //!
 //! * `xml`: a part's XML as a tree
+//! * `stream`: a part's XML as a row of tokens, where a tree would take more memory than what is read of it
 //! * `relationships`: the parts that a part of an Office file refers to
 //! * `properties`: the statements of an Office file about itself
 
 pub(crate) mod properties;
 pub(crate) mod relationships;
+pub(crate) mod stream;
 pub(crate) mod xml;
 
 use std::collections::HashMap;
@@ -41,6 +43,8 @@ pub(crate) struct Package<'a> {
     places: HashMap<String, usize>,
     /// The name of the document's type, with its article.
     kind: &'static str,
+    /// The number of bytes that a part may unpack to.
+    largest: u64,
     /// The number of bytes that may still be unpacked.
     left: u64,
 }
@@ -54,10 +58,15 @@ impl<'a> Package<'a> {
         let mut places = HashMap::with_capacity(archive.len());
         for place in 0..archive.len() {
             if let Some(name) = archive.name_for_index(place) {
-                places.insert(canonical(name), place);
+                places.entry(canonical(name)).or_insert(place);
             }
         }
-        Ok(Package { archive, places, kind, left: LARGEST_PACKAGE })
+        Ok(Package { archive, places, kind, largest: LARGEST_PART, left: LARGEST_PACKAGE })
+    }
+
+    /// Returns the package with lower limits: the bytes that a part, and all parts together, may unpack to.
+    pub(crate) fn within(self, largest: u64, left: u64) -> Self {
+        Package { largest: largest.min(self.largest), left: left.min(self.left), ..self }
     }
 
     /// Returns the name of the document's type, with its article.
@@ -65,22 +74,47 @@ impl<'a> Package<'a> {
         self.kind
     }
 
+    /// Returns whether there is a part of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.place(name).is_some()
+    }
+
+    /// Returns the first name, in their order, of a part with this ending.
+    pub(crate) fn with_ending(&self, ending: &str) -> Option<String> {
+        self.archive.file_names().filter(|name| name.ends_with(ending)).min().map(str::to_owned)
+    }
+
+    /// Returns the place of the entry of this name, or of one that differs only in the case of its letters.
+    fn place(&self, name: &str) -> Option<usize> {
+        self.archive.index_for_name(name).or_else(|| self.places.get(&canonical(name)).copied())
+    }
+
     /// Returns the content of a part; `None` if there is none of this name.
     pub(crate) fn part(&mut self, name: &str) -> Result<Option<Vec<u8>>, ParseError> {
-        let Some(place) = self.places.get(&canonical(name)).copied() else { return Ok(None) };
-        let kind = self.kind;
-        let entry = self.archive.by_index(place).map_err(|error| unreadable(kind, name, &error))?;
-
-        let limit = LARGEST_PART.min(self.left);
-        let mut content = Vec::new();
-        let read = entry.take(limit + 1).read_to_end(&mut content);
+        let limit = self.largest.min(self.left);
+        let Some(content) = self.beginning(name, limit + 1)? else { return Ok(None) };
         if content.len() as u64 > limit {
             let problem = format!("{} unpacks to more than {} MB", printable(name), limit >> 20);
-            return Err(ParseError::TooComplex { kind, problem });
+            return Err(ParseError::TooComplex { kind: self.kind, problem });
         }
-        read.map_err(|error| damaged(kind, name, &error.to_string()))?;
         self.left -= content.len() as u64;
         Ok(Some(content))
+    }
+
+    /// Returns no more than so many bytes of the content of a part; `None` if there is none of this name.
+    pub(crate) fn beginning(&mut self, name: &str, most: u64) -> Result<Option<Vec<u8>>, ParseError> {
+        let Some(place) = self.place(name) else { return Ok(None) };
+        let kind = self.kind;
+        let entry = self.archive.by_index(place).map_err(|error| unreadable(kind, name, &error))?;
+        let mut content = Vec::new();
+        let read = entry.take(most).read_to_end(&mut content);
+        read.map_err(|error| damaged(kind, name, &error.to_string()))?;
+        Ok(Some(content))
+    }
+
+    /// Returns the content of a part that the document can't do without.
+    pub(crate) fn require(&mut self, name: &str) -> Result<Vec<u8>, ParseError> {
+        self.part(name)?.ok_or_else(|| missing(self.kind, name))
     }
 
     /// Returns a part's XML; `None` if there is none of this name.
@@ -114,7 +148,7 @@ impl<'a> Package<'a> {
 }
 
 /// Returns an error if an archive has so many entries that its directory alone would take much memory.
-pub(crate) fn check_entries(kind: &'static str, bytes: &[u8]) -> Result<(), ParseError> {
+fn check_entries(kind: &'static str, bytes: &[u8]) -> Result<(), ParseError> {
     if memmem::find_iter(bytes, b"PK\x01\x02").take(MOST_ENTRIES + 1).count() > MOST_ENTRIES {
         let problem = format!("its archive has more than {MOST_ENTRIES} entries");
         return Err(ParseError::TooComplex { kind, problem });
@@ -125,7 +159,7 @@ pub(crate) fn check_entries(kind: &'static str, bytes: &[u8]) -> Result<(), Pars
 /// Returns a part's name as it is compared: names in a package differ by more than the case of their letters, and some
 /// programs separate folders as Windows does.
 fn canonical(name: &str) -> String {
-    name.trim_start_matches(['/', '\\']).replace('\\', "/").to_ascii_lowercase()
+    name.trim_start_matches(['/', '\\']).replace('\\', "/").to_lowercase()
 }
 
 fn unreadable(kind: &'static str, name: &str, error: &ZipError) -> ParseError {
@@ -139,6 +173,10 @@ fn unreadable(kind: &'static str, name: &str, error: &ZipError) -> ParseError {
 
 fn damaged(kind: &'static str, name: &str, problem: &str) -> ParseError {
     ParseError::Damaged { kind, problem: format!("{}: {problem}", printable(name)) }
+}
+
+fn missing(kind: &'static str, name: &str) -> ParseError {
+    ParseError::Damaged { kind, problem: format!("{} is missing", printable(name)) }
 }
 
 /// Returns a part's name, fit for a message.
@@ -172,6 +210,8 @@ mod tests {
         let mut package = Package::open("a document", &bytes).unwrap();
         assert_eq!(package.part("/A/one.XML").unwrap().map(|content| content.len()), Some(1 << 20));
         assert_eq!(package.part("three.xml").unwrap(), None);
+        assert!(matches!(package.require("three.xml"), Err(ParseError::Damaged { .. })));
+        assert_eq!(package.beginning("two.xml", 3).unwrap().as_deref(), Some(b"   ".as_slice()));
     }
 
     #[test]

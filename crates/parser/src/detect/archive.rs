@@ -1,10 +1,10 @@
 //! Types of documents that are archives: by the names of what is in them.
 
-use std::io::{Cursor, Read as _};
-
 use memchr::memmem;
 
-use crate::{Kind, ParseError, package};
+use crate::compound::Compound;
+use crate::package::Package;
+use crate::{Kind, ParseError};
 
 /// Files that are in every archive of a type.
 const MEMBERS: &[(&str, Kind)] = &[
@@ -24,8 +24,28 @@ const MIME_TYPES: &[(&[u8], Kind)] = &[
     (b"mimetypeapplication/vnd.oasis.opendocument.presentation", Kind::Odp),
 ];
 
-/// The number of bytes of `mimetype`, or of the manifest, in which a type is looked for.
-const DECLARED: u64 = 4096;
+/// Media types of the main parts of Office files, as far as they tell one from another. What is within such a file, a
+/// workbook in a presentation, has none of a main part.
+const MAIN_PARTS: &[(&[u8], Kind)] = &[
+    (b"wordprocessingml.document.main", Kind::Docx),
+    (b"wordprocessingml.template.main", Kind::Docx),
+    (b"ms-word.document.macroEnabled.main", Kind::Docx),
+    (b"ms-word.template.macroEnabledTemplate.main", Kind::Docx),
+    (b"presentationml.presentation.main", Kind::Pptx),
+    (b"presentationml.slideshow.main", Kind::Pptx),
+    (b"presentationml.template.main", Kind::Pptx),
+    (b"ms-powerpoint.presentation.macroEnabled.main", Kind::Pptx),
+    (b"ms-powerpoint.slideshow.macroEnabled.main", Kind::Pptx),
+    (b"ms-powerpoint.template.macroEnabled.main", Kind::Pptx),
+    (b"spreadsheetml.sheet.main", Kind::Xlsx),
+    (b"spreadsheetml.template.main", Kind::Xlsx),
+    (b"ms-excel.sheet.macroEnabled.main", Kind::Xlsx),
+    (b"ms-excel.template.macroEnabled.main", Kind::Xlsx),
+    (b"ms-excel.sheet.binary.macroEnabled.main", Kind::Xlsb),
+];
+
+/// The number of bytes of a file in which a type is looked for. A list of parts may have thousands before the main one.
+const DECLARED: u64 = 1 << 20;
 
 /// The number of bytes of an archive without a directory in which names are looked for.
 const SEARCHED: usize = 64 << 10;
@@ -39,34 +59,35 @@ pub(super) fn zip(bytes: &[u8]) -> Result<Kind, ParseError> {
         }
     }
 
-    package::check_entries("a zip archive", bytes)?;
-    let found = match zip::ZipArchive::new(Cursor::new(bytes)) {
-        Ok(mut archive) => {
-            if let Some(kind) = declared(&mut archive) {
-                return Ok(kind);
-            }
-            MEMBERS.iter().find(|(name, _)| archive.index_for_name(name).is_some())
-        }
-        // What was cut off has names before its contents still, so that it is known for what it was.
-        Err(_) => {
-            let head = &bytes[..bytes.len().min(SEARCHED)];
-            MEMBERS.iter().find(|(name, _)| memmem::find(head, name.as_bytes()).is_some())
-        }
+    let mut package = match Package::open("a zip archive", bytes) {
+        Err(ParseError::Damaged { .. }) => return cut_off(bytes),
+        opened => opened?,
     };
-    found.map(|(_, kind)| *kind).ok_or_else(|| ParseError::UnsupportedType("a zip archive".to_owned()))
+    let found = declared(&mut package, &["mimetype", "META-INF/manifest.xml"], MIME_TYPES)
+        .or_else(|| MEMBERS.iter().find(|(name, _)| package.has(name)).map(|(_, kind)| *kind))
+        .or_else(|| declared(&mut package, &["[Content_Types].xml"], MAIN_PARTS));
+    found.ok_or_else(not_a_document)
 }
 
-/// Returns the type that an OpenDocument says it is of, though not in its first bytes, as some programs write it.
-fn declared(archive: &mut zip::ZipArchive<Cursor<&[u8]>>) -> Option<Kind> {
-    for name in ["mimetype", "META-INF/manifest.xml"] {
-        let Ok(file) = archive.by_name(name) else { continue };
-        let mut head = Vec::new();
-        if file.take(DECLARED).read_to_end(&mut head).is_err() {
-            continue;
-        }
-        for (mime_type, kind) in MIME_TYPES {
-            let mime_type = mime_type.strip_prefix(b"mimetype").unwrap_or(mime_type);
-            if memmem::find(&head, mime_type).is_some() {
+/// Returns the type of an archive that was cut off: it has names before its contents still.
+fn cut_off(bytes: &[u8]) -> Result<Kind, ParseError> {
+    let head = &bytes[..bytes.len().min(SEARCHED)];
+    let found = MEMBERS.iter().find(|(name, _)| memmem::find(head, name.as_bytes()).is_some());
+    found.map(|(_, kind)| *kind).ok_or_else(not_a_document)
+}
+
+fn not_a_document() -> ParseError {
+    ParseError::UnsupportedType("a zip archive".to_owned())
+}
+
+/// Returns the type whose media type one of these files names: an OpenDocument's that does not say so in its first
+/// bytes, or an Office file's whose parts have names of their own.
+fn declared(package: &mut Package<'_>, files: &[&str], types: &[(&[u8], Kind)]) -> Option<Kind> {
+    for name in files {
+        let Ok(Some(head)) = package.beginning(name, DECLARED) else { continue };
+        for (media_type, kind) in types {
+            let media_type = media_type.strip_prefix(b"mimetype").unwrap_or(media_type);
+            if memmem::find(&head, media_type).is_some() {
                 return Some(*kind);
             }
         }
@@ -87,11 +108,10 @@ const STREAMS: &[(&str, Kind)] = &[
 pub(super) fn compound_file(bytes: &[u8]) -> Result<Kind, ParseError> {
     const NAME: &str = "a Microsoft Office document of before 2007";
 
-    let file = cfb::CompoundFile::open(Cursor::new(bytes))
-        .map_err(|error| ParseError::Damaged { kind: NAME, problem: error.to_string() })?;
-    if file.is_stream("/EncryptedPackage") {
+    let file = Compound::open(NAME, bytes)?;
+    if file.has("/EncryptedPackage") {
         return Err(ParseError::Encrypted("a Microsoft Office document"));
     }
-    let found = STREAMS.iter().find(|(name, _)| file.exists(name));
+    let found = STREAMS.iter().find(|(name, _)| file.has(name));
     found.map(|(_, kind)| *kind).ok_or_else(|| ParseError::UnsupportedType("a compound file".to_owned()))
 }

@@ -1,7 +1,7 @@
 //! Electronic books: chapters that are web pages, in the order of their reading.
 
-mod archive;
 mod contents;
+mod encryption;
 mod package;
 mod xml;
 
@@ -9,16 +9,22 @@ use super::notes::{Notes, Page};
 use super::render::{Manner, render};
 use super::tree::{ROOT, Tree};
 use super::{build, encoding};
+use crate::package::Package;
 use crate::{Kind, ParseError, Parsed, Source, charset};
-use archive::Archive;
 use contents::{Contents, Entry};
+
+/// The largest file of a book that is read, in bytes.
+const LARGEST: u64 = 32 << 20;
+
+/// The most bytes of all files that are read.
+const MOST: u64 = 128 << 20;
 
 /// Returns the text of a book.
 pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
-    let mut archive = Archive::open(source.bytes)?;
+    let mut archive = Package::open(Kind::Epub.name(), source.bytes)?.within(LARGEST, MOST);
     let path = package::find(&mut archive)?;
     let package = package::read(&mut archive, path)?;
-    if archive.is_encrypted(&package.chapters)? {
+    if encryption::hides(&mut archive, &package.chapters)? {
         return Err(ParseError::Encrypted(Kind::Epub.name()));
     }
 
@@ -46,11 +52,11 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
 }
 
 /// Returns the chapters that are there.
-fn chapters(archive: &mut Archive<'_>, paths: &[String]) -> Result<Vec<Page>, ParseError> {
+fn chapters(archive: &mut Package<'_>, paths: &[String]) -> Result<Vec<Page>, ParseError> {
     let mut pages: Vec<Page> = Vec::new();
     let mut nodes = 0;
     for path in paths {
-        let Some(bytes) = archive.read(path)? else { continue };
+        let Some(bytes) = archive.part(path)? else { continue };
         let declared = encoding::declared(&bytes);
         let html = charset::decode(&bytes, declared.as_deref())?;
         let tree = build::build(&html, true).filter(|tree| nodes + tree.len() <= build::MOST_NODES);

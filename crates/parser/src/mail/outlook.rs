@@ -3,15 +3,12 @@
 mod properties;
 mod rtf;
 
-use std::io::Cursor;
-
 use super::attachment::{Attachment, Budget, Content, MOST_NAMED};
 use super::letter::{Address, Letter};
 use super::plain::{self, Form};
+use crate::compound::Compound;
 use crate::{Kind, ParseError, Source, html, parse_as};
 use properties::{Properties, Size};
-
-type File<'a> = cfb::CompoundFile<Cursor<&'a [u8]>>;
 
 /// Ids of properties.
 const SUBJECT: u16 = 0x0037;
@@ -37,17 +34,12 @@ const SMTP_ADDRESS: u16 = 0x39fe;
 
 /// Returns an e-mail.
 pub(super) fn read(bytes: &[u8], budget: &mut Budget) -> Result<Letter, ParseError> {
-    let mut file =
-        cfb::CompoundFile::open(Cursor::new(bytes)).map_err(|_| damaged("its container can't be read"))?;
+    let mut file = Compound::open(Kind::OutlookEmail.name(), bytes)?;
     letter(&mut file, "/", budget)
 }
 
-fn damaged(problem: &str) -> ParseError {
-    ParseError::Damaged { kind: Kind::OutlookEmail.name(), problem: problem.to_owned() }
-}
-
 /// Returns the e-mail in this storage of the file.
-fn letter(file: &mut File<'_>, storage: &str, budget: &mut Budget) -> Result<Letter, ParseError> {
+fn letter(file: &mut Compound<'_>, storage: &str, budget: &mut Budget) -> Result<Letter, ParseError> {
     let size = if storage == "/" { Size::Message } else { Size::EmbeddedMessage };
     let mut properties = Properties::read(file, storage, size)?;
     let mut letter = Letter {
@@ -82,20 +74,17 @@ fn letter(file: &mut File<'_>, storage: &str, budget: &mut Budget) -> Result<Let
 }
 
 /// Returns the storages of an e-mail's recipients, and those of its attachments.
-fn storages(file: &File<'_>, storage: &str) -> (Vec<String>, Vec<String>) {
+fn storages(file: &Compound<'_>, storage: &str) -> (Vec<String>, Vec<String>) {
     let mut recipients = Vec::new();
     let mut attachments = Vec::new();
-    let Ok(entries) = file.read_storage(storage) else { return (recipients, attachments) };
-    for entry in entries.filter(cfb::Entry::is_storage) {
-        let path = format!("{}/{}", storage.trim_end_matches('/'), entry.name());
-        if entry.name().starts_with("__recip_version1.0_") {
+    for name in file.storages(storage) {
+        let path = format!("{}/{name}", storage.trim_end_matches('/'));
+        if name.starts_with("__recip_version1.0_") {
             recipients.push(path);
-        } else if entry.name().starts_with("__attach_version1.0_") {
+        } else if name.starts_with("__attach_version1.0_") {
             attachments.push(path);
         }
     }
-    recipients.sort_unstable();
-    attachments.sort_unstable();
     (recipients, attachments)
 }
 
@@ -139,12 +128,12 @@ fn body(properties: &mut Properties<'_, '_>) -> Result<String, ParseError> {
 
 /// Returns what is attached in this storage; `None` if it is a picture within the text.
 fn attached(
-    file: &mut File<'_>,
+    file: &mut Compound<'_>,
     storage: &str,
     budget: &mut Budget,
 ) -> Result<Option<Attachment>, ParseError> {
     let inner = format!("{storage}/__substg1.0_{ATTACHED_DATA:04X}000D");
-    let is_message = file.is_storage(&inner) && file.is_stream(format!("{inner}/__properties_version1.0"));
+    let is_message = file.has(&format!("{inner}/__properties_version1.0"));
     let mut properties = Properties::read(file, storage, Size::Part)?;
     let mut name = properties.text(FILE_NAME)?;
     if name.is_empty() {

@@ -3,9 +3,9 @@
 use pgai_rs_parser_protocol::Page;
 
 use super::styles::{Role, Styles};
-use super::xml::{Element, Token, Xml};
 use crate::ParseError;
 use crate::flow::Flow;
+use crate::package::stream::{Element, Token, Xml};
 
 /// A reader of content, from the beginning to the end.
 pub(super) struct Reader<'a> {

@@ -1,10 +1,10 @@
 //! The content of a paragraph: text, links, notes, and boxes that are anchored in it.
 
 use super::content::Reader;
-use super::xml::{Element, Token};
 use crate::ParseError;
 use crate::flow::Flow;
 use crate::markdown::one_line;
+use crate::package::stream::{Element, Token};
 
 /// The most spaces that one element stands for.
 const MAX_SPACES: usize = 256;

@@ -4,36 +4,33 @@
 //! has, slides that are hidden, and the fields of slides for their number, date and footer. A slide's notes follow it
 //! as a quotation.
 //!
-//! * [`package`], [`xml`]: archives and XML within limits
 //! * [`parts`]: who wrote a document, and whether it is encrypted
 //! * `styles`: what paragraphs and lists are by their styles
 //! * `content`: blocks; `inline`: what is in a paragraph; `table`: tables; `slides`: presentations
 
 mod content;
 mod inline;
-pub(crate) mod package;
 pub(crate) mod parts;
 mod slides;
 mod styles;
 mod table;
-pub(crate) mod xml;
 
+use crate::package::Package;
+use crate::package::stream::{Xml, utf8};
 use crate::{Kind, ParseError, Parsed, Source};
 use content::Reader;
 pub(crate) use content::without_page_number;
 pub(crate) use inline::link;
-use package::Package;
 use styles::Styles;
-use xml::{Xml, utf8};
 
 /// Returns the text of a document of one of these types.
 pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
-    let mut package = Package::open(kind, source.bytes)?;
+    let mut package = Package::open(kind.name(), source.bytes)?;
     parts::refuse_encrypted(&mut package, kind)?;
     let mut metadata = parts::metadata(&mut package, kind)?;
 
     let mut styles = Styles::default();
-    if let Some(xml) = package.read("styles.xml")? {
+    if let Some(xml) = package.part("styles.xml")? {
         styles.read(&mut Xml::new(kind, &utf8(xml)))?;
     }
     let content = utf8(package.require("content.xml")?);

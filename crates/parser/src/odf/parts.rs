@@ -2,13 +2,13 @@
 
 use pgai_rs_parser_protocol::Metadata;
 
-use super::package::Package;
-use super::xml::{Token, Xml, utf8};
+use crate::package::Package;
+use crate::package::stream::{Token, Xml, utf8};
 use crate::{Kind, ParseError};
 
 /// Refuses a document whose content is encrypted.
 pub(crate) fn refuse_encrypted(package: &mut Package<'_>, kind: Kind) -> Result<(), ParseError> {
-    let Some(manifest) = package.read("META-INF/manifest.xml")? else { return Ok(()) };
+    let Some(manifest) = package.part("META-INF/manifest.xml")? else { return Ok(()) };
     let manifest = utf8(manifest);
     let mut xml = Xml::new(kind, &manifest);
     // A manifest that can't be read says nothing; whether the content can be, its own reader finds out.
@@ -27,7 +27,7 @@ pub(crate) fn refuse_encrypted(package: &mut Package<'_>, kind: Kind) -> Result<
 /// Returns what a document says of itself.
 pub(crate) fn metadata(package: &mut Package<'_>, kind: Kind) -> Result<Metadata, ParseError> {
     let mut metadata = Metadata::default();
-    let Some(xml) = package.read("meta.xml")? else { return Ok(metadata) };
+    let Some(xml) = package.part("meta.xml")? else { return Ok(metadata) };
     let xml = utf8(xml);
     let mut xml = Xml::new(kind, &xml);
     let mut last_author = None;

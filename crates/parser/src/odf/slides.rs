@@ -1,10 +1,10 @@
 //! Presentations.
 
 use super::content::Reader;
-use super::xml::{Element, Token};
 use crate::ParseError;
 use crate::flow::Flow;
 use crate::markdown::one_line;
+use crate::package::stream::{Element, Token};
 
 /// A slide that is being read.
 #[derive(Default)]

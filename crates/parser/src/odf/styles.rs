@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::xml::{Element, Token, Xml};
 use crate::ParseError;
+use crate::package::stream::{Element, Token, Xml};
 
 /// The number of styles that one may be based on in turn. More are a circle.
 const MAX_BASES: usize = 32;

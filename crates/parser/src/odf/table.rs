@@ -1,9 +1,9 @@
 //! Tables.
 
 use super::content::Reader;
-use super::xml::{Element, Token};
 use crate::ParseError;
 use crate::flow::Flow;
+use crate::package::stream::{Element, Token};
 
 /// The cells that all tables of a document may have, those among them that are repeated and empty ones.
 pub(super) const MAX_CELLS: usize = 1_000_000;

@@ -26,8 +26,8 @@ use crate::markdown::Blocks;
 use crate::{Kind, ParseError, Parsed, Source};
 
 use super::block::{self, Block};
-use super::compound::Compound;
 use super::summary;
+use crate::compound::Compound;
 use body::Reader;
 use header::Parts;
 use pieces::{Text, damaged};

@@ -21,8 +21,9 @@ use crate::markdown::Blocks;
 use crate::{Kind, ParseError, Parsed, Source};
 
 use super::block::{self, Block};
-use super::compound::{Compound, short};
+use super::numbers::short;
 use super::summary;
+use crate::compound::Compound;
 use edits::Parts;
 use records::{Record, kinds};
 use text::Text;

@@ -2,8 +2,9 @@
 
 use pgai_rs_parser_protocol::Metadata;
 
-use super::compound::{Compound, long, short, size, slice, utf16};
+use super::numbers::{long, short, size, slice, utf16};
 use crate::charset::CodePage;
+use crate::compound::Compound;
 use crate::markdown::one_line;
 
 /// The largest number of properties that are looked at.

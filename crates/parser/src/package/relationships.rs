@@ -52,6 +52,11 @@ impl Relationships {
         self.ids.iter().filter_map(|id| self.by_id.get(id)).find(of_kind).map(|found| found.target.as_str())
     }
 
+    /// Returns the name of the part with this id, if it is of this kind.
+    pub(crate) fn part_of_kind(&self, id: &str, kind: &str) -> Option<&str> {
+        self.part_by_id(id).filter(|_| self.get(id).is_some_and(|found| found.kind == kind))
+    }
+
     /// Returns the name of the part with this id.
     pub(crate) fn part_by_id(&self, id: &str) -> Option<&str> {
         self.get(id).filter(|found| !found.external).map(|found| found.target.as_str())

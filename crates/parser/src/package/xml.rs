@@ -12,7 +12,7 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
 
 /// The deepest nesting. Readers call themselves for what is within, and each level takes from the stack.
-pub(crate) const DEEPEST: usize = 256;
+const DEEPEST: usize = 256;
 
 /// The largest number of elements and texts: some 200 MB of memory.
 const MOST_NODES: usize = 8 << 20;

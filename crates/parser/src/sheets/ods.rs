@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::grid::{Book, Cell};
-use crate::odf::package::Package;
 use crate::odf::parts;
-use crate::odf::xml::{Element, Token, Xml, utf8};
+use crate::package::Package;
+use crate::package::stream::{Element, Token, Xml, utf8};
 use crate::{Kind, ParseError};
 
 /// The rows that a sheet may have; LibreOffice's limit, and Excel's.
@@ -16,7 +16,7 @@ const MAX_SPACES: usize = 256;
 
 /// Returns the spreadsheet in these bytes.
 pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
-    let mut package = Package::open(kind, bytes)?;
+    let mut package = Package::open(kind.name(), bytes)?;
     parts::refuse_encrypted(&mut package, kind)?;
     let mut book = Book::new(kind);
     book.metadata = parts::metadata(&mut package, kind)?;

@@ -8,9 +8,8 @@ use super::bytes::Bytes;
 use super::format::Epoch;
 use super::grid::{Book, Cell};
 use super::shown::{Formats, boolean, error, packed};
-use super::xlsx::{Relations, core_metadata, main_part};
 use crate::odf::link;
-use crate::odf::package::Package;
+use crate::package::{Package, Relationships, properties};
 use crate::{Kind, ParseError};
 
 /// A sheet that the workbook lists.
@@ -22,31 +21,32 @@ struct Listed {
 
 /// Returns the workbook in these bytes.
 pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
-    let mut package = Package::open(kind, bytes)?;
-    let main = main_part(&mut package, kind, "xl/workbook.bin")?;
-    let relations = Relations::of(&mut package, kind, &main)?;
+    let mut package = Package::open(kind.name(), bytes)?;
+    let root = package.relationships("")?;
+    let main = root.part("officeDocument").unwrap_or("xl/workbook.bin").to_owned();
+    let relations = package.relationships(&main)?;
     let (listed, epoch) = sheets(&package.require(&main)?);
 
     let mut strings = Vec::new();
-    if let Some(part) = relations.by_type("sharedStrings")
-        && let Some(records) = package.read(part)?
+    if let Some(part) = relations.part("sharedStrings")
+        && let Some(records) = package.part(part)?
     {
         strings = shared_strings(&records);
     }
     let mut formats = Formats::default();
-    if let Some(part) = relations.by_type("styles")
-        && let Some(records) = package.read(part)?
+    if let Some(part) = relations.part("styles")
+        && let Some(records) = package.part(part)?
     {
         read_formats(&records, &mut formats);
     }
     formats.epoch = epoch;
 
     let mut book = Book::new(kind);
-    book.metadata = core_metadata(&mut package, kind)?;
+    book.metadata = properties::read(&mut package, &root)?;
     for sheet in listed.iter().filter(|sheet| sheet.is_shown) {
-        let Some(part) = relations.sheet(&sheet.relation) else { continue };
-        let Some(records) = package.read(part)? else { continue };
-        let links = Relations::of(&mut package, kind, part)?;
+        let Some(part) = relations.part_of_kind(&sheet.relation, "worksheet") else { continue };
+        let Some(records) = package.part(part)? else { continue };
+        let links = package.relationships(part)?;
         book.begin(&sheet.name);
         read_cells(&records, &strings, &formats, &links, &mut book)?;
         book.sort();
@@ -155,7 +155,7 @@ fn read_cells(
     records: &[u8],
     strings: &[Rc<str>],
     formats: &Formats,
-    relations: &Relations,
+    relations: &Relationships,
     book: &mut Book,
 ) -> Result<(), ParseError> {
     const ROW: u32 = 0;
@@ -212,12 +212,12 @@ fn hide(mut content: Bytes<'_>, book: &mut Book) {
     }
 }
 
-fn add_link(mut content: Bytes<'_>, relations: &Relations, book: &mut Book) {
+fn add_link(mut content: Bytes<'_>, relations: &Relationships, book: &mut Book) {
     let row = content.u32();
     _ = content.u32();
     let column = content.u32();
     _ = content.u32();
-    let target = content.wide().and_then(|name| relations.target(&name).map(str::to_owned));
+    let target = content.wide().and_then(|name| relations.get(&name).map(|found| found.target.clone()));
     if let (Some(row), Some(column), Some(target)) = (row, column, target) {
         book.change(row, column as usize, |text| *text = link(text, &target));
     }

@@ -45,6 +45,18 @@ fn table(rows: &str) -> String {
 }
 
 #[test]
+fn a_document_is_known_whatever_the_name_of_its_main_part() {
+    let document = format!("<w:document {WORD}><w:body>{}</w:body></w:document>", p("Hello"));
+    let types = "<Types><Default Extension='xlsx' \
+        ContentType='application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'/>\
+        <Override PartName='/doc/main.xml' \
+        ContentType='application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml'/></Types>";
+    let root = relationships(&[("rId1", "officeDocument", "doc/main.xml")]);
+    let files = [("[Content_Types].xml", types), ("_rels/.rels", &root), ("doc/main.xml", &document)];
+    assert_eq!(parse(&zip(&files)).unwrap().text, "Hello");
+}
+
+#[test]
 fn headings_have_the_level_of_their_style_whatever_its_language() {
     let styles = "<w:styles><w:style w:type='paragraph' w:styleId='berschrift2'><w:name w:val='heading 2'/></w:style>\
                   <w:style w:type='paragraph' w:styleId='x'><w:name w:val='Titre 3'/></w:style>\

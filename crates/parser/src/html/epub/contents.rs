@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use quick_xml::events::Event;
 
-use super::archive::Archive;
-use super::package::Package;
+use super::package::PackageDocument;
 use super::xml::{self, Reader, attribute};
 use crate::ParseError;
 use crate::html::tag::Tag;
 use crate::html::tree::{Id, Name, ROOT, Tree};
 use crate::html::{build, path};
 use crate::markdown::one_line;
+use crate::package::Package;
 
 /// The longest title, in bytes.
 const LONGEST: usize = 500;
@@ -31,17 +31,17 @@ pub(super) struct Contents {
 
 impl Contents {
     /// Returns a book's table of contents; empty if it has none that can be read.
-    pub(super) fn read(archive: &mut Archive<'_>, package: &Package) -> Result<Contents, ParseError> {
+    pub(super) fn read(archive: &mut Package<'_>, package: &PackageDocument) -> Result<Contents, ParseError> {
         let mut contents = Contents::default();
         if let Some(path) = &package.nav
-            && let Some(bytes) = archive.read(path)?
+            && let Some(bytes) = archive.part(path)?
             && let Some(tree) = build::build(&xml::decode(&bytes)?, true)
         {
             contents.take_nav(path, &tree);
         }
         if contents.entries.is_empty()
             && let Some(path) = &package.ncx
-            && let Some(bytes) = archive.read(path)?
+            && let Some(bytes) = archive.part(path)?
         {
             contents.take_ncx(path, &xml::decode(&bytes)?);
         }

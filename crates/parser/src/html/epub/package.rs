@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use pgai_rs_parser_protocol::Metadata;
 use quick_xml::events::{BytesStart, Event};
 
-use super::archive::Archive;
 use super::damaged;
 use super::xml::{self, Reader, attribute};
 use crate::html::metadata::some_language;
 use crate::html::path;
 use crate::markdown::one_line;
+use crate::package::Package;
 use crate::{ParseError, date};
 
 /// The most chapters of a book.
@@ -18,7 +18,7 @@ const MOST_CHAPTERS: usize = 50_000;
 
 /// What a package document says.
 #[derive(Debug, Default)]
-pub(super) struct Package {
+pub(super) struct PackageDocument {
     pub(super) metadata: Metadata,
     /// Paths of the chapters, in the order of their reading.
     pub(super) chapters: Vec<String>,
@@ -29,8 +29,8 @@ pub(super) struct Package {
 }
 
 /// Returns the path of the package document.
-pub(super) fn find(archive: &mut Archive<'_>) -> Result<String, ParseError> {
-    if let Some(bytes) = archive.read("META-INF/container.xml")? {
+pub(super) fn find(archive: &mut Package<'_>) -> Result<String, ParseError> {
+    if let Some(bytes) = archive.part("META-INF/container.xml")? {
         let text = xml::decode(&bytes)?;
         let mut reader = Reader::new(&text);
         while let Some(event) = reader.next() {
@@ -46,8 +46,8 @@ pub(super) fn find(archive: &mut Archive<'_>) -> Result<String, ParseError> {
 }
 
 /// Returns what the package document of this path says.
-pub(super) fn read(archive: &mut Archive<'_>, path: String) -> Result<Package, ParseError> {
-    let Some(bytes) = archive.read(&path)? else {
+pub(super) fn read(archive: &mut Package<'_>, path: String) -> Result<PackageDocument, ParseError> {
+    let Some(bytes) = archive.part(&path)? else {
         return Err(damaged("its package document is not there"));
     };
     let text = xml::decode(&bytes)?;
@@ -170,7 +170,7 @@ impl Draft {
         }
     }
 
-    fn finish(mut self) -> Result<Package, ParseError> {
+    fn finish(mut self) -> Result<PackageDocument, ParseError> {
         let is_author = |creator: &&Creator| matches!(creator.role.as_str(), "" | "aut");
         let mut authors: Vec<&str> =
             self.creators.iter().filter(is_author).map(|creator| creator.name.as_str()).collect();
@@ -196,6 +196,6 @@ impl Draft {
         if chapters.is_empty() {
             return Err(damaged("its package document names no chapters"));
         }
-        Ok(Package { metadata: self.metadata, chapters, nav, ncx })
+        Ok(PackageDocument { metadata: self.metadata, chapters, nav, ncx })
     }
 }

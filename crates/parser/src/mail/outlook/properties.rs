@@ -1,13 +1,8 @@
 //! Properties of an e-mail, of a recipient, or of an attachment.
 
-use std::io::Read as _;
-
-use super::{File, damaged};
 use crate::charset::{self, CodePage};
-use crate::{Kind, ParseError, html};
-
-/// The largest property that is read, in bytes.
-const LARGEST: u64 = 64 << 20;
+use crate::compound::Compound;
+use crate::{ParseError, html};
 
 /// Ids of the properties that tell the encodings of others.
 const INTERNET_CODE_PAGE: u16 = 0x3fde;
@@ -34,14 +29,14 @@ pub(super) enum Size {
 
 /// The properties in one storage.
 pub(super) struct Properties<'f, 'a> {
-    file: &'f mut File<'a>,
+    file: &'f mut Compound<'a>,
     storage: String,
     /// Properties of a fixed length: their types, ids and values.
     fixed: Vec<(u16, u16, u64)>,
 }
 
 impl<'f, 'a> Properties<'f, 'a> {
-    pub(super) fn read(file: &'f mut File<'a>, storage: &str, size: Size) -> Result<Self, ParseError> {
+    pub(super) fn read(file: &'f mut Compound<'a>, storage: &str, size: Size) -> Result<Self, ParseError> {
         let head = match size {
             Size::Message => 32,
             Size::EmbeddedMessage => 24,
@@ -63,20 +58,7 @@ impl<'f, 'a> Properties<'f, 'a> {
 
     /// Returns the content of a stream; `None` if it is not there.
     fn stream(&mut self, name: &str) -> Result<Option<Vec<u8>>, ParseError> {
-        let path = format!("{}/{name}", self.storage);
-        if !self.file.is_stream(&path) {
-            return Ok(None);
-        }
-        let stream = self.file.open_stream(&path).map_err(|_| damaged("a property can't be read"))?;
-        if stream.len() > LARGEST {
-            return Err(ParseError::TooComplex {
-                kind: Kind::OutlookEmail.name(),
-                problem: format!("a property has more than {} MB", LARGEST >> 20),
-            });
-        }
-        let mut bytes = Vec::new();
-        stream.take(LARGEST).read_to_end(&mut bytes).map_err(|_| damaged("a property can't be read"))?;
-        Ok(Some(bytes))
+        self.file.stream(&format!("{}/{name}", self.storage))
     }
 
     fn fixed(&self, kind: u16, id: u16) -> Option<u64> {

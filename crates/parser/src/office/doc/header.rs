@@ -1,6 +1,6 @@
 //! The head of a document (FIB): where its parts are.
 
-use super::super::compound::{byte, long, short, size};
+use super::super::numbers::{byte, long, short, size};
 
 /// The places of a document's parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

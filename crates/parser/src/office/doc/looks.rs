@@ -1,6 +1,6 @@
 //! The looks of text and of paragraphs: pages of 512 bytes say from which place to which one is.
 
-use super::super::compound::{byte, short, size};
+use super::super::numbers::{byte, short, size};
 use super::header::{Part, Parts, Plc, changes, operand};
 
 /// The size of a page.

@@ -1,7 +1,7 @@
 //! Lists of a document: how their levels look, and which lists there are.
 
-use super::super::compound::{byte, long, short, slice, utf16};
 use super::super::lists::{LEVELS, LONGEST_LABEL, Level, Levels, List, Lists};
+use super::super::numbers::{byte, long, short, slice, utf16};
 use super::super::numerals::Numeral;
 use super::header::{Part, Parts};
 

@@ -2,10 +2,10 @@
 //! documents are left.
 
 use super::super::block::Block;
-use super::super::compound::{short, size, slice};
 use super::super::fields::Fields;
 use super::super::grid::Grid;
 use super::super::inline::{Inline, Mark};
+use super::super::numbers::{short, size, slice};
 use super::header::Plc;
 use super::pieces::pieces;
 use crate::charset::CodePage;

@@ -1,6 +1,6 @@
 //! The text of a document: pieces of it lie scattered, in one byte a letter or in two.
 
-use super::super::compound::{byte, long, short, size};
+use super::super::numbers::{byte, long, short, size};
 use super::header::{Header, Parts, Plc};
 use crate::ParseError;
 use crate::charset::CodePage;

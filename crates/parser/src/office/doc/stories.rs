@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::super::compound::long;
+use super::super::numbers::long;
 use super::header::{Header, Part, Parts, Plc};
 
 /// The parts of the text, by the places of their letters.

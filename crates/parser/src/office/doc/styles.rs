@@ -1,7 +1,7 @@
 //! Styles of a document (STSH), as far as they say a paragraph's place in it.
 
-use super::super::compound::{short, slice, utf16};
 use super::super::names;
+use super::super::numbers::{short, slice, utf16};
 use super::looks::Paragraph;
 
 /// The largest number of styles.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::compound::{long, size};
+use super::super::numbers::{long, size};
 use super::records::{Record, kinds, records};
 
 /// The sign of a presentation that is encrypted.

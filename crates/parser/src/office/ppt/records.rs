@@ -1,6 +1,6 @@
 //! Records, of which a presentation consists: each has a type and bytes, which may be records again.
 
-use super::super::compound::{long, short, size};
+use super::super::numbers::{long, short, size};
 
 /// The length of a record's head.
 const HEAD: usize = 8;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::super::block::{self, Block};
-use super::super::compound::{long, short};
 use super::super::grid::Grid;
+use super::super::numbers::{long, short};
 use super::super::order::{self, Rect};
 use super::records::{Record, kinds};
 use super::text::Text;

@@ -1,8 +1,8 @@
 //! Texts: their letters, their roles, and the levels of their paragraphs.
 
 use super::super::block::Block;
-use super::super::compound::{long, short, utf16};
 use super::super::inline::{Inline, Mark};
+use super::super::numbers::{long, short, utf16};
 use super::records::{Record, kinds};
 
 /// A text.

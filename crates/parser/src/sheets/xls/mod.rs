@@ -5,9 +5,8 @@ mod globals;
 mod record;
 mod strings;
 
-use std::io::{Cursor, Read as _};
-
 use super::grid::Book;
+use crate::compound::Compound;
 use crate::{Kind, ParseError};
 use globals::Globals;
 use record::Records;
@@ -38,15 +37,14 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
 
 /// Returns the stream that the workbook is in.
 fn workbook(kind: Kind, bytes: &[u8]) -> Result<Vec<u8>, ParseError> {
-    let unreadable = |_| damaged(kind, "its compound file is malformed");
-    let mut file = cfb::CompoundFile::open(Cursor::new(bytes)).map_err(unreadable)?;
+    let mut file = Compound::open(kind.name(), bytes)?;
     // A workbook for two versions has both.
-    let name = if file.is_stream("/Workbook") { "/Workbook" } else { "/Book" };
-    let stream = file.open_stream(name).map_err(unreadable)?;
-    let mut content = Vec::new();
-    // A stream has no more bytes than its file, unless its chain of sectors is a circle.
-    stream.take(bytes.len() as u64).read_to_end(&mut content).map_err(unreadable)?;
-    Ok(content)
+    for name in ["/Workbook", "/Book"] {
+        if let Some(stream) = file.stream(name)? {
+            return Ok(stream);
+        }
+    }
+    Err(file.damaged("it has no workbook"))
 }
 
 fn damaged(kind: Kind, problem: &str) -> ParseError {

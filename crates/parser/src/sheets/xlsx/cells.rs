@@ -4,10 +4,11 @@ use std::rc::Rc;
 
 use super::super::grid::{Book, Cell};
 use super::super::shown::{Formats, boolean};
-use super::parts::{Relations, rich_text, unescape};
+use super::parts::{rich_text, unescape};
 use crate::ParseError;
 use crate::odf::link;
-use crate::odf::xml::{Element, Token, Xml};
+use crate::package::Relationships;
+use crate::package::stream::{Element, Token, Xml};
 
 /// What cells refer to.
 pub(super) struct Context {
@@ -19,7 +20,7 @@ pub(super) struct Context {
 pub(super) fn read(
     xml: &mut Xml<'_>,
     context: &Context,
-    relations: &Relations,
+    relations: &Relationships,
     book: &mut Book,
 ) -> Result<(), ParseError> {
     let mut place = Place::default();
@@ -99,9 +100,10 @@ fn hide(element: &Element<'_>, book: &mut Book) {
 }
 
 /// Makes a link of a cell that leads out of the workbook.
-fn add_link(element: &Element<'_>, relations: &Relations, book: &mut Book) {
+fn add_link(element: &Element<'_>, relations: &Relationships, book: &mut Book) {
     let Some((row, column)) = element.attribute("ref").and_then(|name| address(&name)) else { return };
-    let Some(target) = element.attribute("id").and_then(|name| relations.target(&name).map(str::to_owned))
+    let Some(target) =
+        element.attribute("id").and_then(|name| relations.get(&name).map(|found| found.target.clone()))
     else {
         return;
     };

@@ -6,11 +6,10 @@ mod parts;
 use super::format::Epoch;
 use super::grid::Book;
 use super::shown::Formats;
-use crate::odf::package::Package;
-use crate::odf::xml::{Token, Xml, utf8};
+use crate::package::stream::{Token, Xml, utf8};
+use crate::package::{Package, properties};
 use crate::{Kind, ParseError};
 use cells::Context;
-pub(super) use parts::{Relations, core_metadata, main_part};
 
 /// A sheet that is to be read.
 pub(super) struct Listed {
@@ -24,33 +23,34 @@ pub(super) struct Listed {
 
 /// Returns the workbook in these bytes.
 pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
-    let mut package = Package::open(kind, bytes)?;
-    let main = main_part(&mut package, kind, "xl/workbook.xml")?;
-    let relations = Relations::of(&mut package, kind, &main)?;
+    let mut package = Package::open(kind.name(), bytes)?;
+    let root = package.relationships("")?;
+    let main = root.part("officeDocument").unwrap_or("xl/workbook.xml").to_owned();
+    let relations = package.relationships(&main)?;
     let workbook = utf8(package.require(&main)?);
     let (listed, epoch) = workbook_sheets(&mut Xml::new(kind, &workbook))?;
 
     let mut strings = Vec::new();
-    if let Some(part) = relations.by_type("sharedStrings")
-        && let Some(xml) = package.read(part)?
+    if let Some(part) = relations.part("sharedStrings")
+        && let Some(xml) = package.part(part)?
     {
         strings = parts::shared_strings(&mut Xml::new(kind, &utf8(xml)))?;
     }
     let mut formats = Formats::default();
     formats.epoch = epoch;
-    if let Some(part) = relations.by_type("styles")
-        && let Some(xml) = package.read(part)?
+    if let Some(part) = relations.part("styles")
+        && let Some(xml) = package.part(part)?
     {
         parts::read_formats(&mut Xml::new(kind, &utf8(xml)), &mut formats)?;
     }
 
     let mut book = Book::new(kind);
-    book.metadata = core_metadata(&mut package, kind)?;
+    book.metadata = properties::read(&mut package, &root)?;
     let context = Context { strings, formats };
     for sheet in listed.iter().filter(|sheet| sheet.is_shown) {
-        let Some(part) = relations.sheet(&sheet.relation) else { continue };
-        let Some(xml) = package.read(part)? else { continue };
-        let links = Relations::of(&mut package, kind, part)?;
+        let Some(part) = relations.part_of_kind(&sheet.relation, "worksheet") else { continue };
+        let Some(xml) = package.part(part)? else { continue };
+        let links = package.relationships(part)?;
         book.begin(&sheet.name);
         cells::read(&mut Xml::new(kind, &utf8(xml)), &context, &links, &mut book)?;
         book.sort();

@@ -1,4 +1,4 @@
-//! XML as a row of tokens, within limits.
+//! The XML of a part as a row of tokens, within limits.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use quick_xml::events::{BytesStart, Event};
 use crate::{Kind, ParseError};
 
 /// The deepest that elements may be in each other. Readers go down by calling themselves.
-const MAX_DEPTH: usize = 200;
+const DEEPEST: usize = 200;
 
 /// A part of an XML document.
 pub(crate) enum Token<'a> {
@@ -84,8 +84,8 @@ impl<'a> Xml<'a> {
             match event {
                 Event::Start(start) => {
                     self.depth += 1;
-                    if self.depth > MAX_DEPTH {
-                        let problem = format!("its XML is nested more than {MAX_DEPTH} levels deep");
+                    if self.depth > DEEPEST {
+                        let problem = format!("its XML is nested more than {DEEPEST} levels deep");
                         return Err(self.too_complex(&problem));
                     }
                     return Ok(Token::Open(Element(start)));
