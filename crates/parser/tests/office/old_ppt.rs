@@ -90,6 +90,19 @@ fn hidden_slides_and_slide_numbers_are_left_out() {
 }
 
 #[test]
+fn a_slide_without_a_drawing_is_its_outline() {
+    let outline = [text(0, "The title"), text(1, "one\rtwo")].concat();
+    let slides = record(0x0ff0, 0, &[entry(2, 256, &outline), entry(3, 257, &outline)].concat());
+    let parsed = presentation(&[
+        record(0x03e8, 0, &slides),
+        record(0x03ee, 0, &record(0x03ef, 0, &numbers(&[0, 0, 0, 0, 0, 0]))),
+        page(0x03ee, &[], &[shape(0, &text(4, "drawn"))]),
+    ])
+    .unwrap();
+    assert_eq!(parsed.text, "# The title\n\n- one\n- two\n\ndrawn");
+}
+
+#[test]
 fn what_is_encrypted_says_so() {
     let user = record(0x0ff6, 0, &numbers(&[20, 0xf3d1_c4df, 0]));
     let bytes = compound(&[("/PowerPoint Document", &[0; 64]), ("/Current User", &user)]);

@@ -26,10 +26,13 @@ struct Slide {
     outlined: HashSet<usize>,
 }
 
-/// Returns the blocks of a slide, whose titles and bodies are in its outline.
+/// Returns the blocks of a slide, whose titles and bodies are in its outline. One that has no drawing is its outline.
 pub(super) fn read(slide: Record<'_>, outline: &[Text]) -> Result<Vec<Block>, ParseError> {
     let mut reader = Slide::default();
-    let blocks = reader.drawing(slide, outline)?;
+    let blocks = match shapes(slide) {
+        Some(shapes) => reader.group(shapes, outline, 0)?,
+        None => reader.texts(outline, false),
+    };
     let mut output = reader.titles;
     output.extend(blocks);
     Ok(output)
@@ -37,16 +40,16 @@ pub(super) fn read(slide: Record<'_>, outline: &[Text]) -> Result<Vec<Block>, Pa
 
 /// Returns the blocks of speaker notes.
 pub(super) fn notes(page: Record<'_>) -> Result<Vec<Block>, ParseError> {
-    Slide { notes: true, ..Slide::default() }.drawing(page, &[])
+    let mut reader = Slide { notes: true, ..Slide::default() };
+    shapes(page).map_or(Ok(Vec::new()), |shapes| reader.group(shapes, &[], 0))
+}
+
+/// Returns the group of all shapes of a page; `None` if it has no drawing.
+fn shapes(page: Record<'_>) -> Option<Record<'_>> {
+    page.child(kinds::DRAWING)?.child(kinds::DRAWING_CONTAINER)?.child(kinds::GROUP)
 }
 
 impl Slide {
-    fn drawing(&mut self, page: Record<'_>, outline: &[Text]) -> Result<Vec<Block>, ParseError> {
-        let drawing = page.child(kinds::DRAWING).and_then(|drawing| drawing.child(kinds::DRAWING_CONTAINER));
-        let group = drawing.and_then(|drawing| drawing.child(kinds::GROUP));
-        group.map_or(Ok(Vec::new()), |group| self.group(group, outline, 0))
-    }
-
     /// Returns the blocks of a group of shapes.
     fn group(&mut self, group: Record<'_>, outline: &[Text], depth: usize) -> Result<Vec<Block>, ParseError> {
         if depth > DEEPEST {
@@ -76,9 +79,8 @@ impl Slide {
 
     /// Returns the blocks of a shape's text.
     fn shape(&mut self, shape: Record<'_>, outline: &[Text]) -> Vec<Block> {
-        let mut output = Vec::new();
         let Some(text_box) = shape.child(kinds::TEXT_BOX).filter(|_| !is_furniture(shape)) else {
-            return output;
+            return Vec::new();
         };
 
         let mut texts = Text::read(text_box.children());
@@ -89,7 +91,12 @@ impl Slide {
         let outlined =
             outlined.filter(|index| self.outlined.insert(*index)).and_then(|index| outline.get(index));
         texts.extend(outlined.cloned());
-        let is_title = matches!(role(shape), Some(0x0d | 0x0f | 0x11));
+        self.texts(&texts, matches!(role(shape), Some(0x0d | 0x0f | 0x11)))
+    }
+
+    /// Returns the blocks of texts, and keeps those that are titles apart.
+    fn texts(&mut self, texts: &[Text], is_title: bool) -> Vec<Block> {
+        let mut output = Vec::new();
         for text in texts {
             if text.is_notes() != self.notes {
                 continue;
