@@ -1,7 +1,13 @@
 //! Writing Markdown: blocks, tables, and the places where pages begin.
 //!
 //! Little is escaped. The text is there to be embedded, searched and quoted, and a backslash before each underscore
-//! helps none of these; only what would fall out of its table is written otherwise.
+//! helps none of these.
+//!
+//! * In a cell of a table, which [`cell`] alone writes, `|` is `\|`, and the end of a line is `<br>`. Readers give it
+//!   cells as they are.
+//! * A `<` that would begin a tag is `&lt;` where a format says what is text and what is markup (HTML, Word), but not in
+//!   code, nor in formats whose text may be Markdown already.
+//! * A fence of code is longer than any in it.
 
 use pgai_rs_parser_protocol::Page;
 
@@ -83,6 +89,18 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
         table.end_row();
     }
     table.finish()
+}
+
+/// Returns a table, or lines if a table would consist of padding: one row may be far wider than the others.
+pub(crate) fn table_or_lines(rows: &[Vec<String>]) -> String {
+    const MOST_PADDING: usize = 10_000;
+
+    let cells: usize = rows.iter().map(Vec::len).sum();
+    let widest = rows.iter().map(Vec::len).max().unwrap_or_default();
+    if widest.saturating_mul(rows.len()) <= cells.saturating_mul(4).saturating_add(MOST_PADDING) {
+        return table(rows);
+    }
+    rows.iter().map(|row| one_line(&row.join(" "))).collect::<Vec<_>>().join("\n")
 }
 
 /// A table that is written cell by cell.

@@ -13,7 +13,7 @@ mod subtitles;
 mod terminal;
 mod xml;
 
-use crate::{Kind, ParseError, Parsed, Source, charset, markdown};
+use crate::{Kind, ParseError, Parsed, Source, charset};
 
 pub(crate) use delimited::is_delimited;
 
@@ -39,18 +39,6 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
         Kind::Markdown => Ok(front_matter::read(&text)),
         _ => Ok(Parsed::plain(text)),
     }
-}
-
-/// Returns a table, or lines if a table would consist of padding: one row may be far wider than the others.
-fn bounded_table(rows: &[Vec<String>]) -> String {
-    const MOST_PADDING: usize = 10_000;
-
-    let cells: usize = rows.iter().map(Vec::len).sum();
-    let widest = rows.iter().map(Vec::len).max().unwrap_or_default();
-    if widest.saturating_mul(rows.len()) <= cells.saturating_mul(4).saturating_add(MOST_PADDING) {
-        return markdown::table(rows);
-    }
-    rows.iter().map(|row| markdown::one_line(&row.join(" "))).collect::<Vec<_>>().join("\n")
 }
 
 /// Returns the text with ends of lines as Unix has them.

@@ -7,6 +7,9 @@ use crate::ParseError;
 use crate::flow::Flow;
 use crate::package::stream::{Element, Token, Xml};
 
+/// The cells that all tables of a document may have, those among them that are repeated and empty ones.
+pub(super) const MAX_CELLS: usize = 1_000_000;
+
 /// A reader of content, from the beginning to the end.
 pub(super) struct Reader<'a> {
     pub(super) xml: Xml<'a>,
@@ -35,15 +38,7 @@ struct List {
 impl<'a> Reader<'a> {
     pub(super) fn new(xml: Xml<'a>, styles: Styles) -> Self {
         let flow = Flow::default();
-        Reader {
-            xml,
-            styles,
-            flow,
-            lists: Vec::new(),
-            in_index: false,
-            notes: 0,
-            cells: super::table::MAX_CELLS,
-        }
+        Reader { xml, styles, flow, lists: Vec::new(), in_index: false, notes: 0, cells: MAX_CELLS }
     }
 
     /// Returns the text, and the beginnings of its slides.

@@ -1,12 +1,9 @@
 //! Tables.
 
-use super::content::Reader;
+use super::content::{MAX_CELLS, Reader};
 use crate::ParseError;
 use crate::flow::Flow;
 use crate::package::stream::{Element, Token};
-
-/// The cells that all tables of a document may have, those among them that are repeated and empty ones.
-pub(super) const MAX_CELLS: usize = 1_000_000;
 
 /// The columns that a table may have.
 const MAX_COLUMNS: usize = 4096;

@@ -9,6 +9,9 @@ use quick_xml::events::{BytesStart, Event};
 use super::DEEPEST;
 use crate::{Kind, ParseError};
 
+/// The deepest that elements may be in each other. Readers go down by calling themselves.
+const DEEPEST: usize = 200;
+
 /// A part of an XML document.
 pub(crate) enum Token<'a> {
     /// An element begins.

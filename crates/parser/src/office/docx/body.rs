@@ -95,6 +95,21 @@ impl<'p> Reader<'_, 'p> {
         result.map(|()| output)
     }
 
+    /// Appends the notes that were referred to since the last time.
+    fn write_notes(&mut self, output: &mut Vec<Block>) -> Result<(), ParseError> {
+        // A note may refer to another.
+        loop {
+            let waiting = self.notes.take_waiting();
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            for (label, node, relationships) in waiting {
+                let text = self.within(relationships, |reader, text| reader.blocks(node, text))?;
+                output.push(Block::Note { label, text });
+            }
+        }
+    }
+
     /// Appends the text that no paragraph continues.
     fn end_carried(&mut self, output: &mut Vec<Block>) {
         if let Some(text) = self.carried.take().filter(|text| !text.is_blank()) {

@@ -6,9 +6,6 @@ use std::rc::Rc;
 use crate::ParseError;
 use crate::package::{Node, Package, Relationships, Tree};
 
-use super::super::block::Block;
-use super::body::Reader;
-
 /// The part that holds the notes of a kind.
 pub(super) struct Part {
     tree: Tree,
@@ -69,20 +66,13 @@ impl<'a> Notes<'a> {
         self.waiting.push(key);
         Some(next.to_string())
     }
-}
 
-impl Reader<'_, '_> {
-    /// Appends the notes that were referred to since the last time.
-    pub(super) fn write_notes(&mut self, output: &mut Vec<Block>) -> Result<(), ParseError> {
-        // A note may refer to another.
-        while !self.notes.waiting.is_empty() {
-            for key in std::mem::take(&mut self.notes.waiting) {
-                let Some((node, relationships)) = self.notes.known.get(&key).cloned() else { continue };
-                let Some(label) = self.notes.labels.get(&key).cloned() else { continue };
-                let text = self.within(relationships, |reader, text| reader.blocks(node, text))?;
-                output.push(Block::Note { label, text });
-            }
-        }
-        Ok(())
+    /// Returns the notes that were referred to since the last time: their labels, and where they are.
+    pub(super) fn take_waiting(&mut self) -> Vec<(String, Node<'a>, Rc<Relationships>)> {
+        let found = |key| {
+            let (node, relationships) = self.known.get(&key)?;
+            Some((self.labels.get(&key)?.clone(), *node, relationships.clone()))
+        };
+        std::mem::take(&mut self.waiting).into_iter().filter_map(found).collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Tables: drawn as a grid, or between lines of `=`.
 
 use super::Reader;
-use crate::text::bounded_table;
+use crate::markdown::table_or_lines;
 
 /// The most columns of a table.
 const WIDEST: usize = 200;
@@ -43,7 +43,7 @@ impl Reader {
         if !has_head {
             rows.insert(0, Vec::new());
         }
-        let table = bounded_table(&rows);
+        let table = table_or_lines(&rows);
         self.blocks.push(&table);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::tree::Element;
 use crate::markdown::Blocks;
-use crate::text::bounded_table;
+use crate::markdown::table_or_lines;
 
 /// The furthest column that a cell may say it stands in, which is the last that Excel 2003 has.
 const WIDEST: usize = 256;
@@ -27,7 +27,7 @@ pub(super) fn read(root: &Element) -> String {
             .filter(|element| element.name == "Row")
             .map(|row| cells(row, &mut left))
             .collect();
-        let table = bounded_table(&rows);
+        let table = table_or_lines(&rows);
         if !table.is_empty() {
             blocks.heading(2, sheet.attribute("Name").unwrap_or_default());
             blocks.push(&table);

@@ -2,7 +2,7 @@
 
 use super::super::tree::Element;
 use super::writer::Writer;
-use crate::text::bounded_table;
+use crate::markdown::table_or_lines;
 
 /// The most columns that a cell may say it covers.
 const WIDEST_CELL: usize = 100;
@@ -17,7 +17,7 @@ pub(super) fn write(writer: &mut Writer, table: &Element, level: usize) {
 
     let mut rows = Vec::new();
     collect(writer, table, level, &mut rows);
-    writer.blocks.push(&bounded_table(&rows));
+    writer.blocks.push(&table_or_lines(&rows));
 }
 
 /// Collects the rows, whichever groups they are in.
