@@ -36,10 +36,6 @@ const LARGEST_PACKAGE: u64 = 512 << 20;
 /// The largest number of entries of an archive. Its directory is read as a whole.
 const MOST_ENTRIES: usize = 100_000;
 
-/// The deepest that elements may be in each other. Readers go down by calling themselves, and each level takes from the
-/// stack.
-const DEEPEST: usize = 200;
-
 /// A zip archive whose parts are known by their names.
 pub(crate) struct Package<'a> {
     archive: ZipArchive<Cursor<&'a [u8]>>,

@@ -6,7 +6,6 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
-use super::DEEPEST;
 use crate::{Kind, ParseError};
 
 /// The deepest that elements may be in each other. Readers go down by calling themselves.
