@@ -80,15 +80,13 @@ def test_what_cannot_be_read_is_set_aside_with_a_reason(db, bucket, stub, key, b
 
 def test_a_document_tells_its_title_pages_and_headings_to_a_template(db, bucket, stub):
     template = "ai.formatting_python_template('$title|$page|$headings|$chunk')"
-    chunking = "ai.chunking_markdown(30, headings => false)"
+    chunking = "ai.chunking_markdown(37, headings => false)"
     load(db, bucket, stub, {"manual.docx": MANUAL, "report.pdf": REPORT}, formatting=template, chunking=chunking)
     settles(
         lambda: [chunk for [chunk] in db.sql(CHUNKS)],
         [
-            "The manual||Safety|# Safety",
-            "The manual||Safety|Unplug the machine first.",
-            "The manual||Cleaning|# Cleaning",
-            "The manual||Cleaning|Wipe it with a dry cloth.",
+            "The manual||Safety|# Safety\n\nUnplug the machine first.",
+            "The manual||Cleaning|# Cleaning\n\nWipe it with a dry cloth.",
             "The report|1||The year began well.",
             "The report|2||It ended better.",
         ],
