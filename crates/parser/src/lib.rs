@@ -7,7 +7,7 @@
 //! * [`document`]: a document before and after it was read
 //! * [`error`]: the reasons why there is no text
 //! * [`kind`], `detect`: the types of documents, and how one is told from the other
-//! * [`answer`]: the program's work, from message to answer
+//! * [`answer()`]: the program's work, from message to answer
 //! * [`sandbox`], [`panics`]: the program's confinement, and faults of readers
 //! * `charset`, `date`: text from bytes in whatever encoding, and times in words
 //! * `package`, `compound`: the zip archives of XML, and the compound files, that many types are, read within limits

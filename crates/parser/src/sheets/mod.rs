@@ -10,7 +10,7 @@
 //! * `xlsx`, `xlsb`, `xls`, `ods`: readers of cells
 //! * [`grid`]: the cells of a sheet; [`shown`]: what they show; [`bytes`]: numbers in binary files
 //! * `layout`: the tables among them
-//! * [`format`]: numbers as cells show them
+//! * [`mod@format`]: numbers as cells show them
 
 mod bytes;
 mod format;
