@@ -13,11 +13,17 @@ use crate::pg::sql::{self, ident};
 
 /// Grants for roles that create vectorizers on their own tables. pgai also grants CREATE on the schema and
 /// rights on its whole catalog, because its SQL runs as the caller; ours does not.
-const USER: [&str; 4] = [
+const USER: [&str; 2] = [
     "GRANT USAGE ON SCHEMA ai TO",
     "GRANT SELECT ON ai.vectorizer, ai.vectorizer_errors, ai.vectorizer_status TO",
-    "GRANT EXECUTE ON FUNCTION ai.parse_document(bytea, text, text), ai.parse_document(text, jsonb) TO",
-    "GRANT EXECUTE ON FUNCTION ai.chunk_document(bytea, jsonb, text, text), ai.chunk_document(text, jsonb, jsonb) TO",
+];
+
+/// Functions that such roles may call. A database whose objects are of an earlier version does not have them.
+const FUNCTIONS: [&str; 4] = [
+    "ai.parse_document(bytea, text, text)",
+    "ai.parse_document(text, jsonb)",
+    "ai.chunk_document(bytea, jsonb, text, text)",
+    "ai.chunk_document(text, jsonb, jsonb)",
 ];
 
 /// Additional grants for roles that look after other roles' vectorizers.
@@ -47,7 +53,19 @@ fn grant_vectorizer_usage(
     for grant in USER.iter().chain(more) {
         sql::execute(&format!("{grant} {role}"), &[])?;
     }
+    for function in FUNCTIONS {
+        if exists(function)? {
+            sql::execute(&format!("GRANT EXECUTE ON FUNCTION {function} TO {role}"), &[])?;
+        }
+    }
     Ok(rights::grant(&Right::ALL, &role)?)
+}
+
+/// Returns whether there is a function of this signature.
+fn exists(function: &str) -> Result<bool, PgError> {
+    let look = "SELECT pg_catalog.to_regprocedure($1) IS NOT NULL";
+    let found = sql::query_row(look, &[function.to_owned().into()], |row| row.get::<bool>(1))?;
+    Ok(found == Some(true))
 }
 
 /// Errors unless the caller may grant all of it: GRANT itself only warns if the caller has nothing to grant.
