@@ -8,7 +8,7 @@ use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::json;
 
 use pgai_rs_pipeline::chunk::{Allowance, chunker};
-use pgai_rs_pipeline::citation::citations;
+use pgai_rs_pipeline::citation::cut_cited;
 use pgai_rs_pipeline::config::{Chunking, Loading, Parsing, TextFormat};
 use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::load::Loaders;
@@ -186,11 +186,7 @@ fn chunk(
     let stopped = Arc::clone(&stop.0);
     let pieces = await_work(move || {
         let allowance = Allowance::new(most, PER_CHUNK).until_stopped(&stopped);
-        let pieces = chunker(&chunking)?.pieces(&parsed.text, allowance)?;
-        if chunking.reads_markdown() {
-            parsed.format = TextFormat::Markdown;
-        }
-        let citations = citations(&parsed, &pieces, allowance)?;
+        let (pieces, citations) = cut_cited(&chunking, chunker(&chunking)?.as_ref(), &mut parsed, allowance)?;
         Ok(pieces.into_iter().zip(citations).collect::<Vec<_>>())
     })?;
     let pieces = pieces.map_err(|error| {

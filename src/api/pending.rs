@@ -54,7 +54,7 @@ fn count(inbox: pg_sys::Oid, work: pg_sys::Oid, most: u64) -> Result<i64, PgErro
     Ok(i64::try_from(changes + rows).unwrap_or(i64::MAX))
 }
 
-/// Whether the caller may read all rows of the table `$1`.
+/// Asks whether the caller may read all rows of the table `$1`.
 const MAY_READ: &str = "
     SELECT pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT c.relrowsecurity
     FROM pg_catalog.pg_class c WHERE c.oid = $1";

@@ -93,7 +93,7 @@ fn add(spent: &[(Role, Day, Spent)]) -> Result<(), PgError> {
 
 /// A quantity that has a daily quota, as sessions use it.
 struct Quota {
-    /// What is counted, in a message.
+    /// The unit that is counted, as a message names it.
     unit: &'static str,
     /// The limits of a role and of a database, with the names that their settings have after `pgai_rs.`.
     of_role: (&'static DailyLimit, &'static str),

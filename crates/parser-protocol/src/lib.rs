@@ -14,9 +14,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod guard;
+mod name;
 mod unanswered;
 
 pub use guard::Guard;
+pub use name::name_ending;
 pub use unanswered::{EXIT_INCOMPLETE, EXIT_MEMORY, EXIT_MESSAGE, EXIT_SYSTEM, EXIT_USAGE, Unanswered};
 
 use serde::{Deserialize, Serialize};

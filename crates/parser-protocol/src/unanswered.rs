@@ -24,7 +24,7 @@ const STACK_OVERFLOW: &str = " has overflowed its stack";
 /// The class of a run without an answer. A run that was ended by who started it is told by that one: it took too long,
 /// or wrote too much.
 ///
-/// What the parser says on stderr is for this alone. It never says a document's words, but a library may.
+/// Nothing else reads the parser's stderr: the parser never writes a document's words there, but a library may.
 ///
 /// ```
 /// use pgai_rs_parser_protocol::Unanswered;

@@ -36,6 +36,20 @@ fn is_iso(text: &str) -> bool {
     is_day && is_time
 }
 
+/// Returns the year, the month and the day of a day since 1970, in the Gregorian calendar.
+pub(crate) fn civil(day: i64) -> (i64, i64, i64) {
+    // Years are counted from March, so that a leap day is the last of one; 400 of them are an era.
+    let day = day + 719_468;
+    let era = day.div_euclid(146_097);
+    let of_era = day.rem_euclid(146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year + era * 400 + i64::from(month <= 2), month, day)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ pub enum ParseError {
     Damaged {
         /// The type's name, with its article.
         kind: &'static str,
-        /// What is wrong, without a full stop.
+        /// The fault, without a full stop.
         problem: String,
     },
     /// It is encrypted, and asks for a password. Holds the type's name with its article.
@@ -30,7 +30,7 @@ pub enum ParseError {
     TooComplex {
         /// The type's name, with its article.
         kind: &'static str,
-        /// What there is too much of, without a full stop.
+        /// The thing that there is too much of, without a full stop.
         problem: String,
     },
     /// The parser is at fault. Holds the place in its source where it gave up.

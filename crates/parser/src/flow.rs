@@ -19,7 +19,7 @@ pub(crate) struct Flow {
     code: Option<String>,
     /// Blocks that follow the one that is being written: footnotes, and text in boxes.
     after: Vec<String>,
-    /// Whether the text is that of a cell, in which there are only lines.
+    /// `true` if the text is that of a cell, in which there are only lines.
     in_cell: bool,
 }
 

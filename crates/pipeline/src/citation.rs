@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::chunk::{Allowance, ChunkError, Piece};
-use crate::config::TextFormat;
+use crate::chunk::{Allowance, ChunkError, Chunker, Piece};
+use crate::config::{Chunking, TextFormat};
 use crate::outline::{self, Heading};
 use crate::parse::{Page, Parsed};
 
@@ -87,6 +87,26 @@ pub fn citations(
         citations.push(citation);
     }
     Ok(citations)
+}
+
+/// Cuts a document, and returns its chunks with their places. A chunker of Markdown makes Markdown of any text, so that
+/// headings are found as it finds them.
+///
+/// # Errors
+///
+/// Those of the chunker, and of [`citations`].
+pub fn cut_cited(
+    config: &Chunking,
+    chunker: &dyn Chunker,
+    parsed: &mut Parsed,
+    allowance: Allowance<'_>,
+) -> Result<(Vec<Piece>, Vec<Citation>), ChunkError> {
+    let pieces = chunker.pieces(&parsed.text, allowance)?;
+    if config.reads_markdown() {
+        parsed.format = TextFormat::Markdown;
+    }
+    let citations = citations(parsed, &pieces, allowance)?;
+    Ok((pieces, citations))
 }
 
 /// A walk through a text, from chunk to chunk.

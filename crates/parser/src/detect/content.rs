@@ -9,7 +9,7 @@ const HEAD: usize = 64 << 10;
 /// The beginning of a document that is text.
 pub(super) struct Head {
     text: String,
-    /// Whether this is all of the document.
+    /// `true` if this is all of the document.
     is_whole: bool,
 }
 

@@ -1,5 +1,7 @@
 //! Types by the name of a document, and by its media type.
 
+use pgai_rs_parser_protocol::name_ending;
+
 use crate::{Kind, ParseError, Source};
 
 /// Endings of names in lower case, separated by spaces, and the types that they stand for.
@@ -84,7 +86,7 @@ pub(super) fn by_name(name: Option<&str>) -> Option<Kind> {
 }
 
 fn by_ending(name: &str) -> Option<Kind> {
-    let ending = ending(name)?;
+    let ending = name_ending(name)?;
     let is = |known: &&(Kind, &str)| known.1.split_whitespace().any(|known| known == ending);
     ENDINGS.iter().find(is).map(|(kind, _)| *kind)
 }
@@ -119,26 +121,10 @@ pub(super) fn description(source: &Source<'_>) -> String {
     if !UNKNOWING.contains(&media_type.as_str()) {
         return format!("of type {}", printable(&media_type));
     }
-    match source.name.and_then(|name| ending(name.split('?').next().unwrap_or_default())) {
+    match source.name.and_then(|name| name_ending(name.split('?').next().unwrap_or_default())) {
         Some(ending) => format!("a .{} file", printable(&ending)),
         None => "of an unknown type".to_owned(),
     }
-}
-
-/// Returns the ending of a file's name in lower case, without the dot. That of a compressed file is the one before it,
-/// for its content was decompressed.
-fn ending(name: &str) -> Option<String> {
-    let (stem, last) = split_ending(name)?;
-    match last.as_str() {
-        "gz" | "bz2" | "zst" => split_ending(stem).map(|(_, before)| before),
-        _ => Some(last),
-    }
-}
-
-/// Splits a name at its last dot; the ending is in lower case. `None` if there is nothing on one side of it.
-fn split_ending(name: &str) -> Option<(&str, String)> {
-    let (stem, ending) = name.rsplit_once('.')?;
-    (!stem.is_empty() && !ending.is_empty()).then(|| (stem, ending.to_ascii_lowercase()))
 }
 
 /// Returns a name from outside, fit for a message.

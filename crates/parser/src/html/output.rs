@@ -10,9 +10,9 @@ pub(super) struct Output {
     levels: Vec<Level>,
     /// The number of levels that are not shown.
     hidden: usize,
-    /// Whether the next block follows the last one without a blank line.
+    /// `true` if the next block follows the last one without a blank line.
     tight: bool,
-    /// Whether all blocks do so, as in a cell of a table.
+    /// `true` if all blocks do so, as in a cell of a table.
     all_tight: bool,
 }
 

@@ -17,11 +17,11 @@ use super::tree::{Id, Name, ROOT, Tree};
 pub(super) struct Manner<'p> {
     pub(super) pages: &'p [Page],
     pub(super) notes: &'p Notes,
-    /// Whether what stands on each page of a site is left out.
+    /// `true` if what stands on each page of a site is left out.
     pub(super) drop_furniture: bool,
-    /// Whether heads and feet that are not in an article or the like belong to the content, too.
+    /// `true` if heads and feet that are not in an article or the like belong to the content, too.
     pub(super) is_content: bool,
-    /// Whether links to what is beside the page lead nowhere, as in a book.
+    /// `true` if links to what is beside the page lead nowhere, as in a book.
     pub(super) drop_relative: bool,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn render(manner: Manner<'_>, page: usize) -> String {
     renderer.output.finish()
 }
 
-/// What is being written of a page.
+/// The state of writing a page.
 struct Renderer<'p> {
     manner: Manner<'p>,
     page: usize,
@@ -43,13 +43,13 @@ struct Renderer<'p> {
     output: Output,
     /// The paragraph that is being written.
     line: Inline,
-    /// Whether heads and feet belong to the content.
+    /// `true` if heads and feet belong to the content.
     in_content: bool,
     /// The number of elements around in which blocks are no blocks.
     flat: usize,
     /// The number of tables around in whose cells this is.
     cells: usize,
-    /// Whether this is a note.
+    /// `true` if this is a note.
     in_note: bool,
 }
 

@@ -79,7 +79,7 @@ const NONE: Id = Id::MAX;
 #[derive(Debug, Clone, Copy)]
 struct Node {
     tag: Tag,
-    /// Whether it has a block in it, however deep.
+    /// `true` if it has a block in it, however deep.
     has_block: bool,
     parent: Id,
     first_child: Id,
@@ -269,7 +269,7 @@ impl Node {
     }
 }
 
-/// What is directly in an element.
+/// The nodes directly in an element.
 pub(super) struct Children<'t> {
     tree: &'t Tree,
     next: Id,

@@ -28,7 +28,7 @@ const FAILURE: usize = 10;
 /// The most attachments of one e-mail that are named.
 pub(super) const MOST_NAMED: usize = 1000;
 
-/// What may still be read.
+/// The rest that may still be read.
 #[derive(Debug)]
 pub(super) struct Budget {
     depth: usize,
@@ -72,7 +72,7 @@ impl Budget {
     }
 }
 
-/// What is attached.
+/// The content of an attachment.
 #[derive(Debug)]
 pub(super) enum Content {
     /// An e-mail.

@@ -20,7 +20,7 @@ pub(super) struct Letter {
     /// Its text in Markdown.
     pub(super) body: String,
     pub(super) attachments: Vec<Attachment>,
-    /// Whether its text is encrypted.
+    /// `true` if its text is encrypted.
     pub(super) is_encrypted: bool,
 }
 

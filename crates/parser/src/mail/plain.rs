@@ -5,9 +5,9 @@ use crate::html::guard;
 /// The form of a text's lines.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Form {
-    /// Whether a line that ends with a space goes on in the next one (RFC 3676).
+    /// `true` if a line that ends with a space goes on in the next one (RFC 3676).
     pub(super) is_flowed: bool,
-    /// Whether that space is only there to say so.
+    /// `true` if that space is only there to say so.
     pub(super) drops_space: bool,
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Reader<'a> {
     pub(super) flow: Flow,
     /// The lists that are open, from the outermost.
     lists: Vec<List>,
-    /// Whether what is read is a table of contents or an index.
+    /// `true` if what is read is a table of contents or an index.
     in_index: bool,
     /// The number of footnotes so far.
     pub(super) notes: usize,
@@ -31,7 +31,7 @@ struct List {
     /// The number of the next item, if it has one.
     next: Option<u64>,
     indent: usize,
-    /// Whether a paragraph of the item was read.
+    /// `true` if a paragraph of the item was read.
     has_begun: bool,
 }
 

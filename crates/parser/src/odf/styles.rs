@@ -8,7 +8,7 @@ use crate::package::stream::{Element, Token, Xml};
 /// The number of styles that one may be based on in turn. More are a circle.
 const MAX_BASES: usize = 32;
 
-/// What a paragraph is.
+/// The role of a paragraph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
     /// A heading of this level.

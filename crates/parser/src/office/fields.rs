@@ -16,7 +16,7 @@ pub(in crate::office) struct Fields {
 #[derive(Debug, Default)]
 struct Field {
     instruction: String,
-    /// Whether the instruction is over.
+    /// `true` if the instruction is over.
     in_result: bool,
     meaning: Meaning,
 }

@@ -31,7 +31,7 @@ pub(super) struct List {
     /// Levels that differ from its definition's.
     pub(super) levels: Levels,
     pub(super) starts: [Option<u32>; LEVELS],
-    /// Whether a paragraph of it was seen: only then it starts anew where it says so.
+    /// `true` if a paragraph of it was seen: only then it starts anew where it says so.
     begun: bool,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Level {
     pub(super) text: String,
     /// The level whose items let this one start anew, from 1; 0 if none does.
     pub(super) restart: Option<usize>,
-    /// Whether all numbers are in digits.
+    /// `true` if all numbers are in digits.
     pub(super) legal: bool,
     /// The style whose paragraphs are of this level.
     pub(super) style: Option<String>,

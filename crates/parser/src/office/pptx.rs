@@ -77,7 +77,7 @@ struct Reader<'a, 'p> {
     package: &'p mut Package<'a>,
     /// Layouts, and masters, by the names of their parts.
     templates: HashMap<String, Rc<Template>>,
-    /// Whether the first slide has the title of all.
+    /// `true` if the first slide has the title of all.
     has_deck_title: bool,
 }
 

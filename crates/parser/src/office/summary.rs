@@ -5,6 +5,7 @@ use pgai_rs_parser_protocol::Metadata;
 use super::numbers::{long, short, size, slice, utf16};
 use crate::charset::CodePage;
 use crate::compound::Compound;
+use crate::date;
 use crate::markdown::one_line;
 
 /// The largest number of properties that are looked at.
@@ -79,23 +80,9 @@ fn time(value: &[u8]) -> Option<String> {
 /// Returns seconds since 1970 in ISO 8601.
 fn iso(seconds: i64) -> String {
     let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    let (year, month, day) = civil(day);
+    let (year, month, day) = date::civil(day);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-}
-
-/// Returns the year, the month and the day of a day since 1970, in the Gregorian calendar.
-fn civil(day: i64) -> (i64, i64, i64) {
-    // Years are counted from March, so that a leap day is the last of one; 400 of them are an era.
-    let day = day + 719_468;
-    let era = day.div_euclid(146_097);
-    let of_era = day.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(crate) struct Relationship {
     pub(crate) kind: String,
     /// The name of the part, or a URL if it is external.
     pub(crate) target: String,
-    /// Whether it refers to what is outside the file.
+    /// `true` if it refers to what is outside the file.
     pub(crate) external: bool,
 }
 

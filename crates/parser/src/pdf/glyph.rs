@@ -53,11 +53,11 @@ pub(super) struct Glyph {
     pub(super) y: f32,
     pub(super) size: f32,
     pub(super) style: Style,
-    /// Whether there is a space before it.
+    /// `true` if there is a space before it.
     pub(super) spaced: bool,
     /// The number of the link it belongs to, from 1; 0 if there is none.
     pub(super) link: u16,
-    /// Whether it is there to be found, but not to be seen.
+    /// `true` if it is there to be found, but not to be seen.
     pub(super) invisible: bool,
 }
 

@@ -20,12 +20,12 @@ const MAX_ENTRIES: usize = 50_000;
 /// The look of a heading: its size in halves of a point, and whether it is bold.
 type Look = (i32, bool);
 
-/// What is known of a document's headings.
+/// The facts known of a document's headings.
 #[derive(Debug, Default)]
 pub(super) struct Headings {
     /// The size of the text.
     body: f32,
-    /// Whether the text is bold, too.
+    /// `true` if the text is bold, too.
     body_bold: bool,
     /// The titles of the outline, in small letters and without what is not one.
     titles: HashSet<String>,

@@ -63,7 +63,7 @@ pub(super) struct Interpreter<'a> {
     text: Matrix,
     line: Matrix,
     path: Path,
-    /// Whether the parts of the page that are open are furniture, by what a tagged document says.
+    /// `true` if the parts of the page that are open are furniture, by what a tagged document says.
     artifacts: Vec<bool>,
     spaced: bool,
     /// The forms that are being drawn, each within the one before.

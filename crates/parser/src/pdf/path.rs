@@ -17,7 +17,7 @@ pub(super) struct Path {
     at: (f32, f32),
     /// The rectangle around all of it, curves included.
     around: Option<Area>,
-    /// Whether what is drawn later is to be seen only within it.
+    /// `true` if what is drawn later is to be seen only within it.
     pub(super) clips: bool,
 }
 

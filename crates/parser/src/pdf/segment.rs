@@ -16,9 +16,9 @@ pub(super) struct Word {
     pub(super) text: String,
     pub(super) left: f32,
     pub(super) right: f32,
-    /// Whether it belongs to the word before it.
+    /// `true` if it belongs to the word before it.
     pub(super) glued: bool,
-    /// Whether it is raised, as the number of a footnote is.
+    /// `true` if it is raised, as the number of a footnote is.
     pub(super) raised: bool,
     pub(super) link: u16,
 }

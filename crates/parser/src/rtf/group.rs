@@ -76,7 +76,7 @@ pub(super) struct Group {
     pub(super) fallback: usize,
     pub(super) is_hidden: bool,
     pub(super) paragraph: Paragraph,
-    /// Whether the group's first word may be one that this reader need not know.
+    /// `true` if the group's first word may be one that this reader need not know.
     pub(super) is_optional: bool,
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Reader {
     pub(super) charset: Charset,
     /// Bytes that are not yet text: a character may have more than one.
     bytes: Vec<u8>,
-    /// Whether all of these stand in the document as they are.
+    /// `true` if all of these stand in the document as they are.
     is_raw: bool,
     /// The characters that are to be skipped, as a Unicode character stood before them.
     pub(super) skipped: usize,

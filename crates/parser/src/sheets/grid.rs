@@ -31,7 +31,7 @@ pub(super) struct Book {
 pub(super) struct Cell {
     pub(super) column: usize,
     pub(super) text: String,
-    /// Whether it holds a number.
+    /// `true` if it holds a number.
     pub(super) is_number: bool,
 }
 

@@ -52,31 +52,16 @@ impl SemanticSplitter {
 impl Chunker for SemanticSplitter {
     fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
         let block = self.block.min(allowance.part(BYTES_PER_BYTE)).max(SHORTEST_BLOCK);
-        let mut chunks = Chunks::new(allowance);
-        let mut push = |(_, chunk): Found<'_>| chunks.push(chunk);
         match self.format {
             TextFormat::Text => {
                 let splitter = TextSplitter::new(self.config(allowance)?);
-                in_blocks(
-                    text,
-                    block,
-                    allowance,
-                    |block| Box::new(splitter.try_chunk_indices(block)),
-                    &mut push,
-                )?;
+                chunks(text, block, allowance, |block| Box::new(splitter.try_chunk_indices(block)))
             }
             TextFormat::Markdown => {
                 let splitter = MarkdownSplitter::new(self.config(allowance)?);
-                in_blocks(
-                    text,
-                    block,
-                    allowance,
-                    |block| Box::new(splitter.try_chunk_indices(block)),
-                    &mut push,
-                )?;
+                chunks(text, block, allowance, |block| Box::new(splitter.try_chunk_indices(block)))
             }
         }
-        Ok(chunks.into_vec())
     }
 
     fn overlap(&self) -> usize {
@@ -86,6 +71,18 @@ impl Chunker for SemanticSplitter {
             ChunkUnit::Tokens => self.limits.overlap.saturating_mul(LONGEST_TOKEN),
         }
     }
+}
+
+/// Returns the chunks that a splitter makes of a text, block by block.
+fn chunks<'t, 's>(
+    text: &'t str,
+    block: usize,
+    allowance: Allowance<'_>,
+    split: impl Fn(&'t str) -> Indices<'t, 's>,
+) -> Result<Vec<String>, ChunkError> {
+    let mut chunks = Chunks::new(allowance);
+    in_blocks(text, block, allowance, split, |(_, chunk)| chunks.push(chunk))?;
+    Ok(chunks.into_vec())
 }
 
 /// Splits a text between sentences, else words, else characters, into parts that have at most `size` units, each after

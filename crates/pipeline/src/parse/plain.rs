@@ -1,5 +1,7 @@
 //! The documents that need no parser: plain text and Markdown, as nearly every one of them is written.
 
+use pgai_rs_parser_protocol::name_ending;
+
 use super::UnparsedDocument;
 use super::text::looks_like_text;
 use crate::config::TextFormat;
@@ -7,7 +9,7 @@ use crate::config::TextFormat;
 /// Returns the format of a document that is text as it stands: plain text or Markdown by its name, or by its media
 /// type if the name says nothing, and nothing in its content that contradicts. `None` if the parser is to look at it.
 pub(super) fn plain_format(document: &UnparsedDocument) -> Option<TextFormat> {
-    let format = match document.name.as_deref().and_then(extension) {
+    let format = match document.name.as_deref().and_then(name_ending) {
         Some(extension) => by_extension(&extension)?,
         None => by_content_type(document)?,
     };
@@ -66,22 +68,6 @@ fn begins_otherwise(bytes: &[u8], format: TextFormat) -> bool {
 /// Returns whether the bytes begin as a document that is text throughout, and yet not to be read as such.
 fn has_signature(bytes: &[u8]) -> bool {
     bytes.starts_with(b"%PDF-") || bytes.starts_with(b"{\\rtf")
-}
-
-/// Returns the ending of a file's name in lower case, without the dot. That of a compressed file is the one
-/// before it, for its content was decompressed.
-fn extension(name: &str) -> Option<String> {
-    let (stem, last) = split_ending(name)?;
-    match last.as_str() {
-        "gz" | "bz2" | "zst" => split_ending(stem).map(|(_, before)| before),
-        _ => Some(last),
-    }
-}
-
-/// Splits a name at its last dot; the ending is in lower case. `None` if there is nothing on one side of it.
-fn split_ending(name: &str) -> Option<(&str, String)> {
-    let (stem, ending) = name.rsplit_once('.')?;
-    (!stem.is_empty() && !ending.is_empty()).then(|| (stem, ending.to_ascii_lowercase()))
 }
 
 #[cfg(test)]

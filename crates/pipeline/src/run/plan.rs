@@ -9,8 +9,8 @@ use super::prepared::Prepared;
 use super::progress::Progress;
 use super::reuse::reuse;
 use crate::chunk::{Allowance, ChunkError, Piece};
-use crate::citation::{Citation, citations};
-use crate::config::{Embedding, TextFormat};
+use crate::citation::{Citation, cut_cited};
+use crate::config::Embedding;
 use crate::document::{Chunk, Digest, ExistingChunk, digest};
 use crate::embed::{estimated_tokens, truncate};
 use crate::failure::{Failure, Step};
@@ -54,12 +54,7 @@ pub(super) fn cut(
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
     let is_cited = prepared.is_cited();
     let (pieces, citations) = if is_cited || prepared.needs_places() {
-        let pieces = chunker.pieces(&parsed.text, allowance)?;
-        if prepared.vectorizer.config.chunking.reads_markdown() {
-            parsed.format = TextFormat::Markdown;
-        }
-        let citations = citations(&parsed, &pieces, allowance)?;
-        (pieces, citations)
+        cut_cited(&prepared.vectorizer.config.chunking, chunker.as_ref(), &mut parsed, allowance)?
     } else {
         let chunks = chunker.chunk(&parsed.text, allowance)?.into_iter();
         (chunks.map(|text| Piece { text, span: None }).collect(), Vec::new())

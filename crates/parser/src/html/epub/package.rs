@@ -16,7 +16,7 @@ use crate::{ParseError, date};
 /// The most chapters of a book.
 const MOST_CHAPTERS: usize = 50_000;
 
-/// What a package document says.
+/// The statements of a package document.
 #[derive(Debug, Default)]
 pub(super) struct PackageDocument {
     pub(super) metadata: Metadata,

@@ -33,7 +33,7 @@ struct Cell {
 struct Parts {
     rows: Vec<Vec<Cell>>,
     captions: Vec<Id>,
-    /// What stands between cells.
+    /// The text between cells.
     strays: Vec<Id>,
     has_head: bool,
 }

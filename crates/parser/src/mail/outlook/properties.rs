@@ -16,7 +16,7 @@ const TIME: u16 = 0x0040;
 /// The length of one property in the stream of those that have a fixed length.
 const ENTRY: usize = 16;
 
-/// What has the properties, which decides where they begin.
+/// The owner of properties, which decides where they begin.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Size {
     /// The e-mail that the file is.

@@ -1,6 +1,6 @@
 //! Compressed RTF (MS-OXRTFCP).
 
-/// What each text is taken to begin with.
+/// The beginning that each text is taken to have.
 const BEGINNING: &[u8] =
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript \
 \\fdecor MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par \

@@ -133,7 +133,7 @@ pub(super) struct Character {
     pub(super) strike: bool,
     pub(super) hidden: bool,
     pub(super) deleted: bool,
-    /// Whether signs such as that of a note stand for themselves.
+    /// `true` if signs such as that of a note stand for themselves.
     pub(super) special: bool,
     /// The letter of a font of pictures.
     pub(super) symbol: Option<u16>,

@@ -24,7 +24,7 @@ pub(super) struct Reader<'a, 'p> {
     pub(super) notes: Notes<'p>,
     pub(super) anchors: Anchors,
     pub(super) fields: Fields,
-    /// Whether letters of equal width make code of a text.
+    /// `true` if letters of equal width make code of a text.
     pub(super) fixed_pitch_is_code: bool,
     /// The text of paragraphs whose end was deleted: the next one continues it.
     pub(super) carried: Option<Inline>,

@@ -17,7 +17,7 @@ pub(super) struct Styles {
     default_paragraph: Option<String>,
     /// The language of the text, where no other is said.
     pub(super) language: Option<String>,
-    /// Whether text has a fixed pitch where nothing else is said, so that this makes no code of it.
+    /// `true` if text has a fixed pitch where nothing else is said, so that this makes no code of it.
     pub(super) fixed_pitch: bool,
 }
 

@@ -20,7 +20,7 @@ pub(super) const DECK_TITLE: usize = 0;
 #[derive(Default)]
 struct Slide {
     titles: Vec<Block>,
-    /// Whether only speaker notes are wanted.
+    /// `true` if only speaker notes are wanted.
     notes: bool,
     /// The texts of the outline that were read.
     outlined: HashSet<usize>,

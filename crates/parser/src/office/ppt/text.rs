@@ -19,7 +19,7 @@ struct Run {
     /// The number of letters.
     length: usize,
     level: usize,
-    /// Whether they have bullets, if it is said.
+    /// `true` if they have bullets; `None` if that is not said.
     bullet: Option<bool>,
 }
 

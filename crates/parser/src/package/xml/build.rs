@@ -30,9 +30,9 @@ struct Builder {
 struct Open {
     node: u32,
     last_child: u32,
-    /// Whether it has no node of its own: what is in it belongs to what it is in.
+    /// `true` if it has no node of its own: what is in it belongs to what it is in.
     transparent: bool,
-    /// Whether it is an `AlternateContent` of which one form was seen.
+    /// `true` if it is an `AlternateContent` of which one form was seen.
     chosen: bool,
 }
 

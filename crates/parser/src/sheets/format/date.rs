@@ -1,6 +1,7 @@
 //! Days and times that are shown of a number of days.
 
 use super::code::Part;
+use crate::date::civil;
 
 /// The day that numbers are counted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -11,6 +12,9 @@ pub(in super::super) enum Epoch {
     /// The first day of 1904.
     Of1904,
 }
+
+/// The number of 1970-01-01, counted from the day before 1900.
+const FIRST_OF_1970: i64 = 25_569;
 
 /// The days from the one epoch to the other.
 const BETWEEN: f64 = 1462.0;
@@ -184,16 +188,8 @@ fn date(day_number: i64) -> (i64, usize, i64) {
         60 => return (1900, 2, 29),
         _ => {}
     }
-    // Days since the 1st of March of the year 0, in which a leap day ends a year.
+    // From the 29th of February 1900 on, which there was not, numbers are one more than there were days.
     let shift = if day_number < 60 { 1 } else { 0 };
-    let days = day_number + shift + 693_899;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = civil(day_number + shift - FIRST_OF_1970);
     (year, usize::try_from(month).unwrap_or(1), day)
 }

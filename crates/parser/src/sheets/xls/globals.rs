@@ -17,7 +17,7 @@ pub(super) struct Listed {
     pub(super) is_shown: bool,
 }
 
-/// What holds for a whole workbook.
+/// The facts that hold for a whole workbook.
 pub(super) struct Globals {
     pub(super) sheets: Vec<Listed>,
     pub(super) strings: Vec<Rc<str>>,

@@ -10,7 +10,7 @@ use crate::odf::link;
 use crate::package::Relationships;
 use crate::package::stream::{Element, Token, Xml};
 
-/// What cells refer to.
+/// The texts and formats that cells refer to.
 pub(super) struct Context {
     pub(super) strings: Vec<Rc<str>>,
     pub(super) formats: Formats,

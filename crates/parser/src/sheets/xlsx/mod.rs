@@ -17,7 +17,7 @@ pub(super) struct Listed {
     pub(super) name: String,
     /// The relation that leads to its file.
     pub(super) relation: String,
-    /// Whether it is shown.
+    /// `true` if it is shown.
     pub(super) is_shown: bool,
 }
 

@@ -3,7 +3,7 @@
 /// The longest tag; what has no end within it is text.
 const LONGEST_TAG: usize = 300;
 
-/// What is shown at a time.
+/// The lines that are shown at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Cue {
     /// The time at which it appears, in milliseconds.
@@ -19,9 +19,9 @@ pub(super) struct Cue {
 pub(super) struct Line {
     /// The name of who says it.
     pub(super) speaker: Option<String>,
-    /// Whether somebody else begins to speak.
+    /// `true` if somebody else begins to speak.
     pub(super) is_turn: bool,
-    /// What is said; not empty.
+    /// The words that are said; not empty.
     pub(super) text: String,
 }
 

@@ -24,9 +24,9 @@ pub(super) struct Part {
     pub heading: Option<u8>,
     /// The headings that it stands under, which a chunk that begins with it begins with.
     pub headings: Rc<Around>,
-    /// What else a chunk that begins with it begins with, such as the head of its table.
+    /// The text that a chunk that begins with it has before it, such as the head of its table.
     pub before: Rc<Around>,
-    /// What a chunk that ends with it ends with, such as the end of its fence.
+    /// The text that a chunk that ends with it has behind it, such as the end of its fence.
     pub after: Rc<Around>,
 }
 
