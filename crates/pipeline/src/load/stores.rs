@@ -28,10 +28,20 @@ pub(super) struct Stores {
 /// The state of one store.
 #[derive(Default)]
 struct Store {
-    /// The last failure that concerned all of it, and when it was known.
+    /// The last failure that concerned all of it, and when it was known. Only an answer of the store clears it.
     trouble: Mutex<Option<(Instant, Failure)>>,
-    /// The last answer to the question whether it is up, and when it was asked.
-    asked: Turn<Option<(Instant, Answer)>>,
+    /// The last time that it was asked whether it is up. Whoever holds it asks, or changes the trouble by the
+    /// answer.
+    asked: Turn<Option<Asked>>,
+}
+
+/// A question to a store whether it is up.
+#[derive(Clone, Copy)]
+struct Asked {
+    at: Instant,
+    answer: Answer,
+    /// It was in trouble until then.
+    was_down: bool,
 }
 
 /// The answer of a store that is asked for itself.
@@ -72,56 +82,55 @@ impl Stores {
     /// the object's doing, the store is asked for itself: a question serves all who doubt.
     pub(super) async fn judge(&self, error: &S3Error, wanted: Wanted<'_>, sent: Instant) -> Failure {
         let failure = failure(error, Operation::GetObject(wanted.uri), wanted.access);
-        let failure = match error.doubt() {
-            Some(doubt) => self.settle(failure, doubt, wanted, sent).await,
-            None => failure,
+        let Some(doubt) = error.doubt() else {
+            self.note(&failure, wanted);
+            return failure;
         };
 
-        // A store that answers, now that it was asked for itself, is in no trouble.
-        if error.doubt().is_some() && failure.scope == Scope::Store && !self.is_down(wanted).await {
-            return failure;
-        }
-        if failure.scope != Scope::Row && failure.retry != Retry::Backoff {
-            *lock(&self.store(wanted).trouble) = Some((Instant::now(), failure.clone()));
-        }
-        failure
-    }
+        let store = self.store(wanted);
+        let mut last = store.asked.lock().await;
+        // What another has asked since is as good an answer.
+        let asked = match last.filter(|asked| asked.at >= sent) {
+            Some(asked) => asked,
+            None => self.ask(&store, wanted).await,
+        };
+        *last = Some(asked);
 
-    async fn settle(&self, failure: Failure, doubt: Doubt, wanted: Wanted<'_>, sent: Instant) -> Failure {
-        let answer = self.ask(wanted, sent).await;
-        let was_down = lock(&self.store(wanted).trouble).take().is_some();
-        match (doubt, answer) {
+        match (doubt, asked.answer) {
+            (_, Answer::Fails) => {
+                self.note(&failure, wanted);
+                failure
+            }
             // It was down until now, and the object may be well: it gets another chance.
-            (Doubt::Outage, Answer::Grants | Answer::Refuses) if was_down => failure,
+            (Doubt::Outage, Answer::Grants | Answer::Refuses) if asked.was_down => failure,
             (Doubt::Outage, Answer::Grants | Answer::Refuses) | (Doubt::Forbidden, Answer::Grants) => {
                 failure.of_row()
             }
-            (Doubt::Outage, Answer::Fails) | (Doubt::Forbidden, Answer::Refuses | Answer::Fails) => failure,
+            (Doubt::Forbidden, Answer::Refuses) => failure,
         }
     }
 
-    /// Returns whether the store failed, or did not answer, when it was asked last.
-    async fn is_down(&self, wanted: Wanted<'_>) -> bool {
-        let store = self.store(wanted);
-        let asked = store.asked.lock().await;
-        asked.is_some_and(|(_, answer)| answer == Answer::Fails)
+    /// Remembers a failure that concerns all of the store, unless each object is tried again for itself.
+    fn note(&self, failure: &Failure, wanted: Wanted<'_>) {
+        if failure.scope != Scope::Row && failure.retry != Retry::Backoff {
+            *lock(&self.store(wanted).trouble) = Some((Instant::now(), failure.clone()));
+        }
     }
 
-    async fn ask(&self, wanted: Wanted<'_>, sent: Instant) -> Answer {
-        let store = self.store(wanted);
-        let mut asked = store.asked.lock().await;
-        // Another has asked since, and it is as good an answer.
-        if let Some((_, answer)) = asked.filter(|(at, _)| *at >= sent) {
-            return answer;
-        }
-
+    /// Asks the store. One that answers is in no trouble any more; while it is asked, the last trouble stands.
+    async fn ask(&self, store: &Store, wanted: Wanted<'_>) -> Asked {
         let at = Instant::now();
-        let answer = self.ask_anew(wanted).await;
-        *asked = Some((at, answer));
-        answer
+        let answer = self.head_bucket(wanted).await;
+
+        let mut trouble = lock(&store.trouble);
+        let was_down = trouble.is_some();
+        if answer != Answer::Fails {
+            *trouble = None;
+        }
+        Asked { at, answer, was_down }
     }
 
-    async fn ask_anew(&self, wanted: Wanted<'_>) -> Answer {
+    async fn head_bucket(&self, wanted: Wanted<'_>) -> Answer {
         let bucket = wanted.uri.bucket();
         let head = |client: Client| client.head_bucket().bucket(bucket).send();
         let access = wanted.uri.access(wanted.access);
