@@ -13,6 +13,9 @@ use memchr::memmem;
 use crate::{Kind, ParseError, Source};
 use content::Head;
 
+/// The type and the creator of the database that a Kindle book is, which stand after its name and times.
+const KINDLE: &[u8] = b"BOOKMOBI";
+
 /// The number of bytes in which a PDF's signature is looked for, as PDF readers do.
 const PDF_HEAD: usize = 1024;
 
@@ -81,6 +84,10 @@ fn mislabelled(kind: Kind, head: Option<&Head>, bytes: &[u8]) -> Result<Kind, Pa
 
 /// Returns the type that the first bytes show, whatever its name says.
 fn by_signature(bytes: &[u8], named: Option<Kind>) -> Result<Option<Kind>, ParseError> {
+    // Before a PDF's, which such a book may hold.
+    if bytes.get(60..).is_some_and(|bytes| bytes.starts_with(KINDLE)) && bytes.contains(&0) {
+        return Ok(Some(Kind::Kindle));
+    }
     if memmem::find(&bytes[..bytes.len().min(PDF_HEAD)], b"%PDF-")
         .is_some_and(|at| at == 0 || named.is_none_or(is_binary))
     {
@@ -123,6 +130,7 @@ fn is_binary(kind: Kind) -> bool {
             | Kind::OutlookEmail
     )
 }
+            | Kind::Kindle
 
 /// The number of bytes before a signature, the signature, and the name of the type.
 type Signature = (usize, &'static [u8], &'static str);
@@ -143,7 +151,6 @@ const BINARY_SIGNATURES: &[Signature] = &[
     (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
     (0, b"Rar!\x1a\x07", "a RAR archive"),
     (257, b"ustar", "a tar archive"),
-    (60, b"BOOKMOBI", "a Kindle book"),
     (4, b"ftyp", "an MP4 or QuickTime video"),
     (0, b"ID3\x03", "an MP3 audio"),
     (0, b"ID3\x04", "an MP3 audio"),

@@ -5,13 +5,14 @@
 //! * `notes`, `path`: footnotes, and links between pages
 //! * `render`, `inline`, `output`: from elements to Markdown
 //! * `metadata`: statements of a page about itself
-//! * `epub`: books
+//! * `epub`, `kindle`: books
 
 mod build;
 mod encoding;
 mod epub;
 mod furniture;
 mod inline;
+mod kindle;
 mod metadata;
 mod notes;
 mod output;
@@ -29,8 +30,10 @@ use render::{Manner, render};
 
 /// Returns the text of a document of one of these types.
 pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
-    if kind == Kind::Epub {
-        return epub::read(source);
+    match kind {
+        Kind::Epub => return epub::read(source),
+        Kind::Kindle => return kindle::read(source),
+        _ => {}
     }
     let declared = charset::declared_in(source.content_type).map(str::to_owned);
     let declared = declared.or_else(|| encoding::declared(source.bytes));

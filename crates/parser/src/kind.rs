@@ -31,6 +31,8 @@ pub enum Kind {
     Html,
     /// An electronic book.
     Epub,
+    /// An electronic book of Mobipocket or Kindle.
+    Kindle,
     /// Values separated by commas, or by semicolons.
     Csv,
     /// Values separated by tabs.
@@ -77,6 +79,7 @@ impl Kind {
             Kind::Rtf => "rtf",
             Kind::Html => "html",
             Kind::Epub => "epub",
+            Kind::Kindle => "mobi",
             Kind::Csv => "csv",
             Kind::Tsv => "tsv",
             Kind::Json => "json",
@@ -110,6 +113,7 @@ impl Kind {
             Kind::Rtf => "an RTF document",
             Kind::Html => "an HTML page",
             Kind::Epub => "an EPUB",
+            Kind::Kindle => "a Kindle book",
             Kind::Csv => "a CSV file",
             Kind::Tsv => "a TSV file",
             Kind::Json => "a JSON document",

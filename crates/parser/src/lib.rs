@@ -72,7 +72,7 @@ fn parse_as(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
         Kind::Xlsx | Kind::Xlsb | Kind::Xls | Kind::Ods => sheets::read(kind, source),
         Kind::Odt | Kind::Odp => odf::read(kind, source),
         Kind::Rtf => rtf::read(kind, source),
-        Kind::Html | Kind::Epub => html::read(kind, source),
+        Kind::Html | Kind::Epub | Kind::Kindle => html::read(kind, source),
         Kind::Email | Kind::OutlookEmail => mail::read(kind, source),
         Kind::Csv
         | Kind::Tsv

@@ -55,16 +55,6 @@ fn bytes_that_are_no_text_are_refused() {
     }
 }
 
-#[test]
-fn a_kindle_book_is_refused_by_its_name() {
-    let mut bytes = vec![0; 60];
-    bytes.extend_from_slice(b"BOOKMOBI");
-    assert_eq!(
-        read(&bytes, "book.azw3").unwrap_err().to_string(),
-        "the document is a Kindle book, which is not supported"
-    );
-}
-
 /// Documents with a bit of everything that their readers know.
 const DOCUMENTS: &[(&str, &str)] = &[
     ("a.csv", "sep=;\nname;\"a \"\"b\"\"\";c\n1;\"x\ny\";é\n\n2;;\n"),
