@@ -16,6 +16,9 @@ use content::Head;
 /// The type and the creator of the database that a Kindle book is, which stand after its name and times.
 const KINDLE: &[u8] = b"BOOKMOBI";
 
+/// The line with which a file in BinHex begins. What follows is text only to mailers.
+const BINHEX: &[u8] = b"(This file must be converted with BinHex 4.0)";
+
 /// The number of bytes in which a PDF's signature is looked for, as PDF readers do.
 const PDF_HEAD: usize = 1024;
 
@@ -102,6 +105,9 @@ fn by_signature(bytes: &[u8], named: Option<Kind>) -> Result<Option<Kind>, Parse
     if bytes.starts_with(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1") {
         return archive::compound_file(bytes).map(Some);
     }
+    if bytes.trim_ascii_start().starts_with(BINHEX) {
+        return Err(ParseError::UnsupportedType("a BinHex archive".to_owned()));
+    }
     match find(BINARY_SIGNATURES, bytes) {
         Some((signature, found)) if !may_be_text(signature, bytes) => {
             Err(ParseError::UnsupportedType(found.to_owned()))
@@ -127,10 +133,10 @@ fn is_binary(kind: Kind) -> bool {
             | Kind::Odp
             | Kind::Rtf
             | Kind::Epub
+            | Kind::Kindle
             | Kind::OutlookEmail
     )
 }
-            | Kind::Kindle
 
 /// The number of bytes before a signature, the signature, and the name of the type.
 type Signature = (usize, &'static [u8], &'static str);

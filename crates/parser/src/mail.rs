@@ -3,6 +3,7 @@
 //! * `letter`: an e-mail, and how it is written
 //! * `internet`, `plain`: e-mails as they are sent
 //! * `outlook`: e-mails as Outlook saves them
+//! * `uuencode`: files within a text
 //! * `attachment`: what is attached, and how much of it is read
 
 mod attachment;
@@ -10,6 +11,7 @@ mod internet;
 mod letter;
 mod outlook;
 mod plain;
+mod uuencode;
 
 use crate::{Kind, ParseError, Parsed, Source};
 use attachment::Budget;

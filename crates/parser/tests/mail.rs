@@ -84,6 +84,35 @@ fn a_text_without_or_with_a_wrong_encoding_is_guessed_at() {
 }
 
 #[test]
+fn files_within_the_text_are_attachments() {
+    let mail = "Subject: S\r\n\r\nSee below.\r\n\r\nbegin 644 page.html\r\n+/'`^0V%T<SPO<#X`\r\n`\r\nend\r\n\r\nbegin 644 a.png\r\n)B5!.1PT*&@H`\r\n`\r\nend\r\n\
+                (This file must be converted with BinHex 4.0)\r\n:$f*TEQKPH#jdH\r\nA5h0S:\r\nBye\r\n";
+    assert_eq!(
+        markdown(mail),
+        "# S\n\nSee below.\n\n\n\nBye\n\n## Attachment: page.html\n\nCats\n\nAttachments:\n\n- a.png\n- a BinHex file"
+    );
+
+    let part = "Subject: S\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nBody\r\n--b\r\n";
+    let attached = "Content-Type: text/html; name=page.html\r\nContent-Disposition: attachment\r\n\
+                    Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin 644 x\r\n+/'`^0V%T<SPO<#X`\r\n`\r\nend\r\n--b--\r\n";
+    assert_eq!(markdown(&format!("{part}{attached}")), "# S\n\nBody\n\n## Attachment: page.html\n\nCats");
+    let binhex = "Content-Type: application/mac-binhex40; name=old.hqx\r\n\r\n\
+                  (This file must be converted with BinHex 4.0)\r\n\r\n:$f*TEQKPH#jdHA5h0S:\r\n--b--\r\n";
+    assert_eq!(markdown(&format!("{part}{binhex}")), "# S\n\nBody\n\nAttachments:\n\n- old.hqx");
+}
+
+#[test]
+fn a_piece_of_an_e_mail_is_told_as_one() {
+    let piece = "Content-Type: message/partial; id=\"a@b\"; number=2; total=3\r\n\r\nQWJj\r\n";
+    let refused = read(format!("From: a@b.c\r\nSubject: S\r\n{piece}").as_bytes());
+    assert_eq!(refused, Err(ParseError::UnsupportedType("part 2 of 3 of an e-mail".to_owned())));
+    let mail = format!(
+        "Subject: S\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nBody\r\n--b\r\n{piece}--b--\r\n"
+    );
+    assert_eq!(markdown(&mail), "# S\n\nBody\n\nAttachments:\n\n- part 2 of 3 of an e-mail");
+}
+
+#[test]
 fn an_encrypted_e_mail_says_so() {
     let mail = "From: a@b.c\r\nSubject: S\r\nContent-Type: multipart/encrypted; boundary=b; protocol=\"application/pgp-encrypted\"\r\n\r\n\
                 --b\r\nContent-Type: application/pgp-encrypted\r\n\r\nVersion: 1\r\n\

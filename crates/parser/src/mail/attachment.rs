@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use pgai_rs_parser_protocol::Format;
 
 use super::letter::{Letter, demoted};
+use super::uuencode::BINHEX_TYPE;
 use crate::html::guard;
 use crate::markdown::{code, one_line};
 use crate::{Kind, Parsed, Source, detect, parse_as};
@@ -79,7 +80,7 @@ pub(super) enum Content {
     Letter(Box<Letter>),
     /// The content of a file.
     File(Vec<u8>),
-    /// An e-mail that is not read.
+    /// Something that is not read: an e-mail, or a file in a form of old.
     Unread,
 }
 
@@ -116,6 +117,7 @@ impl Attachment {
         match (&self.content, self.media_type.as_deref()) {
             (Content::Letter(letter), _) if !letter.subject.trim().is_empty() => one_line(&letter.subject),
             _ if !name.is_empty() => name,
+            (Content::Unread, Some(BINHEX_TYPE)) => "a BinHex file".to_owned(),
             (Content::Letter(_) | Content::Unread, _) => "an e-mail".to_owned(),
             (Content::File(_), Some(media_type)) => one_line(media_type),
             (Content::File(_), None) => "a file".to_owned(),

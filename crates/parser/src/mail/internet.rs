@@ -1,13 +1,14 @@
 //! E-mails as they are sent: MIME.
 
 use mail_parser::{
-    Address as Addresses, Encoding, HeaderName, Message, MessageParser, MessagePart, MimeHeaders as _,
-    PartType,
+    Address as Addresses, ContentType, Encoding, HeaderName, Message, MessageParser, MessagePart,
+    MimeHeaders as _, PartType,
 };
 
 use super::attachment::{Attachment, Budget, Content, MOST_NAMED};
 use super::letter::{Address, Letter};
 use super::plain::{self, Form};
+use super::uuencode::{self, BINHEX_TYPE, File};
 use crate::{Kind, ParseError, charset, html};
 
 /// The most parts that an e-mail may announce. Each one is looked for in all of the e-mail, if it is not there.
@@ -31,7 +32,10 @@ pub(super) fn read(bytes: &[u8], budget: &mut Budget) -> Result<Letter, ParseErr
     let message = MessageParser::default().parse(bytes).filter(is_letter).ok_or_else(|| {
         ParseError::Damaged { kind: Kind::Email.name(), problem: "it has no headers".to_owned() }
     })?;
-    let letter = letter(&message, budget);
+    let letter = match message.root_part().content_type().and_then(piece) {
+        Some(piece) => Err(ParseError::UnsupportedType(piece)),
+        None => letter(&message, budget),
+    };
     dismantle(message);
     letter
 }
@@ -75,6 +79,20 @@ fn is_letter(message: &Message<'_>) -> bool {
                 | HeaderName::Sender
                 | HeaderName::ReturnPath
         )
+    })
+}
+
+/// Returns what a part is that is a piece of an e-mail, cut up because it was too large (RFC 2046, 5.2.2). Only all of
+/// them together can be read.
+fn piece(media_type: &ContentType<'_>) -> Option<String> {
+    if media_type.ctype() != "message" || media_type.subtype() != Some("partial") {
+        return None;
+    }
+    let number = |name| media_type.attribute(name).and_then(|value| value.trim().parse::<u32>().ok());
+    Some(match (number("number"), number("total")) {
+        (Some(number), Some(total)) => format!("part {number} of {total} of an e-mail"),
+        (Some(number), None) => format!("part {number} of an e-mail"),
+        _ => "a part of an e-mail".to_owned(),
     })
 }
 
@@ -196,12 +214,16 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Returns a text as Markdown.
-    fn body(&self, part: &MessagePart<'_>) -> Result<String, ParseError> {
+    /// Returns a text as Markdown, and attaches the files that are in it.
+    fn body(&mut self, part: &MessagePart<'_>) -> Result<String, ParseError> {
         let text = self.text(part);
         if matches!(part.body, PartType::Html(_)) {
             return html::fragment(&text);
         }
+        let room = MOST_NAMED.saturating_sub(self.letter.attachments.len());
+        let (text, files) = uuencode::taken_out(&text, room);
+        self.letter.attachments.extend(files.into_iter().map(attachment));
+
         let parameter = |name, value: &str| {
             let media_type = part.content_type();
             media_type
@@ -243,17 +265,43 @@ impl Walk<'_, '_> {
         self.letter.is_encrypted |= part.content_type().is_some_and(|media_type| {
             media_type.attribute("smime-type").is_some_and(|kind| kind.eq_ignore_ascii_case("enveloped-data"))
         });
+        let piece = part.content_type().and_then(piece);
         let content = match &part.body {
+            _ if piece.is_some() => Content::Unread,
             PartType::Message(message) => {
                 let size = message.raw_message().len();
                 let inner = self.budget.nested(size, |budget| letter(message, budget).ok());
                 inner.map_or(Content::Unread, |letter| Content::Letter(Box::new(letter)))
             }
-            _ => Content::File(part.contents().to_vec()),
+            _ => Content::File(contents(part)),
         };
-        let name = part.attachment_name().unwrap_or_default().to_owned();
+        let name = piece.unwrap_or_else(|| part.attachment_name().unwrap_or_default().to_owned());
         self.letter.attachments.push(Attachment { name, media_type, content });
     }
+}
+
+/// Returns a file that stood in a text.
+fn attachment(file: File) -> Attachment {
+    match file {
+        File::Uuencoded(name, bytes) => Attachment { name, media_type: None, content: Content::File(bytes) },
+        File::BinHex => {
+            let media_type = Some(BINHEX_TYPE.to_owned());
+            Attachment { name: String::new(), media_type, content: Content::Unread }
+        }
+    }
+}
+
+/// Returns the content of a file, decoded if it is uuencoded, which MIME never had.
+fn contents(part: &MessagePart<'_>) -> Vec<u8> {
+    let bytes = part.contents();
+    if bytes.starts_with(b"begin ")
+        && let Ok(text) = std::str::from_utf8(bytes)
+        && let (_, files) = uuencode::taken_out(text, 1)
+        && let Some(File::Uuencoded(_, bytes)) = files.into_iter().next()
+    {
+        return bytes;
+    }
+    bytes.to_vec()
 }
 
 /// Returns whether a text is a file, and not the e-mail's own.
