@@ -4,17 +4,14 @@
 
 use pgai_rs_parser_protocol::Page;
 
-use crate::markdown::{Blocks, code, one_line, table};
-
-/// The longest indentation of an item. Deeper ones would be as wide as the text.
-const MAX_INDENT: usize = 24;
+use crate::markdown::{Blocks, List, code, one_line, table};
 
 /// Markdown that grows.
 #[derive(Debug, Default)]
 pub(crate) struct Flow {
     blocks: Blocks,
     /// The list that is not yet ended.
-    list: String,
+    list: List,
     /// The lines of code that are not yet ended.
     code: Option<String>,
     /// Blocks that follow the one that is being written: footnotes, and text in boxes.
@@ -65,16 +62,7 @@ impl Flow {
             return self.keep();
         }
         self.end_code();
-        let indent = " ".repeat(indent.min(MAX_INDENT));
-        let hanging = " ".repeat(indent.len() + marker.len() + 1);
-        self.list.push_str(&format!("{indent}{marker} "));
-        for (place, line) in text.trim().lines().enumerate() {
-            if place > 0 {
-                self.list.push_str(&hanging);
-            }
-            self.list.push_str(line);
-            self.list.push('\n');
-        }
+        self.list.item_at(indent, marker, text);
     }
 
     /// Appends a further paragraph of an item whose text begins that far from the margin.
@@ -82,13 +70,10 @@ impl Flow {
         if self.list.is_empty() {
             return self.paragraph(text);
         }
-        let indent = " ".repeat(indent.min(MAX_INDENT));
         if text.trim().is_empty() {
             return self.keep();
         }
-        for line in text.trim().lines() {
-            self.list.push_str(&format!("{indent}{line}\n"));
-        }
+        self.list.go_on(indent, text);
     }
 
     /// Appends a line of code.
@@ -138,8 +123,7 @@ impl Flow {
 
     fn end_list(&mut self) {
         if !self.list.is_empty() {
-            let list = std::mem::take(&mut self.list);
-            self.blocks.push(&list);
+            self.blocks.push(&self.list.take());
             self.end_block();
         }
     }

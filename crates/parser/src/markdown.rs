@@ -1,4 +1,4 @@
-//! Writing Markdown: blocks, tables, and the places where pages begin.
+//! Writing Markdown: blocks, lists, tables, and the places where pages begin.
 //!
 //! Little is escaped. The text is there to be embedded, searched and quoted, and a backslash before each underscore
 //! helps none of these.
@@ -9,7 +9,11 @@
 //!   code, nor in formats whose text may be Markdown already.
 //! * A fence of code is longer than any in it.
 
+mod list;
+
 use pgai_rs_parser_protocol::Page;
+
+pub(crate) use list::List;
 
 /// The deepest heading of Markdown.
 const DEEPEST: usize = 6;

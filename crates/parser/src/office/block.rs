@@ -1,6 +1,6 @@
 //! Blocks of a document, before they are written: paragraphs, items of lists, tables, notes.
 
-use crate::markdown::{self, Blocks};
+use crate::markdown::{self, Blocks, List};
 
 use super::grid::Grid;
 
@@ -55,11 +55,7 @@ const DEEPEST_ITEM: usize = 9;
 /// Blocks that are written together, as they follow each other.
 enum Run {
     None,
-    /// The lines of a list, and the depth and the width of the sign of each item that is open.
-    List {
-        text: String,
-        open: Vec<(usize, usize)>,
-    },
+    List(List),
     Code(String),
     Quote(String),
 }
@@ -74,9 +70,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn write(&mut self, block: Block) {
         match (&mut self.run, block) {
-            (Run::List { text: list, open }, Block::Item { depth, marker, text }) => {
-                push_item(list, open, depth, &marker, &text);
-            }
+            (Run::List(list), Block::Item { depth, marker, text }) => list.item(depth, &marker, &text),
             (Run::Code(code), Block::Code(line)) => {
                 code.push('\n');
                 code.push_str(&line);
@@ -102,9 +96,9 @@ impl Writer<'_> {
             Block::Code(line) => self.run = Run::Code(line),
             Block::Quote(text) => self.run = Run::Quote(text),
             Block::Item { depth, marker, text } => {
-                let (mut list, mut open) = (String::new(), Vec::new());
-                push_item(&mut list, &mut open, depth, &marker, &text);
-                self.run = Run::List { text: list, open };
+                let mut list = List::default();
+                list.item(depth, &marker, &text);
+                self.run = Run::List(list);
             }
         }
     }
@@ -112,7 +106,7 @@ impl Writer<'_> {
     fn end_run(&mut self) {
         match std::mem::replace(&mut self.run, Run::None) {
             Run::None => {}
-            Run::List { text, .. } => self.output.push(&text),
+            Run::List(mut list) => self.output.push(&list.take()),
             Run::Code(code) if code.trim().is_empty() => {}
             Run::Code(code) => self.output.push(&markdown::code("", code.trim_start_matches('\n'))),
             Run::Quote(text) => self.output.push(&quoted(&text)),
@@ -126,23 +120,6 @@ impl Writer<'_> {
         let text = lines(text);
         self.output.push(&format!("[^{label}]: {}", indented(text.trim(), 4)));
     }
-}
-
-/// Appends an item to a list: as deep as items before it are that it belongs to.
-fn push_item(list: &mut String, open: &mut Vec<(usize, usize)>, depth: usize, marker: &str, text: &str) {
-    while open.last().is_some_and(|(last, _)| *last >= depth) {
-        open.pop();
-    }
-    let indent: usize = open.iter().map(|(_, width)| width).sum();
-    open.push((depth, marker.len() + 1));
-
-    if !list.is_empty() {
-        list.push('\n');
-    }
-    list.push_str(&" ".repeat(indent));
-    list.push_str(marker);
-    list.push(' ');
-    list.push_str(&indented(text.trim(), indent + marker.len() + 1));
 }
 
 /// Returns a text whose lines after the first are indented.
@@ -168,18 +145,6 @@ mod tests {
 
     fn item(depth: usize, marker: &str, text: &str) -> Block {
         Block::Item { depth, marker: marker.to_owned(), text: text.to_owned() }
-    }
-
-    #[test]
-    fn items_are_indented_below_the_text_of_those_they_belong_to() {
-        let blocks = vec![
-            item(0, "10.", "ten"),
-            item(2, "-", "two\nlines"),
-            item(1, "-", "less"),
-            item(0, "11.", "eleven"),
-            Block::Paragraph("after".into()),
-        ];
-        assert_eq!(written(blocks), "10. ten\n    - two\n      lines\n    - less\n11. eleven\n\nafter");
     }
 
     #[test]

@@ -7,7 +7,10 @@ use super::heading::Headings;
 use super::line::{Line, in_reading_order};
 use super::list::{is_bullet, is_leader, ordinal};
 use super::paragraph::{Vocabulary, join};
-use crate::markdown::{Blocks, code, table};
+use crate::markdown::{Blocks, List, code, table};
+
+/// The deepest level of a list.
+const DEEPEST: usize = 5;
 
 /// A writer of pages.
 pub(super) struct Writer<'a> {
@@ -16,10 +19,10 @@ pub(super) struct Writer<'a> {
     pub(super) blocks: Blocks,
 }
 
-/// An open list: its items, and the places of the marks of its levels.
+/// An open list, and the places of the marks of its levels.
 #[derive(Default)]
-struct List {
-    text: String,
+struct Levels {
+    list: List,
     levels: Vec<f32>,
 }
 
@@ -27,7 +30,7 @@ impl Writer<'_> {
     /// Writes a page.
     pub(super) fn page(&mut self, number: u32, blocks: &[Block], links: &[Arc<str>]) {
         self.blocks.page(number);
-        let mut list = List::default();
+        let mut list = Levels::default();
         let mut contents = String::new();
         for block in blocks {
             let Block::Text(text) = block else {
@@ -46,7 +49,7 @@ impl Writer<'_> {
                 continue;
             }
             if let Some((mark, item)) = self.item(text, links) {
-                self.end(&mut List::default(), &mut contents);
+                self.end(&mut Levels::default(), &mut contents);
                 list.push(text.area.left, &mark, &item);
                 continue;
             }
@@ -57,8 +60,8 @@ impl Writer<'_> {
     }
 
     /// Writes an open list, and open contents.
-    fn end(&mut self, list: &mut List, contents: &mut String) {
-        self.blocks.push(&std::mem::take(list).text);
+    fn end(&mut self, list: &mut Levels, contents: &mut String) {
+        self.blocks.push(&std::mem::take(list).list.take());
         self.blocks.push(&std::mem::take(contents));
     }
 
@@ -102,7 +105,7 @@ impl Writer<'_> {
     }
 }
 
-impl List {
+impl Levels {
     /// Adds an item whose mark is at this place.
     fn push(&mut self, left: f32, mark: &str, item: &str) {
         while self.levels.len() > 1 && self.levels.last().is_some_and(|level| left < level - 3.0) {
@@ -111,12 +114,7 @@ impl List {
         if self.levels.last().is_none_or(|level| left > level + 6.0) {
             self.levels.push(left);
         }
-        let depth = self.levels.len().saturating_sub(1).min(5);
-        self.text.push_str(&"   ".repeat(depth));
-        self.text.push_str(mark);
-        self.text.push(' ');
-        self.text.push_str(item);
-        self.text.push('\n');
+        self.list.item(self.levels.len().saturating_sub(1).min(DEEPEST), mark, item);
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::Reader;
 use super::lines::{after_mark, dedented, indent, indented_block};
+use crate::markdown::List;
 
 /// Reads a list with dots.
 pub(super) fn read_bullets(reader: &mut Reader, lines: &[&str], depth: usize) -> Option<usize> {
     let mark = bullet(lines.first()?)?;
     Some(read_items(reader, lines, depth, |line, _| {
-        (bullet(line) == Some(mark)).then_some(("- ".to_owned(), 2))
+        (bullet(line) == Some(mark)).then_some(("-".to_owned(), 2))
     }))
 }
 
@@ -32,7 +33,7 @@ pub(super) fn read_numbers(reader: &mut Reader, lines: &[&str], depth: usize) ->
         if (number == 0) != (start == 0) {
             return None;
         }
-        Some((format!("{}. ", start.max(1) + place), width))
+        Some((format!("{}.", start.max(1) + place), width))
     }))
 }
 
@@ -63,7 +64,7 @@ fn read_items(
     depth: usize,
     mark: impl Fn(&str, usize) -> Option<(String, usize)>,
 ) -> usize {
-    let (mut used, mut place, mut text) = (0, 0, String::new());
+    let (mut used, mut place, mut list) = (0, 0, List::default());
     while let Some(line) = lines.get(used)
         && let Some((written, width)) = mark(line, place)
     {
@@ -72,7 +73,9 @@ fn read_items(
         // What is indented less than the text belongs to it still.
         let first = line.get(width..).unwrap_or_default().trim_start();
         let item = reader.nested(&after_mark(first, &others[..length]), depth + 1);
-        push_item(&mut text, &written, &item);
+        if !item.is_empty() {
+            list.item_at(0, &written, &item);
+        }
         place += 1;
         used += 1 + length;
 
@@ -82,30 +85,16 @@ fn read_items(
         }
         used += blank;
     }
-    reader.blocks.push(&text);
+    // Marks without anything after them are what the author means by them, such as "none" in a cell.
+    let marks = if list.is_empty() { lines[..used].join("\n") } else { list.take() };
+    reader.blocks.push(&marks);
     used
-}
-
-/// Appends an item, whose lines after the first are indented.
-pub(super) fn push_item(text: &mut String, mark: &str, item: &str) {
-    if item.is_empty() {
-        return;
-    }
-    for (place, line) in item.lines().enumerate() {
-        if place == 0 {
-            text.push_str(mark);
-        } else if !line.is_empty() {
-            text.push_str(&" ".repeat(mark.len()));
-        }
-        text.push_str(line);
-        text.push('\n');
-    }
 }
 
 /// Reads a list of fields, such as `:param x: The x.`; those at the beginning tell about the document.
 pub(super) fn read_fields(reader: &mut Reader, lines: &[&str], depth: usize) -> Option<usize> {
     field(lines.first()?)?;
-    let (mut used, mut text) = (0, String::new());
+    let (mut used, mut list) = (0, List::default());
     while let Some((name, value)) = lines.get(used).and_then(|line| field(line)) {
         let others = &lines[used + 1..];
         let length = indented_block(others, 1);
@@ -114,7 +103,7 @@ pub(super) fn read_fields(reader: &mut Reader, lines: &[&str], depth: usize) -> 
             reader.note(name, &value);
         }
         let name = reader.targets.inline(name);
-        push_item(&mut text, "- ", &format!("{name}: {value}"));
+        list.item_at(0, "-", &format!("{name}: {value}"));
         used += 1 + length;
 
         let blank = lines[used..].iter().take_while(|line| line.is_empty()).count();
@@ -123,7 +112,7 @@ pub(super) fn read_fields(reader: &mut Reader, lines: &[&str], depth: usize) -> 
         }
         used += blank;
     }
-    reader.blocks.push(&text);
+    reader.blocks.push(&list.take());
     Some(used)
 }
 
@@ -140,13 +129,13 @@ pub(super) fn field(line: &str) -> Option<(&str, &str)> {
 /// Reads a list of the options of a program.
 pub(super) fn read_options(reader: &mut Reader, lines: &[&str], depth: usize) -> Option<usize> {
     option(lines.first()?)?;
-    let (mut used, mut text) = (0, String::new());
+    let (mut used, mut list) = (0, List::default());
     while let Some((names, meaning)) = lines.get(used).and_then(|line| option(line)) {
         let others = &lines[used + 1..];
         let length = indented_block(others, 1);
         let meaning = reader.nested(&after_mark(meaning, &others[..length]), depth + 1);
         let separator = if meaning.is_empty() { "" } else { ": " };
-        push_item(&mut text, "- ", &format!("`{names}`{separator}{meaning}"));
+        list.item_at(0, "-", &format!("`{names}`{separator}{meaning}"));
         used += 1 + length;
 
         let blank = lines[used..].iter().take_while(|line| line.is_empty()).count();
@@ -155,7 +144,7 @@ pub(super) fn read_options(reader: &mut Reader, lines: &[&str], depth: usize) ->
         }
         used += blank;
     }
-    reader.blocks.push(&text);
+    reader.blocks.push(&list.take());
     Some(used)
 }
 
@@ -174,7 +163,7 @@ fn option(line: &str) -> Option<(&str, &str)> {
 /// Reads a list of terms, each with its meaning indented below it.
 pub(super) fn read_definitions(reader: &mut Reader, lines: &[&str], depth: usize) -> Option<usize> {
     is_definition(lines)?;
-    let (mut used, mut text) = (0, String::new());
+    let (mut used, mut list) = (0, List::default());
     while is_definition(&lines[used..]).is_some() {
         let others = &lines[used + 1..];
         let length = indented_block(others, 1);
@@ -186,7 +175,7 @@ pub(super) fn read_definitions(reader: &mut Reader, lines: &[&str], depth: usize
         };
         let meaning = reader.nested(&dedented(&others[..length]), depth + 1);
         let separator = if meaning.starts_with(['-', '|', '`', '>', '1']) { ":\n\n" } else { ": " };
-        push_item(&mut text, "- ", &format!("{term}{separator}{meaning}"));
+        list.item_at(0, "-", &format!("{term}{separator}{meaning}"));
         used += 1 + length;
 
         let blank = lines[used..].iter().take_while(|line| line.is_empty()).count();
@@ -195,7 +184,7 @@ pub(super) fn read_definitions(reader: &mut Reader, lines: &[&str], depth: usize
         }
         used += blank;
     }
-    reader.blocks.push(&text);
+    reader.blocks.push(&list.take());
     Some(used)
 }
 
