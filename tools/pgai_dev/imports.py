@@ -101,7 +101,7 @@ PARSER = Rules(
         {"detect", "mail"},
         {"html", "odf", "office", "pdf", "rtf", "sheets", "text"},
         {"charset", "compound", "date", "flow", "markdown", "package"},
-        {"document", "error", "kind", "panics", "sandbox"},
+        {"document", "error", "kind", "nesting", "panics", "sandbox"},
     ],
     # Documents are made so: a cell of a table and an item of a list hold what a document holds, a letter is attached to a
     # letter.

@@ -9,7 +9,7 @@
 //! * [`kind`], `detect`: the types of documents, and how one is told from the other
 //! * [`answer()`]: the program's work, from message to answer
 //! * [`sandbox`], [`panics`]: the program's confinement, and faults of readers
-//! * `charset`, `date`: text from bytes in whatever encoding, and times in words
+//! * `charset`, `date`, `nesting`: text from bytes in whatever encoding, times in words, and how deep documents may be
 //! * `package`, `compound`: the zip archives of XML, and the compound files, that many types are, read within limits
 //! * `markdown`, `flow`: writing Markdown, in blocks or paragraph after paragraph
 //! * `pdf`, `office`, `sheets`, `odf`, `rtf`, `html`, `mail`, `text`: readers, one for each family of types
@@ -31,6 +31,7 @@ mod flow;
 mod html;
 mod mail;
 mod markdown;
+mod nesting;
 mod odf;
 mod office;
 mod package;

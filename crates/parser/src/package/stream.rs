@@ -6,10 +6,8 @@ use quick_xml::Reader;
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::nesting::DEEPEST;
 use crate::{Kind, ParseError};
-
-/// The deepest that elements may be in each other. Readers go down by calling themselves.
-const DEEPEST: usize = 200;
 
 /// A part of an XML document.
 pub(crate) enum Token<'a> {

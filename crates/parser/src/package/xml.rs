@@ -14,9 +14,6 @@ use std::borrow::Cow;
 use quick_xml::escape::unescape;
 use quick_xml::events::attributes::Attributes;
 
-/// The deepest nesting. Readers call themselves for what is within, and each level takes from the stack.
-const DEEPEST: usize = 256;
-
 /// No node.
 const NONE: u32 = u32::MAX;
 

@@ -3,7 +3,8 @@
 use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
 
-use super::{Content, DEEPEST, NONE, Record, Tree, XmlError, text_of};
+use super::{Content, NONE, Record, Tree, XmlError, text_of};
+use crate::nesting::DEEPEST;
 
 /// The largest number of elements and texts: some 200 MB of memory.
 const MOST_NODES: usize = 8 << 20;

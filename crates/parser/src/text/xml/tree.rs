@@ -4,10 +4,8 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use super::entities::Entities;
+use crate::nesting::DEEPEST;
 use crate::{Kind, ParseError};
-
-/// The deepest element. The readers of the tree call themselves for each level.
-const DEEPEST: usize = 250;
 
 /// The most elements and texts; each takes up memory even if it is empty.
 const MOST_NODES: usize = 4 << 20;
