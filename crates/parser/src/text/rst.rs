@@ -256,6 +256,31 @@ mod tests {
     }
 
     #[test]
+    fn cells_that_go_over_columns_are_whole() {
+        let text = "=====  =====  ======\n   Inputs     Output\n------------  ------\n  A      B    A or B\n\
+                    =====  =====  ======\n-      --     -\n1.     *      a\nworth and     more\n=====  =====  ======\n";
+        assert_eq!(
+            markdown(text),
+            "| Inputs |  | Output |\n| --- | --- | --- |\n| A | B | A or B |\n| - | -- | - |\n| 1. | * | a |\n| worth and |  | more |"
+        );
+        let text = "= ===\na b\n\n  c\n= ===\n";
+        assert_eq!(markdown(text), "|  |  |\n| --- | --- |\n| a | b<br>c |");
+    }
+
+    #[test]
+    fn a_drawn_table_that_is_askew_stays_as_it_is() {
+        for text in [
+            "+---+---+\n| a | b |\n+---+---+\n| c | d |",
+            "+---+---+\n| a | b |\n| cc | d|\n+---+---+",
+            "+---+---+\n| a | bb\n+---+---+",
+        ] {
+            assert_eq!(markdown(text), format!("```\n{text}\n```"));
+        }
+        let accented = "+----+---+\n| e\u{301}e\u{300} | b |\n+----+---+\n";
+        assert_eq!(markdown(accented), "|  |  |\n| --- | --- |\n| éè | b |");
+    }
+
+    #[test]
     fn names_cannot_grow_a_document_without_bound() {
         let text = format!(
             "{}\n\n.. |a| replace:: {}\n.. _b: http://{}\n",

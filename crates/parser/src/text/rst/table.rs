@@ -1,4 +1,10 @@
 //! Tables: drawn as a grid, or between lines of `=`.
+//!
+//! A table whose lines are not where they should be loses nothing: it stays as it is drawn.
+
+mod simple;
+
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::Reader;
 use crate::markdown::table_or_lines;
@@ -18,14 +24,23 @@ pub(super) fn read_grid(reader: &mut Reader, lines: &[&str], depth: usize) -> Op
     }
     let used = lines.iter().take_while(|line| line.starts_with(['+', '|'])).count();
     let block: Vec<Vec<char>> = lines[..used].iter().map(|line| columns(line)).collect();
-    match Grid::of(&block) {
-        Some(grid) => {
-            let rows: Vec<_> = grid.rows().iter().map(|row| reader.cells(row, depth)).collect();
+    let grid = Grid::of(&block);
+    match grid.as_ref().and_then(Grid::rows).zip(grid.as_ref()) {
+        Some((rows, grid)) => {
+            let rows: Vec<_> = rows.iter().map(|row| reader.cells(row, depth)).collect();
             reader.push_table(rows, grid.has_head);
         }
         None => reader.push_code("", &lines[..used]),
     }
     Some(used)
+}
+
+/// Reads a table between lines of `=`.
+pub(super) fn read_simple(reader: &mut Reader, lines: &[&str], depth: usize) -> Option<usize> {
+    let table = simple::read(lines)?;
+    let rows: Vec<_> = table.rows.iter().map(|row| reader.cells(row, depth)).collect();
+    reader.push_table(rows, table.has_head);
+    Some(table.used)
 }
 
 impl Reader {
@@ -77,25 +92,27 @@ impl<'a> Grid<'a> {
             .iter()
             .any(|place| lines.get(*place).is_some_and(|line| line.contains(&'=') && !line.contains(&'-')));
         let is_grid = rules.len() >= 2
+            && rules.last().is_some_and(|last| last + 1 == lines.len())
             && (2..=WIDEST).contains(&bounds.len())
             && lines.iter().all(|line| line.len() <= LONGEST_LINE);
         is_grid.then_some(Grid { lines, bounds, rules, has_head })
     }
 
-    /// Returns the lines of each cell of each row. Cells that another covers are empty.
-    fn rows(&self) -> Vec<Vec<Vec<String>>> {
+    /// Returns the lines of each cell of each row; `None` if one is not closed on its sides. Cells that another covers
+    /// are empty.
+    fn rows(&self) -> Option<Vec<Vec<Vec<String>>>> {
         let mut rows = Vec::new();
         for (row, top) in self.rules.iter().enumerate().take(self.rules.len().saturating_sub(1)) {
             let mut cells = Vec::new();
             while cells.len() + 1 < self.bounds.len() {
                 let column = cells.len();
                 let end = self.end_of_cell(*top, column);
-                cells.push(self.cell(row, column, end));
+                cells.push(self.cell(row, column, end)?);
                 cells.resize(end, Vec::new());
             }
             rows.push(cells);
         }
-        rows
+        Some(rows)
     }
 
     /// Returns the bound at which a cell ends.
@@ -108,28 +125,29 @@ impl<'a> Grid<'a> {
         (column + 1..self.bounds.len()).find(is_bound).unwrap_or(self.bounds.len() - 1)
     }
 
-    fn cell(&self, row: usize, column: usize, end: usize) -> Vec<String> {
-        let (Some(left), Some(right)) = (self.bounds.get(column), self.bounds.get(end)) else {
-            return Vec::new();
-        };
-        let next = self.bounds.get(column + 1).unwrap_or(right);
-        let ruled = |place: usize| self.lines.get(place).is_some_and(|line| is_ruled(line, *left, *next));
+    /// Returns the lines of a cell; `None` if one of them goes beyond its sides.
+    fn cell(&self, row: usize, column: usize, end: usize) -> Option<Vec<String>> {
+        let (left, right) = (*self.bounds.get(column)?, *self.bounds.get(end)?);
+        let next = self.bounds.get(column + 1).copied().unwrap_or(right);
+        let ruled = |place: usize| self.lines.get(place).is_some_and(|line| is_ruled(line, left, next));
+        let top = *self.rules.get(row)?;
         // No line above it: it was part of a cell of the row before.
-        if !self.rules.get(row).is_some_and(|top| ruled(*top)) {
-            return Vec::new();
+        if !ruled(top) {
+            return Some(Vec::new());
         }
 
-        let top = self.rules.get(row).map_or(0, |top| top + 1);
         let mut lines = Vec::new();
-        for place in top..self.lines.len() {
+        for (place, line) in self.lines.iter().enumerate().skip(top + 1) {
             if ruled(place) {
                 break;
             }
-            let text = self.lines.get(place).and_then(|line| line.get(left + 1..(*right).min(line.len())));
-            let text: String = text.unwrap_or_default().iter().filter(|c| **c != '\0').collect();
+            if [left, right].iter().any(|bound| !matches!(line.get(*bound), Some('|' | '+'))) {
+                return None;
+            }
+            let text: String = line.get(left + 1..right)?.iter().filter(|c| **c != '\0').collect();
             lines.push(text.trim_end().to_owned());
         }
-        lines
+        Some(lines)
     }
 }
 
@@ -138,10 +156,10 @@ fn is_ruled(line: &[char], left: usize, right: usize) -> bool {
     line.get(left + 1..right).is_some_and(|part| !part.is_empty() && part.iter().all(|c| "-=+".contains(*c)))
 }
 
-/// Returns a line with a NUL behind each character that takes up two columns.
+/// Returns a line with a NUL behind each character that takes up two columns. A letter with its accent is one.
 fn columns(line: &str) -> Vec<char> {
     let mut columns = Vec::with_capacity(line.len());
-    for c in line.chars() {
+    for c in line.nfc() {
         columns.push(c);
         if is_wide(c) {
             columns.push('\0');
@@ -153,66 +171,4 @@ fn columns(line: &str) -> Vec<char> {
 fn is_wide(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}'
         | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{1f300}'..='\u{1faff}' | '\u{20000}'..='\u{3fffd}')
-}
-
-/// Reads a table between lines of `=`.
-pub(super) fn read_simple(reader: &mut Reader, lines: &[&str], depth: usize) -> Option<usize> {
-    let rule = lines.first()?;
-    let starts = starts(rule, '=').filter(|starts| (2..=WIDEST).contains(&starts.len()))?;
-    let is_rule = |line: &&str| line.starts_with("==") && self::starts(line, '=').is_some();
-
-    // It ends with the third line of `=`, or the second if a blank one or nothing follows that.
-    let rules: Vec<usize> =
-        lines.iter().enumerate().filter(|(_, line)| is_rule(line)).map(|(place, _)| place).take(3).collect();
-    let end = rules
-        .iter()
-        .skip(1)
-        .find(|place| lines.get(**place + 1).is_none_or(|next| next.is_empty()))
-        .copied()?;
-    let head = rules.get(1).filter(|place| **place < end).copied();
-
-    // Each line has a part in each column, even if it is a word in the first of many.
-    let bytes: usize = lines.iter().take(end).map(|line| line.len()).sum();
-    if end.saturating_mul(starts.len()) > bytes.saturating_mul(4) {
-        return None;
-    }
-
-    let mut rows: Vec<Vec<Vec<String>>> = Vec::new();
-    for (place, line) in lines.iter().enumerate().take(end).skip(1) {
-        if Some(place) == head || self::starts(line, '-').is_some() || line.is_empty() {
-            continue;
-        }
-        let parts = parts(&columns(line), &starts);
-        match rows.last_mut() {
-            Some(row) if parts.first().is_some_and(String::is_empty) && head != Some(place - 1) => {
-                for (cell, part) in row.iter_mut().zip(parts) {
-                    cell.push(part);
-                }
-            }
-            _ => rows.push(parts.into_iter().map(|part| vec![part]).collect()),
-        }
-    }
-    let rows: Vec<_> = rows.iter().map(|row| reader.cells(row, depth)).collect();
-    reader.push_table(rows, head.is_some());
-    Some(end + 1)
-}
-
-/// Returns the columns in which the parts of a line of nothing but this character begin.
-fn starts(line: &str, character: char) -> Option<Vec<usize>> {
-    let is_rule = line.starts_with(character) && line.chars().all(|c| c == character || c == ' ');
-    is_rule.then(|| {
-        let bytes = line.as_bytes();
-        (0..bytes.len()).filter(|at| bytes[*at] != b' ' && (*at == 0 || bytes[at - 1] == b' ')).collect()
-    })
-}
-
-/// Returns the parts of a line that begin in these columns.
-fn parts(line: &[char], starts: &[usize]) -> Vec<String> {
-    let mut parts = Vec::with_capacity(starts.len());
-    for (place, start) in starts.iter().enumerate() {
-        let end = starts.get(place + 1).copied().unwrap_or(line.len()).min(line.len());
-        let part = line.get(*start..end).unwrap_or_default();
-        parts.push(part.iter().filter(|c| **c != '\0').collect::<String>().trim().to_owned());
-    }
-    parts
 }
