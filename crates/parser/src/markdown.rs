@@ -36,6 +36,13 @@ impl Blocks {
         self.text.push_str(block);
     }
 
+    /// Appends a block in which pages begin, at these places in it.
+    pub(crate) fn push_with_pages(&mut self, block: &str, pages: &[Page]) {
+        self.push(block);
+        let start = self.text.len().saturating_sub(block.len());
+        self.pages.extend(pages.iter().map(|page| Page { start: start + page.start, ..*page }));
+    }
+
     /// Appends a heading. Levels are counted from 1; deeper ones than Markdown has are its deepest.
     pub(crate) fn heading(&mut self, level: usize, title: &str) {
         let title = one_line(title);
@@ -44,8 +51,11 @@ impl Blocks {
         }
     }
 
-    /// Notes that what is pushed next is the beginning of a page.
+    /// Notes that what is pushed next is the beginning of a page, unless that began within what was pushed last.
     pub(crate) fn page(&mut self, number: u32) {
+        if self.pages.last().is_some_and(|last| last.number >= number) {
+            return;
+        }
         let start = if self.text.is_empty() { 0 } else { self.text.len() + 2 };
         // A page without text begins where the next one does; the later says more.
         if self.pages.last().is_some_and(|last| last.start == start) {

@@ -9,10 +9,12 @@
 //! * `furniture`: running heads, feet and page numbers go
 //! * `grid`, `columns`, `table`: lines become tables
 //! * `block`, `order`, `heading`, `list`, `paragraph`: lines become paragraphs, headings and lists, in reading order
+//! * `continued`, `notes`: tables over pages become one, and footnotes are told as such
 //! * `write`, `metadata`: all that becomes Markdown
 
 mod block;
 mod columns;
+mod continued;
 mod font;
 mod furniture;
 mod geometry;
@@ -26,6 +28,7 @@ mod limits;
 mod line;
 mod list;
 mod metadata;
+mod notes;
 mod order;
 mod page;
 mod paragraph;
@@ -41,6 +44,7 @@ use unpdf::parser::backend::{PdfBackend, RawBackend};
 use self::block::{Block, blocks};
 use self::heading::Headings;
 use self::limits::{Budget, too_complex};
+use self::notes::Footnotes;
 use self::page::{Page, read_page};
 use self::write::Writer;
 use crate::markdown::Blocks;
@@ -118,6 +122,12 @@ fn markdown(backend: &dyn PdfBackend, mut pages: Vec<Page>) -> (String, Vec<pgai
         Block::Table(_) => None,
     });
     headings.rank(texts);
+    let heights: Vec<f32> = pages.iter().map(|page| page.height).collect();
+    let mut footnotes = Footnotes::new(&headings);
+    for (blocks, height) in arranged.iter_mut().zip(&heights) {
+        footnotes.mark(blocks, *height);
+    }
+    continued::join(&mut arranged, &heights);
 
     let mut writer = Writer { headings: &headings, vocabulary: &vocabulary, blocks: Blocks::default() };
     for (number, (blocks, page)) in (1..).zip(arranged.iter().zip(&pages)) {

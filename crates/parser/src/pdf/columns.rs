@@ -1,5 +1,7 @@
 //! Columns that no line parts: words below each other, with a white gap that goes through all rows.
 
+use super::line::text_of;
+use super::list::{is_leader, is_mark, is_section_number};
 use super::segment::Word;
 
 /// A row of words, from left to right, with the size of its letters.
@@ -116,4 +118,22 @@ pub(super) fn is_table(rows: &[Vec<String>], part: f32) -> bool {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let filled: usize = rows.iter().map(|row| row.iter().filter(|text| !text.is_empty()).count()).sum();
     rows.len() >= 2 && columns >= 2 && filled >= 4 && filled as f32 >= part * (rows.len() * columns) as f32
+}
+
+/// Returns whether rows are a list, whose marks or numbers are no column, or prose with notes at its margin.
+pub(super) fn is_list(rows: &[Cells]) -> bool {
+    let columns = rows.first().map_or(0, |row| row.words.len());
+    if columns != 2 {
+        return false;
+    }
+    let marked = |cells: &&Cells| {
+        let mark = text_of(cells.words.first().map_or(&[][..], Vec::as_slice).iter());
+        mark.is_empty() || is_mark(&mark) || is_section_number(&mark)
+    };
+    let leaders = |cells: &&Cells| cells.words.iter().flatten().any(|word| is_leader(&word.text));
+    let long = |cells: &&Cells| cells.words.iter().any(|words| words.len() > 9);
+    let many = |count: usize| count * 10 >= rows.len() * 6;
+    many(rows.iter().filter(marked).count())
+        || many(rows.iter().filter(leaders).count())
+        || many(rows.iter().filter(long).count())
 }

@@ -53,6 +53,11 @@ impl Headings {
         Headings { body: body as f32 / 2.0, body_bold: bold * 2 > letters, titles, levels: HashMap::new() }
     }
 
+    /// Returns the size of most letters.
+    pub(super) fn body(&self) -> f32 {
+        self.body
+    }
+
     /// Returns whether the outline names a line.
     pub(super) fn is_title(&self, line: &Line) -> bool {
         !self.titles.is_empty() && line.size >= 0.85 * self.body && self.titles.contains(&key(&line.text()))

@@ -1,6 +1,8 @@
 //! Tables: words in the cells of grids, between rules, or in columns.
 
-use super::columns::{Cells, Row, is_table, separators, without_blanks};
+use pgai_rs_parser_protocol::Page;
+
+use super::columns::{Cells, Row, is_list, is_table, separators, without_blanks};
 use super::geometry::Area;
 use super::grid::{Grid, Rule, Rules, bands, grids};
 use super::line::{Line, text_of};
@@ -28,6 +30,16 @@ const ABOVE: f32 = 30.0;
 pub(super) struct Table {
     pub(super) rows: Vec<Vec<String>>,
     pub(super) area: Area,
+    /// The places of the lines between its columns, and at its sides, from the left; none without such lines.
+    pub(super) columns: Vec<f32>,
+    /// The pages that begin within it, each with the number of rows before it.
+    pub(super) pages: Vec<Page>,
+}
+
+impl Table {
+    fn new(rows: Vec<Vec<String>>, area: Area) -> Table {
+        Table { rows, area, columns: Vec::new(), pages: Vec::new() }
+    }
 }
 
 /// A part of a page.
@@ -120,7 +132,10 @@ fn ruled(parts: Vec<Part>, grid: &Grid) -> Vec<Part> {
     if !is_table(&texts, 0.25) {
         return before;
     }
-    rest.insert(place.min(rest.len()), Part::Table(Table { rows: texts, area: grid.area }));
+    rest.insert(
+        place.min(rest.len()),
+        Part::Table(Table { columns: grid.columns.clone(), ..Table::new(texts, grid.area) }),
+    );
     rest
 }
 
@@ -175,7 +190,7 @@ fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
                     bottom: band[end].at,
                 };
                 let (mut rest, _, place) = take(parts, &area);
-                rest.insert(place.min(rest.len()), Part::Table(Table { rows: texts, area }));
+                rest.insert(place.min(rest.len()), Part::Table(Table::new(texts, area)));
                 parts = rest;
                 break;
             }
@@ -368,24 +383,5 @@ fn white_table(lines: &[Line]) -> Option<Table> {
         add_row(&mut texts, cells, goes_on);
     }
     let area = lines.iter().map(|line| line.area).reduce(|all, area| all.union(&area))?;
-    is_table(&texts, 0.45).then_some(Table { rows: texts, area })
-}
-
-/// Returns whether rows are a list, whose marks or numbers are no column, or prose with notes at its margin.
-fn is_list(rows: &[Cells]) -> bool {
-    let columns = rows.first().map_or(0, |row| row.words.len());
-    if columns != 2 {
-        return false;
-    }
-    let marked = |cells: &&Cells| {
-        let mark = text_of(cells.words.first().map_or(&[][..], Vec::as_slice).iter());
-        mark.is_empty() || super::list::is_mark(&mark) || super::list::is_section_number(&mark)
-    };
-    let leaders =
-        |cells: &&Cells| cells.words.iter().flatten().any(|word| super::list::is_leader(&word.text));
-    let long = |cells: &&Cells| cells.words.iter().any(|words| words.len() > 9);
-    let many = |count: usize| count * 10 >= rows.len() * 6;
-    many(rows.iter().filter(marked).count())
-        || many(rows.iter().filter(leaders).count())
-        || many(rows.iter().filter(long).count())
+    is_table(&texts, 0.45).then(|| Table::new(texts, area))
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use pgai_rs_parser_protocol::Page;
+
 use super::block::{Block, Text, has_leader};
 use super::heading::Headings;
 use super::line::{Line, in_reading_order};
 use super::list::{is_bullet, is_leader, ordinal};
 use super::paragraph::{Vocabulary, join};
+use super::table::Table;
 use crate::markdown::{Blocks, List, code, table};
 
 /// The deepest level of a list.
@@ -36,7 +39,7 @@ impl Writer<'_> {
             let Block::Text(text) = block else {
                 self.end(&mut list, &mut contents);
                 if let Block::Table(found) = block {
-                    self.blocks.push(&table(&found.rows));
+                    self.table(found);
                 }
                 continue;
             };
@@ -57,6 +60,22 @@ impl Writer<'_> {
             self.text(text, links);
         }
         self.end(&mut list, &mut contents);
+    }
+
+    /// Writes a table, and notes the pages that begin within it.
+    fn table(&mut self, found: &Table) {
+        let table = table(&found.rows);
+        let mut pages = Vec::with_capacity(found.pages.len());
+        // A row is a line, and there is one below the head.
+        let mut ends = table.match_indices('\n').map(|(at, _)| at + 1);
+        let mut passed = 0;
+        for page in &found.pages {
+            if let Some(start) = ends.nth(page.start.saturating_sub(passed)) {
+                pages.push(Page { number: page.number, start });
+            }
+            passed = page.start + 1;
+        }
+        self.blocks.push_with_pages(&table, &pages);
     }
 
     /// Writes an open list, and open contents.

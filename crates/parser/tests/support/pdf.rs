@@ -1,11 +1,13 @@
 //! A writer of tiny PDFs.
 
+#![allow(dead_code)]
+
 /// A PDF that is being written.
 #[derive(Default)]
 pub struct Pdf {
     objects: Vec<Vec<u8>>,
     pages: Vec<(String, usize)>,
-    /// What else the catalog, and the trailer, say.
+    /// The rest of what the catalog, and the trailer, say.
     pub catalog: String,
     pub trailer: String,
 }
