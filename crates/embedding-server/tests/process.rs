@@ -20,7 +20,7 @@ fn program(model_dir: &Path) -> Command {
     command
 }
 
-/// What the program says when it will not start with this directory.
+/// Returns what the program says when it will not start with this directory.
 fn refusal(model_dir: &Path) -> String {
     let output = program(model_dir).output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -1,4 +1,4 @@
-//! What a user relies on of PDFs: each test writes its own.
+//! Reading PDFs: what a user relies on. Each test writes its own.
 
 #![allow(clippy::unwrap_used)]
 

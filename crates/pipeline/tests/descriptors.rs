@@ -1,4 +1,4 @@
-//! What becomes of requests when no file descriptor is left. The limit is the process's, so this is one of
+//! Requests when no file descriptor is left. The limit is the process's, so this is one of
 //! its own.
 #![allow(clippy::unwrap_used)]
 

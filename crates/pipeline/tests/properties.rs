@@ -1,4 +1,4 @@
-//! What reads bytes from outside, on inputs that a generator makes from a seed.
+//! The parts that read bytes from outside, on inputs that a generator makes from a seed.
 //!
 //! `FUZZ_CASES=100000 make test-pure ARGS='--test properties'` tries as many as one likes. A failure
 //! names the seed of its case.
@@ -45,7 +45,7 @@ fn cases(share: u64, property: impl Fn(&mut Generator)) {
     }
 }
 
-/// What libFuzzer starts from, and what it found: without libFuzzer.
+/// Tries what libFuzzer starts from, and what it found, without libFuzzer.
 #[test]
 fn the_corpus_of_the_fuzzer_holds() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");

@@ -144,7 +144,7 @@ async fn a_server_that_cannot_be_reached_is_told_by_what_is_in_the_way() {
     }
 }
 
-/// Whether this asks for a bucket, and not for an object in it.
+/// Returns whether this asks for a bucket, and not for an object in it.
 fn asks_for_bucket(request: &Request) -> bool {
     request.method == "HEAD"
 }

@@ -1,4 +1,4 @@
-//! What the AWS environment says of the server; a process of its own, for it changes that environment.
+//! The server's settings in the AWS environment; a process of its own, for it changes that environment.
 #![allow(clippy::unwrap_used)]
 
 mod support;

@@ -56,7 +56,7 @@ impl Search {
         search
     }
 
-    /// What is wrong, with the shortest history that leads there.
+    /// Returns what is wrong, with the shortest history that leads there.
     fn mistake(&self) -> Option<String> {
         if let Some((at, what)) = (0..self.states.len()).find_map(|at| Some((at, self.states[at].wrong()?))) {
             return Some(format!("{what}:\n{}\n{:?}", self.history(at), self.states[at]));

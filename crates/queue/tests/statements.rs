@@ -116,7 +116,7 @@ impl Queue {
         fail::fail(&mut self.session, v, &self.vectorizer, &failed, &limits).unwrap();
     }
 
-    /// What a user sees: the first column of each row, as text.
+    /// Returns what a user sees: the first column of each row, as text.
     fn see(&mut self, query: &str) -> Vec<String> {
         let rows = self.user.query(&format!("SELECT x::text FROM ({query}) q (x)"), &[]).unwrap();
         rows.iter().map(|row| row.get::<_, Option<String>>(0).unwrap_or_else(|| "NULL".to_owned())).collect()

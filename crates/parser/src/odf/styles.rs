@@ -1,4 +1,4 @@
-//! What paragraphs, lists and slides are by their styles.
+//! The looks of paragraphs, lists and slides by their styles.
 
 use std::collections::{HashMap, HashSet};
 

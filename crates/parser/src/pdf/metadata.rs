@@ -1,4 +1,4 @@
-//! What a PDF says of itself.
+//! The statements of a PDF about itself.
 
 use memchr::memmem;
 use pgai_rs_parser_protocol::Metadata;

@@ -7,7 +7,7 @@ use crate::charset::CodePage;
 pub(super) enum Charset {
     /// A code page.
     CodePage(CodePage),
-    /// That of the font Symbol, whose letters are Greek.
+    /// The code of the font Symbol, whose letters are Greek.
     Symbol,
 }
 

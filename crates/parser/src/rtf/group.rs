@@ -1,4 +1,4 @@
-//! What holds within a group, and where its text goes.
+//! The state that holds within a group, and where its text goes.
 
 use super::charset::Charset;
 

@@ -1,4 +1,4 @@
-//! What stands before the text: fonts, styles, and what the document says of itself.
+//! The head of a document, before its text: fonts, styles, and what it says of itself.
 
 use std::collections::{HashMap, HashSet};
 

@@ -17,7 +17,7 @@ use pgai_rs_parser_protocol::Guard;
 use attempts::{ATTEMPTS, Attempt};
 use player::{FAILED, SUCCEEDED, play};
 
-/// What the attempts are made at.
+/// The things that the attempts are made at.
 struct Targets {
     folder: PathBuf,
     _listener: UnixListener,

@@ -12,7 +12,7 @@
 //! * `(?x)` and `(?#…)` are stripped; named groups become numbered ones; global flags stand at the
 //!   start of the pattern
 //!
-//! What still differs:
+//! Some things still differ:
 //!
 //! * `(?a)`, `(?L)` and `\N{…}` are refused
 //! * `\p{…}` and look-behind of varying width are accepted, and `x**` may be
@@ -198,7 +198,7 @@ mod tests {
     use super::super::tests::ample;
     use super::*;
 
-    /// What the pattern finds first in the text.
+    /// Returns what the pattern finds first in the text.
     fn found<'t>(pattern: &str, text: &'t str) -> Option<&'t str> {
         let regex = PythonRegex::new(pattern, &mut Room::new()).unwrap();
         let found = regex.matches(text, ample()).next()?.unwrap();

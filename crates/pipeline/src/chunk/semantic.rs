@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(longest(Allowance::new(8 << 20, 0)), (8 << 20) / 64 - 1);
     }
 
-    /// What the blocks are for: the crate's work on one word is quadratic.
+    /// The reason for the blocks: the crate's work on one word is quadratic.
     #[test]
     fn a_megabyte_without_a_boundary_is_chunked() {
         let splitter = splitter(2000, 0, ChunkUnit::Characters, TextFormat::Text);

@@ -78,7 +78,7 @@ impl fmt::Display for Operation<'_> {
 
 /// The failure to report.
 ///
-/// What may be the object's doing or the store's ([`S3Error::doubt`]) is taken for the store's, until
+/// A failure that may be the object's doing or the store's ([`S3Error::doubt`]) is taken for the store's, until
 /// somebody who has asked the store says otherwise.
 pub fn failure(error: &S3Error, operation: Operation<'_>, access: &S3Access) -> Failure {
     match error {

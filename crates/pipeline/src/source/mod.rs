@@ -11,7 +11,7 @@
 //! table. The handle never waits; dropping it ends the task. All channels are bounded: a listing of
 //! any length takes the memory of a few pages.
 //!
-//! What an event *says* is not believed, for events come late, doubled and out of order: it names a
+//! The word of an event is not believed, for events come late, doubled and out of order: it names a
 //! key, and what the object is *now* decides.
 
 mod answer;

@@ -20,7 +20,7 @@ async fn faults_that_pass_are_waited_out() {
     }
 }
 
-/// What it asks for may not be allowed any more.
+/// An input that nobody waits for may not be allowed any more.
 #[tokio::test]
 async fn an_input_that_nobody_waits_for_any_more_is_not_sent_again() {
     let server = Server::start_gated(|request, gate| match inputs(request) == ["given up"] {

@@ -84,7 +84,7 @@ impl Touched {
         document
     }
 
-    /// Whether objects were read, and inputs were sent, for this document.
+    /// Returns whether objects were read, and inputs were sent, for this document.
     fn processed(&mut self, document: Document) -> (bool, bool) {
         let before = (self.bucket.requests().len(), self.model.requests().len());
         let ticket = document.ticket;

@@ -102,7 +102,7 @@ const NUMBERS: &[&str] =
 /// The first of the letters in texts in which none occurs twice.
 const FIRST_LETTER: u32 = 0x4e00;
 
-/// Whether it is one of those letters.
+/// Returns whether it is one of those letters.
 pub fn is_letter(c: char) -> bool {
     (FIRST_LETTER..FIRST_LETTER + 0x1000).contains(&u32::from(c))
 }
@@ -282,7 +282,7 @@ impl Generator {
         }
     }
 
-    /// What a provider might send instead of three numbers for one input.
+    /// Returns something that a provider might send instead of three numbers for one input.
     pub fn answer(&mut self) -> Vec<u8> {
         let numbers: Vec<&str> =
             (0..3).map(|_| if self.0.random_bool(0.8) { "0.25" } else { self.one(NUMBERS) }).collect();

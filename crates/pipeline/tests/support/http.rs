@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-/// What a client asked.
+/// A client's request.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
@@ -32,7 +32,7 @@ impl Request {
     }
 }
 
-/// What it gets.
+/// The reply that it gets.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// A well-formed answer.

@@ -1,4 +1,4 @@
-//! What must hold of the parts that read what comes from outside, whatever comes: none of them
+//! Invariants of the parts that read what comes from outside, whatever comes: none of them
 //! panics, what they make is bounded, and what they promise is so.
 //!
 //! `tests/properties.rs` tries them on inputs from a seeded generator and on the corpus of `fuzz/`, whose
@@ -111,7 +111,7 @@ fn hard_limit(config: &Chunking) -> Option<usize> {
     }
 }
 
-/// Of a text in which no letter occurs twice, every letter is in some chunk, and they are in order.
+/// Every letter of a text in which none occurs twice is in some chunk, and they are in order.
 /// (Letters are what is neither blank nor a part of a separator.)
 pub fn coverage(config: &Chunking, text: &str, is_letter: impl Fn(char) -> bool) {
     let Some(chunks) = chunks(config, text) else { return };
@@ -159,7 +159,7 @@ pub fn headers(text: &str) {
     assert!(wait.as_secs() <= 24 * 3600, "{wait:?}");
 }
 
-/// What the fuzz targets do with their inputs, by name.
+/// The work of the fuzz targets on their inputs, by name.
 pub mod targets {
     use super::Chunking;
 
@@ -206,7 +206,7 @@ pub mod targets {
         }
     }
 
-    /// What follows the first NUL is the chunk.
+    /// Tries a template on a chunk, which follows the first NUL.
     pub fn template(text: &str) {
         let (template, chunk) = text.split_once('\0').unwrap_or((text, "chunk"));
         super::template(template, chunk);

@@ -22,10 +22,10 @@ const TOO_LONG: &str = "took too long";
 pub struct MemoryQueue {
     pub vectorizers: Vec<Arc<Vectorizer>>,
     pub pending: HashMap<i32, VecDeque<Document>>,
-    /// What is claimed and not settled.
+    /// Tickets that are claimed and not settled.
     pub claimed: HashSet<Ticket>,
     pub completed: HashMap<Ticket, Vec<Chunk>>,
-    /// What is to be remembered of the completed.
+    /// The provenances that are to be remembered of the completed.
     pub provenances: HashMap<Ticket, Option<Provenance>>,
     pub failed: HashMap<Ticket, Failure>,
     /// Tickets whose rows are locked.
@@ -40,9 +40,9 @@ pub struct MemoryQueue {
     pub others_first: HashSet<i32>,
     /// `fail` errs.
     pub broken: bool,
-    /// What failed without a try being spent comes back when it is due, as in Postgres.
+    /// `true` if a failure without a try being spent comes back when it is due, as in Postgres.
     pub brings_back: bool,
-    /// What would come back, and when what has failed is due again.
+    /// The documents that would come back, and when those that have failed are due again.
     again: HashMap<Ticket, (Arc<Vectorizer>, Payload)>,
     later: HashMap<Ticket, Instant>,
     /// How often each ticket was claimed.

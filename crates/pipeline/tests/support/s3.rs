@@ -1,4 +1,4 @@
-//! What S3 and STS say.
+//! Answers of S3 and STS.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -43,7 +43,7 @@ pub fn error(status: u16, code: &str) -> Reply {
     Reply::new(status, body).with("Content-Type", "application/xml")
 }
 
-/// Whether this is for STS rather than S3.
+/// Returns whether this is for STS rather than S3.
 pub fn is_sts(request: &Request) -> bool {
     request.method == "POST"
 }
@@ -66,7 +66,7 @@ fn credentials(token: &str, expiry: SystemTime) -> String {
     )
 }
 
-/// What STS answers when it grants something.
+/// Returns the answer of STS when it grants something.
 pub fn sts_answer(action: &str, result: &str) -> Reply {
     let body = format!(
         "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>{result}\

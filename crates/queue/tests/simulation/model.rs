@@ -12,7 +12,7 @@ mod worker;
 
 use std::fmt;
 
-/// What differs from the queue's SQL, to see that the search would find it.
+/// A difference from the queue's SQL, to see that the search would find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bug {
     None,
@@ -33,7 +33,7 @@ pub enum Bug {
     DeleteLeavesChunks,
     /// Leases neither run out nor are given back when their holder is dead.
     LeasesLastForever,
-    /// What succeeds at last stays in the failed queue.
+    /// A row that succeeds at last stays in the failed queue.
     SuccessKeepsFailed,
     /// A row is set aside without a lock on its source row.
     NoLockForSettingAside,
@@ -43,7 +43,7 @@ pub enum Bug {
     PostponeIgnoresGeneration,
 }
 
-/// What happens next.
+/// The step that happens next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// A user's transaction changes the row, and is open.
@@ -60,7 +60,7 @@ pub enum Step {
     Worker(usize, Act),
 }
 
-/// What a worker does.
+/// An act of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Act {
     /// `fold` has run in a transaction that is open.
@@ -139,13 +139,13 @@ pub struct Work {
     pub generation: u8,
     /// Number of the claim that holds it.
     pub lease: Option<u8>,
-    /// Whether `available_at <= now()`.
+    /// `true` if `available_at <= now()`.
     pub available: bool,
     /// Which generation the tries were of that `attempts` counts; 0 if it counts none.
     pub tried: u8,
 }
 
-/// What a worker remembers of its claim.
+/// The things that a worker remembers of its claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Claim {
     generation: u8,
@@ -154,7 +154,7 @@ pub struct Claim {
     content: Option<u8>,
 }
 
-/// What the second transaction found at its beginning.
+/// The state that the second transaction found at its beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Found {
     /// The source row, which is now locked.
@@ -238,18 +238,18 @@ impl State {
         idle && self.user.is_none() && self.inbox == 0 && self.work.is_none()
     }
 
-    /// Whether the bounds, and nothing else, keep it from going on.
+    /// Returns whether the bounds, and nothing else, keep it from going on.
     pub fn is_cut_off(&self, bounds: Bounds) -> bool {
         self.leases == bounds.leases
     }
 
-    /// What is wrong with any state.
+    /// Returns what would be wrong with any state.
     pub fn wrong(&self) -> Option<&'static str> {
         let tried = |work: &Work| work.tried != 0 && work.tried != work.generation;
         self.work.filter(tried).map(|_| "tries of an earlier content count")
     }
 
-    /// What is wrong with a state at rest.
+    /// Returns what would be wrong with a state at rest.
     pub fn broken(&self) -> Option<&'static str> {
         match (self.source, self.store, self.failed) {
             (None, Some(_), _) => Some("chunks of a row that is gone"),
@@ -333,7 +333,7 @@ impl State {
         Some(self.with(Step::TimePasses, |s| s.work = Some(Work { available: true, ..work })))
     }
 
-    /// Whether a transaction of a worker has locked the work row.
+    /// Returns whether a transaction of a worker has locked the work row.
     fn is_work_locked(&self) -> bool {
         self.workers.iter().any(|worker| {
             matches!(worker, Worker::Claiming(_) | Worker::Writing(..) | Worker::SettingAside(..))

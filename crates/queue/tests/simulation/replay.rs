@@ -31,7 +31,7 @@ const LONGEST: Duration = Duration::from_secs(20);
 /// A part of a statement, and what stands there instead.
 pub type Mistake = Option<(&'static str, &'static str)>;
 
-/// What a worker is told to do.
+/// An order to a worker.
 enum Order {
     Claim(i64),
     Fold,
@@ -43,13 +43,13 @@ enum Order {
     Die,
 }
 
-/// What a worker that has stopped within a transaction is told to do.
+/// An order to a worker that has stopped within a transaction.
 enum GoOn {
     Yes,
     Die,
 }
 
-/// What a worker answers.
+/// A worker's answer.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
     /// It has stopped within a transaction.
@@ -358,7 +358,7 @@ impl Replay {
         Ok(())
     }
 
-    /// What has been committed.
+    /// Returns what has been committed.
     fn see(&mut self) -> Seen {
         let row = self
             .observer
@@ -383,7 +383,7 @@ impl Replay {
     }
 }
 
-/// What there is in the tables, or in a state of the model.
+/// The rows that there are in the tables, or in a state of the model.
 #[derive(Debug, PartialEq, Eq)]
 struct Seen {
     source: Option<String>,

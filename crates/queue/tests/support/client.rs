@@ -69,7 +69,7 @@ pub struct ClientSession {
     holder: i32,
     /// Called before each statement.
     pub hook: Option<Hook>,
-    /// What is written otherwise than the queue has it: a part of a statement, and what stands there instead.
+    /// A mistake to plant: a part of a statement, and what stands there instead.
     pub mistake: Option<(&'static str, &'static str)>,
     /// The number of statements that were prepared.
     pub preparations: usize,

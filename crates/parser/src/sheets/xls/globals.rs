@@ -1,4 +1,4 @@
-//! What holds for a whole workbook.
+//! The records that hold for a whole workbook.
 
 use std::rc::Rc;
 

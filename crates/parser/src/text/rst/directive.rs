@@ -1,4 +1,4 @@
-//! What begins with two dots: directives, footnotes, links and comments.
+//! Blocks that begin with two dots: directives, footnotes, links and comments.
 
 use super::Reader;
 use super::lines::{after_mark, dedented, indented_block};

@@ -74,7 +74,7 @@ impl Bracket {
 mod tests {
     use super::*;
 
-    /// What a server that takes so many inputs is asked for, after `first` were refused.
+    /// Returns what a server that takes so many inputs is asked for, after `first` were refused.
     fn asked(first: usize, limit: usize) -> (Vec<usize>, Option<usize>) {
         let (mut bracket, mut asked) = (Bracket::new(first, false), Vec::new());
         while let Some(inputs) = bracket.next() {

@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// As many as can be had without waiting.
+    /// Takes as many as can be had without waiting.
     fn take_all(share: &ConnectionShare) -> Vec<Connection> {
         std::iter::from_fn(|| share.take().now_or_never()).collect()
     }

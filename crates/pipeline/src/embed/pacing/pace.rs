@@ -207,11 +207,11 @@ mod tests {
     struct Server {
         limit: f64,
         period: Duration,
-        /// Whether more is left steadily, or all at once when a period ends.
+        /// `true` if more is left steadily, and not all at once when a period ends.
         steady: bool,
-        /// Whether answers say what is left.
+        /// `true` if answers say what is left.
         headers: bool,
-        /// Whether refusals say how long to wait, in whole seconds.
+        /// `true` if refusals say how long to wait, in whole seconds.
         retry_after: bool,
         left: f64,
         since: Instant,
@@ -237,7 +237,7 @@ mod tests {
             }
         }
 
-        /// Whether a request is taken, and what the answer's headers say.
+        /// Returns whether a request is taken, and what the answer's headers say.
         fn ask(&mut self, now: Instant) -> (bool, RateLimits) {
             self.refill(now);
             let taken = self.left >= 1.0;
@@ -248,7 +248,7 @@ mod tests {
             (taken, RateLimits { requests, tokens: None })
         }
 
-        /// What a refusal asks for.
+        /// Returns the pause that a refusal asks for.
         fn pause(&self, now: Instant) -> Option<Duration> {
             let next = match self.steady {
                 true => self.period.mul_f64((1.0 - self.left).max(0.0) / self.limit),

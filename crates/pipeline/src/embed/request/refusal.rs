@@ -69,7 +69,7 @@ impl Refusal {
 
     /// Reads the error in an answer that has the status of a success and no vectors; none if there is none.
     ///
-    /// What does not say whose fault it is may be the provider's, which passes.
+    /// A fault of which nothing says whose it is may be the provider's, which passes.
     pub(in crate::embed) fn in_success(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let json: Value = serde_json::from_slice(body).ok()?;
         let error = InnerError::find(&json);
