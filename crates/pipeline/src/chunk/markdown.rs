@@ -2,8 +2,9 @@
 //!
 //! A chunk is a run of whole blocks: paragraphs, lists, tables, code. A section begins a chunk of its own unless it
 //! fits into the one before it. A block that is larger than a chunk is parted where that hurts least: a table between
-//! rows, each part with the table's head; code between lines, each part in a fence; a list between items; anything else
-//! between sentences, else words. Before its blocks a chunk may have the headings that it stands under.
+//! rows, each part with the table's head; code between lines, each part in a fence, also where it is within an item or a
+//! quotation; a list between items; anything else between sentences, else words. Before its blocks a chunk may have the
+//! headings that it stands under.
 //!
 //! * `blocks`: the blocks of a text
 //! * `part`: a block parted into what fits; `parts`: one after the other, with the headings above them
@@ -137,6 +138,37 @@ mod tests {
     fn a_long_list_is_parted_between_its_items() {
         let text = "- one two\n- three\n  - four\n- five six";
         assert_eq!(chunks(20, false, text), ["- one two", "- three\n  - four", "- five six"]);
+    }
+
+    #[test]
+    fn long_code_in_an_item_or_a_quotation_is_parted_between_lines_and_stays_in_fences() {
+        let text =
+            "1. Run this:\n\n   ```sh\n   first\n   second\n   third\n   ```\n\n   Then that.\n2. Done.";
+        let whole = "```sh\n   first\n   second\n   third\n   ```";
+        assert_eq!(chunks(40, false, text), ["1. Run this:", whole, "Then that.\n2. Done."]);
+        assert_eq!(
+            chunks(36, false, text),
+            [
+                "1. Run this:",
+                "   ```sh\n   first\n   second\n   ```",
+                "   ```sh\n   third\n   ```\n\nThen that.",
+                "2. Done.",
+            ]
+        );
+        let text = "- ~~~\n  first of all\n  second\n  third\n  ~~~\n  - ```\n    fourth\n    ```";
+        assert_eq!(
+            chunks(32, false, text),
+            [
+                "- ~~~\n  first of all\n  ~~~",
+                "  ~~~\n  second\n  third\n  ~~~",
+                "  - ```\n    fourth\n    ```",
+            ]
+        );
+        let text = "> ```sh\n> first of all\n> second\n> third\n> ```\n> Quoted.";
+        assert_eq!(
+            chunks(32, false, text),
+            ["> ```sh\n> first of all\n> ```", "> ```sh\n> second\n> third\n> ```", "> Quoted."]
+        );
     }
 
     #[test]

@@ -14,6 +14,14 @@ pub(super) struct Block {
     pub range: Range<usize>,
     /// Its kind.
     pub kind: Kind,
+    /// The code in fences within it, as in an item of a list: from each fence to its end, in their order.
+    pub codes: Vec<Range<usize>>,
+}
+
+impl Block {
+    fn new(range: Range<usize>, kind: Kind) -> Block {
+        Block { range, kind, codes: Vec::new() }
+    }
 }
 
 /// The kind of a block, as far as it matters for where it may be parted.
@@ -51,15 +59,17 @@ pub(super) fn blocks(
         match event {
             Event::Start(tag) => {
                 if depth == 0 {
-                    blocks.push(Block { range: trimmed(text, range), kind: kind(&tag) });
+                    blocks.push(Block::new(trimmed(text, range), kind(&tag)));
                 } else if depth == 1 && matches!(tag, Tag::Item) {
                     begin_item(&mut blocks, range.start);
+                } else if let (Kind::Code, Some(block)) = (kind(&tag), blocks.last_mut()) {
+                    block.codes.push(trimmed(text, range));
                 }
                 depth += 1;
             }
             Event::End(_) => depth = depth.saturating_sub(1),
             // A rule between sections, or a line of HTML.
-            _ if depth == 0 => blocks.push(Block { range: trimmed(text, range), kind: Kind::Other }),
+            _ if depth == 0 => blocks.push(Block::new(trimmed(text, range), Kind::Other)),
             _ => {}
         }
     }
@@ -74,7 +84,7 @@ fn with_rest(text: &str, segment: Range<usize>, blocks: Vec<Block>) -> Vec<Block
     let mut end = segment.start;
     let rest = |range: Range<usize>| {
         let range = trimmed(text, range);
-        (!range.is_empty()).then_some(Block { range, kind: Kind::Other })
+        (!range.is_empty()).then(|| Block::new(range, Kind::Other))
     };
     for block in blocks {
         whole.extend(rest(end..block.range.start.max(end)));

@@ -75,9 +75,9 @@ impl Parter<'_> {
         }
         match &block.kind {
             Kind::Table => self.part_table(&block.range, parts),
-            Kind::Code => self.part_code(&block.range, parts),
-            Kind::List(items) => self.part_list(&block.range, items, parts),
-            Kind::Heading(_) | Kind::Other => self.part_sentences(&block.range, parts),
+            Kind::Code => self.part_code(&block.range, block.range.start, parts),
+            Kind::List(items) => self.part_list(block, items, parts),
+            Kind::Heading(_) | Kind::Other => self.part_around_code(&block.range, &block.codes, parts),
         }
     }
 
@@ -113,18 +113,27 @@ impl Parter<'_> {
         Ok(())
     }
 
-    /// Parts code between its lines.
-    fn part_code(&self, range: &Range<usize>, parts: &mut Vec<Part>) -> Result<(), ChunkError> {
+    /// Parts code between its lines. What stands before its fence on the same line, such as the mark of the item that
+    /// it is in, is a part of the range.
+    fn part_code(
+        &self,
+        range: &Range<usize>,
+        fence_at: usize,
+        parts: &mut Vec<Part>,
+    ) -> Result<(), ChunkError> {
         let code = &self.text[range.clone()];
         let opening = code.find('\n').map_or(code.len(), |at| at + 1);
-        let fence: String = code.chars().take_while(|c| matches!(c, '`' | '~')).collect();
+        let margin = margin(&self.text[range.start..fence_at]);
+        let fenced = &self.text[fence_at..range.start + opening];
+        let fence: String = fenced.chars().take_while(|c| matches!(c, '`' | '~')).collect();
+        let is_margin = |c: char| c == '>' || c.is_whitespace();
         let closing = match code.rfind('\n') {
-            Some(at) if at + 1 >= opening && code[at + 1..].trim() == fence => at,
+            Some(at) if at + 1 >= opening && code[at + 1..].trim_matches(is_margin) == fence => at,
             // A fence that is left open ends with the text.
             _ => code.len(),
         };
-        let before = Around::new(code[..opening].to_owned(), self.sizer)?;
-        let after = Around::new(format!("\n{fence}"), self.sizer)?;
+        let before = Around::new(format!("{margin}{fenced}"), self.sizer)?;
+        let after = Around::new(format!("\n{margin}{fence}"), self.sizer)?;
         if before.size + after.size > self.room(0) / 2 || opening >= closing {
             return self.part_sentences(range, parts);
         }
@@ -172,23 +181,46 @@ impl Parter<'_> {
     }
 
     /// Parts a list between its items.
-    fn part_list(
-        &self,
-        range: &Range<usize>,
-        items: &[usize],
-        parts: &mut Vec<Part>,
-    ) -> Result<(), ChunkError> {
-        let ends = items.iter().skip(1).copied().chain([range.end]);
+    fn part_list(&self, list: &Block, items: &[usize], parts: &mut Vec<Part>) -> Result<(), ChunkError> {
+        let ends = items.iter().skip(1).copied().chain([list.range.end]);
         let items = items.iter().copied().zip(ends).map(|(start, end)| start..end).collect();
         for (run, size) in self.runs(items, self.room(0))? {
             if size <= self.room(0) {
                 let run = run.start..run.start + self.text[run].trim_end().len();
                 parts.push(self.plain(run, size));
             } else {
-                self.part_sentences(&run, parts)?;
+                self.part_around_code(&run, &list.codes, parts)?;
             }
         }
         Ok(())
+    }
+
+    /// Parts text, between sentences, and the code within it, between its lines.
+    fn part_around_code(
+        &self,
+        range: &Range<usize>,
+        codes: &[Range<usize>],
+        parts: &mut Vec<Part>,
+    ) -> Result<(), ChunkError> {
+        let first = codes.partition_point(|code| code.start < range.start);
+        let end = codes.partition_point(|code| code.start < range.end);
+        let mut start = range.start;
+        for code in &codes[first..end] {
+            let line = self.text[start..code.start].rfind('\n').map_or(start, |at| start + at + 1);
+            self.part_sentences(&(start..line), parts)?;
+            let whole = line..code.end;
+            let size = self.sizer.try_size(&self.text[whole.clone()])?;
+            let bare = self.sizer.try_size(&self.text[code.clone()])?;
+            if size <= self.room(0) {
+                parts.push(self.plain(whole, size));
+            } else if bare <= self.room(0) && self.text[line..code.start].trim().is_empty() {
+                parts.push(self.plain(code.clone(), bare));
+            } else {
+                self.part_code(&whole, code.start, parts)?;
+            }
+            start = code.end;
+        }
+        self.part_sentences(&(start..range.end), parts)
     }
 
     fn part_sentences(&self, range: &Range<usize>, parts: &mut Vec<Part>) -> Result<(), ChunkError> {
@@ -220,6 +252,12 @@ impl Parter<'_> {
         }
         Ok(runs)
     }
+}
+
+/// Returns what a line has before a fence, for lines after the first: that of a quotation, and blanks for the mark of
+/// an item.
+fn margin(before: &str) -> String {
+    before.chars().map(|c| if c == '>' || c.is_whitespace() { c } else { ' ' }).collect()
 }
 
 /// Returns the lines of a range, with their line breaks.
