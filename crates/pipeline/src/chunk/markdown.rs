@@ -172,6 +172,14 @@ mod tests {
     }
 
     #[test]
+    fn blanks_before_a_line_that_is_too_long_count() {
+        let text = "````\n  one    two - three four\n````";
+        let chunks = chunks(24, false, text);
+        assert!(chunks.iter().all(|chunk| chunk.chars().count() <= 24), "{chunks:?}");
+        assert!(chunks.iter().all(|chunk| chunk.matches("````").count() == 2), "{chunks:?}");
+    }
+
+    #[test]
     fn a_chunk_knows_its_place_without_what_is_repeated() {
         let text = "# É\n\n| a |\n| --- |\n| 1 |\n| 2 |\n| 3 |\n| 4 |";
         let chunker = MarkdownChunker::new(40, ChunkUnit::Characters, true).unwrap();

@@ -104,13 +104,7 @@ impl Parter<'_> {
 
         let first = parts.len();
         self.part_lines(&(range.start + head_end..range.end), &head, &Rc::default(), parts)?;
-        // The first part has the head itself.
-        if let Some(part) = parts.get_mut(first) {
-            part.range.start = range.start;
-            part.size += head.size;
-            part.before = Rc::default();
-        }
-        Ok(())
+        self.begin(range.start, first, parts)
     }
 
     /// Parts code between its lines. What stands before its fence on the same line, such as the mark of the item that
@@ -140,16 +134,36 @@ impl Parter<'_> {
 
         let first = parts.len();
         self.part_lines(&(range.start + opening..range.start + closing), &before, &after, parts)?;
-        if let Some(part) = parts.get_mut(first) {
-            part.range.start = range.start;
-            part.size += before.size;
-            part.before = Rc::default();
-        }
-        if let Some(part) = parts[first..].last_mut() {
+        self.begin(range.start, first, parts)?;
+        let Some(part) = parts[first..].last_mut() else { return Ok(()) };
+        let size = self.sizer.try_size(&self.text[part.range.start..range.end])?;
+        if size <= self.room(part.before.size) {
             part.range.end = range.end;
-            part.size += after.size;
+            part.size = size;
             part.after = Rc::default();
+        } else if range.start + closing < range.end {
+            let closing = range.start + closing + 1..range.end;
+            let size = self.sizer.try_size(&self.text[closing.clone()])?;
+            parts.push(Part { before, ..self.plain(closing, size) });
         }
+        Ok(())
+    }
+
+    /// Lets the first of parts begin where its block does, with the head or the fence itself, which is a part by itself
+    /// if they don't fit together: blanks between them that were left out are a part of that again.
+    fn begin(&self, start: usize, first: usize, parts: &mut Vec<Part>) -> Result<(), ChunkError> {
+        let Some(part) = parts.get_mut(first) else { return Ok(()) };
+        let size = self.sizer.try_size(&self.text[start..part.range.end])?;
+        if size <= self.room(part.after.size) {
+            part.range.start = start;
+            part.size = size;
+            part.before = Rc::default();
+            return Ok(());
+        }
+        let after = Rc::clone(&part.after);
+        let head = start..start + self.text[start..part.range.start].trim_end().len();
+        let size = self.sizer.try_size(&self.text[head.clone()])?;
+        parts.insert(first, Part { after, ..self.plain(head, size) });
         Ok(())
     }
 
