@@ -19,7 +19,7 @@ struct Failure {
     place: Place,
     /// Message of the warning that the user has been given.
     message: String,
-    /// Whether the trigger does its work again, because what made it fail may be mended.
+    /// `true` if the trigger does its work again, because what made it fail may be mended.
     is_retried: bool,
 }
 
