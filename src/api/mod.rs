@@ -1,4 +1,37 @@
 //! The SQL functions, one file per family, named after the SQL functions. Their signatures are in `sql/`.
+//!
+//! Vectorizers (`sql/vectorizer.sql`, `sql/monitoring.sql`, `sql/scheduling.sql`):
+//!
+//! * [`create_vectorizer`], [`drop_vectorizer`], [`scheduling`]: declaring, dropping, disabling, changing the times
+//! * [`execute_vectorizer`], [`resync`], [`retry_failed`]: having the worker do something
+//! * [`quota`]: the number of vectorizers and S3 sources that a role may have
+//! * [`vector_index`]: pgai's functions for an index
+//! * [`bind_all`]: the upgrade of vectorizers of earlier versions
+//!
+//! Their state (`sql/health.sql`, `sql/monitoring.sql`):
+//!
+//! * [`monitoring`]: the functions below the two views
+//! * [`vectorizer_state`], [`worker_state`], [`missed_state`]: the state of one vectorizer, of the processes, and of the
+//!   triggers, as a word, a reason and a hint
+//! * [`counts`], [`pending`]: the rows in a queue
+//!
+//! Models and documents (`sql/embed.sql`, `sql/convenience.sql`, `sql/documents.sql`, `sql/secrets.sql`):
+//!
+//! * [`embed`], [`convenience`]: vectors for whoever calls
+//! * [`documents`], [`chunking`]: what becomes of a document or a text
+//! * [`network`]: waiting in a backend for any of these
+//! * [`secrets`]: API keys for a database
+//!
+//! S3 (`sql/s3.sql`, `sql/s3_source.sql`):
+//!
+//! * [`s3`]: trying the access, and the policies for it
+//! * [`create_s3_source`], [`s3_source`]: declaring, listing, disabling and dropping a source
+//!
+//! The rest (`sql/grants.sql`, `sql/visibility.sql`, `sql/worker.sql`, `sql/validators.sql`, `sql/migration.sql`):
+//!
+//! * [`grants`], [`visibility`]: who may use what, and see what
+//! * [`worker`]: the worker of the database
+//! * [`pgai_validators`], [`migrate_from_pgai`]: pgai's own functions, and taking over from it
 
 // SQL functions return pgrx's error type, which is large.
 #![allow(clippy::result_large_err)]

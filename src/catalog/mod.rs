@@ -6,10 +6,11 @@
 //! * [`vectorizer`]: a row of `ai.vectorizer`, and what is derived from it
 //! * [`binding`], [`table`]: its relations, by OID and under a lock
 //! * [`registration`], [`ownership`]: its row, and who may drop it
-//! * [`triggers`], [`objects`], [`destination`]: creating its objects
-//! * [`queue_tables`]: the names of its queue's tables and of their own columns
-//! * [`relation`], [`hierarchy`], [`key`]: the properties of a user's table
-//! * [`visibility`]: which roles see which part of it
+//! * [`triggers`], [`trigger_states`], [`objects`], [`destination`]: creating its objects, and which sessions fire its
+//!   triggers
+//! * [`queue_tables`], [`scan`]: the names of its queue's tables and of their own columns; reading them without a plan
+//! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
+//! * [`schema`], [`visibility`], [`row_security`]: the schema `ai`, which roles see which part of it, and which chunks
 //! * [`secret`]: API keys of model providers that are set for the database
 //! * [`spending`]: daily quotas of roles, and what is used of them
 //! * [`sequence`]: numbers that are given once

@@ -10,7 +10,7 @@
 //! current user may be another than the one it looked at: CREATE SCHEMA … AUTHORIZATION creates its tables as
 //! their owner.
 //!
-//! * [`statement`], [`commands`]: the changes
+//! * [`statement`], [`commands`], [`node`]: the changes
 //! * [`dropped`]: dropped sources and partitions
 //! * [`partitions`]: tables that became partitions or no longer are
 //! * [`renamed`], [`mod@column`], [`types`]: renamed objects

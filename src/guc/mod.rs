@@ -4,6 +4,12 @@
 //!
 //! All are for the operator, and take effect at a reload; none needs a restart. Those that may differ between
 //! databases (`ALTER DATABASE … SET`) are `superuser`, the others `sighup`.
+//!
+//! * `setting`: how a setting is defined and read
+//! * `embedding`, `indexing`, `loading`, `parsing`: settings of a stage
+//! * `s3`, `sources`: addresses and credentials of S3, and S3 sources
+//! * `quota`: how much a role may have and use
+//! * `worker`: the worker's processes, times and memory
 
 mod embedding;
 mod indexing;

@@ -1,5 +1,35 @@
-//! Postgres facilities that pgrx does not provide: errors with SQLSTATE and hint, identities, settings,
-//! sessions, transactions, statements, turns, deadlines, file descriptors, and the key that encrypts secrets.
+//! Postgres facilities that pgrx does not provide.
+//!
+//! Statements:
+//!
+//! * [`sql`], [`quote`]: statements and their rows; names in them
+//! * [`plan`], [`plan_cache`]: statements that are prepared
+//! * [`statement`], [`named`], [`truncation`]: the tables and objects that a statement may name
+//! * [`connection`]: the queue's connection, over SPI
+//! * [`utility`]: statements that commit while they run
+//! * [`settings`]: settings that change what a statement means
+//! * [`json`], [`interval`], [`vector`]: values of users, and pgvector's type
+//!
+//! Transactions and time:
+//!
+//! * [`transaction`]: transactions and subtransactions
+//! * [`turn`], [`limits`]: transactions in which a role's SQL runs, within its share and its limits
+//! * [`deadline`]: limits on the time of a user's backend
+//! * [`lock`]: locks on names
+//! * [`memory`]: memory that is given back before the transaction ends
+//!
+//! Roles and errors:
+//!
+//! * [`identity`], [`roles`], [`role_settings`]: acting as another role; its name and its settings
+//! * [`error`], [`discreet`]: errors with SQLSTATE and hint, and those that must not show a secret
+//! * [`key_file`]: the key that encrypts secrets
+//!
+//! The process:
+//!
+//! * [`session`], [`database`]: the settings and the database of a background worker
+//! * [`wait`]: signals, latch, timeouts
+//! * [`descriptors`]: file descriptors for the network
+//! * [`random`]: random numbers
 
 pub mod connection;
 pub mod database;

@@ -10,17 +10,19 @@ DIMENSIONS = 384
 
 
 class EmbeddingServer:
-    def __init__(self, program: Path, model: Path, directory: Path, port: int = 0):
+    """A server on a port, or on a Unix socket if one is named. Its log is in `directory`."""
+
+    def __init__(self, program: Path, model: Path, directory: Path, port: int = 0, socket: Path | None = None):
         log = directory / "embedding-server.log"
         log.unlink(missing_ok=True)
-        self._process = process.spawn(
-            [program, "--model-dir", model, "--listen", f"127.0.0.1:{port}"],
-            log,
-            env=process.environment(directory),
-        )
+        place = ["--unix", socket] if socket else ["--listen", f"127.0.0.1:{port}"]
+        self._process = process.spawn([program, "--model-dir", model, *place], log, env=process.environment(directory))
         self.url = process.announced(
-            self._process, log, re.compile(r"listening on (http://\S+)"), "the embedding server"
+            self._process, log, re.compile(r"listening on ((?:http|unix):\S+)"), "the embedding server"
         )[1]
+        if socket:
+            # Postgres may run as another user than the tests.
+            socket.chmod(0o666)
 
     def stop(self) -> None:
         process.stop(self._process)

@@ -1,6 +1,7 @@
 """Whatever the docs name in the tree is there: a path, a test, the guard of a threat."""
 
 import re
+from pathlib import Path
 
 import pytest
 from pgai_dev import places
@@ -46,6 +47,33 @@ def test_a_file_of_code_that_a_page_names_is_there(page):
 def test_a_file_of_tests_that_a_page_names_is_there_once(page):
     named = set(re.findall(r"\btest_\w+\.py", page.read_text()))
     assert {name for name in named if len([*places.ROOT.glob(f"tests/**/{name}")]) != 1} == set()
+
+
+# From this number of files on, nobody finds their way by the names alone.
+LISTED_FROM = 5
+
+
+def unlisted(path: Path) -> list[str]:
+    """Returns the modules that a file declares and does not name in its own documentation, if they are many."""
+    text = path.read_text()
+    modules = re.findall(r"^(?:pub(?:\([^)]*\))? )?mod (\w+);", text, re.MULTILINE)
+    documentation = "\n".join(line for line in text.splitlines() if line.startswith("//!"))
+    named = set(re.findall(r"`(?:mod@)?(\w+)(?:\(\))?`", documentation))
+    return [module for module in modules if module not in named] if len(modules) >= LISTED_FROM else []
+
+
+def test_a_folder_lists_its_files_by_what_they_are_for():
+    files = [*places.ROOT.glob("src/**/*.rs"), *places.ROOT.glob("crates/*/src/**/*.rs")]
+    assert {str(path.relative_to(places.ROOT)): missing for path in files if (missing := unlisted(path))} == {}
+
+
+@pytest.mark.parametrize("folder, kind", [("sql", "sql"), ("src/api", "rs"), ("crates/pipeline/src", "")])
+def test_the_map_of_the_house_names_each_file(folder, kind):
+    """Those that no file of a folder's own lists, and the functions that users call."""
+    named = code((places.ROOT / "docs/architecture.md").read_text())
+    here = (places.ROOT / folder).iterdir()
+    there = [path.stem for path in here if (path.suffix == f".{kind}" if kind else path.is_dir())]
+    assert [name for name in there if name not in named and name != "mod" and "--" not in name] == []
 
 
 def test_each_test_of_a_threat_is_there():

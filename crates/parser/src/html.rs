@@ -1,6 +1,6 @@
 //! Web pages, and electronic books made of them.
 //!
-//! * `build`, `tree`, `tag`: from text to elements
+//! * `encoding`, `build`, `tree`, `tag`: from bytes to elements
 //! * `furniture`: elements that are left out
 //! * `notes`, `path`: footnotes, and links between pages
 //! * `render`, `inline`, `output`: from elements to Markdown

@@ -5,7 +5,7 @@
 //!
 //! * `guard`, `limits`: what a document may cost
 //! * `lexer`, `interpret`, `font`, `path`: a page's instructions become letters and lines
-//! * `glyph`, `segment`, `line`, `page`: letters become words, and words become lines
+//! * `geometry`, `glyph`, `segment`, `line`, `page`: letters become words, and words become lines
 //! * `furniture`: running heads, feet and page numbers go
 //! * `grid`, `columns`, `table`: lines become tables
 //! * `block`, `order`, `heading`, `list`, `paragraph`: lines become paragraphs, headings and lists, in reading order

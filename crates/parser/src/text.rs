@@ -2,6 +2,13 @@
 //!
 //! Source code, AsciiDoc, Org and LaTeX stay text without markup: a fence around a whole file would be one block that
 //! no chunker likes to split, while blank lines between functions are what every chunker looks for.
+//!
+//! * `front_matter`: Markdown
+//! * `rst`: reStructuredText
+//! * `notebook`, `subtitles`: notebooks of Jupyter, and what is said in films
+//! * `json`, `xml`, `delimited`: values with names, and values in columns
+//! * `data`: Markdown for values with names
+//! * `terminal`: text as a terminal shows it in the end
 
 mod data;
 mod delimited;

@@ -21,8 +21,14 @@
 //! * [`quota`]: how much a role may spend in a day
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`child`]: processes of ours, within limits
-//! * [`citation`]: the places of chunks in their documents
+//! * [`citation`], `outline`: the places of chunks in their documents, and the headings there
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
+//! * [`backoff`]: growing pauses
+//! * `fair`, `memory_budget`: permits and bytes that owners share
+//! * `offload`: computing, kept off the network's threads
+//! * `compression`, `json_items`: what objects and answers are compressed with, and how many items a JSON text has
+//! * `exhausted`: descriptors that the system does not have
+//! * [`message`]: texts of others, cut to a length
 
 #![warn(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used))]

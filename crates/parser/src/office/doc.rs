@@ -4,7 +4,7 @@
 //! leave, such as notes, boxes, and the numbers of lists.
 //!
 //! * `header`: the places of a document's parts
-//! * `pieces`: the text, which lies scattered
+//! * `pieces`, `stories`: the text, which lies scattered, and its parts
 //! * `looks`, `styles`, `numbering`: what the document says of its text and paragraphs
 //! * `body`: the blocks of a part of the text
 //! * `table`: tables, which are paragraphs that say that they are in one

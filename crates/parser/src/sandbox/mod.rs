@@ -12,6 +12,10 @@
 //!
 //! The guards overlap on purpose: each holds where another one is missing, and a fault of one opens nothing. Limits on
 //! memory, time and output are set by the worker, which is who knows them; see `pgai_rs_pipeline::child`.
+//!
+//! * `inherited`, `privileges`: what the process was given, and rights that it could gain
+//! * `landlock`, `system_calls`: what it may reach, and what it may ask the kernel for
+//! * `limits`, `memory`: what it may take
 
 mod inherited;
 mod landlock;

@@ -2,6 +2,10 @@
 //!
 //! A directive that is not known keeps its text; what only arranges a page (a table of contents, an image) is left
 //! out, and nothing is included from elsewhere.
+//!
+//! * `lines`: lines and their indentation
+//! * `section`, `list`, `table`, `directive`: blocks
+//! * `inline`, `targets`: marks within a paragraph, and what they refer to
 
 mod directive;
 mod inline;

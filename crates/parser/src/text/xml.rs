@@ -2,6 +2,10 @@
 //!
 //! Nothing outside a document is read for it. An entity stands for its text if that has no others in it, so that none
 //! can grow.
+//!
+//! * `tree`, `entities`: the elements of a document
+//! * `prose`, `feed`, `workbook`: books and articles, feeds, and workbooks of Excel 2003
+//! * `values`: all others
 
 mod entities;
 mod feed;

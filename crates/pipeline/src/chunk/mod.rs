@@ -2,7 +2,7 @@
 //!
 //! * `character` and `recursive`: LangChain's two splitters, exactly (`langchain-text-splitters`
 //!   1.1.3, called as pgai calls it); they share `separator` (where to split) and `merge` (how pieces
-//!   become chunks), and `python_regex` for separators that are regular expressions
+//!   become chunks), and `python_regex` with `python_pattern` for separators that are regular expressions
 //! * `semantic`: the crate `text-splitter`, for plain text and Markdown, by characters or tokens
 //! * `markdown`: Markdown along its headings, with tables and code kept whole where that is possible
 //! * `whole`: a document is one chunk

@@ -1,5 +1,8 @@
 //! A vectorizer's config: the JSON that `ai.create_vectorizer` stores, as types; a stage a file.
 //!
+//! * `loading`, `parsing`, `chunking`, `formatting`, `embedding`: the stages of the pipeline
+//! * `destination`: where vectors go
+//! * `scheduling`, `processing`: when it runs, and how much at a time
 //! * [`indexing`]: which vector index is wanted
 //! * `s3_access`, `author`: how S3 is asked, and on whose word
 //! * `s3_source`: what `ai.create_s3_source` stores

@@ -39,6 +39,30 @@
 //! object store that is. Nobody else notices. What is queued is not touched meanwhile, and what was under
 //! way is given back without a try.
 //!
+//! # Files
+//!
+//! On the thread that owns the queue:
+//!
+//! * `queue`: the seam, [`Queue`]
+//! * `runner`: the turns, and the threads
+//! * `lane`, `rest`: the state of one vectorizer, and what it waits for
+//! * `offer`, `finished`: results that wait for the queue, and handing them over
+//! * `shares`: whose turn it is on this thread
+//!
+//! Of one document, on the runtime's threads:
+//!
+//! * `process`, `progress`: its way through the stages
+//! * `source`: the document that its row holds or names
+//! * `plan`, `reuse`, `fingerprint`: which chunks stay, which are new, and whether anything has changed at all
+//! * `fill`: the template
+//! * `prepared`: what a vectorizer's config is made into, once
+//! * `job`: the report that brings its result back
+//!
+//! Below both:
+//!
+//! * `threads`, `signals`: threads that are always there, and that take no signals
+//! * `heap`: memory that goes back to the operating system
+//!
 //! # Example
 //!
 //! A queue in memory has two rows. One has no document, and the other an address that nothing is loaded from.

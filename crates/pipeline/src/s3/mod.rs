@@ -4,6 +4,7 @@
 //! * `allowed`: what the administrator's lists mean for one who asks
 //! * `clients`: requests with the right identity, in the right region
 //! * `session`, `sts`: what the AWS environment says, and the roles that are assumed upon it
+//! * `recent`: a map of bounded size
 //! * `error`: a refusal as data, told from the SDK's many shapes
 //! * `failure`: the same in words that lead to the fix
 //! * [`policies`]: the IAM policies that make it work

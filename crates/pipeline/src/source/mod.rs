@@ -13,6 +13,13 @@
 //!
 //! The word of an event is not believed, for events come late, doubled and out of order: it names a
 //! key, and what the object is *now* decides.
+//!
+//! * `listing`, `inquiry`, `listener`: the three tasks
+//! * `sqs`, `event`, `complaints`: a queue of events, what its messages say, and those that say nothing. Another way for
+//!   events to come is a file beside `sqs`, for `listener` to poll
+//! * `scope`, `prefix`: the objects that are wanted
+//! * `answer`, `failure`: what S3 says of an object, and what to say when it does not
+//! * `network`: the threads and clients that all sources share
 
 mod answer;
 mod complaints;

@@ -6,6 +6,13 @@
 //!
 //! "Of keys" means that the first parameters are the keys; "then" names the parameters after them, arrays
 //! unless they are `$n`. `ord` is a key's position among the parameters, from 1.
+//!
+//! * [`inbox`], [`partitions`]: moving changes to the work table
+//! * [`work`]: claims, leases, rows that are settled or set aside
+//! * [`source`]: documents, and locks on their rows
+//! * [`store`], [`mod@column`], [`provenance`]: where vectors go, and what is remembered of them
+//! * [`errors`]: error rows
+//! * [`trigger`]: statements of users' transactions
 
 pub mod column;
 pub mod errors;

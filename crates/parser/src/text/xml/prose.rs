@@ -1,4 +1,8 @@
 //! Books and articles in XML: DocBook, JATS, TEI, DITA, and what else names its paragraphs and sections as these do.
+//!
+//! * `names`: what becomes of an element of some name
+//! * `writer`: blocks; `list` and `table` are theirs
+//! * `inline`: a line of text
 
 mod inline;
 mod list;

@@ -1,4 +1,8 @@
 //! Providers of models, one file each: how a provider is asked, how it answers, and what it takes.
+//!
+//! * `protocol`: the trait that each implements, and the profile of each
+//! * `openai`, `ollama`, `huggingface`: protocols of servers that people run themselves, too
+//! * `azure`, `bedrock`, `cohere`, `gemini`, `mistral`, `vertex`, `voyage`: services
 
 mod azure;
 mod bedrock;
