@@ -12,7 +12,7 @@ import pytest
 from pgai_dev import places, postgres
 
 # Before they are imported: their assertions are to show both sides as a test's own do.
-pytest.register_assert_rewrite("support.wait", "support.vectorizer")
+pytest.register_assert_rewrite("support.wait", "support.vectorizer", "support.s3_source")
 
 from support.cluster import Cluster, Database, alive
 from support.embedder import EmbeddingServer
