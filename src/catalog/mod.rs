@@ -3,7 +3,7 @@
 //! A vectorizer's owner is the owner of its source, of its queue's tables and of its store. So Postgres
 //! itself keeps track of ownership: through dump and restore, `REASSIGN OWNED` and `DROP OWNED`.
 //!
-//! * [`vectorizer`]: a row of `ai.vectorizer`, and what is derived from it
+//! * [`vectorizer`], [`source_columns`]: a row of `ai.vectorizer`, and what is derived from it
 //! * [`binding`], [`table`]: its relations, by OID and under a lock
 //! * [`registration`], [`ownership`]: its row, and who may drop it
 //! * [`triggers`], [`trigger_states`], [`objects`], [`destination`]: creating its objects, and which sessions fire its
@@ -36,6 +36,7 @@ pub mod scan;
 pub mod schema;
 pub mod secret;
 pub mod sequence;
+pub mod source_columns;
 pub mod spending;
 pub mod table;
 pub mod trigger_states;
