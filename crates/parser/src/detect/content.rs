@@ -189,16 +189,17 @@ fn is_fragment(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('<') else { return false };
     let name =
         rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase();
-    let ends = || {
-        memchr::memchr_iter(b'<', rest.as_bytes()).any(|at| {
-            rest[at + 1..]
-                .strip_prefix('/')
-                .is_some_and(|tag| tag.get(..name.len()).is_some_and(|tag| tag.eq_ignore_ascii_case(&name)))
-        })
-    };
     TAGS.contains(&name.as_str())
         && rest[name.len()..].starts_with(['>', ' ', '\n', '\t', '\r'])
-        && (name == "meta" || ends())
+        && (name == "meta" || has_end_of(&name, rest))
+}
+
+/// Returns whether an element of this name ends somewhere in a text.
+fn has_end_of(name: &str, text: &str) -> bool {
+    memchr::memchr_iter(b'<', text.as_bytes()).any(|at| {
+        let tag = text[at + 1..].strip_prefix('/').and_then(|tag| tag.get(..name.len()));
+        tag.is_some_and(|tag| tag.eq_ignore_ascii_case(name))
+    })
 }
 
 /// Returns whether a text begins with the headers of an e-mail: some of its usual ones, and one that no other text has.
@@ -234,19 +235,19 @@ fn is_email(text: &str) -> bool {
 fn is_subrip(text: &str) -> bool {
     let mut lines = text.lines();
     let number = lines.next().is_some_and(|line| line.trim().parse::<u32>().is_ok());
-    let is_time =
-        |line: &str| line.contains(" --> ") && line.trim_start().starts_with(|c: char| c.is_ascii_digit());
-    number && lines.next().is_some_and(is_time)
+    number && lines.next().is_some_and(is_time_of_subrip)
+}
+
+fn is_time_of_subrip(line: &str) -> bool {
+    line.contains(" --> ") && line.trim_start().starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Returns whether the first line is a value of its own, and another follows.
 fn is_lines_of_json(text: &str) -> bool {
     let mut lines = text.lines();
     let first = lines.next().unwrap_or_default().trim();
+    let is_value =
+        (first.starts_with('{') && first.ends_with('}')) || (first.starts_with('[') && first.ends_with(']'));
     let next = lines.find(|line| !line.trim().is_empty());
-    let is_value = |line: &str| {
-        let line = line.trim();
-        (line.starts_with('{') && line.ends_with('}')) || (line.starts_with('[') && line.ends_with(']'))
-    };
-    is_value(first) && next.is_some_and(|line| line.trim_start().starts_with(['{', '[']))
+    is_value && next.is_some_and(|line| line.trim_start().starts_with(['{', '[']))
 }

@@ -104,13 +104,13 @@ fn is_of_content(tree: &Tree, id: Id) -> bool {
 
 /// Returns whether an element says that it is a note to the text.
 pub(super) fn is_note(tree: &Tree, id: Id) -> bool {
-    let is_named = |word: &str| {
-        let word = word.to_ascii_lowercase();
-        word.contains("footnote") || word.contains("endnote") || word.contains("admonition") || word == "note"
-    };
-    tree.any_word(id, Name::Class, is_named)
-        || tree.any_word(id, Name::EpubType, is_named)
-        || tree.any_word(id, Name::Role, is_named)
+    let names = [Name::Class, Name::EpubType, Name::Role];
+    names.into_iter().any(|name| tree.any_word(id, name, means_note))
+}
+
+fn means_note(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    word.contains("footnote") || word.contains("endnote") || word.contains("admonition") || word == "note"
 }
 
 /// Returns whether the page's title is in an element.
@@ -119,16 +119,19 @@ fn has_title(tree: &Tree, id: Id) -> bool {
 }
 
 fn is_named_furniture(tree: &Tree, id: Id) -> bool {
-    let is_meant = |word: &str| {
-        let word = word.to_ascii_lowercase();
-        FURNITURE.contains(&word.as_str()) || is_about_cookies(&word)
-    };
-    let is_contents = |word: &str| CONTENTS.iter().any(|name| word.eq_ignore_ascii_case(name));
-    let is_named = |name: Name| {
-        tree.any_word(id, name, is_meant)
-            || (tree.any_word(id, name, is_contents) && is_made_of_links(tree, id))
-    };
-    is_named(Name::Class) || is_named(Name::Id)
+    [Name::Class, Name::Id].into_iter().any(|name| {
+        tree.any_word(id, name, means_furniture)
+            || (tree.any_word(id, name, means_contents) && is_made_of_links(tree, id))
+    })
+}
+
+fn means_furniture(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    FURNITURE.contains(&word.as_str()) || is_about_cookies(&word)
+}
+
+fn means_contents(word: &str) -> bool {
+    CONTENTS.iter().any(|name| word.eq_ignore_ascii_case(name))
 }
 
 /// Returns whether at least four fifths of an element's text is in links.

@@ -77,20 +77,24 @@ fn statement(tree: &Tree, id: Id) -> Option<(String, String)> {
 }
 
 fn authors(statements: &[(String, String)]) -> Option<String> {
-    AUTHORS.iter().find_map(|name| {
-        let mut authors: Vec<&str> = Vec::new();
-        for (known, value) in statements {
-            // Some give the address of a page about the author.
-            if known == name
-                && authors.len() < MOST_AUTHORS
-                && !value.contains("://")
-                && !authors.contains(&value.as_str())
-            {
-                authors.push(value);
-            }
+    let told = AUTHORS.iter().map(|name| authors_by(name, statements));
+    told.map(|authors| authors.join(", ")).find(|authors| !authors.is_empty())
+}
+
+/// Returns the authors in the statements of this name, each once.
+fn authors_by<'s>(name: &str, statements: &'s [(String, String)]) -> Vec<&'s str> {
+    let mut authors: Vec<&str> = Vec::new();
+    for (known, value) in statements {
+        // Some give the address of a page about the author.
+        if known == name
+            && authors.len() < MOST_AUTHORS
+            && !value.contains("://")
+            && !authors.contains(&value.as_str())
+        {
+            authors.push(value);
         }
-        (!authors.is_empty()).then(|| authors.join(", "))
-    })
+    }
+    authors
 }
 
 fn some_line(text: &str) -> Option<String> {

@@ -17,7 +17,7 @@ const MOST_BOUNDARIES: usize = 2000;
 /// The deepest parts in parts.
 const DEEPEST: usize = 20;
 
-/// How many times as long as the text without markup the other one is, if the former only stands in for it.
+/// The factor by which the text with markup is longer than the one without, if the latter only stands in for it.
 const STUB: usize = 3;
 
 /// Returns an e-mail.

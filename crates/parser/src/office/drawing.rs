@@ -59,14 +59,15 @@ pub(super) fn picture(properties: Node<'_>, output: &mut Vec<Block>) {
 
     let Some(text) = properties.attribute("descr") else { return };
     let text = crate::markdown::one_line(&text).replace(['[', ']'], "");
-    let is_name = |text: &str| {
-        let ending = text.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
-        ending.is_some_and(|ending| {
-            matches!(ending.as_str(), "png" | "jpg" | "jpeg" | "gif" | "emf" | "wmf" | "bmp")
-        })
-    };
     let generated = GENERATED.iter().any(|words| text.contains(words));
-    if !text.is_empty() && !generated && !is_name(&text) && !text.contains("://") {
+    if !text.is_empty() && !generated && !is_name_of_picture(&text) && !text.contains("://") {
         output.push(Block::Paragraph(format!("![{text}]()")));
     }
+}
+
+/// Returns whether a text is the name of a picture's file.
+fn is_name_of_picture(text: &str) -> bool {
+    let Some((_, ending)) = text.rsplit_once('.') else { return false };
+    let ending = ending.to_ascii_lowercase();
+    matches!(ending.as_str(), "png" | "jpg" | "jpeg" | "gif" | "emf" | "wmf" | "bmp")
 }

@@ -17,7 +17,7 @@ pub(super) struct Lists {
     /// The looks of lists, which several lists may share.
     pub(super) definitions: HashMap<String, Levels>,
     pub(super) numbers: HashMap<String, List>,
-    /// How far each definition has come.
+    /// The last number of each definition, by level.
     counters: HashMap<String, Counters>,
 }
 

@@ -107,10 +107,10 @@ pub(super) fn without_blanks(rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let used = |column: usize| rows.iter().any(|row| row.get(column).is_some_and(|text| !text.is_empty()));
     let kept: Vec<usize> = (0..columns).filter(|column| used(*column)).collect();
-    let pick = |row: &Vec<String>| -> Vec<String> {
-        kept.iter().map(|column| row.get(*column).cloned().unwrap_or_default()).collect()
-    };
-    rows.iter().filter(|row| row.iter().any(|text| !text.is_empty())).map(pick).collect()
+
+    let rows = rows.iter().filter(|row| row.iter().any(|text| !text.is_empty()));
+    rows.map(|row| kept.iter().map(|column| row.get(*column).cloned().unwrap_or_default()).collect())
+        .collect()
 }
 
 /// Returns whether rows are enough of a table, of whose cells at least this part has text.

@@ -153,14 +153,17 @@ fn cut(run: &DecodedRun) -> Vec<Piece> {
         [] => USUAL_WIDTH,
         glyphs => glyphs.iter().map(|glyph| glyph.width).sum::<f32>() / letters.max(1) as f32,
     };
-    let single = |letter: char| Piece {
+    text.chars().map(|letter| single(letter, width)).collect()
+}
+
+fn single(letter: char, width: f32) -> Piece {
+    Piece {
         text: letter.to_string().into(),
         width,
         codes: 1,
         spaces: u16::from(letter == ' '),
         downwards: None,
-    };
-    text.chars().map(single).collect()
+    }
 }
 
 fn piece(text: &str, glyphs: &[unpdf::parser::backend::GlyphAdvance]) -> Piece {

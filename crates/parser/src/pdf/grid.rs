@@ -159,17 +159,18 @@ fn root(home: &mut [usize], mut place: usize) -> usize {
     place
 }
 
+fn ends_alike(a: &Rule, b: &Rule) -> bool {
+    (a.from - b.from).abs() < 4.0 && (a.to - b.to).abs() < 4.0
+}
+
 /// Returns the areas between lines along that have the same ends, as tables without lines across have them.
 pub(super) fn bands(rules: &Rules) -> Vec<Vec<Rule>> {
     let mut bands: Vec<Vec<Rule>> = Vec::new();
     let mut along = rules.along.clone();
     along.sort_by(|a, b| a.at.total_cmp(&b.at));
     for rule in along {
-        let same = |band: &&mut Vec<Rule>| {
-            band.first()
-                .is_some_and(|first| (first.from - rule.from).abs() < 4.0 && (first.to - rule.to).abs() < 4.0)
-        };
-        match bands.iter_mut().find(same) {
+        let same = bands.iter_mut().find(|band| band.first().is_some_and(|first| ends_alike(first, &rule)));
+        match same {
             Some(band) => band.push(rule),
             None => bands.push(vec![rule]),
         }

@@ -29,12 +29,14 @@ pub(super) fn ordinal(word: &str) -> Option<&str> {
 /// Returns whether a word is the number of a section, such as `3`, `2.1` or `A.4`.
 pub(super) fn is_section_number(word: &str) -> bool {
     let bare = word.strip_suffix('.').unwrap_or(word);
-    let part = |part: &str| {
-        (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-            || part.len() == 1 && part.bytes().all(|byte| byte.is_ascii_uppercase())
-            || !part.is_empty() && part.len() <= 5 && part.bytes().all(|byte| b"IVXL".contains(&byte))
-    };
-    bare.split('.').count() <= 5 && bare.split('.').all(part)
+    bare.split('.').count() <= 5 && bare.split('.').all(is_part_of_number)
+}
+
+/// Returns whether this is one or two digits, a capital letter, or a short Roman number.
+fn is_part_of_number(part: &str) -> bool {
+    (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        || part.len() == 1 && part.bytes().all(|byte| byte.is_ascii_uppercase())
+        || !part.is_empty() && part.len() <= 5 && part.bytes().all(|byte| b"IVXL".contains(&byte))
 }
 
 /// Returns whether a word is a row of dots, as between an entry of a table of contents and its page.

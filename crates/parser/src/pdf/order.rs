@@ -58,11 +58,9 @@ fn cut(areas: &[Area], mut places: Vec<usize>, depth: usize, order: &mut Vec<usi
         };
         let at = if across { columns } else { rows };
         if let Some((at, _)) = at {
-            let before = |place: &usize| {
-                let area = &areas[*place];
-                if across { area.right <= at } else { area.bottom <= at }
-            };
-            let (first, second): (Vec<usize>, Vec<usize>) = places.into_iter().partition(before);
+            let end = |area: &Area| if across { area.right } else { area.bottom };
+            let (first, second): (Vec<usize>, Vec<usize>) =
+                places.into_iter().partition(|place| end(&areas[*place]) <= at);
             cut(areas, first, depth + 1, order);
             cut(areas, second, depth + 1, order);
             return;

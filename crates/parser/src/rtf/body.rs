@@ -20,7 +20,7 @@ pub(super) struct Body {
     outer: Vec<String>,
     /// The marker of the item that is not yet ended.
     pub(super) marker: String,
-    /// How far from the margin the text of items begins, by their level.
+    /// The distance from the margin at which the text of items begins, by their level.
     indents: Vec<usize>,
     cell: String,
     row: Vec<String>,

@@ -124,11 +124,13 @@ fn names_rows(rows: &[Row<'_>]) -> bool {
     let Some(first) = rows.iter().filter_map(|(_, cells)| cells.first()).map(|cell| cell.column).min() else {
         return false;
     };
-    let is_named = |(_, cells): &&Row<'_>| {
-        cells.len() > 1 && cells.first().is_some_and(|cell| cell.column == first && !cell.is_number)
-    };
-    let named = body.iter().filter(is_named).count();
+    let named = body.iter().filter(|(_, cells)| begins_with_name(cells, first)).count();
     head.len() > 1 && head.iter().all(|cell| !cell.is_number) && named > 0 && named * 2 > body.len()
+}
+
+/// Returns whether cells begin with a text in this column, and go on.
+fn begins_with_name(cells: &[Cell], column: usize) -> bool {
+    cells.len() > 1 && cells.first().is_some_and(|cell| cell.column == column && !cell.is_number)
 }
 
 /// Returns rows as Markdown: one cell as a paragraph, a table as one, and what is scattered as lines.

@@ -61,20 +61,12 @@ impl Contents {
     }
 
     fn take_nav(&mut self, from: &str, tree: &Tree) {
-        let is_toc =
-            |id: Id| tree.tag(id) == Tag::Nav && tree.any_word(id, Name::EpubType, |word| word == "toc");
-        let top = tree.find(ROOT, |id| Some(is_toc(id))).unwrap_or(ROOT);
+        let top = tree.find(ROOT, |id| Some(is_contents(tree, id))).unwrap_or(ROOT);
         tree.find(top, |id| {
             if tree.tag(id) == Tag::A
                 && let Some(link) = tree.attribute(id, Name::Href)
             {
-                let mut level = 0;
-                let mut at = Some(id);
-                while let Some(id) = at.filter(|id| *id != top) {
-                    level += usize::from(tree.tag(id) == Tag::Ol);
-                    at = tree.parent(id);
-                }
-                self.add(from, link, &tree.inner_text(id), level);
+                self.add(from, link, &tree.inner_text(id), level(tree, id, top));
             }
             Some(false)
         });
@@ -109,4 +101,20 @@ impl Contents {
             }
         }
     }
+}
+
+/// Returns whether an element is a book's table of contents.
+fn is_contents(tree: &Tree, id: Id) -> bool {
+    tree.tag(id) == Tag::Nav && tree.any_word(id, Name::EpubType, |word| word == "toc")
+}
+
+/// Returns the number of lists that an element is in, below another one.
+fn level(tree: &Tree, id: Id, top: Id) -> usize {
+    let mut level = 0;
+    let mut at = Some(id);
+    while let Some(id) = at.filter(|id| *id != top) {
+        level += usize::from(tree.tag(id) == Tag::Ol);
+        at = tree.parent(id);
+    }
+    level
 }

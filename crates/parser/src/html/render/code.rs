@@ -97,13 +97,17 @@ impl Renderer<'_> {
             // Pandoc's and SyntaxHighlighter's word before a language.
             is_source = matches!(word, "sourceCode" | "brush:" | "src");
         }
-        let is_language = |name: &String| {
-            !NO_LANGUAGES.contains(&name.as_str())
-                && (1..=20).contains(&name.len())
-                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-#._".contains(&b))
-        };
-        names.iter().map(|name| name.trim_end_matches(';').to_ascii_lowercase()).find(is_language)
+        names
+            .iter()
+            .map(|name| name.trim_end_matches(';').to_ascii_lowercase())
+            .find(|name| is_language(name))
     }
+}
+
+fn is_language(name: &str) -> bool {
+    !NO_LANGUAGES.contains(&name)
+        && (1..=20).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-#._".contains(&b))
 }
 
 /// Returns the length of the longest run of backticks.

@@ -1,6 +1,7 @@
 //! Elements within a line.
 
 use super::{Id, Name, Renderer, Tag, words};
+use crate::html::tree::Tree;
 
 /// Texts of links that only name the place where they stand.
 const PERMALINKS: &[&str] = &["¶", "#", "§", "🔗", "\u{f0c1}", "permalink", ""];
@@ -122,11 +123,7 @@ impl Renderer<'_> {
     /// Writes a formula in TeX, if the page has it in that, and the characters of it otherwise.
     fn formula(&mut self, id: Id) {
         let tree = self.tree;
-        let is_tex = |id: Id| {
-            let is_annotation = tree.tag(id) == Tag::Annotation;
-            is_annotation && tree.attribute(id, Name::Encoding).is_some_and(|name| name.contains("tex"))
-        };
-        let tex = tree.find(id, |id| Some(is_tex(id))).map(|id| tree.inner_text(id));
+        let tex = tree.find(id, |id| Some(is_tex(tree, id))).map(|id| tree.inner_text(id));
         let tex = tex.or_else(|| tree.attribute(id, Name::AltText).map(str::to_owned));
         match tex.map(|tex| tex.split_whitespace().collect::<Vec<_>>().join(" ")) {
             Some(tex) if !tex.is_empty() => self.line.push_literal(&format!("${tex}$")),
@@ -158,4 +155,10 @@ fn scheme(destination: &str) -> Option<String> {
         return None;
     }
     Some(scheme.chars().filter(|c| !c.is_whitespace() && !c.is_control()).collect::<String>().to_lowercase())
+}
+
+/// Returns whether an element is a formula in TeX.
+fn is_tex(tree: &Tree, id: Id) -> bool {
+    tree.tag(id) == Tag::Annotation
+        && tree.attribute(id, Name::Encoding).is_some_and(|name| name.contains("tex"))
 }

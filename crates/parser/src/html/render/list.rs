@@ -71,11 +71,8 @@ impl Renderer<'_> {
     /// Returns whether an item of a list has more than one paragraph.
     fn is_loose(&self, list: Id) -> bool {
         self.tree.children(list).any(|item| {
-            let is_part = |id: &Id| {
-                let tag = self.tree.tag(*id);
-                tag == Tag::P || tag == Tag::Table || tag == Tag::Blockquote || tag.is_preformatted()
-            };
-            self.tree.children(item).filter(is_part).take(2).count() > 1
+            let parts = self.tree.children(item).filter(|id| is_paragraph(self.tree.tag(*id)));
+            parts.take(2).count() > 1
         })
     }
 
@@ -141,4 +138,9 @@ impl Renderer<'_> {
         self.container(id);
         self.output.leave();
     }
+}
+
+/// Returns whether an element is a paragraph of an item, or as good as one.
+fn is_paragraph(tag: Tag) -> bool {
+    matches!(tag, Tag::P | Tag::Table | Tag::Blockquote) || tag.is_preformatted()
 }

@@ -38,21 +38,24 @@ pub(super) struct Meaning {
 }
 
 impl Styles {
+    /// Reads the styles; there are none if their head is cut.
     pub(super) fn read(bytes: &[u8]) -> Self {
-        let read = || {
-            let head = usize::from(short(bytes, 0)?);
-            let count = usize::from(short(bytes, 2)?).min(MOST);
-            let base = usize::from(short(bytes, 4)?);
-            let mut at = head + 2;
-            let mut styles = Vec::with_capacity(count);
-            for _ in 0..count {
-                let Some(length) = short(bytes, at).map(usize::from) else { break };
-                styles.push(slice(bytes, at + 2, length).and_then(|style| Style::read(style, base)));
-                at += 2 + length;
-            }
-            Some(Styles { styles })
-        };
-        read().unwrap_or_default()
+        Styles::read_whole(bytes).unwrap_or_default()
+    }
+
+    fn read_whole(bytes: &[u8]) -> Option<Self> {
+        let head = usize::from(short(bytes, 0)?);
+        let count = usize::from(short(bytes, 2)?).min(MOST);
+        let base = usize::from(short(bytes, 4)?);
+
+        let mut at = head + 2;
+        let mut styles = Vec::with_capacity(count);
+        for _ in 0..count {
+            let Some(length) = short(bytes, at).map(usize::from) else { break };
+            styles.push(slice(bytes, at + 2, length).and_then(|style| Style::read(style, base)));
+            at += 2 + length;
+        }
+        Some(Styles { styles })
     }
 
     /// Returns the meaning of a style, with what it inherits.

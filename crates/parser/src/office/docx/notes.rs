@@ -69,10 +69,14 @@ impl<'a> Notes<'a> {
 
     /// Returns the notes that were referred to since the last time: their labels, and where they are.
     pub(super) fn take_waiting(&mut self) -> Vec<(String, Node<'a>, Rc<Relationships>)> {
-        let found = |key| {
-            let (node, relationships) = self.known.get(&key)?;
-            Some((self.labels.get(&key)?.clone(), *node, relationships.clone()))
-        };
-        std::mem::take(&mut self.waiting).into_iter().filter_map(found).collect()
+        let mut notes = Vec::new();
+        for key in std::mem::take(&mut self.waiting) {
+            if let Some(label) = self.labels.get(&key)
+                && let Some((node, relationships)) = self.known.get(&key)
+            {
+                notes.push((label.clone(), *node, relationships.clone()));
+            }
+        }
+        notes
     }
 }

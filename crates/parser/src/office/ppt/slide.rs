@@ -128,26 +128,27 @@ fn role(shape: Record<'_>) -> Option<u8> {
 
 /// Returns the place of a shape.
 fn place(shape: Record<'_>) -> Option<Rect> {
-    let number = |record: Record<'_>, index: usize| {
-        let long = |at: usize| {
-            long(record.bytes, at).map(|value| i64::from(i32::from_le_bytes(value.to_le_bytes())))
-        };
-        match record.bytes.len() {
-            8 => {
-                short(record.bytes, index * 2).map(|value| i64::from(i16::from_le_bytes(value.to_le_bytes())))
-            }
-            _ => long(index * 4),
-        }
-    };
-    let rect = |[left, top, right, bottom]: [Option<i64>; 4]| {
-        let (left, top) = (left?, top?);
-        Some(Rect { left, top, width: right? - left, height: bottom? - top })
-    };
     if let Some(anchor) = shape.child(kinds::CHILD_ANCHOR) {
-        return rect([0, 1, 2, 3].map(|index| number(anchor, index)));
+        return rect(anchor, [0, 1, 2, 3]);
     }
-    let anchor = shape.child(kinds::ANCHOR)?;
-    rect([1, 0, 2, 3].map(|index| number(anchor, index)))
+    rect(shape.child(kinds::ANCHOR)?, [1, 0, 2, 3])
+}
+
+/// Returns the place that an anchor gives, whose left, top, right and bottom are its numbers at these indexes.
+fn rect(anchor: Record<'_>, [left, top, right, bottom]: [usize; 4]) -> Option<Rect> {
+    let left = number(anchor, left)?;
+    let top = number(anchor, top)?;
+    Some(Rect { left, top, width: number(anchor, right)? - left, height: number(anchor, bottom)? - top })
+}
+
+/// Returns a number of an anchor, which has four of two bytes or of four.
+fn number(anchor: Record<'_>, index: usize) -> Option<i64> {
+    if anchor.bytes.len() == 8 {
+        let value = short(anchor.bytes, index * 2)?;
+        return Some(i64::from(i16::from_le_bytes(value.to_le_bytes())));
+    }
+    let value = long(anchor.bytes, index * 4)?;
+    Some(i64::from(i32::from_le_bytes(value.to_le_bytes())))
 }
 
 /// Returns whether a group is a table: the shape that stands for the group says so.

@@ -60,11 +60,12 @@ impl Decimal {
 
     /// Returns the digits behind the point.
     fn decimals(&self, count: usize) -> String {
-        let digit = |place: usize| {
-            let place = usize::try_from(self.point + place as i32).ok()?;
-            self.digits.get(place).copied()
-        };
-        (0..count).map(|place| char::from(b'0' + digit(place).unwrap_or(0))).collect()
+        (0..count).map(|place| char::from(b'0' + self.decimal(place).unwrap_or(0))).collect()
+    }
+
+    fn decimal(&self, place: usize) -> Option<u8> {
+        let place = usize::try_from(self.point + place as i32).ok()?;
+        self.digits.get(place).copied()
     }
 
     fn is_zero(&self) -> bool {

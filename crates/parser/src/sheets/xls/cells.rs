@@ -42,7 +42,7 @@ struct Sheet<'g> {
     formula: Option<Place>,
 }
 
-/// Where a cell stands, and its style.
+/// The place of a cell, and its style.
 #[derive(Clone, Copy)]
 struct Place {
     row: u16,

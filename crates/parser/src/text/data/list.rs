@@ -124,9 +124,8 @@ fn on_one_line(value: &Data) -> String {
         }
         Data::Object(members) => {
             let full = members.iter().filter(|(_, value)| !value.is_empty());
-            let member =
-                |(name, value): &(String, Data)| format!("{}: {}", one_line(name), on_one_line(value));
-            full.map(member).collect::<Vec<_>>().join("; ")
+            let lines = full.map(|(name, value)| format!("{}: {}", one_line(name), on_one_line(value)));
+            lines.collect::<Vec<_>>().join("; ")
         }
     }
 }

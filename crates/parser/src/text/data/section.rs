@@ -120,11 +120,14 @@ fn has_long(members: &[(String, Data)]) -> bool {
 
 /// Returns the value that a thing is called by, and its place.
 fn title(members: &[(String, Data)]) -> Option<(usize, &str)> {
-    let named = |wanted: &&str| {
-        members.iter().enumerate().find_map(|(place, (name, value))| {
-            let text = value.as_short(LONGEST_TITLE).filter(|text| !text.is_empty())?;
-            name.eq_ignore_ascii_case(wanted).then_some((place, text))
-        })
-    };
-    TITLES.iter().find_map(named)
+    for wanted in TITLES {
+        for (place, (name, value)) in members.iter().enumerate() {
+            if name.eq_ignore_ascii_case(wanted)
+                && let Some(text) = value.as_short(LONGEST_TITLE).filter(|text| !text.is_empty())
+            {
+                return Some((place, text));
+            }
+        }
+    }
+    None
 }

@@ -82,10 +82,11 @@ const ROLES: &[(Role, &str)] = &[
 /// Returns what becomes of an element of this name.
 pub(super) fn role(name: &str) -> Role {
     static ROLE_OF: LazyLock<HashMap<&str, Role>> = LazyLock::new(|| {
-        let named = |(role, names): &(Role, &'static str)| {
-            names.split_whitespace().map(|name| (name, *role)).collect::<Vec<_>>()
-        };
-        ROLES.iter().flat_map(named).collect()
+        let mut role_of = HashMap::new();
+        for (role, names) in ROLES {
+            role_of.extend(names.split_whitespace().map(|name| (name, *role)));
+        }
+        role_of
     });
     ROLE_OF.get(name).copied().unwrap_or(Role::Inline)
 }
