@@ -75,13 +75,15 @@ fn vectorizer_health() -> Result<
 fn health(workers: &Workers) -> Result<Vec<(Facts, HealthState, Option<QueueCounts>)>, PgError> {
     let pid = workers.worker.as_ref().map(|worker| worker.pid);
     let look = Look::default();
-    let watch = |facts: Facts| {
+
+    let mut watched = Vec::new();
+    for facts in vectorizer_state::load(workers)? {
         let counts = facts.count(pid, &look);
-        let state =
-            facts.state(workers, &counts).unwrap_or_else(|error| vectorizer_state::unreadable(&error));
-        Ok((facts, state, counts.ok().flatten()))
-    };
-    vectorizer_state::load(workers)?.into_iter().map(watch).collect()
+        let state = facts.state(workers, &counts);
+        let state = state.unwrap_or_else(|error| vectorizer_state::unreadable(&error));
+        watched.push((facts, state, counts.ok().flatten()));
+    }
+    Ok(watched)
 }
 
 #[pg_extern(sql = false)]

@@ -141,20 +141,28 @@ impl Facts {
     /// vectorizer has lost a relation that it needs. Errors only concern this vectorizer.
     pub fn count(&self, worker: Option<i32>, look: &Look) -> Result<Option<QueueCounts>, PgError> {
         let Some(entry) = &self.entry else { return Ok(None) };
-        let Relations { inbox, work, failed, .. } = &entry.relations;
-
         let is_held = Cell::new(false);
-        let counted = || {
-            if [work, failed].into_iter().any(|table| table.owner != inbox.owner) {
-                entry.relations.require_one_owner()?;
-            }
-            entry.relations.hold()?;
-            is_held.set(true);
-            let own = as_user(inbox.owner, || queue_tables::own_columns(&entry.relations, self.key.clone()))?;
-            counts::count(&entry.relations, &own, worker).map(Some)
-        };
+        let counted = || self.hold_and_count(&entry.relations, worker, &is_held).map(Some);
         let late = || if is_held.get() { counts::slow() } else { counts::locked() };
         deadline::within_look(look, counted, late)
+    }
+
+    /// Locks the relations, which sets `is_held`, and counts the queue's rows.
+    fn hold_and_count(
+        &self,
+        relations: &Relations,
+        worker: Option<i32>,
+        is_held: &Cell<bool>,
+    ) -> Result<QueueCounts, PgError> {
+        let Relations { inbox, work, failed, .. } = relations;
+        if [work, failed].into_iter().any(|table| table.owner != inbox.owner) {
+            relations.require_one_owner()?;
+        }
+        relations.hold()?;
+        is_held.set(true);
+
+        let own = as_user(inbox.owner, || queue_tables::own_columns(relations, self.key.clone()))?;
+        counts::count(relations, &own, worker)
     }
 
     fn what_is_missing(&self) -> String {
@@ -194,24 +202,29 @@ impl Facts {
         }
 
         // Conditions that come from rows are over when no rows are pending.
-        let of_rows =
-            |word| matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "scheduled");
-        let stopped = self.stopped.clone().filter(|stop| counts.pending > 0 || !of_rows(stop.word));
+        let stopped = self.stopped.clone().filter(|stop| counts.pending > 0 || !comes_from_rows(stop.word));
         let stopped = stopped.map_or_else(|| missed_state::behind(entry), |stop| Ok(Some(stop)))?;
         Ok(stopped.unwrap_or_else(|| at_work(counts)))
     }
 }
 
+/// Returns whether a stop of this name is that of the rows that are pending.
+fn comes_from_rows(word: &str) -> bool {
+    matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "scheduled")
+}
+
+/// The hint of a vectorizer with rows that were set aside.
+const SET_ASIDE: &str =
+    "See ai.vectorizer_errors for the reasons, and use ai.retry_failed() to retry the rows.";
+
 fn at_work(counts: &QueueCounts) -> HealthState {
-    let set_aside = || {
-        "See ai.vectorizer_errors for the reasons, and use ai.retry_failed() to retry the rows.".to_owned()
-    };
     let (word, reason) = match (counts.pending, counts.failed) {
         (0, 0) => ("idle", "all rows are up to date"),
         (0, _) => ("idle", "all rows are up to date except those that were set aside"),
         _ => ("working", "rows are being processed"),
     };
-    HealthState { hint: (counts.failed > 0).then(set_aside), ..HealthState::new(word, reason) }
+    let hint = (counts.failed > 0).then(|| SET_ASIDE.to_owned());
+    HealthState { hint, ..HealthState::new(word, reason) }
 }
 
 fn broken(reason: &str) -> HealthState {

@@ -6,7 +6,7 @@ pub use pgai_rs_queue::key::{GivenKeys, Key, KeyColumn, KeyValues};
 
 use crate::pg::error::PgError;
 use crate::pg::lock;
-use crate::pg::sql::{self, ident};
+use crate::pg::sql::{self, Row, ident};
 
 const KEY_COLUMNS: &str = "
     SELECT a.attname::text, a.attnum::int4, k.position::int4,
@@ -53,22 +53,24 @@ const KEY_COLUMNS: &str = "
 
 /// Returns the primary key of a table; `None` if it has none.
 pub fn of(relation: pg_sys::Oid) -> Result<Option<Key>, PgError> {
-    let columns = sql::read_now(KEY_COLUMNS, &[relation.into()], |row| {
-        let name: String = row.get(1)?;
-        let type_name: String = row.get(4)?;
-        let equals = row.get_opt(6)?.ok_or_else(|| unordered(&name, &type_name))?;
-        Ok(KeyColumn {
-            name,
-            attnum: row.get(2)?,
-            position: row.get(3)?,
-            type_name,
-            collate: row.get(5)?,
-            equals,
-            has_cast: row.get(7)?,
-            compared_as: row.get(8)?,
-        })
-    })?;
-    Ok(Key::new(columns))
+    Ok(Key::new(sql::read_now(KEY_COLUMNS, &[relation.into()], column)?))
+}
+
+/// Reads a column from a row of [`KEY_COLUMNS`].
+fn column(row: &Row<'_>) -> Result<KeyColumn, PgError> {
+    let name: String = row.get(1)?;
+    let type_name: String = row.get(4)?;
+    let equals = row.get_opt(6)?.ok_or_else(|| unordered(&name, &type_name))?;
+    Ok(KeyColumn {
+        name,
+        attnum: row.get(2)?,
+        position: row.get(3)?,
+        type_name,
+        collate: row.get(5)?,
+        equals,
+        has_cast: row.get(7)?,
+        compared_as: row.get(8)?,
+    })
 }
 
 /// The schemas of the types of a key's columns, of the types below their domains, and of the operators that

@@ -108,21 +108,21 @@ fn require_table() -> Result<(), PgError> {
 
 impl Sealed {
     fn open(&self) -> Result<Secret, PgError> {
-        let unreadable = |why: &str| {
-            PgError::new(
-                PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-                format!("could not read secret {} of this database: {why}", self.name),
-            )
-            .with_hint(format!(
-                "Set it again with ai.set_secret(), remove it with ai.drop_secret(), or restore the file {} that \
-                 the server's data directory had when it was set.",
-                key_file::NAME
-            ))
-        };
-
-        let key = key_file::read().map_err(|error| unreadable(&error.words()))?;
+        let key = key_file::read().map_err(|error| self.unreadable(&error.words()))?;
         let binding = Binding::new(&self.name, self.base_url.as_deref());
-        key.open(&self.sealed, &binding.parts()).map_err(|error| unreadable(&error.to_string()))
+        key.open(&self.sealed, &binding.parts()).map_err(|error| self.unreadable(&error.to_string()))
+    }
+
+    fn unreadable(&self, why: &str) -> PgError {
+        PgError::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("could not read secret {} of this database: {why}", self.name),
+        )
+        .with_hint(format!(
+            "Set it again with ai.set_secret(), remove it with ai.drop_secret(), or restore the file {} that \
+             the server's data directory had when it was set.",
+            key_file::NAME
+        ))
     }
 }
 

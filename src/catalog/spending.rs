@@ -98,7 +98,7 @@ struct Quota {
     /// The limits of a role and of a database, with the names that their settings have after `pgai_rs.`.
     of_role: (&'static DailyLimit, &'static str),
     of_database: (&'static DailyLimit, &'static str),
-    /// How much of it was used.
+    /// The part of it that was used.
     of: fn(&Spent) -> u64,
 }
 

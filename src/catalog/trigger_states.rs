@@ -36,6 +36,13 @@ pub struct TriggerState {
     pub for_replica: bool,
 }
 
+impl TriggerState {
+    /// Returns whether it fires in sessions of users or, if `subscribed`, in those that apply changes.
+    fn fires(&self, subscribed: bool) -> bool {
+        matches!(self.enabled, 'O' | 'A') || subscribed && self.enabled == 'R'
+    }
+}
+
 /// SQL for the extension's triggers on tables, including those that a partition has from its parent.
 const STATES: &str = "
     SELECT t.oid, t.tgname::text, t.tgrelid, t.tgtype::int4, t.tgenabled::text, t.tgargs
@@ -66,10 +73,9 @@ pub fn load(entry: &Entry) -> Result<Vec<TriggerState>, PgError> {
 /// Returns the events on a table, as SQL calls them, for which none of these triggers fires in sessions of
 /// users, nor, if `subscribed`, in those that apply changes.
 pub fn unseen(states: &[TriggerState], table: pg_sys::Oid, subscribed: bool) -> Vec<&'static str> {
-    let fires =
-        |state: &&TriggerState| matches!(state.enabled, 'O' | 'A') || subscribed && state.enabled == 'R';
     let of_table = states.iter().filter(|state| state.table == table && !state.for_replica);
-    let seen = of_table.filter(fires).fold(0, |seen, state| seen | state.events);
+    let firing = of_table.filter(|state| state.fires(subscribed));
+    let seen = firing.fold(0, |seen, state| seen | state.events);
     let events = [(4, "INSERT"), (16, "UPDATE"), (8, "DELETE"), (TRUNCATE, "TRUNCATE")];
     events.into_iter().filter(|(bit, _)| seen & bit == 0).map(|(_, name)| name).collect()
 }

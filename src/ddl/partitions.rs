@@ -25,12 +25,12 @@ pub fn follow_untold(parent: pg_sys::Oid) -> Result<(), PgError> {
     let look = "SELECT i.inhrelid, i.xmin::pg_catalog.text::pg_catalog.int8 FROM pg_catalog.pg_inherits i WHERE i.inhparent = $1";
     let children =
         sql::read_now(look, &[parent.into()], |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i64>(2)?)))?;
-    // SAFETY: reads this backend's list of its transaction's ids.
-    let ours = |xmin: i64| unsafe {
-        pg_sys::TransactionIdIsCurrentTransactionId(pg_sys::TransactionId::from(xmin as u32))
-    };
-    for (child, _) in children.into_iter().filter(|(_, xmin)| ours(*xmin)) {
-        follow(parent, child)?;
+    for (child, xmin) in children {
+        let xmin = pg_sys::TransactionId::from(xmin as u32);
+        // SAFETY: reads this backend's list of its transaction's ids.
+        if unsafe { pg_sys::TransactionIdIsCurrentTransactionId(xmin) } {
+            follow(parent, child)?;
+        }
     }
 
     for entry in vectorizer::by_ancestor(parent)? {

@@ -19,17 +19,18 @@ pub fn check(config: &ConfigPart<Processing>) -> Result<&Processing, PgError> {
         Some(other) => return raise(format!("unrecognized processing implementation: \"{other}\"")),
     }
 
-    let limit = |key: &str, most: i64| match config.value(key) {
-        None => Ok(()),
-        Some(value) => match value.as_i64() {
-            None => raise(format!("{key} must be a number")),
-            Some(n) if n > most => raise(format!("{key} must be less than or equal to {most}")),
-            Some(n) if n <= 0 => raise(format!("{key} must be greater than 0")),
-            Some(_) => Ok(()),
-        },
-    };
-
-    limit("batch_size", MAX_BATCH_SIZE)?;
-    limit("concurrency", MAX_CONCURRENCY)?;
+    require_limit(config, "batch_size", MAX_BATCH_SIZE)?;
+    require_limit(config, "concurrency", MAX_CONCURRENCY)?;
     config.readable()
+}
+
+/// Errors if a key is there and is no whole number from 1 to `most`.
+fn require_limit(config: &ConfigPart<Processing>, key: &str, most: i64) -> Result<(), PgError> {
+    let Some(value) = config.value(key) else { return Ok(()) };
+    match value.as_i64() {
+        None => raise(format!("{key} must be a number")),
+        Some(n) if n > most => raise(format!("{key} must be less than or equal to {most}")),
+        Some(n) if n <= 0 => raise(format!("{key} must be greater than 0")),
+        Some(_) => Ok(()),
+    }
 }

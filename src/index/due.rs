@@ -179,9 +179,9 @@ impl Builds {
             let waits = |building: &Building| building.waits_since.map(|since| since.elapsed());
             let places = 0..self.building.len();
             let longest = places.max_by_key(|index| waits(&self.building[*index]));
-            let too_long =
-                |index: &usize| waits(&self.building[*index]).is_some_and(|time| time > LONGEST_WAIT);
-            if let Some(index) = longest.filter(too_long) {
+            if let Some(index) = longest
+                && waits(&self.building[index]).is_some_and(|time| time > LONGEST_WAIT)
+            {
                 let Building { vectorizer, since, process, .. } = self.building.swap_remove(index);
                 let _ending = process.terminate();
                 self.back_off(vectorizer, since.elapsed());

@@ -79,18 +79,28 @@ fn run<R>(
     let mut given = Arguments::of(args);
     let run = || {
         Spi::connect_mut(|_| {
-            let plan = KEPT.with_borrow_mut(|kept| kept.statement(sql, &given.types, planning))?;
-            // SAFETY: inside an SPI connection; the values are of the types that the plan was prepared with, and
-            // nothing that it runs reaches the cache, which would free it.
-            let code = unsafe {
-                pg_sys::SPI_tuptable = std::ptr::null_mut();
-                pg_sys::SPI_execute_plan(plan, given.values.as_mut_ptr(), given.nulls.as_ptr(), read_only, 0)
-            };
-            check_spi(code)?;
+            execute_kept(sql, &mut given, planning, read_only)?;
             finish()
         })
     };
     statement::by_index(|| spi(sql, run))
+}
+
+/// Runs a statement by its plan. It must be called inside an SPI connection.
+fn execute_kept(
+    sql: &str,
+    given: &mut Arguments,
+    planning: Planning,
+    read_only: bool,
+) -> Result<(), PgError> {
+    let plan = KEPT.with_borrow_mut(|kept| kept.statement(sql, &given.types, planning))?;
+    // SAFETY: inside an SPI connection; the values are of the types that the plan was prepared with, and
+    // nothing that it runs reaches the cache, which would free it.
+    let code = unsafe {
+        pg_sys::SPI_tuptable = std::ptr::null_mut();
+        pg_sys::SPI_execute_plan(plan, given.values.as_mut_ptr(), given.nulls.as_ptr(), read_only, 0)
+    };
+    check_spi(code)
 }
 
 impl Kept {
@@ -148,14 +158,16 @@ impl Statement {
     /// Returns whether the statement may run as it is: its names need not be looked up again, they are those of
     /// tables that may be named now, and none of its tables has outgrown the plan.
     fn fits(&self) -> bool {
-        let has_its_size = |&(table, blocks): &(pg_sys::Oid, u32)| {
-            let now = blocks_of(table);
-            now.is_some_and(|now| now <= blocks.saturating_mul(2).saturating_add(FREE_GROWTH))
-        };
         self.plan.is_valid()
             && statement::may_name(&self.plan.relations())
-            && self.tables.iter().all(has_its_size)
+            && !self.tables.iter().any(|(table, blocks)| has_outgrown(*table, *blocks))
     }
+}
+
+/// Returns whether a plan for a table of so many blocks does not fit any more, because the table has grown or is another
+/// kind of relation now.
+fn has_outgrown(table: pg_sys::Oid, blocks: u32) -> bool {
+    blocks_of(table).is_none_or(|now| now > blocks.saturating_mul(2).saturating_add(FREE_GROWTH))
 }
 
 /// Returns the size in blocks of a plain table without children; `None` for any other relation.

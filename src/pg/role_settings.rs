@@ -48,21 +48,22 @@ pub fn last_of<'a>(set: &'a [String], name: &str) -> Option<&'a str> {
     set.iter().filter_map(|set| set.strip_prefix(name)?.strip_prefix('=')).next_back()
 }
 
+/// Returns the key of a scan for the rows that have this value in a column of type oid.
+fn equal(column: i16, value: pg_sys::Oid) -> pg_sys::ScanKeyData {
+    let mut key = MaybeUninit::<pg_sys::ScanKeyData>::zeroed();
+    // SAFETY: fills in the key, of a column of type oid.
+    unsafe {
+        let strategy = pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber;
+        let equals = pg_sys::RegProcedure::from(pg_sys::F_OIDEQ);
+        pg_sys::ScanKeyInit(key.as_mut_ptr(), column, strategy, equals, pg_sys::Datum::from(value));
+        key.assume_init()
+    }
+}
+
 /// Returns the settings of a role in a database in the form `name=value`; an invalid OID stands for all roles
 /// or all databases. It scans the catalog's index without a statement, because every turn asks.
 fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
-    let key = |column: i16, value: pg_sys::Oid| {
-        let mut key = MaybeUninit::<pg_sys::ScanKeyData>::zeroed();
-        // SAFETY: fills in the key, of a column of type oid.
-        unsafe {
-            let strategy = pg_sys::BTEqualStrategyNumber as pg_sys::StrategyNumber;
-            let equals = pg_sys::RegProcedure::from(pg_sys::F_OIDEQ);
-            pg_sys::ScanKeyInit(key.as_mut_ptr(), column, strategy, equals, pg_sys::Datum::from(value));
-            key.assume_init()
-        }
-    };
-
-    let mut keys = [key(SET_DATABASE, database), key(SET_ROLE, role)];
+    let mut keys = [equal(SET_DATABASE, database), equal(SET_ROLE, role)];
     let share = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
     // SAFETY: in a transaction, on the main thread. Columns are read as what they are, and copied before the scan ends.
     unsafe {

@@ -154,11 +154,14 @@ impl MirrorTable {
             let args = [columns.uris(), columns.etags(), columns.sizes()];
             sql::query(&self.statements.compare, &args, |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)))
         })?;
-        let difference = |(ordinal, new): (i64, bool)| {
-            let object = objects.get(usize::try_from(ordinal - 1).ok()?)?.clone();
-            Some(Difference { object, new })
-        };
-        Ok(differing.into_iter().filter_map(difference).collect())
+
+        let mut differences = Vec::with_capacity(differing.len());
+        for (ordinal, new) in differing {
+            if let Some(object) = usize::try_from(ordinal - 1).ok().and_then(|index| objects.get(index)) {
+                differences.push(Difference { object: object.clone(), new });
+            }
+        }
+        Ok(differences)
     }
 
     /// Records that these addresses exist, for a run that may have passed them already.

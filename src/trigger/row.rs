@@ -8,21 +8,22 @@ use crate::pg::error::PgError;
 /// from caches that follow every change at once, whatever the transaction's snapshot. Errors if a column is
 /// missing.
 pub fn translate(source: pg_sys::Oid, partition: pg_sys::Oid, numbers: &[i32]) -> Result<Vec<i32>, PgError> {
-    let local = |number: &i32| {
-        // SAFETY: looks up the catalogs; a name that is not found is null, a number zero.
-        let found = unsafe {
-            let name = pg_sys::get_attname(source, *number as i16, true);
-            if name.is_null() { 0 } else { pg_sys::get_attnum(partition, name) }
-        };
-        if found > 0 {
-            return Ok(i32::from(found));
-        }
-        Err(PgError::new(
-            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-            format!("a partition has no column for column {number} of the vectorizer's source"),
-        ))
+    numbers.iter().map(|number| number_in(partition, source, *number)).collect()
+}
+
+fn number_in(partition: pg_sys::Oid, source: pg_sys::Oid, number: i32) -> Result<i32, PgError> {
+    // SAFETY: looks up the catalogs; a name that is not found is null, a number zero.
+    let found = unsafe {
+        let name = pg_sys::get_attname(source, number as i16, true);
+        if name.is_null() { 0 } else { pg_sys::get_attnum(partition, name) }
     };
-    numbers.iter().map(local).collect()
+    if found > 0 {
+        return Ok(i32::from(found));
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+        format!("a partition has no column for column {number} of the vectorizer's source"),
+    ))
 }
 
 type NullableDatum = (pg_sys::Datum, bool);
@@ -37,12 +38,16 @@ pub unsafe fn key_of(
     numbers: &[i32],
     descriptor: pg_sys::TupleDesc,
 ) -> Option<Vec<pg_sys::Datum>> {
-    let known = |number: &i32| {
+    let mut key = Vec::with_capacity(numbers.len());
+    for number in numbers {
         // SAFETY: by the caller.
         let (datum, null) = unsafe { value(tuple, *number, descriptor) };
-        (!null).then_some(datum)
-    };
-    numbers.iter().map(known).collect()
+        if null {
+            return None;
+        }
+        key.push(datum);
+    }
+    Some(key)
 }
 
 /// # Safety
@@ -74,19 +79,30 @@ pub unsafe fn differ(
     numbers: &[i32],
     descriptor: pg_sys::TupleDesc,
 ) -> bool {
-    numbers.iter().any(|number| {
-        // SAFETY: by the caller; the guard turns an error of Postgres (an unreadable out-of-line
-        // value) into an unwinding one.
-        unsafe {
-            let ((left, left_null), (right, right_null)) =
-                (value(old, *number, descriptor), value(new, *number, descriptor));
-            if left_null || right_null {
-                return left_null != right_null;
-            }
-            let (by_value, length) = storage(descriptor, *number);
-            !pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| datum_image_eq(left, right, by_value, length))
+    // SAFETY: by the caller.
+    numbers.iter().any(|number| unsafe { differs(old, new, *number, descriptor) })
+}
+
+/// # Safety
+/// As for [`differ`].
+unsafe fn differs(
+    old: pg_sys::HeapTuple,
+    new: pg_sys::HeapTuple,
+    number: i32,
+    descriptor: pg_sys::TupleDesc,
+) -> bool {
+    // SAFETY: by the caller; the guard turns an error of Postgres (an unreadable out-of-line value) into an
+    // unwinding one.
+    unsafe {
+        let (left, left_null) = value(old, number, descriptor);
+        let (right, right_null) = value(new, number, descriptor);
+        if left_null || right_null {
+            return left_null != right_null;
         }
-    })
+
+        let (by_value, length) = storage(descriptor, number);
+        !pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| datum_image_eq(left, right, by_value, length))
+    }
 }
 
 /// # Safety

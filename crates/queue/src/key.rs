@@ -33,6 +33,15 @@ impl KeyColumn {
         let KeyColumn { equals, compared_as, .. } = self;
         format!("{left}{compared_as} {equals} {right}{compared_as}")
     }
+
+    /// Returns its value in a relation with an alias as text, in the form that its type reads.
+    fn as_text(&self, alias: &str) -> String {
+        let name = ident(&self.name);
+        match self.has_cast {
+            true => format!("pg_catalog.format('%s', {alias}.{name})"),
+            false => format!("{alias}.{name}::text"),
+        }
+    }
 }
 
 /// The columns of a primary key, in the key's order. Never empty.
@@ -80,11 +89,7 @@ impl Key {
 
     /// Returns `x."a"::text, x."b"::text`, in the form that [`Key::given`] reads.
     pub fn as_text(&self, alias: &str) -> String {
-        let text = |c: &KeyColumn| match c.has_cast {
-            true => format!("pg_catalog.format('%s', {alias}.{})", ident(&c.name)),
-            false => format!("{alias}.{}::text", ident(&c.name)),
-        };
-        self.0.iter().map(text).collect::<Vec<_>>().join(", ")
+        self.0.iter().map(|column| column.as_text(alias)).collect::<Vec<_>>().join(", ")
     }
 
     /// Returns a condition that is true if no column of a row's key is NULL; a table that inherits need not

@@ -50,10 +50,14 @@ pub fn read<C: Connection>(
         let fingerprint = row.get::<Vec<u8>>(3)?.try_into().ok();
         Ok((index(row)?, row.get(2)?, fingerprint))
     })?;
-    let known = |(index, etag, fingerprint): (_, _, Option<_>)| {
-        Some((index, Provenance { etag, fingerprint: fingerprint? }))
-    };
-    Ok(rows.into_iter().filter_map(known).collect())
+
+    let mut known = Vec::with_capacity(rows.len());
+    for (index, etag, fingerprint) in rows {
+        if let Some(fingerprint) = fingerprint {
+            known.push((index, Provenance { etag, fingerprint }));
+        }
+    }
+    Ok(known)
 }
 
 /// Stores the provenance of rows that have one, and deletes that of the others.

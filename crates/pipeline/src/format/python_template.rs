@@ -193,12 +193,15 @@ impl Template {
 
     /// Returns how many bytes [`render`](Self::render) makes.
     pub fn length(&self, chunk: &str, fields: &[(String, String)]) -> usize {
-        let length = |part: &Part| match part {
-            Part::Text(text) => text.len(),
-            Part::Placeholder { name, .. } if name == CHUNK => chunk.len(),
-            Part::Placeholder { name, .. } => value(fields, name).map_or(0, str::len),
-        };
-        self.parts.iter().map(length).fold(0, usize::saturating_add)
+        let mut length = 0_usize;
+        for part in &self.parts {
+            length = length.saturating_add(match part {
+                Part::Text(text) => text.len(),
+                Part::Placeholder { name, .. } if name == CHUNK => chunk.len(),
+                Part::Placeholder { name, .. } => value(fields, name).map_or(0, str::len),
+            });
+        }
+        length
     }
 
     /// Fills the template. `chunk` is the placeholder `chunk`, whatever `fields` say of that name;

@@ -37,18 +37,9 @@ impl HttpClients {
     /// If the system's TLS can't be set up, such as without a descriptor to read whom to trust.
     pub(crate) fn new(idle_per_host: usize) -> io::Result<HttpClients> {
         let roots = trust::roots()?;
-        let client = |reach| {
-            let mut builder =
-                builder(reach).pool_max_idle_per_host(idle_per_host).pool_idle_timeout(IDLE_TIMEOUT);
-            for root in roots.iter() {
-                builder =
-                    builder.add_root_certificate(Certificate::from_der(root).map_err(io::Error::other)?);
-            }
-            builder.build().map_err(io::Error::other)
-        };
         Ok(HttpClients {
-            public: client(Reach::Public)?,
-            named: client(Reach::Named)?,
+            public: client(Reach::Public, idle_per_host, &roots)?,
+            named: client(Reach::Named, idle_per_host, &roots)?,
             sockets: Arc::default(),
             idle_per_host,
         })
@@ -98,6 +89,15 @@ pub(crate) fn query_clients() -> io::Result<HttpClients> {
     }
     let clients = HttpClients::new(0)?;
     Ok(CLIENTS.get_or_init(|| clients).clone())
+}
+
+/// Makes a client that goes no further than this, and trusts the authorities whose certificates these are.
+fn client(reach: Reach, idle_per_host: usize, roots: &[Vec<u8>]) -> io::Result<Client> {
+    let mut builder = builder(reach).pool_max_idle_per_host(idle_per_host).pool_idle_timeout(IDLE_TIMEOUT);
+    for root in roots {
+        builder = builder.add_root_certificate(Certificate::from_der(root).map_err(io::Error::other)?);
+    }
+    builder.build().map_err(io::Error::other)
 }
 
 fn builder(reach: Reach) -> ClientBuilder {

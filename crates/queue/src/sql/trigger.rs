@@ -69,10 +69,10 @@ pub fn removal(
     let QueueTables { inbox, failed, .. } = tables;
     let also = others.map(|others| format!(", {others}")).unwrap_or_default();
     let using = others.map(|others| format!(" USING {others}")).unwrap_or_default();
-    let delete = |(table, i): (&String, usize)| {
-        format!(", removed{i} AS (DELETE FROM {table} s{using} WHERE {which})")
-    };
-    let deletions: String = of_chunks.iter().zip(0..).map(delete).collect();
+    let mut deletions = String::new();
+    for (i, table) in of_chunks.iter().enumerate() {
+        deletions += &format!(", removed{i} AS (DELETE FROM {table} s{using} WHERE {which})");
+    }
     format!(
         "WITH enqueued AS (INSERT INTO {inbox} ({names}) SELECT {of_row} FROM {failed} s{also} WHERE {which}){deletions}
          SELECT",
