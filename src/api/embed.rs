@@ -117,10 +117,7 @@ macro_rules! embed_function {
                 Ok(Some(vector)) => vector,
                 // SAFETY: the call record is live.
                 Ok(None) => unsafe { fcinfo::pg_return_null(call) },
-                Err(error) => {
-                    pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
-                    unreachable!("an error report does not return")
-                }
+                Err(error) => error.throw(),
             }
         }
     };
@@ -237,21 +234,17 @@ fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
 /// Returns the config of a vectorizer with missing relations, if the caller sees it. Its owner is unknown: it
 /// is used with the caller's rights, and its author counts as a superuser only if it was declared for one.
 fn incomplete(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
-    let from_catalog = |condition: &str, argument: pgrx::datum::DatumWithOid<'_>| {
-        let look = format!(
-            "SELECT v.config OPERATOR(pg_catalog.->) 'embedding', {} FROM ai.vectorizer v WHERE {condition}",
-            binding::for_superuser()
-        );
-        let read = |row: &Row<'_>| Ok((row.get::<JsonB>(1)?, row.get::<bool>(2)?));
-        with_row_security(|| sql::read(&look, &[argument], read))
+    let (condition, argument) = match model {
+        NamedModel::Id(id) => ("v.id OPERATOR(pg_catalog.=) $1", (*id).into()),
+        NamedModel::Name(name) => ("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into()),
+        NamedModel::Config(_) | NamedModel::Given(..) => return Ok(None),
     };
-    let found = match model {
-        NamedModel::Id(id) => from_catalog("v.id OPERATOR(pg_catalog.=) $1", (*id).into())?,
-        NamedModel::Name(name) => {
-            from_catalog("v.name::text OPERATOR(pg_catalog.=) $1", name.clone().into())?
-        }
-        NamedModel::Config(_) | NamedModel::Given(..) => Vec::new(),
-    };
+    let look = format!(
+        "SELECT v.config OPERATOR(pg_catalog.->) 'embedding', {} FROM ai.vectorizer v WHERE {condition}",
+        binding::for_superuser()
+    );
+    let read = |row: &Row<'_>| Ok((row.get::<JsonB>(1)?, row.get::<bool>(2)?));
+    let found = with_row_security(|| sql::read(&look, &[argument], read))?;
 
     let Some((config, for_superuser)) = found.into_iter().next() else { return Ok(None) };
     let role = current_user();

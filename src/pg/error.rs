@@ -3,9 +3,9 @@
 use std::backtrace::Backtrace;
 use std::fmt;
 
-use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport};
 use pgrx::spi::SpiError;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 use pgai_rs_pipeline::message::truncate_message;
 use pgai_rs_queue::session::QueueError;
@@ -71,6 +71,13 @@ impl PgError {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Raises it as Postgres raises its own errors: the frames up to the next guard are unwound.
+    #[track_caller]
+    pub fn throw(self) -> ! {
+        ErrorReport::from(self).report(PgLogLevel::ERROR);
+        unreachable!("an error report does not return")
     }
 }
 

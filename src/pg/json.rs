@@ -5,7 +5,7 @@ use pgrx::nullable::Nullable;
 use pgrx::pgrx_sql_entity_graph::metadata::{
     ArgumentError, ReturnsError, ReturnsRef, SqlMappingRef, SqlTranslatable, TypeOrigin,
 };
-use pgrx::{FromDatum, JsonB, PgLogLevel, PgSqlErrorCode, pg_sys};
+use pgrx::{FromDatum, JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
 use super::error::PgError;
@@ -38,7 +38,7 @@ impl FromDatum for Json {
         let text = unsafe {
             // A copy of it would be made, if it is compressed.
             if pg_sys::toast_raw_datum_size(datum) > MAX_BINARY_BYTES {
-                raise(too_large("JSON too large"));
+                too_large("JSON too large").throw();
             }
             let jsonb = pg_sys::pg_detoast_datum(datum.cast_mut_ptr());
             let text: Option<&std::ffi::CStr> =
@@ -46,7 +46,7 @@ impl FromDatum for Json {
             text?.to_string_lossy()
         };
         if text.len() > MAX_BYTES {
-            raise(too_large("JSON too large"));
+            too_large("JSON too large").throw();
         }
         match serde_json::from_str(&text) {
             Ok(value) if is_deeper(&value, MOST_LEVELS) => refuse("recursion limit exceeded"),
@@ -72,12 +72,7 @@ fn refuse(why: &str) -> ! {
     let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "could not read the JSON")
         .with_detail(why)
         .with_hint("At most 120 levels of nesting are supported.");
-    raise(error)
-}
-
-fn raise(error: PgError) -> ! {
-    pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
-    unreachable!("an error report does not return")
+    error.throw()
 }
 
 fn too_large(message: impl Into<String>) -> PgError {

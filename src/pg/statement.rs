@@ -368,6 +368,5 @@ fn renamed(object: Other) -> PgError {
 
 pub(super) fn raise_renamed(object: Other) -> ! {
     HAS_OTHER_MEANING.set(true);
-    pg_sys::panic::ErrorReport::from(renamed(object)).report(PgLogLevel::ERROR);
-    unreachable!("an error report does not return")
+    renamed(object).throw()
 }

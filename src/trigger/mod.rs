@@ -96,22 +96,18 @@ pub unsafe extern "C-unwind" fn vectorizer_source_changed(call: pg_sys::Function
     let data = unsafe {
         let context = (*call).context;
         if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            raise(PgError::new(
+            PgError::new(
                 PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
                 "_vectorizer_source_changed() can only be called as a trigger",
-            ));
+            )
+            .throw();
         }
         &mut *context.cast::<pg_sys::TriggerData>()
     };
     if let Err(error) = source_changed(data) {
-        raise(error);
+        error.throw();
     }
     pg_sys::Datum::from(0)
-}
-
-fn raise(error: PgError) -> ! {
-    pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
-    unreachable!("an error report does not return")
 }
 
 fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
