@@ -98,7 +98,7 @@ def _debian(package: Package, target: Path) -> None:
         try:
             console.run(["apt-get", "--quiet", *wanted], log="bench-documents", cwd=folder)
         except console.Failure:
-            apt = debian.private_apt(folder, RELEASE)
+            apt = debian.private_apt(folder, RELEASE, security=True)
             console.run([*apt, "update"], log="bench-documents")
             console.run([*apt, *wanted], log="bench-documents", cwd=folder)
         shutil.move(next(folder.glob("*.deb")), target)

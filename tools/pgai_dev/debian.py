@@ -87,13 +87,18 @@ def _joined(root: Path, directories: list[str]) -> str:
     return ":".join(str(root / directory) for directory in directories)
 
 
-def private_apt(directory: Path, release: str, *, source: bool = False) -> list[str]:
-    """An apt-get with lists of its own, that knows of one release and of nothing installed."""
+def private_apt(directory: Path, release: str, *, source: bool = False, security: bool = False) -> list[str]:
+    """An apt-get with lists of its own, that knows of one release, without or with its security updates, and of nothing
+    installed."""
     for name in ("lists/partial", "cache/archives/partial"):
         (directory / name).mkdir(parents=True, exist_ok=True)
     (directory / "status").touch()
     sources = directory / "sources.list"
-    sources.write_text(f"{'deb-src' if source else 'deb'} [signed-by={KEYRING}] {mirror()} {release} main\n")
+    kind = f"{'deb-src' if source else 'deb'} [signed-by={KEYRING}]"
+    lines = [f"{kind} {mirror()} {release} main\n"]
+    if security:
+        lines.append(f"{kind} {mirror()}-security {release}-security main\n")
+    sources.write_text("".join(lines))
     options = {
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": "/dev/null",
