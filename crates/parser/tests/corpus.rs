@@ -12,33 +12,89 @@ use pgai_rs_parser::{Source, parse};
 /// The documents are cut off, and spoiled, at so many places.
 const PLACES: usize = 40;
 
-fn corpus() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/parser");
+/// The text of each document, once or over and over.
+const SENTENCES: [&str; 6] = [
+    "The heron stands in shallow water and waits until a careless minnow passes.",
+    "Granite weathers slowly, but frost opens every crack that rain has found before.",
+    "A lantern hung beside the harbour gate whenever the ferry crossed after midnight.",
+    "Nobody remembered who planted the walnut orchard behind the abandoned observatory.",
+    "Copper kettles, woollen blankets and seven violins were listed in the inventory.",
+    "Glaciers carry boulders across valleys and leave them on meadows far from home.",
+];
+
+/// The largest number of other words in a document, such as its heading, the names of columns and the times of subtitles.
+const MOST_OTHERS: usize = 30;
+
+/// Documents that are tables.
+const TABLES: [&str; 6] = ["a.csv", "a.tsv", "a.xlsx", "a.xlsb", "a.xls", "a.ods"];
+
+/// Returns what is in the fuzzer's corpus for a target of it.
+fn corpus_of(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
     let files: Vec<_> =
         fs::read_dir(folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
     assert!(!files.is_empty());
     files
 }
 
+/// Returns the documents of all targets, by their names.
+fn documents() -> Vec<(String, Vec<u8>)> {
+    let named = |input: &Vec<u8>| {
+        let (name, bytes) = invariants::first_line(input);
+        (name.unwrap().to_owned(), bytes.to_vec())
+    };
+    let packed = |input: &Vec<u8>| (named(input).0, invariants::pack(input).unwrap());
+    let unpacked = corpus_of("package");
+    corpus_of("parser").iter().map(named).chain(unpacked.iter().map(packed)).collect()
+}
+
+/// `make bench ARGS=parse` measures as much of real documents: words, their order, and cells.
 #[test]
-fn each_document_is_read_by_name_and_content() {
-    for input in corpus() {
-        let end = input.iter().position(|byte| *byte == b'\n').unwrap();
-        let (name, bytes) = (std::str::from_utf8(&input[..end]).unwrap(), &input[end + 1..]);
-        let parsed = parse(&Source { bytes, name: Some(name), content_type: None });
-        assert!(parsed.is_ok_and(|parsed| !parsed.text.trim().is_empty()), "{name}");
+fn each_document_comes_out_whole_and_in_order() {
+    for (name, bytes) in documents() {
+        let parsed = parse(&Source { bytes: &bytes, name: Some(&name), content_type: None });
+        let text = parsed.unwrap_or_else(|error| panic!("{name}: {error}")).text;
+
+        let others = without_sentences(&text).unwrap_or_else(|missing| panic!("{name}: {missing}\n{text}"));
+        let others = others.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        assert!(others.count() <= MOST_OTHERS, "{name} has other words:\n{text}");
+
+        if TABLES.contains(&name.as_str()) {
+            let is_cell = |sentence: &str| text.contains(&format!("| {sentence} |"));
+            assert!(SENTENCES.into_iter().all(is_cell), "{name} is no table:\n{text}");
+        }
+    }
+}
+
+/// Returns a text without the sentences, which stand in it once or more often, in their order. The error is a sentence
+/// that does not.
+fn without_sentences(text: &str) -> Result<String, &'static str> {
+    let mut rest = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    loop {
+        let mut from = 0;
+        for sentence in SENTENCES {
+            from += rest[from..].find(sentence).ok_or(sentence)?;
+            rest.replace_range(from..from + sentence.len(), "");
+        }
+        if !rest.contains(SENTENCES[0]) {
+            return Ok(rest);
+        }
     }
 }
 
 #[test]
 fn what_is_left_of_a_document_is_text_or_refused() {
-    for input in corpus() {
-        for place in (0..input.len()).step_by(input.len().div_ceil(PLACES)) {
-            invariants::named_document(&input[..place]);
+    let targets: [(&str, fn(&[u8])); 2] =
+        [("parser", invariants::named_document), ("package", invariants::unpacked_document)];
+    for (target, promise) in targets {
+        for input in corpus_of(target) {
+            for place in (0..input.len()).step_by(input.len().div_ceil(PLACES)) {
+                promise(&input[..place]);
 
-            let mut spoiled = input.clone();
-            spoiled[place] ^= 0x55;
-            invariants::named_document(&spoiled);
+                let mut spoiled = input.clone();
+                spoiled[place] ^= 0x55;
+                promise(&spoiled);
+            }
         }
     }
 }
