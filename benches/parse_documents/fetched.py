@@ -18,11 +18,12 @@ class Fetched:
     file: Path
 
 
-def fetched() -> tuple[list[Fetched], list[str]]:
-    """Returns the documents that could be had, and what could not, and why."""
+def fetched(kinds: set[str] | None = None) -> tuple[list[Fetched], list[str]]:
+    """Returns the documents of these types, or of all, that could be had, and what could not, and why."""
     by_package = defaultdict(list)
     for document in documents():
-        by_package[document.package].append(document)
+        if kinds is None or document.kind in kinds:
+            by_package[document.package].append(document)
     found, missing = [], []
     for package, wanted in by_package.items():
         folder = places.CACHE / "bench-documents" / "files" / package.sha256

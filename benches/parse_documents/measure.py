@@ -1,15 +1,15 @@
 """Runs of the parser and of the independent readers on the documents, and what comes of them."""
 
 import json
-import os
-import subprocess
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import hostile
 from pgai_dev import places, python_packages
 
+from .answers import ask, kept
 from .fetched import Fetched
+from .peers import Peer
 from .score import Reference, score
 
 HERE = Path(__file__).parent
@@ -42,8 +42,8 @@ def references(found: list[Fetched]) -> dict[Path, Reference | str]:
     """Returns what the independent readers found in each file, or why they found nothing."""
     what = "Setting up the readers that the parser is compared with (from PyPI)"
     python = python_packages.environment(places.CACHE / "venv-document-readers", HERE / "readers.txt", what)
-    answers = _ask([python, "-m", "parse_references"], found)
-    return {file: answer.get("error") or Reference(**_of_reference(answer)) for file, answer in answers.items()}
+    answers = zip(found, ask([python, "-m", "parse_references"], found))
+    return {one.file: answer.get("error") or Reference(**_of_reference(answer)) for one, answer in answers}
 
 
 def _of_reference(answer: dict) -> dict:
@@ -60,15 +60,16 @@ def ours(found: list[Fetched], program: Path, keep: Path | None) -> dict[Path, M
     return measured
 
 
-def theirs(found: list[Fetched], peer: str, keep: Path | None) -> dict[Path, Measured]:
-    """Runs another library on each document of the types that it reads."""
-    what = f"Setting up {peer}, for the comparison"
-    python = python_packages.environment(places.CACHE / f"venv-{peer}", HERE / f"peer_{peer}.txt", what)
-    answers = _ask([python, HERE / "peer.py", peer], found)
+def theirs(found: list[Fetched], peer: Peer, anew: bool) -> dict[Path, Measured]:
+    """Runs another library on each document of the types that it reads; those that it read before only if they are to be
+    read anew."""
+    place = places.CACHE / f"venv-{peer.pins.stem}"
+    python = python_packages.environment(place, peer.pins, f"Setting up {peer.title}, for the comparison")
+    answers = kept(peer, [python, HERE / "peer.py", peer.reader], found, anew)
     return {
-        one.file: _measured(one, answer["outcome"], answer["text"], answer, answer["problem"], keep)
-        for one in found
-        if (answer := answers[one.file])["outcome"] != "not of its types"
+        one.file: _measured(one, answer["outcome"], answer["text"], answer, answer["problem"], None)
+        for one, answer in zip(found, answers)
+        if answer["outcome"] != "not of its types"
     }
 
 
@@ -99,26 +100,6 @@ def judge(measured: dict[Path, Measured], references: dict[Path, Reference | str
             one.pages = reference.pages
             if reference.words() >= FEWEST_WORDS:
                 one.scores = {name: round(value, 4) for name, value in score(one.text, reference).items()}
-
-
-def _ask(command: list, found: list[Fetched]) -> dict[Path, dict]:
-    """Returns the answers of a program that reads a line of JSON for each document, and writes one."""
-    lines = [
-        json.dumps({"file": str(one.file), "kind": one.document.kind, "package": one.document.package.name})
-        for one in found
-    ]
-    done = subprocess.run(
-        [str(word) for word in command],
-        input="\n".join(lines),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(HERE.parent)},
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    if len(answers) != len(found):
-        raise SystemExit(f"{command[-1]} ended at {found[len(answers)].document.title}, with {done.returncode}")
-    return {one.file: answer for one, answer in zip(found, answers)}
 
 
 def as_json(measured: dict[Path, Measured]) -> list[dict]:

@@ -1,26 +1,28 @@
-"""The tables: what became of the documents by their types, which came out worst, and how that compares with the floors."""
+"""The tables: what became of the documents by their types, and which came out worst."""
 
-import json
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from .manifest import FLOORS
 from .measure import Measured
 from .score import SCORES, harmonic_mean
 
-# The most points by which a median, or a mean, may fall.
-TOLERANCE = 1.0
 WORST = 10
+LEGEND = """Medians, in percent: words of the reference that were found (recall), words found that belong there (precision),
+pairs of words in order, cells of tables, headings. The mean is that of all documents' scores. Refused: with an error
+that says why. Not scored: fewer than ten words, or no reference."""
 
 
-def medians(measured: Iterable[Measured]) -> dict[str, float]:
-    """Returns the medians of the scores, in percent, without those that no document has."""
-    measured = list(measured)
+def medians(scores: Iterable[dict[str, float]]) -> dict[str, float]:
+    """Returns the medians of documents' scores, in percent, without those that no document has; and the mean of all, which
+    moves where medians are at 100."""
+    scores = [one for one in scores if one]
     found = {}
     for name in SCORES:
-        if values := [one.scores[name] for one in measured if name in one.scores]:
-            found[name] = round(100 * statistics.median(values), 1)
+        if values := [one[name] for one in scores if name in one]:
+            found[name] = round(100.0 * statistics.median(values), 1)
+    if scores:
+        found["mean"] = round(100.0 * statistics.mean(map(overall, scores)), 1)
     return found
 
 
@@ -44,13 +46,12 @@ def _row(found: list[Measured]) -> list[str]:
     read = [one for one in found if one.is_read]
     failed = [one for one in found if is_failure(one)]
     scored = [one for one in found if one.scores]
-    middles = medians(found)
+    middles = medians(one.scores for one in found)
     paged = [one for one in read if one.pages]
     pages = sum(one.pages for one in paged)
     return [
         *(str(len(some) or "") for some in (found, read, [one for one in found if one not in read + failed], failed, scored)),
-        *(f"{middles[name]:.1f}" if name in middles else "" for name in SCORES),
-        f"{100 * statistics.mean(map(overall, scored)):.1f}" if scored else "",
+        *(f"{middles[name]:.1f}" if name in middles else "" for name in (*SCORES, "mean")),
         f"{1000 * statistics.median(one.cpu_seconds for one in found):.0f}",
         f"{1000 * sum(one.cpu_seconds for one in paged) / pages:.1f}" if pages else "",
         str(max(one.megabytes for one in found)),
@@ -72,8 +73,8 @@ def worst(measured: Iterable[Measured]) -> str:
     """Returns the documents of each type that scored worst, and those that were not read."""
     lines = []
     for kind, found in by_kind(measured).items():
-        scored = sorted((one for one in found if one.scores), key=overall)
-        low = [one for one in scored if overall(one) < 0.995][:WORST]
+        scored = sorted((one for one in found if one.scores), key=lambda one: overall(one.scores))
+        low = [one for one in scored if overall(one.scores) < 0.995][:WORST]
         rest = [one for one in found if not one.is_read and one not in low]
         if low or rest:
             lines.append(f"{kind}:")
@@ -84,44 +85,12 @@ def worst(measured: Iterable[Measured]) -> str:
     return "\n".join(lines)
 
 
-def overall(one: Measured) -> float:
+def overall(scores: dict[str, float]) -> float:
     """Returns the mean of a document's scores, of which recall and precision count as one."""
-    words = harmonic_mean(one.scores["recall"], one.scores["precision"])
-    return statistics.mean([words, *(one.scores[name] for name in SCORES[2:] if name in one.scores)])
+    words = harmonic_mean(scores["recall"], scores["precision"])
+    return statistics.mean([words, *(scores[name] for name in SCORES[2:] if name in scores)])
 
 
 def outcomes(measured: Iterable[Measured]) -> str:
     counts = Counter(one.outcome for one in measured)
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
-
-
-def floors_of(measured: Iterable[Measured]) -> dict[str, dict[str, float]]:
-    """Returns the medians of each type, and the mean of all scores, which moves where medians are at 100."""
-    floors = {}
-    for kind, found in by_kind(measured).items():
-        floors[kind] = {"documents": len(found)} | medians(found)
-        if scored := [overall(one) for one in found if one.scores]:
-            floors[kind]["mean"] = round(100 * statistics.mean(scored), 1)
-    return floors
-
-
-def fallen(reached: dict[str, dict[str, float]], floors: dict[str, dict[str, float]]) -> list[str]:
-    """Returns what is worse than its floor by more than the tolerance. A type whose documents were not all had is left out."""
-    lines = []
-    for kind, floor in floors.items():
-        now = reached.get(kind, {})
-        if now.get("documents", 0) < floor["documents"]:
-            continue
-        for name in (*SCORES, "mean"):
-            if name in floor and now.get(name, 0.0) < floor[name] - TOLERANCE:
-                lines.append(f"{kind}: {name} fell from {floor[name]} to {now.get(name, 0.0)}")
-    return lines
-
-
-def read_floors() -> dict[str, dict[str, float]]:
-    return json.loads(FLOORS.read_text()) if FLOORS.exists() else {}
-
-
-def write_floors(floors: dict[str, dict[str, float]]) -> None:
-    lines = (f"  {json.dumps(kind)}: {json.dumps(floor)}" for kind, floor in floors.items())
-    FLOORS.write_text("{\n" + ",\n".join(lines) + "\n}\n")

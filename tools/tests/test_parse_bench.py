@@ -11,7 +11,7 @@ from pgai_dev import places
 
 sys.path.append(str(places.ROOT / "benches"))
 
-from parse_documents import archives, registries, report
+from parse_documents import archives, comparison, floors, registries, report
 from parse_documents.manifest import Package, documents
 from parse_documents.measure import Measured
 from parse_documents.score import Reference, score
@@ -139,15 +139,51 @@ def measured(path: str, **scores: float) -> Measured:
 
 
 def test_a_median_that_falls_by_more_than_a_point_is_told():
-    floors = report.floors_of([measured("a"), measured("b")])
-    assert report.fallen(report.floors_of([measured("a", order=0.985), measured("b", order=0.997)]), floors) == []
-    [line] = report.fallen(report.floors_of([measured("a", order=0.98), measured("b", order=0.98)]), floors)
+    before = floors.reached([measured("a"), measured("b")])
+    assert floors.fallen(floors.reached([measured("a", order=0.985), measured("b", order=0.997)]), before) == []
+    [line] = floors.fallen(floors.reached([measured("a", order=0.98), measured("b", order=0.98)]), before)
     assert line == "pdf: order fell from 100.0 to 98.0"
 
 
-def test_documents_that_were_not_had_make_nothing_fall():
-    floors = report.floors_of([measured("a"), measured("b")])
-    assert report.fallen(report.floors_of([measured("a", order=0)]), floors) == []
+def test_documents_that_were_not_had_make_nothing_fall_and_the_others_are_held():
+    before = floors.reached([measured("a"), measured("b", order=0.5)])
+    assert floors.fallen(floors.reached([measured("b", order=0.5)]), before) == []
+    assert floors.fallen({}, before) == []
+    [order, _mean] = floors.fallen(floors.reached([measured("a", order=0.5)]), before)
+    assert order == "pdf: order fell from 100.0 to 50.0"
+
+
+def test_floors_are_read_as_they_were_written(monkeypatch, tmp_path):
+    monkeypatch.setattr(floors, "FLOORS", tmp_path / "floors.json")
+    floors.FLOORS.write_text("{}")
+    floors.write(floors.reached([measured("a"), measured("b", order=0.5)]))
+    floors.write(floors.reached([measured("b", order=0.6)]))
+    assert floors.read() == floors.reached([measured("a"), measured("b", order=0.6)])
+
+
+def test_every_floor_is_that_of_a_document():
+    titles = {(document.kind, document.title) for document in documents()}
+    assert {(kind, title) for kind, scores in floors.read().items() for title in scores} <= titles
+
+
+def test_libraries_stand_beside_ours_type_by_type():
+    ours = {Path("a"): measured("a"), Path("b"): measured("b", order=0.5)}
+    theirs = {Path("a"): measured("a", recall=0.5), Path("b"): measured("b")}
+    table = comparison.by_library({"ours": ours, "theirs": theirs})
+    assert table.splitlines()[2:] == [
+        "| pdf (2 of 2 scored) | ours |  | 100.0 | 100.0 | 75.0 |  |  | 87.5 | 100 |",
+        "|  | theirs |  | 75.0 | 100.0 | 100.0 |  |  | 91.7 | 100 |",
+    ]
+
+
+def test_pages_a_second_are_of_the_documents_that_both_read():
+    ours, theirs = measured("a"), measured("a")
+    ours.pages = theirs.pages = 10
+    theirs.cpu_seconds = 5
+    refused = measured("b")
+    refused.outcome = "failed"
+    table = comparison.pages_a_second({"ours": {Path("a"): ours, Path("b"): ours}, "theirs": {Path("a"): theirs, Path("b"): refused}})
+    assert table.splitlines()[-1] == "| theirs | 10 | 5.0 | 2.0 | 100.0 |"
 
 
 def test_the_worst_document_comes_first():
