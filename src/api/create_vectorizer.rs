@@ -152,7 +152,7 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     names::require_valid("vectorizer", &name)?;
     quota::require_room_for_vectorizer(source.owner)?;
     asked::lock_names(destination);
-    hold_names(&source, &key, destination, &queue_schema)?;
+    lock::waiting_briefly(|| hold_names(&source, &key, destination, &queue_schema))?;
     asked::require_free(destination, &source)?;
 
     indexing::announce(&declared.config, &source);

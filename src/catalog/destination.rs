@@ -10,6 +10,7 @@ use super::relation::{self, Column, Relation};
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
+use crate::pg::lock;
 use crate::pg::sql::{self, execute, ident, qualified};
 
 /// The columns that every store has besides those of the key.
@@ -82,10 +83,11 @@ pub fn create(
             let store = qualified(target_schema, target_table);
             let view = qualified(view_schema, view_name);
             let view = view_definition(&view, &store, source, columns, key, *citation);
-            as_user(source.owner, || {
+            let create = || {
                 create_store(&store, key, &vector, *citation)?;
                 execute(&view, &[])
-            })?;
+            };
+            lock::waiting_briefly(|| as_user(source.owner, create))?;
             let made = |schema: &str, name: &str| Table::made(schema, name, &[source.owner]).map(Some);
             Ok((made(target_schema, target_table)?, made(view_schema, view_name)?))
         }

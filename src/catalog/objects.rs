@@ -15,6 +15,7 @@ use super::table::Table;
 use super::{failed_name, origin_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user, as_user_on, superuser};
+use crate::pg::lock;
 use crate::pg::sql::{self, execute, ident, qualified};
 
 /// Creates the queue's tables, which belong to the vectorizer's owner.
@@ -44,7 +45,7 @@ pub fn create_queue(
 
     match schema {
         "ai" => as_superuser(create)?,
-        _ => as_user(owner, create)?,
+        _ => lock::waiting_briefly(|| as_user(owner, create))?,
     }
     Ok(QueueRelations {
         inbox: made(inbox)?,

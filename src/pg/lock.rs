@@ -7,14 +7,24 @@
 //! table's place between two statements of ours. Statements that define objects name tables, types and operators
 //! in several places, and not all of them can be given OIDs, so the names of the schemas are held for them.
 
+use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::AssertUnwindSafe;
 
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use super::error::PgError;
 use super::identity::as_superuser;
 use super::quote::ident;
+use super::settings::SettingsLevel;
 use super::sql;
+
+/// The longest wait for a name that another transaction holds. Whoever declares a vectorizer keeps others from writing to
+/// its source meanwhile.
+const LONGEST_WAIT: &CStr = c"5s";
+
+/// The same in milliseconds.
+const LONGEST_WAIT_MS: i32 = 5000;
 
 /// The kind of object that a name denotes. Each kind has its own locks.
 #[derive(Clone, Copy)]
@@ -38,14 +48,41 @@ pub fn on(named: Named, name: &str) {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
     // SAFETY: in a transaction. Nobody else takes such locks: of the parts of an extension, which it has not.
-    unsafe {
+    waiting_briefly(|| unsafe {
         pg_sys::LockDatabaseObject(
             pg_sys::ExtensionRelationId,
             pg_sys::Oid::from(hasher.finish() as u32),
             named as u16 + 1,
             pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
         );
+    });
+}
+
+/// Runs `f`, in which each wait for another transaction takes [`LONGEST_WAIT`] at most, or less if the session's
+/// `lock_timeout` is lower. A longer one raises an error (55P03).
+///
+/// Whoever may create an object of a name can do so and leave the transaction open. Everybody who needs the name would
+/// wait for its end.
+pub fn waiting_briefly<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: reads a variable of this backend.
+    if (1..=LONGEST_WAIT_MS).contains(&unsafe { pg_sys::LockTimeout }) {
+        return f();
     }
+
+    let level = SettingsLevel::open();
+    level.set(c"lock_timeout", LONGEST_WAIT);
+    PgTryBuilder::new(AssertUnwindSafe(f))
+        .catch_when(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, |caught| {
+            let error = PgError::from(caught)
+                .with_detail(
+                    "Another transaction has created an object of a name that is needed here, or changes its schema, and \
+                     has not ended.",
+                )
+                .with_hint("Repeat the statement when that transaction has ended, or choose another name.");
+            pgrx::pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
+            unreachable!("an error report does not return")
+        })
+        .execute()
 }
 
 /// Keeps schemas from being renamed until the transaction ends. What was read of these names before must be looked

@@ -5,6 +5,7 @@ use pgrx::PgSqlErrorCode;
 use crate::catalog::relation::Relation;
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
+use crate::pg::lock;
 use crate::pg::settings::SettingsLevel;
 use crate::pg::sql;
 
@@ -29,18 +30,15 @@ const NEEDED: [Needed; 5] = [
 pub fn create(name: &str) -> Result<(), PgError> {
     let level = SettingsLevel::open();
     level.pin();
-    sql::execute(
-        &format!(
-            "CREATE TABLE {name} (
-                 uri pg_catalog.text COLLATE pg_catalog.\"C\" PRIMARY KEY,
-                 etag pg_catalog.text,
-                 size pg_catalog.int8,
-                 last_modified pg_catalog.timestamptz,
-                 content_type pg_catalog.text)"
-        ),
-        &[],
-    )
-    .map(drop)
+    let statement = format!(
+        "CREATE TABLE {name} (
+             uri pg_catalog.text COLLATE pg_catalog.\"C\" PRIMARY KEY,
+             etag pg_catalog.text,
+             size pg_catalog.int8,
+             last_modified pg_catalog.timestamptz,
+             content_type pg_catalog.text)"
+    );
+    lock::waiting_briefly(|| sql::execute(&statement, &[])).map(drop)
 }
 
 /// Errors unless the relation is an ordinary or a partitioned table that is not temporary.
