@@ -1,5 +1,6 @@
-//! Rows without a key. A table that inherits from a source has its columns but not its primary key, so up to
-//! Postgres 17 a key column can be NULL there. Such a row is skipped, with one warning per table and session.
+//! Rows without a key. A table that inherits from a source has its columns but not its primary key, so a key column can
+//! be NULL there; from Postgres 18 on, once the key's NOT NULL constraints are declared NO INHERIT. Such a row is skipped,
+//! with one warning per table and session.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
