@@ -125,6 +125,7 @@ fn stopped(row: &Row<'_>) -> Result<Option<HealthState>, PgError> {
         Some("waiting_for_storage") => "waiting_for_storage",
         Some("failing") => "failing",
         Some("scheduled") => "scheduled",
+        Some("no_builder") => "no_builder",
         _ => return Ok(None),
     };
     Ok(Some(HealthState {

@@ -13,6 +13,10 @@ enum IndexingDefault {
 static INDEXING_DEFAULT: GucSetting<IndexingDefault> =
     GucSetting::<IndexingDefault>::new(IndexingDefault::hnsw);
 
+settings! {
+    int MAX_INDEX_BUILDERS = 2;
+}
+
 /// Defines these settings.
 pub fn define(d: &Definer) {
     d.choice(
@@ -23,6 +27,21 @@ pub fn define(d: &Definer) {
             c"It is decided when a vectorizer is declared.",
         ),
     );
+    d.int(
+        c"pgai_rs.max_index_builders",
+        &MAX_INDEX_BUILDERS,
+        (1, 100),
+        NO_UNIT,
+        (
+            c"Sets the maximum number of owners for whom a vector index is built at a time in a database.",
+            c"Each build is a background worker, and takes up to maintenance_work_mem.",
+        ),
+    );
+}
+
+/// Returns the maximum number of owners for whom an index is built at a time.
+pub fn max_index_builders() -> usize {
+    number(&MAX_INDEX_BUILDERS)
 }
 
 /// Returns the implementation that `ai.indexing_default()` stands for.

@@ -28,7 +28,7 @@ use pgrx::pg_sys;
 use pgai_rs_pipeline::settings::Settings;
 
 pub use embedding::{api_key, query_timeout};
-pub use indexing::indexing_default;
+pub use indexing::{indexing_default, max_index_builders};
 pub use loading::{load_concurrency, max_document_size, reaches_objects, s3_anonymous, s3_endpoint_allowed};
 pub use quota::{
     DAILY_BYTES_PER_DATABASE, DAILY_BYTES_PER_ROLE, DAILY_TOKENS_PER_DATABASE, DAILY_TOKENS_PER_ROLE,

@@ -1,10 +1,9 @@
 //! Decides when an index is due; the database's worker does so when it has no other work.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use pgrx::bgworkers::{BackgroundWorkerStatus, DynamicBackgroundWorker};
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
@@ -12,9 +11,11 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::indexing::When;
 
+use super::builders::{Builders, NoPlace};
 use super::definition::{self, Definition};
 use super::{BUILDER_TYPE, Order, existing};
 use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::sql::{self, ident};
@@ -22,19 +23,20 @@ use crate::pg::transaction::transaction;
 use crate::pg::turn;
 use crate::queue::active::Active;
 use crate::queue::spi::SpiQueue;
+use crate::shared;
 
 /// First and longest pause before a failed build is retried. The pause is at least as long as the attempt
 /// took, but no longer than the longest.
 const BACKOFF: Backoff = Backoff::new(Duration::from_secs(5), LONGEST_BACKOFF);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(3_600);
 
-/// Minimum time between two checks; it is longer if a check took more than this divided by [`REST`].
+/// Minimum time between two checks.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Interval at which the worker checks whether all builders are waiting, so that others can be started.
+/// Interval at which the worker checks whether builders are waiting, so that others can be started.
 const LOOK_AT_WAITING: Duration = Duration::from_secs(1);
 
-/// Divisor: counting rows takes at most this fraction of the worker's time.
+/// Divisor: checking an owner's vectorizers takes at most this fraction of the worker's time.
 const REST: u32 = 100;
 
 /// Factor by which Postgres's estimate may be too low; beyond that, rows are not even counted.
@@ -51,35 +53,19 @@ impl Default for Tries {
     }
 }
 
-/// Maximum number of builders: one that builds, and others that wait for a transaction to end.
-const MOST_BUILDERS: usize = 4;
-
-/// Maximum number of builders of one owner.
-const MOST_OF_AN_OWNER: usize = 2;
-
-/// Maximum time that a builder may wait for a transaction while others are waiting for a place.
-const LONGEST_WAIT: Duration = Duration::from_secs(600);
-
-/// A running builder.
-struct Building {
-    vectorizer: i32,
-    owner: pg_sys::Oid,
-    since: Instant,
-    /// The time since which every check found it waiting; `None` if the last check did not.
-    waits_since: Option<Instant>,
-    process: DynamicBackgroundWorker,
-}
-
-impl Building {
-    fn has_ended(&self) -> bool {
-        matches!(self.process.pid(), Err(BackgroundWorkerStatus::Stopped))
-    }
-}
+/// The pause before another attempt to start a builder for which no background worker was free.
+const NO_PROCESS_PAUSE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct Builds {
     tries: HashMap<i32, Tries>,
-    building: Vec<Building>,
+    builders: Builders,
+    /// The vectorizers for whose builders no background worker was free at the last attempt.
+    no_process: HashSet<i32>,
+    /// The time at which each vectorizer was checked last.
+    looked: HashMap<i32, Instant>,
+    /// The times before which the vectorizers of an owner are not checked again.
+    rests: HashMap<pg_sys::Oid, Instant>,
     next_look: Option<Instant>,
 }
 
@@ -88,31 +74,36 @@ thread_local! {
     static BUILDS: RefCell<Builds> = RefCell::default();
 }
 
-/// Starts a builder for an index that is due. One index is built at a time, not counting builders that wait
-/// for a transaction to end, as CREATE INDEX CONCURRENTLY does: any session may keep one open for hours.
-/// Returns the time until the next check, if the worker is not woken before; `None` if no check is planned.
-/// Must be called outside a transaction.
-pub fn look(queue: &SpiQueue) -> Option<Duration> {
-    BUILDS.with_borrow_mut(|builds| builds.look(queue))
+/// Starts builders for indexes that are due, as far as there are places ([`Builders`]). Returns the time until
+/// the next check, if the worker is not woken before; `None` if no check is planned. Must be called outside a
+/// transaction.
+pub fn look(queue: &mut SpiQueue) -> Option<Duration> {
+    BUILDS.with_borrow_mut(|builds| {
+        let next = builds.look(queue);
+        if !builds.no_process.is_empty() {
+            let served: HashSet<i32> = queue.active().map(|active| active.vectorizer.id).collect();
+            builds.no_process.retain(|id| served.contains(id));
+        }
+        queue.no_builder(&builds.no_process);
+        next
+    })
 }
 
 /// Returns whether an index is being built, which a new worker would have to start again.
 pub fn is_building() -> bool {
     BUILDS.with_borrow_mut(|builds| {
         builds.settle_ended();
-        !builds.building.is_empty()
+        !builds.builders.is_empty()
     })
 }
 
 /// Terminates the builders together with the worker, so that they do not block what the worker makes way for.
 pub fn end_builders() {
-    let building = BUILDS.with(|builds| {
-        builds.try_borrow_mut().map(|mut builds| std::mem::take(&mut builds.building)).unwrap_or_default()
+    BUILDS.with(|builds| {
+        if let Ok(mut builds) = builds.try_borrow_mut() {
+            builds.builders.end_all();
+        }
     });
-    for building in building {
-        // It ends on its own; nothing here waits for that.
-        let _ending = building.process.terminate();
-    }
 }
 
 impl Builds {
@@ -121,79 +112,53 @@ impl Builds {
         if let Some(left) = self.next_look.and_then(left) {
             return Some(left);
         }
-
-        let began = Instant::now();
-        let at_work = match self.all_wait() {
-            // This process is woken when the builder ends.
-            Ok(false) => return None,
-            Ok(true) => (!self.building.is_empty()).then_some(LOOK_AT_WAITING),
-            Err(error) => {
-                pgrx::warning!("pgai_rs worker could not check its index builders: {error}");
-                return Some(LOOK_AT_WAITING);
-            }
-        };
-        let next = queue
-            .active()
-            .filter(|active| !active.rests() && turn::left(active.vectorizer.owner).is_none())
-            .filter_map(|active| self.look_at(active))
-            .min();
-
-        self.next_look = Some(Instant::now() + INTERVAL.max(began.elapsed() * REST));
-        next.into_iter().chain(at_work).min()
-    }
-
-    /// Returns whether all running builders are waiting for a transaction to end.
-    fn all_wait(&mut self) -> Result<bool, PgError> {
-        if self.building.is_empty() {
-            return Ok(true);
+        if let Err(error) = self.builders.check() {
+            pgrx::warning!("pgai_rs worker could not check its index builders: {error}");
+            return Some(LOOK_AT_WAITING);
+        }
+        // This process is woken when a builder ends. One that is wanted for another database begins nothing.
+        if self.builders.is_full() || is_to_leave() {
+            return None;
         }
 
-        let waiting: Vec<i32> = transaction(|| {
-            sql::read(
-                "SELECT pid FROM pg_catalog.pg_stat_activity
-                 WHERE pid = ANY ($1) AND wait_event_type = 'Lock'",
-                &[self.processes().into()],
-                |row| row.get(1),
-            )
-        })?;
-        let now = Instant::now();
-        for building in &mut self.building {
-            let waits = building.process.pid().is_ok_and(|pid| waiting.contains(&pid));
-            building.waits_since = waits.then(|| building.waits_since.unwrap_or(now));
-        }
-        Ok(self.building.iter().all(|building| building.waits_since.is_some()))
+        // Those come first that were checked longest ago, for an owner's time may not be enough for all.
+        let mut candidates: Vec<&Active> = queue.active().collect();
+        candidates.sort_by_cached_key(|active| {
+            let looked = self.looked.get(&active.vectorizer.id).copied();
+            (self.builders.turn(active.vectorizer.owner), looked)
+        });
+        let next = self.look_at_all(&candidates);
+
+        self.next_look = Some(Instant::now() + INTERVAL);
+        let at_waiting = self.builders.any_waits().then_some(LOOK_AT_WAITING);
+        next.into_iter().chain(at_waiting).min()
     }
 
-    /// Returns the process ids of the running builders.
-    fn processes(&self) -> Vec<i32> {
-        self.building.iter().filter_map(|building| building.process.pid().ok()).collect()
-    }
-
-    /// Returns whether there is a place for another builder of this owner. If necessary, terminates the
-    /// builder that has waited longest, if that was too long.
-    fn has_place(&mut self, owner: pg_sys::Oid) -> bool {
-        if self.building.iter().filter(|building| building.owner == owner).count() >= MOST_OF_AN_OWNER {
-            return false;
+    /// Checks vectorizers in this order, as far as their owners' time allows. Returns the time until the next check,
+    /// if one is planned.
+    fn look_at_all(&mut self, candidates: &[&Active]) -> Option<Duration> {
+        let mut next = None;
+        let mut spent: HashMap<pg_sys::Oid, Duration> = HashMap::new();
+        for active in candidates {
+            let began = Instant::now();
+            let again = self.look_in_time(active);
+            *spent.entry(active.vectorizer.owner).or_default() += began.elapsed();
+            next = next.into_iter().chain(again).min();
         }
-        if self.building.len() >= MOST_BUILDERS {
-            let waits = |building: &Building| building.waits_since.map(|since| since.elapsed());
-            let places = 0..self.building.len();
-            let longest = places.max_by_key(|index| waits(&self.building[*index]));
-            if let Some(index) = longest
-                && waits(&self.building[index]).is_some_and(|time| time > LONGEST_WAIT)
-            {
-                let Building { vectorizer, since, process, .. } = self.building.swap_remove(index);
-                let _ending = process.terminate();
-                self.back_off(vectorizer, since.elapsed());
+
+        for (owner, time) in spent {
+            let rest = time * REST;
+            if rest > INTERVAL {
+                self.rests.insert(owner, Instant::now() + rest);
             }
         }
-        self.building.len() < MOST_BUILDERS
+        next
     }
 
     /// Removes the builders that have ended. The next check finds out whether their indexes exist.
     fn settle_ended(&mut self) {
-        for ended in self.building.extract_if(.., |building| building.has_ended()).collect::<Vec<_>>() {
-            self.back_off(ended.vectorizer, ended.since.elapsed());
+        for ended in self.builders.take_ended() {
+            self.back_off(ended.vectorizer, ended.took);
             self.next_look = None;
         }
     }
@@ -204,17 +169,26 @@ impl Builds {
         tries.not_before = Some(Instant::now() + pause);
     }
 
+    /// Checks one vectorizer, unless its owner's vectorizers have taken too much time to check. Returns the time
+    /// until the next check, if one is planned.
+    fn look_in_time(&mut self, active: &Active) -> Option<Duration> {
+        let owner = active.vectorizer.owner;
+        if active.rests() || turn::left(owner).is_some() {
+            return None;
+        }
+        if let Some(left) = self.rests.get(&owner).copied().and_then(left) {
+            return Some(left);
+        }
+
+        self.looked.insert(active.vectorizer.id, Instant::now());
+        self.look_at(active)
+    }
+
     /// Checks one vectorizer and starts its builder if its index is due. Returns the time until the next
     /// check, if one is planned.
     fn look_at(&mut self, active: &Active) -> Option<Duration> {
         let id = active.vectorizer.id;
-        let owner = active.vectorizer.owner;
-        // A builder that was just started counts as not waiting.
-        let is_building = self.building.iter().any(|building| building.waits_since.is_none());
-        if is_building
-            || self.building.iter().any(|building| building.vectorizer == id)
-            || !self.has_place(owner)
-        {
+        if self.builders.has(id) || !self.builders.may_start(active.vectorizer.owner) {
             return None;
         }
         if let Some(left) = self.tries.get(&id).and_then(|tries| tries.not_before).and_then(left) {
@@ -222,10 +196,18 @@ impl Builds {
         }
 
         let ask = |question: &str| active.as_owner(|| yes(question));
-        let own = self.processes();
-        match transaction(|| state(&active.vectorizer, &own, &ask)) {
-            Ok(IndexState::Settled) => drop(self.tries.remove(&id)),
-            Ok(IndexState::NotYet) => {}
+        let own = self.builders.processes();
+        match transaction(|| match state(&active.vectorizer, &ask)? {
+            IndexState::Due if as_superuser(|| another_builder(&own))? => Ok(IndexState::NotYet),
+            state => Ok(state),
+        }) {
+            Ok(IndexState::Settled) => {
+                self.tries.remove(&id);
+                self.no_process.remove(&id);
+            }
+            Ok(IndexState::NotYet) => {
+                self.no_process.remove(&id);
+            }
             Ok(IndexState::Due) => self.start(active),
             Err(error) => {
                 // A lock on the tables also stops the queue, which reports it; the index can wait.
@@ -244,28 +226,36 @@ impl Builds {
 
     fn start(&mut self, active: &Active) {
         let vectorizer = active.vectorizer.id;
-        let owner = active.vectorizer.owner;
-        // SAFETY: reads variables of this process.
-        let (database, pid) = unsafe { (pg_sys::MyDatabaseId, pg_sys::MyProcPid) };
-        let order = Order { vectorizer, database, owner };
+        match self.builders.make_place() {
+            Ok(Some(ended)) => self.back_off(ended.vectorizer, ended.took),
+            Ok(None) => {}
+            Err(NoPlace) => return,
+        }
 
-        match order.process().set_notify_pid(pid).load_dynamic() {
-            Ok(process) => {
-                let since = Instant::now();
-                self.building.push(Building { vectorizer, owner, since, waits_since: None, process });
-            }
-            Err(_) => {
-                self.back_off(vectorizer, Duration::ZERO);
-                ErrorReport::new(
-                    PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
-                    format!("no background worker slot is free for the index of {}", active.vectorizer.name),
-                    "",
-                )
-                .set_hint("Increase max_worker_processes.")
-                .report(PgLogLevel::WARNING);
-            }
+        // SAFETY: reads a variable of this process.
+        let database = unsafe { pg_sys::MyDatabaseId };
+        let order = Order { vectorizer, database, owner: active.vectorizer.owner };
+        if self.builders.start(order) {
+            self.no_process.remove(&vectorizer);
+            return;
+        }
+
+        self.tries.entry(vectorizer).or_default().not_before = Some(Instant::now() + NO_PROCESS_PAUSE);
+        if self.no_process.insert(vectorizer) {
+            ErrorReport::new(
+                PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+                format!("no background worker slot is free for the index of {}", active.vectorizer.name),
+                "",
+            )
+            .set_hint("Increase max_worker_processes.")
+            .report(PgLogLevel::WARNING);
         }
     }
+}
+
+/// Returns whether the launcher wants this process for another database.
+fn is_to_leave() -> bool {
+    shared::slot(this_database()).is_some_and(|slot| slot.to_leave)
 }
 
 /// Returns the time until then; `None` if it has passed.
@@ -285,13 +275,13 @@ enum IndexState {
 /// Runs a query with a boolean result as the vectorizer's owner.
 type Ask<'a> = &'a dyn Fn(&str) -> Result<bool, PgError>;
 
-/// Returns whether a vectorizer's index would be built now.
+/// Returns whether a vectorizer's index would be built now, if there is a place for the build.
 pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
     let ask = |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || yes(question));
-    Ok(matches!(state(vectorizer, &[], &ask)?, IndexState::Due))
+    Ok(matches!(state(vectorizer, &ask)?, IndexState::Due))
 }
 
-fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<IndexState, PgError> {
+fn state(vectorizer: &Vectorizer, ask: Ask<'_>) -> Result<IndexState, PgError> {
     let indexing = definition::wanted(vectorizer)?;
     let (Some(when), Some(index)) = (indexing.when(), Definition::of(vectorizer)?) else {
         return Ok(IndexState::Settled);
@@ -301,7 +291,7 @@ fn state(vectorizer: &Vectorizer, own_builders: &[i32], ask: Ask<'_>) -> Result<
     if store.indexed {
         return Ok(IndexState::Settled);
     }
-    if store.being_built || as_superuser(|| another_builder(own_builders))? {
+    if store.being_built {
         return Ok(IndexState::NotYet);
     }
 

@@ -1,6 +1,7 @@
 //! Vector indexes: they are built when a store has enough rows, without blocking writes to it.
 //!
-//! * [`due`]: the database's worker decides when, and starts a builder
+//! * [`due`]: the database's worker decides when
+//! * [`builders`]: the builders that run, and the places that they take
 //! * [`builder`]: a separate process that runs one build as the vectorizer's owner
 //! * [`definition`]: the index for a vectorizer, as SQL
 //! * [`existing`]: the indexes of its store
@@ -8,6 +9,7 @@
 
 pub mod build_now;
 mod builder;
+mod builders;
 mod definition;
 pub mod due;
 mod existing;

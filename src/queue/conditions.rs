@@ -24,6 +24,8 @@ pub enum Stop {
     Failing,
     /// It rests by its schedule.
     Scheduled,
+    /// There is no process to build its index. Its rows are processed meanwhile.
+    NoBuilder,
 }
 
 impl Stop {
@@ -36,6 +38,7 @@ impl Stop {
             Stop::WaitingForStorage => "waiting_for_storage",
             Stop::Failing => "failing",
             Stop::Scheduled => "scheduled",
+            Stop::NoBuilder => "no_builder",
         }
     }
 }
@@ -88,6 +91,25 @@ impl Condition {
             since: now,
             until: pause.map(|pause| now + pause),
         }
+    }
+
+    fn no_builder() -> Self {
+        Condition {
+            stop: Stop::NoBuilder,
+            code: "no_builder".to_owned(),
+            message: "no background worker slot is free for a process that would build its index".to_owned(),
+            hint: Some(
+                "Increase max_worker_processes and restart the server. Its rows are processed meanwhile."
+                    .to_owned(),
+            ),
+            since: SystemTime::now(),
+            until: None,
+        }
+    }
+
+    /// Returns whether it keeps rows from being processed.
+    fn stops_rows(&self) -> bool {
+        self.stop != Stop::NoBuilder
     }
 
     /// Returns whether the cause is the same, so that `since` is kept and nothing is logged. A wait for a
@@ -146,7 +168,7 @@ impl Conditions {
         let now = SystemTime::now();
         let record = self.records.entry(id).or_default();
         // What stopped it in its last run is still what a person has to know.
-        if let Some(known) = &mut record.condition {
+        if let Some(known) = record.condition.as_mut().filter(|known| known.stops_rows()) {
             if known.until.is_none() {
                 known.until = now.checked_add(left);
                 record.changed = true;
@@ -231,6 +253,26 @@ impl Conditions {
         }
     }
 
+    /// Records for which vectorizers there is no process to build their index, and ends that condition for all
+    /// others. `name` returns a vectorizer's name.
+    pub fn no_builder(&mut self, waiting: &HashSet<i32>, name: impl Fn(i32) -> String) {
+        for id in waiting {
+            // What stops its rows is more to the point.
+            if self.records.get(id).is_none_or(|record| record.condition.is_none()) {
+                self.stop(*id, Condition::no_builder());
+            }
+        }
+
+        let over = |(id, record): (&i32, &Record)| {
+            let stops_rows = record.condition.as_ref()?.stops_rows();
+            (!stops_rows && !waiting.contains(id)).then_some(*id)
+        };
+        let over: Vec<i32> = self.records.iter().filter_map(over).collect();
+        for id in over {
+            self.go_on(id, &name(id), |_| true);
+        }
+    }
+
     /// Ends the conditions of vectorizers that were dropped or disabled, for which `stays` is false.
     pub fn retain(&mut self, stays: impl Fn(i32) -> bool) {
         for (id, record) in &mut self.records {
@@ -250,7 +292,8 @@ impl Conditions {
     pub fn judge(&mut self) {
         for record in self.records.values_mut() {
             let only_errors = record.successes == 0 && record.errors > 0;
-            if let (None, true, Some(error)) = (&record.condition, only_errors, &record.last_error) {
+            let stopped = record.condition.as_ref().is_some_and(Condition::stops_rows);
+            if let (false, true, Some(error)) = (stopped, only_errors, &record.last_error) {
                 record.condition = Some(error.clone());
                 record.changed = true;
             }

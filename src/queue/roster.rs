@@ -223,8 +223,13 @@ impl Roster {
         waits: impl Iterator<Item = (&'a document::Vectorizer, &'a Failure, Instant)>,
     ) {
         let active = &self.active;
-        let name = |id| active.get(&id).map_or_else(String::new, |active| active.vectorizer.name.clone());
-        self.conditions.waiting(waits, name);
+        self.conditions.waiting(waits, |id| name_of(active, id));
+    }
+
+    /// Records for which vectorizers no process is free that would build their index.
+    pub fn no_builder(&mut self, waiting: &HashSet<i32>) {
+        let active = &self.active;
+        self.conditions.no_builder(waiting, |id| name_of(active, id));
     }
 
     /// Ends the rest of a vectorizer that was asked to run, both by schedule and after errors. Returns false
@@ -280,4 +285,8 @@ pub fn report(name: &str, action: &str, error: &PgError) {
 /// Returns the time until it is an owner's turn, at most [`LOOK_AGAIN`], or `None` if it may run now.
 pub fn its_turn(owner: pgrx::pg_sys::Oid) -> Option<Duration> {
     turn::left(owner).map(|left| left.min(LOOK_AGAIN))
+}
+
+fn name_of(active: &HashMap<i32, Active>, id: i32) -> String {
+    active.get(&id).map_or_else(String::new, |active| active.vectorizer.name.clone())
 }

@@ -120,6 +120,11 @@ impl SpiQueue {
         self.roster.waiting(waits);
     }
 
+    /// Records for which vectorizers no process is free that would build their index.
+    pub fn no_builder(&mut self, waiting: &HashSet<i32>) {
+        self.roster.no_builder(waiting);
+    }
+
     /// Returns the number of vectorizers that are served.
     pub fn count(&self) -> usize {
         self.roster.all().count()

@@ -331,12 +331,14 @@ fn work(
         queue.waiting(runner.waiting());
         turn
     })?;
+    // Rows without end must not keep indexes from being built.
+    let index = index::due::look(queue);
     if turn.more || listed.more {
         return Ok(Duration::ZERO);
     }
 
     // What is in flight ends with a turn of its own.
-    let index = index::due::look(queue).filter(|_| with_runner(|runner| runner.in_flight()) == 0);
+    let index = index.filter(|_| with_runner(|runner| runner.in_flight()) == 0);
     let renewal = with_runner(|runner| runner.in_flight() > 0).then(|| guc::lease_duration() / 3);
     let next = [turn.retry_in, listed.retry_in, queue.next_due(), index, renewal, Some(guc::poll_interval())]
         .into_iter()
