@@ -113,7 +113,11 @@ def test_what_lasts_is_tried_again_and_said(source, stub, fault, code, costs, so
         vectorizer.in_step(source, ["id"])
 
 
-def test_limits_are_learned_from_the_headers(source, stub):
+def test_limits_are_learned_from_the_headers(cluster_factory, stub):
+    # With all the time that an answer may take: who does not wait for it asks anew, and both are counted by the limit.
+    source = cluster_factory(conf={"pgai_rs.embedding_max_inputs": "5"}).create_database("limits")
+    source.sql("CREATE EXTENSION pgai_rs CASCADE")
+    source.sql("CREATE TABLE document (id int PRIMARY KEY, body text); INSERT INTO document VALUES (0, 'row 0')")
     # Whoever asks for more than is left would have to wait for an hour.
     stub.limit = Limit(burst=2, per_second=2, retry_after=3600)
     vectorizer.create(source, stub.url)

@@ -73,8 +73,9 @@ impl Limiter {
                     return Err(pause);
                 }
                 if wait.is_zero() || (pause.is_zero() && now >= latest) {
+                    let early = !wait.is_zero() && pace.is_early(tokens, now);
                     pace.sent(tokens);
-                    return Ok(Permit { limiter: self, tokens, since: now, early: !wait.is_zero() });
+                    return Ok(Permit { limiter: self, tokens, since: now, early });
                 }
 
                 wait.min(if pause.is_zero() { latest - now } else { wait })

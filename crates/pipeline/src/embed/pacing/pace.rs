@@ -13,6 +13,8 @@ use crate::embed::error::LONGEST_THROTTLE;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// A provider that says "now" must not be asked in a tight loop.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// The wait for the end of a request that is under way, which is told when it comes.
+const UNTIL_ONE_ENDS: Duration = Duration::from_secs(60);
 
 /// The knowledge of a provider's limits.
 #[derive(Debug, Default)]
@@ -54,10 +56,16 @@ impl Level {
         rate.is_finite().then_some(rate)
     }
 
-    /// Returns the time until so much is left.
-    fn wait(&self, needed: f64, now: Instant) -> Duration {
+    /// Returns the time until so much is left for a request beside what is under way.
+    fn wait(&self, own: f64, in_flight: f64, now: Instant) -> Duration {
+        let limit = self.quota.limit.filter(|limit| *limit >= 1.0).unwrap_or(f64::INFINITY);
         // More than there ever is waits for all of it.
-        let needed = self.quota.limit.map_or(needed, |limit| needed.min(limit));
+        let needed = in_flight + own.min(limit);
+        // However long the answers take: what is under way may reach the provider together.
+        if needed > limit && in_flight > 0.0 {
+            return UNTIL_ONE_ENDS;
+        }
+
         let missing = needed - self.quota.remaining;
         if missing <= 0.0 {
             return Duration::ZERO;
@@ -108,10 +116,20 @@ impl Pace {
             return Duration::ZERO;
         }
 
-        let wait =
-            |level: Option<Level>, needed| level.map_or(Duration::ZERO, |level| level.wait(needed, now));
-        let requests = wait(self.requests, self.in_flight.requests + 1.0);
-        requests.max(wait(self.tokens, self.in_flight.tokens + tokens as f64))
+        self.shortage_beside(self.in_flight, tokens, now)
+    }
+
+    /// Returns whether the headers say that nothing is left, whatever is under way.
+    pub(in crate::embed) fn is_early(&self, tokens: usize, now: Instant) -> bool {
+        !self.shortage_beside(Load::default(), tokens, now).is_zero()
+    }
+
+    fn shortage_beside(&self, in_flight: Load, tokens: usize, now: Instant) -> Duration {
+        let wait = |level: Option<Level>, own, in_flight| {
+            level.map_or(Duration::ZERO, |level| level.wait(own, in_flight, now))
+        };
+        let requests = wait(self.requests, 1.0, in_flight.requests);
+        requests.max(wait(self.tokens, tokens as f64, in_flight.tokens))
     }
 
     /// Returns the time for which the provider has taken nothing.
@@ -363,6 +381,21 @@ mod tests {
         assert_eq!(pace.wait(100_000, now), Duration::from_secs(10));
         assert_eq!(pace.wait(75, now), Duration::from_secs(5));
         assert_eq!(pace.wait(100_000, now + Duration::from_secs(10)), Duration::ZERO);
+    }
+
+    #[test]
+    fn no_more_is_under_way_than_there_ever_is_however_long_the_answers_take() {
+        let (mut pace, now) = (Pace::default(), Instant::now());
+        let quota = Quota { limit: Some(2.0), remaining: 2.0, reset: Duration::from_secs(1) };
+        pace.told(&RateLimits { requests: Some(quota), tokens: None }, now, now);
+        pace.sent(1);
+        assert_eq!(pace.wait(1, now), Duration::ZERO);
+        pace.sent(1);
+        let later = now + Duration::from_secs(10);
+        assert!(!pace.wait(1, later).is_zero());
+        assert!(!pace.is_early(1, later), "the headers do not say that nothing is left");
+        pace.ended(1);
+        assert_eq!(pace.wait(1, later), Duration::ZERO);
     }
 
     #[test]
