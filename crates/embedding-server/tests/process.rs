@@ -30,7 +30,7 @@ fn refusal(model_dir: &Path) -> String {
 
 #[test]
 fn a_model_that_is_absent_or_not_the_published_one_is_refused() {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong-model");
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("wrong-model-{}", std::process::id()));
     if dir.exists() {
         fs::remove_dir_all(&dir).unwrap();
     }
@@ -43,6 +43,7 @@ fn a_model_that_is_absent_or_not_the_published_one_is_refused() {
     let message = refusal(&dir);
     assert!(message.contains("tokenizer.json is not the published file"), "{message}");
     assert!(message.contains("be50c3628f2bf5bb"), "{message}");
+    fs::remove_dir_all(&dir).unwrap();
 }
 
 /// A running server; killed at the end if it has not stopped.

@@ -93,9 +93,12 @@ async fn a_role_is_assumed_once_however_many_objects_come_at_once() {
     let role = in_role(ROLE);
     let regions =
         ["us-east-1", "eu-west-1"].map(|region| S3Access { region: Some(region.into()), ..role.clone() });
-    let loads: FuturesUnordered<_> = (0..200).map(|at| get(&clients, &regions[at % 2])).collect();
+    // No more than the server's queue of connections holds, should it not get to take them.
+    let loads: FuturesUnordered<_> = (0..100).map(|at| get(&clients, &regions[at % 2])).collect();
     let tokens: Vec<_> = loads.collect().await;
-    assert!(tokens.iter().all(|token| token.as_deref() == Ok("role-token")));
+    for token in tokens {
+        assert_eq!(token.as_deref(), Ok("role-token"));
+    }
     assert_eq!(asked_sts(&server).len(), 1);
 }
 

@@ -26,7 +26,7 @@ use crate::support::source::Source;
 use crate::support::vectorizer::{create_errors, vectorizer};
 
 /// The time for which anything is waited for. Nothing here has to wait for long.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// A part of a statement, and what stands there instead.
 pub type Mistake = Option<(&'static str, &'static str)>;

@@ -16,7 +16,7 @@ use postgres::{Client, NoTls};
 const PG_CONFIG: &str = "PGRX_PG_CONFIG_PATH";
 
 /// The longest time that a server takes to come up.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(300);
 
 const PREFIX: &str = "pgai_rs-queue-";
 
