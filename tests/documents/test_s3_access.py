@@ -280,15 +280,27 @@ def test_only_whom_the_administrator_lets_may_check(db, bucket, tenant):
         check(db, bucket.uri("a"), user=tenant, endpoint="https://evil.example")
 
 
+def test_a_check_of_a_server_that_never_answers_ends(cluster_factory):
+    """However long an object may take to load."""
+    db = cluster_factory(conf={"pgai_rs.load_timeout": "1h"}).create_database("house")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    with listening(head=b"", part=b"", hold=True) as server:
+        checked = check(db, "s3://b/k", endpoint=server.url(), anonymous=True)
+    assert checked["bucket"][0] is False and "within 15s" in checked["bucket"][1]
+    assert checked["get"][0] is None
+
+
 @pytest.mark.parametrize("how", ["user request", "statement timeout"])
 def test_a_check_hears_a_cancelled_statement(cluster_factory, how):
     """While it waits for a server that never answers."""
     db = cluster_factory(conf={"pgai_rs.load_timeout": "1h"}).create_database("house")
-    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE SEQUENCE gone_on")
     with listening(head=b"", part=b"", hold=True) as server, db.connect() as session, ThreadPoolExecutor() as other:
         if how == "statement timeout":
             session.execute("SET statement_timeout = '1s'")
-        checks = "SELECT * FROM ai.check_s3('s3://b/k', endpoint => %s, anonymous => true)"
+        # The number is taken as soon as the check has come to an end by itself, which it does after some seconds:
+        # Postgres hears of a cancellation later than that.
+        checks = "SELECT ai.check_s3('s3://b/k', endpoint => %s, anonymous => true), nextval('gone_on')"
         checked = other.submit(session.execute, checks, [server.url()])
         if how == "user request":
             eventually(lambda: server.connections, what="the server to be asked")
@@ -297,4 +309,5 @@ def test_a_check_hears_a_cancelled_statement(cluster_factory, how):
             checked.result()
         # It was the first request that did not go on.
         assert server.connections <= 1
+        assert session.execute("SELECT is_called FROM gone_on").fetchone() == (False,)
         assert session.execute("SELECT 1").fetchone() == (1,)
