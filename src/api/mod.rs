@@ -46,6 +46,7 @@ pub mod documents;
 pub mod drop_vectorizer;
 pub mod embed;
 pub mod execute_vectorizer;
+mod given_key;
 pub mod grants;
 pub mod migrate_from_pgai;
 mod missed_state;

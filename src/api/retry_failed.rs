@@ -1,13 +1,12 @@
 //! `ai.retry_failed`: moves rows that were set aside back to the queue.
 
+use pgai_rs_pipeline::failure::Step;
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
-use serde_json::{Map, Value};
 
-use pgai_rs_pipeline::failure::Step;
-
-use crate::catalog::key::{GivenKeys, Key, KeyValues};
+use super::given_key::{self, KEY_HINT};
+use crate::catalog::key::{GivenKeys, KeyValues};
 use crate::catalog::ownership::require_owner;
 use crate::catalog::vectorizer::{self, Vectorizer};
 use crate::pg::error::PgError;
@@ -16,9 +15,6 @@ use crate::pg::json::Json;
 use crate::pg::sql;
 use crate::pg::transaction::subtransaction;
 use crate::trigger::wake;
-
-const KEY_HINT: &str = "Specify an object of the primary key's columns, such as {\"id\": 1}, or an array of such \
-                        objects. ai.vectorizer_errors contains that of each row as details -> 'key'.";
 
 /// The selection among the rows that were set aside: those that match everything that is given.
 struct Chosen {
@@ -41,7 +37,7 @@ fn retry_failed(
     require_owner(id)?;
     let vectorizer = vectorizer::by_id(id)?.ok_or_else(|| lost(id))?.resolve()?;
 
-    let keys = key.map(|Json(key)| keys(&vectorizer.key, &key)).transpose()?;
+    let keys = key.map(|Json(key)| given_key::all(&vectorizer.key, &key)).transpose()?;
     if let Some(step) = &step {
         require_step(step)?;
     }
@@ -64,43 +60,6 @@ fn require_step(step: &str) -> Result<(), PgError> {
     }
     let error = PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "invalid step");
     Err(error.with_hint(format!("The steps are {}.", known.join(", "))))
-}
-
-/// Returns the keys that the caller names with an object or an array of objects.
-fn keys(key: &Key, given: &Value) -> Result<Vec<KeyValues>, PgError> {
-    let object = |value: &Value| match value {
-        Value::Object(object) => values(key, object),
-        _ => Err(invalid_key("The argument is neither an object nor an array of objects.")),
-    };
-    match given {
-        Value::Array(objects) => objects.iter().map(object).collect(),
-        one => object(one).map(|values| vec![values]),
-    }
-}
-
-fn values(key: &Key, object: &Map<String, Value>) -> Result<KeyValues, PgError> {
-    let columns = key.columns();
-    let stray = object.keys().find(|name| !columns.iter().any(|column| column.name == **name));
-    if let Some(name) = stray {
-        return Err(invalid_key(format!("{name:?} is not a column of the primary key.")));
-    }
-    columns.iter().map(|column| value(object, &column.name)).collect::<Result<_, _>>().map(KeyValues)
-}
-
-/// Returns the value of a column as text.
-fn value(object: &Map<String, Value>, name: &str) -> Result<String, PgError> {
-    match object.get(name) {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(value @ (Value::Number(_) | Value::Bool(_))) => Ok(value.to_string()),
-        Some(_) => Err(invalid_key(format!("The value of {name:?} is neither a string nor a number."))),
-        None => Err(invalid_key(format!("There is no value for {name:?}."))),
-    }
-}
-
-fn invalid_key(detail: impl Into<String>) -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "invalid key for the vectorizer's source")
-        .with_detail(detail)
-        .with_hint(KEY_HINT)
 }
 
 fn requeue(v: &Vectorizer, chosen: &Chosen) -> Result<u64, PgError> {
