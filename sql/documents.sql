@@ -31,6 +31,18 @@ CREATE FUNCTION ai.chunk_document(
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'chunk_document_at_wrapper';
 
+-- The text that a vectorizer with keep_text has kept of a row's document. No row if there is none, or the caller does not see
+-- the source's row; an error for who may not read the source and the table of texts.
+CREATE FUNCTION ai.parsed_document(vectorizer_id int4, key jsonb)
+RETURNS TABLE (type text, format text, metadata jsonb, pages jsonb, content text, parsed_at timestamptz, parsed_by text)
+LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'parsed_document_wrapper';
+
+CREATE FUNCTION ai.parsed_document(name text, key jsonb)
+RETURNS TABLE (type text, format text, metadata jsonb, pages jsonb, content text, parsed_at timestamptz, parsed_by text)
+LANGUAGE c STABLE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'parsed_document_of_wrapper';
+
 REVOKE EXECUTE ON FUNCTION
     ai.parse_document(bytea, text, text), ai.parse_document(text, jsonb),
     ai.chunk_document(bytea, jsonb, text, text), ai.chunk_document(text, jsonb, jsonb) FROM PUBLIC;

@@ -177,7 +177,10 @@ DECLARE
         'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()', 'ai.chunking_markdown(int4,text,bool)',
         'ai.destination_table(name,name,name,name,name,bool)', 'ai._destination_table_of_0_2(name,name,name,name,name)',
         'ai.parse_document(bytea,text,text)', 'ai.parse_document(text,jsonb)',
-        'ai.chunk_document(bytea,jsonb,text,text)', 'ai.chunk_document(text,jsonb,jsonb)'];
+        'ai.chunk_document(bytea,jsonb,text,text)', 'ai.chunk_document(text,jsonb,jsonb)',
+        'ai.parsing_auto(bool)', 'ai.parsing_pymupdf(bool)', 'ai.parsing_docling(bool)',
+        'ai._parsing_auto_of_0_2()', 'ai._parsing_pymupdf_of_0_2()', 'ai._parsing_docling_of_0_2()',
+        'ai.parsed_document(int4,jsonb)', 'ai.parsed_document(text,jsonb)'];
     found pg_catalog.text;
 BEGIN
     WITH gone (class, object) AS (
@@ -192,8 +195,9 @@ BEGIN
         SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass,
                pg_catalog.to_regprocedure('ai._vectorizer_readable(name,name)')::pg_catalog.oid
         UNION ALL
-        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass,
-               pg_catalog.to_regprocedure('ai.destination_table(name,name,name,name,name)')::pg_catalog.oid),
+        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, pg_catalog.to_regprocedure(f)::pg_catalog.oid
+        FROM pg_catalog.unnest(ARRAY['ai.destination_table(name,name,name,name,name)', 'ai.parsing_auto()', 'ai.parsing_pymupdf()',
+                                     'ai.parsing_docling()']) AS f),
     -- A view depends by its rule.
     dependents AS (
         SELECT CASE WHEN w.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid END AS class,
@@ -332,14 +336,18 @@ CREATE TABLE ai._spent (
 -- Without a policy, so that not even who may write all data can write off a debt.
 ALTER TABLE ai._spent ENABLE ROW LEVEL SECURITY;
 
--- It has an argument more. Under its old name beside the new one, a call would be ambiguous.
+-- They have an argument more. Under their old names beside the new ones, a call would be ambiguous.
 ALTER FUNCTION ai.destination_table(name, name, name, name, name) RENAME TO _destination_table_of_0_2;
+ALTER FUNCTION ai.parsing_auto() RENAME TO _parsing_auto_of_0_2;
+ALTER FUNCTION ai.parsing_pymupdf() RENAME TO _parsing_pymupdf_of_0_2;
+ALTER FUNCTION ai.parsing_docling() RENAME TO _parsing_docling_of_0_2;
 
 -- What functions and views call was looked up when they were made, in the schema of pgvector as well, in which others may
 -- have planted what fits better. Made anew they call what is meant; and whoever has changed them loses that.
 -- all functions and views of sql/
 
-DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name);
+DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._parsing_auto_of_0_2(),
+              ai._parsing_pymupdf_of_0_2(), ai._parsing_docling_of_0_2();
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;

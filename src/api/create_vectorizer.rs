@@ -214,15 +214,15 @@ fn existing(name: &str, source: &Relation, if_not_exists: bool) -> Result<Option
 /// Creates the vectorizer's objects, its row in the catalog and its triggers, and grants rights on them.
 fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> Result<(), PgError> {
     let Blueprint { id, name, source, columns, key, queue_schema, inbox, declared } = blueprint;
-    let VectorizerConfig { loading, embedding, destination, .. } = &declared.config;
-    let remembered = Remembered::of(destination, loading);
+    let VectorizerConfig { loading, parsing, embedding, destination, .. } = &declared.config;
+    let remembered = Remembered::of(destination, loading, *parsing);
     let (store, view) = destination::create(destination, &source, &columns, &key, embedding.dimensions())?;
     let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
     let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, declared.stored)?;
-    if row_security::keep(&source, &key, store.as_ref(), view.as_ref())? {
+    let relations = Relations::new(source.table()?, queue, store, view);
+    if row_security::keep(&source, &key, &relations)? {
         pgrx::notice!("row security of {} applies to its chunks as well", source.qualified());
     }
-    let relations = Relations::new(source.table()?, queue, store, view);
     relations.bind(id)?;
 
     drop_leftovers(&source)?;

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use pgai_rs_pipeline::chunk::{Allowance, chunker};
 use pgai_rs_pipeline::citation::cut_cited;
-use pgai_rs_pipeline::config::{Chunking, Loading, Parsing, TextFormat};
+use pgai_rs_pipeline::config::{Chunking, Loading, ParserChoice, TextFormat};
 use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::parse::{Input, ParseError, Parsed, Parser, UnparsedDocument, parse_plain};
@@ -152,7 +152,7 @@ fn parse(document: UnparsedDocument) -> std::result::Result<Parsed, PgError> {
     }
 
     // Bytes are shared, not copied.
-    let plain = parse_plain(Parsing::Auto, Input::Document(document.clone()));
+    let plain = parse_plain(ParserChoice::Auto, Input::Document(document.clone()));
     let parsed = match plain {
         Ok(Some(parsed)) => Ok(parsed),
         Ok(None) => run_parser(&settings, &document)?,
@@ -198,7 +198,8 @@ fn chunk(
     Ok(rows.map(|((piece, citation), seq)| (seq, piece.text, JsonB(json!(citation)))).collect())
 }
 
-fn row(parsed: Parsed) -> (String, String, JsonB, JsonB, String) {
+/// Returns a document as a row: its type, its format, its metadata, its pages and its text.
+pub(super) fn row(parsed: Parsed) -> (String, String, JsonB, JsonB, String) {
     let format = match parsed.format {
         TextFormat::Text => "text",
         TextFormat::Markdown => "markdown",

@@ -52,6 +52,7 @@ pub mod migrate_from_pgai;
 mod missed_state;
 pub mod monitoring;
 pub mod network;
+pub mod parsed_document;
 mod pending;
 mod quota;
 pub mod resync;

@@ -8,7 +8,8 @@
 //! * [`registration`], [`ownership`]: its row, and who may drop it
 //! * [`triggers`], [`trigger_states`], [`objects`], [`destination`]: creating its objects, and which sessions fire its
 //!   triggers
-//! * [`queue_tables`], [`scan`]: the names of its queue's tables and of their own columns; reading them without a plan
+//! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
+//! * [`scan`]: reading a table without a plan
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
 //! * [`schema`], [`visibility`], [`row_security`]: the schema `ai`, which roles see which part of it, and which chunks
 //! * [`secret`]: API keys of model providers that are set for the database
@@ -39,6 +40,7 @@ pub mod sequence;
 pub mod source_columns;
 pub mod spending;
 pub mod table;
+pub mod texts;
 pub mod trigger_states;
 pub mod triggers;
 pub mod vectorizer;

@@ -53,7 +53,7 @@ pub fn create_queue(
         failed: made(&failed_name(id))?,
         origin: match remembered {
             Remembered::Nothing => None,
-            Remembered::Object | Remembered::Input => Some(made(&origin_name(id))?),
+            Remembered::Text | Remembered::Object | Remembered::Input => Some(made(&origin_name(id))?),
         },
     })
 }

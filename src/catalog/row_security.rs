@@ -1,11 +1,13 @@
 //! Row security of a source, extended to its chunks.
 //!
 //! A policy on the store checks whether the source has a row that a chunk belongs to. It is evaluated as the
-//! role that reads the store, to which the source's own policies apply. The view reads with the rights of the
+//! role that reads the store, to which the source's own policies apply. The table of what is remembered, documents' texts among
+//! it, has the same policy. The view reads with the rights of the
 //! role that reads it.
 
 use pgrx::pg_sys;
 
+use super::binding::Relations;
 use super::key::{self, Key};
 use super::relation::Relation;
 use super::table::Table;
@@ -14,7 +16,7 @@ use crate::pg::identity::as_user;
 use crate::pg::lock;
 use crate::pg::sql::{self, execute, ident};
 
-/// The policy of a store that shows the chunks of the rows that the source shows.
+/// The policy of a table that shows what belongs to the rows that the source shows.
 const POLICY: &str = "_vectorizer_source_rows";
 
 /// Returns whether a table has row security.
@@ -27,27 +29,24 @@ fn is_on(table: pg_sys::Oid) -> Result<bool, PgError> {
     Ok(on == [true])
 }
 
-/// Restricts a store and its view to the chunks of rows that the source shows to the reader, as the owner of
-/// all three. Returns whether the source has row security; if not, nothing changes.
-pub fn keep(
-    source: &Relation,
-    key: &Key,
-    store: Option<&Table>,
-    view: Option<&Table>,
-) -> Result<bool, PgError> {
+/// Restricts a store, its view and the texts of documents to those of rows that the source shows to the reader, as the
+/// owner of all of them. Returns whether the source has row security; if not, nothing changes.
+pub fn keep(source: &Relation, key: &Key, relations: &Relations) -> Result<bool, PgError> {
+    let Relations { store, origin, view, .. } = relations;
     if !is_on(source.oid)? {
         return Ok(false);
     }
 
     // The policy compares keys, by operators that it names. A lock on a table keeps its name, but not its schema's.
     key::hold_schemas(source.oid)?;
-    let schemas: Vec<&str> = store.iter().chain(&view).map(|table| table.schema.as_str()).collect();
+    let schemas: Vec<&str> =
+        store.iter().chain(origin).chain(view).map(|table| table.schema.as_str()).collect();
     lock::schema_names(&[&schemas[..], &[&source.schema]].concat())?;
     source.as_read().hold(pg_sys::AccessShareLock)?;
 
-    if let Some(store) = store {
-        store.hold(pg_sys::AccessExclusiveLock)?;
-        as_user(source.owner, || keep_in_store(source, key, store))?;
+    for table in store.iter().chain(origin) {
+        table.hold(pg_sys::AccessExclusiveLock)?;
+        as_user(source.owner, || keep_in(source, key, table))?;
     }
     if let Some(view) = view {
         view.hold(pg_sys::AccessExclusiveLock)?;
@@ -58,16 +57,16 @@ pub fn keep(
     Ok(true)
 }
 
-fn keep_in_store(source: &Relation, key: &Key, store: &Table) -> Result<(), PgError> {
-    let table = store.qualified();
+fn keep_in(source: &Relation, key: &Key, followed: &Table) -> Result<(), PgError> {
+    let table = followed.qualified();
     let policy = ident(POLICY);
-    // The alias differs from the store's name, or each row would be compared with itself.
-    let row = if store.name == "source_row" { "row_of_source" } else { "source_row" };
-    let same = key.same(&ident(&store.name), row);
+    // The alias differs from the table's name, or each row would be compared with itself.
+    let row = if followed.name == "source_row" { "row_of_source" } else { "source_row" };
+    let same = key.same(&ident(&followed.name), row);
 
     let there = sql::read_now(
         "SELECT FROM pg_catalog.pg_policy p WHERE p.polrelid = $1 AND p.polname::pg_catalog.text = $2",
-        &[store.oid.into(), POLICY.to_owned().into()],
+        &[followed.oid.into(), POLICY.to_owned().into()],
         |_| Ok(()),
     )?;
     if !there.is_empty() {

@@ -315,17 +315,19 @@ impl Entry {
         }
     }
 
-    /// Returns what is remembered. The record of objects is dispensable if its table is gone; that of texts
-    /// is not, and its absence is an error.
+    /// Returns what is remembered. The record of objects is dispensable if its table is gone; that of inputs
+    /// is not, and its absence is an error. A table of texts follows the rows also when no text is to be kept any more.
     fn remembered(&self, config: &VectorizerConfig, origin: &str) -> Result<Remembered, PgError> {
-        match Remembered::of(&config.destination, &config.loading) {
-            known if known == Remembered::Nothing || self.relations.origin.is_some() => Ok(known),
-            Remembered::Input => Err(PgError::raised(format!(
+        let declared = Remembered::of(&config.destination, &config.loading, config.parsing);
+        match (declared, self.relations.origin.is_some()) {
+            (Remembered::Nothing, true) => Ok(Remembered::Text),
+            (declared, true) => Ok(declared),
+            (Remembered::Input, false) => Err(PgError::raised(format!(
                 "the table {origin} of vectorizer \"{}\" does not exist",
                 self.name
             ))
             .with_hint("Drop the vectorizer and create it again.")),
-            Remembered::Object | Remembered::Nothing => Ok(Remembered::Nothing),
+            (Remembered::Object | Remembered::Text | Remembered::Nothing, false) => Ok(Remembered::Nothing),
         }
     }
 }

@@ -45,6 +45,21 @@ pub fn sees<'a>(role: pg_sys::Oid, owner: pg_sys::Oid, tables: impl IntoIterator
         || tables.into_iter().any(|table| table.owner == owner && may_read(role, table.oid))
 }
 
+/// Returns whether a role may read all columns of a relation and use its schema.
+pub fn may_read_all(role: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
+    let mut is_missing = false;
+    // SAFETY: looks up the catalogs on the main thread, in a transaction. A relation that is gone has no schema, and is no error.
+    unsafe {
+        may_use(role, pg_sys::get_rel_namespace(relation))
+            && allowed(pg_sys::pg_class_aclcheck_ext(
+                relation,
+                role,
+                pg_sys::AclMode::from(pg_sys::ACL_SELECT),
+                &mut is_missing,
+            ))
+    }
+}
+
 /// Returns whether a role may read a column of a relation and use its schema.
 fn may_read(role: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
     let right = pg_sys::AclMode::from(pg_sys::ACL_SELECT);

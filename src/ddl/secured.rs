@@ -3,7 +3,6 @@
 use pgrx::pg_sys;
 
 use super::warned_of;
-use crate::catalog::binding::Relations;
 use crate::catalog::key;
 use crate::catalog::relation::Relation;
 use crate::catalog::row_security;
@@ -24,6 +23,5 @@ fn follow_in(entry: &Entry) -> Result<(), PgError> {
     let Some(source) = Relation::load(entry.source())? else { return Ok(()) };
     let Some(key) = key::of(source.oid)? else { return Ok(()) };
     entry.relations.require_one_owner()?;
-    let Relations { store, view, .. } = &entry.relations;
-    row_security::keep(&source, &key, store.as_ref(), view.as_ref()).map(drop)
+    row_security::keep(&source, &key, &entry.relations).map(drop)
 }

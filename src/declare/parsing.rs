@@ -1,5 +1,7 @@
 //! Configs of `ai.parsing_*`.
 
+use pgrx::PgSqlErrorCode;
+
 use pgai_rs_pipeline::config::{Loading, Parsing};
 
 use super::config::{ConfigPart, raise};
@@ -25,7 +27,24 @@ pub fn check<'a>(
         Some(parser @ ("pymupdf" | "docling")) if by_column && bytea == Some(false) => {
             raise(format!("parsing_{parser} must be used with a bytea column"))
         }
-        Some("auto" | "none" | "pymupdf" | "docling") => config.readable(),
+        Some("auto" | "none" | "pymupdf" | "docling") => {
+            let parsing = config.readable()?;
+            require_documents(parsing, by_column && bytea == Some(false))?;
+            Ok(parsing)
+        }
         _ => raise("invalid parsing config implementation"),
     }
+}
+
+/// Errors if texts are to be kept that are in a column already.
+fn require_documents(parsing: &Parsing, is_text: bool) -> Result<(), PgError> {
+    if !(parsing.keep_text && is_text) {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        "cannot use keep_text with a text column",
+    )
+    .with_detail("The text is in the column already.")
+    .with_hint("Use keep_text with ai.loading_uri(), or with a bytea column."))
 }

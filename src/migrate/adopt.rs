@@ -53,14 +53,15 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
     give_destination(candidate, &owner)?;
 
     let inbox = inbox_name(entry.id);
-    let remembered = Remembered::of(&candidate.parsed.destination, &candidate.parsed.loading);
+    let remembered =
+        Remembered::of(&candidate.parsed.destination, &candidate.parsed.loading, candidate.parsed.parsing);
     let queue = objects::create_queue(entry.id, "ai", &inbox, &candidate.key, source.owner, remembered)?;
     let uuid =
         register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
 
     let (store, view) = destination(candidate)?;
-    row_security::keep(source, &candidate.key, store.as_ref(), view.as_ref())?;
     let relations = Relations::new(source.table()?, queue, store, view);
+    row_security::keep(source, &candidate.key, &relations)?;
     relations.bind(entry.id)?;
 
     pause_as_before(candidate)?;

@@ -5,6 +5,7 @@ use pgai_rs_queue::definition::{Definition, Field, Target};
 use pgrx::PgSqlErrorCode;
 
 use crate::catalog::destination::{is_cited, store_columns, vector_type};
+use crate::catalog::texts;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -39,6 +40,7 @@ pub fn of(v: &Vectorizer) -> Result<Definition, PgError> {
         target,
         vector_type: vector_type()?,
         remembered: v.remembered,
+        texts: texts::of(v)?,
         cited: is_cited(&v.config.destination),
     })
 }

@@ -24,13 +24,13 @@ pub fn enqueue_missing(v: &Vectorizer) -> Result<u64, PgError> {
     enqueue(v, &format!("{} s WHERE {}", v.source.qualified(), absent.join(" AND ")))
 }
 
-/// Enqueues the keys that have chunks, provenance or a row in the failed queue, but no source row. Returns
-/// their number.
+/// Enqueues the keys that have chunks, provenance, a kept text or a row in the failed queue, but no source row.
+/// Returns their number.
 pub fn enqueue_extra(v: &Vectorizer) -> Result<u64, PgError> {
     let (names, source) = (v.key.names(None), v.source.qualified());
     let absent = format!("NOT EXISTS (SELECT FROM {source} t WHERE {})", v.key.same("t", "s"));
-    let known = v.store().unwrap_or_else(|| v.queue.origin.clone());
-    let all = format!("SELECT {names} FROM {known} UNION SELECT {names} FROM {}", v.queue.failed);
+    let tables = v.tables_of_chunks().into_iter().chain([v.queue.failed.clone()]);
+    let all = tables.map(|table| format!("SELECT {names} FROM {table}")).collect::<Vec<_>>().join(" UNION ");
     enqueue(v, &format!("({all}) s WHERE {absent}"))
 }
 

@@ -47,7 +47,9 @@ NOT_IMMUTABLE = {
     "vectorizer_embed",
 }
 # With arguments of our own behind theirs.
-LONGER = {"destination_table", "embedding_voyageai", "loading_uri"}
+LONGER = {
+    *("destination_table", "embedding_voyageai", "loading_uri", "parsing_auto", "parsing_pymupdf", "parsing_docling"),
+}
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,8 @@ class S3Proxy:
         self.upstream: str | None = None
         # How many requests went wrong on demand, or because nobody was behind.
         self.failed = 0
+        # What was passed on, and the status of each answer.
+        self.answers: list[tuple[str, int]] = []
         self._faults: list[S3Fault] = []
         self._lock = threading.Lock()
         self._release = threading.Event()
@@ -148,6 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (OSError, http.client.HTTPException):
             # The server behind was killed meanwhile.
             return self._reset()
+        self.proxy.answers.append((self.path, answer.status))
         headers = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
         self._send(answer.status, headers, body, cut)
 

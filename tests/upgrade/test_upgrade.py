@@ -209,6 +209,8 @@ def keeper(empty) -> str:
      "function k.watch() of {} depends on view ai.vectorizer_status.", "DROP FUNCTION k.watch"),
     ("CREATE VIEW k.watch AS SELECT ai.destination_table('d') AS destination",
      "view k.watch of {} depends on function ai.destination_table(name,name,name,name,name).", "DROP VIEW k.watch"),
+    ("CREATE FUNCTION k.watch(parsing jsonb DEFAULT ai.parsing_auto()) RETURNS jsonb LANGUAGE sql RETURN parsing",
+     "function k.watch(jsonb) of {} depends on function ai.parsing_auto().", "DROP FUNCTION k.watch"),
     ("CREATE TABLE k.kept (what ai.vectorizer_errors[])",
      "column what of table k.kept of {} depends on type ai.vectorizer_errors[].", "DROP TABLE k.kept"),
     ("CREATE TABLE ai.secrets (id int)", "table ai.secrets of {} has a name that the extension needs.",

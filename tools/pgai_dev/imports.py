@@ -53,9 +53,11 @@ PIPELINE = Rules(
     floors=[
         {"run"},
         {"citation"},
-        {"chunk", "embed", "load", "parse", "source"},
+        {"chunk", "embed", "load", "source"},
+        {"document"},
+        {"parse"},
         {"s3"},
-        {"compression", "document", "offload", "seal", "server_url", "settings"},
+        {"compression", "offload", "seal", "server_url", "settings"},
         {"config", "fair", "network"},
         {
             "backoff", "child", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "outline", "quota",
@@ -71,6 +73,7 @@ QUEUE = Rules(
         {"gone", "unheld"},
         {"claim", "column", "store"},
         {"outcome", "provenance"},
+        {"text"},
         {"errors", "work"},
         {"inbox", "partitions"},
         {"cursor"},

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{Author, VectorizerConfig};
 use crate::failure::Failure;
+use crate::parse::Parsed;
 use crate::quota::Account;
 use crate::secret::ApiKey;
 
@@ -13,12 +14,12 @@ use crate::secret::ApiKey;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket(pub u64);
 
-/// SHA-256 of a chunk's embedding input, by which an unchanged chunk is known.
+/// SHA-256 of a chunk's embedding input, by which an unchanged chunk is known; or of something else.
 pub type Digest = [u8; 32];
 
-/// The digest of a chunk's embedding input.
-pub fn digest(text: &str) -> Digest {
-    Sha256::digest(text).into()
+/// Returns the digest of a chunk's embedding input, or of a document.
+pub fn digest(content: impl AsRef<[u8]>) -> Digest {
+    Sha256::digest(content).into()
 }
 
 /// A vectorizer as the pipeline sees it; shared by all its documents.
@@ -53,14 +54,27 @@ pub struct Document {
     pub existing: Vec<ExistingChunk>,
     /// The provenance of those chunks, if the queue remembers it.
     pub provenance: Option<Provenance>,
+    /// The text that the queue keeps of the document, if it keeps one.
+    pub kept: Option<Kept>,
 }
 
 impl Document {
     /// Bytes held in memory, but for those of the existing chunks, which are small.
     pub fn size(&self) -> u64 {
         let fields = self.fields.iter().map(|(_, value)| value.len());
-        (self.payload.len() + fields.sum::<usize>()) as u64
+        let kept =
+            self.kept.as_ref().and_then(|kept| kept.parsed.as_ref()).map_or(0, |parsed| parsed.text.len());
+        (self.payload.len() + fields.sum::<usize>() + kept) as u64
     }
+}
+
+/// The text that the queue keeps of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The fingerprint of all that the text was made of, as it came with [`NewText`].
+    pub made_of: Digest,
+    /// The text; `None` if it was not read, because [`wants_text`](crate::run::wants_text) says that nobody needs it.
+    pub parsed: Option<Parsed>,
 }
 
 /// The object and the inputs from which a row's chunks were made, if the row named an object. The queue
@@ -124,6 +138,50 @@ pub struct Completed {
     pub provenance: Option<Provenance>,
     /// The places of the chunks in the document as JSON, one for each; `None` leaves what the store has.
     pub citations: Option<Vec<String>>,
+    /// The text to keep for the next time.
+    pub text: TextToKeep,
+}
+
+/// The text that the queue is to keep of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextToKeep {
+    /// None: one that is kept is deleted.
+    Nothing,
+    /// The one that is kept already.
+    Same,
+    /// Another one.
+    New(NewText),
+}
+
+impl TextToKeep {
+    /// Bytes that are written.
+    pub fn len(&self) -> usize {
+        self.as_new().map_or(0, |new| new.text.len() + new.outline.len())
+    }
+
+    /// Returns whether nothing is written.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the new text; `None` if there is none.
+    pub fn as_new(&self) -> Option<&NewText> {
+        match self {
+            TextToKeep::New(text) => Some(text),
+            TextToKeep::Nothing | TextToKeep::Same => None,
+        }
+    }
+}
+
+/// A document's text, as it came from the parser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewText {
+    /// The fingerprint of all that it was made of: the document's version, and how it was loaded and parsed.
+    pub made_of: Digest,
+    /// The text.
+    pub text: String,
+    /// All else that the parser found, as JSON.
+    pub outline: String,
 }
 
 /// One chunk of a completed document.

@@ -9,10 +9,10 @@ use pgai_rs_pipeline::run::Addresses;
 
 use crate::definition::{Definition, Target};
 use crate::key::KeyValues;
-use crate::provenance;
 use crate::session::{Connection, Param, QueueError, Row, Session, Sqlstate};
 use crate::sql::{column, source, store, work};
 use crate::work::{Claimed, index};
+use crate::{provenance, text};
 
 /// The rows that are wanted, and the terms on which they are held.
 pub struct Request<'a> {
@@ -94,6 +94,7 @@ pub fn read<C: Connection>(
             fields: fields(v, row)?,
             existing: Vec::new(),
             provenance: None,
+            kept: None,
         };
         Ok((index, document))
     })?;
@@ -119,6 +120,7 @@ pub fn read<C: Connection>(
             document.provenance = Some(provenance);
         }
     }
+    text::read(connection, v, &keys, claimed, &mut documents, clamped(largest))?;
     Ok(documents)
 }
 

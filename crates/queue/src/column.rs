@@ -35,8 +35,8 @@ pub fn write<'a, 'b, S: Session>(
         })
     })?;
 
-    let memory = |result: &Outcome<'_>| Memory::of_input(result.done.provenance.as_ref(), embedded(result));
-    provenance::remember(session, v, whole.iter().map(|result| (&result.claim, memory(result))))?;
+    let memories = whole.iter().map(|r| (&r.claim, Memory::of_input(r.done, embedded(r))));
+    provenance::remember(session, v, memories)?;
     Ok(attempt)
 }
 

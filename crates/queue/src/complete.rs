@@ -16,11 +16,16 @@ use crate::{column, gone, store};
 /// time. The store's indexes take a while for each chunk.
 const CHUNKS_OF_A_TURN: usize = 500;
 
+/// The bytes of kept texts that fit into one turn of an owner: Postgres compresses them.
+const TEXT_OF_A_TURN: usize = 4 << 20;
+
 /// Returns the number of an owner's turns that writing these documents may take.
 pub fn turns(results: &[Outcome<'_>]) -> u32 {
     let chunks = results.iter().flat_map(|r| &r.done.chunks);
     let new = chunks.filter(|c| matches!(c, Chunk::New { .. })).count();
-    u32::try_from(new.div_ceil(CHUNKS_OF_A_TURN)).unwrap_or(u32::MAX)
+    let text: usize = results.iter().map(|r| r.done.text.len()).sum();
+    let turns = new.div_ceil(CHUNKS_OF_A_TURN) + text / TEXT_OF_A_TURN;
+    u32::try_from(turns).unwrap_or(u32::MAX)
 }
 
 /// Writes documents of a vectorizer in one transaction. Returns the tickets of those that could not be

@@ -1,7 +1,7 @@
 //! The names and expressions that the queue's SQL is made of.
 
 use crate::key::{GivenKeys, Key, KeyValues};
-use crate::tables::{OwnColumns, QueueTables, Remembered};
+use crate::tables::{OwnColumns, QueueTables, Remembered, Texts};
 
 /// A column of the source that is read.
 #[derive(Debug, Clone)]
@@ -50,6 +50,8 @@ pub struct Definition {
     pub vector_type: String,
     /// The information that is remembered for each row.
     pub remembered: Remembered,
+    /// The treatment of documents' texts.
+    pub texts: Texts,
     /// True if the store keeps the places of chunks in their documents.
     pub cited: bool,
 }

@@ -8,7 +8,8 @@
 //! * [`sql`]: a function for each statement
 //! * [`cursor`], [`inbox`]: moves rows from the inbox to the work table
 //! * [`partitions`], [`work`]: claimed rows, and the statements that all transactions on them share
-//! * [`outcome`], [`provenance`]: results, and what is stored of them so that nothing is read or embedded twice
+//! * [`outcome`], [`provenance`], [`text`]: results, and what is stored of them so that nothing is read, parsed or
+//!   embedded twice
 //! * [`store`], [`mod@column`]: the destinations of vectors
 //! * [`mod@claim`]: the first transaction of a document; [`complete`], [`fail`]: the second; [`gone`]: that of a row
 //!   that was deleted; [`unheld`]: claims that a change of a key's type has ended
@@ -32,5 +33,6 @@ pub mod session;
 pub mod sql;
 pub mod store;
 pub mod tables;
+pub mod text;
 pub mod unheld;
 pub mod work;

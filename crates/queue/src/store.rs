@@ -35,7 +35,7 @@ pub fn write<'a, 'b, S: Session>(
         insert_new(s, v, store, whole)
     })?;
 
-    let memories = whole.iter().map(|r| (&r.claim, Memory::of_object(r.done.provenance.as_ref())));
+    let memories = whole.iter().map(|r| (&r.claim, Memory::of_object(r.done)));
     provenance::remember(session, v, memories)?;
     Ok(attempt)
 }

@@ -3,7 +3,7 @@
 //! Own columns have the documented names, unless the primary key has a column of that name, such as the
 //! `created_at` of a table that is partitioned by it.
 
-use pgai_rs_pipeline::config::{Destination, Loading};
+use pgai_rs_pipeline::config::{Destination, Loading, Parsing};
 
 use crate::key::Key;
 use crate::quote::ident;
@@ -33,11 +33,13 @@ impl QueueTables {
 }
 
 /// The information that is remembered for each row, in addition to its chunks, so that nothing is read or
-/// embedded twice.
+/// embedded twice. Each but the first has room for the text of the row's document; see [`Texts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remembered {
     /// Nothing: the store contains all of it.
     Nothing,
+    /// The text of the document alone.
+    Text,
     /// The version (ETag) of the object that the chunks were made of.
     Object,
     /// The version of the object if there is one, and the digest of the text whose vector is in the source's
@@ -47,22 +49,43 @@ pub enum Remembered {
 
 impl Remembered {
     /// Returns what a vectorizer remembers.
-    pub fn of(destination: &Destination, loading: &Loading) -> Self {
+    pub fn of(destination: &Destination, loading: &Loading, parsing: Parsing) -> Self {
         match (destination, loading) {
             (Destination::Column { .. }, _) => Remembered::Input,
             (Destination::Table { .. }, Loading::Uri { .. }) => Remembered::Object,
+            (Destination::Table { .. }, Loading::Column { .. }) if parsing.keep_text => Remembered::Text,
             (Destination::Table { .. }, Loading::Column { .. }) => Remembered::Nothing,
         }
     }
 
-    /// Returns the names and the types of the columns for it.
-    fn columns(self) -> &'static [(&'static str, &'static str)] {
+    /// Returns the names and the types of what says which object, and which input, the chunks were made of.
+    pub(crate) fn provenance(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Remembered::Nothing => &[],
-            Remembered::Object => &[("etag", "text NOT NULL"), ("fingerprint", "bytea NOT NULL")],
-            Remembered::Input => &[("etag", "text"), ("fingerprint", "bytea"), ("digest", "bytea NOT NULL")],
+            Remembered::Nothing | Remembered::Text => &[],
+            Remembered::Object => &[("etag", "text"), ("fingerprint", "bytea")],
+            Remembered::Input => &[("etag", "text"), ("fingerprint", "bytea"), ("digest", "bytea")],
         }
     }
+}
+
+/// The columns of a document's text, all NULL if none is kept: the text, the other facts about it, the fingerprint of
+/// all that it was made of, and when that was. Tables of 0.2.0 and before do not have them.
+pub(crate) const TEXT: [(&str, &str); 4] = [
+    ("parsed_text", "text"),
+    ("parsed_outline", "jsonb"),
+    ("parsed_from", "bytea"),
+    ("parsed_at", "timestamptz"),
+];
+
+/// The treatment of documents' texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    /// There are no columns for them.
+    Absent,
+    /// There are columns, but no text is to be kept: those that are there are removed.
+    Removed,
+    /// They are kept.
+    Kept,
 }
 
 /// The names of the queue's own columns, which must differ from those of the key.
@@ -88,6 +111,13 @@ impl OwnColumns {
     /// Returns the actual name of a column, in quotes; see [`unquoted`](Self::unquoted).
     pub fn name(&self, documented: &str) -> String {
         ident(&self.unquoted(documented))
+    }
+
+    /// Returns whether the existing tables have all columns for a document's text.
+    pub fn have_texts(&self) -> bool {
+        let there = |name: &String| self.there.as_ref().is_some_and(|there| there.contains(name));
+        let mut names = TEXT.iter().map(|(name, _)| self.unquoted(name));
+        names.all(|name| there(&name) && !self.key.contains(&name))
     }
 
     /// Returns the actual name of a column: the documented name, prefixed with as many underscores as needed to
@@ -147,7 +177,7 @@ pub fn definitions(tables: &QueueTables, key: &Key, remembered: Remembered) -> V
         format!("CREATE INDEX ON {} ({names})", tables.failed),
     ];
     if remembered != Remembered::Nothing {
-        let columns = with_own(remembered.columns());
+        let columns = with_own(&[remembered.provenance(), &TEXT].concat());
         statements.push(format!("CREATE TABLE {} ({columns}, PRIMARY KEY ({names}))", tables.origin));
     }
     statements.extend([&tables.inbox, &tables.failed].map(|table| whole_rows(table)));

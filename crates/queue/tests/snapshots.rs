@@ -9,8 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use pgai_rs_queue::definition::{Definition, Target};
-use pgai_rs_queue::sql::{column, inbox, provenance, source, store, trigger, work};
-use pgai_rs_queue::tables::{Remembered, definitions as table_definitions};
+use pgai_rs_queue::sql::{column, inbox, provenance, source, store, text, trigger, work};
+use pgai_rs_queue::tables::{Remembered, Texts, definitions as table_definitions};
 
 /// All statements of a vectorizer, with their names.
 fn statements(v: &Definition) -> Vec<(String, String)> {
@@ -53,9 +53,19 @@ fn statements(v: &Definition) -> Vec<(String, String)> {
     }
     if v.remembered != Remembered::Nothing {
         all.extend([
-            ("provenance::read", provenance::read(v)),
             ("provenance::remember", provenance::remember(v)),
             ("provenance::forget", provenance::forget(v)),
+        ]);
+    }
+    if matches!(v.remembered, Remembered::Object | Remembered::Input) {
+        all.push(("provenance::read", provenance::read(v)));
+    }
+    if v.texts == Texts::Kept {
+        all.extend([
+            ("text::known", text::known(v)),
+            ("text::read", text::read(v)),
+            ("text::write", text::write(v)),
+            ("text::show", text::show(&v.key, &v.own, &v.tables.origin, &v.source)),
         ]);
     }
 
@@ -112,6 +122,11 @@ fn is_as_written(name: &str, v: &Definition) {
 #[test]
 fn the_statements_of_texts_with_a_store() {
     is_as_written("texts", &definitions::texts());
+}
+
+#[test]
+fn the_statements_of_documents_whose_texts_are_kept() {
+    is_as_written("documents", &definitions::documents());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgai_rs_pipeline::document::{self, Chunk, Completed, Document, Payload, Provenance, Ticket};
+use pgai_rs_pipeline::document::{self, Chunk, Completed, Document, Payload, Provenance, TextToKeep, Ticket};
 use pgai_rs_pipeline::failure::{Failure, Retry, Scope, Step};
 use pgai_rs_pipeline::run::Addresses;
 use pgai_rs_queue::claim::{self, Request};
@@ -141,7 +141,7 @@ fn new(text: &str, number: f32) -> Chunk {
 }
 
 fn done(ticket: u64, chunks: Vec<Chunk>) -> Completed {
-    Completed { ticket: Ticket(ticket), chunks, provenance: None, citations: None }
+    Completed { ticket: Ticket(ticket), chunks, provenance: None, citations: None, text: TextToKeep::Nothing }
 }
 
 fn failure(step: Step, retry: Retry) -> Failure {

@@ -38,7 +38,7 @@ pub use self::formatting::Formatting;
 use self::indexing::Indexing;
 pub use self::lenient::Lenient;
 pub use self::loading::Loading;
-pub use self::parsing::Parsing;
+pub use self::parsing::{ParserChoice, Parsing};
 pub use self::processing::Processing;
 pub use self::rename::{Edit, rename_column};
 pub use self::s3_access::{S3Access, UrlStyle};

@@ -5,10 +5,12 @@
 //! * `program`: the parser, a program of its own that reads everything else
 //! * `confinement`: guards that the parser's process misses on this system
 //! * `stage`: parsing as it is waited for
+//! * `kept`: texts as they are kept
 //! * `error`: the reasons why a document has no text
 
 mod confinement;
 mod error;
+mod kept;
 mod plain;
 mod program;
 mod stage;
@@ -20,10 +22,11 @@ pub use pgai_rs_parser_protocol::{Metadata, Page};
 
 pub use self::confinement::take_missing_guards;
 pub use self::error::ParseError;
+pub use self::kept::{KeptText, PARSER};
 pub use self::program::Parser;
 pub(crate) use self::stage::Parsers;
 
-use crate::config::{Parsing, TextFormat};
+use crate::config::{ParserChoice, TextFormat};
 
 /// A document as it was loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,11 +83,11 @@ enum Look {
 
 /// Looks at a document. Text passes through, whatever the parser; without one, a document is text, whatever it looks
 /// like.
-fn look(parsing: Parsing, input: Input) -> Look {
-    match (parsing, input) {
+fn look(parser: ParserChoice, input: Input) -> Look {
+    match (parser, input) {
         (_, Input::Text(text)) => Look::Text(Parsed::plain(text, TextFormat::Text)),
-        (Parsing::None, Input::Document(document)) => Look::Plain(document, TextFormat::Text),
-        (Parsing::Auto | Parsing::Pymupdf | Parsing::Docling, Input::Document(document)) => {
+        (ParserChoice::None, Input::Document(document)) => Look::Plain(document, TextFormat::Text),
+        (ParserChoice::Auto | ParserChoice::Pymupdf | ParserChoice::Docling, Input::Document(document)) => {
             match plain::plain_format(&document) {
                 Some(format) => Look::Plain(document, format),
                 None => Look::Other(document),
@@ -100,17 +103,17 @@ fn look(parsing: Parsing, input: Input) -> Look {
 /// If the bytes are not text that Postgres can hold.
 ///
 /// ```
-/// use pgai_rs_pipeline::config::Parsing;
+/// use pgai_rs_pipeline::config::ParserChoice;
 /// use pgai_rs_pipeline::parse::{Input, UnparsedDocument, parse_plain};
 ///
 /// let name = Some("notes.md".to_owned());
 /// let notes = UnparsedDocument { bytes: "# Notes".into(), name, content_type: None };
-/// let parsed = parse_plain(Parsing::Auto, Input::Document(notes))?;
+/// let parsed = parse_plain(ParserChoice::Auto, Input::Document(notes))?;
 /// assert_eq!(parsed.map(|parsed| parsed.text), Some("# Notes".to_owned()));
 /// # Ok::<(), pgai_rs_pipeline::parse::ParseError>(())
 /// ```
-pub fn parse_plain(parsing: Parsing, input: Input) -> Result<Option<Parsed>, ParseError> {
-    match look(parsing, input) {
+pub fn parse_plain(parser: ParserChoice, input: Input) -> Result<Option<Parsed>, ParseError> {
+    match look(parser, input) {
         Look::Text(parsed) => Ok(Some(parsed)),
         Look::Plain(document, format) => Ok(Some(Parsed::plain(text::decode(&document.bytes)?, format))),
         Look::Other(_) => Ok(None),
@@ -128,22 +131,22 @@ mod tests {
 
     #[test]
     fn a_text_column_passes_through_every_parser() {
-        for parsing in [Parsing::Auto, Parsing::None, Parsing::Pymupdf, Parsing::Docling] {
+        for parser in [ParserChoice::Auto, ParserChoice::None, ParserChoice::Pymupdf, ParserChoice::Docling] {
             let text = "<html> %PDF-".to_owned();
             let expected = Look::Text(Parsed::plain(text.clone(), TextFormat::Text));
-            assert_eq!(look(parsing, Input::Text(text)), expected);
+            assert_eq!(look(parser, Input::Text(text)), expected);
         }
     }
 
     #[test]
     fn only_the_parser_reads_what_is_not_plain() {
         assert!(matches!(
-            look(Parsing::Auto, document(b"# a", "a.md")),
+            look(ParserChoice::Auto, document(b"# a", "a.md")),
             Look::Plain(_, TextFormat::Markdown)
         ));
-        assert!(matches!(look(Parsing::Docling, document(b"%PDF-1.7\n", "a.txt")), Look::Other(_)));
+        assert!(matches!(look(ParserChoice::Docling, document(b"%PDF-1.7\n", "a.txt")), Look::Other(_)));
         assert!(matches!(
-            look(Parsing::None, document(b"<html> {}", "a.html")),
+            look(ParserChoice::None, document(b"<html> {}", "a.html")),
             Look::Plain(_, TextFormat::Text)
         ));
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use pgai_rs_parser_protocol::{
-    Answer, Format, Header, Metadata, Outcome, RefusalCode, Request, Unanswered, VERSION, read, write,
+    Answer, Format, Header, Metadata, Outcome, Page, RefusalCode, Request, Unanswered, VERSION, read, write,
 };
 
 use super::confinement;
@@ -114,7 +114,7 @@ fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseError> {
     let start = output.len() - text.len();
     output.drain(..start);
     let text = String::from_utf8(output).map_err(|_| malformed())?;
-    if text.contains('\0') || !is_within(&header, &text) || !is_storable(&header) {
+    if text.contains('\0') || !are_within(&header.pages, &text) || !is_storable(&header) {
         return Err(malformed());
     }
 
@@ -135,7 +135,7 @@ fn is_storable(header: &Header) -> bool {
 
 /// Returns whether pages begin in the text, each after the one before it: the program read what nobody trusts, and
 /// might have been taken over.
-fn is_within(header: &Header, text: &str) -> bool {
-    let in_order = header.pages.windows(2).all(|pair| pair[0].start <= pair[1].start);
-    in_order && header.pages.iter().all(|page| text.is_char_boundary(page.start))
+pub(super) fn are_within(pages: &[Page], text: &str) -> bool {
+    let in_order = pages.windows(2).all(|pair| pair[0].start <= pair[1].start);
+    in_order && pages.iter().all(|page| text.is_char_boundary(page.start))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Input, Look, ParseError, Parsed, Parser, UnparsedDocument, look, text};
-use crate::config::{Parsing, TextFormat};
+use crate::config::{ParserChoice, TextFormat};
 use crate::failure::{Failure, Step};
 use crate::fair::FairSemaphore;
 use crate::offload::Offload;
@@ -37,10 +37,10 @@ impl Parsers {
     pub(crate) async fn parse(
         &self,
         owner: Owner,
-        parsing: Parsing,
+        parser: ParserChoice,
         input: Input,
     ) -> Result<Parsed, Failure> {
-        match look(parsing, input) {
+        match look(parser, input) {
             Look::Text(parsed) => Ok(parsed),
             Look::Plain(document, format) => self.decode(owner, document, format).await,
             Look::Other(document) => Ok(self.run_program(owner, &document).await?),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::offer::Settles;
 use super::prepared::Prepared;
-use crate::document::Chunk;
+use crate::document::{Chunk, Completed};
 use crate::memory_budget::Reservation;
 
 /// The largest number of chunks of one transaction, unless a single document has more.
@@ -76,10 +76,10 @@ pub(super) fn take_due<T: Settles>(
     due.map(|finished| (finished.item, finished.claim)).unzip()
 }
 
-/// Returns the bytes that are written for these chunks: kept ones need none.
-pub(super) fn bytes(chunks: &[Chunk]) -> usize {
-    let mut bytes = 0;
-    for chunk in chunks {
+/// Returns the bytes that are written for a document: kept chunks need none.
+pub(super) fn bytes(completed: &Completed) -> usize {
+    let mut bytes = completed.text.len();
+    for chunk in &completed.chunks {
         if let Chunk::New { text, embedding } = chunk {
             bytes += text.len() + size_of_val(embedding.as_slice());
         }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
-use crate::document::{Chunk, Provenance};
+use crate::document::{Chunk, Provenance, TextToKeep};
 use crate::failure::{Failure, Retry, Step};
 use crate::memory_budget::Reservation;
 
@@ -20,6 +20,8 @@ pub(super) struct Processed {
     pub provenance: Option<Provenance>,
     /// The places of the chunks in the document as JSON; `None` leaves what the store has.
     pub citations: Option<Vec<String>>,
+    /// The text to keep.
+    pub text: TextToKeep,
 }
 
 /// The end of a document's way.

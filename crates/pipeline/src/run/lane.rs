@@ -125,13 +125,13 @@ impl Lane {
 
         let now = Instant::now();
         match result {
-            Ok(Processed { chunks, provenance, citations }) => {
+            Ok(Processed { chunks, provenance, citations, text }) => {
                 // A model that was not asked has not shown that it answers.
                 let asked = chunks.iter().any(|chunk| matches!(chunk, Chunk::New { .. }));
                 let step = if asked { Step::Embedding } else { Step::Formatting };
                 self.rests.passed(step, store.as_ref(), now);
 
-                let item = Completed { ticket, chunks, provenance, citations };
+                let item = Completed { ticket, chunks, provenance, citations, text };
                 self.done.push(Finished { item, claim: Claim::new(prepared, reservation) });
             }
             Err(failure) => {
@@ -260,7 +260,7 @@ impl Lane {
     /// Offers what is done. An error here is not the turn's: it may be one document's, and becomes its
     /// failure when it persists.
     fn settle_done<Q: Queue>(&mut self, queue: &mut Q) {
-        let weigh = |completed: &Completed| (completed.chunks.len(), bytes(&completed.chunks));
+        let weigh = |completed: &Completed| (completed.chunks.len(), bytes(completed));
         let (items, claims) = take_due(&mut self.done, self.write_documents, weigh);
         let Some(vectorizer) = claims.first().map(|claim| Arc::clone(&claim.prepared.vectorizer)) else {
             return;

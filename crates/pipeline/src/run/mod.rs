@@ -144,6 +144,7 @@
 //! #     fields: Vec::new(),
 //! #     existing: Vec::new(),
 //! #     provenance: None,
+//! #     kept: None,
 //! # };
 //! // `vectorizer` loads its documents from the addresses in its rows; `row` makes one of those.
 //! let mut queue = MemoryQueue {
@@ -170,6 +171,7 @@ mod fingerprint;
 mod finished;
 mod heap;
 mod job;
+mod kept;
 mod lane;
 mod offer;
 mod plan;
@@ -186,6 +188,7 @@ mod source;
 mod threads;
 
 pub use self::heap::release_free_memory;
+pub use self::kept::wants_text;
 pub use self::queue::{Addresses, Queue};
 pub use self::runner::{Runner, Turn};
 pub use self::shares::Shares;

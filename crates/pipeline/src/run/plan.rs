@@ -25,6 +25,22 @@ pub(super) struct Plan {
     pub fingerprint: Option<Digest>,
     /// The places of the chunks in the document as JSON, if the store keeps them.
     pub citations: Option<Vec<String>>,
+    /// The text that was cut, if it is to be kept.
+    pub text: Option<String>,
+}
+
+/// A document that is to be cut.
+pub(super) struct Uncut<'a> {
+    /// Its text.
+    pub parsed: Parsed,
+    /// The template's columns, by name.
+    pub fields: &'a [(String, String)],
+    /// The chunks that the store has.
+    pub existing: Vec<ExistingChunk>,
+    /// The digest of all that decides its chunks, but for the object itself.
+    pub basis: Option<&'a Basis>,
+    /// True if its text is needed afterwards.
+    pub keeps_text: bool,
 }
 
 /// A chunk to be.
@@ -43,14 +59,12 @@ enum Planned {
 /// Chunks and formats a document, and finds out what is new in it.
 pub(super) fn cut(
     prepared: &Prepared,
-    mut parsed: Parsed,
-    fields: &[(String, String)],
-    existing: Vec<ExistingChunk>,
-    basis: Option<&Basis>,
+    uncut: Uncut<'_>,
     allowance: Allowance<'_>,
     step: &Progress,
 ) -> Result<Plan, Failure> {
     step.set(Step::Chunking);
+    let Uncut { mut parsed, fields, existing, basis, keeps_text } = uncut;
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
     let is_cited = prepared.is_cited();
     let (pieces, citations) = if is_cited || prepared.needs_places() {
@@ -60,7 +74,7 @@ pub(super) fn cut(
         (chunks.map(|text| Piece { text, span: None }).collect(), Vec::new())
     };
     let metadata = parsed.metadata;
-    drop(parsed.text);
+    let text = Some(parsed.text).filter(|_| keeps_text);
 
     step.set(Step::Formatting);
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
@@ -68,7 +82,7 @@ pub(super) fn cut(
     let values = Values::new(fields, prepared.document_fields(), &metadata);
     let texts = fill(template, per_chunk, pieces, &citations, values, &allowance)?;
     let citations = is_cited.then(|| citations.iter().map(Citation::to_json).collect());
-    Ok(Plan { citations, ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis) })
+    Ok(Plan { citations, text, ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis) })
 }
 
 /// Refuses a plan that does not fit, before it is begun: it would take the memory of the whole server
@@ -108,7 +122,7 @@ fn plan(
         });
         chunks.push(Planned::New { text: is_cut.then_some(text), input });
     }
-    Plan { chunks, inputs, fingerprint, citations: None }
+    Plan { chunks, inputs, fingerprint, citations: None, text: None }
 }
 
 impl Plan {
@@ -126,6 +140,7 @@ impl Plan {
 
         let citations = self.citations.iter().flatten();
         bytes += citations.map(|citation| citation.len() as u64).sum::<u64>();
+        bytes += self.text.as_ref().map_or(0, |text| text.len() as u64);
 
         // Inputs that were cut are held beside their texts.
         if self.is_cut() {

@@ -7,21 +7,23 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 
-use super::fingerprint::Basis;
+use super::fingerprint::{Basis, Original, text_fingerprint};
 use super::job::{Processed, Report, internal_error};
-use super::plan::{cut, plan_fits};
+use super::kept::{Keeping, Known, Reusable, usable};
+use super::plan::{Plan, Uncut, cut, plan_fits};
 use super::prepared::Prepared;
 use super::progress::Progress;
-use super::source::{self, Source};
+use super::source::{self, Content, Source};
 use crate::chunk::Allowance;
 use crate::config::Loading;
-use crate::document::{Chunk, Document, ExistingChunk, Payload, Provenance};
+use crate::document::{
+    Chunk, Digest, Document, ExistingChunk, Kept, Payload, Provenance, TextToKeep, digest,
+};
 use crate::embed::Groups;
 use crate::failure::{Failure, Step};
 use crate::load::Loaders;
 use crate::memory_budget::Reservation;
-use crate::offload::Stopped;
-use crate::parse::Parsers;
+use crate::parse::{Input, Parsed, Parsers};
 use crate::settings::Settings;
 
 /// The context that all documents share.
@@ -53,64 +55,99 @@ pub(super) async fn run(
 async fn process(
     context: &Context,
     prepared: &Arc<Prepared>,
-    document: Document,
+    mut document: Document,
     reservation: &mut Reservation,
     step: &Arc<Progress>,
 ) -> Result<Processed, Failure> {
-    let Document { payload, fields, mut existing, provenance, .. } = document;
-    existing.sort_by_key(|chunk| chunk.seq);
+    document.existing.sort_by_key(|chunk| chunk.seq);
 
-    let source = match load(context, prepared, payload, &fields, &existing, provenance, reservation).await? {
-        Found::Document(source) => source,
-        Found::Nothing => return Ok(Processed { chunks: Vec::new(), provenance: None, citations: None }),
-        Found::Unchanged(provenance) => return Ok(unchanged(existing, provenance)),
+    let source = match load(context, prepared, &mut document, reservation).await? {
+        Found::Document(source) => *source,
+        Found::Nothing => return Ok(nothing()),
+        Found::Unchanged(provenance) => return Ok(unchanged(document.existing, provenance)),
     };
-    let Source { input, load_reservation, etag, basis } = source;
+    let Source { content, load_reservation, etag, basis, made_of } = source;
 
     step.set(Step::Parsing);
-    let owner = prepared.vectorizer.account.owner();
-    let parsed = context.parsers.parse(owner, prepared.vectorizer.config.parsing, input).await?;
-
+    let (parsed, keeping) = parse(context, prepared, content, made_of).await?;
     // The text of an archive may be larger than the archive.
     reservation.set(prepared.estimated_bytes(parsed.text.len() as u64));
 
-    let most = context.settings.largest_document_memory();
-    let work = prepared.work(parsed.text.len(), &fields);
-    let cut = {
-        let prepared = Arc::clone(prepared);
-        let step = Arc::clone(step);
-        move |stop: &AtomicBool| {
-            let allowance = Allowance::new(most, prepared.bytes_per_chunk()).until_stopped(stop);
-            cut(&prepared, parsed, &fields, existing, basis.as_ref(), allowance, &step)
-        }
-    };
-    let stopped = |stopped: Stopped| stopped.failure(Step::Chunking);
-    let mut plan = context.loaders.offload().run(owner, work, cut).await.map_err(stopped)??;
-
+    let mut plan = cut_aside(context, prepared, parsed, document, basis, keeping.needs_text(), step).await?;
     let bytes = plan.bytes(prepared.bytes_per_chunk());
-    plan_fits(bytes, most)?;
+    plan_fits(bytes, context.settings.largest_document_memory())?;
     reservation.set(bytes);
     // From here on the plan's bytes count, not the source's bytes.
     drop(load_reservation);
 
+    let text = keeping.with(plan.text.take());
     let fingerprint = plan.fingerprint.take();
     let citations = plan.citations.take();
     let provenance = etag.zip(fingerprint).map(|(etag, fingerprint)| Provenance { etag, fingerprint });
     if plan.inputs.is_empty() {
-        return Ok(Processed { chunks: plan.into_chunks(Vec::new()), provenance, citations });
+        return Ok(Processed { chunks: plan.into_chunks(Vec::new()), provenance, citations, text });
     }
 
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
     prepared.vectorizer.account.spend_tokens(plan.tokens())?;
     let vectors = group.embed(plan.inputs.iter().cloned()).await?;
-    Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations })
+    Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations, text })
+}
+
+/// Takes the text that was kept, or makes one of the document. Returns it with the facts that it is to be kept with.
+async fn parse(
+    context: &Context,
+    prepared: &Prepared,
+    content: Content,
+    made_of: Option<Digest>,
+) -> Result<(Parsed, Keeping), Failure> {
+    match content {
+        Content::Kept(parsed) => Ok((parsed, Keeping::Same)),
+        Content::Unparsed(input) => {
+            let parser = prepared.vectorizer.config.parsing.parser;
+            let owner = prepared.vectorizer.account.owner();
+            let parsed = context.parsers.parse(owner, parser, input).await?;
+            let keeping = Keeping::of(&parsed, made_of);
+            Ok((parsed, keeping))
+        }
+    }
+}
+
+/// Cuts a document, off the network's threads if that may take long.
+async fn cut_aside(
+    context: &Context,
+    prepared: &Arc<Prepared>,
+    parsed: Parsed,
+    document: Document,
+    basis: Option<Basis>,
+    keeps_text: bool,
+    step: &Arc<Progress>,
+) -> Result<Plan, Failure> {
+    let Document { fields, existing, .. } = document;
+    let most = context.settings.largest_document_memory();
+    let work = prepared.work(parsed.text.len(), &fields);
+    let owner = prepared.vectorizer.account.owner();
+    let prepared = Arc::clone(prepared);
+    let step = Arc::clone(step);
+
+    let cut = move |stop: &AtomicBool| {
+        let allowance = Allowance::new(most, prepared.bytes_per_chunk()).until_stopped(stop);
+        let uncut = Uncut { parsed, fields: &fields, existing, basis: basis.as_ref(), keeps_text };
+        cut(&prepared, uncut, allowance, &step)
+    };
+    context
+        .loaders
+        .offload()
+        .run(owner, work, cut)
+        .await
+        .map_err(|stopped| stopped.failure(Step::Chunking))?
 }
 
 /// The document that a row's payload leads to, if there is something to do.
 enum Found {
     /// A document to work on.
-    Document(Source),
+    Document(Box<Source>),
     /// There is no document, and so there are no chunks.
     Nothing,
     /// The chunks of this version of the object are there already.
@@ -121,43 +158,85 @@ enum Found {
 async fn load(
     context: &Context,
     prepared: &Prepared,
-    payload: Payload,
-    fields: &[(String, String)],
-    existing: &[ExistingChunk],
-    provenance: Option<Provenance>,
+    document: &mut Document,
     reservation: &mut Reservation,
 ) -> Result<Found, Failure> {
     let claimed = Instant::now();
-    let s3 = match &prepared.vectorizer.config.loading {
+    let payload = std::mem::replace(&mut document.payload, Payload::Null);
+    let config = &prepared.vectorizer.config;
+    let s3 = match &config.loading {
         Loading::Column { .. } => {
-            let input = source::column(payload, context.settings.max_document_size)?;
-            return Ok(input.map_or(Found::Nothing, |input| Found::Document(Source::column(input))));
+            return match source::column(payload, context.settings.max_document_size)? {
+                Some(input) => of_column(context, prepared, input, document.kept.take()).await,
+                None => Ok(Found::Nothing),
+            };
         }
         Loading::Uri { s3, .. } => s3,
     };
     let Some(uri) = source::address(payload)? else { return Ok(Found::Nothing) };
 
-    let basis = Basis::new(&prepared.vectorizer.config, &uri, fields);
-    let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(existing));
-    let provenance = provenance.filter(|provenance| now == Some(provenance.fingerprint));
+    let basis = Basis::new(config, &uri, &document.fields);
+    let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(&document.existing));
+    let known = Known::of(config, &uri, now, document.provenance.take(), document.kept.take());
 
     // Nothing is fetched before there is room for it.
     reservation.share().room().await;
 
-    let known = provenance.as_ref().map(|provenance| provenance.etag.as_str());
-    let account = &prepared.vectorizer.account;
-    match context.loaders.load(&uri, s3, known, claimed, account).await? {
-        Some(loaded) => {
+    let etag = known.as_ref().map(Known::etag);
+    let loaded = context.loaders.load(&uri, s3, etag, claimed, &prepared.vectorizer.account).await?;
+    Ok(match (loaded, known) {
+        (Some(loaded), _) => {
             reservation.set(prepared.estimated_bytes(loaded.bytes.len() as u64));
-            Ok(Found::Document(Source::object(loaded, basis)))
+            let original = Original::Object(&uri, loaded.etag.as_deref().unwrap_or_default());
+            let made_of = kept_under(prepared, original);
+            Found::Document(Box::new(Source { made_of, ..Source::object(loaded, basis) }))
         }
-        None => Ok(Found::Unchanged(provenance)),
-    }
+        (None, Some(Known { provenance, reusable: Reusable::Text(parsed) })) => {
+            let etag = Some(provenance.etag);
+            Found::Document(Box::new(Source { etag, basis, ..Source::kept(*parsed) }))
+        }
+        (None, known) => Found::Unchanged(known.map(|known| known.provenance)),
+    })
+}
+
+/// Takes the document that a column holds, or the text that was kept of it.
+async fn of_column(
+    context: &Context,
+    prepared: &Prepared,
+    input: Input,
+    kept: Option<Kept>,
+) -> Result<Found, Failure> {
+    let bytes = match &input {
+        Input::Document(document) if prepared.vectorizer.config.parsing.keep_text => document.bytes.clone(),
+        _ => return Ok(Found::Document(Box::new(Source::column(input)))),
+    };
+    let owner = prepared.vectorizer.account.owner();
+    let digested = context.loaders.offload().run(owner, bytes.len(), move |_| digest(&bytes)).await;
+    let digest = digested.map_err(|stopped| stopped.failure(Step::Loading))?;
+
+    let made_of = kept_under(prepared, Original::Content(&digest));
+    let source = match usable(kept, made_of) {
+        Some(parsed) => Source::kept(parsed),
+        None => Source { made_of, ..Source::column(input) },
+    };
+    Ok(Found::Document(Box::new(source)))
+}
+
+/// Returns the fingerprint under which the text of a document is kept; `None` if it is not.
+fn kept_under(prepared: &Prepared, original: Original<'_>) -> Option<Digest> {
+    let config = &prepared.vectorizer.config;
+    text_fingerprint(config, original).filter(|_| config.parsing.keep_text)
+}
+
+/// The result of a row without a document.
+fn nothing() -> Processed {
+    Processed { chunks: Vec::new(), provenance: None, citations: None, text: TextToKeep::Nothing }
 }
 
 /// The chunks as they are.
 fn unchanged(existing: Vec<ExistingChunk>, provenance: Option<Provenance>) -> Processed {
-    Processed { chunks: existing.into_iter().map(Chunk::Kept).collect(), provenance, citations: None }
+    let chunks = existing.into_iter().map(Chunk::Kept).collect();
+    Processed { chunks, provenance, citations: None, text: TextToKeep::Same }
 }
 
 #[cfg(test)]
@@ -256,6 +335,7 @@ mod tests {
             fields: Vec::new(),
             existing: Vec::new(),
             provenance: None,
+            kept: None,
         };
         let reservation = Reservation::new(&lane, 1);
         task(tokio::spawn(run(context(), prepared, document, reservation, report))).await;

@@ -1,34 +1,54 @@
 //! The document that a row holds or names, on its way to the parser.
 
 use super::fingerprint::Basis;
-use crate::document::Payload;
+use crate::document::{Digest, Payload};
 use crate::failure::{Failure, Retry, Step};
 use crate::load::{LoadReservation, Loaded};
-use crate::parse::{self, Input};
+use crate::parse::{self, Input, Parsed};
 
 /// The document itself.
 pub(super) struct Source {
     /// The content.
-    pub input: Input,
+    pub content: Content,
     /// Its part of the bytes being loaded.
     pub load_reservation: LoadReservation,
     /// Its version, as its store names it.
     pub etag: Option<String>,
     /// The digest of all else that decides its chunks.
     pub basis: Option<Basis>,
+    /// The fingerprint of all that decides its text, if that is to be kept.
+    pub made_of: Option<Digest>,
+}
+
+/// The content of a document.
+pub(super) enum Content {
+    /// It is to be parsed.
+    Unparsed(Input),
+    /// Its text was kept.
+    Kept(Parsed),
 }
 
 impl Source {
     /// The content of a column.
     pub(super) fn column(input: Input) -> Self {
-        Source { input, load_reservation: LoadReservation::default(), etag: None, basis: None }
+        Source::of(Content::Unparsed(input))
+    }
+
+    /// A document of which a text was kept that can be cut again.
+    pub(super) fn kept(parsed: Parsed) -> Self {
+        Source::of(Content::Kept(parsed))
+    }
+
+    fn of(content: Content) -> Self {
+        let load_reservation = LoadReservation::default();
+        Source { content, load_reservation, etag: None, basis: None, made_of: None }
     }
 
     /// An object that was loaded.
     pub(super) fn object(loaded: Loaded, basis: Option<Basis>) -> Self {
         let Loaded { bytes, name, content_type, etag, reservation } = loaded;
         let input = Input::Document(parse::UnparsedDocument { bytes, name, content_type });
-        Source { input, load_reservation: reservation, etag, basis }
+        Source { load_reservation: reservation, etag, basis, ..Source::column(input) }
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod isolation;
+mod kept;
 mod owners;
 mod stores;
 #[path = "../support/mod.rs"]

@@ -6,12 +6,7 @@ use super::*;
 fn unchanged_chunks_are_not_sent() {
     let model = support::openai::server();
     let mut vectorizer = column_vectorizer(1, &model.url);
-    vectorizer.config.chunking = Chunking::CharacterTextSplitter {
-        chunk_size: 1,
-        chunk_overlap: 0,
-        separator: "\n".into(),
-        is_separator_regex: false,
-    };
+    vectorizer.config.chunking = cut_at_lines();
     let vectorizer = Arc::new(vectorizer);
     let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
     let mut unchanged = row(&vectorizer, 0, "a\nb");
@@ -58,12 +53,7 @@ impl Touched {
         });
         let model = support::openai::server();
         let mut vectorizer = uri_vectorizer(1, &model.url);
-        vectorizer.config.chunking = Chunking::CharacterTextSplitter {
-            chunk_size: 1,
-            chunk_overlap: 0,
-            separator: "\n".into(),
-            is_separator_regex: false,
-        };
+        vectorizer.config.chunking = cut_at_lines();
         vectorizer.config.formatting =
             Formatting::PythonTemplate { template: "$title: $chunk".into(), document_fields: Vec::new() };
         let vectorizer = Arc::new(vectorizer);
@@ -96,8 +86,18 @@ impl Touched {
     }
 }
 
+/// A chunking that makes a chunk of each line.
+pub fn cut_at_lines() -> Chunking {
+    Chunking::CharacterTextSplitter {
+        chunk_size: 1,
+        chunk_overlap: 0,
+        separator: "\n".into(),
+        is_separator_regex: false,
+    }
+}
+
 /// The chunks that the store has when these are written.
-fn stored(chunks: &[Chunk]) -> Vec<ExistingChunk> {
+pub fn stored(chunks: &[Chunk]) -> Vec<ExistingChunk> {
     let stored = chunks.iter().zip(0..).map(|(chunk, seq)| match chunk {
         Chunk::Kept(kept) => ExistingChunk { seq, ..kept.clone() },
         Chunk::New { text, .. } => existing(u8::try_from(seq).unwrap(), seq, text),

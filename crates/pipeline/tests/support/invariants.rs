@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use pgai_rs_pipeline::chunk::{Allowance, chunker};
-use pgai_rs_pipeline::config::{Chunking, Embedding, Parsing, VectorizerConfig};
+use pgai_rs_pipeline::config::{Chunking, Embedding, ParserChoice, VectorizerConfig};
 use pgai_rs_pipeline::embed::offline::{read_answer, read_headers, read_refusal};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::format::Template;
@@ -53,7 +53,7 @@ pub fn template(text: &str, chunk: &str) {
 /// refused briefly.
 pub fn document(bytes: &[u8], name: Option<String>, content_type: Option<String>) {
     let loaded = UnparsedDocument { bytes: Bytes::copy_from_slice(bytes), name, content_type };
-    match parse_plain(Parsing::Auto, Input::Document(loaded)) {
+    match parse_plain(ParserChoice::Auto, Input::Document(loaded)) {
         Ok(None) => {}
         // Two bytes of UTF-16 are three of UTF-8 at most.
         Ok(Some(parsed)) => {

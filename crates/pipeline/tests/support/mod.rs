@@ -36,7 +36,7 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
     let config = VectorizerConfig {
         version: CONFIG_VERSION.into(),
         loading,
-        parsing: Parsing::Auto,
+        parsing: Parsing::default(),
         embedding: Embedding::Openai {
             model: "test-model".into(),
             dimensions: openai::DIMENSIONS,
@@ -76,5 +76,6 @@ pub fn row(vectorizer: &Arc<Vectorizer>, ticket: u64, text: &str) -> Document {
         fields: Vec::new(),
         existing: Vec::new(),
         provenance: None,
+        kept: None,
     }
 }

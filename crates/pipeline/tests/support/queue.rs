@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::{
-    Chunk, Completed, Document, Failed, Payload, Provenance, Ticket, Vectorizer,
+    Chunk, Completed, Document, Failed, Payload, Provenance, TextToKeep, Ticket, Vectorizer,
 };
 use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::run::{Addresses, Queue, Runner, Turn};
@@ -27,6 +27,8 @@ pub struct MemoryQueue {
     pub completed: HashMap<Ticket, Vec<Chunk>>,
     /// The provenances that are to be remembered of the completed.
     pub provenances: HashMap<Ticket, Option<Provenance>>,
+    /// What is to be kept of the texts of the completed.
+    pub texts: HashMap<Ticket, TextToKeep>,
     pub failed: HashMap<Ticket, Failure>,
     /// Tickets whose rows are locked.
     pub locked: HashSet<Ticket>,
@@ -137,6 +139,7 @@ impl Queue for MemoryQueue {
             } else {
                 self.settle(completed.ticket);
                 self.provenances.insert(completed.ticket, completed.provenance.clone());
+                self.texts.insert(completed.ticket, completed.text.clone());
                 self.completed.insert(completed.ticket, completed.chunks.clone());
             }
         }

@@ -7,7 +7,8 @@ use crate::quote::ident;
 pub fn existing(v: &Definition, column: &str) -> String {
     format!(
         "SELECT k.ord, '00000000-0000-0000-0000-000000000000'::uuid, 0, o.{digest}
-         FROM {given} k JOIN {origin} o ON {same_o} JOIN {source} s ON {same_s} WHERE s.{column} IS NOT NULL",
+         FROM {given} k JOIN {origin} o ON {same_o} JOIN {source} s ON {same_s}
+         WHERE s.{column} IS NOT NULL AND o.{digest} IS NOT NULL",
         digest = v.own.name("digest"),
         given = v.key.given(&[]),
         origin = v.tables.origin,

@@ -21,5 +21,6 @@ pub mod partitions;
 pub mod provenance;
 pub mod source;
 pub mod store;
+pub mod text;
 pub mod trigger;
 pub mod work;

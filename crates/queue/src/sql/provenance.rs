@@ -1,7 +1,7 @@
 //! The provenance of rows.
 
 use crate::definition::Definition;
-use crate::tables::Remembered;
+use crate::tables::{TEXT, Texts};
 
 /// Returns the provenance of keys: `ord`, etag, fingerprint.
 pub fn read(v: &Definition) -> String {
@@ -16,34 +16,54 @@ pub fn read(v: &Definition) -> String {
     )
 }
 
-/// Stores the provenance of keys. Then `etag text`, `fingerprint bytea`, and for a column `digest bytea`.
+/// Stores the provenance of keys. Then, as far as it is remembered, `etag text`, `fingerprint bytea`, `digest bytea`.
+/// Texts that are not to be kept are removed; others stay as they are.
 pub fn remember(v: &Definition) -> String {
-    let mut more = vec![("etag", "text"), ("fingerprint", "bytea")];
-    if v.remembered == Remembered::Input {
-        more.push(("digest", "bytea"));
+    let given: Vec<&str> = v.remembered.provenance().iter().map(|(name, _)| *name).collect();
+    let mut written = given.clone();
+    if v.texts == Texts::Removed {
+        written.extend(TEXT.map(|(name, _)| name));
     }
-    let of_given = more.iter().map(|(name, _)| format!("k.{name}")).collect::<Vec<_>>().join(", ");
-    let own = |alias: &str| {
-        let names = more.iter().map(|(name, _)| format!("{alias}{}", v.own.name(name)));
-        names.collect::<Vec<_>>().join(", ")
-    };
 
     format!(
-        "INSERT INTO {origin} AS o ({names}, {own})
-         SELECT {given_names}, {of_given} FROM {given} k
-         ON CONFLICT ({names}) DO UPDATE SET ({own}) = ROW({excluded})
-         WHERE ({old}) IS DISTINCT FROM ({excluded})",
+        "INSERT INTO {origin} AS o ({names}{own})
+         SELECT {given_names}{of_given} FROM {given} k
+         ON CONFLICT ({names}) {update}",
         origin = v.tables.origin,
         names = v.key.names(None),
-        own = own(""),
+        own = given.iter().map(|name| format!(", {}", v.own.name(name))).collect::<String>(),
         given_names = v.key.given_names(),
-        given = v.key.given(&more),
-        excluded = own("excluded."),
-        old = own("o."),
+        of_given = given.iter().map(|name| format!(", k.{name}")).collect::<String>(),
+        given = v.key.given(v.remembered.provenance()),
+        update = update(v, &written),
     )
 }
 
-/// Deletes the provenance of keys.
+/// Returns what becomes of a row that is there already, of which these columns are written.
+fn update(v: &Definition, columns: &[&str]) -> String {
+    if columns.is_empty() {
+        return "DO NOTHING".to_owned();
+    }
+    let own = |alias: &str, columns: &mut dyn Iterator<Item = &&str>| {
+        columns.map(|name| format!("{alias}{}", v.own.name(name))).collect::<Vec<_>>().join(", ")
+    };
+    // A text differs if what it was made of does.
+    let compared = |alias: &str| {
+        let is_compared =
+            |name: &&&str| **name == "parsed_from" || !TEXT.iter().any(|(text, _)| text == *name);
+        own(alias, &mut columns.iter().filter(is_compared))
+    };
+    format!(
+        "DO UPDATE SET ({own}) = ROW({excluded})
+         WHERE ({old}) IS DISTINCT FROM ({new})",
+        own = own("", &mut columns.iter()),
+        excluded = own("excluded.", &mut columns.iter()),
+        old = compared("o."),
+        new = compared("excluded."),
+    )
+}
+
+/// Deletes the provenance of keys, with their texts.
 pub fn forget(v: &Definition) -> String {
     format!(
         "DELETE FROM {origin} o USING {given} k WHERE {same}",

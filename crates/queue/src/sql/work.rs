@@ -2,7 +2,8 @@
 
 use crate::definition::Definition;
 use crate::quote::ident;
-use crate::sql::source;
+use crate::sql::{source, text};
+use crate::tables::Texts;
 
 /// Claims rows. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
 /// holder's process id, `$5`: the limit for all bytes together, `$6`: the limit for the bytes of a document
@@ -35,7 +36,7 @@ fn claim_if(v: &Definition, condition: &str) -> String {
          sized AS (
              SELECT {d_names}, row_number() OVER due_first AS \"place of pgai_rs\",
                     sum({size}) OVER due_first AS \"size of pgai_rs\"
-             FROM due d LEFT JOIN {source} s ON {d_is_s}
+             FROM due d LEFT JOIN {source} s ON {d_is_s}{kept}
              WINDOW due_first AS (ORDER BY d.{available_at} ROWS UNBOUNDED PRECEDING))
          UPDATE {work} w
          SET {attempts} = w.{attempts} + 1, {lease} = $3, {leased_by} = $4,
@@ -51,11 +52,32 @@ fn claim_if(v: &Definition, condition: &str) -> String {
         attempts = v.own.name("attempts"),
         w_names = v.key.names(Some("w")),
         d_names = v.key.names(Some("d")),
-        size = source::document_size(v, "$6"),
+        size = size(v, "$6"),
         d_is_s = v.key.same("d", "s"),
+        kept = kept(v),
         w_is_z = v.key.same("w", "z"),
         as_text = v.key.as_text("w"),
     )
+}
+
+/// Returns the relation `o` of kept texts, to be joined to the rows `d`; nothing if none are kept.
+fn kept(v: &Definition) -> String {
+    match v.texts {
+        Texts::Kept => format!(" LEFT JOIN {} o ON {}", v.tables.origin, v.key.same("d", "o")),
+        Texts::Absent | Texts::Removed => String::new(),
+    }
+}
+
+/// Returns an expression for the size in bytes of all that may be read for a row. A text counts as the document does.
+fn size(v: &Definition, limit: &str) -> String {
+    let document = source::document_size(v, limit);
+    match v.texts {
+        Texts::Kept => {
+            let kept = text::stored_size(v);
+            format!("{document} + CASE WHEN {kept} <= {limit} THEN {kept} ELSE 0 END")
+        }
+        Texts::Absent | Texts::Removed => document,
+    }
 }
 
 /// Locks the work rows of keys whose lease is still the given one. Returns `ord`. Then `lease int8`.

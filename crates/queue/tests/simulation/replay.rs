@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::document::{Chunk, Completed, Document, Payload, Ticket, Vectorizer};
+use pgai_rs_pipeline::document::{Chunk, Completed, Document, Payload, TextToKeep, Ticket, Vectorizer};
 use pgai_rs_pipeline::failure::{Failure, Retry, Step as Stage};
 use pgai_rs_pipeline::run::Addresses;
 use pgai_rs_queue::claim::{self, Request};
@@ -216,7 +216,13 @@ impl Works {
         });
         let chunk = |text| Chunk::New { text, embedding: vec![1.0, 2.0, 3.0] };
         let chunks = text.map(chunk).into_iter().collect();
-        let done = Completed { ticket: Ticket(0), chunks, provenance: None, citations: None };
+        let done = Completed {
+            ticket: Ticket(0),
+            chunks,
+            provenance: None,
+            citations: None,
+            text: TextToKeep::Nothing,
+        };
         let results = vec![Outcome { done: &done, claim: claim.clone() }];
         complete::complete(&mut self.session, &self.source.definition, results).map(drop)
     }

@@ -94,7 +94,8 @@ RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at":
 
 -- column::existing
 SELECT k.ord, '00000000-0000-0000-0000-000000000000'::uuid, 0, o."digest"
-FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k JOIN "public"."_vectorizer_origin_2" o ON o."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND o."created_at" OPERATOR(pg_catalog.=) k.k1 JOIN "public"."events" s ON s."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND s."created_at" OPERATOR(pg_catalog.=) k.k1 WHERE s."embedding" IS NOT NULL;
+FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k JOIN "public"."_vectorizer_origin_2" o ON o."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND o."created_at" OPERATOR(pg_catalog.=) k.k1 JOIN "public"."events" s ON s."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND s."created_at" OPERATOR(pg_catalog.=) k.k1
+WHERE s."embedding" IS NOT NULL AND o."digest" IS NOT NULL;
 
 -- column::filled
 SELECT k.ord FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k JOIN "public"."events" s ON s."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND s."created_at" OPERATOR(pg_catalog.=) k.k1 WHERE s."embedding" IS NOT NULL;
@@ -105,18 +106,18 @@ UPDATE "public"."events" s SET "embedding" = k.embedding FROM (SELECT u.ord, u.k
 -- column::clear
 UPDATE "public"."events" s SET "embedding" = NULL FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k WHERE s."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND s."created_at" OPERATOR(pg_catalog.=) k.k1 AND s."embedding" IS NOT NULL;
 
--- provenance::read
-SELECT k.ord, o."etag", o."fingerprint" FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k JOIN "public"."_vectorizer_origin_2" o ON o."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND o."created_at" OPERATOR(pg_catalog.=) k.k1
-WHERE o."etag" IS NOT NULL AND o."fingerprint" IS NOT NULL;
-
 -- provenance::remember
 INSERT INTO "public"."_vectorizer_origin_2" AS o ("tenant ""of""", "created_at", "etag", "fingerprint", "digest")
 SELECT k.k0, k.k1, k.etag, k.fingerprint, k.digest FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1, u.etag, u.fingerprint, u.digest FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::bytea[]), pg_catalog.unnest($5::bytea[])) WITH ORDINALITY AS u (k0, k1, etag, fingerprint, digest, ord)) k
-ON CONFLICT ("tenant ""of""", "created_at") DO UPDATE SET ("etag", "fingerprint", "digest") = ROW(excluded."etag", excluded."fingerprint", excluded."digest")
-WHERE (o."etag", o."fingerprint", o."digest") IS DISTINCT FROM (excluded."etag", excluded."fingerprint", excluded."digest");
+ON CONFLICT ("tenant ""of""", "created_at") DO UPDATE SET ("etag", "fingerprint", "digest", "parsed_text", "parsed_outline", "parsed_from", "parsed_at") = ROW(excluded."etag", excluded."fingerprint", excluded."digest", excluded."parsed_text", excluded."parsed_outline", excluded."parsed_from", excluded."parsed_at")
+WHERE (o."etag", o."fingerprint", o."digest", o."parsed_from") IS DISTINCT FROM (excluded."etag", excluded."fingerprint", excluded."digest", excluded."parsed_from");
 
 -- provenance::forget
 DELETE FROM "public"."_vectorizer_origin_2" o USING (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k WHERE o."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND o."created_at" OPERATOR(pg_catalog.=) k.k1;
+
+-- provenance::read
+SELECT k.ord, o."etag", o."fingerprint" FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k JOIN "public"."_vectorizer_origin_2" o ON o."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND o."created_at" OPERATOR(pg_catalog.=) k.k1
+WHERE o."etag" IS NOT NULL AND o."fingerprint" IS NOT NULL;
 
 -- trigger::enqueue_inserted
 INSERT INTO "public"."_vectorizer_q_2" ("tenant ""of""", "created_at") SELECT n."tenant ""of""", n."created_at" FROM new_rows n;
@@ -154,7 +155,7 @@ CREATE TABLE "public"."_vectorizer_q_failed_2" ("created_at" timestamp with time
 CREATE INDEX ON "public"."_vectorizer_q_failed_2" ("tenant ""of""", "created_at");
 
 -- tables::definitions
-CREATE TABLE "public"."_vectorizer_origin_2" ("created_at" timestamp with time zone NOT NULL, "tenant ""of""" text NOT NULL, "etag" text, "fingerprint" bytea, "digest" bytea NOT NULL, PRIMARY KEY ("tenant ""of""", "created_at"));
+CREATE TABLE "public"."_vectorizer_origin_2" ("created_at" timestamp with time zone NOT NULL, "tenant ""of""" text NOT NULL, "etag" text, "fingerprint" bytea, "digest" bytea, "parsed_text" text, "parsed_outline" jsonb, "parsed_from" bytea, "parsed_at" timestamptz, PRIMARY KEY ("tenant ""of""", "created_at"));
 
 -- tables::definitions
 ALTER TABLE "public"."_vectorizer_q_2" REPLICA IDENTITY FULL;

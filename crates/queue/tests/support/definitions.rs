@@ -3,7 +3,7 @@
 use pgai_rs_queue::definition::{Definition, Field, Target};
 use pgai_rs_queue::key::{Key, KeyColumn};
 use pgai_rs_queue::quote::ident;
-use pgai_rs_queue::tables::{OwnColumns, QueueTables, Remembered};
+use pgai_rs_queue::tables::{OwnColumns, QueueTables, Remembered, Texts};
 
 /// Returns a column of a key.
 pub fn key_column(name: &str, attnum: i32, position: i32, type_name: &str) -> KeyColumn {
@@ -46,6 +46,7 @@ pub fn texts() -> Definition {
         target: Target::Store("\"public\".\"blog_store\"".to_owned()),
         vector_type: "\"public\".\"vector\"".to_owned(),
         remembered: Remembered::Nothing,
+        texts: Texts::Absent,
         cited: false,
     }
 }
@@ -72,6 +73,18 @@ pub fn addresses() -> Definition {
         target: Target::Column("embedding".to_owned()),
         vector_type: "\"public\".\"vector\"".to_owned(),
         remembered: Remembered::Input,
+        texts: Texts::Removed,
         cited: false,
+    }
+}
+
+/// Returns a vectorizer of documents in a column, with a store, that keeps their texts.
+pub fn documents() -> Definition {
+    Definition {
+        id: 1,
+        loaded: field("body", "bytea"),
+        remembered: Remembered::Text,
+        texts: Texts::Kept,
+        ..texts()
     }
 }

@@ -5,7 +5,7 @@ use pgai_rs_queue::tables::definitions;
 use postgres::Client;
 
 use super::client::ClientSession;
-use super::definitions::{addresses, texts};
+use super::definitions::{addresses, documents, texts};
 use super::server::Server;
 
 /// A source in a database of its own.
@@ -30,6 +30,16 @@ impl Source {
                           id int NOT NULL, chunk_seq int4 NOT NULL, chunk text NOT NULL,
                           embedding vector(3) NOT NULL, UNIQUE (id, chunk_seq))";
         Source::create(server, source, texts())
+    }
+
+    /// Returns a source of documents, with a store, whose texts are kept.
+    pub fn of_documents(server: &'static Server) -> Source {
+        let source = "CREATE TABLE blog (id int PRIMARY KEY, title text, body bytea, price float8);
+                      CREATE TABLE blog_store (
+                          embedding_uuid uuid NOT NULL PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+                          id int NOT NULL, chunk_seq int4 NOT NULL, chunk text NOT NULL,
+                          embedding vector(3) NOT NULL, UNIQUE (id, chunk_seq))";
+        Source::create(server, source, documents())
     }
 
     /// Returns a partitioned source of addresses, with a column for vectors.

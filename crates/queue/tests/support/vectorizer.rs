@@ -6,6 +6,7 @@ use pgai_rs_pipeline::config::{Author, VectorizerConfig};
 use pgai_rs_pipeline::document::Vectorizer;
 use pgai_rs_pipeline::quota::Account;
 use pgai_rs_queue::definition::Definition;
+use pgai_rs_queue::tables::Texts;
 use postgres::Client;
 use serde_json::json;
 
@@ -15,6 +16,7 @@ pub fn vectorizer(v: &Definition) -> Arc<Vectorizer> {
     let config: VectorizerConfig = serde_json::from_value(json!({
         "version": "0.0.0",
         "loading": {"implementation": kind, "config_type": "loading", "column_name": v.loaded.name, "retries": 2},
+        "parsing": {"implementation": "auto", "config_type": "parsing", "keep_text": v.texts == Texts::Kept},
         "embedding": {"implementation": "openai", "config_type": "embedding", "model": "a", "dimensions": 3,
                       "api_key_name": "KEY"},
         "chunking": {"implementation": "none", "config_type": "chunking"},
