@@ -53,7 +53,7 @@ impl KeptText {
         let Outline { kind, format, metadata, pages, parser } = serde_json::from_str(outline).ok()?;
         let pages: Vec<Page> = pages.into_iter().map(|(number, start)| Page { number, start }).collect();
         let fits = are_within(&pages, &text);
-        fits.then(|| KeptText { parsed: Parsed { text, format, kind, pages, metadata }, parser })
+        fits.then_some(KeptText { parsed: Parsed { text, format, kind, pages, metadata }, parser })
     }
 }
 

@@ -100,7 +100,7 @@ fn plan(
     existing: Vec<ExistingChunk>,
     basis: Option<&Basis>,
 ) -> Plan {
-    let digests: Vec<Digest> = texts.iter().map(|text| digest(text)).collect();
+    let digests: Vec<Digest> = texts.iter().map(digest).collect();
     let fingerprint = basis.map(|basis| basis.fingerprint(&digests));
     let kept = reuse(existing, &digests);
 
