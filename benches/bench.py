@@ -54,6 +54,8 @@ class Watch:
 
     cluster: Cluster
     database: str
+    # Whether the worker's oldest transaction is looked for.
+    samples: bool = True
     oldest: float = 0
     _cpu: dict = field(default_factory=dict)
     _over: threading.Event = field(default_factory=threading.Event)
@@ -76,6 +78,8 @@ class Watch:
 
     def _look(self) -> None:
         """Samples the worker's oldest transaction as often as it can."""
+        if not self.samples:
+            return
         with self.cluster.connect(self.database) as connection:
             while not self._over.is_set():
                 [age] = connection.execute(

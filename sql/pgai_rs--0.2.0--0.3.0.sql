@@ -172,7 +172,8 @@ DECLARE
     relations CONSTANT pg_catalog.name[] := ARRAY[
         '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent'];
     functions CONSTANT pg_catalog.text[] := ARRAY[
-        'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)', 'ai._vectorizer_pending(oid,oid,int8)',
+        'ai._catalog_changed()', 'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)',
+        'ai._vectorizer_pending(oid,oid,int8)',
         'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
         'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()', 'ai.chunking_markdown(int4,text,bool)',
         'ai.destination_table(name,name,name,name,name,bool)', 'ai._destination_table_of_0_2(name,name,name,name,name)',
@@ -396,6 +397,30 @@ ALTER TABLE ai.pgai_lib_version ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON ai.pgai_lib_version FOR SELECT USING (true);
 ALTER TABLE ai.pgai_lib_feature_flag ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readable ON ai.pgai_lib_feature_flag FOR SELECT USING (true);
+
+-- Processes that keep what they have read of these tables are told with the commit that a row has changed.
+REVOKE EXECUTE ON FUNCTION ai._catalog_changed() FROM PUBLIC;
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai.vectorizer
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai.vectorizer ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._vectorizer_binding
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._vectorizer_binding ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._secret
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._secret ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai.s3_source
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai.s3_source ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR DELETE OR UPDATE OF id, next_run ON ai._s3_source_state
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._s3_source_state ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR DELETE OR UPDATE OF id, state ON ai._s3_source_run
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._s3_source_run ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE ON ai._vectorizer_run_request
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._vectorizer_run_request ENABLE ALWAYS TRIGGER _changed;
 
 -- The vectorizers that are there are bound at once, where their triggers, queues and owners agree; the triggers get the UUID.
 CREATE FUNCTION ai._vectorizer_bind_all() RETURNS void

@@ -47,6 +47,17 @@ CREATE TABLE ai._s3_source_run (
 );
 CREATE INDEX ON ai._s3_source_run (id, run);
 
+-- Not of what the worker writes with each page: counters, and what was heard last.
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai.s3_source
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai.s3_source ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR DELETE OR UPDATE OF id, next_run ON ai._s3_source_state
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._s3_source_state ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR DELETE OR UPDATE OF id, state ON ai._s3_source_run
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._s3_source_run ENABLE ALWAYS TRIGGER _changed;
+
 -- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
 -- has none.
 ALTER TABLE ai._s3_source_state ENABLE ROW LEVEL SECURITY;

@@ -28,6 +28,9 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
 -- asks waits for anybody.
 CREATE TABLE ai._vectorizer_run_request (vectorizer_id int4 NOT NULL);
 ALTER TABLE ai._vectorizer_run_request REPLICA IDENTITY FULL;
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE ON ai._vectorizer_run_request
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._vectorizer_run_request ENABLE ALWAYS TRIGGER _changed;
 
 -- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
 -- has none.

@@ -9,6 +9,9 @@ CREATE TABLE ai._secret (
     set_by   name NOT NULL,
     set_at   timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._secret
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._secret ENABLE ALWAYS TRIGGER _changed;
 
 -- Written by the extension alone, as the owner of the table, for whom policies don't hold: pg_write_all_data writes to whatever
 -- has none.

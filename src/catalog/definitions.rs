@@ -1,11 +1,11 @@
 //! Detection of changed definitions in this database, so that what was derived from them is derived again.
 //!
-//! Any role may create a temporary table, again and again, and Postgres tells every process of it. So a process that
-//! derives much, as the worker does, watches the relations that it derives from ([`watch_relations`]): changes of others
-//! do not concern it.
+//! Any role may create a temporary table, again and again, and Postgres tells every process of it. So whoever derives
+//! something keeps a [`Watch`] over the relations that it is derived from: changes of others do not concern it.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pgrx::{pg_guard, pg_sys};
@@ -17,9 +17,17 @@ static GENERATION: AtomicU64 = AtomicU64::new(1);
 static OF_ALL: AtomicU64 = AtomicU64::new(1);
 
 thread_local! {
-    /// The watched relations, each with the generation of its last change. Nothing of Postgres's is called while this is
-    /// borrowed, so that a change never meets it borrowed.
-    static WATCHED: RefCell<HashMap<pg_sys::Oid, u64>> = RefCell::default();
+    /// The relations that somebody watches. Nothing of Postgres's is called while this is borrowed, so that a change
+    /// never meets it borrowed.
+    static WATCHED: RefCell<HashMap<pg_sys::Oid, Watched>> = RefCell::default();
+}
+
+/// A relation that somebody watches.
+struct Watched {
+    /// The generation of its last change.
+    changed: u64,
+    /// The number of its watches.
+    watches: usize,
 }
 
 /// The number of changes of roles, and of the functions that rights are granted on.
@@ -40,8 +48,9 @@ pub fn watch() {
             return all_changed();
         }
         let now = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-        WATCHED
-            .with_borrow_mut(|watched| watched.get_mut(&relation).into_iter().for_each(|last| *last = now));
+        WATCHED.with_borrow_mut(|watched| {
+            watched.get_mut(&relation).into_iter().for_each(|watched| watched.changed = now);
+        });
     }
 
     /// A changed role may no longer be a superuser, or a member of a role that has a right.
@@ -95,24 +104,64 @@ fn all_changed() {
     OF_ALL.store(now, Ordering::Relaxed);
 }
 
-/// Watches these relations and no others. One that was not watched before counts as changed now.
-pub fn watch_relations(relations: impl IntoIterator<Item = pg_sys::Oid>) {
-    let now = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-    WATCHED.with_borrow_mut(|watched| {
-        let before = std::mem::take(watched);
-        let last = |relation| (relation, before.get(&relation).copied().unwrap_or(now));
-        watched.extend(relations.into_iter().map(last));
-    });
+/// A watch over what something was derived from. It tells whether that has to be derived again.
+pub struct Watch {
+    /// The relations; `None` for all of the database.
+    relations: Option<Box<[pg_sys::Oid]>>,
+    /// The generation of the definitions from which it was derived.
+    since: u64,
 }
 
-/// Returns the generation of the last change that concerns one of these relations, all of which must be watched; `None`
-/// if one is not.
-pub fn generation_of(relations: impl IntoIterator<Item = pg_sys::Oid>) -> Option<u64> {
-    WATCHED.with_borrow(|watched| {
-        let last = |relation| watched.get(&relation).copied();
-        let of_all = OF_ALL.load(Ordering::Relaxed);
-        relations.into_iter().try_fold(of_all, |latest, relation| Some(latest.max(last(relation)?)))
-    })
+impl Watch {
+    /// Watches relations of which something was derived. `since` is the [`generation`] of before they were read: with
+    /// it, a change in between is noticed as well.
+    pub fn over(relations: impl IntoIterator<Item = pg_sys::Oid>, since: u64) -> Watch {
+        let relations: Box<[pg_sys::Oid]> = relations.into_iter().collect();
+        let now = generation();
+
+        WATCHED.with_borrow_mut(|all| {
+            for relation in &relations {
+                // Whether it is this one that has changed since, nobody has noted.
+                let watched = all.entry(*relation).or_insert(Watched { changed: now, watches: 0 });
+                watched.watches += 1;
+            }
+        });
+        Watch { relations: Some(relations), since }
+    }
+
+    /// Does the same with all relations of the database, for what is derived from those that do not exist yet.
+    pub fn over_all(since: u64) -> Watch {
+        Watch { relations: None, since }
+    }
+
+    /// Returns whether this process has been told of no change since.
+    pub fn is_undisturbed(&self) -> bool {
+        let Some(relations) = &self.relations else { return generation() == self.since };
+        if OF_ALL.load(Ordering::Relaxed) > self.since {
+            return false;
+        }
+        WATCHED.with_borrow(|watched| {
+            let is_as_before = |relation| watched.get(relation).is_some_and(|w| w.changed <= self.since);
+            relations.iter().all(is_as_before)
+        })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // At the end of the process there may be no table of them any more.
+        let _ = WATCHED.try_with(|watched| {
+            let mut watched = watched.borrow_mut();
+            for relation in self.relations.iter().flatten() {
+                if let Entry::Occupied(mut entry) = watched.entry(*relation) {
+                    entry.get_mut().watches -= 1;
+                    if entry.get().watches == 0 {
+                        entry.remove();
+                    }
+                }
+            }
+        });
+    }
 }
 
 /// Counts changes of the function of the right with this number as changes of rights from now on. Returns whether the function was

@@ -1,5 +1,10 @@
 //! SQL for the tables above and below a table: partitions, and tables that inherit.
 
+use pgrx::pg_sys;
+
+use crate::pg::error::PgError;
+use crate::pg::sql;
+
 pub use pgai_rs_queue::sql::partitions::DESCENDANTS;
 
 /// SQL for the tables that contain the rows of the table `$1`, including itself: those that it is a partition
@@ -13,3 +18,9 @@ pub const ANCESTORS: &str = "
         JOIN above a ON a.relid = i.inhrelid
         WHERE NOT i.inhdetachpending)
     SELECT a.relid FROM above a";
+
+/// Returns the tables that contain the rows of a table, including itself, as they are now. It must be called with the
+/// extension's rights.
+pub fn ancestors(relation: pg_sys::Oid) -> Result<Vec<pg_sys::Oid>, PgError> {
+    sql::read_now(ANCESTORS, &[relation.into()], |row| row.get(1))
+}

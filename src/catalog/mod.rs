@@ -17,6 +17,7 @@
 //! * [`sequence`]: numbers that are given once
 //! * [`rights`]: which roles may have the server fetch and send
 //! * [`definitions`]: detection of changed definitions
+//! * [`telling`]: the extension's tables whose rows tell of their changes as definitions do
 //! * [`missed`]: records that triggers may have missed changes
 
 pub mod binding;
@@ -40,6 +41,7 @@ pub mod sequence;
 pub mod source_columns;
 pub mod spending;
 pub mod table;
+pub mod telling;
 pub mod texts;
 pub mod trigger_states;
 pub mod triggers;

@@ -8,6 +8,7 @@ use serde_json::Value;
 use pgai_rs_pipeline::config::{Author, Chunking, Destination, VectorizerConfig};
 
 use super::binding::{self, COLUMNS, Relations};
+use super::definitions;
 use super::destination::{self, STORE_VECTORS};
 use super::hierarchy;
 use super::key::{self, Key};
@@ -39,6 +40,8 @@ pub struct Entry {
     pub relations: Relations,
     /// True if the relations are bound; false if they were only found.
     pub bound: bool,
+    /// The generation of the definitions before it was read.
+    pub generation: u64,
     /// True if it was declared for a superuser.
     for_superuser: bool,
     /// The config, or the reason why it can't be read, which must only affect its own vectorizer.
@@ -55,10 +58,17 @@ fn read_config(text: Option<&str>) -> Result<VectorizerConfig, String> {
 
 /// Reads the vectorizers whose relations exist, as they are now, whatever the transaction's snapshot is.
 fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgError> {
+    Ok(rows(condition, args)?.into_iter().filter_map(|(_, entry)| entry).collect())
+}
+
+/// Reads the vectorizers as they are now, whatever the transaction's snapshot is: their ids, with `None` where relations
+/// do not exist.
+fn rows(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<(i32, Option<Entry>)>, PgError> {
     schema::require_trusted()?;
+    let generation = definitions::generation();
     let statement = format!(
         "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, {config}, {uuid}, {COLUMNS}, {for_superuser}
-         FROM ai.vectorizer v CROSS JOIN {relations}
+         FROM ai.vectorizer v LEFT JOIN {relations} ON true
          WHERE {condition} ORDER BY v.id",
         config = bounded("v.config"),
         uuid = binding::uuid(),
@@ -66,12 +76,11 @@ fn entries(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<Entry>, PgE
         relations = binding::relations(),
     );
 
-    let found = as_superuser(|| sql::read_now(&statement, args, entry))?;
-    Ok(found.into_iter().flatten().collect())
+    as_superuser(|| sql::read_now(&statement, args, |row| Ok((row.get(1)?, entry(row, generation)?))))
 }
 
-/// Reads a vectorizer from a row of [`entries`]; `None` if a relation that it can't be without is missing.
-fn entry(row: &Row<'_>) -> Result<Option<Entry>, PgError> {
+/// Reads a vectorizer from a row of [`rows`]; `None` if a relation that it can't be without is missing.
+fn entry(row: &Row<'_>, generation: u64) -> Result<Option<Entry>, PgError> {
     let Some(relations) = Relations::read(row, 6)? else { return Ok(None) };
     Ok(Some(Entry {
         id: row.get(1)?,
@@ -82,12 +91,14 @@ fn entry(row: &Row<'_>) -> Result<Option<Entry>, PgError> {
         relations,
         bound: row.get(13)?,
         for_superuser: row.get(14)?,
+        generation,
     }))
 }
 
-/// Returns the vectorizers that can be worked on: their relations exist and they are not disabled.
-pub fn enabled() -> Result<Vec<Entry>, PgError> {
-    entries("NOT v.disabled", &[])
+/// Returns the ids of the vectorizers that are not disabled, each with `None` if its relations don't exist, so that it
+/// can't be worked on.
+pub fn enabled() -> Result<Vec<(i32, Option<Entry>)>, PgError> {
+    rows("NOT v.disabled", &[])
 }
 
 /// Returns the vectorizers whose relations exist, including disabled ones.

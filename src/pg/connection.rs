@@ -12,9 +12,9 @@ use super::memory::freed_after;
 use super::plan::Planning;
 use super::{plan_cache, sql, vector};
 
-/// The maximum length of an array for which a plan is right that was made for an array of unknown length: for
-/// those, Postgres assumes 10 elements (`estimate_array_length`).
-const SHORT_ARRAY: usize = 32;
+/// The maximum length of an array, and the maximum limit, for which a plan is right that was made for an unknown one: of an
+/// array Postgres assumes 10 elements (`estimate_array_length`).
+pub const FEW: usize = 32;
 
 /// The current process's connection to itself.
 pub struct Spi;
@@ -61,11 +61,11 @@ impl Connection for Spi {
 }
 
 /// Returns how a statement with these parameters is planned if it is kept; `None` if it is not kept, because one
-/// of its arrays is long.
+/// of its arrays is long. One with a limit is planned for it, unless that is of a few rows.
 fn planning(args: &[Param<'_>]) -> Option<Planning> {
     let longest = args.iter().map(length).max().unwrap_or_default();
-    let has_limit = args.iter().any(|arg| matches!(arg, Param::Limit(_)));
-    match (longest > SHORT_ARRAY, has_limit) {
+    let has_limit = args.iter().any(|arg| matches!(arg, Param::Limit(rows) if *rows > FEW as i64));
+    match (longest > FEW, has_limit) {
         (true, _) => None,
         (false, true) => Some(Planning::EachTime),
         (false, false) => Some(Planning::Once),

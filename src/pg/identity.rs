@@ -10,10 +10,11 @@ use std::rc::Rc;
 
 use pgrx::pg_sys;
 
+use super::database::this_database;
 use super::error::PgError;
+use super::role_settings::search_path_for_role;
 use super::session;
 use super::settings::SettingsLevel;
-use super::sql;
 use super::statement::{self, SEARCH_PATH, Tables, TermsScope};
 use super::turn;
 
@@ -67,7 +68,7 @@ pub fn superuser() -> pg_sys::Oid {
 /// evaluate functions in the user's indexes, which may name tables without a schema. Names in the statements
 /// themselves are still resolved under the pinned path.
 pub fn with_own_search_path<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
-    let path = own_search_path(current_user())?;
+    let path = own_search_path(current_user());
     statement::with_path(&path, f)
 }
 
@@ -92,28 +93,26 @@ pub fn with_row_security<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// If the role is a superuser and the database's owner is not, the database's setting is ignored: the owner
 /// could use it to lead the superuser's triggers to functions of their own.
-pub fn own_search_path(role: pg_sys::Oid) -> Result<Rc<CStr>, PgError> {
-    let args = [role.into(), is_superuser(role).into()];
-    let own = sql::read_now(OWN_SEARCH_PATH, &args, |row| row.get::<String>(1))?;
-    let own = own.into_iter().next().and_then(|path| CString::new(path).ok());
-    Ok(own.unwrap_or_else(session::search_path_of_server).into_boxed_c_str().into())
+pub fn own_search_path(role: pg_sys::Oid) -> Rc<CStr> {
+    let trusts_database = !is_superuser(role) || is_superuser(owner_of_database());
+    let own = search_path_for_role(role, trusts_database).and_then(|path| CString::new(path).ok());
+    own.unwrap_or_else(session::search_path_of_server).into_boxed_c_str().into()
 }
 
-/// The most specific setting comes first, as in `process_settings` (`utils/init/postinit.c`).
-const OWN_SEARCH_PATH: &str = "
-    SELECT pg_catalog.substr(c, pg_catalog.length('search_path=') + 1)
-    FROM pg_catalog.pg_db_role_setting s
-    CROSS JOIN pg_catalog.unnest(s.setconfig) AS c
-    WHERE s.setrole IN (0, $1)
-      AND s.setdatabase IN (0, (SELECT d.oid FROM pg_catalog.pg_database d
-                                WHERE d.datname = pg_catalog.current_database()))
-      AND (s.setrole <> 0 OR s.setdatabase = 0 OR NOT $2
-           OR EXISTS (SELECT FROM pg_catalog.pg_database d
-                      JOIN pg_catalog.pg_roles r ON r.oid = d.datdba
-                      WHERE d.oid = s.setdatabase AND r.rolsuper))
-      AND pg_catalog.starts_with(c, 'search_path=')
-    ORDER BY s.setrole = 0, s.setdatabase = 0
-    LIMIT 1";
+/// Returns the owner of this database.
+fn owner_of_database() -> pg_sys::Oid {
+    // SAFETY: looks up the catalogs on the main thread, in a transaction; the entry is released again.
+    unsafe {
+        let database = pg_sys::Datum::from(this_database());
+        let found = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::DATABASEOID as _, database);
+        if found.is_null() {
+            return pg_sys::InvalidOid;
+        }
+        let owner = (*pg_sys::GETSTRUCT(found).cast::<pg_sys::FormData_pg_database>()).datdba;
+        pg_sys::ReleaseSysCache(found);
+        owner
+    }
+}
 
 /// Returns the role whose rights are in effect.
 pub fn current_user() -> pg_sys::Oid {
@@ -125,6 +124,15 @@ pub fn current_user() -> pg_sys::Oid {
 pub fn session_user() -> pg_sys::Oid {
     // SAFETY: reads a variable of this backend.
     unsafe { pg_sys::GetSessionUserId() }
+}
+
+/// Returns whether the current search path is the pinned one.
+fn has_pinned_path() -> bool {
+    // SAFETY: reads a variable of this backend, which is null or a C string.
+    unsafe {
+        let path = pg_sys::namespace_search_path;
+        !path.is_null() && CStr::from_ptr(path) == PINNED_PATH
+    }
 }
 
 struct Assumed {
@@ -148,7 +156,10 @@ impl Assumed {
             pg_sys::SetUserIdAndSecContext(user, context | flags);
         }
         let level = SettingsLevel::open();
-        level.set(SEARCH_PATH, PINNED_PATH);
+        // A background process has it from the beginning.
+        if !has_pinned_path() {
+            level.set(SEARCH_PATH, PINNED_PATH);
+        }
         level.pin();
         Assumed { user: before, context, level: ManuallyDrop::new(level), _scope: TermsScope::open() }
     }

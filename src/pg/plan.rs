@@ -8,7 +8,7 @@ use super::error::PgError;
 use super::named::oids;
 
 /// The way in which Postgres plans a prepared statement when it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Planning {
     /// Postgres chooses by cost, as for any prepared statement.
     ByCost,

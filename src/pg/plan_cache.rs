@@ -1,7 +1,7 @@
 //! The prepared statements of a process that runs the same ones again and again, as the worker does.
 //!
 //! A statement is parsed once. It is also planned once, if its plan can be right for all its values and remains
-//! right: the arrays are short, no limit decides which rows are enough, and its tables are plain ones. Such a plan
+//! right: the arrays are short, few rows are enough where there is a limit, and its tables are plain ones. Such a plan
 //! is made anew when a table has grown much. Postgres itself would keep it until ANALYZE, and a plan that was made
 //! for an empty table may go through an index from its beginning to its end.
 //!
@@ -31,10 +31,10 @@ thread_local! {
     static KEPT: RefCell<Kept> = RefCell::default();
 }
 
-/// The statements that are kept, by their texts.
+/// The statements that are kept, by the way in which they are planned and by their texts.
 #[derive(Default)]
 struct Kept {
-    statements: HashMap<String, Statement>,
+    statements: HashMap<Planning, HashMap<String, Statement>>,
     /// Counts the runs.
     runs: u64,
 }
@@ -112,7 +112,7 @@ impl Kept {
         planning: Planning,
     ) -> Result<pg_sys::SPIPlanPtr, PgError> {
         self.runs += 1;
-        if let Some(kept) = self.statements.get_mut(sql)
+        if let Some(kept) = self.statements.get_mut(&planning).and_then(|kept| kept.get_mut(sql))
             && kept.types == types
             && kept.fits()
         {
@@ -120,21 +120,22 @@ impl Kept {
             return Ok(kept.plan.as_ptr());
         }
 
-        self.statements.remove(sql);
+        self.statements.get_mut(&planning).and_then(|kept| kept.remove(sql));
         self.make_room();
         let statement = Statement::prepare(sql, types, planning, self.runs)?;
         let plan = statement.plan.as_ptr();
-        self.statements.insert(sql.to_owned(), statement);
+        self.statements.entry(planning).or_default().insert(sql.to_owned(), statement);
         Ok(plan)
     }
 
     /// Drops the statement that was not run for longest, if there is no room for another.
     fn make_room(&mut self) {
-        if self.statements.len() < MAX_STATEMENTS {
+        if self.statements.values().map(HashMap::len).sum::<usize>() < MAX_STATEMENTS {
             return;
         }
-        let oldest = self.statements.iter().min_by_key(|(_, kept)| kept.used).map(|(sql, _)| sql.clone());
-        oldest.and_then(|sql| self.statements.remove(&sql));
+        let all = self.statements.values().flatten();
+        let Some(oldest) = all.map(|(_, kept)| kept.used).min() else { return };
+        self.statements.values_mut().for_each(|kept| kept.retain(|_, kept| kept.used > oldest));
     }
 }
 

@@ -43,6 +43,20 @@ pub fn set_for_processes(prefix: &str) -> Vec<String> {
     set.filter(|set| set.starts_with(prefix)).collect()
 }
 
+/// Returns the search path with which a session of a role begins, as it is stored; `None` if none is set. That of this
+/// database counts only if `with_database`. Must be called within a transaction.
+pub fn search_path_for_role(role: pg_sys::Oid, with_database: bool) -> Option<Vec<u8>> {
+    let all = pg_sys::InvalidOid;
+    let database = this_database();
+    // The most specific one comes first, as in `process_settings` (`utils/init/postinit.c`).
+    let places = [(database, role), (all, role), (database, all), (all, all)];
+    let counts = |place: &(pg_sys::Oid, pg_sys::Oid)| with_database || *place != (database, all);
+    places.into_iter().filter(counts).find_map(|(database, role)| {
+        let set = stored_for(database, role);
+        set.iter().rev().find_map(|set| set.strip_prefix(b"search_path=").map(<[u8]>::to_vec))
+    })
+}
+
 /// Returns the effective value of a setting, which is the last one; `None` if it is not set.
 pub fn last_of<'a>(set: &'a [String], name: &str) -> Option<&'a str> {
     set.iter().filter_map(|set| set.strip_prefix(name)?.strip_prefix('=')).next_back()
@@ -61,13 +75,26 @@ fn equal(column: i16, value: pg_sys::Oid) -> pg_sys::ScanKeyData {
 }
 
 /// Returns the settings of a role in a database in the form `name=value`; an invalid OID stands for all roles
-/// or all databases. It scans the catalog's index without a statement, because every turn asks.
+/// or all databases. The catalog's encoding may be that of any database, so invalid UTF-8 is replaced: the names and values
+/// that are looked for are ASCII.
 fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
+    let stored = stored_for(database, role);
+    stored.iter().map(|set| String::from_utf8_lossy(set).into_owned()).collect()
+}
+
+/// Does the same as [`set_for`], with the settings as they are stored. It scans the catalog's index without a statement,
+/// because every turn asks.
+fn stored_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<Vec<u8>> {
     let mut keys = [equal(SET_DATABASE, database), equal(SET_ROLE, role)];
     let share = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
     // SAFETY: in a transaction, on the main thread. Columns are read as what they are, and copied before the scan ends.
     unsafe {
         let relation = pg_sys::table_open(pg_sys::Oid::from(DB_ROLE_SETTING), share);
+        // In most clusters nothing was ever set.
+        if pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM) == 0 {
+            pg_sys::table_close(relation, share);
+            return Vec::new();
+        }
         let index = pg_sys::Oid::from(BY_DATABASE_AND_ROLE);
         let scan =
             pg_sys::systable_beginscan(relation, index, true, std::ptr::null_mut(), 2, keys.as_mut_ptr());
@@ -83,13 +110,12 @@ fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
     }
 }
 
-/// Returns the elements of a `text[]` of a shared catalog. Its encoding may be that of any database, so
-/// invalid UTF-8 is replaced: the names and values that are looked for are ASCII.
+/// Returns the elements of a `text[]`.
 ///
 /// # Safety
 ///
 /// The datum is a `text[]`. Must be called on the main thread, in a transaction.
-unsafe fn texts(array: pg_sys::Datum) -> Vec<String> {
+unsafe fn texts(array: pg_sys::Datum) -> Vec<Vec<u8>> {
     const OF_VARYING_LENGTH: i32 = -1;
     let mut elements = std::ptr::null_mut();
     let mut count = 0;
@@ -113,7 +139,7 @@ unsafe fn texts(array: pg_sys::Datum) -> Vec<String> {
             .iter()
             .map(|element| {
                 let text = pg_sys::pg_detoast_datum_packed(element.cast_mut_ptr());
-                String::from_utf8_lossy(pgrx::varlena_to_byte_slice(text)).into_owned()
+                pgrx::varlena_to_byte_slice(text).to_vec()
             })
             .collect()
     }

@@ -92,6 +92,22 @@ pub fn be_superuser() {
     unsafe { pg_sys::SetSessionAuthorization(pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID), true) };
 }
 
+/// The setting with which commits wait until they are on disk.
+const COMMITS_WAIT: &CStr = c"synchronous_commit";
+
+/// The setting of a process whose commits do not wait until they are on disk: what a crash undoes, it does again.
+pub const COMMITS_DO_NOT_WAIT: (&CStr, &CStr) = (COMMITS_WAIT, c"off");
+
+/// Runs `f`, whose transactions are on disk once they have committed, and on the standbys that commits wait for. It is for
+/// what somebody outside is about to be told of, in a process with [`COMMITS_DO_NOT_WAIT`]. Must be called outside a
+/// transaction.
+pub fn durably<R>(f: impl FnOnce() -> R) -> R {
+    set(COMMITS_WAIT, c"on");
+    let result = f();
+    set(COMMITS_WAIT, COMMITS_DO_NOT_WAIT.1);
+    result
+}
+
 /// Sets a setting so that no database, role or reload overrides it.
 pub fn set(name: &CStr, value: &CStr) {
     // SAFETY: C strings, which are copied.

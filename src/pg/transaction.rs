@@ -21,6 +21,18 @@ pub fn see_own_changes() {
     unsafe { pg_sys::GetCurrentTransactionId() };
 }
 
+/// Makes all constraints of this transaction immediate, so that no trigger of theirs is left to run at its end. It does what
+/// SET CONSTRAINTS ALL IMMEDIATE does, without a statement to be read.
+pub fn make_constraints_immediate() {
+    let mut statement = pg_sys::ConstraintsSetStmt {
+        type_: pg_sys::NodeTag::T_ConstraintsSetStmt,
+        constraints: std::ptr::null_mut(),
+        deferred: false,
+    };
+    // SAFETY: within a transaction; the statement names no constraint, and is not kept.
+    unsafe { pg_sys::AfterTriggerSetState(&mut statement) };
+}
+
 /// Runs `f` in a subtransaction, which is rolled back on `Err` and on any error raised inside; the
 /// surrounding transaction continues. A cancellation (57014) is raised again.
 pub fn subtransaction<R>(f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {

@@ -13,23 +13,23 @@ use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::definition::Definition;
 
 use super::definition;
+use super::looks::Looks;
 use super::pause::Pause;
 use super::schedule::Schedule;
 use crate::access;
 use crate::catalog::binding::Relations;
-use crate::catalog::definitions;
+use crate::catalog::definitions::Watch;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, as_user_on};
-use crate::pg::sql;
-use crate::pg::transaction::transaction;
+use crate::pg::transaction::{make_constraints_immediate, transaction};
 
 /// A vectorizer that this worker serves.
 pub struct Active {
     version: String,
-    /// The generation of the definitions of its relations; `None` if they are to be read again.
-    generation: Option<u64>,
+    /// The watch over its relations; `None` if they are to be read again.
+    watch: Option<Watch>,
     /// The definition in the catalog.
     pub vectorizer: Vectorizer,
     /// The definition as the queue's statements need it.
@@ -46,6 +46,8 @@ pub struct Active {
     pub schedule: Schedule,
     /// The position in the inbox from which the next scan starts.
     pub cursor: Cursor,
+    /// The times at which its queue is looked at.
+    pub looks: Looks,
     /// The mean size in bytes of the rows that were claimed last, which limits the rows of the next claim; 0
     /// if it is unknown.
     pub mean_size: u64,
@@ -55,7 +57,7 @@ impl Active {
     /// Reads a vectorizer. Parts of `known` that have not changed are shared, because the pipeline groups and
     /// caches by identity. Errors if the definition is invalid, or no longer allowed.
     pub fn take_up(entry: &Entry, known: Option<&Active>, quotas: &Arc<Quotas>) -> Result<Active, PgError> {
-        let generation = definitions::generation_of(entry.relations.all());
+        let watch = Watch::over(entry.relations.all(), entry.generation);
         let (vectorizer, author, api_key, account, definition) = transaction(|| {
             let mut vectorizer = entry.resolve()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
@@ -90,7 +92,7 @@ impl Active {
         let schedule = Schedule::of(&vectorizer.config.scheduling).or_known(known.map(|s| &s.schedule));
         Ok(Active {
             version: entry.version.clone(),
-            generation,
+            watch: Some(watch),
             vectorizer,
             definition,
             shared,
@@ -100,6 +102,7 @@ impl Active {
             claimed_for: known.map_or(0, |known| known.claimed_for),
             schedule,
             cursor: Cursor::default(),
+            looks: Looks::default(),
             mean_size: 0,
         })
     }
@@ -111,22 +114,19 @@ impl Active {
 
     /// Returns whether neither its definition nor its tables have changed since it was read.
     pub fn is_current(&self, entry: &Entry) -> bool {
-        self.is_same_version(entry)
-            && self.vectorizer.relations == entry.relations
-            && self.has_its_generation()
+        self.is_same_version(entry) && self.vectorizer.relations == entry.relations && self.is_undisturbed()
     }
 
     /// Returns whether nothing was heard of a change of its relations since it was read.
-    fn has_its_generation(&self) -> bool {
-        self.generation.is_some()
-            && self.generation == definitions::generation_of(self.vectorizer.relations.all())
+    fn is_undisturbed(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_undisturbed)
     }
 
     /// Returns whether its definition or its tables have changed in the catalog, so that names in its
     /// statements may mean other objects. It must be called within a transaction, after statements whose
     /// locks prevent later changes.
     pub fn is_outdated(&self) -> Result<bool, PgError> {
-        if self.has_its_generation() {
+        if self.is_undisturbed() {
             return Ok(false);
         }
         let now = vectorizer::by_id(self.vectorizer.id)?;
@@ -135,7 +135,7 @@ impl Active {
 
     /// Has it read again at the next refresh, because a setting may have changed.
     pub fn forget(&mut self) {
-        self.generation = None;
+        self.watch = None;
     }
 
     /// Returns whether the provider sees another API key than for `known`, or the vectorizer was not served
@@ -177,7 +177,7 @@ impl Active {
         let relations = &self.vectorizer.relations;
         relations.hold()?;
         as_user_on(self.vectorizer.owner, &relations.oids(), || {
-            sql::execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+            make_constraints_immediate();
             f()
         })
     }

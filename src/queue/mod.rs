@@ -4,10 +4,11 @@
 //! From the bottom up; a file knows those above it in this list:
 //!
 //! * [`definition`]: reads what a vectorizer's statements are made of
-//! * [`pause`], [`schedule`], [`active`]: a vectorizer that is served, with the times at which it is worked on
+//! * [`pause`], [`schedule`], [`looks`], [`active`]: a vectorizer that is served, with the times at which it is worked on
 //! * [`session`]: the connection on which the protocol runs
 //! * [`tickets`], [`conditions`], [`next_look`], [`quotas`], [`requests`]: what the worker remembers between turns
-//! * [`roster`]: the vectorizers that are served
+//! * [`listed`], [`roster`]: the vectorizers that the catalog lists, and those that are served
+//! * `looking`: which of them have something to do
 //! * [`spi`]: the pipeline's `Queue`
 //!
 //! Beside them:
@@ -17,6 +18,9 @@
 pub mod active;
 pub mod conditions;
 pub mod definition;
+pub mod listed;
+mod looking;
+pub mod looks;
 pub mod next_look;
 pub mod pause;
 pub mod quotas;

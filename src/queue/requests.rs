@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use crate::catalog::definitions::{self, Watch};
+use crate::catalog::telling;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
@@ -20,7 +22,11 @@ pub fn run(id: i32) -> Result<(), PgError> {
 
 /// The vectorizers that were asked to run and are not taken up yet.
 #[derive(Default)]
-pub struct Requests(BTreeSet<i32>);
+pub struct Requests {
+    kept: BTreeSet<i32>,
+    /// The watch over the table of requests; `None` if it has to be read each time.
+    watch: Option<Watch>,
+}
 
 /// Requests that were made since the last call.
 pub struct Taken {
@@ -35,13 +41,16 @@ impl Requests {
     /// Takes the pending requests, with those that were kept. A request for a vectorizer that is not among the
     /// `enabled` is dropped. It must be called outside a transaction.
     pub fn take(&mut self, enabled: &HashSet<i32>) -> Taken {
-        let requested = transaction(take).unwrap_or_else(|error| {
-            pgrx::warning!("pgai_rs worker can't read which vectorizers are asked to run: {error}");
-            BTreeSet::new()
-        });
+        let requested = match self.watch.as_ref().is_some_and(Watch::is_undisturbed) {
+            true => BTreeSet::new(),
+            false => self.read().unwrap_or_else(|error| {
+                pgrx::warning!("pgai_rs worker can't read which vectorizers are asked to run: {error}");
+                BTreeSet::new()
+            }),
+        };
         let has_others = requested.iter().any(|id| !enabled.contains(id));
 
-        let mut ids = std::mem::take(&mut self.0);
+        let mut ids = std::mem::take(&mut self.kept);
         ids.retain(|id| enabled.contains(id));
         ids.extend(requested);
         Taken { ids, has_others }
@@ -49,7 +58,19 @@ impl Requests {
 
     /// Keeps a request for a vectorizer that is not taken up yet.
     pub fn keep(&mut self, id: i32) {
-        self.0.insert(id);
+        self.kept.insert(id);
+    }
+
+    /// Takes the pending requests from the table, and watches it from now on.
+    fn read(&mut self) -> Result<BTreeSet<i32>, PgError> {
+        self.watch = None;
+        let (taken, watch) = transaction(|| {
+            let since = definitions::generation();
+            let tables = telling::of(&telling::OF_REQUESTS)?;
+            Ok((take()?, tables.map(|tables| Watch::over(tables, since))))
+        })?;
+        self.watch = watch;
+        Ok(taken)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The vectorizers that this worker serves: which they are now, and which of them pause.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,13 +14,14 @@ use pgrx::PgSqlErrorCode;
 
 use super::active::Active;
 use super::conditions::Conditions;
+use super::listed::Listed;
 use super::next_look::NextLook;
 use super::pause::Pause;
 use super::session::SpiSession;
 use super::tickets::Tickets;
 use super::unlogged;
+use crate::catalog::registration;
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::{definitions, registration, secret};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -39,8 +41,10 @@ pub struct Roster {
     active: HashMap<i32, Active>,
     /// Pauses of vectorizers that could not be taken up because statements of their owner took too long.
     put_off: HashMap<i32, Pause>,
-    /// The version of the database's secrets.
-    secrets: Option<String>,
+    /// The vectorizers that the catalog lists.
+    listed: Listed,
+    /// True if all of them are served as they are listed.
+    all_served: bool,
     /// The condition of each vectorizer, for the views that show it.
     pub conditions: Conditions,
     /// The time of the next look at them.
@@ -50,7 +54,7 @@ pub struct Roster {
 /// The enabled vectorizers of this database, after a refresh.
 pub struct Refreshed {
     /// The ids of all of them.
-    pub enabled: HashSet<i32>,
+    pub enabled: Rc<HashSet<i32>>,
     /// The ids of those that are no longer served, because they were dropped, disabled or are no longer
     /// allowed.
     pub gone: Vec<i32>,
@@ -59,32 +63,41 @@ pub struct Refreshed {
 impl Roster {
     /// Takes up vectorizers that are new or have changed, and drops claims that a change has ended.
     pub fn refresh(&mut self, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Result<Refreshed, PgError> {
-        let (entries, secrets) = transaction(|| Ok((vectorizer::enabled()?, secret::version()?)))?;
-        definitions::watch_relations(entries.iter().flat_map(|entry| entry.relations.all()));
-        if self.secrets != secrets {
-            self.forget_settings();
-            self.secrets = secrets;
+        if !self.listed.is_current() {
+            let listed = Listed::read()?;
+            if self.listed.secrets != listed.secrets {
+                self.forget_settings();
+            }
+            self.listed = listed;
+            self.all_served = false;
+        }
+        let (entries, enabled) = (Rc::clone(&self.listed.entries), Rc::clone(&self.listed.enabled));
+        if self.all_served {
+            return Ok(Refreshed { enabled, gone: Vec::new() });
         }
 
-        let enabled: HashSet<i32> = entries.iter().map(|entry| entry.id).collect();
-        let mut gone: Vec<i32> = self.active.keys().filter(|id| !enabled.contains(id)).copied().collect();
+        let listed: HashSet<i32> = entries.iter().map(|entry| entry.id).collect();
+        let mut gone: Vec<i32> = self.active.keys().filter(|id| !listed.contains(id)).copied().collect();
         for id in &gone {
             self.active.remove(id);
         }
-        self.conditions.retain(|id| enabled.contains(&id));
-        self.put_off.retain(|id, _| enabled.contains(id));
+        self.conditions.retain(|id| listed.contains(&id));
+        self.put_off.retain(|id, _| listed.contains(id));
 
-        for entry in entries {
-            if self.is_put_off(&entry) {
+        for entry in entries.iter() {
+            if self.is_put_off(entry) {
                 continue;
             }
-            match bound(&entry).and_then(|()| self.take_up(&entry, quotas, tickets)) {
+            match bound(entry).and_then(|()| self.take_up(entry, quotas, tickets)) {
                 Ok(()) => self.conditions.taken_up(entry.id, &entry.name),
                 // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
                 Err(error) if error.is_contention() => self.next.again(),
-                Err(error) => gone.extend(self.give_up(&entry, &error)),
+                Err(error) => gone.extend(self.give_up(entry, &error)),
             }
         }
+        let is_served =
+            |entry: &Entry| self.active.get(&entry.id).is_some_and(|active| active.is_current(entry));
+        self.all_served = entries.iter().all(is_served);
         Ok(Refreshed { enabled, gone })
     }
 
@@ -150,6 +163,7 @@ impl Roster {
 
     /// Has all vectorizers read again, because settings such as API keys may have changed.
     pub fn forget_settings(&mut self) {
+        self.all_served = false;
         for active in self.active.values_mut() {
             active.forget();
         }
@@ -163,6 +177,16 @@ impl Roster {
     /// Does the same as [`get`](Self::get), to change it.
     pub fn get_mut(&mut self, id: i32) -> Option<&mut Active> {
         self.active.get_mut(&id)
+    }
+
+    /// Returns the ids of all vectorizers that are enabled, whether they can be served or not.
+    pub fn enabled(&self) -> &HashSet<i32> {
+        &self.listed.enabled
+    }
+
+    /// Returns all vectorizers that are served, to change them.
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Active> {
+        self.active.values_mut()
     }
 
     /// Returns all vectorizers that are served.
@@ -199,6 +223,7 @@ impl Roster {
         }
 
         if let Some(active) = self.active.get_mut(&id) {
+            active.looks.forget();
             if error.is_costly() {
                 active.overrun.begin();
             } else {
@@ -238,6 +263,7 @@ impl Roster {
         let Some(active) = self.active.get_mut(&id) else { return false };
         active.paused = Pause::default();
         active.overrun = active.overrun.over();
+        active.looks.forget();
         match active.begin_schedule() {
             Ok(()) => active.schedule.run(),
             Err(error) => self.pause(id, "keep the schedule of", &error),

@@ -131,6 +131,12 @@ impl Schedule {
         None
     }
 
+    /// Returns whether the vectorizer still rests.
+    pub fn is_resting(&self) -> bool {
+        let Schedule::ByClock(clock) = self else { return false };
+        matches!(clock.phase, Phase::Resting(until) if until > Instant::now())
+    }
+
     /// Ends the vectorizer's rest, whatever the clock says. It must be called after [`begin`](Self::begin).
     pub fn run(&mut self) {
         if let Schedule::ByClock(clock) = self {

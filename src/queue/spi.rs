@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::run::{Addresses, Queue, Shares};
-use pgai_rs_queue::claim::{self, claim, read};
+use pgai_rs_queue::claim::{self, Claims, claim, read};
+use pgai_rs_queue::complete::Written;
 use pgai_rs_queue::outcome::Outcome;
 use pgai_rs_queue::session::Session;
 use pgai_rs_queue::work::{Claimed, renew};
@@ -23,6 +24,7 @@ use super::schedule::Schedule;
 use super::session::SpiSession;
 use super::tickets::Tickets;
 use crate::guc;
+use crate::pg::connection::FEW;
 use crate::pg::error::PgError;
 use crate::pg::turn;
 
@@ -135,62 +137,10 @@ impl SpiQueue {
         self.roster.all()
     }
 
-    /// Returns whether a vectorizer has something to fold or to claim now, or `None` if its owner's turn or a
-    /// pause keeps it from being looked at. Updates the time of the next look.
-    fn has_work(&mut self, id: i32) -> Result<Option<bool>, PgError> {
-        let Some(active) = self.roster.get(id) else { return Ok(None) };
-        let owner = active.vectorizer.owner;
-        if let Some(left) = active.rest().or_else(|| its_turn(owner)) {
-            self.roster.next.within(left);
-            return Ok(None);
-        }
-        if let Some(left) = self.rests_by_schedule(id)? {
-            self.roster.next.within(left);
-            return Ok(Some(false));
-        }
-
-        let Some(active) = self.roster.get(id) else { return Ok(None) };
-        let peek = SpiSession::on(active)
-            .transaction(|s| s.as_owner_of_queue(|s| inbox::peek(s, &active.definition, &active.cursor)))?;
-        if peek.now {
-            turn::has_work(owner);
-        } else if peek.due.is_none() && !self.tickets.has_any_of(id) {
-            self.roster.get_mut(id).into_iter().for_each(Active::wrote);
-        }
-        let due = if peek.now { None } else { self.end_run(id)?.or(peek.due) };
-        if let Some(due) = due {
-            self.roster.next.within(due);
-        }
-        Ok(Some(peek.now))
-    }
-
-    /// Returns how long a vectorizer still rests by its schedule, or `None` if it may run now.
-    fn rests_by_schedule(&mut self, id: i32) -> Result<Option<Duration>, PgError> {
-        let Some(active) = self.roster.get_mut(id) else { return Ok(None) };
-        if active.schedule == Schedule::Always {
-            return Ok(None);
-        }
-        active.begin_schedule()?;
-        let rest = active.schedule.rest();
-        match rest {
-            Some(left) => self.roster.conditions.scheduled(id, left),
-            None => self.roster.conditions.awake(id),
-        }
-        Ok(rest)
-    }
-
-    /// Ends the run of a vectorizer with a schedule, unless documents are in flight. Returns the time until
-    /// its next run, or `None` if none was ended.
-    fn end_run(&mut self, id: i32) -> Result<Option<Duration>, PgError> {
-        let Some(active) = self.roster.get_mut(id) else { return Ok(None) };
-        if active.schedule == Schedule::Always || self.tickets.has_any_of(id) {
-            return Ok(None);
-        }
-        let rest = active.end_run()?;
-        if let Some(left) = rest {
-            self.roster.conditions.scheduled(id, left);
-        }
-        Ok(rest)
+    /// Has sessions wake the worker for the vectorizers whose queues it would look at. Returns whether one of these has
+    /// changed already, so that the worker must not sleep.
+    pub fn has_wanted_changes(&self) -> bool {
+        self.roster.has_wanted_changes()
     }
 
     fn claim_rows(
@@ -202,7 +152,7 @@ impl SpiQueue {
     ) -> Result<Vec<Document>, PgError> {
         let Some(active) = self.roster.get(id) else { return Ok(Vec::new()) };
         let largest = guc::max_document_size();
-        let wanted = claim::Request {
+        let mut wanted = claim::Request {
             rows: active.likely_to_fit(bytes).min(limit as u64) as i64,
             bytes,
             largest,
@@ -211,20 +161,27 @@ impl SpiQueue {
             duration: guc::lease_duration(),
         };
         let v = &active.definition;
-        let (more, claimed, tickets, mut found) = SpiSession::on(active).transaction(|s| {
+        let unpeeked = active.looks.has_changed();
+        let began = Instant::now();
+        let (more, claims, tickets, mut found) = SpiSession::on(active).transaction(|s| {
             s.as_owner(|s| {
-                let more = inbox::fold(s, v, &active.cursor)?;
-                let claimed = claim(s, v, &wanted)?;
-                let tickets = self.tickets.issue(claimed.len());
-                let found = read(s, v, &active.shared, &claimed, &tickets, largest)?;
+                let folded = inbox::fold(s, v, &active.cursor)?;
+                // Most often there is nothing else, and the statement need not be planned for more.
+                if !folded.more && folded.rows <= FEW as i64 && active.looks.was_all() {
+                    wanted.rows = wanted.rows.min(FEW as i64);
+                }
+                let claims = claim(s, v, &wanted)?;
+                let tickets = self.tickets.issue(claims.rows.len());
+                let found = read(s, v, &active.shared, &claims.rows, &tickets, largest)?;
                 s.require_unchanged()?;
-                Ok((more, claimed, tickets, found))
+                Ok((folded.more, claims, tickets, found))
             })
         })?;
+        self.claimed(id, began, &claims, more);
 
         let mut documents = Vec::with_capacity(found.len());
         let mut missing = Vec::new();
-        for (index, (ticket, row)) in tickets.into_iter().zip(claimed).enumerate() {
+        for (index, (ticket, row)) in tickets.into_iter().zip(claims.rows).enumerate() {
             match found.remove(&index) {
                 Some(document) => {
                     self.tickets.add(ticket, row);
@@ -234,7 +191,7 @@ impl SpiQueue {
             }
         }
         // The pipeline gets nothing, and would not ask again before it is woken.
-        if documents.is_empty() && (more || !missing.is_empty()) {
+        if documents.is_empty() && (more || unpeeked || !missing.is_empty()) {
             self.roster.next.within(Duration::ZERO);
         }
 
@@ -246,9 +203,19 @@ impl SpiQueue {
         Ok(documents)
     }
 
+    /// Takes in what is known of a vectorizer's queue after a claim. One with a schedule is looked at once more, for its run
+    /// ends when nothing is found.
+    fn claimed(&mut self, id: i32, began: Instant, claims: &Claims, more: bool) {
+        let Some(active) = self.roster.get_mut(id) else { return };
+        let is_drained = !more && active.schedule == Schedule::Always;
+        let next = claims.next.filter(|_| is_drained).map(|next| next.min(guc::poll_interval()));
+        active.looks.claimed(began, claims.rows.len(), next);
+        next.into_iter().for_each(|next| self.roster.next.within(next));
+    }
+
     /// Writes documents of a vectorizer. Those whose claims were dropped are left out.
-    fn write(&self, id: i32, done: &[Completed]) -> Result<Vec<Ticket>, PgError> {
-        let Some(active) = self.roster.get(id) else { return Ok(Vec::new()) };
+    fn write(&self, id: i32, done: &[Completed]) -> Result<Written, PgError> {
+        let Some(active) = self.roster.get(id) else { return Ok(Written::default()) };
         let results =
             done.iter().filter_map(|d| Some(Outcome { done: d, claim: self.tickets.get(d.ticket)?.clone() }));
         let results: Vec<Outcome<'_>> = results.collect();
@@ -274,7 +241,8 @@ impl SpiQueue {
     /// Settles rows that were not found when they were claimed. If that fails, their leases run out, and they
     /// are found gone again; the others go on.
     fn settle_gone(&mut self, id: i32, missing: &[Claimed]) {
-        let Some(active) = self.roster.get(id) else { return };
+        let Some(active) = self.roster.get_mut(id).filter(|_| !missing.is_empty()) else { return };
+        active.looks.forget();
         let Err(error) = gone::settle(&mut SpiSession::on(active), &active.definition, missing) else {
             return;
         };
@@ -300,9 +268,10 @@ impl Queue for SpiQueue {
             }
         }
 
+        self.roster.take_changes();
         let mut working = Vec::new();
         for id in self.roster.in_order() {
-            match self.has_work(id) {
+            match self.roster.has_work(id, self.tickets.has_any_of(id)) {
                 Ok(Some(true)) => working.extend(self.roster.get(id).map(|active| active.shared.clone())),
                 Ok(Some(false)) => self.roster.resumed(id),
                 Ok(None) => {}
@@ -354,7 +323,13 @@ impl Queue for SpiQueue {
                 self.roster.pause(vectorizer.id, "write rows of", &error);
                 return Err(error);
             }
-            other => other?,
+            Err(error) => return Err(error),
+            Ok(written) => {
+                if written.released {
+                    self.roster.get_mut(vectorizer.id).into_iter().for_each(|active| active.looks.forget());
+                }
+                written.busy
+            }
         };
         if busy.len() < done.len() {
             self.roster.get_mut(vectorizer.id).into_iter().for_each(Active::wrote);
@@ -373,6 +348,7 @@ impl Queue for SpiQueue {
         vectorizer: &Arc<document::Vectorizer>,
         failed: &[Failed],
     ) -> Result<Vec<Ticket>, PgError> {
+        self.roster.get_mut(vectorizer.id).into_iter().for_each(|active| active.looks.forget());
         if let Err(error) = self.settle_failed(vectorizer.id, failed) {
             if failed.len() > 1 && !error.is_contention() && !error.is_costly() {
                 return Err(error);

@@ -1,6 +1,8 @@
 //! Shared memory in which backends, launcher and workers exchange information: a [`Slot`] for each database, and the
-//! lock under which all of them are changed.
+//! lock under which all of them are changed. Beside each slot are the [`changes`] that sessions tell the worker of: they are
+//! changed under the shared lock as well.
 
+pub mod changes;
 mod slot;
 
 use std::ptr;
@@ -9,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use changes::Changes;
 pub use slot::{Asked, Slot};
 
 /// The number of slots beyond one for each background worker of the server. They are for databases that were
@@ -21,7 +24,7 @@ const NAME: &std::ffi::CStr = c"pgai_rs";
 /// The lock under which Postgres allocates shared memory (`AddinShmemInitLock`).
 const HANDING_OUT: usize = 21;
 
-/// The head of the memory; the slots follow it.
+/// The head of the memory; the slots follow it, and then the changes of each slot's database.
 #[repr(C)]
 struct Header {
     lock: *mut pg_sys::LWLock,
@@ -57,7 +60,7 @@ fn length() -> usize {
 }
 
 fn size(length: usize) -> usize {
-    size_of::<Header>() + length * size_of::<Slot>()
+    size_of::<Header>() + length * (size_of::<Slot>() + size_of::<Changes>())
 }
 
 #[pg_guard]
@@ -91,6 +94,8 @@ unsafe extern "C-unwind" fn on_startup() {
             table.write(Header { lock, length, missed_request: false, no_free_process: false });
             let slots = table.add(1).cast::<Slot>();
             (0..length).for_each(|index| slots.add(index).write(Slot::FREE));
+            let changes = slots.add(length).cast::<Changes>();
+            (0..length).for_each(|index| changes.add(index).write(Changes::new()));
         }
         TABLE.store(table, Ordering::Relaxed);
         pg_sys::LWLockRelease(handing_out);
@@ -100,7 +105,7 @@ unsafe extern "C-unwind" fn on_startup() {
 /// Runs `look` on all slots under the lock; it must not raise errors. Returns `None` without preloading.
 fn with_slots<T>(
     mode: pg_sys::LWLockMode::Type,
-    look: impl FnOnce(&mut Header, &mut [Slot]) -> T,
+    look: impl FnOnce(&mut Header, &mut [Slot], &[Changes]) -> T,
 ) -> Option<T> {
     let table = TABLE.load(Ordering::Relaxed);
     if table.is_null() {
@@ -111,11 +116,22 @@ fn with_slots<T>(
     unsafe {
         let lock = (*table).lock;
         pg_sys::LWLockAcquire(lock, mode);
-        let slots = std::slice::from_raw_parts_mut(table.add(1).cast::<Slot>(), (*table).length);
-        let looked = look(&mut *table, slots);
+        let length = (*table).length;
+        let slots = std::slice::from_raw_parts_mut(table.add(1).cast::<Slot>(), length);
+        let changes = std::slice::from_raw_parts(slots.as_ptr().add(length).cast::<Changes>(), length);
+        let looked = look(&mut *table, slots, changes);
         pg_sys::LWLockRelease(lock);
         Some(looked)
     }
+}
+
+/// Runs `look` on a database's changes; it must not raise errors. Returns `None` without preloading, or if it has no slot.
+fn with_changes<T>(database: pg_sys::Oid, look: impl FnOnce(&Changes) -> T) -> Option<T> {
+    with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots, changes| {
+        let index = slots.iter().position(|slot| slot.database == database.to_u32())?;
+        Some(look(&changes[index]))
+    })
+    .flatten()
 }
 
 /// Returns the time for which an owner is still barred from a database's worker, or `None` if it is not.
@@ -154,7 +170,7 @@ pub fn take_asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
 
 /// Returns a copy of a database's slot, or `None` without preloading or if it has none.
 pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
-    with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots| {
+    with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots, _| {
         slots.iter().find(|slot| slot.database == database.to_u32()).copied()
     })
     .flatten()
@@ -163,10 +179,14 @@ pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
 /// Changes a database's slot, taking a free one if it has none. Returns whether there was one; without
 /// preloading it is always false.
 pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {
-    let changed = with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots| {
+    let changed = with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots, changes| {
         let found = slots.iter().position(|slot| slot.database == database.to_u32());
         let index = found.or_else(|| slots.iter().position(|slot| slot.database == 0));
-        let Some(slot) = index.map(|index| &mut slots[index]) else { return false };
+        let Some(index) = index else { return false };
+        let slot = &mut slots[index];
+        if slot.database == 0 {
+            changes[index].reset();
+        }
         slot.database = database.to_u32();
         change(slot);
         true
@@ -178,7 +198,7 @@ pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {
 pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
     // SAFETY: reads the clock.
     let now = unsafe { pg_sys::GetCurrentTimestamp() };
-    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots| {
+    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots, _| {
         for slot in slots {
             let database = pg_sys::Oid::from(slot.database);
             if slot.database != 0 && !(exists(database) && slot.says_something(now)) {
@@ -191,24 +211,24 @@ pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
 /// Records that somebody asks the launcher to look at a database.
 pub fn request(database: pg_sys::Oid) {
     if !update(database, |slot| slot.requested = true) {
-        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| table.missed_request = true);
+        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _| table.missed_request = true);
     }
 }
 
 /// Returns whether a request found no free slot since the last call.
 pub fn missed_request() -> bool {
     let missed =
-        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| std::mem::take(&mut table.missed_request));
+        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _| std::mem::take(&mut table.missed_request));
     missed.unwrap_or(false)
 }
 
 /// Records whether there are databases for which no background worker is free. It is not in their slots,
 /// because those are for databases that have a worker.
 pub fn set_no_free_process(no_free_process: bool) {
-    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _| table.no_free_process = no_free_process);
+    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _| table.no_free_process = no_free_process);
 }
 
 /// Returns whether there are databases for which no background worker is free.
 pub fn no_free_process() -> bool {
-    with_slots(pg_sys::LWLockMode::LW_SHARED, |table, _| table.no_free_process).unwrap_or(false)
+    with_slots(pg_sys::LWLockMode::LW_SHARED, |table, _, _| table.no_free_process).unwrap_or(false)
 }

@@ -67,22 +67,29 @@ pub struct Unreadable {
     pub error: PgError,
 }
 
-/// Returns the sources that are not disabled, except those whose table of seen keys does not exist, as early
-/// in a restore. A row that can't be read does not affect the others.
-pub fn enabled() -> Result<Vec<Result<S3Source, Unreadable>>, PgError> {
-    let (all_known, found) = read_enabled()?;
-    if all_known {
-        return Ok(found);
-    }
-    note_declarers()?;
-    read_enabled().map(|(_, found)| found)
+/// The sources that are not disabled.
+pub struct Enabled {
+    /// Those whose table of seen keys exists. A row that can't be read does not affect the others.
+    pub found: Vec<Result<S3Source, Unreadable>>,
+    /// True if there are others, as early in a restore.
+    pub has_others: bool,
+    /// True if it is known of all of them whether a superuser declared them.
+    all_known: bool,
 }
 
-/// Reads the sources, and whether it is known of all of them if a superuser declared them.
-#[allow(clippy::type_complexity)]
-fn read_enabled() -> Result<(bool, Vec<Result<S3Source, Unreadable>>), PgError> {
+/// Returns the sources that are not disabled.
+pub fn enabled() -> Result<Enabled, PgError> {
+    let enabled = read_enabled()?;
+    if enabled.all_known {
+        return Ok(enabled);
+    }
+    note_declarers()?;
+    read_enabled()
+}
+
+fn read_enabled() -> Result<Enabled, PgError> {
     let for_superuser = if have_declarers() { "s.for_superuser" } else { "true" };
-    let mut all_known = true;
+    let (mut all_known, mut has_others) = (true, false);
     let config = bounded("s.config");
     let statement = format!(
         "SELECT s.id, s.name::text, s.target::oid, s.uri, {config}, w.relowner,
@@ -93,16 +100,20 @@ fn read_enabled() -> Result<(bool, Vec<Result<S3Source, Unreadable>>), PgError> 
                 END,
                 {for_superuser}, s.xmin::text || ',' || s.ctid::text, w.oid
          FROM ai.s3_source s
-         JOIN pg_catalog.pg_class w ON w.oid = to_regclass('ai._s3_source_seen_' || s.id)
+         LEFT JOIN pg_catalog.pg_class w ON w.oid = to_regclass('ai._s3_source_seen_' || s.id)
          LEFT JOIN ai._s3_source_state t ON t.id = s.id
          WHERE NOT s.disabled
          ORDER BY s.id"
     );
     let found = sql::read(&statement, &[], |row| {
+        if row.get_opt::<pg_sys::Oid>(11)?.is_none() {
+            has_others = true;
+            return Ok(None);
+        }
         all_known &= row.get_opt::<bool>(9)?.is_some();
-        entry(row)
+        entry(row).map(Some)
     })?;
-    Ok((all_known, found))
+    Ok(Enabled { found: found.into_iter().flatten().collect(), has_others, all_known })
 }
 
 /// Returns whether sources have the column for their declarers. Objects of 0.1.0 and 0.2.0 don't; it came

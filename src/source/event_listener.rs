@@ -13,6 +13,7 @@ use super::table::MirrorTable;
 use crate::access::source as access;
 use crate::guc;
 use crate::pg::error::PgError;
+use crate::pg::session;
 use crate::pg::transaction::transaction;
 
 /// A queue, and the events that are not written yet.
@@ -81,7 +82,8 @@ impl EventListener {
         listing_run: Option<&ListingRun>,
         batch: Batch,
     ) -> Result<NextStep, PgError> {
-        match self.commit(entry, listing_run, &batch) {
+        // What the queue is told to delete must be on disk.
+        match session::durably(|| self.commit(entry, listing_run, &batch)) {
             Ok(failed) => {
                 self.backoff.renew();
                 self.listener.settle(failed);

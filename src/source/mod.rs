@@ -12,10 +12,12 @@
 //! * [`runs`]: the progress and the results of listings, `ai._s3_source_run`
 //! * [`listing_run`]: the run of a listing, from the first page to the last deletion
 //! * [`event_listener`]: listens to a queue of events
+//! * [`listed`]: the sources that the catalog lists
 //! * [`sources`]: all sources, a step at a time
 
 pub mod entry;
 pub mod event_listener;
+pub mod listed;
 pub mod listing_run;
 pub mod lock_backoff;
 pub mod runs;

@@ -6,14 +6,14 @@ use std::time::Duration;
 use pgai_rs_pipeline::run::Turn;
 use pgai_rs_pipeline::source::Network;
 
-use super::entry::{self, S3Source, Unreadable};
+use super::entry::{S3Source, Unreadable};
 use super::event_listener::EventListener;
+use super::listed::Listed;
 use super::listing_run::{ListingRun, NextStep};
 use super::runs::{self, Problem};
 use crate::catalog::definitions;
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
-use crate::pg::transaction::transaction;
 use crate::pg::turn;
 use crate::shared;
 
@@ -25,6 +25,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 #[derive(Default)]
 pub struct Sources {
     active: HashMap<i32, ActiveSource>,
+    /// The sources that the catalog lists, once they were read.
+    listed: Option<Listed>,
     /// The sources whose rows can't be read, with the version of the row that this was reported for.
     unreadable: HashMap<i32, String>,
     /// True if the runs that an earlier worker left are settled.
@@ -49,10 +51,7 @@ impl Sources {
             runs::recover()?;
             self.recovered = true;
         }
-        let (entries, unreadable): (Vec<_>, Vec<_>) =
-            transaction(entry::enabled)?.into_iter().partition(Result::is_ok);
-        let entries: Vec<S3Source> = entries.into_iter().filter_map(Result::ok).collect();
-        self.tell_unreadable(unreadable.into_iter().filter_map(Result::err).collect());
+        let entries = self.entries()?;
 
         let rights = definitions::rights();
         if rights != self.rights {
@@ -81,6 +80,19 @@ impl Sources {
             }
         }
         Ok(next)
+    }
+
+    /// Returns the sources that are enabled, read again if they may have changed.
+    fn entries(&mut self) -> Result<Vec<S3Source>, PgError> {
+        let listed = match self.listed.take().filter(Listed::is_current) {
+            Some(listed) => listed,
+            None => {
+                let mut listed = Listed::read()?;
+                self.tell_unreadable(listed.take_unreadable());
+                listed
+            }
+        };
+        Ok(self.listed.insert(listed).entries())
     }
 
     /// Returns whether a listing is under way, which another process would have to start over.

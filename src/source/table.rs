@@ -18,7 +18,7 @@ use crate::pg::identity::{as_user_on, with_own_search_path};
 use crate::pg::roles::role_name;
 use crate::pg::sql;
 use crate::pg::statement::Tables;
-use crate::pg::transaction::transaction;
+use crate::pg::transaction::{make_constraints_immediate, transaction};
 
 /// The table, and the statements that run on it.
 pub struct MirrorTable {
@@ -116,7 +116,7 @@ impl MirrorTable {
         transaction(|| {
             self.hold()?;
             as_user_on(self.target.owner, &self.named, || {
-                sql::execute("SET CONSTRAINTS ALL IMMEDIATE", &[])?;
+                make_constraints_immediate();
                 f()
             })
         })

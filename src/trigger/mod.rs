@@ -27,9 +27,11 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, direct_function_call, pg_sys};
 
+use crate::catalog::definitions::{self, Watch};
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self, Identity};
-use crate::catalog::{binding, definitions, vectorizer};
+use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::{binding, hierarchy, telling};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::statement::noting_other_meanings;
@@ -41,7 +43,7 @@ thread_local! {
     static PLANS: RefCell<HashMap<pg_sys::Oid, Plan>> = RefCell::new(HashMap::new());
     /// The tables for which this session was warned that their triggers do nothing.
     static TOLD: RefCell<HashSet<pg_sys::Oid>> = RefCell::new(HashSet::new());
-    /// The generation of the definitions that the plans were made from.
+    /// The generation of the definitions when a plan was last looked for.
     static SEEN: Cell<u64> = const { Cell::new(0) };
     /// The source to which this process is writing vectors.
     static EMBEDDING: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
@@ -133,7 +135,7 @@ fn source_changed(data: &mut pg_sys::TriggerData) -> Result<(), PgError> {
     if let Outcome::Renamed(error) = outcome {
         guard::tell(trigger, id, error)?;
     }
-    wake::worker_at_commit();
+    wake::worker_at_commit_for(id);
     Ok(())
 }
 
@@ -214,14 +216,23 @@ fn is(data: &pg_sys::TriggerData, event: u32) -> bool {
 fn take_plan(trigger: pg_sys::Oid) -> Option<Plan> {
     PLANS.with_borrow_mut(|plans| {
         if SEEN.replace(definitions::generation()) != definitions::generation() {
-            plans.clear();
+            plans.retain(|_, plan| plan.is_undisturbed());
             guard::retry();
         }
         plans.remove(&trigger)
     })
 }
 
+/// Makes the plan of a trigger. If some definition has changed meanwhile, it is made once more, while what it is made from
+/// is watched already: then changes of others do not concern it.
 fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
+    match make_plan(data)? {
+        Some(disturbed) if !disturbed.is_undisturbed() => make_plan(data),
+        made => Ok(made),
+    }
+}
+
+fn make_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     // SAFETY: the relation is open while its trigger runs.
     let relation = unsafe { (*data.tg_relation).rd_id };
     let trigger = trigger_of(data);
@@ -232,10 +243,24 @@ fn load_plan(data: &pg_sys::TriggerData) -> Result<Option<Plan>, PgError> {
     as_superuser(|| {
         let entry = vectorizer::by_ancestor(relation)?.into_iter().find(|entry| entry.is_named(&vectorizer));
         let Some(entry) = entry else { return no_vectorizer(&vectorizer, relation, trigger) };
-        match entry.resolve().and_then(|v| Plan::new(&v, relation)) {
+        let plan = entry.resolve().and_then(|v| Plan::new(&v, relation, watch(&entry, relation)?));
+        match plan {
             Ok(plan) => Ok(Some(plan)),
             Err(error) => guard::tell(trigger, vectorizer.id, error).map(|()| None),
         }
+    })
+}
+
+/// Returns a watch over all that the plan of a trigger on `relation` is made from.
+fn watch(entry: &Entry, relation: pg_sys::Oid) -> Result<Watch, PgError> {
+    let tables = telling::of(&telling::OF_VECTORIZERS)?;
+    Ok(match tables.filter(|_| entry.bound) {
+        Some(tables) => {
+            let above = hierarchy::ancestors(relation)?;
+            Watch::over(tables.into_iter().chain(above).chain(entry.relations.all()), entry.generation)
+        }
+        // It is found by names, which any relation may get, or its row may change without a word.
+        None => Watch::over_all(entry.generation),
     })
 }
 

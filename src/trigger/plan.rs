@@ -11,6 +11,7 @@ use super::is;
 use super::keyless;
 use super::row::{differ, key_of, translate};
 use super::statement::Statement;
+use crate::catalog::definitions::Watch;
 use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;
@@ -20,8 +21,10 @@ use crate::pg::plan::check_spi;
 use crate::pg::statement::{Tables, with_path};
 use crate::pg::truncation::truncating;
 
-/// The plan of a trigger, kept from the trigger's first call until any definition changes.
+/// The plan of a trigger, kept from the trigger's first call until a definition changes that it was made from.
 pub struct Plan {
+    /// The watch over what it was made from.
+    watch: Watch,
     /// The vectorizer.
     pub id: i32,
     /// True if its statements for rows can only fail by errors of the database itself.
@@ -67,8 +70,9 @@ pub enum Writer {
 }
 
 impl Plan {
-    /// Makes the plan for the trigger on `relation`, which is the source or one of its partitions.
-    pub fn new(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Plan, PgError> {
+    /// Makes the plan for the trigger on `relation`, which is the source or one of its partitions. It is right until the
+    /// watch is disturbed.
+    pub fn new(v: &Vectorizer, relation: pg_sys::Oid, watch: Watch) -> Result<Plan, PgError> {
         let key = &v.key;
         let (inbox, failed) = (&v.queue.inbox, &v.queue.failed);
         let of_chunks = v.tables_of_chunks();
@@ -84,6 +88,7 @@ impl Plan {
         let rows = rows_of_partition(v, relation)?;
         let deletes = rows.is_some() || v.source.is_in_inheritance();
         Ok(Plan {
+            watch,
             id: v.id,
             is_certain: is_certain(v)?,
             owner: v.owner,
@@ -95,7 +100,7 @@ impl Plan {
                 .collect(),
             truncated: (!deletes).then(|| of_rows.iter().map(|table| table.oid).collect()),
             of_rows,
-            search_path: own_search_path(v.owner)?,
+            search_path: own_search_path(v.owner),
             writes_to_source: v.store().is_none(),
             key: key.columns().iter().map(|c| c.attnum).collect(),
             watched: attribute_numbers(v.source.oid, &watched)?,
@@ -125,6 +130,11 @@ impl Plan {
                 None => format!("TRUNCATE {}, {failed}", of_chunks.join(", ")),
             })?,
         })
+    }
+
+    /// Returns whether nothing was heard of a change of what it was made from.
+    pub fn is_undisturbed(&self) -> bool {
+        self.watch.is_undisturbed()
     }
 
     /// Locks the tables that an event will use, in the modes of its statements, and looks at them when it has all

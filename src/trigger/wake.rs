@@ -6,21 +6,51 @@ use std::ffi::c_void;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::pg::database::this_database;
+use crate::shared::changes::{self, Vectorizers};
 
 thread_local! {
-    /// True if this transaction will wake the worker when it commits.
-    static ASKED: Cell<bool> = const { Cell::new(false) };
+    /// What this transaction wakes the worker for when it commits.
+    static ASKED: Cell<Asked> = const { Cell::new(Asked::Nothing) };
     /// True if the callback for the ends of this process's transactions is registered.
     static IS_REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Wakes the worker when, and only if, the current transaction commits.
+/// What a transaction wakes the worker for.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Nothing: the worker is not woken.
+    Nothing,
+    /// Changed rows of these vectorizers: the worker is woken if it wants one of them.
+    Rows(Vectorizers),
+    /// Anything: the worker is woken, and looks at all vectorizers.
+    Anything,
+}
+
+/// Wakes the worker when, and only if, the current transaction commits. It will look at all vectorizers.
 pub fn worker_at_commit() {
-    if ASKED.replace(true) || IS_REGISTERED.replace(true) {
-        return;
+    ASKED.set(Asked::Anything);
+    register();
+}
+
+/// Wakes the worker when, and only if, the current transaction commits, for rows of a vectorizer that have changed. It is not
+/// woken for those of one that is disabled or rests.
+pub fn worker_at_commit_for(vectorizer: i32) {
+    let mut vectorizers = match ASKED.get() {
+        Asked::Nothing => Vectorizers::NONE,
+        Asked::Rows(vectorizers) => vectorizers,
+        Asked::Anything => return,
+    };
+    vectorizers.insert(vectorizer);
+    ASKED.set(Asked::Rows(vectorizers));
+    register();
+}
+
+/// Registers the callback for the ends of transactions.
+fn register() {
+    if !IS_REGISTERED.replace(true) {
+        // SAFETY: on the main thread; the callback is a function, and there for as long as the process.
+        unsafe { pg_sys::RegisterResourceReleaseCallback(Some(released), std::ptr::null_mut()) };
     }
-    // SAFETY: on the main thread; the callback is a function, and there for as long as the process.
-    unsafe { pg_sys::RegisterResourceReleaseCallback(Some(released), std::ptr::null_mut()) };
 }
 
 /// Wakes the worker, called by Postgres while a transaction releases its resources. It waits for the phase
@@ -33,9 +63,25 @@ unsafe extern "C-unwind" fn released(
     is_top_level: bool,
     _argument: *mut c_void,
 ) {
-    let is_end = is_top_level && phase == pg_sys::ResourceReleasePhase::RESOURCE_RELEASE_AFTER_LOCKS;
-    if is_end && ASKED.replace(false) && is_commit {
-        wake_background_workers(this_database());
+    if !is_top_level || phase != pg_sys::ResourceReleasePhase::RESOURCE_RELEASE_AFTER_LOCKS {
+        return;
+    }
+    let asked = ASKED.replace(Asked::Nothing);
+    if !is_commit {
+        return;
+    }
+
+    let database = this_database();
+    let wakes = match asked {
+        Asked::Nothing => false,
+        Asked::Rows(vectorizers) => changes::note(database, &vectorizers),
+        Asked::Anything => {
+            changes::note(database, &Vectorizers::ALL);
+            true
+        }
+    };
+    if wakes {
+        wake_background_workers(database);
     }
 }
 

@@ -20,16 +20,16 @@ use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
 
 use super::confinement;
+use super::extension::{self, Extension};
 use super::heartbeat::Heartbeat;
-use crate::catalog::schema;
+use super::own_settings::OwnSettings;
 use crate::guc;
 use crate::index;
 use crate::pg::descriptors;
 use crate::pg::error::PgError;
 use crate::pg::random::random_u32;
-use crate::pg::role_settings::set_for_processes;
 use crate::pg::transaction::transaction;
-use crate::pg::{session, sql, turn, wait};
+use crate::pg::{session, turn, wait};
 use crate::queue::spi::SpiQueue;
 use crate::shared;
 use crate::source::sources::Sources;
@@ -70,8 +70,8 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
         return;
     }
 
-    match extension_version() {
-        Ok(Some(version)) => recommend_update(&version),
+    match transaction(extension::version) {
+        Ok(Some(version)) => extension::recommend_update(&version),
         Ok(None) => return leave_without_extension(database),
         Err(error) => pgrx::error!("pgai_rs worker could not look up its extension: {error}"),
     }
@@ -127,37 +127,7 @@ fn leave_without_extension(database: pg_sys::Oid) {
 
 /// The worker's own settings, besides those of every process of the extension. No lock may delay the other
 /// vectorizers for long.
-const SETTINGS: [(&CStr, &CStr); 1] = [(c"lock_timeout", c"500ms")];
-
-/// Returns the version of the extension's objects, or `None` if the database does not have the extension.
-/// Errors if its schema can't be trusted, because it is read as superuser.
-fn extension_version() -> Result<Option<String>, PgError> {
-    let look = "SELECT extversion FROM pg_catalog.pg_extension WHERE extname = 'pgai_rs'";
-    transaction(|| {
-        let version = sql::read(look, &[], |row| row.get::<String>(1))?.into_iter().next();
-        if version.is_some() {
-            schema::require_trusted()?;
-        }
-        Ok(version)
-    })
-}
-
-/// Warns that the extension's objects are of another version. They work, but lack what is new.
-fn recommend_update(version: &str) {
-    let own = env!("CARGO_PKG_VERSION");
-    if version != own {
-        ErrorReport::new(
-            PgSqlErrorCode::ERRCODE_WARNING,
-            format!(
-                "the version of the library pgai_rs is {own}, but that of the extension in this database is \
-                 {version}"
-            ),
-            "",
-        )
-        .set_hint("Run ALTER EXTENSION pgai_rs UPDATE.")
-        .report(PgLogLevel::WARNING);
-    }
-}
+const SETTINGS: [(&CStr, &CStr); 2] = [(c"lock_timeout", c"500ms"), session::COMMITS_DO_NOT_WAIT];
 
 /// Works until the extension is dropped or the process is told to end.
 fn serve(database: pg_sys::Oid) {
@@ -179,18 +149,19 @@ fn serve(database: pg_sys::Oid) {
     let mut sources = Sources::default();
     let mut renewed = Instant::now();
     let mut heartbeat = Heartbeat::default();
+    let mut extension = Extension::default();
     let mut own_settings = OwnSettings::default();
     loop {
         report_activity(c"working");
-        let extension = match extension_version() {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => return leave_without_extension(database),
+        let is_there = match extension.is_there() {
+            Ok(true) => Ok(()),
+            Ok(false) => return leave_without_extension(database),
             Err(error) => Err(error),
         };
-        if leaves_for_another(database, &sources) || own_settings.have_changed(database) {
+        if leaves_for_another(database, &sources) || leaves_for_settings(database, &mut own_settings) {
             return write_spending(&queue);
         }
-        let worked = extension.and_then(|()| work(&mut queue, &mut sources, &waker, &mut renewed));
+        let worked = is_there.and_then(|()| work(&mut queue, &mut sources, &waker, &mut renewed));
         let pause = match worked {
             Ok(pause) => pause,
             Err(error) => {
@@ -272,37 +243,21 @@ fn write_spending(queue: &SpiQueue) {
     }
 }
 
-/// The extension's settings that are set for the database or for the worker's role. Postgres reads them when a
-/// process starts, so that the worker starts anew when they change.
-#[derive(Default)]
-struct OwnSettings {
-    at_start: Option<Vec<String>>,
-    changed: Option<Instant>,
-}
-
-impl OwnSettings {
-    /// Returns whether they have changed since the process has started, and it leaves for that. What is in flight is
-    /// completed first, if that takes no longer than a lease.
-    fn have_changed(&mut self, database: pg_sys::Oid) -> bool {
-        let Ok(now) = transaction(|| Ok(set_for_processes("pgai_rs."))) else { return false };
-        let is_as_before = *self.at_start.get_or_insert_with(|| now.clone()) == now;
-        if is_as_before && self.changed.is_none() {
-            return false;
-        }
-
-        let since = *self.changed.get_or_insert_with(Instant::now);
-        let is_idle = with_runner(|runner| {
-            runner.claim_no_more();
-            runner.in_flight() == 0
-        });
-        let leaves = is_idle || since.elapsed() > guc::lease_duration();
-        if leaves {
-            pgrx::log!("pgai_rs worker starts anew, because settings of its database have changed");
-            // The launcher need not wait for a worker that has not failed.
-            shared::update(database, |slot| slot.to_leave = true);
-        }
-        leaves
+/// Returns whether this process leaves, because settings of its database have changed with which it has started. What is
+/// in flight is completed first, if that takes no longer than a lease.
+fn leaves_for_settings(database: pg_sys::Oid, own_settings: &mut OwnSettings) -> bool {
+    let Some(since) = own_settings.changed_since() else { return false };
+    let is_idle = with_runner(|runner| {
+        runner.claim_no_more();
+        runner.in_flight() == 0
+    });
+    let leaves = is_idle || since.elapsed() > guc::lease_duration();
+    if leaves {
+        pgrx::log!("pgai_rs worker starts anew, because settings of its database have changed");
+        // The launcher need not wait for a worker that has not failed.
+        shared::update(database, |slot| slot.to_leave = true);
     }
+    leaves
 }
 
 /// Does one turn of all work. Returns how long to wait for the next.
@@ -337,6 +292,9 @@ fn work(
         return Ok(Duration::ZERO);
     }
 
+    if queue.has_wanted_changes() {
+        return Ok(Duration::ZERO);
+    }
     // What is in flight ends with a turn of its own.
     let index = index.filter(|_| with_runner(|runner| runner.in_flight()) == 0);
     let renewal = with_runner(|runner| runner.in_flight() > 0).then(|| guc::lease_duration() / 3);

@@ -3,6 +3,7 @@
 //! * [`launcher`]: starts the workers; it is connected to no database
 //! * [`database`]: the worker of a database
 //! * `confinement`: its word about the processes that parse documents
+//! * `extension`, `own_settings`: what the process looks at in each turn besides its work
 //! * [`heartbeat`]: writes what is known of the process and of each vectorizer to tables
 //! * `known_database`: the launcher's knowledge of a database
 //! * [`processes`]: shares background workers when there are too few
@@ -10,9 +11,11 @@
 
 mod confinement;
 pub mod database;
+mod extension;
 pub mod heartbeat;
 mod known_database;
 pub mod launcher;
+mod own_settings;
 mod processes;
 pub mod utility_hook;
 

@@ -114,7 +114,7 @@ CALLS = {
     "_chunks": "SELECT ai._chunks('text', ai.chunking_character_text_splitter())",
 }
 # The server's own to call.
-UNCALLED = {"_extension_created", "_vectorizer_definition_changed", "_vectorizer_source_changed"}
+UNCALLED = {"_catalog_changed", "_extension_created", "_vectorizer_definition_changed", "_vectorizer_source_changed"}
 
 
 def test_nothing_planted_is_called_by_what_keeps_the_callers_path(db, stub, mallory):

@@ -30,12 +30,16 @@ pub struct Request<'a> {
     pub duration: Duration,
 }
 
+/// The rows that were claimed.
+pub struct Claims {
+    /// The rows.
+    pub rows: Vec<Claimed>,
+    /// The time until the next row is due; `None` if there may be more that are due now.
+    pub next: Option<Duration>,
+}
+
 /// Claims rows that are due.
-pub fn claim<S: Session>(
-    session: &mut S,
-    v: &Definition,
-    wanted: &Request<'_>,
-) -> Result<Vec<Claimed>, S::Error> {
+pub fn claim<S: Session>(session: &mut S, v: &Definition, wanted: &Request<'_>) -> Result<Claims, S::Error> {
     let prefixes: Option<(Vec<&str>, bool)> = match wanted.addresses {
         Addresses::Any => None,
         Addresses::Of(prefix) => Some((vec![prefix], true)),
@@ -57,8 +61,11 @@ pub fn claim<S: Session>(
         _ => work::claim(v),
     };
 
-    session.query(&statement, &args, |row| {
+    let (mut due, mut next) = (0, None);
+    let rows = session.query(&statement, &args, |row| {
         let key = (0..v.key.len()).map(|i| row.get(3 + i)).collect::<Result<_, _>>()?;
+        due = row.get(3 + v.key.len())?;
+        next = row.get_opt::<i64>(4 + v.key.len())?;
         Ok(Claimed {
             vectorizer: v.id,
             key: KeyValues(key),
@@ -66,7 +73,13 @@ pub fn claim<S: Session>(
             attempts: row.get(2)?,
             lease: wanted.lease,
         })
-    })
+    })?;
+
+    // Of none it is not known whether there are some that others have locked.
+    let are_all = !rows.is_empty() && due == rows.len() as i64 && due < wanted.rows;
+    let next = next.map_or(wanted.duration, |ms| Duration::from_millis(ms.max(1).unsigned_abs()));
+    let is_whole = matches!(wanted.addresses, Addresses::Any);
+    Ok(Claims { rows, next: (are_all && is_whole).then(|| next.min(wanted.duration)) })
 }
 
 /// Returns the documents of the claimed rows that the source still has, by their index in `claimed`. Each has

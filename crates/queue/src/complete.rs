@@ -9,7 +9,7 @@ use pgai_rs_pipeline::document::{Chunk, Ticket};
 use crate::definition::{Definition, Target};
 use crate::outcome::Outcome;
 use crate::session::Session;
-use crate::work::{Claimed, forget_failed, held, lock_rows, release, settle};
+use crate::work::{Claimed, forget_failed, held, lock_rows, settle_or_release};
 use crate::{column, gone, store};
 
 /// The number of new chunks that fit into one turn of an owner; a batch of more gets proportionally more
@@ -28,52 +28,58 @@ pub fn turns(results: &[Outcome<'_>]) -> u32 {
     u32::try_from(turns).unwrap_or(u32::MAX)
 }
 
-/// Writes documents of a vectorizer in one transaction. Returns the tickets of those that could not be
-/// written because their source rows are locked.
+/// The documents that were offered to be written.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The tickets of those that could not be written because their source rows are locked.
+    pub busy: Vec<Ticket>,
+    /// True if the rows of some are due again, because they have changed since they were claimed.
+    pub released: bool,
+}
+
+/// Writes documents of a vectorizer in one transaction.
 pub fn complete<S: Session>(
     session: &mut S,
     v: &Definition,
     mut results: Vec<Outcome<'_>>,
-) -> Result<Vec<Ticket>, S::Error> {
+) -> Result<Written, S::Error> {
     results.sort_by(|a, b| a.claim.key.0.cmp(&b.claim.key.0));
     session.transaction(|s| {
         s.as_owner(|s| {
-            let busy = write(s, v, &results)?;
+            let written = write(s, v, &results)?;
             s.require_unchanged()?;
-            Ok(busy)
+            Ok(written)
         })
     })
 }
 
-fn write<S: Session>(
-    session: &mut S,
-    v: &Definition,
-    results: &[Outcome<'_>],
-) -> Result<Vec<Ticket>, S::Error> {
+fn write<S: Session>(session: &mut S, v: &Definition, results: &[Outcome<'_>]) -> Result<Written, S::Error> {
     let claims: Vec<&Claimed> = results.iter().map(|r| &r.claim).collect();
     let held = held(session, v, &claims)?;
     let rows = lock_rows(session, v, &claims, held)?;
-    gone::delete_and_settle(session, v, rows.gone.iter().map(|at| claims[*at]))?;
-    write_chunks(session, v, rows.here.iter().map(|at| &results[*at]).collect())?;
+    let gone = gone::delete_and_settle(session, v, rows.gone.iter().map(|at| claims[*at]))?;
+    let here = write_chunks(session, v, rows.here.iter().map(|at| &results[*at]).collect())?;
 
-    Ok(rows.busy.iter().map(|at| results[*at].done.ticket).collect())
+    let busy = rows.busy.iter().map(|at| results[*at].done.ticket).collect();
+    Ok(Written { busy, released: gone || here })
 }
 
+/// Writes the chunks of documents and settles their rows. Returns whether rows were released.
 fn write_chunks<S: Session>(
     session: &mut S,
     v: &Definition,
     results: Vec<&Outcome<'_>>,
-) -> Result<(), S::Error> {
+) -> Result<bool, S::Error> {
     if results.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let attempt = match &v.target {
         Target::Store(store) => store::write(session, v, store, results)?,
         Target::Column(column) => column::write(session, v, column, results)?,
     };
 
-    let written = || attempt.written.iter().map(|r| &r.claim);
-    forget_failed(session, v, written())?;
-    settle(session, v, written())?;
-    release(session, v, written().chain(attempt.conflicted.iter().map(|r| &r.claim)))
+    let written: Vec<&Claimed> = attempt.written.iter().map(|result| &result.claim).collect();
+    let conflicted: Vec<&Claimed> = attempt.conflicted.iter().map(|result| &result.claim).collect();
+    forget_failed(session, v, written.iter().copied())?;
+    settle_or_release(session, v, &written, &conflicted)
 }

@@ -12,9 +12,7 @@ use pgai_rs_pipeline::failure::{Failure, Retry, Step};
 use crate::definition::Definition;
 use crate::session::{Connection, Param, QueueError, Session};
 use crate::sql::work;
-use crate::work::{
-    Claimed, SourceRows, forget_failed, held, lock_rows, postpone, release, settle as settle_work,
-};
+use crate::work::{Claimed, SourceRows, forget_failed, held, lock_rows, postpone, settle_or_release};
 use crate::{errors, gone};
 
 /// The limits on retries and on error rows.
@@ -172,8 +170,7 @@ fn set_aside<C: Connection>(
     args.extend([Param::OptionalTexts(&hints), Param::Int4s(&attempts)]);
     connection.execute(&work::set_aside(v), &args)?;
 
-    settle_work(connection, v, claims())?;
-    release(connection, v, claims())
+    settle_or_release(connection, v, &claims().collect::<Vec<_>>(), &[]).map(drop)
 }
 
 /// Writes error rows with pgai's messages, and what else is known in the details. Failures that are retried

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::definition::{Definition, Target};
 use crate::session::Session;
-use crate::work::{Claimed, forget_failed, held, postpone, present, release, settle as settle_work};
+use crate::work::{Claimed, forget_failed, held, postpone, present, release, settle_or_release};
 use crate::{partitions, provenance, store};
 
 /// The pause before rows are looked up again while partitions are being added.
@@ -28,26 +28,25 @@ fn settle_held<S: Session>(session: &mut S, v: &Definition, claims: &[&Claimed])
     }
     let (here, gone) = present(session, v, claims, held)?;
     release(session, v, here.into_iter().map(|at| claims[at]))?;
-    delete_and_settle(session, v, gone.into_iter().map(|at| claims[at]))
+    delete_and_settle(session, v, gone.into_iter().map(|at| claims[at])).map(drop)
 }
 
 /// Deletes what is left of rows that are gone, and settles their work rows. The trigger has usually removed
 /// the chunks already, but not those of rows that left with a partition or were deleted under
-/// session_replication_role = replica.
+/// session_replication_role = replica. Returns whether rows were released because they have changed since.
 pub fn delete_and_settle<'a, S: Session>(
     session: &mut S,
     v: &Definition,
     claims: impl Iterator<Item = &'a Claimed>,
-) -> Result<(), S::Error> {
+) -> Result<bool, S::Error> {
     let claims: Vec<&Claimed> = claims.collect();
     if claims.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     if let Target::Store(store) = &v.target {
         session.with_own_search_path(|s| store::delete_chunks(s, v, store, claims.iter().copied(), &[]))?;
     }
     provenance::forget(session, v, claims.iter().copied())?;
     forget_failed(session, v, claims.iter().copied())?;
-    settle_work(session, v, claims.iter().copied())?;
-    release(session, v, claims.into_iter())
+    settle_or_release(session, v, &claims, &[])
 }

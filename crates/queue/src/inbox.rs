@@ -36,8 +36,17 @@ pub fn peek<C: Connection>(connection: &mut C, v: &Definition, cursor: &Cursor) 
     Ok(Peek { now, due: claims_in.into_iter().chain(looks_in).min() })
 }
 
-/// Folds one batch. Returns whether there may be more.
-pub fn fold<C: Connection>(connection: &mut C, v: &Definition, cursor: &Cursor) -> Result<bool, C::Error> {
+/// A batch that was folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Folded {
+    /// The number of rows of the inbox.
+    pub rows: i64,
+    /// There may be more.
+    pub more: bool,
+}
+
+/// Folds one batch.
+pub fn fold<C: Connection>(connection: &mut C, v: &Definition, cursor: &Cursor) -> Result<Folded, C::Error> {
     let scan = cursor.begin();
     let args = [Param::Int8(FOLD_LIMIT), Param::Int8(scan.block)];
     let parts = connection.query(&inbox::fold(v), &args, |row| {
@@ -48,5 +57,5 @@ pub fn fold<C: Connection>(connection: &mut C, v: &Definition, cursor: &Cursor) 
 
     let more = rows == FOLD_LIMIT;
     cursor.end(&scan, if more { last } else { blocks });
-    Ok(more)
+    Ok(Folded { rows, more })
 }

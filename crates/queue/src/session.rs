@@ -21,7 +21,7 @@ pub enum Param<'a> {
     /// `int8`.
     Int8(i64),
     /// `int8`, the number of rows that are enough. The best plan depends on it: an implementation that keeps plans
-    /// makes one for each run of a statement that has such a parameter.
+    /// keeps one for a few rows, and makes one for each run with more.
     Limit(i64),
     /// `float8`.
     Float8(f64),

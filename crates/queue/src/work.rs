@@ -111,13 +111,29 @@ pub fn forget_failed<'a, C: Connection>(
     connection.execute(&work::forget_failed(v), &keys.params()).map(drop)
 }
 
-/// Removes the work rows that have not changed since they were claimed.
-pub fn settle<'a, C: Connection>(
+/// Removes the work rows that have not changed since they were claimed. Returns their number.
+fn settle<'a, C: Connection>(
     connection: &mut C,
     v: &Definition,
     claims: impl Iterator<Item = &'a Claimed>,
-) -> Result<(), C::Error> {
+) -> Result<u64, C::Error> {
     execute_for(connection, v, &work::settle(v), claims, |claim| claim.generation)
+}
+
+/// Removes the work rows of claims that are done, and releases those that have changed since they were claimed, with those
+/// of `again`. Returns whether any were released. The claims must hold.
+pub fn settle_or_release<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    done: &[&Claimed],
+    again: &[&Claimed],
+) -> Result<bool, C::Error> {
+    let settled = settle(connection, v, done.iter().copied())?;
+    if settled == done.len() as u64 && again.is_empty() {
+        return Ok(false);
+    }
+    release(connection, v, done.iter().chain(again).copied())?;
+    Ok(true)
 }
 
 /// Releases the work rows that `settle` or `postpone` left because they changed since the claim: they are due
@@ -127,23 +143,24 @@ pub fn release<'a, C: Connection>(
     v: &Definition,
     claims: impl Iterator<Item = &'a Claimed>,
 ) -> Result<(), C::Error> {
-    execute_for(connection, v, &work::release(v), claims, |claim| claim.lease)
+    execute_for(connection, v, &work::release(v), claims, |claim| claim.lease).map(drop)
 }
 
-/// Runs a statement whose parameters are the claims' keys and a number of each claim.
+/// Runs a statement whose parameters are the claims' keys and a number of each claim. Returns the number of rows that it
+/// touched.
 fn execute_for<'a, C: Connection>(
     connection: &mut C,
     v: &Definition,
     statement: &str,
     claims: impl Iterator<Item = &'a Claimed>,
     number: impl Fn(&Claimed) -> i64,
-) -> Result<(), C::Error> {
+) -> Result<u64, C::Error> {
     let claims: Vec<&Claimed> = claims.collect();
     let keys = v.keys(claims.iter().map(|c| &c.key));
     let numbers: Vec<i64> = claims.iter().map(|c| number(c)).collect();
     let mut args = keys.params();
     args.push(Param::Int8s(&numbers));
-    connection.execute(statement, &args).map(drop)
+    connection.execute(statement, &args)
 }
 
 /// Reschedules rows that have not changed since they were claimed, each after its pause and with its number

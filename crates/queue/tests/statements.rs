@@ -63,7 +63,7 @@ impl Queue {
 
     fn fold(&mut self) -> bool {
         let (v, cursor) = (&self.source.definition, &self.cursor);
-        self.session.transaction(|s| s.as_owner(|s| inbox::fold(s, v, cursor))).unwrap()
+        self.session.transaction(|s| s.as_owner(|s| inbox::fold(s, v, cursor))).unwrap().more
     }
 
     fn peek(&mut self) -> inbox::Peek {
@@ -79,7 +79,7 @@ impl Queue {
         let v = &self.source.definition;
         let duration = Duration::from_secs(600);
         let wanted = Request { rows, bytes, largest: 1_000, addresses, lease, duration };
-        self.session.transaction(|s| s.as_owner(|s| claim::claim(s, v, &wanted))).unwrap()
+        self.session.transaction(|s| s.as_owner(|s| claim::claim(s, v, &wanted))).unwrap().rows
     }
 
     /// Inserts texts with the ids from 1, folds and claims them.
@@ -106,6 +106,7 @@ impl Queue {
     fn complete(&mut self, done: &[Completed], claims: &[Claimed]) -> Result<Vec<Ticket>, ClientError> {
         let results = done.iter().zip(claims).map(|(done, claim)| Outcome { done, claim: claim.clone() });
         complete::complete(&mut self.session, &self.source.definition, results.collect())
+            .map(|written| written.busy)
     }
 
     fn fail(&mut self, claims: &[Claimed], failure: &Failure) {

@@ -5,7 +5,8 @@ use crate::quote::ident;
 use crate::sql::{source, text};
 use crate::tables::Texts;
 
-/// Claims rows. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
+/// Claims rows. Returns their generations, attempts and keys, and with each the number of rows that were due, up to the
+/// limit, and in how many milliseconds the next one is that was not. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
 /// holder's process id, `$5`: the limit for all bytes together, `$6`: the limit for the bytes of a document
 /// that is read.
 pub fn claim(v: &Definition) -> String {
@@ -42,7 +43,9 @@ fn claim_if(v: &Definition, condition: &str) -> String {
          SET {attempts} = w.{attempts} + 1, {lease} = $3, {leased_by} = $4,
              {available_at} = now() + make_interval(secs => $2)
          FROM sized z WHERE {w_is_z} AND (z.\"size of pgai_rs\" <= $5 OR z.\"place of pgai_rs\" = 1)
-         RETURNING w.{generation}, w.{attempts}, {as_text}",
+         RETURNING w.{generation}, w.{attempts}, {as_text}, (SELECT count(*) FROM due),
+             (SELECT ceil(extract(epoch FROM min(l.{available_at}) - now()) * 1000)::int8
+              FROM {work} l WHERE l.{available_at} > now())",
         work = v.tables.work,
         source = v.source,
         available_at = v.own.name("available_at"),

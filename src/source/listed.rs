@@ -1,0 +1,69 @@
+//! The sources that the catalog lists. They are read again when this process was told that something has changed.
+
+use std::time::{Duration, Instant};
+
+use super::entry::{self, S3Source, Unreadable};
+use crate::catalog::definitions::{self, Watch};
+use crate::catalog::telling;
+use crate::pg::error::PgError;
+use crate::pg::transaction::transaction;
+
+/// The enabled sources, as the catalog had them.
+pub struct Listed {
+    entries: Vec<S3Source>,
+    /// Those whose rows can't be read, until they are taken.
+    unreadable: Vec<Unreadable>,
+    /// The time at which they were read.
+    read: Instant,
+    /// The watch over all that this was read from; `None` if it has to be read each time.
+    watch: Option<Watch>,
+}
+
+impl Listed {
+    /// Reads them. Must be called outside a transaction.
+    pub fn read() -> Result<Listed, PgError> {
+        transaction(|| {
+            let read = Instant::now();
+            let since = definitions::generation();
+            let tables = telling::of(&telling::OF_SOURCES)?;
+            let enabled = entry::enabled()?;
+
+            let (mut entries, mut unreadable) = (Vec::new(), Vec::new());
+            for source in enabled.found {
+                match source {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => unreadable.push(error),
+                }
+            }
+            let seen = entries.iter().map(|entry| entry.seen);
+            let watch = tables.map(|tables| match enabled.has_others {
+                false => Watch::over(tables.into_iter().chain(seen), since),
+                // Their tables are found by names, which any relation may get.
+                true => Watch::over_all(since),
+            });
+            Ok(Listed { entries, unreadable, read, watch })
+        })
+    }
+
+    /// Returns whether the catalog still has them like that, as far as this process was told by the beginning of its last
+    /// transaction, and no other of them is due by now.
+    pub fn is_current(&self) -> bool {
+        let passed = self.read.elapsed();
+        let has_become_due = |due: Duration| due > Duration::ZERO && due <= passed;
+        self.watch.as_ref().is_some_and(Watch::is_undisturbed)
+            && !self.entries.iter().filter_map(|entry| entry.due_in).any(has_become_due)
+    }
+
+    /// Returns the sources, with the times of their next runs counted from now.
+    pub fn entries(&self) -> Vec<S3Source> {
+        let passed = self.read.elapsed();
+        let left = |due: Duration| due.saturating_sub(passed);
+        let as_of_now = |entry: &S3Source| S3Source { due_in: entry.due_in.map(left), ..entry.clone() };
+        self.entries.iter().map(as_of_now).collect()
+    }
+
+    /// Takes the sources whose rows can't be read.
+    pub fn take_unreadable(&mut self) -> Vec<Unreadable> {
+        std::mem::take(&mut self.unreadable)
+    }
+}
