@@ -100,6 +100,6 @@ def visible_after(db, number: int) -> float:
     with db.connect() as connection:
         connection.execute("INSERT INTO document VALUES (%s, %s)", [number, f"row {number}"])
         started = time.monotonic()
-        while not connection.execute("SELECT FROM document_embedding_store WHERE id = %s", [number]).fetchone():
+        while not connection.execute("SELECT 1 FROM document_embedding_store WHERE id = %s", [number]).fetchone():
             time.sleep(0.0005)
         return time.monotonic() - started

@@ -29,7 +29,9 @@ UPDATE "public"."_vectorizer_work_2" w
 SET "attempts" = w."attempts" + 1, "lease" = $3, "leased_by" = $4,
 "available_at" = now() + make_interval(secs => $2)
 FROM sized z WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) z."tenant ""of""" AND w."created_at" OPERATOR(pg_catalog.=) z."created_at" AND (z."size of pgai_rs" <= $5 OR z."place of pgai_rs" = 1)
-RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at"::text;
+RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at"::text, (SELECT count(*) FROM due),
+(SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
+FROM "public"."_vectorizer_work_2" l WHERE l."available_at" > now());
 
 -- work::held
 SELECT k.ord FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1, u.lease FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::int8[])) WITH ORDINALITY AS u (k0, k1, lease, ord)) k JOIN "public"."_vectorizer_work_2" w ON w."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND w."created_at" OPERATOR(pg_catalog.=) k.k1 WHERE w."lease" = k.lease FOR UPDATE OF w;
@@ -90,7 +92,9 @@ UPDATE "public"."_vectorizer_work_2" w
 SET "attempts" = w."attempts" + 1, "lease" = $3, "leased_by" = $4,
 "available_at" = now() + make_interval(secs => $2)
 FROM sized z WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) z."tenant ""of""" AND w."created_at" OPERATOR(pg_catalog.=) z."created_at" AND (z."size of pgai_rs" <= $5 OR z."place of pgai_rs" = 1)
-RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at"::text;
+RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at"::text, (SELECT count(*) FROM due),
+(SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
+FROM "public"."_vectorizer_work_2" l WHERE l."available_at" > now());
 
 -- column::existing
 SELECT k.ord, '00000000-0000-0000-0000-000000000000'::uuid, 0, o."digest"
