@@ -1,6 +1,6 @@
 """One whole document of each type."""
 
-from . import compound, packages, pdf, plain
+from . import compound, kindle, packages, pdf, plain
 from .case import Whole
 
 WHOLE = [
@@ -18,6 +18,7 @@ WHOLE = [
     Whole("Rtf", "rtf", plain.rtf, binary=True),
     Whole("Html", "html", plain.html, binary=False),
     Whole("Epub", "epub", packages.epub, binary=True, opaque=True),
+    Whole("Kindle", "mobi", kindle.kindle, binary=True),
     Whole("Csv", "csv", plain.csv, binary=False),
     Whole("Tsv", "tsv", plain.tsv, binary=False),
     Whole("Json", "json", plain.json_value, binary=False),

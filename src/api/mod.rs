@@ -4,6 +4,7 @@
 //!
 //! * [`create_vectorizer`], [`drop_vectorizer`], [`scheduling`]: declaring, dropping, disabling, changing the times
 //! * [`execute_vectorizer`], [`resync`], [`retry_failed`]: having the worker do something
+//! * [`given_key`]: keys of rows as callers give them
 //! * [`quota`]: the number of vectorizers and S3 sources that a role may have
 //! * [`vector_index`]: pgai's functions for an index
 //! * [`bind_all`]: the upgrade of vectorizers of earlier versions
@@ -19,6 +20,7 @@
 //!
 //! * [`embed`], [`convenience`]: vectors for whoever calls
 //! * [`documents`], [`chunking`]: what becomes of a document or a text
+//! * [`parsed_document`]: the text that a vectorizer keeps of a document
 //! * [`network`]: waiting in a backend for any of these
 //! * [`secrets`]: API keys for a database
 //!

@@ -68,7 +68,7 @@ impl Queue {
             inbox::fold(s, v, &cursor)?;
             claim::claim(s, v, &wanted)
         };
-        let mut claimed = self.session.transaction(|s| s.as_owner(claim)).unwrap();
+        let mut claimed = self.session.transaction(|s| s.as_owner(claim)).unwrap().rows;
         claimed.sort_by(|a, b| a.key.0.cmp(&b.key.0));
         claimed
     }

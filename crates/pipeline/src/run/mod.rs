@@ -53,6 +53,7 @@
 //!
 //! * `process`, `progress`: its way through the stages
 //! * `source`: the document that its row holds or names
+//! * `kept`: the text that is kept of a document, and whether it may be cut again
 //! * `plan`, `reuse`, `fingerprint`: which chunks stay, which are new, and whether anything has changed at all
 //! * `fill`: the template
 //! * `prepared`: what a vectorizer's config is made into, once

@@ -11,6 +11,7 @@
 //! * [`work`]: claims, leases, rows that are settled or set aside
 //! * [`source`]: documents, and locks on their rows
 //! * [`store`], [`mod@column`], [`provenance`]: where vectors go, and what is remembered of them
+//! * [`text`]: the texts that are kept of documents
 //! * [`errors`]: error rows
 //! * [`trigger`]: statements of users' transactions
 
