@@ -36,6 +36,8 @@ pub struct SpiQueue {
     requests: Requests,
     /// The number of claims of this process, over all vectorizers.
     claims: u64,
+    /// True if the queues were looked at in this turn.
+    has_looked: bool,
 }
 
 impl SpiQueue {
@@ -48,6 +50,7 @@ impl SpiQueue {
             quotas: SharedQuotas::default(),
             requests: Requests::default(),
             claims: 0,
+            has_looked: false,
         }
     }
 
@@ -139,8 +142,9 @@ impl SpiQueue {
 
     /// Has sessions wake the worker for the vectorizers whose queues it would look at. Returns whether one of these has
     /// changed already, so that the worker must not sleep.
-    pub fn has_wanted_changes(&self) -> bool {
-        self.roster.has_wanted_changes()
+    pub fn has_wanted_changes(&mut self) -> bool {
+        // Who claims no more, because the process is about to end, sleeps until its documents have finished.
+        std::mem::take(&mut self.has_looked) && self.roster.has_wanted_changes()
     }
 
     fn claim_rows(
@@ -269,6 +273,7 @@ impl Queue for SpiQueue {
         }
 
         self.roster.take_changes();
+        self.has_looked = true;
         let mut working = Vec::new();
         for id in self.roster.in_order() {
             match self.roster.has_work(id, self.tickets.has_any_of(id)) {
