@@ -32,9 +32,9 @@ QUESTIONS = (
     "Which tool finds malicious macros in a document?",
 )
 SEARCH = """
-    SELECT title, citation->>'page' AS page, chunk, embedding <=> question AS distance
-    FROM document_embeddings, ai.vectorizer_embed('documents', %s) AS question
-    ORDER BY distance LIMIT %s
+    SELECT title, s.citation->>'page' AS page, s.chunk, s.distance
+    FROM ai.search('documents', %s, %s) AS s JOIN document_embeddings USING (embedding_uuid)
+    ORDER BY s.rank
 """
 
 
@@ -121,7 +121,7 @@ def wait_until_embedded(database) -> None:
 
 def ask(database) -> None:
     heading("Four questions, to documentation, to a PDF and to a Word document:")
-    code(SEARCH.replace("%s)", "'your question')").replace("%s", "3"))
+    code(SEARCH.replace("%s, %s", "'your question', 3"))
     for question in QUESTIONS:
         heading(question)
         for rank, row in enumerate(database.sql(SEARCH, [question, 3]), 1):
@@ -176,8 +176,7 @@ def psql(home: house.House) -> None:
     code(
         """
         SELECT * FROM ai.vectorizer_status;
-        SELECT title, citation, chunk FROM document_embeddings
-        ORDER BY embedding <=> ai.vectorizer_embed('documents', 'your question') LIMIT 3;
+        SELECT score, chunk, uri, citation FROM ai.search('documents', 'your question', 3);
         """
     )
     command = [str(cluster.bindir / "psql"), "-h", cluster.host, "-U", "postgres", "demo"]

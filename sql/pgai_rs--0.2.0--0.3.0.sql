@@ -181,7 +181,15 @@ DECLARE
         'ai.chunk_document(bytea,jsonb,text,text)', 'ai.chunk_document(text,jsonb,jsonb)',
         'ai.parsing_auto(bool)', 'ai.parsing_pymupdf(bool)', 'ai.parsing_docling(bool)',
         'ai._parsing_auto_of_0_2()', 'ai._parsing_pymupdf_of_0_2()', 'ai._parsing_docling_of_0_2()',
-        'ai.parsed_document(int4,jsonb)', 'ai.parsed_document(text,jsonb)'];
+        'ai.parsed_document(int4,jsonb)', 'ai.parsed_document(text,jsonb)',
+        'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4)', 'ai.evaluate_search(int4,regclass,int4)',
+        'ai.search(text,text,int4,text,text[],float8,int4,float8,bool)', 'ai.search(int4,text,int4,text,text[],float8,int4,float8,bool)',
+        (SELECT pg_catalog.format('ai.search(text,%I.vector,int4,text,text[],float8,int4,float8,bool)', n.nspname)
+         FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+         WHERE e.extname OPERATOR(pg_catalog.=) 'vector'),
+        (SELECT pg_catalog.format('ai.search(int4,%I.vector,int4,text,text[],float8,int4,float8,bool)', n.nspname)
+         FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+         WHERE e.extname OPERATOR(pg_catalog.=) 'vector')];
     found pg_catalog.text;
 BEGIN
     WITH gone (class, object) AS (

@@ -14,6 +14,7 @@
 //! * [`queue`]: the vectorizers that are worked on, and the queue's protocol over SPI
 //! * [`source`]: buckets mirrored as tables
 //! * [`index`]: vector indexes
+//! * [`search`]: searching what vectorizers have embedded
 //! * [`worker`], [`shared`]: launcher and workers, and the memory that they share with sessions
 //! * [`migrate`]: taking over vectorizers from pgai, and releasing them
 //! * [`pg`]: Postgres and pgvector facilities that pgrx does not provide
@@ -30,6 +31,7 @@ mod index;
 mod migrate;
 mod pg;
 mod queue;
+mod search;
 mod shared;
 mod source;
 mod trigger;

@@ -1,6 +1,5 @@
 //! `ai.vectorizer_embed`: embeds a query with a vectorizer's own model, in the caller's backend.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::iter;
 use std::slice;
@@ -14,6 +13,7 @@ use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 use super::network::await_answer;
+use super::remembered::{NamedModel, QueryInput, remember, remembered};
 use crate::access;
 use crate::catalog::binding::{self, Relations};
 use crate::catalog::vectorizer::{self, Entry};
@@ -25,60 +25,6 @@ use crate::pg::identity::{current_user, with_row_security};
 use crate::pg::json::Json;
 use crate::pg::sql::{self, Row};
 use crate::pg::vector;
-
-/// The model as the caller names it. Together with the input it identifies an answer that can be reused.
-#[derive(Debug, Clone, PartialEq)]
-enum NamedModel {
-    Config(serde_json::Value),
-    Id(i32),
-    Name(String),
-    /// A config without a vectorizer, and the API key that the caller provides, if any.
-    Given(serde_json::Value, Option<ApiKey>),
-}
-
-/// The answer of the last call, which is reused within the same statement.
-struct LastAnswer {
-    statement: i64,
-    user: pg_sys::Oid,
-    model: NamedModel,
-    input: QueryInput,
-    vector: Vec<f32>,
-}
-
-/// The input to be embedded.
-#[derive(Debug, Clone, PartialEq)]
-enum QueryInput {
-    /// A text, and its purpose if the caller gives it.
-    Text { text: String, input_type: Option<String> },
-    /// A text as token numbers.
-    Tokens(Vec<u32>),
-}
-
-impl QueryInput {
-    fn text(text: String, input_type: Option<String>) -> Result<Self, PgError> {
-        Ok(QueryInput::Text { text, input_type })
-    }
-
-    fn tokens(numbers: Vec<Option<i32>>) -> Result<Self, PgError> {
-        Ok(QueryInput::Tokens(numbers.into_iter().map(token).collect::<Result<_, _>>()?))
-    }
-}
-
-/// Returns a token's number. Errors if it is null or negative.
-fn token(number: Option<i32>) -> Result<u32, PgError> {
-    let number = number.ok_or_else(|| {
-        let message = "input_tokens must not contain nulls";
-        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, message)
-    })?;
-    u32::try_from(number).map_err(|_| {
-        let message = "input_tokens must not contain negative numbers";
-        PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message)
-    })
-}
-
-thread_local! {
-    static LAST: RefCell<Option<LastAnswer>> = const { RefCell::new(None) };
-}
 
 // `$read` turns the three arguments into the model and the input.
 macro_rules! embed_function {
@@ -169,19 +115,29 @@ pub fn callers_key(key: String) -> ApiKey {
 /// Returns the vector of an input, from the last call if that was the same; `None` if there is no such
 /// vectorizer, as in pgai.
 fn embed_remembered(model: NamedModel, input: QueryInput) -> Result<Option<Vec<f32>>, PgError> {
-    // SAFETY: reads a variable of this backend.
-    let statement = unsafe { pg_sys::GetCurrentStatementStartTimestamp() };
-    let user = current_user();
-    let known = LAST.with_borrow(|last| {
-        last.as_ref()
-            .filter(|l| l.statement == statement && l.user == user && l.model == model && l.input == input)
-            .map(|l| l.vector.clone())
-    });
-    if known.is_some() {
-        return Ok(known);
+    if let Some(known) = remembered(&model, &input) {
+        return Ok(Some(known));
     }
+    match asked(&model)? {
+        Some(resolved) => embed_anew(model, input, resolved).map(Some),
+        None => Ok(None),
+    }
+}
 
-    let Some(ResolvedModel { embedding, role, author }) = asked(&model)? else { return Ok(None) };
+/// Returns the vector of a question to a vectorizer, from the last call if that was the same. The caller must be one
+/// of its readers.
+pub fn embed_question(entry: &Entry, question: String) -> Result<Vec<f32>, PgError> {
+    let model = NamedModel::Id(entry.id);
+    let input = QueryInput::text(question, None)?;
+    match remembered(&model, &input) {
+        Some(known) => Ok(known),
+        None => embed_anew(model, input, of_vectorizer(entry)?),
+    }
+}
+
+/// Asks a model, and remembers its answer for the rest of the statement.
+fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> Result<Vec<f32>, PgError> {
+    let ResolvedModel { embedding, role, author } = resolved;
     let callers = match &model {
         NamedModel::Given(_, own) => own.as_ref(),
         NamedModel::Id(_) | NamedModel::Name(_) | NamedModel::Config(_) => None,
@@ -190,8 +146,8 @@ fn embed_remembered(model: NamedModel, input: QueryInput) -> Result<Option<Vec<f
     access::embedding::require_allowed(&embedding, role, author, key.as_ref())?;
 
     let vector = ask(&embedding, author, key, &model, &input)?;
-    LAST.set(Some(LastAnswer { statement, user, model, input, vector: vector.clone() }));
-    Ok(Some(vector))
+    remember(model, input, &vector);
+    Ok(vector)
 }
 
 /// A model to be asked.
@@ -219,16 +175,28 @@ fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
     };
     let Some(entry) = found else { return incomplete(model) };
 
-    if is_reader(&entry)? {
-        // The rights that decide must be the owner's, and not those of a role that was given the source.
-        entry.relations.require_one_owner()?;
-        let embedding = entry.config()?.embedding.clone();
-        return Ok(Some(ResolvedModel { embedding, role: entry.owner(), author: entry.author() }));
-    }
-    match entry.is_seen_by(current_user()) {
-        true => Err(not_a_reader(&entry)),
+    match may_ask(&entry)? {
+        true => of_vectorizer(&entry).map(Some),
         false => Ok(None),
     }
+}
+
+/// Returns whether the caller may ask the model of a vectorizer; false if the caller does not see the vectorizer.
+/// Errors (42501) if the caller does, and can't read its vectors.
+pub fn may_ask(entry: &Entry) -> Result<bool, PgError> {
+    match is_reader(entry)? {
+        true => Ok(true),
+        false if entry.is_seen_by(current_user()) => Err(not_a_reader(entry)),
+        false => Ok(false),
+    }
+}
+
+/// Returns the model of a vectorizer.
+fn of_vectorizer(entry: &Entry) -> Result<ResolvedModel, PgError> {
+    // The rights that decide must be the owner's, and not those of a role that was given the source.
+    entry.relations.require_one_owner()?;
+    let embedding = entry.config()?.embedding.clone();
+    Ok(ResolvedModel { embedding, role: entry.owner(), author: entry.author() })
 }
 
 /// Returns the config of a vectorizer with missing relations, if the caller sees it. Its owner is unknown: it

@@ -57,11 +57,13 @@ pub mod network;
 pub mod parsed_document;
 mod pending;
 mod quota;
+mod remembered;
 pub mod resync;
 pub mod retry_failed;
 pub mod s3;
 pub mod s3_source;
 pub mod scheduling;
+pub mod search;
 
 pub mod pgai_validators;
 pub mod secrets;

@@ -49,6 +49,7 @@ pub mod plan;
 pub mod plan_cache;
 pub mod quote;
 pub mod random;
+pub mod result;
 pub mod role_settings;
 pub mod roles;
 pub mod session;

@@ -1,7 +1,7 @@
 //! pgvector's `vector` as a datum.
 
 use pgrx::datum::DatumWithOid;
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::{FromDatum, PgSqlErrorCode, pg_sys};
 
 use super::error::PgError;
 use super::plan::Planning;
@@ -41,6 +41,25 @@ pub fn datum(numbers: &[f32]) -> Result<pg_sys::Datum, PgError> {
         vector.add(4).cast::<i16>().write(dimensions);
         std::ptr::copy_nonoverlapping(numbers.as_ptr().cast::<u8>(), vector.add(HEADER), size - HEADER);
         Ok(pg_sys::Datum::from(vector))
+    }
+}
+
+/// A `vector` that a user passes.
+pub struct Vector(pub Vec<f32>);
+
+impl FromDatum for Vector {
+    unsafe fn from_polymorphic_datum(datum: pg_sys::Datum, is_null: bool, _: pg_sys::Oid) -> Option<Self> {
+        if is_null {
+            return None;
+        }
+        // SAFETY: by the caller a datum of this type, whose layout [`datum`] tells; it holds as many numbers as it
+        // says, for pgvector has made it.
+        unsafe {
+            let vector = pg_sys::pg_detoast_datum(datum.cast_mut_ptr()).cast::<u8>();
+            let dimensions = usize::try_from(vector.add(4).cast::<i16>().read()).ok()?;
+            let numbers = vector.add(HEADER).cast::<f32>();
+            Some(Vector((0..dimensions).map(|index| numbers.add(index).read_unaligned()).collect()))
+        }
     }
 }
 

@@ -44,6 +44,7 @@ HOSTILE = {
     "jsonb": JSONS,
     "int4[]": [None, [], [None], [-1], [2**31 - 1], [[1], [2]]],
     "text[]": [None, [], [None], ["", "[", "{", "**", HUGE], [["a"], ["b"]]],
+    "vector": [None, "[1]", "[1,2,3,4,5,6,7,8]", "[0,0,0,0,0,0,0,0]", "[" + ",".join(["1"] * 16_000) + "]"],
     "bytea": [None, b"", b"\x00\xff\x01", b"%PDF-1.7 ...", b"PK\x03\x04", b"{\\rtf1", b"<html>", b"[" * 5_000, b"x" * 100_000],
     "name[]": [None, [], [None], ["no such role", "", "postgres", "postgres"]],
     "interval": [None, "0", "-1 day", "100000000 years", "1 microsecond"],
@@ -69,6 +70,7 @@ GOOD = {
     "column_name": "body",
     "input_text": "text",
     "document": b"text",
+    "query": "[1,2,3,4,5,6,7,8]",
 }
 
 CALLABLE = """
@@ -134,7 +136,8 @@ def test_no_function_stumbles_over_what_it_is_given(db, stub, functions):
         for signature, name, arguments, defaults, types in functions:
             assert set(types) <= HOSTILE.keys(), f"{signature} has arguments of a type that this test does not know"
             fresh = {"name": "fresh"} if name.startswith("create_") else {}
-            for call in calls(well | fresh, arguments, types, defaults):
+            named = {"vectorizer": "existing" if types[:1] == ["text"] else 1}
+            for call in calls(well | fresh | named, arguments, types, defaults):
                 tried += 1
                 problem = outcome(connection, *statement(name, call))
                 if problem:

@@ -39,7 +39,7 @@ EXTENSION = Rules(
         {"api"},
         {"migrate"},
         {"declare", "worker"},
-        {"index", "ddl"},
+        {"index", "ddl", "search"},
         {"source", "queue"},
         {"trigger"},
         {"access"},
@@ -61,7 +61,7 @@ PIPELINE = Rules(
         {"config", "fair", "network"},
         {
             "backoff", "child", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "outline", "quota",
-            "secret",
+            "search", "secret",
         },
     ],
 )

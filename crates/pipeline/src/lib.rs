@@ -17,6 +17,7 @@
 //! * [`s3`]: asking S3, for the loader and for whoever lists buckets
 //! * [`network`]: which addresses may be connected to, and how much is taken of an answer
 //! * [`seal`]: secrets that lie where others may read
+//! * [`search`]: choosing among the chunks that a search has found
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
 //! * [`quota`]: how much a role may spend in a day
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
@@ -57,6 +58,7 @@ pub mod quota;
 pub mod run;
 pub mod s3;
 pub mod seal;
+pub mod search;
 pub mod secret;
 pub mod server_url;
 pub mod settings;

@@ -1,0 +1,55 @@
+-- How good the answers of a search are, by questions whose right documents are known. With the caller's own rights.
+
+-- The statement that evaluates; $1 is the vectorizer, $2 is k.
+-- By nDCG with linear gain, as trec_eval has it: grade / log2(rank + 1), over that of the best order that there is.
+CREATE FUNCTION ai._evaluation(questions regclass) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+RETURN pg_catalog.format($$
+    WITH judged AS (
+        SELECT q.query::text AS query, q.key::jsonb AS key, max(greatest(coalesce((to_jsonb(q) ->> 'grade')::float8, 1), 0)) AS grade
+        FROM %s AS q
+        WHERE q.query IS NOT NULL AND q.key IS NOT NULL
+        GROUP BY 1, 2),
+    -- A question without a right document tells nothing.
+    best AS (
+        SELECT g.query, count(*) AS documents, sum(g.grade / (ln(g.place + 1) / ln(2))) FILTER (WHERE g.place <= $2) AS dcg
+        FROM (SELECT j.query, j.grade, row_number() OVER (PARTITION BY j.query ORDER BY j.grade DESC) AS place
+              FROM judged j WHERE j.grade > 0) g
+        GROUP BY g.query),
+    asked AS MATERIALIZED (SELECT b.query, ai.vectorizer_embed($1, b.query) AS vector FROM best b),
+    found AS MATERIALIZED (
+        SELECT a.query, s.rank, s.key FROM asked a CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1) s),
+    exactly AS MATERIALIZED (
+        SELECT a.query, s.key
+        FROM asked a CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1, exact => true) s),
+    measured AS (
+        SELECT b.query,
+               count(j.key)::float8 / b.documents AS recall,
+               coalesce(sum(j.grade / (ln(f.rank + 1) / ln(2))), 0) / b.dcg AS ndcg,
+               coalesce(1.0::float8 / min(f.rank) FILTER (WHERE j.key IS NOT NULL), 0) AS mrr
+        FROM best b
+        LEFT JOIN found f ON f.query = b.query
+        LEFT JOIN judged j ON j.query = f.query AND j.key = f.key AND j.grade > 0
+        GROUP BY b.query, b.documents, b.dcg),
+    by_index AS (
+        SELECT e.query, count(f.key)::float8 / count(*) AS recall
+        FROM exactly e LEFT JOIN found f ON f.query = e.query AND f.key = e.key
+        GROUP BY e.query)
+    SELECT 'vector'::text, count(*), avg(m.recall), avg(m.ndcg), avg(m.mrr), avg(i.recall)
+    FROM measured m LEFT JOIN by_index i ON i.query = m.query$$, questions);
+
+CREATE FUNCTION ai.evaluate_search(vectorizer text, questions regclass, k int4 DEFAULT 10)
+RETURNS TABLE (mode text, queries int8, recall float8, ndcg float8, mrr float8, index_recall float8)
+LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY EXECUTE ai._evaluation(questions) USING vectorizer, k;
+END
+$$;
+
+CREATE FUNCTION ai.evaluate_search(vectorizer int4, questions regclass, k int4 DEFAULT 10)
+RETURNS TABLE (mode text, queries int8, recall float8, ndcg float8, mrr float8, index_recall float8)
+LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY EXECUTE ai._evaluation(questions) USING vectorizer, k;
+END
+$$;

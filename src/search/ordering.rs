@@ -1,0 +1,141 @@
+//! The order of a search: by which distance, and written how, so that an index serves it.
+//!
+//! An index serves an ORDER BY only if that names its operator and casts the column as the index does. So the index
+//! decides, and without one the config of the index to come.
+
+use pgrx::pg_sys;
+
+use pgai_rs_pipeline::config::indexing::Indexing;
+use pgai_rs_pipeline::search::metric::Metric;
+
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::sql::{self, Row, ident};
+
+/// The order of a search on one column of vectors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ordering {
+    /// The distance.
+    pub metric: Metric,
+    /// pgvector's type `vector`.
+    pub vector: pg_sys::Oid,
+    /// True if an index serves it.
+    pub is_indexed: bool,
+    /// The schema of pgvector, quoted if necessary.
+    schema: String,
+    /// The column of vectors, quoted if necessary.
+    column: String,
+    /// True if the column itself is a `halfvec`.
+    is_halfvec: bool,
+    /// The number of dimensions, if the index is on the column cast to `halfvec`.
+    cast_to_halfvec: Option<u32>,
+}
+
+/// The indexes of a column `a.attname` of vectors, the best first: one of the operator class `$3` (its name after the
+/// type's), then one on the column itself.
+///
+/// The expression of an index is compared with the one that we would write, for the table's owner may have written
+/// another.
+const INDEXES: &str = "
+    SELECT n.nspname::pg_catalog.text, v.oid, t.typname::pg_catalog.text OPERATOR(pg_catalog.=) 'halfvec',
+           i.operator, i.is_cast
+    FROM pg_catalog.pg_extension e
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+    JOIN pg_catalog.pg_type v ON v.typnamespace OPERATOR(pg_catalog.=) n.oid AND v.typname OPERATOR(pg_catalog.=) 'vector'
+    JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) $1
+         AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) $2 AND NOT a.attisdropped
+    JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+    LEFT JOIN LATERAL (
+        SELECT o.oprname::pg_catalog.text AS operator, x.indkey[0] OPERATOR(pg_catalog.=) 0 AS is_cast
+        FROM pg_catalog.pg_index x
+        JOIN pg_catalog.pg_opclass c ON c.oid OPERATOR(pg_catalog.=) x.indclass[0]
+        JOIN pg_catalog.pg_type ct ON ct.oid OPERATOR(pg_catalog.=) c.opcintype
+             AND ct.typnamespace OPERATOR(pg_catalog.=) n.oid
+        JOIN pg_catalog.pg_amop m ON m.amopfamily OPERATOR(pg_catalog.=) c.opcfamily
+             AND m.amoppurpose OPERATOR(pg_catalog.=) 'o'
+             AND m.amoplefttype OPERATOR(pg_catalog.=) c.opcintype
+             AND m.amoprighttype OPERATOR(pg_catalog.=) c.opcintype
+        JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) m.amopopr
+             AND o.oprnamespace OPERATOR(pg_catalog.=) n.oid
+        WHERE x.indrelid OPERATOR(pg_catalog.=) $1 AND x.indisvalid AND x.indpred IS NULL
+          AND (x.indkey[0] OPERATOR(pg_catalog.=) a.attnum
+               OR x.indkey[0] OPERATOR(pg_catalog.=) 0
+                  AND ct.typname OPERATOR(pg_catalog.=) 'halfvec'
+                  AND pg_catalog.pg_get_expr(x.indexprs, x.indrelid) OPERATOR(pg_catalog.=)
+                      pg_catalog.format('(%I)::%s', a.attname, pg_catalog.format_type(ct.oid, $4)))
+        ORDER BY c.opcname::pg_catalog.text OPERATOR(pg_catalog.=)
+                     pg_catalog.format('%s_%s', ct.typname, $3) DESC,
+                 x.indkey[0] OPERATOR(pg_catalog.=) 0, x.indexrelid
+        LIMIT 1) i ON true
+    WHERE e.extname OPERATOR(pg_catalog.=) 'vector'";
+
+impl Ordering {
+    /// Returns the order of a search in a vectorizer's vectors, as their indexes are now. Errors if pgvector or the
+    /// column is gone. Must be called under the pinned path, as which expressions are written.
+    pub fn of(vectorizer: &Vectorizer) -> Result<Ordering, PgError> {
+        let (_, column) = vectorizer.vectors();
+        let dimensions = vectorizer.config.embedding.dimensions();
+        let wanted = wanted(vectorizer);
+        let read = |row: &Row<'_>| {
+            let metric = row.get_opt::<String>(4)?.and_then(|operator| Metric::of_operator(&operator));
+            let is_cast = row.get_opt::<bool>(5)?.unwrap_or(false);
+            Ok(Ordering {
+                metric: metric.unwrap_or(wanted),
+                vector: row.get(2)?,
+                is_indexed: metric.is_some(),
+                schema: ident(&row.get::<String>(1)?),
+                column: ident(column),
+                is_halfvec: row.get(3)?,
+                cast_to_halfvec: (metric.is_some() && is_cast).then_some(dimensions),
+            })
+        };
+
+        let args = [
+            vectorizer.table_of_vectors().into(),
+            column.to_owned().into(),
+            wanted.opclass().to_owned().into(),
+            i32::try_from(dimensions).unwrap_or(-1).into(),
+        ];
+        let found = sql::read_now(INDEXES, &args, read)?;
+        found.into_iter().next().ok_or_else(|| {
+            PgError::raised(format!("vectorizer \"{}\" has no column of vectors", vectorizer.name)).with_hint(
+                "Check that extension vector is installed, or drop the vectorizer and create it again.",
+            )
+        })
+    }
+
+    /// Returns the distance between the vector of a row, in full precision, and `$1`.
+    pub fn distance(&self, alias: &str) -> String {
+        let half = if self.is_halfvec { format!("::{}.halfvec", self.schema) } else { String::new() };
+        self.between(&format!("{alias}.{}", self.column), &format!("$1{half}"))
+    }
+
+    /// Returns what an index orders by.
+    pub fn by_index(&self, alias: &str) -> String {
+        let Some(dimensions) = self.cast_to_halfvec else { return self.distance(alias) };
+        let cast = format!("::{}.halfvec({dimensions})", self.schema);
+        self.between(&format!("({alias}.{}{cast})", self.column), &format!("$1{cast}"))
+    }
+
+    /// Returns an order by distance that no index serves: Postgres finds the rows in another way, and sorts them.
+    pub fn exactly(&self, alias: &str) -> String {
+        format!("({}) OPERATOR(pg_catalog.+) 0::pg_catalog.float8", self.distance(alias))
+    }
+
+    /// Returns the column of vectors.
+    pub fn vectors(&self, alias: &str) -> String {
+        format!("{alias}.{}", self.column)
+    }
+
+    fn between(&self, left: &str, right: &str) -> String {
+        format!("{left} OPERATOR({}.{}) {right}", self.schema, self.metric.operator())
+    }
+}
+
+/// Returns the metric of the index that the config asks for; if it asks for none, that of `ai.indexing_hnsw()`.
+fn wanted(vectorizer: &Vectorizer) -> Metric {
+    match vectorizer.config.indexing.get() {
+        Ok(Indexing::Hnsw { index, .. }) => Metric::of_opclass(&index.opclass).unwrap_or(Metric::Cosine),
+        _ => Metric::Cosine,
+    }
+}

@@ -1,0 +1,136 @@
+//! The statement of a search.
+
+use pgai_rs_queue::quote::literal;
+
+use super::filter::Filter;
+use super::ordering::Ordering;
+use super::place::{Place, found_alias};
+use crate::catalog::destination::is_cited;
+use crate::catalog::vectorizer::Vectorizer;
+use crate::pg::error::PgError;
+
+/// Columns of the result of a [`Statement`], counted from 1: first what is chosen by, then what is returned.
+pub mod column {
+    /// The distance, a `float8`.
+    pub const DISTANCE: usize = 1;
+    /// The document, a `text`.
+    pub const DOCUMENT: usize = 2;
+    /// The vector, a `real[]`; NULL unless it is asked for.
+    pub const VECTOR: usize = 3;
+    /// The first and the last of those that are returned as they are: key, chunk_seq, chunk, uri, citation and
+    /// embedding_uuid.
+    pub const RETURNED: std::ops::RangeInclusive<usize> = 4..=9;
+}
+
+/// The way in which the nearest rows are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As Postgres plans it, for which an index of the vectors may serve.
+    AsPlanned,
+    /// Without an index of the vectors.
+    Exactly,
+}
+
+/// A search whose vector is `$1`.
+///
+/// The nearest rows are found in a subquery, so that what is made of them is made of no others.
+#[derive(Debug)]
+pub struct Statement {
+    /// What is made of the rows that are found.
+    outer: String,
+    /// The rows that are looked at.
+    inner: String,
+    /// Their alias and columns.
+    found: String,
+    by_index: String,
+    exactly: String,
+}
+
+impl Statement {
+    /// Prepares a search. The vectors of the rows are returned if `with_vectors`.
+    pub fn new(
+        vectorizer: &Vectorizer,
+        place: &Place,
+        ordering: &Ordering,
+        filter: Option<&Filter>,
+        with_vectors: bool,
+    ) -> Result<Statement, PgError> {
+        let alias = place.alias(vectorizer);
+        let found = found_alias(vectorizer);
+        let names = (0..vectorizer.key.len()).map(|place| format!("k{place}")).collect::<Vec<_>>().join(", ");
+        let key = key_as_json(vectorizer, found);
+
+        Ok(Statement {
+            outer: format!(
+                "SELECT {found}.distance, {key}::pg_catalog.text, {found}.vector, {key}, {found}.seq, \
+                 {found}.chunk, {}, {found}.citation, {found}.uuid",
+                place.address(vectorizer)?,
+            ),
+            inner: rows(vectorizer, place, ordering, filter, with_vectors),
+            found: format!("{found} ({names}, seq, chunk, uuid, citation, vector, distance)"),
+            by_index: ordering.by_index(&alias),
+            exactly: ordering.exactly(&alias),
+        })
+    }
+
+    /// Returns the text of the statement for so many rows, the nearest first if they are found exactly.
+    pub fn text(&self, way: Way, limit: usize) -> String {
+        let Statement { outer, inner, found, by_index, exactly } = self;
+        let order = match way {
+            Way::AsPlanned => by_index,
+            Way::Exactly => exactly,
+        };
+        format!("{outer} FROM ({inner} ORDER BY {order} LIMIT {limit}) AS {found}")
+    }
+}
+
+/// Returns the query of the rows that are looked at.
+fn rows(
+    vectorizer: &Vectorizer,
+    place: &Place,
+    ordering: &Ordering,
+    filter: Option<&Filter>,
+    with_vectors: bool,
+) -> String {
+    let alias = place.alias(vectorizer);
+    let key = vectorizer.key.names(Some(&alias));
+    let chunk = match place {
+        Place::Store | Place::View(_) => format!("{alias}.chunk_seq, {alias}.chunk, {alias}.embedding_uuid"),
+        Place::Source => "NULL::pg_catalog.int4, NULL::pg_catalog.text, NULL::pg_catalog.uuid".to_owned(),
+    };
+    let citation = match is_cited(&vectorizer.config.destination) {
+        true => format!("{alias}.citation"),
+        false => "NULL::pg_catalog.jsonb".to_owned(),
+    };
+    let vector = ordering.vectors(&alias);
+    let returned = if with_vectors { vector.clone() } else { "NULL".to_owned() };
+
+    // A row that has not been embedded yet has no vector in its column.
+    let embedded = (*place == Place::Source).then(|| format!("{vector} IS NOT NULL"));
+    let filter = filter.map(|filter| place.condition(vectorizer, &filter.in_parentheses()));
+    let conditions: Vec<String> = embedded.into_iter().chain(filter).collect();
+    let conditions = match conditions.is_empty() {
+        true => String::new(),
+        false => format!(" WHERE {}", conditions.join(" AND ")),
+    };
+
+    format!(
+        "SELECT {key}, {chunk}, {citation}, {returned}::pg_catalog.float4[], {} FROM {}{conditions}",
+        ordering.distance(&alias),
+        place.relation(vectorizer),
+    )
+}
+
+/// Returns the key of a row that is found as `jsonb`. A type that is not Postgres's own is written as a text: a cast of
+/// its owner's may make JSON of it, which must not run as whoever searches.
+fn key_as_json(vectorizer: &Vectorizer, found: &str) -> String {
+    let pairs = vectorizer.key.columns().iter().enumerate().map(|(place, column)| {
+        let is_postgres_own = !column.type_name.contains('.');
+        let value = match is_postgres_own {
+            true => format!("{found}.k{place}"),
+            false => format!("pg_catalog.format('%s', {found}.k{place})"),
+        };
+        format!("{}::pg_catalog.text, {value}", literal(&column.name))
+    });
+    format!("pg_catalog.jsonb_build_object({})", pairs.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,171 @@
+"""A search shows to nobody what that role could not read by hand, and runs nothing with more rights than the caller's."""
+
+import contextlib
+
+import psycopg
+import pytest
+from support import egress, vectorizer
+from support.tenant import Tenant
+from support.wait import eventually
+
+SEARCH = "SELECT (key ->> 'id')::int FROM ai.search('rows', '[1,2,3,4,5,6,7,8]'::vector, 30, %s) ORDER BY 1"
+
+
+@pytest.fixture
+def owner(db, stub):
+    """A role with a vectorizer `rows` on a table of hers, with an address that others need not know."""
+    egress.allow(db.cluster, stub.url)
+    owner = Tenant(db, f"owner_{db.name}", stub.url)
+    owner.sql(f"CREATE TABLE {owner.name}.document (id int PRIMARY KEY, who name, body text, secret text DEFAULT 's')")
+    owner.sql(f"INSERT INTO {owner.name}.document VALUES (1, 'ann', 'hers'), (2, 'ben', 'his')")
+    vectorizer.create(db, stub.url, f"{owner.name}.document", user=owner.name, name="'rows'")
+    vectorizer.in_step(db, ["id"], source=f"{owner.name}.document", store=f"{owner.name}.document_embedding_store")
+    stub.forget()
+    yield owner
+    egress.allow_nothing(db.cluster)
+    drop(db, owner.name)
+
+
+@pytest.fixture
+def reader(db, owner):
+    name = f"ann_{db.name}"
+    db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai TO {name}; GRANT USAGE ON SCHEMA {owner.name} TO {name}")
+    yield name
+    drop(db, name)
+
+
+def drop(db, role: str) -> None:
+    db.sql(f"DROP SCHEMA IF EXISTS {role} CASCADE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+def found(db, filter: str | None = None, **options) -> list[int]:
+    return [id for [id] in db.sql(SEARCH, [filter], **options)]
+
+
+@contextlib.contextmanager
+def refused(message: str):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match=message):
+        yield
+
+
+def test_who_may_read_nothing_learns_nothing(db, reader, stub):
+    for query in ("'[1,2,3,4,5,6,7,8]'::vector", "'question'"):
+        with pytest.raises(psycopg.errors.UndefinedObject, match='"rows" does not exist'):
+            db.sql(f"SELECT * FROM ai.search('rows', {query})", user=reader)
+    assert stub.requests == []
+
+
+def test_the_store_is_enough(db, owner, reader):
+    owner.sql(f"GRANT SELECT ON {owner.name}.document_embedding_store TO {reader}")
+    assert found(db, user=reader) == [1, 2]
+    assert db.value("SELECT count(*) FROM ai.search('rows', 'question')", user=reader) == 2
+    # The filter is over the source.
+    with refused("document"):
+        found(db, "id = 1", user=reader)
+    owner.sql(f"GRANT SELECT (id, who) ON {owner.name}.document TO {reader}")
+    assert found(db, "who = 'ann'", user=reader) == [1]
+    with refused("document"):
+        found(db, "secret = 's'", user=reader)
+
+
+def test_the_view_is_enough(db, owner, reader):
+    owner.sql(f"GRANT SELECT ON {owner.name}.document_embedding TO {reader}")
+    assert found(db, user=reader) == [1, 2]
+    assert found(db, "document.who = 'ann' AND secret = 's' AND chunk = 'hers'", user=reader) == [1]
+    assert db.value("SELECT count(*) FROM ai.search('rows', 'question')", user=reader) == 2
+
+
+def test_the_view_is_not_read_by_who_may_read_the_store(db, owner):
+    """What is in a view runs with the rights of whoever reads it. A table has nothing that would run."""
+    owner.sql(f"""
+        CREATE FUNCTION {owner.name}.trap() RETURNS int LANGUAGE plpgsql AS $$
+        BEGIN
+            IF current_user <> '{owner.name}' THEN RAISE EXCEPTION 'caught %', current_user; END IF;
+            RETURN 1;
+        END $$
+    """)
+    view = db.value("SELECT pg_get_viewdef(%s::regclass)", [f"{owner.name}.document_embedding"]).rstrip("; ")
+    owner.sql(f"CREATE OR REPLACE VIEW {owner.name}.document_embedding AS {view} WHERE {owner.name}.trap() = 1")
+    with pytest.raises(psycopg.errors.RaiseException, match="caught postgres"):
+        db.sql(f"SELECT * FROM {owner.name}.document_embedding")
+    assert found(db) == found(db, "id > 0") == [1, 2]
+
+
+def test_a_cast_of_the_owners_makes_no_json(db, owner, stub):
+    """Whoever owns a type may say what becomes of it as JSON, by a function that would run as the caller."""
+    owner.sql(f"""
+        CREATE TYPE {owner.name}.kind AS ENUM ('a', 'b');
+        CREATE FUNCTION {owner.name}.as_json({owner.name}.kind) RETURNS json LANGUAGE plpgsql AS $$
+        BEGIN RAISE EXCEPTION 'caught %', current_user; END $$;
+        CREATE CAST ({owner.name}.kind AS json) WITH FUNCTION {owner.name}.as_json({owner.name}.kind);
+        CREATE TABLE {owner.name}.kinds (id {owner.name}.kind PRIMARY KEY, body text);
+        INSERT INTO {owner.name}.kinds VALUES ('a', 'one')
+    """)
+    vectorizer.create(db, stub.url, f"{owner.name}.kinds", user=owner.name, name="'kinds'")
+    count = f"SELECT count(*) = 1 FROM {owner.name}.kinds_embedding_store"
+    eventually(lambda: db.value(count), what="the row to be embedded")
+    assert db.sql("SELECT key FROM ai.search('kinds', 'one')") == [({"id": "a"},)]
+
+
+def test_row_security_holds(db, owner, reader):
+    db.sql(f"UPDATE {owner.name}.document SET who = '{reader}' WHERE id = 1")
+    owner.sql(f"CREATE POLICY mine ON {owner.name}.document USING (who = current_user)")
+    owner.sql(f"ALTER TABLE {owner.name}.document ENABLE ROW LEVEL SECURITY")
+    tables = f"{owner.name}.document, {owner.name}.document_embedding_store, {owner.name}.document_embedding"
+    owner.sql(f"GRANT SELECT ON {tables} TO {reader}")
+    assert found(db, user=reader) == [1]
+    assert found(db, "id > 0 OR true", user=reader) == [1]
+    assert db.value("SELECT count(*) FROM ai.search('rows', 'his')", user=reader) == 1
+    # A filter that tells what it sees sees no more than that.
+    notices = []
+    with db.connect(user=reader) as session:
+        session.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        session.execute("""
+            CREATE FUNCTION pg_temp.tell(text) RETURNS bool LANGUAGE plpgsql COST 0.0001 AS
+            $$ BEGIN RAISE NOTICE '%', $1; RETURN true; END $$
+        """)
+        session.execute(SEARCH, ["pg_temp.tell(document.body)"])
+    assert notices == ["hers"]
+    # The owner, for whom policies don't hold, sees all.
+    assert found(db, user=owner.name) == [1, 2]
+
+
+def test_a_filter_may_do_what_the_caller_may(db, owner, reader):
+    owner.sql(f"GRANT SELECT ON {owner.name}.document_embedding_store, {owner.name}.document TO {reader}")
+    assert found(db, f"current_user = '{reader}'", user=reader) == [1, 2]
+    db.sql("CREATE TABLE closed (id int); INSERT INTO closed VALUES (1)")
+    with refused("permission denied for table closed"):
+        found(db, "id IN (SELECT c.id FROM public.closed c)", user=reader)
+    with refused("permission denied for function pg_read_file"):
+        found(db, "pg_read_file('/etc/passwd') IS NOT NULL", user=reader)
+
+
+def test_the_address_is_for_who_may_read_it(db, reader, bucket, stub):
+    db.sql("CREATE TABLE object (id int PRIMARY KEY, uri text)")
+    vectorizer.create(db, stub.url, "object", name="'objects'", loading="ai.loading_uri('uri')")
+    uri = bucket.put("a.txt", "first")
+    db.sql("INSERT INTO object VALUES (1, %s)", [uri])
+    eventually(lambda: db.value("SELECT count(*) = 1 FROM object_embedding_store"), what="the object to be embedded")
+    search = "SELECT uri FROM ai.search('objects', 'first')"
+    assert db.sql(search) == [(uri,)]
+    for granted, shown in [("object_embedding_store", None), ("object", uri)]:
+        db.sql(f"GRANT SELECT ON {granted} TO {reader}")
+        assert db.sql(search, user=reader) == [(shown,)]
+    db.sql(f"REVOKE SELECT ON object, object_embedding_store FROM {reader}; GRANT SELECT ON object_embedding TO {reader}")
+    assert db.sql(search, user=reader) == [(uri,)]
+
+
+def test_nobody_elses_operator_is_taken_for_ours(db, owner):
+    """Names of ours mean what they mean, whatever the caller's path is."""
+    owner.sql(f"""
+        CREATE FUNCTION {owner.name}.never(int, int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$;
+        CREATE OPERATOR {owner.name}.= (LEFTARG = int, RIGHTARG = int, FUNCTION = {owner.name}.never);
+        CREATE FUNCTION {owner.name}.near(public.vector, public.vector) RETURNS float8 LANGUAGE plpgsql
+            AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$;
+        CREATE OPERATOR {owner.name}.<=> (LEFTARG = public.vector, RIGHTARG = public.vector, FUNCTION = {owner.name}.near);
+        CREATE FUNCTION {owner.name}.jsonb_build_object(VARIADIC text[]) RETURNS jsonb LANGUAGE sql RETURN '{{}}'::jsonb
+    """)
+    with db.connect() as session:
+        session.execute(f"SET search_path = {owner.name}, pg_catalog, public")
+        assert session.execute(SEARCH, ["id > 0"]).fetchall() == [(1,), (2,)]
+        assert session.execute("SELECT count(*) FROM ai.search('rows', 'question')").fetchone() == (2,)
