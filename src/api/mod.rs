@@ -16,9 +16,12 @@
 //!   triggers, as a word, a reason and a hint
 //! * [`counts`], [`pending`]: the rows in a queue
 //!
-//! Models and documents (`sql/embed.sql`, `sql/convenience.sql`, `sql/documents.sql`, `sql/secrets.sql`):
+//! Models and documents (`sql/embed.sql`, `sql/convenience.sql`, `sql/search.sql`, `sql/documents.sql`,
+//! `sql/secrets.sql`):
 //!
 //! * [`embed`], [`convenience`]: vectors for whoever calls
+//! * [`remembered`]: the answer of a model, for the rest of a statement
+//! * [`search`]: the chunks that are nearest to a question
 //! * [`documents`], [`chunking`]: what becomes of a document or a text
 //! * [`parsed_document`]: the text that a vectorizer keeps of a document
 //! * [`network`]: waiting in a backend for any of these

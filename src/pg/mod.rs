@@ -4,6 +4,7 @@
 //!
 //! * [`sql`], [`quote`]: statements and their rows; names in them
 //! * [`plan`], [`plan_cache`]: statements that are prepared
+//! * [`result`]: rows as Postgres has them, read and returned
 //! * [`statement`], [`named`], [`truncation`]: the tables and objects that a statement may name
 //! * [`connection`]: the queue's connection, over SPI
 //! * [`utility`]: statements that commit while they run
