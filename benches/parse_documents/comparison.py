@@ -42,12 +42,12 @@ def _row(names: list[str], documents: list[Measured]) -> str:
 
 
 def pages_a_second(runs: Runs) -> str:
-    """Returns the pages that each library reads in a second of a CPU, and those that ours reads of the same documents."""
+    """Returns the pages of PDF that each library reads in a second of a CPU, and those that ours reads of the same documents."""
     columns = ["library", "pages", "CPU s", "pages a CPU-second", "ours, of the same"]
     lines = [f"| {' | '.join(columns)} |", "| --- |" + " ---: |" * (len(columns) - 1)]
     ours, *_ = runs.values()
     for title, measured in runs.items():
-        read = [file for file, one in measured.items() if one.is_read and one.pages and ours[file].is_read]
+        read = [file for file, one in measured.items() if one.kind == "pdf" and one.is_read and one.pages and ours[file].is_read]
         if read:
             pages = sum(ours[file].pages for file in read)
             seconds = sum(measured[file].cpu_seconds for file in read)

@@ -22,6 +22,16 @@ const SENTENCES: [&str; 6] = [
     "Glaciers carry boulders across valleys and leave them on meadows far from home.",
 ];
 
+/// A check of what an input becomes; it panics if that is wrong.
+type Promise = fn(&[u8]);
+
+/// The fuzzer's targets, and what each promises of an input.
+const TARGETS: [(&str, Promise); 2] =
+    [("parser", invariants::named_document), ("package", invariants::unpacked_document)];
+
+/// Documents that are changed at random, where the environment does not say how many: `FUZZ_CASES=100000`.
+const CASES: u64 = 2_000;
+
 /// The largest number of other words in a document, such as its heading, the names of columns and the times of subtitles.
 const MOST_OTHERS: usize = 30;
 
@@ -84,12 +94,13 @@ fn without_sentences(text: &str) -> Result<String, &'static str> {
 
 #[test]
 fn what_is_left_of_a_document_is_text_or_refused() {
-    damage_each_of("parser", invariants::named_document);
-    damage_each_of("package", invariants::unpacked_document);
+    for (target, promise) in TARGETS {
+        damage_each_of(target, promise);
+    }
 }
 
 /// Cuts each document of the corpus, and spoils a byte of it, at places all over it.
-fn damage_each_of(target: &str, promise: fn(&[u8])) {
+fn damage_each_of(target: &str, promise: Promise) {
     for input in corpus_of(target) {
         for place in (0..input.len()).step_by(input.len().div_ceil(PLACES)) {
             promise(&input[..place]);
@@ -98,5 +109,61 @@ fn damage_each_of(target: &str, promise: fn(&[u8])) {
             spoiled[place] ^= 0x55;
             promise(&spoiled);
         }
+    }
+}
+
+#[test]
+fn what_is_changed_at_random_is_text_or_refused() {
+    let cases = std::env::var("FUZZ_CASES").map_or(CASES, |cases| cases.parse().unwrap());
+    let mut inputs = Vec::new();
+    for (target, promise) in TARGETS {
+        inputs.extend(corpus_of(target).into_iter().map(|input| (input, promise)));
+    }
+
+    for case in 0..cases {
+        let mut random = Random(case.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let (input, promise) = &inputs[random.below(inputs.len())];
+        let changed = random.change(input);
+        let kept = std::panic::catch_unwind(|| promise(&changed));
+        assert!(kept.is_ok(), "case {case}: {}", String::from_utf8_lossy(&changed).escape_debug());
+    }
+}
+
+/// Numbers that are the same for the same beginning: Marsaglia's xorshift.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % end as u64) as usize
+    }
+
+    /// Returns an input with up to eight changes: a byte set, or a part left out, repeated or moved elsewhere.
+    fn change(&mut self, input: &[u8]) -> Vec<u8> {
+        let mut changed = input.to_vec();
+        for _ in 0..=self.below(8) {
+            if changed.is_empty() {
+                break;
+            }
+            let start = self.below(changed.len());
+            let end = (start + 1 + self.below(64)).min(changed.len());
+            let place = self.below(changed.len());
+            match self.below(5) {
+                0 => changed[start] = self.below(256) as u8,
+                1 => changed[start] = [0, 1, 0x7f, 0x80, 0xff, b'<', b'&', b'('][self.below(8)],
+                2 => drop(changed.drain(start..end)),
+                3 => {
+                    let part = changed[start..end].repeat(1 + self.below(40));
+                    changed.splice(place..place, part);
+                }
+                _ => {
+                    let part = changed[start..end].to_vec();
+                    changed.splice(place..(place + part.len()).min(changed.len()), part);
+                }
+            }
+        }
+        changed
     }
 }
