@@ -180,7 +180,7 @@ fn missing(kind: &'static str, name: &str) -> ParseError {
 }
 
 /// Returns a part's name, fit for a message.
-fn printable(name: &str) -> String {
+pub(crate) fn printable(name: &str) -> String {
     const LONGEST: usize = 80;
 
     name.chars().filter(|letter| !letter.is_control()).take(LONGEST).collect()

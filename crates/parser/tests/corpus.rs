@@ -129,6 +129,16 @@ fn what_is_changed_at_random_is_text_or_refused() {
     }
 }
 
+#[test]
+fn a_message_about_a_part_with_a_long_name_is_short() {
+    for (input, part) in [("docx", "word/document.xml"), ("pptx", "ppt/presentation.xml")] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/package").join(input);
+        let text = fs::read_to_string(path).unwrap();
+        let long = format!("Target=\"{}", "a".repeat(2000));
+        invariants::unpacked_document(text.replace(&format!("Target=\"{part}"), &long).as_bytes());
+    }
+}
+
 /// Numbers that are the same for the same beginning: Marsaglia's xorshift.
 struct Random(u64);
 

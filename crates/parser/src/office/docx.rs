@@ -22,6 +22,7 @@ use std::rc::Rc;
 use pgai_rs_parser_protocol::{Format, Metadata};
 
 use crate::markdown::Blocks;
+use crate::package;
 use crate::package::{Package, Relationships, Tree, properties};
 use crate::{Kind, ParseError, Parsed, Source};
 
@@ -41,12 +42,12 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
     let metadata = properties::read(&mut package, &root)?;
     let main = root.part("officeDocument").unwrap_or("word/document.xml").to_owned();
 
-    let problem = || format!("{main} is missing");
+    let problem = || format!("{} is missing", package::printable(&main));
     let document = package.tree(&main)?.ok_or_else(|| ParseError::Damaged { kind, problem: problem() })?;
     let body = document
         .root()
         .child("body")
-        .ok_or_else(|| ParseError::Damaged { kind, problem: format!("{main} has no body") })?;
+        .ok_or_else(|| ParseError::Damaged { kind, problem: format!("{} has no body", package::printable(&main)) })?;
 
     let parts = Parts::read(&mut package, &main)?;
     let language = parts.styles.language.clone();
