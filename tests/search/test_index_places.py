@@ -112,7 +112,9 @@ def test_as_many_owners_have_one_built_as_is_set(shared):
     db.sql("DELETE FROM public.held")
     for tenant in tenants:
         index(tenant, "document")
-    assert [builders for _, builders in begun(db)] == [1, 2, 3]
+    # Those of the first two may begin at the same moment.
+    first, second, third = (builders for _, builders in begun(db))
+    assert first <= second == 2 and third == 3
 
 
 def test_health_says_that_no_process_is_free_for_a_build(cluster_factory, stub):
