@@ -29,7 +29,9 @@ UPDATE "public"."_vectorizer_work_1" w
 SET "attempts" = w."attempts" + 1, "lease" = $3, "leased_by" = $4,
 "available_at" = now() + make_interval(secs => $2)
 FROM sized z WHERE w."id" OPERATOR(pg_catalog.=) z."id" AND (z."size of pgai_rs" <= $5 OR z."place of pgai_rs" = 1)
-RETURNING w."generation", w."attempts", w."id"::text;
+RETURNING w."generation", w."attempts", w."id"::text, (SELECT count(*) FROM due),
+(SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
+FROM "public"."_vectorizer_work_1" l WHERE l."available_at" > now());
 
 -- work::held
 SELECT k.ord FROM (SELECT u.ord, u.k0::integer AS k0, u.lease FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::int8[])) WITH ORDINALITY AS u (k0, lease, ord)) k JOIN "public"."_vectorizer_work_1" w ON w."id" OPERATOR(pg_catalog.=) k.k0 WHERE w."lease" = k.lease FOR UPDATE OF w;
