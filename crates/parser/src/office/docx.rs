@@ -44,10 +44,10 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
 
     let problem = || format!("{} is missing", package::printable(&main));
     let document = package.tree(&main)?.ok_or_else(|| ParseError::Damaged { kind, problem: problem() })?;
-    let body = document
-        .root()
-        .child("body")
-        .ok_or_else(|| ParseError::Damaged { kind, problem: format!("{} has no body", package::printable(&main)) })?;
+    let body = document.root().child("body").ok_or_else(|| ParseError::Damaged {
+        kind,
+        problem: format!("{} has no body", package::printable(&main)),
+    })?;
 
     let parts = Parts::read(&mut package, &main)?;
     let language = parts.styles.language.clone();

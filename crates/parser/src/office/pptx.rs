@@ -33,7 +33,9 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
     let main = root.part("officeDocument").unwrap_or("ppt/presentation.xml").to_owned();
 
     let damaged = |problem: String| ParseError::Damaged { kind, problem };
-    let presentation = package.tree(&main)?.ok_or_else(|| damaged(format!("{} is missing", crate::package::printable(&main))))?;
+    let presentation = package
+        .tree(&main)?
+        .ok_or_else(|| damaged(format!("{} is missing", crate::package::printable(&main))))?;
     let slides = slides(&mut package, &main, &presentation)?;
     let language = presentation
         .root()
