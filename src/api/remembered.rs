@@ -15,9 +15,9 @@ use crate::pg::identity::current_user;
 pub enum NamedModel {
     /// A config of an embedding, as a vectorizer has it.
     Config(serde_json::Value),
-    /// That of the vectorizer with this id.
+    /// The model of the vectorizer with this id.
     Id(i32),
-    /// That of the vectorizer of this name.
+    /// The model of the vectorizer of this name.
     Name(String),
     /// A config without a vectorizer, and the API key that the caller provides, if any.
     Given(serde_json::Value, Option<ApiKey>),

@@ -33,7 +33,7 @@ impl From<String> for Named {
     }
 }
 
-/// What is searched for.
+/// The question of a search, as the caller gives it.
 enum Question {
     Text(String),
     Vector(Vec<f32>),

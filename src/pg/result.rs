@@ -47,9 +47,9 @@ impl ResultRows {
 /// The snapshot on which a query runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reads {
-    /// That of the statement which has called us. The query may only read.
+    /// The snapshot of the statement that calls the function. The query may only read.
     AsTheCaller,
-    /// A new one. It is for EXPLAIN, which Postgres does not take for a reading statement.
+    /// A new snapshot. It is for EXPLAIN, which Postgres does not take for a reading statement.
     Anew,
 }
 

@@ -1,6 +1,6 @@
 //! The times at which the worker looks at a vectorizer's queue.
 //!
-//! What a look has found is known until somebody changes the queue: sessions, which tell of it with their commits, or this
+//! The result of a look holds until somebody changes the queue: sessions, which tell of it with their commits, or this
 //! worker. So the next look is due with the first of a change, a row that becomes due, and the poll.
 //!
 //! Where changes come so fast that each would have a look of its own, they gather first for [`GATHER`]. That is tried where two

@@ -28,7 +28,8 @@ pub enum Place {
     Source,
 }
 
-/// Whether a role may use the schema of a relation and read these columns of it, or any if there are none.
+/// The query that tells whether a role may use the schema of a relation and read these columns of it, or any if none are
+/// named.
 const MAY_READ: &str = "
     SELECT pg_catalog.has_schema_privilege($1, c.relnamespace, 'USAGE')
            AND CASE WHEN pg_catalog.cardinality($3::pg_catalog.text[]) OPERATOR(pg_catalog.=) 0

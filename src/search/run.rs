@@ -26,7 +26,7 @@ const GROWTH: usize = 4;
 /// The least number of chunks among which unlike ones are looked for.
 const LEAST_FOR_DIVERSITY: usize = 40;
 
-/// What a search asks for.
+/// The terms of a search.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The vector whose neighbours are looked for.

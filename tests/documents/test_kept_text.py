@@ -4,8 +4,7 @@ import json
 
 import psycopg
 import pytest
-from support import documents, vectorizer
-from support.s3_proxy import S3Proxy
+from support import documents, s3_proxy, vectorizer
 from support.wait import eventually, settles
 
 TABLE = "CREATE TABLE document (id int PRIMARY KEY, uri text, updated_at timestamptz)"
@@ -28,10 +27,8 @@ BY_HEADINGS = "ai.chunking_markdown(40, headings => false)"
 @pytest.fixture
 def proxy(s3):
     """A way to S3 on which one sees what is fetched."""
-    proxy = S3Proxy()
-    proxy.upstream = s3.url.removeprefix("http://")
-    yield proxy
-    proxy.close()
+    with s3_proxy.before(s3) as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 import math
 
 import pytest
-from support import vectorizer
+from support import s3_proxy, vectorizer
 from support.cluster import Cluster
 from support.s3 import CREDENTIALS
-from support.s3_proxy import S3Proxy
 from support.wait import eventually, settles
 
 ROWS = 20
@@ -19,19 +18,15 @@ ROLE = "arn:aws:iam::123456789012:role/reader"
 @pytest.fixture
 def proxy(s3):
     """A way to S3 that fails on demand."""
-    proxy = S3Proxy()
-    proxy.upstream = s3.url.removeprefix("http://")
-    yield proxy
-    proxy.close()
+    with s3_proxy.before(s3) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="module")
 def sts(s3):
     """The same to STS, for the whole cluster."""
-    proxy = S3Proxy()
-    proxy.upstream = s3.url.removeprefix("http://")
-    yield proxy
-    proxy.close()
+    with s3_proxy.before(s3) as proxy:
+        yield proxy
 
 
 @pytest.fixture(scope="module")

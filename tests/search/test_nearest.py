@@ -1,11 +1,11 @@
 """ai.search finds what a statement by hand would, and returns with it what it is cited by."""
 
-import threading
 import uuid
 
 import psycopg
 import pytest
 from support import vectorizer, vectors
+from support.asking import cancelled
 from support.stub import blackhole
 from support.wait import eventually
 
@@ -280,23 +280,13 @@ def test_a_model_that_takes_too_long(cluster_factory, stub):
 
 
 def test_it_can_be_cancelled_while_the_model_is_asked(searchable, stub):
-    with searchable.connect() as connection, stub.held():
-        error = []
-
-        def ask():
-            try:
-                connection.execute("SELECT * FROM ai.search('rows', 'x')")
-            except psycopg.Error as raised:
-                error.append(raised)
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        eventually(lambda: stub.waiting, what="the model to be asked")
-        # Nobody who changes the table has to wait for the model.
+    def change():
+        """Nobody who changes the table has to wait for the model."""
         searchable.sql("ALTER TABLE document_embedding_store ADD COLUMN note text")
-        connection.cancel()
-        asking.join()
-    assert isinstance(error[0], psycopg.errors.QueryCanceled)
+
+    with searchable.connect() as connection:
+        error = cancelled(connection, stub, "SELECT * FROM ai.search('rows', 'x')", change)
+    assert isinstance(error, psycopg.errors.QueryCanceled)
     assert ids(searchable, "'rows', 'row 7', 1") == [7]
 
 

@@ -1,12 +1,10 @@
 """Embedding a query with a vectorizer's own model."""
 
-import threading
-
 import psycopg
 import pytest
 from support import vectorizer, vectors
+from support.asking import cancelled
 from support.stub import blackhole
-from support.wait import eventually
 
 
 @pytest.fixture
@@ -52,21 +50,9 @@ def test_two_statements_ask_twice(searchable, stub):
 
 
 def test_can_be_cancelled(searchable, stub):
-    with searchable.connect() as connection, stub.held():
-        error = []
-
-        def ask():
-            try:
-                connection.execute("SELECT ai.vectorizer_embed('rows', 'x')")
-            except psycopg.Error as raised:
-                error.append(raised)
-
-        asking = threading.Thread(target=ask)
-        asking.start()
-        eventually(lambda: stub.waiting, what="the model to be asked")
-        connection.cancel()
-        asking.join()
-        assert isinstance(error[0], psycopg.errors.QueryCanceled)
+    with searchable.connect() as connection:
+        error = cancelled(connection, stub, "SELECT ai.vectorizer_embed('rows', 'x')")
+        assert isinstance(error, psycopg.errors.QueryCanceled)
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 

@@ -104,6 +104,17 @@ class S3Proxy:
         return None, self._release
 
 
+@contextmanager
+def before(server):
+    """A proxy before this S3 server, for as long as this lasts."""
+    proxy = S3Proxy()
+    proxy.upstream = server.url.removeprefix("http://")
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128

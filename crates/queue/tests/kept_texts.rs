@@ -24,7 +24,7 @@ use support::server::server;
 use support::source::Source;
 use support::vectorizer::{create_errors, vectorizer};
 
-/// What a text of the tests was made of.
+/// The version of the document from which each text of the tests was made.
 const MADE_OF: [u8; 32] = [7; 32];
 
 /// The largest document that is read, in bytes.
@@ -114,7 +114,7 @@ fn new(text: &str) -> TextToKeep {
     TextToKeep::New(NewText { made_of: MADE_OF, text: text.to_owned(), outline })
 }
 
-/// What is kept of a document that has this text.
+/// Returns the kept form of a document that has this text.
 fn kept(text: &str) -> Option<Kept> {
     let parsed = Parsed::plain(text.to_owned(), TextFormat::Text);
     Some(Kept { made_of: MADE_OF, parsed: Some(parsed) })

@@ -22,7 +22,7 @@ const LONGEST: usize = 3;
 /// Marks footnotes, page after page.
 pub(super) struct Footnotes<'a> {
     headings: &'a Headings,
-    /// How often each number was a label in the document.
+    /// The number of times that each label stands in the document so far.
     used: HashMap<String, usize>,
 }
 

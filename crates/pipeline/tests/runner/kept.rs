@@ -24,15 +24,7 @@ struct Keeping {
 impl Keeping {
     fn new() -> Self {
         let text = Arc::new(Mutex::new("# a\nb"));
-        let stored = Arc::clone(&text);
-        let bucket = Server::start(move |request| {
-            let text = *stored.lock().unwrap();
-            let etag = format!("\"{text:?}\"");
-            match request.header("if-none-match") == Some(etag.as_str()) {
-                true => Reply::new(304, ""),
-                false => Reply::new(200, text).with("ETag", &etag),
-            }
-        });
+        let bucket = bucket_of(&text);
         let model = support::openai::server();
         let mut vectorizer = uri_vectorizer(1, &model.url);
         vectorizer.config.chunking = cut_at_lines();

@@ -39,6 +39,19 @@ fn s3(server: &Server) -> Settings {
     }
 }
 
+/// Starts a bucket with one object, whose text may change; it is not sent to whoever has it already.
+fn bucket_of(text: &Arc<Mutex<&'static str>>) -> Server {
+    let text = Arc::clone(text);
+    Server::start(move |request| {
+        let text = *text.lock().unwrap();
+        let etag = format!("\"{text:?}\"");
+        match request.header("if-none-match") == Some(etag.as_str()) {
+            true => Reply::new(304, ""),
+            false => Reply::new(200, text).with("ETag", &etag),
+        }
+    })
+}
+
 fn waits(driver: &Driver) -> Vec<(i32, Step, Scope)> {
     driver.runner.waiting().map(|(v, failure, _)| (v.id, failure.step, failure.scope)).collect()
 }

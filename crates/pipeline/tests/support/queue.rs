@@ -27,7 +27,7 @@ pub struct MemoryQueue {
     pub completed: HashMap<Ticket, Vec<Chunk>>,
     /// The provenances that are to be remembered of the completed.
     pub provenances: HashMap<Ticket, Option<Provenance>>,
-    /// What is to be kept of the texts of the completed.
+    /// The texts that are to be kept of the completed.
     pub texts: HashMap<Ticket, TextToKeep>,
     pub failed: HashMap<Ticket, Failure>,
     /// Tickets whose rows are locked.
