@@ -16,7 +16,6 @@ Timings of shared machines are noisy: compare CPU seconds, and times of one run 
 
 import os
 import sys
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -25,8 +24,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[1:1] = [str(ROOT / "tools"), str(ROOT / "tests")]
 
-from pgai_dev import places, postgres
+from pgai_dev import postgres
 from pgai_dev.console import Failure
+from support import workdir
 from support.cluster import Cluster
 from support.s3 import S3Server
 from support.stub import Stub
@@ -271,11 +271,9 @@ def main() -> None:
     chosen_names = [name for name in names if name in chosen] or [name for name in names if name not in ON_DEMAND]
     cases = [CASES[name] for name in chosen_names if name in CASES]
     pgai = Pgai() if "pgai" in chosen else None
-    places.CLUSTERS.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=places.CLUSTERS, prefix=f"{os.getpid()}-bench-") as directory:
-        Path(directory).chmod(0o711)
-        s3 = S3Server(Path(directory))
-        cluster = Cluster(postgres.wanted().ask("bindir"), Path(directory) / "bench", env=s3.env | {"OPENAI_API_KEY": "sk-bench"})
+    with workdir.made("bench") as directory:
+        s3 = S3Server(directory)
+        cluster = Cluster(postgres.wanted().ask("bindir"), directory / "bench", env=s3.env | {"OPENAI_API_KEY": "sk-bench"})
         cluster.conf["shared_buffers"] = "128MB"
         try:
             fill(s3, cases)

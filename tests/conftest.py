@@ -3,9 +3,7 @@
 import itertools
 import os
 import re
-import shutil
 import signal
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,8 @@ from pgai_dev import places, postgres
 # Before they are imported: their assertions are to show both sides as a test's own do.
 pytest.register_assert_rewrite("support.wait", "support.vectorizer", "support.s3_source")
 
-from support.cluster import Cluster, Database, alive
+from support import workdir as directories
+from support.cluster import Cluster, Database
 from support.embedder import EmbeddingServer
 from support.s3 import Bucket, S3Server
 from support.stub import Stub
@@ -40,16 +39,9 @@ def bindir(pg) -> Path:
 
 @pytest.fixture(scope="session")
 def workdir():
-    """A directory for all that the tests start; the clusters' user may pass through it."""
-    places.CLUSTERS.mkdir(parents=True, exist_ok=True)
-    # A run that was killed could not remove its own; the number is its process id.
-    for left in places.CLUSTERS.iterdir():
-        if not alive(int(left.name.partition("-")[0])):
-            shutil.rmtree(left, ignore_errors=True)
-    directory = Path(tempfile.mkdtemp(dir=places.CLUSTERS, prefix=f"{os.getpid()}-"))
-    directory.chmod(0o711)
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
+    """A directory for all that the tests start."""
+    with directories.made("tests") as directory:
+        yield directory
 
 
 @pytest.fixture(scope="session")

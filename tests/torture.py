@@ -6,10 +6,9 @@ import secrets
 import shutil
 import signal
 import sys
-import tempfile
-from pathlib import Path
 
-from pgai_dev import places, postgres
+from pgai_dev import postgres
+from support import workdir
 from support.cluster import Cluster
 from support.torture.run import torture
 
@@ -27,9 +26,7 @@ def main() -> None:
 
 def run(seed: int, seconds: float) -> None:
     """One run in a directory of its own, which stays, with the server's log, if it fails."""
-    places.CLUSTERS.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(dir=places.CLUSTERS, prefix="torture-"))
-    directory.chmod(0o711)
+    directory = workdir.make("torture")
     clusters: list[Cluster] = []
 
     def make_cluster(conf: dict, env: dict) -> Cluster:
