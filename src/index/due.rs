@@ -269,6 +269,7 @@ enum IndexState {
     Settled,
     /// There are too few rows or some are pending, or another process is building.
     NotYet,
+    /// There are enough rows, and none is pending.
     Due,
 }
 

@@ -366,6 +366,7 @@ fn renamed(object: Other) -> PgError {
     .with_hint("Repeat the statement.")
 }
 
+/// Raises the error for a name that means another object than when the statement was parsed.
 pub(super) fn raise_renamed(object: Other) -> ! {
     HAS_OTHER_MEANING.set(true);
     renamed(object).throw()

@@ -55,11 +55,17 @@ pub struct ListingRun {
 }
 
 enum Phase {
+    /// Waits for the next page of the listing.
     Reading,
+    /// Compares a page with the table.
     Comparing(Page),
+    /// Waits for the types of the objects of a page, as S3 tells them; with the keys of those that are new.
     Asking(Inquiry, HashSet<String>),
+    /// Writes objects into the table; with the keys of those that are new.
     Writing(Vec<Object>, HashSet<String>),
+    /// Counts, behind a key, the rows and those of them that the run has not seen.
     Surveying { after: String, rows: u64, vanished: u64 },
+    /// Deletes, behind a key, the rows that the run has not seen.
     Sweeping { after: String },
 }
 

@@ -12,12 +12,17 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
 /// The launcher's knowledge of a database.
 pub(super) struct KnownDatabase {
+    /// The worker that was started for it; `None` if none runs.
     pub(super) worker: Option<DynamicBackgroundWorker>,
+    /// The time when that worker was started.
     pub(super) started: Option<Instant>,
     /// The time since which it waits for a free process; `None` if it does not wait.
     pub(super) waiting_since: Option<Instant>,
+    /// The time before which no other one is started, after a failure.
     pub(super) not_before: Option<Instant>,
+    /// The pauses after failures that follow each other.
     pub(super) backoff: Backoff,
+    /// `true` if the last worker found no extension there.
     pub(super) without_extension: bool,
 }
 

@@ -9,6 +9,7 @@ use pgai_rs_parser_protocol::{EXIT_INCOMPLETE, EXIT_SYSTEM, Guard, VERSION};
 /// The largest number of steps that the kernel knows.
 const NICEST: i32 = 19;
 
+/// The arguments in one line, which a wrong argument is answered with.
 pub const USAGE: &str = "\
 usage: pgai_rs_parser [--nice STEPS] | --check | --version | --help
 ";

@@ -7,7 +7,9 @@ use super::tree::{Id, Name, ROOT, Tree};
 
 /// A page, and the path by which others link to it.
 pub(super) struct Page {
+    /// The path in the book; empty if the page is no part of one.
     pub(super) path: String,
+    /// The elements of the page.
     pub(super) tree: Tree,
 }
 

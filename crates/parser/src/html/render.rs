@@ -15,7 +15,9 @@ use super::tree::{Id, Name, ROOT, Tree};
 /// The pages that are written, and the manner in which they are.
 #[derive(Clone, Copy)]
 pub(super) struct Manner<'p> {
+    /// The pages, in the order of their reading: those of a book, or the only one.
     pub(super) pages: &'p [Page],
+    /// The notes of all pages.
     pub(super) notes: &'p Notes,
     /// `true` if what stands on each page of a site is left out.
     pub(super) drop_furniture: bool,

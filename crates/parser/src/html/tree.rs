@@ -5,31 +5,51 @@ use super::tag::Tag;
 /// An attribute whose value means something here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
+    /// `alt`: the text in place of an image.
     Alt,
+    /// `alttext`: the text of a formula, which is TeX mostly.
     AltText,
+    /// `aria-hidden`: `true` if the element is not to be read aloud.
     AriaHidden,
-    AriaLabel,
+    /// `checked`: the box has a tick.
     Checked,
+    /// `class`: names, with spaces between them.
     Class,
+    /// `colspan`: the number of columns that a cell takes.
     Colspan,
+    /// `content`: the value of a `meta` element.
     Content,
+    /// `data-lang` or `data-language`: the language of code.
     DataLanguage,
+    /// `encoding`: the form of a formula's annotation, such as `application/x-tex`.
     Encoding,
+    /// `epub:type`: the meaning of an element of a book, such as `noteref`.
     EpubType,
+    /// `hidden`: the element is not shown.
     Hidden,
+    /// `href`: the address that a link leads to.
     Href,
+    /// `http-equiv`: the header in whose place a `meta` element stands.
     HttpEquiv,
+    /// `id`: the name by which links lead to the element.
     Id,
+    /// `lang` or `xml:lang`: the language of the text.
     Lang,
+    /// `name`, `property` or `itemprop`: the name of what a `meta` element says.
     Key,
+    /// `open`: the details are shown.
     Open,
+    /// `role`: the meaning of an element for programs that read aloud.
     Role,
+    /// `rowspan`: the number of rows that a cell takes.
     Rowspan,
-    Src,
+    /// `start`: the number of a list's first item.
     Start,
+    /// `style`: declarations of CSS.
     StyleText,
-    Title,
+    /// `type`: the kind of an input, a list or a script.
     Type,
+    /// `value`: the number of a list's item, or the content of an input.
     Value,
 }
 
@@ -40,7 +60,6 @@ impl Name {
             b"alt" => Name::Alt,
             b"alttext" => Name::AltText,
             b"aria-hidden" => Name::AriaHidden,
-            b"aria-label" => Name::AriaLabel,
             b"checked" => Name::Checked,
             b"class" => Name::Class,
             b"colspan" => Name::Colspan,
@@ -57,10 +76,8 @@ impl Name {
             b"open" => Name::Open,
             b"role" => Name::Role,
             b"rowspan" => Name::Rowspan,
-            b"src" => Name::Src,
             b"start" => Name::Start,
             b"style" => Name::StyleText,
-            b"title" => Name::Title,
             b"type" => Name::Type,
             b"value" => Name::Value,
             _ => return None,

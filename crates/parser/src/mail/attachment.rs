@@ -39,6 +39,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// Returns the whole of it.
     pub(super) fn new() -> Self {
         Budget { depth: DEEPEST, attachments: MOST, bytes: MOST_BYTES, text: MOST_TEXT }
     }
@@ -91,6 +92,7 @@ pub(super) struct Attachment {
     pub(super) name: String,
     /// Its media type.
     pub(super) media_type: Option<String>,
+    /// The content, or the reason why it is not read.
     pub(super) content: Content,
 }
 

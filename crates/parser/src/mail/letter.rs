@@ -11,14 +11,19 @@ const MOST_ADDRESSES: usize = 50;
 /// An e-mail that was read.
 #[derive(Debug, Default)]
 pub(super) struct Letter {
+    /// The subject; empty if there is none.
     pub(super) subject: String,
+    /// The senders, mostly one.
     pub(super) from: Vec<Address>,
+    /// The recipients.
     pub(super) to: Vec<Address>,
+    /// The recipients of a copy.
     pub(super) cc: Vec<Address>,
     /// The time of its sending, in ISO 8601.
     pub(super) date: Option<String>,
     /// Its text in Markdown.
     pub(super) body: String,
+    /// The files and the e-mails that are attached, those in the text among them.
     pub(super) attachments: Vec<Attachment>,
     /// `true` if its text is encrypted.
     pub(super) is_encrypted: bool,
@@ -27,7 +32,9 @@ pub(super) struct Letter {
 /// The name of somebody, or the address, or both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
+    /// The name as it is shown; empty if there is none.
     pub(super) name: String,
+    /// The address; empty if there is none.
     pub(super) address: String,
 }
 

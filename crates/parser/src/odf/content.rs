@@ -12,8 +12,11 @@ pub(super) const MAX_CELLS: usize = 1_000_000;
 
 /// A reader of content, from the beginning to the end.
 pub(super) struct Reader<'a> {
+    /// The elements that are still to be read.
     pub(super) xml: Xml<'a>,
+    /// The styles, by their names.
     pub(super) styles: Styles,
+    /// The text as far as it is written.
     pub(super) flow: Flow,
     /// The lists that are open, from the outermost.
     lists: Vec<List>,
@@ -36,6 +39,7 @@ struct List {
 }
 
 impl<'a> Reader<'a> {
+    /// Returns a reader that has read nothing.
     pub(super) fn new(xml: Xml<'a>, styles: Styles) -> Self {
         let flow = Flow::default();
         Reader { xml, styles, flow, lists: Vec::new(), in_index: false, notes: 0, cells: MAX_CELLS }

@@ -54,9 +54,13 @@ const DEEPEST_ITEM: usize = 9;
 
 /// Blocks that are written together, as they follow each other.
 enum Run {
+    /// There are no blocks that a next one could join.
     None,
+    /// The items of a list.
     List(List),
+    /// The lines of code.
     Code(String),
+    /// The text of a quotation.
     Quote(String),
 }
 

@@ -8,9 +8,13 @@ const LONGEST_URL: usize = 2000;
 /// The look of a piece of text, as far as Markdown knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Mark {
+    /// `true` if it is bold.
     pub(super) bold: bool,
+    /// `true` if it is italic.
     pub(super) italic: bool,
+    /// `true` if it is struck through.
     pub(super) strike: bool,
+    /// `true` if it is code.
     pub(super) code: bool,
     /// The URL that it links to.
     pub(super) link: Option<Rc<str>>,

@@ -16,6 +16,7 @@ pub(super) const LONGEST_LABEL: usize = 100;
 pub(super) struct Lists {
     /// The looks of lists, which several lists may share.
     pub(super) definitions: HashMap<String, Levels>,
+    /// The lists themselves, by the ids that paragraphs name.
     pub(super) numbers: HashMap<String, List>,
     /// The last number of each definition, by level.
     counters: HashMap<String, Counters>,
@@ -27,9 +28,11 @@ pub(super) type Levels = [Option<Level>; LEVELS];
 /// A list.
 #[derive(Debug, Default)]
 pub(super) struct List {
+    /// The id of the definition that gives it its look.
     pub(super) definition: String,
     /// Levels that differ from its definition's.
     pub(super) levels: Levels,
+    /// The first number of each level, where it differs from its definition's.
     pub(super) starts: [Option<u32>; LEVELS],
     /// `true` if a paragraph of it was seen: only then it starts anew where it says so.
     begun: bool,
@@ -38,7 +41,9 @@ pub(super) struct List {
 /// A level of a list.
 #[derive(Debug, Clone)]
 pub(super) struct Level {
+    /// The first number.
     pub(super) start: u32,
+    /// The way in which its numbers are written.
     pub(super) numeral: Numeral,
     /// The text around the numbers, such as `%1.%2)`.
     pub(super) text: String,
@@ -58,6 +63,7 @@ struct Counters {
 /// The sign before a paragraph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Label {
+    /// The sign of a list without numbers.
     Bullet,
     /// A number as it is shown, such as `2.` or `(a)`.
     Number(String),

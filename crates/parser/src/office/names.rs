@@ -6,7 +6,9 @@
 /// A kind of list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum List {
+    /// Items with the same sign.
     Bullets,
+    /// Items with numbers.
     Numbers,
     /// A further paragraph of an item.
     Continued,

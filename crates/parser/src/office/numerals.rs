@@ -3,15 +3,23 @@
 /// A way to write a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Numeral {
+    /// Digits: 1, 2, 3.
     Decimal,
     /// With a zero before a single digit.
     DecimalZero,
+    /// I, II, III.
     UpperRoman,
+    /// i, ii, iii.
     LowerRoman,
+    /// A, B, C; AA follows Z.
     UpperLetter,
+    /// a, b, c; aa follows z.
     LowerLetter,
+    /// A digit with a point, for the first, the second and so on.
     Ordinal,
+    /// The sign of a list without numbers.
     Bullet,
+    /// Nothing is written.
     None,
 }
 

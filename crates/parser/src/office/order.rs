@@ -6,9 +6,13 @@
 /// The place of a shape on a slide, in any unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Rect {
+    /// The left edge.
     pub(super) left: i64,
+    /// The upper edge; y grows downwards.
     pub(super) top: i64,
+    /// The distance from the left edge to the right one.
     pub(super) width: i64,
+    /// The distance from the upper edge to the lower one.
     pub(super) height: i64,
 }
 

@@ -17,6 +17,7 @@ const EPOCH: i64 = 11_644_473_600;
 /// The statements of a file.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
+    /// The title, the authors and the like.
     pub(super) metadata: Metadata,
     /// The code page of its texts, if it says one.
     pub(super) code_page: Option<u16>,

@@ -8,11 +8,14 @@ use super::table::{Part, Table};
 /// A block of a page.
 #[derive(Debug)]
 pub(super) enum Block {
+    /// Text, such as a paragraph or a title.
     Text(Text),
+    /// A table, which is in no paragraph.
     Table(Table),
 }
 
 impl Block {
+    /// Returns the rectangle around the block.
     pub(super) fn area(&self) -> Area {
         match self {
             Block::Text(text) => text.area,
@@ -24,10 +27,15 @@ impl Block {
 /// Lines of one look, which follow each other closely.
 #[derive(Debug)]
 pub(super) struct Text {
+    /// The lines, from top to bottom.
     pub(super) lines: Vec<Line>,
+    /// The rectangle around all lines.
     pub(super) area: Area,
+    /// The size of the first line's letters, in points.
     pub(super) size: f32,
+    /// `true` if the first line is bold.
     pub(super) bold: bool,
+    /// `true` if all letters of the first line have one width.
     pub(super) monospace: bool,
 }
 

@@ -7,15 +7,20 @@ use super::segment::Word;
 /// A row of words, from left to right, with the size of its letters.
 #[derive(Debug, Clone)]
 pub(super) struct Row {
+    /// The words, from left to right.
     pub(super) words: Vec<Word>,
+    /// The place of its baseline, in points from the top of the page.
     pub(super) y: f32,
+    /// The size of its letters, in points.
     pub(super) size: f32,
 }
 
 /// A row's cells by its columns, and whether one of them reaches over several columns.
 #[derive(Debug, Clone)]
 pub(super) struct Cells {
+    /// The words of each column, from the left.
     pub(super) words: Vec<Vec<Word>>,
+    /// `true` if a cell reaches over several columns.
     pub(super) spanning: bool,
 }
 

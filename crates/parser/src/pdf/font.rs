@@ -17,6 +17,7 @@ const USUAL_WIDTH: f32 = 500.0;
 /// One or more letters that are drawn together.
 #[derive(Debug, Clone)]
 pub(super) struct Piece {
+    /// The letters: mostly one, more for a ligature.
     pub(super) text: Box<str>,
     /// Its width, in thousandths of the font's size.
     pub(super) width: f32,
@@ -31,7 +32,9 @@ pub(super) struct Piece {
 /// A font, as a page or a form names it.
 #[derive(Debug)]
 pub(super) struct Font {
+    /// The look of its letters.
     pub(super) style: Style,
+    /// `true` if it writes downwards.
     pub(super) vertical: bool,
     /// The height of its letters, in sizes: not 1 in a Type 3 font only.
     pub(super) em: f32,

@@ -5,6 +5,7 @@
 pub(super) struct Matrix(pub(super) [f32; 6]);
 
 impl Matrix {
+    /// The map that changes nothing.
     pub(super) const IDENTITY: Matrix = Matrix([1.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
 
     /// Returns the map that applies this one, then the other.
@@ -21,6 +22,7 @@ impl Matrix {
         ])
     }
 
+    /// Returns the place that a place is mapped to.
     pub(super) fn apply(self, x: f32, y: f32) -> (f32, f32) {
         let [a, b, c, d, e, f] = self.0;
         (a * x + c * y + e, b * x + d * y + f)
@@ -41,9 +43,13 @@ impl Matrix {
 /// A rectangle, with y downwards.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Area {
+    /// The smallest x, in points.
     pub(super) left: f32,
+    /// The smallest y, in points.
     pub(super) top: f32,
+    /// The largest x, in points.
     pub(super) right: f32,
+    /// The largest y, in points.
     pub(super) bottom: f32,
 }
 
@@ -53,14 +59,17 @@ impl Area {
         Area { left: a.0.min(b.0), top: a.1.min(b.1), right: a.0.max(b.0), bottom: a.1.max(b.1) }
     }
 
+    /// Returns the width, in points.
     pub(super) fn width(&self) -> f32 {
         self.right - self.left
     }
 
+    /// Returns the height, in points.
     pub(super) fn height(&self) -> f32 {
         self.bottom - self.top
     }
 
+    /// Returns the smallest rectangle around both.
     pub(super) fn union(&self, other: &Area) -> Area {
         Area {
             left: self.left.min(other.left),
@@ -85,6 +94,7 @@ impl Area {
         x >= self.left - far && x <= self.right + far && y >= self.top - far && y <= self.bottom + far
     }
 
+    /// Returns whether a place is in the rectangle or on its edge.
     pub(super) fn contains(&self, (x, y): (f32, f32)) -> bool {
         x >= self.left && x <= self.right && y >= self.top && y <= self.bottom
     }

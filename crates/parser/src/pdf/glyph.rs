@@ -9,11 +9,14 @@ use super::geometry::Matrix;
 /// The look of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Style {
+    /// `true` if its lines are heavy.
     pub(super) bold: bool,
+    /// `true` if all letters of the font have one width.
     pub(super) monospace: bool,
 }
 
 impl Style {
+    /// Returns the look of a font's letters, by what the font says and by its name.
     pub(super) fn of_font(info: &BackendFontInfo) -> Style {
         let name = info.base_font.to_ascii_lowercase();
         let named = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
@@ -35,9 +38,13 @@ impl Style {
 /// The direction of a line of text on the page as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Turn {
+    /// To the right, as upright text runs.
     Right,
+    /// Downwards, as text runs that was turned clockwise.
     Down,
+    /// To the left: the text stands on its head.
     Left,
+    /// Upwards, as text runs that was turned counterclockwise.
     Up,
     /// Any other, such as that of a watermark.
     Slanted,
@@ -46,12 +53,17 @@ pub(super) enum Turn {
 /// A letter. Its place is told along its line: x grows in reading direction, y from line to line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Glyph {
+    /// The character.
     pub(super) letter: char,
+    /// The place where it begins, in points.
     pub(super) x: f32,
+    /// The place where it ends, in points.
     pub(super) right: f32,
     /// The place of its baseline.
     pub(super) y: f32,
+    /// The size of its font as it is shown, in points.
     pub(super) size: f32,
+    /// The look of its font.
     pub(super) style: Style,
     /// `true` if there is a space before it.
     pub(super) spaced: bool,
@@ -91,6 +103,7 @@ impl Glyphs {
         self.list.push(glyph);
     }
 
+    /// Returns the number of letters.
     pub(super) fn len(&self) -> usize {
         self.list.len()
     }

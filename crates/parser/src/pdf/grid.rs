@@ -13,7 +13,9 @@ const MAX_LINES: usize = 800;
 pub(super) struct Rule {
     /// Its place: the y of a line along, the x of one across.
     pub(super) at: f32,
+    /// Its beginning: the x of a line along, the y of one across.
     pub(super) from: f32,
+    /// Its end, not before its beginning.
     pub(super) to: f32,
 }
 
@@ -26,7 +28,9 @@ impl Rule {
 /// The lines of a page.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
+    /// The lines from left to right.
     pub(super) along: Vec<Rule>,
+    /// The lines from top to bottom.
     pub(super) across: Vec<Rule>,
 }
 
@@ -67,11 +71,13 @@ fn joined(mut lines: Vec<Rule>) -> Vec<Rule> {
 /// The lines of one table.
 #[derive(Debug)]
 pub(super) struct Grid {
+    /// The rectangle around all of its lines.
     pub(super) area: Area,
     along: Vec<Rule>,
     across: Vec<Rule>,
     /// The places of its lines along, from the top, and across, from the left.
     pub(super) rows: Vec<f32>,
+    /// The places of its lines across, from the left.
     pub(super) columns: Vec<f32>,
 }
 

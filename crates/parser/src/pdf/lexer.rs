@@ -13,8 +13,11 @@ const MAX_ARRAY: usize = 100_000;
 /// An operand of an instruction.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Operand<'a> {
+    /// A number, whole or not.
     Number(f32),
+    /// A name, without its slash.
     Name(&'a [u8]),
+    /// The bytes of a text, in the encoding of the font.
     Text(Vec<u8>),
     /// The numbers and texts of an array, whatever its nesting.
     Array(Vec<Operand<'a>>),
@@ -30,6 +33,7 @@ pub(super) struct Lexer<'a> {
 }
 
 impl<'a> Lexer<'a> {
+    /// Returns a reader at the beginning of a stream.
     pub(super) fn new(data: &'a [u8]) -> Self {
         Lexer { data, at: 0 }
     }

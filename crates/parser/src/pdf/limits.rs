@@ -21,18 +21,22 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// Counts an instruction. Errors if there were too many.
     pub(super) fn operation(&mut self) -> Result<(), ParseError> {
         charge(&mut self.operations, 1, MAX_OPERATIONS, "drawing instructions")
     }
 
+    /// Counts a letter. Errors if there were too many.
     pub(super) fn letter(&mut self) -> Result<(), ParseError> {
         charge(&mut self.letters, 1, MAX_LETTERS, "letters")
     }
 
+    /// Counts a form or an image that is drawn. Errors if there were too many.
     pub(super) fn form(&mut self) -> Result<(), ParseError> {
         charge(&mut self.forms, 1, MAX_FORMS, "images and forms")
     }
 
+    /// Counts the bytes of a form that is drawn. Errors if there were too many.
     pub(super) fn bytes(&mut self, bytes: usize) -> Result<(), ParseError> {
         charge(&mut self.bytes, bytes, MAX_BYTES, "bytes in forms")
     }

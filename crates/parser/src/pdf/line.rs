@@ -8,15 +8,22 @@ use super::segment::{Segment, Word};
 /// Segments on one baseline, from left to right.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
+    /// The segments, from left to right.
     pub(super) cells: Vec<Segment>,
+    /// The rectangle around all segments.
     pub(super) area: Area,
+    /// The place of the baseline of the segment with the most letters, in points from the top of the page.
     pub(super) y: f32,
+    /// The size of the letters of that segment, in points.
     pub(super) size: f32,
+    /// `true` if all segments are bold.
     pub(super) bold: bool,
+    /// `true` if all letters of all segments have one width.
     pub(super) monospace: bool,
 }
 
 impl Line {
+    /// Returns the line of these segments; `None` if there are none.
     pub(super) fn new(cells: Vec<Segment>) -> Option<Line> {
         let mut area = cells.first()?.area;
         let mut widest = cells.first()?;
@@ -32,6 +39,7 @@ impl Line {
         Some(Line { area, y, size, bold, monospace, cells })
     }
 
+    /// Returns the words of all segments, from left to right.
     pub(super) fn words(&self) -> impl Iterator<Item = &Word> {
         self.cells.iter().flat_map(|cell| &cell.words)
     }

@@ -27,6 +27,7 @@ pub(super) struct Footnotes<'a> {
 }
 
 impl<'a> Footnotes<'a> {
+    /// Returns a marker that has seen no page.
     pub(super) fn new(headings: &'a Headings) -> Self {
         Footnotes { headings, used: HashMap::new() }
     }

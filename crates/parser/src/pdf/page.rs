@@ -18,13 +18,19 @@ const MAX_LINKS: usize = 300;
 /// The lines of a page, as seen by one who turns it to read most of them.
 #[derive(Debug, Default)]
 pub(super) struct Page {
+    /// The height of the page as it is turned, in points.
     pub(super) height: f32,
+    /// The lines of text in the direction of most of the text, from top to bottom.
     pub(super) lines: Vec<Line>,
     /// Lines in other directions, such as the names of axes.
     pub(super) turned: Vec<Line>,
+    /// The thin areas that are drawn: lines of tables, underlines and the like.
     pub(super) rules: Vec<Area>,
+    /// The targets of links; the words of a link have its number, which counts from 1.
     pub(super) links: Vec<Arc<str>>,
+    /// The number of images.
     pub(super) images: usize,
+    /// The number of content streams and forms that could not be read.
     pub(super) unreadable: usize,
 }
 

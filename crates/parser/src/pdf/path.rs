@@ -108,6 +108,7 @@ impl Path {
         }
     }
 
+    /// Forgets the path, as after it was drawn.
     pub(super) fn clear(&mut self) {
         self.edges.clear();
         self.boxes.clear();

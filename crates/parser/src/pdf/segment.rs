@@ -13,25 +13,34 @@ const WORD_GAP: f32 = 0.16;
 /// A word, or a part of one that differs from the rest.
 #[derive(Debug, Clone)]
 pub(super) struct Word {
+    /// The letters, with those that an accent was drawn on put together.
     pub(super) text: String,
+    /// The left end, in points.
     pub(super) left: f32,
+    /// The right end, in points.
     pub(super) right: f32,
     /// `true` if it belongs to the word before it.
     pub(super) glued: bool,
     /// `true` if it is raised, as the number of a footnote is.
     pub(super) raised: bool,
+    /// The number of the link it belongs to, from 1; 0 if there is none.
     pub(super) link: u16,
 }
 
 /// Words on one line, without a wide gap between them.
 #[derive(Debug, Clone)]
 pub(super) struct Segment {
+    /// The words, from left to right.
     pub(super) words: Vec<Word>,
+    /// The rectangle around the letters, from their usual height to their usual depth.
     pub(super) area: Area,
     /// The place of its baseline.
     pub(super) y: f32,
+    /// The size of the largest letters, in points.
     pub(super) size: f32,
+    /// `true` if most letters are bold.
     pub(super) bold: bool,
+    /// `true` if most letters are of a font whose letters have one width.
     pub(super) monospace: bool,
 }
 

@@ -28,7 +28,9 @@ const ABOVE: f32 = 30.0;
 /// A table.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
+    /// The texts of the cells, from the top, and in each row from the left.
     pub(super) rows: Vec<Vec<String>>,
+    /// The rectangle around the table.
     pub(super) area: Area,
     /// The places of the lines between its columns, and at its sides, from the left; none without such lines.
     pub(super) columns: Vec<f32>,
@@ -45,7 +47,9 @@ impl Table {
 /// A part of a page.
 #[derive(Debug, Clone)]
 pub(super) enum Part {
+    /// A line that is in no table.
     Line(Line),
+    /// A table, in the place of its lines.
     Table(Table),
 }
 

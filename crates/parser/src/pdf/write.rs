@@ -17,8 +17,11 @@ const DEEPEST: usize = 5;
 
 /// A writer of pages.
 pub(super) struct Writer<'a> {
+    /// The titles of the document, and their levels.
     pub(super) headings: &'a Headings,
+    /// The words of the document, by which words that were parted at the end of a line are joined.
     pub(super) vocabulary: &'a Vocabulary,
+    /// The blocks that are written.
     pub(super) blocks: Blocks,
 }
 

@@ -90,6 +90,7 @@ impl Body {
         std::mem::take(&mut self.text).trim_end().to_owned()
     }
 
+    /// Ends a cell, which the text so far is.
     pub(super) fn end_cell(&mut self) {
         let text = self.take_text();
         let marker = std::mem::take(&mut self.marker);
@@ -98,6 +99,7 @@ impl Body {
         self.row.push(format!("{cell}{marker}{text}").trim().to_owned());
     }
 
+    /// Ends a row, which the cells so far are.
     pub(super) fn end_row(&mut self) {
         if !self.row.is_empty() {
             self.table.push(std::mem::take(&mut self.row));
@@ -120,6 +122,7 @@ impl Body {
         self.outer.push(std::mem::take(&mut self.text));
     }
 
+    /// Ends a note: its text comes after the paragraph, and a reference stands in its place.
     pub(super) fn end_note(&mut self) {
         let note = one_line(&std::mem::replace(&mut self.text, self.outer.pop().unwrap_or_default()));
         if note.is_empty() {
@@ -130,21 +133,25 @@ impl Body {
         self.flow.after(format!("[^{}]: {note}", self.notes));
     }
 
+    /// Ends a shape: its text comes after the paragraph.
     pub(super) fn end_shape(&mut self) {
         let text = std::mem::replace(&mut self.text, self.outer.pop().unwrap_or_default());
         self.flow.after(text);
     }
 
+    /// Begins a field within the one that is open.
     pub(super) fn begin_field(&mut self) {
         self.fields.push(Field::default());
     }
 
+    /// Appends to the instruction of the innermost field.
     pub(super) fn instruct(&mut self, text: &str) {
         if let Some(field) = self.fields.last_mut() {
             field.instruction.push_str(text);
         }
     }
 
+    /// Begins the result of the innermost field, which the text from here on is.
     pub(super) fn begin_result(&mut self) {
         let place = (self.text.len(), self.outer.len());
         if let Some(field) = self.fields.last_mut() {
@@ -172,6 +179,7 @@ impl Body {
         }
     }
 
+    /// Ends the innermost field.
     pub(super) fn end_field(&mut self) {
         self.fields.pop();
     }

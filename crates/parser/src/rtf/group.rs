@@ -29,9 +29,13 @@ pub(super) enum Destination {
 /// A statement of a document about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Statement {
+    /// The title of the document.
     Title,
+    /// The name of the author.
     Author,
+    /// The time when the document was made.
     Created,
+    /// The time when the document was last saved.
     Modified,
 }
 
@@ -55,12 +59,15 @@ pub(super) enum Begun {
 /// Facts about a paragraph.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Paragraph {
+    /// The number of its style.
     pub(super) style: Option<i32>,
     /// The style that a style is based on.
     pub(super) base: Option<i32>,
     /// The level of the heading that it says itself that it is, from 0.
     pub(super) outline: Option<i32>,
+    /// `true` if it is in a cell of a table.
     pub(super) in_table: bool,
+    /// `true` if it is an item of a list.
     pub(super) is_item: bool,
     /// The level of the list, from 0.
     pub(super) level: usize,
@@ -69,18 +76,24 @@ pub(super) struct Paragraph {
 /// A group that is open.
 #[derive(Debug, Clone)]
 pub(super) struct Group {
+    /// The destination of the text.
     pub(super) destination: Destination,
+    /// The thing that ends with the group.
     pub(super) begun: Option<Begun>,
+    /// The charset of bytes that are text.
     pub(super) charset: Charset,
     /// The number of characters that stand for a Unicode character to a reader that knows none.
     pub(super) fallback: usize,
+    /// `true` if the text is not shown.
     pub(super) is_hidden: bool,
+    /// Facts about the paragraph that the group is in.
     pub(super) paragraph: Paragraph,
     /// `true` if the group's first word may be one that this reader need not know.
     pub(super) is_optional: bool,
 }
 
 impl Group {
+    /// Returns the outermost group of a document in this charset.
     pub(super) fn new(charset: Charset) -> Self {
         Group {
             destination: Destination::Text,

@@ -16,17 +16,24 @@ pub(super) struct Head {
     pub(super) levels: HashMap<i32, usize>,
     /// The styles of entries of a table of contents.
     pub(super) entries: HashSet<i32>,
+    /// The title, the authors and the like.
     pub(super) metadata: Metadata,
+    /// The time that a statement of the document is telling.
     pub(super) time: Time,
 }
 
 /// A point in time, part by part.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Time {
+    /// The year; 0 if it is not told.
     pub(super) year: i32,
+    /// The month, from 1; 0 if it is not told.
     pub(super) month: i32,
+    /// The day of the month, from 1; 0 if it is not told.
     pub(super) day: i32,
+    /// The hour, from 0 to 23.
     pub(super) hour: i32,
+    /// The minute, from 0 to 59.
     pub(super) minute: i32,
 }
 

@@ -13,8 +13,11 @@ const MAX_DEPTH: usize = 2000;
 /// A reader of a document, from the beginning to the end.
 pub(super) struct Reader {
     kind: Kind,
+    /// The groups that are open, from the outermost.
     pub(super) groups: Vec<Group>,
+    /// The text as far as it was read.
     pub(super) body: Body,
+    /// The fonts, the styles, and what the document says of itself.
     pub(super) head: Head,
     /// The charset of text in no font, or in one without its own.
     pub(super) charset: Charset,
@@ -28,7 +31,9 @@ pub(super) struct Reader {
     half: Option<u16>,
     /// The name of a font or a style, or a statement of the document.
     pub(super) name: String,
+    /// The number of the font whose entry is being read.
     pub(super) font: i32,
+    /// The number of the font of text that names none; -1 if none is said.
     pub(super) default_font: i32,
 }
 
@@ -37,6 +42,7 @@ const MOST_CONTROLS: usize = 4;
 const CONTROLS_PER_LETTER: usize = 50;
 
 impl Reader {
+    /// Returns a reader that has read nothing.
     pub(super) fn new(kind: Kind) -> Self {
         Reader {
             kind,
@@ -178,6 +184,7 @@ impl Reader {
         }
     }
 
+    /// Returns the innermost group that is open.
     pub(super) fn group(&self) -> Option<&Group> {
         self.groups.last()
     }

@@ -26,6 +26,7 @@ pub(super) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
+    /// Returns the tokens of a document.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Tokens { rest: bytes }
     }

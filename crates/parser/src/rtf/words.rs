@@ -94,6 +94,7 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 impl Reader {
+    /// Does what a control symbol, such as `\~`, asks for.
     pub(super) fn symbol(&mut self, symbol: u8) {
         match symbol {
             b'\\' | b'{' | b'}' => self.text(char::from(symbol).encode_utf8(&mut [0; 4])),
@@ -110,6 +111,7 @@ impl Reader {
         }
     }
 
+    /// Does what a control word, such as `\par`, asks for.
     pub(super) fn word(&mut self, name: &str, number: Option<i32>) {
         if name == "u" {
             return self.unicode(number.unwrap_or(0));

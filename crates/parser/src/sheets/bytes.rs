@@ -16,18 +16,22 @@ impl<'a> Bytes<'a> {
         self.take(N)?.try_into().ok()
     }
 
+    /// Reads an unsigned number of 8 bits.
     pub(super) fn u8(&mut self) -> Option<u8> {
         self.array().map(u8::from_le_bytes)
     }
 
+    /// Reads an unsigned number of 16 bits, its low byte first.
     pub(super) fn u16(&mut self) -> Option<u16> {
         self.array().map(u16::from_le_bytes)
     }
 
+    /// Reads an unsigned number of 32 bits, its low byte first.
     pub(super) fn u32(&mut self) -> Option<u32> {
         self.array().map(u32::from_le_bytes)
     }
 
+    /// Reads a floating-point number of 64 bits, its low byte first.
     pub(super) fn f64(&mut self) -> Option<f64> {
         self.array().map(f64::from_le_bytes)
     }

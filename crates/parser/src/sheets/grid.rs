@@ -29,7 +29,9 @@ pub(super) struct Book {
 /// A cell that has text.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Cell {
+    /// The column, from 0.
     pub(super) column: usize,
+    /// The text as it is shown.
     pub(super) text: String,
     /// `true` if it holds a number.
     pub(super) is_number: bool,
@@ -44,6 +46,7 @@ pub(super) struct Grid {
 }
 
 impl Book {
+    /// Returns a workbook without sheets.
     pub(super) fn new(kind: Kind) -> Self {
         Book { kind, sheets: Vec::new(), metadata: Metadata::default(), cells: 0, text: 0 }
     }

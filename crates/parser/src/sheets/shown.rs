@@ -12,6 +12,7 @@ pub(super) struct Formats {
     codes: HashMap<u32, String>,
     known: HashMap<u32, Rc<Format>>,
     by_style: Vec<Rc<Format>>,
+    /// The day from which dates are counted.
     pub(super) epoch: Epoch,
 }
 

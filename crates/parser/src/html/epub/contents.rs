@@ -19,7 +19,9 @@ const LONGEST: usize = 500;
 /// A chapter's title, and its depth in the table, from 1.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// The text of the link that leads to the chapter.
     pub(super) title: String,
+    /// The depth, from 1.
     pub(super) level: usize,
 }
 

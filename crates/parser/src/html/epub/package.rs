@@ -19,6 +19,7 @@ const MOST_CHAPTERS: usize = 50_000;
 /// The statements of a package document.
 #[derive(Debug, Default)]
 pub(super) struct PackageDocument {
+    /// The title, the authors and the like.
     pub(super) metadata: Metadata,
     /// Paths of the chapters, in the order of their reading.
     pub(super) chapters: Vec<String>,

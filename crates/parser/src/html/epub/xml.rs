@@ -12,6 +12,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Returns a reader of this text, at its beginning.
     pub(super) fn new(text: &'a str) -> Self {
         let mut inner = quick_xml::Reader::from_str(text);
         let config = inner.config_mut();
@@ -21,6 +22,7 @@ impl<'a> Reader<'a> {
         Reader { inner }
     }
 
+    /// Returns the next event; `None` at the end, or where the XML can't be read any more.
     pub(super) fn next(&mut self) -> Option<Event<'a>> {
         match self.inner.read_event() {
             Ok(Event::Eof) | Err(_) => None,

@@ -45,13 +45,16 @@ const NONE: u32 = u32::MAX;
 /// The way in which a text is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compression {
+    /// The bytes are the text's.
     None,
+    /// The compression of Palm's documents (a variant of LZ77).
     PalmDoc,
 }
 
 /// A book's header.
 #[derive(Debug)]
 pub(super) struct Header {
+    /// The way in which the text's records are packed.
     pub(super) compression: Compression,
     /// The number of records that the text has, after the header's.
     pub(super) text_records: usize,
@@ -59,7 +62,9 @@ pub(super) struct Header {
     pub(super) is_protected: bool,
     /// The label of the text's encoding.
     pub(super) encoding: &'static str,
+    /// The sorts of bytes at the end of each of the text's records.
     pub(super) trailers: Trailers,
+    /// The title, the authors and the like.
     pub(super) metadata: Metadata,
     /// The record with the header of the same book in its newer form.
     pub(super) newer: Option<usize>,

@@ -10,6 +10,7 @@ const PERMALINKS: &[&str] = &["¶", "#", "§", "🔗", "\u{f0c1}", "permalink", 
 const LONGEST_ALTERNATIVE: usize = 1000;
 
 impl Renderer<'_> {
+    /// Writes an element that stands within a line.
     pub(super) fn inline(&mut self, id: Id) {
         match self.tree.tag(id) {
             Tag::Br => self.line.break_line(),

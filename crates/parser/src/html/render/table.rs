@@ -39,6 +39,7 @@ struct Parts {
 }
 
 impl Renderer<'_> {
+    /// Writes a table: as Markdown's, within a cell as lines, and as blocks if it only arranges its content.
     pub(super) fn table(&mut self, id: Id) {
         self.flush();
         let mut parts = Parts::default();

@@ -36,6 +36,7 @@ pub(super) struct Properties<'f, 'a> {
 }
 
 impl<'f, 'a> Properties<'f, 'a> {
+    /// Reads the properties of fixed length in a storage. Others are read when they are asked for.
     pub(super) fn read(file: &'f mut Compound<'a>, storage: &str, size: Size) -> Result<Self, ParseError> {
         let head = match size {
             Size::Message => 32,

@@ -46,6 +46,7 @@ struct Line {
 }
 
 impl<'a> Reader<'a> {
+    /// Returns a reader that has read no block.
     pub(super) fn new(parts: &Parts<'a>, text: Text, stories: Stories) -> Self {
         Reader {
             letters: text.letters,

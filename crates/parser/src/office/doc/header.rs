@@ -7,6 +7,7 @@ use super::super::numbers::{byte, long, short, size};
 pub(super) struct Header {
     /// The version of the format.
     pub(super) version: u16,
+    /// `true` if the document is encrypted.
     pub(super) encrypted: bool,
     /// The name of the stream that holds all but the text.
     pub(super) table: &'static str,
@@ -17,28 +18,46 @@ pub(super) struct Header {
 /// The numbers of characters of the parts of the text, which follow each other.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Lengths {
+    /// The text of the document itself.
     pub(super) main: usize,
+    /// The texts of footnotes.
     pub(super) footnotes: usize,
+    /// The heads and feet of pages.
     pub(super) headers: usize,
+    /// The texts of comments.
     pub(super) comments: usize,
+    /// The texts of endnotes.
     pub(super) endnotes: usize,
+    /// The texts in boxes of the document itself.
     pub(super) boxes: usize,
 }
 
 /// A part of the table stream, by its place in the head.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Part {
+    /// The styles (`STSH`).
     Styles = 1,
+    /// The places in the text that refer to footnotes.
     FootnoteReferences = 2,
+    /// The places where the text of each footnote begins.
     FootnoteTexts = 3,
+    /// The pages that hold the looks of text (`PlcBteChpx`).
     CharacterPages = 12,
+    /// The pages that hold the looks of paragraphs (`PlcBtePapx`).
     ParagraphPages = 13,
+    /// The pieces in the file that the text consists of (`Clx`).
     Pieces = 33,
+    /// The places in the text where shapes are anchored, and the shapes' numbers.
     Shapes = 40,
+    /// The places in the text that refer to endnotes.
     EndnoteReferences = 46,
+    /// The places where the text of each endnote begins.
     EndnoteTexts = 47,
+    /// The places where the text of each box begins.
     BoxTexts = 56,
+    /// The definitions of lists.
     Lists = 73,
+    /// The lists that paragraphs name, each with its definition.
     ListNumbers = 74,
 }
 
@@ -76,7 +95,9 @@ impl Header {
 
 /// The parts of the two streams of a document.
 pub(super) struct Parts<'a> {
+    /// The stream with the head and the text.
     pub(super) document: &'a [u8],
+    /// The stream with all else, `0Table` or `1Table`.
     pub(super) table: &'a [u8],
 }
 

@@ -76,14 +76,21 @@ impl<'a> Looks<'a> {
 /// The things that a paragraph's look says of its place in the document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Paragraph {
+    /// The number of its style.
     pub(super) style: u16,
+    /// The outline's level, from 0; 9 is body text.
     pub(super) outline: Option<u8>,
+    /// The number of its list, from 1; 0 takes it out of the list that its style names.
     pub(super) list: Option<u16>,
+    /// The level in the list, from 0.
     pub(super) level: Option<u8>,
     /// The number of tables that it is in.
     pub(super) tables: u32,
+    /// `true` if it is the mark at the end of a row of an outermost table.
     pub(super) ends_row: bool,
+    /// `true` if it ends a cell of a table within a table.
     pub(super) ends_inner_cell: bool,
+    /// `true` if it is the mark at the end of a row of a table within a table.
     pub(super) ends_inner_row: bool,
     /// The edges of the cells of the row that ends with it.
     pub(super) edges: Vec<i16>,
@@ -128,10 +135,15 @@ fn edges(bytes: &[u8]) -> Vec<i16> {
 /// The look of text.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Character {
+    /// `true` if the text is bold.
     pub(super) bold: bool,
+    /// `true` if the text is italic.
     pub(super) italic: bool,
+    /// `true` if the text is struck through.
     pub(super) strike: bool,
+    /// `true` if the text is not shown.
     pub(super) hidden: bool,
+    /// `true` if the text was deleted while changes were tracked.
     pub(super) deleted: bool,
     /// `true` if signs such as that of a note stand for themselves.
     pub(super) special: bool,

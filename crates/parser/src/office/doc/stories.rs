@@ -9,6 +9,7 @@ use super::header::{Header, Part, Parts, Plc};
 /// The parts of the text, by the places of their letters.
 #[derive(Debug, Default)]
 pub(super) struct Stories {
+    /// The text of the document itself.
     pub(super) main: Range<usize>,
     /// Notes, by the places in the main text that refer to them.
     pub(super) notes: HashMap<usize, Range<usize>>,

@@ -28,12 +28,19 @@ struct Style {
 /// The meaning of a paragraph's style.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Meaning {
+    /// The level of a heading, from 1.
     pub(super) heading: Option<usize>,
+    /// The level of an entry of a table of contents, from 1.
     pub(super) contents: Option<usize>,
+    /// The level of an item of a list, from 1, by the style's name alone.
     pub(super) bullets: Option<usize>,
+    /// `true` if it is a style of code.
     pub(super) code: bool,
+    /// `true` if it is a style of quotations.
     pub(super) quote: bool,
+    /// The number of the list that its paragraphs are in.
     pub(super) list: Option<u16>,
+    /// The level in that list, from 0.
     pub(super) level: Option<u8>,
 }
 

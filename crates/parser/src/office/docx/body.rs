@@ -16,13 +16,19 @@ use super::styles::Styles;
 
 /// A document that is being read.
 pub(super) struct Reader<'a, 'p> {
+    /// The files of the document.
     pub(super) package: &'p mut Package<'a>,
     /// The references of the part that is being read.
     pub(super) relationships: Rc<Relationships>,
+    /// The styles, by their ids.
     pub(super) styles: Styles,
+    /// The lists, by their ids.
     pub(super) numbering: Lists,
+    /// The footnotes and endnotes.
     pub(super) notes: Notes<'p>,
+    /// The places that links within the document lead to.
     pub(super) anchors: Anchors,
+    /// The fields that are open.
     pub(super) fields: Fields,
     /// `true` if letters of equal width make code of a text.
     pub(super) fixed_pitch_is_code: bool,

@@ -24,7 +24,9 @@ impl Part {
 /// A kind of note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
+    /// A note that stands at the foot of its page.
     Footnote,
+    /// A note that stands at the end of the document.
     Endnote,
 }
 
@@ -39,6 +41,7 @@ pub(super) struct Notes<'a> {
 }
 
 impl<'a> Notes<'a> {
+    /// Returns the notes of these parts, without the lines that part notes from the text.
     pub(super) fn new(footnotes: Option<&'a Part>, endnotes: Option<&'a Part>) -> Self {
         let mut notes = Notes::default();
         for (kind, part) in [(Kind::Footnote, footnotes), (Kind::Endnote, endnotes)] {

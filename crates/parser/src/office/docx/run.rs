@@ -16,6 +16,7 @@ use super::styles::Look;
 
 /// A paragraph's text, as far as it was read.
 pub(super) struct Line {
+    /// The pieces of the text, each with its look.
     pub(super) text: Inline,
     /// Text boxes, charts and the like, which come after it.
     pub(super) blocks: Vec<Block>,

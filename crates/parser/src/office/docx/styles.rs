@@ -34,17 +34,24 @@ struct Style {
 /// A paragraph's place in a list, as far as it is said.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct NumberingRef {
+    /// The id of the list; 0 takes the paragraph out of the list that its style names.
     pub(super) number: Option<String>,
+    /// The level in the list, from 0.
     pub(super) level: Option<usize>,
 }
 
 /// The look of text, as far as it is said.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Look {
+    /// `true` if the text is bold; `None` leaves that to the style.
     pub(super) bold: Option<bool>,
+    /// `true` if the text is italic; `None` leaves that to the style.
     pub(super) italic: Option<bool>,
+    /// `true` if the text is struck through; `None` leaves that to the style.
     pub(super) strike: Option<bool>,
+    /// `true` if the text is not shown; `None` leaves that to the style.
     pub(super) hidden: Option<bool>,
+    /// `true` if all letters have one width; `None` leaves that to the style.
     pub(super) fixed_pitch: Option<bool>,
 }
 
@@ -57,9 +64,13 @@ pub(super) struct ParagraphStyle {
     pub(super) contents: Option<usize>,
     /// The kind and the level of a list, from 1, by the style's name alone.
     pub(super) list: Option<(names::List, usize)>,
+    /// The place in a list that the style gives.
     pub(super) numbering: Option<NumberingRef>,
+    /// `true` if the style, or one that it inherits from, is one of code by its name.
     pub(super) code: bool,
+    /// `true` if the style, or one that it inherits from, is one of quotations by its name.
     pub(super) quote: bool,
+    /// The look of text that has no style of its own.
     pub(super) look: Look,
 }
 

@@ -13,6 +13,7 @@ pub(super) struct Parts<'a> {
     stream: &'a [u8],
     places: HashMap<u32, usize>,
     document: u32,
+    /// `true` if the presentation is encrypted; its parts are not read then.
     pub(super) encrypted: bool,
 }
 

@@ -22,6 +22,7 @@ pub(super) struct Template {
 /// The role of a shape that gets its place from a layout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placeholder {
+    /// The role by its name, such as `title` or `body`.
     pub(super) kind: String,
     index: Option<String>,
 }
@@ -29,7 +30,9 @@ pub(super) struct Placeholder {
 /// The things that a shape inherits.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inherited {
+    /// The place on the slide; `None` if the shape has to say it.
     pub(super) place: Option<Rect>,
+    /// The signs before paragraphs.
     pub(super) bullets: Bullets,
 }
 
@@ -39,15 +42,12 @@ pub(super) type Bullets = [Option<Bullet>; LEVELS];
 /// The sign before a paragraph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bullet {
+    /// No sign: the paragraph is no item.
     None,
+    /// A sign that is the same for all items.
     Sign,
     /// A number, with the first one, and what stands before and after it.
-    Number {
-        numeral: Numeral,
-        start: u32,
-        before: &'static str,
-        after: &'static str,
-    },
+    Number { numeral: Numeral, start: u32, before: &'static str, after: &'static str },
 }
 
 impl Template {

@@ -3,22 +3,35 @@
 /// A part of a format.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Part {
+    /// Text that is written as it is.
     Literal(String),
     /// A place for a digit: `0`, `#` or `?`.
     Digit(char),
+    /// The decimal point.
     Point,
+    /// The sign between thousands; behind the digits, each divides by a thousand.
     Comma,
+    /// A per cent sign, which multiplies by a hundred.
     Percent,
     /// A power of ten; whether a plus is written.
     Exponent(bool),
+    /// The line of a fraction.
     Slash,
+    /// The number as it is written without a format.
     General,
+    /// The place of a cell's text.
     Text,
+    /// A year, with the number of letters in the code: two or four digits.
     Year(usize),
+    /// A month, with the number of letters in the code: digits or a name.
     Month(usize),
+    /// A day, with the number of letters in the code: digits or a weekday.
     Day(usize),
+    /// An hour, with the least number of digits.
     Hour(usize),
+    /// A minute, with the least number of digits.
     Minute(usize),
+    /// A second, with the least number of digits.
     Second(usize),
     /// Hours, minutes or seconds that go on beyond a day; with the least number of digits.
     Elapsed(char, usize),
@@ -29,6 +42,7 @@ pub(super) enum Part {
 /// One of up to four parts of a code, for numbers of one sort.
 #[derive(Debug, Default)]
 pub(super) struct Section {
+    /// The parts, from left to right.
     pub(super) parts: Vec<Part>,
     /// An operator, and the number that it compares with.
     pub(super) condition: Option<(String, f64)>,

@@ -11,21 +11,28 @@ use crate::charset::CodePage;
 
 /// A sheet that the workbook lists.
 pub(super) struct Listed {
+    /// The name on its tab.
     pub(super) name: String,
     /// The place in the stream where it begins.
     pub(super) place: usize,
+    /// `true` if it is not hidden.
     pub(super) is_shown: bool,
 }
 
 /// The facts that hold for a whole workbook.
 pub(super) struct Globals {
+    /// The sheets, in the order of their tabs.
     pub(super) sheets: Vec<Listed>,
+    /// The texts that cells refer to, by their numbers.
     pub(super) strings: Vec<Rc<str>>,
+    /// The formats of numbers.
     pub(super) formats: Formats,
+    /// The encoding of texts in records.
     pub(super) texts: Texts,
 }
 
 impl Globals {
+    /// Reads the records up to the first sheet. Errors if they are not a workbook's, or if it is encrypted.
     pub(super) fn read(kind: Kind, mut records: Records<'_>) -> Result<Self, ParseError> {
         const BEGIN: u16 = 0x809;
         const END: u16 = 0x0a;

@@ -7,7 +7,9 @@ const CONTINUE: u16 = 0x3c;
 
 /// A record: its type, and its content, in more than one part if others continue it.
 pub(super) struct Record<'a> {
+    /// The type.
     pub(super) kind: u16,
+    /// The content: its own, and that of each record that continues it.
     pub(super) parts: Vec<Bytes<'a>>,
 }
 
@@ -25,6 +27,7 @@ pub(super) struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
+    /// Returns the records of a stream, at its beginning.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
         Records { rest: Bytes(bytes), length: bytes.len() }
     }

@@ -12,7 +12,9 @@ use crate::package::stream::{Element, Token, Xml};
 
 /// The texts and formats that cells refer to.
 pub(super) struct Context {
+    /// The texts that cells refer to, by their numbers.
     pub(super) strings: Vec<Rc<str>>,
+    /// The formats of numbers.
     pub(super) formats: Formats,
 }
 

@@ -56,6 +56,7 @@ impl Path {
 }
 
 impl<'a> Parts<'a> {
+    /// Begins to part a text whose chunks have at most this size, with the headings above each if that is asked for.
     pub(super) fn new(text: &'a str, size: usize, with_headings: bool, sizer: &'a Sizer<'a>) -> Self {
         let (parts, path) = (Vec::new(), Path::default());
         Parts { text, size, with_headings, sizer, parts, path, lead: 0 }
@@ -88,6 +89,7 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
+    /// Returns the parts, in the order of the text.
     pub(super) fn finish(self) -> Vec<Part> {
         self.parts
     }

@@ -55,9 +55,13 @@ pub(super) enum Fence {
 /// A place in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
+    /// The beginning of the text.
     TextStart,
+    /// The end of the text.
     TextEnd,
+    /// The beginning of the text, or of a line in it.
     LineStart,
+    /// The end of the text, or of a line in it.
     LineEnd,
 }
 

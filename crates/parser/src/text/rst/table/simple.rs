@@ -6,6 +6,7 @@ use super::{WIDEST, columns};
 pub(super) struct Table {
     /// The lines of each cell of each row.
     pub(super) rows: Vec<Vec<Vec<String>>>,
+    /// `true` if the first rows are the head.
     pub(super) has_head: bool,
     /// The number of lines that it takes.
     pub(super) used: usize,

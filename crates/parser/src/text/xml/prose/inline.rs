@@ -22,8 +22,11 @@ pub(super) struct Inline {
 /// A mark around a part of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Mark {
+    /// Nothing that Markdown marks.
     Plain,
+    /// Code.
     Code,
+    /// A link, with its target.
     Link(String),
     /// A formula in TeX.
     Formula,

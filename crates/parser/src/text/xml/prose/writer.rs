@@ -12,6 +12,7 @@ const DEEPEST: usize = 10;
 /// A writer of the blocks of a document.
 #[derive(Debug, Default)]
 pub(super) struct Writer {
+    /// The blocks that are written.
     pub(super) blocks: Blocks,
     /// Footnotes that were referred to, but not written yet.
     notes: Vec<String>,
