@@ -1,11 +1,9 @@
-"""Nobody sees another's vectorizer or S3 source without a grant.
-
-Alice has a vectorizer and an S3 source; Mallory may declare the same, in a schema of her own. One test a threat.
-"""
+"""Nobody sees another's vectorizer or S3 source without a grant. One test a threat."""
 
 import psycopg
 import pytest
-from support import egress, vectorizer
+from support import vectorizer
+from support.two_roles import Role, alice, mallory, roles  # noqa: F401
 from support.wait import settles
 
 # What everybody with USAGE on the schema may read: found, so that a new table or view is looked at without anybody's thinking of it.
@@ -20,63 +18,6 @@ OF_SOMEBODY = {
     "ai.vectorizer", "ai._vectorizer_binding", "ai.vectorizer_status", "ai.vectorizer_errors", "ai.vectorizer_health",
     "ai.s3_source", "ai.s3_source_status", "ai.s3_source_runs",
 }  # fmt: skip
-
-
-class Role:
-    """A role with a schema of its own."""
-
-    def __init__(self, db, who: str):
-        self.db, self.who, self.name = db, who, f"{who}_{db.name}"
-        db.sql(f"CREATE ROLE {self.name} LOGIN; SELECT ai.grant_vectorizer_usage('{self.name}');"
-               f"CREATE SCHEMA {who} AUTHORIZATION {self.name}")
-
-    def sql(self, query: str, parameters=None) -> list[tuple]:
-        return self.db.sql(query, parameters, user=self.name)
-
-    def declare(self) -> int:
-        """A vectorizer and an S3 source, of which each table and view has something to say."""
-        who, db = self.who, self.db
-        self.sql(f"CREATE TABLE {who}.document (id int PRIMARY KEY, body text)")
-        id = vectorizer.create(db, "", f"{who}.document", user=self.name, name=f"'of_{who}'",
-                               embedding="ai.embedding_openai('text-embedding-3-small', 8)")
-        self.sql(f"SELECT ai.create_s3_source('{who}.object', 's3://{who}s-bucket/', name => 'objects_of_{who}', schedule => NULL)")
-        db.sql("INSERT INTO ai._vectorizer_errors (id, message) VALUES (%s, 'a reason')", [id])
-        db.sql(f"SELECT ai.disable_s3_source('objects_of_{who}')")
-        db.sql("INSERT INTO ai._s3_source_run (id, state, reason, finished)"
-               f" SELECT id, 'failed', 'request', now() FROM ai.s3_source WHERE name = 'objects_of_{who}'")
-        return id
-
-    def sees(self, *relations: str) -> dict[str, int]:
-        """How many rows of each of these tables and views."""
-        return {relation: self.sql(f"SELECT count(*) FROM {relation}")[0][0] for relation in relations}
-
-
-@pytest.fixture
-def roles(db):
-    """Makes roles, and drops them."""
-    made = []
-    egress.allow_objects(db.cluster, "s3://")
-
-    def make(who: str) -> Role:
-        made.append(Role(db, who))
-        return made[-1]
-
-    yield make
-    egress.allow_nothing(db.cluster)
-    for role in made:
-        db.sql(f"DROP OWNED BY {role.name} CASCADE; DROP ROLE {role.name}")
-
-
-@pytest.fixture
-def alice(roles):
-    alice = roles("alice")
-    alice.id = alice.declare()
-    return alice
-
-
-@pytest.fixture
-def mallory(roles):
-    return roles("mallory")
 
 
 def seen(role: Role) -> dict[str, int]:
@@ -202,74 +143,6 @@ def test_what_has_lost_its_queue_is_not_for_everybody(db, alice, mallory):
     assert mallory.sql("SELECT name FROM ai.vectorizer_health") == []
 
 
-# Who writes it.
-
-# The tables of the extension's own, found, so that a new one is looked at without anybody's thinking of it.
-OURS = """
-    SELECT c.oid::regclass::text,
-           (SELECT quote_ident(a.attname) FROM pg_attribute a
-            WHERE a.attrelid = c.oid AND a.attnum > 0 AND a.attidentity = '' AND NOT a.attisdropped ORDER BY a.attnum LIMIT 1)
-    FROM pg_class c JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
-    WHERE c.relnamespace = 'ai'::regnamespace AND c.relkind IN ('r', 'p') ORDER BY 1
-"""
-
-# Signs of life, which pgai's programs write with what they were granted. Nothing is decided by them.
-OPEN = {"ai.vectorizer_worker_process", "ai.vectorizer_worker_progress"}
-
-
-def test_who_may_write_all_data_writes_nothing_of_the_catalog(db, alice, mallory):
-    db.sql(f"GRANT pg_write_all_data, pg_read_all_data TO {mallory.name}")
-    db.sql("SELECT ai.set_secret('OPENAI_API_KEY', 'sk-1'); INSERT INTO ai._vectorizer_missed (vectorizer_id, reason) VALUES (1, 'a');"
-           "INSERT INTO ai._s3_source_state (id) SELECT id FROM ai.s3_source; INSERT INTO ai._compared_since_crash VALUES (1)")
-    tables = [(table, column) for table, column in db.sql(OURS) if table not in OPEN]
-    assert {"ai._secret", "ai._s3_source_run", "ai._vectorizer_binding"} <= {table for table, _ in tables}
-    for table, column in tables:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-            mallory.sql(f"INSERT INTO {table} DEFAULT VALUES")
-        with db.connect(user=mallory.name) as connection:
-            assert connection.execute(f"UPDATE {table} SET {column} = {column}").rowcount == 0, table
-            # What has gone wrong may be forgotten.
-            assert table == "ai._vectorizer_errors" or connection.execute(f"DELETE FROM {table}").rowcount == 0, table
-            # To read is another matter.
-            connection.execute(f"SELECT FROM {table}")
-
-
-def test_who_may_write_all_data_has_no_listing_delete_in_mass(db, alice, mallory):
-    """What a request asks for is its owner's to say: a listing that finds nothing deletes nothing unless it is told."""
-    db.sql(f"GRANT pg_write_all_data, pg_read_all_data TO {mallory.name}")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
-        mallory.sql("INSERT INTO ai._s3_source_run (id, state, reason, allow_mass_delete) SELECT id, 'requested', 'request', true FROM ai.s3_source")
-
-
-def test_who_may_write_all_data_has_no_number_given_twice(db, alice, mallory):
-    """A sequence that is set back counts on from what is taken."""
-    highest = db.value("SELECT max(id) FROM ai.vectorizer")
-    db.sql(f"GRANT pg_write_all_data, pg_read_all_data TO {mallory.name}")
-    sequences = [name for [name] in db.sql("SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename)"
-                                           " FROM pg_sequences WHERE schemaname = 'ai' ORDER BY 1")]
-    assert sequences == ["ai._s3_source_run_run_seq", "ai.s3_source_id_seq", "ai.vectorizer_id_seq"]
-    for round in range(2):
-        for sequence in sequences:
-            mallory.sql(f"SELECT setval('{sequence}', 1, false)")
-        alice.sql(f"CREATE TABLE alice.another_{round} (id int PRIMARY KEY, body text)")
-        made = vectorizer.create(db, "", f"alice.another_{round}", user=alice.name, queue_schema="'alice'", queue_table=f"'queue_{round}'",
-                                 embedding="ai.embedding_openai('text-embedding-3-small', 8)")
-        assert made == highest + 1 + round
-        alice.sql(f"SELECT ai.create_s3_source('alice.objects_{round}', 's3://alices-bucket/{round}/', schedule => NULL)")
-        alice.sql(f"SELECT ai.sync_s3_source('alice_objects_{round}')")
-    assert db.value("SELECT count(*) FROM ai.s3_source") == 3
-    # What Postgres itself says of a sequence at its end names it.
-    mallory.sql("SELECT setval('ai.vectorizer_id_seq', 2147483647)")
-    with pytest.raises(psycopg.errors.SequenceGeneratorLimitExceeded, match="vectorizer_id_seq"):
-        vectorizer.create(db, "", "alice.another_0", user=alice.name, embedding="ai.embedding_openai('text-embedding-3-small', 8)")
-
-
-def test_an_administrator_clears_errors(db, alice, mallory):
-    db.sql(f"SELECT ai.grant_vectorizer_usage('{mallory.name}', admin => true)")
-    mallory.sql("DELETE FROM ai._vectorizer_errors")
-    assert db.sql("SELECT FROM ai._vectorizer_errors") == []
-
-
 # Ways around.
 
 
@@ -345,129 +218,6 @@ def test_nothing_that_was_planted_runs_as_who_looks(cluster, db, alice):
         assert planted.sql("SELECT * FROM public.ran") == []
     finally:
         planted.drop()
-
-
-# What is not seen does not exist.
-
-UNKNOWN = [
-    "ai.drop_vectorizer({id})",
-    "ai.retry_failed({id})",
-    "ai.resync({id})",
-    "ai.execute_vectorizer({id})",
-    "ai.execute_vectorizer('{name}')",
-    "ai.disable_vectorizer_schedule({id})",
-    "ai.enable_vectorizer_schedule({id})",
-    "ai.set_scheduling({id})",
-    "ai.set_scheduling('{name}')",
-    "ai.drop_vectorizer('{name}')",
-    "ai.retry_failed('{name}')",
-    "ai.resync('{name}')",
-    "ai.disable_vectorizer_schedule('{name}')",
-    "ai.vectorizer_queue_pending({id})",
-    "ai.vectorizer_queue_pending('{name}')",
-    "ai._vectorizer_index_is_due({id})",
-    "ai.vectorizer_embed({id}, 'a')",
-    "ai.vectorizer_embed('{name}', 'a')",
-    "ai.drop_s3_source({id})",
-    "ai.drop_s3_source('{source}')",
-    "ai.sync_s3_source({id})",
-    "ai.disable_s3_source({id})",
-    "ai.enable_s3_source('{source}')",
-]
-
-
-def answer(role: Role, call: str, row_security: str, **named) -> tuple:
-    """What a call comes to, with what was asked for left out of it."""
-    try:
-        return tuple(role.sql(f"SET row_security = {row_security}; SELECT {call.format(**named)}"))
-    except psycopg.Error as error:
-        said = [error.diag.message_primary, error.diag.message_detail, error.diag.message_hint]
-        return error.sqlstate, *(str(text).replace(str(named["id"]), "ID").replace(named["name"], "NAME")
-                                 .replace(named["source"], "SOURCE") for text in said)
-
-
-@pytest.mark.parametrize("call", UNKNOWN)
-def test_what_is_not_seen_does_not_exist(alice, mallory, call):
-    # Where policies are an error, it is one as well for what is there as for what is not.
-    for row_security in ("on", "off"):
-        theirs = answer(mallory, call, row_security, id=alice.id, name="of_alice", source="objects_of_alice")
-        assert theirs == answer(mallory, call, row_security, id=987, name="of_nobody", source="objects_of_nobody")
-    # And it is there.
-    assert alice.sql("SELECT id FROM ai.vectorizer") == [(alice.id,)]
-    assert alice.sql("SELECT id FROM ai.s3_source") == [(1,)]
-
-
-def test_what_is_seen_is_refused_in_so_many_words(alice, mallory):
-    alice.sql(f"GRANT USAGE ON SCHEMA alice TO {mallory.name}; GRANT SELECT ON alice.document, alice.object TO {mallory.name}")
-    for call, refusal in [
-        ("ai.drop_vectorizer(1)", "must be owner of vectorizer"),
-        ("ai.drop_s3_source(1)", "must be owner of S3 source"),
-        ("ai.vectorizer_embed(1, 'a')", 'permission denied for the model of vectorizer "of_alice"'),
-    ]:
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=refusal):
-            mallory.sql(f"SELECT {call}")
-
-
-def test_a_name_that_is_taken_is_taken_for_who_does_not_see_by_whom(db, alice, mallory):
-    mallory.sql("CREATE TABLE mallory.document (id int PRIMARY KEY, body text)")
-    for if_not_exists in ("true", "false"):
-        with pytest.raises(psycopg.errors.DuplicateObject, match="named of_alice already exists"):
-            vectorizer.create(db, "", "mallory.document", user=mallory.name, name="'of_alice'", if_not_exists=if_not_exists,
-                              embedding="ai.embedding_openai('text-embedding-3-small', 8)")
-    with pytest.raises(psycopg.errors.DuplicateObject):
-        mallory.sql("SELECT ai.create_s3_source('mallory.object', 's3://b/', name => 'objects_of_alice')")
-
-
-def test_a_queue_of_events_that_is_taken_is_not_told_by_whom(cluster, alice, mallory):
-    url = "https://sqs.eu-west-1.amazonaws.com/1/queue"
-    cluster.configure(pgai_rs__allowed_sqs_queues=url)
-    try:
-        alice.sql(f"SELECT ai.create_s3_source('alice.more', 's3://more/', name => 'more', queue_url => '{url}', schedule => NULL)")
-        with pytest.raises(psycopg.errors.DuplicateObject) as caught:
-            mallory.sql(f"SELECT ai.create_s3_source('mallory.object', 's3://b/', queue_url => '{url}')")
-    finally:
-        cluster.configure(pgai_rs__allowed_sqs_queues=None)
-    assert str(caught.value).startswith("this queue is already read by another S3 source")
-
-
-def said(role: Role, statement: str) -> str:
-    """What a statement says beside its result."""
-    told = []
-    with role.db.connect(user=role.name) as connection:
-        connection.add_notice_handler(lambda notice: told.append(f"{notice.message_primary} {notice.message_detail}"))
-        connection.execute(statement)
-    return " ".join(told)
-
-
-def test_a_trigger_of_the_name_of_anothers_tells_nothing(alice, mallory):
-    mallory.sql(f"""
-        CREATE TABLE mallory.bait (id int);
-        CREATE FUNCTION mallory.f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
-        CREATE TRIGGER _vectorizer_src_trg_{alice.id}_x AFTER INSERT ON mallory.bait EXECUTE FUNCTION mallory.f();
-    """)
-    assert "of_alice" not in said(mallory, "DROP TABLE mallory.bait")
-
-
-def test_a_type_that_changes_tells_nothing_of_others(db, alice, mallory):
-    alice.sql("CREATE TYPE alice.kind AS ENUM ('a'); CREATE TABLE alice.typed (id alice.kind PRIMARY KEY, body text)")
-    vectorizer.create(db, "", "alice.typed", user=alice.name, name="'typed_of_alice'",
-                      embedding="ai.embedding_openai('text-embedding-3-small', 8)")
-    alice.sql("DROP TABLE alice.typed_embedding_store CASCADE")
-    mallory.sql("CREATE TYPE mallory.mood AS ENUM ('a')")
-    change = "ALTER TYPE {}.{} RENAME VALUE 'a' TO 'b'"
-    assert "typed" not in said(mallory, change.format("mallory", "mood"))
-    # Who owns it, is told.
-    assert "typed_of_alice" in said(alice, change.format("alice", "kind"))
-
-
-def test_who_owns_the_type_of_anothers_key_is_not_told_of_whom(db, alice, mallory):
-    mallory.sql(f"CREATE TYPE mallory.mood AS ENUM ('a'); GRANT USAGE ON SCHEMA mallory TO {alice.name}")
-    alice.sql("CREATE TABLE alice.typed (id mallory.mood PRIMARY KEY, body text)")
-    vectorizer.create(db, "", "alice.typed", user=alice.name, name="'typed_of_alice'",
-                      embedding="ai.embedding_openai('text-embedding-3-small', 8)")
-    alice.sql("DROP TABLE alice.typed_embedding_store CASCADE")
-    told = said(mallory, "ALTER TYPE mallory.mood RENAME VALUE 'a' TO 'b'")
-    assert "could not adapt another role's vectorizer" in told and "typed" not in told
 
 
 # What needs the truth goes on.

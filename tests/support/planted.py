@@ -1,0 +1,16 @@
+"""What somebody plants for our statements to be taken for; it counts in a sequence of the schema evil, which no rollback undoes."""
+
+FIRED = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'evil' AND last_value IS NOT NULL"
+
+
+def fired(db) -> list[str]:
+    return sorted(name for [name] in db.sql(FIRED))
+
+
+def warnings_of(db, statement: str) -> list[str]:
+    """Runs a statement, and returns what it warns of."""
+    warned = []
+    with db.connect() as session:
+        session.add_notice_handler(lambda notice: warned.append(notice.message_primary))
+        session.execute(statement)
+    return warned
