@@ -1,4 +1,4 @@
-"""How fast the worker is when the model answers after 50 ms.
+"""The worker's speed when the model answers after 50 ms.
 
     make bench                  all cases
     make bench ARGS=rows        one of: rows, documents, pages, waiting, trickle, throttled, outage, poison
@@ -50,7 +50,7 @@ DOCUMENT_SIZE = 8_192
 
 @dataclass
 class Watch:
-    """What happens in a cluster while something runs: CPU, and how old transactions get."""
+    """The happenings in a cluster while something runs: CPU, and the age that transactions reach."""
 
     cluster: Cluster
     database: str
@@ -112,7 +112,7 @@ def cpu_seconds(pid: int) -> tuple[float, float]:
 
 @dataclass
 class Case:
-    """What is embedded: a source with so many rows, and how they come."""
+    """The rows that are embedded: a source with so many of them, and the way in which they come."""
 
     title: str
     columns: str
@@ -182,7 +182,7 @@ def document(number: int) -> str:
 
 
 def fetch_all(s3: S3Server, case: Case) -> float:
-    """How long the S3 server takes for the same objects when it is asked for nothing else."""
+    """Returns the time that the S3 server takes for the same objects when it is asked for nothing else."""
     from concurrent.futures import ThreadPoolExecutor
 
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""What providers' limits and outages, and bad rows, cost beyond what cannot be helped."""
+"""The cost of providers' limits and outages, and of bad rows, beyond what cannot be helped."""
 
 import math
 import time
@@ -52,7 +52,7 @@ def fill(db, table: str, rows: int, bad: int = 0) -> None:
 
 
 def seconds(db, table: str, rows: int) -> float:
-    """How long until so many rows are embedded."""
+    """Returns the time until so many rows are embedded."""
     started = time.monotonic()
     done = f"SELECT count(*) FROM {table}_embedding_store"
     with db.connect() as connection:

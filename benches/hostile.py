@@ -1,4 +1,4 @@
-"""What the parser makes of hostile documents: truncated, bit-flipped, nested, blown up, encrypted, mislabelled, endless.
+"""The parser's answers to hostile documents: truncated, bit-flipped, nested, blown up, encrypted, mislabelled, endless.
 
     python3 benches/hostile.py PROGRAM                     all, and a table of outcomes
     python3 benches/hostile.py PROGRAM --only Pdf --keep D the PDFs, each of which is written to the folder D
@@ -39,7 +39,7 @@ UNANSWERED = ["parser_crashed", "stack_overflow", "parser_out_of_memory", "parse
 
 @dataclass
 class Outcome:
-    """What became of a document."""
+    """The outcome of a document."""
 
     kind: str
     harm: str

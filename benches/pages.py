@@ -1,4 +1,4 @@
-"""What a million PDFs of one page would cost: 2,000 of them, in S3, through the worker.
+"""The cost of a million PDFs of one page: 2,000 of them, in S3, through the worker.
 
 They are pages of the documents that parse.py reads, at most 25 of each, some of them twice and more.
 """

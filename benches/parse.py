@@ -1,4 +1,4 @@
-"""How well the parser reads real documents, beside what independent readers find in them.
+"""The quality with which the parser reads real documents, beside what independent readers find in them.
 
     make bench ARGS=parse                     a table by type, and the documents that came out worst
     make bench ARGS='parse floors'            the same, and it fails if a median fell by more than a point

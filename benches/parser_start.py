@@ -1,4 +1,4 @@
-"""How long a run of the parser takes beside the document: from its start to the answer to a document that it refuses.
+"""The time that a run of the parser takes beside the document: from its start to the answer to a document that it refuses.
 
     python3 benches/parser_start.py PROGRAM [RUNS]
 """

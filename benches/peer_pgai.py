@@ -15,7 +15,7 @@ REQUIREMENTS = Path(__file__).with_name("peer_pgai.txt")
 
 @dataclass
 class Run:
-    """What a run of the worker took: seconds of the clock and of CPU."""
+    """The time that a run of the worker took: seconds of the clock and of CPU."""
 
     seconds: float
     cpu: float

@@ -1,4 +1,4 @@
-"""What a row costs that comes alone: commits of one row, some of them a second, and a model that answers at once.
+"""The cost of a row that comes alone: commits of one row, some of them a second, and a model that answers at once.
 
 Then what commits cost the worker that it has nothing to do for, because the vectorizer is disabled; and how long a row
 takes from its commit until its vector is visible, one row after the other.

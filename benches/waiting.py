@@ -1,4 +1,4 @@
-"""How long one row takes while a million others wait for their next try."""
+"""The time that one row takes while a million others wait for their next try."""
 
 import statistics
 import time

@@ -20,7 +20,7 @@ TEXT = "text"
 
 @dataclass
 class Measured:
-    """What became of a document."""
+    """The outcome of a document."""
 
     package: str
     path: str

@@ -91,7 +91,7 @@ def _crates(package: Package, target: Path) -> None:
 
 
 def _debian(package: Package, target: Path) -> None:
-    """By the machine's own apt, or by one that knows of that release alone. Both check the signatures."""
+    """Fetches by the machine's own apt, or by one that knows of that release alone. Both check the signatures."""
     wanted = ["download", f"{package.name}={package.version}"]
     with tempfile.TemporaryDirectory() as directory:
         folder = Path(directory)

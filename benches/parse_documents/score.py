@@ -1,4 +1,4 @@
-"""How well a Markdown text renders a document, beside what an independent reader found in it.
+"""The quality with which a Markdown text renders a document, beside what an independent reader found in it.
 
 Recall and precision
 : The share of the reference's words that are in the text, and of the text's words that are in the reference. Of several
@@ -43,7 +43,7 @@ NUMBER = re.compile(
 
 @dataclass(frozen=True)
 class Reference:
-    """What an independent reader found in a document."""
+    """The findings of an independent reader in a document."""
 
     # Texts each of which is right.
     texts: list[str]

@@ -1,4 +1,4 @@
-"""What a reader found in a document."""
+"""The findings of a reader in a document."""
 
 from dataclasses import dataclass, field
 

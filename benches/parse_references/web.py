@@ -21,7 +21,7 @@ OPF = "{http://www.idpf.org/2007/opf}"
 
 @dataclass(frozen=True)
 class Site:
-    """Where the pages of a package have their content, and what of it is not part of it, in XPath."""
+    """The content of a package's pages, and the parts of it that do not belong to it, in XPath."""
 
     content: str = "//body"
     furniture: tuple[str, ...] = ()

@@ -87,7 +87,7 @@ class Cluster:
     # Copies, not yet started
 
     def copy(self, directory: Path) -> "Cluster":
-        """What the disk holds now, as after a loss of power; the server must not run."""
+        """Copies what the disk holds now, as after a loss of power; the server must not run."""
         copy = self._another(directory)
         subprocess.run(["cp", "-a", self.data, copy.data], check=True)
         (copy.data / "postmaster.pid").unlink(missing_ok=True)
@@ -280,7 +280,7 @@ class Database:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process is there and is no zombie; one whose threads still end holds its memory."""
+    """Tells whether a process is there and is no zombie; one whose threads still end holds its memory."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1

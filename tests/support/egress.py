@@ -1,4 +1,4 @@
-"""What an administrator lets ordinary roles do: which model servers they may name, and which keys these get."""
+"""The things that an administrator lets ordinary roles do: which model servers they may name, and which keys these get."""
 
 
 def settings(url: str) -> dict[str, str]:

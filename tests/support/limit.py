@@ -25,7 +25,7 @@ class Limit:
         self._left = self.burst
 
     def take(self) -> tuple[bool, dict[str, str]]:
-        """Whether a request is taken, and the headers of its answer."""
+        """Tells whether a request is taken, and returns the headers of its answer."""
         with self._lock:
             now = time.monotonic()
             self._left = min(self.burst, self._left + (now - self._since) * self.per_second)

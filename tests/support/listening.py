@@ -12,7 +12,7 @@ PART = b" " * (1 << 16)
 
 @dataclass
 class Listening:
-    """What has become of a server: how many connections it had, and how many bytes its clients took."""
+    """The fate of a server: the number of connections that it had, and of bytes that its clients took."""
 
     port: int
     connections: int = 0

@@ -1,4 +1,4 @@
-"""What memory the worker takes, and a cluster whose worker may take little."""
+"""The memory that the worker takes, and a cluster whose worker may take little."""
 
 import re
 from contextlib import contextmanager

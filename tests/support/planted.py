@@ -1,4 +1,4 @@
-"""What somebody plants for our statements to be taken for; it counts in a sequence of the schema evil, which no rollback undoes."""
+"""The things that somebody plants for our statements to take: they count in sequences of the schema evil, which no rollback undoes."""
 
 FIRED = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'evil' AND last_value IS NOT NULL"
 

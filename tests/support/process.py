@@ -9,7 +9,7 @@ from support.wait import eventually
 
 
 def unprivileged() -> pwd.struct_passwd | None:
-    """Whom a cluster runs as if we are root, which Postgres refuses; None if we are not."""
+    """The user that a cluster runs as if we are root, which Postgres refuses; None if we are not."""
     if os.geteuid() != 0:
         return None
     try:

@@ -92,7 +92,7 @@ class Queue:
         self.client.send_message(QueueUrl=self.url, MessageBody=text)
 
     def messages(self) -> int:
-        """How many messages were not deleted, received or not."""
+        """Returns the number of messages that were not deleted, received or not."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         attributes = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return sum(int(attributes[name]) for name in names)

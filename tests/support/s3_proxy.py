@@ -29,7 +29,7 @@ _REFUSALS = {
 
 @dataclass
 class S3Fault:
-    """What to do with the next `times` requests instead of passing them on.
+    """The treatment of the next `times` requests, which are not passed on.
 
     By name: slow_down, internal_error, expired_token, unknown_key, denied (S3's refusals), reset (the
     connection), truncate (the body), hang (until the proxy ends or is healed). Only requests whose path

@@ -32,7 +32,7 @@ class Request:
 
 @dataclass
 class Fault:
-    """What to do instead of answering well, for the next `times` requests that `when` picks.
+    """The treatment of the next `times` requests that `when` picks, which are not answered well.
 
     One of: a `status` with `headers` and an OpenAI `error`; or a `spoil`, by name:
     hang (until the stub ends), reset (the connection), truncate (the body), garbage (no JSON),
@@ -101,13 +101,13 @@ class Stub:
 
     @property
     def waiting(self) -> int:
-        """How many requests have come in and are not answered."""
+        """Returns the number of requests that have come in and are not answered."""
         with self._lock:
             return sum(request.status is None for request in self.requests)
 
     @property
     def embedded(self) -> Counter:
-        """How often each input was answered with a vector: what was paid for."""
+        """Returns for each input how often it was answered with a vector: that is paid for."""
         with self._lock:
             answered = [request for request in self.requests if request.status == 200]
         return Counter(text for request in answered for text in request.inputs)

@@ -30,7 +30,7 @@ class Role:
         return id
 
     def sees(self, *relations: str) -> dict[str, int]:
-        """How many rows of each of these tables and views."""
+        """Returns the number of rows of each of these tables and views."""
         return {relation: self.sql(f"SELECT count(*) FROM {relation}")[0][0] for relation in relations}
 
 

@@ -27,7 +27,7 @@ def create(db, url: str, source: str = "document", *, user: str = "postgres", **
 
 
 def chunks(text: str | None) -> list[str]:
-    """What CUT_AT_BARS makes of a text."""
+    """Returns the chunks that CUT_AT_BARS makes of a text."""
     return [piece.strip() for piece in (text or "").split("|") if piece.strip()]
 
 

@@ -1,1 +1,1 @@
-"""What `make` does, in Python's standard library only: it runs before anything is installed."""
+"""The work of `make`, in Python's standard library only: it runs before anything is installed."""

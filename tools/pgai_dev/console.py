@@ -17,7 +17,7 @@ class Failure(Exception):
 
 
 class CannotRunHere(Failure):
-    """What is missing is nobody's fault: `test-matrix` goes on without it."""
+    """Something is missing, which is nobody's fault: `test-matrix` goes on without it."""
 
     code = 77
 
@@ -70,7 +70,7 @@ def log_path(name: str) -> Path:
 
 
 def output(command, **options) -> str:
-    """What a command that must succeed writes."""
+    """Returns what a command that must succeed writes."""
     command = [str(word) for word in command]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", **options)

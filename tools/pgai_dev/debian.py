@@ -17,7 +17,7 @@ UNWANTED = ("libllvm", "libz3", "perl", "libperl")
 
 
 def missing(major: str) -> list[Missing]:
-    """What that Postgres is made with and is not here."""
+    """Returns what that Postgres is made with and is not here."""
     if _config(major).exists():
         return []
     why, another = f"PG={major} is made of Debian's packages", "choose PG=16 or PG=18, or give PG_CONFIG"

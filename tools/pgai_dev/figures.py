@@ -69,7 +69,7 @@ KINDS = {
 
 @dataclass
 class House:
-    """What was measured: files by crate, tests by language."""
+    """The things that were measured: files by crate, tests by language."""
 
     crates: dict[str, list[Measures]]
     rust_tests: int

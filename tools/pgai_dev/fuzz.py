@@ -48,7 +48,7 @@ def fuzz(arguments: list[str]) -> None:
 
 
 def missing() -> list[Missing]:
-    """What fuzzing needs beyond what is needed to build."""
+    """Returns what fuzzing needs beyond what is needed to build."""
     found = rust.missing()
     works, said = attempt(["cargo", "fuzz", "--version"])
     if not works:

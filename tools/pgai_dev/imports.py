@@ -22,7 +22,7 @@ from .rust_source import Module, crate, resolve
 
 @dataclass
 class Rules:
-    """What a crate is held to."""
+    """The rules that a crate is held to."""
 
     root: str
     # Top first. A room, which is a file or a folder below the root, imports from lower floors, and from its own as long
@@ -220,7 +220,7 @@ def upwards(built: House, floors: list[set[str]]) -> dict[tuple[str, str], int]:
 
 
 def objections(built: House, rules: Rules) -> list[str]:
-    """What is not as the rules want it."""
+    """Returns what is not as the rules want it."""
     said = []
     rooms = {room for room in built.rooms.values() if room}
     declared = set().union(*rules.floors) if rules.floors else set()
@@ -237,7 +237,7 @@ def objections(built: House, rules: Rules) -> list[str]:
 
 
 def _within_floors(built: House, floors: list[set[str]]) -> set[tuple[str, str]]:
-    """What rooms of one floor import of each other; what reaches up is told by itself."""
+    """Returns what rooms of one floor import of each other; what reaches up is told by itself."""
     level = {room: place for place, floor in enumerate(floors) for room in floor}
     return {(a, b) for a, b in built.room_edges() if level.get(a) == level.get(b)}
 

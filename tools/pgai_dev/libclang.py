@@ -24,7 +24,7 @@ PROBE = Path(__file__).with_name("libclang_probe.py")
 
 
 def environment() -> dict[str, str]:
-    """What bindgen needs to find the library and gcc's headers; the library is named as a file, so
+    """Returns what bindgen needs to find the library and gcc's headers; the library is named as a file, so
     that nothing else is found instead."""
     if given := os.environ.get("LIBCLANG_PATH"):
         library = chosen(Path(given)) or Path(given)

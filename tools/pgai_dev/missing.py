@@ -1,4 +1,4 @@
-"""What is missing on a machine, and trying whether it is."""
+"""Things that are missing on a machine, and trying whether it is."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def package(what: str, *names: str) -> Missing:
 
 
 def attempt(command, **options) -> tuple[bool, str]:
-    """Whether a command succeeds, and what it says."""
+    """Tells whether a command succeeds, and returns what it says."""
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
@@ -49,6 +49,6 @@ def end(text: str, lines: int = 6) -> str:
 
 
 def set_here(*names: str) -> str:
-    """Which of these variables are set, for somebody who wonders why."""
+    """Returns those of these variables that are set, for somebody who wonders why."""
     found = [f"{name}={os.environ[name]}" for name in names if os.environ.get(name)]
     return f"\n(with {', '.join(found)} in the environment)" if found else ""

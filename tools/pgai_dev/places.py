@@ -1,4 +1,4 @@
-"""Where everything lies, and which Postgres is meant: the one place where that is decided."""
+"""The places of everything, and the Postgres that is meant: the one place where that is decided."""
 
 import os
 import sys

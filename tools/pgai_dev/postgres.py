@@ -24,7 +24,7 @@ class Postgres:
     major: str
 
     def ask(self, question: str) -> Path:
-        """What pg_config says, for example to `bindir`."""
+        """Returns what pg_config says, for example to `bindir`."""
         return Path(output([self.config, f"--{question}"]))
 
 

@@ -51,7 +51,7 @@ def cargo(command: list[str], *, log: str, env: dict[str, str]) -> None:
 
 
 def pieces(stream):
-    """What cargo writes, cut where it ends a line or goes back to its beginning."""
+    """Cuts what cargo writes, where it ends a line or goes back to its beginning."""
     rest = b""
     while block := os.read(stream.fileno(), 65536):
         *whole, rest = re.split(rb"[\r\n]", rest + block)
@@ -70,7 +70,7 @@ def why(text: str, most: int = 40) -> str:
 
 
 class Line:
-    """How far it is, how long it took, how long it still takes."""
+    """The line that says how far it is, how long it took, and how long it still takes."""
 
     def __init__(self, clock=time.monotonic, out=None):
         self._clock, self._out = clock, out or sys.stdout

@@ -13,7 +13,7 @@ CARGO_HOME = Path(os.environ.get("CARGO_HOME") or "~/.cargo").expanduser()
 
 
 def environment(postgres: Postgres) -> dict[str, str]:
-    """What cargo needs to know beyond what is in the environment already."""
+    """Returns what cargo needs to know beyond what is in the environment already."""
     pgrx_home = places.TOOLS / "pgrx"
     pgrx_home.mkdir(parents=True, exist_ok=True)
     return {
@@ -66,7 +66,7 @@ def test(postgres: Postgres, given: str) -> None:
 
 
 def lint(postgres: Postgres) -> None:
-    """What the continuous integration refuses."""
+    """Refuses what the continuous integration refuses."""
     env = os.environ | environment(postgres)
     step("Formatting")
     run(["cargo", "fmt", "--all", "--check"], cwd=places.ROOT)

@@ -1,4 +1,4 @@
-"""What can be counted in a Rust file: its functions, items, comments and habits, each with its place.
+"""The things that can be counted in a Rust file: its functions, items, comments and habits, each with its place.
 
 Tests are left out, as `rust_source` finds them. What rustfmt has formatted is expected: an item begins its line.
 """
@@ -291,7 +291,7 @@ def _has_comma(code: str, opening: int) -> bool:
 
 
 def _members(marked: str, start: int, end: int) -> list[int]:
-    """Where the variants of an enum begin, behind their documentation and attributes."""
+    """Returns where the variants of an enum begin, behind their documentation and attributes."""
     found, depth, is_awaited = [], 0, True
     for place in range(start, end):
         character = marked[place]

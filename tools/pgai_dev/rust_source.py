@@ -35,7 +35,7 @@ def blank(text: str) -> str:
 
 
 def hidden(source: str) -> Iterator[tuple[int, int]]:
-    """Where comments, texts and characters are: what looks like code in them is none."""
+    """Returns where comments, texts and characters are: what looks like code in them is none."""
     at = 0
     while match := _HIDDEN.search(source, at):
         at = _comment_end(source, match.end()) if match.group() == "/*" else match.end()
@@ -58,7 +58,7 @@ def without_tests(code: str) -> str:
 
 
 def tests(code: str) -> Iterator[tuple[int, int]]:
-    """Where code in which nothing is hidden any more is compiled for tests only."""
+    """Returns where code, in which nothing is hidden any more, is compiled for tests only."""
     at = 0
     while match := _TEST_ATTRIBUTE.search(code, at):
         at = _item_end(code, match.end())

@@ -1,4 +1,4 @@
-"""What the extension is made of: whether it may be, and a list of it."""
+"""The things that the extension is made of: a check that it may be, and a list of them."""
 
 import json
 import os

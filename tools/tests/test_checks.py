@@ -1,4 +1,4 @@
-"""What is there by name and is not what is needed is said, with what mends it."""
+"""A thing that is there by name and is not what is needed is told, with what mends it."""
 
 import os
 import subprocess

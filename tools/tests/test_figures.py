@@ -1,4 +1,4 @@
-"""What the figures of the code count, and what they do not."""
+"""The things that the figures of the code count, and those that they do not."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Who imports whom is read from the source, and held to the floors."""
+"""The imports are read from the source, and held to the floors."""
 
 import pytest
 from pgai_dev import imports, places

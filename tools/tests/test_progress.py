@@ -38,7 +38,7 @@ def test_a_compiler_that_was_killed_is_explained():
 
 
 def line(*shown: tuple[float, int, int]) -> str:
-    """What is written off a terminal, at these times, for these counts."""
+    """Returns what is written off a terminal, at these times, for these counts."""
     out, now = io.StringIO(), [0.0]
     one = progress.Line(clock=lambda: now[0], out=out)
     for now[0], done, total in shown:

@@ -1,4 +1,4 @@
-"""What other programs are told in a user's environment does not reach ours."""
+"""The words for other programs in a user's environment do not reach ours."""
 
 import pytest
 from pgai_dev import surroundings

@@ -15,7 +15,7 @@ WORDS = ("ash", "birch", "cedar", "elm", "fir", "oak", "pine", "yew")
 
 
 class Changes:
-    """What the writer with a number does, by its chance."""
+    """The changes that the writer with a number makes, by its chance."""
 
     def __init__(self, random: Random, writer: int, objects: Objects):
         self.random = random
@@ -42,7 +42,7 @@ class Changes:
         return self.random.randrange(KEYS)
 
     def _text(self) -> str | None:
-        """What a document says: no chunk, one or more, some of which others have too."""
+        """Returns the text of a document: no chunk, one or more, some of which others have too."""
         self.made += 1
         own = f"{self.writer} {self.made}"
         pieces = [self.random.choice((own, *WORDS)) for _ in range(self.random.choice((0, 1, 1, 2, 3, 6)))]
@@ -124,7 +124,7 @@ class Changes:
         connection.execute(f"TRUNCATE {source.table}")
 
     def _where(self, source: Source) -> tuple[str, list]:
-        """Which rows: a single one, or a few."""
+        """Picks rows: a single one, or a few."""
         first = self._key()
         last = first + self.random.choice((0, 0, 0, 3, 10))
         return f"{source.key[0]} BETWEEN %s AND %s", [first, last]

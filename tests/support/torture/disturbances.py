@@ -1,4 +1,4 @@
-"""What goes wrong meanwhile: processes die, servers fail, vectorizers come and go."""
+"""The things that go wrong meanwhile: processes die, servers fail, vectorizers come and go."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What lies in S3. The server forgets everything when it dies; we do not."""
+"""The objects in S3. The server forgets everything when it dies; we do not."""
 
 import threading
 from pathlib import Path
@@ -48,7 +48,7 @@ class Objects:
             self._bucket.put(key, body)
 
     def body(self, address: str) -> str | None:
-        """What an address holds; none if there is no such object."""
+        """Returns the content of an address; none if there is no such object."""
         return self._bodies.get(address.removeprefix(uri("")))
 
     def restart(self) -> None:

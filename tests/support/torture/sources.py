@@ -66,14 +66,14 @@ class Source:
         return sorted((str(id), vectors.vector(text, vectorizer.DIMENSIONS)) for id, text in texts.items())
 
     def stored(self, db) -> list[tuple]:
-        """What there is of it."""
+        """Returns what is stored of it."""
         if not self.column:
             return vectorizer.stored(db, list(self.key), f"{self.table}_embedding_store")
         vector = f"SELECT id::text, {self.column}::real[] FROM {self.table} WHERE {self.column} IS NOT NULL"
         return sorted(db.sql(vector))
 
     def is_hopeless(self, row: dict) -> bool:
-        """Whether f has no value for the row, so that it has to be set aside."""
+        """Tells whether f has no value for the row, so that it has to be set aside."""
         return row["body"] is None if self.from_s3 else POISON in (row["body"] or "")
 
 
@@ -87,7 +87,7 @@ SOURCES = (
 
 
 def is_poisoned(request) -> bool:
-    """Whether the model refuses a request."""
+    """Tells whether the model refuses a request."""
     return any(POISON in text for text in request.inputs)
 
 

@@ -1,4 +1,4 @@
-"""What must hold once all is quiet: the store equals f(source), and whatever is not there is explained."""
+"""The claims that must hold once all is quiet: the store equals f(source), and whatever is not there is explained."""
 
 from collections import Counter
 
@@ -36,7 +36,7 @@ def quiet(db) -> None:
 
 
 def set_aside_are(source: Source, expected: set[tuple], found: set[tuple]) -> None:
-    """Whether those and no others are set aside for which f has no value."""
+    """Tells whether those and no others are set aside for which f has no value."""
     without, wrongly = sorted(expected - found), sorted(found - expected)
     assert found == expected, f"of {source.table} {wrongly} are set aside without a reason, {without} are not with one"
 
@@ -63,7 +63,7 @@ def compare(db, source: Source, rows: dict[tuple, dict], aside: set[tuple]) -> i
 
 
 def differences(expected: list[tuple], stored: list[tuple]) -> tuple[list[tuple], list[tuple]]:
-    """What is missing, and what should not be there."""
+    """Returns what is missing, and what should not be there."""
     wanted, found = ({(*chunk[:-1], tuple(chunk[-1])) for chunk in chunks} for chunks in (expected, stored))
     return sorted(wanted - found), sorted(found - wanted)
 

@@ -21,7 +21,7 @@ GONE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 
 class Progress:
-    """What the writers have done, and the word to stop."""
+    """The writers' deeds, and the word to stop."""
 
     def __init__(self):
         self.counts: Counter = Counter()
@@ -37,7 +37,7 @@ class Progress:
 
     @property
     def transactions(self) -> int:
-        """How many have ended, in whatever way."""
+        """Returns the number of transactions that have ended, in whatever way."""
         with self._lock:
             return sum(self.counts.values())
 

@@ -1,4 +1,4 @@
-"""Whether this machine has what is needed, tried as it will be used, before anything is built.
+"""Checks that this machine has what is needed, which is tried as it will be used, before anything is built.
 
 All that is missing is said at once, each with the command that mends it.
 """

@@ -49,7 +49,7 @@ def index() -> str:
 
 
 def unreachable(url: str) -> str | None:
-    """Why no server answers there; any answer will do. What is fetched later is checked by its digest."""
+    """Returns why no server answers there; any answer will do. What is fetched later is checked by its digest."""
     try:
         # Whether the certificate is trusted is pip's to judge, which has its own.
         urllib.request.urlopen(url, timeout=PATIENCE, context=ssl._create_unverified_context()).close()

@@ -39,7 +39,7 @@ def _vector(postgres: Postgres) -> list[Missing]:
 
 
 def _writable(postgres: Postgres) -> list[Missing]:
-    """Where the extension is to be installed, which may want sudo, which may want a password."""
+    """Checks where the extension is to be installed, which may want sudo, which may want a password."""
     sudo = shlex.split(os.environ.get("SUDO", ""))
     if sudo:
         if shutil.which(sudo[0]):
