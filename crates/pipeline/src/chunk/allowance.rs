@@ -68,16 +68,16 @@ impl<'a> Allowance<'a> {
 }
 
 /// Looks at an allowance's time while small steps are counted, each of which would not be worth a look.
-pub(super) struct Clock<'a> {
+pub(super) struct StepClock<'a> {
     allowance: Allowance<'a>,
     /// Steps until the next look.
     left: u64,
 }
 
-impl<'a> Clock<'a> {
+impl<'a> StepClock<'a> {
     /// A clock that looks at once, and then after each [`STEPS_BETWEEN_LOOKS`].
     pub(super) fn new(allowance: Allowance<'a>) -> Self {
-        Clock { allowance, left: 0 }
+        StepClock { allowance, left: 0 }
     }
 
     /// Returns how many things may take so many bytes each.

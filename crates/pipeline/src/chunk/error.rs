@@ -30,7 +30,7 @@ pub enum ChunkError {
         /// `chunk_overlap`.
         overlap: usize,
     },
-    /// More separators than the recursive splitter goes deep.
+    /// There are more separators than the recursive splitter goes deep.
     #[error("too many separators: {got}, and the maximum is {limit}")]
     TooManySeparators {
         /// The number of separators.

@@ -158,7 +158,7 @@ pub(crate) mod tests {
     use crate::config::{ChunkUnit, TextFormat};
     use crate::failure::{Failure, Retry, Step};
 
-    /// More than any of these texts takes.
+    /// A limit that none of these texts reaches.
     pub(super) fn ample() -> Allowance<'static> {
         Allowance::new(1 << 30, 0)
     }

@@ -1,11 +1,15 @@
 //! Python's `re`.
 //!
 //! [`python_pattern`](super::python_pattern) translates the pattern and lists what still differs; the crate
-//! `fancy-regex` reads what comes of it, [`program`] compiles that, and [`machine`] runs it. The crate's own
+//! `fancy-regex` reads what comes of it, [`compiler`] makes a [`program`] of that (with what [`expression`] tells of its
+//! parts, and [`char_set`] for its classes), and [`machine`] runs it, with a [`branch`] for each choice. The crate's own
 //! machine counts too little of what it does to be bounded, and can't be stopped: a part of a pattern that needs
 //! no going back is another crate's search, through the whole text as one step.
 
+mod branch;
 mod char_set;
+mod compiler;
+mod expression;
 mod machine;
 mod program;
 
@@ -13,9 +17,10 @@ use std::time::Duration;
 
 pub(super) use self::program::Room;
 
-use self::machine::{Machine, Stopped};
+use self::branch::SearchEnd;
+use self::machine::Machine;
 use self::program::{CompileError, Program};
-use super::allowance::Clock;
+use super::allowance::StepClock;
 use super::python_pattern::translate;
 use super::{Allowance, ChunkError};
 
@@ -63,7 +68,7 @@ impl PythonRegex {
 
     /// Python's `re.search`.
     pub(super) fn occurs_in(&self, text: &str, allowance: Allowance<'_>) -> Result<bool, ChunkError> {
-        let mut clock = Clock::new(allowance.within(TIME_LIMIT));
+        let mut clock = StepClock::new(allowance.within(TIME_LIMIT));
         let found = Machine::new(&self.program, text, &mut clock).search(0, false);
         found.map(|found| found.is_some()).map_err(|stopped| self.stopped(stopped))
     }
@@ -71,17 +76,17 @@ impl PythonRegex {
     /// Python's `re.finditer`: matches from left to right that don't overlap. An empty match may
     /// follow a longer one at once, but not another empty one.
     pub(super) fn matches<'r, 't>(&'r self, text: &'t str, allowance: Allowance<'r>) -> Matches<'r, 't> {
-        let clock = Clock::new(allowance.within(TIME_LIMIT));
+        let clock = StepClock::new(allowance.within(TIME_LIMIT));
         Matches { regex: self, text, clock, at: 0, advance: false, done: false }
     }
 
-    fn stopped(&self, stopped: Stopped) -> ChunkError {
+    fn stopped(&self, stopped: SearchEnd) -> ChunkError {
         let reason = match stopped {
-            Stopped::RanAway(reason) => reason,
-            Stopped::Time(ChunkError::TooSlow { limit }) => {
+            SearchEnd::RanAway(reason) => reason,
+            SearchEnd::Time(ChunkError::TooSlow { limit }) => {
                 format!("it takes more than {} seconds", limit.as_secs())
             }
-            Stopped::Time(error) => return error,
+            SearchEnd::Time(error) => return error,
         };
         ChunkError::RunawayRegex { pattern: quoted(&self.given), reason }
     }
@@ -125,7 +130,7 @@ impl<'t> Match<'t> {
 pub(super) struct Matches<'r, 't> {
     regex: &'r PythonRegex,
     text: &'t str,
-    clock: Clock<'r>,
+    clock: StepClock<'r>,
     at: usize,
     /// The last match was empty: the next must not be, if it is at the same place.
     advance: bool,

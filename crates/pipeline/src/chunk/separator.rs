@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::allowance::Clock;
+use super::allowance::StepClock;
 use super::python_regex::{PythonRegex, Room, quoted};
 use super::{Allowance, ChunkError};
 
@@ -67,7 +67,7 @@ impl Separator {
         allowance: Allowance<'_>,
         sink: Sink<'_, 't>,
     ) -> Result<(), ChunkError> {
-        let mut clock = Clock::new(allowance);
+        let mut clock = StepClock::new(allowance);
         let sink: Sink<'_, 't> = &mut |piece| {
             clock.count(1)?;
             sink(piece)

@@ -20,7 +20,7 @@ const LONGEST_WHITESPACE: usize = 500_000;
 pub(super) struct Sizer<'a> {
     /// The unit that is counted.
     pub unit: ChunkUnit,
-    /// More tokens than this need not be counted: they don't fit.
+    /// The number of tokens beyond which counting ends: more don't fit.
     pub enough: usize,
     /// The allowance whose time is looked at.
     pub allowance: Allowance<'a>,

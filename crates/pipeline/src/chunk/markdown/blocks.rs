@@ -13,20 +13,20 @@ pub(super) struct Block {
     /// Its bytes, without line breaks around it.
     pub range: Range<usize>,
     /// Its kind.
-    pub kind: Kind,
+    pub kind: BlockKind,
     /// The code in fences within it, as in an item of a list: from each fence to its end, in their order.
     pub codes: Vec<Range<usize>>,
 }
 
 impl Block {
-    fn new(range: Range<usize>, kind: Kind) -> Block {
+    fn new(range: Range<usize>, kind: BlockKind) -> Block {
         Block { range, kind, codes: Vec::new() }
     }
 }
 
 /// The kind of a block, as far as it matters for where it may be parted.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum BlockKind {
     /// A heading of this level.
     Heading(u8),
     /// A table.
@@ -62,14 +62,14 @@ pub(super) fn blocks(
                     blocks.push(Block::new(trimmed(text, range), kind(&tag)));
                 } else if depth == 1 && matches!(tag, Tag::Item) {
                     begin_item(&mut blocks, range.start);
-                } else if let (Kind::Code, Some(block)) = (kind(&tag), blocks.last_mut()) {
+                } else if let (BlockKind::Code, Some(block)) = (kind(&tag), blocks.last_mut()) {
                     block.codes.push(trimmed(text, range));
                 }
                 depth += 1;
             }
             Event::End(_) => depth = depth.saturating_sub(1),
             // A rule between sections, or a line of HTML.
-            _ if depth == 0 => blocks.push(Block::new(trimmed(text, range), Kind::Other)),
+            _ if depth == 0 => blocks.push(Block::new(trimmed(text, range), BlockKind::Other)),
             _ => {}
         }
     }
@@ -84,7 +84,7 @@ fn with_rest(text: &str, segment: Range<usize>, blocks: Vec<Block>) -> Vec<Block
     let mut end = segment.start;
     let rest = |range: Range<usize>| {
         let range = trimmed(text, range);
-        (!range.is_empty()).then(|| Block::new(range, Kind::Other))
+        (!range.is_empty()).then(|| Block::new(range, BlockKind::Other))
     };
     for block in blocks {
         whole.extend(rest(end..block.range.start.max(end)));
@@ -95,18 +95,18 @@ fn with_rest(text: &str, segment: Range<usize>, blocks: Vec<Block>) -> Vec<Block
     whole
 }
 
-fn kind(tag: &Tag<'_>) -> Kind {
+fn kind(tag: &Tag<'_>) -> BlockKind {
     match tag {
-        Tag::Heading { level, .. } => Kind::Heading(*level as u8),
-        Tag::Table(_) => Kind::Table,
-        Tag::CodeBlock(CodeBlockKind::Fenced(_)) => Kind::Code,
-        Tag::List(_) => Kind::List(Vec::new()),
-        _ => Kind::Other,
+        Tag::Heading { level, .. } => BlockKind::Heading(*level as u8),
+        Tag::Table(_) => BlockKind::Table,
+        Tag::CodeBlock(CodeBlockKind::Fenced(_)) => BlockKind::Code,
+        Tag::List(_) => BlockKind::List(Vec::new()),
+        _ => BlockKind::Other,
     }
 }
 
 fn begin_item(blocks: &mut [Block], start: usize) {
-    if let Some(Block { kind: Kind::List(items), .. }) = blocks.last_mut() {
+    if let Some(Block { kind: BlockKind::List(items), .. }) = blocks.last_mut() {
         items.push(start);
     }
 }

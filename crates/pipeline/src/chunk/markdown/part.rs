@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use text_splitter::TryChunkSizer as _;
 
-use super::blocks::{Block, Kind};
+use super::blocks::{Block, BlockKind};
 use crate::chunk::ChunkError;
 use crate::chunk::semantic::sentences;
 use crate::chunk::sizer::Sizer;
@@ -66,7 +66,7 @@ impl Parter<'_> {
         let size = self.sizer.try_size(&self.text[block.range.clone()])?;
         if size <= self.room(0) {
             let heading = match block.kind {
-                Kind::Heading(level) => Some(level),
+                BlockKind::Heading(level) => Some(level),
                 _ => None,
             };
             let part = self.plain(block.range.clone(), size);
@@ -74,10 +74,12 @@ impl Parter<'_> {
             return Ok(());
         }
         match &block.kind {
-            Kind::Table => self.part_table(&block.range, parts),
-            Kind::Code => self.part_code(&block.range, block.range.start, parts),
-            Kind::List(items) => self.part_list(block, items, parts),
-            Kind::Heading(_) | Kind::Other => self.part_around_code(&block.range, &block.codes, parts),
+            BlockKind::Table => self.part_table(&block.range, parts),
+            BlockKind::Code => self.part_code(&block.range, block.range.start, parts),
+            BlockKind::List(items) => self.part_list(block, items, parts),
+            BlockKind::Heading(_) | BlockKind::Other => {
+                self.part_around_code(&block.range, &block.codes, parts)
+            }
         }
     }
 

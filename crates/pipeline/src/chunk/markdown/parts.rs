@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use text_splitter::TryChunkSizer as _;
 
-use super::blocks::{Block, Kind};
+use super::blocks::{Block, BlockKind};
 use super::part::{Around, GAP, Part, Parter};
 use crate::chunk::ChunkError;
 use crate::chunk::sizer::Sizer;
@@ -64,7 +64,7 @@ impl<'a> Parts<'a> {
 
     /// Parts a block so that each part fits into a chunk, with what belongs around it.
     pub(super) fn add(&mut self, block: &Block) -> Result<(), ChunkError> {
-        let Kind::Heading(level) = block.kind else {
+        let BlockKind::Heading(level) = block.kind else {
             self.part(block)?;
             self.lead = 0;
             return self.sizer.allowance.check_bytes((self.parts.len() * size_of::<Part>()) as u64);
@@ -98,7 +98,7 @@ impl<'a> Parts<'a> {
         let headings = Rc::clone(&self.path.around);
         // Headings that fill a chunk by themselves stand alone.
         let lead = if self.lead > self.size / 2 { 0 } else { self.lead };
-        let lead = if matches!(block.kind, Kind::Heading(_)) { 0 } else { lead };
+        let lead = if matches!(block.kind, BlockKind::Heading(_)) { 0 } else { lead };
         let taken = headings.size.max(lead);
         let parter = Parter { text: self.text, size: self.size, sizer: self.sizer, headings, taken };
         parter.part(block, &mut self.parts)

@@ -3,10 +3,10 @@
 //! Its time and memory are bounded whatever the pattern: it counts each instruction, each character that it looks
 //! at, and each place that it remembers to go back to.
 
-use super::super::ChunkError;
-use super::super::allowance::Clock;
+use super::super::allowance::StepClock;
+use super::branch::{Branch, Kind, SearchEnd};
 use super::char_set::CharSet;
-use super::program::{Fence, Instruction, Place, Program};
+use super::program::{Anchor, Fence, Instruction, Program};
 
 /// The largest number of steps of one search, in addition to those for each byte of the text.
 const STEPS: u64 = 50_000_000;
@@ -18,51 +18,11 @@ const MAX_BRANCHES: usize = 1 << 20;
 /// The register's value if nothing was noted in it.
 const NOTHING: usize = usize::MAX;
 
-/// The end of a search.
-pub(super) enum Stopped {
-    /// The time is over, or nobody waits any more.
-    Time(ChunkError),
-    /// The pattern ran away, for this reason.
-    RanAway(String),
-}
-
-impl From<ChunkError> for Stopped {
-    fn from(error: ChunkError) -> Self {
-        Stopped::Time(error)
-    }
-}
-
-/// A place to go back to.
-#[derive(Debug, Clone, Copy)]
-struct Branch {
-    kind: Kind,
-    /// The address where it goes on.
-    at: usize,
-    /// The position in the text.
-    position: usize,
-    /// The number of changes that remain.
-    changes: usize,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kind {
-    /// It goes on here.
-    Plain,
-    /// A run took as many characters as there are; it may give them back down to this position.
-    Greedy(usize),
-    /// A run took this many characters, as few as it had to; it may take more.
-    Lazy(usize),
-    /// Something that is matched once and for good began here. If it fails, all before it does.
-    Fence,
-    /// A look-around that must not match began here. If it fails, that is a success.
-    FenceNot,
-}
-
 /// The state of a search.
 pub(super) struct Machine<'p, 't, 'c, 'a> {
     program: &'p Program,
     text: &'t str,
-    clock: &'c mut Clock<'a>,
+    clock: &'c mut StepClock<'a>,
     /// Steps that the search may still take.
     left: u64,
     registers: Vec<usize>,
@@ -74,7 +34,7 @@ pub(super) struct Machine<'p, 't, 'c, 'a> {
 
 impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
     /// A machine for searches of this text.
-    pub(super) fn new(program: &'p Program, text: &'t str, clock: &'c mut Clock<'a>) -> Self {
+    pub(super) fn new(program: &'p Program, text: &'t str, clock: &'c mut StepClock<'a>) -> Self {
         let steps = STEPS + STEPS_PER_BYTE * text.len() as u64;
         // Lists grow to twice what is in them, and changes take as much as branches.
         let max_branches = clock.part(size_of::<Branch>() as u64 * 4).min(MAX_BRANCHES);
@@ -92,7 +52,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
 
     /// Looks for the first match from a position on, and returns the registers; `None` if there is none. With
     /// `advance`, an empty match at that position is none.
-    pub(super) fn search(mut self, from: usize, advance: bool) -> Result<Option<Vec<usize>>, Stopped> {
+    pub(super) fn search(mut self, from: usize, advance: bool) -> Result<Option<Vec<usize>>, SearchEnd> {
         let mut start = from;
         loop {
             if let Some(first) = &self.program.first {
@@ -116,7 +76,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
     }
 
     /// Returns the first position from `start` on that has a character of the set.
-    fn next_of(&mut self, set: &CharSet, start: usize) -> Result<Option<usize>, Stopped> {
+    fn next_of(&mut self, set: &CharSet, start: usize) -> Result<Option<usize>, SearchEnd> {
         let mut at = start;
         while let Some(c) = self.char_at(at) {
             if set.contains(c) {
@@ -129,7 +89,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
     }
 
     /// Runs the program at a position, and returns where its match ends.
-    fn run(&mut self, start: usize, empty_is_none: bool) -> Result<Option<usize>, Stopped> {
+    fn run(&mut self, start: usize, empty_is_none: bool) -> Result<Option<usize>, SearchEnd> {
         self.step(1 + self.registers.len() as u64 / 32)?;
         self.registers.fill(NOTHING);
         self.branches.clear();
@@ -151,7 +111,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
     }
 
     /// Takes one instruction, and returns the next with its position; `None` if it fails.
-    fn take(&mut self, at: usize, position: usize) -> Result<Option<(usize, usize)>, Stopped> {
+    fn take(&mut self, at: usize, position: usize) -> Result<Option<(usize, usize)>, SearchEnd> {
         Ok(match self.program.instructions[at] {
             Instruction::Match => None,
             Instruction::One(set) => self.one(set, position).map(|position| (at + 1, position)),
@@ -207,7 +167,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
         set: usize,
         (min, max): (usize, usize),
         greedy: bool,
-    ) -> Result<Option<(usize, usize)>, Stopped> {
+    ) -> Result<Option<(usize, usize)>, SearchEnd> {
         let Some(least) = self.many(set, position, min)?.filter(|&(_, taken)| taken == min) else {
             return Ok(None);
         };
@@ -226,7 +186,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
     }
 
     /// Returns the end of as many characters of the set as follow, up to `most`, and how many they are.
-    fn many(&mut self, set: usize, start: usize, most: usize) -> Result<Option<(usize, usize)>, Stopped> {
+    fn many(&mut self, set: usize, start: usize, most: usize) -> Result<Option<(usize, usize)>, SearchEnd> {
         let mut end = start;
         let mut taken = 0;
         while taken < most {
@@ -248,7 +208,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
         (min, max): (usize, usize),
         greedy: bool,
         exit: usize,
-    ) -> Result<Option<(usize, usize)>, Stopped> {
+    ) -> Result<Option<(usize, usize)>, SearchEnd> {
         let (again, body) = (at + 1, at + 2);
         let done = self.registers[count];
         if done < min {
@@ -265,7 +225,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
     }
 
     /// Ends what is matched once and for good.
-    fn end(&mut self, fence: Fence, at: usize, position: usize) -> Result<Option<(usize, usize)>, Stopped> {
+    fn end(&mut self, fence: Fence, at: usize, position: usize) -> Result<Option<(usize, usize)>, SearchEnd> {
         while let Some(branch) = self.branches.pop() {
             self.step(1)?;
             if !matches!(branch.kind, Kind::Fence | Kind::FenceNot) {
@@ -284,7 +244,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
     }
 
     /// Goes on at the last place to go back to; `None` if there is none.
-    fn go_back(&mut self) -> Result<Option<(usize, usize)>, Stopped> {
+    fn go_back(&mut self) -> Result<Option<(usize, usize)>, SearchEnd> {
         while let Some(branch) = self.branches.pop() {
             self.step(1)?;
             self.undo(branch.changes)?;
@@ -326,25 +286,25 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
         self.program.sets[set].contains(c).then(|| position + c.len_utf8())
     }
 
-    fn is_at(&self, place: Place, position: usize) -> bool {
+    fn is_at(&self, place: Anchor, position: usize) -> bool {
         let bytes = self.text.as_bytes();
         match place {
-            Place::TextStart => position == 0,
-            Place::TextEnd => position == bytes.len(),
-            Place::LineStart => position == 0 || bytes[position - 1] == b'\n',
-            Place::LineEnd => bytes.get(position).is_none_or(|&byte| byte == b'\n'),
+            Anchor::TextStart => position == 0,
+            Anchor::TextEnd => position == bytes.len(),
+            Anchor::LineStart => position == 0 || bytes[position - 1] == b'\n',
+            Anchor::LineEnd => bytes.get(position).is_none_or(|&byte| byte == b'\n'),
         }
     }
 
     /// Returns the end of the text that a group matched last, if it follows here.
-    fn repeat_group(&mut self, group: usize, position: usize) -> Result<Option<usize>, Stopped> {
+    fn repeat_group(&mut self, group: usize, position: usize) -> Result<Option<usize>, SearchEnd> {
         let (start, end) = (self.registers[2 * group], self.registers[2 * group + 1]);
         let Some(matched) = self.text.get(start..end) else { return Ok(None) };
         self.step(matched.len() as u64)?;
         Ok(self.text[position..].starts_with(matched).then(|| position + matched.len()))
     }
 
-    fn back(&mut self, width: usize, position: usize) -> Result<Option<usize>, Stopped> {
+    fn back(&mut self, width: usize, position: usize) -> Result<Option<usize>, SearchEnd> {
         let mut at = position;
         for _ in 0..width {
             self.step(1)?;
@@ -356,32 +316,32 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
         Ok(Some(at))
     }
 
-    fn step(&mut self, steps: u64) -> Result<(), Stopped> {
+    fn step(&mut self, steps: u64) -> Result<(), SearchEnd> {
         self.clock.count(steps)?;
         match self.left.checked_sub(steps) {
             Some(left) => self.left = left,
             None => {
                 let most = STEPS + STEPS_PER_BYTE * self.text.len() as u64;
-                return Err(Stopped::RanAway(format!("one search takes more than {most} steps")));
+                return Err(SearchEnd::RanAway(format!("one search takes more than {most} steps")));
             }
         }
         Ok(())
     }
 
-    fn branch(&mut self, kind: Kind, at: usize, position: usize) -> Result<(), Stopped> {
+    fn branch(&mut self, kind: Kind, at: usize, position: usize) -> Result<(), SearchEnd> {
         if self.branches.len() == self.max_branches {
-            return Err(Stopped::RanAway(format!("it remembers more than {} places", self.max_branches)));
+            return Err(SearchEnd::RanAway(format!("it remembers more than {} places", self.max_branches)));
         }
         self.branches.push(Branch { kind, at, position, changes: self.changes.len() });
         Ok(())
     }
 
-    fn set(&mut self, register: usize, value: usize) -> Result<(), Stopped> {
+    fn set(&mut self, register: usize, value: usize) -> Result<(), SearchEnd> {
         // Without a place to go back to, nothing has to be put back.
         if !self.branches.is_empty() {
             let max = 2 * self.max_branches;
             if self.changes.len() == max {
-                return Err(Stopped::RanAway(format!("it remembers more than {max} positions")));
+                return Err(SearchEnd::RanAway(format!("it remembers more than {max} positions")));
             }
             self.changes.push((register, self.registers[register]));
         }
@@ -389,7 +349,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
         Ok(())
     }
 
-    fn undo(&mut self, remaining: usize) -> Result<(), Stopped> {
+    fn undo(&mut self, remaining: usize) -> Result<(), SearchEnd> {
         while self.changes.len() > remaining {
             self.step(1)?;
             if let Some((register, value)) = self.changes.pop() {
