@@ -12,7 +12,7 @@ use pgai_rs_pipeline::citation::cut_cited;
 use pgai_rs_pipeline::config::{Chunking, Loading, ParserChoice, TextFormat};
 use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::load::Loaders;
-use pgai_rs_pipeline::parse::{Input, ParseError, Parsed, Parser, UnparsedDocument, parse_plain};
+use pgai_rs_pipeline::parse::{Input, ParseFailure, Parsed, Parser, UnparsedDocument, parse_plain};
 use pgai_rs_pipeline::quota::Account;
 use pgai_rs_pipeline::settings::Settings;
 
@@ -165,7 +165,7 @@ fn parse(document: UnparsedDocument) -> std::result::Result<Parsed, PgError> {
 fn run_parser(
     settings: &Settings,
     document: &UnparsedDocument,
-) -> std::result::Result<std::result::Result<Parsed, ParseError>, PgError> {
+) -> std::result::Result<std::result::Result<Parsed, ParseFailure>, PgError> {
     let parser = Parser::new(settings).ok_or_else(|| PgError::internal("there is no parser"))?;
     // The program has its own limit, which is told in better words.
     let longest = settings.parse_timeout + Duration::from_secs(60);

@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::json;
 
-use super::definition::Definition;
+use super::definition::IndexDefinition;
 use super::{Order, existing};
 use crate::catalog::vectorizer;
 use crate::guc;
@@ -97,12 +97,12 @@ fn connect(order: &Order) {
 const SETTINGS: [(&CStr, &CStr); 2] = [(c"lock_timeout", c"0"), (c"statement_timeout", c"0")];
 
 /// Returns the index that the vectorizer still needs; `None` if it needs none, has one or one is being built.
-fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
+fn wanted(order: &Order) -> Result<Option<IndexDefinition>, PgError> {
     let entry = vectorizer::by_id(order.vectorizer)?;
     let Some(entry) = entry.filter(|entry| entry.relations.source.owner == order.owner) else {
         return Ok(None);
     };
-    let Some(index) = Definition::of(&entry.resolve()?)? else { return Ok(None) };
+    let Some(index) = IndexDefinition::of(&entry.resolve()?)? else { return Ok(None) };
 
     let store = existing::look(&index)?;
     if !store.is_some_and(|store| !store.indexed && !store.being_built) {
@@ -121,7 +121,7 @@ fn wanted(order: &Order) -> Result<Option<Definition>, PgError> {
     Ok(Some(index))
 }
 
-fn build(order: &Order, index: &Definition) {
+fn build(order: &Order, index: &IndexDefinition) {
     // Before as well as after: a process that was killed has left its invalid index.
     let built = drop_left_over(index).and_then(|()| {
         pgrx::log!("building index {} on {}", index.name, index.table);
@@ -144,7 +144,7 @@ fn build(order: &Order, index: &Definition) {
     }
 }
 
-fn drop_left_over(index: &Definition) -> Result<(), PgError> {
+fn drop_left_over(index: &IndexDefinition) -> Result<(), PgError> {
     let store = transaction(|| as_superuser(|| existing::look(index)))?;
     if store.is_some_and(|store| store.left_over) {
         run(&index.drop())?;
@@ -165,7 +165,7 @@ fn run(statement: &str) -> Result<(), PgError> {
 }
 
 /// Records a failure in `ai.vectorizer_errors`, where repeated failures are counted in one row.
-fn record(order: &Order, index: &Definition, error: &PgError) {
+fn record(order: &Order, index: &IndexDefinition, error: &PgError) {
     let hint = error.hint.clone().unwrap_or_else(|| {
         format!(
             "It is retried automatically. To see the failure, run {} as the table's owner.",

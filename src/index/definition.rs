@@ -12,7 +12,7 @@ use crate::pg::sql::{MAX_IDENTIFIER, ident, qualified};
 
 /// An index on vectors.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Definition {
+pub struct IndexDefinition {
     /// The OID of the table that contains the vectors; invalid if it is gone.
     pub oid: pg_sys::Oid,
     /// The table that contains the vectors, qualified: the store or the source.
@@ -29,9 +29,9 @@ pub struct Definition {
     clause: String,
 }
 
-impl Definition {
+impl IndexDefinition {
     /// Returns the index that the config asks for; `None` if it asks for none.
-    pub fn of(vectorizer: &Vectorizer) -> Result<Option<Definition>, PgError> {
+    pub fn of(vectorizer: &Vectorizer) -> Result<Option<IndexDefinition>, PgError> {
         let indexing = wanted(vectorizer)?;
         let Some(method) = indexing.access_method() else { return Ok(None) };
         let (schema, name) = match &vectorizer.config.destination {
@@ -41,7 +41,7 @@ impl Definition {
 
         let (table, column) = vectorizer.vectors();
         let dimensions = vectorizer.config.embedding.dimensions();
-        Ok(Some(Definition {
+        Ok(Some(IndexDefinition {
             oid: vectorizer.table_of_vectors(),
             table,
             column: column.to_owned(),

@@ -12,7 +12,7 @@ use pgai_rs_pipeline::backoff::Backoff;
 use pgai_rs_pipeline::config::indexing::When;
 
 use super::builders::{Builders, NoPlace};
-use super::definition::{self, Definition};
+use super::definition::{self, IndexDefinition};
 use super::{BUILDER_TYPE, Order, existing};
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::database::this_database;
@@ -284,7 +284,7 @@ pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
 
 fn state(vectorizer: &Vectorizer, ask: Ask<'_>) -> Result<IndexState, PgError> {
     let indexing = definition::wanted(vectorizer)?;
-    let (Some(when), Some(index)) = (indexing.when(), Definition::of(vectorizer)?) else {
+    let (Some(when), Some(index)) = (indexing.when(), IndexDefinition::of(vectorizer)?) else {
         return Ok(IndexState::Settled);
     };
 

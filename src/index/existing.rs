@@ -2,7 +2,7 @@
 
 use pgrx::pg_sys;
 
-use super::definition::Definition;
+use super::definition::IndexDefinition;
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
@@ -42,7 +42,7 @@ const BEING_BUILT: &str = "EXISTS (
 
 /// Returns the state of the table of an index; `None` if it is gone or no longer an ordinary table. Reads
 /// only catalogs. Must be called with the right to see the progress of other roles' builds.
-pub fn look(index: &Definition) -> Result<Option<VectorTable>, PgError> {
+pub fn look(index: &IndexDefinition) -> Result<Option<VectorTable>, PgError> {
     let question = format!(
         // The planner's estimate: rows per page at the last VACUUM or ANALYZE, times the current number of
         // pages.

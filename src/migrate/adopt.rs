@@ -6,7 +6,7 @@ use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
 use pgai_rs_pipeline::config::Destination;
 
 use super::old_table::{self, Lent};
-use super::requirements::Candidate;
+use super::requirements::AdoptableVectorizer;
 use super::triggers;
 use crate::catalog::binding::Relations;
 use crate::catalog::inbox_name;
@@ -38,7 +38,7 @@ pub struct Adopted {
 /// Takes a vectorizer over, with its pending and failed rows and its grants. Nothing is embedded for it.
 ///
 /// Its new queue is in `ai`, wherever pgai's was.
-pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
+pub fn adopt(candidate: &AdoptableVectorizer) -> Result<Adopted, PgError> {
     let entry = &candidate.entry;
     let source = &candidate.source;
     // Changes from here on are recorded by our triggers; those before are in pgai's queue. The lock is at
@@ -79,7 +79,7 @@ pub fn adopt(candidate: &Candidate) -> Result<Adopted, PgError> {
 
 /// Keeps what is altered, created and granted by name from being renamed until the transaction ends. Errors (40001)
 /// if it was renamed since it was read.
-fn hold_names(candidate: &Candidate) -> Result<(), PgError> {
+fn hold_names(candidate: &AdoptableVectorizer) -> Result<(), PgError> {
     let source = &candidate.source;
     let mut schemas = vec![source.schema.as_str()];
     schemas.extend(candidate.entry.tables().map(|table| table.schema.as_str()));
@@ -119,7 +119,7 @@ pub fn share_schema(pgai_schema: &str) -> Result<(), PgError> {
 }
 
 /// Raises warnings that name the rights granted to the owners of vectorizers that were taken over.
-pub fn tell_granted(candidates: &[Candidate]) -> Result<(), PgError> {
+pub fn tell_granted(candidates: &[AdoptableVectorizer]) -> Result<(), PgError> {
     for candidate in candidates.iter().filter(|candidate| !candidate.granted.is_empty()) {
         let functions: Vec<String> =
             candidate.granted.iter().map(|right| format!("ai.{}", right.function())).collect();
@@ -157,7 +157,7 @@ pub fn keep_ids_apart() -> Result<(), PgError> {
 }
 
 /// Returns the store and the view, which now belong to the source's owner; `(None, None)` for a column.
-fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), PgError> {
+fn destination(candidate: &AdoptableVectorizer) -> Result<(Option<Table>, Option<Table>), PgError> {
     let Destination::Table { target_schema, target_table, view_schema, view_name, .. } =
         &candidate.parsed.destination
     else {
@@ -172,7 +172,7 @@ fn destination(candidate: &Candidate) -> Result<(Option<Table>, Option<Table>), 
 
 /// Changes the owner of the store and the view: our worker writes as the source's owner, but pgai's belong to
 /// the role that created the vectorizer.
-fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
+fn give_destination(candidate: &AdoptableVectorizer, owner: &str) -> Result<(), PgError> {
     let Destination::Table { target_schema, target_table, view_schema, view_name, .. } =
         &candidate.parsed.destination
     else {
@@ -194,7 +194,7 @@ fn give_destination(candidate: &Candidate, owner: &str) -> Result<(), PgError> {
     Ok(())
 }
 
-fn pause_as_before(candidate: &Candidate) -> Result<(), PgError> {
+fn pause_as_before(candidate: &AdoptableVectorizer) -> Result<(), PgError> {
     if !candidate.entry.disabled {
         return Ok(());
     }
@@ -206,7 +206,12 @@ fn pause_as_before(candidate: &Candidate) -> Result<(), PgError> {
 
 /// Copies keys as the owner of the source, who is granted the right to read them meanwhile. Returns their
 /// number.
-fn copy(candidate: &Candidate, from: Option<&Table>, to: &Table, more: &str) -> Result<u64, PgError> {
+fn copy(
+    candidate: &AdoptableVectorizer,
+    from: Option<&Table>,
+    to: &Table,
+    more: &str,
+) -> Result<u64, PgError> {
     let Some(from) = from else { return Ok(0) };
     let owner = candidate.source.owner;
     let columns = candidate.key.names(None) + more;
@@ -222,7 +227,7 @@ fn copy(candidate: &Candidate, from: Option<&Table>, to: &Table, more: &str) -> 
 }
 
 /// Grants access to our queue to the roles that may read pgai's.
-fn grant_as_before(candidate: &Candidate, tables: &[&str]) -> Result<(), PgError> {
+fn grant_as_before(candidate: &AdoptableVectorizer, tables: &[&str]) -> Result<(), PgError> {
     let Some(queue) = &candidate.entry.queue else { return Ok(()) };
 
     let roles = sql::query(

@@ -20,7 +20,7 @@ use crate::pg::roles::role_name;
 use crate::pg::sql::{self, qualified};
 
 /// A vectorizer that can be taken over, with the information needed for it.
-pub struct Candidate {
+pub struct AdoptableVectorizer {
     /// The vectorizer in pgai's catalog.
     pub entry: PgaiVectorizer,
     /// Its source.
@@ -36,7 +36,7 @@ pub struct Candidate {
 }
 
 /// Returns the vectorizers if all of them can be taken over, else one error with all the reasons why not.
-pub fn all(entries: Vec<PgaiVectorizer>) -> Result<Vec<Candidate>, PgError> {
+pub fn all(entries: Vec<PgaiVectorizer>) -> Result<Vec<AdoptableVectorizer>, PgError> {
     let mut reasons = Vec::new();
     let mut candidates = Vec::new();
     for entry in entries {
@@ -67,7 +67,7 @@ fn reason(name: &str, error: &PgError) -> String {
     format!("{name}: {}.{more}", error.message)
 }
 
-fn candidate(entry: PgaiVectorizer) -> Result<Candidate, Vec<PgError>> {
+fn candidate(entry: PgaiVectorizer) -> Result<AdoptableVectorizer, Vec<PgError>> {
     let (source, key) = source(&entry).map_err(|error| vec![error])?;
     let config = of_today(entry.config.clone());
     let parsed = serde_json::from_value::<VectorizerConfig>(config.clone())
@@ -85,7 +85,9 @@ fn candidate(entry: PgaiVectorizer) -> Result<Candidate, Vec<PgError>> {
     }
 
     match parsed {
-        Ok(parsed) if reasons.is_empty() => Ok(Candidate { entry, source, key, config, parsed, granted }),
+        Ok(parsed) if reasons.is_empty() => {
+            Ok(AdoptableVectorizer { entry, source, key, config, parsed, granted })
+        }
         Ok(_) => Err(reasons),
         // The errors from the checks of its parts are clearer.
         Err(error) if reasons.is_empty() => Err(vec![error]),

@@ -53,7 +53,7 @@ fn place(id: i32) -> (usize, u64) {
 /// A set in shared memory.
 type SharedSet = [AtomicU64; WORDS];
 
-/// What sessions and a database's worker tell each other.
+/// The words that sessions and a database's worker leave for each other.
 #[derive(Debug)]
 pub struct Changes {
     /// The vectorizers whose changes wake the worker. All of them while no worker has said otherwise.

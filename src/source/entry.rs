@@ -22,7 +22,7 @@ pub struct S3Source {
     /// Its name.
     pub name: String,
     /// The declaration.
-    pub declared: Declaration,
+    pub declared: SourceDeclaration,
     /// The table of seen keys, `ai._s3_source_seen_<id>`.
     pub seen: pg_sys::Oid,
     /// The owner of the table of seen keys, and with it of the source.
@@ -45,7 +45,7 @@ impl S3Source {
 
 /// The part of a declaration that determines the work; if it changes, the run is started over.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Declaration {
+pub struct SourceDeclaration {
     /// The table that objects are written to.
     pub target: pg_sys::Oid,
     /// The part of the bucket, an `s3://` address.
@@ -163,7 +163,7 @@ fn entry(row: &Row<'_>) -> Result<Result<S3Source, Unreadable>, PgError> {
     Ok(Ok(S3Source {
         id,
         name,
-        declared: Declaration {
+        declared: SourceDeclaration {
             target: row.get(3)?,
             uri: row.get(4)?,
             config: access::declared_by(&config, author),

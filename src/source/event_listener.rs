@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use pgai_rs_pipeline::source::{Batch, Heard, Listener, ListingScope, Network, ObjectState};
+use pgai_rs_pipeline::source::{EventBatch, Heard, Listener, ListingScope, Network, ObjectState};
 
 use super::entry::S3Source;
 use super::listing_run::{ListingRun, NextStep};
@@ -20,7 +20,7 @@ use crate::pg::transaction::transaction;
 pub struct EventListener {
     listener: Listener,
     scope: Arc<ListingScope>,
-    batch: Option<Batch>,
+    batch: Option<EventBatch>,
     backoff: LockBackoff,
 }
 
@@ -80,7 +80,7 @@ impl EventListener {
         &mut self,
         entry: &S3Source,
         listing_run: Option<&ListingRun>,
-        batch: Batch,
+        batch: EventBatch,
     ) -> Result<NextStep, PgError> {
         // What the queue is told to delete must be on disk.
         match session::durably(|| self.commit(entry, listing_run, &batch)) {
@@ -107,7 +107,7 @@ impl EventListener {
         &self,
         entry: &S3Source,
         listing_run: Option<&ListingRun>,
-        batch: &Batch,
+        batch: &EventBatch,
     ) -> Result<HashSet<String>, PgError> {
         let prefix = self.scope.prefix();
         let table = MirrorTable::load(entry)?;

@@ -9,7 +9,7 @@ use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
 
 /// The enabled sources, as the catalog had them.
-pub struct Listed {
+pub struct ListedSources {
     entries: Vec<S3Source>,
     /// Those whose rows can't be read, until they are taken.
     unreadable: Vec<Unreadable>,
@@ -19,9 +19,9 @@ pub struct Listed {
     watch: Option<Watch>,
 }
 
-impl Listed {
+impl ListedSources {
     /// Reads them. Must be called outside a transaction.
-    pub fn read() -> Result<Listed, PgError> {
+    pub fn read() -> Result<ListedSources, PgError> {
         transaction(|| {
             let read = Instant::now();
             let since = definitions::generation();
@@ -41,7 +41,7 @@ impl Listed {
                 // Their tables are found by names, which any relation may get.
                 true => Watch::over_all(since),
             });
-            Ok(Listed { entries, unreadable, read, watch })
+            Ok(ListedSources { entries, unreadable, read, watch })
         })
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgai_rs_pipeline::source::{
-    Inquiry, Listed, Listing, ListingScope, Network, Object, ObjectAnswer, ObjectState, Page,
+    Inquiry, Listing, ListingPage, ListingPart, ListingScope, Network, Object, ObjectAnswer, ObjectState,
 };
 
 use super::entry::S3Source;
@@ -58,7 +58,7 @@ enum Phase {
     /// Waits for the next page of the listing.
     Reading,
     /// Compares a page with the table.
-    Comparing(Page),
+    Comparing(ListingPage),
     /// Waits for the types of the objects of a page, as S3 tells them; with the keys of those that are new.
     Asking(Inquiry, HashSet<String>),
     /// Writes objects into the table; with the keys of those that are new.
@@ -169,11 +169,11 @@ impl ListingRun {
     fn read(&mut self) -> Result<NextStep, PgError> {
         match self.listing.try_next() {
             None => return Ok(NextStep::Waiting),
-            Some(Listed::Failed(failure)) => return self.fail(Problem::from(&failure)),
-            Some(Listed::End) => {
+            Some(ListingPart::Failed(failure)) => return self.fail(Problem::from(&failure)),
+            Some(ListingPart::End) => {
                 self.phase = Phase::Surveying { after: String::new(), rows: 0, vanished: 0 };
             }
-            Some(Listed::Page(page)) => {
+            Some(ListingPart::Page(page)) => {
                 self.counts.scanned += page.scanned;
                 self.counts.skipped += page.skipped;
                 if !page.objects.is_empty() {

@@ -8,7 +8,7 @@ use pgai_rs_pipeline::source::Network;
 
 use super::entry::{S3Source, Unreadable};
 use super::event_listener::EventListener;
-use super::listed::Listed;
+use super::listed::ListedSources;
 use super::listing_run::{ListingRun, NextStep};
 use super::runs::{self, Problem};
 use crate::catalog::definitions;
@@ -26,7 +26,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub struct Sources {
     active: HashMap<i32, ActiveSource>,
     /// The sources that the catalog lists, once they were read.
-    listed: Option<Listed>,
+    listed: Option<ListedSources>,
     /// The sources whose rows can't be read, with the version of the row that this was reported for.
     unreadable: HashMap<i32, String>,
     /// True if the runs that an earlier worker left are settled.
@@ -84,10 +84,10 @@ impl Sources {
 
     /// Returns the sources that are enabled, read again if they may have changed.
     fn entries(&mut self) -> Result<Vec<S3Source>, PgError> {
-        let listed = match self.listed.take().filter(Listed::is_current) {
+        let listed = match self.listed.take().filter(ListedSources::is_current) {
             Some(listed) => listed,
             None => {
-                let mut listed = Listed::read()?;
+                let mut listed = ListedSources::read()?;
                 self.tell_unreadable(listed.take_unreadable());
                 listed
             }

@@ -10,7 +10,7 @@ use super::certain::is_certain;
 use super::is;
 use super::keyless;
 use super::row::{differ, key_of, translate};
-use super::statement::Statement;
+use super::statement::TriggerStatement;
 use crate::catalog::definitions::Watch;
 use crate::catalog::relation::{Column, Relation};
 use crate::catalog::table::Table;
@@ -47,16 +47,16 @@ pub struct Plan {
     key: Vec<i32>,
     watched: Vec<i32>,
     read: Vec<i32>,
-    enqueue_inserted: Statement,
+    enqueue_inserted: TriggerStatement,
     /// Enqueues the rows that a user's statement updated.
-    enqueue_updated: Statement,
+    enqueue_updated: TriggerStatement,
     /// Enqueues the rows in which a column that the vectorizer reads changed while the worker wrote a vector.
-    enqueue_embedded: Statement,
-    remove_updated: Statement,
-    remove_deleted: Statement,
-    enqueue_row: Statement,
-    remove_row: Statement,
-    truncate: Statement,
+    enqueue_embedded: TriggerStatement,
+    remove_updated: TriggerStatement,
+    remove_deleted: TriggerStatement,
+    enqueue_row: TriggerStatement,
+    remove_row: TriggerStatement,
+    truncate: TriggerStatement,
 }
 
 /// The author of the statement that changed the source.
@@ -82,7 +82,7 @@ impl Plan {
         let enqueue_changed = |columns: &[&Column]| {
             trigger::enqueue_changed(key, inbox, columns.iter().map(|column| column.name.as_str()))
         };
-        let statement = |sql: String| Statement::new(sql, Vec::new());
+        let statement = |sql: String| TriggerStatement::new(sql, Vec::new());
         let types = key_types(v);
         let of_rows = v.tables_that_follow_rows();
         let rows = rows_of_partition(v, relation)?;
@@ -114,8 +114,8 @@ impl Plan {
                 key.same("n", "o"),
             )))?,
             remove_deleted: statement(of_old(&key.same("s", "o")))?,
-            enqueue_row: Statement::new(trigger::enqueue_row(key, inbox), types.clone())?,
-            remove_row: Statement::new(trigger::remove_row(key, &v.queue, &of_chunks), types)?,
+            enqueue_row: TriggerStatement::new(trigger::enqueue_row(key, inbox), types.clone())?,
+            remove_row: TriggerStatement::new(trigger::remove_row(key, &v.queue, &of_chunks), types)?,
             truncate: statement(match rows {
                 Some(rows) => removal(Some(&format!("{rows} o")), &key.same("s", "o")),
                 // TRUNCATE ONLY leaves the rows of what inherits.
@@ -164,7 +164,7 @@ impl Plan {
     }
 
     /// Returns the statements that an event may run.
-    fn statements_of(&mut self, data: &pg_sys::TriggerData, writer: Writer) -> Vec<&mut Statement> {
+    fn statements_of(&mut self, data: &pg_sys::TriggerData, writer: Writer) -> Vec<&mut TriggerStatement> {
         let inserts = is(data, pg_sys::TRIGGER_EVENT_INSERT);
         let updates = is(data, pg_sys::TRIGGER_EVENT_UPDATE);
         if data.tg_event & pg_sys::TRIGGER_EVENT_ROW != 0 {
@@ -200,7 +200,7 @@ impl Plan {
         }
         if self.is_certain {
             // Those of rows, too, that this row does not need: the next ones do not take a subtransaction then.
-            self.statements_of(data, writer).into_iter().try_for_each(Statement::prepare)?;
+            self.statements_of(data, writer).into_iter().try_for_each(TriggerStatement::prepare)?;
         }
         if data.tg_event & pg_sys::TRIGGER_EVENT_ROW == 0 {
             self.after_statement(data, writer)?;

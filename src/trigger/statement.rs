@@ -10,17 +10,17 @@ use crate::pg::plan::{KeptPlan, Planning, check_spi};
 use crate::pg::statement;
 
 /// A statement, prepared when it is first used.
-pub struct Statement {
+pub struct TriggerStatement {
     sql: Rc<CStr>,
     arguments: Vec<pg_sys::Oid>,
     prepared: Option<KeptPlan>,
 }
 
-impl Statement {
+impl TriggerStatement {
     /// Returns a statement that is not prepared yet, with the types of its parameters.
-    pub fn new(sql: String, arguments: Vec<pg_sys::Oid>) -> Result<Statement, PgError> {
+    pub fn new(sql: String, arguments: Vec<pg_sys::Oid>) -> Result<TriggerStatement, PgError> {
         let sql = CString::new(sql).map_err(|_| PgError::raised("an identifier has a zero byte"))?;
-        Ok(Statement { sql: sql.into_boxed_c_str().into(), arguments, prepared: None })
+        Ok(TriggerStatement { sql: sql.into_boxed_c_str().into(), arguments, prepared: None })
     }
 
     /// Returns whether the statement is prepared and nothing that it names has changed since. Then its names are

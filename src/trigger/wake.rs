@@ -9,13 +9,13 @@ use crate::pg::database::this_database;
 use crate::shared::changes::{self, Vectorizers};
 
 thread_local! {
-    /// What this transaction wakes the worker for when it commits.
+    /// The things that this transaction wakes the worker for when it commits.
     static ASKED: Cell<Asked> = const { Cell::new(Asked::Nothing) };
     /// True if the callback for the ends of this process's transactions is registered.
     static IS_REGISTERED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What a transaction wakes the worker for.
+/// The things that a transaction wakes the worker for.
 #[derive(Clone, Copy)]
 enum Asked {
     /// Nothing: the worker is not woken.

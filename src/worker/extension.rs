@@ -10,7 +10,7 @@ use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 
-/// What the worker knows of the extension in its database.
+/// The worker's knowledge of the extension in its database.
 #[derive(Default)]
 pub struct Extension {
     /// The watch over a table of the extension's, which goes with it; `None` if its catalog is to be asked each time.

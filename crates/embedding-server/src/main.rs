@@ -15,7 +15,7 @@ use axum::Router;
 use axum::serve::Listener;
 use clap::Parser;
 use embedding_server::embed::{Embed, MiniLm};
-use embedding_server::queue::Queue;
+use embedding_server::queue::RequestQueue;
 use embedding_server::server::router;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,7 +59,7 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     };
 
     let model: Arc<dyn Embed> = Arc::new(MiniLm::load(&arguments.model_dir)?);
-    let queue = Queue::start(&model, threads.get())?;
+    let queue = RequestQueue::start(&model, threads.get())?;
 
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -80,14 +80,18 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     result
 }
 
-async fn serve_on_port(listen: SocketAddr, app: Router, queue: Arc<Queue>) -> Result<(), Box<dyn Error>> {
+async fn serve_on_port(
+    listen: SocketAddr,
+    app: Router,
+    queue: Arc<RequestQueue>,
+) -> Result<(), Box<dyn Error>> {
     let listener =
         TcpListener::bind(listen).await.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
     let address = format!("http://{}/v1", listener.local_addr()?);
     serve(listener, &address, app, queue).await
 }
 
-async fn serve_on_socket(path: &Path, app: Router, queue: Arc<Queue>) -> Result<(), Box<dyn Error>> {
+async fn serve_on_socket(path: &Path, app: Router, queue: Arc<RequestQueue>) -> Result<(), Box<dyn Error>> {
     remove_left_over(path).await?;
     let listener =
         UnixListener::bind(path).map_err(|error| format!("cannot listen on {}: {error}", path.display()))?;
@@ -109,7 +113,12 @@ async fn remove_left_over(path: &Path) -> io::Result<()> {
 }
 
 /// Serves requests until SIGTERM or SIGINT.
-async fn serve<L>(listener: L, address: &str, app: Router, queue: Arc<Queue>) -> Result<(), Box<dyn Error>>
+async fn serve<L>(
+    listener: L,
+    address: &str,
+    app: Router,
+    queue: Arc<RequestQueue>,
+) -> Result<(), Box<dyn Error>>
 where
     L: Listener,
     L::Addr: Debug,

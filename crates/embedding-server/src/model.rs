@@ -45,7 +45,7 @@ struct Layer {
 }
 
 /// all-MiniLM-L6-v2.
-pub struct Model {
+pub struct LocalModel {
     words: Vec<f32>,
     /// The vectors of the positions, plus the one of the token type, which is always 0 here.
     positions: Vec<f32>,
@@ -53,7 +53,7 @@ pub struct Model {
     layers: Vec<Layer>,
 }
 
-impl Model {
+impl LocalModel {
     /// Takes the weights from `tensors`. Errors if one is missing or has another shape.
     pub fn load(tensors: &Tensors) -> Result<Self, LoadError> {
         let mut positions = tensors.get("embeddings.position_embeddings.weight", &[POSITIONS, DIMENSIONS])?;

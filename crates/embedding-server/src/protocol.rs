@@ -59,7 +59,7 @@ pub enum Encoding {
 
 /// A valid request.
 #[derive(Debug)]
-pub struct Request {
+pub struct EmbeddingRequest {
     /// The model's name as the client wrote it; one of [`MODEL_NAMES`].
     pub model: String,
     /// The texts: 1 to [`MAX_INPUTS`], none of them empty.
@@ -77,7 +77,7 @@ struct Body {
     encoding_format: Option<Value>,
 }
 
-impl Request {
+impl EmbeddingRequest {
     /// Parses and checks the body of `POST /v1/embeddings`.
     pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let body: Body = serde_json::from_slice(body).map_err(|error| {

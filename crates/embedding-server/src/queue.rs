@@ -11,7 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::embed::{Embed, EmbedError};
+use crate::embed::{Embed, ModelError};
 
 /// The limit for the tokens of a batch. More is no faster, because there is no padding to save: the weights
 /// are read once per 512 tokens, which is enough. Less is slower for short texts.
@@ -19,30 +19,30 @@ const BATCH_TOKENS: usize = 512;
 
 /// The reason why a request got no vectors.
 #[derive(Debug, thiserror::Error)]
-pub enum QueueError {
+pub enum NoVectors {
     /// The server is being stopped.
     #[error("the server is shutting down")]
     Closed,
     /// The model failed.
     #[error(transparent)]
-    Failed(#[from] EmbedError),
+    Failed(#[from] ModelError),
 }
 
 type Vectors = Vec<Vec<f32>>;
 
 /// The waiting requests, shared by the server and its threads.
-pub struct Queue {
+pub struct RequestQueue {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
     open: bool,
-    waiting: VecDeque<Request>,
+    waiting: VecDeque<WaitingRequest>,
 }
 
 /// The inputs of a request that are still to be computed.
-struct Request {
+struct WaitingRequest {
     /// The index in the request, and the tokens.
     inputs: VecDeque<(usize, Vec<u32>)>,
     answer: Arc<Mutex<Answer>>,
@@ -53,7 +53,7 @@ struct Answer {
     vectors: Vectors,
     missing: usize,
     /// The channel to the client; `None` once the answer has been sent.
-    reply: Option<oneshot::Sender<Result<Vectors, EmbedError>>>,
+    reply: Option<oneshot::Sender<Result<Vectors, ModelError>>>,
 }
 
 /// One input in a batch.
@@ -68,7 +68,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Queue {
+impl RequestQueue {
     /// Returns an empty queue, with `threads` new threads that each run `model`. Errors if a thread can't be
     /// started.
     pub fn start(model: &Arc<dyn Embed>, threads: usize) -> std::io::Result<Arc<Self>> {
@@ -87,16 +87,16 @@ impl Queue {
     }
 
     /// Returns the vectors of `inputs` (tokens), in their order.
-    pub async fn embed(&self, inputs: Vec<Vec<u32>>) -> Result<Vectors, QueueError> {
+    pub async fn embed(&self, inputs: Vec<Vec<u32>>) -> Result<Vectors, NoVectors> {
         let Some(reply) = self.submit(inputs) else {
             return Ok(Vec::new());
         };
         // The queue lets go of an unanswered request only when it closes.
-        reply.await.map_err(|_| QueueError::Closed)?.map_err(QueueError::Failed)
+        reply.await.map_err(|_| NoVectors::Closed)?.map_err(NoVectors::Failed)
     }
 
     /// Enqueues a request. Returns the channel for its answer, or `None` if it has no inputs.
-    fn submit(&self, inputs: Vec<Vec<u32>>) -> Option<oneshot::Receiver<Result<Vectors, EmbedError>>> {
+    fn submit(&self, inputs: Vec<Vec<u32>>) -> Option<oneshot::Receiver<Result<Vectors, ModelError>>> {
         if inputs.is_empty() {
             return None;
         }
@@ -105,7 +105,7 @@ impl Queue {
         let answer =
             Answer { vectors: vec![Vec::new(); inputs.len()], missing: inputs.len(), reply: Some(reply) };
         let inputs = inputs.into_iter().enumerate().collect();
-        let request = Request { inputs, answer: Arc::new(Mutex::new(answer)) };
+        let request = WaitingRequest { inputs, answer: Arc::new(Mutex::new(answer)) };
 
         let mut state = lock(&self.state);
         if state.open {
@@ -130,7 +130,7 @@ impl Queue {
         while let Some(batch) = self.next_batch() {
             // A bug in the model fails the batch, not the thread: there is nobody to start another.
             let result = catch_unwind(AssertUnwindSafe(|| compute(model, &batch)))
-                .unwrap_or_else(|_| Err(EmbedError("the model panicked; see the log".into())));
+                .unwrap_or_else(|_| Err(ModelError("the model panicked; see the log".into())));
 
             match result {
                 Ok(vectors) => {
@@ -163,13 +163,13 @@ impl Queue {
     }
 }
 
-fn compute(model: &dyn Embed, batch: &[Piece]) -> Result<Vectors, EmbedError> {
+fn compute(model: &dyn Embed, batch: &[Piece]) -> Result<Vectors, ModelError> {
     let sequences: Vec<&[u32]> = batch.iter().map(|piece| piece.tokens.as_slice()).collect();
     let vectors = model.embed(&sequences)?;
     if vectors.len() != batch.len() {
         let got = vectors.len();
         let wanted = batch.len();
-        return Err(EmbedError(format!("the model gave {got} vectors for {wanted} inputs")));
+        return Err(ModelError(format!("the model gave {got} vectors for {wanted} inputs")));
     }
     Ok(vectors)
 }
@@ -194,7 +194,7 @@ impl State {
     }
 }
 
-impl Request {
+impl WaitingRequest {
     /// Returns whether the client is still connected and no other part of the request has failed.
     fn is_wanted(&self) -> bool {
         lock(&self.answer).reply.as_ref().is_some_and(|reply| !reply.is_closed())
@@ -224,11 +224,11 @@ impl Answer {
         }
     }
 
-    fn fail(&mut self, error: &EmbedError) {
+    fn fail(&mut self, error: &ModelError) {
         self.send(Err(error.clone()));
     }
 
-    fn send(&mut self, result: Result<Vectors, EmbedError>) {
+    fn send(&mut self, result: Result<Vectors, ModelError>) {
         if let Some(reply) = self.reply.take() {
             // Sending fails if the client has disconnected, which is no error.
             let _ = reply.send(result);
@@ -241,14 +241,14 @@ mod tests {
     use super::*;
 
     /// The places in the next batch, with the length of the tokens to tell requests apart.
-    fn batch(queue: &Queue) -> Vec<(usize, usize)> {
+    fn batch(queue: &RequestQueue) -> Vec<(usize, usize)> {
         let batch = lock(&queue.state).take_batch();
         batch.iter().map(|piece| (piece.place, piece.tokens.len())).collect()
     }
 
     #[test]
     fn requests_take_turns() {
-        let queue = Queue::new();
+        let queue = RequestQueue::new();
         let _large = queue.submit(vec![vec![0; 200]; 5]);
         let _small = queue.submit(vec![vec![0; 10]; 2]);
         assert_eq!(batch(&queue), [(0, 200), (1, 200)]);
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn an_input_longer_than_a_batch_goes_alone() {
-        let queue = Queue::new();
+        let queue = RequestQueue::new();
         let _reply = queue.submit(vec![vec![0; 1000], vec![0; 1]]);
         assert_eq!(batch(&queue), [(0, 1000)]);
         assert_eq!(batch(&queue), [(1, 1)]);
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_request_nobody_waits_for_is_dropped() {
-        let queue = Queue::new();
+        let queue = RequestQueue::new();
         let gone = queue.submit(vec![vec![0; 200]; 5]);
         assert_eq!(batch(&queue).len(), 2);
         drop(gone);
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn closing_refuses_what_waits_and_what_comes() {
-        let queue = Queue::new();
+        let queue = RequestQueue::new();
         let mut waiting = queue.submit(vec![vec![0; 10]]).unwrap();
         queue.close();
         let mut late = queue.submit(vec![vec![0; 10]]).unwrap();

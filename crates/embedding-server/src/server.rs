@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::embed::Embed;
 use crate::protocol::{self, ApiError};
-use crate::queue::{Queue, QueueError};
+use crate::queue::{NoVectors, RequestQueue};
 
 /// The largest body of a request, in bytes.
 pub const MAX_BODY: usize = 32 << 20;
@@ -24,12 +24,12 @@ const MAX_REQUESTS: usize = 64;
 
 struct Server {
     model: Arc<dyn Embed>,
-    queue: Arc<Queue>,
+    queue: Arc<RequestQueue>,
     admission: Semaphore,
 }
 
 /// Returns the API on `model`, whose vectors `queue` computes.
-pub fn router(model: Arc<dyn Embed>, queue: Arc<Queue>) -> Router {
+pub fn router(model: Arc<dyn Embed>, queue: Arc<RequestQueue>) -> Router {
     let server = Arc::new(Server { model, queue, admission: Semaphore::new(MAX_REQUESTS) });
     let embeddings = post(embeddings)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -72,8 +72,8 @@ async fn embeddings(
 }
 
 /// Reads a request, and the tokens of its texts.
-fn read(server: &Server, body: &[u8]) -> Result<(protocol::Request, Vec<Vec<u32>>), ApiError> {
-    let request = protocol::Request::parse(body)?;
+fn read(server: &Server, body: &[u8]) -> Result<(protocol::EmbeddingRequest, Vec<Vec<u32>>), ApiError> {
+    let request = protocol::EmbeddingRequest::parse(body)?;
     let mut inputs = Vec::with_capacity(request.texts.len());
     for text in &request.texts {
         inputs.push(server.model.tokenize(text).map_err(internal)?);
@@ -88,10 +88,10 @@ async fn aside<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.map_err(internal)?
 }
 
-fn unanswered(error: QueueError) -> ApiError {
+fn unanswered(error: NoVectors) -> ApiError {
     match error {
-        QueueError::Closed => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
-        QueueError::Failed(error) => internal(error),
+        NoVectors::Closed => ApiError::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+        NoVectors::Failed(error) => internal(error),
     }
 }
 

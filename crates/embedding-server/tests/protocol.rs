@@ -9,8 +9,8 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use base64::prelude::{BASE64_STANDARD, Engine};
-use embedding_server::embed::{Embed, EmbedError};
-use embedding_server::queue::Queue;
+use embedding_server::embed::{Embed, ModelError};
+use embedding_server::queue::RequestQueue;
 use embedding_server::server::{MAX_BODY, router};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -19,22 +19,22 @@ use tower::ServiceExt;
 struct Fake;
 
 impl Embed for Fake {
-    fn tokenize(&self, text: &str) -> Result<Vec<u32>, EmbedError> {
+    fn tokenize(&self, text: &str) -> Result<Vec<u32>, ModelError> {
         Ok(text.bytes().map(u32::from).collect())
     }
 
-    fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, EmbedError> {
+    fn embed(&self, sequences: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError> {
         if sequences.iter().any(|sequence| sequence.contains(&u32::from(b'!'))) {
-            return Err(EmbedError("no exclamation marks".into()));
+            return Err(ModelError("no exclamation marks".into()));
         }
         assert!(sequences.iter().all(|sequence| !sequence.contains(&u32::from(b'?'))), "a bug");
         Ok(sequences.iter().map(|s| vec![s.len() as f32, s[0] as f32 / 3.0]).collect())
     }
 }
 
-fn app() -> (Router, Arc<Queue>) {
+fn app() -> (Router, Arc<RequestQueue>) {
     let model: Arc<dyn Embed> = Arc::new(Fake);
-    let queue = Queue::start(&model, 2).unwrap();
+    let queue = RequestQueue::start(&model, 2).unwrap();
     (router(model, Arc::clone(&queue)), queue)
 }
 

@@ -35,7 +35,7 @@ pub const MAX_PAGES: usize = 100_000;
 
 /// A document that is to be read. Its bytes follow.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Request {
+pub struct ParseRequest {
     /// [`VERSION`] of the worker.
     pub version: u32,
     /// The last part of the path it came from, such as `report.pdf`.
@@ -54,24 +54,24 @@ pub struct Answer {
     /// The guards that were in force while it read the document.
     #[serde(default)]
     pub confinement: Vec<Guard>,
-    /// The outcome.
+    /// The verdict.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub verdict: Verdict,
 }
 
 /// The parser's verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum Verdict {
     /// The document has text.
-    Document(Header),
+    Document(DocumentHeader),
     /// It has none.
     Refusal(Refusal),
 }
 
 /// The facts about a document beside its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub struct DocumentHeader {
     /// The type that was found, such as `pdf`.
     pub kind: String,
     /// The format of the text.
@@ -164,12 +164,12 @@ pub enum RefusalCode {
 /// Returns the message's header and what follows it.
 ///
 /// ```
-/// use pgai_rs_parser_protocol::{Request, VERSION, read, write};
+/// use pgai_rs_parser_protocol::{ParseRequest, VERSION, read, write};
 ///
-/// let request = Request { version: VERSION, name: Some("notes.md".into()), content_type: None };
+/// let request = ParseRequest { version: VERSION, name: Some("notes.md".into()), content_type: None };
 /// let mut message = write(&request)?;
 /// message.extend_from_slice(b"# Notes");
-/// assert_eq!(read::<Request>(&message)?, (request, b"# Notes".as_slice()));
+/// assert_eq!(read::<ParseRequest>(&message)?, (request, b"# Notes".as_slice()));
 /// # Ok::<(), pgai_rs_parser_protocol::MessageError>(())
 /// ```
 ///
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {
-        let header = Header {
+        let header = DocumentHeader {
             kind: "pdf".into(),
             format: Format::Markdown,
             pages: vec![Page { number: 1, start: 0 }, Page { number: 2, start: 10 }],
@@ -225,8 +225,8 @@ mod tests {
         };
         let refusal = Refusal { code: RefusalCode::NeedsOcr, message: "the document has no text".into() };
 
-        for outcome in [Outcome::Document(header), Outcome::Refusal(refusal)] {
-            let answer = Answer { version: VERSION, confinement: Guard::ALL.to_vec(), outcome };
+        for verdict in [Verdict::Document(header), Verdict::Refusal(refusal)] {
+            let answer = Answer { version: VERSION, confinement: Guard::ALL.to_vec(), verdict };
             let mut message = write(&answer).unwrap();
             message.extend_from_slice("two\nlines".as_bytes());
             assert_eq!(read::<Answer>(&message).unwrap(), (answer, b"two\nlines".as_slice()));
@@ -235,8 +235,8 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused() {
-        assert!(matches!(read::<Request>(b"no line"), Err(MessageError::NoHeader)));
-        assert!(matches!(read::<Request>(b"no json\n"), Err(MessageError::Malformed(_))));
+        assert!(matches!(read::<ParseRequest>(b"no line"), Err(MessageError::NoHeader)));
+        assert!(matches!(read::<ParseRequest>(b"no json\n"), Err(MessageError::Malformed(_))));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! The program's work: from the worker's message to the answer.
 
 use pgai_rs_parser_protocol::{
-    Answer, Guard, Header, MAX_PAGES, MessageError, Metadata, Outcome, Refusal, RefusalCode, Request,
-    VERSION, read, write,
+    Answer, DocumentHeader, Guard, MAX_PAGES, MessageError, Metadata, ParseRequest, Refusal, RefusalCode,
+    VERSION, Verdict, read, write,
 };
 
-use crate::{Kind, ParseError, Parsed, Source, date, detect, panics, parse_as};
+use crate::markdown::some_text;
+use crate::{Kind, ParseError, ParsedDocument, Source, date, detect, panics, parse_as};
 
 /// Returns the header of the answer to a message of the worker's, and the text that follows it. The guards are those
 /// that are in force, which the answer tells.
@@ -14,25 +15,25 @@ use crate::{Kind, ParseError, Parsed, Source, date, detect, panics, parse_as};
 ///
 /// If the message or its answer can't be read or written. A document that can't be read is an answer, not an error.
 pub fn answer(message: &[u8], confinement: &[Guard]) -> Result<(Vec<u8>, String), MessageError> {
-    let (request, bytes) = read::<Request>(message)?;
-    let (outcome, text) = match read_document(&request, bytes) {
-        Ok((header, text)) => (Outcome::Document(header), text),
-        Err(refusal) => (Outcome::Refusal(refusal), String::new()),
+    let (request, bytes) = read::<ParseRequest>(message)?;
+    let (verdict, text) = match read_document(&request, bytes) {
+        Ok((header, text)) => (Verdict::Document(header), text),
+        Err(refusal) => (Verdict::Refusal(refusal), String::new()),
     };
-    let mut answer = Answer { version: VERSION, confinement: confinement.to_vec(), outcome };
+    let mut answer = Answer { version: VERSION, confinement: confinement.to_vec(), verdict };
     match write(&answer) {
         // It is the document's fault, and not the message's.
         Err(MessageError::TooLong(_)) => {
             let problem = "it has more pages than can be told".to_owned();
             let refusal = ParseError::TooComplex { kind: "a document", problem }.into();
-            answer.outcome = Outcome::Refusal(refusal);
+            answer.verdict = Verdict::Refusal(refusal);
             Ok((write(&answer)?, String::new()))
         }
         header => Ok((header?, text)),
     }
 }
 
-fn read_document(request: &Request, bytes: &[u8]) -> Result<(Header, String), Refusal> {
+fn read_document(request: &ParseRequest, bytes: &[u8]) -> Result<(DocumentHeader, String), Refusal> {
     if request.version != VERSION {
         let message = format!(
             "the parser speaks version {VERSION} of its protocol, the worker version {}",
@@ -47,14 +48,14 @@ fn read_document(request: &Request, bytes: &[u8]) -> Result<(Header, String), Re
     check(kind, parsed)
 }
 
-fn read_source(source: &Source<'_>) -> Result<(Kind, Parsed), ParseError> {
+fn read_source(source: &Source<'_>) -> Result<(Kind, ParsedDocument), ParseError> {
     let kind = detect(source)?;
     Ok((kind, parse_as(kind, source)?))
 }
 
 /// Returns what is sent of a document that was read; a document without text is refused.
-fn check(kind: Kind, parsed: Parsed) -> Result<(Header, String), Refusal> {
-    let Parsed { mut text, format, mut pages, metadata } = parsed;
+fn check(kind: Kind, parsed: ParsedDocument) -> Result<(DocumentHeader, String), Refusal> {
+    let ParsedDocument { mut text, format, mut pages, metadata } = parsed;
     if text.trim().is_empty() {
         return Err(ParseError::Empty(kind.name()).into());
     }
@@ -64,7 +65,7 @@ fn check(kind: Kind, parsed: Parsed) -> Result<(Header, String), Refusal> {
     }
     pages.truncate(MAX_PAGES);
     let metadata = storable(metadata);
-    Ok((Header { kind: kind.word().to_owned(), format, pages, metadata }, text))
+    Ok((DocumentHeader { kind: kind.word().to_owned(), format, pages, metadata }, text))
 }
 
 /// The most characters of what a document states about itself.
@@ -73,20 +74,24 @@ const LONGEST_STATEMENT: usize = 1000;
 /// Returns what a document states about itself, as far as it can be stored: without U+0000, of a length, times in
 /// ISO 8601.
 fn storable(metadata: Metadata) -> Metadata {
-    let text = |stated: Option<String>| {
-        let stated = stated?.replace('\0', " ");
-        let short: String = stated.trim().chars().take(LONGEST_STATEMENT).collect();
-        (!short.is_empty()).then_some(short)
-    };
-    let time = |stated: Option<String>| text(stated).and_then(|stated| date::iso(&stated));
     Metadata {
-        title: text(metadata.title),
-        author: text(metadata.author),
-        created: time(metadata.created),
-        modified: time(metadata.modified),
-        language: text(metadata.language),
+        title: storable_text(metadata.title),
+        author: storable_text(metadata.author),
+        created: storable_time(metadata.created),
+        modified: storable_time(metadata.modified),
+        language: storable_text(metadata.language),
         page_count: metadata.page_count,
     }
+}
+
+fn storable_text(stated: Option<String>) -> Option<String> {
+    let stated = stated?.replace('\0', " ");
+    let short: String = stated.trim().chars().take(LONGEST_STATEMENT).collect();
+    some_text(short)
+}
+
+fn storable_time(stated: Option<String>) -> Option<String> {
+    date::iso(&storable_text(stated)?)
 }
 
 #[cfg(test)]

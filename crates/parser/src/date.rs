@@ -18,11 +18,6 @@ fn is_iso(text: &str) -> bool {
         None => (text, None),
     };
     let mut parts = day.split('-');
-    let is_number = |part: &str, length: usize, most: u32| {
-        part.len() == length
-            && part.bytes().all(|b| b.is_ascii_digit())
-            && part.parse::<u32>().is_ok_and(|number| (1..=most).contains(&number))
-    };
     let is_day = parts.next().is_some_and(|year| is_number(year, 4, 9999))
         && parts.next().is_none_or(|month| is_number(month, 2, 12))
         && parts.next().is_none_or(|day| is_number(day, 2, 31))
@@ -34,6 +29,13 @@ fn is_iso(text: &str) -> bool {
             && time.as_bytes().get(2) == Some(&b':')
     });
     is_day && is_time
+}
+
+/// Returns whether a text is a number from 1 to the largest one, in so many digits.
+fn is_number(text: &str, digits: usize, most: u32) -> bool {
+    text.len() == digits
+        && text.bytes().all(|b| b.is_ascii_digit())
+        && text.parse::<u32>().is_ok_and(|number| (1..=most).contains(&number))
 }
 
 /// Returns the year, the month and the day of a day since 1970, in the Gregorian calendar.

@@ -15,7 +15,7 @@ pub struct Source<'a> {
 
 /// A document that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parsed {
+pub struct ParsedDocument {
     /// Its text; without U+0000.
     pub text: String,
     /// The format of the text.
@@ -26,14 +26,14 @@ pub struct Parsed {
     pub metadata: Metadata,
 }
 
-impl Parsed {
+impl ParsedDocument {
     /// Returns a document of this Markdown, without pages and metadata.
     pub fn markdown(text: String) -> Self {
-        Parsed { text, format: Format::Markdown, pages: Vec::new(), metadata: Metadata::default() }
+        ParsedDocument { text, format: Format::Markdown, pages: Vec::new(), metadata: Metadata::default() }
     }
 
     /// Returns a document of this text without markup, without pages and metadata.
     pub fn plain(text: String) -> Self {
-        Parsed { format: Format::Text, ..Parsed::markdown(text) }
+        ParsedDocument { format: Format::Text, ..ParsedDocument::markdown(text) }
     }
 }

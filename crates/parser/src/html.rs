@@ -24,12 +24,12 @@ mod tree;
 pub(crate) use encoding::declared as declared_encoding;
 pub(crate) use inline::guard;
 
-use crate::{Kind, ParseError, Parsed, Source, charset};
+use crate::{Kind, ParseError, ParsedDocument, Source, charset};
 use notes::{Notes, Page};
 use render::{Manner, render};
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     match kind {
         Kind::Epub => return epub::read(source),
         Kind::Kindle => return kindle::read(source),
@@ -58,7 +58,7 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
     if text.is_empty() {
         return Err(ParseError::Empty(kind.name()));
     }
-    Ok(Parsed { metadata, ..Parsed::markdown(text) })
+    Ok(ParsedDocument { metadata, ..ParsedDocument::markdown(text) })
 }
 
 /// Returns the Markdown of HTML that is a part of something else, such as an e-mail. It may be empty.

@@ -41,7 +41,7 @@ mod sheets;
 mod text;
 
 pub use answer::answer;
-pub use document::{Parsed, Source};
+pub use document::{ParsedDocument, Source};
 pub use error::ParseError;
 pub use kind::Kind;
 
@@ -60,13 +60,13 @@ pub fn detect(source: &Source<'_>) -> Result<Kind, ParseError> {
 /// # Errors
 ///
 /// If the document has no text, or its text can't be had.
-pub fn parse(source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub fn parse(source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let kind = detect(source)?;
     parse_as(kind, source)
 }
 
 /// Returns the text of a document of this type.
-fn parse_as(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+fn parse_as(kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     match kind {
         Kind::Pdf => pdf::read(kind, source),
         Kind::Docx | Kind::Pptx | Kind::Doc | Kind::Ppt => office::read(kind, source),

@@ -13,12 +13,12 @@ mod outlook;
 mod plain;
 mod uuencode;
 
-use crate::{Kind, ParseError, Parsed, Source};
-use attachment::Budget;
+use crate::{Kind, ParseError, ParsedDocument, Source};
+use attachment::AttachmentBudget;
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
-    let mut budget = Budget::new();
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
+    let mut budget = AttachmentBudget::new();
     let letter = match kind {
         Kind::OutlookEmail => outlook::read(source.bytes, &mut budget)?,
         _ => internet::read(source.bytes, &mut budget)?,
@@ -29,5 +29,5 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
     if text.is_empty() {
         return Err(if letter.is_encrypted { ParseError::Encrypted } else { ParseError::Empty }(kind.name()));
     }
-    Ok(Parsed { metadata, ..Parsed::markdown(text) })
+    Ok(ParsedDocument { metadata, ..ParsedDocument::markdown(text) })
 }

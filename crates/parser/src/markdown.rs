@@ -177,6 +177,16 @@ pub(crate) fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Returns a text on one line, with single spaces; `None` if there is nothing but space.
+pub(crate) fn some_line(text: &str) -> Option<String> {
+    some_text(one_line(text))
+}
+
+/// Returns a text; `None` if it is empty.
+pub(crate) fn some_text(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
 /// Returns a text without blank lines around it. The indentation of its first line stays.
 fn trim_lines(text: &str) -> &str {
     let text = text.trim_end();

@@ -35,10 +35,10 @@ mod pptx;
 mod summary;
 mod symbols;
 
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     match kind {
         Kind::Ppt => ppt::read(source),
         Kind::Docx => docx::read(source),

@@ -48,18 +48,18 @@ use self::notes::Footnotes;
 use self::page::{Page, read_page};
 use self::write::Writer;
 use crate::markdown::Blocks;
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 
 /// The most pages.
 const MAX_PAGES: usize = 100_000;
 
 /// Returns the text of a PDF.
-pub(crate) fn read(_kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(crate) fn read(_kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     guard::check(source.bytes)?;
     document(source.bytes)
 }
 
-fn document(bytes: &[u8]) -> Result<Parsed, ParseError> {
+fn document(bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
     let backend = RawBackend::load_bytes(bytes).map_err(refusal)?;
     let ids = backend.pages();
     if ids.is_empty() {
@@ -92,7 +92,7 @@ fn document(bytes: &[u8]) -> Result<Parsed, ParseError> {
 
     let page_count = pages.len();
     let (text, starts) = markdown(&backend, pages);
-    Ok(Parsed {
+    Ok(ParsedDocument {
         text,
         format: Format::Markdown,
         pages: starts,
@@ -113,7 +113,7 @@ fn markdown(backend: &dyn PdfBackend, mut pages: Vec<Page>) -> (String, Vec<pgai
         let rules = grid::rules(&page.rules);
         let parts = table::with_tables(std::mem::take(&mut page.lines), &rules);
         let mut ordered = order::in_order(blocks(parts, |line| headings.is_title(line)));
-        let turned = std::mem::take(&mut page.turned).into_iter().map(table::Part::Line).collect();
+        let turned = std::mem::take(&mut page.turned).into_iter().map(table::PagePart::Line).collect();
         ordered.extend(blocks(turned, |_| false));
         arranged.push(ordered);
     }

@@ -20,12 +20,12 @@ mod subtitles;
 mod terminal;
 mod xml;
 
-use crate::{Kind, ParseError, Parsed, Source, charset};
+use crate::{Kind, ParseError, ParsedDocument, Source, charset};
 
 pub(crate) use delimited::is_delimited;
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let declared = charset::declared_in(source.content_type).or_else(|| match kind {
         Kind::Xml => xml::declared_encoding(source.bytes),
         _ => None,
@@ -44,7 +44,7 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
         Kind::ReStructuredText => rst::read(&text),
         Kind::Xml => xml::read(&text),
         Kind::Markdown => Ok(front_matter::read(&text)),
-        _ => Ok(Parsed::plain(text)),
+        _ => Ok(ParsedDocument::plain(text)),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::io::{Cursor, Write as _};
 
-use pgai_rs_parser::{ParseError, Parsed, Source, parse};
+use pgai_rs_parser::{ParseError, ParsedDocument, Source, parse};
 use zip::write::SimpleFileOptions;
 
 const CONTAINER: &str =
@@ -23,7 +23,7 @@ fn book(files: &[(&str, &str)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn read(files: &[(&str, &str)]) -> Result<Parsed, ParseError> {
+fn read(files: &[(&str, &str)]) -> Result<ParsedDocument, ParseError> {
     parse(&Source { bytes: &book(files), name: Some("book.epub"), content_type: None })
 }
 
@@ -107,7 +107,7 @@ fn a_book_says_who_wrote_it() {
 }
 
 /// Returns what becomes of a book in which a file is encrypted.
-fn read_encrypted(algorithm: &str, file: &str) -> Result<Parsed, ParseError> {
+fn read_encrypted(algorithm: &str, file: &str) -> Result<ParsedDocument, ParseError> {
     let encryption = format!(
         "<encryption><enc:EncryptedData xmlns:enc='e'><enc:EncryptionMethod Algorithm='{algorithm}'/>\
          <enc:CipherData><enc:CipherReference URI='{file}'/></enc:CipherData></enc:EncryptedData></encryption>"

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use pgai_rs_parser::{ParseError, Parsed, Source, parse};
+use pgai_rs_parser::{ParseError, ParsedDocument, Source, parse};
 
-fn read(html: &[u8], content_type: Option<&str>) -> Result<Parsed, ParseError> {
+fn read(html: &[u8], content_type: Option<&str>) -> Result<ParsedDocument, ParseError> {
     parse(&Source { bytes: html, name: Some("page.html"), content_type })
 }
 

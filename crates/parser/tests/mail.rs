@@ -4,9 +4,9 @@
 
 use std::io::{Cursor, Write as _};
 
-use pgai_rs_parser::{ParseError, Parsed, Source, parse};
+use pgai_rs_parser::{ParseError, ParsedDocument, Source, parse};
 
-fn read(text: &[u8]) -> Result<Parsed, ParseError> {
+fn read(text: &[u8]) -> Result<ParsedDocument, ParseError> {
     parse(&Source { bytes: text, name: Some("letter.eml"), content_type: None })
 }
 

@@ -5,7 +5,7 @@
 mod made;
 
 use made::{read, survives_damage, zip};
-use pgai_rs_parser::{ParseError, Parsed};
+use pgai_rs_parser::{ParseError, ParsedDocument};
 
 const SPACES: &str = r#"xmlns:office="urn:oasis:names:tc:opendocument:xmlns:office:1.0" xmlns:text="t" xmlns:table="ta"
     xmlns:draw="d" xmlns:style="s" xmlns:xlink="x" xmlns:presentation="p" xmlns:dc="dc" xmlns:meta="m""#;
@@ -21,7 +21,7 @@ fn document(kind: &str, styles: &str, body: &str, others: &[(&str, &[u8])]) -> V
     zip(&files)
 }
 
-fn odt(styles: &str, body: &str) -> Result<Parsed, ParseError> {
+fn odt(styles: &str, body: &str) -> Result<ParsedDocument, ParseError> {
     read(&document("text", styles, &format!("<office:text>{body}</office:text>"), &[]))
 }
 

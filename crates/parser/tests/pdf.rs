@@ -5,10 +5,10 @@
 #[path = "support/pdf.rs"]
 mod support;
 
-use pgai_rs_parser::{ParseError, Parsed, Source, parse};
+use pgai_rs_parser::{ParseError, ParsedDocument, Source, parse};
 use support::{Pdf, lines, rule, text};
 
-fn read(pdf: &Pdf) -> Result<Parsed, ParseError> {
+fn read(pdf: &Pdf) -> Result<ParsedDocument, ParseError> {
     parse(&Source { bytes: &pdf.write(), name: Some("a.pdf"), content_type: None })
 }
 

@@ -5,10 +5,10 @@
 #[path = "support/pdf.rs"]
 mod support;
 
-use pgai_rs_parser::{Parsed, Source, parse};
+use pgai_rs_parser::{ParsedDocument, Source, parse};
 use support::{Pdf, lines, rule, text};
 
-fn read(pdf: &Pdf) -> Parsed {
+fn read(pdf: &Pdf) -> ParsedDocument {
     parse(&Source { bytes: &pdf.write(), name: Some("a.pdf"), content_type: None }).unwrap()
 }
 

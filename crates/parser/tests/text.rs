@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use pgai_rs_parser::{Kind, ParseError, Parsed, Source, detect, parse};
+use pgai_rs_parser::{Kind, ParseError, ParsedDocument, Source, detect, parse};
 use pgai_rs_parser_protocol::Format;
 
-fn read(bytes: &[u8], name: &str) -> Result<Parsed, ParseError> {
+fn read(bytes: &[u8], name: &str) -> Result<ParsedDocument, ParseError> {
     parse(&Source { bytes, name: Some(name), content_type: None })
 }
 

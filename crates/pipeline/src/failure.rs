@@ -66,10 +66,10 @@ pub enum Retry {
     /// An attempt is spent, with backoff: something about this row may pass, or nobody can tell whether
     /// it is the row's fault.
     Backoff,
-    /// Not this row's fault (provider throttled, no key): after this time, and no attempt is spent.
+    /// The row is tried again after this time, and no attempt is spent: it is not its fault (provider throttled, no key).
     After(Duration),
-    /// Not this row's fault (storage or provider down): as soon as what the failure's scope names is in
-    /// order, and no attempt is spent.
+    /// The row is tried again as soon as what the failure's scope names is in order, and no attempt is spent: it is not its
+    /// fault (storage or provider down).
     OnRecovery,
 }
 

@@ -13,12 +13,12 @@ pub(crate) struct JsonItems {
 /// The place in a text of JSON.
 #[derive(Debug, Clone, Copy, Default)]
 enum Place {
-    /// Not in a string.
+    /// It is outside of strings.
     #[default]
     Outside,
-    /// In a string.
+    /// It is in a string.
     InString,
-    /// After a backslash in a string.
+    /// It is behind a backslash in a string.
     Escaped,
 }
 

@@ -251,7 +251,7 @@ const DESCRIPTORS_BESIDE: usize = 64;
 const DESCRIPTORS_PER_CONNECTION: usize = 4;
 /// There is one spare download for so many.
 const SPARE_LOADS: usize = 8;
-/// With fewer connections than these nothing would go on.
+/// The smallest number of connections with which work goes on.
 const FEWEST_CONNECTIONS: usize = 8;
 
 /// The number of descriptors that a process which parses counts for: its three pipes, the one by which it is abandoned,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use pgai_rs_pipeline::config::TextFormat;
 use pgai_rs_pipeline::failure::{Failure, Retry, Scope, Step};
-use pgai_rs_pipeline::parse::{Page, ParseError, Parsed, Parser, UnparsedDocument};
+use pgai_rs_pipeline::parse::{Page, ParseFailure, Parsed, Parser, UnparsedDocument};
 use pgai_rs_pipeline::settings::Settings;
 
 /// A program that is removed at the end.
@@ -32,7 +32,7 @@ impl Script {
     }
 
     /// Lets the program read a document.
-    async fn read(&self, settings: Settings) -> Result<Parsed, ParseError> {
+    async fn read(&self, settings: Settings) -> Result<Parsed, ParseFailure> {
         let settings = Settings { parser: Some(self.path.clone()), ..settings };
         let name = Some("report.pdf".to_owned());
         let document = UnparsedDocument { bytes: "%PDF-".into(), name, content_type: None };
@@ -55,7 +55,7 @@ fn write_elsewhere(path: &Path, content: &str) {
     assert!(writer.wait().unwrap().success());
 }
 
-async fn answered(lines: &str) -> Result<Parsed, ParseError> {
+async fn answered(lines: &str) -> Result<Parsed, ParseFailure> {
     Script::new(lines).read(Settings::default()).await
 }
 
@@ -128,11 +128,11 @@ async fn what_postgres_cannot_store_is_not_believed() {
 async fn time_and_output_have_limits() {
     let endless = Script::new("while :; do :; done");
     let settings = Settings { parse_timeout: Duration::from_secs(1), ..Settings::default() };
-    assert_eq!(endless.read(settings).await, Err(ParseError::TimedOut(Duration::from_secs(1))));
+    assert_eq!(endless.read(settings).await, Err(ParseFailure::TimedOut(Duration::from_secs(1))));
 
     let chatty = Script::new("while :; do echo more; done");
     let settings = Settings { max_document_size: 100, ..Settings::default() };
-    assert_eq!(chatty.read(settings).await, Err(ParseError::TooLarge(100)));
+    assert_eq!(chatty.read(settings).await, Err(ParseFailure::TooLarge(100)));
 }
 
 #[tokio::test]

@@ -16,7 +16,8 @@ use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::Secret;
 use pgai_rs_pipeline::settings::{S3Settings, Settings, UrlStyle};
 use pgai_rs_pipeline::source::{
-    Batch, Heard, Inquiry, Listed, Listener, Listing, ListingScope, Network, ObjectAnswer, ObjectState, Page,
+    EventBatch, Heard, Inquiry, Listener, Listing, ListingPage, ListingPart, ListingScope, Network,
+    ObjectAnswer, ObjectState,
 };
 use serde_json::json;
 use support::http::{MOST_SENT, Reply, Request, Server};
@@ -71,14 +72,14 @@ impl World {
     }
 
     /// All pages, and how it ended.
-    async fn list(&self) -> (Vec<Page>, Result<(), Failure>) {
+    async fn list(&self) -> (Vec<ListingPage>, Result<(), Failure>) {
         let mut listing = Listing::start(&self.network, self.scope.clone(), S3Access::default());
         let mut pages = Vec::new();
         loop {
             match self.until(|| listing.try_next()).await {
-                Listed::Page(page) => pages.push(page),
-                Listed::End => return (pages, Ok(())),
-                Listed::Failed(failure) => return (pages, Err(failure)),
+                ListingPart::Page(page) => pages.push(page),
+                ListingPart::End => return (pages, Ok(())),
+                ListingPart::Failed(failure) => return (pages, Err(failure)),
             }
         }
     }
@@ -341,7 +342,7 @@ fn listen(world: &World, server: &Server) -> Listener {
     Listener::start(&world.network, world.scope.clone(), S3Access::default(), url)
 }
 
-async fn batch(world: &World, listener: &mut Listener) -> (Batch, Vec<String>) {
+async fn batch(world: &World, listener: &mut Listener) -> (EventBatch, Vec<String>) {
     let mut malformed = Vec::new();
     loop {
         match world.until(|| listener.try_next()).await {

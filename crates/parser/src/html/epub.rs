@@ -10,8 +10,8 @@ use super::render::{Manner, render};
 use super::tree::{ROOT, Tree};
 use super::{build, encoding};
 use crate::package::Package;
-use crate::{Kind, ParseError, Parsed, Source, charset};
-use contents::{Contents, Entry};
+use crate::{Kind, ParseError, ParsedDocument, Source, charset};
+use contents::{Contents, ContentsEntry};
 
 /// The largest file of a book that is read, in bytes.
 const LARGEST: u64 = 32 << 20;
@@ -20,7 +20,7 @@ const LARGEST: u64 = 32 << 20;
 const MOST: u64 = 128 << 20;
 
 /// Returns the text of a book.
-pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(super) fn read(source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let mut archive = Package::open(Kind::Epub.name(), source.bytes)?.within(LARGEST, MOST);
     let path = package::find(&mut archive)?;
     let package = package::read(&mut archive, path)?;
@@ -48,7 +48,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
     if text.is_empty() {
         return Err(ParseError::Empty(Kind::Epub.name()));
     }
-    Ok(Parsed { metadata: package.metadata, ..Parsed::markdown(text) })
+    Ok(ParsedDocument { metadata: package.metadata, ..ParsedDocument::markdown(text) })
 }
 
 /// Returns the chapters that are there.
@@ -80,7 +80,7 @@ fn has_heading(tree: &Tree) -> bool {
 
 /// Returns a chapter with the heading that the table of contents has for it. If its first paragraph says the same, that
 /// becomes the heading.
-fn entitled(entry: &Entry, chapter: String) -> String {
+fn entitled(entry: &ContentsEntry, chapter: String) -> String {
     let letters =
         |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
     let (first, rest) = chapter.split_once("\n\n").unwrap_or((&chapter, ""));

@@ -152,13 +152,15 @@ impl Inline {
 
 /// Returns whether a link's text says where it leads.
 fn is_same(text: &str, destination: &str) -> bool {
-    let bare = |url: &str| {
-        let url = super::path::decode(url);
-        let url = url.strip_prefix("mailto:").unwrap_or(&url);
-        let url = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url);
-        url.trim_end_matches('/').to_owned()
-    };
-    bare(text) == bare(destination)
+    bare_address(text) == bare_address(destination)
+}
+
+/// Returns an address as people write it, without its scheme.
+fn bare_address(url: &str) -> String {
+    let url = super::path::decode(url);
+    let url = url.strip_prefix("mailto:").unwrap_or(&url);
+    let url = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or(url);
+    url.trim_end_matches('/').to_owned()
 }
 
 /// Appends a destination, in which nothing ends it early.

@@ -19,9 +19,9 @@ mod palmdoc;
 use super::notes::Notes;
 use super::render::{Manner, render};
 use super::{build, page};
-use crate::{Kind, ParseError, Parsed, Source, charset};
+use crate::{Kind, ParseError, ParsedDocument, Source, charset};
 use database::Database;
-use header::{Compression, Header};
+use header::{Header, TextCompression};
 
 /// The most bytes of a book's text, unpacked: as many as of an EPUB's.
 const MOST: usize = 128 << 20;
@@ -30,7 +30,7 @@ const MOST: usize = 128 << 20;
 const PRINT_REPLICA: &[u8] = b"%MOP";
 
 /// Returns the text of a book.
-pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(super) fn read(source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let database = Database::read(source.bytes)?;
     let mut first = 0;
     let mut header = Header::read(&database, first)?;
@@ -53,7 +53,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
     if text.is_empty() {
         return Err(ParseError::Empty(Kind::Kindle.name()));
     }
-    Ok(Parsed { metadata: header.metadata, ..Parsed::markdown(text) })
+    Ok(ParsedDocument { metadata: header.metadata, ..ParsedDocument::markdown(text) })
 }
 
 /// Returns the page that a book is, whose header is this record.
@@ -63,8 +63,8 @@ fn markup(database: &Database<'_>, first: usize, header: &Header) -> Result<Vec<
         let record = database.record(record).ok_or_else(|| damaged("its text ends early"))?;
         let packed = header.trailers.trimmed(record);
         match header.compression {
-            Compression::None => markup.extend_from_slice(packed),
-            Compression::PalmDoc => palmdoc::unpack(packed, &mut markup)?,
+            TextCompression::None => markup.extend_from_slice(packed),
+            TextCompression::PalmDoc => palmdoc::unpack(packed, &mut markup)?,
         }
         if markup.len() > MOST {
             return Err(too_complex(format!("its text is larger than {} MB", MOST >> 20)));

@@ -5,7 +5,7 @@ use pgai_rs_parser_protocol::Metadata;
 use super::tag::Tag;
 use super::tree::{Id, Name, ROOT, Tree};
 use crate::date;
-use crate::markdown::one_line;
+use crate::markdown::some_line;
 
 /// Names of what pages say, the best first.
 const TITLES: &[&str] = &["citation_title", "dc.title", "dcterms.title", "og:title", "twitter:title"];
@@ -95,11 +95,6 @@ fn authors_by<'s>(name: &str, statements: &'s [(String, String)]) -> Vec<&'s str
         }
     }
     authors
-}
-
-fn some_line(text: &str) -> Option<String> {
-    let line = one_line(text);
-    (!line.is_empty()).then_some(line)
 }
 
 /// Returns the name of a language, if it is one, such as `pt-BR`.

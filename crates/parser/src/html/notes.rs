@@ -156,20 +156,21 @@ fn candidates(pages: &[Page]) -> Vec<Candidate> {
 
 /// Returns whether a link looks as if it leads to a note: it says so, or it is a short text that is raised.
 fn looks_like_reference(tree: &Tree, id: Id) -> bool {
-    let says_so = |word: &str| {
-        let word = word.to_ascii_lowercase();
-        let is_note = word.contains("noteref") || word.contains("footnote") || word.contains("fnref");
-        is_note && !word.contains("back")
-    };
-    if tree.any_word(id, Name::EpubType, says_so)
-        || tree.any_word(id, Name::Role, says_so)
-        || tree.any_word(id, Name::Class, says_so)
-    {
-        return true;
+    for name in [Name::EpubType, Name::Role, Name::Class] {
+        if tree.any_word(id, name, names_reference) {
+            return true;
+        }
     }
     let is_raised = tree.parent(id).is_some_and(|parent| tree.tag(parent) == Tag::Sup)
         || tree.children(id).any(|child| tree.tag(child) == Tag::Sup);
     is_raised && tree.inner_text(id).trim().chars().take(LONGEST_LABEL + 1).count() <= LONGEST_LABEL
+}
+
+/// Returns whether a word of an attribute names a reference to a note, and not the way back from one.
+fn names_reference(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let is_note = word.contains("noteref") || word.contains("footnote") || word.contains("fnref");
+    is_note && !word.contains("back")
 }
 
 /// Returns the page and the id that a link leads to, if it is one of these pages.

@@ -8,7 +8,7 @@ use super::letter::{Letter, demoted};
 use super::uuencode::BINHEX_TYPE;
 use crate::html::guard;
 use crate::markdown::{code, one_line};
-use crate::{Kind, Parsed, Source, detect, parse_as};
+use crate::{Kind, ParsedDocument, Source, detect, parse_as};
 
 /// The most e-mails around one that is read.
 const DEEPEST: usize = 5;
@@ -31,17 +31,17 @@ pub(super) const MOST_NAMED: usize = 1000;
 
 /// The rest that may still be read.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct AttachmentBudget {
     depth: usize,
     attachments: usize,
     bytes: usize,
     text: usize,
 }
 
-impl Budget {
+impl AttachmentBudget {
     /// Returns the whole of it.
     pub(super) fn new() -> Self {
-        Budget { depth: DEEPEST, attachments: MOST, bytes: MOST_BYTES, text: MOST_TEXT }
+        AttachmentBudget { depth: DEEPEST, attachments: MOST, bytes: MOST_BYTES, text: MOST_TEXT }
     }
 
     /// Takes what reading an attachment of this size needs, and returns whether there is so much.
@@ -55,7 +55,7 @@ impl Budget {
     }
 
     /// Takes what reading an attachment has cost, beside its size.
-    fn settle(&mut self, parsed: Option<&Parsed>) {
+    fn settle(&mut self, parsed: Option<&ParsedDocument>) {
         match parsed {
             Some(parsed) => self.text = self.text.saturating_sub(parsed.text.len()),
             None => self.attachments = self.attachments.saturating_sub(FAILURE),
@@ -76,7 +76,7 @@ impl Budget {
 
 /// The content of an attachment.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum AttachmentContent {
     /// An e-mail.
     Letter(Box<Letter>),
     /// The content of a file.
@@ -93,7 +93,7 @@ pub(super) struct Attachment {
     /// Its media type.
     pub(super) media_type: Option<String>,
     /// The content, or the reason why it is not read.
-    pub(super) content: Content,
+    pub(super) content: AttachmentContent,
 }
 
 impl Attachment {
@@ -117,21 +117,23 @@ impl Attachment {
     pub(super) fn title(&self) -> String {
         let name = one_line(&self.name);
         match (&self.content, self.media_type.as_deref()) {
-            (Content::Letter(letter), _) if !letter.subject.trim().is_empty() => one_line(&letter.subject),
+            (AttachmentContent::Letter(letter), _) if !letter.subject.trim().is_empty() => {
+                one_line(&letter.subject)
+            }
             _ if !name.is_empty() => name,
-            (Content::Unread, Some(BINHEX_TYPE)) => "a BinHex file".to_owned(),
-            (Content::Letter(_) | Content::Unread, _) => "an e-mail".to_owned(),
-            (Content::File(_), Some(media_type)) => one_line(media_type),
-            (Content::File(_), None) => "a file".to_owned(),
+            (AttachmentContent::Unread, Some(BINHEX_TYPE)) => "a BinHex file".to_owned(),
+            (AttachmentContent::Letter(_) | AttachmentContent::Unread, _) => "an e-mail".to_owned(),
+            (AttachmentContent::File(_), Some(media_type)) => one_line(media_type),
+            (AttachmentContent::File(_), None) => "a file".to_owned(),
         }
     }
 
     /// Returns its text under a heading of this level; `None` if it has none that can be read.
-    pub(super) fn write(&self, level: usize, budget: &mut Budget) -> Option<String> {
+    pub(super) fn write(&self, level: usize, budget: &mut AttachmentBudget) -> Option<String> {
         let text = match &self.content {
-            Content::Letter(letter) => letter.content(level, budget),
-            Content::File(bytes) => self.read(bytes, level, budget)?,
-            Content::Unread => return None,
+            AttachmentContent::Letter(letter) => letter.content(level, budget),
+            AttachmentContent::File(bytes) => self.read(bytes, level, budget)?,
+            AttachmentContent::Unread => return None,
         };
         if text.trim().is_empty() {
             return None;
@@ -141,7 +143,7 @@ impl Attachment {
     }
 
     /// Returns the text of a file, with headings below this level.
-    fn read(&self, bytes: &[u8], level: usize, budget: &mut Budget) -> Option<String> {
+    fn read(&self, bytes: &[u8], level: usize, budget: &mut AttachmentBudget) -> Option<String> {
         if bytes.is_empty() {
             return None;
         }
@@ -169,11 +171,11 @@ impl Attachment {
 }
 
 /// Returns a file's text. An attachment whose reader fails, in whatever way, takes the e-mail's text not with it.
-fn parsed(kind: Kind, source: &Source<'_>) -> Option<Parsed> {
+fn parsed(kind: Kind, source: &Source<'_>) -> Option<ParsedDocument> {
     catch_unwind(AssertUnwindSafe(|| parse_as(kind, source))).ok()?.ok()
 }
 
-fn written(kind: Kind, parsed: Parsed, level: usize) -> String {
+fn written(kind: Kind, parsed: ParsedDocument, level: usize) -> String {
     match (parsed.format, kind) {
         (Format::Markdown, _) => demoted(&parsed.text, level),
         (Format::Text, Kind::SourceCode) => code("", &parsed.text),

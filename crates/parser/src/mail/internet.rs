@@ -5,7 +5,7 @@ use mail_parser::{
     MimeHeaders as _, PartType,
 };
 
-use super::attachment::{Attachment, Budget, Content, MOST_NAMED};
+use super::attachment::{Attachment, AttachmentBudget, AttachmentContent, MOST_NAMED};
 use super::letter::{Address, Letter};
 use super::plain::{self, Form};
 use super::uuencode::{self, BINHEX_TYPE, File};
@@ -21,7 +21,7 @@ const DEEPEST: usize = 20;
 const STUB: usize = 3;
 
 /// Returns an e-mail.
-pub(super) fn read(bytes: &[u8], budget: &mut Budget) -> Result<Letter, ParseError> {
+pub(super) fn read(bytes: &[u8], budget: &mut AttachmentBudget) -> Result<Letter, ParseError> {
     let bytes = without_envelope(bytes);
     if announced(bytes) > MOST_BOUNDARIES {
         return Err(ParseError::TooComplex {
@@ -108,7 +108,7 @@ fn dismantle(message: Message<'_>) {
     }
 }
 
-fn letter(message: &Message<'_>, budget: &mut Budget) -> Result<Letter, ParseError> {
+fn letter(message: &Message<'_>, budget: &mut AttachmentBudget) -> Result<Letter, ParseError> {
     let mut letter = Letter {
         subject: message.subject().unwrap_or_default().to_owned(),
         from: addresses(message.from().or_else(|| message.sender())),
@@ -126,17 +126,26 @@ fn letter(message: &Message<'_>, budget: &mut Budget) -> Result<Letter, ParseErr
 
 fn addresses(list: Option<&Addresses<'_>>) -> Vec<Address> {
     let Some(list) = list else { return Vec::new() };
-    let address = |one: &mail_parser::Addr<'_>| Address {
-        name: one.name().unwrap_or_default().to_owned(),
-        address: one.address().unwrap_or_default().to_owned(),
-    };
     list.iter().map(address).collect()
+}
+
+fn address(given: &mail_parser::Addr<'_>) -> Address {
+    Address {
+        name: given.name().unwrap_or_default().to_owned(),
+        address: given.address().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Returns whether a part's media type has a parameter of this value.
+fn has_parameter(part: &MessagePart<'_>, name: &str, value: &str) -> bool {
+    let given = part.content_type().and_then(|media_type| media_type.attribute(name));
+    given.is_some_and(|given| given.eq_ignore_ascii_case(value))
 }
 
 /// A walk through the parts of an e-mail.
 struct Walk<'m, 'b> {
     message: &'m Message<'m>,
-    budget: &'b mut Budget,
+    budget: &'b mut AttachmentBudget,
     letter: &'b mut Letter,
     bodies: Vec<String>,
 }
@@ -224,13 +233,10 @@ impl Walk<'_, '_> {
         let (text, files) = uuencode::taken_out(&text, room);
         self.letter.attachments.extend(files.into_iter().map(attachment));
 
-        let parameter = |name, value: &str| {
-            let media_type = part.content_type();
-            media_type
-                .and_then(|of| of.attribute(name))
-                .is_some_and(|given| given.eq_ignore_ascii_case(value))
+        let form = Form {
+            is_flowed: has_parameter(part, "format", "flowed"),
+            drops_space: has_parameter(part, "delsp", "yes"),
         };
-        let form = Form { is_flowed: parameter("format", "flowed"), drops_space: parameter("delsp", "yes") };
         Ok(plain::written(&text, form))
     }
 
@@ -267,13 +273,13 @@ impl Walk<'_, '_> {
         });
         let piece = part.content_type().and_then(piece);
         let content = match &part.body {
-            _ if piece.is_some() => Content::Unread,
+            _ if piece.is_some() => AttachmentContent::Unread,
             PartType::Message(message) => {
                 let size = message.raw_message().len();
                 let inner = self.budget.nested(size, |budget| letter(message, budget).ok());
-                inner.map_or(Content::Unread, |letter| Content::Letter(Box::new(letter)))
+                inner.map_or(AttachmentContent::Unread, |letter| AttachmentContent::Letter(Box::new(letter)))
             }
-            _ => Content::File(contents(part)),
+            _ => AttachmentContent::File(contents(part)),
         };
         let name = piece.unwrap_or_else(|| part.attachment_name().unwrap_or_default().to_owned());
         self.letter.attachments.push(Attachment { name, media_type, content });
@@ -283,10 +289,12 @@ impl Walk<'_, '_> {
 /// Returns a file that stood in a text.
 fn attachment(file: File) -> Attachment {
     match file {
-        File::Uuencoded(name, bytes) => Attachment { name, media_type: None, content: Content::File(bytes) },
+        File::Uuencoded(name, bytes) => {
+            Attachment { name, media_type: None, content: AttachmentContent::File(bytes) }
+        }
         File::BinHex => {
             let media_type = Some(BINHEX_TYPE.to_owned());
-            Attachment { name: String::new(), media_type, content: Content::Unread }
+            Attachment { name: String::new(), media_type, content: AttachmentContent::Unread }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use pgai_rs_parser_protocol::Metadata;
 
-use super::attachment::{Attachment, Budget};
-use crate::markdown::{Blocks, one_line};
+use super::attachment::{Attachment, AttachmentBudget};
+use crate::markdown::{Blocks, one_line, some_line, some_text};
 
 /// The most addresses that are written of a header.
 const MOST_ADDRESSES: usize = 50;
@@ -55,10 +55,9 @@ impl Address {
 impl Letter {
     /// Returns what the e-mail says of itself.
     pub(super) fn metadata(&self) -> Metadata {
-        let some = |text: String| (!text.is_empty()).then_some(text);
         Metadata {
-            title: some(one_line(&self.subject)),
-            author: some(all(&self.from)),
+            title: some_line(&self.subject),
+            author: some_text(all(&self.from)),
             created: self.date.clone(),
             ..Metadata::default()
         }
@@ -66,7 +65,7 @@ impl Letter {
 
     /// Returns the e-mail in Markdown, with its subject as a heading of this level; empty if there is nothing to read in
     /// it, or if that is encrypted.
-    pub(super) fn write(&self, level: usize, budget: &mut Budget) -> String {
+    pub(super) fn write(&self, level: usize, budget: &mut AttachmentBudget) -> String {
         if self.is_encrypted && self.body.is_empty() && self.attachments.iter().all(Attachment::is_key) {
             return String::new();
         }
@@ -81,7 +80,7 @@ impl Letter {
     }
 
     /// Returns the e-mail in Markdown, below a heading of this level.
-    pub(super) fn content(&self, level: usize, budget: &mut Budget) -> String {
+    pub(super) fn content(&self, level: usize, budget: &mut AttachmentBudget) -> String {
         let mut blocks = Blocks::default();
         blocks.push(&self.header());
         blocks.push(&demoted(&self.body, level));

@@ -3,10 +3,11 @@
 mod properties;
 mod rtf;
 
-use super::attachment::{Attachment, Budget, Content, MOST_NAMED};
+use super::attachment::{Attachment, AttachmentBudget, AttachmentContent, MOST_NAMED};
 use super::letter::{Address, Letter};
 use super::plain::{self, Form};
 use crate::compound::Compound;
+use crate::markdown::some_text;
 use crate::{Kind, ParseError, Source, html, parse_as};
 use properties::{Properties, Size};
 
@@ -33,13 +34,17 @@ const ATTACHMENT_HIDDEN: u16 = 0x7ffe;
 const SMTP_ADDRESS: u16 = 0x39fe;
 
 /// Returns an e-mail.
-pub(super) fn read(bytes: &[u8], budget: &mut Budget) -> Result<Letter, ParseError> {
+pub(super) fn read(bytes: &[u8], budget: &mut AttachmentBudget) -> Result<Letter, ParseError> {
     let mut file = Compound::open(Kind::OutlookEmail.name(), bytes)?;
     letter(&mut file, "/", budget)
 }
 
 /// Returns the e-mail in this storage of the file.
-fn letter(file: &mut Compound<'_>, storage: &str, budget: &mut Budget) -> Result<Letter, ParseError> {
+fn letter(
+    file: &mut Compound<'_>,
+    storage: &str,
+    budget: &mut AttachmentBudget,
+) -> Result<Letter, ParseError> {
     let size = if storage == "/" { Size::Message } else { Size::EmbeddedMessage };
     let mut properties = Properties::read(file, storage, size)?;
     let mut letter = Letter {
@@ -130,7 +135,7 @@ fn body(properties: &mut Properties<'_, '_>) -> Result<String, ParseError> {
 fn attached(
     file: &mut Compound<'_>,
     storage: &str,
-    budget: &mut Budget,
+    budget: &mut AttachmentBudget,
 ) -> Result<Option<Attachment>, ParseError> {
     let inner = format!("{storage}/__substg1.0_{ATTACHED_DATA:04X}000D");
     let is_message = file.has(&format!("{inner}/__properties_version1.0"));
@@ -142,15 +147,17 @@ fn attached(
     if name.is_empty() {
         name = properties.text(DISPLAY_NAME)?;
     }
-    let media_type = Some(properties.text(MEDIA_TYPE)?).filter(|media_type| !media_type.is_empty());
+    let media_type = some_text(properties.text(MEDIA_TYPE)?);
     if properties.number(ATTACHMENT_HIDDEN) == Some(1) && !is_message {
         return Ok(None);
     }
     let content = if is_message {
-        let read = |budget: &mut Budget| letter(file, &inner, budget).ok();
-        budget.nested(0, read).map_or(Content::Unread, |letter| Content::Letter(Box::new(letter)))
+        let read = |budget: &mut AttachmentBudget| letter(file, &inner, budget).ok();
+        budget
+            .nested(0, read)
+            .map_or(AttachmentContent::Unread, |letter| AttachmentContent::Letter(Box::new(letter)))
     } else {
-        Content::File(properties.bytes(ATTACHED_DATA)?)
+        AttachmentContent::File(properties.bytes(ATTACHED_DATA)?)
     };
     Ok(Some(Attachment { name, media_type, content }))
 }

@@ -17,14 +17,14 @@ mod table;
 
 use crate::package::Package;
 use crate::package::stream::{Xml, utf8};
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 use content::Reader;
 pub(crate) use content::without_page_number;
 pub(crate) use inline::link;
 use styles::Styles;
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let mut package = Package::open(kind.name(), source.bytes)?;
     parts::refuse_encrypted(&mut package, kind)?;
     let mut metadata = parts::metadata(&mut package, kind)?;
@@ -46,5 +46,5 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
     if text.is_empty() {
         return Err(ParseError::Empty(kind.name()));
     }
-    Ok(Parsed { pages, metadata, ..Parsed::markdown(text) })
+    Ok(ParsedDocument { pages, metadata, ..ParsedDocument::markdown(text) })
 }

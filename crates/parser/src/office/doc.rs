@@ -23,18 +23,18 @@ mod table;
 use pgai_rs_parser_protocol::Format;
 
 use crate::markdown::Blocks;
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 
 use super::block::{self, Block};
 use super::summary;
 use crate::compound::Compound;
 use body::Reader;
-use header::Parts;
+use header::Streams;
 use pieces::{Text, damaged};
 use stories::Stories;
 
 /// Returns the text of an old document of Word's.
-pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(super) fn read(source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let kind = Kind::Doc.name();
     let mut file = Compound::open(kind, source.bytes)?;
     let document = file.stream("/WordDocument")?.ok_or_else(|| damaged("it has no text"))?;
@@ -48,19 +48,19 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
         old::read(&document, summary.code_page).ok_or_else(|| damaged("its text is cut off"))?
     } else {
         let table = file.stream(header.table)?.ok_or_else(|| file.damaged("it has no table stream"))?;
-        blocks(&header, &Parts { document: &document, table: &table })?
+        blocks(&header, &Streams { document: &document, table: &table })?
     };
 
     let mut output = Blocks::default();
     block::write(blocks, &mut output);
     let (text, _) = output.finish();
-    Ok(Parsed { text, format: Format::Markdown, pages: Vec::new(), metadata: summary.metadata })
+    Ok(ParsedDocument { text, format: Format::Markdown, pages: Vec::new(), metadata: summary.metadata })
 }
 
 /// Returns the blocks of a document of Word 97 or later.
-fn blocks(header: &header::Header, parts: &Parts<'_>) -> Result<Vec<Block>, ParseError> {
-    let text = Text::read(parts).ok_or_else(|| damaged("the list of its pieces makes no sense"))?;
-    let stories = Stories::read(header, parts, text.letters.len())
+fn blocks(header: &header::Header, streams: &Streams<'_>) -> Result<Vec<Block>, ParseError> {
+    let text = Text::read(streams).ok_or_else(|| damaged("the list of its pieces makes no sense"))?;
+    let stories = Stories::read(header, streams, text.letters.len())
         .ok_or_else(|| damaged("it has less text than its head says"))?;
-    Ok(Reader::new(parts, text, stories).document())
+    Ok(Reader::new(streams, text, stories).document())
 }

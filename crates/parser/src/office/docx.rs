@@ -24,7 +24,7 @@ use pgai_rs_parser_protocol::{Format, Metadata};
 use crate::markdown::Blocks;
 use crate::package;
 use crate::package::{Package, Relationships, Tree, properties};
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 
 use super::block;
 use super::fields::Fields;
@@ -35,7 +35,7 @@ use notes::Notes;
 use styles::Styles;
 
 /// Returns the text of a document of Word's.
-pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(super) fn read(source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let kind = Kind::Docx.name();
     let mut package = Package::open(kind, source.bytes)?;
     let root = package.relationships("")?;
@@ -70,7 +70,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
     block::write(blocks, &mut output);
     let (text, _) = output.finish();
     let metadata = Metadata { language: metadata.language.clone().or(language), ..metadata };
-    Ok(Parsed { text: anchors.resolve(&text), format: Format::Markdown, pages: Vec::new(), metadata })
+    Ok(ParsedDocument { text: anchors.resolve(&text), format: Format::Markdown, pages: Vec::new(), metadata })
 }
 
 /// The parts of a document beside its main one.
@@ -78,8 +78,8 @@ struct Parts {
     relationships: Relationships,
     styles: Styles,
     numbering: Lists,
-    footnotes: Option<notes::Part>,
-    endnotes: Option<notes::Part>,
+    footnotes: Option<notes::NotesPart>,
+    endnotes: Option<notes::NotesPart>,
 }
 
 impl Parts {
@@ -90,8 +90,8 @@ impl Parts {
         Ok(Parts {
             styles: styles.map(|tree| Styles::read(&tree)).unwrap_or_default(),
             numbering: numbering.map(|tree| numbering::read(&tree)).unwrap_or_default(),
-            footnotes: notes::Part::read(package, relationships.part("footnotes"))?,
-            endnotes: notes::Part::read(package, relationships.part("endnotes"))?,
+            footnotes: notes::NotesPart::read(package, relationships.part("footnotes"))?,
+            endnotes: notes::NotesPart::read(package, relationships.part("endnotes"))?,
             relationships,
         })
     }

@@ -156,10 +156,11 @@ fn escaped(text: &str) -> String {
 
 /// Returns whether signs around the piece split no word: a search for the word would not find it.
 fn stands_alone(piece: &str, before: Option<char>, after: Option<char>) -> bool {
-    let joins = |outer: Option<char>, inner: Option<char>| {
-        outer.is_some_and(char::is_alphanumeric) && inner.is_some_and(char::is_alphanumeric)
-    };
-    !joins(before, piece.chars().next()) && !joins(after, piece.chars().next_back())
+    !are_of_one_word(before, piece.chars().next()) && !are_of_one_word(piece.chars().next_back(), after)
+}
+
+fn are_of_one_word(left: Option<char>, right: Option<char>) -> bool {
+    left.is_some_and(char::is_alphanumeric) && right.is_some_and(char::is_alphanumeric)
 }
 
 /// Returns the signs before and after a text of this look.

@@ -58,18 +58,20 @@ fn nary(node: Node<'_>) -> String {
 
 /// Appends what stands in brackets.
 fn push_delimited(node: Node<'_>, text: &mut String) {
-    let sign = |name: &str, usual: &str| {
-        let sign = node.at(&["dPr", name]).and_then(|sign| sign.attribute("val"));
-        sign.map_or_else(|| usual.to_owned(), |sign| sign.into_owned())
-    };
-    text.push_str(&sign("begChr", "("));
+    text.push_str(&bracket(node, "begChr", "("));
     for (place, part) in node.elements_named("e").enumerate() {
         if place > 0 {
-            text.push_str(&sign("sepChr", "|"));
+            text.push_str(&bracket(node, "sepChr", "|"));
         }
         push_all(part, text);
     }
-    text.push_str(&sign("endChr", ")"));
+    text.push_str(&bracket(node, "endChr", ")"));
+}
+
+/// Returns the sign that a property of brackets names; the usual one if it names none.
+fn bracket(node: Node<'_>, property: &str, usual: &str) -> String {
+    let sign = node.at(&["dPr", property]).and_then(|sign| sign.attribute("val"));
+    sign.map_or_else(|| usual.to_owned(), |sign| sign.into_owned())
 }
 
 /// Appends rows, with semicolons between them.

@@ -5,7 +5,7 @@
 pub(super) enum Numeral {
     /// Digits: 1, 2, 3.
     Decimal,
-    /// With a zero before a single digit.
+    /// Digits, with a zero before a single one: 01, 02, 10.
     DecimalZero,
     /// I, II, III.
     UpperRoman,

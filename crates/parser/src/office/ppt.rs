@@ -18,25 +18,25 @@ use std::collections::HashMap;
 use pgai_rs_parser_protocol::{Format, Metadata};
 
 use crate::markdown::Blocks;
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 
 use super::block::{self, Block};
 use super::numbers::short;
 use super::summary;
 use crate::compound::Compound;
-use edits::Parts;
+use edits::PersistedParts;
 use records::{Record, kinds};
 use text::Text;
 
 /// Returns the text of an old presentation of PowerPoint's.
-pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(super) fn read(source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let kind = Kind::Ppt.name();
     let mut file = Compound::open(kind, source.bytes)?;
     let stream = file.stream("/PowerPoint Document")?.ok_or_else(|| file.damaged("it has no slides"))?;
     let current_user = file.stream("/Current User")?.unwrap_or_default();
     let metadata = summary::read(&mut file).metadata;
 
-    let parts = Parts::read(&stream, &current_user)
+    let parts = PersistedParts::read(&stream, &current_user)
         .ok_or_else(|| file.damaged("nothing says where its slides are"))?;
     if parts.encrypted {
         return Err(ParseError::Encrypted(kind));
@@ -69,7 +69,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
 
     let (text, pages) = output.finish();
     let metadata = Metadata { page_count: u32::try_from(slides.len()).ok(), ..metadata };
-    Ok(Parsed { text, format: Format::Markdown, pages, metadata })
+    Ok(ParsedDocument { text, format: Format::Markdown, pages, metadata })
 }
 
 /// The number of times that all of a presentation may be read: its parts may lie upon each other, or be named twice.

@@ -19,13 +19,13 @@ use pgai_rs_parser_protocol::{Format, MAX_PAGES, Metadata};
 
 use crate::markdown::Blocks;
 use crate::package::{Package, Tree, properties};
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 
 use super::block::{self, Block};
 use template::Template;
 
 /// Returns the text of a presentation of PowerPoint's.
-pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(super) fn read(source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let kind = Kind::Pptx.name();
     let mut package = Package::open(kind, source.bytes)?;
     let root = package.relationships("")?;
@@ -56,7 +56,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<Parsed, ParseError> {
         page_count: u32::try_from(slides.len()).ok(),
         ..metadata
     };
-    Ok(Parsed { text, format: Format::Markdown, pages, metadata })
+    Ok(ParsedDocument { text, format: Format::Markdown, pages, metadata })
 }
 
 /// Returns the names of the slides' parts, in the order in which they are shown.

@@ -6,7 +6,7 @@ use super::numbers::{long, short, size, slice, utf16};
 use crate::charset::CodePage;
 use crate::compound::Compound;
 use crate::date;
-use crate::markdown::one_line;
+use crate::markdown::some_line;
 
 /// The largest number of properties that are looked at.
 const MOST_PROPERTIES: usize = 200;
@@ -39,10 +39,7 @@ fn properties(stream: &[u8]) -> Option<Summary> {
 
     let stated = find(1).and_then(|value| short(value, 4));
     let code_page = stated.unwrap_or(1252);
-    let text = |wanted: u32| {
-        let text = one_line(text(find(wanted)?, code_page)?.trim_end_matches('\0'));
-        (!text.is_empty()).then_some(text)
-    };
+    let text = |wanted: u32| some_line(text(find(wanted)?, code_page)?.trim_end_matches('\0'));
     let metadata = Metadata {
         title: text(2),
         author: text(4),

@@ -4,17 +4,14 @@ use pgai_rs_parser_protocol::Metadata;
 
 use super::{Package, Relationships};
 use crate::ParseError;
-use crate::markdown::one_line;
+use crate::markdown::some_line;
 
 /// Returns the metadata of the package: its core properties.
 pub(crate) fn read(package: &mut Package<'_>, root: &Relationships) -> Result<Metadata, ParseError> {
     let name = root.part("core-properties").unwrap_or("docProps/core.xml").to_owned();
     let Some(tree) = package.optional_tree(&name)? else { return Ok(Metadata::default()) };
 
-    let text = |name: &str| {
-        let text = one_line(&tree.root().child(name)?.text());
-        (!text.is_empty()).then_some(text)
-    };
+    let text = |name: &str| some_line(&tree.root().child(name)?.text());
     Ok(Metadata {
         title: text("title"),
         author: text("creator").map(|creators| authors(&creators)),

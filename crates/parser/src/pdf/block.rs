@@ -3,13 +3,13 @@
 use super::geometry::Area;
 use super::line::Line;
 use super::list::{is_bullet, is_leader, ordinal};
-use super::table::{Part, Table};
+use super::table::{PagePart, Table};
 
 /// A block of a page.
 #[derive(Debug)]
 pub(super) enum Block {
     /// Text, such as a paragraph or a title.
-    Text(Text),
+    Text(TextBlock),
     /// A table, which is in no paragraph.
     Table(Table),
 }
@@ -26,7 +26,7 @@ impl Block {
 
 /// Lines of one look, which follow each other closely.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(super) struct TextBlock {
     /// The lines, from top to bottom.
     pub(super) lines: Vec<Line>,
     /// The rectangle around all lines.
@@ -39,9 +39,9 @@ pub(super) struct Text {
     pub(super) monospace: bool,
 }
 
-impl Text {
-    fn new(line: Line) -> Text {
-        Text {
+impl TextBlock {
+    fn new(line: Line) -> TextBlock {
+        TextBlock {
             area: line.area,
             size: line.size,
             bold: line.bold,
@@ -57,26 +57,26 @@ impl Text {
 }
 
 /// Returns the blocks of a page, in the order of its lines. A line that is a title is a block of its own.
-pub(super) fn blocks(parts: Vec<Part>, is_title: impl Fn(&Line) -> bool) -> Vec<Block> {
+pub(super) fn blocks(parts: Vec<PagePart>, is_title: impl Fn(&Line) -> bool) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut after_title = false;
     for part in parts {
         let apart = after_title;
-        let title = matches!(&part, Part::Line(line) if is_title(line));
+        let title = matches!(&part, PagePart::Line(line) if is_title(line));
         after_title = title;
         match (part, blocks.last_mut()) {
-            (Part::Table(table), _) => blocks.push(Block::Table(table)),
-            (Part::Line(line), Some(Block::Text(text))) if !title && !apart && goes_on(text, &line) => {
+            (PagePart::Table(table), _) => blocks.push(Block::Table(table)),
+            (PagePart::Line(line), Some(Block::Text(text))) if !title && !apart && goes_on(text, &line) => {
                 text.push(line);
             }
-            (Part::Line(line), _) => blocks.push(Block::Text(Text::new(line))),
+            (PagePart::Line(line), _) => blocks.push(Block::Text(TextBlock::new(line))),
         }
     }
     blocks
 }
 
 /// Returns whether a line is the next one of a block.
-fn goes_on(text: &Text, line: &Line) -> bool {
+fn goes_on(text: &TextBlock, line: &Line) -> bool {
     let Some(last) = text.lines.last() else { return false };
     let size = text.size.max(line.size);
     let down = line.y - last.y;
@@ -115,7 +115,7 @@ pub(super) fn has_leader(line: &Line) -> bool {
 }
 
 /// Returns whether a line's indentation, or the end of the line before it, shows that a paragraph begins.
-fn begins_paragraph(text: &Text, last: &Line, line: &Line) -> bool {
+fn begins_paragraph(text: &TextBlock, last: &Line, line: &Line) -> bool {
     let size = text.size;
     let step = line.area.left - last.area.left;
     let middle = |line: &Line| (line.area.left + line.area.right) / 2.0;

@@ -29,6 +29,12 @@ impl Cells {
     pub(super) fn filled(&self) -> usize {
         self.words.iter().filter(|words| !words.is_empty()).count()
     }
+
+    /// Returns whether the first cell has no more than a mark or a number of an item.
+    fn is_marked(&self) -> bool {
+        let mark = self.words.first().map(|words| text_of(words.iter())).unwrap_or_default();
+        mark.is_empty() || is_mark(&mark) || is_section_number(&mark)
+    }
 }
 
 impl Row {
@@ -47,11 +53,11 @@ impl Row {
     /// Returns the row's words in columns that are parted at these places.
     pub(super) fn cells(&self, separators: &[f32]) -> Cells {
         let mut cells = Cells { words: vec![Vec::new(); separators.len() + 1], spanning: false };
-        let column_of = |place: f32| separators.iter().filter(|separator| **separator < place).count();
         let mut column = 0;
         let mut last: Option<&Word> = None;
         for word in &self.words {
-            let here = column_of((word.left + word.right) / 2.0);
+            let middle = (word.left + word.right) / 2.0;
+            let here = separators.iter().filter(|separator| **separator < middle).count();
             let apart = last.is_none_or(|last| word.left - last.right > 0.38 * self.size);
             if apart && !word.glued {
                 column = here;
@@ -131,14 +137,14 @@ pub(super) fn is_list(rows: &[Cells]) -> bool {
     if columns != 2 {
         return false;
     }
-    let marked = |cells: &&Cells| {
-        let mark = text_of(cells.words.first().map_or(&[][..], Vec::as_slice).iter());
-        mark.is_empty() || is_mark(&mark) || is_section_number(&mark)
-    };
-    let leaders = |cells: &&Cells| cells.words.iter().flatten().any(|word| is_leader(&word.text));
-    let long = |cells: &&Cells| cells.words.iter().any(|words| words.len() > 9);
-    let many = |count: usize| count * 10 >= rows.len() * 6;
-    many(rows.iter().filter(marked).count())
-        || many(rows.iter().filter(leaders).count())
-        || many(rows.iter().filter(long).count())
+
+    let mut marked = 0;
+    let mut with_leaders = 0;
+    let mut long = 0;
+    for row in rows {
+        marked += usize::from(row.is_marked());
+        with_leaders += usize::from(row.words.iter().flatten().any(|word| is_leader(&word.text)));
+        long += usize::from(row.words.iter().any(|words| words.len() > 9));
+    }
+    marked.max(with_leaders).max(long) * 10 >= rows.len() * 6
 }

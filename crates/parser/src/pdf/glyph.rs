@@ -37,14 +37,14 @@ impl Style {
 
 /// The direction of a line of text on the page as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Turn {
-    /// To the right, as upright text runs.
+pub(super) enum Direction {
+    /// It runs to the right: the text is upright.
     Right,
-    /// Downwards, as text runs that was turned clockwise.
+    /// It runs downwards: the text was turned clockwise.
     Down,
-    /// To the left: the text stands on its head.
+    /// It runs to the left: the text stands on its head.
     Left,
-    /// Upwards, as text runs that was turned counterclockwise.
+    /// It runs upwards: the text was turned counterclockwise.
     Up,
     /// Any other, such as that of a watermark.
     Slanted,
@@ -146,7 +146,7 @@ pub(super) fn spelled_out(letter: char) -> Option<&'static str> {
 }
 
 /// Returns the direction of a line, and its unit vector.
-pub(super) fn direction(start: (f32, f32), end: (f32, f32), matrix: Matrix) -> (Turn, (f32, f32)) {
+pub(super) fn direction(start: (f32, f32), end: (f32, f32), matrix: Matrix) -> (Direction, (f32, f32)) {
     let (mut x, mut y) = (end.0 - start.0, end.1 - start.1);
     if x.hypot(y) < 1e-3 {
         (x, y) = (matrix.0[0], matrix.0[1]);
@@ -154,26 +154,26 @@ pub(super) fn direction(start: (f32, f32), end: (f32, f32), matrix: Matrix) -> (
     let length = x.hypot(y).max(1e-6);
     let (x, y) = (x / length, y / length);
     if y.abs() < 0.03 {
-        return if x >= 0.0 { (Turn::Right, (1.0, 0.0)) } else { (Turn::Left, (-1.0, 0.0)) };
+        return if x >= 0.0 { (Direction::Right, (1.0, 0.0)) } else { (Direction::Left, (-1.0, 0.0)) };
     }
     if x.abs() < 0.03 {
-        return if y >= 0.0 { (Turn::Down, (0.0, 1.0)) } else { (Turn::Up, (0.0, -1.0)) };
+        return if y >= 0.0 { (Direction::Down, (0.0, 1.0)) } else { (Direction::Up, (0.0, -1.0)) };
     }
-    (Turn::Slanted, (x, y))
+    (Direction::Slanted, (x, y))
 }
 
 /// Returns a place on the page, as seen by one who turns the page to read the line.
 pub(super) fn along(
-    turn: Turn,
+    turn: Direction,
     (x, y): (f32, f32),
     (dx, dy): (f32, f32),
     (width, height): (f32, f32),
 ) -> (f32, f32) {
     match turn {
-        Turn::Right => (x, y),
-        Turn::Down => (y, width - x),
-        Turn::Left => (width - x, height - y),
-        Turn::Up => (height - y, x),
-        Turn::Slanted => (x * dx + y * dy, y * dx - x * dy),
+        Direction::Right => (x, y),
+        Direction::Down => (y, width - x),
+        Direction::Left => (width - x, height - y),
+        Direction::Up => (height - y, x),
+        Direction::Slanted => (x * dx + y * dy, y * dx - x * dy),
     }
 }

@@ -70,7 +70,7 @@ fn joined(mut lines: Vec<Rule>) -> Vec<Rule> {
 
 /// The lines of one table.
 #[derive(Debug)]
-pub(super) struct Grid {
+pub(super) struct RuledGrid {
     /// The rectangle around all of its lines.
     pub(super) area: Area,
     along: Vec<Rule>,
@@ -81,8 +81,8 @@ pub(super) struct Grid {
     pub(super) columns: Vec<f32>,
 }
 
-impl Grid {
-    fn new(along: Vec<Rule>, across: Vec<Rule>) -> Option<Grid> {
+impl RuledGrid {
+    fn new(along: Vec<Rule>, across: Vec<Rule>) -> Option<RuledGrid> {
         let rows = places(along.iter().map(|rule| rule.at).chain(ends(&across)));
         let columns = places(across.iter().map(|rule| rule.at).chain(ends(&along)));
         let area = Area {
@@ -91,7 +91,7 @@ impl Grid {
             right: *columns.last()?,
             bottom: *rows.last()?,
         };
-        (rows.len() >= 3 && columns.len() >= 3).then_some(Grid { area, along, across, rows, columns })
+        (rows.len() >= 3 && columns.len() >= 3).then_some(RuledGrid { area, along, across, rows, columns })
     }
 
     /// Returns the number of comparisons that finding a cell may take.
@@ -134,7 +134,7 @@ fn places(places: impl Iterator<Item = f32>) -> Vec<f32> {
 }
 
 /// Returns the grids that lines form where they meet.
-pub(super) fn grids(rules: &Rules) -> Vec<Grid> {
+pub(super) fn grids(rules: &Rules) -> Vec<RuledGrid> {
     let along = rules.along.len();
     let total = along + rules.across.len();
     let mut home: Vec<usize> = (0..total).collect();
@@ -154,7 +154,7 @@ pub(super) fn grids(rules: &Rules) -> Vec<Grid> {
     for (place, rule) in rules.across.iter().enumerate() {
         groups[root(&mut home, along + place)].1.push(*rule);
     }
-    groups.into_iter().filter_map(|(along, across)| Grid::new(along, across)).collect()
+    groups.into_iter().filter_map(|(along, across)| RuledGrid::new(along, across)).collect()
 }
 
 fn root(home: &mut [usize], mut place: usize) -> usize {

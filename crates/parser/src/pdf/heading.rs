@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use unpdf::parser::backend::{PdfBackend, RawOutlineItem};
 
-use super::block::Text;
+use super::block::TextBlock;
 use super::line::Line;
 use super::list::{is_bullet, is_section_number};
 use super::page::Page;
@@ -64,7 +64,7 @@ impl Headings {
     }
 
     /// Ranks the looks of the headings among these texts: the larger the look, the higher its level.
-    pub(super) fn rank<'a>(&mut self, texts: impl Iterator<Item = &'a Text>) {
+    pub(super) fn rank<'a>(&mut self, texts: impl Iterator<Item = &'a TextBlock>) {
         let mut looks: Vec<Look> = texts
             .filter(|text| self.is_heading(text))
             .map(look)
@@ -85,11 +85,11 @@ impl Headings {
     }
 
     /// Returns the level of a heading, from 1; `None` if it is none.
-    pub(super) fn level(&self, text: &Text) -> Option<usize> {
+    pub(super) fn level(&self, text: &TextBlock) -> Option<usize> {
         self.is_heading(text).then(|| self.levels.get(&look(text)).copied().unwrap_or(2).min(6))
     }
 
-    fn is_heading(&self, text: &Text) -> bool {
+    fn is_heading(&self, text: &TextBlock) -> bool {
         if text.lines.len() > MAX_LINES || text.monospace && text.size < self.body * LARGER {
             return false;
         }
@@ -128,7 +128,7 @@ impl Headings {
     }
 }
 
-fn look(text: &Text) -> Look {
+fn look(text: &TextBlock) -> Look {
     (halves(text.size), text.bold)
 }
 

@@ -4,7 +4,7 @@ use memchr::memmem;
 use pgai_rs_parser_protocol::Metadata;
 use unpdf::parser::backend::PdfBackend;
 
-use crate::markdown::one_line;
+use crate::markdown::{one_line, some_line};
 
 /// The distance from the mark of a catalog within which its language is looked for.
 const CATALOG: usize = 4096;
@@ -14,7 +14,7 @@ pub(super) fn metadata(backend: &dyn PdfBackend, bytes: &[u8], pages: usize) -> 
     let raw = backend.metadata();
     Metadata {
         title: raw.title.and_then(title),
-        author: raw.author.map(|author| one_line(&author)).filter(|author| !author.is_empty()),
+        author: raw.author.as_deref().and_then(some_line),
         created: raw.creation_date.and_then(|date| iso(&date)),
         modified: raw.mod_date.and_then(|date| iso(&date)),
         language: language(bytes),

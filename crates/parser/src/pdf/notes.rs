@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::block::{Block, Text};
+use super::block::{Block, TextBlock};
 use super::heading::Headings;
 use super::line::Line;
 use super::segment::Word;
@@ -87,7 +87,7 @@ impl<'a> Footnotes<'a> {
 /// Returns the notes that a block of small text is: each begins with a raised number.
 fn parted(block: Block) -> Vec<Block> {
     let Block::Text(text) = block else { return vec![block] };
-    let mut notes: Vec<Text> = Vec::new();
+    let mut notes: Vec<TextBlock> = Vec::new();
     let (size, bold, monospace) = (text.size, text.bold, text.monospace);
     for line in text.lines {
         match notes.last_mut() {
@@ -95,14 +95,14 @@ fn parted(block: Block) -> Vec<Block> {
                 note.area = note.area.union(&line.area);
                 note.lines.push(line);
             }
-            _ => notes.push(Text { area: line.area, lines: vec![line], size, bold, monospace }),
+            _ => notes.push(TextBlock { area: line.area, lines: vec![line], size, bold, monospace }),
         }
     }
     notes.into_iter().map(Block::Text).collect()
 }
 
 /// Returns the number that a note begins with, if it has a text as well.
-fn number_of(text: &Text) -> Option<String> {
+fn number_of(text: &TextBlock) -> Option<String> {
     let first = text.lines.first()?;
     let number = number_in(first)?;
     first.words().skip(1).any(|word| word.text.contains(char::is_alphabetic)).then_some(number)
@@ -117,7 +117,7 @@ fn number_in(line: &Line) -> Option<String> {
 }
 
 /// Writes the label of a note for its number.
-fn define(text: &mut Text, label: &str) {
+fn define(text: &mut TextBlock, label: &str) {
     let Some(line) = text.lines.first_mut() else { return };
     let mut words = line.cells.iter_mut().flat_map(|cell| &mut cell.words);
     if let Some(number) = words.next() {

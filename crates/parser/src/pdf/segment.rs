@@ -1,4 +1,4 @@
-//! From letters to words, and to the segments of lines that are drawn in one go.
+//! Words, and the segments of lines that are drawn in one go, from letters.
 
 use unicode_normalization::char::compose;
 

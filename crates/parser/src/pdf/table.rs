@@ -4,7 +4,7 @@ use pgai_rs_parser_protocol::Page;
 
 use super::columns::{Cells, Row, is_list, is_table, separators, without_blanks};
 use super::geometry::Area;
-use super::grid::{Grid, Rule, Rules, bands, grids};
+use super::grid::{Rule, RuledGrid, Rules, bands, grids};
 use super::line::{Line, text_of};
 use super::segment::{Segment, Word};
 
@@ -46,7 +46,7 @@ impl Table {
 
 /// A part of a page.
 #[derive(Debug, Clone)]
-pub(super) enum Part {
+pub(super) enum PagePart {
     /// A line that is in no table.
     Line(Line),
     /// A table, in the place of its lines.
@@ -54,8 +54,8 @@ pub(super) enum Part {
 }
 
 /// Returns a page's lines, in their order, of which those of tables are tables.
-pub(super) fn with_tables(lines: Vec<Line>, rules: &Rules) -> Vec<Part> {
-    let mut parts: Vec<Part> = lines.into_iter().map(Part::Line).collect();
+pub(super) fn with_tables(lines: Vec<Line>, rules: &Rules) -> Vec<PagePart> {
+    let mut parts: Vec<PagePart> = lines.into_iter().map(PagePart::Line).collect();
     if parts.len() > MAX_LINES {
         return parts;
     }
@@ -70,23 +70,23 @@ pub(super) fn with_tables(lines: Vec<Line>, rules: &Rules) -> Vec<Part> {
 
 /// Takes what is in an area out of lines. Returns the rest, the segments that were in the area, and the place of the
 /// first of them.
-fn take(parts: Vec<Part>, area: &Area) -> (Vec<Part>, Vec<Segment>, usize) {
+fn take(parts: Vec<PagePart>, area: &Area) -> (Vec<PagePart>, Vec<Segment>, usize) {
     let mut rest = Vec::with_capacity(parts.len());
     let mut taken = Vec::new();
     let mut first = None;
     for part in parts {
-        let Part::Line(line) = part else {
+        let PagePart::Line(line) = part else {
             rest.push(part);
             continue;
         };
         let inside = |cell: &Segment| is_within(cell, area);
         if !line.cells.iter().any(inside) {
-            rest.push(Part::Line(line));
+            rest.push(PagePart::Line(line));
             continue;
         }
         let (within, outside): (Vec<Segment>, Vec<Segment>) = line.cells.into_iter().partition(inside);
         taken.extend(within);
-        rest.extend(Line::new(outside).map(Part::Line));
+        rest.extend(Line::new(outside).map(PagePart::Line));
         first.get_or_insert(rest.len());
     }
     let place = first.unwrap_or(rest.len());
@@ -99,7 +99,7 @@ fn is_within(cell: &Segment, area: &Area) -> bool {
 }
 
 /// Returns the parts with the table of a grid, if it is one.
-fn ruled(parts: Vec<Part>, grid: &Grid) -> Vec<Part> {
+fn ruled(parts: Vec<PagePart>, grid: &RuledGrid) -> Vec<PagePart> {
     let (rows, columns) = (grid.rows.len() - 1, grid.columns.len() - 1);
     if rows.saturating_mul(columns) > MAX_CELLS {
         return parts;
@@ -138,29 +138,33 @@ fn ruled(parts: Vec<Part>, grid: &Grid) -> Vec<Part> {
     }
     rest.insert(
         place.min(rest.len()),
-        Part::Table(Table { columns: grid.columns.clone(), ..Table::new(texts, grid.area) }),
+        PagePart::Table(Table { columns: grid.columns.clone(), ..Table::new(texts, grid.area) }),
     );
     rest
 }
 
 /// Returns the rows that a row of a grid holds: one, unless only its columns are ruled.
 fn ruled_row(cells: &[Vec<Word>], placed: &[Vec<(f32, Word)>], lines: &[f32]) -> Vec<Vec<String>> {
-    let on = |line: &f32, y: f32| (y - line).abs() < 3.0;
     let filled = cells.iter().filter(|words| !words.is_empty()).count();
-    let shared = |line: &&f32| {
-        placed.iter().filter(|words| words.iter().any(|(y, _)| on(line, *y))).count() * 3 >= filled * 2
-    };
-    if lines.len() >= 4 && filled >= 2 && lines.iter().filter(shared).count() * 10 >= lines.len() * 8 {
-        let mut rows = Vec::new();
-        for line in lines {
-            let cell = |words: &Vec<(f32, Word)>| {
-                text_of(words.iter().filter(|(y, _)| on(line, *y)).map(|(_, word)| word))
-            };
-            rows.push(placed.iter().map(cell).collect());
-        }
-        return rows;
+    let as_one = || vec![cells.iter().map(|words| wrapped(words)).collect()];
+    if lines.len() < 4 || filled < 2 {
+        return as_one();
     }
-    vec![cells.iter().map(|words| wrapped(words)).collect()]
+
+    let mut shared = 0;
+    let mut rows = Vec::new();
+    for line in lines {
+        let row: Vec<Vec<&Word>> = placed.iter().map(|words| words_on(*line, words)).collect();
+        let used = row.iter().filter(|words| !words.is_empty()).count();
+        shared += usize::from(used * 3 >= filled * 2);
+        rows.push(row.into_iter().map(|words| text_of(words.into_iter())).collect());
+    }
+    if shared * 10 >= lines.len() * 8 { rows } else { as_one() }
+}
+
+/// Returns the words of a cell that stand on a line.
+fn words_on(line: f32, words: &[(f32, Word)]) -> Vec<&Word> {
+    words.iter().filter(|(y, _)| (y - line).abs() < 3.0).map(|(_, word)| word).collect()
 }
 
 /// Returns the text of a cell, whose lines are one.
@@ -178,7 +182,7 @@ fn wrapped(words: &[Word]) -> String {
 }
 
 /// Returns the parts with the tables between rules of one width.
-fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
+fn between(mut parts: Vec<PagePart>, band: &[Rule]) -> Vec<PagePart> {
     let band = band.get(..MAX_BAND).unwrap_or(band);
     let mut first = 0;
     while first + 1 < band.len() {
@@ -194,7 +198,7 @@ fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
                     bottom: band[end].at,
                 };
                 let (mut rest, _, place) = take(parts, &area);
-                rest.insert(place.min(rest.len()), Part::Table(Table::new(texts, area)));
+                rest.insert(place.min(rest.len()), PagePart::Table(Table::new(texts, area)));
                 parts = rest;
                 break;
             }
@@ -206,13 +210,13 @@ fn between(mut parts: Vec<Part>, band: &[Rule]) -> Vec<Part> {
 }
 
 /// Returns the rows from a little above a rule to the last rule of a band.
-fn rows_within(parts: &[Part], band: &[Rule], first: usize) -> Vec<Row> {
+fn rows_within(parts: &[PagePart], band: &[Rule], first: usize) -> Vec<Row> {
     let (Some(rule), Some(last)) = (band.get(first), band.last()) else { return Vec::new() };
     let area =
         Area { left: rule.from - REACH, top: rule.at - ABOVE, right: rule.to + REACH, bottom: last.at };
     let mut segments = Vec::new();
     for part in parts {
-        if let Part::Line(line) = part {
+        if let PagePart::Line(line) = part {
             segments.extend(line.cells.iter().filter(|cell| is_within(cell, &area)).cloned());
         }
     }
@@ -313,16 +317,18 @@ fn rows_of(mut segments: Vec<Segment>) -> Vec<Row> {
 }
 
 /// Returns the parts with the tables that nothing but white gaps makes.
-fn white(parts: Vec<Part>) -> Vec<Part> {
+fn white(parts: Vec<PagePart>) -> Vec<PagePart> {
     let mut result = Vec::with_capacity(parts.len());
     let mut run: Vec<Line> = Vec::new();
     for part in parts {
         match part {
-            Part::Line(line) if run.last().is_none_or(|last| goes_on_below(last, &line)) => run.push(line),
+            PagePart::Line(line) if run.last().is_none_or(|last| goes_on_below(last, &line)) => {
+                run.push(line)
+            }
             part => {
                 white_tables(std::mem::take(&mut run), &mut result);
                 match part {
-                    Part::Line(line) => run.push(line),
+                    PagePart::Line(line) => run.push(line),
                     table => result.push(table),
                 }
             }
@@ -339,7 +345,7 @@ fn goes_on_below(last: &Line, next: &Line) -> bool {
 }
 
 /// Appends lines that follow each other, of which those with columns are tables.
-fn white_tables(lines: Vec<Line>, result: &mut Vec<Part>) {
+fn white_tables(lines: Vec<Line>, result: &mut Vec<PagePart>) {
     let mut table: Vec<Line> = Vec::new();
     for line in lines {
         // A line of one part may go on with a cell of the row before it.
@@ -350,19 +356,19 @@ fn white_tables(lines: Vec<Line>, result: &mut Vec<Part>) {
             continue;
         }
         end_white_table(std::mem::take(&mut table), result);
-        result.push(Part::Line(line));
+        result.push(PagePart::Line(line));
     }
     end_white_table(table, result);
 }
 
-fn end_white_table(mut lines: Vec<Line>, result: &mut Vec<Part>) {
+fn end_white_table(mut lines: Vec<Line>, result: &mut Vec<PagePart>) {
     let rows = lines.iter().rposition(|line| line.cells.len() >= 2).map_or(0, |last| last + 1);
     let after = lines.split_off(rows);
     match white_table(&lines) {
-        Some(table) => result.push(Part::Table(table)),
-        None => result.extend(lines.into_iter().map(Part::Line)),
+        Some(table) => result.push(PagePart::Table(table)),
+        None => result.extend(lines.into_iter().map(PagePart::Line)),
     }
-    result.extend(after.into_iter().map(Part::Line));
+    result.extend(after.into_iter().map(PagePart::Line));
 }
 
 fn white_table(lines: &[Line]) -> Option<Table> {

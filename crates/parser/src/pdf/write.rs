@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pgai_rs_parser_protocol::Page;
 
-use super::block::{Block, Text, has_leader};
+use super::block::{Block, TextBlock, has_leader};
 use super::heading::Headings;
 use super::line::{Line, in_reading_order};
 use super::list::{is_bullet, is_leader, ordinal};
@@ -88,7 +88,7 @@ impl Writer<'_> {
     }
 
     /// Writes a text as a heading, code or a paragraph.
-    fn text(&mut self, text: &Text, links: &[Arc<str>]) {
+    fn text(&mut self, text: &TextBlock, links: &[Arc<str>]) {
         if let Some(level) = self.headings.level(text) {
             let title: Vec<String> = text.lines.iter().map(Line::text).collect();
             self.blocks.heading(level, &title.join(" "));
@@ -110,7 +110,7 @@ impl Writer<'_> {
     }
 
     /// Returns the mark and the text of an item of a list.
-    fn item(&self, text: &Text, links: &[Arc<str>]) -> Option<(String, String)> {
+    fn item(&self, text: &TextBlock, links: &[Arc<str>]) -> Option<(String, String)> {
         let first = text.lines.first()?;
         let word = &first.words().next()?.text;
         let bullet = is_bullet(word);
@@ -199,7 +199,7 @@ fn without_leaders(text: &str) -> String {
 }
 
 /// Returns lines of code with their indentation, as wide as their letters are.
-fn listing(text: &Text) -> String {
+fn listing(text: &TextBlock) -> String {
     let mut widths: Vec<f32> = Vec::new();
     for word in text.lines.iter().flat_map(Line::words) {
         widths.push((word.right - word.left) / word.text.chars().count().max(1) as f32);

@@ -4,7 +4,7 @@ use pgai_rs_parser_protocol::Page;
 
 use super::group::Paragraph;
 use crate::flow::Flow;
-use crate::markdown::one_line;
+use crate::markdown::{one_line, some_text};
 use crate::odf::{link, without_page_number};
 
 /// The deepest list; Word's are no deeper.
@@ -218,5 +218,5 @@ fn target(instruction: &str) -> Option<String> {
     let rest = instruction.trim_start().get("HYPERLINK".len()..)?.trim();
     let quoted = rest.split('"').nth(1);
     let target = quoted.or_else(|| rest.split_whitespace().next())?;
-    Some(target.to_owned()).filter(|target| !target.is_empty())
+    some_text(target.to_owned())
 }

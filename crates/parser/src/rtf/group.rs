@@ -2,7 +2,7 @@
 
 use super::charset::Charset;
 
-/// Where text goes.
+/// The destination of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Destination {
     /// Into the paragraph.
@@ -17,7 +17,7 @@ pub(super) enum Destination {
     /// Nowhere, but groups in it say something of the document.
     Info,
     /// Into a statement of the document about itself.
-    Statement(Statement),
+    Statement(InfoStatement),
     /// Into the instruction of a field.
     Instruction,
     /// Into the marker of a list's item.
@@ -28,7 +28,7 @@ pub(super) enum Destination {
 
 /// A statement of a document about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Statement {
+pub(super) enum InfoStatement {
     /// The title of the document.
     Title,
     /// The name of the author.
@@ -53,7 +53,7 @@ pub(super) enum Begun {
     /// A font's entry in the table of fonts, or a style's in that of styles.
     Entry,
     /// A statement of the document about itself.
-    Statement(Statement),
+    Statement(InfoStatement),
 }
 
 /// Facts about a paragraph.

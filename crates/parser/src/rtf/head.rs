@@ -5,7 +5,8 @@ use std::collections::{HashMap, HashSet};
 use pgai_rs_parser_protocol::Metadata;
 
 use super::charset::Charset;
-use super::group::Statement;
+use super::group::InfoStatement;
+use crate::markdown::some_text;
 
 /// The fonts and the styles of a document, and its statements about itself.
 #[derive(Debug, Default)]
@@ -49,14 +50,14 @@ impl Time {
 
 impl Head {
     /// Keeps a statement of the document about itself.
-    pub(super) fn state(&mut self, statement: Statement, text: &str) {
-        let text = Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+    pub(super) fn state(&mut self, statement: InfoStatement, text: &str) {
+        let text = some_text(text.trim().to_owned());
         let time = std::mem::take(&mut self.time).iso();
         match statement {
-            Statement::Title => self.metadata.title = text,
-            Statement::Author => self.metadata.author = text,
-            Statement::Created => self.metadata.created = time,
-            Statement::Modified => self.metadata.modified = time,
+            InfoStatement::Title => self.metadata.title = text,
+            InfoStatement::Author => self.metadata.author = text,
+            InfoStatement::Created => self.metadata.created = time,
+            InfoStatement::Modified => self.metadata.modified = time,
         }
     }
 

@@ -17,10 +17,10 @@ mod reader;
 mod token;
 mod words;
 
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let mut reader = reader::Reader::new(kind);
     reader.read(source.bytes)?;
     let parsed = reader.finish();

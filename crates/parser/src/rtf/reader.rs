@@ -1,11 +1,11 @@
-//! From tokens to text.
+//! The reader that makes text of tokens.
 
 use super::body::Body;
 use super::charset::Charset;
 use super::group::{Begun, Destination, Group};
 use super::head::Head;
 use super::token::{Token, Tokens};
-use crate::{Kind, ParseError, Parsed};
+use crate::{Kind, ParseError, ParsedDocument};
 
 /// The deepest that groups may be in each other.
 const MAX_DEPTH: usize = 2000;
@@ -96,9 +96,9 @@ impl Reader {
     }
 
     /// Returns the document.
-    pub(super) fn finish(self) -> Parsed {
+    pub(super) fn finish(self) -> ParsedDocument {
         let (text, pages) = self.body.finish();
-        Parsed { pages, metadata: self.head.metadata, ..Parsed::markdown(text) }
+        ParsedDocument { pages, metadata: self.head.metadata, ..ParsedDocument::markdown(text) }
     }
 
     fn mark(&mut self, token: Token<'_>) -> Result<(), ParseError> {

@@ -1,7 +1,7 @@
 //! Control words and symbols.
 
 use super::charset::Charset;
-use super::group::{Begun, Destination, Paragraph, Statement};
+use super::group::{Begun, Destination, InfoStatement, Paragraph};
 use super::reader::Reader;
 
 /// Words of groups that hold nothing of the text.
@@ -194,10 +194,10 @@ impl Reader {
             return;
         }
         let statement = match name {
-            "title" => Statement::Title,
-            "author" => Statement::Author,
-            "creatim" => Statement::Created,
-            _ => Statement::Modified,
+            "title" => InfoStatement::Title,
+            "author" => InfoStatement::Author,
+            "creatim" => InfoStatement::Created,
+            _ => InfoStatement::Modified,
         };
         self.name.clear();
         self.begin(Begun::Statement(statement), Destination::Statement(statement));

@@ -19,7 +19,7 @@ const MAX_COLUMNS: usize = 16_384;
 pub(super) struct Book {
     kind: Kind,
     /// Its sheets that are shown.
-    pub(super) sheets: Vec<Grid>,
+    pub(super) sheets: Vec<Sheet>,
     /// Its statements about itself.
     pub(super) metadata: Metadata,
     cells: usize,
@@ -39,7 +39,7 @@ pub(super) struct Cell {
 
 /// A sheet.
 #[derive(Debug, Default)]
-pub(super) struct Grid {
+pub(super) struct Sheet {
     name: String,
     rows: BTreeMap<u32, Vec<Cell>>,
     hidden: Vec<bool>,
@@ -53,7 +53,7 @@ impl Book {
 
     /// Begins a sheet, to which the cells belong that are put from now on.
     pub(super) fn begin(&mut self, name: &str) {
-        self.sheets.push(Grid { name: name.to_owned(), ..Grid::default() });
+        self.sheets.push(Sheet { name: name.to_owned(), ..Sheet::default() });
     }
 
     /// Hides columns, from the first to the last.
@@ -108,7 +108,7 @@ impl Book {
     }
 }
 
-impl Grid {
+impl Sheet {
     /// Returns the sheet's name.
     pub(super) fn name(&self) -> &str {
         &self.name

@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::grid::{Cell, Grid};
+use super::grid::{Cell, Sheet};
 use crate::markdown::{Blocks, Table, one_line};
 
 /// A row of a table, by its number.
@@ -26,7 +26,7 @@ const LARGE: usize = 40_000_000;
 const SPARSE: usize = 20;
 
 /// Appends the tables on a sheet, from top to bottom and from left to right.
-pub(super) fn write(sheet: &Grid, blocks: &mut Blocks) {
+pub(super) fn write(sheet: &Sheet, blocks: &mut Blocks) {
     for band in bands(sheet) {
         for rows in side_by_side(&band) {
             blocks.push(&block(&rows));
@@ -35,7 +35,7 @@ pub(super) fn write(sheet: &Grid, blocks: &mut Blocks) {
 }
 
 /// Returns the parts of the sheet with empty rows between them.
-fn bands(sheet: &Grid) -> Vec<Vec<Row<'_>>> {
+fn bands(sheet: &Sheet) -> Vec<Vec<Row<'_>>> {
     let mut bands: Vec<Vec<Row<'_>>> = Vec::new();
     let mut extent = (usize::MAX, 0);
     let mut last = None;

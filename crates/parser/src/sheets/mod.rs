@@ -23,11 +23,11 @@ mod xlsb;
 mod xlsx;
 
 use crate::markdown::Blocks;
-use crate::{Kind, ParseError, Parsed, Source};
+use crate::{Kind, ParseError, ParsedDocument, Source};
 use grid::Book;
 
 /// Returns the text of a document of one of these types.
-pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError> {
+pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
     let book = match kind {
         Kind::Ods => ods::read(kind, source.bytes)?,
         Kind::Xlsb => xlsb::read(kind, source.bytes)?,
@@ -38,7 +38,7 @@ pub(crate) fn read(kind: Kind, source: &Source<'_>) -> Result<Parsed, ParseError
 }
 
 /// Returns the sheets of a workbook as Markdown.
-fn write(kind: Kind, book: Book) -> Result<Parsed, ParseError> {
+fn write(kind: Kind, book: Book) -> Result<ParsedDocument, ParseError> {
     let Book { sheets, metadata, .. } = book;
     let sheets: Vec<_> = sheets.into_iter().filter(|sheet| !sheet.is_empty()).collect();
     if sheets.is_empty() {
@@ -52,5 +52,5 @@ fn write(kind: Kind, book: Book) -> Result<Parsed, ParseError> {
     }
     // A sheet is no page: it has a name, which is its heading.
     let (text, _) = blocks.finish();
-    Ok(Parsed { metadata, ..Parsed::markdown(text) })
+    Ok(ParsedDocument { metadata, ..ParsedDocument::markdown(text) })
 }

@@ -36,7 +36,7 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
                         continue;
                     }
                     book.begin(&element.attribute("name").unwrap_or_default());
-                    Sheet { xml: &mut xml, book: &mut book, row: 0, column: 0 }.read()?;
+                    SheetReader { xml: &mut xml, book: &mut book, row: 0, column: 0 }.read()?;
                     book.sort();
                 }
                 "table:tracked-changes" | "table:named-expressions" | "table:database-ranges" => {
@@ -76,14 +76,14 @@ fn hidden_styles(xml: &mut Xml<'_>) -> Result<HashSet<String>, ParseError> {
 }
 
 /// A sheet that is being read.
-struct Sheet<'s, 'a> {
+struct SheetReader<'s, 'a> {
     xml: &'s mut Xml<'a>,
     book: &'s mut Book,
     row: u32,
     column: usize,
 }
 
-impl Sheet<'_, '_> {
+impl SheetReader<'_, '_> {
     /// Reads rows and columns, and those in groups, up to the end of the element that was opened last.
     fn read(&mut self) -> Result<(), ParseError> {
         loop {

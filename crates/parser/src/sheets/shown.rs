@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::format::{Epoch, Format, builtin, general};
+use super::format::{Epoch, NumberFormat, builtin, general};
 use super::grid::Cell;
 
 /// The formats of a workbook.
 #[derive(Default)]
 pub(super) struct Formats {
     codes: HashMap<u32, String>,
-    known: HashMap<u32, Rc<Format>>,
-    by_style: Vec<Rc<Format>>,
+    known: HashMap<u32, Rc<NumberFormat>>,
+    by_style: Vec<Rc<NumberFormat>>,
     /// The day from which dates are counted.
     pub(super) epoch: Epoch,
 }
@@ -27,12 +27,12 @@ impl Formats {
         let codes = &self.codes;
         let format = self.known.entry(number).or_insert_with(|| {
             let code = codes.get(&number).map_or_else(|| builtin(number), String::as_str);
-            Rc::new(Format::new(code))
+            Rc::new(NumberFormat::new(code))
         });
         self.by_style.push(Rc::clone(format));
     }
 
-    fn of(&self, style: usize) -> Option<&Format> {
+    fn of(&self, style: usize) -> Option<&NumberFormat> {
         self.by_style.get(style).map(Rc::as_ref)
     }
 

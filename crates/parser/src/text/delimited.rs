@@ -6,7 +6,7 @@ mod head;
 use csv::ByteRecord;
 
 use crate::markdown::{Blocks, cell};
-use crate::{Kind, Parsed};
+use crate::{Kind, ParsedDocument};
 
 use dialect::{Dialect, Shape};
 
@@ -16,14 +16,14 @@ pub(crate) use dialect::is_delimited;
 const LONGEST_PREAMBLE: usize = 20;
 
 /// Returns the table in a text, or the text as it is if it has no columns.
-pub(super) fn read(kind: Kind, text: &str) -> Parsed {
+pub(super) fn read(kind: Kind, text: &str) -> ParsedDocument {
     let (told, text) = told_delimiter(text);
     let preferred = told.or((kind == Kind::Tsv).then_some(b'\t'));
     match dialect::find(text, preferred) {
         Some((dialect, shape)) if !shape.is_mostly_padding() => {
-            Parsed::markdown(table(text, dialect, &shape))
+            ParsedDocument::markdown(table(text, dialect, &shape))
         }
-        _ => Parsed::plain(text.to_owned()),
+        _ => ParsedDocument::plain(text.to_owned()),
     }
 }
 
@@ -171,9 +171,9 @@ mod tests {
     #[test]
     fn what_has_no_columns_stays_text() {
         let text = "Dear reader,\n\nthis is a letter, with commas, now and then.\nIt is no table.\n";
-        assert_eq!(read(Kind::Csv, text), Parsed::plain(text.to_owned()));
+        assert_eq!(read(Kind::Csv, text), ParsedDocument::plain(text.to_owned()));
         let list = "name\nAnn\nBob\n";
-        assert_eq!(read(Kind::Csv, list), Parsed::plain(list.to_owned()));
+        assert_eq!(read(Kind::Csv, list), ParsedDocument::plain(list.to_owned()));
     }
 
     #[test]

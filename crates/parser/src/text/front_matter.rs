@@ -5,21 +5,21 @@
 
 use pgai_rs_parser_protocol::Metadata;
 
-use crate::Parsed;
-use crate::markdown::{Blocks, one_line};
+use crate::ParsedDocument;
+use crate::markdown::{Blocks, one_line, some_line};
 
 /// Returns a document of Markdown.
-pub(super) fn read(text: &str) -> Parsed {
+pub(super) fn read(text: &str) -> ParsedDocument {
     let Some((matter, body)) = split(text) else {
         let metadata = Metadata { title: first_title(text), ..Metadata::default() };
-        return Parsed { metadata, ..Parsed::markdown(text.to_owned()) };
+        return ParsedDocument { metadata, ..ParsedDocument::markdown(text.to_owned()) };
     };
 
     let members = members(matter);
     let told = |names: &[&str]| {
         let found =
             names.iter().find_map(|name| members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)));
-        found.map(|(_, value)| one_line(value)).filter(|value| !value.is_empty())
+        found.and_then(|(_, value)| some_line(value))
     };
     let title = told(&["title"]);
 
@@ -41,7 +41,7 @@ pub(super) fn read(text: &str) -> Parsed {
         language: told(&["lang", "language", "locale"]),
         page_count: None,
     };
-    Parsed { metadata, ..Parsed::markdown(blocks.finish().0) }
+    ParsedDocument { metadata, ..ParsedDocument::markdown(blocks.finish().0) }
 }
 
 /// Returns the text of the first heading of the first level.

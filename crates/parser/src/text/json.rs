@@ -7,15 +7,15 @@ use pgai_rs_parser_protocol::Metadata;
 use serde_json::Deserializer;
 
 use super::data::{Data, Writer};
-use crate::markdown::one_line;
-use crate::{Kind, ParseError, Parsed};
+use crate::markdown::some_line;
+use crate::{Kind, ParseError, ParsedDocument};
 
 /// The most values in a document; each takes up memory even if it is a digit.
 const MOST_VALUES: usize = 8 << 20;
 
 /// Returns the text of a JSON document. One that consists of several values, as JSON Lines does, is read as such, and
 /// comments and commas too many are forgiven.
-pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
+pub(super) fn read(text: &str) -> Result<ParsedDocument, ParseError> {
     let value = match parse(text) {
         Ok(value) => value,
         Err(error) => {
@@ -30,11 +30,11 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
     let mut writer = Writer::default();
     writer.document(&value);
     let metadata = metadata(&value);
-    Ok(Parsed { metadata, ..Parsed::markdown(non_empty(Kind::Json, writer)?) })
+    Ok(ParsedDocument { metadata, ..ParsedDocument::markdown(non_empty(Kind::Json, writer)?) })
 }
 
 /// Returns the text of a JSON Lines file. A line that can't be read stays as it is, if most can.
-pub(super) fn read_lines(text: &str) -> Result<Parsed, ParseError> {
+pub(super) fn read_lines(text: &str) -> Result<ParsedDocument, ParseError> {
     if let Some(values) = several(text) {
         return finish_records(&values);
     }
@@ -62,7 +62,7 @@ pub(super) fn read_lines(text: &str) -> Result<Parsed, ParseError> {
     }
     match first_error {
         Some(error) if failed > read => Err(refusal(Kind::JsonLines, &error)),
-        _ => Ok(Parsed::markdown(non_empty(Kind::JsonLines, writer)?)),
+        _ => Ok(ParsedDocument::markdown(non_empty(Kind::JsonLines, writer)?)),
     }
 }
 
@@ -98,12 +98,12 @@ fn several(text: &str) -> Option<Vec<Data>> {
     (values.len() > 1).then_some(values)
 }
 
-fn finish_records(values: &[Data]) -> Result<Parsed, ParseError> {
+fn finish_records(values: &[Data]) -> Result<ParsedDocument, ParseError> {
     let mut writer = Writer::default();
     for value in values {
         writer.record(value);
     }
-    Ok(Parsed::markdown(non_empty(Kind::JsonLines, writer)?))
+    Ok(ParsedDocument::markdown(non_empty(Kind::JsonLines, writer)?))
 }
 
 fn non_empty(kind: Kind, writer: Writer) -> Result<String, ParseError> {
@@ -113,10 +113,8 @@ fn non_empty(kind: Kind, writer: Writer) -> Result<String, ParseError> {
 
 /// Returns what an object says of the document that it is.
 fn metadata(value: &Data) -> Metadata {
-    let told = |names: &[&str]| {
-        let text = names.iter().find_map(|name| value.get(name).and_then(Data::as_text)).map(one_line)?;
-        (!text.is_empty()).then_some(text)
-    };
+    let told =
+        |names: &[&str]| some_line(names.iter().find_map(|name| value.get(name).and_then(Data::as_text))?);
     let time = |names: &[&str]| told(names).filter(|time| is_time(time));
     Metadata {
         title: told(&["title", "headline"]),

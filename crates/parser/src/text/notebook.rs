@@ -5,11 +5,11 @@ use pgai_rs_parser_protocol::Metadata;
 use super::data::Data;
 use super::front_matter::first_title;
 use super::{json, terminal};
-use crate::markdown::{Blocks, code, one_line};
-use crate::{Kind, ParseError, Parsed};
+use crate::markdown::{Blocks, code, one_line, some_line};
+use crate::{Kind, ParseError, ParsedDocument};
 
 /// Returns the text of a notebook.
-pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
+pub(super) fn read(text: &str) -> Result<ParsedDocument, ParseError> {
     const KIND: Kind = Kind::Notebook;
 
     let notebook = json::parse(text).map_err(|error| json::refusal(KIND, &error))?;
@@ -27,7 +27,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
         return Err(ParseError::Empty(KIND.name()));
     }
     let metadata = metadata(&notebook, &text);
-    Ok(Parsed { metadata, ..Parsed::markdown(text) })
+    Ok(ParsedDocument { metadata, ..ParsedDocument::markdown(text) })
 }
 
 /// Returns the cells. Before version 4 of the format they are in worksheets.
@@ -52,7 +52,7 @@ fn language(notebook: &Data) -> &str {
 
 fn metadata(notebook: &Data, text: &str) -> Metadata {
     let told = |name: &str| notebook.get("metadata").and_then(|metadata| metadata.get(name));
-    let title = told("title").and_then(Data::as_text).map(one_line).filter(|title| !title.is_empty());
+    let title = told("title").and_then(Data::as_text).and_then(some_line);
     let authors = told("authors").map(Data::items).unwrap_or_default();
     let names: Vec<_> = authors
         .iter()

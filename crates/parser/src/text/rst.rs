@@ -18,7 +18,7 @@ mod targets;
 use pgai_rs_parser_protocol::Metadata;
 
 use crate::markdown::{Blocks, code, one_line};
-use crate::{Kind, ParseError, Parsed};
+use crate::{Kind, ParseError, ParsedDocument};
 
 use lines::{dedented, indented_block};
 use targets::Targets;
@@ -27,7 +27,7 @@ use targets::Targets;
 const DEEPEST: usize = 10;
 
 /// Returns the text of a document.
-pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
+pub(super) fn read(text: &str) -> Result<ParsedDocument, ParseError> {
     let text = lines::without_tabs(text);
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     let mut reader = Reader { targets: Targets::of(&lines), ..Reader::default() };
@@ -37,7 +37,7 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
     if text.is_empty() {
         return Err(ParseError::Empty(Kind::ReStructuredText.name()));
     }
-    Ok(Parsed { metadata: reader.metadata, ..Parsed::markdown(text) })
+    Ok(ParsedDocument { metadata: reader.metadata, ..ParsedDocument::markdown(text) })
 }
 
 /// A reader of one sort of blocks: it returns the number of lines that it has read, if they begin with such a block.

@@ -4,8 +4,8 @@ mod cue;
 
 use pgai_rs_parser_protocol::Metadata;
 
-use crate::Parsed;
-use crate::markdown::one_line;
+use crate::ParsedDocument;
+use crate::markdown::some_line;
 use cue::Cue;
 
 /// The pause after which a new paragraph begins, in milliseconds.
@@ -21,27 +21,26 @@ const TOO_LONG: usize = 1500;
 const MOST_ROLLING: usize = 8;
 
 /// Returns what is said. Text without any time is returned as it is.
-pub(super) fn read(text: &str) -> Parsed {
+pub(super) fn read(text: &str) -> ParsedDocument {
     let (head, cues) = cue::read(text);
     if cues.is_empty() {
-        return Parsed::plain(text.to_owned());
+        return ParsedDocument::plain(text.to_owned());
     }
 
     let metadata = Metadata { language: told(head, "Language"), title: title(head), ..Metadata::default() };
-    Parsed { metadata, ..Parsed::plain(paragraphs(&cues)) }
+    ParsedDocument { metadata, ..ParsedDocument::plain(paragraphs(&cues)) }
 }
 
 /// Returns what follows a name at the head of a WebVTT file.
 fn told(head: &str, name: &str) -> Option<String> {
     let value = head.lines().find_map(|line| line.trim().strip_prefix(name)?.strip_prefix(':'))?;
-    Some(one_line(value)).filter(|value| !value.is_empty())
+    some_line(value)
 }
 
 /// Returns what stands behind the signature of a WebVTT file, as in `WEBVTT - The title`.
 fn title(head: &str) -> Option<String> {
     let line = head.lines().next()?.strip_prefix("WEBVTT")?;
-    let title = one_line(line.trim_start_matches([' ', '\t', '-', '–']));
-    (!title.is_empty()).then_some(title)
+    some_line(line.trim_start_matches([' ', '\t', '-', '–']))
 }
 
 fn paragraphs(cues: &[Cue]) -> String {

@@ -17,15 +17,15 @@ mod workbook;
 use memchr::memmem;
 
 use super::data::Writer;
-use crate::{Kind, ParseError, Parsed};
+use crate::{Kind, ParseError, ParsedDocument};
 
 /// Returns the text of an XML document.
-pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
+pub(super) fn read(text: &str) -> Result<ParsedDocument, ParseError> {
     let root = tree::parse(text)?;
     let known = if feed::is_feed(&root) {
         Some(feed::read(&root))
     } else if workbook::is_workbook(&root) {
-        Some(Parsed::markdown(workbook::read(&root)))
+        Some(ParsedDocument::markdown(workbook::read(&root)))
     } else {
         prose::is_prose(&root).then(|| prose::read(&root))
     };
@@ -36,7 +36,11 @@ pub(super) fn read(text: &str) -> Result<Parsed, ParseError> {
     let mut writer = Writer::default();
     writer.document(&values::of(&root));
     let text = writer.finish();
-    if text.is_empty() { Err(ParseError::Empty(Kind::Xml.name())) } else { Ok(Parsed::markdown(text)) }
+    if text.is_empty() {
+        Err(ParseError::Empty(Kind::Xml.name()))
+    } else {
+        Ok(ParsedDocument::markdown(text))
+    }
 }
 
 /// Returns the encoding that the first line of a document declares.

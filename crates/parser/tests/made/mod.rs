@@ -4,7 +4,7 @@
 
 use std::io::{Cursor, Write as _};
 
-use pgai_rs_parser::{ParseError, Parsed, Source, parse};
+use pgai_rs_parser::{ParseError, ParsedDocument, Source, parse};
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 
@@ -21,7 +21,7 @@ pub fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 /// Returns what is read of a document.
-pub fn read(bytes: &[u8]) -> Result<Parsed, ParseError> {
+pub fn read(bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
     parse(&Source { bytes, name: None, content_type: None })
 }
 

@@ -1,6 +1,6 @@
 //! Presentations of PowerPoint before 2007.
 
-use pgai_rs_parser::{ParseError, Parsed};
+use pgai_rs_parser::{ParseError, ParsedDocument};
 use pgai_rs_parser_protocol::Page;
 
 use super::package::{compound, parse};
@@ -35,7 +35,7 @@ fn page(kind: u16, others: &[u8], shapes: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Returns what becomes of a presentation with these parts, of which the first lists the others.
-fn presentation(parts: &[Vec<u8>]) -> Result<Parsed, ParseError> {
+fn presentation(parts: &[Vec<u8>]) -> Result<ParsedDocument, ParseError> {
     let mut stream = Vec::new();
     let mut places = vec![1 | u32::try_from(parts.len()).unwrap() << 20];
     for part in parts {

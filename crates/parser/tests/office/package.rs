@@ -2,7 +2,7 @@
 
 use std::io::{Cursor, Write as _};
 
-use pgai_rs_parser::{ParseError, Parsed, Source};
+use pgai_rs_parser::{ParseError, ParsedDocument, Source};
 use zip::write::SimpleFileOptions;
 
 /// The namespaces that a document of Word's declares.
@@ -31,7 +31,7 @@ pub fn relationships(references: &[(&str, &str, &str)]) -> String {
 }
 
 /// Returns what becomes of a file.
-pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
+pub fn parse(bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
     pgai_rs_parser::parse(&Source { bytes, name: None, content_type: None })
 }
 

@@ -1,12 +1,12 @@
 //! Presentations of PowerPoint since 2007.
 
-use pgai_rs_parser::{ParseError, Parsed};
+use pgai_rs_parser::{ParseError, ParsedDocument};
 use pgai_rs_parser_protocol::Page;
 
 use super::package::{SLIDE, parse, relationships, zip};
 
 /// Returns what becomes of a presentation of these slides, and of these other files.
-fn presentation(slides: &[&str], others: &[(&str, &str)]) -> Result<Parsed, ParseError> {
+fn presentation(slides: &[&str], others: &[(&str, &str)]) -> Result<ParsedDocument, ParseError> {
     let numbers: Vec<(String, String)> = (1..=slides.len())
         .map(|number| (format!("rId{number}"), format!("slides/slide{number}.xml")))
         .collect();

@@ -90,7 +90,7 @@ mod tests {
                "view_name": "x", "embedding_column": "x"})
     }
 
-    /// Where the config is edited, and to what.
+    /// Returns the places where the config is edited, and their new values.
     fn edits(config: VectorizerConfig) -> Vec<(String, String)> {
         let edits = rename_column(&config, "x", "y").unwrap();
         edits.into_iter().map(|edit| (edit.path.join("."), edit.value)).collect()

@@ -30,7 +30,7 @@ pub(super) struct Permission {
 }
 
 /// A declaration of what is to be asked.
-pub(super) struct Declaration<'a> {
+pub(super) struct EndpointDeclaration<'a> {
     /// The provider that is asked.
     pub provider: Provider,
     /// The config as it was declared.
@@ -43,7 +43,7 @@ pub(super) struct Declaration<'a> {
     pub key: Option<&'a ApiKey>,
 }
 
-impl Declaration<'_> {
+impl EndpointDeclaration<'_> {
     /// Returns what the administrator allows of it.
     ///
     /// # Errors
@@ -95,17 +95,19 @@ impl Declaration<'_> {
             ));
         }
 
-        let may_receive = |name| {
-            let is_word = self.author == Author::Superuser && self.server_in_database().is_none();
-            is_word || self.servers_of(name, settings).contains(&Some(address))
-        };
         let with_key = match api_key_name(self.embedding) {
             None => true,
-            Some(name) if may_receive(name) => true,
+            Some(name) if self.may_send(name, address, settings) => true,
             Some(_) if self.embedding.declared_api_key_name().is_none() => false,
             Some(name) => return Err(self.not_for_server(name, Some(address))),
         };
         Ok(Permission { reach: Reach::Named, with_key })
+    }
+
+    /// Returns whether the key of this name may go to a socket: the declaration is a superuser's word, or the two are paired.
+    fn may_send(&self, name: &str, address: &str, settings: &Settings) -> bool {
+        let is_word = self.author == Author::Superuser && self.server_in_database().is_none();
+        is_word || self.servers_of(name, settings).contains(&Some(address))
     }
 
     /// The server that the key was set for, if it was set for the database.
@@ -242,7 +244,7 @@ pub(super) mod tests {
         let reach = |allowed: &[&str], url: &str, author| {
             let ours = settings(&[], allowed);
             let embedding = serde_json::from_value(openai(None, Some(url))).unwrap();
-            let declaration = Declaration {
+            let declaration = EndpointDeclaration {
                 provider: Provider::OpenAi,
                 embedding: &embedding,
                 base_url: Some(url),

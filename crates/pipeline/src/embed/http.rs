@@ -19,7 +19,7 @@ pub(super) use self::large::LargeAnswers;
 pub(super) use self::parse::{Expected, parse};
 use self::reject::{address, check_api_key, check_base_url, no_api_key, no_client, texts_only};
 use super::error::EmbedError;
-use super::identity::{Credentials, Identity};
+use super::identity::{CallerIdentity, Credentials};
 use super::limits::pack::Limits;
 use super::model::Model;
 use super::pacing::connections::idle_per_host;
@@ -30,7 +30,7 @@ use super::request::dimensions::MOST_DIMENSIONS;
 use super::request::inputs::Inputs;
 use super::request::network_error::{address_not_allowed, network_error};
 use super::request::optional::Optional;
-use super::request::refusal::Refusal;
+use super::request::refusal::ProviderRefusal;
 use super::{Embedder, Vectors};
 use crate::compression::UnpackBounds;
 use crate::failure::Failure;
@@ -126,7 +126,7 @@ impl HttpEmbedder {
         };
         let reach = endpoint.reach;
         let protocol = model.protocol();
-        if let (Identity::Key, Some(key)) = (protocol.identity(), &api_key) {
+        if let (CallerIdentity::Key, Some(key)) = (protocol.identity(), &api_key) {
             check_api_key(key)?;
         }
 
@@ -245,7 +245,7 @@ impl HttpEmbedder {
 
         // Nothing longer than this is a refusal.
         let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
-        let refusal = told.and_then(|body| Refusal::in_success(status, &headers, body));
+        let refusal = told.and_then(|body| ProviderRefusal::in_success(status, &headers, body));
 
         let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
         let parsed = self.large.parse(&self.protocol, body, expected).await;
@@ -281,17 +281,17 @@ enum Answer {
     /// The vectors that were asked for.
     Vectors(Vectors),
     /// An error nevertheless.
-    Refusal(Refusal),
+    Refusal(ProviderRefusal),
 }
 
 /// Reads a refusal, which counts even if its explanation is cut short.
-async fn refusal(response: reqwest::Response) -> Refusal {
+async fn refusal(response: reqwest::Response) -> ProviderRefusal {
     let status = response.status();
     let headers = response.headers().clone();
     let body = read_body(response, BYTES_PER_ANSWER).await.map(|(body, _)| body).unwrap_or_default();
     let bounds = UnpackBounds { limit: BYTES_PER_ANSWER as u64, stop: &AtomicBool::new(false) };
     let body = plain(&headers, body, bounds).unwrap_or_default();
-    Refusal::read(status, &headers, &body)
+    ProviderRefusal::read(status, &headers, &body)
 }
 
 #[cfg(test)]

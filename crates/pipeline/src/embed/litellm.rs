@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::error::invalid;
-use super::provider::{Provider, Shape};
+use super::provider::{OptionShape, Provider};
 use crate::config::Embedding;
 use crate::failure::Failure;
 
 /// Options of all providers, beside their own.
-const COMMON: [(&str, Shape); 2] = [("api_base", Shape::Text), ("dimensions", Shape::Number)];
+const COMMON: [(&str, OptionShape); 2] =
+    [("api_base", OptionShape::Text), ("dimensions", OptionShape::Number)];
 
 /// The provider and the name that it knows the model by. A model without a prefix is OpenAI's.
 ///
@@ -107,10 +108,10 @@ fn require_known(provider: Provider, name: &str, value: &Value) -> Result<(), Fa
     };
 
     let (fits, expected) = match shape {
-        Shape::Text => (value.is_string(), "a string"),
-        Shape::Flag => (value.is_boolean(), "true or false"),
-        Shape::Number => (value.is_number(), "a number"),
-        Shape::Object => (value.is_object(), "an object"),
+        OptionShape::Text => (value.is_string(), "a string"),
+        OptionShape::Flag => (value.is_boolean(), "true or false"),
+        OptionShape::Number => (value.is_number(), "a number"),
+        OptionShape::Object => (value.is_object(), "an object"),
     };
 
     if fits {

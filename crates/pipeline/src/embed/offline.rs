@@ -13,7 +13,7 @@ use super::pacing::pace::Pace;
 use super::pacing::rate_limit::RateLimits;
 use super::provider::Protocol;
 use super::request::input_type::Purpose;
-use super::request::refusal::Refusal;
+use super::request::refusal::ProviderRefusal;
 use super::resolve::resolve;
 use crate::config::{Author, Embedding};
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ pub fn read_answer(embedding: &Embedding, inputs: usize, body: &[u8]) -> Result<
 /// Always: `invalid_embedding`, or the refusal.
 pub fn read_refusal(embedding: &Embedding, status: u16, body: &[u8]) -> Result<(), Failure> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let refusal = Refusal::read(status, &HeaderMap::new(), body);
+    let refusal = ProviderRefusal::read(status, &HeaderMap::new(), body);
     Err(protocol(embedding)?.error(refusal, None, &[]).into_failure())
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::egress::Declaration;
+use super::egress::EndpointDeclaration;
 use super::endpoint::{Endpoint, LocalServer};
 use super::error::{invalid, invalid_base_url};
 use super::litellm;
@@ -42,8 +42,13 @@ pub(super) fn resolve(
         }
     }
 
-    let declaration =
-        Declaration { provider, embedding, base_url: base_url.as_deref(), author, key: api_key.as_ref() };
+    let declaration = EndpointDeclaration {
+        provider,
+        embedding,
+        base_url: base_url.as_deref(),
+        author,
+        key: api_key.as_ref(),
+    };
     let permission = declaration.permit(settings)?;
 
     let base_url = match base_url {
@@ -102,7 +107,7 @@ pub fn permit(
     settings: &Settings,
 ) -> Result<(), Failure> {
     let Ok(Declared { provider, base_url, .. }) = Declared::read(embedding) else { return Ok(()) };
-    let declaration = Declaration { provider, embedding, base_url: base_url.as_deref(), author, key };
+    let declaration = EndpointDeclaration { provider, embedding, base_url: base_url.as_deref(), author, key };
     declaration.permit(settings).map(drop)
 }
 

@@ -54,7 +54,7 @@ pub enum FormatError {
         /// Column of the `$`, from 1, in code points.
         column: usize,
     },
-    /// More text than a template may have.
+    /// It has more text than a template may have.
     #[error("template too long: {got} bytes, and the maximum is {limit}")]
     TooLong {
         /// Its length in bytes.

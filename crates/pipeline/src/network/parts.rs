@@ -22,7 +22,7 @@ const TARGET: &str = "x-amz-target";
 
 /// Counts the parts of an answer as it comes.
 #[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct PartCounter {
     left: u32,
     format: Format,
 }
@@ -45,12 +45,12 @@ enum Markup {
     Else,
 }
 
-impl Parts {
+impl PartCounter {
     /// Counts the parts of the answer to a request.
-    pub(super) fn of(request: &HttpRequest) -> Parts {
+    pub(super) fn of(request: &HttpRequest) -> PartCounter {
         match request.headers().get(TARGET) {
-            Some(_) => Parts { left: OF_JSON, format: Format::Json(JsonItems::default()) },
-            None => Parts { left: OF_XML, format: Format::Xml(Markup::Else) },
+            Some(_) => PartCounter { left: OF_JSON, format: Format::Json(JsonItems::default()) },
+            None => PartCounter { left: OF_XML, format: Format::Xml(Markup::Else) },
         }
     }
 
@@ -87,14 +87,14 @@ impl Markup {
 mod tests {
     use super::*;
 
-    fn of_json() -> Parts {
+    fn of_json() -> PartCounter {
         let mut request = HttpRequest::empty();
         request.headers_mut().insert(TARGET, "AmazonSQS.ReceiveMessage");
-        Parts::of(&request)
+        PartCounter::of(&request)
     }
 
-    fn of_xml() -> Parts {
-        Parts::of(&HttpRequest::empty())
+    fn of_xml() -> PartCounter {
+        PartCounter::of(&HttpRequest::empty())
     }
 
     #[test]

@@ -26,7 +26,7 @@ use http_body::{Body, Frame, SizeHint};
 use url::Url;
 
 use super::is_behind;
-use super::parts::Parts;
+use super::parts::PartCounter;
 use super::reach::{AddressRefused, Reach};
 use super::trust;
 
@@ -54,11 +54,11 @@ pub(crate) struct AnswerLimits {
 
 impl AnswerLimits {
     /// Returns the most bytes that are taken of what was asked for, and a count of its parts if it has any.
-    fn of_answer(self, request: &HttpRequest) -> (u64, Option<Parts>) {
+    fn of_answer(self, request: &HttpRequest) -> (u64, Option<PartCounter>) {
         let query = request.uri().split_once('?').map_or("", |(_, query)| query);
         match query.split('&').any(|part| part == OF_OBJECT) {
             true => (self.object.saturating_add(BEYOND_OBJECT), None),
-            false => (BYTES_PER_ANSWER, Some(Parts::of(request))),
+            false => (BYTES_PER_ANSWER, Some(PartCounter::of(request))),
         }
     }
 }
@@ -219,7 +219,7 @@ enum Rest {
 struct BoundedBody {
     body: SdkBody,
     left: u64,
-    parts: Option<Parts>,
+    parts: Option<PartCounter>,
     rest: Rest,
 }
 

@@ -11,7 +11,7 @@ const UNTIL_INSTALLED: Duration = Duration::from_secs(60);
 
 /// The reason why a document has no text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ParseError {
+pub enum ParseFailure {
     /// Text that is neither UTF-8 nor UTF-16 with a byte order mark.
     #[error("the text is not valid {encoding}: byte {offset} is the first invalid one")]
     InvalidEncoding {
@@ -52,33 +52,33 @@ pub enum ParseError {
     NotInstalled(String),
 }
 
-impl From<ParseError> for Failure {
-    fn from(error: ParseError) -> Self {
+impl From<ParseFailure> for Failure {
+    fn from(error: ParseFailure) -> Self {
         let (code, retry) = error.class();
         let failure = Failure::new(Step::Parsing, code, error.to_string(), retry);
         match error {
-            ParseError::NotInstalled(_) => failure.concerning(Scope::Vectorizer),
+            ParseFailure::NotInstalled(_) => failure.concerning(Scope::Vectorizer),
             _ => failure,
         }
         .with_hint(hint(code))
     }
 }
 
-impl ParseError {
+impl ParseFailure {
     /// Returns the code of error rows, and whether trying again may help.
     fn class(&self) -> (&'static str, Retry) {
         match self {
-            ParseError::InvalidEncoding { .. } => ("not_utf8", Retry::Never),
-            ParseError::NulCharacter { .. } => ("nul_character", Retry::Never),
-            ParseError::Refused(refusal) => (refusal_code(refusal.code), Retry::Never),
-            ParseError::TooLarge(_) => ("text_too_large", Retry::Never),
-            ParseError::TimedOut(_) => ("parser_timed_out", Retry::Never),
-            ParseError::OutOfMemory(_) => ("parser_out_of_memory", Retry::Never),
-            ParseError::Crashed(_) => ("parser_crashed", Retry::Never),
+            ParseFailure::InvalidEncoding { .. } => ("not_utf8", Retry::Never),
+            ParseFailure::NulCharacter { .. } => ("nul_character", Retry::Never),
+            ParseFailure::Refused(refusal) => (refusal_code(refusal.code), Retry::Never),
+            ParseFailure::TooLarge(_) => ("text_too_large", Retry::Never),
+            ParseFailure::TimedOut(_) => ("parser_timed_out", Retry::Never),
+            ParseFailure::OutOfMemory(_) => ("parser_out_of_memory", Retry::Never),
+            ParseFailure::Crashed(_) => ("parser_crashed", Retry::Never),
             // Something about the host, which may pass; or it is the document that makes the host run out of memory.
-            ParseError::Killed => ("parser_killed", Retry::Backoff),
-            ParseError::NotStarted(_) => ("parser_not_started", Retry::Backoff),
-            ParseError::NotInstalled(_) => ("parser_not_installed", Retry::After(UNTIL_INSTALLED)),
+            ParseFailure::Killed => ("parser_killed", Retry::Backoff),
+            ParseFailure::NotStarted(_) => ("parser_not_started", Retry::Backoff),
+            ParseFailure::NotInstalled(_) => ("parser_not_installed", Retry::After(UNTIL_INSTALLED)),
         }
     }
 }

@@ -21,7 +21,7 @@ use bytes::Bytes;
 pub use pgai_rs_parser_protocol::{Metadata, Page};
 
 pub use self::confinement::take_missing_guards;
-pub use self::error::ParseError;
+pub use self::error::ParseFailure;
 pub use self::kept::{KeptText, PARSER};
 pub use self::program::Parser;
 pub(crate) use self::stage::Parsers;
@@ -112,7 +112,7 @@ fn look(parser: ParserChoice, input: Input) -> Look {
 /// assert_eq!(parsed.map(|parsed| parsed.text), Some("# Notes".to_owned()));
 /// # Ok::<(), pgai_rs_pipeline::parse::ParseError>(())
 /// ```
-pub fn parse_plain(parser: ParserChoice, input: Input) -> Result<Option<Parsed>, ParseError> {
+pub fn parse_plain(parser: ParserChoice, input: Input) -> Result<Option<Parsed>, ParseFailure> {
     match look(parser, input) {
         Look::Text(parsed) => Ok(Some(parsed)),
         Look::Plain(document, format) => Ok(Some(Parsed::plain(text::decode(&document.bytes)?, format))),

@@ -3,11 +3,12 @@
 use std::io;
 
 use pgai_rs_parser_protocol::{
-    Answer, Format, Header, Metadata, Outcome, Page, RefusalCode, Request, Unanswered, VERSION, read, write,
+    Answer, DocumentHeader, Format, Metadata, Page, ParseRequest, RefusalCode, Unanswered, VERSION, Verdict,
+    read, write,
 };
 
 use super::confinement;
-use super::{ParseError, Parsed, UnparsedDocument};
+use super::{ParseFailure, Parsed, UnparsedDocument};
 use crate::child::{ChildLimits, ChildProgram, ChildRun, Ending};
 use crate::config::TextFormat;
 use crate::settings::Settings;
@@ -38,64 +39,64 @@ impl Parser {
     /// # Errors
     ///
     /// If the document has no text, or the program fails, takes too much, or is not there.
-    pub async fn read(&self, document: &UnparsedDocument) -> Result<Parsed, ParseError> {
-        let request = Request {
+    pub async fn read(&self, document: &UnparsedDocument) -> Result<Parsed, ParseFailure> {
+        let request = ParseRequest {
             version: VERSION,
             name: document.name.clone(),
             content_type: document.content_type.clone(),
         };
-        let header = write(&request).map_err(|error| ParseError::Crashed(error.to_string()))?;
+        let header = write(&request).map_err(|error| ParseFailure::Crashed(error.to_string()))?;
         let message = [header.into(), document.bytes.clone()];
         let run = self.program.run(message).await.map_err(|error| self.not_started(&error))?;
         self.answer(run)
     }
 
-    fn not_started(&self, error: &io::Error) -> ParseError {
+    fn not_started(&self, error: &io::Error) -> ParseFailure {
         let path = self.program.path.display();
         match error.kind() {
             io::ErrorKind::NotFound => {
-                ParseError::NotInstalled(format!("the parser \"{path}\" does not exist"))
+                ParseFailure::NotInstalled(format!("the parser \"{path}\" does not exist"))
             }
             io::ErrorKind::PermissionDenied => {
-                ParseError::NotInstalled(format!("the parser \"{path}\" cannot be executed"))
+                ParseFailure::NotInstalled(format!("the parser \"{path}\" cannot be executed"))
             }
-            _ => ParseError::NotStarted(error.to_string()),
+            _ => ParseFailure::NotStarted(error.to_string()),
         }
     }
 
     /// Returns what a run says.
-    fn answer(&self, run: ChildRun) -> Result<Parsed, ParseError> {
+    fn answer(&self, run: ChildRun) -> Result<Parsed, ParseFailure> {
         let limits = &self.program.limits;
         let (unanswered, how) = match run.ending {
             Ending::Exited(0) => return understood(run.output),
-            Ending::TimedOut => return Err(ParseError::TimedOut(limits.time)),
-            Ending::TooMuchOutput => return Err(ParseError::TooLarge(limits.output)),
-            Ending::Abandoned => return Err(ParseError::NotStarted("nobody waits for it".to_owned())),
+            Ending::TimedOut => return Err(ParseFailure::TimedOut(limits.time)),
+            Ending::TooMuchOutput => return Err(ParseFailure::TooLarge(limits.output)),
+            Ending::Abandoned => return Err(ParseFailure::NotStarted("nobody waits for it".to_owned())),
             Ending::Signalled(signal) => {
                 (Unanswered::by_signal(signal, &run.messages), format!("signal {signal}"))
             }
             Ending::Exited(status) => (Unanswered::by_status(status), format!("exit status {status}")),
         };
         Err(match unanswered {
-            Unanswered::Crashed => ParseError::Crashed(how),
-            Unanswered::StackOverflow => ParseError::Crashed("the document is nested too deep".to_owned()),
-            Unanswered::Killed => ParseError::Killed,
-            Unanswered::OutOfMemory => ParseError::OutOfMemory(limits.memory >> 20),
-            Unanswered::TimedOut => ParseError::TimedOut(limits.time),
+            Unanswered::Crashed => ParseFailure::Crashed(how),
+            Unanswered::StackOverflow => ParseFailure::Crashed("the document is nested too deep".to_owned()),
+            Unanswered::Killed => ParseFailure::Killed,
+            Unanswered::OutOfMemory => ParseFailure::OutOfMemory(limits.memory >> 20),
+            Unanswered::TimedOut => ParseFailure::TimedOut(limits.time),
             Unanswered::Misunderstood => {
-                ParseError::NotInstalled("the parser is of another version".to_owned())
+                ParseFailure::NotInstalled("the parser is of another version".to_owned())
             }
-            Unanswered::Refused => ParseError::NotStarted(how),
+            Unanswered::Refused => ParseFailure::NotStarted(how),
         })
     }
 }
 
 /// Returns the document that an answer holds.
-fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseError> {
-    let malformed = || ParseError::Crashed("its answer cannot be understood".to_owned());
+fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseFailure> {
+    let malformed = || ParseFailure::Crashed("its answer cannot be understood".to_owned());
     let (answer, text) = read::<Answer>(&output).map_err(|_| malformed())?;
     if answer.version != VERSION {
-        return Err(ParseError::NotInstalled(format!(
+        return Err(ParseFailure::NotInstalled(format!(
             "the parser speaks version {} of its protocol, the worker version {VERSION}",
             answer.version
         )));
@@ -103,12 +104,12 @@ fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseError> {
 
     confinement::note(&answer.confinement);
 
-    let header = match answer.outcome {
-        Outcome::Document(header) => header,
-        Outcome::Refusal(refusal) if refusal.code == RefusalCode::VersionMismatch => {
-            return Err(ParseError::NotInstalled(refusal.message));
+    let header = match answer.verdict {
+        Verdict::Document(header) => header,
+        Verdict::Refusal(refusal) if refusal.code == RefusalCode::VersionMismatch => {
+            return Err(ParseFailure::NotInstalled(refusal.message));
         }
-        Outcome::Refusal(refusal) => return Err(ParseError::Refused(refusal)),
+        Verdict::Refusal(refusal) => return Err(ParseFailure::Refused(refusal)),
     };
 
     let start = output.len() - text.len();
@@ -118,7 +119,7 @@ fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseError> {
         return Err(malformed());
     }
 
-    let Header { kind, format, pages, metadata } = header;
+    let DocumentHeader { kind, format, pages, metadata } = header;
     let format = match format {
         Format::Text => TextFormat::Text,
         Format::Markdown => TextFormat::Markdown,
@@ -127,7 +128,7 @@ fn understood(mut output: Vec<u8>) -> Result<Parsed, ParseError> {
 }
 
 /// Returns whether Postgres can store what is said about the document.
-fn is_storable(header: &Header) -> bool {
+fn is_storable(header: &DocumentHeader) -> bool {
     let Metadata { title, author, created, modified, language, .. } = &header.metadata;
     let stated = [title, author, created, modified, language].into_iter().flatten();
     stated.chain([&header.kind]).all(|text| !text.contains('\0'))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Input, Look, ParseError, Parsed, Parser, UnparsedDocument, look, text};
+use super::{Input, Look, ParseFailure, Parsed, Parser, UnparsedDocument, look, text};
 use crate::config::{ParserChoice, TextFormat};
 use crate::failure::{Failure, Step};
 use crate::fair::FairSemaphore;
@@ -59,9 +59,9 @@ impl Parsers {
         Ok(Parsed::plain(text, format))
     }
 
-    async fn run_program(&self, owner: Owner, document: &UnparsedDocument) -> Result<Parsed, ParseError> {
+    async fn run_program(&self, owner: Owner, document: &UnparsedDocument) -> Result<Parsed, ParseFailure> {
         let Some(parser) = &self.parser else {
-            return Err(ParseError::NotInstalled("there is no parser".to_owned()));
+            return Err(ParseFailure::NotInstalled("there is no parser".to_owned()));
         };
         let _process = self.processes.acquire(owner, 1).await;
         parser.read(document).await

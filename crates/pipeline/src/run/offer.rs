@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::document::{Completed, Failed, Ticket};
 
-/// After so many that erred alone, and none that did not, it is not they but the queue.
+/// The number of items that erred alone, while none did not, after which the fault is the queue's and not theirs.
 const HOPELESS: usize = 3;
 
 /// Something that a queue settles.

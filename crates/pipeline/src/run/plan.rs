@@ -17,7 +17,7 @@ use crate::failure::{Failure, Step};
 use crate::parse::Parsed;
 
 /// The plan of a document: chunks that stay, and texts that need a vector.
-pub(super) struct Plan {
+pub(super) struct DocumentPlan {
     chunks: Vec<Planned>,
     /// The texts that are sent, without repetition.
     pub inputs: Vec<Arc<str>>,
@@ -62,7 +62,7 @@ pub(super) fn cut(
     uncut: Uncut<'_>,
     allowance: Allowance<'_>,
     step: &Progress,
-) -> Result<Plan, Failure> {
+) -> Result<DocumentPlan, Failure> {
     step.set(Step::Chunking);
     let Uncut { mut parsed, fields, existing, basis, keeps_text } = uncut;
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
@@ -82,7 +82,11 @@ pub(super) fn cut(
     let values = Values::new(fields, prepared.document_fields(), &metadata);
     let texts = fill(template, per_chunk, pieces, &citations, values, &allowance)?;
     let citations = is_cited.then(|| citations.iter().map(Citation::to_json).collect());
-    Ok(Plan { citations, text, ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis) })
+    Ok(DocumentPlan {
+        citations,
+        text,
+        ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis)
+    })
 }
 
 /// Refuses a plan that does not fit, before it is begun: it would take the memory of the whole server
@@ -99,7 +103,7 @@ fn plan(
     texts: Vec<String>,
     existing: Vec<ExistingChunk>,
     basis: Option<&Basis>,
-) -> Plan {
+) -> DocumentPlan {
     let digests: Vec<Digest> = texts.iter().map(digest).collect();
     let fingerprint = basis.map(|basis| basis.fingerprint(&digests));
     let kept = reuse(existing, &digests);
@@ -122,10 +126,10 @@ fn plan(
         });
         chunks.push(Planned::New { text: is_cut.then_some(text), input });
     }
-    Plan { chunks, inputs, fingerprint, citations: None, text: None }
+    DocumentPlan { chunks, inputs, fingerprint, citations: None, text: None }
 }
 
-impl Plan {
+impl DocumentPlan {
     /// Bytes that the document holds until it is settled, if a chunk takes so many beside its text.
     pub(super) fn bytes(&self, chunk: u64) -> u64 {
         let length = |input: &Arc<str>| input.len() as u64;

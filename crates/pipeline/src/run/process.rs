@@ -10,10 +10,10 @@ use futures_util::FutureExt;
 use super::fingerprint::{Basis, Original, text_fingerprint};
 use super::job::{Processed, Report, internal_error};
 use super::kept::{Keeping, Known, Reusable, usable};
-use super::plan::{Plan, Uncut, cut, plan_fits};
+use super::plan::{DocumentPlan, Uncut, cut, plan_fits};
 use super::prepared::Prepared;
 use super::progress::Progress;
-use super::source::{self, Content, Source};
+use super::source::{self, DocumentContent, DocumentSource};
 use crate::chunk::Allowance;
 use crate::config::Loading;
 use crate::document::{
@@ -66,7 +66,7 @@ async fn process(
         Found::Nothing => return Ok(nothing()),
         Found::Unchanged(provenance) => return Ok(unchanged(document.existing, provenance)),
     };
-    let Source { content, load_reservation, etag, basis, made_of } = source;
+    let DocumentSource { content, load_reservation, etag, basis, made_of } = source;
 
     step.set(Step::Parsing);
     let (parsed, keeping) = parse(context, prepared, content, made_of).await?;
@@ -99,12 +99,12 @@ async fn process(
 async fn parse(
     context: &Context,
     prepared: &Prepared,
-    content: Content,
+    content: DocumentContent,
     made_of: Option<Digest>,
 ) -> Result<(Parsed, Keeping), Failure> {
     match content {
-        Content::Kept(parsed) => Ok((parsed, Keeping::Same)),
-        Content::Unparsed(input) => {
+        DocumentContent::Kept(parsed) => Ok((parsed, Keeping::Same)),
+        DocumentContent::Unparsed(input) => {
             let parser = prepared.vectorizer.config.parsing.parser;
             let owner = prepared.vectorizer.account.owner();
             let parsed = context.parsers.parse(owner, parser, input).await?;
@@ -123,7 +123,7 @@ async fn cut_aside(
     basis: Option<Basis>,
     keeps_text: bool,
     step: &Arc<Progress>,
-) -> Result<Plan, Failure> {
+) -> Result<DocumentPlan, Failure> {
     let Document { fields, existing, .. } = document;
     let most = context.settings.largest_document_memory();
     let work = prepared.work(parsed.text.len(), &fields);
@@ -147,7 +147,7 @@ async fn cut_aside(
 /// The document that a row's payload leads to, if there is something to do.
 enum Found {
     /// A document to work on.
-    Document(Box<Source>),
+    Document(Box<DocumentSource>),
     /// There is no document, and so there are no chunks.
     Nothing,
     /// The chunks of this version of the object are there already.
@@ -189,11 +189,11 @@ async fn load(
             reservation.set(prepared.estimated_bytes(loaded.bytes.len() as u64));
             let original = Original::Object(&uri, loaded.etag.as_deref().unwrap_or_default());
             let made_of = kept_under(prepared, original);
-            Found::Document(Box::new(Source { made_of, ..Source::object(loaded, basis) }))
+            Found::Document(Box::new(DocumentSource { made_of, ..DocumentSource::object(loaded, basis) }))
         }
         (None, Some(Known { provenance, reusable: Reusable::Text(parsed) })) => {
             let etag = Some(provenance.etag);
-            Found::Document(Box::new(Source { etag, basis, ..Source::kept(*parsed) }))
+            Found::Document(Box::new(DocumentSource { etag, basis, ..DocumentSource::kept(*parsed) }))
         }
         (None, known) => Found::Unchanged(known.map(|known| known.provenance)),
     })
@@ -208,7 +208,7 @@ async fn of_column(
 ) -> Result<Found, Failure> {
     let bytes = match &input {
         Input::Document(document) if prepared.vectorizer.config.parsing.keep_text => document.bytes.clone(),
-        _ => return Ok(Found::Document(Box::new(Source::column(input)))),
+        _ => return Ok(Found::Document(Box::new(DocumentSource::column(input)))),
     };
     let owner = prepared.vectorizer.account.owner();
     let digested = context.loaders.offload().run(owner, bytes.len(), move |_| digest(&bytes)).await;
@@ -216,8 +216,8 @@ async fn of_column(
 
     let made_of = kept_under(prepared, Original::Content(&digest));
     let source = match usable(kept, made_of) {
-        Some(parsed) => Source::kept(parsed),
-        None => Source { made_of, ..Source::column(input) },
+        Some(parsed) => DocumentSource::kept(parsed),
+        None => DocumentSource { made_of, ..DocumentSource::column(input) },
     };
     Ok(Found::Document(Box::new(source)))
 }

@@ -11,9 +11,9 @@ use crate::document::{Completed, Document, Failed, Ticket, Vectorizer};
 pub enum Addresses {
     /// Whatever they hold.
     Any,
-    /// Only those whose address begins like this.
+    /// Those whose address begins like this.
     Of(Arc<str>),
-    /// Only those whose address begins like none of these.
+    /// Those whose address begins like none of these.
     Except(Vec<Arc<str>>),
 }
 

@@ -20,7 +20,7 @@ const MOST_STORES: usize = 16;
 /// Stores that gave something are remembered for this time, and so many of them.
 const REMEMBERED: Duration = Duration::from_secs(60);
 const MOST_REMEMBERED: usize = 64;
-/// After so many looks for a row of a store, none waits for it.
+/// The number of looks for a row of a store after which none is taken to wait for it.
 const FRUITLESS_LOOKS: u32 = 3;
 
 /// A rest, and why.

@@ -7,9 +7,9 @@ use crate::load::{LoadReservation, Loaded};
 use crate::parse::{self, Input, Parsed};
 
 /// The document itself.
-pub(super) struct Source {
+pub(super) struct DocumentSource {
     /// The content.
-    pub content: Content,
+    pub content: DocumentContent,
     /// Its part of the bytes being loaded.
     pub load_reservation: LoadReservation,
     /// Its version, as its store names it.
@@ -21,34 +21,34 @@ pub(super) struct Source {
 }
 
 /// The content of a document.
-pub(super) enum Content {
+pub(super) enum DocumentContent {
     /// It is to be parsed.
     Unparsed(Input),
     /// Its text was kept.
     Kept(Parsed),
 }
 
-impl Source {
+impl DocumentSource {
     /// The content of a column.
     pub(super) fn column(input: Input) -> Self {
-        Source::of(Content::Unparsed(input))
+        DocumentSource::of(DocumentContent::Unparsed(input))
     }
 
     /// A document of which a text was kept that can be cut again.
     pub(super) fn kept(parsed: Parsed) -> Self {
-        Source::of(Content::Kept(parsed))
+        DocumentSource::of(DocumentContent::Kept(parsed))
     }
 
-    fn of(content: Content) -> Self {
+    fn of(content: DocumentContent) -> Self {
         let load_reservation = LoadReservation::default();
-        Source { content, load_reservation, etag: None, basis: None, made_of: None }
+        DocumentSource { content, load_reservation, etag: None, basis: None, made_of: None }
     }
 
     /// An object that was loaded.
     pub(super) fn object(loaded: Loaded, basis: Option<Basis>) -> Self {
         let Loaded { bytes, name, content_type, etag, reservation } = loaded;
         let input = Input::Document(parse::UnparsedDocument { bytes, name, content_type });
-        Source { load_reservation: reservation, etag, basis, ..Source::column(input) }
+        DocumentSource { load_reservation: reservation, etag, basis, ..DocumentSource::column(input) }
     }
 }
 

@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use super::allowed::role_allowed;
 use super::error::{NotAllowed, S3Error, without_credentials};
 use super::recent::{Recent, lock};
-use super::session::{Session, Setup};
+use super::session::{S3Session, Setup};
 use crate::config::S3Access;
 use crate::fair::FairSemaphore;
 use crate::quota::Owner;
@@ -35,7 +35,7 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// S3 clients, made when they are needed and shared by all who ask S3.
 pub struct Clients {
     setup: Arc<Setup>,
-    session: Mutex<Arc<Session>>,
+    session: Mutex<Arc<S3Session>>,
     /// The regions that were found, by bucket and endpoint.
     regions: Mutex<Recent<(String, Option<String>), String>>,
     /// Permits for requests under way, whatever they are for.
@@ -55,7 +55,7 @@ impl Clients {
     pub fn with_clock(settings: &Settings, clock: SharedTimeSource) -> Self {
         let setup = Setup::new(settings, clock);
         Clients {
-            session: Mutex::new(Session::new(&setup)),
+            session: Mutex::new(S3Session::new(&setup)),
             setup,
             regions: Mutex::new(Recent::new(MAX_BUCKETS)),
             requests: shared(settings.s3_requests_at_a_time()),
@@ -187,7 +187,7 @@ impl Clients {
         if error.blames_credentials() {
             let mut session = lock(&self.session);
             if session.age() > RENEWAL_PAUSE {
-                *session = Session::new(&self.setup);
+                *session = S3Session::new(&self.setup);
             }
         }
     }

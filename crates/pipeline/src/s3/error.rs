@@ -70,7 +70,7 @@ pub enum S3Error {
     Invalid(String),
     /// The answer's body broke off.
     Body(String),
-    /// More bytes than are allowed.
+    /// The object has more bytes than are allowed.
     TooLarge {
         /// The size of the object, if it is known.
         size: Option<u64>,

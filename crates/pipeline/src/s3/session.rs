@@ -39,7 +39,7 @@ pub(super) struct Setup {
     clock: SharedTimeSource,
     /// The client for what the AWS environment names: credentials, and who the server is.
     environment: SharedHttpClient,
-    /// For hosts that the administrator or AWS named. One for all, whatever they ask and as whom, so that
+    /// The client for hosts that the administrator or AWS named. It is one for all, whatever they ask and as whom, so that
     /// their idle connections are few.
     named: SharedHttpClient,
     /// The client for hosts that others chose.
@@ -83,7 +83,7 @@ impl Setup {
 }
 
 /// Credentials, and the clients that use them.
-pub(super) struct Session {
+pub(super) struct S3Session {
     setup: Arc<Setup>,
     born: Instant,
     config: OnceCell<SdkConfig>,
@@ -91,10 +91,10 @@ pub(super) struct Session {
     roles: Mutex<Recent<String, Arc<OnceCell<SharedCredentialsProvider>>>>,
 }
 
-impl Session {
+impl S3Session {
     /// A session that has read nothing yet.
     pub(super) fn new(setup: &Arc<Setup>) -> Arc<Self> {
-        Arc::new(Session {
+        Arc::new(S3Session {
             setup: Arc::clone(setup),
             born: Instant::now(),
             config: OnceCell::new(),
@@ -249,7 +249,7 @@ mod tests {
         let access_key = Some(("AKID".to_owned(), Secret::new("secret")));
         let region = settings.region.or(Some("eu-west-1".to_owned()));
         let settings = Settings { s3: S3Settings { access_key, region, ..settings }, ..Settings::default() };
-        let client = Session::new(&Setup::new(&settings, SharedTimeSource::default())).client(access).await;
+        let client = S3Session::new(&Setup::new(&settings, SharedTimeSource::default())).client(access).await;
         let presigning = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
         let request = client.get_object().bucket(bucket).key("key").presigned(presigning).await.unwrap();
         request.uri().split('?').next().unwrap().to_owned()

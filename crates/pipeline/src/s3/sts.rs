@@ -29,7 +29,7 @@ pub(super) fn region(role_arn: &str, configured: Option<&str>) -> Option<&'stati
 
 /// STS's answer to a request that it does not grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct StsRefusal {
     /// The status of the answer.
     pub status: u16,
     /// The word for the reason, such as `AccessDenied`.
@@ -39,7 +39,7 @@ pub(super) struct Refusal {
 }
 
 /// Returns the refusal of STS that this error is, if it is an answer of STS.
-pub(super) fn refusal(error: &(dyn Error + 'static)) -> Option<Refusal> {
+pub(super) fn refusal(error: &(dyn Error + 'static)) -> Option<StsRefusal> {
     if let Some(error) = error.downcast_ref::<SdkError<AssumeRoleError>>() {
         return answer(error);
     }
@@ -51,14 +51,14 @@ pub(super) fn is_request(error: &(dyn Error + 'static)) -> bool {
     error.is::<SdkError<AssumeRoleError>>() || error.is::<SdkError<AssumeRoleWithWebIdentityError>>()
 }
 
-fn answer<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<Refusal> {
+fn answer<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<StsRefusal> {
     let response = error.raw_response()?;
 
     // Some servers have an envelope of their own, of which the SDK makes nothing.
     let body = response.body().bytes().and_then(|body| std::str::from_utf8(body).ok()).unwrap_or_default();
     let told = |told: Option<&str>, name| told.or_else(|| element(body, name)).map(str::to_owned);
 
-    Some(Refusal {
+    Some(StsRefusal {
         status: response.status().as_u16(),
         code: told(error.code(), "Code"),
         message: told(error.message(), "Message"),

@@ -44,7 +44,7 @@ pub(super) fn invalid_glob(glob: &str, why: impl fmt::Display) -> Failure {
     )
 }
 
-/// More globs than a source may have.
+/// There are more globs than a source may have.
 pub(super) fn too_many_globs(got: usize, most: usize) -> Failure {
     loading("invalid_glob", format!("number of globs ({got}) exceeds limit ({most})"), Retry::Never)
         .with_hint("Combine several by {a,b}, or name a longer prefix.")

@@ -15,7 +15,7 @@ use super::event;
 use super::failure;
 use super::inquiry::ask_all;
 use super::network::Task;
-use super::sqs::{Message, Queue};
+use super::sqs::{Message, SqsQueue};
 use super::{ListingScope, Malformed, Network, ObjectAnswer};
 use crate::backoff::backoff;
 use crate::config::S3Access;
@@ -37,7 +37,7 @@ pub enum Heard {
     /// The queue answers, for the first time or again.
     Ready,
     /// Something happened to these objects, which S3 was asked about.
-    Batch(Batch),
+    Batch(EventBatch),
     /// A message with this id can't be understood. It is left to the queue's redrive policy.
     Malformed(String, Malformed),
     /// The queue does not answer. It is asked again.
@@ -46,7 +46,7 @@ pub enum Heard {
 
 /// Objects that something happened to, as they are now.
 #[derive(Debug)]
-pub struct Batch {
+pub struct EventBatch {
     /// One a key.
     pub answers: Vec<ObjectAnswer>,
     /// The number of messages that spoke of them.
@@ -123,7 +123,8 @@ impl Ears {
 
     /// Asks again and again until there is an error, or nobody is interested.
     async fn rounds(&mut self, complaints: &mut Complaints, errors: &mut u32) -> Result<(), Failure> {
-        let queue = Queue::open(&self.network.clients, self.network.owner, &self.access, &self.url).await?;
+        let queue =
+            SqsQueue::open(&self.network.clients, self.network.owner, &self.access, &self.url).await?;
         let mut ready = false;
 
         loop {
@@ -186,7 +187,7 @@ impl Ears {
 
         let keys = keys.into_iter().collect();
         let answers = ask_all(&self.network, &self.scope, &self.access, keys).await;
-        self.say(Heard::Batch(Batch { answers, messages: read.len() as u64 })).await;
+        self.say(Heard::Batch(EventBatch { answers, messages: read.len() as u64 })).await;
         self.settlements.recv().await
     }
 }

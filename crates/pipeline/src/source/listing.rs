@@ -23,7 +23,7 @@ const PAGES_AHEAD: usize = 2;
 
 /// A page of a listing: at most 1,000 keys, S3's limit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Page {
+pub struct ListingPage {
     /// The wanted objects.
     pub objects: Vec<Object>,
     /// Keys on the page.
@@ -34,18 +34,18 @@ pub struct Page {
 
 /// The next part of a listing.
 #[derive(Debug)]
-pub enum Listed {
-    /// More.
-    Page(Page),
-    /// Nothing more: the pages before are the whole of it.
+pub enum ListingPart {
+    /// A page; more may follow.
+    Page(ListingPage),
+    /// There is nothing more: the pages before are the whole of it.
     End,
-    /// Nothing more: the pages before are a part.
+    /// There is nothing more: the pages before are a part.
     Failed(Failure),
 }
 
 /// A listing under way; dropping it ends it.
 pub struct Listing {
-    pages: mpsc::Receiver<Listed>,
+    pages: mpsc::Receiver<ListingPart>,
     _task: Task,
 }
 
@@ -58,8 +58,8 @@ impl Listing {
 
         let task = network.spawn(async move {
             let end = match walk(&own, &scope, &access, &sender).await {
-                Ok(()) => Listed::End,
-                Err(failure) => Listed::Failed(failure),
+                Ok(()) => ListingPart::End,
+                Err(failure) => ListingPart::Failed(failure),
             };
             // Nobody listens any more when the listing was dropped.
             let _ = sender.send(end).await;
@@ -69,11 +69,11 @@ impl Listing {
     }
 
     /// Returns the next part, if it has come. After an end of either kind it is not to be called again.
-    pub fn try_next(&mut self) -> Option<Listed> {
+    pub fn try_next(&mut self) -> Option<ListingPart> {
         match self.pages.try_recv() {
             Ok(listed) => Some(listed),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Listed::Failed(failure::interrupted("the listing"))),
+            Err(TryRecvError::Disconnected) => Some(ListingPart::Failed(failure::interrupted("the listing"))),
         }
     }
 }
@@ -82,14 +82,14 @@ async fn walk(
     network: &Network,
     scope: &ListingScope,
     access: &S3Access,
-    pages: &mpsc::Sender<Listed>,
+    pages: &mpsc::Sender<ListingPart>,
 ) -> Result<(), Failure> {
     let mut token = None;
     let mut followed = Followed::default();
     loop {
         let output = request(network, scope, access, token.as_deref()).await?;
         let next = following(scope, &output, &mut followed)?;
-        if pages.send(Listed::Page(page(scope, output)?)).await.is_err() {
+        if pages.send(ListingPart::Page(page(scope, output)?)).await.is_err() {
             return Ok(());
         }
         network.wake();
@@ -157,9 +157,9 @@ fn following(
     }
 }
 
-fn page(scope: &ListingScope, output: ListObjectsV2Output) -> Result<Page, Failure> {
+fn page(scope: &ListingScope, output: ListObjectsV2Output) -> Result<ListingPage, Failure> {
     let encoded = output.encoding_type() == Some(&EncodingType::Url);
-    let mut page = Page::default();
+    let mut page = ListingPage::default();
     for listed in output.contents.unwrap_or_default() {
         page.scanned += 1;
         let object = object(listed, encoded)

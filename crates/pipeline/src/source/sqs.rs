@@ -34,7 +34,7 @@ pub(super) struct Message {
 }
 
 /// An SQS queue.
-pub(super) struct Queue {
+pub(super) struct SqsQueue {
     client: Client,
     url: String,
     access: S3Access,
@@ -43,7 +43,7 @@ pub(super) struct Queue {
     owner: Owner,
 }
 
-impl Queue {
+impl SqsQueue {
     /// An owner's queue, with the credentials of `access`. Where it is asked, and the region, are its address's.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Queue {
         owner: Owner,
         access: &S3Access,
         url: &str,
-    ) -> Result<Queue, Failure> {
+    ) -> Result<SqsQueue, Failure> {
         let parsed = Url::parse(url).map_err(|_| failure::invalid_queue_url())?;
         let host = parsed.host_str().ok_or_else(failure::invalid_queue_url)?;
 
@@ -73,7 +73,7 @@ impl Queue {
 
         let client = Client::from_conf(builder.build());
         let turns = Arc::clone(clients.polls());
-        Ok(Queue { client, url: url.to_owned(), access, turns, owner })
+        Ok(SqsQueue { client, url: url.to_owned(), access, turns, owner })
     }
 
     /// The next messages, none if none comes within the long poll.

@@ -18,7 +18,7 @@ const LONGEST: usize = 500;
 
 /// A chapter's title, and its depth in the table, from 1.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct ContentsEntry {
     /// The text of the link that leads to the chapter.
     pub(super) title: String,
     /// The depth, from 1.
@@ -28,7 +28,7 @@ pub(super) struct Entry {
 /// Titles of chapters, by their paths.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
-    entries: HashMap<String, Entry>,
+    entries: HashMap<String, ContentsEntry>,
 }
 
 impl Contents {
@@ -51,14 +51,16 @@ impl Contents {
     }
 
     /// Returns the first entry of a chapter.
-    pub(super) fn entry(&self, path: &str) -> Option<&Entry> {
+    pub(super) fn entry(&self, path: &str) -> Option<&ContentsEntry> {
         self.entries.get(path)
     }
 
     fn add(&mut self, from: &str, link: &str, title: &str, level: usize) {
         let title = one_line(title);
         if !title.is_empty() && title.len() <= LONGEST {
-            self.entries.entry(path::join(from, link)).or_insert(Entry { title, level: level.max(1) });
+            self.entries
+                .entry(path::join(from, link))
+                .or_insert(ContentsEntry { title, level: level.max(1) });
         }
     }
 

@@ -5,7 +5,7 @@ use pgai_rs_parser_protocol::Metadata;
 use super::damaged;
 use super::database::{Database, offset_at, u16_at, u32_at};
 use crate::html::metadata::some_language;
-use crate::markdown::one_line;
+use crate::markdown::some_line;
 use crate::{ParseError, date};
 
 /// Places in the record, from the header of PalmDOC on, after which that of Mobipocket follows.
@@ -44,7 +44,7 @@ const NONE: u32 = u32::MAX;
 
 /// The way in which a text is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Compression {
+pub(super) enum TextCompression {
     /// The bytes are the text's.
     None,
     /// The compression of Palm's documents (a variant of LZ77).
@@ -55,7 +55,7 @@ pub(super) enum Compression {
 #[derive(Debug)]
 pub(super) struct Header {
     /// The way in which the text's records are packed.
-    pub(super) compression: Compression,
+    pub(super) compression: TextCompression,
     /// The number of records that the text has, after the header's.
     pub(super) text_records: usize,
     /// `true` if it is protected (DRM).
@@ -83,8 +83,8 @@ impl Header {
     /// Returns the header without what it says of the book; `None` if the record is too short for one.
     fn of(record: &[u8]) -> Option<Result<Header, ParseError>> {
         let compression = match u16_at(record, COMPRESSION_AT)? {
-            1 => Compression::None,
-            2 => Compression::PalmDoc,
+            1 => TextCompression::None,
+            2 => TextCompression::PalmDoc,
             0x4448 => {
                 let name = "a Kindle book in the compression HUFF/CDIC".to_owned();
                 return Some(Err(ParseError::UnsupportedType(name)));
@@ -161,8 +161,7 @@ impl Header {
     /// Returns a text of the header's on one line.
     fn text(&self, bytes: &[u8]) -> Option<String> {
         let encoding = encoding_rs::Encoding::for_label(self.encoding.as_bytes())?;
-        let text = one_line(&encoding.decode_without_bom_handling(bytes).0);
-        (!text.is_empty()).then_some(text)
+        some_line(&encoding.decode_without_bom_handling(bytes).0)
     }
 
     /// Returns where the text ends in what is unpacked; `None` if that is nothing but text.

@@ -10,7 +10,7 @@ use super::super::fields::Fields;
 use super::super::inline::{Inline, Mark};
 use super::super::lists::{Label, Lists, item};
 use super::super::symbols;
-use super::header::Parts;
+use super::header::Streams;
 use super::looks::{Character, Looks, Paragraph};
 use super::numbering;
 use super::pieces::Text;
@@ -47,14 +47,14 @@ struct Line {
 
 impl<'a> Reader<'a> {
     /// Returns a reader that has read no block.
-    pub(super) fn new(parts: &Parts<'a>, text: Text, stories: Stories) -> Self {
+    pub(super) fn new(streams: &Streams<'a>, text: Text, stories: Stories) -> Self {
         Reader {
             letters: text.letters,
             stories,
-            text_looks: Looks::of_text(parts),
-            paragraph_looks: Looks::of_paragraphs(parts),
-            styles: Styles::read(parts.get(super::header::Part::Styles)),
-            lists: numbering::read(parts),
+            text_looks: Looks::of_text(streams),
+            paragraph_looks: Looks::of_paragraphs(streams),
+            styles: Styles::read(streams.get(super::header::TablePart::Styles)),
+            lists: numbering::read(streams),
             meanings: HashMap::new(),
             waiting: Vec::new(),
             notes: 0,

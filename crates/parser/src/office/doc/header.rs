@@ -34,7 +34,7 @@ pub(super) struct Lengths {
 
 /// A part of the table stream, by its place in the head.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Part {
+pub(super) enum TablePart {
     /// The styles (`STSH`).
     Styles = 1,
     /// The places in the text that refer to footnotes.
@@ -82,7 +82,7 @@ impl Header {
     }
 
     /// Returns the place and the length of a part in the table stream.
-    pub(super) fn part(document: &[u8], part: Part) -> Option<(usize, usize)> {
+    pub(super) fn part(document: &[u8], part: TablePart) -> Option<(usize, usize)> {
         let at = 0x9a + part as usize * 8;
         Some((size(document, at)?, size(document, at + 4)?))
     }
@@ -94,16 +94,16 @@ impl Header {
 }
 
 /// The parts of the two streams of a document.
-pub(super) struct Parts<'a> {
+pub(super) struct Streams<'a> {
     /// The stream with the head and the text.
     pub(super) document: &'a [u8],
     /// The stream with all else, `0Table` or `1Table`.
     pub(super) table: &'a [u8],
 }
 
-impl<'a> Parts<'a> {
+impl<'a> Streams<'a> {
     /// Returns the bytes of a part; none if there is no such part.
-    pub(super) fn get(&self, part: Part) -> &'a [u8] {
+    pub(super) fn get(&self, part: TablePart) -> &'a [u8] {
         let found = Header::part(self.document, part).and_then(|(at, length)| {
             let end = at.checked_add(length)?.min(self.table.len());
             self.table.get(at..end)
@@ -112,7 +112,7 @@ impl<'a> Parts<'a> {
     }
 
     /// Returns the bytes of the table stream from a part on.
-    pub(super) fn from(&self, part: Part) -> &'a [u8] {
+    pub(super) fn from(&self, part: TablePart) -> &'a [u8] {
         let at = Header::part(self.document, part).filter(|(_, length)| *length > 0).map(|(at, _)| at);
         at.and_then(|at| self.table.get(at..)).unwrap_or_default()
     }

@@ -1,7 +1,7 @@
 //! The looks of text and of paragraphs: pages of 512 bytes say from which place to which one is.
 
 use super::super::numbers::{byte, short, size};
-use super::header::{Part, Parts, Plc, changes, operand};
+use super::header::{Plc, Streams, TablePart, changes, operand};
 
 /// The size of a page.
 const PAGE: usize = 512;
@@ -14,8 +14,8 @@ pub(super) struct Looks<'a> {
 
 impl<'a> Looks<'a> {
     /// Returns the looks of paragraphs. The changes begin with the number of the style.
-    pub(super) fn of_paragraphs(parts: &Parts<'a>) -> Self {
-        Looks::read(parts, Part::ParagraphPages, 13, |page, at| {
+    pub(super) fn of_paragraphs(streams: &Streams<'a>) -> Self {
+        Looks::read(streams, TablePart::ParagraphPages, 13, |page, at| {
             let words = usize::from(byte(page, at)?);
             let (start, length) = match words {
                 0 => (at + 2, usize::from(byte(page, at + 1)?) * 2),
@@ -26,26 +26,26 @@ impl<'a> Looks<'a> {
     }
 
     /// Returns the looks of text.
-    pub(super) fn of_text(parts: &Parts<'a>) -> Self {
-        Looks::read(parts, Part::CharacterPages, 1, |page, at| {
+    pub(super) fn of_text(streams: &Streams<'a>) -> Self {
+        Looks::read(streams, TablePart::CharacterPages, 1, |page, at| {
             let length = usize::from(byte(page, at)?);
             page.get(at + 1..(at + 1 + length).min(page.len()))
         })
     }
 
     fn read(
-        parts: &Parts<'a>,
-        part: Part,
+        streams: &Streams<'a>,
+        part: TablePart,
         entry: usize,
         found: impl Fn(&'a [u8], usize) -> Option<&'a [u8]>,
     ) -> Self {
-        let pages = Plc::new(parts.get(part), 4);
+        let pages = Plc::new(streams.get(part), 4);
         let mut ranges = Vec::new();
         // There are no more pages than fit into the document: one that is named twice is read once too often.
-        for index in 0..pages.len().min(parts.document.len() / PAGE) {
+        for index in 0..pages.len().min(streams.document.len() / PAGE) {
             let page = pages.data(index).and_then(|data| {
                 let start = (size(data, 0)? & 0x3f_ffff).checked_mul(PAGE)?;
-                parts.document.get(start..start.checked_add(PAGE)?)
+                streams.document.get(start..start.checked_add(PAGE)?)
             });
             let Some(page) = page else { continue };
             let count = page.last().map_or(0, |count| usize::from(*count));

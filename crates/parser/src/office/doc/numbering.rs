@@ -3,16 +3,16 @@
 use super::super::lists::{LEVELS, LONGEST_LABEL, Level, Levels, List, Lists};
 use super::super::numbers::{byte, long, short, slice, utf16};
 use super::super::numerals::Numeral;
-use super::header::{Part, Parts};
+use super::header::{Streams, TablePart};
 
 /// The largest number of lists.
 const MOST: usize = 1 << 15;
 
 /// Returns the lists of a document. Paragraphs name them by their places, from 1.
-pub(super) fn read(parts: &Parts<'_>) -> Lists {
+pub(super) fn read(streams: &Streams<'_>) -> Lists {
     let mut lists = Lists::default();
-    read_definitions(parts.from(Part::Lists), &mut lists);
-    read_numbers(parts.get(Part::ListNumbers), &mut lists);
+    read_definitions(streams.from(TablePart::Lists), &mut lists);
+    read_numbers(streams.get(TablePart::ListNumbers), &mut lists);
     lists
 }
 

@@ -1,7 +1,7 @@
 //! The text of a document: pieces of it lie scattered, in one byte a letter or in two.
 
 use super::super::numbers::{byte, long, short, size};
-use super::header::{Header, Parts, Plc};
+use super::header::{Header, Plc, Streams};
 use crate::ParseError;
 use crate::charset::CodePage;
 
@@ -17,18 +17,18 @@ const ONE_BYTE: u32 = 0x4000_0000;
 
 impl Text {
     /// Returns the text of a document of Word 97 or later; `None` if its pieces make no sense.
-    pub(super) fn read(parts: &Parts<'_>) -> Option<Self> {
-        let pieces = Plc::new(pieces(parts.get(super::header::Part::Pieces))?, 8);
+    pub(super) fn read(streams: &Streams<'_>) -> Option<Self> {
+        let pieces = Plc::new(pieces(streams.get(super::header::TablePart::Pieces))?, 8);
         let mut letters = Vec::new();
         for index in 0..pieces.len() {
             let (start, end) = (pieces.place(index)?, pieces.place(index + 1)?);
             let place = long(pieces.data(index)?, 2)?;
             let count = end.checked_sub(start)?;
             // No piece may lie where another does, so all of them are no longer than the document.
-            if start != letters.len() || letters.len().checked_add(count)? > parts.document.len() {
+            if start != letters.len() || letters.len().checked_add(count)? > streams.document.len() {
                 return None;
             }
-            append(parts.document, place, count, &mut letters)?;
+            append(streams.document, place, count, &mut letters)?;
         }
         Some(Text { letters })
     }

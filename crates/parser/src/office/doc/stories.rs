@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::super::numbers::long;
-use super::header::{Header, Part, Parts, Plc};
+use super::header::{Header, Plc, Streams, TablePart};
 
 /// The parts of the text, by the places of their letters.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Stories {
 
 impl Stories {
     /// Returns the parts of a text of this many letters; `None` if it has fewer than its head says.
-    pub(super) fn read(header: &Header, parts: &Parts<'_>, letters: usize) -> Option<Self> {
+    pub(super) fn read(header: &Header, streams: &Streams<'_>, letters: usize) -> Option<Self> {
         let lengths = header.lengths;
         if lengths.main > letters {
             return None;
@@ -29,21 +29,27 @@ impl Stories {
 
         let mut stories = Stories { main: 0..lengths.main, ..Stories::default() };
         let footnotes = lengths.main..lengths.main.saturating_add(lengths.footnotes).min(letters);
-        stories.add_notes(parts, Part::FootnoteReferences, Part::FootnoteTexts, &footnotes);
+        stories.add_notes(streams, TablePart::FootnoteReferences, TablePart::FootnoteTexts, &footnotes);
 
         let start =
             footnotes.end.saturating_add(lengths.headers).saturating_add(lengths.comments).min(letters);
         let endnotes = start..start.saturating_add(lengths.endnotes).min(letters);
-        stories.add_notes(parts, Part::EndnoteReferences, Part::EndnoteTexts, &endnotes);
+        stories.add_notes(streams, TablePart::EndnoteReferences, TablePart::EndnoteTexts, &endnotes);
 
         let boxes = endnotes.end..endnotes.end.saturating_add(lengths.boxes).min(letters);
-        stories.add_boxes(parts, &boxes);
+        stories.add_boxes(streams, &boxes);
         Some(stories)
     }
 
-    fn add_notes(&mut self, parts: &Parts<'_>, references: Part, texts: Part, story: &Range<usize>) {
-        let references = Plc::new(parts.get(references), 2);
-        let texts = Plc::new(parts.get(texts), 0);
+    fn add_notes(
+        &mut self,
+        streams: &Streams<'_>,
+        references: TablePart,
+        texts: TablePart,
+        story: &Range<usize>,
+    ) {
+        let references = Plc::new(streams.get(references), 2);
+        let texts = Plc::new(streams.get(texts), 0);
         let mut reached = story.start;
         for index in 0..references.len() {
             if let Some(place) = references.place(index)
@@ -57,8 +63,8 @@ impl Stories {
         }
     }
 
-    fn add_boxes(&mut self, parts: &Parts<'_>, story: &Range<usize>) {
-        let texts = Plc::new(parts.get(Part::BoxTexts), 22);
+    fn add_boxes(&mut self, streams: &Streams<'_>, story: &Range<usize>) {
+        let texts = Plc::new(streams.get(TablePart::BoxTexts), 22);
         let mut reached = story.start;
         for index in 0..texts.len() {
             if let Some(shape) = texts.data(index).and_then(|data| long(data, 14))
@@ -69,7 +75,7 @@ impl Stories {
                 self.boxes.insert(shape, range);
             }
         }
-        let shapes = Plc::new(parts.get(Part::Shapes), 26);
+        let shapes = Plc::new(streams.get(TablePart::Shapes), 26);
         for index in 0..shapes.len() {
             if let (Some(place), Some(shape)) =
                 (shapes.place(index), shapes.data(index).and_then(|data| long(data, 0)))

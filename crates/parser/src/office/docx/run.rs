@@ -11,7 +11,7 @@ use super::super::inline::{Inline, Mark};
 use super::super::{drawing, fields, math, symbols};
 use super::anchors::Anchors;
 use super::body::{Reader, is_prompt};
-use super::notes::Kind;
+use super::notes::NoteKind;
 use super::styles::Look;
 
 /// A paragraph's text, as far as it was read.
@@ -103,8 +103,8 @@ impl<'p> Reader<'_, 'p> {
                 "br" | "cr" => self.push(line, look, "\n"),
                 "noBreakHyphen" => self.push(line, look, "-"),
                 "sym" => self.symbol(node, line, look),
-                "footnoteReference" => self.note(Kind::Footnote, node, line),
-                "endnoteReference" => self.note(Kind::Endnote, node, line),
+                "footnoteReference" => self.note(NoteKind::Footnote, node, line),
+                "endnoteReference" => self.note(NoteKind::Endnote, node, line),
                 "ruby" => {
                     if let Some(base) = node.child("rubyBase") {
                         self.inline(base, line)?;
@@ -155,7 +155,7 @@ impl<'p> Reader<'_, 'p> {
         }
     }
 
-    fn note(&mut self, kind: Kind, node: Node<'_>, line: &mut Line) {
+    fn note(&mut self, kind: NoteKind, node: Node<'_>, line: &mut Line) {
         if !self.fields.is_shown() {
             return;
         }

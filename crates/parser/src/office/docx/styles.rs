@@ -190,18 +190,21 @@ impl NumberingRef {
     }
 }
 
+/// Returns whether a property is switched on; `None` if it is not there.
+fn toggle(properties: Node<'_>, name: &str) -> Option<bool> {
+    let property = properties.child(name)?;
+    Some(property.attribute("val").is_none_or(|value| is_on(&value)))
+}
+
 impl Look {
     /// Returns the look that properties of a piece of text say.
     pub(super) fn read(properties: Node<'_>) -> Self {
-        let toggle = |name: &str| {
-            properties.child(name).map(|node| node.attribute("val").is_none_or(|value| is_on(&value)))
-        };
         let fonts = properties.child("rFonts").and_then(|fonts| fonts.attribute("ascii"));
         Look {
-            bold: toggle("b"),
-            italic: toggle("i"),
-            strike: toggle("strike").or_else(|| toggle("dstrike")),
-            hidden: toggle("vanish"),
+            bold: toggle(properties, "b"),
+            italic: toggle(properties, "i"),
+            strike: toggle(properties, "strike").or_else(|| toggle(properties, "dstrike")),
+            hidden: toggle(properties, "vanish"),
             fixed_pitch: fonts.map(|font| names::is_fixed_pitch(&font)),
         }
     }

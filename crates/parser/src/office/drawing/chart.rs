@@ -36,12 +36,18 @@ pub(super) fn read(root: Node<'_>, output: &mut Vec<Block>) {
 }
 
 fn series(node: Node<'_>) -> Series {
-    let axis = |names: [&str; 2]| {
-        let found = names.iter().find_map(|name| node.child(name));
-        found.map(points).unwrap_or_default()
-    };
-    let name = node.child("tx").map(points).unwrap_or_default().into_values().collect::<Vec<_>>().join(" ");
-    Series { name, categories: axis(["cat", "xVal"]), values: axis(["val", "yVal"]) }
+    let name: Vec<String> = axis(node, &["tx"]).into_values().collect();
+    Series {
+        name: name.join(" "),
+        categories: axis(node, &["cat", "xVal"]),
+        values: axis(node, &["val", "yVal"]),
+    }
+}
+
+/// Returns the values of the first of these children that there is.
+fn axis(series: Node<'_>, names: &[&str]) -> BTreeMap<usize, String> {
+    let found = names.iter().find_map(|name| series.child(name));
+    found.map(points).unwrap_or_default()
 }
 
 /// Returns values by their places: those that Office kept when it last drew the chart.

@@ -9,7 +9,7 @@ use super::records::{Record, kinds, records};
 const ENCRYPTED: u32 = 0xf3d1_c4df;
 
 /// The places of parts, by their numbers.
-pub(super) struct Parts<'a> {
+pub(super) struct PersistedParts<'a> {
     stream: &'a [u8],
     places: HashMap<u32, usize>,
     document: u32,
@@ -17,10 +17,10 @@ pub(super) struct Parts<'a> {
     pub(super) encrypted: bool,
 }
 
-impl<'a> Parts<'a> {
+impl<'a> PersistedParts<'a> {
     /// Returns the parts of a presentation; `None` if nothing says where they are.
     pub(super) fn read(stream: &'a [u8], current_user: &[u8]) -> Option<Self> {
-        let mut parts = Parts { stream, places: HashMap::new(), document: 0, encrypted: false };
+        let mut parts = PersistedParts { stream, places: HashMap::new(), document: 0, encrypted: false };
         if long(current_user, 12) == Some(ENCRYPTED) {
             parts.encrypted = true;
             return Some(parts);

@@ -2,7 +2,7 @@
 
 /// A part of a format.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Part {
+pub(super) enum FormatPart {
     /// Text that is written as it is.
     Literal(String),
     /// A place for a digit: `0`, `#` or `?`.
@@ -39,11 +39,28 @@ pub(super) enum Part {
     Half(bool),
 }
 
+impl FormatPart {
+    /// Returns whether it is a place for a digit.
+    pub(super) fn is_digit(&self) -> bool {
+        matches!(self, FormatPart::Digit(_))
+    }
+
+    /// Returns whether it is more than what stands between the parts of a time.
+    fn is_of_time(&self) -> bool {
+        !matches!(self, FormatPart::Literal(_) | FormatPart::Slash | FormatPart::Point | FormatPart::Digit(_))
+    }
+
+    /// Returns whether it shows seconds.
+    pub(super) fn is_seconds(&self) -> bool {
+        matches!(self, FormatPart::Second(_) | FormatPart::Elapsed('s', _))
+    }
+}
+
 /// One of up to four parts of a code, for numbers of one sort.
 #[derive(Debug, Default)]
 pub(super) struct Section {
     /// The parts, from left to right.
-    pub(super) parts: Vec<Part>,
+    pub(super) parts: Vec<FormatPart>,
     /// An operator, and the number that it compares with.
     pub(super) condition: Option<(String, f64)>,
 }
@@ -54,14 +71,14 @@ impl Section {
         self.parts.iter().any(|part| {
             matches!(
                 part,
-                Part::Year(_)
-                    | Part::Month(_)
-                    | Part::Day(_)
-                    | Part::Hour(_)
-                    | Part::Minute(_)
-                    | Part::Second(_)
-                    | Part::Elapsed(..)
-                    | Part::Half(_)
+                FormatPart::Year(_)
+                    | FormatPart::Month(_)
+                    | FormatPart::Day(_)
+                    | FormatPart::Hour(_)
+                    | FormatPart::Minute(_)
+                    | FormatPart::Second(_)
+                    | FormatPart::Elapsed(..)
+                    | FormatPart::Half(_)
             )
         })
     }
@@ -148,19 +165,19 @@ impl<'a> Scanner<'a> {
         taken
     }
 
-    fn push(&mut self, part: Part) {
+    fn push(&mut self, part: FormatPart) {
         if let Some(section) = self.sections.last_mut() {
             section.parts.push(part);
         }
     }
 
     fn literal(&mut self, text: &str) {
-        if let Some(Part::Literal(last)) =
+        if let Some(FormatPart::Literal(last)) =
             self.sections.last_mut().and_then(|section| section.parts.last_mut())
         {
             last.push_str(text);
         } else if !text.is_empty() {
-            self.push(Part::Literal(text.to_owned()));
+            self.push(FormatPart::Literal(text.to_owned()));
         }
     }
 
@@ -185,14 +202,16 @@ impl<'a> Scanner<'a> {
         if let Some(unit @ ('h' | 'm' | 's')) = letters.next()
             && letters.all(|letter| letter == unit)
         {
-            self.push(Part::Elapsed(unit, inner.len()));
+            self.push(FormatPart::Elapsed(unit, inner.len()));
         }
     }
 
     fn symbol(&mut self, first: char) {
-        for (word, part) in
-            [("general", Part::General), ("am/pm", Part::Half(false)), ("a/p", Part::Half(true))]
-        {
+        for (word, part) in [
+            ("general", FormatPart::General),
+            ("am/pm", FormatPart::Half(false)),
+            ("a/p", FormatPart::Half(true)),
+        ] {
             if self.rest.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word)) {
                 self.take(word.len());
                 self.push(part);
@@ -201,18 +220,18 @@ impl<'a> Scanner<'a> {
         }
         if let Some(plus) = self.exponent() {
             self.take(2);
-            self.push(Part::Exponent(plus));
+            self.push(FormatPart::Exponent(plus));
             return;
         }
 
         let letter = first.to_ascii_lowercase();
         let run = self.rest.chars().take_while(|next| next.to_ascii_lowercase() == letter).count();
         let part = match letter {
-            'y' | 'e' => Part::Year(if letter == 'e' { 4 } else { run }),
-            'm' => Part::Month(run),
-            'd' => Part::Day(run),
-            'h' => Part::Hour(run),
-            's' => Part::Second(run),
+            'y' | 'e' => FormatPart::Year(if letter == 'e' { 4 } else { run }),
+            'm' => FormatPart::Month(run),
+            'd' => FormatPart::Day(run),
+            'h' => FormatPart::Hour(run),
+            's' => FormatPart::Second(run),
             _ => {
                 self.take(1);
                 return self.single(first);
@@ -237,31 +256,29 @@ impl<'a> Scanner<'a> {
 
     fn single(&mut self, symbol: char) {
         match symbol {
-            '0' | '#' | '?' => self.push(Part::Digit(symbol)),
-            '.' => self.push(Part::Point),
-            ',' => self.push(Part::Comma),
-            '%' => self.push(Part::Percent),
-            '/' => self.push(Part::Slash),
-            '@' => self.push(Part::Text),
+            '0' | '#' | '?' => self.push(FormatPart::Digit(symbol)),
+            '.' => self.push(FormatPart::Point),
+            ',' => self.push(FormatPart::Comma),
+            '%' => self.push(FormatPart::Percent),
+            '/' => self.push(FormatPart::Slash),
+            '@' => self.push(FormatPart::Text),
             other => self.literal(other.encode_utf8(&mut [0; 4])),
         }
     }
 }
 
 /// Makes minutes of the months that follow hours or are followed by seconds.
-fn tell_minutes(parts: &mut [Part]) {
-    let is_time =
-        |part: &Part| !matches!(part, Part::Literal(_) | Part::Slash | Part::Point | Part::Digit(_));
+fn tell_minutes(parts: &mut [FormatPart]) {
     for place in 0..parts.len() {
-        let Some(Part::Month(digits @ 1..=2)) = parts.get(place) else { continue };
+        let Some(FormatPart::Month(digits @ 1..=2)) = parts.get(place) else { continue };
         let digits = *digits;
 
-        let before = parts.iter().take(place).rev().find(|part| is_time(part));
-        let after = parts.iter().skip(place + 1).find(|part| is_time(part));
-        let follows = matches!(before, Some(Part::Hour(_) | Part::Elapsed('h', _)));
-        let is_followed = matches!(after, Some(Part::Second(_) | Part::Elapsed('s', _)));
+        let before = parts.iter().take(place).rev().find(|part| part.is_of_time());
+        let after = parts.iter().skip(place + 1).find(|part| part.is_of_time());
+        let follows = matches!(before, Some(FormatPart::Hour(_) | FormatPart::Elapsed('h', _)));
+        let is_followed = after.is_some_and(FormatPart::is_seconds);
         if let Some(part) = parts.get_mut(place).filter(|_| follows || is_followed) {
-            *part = Part::Minute(digits);
+            *part = FormatPart::Minute(digits);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Days and times that are shown of a number of days.
 
-use super::code::Part;
+use super::code::FormatPart;
 use crate::date::civil;
 
 /// The day that numbers are counted from.
@@ -54,8 +54,8 @@ struct Moment {
 }
 
 /// Returns a number of days as these parts show it; `None` if it is none that has a date.
-pub(super) fn show(parts: &[Part], value: f64, epoch: Epoch) -> Option<String> {
-    let elapses = parts.iter().any(|part| matches!(part, Part::Elapsed(..)));
+pub(super) fn show(parts: &[FormatPart], value: f64, epoch: Epoch) -> Option<String> {
+    let elapses = parts.iter().any(|part| matches!(part, FormatPart::Elapsed(..)));
     let days = match epoch {
         Epoch::Of1904 if !elapses => value + BETWEEN,
         _ => value,
@@ -65,7 +65,7 @@ pub(super) fn show(parts: &[Part], value: f64, epoch: Epoch) -> Option<String> {
     }
 
     let moment = Moment::new(days.abs(), precision(parts));
-    let is_halved = parts.iter().any(|part| matches!(part, Part::Half(_)));
+    let is_halved = parts.iter().any(|part| matches!(part, FormatPart::Half(_)));
     let mut text = String::new();
     if days < 0.0 {
         text.push('-');
@@ -75,15 +75,15 @@ pub(super) fn show(parts: &[Part], value: f64, epoch: Epoch) -> Option<String> {
     for part in parts {
         match part {
             // A point and digits behind seconds are parts of a second.
-            Part::Point if after_second => fraction = true,
-            Part::Digit('0') if fraction => continue,
-            Part::Digit(digit) => text.push(*digit),
+            FormatPart::Point if after_second => fraction = true,
+            FormatPart::Digit('0') if fraction => continue,
+            FormatPart::Digit(digit) => text.push(*digit),
             part => {
                 text.push_str(&moment.part(part, is_halved));
-                after_second = matches!(part, Part::Second(_) | Part::Elapsed('s', _));
+                after_second = part.is_seconds();
             }
         }
-        if fraction && matches!(part, Part::Point) {
+        if fraction && matches!(part, FormatPart::Point) {
             text.push_str(&moment.fraction());
             after_second = false;
         } else {
@@ -94,14 +94,13 @@ pub(super) fn show(parts: &[Part], value: f64, epoch: Epoch) -> Option<String> {
 }
 
 /// Returns the number of digits behind the seconds.
-fn precision(parts: &[Part]) -> u32 {
-    let seconds = |part: &Part| matches!(part, Part::Second(_) | Part::Elapsed('s', _));
-    let Some(place) = parts.iter().position(seconds) else { return 0 };
+fn precision(parts: &[FormatPart]) -> u32 {
+    let Some(place) = parts.iter().position(FormatPart::is_seconds) else { return 0 };
     let mut rest = parts.iter().skip(place + 1);
-    if rest.next() != Some(&Part::Point) {
+    if rest.next() != Some(&FormatPart::Point) {
         return 0;
     }
-    let digits = rest.take_while(|part| **part == Part::Digit('0')).count();
+    let digits = rest.take_while(|part| **part == FormatPart::Digit('0')).count();
     u32::try_from(digits).unwrap_or(0).min(3)
 }
 
@@ -122,31 +121,31 @@ impl Moment {
         }
     }
 
-    fn part(&self, part: &Part, is_halved: bool) -> String {
+    fn part(&self, part: &FormatPart, is_halved: bool) -> String {
         let seconds = self.of_day / self.parts;
         let hour = seconds / 3600;
         let shown_hour = if is_halved { (hour + 11) % 12 + 1 } else { hour };
         let month = MONTHS.get(self.month.saturating_sub(1)).copied().unwrap_or_default();
         let weekday = WEEKDAYS.get(self.weekday).copied().unwrap_or_default();
         match part {
-            Part::Literal(text) => text.clone(),
-            Part::Slash => "/".to_owned(),
-            Part::Point => ".".to_owned(),
-            Part::Comma => ",".to_owned(),
-            Part::Year(1 | 2) => format!("{:02}", self.year % 100),
-            Part::Year(_) => format!("{:04}", self.year),
-            Part::Month(digits @ 1..=2) => padded(self.month as i64, *digits),
-            Part::Month(3) => month.chars().take(3).collect(),
-            Part::Month(5) => month.chars().take(1).collect(),
-            Part::Month(_) => month.to_owned(),
-            Part::Day(digits @ 1..=2) => padded(self.day, *digits),
-            Part::Day(3) => weekday.chars().take(3).collect(),
-            Part::Day(_) => weekday.to_owned(),
-            Part::Hour(digits) => padded(shown_hour, *digits),
-            Part::Minute(digits) => padded(seconds / 60 % 60, *digits),
-            Part::Second(digits) => padded(seconds % 60, *digits),
-            Part::Elapsed(unit, digits) => padded(self.elapsed(*unit), *digits),
-            Part::Half(short) => half(hour < 12, *short).to_owned(),
+            FormatPart::Literal(text) => text.clone(),
+            FormatPart::Slash => "/".to_owned(),
+            FormatPart::Point => ".".to_owned(),
+            FormatPart::Comma => ",".to_owned(),
+            FormatPart::Year(1 | 2) => format!("{:02}", self.year % 100),
+            FormatPart::Year(_) => format!("{:04}", self.year),
+            FormatPart::Month(digits @ 1..=2) => padded(self.month as i64, *digits),
+            FormatPart::Month(3) => month.chars().take(3).collect(),
+            FormatPart::Month(5) => month.chars().take(1).collect(),
+            FormatPart::Month(_) => month.to_owned(),
+            FormatPart::Day(digits @ 1..=2) => padded(self.day, *digits),
+            FormatPart::Day(3) => weekday.chars().take(3).collect(),
+            FormatPart::Day(_) => weekday.to_owned(),
+            FormatPart::Hour(digits) => padded(shown_hour, *digits),
+            FormatPart::Minute(digits) => padded(seconds / 60 % 60, *digits),
+            FormatPart::Second(digits) => padded(seconds % 60, *digits),
+            FormatPart::Elapsed(unit, digits) => padded(self.elapsed(*unit), *digits),
+            FormatPart::Half(short) => half(hour < 12, *short).to_owned(),
             _ => String::new(),
         }
     }

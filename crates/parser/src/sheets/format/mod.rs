@@ -10,20 +10,20 @@ mod date;
 mod number;
 
 pub(super) use code::builtin;
-use code::{Part, Section, sections};
+use code::{FormatPart, Section, sections};
 pub(super) use date::Epoch;
 pub(super) use number::general;
 
 /// A number format.
 #[derive(Debug, Default)]
-pub(super) struct Format {
+pub(super) struct NumberFormat {
     sections: Vec<Section>,
 }
 
-impl Format {
+impl NumberFormat {
     /// Returns the format of this code. There is none for "General", and none that is wrong.
     pub(super) fn new(code: &str) -> Self {
-        Format { sections: sections(code) }
+        NumberFormat { sections: sections(code) }
     }
 
     /// Returns what a cell shows of a number.
@@ -42,13 +42,13 @@ impl Format {
 
     /// Returns what a cell shows of a text.
     pub(super) fn text(&self, text: String) -> String {
-        let section = self.sections.iter().find(|section| section.parts.contains(&Part::Text));
+        let section = self.sections.iter().find(|section| section.parts.contains(&FormatPart::Text));
         let Some(section) = section.filter(|section| section.parts.len() > 1) else { return text };
         let mut shown = String::with_capacity(text.len());
         for part in &section.parts {
             match part {
-                Part::Text => shown.push_str(&text),
-                Part::Literal(literal) => shown.push_str(literal),
+                FormatPart::Text => shown.push_str(&text),
+                FormatPart::Literal(literal) => shown.push_str(literal),
                 _ => {}
             }
         }
@@ -67,7 +67,7 @@ impl Format {
             let chosen = sections.iter().find(|section| section.holds(value))?;
             return Some((chosen, !chosen.takes_sign()));
         }
-        let numbers = sections.iter().filter(|section| !section.parts.contains(&Part::Text)).count();
+        let numbers = sections.iter().filter(|section| !section.parts.contains(&FormatPart::Text)).count();
         let place = match numbers {
             0 => return None,
             1 => 0,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     fn shown(code: &str, value: f64) -> String {
-        Format::new(code).number(value, Epoch::Of1900)
+        NumberFormat::new(code).number(value, Epoch::Of1900)
     }
 
     #[test]
@@ -154,8 +154,8 @@ mod tests {
         assert_eq!(shown("yyyy-mm-dd", 1.0), "1900-01-01");
         assert_eq!(shown("yyyy-mm-dd", 60.0), "1900-02-29");
         assert_eq!(shown("yyyy-mm-dd", 61.0), "1900-03-01");
-        assert_eq!(Format::new("yyyy-mm-dd").number(0.0, Epoch::Of1904), "1904-01-01");
-        assert_eq!(Format::new("yyyy-mm-dd").number(43538.0, Epoch::Of1904), "2023-03-15");
+        assert_eq!(NumberFormat::new("yyyy-mm-dd").number(0.0, Epoch::Of1904), "1904-01-01");
+        assert_eq!(NumberFormat::new("yyyy-mm-dd").number(43538.0, Epoch::Of1904), "2023-03-15");
     }
 
     #[test]
@@ -165,8 +165,8 @@ mod tests {
         assert_eq!(shown("[>=1000]0.0,\"k\";0", 1500.0), "1.5k");
         assert_eq!(shown("[>=1000]0.0,\"k\";0", -15.0), "-15");
         assert_eq!(shown(";;;", 5.0), "");
-        assert_eq!(Format::new("\"No. \"@").text("7".to_owned()), "No. 7");
-        assert_eq!(Format::new("0").text("x".to_owned()), "x");
+        assert_eq!(NumberFormat::new("\"No. \"@").text("7".to_owned()), "No. 7");
+        assert_eq!(NumberFormat::new("0").text("x".to_owned()), "x");
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         ];
         for code in codes {
             for value in [0.0, -1.5, f64::NAN, f64::INFINITY, f64::MAX, f64::MIN_POSITIVE, -1e300] {
-                Format::new(code).number(value, Epoch::Of1904);
+                NumberFormat::new(code).number(value, Epoch::Of1904);
             }
         }
     }

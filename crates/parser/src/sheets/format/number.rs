@@ -1,6 +1,6 @@
 //! Numbers, percents, fractions and powers.
 
-use super::code::Part;
+use super::code::FormatPart;
 
 /// The digits that a number is known by: as many as Excel keeps.
 const DIGITS: i32 = 15;
@@ -107,54 +107,53 @@ impl Decimal {
 }
 
 /// Returns a number as these parts show it.
-pub(super) fn show(parts: &[Part], value: f64) -> String {
+pub(super) fn show(parts: &[FormatPart], value: f64) -> String {
     if !value.is_finite() {
         return general(value);
     }
-    if parts.contains(&Part::General) {
+    if parts.contains(&FormatPart::General) {
         return with_general(parts, value);
     }
-    let is_digit = |part: &Part| matches!(part, Part::Digit(_));
-    if !parts.iter().any(is_digit) {
+    if !parts.iter().any(FormatPart::is_digit) {
         return literals(parts);
     }
-    if let Some(slash) = parts.iter().position(|part| *part == Part::Slash) {
+    if let Some(slash) = parts.iter().position(|part| *part == FormatPart::Slash) {
         return super::number::fraction(parts, slash, value);
     }
-    if let Some(place) = parts.iter().position(|part| matches!(part, Part::Exponent(_))) {
+    if let Some(place) = parts.iter().position(|part| matches!(part, FormatPart::Exponent(_))) {
         return power(parts, place, value);
     }
-    let last = parts.iter().rposition(is_digit).unwrap_or(0);
-    let percents = parts.iter().filter(|part| **part == Part::Percent).count();
+    let last = parts.iter().rposition(FormatPart::is_digit).unwrap_or(0);
+    let percents = parts.iter().filter(|part| **part == FormatPart::Percent).count();
     let commas = parts.iter().enumerate();
-    let scaled = commas.filter(|(place, part)| **part == Part::Comma && scales(parts, *place, last)).count();
+    let scaled =
+        commas.filter(|(place, part)| **part == FormatPart::Comma && scales(parts, *place, last)).count();
     let value = value * 100_f64.powi(percents as i32) / 1000_f64.powi(scaled as i32);
     plain(parts, value)
 }
 
 /// Returns whether a comma divides by a thousand: no digit follows it before the point.
-fn scales(parts: &[Part], place: usize, last: usize) -> bool {
-    let point = parts.iter().position(|part| *part == Part::Point).unwrap_or(usize::MAX);
-    let digits = |part: &Part| matches!(part, Part::Digit(_));
+fn scales(parts: &[FormatPart], place: usize, last: usize) -> bool {
+    let point = parts.iter().position(|part| *part == FormatPart::Point).unwrap_or(usize::MAX);
     if place > last {
         return true;
     }
-    place < point && !parts.iter().take(point.min(parts.len())).skip(place).any(digits)
+    place < point && !parts.iter().take(point.min(parts.len())).skip(place).any(FormatPart::is_digit)
 }
 
-fn with_general(parts: &[Part], value: f64) -> String {
+fn with_general(parts: &[FormatPart], value: f64) -> String {
     let mut text = String::new();
     for part in parts {
         match part {
-            Part::General => text.push_str(&general(value)),
-            Part::Literal(literal) => text.push_str(literal),
+            FormatPart::General => text.push_str(&general(value)),
+            FormatPart::Literal(literal) => text.push_str(literal),
             _ => {}
         }
     }
     text
 }
 
-fn literals(parts: &[Part]) -> String {
+fn literals(parts: &[FormatPart]) -> String {
     let mut text = String::new();
     for part in parts {
         text.push_str(literal(part));
@@ -162,18 +161,18 @@ fn literals(parts: &[Part]) -> String {
     text
 }
 
-fn literal(part: &Part) -> &str {
+fn literal(part: &FormatPart) -> &str {
     match part {
-        Part::Literal(text) => text,
-        Part::Percent => "%",
-        Part::Slash => "/",
+        FormatPart::Literal(text) => text,
+        FormatPart::Percent => "%",
+        FormatPart::Slash => "/",
         _ => "",
     }
 }
 
 /// Returns a number in digits, each at its place.
-fn plain(parts: &[Part], value: f64) -> String {
-    let point = parts.iter().position(|part| *part == Part::Point).unwrap_or(parts.len());
+fn plain(parts: &[FormatPart], value: f64) -> String {
+    let point = parts.iter().position(|part| *part == FormatPart::Point).unwrap_or(parts.len());
     let (before, behind) = parts.split_at(point);
     let places = digits(behind).len().min(MAX_DECIMALS);
     let decimal = Decimal::new(value).round(places);
@@ -188,22 +187,22 @@ fn plain(parts: &[Part], value: f64) -> String {
     text
 }
 
-fn digits(parts: &[Part]) -> Vec<char> {
-    let digit = |part: &Part| if let Part::Digit(digit) = part { Some(*digit) } else { None };
+fn digits(parts: &[FormatPart]) -> Vec<char> {
+    let digit = |part: &FormatPart| if let FormatPart::Digit(digit) = part { Some(*digit) } else { None };
     parts.iter().filter_map(digit).collect()
 }
 
 /// Returns the parts before the point, with the number's digits in them.
-fn whole(parts: &[Part], digits_of_it: &str) -> String {
+fn whole(parts: &[FormatPart], digits_of_it: &str) -> String {
     let places = digits(parts).len();
-    let last = parts.iter().rposition(|part| matches!(part, Part::Digit(_))).unwrap_or(0);
-    let grouped = parts.iter().take(last).any(|part| *part == Part::Comma);
+    let last = parts.iter().rposition(FormatPart::is_digit).unwrap_or(0);
+    let grouped = parts.iter().take(last).any(|part| *part == FormatPart::Comma);
     let count = digits_of_it.len();
     let mut rest = digits_of_it.chars();
     let mut text = String::new();
     let mut place = 0;
     for part in parts {
-        let Part::Digit(symbol) = part else {
+        let FormatPart::Digit(symbol) = part else {
             text.push_str(literal(part));
             continue;
         };
@@ -233,7 +232,7 @@ fn whole(parts: &[Part], digits_of_it: &str) -> String {
 }
 
 /// Returns the point and the parts behind it, with the number's digits in them.
-fn behind_point(parts: &[Part], decimals: &str) -> String {
+fn behind_point(parts: &[FormatPart], decimals: &str) -> String {
     let symbols = digits(parts);
     let needed = |(place, digit): (usize, char)| digit != '0' || symbols.get(place) != Some(&'#');
     let shown = decimals.char_indices().filter(|known| needed(*known)).map(|(place, _)| place + 1).max();
@@ -242,8 +241,8 @@ fn behind_point(parts: &[Part], decimals: &str) -> String {
     let mut text = String::new();
     for part in parts {
         match part {
-            Part::Digit(_) => text.extend(rest.next()),
-            Part::Point if shown > 0 => text.push('.'),
+            FormatPart::Digit(_) => text.extend(rest.next()),
+            FormatPart::Point if shown > 0 => text.push('.'),
             part => text.push_str(literal(part)),
         }
     }
@@ -251,10 +250,10 @@ fn behind_point(parts: &[Part], decimals: &str) -> String {
 }
 
 /// Returns a number as a fraction.
-fn fraction(parts: &[Part], slash: usize, value: f64) -> String {
+fn fraction(parts: &[FormatPart], slash: usize, value: f64) -> String {
     let (before, behind) = parts.split_at(slash);
     let denominator: String = behind.iter().skip(1).map_while(denominator_digit).collect();
-    let has_whole = before.iter().any(|part| matches!(part, Part::Literal(text) if text.contains(' ')));
+    let has_whole = before.iter().any(|part| matches!(part, FormatPart::Literal(text) if text.contains(' ')));
     let value_abs = value.abs();
     let whole = if has_whole { value_abs.trunc() } else { 0.0 };
     let (top, bottom) = ratio(value_abs - whole, &denominator);
@@ -269,10 +268,10 @@ fn fraction(parts: &[Part], slash: usize, value: f64) -> String {
     }
 }
 
-fn denominator_digit(part: &Part) -> Option<char> {
+fn denominator_digit(part: &FormatPart) -> Option<char> {
     match part {
-        Part::Digit(digit) => Some(*digit),
-        Part::Literal(text) => text.chars().next().filter(char::is_ascii_digit),
+        FormatPart::Digit(digit) => Some(*digit),
+        FormatPart::Literal(text) => text.chars().next().filter(char::is_ascii_digit),
         _ => None,
     }
 }
@@ -297,11 +296,11 @@ fn ratio(value: f64, denominator: &str) -> (u64, u64) {
 }
 
 /// Returns a number as a product with a power of ten.
-fn power(parts: &[Part], place: usize, value: f64) -> String {
+fn power(parts: &[FormatPart], place: usize, value: f64) -> String {
     let (mantissa, rest) = parts.split_at(place);
-    let point = mantissa.iter().position(|part| *part == Part::Point).unwrap_or(mantissa.len());
+    let point = mantissa.iter().position(|part| *part == FormatPart::Point).unwrap_or(mantissa.len());
     let step = digits(mantissa.get(..point).unwrap_or_default()).len().max(1) as i32;
-    let plus = matches!(rest.first(), Some(Part::Exponent(true)));
+    let plus = matches!(rest.first(), Some(FormatPart::Exponent(true)));
 
     let magnitude = if value == 0.0 { 0 } else { Decimal::new(value).point - 1 };
     let exponent = magnitude.div_euclid(step) * step;

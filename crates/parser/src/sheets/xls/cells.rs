@@ -14,7 +14,7 @@ pub(super) fn read(records: &mut Records<'_>, globals: &Globals, book: &mut Book
     const BEGIN: u16 = 0x809;
     const END: u16 = 0x0a;
 
-    let mut sheet = Sheet { globals, hidden: HashSet::new(), formula: None };
+    let mut sheet = SheetReader { globals, hidden: HashSet::new(), formula: None };
     let mut depth = 0_usize;
     for record in records {
         match record.kind {
@@ -34,7 +34,7 @@ pub(super) fn read(records: &mut Records<'_>, globals: &Globals, book: &mut Book
 }
 
 /// A sheet that is being read.
-struct Sheet<'g> {
+struct SheetReader<'g> {
     globals: &'g Globals,
     /// Rows that are hidden.
     hidden: HashSet<u16>,
@@ -50,7 +50,7 @@ struct Place {
     style: usize,
 }
 
-impl Sheet<'_> {
+impl SheetReader<'_> {
     fn take(&mut self, record: &Record<'_>, book: &mut Book) -> Result<(), ParseError> {
         let mut content = record.content();
         match record.kind {

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::super::format::Epoch;
 use super::super::shown::Formats;
 use super::record::{Record, Records};
-use super::strings::{Texts, shared};
+use super::strings::{TextEncoding, shared};
 use super::{Kind, ParseError, damaged};
 use crate::charset::CodePage;
 
@@ -28,7 +28,7 @@ pub(super) struct Globals {
     /// The formats of numbers.
     pub(super) formats: Formats,
     /// The encoding of texts in records.
-    pub(super) texts: Texts,
+    pub(super) texts: TextEncoding,
 }
 
 impl Globals {
@@ -41,8 +41,8 @@ impl Globals {
         let begin = records.next().filter(|record| record.kind == BEGIN);
         let version = begin.and_then(|record| record.content().u16());
         let texts = match version {
-            Some(0x600) => Texts::Unicode,
-            Some(_) => Texts::CodePage(CodePage::DEFAULT),
+            Some(0x600) => TextEncoding::Unicode,
+            Some(_) => TextEncoding::CodePage(CodePage::DEFAULT),
             None => return Err(damaged(kind, "it does not begin as a workbook")),
         };
 
@@ -68,8 +68,8 @@ impl Globals {
         match record.kind {
             0x22 if content.u16() == Some(1) => self.formats.epoch = Epoch::Of1904,
             0x42 => {
-                if let (Texts::CodePage(_), Some(number)) = (self.texts, content.u16()) {
-                    self.texts = Texts::CodePage(code_page(number));
+                if let (TextEncoding::CodePage(_), Some(number)) = (self.texts, content.u16()) {
+                    self.texts = TextEncoding::CodePage(code_page(number));
                 }
             }
             0x85 => self.sheets.extend(sheet(&record, self.texts)),
@@ -89,16 +89,16 @@ impl Globals {
     }
 }
 
-fn format_code(content: &mut super::super::bytes::Bytes<'_>, texts: Texts) -> Option<String> {
+fn format_code(content: &mut super::super::bytes::Bytes<'_>, texts: TextEncoding) -> Option<String> {
     let length = match texts {
-        Texts::Unicode => usize::from(content.u16()?),
-        Texts::CodePage(_) => usize::from(content.u8()?),
+        TextEncoding::Unicode => usize::from(content.u16()?),
+        TextEncoding::CodePage(_) => usize::from(content.u8()?),
     };
     texts.read(content, length)
 }
 
 /// Returns a sheet with cells; charts and macros have sheets of their own.
-fn sheet(record: &Record<'_>, texts: Texts) -> Option<Listed> {
+fn sheet(record: &Record<'_>, texts: TextEncoding) -> Option<Listed> {
     let mut content = record.content();
     let place = content.u32()? as usize;
     let is_shown = content.u8()? & 3 == 0;

@@ -7,18 +7,18 @@ use crate::charset::CodePage;
 
 /// The encodings of a version: those since 1997 have Unicode.
 #[derive(Clone, Copy)]
-pub(super) enum Texts {
+pub(super) enum TextEncoding {
     /// One or two bytes a character, as each text says.
     Unicode,
     /// The bytes of a code page.
     CodePage(CodePage),
 }
 
-impl Texts {
+impl TextEncoding {
     /// Returns a text of so many characters.
     pub(super) fn read(self, content: &mut Bytes<'_>, length: usize) -> Option<String> {
         match self {
-            Texts::Unicode => {
+            TextEncoding::Unicode => {
                 let flags = content.u8()?;
                 if flags & 8 != 0 {
                     content.u16()?;
@@ -28,7 +28,7 @@ impl Texts {
                 }
                 characters(content, length, flags)
             }
-            Texts::CodePage(code_page) => {
+            TextEncoding::CodePage(code_page) => {
                 let length = length.min(content.0.len());
                 Some(code_page.decode(content.take(length)?).into_owned())
             }

@@ -11,7 +11,7 @@ use crate::package::Relationships;
 use crate::package::stream::{Element, Token, Xml};
 
 /// The texts and formats that cells refer to.
-pub(super) struct Context {
+pub(super) struct CellContext {
     /// The texts that cells refer to, by their numbers.
     pub(super) strings: Vec<Rc<str>>,
     /// The formats of numbers.
@@ -21,7 +21,7 @@ pub(super) struct Context {
 /// Reads a sheet's cells into the workbook's last sheet.
 pub(super) fn read(
     xml: &mut Xml<'_>,
-    context: &Context,
+    context: &CellContext,
     relations: &Relationships,
     book: &mut Book,
 ) -> Result<(), ParseError> {
@@ -116,7 +116,7 @@ fn add_link(element: &Element<'_>, relations: &Relationships, book: &mut Book) {
 fn cell(
     xml: &mut Xml<'_>,
     element: &Element<'_>,
-    context: &Context,
+    context: &CellContext,
     column: usize,
 ) -> Result<Cell, ParseError> {
     let kind = element.attribute("t").unwrap_or_default();

@@ -9,7 +9,7 @@ use super::shown::Formats;
 use crate::package::stream::{Token, Xml, utf8};
 use crate::package::{Package, properties};
 use crate::{Kind, ParseError};
-use cells::Context;
+use cells::CellContext;
 
 /// A sheet that is to be read.
 pub(super) struct Listed {
@@ -46,7 +46,7 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
 
     let mut book = Book::new(kind);
     book.metadata = properties::read(&mut package, &root)?;
-    let context = Context { strings, formats };
+    let context = CellContext { strings, formats };
     for sheet in listed.iter().filter(|sheet| sheet.is_shown) {
         let Some(part) = relations.part_of_kind(&sheet.relation, "worksheet") else { continue };
         let Some(xml) = package.part(part)? else { continue };

@@ -86,6 +86,11 @@ impl Shape {
         if self.width < 2 { 0 } else { self.regular * 1000 / self.records.max(1) }
     }
 
+    /// Returns the place of this shape among those of other delimiters: the largest is the best.
+    fn rank(&self) -> (usize, usize) {
+        (self.regularity(), self.width)
+    }
+
     /// Returns whether a table of this shape would consist of nothing, by far.
     pub(super) fn is_mostly_padding(&self) -> bool {
         self.widest.saturating_mul(self.records) > self.values.saturating_mul(4).saturating_add(1000)
@@ -124,24 +129,28 @@ pub(crate) fn is_delimited(text: &str) -> bool {
 /// Returns the delimiter by which the most records have the same number of values, and the more values.
 fn delimiter(text: &str, preferred: Option<u8>, enough: usize) -> Option<u8> {
     let text = sample(text);
-    let shape = |delimiter: u8| {
-        let quoted = Shape::of(text, Dialect { delimiter, quotes: Quotes::Doubled });
-        let plain = Shape::of(text, Dialect { delimiter, quotes: Quotes::Plain });
-        if plain.regularity() > quoted.regularity() { plain } else { quoted }
-    };
-    if let Some(preferred) = preferred.filter(|delimiter| shape(*delimiter).regularity() >= enough) {
+    if let Some(preferred) = preferred
+        && best_shape(text, preferred).regularity() >= enough
+    {
         return Some(preferred);
     }
 
     let mut best: Option<(u8, Shape)> = None;
     for delimiter in DELIMITERS {
-        let shape = shape(*delimiter);
-        let rank = |shape: &Shape| (shape.regularity(), shape.width);
-        if best.is_none_or(|(_, best)| rank(&shape) > rank(&best)) {
+        let shape = best_shape(text, *delimiter);
+        if best.is_none_or(|(_, best)| shape.rank() > best.rank()) {
             best = Some((*delimiter, shape));
         }
     }
-    best.filter(|(_, shape)| shape.regularity() >= enough).map(|(delimiter, _)| delimiter)
+    let (delimiter, shape) = best?;
+    (shape.regularity() >= enough).then_some(delimiter)
+}
+
+/// Returns the shape of a text with this delimiter, its values quoted or not, whichever is the more regular.
+fn best_shape(text: &str, delimiter: u8) -> Shape {
+    let quoted = Shape::of(text, Dialect { delimiter, quotes: Quotes::Doubled });
+    let plain = Shape::of(text, Dialect { delimiter, quotes: Quotes::Plain });
+    if plain.regularity() > quoted.regularity() { plain } else { quoted }
 }
 
 /// Returns the lines at the beginning of a text.

@@ -4,8 +4,8 @@ use pgai_rs_parser_protocol::Metadata;
 
 use super::prose;
 use super::tree::Element;
-use crate::markdown::{Blocks, one_line};
-use crate::{Parsed, html};
+use crate::markdown::{Blocks, some_line, some_text};
+use crate::{ParsedDocument, html};
 
 /// Returns whether this is the root of a feed.
 pub(super) fn is_feed(root: &Element) -> bool {
@@ -18,7 +18,7 @@ pub(super) fn is_feed(root: &Element) -> bool {
 }
 
 /// Returns the text of a feed.
-pub(super) fn read(root: &Element) -> Parsed {
+pub(super) fn read(root: &Element) -> ParsedDocument {
     let channel = root.child("channel").unwrap_or(root);
     let mut blocks = Blocks::default();
     let title = named(channel, &["title"]).map(readable);
@@ -37,17 +37,15 @@ pub(super) fn read(root: &Element) -> Parsed {
     }
 
     let metadata = Metadata {
-        title: title.map(|title| one_line(&title)).filter(|title| !title.is_empty()),
-        author: named(channel, &["author", "creator", "managingEditor"])
-            .map(author)
-            .filter(|name| !name.is_empty()),
+        title: title.as_deref().and_then(some_line),
+        author: named(channel, &["author", "creator", "managingEditor"]).map(author).and_then(some_text),
         modified: named(channel, &["updated"]).map(Element::text),
         language: named(channel, &["language"])
             .map(Element::text)
             .or_else(|| root.attribute("lang").map(str::to_owned)),
         ..Metadata::default()
     };
-    Parsed { metadata, ..Parsed::markdown(blocks.finish().0) }
+    ParsedDocument { metadata, ..ParsedDocument::markdown(blocks.finish().0) }
 }
 
 fn items_of(element: &Element) -> impl Iterator<Item = &Element> {

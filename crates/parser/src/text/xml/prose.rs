@@ -13,7 +13,8 @@ mod writer;
 use pgai_rs_parser_protocol::Metadata;
 
 use super::tree::Element;
-use crate::Parsed;
+use crate::ParsedDocument;
+use crate::markdown::some_text;
 use crate::text::json::is_time;
 
 use writer::Writer;
@@ -32,11 +33,11 @@ pub(super) fn is_prose(root: &Element) -> bool {
 }
 
 /// Returns the text of a document.
-pub(super) fn read(root: &Element) -> Parsed {
+pub(super) fn read(root: &Element) -> ParsedDocument {
     let mut writer = Writer::default();
     writer.section(root, 1);
     let text = writer.finish();
-    Parsed { metadata: metadata(root), ..Parsed::markdown(text) }
+    ParsedDocument { metadata: metadata(root), ..ParsedDocument::markdown(text) }
 }
 
 /// Returns the text of an element in which there are paragraphs, such as those of HTML.
@@ -55,12 +56,12 @@ fn metadata(root: &Element) -> Metadata {
     let date = date.map(|date| date.attribute("when").map_or_else(|| date.text(), str::to_owned));
 
     Metadata {
-        title: title.map(Element::text).filter(|title| !title.is_empty()),
-        author: Some(authors(info).join(", ")).filter(|names| !names.is_empty()),
+        title: title.map(Element::text).and_then(some_text),
+        author: some_text(authors(info).join(", ")),
         created: date
             .filter(|date| is_time(date))
             .or_else(|| info.descendant("pub-date").and_then(parts_of_date)),
-        language: root.attribute("lang").filter(|language| !language.is_empty()).map(str::to_owned),
+        language: root.attribute("lang").map(str::to_owned).and_then(some_text),
         ..Metadata::default()
     }
 }

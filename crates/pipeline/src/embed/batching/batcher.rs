@@ -16,7 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-pub(in crate::embed) use self::policy::Policy;
+pub(in crate::embed) use self::policy::GroupPolicy;
 use self::waiting::{Item, Waiting};
 use super::batch::Batch;
 use super::search::{PARTS, Search};
@@ -45,7 +45,7 @@ impl Group {
     /// its last input answered.
     pub(in crate::embed) fn start(
         embedder: Arc<dyn Embedder>,
-        policy: Policy,
+        policy: GroupPolicy,
         limiter: Arc<Limiter>,
         memory: Arc<Share>,
         connections: ConnectionShare,
@@ -155,7 +155,7 @@ async fn linger(
 /// A provider, and how to deal with it.
 struct Provider {
     embedder: Arc<dyn Embedder>,
-    policy: Policy,
+    policy: GroupPolicy,
     limiter: Arc<Limiter>,
     /// The group's part of what requests and answers take.
     memory: Arc<Share>,

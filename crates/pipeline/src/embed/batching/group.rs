@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::batcher::{Group, Policy};
+use super::batcher::{Group, GroupPolicy};
 use crate::document::Vectorizer;
 use crate::embed::http::{HttpEmbedder, LargeAnswers};
-use crate::embed::identity::Identity;
+use crate::embed::identity::CallerIdentity;
 use crate::embed::model::Model;
 use crate::embed::pacing::connections::{Connections, may_be_kept};
 use crate::embed::pacing::limiter::Limiter;
@@ -47,7 +47,7 @@ struct Account {
     provider: Provider,
     base_url: String,
     api_key: Option<ApiKey>,
-    identity: Identity,
+    identity: CallerIdentity,
     model: String,
 }
 
@@ -175,7 +175,7 @@ impl Groups {
         let embedder = embedder.with_large_answers(LargeAnswers::new(self.offload.clone(), key.owner));
 
         let concurrency = key.concurrency.map(|concurrency| concurrency as usize);
-        let policy = Policy::new(&self.settings, embedder.limits(), concurrency);
+        let policy = GroupPolicy::new(&self.settings, embedder.limits(), concurrency);
 
         let memory = Share::new(&self.memory, key.owner);
         let connections = self.connections.share(key.owner);

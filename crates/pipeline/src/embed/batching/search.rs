@@ -12,9 +12,9 @@ use crate::failure::Failure;
 /// A request is divided by so many at a time: neighbours get their vectors within
 /// a few round trips, for few requests more.
 pub(in crate::embed) const PARTS: usize = 8;
-/// After so many failures without an answer it is doubtful that it is the inputs; after so many times
-/// more, once the provider has shown that it answers.
+/// The number of failures without an answer after which it is doubtful that the inputs are at fault.
 const DOUBTFUL_FAILURES: u32 = PARTS as u32;
+/// Factor by which there may be more of them once the provider has shown that it answers.
 const DOUBT_GROWTH: u32 = 4;
 
 /// The state of a search for the inputs that a provider can't take.

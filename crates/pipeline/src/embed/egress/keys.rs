@@ -2,14 +2,14 @@
 
 use serde_json::Map;
 
-use super::{Declaration, refused};
+use super::{EndpointDeclaration, refused};
 use crate::config::Author;
 use crate::embed::provider::{AWS_CREDENTIALS, bedrock_address, bedrock_region, bedrock_role_arn};
 use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 
-impl Declaration<'_> {
+impl EndpointDeclaration<'_> {
     /// Returns whether a server may receive the key of this name: its provider's own may, and those that it
     /// is paired with. A superuser's declaration is the administrator's word about the server's keys, and not
     /// about a key of the database, which whoever set it meant for one server.
@@ -133,7 +133,7 @@ mod tests {
 
     use super::super::tests::{code, code_with, openai, settings};
     use crate::config::Author;
-    use crate::embed::egress::Declaration;
+    use crate::embed::egress::EndpointDeclaration;
     use crate::embed::litellm::split;
     use crate::secret::{ApiKey, Secret};
     use crate::settings::Settings;
@@ -242,8 +242,13 @@ mod tests {
             let embedding = serde_json::from_value(litellm(model, None, options.clone())).unwrap();
             let (provider, _) = split(model).unwrap();
             let base_url = options.get("api_base").and_then(Value::as_str);
-            let declaration =
-                Declaration { provider, embedding: &embedding, base_url, author: Author::Other, key: None };
+            let declaration = EndpointDeclaration {
+                provider,
+                embedding: &embedding,
+                base_url,
+                author: Author::Other,
+                key: None,
+            };
             declaration.permit(&ours).unwrap().with_key
         };
         assert!(permitted("cohere/embed-v4.0", json!({})));

@@ -47,7 +47,7 @@ const BYTES: usize = 64 << 10;
 const HINT: &str = "Check the service account's key, and that the account has the role for Vertex AI (roles/aiplatform.user).";
 
 /// A service account's tokens, each kept until it is about to expire.
-pub(in crate::embed) struct Tokens {
+pub(in crate::embed) struct AccessTokens {
     key: ApiKey,
     client: Client,
     timeout: Duration,
@@ -60,11 +60,11 @@ struct Token {
     until: Instant,
 }
 
-impl Tokens {
+impl AccessTokens {
     /// Tokens of the account whose key this is, or whose key is in the file of that name if it is the
     /// server's.
     pub(in crate::embed) fn new(key: ApiKey, client: Client, timeout: Duration) -> Self {
-        Tokens { key, client, timeout, kept: Mutex::new(None) }
+        AccessTokens { key, client, timeout, kept: Mutex::new(None) }
     }
 
     /// Adds a token to a request.

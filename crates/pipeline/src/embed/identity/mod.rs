@@ -10,7 +10,7 @@ use reqwest::Request;
 
 use self::aws::Signer;
 pub(super) use self::aws::SigningScope;
-use self::google::Tokens;
+use self::google::AccessTokens;
 use crate::embed::error::EmbedError;
 use crate::network::{HttpClients, Reach};
 use crate::s3::Clients;
@@ -18,7 +18,7 @@ use crate::secret::ApiKey;
 
 /// The identity that a provider wants to see.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::embed) enum Identity {
+pub(in crate::embed) enum CallerIdentity {
     /// Nothing, or the key that its protocol writes into the request.
     Key,
     /// A signature with AWS credentials.
@@ -34,24 +34,26 @@ pub(in crate::embed) enum Credentials {
     /// A signature.
     Aws(Box<Signer>),
     /// A token.
-    Google(Box<Tokens>),
+    Google(Box<AccessTokens>),
 }
 
 impl Credentials {
     /// Prepares what is added to requests for this identity. `aws` has the credentials of the server and
     /// its roles; `client` asks for tokens, each within `timeout`.
     pub(in crate::embed) fn new(
-        identity: Identity,
+        identity: CallerIdentity,
         aws: &Arc<Clients>,
         client: &HttpClients,
         timeout: Duration,
     ) -> Self {
         match identity {
-            Identity::Key => Credentials::None,
-            Identity::Aws(scope) => Credentials::Aws(Box::new(Signer::new(Arc::clone(aws), scope))),
-            Identity::Google(key) => {
-                Credentials::Google(Box::new(Tokens::new(key, client.of(Reach::Named).clone(), timeout)))
-            }
+            CallerIdentity::Key => Credentials::None,
+            CallerIdentity::Aws(scope) => Credentials::Aws(Box::new(Signer::new(Arc::clone(aws), scope))),
+            CallerIdentity::Google(key) => Credentials::Google(Box::new(AccessTokens::new(
+                key,
+                client.of(Reach::Named).clone(),
+                timeout,
+            ))),
         }
     }
 

@@ -3,8 +3,8 @@
 
 /// A request that is refused is made smaller by this factor until one is taken.
 const STEP: usize = 8;
-/// After so many refusals in a row it looks like the number: an input at fault is in the first part of a
-/// request only once in [`STEP`] times.
+/// The number of refusals in a row that point to the number of inputs: one at fault is in the first part of a request
+/// only once in [`STEP`] times.
 const TELLING: u32 = 2;
 
 /// The bounds that are known of the number.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::pack::Limits;
 
-/// After so long it is tried anew: servers are configured otherwise, and gateways lead elsewhere.
+/// The time after which a limit is tried anew: servers are configured otherwise, and gateways lead elsewhere.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 /// The limits that were learned, and the time of the last.

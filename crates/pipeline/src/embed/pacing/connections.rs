@@ -54,7 +54,7 @@ pub(in crate::embed) struct ConnectionShare {
 }
 
 /// A connection that may be used, until this is dropped.
-pub(in crate::embed) struct Connection {
+pub(in crate::embed) struct HeldConnection {
     _reservation: Reservation,
     /// None if the semaphore was closed, which it never is.
     _permit: Option<OwnedSemaphorePermit>,
@@ -62,10 +62,10 @@ pub(in crate::embed) struct Connection {
 
 impl ConnectionShare {
     /// Waits until one more may be used.
-    pub(in crate::embed) async fn take(&self) -> Connection {
+    pub(in crate::embed) async fn take(&self) -> HeldConnection {
         let reservation = self.fair.reserve(1).await;
         let permit = Arc::clone(&self.all).acquire_owned().await;
-        Connection { _reservation: reservation, _permit: permit.ok() }
+        HeldConnection { _reservation: reservation, _permit: permit.ok() }
     }
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     /// Takes as many as can be had without waiting.
-    fn take_all(share: &ConnectionShare) -> Vec<Connection> {
+    fn take_all(share: &ConnectionShare) -> Vec<HeldConnection> {
         std::iter::from_fn(|| share.take().now_or_never()).collect()
     }
 

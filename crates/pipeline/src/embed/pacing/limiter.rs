@@ -31,7 +31,7 @@ pub(in crate::embed) struct Limiter {
 
 /// A request that may leave; it counts as under way until this is dropped.
 #[derive(Debug)]
-pub(in crate::embed) struct Permit<'a> {
+pub(in crate::embed) struct RequestPermit<'a> {
     limiter: &'a Limiter,
     tokens: usize,
     since: Instant,
@@ -57,7 +57,11 @@ impl Limiter {
     /// # Errors
     ///
     /// The time for which the provider wants to be left alone, if that is too long to wait here.
-    pub(in crate::embed) async fn admit(&self, owner: Owner, tokens: usize) -> Result<Permit<'_>, Duration> {
+    pub(in crate::embed) async fn admit(
+        &self,
+        owner: Owner,
+        tokens: usize,
+    ) -> Result<RequestPermit<'_>, Duration> {
         let _turn = self.turn.acquire(owner, 1).await;
         let latest = Instant::now() + LONGEST_WAIT;
 
@@ -75,7 +79,7 @@ impl Limiter {
                 if wait.is_zero() || (pause.is_zero() && now >= latest) {
                     let early = !wait.is_zero() && pace.is_early(tokens, now);
                     pace.sent(tokens);
-                    return Ok(Permit { limiter: self, tokens, since: now, early });
+                    return Ok(RequestPermit { limiter: self, tokens, since: now, early });
                 }
 
                 wait.min(if pause.is_zero() { latest - now } else { wait })
@@ -127,7 +131,7 @@ impl Limiter {
     }
 }
 
-impl Permit<'_> {
+impl RequestPermit<'_> {
     /// The provider answered.
     pub(in crate::embed) fn succeeded(self) {
         self.limiter.pace().succeeded(self.since, self.early);
@@ -139,7 +143,7 @@ impl Permit<'_> {
     }
 }
 
-impl Drop for Permit<'_> {
+impl Drop for RequestPermit<'_> {
     fn drop(&mut self) {
         self.limiter.pace().ended(self.tokens);
         self.limiter.news.notify_one();

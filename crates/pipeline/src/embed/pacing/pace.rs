@@ -285,7 +285,7 @@ mod tests {
         }
     }
 
-    /// How long so many requests take, eight at a time, and how many were refused.
+    /// Returns the time that so many requests take, eight at a time, and the number of those that were refused.
     fn run(server: &mut Server, requests: u32) -> (Duration, u32) {
         let mut pace = Pace::default();
         let (start, mut now) = (server.since, server.since);

@@ -18,7 +18,7 @@ pub(in crate::embed) struct Quota {
     pub limit: Option<f64>,
     /// The part that is left.
     pub remaining: f64,
-    /// After this time all of it is there again.
+    /// The time after which all of it is there again.
     pub reset: Duration,
 }
 

@@ -6,13 +6,13 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 
 use super::openai::{LIMITS, Request, without_base64};
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::Refusal;
+use crate::embed::request::refusal::ProviderRefusal;
 
 /// The profile of Azure OpenAI. A deployment has a name of the customer's own, which tells nothing of
 /// its model.
@@ -22,7 +22,7 @@ pub(super) const PROFILE: Profile = Profile {
     home: None,
     local_url: None,
     api_key_name: Some("AZURE_API_KEY"),
-    options: &[("api_version", Shape::Text), ("user", Shape::Text)],
+    options: &[("api_version", OptionShape::Text), ("user", OptionShape::Text)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
     protocol: |endpoint| Arc::new(Azure::new(endpoint)),
@@ -72,7 +72,7 @@ impl Protocol for Azure {
     }
 
     /// A deployment of `text-embedding-ada-002` takes no dimensions.
-    fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
+    fn without(&self, optional: Optional, refusal: &ProviderRefusal) -> Optional {
         without_base64(optional, refusal).without_dimensions(refusal)
     }
 }

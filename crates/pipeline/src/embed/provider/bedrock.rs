@@ -7,17 +7,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::cohere;
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::config::S3Access;
 use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::error::invalid;
-use crate::embed::identity::Identity;
+use crate::embed::identity::CallerIdentity;
 use crate::embed::identity::SigningScope;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{Answered, Vector, unnumbered};
+use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::{Kind, Refusal};
+use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 use crate::failure::Failure;
 
 /// The profile of Bedrock. It is asked with the identities that S3 is asked with; the options' names are
@@ -29,11 +29,11 @@ pub(super) const PROFILE: Profile = Profile {
     local_url: None,
     api_key_name: None,
     options: &[
-        (REGION, Shape::Text),
-        (ROLE, Shape::Text),
-        ("input_type", Shape::Text),
-        ("normalize", Shape::Flag),
-        ("truncate", Shape::Text),
+        (REGION, OptionShape::Text),
+        (ROLE, OptionShape::Text),
+        ("input_type", OptionShape::Text),
+        ("normalize", OptionShape::Flag),
+        ("truncate", OptionShape::Text),
     ],
     input_types: Some(cohere::INPUT_TYPES),
     dimensions,
@@ -186,7 +186,7 @@ struct TitanRequest<'a> {
 
 #[derive(Deserialize)]
 struct TitanResponse {
-    embedding: Vector,
+    embedding: AnsweredVector,
 }
 
 #[derive(Serialize)]
@@ -206,7 +206,7 @@ struct CohereResponse {
 
 #[derive(Deserialize)]
 struct CohereEmbeddings {
-    float: Vec<Vector>,
+    float: Vec<AnsweredVector>,
 }
 
 impl Protocol for Bedrock {
@@ -260,14 +260,14 @@ impl Protocol for Bedrock {
     /// Tells refusals apart by
     /// <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html>: an
     /// invalid name of a model is a bad request, too; and 424 and 429 may be the model's own.
-    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
+    fn kind(&self, refusal: &ProviderRefusal) -> Option<RefusalKind> {
         let of_model = refusal.is_bad_request() && refusal.says("model identifier is invalid");
-        of_model.then_some(Kind::NoSuchModel)
+        of_model.then_some(RefusalKind::NoSuchModel)
     }
 
-    fn hint(&self, kind: Kind) -> Option<String> {
+    fn hint(&self, kind: RefusalKind) -> Option<String> {
         match kind {
-            Kind::KeyRefused => Some(
+            RefusalKind::KeyRefused => Some(
                 "Grant bedrock:InvokeModel on this model to the server's AWS identity or the role in \
                  aws_role_name, and request access to the model in the console of Amazon Bedrock."
                     .to_owned(),
@@ -276,8 +276,8 @@ impl Protocol for Bedrock {
         }
     }
 
-    fn identity(&self) -> Identity {
-        Identity::Aws(self.scope.clone())
+    fn identity(&self) -> CallerIdentity {
+        CallerIdentity::Aws(self.scope.clone())
     }
 }
 

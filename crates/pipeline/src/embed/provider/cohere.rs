@@ -6,10 +6,10 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{Answered, Vector, unnumbered};
+use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;
@@ -31,7 +31,7 @@ pub(super) const PROFILE: Profile = Profile {
     home: Some("https://api.cohere.com"),
     local_url: None,
     api_key_name: Some("COHERE_API_KEY"),
-    options: &[("input_type", Shape::Text), ("truncate", Shape::Text)],
+    options: &[("input_type", OptionShape::Text), ("truncate", OptionShape::Text)],
     input_types: Some(INPUT_TYPES),
     dimensions,
     protocol: |endpoint| Arc::new(Cohere { endpoint }),
@@ -78,7 +78,7 @@ struct Response {
 
 #[derive(Deserialize)]
 struct Embeddings {
-    float: Vec<Vector>,
+    float: Vec<AnsweredVector>,
 }
 
 impl Protocol for Cohere {

@@ -6,14 +6,14 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{Answered, Vector, unnumbered};
+use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::{Kind, Refusal};
+use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 
 /// The profile of the Gemini API. Task types are those of
 /// <https://ai.google.dev/gemini-api/docs/embeddings>; not all models take one.
@@ -23,7 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
     home: Some("https://generativelanguage.googleapis.com/v1beta"),
     local_url: None,
     api_key_name: Some("GEMINI_API_KEY"),
-    options: &[(TASK_TYPE, Shape::Text)],
+    options: &[(TASK_TYPE, OptionShape::Text)],
     input_types: Some(TASK_TYPES),
     dimensions,
     protocol: |endpoint| Arc::new(Gemini::new(endpoint)),
@@ -113,7 +113,7 @@ struct Response {
 
 #[derive(Deserialize)]
 struct Embedding {
-    values: Vector,
+    values: AnsweredVector,
 }
 
 impl Protocol for Gemini {
@@ -156,7 +156,7 @@ impl Protocol for Gemini {
     }
 
     /// A wrong key is a bad request to Google.
-    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
-        (refusal.is_bad_request() && refusal.says("\"api_key_invalid\"")).then_some(Kind::KeyRefused)
+    fn kind(&self, refusal: &ProviderRefusal) -> Option<RefusalKind> {
+        (refusal.is_bad_request() && refusal.says("\"api_key_invalid\"")).then_some(RefusalKind::KeyRefused)
     }
 }

@@ -6,10 +6,10 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{Answered, Vector, unnumbered};
+use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 
@@ -20,7 +20,7 @@ pub(super) const PROFILE: Profile = Profile {
     home: None,
     local_url: None,
     api_key_name: Some("HUGGINGFACE_API_KEY"),
-    options: &[(NORMALIZE, Shape::Flag), (TRUNCATE, Shape::Flag)],
+    options: &[(NORMALIZE, OptionShape::Flag), (TRUNCATE, OptionShape::Flag)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
     protocol: |endpoint| Arc::new(HuggingFace::new(endpoint)),
@@ -73,7 +73,7 @@ impl Protocol for HuggingFace {
     }
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
-        serde_json::from_slice::<Vec<Vector>>(body).map(unnumbered)
+        serde_json::from_slice::<Vec<AnsweredVector>>(body).map(unnumbered)
     }
 
     fn limits(&self) -> Limits {

@@ -12,7 +12,7 @@ use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::{Kind, Refusal};
+use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 
 /// The profile of Mistral AI.
 pub(super) const PROFILE: Profile = Profile {
@@ -85,7 +85,7 @@ impl Protocol for Mistral {
     }
 
     /// An unknown model is a bad request to Mistral AI.
-    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
-        refusal.says("\"invalid_model\"").then_some(Kind::NoSuchModel)
+    fn kind(&self, refusal: &ProviderRefusal) -> Option<RefusalKind> {
+        refusal.says("\"invalid_model\"").then_some(RefusalKind::NoSuchModel)
     }
 }

@@ -6,13 +6,13 @@ use reqwest::RequestBuilder;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{Answered, Vector, unnumbered};
+use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::{Kind, Refusal};
+use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 
 /// The address of an Ollama if neither the vectorizer nor the administrator names one.
 pub(in crate::embed) const LOCAL: &str = "http://localhost:11434";
@@ -24,7 +24,7 @@ pub(super) const PROFILE: Profile = Profile {
     home: None,
     local_url: Some("http://localhost"),
     api_key_name: None,
-    options: &[("keep_alive", Shape::Text), ("options", Shape::Object)],
+    options: &[("keep_alive", OptionShape::Text), ("options", OptionShape::Object)],
     input_types: None,
     dimensions: |_| Dimensions::Unknown,
     protocol: |endpoint| Arc::new(Ollama::new(endpoint)),
@@ -77,7 +77,7 @@ struct Request<'a> {
 
 #[derive(Deserialize)]
 struct Response {
-    embeddings: Vec<Vector>,
+    embeddings: Vec<AnsweredVector>,
 }
 
 impl Protocol for Ollama {
@@ -104,14 +104,14 @@ impl Protocol for Ollama {
         Limits::NONE
     }
 
-    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
-        refusal.says("does not support embeddings").then_some(Kind::RequestRefused)
+    fn kind(&self, refusal: &ProviderRefusal) -> Option<RefusalKind> {
+        refusal.says("does not support embeddings").then_some(RefusalKind::RequestRefused)
     }
 
     /// Models are not pulled for a user: they take gigabytes of the server's disk.
-    fn hint(&self, kind: Kind) -> Option<String> {
+    fn hint(&self, kind: RefusalKind) -> Option<String> {
         match kind {
-            Kind::NoSuchModel => {
+            RefusalKind::NoSuchModel => {
                 Some(format!("Run \"ollama pull {}\" on Ollama's host.", self.endpoint.model))
             }
             _ => None,

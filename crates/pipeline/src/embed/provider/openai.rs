@@ -6,13 +6,13 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::Refusal;
+use crate::embed::request::refusal::ProviderRefusal;
 
 /// The profile of OpenAI.
 pub(super) const PROFILE: Profile = Profile {
@@ -21,7 +21,7 @@ pub(super) const PROFILE: Profile = Profile {
     home: Some("https://api.openai.com/v1"),
     local_url: Some("http://localhost/v1"),
     api_key_name: Some("OPENAI_API_KEY"),
-    options: &[("user", Shape::Text)],
+    options: &[("user", OptionShape::Text)],
     input_types: None,
     dimensions,
     protocol: |endpoint| Arc::new(OpenAi { at_home: endpoint.at_home, endpoint }),
@@ -101,7 +101,7 @@ impl Protocol for OpenAi {
     }
 
     /// OpenAI itself is told the dimensions in any case: what it says to them is for a person.
-    fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
+    fn without(&self, optional: Optional, refusal: &ProviderRefusal) -> Optional {
         let known = without_base64(optional, refusal);
         if known == optional && !self.at_home {
             return optional.without_dimensions(refusal);
@@ -111,7 +111,7 @@ impl Protocol for OpenAi {
 }
 
 /// Leaves base64 out if the refusal is about it: many servers know numbers only.
-pub(super) fn without_base64(optional: Optional, refusal: &Refusal) -> Optional {
+pub(super) fn without_base64(optional: Optional, refusal: &ProviderRefusal) -> Optional {
     let refused = refusal.is_bad_request() && refusal.is_about("encoding_format");
     Optional { base64: optional.base64 && !refused, ..optional }
 }

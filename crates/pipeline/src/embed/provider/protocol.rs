@@ -6,13 +6,13 @@ use reqwest::RequestBuilder;
 
 use crate::embed::endpoint::Endpoint;
 use crate::embed::error::EmbedError;
-use crate::embed::identity::Identity;
+use crate::embed::identity::CallerIdentity;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::Answered;
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::{Kind, Refusal};
+use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 use crate::secret::Secret;
 
 /// A provider's protocol: how it is asked and how its answer is read.
@@ -48,12 +48,12 @@ pub(in crate::embed) trait Protocol: Send + Sync + 'static {
 
     /// Returns the parts that may stay in the request after this refusal, if it is about something that
     /// can be left out. Models of one length refuse to be told a length, even theirs.
-    fn without(&self, optional: Optional, refusal: &Refusal) -> Optional {
+    fn without(&self, optional: Optional, refusal: &ProviderRefusal) -> Optional {
         optional.without_dimensions(refusal)
     }
 
     /// Returns the kind of a refusal, where the provider says it in words of its own.
-    fn kind(&self, _refusal: &Refusal) -> Option<Kind> {
+    fn kind(&self, _refusal: &ProviderRefusal) -> Option<RefusalKind> {
         None
     }
 
@@ -64,17 +64,17 @@ pub(in crate::embed) trait Protocol: Send + Sync + 'static {
     }
 
     /// Returns the identity that the provider wants to see.
-    fn identity(&self) -> Identity {
-        Identity::Key
+    fn identity(&self) -> CallerIdentity {
+        CallerIdentity::Key
     }
 
     /// Returns what a person can do about a refusal, where that is peculiar to this provider.
-    fn hint(&self, _kind: Kind) -> Option<String> {
+    fn hint(&self, _kind: RefusalKind) -> Option<String> {
         None
     }
 
     /// The error that a refusal of these inputs comes to, with what the provider has to say about it.
-    fn error(&self, refusal: Refusal, key: Option<&Secret>, inputs: &[Arc<str>]) -> EmbedError {
+    fn error(&self, refusal: ProviderRefusal, key: Option<&Secret>, inputs: &[Arc<str>]) -> EmbedError {
         let kind = self.kind(&refusal).unwrap_or_else(|| refusal.kind());
         refusal.into_error(kind, self.hint(kind), key, inputs)
     }
@@ -93,7 +93,7 @@ pub(in crate::embed) struct Profile {
     /// The name of its key where none is declared, as LiteLLM has it.
     pub api_key_name: Option<&'static str>,
     /// The options that an author may want to be sent along, as LiteLLM names them.
-    pub options: &'static [(&'static str, Shape)],
+    pub options: &'static [(&'static str, OptionShape)],
     /// Its words for documents and queries, if it tells them apart.
     pub input_types: Option<InputTypes>,
     /// The dimensions of the model with this name.
@@ -104,7 +104,7 @@ pub(in crate::embed) struct Profile {
 
 /// The shape that an option's value must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embed) enum Shape {
+pub(in crate::embed) enum OptionShape {
     /// A string.
     Text,
     /// True or false.

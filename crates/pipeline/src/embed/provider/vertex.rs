@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::gemini::TASK_TYPES;
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::error::invalid;
-use crate::embed::identity::Identity;
+use crate::embed::identity::CallerIdentity;
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{Answered, Vector, unnumbered};
+use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::Kind;
+use crate::embed::request::refusal::RefusalKind;
 use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 
@@ -27,10 +27,10 @@ pub(super) const PROFILE: Profile = Profile {
     local_url: None,
     api_key_name: Some("GOOGLE_APPLICATION_CREDENTIALS"),
     options: &[
-        (AUTO_TRUNCATE, Shape::Flag),
-        ("task_type", Shape::Text),
-        (LOCATION, Shape::Text),
-        (PROJECT, Shape::Text),
+        (AUTO_TRUNCATE, OptionShape::Flag),
+        ("task_type", OptionShape::Text),
+        (LOCATION, OptionShape::Text),
+        (PROJECT, OptionShape::Text),
     ],
     input_types: Some(TASK_TYPES),
     dimensions,
@@ -150,7 +150,7 @@ struct Prediction {
 
 #[derive(Deserialize)]
 struct Embedding {
-    values: Vector,
+    values: AnsweredVector,
 }
 
 impl Protocol for Vertex {
@@ -181,13 +181,13 @@ impl Protocol for Vertex {
         self.endpoint.is_shortened()
     }
 
-    fn identity(&self) -> Identity {
-        self.endpoint.api_key.clone().map_or(Identity::Key, Identity::Google)
+    fn identity(&self) -> CallerIdentity {
+        self.endpoint.api_key.clone().map_or(CallerIdentity::Key, CallerIdentity::Google)
     }
 
-    fn hint(&self, kind: Kind) -> Option<String> {
+    fn hint(&self, kind: RefusalKind) -> Option<String> {
         match kind {
-            Kind::KeyRefused => Some(
+            RefusalKind::KeyRefused => Some(
                 "Check the service account's key, that it has the role for Vertex AI in the project \
                  (roles/aiplatform.user), and that the API is enabled there."
                     .to_owned(),

@@ -6,14 +6,14 @@ use reqwest::RequestBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::protocol::{Profile, Protocol, Shape};
+use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::Endpoint;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::{Kind, Refusal};
+use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 
 /// The profile of Voyage AI. Vectors with and without an `input_type` may be compared.
 pub(super) const PROFILE: Profile = Profile {
@@ -22,7 +22,7 @@ pub(super) const PROFILE: Profile = Profile {
     home: Some("https://api.voyageai.com/v1"),
     local_url: None,
     api_key_name: Some("VOYAGE_API_KEY"),
-    options: &[("input_type", Shape::Text), ("truncation", Shape::Flag)],
+    options: &[("input_type", OptionShape::Text), ("truncation", OptionShape::Flag)],
     input_types: Some(InputTypes {
         option: "input_type",
         all: &["query", "document"],
@@ -103,7 +103,7 @@ impl Protocol for Voyage {
     }
 
     /// An unknown model is a bad request to Voyage AI.
-    fn kind(&self, refusal: &Refusal) -> Option<Kind> {
-        refusal.says("supported models are").then_some(Kind::NoSuchModel)
+    fn kind(&self, refusal: &ProviderRefusal) -> Option<RefusalKind> {
+        refusal.says("supported models are").then_some(RefusalKind::NoSuchModel)
     }
 }

@@ -26,7 +26,7 @@ pub(in crate::embed) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
 }
 
 /// Vectors in the order of the inputs.
-pub(in crate::embed) fn unnumbered(vectors: impl IntoIterator<Item = Vector>) -> Answered {
+pub(in crate::embed) fn unnumbered(vectors: impl IntoIterator<Item = AnsweredVector>) -> Answered {
     vectors.into_iter().map(|vector| (None, vector.0)).collect()
 }
 
@@ -34,15 +34,15 @@ pub(in crate::embed) fn unnumbered(vectors: impl IntoIterator<Item = Vector>) ->
 struct Item {
     #[serde(default)]
     index: Option<usize>,
-    embedding: Vector,
+    embedding: AnsweredVector,
 }
 
 /// A vector as an array of numbers or as base64 of little-endian `f32`, whatever was asked for:
 /// many servers know only the former. A number that JSON can't write (null) becomes NaN.
 #[derive(Debug)]
-pub(in crate::embed) struct Vector(pub Vec<f32>);
+pub(in crate::embed) struct AnsweredVector(pub Vec<f32>);
 
-impl<'de> Deserialize<'de> for Vector {
+impl<'de> Deserialize<'de> for AnsweredVector {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(VectorVisitor)
     }
@@ -51,29 +51,29 @@ impl<'de> Deserialize<'de> for Vector {
 struct VectorVisitor;
 
 impl<'de> Visitor<'de> for VectorVisitor {
-    type Value = Vector;
+    type Value = AnsweredVector;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of numbers or a base64 string")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vector, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<AnsweredVector, A::Error> {
         let mut numbers = Vec::with_capacity(1536);
         while let Some(number) = seq.next_element::<Option<f32>>()? {
             numbers.push(number.unwrap_or(f32::NAN));
         }
         numbers.shrink_to_fit();
-        Ok(Vector(numbers))
+        Ok(AnsweredVector(numbers))
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Vector, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<AnsweredVector, E> {
         // The decoder's own error would repeat bytes of the answer.
         let bytes = BASE64.decode(text).map_err(|_| E::custom("a vector is not base64"))?;
         if bytes.len() % 4 != 0 {
             return Err(E::custom("the length of a vector in base64 is not a multiple of four bytes"));
         }
         let numbers = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        Ok(Vector(numbers.collect()))
+        Ok(AnsweredVector(numbers.collect()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The parts of a request that it can do without.
 
-use super::refusal::Refusal;
+use super::refusal::ProviderRefusal;
 
 /// The parts of a request that it can do without, and still has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub(in crate::embed) struct Optional {
 
 impl Optional {
     /// Leaves the dimensions out if the refusal is about them. The answer's are checked anyway.
-    pub(in crate::embed) fn without_dimensions(self, refusal: &Refusal) -> Self {
+    pub(in crate::embed) fn without_dimensions(self, refusal: &ProviderRefusal) -> Self {
         let words = ["dimensions", "dimension", "matryoshka"];
         let refused = refusal.is_bad_request() && words.iter().any(|word| refusal.is_about(word));
         Optional { dimensions: self.dimensions && !refused, ..self }

@@ -20,7 +20,7 @@ const TELLING_BYTES: usize = 8;
 
 /// The kind of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::embed) enum Kind {
+pub(in crate::embed) enum RefusalKind {
     /// Too many requests or tokens for now.
     Throttled,
     /// The account has nothing left.
@@ -39,7 +39,7 @@ pub(in crate::embed) enum Kind {
 
 /// A refusal, read.
 #[derive(Debug)]
-pub(in crate::embed) struct Refusal {
+pub(in crate::embed) struct ProviderRefusal {
     /// The status of HTTP, or that of the error in an answer with another.
     pub status: StatusCode,
     /// Words for both.
@@ -54,7 +54,7 @@ pub(in crate::embed) struct Refusal {
     body: String,
 }
 
-impl Refusal {
+impl ProviderRefusal {
     /// Reads a refusal.
     pub(in crate::embed) fn read(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Self {
         let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
@@ -94,7 +94,7 @@ impl Refusal {
         };
         let owned = |text: Option<&str>| text.map(str::to_owned);
 
-        Refusal {
+        ProviderRefusal {
             status: inner.unwrap_or(status),
             told_status,
             retry_after: retry_after(headers, SystemTime::now()).or_else(|| error.pause()),
@@ -121,27 +121,27 @@ impl Refusal {
     }
 
     /// Returns the kind that a server means by this answer, if it speaks as most do.
-    pub(in crate::embed) fn kind(&self) -> Kind {
+    pub(in crate::embed) fn kind(&self) -> RefusalKind {
         match self.status.as_u16() {
-            402 => Kind::QuotaExhausted,
+            402 => RefusalKind::QuotaExhausted,
             429 if matches!(
                 self.code.as_deref(),
                 Some("insufficient_quota" | "billing_hard_limit_reached")
             ) =>
             {
-                Kind::QuotaExhausted
+                RefusalKind::QuotaExhausted
             }
             // OpenAI's words to a request that its limit of tokens a minute has never room for.
-            429 if self.says("request too large") => Kind::InputRefused,
-            429 => Kind::Throttled,
-            503 if self.retry_after.is_some() => Kind::Throttled,
-            401 | 403 => Kind::KeyRefused,
-            404 => Kind::NoSuchModel,
-            400 | 413 | 422 if self.blames_the_vectorizer() => Kind::RequestRefused,
-            400 | 413 | 422 => Kind::InputRefused,
+            429 if self.says("request too large") => RefusalKind::InputRefused,
+            429 => RefusalKind::Throttled,
+            503 if self.retry_after.is_some() => RefusalKind::Throttled,
+            401 | 403 => RefusalKind::KeyRefused,
+            404 => RefusalKind::NoSuchModel,
+            400 | 413 | 422 if self.blames_the_vectorizer() => RefusalKind::RequestRefused,
+            400 | 413 | 422 => RefusalKind::InputRefused,
             // 424: the part of the server that computes has failed (Text Embeddings Inference).
-            408 | 409 | 424 | 425 | 500..=599 => Kind::Unavailable,
-            _ => Kind::RequestRefused,
+            408 | 409 | 424 | 425 | 500..=599 => RefusalKind::Unavailable,
+            _ => RefusalKind::RequestRefused,
         }
     }
 
@@ -149,34 +149,34 @@ impl Refusal {
     /// the usual one.
     pub(in crate::embed) fn into_error(
         self,
-        kind: Kind,
+        kind: RefusalKind,
         hint_of_provider: Option<String>,
         key: Option<&Secret>,
         inputs: &[Arc<str>],
     ) -> EmbedError {
         let told = self.told(key, inputs);
         let (code, message, hint) = match kind {
-            Kind::Throttled => return EmbedError::Throttled(self.retry_after),
-            Kind::Unavailable => return EmbedError::Unavailable(told),
-            Kind::InputRefused => return self.refuses_inputs(inputs, told),
-            Kind::QuotaExhausted => (
+            RefusalKind::Throttled => return EmbedError::Throttled(self.retry_after),
+            RefusalKind::Unavailable => return EmbedError::Unavailable(told),
+            RefusalKind::InputRefused => return self.refuses_inputs(inputs, told),
+            RefusalKind::QuotaExhausted => (
                 "quota_exhausted",
                 format!("the embedding provider's quota is exhausted: {told}"),
                 "Check the plan and the billing of the provider's account.",
             ),
             // What a provider says to a wrong key may repeat a part of the key.
-            Kind::KeyRefused => (
+            RefusalKind::KeyRefused => (
                 "provider_refused_key",
                 format!("the embedding provider rejected the API key ({})", self.told_status),
                 "Check the key that the vectorizer's api_key_name stands for, and that it grants access to the \
                  model.",
             ),
-            Kind::NoSuchModel => (
+            RefusalKind::NoSuchModel => (
                 "no_such_model",
                 format!("the embedding provider does not have this model or address: {told}"),
                 "Check the vectorizer's model and base_url; a local server may have to pull the model first.",
             ),
-            Kind::RequestRefused => (
+            RefusalKind::RequestRefused => (
                 "request_refused",
                 format!("the embedding provider rejected the vectorizer's request: {told}"),
                 "Check the vectorizer's model, dimensions and base_url.",
@@ -252,8 +252,8 @@ fn duration(text: &str, unit: f64) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn read(status: u16, body: &str) -> Refusal {
-        Refusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
+    fn read(status: u16, body: &str) -> ProviderRefusal {
+        ProviderRefusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())
     }
 
     fn error(status: u16, body: &str) -> EmbedError {
@@ -284,7 +284,7 @@ mod tests {
     }
 
     fn within(body: &str) -> Option<EmbedError> {
-        let refusal = Refusal::in_success(StatusCode::OK, &HeaderMap::new(), body.as_bytes())?;
+        let refusal = ProviderRefusal::in_success(StatusCode::OK, &HeaderMap::new(), body.as_bytes())?;
         let kind = refusal.kind();
         Some(refusal.into_error(kind, None, None, &["a".into(), "b".into()]))
     }
@@ -329,7 +329,7 @@ mod tests {
     fn a_limit_that_an_input_speaks_of_is_none() {
         let words = "batch size is invalid, it should not be larger than 10.";
         let refusal = read(400, &format!(r#"{{"error": {{"message": "can't embed: {words}"}}}}"#));
-        let error = refusal.into_error(Kind::InputRefused, None, None, &[words.into(), "b".into()]);
+        let error = refusal.into_error(RefusalKind::InputRefused, None, None, &[words.into(), "b".into()]);
         assert!(matches!(error, EmbedError::InputRefused(_)), "{error:?}");
     }
 

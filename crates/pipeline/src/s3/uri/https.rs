@@ -6,7 +6,7 @@ use crate::failure::Failure;
 
 /// The parts of an object's address that a URL names.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Parts {
+pub(super) struct UrlParts {
     /// The bucket's name, decoded.
     pub bucket: String,
     /// The object's key, decoded.
@@ -22,7 +22,7 @@ pub(super) struct Parts {
 /// # Errors
 ///
 /// `invalid_uri`, without a part of the URL, which may be signed.
-pub(super) fn parse(rest: &str) -> Result<Option<Parts>, Failure> {
+pub(super) fn parse(rest: &str) -> Result<Option<UrlParts>, Failure> {
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let host = host.strip_suffix(":443").unwrap_or(host).to_ascii_lowercase();
     let Some(Host { bucket, region }) = Host::parse(&host) else { return Ok(None) };
@@ -37,7 +37,7 @@ pub(super) fn parse(rest: &str) -> Result<Option<Parts>, Failure> {
 
     let bucket = decode(bucket)?;
     let key = decode(key)?;
-    Ok(Some(Parts { bucket, key, version, region: region.map(str::to_owned) }))
+    Ok(Some(UrlParts { bucket, key, version, region: region.map(str::to_owned) }))
 }
 
 /// The part of what follows `https://` that names the bucket; `None` if the host is not one of S3's.
@@ -53,7 +53,7 @@ pub(super) fn store(rest: &str) -> Option<&str> {
 
 /// A host of S3 (<https://docs.aws.amazon.com/general/latest/gr/s3.html>).
 struct Host<'a> {
-    /// Without one, the bucket is the path's first part.
+    /// The bucket; if there is none, it is the path's first part.
     bucket: Option<&'a str>,
     region: Option<&'a str>,
 }

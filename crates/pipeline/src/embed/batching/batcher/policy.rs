@@ -7,7 +7,7 @@ use crate::settings::Settings;
 
 /// A group's rules for packing, pacing and retrying.
 #[derive(Debug, Clone)]
-pub(in crate::embed) struct Policy {
+pub(in crate::embed) struct GroupPolicy {
     /// The most that a request may hold.
     pub(super) limits: Limits,
     /// The largest number of requests under way.
@@ -20,11 +20,11 @@ pub(in crate::embed) struct Policy {
     pub(super) first_backoff: Duration,
 }
 
-impl Policy {
+impl GroupPolicy {
     /// Takes the settings' values, within the provider's limits; `concurrency` is the vectorizer's, if
     /// it has one.
     pub(in crate::embed) fn new(settings: &Settings, provider: Limits, concurrency: Option<usize>) -> Self {
-        Policy {
+        GroupPolicy {
             limits: Limits::of(settings).and(provider),
             concurrency: concurrency.unwrap_or(settings.embedding_concurrency).max(1),
             linger: settings.embedding_linger,
