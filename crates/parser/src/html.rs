@@ -25,7 +25,7 @@ pub(crate) use encoding::declared as declared_encoding;
 pub(crate) use inline::guard;
 
 use crate::{Kind, ParseError, ParsedDocument, Source, charset};
-use notes::{Notes, Page};
+use notes::{HtmlPage, Notes};
 use render::{Manner, render};
 
 /// Returns the text of a document of one of these types.
@@ -75,9 +75,9 @@ pub(crate) fn fragment(html: &str) -> Result<String, ParseError> {
     Ok(render(manner, 0))
 }
 
-fn page(html: &str, is_xml: bool) -> Result<Page, ParseError> {
+fn page(html: &str, is_xml: bool) -> Result<HtmlPage, ParseError> {
     match build::build(html, is_xml) {
-        Some(tree) => Ok(Page { path: String::new(), tree }),
+        Some(tree) => Ok(HtmlPage { path: String::new(), tree }),
         None => Err(ParseError::TooComplex {
             kind: Kind::Html.name(),
             problem: format!("it has more than {} elements", build::MOST_NODES),

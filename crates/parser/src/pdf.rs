@@ -45,7 +45,7 @@ use self::block::{Block, blocks};
 use self::heading::Headings;
 use self::limits::{Budget, too_complex};
 use self::notes::Footnotes;
-use self::page::{Page, read_page};
+use self::page::{PdfPage, read_page};
 use self::write::Writer;
 use crate::markdown::Blocks;
 use crate::{Kind, ParseError, ParsedDocument, Source};
@@ -101,7 +101,10 @@ fn document(bytes: &[u8]) -> Result<ParsedDocument, ParseError> {
 }
 
 /// Returns the text of pages, and their beginnings.
-fn markdown(backend: &dyn PdfBackend, mut pages: Vec<Page>) -> (String, Vec<pgai_rs_parser_protocol::Page>) {
+fn markdown(
+    backend: &dyn PdfBackend,
+    mut pages: Vec<PdfPage>,
+) -> (String, Vec<pgai_rs_parser_protocol::Page>) {
     let mut headings = Headings::of(&pages, backend);
     let mut vocabulary = paragraph::Vocabulary::new();
     for line in pages.iter().flat_map(|page| &page.lines) {
@@ -137,7 +140,7 @@ fn markdown(backend: &dyn PdfBackend, mut pages: Vec<Page>) -> (String, Vec<pgai
 }
 
 /// Returns the reason why a document has no text.
-fn without_text(backend: &RawBackend, pages: &[Page]) -> ParseError {
+fn without_text(backend: &RawBackend, pages: &[PdfPage]) -> ParseError {
     if pages.iter().any(|page| page.images > 0) {
         return ParseError::NeedsOcr(Kind::Pdf.name());
     }

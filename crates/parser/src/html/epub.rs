@@ -5,7 +5,7 @@ mod encryption;
 mod package;
 mod xml;
 
-use super::notes::{Notes, Page};
+use super::notes::{HtmlPage, Notes};
 use super::render::{Manner, render};
 use super::tree::{ROOT, Tree};
 use super::{build, encoding};
@@ -52,8 +52,8 @@ pub(super) fn read(source: &Source<'_>) -> Result<ParsedDocument, ParseError> {
 }
 
 /// Returns the chapters that are there.
-fn chapters(archive: &mut Package<'_>, paths: &[String]) -> Result<Vec<Page>, ParseError> {
-    let mut pages: Vec<Page> = Vec::new();
+fn chapters(archive: &mut Package<'_>, paths: &[String]) -> Result<Vec<HtmlPage>, ParseError> {
+    let mut pages: Vec<HtmlPage> = Vec::new();
     let mut nodes = 0;
     for path in paths {
         let Some(bytes) = archive.part(path)? else { continue };
@@ -64,7 +64,7 @@ fn chapters(archive: &mut Package<'_>, paths: &[String]) -> Result<Vec<Page>, Pa
             return Err(too_complex(format!("it has more than {} elements", build::MOST_NODES)));
         };
         nodes += tree.len();
-        pages.push(Page { path: path.clone(), tree });
+        pages.push(HtmlPage { path: path.clone(), tree });
     }
     if pages.is_empty() {
         return Err(damaged("none of its chapters is there"));

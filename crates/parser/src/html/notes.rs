@@ -6,7 +6,7 @@ use super::tag::Tag;
 use super::tree::{Id, Name, ROOT, Tree};
 
 /// A page, and the path by which others link to it.
-pub(super) struct Page {
+pub(super) struct HtmlPage {
     /// The path in the book; empty if the page is no part of one.
     pub(super) path: String,
     /// The elements of the page.
@@ -37,7 +37,7 @@ struct Candidate {
 
 impl Notes {
     /// Returns the notes of these pages, to which there are references before them.
-    pub(super) fn collect(pages: &[Page]) -> Notes {
+    pub(super) fn collect(pages: &[HtmlPage]) -> Notes {
         let mut notes = Notes::default();
         let candidates = candidates(pages);
         if candidates.is_empty() {
@@ -76,7 +76,7 @@ impl Notes {
 
     fn add(
         &mut self,
-        pages: &[Page],
+        pages: &[HtmlPage],
         candidate: &Candidate,
         place: Place,
         used: &mut HashMap<String, usize>,
@@ -113,8 +113,8 @@ impl Notes {
     }
 
     /// Returns whether an element of a note only leads back to where it belongs, or repeats its label.
-    pub(super) fn is_way_back(&self, pages: &[Page], page: usize, id: Id) -> bool {
-        let Some(Page { path, tree }) = pages.get(page) else { return false };
+    pub(super) fn is_way_back(&self, pages: &[HtmlPage], page: usize, id: Id) -> bool {
+        let Some(HtmlPage { path, tree }) = pages.get(page) else { return false };
         if self.definitions.is_empty() {
             return false;
         }
@@ -137,9 +137,9 @@ impl Notes {
 }
 
 /// Returns the links that may lead to a note, with the page and the id that they lead to.
-fn candidates(pages: &[Page]) -> Vec<Candidate> {
+fn candidates(pages: &[HtmlPage]) -> Vec<Candidate> {
     let mut candidates = Vec::new();
-    for (number, Page { path, tree }) in pages.iter().enumerate() {
+    for (number, HtmlPage { path, tree }) in pages.iter().enumerate() {
         tree.find(ROOT, |id| {
             if tree.tag(id) == Tag::A
                 && let Some(href) = tree.attribute(id, Name::Href)
@@ -174,7 +174,7 @@ fn names_reference(word: &str) -> bool {
 }
 
 /// Returns the page and the id that a link leads to, if it is one of these pages.
-fn resolve(pages: &[Page], page: usize, path: &str, href: &str) -> Option<(usize, String)> {
+fn resolve(pages: &[HtmlPage], page: usize, path: &str, href: &str) -> Option<(usize, String)> {
     let (file, fragment) = href.split_once('#')?;
     if fragment.is_empty() {
         return None;

@@ -7,7 +7,7 @@ mod table;
 
 use super::furniture::{is_content, is_furniture, is_hidden};
 use super::inline::{Inline, guard};
-use super::notes::{Notes, Page};
+use super::notes::{HtmlPage, Notes};
 use super::output::Output;
 use super::tag::Tag;
 use super::tree::{Id, Name, ROOT, Tree};
@@ -16,7 +16,7 @@ use super::tree::{Id, Name, ROOT, Tree};
 #[derive(Clone, Copy)]
 pub(super) struct Manner<'p> {
     /// The pages, in the order of their reading: those of a book, or the only one.
-    pub(super) pages: &'p [Page],
+    pub(super) pages: &'p [HtmlPage],
     /// The notes of all pages.
     pub(super) notes: &'p Notes,
     /// `true` if what stands on each page of a site is left out.
@@ -29,7 +29,7 @@ pub(super) struct Manner<'p> {
 
 /// Returns the Markdown of one of the pages.
 pub(super) fn render(manner: Manner<'_>, page: usize) -> String {
-    let Some(Page { tree, .. }) = manner.pages.get(page) else { return String::new() };
+    let Some(HtmlPage { tree, .. }) = manner.pages.get(page) else { return String::new() };
     let mut renderer = Renderer::new(manner, page, tree, Output::default());
     renderer.in_content = manner.is_content;
     renderer.children(ROOT);

@@ -2,7 +2,7 @@
 
 use pgai_rs_parser_protocol::Page;
 
-use super::styles::{Role, Styles};
+use super::styles::{ParagraphRole, Styles};
 use crate::ParseError;
 use crate::flow::Flow;
 use crate::package::stream::{Element, Token, Xml};
@@ -131,8 +131,8 @@ impl<'a> Reader<'a> {
             return self.flow.item(0, "-", without_page_number(text));
         }
         match self.styles.role(style) {
-            Role::Heading(level) => self.put_heading(level, text),
-            Role::Code if self.lists.is_empty() => self.flow.code_line(text),
+            ParagraphRole::Heading(level) => self.put_heading(level, text),
+            ParagraphRole::Code if self.lists.is_empty() => self.flow.code_line(text),
             _ => self.put_text(text),
         }
     }

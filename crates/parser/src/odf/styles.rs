@@ -10,7 +10,7 @@ const MAX_BASES: usize = 32;
 
 /// The role of a paragraph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum ParagraphRole {
     /// A heading of this level.
     Heading(usize),
     /// A line of code.
@@ -85,11 +85,11 @@ impl Styles {
     }
 
     /// Returns what a paragraph of this style is.
-    pub(super) fn role(&self, style: &str) -> Role {
+    pub(super) fn role(&self, style: &str) -> ParagraphRole {
         let mut style = style;
         for _ in 0..MAX_BASES {
             if let Some(level) = self.levels.get(style) {
-                return Role::Heading(*level);
+                return ParagraphRole::Heading(*level);
             }
             if let Some(role) = role_by_name(style) {
                 return role;
@@ -97,7 +97,7 @@ impl Styles {
             let Some(parent) = self.parents.get(style) else { break };
             style = parent;
         }
-        Role::Text
+        ParagraphRole::Text
     }
 
     /// Returns whether a level of a list is numbered; levels count from 1.
@@ -112,14 +112,14 @@ impl Styles {
 }
 
 /// Returns the role that the names of styles stand for which every program has.
-fn role_by_name(style: &str) -> Option<Role> {
+fn role_by_name(style: &str) -> Option<ParagraphRole> {
     let name = style.replace("_20_", " ");
     if name == "Title" {
-        return Some(Role::Heading(1));
+        return Some(ParagraphRole::Heading(1));
     }
     if let Some(level) = name.strip_prefix("Heading ") {
-        return level.parse().ok().filter(|level| (1..=10).contains(level)).map(Role::Heading);
+        return level.parse().ok().filter(|level| (1..=10).contains(level)).map(ParagraphRole::Heading);
     }
     let is_code = matches!(name.as_str(), "Preformatted Text" | "Source Code" | "Source code" | "Code");
-    is_code.then_some(Role::Code)
+    is_code.then_some(ParagraphRole::Code)
 }

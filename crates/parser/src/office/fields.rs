@@ -18,12 +18,12 @@ struct Field {
     instruction: String,
     /// `true` if the instruction is over.
     in_result: bool,
-    meaning: Meaning,
+    meaning: FieldMeaning,
 }
 
 /// The meaning of a field's result.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(in crate::office) enum Meaning {
+pub(in crate::office) enum FieldMeaning {
     /// It is text.
     #[default]
     Text,
@@ -80,7 +80,7 @@ impl Fields {
         self.beyond = 0;
         for field in self.open.iter_mut().filter(|field| !field.in_result) {
             field.in_result = true;
-            field.meaning = Meaning::Text;
+            field.meaning = FieldMeaning::Text;
         }
     }
 
@@ -91,26 +91,28 @@ impl Fields {
 
     /// Returns whether text at this place is shown.
     pub(in crate::office) fn is_shown(&self) -> bool {
-        self.open.iter().all(|field| field.in_result && field.meaning != Meaning::PageNumber)
+        self.open.iter().all(|field| field.in_result && field.meaning != FieldMeaning::PageNumber)
     }
 
     /// Returns the URL that text at this place links to.
     pub(in crate::office) fn link(&self) -> Option<Rc<str>> {
         self.open.iter().rev().find_map(|field| match &field.meaning {
-            Meaning::Link(url) => Some(url.clone()),
+            FieldMeaning::Link(url) => Some(url.clone()),
             _ => None,
         })
     }
 }
 
 /// Returns the meaning of the result of a field with this instruction.
-pub(in crate::office) fn meaning(instruction: &str) -> Meaning {
+pub(in crate::office) fn meaning(instruction: &str) -> FieldMeaning {
     let words = words(instruction);
     let name = words.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
     match name.as_str() {
-        "PAGE" | "NUMPAGES" | "PAGEREF" | "SECTIONPAGES" => Meaning::PageNumber,
-        "HYPERLINK" => link(words.get(1..).unwrap_or_default()).map_or(Meaning::Text, Meaning::Link),
-        _ => Meaning::Text,
+        "PAGE" | "NUMPAGES" | "PAGEREF" | "SECTIONPAGES" => FieldMeaning::PageNumber,
+        "HYPERLINK" => {
+            link(words.get(1..).unwrap_or_default()).map_or(FieldMeaning::Text, FieldMeaning::Link)
+        }
+        _ => FieldMeaning::Text,
     }
 }
 
@@ -156,13 +158,13 @@ mod tests {
 
     #[test]
     fn links_are_found_in_their_instructions() {
-        let link = |url: &str| Meaning::Link(Rc::from(url));
+        let link = |url: &str| FieldMeaning::Link(Rc::from(url));
         assert_eq!(meaning(" HYPERLINK \"http://x/a b\" \\o \"a tip\" "), link("http://x/a b"));
         assert_eq!(meaning("hyperlink \\l \"_Toc1\""), link("#_Toc1"));
         assert_eq!(meaning("HYPERLINK http://x \\l top"), link("http://x#top"));
-        assert_eq!(meaning("HYPERLINK \"\""), Meaning::Text);
-        assert_eq!(meaning("PAGEREF _Toc1 \\h"), Meaning::PageNumber);
-        assert_eq!(meaning("REF _Ref1"), Meaning::Text);
+        assert_eq!(meaning("HYPERLINK \"\""), FieldMeaning::Text);
+        assert_eq!(meaning("PAGEREF _Toc1 \\h"), FieldMeaning::PageNumber);
+        assert_eq!(meaning("REF _Ref1"), FieldMeaning::Text);
     }
 
     #[test]

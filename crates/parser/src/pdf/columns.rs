@@ -6,7 +6,7 @@ use super::segment::Word;
 
 /// A row of words, from left to right, with the size of its letters.
 #[derive(Debug, Clone)]
-pub(super) struct Row {
+pub(super) struct WordRow {
     /// The words, from left to right.
     pub(super) words: Vec<Word>,
     /// The place of its baseline, in points from the top of the page.
@@ -37,7 +37,7 @@ impl Cells {
     }
 }
 
-impl Row {
+impl WordRow {
     /// Returns the extents of the row's words, of which those with a smaller gap between them are one.
     fn extents(&self, gap: f32) -> Vec<(f32, f32)> {
         let mut extents: Vec<(f32, f32)> = Vec::new();
@@ -72,7 +72,7 @@ impl Row {
 }
 
 /// Returns the places that part the columns of rows; none if there are no columns. A gap has at least this width.
-pub(super) fn separators(rows: &[Row], gap: f32) -> Vec<f32> {
+pub(super) fn separators(rows: &[WordRow], gap: f32) -> Vec<f32> {
     let mut edges: Vec<(f32, i32)> = Vec::new();
     let mut parted = 0;
     for row in rows {

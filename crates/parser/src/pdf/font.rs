@@ -16,7 +16,7 @@ const USUAL_WIDTH: f32 = 500.0;
 
 /// One or more letters that are drawn together.
 #[derive(Debug, Clone)]
-pub(super) struct Piece {
+pub(super) struct FontPiece {
     /// The letters: mostly one, more for a ligature.
     pub(super) text: Box<str>,
     /// Its width, in thousandths of the font's size.
@@ -38,7 +38,7 @@ pub(super) struct Font {
     pub(super) vertical: bool,
     /// The height of its letters, in sizes: not 1 in a Type 3 font only.
     pub(super) em: f32,
-    remembered: HashMap<Vec<u8>, Rc<[Piece]>>,
+    remembered: HashMap<Vec<u8>, Rc<[FontPiece]>>,
 }
 
 impl Font {
@@ -70,11 +70,11 @@ impl Font {
         scope: ResourceScope,
         name: &[u8],
         codes: &[u8],
-    ) -> Rc<[Piece]> {
+    ) -> Rc<[FontPiece]> {
         if let Some(pieces) = self.remembered.get(codes) {
             return Rc::clone(pieces);
         }
-        let pieces: Rc<[Piece]> = cut(&backend.decode_run(scope, name, codes)).into();
+        let pieces: Rc<[FontPiece]> = cut(&backend.decode_run(scope, name, codes)).into();
         if codes.len() <= REMEMBERED && self.remembered.len() < MEMORY {
             self.remembered.insert(codes.to_vec(), Rc::clone(&pieces));
         }
@@ -125,7 +125,7 @@ impl Fonts {
         page: (u32, u16),
         place: usize,
         codes: &[u8],
-    ) -> Option<Rc<[Piece]>> {
+    ) -> Option<Rc<[FontPiece]>> {
         let ((form, name), font) = self.known.get_mut(place)?;
         let scope = ResourceScope { page, form: *form };
         Some(font.pieces(backend, scope, name, codes))
@@ -133,7 +133,7 @@ impl Fonts {
 }
 
 /// Cuts a run into its letters.
-fn cut(run: &DecodedRun) -> Vec<Piece> {
+fn cut(run: &DecodedRun) -> Vec<FontPiece> {
     let text = run.decoded.text.as_str();
     let glyphs = run.glyphs.as_deref().unwrap_or_default();
     if let Some(clusters) = &run.clusters {
@@ -159,8 +159,8 @@ fn cut(run: &DecodedRun) -> Vec<Piece> {
     text.chars().map(|letter| single(letter, width)).collect()
 }
 
-fn single(letter: char, width: f32) -> Piece {
-    Piece {
+fn single(letter: char, width: f32) -> FontPiece {
+    FontPiece {
         text: letter.to_string().into(),
         width,
         codes: 1,
@@ -169,9 +169,9 @@ fn single(letter: char, width: f32) -> Piece {
     }
 }
 
-fn piece(text: &str, glyphs: &[unpdf::parser::backend::GlyphAdvance]) -> Piece {
+fn piece(text: &str, glyphs: &[unpdf::parser::backend::GlyphAdvance]) -> FontPiece {
     let spaces = glyphs.iter().filter(|glyph| glyph.is_word_space).count();
-    Piece {
+    FontPiece {
         text: text.into(),
         width: glyphs.iter().map(|glyph| glyph.width).sum(),
         codes: u16::try_from(glyphs.len()).unwrap_or(u16::MAX),

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::line::{Line, text_of};
-use super::page::Page;
+use super::page::PdfPage;
 
 /// The part of a page's height at its top, and at its bottom, where furniture stands.
 const ZONE: f32 = 0.14;
@@ -29,7 +29,7 @@ struct Row {
 }
 
 /// Removes the lines that repeat over pages at their edges.
-pub(super) fn remove(pages: &mut [Page]) {
+pub(super) fn remove(pages: &mut [PdfPage]) {
     if pages.len() < 2 {
         return;
     }
@@ -60,7 +60,7 @@ pub(super) fn remove(pages: &mut [Page]) {
 type Middle = HashMap<(String, i32), usize>;
 
 /// Returns the texts in the middles of pages.
-fn middle_texts(pages: &[Page]) -> Middle {
+fn middle_texts(pages: &[PdfPage]) -> Middle {
     let mut texts = Middle::new();
     for page in pages {
         for line in &page.lines {
@@ -79,7 +79,7 @@ fn tenths(size: f32) -> i32 {
 }
 
 /// Returns the rows at an edge of a page, the outermost first.
-fn edge(page: &Page, at_top: bool) -> Vec<Row> {
+fn edge(page: &PdfPage, at_top: bool) -> Vec<Row> {
     let zone = page.height * ZONE;
     let mut places: Vec<usize> = Vec::new();
     for (place, line) in page.lines.iter().enumerate() {
@@ -102,7 +102,7 @@ fn edge(page: &Page, at_top: bool) -> Vec<Row> {
     rows.into_iter().map(|lines| row(page, lines)).collect()
 }
 
-fn row(page: &Page, mut lines: Vec<usize>) -> Row {
+fn row(page: &PdfPage, mut lines: Vec<usize>) -> Row {
     lines.sort_by(|a, b| page.lines[*a].area.left.total_cmp(&page.lines[*b].area.left));
     let members: Vec<&Line> = lines.iter().map(|place| &page.lines[*place]).collect();
     let text = text_of(members.iter().flat_map(|line| line.words()));

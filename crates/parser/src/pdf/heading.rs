@@ -7,7 +7,7 @@ use unpdf::parser::backend::{PdfBackend, RawOutlineItem};
 use super::block::TextBlock;
 use super::line::Line;
 use super::list::{is_bullet, is_section_number};
-use super::page::Page;
+use super::page::PdfPage;
 
 /// The size from which a line is larger than the text, in sizes of the text.
 const LARGER: f32 = 1.13;
@@ -35,7 +35,7 @@ pub(super) struct Headings {
 
 impl Headings {
     /// Returns what the lines and the outline of a document tell of its headings.
-    pub(super) fn of(pages: &[Page], backend: &dyn PdfBackend) -> Headings {
+    pub(super) fn of(pages: &[PdfPage], backend: &dyn PdfBackend) -> Headings {
         let mut sizes: HashMap<i32, usize> = HashMap::new();
         let (mut letters, mut bold) = (0, 0);
         for line in pages.iter().flat_map(|page| &page.lines) {

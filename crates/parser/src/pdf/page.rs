@@ -17,7 +17,7 @@ const MAX_LINKS: usize = 300;
 
 /// The lines of a page, as seen by one who turns it to read most of them.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(super) struct PdfPage {
     /// The height of the page as it is turned, in points.
     pub(super) height: f32,
     /// The lines of text in the direction of most of the text, from top to bottom.
@@ -39,13 +39,13 @@ pub(super) fn read_page(
     backend: &dyn PdfBackend,
     id: PageId,
     budget: &mut Budget,
-) -> Result<Page, ParseError> {
+) -> Result<PdfPage, ParseError> {
     let visible = backend.crop_box(id);
     let (shown, extent) = shown(visible, backend.page_rotation(id));
     let (links, areas) = links(backend, id, shown);
     let content = backend.page_content_with_losses(id);
     let Ok(content) = content else {
-        return Ok(Page { height: extent.1, unreadable: 1, ..Page::default() });
+        return Ok(PdfPage { height: extent.1, unreadable: 1, ..PdfPage::default() });
     };
     let painted = Interpreter::new(backend, id, shown, extent, &areas, budget).run(&content.data)?;
     let mut page = arrange(painted, extent);
@@ -91,17 +91,17 @@ fn links(backend: &dyn PdfBackend, id: PageId, shown: Matrix) -> (Vec<Arc<str>>,
 }
 
 /// Returns a page with its lines, turned to where most of them can be read.
-fn arrange(painted: Painted, (width, height): (f32, f32)) -> Page {
+fn arrange(painted: Painted, (width, height): (f32, f32)) -> PdfPage {
     let counts = painted.glyphs.each_ref().map(Glyphs::len);
     // Slanted text has no page of its own.
     let main = (0..4).rev().max_by_key(|turn| counts[*turn]).unwrap_or(0);
     let sideways = main == 1 || main == 3;
-    let mut page = Page {
+    let mut page = PdfPage {
         height: if sideways { width } else { height },
         rules: painted.rules.iter().map(|rule| turned(*rule, main, (width, height))).collect(),
         images: painted.images,
         unreadable: painted.unreadable,
-        ..Page::default()
+        ..PdfPage::default()
     };
     for (turn, glyphs) in painted.glyphs.into_iter().enumerate() {
         let glyphs: Vec<Glyph> = glyphs.finish();

@@ -2,7 +2,7 @@
 
 use pgai_rs_parser_protocol::Page;
 
-use super::columns::{Cells, Row, is_list, is_table, separators, without_blanks};
+use super::columns::{Cells, WordRow, is_list, is_table, separators, without_blanks};
 use super::geometry::Area;
 use super::grid::{Rule, RuledGrid, Rules, bands, grids};
 use super::line::{Line, text_of};
@@ -210,7 +210,7 @@ fn between(mut parts: Vec<PagePart>, band: &[Rule]) -> Vec<PagePart> {
 }
 
 /// Returns the rows from a little above a rule to the last rule of a band.
-fn rows_within(parts: &[PagePart], band: &[Rule], first: usize) -> Vec<Row> {
+fn rows_within(parts: &[PagePart], band: &[Rule], first: usize) -> Vec<WordRow> {
     let (Some(rule), Some(last)) = (band.get(first), band.last()) else { return Vec::new() };
     let area =
         Area { left: rule.from - REACH, top: rule.at - ABOVE, right: rule.to + REACH, bottom: last.at };
@@ -225,7 +225,7 @@ fn rows_within(parts: &[PagePart], band: &[Rule], first: usize) -> Vec<Row> {
 
 /// Returns the table that is between the first and the last of rules, and the top of it; `None` if there is none. Its
 /// head may have no rule above it, but then fills its columns.
-fn table_from(rows: &[Row], rules: &[f32]) -> Option<(Vec<Vec<String>>, f32)> {
+fn table_from(rows: &[WordRow], rules: &[f32]) -> Option<(Vec<Vec<String>>, f32)> {
     let (top, bottom) = (*rules.first()?, *rules.last()?);
     let begin = rows.partition_point(|row| row.y - 0.3 * row.size < top);
     let end = rows.partition_point(|row| row.y - 0.3 * row.size <= bottom);
@@ -245,7 +245,7 @@ fn table_from(rows: &[Row], rules: &[f32]) -> Option<(Vec<Vec<String>>, f32)> {
 }
 
 /// Returns the rows of a table between rules, of which the first part its head from the rest; `None` if it is none.
-fn table_between(rows: &[Row], rules: &[f32]) -> Option<Vec<Vec<String>>> {
+fn table_between(rows: &[WordRow], rules: &[f32]) -> Option<Vec<Vec<String>>> {
     let size = rows.first()?.size;
     if rows.len() < 2 || rows.len() > MAX_ROWS || rules.len() < 2 {
         return None;
@@ -299,15 +299,15 @@ fn add_row(texts: &mut Vec<Vec<String>>, cells: &Cells, goes_on: bool) {
 }
 
 /// Returns segments as rows, from top to bottom.
-fn rows_of(mut segments: Vec<Segment>) -> Vec<Row> {
+fn rows_of(mut segments: Vec<Segment>) -> Vec<WordRow> {
     segments.sort_by(|a, b| a.y.total_cmp(&b.y));
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<WordRow> = Vec::new();
     for segment in segments {
         match rows.last_mut() {
             Some(row) if segment.y - row.y < 0.45 * row.size.max(segment.size) => {
                 row.words.extend(segment.words)
             }
-            _ => rows.push(Row { words: segment.words, y: segment.y, size: segment.size }),
+            _ => rows.push(WordRow { words: segment.words, y: segment.y, size: segment.size }),
         }
     }
     for row in &mut rows {

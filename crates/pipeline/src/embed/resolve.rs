@@ -42,20 +42,15 @@ pub(super) fn resolve(
         }
     }
 
-    let declaration = EndpointDeclaration {
-        provider,
-        embedding,
-        base_url: base_url.as_deref(),
-        author,
-        key: api_key.as_ref(),
-    };
+    let server = base_url.as_deref();
+    let key = api_key.as_ref();
+    let declaration = EndpointDeclaration { provider, embedding, base_url: server, author, key };
     let permission = declaration.permit(settings)?;
 
     let base_url = match base_url {
         Some(base_url) => base_url,
         None => default_base_url(provider, &parameters, settings)?,
     };
-
     let socket = local_server(provider, &base_url)?;
 
     // A key that may not go there is left out, but for one that the caller brings along.

@@ -15,7 +15,7 @@ use super::looks::{Character, Looks, Paragraph};
 use super::numbering;
 use super::pieces::Text;
 use super::stories::Stories;
-use super::styles::{Meaning, Styles};
+use super::styles::{StyleMeaning, Styles};
 use super::table::Table;
 
 /// A document that is being read.
@@ -27,7 +27,7 @@ pub(super) struct Reader<'a> {
     styles: Styles,
     lists: Lists,
     /// Meanings of styles that were asked for.
-    meanings: HashMap<u16, Meaning>,
+    meanings: HashMap<u16, StyleMeaning>,
     /// Notes that were referred to, and are still to be written.
     waiting: Vec<(String, Range<usize>)>,
     notes: usize,
@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Counts a paragraph of a list, and returns its depth and the sign before it.
-    fn label(&mut self, look: &Paragraph, meaning: &Meaning) -> Option<(usize, Label)> {
+    fn label(&mut self, look: &Paragraph, meaning: &StyleMeaning) -> Option<(usize, Label)> {
         let level = usize::from(look.level.or(meaning.level).unwrap_or(0));
         match look.list.or(meaning.list) {
             // The numbers of Word 6, which a document may still have.

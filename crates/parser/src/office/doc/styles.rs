@@ -27,7 +27,7 @@ struct Style {
 
 /// The meaning of a paragraph's style.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Meaning {
+pub(super) struct StyleMeaning {
     /// The level of a heading, from 1.
     pub(super) heading: Option<usize>,
     /// The level of an entry of a table of contents, from 1.
@@ -66,8 +66,8 @@ impl Styles {
     }
 
     /// Returns the meaning of a style, with what it inherits.
-    pub(super) fn meaning(&self, number: u16) -> Meaning {
-        let mut meaning = Meaning::default();
+    pub(super) fn meaning(&self, number: u16) -> StyleMeaning {
+        let mut meaning = StyleMeaning::default();
         let mut next = usize::from(number);
         let mut outline = None;
         for _ in 0..LONGEST_CHAIN {

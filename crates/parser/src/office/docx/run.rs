@@ -6,7 +6,7 @@ use crate::ParseError;
 use crate::package::Node;
 
 use super::super::block::Block;
-use super::super::fields::Meaning;
+use super::super::fields::FieldMeaning;
 use super::super::inline::{Inline, Mark};
 use super::super::{drawing, fields, math, symbols};
 use super::anchors::Anchors;
@@ -72,9 +72,9 @@ impl<'p> Reader<'_, 'p> {
 
     fn simple_field(&mut self, node: Node<'p>, line: &mut Line) -> Result<(), ParseError> {
         match fields::meaning(&node.attribute("instr").unwrap_or_default()) {
-            Meaning::PageNumber => Ok(()),
-            Meaning::Text => self.inline(node, line),
-            Meaning::Link(url) => self.linked(node, Some(target(&url)), line),
+            FieldMeaning::PageNumber => Ok(()),
+            FieldMeaning::Text => self.inline(node, line),
+            FieldMeaning::Link(url) => self.linked(node, Some(target(&url)), line),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Showing text: where its letters stand on the page.
 
-use super::super::font::Piece;
+use super::super::font::FontPiece;
 use super::super::geometry::Matrix;
 use super::super::glyph::{Glyph, Style, along, direction, spelled_out};
 use super::super::lexer::Operand;
@@ -60,7 +60,7 @@ impl Interpreter<'_> {
     }
 
     /// Returns the places on the page where a piece begins and ends.
-    fn ends(&self, piece: &Piece, width: f32, matrix: Matrix) -> ((f32, f32), (f32, f32)) {
+    fn ends(&self, piece: &FontPiece, width: f32, matrix: Matrix) -> ((f32, f32), (f32, f32)) {
         match piece.downwards {
             None => (matrix.apply(0.0, 0.0), matrix.apply(width, 0.0)),
             Some((down, (x, y))) => {
@@ -73,7 +73,7 @@ impl Interpreter<'_> {
     }
 
     /// Puts the letters of a piece where they stand on the page.
-    fn place(&mut self, piece: &Piece, width: f32, style: Style, em: f32) {
+    fn place(&mut self, piece: &FontPiece, width: f32, style: Style, em: f32) {
         let text = piece.text.trim_matches(is_blank);
         if text.is_empty() {
             self.spaced |= !piece.text.is_empty();

@@ -10,7 +10,7 @@ use super::{Kind, ParseError, damaged};
 use crate::charset::CodePage;
 
 /// A sheet that the workbook lists.
-pub(super) struct Listed {
+pub(super) struct ListedSheet {
     /// The name on its tab.
     pub(super) name: String,
     /// The place in the stream where it begins.
@@ -22,7 +22,7 @@ pub(super) struct Listed {
 /// The facts that hold for a whole workbook.
 pub(super) struct Globals {
     /// The sheets, in the order of their tabs.
-    pub(super) sheets: Vec<Listed>,
+    pub(super) sheets: Vec<ListedSheet>,
     /// The texts that cells refer to, by their numbers.
     pub(super) strings: Vec<Rc<str>>,
     /// The formats of numbers.
@@ -98,14 +98,14 @@ fn format_code(content: &mut super::super::bytes::Bytes<'_>, texts: TextEncoding
 }
 
 /// Returns a sheet with cells; charts and macros have sheets of their own.
-fn sheet(record: &Record<'_>, texts: TextEncoding) -> Option<Listed> {
+fn sheet(record: &Record<'_>, texts: TextEncoding) -> Option<ListedSheet> {
     let mut content = record.content();
     let place = content.u32()? as usize;
     let is_shown = content.u8()? & 3 == 0;
     let has_cells = content.u8()? == 0;
     let length = usize::from(content.u8()?);
     let name = texts.read(&mut content, length)?;
-    has_cells.then_some(Listed { name, place, is_shown })
+    has_cells.then_some(ListedSheet { name, place, is_shown })
 }
 
 /// Returns the code page of this number: those that Excel has beside all others are of the Macintosh and of Windows.

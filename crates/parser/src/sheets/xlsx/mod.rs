@@ -12,7 +12,7 @@ use crate::{Kind, ParseError};
 use cells::CellContext;
 
 /// A sheet that is to be read.
-pub(super) struct Listed {
+pub(super) struct ListedSheet {
     /// Its name.
     pub(super) name: String,
     /// The relation that leads to its file.
@@ -59,14 +59,14 @@ pub(super) fn read(kind: Kind, bytes: &[u8]) -> Result<Book, ParseError> {
 }
 
 /// Returns the sheets that a workbook lists, and what its days are counted from.
-fn workbook_sheets(xml: &mut Xml<'_>) -> Result<(Vec<Listed>, Epoch), ParseError> {
+fn workbook_sheets(xml: &mut Xml<'_>) -> Result<(Vec<ListedSheet>, Epoch), ParseError> {
     let mut sheets = Vec::new();
     let mut epoch = Epoch::Of1900;
     loop {
         match xml.next()? {
             Token::Open(element) => match element.local().as_str() {
                 "workbookPr" if element.is("date1904") => epoch = Epoch::Of1904,
-                "sheet" => sheets.push(Listed {
+                "sheet" => sheets.push(ListedSheet {
                     name: element.attribute("name").unwrap_or_default(),
                     relation: element.attribute("id").unwrap_or_default(),
                     is_shown: element.attribute("state").is_none_or(|state| state == "visible"),

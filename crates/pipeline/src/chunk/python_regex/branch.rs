@@ -6,7 +6,7 @@ use super::super::ChunkError;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Branch {
     /// The way in which it goes on.
-    pub kind: Kind,
+    pub kind: BranchKind,
     /// The address where it goes on.
     pub at: usize,
     /// The position in the text.
@@ -17,7 +17,7 @@ pub(super) struct Branch {
 
 /// The ways in which a search goes on at a branch.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum BranchKind {
     /// It goes on here.
     Plain,
     /// A run took as many characters as there are; it may give them back down to this position.

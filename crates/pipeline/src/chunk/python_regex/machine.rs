@@ -4,7 +4,7 @@
 //! at, and each place that it remembers to go back to.
 
 use super::super::allowance::StepClock;
-use super::branch::{Branch, Kind, SearchEnd};
+use super::branch::{Branch, BranchKind, SearchEnd};
 use super::char_set::CharSet;
 use super::program::{Anchor, Fence, Instruction, Program};
 
@@ -120,7 +120,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
             }
             Instruction::At(place) => self.is_at(place, position).then_some((at + 1, position)),
             Instruction::Split(first, second) => {
-                self.branch(Kind::Plain, second, position)?;
+                self.branch(BranchKind::Plain, second, position)?;
                 Some((first, position))
             }
             Instruction::Jump(to) => Some((to, position)),
@@ -147,11 +147,11 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
                 Some((if took_part { at + 1 } else { otherwise }, position))
             }
             Instruction::Begin(Fence::LookNot(otherwise)) => {
-                self.branch(Kind::FenceNot, otherwise, position)?;
+                self.branch(BranchKind::FenceNot, otherwise, position)?;
                 Some((at + 1, position))
             }
             Instruction::Begin(Fence::Atomic | Fence::Look) => {
-                self.branch(Kind::Fence, at, position)?;
+                self.branch(BranchKind::Fence, at, position)?;
                 Some((at + 1, position))
             }
             Instruction::End(fence) => self.end(fence, at, position)?,
@@ -173,14 +173,14 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
         };
         if !greedy {
             if max > min {
-                self.branch(Kind::Lazy(min), at, least.0)?;
+                self.branch(BranchKind::Lazy(min), at, least.0)?;
             }
             return Ok(Some((at + 1, least.0)));
         }
 
         let most = self.many(set, least.0, max - min)?.map_or(least.0, |(end, _)| end);
         if most > least.0 {
-            self.branch(Kind::Greedy(least.0), at + 1, most)?;
+            self.branch(BranchKind::Greedy(least.0), at + 1, most)?;
         }
         Ok(Some((at + 1, most)))
     }
@@ -220,7 +220,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
         }
 
         let (first, second) = if greedy { (again, exit) } else { (exit, again) };
-        self.branch(Kind::Plain, second, position)?;
+        self.branch(BranchKind::Plain, second, position)?;
         Ok(Some((first, position)))
     }
 
@@ -228,7 +228,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
     fn end(&mut self, fence: Fence, at: usize, position: usize) -> Result<Option<(usize, usize)>, SearchEnd> {
         while let Some(branch) = self.branches.pop() {
             self.step(1)?;
-            if !matches!(branch.kind, Kind::Fence | Kind::FenceNot) {
+            if !matches!(branch.kind, BranchKind::Fence | BranchKind::FenceNot) {
                 continue;
             }
             return Ok(match fence {
@@ -250,9 +250,9 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
             self.undo(branch.changes)?;
             let Branch { kind, at, position, .. } = branch;
             match kind {
-                Kind::Plain | Kind::FenceNot => return Ok(Some((at, position))),
-                Kind::Fence => {}
-                Kind::Greedy(least) => {
+                BranchKind::Plain | BranchKind::FenceNot => return Ok(Some((at, position))),
+                BranchKind::Fence => {}
+                BranchKind::Greedy(least) => {
                     let width = self.text[..position].chars().next_back().map_or(0, char::len_utf8);
                     let shorter = position - width;
                     if shorter > least {
@@ -260,11 +260,11 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
                     }
                     return Ok(Some((at, shorter)));
                 }
-                Kind::Lazy(taken) => {
+                BranchKind::Lazy(taken) => {
                     let Instruction::Run { set, max, .. } = self.program.instructions[at] else { continue };
                     let Some(longer) = self.one(set, position) else { continue };
                     if taken + 1 < max {
-                        self.branch(Kind::Lazy(taken + 1), at, longer)?;
+                        self.branch(BranchKind::Lazy(taken + 1), at, longer)?;
                     }
                     return Ok(Some((at + 1, longer)));
                 }
@@ -328,7 +328,7 @@ impl<'p, 't, 'c, 'a> Machine<'p, 't, 'c, 'a> {
         Ok(())
     }
 
-    fn branch(&mut self, kind: Kind, at: usize, position: usize) -> Result<(), SearchEnd> {
+    fn branch(&mut self, kind: BranchKind, at: usize, position: usize) -> Result<(), SearchEnd> {
         if self.branches.len() == self.max_branches {
             return Err(SearchEnd::RanAway(format!("it remembers more than {} places", self.max_branches)));
         }

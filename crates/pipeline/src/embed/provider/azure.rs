@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use super::openai::{LIMITS, Request, without_base64};
+use super::openai::{LIMITS, OpenAiRequest, without_base64};
 use super::protocol::{OptionShape, Profile, Protocol};
 use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::limits::pack::Limits;
@@ -55,7 +55,7 @@ impl Protocol for Azure {
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        let request = request.json(&Request::new(&self.endpoint, inputs, optional));
+        let request = request.json(&OpenAiRequest::new(&self.endpoint, inputs, optional));
         match &self.endpoint.api_key {
             Some(key) => request.header("api-key", key.expose()),
             None => request,

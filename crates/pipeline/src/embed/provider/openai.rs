@@ -49,7 +49,7 @@ struct OpenAi {
 
 /// The body of a request.
 #[derive(Serialize)]
-pub(super) struct Request<'a, I: ?Sized> {
+pub(super) struct OpenAiRequest<'a, I: ?Sized> {
     model: &'a str,
     input: &'a I,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,11 +59,11 @@ pub(super) struct Request<'a, I: ?Sized> {
     parameters: &'a Map<String, Value>,
 }
 
-impl<'a, I: Serialize + ?Sized> Request<'a, I> {
+impl<'a, I: Serialize + ?Sized> OpenAiRequest<'a, I> {
     /// Makes the body for these inputs of a model, with what the server takes. The input is an array of
     /// texts, or of one text's tokens.
     pub(super) fn new(endpoint: &'a Endpoint, input: &'a I, optional: Optional) -> Self {
-        Request {
+        OpenAiRequest {
             model: &endpoint.model,
             input,
             dimensions: endpoint.wanted_dimensions(optional),
@@ -79,7 +79,7 @@ impl Protocol for OpenAi {
     }
 
     fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.endpoint.authorize(request).json(&Request::new(&self.endpoint, inputs, optional))
+        self.endpoint.authorize(request).json(&OpenAiRequest::new(&self.endpoint, inputs, optional))
     }
 
     fn write_tokens(
@@ -88,7 +88,7 @@ impl Protocol for OpenAi {
         tokens: &[u32],
         optional: Optional,
     ) -> Option<RequestBuilder> {
-        Some(self.endpoint.authorize(request).json(&Request::new(&self.endpoint, tokens, optional)))
+        Some(self.endpoint.authorize(request).json(&OpenAiRequest::new(&self.endpoint, tokens, optional)))
     }
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {

@@ -2,7 +2,7 @@
 
 use super::super::tree::{Element, Node};
 use super::inline::Inline;
-use super::names::{Role, role};
+use super::names::{ElementRole, role};
 use super::{authors, list, table};
 use crate::markdown::{Blocks, code, one_line};
 
@@ -60,11 +60,11 @@ impl Writer {
 
     fn block(&mut self, element: &Element, parent: &Element, titles: Titles) {
         match role(&element.name) {
-            Role::Nothing => {}
-            Role::Title => self.title(element, parent, titles),
-            Role::Info if parent.name.ends_with("step") => self.parts(element, titles),
-            Role::Info => self.info(element, titles),
-            Role::Section => {
+            ElementRole::Nothing => {}
+            ElementRole::Title => self.title(element, parent, titles),
+            ElementRole::Info if parent.name.ends_with("step") => self.parts(element, titles),
+            ElementRole::Info => self.info(element, titles),
+            ElementRole::Section => {
                 self.write_notes();
                 let level = titles.level() + usize::from(has_title(element) || element.name == "abstract");
                 if element.name == "abstract" && element.child("title").is_none() {
@@ -72,26 +72,26 @@ impl Writer {
                 }
                 self.section(element, level);
             }
-            Role::Figure => self.parts(element, Titles::Paragraphs(titles.level())),
-            Role::List(numbered) => list::write(self, element, numbered, titles.level()),
-            Role::Terms => list::write_terms(self, element, titles.level()),
-            Role::Table => table::write(self, element, titles.level()),
-            Role::Code => {
+            ElementRole::Figure => self.parts(element, Titles::Paragraphs(titles.level())),
+            ElementRole::List(numbered) => list::write(self, element, numbered, titles.level()),
+            ElementRole::Terms => list::write_terms(self, element, titles.level()),
+            ElementRole::Table => table::write(self, element, titles.level()),
+            ElementRole::Code => {
                 let language =
                     element.attribute("language").or_else(|| element.attribute("lang")).unwrap_or_default();
                 self.blocks.push(&code(&one_line(language), element.raw_text().trim_matches('\n')));
             }
-            Role::Quote => {
+            ElementRole::Quote => {
                 let quoted = self.nested(element, titles.level());
                 let mark = if self.is_deep() { "" } else { "> " };
                 let lines = quoted.lines().map(|line| format!("{mark}{line}").trim_end().to_owned());
                 self.blocks.push(&lines.collect::<Vec<_>>().join("\n"));
             }
-            Role::Verse => {}
-            Role::Block if element.elements().any(|child| role(&child.name) == Role::Verse) => {
+            ElementRole::Verse => {}
+            ElementRole::Block if element.elements().any(|child| role(&child.name) == ElementRole::Verse) => {
                 self.verses(element)
             }
-            Role::Block | Role::Inline => {
+            ElementRole::Block | ElementRole::Inline => {
                 self.parts(element, Titles::Paragraphs(titles.level()).or_headings(element, titles))
             }
         }
@@ -175,7 +175,7 @@ impl Writer {
         for child in &element.children {
             match child {
                 Node::Text(text) => line.text(text),
-                Node::Element(child) if role(&child.name) == Role::Nothing && !is_cited => {}
+                Node::Element(child) if role(&child.name) == ElementRole::Nothing && !is_cited => {}
                 Node::Element(child) => self.inline(child, line),
             }
         }
@@ -234,7 +234,7 @@ fn is_left_out(element: &Element, parent: &Element) -> bool {
 /// Returns whether an element is a block, or an unknown one with blocks in it.
 fn is_block(element: &Element) -> bool {
     match role(&element.name) {
-        Role::Inline => has_block(element),
+        ElementRole::Inline => has_block(element),
         _ => true,
     }
 }
@@ -243,15 +243,15 @@ fn has_block(element: &Element) -> bool {
     !["footnote", "fn"].contains(&element.name.as_str())
         && !element.name.ends_with("citation")
         && element.elements().any(|child| match role(&child.name) {
-            Role::Inline => has_block(child),
-            Role::Nothing => false,
+            ElementRole::Inline => has_block(child),
+            ElementRole::Nothing => false,
             _ => true,
         })
 }
 
 /// Returns whether a section has a heading.
 fn has_title(element: &Element) -> bool {
-    element.elements().any(|child| matches!(role(&child.name), Role::Title | Role::Info))
+    element.elements().any(|child| matches!(role(&child.name), ElementRole::Title | ElementRole::Info))
         || element.child("front").is_some()
 }
 
