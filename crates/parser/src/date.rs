@@ -1,9 +1,16 @@
 //! Times that documents state in words.
 
-/// Returns a time in ISO 8601, as precise as it is stated; `None` if this is none. It may be in ISO 8601 already, or
-/// as e-mails state it.
+/// The days that programs write where they know none: .NET its least one, and calibre its `UNDEFINED_DATE`
+/// (`calibre/utils/date.py`).
+const UNKNOWN: [&str; 2] = ["0001-01-01", "0101-01-01"];
+
+/// Returns a time in ISO 8601, as precise as it is stated; `None` if this is none, or stands for none. It may be in ISO
+/// 8601 already, or as e-mails state it.
 pub(crate) fn iso(text: &str) -> Option<String> {
     let text = text.trim();
+    if UNKNOWN.iter().any(|day| text.starts_with(day)) {
+        return None;
+    }
     if is_iso(text) {
         return Some(text.to_owned());
     }
@@ -66,7 +73,7 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_none() {
-        for text in ["", "yesterday", "2024-13", "0000", "24", "2024-02T12:30", "1/2/2024"] {
+        for text in ["", "yesterday", "2024-13", "0000", "24", "2024-02T12:30", "1/2/2024", "0101-01-01T00:00:00+00:00", "0001-01-01"] {
             assert_eq!(iso(text), None, "{text}");
         }
     }
