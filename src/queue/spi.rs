@@ -168,7 +168,7 @@ impl SpiQueue {
         let unpeeked = active.looks.has_changed();
         let began = Instant::now();
         let (more, claims, tickets, mut found) = SpiSession::on(active).transaction(|s| {
-            s.as_owner(|s| {
+            s.as_owner_unchanged(|s| {
                 let folded = inbox::fold(s, v, &active.cursor)?;
                 // Most often there is nothing else, and the statement need not be planned for more.
                 if !folded.more && folded.rows <= FEW as i64 && active.looks.was_all() {
@@ -177,7 +177,6 @@ impl SpiQueue {
                 let claims = claim(s, v, &wanted)?;
                 let tickets = self.tickets.issue(claims.rows.len());
                 let found = read(s, v, &active.shared, &claims.rows, &tickets, largest)?;
-                s.require_unchanged()?;
                 Ok((folded.more, claims, tickets, found))
             })
         })?;
@@ -321,9 +320,7 @@ impl Queue for SpiQueue {
         let busy = match self.write(vectorizer.id, done) {
             // Somebody holds a lock on a whole table, or has changed the vectorizer: nothing that these rows
             // could help.
-            Err(error) if error.is_contention() || self.roster.is_outdated(vectorizer.id) => {
-                done.iter().map(|d| d.ticket).collect()
-            }
+            Err(error) if error.is_contention() => done.iter().map(|d| d.ticket).collect(),
             Err(error) if error.is_costly() => {
                 self.roster.pause(vectorizer.id, "write rows of", &error);
                 return Err(error);

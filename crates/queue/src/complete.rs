@@ -44,13 +44,7 @@ pub fn complete<S: Session>(
     mut results: Vec<Outcome<'_>>,
 ) -> Result<Written, S::Error> {
     results.sort_by(|a, b| a.claim.key.0.cmp(&b.claim.key.0));
-    session.transaction(|s| {
-        s.as_owner(|s| {
-            let written = write(s, v, &results)?;
-            s.require_unchanged()?;
-            Ok(written)
-        })
-    })
+    session.transaction(|s| s.as_owner_unchanged(|s| write(s, v, &results)))
 }
 
 fn write<S: Session>(session: &mut S, v: &Definition, results: &[Outcome<'_>]) -> Result<Written, S::Error> {

@@ -53,12 +53,12 @@ pub fn fail<S: Session>(
 ) -> Result<(), S::Error> {
     let mut settle = |rows_are_free: bool| {
         session.transaction(|s| {
-            let rows = s.as_owner(|s| settle(s, v, vectorizer, failed, limits, rows_are_free))?;
+            let rows = s.as_owner_unchanged(|s| settle(s, v, vectorizer, failed, limits, rows_are_free))?;
             s.as_extension(|s| record(s, v, vectorizer, &rows, limits.errors))
         })
     };
     match settle(true) {
-        // Somebody holds a lock on the whole source: all of its rows are in use.
+        // Most often, somebody holds a lock on the whole source: all of its rows are in use.
         Err(error) if error.is_contention() => settle(false),
         other => other,
     }

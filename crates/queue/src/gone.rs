@@ -16,7 +16,7 @@ pub fn settle<S: Session>(session: &mut S, v: &Definition, claims: &[Claimed]) -
         return Ok(());
     }
     let claims: Vec<&Claimed> = claims.iter().collect();
-    session.transaction(|s| s.as_owner(|s| settle_held(s, v, &claims)))
+    session.transaction(|s| s.as_owner_unchanged(|s| settle_held(s, v, &claims)))
 }
 
 fn settle_held<S: Session>(session: &mut S, v: &Definition, claims: &[&Claimed]) -> Result<(), S::Error> {

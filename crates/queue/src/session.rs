@@ -263,6 +263,20 @@ pub trait Session: Connection {
     /// return false.
     fn try_lock(&mut self, table: u32) -> Result<bool, Self::Error>;
 
+    /// Does the same as [`as_owner`](Self::as_owner), and errors (40001) if the definition has changed by the end of `f`:
+    /// columns that have changed places would have been taken for each other. Whoever settles or deletes something does
+    /// it like this.
+    fn as_owner_unchanged<R>(
+        &mut self,
+        f: impl FnOnce(&mut Self) -> Result<R, Self::Error>,
+    ) -> Result<R, Self::Error> {
+        self.as_owner(|s| {
+            let result = f(s)?;
+            s.require_unchanged()?;
+            Ok(result)
+        })
+    }
+
     /// Errors (40001) if the definition has changed; see [`is_outdated`](Self::is_outdated).
     fn require_unchanged(&mut self) -> Result<(), Self::Error> {
         match self.is_outdated()? {

@@ -33,5 +33,5 @@ fn still_held<S: Session>(
     claims: &[(Ticket, Claimed)],
 ) -> Result<Vec<usize>, S::Error> {
     let claims: Vec<&Claimed> = claims.iter().map(|(_, claim)| claim).collect();
-    session.transaction(|s| s.as_owner(|s| held(s, v, &claims)))
+    session.transaction(|s| s.as_owner_unchanged(|s| held(s, v, &claims)))
 }

@@ -16,6 +16,7 @@ mod claims;
 mod failures;
 mod leases;
 mod queue;
+mod redefined;
 mod results;
 #[path = "../support/mod.rs"]
 mod support;

@@ -108,11 +108,15 @@ impl Queue {
     }
 
     pub fn fail(&mut self, claims: &[Claimed], failure: &Failure) {
+        self.try_fail(claims, failure).unwrap();
+    }
+
+    pub fn try_fail(&mut self, claims: &[Claimed], failure: &Failure) -> Result<(), ClientError> {
         let failed: Vec<(&Claimed, &Failure)> = claims.iter().map(|claim| (claim, failure)).collect();
         let backoff = (Duration::from_secs(60), Duration::from_secs(600));
         let limits = fail::Limits { retries: 3, backoff, errors: 2 };
         let v = &self.source.definition;
-        fail::fail(&mut self.session, v, &self.vectorizer, &failed, &limits).unwrap();
+        fail::fail(&mut self.session, v, &self.vectorizer, &failed, &limits)
     }
 
     /// Returns what a user sees: the first column of each row, as text.
