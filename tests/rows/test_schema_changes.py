@@ -238,33 +238,6 @@ def test_a_column_is_renamed_while_its_rows_wait_and_are_embedded(plain, stub):
     assert plain.sql("SELECT details FROM ai.vectorizer_errors") == []
 
 
-def test_columns_change_places_between_the_look_at_a_vectorizer_and_its_rows(db, owner, stub):
-    """The worker waits in a trigger of somebody else's meanwhile."""
-    db.sql(PLAIN.replace("document", "other"))
-    vectorizer.create(db, stub.url, "other")
-    # What sequences say is seen at once, and no lock is waited for.
-    db.sql("""
-        CREATE SEQUENCE waits; CREATE SEQUENCE goes_on;
-        CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-            PERFORM nextval('public.waits');
-            WHILE NOT (SELECT is_called FROM public.goes_on) LOOP PERFORM pg_sleep(0.01); END LOOP;
-            RETURN NEW;
-        END $$;
-        CREATE TRIGGER wait BEFORE INSERT ON other_embedding_store FOR EACH ROW EXECUTE FUNCTION wait()
-    """)
-    db.sql("INSERT INTO document VALUES (1, 'first', 'a')")
-    vectorizer.in_step(db, ["id"])
-    db.sql("INSERT INTO other VALUES (1, 't', 'b')")
-    eventually(lambda: db.value("SELECT is_called FROM waits"), what="the worker to wait")
-    db.sql("""
-        BEGIN; ALTER TABLE document RENAME title TO another; ALTER TABLE document RENAME body TO title;
-        ALTER TABLE document RENAME another TO body; COMMIT; INSERT INTO document (id, title) VALUES (2, 'the text')
-    """, user=owner)
-    db.sql("SELECT nextval('goes_on')")
-    vectorizer.in_step(db, ["id"], column="title")
-
-
 def test_a_row_that_was_set_aside_is_told_by_its_keys_new_name(plain, stub):
     stub.fail(math.inf, when=lambda request: "poison" in request.inputs, status=400)
     plain.sql("INSERT INTO document VALUES (3, 't', 'poison')")
