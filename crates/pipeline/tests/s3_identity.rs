@@ -122,6 +122,20 @@ async fn a_role_is_assumed_once_in_its_credentials_life() {
 }
 
 #[tokio::test]
+async fn who_is_refused_again_and_again_does_not_have_credentials_read_each_time() {
+    let clock = Clock::new();
+    let server = Server::start(move |request| match is_sts(request) {
+        true => session_credentials("role-token", clock.now() + HOUR),
+        false => error(403, "InvalidAccessKeyId"),
+    });
+    let clients = Clients::new(&settings(&server));
+    for _ in 0..10 {
+        assert!(get(&clients, &in_role(ROLE)).await.is_err());
+    }
+    assert_eq!(asked_sts(&server).len(), 1);
+}
+
+#[tokio::test]
 async fn a_role_is_assumed_in_its_partition_and_the_endpoint_of_an_access_is_s3s_alone() {
     let (sts, store) = (server(&Clock::new()), Server::start(|_| Reply::new(200, "from the store")));
     let clients = Clients::new(&settings(&sts));

@@ -173,19 +173,25 @@ async fn a_queue_whose_host_its_author_chose_does_not_lead_into_private_networks
 /// Long enough for an answer that nobody waits for, and a test ends that waits in vain.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+fn says_slow(request: &Request) -> bool {
+    request.target.contains("slow") || String::from_utf8_lossy(&request.body).contains("slow")
+}
+
+fn is_poll(request: &Request) -> bool {
+    request.header("x-amz-target").is_some()
+}
+
 /// A world with room for few requests and few queues at a time, and a server that answers nobody who says "slow" until
 /// its gate is opened.
 async fn narrow_world() -> (World, Server) {
     let server = Server::start_gated(|request, gate| {
-        let says_slow =
-            request.target.contains("slow") || String::from_utf8_lossy(&request.body).contains("slow");
-        if says_slow {
+        if says_slow(request) {
             gate.wait();
         }
-        match request.header("x-amz-target") {
-            Some(_) => Reply::new(200, "{}"),
-            None if request.method == "HEAD" => Reply::new(200, ""),
-            None => page(&["docs/a"], ""),
+        match is_poll(request) {
+            true => Reply::new(200, "{}"),
+            false if request.method == "HEAD" => Reply::new(200, ""),
+            false => page(&["docs/a"], ""),
         }
     });
     let mut world = world(&server).await;
@@ -227,6 +233,41 @@ async fn one_owners_slow_queues_leave_polls_to_others() {
     let heard = tokio::time::timeout(PATIENCE, world.until(|| listener.try_next())).await.unwrap();
     assert!(matches!(heard, Heard::Ready), "{heard:?}");
     drop(busy);
+}
+
+#[tokio::test]
+async fn there_are_so_many_requests_and_polls_at_a_time() {
+    let (world, server) = narrow_world().await;
+    let settings = Settings { connections: 8, ..settings(&server.url) };
+    let slow = ListingScope::new("s3://bucket/slow/", &SourceConfig::default(), &settings);
+    let slow = Arc::new(slow.unwrap());
+
+    // Of many owners, so that no part of one's is left to others.
+    let owners: Vec<_> = (1..=20).map(|role| world.network.of(Owner::of(role))).collect();
+    let listings: Vec<_> =
+        owners.iter().map(|network| Listing::start(network, slow.clone(), S3Access::default())).collect();
+    let url = format!("{}/1234/slow", server.url);
+    let listen = |network| Listener::start(network, world.scope.clone(), S3Access::default(), url.clone());
+    let listeners: Vec<_> = owners.iter().map(listen).collect();
+
+    let held = || {
+        let requests = server.requests();
+        let (polls, others): (Vec<_>, Vec<_>) =
+            requests.iter().filter(|request| says_slow(request)).partition(|request| is_poll(request));
+        (others.len(), polls.len())
+    };
+    let most = (settings.s3_requests_at_a_time(), settings.polls_at_a_time());
+    while held().0 < most.0 || held().1 < most.1 {
+        tokio::task::yield_now().await;
+    }
+
+    // Whoever asks by other clients is answered, again and again; by then the others have asked, too, if they may.
+    let other = World::new(&server.url, &SourceConfig::default());
+    for _ in 0..20 {
+        assert_eq!(other.list().await.1, Ok(()));
+    }
+    assert_eq!(held(), most);
+    drop((listings, listeners));
 }
 
 #[tokio::test]
@@ -276,7 +317,10 @@ async fn a_listing_that_leads_in_a_circle_of_pages_ends() {
     let leads_to = |token| {
         format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
     };
+    let asked = AtomicUsize::new(0);
     let server = Server::start(move |request| match request.target.contains("continuation-token=two") {
+        // Else whoever goes round would never come to an end.
+        _ if asked.fetch_add(1, Ordering::SeqCst) == 10 => page(&["docs/c"], ""),
         true => page(&["docs/b"], &leads_to("three")),
         false => page(&["docs/a"], &leads_to("two")),
     });
