@@ -21,7 +21,7 @@ use super::session::SpiSession;
 use super::tickets::Tickets;
 use super::unlogged;
 use crate::catalog::registration;
-use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::vectorizer::Entry;
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -202,23 +202,17 @@ impl Roster {
         ids.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Returns whether a vectorizer's definition has changed since this turn began.
-    pub fn is_outdated(&self, id: i32) -> bool {
+    /// Returns whether a vectorizer has changed, or is gone, since this turn began.
+    fn is_outdated(&self, id: i32) -> bool {
         let outdated = |active: &Active| matches!(transaction(|| active.is_outdated()), Ok(true));
         self.get(id).is_some_and(outdated)
     }
 
     /// Makes a vectorizer pause after an error of its own, unless it has changed or is gone.
     pub fn pause(&mut self, id: i32, action: &str, error: &PgError) {
-        // The next turn takes it up as it is now.
+        // The next turn takes it up as it is now, if it finds it.
         if self.is_outdated(id) {
             self.next.within(Duration::ZERO);
-            return;
-        }
-        // Dropped since this turn began: the next one will not find it.
-        if error.code == PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE
-            && matches!(transaction(|| vectorizer::by_id(id)), Ok(None))
-        {
             return;
         }
 
