@@ -160,3 +160,19 @@ impl Stores {
 fn place(wanted: Wanted<'_>) -> StoreAddress {
     (wanted.uri.bucket().to_owned(), wanted.uri.access(wanted.access).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+
+    #[test]
+    fn something_is_known_of_so_many_stores_at_most() {
+        let stores = Stores::new(Arc::new(Clients::new(&Settings::default())));
+        let mut known = lock(&stores.known);
+        for number in 0..MOST_STORES + 10 {
+            known.insert((number.to_string(), S3Access::default()), Arc::default());
+        }
+        assert_eq!(known.len(), MOST_STORES);
+    }
+}

@@ -210,3 +210,18 @@ pub(super) async fn credentials_of(config: &SdkConfig) -> Result<Credentials, S3
 pub(super) async fn with_deadline<T>(work: impl Future<Output = Result<T, S3Error>>) -> Result<T, S3Error> {
     tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(S3Error::late(DEADLINE)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_regions_of_so_many_buckets_are_remembered() {
+        let clients = Clients::new(&Settings::default());
+        let mut regions = lock(&clients.regions);
+        for number in 0..MAX_BUCKETS + 10 {
+            regions.insert((number.to_string(), None), "eu-west-1".to_owned());
+        }
+        assert_eq!(regions.len(), MAX_BUCKETS);
+    }
+}

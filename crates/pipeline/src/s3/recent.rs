@@ -26,6 +26,12 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
         self.entries.get(key)
     }
 
+    /// Returns the number of entries.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Remembers the value of a key.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         if self.entries.insert(key.clone(), value).is_none() {

@@ -244,12 +244,16 @@ mod tests {
     use super::*;
     use crate::secret::Secret;
 
-    /// The URL that an object of that bucket is fetched from, up to its query.
-    async fn url(settings: S3Settings, access: &S3Access, bucket: &str) -> String {
+    fn session(settings: S3Settings) -> Arc<S3Session> {
         let access_key = Some(("AKID".to_owned(), Secret::new("secret")));
         let region = settings.region.or(Some("eu-west-1".to_owned()));
         let settings = Settings { s3: S3Settings { access_key, region, ..settings }, ..Settings::default() };
-        let client = S3Session::new(&Setup::new(&settings, SharedTimeSource::default())).client(access).await;
+        S3Session::new(&Setup::new(&settings, SharedTimeSource::default()))
+    }
+
+    /// The URL that an object of that bucket is fetched from, up to its query.
+    async fn url(settings: S3Settings, access: &S3Access, bucket: &str) -> String {
+        let client = session(settings).client(access).await;
         let presigning = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
         let request = client.get_object().bucket(bucket).key("key").presigned(presigning).await.unwrap();
         request.uri().split('?').next().unwrap().to_owned()
@@ -292,5 +296,15 @@ mod tests {
         assert_eq!(url(settings(), &elsewhere, "bucket").await, "http://other:1/bucket/key");
         let vhost = S3Access { url_style: Some(UrlStyle::VirtualHosted), ..elsewhere };
         assert_eq!(url(settings(), &vhost, "bucket").await, "http://bucket.other:1/key");
+    }
+
+    #[tokio::test]
+    async fn so_many_clients_and_roles_are_kept_at_most() {
+        let session = session(S3Settings::default());
+        for number in 0..MAX_CLIENTS + 10 {
+            let aws_role_arn = Some(format!("arn:aws:iam::123456789012:role/{number}"));
+            session.client(&S3Access { aws_role_arn, ..S3Access::default() }).await;
+        }
+        assert_eq!((lock(&session.clients).len(), lock(&session.roles).len()), (MAX_CLIENTS, MAX_CLIENTS));
     }
 }

@@ -50,6 +50,16 @@ mod tests {
     }
 
     #[test]
+    fn only_so_many_messages_are_remembered() {
+        let (mut complaints, mut now) = (Complaints::default(), Instant::now());
+        for id in 0..REMEMBERED + 10 {
+            assert!(complaints.is_due(&id.to_string(), now));
+            now += PERIOD;
+        }
+        assert_eq!(complaints.remembered.len(), REMEMBERED);
+    }
+
+    #[test]
     fn there_are_so_many_complaints_in_a_minute() {
         let (mut complaints, now) = (Complaints::default(), Instant::now());
         let due = |complaints: &mut Complaints, now| {

@@ -93,6 +93,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_twice_is_refused() {
+        let item = r#"{"index": 0, "embedding": [1]}"#;
+        assert!(indexed(format!(r#"{{"data": [{item}]}}"#).as_bytes()).is_ok());
+        for twice in [
+            format!(r#"{{"data": [{item}], "data": [{item}]}}"#),
+            r#"{"data": [{"index": 0, "index": 1, "embedding": [1]}]}"#.to_owned(),
+            r#"{"data": [{"index": 0, "embedding": [1], "embedding": [2]}]}"#.to_owned(),
+        ] {
+            assert!(indexed(twice.as_bytes()).is_err(), "{twice}");
+        }
+    }
+
+    #[test]
     fn refuses_what_is_neither() {
         assert!(read(r#"{"embedding": "AACAPw=="}"#).is_ok());
         assert!(read(r#"{"embedding": "AACA"}"#).is_err());
