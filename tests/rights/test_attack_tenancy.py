@@ -110,8 +110,8 @@ def test_a_view_in_place_of_ones_own_work_table_is_not_read(shared):
     _, mallory, alice = shared()
     mallory.sql("""
         CREATE SEQUENCE mallory.ran;
-        CREATE FUNCTION mallory.spy() RETURNS int LANGUAGE plpgsql AS $$
-        BEGIN PERFORM nextval('mallory.ran'); PERFORM pg_sleep(3600); RETURN 1; END $$;
+        CREATE FUNCTION mallory.spy() RETURNS boolean LANGUAGE plpgsql AS $$
+        BEGIN PERFORM nextval('mallory.ran'); PERFORM pg_sleep(3600); RETURN true; END $$;
     """)
     # She may not create in ai; an old or a foreign queue can be anywhere.
     mallory.sql("CREATE TABLE mallory.other (id int PRIMARY KEY, body text)")
@@ -120,10 +120,10 @@ def test_a_view_in_place_of_ones_own_work_table_is_not_read(shared):
         queue_schema="'mallory'", queue_table="'inbox'",
     )
     work = f"mallory._vectorizer_work_{mallory.ids['other']}"
-    columns = "generation, attempts, queued_at, available_at, lease, leased_by"
+    # It can be written to, as the table can.
     mallory.sql(f"""
         ALTER TABLE {work} RENAME TO old_work;
-        CREATE VIEW {work} AS SELECT mallory.spy() AS id, {columns} FROM mallory.old_work;
+        CREATE VIEW {work} AS SELECT * FROM mallory.old_work WHERE mallory.spy();
         INSERT INTO mallory.other VALUES (1, 'a')
     """)
     for row in range(1, 6):
