@@ -86,7 +86,7 @@ class Job:
         [self.run] = session.execute("SELECT ai.sync_s3_source(%s)", source).fetchone()
         session.execute("INSERT INTO public.parted SELECT i, 'part ' || i FROM generate_series(1, 3) i")
         session.execute("INSERT INTO public.flat SELECT i, 'flat ' || i FROM generate_series(1, 3) i")
-        return {"declared": self._settled(), "listed": self._listed()}
+        return {"declared": self._settled(), "listed": self._listed(), "made": self.db.sql(MADE, [OWNER])}
 
     def _create(self, session, table: str, **more: str) -> None:
         arguments = {
@@ -149,6 +149,11 @@ STORED = (
     "SELECT id, chunk_seq, chunk FROM parted_embedding_store ORDER BY 1, 2",
     "SELECT id, embedding::real[] FROM flat ORDER BY 1",
 )
+MADE = """
+    SELECT c.relname, a.amname, t.spcname FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+    LEFT JOIN pg_tablespace t ON t.oid = c.reltablespace
+    WHERE pg_get_userbyid(c.relowner) = %s AND c.relkind = 'r' ORDER BY 1
+"""
 INDEX = """
     SELECT FROM pg_index JOIN pg_class c ON c.oid = indexrelid JOIN pg_am a ON a.oid = c.relam
     WHERE indrelid = 'document_embedding_store'::regclass AND indisvalid AND a.amname = 'hnsw'
@@ -224,3 +229,24 @@ def test_the_worker_outlives_a_limit_on_transactions(db, stub):
     db.sql("INSERT INTO document VALUES (1, 'a')")
     vectorizer.in_step(db, ["id"])
     assert pids() == after
+
+
+def test_foreign_keys_hold_in_a_replicas_session(db, stub):
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    db.sql("INSERT INTO ai._vectorizer_errors (id, message) VALUES (1, 'x')")
+    with db.connect() as session:
+        session.execute("SET session_replication_role = replica")
+        session.execute("SELECT ai.drop_vectorizer(1, drop_all => true)")
+    assert db.sql("SELECT message FROM ai._vectorizer_errors") == []
+
+
+def test_an_error_that_is_caught_ends_no_session(db, stub):
+    """A user's statement goes on where the trigger can't do its work, and so does the session."""
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url)
+    db.sql("ALTER TABLE ai._vectorizer_q_1 ADD CHECK (id < 0) NOT VALID")
+    with db.connect() as session:
+        session.execute("SET exit_on_error = on")
+        session.execute("INSERT INTO document VALUES (1, 'a')")
+        assert session.execute("SELECT id FROM document").fetchall() == [(1,)]

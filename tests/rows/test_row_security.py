@@ -4,7 +4,8 @@ import contextlib
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import egress, vectorizer
+from support.tenant import Tenant
 
 MINE = "CREATE POLICY mine ON document USING (owner = current_user)"
 
@@ -100,3 +101,26 @@ def test_it_holds_where_vectors_go_to_a_column(db, stub, readers):
     vectorizer.idle(db)
     for reader in readers:
         assert db.sql("SELECT owner::text, v IS NOT NULL FROM document", user=reader) == [(reader, True)]
+
+
+@pytest.fixture
+def tenant(db, stub):
+    """An owner whom policies can bind, as they do no superuser."""
+    egress.allow(db.cluster, stub.url)
+    tenant = Tenant(db, f"owner_of_{db.name}", stub.url)
+    yield tenant
+    egress.allow_nothing(db.cluster)
+    db.sql(f"DROP OWNED BY {tenant.name} CASCADE; DROP ROLE {tenant.name}")
+
+
+def test_chunks_that_a_policy_hides_are_not_taken_for_gone(db, tenant):
+    """The trigger would leave them where they are, and nobody would hear of it."""
+    tenant.vectorizer()
+    tenant.is_served(1)
+    store = f"{tenant.name}.document_embedding_store"
+    tenant.sql(f"ALTER TABLE {store} ENABLE ROW LEVEL SECURITY; ALTER TABLE {store} FORCE ROW LEVEL SECURITY")
+    told = []
+    with db.connect(user=tenant.name) as session:
+        session.add_notice_handler(lambda notice: told.append(notice.message_primary))
+        session.execute(f"DELETE FROM {tenant.name}.document")
+    assert any("row-level security" in message for message in told), told
