@@ -1,12 +1,34 @@
 -- How good the answers of a search are, by questions whose right documents are known. With the caller's own rights.
 
--- The statement that evaluates; $1 is the vectorizer, $2 is k.
+-- The statement that evaluates; $1 is the vectorizer, $2 is k. Errors if a column of the questions has a type whose owner may
+-- have planted a cast, which would run as whoever evaluates. Other columns are not read.
 -- By nDCG with linear gain, as trec_eval has it: grade / log2(rank + 1), over that of the best order that there is.
 CREATE FUNCTION ai._evaluation(questions regclass) RETURNS text
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
-RETURN pg_catalog.format($$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    planted record;
+    grade text := '1::float8';
+BEGIN
+    SELECT a.attname, format_type(a.atttypid, a.atttypmod) AS type INTO planted
+    FROM pg_attribute a
+    WHERE a.attrelid = questions AND a.attname IN ('query', 'key', 'grade') AND NOT a.attisdropped
+      AND (WITH RECURSIVE below (oid, base) AS (
+               SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
+               UNION ALL
+               SELECT t.oid, t.typbasetype FROM below b JOIN pg_type t ON t.oid = b.base)
+           SELECT b.oid FROM below b WHERE b.base = 0) >= 16384
+    ORDER BY a.attnum LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'column % of % has type %', quote_ident(planted.attname), questions, planted.type
+            USING ERRCODE = 'datatype_mismatch', HINT = 'Convert it to a type of Postgres''s own, for instance in a view.';
+    END IF;
+
+    IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = questions AND a.attname = 'grade' AND NOT a.attisdropped) THEN
+        grade := 'coalesce(q.grade::float8, 1)';
+    END IF;
+    RETURN format($statement$
     WITH judged AS (
-        SELECT q.query::text AS query, q.key::jsonb AS key, max(greatest(coalesce((to_jsonb(q) ->> 'grade')::float8, 1), 0)) AS grade
+        SELECT q.query::text AS query, q.key::jsonb AS key, max(greatest(%s, 0)) AS grade
         FROM %s AS q
         WHERE q.query IS NOT NULL AND q.key IS NOT NULL
         GROUP BY 1, 2),
@@ -36,7 +58,9 @@ RETURN pg_catalog.format($$
         FROM exactly e LEFT JOIN found f ON f.query = e.query AND f.key = e.key
         GROUP BY e.query)
     SELECT 'vector'::text, count(*), avg(m.recall), avg(m.ndcg), avg(m.mrr), avg(i.recall)
-    FROM measured m LEFT JOIN by_index i ON i.query = m.query$$, questions);
+    FROM measured m LEFT JOIN by_index i ON i.query = m.query$statement$, grade, questions);
+END
+$$;
 
 CREATE FUNCTION ai.evaluate_search(vectorizer text, questions regclass, k int4 DEFAULT 10)
 RETURNS TABLE (mode text, queries int8, recall float8, ndcg float8, mrr float8, index_recall float8)

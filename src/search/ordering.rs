@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use pgai_rs_pipeline::config::indexing::Indexing;
 use pgai_rs_pipeline::search::metric::Metric;
 
+use super::columns;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::sql::{self, Row, ident};
@@ -37,14 +38,14 @@ pub struct Ordering {
 /// The expression of an index is compared with the one that we would write, for the table's owner may have written
 /// another.
 const INDEXES: &str = "
-    SELECT n.nspname::pg_catalog.text, v.oid, t.typname::pg_catalog.text OPERATOR(pg_catalog.=) 'halfvec',
-           i.operator, i.is_cast
+    SELECT n.nspname::pg_catalog.text, v.oid, h.oid, i.operator, i.is_cast
     FROM pg_catalog.pg_extension e
     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
     JOIN pg_catalog.pg_type v ON v.typnamespace OPERATOR(pg_catalog.=) n.oid AND v.typname OPERATOR(pg_catalog.=) 'vector'
     JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) $1
          AND a.attname::pg_catalog.text OPERATOR(pg_catalog.=) $2 AND NOT a.attisdropped
-    JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+    LEFT JOIN pg_catalog.pg_type h ON h.typnamespace OPERATOR(pg_catalog.=) n.oid AND h.typname OPERATOR(pg_catalog.=) 'halfvec'
+         AND h.typtype OPERATOR(pg_catalog.=) 'b'
     LEFT JOIN LATERAL (
         SELECT o.oprname::pg_catalog.text AS operator, x.indkey[0] OPERATOR(pg_catalog.=) 0 AS is_cast
         FROM pg_catalog.pg_index x
@@ -85,7 +86,7 @@ impl Ordering {
                 is_indexed: metric.is_some(),
                 schema: ident(&row.get::<String>(1)?),
                 column: ident(column),
-                is_halfvec: row.get(3)?,
+                is_halfvec: is_halfvec(vectorizer, row.get(2)?, row.get_opt(3)?)?,
                 cast_to_halfvec: (metric.is_some() && is_cast).then_some(dimensions),
             })
         };
@@ -104,10 +105,11 @@ impl Ordering {
         })
     }
 
-    /// Returns the distance between the vector of a row, in full precision, and `$1`.
+    /// Returns the distance between the vector of a row, in full precision, and `$1`. Both have a type of pgvector's, to
+    /// which a domain over it is converted: there may be an operator of somebody's for the domain.
     pub fn distance(&self, alias: &str) -> String {
-        let half = if self.is_halfvec { format!("::{}.halfvec", self.schema) } else { String::new() };
-        self.between(&format!("{alias}.{}", self.column), &format!("$1{half}"))
+        let cast = format!("::{}.{}", self.schema, if self.is_halfvec { "halfvec" } else { "vector" });
+        self.between(&format!("{alias}.{}{cast}", self.column), &format!("$1{cast}"))
     }
 
     /// Returns what an index orders by.
@@ -129,6 +131,24 @@ impl Ordering {
 
     fn between(&self, left: &str, right: &str) -> String {
         format!("{left} OPERATOR({}.{}) {right}", self.schema, self.metric.operator())
+    }
+}
+
+/// Returns whether a vectorizer's column of vectors is a `halfvec`, rather than a `vector`. Errors (42804) if it is neither, so
+/// that operators of somebody's would be meant.
+fn is_halfvec(
+    vectorizer: &Vectorizer,
+    vector: pg_sys::Oid,
+    halfvec: Option<pg_sys::Oid>,
+) -> Result<bool, PgError> {
+    let (_, column) = vectorizer.vectors();
+    let relations = &vectorizer.relations;
+    let table =
+        relations.store.as_ref().filter(|_| vectorizer.store().is_some()).unwrap_or(&relations.source);
+    match columns::base_type(table.oid, column) {
+        Some(found) if found == vector => Ok(false),
+        Some(found) if Some(found) == halfvec => Ok(true),
+        _ => Err(columns::other_type(table, column)),
     }
 }
 

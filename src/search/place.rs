@@ -9,7 +9,8 @@ use pgrx::pg_sys;
 
 use pgai_rs_pipeline::config::{Destination, Loading};
 
-use crate::catalog::destination::{is_cited, store_columns};
+use super::columns;
+use crate::catalog::destination::{STORE_VECTORS, is_cited, store_columns};
 use crate::catalog::relation;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;
@@ -78,6 +79,19 @@ impl Place {
         read.into_iter().try_for_each(|table| table.hold(pg_sys::AccessShareLock))
     }
 
+    /// Errors (42804) if a column of what is read has a type of somebody's own; see [`columns`]. The relation must be held.
+    pub fn require_types(&self, vectorizer: &Vectorizer) -> Result<(), PgError> {
+        let relation = match self {
+            Place::Store => vectorizer.relations.store.as_ref(),
+            Place::View(view) => Some(view),
+            Place::Source => None,
+        };
+        let Some(relation) = relation else { return Ok(()) };
+        let mut own = store_columns(is_cited(&vectorizer.config.destination));
+        own.retain(|column| *column != STORE_VECTORS);
+        columns::require_postgres_own(relation, &own)
+    }
+
     /// Returns the alias of the relation in a statement. What has the source's columns goes by the source's name, by
     /// which a filter may call them.
     pub fn alias(&self, vectorizer: &Vectorizer) -> String {
@@ -111,13 +125,17 @@ impl Place {
     }
 
     /// Returns the address of the document, as part of a query whose rows are called [`found_alias`] and have the key in
-    /// columns `k0`, `k1` …; NULL if documents have none, or the current user may not read it.
+    /// columns `k0`, `k1` …; NULL if documents have none, or the current user may not read it, or its type is not Postgres's own.
     pub fn address(&self, vectorizer: &Vectorizer) -> Result<String, PgError> {
         const NONE: &str = "NULL::pg_catalog.text";
         let Loading::Uri { column_name, .. } = &vectorizer.config.loading else { return Ok(NONE.to_owned()) };
-        let columns = vectorizer.key.columns();
+        let key = vectorizer.key.columns();
         let found = found_alias(vectorizer);
-        if let Some(place) = columns.iter().position(|column| column.name == *column_name) {
+        let oid = if let Place::View(view) = self { view.oid } else { vectorizer.relations.source.oid };
+        if !columns::is_postgres_own(oid, column_name) {
+            return Ok(NONE.to_owned());
+        }
+        if let Some(place) = key.iter().position(|column| column.name == *column_name) {
             return Ok(format!("{found}.k{place}::pg_catalog.text"));
         }
 
@@ -125,9 +143,8 @@ impl Place {
             Place::Store | Place::Source => from_source(vectorizer),
             Place::View(view) => format!("{} AS {}", view.qualified(), ident(&vectorizer.source.name)),
         };
-        let oid = if let Place::View(view) = self { view.oid } else { vectorizer.relations.source.oid };
         let needed: Vec<String> =
-            columns.iter().map(|column| &column.name).chain([column_name]).cloned().collect();
+            key.iter().map(|column| &column.name).chain([column_name]).cloned().collect();
         // A view keeps the names that it was made with.
         let has = relation::columns(oid)?;
         let has_all = needed.iter().all(|name| has.iter().any(|column| column.name == *name));
@@ -136,7 +153,7 @@ impl Place {
         }
 
         let alias = ident(&vectorizer.source.name);
-        let same = columns.iter().enumerate().map(|(place, column)| {
+        let same = key.iter().enumerate().map(|(place, column)| {
             column.equal(&format!("{alias}.{}", ident(&column.name)), &format!("{found}.k{place}"))
         });
         let same = same.collect::<Vec<_>>().join(" AND ");

@@ -8,6 +8,7 @@ use pgai_rs_pipeline::search::choice::{Candidate, Terms, choose};
 use super::filter::Filter;
 use super::ordering::Ordering;
 use super::place::Place;
+use super::reader::as_reader;
 use super::statement::{Statement, Way, column};
 use super::tuning::tune;
 use crate::catalog::vectorizer::{Entry, Vectorizer};
@@ -48,6 +49,8 @@ pub struct Request {
 /// A search with what it needs of the catalog.
 struct Search<'a> {
     request: &'a Request,
+    /// The owner of the tables.
+    owner: pg_sys::Oid,
     ordering: Ordering,
     statement: Statement,
     vector: pg_sys::Datum,
@@ -78,12 +81,13 @@ fn prepare<'a>(entry: &Entry, request: &'a Request) -> Result<Search<'a>, PgErro
     require_dimensions(vectorizer, request)?;
     let place = Place::of(vectorizer, request.filter.is_some())?;
     place.hold(vectorizer)?;
+    place.require_types(vectorizer)?;
 
     let ordering = Ordering::of(vectorizer)?;
     let with_vectors = request.diversity.is_some();
     let statement = Statement::new(vectorizer, &place, &ordering, request.filter.as_ref(), with_vectors)?;
     let vector = vector::datum(&request.vector)?;
-    Ok(Search { request, ordering, statement, vector })
+    Ok(Search { request, owner: vectorizer.owner, ordering, statement, vector })
 }
 
 /// Errors if the vector could be compared with none.
@@ -108,7 +112,7 @@ impl Search<'_> {
         let mut way = if self.request.exact { Way::Exactly } else { Way::AsPlanned };
         let mut limit = self.first_limit();
         loop {
-            match self.attempt(way, limit, returned)? {
+            match as_reader(self.owner, || self.attempt(way, limit, returned))? {
                 Outcome::Returned => return Ok(()),
                 Outcome::More => limit = limit.saturating_mul(GROWTH),
                 Outcome::IndexGaveUp => way = Way::Exactly,

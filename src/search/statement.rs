@@ -17,7 +17,8 @@ pub mod column {
     pub const DOCUMENT: usize = 2;
     /// The vector, a `real[]`; NULL unless it is asked for.
     pub const VECTOR: usize = 3;
-    /// The first and the last of those that are returned as they are: key, chunk_seq, chunk, uri, citation and
+    /// The first and the last of those that are returned as they are, of the types that the function declares, to which the
+    /// statement converts them whatever the types of the table's columns are: key, chunk_seq, chunk, uri, citation and
     /// embedding_uuid.
     pub const RETURNED: std::ops::RangeInclusive<usize> = 4..=9;
 }
@@ -62,7 +63,7 @@ impl Statement {
 
         Ok(Statement {
             outer: format!(
-                "SELECT {found}.distance, {key}::pg_catalog.text, {found}.vector, {key}, {found}.seq, \
+                "SELECT {found}.distance::pg_catalog.float8, {key}::pg_catalog.text, {found}.vector, {key}, {found}.seq, \
                  {found}.chunk, {}, {found}.citation, {found}.uuid",
                 place.address(vectorizer)?,
             ),
@@ -95,11 +96,13 @@ fn rows(
     let alias = place.alias(vectorizer);
     let key = vectorizer.key.names(Some(&alias));
     let chunk = match place {
-        Place::Store | Place::View(_) => format!("{alias}.chunk_seq, {alias}.chunk, {alias}.embedding_uuid"),
+        Place::Store | Place::View(_) => format!(
+            "{alias}.chunk_seq::pg_catalog.int4, {alias}.chunk::pg_catalog.text, {alias}.embedding_uuid::pg_catalog.uuid"
+        ),
         Place::Source => "NULL::pg_catalog.int4, NULL::pg_catalog.text, NULL::pg_catalog.uuid".to_owned(),
     };
     let citation = match is_cited(&vectorizer.config.destination) {
-        true => format!("{alias}.citation"),
+        true => format!("{alias}.citation::pg_catalog.jsonb"),
         false => "NULL::pg_catalog.jsonb".to_owned(),
     };
     let vector = ordering.vectors(&alias);

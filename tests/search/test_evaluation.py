@@ -98,3 +98,29 @@ def test_it_reads_what_the_caller_may_read(rows):
 def test_a_table_that_has_no_questions(rows):
     with pytest.raises(psycopg.errors.UndefinedColumn):
         rows.sql("SELECT * FROM ai.evaluate_search('rows', 'document')")
+
+
+@pytest.mark.parametrize("column", ["query", "key", "grade"])
+def test_a_cast_of_the_questions_owner_does_not_run(rows, column):
+    """Whoever owns a type may say what becomes of it as a text, as JSON or as a number, by a function that runs as the caller."""
+    target = {"query": "text", "key": "jsonb", "grade": "float8"}[column]
+    judge(rows, "row 7", _7=1)
+    rows.sql(f"""
+        CREATE TYPE kind AS (a int);
+        CREATE FUNCTION converted(kind) RETURNS {target} LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$;
+        CREATE CAST (kind AS {target}) WITH FUNCTION converted(kind);
+        ALTER TABLE judged ALTER COLUMN {column} TYPE kind USING ROW(1)::kind
+    """)
+    with pytest.raises(psycopg.errors.DatatypeMismatch, match=f"column {column} of public.judged has type public.kind"):
+        rows.sql(EVALUATE.format(k=3))
+
+
+def test_other_columns_of_the_questions_are_not_read(rows):
+    judge(rows, "row 7", _7=1)
+    rows.sql("""
+        CREATE TYPE kind AS ENUM ('a');
+        CREATE FUNCTION as_json(kind) RETURNS json LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'caught'; END $$;
+        CREATE CAST (kind AS json) WITH FUNCTION as_json(kind);
+        ALTER TABLE judged ADD COLUMN note kind DEFAULT 'a'
+    """)
+    assert evaluated(rows, 3)[:3] == ["vector", 1, 1]

@@ -135,6 +135,14 @@ fn a_book_is_read_with_what_it_says_of_itself() {
 }
 
 #[test]
+fn authors_by_the_million_take_no_longer_than_as_many_bytes() {
+    let count = 2_000_000;
+    let statements = vec![(100, b"A".to_vec()); count];
+    let parsed = read(&Book { statements, ..Book::default() }.file()).unwrap();
+    assert_eq!(parsed.metadata.author.unwrap().len(), 3 * count - 2);
+}
+
+#[test]
 fn a_text_in_pieces_is_whole_whatever_is_at_their_ends() {
     let markup = "<p>Ünïcödé, ein Wort über das Ende hinaus, that is long enough.</p>";
     let expected = &markup[3..markup.len() - 4];

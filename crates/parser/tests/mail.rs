@@ -38,6 +38,11 @@ fn in_two_forms(plain: &str, html: &str) -> String {
 }
 
 #[test]
+fn links_by_the_million_that_do_not_end_take_no_longer_than_as_many_bytes() {
+    assert_eq!(markdown(&in_two_forms("Text", &"](".repeat(2_000_000))), "# S\n\nText");
+}
+
+#[test]
 fn text_without_markup_is_preferred_unless_it_stands_in_for_the_other() {
     let long = "<h1>News</h1><p>All of the letter stands only here, and not in the other part.";
     assert_eq!(markdown(&in_two_forms("Hello there", "<p>Hello <b>there</b>")), "# S\n\nHello there");

@@ -330,7 +330,12 @@ fn without_destinations(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("](") {
         result.push_str(before);
-        rest = after.split_once(')').map_or(after, |(_, rest)| rest);
+        rest = after;
+        // Without an end there is none for any that follows: what is left is looked through once.
+        match after.split_once(')') {
+            Some((_, after)) => rest = after,
+            None => break,
+        }
     }
     result.push_str(rest);
     result

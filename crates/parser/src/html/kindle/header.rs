@@ -148,8 +148,11 @@ impl Header {
             }
             AUTHOR => {
                 let Some(author) = self.text(value) else { return };
-                let others = self.metadata.author.take().map(|others| format!("{others}, "));
-                self.metadata.author = Some(others.unwrap_or_default() + &author);
+                let authors = self.metadata.author.get_or_insert_default();
+                if !authors.is_empty() {
+                    authors.push_str(", ");
+                }
+                authors.push_str(&author);
             }
             TITLE => self.metadata.title = self.text(value).or(self.metadata.title.take()),
             PUBLISHED => self.metadata.created = self.text(value).and_then(|time| date::iso(&time)),
