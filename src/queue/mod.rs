@@ -5,6 +5,7 @@
 //!
 //! * [`definition`]: reads what a vectorizer's statements are made of
 //! * [`pause`], [`schedule`], [`looks`], [`active`]: a vectorizer that is served, with the times at which it is worked on
+//! * [`filling`]: adding the words of chunks that were there before
 //! * [`session`]: the connection on which the protocol runs
 //! * [`tickets`], [`conditions`], [`next_look`], [`quotas`], [`requests`]: what the worker remembers between turns
 //! * [`listed`], [`roster`]: the vectorizers that the catalog lists, and those that are served
@@ -18,6 +19,7 @@
 pub mod active;
 pub mod conditions;
 pub mod definition;
+pub mod filling;
 pub mod listed;
 mod looking;
 pub mod looks;
