@@ -284,7 +284,7 @@ impl Entry {
             owner: source.owner,
             author: self.author(),
             relations: self.relations.clone(),
-            words: Words::of(self, &config.search),
+            words: Words::of(self.relations.words.as_ref(), &config.search, self.has_all_words),
             columns,
             remembered: self.remembered(&config, &queue.origin)?,
             embedding_columns: embedding_columns(source.oid)?,

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use pgai_rs_pipeline::config::{Destination, Search};
 
 use super::table::Table;
-use super::vectorizer::Entry;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::lock;
@@ -29,9 +28,8 @@ pub struct Words {
 
 impl Words {
     /// Returns the words of a vectorizer's chunks; `None` if none are kept, or their table is gone.
-    pub fn of(entry: &Entry, search: &Search) -> Option<Words> {
-        let table = entry.relations.words.clone()?;
-        Some(Words { table, language: search.qualified_language()?, is_ready: entry.has_all_words })
+    pub fn of(table: Option<&Table>, search: &Search, is_ready: bool) -> Option<Words> {
+        Some(Words { table: table?.clone(), language: search.qualified_language()?, is_ready })
     }
 }
 

@@ -36,9 +36,7 @@ pub fn write<'a, 'b, S: Session>(
         insert_new(s, v, store, whole)
     })?;
     if let Some(kept_words) = &v.words {
-        added
-            .chunks(INSERT_CHUNKS)
-            .try_for_each(|part| words::add(session, store, kept_words, part).map(drop))?;
+        added.chunks(INSERT_CHUNKS).try_for_each(|part| words::add(session, store, kept_words, part))?;
     }
 
     let memories = whole.iter().map(|r| (&r.claim, Memory::of_object(r.done)));

@@ -7,20 +7,22 @@
 //! keeps what it has found by such a name for all owners.
 
 use crate::definition::{Definition, Target, Words};
-use crate::session::{Connection, Param, QueueError, Session};
+use crate::session::{Param, QueueError, Session};
 use crate::sql::words;
 
 /// Writes the words of chunks that were just added to the store.
-pub fn add<C: Connection>(
-    connection: &mut C,
+///
+/// Of a word that is too long Postgres tells by a notice, each time.
+pub fn add<S: Session>(
+    session: &mut S,
     store: &str,
     words: &Words,
     chunks: &[[u8; 16]],
-) -> Result<u64, C::Error> {
+) -> Result<(), S::Error> {
     if chunks.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
-    connection.execute(&words::add(store, words), &[Param::Uuids(chunks)])
+    session.without_notices(|s| s.execute(&words::add(store, words), &[Param::Uuids(chunks)])).map(drop)
 }
 
 /// Returns whether this is the error of a text that has more words than a `tsvector` can hold.
@@ -64,23 +66,23 @@ pub fn fill<S: Session>(session: &mut S, v: &Definition, pass: Pass, limit: u16)
     })
 }
 
-fn fill_next<C: Connection>(
-    connection: &mut C,
+fn fill_next<S: Session>(
+    session: &mut S,
     store: &str,
     words: &Words,
     pass: Pass,
     limit: u16,
-) -> Result<Step, C::Error> {
+) -> Result<Step, S::Error> {
     let from = [pass.from.to_be_bytes()];
     let args = [Param::Uuids(&from), Param::Limit(i64::from(limit))];
     let found: Vec<([u8; 16], bool)> =
-        connection.read(&words::look(store, words), &args, |row| Ok((row.get(1)?, row.get(2)?)))?;
+        session.read(&words::look(store, words), &args, |row| Ok((row.get(1)?, row.get(2)?)))?;
 
     let without: Vec<[u8; 16]> = found.iter().filter(|(_, has)| !has).map(|(chunk, _)| *chunk).collect();
     let mut held = Vec::new();
     if !without.is_empty() {
-        held = connection.query(&words::lock(store), &[Param::Uuids(&without)], |row| row.get(1))?;
-        add(connection, store, words, &held)?;
+        held = session.query(&words::lock(store), &[Param::Uuids(&without)], |row| row.get(1))?;
+        add(session, store, words, &held)?;
     }
 
     let has_skipped = pass.has_skipped || held.len() < without.len();
