@@ -153,8 +153,7 @@ fn older_chunks_get_their_words_a_few_at_a_time() {
     q.user.execute("DELETE FROM blog_store_words WHERE embedding_uuid IN (SELECT embedding_uuid FROM blog_store WHERE id > 1)", &[])
         .unwrap();
     assert_eq!(q.fill(3), (4, false));
-    let expected: Vec<String> =
-        ["a chunk: 'a':1 'chunk':2", "another: 'another':1"].map(str::to_owned).repeat(5);
+    let expected = ["a chunk: 'a':1 'chunk':2", "another: 'another':1"].repeat(5);
     assert_eq!(q.words(), expected);
     assert_eq!(q.fill(10), (2, false));
     assert_eq!(q.fill(11), (1, false));
