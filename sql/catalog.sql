@@ -49,7 +49,10 @@ CREATE TABLE ai._vectorizer_binding (
     failed        oid NOT NULL UNIQUE,
     origin        oid UNIQUE,
     store         oid,
-    view          oid
+    view          oid,
+    words         oid UNIQUE,
+    -- Whether all chunks of the store are known to have words.
+    words_ready   bool
 );
 CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._vectorizer_binding
 FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();

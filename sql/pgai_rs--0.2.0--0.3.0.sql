@@ -182,6 +182,9 @@ DECLARE
         'ai.parsing_auto(bool)', 'ai.parsing_pymupdf(bool)', 'ai.parsing_docling(bool)',
         'ai._parsing_auto_of_0_2()', 'ai._parsing_pymupdf_of_0_2()', 'ai._parsing_docling_of_0_2()',
         'ai.parsed_document(int4,jsonb)', 'ai.parsed_document(text,jsonb)',
+        'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
+        'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
+        'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
         'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4)', 'ai.evaluate_search(int4,regclass,int4)',
         'ai.search(text,text,int4,text,text[],float8,int4,float8,bool)', 'ai.search(int4,text,int4,text,text[],float8,int4,float8,bool)',
         (SELECT pg_catalog.format('ai.search(text,%I.vector,int4,text,text[],float8,int4,float8,bool)', n.nspname)
@@ -206,7 +209,9 @@ BEGIN
         UNION ALL
         SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, pg_catalog.to_regprocedure(f)::pg_catalog.oid
         FROM pg_catalog.unnest(ARRAY['ai.destination_table(name,name,name,name,name)', 'ai.parsing_auto()', 'ai.parsing_pymupdf()',
-                                     'ai.parsing_docling()']) AS f),
+                                     'ai.parsing_docling()',
+                                     'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)'])
+             AS f),
     -- A view depends by its rule.
     dependents AS (
         SELECT CASE WHEN w.oid IS NULL THEN d.classid ELSE 'pg_catalog.pg_class'::pg_catalog.regclass::pg_catalog.oid END AS class,
@@ -292,7 +297,10 @@ CREATE TABLE ai._vectorizer_binding (
     failed        oid NOT NULL UNIQUE,
     origin        oid UNIQUE,
     store         oid,
-    view          oid
+    view          oid,
+    words         oid UNIQUE,
+    -- Whether all chunks of the store are known to have words.
+    words_ready   bool
 );
 GRANT SELECT ON ai._vectorizer_binding TO PUBLIC;
 
@@ -350,13 +358,17 @@ ALTER FUNCTION ai.destination_table(name, name, name, name, name) RENAME TO _des
 ALTER FUNCTION ai.parsing_auto() RENAME TO _parsing_auto_of_0_2;
 ALTER FUNCTION ai.parsing_pymupdf() RENAME TO _parsing_pymupdf_of_0_2;
 ALTER FUNCTION ai.parsing_docling() RENAME TO _parsing_docling_of_0_2;
+ALTER FUNCTION ai.create_vectorizer(regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool)
+RENAME TO _create_vectorizer_of_0_2;
 
 -- What functions and views call was looked up when they were made, in the schema of pgvector as well, in which others may
 -- have planted what fits better. Made anew they call what is meant; and whoever has changed them loses that.
 -- all functions and views of sql/
 
 DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._parsing_auto_of_0_2(),
-              ai._parsing_pymupdf_of_0_2(), ai._parsing_docling_of_0_2();
+              ai._parsing_pymupdf_of_0_2(), ai._parsing_docling_of_0_2(),
+              ai._create_vectorizer_of_0_2(
+                  regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool);
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;

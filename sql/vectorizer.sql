@@ -24,10 +24,20 @@ CREATE FUNCTION ai.create_vectorizer(
     queue_table name DEFAULT NULL,
     grant_to name[] DEFAULT ai.grant_to(),
     enqueue_existing bool DEFAULT true,
-    if_not_exists bool DEFAULT false
+    if_not_exists bool DEFAULT false,
+    search jsonb DEFAULT ai.search_none()
 ) RETURNS int4
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'create_vectorizer_wrapper';
+AS 'MODULE_PATHNAME', 'create_searchable_vectorizer_wrapper';
+
+-- What is NULL stays as it is.
+CREATE FUNCTION ai.alter_vectorizer(vectorizer text, search jsonb DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'alter_vectorizer_by_name_wrapper';
+
+CREATE FUNCTION ai.alter_vectorizer(vectorizer int4, search jsonb DEFAULT NULL) RETURNS void
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'alter_vectorizer_by_id_wrapper';
 
 CREATE FUNCTION ai.drop_vectorizer(vectorizer_id int4, drop_all bool DEFAULT false) RETURNS void
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp

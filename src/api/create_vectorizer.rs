@@ -24,13 +24,16 @@ use crate::catalog::schema;
 use crate::catalog::sequence;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::words;
 use crate::catalog::{failed_name, inbox_name, origin_name, work_name};
 use crate::declare::config::ConfigPart;
 use crate::declare::declaration::{CheckedConfig, ConfigParts};
 use crate::declare::destination::{duplicate, relation_exists};
-use crate::declare::{destination as asked, embedding, indexing, names};
+use crate::declare::{
+    destination as asked, embedding, indexing, names, search as asked_search, source as asked_source,
+};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user, may_act_as};
+use crate::pg::identity::as_superuser;
 use crate::pg::json::Json;
 use crate::pg::lock::{self, Named};
 use crate::pg::roles::role_name;
@@ -57,6 +60,7 @@ fn part<T: DeserializeOwned>(kind: &'static str, json: Option<Json>) -> ConfigPa
     ConfigPart::parse(kind, json.map(|json| json.0))
 }
 
+/// `ai.create_vectorizer` of 0.2.0 and before, which has no words.
 #[pg_extern(sql = false)]
 #[allow(clippy::too_many_arguments)]
 fn create_vectorizer(
@@ -77,6 +81,48 @@ fn create_vectorizer(
     enqueue_existing: Option<bool>,
     if_not_exists: Option<bool>,
 ) -> Result<i32, pg_sys::panic::ErrorReport> {
+    create_searchable_vectorizer(
+        source,
+        name,
+        destination,
+        loading,
+        parsing,
+        embedding,
+        chunking,
+        indexing,
+        formatting,
+        scheduling,
+        processing,
+        queue_schema,
+        queue_table,
+        grant_to,
+        enqueue_existing,
+        if_not_exists,
+        None,
+    )
+}
+
+#[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
+fn create_searchable_vectorizer(
+    source: Option<pg_sys::Oid>,
+    name: Option<&str>,
+    destination: Option<Json>,
+    loading: Option<Json>,
+    parsing: Option<Json>,
+    embedding: Option<Json>,
+    chunking: Option<Json>,
+    indexing: Option<Json>,
+    formatting: Option<Json>,
+    scheduling: Option<Json>,
+    processing: Option<Json>,
+    queue_schema: Option<&CStr>,
+    queue_table: Option<&CStr>,
+    grant_to: Option<Array<'_, &CStr>>,
+    enqueue_existing: Option<bool>,
+    if_not_exists: Option<bool>,
+    search: Option<Json>,
+) -> Result<i32, pg_sys::panic::ErrorReport> {
     let source = source.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "source must not be null")
             .with_hint("Specify the table whose rows are to be embedded, such as 'document'::regclass.")
@@ -91,6 +137,7 @@ fn create_vectorizer(
         scheduling: part("scheduling", scheduling),
         processing: part("processing", processing),
         destination: part("destination", destination),
+        search: part("search", search),
     };
     let request = VectorizerRequest {
         source,
@@ -130,7 +177,7 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     require_utf8()?;
     require_fresh_snapshots("create_vectorizer")?;
 
-    let source = lock_source(source)?;
+    let source = asked_source::lock(source)?;
     let dimensions = embedding::dimensions(&parts.embedding)?;
     let key = key::of(source.oid)?
         .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
@@ -154,6 +201,9 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     asked::lock_names(destination);
     lock::waiting_briefly(|| hold_names(&source, &key, destination, &queue_schema))?;
     asked::require_free(destination, &source)?;
+    if let Some((schema, table)) = words::asked_for(&declared.config.search, destination) {
+        asked_search::require_free(schema, &table)?;
+    }
 
     indexing::announce(&declared.config, &source);
     let blueprint = Blueprint { id, name, source, columns, key, queue_schema, inbox, declared };
@@ -214,12 +264,16 @@ fn existing(name: &str, source: &Relation, if_not_exists: bool) -> Result<Option
 /// Creates the vectorizer's objects, its row in the catalog and its triggers, and grants rights on them.
 fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> Result<(), PgError> {
     let Blueprint { id, name, source, columns, key, queue_schema, inbox, declared } = blueprint;
-    let VectorizerConfig { loading, parsing, embedding, destination, .. } = &declared.config;
+    let VectorizerConfig { loading, parsing, embedding, destination, search, .. } = &declared.config;
     let remembered = Remembered::of(destination, loading, *parsing);
     let (store, view) = destination::create(destination, &source, &columns, &key, embedding.dimensions())?;
+    let words = match (words::asked_for(search, destination), &store) {
+        (Some((_, name)), Some(store)) => Some(words::create(store, &name)?),
+        _ => None,
+    };
     let queue = objects::create_queue(id, &queue_schema, &inbox, &key, source.owner, remembered)?;
     let uuid = register(id, &name, &source, &key, &queue_schema, &inbox, declared.stored)?;
-    let relations = Relations::new(source.table()?, queue, store, view);
+    let relations = Relations::new(source.table()?, queue, store, view, words);
     if row_security::keep(&source, &key, &relations)? {
         pgrx::notice!("row security of {} applies to its chunks as well", source.qualified());
     }
@@ -229,7 +283,14 @@ fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> R
     triggers::create(&Identity { id, uuid }, &source)?;
     let tables = queue_tables::of(id, &relations);
     for role in grantees {
-        objects::grant(role, &tables.all(remembered), destination, &source, &queue_schema)?;
+        objects::grant(
+            role,
+            &tables.all(remembered),
+            destination,
+            relations.words.as_ref(),
+            &source,
+            &queue_schema,
+        )?;
     }
     relations.require_names()?;
 
@@ -279,41 +340,6 @@ pub fn require_fresh_snapshots(function: &str) -> Result<(), PgError> {
         format!("{function} cannot run in a REPEATABLE READ or SERIALIZABLE transaction"),
     )
     .with_hint("Run it in a READ COMMITTED transaction."))
-}
-
-/// Locks the source as CREATE TRIGGER does, so that nobody else can change it until the transaction ends, and
-/// returns it as it is then.
-fn lock_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
-    // A table that does not belong to the caller must not be locked.
-    require_source(oid)?;
-    let mode = pg_sys::ShareRowExclusiveLock as pg_sys::LOCKMODE;
-    // SAFETY: on the main thread, in a transaction.
-    unsafe { pg_sys::LockRelationOid(oid, mode) };
-    require_source(oid)
-}
-
-fn require_source(oid: pg_sys::Oid) -> Result<Relation, PgError> {
-    let source = Relation::load(oid)?.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source table does not exist")
-    })?;
-
-    if !may_act_as(current_user(), source.owner) {
-        return Err(PgError::new(
-            PgSqlErrorCode::ERRCODE_RAISE_EXCEPTION,
-            "only a superuser or the owner of the source table may create a vectorizer on it",
-        ));
-    }
-    if !matches!(source.kind, 'r' | 'p') || source.temporary {
-        return Err(PgError::new(
-            PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
-            format!("cannot use {} as the source of a vectorizer", source.qualified()),
-        )
-        .with_detail("A source must be an ordinary or partitioned table that is not temporary.")
-        .with_hint(
-            "Views and foreign tables have no triggers that record changes. Use the underlying table.",
-        ));
-    }
-    Ok(source)
 }
 
 /// Returns the next id for which no queue table is left over from a previous installation of the extension.

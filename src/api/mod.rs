@@ -3,6 +3,7 @@
 //! Vectorizers (`sql/vectorizer.sql`, `sql/monitoring.sql`, `sql/scheduling.sql`):
 //!
 //! * [`create_vectorizer`], [`drop_vectorizer`], [`scheduling`]: declaring, dropping, disabling, changing the times
+//! * [`alter_vectorizer`]: changing what is kept beside the vectors
 //! * [`execute_vectorizer`], [`resync`], [`retry_failed`]: having the worker do something
 //! * [`given_key`]: keys of rows as callers give them
 //! * [`quota`]: the number of vectorizers and S3 sources that a role may have
@@ -41,6 +42,7 @@
 // SQL functions return pgrx's error type, which is large.
 #![allow(clippy::result_large_err)]
 
+pub mod alter_vectorizer;
 pub mod bind_all;
 pub mod chunking;
 pub mod convenience;

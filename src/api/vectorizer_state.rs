@@ -8,8 +8,9 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::counts::{self, QueueCounts};
 use super::missed_state;
 use super::worker_state::{HealthState, RUNNING, Workers};
-use crate::catalog::binding::{self, Relations, Remains};
+use crate::catalog::binding::Relations;
 use crate::catalog::queue_tables;
+use crate::catalog::remains::{self, Remains};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::visibility;
@@ -71,7 +72,7 @@ pub fn load(workers: &Workers) -> Result<Vec<Facts>, PgError> {
     let mut seen = Vec::new();
     for mut facts in all {
         facts.entry = entries.iter().position(|e| e.id == facts.id).map(|index| entries.swap_remove(index));
-        let rest = if facts.entry.is_some() { None } else { binding::remains(facts.id)? };
+        let rest = if facts.entry.is_some() { None } else { remains::of(facts.id)? };
         facts.gone = rest.as_ref().and_then(|rest| rest.gone.clone());
         let inbox = facts.entry.as_ref().map(|entry| &entry.relations.inbox);
         facts.inbox = inbox.or(rest.as_ref().and_then(|rest| rest.inbox.as_ref())).cloned();
@@ -126,6 +127,7 @@ fn stopped(row: &Row<'_>) -> Result<Option<HealthState>, PgError> {
         Some("failing") => "failing",
         Some("scheduled") => "scheduled",
         Some("no_builder") => "no_builder",
+        Some("lacks_words") => "lacks_words",
         _ => return Ok(None),
     };
     Ok(Some(HealthState {
@@ -205,7 +207,8 @@ impl Facts {
         // Conditions that come from rows are over when no rows are pending.
         let stopped = self.stopped.clone().filter(|stop| counts.pending > 0 || !comes_from_rows(stop.word));
         let stopped = stopped.map_or_else(|| missed_state::behind(entry), |stop| Ok(Some(stop)))?;
-        Ok(stopped.unwrap_or_else(|| at_work(counts)))
+        let adds_words = entry.relations.words.is_some() && !entry.has_all_words;
+        Ok(stopped.unwrap_or_else(|| at_work(counts, adds_words)))
     }
 }
 
@@ -218,11 +221,15 @@ fn comes_from_rows(word: &str) -> bool {
 const SET_ASIDE: &str =
     "See ai.vectorizer_errors for the reasons, and use ai.retry_failed() to retry the rows.";
 
-fn at_work(counts: &QueueCounts) -> HealthState {
+fn at_work(counts: &QueueCounts, adds_words: bool) -> HealthState {
     let (word, reason) = match (counts.pending, counts.failed) {
         (0, 0) => ("idle", "all rows are up to date"),
         (0, _) => ("idle", "all rows are up to date except those that were set aside"),
         _ => ("working", "rows are being processed"),
+    };
+    let reason = match adds_words {
+        true => format!("{reason}; words are being added to older chunks"),
+        false => reason.to_owned(),
     };
     let hint = (counts.failed > 0).then(|| SET_ASIDE.to_owned());
     HealthState { hint, ..HealthState::new(word, reason) }

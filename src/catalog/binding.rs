@@ -11,8 +11,6 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::schema;
 use super::table::Table;
-use super::triggers::Identity;
-use super::{failed_name, inbox_name, work_name};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, is_superuser};
 use crate::pg::sql::{self, Row};
@@ -48,18 +46,31 @@ pub struct Relations {
     pub store: Option<Table>,
     /// The view that joins the chunks with their rows; `None` if there is none, or it is gone.
     pub view: Option<Table>,
+    /// The table of the chunks' words; `None` if none are kept, or the table is gone.
+    pub words: Option<Table>,
 }
 
 impl Relations {
     /// Returns the relations of a vectorizer that was just created.
-    pub fn new(source: Table, queue: QueueRelations, store: Option<Table>, view: Option<Table>) -> Self {
+    pub fn new(
+        source: Table,
+        queue: QueueRelations,
+        store: Option<Table>,
+        view: Option<Table>,
+        words: Option<Table>,
+    ) -> Self {
         let QueueRelations { inbox, work, failed, origin } = queue;
-        Relations { source, inbox, work, failed, origin, store, view }
+        Relations { source, inbox, work, failed, origin, store, view, words }
     }
 
     /// Returns the tables that the vectorizer's work uses, in the order in which they are locked.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
-        let needed = [&self.source, &self.inbox, &self.work, &self.failed];
+        [&self.source].into_iter().chain(self.keyed()).chain(&self.words)
+    }
+
+    /// Returns those that have the columns of the source's key besides the source.
+    pub fn keyed(&self) -> impl Iterator<Item = &Table> {
+        let needed = [&self.inbox, &self.work, &self.failed];
         needed.into_iter().chain(&self.origin).chain(&self.store)
     }
 
@@ -117,8 +128,8 @@ impl Relations {
         let optional = |table: &Option<Table>| table.as_ref().map(|table| table.oid).into();
         as_superuser(|| {
             sql::execute(
-                "INSERT INTO ai._vectorizer_binding (vectorizer_id, source, inbox, work, failed, origin, store, view)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                "INSERT INTO ai._vectorizer_binding (vectorizer_id, source, inbox, work, failed, origin, store, view, words)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                  ON CONFLICT (vectorizer_id) DO NOTHING",
                 &[
                     id.into(),
@@ -129,6 +140,7 @@ impl Relations {
                     optional(&self.origin),
                     optional(&self.store),
                     optional(&self.view),
+                    optional(&self.words),
                 ],
             )
         })?;
@@ -149,14 +161,14 @@ impl Relations {
         .map(drop)
     }
 
-    /// Reads seven OIDs from a row, from column `first` on. Returns `None` if a relation that a vectorizer
+    /// Reads eight OIDs from a row, from column `first` on. Returns `None` if a relation that a vectorizer
     /// can't be without is gone or is no longer a table.
     pub fn read(row: &Row<'_>, first: usize) -> Result<Option<Relations>, PgError> {
-        let mut found = Vec::with_capacity(7);
-        for column in first..first + 7 {
+        let mut found = Vec::with_capacity(8);
+        for column in first..first + 8 {
             found.push(row.get_opt::<pg_sys::Oid>(column)?.and_then(Table::look));
         }
-        let [source, inbox, work, failed, origin, store, view] = <[Option<Table>; 7]>::try_from(found)
+        let [source, inbox, work, failed, origin, store, view, words] = <[Option<Table>; 8]>::try_from(found)
             .map_err(|_| PgError::internal("unexpected number of relations"))?;
 
         let table = |found: Option<Table>| found.filter(|table| table.kind == 'r');
@@ -167,8 +179,28 @@ impl Relations {
             return Ok(None);
         };
         let view = view.filter(|view| view.kind == 'v');
-        Ok(Some(Relations { source, inbox, work, failed, origin: table(origin), store: table(store), view }))
+        let [origin, store, words] = [origin, store, words].map(table);
+        Ok(Some(Relations { source, inbox, work, failed, origin, store, view, words }))
     }
+}
+
+/// Records that all chunks of a vectorizer have words in this table, if it is bound to the table.
+pub fn words_are_ready(id: i32, words: &Table) -> Result<(), PgError> {
+    as_superuser(|| {
+        sql::execute(
+            "UPDATE ai._vectorizer_binding SET words_ready = true
+             WHERE vectorizer_id = $1 AND words = $2 AND words_ready IS DISTINCT FROM true",
+            &[id.into(), words.oid.into()],
+        )
+    })
+    .map(drop)
+}
+
+/// Records that chunks of a vectorizer may have lost their words.
+pub fn words_may_be_missing(id: i32) -> Result<(), PgError> {
+    let statement =
+        "UPDATE ai._vectorizer_binding SET words_ready = NULL WHERE vectorizer_id = $1 AND words_ready";
+    as_superuser(|| sql::execute(statement, &[id.into()])).map(drop)
 }
 
 /// Updates the names that have changed. A relation that is gone keeps its last name.
@@ -177,22 +209,28 @@ const NAMES: &str = "
     SET source_schema = n.source_schema, source_table = n.source_table,
         queue_schema = n.queue_schema, queue_table = n.queue_table,
         config = jsonb_set(v.config, '{destination}', v.config -> 'destination' || n.destination)
+                 || CASE WHEN n.words IS NULL THEN '{}'
+                         ELSE jsonb_build_object('search', coalesce(v.config -> 'search', '{}') || n.words) END
     FROM (SELECT v.id,
                  coalesce(sn.nspname, v.source_schema) AS source_schema, coalesce(s.relname, v.source_table) AS source_table,
                  coalesce(qn.nspname, v.queue_schema) AS queue_schema, coalesce(q.relname, v.queue_table) AS queue_table,
                  jsonb_strip_nulls(jsonb_build_object(
                      'target_schema', tn.nspname, 'target_table', t.relname,
-                     'view_schema', wn.nspname, 'view_name', w.relname)) AS destination
+                     'view_schema', wn.nspname, 'view_name', w.relname)) AS destination,
+                 CASE WHEN f.oid IS NOT NULL
+                      THEN jsonb_build_object('words_schema', fn.nspname, 'words_table', f.relname) END AS words
           FROM ai.vectorizer v
           JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
           LEFT JOIN pg_class s ON s.oid = b.source LEFT JOIN pg_namespace sn ON sn.oid = s.relnamespace
           LEFT JOIN pg_class q ON q.oid = b.inbox LEFT JOIN pg_namespace qn ON qn.oid = q.relnamespace
           LEFT JOIN pg_class t ON t.oid = b.store LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
-          LEFT JOIN pg_class w ON w.oid = b.view LEFT JOIN pg_namespace wn ON wn.oid = w.relnamespace) n
+          LEFT JOIN pg_class w ON w.oid = b.view LEFT JOIN pg_namespace wn ON wn.oid = w.relnamespace
+          LEFT JOIN pg_class f ON f.oid = b.words LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace) n
     WHERE n.id = v.id
       AND ((v.source_schema, v.source_table, v.queue_schema, v.queue_table)
                IS DISTINCT FROM (n.source_schema, n.source_table, n.queue_schema, n.queue_table)
-           OR NOT v.config -> 'destination' @> n.destination)";
+           OR NOT v.config -> 'destination' @> n.destination
+           OR NOT coalesce(v.config -> 'search', '{}') @> coalesce(n.words, '{}'))";
 
 /// Writes the current names of the relations into the catalog. Relations are identified by OID; their names
 /// serve people, pgai's clients, and a dump, whose relations are found by them where it is restored. Returns
@@ -201,67 +239,9 @@ pub fn write_names() -> Result<u64, PgError> {
     as_superuser(|| sql::execute(NAMES, &[]))
 }
 
-/// The remains of a vectorizer that has lost some of its relations.
-pub struct Remains {
-    /// The vectorizer as its triggers name it.
-    pub identity: Identity,
-    /// Its source; `None` if it is gone.
-    pub source: Option<Table>,
-    /// Its inbox; `None` if it is gone.
-    pub inbox: Option<Table>,
-    /// The tables of its queue that still exist.
-    pub queue: Vec<Table>,
-    /// Its store; `None` if it has none or it is gone.
-    pub store: Option<Table>,
-    /// Its view; `None` if it has none or it is gone.
-    pub view: Option<Table>,
-    /// The name of a table of its queue that is gone; `None` if they all exist.
-    pub gone: Option<String>,
-}
-
-/// Returns the remains of a vectorizer according to its binding; `None` if there is no such vectorizer.
-pub fn remains(id: i32) -> Result<Option<Remains>, PgError> {
-    schema::require_trusted()?;
-    let binding = match has_bindings() {
-        true => "ai._vectorizer_binding b",
-        false => NO_BINDING,
-    };
-    let statement = format!(
-        "SELECT {}, b.source, b.inbox, b.work, b.failed, b.origin, b.store, b.view
-         FROM ai.vectorizer v LEFT JOIN {binding} ON b.vectorizer_id = v.id
-         WHERE v.id = $1",
-        uuid()
-    );
-
-    let found = as_superuser(|| sql::read_now(&statement, &[id.into()], |row| remains_of(id, row)))?;
-    Ok(found.into_iter().next())
-}
-
-fn remains_of(id: i32, row: &Row<'_>) -> Result<Remains, PgError> {
-    let table = |column| Ok::<_, PgError>(row.get_opt::<pg_sys::Oid>(column)?.and_then(Table::look));
-    let inbox = table(3)?;
-    let queue = [inbox.clone(), table(4)?, table(5)?, table(6)?];
-    let named = [inbox_name(id), work_name(id), failed_name(id)];
-    let gone = named.into_iter().zip(&queue).find(|(_, table)| table.is_none()).map(|(name, _)| name);
-    Ok(Remains {
-        identity: Identity { id, uuid: row.get_opt(1)? },
-        source: table(2)?,
-        inbox,
-        queue: queue.into_iter().flatten().collect(),
-        store: table(7)?,
-        view: table(8)?,
-        gone,
-    })
-}
-
-/// An empty substitute for the bindings, for objects of an older version of the extension.
-const NO_BINDING: &str =
-    "(SELECT NULL::int4 AS vectorizer_id, NULL::oid AS source, NULL::oid AS inbox, NULL::oid AS work,
-    NULL::oid AS failed, NULL::oid AS origin, NULL::oid AS store, NULL::oid AS view) b";
-
 /// Returns whether the extension's objects have bindings and UUIDs. Those of 0.1.0 and 0.2.0 do not; the
 /// library works with them until `ALTER EXTENSION pgai_rs UPDATE`.
-fn has_bindings() -> bool {
+pub(super) fn has_bindings() -> bool {
     schema::has(c"_vectorizer_binding")
 }
 
@@ -274,10 +254,11 @@ const ARGUMENTS: &str =
 const OLD_ARGUMENTS: &str = "convert_to(v.id::text, 'UTF8') || '\\x00'::bytea";
 
 /// The columns of [`relations`].
-pub const COLUMNS: &str = "r.source, r.inbox, r.work, r.failed, r.origin, r.store, r.view, r.bound";
+pub const COLUMNS: &str =
+    "r.source, r.inbox, r.work, r.failed, r.origin, r.store, r.view, r.words, r.bound, r.words_ready";
 
-/// Returns a lateral relation `r` with the OIDs of the relations of the vectorizer `v`, and whether they are
-/// bound: those in its binding if it has one, else those that are found.
+/// Returns a lateral relation `r` with the OIDs of the relations of the vectorizer `v`, whether they are bound, and whether
+/// all chunks are known to have words: those in its binding if it has one, else those that are found.
 ///
 /// The source must have the TRUNCATE trigger that every vectorizer has. It is missing in the middle of a
 /// restore, when a worker would take rows that are not restored yet for deleted and forget them. The trigger
@@ -288,7 +269,8 @@ pub fn relations() -> String {
     }
     format!(
         "LATERAL (
-             SELECT b.source, b.inbox, b.work, b.failed, b.origin, b.store, b.view, true AS bound
+             SELECT b.source, b.inbox, b.work, b.failed, b.origin, b.store, b.view, b.words, true AS bound,
+                    coalesce(b.words_ready, false) AS words_ready
              FROM ai._vectorizer_binding b
              WHERE b.vectorizer_id = v.id AND EXISTS (
                  SELECT FROM pg_catalog.pg_trigger t
@@ -329,19 +311,19 @@ fn found(arguments: &str, old_arguments: &str) -> String {
                  AND {alias}.relowner = i.relowner AND {alias}.relname::text = '{stem}' || v.id"
         )
     };
-    let destination = |alias: &str, kind: &str, schema: &str, name: &str| {
+    let named = |alias: &str, kind: &str, part: &str, schema: &str, name: &str| {
         format!(
             "LEFT JOIN (pg_catalog.pg_class {alias} JOIN pg_catalog.pg_namespace {alias}n
                             ON {alias}n.oid = {alias}.relnamespace)
                  ON {alias}.relkind = '{kind}' AND {alias}.relowner = i.relowner
-                 AND {alias}n.nspname::text = v.config #>> '{{destination,{schema}}}'
-                 AND {alias}.relname::text = v.config #>> '{{destination,{name}}}'"
+                 AND {alias}n.nspname::text = v.config #>> '{{{part},{schema}}}'
+                 AND {alias}.relname::text = v.config #>> '{{{part},{name}}}'"
         )
     };
     format!(
-        "SELECT c.source, c.inbox, c.work, c.failed, c.origin, c.store, c.view, false AS bound
+        "SELECT c.source, c.inbox, c.work, c.failed, c.origin, c.store, c.view, c.words, false AS bound, false AS words_ready
          FROM (SELECT s.oid AS source, i.oid AS inbox, w.oid AS work, f.oid AS failed, o.oid AS origin,
-                      st.oid AS store, vw.oid AS view, n.named, t.tgargs = {arguments} AS by_uuid,
+                      st.oid AS store, vw.oid AS view, wd.oid AS words, n.named, t.tgargs = {arguments} AS by_uuid,
                       count(*) FILTER (WHERE t.tgargs = {arguments}) OVER () AS candidates
                FROM pg_catalog.pg_namespace qn
                JOIN pg_catalog.pg_class i ON i.relnamespace = qn.oid AND i.relname = v.queue_table AND i.relkind = 'r'
@@ -354,6 +336,7 @@ fn found(arguments: &str, old_arguments: &str) -> String {
                LEFT JOIN {origin}
                {store}
                {view}
+               {words}
                WHERE qn.nspname = v.queue_schema) c
          WHERE c.named OR c.by_uuid AND c.candidates = 1
          ORDER BY c.named DESC
@@ -361,7 +344,8 @@ fn found(arguments: &str, old_arguments: &str) -> String {
         work = beside("w", "_vectorizer_work_"),
         failed = beside("f", "_vectorizer_q_failed_"),
         origin = beside("o", "_vectorizer_origin_"),
-        store = destination("st", "r", "target_schema", "target_table"),
-        view = destination("vw", "v", "view_schema", "view_name"),
+        store = named("st", "r", "destination", "target_schema", "target_table"),
+        view = named("vw", "v", "destination", "view_schema", "view_name"),
+        words = named("wd", "r", "search", "words_schema", "words_table"),
     )
 }

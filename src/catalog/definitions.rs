@@ -4,8 +4,8 @@
 //! something keeps a [`Watch`] over the relations that it is derived from: changes of others do not concern it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pgrx::{pg_guard, pg_sys};
@@ -20,6 +20,9 @@ thread_local! {
     /// The relations that somebody watches. Nothing of Postgres's is called while this is borrowed, so that a change
     /// never meets it borrowed.
     static WATCHED: RefCell<HashMap<pg_sys::Oid, Watched>> = RefCell::default();
+
+    /// Hash values, as in their syscache, of the text search configurations that are watched. They are few, and stay.
+    static CONFIGURATIONS: RefCell<HashSet<u32>> = RefCell::default();
 }
 
 /// A relation that somebody watches.
@@ -68,6 +71,15 @@ pub fn watch() {
         }
     }
 
+    /// Statements name text search configurations by their OIDs. Any role may make others.
+    #[pg_guard]
+    unsafe extern "C-unwind" fn configuration_changed(_argument: pg_sys::Datum, _cache: i32, hash: u32) {
+        // 0 stands for all configurations.
+        if hash == 0 || CONFIGURATIONS.with_borrow(|watched| watched.contains(&hash)) {
+            all_changed();
+        }
+    }
+
     /// Statements name types and operators with their schemas.
     #[pg_guard]
     unsafe extern "C-unwind" fn schema_changed(_argument: pg_sys::Datum, _cache: i32, _hash: u32) {
@@ -89,6 +101,8 @@ pub fn watch() {
         }
         let schemas = pg_sys::SysCacheIdentifier::NAMESPACEOID as i32;
         pg_sys::CacheRegisterSyscacheCallback(schemas, Some(schema_changed), none);
+        let configurations = pg_sys::SysCacheIdentifier::TSCONFIGOID as i32;
+        pg_sys::CacheRegisterSyscacheCallback(configurations, Some(configuration_changed), none);
         let functions = pg_sys::SysCacheIdentifier::PROCOID as i32;
         pg_sys::CacheRegisterSyscacheCallback(functions, Some(function_changed), none);
     }
@@ -167,12 +181,22 @@ impl Drop for Watch {
 /// Counts changes of the function of the right with this number as changes of rights from now on. Returns whether the function was
 /// not watched before. Must be called within a transaction.
 pub fn watch_function(right: usize, function: pg_sys::Oid) -> bool {
-    let cache = pg_sys::SysCacheIdentifier::PROCOID as i32;
+    let hash = hash_of(pg_sys::SysCacheIdentifier::PROCOID, function);
+    FUNCTIONS[right].swap(hash, Ordering::Relaxed) != hash
+}
+
+/// Counts changes of this text search configuration as changes of all definitions from now on. Returns whether it was not
+/// watched before. Must be called within a transaction.
+pub fn watch_configuration(configuration: pg_sys::Oid) -> bool {
+    let hash = hash_of(pg_sys::SysCacheIdentifier::TSCONFIGOID, configuration);
+    CONFIGURATIONS.with_borrow_mut(|watched| watched.insert(hash))
+}
+
+/// Returns the hash value of an OID in a syscache.
+fn hash_of(cache: pg_sys::SysCacheIdentifier::Type, object: pg_sys::Oid) -> u32 {
     let none = pg_sys::Datum::from(0);
     // SAFETY: hashes a number, on the main thread.
-    let hash =
-        unsafe { pg_sys::GetSysCacheHashValue(cache, pg_sys::Datum::from(function), none, none, none) };
-    FUNCTIONS[right].swap(hash, Ordering::Relaxed) != hash
+    unsafe { pg_sys::GetSysCacheHashValue(cache as i32, pg_sys::Datum::from(object), none, none, none) }
 }
 
 /// Returns a number that grows with every change of a definition that this process has been notified of.

@@ -81,7 +81,7 @@ pub fn different(
 /// others.
 pub fn require(vectorizer: &str, relations: &Relations, key: &Key) -> Result<(), PgError> {
     let source = relations.source.oid;
-    let tables: Vec<&Table> = relations.tables().filter(|table| table.oid != source).collect();
+    let tables: Vec<&Table> = relations.keyed().collect();
     let different = different(&tables, source, key, false)?;
     if let Some(first) = different.first() {
         let in_the_way = in_the_way(&different)?;

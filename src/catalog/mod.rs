@@ -4,11 +4,12 @@
 //! itself keeps track of ownership: through dump and restore, `REASSIGN OWNED` and `DROP OWNED`.
 //!
 //! * [`vectorizer`], [`source_columns`]: a row of `ai.vectorizer`, and what is derived from it
-//! * [`binding`], [`table`]: its relations, by OID and under a lock
+//! * [`binding`], [`table`]: its relations, by OID and under a lock; [`remains`]: those of one that has lost some
 //! * [`registration`], [`ownership`]: its row, and who may drop it
 //! * [`triggers`], [`trigger_states`], [`objects`], [`destination`]: creating its objects, and which sessions fire its
 //!   triggers
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
+//! * [`words`]: the words of its chunks
 //! * [`scan`]: reading a table without a plan
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
 //! * [`schema`], [`visibility`], [`row_security`]: the schema `ai`, which roles see which part of it, and which chunks
@@ -32,6 +33,7 @@ pub mod ownership;
 pub mod queue_tables;
 pub mod registration;
 pub mod relation;
+pub mod remains;
 pub mod rights;
 pub mod row_security;
 pub mod scan;
@@ -47,6 +49,7 @@ pub mod trigger_states;
 pub mod triggers;
 pub mod vectorizer;
 pub mod visibility;
+pub mod words;
 
 /// Returns the name of the source's INSERT or row trigger, and the stem of the others' names.
 pub fn trigger_name(id: i32) -> String {

@@ -92,6 +92,7 @@ pub fn grant(
     role: &str,
     tables: &[&str],
     destination: &Destination,
+    words: Option<&Table>,
     source: &Relation,
     queue_schema: &str,
 ) -> Result<(), PgError> {
@@ -104,6 +105,9 @@ pub fn grant(
             execute(&format!("GRANT SELECT ON {view} TO {role}"), &[])?;
             execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {store} TO {role}"), &[])?;
             schemas.extend([target_schema.as_str(), view_schema]);
+        }
+        if let Some(words) = words {
+            execute(&format!("GRANT SELECT ON {} TO {role}", words.qualified()), &[])?;
         }
         for table in tables {
             execute(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}"), &[])?;

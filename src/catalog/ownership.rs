@@ -5,7 +5,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::registration::forget;
 use super::table::Table;
 use super::triggers::{self, Identity};
-use super::{binding, vectorizer, visibility};
+use super::{remains, vectorizer, visibility};
 use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, may_act_as, superuser};
 
@@ -20,6 +20,7 @@ pub struct OwnedVectorizer {
     queue: Vec<Table>,
     store: Option<Table>,
     view: Option<Table>,
+    words: Option<Table>,
 }
 
 /// Returns the vectorizer with this id. Errors if the caller does not see it, as if it did not exist, or
@@ -50,10 +51,11 @@ fn find(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
             source: Some(relations.source),
             store: relations.store,
             view: relations.view,
+            words: relations.words,
         }));
     }
 
-    let Some(rest) = binding::remains(id)? else { return Ok(None) };
+    let Some(rest) = remains::of(id)? else { return Ok(None) };
     let owner = rest.source.as_ref().or(rest.queue.first()).map(|table| table.owner);
     Ok(Some(OwnedVectorizer {
         identity: rest.identity,
@@ -62,6 +64,7 @@ fn find(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
         queue: rest.queue,
         store: rest.store,
         view: rest.view,
+        words: rest.words,
     }))
 }
 
@@ -77,12 +80,12 @@ impl OwnedVectorizer {
         visibility::sees_all(role) || visibility::sees(role, self.owner, relations)
     }
 
-    /// Drops the vectorizer with its triggers and its queue, but keeps its store and its view.
+    /// Drops the vectorizer with its triggers, its queue and its words, but keeps its store and its view.
     pub fn drop(&self) -> Result<(), PgError> {
         if let Some(source) = &self.source {
             triggers::drop_on(&self.identity, source.oid)?;
         }
-        forget(self.identity.id, self.owner, &self.queue)
+        forget(self.identity.id, self.owner, self.queue.iter().chain(&self.words))
     }
 
     /// Drops the view and the store. Postgres errors if other objects depend on them.

@@ -9,7 +9,7 @@ use super::key::Key;
 use super::objects;
 use super::relation::Relation;
 use super::table::Table;
-use super::triggers;
+use super::triggers::{self, Identity};
 use super::vectorizer::Entry;
 use super::{failed_name, trigger_name};
 use crate::pg::error::PgError;
@@ -55,6 +55,14 @@ pub fn register(
     registered.ok_or_else(|| PgError::internal("INSERT into ai.vectorizer returned no row"))
 }
 
+/// Returns whether there is a vectorizer with this id and UUID, even if its relations are missing.
+pub fn is_registered(vectorizer: &Identity) -> Result<bool, PgError> {
+    let statement = format!("SELECT {} FROM ai.vectorizer v WHERE v.id = $1", binding::uuid());
+    let found =
+        as_superuser(|| sql::read_now(&statement, &[vectorizer.id.into()], |row| row.get_opt::<String>(1)))?;
+    Ok(found.first().is_some_and(|uuid| vectorizer.uuid.is_none() || vectorizer.uuid == *uuid))
+}
+
 /// Binds the relations of a vectorizer that were only found so far, and recreates its triggers with its UUID
 /// if they were created before there were UUIDs.
 pub fn bind_found(entry: &Entry) -> Result<(), PgError> {
@@ -75,9 +83,16 @@ pub fn bind_found(entry: &Entry) -> Result<(), PgError> {
     triggers::create(&entry.identity(), &source)
 }
 
-/// Removes a vectorizer from the catalog and drops those tables of its queue that still belong to its owner.
-/// The store stays.
-pub fn forget(id: i32, owner: pg_sys::Oid, queue: &[Table]) -> Result<(), PgError> {
+/// Removes a vectorizer from the catalog and drops those of these tables that still belong to its owner: its queue and its
+/// words, of which nothing is left to use. The store stays.
+pub fn forget<'a>(
+    id: i32,
+    owner: pg_sys::Oid,
+    mut tables: impl Iterator<Item = &'a Table>,
+) -> Result<(), PgError> {
     as_superuser(|| sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()]))?;
-    queue.iter().filter(|table| table.owner == owner && table.kind == 'r').try_for_each(Table::drop)
+    tables.try_for_each(|table| match table.owner == owner && table.kind == 'r' {
+        true => table.drop(),
+        false => Ok(()),
+    })
 }

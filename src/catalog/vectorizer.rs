@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::{Author, Chunking, Destination, VectorizerConfig};
+use pgai_rs_queue::sql::trigger::Followers;
 
 use super::binding::{self, COLUMNS, Relations};
 use super::definitions;
@@ -20,6 +21,7 @@ use super::schema;
 use super::table::Table;
 use super::triggers::Identity;
 use super::visibility;
+use super::words::Words;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::json::{TOO_LARGE, bounded};
@@ -40,6 +42,8 @@ pub struct Entry {
     pub relations: Relations,
     /// True if the relations are bound; false if they were only found.
     pub bound: bool,
+    /// True if all chunks are known to have words, where words are kept.
+    pub has_all_words: bool,
     /// The generation of the definitions before it was read.
     pub generation: u64,
     /// True if it was declared for a superuser.
@@ -89,8 +93,9 @@ fn entry(row: &Row<'_>, generation: u64) -> Result<Option<Entry>, PgError> {
         config: read_config(row.get_opt::<String>(4)?.as_deref()),
         uuid: row.get_opt(5)?,
         relations,
-        bound: row.get(13)?,
-        for_superuser: row.get(14)?,
+        bound: row.get(14)?,
+        has_all_words: row.get(15)?,
+        for_superuser: row.get(16)?,
         generation,
     }))
 }
@@ -131,12 +136,9 @@ pub fn by_source(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     entries("r.source = $1", &[relation.into()])
 }
 
-/// Returns whether there is a vectorizer with this id and UUID, even if its relations are missing.
-pub fn is_registered(vectorizer: &Identity) -> Result<bool, PgError> {
-    let statement = format!("SELECT {} FROM ai.vectorizer v WHERE v.id = $1", binding::uuid());
-    let found =
-        as_superuser(|| sql::read_now(&statement, &[vectorizer.id.into()], |row| row.get_opt::<String>(1)))?;
-    Ok(found.first().is_some_and(|uuid| vectorizer.uuid.is_none() || vectorizer.uuid == *uuid))
+/// Returns the vectorizers whose store is this table.
+pub fn by_store(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
+    entries("r.store = $1", &[relation.into()])
 }
 
 /// A vectorizer with the definitions of its tables.
@@ -169,6 +171,8 @@ pub struct Vectorizer {
     /// The columns of the source that contain vectors: its own, if its destination is a column, and those of
     /// other vectorizers.
     pub embedding_columns: Vec<String>,
+    /// The words of its chunks; `None` if none are kept, or their table is gone.
+    pub words: Option<Words>,
 }
 
 impl Entry {
@@ -280,6 +284,7 @@ impl Entry {
             owner: source.owner,
             author: self.author(),
             relations: self.relations.clone(),
+            words: Words::of(self.relations.words.as_ref(), &config.search, self.has_all_words),
             columns,
             remembered: self.remembered(&config, &queue.origin)?,
             embedding_columns: embedding_columns(source.oid)?,
@@ -374,15 +379,15 @@ impl Vectorizer {
         }
     }
 
-    /// Returns the tables that tell which rows have been embedded: the store, and the record of what is
-    /// remembered.
-    pub fn tables_of_chunks(&self) -> Vec<String> {
-        let remembered = (self.remembered != Remembered::Nothing).then(|| self.queue.origin.clone());
-        self.store().into_iter().chain(remembered).collect()
+    /// Returns the names of the tables from which rows are removed with those of the source. The store, and the record of
+    /// what is remembered, tell which rows have been embedded.
+    pub fn followers(&self) -> Followers {
+        let origin = (self.remembered != Remembered::Nothing).then(|| self.queue.origin.clone());
+        Followers { store: self.store(), words: self.relations.words.as_ref().map(Table::qualified), origin }
     }
 
-    /// Returns the tables from which rows are removed when a row of the source is deleted: those of its
-    /// chunks, and of the keys that were set aside.
+    /// Returns the tables with the source's key from which rows are removed when a row of the source is deleted: those of
+    /// its chunks, and of the keys that were set aside.
     pub fn tables_that_follow_rows(&self) -> Vec<Table> {
         let Relations { store, origin, failed, .. } = &self.relations;
         let origin = origin.iter().filter(|_| self.remembered != Remembered::Nothing);

@@ -67,8 +67,8 @@ fn rename_key(entry: &Entry, from: &str, to: &str) -> Result<(), PgError> {
         return Ok(());
     }
 
-    let tables = entry.relations.tables().filter(|table| **table != entry.relations.source);
-    let tables: Vec<&Table> = tables.filter(|table| table.owner == entry.relations.source.owner).collect();
+    let tables: Vec<&Table> =
+        entry.relations.keyed().filter(|table| table.owner == entry.relations.source.owner).collect();
     as_user(entry.relations.source.owner, || {
         tables.into_iter().try_for_each(|table| rename_in(table, from, to))
     })?;

@@ -3,7 +3,7 @@
 use pgrx::PgSqlErrorCode;
 
 use super::warned;
-use crate::catalog::{binding, registration, vectorizer};
+use crate::catalog::{registration, remains, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
 use crate::pg::sql;
@@ -51,9 +51,9 @@ pub fn follow() -> Result<(), PgError> {
 /// Removes a vectorizer whose source was dropped, with its queue. Only the tables of the inbox's owner are
 /// dropped, because the owner of the source is no longer known.
 fn forget(id: i32) -> Result<(), PgError> {
-    let Some(rest) = binding::remains(id)? else { return Ok(()) };
+    let Some(rest) = remains::of(id)? else { return Ok(()) };
     let owner = rest.queue.first().map_or(superuser(), |inbox| inbox.owner);
-    registration::forget(id, owner, &rest.queue)
+    registration::forget(id, owner, rest.queue.iter().chain(&rest.words))
 }
 
 /// Enqueues the keys that are in the store but not in the source: the dropped rows themselves can't be read

@@ -1,4 +1,4 @@
-//! Reaction to row security of a source, which is extended to its chunks.
+//! Reaction to row security of a source, which is extended to its chunks, and of a store, which is extended to its words.
 
 use pgrx::pg_sys;
 
@@ -15,6 +15,12 @@ pub fn follow(relation: pg_sys::Oid) -> Result<(), PgError> {
     see_own_changes();
     for entry in vectorizer::by_source(relation)? {
         warned_of(&entry, "changed row security of its source", || follow_in(&entry));
+    }
+    for entry in vectorizer::by_store(relation)? {
+        warned_of(&entry, "changed row security of its store", || {
+            entry.relations.require_one_owner()?;
+            row_security::keep_words(&entry.relations)
+        });
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ fn follow_in(entry: &Entry, columns: &[Rewritten]) -> Result<(), PgError> {
 /// Returns the key columns of the vectorizer's tables that differ from the source's, each with its table.
 fn differences<'a>(entry: &'a Entry, key: &Key) -> Result<Vec<(&'a Table, Different)>, PgError> {
     let mut found = Vec::new();
-    for table in entry.relations.tables().filter(|table| table.oid != entry.source()) {
+    for table in entry.relations.keyed() {
         let different = key_columns::different(&[table], entry.source(), key, true)?;
         found.extend(different.into_iter().map(|column| (table, column)));
     }

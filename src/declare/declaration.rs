@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use pgai_rs_pipeline::config::indexing::Indexing;
 use pgai_rs_pipeline::config::{
     CONFIG_VERSION, Chunking, Destination, DestinationNames, Embedding, Formatting, Lenient, Loading,
-    Parsing, Processing, Scheduling, VectorizerConfig,
+    Parsing, Processing, Scheduling, Search, VectorizerConfig,
 };
 
 use super::config::ConfigPart;
 use super::{
-    chunking, destination, embedding, formatting, indexing, loading, parsing, processing, scheduling,
+    chunking, destination, embedding, formatting, indexing, loading, parsing, processing, scheduling, search,
 };
 use crate::catalog::destination::to_json;
 use crate::catalog::relation::{Column, Relation};
+use crate::catalog::words;
 use crate::pg::error::PgError;
 
 /// The parts of a config that somebody declares, each parsed once.
@@ -38,6 +39,8 @@ pub struct ConfigParts {
     pub processing: ConfigPart<Processing>,
     /// `ai.destination_*`.
     pub destination: ConfigPart<DestinationNames>,
+    /// `ai.search_*`.
+    pub search: ConfigPart<Search>,
 }
 
 impl ConfigParts {
@@ -53,6 +56,7 @@ impl ConfigParts {
             scheduling: stored("scheduling", config),
             processing: stored("processing", config),
             destination: stored("destination", config),
+            search: stored("search", config),
         }
     }
 
@@ -74,6 +78,9 @@ impl ConfigParts {
         self.scheduling = scheduling::resolve(self.scheduling)?;
         let processing = processing::check(&self.processing)?.clone();
 
+        let destination = destination::evaluate(self.destination.readable()?, source)?;
+        let search = search::check(&self.search, &destination, source.owner)?;
+
         let config = VectorizerConfig {
             version: CONFIG_VERSION.to_owned(),
             loading,
@@ -84,15 +91,16 @@ impl ConfigParts {
             formatting: self.formatting.readable()?.clone(),
             scheduling: self.scheduling.readable()?.clone(),
             processing,
-            destination: destination::evaluate(self.destination.readable()?, source)?,
+            destination,
+            search,
         };
-        let stored = self.into_stored(&config.destination);
+        let stored = self.into_stored(&config.destination, &config.search);
         Ok(CheckedConfig { config, stored })
     }
 
-    /// Returns the parts as they were declared, with the destination's names filled in.
-    fn into_stored(self, destination: &Destination) -> Value {
-        json!({
+    /// Returns the parts as they were declared, with the names of the destination and of the table of words filled in.
+    fn into_stored(self, destination: &Destination, search: &Search) -> Value {
+        let mut stored = json!({
             "version": CONFIG_VERSION,
             "loading": self.loading.into_declared(),
             "parsing": self.parsing.into_declared(),
@@ -103,7 +111,13 @@ impl ConfigParts {
             "scheduling": self.scheduling.into_declared(),
             "processing": self.processing.into_declared(),
             "destination": to_json(destination),
-        })
+        });
+        // Without words it is as pgai writes it.
+        let words = words::asked_for(search, destination);
+        if let Some(search) = words.and_then(|(schema, table)| words::to_json(search, schema, &table)) {
+            stored["search"] = search;
+        }
+        stored
     }
 
     /// Returns the results of the checks of all parts, for an existing vectorizer of this owner.

@@ -6,9 +6,10 @@
 //!
 //! * [`declaration`]: a declaration as a whole; from there on, nothing else reads JSON
 //! * [`config`]: a part of a config, and the checks that are common to all parts
+//! * [`source`]: the source
 //! * [`names`]: names of vectorizers, of S3 sources and of what they create
 //! * [`loading`], [`parsing`], [`chunking`], [`formatting`], [`embedding`], [`indexing`], [`scheduling`],
-//!   [`processing`], [`destination`]: the parts of a config, by the functions that make them
+//!   [`processing`], [`destination`], [`search`]: the parts of a config, by the functions that make them
 
 pub mod chunking;
 pub mod config;
@@ -22,3 +23,5 @@ pub mod names;
 pub mod parsing;
 pub mod processing;
 pub mod scheduling;
+pub mod search;
+pub mod source;

@@ -60,7 +60,7 @@ pub fn adopt(candidate: &AdoptableVectorizer) -> Result<Adopted, PgError> {
         register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
 
     let (store, view) = destination(candidate)?;
-    let relations = Relations::new(source.table()?, queue, store, view);
+    let relations = Relations::new(source.table()?, queue, store, view, None);
     row_security::keep(source, &candidate.key, &relations)?;
     relations.bind(entry.id)?;
 
@@ -242,7 +242,7 @@ fn grant_as_before(candidate: &AdoptableVectorizer, tables: &[&str]) -> Result<(
         |row| row.get::<String>(1),
     )?;
     for role in roles {
-        objects::grant(&role, tables, &candidate.parsed.destination, &candidate.source, "ai")?;
+        objects::grant(&role, tables, &candidate.parsed.destination, None, &candidate.source, "ai")?;
         let message = format!(
             "granted {role} access to the source, the store and the queue of vectorizer \"{}\", as in pgai",
             candidate.entry.name

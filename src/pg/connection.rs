@@ -28,7 +28,7 @@ impl Connection for Spi {
             None => sql::execute(sql, &datums(args)?),
         };
         // Vectors are large, and there may be several statements with some in a transaction.
-        match args.iter().any(|arg| matches!(arg, Param::Vectors(_))) {
+        match has_vectors(args) {
             // SAFETY: a number and an error hold nothing of Postgres's memory.
             true => unsafe { freed_after(execute) },
             false => execute(),
@@ -41,9 +41,14 @@ impl Connection for Spi {
         args: &[Param<'_>],
         mut row: impl FnMut(&dyn Row<Error = PgError>) -> Result<T, PgError>,
     ) -> Result<Vec<T>, PgError> {
-        match planning(args) {
+        let mut query = || match planning(args) {
             Some(planning) => plan_cache::query(sql, &datums(args)?, planning, false, |found| row(found)),
             None => sql::query(sql, &datums(args)?, |found| row(found)),
+        };
+        match has_vectors(args) {
+            // SAFETY: what a row is read as is copied, and an error holds nothing of Postgres's memory.
+            true => unsafe { freed_after(query) },
+            false => query(),
         }
     }
 
@@ -58,6 +63,11 @@ impl Connection for Spi {
             None => sql::read(sql, &datums(args)?, |found| row(found)),
         }
     }
+}
+
+/// Returns whether there are vectors among the parameters.
+fn has_vectors(args: &[Param<'_>]) -> bool {
+    args.iter().any(|arg| matches!(arg, Param::Vectors(_)))
 }
 
 /// Returns how a statement with these parameters is planned if it is kept; `None` if it is not kept, because one

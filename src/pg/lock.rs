@@ -64,6 +64,24 @@ pub fn on(named: Named, name: &str) {
 /// Whoever may create an object of a name can do so and leave the transaction open. Everybody who needs the name would
 /// wait for its end.
 pub fn waiting_briefly<R>(f: impl FnOnce() -> R) -> R {
+    briefly(
+        "Another transaction has created an object of a name that is needed here, or changes its schema, and has not ended.",
+        "Repeat the statement when that transaction has ended, or choose another name.",
+        f,
+    )
+}
+
+/// Does the same for locks on tables that others write to or change.
+pub fn writers_briefly<R>(f: impl FnOnce() -> R) -> R {
+    briefly(
+        "Another transaction has written to a table of the vectorizer, or changes it, and has not ended.",
+        "Repeat the statement when that transaction has ended.",
+        f,
+    )
+}
+
+/// Runs `f`, in which each wait takes [`LONGEST_WAIT`] at most. The error of a longer one has this detail and this hint.
+fn briefly<R>(detail: &'static str, hint: &'static str, f: impl FnOnce() -> R) -> R {
     // SAFETY: reads a variable of this backend.
     if (1..=LONGEST_WAIT_MS).contains(&unsafe { pg_sys::LockTimeout }) {
         return f();
@@ -73,12 +91,7 @@ pub fn waiting_briefly<R>(f: impl FnOnce() -> R) -> R {
     level.set(c"lock_timeout", LONGEST_WAIT);
     PgTryBuilder::new(AssertUnwindSafe(f))
         .catch_when(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, |caught| {
-            let error = PgError::from(caught)
-                .with_detail(
-                    "Another transaction has created an object of a name that is needed here, or changes its schema, and \
-                     has not ended.",
-                )
-                .with_hint("Repeat the statement when that transaction has ended, or choose another name.");
+            let error = PgError::from(caught).with_detail(detail).with_hint(hint);
             pgrx::pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
             unreachable!("an error report does not return")
         })

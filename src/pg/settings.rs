@@ -141,6 +141,18 @@ impl Drop for SettingsLevel {
     }
 }
 
+/// Runs `f`, whose notices do not go to the server's log.
+pub fn without_notices<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: reads a variable of this backend.
+    let logs_notices = unsafe { pg_sys::log_min_messages } < pgrx::PgLogLevel::WARNING as i32;
+    let _level = logs_notices.then(|| {
+        let level = SettingsLevel::open();
+        level.set(c"log_min_messages", c"warning");
+        level
+    });
+    f()
+}
+
 /// Runs `f`, in which Postgres parses a statement or quotes a name, with the settings in [`TEXT`] pinned.
 pub fn read_as_written<R>(f: impl FnOnce() -> R) -> R {
     let mut differing = TEXT.iter().filter(|pin| (pin.differs)()).peekable();

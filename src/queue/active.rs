@@ -13,6 +13,7 @@ use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::definition::Definition;
 
 use super::definition;
+use super::filling::Filling;
 use super::looks::Looks;
 use super::pause::Pause;
 use super::schedule::Schedule;
@@ -48,6 +49,8 @@ pub struct Active {
     pub cursor: Cursor,
     /// The times at which its queue is looked at.
     pub looks: Looks,
+    /// What is to be done for the words of its chunks; `None` if all have some, or none are kept.
+    pub filling: Option<Filling>,
     /// The mean size in bytes of the rows that were claimed last, which limits the rows of the next claim; 0
     /// if it is unknown.
     pub mean_size: u64,
@@ -90,6 +93,7 @@ impl Active {
             _ => Arc::new(fresh),
         };
         let schedule = Schedule::of(&vectorizer.config.scheduling).or_known(known.map(|s| &s.schedule));
+        let filling = Filling::of(vectorizer.words.as_ref(), known.and_then(|known| known.filling.as_ref()));
         Ok(Active {
             version: entry.version.clone(),
             watch: Some(watch),
@@ -103,6 +107,7 @@ impl Active {
             schedule,
             cursor: Cursor::default(),
             looks: Looks::default(),
+            filling,
             mean_size: 0,
         })
     }
@@ -114,7 +119,10 @@ impl Active {
 
     /// Returns whether neither its definition nor its tables have changed since it was read.
     pub fn is_current(&self, entry: &Entry) -> bool {
-        self.is_same_version(entry) && self.vectorizer.relations == entry.relations && self.is_undisturbed()
+        self.is_same_version(entry)
+            && self.vectorizer.relations == entry.relations
+            && (self.filling.is_some() || self.definition.words.is_none() || entry.has_all_words)
+            && self.is_undisturbed()
     }
 
     /// Returns whether nothing was heard of a change of its relations since it was read.

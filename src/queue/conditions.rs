@@ -26,6 +26,8 @@ pub enum Stop {
     Scheduled,
     /// There is no process to build its index. Its rows are processed meanwhile.
     NoBuilder,
+    /// Words can't be added to older chunks. Its rows are processed meanwhile.
+    LacksWords,
 }
 
 impl Stop {
@@ -39,6 +41,7 @@ impl Stop {
             Stop::Failing => "failing",
             Stop::Scheduled => "scheduled",
             Stop::NoBuilder => "no_builder",
+            Stop::LacksWords => "lacks_words",
         }
     }
 }
@@ -109,7 +112,7 @@ impl Condition {
 
     /// Returns whether it keeps rows from being processed.
     fn stops_rows(&self) -> bool {
-        self.stop != Stop::NoBuilder
+        !matches!(self.stop, Stop::NoBuilder | Stop::LacksWords)
     }
 
     /// Returns whether the cause is the same, so that `since` is kept and nothing is logged. A wait for a
@@ -264,13 +267,29 @@ impl Conditions {
         }
 
         let over = |(id, record): (&i32, &Record)| {
-            let stops_rows = record.condition.as_ref()?.stops_rows();
-            (!stops_rows && !waiting.contains(id)).then_some(*id)
+            let stop = record.condition.as_ref()?.stop;
+            (stop == Stop::NoBuilder && !waiting.contains(id)).then_some(*id)
         };
         let over: Vec<i32> = self.records.iter().filter_map(over).collect();
         for id in over {
             self.go_on(id, &name(id), |_| true);
         }
+    }
+
+    /// Records that words can't be added to chunks of a vectorizer, and until when it is not tried again. Returns whether that
+    /// is new.
+    pub fn lacks_words(&mut self, id: i32, error: &PgError, pause: Option<Duration>) -> bool {
+        // What stops its rows is more to the point.
+        let known = self.records.get(&id).and_then(|record| record.condition.as_ref());
+        if known.is_some_and(|known| known.stop != Stop::LacksWords) {
+            return false;
+        }
+        self.stop(id, Condition::of_error(Stop::LacksWords, error, pause))
+    }
+
+    /// Records that all chunks of a vectorizer have words.
+    pub fn has_words(&mut self, id: i32, name: &str) {
+        self.go_on(id, name, |stop| stop == Stop::LacksWords);
     }
 
     /// Ends the conditions of vectorizers that were dropped or disabled, for which `stays` is false.

@@ -1,9 +1,11 @@
 //! A vectorizer's definition, as the queue's statements need it.
 
 use pgai_rs_pipeline::config::{self, Loading};
-use pgai_rs_queue::definition::{Definition, Field, Target};
+use pgai_rs_queue::definition::{Definition, Field, Target, Words};
 use pgrx::PgSqlErrorCode;
 
+use crate::catalog;
+use crate::catalog::definitions::watch_configuration;
 use crate::catalog::destination::{is_cited, store_columns, vector_type};
 use crate::catalog::texts;
 use crate::catalog::vectorizer::Vectorizer;
@@ -42,7 +44,29 @@ pub fn of(v: &Vectorizer) -> Result<Definition, PgError> {
         remembered: v.remembered,
         texts: texts::of(v)?,
         cited: is_cited(&v.config.destination),
+        words: words(v)?,
     })
+}
+
+/// Returns the table of the chunks' words with what makes them; `None` if they are not kept. Errors if one of both is gone.
+fn words(v: &Vectorizer) -> Result<Option<Words>, PgError> {
+    let Some(language) = v.config.search.qualified_language() else { return Ok(None) };
+    let Some(words) = &v.words else {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+            format!("the table of words of vectorizer \"{}\" does not exist", v.name),
+        )
+        .with_hint(
+            "Use ai.alter_vectorizer() with search => ai.search_hybrid() to make it anew, or with ai.search_none() to \
+             keep no words.",
+        ));
+    };
+    let mut configuration = catalog::words::configuration(&language, v.owner)?;
+    // Changes before it was watched were not noticed.
+    if watch_configuration(configuration.oid) {
+        configuration = catalog::words::configuration(&language, v.owner)?;
+    }
+    Ok(Some(Words { table: words.table.qualified(), configuration: Some(configuration.oid.to_u32()) }))
 }
 
 /// Returns those of the column names `$2` that the table `$1` lacks.

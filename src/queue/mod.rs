@@ -4,11 +4,12 @@
 //! From the bottom up; a file knows those above it in this list:
 //!
 //! * [`definition`]: reads what a vectorizer's statements are made of
+//! * [`filling`]: the words that older chunks may lack
 //! * [`pause`], [`schedule`], [`looks`], [`active`]: a vectorizer that is served, with the times at which it is worked on
 //! * [`session`]: the connection on which the protocol runs
 //! * [`tickets`], [`conditions`], [`next_look`], [`quotas`], [`requests`]: what the worker remembers between turns
 //! * [`listed`], [`roster`]: the vectorizers that the catalog lists, and those that are served
-//! * `looking`: which of them have something to do
+//! * `looking`: which of them have something to do; `adding_words`: adding words to older chunks
 //! * [`spi`]: the pipeline's `Queue`
 //!
 //! Beside them:
@@ -16,8 +17,10 @@
 //! * [`resync`]: enqueues changes that the triggers did not see; [`unlogged`]: finds tables that a crash emptied
 
 pub mod active;
+mod adding_words;
 pub mod conditions;
 pub mod definition;
+pub mod filling;
 pub mod listed;
 mod looking;
 pub mod looks;

@@ -29,7 +29,8 @@ pub fn enqueue_missing(v: &Vectorizer) -> Result<u64, PgError> {
 pub fn enqueue_extra(v: &Vectorizer) -> Result<u64, PgError> {
     let (names, source) = (v.key.names(None), v.source.qualified());
     let absent = format!("NOT EXISTS (SELECT FROM {source} t WHERE {})", v.key.same("t", "s"));
-    let tables = v.tables_of_chunks().into_iter().chain([v.queue.failed.clone()]);
+    let followers = v.followers();
+    let tables = followers.keyed().chain([&v.queue.failed]);
     let all = tables.map(|table| format!("SELECT {names} FROM {table}")).collect::<Vec<_>>().join(" UNION ");
     enqueue(v, &format!("({all}) s WHERE {absent}"))
 }

@@ -203,7 +203,7 @@ impl Roster {
     }
 
     /// Returns whether a vectorizer has changed, or is gone, since this turn began.
-    fn is_outdated(&self, id: i32) -> bool {
+    pub(super) fn is_outdated(&self, id: i32) -> bool {
         let outdated = |active: &Active| matches!(transaction(|| active.is_outdated()), Ok(true));
         self.get(id).is_some_and(outdated)
     }

@@ -79,6 +79,11 @@ impl SpiQueue {
         self.quotas.write()
     }
 
+    /// Adds words to some chunks that lack them. Returns whether there are more that can be looked at now.
+    pub fn fill_words(&mut self) -> bool {
+        self.roster.fill_words()
+    }
+
     /// Runs the vectorizers that were asked to. A request for one that is not taken up yet is kept as long as
     /// the vectorizer is `enabled`.
     fn run_requested(&mut self, enabled: &HashSet<i32>) {

@@ -18,7 +18,9 @@ const ORDINARY: &str = "
     SELECT FROM ROWS FROM (pg_catalog.unnest($1::oid[]), pg_catalog.unnest($2::text[])) AS t (oid, privilege)
     JOIN pg_catalog.pg_class c ON c.oid = t.oid
     WHERE c.relkind = 'r' AND NOT c.relhasrules AND NOT c.relrowsecurity AND NOT c.relispartition
-      AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid)
+      -- The foreign key of words keeps them in step with their chunks.
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g
+                      WHERE g.tgrelid = c.oid AND NOT (g.tgisinternal AND g.tgconstrrelid = ANY ($1)))
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE c.oid IN (i.inhrelid, i.inhparent))
       AND pg_catalog.has_schema_privilege($3, c.relnamespace, 'USAGE')
       AND pg_catalog.has_table_privilege($3, c.oid, t.privilege)
@@ -49,6 +51,7 @@ pub fn is_certain(v: &Vectorizer) -> Result<bool, PgError> {
     for table in v.tables_that_follow_rows().into_iter().filter(|table| table.oid != failed.oid) {
         uses.extend([(table.oid, "SELECT"), (table.oid, "DELETE")]);
     }
+    uses.extend(v.relations.words.iter().flat_map(|words| [(words.oid, "SELECT"), (words.oid, "DELETE")]));
     let (tables, privileges): (Vec<pg_sys::Oid>, Vec<String>) =
         uses.into_iter().map(|(table, privilege)| (table, privilege.to_owned())).unzip();
     let wanted = tables.len();

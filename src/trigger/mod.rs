@@ -31,7 +31,7 @@ use crate::catalog::definitions::{self, Watch};
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self, Identity};
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::{binding, hierarchy, telling};
+use crate::catalog::{hierarchy, registration, remains, telling};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::statement::noting_other_meanings;
@@ -283,7 +283,7 @@ fn no_vectorizer(
     relation: pg_sys::Oid,
     trigger: pg_sys::Oid,
 ) -> Result<Option<Plan>, PgError> {
-    if vectorizer::is_registered(vectorizer)? && is_its_source(vectorizer.id, relation)? {
+    if registration::is_registered(vectorizer)? && is_its_source(vectorizer.id, relation)? {
         let lost = triggers::lost(&vectorizer.id.to_string());
         return guard::tell(trigger, vectorizer.id, lost).map(|()| None);
     }
@@ -295,7 +295,7 @@ fn no_vectorizer(
 
 /// Returns whether the catalog has this table as the source of a vectorizer that lacks another object.
 fn is_its_source(id: i32, relation: pg_sys::Oid) -> Result<bool, PgError> {
-    let source = binding::remains(id)?.and_then(|rest| rest.source);
+    let source = remains::of(id)?.and_then(|rest| rest.source);
     Ok(source.is_some_and(|source| source.oid == relation))
 }
 

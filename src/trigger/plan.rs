@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::rc::Rc;
 
-use pgai_rs_queue::sql::trigger;
+use pgai_rs_queue::sql::trigger::{self, Followers};
 use pgrx::pg_sys;
 
 use super::certain::is_certain;
@@ -75,16 +75,17 @@ impl Plan {
     pub fn new(v: &Vectorizer, relation: pg_sys::Oid, watch: Watch) -> Result<Plan, PgError> {
         let key = &v.key;
         let (inbox, failed) = (&v.queue.inbox, &v.queue.failed);
-        let of_chunks = v.tables_of_chunks();
+        let followers = v.followers();
         let (watched, read) = (v.watched_columns()?, v.read_columns()?);
-        let removal = |others, which: &str| trigger::removal(key, &v.queue, &of_chunks, others, which);
+        let removal = |others, which: &str| trigger::removal(key, &v.queue, &followers, others, which);
         let of_old = |which: &str| removal(Some("old_rows o"), which);
         let enqueue_changed = |columns: &[&Column]| {
             trigger::enqueue_changed(key, inbox, columns.iter().map(|column| column.name.as_str()))
         };
         let statement = |sql: String| TriggerStatement::new(sql, Vec::new());
         let types = key_types(v);
-        let of_rows = v.tables_that_follow_rows();
+        let of_rows: Vec<Table> =
+            v.tables_that_follow_rows().into_iter().chain(v.relations.words.clone()).collect();
         let rows = rows_of_partition(v, relation)?;
         let deletes = rows.is_some() || v.source.is_in_inheritance();
         Ok(Plan {
@@ -115,7 +116,7 @@ impl Plan {
             )))?,
             remove_deleted: statement(of_old(&key.same("s", "o")))?,
             enqueue_row: TriggerStatement::new(trigger::enqueue_row(key, inbox), types.clone())?,
-            remove_row: TriggerStatement::new(trigger::remove_row(key, &v.queue, &of_chunks), types)?,
+            remove_row: TriggerStatement::new(trigger::remove_row(key, &v.queue, &followers), types)?,
             truncate: statement(match rows {
                 Some(rows) => removal(Some(&format!("{rows} o")), &key.same("s", "o")),
                 // TRUNCATE ONLY leaves the rows of what inherits.
@@ -127,7 +128,7 @@ impl Plan {
                         key.same("t", "s"),
                     ),
                 ),
-                None => format!("TRUNCATE {}, {failed}", of_chunks.join(", ")),
+                None => truncation(&followers, failed),
             })?,
         })
     }
@@ -310,6 +311,13 @@ fn rows_of_partition(v: &Vectorizer, relation: pg_sys::Oid) -> Result<Option<Str
             relation.to_u32()
         ),
     }))
+}
+
+/// Returns the statement for a TRUNCATE of the source. Postgres truncates a table that others refer to only with those.
+fn truncation(followers: &Followers, failed: &str) -> String {
+    let mut tables: Vec<&str> = followers.keyed().chain(&followers.words).map(String::as_str).collect();
+    tables.push(failed);
+    format!("TRUNCATE {}", tables.join(", "))
 }
 
 fn attribute_numbers(relation: pg_sys::Oid, columns: &[&Column]) -> Result<Vec<i32>, PgError> {

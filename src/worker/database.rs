@@ -286,9 +286,10 @@ fn work(
         queue.waiting(runner.waiting());
         turn
     })?;
-    // Rows without end must not keep indexes from being built.
+    // Rows without end must not keep indexes from being built, nor chunks from getting their words.
     let index = index::due::look(queue);
-    if turn.more || listed.more {
+    let has_more_words = queue.fill_words();
+    if turn.more || listed.more || has_more_words {
         return Ok(Duration::ZERO);
     }
 

@@ -23,7 +23,7 @@ JSONS = [
         ("embedding", "none of them"), ("loading", "column"), ("loading", "uri"), ("chunking", "none"),
         ("chunking", "recursive_character_text_splitter"), ("parsing", "auto"), ("formatting", "python_template"),
         ("indexing", "hnsw"), ("indexing", "diskann"), ("scheduling", "none"), ("processing", "default"),
-        ("destination", "table"), ("destination", "column"),
+        ("destination", "table"), ("destination", "column"), ("search", "none"), ("search", "hybrid"),
     ]),
     '{"config_type": "embedding", "implementation": "openai", "model": 1, "dimensions": "many"}',
     '{"config_type": "chunking", "implementation": "character_text_splitter", "chunk_size": -1,'
@@ -52,6 +52,7 @@ HOSTILE = {
     "uuid": [None, "00000000-0000-0000-0000-000000000000"],
     "ai.vectorizer": [None, "(1,,,,,,,,,,,)", "(99,a,b,[],c,d,e,{},f,g,h,)"],
     "oid": [None, "0", "4000000000", "1259"],
+    "regconfig": [None, "0", "4000000000", "simple"],
     "regclass": [None, "0", "4000000000", "pg_class", "document_view", "ai.vectorizer", "document"],
 }
 

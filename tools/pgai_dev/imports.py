@@ -73,7 +73,7 @@ QUEUE = Rules(
         {"gone", "unheld"},
         {"claim", "column", "store"},
         {"outcome", "provenance"},
-        {"text"},
+        {"text", "words"},
         {"errors", "work"},
         {"inbox", "partitions"},
         {"cursor"},

@@ -10,7 +10,7 @@ use crate::definition::{Definition, Target};
 use crate::outcome::Outcome;
 use crate::session::Session;
 use crate::work::{Claimed, forget_failed, held, lock_rows, settle_or_release};
-use crate::{column, gone, store};
+use crate::{column, gone, store, words};
 
 /// The number of new chunks that fit into one turn of an owner; a batch of more gets proportionally more
 /// time. The store's indexes take a while for each chunk.
@@ -44,7 +44,21 @@ pub fn complete<S: Session>(
     mut results: Vec<Outcome<'_>>,
 ) -> Result<Written, S::Error> {
     results.sort_by(|a, b| a.claim.key.0.cmp(&b.claim.key.0));
-    session.transaction(|s| s.as_owner_unchanged(|s| write(s, v, &results)))
+    match write_in_transaction(session, v, &results) {
+        // A dictionary can make many words of one. Of several documents, the one at fault is found first.
+        Err(error) if v.words.is_some() && results.len() == 1 && words::is_of_too_many(&error) => {
+            write_in_transaction(session, &v.without_words(), &results)
+        }
+        written => written,
+    }
+}
+
+fn write_in_transaction<S: Session>(
+    session: &mut S,
+    v: &Definition,
+    results: &[Outcome<'_>],
+) -> Result<Written, S::Error> {
+    session.transaction(|s| s.as_owner_unchanged(|s| write(s, v, results)))
 }
 
 fn write<S: Session>(session: &mut S, v: &Definition, results: &[Outcome<'_>]) -> Result<Written, S::Error> {

@@ -21,6 +21,16 @@ pub enum Target {
     Column(String),
 }
 
+/// The table of the words of a store's chunks.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// Its qualified name.
+    pub table: String,
+    /// The OID of the text search configuration that makes words of a text; `None` for chunks that are to have none,
+    /// because there are more than a `tsvector` can hold.
+    pub configuration: Option<u32>,
+}
+
 /// A vectorizer as its queue's statements need it: nothing here is missing or left to be checked.
 #[derive(Debug, Clone)]
 pub struct Definition {
@@ -54,9 +64,17 @@ pub struct Definition {
     pub texts: Texts,
     /// True if the store keeps the places of chunks in their documents.
     pub cited: bool,
+    /// The table of the words of the store's chunks; `None` if they are not kept.
+    pub words: Option<Words>,
 }
 
 impl Definition {
+    /// Returns the definition by which chunks are written without words, in a table that keeps some.
+    pub fn without_words(&self) -> Definition {
+        let words = self.words.clone().map(|words| Words { configuration: None, ..words });
+        Definition { words, ..self.clone() }
+    }
+
     /// Returns these keys as parameters.
     pub fn keys<'a>(&self, keys: impl Iterator<Item = &'a KeyValues>) -> GivenKeys<'a> {
         GivenKeys::new(keys, self.key.len())

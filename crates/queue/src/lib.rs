@@ -10,7 +10,7 @@
 //! * [`partitions`], [`work`]: claimed rows, and the statements that all transactions on them share
 //! * [`outcome`], [`provenance`], [`text`]: results, and what is stored of them so that nothing is read, parsed or
 //!   embedded twice
-//! * [`store`], [`mod@column`]: the destinations of vectors
+//! * [`store`], [`mod@column`]: the destinations of vectors; [`words`]: the words of a store's chunks
 //! * [`mod@claim`]: the first transaction of a document; [`complete`], [`fail`]: the second; [`gone`]: that of a row
 //!   that was deleted; [`unheld`]: claims that a change of a key's type has ended
 //! * [`errors`]: rows of `ai._vectorizer_errors`, counted and limited
@@ -35,4 +35,5 @@ pub mod store;
 pub mod tables;
 pub mod text;
 pub mod unheld;
+pub mod words;
 pub mod work;

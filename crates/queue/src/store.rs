@@ -12,6 +12,7 @@ use crate::outcome::{Attempt, Outcome};
 use crate::provenance::{self, Memory};
 use crate::session::{Connection, Param, Session};
 use crate::sql::store;
+use crate::words;
 use crate::work::Claimed;
 
 /// The largest number of chunks in one statement. It is limited because Postgres copies them, and no array
@@ -28,12 +29,15 @@ pub fn write<'a, 'b, S: Session>(
     let attempt = split_conflicted(session, store, results)?;
     let whole = &attempt.written;
     let kept: Vec<[u8; 16]> = whole.iter().flat_map(|r| kept(r)).map(|(chunk, _)| chunk.id).collect();
-    session.with_own_search_path(|s| {
+    let added = session.with_own_search_path(|s| {
         delete_chunks(s, v, store, whole.iter().map(|r| &r.claim), &kept)?;
         move_kept(s, store, whole)?;
         cite_kept(s, v, store, whole)?;
         insert_new(s, v, store, whole)
     })?;
+    if let Some(kept_words) = &v.words {
+        added.chunks(INSERT_CHUNKS).try_for_each(|part| words::add(session, store, kept_words, part))?;
+    }
 
     let memories = whole.iter().map(|r| (&r.claim, Memory::of_object(r.done)));
     provenance::remember(session, v, memories)?;
@@ -131,12 +135,13 @@ struct New<'a> {
     citation: Option<&'a str>,
 }
 
+/// Adds the new chunks. Returns their UUIDs if their words are kept; else nothing.
 fn insert_new<C: Connection>(
     connection: &mut C,
     v: &Definition,
     store: &str,
     results: &[&Outcome<'_>],
-) -> Result<(), C::Error> {
+) -> Result<Vec<[u8; 16]>, C::Error> {
     let new: Vec<New<'_>> = results
         .iter()
         .flat_map(|result| result.done.chunks.iter().zip(0..).map(move |(chunk, seq)| (*result, seq, chunk)))
@@ -148,7 +153,11 @@ fn insert_new<C: Connection>(
         })
         .collect();
     let statement = store::insert_chunks(v, store);
-    new.chunks(INSERT_CHUNKS).try_for_each(|part| insert(connection, v, &statement, part))
+    let mut added = Vec::new();
+    for part in new.chunks(INSERT_CHUNKS) {
+        added.extend(insert(connection, v, &statement, part)?);
+    }
+    Ok(added)
 }
 
 fn insert<C: Connection>(
@@ -156,7 +165,7 @@ fn insert<C: Connection>(
     v: &Definition,
     statement: &str,
     new: &[New<'_>],
-) -> Result<(), C::Error> {
+) -> Result<Vec<[u8; 16]>, C::Error> {
     let keys = v.keys(new.iter().map(|chunk| chunk.key));
     let seqs: Vec<i32> = new.iter().map(|chunk| chunk.seq).collect();
     let texts: Vec<&str> = new.iter().map(|chunk| chunk.text).collect();
@@ -168,5 +177,8 @@ fn insert<C: Connection>(
     if v.cited {
         args.push(Param::OptionalTexts(&citations));
     }
-    connection.execute(statement, &args).map(drop)
+    match v.words {
+        Some(_) => connection.query(statement, &args, |row| row.get(1)),
+        None => connection.execute(statement, &args).map(|_| Vec::new()),
+    }
 }

@@ -9,7 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use pgai_rs_queue::definition::{Definition, Target};
-use pgai_rs_queue::sql::{column, inbox, provenance, source, store, text, trigger, work};
+use pgai_rs_queue::sql::trigger::Followers;
+use pgai_rs_queue::sql::{column, inbox, provenance, source, store, text, trigger, words, work};
 use pgai_rs_queue::tables::{Remembered, Texts, definitions as table_definitions};
 
 /// All statements of a vectorizer, with their names.
@@ -60,6 +61,13 @@ fn statements(v: &Definition) -> Vec<(String, String)> {
     if matches!(v.remembered, Remembered::Object | Remembered::Input) {
         all.push(("provenance::read", provenance::read(v)));
     }
+    if let (Target::Store(name), Some(kept)) = (&v.target, &v.words) {
+        all.extend([
+            ("words::add", words::add(name, kept)),
+            ("words::look", words::look(name, kept)),
+            ("words::lock", words::lock(name)),
+        ]);
+    }
     if v.texts == Texts::Kept {
         all.extend([
             ("text::known", text::known(v)),
@@ -69,13 +77,13 @@ fn statements(v: &Definition) -> Vec<(String, String)> {
         ]);
     }
 
-    let chunks = of_chunks(v);
-    let removal = |others, which| trigger::removal(&v.key, &v.tables, &chunks, others, which);
+    let followers = followers(v);
+    let removal = |others, which| trigger::removal(&v.key, &v.tables, &followers, others, which);
     all.extend([
         ("trigger::enqueue_inserted", trigger::enqueue_inserted(&v.key, &v.tables.inbox)),
         ("trigger::enqueue_changed", trigger::enqueue_changed(&v.key, &v.tables.inbox, read_columns(v))),
         ("trigger::enqueue_row", trigger::enqueue_row(&v.key, &v.tables.inbox)),
-        ("trigger::remove_row", trigger::remove_row(&v.key, &v.tables, &chunks)),
+        ("trigger::remove_row", trigger::remove_row(&v.key, &v.tables, &followers)),
         ("trigger::removal", removal(Some("old_rows o"), &v.key.same("s", "o"))),
     ]);
     let tables = table_definitions(&v.tables, &v.key, v.remembered);
@@ -84,13 +92,13 @@ fn statements(v: &Definition) -> Vec<(String, String)> {
 }
 
 /// The tables of a vectorizer whose rows belong to rows of the source.
-fn of_chunks(v: &Definition) -> Vec<String> {
+fn followers(v: &Definition) -> Followers {
     let store = match &v.target {
         Target::Store(name) => Some(name.clone()),
         Target::Column(_) => None,
     };
-    let remembered = (v.remembered != Remembered::Nothing).then(|| v.tables.origin.clone());
-    store.into_iter().chain(remembered).collect()
+    let origin = (v.remembered != Remembered::Nothing).then(|| v.tables.origin.clone());
+    Followers { store, words: v.words.as_ref().map(|words| words.table.clone()), origin }
 }
 
 fn read_columns(v: &Definition) -> impl Iterator<Item = &str> {
@@ -99,7 +107,12 @@ fn read_columns(v: &Definition) -> impl Iterator<Item = &str> {
 
 #[track_caller]
 fn is_as_written(name: &str, v: &Definition) {
-    let texts = statements(v).into_iter().map(|(name, text)| {
+    are_as_written(name, statements(v));
+}
+
+#[track_caller]
+fn are_as_written(name: &str, statements: Vec<(String, String)>) {
+    let texts = statements.into_iter().map(|(name, text)| {
         // What indents a statement in the source is no part of it.
         let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         format!("-- {name}\n{};\n", lines.join("\n"))
@@ -122,6 +135,15 @@ fn is_as_written(name: &str, v: &Definition) {
 #[test]
 fn the_statements_of_texts_with_a_store() {
     is_as_written("texts", &definitions::texts());
+}
+
+/// Those that a vectorizer of texts without words does not have.
+#[test]
+fn the_statements_of_words() {
+    let without = statements(&definitions::texts());
+    let mut with = statements(&definitions::with_words());
+    with.retain(|statement| !without.contains(statement));
+    are_as_written("words", with);
 }
 
 #[test]

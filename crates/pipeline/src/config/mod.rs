@@ -3,6 +3,7 @@
 //! * `loading`, `parsing`, `chunking`, `formatting`, `embedding`: the stages of the pipeline
 //! * `destination`: where vectors go
 //! * `scheduling`, `processing`: when it runs, and how much at a time
+//! * `search`: what is kept beside the vectors
 //! * [`indexing`]: which vector index is wanted
 //! * `s3_access`, `author`: how S3 is asked, and on whose word
 //! * `s3_source`: what `ai.create_s3_source` stores
@@ -27,6 +28,7 @@ mod rename;
 mod s3_access;
 mod s3_source;
 mod scheduling;
+mod search;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,7 @@ pub use self::rename::{Edit, rename_column};
 pub use self::s3_access::{S3Access, UrlStyle};
 pub use self::s3_source::SourceConfig;
 pub use self::scheduling::{Scheduling, Timetable};
+pub use self::search::Search;
 
 /// The version written into new configs. pgai's Python worker asks for SemVer of at least 0.10.0.
 pub const CONFIG_VERSION: &str = "0.12.1";
@@ -77,6 +80,9 @@ pub struct VectorizerConfig {
     pub processing: Processing,
     /// The place where vectors are stored.
     pub destination: Destination,
+    /// What is kept beside them for searching; not interpreted by the pipeline.
+    #[serde(default)]
+    pub search: Search,
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{
     Author, CONFIG_VERSION, Chunking, Destination, Embedding, Formatting, Lenient, Loading, Parsing,
-    Processing, S3Access, Scheduling, VectorizerConfig,
+    Processing, S3Access, Scheduling, Search, VectorizerConfig,
 };
 use pgai_rs_pipeline::document::{Document, Payload, Ticket, Vectorizer};
 use pgai_rs_pipeline::quota::Account;
@@ -56,6 +56,7 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
             view_name: "view".into(),
             citation: false,
         },
+        search: Search::None,
     };
     Vectorizer {
         id,

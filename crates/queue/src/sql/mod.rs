@@ -12,6 +12,7 @@
 //! * [`source`]: documents, and locks on their rows
 //! * [`store`], [`mod@column`], [`provenance`]: where vectors go, and what is remembered of them
 //! * [`text`]: the texts that are kept of documents
+//! * [`words`]: the words of chunks
 //! * [`errors`]: error rows
 //! * [`trigger`]: statements of users' transactions
 
@@ -24,4 +25,5 @@ pub mod source;
 pub mod store;
 pub mod text;
 pub mod trigger;
+pub mod words;
 pub mod work;

@@ -46,7 +46,7 @@ fn update_seq(store: &str, seq: &str) -> String {
 }
 
 /// Adds chunks of keys. Then `seq int4`, `chunk text`, `embedding vector`; and `citation text`, JSON or NULL, if the
-/// store keeps them.
+/// store keeps them. Returns their UUIDs if their words are kept.
 pub fn insert_chunks(v: &Definition, store: &str) -> String {
     let mut columns = vec![("seq", "int4"), ("chunk", "text"), ("embedding", v.vector_type.as_str())];
     let (citation, given_citation) = if v.cited { (", citation", ", k.citation::jsonb") } else { ("", "") };
@@ -55,10 +55,11 @@ pub fn insert_chunks(v: &Definition, store: &str) -> String {
     }
     format!(
         "INSERT INTO {store} ({names}, chunk_seq, chunk, embedding{citation})
-         SELECT {given_names}, k.seq, k.chunk, k.embedding{given_citation} FROM {given} k",
+         SELECT {given_names}, k.seq, k.chunk, k.embedding{given_citation} FROM {given} k{returning}",
         names = v.key.names(None),
         given_names = v.key.given_names(),
         given = v.key.given(&columns),
+        returning = if v.words.is_some() { " RETURNING embedding_uuid" } else { "" },
     )
 }
 

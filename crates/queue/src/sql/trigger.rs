@@ -46,23 +46,44 @@ pub fn enqueue_row(key: &Key, inbox: &str) -> String {
     format!("INSERT INTO {inbox} ({}) VALUES ({})", key.names(None), parameters.join(", "))
 }
 
+/// The tables from which rows are removed with those of the source, by their qualified names.
+#[derive(Debug, Clone, Default)]
+pub struct Followers {
+    /// The store of chunks; `None` if vectors are in a column of the source.
+    pub store: Option<String>,
+    /// The table of the chunks' words; `None` if they are not kept.
+    pub words: Option<String>,
+    /// The record of what each key's vectors were made of; `None` if nothing is remembered.
+    pub origin: Option<String>,
+}
+
+impl Followers {
+    /// Returns those with the key of the source.
+    pub fn keyed(&self) -> impl Iterator<Item = &String> {
+        self.store.iter().chain(&self.origin)
+    }
+}
+
 /// Removes the chunks of the row with the key `$1` …, as [`removal`] does.
-pub fn remove_row(key: &Key, tables: &QueueTables, of_chunks: &[String]) -> String {
+pub fn remove_row(key: &Key, tables: &QueueTables, followers: &Followers) -> String {
     let columns = key.columns().iter().enumerate();
     let is_row: Vec<String> =
         columns.map(|(i, c)| c.equal(&format!("s.{}", ident(&c.name)), &format!("${}", i + 1))).collect();
-    removal(key, tables, of_chunks, None, &is_row.join(" AND "))
+    removal(key, tables, followers, None, &is_row.join(" AND "))
 }
 
-/// Removes the chunks and the provenance of rows `s` that are gone: those of the tables `of_chunks` that meet the
-/// condition `which`, in which the relation `others` may be named.
+/// Removes the chunks and the provenance of rows `s` that are gone: those of the followers that meet the condition
+/// `which`, in which the relation `others` may be named.
+///
+/// Words are removed here, and not left to their foreign key: at REPEATABLE READ it fails at rows that were written since
+/// the transaction began.
 ///
 /// Rows in the failed queue are enqueued, so that the worker finds them gone and removes them there. Deleting
 /// them here could conflict with the worker, and would then fail at REPEATABLE READ.
 pub fn removal(
     key: &Key,
     tables: &QueueTables,
-    of_chunks: &[String],
+    followers: &Followers,
     others: Option<&str>,
     which: &str,
 ) -> String {
@@ -70,7 +91,13 @@ pub fn removal(
     let also = others.map(|others| format!(", {others}")).unwrap_or_default();
     let using = others.map(|others| format!(" USING {others}")).unwrap_or_default();
     let mut deletions = String::new();
-    for (i, table) in of_chunks.iter().enumerate() {
+    if let (Some(store), Some(words)) = (&followers.store, &followers.words) {
+        deletions += &format!(
+            ", removed_words AS (DELETE FROM {words} w USING {store} s{also}
+                WHERE w.embedding_uuid = s.embedding_uuid AND {which})"
+        );
+    }
+    for (i, table) in followers.keyed().enumerate() {
         deletions += &format!(", removed{i} AS (DELETE FROM {table} s{using} WHERE {which})");
     }
     format!(

@@ -16,7 +16,7 @@ use pgai_rs_queue::claim::{self, Request};
 use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::outcome::Outcome;
 use pgai_rs_queue::session::{QueueError, Session, Sqlstate};
-use pgai_rs_queue::sql::trigger;
+use pgai_rs_queue::sql::trigger::{self, Followers};
 use pgai_rs_queue::work::{self, Claimed};
 use pgai_rs_queue::{complete, fail, gone, inbox};
 
@@ -311,7 +311,8 @@ impl Replay {
 
     fn user_deletes(&mut self) -> Result<(), String> {
         let v = &self.source.definition;
-        let remove = trigger::remove_row(&v.key, &v.tables, &["\"public\".\"blog_store\"".to_owned()]);
+        let store = Some("\"public\".\"blog_store\"".to_owned());
+        let remove = trigger::remove_row(&v.key, &v.tables, &Followers { store, ..Followers::default() });
         let mut delete = || {
             self.user.batch_execute("BEGIN; DELETE FROM blog WHERE id = 1")?;
             self.user.execute(&remove, &[&1_i32])

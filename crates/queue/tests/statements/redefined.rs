@@ -8,9 +8,12 @@ use pgai_rs_queue::work::Claimed;
 use crate::queue::{Queue, done, failure, new};
 use crate::support::client::ClientError;
 
+/// A way to settle claims.
+type Settle = fn(&mut Queue, &[Claimed]) -> Result<(), ClientError>;
+
 #[test]
 fn nothing_is_settled_by_a_definition_that_changes_meanwhile() {
-    let settles: [fn(&mut Queue, &[Claimed]) -> Result<(), ClientError>; 3] = [
+    let settles: [Settle; 3] = [
         |q, claimed| q.complete(&[done(0, vec![new("one", 1.0)])], claimed).map(drop),
         |q, claimed| q.try_fail(claimed, &failure(Step::Embedding, Retry::Never)),
         |q, claimed| {

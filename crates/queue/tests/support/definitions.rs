@@ -1,6 +1,6 @@
 //! Definitions of vectorizers that there might be.
 
-use pgai_rs_queue::definition::{Definition, Field, Target};
+use pgai_rs_queue::definition::{Definition, Field, Target, Words};
 use pgai_rs_queue::key::{Key, KeyColumn};
 use pgai_rs_queue::quote::ident;
 use pgai_rs_queue::tables::{OwnColumns, QueueTables, Remembered, Texts};
@@ -48,7 +48,17 @@ pub fn texts() -> Definition {
         remembered: Remembered::Nothing,
         texts: Texts::Absent,
         cited: false,
+        words: None,
     }
+}
+
+/// `simple`, the text search configuration that has this OID in every database.
+pub const SIMPLE: u32 = 3748;
+
+/// Returns a vectorizer of texts, with a store, that keeps words.
+pub fn with_words() -> Definition {
+    let words = Words { table: "\"public\".\"blog_store_words\"".to_owned(), configuration: Some(SIMPLE) };
+    Definition { words: Some(words), ..texts() }
 }
 
 /// Returns a vectorizer of documents at addresses, with a column for vectors, of a partitioned table whose key has
@@ -75,6 +85,7 @@ pub fn addresses() -> Definition {
         remembered: Remembered::Input,
         texts: Texts::Removed,
         cited: false,
+        words: None,
     }
 }
 

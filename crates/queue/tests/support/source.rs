@@ -5,7 +5,7 @@ use pgai_rs_queue::tables::definitions;
 use postgres::Client;
 
 use super::client::ClientSession;
-use super::definitions::{addresses, documents, texts};
+use super::definitions::{addresses, documents, texts, with_words};
 use super::server::Server;
 
 /// A source in a database of its own.
@@ -30,6 +30,19 @@ impl Source {
                           id int NOT NULL, chunk_seq int4 NOT NULL, chunk text NOT NULL,
                           embedding vector(3) NOT NULL, UNIQUE (id, chunk_seq))";
         Source::create(server, source, texts())
+    }
+
+    /// Returns a source of texts, with a store and the words of its chunks.
+    pub fn of_words(server: &'static Server) -> Source {
+        let source = "CREATE TABLE blog (id int PRIMARY KEY, title text, body text, price float8);
+                      CREATE TABLE blog_store (
+                          embedding_uuid uuid NOT NULL PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
+                          id int NOT NULL, chunk_seq int4 NOT NULL, chunk text NOT NULL,
+                          embedding vector(3) NOT NULL, UNIQUE (id, chunk_seq));
+                      CREATE TABLE blog_store_words (
+                          embedding_uuid uuid PRIMARY KEY REFERENCES blog_store (embedding_uuid) ON DELETE CASCADE,
+                          words tsvector NOT NULL)";
+        Source::create(server, source, with_words())
     }
 
     /// Returns a source of documents, with a store, whose texts are kept.
@@ -69,6 +82,7 @@ impl Source {
         if let Target::Store(store) = &definition.target {
             names.push(store.clone());
         }
+        names.extend(definition.words.iter().map(|words| words.table.clone()));
         let oid = |name: &str, client: &mut Client| -> u32 {
             client.query_one("SELECT to_regclass($1)::oid", &[&name]).unwrap().get(0)
         };
