@@ -38,33 +38,47 @@ BEGIN
         FROM (SELECT j.query, j.grade, row_number() OVER (PARTITION BY j.query ORDER BY j.grade DESC) AS place
               FROM judged j WHERE j.grade > 0) g
         GROUP BY g.query),
+    -- Words are looked for where they are kept.
+    modes AS (
+        SELECT m.mode FROM unnest(ARRAY['vector', 'text', 'hybrid']) AS m (mode)
+        WHERE m.mode = 'vector' OR EXISTS (
+            SELECT FROM ai.vectorizer v
+            WHERE $1::text IN (v.id::text, v.name::text) AND v.config #>> '{search,implementation}' = 'hybrid')),
     asked AS MATERIALIZED (SELECT b.query, ai.vectorizer_embed($1, b.query) AS vector FROM best b),
     found AS MATERIALIZED (
-        SELECT a.query, s.rank, s.key FROM asked a CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1) s),
+        SELECT m.mode, a.query, s.rank, s.key
+        FROM asked a
+        CROSS JOIN modes m
+        CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1, mode => m.mode, words => a.query) s),
     exactly AS MATERIALIZED (
         SELECT a.query, s.key
         FROM asked a CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1, exact => true) s),
     measured AS (
-        SELECT b.query,
+        SELECT m.mode, b.query,
                count(j.key)::float8 / b.documents AS recall,
                coalesce(sum(j.grade / (ln(f.rank + 1) / ln(2))), 0) / b.dcg AS ndcg,
                coalesce(1.0::float8 / min(f.rank) FILTER (WHERE j.key IS NOT NULL), 0) AS mrr
         FROM best b
-        LEFT JOIN found f ON f.query = b.query
+        CROSS JOIN modes m
+        LEFT JOIN found f ON f.query = b.query AND f.mode = m.mode
         LEFT JOIN judged j ON j.query = f.query AND j.key = f.key AND j.grade > 0
-        GROUP BY b.query, b.documents, b.dcg),
+        GROUP BY m.mode, b.query, b.documents, b.dcg),
     by_index AS (
         SELECT e.query, count(f.key)::float8 / count(*) AS recall
-        FROM exactly e LEFT JOIN found f ON f.query = e.query AND f.key = e.key
+        FROM exactly e LEFT JOIN found f ON f.mode = 'vector' AND f.query = e.query AND f.key = e.key
         GROUP BY e.query)
-    SELECT 'vector'::text, count(*), avg(m.recall), avg(m.ndcg), avg(m.mrr), avg(i.recall)
-    FROM measured m LEFT JOIN by_index i ON i.query = m.query$statement$, grade, questions);
+    SELECT o.mode, count(m.query), avg(m.recall), avg(m.ndcg), avg(m.mrr), avg(i.recall)
+    FROM modes o
+    LEFT JOIN measured m ON m.mode = o.mode
+    LEFT JOIN by_index i ON o.mode = 'vector' AND i.query = m.query
+    GROUP BY o.mode
+    ORDER BY array_position(ARRAY['vector', 'text', 'hybrid'], o.mode)$statement$, grade, questions);
 END
 $$;
 
 CREATE FUNCTION ai.evaluate_search(vectorizer text, questions regclass, k int4 DEFAULT 10)
 RETURNS TABLE (mode text, queries int8, recall float8, ndcg float8, mrr float8, index_recall float8)
-LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE ROWS 3 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN QUERY EXECUTE ai._evaluation(questions) USING vectorizer, k;
 END
@@ -72,7 +86,7 @@ $$;
 
 CREATE FUNCTION ai.evaluate_search(vectorizer int4, questions regclass, k int4 DEFAULT 10)
 RETURNS TABLE (mode text, queries int8, recall float8, ndcg float8, mrr float8, index_recall float8)
-LANGUAGE plpgsql STABLE ROWS 1 SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE ROWS 3 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN QUERY EXECUTE ai._evaluation(questions) USING vectorizer, k;
 END

@@ -186,11 +186,11 @@ DECLARE
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
         'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4)', 'ai.evaluate_search(int4,regclass,int4)',
-        'ai.search(text,text,int4,text,text[],float8,int4,float8,bool)', 'ai.search(int4,text,int4,text,text[],float8,int4,float8,bool)',
-        (SELECT pg_catalog.format('ai.search(text,%I.vector,int4,text,text[],float8,int4,float8,bool)', n.nspname)
+        'ai.search(text,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text)', 'ai.search(int4,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text)',
+        (SELECT pg_catalog.format('ai.search(text,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text)', n.nspname)
          FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
          WHERE e.extname OPERATOR(pg_catalog.=) 'vector'),
-        (SELECT pg_catalog.format('ai.search(int4,%I.vector,int4,text,text[],float8,int4,float8,bool)', n.nspname)
+        (SELECT pg_catalog.format('ai.search(int4,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text)', n.nspname)
          FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
          WHERE e.extname OPERATOR(pg_catalog.=) 'vector')];
     found pg_catalog.text;

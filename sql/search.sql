@@ -1,36 +1,40 @@
--- The chunks that are nearest to a question, or to a vector, with what they are cited by.
+-- The chunks that are nearest to a question, or to a vector, or share words with it, with what they are cited by.
 --
--- One SELECT with the caller's own rights: there is no SECURITY DEFINER here, and no search path is set, for the filter is the
+-- SELECTs with the caller's own rights: there is no SECURITY DEFINER here, and no search path is set, for the filter is the
 -- caller's own SQL. STABLE: it reads on the snapshot of the statement that calls it, and asks the model once in it.
 
 CREATE FUNCTION ai.search(
     vectorizer text, query text, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, diversity float8 DEFAULT NULL,
-    exact bool DEFAULT false
+    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1,
+    fusion text DEFAULT 'ranks'
 ) RETURNS TABLE (rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text, citation jsonb,
-                 embedding_uuid uuid)
+                 embedding_uuid uuid, arms jsonb)
 LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_name_text';
 
 CREATE FUNCTION ai.search(
     vectorizer int4, query text, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, diversity float8 DEFAULT NULL,
-    exact bool DEFAULT false
+    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1,
+    fusion text DEFAULT 'ranks'
 ) RETURNS TABLE (rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text, citation jsonb,
-                 embedding_uuid uuid)
+                 embedding_uuid uuid, arms jsonb)
 LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_id_text';
 
 CREATE FUNCTION ai.search(
     vectorizer text, query vector, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, diversity float8 DEFAULT NULL,
-    exact bool DEFAULT false
+    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1,
+    fusion text DEFAULT 'ranks', words text DEFAULT NULL
 ) RETURNS TABLE (rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text, citation jsonb,
-                 embedding_uuid uuid)
+                 embedding_uuid uuid, arms jsonb)
 LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_name_vector';
 
 CREATE FUNCTION ai.search(
     vectorizer int4, query vector, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, diversity float8 DEFAULT NULL,
-    exact bool DEFAULT false
+    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1,
+    fusion text DEFAULT 'ranks', words text DEFAULT NULL
 ) RETURNS TABLE (rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text, citation jsonb,
-                 embedding_uuid uuid)
+                 embedding_uuid uuid, arms jsonb)
 LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_id_vector';

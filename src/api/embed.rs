@@ -1,7 +1,6 @@
 //! `ai.vectorizer_embed`: embeds a query with a vectorizer's own model, in the caller's backend.
 
 use std::future::Future;
-use std::iter;
 use std::slice;
 
 use pgrx::prelude::*;
@@ -17,6 +16,7 @@ use super::remembered::{NamedModel, QueryInput, remember, remembered};
 use crate::access;
 use crate::catalog::binding::{self, Relations};
 use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::visibility::may_read;
 use crate::catalog::{rights, secret, spending};
 use crate::declare;
 use crate::guc;
@@ -184,9 +184,11 @@ fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
 /// Returns whether the caller may ask the model of a vectorizer; false if the caller does not see the vectorizer.
 /// Errors (42501) if the caller does, and can't read its vectors.
 pub fn may_ask(entry: &Entry) -> Result<bool, PgError> {
-    match is_reader(entry)? {
-        true => Ok(true),
-        false if entry.is_seen_by(current_user()) => Err(not_a_reader(entry)),
+    if is_reader(entry) {
+        return Ok(true);
+    }
+    match entry.is_seen_by(current_user()) {
+        true => Err(not_a_reader(entry)),
         false => Ok(false),
     }
 }
@@ -225,19 +227,13 @@ fn incomplete(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
 
 /// Returns whether the caller can read the vectors: the owner pays for a question, which is of no use without
 /// them.
-fn is_reader(entry: &Entry) -> Result<bool, PgError> {
+fn is_reader(entry: &Entry) -> bool {
     let Relations { source, store, view, .. } = &entry.relations;
-    let readable: Vec<pg_sys::Oid> = match store {
-        Some(store) => iter::once(store).chain(view).map(|table| table.oid).collect(),
-        None => vec![source.oid],
+    let tables = match store {
+        Some(store) => [Some(store), view.as_ref()],
+        None => [Some(source), None],
     };
-    let may = sql::read_now(
-        "SELECT pg_catalog.bool_or(pg_catalog.has_any_column_privilege($1, t, 'SELECT'))
-         FROM pg_catalog.unnest($2::pg_catalog.oid[]) AS t",
-        &[current_user().into(), readable.into()],
-        |row| row.get_opt::<bool>(1),
-    )?;
-    Ok(may == [Some(true)])
+    tables.into_iter().flatten().any(|table| may_read(current_user(), table.oid))
 }
 
 fn not_a_reader(entry: &Entry) -> PgError {

@@ -3,23 +3,26 @@
 use pgrx::prelude::*;
 use pgrx::{FromDatum, PgSqlErrorCode, fcinfo, pg_sys};
 
+use pgai_rs_pipeline::search::fusion::Fusion;
+
 use super::embed::{embed_question, may_ask};
-use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::vectorizer::Entry;
+use crate::catalog::visibility::may_read_all;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::result::ReturnedRows;
 use crate::pg::vector::Vector;
 use crate::search::filter::Filter;
-use crate::search::run::{Request, search};
+use crate::search::known::{Known, Named};
+use crate::search::request::{Request, Weights};
+use crate::search::run::search;
+use crate::search::words::without_words;
 
 /// The largest number of rows that a search returns.
 const MOST_ROWS: i32 = 10_000;
 
-/// A vectorizer as the caller names it.
-enum Named {
-    Id(i32),
-    Name(String),
-}
+/// The largest weight of an arm: more would leave the other one no digit.
+const MOST_WEIGHT: f64 = 1_000_000.0;
 
 impl From<i32> for Named {
     fn from(id: i32) -> Self {
@@ -60,6 +63,23 @@ struct Options {
     per_document: Option<i32>,
     diversity: Option<f64>,
     exact: Option<bool>,
+    mode: Option<String>,
+    vector_weight: Option<f64>,
+    text_weight: Option<f64>,
+    fusion: Option<String>,
+    /// The text whose words are looked for beside a vector.
+    words: Option<String>,
+}
+
+/// The arms of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// The vector alone.
+    Vector,
+    /// The words alone, for which no model is asked.
+    Text,
+    /// Both.
+    Hybrid,
 }
 
 macro_rules! search_function {
@@ -133,6 +153,12 @@ impl Options {
                 per_document: fcinfo::pg_getarg(call, 6),
                 diversity: fcinfo::pg_getarg(call, 7),
                 exact: fcinfo::pg_getarg(call, 8),
+                mode: fcinfo::pg_getarg(call, 9),
+                vector_weight: fcinfo::pg_getarg(call, 10),
+                text_weight: fcinfo::pg_getarg(call, 11),
+                fusion: fcinfo::pg_getarg(call, 12),
+                // Those that are given a vector have one more.
+                words: if (*call).nargs > 13 { fcinfo::pg_getarg(call, 13) } else { None },
             }
         }
     }
@@ -146,31 +172,87 @@ fn run(
     returned: &ReturnedRows,
 ) -> Result<(), PgError> {
     let named = vectorizer.ok_or_else(|| null("vectorizer"))?;
+    let (mode, given) = (mode(options.mode.as_deref())?, options.words.clone());
     let request = request(options)?;
-    let entry = visible(&named)?;
-    let Some(question) = question else { return Ok(()) };
+    let mut known = visible(&named)?;
 
-    let vector = match question {
-        Question::Text(text) if text.trim().is_empty() => {
+    let (vector, words) = match question {
+        None => return Ok(()),
+        Some(Question::Text(text)) if text.trim().is_empty() => {
             return Err(invalid("query must not be empty").with_hint("Say what to search for."));
         }
-        Question::Text(text) => match may_ask(&entry)? {
-            true => embed_question(&entry, text)?,
-            false => return Err(no_such(&named)),
-        },
-        Question::Vector(vector) => vector,
+        Some(Question::Text(text)) => {
+            let mode = mode.map_or_else(|| best_mode(&mut known), Ok)?;
+            require_words(mode, &mut known)?;
+            (vector_of(mode, &known.entry, &named, &text)?, (mode != Mode::Vector).then_some(text))
+        }
+        Some(Question::Vector(vector)) => {
+            let mode = mode.unwrap_or(if given.is_some() { Mode::Hybrid } else { Mode::Vector });
+            require_words(mode, &mut known)?;
+            let words = given.filter(|words| !words.trim().is_empty());
+            if mode != Mode::Vector && words.is_none() {
+                return Err(invalid("a search for words needs a text")
+                    .with_hint("Pass the question as words => '...', beside the vector."));
+            }
+            ((mode != Mode::Text).then_some(vector), words.filter(|_| mode != Mode::Vector))
+        }
     };
+    search(known, &Request { vector, words, ..request }, returned)
+}
 
-    search(&entry, &Request { vector, ..request }, returned)
+/// Returns the vector of a question, unless words alone are looked for.
+fn vector_of(mode: Mode, entry: &Entry, named: &Named, text: &str) -> Result<Option<Vec<f32>>, PgError> {
+    match mode {
+        Mode::Text => Ok(None),
+        Mode::Vector | Mode::Hybrid if may_ask(entry)? => embed_question(entry, text.to_owned()).map(Some),
+        Mode::Vector | Mode::Hybrid => Err(no_such(named)),
+    }
+}
+
+/// Returns the mode that is asked for; `None` for the best that there is.
+fn mode(name: Option<&str>) -> Result<Option<Mode>, PgError> {
+    match name {
+        None => Ok(None),
+        Some("vector") => Ok(Some(Mode::Vector)),
+        Some("text") => Ok(Some(Mode::Text)),
+        Some("hybrid") => Ok(Some(Mode::Hybrid)),
+        Some(other) => Err(invalid(format!("unrecognized mode: {other:?}"))
+            .with_hint("Available modes: \"vector\", \"text\", \"hybrid\".")),
+    }
+}
+
+/// Returns the best mode for a question: hybrid where the words of all chunks are kept, and the caller may read them.
+fn best_mode(known: &mut Known) -> Result<Mode, PgError> {
+    // The words of a vectorizer that can't be read are for those who ask for them to be told.
+    let words = known.definitions()?.vectorizer.words.as_ref();
+    match words.is_some_and(|words| words.is_ready && may_read_all(current_user(), words.table.oid)) {
+        true => Ok(Mode::Hybrid),
+        false => Ok(Mode::Vector),
+    }
+}
+
+/// Errors if a mode looks for words that are not kept (55000), or that the caller may not read (42501).
+fn require_words(mode: Mode, known: &mut Known) -> Result<(), PgError> {
+    if mode == Mode::Vector {
+        return Ok(());
+    }
+    let vectorizer = &known.definitions()?.vectorizer;
+    let words = vectorizer.words.as_ref().ok_or_else(|| without_words(&vectorizer.name))?;
+    if may_read_all(current_user(), words.table.oid) {
+        return Ok(());
+    }
+    let table = words.table.qualified();
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("permission denied for the words of vectorizer \"{}\"", vectorizer.name),
+    )
+    .with_hint(format!("GRANT SELECT ON {table} lets a role search for words.")))
 }
 
 /// Returns the vectorizer that is named. Errors (42704) if there is none, or the caller does not see it.
-fn visible(named: &Named) -> Result<Entry, PgError> {
-    let found = match named {
-        Named::Id(id) => vectorizer::by_id(*id)?,
-        Named::Name(name) => vectorizer::by_name(name)?,
-    };
-    found.filter(|entry| entry.is_seen_by(current_user())).ok_or_else(|| no_such(named))
+fn visible(named: &Named) -> Result<Known, PgError> {
+    let found = Known::find(named)?;
+    found.filter(|known| known.entry.is_seen_by(current_user())).ok_or_else(|| no_such(named))
 }
 
 fn no_such(named: &Named) -> PgError {
@@ -207,8 +289,15 @@ fn request(options: Options) -> Result<Request, PgError> {
         }
         (None, None) => None,
     };
+    let weights = Weights {
+        vector: weight("vector_weight", options.vector_weight)?,
+        text: weight("text_weight", options.text_weight)?,
+    };
     Ok(Request {
-        vector: Vec::new(),
+        vector: None,
+        words: None,
+        weights,
+        fusion: fusion(options.fusion.as_deref())?,
         k: k as usize,
         filter,
         min_score: options.min_score,
@@ -216,6 +305,23 @@ fn request(options: Options) -> Result<Request, PgError> {
         diversity: options.diversity.filter(|weight| *weight > 0.0),
         exact: options.exact.unwrap_or(false),
     })
+}
+
+/// Returns the weight of an arm, which is 1 unless another is given.
+fn weight(argument: &str, given: Option<f64>) -> Result<f64, PgError> {
+    match given.unwrap_or(1.0) {
+        weight if (0.0..=MOST_WEIGHT).contains(&weight) => Ok(weight),
+        _ => Err(invalid(format!("{argument} must be a number between 0 and {MOST_WEIGHT}"))),
+    }
+}
+
+fn fusion(name: Option<&str>) -> Result<Fusion, PgError> {
+    match name {
+        None | Some("ranks") => Ok(Fusion::Ranks),
+        Some("scores") => Ok(Fusion::Scores),
+        Some(other) => Err(invalid(format!("unrecognized fusion: {other:?}"))
+            .with_hint("Available fusions: \"ranks\", \"scores\".")),
+    }
 }
 
 fn null(argument: &str) -> PgError {

@@ -8,7 +8,7 @@
 //! The lookups use C functions only: names in SQL may be resolved in a schema in which other roles have
 //! created a better match.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
@@ -60,8 +60,34 @@ pub fn may_read_all(role: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
     }
 }
 
-/// Returns whether a role may read a column of a relation and use its schema.
-fn may_read(role: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
+/// Returns whether a relation has these columns, and a role may read them and use its schema.
+pub fn may_read_columns<'a>(
+    role: pg_sys::Oid,
+    relation: pg_sys::Oid,
+    columns: impl IntoIterator<Item = &'a str>,
+) -> bool {
+    // SAFETY: looks up the catalogs on the main thread, in a transaction.
+    let may_use = unsafe { may_use(role, pg_sys::get_rel_namespace(relation)) };
+    let may_all = may_read_all(role, relation);
+    may_use && columns.into_iter().all(|column| may_read_column(role, relation, column, may_all))
+}
+
+/// Returns whether a relation has a column, and a role may read it; `may_all` if it may read all of them.
+fn may_read_column(role: pg_sys::Oid, relation: pg_sys::Oid, column: &str, may_all: bool) -> bool {
+    let Ok(name) = CString::new(column) else { return false };
+    let right = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
+    let mut is_missing = false;
+    // SAFETY: as above, with a C string. A relation that is gone has no columns.
+    unsafe {
+        let number = pg_sys::get_attnum(relation, name.as_ptr());
+        number != 0
+            && (may_all
+                || allowed(pg_sys::pg_attribute_aclcheck_ext(relation, number, role, right, &mut is_missing)))
+    }
+}
+
+/// Returns whether a role may read any column of a relation and use its schema.
+pub fn may_read(role: pg_sys::Oid, relation: pg_sys::Oid) -> bool {
     let right = pg_sys::AclMode::from(pg_sys::ACL_SELECT);
     let mut is_missing = false;
     // SAFETY: looks up the catalogs on the main thread, in a transaction. A relation that is gone has no schema, and is no error.

@@ -3,13 +3,13 @@
 //! Statements:
 //!
 //! * [`sql`], [`quote`]: statements and their rows; names in them
-//! * [`plan`], [`plan_cache`]: statements that are prepared
+//! * [`plan`], [`plan_cache`], [`plans_in_use`]: statements that are prepared
 //! * [`result`]: rows as Postgres has them, read and returned
 //! * [`statement`], [`named`], [`truncation`]: the tables and objects that a statement may name
 //! * [`connection`]: the queue's connection, over SPI
 //! * [`utility`]: statements that commit while they run
 //! * [`settings`]: settings that change what a statement means
-//! * [`json`], [`interval`], [`vector`]: values of users, and pgvector's type
+//! * [`json`], [`interval`], [`vector`], [`tsvector`]: values of users, and types of pgvector and Postgres
 //!
 //! Transactions and time:
 //!
@@ -48,6 +48,7 @@ pub mod memory;
 pub mod named;
 pub mod plan;
 pub mod plan_cache;
+pub mod plans_in_use;
 pub mod quote;
 pub mod random;
 pub mod result;
@@ -59,6 +60,7 @@ pub mod sql;
 pub mod statement;
 pub mod transaction;
 pub mod truncation;
+pub mod tsvector;
 pub mod turn;
 pub mod utility;
 pub mod vector;

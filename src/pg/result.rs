@@ -1,12 +1,13 @@
 //! Rows of a query as Postgres has them, and rows as a function returns them, without a detour over Rust's types.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use pgrx::datum::DatumWithOid;
 use pgrx::{FromDatum, Spi, pg_sys};
 
 use super::error::PgError;
-use super::plan::check_spi;
+use super::plan::{KeptPlan, check_spi};
+use super::plans_in_use;
 use super::sql::{Arguments, spi};
 
 /// The rows of a query that has just run. They live as long as the function that is given them runs.
@@ -65,20 +66,11 @@ pub fn with_rows<T>(
     let mut given = Arguments::of(args);
     spi(sql, || {
         Spi::connect(|_| {
-            // SAFETY: inside an SPI connection; the arrays are of the same length.
-            let code = unsafe {
-                pg_sys::SPI_tuptable = std::ptr::null_mut();
-                pg_sys::SPI_execute_with_args(
-                    text.as_ptr(),
-                    given.types.len() as i32,
-                    given.types.as_mut_ptr(),
-                    given.values.as_mut_ptr(),
-                    given.nulls.as_mut_ptr(),
-                    reads == Reads::AsTheCaller,
-                    0,
-                )
+            let plan = match reads {
+                Reads::AsTheCaller => plans_in_use::of(&text, &given.types)?,
+                Reads::Anew => None,
             };
-            check_spi(code)?;
+            check_spi(execute(&text, plan.as_deref(), &mut given, reads))?;
             // SAFETY: set by the statement that just ran.
             let rows =
                 unsafe { ResultRows { table: pg_sys::SPI_tuptable, count: pg_sys::SPI_processed as usize } };
@@ -88,6 +80,31 @@ pub fn with_rows<T>(
             f(&rows)
         })
     })
+}
+
+/// Runs a query, by its plan if it has one, and returns SPI's code. It must be called within an SPI connection.
+fn execute(text: &CStr, plan: Option<&KeptPlan>, given: &mut Arguments, reads: Reads) -> i32 {
+    let Arguments { types, values, nulls } = given;
+    let read_only = reads == Reads::AsTheCaller;
+    // SAFETY: inside an SPI connection; the arrays are of the same length, and the types those of the plan, which
+    // lives as long as it runs.
+    unsafe {
+        pg_sys::SPI_tuptable = std::ptr::null_mut();
+        match plan {
+            Some(plan) => {
+                pg_sys::SPI_execute_plan(plan.as_ptr(), values.as_mut_ptr(), nulls.as_ptr(), read_only, 0)
+            }
+            None => pg_sys::SPI_execute_with_args(
+                text.as_ptr(),
+                types.len() as i32,
+                types.as_mut_ptr(),
+                values.as_mut_ptr(),
+                nulls.as_ptr(),
+                read_only,
+                0,
+            ),
+        }
+    }
 }
 
 /// The rows that a function returns.

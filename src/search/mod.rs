@@ -1,22 +1,38 @@
-//! Searching a vectorizer's vectors, as whoever asks.
+//! Searching a vectorizer's vectors and words, as whoever asks.
 //!
-//! Nothing here runs with more rights than the caller's: it is one SELECT, which the caller could write by hand. A superuser
+//! Nothing here runs with more rights than the caller's: it is SELECTs, which the caller could write by hand. A superuser
 //! reads other roles' tables with those roles' rights.
 //!
+//! * [`request`]: the terms of a search
 //! * [`filter`]: the caller's condition over the rows of the source
-//! * [`ordering`]: the distance, written so that an index serves it
+//! * [`known`]: what a session keeps of the vectorizers that it searched
+//! * [`prepared`]: locking what is read, and writing the statements
+//! * [`run`]: running a search
+//! * [`nearest`]: by the vector alone
+//! * [`arms`]: by words, or by both
+//! * [`words`]: the words of a question, and the chunks that have them
+//! * [`collection`]: the statistics of a vectorizer's words
 //! * [`place`]: the relation that is read
 //! * [`columns`]: the types of its columns
 //! * [`reader`]: the role that reads it
-//! * [`statement`]: the SELECT
-//! * [`tuning`]: pgvector's settings for it
-//! * [`run`]: running it, and choosing among what it finds
+//! * [`ordering`]: the distance, written so that an index serves it
+//! * [`statement`]: the SELECTs
+//! * [`tuning`]: pgvector's settings for them
+//! * [`answer`]: the rows that are returned
 
+mod answer;
+mod arms;
+mod collection;
 mod columns;
 pub mod filter;
+pub mod known;
+mod nearest;
 mod ordering;
 mod place;
+mod prepared;
 mod reader;
+pub mod request;
 pub mod run;
 mod statement;
 mod tuning;
+pub mod words;

@@ -22,7 +22,9 @@ pub struct Ordering {
     pub vector: pg_sys::Oid,
     /// True if an index serves it.
     pub is_indexed: bool,
-    /// The schema of pgvector, quoted if necessary.
+    /// The schema of pgvector.
+    namespace: pg_sys::Oid,
+    /// Its name, quoted if necessary.
     schema: String,
     /// The column of vectors, quoted if necessary.
     column: String,
@@ -38,7 +40,7 @@ pub struct Ordering {
 /// The expression of an index is compared with the one that we would write, for the table's owner may have written
 /// another.
 const INDEXES: &str = "
-    SELECT n.nspname::pg_catalog.text, v.oid, h.oid, i.operator, i.is_cast
+    SELECT n.nspname::pg_catalog.text, v.oid, h.oid, i.operator, i.is_cast, n.oid
     FROM pg_catalog.pg_extension e
     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
     JOIN pg_catalog.pg_type v ON v.typnamespace OPERATOR(pg_catalog.=) n.oid AND v.typname OPERATOR(pg_catalog.=) 'vector'
@@ -84,6 +86,7 @@ impl Ordering {
                 metric: metric.unwrap_or(wanted),
                 vector: row.get(2)?,
                 is_indexed: metric.is_some(),
+                namespace: row.get(6)?,
                 schema: ident(&row.get::<String>(1)?),
                 column: ident(column),
                 is_halfvec: is_halfvec(vectorizer, row.get(2)?, row.get_opt(3)?)?,
@@ -103,6 +106,22 @@ impl Ordering {
                 "Check that extension vector is installed, or drop the vectorizer and create it again.",
             )
         })
+    }
+
+    /// Returns whether pgvector's types are still in the schema that the order names. A schema's new name disturbs
+    /// watches; that an extension has moved to another schema does not.
+    pub fn has_its_schema(&self) -> bool {
+        // SAFETY: looks up the catalogs on the main thread, in a transaction; the entry is released again.
+        unsafe {
+            let kind = pg_sys::Datum::from(self.vector);
+            let found = pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::TYPEOID as _, kind);
+            if found.is_null() {
+                return false;
+            }
+            let schema = (*pg_sys::GETSTRUCT(found).cast::<pg_sys::FormData_pg_type>()).typnamespace;
+            pg_sys::ReleaseSysCache(found);
+            schema == self.namespace
+        }
     }
 
     /// Returns the distance between the vector of a row, in full precision, and `$1`. Both have a type of pgvector's, to

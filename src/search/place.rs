@@ -11,12 +11,12 @@ use pgai_rs_pipeline::config::{Destination, Loading};
 
 use super::columns;
 use crate::catalog::destination::{STORE_VECTORS, is_cited, store_columns};
-use crate::catalog::relation;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Vectorizer;
+use crate::catalog::visibility::{may_read, may_read_columns};
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
-use crate::pg::sql::{self, ident};
+use crate::pg::sql::ident;
 
 /// The relation that a search reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,58 +29,51 @@ pub enum Place {
     Source,
 }
 
-/// The query that tells whether a role may use the schema of a relation and read these columns of it, or any if none are
-/// named.
-const MAY_READ: &str = "
-    SELECT pg_catalog.has_schema_privilege($1, c.relnamespace, 'USAGE')
-           AND CASE WHEN pg_catalog.cardinality($3::pg_catalog.text[]) OPERATOR(pg_catalog.=) 0
-                    THEN pg_catalog.has_any_column_privilege($1, c.oid, 'SELECT')
-                    ELSE (SELECT pg_catalog.bool_and(pg_catalog.has_column_privilege($1, c.oid, n, 'SELECT'))
-                          FROM pg_catalog.unnest($3::pg_catalog.text[]) AS n) END
-    FROM pg_catalog.pg_class c
-    WHERE c.oid OPERATOR(pg_catalog.=) $2";
-
-/// Returns whether the current user may read these columns of a relation, or any if none are named.
-fn may_read(relation: pg_sys::Oid, columns: Vec<String>) -> Result<bool, PgError> {
-    let args = [current_user().into(), relation.into(), columns.into()];
-    let may = sql::read_now(MAY_READ, &args, |row| row.get_opt::<bool>(1))?;
-    Ok(may == [Some(true)])
-}
-
 impl Place {
     /// Returns the place that the current user may read; if there is none, one that Postgres will refuse.
-    pub fn of(vectorizer: &Vectorizer, is_filtered: bool) -> Result<Place, PgError> {
-        let Destination::Table { .. } = vectorizer.config.destination else { return Ok(Place::Source) };
+    pub fn of(vectorizer: &Vectorizer, is_filtered: bool) -> Place {
+        let Destination::Table { .. } = vectorizer.config.destination else { return Place::Source };
         let relations = &vectorizer.relations;
-        let (Some(store), Some(view)) = (&relations.store, &relations.view) else { return Ok(Place::Store) };
+        let (Some(store), Some(view)) = (&relations.store, &relations.view) else { return Place::Store };
 
-        let key = vectorizer.key.columns().iter().map(|column| column.name.clone());
-        let own = store_columns(is_cited(&vectorizer.config.destination)).into_iter().map(str::to_owned);
-        if may_read(store.oid, key.chain(own).collect())?
-            && (!is_filtered || may_read(relations.source.oid, Vec::new())?)
-        {
-            return Ok(Place::Store);
-        }
-        match may_read(view.oid, Vec::new())? {
-            true => Ok(Place::View(view.clone())),
-            false => Ok(Place::Store),
+        let role = current_user();
+        let key = vectorizer.key.columns().iter().map(|column| column.name.as_str());
+        let own = store_columns(is_cited(&vectorizer.config.destination));
+        let may_filter = !is_filtered || may_read(role, relations.source.oid);
+        let may_read_store = may_filter && may_read_columns(role, store.oid, key.chain(own));
+        match may_read_store || !may_read(role, view.oid) {
+            true => Place::Store,
+            false => Place::View(view.clone()),
         }
     }
 
-    /// Locks what is read, as reading it would, so that its name means it until the transaction ends. Errors (40001)
-    /// if it has changed since it was read.
-    pub fn hold(&self, vectorizer: &Vectorizer) -> Result<(), PgError> {
+    /// Locks what is read, `with_words` also the table of words, as reading it would, so that its name means it until the transaction ends.
+    pub fn lock(&self, vectorizer: &Vectorizer, with_words: bool) {
+        self.tables(vectorizer, with_words).into_iter().for_each(|table| table.lock(pg_sys::AccessShareLock));
+    }
+
+    /// Errors (40001) if what is read has changed since its definition was read. It must be locked.
+    pub fn require_unchanged(&self, vectorizer: &Vectorizer, with_words: bool) -> Result<(), PgError> {
+        self.tables(vectorizer, with_words).into_iter().try_for_each(Table::require_unchanged)
+    }
+
+    fn tables<'a>(&'a self, vectorizer: &'a Vectorizer, with_words: bool) -> Vec<&'a Table> {
         let relations = &vectorizer.relations;
-        let read: Vec<&Table> = match self {
+        let mut tables: Vec<&Table> = match self {
             Place::Store => relations.store.iter().chain(iter::once(&relations.source)).collect(),
             Place::View(view) => vec![view],
             Place::Source => vec![&relations.source],
         };
-        read.into_iter().try_for_each(|table| table.hold(pg_sys::AccessShareLock))
+        tables.extend(vectorizer.words.iter().filter(|_| with_words).map(|words| &words.table));
+        tables
     }
 
-    /// Errors (42804) if a column of what is read has a type of somebody's own; see [`columns`]. The relation must be held.
-    pub fn require_types(&self, vectorizer: &Vectorizer) -> Result<(), PgError> {
+    /// Errors (42804) if a column of what is read, `with_words` also of the table of words, has a type of somebody's own; see
+    /// [`columns`]. The relations must be held.
+    pub fn require_types(&self, vectorizer: &Vectorizer, with_words: bool) -> Result<(), PgError> {
+        if let Some(words) = vectorizer.words.as_ref().filter(|_| with_words) {
+            columns::require_postgres_own(&words.table, &["embedding_uuid", "words"])?;
+        }
         let relation = match self {
             Place::Store => vectorizer.relations.store.as_ref(),
             Place::View(view) => Some(view),
@@ -104,12 +97,11 @@ impl Place {
 
     /// Returns the relation for a FROM clause, with its alias.
     pub fn relation(&self, vectorizer: &Vectorizer) -> String {
-        let name = match self {
-            Place::Store => vectorizer.vectors().0,
-            Place::View(view) => view.qualified(),
-            Place::Source => vectorizer.source.qualified(),
-        };
-        format!("{name} AS {}", self.alias(vectorizer))
+        match self {
+            Place::Store => format!("{} AS {}", vectorizer.vectors().0, self.alias(vectorizer)),
+            Place::View(view) => by_name_of_source(vectorizer, &view.qualified()),
+            Place::Source => from_source(vectorizer),
+        }
     }
 
     /// Returns the condition that a row of the source satisfies a filter, which is in parentheses.
@@ -126,30 +118,27 @@ impl Place {
 
     /// Returns the address of the document, as part of a query whose rows are called [`found_alias`] and have the key in
     /// columns `k0`, `k1` …; NULL if documents have none, or the current user may not read it, or its type is not Postgres's own.
-    pub fn address(&self, vectorizer: &Vectorizer) -> Result<String, PgError> {
+    pub fn address(&self, vectorizer: &Vectorizer) -> String {
         const NONE: &str = "NULL::pg_catalog.text";
-        let Loading::Uri { column_name, .. } = &vectorizer.config.loading else { return Ok(NONE.to_owned()) };
+        let Loading::Uri { column_name, .. } = &vectorizer.config.loading else { return NONE.to_owned() };
         let key = vectorizer.key.columns();
         let found = found_alias(vectorizer);
         let oid = if let Place::View(view) = self { view.oid } else { vectorizer.relations.source.oid };
         if !columns::is_postgres_own(oid, column_name) {
-            return Ok(NONE.to_owned());
+            return NONE.to_owned();
         }
         if let Some(place) = key.iter().position(|column| column.name == *column_name) {
-            return Ok(format!("{found}.k{place}::pg_catalog.text"));
+            return format!("{found}.k{place}::pg_catalog.text");
         }
 
         let relation = match self {
             Place::Store | Place::Source => from_source(vectorizer),
-            Place::View(view) => format!("{} AS {}", view.qualified(), ident(&vectorizer.source.name)),
+            Place::View(_) => self.relation(vectorizer),
         };
-        let needed: Vec<String> =
-            key.iter().map(|column| &column.name).chain([column_name]).cloned().collect();
         // A view keeps the names that it was made with.
-        let has = relation::columns(oid)?;
-        let has_all = needed.iter().all(|name| has.iter().any(|column| column.name == *name));
-        if !has_all || !may_read(oid, needed)? {
-            return Ok(NONE.to_owned());
+        let needed = key.iter().map(|column| &column.name).chain([column_name]).map(String::as_str);
+        if !may_read_columns(current_user(), oid, needed) {
+            return NONE.to_owned();
         }
 
         let alias = ident(&vectorizer.source.name);
@@ -157,10 +146,10 @@ impl Place {
             column.equal(&format!("{alias}.{}", ident(&column.name)), &format!("{found}.k{place}"))
         });
         let same = same.collect::<Vec<_>>().join(" AND ");
-        Ok(format!(
+        format!(
             "(SELECT {alias}.{}::pg_catalog.text FROM {relation} WHERE {same} LIMIT 1)",
             ident(column_name)
-        ))
+        )
     }
 }
 
@@ -174,5 +163,10 @@ pub fn found_alias(vectorizer: &Vectorizer) -> &'static str {
 
 /// Returns the source for a FROM clause, by its own name whatever its schema is.
 fn from_source(vectorizer: &Vectorizer) -> String {
-    format!("{} AS {}", vectorizer.source.qualified(), ident(&vectorizer.source.name))
+    by_name_of_source(vectorizer, &vectorizer.source.qualified())
+}
+
+/// Returns a relation for a FROM clause, by the source's name.
+fn by_name_of_source(vectorizer: &Vectorizer, relation: &str) -> String {
+    format!("{relation} AS {}", ident(&vectorizer.source.name))
 }

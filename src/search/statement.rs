@@ -1,4 +1,4 @@
-//! The statement of a search.
+//! The statements of a search.
 
 use pgai_rs_queue::quote::literal;
 
@@ -7,7 +7,6 @@ use super::ordering::Ordering;
 use super::place::{Place, found_alias};
 use crate::catalog::destination::is_cited;
 use crate::catalog::vectorizer::Vectorizer;
-use crate::pg::error::PgError;
 
 /// Columns of the result of a [`Statement`], counted from 1: first what is chosen by, then what is returned.
 pub mod column {
@@ -21,6 +20,8 @@ pub mod column {
     /// statement converts them whatever the types of the table's columns are: key, chunk_seq, chunk, uri, citation and
     /// embedding_uuid.
     pub const RETURNED: std::ops::RangeInclusive<usize> = 4..=9;
+    /// The UUID of the chunk, the last of them.
+    pub const UUID: usize = *RETURNED.end();
 }
 
 /// The way in which the nearest rows are found.
@@ -32,17 +33,22 @@ pub enum Way {
     Exactly,
 }
 
-/// A search whose vector is `$1`.
+/// The statements of a search whose vector is `$1`, which may be NULL.
 ///
 /// The nearest rows are found in a subquery, so that what is made of them is made of no others.
 #[derive(Debug)]
 pub struct Statement {
     /// What is made of the rows that are found.
     outer: String,
-    /// The rows that are looked at.
-    inner: String,
-    /// Their alias and columns.
+    /// What the subquery returns of a row.
+    columns: String,
+    /// The relation that is read, with its alias.
+    relation: String,
+    alias: String,
+    conditions: Vec<String>,
+    /// Alias and columns of the subquery.
     found: String,
+    distance: String,
     by_index: String,
     exactly: String,
 }
@@ -55,44 +61,71 @@ impl Statement {
         ordering: &Ordering,
         filter: Option<&Filter>,
         with_vectors: bool,
-    ) -> Result<Statement, PgError> {
+    ) -> Statement {
         let alias = place.alias(vectorizer);
         let found = found_alias(vectorizer);
         let names = (0..vectorizer.key.len()).map(|place| format!("k{place}")).collect::<Vec<_>>().join(", ");
         let key = key_as_json(vectorizer, found);
 
-        Ok(Statement {
+        // A row that has not been embedded yet has no vector in its column.
+        let embedded = (*place == Place::Source).then(|| format!("{} IS NOT NULL", ordering.vectors(&alias)));
+        let filter = filter.map(|filter| place.condition(vectorizer, &filter.in_parentheses()));
+
+        Statement {
             outer: format!(
                 "SELECT {found}.distance::pg_catalog.float8, {key}::pg_catalog.text, {found}.vector, {key}, {found}.seq, \
                  {found}.chunk, {}, {found}.citation, {found}.uuid",
-                place.address(vectorizer)?,
+                place.address(vectorizer),
             ),
-            inner: rows(vectorizer, place, ordering, filter, with_vectors),
+            columns: columns(vectorizer, place, ordering, with_vectors),
+            relation: place.relation(vectorizer),
+            conditions: embedded.into_iter().chain(filter).collect(),
             found: format!("{found} ({names}, seq, chunk, uuid, citation, vector, distance)"),
+            distance: ordering.distance(&alias),
             by_index: ordering.by_index(&alias),
             exactly: ordering.exactly(&alias),
-        })
+            alias,
+        }
     }
 
     /// Returns the text of the statement for so many rows, the nearest first if they are found exactly.
-    pub fn text(&self, way: Way, limit: usize) -> String {
-        let Statement { outer, inner, found, by_index, exactly } = self;
+    pub fn rows(&self, way: Way, limit: usize) -> String {
+        let Statement { outer, columns, found, .. } = self;
+        format!("{outer} FROM (SELECT {columns} {}) AS {found}", self.nearest(way, limit))
+    }
+
+    /// Returns the text of the statement for the UUIDs and the distances of so many chunks.
+    pub fn distances(&self, way: Way, limit: usize) -> String {
+        let Statement { alias, distance, .. } = self;
+        format!("SELECT {alias}.embedding_uuid, {distance} {}", self.nearest(way, limit))
+    }
+
+    /// Returns the text of the statement for the chunks with the UUIDs `$2`.
+    pub fn rows_of(&self) -> String {
+        let Statement { outer, columns, relation, alias, found, .. } = self;
+        format!(
+            "{outer} FROM (SELECT {columns} FROM {relation}
+             WHERE {alias}.embedding_uuid OPERATOR(pg_catalog.=) ANY ($2)) AS {found}"
+        )
+    }
+
+    /// Returns what comes after what is selected of the nearest rows.
+    fn nearest(&self, way: Way, limit: usize) -> String {
+        let Statement { relation, conditions, by_index, exactly, .. } = self;
+        let conditions = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", conditions.join(" AND ")),
+        };
         let order = match way {
             Way::AsPlanned => by_index,
             Way::Exactly => exactly,
         };
-        format!("{outer} FROM ({inner} ORDER BY {order} LIMIT {limit}) AS {found}")
+        format!("FROM {relation}{conditions} ORDER BY {order} LIMIT {limit}")
     }
 }
 
-/// Returns the query of the rows that are looked at.
-fn rows(
-    vectorizer: &Vectorizer,
-    place: &Place,
-    ordering: &Ordering,
-    filter: Option<&Filter>,
-    with_vectors: bool,
-) -> String {
+/// Returns what is selected of a row: its key, its chunk, its vector if that is wanted, and its distance.
+fn columns(vectorizer: &Vectorizer, place: &Place, ordering: &Ordering, with_vectors: bool) -> String {
     let alias = place.alias(vectorizer);
     let key = vectorizer.key.names(Some(&alias));
     let chunk = match place {
@@ -105,23 +138,8 @@ fn rows(
         true => format!("{alias}.citation::pg_catalog.jsonb"),
         false => "NULL::pg_catalog.jsonb".to_owned(),
     };
-    let vector = ordering.vectors(&alias);
-    let returned = if with_vectors { vector.clone() } else { "NULL".to_owned() };
-
-    // A row that has not been embedded yet has no vector in its column.
-    let embedded = (*place == Place::Source).then(|| format!("{vector} IS NOT NULL"));
-    let filter = filter.map(|filter| place.condition(vectorizer, &filter.in_parentheses()));
-    let conditions: Vec<String> = embedded.into_iter().chain(filter).collect();
-    let conditions = match conditions.is_empty() {
-        true => String::new(),
-        false => format!(" WHERE {}", conditions.join(" AND ")),
-    };
-
-    format!(
-        "SELECT {key}, {chunk}, {citation}, {returned}::pg_catalog.float4[], {} FROM {}{conditions}",
-        ordering.distance(&alias),
-        place.relation(vectorizer),
-    )
+    let vector = if with_vectors { ordering.vectors(&alias) } else { "NULL".to_owned() };
+    format!("{key}, {chunk}, {citation}, {vector}::pg_catalog.float4[], {}", ordering.distance(&alias))
 }
 
 /// Returns the key of a row that is found as `jsonb`. A type that is not Postgres's own is written as a text: a cast of

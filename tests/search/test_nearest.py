@@ -292,4 +292,4 @@ def test_it_can_be_cancelled_while_the_model_is_asked(searchable, stub):
 
 def test_a_row_has_the_types_that_are_declared(searchable):
     [row] = searchable.sql("SELECT * FROM ai.search('rows', 'row 7', 1)")
-    assert [type(value) for value in row] == [int, float, float, dict, int, str, type(None), type(None), uuid.UUID]
+    assert [type(value) for value in row] == [int, float, float, dict, int, str, type(None), type(None), uuid.UUID, dict]
