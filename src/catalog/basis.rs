@@ -126,9 +126,7 @@ fn dependence(row: &Row<'_>) -> Result<Object, PgError> {
         "role" => Ok(Object::row(SysCacheIdentifier::AUTHOID, [oid])),
         "database" => Ok(Object::row(SysCacheIdentifier::DATABASEOID, [oid])),
         // Before Postgres 16 the grantor is not part of the key.
-        "membership" => {
-            Ok(Object::row(SysCacheIdentifier::AUTHMEMROLEMEM, [oid, row.get(3)?, row.get(4)?]))
-        }
+        "membership" => Ok(Object::row(SysCacheIdentifier::AUTHMEMROLEMEM, [oid, row.get(3)?, row.get(4)?])),
         _ => Err(PgError::internal("unexpected kind of an object that relations depend on")),
     }
 }

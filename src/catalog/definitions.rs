@@ -5,8 +5,8 @@
 //! of others do not concern it.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pgrx::{pg_guard, pg_sys};

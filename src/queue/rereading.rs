@@ -27,7 +27,11 @@ impl Roster {
             Told::OfAll => {
                 let since = self.listed.since();
                 let is_before = |active: &Active| active.doubted_since().is_some_and(|other| other < since);
-                if self.all().any(is_before) || !self.may_reread() {
+                if self.all().any(is_before) {
+                    self.next.again();
+                    return Ok(());
+                }
+                if !self.may_reread() {
                     return Ok(());
                 }
                 self.rereading(Roster::list)
@@ -53,8 +57,9 @@ impl Roster {
     /// Reads vectorizers again that may have changed, as many as there is time for. Returns the ids of those that are no
     /// longer served.
     pub(super) fn read_doubtful(&mut self, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Vec<i32> {
-        let doubted = |active: &Active| active.doubted_since().map(|since| (since, active.definition.id));
-        let mut doubtful: Vec<(u64, i32)> = self.all().filter_map(doubted).collect();
+        let listed = self.listed.entries.iter().filter(|entry| self.is_doubtful(entry));
+        let mut doubtful: Vec<(u64, i32)> =
+            listed.filter_map(|entry| Some((self.get(entry.id)?.doubted_since()?, entry.id))).collect();
         doubtful.sort_unstable();
 
         let mut gone = Vec::new();

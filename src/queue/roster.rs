@@ -21,8 +21,8 @@ use super::pause::Pause;
 use super::session::SpiSession;
 use super::tickets::Tickets;
 use super::unlogged;
-use crate::catalog::{definitions, registration};
 use crate::catalog::vectorizer::Entry;
+use crate::catalog::{definitions, registration};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -97,7 +97,12 @@ impl Roster {
     }
 
     /// Takes a vectorizer up, if it is new or has changed. Returns its id if it was served before and is no longer.
-    pub(super) fn serve(&mut self, entry: &Entry, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Option<i32> {
+    pub(super) fn serve(
+        &mut self,
+        entry: &Entry,
+        quotas: &Arc<Quotas>,
+        tickets: &mut Tickets,
+    ) -> Option<i32> {
         match bound(entry).and_then(|()| self.take_up(entry, quotas, tickets)) {
             Ok(()) => self.conditions.taken_up(entry.id, &entry.name),
             // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
