@@ -17,10 +17,11 @@
 //! * [`spending`]: daily quotas of roles, and what is used of them
 //! * [`sequence`]: numbers that are given once
 //! * [`rights`]: which roles may have the server fetch and send
-//! * [`definitions`]: detection of changed definitions
+//! * [`definitions`], [`basis`]: detection of changed definitions, and what they depend on
 //! * [`telling`]: the extension's tables whose rows tell of their changes as definitions do
 //! * [`missed`]: records that triggers may have missed changes
 
+pub mod basis;
 pub mod binding;
 pub mod definitions;
 pub mod destination;

@@ -10,19 +10,7 @@ use crate::pg::identity::is_superuser;
 /// Errors (42501) unless the schema belongs to a superuser: its owner could replace the extension's tables,
 /// which are read with the extension's rights.
 pub fn require_trusted() -> Result<(), PgError> {
-    // SAFETY: looks up the catalogs on the main thread, in a transaction; the entry is released again.
-    let owner = unsafe {
-        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
-        let identifier = pg_sys::SysCacheIdentifier::NAMESPACEOID as _;
-        let found = pg_sys::SearchSysCache1(identifier, pg_sys::Datum::from(schema));
-        if found.is_null() {
-            return Ok(());
-        }
-        let owner = (*pg_sys::GETSTRUCT(found).cast::<pg_sys::FormData_pg_namespace>()).nspowner;
-        pg_sys::ReleaseSysCache(found);
-        owner
-    };
-
+    let Some((_, owner)) = with_owner() else { return Ok(()) };
     if is_superuser(owner) {
         return Ok(());
     }
@@ -31,6 +19,22 @@ pub fn require_trusted() -> Result<(), PgError> {
         "schema \"ai\" is not trusted, because its owner is not a superuser",
     )
     .with_hint("Inspect its contents, then run ALTER SCHEMA ai OWNER TO a superuser."))
+}
+
+/// Returns the schema and its owner; `None` if there is none. Must be called within a transaction.
+pub fn with_owner() -> Option<(pg_sys::Oid, pg_sys::Oid)> {
+    // SAFETY: looks up the catalogs on the main thread, in a transaction; the entry is released again.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(c"ai".as_ptr(), true);
+        let identifier = pg_sys::SysCacheIdentifier::NAMESPACEOID as _;
+        let found = pg_sys::SearchSysCache1(identifier, pg_sys::Datum::from(schema));
+        if found.is_null() {
+            return None;
+        }
+        let owner = (*pg_sys::GETSTRUCT(found).cast::<pg_sys::FormData_pg_namespace>()).nspowner;
+        pg_sys::ReleaseSysCache(found);
+        Some((schema, owner))
+    }
 }
 
 /// Returns whether the schema has a relation of this name that belongs to the extension. The objects of an

@@ -19,7 +19,7 @@ use super::pause::Pause;
 use super::schedule::Schedule;
 use crate::access;
 use crate::catalog::binding::Relations;
-use crate::catalog::definitions::Watch;
+use crate::catalog::definitions::{Told, Watch};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;
@@ -29,7 +29,7 @@ use crate::pg::transaction::{make_constraints_immediate, transaction};
 /// A vectorizer that this worker serves.
 pub struct Active {
     version: String,
-    /// The watch over its relations; `None` if they are to be read again.
+    /// The watch over its relations and what they depend on; `None` if they are to be read again.
     watch: Option<Watch>,
     /// The definition in the catalog.
     pub vectorizer: Vectorizer,
@@ -60,8 +60,8 @@ impl Active {
     /// Reads a vectorizer. Parts of `known` that have not changed are shared, because the pipeline groups and
     /// caches by identity. Errors if the definition is invalid, or no longer allowed.
     pub fn take_up(entry: &Entry, known: Option<&Active>, quotas: &Arc<Quotas>) -> Result<Active, PgError> {
-        let watch = Watch::over(entry.relations.all(), entry.generation);
-        let (vectorizer, author, api_key, account, definition) = transaction(|| {
+        let (watch, vectorizer, author, api_key, account, definition) = transaction(|| {
+            let watch = Watch::over(entry.relations.all(), entry.generation)?;
             let mut vectorizer = entry.resolve()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             require_allowed(&vectorizer, api_key.as_ref())?;
@@ -71,7 +71,7 @@ impl Active {
             }
             let account = spending::account_of(quotas, vectorizer.owner);
             let definition = definition::of(&vectorizer)?;
-            Ok((vectorizer, author, api_key, account, definition))
+            Ok((watch, vectorizer, author, api_key, account, definition))
         })?;
         let fresh = document::Vectorizer {
             id: entry.id,
@@ -119,10 +119,21 @@ impl Active {
 
     /// Returns whether neither its definition nor its tables have changed since it was read.
     pub fn is_current(&self, entry: &Entry) -> bool {
+        self.is_same(entry) && self.is_undisturbed()
+    }
+
+    /// Returns whether its definition and the names of its tables are those of this entry, and words are added if some are
+    /// missing.
+    pub fn is_same(&self, entry: &Entry) -> bool {
         self.is_same_version(entry)
             && self.vectorizer.relations == entry.relations
             && (self.filling.is_some() || self.definition.words.is_none() || entry.has_all_words)
-            && self.is_undisturbed()
+    }
+
+    /// Returns the generation of the definitions from which it was read, if something has changed since of which it is not
+    /// known what. It need not be read again at once: whoever settles something asks [`is_outdated`](Self::is_outdated).
+    pub fn doubted_since(&self) -> Option<u64> {
+        self.watch.as_ref().filter(|watch| watch.told() == Told::OfAll).map(Watch::since)
     }
 
     /// Returns whether nothing was heard of a change of its relations since it was read.

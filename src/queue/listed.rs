@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use crate::catalog::definitions::{self, Watch};
+use crate::catalog::definitions::{self, Told, Watch};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{secret, telling};
 use crate::pg::error::PgError;
@@ -38,7 +38,7 @@ impl Listed {
 
             let relations = || entries.iter().flat_map(|entry| entry.relations.all());
             let watch = tables.map(|tables| match all_by_oid {
-                true => Watch::over(tables.into_iter().chain(relations()), since),
+                true => Watch::over_names(tables.into_iter().chain(relations()), since),
                 // They are found by names, which any relation may get.
                 false => Watch::over_all(since),
             });
@@ -46,9 +46,18 @@ impl Listed {
         })
     }
 
-    /// Returns whether the catalog still has them like that, as far as this process was told by the beginning of its last
-    /// transaction.
-    pub fn is_current(&self) -> bool {
-        self.watch.as_ref().is_some_and(Watch::is_undisturbed)
+    /// Returns what this process was told of changes by the beginning of its last transaction.
+    pub fn told(&self) -> Told {
+        self.watch.as_ref().map_or(Told::OfIt, Watch::told)
+    }
+
+    /// Returns the generation of the definitions from which they were read.
+    pub fn since(&self) -> u64 {
+        self.watch.as_ref().map_or(0, Watch::since)
+    }
+
+    /// Has them read again at the next refresh.
+    pub fn forget(&mut self) {
+        self.watch = None;
     }
 }

@@ -8,7 +8,8 @@
 //! * [`pause`], [`schedule`], [`looks`], [`active`]: a vectorizer that is served, with the times at which it is worked on
 //! * [`session`]: the connection on which the protocol runs
 //! * [`tickets`], [`conditions`], [`next_look`], [`quotas`], [`requests`]: what the worker remembers between turns
-//! * [`listed`], [`roster`]: the vectorizers that the catalog lists, and those that are served
+//! * [`listed`], [`roster`]: the vectorizers that the catalog lists, and those that are served; `rereading`: those that may
+//!   have changed
 //! * `looking`: which of them have something to do; `adding_words`: adding words to older chunks
 //! * [`spi`]: the pipeline's `Queue`
 //!
@@ -28,6 +29,7 @@ pub mod next_look;
 pub mod pause;
 pub mod quotas;
 pub mod requests;
+mod rereading;
 pub mod resync;
 pub mod roster;
 pub mod schedule;

@@ -9,13 +9,12 @@ const UNTIL_CHANGED: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct NextLook {
     due: Option<Duration>,
-    again: bool,
 }
 
 impl NextLook {
     /// Begins a turn, in which the time is found anew.
     pub fn begin(&mut self) {
-        self.due = std::mem::take(&mut self.again).then_some(UNTIL_CHANGED);
+        self.due = None;
     }
 
     /// Makes the worker look again after `left` at the latest.
@@ -23,10 +22,9 @@ impl NextLook {
         self.due = self.due.into_iter().chain([left]).min();
     }
 
-    /// Makes the worker look again soon after its next turn, because a vectorizer was skipped that another
-    /// transaction was changing.
+    /// Makes the worker look again soon, because a vectorizer was skipped that another transaction was changing.
     pub fn again(&mut self) {
-        self.again = true;
+        self.within(UNTIL_CHANGED);
     }
 
     /// Returns the time until a row will be due; `None` if none is expected.

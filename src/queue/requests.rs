@@ -63,13 +63,14 @@ impl Requests {
 
     /// Takes the pending requests from the table, and watches it from now on.
     fn read(&mut self) -> Result<BTreeSet<i32>, PgError> {
-        self.watch = None;
+        let before = self.watch.take();
         let (taken, watch) = transaction(|| {
             let since = definitions::generation();
             let tables = telling::of(&telling::OF_REQUESTS)?;
-            Ok((take()?, tables.map(|tables| Watch::over(tables, since))))
+            Ok((take()?, tables.map(|tables| Watch::over_names(tables, since))))
         })?;
         self.watch = watch;
+        drop(before);
         Ok(taken)
     }
 }

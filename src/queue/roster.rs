@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use pgai_rs_pipeline::document::{self, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::quota::Quotas;
+use pgai_rs_queue::allowance::Allowance;
 use pgai_rs_queue::unheld::unheld;
 use pgai_rs_queue::work::{Claimed, recover, resume};
 use pgrx::PgSqlErrorCode;
@@ -20,8 +21,8 @@ use super::pause::Pause;
 use super::session::SpiSession;
 use super::tickets::Tickets;
 use super::unlogged;
-use crate::catalog::registration;
 use crate::catalog::vectorizer::Entry;
+use crate::catalog::{definitions, registration};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -42,9 +43,13 @@ pub struct Roster {
     /// Pauses of vectorizers that could not be taken up because statements of their owner took too long.
     put_off: HashMap<i32, Pause>,
     /// The vectorizers that the catalog lists.
-    listed: Listed,
+    pub(super) listed: Listed,
     /// True if all of them are served as they are listed.
-    all_served: bool,
+    pub(super) all_served: bool,
+    /// The generation of the definitions at the last refresh.
+    seen: u64,
+    /// The time for reading again what something has changed of that is not known.
+    pub(super) rereading: Allowance,
     /// The condition of each vectorizer, for the views that show it.
     pub conditions: Conditions,
     /// The time of the next look at them.
@@ -63,16 +68,10 @@ pub struct Refreshed {
 impl Roster {
     /// Takes up vectorizers that are new or have changed, and drops claims that a change has ended.
     pub fn refresh(&mut self, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Result<Refreshed, PgError> {
-        if !self.listed.is_current() {
-            let listed = Listed::read()?;
-            if self.listed.secrets != listed.secrets {
-                self.forget_settings();
-            }
-            self.listed = listed;
-            self.all_served = false;
-        }
+        self.list_again()?;
         let (entries, enabled) = (Rc::clone(&self.listed.entries), Rc::clone(&self.listed.enabled));
-        if self.all_served {
+        let generation = definitions::generation();
+        if self.all_served && self.seen == generation {
             return Ok(Refreshed { enabled, gone: Vec::new() });
         }
 
@@ -85,20 +84,32 @@ impl Roster {
         self.put_off.retain(|id, _| listed.contains(id));
 
         for entry in entries.iter() {
-            if self.is_put_off(entry) {
-                continue;
-            }
-            match bound(entry).and_then(|()| self.take_up(entry, quotas, tickets)) {
-                Ok(()) => self.conditions.taken_up(entry.id, &entry.name),
-                // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
-                Err(error) if error.is_contention() => self.next.again(),
-                Err(error) => gone.extend(self.give_up(entry, &error)),
+            if !self.is_doubtful(entry) && !self.is_put_off(entry) {
+                gone.extend(self.serve(entry, quotas, tickets));
             }
         }
+        gone.extend(self.read_doubtful(quotas, tickets));
         let is_served =
             |entry: &Entry| self.active.get(&entry.id).is_some_and(|active| active.is_current(entry));
         self.all_served = entries.iter().all(is_served);
+        self.seen = generation;
         Ok(Refreshed { enabled, gone })
+    }
+
+    /// Takes a vectorizer up, if it is new or has changed. Returns its id if it was served before and is no longer.
+    pub(super) fn serve(
+        &mut self,
+        entry: &Entry,
+        quotas: &Arc<Quotas>,
+        tickets: &mut Tickets,
+    ) -> Option<i32> {
+        match bound(entry).and_then(|()| self.take_up(entry, quotas, tickets)) {
+            Ok(()) => self.conditions.taken_up(entry.id, &entry.name),
+            // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
+            Err(error) if error.is_contention() => self.next.again(),
+            Err(error) => return self.give_up(entry, &error),
+        }
+        None
     }
 
     /// Stops serving a vectorizer that can't be taken up. Returns its id if it was served before.
@@ -145,7 +156,12 @@ impl Roster {
             return Ok(());
         }
 
-        let active = turn::on_account_of(entry.owner(), || Active::take_up(entry, known, quotas))?;
+        let read = || Active::take_up(entry, known, quotas);
+        let active = match self.is_doubtful(entry) {
+            // Anybody may have caused it.
+            true => read()?,
+            false => turn::on_account_of(entry.owner(), read)?,
+        };
         let mut session = SpiSession::on(&active);
         if known.is_none() {
             turn::allowing(WHOLE_TABLE, || recover(&mut session, &active.definition))?;

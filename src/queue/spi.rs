@@ -65,9 +65,10 @@ impl SpiQueue {
         &mut self.roster.conditions
     }
 
-    /// Takes up vectorizers that are new or have changed. Returns the ids of those that are no longer served,
+    /// Begins a turn: takes up vectorizers that are new or have changed. Returns the ids of those that are no longer served,
     /// because they were dropped, disabled or are no longer allowed.
     pub fn refresh(&mut self) -> Result<Vec<i32>, PgError> {
+        self.roster.next.begin();
         let quotas = self.quotas.get()?;
         let refreshed = self.roster.refresh(&quotas, &mut self.tickets)?;
         self.run_requested(&refreshed.enabled);
@@ -268,7 +269,6 @@ impl Queue for SpiQueue {
     type Error = PgError;
 
     fn vectorizers(&mut self) -> Result<Vec<Arc<document::Vectorizer>>, PgError> {
-        self.roster.next.begin();
         turn::shares(Shares::begin_phase);
         for id in self.tickets.vectorizers() {
             if let Some(active) = self.roster.get(id) {

@@ -17,6 +17,8 @@ pub struct ListedSources {
     read: Instant,
     /// The watch over all that this was read from; `None` if it has to be read each time.
     watch: Option<Watch>,
+    /// The watch over the rights of the owners, who are those of the tables of seen keys.
+    rights: Watch,
 }
 
 impl ListedSources {
@@ -36,12 +38,14 @@ impl ListedSources {
                 }
             }
             let seen = entries.iter().map(|entry| entry.seen);
-            let watch = tables.map(|tables| match enabled.has_others {
-                false => Watch::over(tables.into_iter().chain(seen), since),
+            let rights = Watch::over(seen.clone(), since)?;
+            let watch = match (tables, enabled.has_others) {
+                (Some(tables), false) => Some(Watch::over(tables.into_iter().chain(seen), since)?),
                 // Their tables are found by names, which any relation may get.
-                true => Watch::over_all(since),
-            });
-            Ok(ListedSources { entries, unreadable, read, watch })
+                (Some(_), true) => Some(Watch::over_all(since)),
+                (None, _) => None,
+            };
+            Ok(ListedSources { entries, unreadable, read, watch, rights })
         })
     }
 
@@ -52,6 +56,11 @@ impl ListedSources {
         let has_become_due = |due: Duration| due > Duration::ZERO && due <= passed;
         self.watch.as_ref().is_some_and(Watch::is_undisturbed)
             && !self.entries.iter().filter_map(|entry| entry.due_in).any(has_become_due)
+    }
+
+    /// Returns whether nothing was heard of a change of their owners' rights.
+    pub fn has_same_rights(&self) -> bool {
+        self.rights.is_undisturbed()
     }
 
     /// Returns the sources, with the times of their next runs counted from now.

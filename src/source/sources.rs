@@ -11,7 +11,6 @@ use super::event_listener::EventListener;
 use super::listed::ListedSources;
 use super::listing_run::{ListingRun, NextStep};
 use super::runs::{self, Problem};
-use crate::catalog::definitions;
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::turn;
@@ -31,8 +30,6 @@ pub struct Sources {
     unreadable: HashMap<i32, String>,
     /// True if the runs that an earlier worker left are settled.
     recovered: bool,
-    /// The generation of rights for which listings were last checked.
-    rights: u64,
 }
 
 struct ActiveSource {
@@ -52,12 +49,6 @@ impl Sources {
             self.recovered = true;
         }
         let entries = self.entries()?;
-
-        let rights = definitions::rights();
-        if rights != self.rights {
-            self.rights = rights;
-            self.forget_settings();
-        }
         self.leave_others(&entries);
 
         let mut next = Turn::default();
@@ -84,14 +75,15 @@ impl Sources {
 
     /// Returns the sources that are enabled, read again if they may have changed.
     fn entries(&mut self) -> Result<Vec<S3Source>, PgError> {
-        let listed = match self.listed.take().filter(ListedSources::is_current) {
-            Some(listed) => listed,
-            None => {
-                let mut listed = ListedSources::read()?;
-                self.tell_unreadable(listed.take_unreadable());
-                listed
-            }
-        };
+        if let Some(listed) = self.listed.as_ref().filter(|listed| listed.is_current()) {
+            return Ok(listed.entries());
+        }
+
+        let mut listed = ListedSources::read()?;
+        if self.listed.as_ref().is_some_and(|before| !before.has_same_rights()) {
+            self.forget_settings();
+        }
+        self.tell_unreadable(listed.take_unreadable());
         Ok(self.listed.insert(listed).entries())
     }
 

@@ -257,7 +257,7 @@ fn watch(entry: &Entry, relation: pg_sys::Oid) -> Result<Watch, PgError> {
     Ok(match tables.filter(|_| entry.bound) {
         Some(tables) => {
             let above = hierarchy::ancestors(relation)?;
-            Watch::over(tables.into_iter().chain(above).chain(entry.relations.all()), entry.generation)
+            Watch::over(tables.into_iter().chain(above).chain(entry.relations.all()), entry.generation)?
         }
         // It is found by names, which any relation may get, or its row may change without a word.
         None => Watch::over_all(entry.generation),

@@ -30,12 +30,13 @@ impl Extension {
 
     fn look(&mut self) -> Result<bool, PgError> {
         let since = definitions::generation();
-        self.watch = None;
+        let before = self.watch.take();
         let is_there = version()?.is_some();
         if is_there {
             let tables = telling::of(&telling::OF_VECTORIZERS)?;
-            self.watch = tables.map(|tables| Watch::over(tables, since));
+            self.watch = tables.map(|tables| Watch::over_names(tables, since));
         }
+        drop(before);
         Ok(is_there)
     }
 }

@@ -14,7 +14,9 @@
 //! * [`mod@claim`]: the first transaction of a document; [`complete`], [`fail`]: the second; [`gone`]: that of a row
 //!   that was deleted; [`unheld`]: claims that a change of a key's type has ended
 //! * [`errors`]: rows of `ai._vectorizer_errors`, counted and limited
+//! * [`allowance`]: a limit on the time that a kind of work takes
 
+pub mod allowance;
 pub mod claim;
 pub mod column;
 pub mod complete;
