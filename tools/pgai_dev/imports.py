@@ -81,7 +81,7 @@ QUEUE = Rules(
         {"definition"},
         {"tables"},
         {"key"},
-        {"quote", "session"},
+        {"quote", "session", "allowance"},
     ],
 )
 
