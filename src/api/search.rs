@@ -1,4 +1,5 @@
-//! `ai.search`: the chunks that are nearest to a question, in the caller's backend and with the caller's rights.
+//! `ai.search`: the chunks that are nearest to a question, or share words with it, in the caller's backend and with the
+//! caller's rights.
 
 use pgrx::prelude::*;
 use pgrx::{FromDatum, PgSqlErrorCode, fcinfo, pg_sys};
@@ -223,7 +224,6 @@ fn mode(name: Option<&str>) -> Result<Option<Mode>, PgError> {
 
 /// Returns the best mode for a question: hybrid where the words of all chunks are kept, and the caller may read them.
 fn best_mode(known: &mut Known) -> Result<Mode, PgError> {
-    // The words of a vectorizer that can't be read are for those who ask for them to be told.
     let words = known.definitions()?.vectorizer.words.as_ref();
     match words.is_some_and(|words| words.is_ready && may_read_all(current_user(), words.table.oid)) {
         true => Ok(Mode::Hybrid),
