@@ -178,6 +178,7 @@ fn take(named: &Named) -> Option<Known> {
 /// may get, or its row may change without a word.
 fn watch(entry: &Entry) -> Result<Option<Watch>, PgError> {
     let tables = telling::of(&telling::OF_VECTORIZERS)?.filter(|_| entry.bound);
-    let watch = |tables: Vec<_>| Watch::over(tables.into_iter().chain(entry.relations.all()), entry.generation);
+    let watch =
+        |tables: Vec<_>| Watch::over(tables.into_iter().chain(entry.relations.all()), entry.generation);
     tables.map(watch).transpose()
 }

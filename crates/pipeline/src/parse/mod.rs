@@ -110,7 +110,7 @@ fn look(parser: ParserChoice, input: Input) -> Look {
 /// let notes = UnparsedDocument { bytes: "# Notes".into(), name, content_type: None };
 /// let parsed = parse_plain(ParserChoice::Auto, Input::Document(notes))?;
 /// assert_eq!(parsed.map(|parsed| parsed.text), Some("# Notes".to_owned()));
-/// # Ok::<(), pgai_rs_pipeline::parse::ParseError>(())
+/// # Ok::<(), pgai_rs_pipeline::parse::ParseFailure>(())
 /// ```
 pub fn parse_plain(parser: ParserChoice, input: Input) -> Result<Option<Parsed>, ParseFailure> {
     match look(parser, input) {
