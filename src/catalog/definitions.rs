@@ -107,7 +107,7 @@ fn all_changed() {
     OF_ALL.store(now, Ordering::Relaxed);
 }
 
-/// What a process has been told of changes of what is watched.
+/// The changes of watched objects that a process has been told of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
     /// Nothing has changed.

@@ -49,7 +49,7 @@ pub struct Active {
     pub cursor: Cursor,
     /// The times at which its queue is looked at.
     pub looks: Looks,
-    /// What is to be done for the words of its chunks; `None` if all have some, or none are kept.
+    /// The words that its older chunks are still to be given; `None` if all have some, or none are kept.
     pub filling: Option<Filling>,
     /// The mean size in bytes of the rows that were claimed last, which limits the rows of the next claim; 0
     /// if it is unknown.

@@ -28,9 +28,9 @@ thread_local! {
 /// A vectorizer as a caller names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Named {
-    /// By its id.
+    /// Its id.
     Id(i32),
-    /// By its name.
+    /// Its name.
     Name(String),
 }
 

@@ -25,7 +25,7 @@ pub struct Nearest<'a> {
     search: &'a Search<'a>,
 }
 
-/// What becomes of the rows of an attempt.
+/// The fate of the rows of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     /// They were returned.
@@ -145,7 +145,7 @@ impl<'a> Nearest<'a> {
 /// The rows of an attempt that may be chosen.
 struct Found {
     candidates: Vec<Candidate>,
-    /// Of each candidate, the row of the result.
+    /// The row of the result for each candidate.
     rows: Vec<usize>,
     /// True if there were rows that may not be chosen: of all that follow none may.
     has_worse: bool,

@@ -38,9 +38,9 @@ pub enum Way {
 /// The nearest rows are found in a subquery, so that what is made of them is made of no others.
 #[derive(Debug)]
 pub struct Statement {
-    /// What is made of the rows that are found.
+    /// The expressions that are made of the rows that are found.
     outer: String,
-    /// What the subquery returns of a row.
+    /// The expressions that the subquery returns of a row.
     columns: String,
     /// The relation that is read, with its alias.
     relation: String,

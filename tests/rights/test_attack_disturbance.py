@@ -8,11 +8,9 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from support import egress
-from support.tenant import Tenant
+from support import rereading
 from support.wait import eventually
 
-CHANGES = 20
 MANY = 40
 
 # What needs no right to anything of others'. A role that made another may make it a member of what it made.
@@ -50,20 +48,8 @@ def eve(db):
 
 @pytest.fixture
 def alice(db, stub):
-    """Her source is UNLOGGED: each time that her vectorizer is read, it is looked whether it was compared since the last crash."""
-    egress.allow(db.cluster, stub.url)
-    tenant = Tenant(db, f"alice_{db.name}", stub.url)
-    tenant.vectorizer()
-    tenant.sql(f"ALTER TABLE {tenant.name}.document SET UNLOGGED")
-    tenant.is_served(1)
-    yield tenant
-    egress.allow_nothing(db.cluster)
-    db.sql(f"DROP OWNED BY {tenant.name} CASCADE; DROP ROLE {tenant.name}")
-
-
-def readings(db) -> int:
-    """How often the worker has read a vectorizer with UNLOGGED tables."""
-    return db.value("SELECT seq_scan FROM pg_stat_all_tables WHERE relid = 'ai._compared_since_crash'::regclass")
+    with rereading.observed(db, stub.url) as alice:
+        yield alice
 
 
 @contextmanager
@@ -91,19 +77,7 @@ def again_and_again(db, role: str, statements: str):
 
 @pytest.mark.parametrize("what", STATEMENTS)
 def test_what_a_stranger_changes_of_her_own_has_no_vectorizer_read_again(db, eve, alice, what):
-    eventually(lambda: readings(db), what="her vectorizer to be read")
-    before = readings(db)
-    with db.connect(user=eve) as session:
-        for row in range(2, 2 + CHANGES):
-            session.execute(STATEMENTS[what].format(eve=eve))
-            alice.insert(row)
-            eventually(lambda: row in alice.rows(), what=f"row {row} to be embedded")  # noqa: B023
-
-    # What is her own is heard of. The numbers come in the order in which it happened.
-    alice.sql(f"ALTER TABLE {alice.name}.document ADD COLUMN more text")
-    alice.insert(0)
-    after = eventually(lambda: (now := readings(db)) > before and now, what="her vectorizer to be read again")
-    assert after - before < CHANGES / 2
+    rereading.not_read_again(db, alice, eve, STATEMENTS[what].format(eve=eve))
 
 
 @pytest.mark.parametrize("statement", [STATEMENTS["password"], MORE_THAN_IS_KEPT], ids=["password", "more than is kept"])

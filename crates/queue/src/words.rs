@@ -12,7 +12,7 @@ use crate::sql::words;
 
 /// Writes the words of chunks that were just added to the store.
 ///
-/// Of a word that is too long Postgres tells by a notice, each time.
+/// Postgres tells of a word that is too long by a notice, each time.
 pub fn add<S: Session>(
     session: &mut S,
     store: &str,

@@ -80,7 +80,7 @@ pub struct VectorizerConfig {
     pub processing: Processing,
     /// The place where vectors are stored.
     pub destination: Destination,
-    /// What is kept beside them for searching; not interpreted by the pipeline.
+    /// The words that are kept beside them for searching; not interpreted by the pipeline.
     #[serde(default)]
     pub search: Search,
 }

@@ -10,11 +10,11 @@ pub const SMOOTHING: f64 = 60.0;
 /// The way in which the arms' orders become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fusion {
-    /// By ranks: the sum of `weight / (60 + rank)` over the arms that have found a chunk.
+    /// Adds up ranks: a chunk's score is the sum of `weight / (60 + rank)` over the arms that have found it.
     Ranks,
-    /// By scores: the sum of `weight * score` over the arms, each arm's scores stretched so that its best one is 1 and its
-    /// worst one 0 (Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid Retrieval", ACM TOIS 42 (1), 2023,
-    /// who call it a convex combination of min-max-normalised scores).
+    /// Adds up scores: a chunk's score is the sum of `weight * score` over the arms, each arm's scores stretched so that
+    /// its best one is 1 and its worst one 0 (Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid
+    /// Retrieval", ACM TOIS 42 (1), 2023, who call it a convex combination of min-max-normalised scores).
     Scores,
 }
 
@@ -23,7 +23,7 @@ pub enum Fusion {
 pub struct Arm<T> {
     /// The weight of the arm.
     pub weight: f64,
-    /// What it has found. More is better.
+    /// The chunks that it has found, with their scores; more is better.
     pub found: Vec<(T, f64)>,
 }
 
