@@ -16,6 +16,10 @@ def environment(postgres: Postgres) -> dict[str, str]:
     """Returns what cargo needs to know beyond what is in the environment already."""
     pgrx_home = places.TOOLS / "pgrx"
     pgrx_home.mkdir(parents=True, exist_ok=True)
+    # Without this file cargo takes pgrx's bindings for outdated, and compiles them and all that uses them each time.
+    config = pgrx_home / "config.toml"
+    if not config.exists():
+        config.write_text("[configs]\n")
     return {
         "CARGO_TARGET_DIR": str(places.TARGET),
         "PGRX_HOME": str(pgrx_home),
