@@ -14,12 +14,10 @@ use super::answer::{self, Answer, InArm};
 use super::collection::Collection;
 use super::prepared::Search;
 use super::request::Request;
-use super::statement::{Way, column};
-use super::tuning::tune;
+use super::statement::column;
 use super::words::{Question, Scored, Source, without_words};
 use crate::pg::error::PgError;
 use crate::pg::result::{Reads, ResultRows, ReturnedRows, with_rows};
-use crate::pg::settings::SettingsLevel;
 
 /// Chunks that each arm looks for, for each one that is wanted: what one arm has in the middle, the other may have at its
 /// beginning.
@@ -91,32 +89,28 @@ impl<'a> Arms<'a> {
     /// Returns so many of the nearest chunks, the nearest first, with their scores, and whether there are no more.
     fn nearest(&self, most: usize) -> Result<(Vec<Scored>, bool), PgError> {
         let search = self.search;
-        let mut way = if search.request.exact { Way::Exactly } else { Way::AsPlanned };
-        loop {
-            let text = search.statement.distances(way, most);
-            let level = SettingsLevel::open();
-            if search.ordering.is_indexed {
-                tune(&level, most)?;
-            }
-            let rows = with_rows(&text, &[search.vector()], Reads::AsTheCaller, |rows| {
-                Ok((0..rows.len()).map(|row| (rows.value(row, 1), rows.value(row, 2))).collect::<Vec<_>>())
-            })?;
-
-            if rows.len() < most && way == Way::AsPlanned && search.uses_index(&text)? {
-                way = Way::Exactly;
-                continue;
-            }
-            let is_all = rows.len() < most;
-            let mut nearest: Vec<Scored> =
-                rows.into_iter().filter_map(|(id, distance)| self.scored(id?, distance?)).collect();
-            nearest.sort_by(|(_, left), (_, right)| right.total_cmp(left));
-            return Ok((nearest, is_all));
-        }
+        let statement = |way, most| search.statement.distances(way, most);
+        let scored = |rows: &ResultRows, are_all| {
+            let is_enough = are_all || rows.len() == most;
+            Ok(is_enough.then(|| (self.scored(rows), are_all)))
+        };
+        let found = search.nearest(&mut search.first_way(), most, statement, scored)?;
+        found.ok_or_else(|| PgError::internal("an exact search did not find all"))
     }
 
-    /// Returns a chunk with the score of its distance; `None` for a vector of zeros, which has no angle to any other.
-    fn scored(&self, id: Uuid, distance: f64) -> Option<Scored> {
-        distance.is_finite().then(|| (id, self.search.ordering.metric.score(distance)))
+    /// Returns the chunks of a result with the scores of their distances, the nearest first. A vector of zeros is left
+    /// out: it has no angle to any other.
+    fn scored(&self, rows: &ResultRows) -> Vec<Scored> {
+        let metric = &self.search.ordering.metric;
+        let mut scored = Vec::with_capacity(rows.len());
+        for row in 0..rows.len() {
+            let (id, distance) = (rows.value::<Uuid>(row, 1), rows.value::<f64>(row, 2));
+            if let (Some(id), Some(distance)) = (id, distance.filter(|distance| distance.is_finite())) {
+                scored.push((id, metric.score(distance)));
+            }
+        }
+        scored.sort_by(|(_, left), (_, right)| right.total_cmp(left));
+        scored
     }
 
     /// Returns the rows that are chosen among the fused ones, if they are enough or there are no more. Returns whether it

@@ -5,11 +5,9 @@ use pgai_rs_pipeline::search::choice::{Candidate, Terms, choose};
 use super::answer::{self, Answer, InArm};
 use super::prepared::Search;
 use super::request::Request;
-use super::statement::{Way, column};
-use super::tuning::tune;
+use super::statement::column;
 use crate::pg::error::PgError;
-use crate::pg::result::{Reads, ResultRows, ReturnedRows, with_rows};
-use crate::pg::settings::SettingsLevel;
+use crate::pg::result::{ResultRows, ReturnedRows};
 
 /// Chunks that are looked at for each one that is wanted, where some are left out.
 const FOUND_PER_ROW: usize = 4;
@@ -25,17 +23,6 @@ pub struct Nearest<'a> {
     search: &'a Search<'a>,
 }
 
-/// The fate of the rows of an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// They were returned.
-    Returned,
-    /// They are too few, and there are more to look at.
-    More,
-    /// They are too few, for the index gave up.
-    IndexGaveUp,
-}
-
 impl<'a> Nearest<'a> {
     /// Returns a search that has not begun.
     pub fn new(search: &'a Search<'a>) -> Self {
@@ -44,15 +31,14 @@ impl<'a> Nearest<'a> {
 
     /// Searches, and returns the rows that are found.
     pub fn run(&self, returned: &ReturnedRows) -> Result<(), PgError> {
-        let mut way = if self.search.request.exact { Way::Exactly } else { Way::AsPlanned };
+        let mut way = self.search.first_way();
         let mut limit = self.first_limit();
-        loop {
-            match self.attempt(way, limit, returned)? {
-                Outcome::Returned => return Ok(()),
-                Outcome::More => limit = limit.saturating_mul(GROWTH),
-                Outcome::IndexGaveUp => way = Way::Exactly,
-            }
+        let statement = |way, limit| self.search.statement.rows(way, limit);
+        let answer = |rows: &ResultRows, are_all| self.answer(rows, are_all, returned);
+        while self.search.nearest(&mut way, limit, statement, answer)?.is_none() {
+            limit = limit.saturating_mul(GROWTH);
         }
+        Ok(())
     }
 
     /// Returns the number of chunks to look at first.
@@ -65,30 +51,24 @@ impl<'a> Nearest<'a> {
         }
     }
 
-    /// Looks at so many chunks, and returns those that are chosen unless there is more to be done.
-    fn attempt(&self, way: Way, limit: usize, returned: &ReturnedRows) -> Result<Outcome, PgError> {
-        let text = self.search.statement.rows(way, limit);
-        let level = SettingsLevel::open();
-        if self.search.ordering.is_indexed {
-            tune(&level, limit)?;
+    /// Returns the rows that are chosen, if they are enough or there are no more; `None` if it did not.
+    fn answer(
+        &self,
+        rows: &ResultRows,
+        are_all: bool,
+        returned: &ReturnedRows,
+    ) -> Result<Option<()>, PgError> {
+        let found = self.candidates(rows);
+        let chosen = self.choose(&found);
+        let is_enough = chosen.len() == self.search.request.k || found.has_worse;
+        if !is_enough && !are_all {
+            return Ok(None);
         }
 
-        with_rows(&text, &[self.search.vector()], Reads::AsTheCaller, |rows| {
-            let found = self.candidates(rows);
-            let chosen = self.choose(&found);
-            let is_enough = chosen.len() == self.search.request.k || found.has_worse;
-            if !is_enough && rows.len() == limit {
-                return Ok(Outcome::More);
-            }
-            if !is_enough && way == Way::AsPlanned && self.search.uses_index(&text)? {
-                return Ok(Outcome::IndexGaveUp);
-            }
-            chosen
-                .into_iter()
-                .enumerate()
-                .try_for_each(|(place, index)| self.put(rows, found.rows[index], place, returned))?;
-            Ok(Outcome::Returned)
-        })
+        for (place, index) in chosen.into_iter().enumerate() {
+            self.put(rows, found.rows[index], place, returned)?;
+        }
+        Ok(Some(()))
     }
 
     /// Returns the rows that may be chosen, the best first.

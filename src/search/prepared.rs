@@ -7,11 +7,13 @@ use super::known::{Definitions, Known};
 use super::ordering::Ordering;
 use super::place::Place;
 use super::request::Request;
-use super::statement::Statement;
+use super::statement::{Statement, Way};
+use super::tuning::tune;
 use super::words::without_words;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::result::{Reads, with_rows};
+use crate::pg::result::{Reads, ResultRows, with_rows};
+use crate::pg::settings::SettingsLevel;
 use crate::pg::vector;
 
 /// A search with what it needs of the catalog. What it reads is locked.
@@ -93,9 +95,44 @@ impl Search<'_> {
         }
     }
 
+    /// Returns the way in which the vectors are read first.
+    pub fn first_way(&self) -> Way {
+        if self.request.exact { Way::Exactly } else { Way::AsPlanned }
+    }
+
+    /// Reads so many of the nearest chunks with a statement, whose text `statement` returns, and returns what `read`
+    /// makes of its rows. `read` is also told whether these are all that there are, and returns `None` if it wants more.
+    /// If there are more because an index gave up, they are read without it, now and from now on; else the answer is
+    /// `None`, and the caller may ask for more rows.
+    pub fn nearest<T>(
+        &self,
+        way: &mut Way,
+        limit: usize,
+        statement: impl Fn(Way, usize) -> String,
+        read: impl Fn(&ResultRows, bool) -> Result<Option<T>, PgError>,
+    ) -> Result<Option<T>, PgError> {
+        loop {
+            let text = statement(*way, limit);
+            let level = SettingsLevel::open();
+            if self.ordering.is_indexed {
+                tune(&level, limit)?;
+            }
+
+            let (answer, gave_up) = with_rows(&text, &[self.vector()], Reads::AsTheCaller, |rows| {
+                let are_fewer = rows.len() < limit;
+                let gave_up = are_fewer && *way == Way::AsPlanned && self.uses_index(&text)?;
+                Ok((read(rows, are_fewer && !gave_up)?, gave_up))
+            })?;
+            if answer.is_some() || !gave_up {
+                return Ok(answer);
+            }
+            *way = Way::Exactly;
+        }
+    }
+
     /// Returns whether the statement with this text reads the vectors by an index, which may have given up before it
     /// found all. An index that filters only can't.
-    pub fn uses_index(&self, text: &str) -> Result<bool, PgError> {
+    fn uses_index(&self, text: &str) -> Result<bool, PgError> {
         if !self.ordering.is_indexed {
             return Ok(false);
         }
