@@ -1,14 +1,14 @@
 //! The extension's tables that tell every process when one of their rows changes.
 //!
 //! Postgres tells processes of changed definitions, not of changed rows. A trigger on such a table makes a change of a row
-//! count as one of the table's definition (`ai._catalog_changed`): all processes are told with the commit, and of what was
-//! rolled back nobody is. So what was read of the table is right until a [`Watch`](super::definitions::Watch) over it is
-//! disturbed. The triggers fire for each row and always, so that nothing goes by them: no direct statement of a superuser,
-//! and no subscription to another server.
+//! count as one of the table's definition (`ai._catalog_changed`, whose code is in `trigger/catalog.rs`): all processes are
+//! told with the commit, and of what was rolled back nobody is. So what was read of the table is right until a
+//! [`Watch`](super::definitions::Watch) over it is disturbed. The triggers fire for each row and always, so that nothing
+//! goes by them: no direct statement of a superuser, and no subscription to another server.
 
 use std::ffi::CStr;
 
-use pgrx::{PgSqlErrorCode, pg_guard, pg_sys};
+use pgrx::pg_sys;
 
 use super::schema;
 use crate::pg::error::PgError;
@@ -38,34 +38,4 @@ pub fn of(tables: &[&CStr]) -> Result<Option<Vec<pg_sys::Oid>>, PgError> {
     };
     let telling = as_superuser(|| sql::read_now(TELLING, &[oids.clone().into()], |_| Ok(())))?.len();
     Ok((telling == tables.len()).then_some(oids))
-}
-
-/// `pg_finfo` record of [`catalog_changed`].
-#[unsafe(no_mangle)]
-pub extern "C" fn pg_finfo_catalog_changed() -> *const pg_sys::Pg_finfo_record {
-    const RECORD: pg_sys::Pg_finfo_record = pg_sys::Pg_finfo_record { api_version: 1 };
-    &RECORD
-}
-
-/// The function `ai._catalog_changed` of all these triggers: all processes are told with the commit that the table has
-/// changed, and read it again.
-///
-/// # Safety
-/// Called by Postgres with a call record.
-#[unsafe(no_mangle)]
-#[pg_guard]
-pub unsafe extern "C-unwind" fn catalog_changed(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: the call record is live; a trigger's context is its TriggerData, whose relation is open while it runs.
-    unsafe {
-        let context = (*call).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            let error = PgError::new(
-                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                "_catalog_changed() can only be called as a trigger",
-            );
-            pg_sys::panic::ErrorReport::from(error).report(pgrx::PgLogLevel::ERROR);
-        }
-        pg_sys::CacheInvalidateRelcache((*context.cast::<pg_sys::TriggerData>()).tg_relation);
-    }
-    pg_sys::Datum::from(0)
 }

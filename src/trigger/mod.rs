@@ -5,6 +5,7 @@
 //! the store only for rows that the same transaction has removed and therefore holds a lock on. Nothing here
 //! can wait for the worker or fail because of it, at any isolation level.
 //!
+//! * [`catalog`]: the trigger on the extension's own tables
 //! * [`certain`], [`guard`]: keep errors from failing the user's statement
 //! * [`keyless`]: rows that can't be embedded because they have no key
 //! * [`plan`]: the trigger's knowledge of one vectorizer, and its work
@@ -12,6 +13,7 @@
 //! * [`row`]: values of the rows that row triggers get
 //! * [`wake`]: wakes the worker at commit
 
+mod catalog;
 mod certain;
 mod guard;
 mod keyless;

@@ -165,3 +165,17 @@ def test_nobody_is_woken_for_a_vectorizer_that_rests(document, stub, how):
     else:
         document.sql(f"SELECT ai.execute_vectorizer({resting})")
     vectorizer.in_step(document, ["id"], source="resting", store="resting_embedding_store")
+
+
+@pytest.mark.parametrize("change", [
+    "UPDATE ai.vectorizer SET disabled = true",
+    "UPDATE ai.vectorizer SET config = config",
+    "SET session_replication_role = replica; UPDATE ai.vectorizer SET disabled = true",
+])
+def test_a_change_of_the_catalog_is_taken_up_at_once(document, change):
+    """Also where no function of the extension's made it."""
+    with asleep(document) as is_woken:
+        document.sql(f"BEGIN; {change}; ROLLBACK")
+        assert not is_woken()
+        document.sql(change)
+        assert is_woken()
