@@ -122,7 +122,7 @@ fn define_times(d: &Definer) {
         &EMBEDDING_LINGER,
         (0, 10_000),
         GucFlags::UNIT_MS,
-        c"Sets the time that an input waits for others to share its request.",
+        c"Sets the maximum time that an input waits for those of other documents that are on their way, to share a request.",
     );
     d.int(
         c"pgai_rs.embedding_timeout",

@@ -45,7 +45,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use self::batching::batcher::Group;
+pub use self::batching::arrivals::{Arrivals, Expected};
+pub use self::batching::batcher::{Answers, Group};
 pub use self::batching::group::Groups;
 pub use self::database_key::server_of_database_key;
 pub use self::egress::is_listed;

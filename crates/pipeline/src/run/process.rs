@@ -19,7 +19,7 @@ use crate::config::Loading;
 use crate::document::{
     Chunk, Digest, Document, ExistingChunk, Kept, Payload, Provenance, TextToKeep, digest,
 };
-use crate::embed::Groups;
+use crate::embed::{Expected, Groups};
 use crate::failure::{Failure, Step};
 use crate::load::Loaders;
 use crate::memory_budget::Reservation;
@@ -38,16 +38,18 @@ pub(super) struct Context {
     pub groups: Groups,
 }
 
-/// Takes a document through the stages and reports how it ended.
+/// Takes a document through the stages and reports how it ended. Others' inputs wait for it for as long as it is
+/// `expected`.
 pub(super) async fn run(
     context: Arc<Context>,
     prepared: Arc<Prepared>,
     document: Document,
+    expected: Expected,
     mut reservation: Reservation,
     report: Report,
 ) {
     let step = Arc::new(Progress::default());
-    let processed = process(&context, &prepared, document, &mut reservation, &step);
+    let processed = process(&context, &prepared, document, expected, &mut reservation, &step);
     let result = AssertUnwindSafe(processed).catch_unwind().await;
     report.send(result.unwrap_or_else(|_| Err(internal_error(step.get()))), reservation);
 }
@@ -56,6 +58,7 @@ async fn process(
     context: &Context,
     prepared: &Arc<Prepared>,
     mut document: Document,
+    expected: Expected,
     reservation: &mut Reservation,
     step: &Arc<Progress>,
 ) -> Result<Processed, Failure> {
@@ -91,7 +94,10 @@ async fn process(
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
     prepared.vectorizer.account.spend_tokens(plan.tokens())?;
-    let vectors = group.embed(plan.inputs.iter().cloned()).await?;
+    let answers = group.send(plan.inputs.iter().cloned())?;
+    // All of this document has come: others need not wait for it.
+    drop(expected);
+    let vectors = answers.vectors().await?;
     Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations, text })
 }
 
@@ -249,7 +255,7 @@ mod tests {
     use crate::chunk::{ChunkError, Chunker};
     use crate::config::Author;
     use crate::document::{Ticket, Vectorizer};
-    use crate::embed;
+    use crate::embed::{self, Arrivals};
     use crate::failure::Retry;
     use crate::format::Template;
     use crate::memory_budget::{MemoryBudget, Share};
@@ -338,7 +344,8 @@ mod tests {
             kept: None,
         };
         let reservation = Reservation::new(&lane, 1);
-        task(tokio::spawn(run(context(), prepared, document, reservation, report))).await;
+        let expected = Arc::new(Arrivals::default()).expect();
+        task(tokio::spawn(run(context(), prepared, document, expected, reservation, report))).await;
         let outcome = outcomes.recv().unwrap();
         assert!(outcomes.try_recv().is_err());
         outcome

@@ -14,7 +14,7 @@ use super::queue::{Addresses, Queue};
 use super::{signals, threads};
 use crate::config::Loading;
 use crate::document::{Document, Payload, Ticket, Vectorizer};
-use crate::embed::{self, Groups};
+use crate::embed::{self, Arrivals, Expected, Groups};
 use crate::failure::Failure;
 use crate::load::Loaders;
 use crate::memory_budget::{MemoryBudget, Reservation};
@@ -55,6 +55,9 @@ pub struct Runner {
     sender: mpsc::Sender<JobOutcome>,
     outcomes: mpsc::Receiver<JobOutcome>,
     lanes: HashMap<i32, Lane>,
+    arrivals: Arc<Arrivals>,
+    /// What the next turn is expected to claim, if there is more.
+    expected: Option<Expected>,
     jobs: u64,
     turns: u64,
     claims: bool,
@@ -84,18 +87,21 @@ impl Runner {
         network::read_trust_roots();
 
         let memory = MemoryBudget::new(settings.document_memory());
+        let arrivals = Arc::new(Arrivals::default());
         let (sender, outcomes) = mpsc::channel();
 
         Ok(Runner {
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
-            context: Arc::new(context(settings, client.clone(), None)),
+            context: Arc::new(context(settings, client.clone(), &arrivals, None)),
             client,
             memory,
             wake: Wake::new(wake),
             sender,
             outcomes,
             lanes: HashMap::new(),
+            arrivals,
+            expected: None,
             jobs: 0,
             turns: 0,
             claims: true,
@@ -108,7 +114,8 @@ impl Runner {
     pub fn configure(&mut self, settings: Settings) {
         if *self.context.settings != settings {
             self.memory.set_limit(settings.document_memory());
-            self.context = Arc::new(context(settings, self.client.clone(), Some(&self.context)));
+            let next = context(settings, self.client.clone(), &self.arrivals, Some(&self.context));
+            self.context = Arc::new(next);
         }
     }
 
@@ -223,6 +230,10 @@ impl Runner {
     /// Claims for each vectorizer what it wants. Returns whether there may be more, and the time until it is
     /// the turn of those who had to wait for others.
     fn claim<Q: Queue>(&mut self, queue: &mut Q, now: Instant) -> Result<(bool, Option<Duration>), Q::Error> {
+        // Inputs wait for all that this turn claims, and for the next turn's if there is more.
+        let expected = self.arrivals.expect();
+        self.expected = None;
+
         let vectorizers = queue.vectorizers()?;
         let mut more = false;
         let mut waits = None;
@@ -241,6 +252,7 @@ impl Runner {
         // A vectorizer that is not listed keeps its lane until nothing is lost with it.
         let listed: HashSet<i32> = vectorizers.iter().map(|vectorizer| vectorizer.id).collect();
         self.lanes.retain(|id, lane| listed.contains(id) || !lane.is_idle());
+        self.expected = more.then_some(expected);
         Ok((more, waits))
     }
 
@@ -287,7 +299,8 @@ impl Runner {
 
         let prepared = Arc::clone(&lane.prepared);
         let store = store_of(&document);
-        let task = process::run(Arc::clone(&self.context), prepared, document, reservation, report);
+        let expected = self.arrivals.expect();
+        let task = process::run(Arc::clone(&self.context), prepared, document, expected, reservation, report);
         lane.started(job, ticket, store, runtime.spawn(task).abort_handle());
     }
 
@@ -340,11 +353,16 @@ fn claim_limit(vectorizer: &Vectorizer) -> usize {
     vectorizer.config.processing.batch_size().map_or(default, |size| size.max(1) as usize)
 }
 
-fn context(settings: Settings, client: HttpClients, previous: Option<&Arc<Context>>) -> Context {
+fn context(
+    settings: Settings,
+    client: HttpClients,
+    arrivals: &Arc<Arrivals>,
+    previous: Option<&Arc<Context>>,
+) -> Context {
     let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
     let settings = Arc::new(settings);
     let groups = Groups::new(client, Arc::clone(&settings), Arc::clone(loaders.s3()));
-    let groups = groups.with_offload(loaders.offload());
+    let groups = groups.with_offload(loaders.offload()).with_arrivals(Arc::clone(arrivals));
     let parsers = Parsers::new(&settings, loaders.offload(), previous.map(|previous| &previous.parsers));
     Context { groups, settings, loaders, parsers }
 }

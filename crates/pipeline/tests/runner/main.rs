@@ -86,6 +86,20 @@ fn rows_share_requests() {
 }
 
 #[test]
+fn a_row_waits_for_no_others_where_none_are_on_their_way() {
+    let model = support::openai::server();
+    let vectorizer = Arc::new(column_vectorizer(1, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);
+    let mut driver = Driver::start(Settings { embedding_linger: Duration::from_secs(3600), ..settings() });
+    for ticket in 0..3 {
+        queue.push(row(&vectorizer, ticket, "one"));
+        queue.push(row(&vectorizer, 10 + ticket, ""));
+        driver.settle(&mut queue, 2 * (ticket as usize + 1));
+    }
+    assert_eq!(model.requests().len(), 3);
+}
+
+#[test]
 fn nothing_to_embed_is_nothing_to_ask() {
     let vectorizer = Arc::new(column_vectorizer(1, "http://127.0.0.1:1"));
     let mut queue = MemoryQueue::new([Arc::clone(&vectorizer)]);

@@ -10,8 +10,11 @@ use crate::embed::limits::pack::{Limits, Load, estimated_tokens};
 use crate::embed::request::check::is_finite;
 use crate::failure::Failure;
 
+/// An input's vector, or why it gets none.
+pub(in crate::embed) type Answer = Result<Vec<f32>, Failure>;
+
 /// The sender to the one who waits for an input's vector.
-pub(in crate::embed) type Reply = oneshot::Sender<Result<Vec<f32>, Failure>>;
+pub(in crate::embed) type Reply = oneshot::Sender<Answer>;
 
 /// The inputs of a request, each with those who wait for it.
 #[derive(Default)]

@@ -1,8 +1,8 @@
 //! Inputs of all documents, packed into requests, paced and retried.
 //!
 //! One [`Group`] serves all documents whose inputs may share a request; what befalls one group
-//! concerns no other. Inputs wait for company for a moment, leave in requests as large as the
-//! provider takes, several at a time, and each is answered on its own: a document waits for its own
+//! concerns no other. Inputs wait for company for a moment, while there may be some, leave in requests as
+//! large as the provider takes, several at a time, and each is answered on its own: a document waits for its own
 //! inputs and for nothing else.
 
 mod narrow;
@@ -14,11 +14,12 @@ use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 pub(in crate::embed) use self::policy::GroupPolicy;
 use self::waiting::{Item, Waiting};
-use super::batch::Batch;
+use super::arrivals::Arrivals;
+use super::batch::{Answer, Batch};
 use super::search::{PARTS, Search};
 use crate::backoff::backoff;
 use crate::embed::error::EmbedError;
@@ -36,21 +37,23 @@ const MOST_LINGERS: u32 = 20;
 
 /// Inputs for one provider, base URL, model and key.
 pub struct Group {
-    arrivals: mpsc::UnboundedSender<Item>,
+    inputs: mpsc::UnboundedSender<Item>,
     provider: Arc<Provider>,
 }
 
 impl Group {
     /// A group whose requests are driven by the current runtime until the group is dropped and
     /// its last input answered.
+    /// Inputs wait for those of `arrivals`, if these are known.
     pub(in crate::embed) fn start(
         embedder: Arc<dyn Embedder>,
         policy: GroupPolicy,
+        arrivals: Option<Arc<Arrivals>>,
         limiter: Arc<Limiter>,
         memory: Arc<Share>,
         connections: ConnectionShare,
     ) -> Self {
-        let (arrivals, inbox) = mpsc::unbounded_channel();
+        let (inputs, inbox) = mpsc::unbounded_channel();
         let provider = Arc::new(Provider {
             slots: Arc::new(Semaphore::new(policy.concurrency)),
             embedder,
@@ -62,8 +65,8 @@ impl Group {
             health: Health::default(),
         });
 
-        tokio::spawn(drive(inbox, Arc::clone(&provider)));
-        Group { arrivals, provider }
+        tokio::spawn(drive(inbox, Arc::clone(&provider), arrivals));
+        Group { inputs, provider }
     }
 
     /// Returns the failure that any input would end with now, if that is known without asking.
@@ -73,26 +76,47 @@ impl Group {
 
     /// Returns whether the group still takes inputs.
     pub(in crate::embed) fn is_alive(&self) -> bool {
-        !self.arrivals.is_closed()
+        !self.inputs.is_closed()
     }
 
-    /// Returns the inputs' vectors, in their order. Dropping the future withdraws the inputs that have not
-    /// left yet.
+    /// Sends inputs on their way to the provider.
+    ///
+    /// # Errors
+    ///
+    /// If the group is no longer alive.
+    pub fn send(&self, inputs: impl IntoIterator<Item = Arc<str>>) -> Result<Answers, Failure> {
+        let mut answers = Vec::new();
+        for input in inputs {
+            let (reply, answer) = oneshot::channel();
+            let tokens = estimated_tokens(&input);
+            self.inputs.send(Item { input, tokens, reply }).map_err(|_| abandoned())?;
+            answers.push(answer);
+        }
+        Ok(Answers(answers))
+    }
+
+    /// Sends inputs on their way, and waits for their vectors as [`Answers::vectors`] does.
     ///
     /// # Errors
     ///
     /// The failure of the first input that got no vector.
     pub async fn embed(&self, inputs: impl IntoIterator<Item = Arc<str>>) -> Result<Vectors, Failure> {
-        let mut answers = Vec::new();
-        for input in inputs {
-            let (reply, answer) = oneshot::channel();
-            let tokens = estimated_tokens(&input);
-            self.arrivals.send(Item { input, tokens, reply }).map_err(|_| abandoned())?;
-            answers.push(answer);
-        }
+        self.send(inputs)?.vectors().await
+    }
+}
 
-        let mut vectors = Vec::with_capacity(answers.len());
-        for answer in answers {
+/// The answers to inputs that are on their way. Dropping them withdraws the inputs that have not left yet.
+pub struct Answers(Vec<oneshot::Receiver<Answer>>);
+
+impl Answers {
+    /// Returns the inputs' vectors, in their order.
+    ///
+    /// # Errors
+    ///
+    /// The failure of the first input that got no vector.
+    pub async fn vectors(self) -> Result<Vectors, Failure> {
+        let mut vectors = Vec::with_capacity(self.0.len());
+        for answer in self.0 {
             vectors.push(answer.await.map_err(|_| abandoned())??);
         }
         Ok(vectors)
@@ -110,7 +134,11 @@ fn abandoned() -> Failure {
 }
 
 /// Collects inputs and sends them off, until the group is dropped.
-async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>) {
+async fn drive(
+    mut inbox: mpsc::UnboundedReceiver<Item>,
+    provider: Arc<Provider>,
+    arrivals: Option<Arc<Arrivals>>,
+) {
     let mut waiting = Waiting::default();
     loop {
         if waiting.is_empty() {
@@ -120,7 +148,8 @@ async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>
             }
         }
 
-        linger(&mut inbox, &mut waiting, provider.policy.linger, provider.limits()).await;
+        let company = company(arrivals.as_deref());
+        linger(&mut inbox, &mut waiting, company, provider.policy.linger, provider.limits()).await;
         // The semaphore is never closed.
         let Ok(slot) = Arc::clone(&provider.slots).acquire_owned().await else { return };
         // Whoever arrived while all slots were taken goes along.
@@ -135,19 +164,35 @@ async fn drive(mut inbox: mpsc::UnboundedReceiver<Item>, provider: Arc<Provider>
     }
 }
 
-/// Waits for company until a request is full or nobody has come for a while.
+/// Returns when no more inputs are expected; never if nothing is known of it.
+async fn company(arrivals: Option<&Arrivals>) {
+    match arrivals {
+        Some(arrivals) => arrivals.end().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for company until a request is full, no more company is expected, or nobody has come for a while.
 async fn linger(
     inbox: &mut mpsc::UnboundedReceiver<Item>,
     waiting: &mut Waiting,
+    company: impl Future<Output = ()>,
     linger: Duration,
     limits: Limits,
 ) {
+    let mut company = std::pin::pin!(company);
     let latest = Instant::now() + linger * MOST_LINGERS;
     while !waiting.is_full(limits) {
         let until = latest.min(Instant::now() + linger);
-        match timeout_at(until, inbox.recv()).await {
-            Ok(Some(item)) => waiting.push(item),
-            Ok(None) | Err(_) => return,
+        tokio::select! {
+            // Whoever has come already is taken along.
+            biased;
+            item = inbox.recv() => match item {
+                Some(item) => waiting.push(item),
+                None => return,
+            },
+            () = &mut company => return,
+            () = sleep_until(until) => return,
         }
     }
 }

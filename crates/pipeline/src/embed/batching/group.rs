@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::arrivals::Arrivals;
 use super::batcher::{Group, GroupPolicy};
 use crate::document::Vectorizer;
 use crate::embed::http::{HttpEmbedder, LargeAnswers};
@@ -74,6 +75,8 @@ pub struct Groups {
     connections: Connections,
     /// The threads for large answers.
     offload: Offload,
+    /// The documents whose inputs may still come; `None` if nobody tells of them.
+    arrivals: Option<Arc<Arrivals>>,
     known: Mutex<Known>,
 }
 
@@ -120,12 +123,17 @@ impl Groups {
         let memory = MemoryBudget::new(settings.request_memory());
         let connections = Connections::new(settings.connections);
         let offload = Offload::new();
-        Groups { client, settings, aws, memory, connections, offload, known: Mutex::default() }
+        Groups { client, settings, aws, memory, connections, offload, arrivals: None, known: Mutex::default() }
     }
 
     /// Has large answers read on these threads, together with whoever has them, too.
     pub(crate) fn with_offload(self, slots: &Offload) -> Self {
         Groups { offload: slots.clone(), ..self }
+    }
+
+    /// Has inputs wait for company only while there are documents on their way.
+    pub(crate) fn with_arrivals(self, arrivals: Arc<Arrivals>) -> Self {
+        Groups { arrivals: Some(arrivals), ..self }
     }
 
     /// Returns the group that embeds a vectorizer's inputs. It is called within a runtime, which then drives
@@ -179,7 +187,8 @@ impl Groups {
 
         let memory = Share::new(&self.memory, key.owner);
         let connections = self.connections.share(key.owner);
-        Ok(Group::start(Arc::new(embedder), policy, limiter, memory, connections))
+        let arrivals = self.arrivals.clone();
+        Ok(Group::start(Arc::new(embedder), policy, arrivals, limiter, memory, connections))
     }
 }
 
