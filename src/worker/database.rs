@@ -153,12 +153,17 @@ fn serve(database: pg_sys::Oid) {
     let mut own_settings = OwnSettings::default();
     loop {
         report_activity(c"working");
-        let is_there = match extension.is_there() {
+        // Begins the turn: all that others have changed is heard of with it.
+        let looked = transaction(|| {
+            own_settings.look();
+            extension.is_there()
+        });
+        let is_there = match looked {
             Ok(true) => Ok(()),
             Ok(false) => return leave_without_extension(database),
             Err(error) => Err(error),
         };
-        if leaves_for_another(database, &sources) || leaves_for_settings(database, &mut own_settings) {
+        if leaves_for_another(database, &sources) || leaves_for_settings(database, &own_settings) {
             return write_spending(&queue);
         }
         let worked = is_there.and_then(|()| work(&mut queue, &mut sources, &waker, &mut renewed));
@@ -245,7 +250,7 @@ fn write_spending(queue: &SpiQueue) {
 
 /// Returns whether this process leaves, because settings of its database have changed with which it has started. What is
 /// in flight is completed first, if that takes no longer than a lease.
-fn leaves_for_settings(database: pg_sys::Oid, own_settings: &mut OwnSettings) -> bool {
+fn leaves_for_settings(database: pg_sys::Oid, own_settings: &OwnSettings) -> bool {
     let Some(since) = own_settings.changed_since() else { return false };
     let is_idle = with_runner(|runner| {
         runner.claim_no_more();

@@ -8,7 +8,6 @@ use crate::catalog::definitions::{self, Watch};
 use crate::catalog::{schema, telling};
 use crate::pg::error::PgError;
 use crate::pg::sql;
-use crate::pg::transaction::transaction;
 
 /// The worker's knowledge of the extension in its database.
 #[derive(Default)]
@@ -19,13 +18,12 @@ pub struct Extension {
 
 impl Extension {
     /// Returns whether it is there. Errors if its schema can't be trusted, because it is read as superuser. Must be called
-    /// outside a transaction.
+    /// within a transaction, with whose beginning all that others have changed was heard of.
     pub fn is_there(&mut self) -> Result<bool, PgError> {
-        // Begins the turn: all that others have changed is heard of with it.
-        transaction(|| match self.watch.as_ref().is_some_and(Watch::is_undisturbed) {
+        match self.watch.as_ref().is_some_and(Watch::is_undisturbed) {
             true => Ok(true),
             false => self.look(),
-        })
+        }
     }
 
     fn look(&mut self) -> Result<bool, PgError> {

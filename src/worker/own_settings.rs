@@ -4,7 +4,6 @@
 use std::time::Instant;
 
 use crate::pg::role_settings::set_for_processes;
-use crate::pg::transaction::transaction;
 
 /// The settings with which the process has started.
 #[derive(Default)]
@@ -14,13 +13,17 @@ pub struct OwnSettings {
 }
 
 impl OwnSettings {
-    /// Returns since when they are known to have changed after the process has started; `None` if they have not.
-    pub fn changed_since(&mut self) -> Option<Instant> {
-        let Ok(now) = transaction(|| Ok(set_for_processes("pgai_rs."))) else { return self.changed };
+    /// Reads them. Must be called within a transaction.
+    pub fn look(&mut self) {
+        let now = set_for_processes("pgai_rs.");
         let is_as_before = *self.at_start.get_or_insert_with(|| now.clone()) == now;
         if !is_as_before {
             self.changed.get_or_insert_with(Instant::now);
         }
+    }
+
+    /// Returns since when they are known to have changed after the process has started; `None` if they have not.
+    pub fn changed_since(&self) -> Option<Instant> {
         self.changed
     }
 }
