@@ -123,7 +123,16 @@ impl Groups {
         let memory = MemoryBudget::new(settings.request_memory());
         let connections = Connections::new(settings.connections);
         let offload = Offload::new();
-        Groups { client, settings, aws, memory, connections, offload, arrivals: None, known: Mutex::default() }
+        Groups {
+            client,
+            settings,
+            aws,
+            memory,
+            connections,
+            offload,
+            arrivals: None,
+            known: Mutex::default(),
+        }
     }
 
     /// Has large answers read on these threads, together with whoever has them, too.
