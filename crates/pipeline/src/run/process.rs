@@ -344,7 +344,7 @@ mod tests {
             kept: None,
         };
         let reservation = Reservation::new(&lane, 1);
-        let expected = Arc::new(Arrivals::default()).expect();
+        let expected = Arc::new(Arrivals::default()).announce();
         task(tokio::spawn(run(context(), prepared, document, expected, reservation, report))).await;
         let outcome = outcomes.recv().unwrap();
         assert!(outcomes.try_recv().is_err());

@@ -231,7 +231,7 @@ impl Runner {
     /// the turn of those who had to wait for others.
     fn claim<Q: Queue>(&mut self, queue: &mut Q, now: Instant) -> Result<(bool, Option<Duration>), Q::Error> {
         // Inputs wait for all that this turn claims, and for the next turn's if there is more.
-        let expected = self.arrivals.expect();
+        let expected = self.arrivals.announce();
         self.expected = None;
 
         let vectorizers = queue.vectorizers()?;
@@ -299,7 +299,7 @@ impl Runner {
 
         let prepared = Arc::clone(&lane.prepared);
         let store = store_of(&document);
-        let expected = self.arrivals.expect();
+        let expected = self.arrivals.announce();
         let task = process::run(Arc::clone(&self.context), prepared, document, expected, reservation, report);
         lane.started(job, ticket, store, runtime.spawn(task).abort_handle());
     }

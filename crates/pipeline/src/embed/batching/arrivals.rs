@@ -17,8 +17,8 @@ pub struct Arrivals {
 pub struct Expected(Arc<Arrivals>);
 
 impl Arrivals {
-    /// Takes in that something is on its way.
-    pub fn expect(self: &Arc<Self>) -> Expected {
+    /// Announces something that is on its way.
+    pub fn announce(self: &Arc<Self>) -> Expected {
         self.expected.fetch_add(1, Ordering::SeqCst);
         Expected(Arc::clone(self))
     }
