@@ -12,7 +12,7 @@ use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 
 use super::network::await_answer;
-use super::remembered::{NamedModel, QueryInput, remember, remembered};
+use super::remembered::{Asked, NamedModel, QueryInput, remember, remembered, remembered_of};
 use crate::access;
 use crate::catalog::binding::{self, Relations};
 use crate::catalog::vectorizer::{self, Entry};
@@ -135,7 +135,7 @@ pub fn embed_question(entry: &Entry, question: String) -> Result<Vec<f32>, PgErr
     }
 }
 
-/// Asks a model, and remembers its answer for the rest of the statement.
+/// Asks a model, unless it was asked the same in this statement, and remembers its answer for the rest of the statement.
 fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> Result<Vec<f32>, PgError> {
     let ResolvedModel { embedding, role, author } = resolved;
     let callers = match &model {
@@ -145,8 +145,13 @@ fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> 
     let key = key_for(&embedding, callers)?;
     access::embedding::require_allowed(&embedding, role, author, key.as_ref())?;
 
-    let vector = ask(&embedding, author, key, &model, &input)?;
-    remember(model, input, &vector);
+    let is_question = !matches!(model, NamedModel::Given(..));
+    let asked = Asked { embedding, author, key, is_question };
+    let vector = match remembered_of(&asked, &input) {
+        Some(known) => known,
+        None => ask(&asked, &input)?,
+    };
+    remember(model, asked, input, &vector);
     Ok(vector)
 }
 
@@ -257,13 +262,7 @@ pub fn key_for(embedding: &Embedding, callers: Option<&ApiKey>) -> Result<Option
 }
 
 /// Asks the model for a vector: a vectorizer's model as for a query, a given model as for documents.
-fn ask(
-    embedding: &Embedding,
-    author: Author,
-    key: Option<ApiKey>,
-    model: &NamedModel,
-    input: &QueryInput,
-) -> Result<Vec<f32>, PgError> {
+fn ask(asked: &Asked, input: &QueryInput) -> Result<Vec<f32>, PgError> {
     let tokens = match input {
         QueryInput::Text { text, .. } => embed::estimated_tokens(text),
         QueryInput::Tokens(tokens) => tokens.len(),
@@ -271,17 +270,17 @@ fn ask(
     spending::spend_in_session(tokens as u64)?;
 
     let settings = guc::pipeline();
-    match (input, model) {
-        (QueryInput::Tokens(tokens), _) => {
-            wait(embed::embed_tokens(embedding, author, key, &settings, tokens))
-        }
-        (QueryInput::Text { text, .. }, NamedModel::Given(..)) => {
-            let mut vectors =
-                wait(embed::embed_texts(embedding, author, key, &settings, slice::from_ref(text)))?;
-            vectors.pop().ok_or_else(|| PgError::raised("the model returned no vector"))
-        }
-        (QueryInput::Text { text, input_type }, _) => {
+    let Asked { embedding, author, key, is_question } = asked;
+    let (author, key) = (*author, key.clone());
+    match input {
+        QueryInput::Tokens(tokens) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens)),
+        QueryInput::Text { text, input_type } if *is_question => {
             wait(embed::embed_query(embedding, author, key, &settings, text, input_type.as_deref()))
+        }
+        QueryInput::Text { text, .. } => {
+            let texts = slice::from_ref(text);
+            let mut vectors = wait(embed::embed_texts(embedding, author, key, &settings, texts))?;
+            vectors.pop().ok_or_else(|| PgError::raised("the model returned no vector"))
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The answer of a model that is remembered for the rest of a statement, so that an ORDER BY that asks for every row asks
-//! the model once.
+//! the model once, and so does a search in several vectorizers of the same model.
 
 use std::cell::RefCell;
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use pgai_rs_pipeline::config::{Author, Embedding};
 use pgai_rs_pipeline::secret::ApiKey;
 
 use crate::pg::error::PgError;
@@ -23,11 +24,25 @@ pub enum NamedModel {
     Given(serde_json::Value, Option<ApiKey>),
 }
 
+/// All that the answer to an input depends on, whatever the caller names the model by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The config of the model.
+    pub embedding: Embedding,
+    /// The author of the config.
+    pub author: Author,
+    /// The key with which it is asked.
+    pub key: Option<ApiKey>,
+    /// True if the input is embedded as a vectorizer's question, false if as the caller says.
+    pub is_question: bool,
+}
+
 /// The answer of the last call, which is reused within the same statement.
 struct LastAnswer {
     statement: i64,
     user: pg_sys::Oid,
     model: NamedModel,
+    asked: Asked,
     input: QueryInput,
     vector: Vec<f32>,
 }
@@ -71,11 +86,20 @@ thread_local! {
 
 /// Returns the answer to the last call if it was the same, by the same user in the same statement.
 pub fn remembered(model: &NamedModel, input: &QueryInput) -> Option<Vec<f32>> {
+    in_this_statement(|last| last.model == *model && last.input == *input)
+}
+
+/// Returns the answer to the last call if it asked the same, by the same user in the same statement. The caller must be
+/// allowed to ask it.
+pub fn remembered_of(asked: &Asked, input: &QueryInput) -> Option<Vec<f32>> {
+    in_this_statement(|last| last.asked == *asked && last.input == *input)
+}
+
+fn in_this_statement(is_same: impl FnOnce(&LastAnswer) -> bool) -> Option<Vec<f32>> {
     let (statement, user) = (statement_start(), current_user());
     LAST.with_borrow(|last| {
-        last.as_ref()
-            .filter(|l| l.statement == statement && l.user == user && l.model == *model && l.input == *input)
-            .map(|l| l.vector.clone())
+        let last = last.as_ref().filter(|last| last.statement == statement && last.user == user)?;
+        is_same(last).then(|| last.vector.clone())
     })
 }
 
@@ -85,7 +109,7 @@ fn statement_start() -> i64 {
 }
 
 /// Remembers the answer to a call.
-pub fn remember(model: NamedModel, input: QueryInput, vector: &[f32]) {
+pub fn remember(model: NamedModel, asked: Asked, input: QueryInput, vector: &[f32]) {
     let (statement, user) = (statement_start(), current_user());
-    LAST.set(Some(LastAnswer { statement, user, model, input, vector: vector.to_vec() }));
+    LAST.set(Some(LastAnswer { statement, user, model, asked, input, vector: vector.to_vec() }));
 }
