@@ -185,6 +185,7 @@ DECLARE
         'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
+        'ai.search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text)',
         'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4)', 'ai.evaluate_search(int4,regclass,int4)',
         'ai.search(text,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text)', 'ai.search(int4,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text)',
         (SELECT pg_catalog.format('ai.search(text,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text)', n.nspname)

@@ -108,7 +108,8 @@ CALLS = {
     "vectorizer_embed": "SELECT ai.vectorizer_embed(1, 'text'), ai.vectorizer_embed('m_document_embedding_store', 'text'), "
     "ai.vectorizer_embed(2, 'none'), ai.vectorizer_embed('none', 'text'), ai.vectorizer_embed({config}, 'text')",
     "search": "SELECT * FROM ai.search(1, 'text', 3, 'true', per_document => 1, diversity => 0.5, min_score => 0), "
-    "ai.search('m_document_embedding_store', ai.vectorizer_embed(1, 'text')), ai.search(1, 'text', exact => true)",
+    "ai.search('m_document_embedding_store', ai.vectorizer_embed(1, 'text')), ai.search(1, 'text', exact => true), "
+    "ai.search(ARRAY['m_document_embedding_store'], 'text')",
     "_embed": "SELECT ai._embed({config}, 'text', NULL)",
     "_embed_tokens": "SELECT ai._embed_tokens({config}, ARRAY[1, 2], NULL)",
     "_embed_all": "SELECT ai._embed_all({config}, ARRAY['text'], NULL)",
