@@ -8,6 +8,8 @@
 
 mod keys;
 
+use serde_json::{Map, Value};
+
 pub use self::keys::is_listed;
 use self::keys::name_not_allowed;
 use super::error::{ADMINISTRATOR, invalid_base_url};
@@ -29,18 +31,49 @@ pub(super) struct Permission {
     pub with_key: bool,
 }
 
-/// A declaration of what is to be asked.
+/// A declaration of what is to be asked, for vectors or for relevance.
 pub(super) struct EndpointDeclaration<'a> {
     /// The provider that is asked.
     pub provider: Provider,
-    /// The config as it was declared.
-    pub embedding: &'a Embedding,
     /// The server that it names, if it names one.
     pub base_url: Option<&'a str>,
+    /// The name of the argument that the server is named in.
+    pub argument: &'static str,
+    /// The name of the key that it names, if it names one.
+    pub declared_key_name: Option<&'a str>,
+    /// The name of the key that is used: the declared one, or that which the provider's usually has.
+    pub key_name: Option<&'a str>,
+    /// Further options for the provider, by LiteLLM's names.
+    pub options: Option<&'a Map<String, Value>>,
     /// The one who declared it.
     pub author: Author,
     /// The key that its name stands for, if there is one.
     pub key: Option<&'a ApiKey>,
+}
+
+impl<'a> EndpointDeclaration<'a> {
+    /// Returns the declaration of an embedding, whose provider and server have been read from it.
+    pub(super) fn of_embedding(
+        embedding: &'a Embedding,
+        provider: Provider,
+        base_url: Option<&'a str>,
+        author: Author,
+        key: Option<&'a ApiKey>,
+    ) -> Self {
+        EndpointDeclaration {
+            provider,
+            base_url,
+            argument: match embedding {
+                Embedding::Litellm { .. } => "api_base",
+                _ => "base_url",
+            },
+            declared_key_name: embedding.declared_api_key_name(),
+            key_name: api_key_name(embedding),
+            options: embedding.extra_options(),
+            author,
+            key,
+        }
+    }
 }
 
 impl EndpointDeclaration<'_> {
@@ -51,7 +84,7 @@ impl EndpointDeclaration<'_> {
     /// `api_key_name_not_allowed`, `invalid_base_url`, `base_url_not_allowed`, `api_key_not_for_server` and
     /// `aws_credentials_not_allowed`.
     pub(super) fn permit(&self, settings: &Settings) -> Result<Permission, Failure> {
-        let declared = self.embedding.declared_api_key_name();
+        let declared = self.declared_key_name;
         if let Some(name) = declared
             && self.server_in_database().is_none()
             && !is_listed(name, &settings.api_key_names)
@@ -71,7 +104,7 @@ impl EndpointDeclaration<'_> {
             self.require_credentials(url.as_ref(), settings)?;
         }
 
-        let with_key = match api_key_name(self.embedding) {
+        let with_key = match self.key_name {
             None => true,
             Some(name) if self.may_receive(name, url.as_ref(), settings) => true,
             // Nobody asked for the key that the provider's is usually called.
@@ -88,17 +121,16 @@ impl EndpointDeclaration<'_> {
     /// not listed exactly as it is written, and a key goes there only if it is paired with that.
     fn permit_socket(&self, address: &str, settings: &Settings) -> Result<Permission, Failure> {
         if !settings.allowed_base_urls.iter().any(|listed| listed == address) {
-            let argument = self.argument();
-            let message = format!("this {argument} is not allowed on this server");
+            let message = format!("this {} is not allowed on this server", self.argument);
             return Err(refused("base_url_not_allowed", message).with_hint(
                 "A superuser can add the Unix socket to pgai_rs.allowed_base_urls, exactly as it is written here.",
             ));
         }
 
-        let with_key = match api_key_name(self.embedding) {
+        let with_key = match self.key_name {
             None => true,
             Some(name) if self.may_send(name, address, settings) => true,
-            Some(_) if self.embedding.declared_api_key_name().is_none() => false,
+            Some(_) if self.declared_key_name.is_none() => false,
             Some(name) => return Err(self.not_for_server(name, Some(address))),
         };
         Ok(Permission { reach: Reach::Named, with_key })
@@ -122,7 +154,7 @@ impl EndpointDeclaration<'_> {
         }
         match url.is_allowed(&settings.allowed_base_urls) {
             true => Ok(url.reach(&settings.allowed_base_urls)),
-            false => Err(base_url_not_allowed(self.argument())),
+            false => Err(base_url_not_allowed(self.argument)),
         }
     }
 
@@ -146,16 +178,8 @@ impl EndpointDeclaration<'_> {
         )))
     }
 
-    /// The name of the argument that a URL was given in.
-    fn argument(&self) -> &'static str {
-        match self.embedding {
-            Embedding::Litellm { .. } => "api_base",
-            _ => "base_url",
-        }
-    }
-
     fn not_a_url(&self, error: crate::server_url::ServerUrlError) -> Failure {
-        invalid_base_url(&format!("{} {error}", self.argument()), &error.hint("https://host/v1"))
+        invalid_base_url(&format!("{} {error}", self.argument), &error.hint("https://host/v1"))
     }
 }
 
@@ -244,13 +268,8 @@ pub(super) mod tests {
         let reach = |allowed: &[&str], url: &str, author| {
             let ours = settings(&[], allowed);
             let embedding = serde_json::from_value(openai(None, Some(url))).unwrap();
-            let declaration = EndpointDeclaration {
-                provider: Provider::OpenAi,
-                embedding: &embedding,
-                base_url: Some(url),
-                author,
-                key: None,
-            };
+            let declaration =
+                EndpointDeclaration::of_embedding(&embedding, Provider::OpenAi, Some(url), author, None);
             declaration.permit(&ours).map(|permission| permission.reach)
         };
         assert_eq!(reach(&["https://"], "https://10.0.0.1/v1", Author::Other), Ok(Reach::Public));

@@ -17,7 +17,9 @@ use tokio::time::Instant;
 
 pub(super) use self::large::LargeAnswers;
 pub(super) use self::parse::{Expected, parse};
-use self::reject::{address, check_api_key, check_base_url, no_api_key, no_client, texts_only};
+pub(super) use self::reject::{address, check_api_key, no_api_key};
+use self::reject::{check_base_url, no_client, texts_only};
+use super::endpoint::Endpoint;
 use super::error::EmbedError;
 use super::identity::{CallerIdentity, Credentials};
 use super::limits::pack::Limits;
@@ -47,12 +49,12 @@ const BYTES_PER_NUMBER: usize = 48;
 const USUAL_PER_FLOAT: usize = 22;
 const USUAL_PER_BASE64: usize = 6;
 /// The largest number of bytes of an answer beside its numbers, one input.
-const BYTES_PER_INPUT: usize = 512;
+pub(super) const BYTES_PER_INPUT: usize = 512;
 /// The largest number of bytes in an answer of one byte of an input, for providers that repeat the
 /// inputs: `\u0001`.
-const BYTES_PER_ECHO: usize = 6;
+pub(super) const BYTES_PER_ECHO: usize = 6;
 /// The largest number of bytes of a refusal, and of an answer beside its vectors.
-const BYTES_PER_ANSWER: usize = 64 << 10;
+pub(super) const BYTES_PER_ANSWER: usize = 64 << 10;
 
 /// Clients for all embedders: connections and trust roots are shared.
 ///
@@ -117,13 +119,7 @@ impl HttpEmbedder {
             return Err(no_api_key(model.provider.profile()));
         }
 
-        let client = match &endpoint.socket {
-            Some(server) => clients.over(&server.address).map_err(no_client)?,
-            None => {
-                check_base_url(&endpoint.base_url)?;
-                clients.of(endpoint.reach).clone()
-            }
-        };
+        let client = client_of(clients, endpoint)?;
         let reach = endpoint.reach;
         let protocol = model.protocol();
         if let (CallerIdentity::Key, Some(key)) = (protocol.identity(), &api_key) {
@@ -131,7 +127,7 @@ impl HttpEmbedder {
         }
 
         // A host that is written as an address is not resolved, and so not looked at later.
-        let url = address(&*protocol)?;
+        let url = address(&protocol.url())?;
         reach.check_literal(&url).map_err(|_| address_not_allowed())?;
 
         Ok(HttpEmbedder {
@@ -276,6 +272,21 @@ impl Embedder for HttpEmbedder {
     }
 }
 
+/// Returns the client that asks a server: one that connects to the addresses which it may have, or to its Unix socket.
+///
+/// # Errors
+///
+/// `invalid_base_url`, and what the operating system refuses.
+pub(super) fn client_of(clients: &HttpClients, endpoint: &Endpoint) -> Result<reqwest::Client, Failure> {
+    match &endpoint.socket {
+        Some(server) => clients.over(&server.address).map_err(no_client),
+        None => {
+            check_base_url(&endpoint.base_url)?;
+            Ok(clients.of(endpoint.reach).clone())
+        }
+    }
+}
+
 /// An answer with the status of a success.
 enum Answer {
     /// The vectors that were asked for.
@@ -285,7 +296,7 @@ enum Answer {
 }
 
 /// Reads a refusal, which counts even if its explanation is cut short.
-async fn refusal(response: reqwest::Response) -> ProviderRefusal {
+pub(super) async fn refusal(response: reqwest::Response) -> ProviderRefusal {
     let status = response.status();
     let headers = response.headers().clone();
     let body = read_body(response, BYTES_PER_ANSWER).await.map(|(body, _)| body).unwrap_or_default();

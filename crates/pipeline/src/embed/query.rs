@@ -18,7 +18,7 @@ use crate::backoff::backoff;
 use crate::config::{Author, Embedding};
 use crate::exhausted::{self, is_out_of_descriptors};
 use crate::failure::{Failure, Retry, Step};
-use crate::network::query_clients;
+use crate::network::{HttpClients, query_clients};
 use crate::s3::Clients;
 use crate::secret::ApiKey;
 use crate::settings::Settings;
@@ -69,30 +69,44 @@ pub async fn embed_texts(
     let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
 
-    let mut limits = embedder.limits().and(Limits::of(settings));
-    let mut vectors = Vec::with_capacity(inputs.len());
-    let mut rest = &inputs[..];
+    let limits = embedder.limits().and(Limits::of(settings));
+    let ask =
+        async |request: &[Arc<str>]| ask_with_retries(&embedder, Inputs::Texts(request), settings).await;
+    in_requests(&inputs, limits, 0, ask).await.map_err(EmbedError::into_failure)
+}
+
+/// Asks for something of each input in as many requests as the limits ask for, and returns the answers in the order of the
+/// inputs. Beside its own tokens, an input counts for `more`.
+pub(super) async fn in_requests<T>(
+    inputs: &[Arc<str>],
+    mut limits: Limits,
+    more: usize,
+    mut ask: impl AsyncFnMut(&[Arc<str>]) -> Result<Vec<T>, EmbedError>,
+) -> Result<Vec<T>, EmbedError> {
+    let tokens_of = |input: &str| estimated_tokens(input) + more;
+    let mut answers = Vec::with_capacity(inputs.len());
+    let mut rest = inputs;
     while !rest.is_empty() {
         let mut load = Load::new(limits);
-        let fitting = rest.iter().take_while(|input| load.take(estimated_tokens(input))).count();
+        let fitting = rest.iter().take_while(|input| load.take(tokens_of(input))).count();
         let (request, others) = rest.split_at(fitting);
 
-        match ask_with_retries(&embedder, Inputs::Texts(request), settings).await {
+        match ask(request).await {
             Ok(answered) => {
-                vectors.extend(answered);
+                answers.extend(answered);
                 rest = others;
             }
             // The limit is remembered, and the rest is cut anew.
             Err(EmbedError::TooMany(most, _)) if request.len() > 1 => {
-                let tokens = request.iter().map(|input| estimated_tokens(input)).sum();
+                let tokens = request.iter().map(|input| tokens_of(input)).sum();
                 let half = Limits { inputs: request.len() / 2, ..Limits::NONE };
                 limits = limits.and(most.limits(request.len(), tokens).unwrap_or(half));
             }
-            Err(error) => return Err(error.into_failure()),
+            Err(error) => return Err(error),
         }
     }
 
-    Ok(vectors)
+    Ok(answers)
 }
 
 /// Embeds one text that is given as the numbers of its tokens, which only OpenAI's protocol takes. What
@@ -123,25 +137,41 @@ fn only(vectors: Result<Vectors, EmbedError>) -> Result<Vec<f32>, Failure> {
 
 fn embedder(model: Model, settings: &Settings) -> Result<HttpEmbedder, Failure> {
     let aws = Arc::new(Clients::new(settings));
-    let clients = query_clients().map_err(|error| match is_out_of_descriptors(&error) {
+    HttpEmbedder::new(&clients()?, model, settings.embedding_timeout, Arc::default(), &aws)
+}
+
+/// Returns the clients for somebody who waits.
+pub(super) fn clients() -> Result<HttpClients, Failure> {
+    query_clients().map_err(|error| match is_out_of_descriptors(&error) {
         true => exhausted::failure(Step::Embedding),
         false => {
             Failure::new(Step::Embedding, "no_tls", "could not set up TLS on this system", Retry::Backoff)
         }
-    })?;
-    HttpEmbedder::new(&clients, model, settings.embedding_timeout, Arc::default(), &aws)
+    })
 }
 
-/// Asks, and asks again as long as somebody who waits would.
+/// Asks for vectors with [`with_retries`].
 async fn ask_with_retries(
     embedder: &HttpEmbedder,
     inputs: Inputs<'_>,
     settings: &Settings,
 ) -> Result<Vectors, EmbedError> {
+    let vectors = with_retries(settings, async || embedder.ask(inputs).await).await?;
+    match vectors.iter().all(|vector| is_finite(vector)) {
+        true => Ok(vectors),
+        false => Err(not_finite()),
+    }
+}
+
+/// Asks, and asks again as long as somebody who waits would.
+pub(super) async fn with_retries<T>(
+    settings: &Settings,
+    mut ask: impl AsyncFnMut() -> Result<T, EmbedError>,
+) -> Result<T, EmbedError> {
     let mut attempt = 0;
-    let vectors = loop {
-        let error = match embedder.ask(inputs).await {
-            Ok(vectors) => break vectors,
+    loop {
+        let error = match ask().await {
+            Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
 
@@ -162,11 +192,6 @@ async fn ask_with_retries(
             return Err(error);
         }
         tokio::time::sleep(pause).await;
-    };
-
-    match vectors.iter().all(|vector| is_finite(vector)) {
-        true => Ok(vectors),
-        false => Err(not_finite()),
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn resolve(
 
     let server = base_url.as_deref();
     let key = api_key.as_ref();
-    let declaration = EndpointDeclaration { provider, embedding, base_url: server, author, key };
+    let declaration = EndpointDeclaration::of_embedding(embedding, provider, server, author, key);
     let permission = declaration.permit(settings)?;
 
     let base_url = match base_url {
@@ -102,7 +102,8 @@ pub fn permit(
     settings: &Settings,
 ) -> Result<(), Failure> {
     let Ok(Declared { provider, base_url, .. }) = Declared::read(embedding) else { return Ok(()) };
-    let declaration = EndpointDeclaration { provider, embedding, base_url: base_url.as_deref(), author, key };
+    let server = base_url.as_deref();
+    let declaration = EndpointDeclaration::of_embedding(embedding, provider, server, author, key);
     declaration.permit(settings).map(drop)
 }
 
@@ -176,7 +177,7 @@ fn set<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
 /// # Errors
 ///
 /// `invalid_base_url` for a path that can't be one, and for a provider that nobody runs on a host of their own.
-fn local_server(provider: Provider, address: &str) -> Result<Option<LocalServer>, Failure> {
+pub(super) fn local_server(provider: Provider, address: &str) -> Result<Option<LocalServer>, Failure> {
     const HINT: &str = "Write it as unix:/run/pgai/model.sock.";
     if !SocketAddress::is_meant(address) {
         return Ok(None);

@@ -51,7 +51,7 @@ impl EndpointDeclaration<'_> {
         settings: &Settings,
     ) -> Result<(), Failure> {
         let none = Map::new();
-        let options = self.embedding.extra_options().unwrap_or(&none);
+        let options = self.options.unwrap_or(&none);
         if self.author == Author::Superuser || bedrock_role_arn(options).is_some() {
             return Ok(());
         }
@@ -77,7 +77,7 @@ impl EndpointDeclaration<'_> {
     /// The failure of a key that the server at `url`, or the provider's own, must not get.
     pub(super) fn not_for_server(&self, name: &str, url: Option<&str>) -> Failure {
         let server = match url {
-            Some(_) => format!("this {}", self.argument()),
+            Some(_) => format!("this {}", self.argument),
             None => self.provider.profile().name.to_owned(),
         };
         let message = format!("API key {name} must not be sent to {server}");
@@ -242,13 +242,8 @@ mod tests {
             let embedding = serde_json::from_value(litellm(model, None, options.clone())).unwrap();
             let (provider, _) = split(model).unwrap();
             let base_url = options.get("api_base").and_then(Value::as_str);
-            let declaration = EndpointDeclaration {
-                provider,
-                embedding: &embedding,
-                base_url,
-                author: Author::Other,
-                key: None,
-            };
+            let declaration =
+                EndpointDeclaration::of_embedding(&embedding, provider, base_url, Author::Other, None);
             declaration.permit(&ours).unwrap().with_key
         };
         assert!(permitted("cohere/embed-v4.0", json!({})));

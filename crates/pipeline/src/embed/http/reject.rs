@@ -5,7 +5,7 @@ use std::io;
 use reqwest::Url;
 
 use crate::embed::error::{ADMINISTRATOR, EmbedError, invalid, invalid_base_url};
-use crate::embed::provider::{Profile, Protocol};
+use crate::embed::provider::Profile;
 use crate::exhausted::{self, is_out_of_descriptors};
 use crate::failure::{Failure, Retry, Step};
 use crate::secret::ApiKey;
@@ -16,8 +16,8 @@ use crate::server_url::{ServerUrl, ServerUrlError};
 /// # Errors
 ///
 /// `invalid_base_url`.
-pub(super) fn address(protocol: &dyn Protocol) -> Result<Url, Failure> {
-    let url = Url::parse(&protocol.url());
+pub(in crate::embed) fn address(url: &str) -> Result<Url, Failure> {
+    let url = Url::parse(url);
     let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
 }
@@ -32,11 +32,11 @@ pub(super) fn check_base_url(base_url: &str) -> Result<(), Failure> {
 }
 
 fn not_a_url(error: ServerUrlError) -> Failure {
-    invalid_base_url(&format!("the embedding provider's base_url {error}"), &error.hint("https://host/v1"))
+    invalid_base_url(&format!("the provider's base_url {error}"), &error.hint("https://host/v1"))
 }
 
 /// Refuses a key that can't stand in a header, before each request fails for it.
-pub(super) fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
+pub(in crate::embed) fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
     if key.expose().chars().all(|c| c.is_ascii() && !c.is_ascii_control()) {
         return Ok(());
     }
@@ -53,11 +53,11 @@ pub(super) fn texts_only() -> EmbedError {
 }
 
 /// The failure of a provider that lets nobody in without a key.
-pub(super) fn no_api_key(provider: &Profile) -> Failure {
+pub(in crate::embed) fn no_api_key(provider: &Profile) -> Failure {
     let message = format!("no API key for {} is available", provider.name);
     let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();
     Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(format!(
-        "Provide the key to the Postgres server under the vectorizer's api_key_name{usual} and list the name in \
+        "Provide the key to the Postgres server under the name that api_key_name says{usual}, and list the name in \
          pgai_rs.api_key_names, or set it for this database with ai.set_secret()."
     ))
 }

@@ -36,7 +36,7 @@ pub(in crate::embed) fn network_error(error: reqwest::Error) -> EmbedError {
 
 /// The failure of a URL whose host lies in a private network, where its author may not have anything asked.
 pub(in crate::embed) fn address_not_allowed() -> Failure {
-    let message = "the embedding provider's address is not allowed";
+    let message = "the provider's address is not allowed";
     Failure::new(Step::Embedding, "address_not_allowed", message, Retry::After(ADMINISTRATOR)).with_hint(
         "It is in a private network. A superuser can allow the server by adding its host to \
          pgai_rs.allowed_base_urls; a scheme alone allows only servers on the internet.",

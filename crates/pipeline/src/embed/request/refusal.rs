@@ -43,7 +43,7 @@ pub(in crate::embed) struct ProviderRefusal {
     /// The status of HTTP, or that of the error in an answer with another.
     pub status: StatusCode,
     /// Words for both.
-    told_status: String,
+    pub told_status: String,
     retry_after: Option<Duration>,
     /// OpenAI's `error.code`, else `error.type`.
     code: Option<String>,
@@ -207,7 +207,7 @@ impl ProviderRefusal {
     }
 
     /// The status and as much of the provider's message as gives nothing away.
-    fn told(&self, key: Option<&Secret>, inputs: &[Arc<str>]) -> String {
+    pub(in crate::embed) fn told(&self, key: Option<&Secret>, inputs: &[Arc<str>]) -> String {
         let status = self.told_status.clone();
         if self.message.is_empty() || key.is_some_and(|key| self.message.contains(key.expose())) {
             return status;
