@@ -8,7 +8,8 @@ use super::setting::*;
 
 settings! {
     string API_KEY_NAMES = Some(
-        c"OPENAI_API_KEY, VOYAGE_API_KEY, COHERE_API_KEY, MISTRAL_API_KEY, GEMINI_API_KEY, AZURE_API_KEY, HUGGINGFACE_API_KEY",
+        c"OPENAI_API_KEY, VOYAGE_API_KEY, COHERE_API_KEY, MISTRAL_API_KEY, GEMINI_API_KEY, AZURE_API_KEY, HUGGINGFACE_API_KEY, \
+          JINA_AI_API_KEY",
     );
     string API_KEYS = Some(c"");
     string ALLOWED_BASE_URLS = Some(c"");

@@ -62,7 +62,7 @@ const OPENAI: Provider = Provider {
     refuses_input: (400, r#"{"error": {"message": "too long", "param": "input"}}"#),
 };
 
-static PROVIDERS: [Provider; 10] = [
+static PROVIDERS: [Provider; 11] = [
     OPENAI,
     Provider {
         prefix: "azure",
@@ -104,6 +104,13 @@ static PROVIDERS: [Provider; 10] = [
         refuses_key: (401, r#"{"detail": "Provided API key is invalid."}"#),
         refuses_model: (400, r#"{"detail": "Model m is not supported. Supported models are ['voyage-3']."}"#),
         refuses_input: (400, r#"{"detail": "The example is too long."}"#),
+        ..OPENAI
+    },
+    Provider {
+        prefix: "jina_ai",
+        refuses_key: (401, r#"{"detail": "Invalid API key, please get a new one"}"#),
+        refuses_model: (404, r#"{"detail": "Model m not found"}"#),
+        refuses_input: (422, r#"{"detail": "Input text exceeds maximum length of 8192 tokens"}"#),
         ..OPENAI
     },
     Provider {
@@ -438,6 +445,8 @@ async fn a_query_is_told_from_a_document() {
             "/requests/0/taskType",
             json!("RETRIEVAL_QUERY"),
         ),
+        ("jina_ai", json!({}), None, "/task", Value::Null),
+        ("jina_ai", json!({"task": "retrieval.passage"}), None, "/task", json!("retrieval.query")),
         ("openai", json!({}), Some("query"), "/input_type", Value::Null),
     ] {
         let body = query(known(prefix), options, asked).await;
@@ -455,6 +464,7 @@ async fn what_the_author_wants_is_sent_along() {
         ("voyage", "truncation", json!(false), json!(false)),
         ("cohere", "truncate", json!("NONE"), json!("NONE")),
         ("huggingface", "truncate", json!(false), json!(false)),
+        ("jina_ai", "truncate", json!(true), json!(true)),
     ] {
         let body = query(known(prefix), json!({ option: given }), None).await;
         assert_eq!(body[option], sent, "{prefix} {option}");

@@ -2,13 +2,14 @@
 //!
 //! * `protocol`: the trait that each implements, and the profile of each
 //! * `openai`, `ollama`, `huggingface`: protocols of servers that people run themselves, too
-//! * `azure`, `bedrock`, `cohere`, `gemini`, `mistral`, `vertex`, `voyage`: services
+//! * `azure`, `bedrock`, `cohere`, `gemini`, `jina`, `mistral`, `vertex`, `voyage`: services
 
 mod azure;
 mod bedrock;
 mod cohere;
 mod gemini;
 mod huggingface;
+mod jina;
 mod mistral;
 mod ollama;
 mod openai;
@@ -41,6 +42,8 @@ pub(super) enum Provider {
     Gemini,
     /// Hugging Face's Text Embeddings Inference.
     HuggingFace,
+    /// Jina AI.
+    Jina,
     /// Mistral AI.
     Mistral,
     /// Ollama.
@@ -55,12 +58,13 @@ pub(super) enum Provider {
 
 impl Provider {
     /// All of them, by prefix.
-    pub(super) const ALL: [Provider; 10] = [
+    pub(super) const ALL: [Provider; 11] = [
         Provider::Azure,
         Provider::Bedrock,
         Provider::Cohere,
         Provider::Gemini,
         Provider::HuggingFace,
+        Provider::Jina,
         Provider::Mistral,
         Provider::Ollama,
         Provider::OpenAi,
@@ -76,6 +80,7 @@ impl Provider {
             Provider::Cohere => &cohere::PROFILE,
             Provider::Gemini => &gemini::PROFILE,
             Provider::HuggingFace => &huggingface::PROFILE,
+            Provider::Jina => &jina::PROFILE,
             Provider::Mistral => &mistral::PROFILE,
             Provider::Ollama => &ollama::PROFILE,
             Provider::OpenAi => &openai::PROFILE,
