@@ -4,6 +4,7 @@
 //! * `destination`: where vectors go
 //! * `scheduling`, `processing`: when it runs, and how much at a time
 //! * `search`: what is kept beside the vectors
+//! * `reranking`: the model that orders what a search has found, which is no part of a vectorizer
 //! * [`indexing`]: which vector index is wanted
 //! * `s3_access`, `author`: how S3 is asked, and on whose word
 //! * `s3_source`: what `ai.create_s3_source` stores
@@ -25,6 +26,7 @@ mod loading;
 mod parsing;
 mod processing;
 mod rename;
+mod reranking;
 mod s3_access;
 mod s3_source;
 mod scheduling;
@@ -43,6 +45,7 @@ pub use self::loading::Loading;
 pub use self::parsing::{ParserChoice, Parsing};
 pub use self::processing::Processing;
 pub use self::rename::{Edit, rename_column};
+pub use self::reranking::{IfDown, MOST_CANDIDATES, RerankProtocol, Reranking};
 pub use self::s3_access::{S3Access, UrlStyle};
 pub use self::s3_source::SourceConfig;
 pub use self::scheduling::{Scheduling, Timetable};

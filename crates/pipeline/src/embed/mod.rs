@@ -21,6 +21,7 @@
 //! For others than the runner:
 //!
 //! * `query`: vectors for somebody who waits for them
+//! * [`rerank`]: the relevance of texts to a question, for somebody who waits for it
 //! * [`offline`]: how answers are read, for tests without the network
 
 mod batching;
@@ -38,6 +39,7 @@ mod pacing;
 mod provider;
 mod query;
 mod request;
+pub mod rerank;
 mod resolve;
 mod truncate;
 

@@ -1,0 +1,123 @@
+//! One request for relevance, and its answer.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::header::{CONNECTION, HeaderValue};
+
+use super::error::refused;
+use super::resolve::{RerankServer, provider};
+use super::wire::{Body, read};
+use crate::compression::UnpackBounds;
+use crate::embed::error::EmbedError;
+use crate::embed::http::{
+    BYTES_PER_ANSWER, BYTES_PER_ECHO, BYTES_PER_INPUT, address, check_api_key, client_of, no_api_key, refusal,
+};
+use crate::embed::limits::pack::Limits;
+use crate::embed::request::body::{plain, read_body};
+use crate::embed::request::network_error::{address_not_allowed, network_error};
+use crate::embed::request::refusal::ProviderRefusal;
+use crate::failure::Failure;
+use crate::network::HttpClients;
+use crate::secret::ApiKey;
+
+/// A client of one server.
+pub(super) struct Client {
+    client: reqwest::Client,
+    server: RerankServer,
+    url: Url,
+    timeout: Duration,
+}
+
+impl Client {
+    /// Returns a client whose requests take at most `timeout` each, from connection to last byte.
+    ///
+    /// # Errors
+    ///
+    /// `no_api_key` if the server is the provider's own and there is no key, `invalid_api_key` if there is one that can't be
+    /// sent, `invalid_base_url`, `address_not_allowed` if the host is an address that may not be asked.
+    pub(super) fn new(
+        clients: &HttpClients,
+        server: RerankServer,
+        timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let RerankServer { protocol, endpoint } = &server;
+        match &endpoint.api_key {
+            None if endpoint.at_home => return Err(no_api_key(provider(*protocol).profile())),
+            None => {}
+            Some(key) => check_api_key(key)?,
+        }
+
+        let client = client_of(clients, endpoint)?;
+        let url = address(&endpoint.url(protocol.path()))?;
+        // A host that is written as an address is not resolved, and so not looked at later.
+        endpoint.reach.check_literal(&url).map_err(|_| address_not_allowed())?;
+        Ok(Client { client, server, url, timeout })
+    }
+
+    /// Returns the most that the provider takes in a request.
+    pub(super) fn limits(&self) -> Limits {
+        self.server.protocol.limits(&self.server.endpoint.model)
+    }
+
+    /// Returns the relevance of each text to a question, in the order of the texts.
+    pub(super) async fn ask(&self, question: &str, texts: &[Arc<str>]) -> Result<Vec<f64>, EmbedError> {
+        let RerankServer { protocol, endpoint } = &self.server;
+        let body = Body::new(*protocol, &endpoint.model, question, texts);
+        // Nobody asks again over this connection: the client ends with the call.
+        let request = self.client.post(self.url.clone()).timeout(self.timeout);
+        let request = request.header(CONNECTION, HeaderValue::from_static("close"));
+        let response = endpoint.authorize(request).json(&body).send().await.map_err(network_error)?;
+
+        let refusal = match response.status().is_success() {
+            false => refusal(response).await,
+            true => match self.read(response, question, texts).await? {
+                Answer::Scores(scores) => return Ok(scores),
+                Answer::Refusal(refusal) => refusal,
+            },
+        };
+        // None of what was sent is told.
+        let sent: Vec<Arc<str>> = texts.iter().cloned().chain([question.into()]).collect();
+        Err(refused(refusal, endpoint.api_key.as_ref().map(ApiKey::secret), &sent))
+    }
+
+    /// Reads an answer with the status of a success, in bounds: some servers repeat the texts.
+    async fn read(
+        &self,
+        response: reqwest::Response,
+        question: &str,
+        texts: &[Arc<str>],
+    ) -> Result<Answer, EmbedError> {
+        let echo = BYTES_PER_ECHO * (question.len() + texts.iter().map(|text| text.len()).sum::<usize>());
+        let most = texts.len() * BYTES_PER_INPUT + echo + BYTES_PER_ANSWER;
+
+        let status = response.status();
+        let headers = response.headers().clone();
+        let (body, complete) = read_body(response, most).await?;
+        if !complete {
+            return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));
+        }
+        let bounds = UnpackBounds { limit: most as u64, stop: &AtomicBool::new(false) };
+        let body = plain(&headers, body, bounds)?;
+
+        match read(self.server.protocol, &body, texts.len()) {
+            Ok(scores) => Ok(Answer::Scores(scores)),
+            Err(error) => {
+                // Nothing longer than this is a refusal.
+                let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
+                let refusal = told.and_then(|body| ProviderRefusal::in_success(status, &headers, body));
+                refusal.map(Answer::Refusal).ok_or(error)
+            }
+        }
+    }
+}
+
+/// An answer with the status of a success.
+enum Answer {
+    /// The scores that were asked for.
+    Scores(Vec<f64>),
+    /// An error nevertheless.
+    Refusal(ProviderRefusal),
+}
