@@ -1,4 +1,4 @@
--- What users of vectorizers take from pgai's old extension: embedding and chunking texts that are given.
+-- What users of vectorizers take from pgai's old extension: embedding, ranking and chunking texts that are given.
 -- Names and arguments are pgai's. Not IMMUTABLE, for they go over the network; those of one text are
 -- STABLE as ai.vectorizer_embed is, so that an ORDER BY asks the model once.
 --
@@ -63,4 +63,71 @@ BEGIN ATOMIC
         coalesce(chunk_text_recursively.chunk_size, 4000), coalesce(chunk_text_recursively.chunk_overlap, 200),
         coalesce(chunk_text_recursively.separators, ARRAY[E'\n\n', E'\n', ' ', '']),
         coalesce(chunk_text_recursively.is_separator_regex, false))) AS c;
+END;
+
+CREATE FUNCTION ai._rerank_all(config jsonb, query text, documents text[], api_key text)
+RETURNS TABLE ("index" int4, relevance_score float8)
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'rerank_all_given_wrapper';
+
+-- The answer has the scores, and not the provider's other words. Texts that are too long are cut.
+CREATE FUNCTION ai.cohere_rerank(
+    model text, query text, documents text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    top_n int4 DEFAULT NULL, max_tokens_per_doc int4 DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS jsonb
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT jsonb_build_object('results', coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.relevance_score DESC, r."index"), '[]'))
+    FROM (SELECT s."index", s.relevance_score
+          FROM ai._rerank_all(
+              CASE WHEN ai._require_nothing_else(jsonb_strip_nulls(jsonb_build_object(
+                            'max_tokens_per_doc', cohere_rerank.max_tokens_per_doc)))
+                   THEN ai.rerank_cohere(cohere_rerank.model, CASE WHEN cohere_rerank.api_key IS NULL
+                                         THEN coalesce(cohere_rerank.api_key_name, 'COHERE_API_KEY') END) END,
+              cohere_rerank.query, cohere_rerank.documents, cohere_rerank.api_key) AS s
+          LIMIT cohere_rerank.top_n) AS r;
+END;
+
+CREATE FUNCTION ai.cohere_rerank_simple(
+    model text, query text, documents text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    top_n int4 DEFAULT NULL, max_tokens_per_doc int4 DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS TABLE ("index" int4, document text, relevance_score float8)
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT r."index", cohere_rerank_simple.documents[array_lower(cohere_rerank_simple.documents, 1) + r."index"],
+           r.relevance_score
+    FROM jsonb_to_recordset(ai.cohere_rerank(
+             cohere_rerank_simple.model, cohere_rerank_simple.query, cohere_rerank_simple.documents,
+             cohere_rerank_simple.api_key, cohere_rerank_simple.api_key_name, cohere_rerank_simple.top_n,
+             cohere_rerank_simple.max_tokens_per_doc) -> 'results') AS r ("index" int4, relevance_score float8);
+END;
+
+CREATE FUNCTION ai.voyageai_rerank(
+    model text, query text, documents text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    top_k int4 DEFAULT NULL, truncation bool DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS jsonb
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT jsonb_build_object('results', coalesce(jsonb_agg(to_jsonb(r) ORDER BY r.relevance_score DESC, r."index"), '[]'))
+    FROM (SELECT s."index", s.relevance_score
+          FROM ai._rerank_all(
+              CASE WHEN ai._require_nothing_else(jsonb_strip_nulls(jsonb_build_object(
+                            'truncation', nullif(voyageai_rerank.truncation, true))))
+                   THEN ai.rerank_voyageai(voyageai_rerank.model, CASE WHEN voyageai_rerank.api_key IS NULL
+                                           THEN coalesce(voyageai_rerank.api_key_name, 'VOYAGE_API_KEY') END) END,
+              voyageai_rerank.query, voyageai_rerank.documents, voyageai_rerank.api_key) AS s
+          LIMIT voyageai_rerank.top_k) AS r;
+END;
+
+CREATE FUNCTION ai.voyageai_rerank_simple(
+    model text, query text, documents text[], api_key text DEFAULT NULL, api_key_name text DEFAULT NULL,
+    top_k int4 DEFAULT NULL, truncation bool DEFAULT NULL, verbose bool DEFAULT false
+) RETURNS TABLE ("index" int4, document text, relevance_score float8)
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT r."index", voyageai_rerank_simple.documents[array_lower(voyageai_rerank_simple.documents, 1) + r."index"],
+           r.relevance_score
+    FROM jsonb_to_recordset(ai.voyageai_rerank(
+             voyageai_rerank_simple.model, voyageai_rerank_simple.query, voyageai_rerank_simple.documents,
+             voyageai_rerank_simple.api_key, voyageai_rerank_simple.api_key_name, voyageai_rerank_simple.top_k,
+             voyageai_rerank_simple.truncation) -> 'results') AS r ("index" int4, relevance_score float8);
 END;

@@ -1,7 +1,7 @@
 -- How good the answers of a search are, by questions whose right documents are known. With the caller's own rights.
 
--- The statement that evaluates; $1 is the vectorizer, $2 is k. Errors if a column of the questions has a type whose owner may
--- have planted a cast, which would run as whoever evaluates. Other columns are not read.
+-- The statement that evaluates; $1 is the vectorizer, $2 is k, $3 ranks what is found. Errors if a column of the questions has
+-- a type whose owner may have planted a cast, which would run as whoever evaluates. Other columns are not read.
 -- By nDCG with linear gain, as trec_eval has it: grade / log2(rank + 1), over that of the best order that there is.
 CREATE FUNCTION ai._evaluation(questions regclass) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -49,10 +49,12 @@ BEGIN
         SELECT m.mode, a.query, s.rank, s.key
         FROM asked a
         CROSS JOIN modes m
-        CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1, mode => m.mode, words => a.query) s),
+        CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1, mode => m.mode, words => a.query, rerank => $3) s),
+    -- What a model has ranked is not what the index found.
     exactly AS MATERIALIZED (
         SELECT a.query, s.key
-        FROM asked a CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1, exact => true) s),
+        FROM asked a CROSS JOIN LATERAL ai.search($1, a.vector, $2, per_document => 1, exact => true) s
+        WHERE $3 IS NULL),
     measured AS (
         SELECT m.mode, b.query,
                count(j.key)::float8 / b.documents AS recall,
@@ -76,18 +78,18 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION ai.evaluate_search(vectorizer text, questions regclass, k int4 DEFAULT 10)
+CREATE FUNCTION ai.evaluate_search(vectorizer text, questions regclass, k int4 DEFAULT 10, rerank jsonb DEFAULT NULL)
 RETURNS TABLE (mode text, queries int8, recall float8, ndcg float8, mrr float8, index_recall float8)
 LANGUAGE plpgsql STABLE ROWS 3 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN QUERY EXECUTE ai._evaluation(questions) USING vectorizer, k;
+    RETURN QUERY EXECUTE ai._evaluation(questions) USING vectorizer, k, rerank;
 END
 $$;
 
-CREATE FUNCTION ai.evaluate_search(vectorizer int4, questions regclass, k int4 DEFAULT 10)
+CREATE FUNCTION ai.evaluate_search(vectorizer int4, questions regclass, k int4 DEFAULT 10, rerank jsonb DEFAULT NULL)
 RETURNS TABLE (mode text, queries int8, recall float8, ndcg float8, mrr float8, index_recall float8)
 LANGUAGE plpgsql STABLE ROWS 3 SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RETURN QUERY EXECUTE ai._evaluation(questions) USING vectorizer, k;
+    RETURN QUERY EXECUTE ai._evaluation(questions) USING vectorizer, k, rerank;
 END
 $$;

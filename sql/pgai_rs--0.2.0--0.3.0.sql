@@ -185,13 +185,19 @@ DECLARE
         'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
-        'ai.search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text)',
-        'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4)', 'ai.evaluate_search(int4,regclass,int4)',
-        'ai.search(text,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text)', 'ai.search(int4,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text)',
-        (SELECT pg_catalog.format('ai.search(text,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text)', n.nspname)
+        'ai.search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text,jsonb)',
+        'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4,jsonb)', 'ai.evaluate_search(int4,regclass,int4,jsonb)',
+        'ai.rerank_cohere(text,text,text,int4,text)', 'ai.rerank_voyageai(text,text,text,int4,text)',
+        'ai.rerank_jina(text,text,text,int4,text)', 'ai.rerank_tei(text,text,int4,text)', 'ai._rerank_all(jsonb,text,text[],text)',
+        'ai.cohere_rerank(text,text,text[],text,text,int4,int4,bool)', 'ai.cohere_rerank_simple(text,text,text[],text,text,int4,int4,bool)',
+        'ai.voyageai_rerank(text,text,text[],text,text,int4,bool,bool)',
+        'ai.voyageai_rerank_simple(text,text,text[],text,text,int4,bool,bool)',
+        'ai.search(text,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,jsonb)',
+        'ai.search(int4,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,jsonb)',
+        (SELECT pg_catalog.format('ai.search(text,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text,jsonb)', n.nspname)
          FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
          WHERE e.extname OPERATOR(pg_catalog.=) 'vector'),
-        (SELECT pg_catalog.format('ai.search(int4,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text)', n.nspname)
+        (SELECT pg_catalog.format('ai.search(int4,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text,jsonb)', n.nspname)
          FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
          WHERE e.extname OPERATOR(pg_catalog.=) 'vector')];
     found pg_catalog.text;
@@ -452,6 +458,7 @@ DROP FUNCTION ai._vectorizer_bind_all();
 -- To declare is a right from now on. Those keep it who have vectorizers or S3 sources, or were given USAGE on the schema; the
 -- script says who they are. Granted as users grant, for a dump leaves out what an extension's script grants.
 REVOKE EXECUTE ON FUNCTION ai.embedding_openai, ai.embedding_ollama, ai.embedding_voyageai, ai.embedding_litellm,
+                           ai.rerank_cohere, ai.rerank_voyageai, ai.rerank_jina, ai.rerank_tei,
                            ai.loading_uri, ai.create_s3_source FROM PUBLIC;
 CREATE FUNCTION ai._vectorizer_keep_rights() RETURNS void
 LANGUAGE c AS 'MODULE_PATHNAME', 'keep_rights_wrapper';

@@ -5,7 +5,8 @@
 CREATE FUNCTION ai.search(
     vectorizers text[], query text, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, exact bool DEFAULT false, mode text DEFAULT NULL,
-    vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1, fusion text DEFAULT 'ranks'
+    vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1, fusion text DEFAULT 'ranks',
+    rerank jsonb DEFAULT NULL
 ) RETURNS TABLE (vectorizer text, rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text,
                  citation jsonb, embedding_uuid uuid, arms jsonb)
 LANGUAGE sql STABLE ROWS 10
@@ -23,8 +24,12 @@ BEGIN ATOMIC
         FROM named n
         CROSS JOIN LATERAL ai.search(n.name, query, k, filter, filter_args, min_score, per_document, exact => exact,
                                      mode => mode, vector_weight => vector_weight, text_weight => text_weight,
-                                     fusion => fusion) s),
-    comparable AS (SELECT (SELECT o.is_one FROM one_kind o) AND bool_and(NOT f.arms ? 'text') AS are FROM found f),
+                                     fusion => fusion, rerank => rerank) s),
+    -- A model that is down may have ranked what one of them has found, and not what another has.
+    comparable AS (
+        SELECT bool_and(f.arms ? 'rerank')
+               OR (SELECT o.is_one FROM one_kind o) AND bool_and(NOT f.arms ?| ARRAY['text', 'rerank']) AS are
+        FROM found f),
     scored AS (
         SELECT f.*, CASE WHEN c.are THEN f.score ELSE 1 / (60.0::float8 + f.rank) END AS of_all
         FROM found f CROSS JOIN comparable c)

@@ -4,11 +4,12 @@
 //! roles may have changed.
 //!
 //! * [`loading`]: documents that a vectorizer loads
-//! * [`embedding`]: models that texts are sent to
+//! * [`embedding`], [`reranking`]: models that texts are sent to
 //! * [`source`]: buckets that are listed, and queues of their events
 //! * [`s3`]: requests to S3 and other services of AWS, in the way that one of these declares
 
 pub mod embedding;
 pub mod loading;
+pub mod reranking;
 pub mod s3;
 pub mod source;

@@ -23,6 +23,7 @@
 //! * [`embed`], [`convenience`]: vectors for whoever calls
 //! * [`remembered`]: the answer of a model, for the rest of a statement
 //! * [`search`]: the chunks that are nearest to a question
+//! * [`rerank`]: a model that ranks them, or given texts
 //! * [`documents`], [`chunking`]: what becomes of a document or a text
 //! * [`parsed_document`]: the text that a vectorizer keeps of a document
 //! * [`network`]: waiting in a backend for any of these
@@ -63,6 +64,7 @@ pub mod parsed_document;
 mod pending;
 mod quota;
 mod remembered;
+pub mod rerank;
 pub mod resync;
 pub mod retry_failed;
 pub mod s3;

@@ -7,20 +7,26 @@ use pgrx::{FromDatum, PgSqlErrorCode, fcinfo, pg_sys};
 use pgai_rs_pipeline::search::fusion::Fusion;
 
 use super::embed::{embed_question, may_ask};
+use super::rerank::CallersReranker;
 use crate::catalog::vectorizer::Entry;
 use crate::catalog::visibility::may_read_all;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
+use crate::pg::json::Json;
 use crate::pg::result::ReturnedRows;
 use crate::pg::vector::Vector;
 use crate::search::filter::Filter;
 use crate::search::known::{Known, Named};
 use crate::search::request::{Request, Weights};
+use crate::search::reranked::Reranker;
 use crate::search::run::search;
 use crate::search::words::without_words;
 
 /// The largest number of rows that a search returns.
 const MOST_ROWS: i32 = 10_000;
+
+/// The number of arguments where there is one for the words beside a vector.
+const WITH_WORDS: usize = 15;
 
 /// The largest weight of an arm: more would leave the other one no digit.
 const MOST_WEIGHT: f64 = 1_000_000.0;
@@ -70,6 +76,8 @@ struct Options {
     fusion: Option<String>,
     /// The text whose words are looked for beside a vector.
     words: Option<String>,
+    /// The config of a model that ranks what is found.
+    rerank: Option<Json>,
 }
 
 /// The arms of a search.
@@ -144,8 +152,10 @@ impl Options {
     ///
     /// A call record of `ai.search`.
     unsafe fn of(call: pg_sys::FunctionCallInfo) -> Options {
-        // SAFETY: by the caller; the SQL signatures have these types.
+        // SAFETY: by the caller; the SQL signatures have these types. Those that are given a vector have one more, the last but
+        // one.
         unsafe {
+            let count = usize::try_from((*call).nargs).unwrap_or_default();
             Options {
                 k: fcinfo::pg_getarg(call, 2),
                 filter: fcinfo::pg_getarg(call, 3),
@@ -158,8 +168,8 @@ impl Options {
                 vector_weight: fcinfo::pg_getarg(call, 10),
                 text_weight: fcinfo::pg_getarg(call, 11),
                 fusion: fcinfo::pg_getarg(call, 12),
-                // Those that are given a vector have one more.
-                words: if (*call).nargs > 13 { fcinfo::pg_getarg(call, 13) } else { None },
+                words: if count == WITH_WORDS { fcinfo::pg_getarg(call, 13) } else { None },
+                rerank: fcinfo::pg_getarg(call, count - 1),
             }
         }
     }
@@ -169,13 +179,15 @@ impl Options {
 fn run(
     vectorizer: Option<Named>,
     question: Option<Question>,
-    options: Options,
+    mut options: Options,
     returned: &ReturnedRows,
 ) -> Result<(), PgError> {
     let named = vectorizer.ok_or_else(|| null("vectorizer"))?;
     let (mode, given) = (mode(options.mode.as_deref())?, options.words.clone());
+    let rerank = options.rerank.take();
     let request = request(options)?;
     let mut known = visible(&named)?;
+    let reranker = reranker(rerank, question.as_ref(), given.as_deref(), request.k, &mut known)?;
 
     let (vector, words) = match question {
         None => return Ok(()),
@@ -198,7 +210,28 @@ fn run(
             ((mode != Mode::Text).then_some(vector), words.filter(|_| mode != Mode::Vector))
         }
     };
-    search(known, &Request { vector, words, ..request }, returned)
+    let reranker = reranker.as_ref().map(|reranker| reranker as &dyn Reranker);
+    search(known, &Request { vector, words, ..request }, reranker, returned)
+}
+
+/// Returns the model that ranks what is found; `None` if none is asked for, or there is no question. Errors if there is nothing
+/// that it could read.
+fn reranker(
+    config: Option<Json>,
+    question: Option<&Question>,
+    words: Option<&str>,
+    k: usize,
+    known: &mut Known,
+) -> Result<Option<CallersReranker>, PgError> {
+    let (Some(config), Some(question)) = (config, question) else { return Ok(None) };
+    let text = match question {
+        Question::Text(text) => text,
+        Question::Vector(_) => words.filter(|words| !words.trim().is_empty()).ok_or_else(|| {
+            invalid("reranking needs the text of the question")
+                .with_hint("Pass the question as words => '...', beside the vector.")
+        })?,
+    };
+    CallersReranker::for_search(config.0, text, k, &known.definitions()?.vectorizer).map(Some)
 }
 
 /// Returns the vector of a question, unless words alone are looked for.

@@ -38,7 +38,7 @@ struct Watched {
 }
 
 /// The number of rights whose functions can be watched.
-pub const RIGHTS_WATCHED: usize = 6;
+pub const RIGHTS_WATCHED: usize = 10;
 
 /// Hash values, as in the syscache of functions, of the functions that are watched: one for each right, 0 for
 /// none. When the extension is dropped and created again, its new functions replace the old ones here.

@@ -6,7 +6,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::config::{Author, Embedding, Loading};
+use pgai_rs_pipeline::config::{Author, Embedding, Loading, RerankProtocol};
 use pgai_rs_pipeline::embed;
 
 use super::definitions;
@@ -33,6 +33,14 @@ pub enum Right {
     EmbeddingVoyageai,
     /// Sending texts to the other providers.
     EmbeddingLitellm,
+    /// Sending texts to Cohere, or to a server with the same API, to have them ranked.
+    RerankCohere,
+    /// The same with Voyage AI.
+    RerankVoyageai,
+    /// The same with Jina AI.
+    RerankJina,
+    /// The same with Text Embeddings Inference.
+    RerankTei,
     /// Fetching objects from S3.
     LoadingUri,
     /// Listing buckets, and receiving their events.
@@ -46,6 +54,10 @@ impl Right {
         Right::EmbeddingOllama,
         Right::EmbeddingVoyageai,
         Right::EmbeddingLitellm,
+        Right::RerankCohere,
+        Right::RerankVoyageai,
+        Right::RerankJina,
+        Right::RerankTei,
         Right::LoadingUri,
         Right::CreateS3Source,
     ];
@@ -75,6 +87,16 @@ impl Right {
         Right::to_embed(embedding).into_iter().try_for_each(|right| right.require(role))
     }
 
+    /// Returns the right to have texts ranked over this protocol.
+    pub fn to_rerank(protocol: RerankProtocol) -> Right {
+        match protocol {
+            RerankProtocol::Cohere => Right::RerankCohere,
+            RerankProtocol::Voyageai => Right::RerankVoyageai,
+            RerankProtocol::Jina => Right::RerankJina,
+            RerankProtocol::Tei => Right::RerankTei,
+        }
+    }
+
     /// Returns the right to fetch documents; `None` if they are in the source itself.
     pub fn to_load(loading: &Loading) -> Option<Right> {
         match loading {
@@ -91,6 +113,10 @@ impl Right {
             Right::EmbeddingOllama => "embedding_ollama",
             Right::EmbeddingVoyageai => "embedding_voyageai",
             Right::EmbeddingLitellm => "embedding_litellm",
+            Right::RerankCohere => "rerank_cohere",
+            Right::RerankVoyageai => "rerank_voyageai",
+            Right::RerankJina => "rerank_jina",
+            Right::RerankTei => "rerank_tei",
             Right::LoadingUri => "loading_uri",
             Right::CreateS3Source => "create_s3_source",
         }
@@ -128,10 +154,11 @@ impl Right {
         Ok(found.is_some_and(|function| function.is_permitted))
     }
 
-    /// Returns whether the role may grant the right to others.
+    /// Returns whether the role may grant the right to others, or nobody has to: an older version of the extension lacks the
+    /// function.
     pub fn may_grant(self, role: pg_sys::Oid) -> Result<bool, PgError> {
         let found = self.look(role, "EXECUTE WITH GRANT OPTION")?;
-        Ok(found.is_some_and(|function| function.is_permitted))
+        Ok(found.is_none_or(|function| function.is_permitted))
     }
 
     /// Returns the extension's function, and whether a role has a privilege on it; `None` if there is none. A

@@ -32,7 +32,14 @@ struct Sealed {
 /// If the database has a key that can't be decrypted, that is an error. The server's key is not used instead:
 /// somebody else would pay.
 pub fn api_key_of(embedding: &Embedding) -> Result<Option<ApiKey>, PgError> {
-    let Some(name) = api_key_name(embedding) else { return Ok(None) };
+    match api_key_name(embedding) {
+        Some(name) => api_key_named(name),
+        None => Ok(None),
+    }
+}
+
+/// Returns the API key of this name, as [`api_key_of`] does.
+pub fn api_key_named(name: &str) -> Result<Option<ApiKey>, PgError> {
     match find(name)? {
         Some(secret) => {
             let value = secret.open()?;

@@ -8,6 +8,7 @@
 //! * [`config`]: a part of a config, and the checks that are common to all parts
 //! * [`source`]: the source
 //! * [`names`]: names of vectorizers, of S3 sources and of what they create
+//! * [`reranking`]: an argument of a search, by the same rules
 //! * [`loading`], [`parsing`], [`chunking`], [`formatting`], [`embedding`], [`indexing`], [`scheduling`],
 //!   [`processing`], [`destination`], [`search`]: the parts of a config, by the functions that make them
 
@@ -22,6 +23,7 @@ pub mod loading;
 pub mod names;
 pub mod parsing;
 pub mod processing;
+pub mod reranking;
 pub mod scheduling;
 pub mod search;
 pub mod source;

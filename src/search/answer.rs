@@ -18,6 +18,8 @@ pub struct Answer {
     pub vector: Option<InArm>,
     /// Its standing among what the words have found; `None` if they have not found it.
     pub text: Option<InArm>,
+    /// Its standing among what a model has ranked; `None` if none has.
+    pub rerank: Option<InArm>,
 }
 
 /// The standing of a chunk among what an arm has found.
@@ -43,7 +45,7 @@ pub fn put(rows: &ResultRows, row: usize, returned: &ReturnedRows, answer: &Answ
 
 /// Returns what each arm says of the row, by the name of the arm.
 fn arms(answer: &Answer) -> Map<String, Value> {
-    let named = [("vector", answer.vector), ("text", answer.text)];
+    let named = [("vector", answer.vector), ("text", answer.text), ("rerank", answer.rerank)];
     let found = named.into_iter().filter_map(|(name, in_arm)| Some((name, in_arm?)));
     found.map(|(name, arm)| (name.to_owned(), json!({"rank": arm.place + 1, "score": arm.score}))).collect()
 }

@@ -1,4 +1,4 @@
-//! Searching by words, beside the vector if there is one, and fusing what they find.
+//! Searching by words, by the vector or by both, and fusing what they find.
 //!
 //! All statements of a search read on one snapshot: that of the statement that calls it.
 
@@ -7,15 +7,15 @@ use std::rc::Rc;
 
 use pgrx::datum::{DatumWithOid, Uuid};
 
-use pgai_rs_pipeline::search::choice::{Candidate, Terms, choose};
 use pgai_rs_pipeline::search::fusion::{Arm, Fused, fuse};
 
 use super::answer::{self, Answer, InArm};
+use super::choosing::chosen;
 use super::collection::Collection;
 use super::prepared::Search;
 use super::request::Request;
 use super::statement::column;
-use super::words::{Question, Scored, Source, without_words};
+use super::words::{self, Question, Scored, without_words};
 use crate::pg::error::PgError;
 use crate::pg::result::{Reads, ResultRows, ReturnedRows, with_rows};
 
@@ -27,13 +27,18 @@ const FOUND_PER_ROW: usize = 4;
 const LEAST_FOUND: usize = 60;
 
 /// Factor by which more chunks are looked for if too few were left.
-const GROWTH: usize = 4;
+pub const GROWTH: usize = 4;
 
-/// A search by words, and by the vector if there is one.
+/// A search by words if there are any, and by the vector if there is one.
 pub struct Arms<'a> {
     search: &'a Search<'a>,
+    text: Option<TextArm<'a>>,
+}
+
+/// The arm of the words.
+struct TextArm<'a> {
     question: Question,
-    source: Source<'a>,
+    source: words::Source<'a>,
     collection: Rc<Collection>,
 }
 
@@ -46,28 +51,62 @@ struct Found {
 }
 
 /// The UUID of a chunk.
-type Key = [u8; 16];
+pub type Key = [u8; 16];
+
+/// A chunk in the fused order.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The chunk.
+    pub chunk: Key,
+    /// The fused score, or that of the arm if there is one alone.
+    pub score: f64,
+    /// Its standing among what the vector has found.
+    pub vector: Option<InArm>,
+    /// Its standing among what the words have found.
+    pub text: Option<InArm>,
+}
 
 impl<'a> Arms<'a> {
-    /// Returns a search for the words of a text that has not begun.
+    /// Returns a search by the vector, if there is one, that has not begun.
+    pub fn of_vector(search: &'a Search<'a>) -> Arms<'a> {
+        Arms { search, text: None }
+    }
+
+    /// Returns a search for the words of a text, and by the vector if there is one, that has not begun.
     pub fn new(search: &'a Search<'a>, text: &str, collection: Rc<Collection>) -> Result<Arms<'a>, PgError> {
         let vectorizer = search.vectorizer;
         let words = vectorizer.words.as_ref().ok_or_else(|| without_words(&vectorizer.name))?;
-        let source = Source::new(words, vectorizer, &search.place, search.request.filter.as_ref());
-        Ok(Arms { search, question: Question::read(text, words, &collection)?, source, collection })
+        let source = words::Source::new(words, vectorizer, &search.place, search.request.filter.as_ref());
+        let question = Question::read(text, words, &collection)?;
+        Ok(Arms { search, text: Some(TextArm { question, source, collection }) })
     }
 
     /// Searches, and returns the rows that are found.
     pub fn run(&self, returned: &ReturnedRows) -> Result<(), PgError> {
-        let mut most = (FOUND_PER_ROW * self.search.request.k).max(LEAST_FOUND);
+        let mut most = self.depth(self.search.request.k);
         loop {
-            let found = self.find(most)?;
-            let fused = fuse(&found.arms, self.search.request.fusion);
-            if self.answer(&found, &fused, returned)? {
+            let (fused, is_all) = self.fused(most)?;
+            if self.answer(&fused, is_all, returned)? {
                 return Ok(());
             }
             most = most.saturating_mul(GROWTH);
         }
+    }
+
+    /// Returns the number of chunks that each arm looks for first if so many are wanted.
+    pub fn depth(&self, wanted: usize) -> usize {
+        match self.text {
+            // Of one arm alone, the first ones are the best.
+            None => wanted,
+            Some(_) => (FOUND_PER_ROW * wanted).max(LEAST_FOUND),
+        }
+    }
+
+    /// Returns the chunks that the arms find if each looks for so many, the best first, and whether there are no more.
+    pub fn fused(&self, most: usize) -> Result<(Vec<Standing>, bool), PgError> {
+        let found = self.find(most)?;
+        let fused = fuse(&found.arms, self.search.request.fusion);
+        Ok((fused.iter().map(|fused| self.standing(&found, fused)).collect(), found.is_all))
     }
 
     /// Has each arm look for so many chunks.
@@ -80,9 +119,11 @@ impl<'a> Arms<'a> {
             is_all &= are_all;
             arms.push(Arm { weight: weights.vector, found: by_key(nearest) });
         }
-        let (best, are_all) = self.source.best(&self.question, &self.collection, most)?;
-        is_all &= are_all;
-        arms.push(Arm { weight: weights.text, found: by_key(best) });
+        if let Some(TextArm { question, source, collection }) = &self.text {
+            let (best, are_all) = source.best(question, collection, most)?;
+            is_all &= are_all;
+            arms.push(Arm { weight: weights.text, found: by_key(best) });
+        }
         Ok(Found { arms, is_all })
     }
 
@@ -115,77 +156,58 @@ impl<'a> Arms<'a> {
 
     /// Returns the rows that are chosen among the fused ones, if they are enough or there are no more. Returns whether it
     /// did.
-    fn answer(&self, found: &Found, fused: &[Fused<Key>], returned: &ReturnedRows) -> Result<bool, PgError> {
+    fn answer(&self, fused: &[Standing], is_all: bool, returned: &ReturnedRows) -> Result<bool, PgError> {
         let least = self.search.request.min_score.unwrap_or(f64::NEG_INFINITY);
-        let scored = |place: usize| self.score(found, &fused[place]);
-        let good: Vec<usize> = (0..fused.len()).filter(|place| scored(*place) >= least).collect();
+        let good: Vec<&Standing> = fused.iter().filter(|standing| standing.score >= least).collect();
         let has_worse = good.len() < fused.len();
-        let ids: Vec<Uuid> = good.iter().map(|place| Uuid::from_bytes(fused[*place].chunk)).collect();
+        let ids: Vec<Uuid> = good.iter().map(|standing| Uuid::from_bytes(standing.chunk)).collect();
         let args: [DatumWithOid<'_>; 2] = [self.search.vector(), ids.into()];
 
         with_rows(&self.search.statement.rows_of(), &args, Reads::AsTheCaller, |rows| {
-            let by_id: HashMap<Key, usize> = (0..rows.len())
-                .filter_map(|row| Some((*rows.value::<Uuid>(row, column::UUID)?.as_bytes(), row)))
-                .collect();
             // What the arms have found on this snapshot is there, if the caller may see it.
-            let there: Vec<(usize, usize)> =
-                good.iter().filter_map(|place| Some((*place, *by_id.get(&fused[*place].chunk)?))).collect();
-            let chosen = self.choose(rows, &there, scored);
-            if chosen.len() < self.search.request.k && !has_worse && !found.is_all {
+            let by_id = rows_by_key(rows);
+            let row_of = |standing: &&Standing| by_id.get(&standing.chunk).copied();
+            let there: Vec<(&Standing, usize)> =
+                good.iter().filter_map(|standing| Some((*standing, row_of(standing)?))).collect();
+            let scored: Vec<(usize, f64)> =
+                there.iter().map(|(standing, row)| (*row, standing.score)).collect();
+            let chosen = chosen(self.search, rows, &scored);
+            if chosen.len() < self.search.request.k && !has_worse && !is_all {
                 return Ok(false);
             }
 
-            for (rank, index) in chosen.into_iter().enumerate() {
-                let (place, row) = there[index];
-                let (vector, text) = self.standing(found, &fused[place]);
-                let answer = Answer { place: rank, score: Some(scored(place)), vector, text };
+            for (place, index) in chosen.into_iter().enumerate() {
+                let (standing, row) = there[index];
+                let Standing { vector, text, .. } = *standing;
+                let answer = Answer { place, score: Some(standing.score), vector, text, rerank: None };
                 answer::put(rows, row, returned, &answer)?;
             }
             Ok(true)
         })
     }
 
-    /// Returns the score of a chunk: its own if there is one arm alone.
-    fn score(&self, found: &Found, fused: &Fused<Key>) -> f64 {
-        match (found.arms.as_slice(), fused.places.as_slice()) {
-            ([arm], [Some(place)]) => arm.found[*place].1,
-            _ => fused.score,
-        }
-    }
-
-    /// Chooses among rows, given as places in the fused order with rows of the result.
-    fn choose(
-        &self,
-        rows: &ResultRows,
-        there: &[(usize, usize)],
-        score: impl Fn(usize) -> f64,
-    ) -> Vec<usize> {
-        let Request { k, per_document, diversity, .. } = *self.search.request;
-        // Diversity weighs scores against similarities, which are 1 at most.
-        let best = there.first().map_or(1.0, |(place, _)| score(*place));
-        let candidate = |&(place, row): &(usize, usize)| Candidate {
-            score: score(place) / if best > 0.0 { best } else { 1.0 },
-            document: per_document.and_then(|_| rows.value(row, column::DOCUMENT)).unwrap_or_default(),
-            vector: diversity.and_then(|_| rows.value(row, column::VECTOR)).unwrap_or_default(),
-        };
-        let candidates: Vec<Candidate> = there.iter().map(candidate).collect();
-        let terms = Terms { k, per_document, diversity, metric: self.search.ordering.metric };
-        choose(&candidates, &terms, || {
-            pgrx::check_for_interrupts!();
-        })
-    }
-
-    /// Returns the standing of a chunk in the arm of the vector and in that of the words.
-    fn standing(&self, found: &Found, fused: &Fused<Key>) -> (Option<InArm>, Option<InArm>) {
+    /// Returns the standing of a fused chunk in the arms.
+    fn standing(&self, found: &Found, fused: &Fused<Key>) -> Standing {
         let of_arm = |number: usize| {
             let place = (*fused.places.get(number)?)?;
             Some(InArm { place, score: found.arms.get(number)?.found.get(place)?.1 })
         };
-        match found.arms.len() {
-            1 => (None, of_arm(0)),
-            _ => (of_arm(0), of_arm(1)),
-        }
+        let (vector, text) = match self.search.request.vector.is_some() {
+            true => (of_arm(0), of_arm(1)),
+            false => (None, of_arm(0)),
+        };
+        let score = match found.arms.len() {
+            1 => vector.or(text).map_or(fused.score, |arm| arm.score),
+            _ => fused.score,
+        };
+        Standing { chunk: fused.chunk, score, vector, text }
     }
+}
+
+/// Returns the rows of a result by the UUIDs of their chunks.
+pub fn rows_by_key(rows: &ResultRows) -> HashMap<Key, usize> {
+    let row_of = |row: usize| Some((*rows.value::<Uuid>(row, column::UUID)?.as_bytes(), row));
+    (0..rows.len()).filter_map(row_of).collect()
 }
 
 /// Returns scored chunks by their UUIDs.

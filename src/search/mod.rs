@@ -10,6 +10,8 @@
 //! * [`run`]: running a search
 //! * [`nearest`]: by the vector alone
 //! * [`arms`]: by words, or by both
+//! * [`reranked`]: by a model that ranks what was found
+//! * [`choosing`]: the choice among rows
 //! * [`words`]: the words of a question, and the chunks that have them
 //! * [`collection`]: the statistics of a vectorizer's words
 //! * [`place`]: the relation that is read
@@ -22,6 +24,7 @@
 
 mod answer;
 mod arms;
+mod choosing;
 mod collection;
 mod columns;
 pub mod filter;
@@ -32,6 +35,7 @@ mod place;
 mod prepared;
 mod reader;
 pub mod request;
+pub mod reranked;
 pub mod run;
 mod statement;
 mod tuning;

@@ -118,7 +118,7 @@ impl<'a> Nearest<'a> {
         let distance = rows.value::<f64>(row, column::DISTANCE);
         let score = distance.map(|distance| self.search.ordering.metric.score(distance));
         let vector = score.map(|score| InArm { place, score });
-        answer::put(rows, row, returned, &Answer { place, score, vector, text: None })
+        answer::put(rows, row, returned, &Answer { place, score, vector, text: None, rerank: None })
     }
 }
 

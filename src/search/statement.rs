@@ -20,6 +20,8 @@ pub mod column {
     /// statement converts them whatever the types of the table's columns are: key, chunk_seq, chunk, uri, citation and
     /// embedding_uuid.
     pub const RETURNED: std::ops::RangeInclusive<usize> = 4..=9;
+    /// The text of the chunk, among them.
+    pub const CHUNK: usize = 6;
     /// The UUID of the chunk, the last of them.
     pub const UUID: usize = *RETURNED.end();
 }

@@ -24,6 +24,7 @@ JSONS = [
         ("chunking", "recursive_character_text_splitter"), ("parsing", "auto"), ("formatting", "python_template"),
         ("indexing", "hnsw"), ("indexing", "diskann"), ("scheduling", "none"), ("processing", "default"),
         ("destination", "table"), ("destination", "column"), ("search", "none"), ("search", "hybrid"),
+        ("rerank", "cohere"), ("rerank", "tei"),
     ]),
     '{"config_type": "embedding", "implementation": "openai", "model": 1, "dimensions": "many"}',
     '{"config_type": "chunking", "implementation": "character_text_splitter", "chunk_size": -1,'
@@ -81,8 +82,8 @@ CALLABLE = """
                  JOIN pg_type t ON t.oid = a.type LEFT JOIN pg_type e ON e.oid = t.typelem ORDER BY a.place)
     FROM pg_proc p
     WHERE p.pronamespace = 'ai'::regnamespace AND p.prokind = 'f' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype)
-          -- It asks Voyage's own server, whatever it is given.
-          AND p.proname <> 'voyageai_embed'
+          -- They ask their provider's own server, whatever they are given.
+          AND p.proname NOT IN ('voyageai_embed', 'voyageai_rerank', 'voyageai_rerank_simple', 'cohere_rerank', 'cohere_rerank_simple')
     ORDER BY 1
 """
 

@@ -11,6 +11,7 @@ ALLOWED = {
     "SELECT ai.loading_uri('uri')": {"owner", "user", "admin"},
     "SELECT ai.embedding_openai('m', 8)": {"owner", "user", "admin"},
     "SELECT ai.embedding_litellm('cohere/m', 8)": {"owner", "user", "admin"},
+    "SELECT ai.rerank_cohere('m')": {"owner", "user", "admin"},
     "SELECT name, disabled FROM ai.vectorizer_status": {"owner", "grantee", "user", "admin"},
     "SELECT id FROM ai.vectorizer": {"owner", "grantee", "user", "admin"},
     "SELECT id FROM ai.vectorizer_errors": {"owner", "grantee", "user", "admin"},

@@ -2,7 +2,7 @@
 
 import psycopg
 import pytest
-from support import vectorizer
+from support import vectorizer, vectors
 from support.wait import eventually
 
 BOTH = "ARRAY['tickets', 'manuals']"
@@ -95,6 +95,19 @@ def test_scores_by_words_are_not_compared(db, stub, mode):
 
     each = in_each(db, f"'rare word', 3, mode => '{mode}'")
     assert found(db, f"{BOTH}, 'rare word', 4, mode => '{mode}'") == interleaved(each, 4)
+
+
+def test_scores_of_one_that_ranks_are_compared(searchable, stub):
+    rerank = f"rerank => ai.rerank_tei('{stub.url}', if_down => 'fused')"
+    each = in_each(searchable, f"'row 5', 10, {rerank}")
+    by_score = sorted([*each["tickets"], *each["manuals"]], key=lambda row: -row[2])
+    assert found(searchable, f"{BOTH}, 'row 5', 4, {rerank}") == by_score[:4]
+    assert {score for *_, score in by_score} == {vectors.relevance("row 5", f"row {id}") for id in range(1, 9)}
+
+    # One of the two has not been ranked: then neither score says anything beside the other.
+    stub.fail(1, when=lambda request: request.question is not None, status=402)
+    [first, second] = found(searchable, f"{BOTH}, 'row 5', 2, {rerank}")
+    assert first[2] == second[2] == 1 / 61
 
 
 def test_filter_and_documents_hold_for_each(searchable):

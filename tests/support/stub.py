@@ -1,4 +1,4 @@
-"""A model server on OpenAI's wire, and Ollama's, that answers at once and fails on demand."""
+"""A model server on OpenAI's wire, and Ollama's, that answers at once and fails on demand. It ranks texts as well, on all wires."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ from support.limit import Limit
 
 @dataclass
 class Request:
-    """One request as it came in. `status` is None while it is being answered."""
+    """One request as it came in. `status` is None while it is being answered. `question` is that of a request for relevance."""
 
     inputs: list[str]
     model: str
@@ -28,6 +28,7 @@ class Request:
     started: float
     finished: float | None = None
     status: int | str | None = None
+    question: str | None = None
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Fault:
     hang (until the stub ends), reset (the connection), truncate (the body), garbage (no JSON),
     slow (the second half of the body comes when the stub ends), broken (JSON that breaks off),
     count (one vector less), dimensions (one element less), nan, duplicate_index, reverse (the order,
-    with the right indexes). `nan` is of the input `of`, or the first. Or vectors of so many `dimensions`.
+    with the right indexes); of a request for relevance, what of it makes sense for scores. `nan` is of the input `of`, or the first. Or vectors of so many `dimensions`.
     """
 
     times: float = 1
@@ -110,7 +111,13 @@ class Stub:
         """Returns for each input how often it was answered with a vector: that is paid for."""
         with self._lock:
             answered = [request for request in self.requests if request.status == 200]
-        return Counter(text for request in answered for text in request.inputs)
+        return Counter(text for request in answered if request.question is None for text in request.inputs)
+
+    @property
+    def ranked(self) -> list[Request]:
+        """Returns the requests for relevance."""
+        with self._lock:
+            return [request for request in self.requests if request.question is not None]
 
     def forget(self) -> None:
         """Starts the log of requests anew."""
@@ -154,9 +161,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         started = time.monotonic()
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.path.endswith(("/embeddings", "/api/embed")):
+        if not self.path.endswith(("/embeddings", "/api/embed", "/rerank")):
             return self._send(404, _error({"message": f"no such path: {self.path}"}))
-        inputs = body["input"]
+        inputs = body.get("input") or body.get("documents") or body.get("texts")
         # One text as its tokens: the stub's words are numbers.
         if isinstance(inputs, list) and all(isinstance(token, int) for token in inputs):
             inputs = " ".join(map(str, inputs))
@@ -168,6 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers={name.lower(): value for name, value in self.headers.items()},
             body=body,
             started=started,
+            question=body.get("query"),
         )
         fault = self.stub._admit(request)
         self.stub._pause()
@@ -197,7 +205,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path.endswith("/api/embed"):
             self._send(200, _ollama_payload(request), told)
         else:
-            payload = _payload(request, fault, self.stub.reverse or spoil == "reverse")
+            reverse = self.stub.reverse or spoil == "reverse"
+            ranks = self.path.endswith("/rerank")
+            payload = _ranked_payload(request, spoil, self.path) if ranks else _payload(request, fault, reverse)
             half = len(payload) // 2
             if spoil == "broken":
                 self._send(200, payload[:half], told)
@@ -244,6 +254,20 @@ def _payload(request: Request, fault: Fault | None, reverse: bool) -> bytes:
         f'{{"object":"list","data":[{",".join(items)}],"model":{json.dumps(request.model)},'
         f'"usage":{{"prompt_tokens":{tokens},"total_tokens":{tokens}}}}}'
     ).encode()
+
+
+def _ranked_payload(request: Request, spoil: str | None, path: str) -> bytes:
+    """Scores, the best first, as the wire of the path has them: Voyage AI's is below a folder of that name."""
+    scores = [vectors.relevance(request.question, text) for text in request.inputs]
+    if spoil == "nan":
+        scores[0] = float("nan")
+    order = sorted(range(len(scores)), key=lambda index: -scores[index])[: -1 if spoil == "count" else None]
+    is_tei = "texts" in request.body
+    name = "score" if is_tei else "relevance_score"
+    items = [{"index": 0 if spoil == "duplicate_index" else index, name: scores[index]} for index in order]
+    if is_tei:
+        return json.dumps(items).encode()
+    return json.dumps({"data" if path.endswith("/voyage/rerank") else "results": items, "model": request.model}).encode()
 
 
 def _ollama_payload(request: Request) -> bytes:

@@ -359,7 +359,8 @@ def had_rights(empty, cluster, stub):
 
 def may(db, role: str) -> set[bool]:
     """Whether it may declare what the server fetches and sends: all of it, or nothing."""
-    functions = ["embedding_openai", "embedding_ollama", "embedding_voyageai", "embedding_litellm", "loading_uri", "create_s3_source"]
+    functions = ["embedding_openai", "embedding_ollama", "embedding_voyageai", "embedding_litellm", "rerank_cohere", "rerank_tei",
+                 "loading_uri", "create_s3_source"]
     look = "SELECT DISTINCT has_function_privilege(%s, p.oid, 'EXECUTE') FROM pg_proc p WHERE p.oid = ANY (%s::regproc[])"
     return {answer for [answer] in db.sql(look, [role, [f"ai.{name}" for name in functions]])}
 

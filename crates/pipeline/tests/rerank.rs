@@ -107,7 +107,7 @@ fn scores(texts: &[String]) -> Vec<f64> {
     texts.iter().map(|text| score(text)).collect()
 }
 
-/// Whether the provider is down, and the code.
+/// Returns whether the provider is down, and the code.
 fn told(error: &RerankError) -> (bool, &'static str) {
     match error {
         RerankError::Down(failure) => (true, failure.code),

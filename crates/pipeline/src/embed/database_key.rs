@@ -95,7 +95,13 @@ mod tests {
 
     #[test]
     fn a_providers_usual_key_needs_no_server() {
-        for name in ["OPENAI_API_KEY", "VOYAGE_API_KEY", "GEMINI_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS"] {
+        for name in [
+            "OPENAI_API_KEY",
+            "VOYAGE_API_KEY",
+            "GEMINI_API_KEY",
+            "JINA_AI_API_KEY",
+            "GOOGLE_APPLICATION_CREDENTIALS",
+        ] {
             assert_eq!(server(name, None, Author::Other, &[]), Ok(None), "{name}");
         }
         for name in ["AZURE_API_KEY", "HUGGINGFACE_API_KEY", "TEAM_KEY"] {

@@ -1,0 +1,25 @@
+//! The choice among the rows that were found.
+
+use pgai_rs_pipeline::search::choice::{Candidate, Terms, choose};
+
+use super::prepared::Search;
+use super::request::Request;
+use super::statement::column;
+use crate::pg::result::ResultRows;
+
+/// Returns the indexes of the chosen ones among rows with their scores, which are sorted, the best first.
+pub fn chosen(search: &Search<'_>, rows: &ResultRows, scored: &[(usize, f64)]) -> Vec<usize> {
+    let Request { k, per_document, diversity, .. } = *search.request;
+    // Diversity weighs scores against similarities, which are 1 at most.
+    let best = scored.first().map_or(1.0, |(_, score)| *score);
+    let candidate = |&(row, score): &(usize, f64)| Candidate {
+        score: score / if best > 0.0 { best } else { 1.0 },
+        document: per_document.and_then(|_| rows.value(row, column::DOCUMENT)).unwrap_or_default(),
+        vector: diversity.and_then(|_| rows.value(row, column::VECTOR)).unwrap_or_default(),
+    };
+    let candidates: Vec<Candidate> = scored.iter().map(candidate).collect();
+    let terms = Terms { k, per_document, diversity, metric: search.ordering.metric };
+    choose(&candidates, &terms, || {
+        pgrx::check_for_interrupts!();
+    })
+}

@@ -1,0 +1,129 @@
+//! Ranking what was found by a model that reads the question with each chunk.
+//!
+//! It is asked between two readings, both on the snapshot of the statement that calls the search: nothing is being read
+//! meanwhile, and it is asked as the caller, whoever reads.
+
+use std::collections::HashMap;
+
+use pgrx::datum::{DatumWithOid, Uuid};
+
+use super::answer::{self, Answer, InArm};
+use super::arms::{Arms, GROWTH, Key, Standing, rows_by_key};
+use super::choosing::chosen;
+use super::prepared::Search;
+use super::statement::column;
+use crate::pg::error::PgError;
+use crate::pg::result::{Reads, ReturnedRows, with_rows};
+
+/// A model that tells how relevant chunks are to the question of a search.
+pub trait Reranker {
+    /// Returns the number of chunks that it is asked about.
+    fn candidates(&self) -> usize;
+
+    /// Returns the relevance of each text, in their order; `None` if it can't be told now, and the caller wants the order in
+    /// which they were found.
+    fn relevance(&self, texts: &[String]) -> Result<Option<Vec<f64>>, PgError>;
+}
+
+/// The chunks that were found for a model to rank.
+pub struct Candidates {
+    /// The chunks, the best first.
+    chunks: Vec<Standing>,
+    /// The text of each.
+    pub texts: Vec<String>,
+}
+
+impl Candidates {
+    /// Finds at most so many, as the current user. A chunk without text is none.
+    pub fn find(search: &Search<'_>, arms: &Arms<'_>, most: usize) -> Result<Candidates, PgError> {
+        let mut looked_for = arms.depth(most);
+        loop {
+            let (fused, is_all) = arms.fused(looked_for)?;
+            let candidates = Candidates::among(search, &fused, most)?;
+            if candidates.chunks.len() == most || is_all {
+                return Ok(candidates);
+            }
+            looked_for = looked_for.saturating_mul(GROWTH);
+        }
+    }
+
+    /// Returns the first of these chunks, at most so many, and reads the texts of few others.
+    fn among(search: &Search<'_>, fused: &[Standing], most: usize) -> Result<Candidates, PgError> {
+        let mut candidates = Candidates { chunks: Vec::new(), texts: Vec::new() };
+        for part in fused.chunks(most.max(1)) {
+            if candidates.chunks.len() == most {
+                break;
+            }
+            let mut texts = texts(search, part)?;
+            let missing = most - candidates.chunks.len();
+            let with_text =
+                part.iter().filter_map(|standing| Some((standing, texts.remove(&standing.chunk)?)));
+            for (standing, text) in with_text.take(missing) {
+                candidates.chunks.push(standing.clone());
+                candidates.texts.push(text);
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// Returns the rows that are chosen, as the current user. They are chosen by their relevance, of which `min_score` is the
+    /// least; if that is not known, in the order in which they were found.
+    pub fn answer(
+        &self,
+        search: &Search<'_>,
+        relevance: Option<&[f64]>,
+        returned: &ReturnedRows,
+    ) -> Result<(), PgError> {
+        let ranked = self.ranked(relevance, search.request.min_score);
+        let ids: Vec<Uuid> = ranked.iter().map(|(standing, _)| Uuid::from_bytes(standing.chunk)).collect();
+        let args: [DatumWithOid<'_>; 2] = [search.vector(), ids.into()];
+
+        with_rows(&search.statement.rows_of(), &args, Reads::AsTheCaller, |rows| {
+            let by_id = rows_by_key(rows);
+            let there: Vec<(&Standing, Option<InArm>, usize)> = ranked
+                .iter()
+                .filter_map(|(standing, rerank)| Some((*standing, *rerank, *by_id.get(&standing.chunk)?)))
+                .collect();
+            let score = |standing: &Standing, rerank: Option<InArm>| {
+                rerank.map_or(standing.score, |in_arm| in_arm.score)
+            };
+            let scored: Vec<(usize, f64)> =
+                there.iter().map(|(standing, rerank, row)| (*row, score(standing, *rerank))).collect();
+
+            for (place, index) in chosen(search, rows, &scored).into_iter().enumerate() {
+                let (Standing { vector, text, .. }, rerank, row) = there[index];
+                let score = Some(scored[index].1);
+                let answer = Answer { place, score, vector: *vector, text: *text, rerank };
+                answer::put(rows, row, returned, &answer)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Returns the chunks in their order, with their standing in that of the relevance.
+    fn ranked(&self, relevance: Option<&[f64]>, least: Option<f64>) -> Vec<(&Standing, Option<InArm>)> {
+        let Some(relevance) = relevance else {
+            return self.chunks.iter().map(|standing| (standing, None)).collect();
+        };
+
+        let mut ranked: Vec<(&Standing, f64)> = self.chunks.iter().zip(relevance.iter().copied()).collect();
+        // A stable sort: of equals the first comes first.
+        ranked.sort_by(|(_, left), (_, right)| right.total_cmp(left));
+        let with_place = |(place, (standing, score))| (standing, Some(InArm { place, score }));
+        let least = least.unwrap_or(f64::NEG_INFINITY);
+        ranked.into_iter().enumerate().take_while(|(_, (_, score))| *score >= least).map(with_place).collect()
+    }
+}
+
+/// Returns the texts of chunks.
+fn texts(search: &Search<'_>, chunks: &[Standing]) -> Result<HashMap<Key, String>, PgError> {
+    let ids: Vec<Uuid> = chunks.iter().map(|standing| Uuid::from_bytes(standing.chunk)).collect();
+    let args: [DatumWithOid<'_>; 2] = [search.vector(), ids.into()];
+    with_rows(&search.statement.rows_of(), &args, Reads::AsTheCaller, |rows| {
+        let text_of = |(key, row): (Key, usize)| {
+            let text = rows.value::<String>(row, column::CHUNK).filter(|text| !text.trim().is_empty())?;
+            Some((key, text))
+        };
+        Ok(rows_by_key(rows).into_iter().filter_map(text_of).collect())
+    })
+}
