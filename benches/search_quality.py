@@ -10,6 +10,9 @@ from support.wait import eventually
 
 from collections_of_questions import Collection, manual_pages, perlfaq
 
+# Ways to fuse what vectors and words find, with the weight of the words; the first is the default.
+FUSIONS = [("scores", 0.5), ("scores", 1), ("ranks", 0.5), ("ranks", 1)]
+
 
 def quality(cluster: Cluster) -> None:
     embedder = EmbeddingServer(places.EMBEDDING_SERVER, places.MODEL, cluster.directory.parent)
@@ -19,6 +22,7 @@ def quality(cluster: Cluster) -> None:
             try:
                 fill(db, embedder.url, collection)
                 tell(db, collection)
+                tell_fusions(db)
             finally:
                 db.drop()
     finally:
@@ -53,3 +57,18 @@ def tell(db, collection: Collection) -> None:
     )
     for mode, _, recall, ndcg, mrr, _ in db.sql("SELECT * FROM ai.evaluate_search('documents', 'judged')"):
         print(f"  {mode:<8} nDCG@10 {ndcg:.3f}   recall@10 {recall:.3f}   MRR {mrr:.3f}", flush=True)
+
+
+def tell_fusions(db) -> None:
+    db.sql("CREATE TABLE asked AS SELECT query, key, ai.vectorizer_embed('documents', query) AS vector FROM judged")
+    for fusion, weight in FUSIONS:
+        # There is one right document for each question.
+        ndcg = db.value(
+            f"""SELECT avg(coalesce(ln(2) / ln(s.rank + 1), 0))
+                FROM asked a LEFT JOIN LATERAL (
+                    SELECT f.rank
+                    FROM ai.search('documents', a.vector, per_document => 1, words => a.query,
+                                   fusion => '{fusion}', text_weight => {weight}) f
+                    WHERE f.key = a.key) s ON true"""
+        )
+        print(f"  hybrid by {fusion}, text_weight {weight}: nDCG@10 {ndcg:.3f}", flush=True)

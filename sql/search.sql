@@ -7,8 +7,8 @@
 CREATE FUNCTION ai.search(
     vectorizer text, query text, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, diversity float8 DEFAULT NULL,
-    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1,
-    fusion text DEFAULT 'ranks', rerank jsonb DEFAULT NULL
+    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 0.5,
+    fusion text DEFAULT 'scores', rerank jsonb DEFAULT NULL
 ) RETURNS TABLE (rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text, citation jsonb,
                  embedding_uuid uuid, arms jsonb)
 LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_name_text';
@@ -16,8 +16,8 @@ LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_name_text';
 CREATE FUNCTION ai.search(
     vectorizer int4, query text, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, diversity float8 DEFAULT NULL,
-    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1,
-    fusion text DEFAULT 'ranks', rerank jsonb DEFAULT NULL
+    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 0.5,
+    fusion text DEFAULT 'scores', rerank jsonb DEFAULT NULL
 ) RETURNS TABLE (rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text, citation jsonb,
                  embedding_uuid uuid, arms jsonb)
 LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_id_text';
@@ -25,8 +25,8 @@ LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_id_text';
 CREATE FUNCTION ai.search(
     vectorizer text, query vector, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, diversity float8 DEFAULT NULL,
-    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1,
-    fusion text DEFAULT 'ranks', words text DEFAULT NULL, rerank jsonb DEFAULT NULL
+    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 0.5,
+    fusion text DEFAULT 'scores', words text DEFAULT NULL, rerank jsonb DEFAULT NULL
 ) RETURNS TABLE (rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text, citation jsonb,
                  embedding_uuid uuid, arms jsonb)
 LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_name_vector';
@@ -34,8 +34,8 @@ LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_name_vector';
 CREATE FUNCTION ai.search(
     vectorizer int4, query vector, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, diversity float8 DEFAULT NULL,
-    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1,
-    fusion text DEFAULT 'ranks', words text DEFAULT NULL, rerank jsonb DEFAULT NULL
+    exact bool DEFAULT false, mode text DEFAULT NULL, vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 0.5,
+    fusion text DEFAULT 'scores', words text DEFAULT NULL, rerank jsonb DEFAULT NULL
 ) RETURNS TABLE (rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text, citation jsonb,
                  embedding_uuid uuid, arms jsonb)
 LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'search_id_vector';

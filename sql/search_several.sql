@@ -5,7 +5,7 @@
 CREATE FUNCTION ai.search(
     vectorizers text[], query text, k int4 DEFAULT 10, filter text DEFAULT NULL, filter_args text[] DEFAULT NULL,
     min_score float8 DEFAULT NULL, per_document int4 DEFAULT NULL, exact bool DEFAULT false, mode text DEFAULT NULL,
-    vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 1, fusion text DEFAULT 'ranks',
+    vector_weight float8 DEFAULT 1, text_weight float8 DEFAULT 0.5, fusion text DEFAULT 'scores',
     rerank jsonb DEFAULT NULL
 ) RETURNS TABLE (vectorizer text, rank int4, score float8, distance float8, key jsonb, chunk_seq int4, chunk text, uri text,
                  citation jsonb, embedding_uuid uuid, arms jsonb)
