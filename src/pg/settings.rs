@@ -5,10 +5,11 @@
 //! only set where it differs.
 //!
 //! * [`read_as_written`]: how the text of a statement is parsed, and how names are quoted in it
-//! * [`SettingsLevel::pin`]: the same, and what a statement does
+//! * [`SettingsLevel::pin`]: how it is parsed, and what a statement does
 //! * [`super::session`]: the same for a background process, which keeps the values for good
 
 use std::ffi::CStr;
+use std::iter;
 
 use pgrx::pg_sys;
 
@@ -25,21 +26,21 @@ struct Pin {
     differs: fn() -> bool,
 }
 
-/// Settings that determine how the text of a statement is parsed, and how Postgres quotes the names in it.
-const TEXT: [Pin; 2] = [
-    Pin {
-        name: c"standard_conforming_strings",
-        value: c"on",
-        // SAFETY: reads a variable of this backend.
-        differs: || unsafe { !pg_sys::standard_conforming_strings },
-    },
-    Pin {
-        name: c"quote_all_identifiers",
-        value: c"off",
-        // SAFETY: reads a variable of this backend.
-        differs: || unsafe { pg_sys::quote_all_identifiers },
-    },
-];
+/// The setting that determines how the text of a statement is parsed.
+const STRINGS: Pin = Pin {
+    name: c"standard_conforming_strings",
+    value: c"on",
+    // SAFETY: reads a variable of this backend.
+    differs: || unsafe { !pg_sys::standard_conforming_strings },
+};
+
+/// The setting that determines how Postgres quotes the names in a text.
+const NAMES: Pin = Pin {
+    name: c"quote_all_identifiers",
+    value: c"off",
+    // SAFETY: reads a variable of this backend.
+    differs: || unsafe { pg_sys::quote_all_identifiers },
+};
 
 /// Settings that determine what a statement does.
 const WORK: [Pin; 5] = [
@@ -109,7 +110,8 @@ impl SettingsLevel {
 
     /// Pins the settings that change the meaning of a statement or what it does.
     pub fn pin(&self) {
-        TEXT.iter().chain(&WORK).filter(|pin| (pin.differs)()).for_each(|pin| self.set(pin.name, pin.value));
+        let pins = iter::once(&STRINGS).chain(&WORK);
+        pins.filter(|pin| (pin.differs)()).for_each(|pin| self.set(pin.name, pin.value));
     }
 }
 
@@ -141,21 +143,9 @@ impl Drop for SettingsLevel {
     }
 }
 
-/// Runs `f`, whose notices do not go to the server's log.
-pub fn without_notices<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: reads a variable of this backend.
-    let logs_notices = unsafe { pg_sys::log_min_messages } < pgrx::PgLogLevel::WARNING as i32;
-    let _level = logs_notices.then(|| {
-        let level = SettingsLevel::open();
-        level.set(c"log_min_messages", c"warning");
-        level
-    });
-    f()
-}
-
-/// Runs `f`, in which Postgres parses a statement or quotes a name, with the settings in [`TEXT`] pinned.
+/// Runs `f`, in which Postgres parses a statement or quotes a name, with [`STRINGS`] and [`NAMES`] pinned.
 pub fn read_as_written<R>(f: impl FnOnce() -> R) -> R {
-    let mut differing = TEXT.iter().filter(|pin| (pin.differs)()).peekable();
+    let mut differing = [STRINGS, NAMES].into_iter().filter(|pin| (pin.differs)()).peekable();
     if differing.peek().is_none() {
         return f();
     }

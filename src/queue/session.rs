@@ -7,7 +7,6 @@ use super::active::Active;
 use crate::pg::connection::Spi;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, with_own_search_path};
-use crate::pg::settings;
 use crate::pg::transaction::transaction;
 use crate::trigger;
 
@@ -78,10 +77,6 @@ impl Session for SpiSession<'_> {
         f: impl FnOnce(&mut Self) -> Result<R, PgError>,
     ) -> Result<R, PgError> {
         with_own_search_path(|| f(self))
-    }
-
-    fn without_notices<R>(&mut self, f: impl FnOnce(&mut Self) -> Result<R, PgError>) -> Result<R, PgError> {
-        settings::without_notices(|| f(self))
     }
 
     fn writing_vectors<R>(&mut self, f: impl FnOnce(&mut Self) -> Result<R, PgError>) -> Result<R, PgError> {

@@ -228,16 +228,6 @@ pub trait Session: Connection {
         f: impl FnOnce(&mut Self) -> Result<R, Self::Error>,
     ) -> Result<R, Self::Error>;
 
-    /// Runs `f`, whose statements raise notices that are of no use to anybody.
-    ///
-    /// SPI keeps them out of the server's log. A client's own session gets them, and ignores them.
-    fn without_notices<R>(
-        &mut self,
-        f: impl FnOnce(&mut Self) -> Result<R, Self::Error>,
-    ) -> Result<R, Self::Error> {
-        f(self)
-    }
-
     /// Runs `f`, which writes vectors to a column of the source. The vectorizer's trigger does not take its
     /// statements for a user's, but those of the triggers that they fire.
     ///

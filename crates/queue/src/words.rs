@@ -11,8 +11,6 @@ use crate::session::{Param, QueueError, Session};
 use crate::sql::words;
 
 /// Writes the words of chunks that were just added to the store.
-///
-/// Postgres tells of a word that is too long by a notice, each time.
 pub fn add<S: Session>(
     session: &mut S,
     store: &str,
@@ -22,7 +20,7 @@ pub fn add<S: Session>(
     if chunks.is_empty() {
         return Ok(());
     }
-    session.without_notices(|s| s.execute(&words::add(store, words), &[Param::Uuids(chunks)])).map(drop)
+    session.execute(&words::add(store, words), &[Param::Uuids(chunks)]).map(drop)
 }
 
 /// Returns whether this is the error of a text that has more words than a `tsvector` can hold.

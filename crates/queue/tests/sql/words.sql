@@ -4,7 +4,18 @@ SELECT k.k0, k.seq, k.chunk, k.embedding FROM (SELECT u.ord, u.k0::integer AS k0
 
 -- words::add
 INSERT INTO "public"."blog_store_words" (embedding_uuid, words)
-SELECT s.embedding_uuid, to_tsvector('3748'::regconfig, left(s.chunk, 100000)) FROM "public"."blog_store" s WHERE s.embedding_uuid = ANY ($1)
+SELECT s.embedding_uuid, CASE WHEN length(s.chunk) <= 1000 THEN to_tsvector('3748'::regconfig, CASE WHEN s.chunk !~ '\S{65}' THEN s.chunk ELSE regexp_replace(
+regexp_replace(s.chunk, '([^\s!-/:-@[-^`{-~]{64})(?=[^\s!-/:-@[-^`{-~])', '\1 ', 'g'), '(\S{255})(?=\S)', '\1 ', 'g') END) ELSE (
+WITH RECURSIVE parts (rest, words) AS (
+SELECT left(s.chunk, 100000), ''::tsvector
+UNION ALL
+SELECT substr(p.rest, length(next.part) + 1), p.words || to_tsvector('3748'::regconfig, CASE WHEN next.part !~ '\S{65}' THEN next.part ELSE regexp_replace(
+regexp_replace(next.part, '([^\s!-/:-@[-^`{-~]{64})(?=[^\s!-/:-@[-^`{-~])', '\1 ', 'g'), '(\S{255})(?=\S)', '\1 ', 'g') END)
+FROM parts p
+CROSS JOIN LATERAL (
+SELECT left(p.rest, 1000) || substring(substr(p.rest, 1000 + 1, 255) FROM '^\S*')) next (part)
+WHERE p.rest <> '')
+SELECT p.words FROM parts p WHERE p.rest = '') END FROM "public"."blog_store" s WHERE s.embedding_uuid = ANY ($1)
 ON CONFLICT (embedding_uuid) DO NOTHING;
 
 -- words::look
