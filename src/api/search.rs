@@ -10,13 +10,14 @@ use super::embed::{embed_question, may_ask};
 use super::rerank::CallersReranker;
 use crate::catalog::vectorizer::Entry;
 use crate::catalog::visibility::may_read_all;
+use crate::catalog::words::Words;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::json::Json;
 use crate::pg::result::ReturnedRows;
 use crate::pg::vector::Vector;
 use crate::search::filter::Filter;
-use crate::search::known::{Known, Named};
+use crate::search::known::{Definitions, Known, Named};
 use crate::search::request::{Request, Weights};
 use crate::search::reranked::Reranker;
 use crate::search::run::search;
@@ -259,10 +260,12 @@ fn mode(name: Option<&str>) -> Result<Option<Mode>, PgError> {
     }
 }
 
-/// Returns the best mode for a question: hybrid where the words of all chunks are kept, and the caller may read them.
+/// Returns the best mode for a question: hybrid where the words of all chunks are kept, the caller may read them, and there
+/// is still what makes words of a question.
 fn best_mode(known: &mut Known) -> Result<Mode, PgError> {
-    let words = known.definitions()?.vectorizer.words.as_ref();
-    match words.is_some_and(|words| words.is_ready && may_read_all(current_user(), words.table.oid)) {
+    let Definitions { vectorizer, configuration, .. } = known.definitions()?;
+    let may_read = |words: &Words| words.is_ready && may_read_all(current_user(), words.table.oid);
+    match vectorizer.words.as_ref().is_some_and(may_read) && configuration.is_ok() {
         true => Ok(Mode::Hybrid),
         false => Ok(Mode::Vector),
     }

@@ -15,10 +15,11 @@ use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, Row};
 
 /// The catalogs of [`Object::Row`], by their syscaches.
-pub const CACHES: [SysCacheIdentifier::Type; 4] = [
+pub const CACHES: [SysCacheIdentifier::Type; 5] = [
     SysCacheIdentifier::NAMESPACEOID,
     SysCacheIdentifier::AUTHOID,
     SysCacheIdentifier::AUTHMEMROLEMEM,
+    SysCacheIdentifier::TSCONFIGOID,
     // The owner of the database is a member of `pg_database_owner`.
     SysCacheIdentifier::DATABASEOID,
 ];
@@ -67,6 +68,16 @@ pub fn of_names(relations: impl IntoIterator<Item = pg_sys::Oid>) -> HashSet<Obj
         objects.insert(Object::row(SysCacheIdentifier::AUTHOID, [owner]));
     }
     objects
+}
+
+/// Returns the objects that the name of a text search configuration, and the rights of its owner, are read from. Must be
+/// called within a transaction.
+pub fn of_configuration(configuration: pg_sys::Oid, schema: pg_sys::Oid, owner: pg_sys::Oid) -> [Object; 3] {
+    [
+        Object::row(SysCacheIdentifier::TSCONFIGOID, [configuration]),
+        Object::row(SysCacheIdentifier::NAMESPACEOID, [schema]),
+        Object::row(SysCacheIdentifier::AUTHOID, [owner]),
+    ]
 }
 
 /// Returns a row for each object that relations (`$1`) depend on: its kind, and its OID or, for a membership, those of its

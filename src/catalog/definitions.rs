@@ -24,9 +24,6 @@ thread_local! {
     /// The objects that somebody watches. Nothing of Postgres's is called while this is borrowed, so that a change
     /// never meets it borrowed.
     static WATCHED: RefCell<HashMap<Object, Watched>> = RefCell::default();
-
-    /// Hash values, as in their syscache, of the text search configurations that are watched. They are few, and stay.
-    static CONFIGURATIONS: RefCell<HashSet<u32>> = RefCell::default();
 }
 
 /// An object that somebody watches.
@@ -72,15 +69,6 @@ pub fn watch() {
         }
     }
 
-    /// Statements name text search configurations by their OIDs. Any role may make others.
-    #[pg_guard]
-    unsafe extern "C-unwind" fn configuration_changed(_argument: pg_sys::Datum, _cache: i32, hash: u32) {
-        // 0 stands for all configurations.
-        if hash == 0 || CONFIGURATIONS.with_borrow(|watched| watched.contains(&hash)) {
-            all_changed();
-        }
-    }
-
     let none = pg_sys::Datum::from(0);
     // SAFETY: the callbacks only count.
     unsafe {
@@ -88,8 +76,6 @@ pub fn watch() {
         for cache in basis::CACHES {
             pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(row_changed), none);
         }
-        let configurations = pg_sys::SysCacheIdentifier::TSCONFIGOID as i32;
-        pg_sys::CacheRegisterSyscacheCallback(configurations, Some(configuration_changed), none);
         let functions = pg_sys::SysCacheIdentifier::PROCOID as i32;
         pg_sys::CacheRegisterSyscacheCallback(functions, Some(function_changed), none);
     }
@@ -122,7 +108,7 @@ pub enum Told {
 /// A watch over what something was derived from. It tells whether that has to be derived again.
 pub struct Watch {
     /// The objects; `None` for all of the database.
-    objects: Option<Box<[Object]>>,
+    objects: Option<Vec<Object>>,
     /// The generation of the definitions from which it was derived.
     since: u64,
 }
@@ -142,16 +128,24 @@ impl Watch {
     }
 
     fn over_objects(objects: HashSet<Object>, since: u64) -> Watch {
+        let mut watch = Watch { objects: Some(Vec::with_capacity(objects.len())), since };
+        watch.add(objects);
+        watch
+    }
+
+    /// Watches other objects as well, from which something of the same was read.
+    pub fn add(&mut self, objects: impl IntoIterator<Item = Object>) {
+        let Some(watched) = &mut self.objects else { return };
         let now = generation();
 
         WATCHED.with_borrow_mut(|all| {
-            for object in &objects {
+            for object in objects {
                 // Whether it is this one that has changed since, nobody has noted.
-                let watched = all.entry(*object).or_insert(Watched { changed: now, watches: 0 });
-                watched.watches += 1;
+                let entry = all.entry(object).or_insert(Watched { changed: now, watches: 0 });
+                entry.watches += 1;
+                watched.push(object);
             }
         });
-        Watch { objects: Some(objects.into_iter().collect()), since }
     }
 
     /// Does the same with all that can be watched, for what is derived from relations that do not exist yet.
@@ -207,13 +201,6 @@ impl Drop for Watch {
 pub fn watch_function(right: usize, function: pg_sys::Oid) -> bool {
     let hash = basis::hash_of(pg_sys::SysCacheIdentifier::PROCOID, [function]);
     FUNCTIONS[right].swap(hash, Ordering::Relaxed) != hash
-}
-
-/// Has changes of this text search configuration disturb every watch from now on. Returns whether it was not watched before.
-/// Must be called within a transaction.
-pub fn watch_configuration(configuration: pg_sys::Oid) -> bool {
-    let hash = basis::hash_of(pg_sys::SysCacheIdentifier::TSCONFIGOID, [configuration]);
-    CONFIGURATIONS.with_borrow_mut(|watched| watched.insert(hash))
 }
 
 /// Returns a number that grows with every change of a definition that this process has been notified of.

@@ -9,11 +9,15 @@ use serde_json::{Value, json};
 
 use pgai_rs_pipeline::config::{Destination, Search};
 
+use super::basis::{self, Object};
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::lock;
 use crate::pg::sql::{self, MAX_IDENTIFIER, execute, qualified};
+
+/// The columns of a table of words.
+pub const COLUMNS: [&str; 2] = ["embedding_uuid", "words"];
 
 /// The words of a vectorizer's chunks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,11 +67,21 @@ pub fn to_json(search: &Search, schema: &str, table: &str) -> Option<Value> {
 }
 
 /// A text search configuration.
+#[derive(Debug, Clone)]
 pub struct Configuration {
     /// Its OID.
     pub oid: pg_sys::Oid,
     /// Its name, with its schema unless it is one of Postgres's own.
     pub name: String,
+    schema: pg_sys::Oid,
+    owner: pg_sys::Oid,
+}
+
+impl Configuration {
+    /// Returns the objects that it was read from. Must be called within a transaction.
+    pub fn basis(&self) -> [Object; 3] {
+        basis::of_configuration(self.oid, self.schema, self.owner)
+    }
 }
 
 /// `$1`: the name with its schema, `$2`: a role.
@@ -75,11 +89,18 @@ const CONFIGURATION: &str = "
     SELECT c.oid,
            CASE n.nspname WHEN 'pg_catalog' THEN pg_catalog.quote_ident(c.cfgname)
                           ELSE pg_catalog.format('%I.%I', n.nspname, c.cfgname) END,
-           r.rolsuper OR pg_catalog.pg_has_role($2, c.cfgowner, 'USAGE')
+           n.oid, r.oid, r.rolsuper OR pg_catalog.pg_has_role($2, c.cfgowner, 'USAGE')
     FROM pg_catalog.pg_ts_config c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.cfgnamespace
     JOIN pg_catalog.pg_roles r ON r.oid = c.cfgowner
     WHERE ARRAY[n.nspname::text, c.cfgname::text] = pg_catalog.parse_ident($1)";
+
+/// Returns the text search configuration of the words of a vectorizer of this owner; `None` if it keeps none. Errors as
+/// [`configuration`] does.
+pub fn configuration_of(search: &Search, owner: pg_sys::Oid) -> Result<Option<Configuration>, PgError> {
+    let language = search.qualified_language();
+    language.map(|language| configuration(&language, owner)).transpose()
+}
 
 /// Returns the text search configuration of this name, which has its schema, for a vectorizer of this owner. Errors if there
 /// is none (42704), or if it belongs to somebody who is neither a superuser nor one whose rights the owner has (42501).
@@ -89,8 +110,13 @@ const CONFIGURATION: &str = "
 pub fn configuration(language: &str, owner: pg_sys::Oid) -> Result<Configuration, PgError> {
     let found = as_superuser(|| {
         sql::read_now(CONFIGURATION, &[language.to_owned().into(), owner.into()], |row| {
-            let configuration = Configuration { oid: row.get(1)?, name: row.get(2)? };
-            Ok((configuration, row.get::<bool>(3)?))
+            let configuration = Configuration {
+                oid: row.get(1)?,
+                name: row.get(2)?,
+                schema: row.get(3)?,
+                owner: row.get(4)?,
+            };
+            Ok((configuration, row.get::<bool>(5)?))
         })
     })?;
 

@@ -49,5 +49,5 @@ pub fn require_free(schema: &str, name: &str) -> Result<(), PgError> {
         .with_detail(format!(
             "The words of chunks are kept in a table of this name in the schema \"{schema}\"."
         ))
-        .with_hint("Rename the relation."))
+        .with_hint("Rename the relation, or the store, of whose name that of the words is made."))
 }

@@ -21,6 +21,7 @@ use crate::access;
 use crate::catalog::binding::Relations;
 use crate::catalog::definitions::{Told, Watch};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
+use crate::catalog::words::{self, Configuration};
 use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, as_user_on};
@@ -61,7 +62,7 @@ impl Active {
     /// caches by identity. Errors if the definition is invalid, or no longer allowed.
     pub fn take_up(entry: &Entry, known: Option<&Active>, quotas: &Arc<Quotas>) -> Result<Active, PgError> {
         let (watch, vectorizer, author, api_key, account, definition) = transaction(|| {
-            let watch = Watch::over(entry.relations.all(), entry.generation)?;
+            let mut watch = Watch::over(entry.relations.all(), entry.generation)?;
             let mut vectorizer = entry.resolve()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             require_allowed(&vectorizer, api_key.as_ref())?;
@@ -70,7 +71,9 @@ impl Active {
                 s3.author = author;
             }
             let account = spending::account_of(quotas, vectorizer.owner);
-            let definition = definition::of(&vectorizer)?;
+            let configuration = words::configuration_of(&vectorizer.config.search, vectorizer.owner)?;
+            watch.add(configuration.iter().flat_map(Configuration::basis));
+            let definition = definition::of(&vectorizer, configuration.as_ref())?;
             Ok((watch, vectorizer, author, api_key, account, definition))
         })?;
         let fresh = document::Vectorizer {

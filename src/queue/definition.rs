@@ -2,20 +2,20 @@
 
 use pgai_rs_pipeline::config::{self, Loading};
 use pgai_rs_queue::definition::{Definition, Field, Target, Words};
-use pgrx::PgSqlErrorCode;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog;
-use crate::catalog::definitions::watch_configuration;
 use crate::catalog::destination::{is_cited, store_columns, vector_type};
 use crate::catalog::texts;
 use crate::catalog::vectorizer::Vectorizer;
+use crate::catalog::words::Configuration;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::read_now;
 
-/// Returns what the statements of a vectorizer are made of. Errors if a column that they name is missing.
-/// It must be called within a transaction.
-pub fn of(v: &Vectorizer) -> Result<Definition, PgError> {
+/// Returns what the statements of a vectorizer are made of, with the text search configuration of its words, if they are
+/// kept. Errors if a column that the statements name is missing. It must be called within a transaction.
+pub fn of(v: &Vectorizer, configuration: Option<&Configuration>) -> Result<Definition, PgError> {
     let target = match &v.config.destination {
         config::Destination::Column { embedding_column } => Target::Column(embedding_column.clone()),
         config::Destination::Table { .. } => {
@@ -44,29 +44,32 @@ pub fn of(v: &Vectorizer) -> Result<Definition, PgError> {
         remembered: v.remembered,
         texts: texts::of(v)?,
         cited: is_cited(&v.config.destination),
-        words: words(v)?,
+        words: configuration.map(|configuration| words(v, configuration)).transpose()?,
     })
 }
 
-/// Returns the table of the chunks' words with what makes them; `None` if they are not kept. Errors if one of both is gone.
-fn words(v: &Vectorizer) -> Result<Option<Words>, PgError> {
-    let Some(language) = v.config.search.qualified_language() else { return Ok(None) };
+/// Returns the table of the chunks' words with what makes them. Errors if the table, or one of its columns, is gone.
+fn words(v: &Vectorizer, configuration: &Configuration) -> Result<Words, PgError> {
+    const MADE_ANEW: &str = "Use ai.alter_vectorizer() with search => ai.search_hybrid() to make it anew, or with \
+                             ai.search_none() to keep no words.";
+
     let Some(words) = &v.words else {
         return Err(PgError::new(
             PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
             format!("the table of words of vectorizer \"{}\" does not exist", v.name),
         )
-        .with_hint(
-            "Use ai.alter_vectorizer() with search => ai.search_hybrid() to make it anew, or with ai.search_none() to \
-             keep no words.",
-        ));
+        .with_hint(MADE_ANEW));
     };
-    let mut configuration = catalog::words::configuration(&language, v.owner)?;
-    // Changes before it was watched were not noticed.
-    if watch_configuration(configuration.oid) {
-        configuration = catalog::words::configuration(&language, v.owner)?;
+    let table = words.table.qualified();
+    if let Some(name) = absent(words.table.oid, &catalog::words::COLUMNS)? {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+            format!("the table of words of vectorizer \"{}\" has no column {name:?}", v.name),
+        )
+        .with_detail(format!("The table is {table}."))
+        .with_hint("Rename the column back, or drop the table."));
     }
-    Ok(Some(Words { table: words.table.qualified(), configuration: Some(configuration.oid.to_u32()) }))
+    Ok(Words { table, configuration: Some(configuration.oid.to_u32()) })
 }
 
 /// Returns those of the column names `$2` that the table `$1` lacks.
@@ -76,14 +79,17 @@ const ABSENT: &str = "
     WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a
                       WHERE a.attrelid = $1 AND a.attname = c.name AND NOT a.attisdropped)";
 
+/// Returns one of these columns that a table lacks; `None` if it has all.
+fn absent(table: pg_sys::Oid, columns: &[&str]) -> Result<Option<String>, PgError> {
+    let columns: Vec<String> = columns.iter().map(|column| (*column).to_owned()).collect();
+    let read = || read_now(ABSENT, &[table.into(), columns.into()], |row| row.get::<String>(1));
+    Ok(as_superuser(read)?.into_iter().next())
+}
+
 /// Errors if one of the store's own columns was renamed or dropped.
 fn require_own_columns(v: &Vectorizer, store: &str) -> Result<(), PgError> {
     let own = store_columns(is_cited(&v.config.destination));
-    let own: Vec<String> = own.into_iter().map(str::to_owned).collect();
-    let absent = as_superuser(|| {
-        read_now(ABSENT, &[v.table_of_vectors().into(), own.into()], |row| row.get::<String>(1))
-    })?;
-    let Some(name) = absent.first() else { return Ok(()) };
+    let Some(name) = absent(v.table_of_vectors(), &own)? else { return Ok(()) };
 
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,

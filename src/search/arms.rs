@@ -75,9 +75,11 @@ impl<'a> Arms<'a> {
     /// Returns a search for the words of a text, and by the vector if there is one, that has not begun.
     pub fn new(search: &'a Search<'a>, text: &str, collection: Rc<Collection>) -> Result<Arms<'a>, PgError> {
         let vectorizer = search.vectorizer;
-        let words = vectorizer.words.as_ref().ok_or_else(|| without_words(&vectorizer.name))?;
+        let (Some(words), Some(configuration)) = (&vectorizer.words, &search.configuration) else {
+            return Err(without_words(&vectorizer.name));
+        };
         let source = words::Source::new(words, vectorizer, &search.place, search.request.filter.as_ref());
-        let question = Question::read(text, words, &collection)?;
+        let question = Question::read(text, configuration, words, &collection)?;
         Ok(Arms { search, text: Some(TextArm { question, source, collection }) })
     }
 

@@ -25,7 +25,7 @@ pub struct Collection {
     mean_length: f64,
     /// The part of all chunks, from 0 to 1, that has each of the common words.
     common: HashMap<Vec<u8>, f64>,
-    /// True if it is from ANALYZE, which Postgres tells of when it runs again.
+    /// True if it is from ANALYZE, which Postgres tells of when it runs again, and so about all chunks.
     pub is_analyzed: bool,
 }
 
@@ -34,13 +34,18 @@ const ESTIMATE: &str = "
     SELECT CASE WHEN pg_catalog.row_security_active(c.oid) THEN 0 ELSE c.reltuples END::pg_catalog.float8
     FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) $1";
 
+/// The largest length in bytes of the list of common words that is read; the usual one has some 10,000. The table's owner may
+/// have Postgres keep statistics of as many words as it likes.
+const MOST_COMMON: i32 = 1 << 20;
+
 /// The common words with the parts of all chunks that have them, of which the last few are other numbers. Postgres shows
-/// them to those who may read all rows.
+/// them to those who may read all rows. `$3`: the largest length of the list.
 const COMMON: &str = "
     SELECT s.most_common_elems::pg_catalog.text::pg_catalog.text[], s.most_common_elem_freqs::pg_catalog.float8[]
     FROM pg_catalog.pg_stats s
     WHERE s.schemaname::pg_catalog.text OPERATOR(pg_catalog.=) $1 AND s.tablename::pg_catalog.text OPERATOR(pg_catalog.=) $2
-      AND s.attname::pg_catalog.text OPERATOR(pg_catalog.=) 'words'";
+      AND s.attname::pg_catalog.text OPERATOR(pg_catalog.=) 'words'
+      AND pg_catalog.octet_length(s.most_common_elems::pg_catalog.text) OPERATOR(pg_catalog.<=) $3";
 
 impl Collection {
     /// Reads the statistics, as the current user.
@@ -75,7 +80,7 @@ fn count(words: &Words) -> Result<f64, PgError> {
 
 fn common(words: &Words) -> Result<HashMap<Vec<u8>, f64>, PgError> {
     let table = &words.table;
-    let args = [table.schema.clone().into(), table.name.clone().into()];
+    let args = [table.schema.clone().into(), table.name.clone().into(), MOST_COMMON.into()];
     let read = |row: &Row<'_>| {
         let texts = row.get_opt::<Vec<Option<String>>>(1)?.unwrap_or_default();
         let parts = row.get_opt::<Vec<Option<f64>>>(2)?.unwrap_or_default();

@@ -13,8 +13,9 @@ use super::words::without_words;
 use crate::catalog::definitions::Watch;
 use crate::catalog::telling;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
+use crate::catalog::words::{self, Configuration, Words};
 use crate::pg::error::PgError;
-use crate::pg::identity::{current_user, with_pinned_path};
+use crate::pg::identity::with_pinned_path;
 
 /// The number of vectorizers that a session keeps.
 const MOST: usize = 16;
@@ -41,8 +42,8 @@ pub struct Known {
     definitions: Option<Definitions>,
     /// The watch over all that this was read from; `None` if it has to be read each time.
     watch: Option<Watch>,
-    /// The statistics of its words, and the role that was shown them.
-    collection: Option<(pg_sys::Oid, Rc<Collection>)>,
+    /// The statistics of its words, if they are those of all chunks.
+    collection: Option<Rc<Collection>>,
     /// True if it was read for an earlier search.
     is_kept: bool,
 }
@@ -53,6 +54,8 @@ pub struct Definitions {
     pub vectorizer: Vectorizer,
     /// The order of a search.
     pub ordering: Ordering,
+    /// The text search configuration of its words; `None` if it keeps none. An error if it is gone, or a stranger's by now.
+    pub configuration: Result<Option<Configuration>, PgError>,
 }
 
 impl Definitions {
@@ -61,7 +64,8 @@ impl Definitions {
         with_pinned_path(|| {
             let vectorizer = entry.resolve()?;
             let ordering = Ordering::of(&vectorizer)?;
-            Ok(Definitions { vectorizer, ordering })
+            let configuration = words::configuration_of(&vectorizer.config.search, vectorizer.owner);
+            Ok(Definitions { vectorizer, ordering, configuration })
         })
     }
 }
@@ -96,32 +100,35 @@ impl Known {
     /// Reads its definitions. If some definition has changed meanwhile, they are read once more, while what they are read
     /// from is watched already: then changes of others do not concern them.
     fn read(&mut self) -> Result<(), PgError> {
-        self.definitions = Some(Definitions::of(&self.entry)?);
-        self.watch = watch(&self.entry)?;
+        self.read_as_listed()?;
         let Some(disturbed) = self.watch.take_if(|watch| !watch.is_undisturbed()) else { return Ok(()) };
 
         if let Some(entry) = vectorizer::by_id(self.entry.id)? {
-            self.definitions = Some(Definitions::of(&entry)?);
-            self.watch = watch(&entry)?;
             self.entry = entry;
+            self.read_as_listed()?;
         }
         drop(disturbed);
         Ok(())
     }
 
+    /// Reads its definitions, and watches what they are read from.
+    fn read_as_listed(&mut self) -> Result<(), PgError> {
+        let definitions = Definitions::of(&self.entry)?;
+        self.watch = watch(&self.entry, &definitions)?;
+        self.definitions = Some(definitions);
+        Ok(())
+    }
+
     /// Returns the statistics of its words, as the current user sees them. Errors if it keeps none.
     pub fn collection(&mut self) -> Result<Rc<Collection>, PgError> {
-        let role = current_user();
-        if let Some((seen_by, collection)) = &self.collection
-            && *seen_by == role
-        {
+        let vectorizer = &self.definitions()?.vectorizer;
+        let words = vectorizer.words.clone().ok_or_else(|| without_words(&vectorizer.name))?;
+        if let Some(collection) = self.collection.as_ref().filter(|_| sees_all(&words)) {
             return Ok(collection.clone());
         }
 
-        let vectorizer = &self.definitions()?.vectorizer;
-        let words = vectorizer.words.as_ref().ok_or_else(|| without_words(&vectorizer.name))?;
-        let collection = Rc::new(with_pinned_path(|| Collection::read(words))?);
-        self.collection = Some((role, collection.clone())).filter(|(_, read)| read.is_analyzed);
+        let collection = Rc::new(with_pinned_path(|| Collection::read(&words))?);
+        self.collection = Some(collection.clone()).filter(|collection| collection.is_analyzed);
         Ok(collection)
     }
 
@@ -163,6 +170,15 @@ impl Known {
     }
 }
 
+/// Returns whether no policy hides rows of a table of words from the current user, who may lose the right to see all without
+/// a change of the table.
+fn sees_all(words: &Words) -> bool {
+    /// `RLS_ENABLED` of Postgres's `utils/rls.h`.
+    const HIDES_ROWS: i32 = 2;
+    // SAFETY: looks up the catalogs on the main thread, in a transaction; errors are not raised.
+    unsafe { pg_sys::check_enable_rls(words.table.oid, pg_sys::InvalidOid, true) != HIDES_ROWS }
+}
+
 /// Takes a vectorizer out of those that are kept.
 fn take(named: &Named) -> Option<Known> {
     KNOWN.with_borrow_mut(|known| {
@@ -174,11 +190,15 @@ fn take(named: &Named) -> Option<Known> {
     })
 }
 
-/// Returns a watch over the catalog and the relations of a vectorizer; `None` if it was found by names, which any relation
-/// may get, or its row may change without a word.
-fn watch(entry: &Entry) -> Result<Option<Watch>, PgError> {
-    let tables = telling::of(&telling::OF_VECTORIZERS)?.filter(|_| entry.bound);
-    let watch =
-        |tables: Vec<_>| Watch::over(tables.into_iter().chain(entry.relations.all()), entry.generation);
-    tables.map(watch).transpose()
+/// Returns a watch over the catalog, the relations of a vectorizer and the configuration of its words; `None` if it was found
+/// by names, which any relation may get, if its row may change without a word, or if the configuration was not found.
+fn watch(entry: &Entry, definitions: &Definitions) -> Result<Option<Watch>, PgError> {
+    let (Some(tables), Ok(configuration)) =
+        (telling::of(&telling::OF_VECTORIZERS)?.filter(|_| entry.bound), &definitions.configuration)
+    else {
+        return Ok(None);
+    };
+    let mut watch = Watch::over(tables.into_iter().chain(entry.relations.all()), entry.generation)?;
+    watch.add(configuration.iter().flat_map(Configuration::basis));
+    Ok(Some(watch))
 }

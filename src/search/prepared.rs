@@ -11,6 +11,7 @@ use super::statement::{Statement, Way};
 use super::tuning::tune;
 use super::words::without_words;
 use crate::catalog::vectorizer::Vectorizer;
+use crate::catalog::words::Configuration;
 use crate::pg::error::PgError;
 use crate::pg::result::{Reads, ResultRows, with_rows};
 use crate::pg::settings::SettingsLevel;
@@ -28,6 +29,8 @@ pub struct Search<'a> {
     pub place: Place,
     /// The statements.
     pub statement: Statement,
+    /// The text search configuration of the words; `None` if none are looked for.
+    pub configuration: Option<Configuration>,
     /// The vector as Postgres has it; `None` if there is none.
     vector: Option<pg_sys::Datum>,
 }
@@ -52,7 +55,7 @@ pub fn lock(known: &mut Known, request: &Request) -> Result<(), PgError> {
 
 /// Writes the statements of a search whose relations are locked.
 pub fn prepare<'a>(known: &'a mut Known, request: &'a Request) -> Result<Search<'a>, PgError> {
-    let Definitions { vectorizer, ordering } = known.definitions()?;
+    let Definitions { vectorizer, ordering, configuration } = known.definitions()?;
     let vector = match &request.vector {
         Some(vector) => {
             require_dimensions(vectorizer, vector)?;
@@ -64,7 +67,8 @@ pub fn prepare<'a>(known: &'a mut Known, request: &'a Request) -> Result<Search<
     let place = Place::of(vectorizer, request.filter.is_some());
     let with_vectors = request.diversity.is_some();
     let statement = Statement::new(vectorizer, &place, ordering, request.filter.as_ref(), with_vectors);
-    Ok(Search { request, vectorizer, ordering, place, statement, vector })
+    let configuration = if request.words.is_some() { configuration.clone()? } else { None };
+    Ok(Search { request, vectorizer, ordering, place, statement, configuration, vector })
 }
 
 /// Errors if the vector could be compared with none.

@@ -10,12 +10,13 @@ use pgrx::datum::{DatumWithOid, Uuid};
 
 use pgai_rs_pipeline::search::bm25;
 use pgai_rs_queue::quote::literal;
+use pgai_rs_queue::sql::words::of_text;
 
 use super::collection::Collection;
 use super::filter::Filter;
 use super::place::Place;
 use crate::catalog::vectorizer::Vectorizer;
-use crate::catalog::words::Words;
+use crate::catalog::words::{Configuration, Words};
 use crate::pg::error::PgError;
 use crate::pg::identity::with_pinned_path;
 use crate::pg::result::{Reads, ResultRows, with_rows};
@@ -45,11 +46,15 @@ struct Word {
 pub type Scored = (Uuid, f64);
 
 impl Question {
-    /// Reads a question.
-    pub fn read(question: &str, words: &Words, collection: &Collection) -> Result<Question, PgError> {
+    /// Reads a question, by the configuration that made the words of the chunks.
+    pub fn read(
+        question: &str,
+        configuration: &Configuration,
+        words: &Words,
+        collection: &Collection,
+    ) -> Result<Question, PgError> {
         let mut found = Vec::new();
-        let read =
-            format!("SELECT pg_catalog.to_tsvector({}::pg_catalog.regconfig, $1)", literal(&words.language));
+        let read = format!("SELECT {}", of_text(configuration.oid.to_u32(), "$1"));
         with_pinned_path(|| {
             with_rows(&read, &[question.into()], Reads::AsTheCaller, |rows| {
                 let note = |word: &[u8], _| found.push(word.to_vec());
@@ -136,7 +141,8 @@ fn counts(
 pub struct Source<'a> {
     /// The table of words.
     words: &'a Words,
-    /// Its alias, which is not the name of the source, by which a filter may call its columns.
+    /// Its alias, which is not the name of the source, by which a filter may call its columns. Of its own columns none has
+    /// a name of a column of the view, which a filter may call as well.
     alias: &'static str,
     /// What is joined to it, after a blank; empty if nothing is.
     joined: String,
@@ -164,7 +170,7 @@ impl<'a> Source<'a> {
             words,
             alias,
             joined: format!(
-                " JOIN {} ON {chunk}.embedding_uuid OPERATOR(pg_catalog.=) {alias}.embedding_uuid",
+                " JOIN {} ON {chunk}.embedding_uuid OPERATOR(pg_catalog.=) {alias}._uuid",
                 place.relation(vectorizer)
             ),
             condition: format!(" AND {}", place.condition(vectorizer, &filter.in_parentheses())),
@@ -209,8 +215,9 @@ impl<'a> Source<'a> {
         let Source { words, alias, joined, condition: also } = self;
         let table = words.table.qualified();
         let text = format!(
-            "SELECT {alias}.embedding_uuid::pg_catalog.uuid, {alias}.words::pg_catalog.tsvector FROM {table} AS {alias}{joined}
-             WHERE {alias}.words OPERATOR(pg_catalog.@@) {}::pg_catalog.tsquery{also} LIMIT {MOST_CHUNKS}",
+            "SELECT {alias}._uuid::pg_catalog.uuid, {alias}._lexemes::pg_catalog.tsvector
+             FROM (SELECT w.embedding_uuid AS _uuid, w.words AS _lexemes FROM {table} AS w) AS {alias}{joined}
+             WHERE {alias}._lexemes OPERATOR(pg_catalog.@@) {}::pg_catalog.tsquery{also} LIMIT {MOST_CHUNKS}",
             literal(condition),
         );
         let none: [DatumWithOid<'_>; 0] = [];
