@@ -22,7 +22,7 @@ use super::session::SpiSession;
 use super::tickets::Tickets;
 use super::unlogged;
 use crate::catalog::vectorizer::Entry;
-use crate::catalog::{definitions, registration};
+use crate::catalog::{definitions, registration, vectorizer};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -156,7 +156,12 @@ impl Roster {
             return Ok(());
         }
 
-        let read = || Active::take_up(entry, known, quotas);
+        // What was listed before the change that is heard of would be taken for changed, again and again.
+        let is_same = known.is_some_and(|active| active.is_same(entry));
+        let read = || {
+            let now = if is_same { transaction(|| vectorizer::by_id(entry.id))? } else { None };
+            Active::take_up(now.as_ref().unwrap_or(entry), known, quotas)
+        };
         let active = match self.is_doubtful(entry) {
             // Anybody may have caused it.
             true => read()?,
