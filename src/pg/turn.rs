@@ -92,19 +92,27 @@ pub fn left(owner: pg_sys::Oid) -> Option<Duration> {
 }
 
 /// Runs `f`, which works for an owner, and counts the time that it takes as the owner's, beside that of the owner's turns
-/// in it, which count themselves.
+/// in it, which count themselves. An error counts as well: it unwinds.
 pub fn on_account_of<R>(owner: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
+    struct Account {
+        owner: u32,
+        before: Duration,
+        began: Instant,
+    }
+    impl Drop for Account {
+        fn drop(&mut self) {
+            let now = Instant::now();
+            shares(|shares| {
+                let counted = shares.taken_of(self.owner).saturating_sub(self.before);
+                shares.took(self.owner, (now - self.began).saturating_sub(counted), false, now);
+            });
+        }
+    }
+
     let owner = owner.to_u32();
     let before = shares(|shares| shares.taken_of(owner));
-    let began = Instant::now();
-    let result = f();
-
-    let now = Instant::now();
-    shares(|shares| {
-        let counted = shares.taken_of(owner).saturating_sub(before);
-        shares.took(owner, (now - began).saturating_sub(counted), false, now);
-    });
-    result
+    let _account = Account { owner, before, began: Instant::now() };
+    f()
 }
 
 /// Records that an owner has work in this turn.

@@ -26,6 +26,7 @@ use crate::catalog::{secret, spending};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, as_user_on};
 use crate::pg::transaction::{make_constraints_immediate, transaction};
+use crate::pg::turn;
 
 /// A vectorizer that this worker serves.
 pub struct Active {
@@ -197,11 +198,17 @@ impl Active {
     /// owner or names have changed. Constraints are immediate, so that nothing is left to run at commit.
     pub fn as_owner<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         let relations = &self.vectorizer.relations;
-        relations.hold()?;
+        self.waiting_for_locks(|| relations.hold())?;
         as_user_on(self.vectorizer.owner, &relations.oids(), || {
             make_constraints_immediate();
             f()
         })
+    }
+
+    /// Runs `f`, which takes locks on its tables. The time for which it waits for them counts as the owner's, whose turn has
+    /// not begun.
+    fn waiting_for_locks<R>(&self, f: impl FnOnce() -> R) -> R {
+        turn::on_account_of(self.vectorizer.owner, f)
     }
 
     /// Determines the first time of its schedule, if it is not known. It runs as the owner, like the
@@ -225,7 +232,9 @@ impl Active {
     /// errors are raised if they have changed.
     pub fn as_owner_of_queue<R>(&self, f: impl FnOnce() -> Result<R, PgError>) -> Result<R, PgError> {
         let Relations { inbox, work, .. } = &self.vectorizer.relations;
-        [inbox, work].into_iter().try_for_each(|table| table.hold(AccessShareLock))?;
+        self.waiting_for_locks(|| {
+            [inbox, work].into_iter().try_for_each(|table| table.hold(AccessShareLock))
+        })?;
         as_user_on(self.vectorizer.owner, &[inbox.oid, work.oid].into(), f)
     }
 }
