@@ -11,7 +11,7 @@ use crate::catalog::ownership::require_owner;
 use crate::catalog::row_security;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::words;
+use crate::catalog::{words, words_rights};
 use crate::declare;
 use crate::declare::config::ConfigPart;
 use crate::pg::error::PgError;
@@ -114,8 +114,11 @@ fn replace(entry: &Entry, wanted: &Search) -> Result<Option<Table>, PgError> {
     lock::schema_names(&[&store.schema])?;
 
     let made = words::create(store, &name)?;
-    words::copy_grants(store, &made)?;
-    row_security::keep_words(&Relations { words: Some(made.clone()), ..entry.relations.clone() })?;
+    let relations = Relations { words: Some(made.clone()), ..entry.relations.clone() };
+    words_rights::grant(store, &made, None)?;
+    // Default privileges may be for others than those who have the store by now.
+    words_rights::revoke_from_others(&relations)?;
+    row_security::keep_words(&relations)?;
     made.hold(pg_sys::AccessShareLock)?;
     Ok(Some(made))
 }

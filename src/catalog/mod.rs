@@ -9,7 +9,7 @@
 //! * [`triggers`], [`trigger_states`], [`objects`], [`destination`]: creating its objects, and which sessions fire its
 //!   triggers
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
-//! * [`words`]: the words of its chunks
+//! * [`words`], [`words_rights`]: the words of its chunks, and who may read them
 //! * [`scan`]: reading a table without a plan
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
 //! * [`schema`], [`visibility`], [`row_security`]: the schema `ai`, which roles see which part of it, and which chunks
@@ -51,6 +51,7 @@ pub mod triggers;
 pub mod vectorizer;
 pub mod visibility;
 pub mod words;
+pub mod words_rights;
 
 /// Returns the name of the source's INSERT or row trigger, and the stem of the others' names.
 pub fn trigger_name(id: i32) -> String {

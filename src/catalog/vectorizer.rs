@@ -136,9 +136,9 @@ pub fn by_source(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
     entries("r.source = $1", &[relation.into()])
 }
 
-/// Returns the vectorizers whose store is this table.
-pub fn by_store(relation: pg_sys::Oid) -> Result<Vec<Entry>, PgError> {
-    entries("r.store = $1", &[relation.into()])
+/// Returns the vectorizers whose store is one of these tables.
+pub fn by_stores(relations: Vec<pg_sys::Oid>) -> Result<Vec<Entry>, PgError> {
+    entries("r.store = ANY ($1)", &[relations.into()])
 }
 
 /// A vectorizer with the definitions of its tables.

@@ -1,8 +1,8 @@
 //! The words of a vectorizer's chunks: a table beside the store, with a `tsvector` for each chunk.
 //!
 //! It belongs to the owner of the store. Its foreign key lets whoever deletes a chunk take the words along. The words
-//! show what is in the chunks, so who may read them is decided by the store: its grants are copied, and its row security
-//! holds for them ([`row_security`](super::row_security)).
+//! show what is in the chunks, so who may read them is decided by the store: by its grants
+//! ([`words_rights`](super::words_rights)) and by its row security ([`row_security`](super::row_security)).
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::{Value, json};
@@ -157,30 +157,4 @@ pub fn create(store: &Table, name: &str) -> Result<Table, PgError> {
         as_user(store.owner, || statements.iter().try_for_each(|statement| execute(statement, &[]).map(drop)))
     })?;
     Table::made(&store.schema, name, &[store.owner])
-}
-
-/// `$1`: a table. `PUBLIC` has no name.
-const READERS: &str = "
-    SELECT r.rolname::text, a.is_grantable
-    FROM pg_catalog.pg_class c
-    CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) AS a
-    LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-    WHERE c.oid = $1 AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner
-      AND (a.grantee = 0 OR r.oid IS NOT NULL)
-    ORDER BY 1";
-
-/// Grants SELECT on the words to those who have it on the store, as the owner of both.
-pub fn copy_grants(store: &Table, words: &Table) -> Result<(), PgError> {
-    let readers = as_superuser(|| {
-        sql::read_now(READERS, &[store.oid.into()], |row| {
-            Ok((row.get_opt::<String>(1)?, row.get::<bool>(2)?))
-        })
-    })?;
-    as_user(words.owner, || {
-        readers.iter().try_for_each(|(role, is_grantable)| {
-            let role = role.as_deref().map_or("PUBLIC".to_owned(), sql::ident);
-            let option = if *is_grantable { " WITH GRANT OPTION" } else { "" };
-            execute(&format!("GRANT SELECT ON {} TO {role}{option}", words.qualified()), &[]).map(drop)
-        })
-    })
 }

@@ -14,7 +14,7 @@
 //! * [`dropped`]: dropped sources and partitions
 //! * [`partitions`]: tables that became partitions or no longer are
 //! * [`renamed`], [`mod@column`], [`types`]: renamed objects
-//! * grants: the worker is woken, to retry what was refused for lack of a right
+//! * [`granted`]: rights on stores; the worker is woken, to retry what was refused for lack of a right
 //! * [`altered`], [`casts`], [`values`], [`switched`], [`secured`]: changes of values, triggers and row
 //!   security by ALTER TABLE
 
@@ -23,6 +23,7 @@ mod casts;
 mod column;
 mod commands;
 mod dropped;
+mod granted;
 mod node;
 mod partitions;
 mod renamed;
@@ -106,6 +107,9 @@ fn follow(change: StatementChange) {
         // The worker is notified of the grant itself, and retries what was refused for lack of it. Nothing
         // else is hurried.
         StatementChange::Granted => wake::worker_at_commit(),
+        StatementChange::GrantedTables(grant) => {
+            warned("changed rights on a store", || granted::follow(grant));
+        }
         StatementChange::Altered(altered) => follow_altered(&altered),
     }
 }

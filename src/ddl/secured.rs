@@ -16,7 +16,7 @@ pub fn follow(relation: pg_sys::Oid) -> Result<(), PgError> {
     for entry in vectorizer::by_source(relation)? {
         warned_of(&entry, "changed row security of its source", || follow_in(&entry));
     }
-    for entry in vectorizer::by_store(relation)? {
+    for entry in vectorizer::by_stores(vec![relation])? {
         warned_of(&entry, "changed row security of its store", || {
             entry.relations.require_one_owner()?;
             row_security::keep_words(&entry.relations)

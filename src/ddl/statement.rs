@@ -3,8 +3,10 @@
 use pgrx::pg_sys::{self, CollectedCommandType, NodeTag, ObjectAddress, ObjectType};
 
 use super::altered::{Altered, is_followed};
+use super::granted::TableGrant;
 use super::node::{object_of, pointers, text};
 use crate::catalog::rights::Right;
+use crate::pg::named::oids;
 
 /// A change of a definition that may concern a vectorizer.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub enum StatementChange {
     /// EXECUTE on one of the extension's functions, or on a function of the same name, was granted or
     /// revoked.
     Granted,
+    /// SELECT on tables was granted or revoked.
+    GrantedTables(TableGrant),
 }
 
 /// Returns whether a statement may have made such a change, judging by its kind alone.
@@ -61,7 +65,7 @@ pub unsafe fn may_concern(node: *mut pg_sys::Node) -> bool {
                 has_name_of_ours(kind) || is_type(kind)
             }
             NodeTag::T_AlterEnumStmt => renames_value(node),
-            NodeTag::T_GrantStmt => granted(&*node.cast::<pg_sys::GrantStmt>()),
+            NodeTag::T_GrantStmt => is_grant(&*node.cast::<pg_sys::GrantStmt>()),
             _ => false,
         }
     }
@@ -87,7 +91,7 @@ impl StatementChange {
             }
 
             if command.type_ == CollectedCommandType::SCT_Grant {
-                return Some(StatementChange::Granted);
+                return granted(&*command.d.grant.istmt);
             }
             let object = object_of(command)?;
             if node.is_null() {
@@ -162,9 +166,25 @@ fn has_name_of_ours(kind: ObjectType::Type) -> bool {
     matches!(kind, ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW)
 }
 
-/// Returns whether this is GRANT or REVOKE on functions whose names are those of rights, or on all functions
-/// of a schema. The only reaction is to wake the worker, so it does not matter which functions they are.
-unsafe fn granted(statement: &pg_sys::GrantStmt) -> bool {
+/// Reads a GRANT or REVOKE that was executed; returns `None` for one that gives or takes no right to read a table.
+unsafe fn granted(grant: &pg_sys::InternalGrant) -> Option<StatementChange> {
+    if grant.objtype != ObjectType::OBJECT_TABLE {
+        return Some(StatementChange::Granted);
+    }
+    if !grant.all_privs && grant.privileges & pg_sys::AclMode::from(pg_sys::ACL_SELECT) == 0 {
+        return None;
+    }
+    // SAFETY: by the caller: lists of OIDs.
+    let (tables, grantees) = unsafe { (oids(grant.objects), oids(grant.grantees)) };
+    Some(StatementChange::GrantedTables(TableGrant { tables, grantees: grant.is_grant.then_some(grantees) }))
+}
+
+/// Returns whether this is GRANT or REVOKE on tables, on functions whose names are those of rights, or on all functions of a
+/// schema. The only reaction to functions is to wake the worker, so it does not matter which functions they are.
+unsafe fn is_grant(statement: &pg_sys::GrantStmt) -> bool {
+    if statement.objtype == ObjectType::OBJECT_TABLE {
+        return true;
+    }
     let is_of_functions = matches!(
         statement.objtype,
         ObjectType::OBJECT_FUNCTION | ObjectType::OBJECT_ROUTINE | ObjectType::OBJECT_PROCEDURE
