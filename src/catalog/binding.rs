@@ -304,6 +304,9 @@ const TRUNCATES: &str = "t.tgparentid = 0 AND (t.tgtype & 32) <> 0
 /// All of them must belong to one owner: a role that owns only one of them can't have work done on another
 /// role's table. The table with the source's name is preferred; one with another name is accepted if it alone
 /// has the vectorizer's UUID.
+///
+/// The table of words must refer to the store. The reference is missing in the middle of a restore, where it would fail if
+/// the worker had deleted chunks before: with `pg_dump` it comes after the triggers.
 fn found(arguments: &str, old_arguments: &str) -> String {
     let beside = |alias: &str, stem: &str| {
         format!(
@@ -337,7 +340,10 @@ fn found(arguments: &str, old_arguments: &str) -> String {
                {store}
                {view}
                {words}
-               WHERE qn.nspname = v.queue_schema) c
+               WHERE qn.nspname = v.queue_schema
+                 AND (wd.oid IS NULL OR EXISTS (
+                     SELECT FROM pg_catalog.pg_constraint r
+                     WHERE r.contype = 'f' AND r.conrelid = wd.oid AND r.confrelid = st.oid))) c
          WHERE c.named OR c.by_uuid AND c.candidates = 1
          ORDER BY c.named DESC
          LIMIT 1",
