@@ -10,7 +10,7 @@ import pytest
 from pgai_dev import places, postgres
 
 # Before they are imported: their assertions are to show both sides as a test's own do.
-pytest.register_assert_rewrite("support.wait", "support.vectorizer", "support.s3_source", "support.rereading")
+pytest.register_assert_rewrite("support.wait", "support.vectorizer", "support.s3_source", "support.rereading", "support.words")
 
 from support import workdir as directories
 from support.cluster import Cluster, Database

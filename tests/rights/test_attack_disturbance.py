@@ -100,6 +100,16 @@ def test_many_vectorizers_are_served_whatever_a_stranger_changes_of_her_own(db, 
         eventually(lambda: alice.rows("last") == [1], what="a new vectorizer to be served")
 
 
+def test_what_changes_once_is_read_again_once(db, alice):
+    """What was listed before the change is not older than it for ever."""
+    alice.sql(f"ALTER ROLE {alice.name} PASSWORD 'x'")
+    alice.is_served(2)
+    before = rereading.readings(db)
+    for row in range(3, 3 + MANY):
+        alice.is_served(row)
+    assert rereading.readings(db) - before < MANY / 2
+
+
 def test_what_concerns_an_owner_is_heard_of(db, alice):
     """Her rights come with a membership in a role that is a member of another."""
     db.sql(f"""

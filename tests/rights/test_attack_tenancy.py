@@ -147,6 +147,29 @@ def test_a_lock_on_ones_own_work_table_holds_up_nobody_else(shared):
     eventually(lambda: mallory.rows() == [1, 2], what="the row to be written when the lock is gone")
 
 
+def test_waiting_for_locks_on_ones_own_tables_is_ones_own_time(shared):
+    """She locks the tables of all her vectorizers, for each of which the worker would wait in each turn."""
+    db, mallory, alice = shared(log_lock_waits="on", deadlock_timeout="10ms")
+    many = 40
+    for number in range(many):
+        mallory.vectorizer(f"locked_{number}")
+        mallory.insert(1, f"locked_{number}")
+    for number in range(many):
+        eventually(lambda: mallory.rows(f"locked_{number}") == [1], what="hers to be served")  # noqa: B023
+    with db.connect(user="mallory", autocommit=False) as session:
+        for number in range(many):
+            session.execute(f"LOCK TABLE mallory.locked_{number}_embedding_store")
+        with db.connect(user="mallory") as other:
+            for number in range(many):
+                other.execute(f"INSERT INTO mallory.locked_{number} VALUES (2, 'two')")
+        position = db.cluster.log_position()
+        alice.is_served(1)
+        waits = db.cluster.log_text(since=position).count("still waiting for AccessShareLock on relation")
+        session.rollback()
+    # Without shares the worker would wait for each of hers before it comes to Alice's.
+    assert waits < many / 2
+
+
 def test_a_role_with_many_vectorizers_gets_no_more_turns_than_one_with_one(shared):
     """Each of hers takes its time and makes itself work again, so that all of them are always busy."""
     db, mallory, alice = shared()

@@ -29,8 +29,10 @@ def readings(db) -> int:
     return db.value("SELECT seq_scan FROM pg_stat_all_tables WHERE relid = 'ai._compared_since_crash'::regclass")
 
 
-def not_read_again(db, alice: Tenant, stranger: str, statements: str) -> None:
-    """Asserts that what a stranger does, again and again, has Alice's vectorizer read no more often, and that her own does."""
+def not_read_again(db, alice: Tenant, stranger: str, statements: str, most: int = CHANGES // 2) -> None:
+    """Asserts that what a stranger does, again and again, has Alice's vectorizer read no more often, and that her own does.
+
+    Where it is read for it in a tenth of the worker's time alone, `most` has to be lower."""
     eventually(lambda: readings(db), what="her vectorizer to be read")
     before = readings(db)
     with db.connect(user=stranger) as session:
@@ -43,4 +45,4 @@ def not_read_again(db, alice: Tenant, stranger: str, statements: str) -> None:
     alice.sql(f"ALTER TABLE {alice.name}.document ADD COLUMN more text")
     alice.insert(0)
     after = eventually(lambda: (now := readings(db)) > before and now, what="her vectorizer to be read again")
-    assert after - before < CHANGES / 2
+    assert after - before < most
