@@ -107,12 +107,15 @@ CALLS = {
     "start_worker": "SELECT ai.start_worker()",
     "vectorizer_embed": "SELECT ai.vectorizer_embed(1, 'text'), ai.vectorizer_embed('m_document_embedding_store', 'text'), "
     "ai.vectorizer_embed(2, 'none'), ai.vectorizer_embed('none', 'text'), ai.vectorizer_embed({config}, 'text')",
-    "search": "SELECT * FROM ai.search(1, 'text', 3, 'true', per_document => 1, diversity => 0.5, min_score => 0), "
-    "ai.search('m_document_embedding_store', ai.vectorizer_embed(1, 'text')), ai.search(1, 'text', exact => true), "
-    "ai.search(ARRAY['m_document_embedding_store'], 'text')",
+    # Each for itself: of a join, what follows a search that finds nothing is not run.
+    "search": "SELECT (SELECT count(*) FROM ai.search(1, 'text', 3, 'true', per_document => 1, diversity => 0.5, min_score => 0)), "
+    "(SELECT count(*) FROM ai.search('m_document_embedding_store', ai.vectorizer_embed(1, 'text'))), "
+    "(SELECT count(*) FROM ai.search(1, 'text', exact => true)), (SELECT count(*) FROM ai.search(1, 'text', rerank => {rerank})), "
+    "(SELECT count(*) FROM ai.search(ARRAY['m_document_embedding_store'], 'text'))",
     "_embed": "SELECT ai._embed({config}, 'text', NULL)",
     "_embed_tokens": "SELECT ai._embed_tokens({config}, ARRAY[1, 2], NULL)",
     "_embed_all": "SELECT ai._embed_all({config}, ARRAY['text'], NULL)",
+    "_rerank_all": "SELECT ai._rerank_all({rerank}, 'text', ARRAY['a', 'b'], NULL)",
     "_require_nothing_else": "SELECT ai._require_nothing_else('{{}}')",
     "_chunks": "SELECT ai._chunks('text', ai.chunking_character_text_splitter())",
 }
@@ -148,5 +151,5 @@ def test_nothing_planted_is_called_by_what_keeps_the_callers_path(db, stub, mall
         for call in CALLS.values():
             # Whether it succeeds is another question.
             with suppress(psycopg.Error):
-                session.execute(call.format(config=config))
+                session.execute(call.format(config=config, rerank=f"ai.rerank_tei('{stub.url}')"))
     assert not db.value("SELECT is_called FROM m.called")
