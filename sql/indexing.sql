@@ -8,17 +8,19 @@ CREATE FUNCTION ai.indexing_default() RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 RETURN jsonb_build_object('config_type', 'indexing', 'implementation', 'default');
 
+-- With quantization 'halfvec' or 'binary', the index has the vectors in less precision than the store.
 CREATE FUNCTION ai.indexing_hnsw(
     min_rows int4 DEFAULT 100000,
     opclass text DEFAULT 'vector_cosine_ops',
     m int4 DEFAULT NULL,
     ef_construction int4 DEFAULT NULL,
-    create_when_queue_empty bool DEFAULT true
+    create_when_queue_empty bool DEFAULT true,
+    quantization text DEFAULT NULL
 ) RETURNS jsonb
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
 RETURN jsonb_strip_nulls(jsonb_build_object(
     'config_type', 'indexing', 'implementation', 'hnsw', 'min_rows', min_rows, 'opclass', opclass, 'm', m,
-    'ef_construction', ef_construction, 'create_when_queue_empty', create_when_queue_empty));
+    'ef_construction', ef_construction, 'create_when_queue_empty', create_when_queue_empty, 'quantization', quantization));
 
 CREATE FUNCTION ai.indexing_diskann(
     min_rows int4 DEFAULT 100000,

@@ -176,7 +176,9 @@ DECLARE
         'ai._vectorizer_pending(oid,oid,int8)',
         'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
         'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()', 'ai.chunking_markdown(int4,text,bool)',
-        'ai.destination_table(name,name,name,name,name,bool)', 'ai._destination_table_of_0_2(name,name,name,name,name)',
+        'ai.destination_table(name,name,name,name,name,bool,text)', 'ai._destination_table_of_0_2(name,name,name,name,name)',
+        'ai.destination_column(name,text)', 'ai._destination_column_of_0_2(name)',
+        'ai.indexing_hnsw(int4,text,int4,int4,bool,text)', 'ai._indexing_hnsw_of_0_2(int4,text,int4,int4,bool)',
         'ai.parse_document(bytea,text,text)', 'ai.parse_document(text,jsonb)',
         'ai.chunk_document(bytea,jsonb,text,text)', 'ai.chunk_document(text,jsonb,jsonb)',
         'ai.parsing_auto(bool)', 'ai.parsing_pymupdf(bool)', 'ai.parsing_docling(bool)',
@@ -215,8 +217,9 @@ BEGIN
                pg_catalog.to_regprocedure('ai._vectorizer_readable(name,name)')::pg_catalog.oid
         UNION ALL
         SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, pg_catalog.to_regprocedure(f)::pg_catalog.oid
-        FROM pg_catalog.unnest(ARRAY['ai.destination_table(name,name,name,name,name)', 'ai.parsing_auto()', 'ai.parsing_pymupdf()',
-                                     'ai.parsing_docling()',
+        FROM pg_catalog.unnest(ARRAY['ai.destination_table(name,name,name,name,name)', 'ai.destination_column(name)',
+                                     'ai.indexing_hnsw(int4,text,int4,int4,bool)',
+                                     'ai.parsing_auto()', 'ai.parsing_pymupdf()', 'ai.parsing_docling()',
                                      'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)'])
              AS f),
     -- A view depends by its rule.
@@ -362,6 +365,8 @@ ALTER TABLE ai._spent ENABLE ROW LEVEL SECURITY;
 
 -- They have an argument more. Under their old names beside the new ones, a call would be ambiguous.
 ALTER FUNCTION ai.destination_table(name, name, name, name, name) RENAME TO _destination_table_of_0_2;
+ALTER FUNCTION ai.destination_column(name) RENAME TO _destination_column_of_0_2;
+ALTER FUNCTION ai.indexing_hnsw(int4, text, int4, int4, bool) RENAME TO _indexing_hnsw_of_0_2;
 ALTER FUNCTION ai.parsing_auto() RENAME TO _parsing_auto_of_0_2;
 ALTER FUNCTION ai.parsing_pymupdf() RENAME TO _parsing_pymupdf_of_0_2;
 ALTER FUNCTION ai.parsing_docling() RENAME TO _parsing_docling_of_0_2;
@@ -372,7 +377,8 @@ RENAME TO _create_vectorizer_of_0_2;
 -- have planted what fits better. Made anew they call what is meant; and whoever has changed them loses that.
 -- all functions and views of sql/
 
-DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._parsing_auto_of_0_2(),
+DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._destination_column_of_0_2(name),
+              ai._indexing_hnsw_of_0_2(int4, text, int4, int4, bool), ai._parsing_auto_of_0_2(),
               ai._parsing_pymupdf_of_0_2(), ai._parsing_docling_of_0_2(),
               ai._create_vectorizer_of_0_2(
                   regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool);

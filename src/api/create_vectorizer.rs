@@ -205,7 +205,7 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
         asked_search::require_free(schema, &table)?;
     }
 
-    indexing::announce(&declared.config, &source);
+    indexing::announce(&declared.config, declared.vector_type, &source);
     let blueprint = Blueprint { id, name, source, columns, key, queue_schema, inbox, declared };
     build(blueprint, &grantees, request.enqueue_existing)?;
     Ok(id)

@@ -97,7 +97,9 @@ fn evaluated_destination(
         Some("table" | "column") => {}
         _ => return Err(PgError::raised("invalid implementation for destination config").into()),
     }
-    Ok(JsonB(to_json(&destination::evaluate(config.readable()?, &source(schema, table)?)?)))
+    let names = config.readable()?;
+    let vector_type = names.vector_type.unwrap_or_default();
+    Ok(JsonB(to_json(&destination::evaluate(names, &source(schema, table)?, vector_type)?)))
 }
 
 #[pg_extern(sql = false)]
@@ -110,6 +112,7 @@ fn validate_destination_free(destination: Option<Json>) -> Checked {
         view_schema: names.view_schema.unwrap_or_default(),
         view_name: names.view_name.unwrap_or_default(),
         citation: names.citation,
+        vector_type: names.vector_type.unwrap_or_default(),
     })?)
 }
 

@@ -31,11 +31,15 @@ fn set_scheduling(
         };
     }
 
-    let dimensions = embedding::dimensions(&ConfigParts::of_stored(&config).embedding)?;
+    let stored = ConfigParts::of_stored(&config);
+    let dimensions = embedding::dimensions(&stored.embedding)?;
+    let vector_type = stored.destination.get().and_then(|names| names.vector_type).unwrap_or_default();
     let scheduling = ConfigPart::parse("scheduling", scheduling.map(|json| json.0));
     let scheduling = scheduling::resolve(scheduling)?.into_declared();
     let indexing = ConfigPart::parse("indexing", indexing.map(|json| json.0));
-    let indexing = indexing::resolve(indexing, dimensions)?.into_declared();
+    let indexing = indexing::resolve(indexing, dimensions)?;
+    indexing::require_support(indexing.readable()?, vector_type)?;
+    let indexing = indexing.into_declared();
 
     let mut larger = config;
     larger["scheduling"] = scheduling.clone();

@@ -1,9 +1,9 @@
 //! The destination of a vectorizer's vectors: a store of chunks with a view, or a column of the source.
 
-use pgrx::PgSqlErrorCode;
+use pgrx::{PgSqlErrorCode, pg_sys};
 use serde_json::{Value, json};
 
-use pgai_rs_pipeline::config::Destination;
+use pgai_rs_pipeline::config::{Destination, VectorType};
 
 use super::key::Key;
 use super::relation::{self, Column, Relation};
@@ -33,10 +33,10 @@ pub fn is_cited(destination: &Destination) -> bool {
     matches!(destination, Destination::Table { citation: true, .. })
 }
 
-/// Returns the config with all names filled in. That of a store without citations is as pgai writes it.
+/// Returns the config with all names filled in. That of a destination that pgai could make is as pgai writes it.
 pub fn to_json(destination: &Destination) -> Value {
-    match destination {
-        Destination::Table { target_schema, target_table, view_schema, view_name, citation } => {
+    let mut config = match destination {
+        Destination::Table { target_schema, target_table, view_schema, view_name, citation, .. } => {
             let mut config = json!({
                 "config_type": "destination",
                 "implementation": "table",
@@ -50,12 +50,17 @@ pub fn to_json(destination: &Destination) -> Value {
             }
             config
         }
-        Destination::Column { embedding_column } => json!({
+        Destination::Column { embedding_column, .. } => json!({
             "config_type": "destination",
             "implementation": "column",
             "embedding_column": embedding_column,
         }),
+    };
+    let vector_type = destination.vector_type();
+    if !vector_type.is_vector() {
+        config["vector_type"] = vector_type.name().into();
     }
+    config
 }
 
 /// Returns the qualified name of the store; `None` if vectors go to a column of the source.
@@ -77,9 +82,9 @@ pub fn create(
     key: &Key,
     dimensions: u32,
 ) -> Result<(Option<Table>, Option<Table>), PgError> {
-    let vector = format!("{}({dimensions})", vector_type()?);
+    let vector = column_type(destination.vector_type(), dimensions)?;
     match destination {
-        Destination::Table { target_schema, target_table, view_schema, view_name, citation } => {
+        Destination::Table { target_schema, target_table, view_schema, view_name, citation, .. } => {
             let store = qualified(target_schema, target_table);
             let view = qualified(view_schema, view_name);
             let view = view_definition(&view, &store, source, columns, key, *citation);
@@ -91,7 +96,7 @@ pub fn create(
             let made = |schema: &str, name: &str| Table::made(schema, name, &[source.owner]).map(Some);
             Ok((made(target_schema, target_table)?, made(view_schema, view_name)?))
         }
-        Destination::Column { embedding_column } => {
+        Destination::Column { embedding_column, .. } => {
             let table = source.qualified();
             if columns.iter().any(|column| column.name == *embedding_column) {
                 require_vectors(source, embedding_column, &vector)?;
@@ -108,9 +113,26 @@ pub fn create(
     }
 }
 
-/// Returns the qualified name of pgvector's type.
-pub fn vector_type() -> Result<String, PgError> {
-    Ok(qualified(&relation::vector_schema()?, "vector"))
+/// Returns the qualified name of a type of pgvector's.
+pub fn qualified_type(vector_type: VectorType) -> Result<String, PgError> {
+    Ok(qualified(&relation::vector_schema()?, vector_type.name()))
+}
+
+/// Returns the type of a column of vectors with so many dimensions.
+pub fn column_type(vector_type: VectorType, dimensions: u32) -> Result<String, PgError> {
+    Ok(format!("{}({dimensions})", qualified_type(vector_type)?))
+}
+
+/// Returns the type that a column of vectors has, whatever it was made with: its owner may have given it the other one.
+pub fn stored_as(table: pg_sys::Oid, column: &str) -> Result<VectorType, PgError> {
+    let columns = relation::columns(table)?;
+    let is_half = columns.iter().any(|found| found.name == column && is_halfvec(found));
+    Ok(if is_half { VectorType::Halfvec } else { VectorType::Vector })
+}
+
+/// Returns whether a column is a `halfvec`, or of a domain over it.
+pub fn is_halfvec(column: &Column) -> bool {
+    column.type_name == VectorType::Halfvec.name()
 }
 
 fn create_store(store: &str, key: &Key, vector: &str, cited: bool) -> Result<(), PgError> {
@@ -163,7 +185,7 @@ fn view_definition(
     )
 }
 
-/// Errors unless the column exists, has the type `vector` (with its dimensions) and is not generated.
+/// Errors unless the column exists, has the type `vector` (with its schema and dimensions) and is not generated.
 pub fn require_vectors(source: &Relation, column: &str, vector: &str) -> Result<(), PgError> {
     let found = sql::query_row(
         "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod), a.attgenerated <> ''

@@ -302,7 +302,7 @@ impl Entry {
     /// Returns the column of the source that its vectors go to; `None` if they go to a store.
     pub fn embedding_column(&self) -> Option<&str> {
         match &self.config.as_ref().ok()?.destination {
-            Destination::Column { embedding_column } => Some(embedding_column),
+            Destination::Column { embedding_column, .. } => Some(embedding_column),
             Destination::Table { .. } => None,
         }
     }
@@ -310,7 +310,7 @@ impl Entry {
     /// Errors if the vectors go to a column that does not exist, or if the rows are split into chunks: a
     /// column has room for one vector per row.
     fn require_embedding_column(&self, config: &VectorizerConfig, columns: &[Column]) -> Result<(), PgError> {
-        let Destination::Column { embedding_column } = &config.destination else { return Ok(()) };
+        let Destination::Column { embedding_column, .. } = &config.destination else { return Ok(()) };
         if !columns.iter().any(|column| column.name == *embedding_column) {
             return Err(PgError::new(
                 PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
@@ -365,7 +365,7 @@ impl Vectorizer {
             Destination::Table { target_schema, target_table, .. } => {
                 (qualified(target_schema, target_table), STORE_VECTORS)
             }
-            Destination::Column { embedding_column } => (self.source.qualified(), embedding_column),
+            Destination::Column { embedding_column, .. } => (self.source.qualified(), embedding_column),
         }
     }
 

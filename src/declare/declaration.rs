@@ -11,6 +11,7 @@ use pgai_rs_pipeline::config::{
 };
 
 use super::config::ConfigPart;
+use super::destination::ResolvedType;
 use super::{
     chunking, destination, embedding, formatting, indexing, loading, parsing, processing, scheduling, search,
 };
@@ -78,7 +79,11 @@ impl ConfigParts {
         self.scheduling = scheduling::resolve(self.scheduling)?;
         let processing = processing::check(&self.processing)?.clone();
 
-        let destination = destination::evaluate(self.destination.readable()?, source)?;
+        let names = self.destination.readable()?;
+        let indexing = self.indexing.readable()?;
+        let vector_type = destination::resolve_type(names, columns, dimensions, indexing);
+        indexing::require_support(indexing, vector_type.get())?;
+        let destination = destination::evaluate(names, source, vector_type.get())?;
         let search = search::check(&self.search, &destination, source.owner)?;
 
         let config = VectorizerConfig {
@@ -87,7 +92,7 @@ impl ConfigParts {
             parsing,
             embedding,
             chunking,
-            indexing: Lenient::Readable(self.indexing.readable()?.clone()),
+            indexing: Lenient::Readable(indexing.clone()),
             formatting: self.formatting.readable()?.clone(),
             scheduling: self.scheduling.readable()?.clone(),
             processing,
@@ -95,7 +100,7 @@ impl ConfigParts {
             search,
         };
         let stored = self.into_stored(&config.destination, &config.search);
-        Ok(CheckedConfig { config, stored })
+        Ok(CheckedConfig { config, vector_type, stored })
     }
 
     /// Returns the parts as they were declared, with the names of the destination and of the table of words filled in.
@@ -148,6 +153,8 @@ fn stored<T: DeserializeOwned>(kind: &'static str, config: &Value) -> ConfigPart
 pub struct CheckedConfig {
     /// The config as the pipeline reads it.
     pub config: VectorizerConfig,
+    /// The type of the vectors, which the config has as well, and where it comes from.
+    pub vector_type: ResolvedType,
     /// The config as the catalog keeps it: with whatever keys were declared.
     pub stored: Value,
 }

@@ -3,13 +3,14 @@
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
-use pgai_rs_pipeline::config::{Chunking, Destination, DestinationNames};
+use pgai_rs_pipeline::config::indexing::{Indexing, hnsw};
+use pgai_rs_pipeline::config::{Chunking, Destination, DestinationNames, VectorType};
 
 use super::config::{ConfigPart, raise};
 use super::names::require_length;
-use crate::catalog::destination::{is_cited, store_columns};
+use crate::catalog::destination::{is_cited, is_halfvec, store_columns};
 use crate::catalog::key::Key;
-use crate::catalog::relation::Relation;
+use crate::catalog::relation::{Column, Relation};
 use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::lock::{self, Named};
@@ -28,7 +29,11 @@ pub fn check(config: &ConfigPart<DestinationNames>, chunking: &ConfigPart<Chunki
 
 /// Fills in the names as pgai does: with `destination => 'd'` the view is `d` and the store is `d_store`;
 /// otherwise both are derived from the source's name.
-pub fn evaluate(names: &DestinationNames, source: &Relation) -> Result<Destination, PgError> {
+pub fn evaluate(
+    names: &DestinationNames,
+    source: &Relation,
+    vector_type: VectorType,
+) -> Result<Destination, PgError> {
     let names = names.clone();
     if names.is_column {
         let embedding_column = names.embedding_column.ok_or_else(|| {
@@ -36,7 +41,7 @@ pub fn evaluate(names: &DestinationNames, source: &Relation) -> Result<Destinati
                 .with_hint("Specify the column, as in ai.destination_column('name').")
         })?;
         require_length(&embedding_column)?;
-        return Ok(Destination::Column { embedding_column });
+        return Ok(Destination::Column { embedding_column, vector_type });
     }
 
     let (table, view) = match names.destination {
@@ -52,7 +57,45 @@ pub fn evaluate(names: &DestinationNames, source: &Relation) -> Result<Destinati
     let target_schema = names.target_schema.unwrap_or_else(|| source.schema.clone());
     let view_schema = names.view_schema.unwrap_or_else(|| source.schema.clone());
     let citation = names.citation;
-    Ok(Destination::Table { target_schema, target_table, view_schema, view_name, citation })
+    Ok(Destination::Table { target_schema, target_table, view_schema, view_name, citation, vector_type })
+}
+
+/// The type of the vectors, and where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResolvedType {
+    /// It was declared, or is that of the column that is there.
+    Given(VectorType),
+    /// It was chosen here.
+    Chosen(VectorType),
+}
+
+impl ResolvedType {
+    /// Returns the type.
+    pub fn get(self) -> VectorType {
+        match self {
+            ResolvedType::Given(vector_type) | ResolvedType::Chosen(vector_type) => vector_type,
+        }
+    }
+}
+
+/// Resolves the type of so many dimensions. Of more than an HNSW index of `vector` has room for, half precision is chosen,
+/// unless the index that is wanted knows no other type than `vector`.
+pub fn resolve_type(
+    names: &DestinationNames,
+    columns: &[Column],
+    dimensions: u32,
+    indexing: &Indexing,
+) -> ResolvedType {
+    let of_column = columns.iter().find(|column| Some(&column.name) == names.embedding_column.as_ref());
+    match (names.vector_type, of_column.filter(|_| names.is_column)) {
+        (Some(declared), _) => ResolvedType::Given(declared),
+        (None, Some(there)) if is_halfvec(there) => ResolvedType::Given(VectorType::Halfvec),
+        (None, Some(_)) => ResolvedType::Given(VectorType::Vector),
+        (None, None) if dimensions > hnsw::MAX_VECTOR && indexing.takes(VectorType::Halfvec) => {
+            ResolvedType::Chosen(VectorType::Halfvec)
+        }
+        (None, None) => ResolvedType::Chosen(VectorType::Vector),
+    }
 }
 
 /// Returns `<target_schema>_<target_table>` or `<schema>_<table>_<column>`, adapted to the rule for names.
@@ -60,7 +103,7 @@ pub fn default_name(destination: &Destination, source: &Relation) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
     let whole = match destination {
         Destination::Table { target_schema, target_table, .. } => format!("{target_schema}_{target_table}"),
-        Destination::Column { embedding_column } => {
+        Destination::Column { embedding_column, .. } => {
             format!("{}_{}_{embedding_column}", source.schema, source.name)
         }
     };
@@ -84,7 +127,7 @@ pub fn lock_names(destination: &Destination) {
 /// Errors if a name is taken. A column that another vectorizer writes to is accepted, as in pgai, but a
 /// warning is raised.
 pub fn require_free(destination: &Destination, source: &Relation) -> Result<(), PgError> {
-    let Destination::Column { embedding_column } = destination else {
+    let Destination::Column { embedding_column, .. } = destination else {
         return require_names_free(destination);
     };
 

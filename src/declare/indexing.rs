@@ -6,9 +6,10 @@ use pgrx::prelude::*;
 use serde_json::{Value, json};
 
 use pgai_rs_pipeline::config::indexing::{Element, Indexing, hnsw};
-use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
+use pgai_rs_pipeline::config::{Destination, VectorType, VectorizerConfig};
 
 use super::config::ConfigPart;
+use super::destination::ResolvedType;
 use crate::catalog::destination::STORE_VECTORS;
 use crate::catalog::relation::Relation;
 use crate::guc;
@@ -30,6 +31,19 @@ pub fn resolve(config: ConfigPart<Indexing>, dimensions: u32) -> Result<ConfigPa
     require_access_method(indexing)?;
     require_room(indexing, dimensions)?;
     Ok(resolved)
+}
+
+/// Errors (0A000) if the access method can't index vectors of this type.
+pub fn require_support(indexing: &Indexing, stored: VectorType) -> Result<(), PgError> {
+    if indexing.takes(stored) {
+        return Ok(());
+    }
+    let (method, kind) = (indexing.access_method().unwrap_or("none"), stored.name());
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("access method \"{method}\" does not support vectors of type {kind}"),
+    )
+    .with_hint("Use ai.indexing_hnsw(), or create the vectorizer with vector_type => 'vector'."))
 }
 
 /// Checks a config other than `default`, as far as that is possible without a query.
@@ -96,35 +110,49 @@ fn require_access_method(indexing: &Indexing) -> Result<(), PgError> {
     .with_hint(hint))
 }
 
-/// Raises a notice if searches need a particular expression to use the index, or if no index will be built.
-pub fn announce(config: &VectorizerConfig, source: &Relation) {
+/// Raises a notice if half precision was chosen, if searches need a particular expression to use the index, or if no index
+/// will be built.
+pub fn announce(config: &VectorizerConfig, vector_type: ResolvedType, source: &Relation) {
     let Ok(indexing) = config.indexing.get() else { return };
     let dimensions = config.embedding.dimensions();
     let column = match &config.destination {
         Destination::Table { .. } => STORE_VECTORS,
-        Destination::Column { embedding_column } => embedding_column,
+        Destination::Column { embedding_column, .. } => embedding_column,
     };
-
     let column = sql::ident(column);
-    if column != STORE_VECTORS && source.kind == 'p' && *indexing != Indexing::None {
-        ErrorReport::new(
-            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-            format!("no vector index will be built on the partitioned table {}", source.qualified()),
-            "",
-        )
-        .set_detail("Postgres cannot build an index on a partitioned table concurrently.")
-        .set_hint("Run CREATE INDEX CONCURRENTLY on each partition.")
-        .report(PgLogLevel::NOTICE);
-    } else if indexing.element(dimensions) == Element::Halfvec {
-        ErrorReport::new(
-            PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
-            format!("the vector index will be on the expression {column}::halfvec({dimensions})"),
-            "",
-        )
-        .set_detail(format!("An hnsw index cannot contain vectors of more than {} dimensions.", hnsw::MAX_VECTOR))
-        .set_hint(format!(
-            "To use it, order searches by {column}::halfvec({dimensions}) <=> question::halfvec({dimensions})."
-        ))
-        .report(PgLogLevel::NOTICE);
+    let too_many =
+        format!("An hnsw index cannot contain vectors of more than {} dimensions.", hnsw::MAX_VECTOR);
+
+    if vector_type == ResolvedType::Chosen(VectorType::Halfvec) {
+        notice(
+            format!("the vectors will be stored in half precision, as halfvec({dimensions})"),
+            &too_many,
+            "To store them in full precision, specify vector_type => 'vector' in ai.destination_table() or \
+             ai.destination_column().",
+        );
     }
+    if column != STORE_VECTORS && source.kind == 'p' && *indexing != Indexing::None {
+        notice(
+            format!("no vector index will be built on the partitioned table {}", source.qualified()),
+            "Postgres cannot build an index on a partitioned table concurrently.",
+            "Run CREATE INDEX CONCURRENTLY on each partition.",
+        );
+    } else if dimensions > hnsw::MAX_VECTOR
+        && indexing.element(vector_type.get(), dimensions) == Element::CastToHalfvec
+    {
+        notice(
+            format!("the vector index will be on the expression {column}::halfvec({dimensions})"),
+            &too_many,
+            &format!(
+                "To use it, order searches by {column}::halfvec({dimensions}) <=> question::halfvec({dimensions})."
+            ),
+        );
+    }
+}
+
+fn notice(message: String, detail: &str, hint: &str) {
+    ErrorReport::new(PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION, message, "")
+        .set_detail(detail)
+        .set_hint(hint)
+        .report(PgLogLevel::NOTICE);
 }

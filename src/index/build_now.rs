@@ -4,6 +4,7 @@ use pgai_rs_pipeline::config::indexing::Indexing;
 use pgrx::pg_sys;
 
 use super::{definition, existing};
+use crate::catalog::destination::stored_as;
 use crate::catalog::relation::{self, Relation};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -51,7 +52,9 @@ impl VectorColumn {
         lock::schema_names(&[&self.table.schema, &relation::vector_schema()?])?;
         self.table.as_read().hold(pg_sys::AccessShareLock)?;
         let dimensions = self.dimensions()?;
-        let statement = definition::create_now(&self.table.qualified(), &self.name, dimensions, indexing)?;
+        let stored = stored_as(self.table.oid, &self.name)?;
+        let statement =
+            definition::create_now(&self.table.qualified(), &self.name, stored, dimensions, indexing)?;
         if let Some(statement) = statement {
             sql::execute(&statement, &[])?;
         }

@@ -2,9 +2,10 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::config::Destination;
 use pgai_rs_pipeline::config::indexing::{Element, Indexing};
+use pgai_rs_pipeline::config::{Destination, VectorType};
 
+use crate::catalog::destination::stored_as;
 use crate::catalog::relation;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
@@ -48,7 +49,13 @@ impl IndexDefinition {
             schema: schema.clone(),
             name: index_name(name, column, method, vectorizer.id),
             method,
-            clause: clause(indexing, method, column, dimensions)?,
+            clause: clause(
+                indexing,
+                method,
+                column,
+                stored_as(vectorizer.table_of_vectors(), column)?,
+                dimensions,
+            )?,
         }))
     }
 
@@ -68,18 +75,25 @@ impl IndexDefinition {
 pub fn create_now(
     table: &str,
     column: &str,
+    stored: VectorType,
     dimensions: u32,
     indexing: &Indexing,
 ) -> Result<Option<String>, PgError> {
     let Some(method) = indexing.access_method() else { return Ok(None) };
-    Ok(Some(format!("CREATE INDEX ON {table} {}", clause(indexing, method, column, dimensions)?)))
+    Ok(Some(format!("CREATE INDEX ON {table} {}", clause(indexing, method, column, stored, dimensions)?)))
 }
 
-/// Returns `USING … (…) WITH (…)` for a column with this number of dimensions.
-fn clause(indexing: &Indexing, method: &str, column: &str, dimensions: u32) -> Result<String, PgError> {
+/// Returns `USING … (…) WITH (…)` for a column of this type with this number of dimensions.
+fn clause(
+    indexing: &Indexing,
+    method: &str,
+    column: &str,
+    stored: VectorType,
+    dimensions: u32,
+) -> Result<String, PgError> {
     require_room(indexing, dimensions)?;
-    let key =
-        key(indexing, indexing.element(dimensions), &ident(column), dimensions, &relation::vector_schema()?);
+    let element = indexing.element(stored, dimensions);
+    let key = key(indexing, element, &ident(column), dimensions, &relation::vector_schema()?);
     Ok(format!("USING {method} ({key}){}", options(indexing)))
 }
 
@@ -123,10 +137,18 @@ fn key(indexing: &Indexing, element: Element, column: &str, dimensions: u32, vec
         (Indexing::Hnsw { index, .. }, Element::Vector) => {
             format!("{column} {}", qualified(vector_schema, &index.opclass))
         }
-        (Indexing::Hnsw { index, .. }, Element::Halfvec) => format!(
+        (Indexing::Hnsw { index, .. }, Element::Halfvec) => {
+            format!("{column} {}", qualified(vector_schema, &index.halfvec_opclass()))
+        }
+        (Indexing::Hnsw { index, .. }, Element::CastToHalfvec) => format!(
             "({column}::{}({dimensions})) {}",
             qualified(vector_schema, "halfvec"),
             qualified(vector_schema, &index.halfvec_opclass()),
+        ),
+        (Indexing::Hnsw { .. }, Element::Bits) => format!(
+            "({}({column})::pg_catalog.bit({dimensions})) {}",
+            qualified(vector_schema, "binary_quantize"),
+            qualified(vector_schema, "bit_hamming_ops"),
         ),
         // The access method's default operator class, as in pgai.
         (Indexing::Diskann { .. } | Indexing::None, _) => column.to_owned(),

@@ -20,7 +20,7 @@ pub struct VectorTable {
 }
 
 /// SQL that tells whether the table `s` has a valid index of the access method `$2` on the whole of its
-/// column `a`. An index on an expression counts if it is of the column and in half precision.
+/// column `a`. An index on an expression counts if it is of the column, in half precision or of its bits.
 const INDEXED: &str = "EXISTS (
     SELECT FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
@@ -29,7 +29,7 @@ const INDEXED: &str = "EXISTS (
     WHERE i.indrelid = s.oid AND i.indisvalid AND i.indpred IS NULL AND m.amname::text = $2
       AND (i.indkey[0] = a.attnum
            OR i.indkey[0] = 0
-              AND o.opcintype IN (SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typname = 'halfvec')
+              AND o.opcintype IN (SELECT t.oid FROM pg_catalog.pg_type t WHERE t.typname IN ('halfvec', 'bit'))
               AND EXISTS (SELECT FROM pg_catalog.pg_depend d
                           WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
                             AND d.objid = i.indexrelid

@@ -9,7 +9,7 @@ use super::catalog::PgaiVectorizer;
 use super::config::of_today;
 use super::old_table;
 use super::triggers;
-use crate::catalog::destination::{require_vectors, vector_type};
+use crate::catalog::destination::{column_type, require_vectors};
 use crate::catalog::key::{self, Key};
 use crate::catalog::relation::{self, Relation};
 use crate::catalog::rights::{self, Right};
@@ -176,7 +176,7 @@ fn free(entry: &PgaiVectorizer) -> Result<(), PgError> {
 
 /// Errors unless its destination exists, with the columns that a new one would have.
 fn destination(config: &VectorizerConfig, source: &Relation, key: &Key) -> Result<(), PgError> {
-    let vector = format!("{}({})", vector_type()?, config.embedding.dimensions());
+    let vector = column_type(config.destination.vector_type(), config.embedding.dimensions())?;
     match &config.destination {
         Destination::Table { target_schema, target_table, view_schema, view_name, .. } => {
             let theirs = [(target_schema, target_table), (view_schema, view_name)];
@@ -187,7 +187,7 @@ fn destination(config: &VectorizerConfig, source: &Relation, key: &Key) -> Resul
             }
             store(target_schema, target_table, vector, key)
         }
-        Destination::Column { embedding_column } => require_vectors(source, embedding_column, &vector),
+        Destination::Column { embedding_column, .. } => require_vectors(source, embedding_column, &vector),
     }
 }
 

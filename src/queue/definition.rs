@@ -1,11 +1,11 @@
 //! A vectorizer's definition, as the queue's statements need it.
 
-use pgai_rs_pipeline::config::{self, Loading};
+use pgai_rs_pipeline::config::{self, Loading, VectorType};
 use pgai_rs_queue::definition::{Definition, Field, Target, Words};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog;
-use crate::catalog::destination::{is_cited, store_columns, vector_type};
+use crate::catalog::destination::{is_cited, qualified_type, store_columns};
 use crate::catalog::texts;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::catalog::words::Configuration;
@@ -17,7 +17,7 @@ use crate::pg::sql::read_now;
 /// kept. Errors if a column that the statements name is missing. It must be called within a transaction.
 pub fn of(v: &Vectorizer, configuration: Option<&Configuration>) -> Result<Definition, PgError> {
     let target = match &v.config.destination {
-        config::Destination::Column { embedding_column } => Target::Column(embedding_column.clone()),
+        config::Destination::Column { embedding_column, .. } => Target::Column(embedding_column.clone()),
         config::Destination::Table { .. } => {
             let store = v.vectors().0;
             require_own_columns(v, &store)?;
@@ -40,7 +40,8 @@ pub fn of(v: &Vectorizer, configuration: Option<&Configuration>) -> Result<Defin
         by_address: matches!(v.config.loading, Loading::Uri { .. }),
         fields: fields.map(|c| Field { name: c.name.clone(), type_name: c.type_name.clone() }).collect(),
         target,
-        vector_type: vector_type()?,
+        // Postgres converts it to the type of the column.
+        vector_type: qualified_type(VectorType::Vector)?,
         remembered: v.remembered,
         texts: texts::of(v)?,
         cited: is_cited(&v.config.destination),

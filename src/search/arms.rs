@@ -132,7 +132,7 @@ impl<'a> Arms<'a> {
     /// Returns so many of the nearest chunks, the nearest first, with their scores, and whether there are no more.
     fn nearest(&self, most: usize) -> Result<(Vec<Scored>, bool), PgError> {
         let search = self.search;
-        let statement = |way, most| search.statement.distances(way, most);
+        let statement = |way, most, candidates| search.statement.distances(way, most, candidates);
         let scored = |rows: &ResultRows, are_all| {
             let is_enough = are_all || rows.len() == most;
             Ok(is_enough.then(|| (self.scored(rows), are_all)))

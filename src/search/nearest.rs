@@ -33,7 +33,7 @@ impl<'a> Nearest<'a> {
     pub fn run(&self, returned: &ReturnedRows) -> Result<(), PgError> {
         let mut way = self.search.first_way();
         let mut limit = self.first_limit();
-        let statement = |way, limit| self.search.statement.rows(way, limit);
+        let statement = |way, limit, candidates| self.search.statement.rows(way, limit, candidates);
         let answer = |rows: &ResultRows, are_all| self.answer(rows, are_all, returned);
         while self.search.nearest(&mut way, limit, statement, answer)?.is_none() {
             limit = limit.saturating_mul(GROWTH);

@@ -20,8 +20,10 @@ pub struct Ordering {
     pub metric: Metric,
     /// pgvector's type `vector`.
     pub vector: pg_sys::Oid,
-    /// True if an index serves it.
-    pub is_indexed: bool,
+    /// What is indexed; `None` if no index serves it.
+    indexed: Option<Indexed>,
+    /// The number of dimensions.
+    dimensions: u32,
     /// The schema of pgvector.
     namespace: pg_sys::Oid,
     /// Its name, quoted if necessary.
@@ -30,17 +32,26 @@ pub struct Ordering {
     column: String,
     /// True if the column itself is a `halfvec`.
     is_halfvec: bool,
-    /// The number of dimensions, if the index is on the column cast to `halfvec`.
-    cast_to_halfvec: Option<u32>,
 }
 
-/// The indexes of a column `a.attname` of vectors, the best first: one of the operator class `$3` (its name after the
-/// type's), then one on the column itself.
+/// What an index has of the vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Indexed {
+    /// The column itself.
+    Column,
+    /// The column cast to `halfvec`.
+    CastToHalfvec,
+    /// A bit for the sign of each number.
+    Bits,
+}
+
+/// The indexes of a column `a.attname` of vectors, the best first: one of more than bits, one of the operator class `$3`
+/// (its name after the type's), then one on the column itself.
 ///
 /// The expression of an index is compared with the one that we would write, for the table's owner may have written
 /// another.
 const INDEXES: &str = "
-    SELECT n.nspname::pg_catalog.text, v.oid, h.oid, i.operator, i.is_cast, n.oid
+    SELECT n.nspname::pg_catalog.text, v.oid, h.oid, i.operator, i.cast_to, n.oid
     FROM pg_catalog.pg_extension e
     JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
     JOIN pg_catalog.pg_type v ON v.typnamespace OPERATOR(pg_catalog.=) n.oid AND v.typname OPERATOR(pg_catalog.=) 'vector'
@@ -49,11 +60,13 @@ const INDEXES: &str = "
     LEFT JOIN pg_catalog.pg_type h ON h.typnamespace OPERATOR(pg_catalog.=) n.oid AND h.typname OPERATOR(pg_catalog.=) 'halfvec'
          AND h.typtype OPERATOR(pg_catalog.=) 'b'
     LEFT JOIN LATERAL (
-        SELECT o.oprname::pg_catalog.text AS operator, x.indkey[0] OPERATOR(pg_catalog.=) 0 AS is_cast
+        SELECT o.oprname::pg_catalog.text AS operator,
+               CASE WHEN x.indkey[0] OPERATOR(pg_catalog.=) 0 THEN ct.typname::pg_catalog.text END AS cast_to
         FROM pg_catalog.pg_index x
         JOIN pg_catalog.pg_opclass c ON c.oid OPERATOR(pg_catalog.=) x.indclass[0]
         JOIN pg_catalog.pg_type ct ON ct.oid OPERATOR(pg_catalog.=) c.opcintype
-             AND ct.typnamespace OPERATOR(pg_catalog.=) n.oid
+             AND (ct.typnamespace OPERATOR(pg_catalog.=) n.oid
+                  OR ct.oid OPERATOR(pg_catalog.=) 'pg_catalog.bit'::pg_catalog.regtype)
         JOIN pg_catalog.pg_amop m ON m.amopfamily OPERATOR(pg_catalog.=) c.opcfamily
              AND m.amoppurpose OPERATOR(pg_catalog.=) 'o'
              AND m.amoplefttype OPERATOR(pg_catalog.=) c.opcintype
@@ -63,10 +76,20 @@ const INDEXES: &str = "
         WHERE x.indrelid OPERATOR(pg_catalog.=) $1 AND x.indisvalid AND x.indpred IS NULL
           AND (x.indkey[0] OPERATOR(pg_catalog.=) a.attnum
                OR x.indkey[0] OPERATOR(pg_catalog.=) 0
-                  AND ct.typname OPERATOR(pg_catalog.=) 'halfvec'
                   AND pg_catalog.pg_get_expr(x.indexprs, x.indrelid) OPERATOR(pg_catalog.=)
-                      pg_catalog.format('(%I)::%s', a.attname, pg_catalog.format_type(ct.oid, $4)))
-        ORDER BY c.opcname::pg_catalog.text OPERATOR(pg_catalog.=)
+                      CASE WHEN ct.typname OPERATOR(pg_catalog.=) 'halfvec'
+                           THEN pg_catalog.format('(%I)::%s', a.attname, pg_catalog.format_type(ct.oid, $4))
+                           WHEN o.oprname OPERATOR(pg_catalog.=) '<~>'
+                                AND (a.atttypid OPERATOR(pg_catalog.=) v.oid OR a.atttypid OPERATOR(pg_catalog.=) h.oid)
+                           THEN pg_catalog.format('(%I.binary_quantize(%I))::%s', n.nspname, a.attname,
+                                                  pg_catalog.format_type(ct.oid, $4)) END)
+          -- Its schema may be one in which others make operators, and those of `bit` came with 0.7 only.
+          AND EXISTS (SELECT FROM pg_catalog.pg_depend d
+                      WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_operator'::pg_catalog.regclass
+                        AND d.objid OPERATOR(pg_catalog.=) o.oid
+                        AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+                        AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e')
+        ORDER BY ct.typname OPERATOR(pg_catalog.=) 'bit', c.opcname::pg_catalog.text OPERATOR(pg_catalog.=)
                      pg_catalog.format('%s_%s', ct.typname, $3) DESC,
                  x.indkey[0] OPERATOR(pg_catalog.=) 0, x.indexrelid
         LIMIT 1) i ON true
@@ -80,17 +103,16 @@ impl Ordering {
         let dimensions = vectorizer.config.embedding.dimensions();
         let wanted = wanted(vectorizer);
         let read = |row: &Row<'_>| {
-            let metric = row.get_opt::<String>(4)?.and_then(|operator| Metric::of_operator(&operator));
-            let is_cast = row.get_opt::<bool>(5)?.unwrap_or(false);
+            let (metric, indexed) = indexed(row.get_opt(4)?, row.get_opt(5)?).unzip();
             Ok(Ordering {
-                metric: metric.unwrap_or(wanted),
+                metric: metric.flatten().unwrap_or(wanted),
                 vector: row.get(2)?,
-                is_indexed: metric.is_some(),
+                indexed,
+                dimensions,
                 namespace: row.get(6)?,
                 schema: ident(&row.get::<String>(1)?),
                 column: ident(column),
                 is_halfvec: is_halfvec(vectorizer, row.get(2)?, row.get_opt(3)?)?,
-                cast_to_halfvec: (metric.is_some() && is_cast).then_some(dimensions),
             })
         };
 
@@ -106,6 +128,17 @@ impl Ordering {
                 "Check that extension vector is installed, or drop the vectorizer and create it again.",
             )
         })
+    }
+
+    /// Returns whether an index serves it.
+    pub fn is_indexed(&self) -> bool {
+        self.indexed.is_some()
+    }
+
+    /// Returns whether the index knows only roughly which rows are the nearest, so that more of them have to be compared
+    /// exactly.
+    pub fn is_rough(&self) -> bool {
+        self.indexed == Some(Indexed::Bits)
     }
 
     /// Returns whether pgvector's types are still in the schema that the order names. A schema's new name disturbs
@@ -127,15 +160,33 @@ impl Ordering {
     /// Returns the distance between the vector of a row, in full precision, and `$1`. Both have a type of pgvector's, to
     /// which a domain over it is converted: there may be an operator of somebody's for the domain.
     pub fn distance(&self, alias: &str) -> String {
-        let cast = format!("::{}.{}", self.schema, if self.is_halfvec { "halfvec" } else { "vector" });
-        self.between(&format!("{alias}.{}{cast}", self.column), &format!("$1{cast}"))
+        let (stored, given) = self.vectors_and_question(alias);
+        self.between(&stored, &given)
     }
 
     /// Returns what an index orders by.
     pub fn by_index(&self, alias: &str) -> String {
-        let Some(dimensions) = self.cast_to_halfvec else { return self.distance(alias) };
-        let cast = format!("::{}.halfvec({dimensions})", self.schema);
-        self.between(&format!("({alias}.{}{cast})", self.column), &format!("$1{cast}"))
+        let Ordering { schema, dimensions, column, .. } = self;
+        match self.indexed {
+            None | Some(Indexed::Column) => self.distance(alias),
+            Some(Indexed::CastToHalfvec) => {
+                let cast = format!("::{schema}.halfvec({dimensions})");
+                self.between(&format!("({alias}.{column}{cast})"), &format!("$1{cast}"))
+            }
+            Some(Indexed::Bits) => {
+                let (_, given) = self.vectors_and_question(alias);
+                let bits =
+                    |of: &str| format!("({schema}.binary_quantize({of})::pg_catalog.bit({dimensions}))");
+                // The column has one of pgvector's own types here. A cast to it would be another expression than the index's.
+                format!("{} OPERATOR({schema}.<~>) {}", bits(&self.vectors(alias)), bits(&given))
+            }
+        }
+    }
+
+    /// Returns the vector of a row and `$1`, both as the type that the column has.
+    fn vectors_and_question(&self, alias: &str) -> (String, String) {
+        let cast = format!("::{}.{}", self.schema, if self.is_halfvec { "halfvec" } else { "vector" });
+        (format!("{alias}.{}{cast}", self.column), format!("$1{cast}"))
     }
 
     /// Returns an order by distance that no index serves: Postgres finds the rows in another way, and sorts them.
@@ -150,6 +201,17 @@ impl Ordering {
 
     fn between(&self, left: &str, right: &str) -> String {
         format!("{left} OPERATOR({}.{}) {right}", self.schema, self.metric.operator())
+    }
+}
+
+/// Returns the metric of an index, if it tells one, and what is indexed; `None` if there is no index. The index orders by
+/// the operator, and is on the column cast to a type if one is given.
+fn indexed(operator: Option<String>, cast_to: Option<String>) -> Option<(Option<Metric>, Indexed)> {
+    let operator = operator?;
+    match cast_to.as_deref() {
+        Some("bit") => Some((None, Indexed::Bits)),
+        Some(_) => Some((Some(Metric::of_operator(&operator)?), Indexed::CastToHalfvec)),
+        None => Some((Some(Metric::of_operator(&operator)?), Indexed::Column)),
     }
 }
 

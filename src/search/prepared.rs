@@ -104,6 +104,15 @@ impl Search<'_> {
         if self.request.exact { Way::Exactly } else { Way::AsPlanned }
     }
 
+    /// Sets, for as long as the level lasts, what lets an index find so many rows. Returns the number of candidates to
+    /// compare exactly, if the index knows vectors only roughly.
+    fn tune(&self, level: &SettingsLevel, rows: usize) -> Result<Option<usize>, PgError> {
+        match self.ordering.is_indexed() {
+            true => tune(level, rows, self.ordering.is_rough()),
+            false => Ok(None),
+        }
+    }
+
     /// Reads so many of the nearest chunks with a statement, whose text `statement` returns, and returns what `read`
     /// makes of its rows. `read` is also told whether these are all that there are, and returns `None` if it wants more.
     /// If there are more because an index gave up, they are read without it, now and from now on; else the answer is
@@ -112,15 +121,13 @@ impl Search<'_> {
         &self,
         way: &mut Way,
         limit: usize,
-        statement: impl Fn(Way, usize) -> String,
+        statement: impl Fn(Way, usize, Option<usize>) -> String,
         read: impl Fn(&ResultRows, bool) -> Result<Option<T>, PgError>,
     ) -> Result<Option<T>, PgError> {
         loop {
-            let text = statement(*way, limit);
             let level = SettingsLevel::open();
-            if self.ordering.is_indexed {
-                tune(&level, limit)?;
-            }
+            let candidates = self.tune(&level, limit)?;
+            let text = statement(*way, limit, candidates);
 
             let (answer, gave_up) = with_rows(&text, &[self.vector()], Reads::AsTheCaller, |rows| {
                 let are_fewer = rows.len() < limit;
@@ -137,7 +144,7 @@ impl Search<'_> {
     /// Returns whether the statement with this text reads the vectors by an index, which may have given up before it
     /// found all. An index that filters only can't.
     fn uses_index(&self, text: &str) -> Result<bool, PgError> {
-        if !self.ordering.is_indexed {
+        if !self.ordering.is_indexed() {
             return Ok(false);
         }
         let plan = format!("EXPLAIN (COSTS OFF) {text}");

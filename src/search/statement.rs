@@ -48,8 +48,9 @@ pub struct Statement {
     relation: String,
     alias: String,
     conditions: Vec<String>,
-    /// Alias and columns of the subquery.
-    found: String,
+    /// The alias of the subquery, and its columns.
+    found: &'static str,
+    found_columns: String,
     distance: String,
     by_index: String,
     exactly: String,
@@ -82,7 +83,8 @@ impl Statement {
             columns: columns(vectorizer, place, ordering, with_vectors),
             relation: place.relation(vectorizer),
             conditions: embedded.into_iter().chain(filter).collect(),
-            found: format!("{found} ({names}, seq, chunk, uuid, citation, vector, distance)"),
+            found,
+            found_columns: format!("({names}, seq, chunk, uuid, citation, vector, distance)"),
             distance: ordering.distance(&alias),
             by_index: ordering.by_index(&alias),
             exactly: ordering.exactly(&alias),
@@ -90,30 +92,36 @@ impl Statement {
         }
     }
 
-    /// Returns the text of the statement for so many rows, the nearest first if they are found exactly.
-    pub fn rows(&self, way: Way, limit: usize) -> String {
-        let Statement { outer, columns, found, .. } = self;
-        format!("{outer} FROM (SELECT {columns} {}) AS {found}", self.nearest(way, limit))
+    /// Returns the text of the statement for so many rows, the nearest first if they are found exactly. They are the
+    /// nearest of so many candidates, if some are given, which an index finds that knows vectors only roughly.
+    pub fn rows(&self, way: Way, limit: usize, candidates: Option<usize>) -> String {
+        let Statement { outer, columns, found, found_columns, .. } = self;
+        let (nearest, best) = self.nearest(way, limit, candidates);
+        format!("{outer} FROM (SELECT {columns} {nearest}) AS {found} {found_columns}{best}")
     }
 
-    /// Returns the text of the statement for the UUIDs and the distances of so many chunks.
-    pub fn distances(&self, way: Way, limit: usize) -> String {
-        let Statement { alias, distance, .. } = self;
-        format!("SELECT {alias}.embedding_uuid, {distance} {}", self.nearest(way, limit))
+    /// Returns the text of the statement for the UUIDs and the distances of so many chunks, found as [`Self::rows`] are.
+    pub fn distances(&self, way: Way, limit: usize, candidates: Option<usize>) -> String {
+        let Statement { alias, distance, found, .. } = self;
+        let (nearest, best) = self.nearest(way, limit, candidates);
+        format!(
+            "SELECT {found}.id, {found}.distance
+             FROM (SELECT {alias}.embedding_uuid, {distance} {nearest}) AS {found} (id, distance){best}"
+        )
     }
 
     /// Returns the text of the statement for the chunks with the UUIDs `$2`.
     pub fn rows_of(&self) -> String {
-        let Statement { outer, columns, relation, alias, found, .. } = self;
+        let Statement { outer, columns, relation, alias, found, found_columns, .. } = self;
         format!(
             "{outer} FROM (SELECT {columns} FROM {relation}
-             WHERE {alias}.embedding_uuid OPERATOR(pg_catalog.=) ANY ($2)) AS {found}"
+             WHERE {alias}.embedding_uuid OPERATOR(pg_catalog.=) ANY ($2)) AS {found} {found_columns}"
         )
     }
 
-    /// Returns what comes after what is selected of the nearest rows.
-    fn nearest(&self, way: Way, limit: usize) -> String {
-        let Statement { relation, conditions, by_index, exactly, .. } = self;
+    /// Returns what comes after what is selected of the nearest rows in the subquery, and what comes after the subquery.
+    fn nearest(&self, way: Way, limit: usize, candidates: Option<usize>) -> (String, String) {
+        let Statement { relation, conditions, by_index, exactly, found, .. } = self;
         let conditions = match conditions.is_empty() {
             true => String::new(),
             false => format!(" WHERE {}", conditions.join(" AND ")),
@@ -122,7 +130,13 @@ impl Statement {
             Way::AsPlanned => by_index,
             Way::Exactly => exactly,
         };
-        format!("FROM {relation}{conditions} ORDER BY {order} LIMIT {limit}")
+        let candidates = candidates.filter(|_| way == Way::AsPlanned);
+        let best = match candidates {
+            Some(_) => format!(" ORDER BY {found}.distance LIMIT {limit}"),
+            None => String::new(),
+        };
+        let read = candidates.unwrap_or(limit);
+        (format!("FROM {relation}{conditions} ORDER BY {order} LIMIT {read}"), best)
     }
 }
 

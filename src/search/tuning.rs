@@ -18,6 +18,10 @@ const MOST_CANDIDATES: usize = 1_000;
 /// missing.
 const CANDIDATES_PER_ROW: usize = 2;
 
+/// Candidates of an index that knows vectors roughly, for each row that is wanted. They are compared exactly. Of the ten
+/// nearest of 3,000 chunks, by the signs of 384 numbers, 0.965 are among 40 candidates and 0.995 among 100.
+const ROUGH_CANDIDATES_PER_ROW: usize = 10;
+
 thread_local! {
     /// True if pgvector's library is known to be loaded, which defines its settings.
     static IS_LOADED: Cell<bool> = const { Cell::new(false) };
@@ -25,15 +29,17 @@ thread_local! {
 
 /// Sets, for as long as the level lasts, what lets an index find so many rows: enough candidates, and that it goes on
 /// where a filter leaves too few of them. What the session has set higher stays as it is, and an older pgvector lacks
-/// some of it.
-pub fn tune(level: &SettingsLevel, rows: usize) -> Result<(), PgError> {
+/// some of it. Returns the number of candidates to compare exactly, where the index knows vectors only roughly: as many as
+/// it looks at, if the session has set more.
+pub fn tune(level: &SettingsLevel, rows: usize, is_rough: bool) -> Result<Option<usize>, PgError> {
     load()?;
 
-    let wanted = (CANDIDATES_PER_ROW * rows).min(MOST_CANDIDATES);
-    let candidates = current(c"hnsw.ef_search").and_then(|value| value.parse::<usize>().ok());
-    if candidates.is_some_and(|candidates| candidates < wanted) {
+    let wanted = rows * if is_rough { ROUGH_CANDIDATES_PER_ROW } else { CANDIDATES_PER_ROW };
+    let looked_at = wanted.min(MOST_CANDIDATES);
+    let set = current(c"hnsw.ef_search").and_then(|value| value.parse::<usize>().ok());
+    if set.is_some_and(|set| set < looked_at) {
         let value =
-            CString::new(wanted.to_string()).map_err(|_| PgError::internal("unexpected zero byte"))?;
+            CString::new(looked_at.to_string()).map_err(|_| PgError::internal("unexpected zero byte"))?;
         level.set(c"hnsw.ef_search", &value);
     }
     // What comes out of order is sorted once more.
@@ -42,7 +48,7 @@ pub fn tune(level: &SettingsLevel, rows: usize) -> Result<(), PgError> {
             level.set(setting, c"relaxed_order");
         }
     }
-    Ok(())
+    Ok(is_rough.then(|| wanted.max(set.unwrap_or_default())))
 }
 
 /// Returns the value of a setting; `None` if there is none of this name.

@@ -102,7 +102,12 @@ def shared(cluster):
             "destination_table('d', view_schema => 's')",
             {"implementation": "table", "destination": "d", "view_schema": "s"},
         ),
+        ("destination_table(vector_type => 'halfvec')", {"implementation": "table", "vector_type": "halfvec"}),
         ("destination_column('vec')", {"implementation": "column", "embedding_column": "vec"}),
+        (
+            "destination_column('vec', 'halfvec')",
+            {"implementation": "column", "embedding_column": "vec", "vector_type": "halfvec"},
+        ),
     ],
 )
 def test_a_builder_makes_pgais_json(shared, builder, config):

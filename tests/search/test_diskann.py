@@ -103,6 +103,21 @@ def test_what_has_no_room_in_its_pages_is_refused_and_nothing_else(db, stub, mos
     assert refusal.value.diag.message_hint
 
 
+def test_it_takes_no_half_precision(db, stub):
+    refused = pytest.raises(psycopg.errors.FeatureNotSupported, match='"diskann" does not support vectors of type halfvec')
+    with refused:
+        declare(db, stub, destination="ai.destination_table(vector_type => 'halfvec')")
+    # And so it is not chosen for it.
+    db.sql("DROP TABLE document")
+    declare(db, stub, dimensions=2001)
+    look = "SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = %s::regclass AND attname = 'embedding'"
+    assert db.value(look, [STORE]) == "vector(2001)"
+    db.sql("SELECT ai.drop_vectorizer(id, drop_all => true) FROM ai.vectorizer; DROP TABLE document")
+    declare(db, stub, destination="ai.destination_table(vector_type => 'halfvec')", indexing="ai.indexing_none()")
+    with refused:
+        db.sql("SELECT ai.set_scheduling(id, indexing => ai.indexing_diskann()) FROM ai.vectorizer")
+
+
 def test_dimensions_that_the_embedding_has_not_are_refused(db, stub):
     with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="num_dimensions cannot be greater than the embedding's 8"):
         declare(db, stub, ", num_dimensions => 9")

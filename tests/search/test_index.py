@@ -201,13 +201,14 @@ def test_a_build_that_fails_says_so_once_and_leaves_nothing(db, stub):
     assert db.value("SELECT count(*) FROM ai.vectorizer_errors") == 1
 
 
-def test_beyond_2000_dimensions_half_precision_is_indexed_and_said(db, stub):
+def test_beyond_2000_dimensions_of_a_vector_half_precision_is_indexed_and_said(db, stub):
     db.sql(TABLE)
     notices = []
     with db.connect() as connection:
         connection.add_notice_handler(lambda n: notices.append((n.message_primary, n.message_hint)))
         connection.execute(
             "SELECT ai.create_vectorizer('document', loading => ai.loading_column('body'),"
+            " destination => ai.destination_table(vector_type => 'vector'),"
             " indexing => ai.indexing_hnsw(10, opclass => 'vector_l2_ops'),"
             f" embedding => ai.embedding_openai('stub', 2001, base_url => '{stub.url}'))"
         )
@@ -228,6 +229,7 @@ def test_beyond_2000_dimensions_half_precision_is_indexed_and_said(db, stub):
     [
         "CREATE INDEX mine ON document_embedding_store USING hnsw (embedding vector_l2_ops)",
         "CREATE INDEX mine ON document_embedding_store USING hnsw ((embedding::halfvec(8)) halfvec_l2_ops)",
+        "CREATE INDEX mine ON document_embedding_store USING hnsw ((binary_quantize(embedding)::bit(8)) bit_hamming_ops)",
     ],
 )
 def test_an_index_of_the_users_own_is_enough(db, stub, mine):

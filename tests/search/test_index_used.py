@@ -65,7 +65,7 @@ def test_the_index_decides_how_it_is_asked(db, stub, index, operator):
 
 
 def test_beyond_2000_dimensions_nobody_writes_halfvec(db, stub):
-    declare(db, stub, 2001, indexing="ai.indexing_hnsw(10)")
+    declare(db, stub, 2001, indexing="ai.indexing_hnsw(10)", destination="ai.destination_table(vector_type => 'vector')")
     assert "halfvec_cosine_ops" in the_index(db)
     with by_index(db) as session:
         index = "document_embedding_store_embedding_hnsw_1"
@@ -98,7 +98,8 @@ def test_the_index_of_a_column_of_vectors(db, stub):
         # Of other numbers than ours, of a part of the rows, and of another kind.
         "hnsw ((subvector(embedding, 1, 4)::halfvec(4)) halfvec_l2_ops)",
         "hnsw (embedding vector_l2_ops) WHERE id > 100",
-        "hnsw ((binary_quantize(embedding)::bit(8)) bit_hamming_ops)",
+        "hnsw ((binary_quantize(subvector(embedding, 1, 4))::bit(4)) bit_hamming_ops)",
+        "hnsw ((binary_quantize(embedding)::bit(8)) bit_jaccard_ops)",
         "btree (embedding)",
     ],
 )

@@ -15,6 +15,10 @@ from support import vectors
 from support.limit import Limit
 
 
+# What vectors are spoilt with.
+NUMBERS = {"nan": float("nan"), "huge": 1e5}
+
+
 @dataclass
 class Request:
     """One request as it came in. `status` is None while it is being answered. `question` is that of a request for relevance."""
@@ -38,8 +42,9 @@ class Fault:
     One of: a `status` with `headers` and an OpenAI `error`; or a `spoil`, by name:
     hang (until the stub ends), reset (the connection), truncate (the body), garbage (no JSON),
     slow (the second half of the body comes when the stub ends), broken (JSON that breaks off),
-    count (one vector less), dimensions (one element less), nan, duplicate_index, reverse (the order,
-    with the right indexes); of a request for relevance, what of it makes sense for scores. `nan` is of the input `of`, or the first. Or vectors of so many `dimensions`.
+    count (one vector less), dimensions (one element less), nan, huge, duplicate_index, reverse (the order,
+    with the right indexes); of a request for relevance, what of it makes sense for scores. `nan` and `huge` (more than half
+    precision can hold) are of the input `of`, or the first. Or vectors of so many `dimensions`.
     """
 
     times: float = 1
@@ -236,12 +241,12 @@ def _payload(request: Request, fault: Fault | None, reverse: bool) -> bytes:
     inputs = request.inputs[: -1 if spoil == "count" else None]
     if request.encoding_format == "base64":
         embeddings = [f'"{vectors.as_base64(text, dimensions)}"' for text in inputs]
-        nan = f'"{vectors.nan_base64(dimensions)}"'
+        spoilt = {name: f'"{vectors.same_base64(number, dimensions)}"' for name, number in NUMBERS.items()}
     else:
         embeddings = [vectors.as_json(text, dimensions) for text in inputs]
-        nan = "[" + ",".join(["NaN"] * dimensions) + "]"
-    if spoil == "nan":
-        embeddings[inputs.index(fault.of) if fault.of else 0] = nan
+        spoilt = {name: "[" + ",".join([json.dumps(number)] * dimensions) + "]" for name, number in NUMBERS.items()}
+    if spoil in spoilt:
+        embeddings[inputs.index(fault.of) if fault.of else 0] = spoilt[spoil]
     items = [
         f'{{"object":"embedding","index":{0 if spoil == "duplicate_index" else index},"embedding":{embedding}}}'
         for index, embedding in enumerate(embeddings)

@@ -38,5 +38,6 @@ def _seed(text: str, dimensions: int) -> bytes:
     return hashlib.shake_128(text.encode()).digest(dimensions)
 
 
-def nan_base64(dimensions: int) -> str:
-    return base64.b64encode(struct.pack("<f", float("nan")) * dimensions).decode()
+def same_base64(number: float, dimensions: int) -> str:
+    """A vector of one number."""
+    return base64.b64encode(struct.pack("<f", number) * dimensions).decode()

@@ -3,6 +3,7 @@
 import pytest
 from support import vectorizer
 from support.cluster import Database
+from support.index import the_index
 
 
 @pytest.fixture
@@ -75,6 +76,25 @@ def test_an_administrator_who_does_not_say_so_has_no_dump_with_half_of_it(cluste
         cluster.run("pg_dump", f"--role={two}", db.name)
     db.sql(f"ALTER ROLE {two} BYPASSRLS")
     assert "COPY ai.vectorizer " in cluster.run("pg_dump", f"--role={two}", db.name)
+
+
+def test_half_precision_is_restored(cluster, db, stub):
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text); INSERT INTO document VALUES (1, 'a')")
+    half = "ai.destination_table(vector_type => 'halfvec')"
+    vectorizer.create(db, stub.url, destination=half, indexing="ai.indexing_hnsw(1, quantization => 'binary')")
+    vectorizer.in_step(db, ["id"])
+    index = the_index(db)
+    dump = cluster.run("pg_dump", db.name)
+    copy = cluster.create_database(f"{db.name}_restored")
+    try:
+        cluster.run("psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={copy.name}", input=dump)
+        vectorizer.restored(copy)
+        copy.sql("INSERT INTO document VALUES (2, 'b')")
+        vectorizer.in_step(copy, ["id"])
+        assert copy.value("SELECT pg_typeof(embedding)::text FROM document_embedding WHERE id = 2") == "halfvec"
+        assert the_index(copy) == index
+    finally:
+        copy.drop()
 
 
 def test_it_goes_on_working(restored: Database, stub):

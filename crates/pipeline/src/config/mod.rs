@@ -36,7 +36,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::author::Author;
 pub use self::chunking::{ChunkUnit, Chunking, TextFormat};
-pub use self::destination::{Destination, DestinationNames};
+pub use self::destination::{Destination, DestinationNames, VectorType};
 pub use self::embedding::Embedding;
 pub use self::formatting::Formatting;
 use self::indexing::Indexing;

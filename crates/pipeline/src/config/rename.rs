@@ -42,7 +42,7 @@ pub fn rename_column(config: &VectorizerConfig, from: &str, to: &str) -> Result<
 
     // The vectors may stand in a column of the source as well.
     match &config.destination {
-        Destination::Column { embedding_column } if embedding_column == from => {
+        Destination::Column { embedding_column, .. } if embedding_column == from => {
             edits.push(Edit { path: ["destination", "embedding_column"], value: to.to_owned() });
         }
         Destination::Column { .. } | Destination::Table { .. } => {}

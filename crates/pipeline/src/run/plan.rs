@@ -10,10 +10,10 @@ use super::progress::Progress;
 use super::reuse::reuse;
 use crate::chunk::{Allowance, ChunkError, Piece};
 use crate::citation::{Citation, cut_cited};
-use crate::config::Embedding;
+use crate::config::{Embedding, VectorType};
 use crate::document::{Chunk, Digest, ExistingChunk, digest};
 use crate::embed::{estimated_tokens, truncate};
-use crate::failure::{Failure, Step};
+use crate::failure::{Failure, Retry, Step};
 use crate::parse::Parsed;
 
 /// The plan of a document: chunks that stay, and texts that need a vector.
@@ -96,6 +96,15 @@ pub(super) fn plan_fits(bytes: u64, most: u64) -> Result<(), Failure> {
         return Ok(());
     }
     Err(ChunkError::TooLarge { limit: most }.into())
+}
+
+/// Refuses vectors that the column for them can't hold.
+pub(super) fn vectors_fit(vectors: &[Vec<f32>], stored: VectorType) -> Result<(), Failure> {
+    match vectors.iter().find_map(|vector| stored.objection(vector)) {
+        None => Ok(()),
+        Some(why) => Err(Failure::new(Step::Embedding, "out_of_range", why, Retry::Never)
+            .with_hint("Use another model, or declare the vectorizer with vector_type => 'vector'.")),
+    }
 }
 
 fn plan(

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use super::fingerprint::{Basis, Original, text_fingerprint};
 use super::job::{Processed, Report, internal_error};
 use super::kept::{Keeping, Known, Reusable, usable};
-use super::plan::{DocumentPlan, Uncut, cut, plan_fits};
+use super::plan::{DocumentPlan, Uncut, cut, plan_fits, vectors_fit};
 use super::prepared::Prepared;
 use super::progress::Progress;
 use super::source::{self, DocumentContent, DocumentSource};
@@ -98,6 +98,7 @@ async fn process(
     // All of this document has come: others need not wait for it.
     drop(expected);
     let vectors = answers.vectors().await?;
+    vectors_fit(&vectors, prepared.vectorizer.config.destination.vector_type())?;
     Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations, text })
 }
 

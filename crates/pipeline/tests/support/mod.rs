@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use pgai_rs_pipeline::config::{
     Author, CONFIG_VERSION, Chunking, Destination, Embedding, Formatting, Lenient, Loading, Parsing,
-    Processing, S3Access, Scheduling, Search, VectorizerConfig,
+    Processing, S3Access, Scheduling, Search, VectorType, VectorizerConfig,
 };
 use pgai_rs_pipeline::document::{Document, Payload, Ticket, Vectorizer};
 use pgai_rs_pipeline::quota::Account;
@@ -55,6 +55,7 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
             view_schema: "public".into(),
             view_name: "view".into(),
             citation: false,
+            vector_type: VectorType::default(),
         },
         search: Search::None,
     };

@@ -29,6 +29,46 @@ pub struct Hnsw {
     /// Candidates that are looked at for each new node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ef_construction: Option<i32>,
+    /// The precision of the vectors in the index; `None` for that in which they are stored, where the index has room
+    /// for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
+}
+
+/// The precision of the vectors in an index, where it is less than that in which they are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
+pub enum Quantization {
+    /// Two bytes a number.
+    Halfvec,
+    /// A bit a number, its sign.
+    Binary,
+}
+
+impl Quantization {
+    fn name(self) -> &'static str {
+        match self {
+            Quantization::Halfvec => "halfvec",
+            Quantization::Binary => "binary",
+        }
+    }
+}
+
+impl TryFrom<String> for Quantization {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        [Quantization::Halfvec, Quantization::Binary]
+            .into_iter()
+            .find(|known| known.name() == name)
+            .ok_or("quantization must be \"halfvec\" or \"binary\"")
+    }
+}
+
+impl From<Quantization> for &'static str {
+    fn from(quantization: Quantization) -> Self {
+        quantization.name()
+    }
 }
 
 fn default_opclass() -> String {
@@ -54,6 +94,22 @@ impl Hnsw {
             ));
         }
         Ok(())
+    }
+
+    /// Returns the precision of so many dimensions in the index; `None` for that in which they are stored.
+    pub(super) fn quantization(&self, dimensions: u32) -> Option<Quantization> {
+        self.quantization.or((dimensions > MAX_VECTOR).then_some(Quantization::Halfvec))
+    }
+
+    /// Refuses more dimensions than pgvector would index. There are no vectors with as many as fit as bits, 64,000.
+    pub(super) fn check_dimensions(&self, dimensions: u32) -> Result<(), String> {
+        match self.quantization {
+            Some(Quantization::Binary) => Ok(()),
+            Some(Quantization::Halfvec) | None if dimensions <= MAX_HALFVEC => Ok(()),
+            Some(Quantization::Halfvec) | None => {
+                Err(format!("an hnsw index cannot have more than {MAX_HALFVEC} dimensions"))
+            }
+        }
     }
 
     /// The operator class for half precision that orders as the one for `vector` does.

@@ -6,7 +6,9 @@ pub mod hnsw;
 use serde::{Deserialize, Serialize};
 
 use diskann::Diskann;
-use hnsw::Hnsw;
+use hnsw::{Hnsw, Quantization};
+
+use super::VectorType;
 
 /// `ai.indexing_*`, resolved.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,13 +48,17 @@ pub struct When {
     pub create_when_queue_empty: bool,
 }
 
-/// The type of what is indexed.
+/// What is indexed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
-    /// The embedding column itself.
+    /// The column itself, a `vector`.
     Vector,
-    /// The embedding cast to half precision, which needs half of the space.
+    /// The column itself, a `halfvec`.
     Halfvec,
+    /// A `vector` cast to half precision, which needs half of the space.
+    CastToHalfvec,
+    /// The signs of the numbers, a bit each.
+    Bits,
 }
 
 fn default_true() -> bool {
@@ -77,22 +83,31 @@ impl Indexing {
         }
     }
 
-    /// Returns the type in which embeddings of so many dimensions are indexed.
-    pub fn element(&self, dimensions: u32) -> Element {
-        match self {
-            Indexing::Hnsw { .. } if dimensions > hnsw::MAX_VECTOR => Element::Halfvec,
-            _ => Element::Vector,
+    /// Returns what is indexed of vectors that are stored as this type, with so many dimensions.
+    pub fn element(&self, stored: VectorType, dimensions: u32) -> Element {
+        let quantization = match self {
+            Indexing::Hnsw { index, .. } => index.quantization(dimensions),
+            Indexing::Diskann { .. } | Indexing::None => None,
+        };
+        match (quantization, stored) {
+            (Some(Quantization::Binary), _) => Element::Bits,
+            (_, VectorType::Halfvec) => Element::Halfvec,
+            (Some(Quantization::Halfvec), VectorType::Vector) => Element::CastToHalfvec,
+            (None, VectorType::Vector) => Element::Vector,
         }
+    }
+
+    /// Returns whether the access method can index vectors that are stored as this type.
+    pub fn takes(&self, stored: VectorType) -> bool {
+        stored == VectorType::Vector || !matches!(self, Indexing::Diskann { .. })
     }
 
     /// Refuses what the access method would refuse for vectors of so many dimensions.
     pub fn check_dimensions(&self, dimensions: u32) -> Result<(), String> {
         match self {
-            Indexing::Hnsw { .. } if dimensions > hnsw::MAX_HALFVEC => {
-                Err(format!("an hnsw index cannot have more than {} dimensions", hnsw::MAX_HALFVEC))
-            }
+            Indexing::Hnsw { index, .. } => index.check_dimensions(dimensions),
             Indexing::Diskann { index, .. } => index.check_dimensions(dimensions),
-            Indexing::Hnsw { .. } | Indexing::None => Ok(()),
+            Indexing::None => Ok(()),
         }
     }
 
@@ -171,10 +186,37 @@ mod tests {
 
     #[test]
     fn beyond_what_a_vector_can_have_half_precision_is_indexed() {
-        assert_eq!(hnsw("").element(2_000), Element::Vector);
-        assert_eq!(hnsw("").element(2_001), Element::Halfvec);
-        assert_eq!(indexing(r#"{"implementation": "diskann"}"#).element(16_000), Element::Vector);
+        let diskann = indexing(r#"{"implementation": "diskann"}"#);
+        assert_eq!(hnsw("").element(VectorType::Vector, 2_000), Element::Vector);
+        assert_eq!(hnsw("").element(VectorType::Vector, 2_001), Element::CastToHalfvec);
+        assert_eq!(diskann.element(VectorType::Vector, 16_000), Element::Vector);
         assert_eq!(hnsw("").check_dimensions(4_000), Ok(()));
         assert!(hnsw("").check_dimensions(4_001).is_err());
+    }
+
+    #[test]
+    fn what_is_indexed_follows_what_is_stored() {
+        let of = |quantization: &str, stored| {
+            hnsw(&format!(r#", "quantization": {quantization}"#)).element(stored, 8)
+        };
+        assert_eq!(of("null", VectorType::Halfvec), Element::Halfvec);
+        assert_eq!(of(r#""halfvec""#, VectorType::Halfvec), Element::Halfvec);
+        assert_eq!(of(r#""halfvec""#, VectorType::Vector), Element::CastToHalfvec);
+        for stored in [VectorType::Vector, VectorType::Halfvec] {
+            assert_eq!(of(r#""binary""#, stored), Element::Bits);
+            assert!(hnsw("").takes(stored));
+        }
+        assert!(!indexing(r#"{"implementation": "diskann"}"#).takes(VectorType::Halfvec));
+    }
+
+    #[test]
+    fn bits_have_room_for_every_vector() {
+        let binary = hnsw(r#", "quantization": "binary""#);
+        assert_eq!(binary.check_dimensions(16_000), Ok(()));
+        assert_eq!(serde_json::to_value(&binary).unwrap()["quantization"], "binary");
+        let refused = serde_json::from_value::<Indexing>(
+            serde_json::json!({"implementation": "hnsw", "quantization": "int8"}),
+        );
+        assert_eq!(refused.unwrap_err().to_string(), "quantization must be \"halfvec\" or \"binary\"");
     }
 }
