@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
 use super::quota;
+use super::requirements::{require_fresh_snapshots, require_utf8};
 use crate::catalog::binding::Relations;
 use crate::catalog::destination;
 use crate::catalog::key::{self, Key};
@@ -314,32 +315,6 @@ fn existing_roles(names: &[String]) -> Result<Vec<String>, PgError> {
         pgrx::warning!("one or more grant_to roles do not exist: {}", missing.join(", "));
     }
     Ok(known.iter().map(|name| if name == "public" { name.clone() } else { ident(name) }).collect())
-}
-
-/// Errors unless the database's encoding is UTF-8, which the pipeline and all providers use.
-fn require_utf8() -> Result<(), PgError> {
-    // SAFETY: reads a variable of this backend.
-    if unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32 {
-        return Ok(());
-    }
-    Err(PgError::new(
-        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-        "vectorizers require a database with encoding UTF8",
-    )
-    .with_hint("Create the database with ENCODING 'UTF8'."))
-}
-
-/// Errors in a REPEATABLE READ or SERIALIZABLE transaction: rows committed after its snapshot would be
-/// enqueued neither now nor by a trigger.
-pub fn require_fresh_snapshots(function: &str) -> Result<(), PgError> {
-    if !crate::pg::transaction::has_one_snapshot() {
-        return Ok(());
-    }
-    Err(PgError::new(
-        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-        format!("{function} cannot run in a REPEATABLE READ or SERIALIZABLE transaction"),
-    )
-    .with_hint("Run it in a READ COMMITTED transaction."))
 }
 
 /// Returns the next id for which no queue table is left over from a previous installation of the extension.

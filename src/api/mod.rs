@@ -21,6 +21,7 @@
 //! `sql/secrets.sql`):
 //!
 //! * [`embed`], [`convenience`]: vectors for whoever calls
+//! * [`requirements`]: what the database and the transaction must be like
 //! * [`remembered`]: the answer of a model, for the rest of a statement
 //! * [`search`]: the chunks that are nearest to a question
 //! * [`rerank`]: a model that ranks them, or given texts
@@ -64,6 +65,7 @@ pub mod parsed_document;
 mod pending;
 mod quota;
 mod remembered;
+mod requirements;
 pub mod rerank;
 pub mod resync;
 pub mod retry_failed;

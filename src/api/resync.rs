@@ -3,8 +3,8 @@
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
-use super::create_vectorizer::require_fresh_snapshots;
 use super::drop_vectorizer::require_id;
+use super::requirements::require_fresh_snapshots;
 use crate::catalog::ownership::require_owner;
 use crate::catalog::{missed, vectorizer};
 use crate::pg::error::PgError;

@@ -131,12 +131,7 @@ const SETTINGS: [(&CStr, &CStr); 2] = [(c"lock_timeout", c"500ms"), session::COM
 
 /// Works until the extension is dropped or the process is told to end.
 fn serve(database: pg_sys::Oid) {
-    let wake = match eventfd() {
-        Ok(file) => Arc::new(file),
-        Err(error) => pgrx::error!("pgai_rs worker could not create an eventfd: {error}"),
-    };
-    let writer = wake.clone();
-    let waker: Waker = Arc::new(move || signal(&writer));
+    let (wake, waker) = waker();
     let call = waker.clone();
     let waiting = wait::WaitSet::new(Some(wake.as_raw_fd()));
 
@@ -153,12 +148,7 @@ fn serve(database: pg_sys::Oid) {
     let mut own_settings = OwnSettings::default();
     loop {
         report_activity(c"working");
-        // Begins the turn: all that others have changed is heard of with it.
-        let looked = transaction(|| {
-            own_settings.look();
-            extension.is_there()
-        });
-        let is_there = match looked {
+        let is_there = match begin_turn(&mut extension, &mut own_settings) {
             Ok(true) => Ok(()),
             Ok(false) => return leave_without_extension(database),
             Err(error) => Err(error),
@@ -186,6 +176,24 @@ fn serve(database: pg_sys::Oid) {
             with_runner(|runner| runner.configure(pipeline_settings()));
         }
     }
+}
+
+/// Returns a descriptor that wakes the main thread, and the function that makes it do so.
+fn waker() -> (Arc<OwnedFd>, Waker) {
+    let wake = match eventfd() {
+        Ok(file) => Arc::new(file),
+        Err(error) => pgrx::error!("pgai_rs worker could not create an eventfd: {error}"),
+    };
+    let writer = wake.clone();
+    (wake, Arc::new(move || signal(&writer)))
+}
+
+/// Hears of all that others have changed. Returns whether the extension is there.
+fn begin_turn(extension: &mut Extension, own_settings: &mut OwnSettings) -> Result<bool, PgError> {
+    transaction(|| {
+        own_settings.look();
+        extension.is_there()
+    })
 }
 
 /// Returns the settings, with `connections` limited to the file descriptors that the operating system allows.

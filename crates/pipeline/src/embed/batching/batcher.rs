@@ -5,17 +5,18 @@
 //! large as the provider takes, several at a time, and each is answered on its own: a document waits for its own
 //! inputs and for nothing else.
 
+mod linger;
 mod narrow;
 mod policy;
 mod waiting;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
+use self::linger::{company, linger};
 pub(in crate::embed) use self::policy::GroupPolicy;
 use self::waiting::{Item, Waiting};
 use super::arrivals::Arrivals;
@@ -31,9 +32,6 @@ use crate::embed::pacing::limiter::Limiter;
 use crate::embed::{Embedder, Vectors};
 use crate::failure::{Failure, Retry, Step};
 use crate::memory_budget::Share;
-
-/// A trickle of inputs delays the first of them by so many lingers at most.
-const MOST_LINGERS: u32 = 20;
 
 /// Inputs for one provider, base URL, model and key.
 pub struct Group {
@@ -160,39 +158,6 @@ async fn drive(
         let batch = waiting.cut(provider.limits());
         if !batch.inputs.is_empty() {
             tokio::spawn(Arc::clone(&provider).process(batch, slot));
-        }
-    }
-}
-
-/// Returns when no more inputs are expected; never if nothing is known of it.
-async fn company(arrivals: Option<&Arrivals>) {
-    match arrivals {
-        Some(arrivals) => arrivals.end().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Waits for company until a request is full, no more company is expected, or nobody has come for a while.
-async fn linger(
-    inbox: &mut mpsc::UnboundedReceiver<Item>,
-    waiting: &mut Waiting,
-    company: impl Future<Output = ()>,
-    linger: Duration,
-    limits: Limits,
-) {
-    let mut company = std::pin::pin!(company);
-    let latest = Instant::now() + linger * MOST_LINGERS;
-    while !waiting.is_full(limits) {
-        let until = latest.min(Instant::now() + linger);
-        tokio::select! {
-            // Whoever has come already is taken along.
-            biased;
-            item = inbox.recv() => match item {
-                Some(item) => waiting.push(item),
-                None => return,
-            },
-            () = &mut company => return,
-            () = sleep_until(until) => return,
         }
     }
 }
