@@ -20,7 +20,7 @@ pub struct Ordering {
     pub metric: Metric,
     /// pgvector's type `vector`.
     pub vector: pg_sys::Oid,
-    /// What is indexed; `None` if no index serves it.
+    /// The part of the vectors that is indexed; `None` if no index serves it.
     indexed: Option<Indexed>,
     /// The number of dimensions.
     dimensions: u32,
@@ -34,7 +34,7 @@ pub struct Ordering {
     is_halfvec: bool,
 }
 
-/// What an index has of the vectors.
+/// The part of the vectors that an index has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Indexed {
     /// The column itself.

@@ -3,10 +3,10 @@
 import psycopg
 import pytest
 from support import vectorizer, vectors
-from support.index import old_transaction, the_index, under_way
+from support.index import STORE, by_index, old_transaction, scans, the_index, under_way
 
 FILL = "INSERT INTO document SELECT i, 'row ' || i FROM generate_series(1, 200) i"
-STORE = "document_embedding_store"
+FEW_CANDIDATES = "SET hnsw.ef_search = 40"
 
 
 def declare(db, stub, dimensions: int = vectorizer.DIMENSIONS, **arguments: str) -> None:
@@ -15,24 +15,6 @@ def declare(db, stub, dimensions: int = vectorizer.DIMENSIONS, **arguments: str)
     vectorizer.create(db, stub.url, name="'rows'", **({"embedding": embedding, "indexing": "ai.indexing_none()"} | arguments))
     db.sql(FILL)
     vectorizer.idle(db)
-
-
-def scans(session, index: str, search: str) -> tuple[int, list[int]]:
-    """How often a search looks at an index, and which rows it finds."""
-    scans = "SELECT pg_stat_get_xact_numscans(%s::regclass)"
-    # Without a pause in which what was counted is reported.
-    with session.transaction():
-        [before] = session.execute(scans, [index]).fetchone()
-        found = [id for [id] in session.execute(f"SELECT (key ->> 'id')::int FROM ai.search({search}) ORDER BY rank")]
-        [after] = session.execute(scans, [index]).fetchone()
-    return after - before, found
-
-
-def by_index(db):
-    """A session in which Postgres prefers any index to reading all of a small table."""
-    session = db.connect()
-    session.execute("SET enable_seqscan = off; SET hnsw.ef_search = 40")
-    return session
 
 
 @pytest.mark.parametrize(
@@ -53,7 +35,7 @@ def test_the_index_decides_how_it_is_asked(db, stub, index, operator):
     question = f"'{vectors.as_json('row 7', 8)}'"
     order = operator.replace("$1", question)
     nearest = [id for [id] in db.sql(f"SELECT id FROM {STORE} ORDER BY {order} LIMIT 5")]
-    with by_index(db) as session:
+    with by_index(db, FEW_CANDIDATES) as session:
         used, found = scans(session, "mine", f"'rows', {question}::vector, 5")
         assert used == 1
         assert found[0] == nearest[0]
@@ -67,7 +49,7 @@ def test_the_index_decides_how_it_is_asked(db, stub, index, operator):
 def test_beyond_2000_dimensions_nobody_writes_halfvec(db, stub):
     declare(db, stub, 2001, indexing="ai.indexing_hnsw(10)", destination="ai.destination_table(vector_type => 'vector')")
     assert "halfvec_cosine_ops" in the_index(db)
-    with by_index(db) as session:
+    with by_index(db, FEW_CANDIDATES) as session:
         index = "document_embedding_store_embedding_hnsw_1"
         assert scans(session, index, "'rows', 'row 7', 1") == (1, [7])
         # Of so few rows Postgres would rather find those that pass by the source's key, and sort them.
@@ -81,14 +63,14 @@ def test_a_store_of_halfvec(db, stub):
     db.sql(f"ALTER TABLE {STORE} ALTER COLUMN embedding TYPE halfvec(8)")
     assert db.value("SELECT key ->> 'id' FROM ai.search('rows', 'row 7', 1)") == "7"
     db.sql(f"CREATE INDEX mine ON {STORE} USING hnsw (embedding halfvec_cosine_ops)")
-    with by_index(db) as session:
+    with by_index(db, FEW_CANDIDATES) as session:
         assert scans(session, "mine", "'rows', 'row 7', 1") == (1, [7])
 
 
 def test_the_index_of_a_column_of_vectors(db, stub):
     declare(db, stub, destination="ai.destination_column('vector')", chunking="ai.chunking_none()")
     db.sql("CREATE INDEX mine ON document USING hnsw (vector vector_cosine_ops)")
-    with by_index(db) as session:
+    with by_index(db, FEW_CANDIDATES) as session:
         assert scans(session, "mine", "'rows', 'row 7', 1, filter => 'body IS NOT NULL'") == (1, [7])
 
 
@@ -106,7 +88,7 @@ def test_the_index_of_a_column_of_vectors(db, stub):
 def test_an_index_that_does_not_serve_does_not_decide(db, stub, index):
     declare(db, stub)
     db.sql(f"CREATE INDEX mine ON {STORE} USING {index}")
-    with by_index(db) as session:
+    with by_index(db, FEW_CANDIDATES) as session:
         assert scans(session, "mine", "'rows', 'row 7', 1") == (0, [7])
         score = session.execute("SELECT score, distance FROM ai.search('rows', 'row 8', 3) WHERE rank = 3").fetchone()
         assert score[0] == 1 - score[1]
@@ -132,7 +114,7 @@ def test_a_filter_does_not_empty_the_result(db, stub):
     db.sql(f"CREATE INDEX mine ON {STORE} USING hnsw (embedding vector_cosine_ops)")
     farthest = f"SELECT id FROM {STORE} ORDER BY embedding <=> '{vectors.as_json('row 7', 8)}' DESC LIMIT 1"
     [[last]] = db.sql(farthest)
-    with by_index(db) as session:
+    with by_index(db, FEW_CANDIDATES) as session:
         session.execute("SET hnsw.ef_search = 1; SET hnsw.max_scan_tuples = 1; SET hnsw.iterative_scan = relaxed_order")
         session.execute("SET enable_sort = off; SET enable_bitmapscan = off")
         # What the index alone would find.
@@ -147,7 +129,7 @@ def test_a_filter_does_not_empty_the_result(db, stub):
 def test_it_looks_at_every_row_if_it_is_asked_to(db, stub):
     declare(db, stub)
     db.sql(f"CREATE INDEX mine ON {STORE} USING hnsw (embedding vector_cosine_ops)")
-    with by_index(db) as session:
+    with by_index(db, FEW_CANDIDATES) as session:
         used, found = scans(session, "mine", "'rows', 'row 7', 30, exact => true")
     nearest = f"SELECT id FROM {STORE} ORDER BY (embedding <=> '{vectors.as_json('row 7', 8)}') + 0 LIMIT 30"
     assert (used, found) == (0, [id for [id] in db.sql(nearest)])
@@ -156,7 +138,7 @@ def test_it_looks_at_every_row_if_it_is_asked_to(db, stub):
 def test_there_are_candidates_enough_for_k(db, stub):
     declare(db, stub)
     db.sql(f"CREATE INDEX mine ON {STORE} USING hnsw (embedding vector_cosine_ops)")
-    with by_index(db) as session:
+    with by_index(db, FEW_CANDIDATES) as session:
         session.execute("SET hnsw.ef_search = 1; SET hnsw.iterative_scan = off")
         used, found = scans(session, "mine", "'rows', 'row 7', 150")
         assert used == 1 and len(found) == len(set(found)) == 150

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from support import column, vectorizer, vectors
-from support.index import STORE, the_index
+from support.index import STORE, by_index, scans, the_index
 from support.wait import settles
 
 TABLE = "CREATE TABLE document (id int PRIMARY KEY, body text)"
@@ -25,23 +25,6 @@ def type_of(db, table: str = STORE, name: str = "embedding") -> str:
 
 def stored_type(db) -> str | None:
     return db.value("SELECT config #>> '{destination,vector_type}' FROM ai.vectorizer ORDER BY id DESC LIMIT 1")
-
-
-def by_index(db):
-    """A session in which Postgres prefers any index to reading all of a small table."""
-    session = db.connect()
-    session.execute("SET enable_seqscan = off")
-    return session
-
-
-def search(session, index: str, search: str) -> tuple[int, list[int]]:
-    """How often a search looks at an index, and which rows it finds."""
-    scans = "SELECT pg_stat_get_xact_numscans(%s::regclass)"
-    with session.transaction():
-        [before] = session.execute(scans, [index]).fetchone()
-        found = [id for [id] in session.execute(f"SELECT (key ->> 'id')::int FROM ai.search({search}) ORDER BY rank")]
-        [after] = session.execute(scans, [index]).fetchone()
-    return after - before, found
 
 
 def nearest(db, text: str, dimensions: int, rows: int) -> list[int]:
@@ -103,8 +86,8 @@ def test_searches_of_a_store_of_halfvec(db, stub):
     index = f"{STORE}_embedding_hnsw_1"
     with by_index(db) as session:
         for more in ["", ", per_document => 1", ", diversity => 0.3", ", mode => 'vector', min_score => 0.99"]:
-            assert search(session, index, f"'rows', 'row 7', 1{more}") == (1, [7])
-        assert search(session, index, "'rows', 'row 7', 1, exact => true, mode => 'vector'") == (0, [7])
+            assert scans(session, index, f"'rows', 'row 7', 1{more}") == (1, [7])
+        assert scans(session, index, "'rows', 'row 7', 1, exact => true, mode => 'vector'") == (0, [7])
     db.sql("CREATE TABLE judged AS SELECT 'row 7' AS query, '{\"id\": 7}'::jsonb AS key")
     evaluated = db.sql("SELECT mode, recall, ndcg, index_recall FROM ai.evaluate_search('rows', 'judged', 1)")
     assert evaluated[0] == ("vector", 1, 1, 1)
@@ -138,7 +121,7 @@ def test_beyond_2000_dimensions_vectors_are_stored_in_half_precision_and_this_is
         by_hand = f"SELECT id FROM document_embedding ORDER BY {order} LIMIT 1"
         assert index in str(session.execute(f"EXPLAIN {by_hand}").fetchall())
         assert session.execute(by_hand).fetchone() == (7,)
-        assert search(session, index, "'rows', 'row 7', 1") == (1, [7])
+        assert scans(session, index, "'rows', 'row 7', 1") == (1, [7])
 
 
 @pytest.mark.parametrize("declared", ["vector", "halfvec"])
@@ -203,14 +186,14 @@ def test_the_index_of_the_signs_finds_candidates_that_are_compared_exactly(db, s
     index = f"{STORE}_embedding_hnsw_1"
     exactly = nearest(db, "row 7", 64, 20)
     with by_index(db) as session:
-        used, found = search(session, index, "'rows', 'row 7', 5")
+        used, found = scans(session, index, "'rows', 'row 7', 5")
         assert used == 1
         places = {id: place for place, id in enumerate(nearest(db, "row 7", 64, 200))}
         assert found[0] == 7 and found == sorted(found, key=places.get)
         # As many candidates as there are rows: nothing that the signs do not tell is lost.
         session.execute("SET hnsw.ef_search = 200")
-        assert search(session, index, "'rows', 'row 7', 20") == (1, exactly)
-        assert search(session, index, "'rows', 'row 7', 20, exact => true") == (0, exactly)
+        assert scans(session, index, "'rows', 'row 7', 20") == (1, exactly)
+        assert scans(session, index, "'rows', 'row 7', 20, exact => true") == (0, exactly)
         distance = f"embedding <=> '{vectors.as_json('row 7', 64)}'"
         [distances] = session.execute(
             f"SELECT s.distance, {distance} FROM ai.search('rows', 'row 7', 2) s JOIN {STORE} USING (embedding_uuid) WHERE rank = 2"
@@ -224,7 +207,7 @@ def test_a_search_by_both_uses_the_index_of_the_signs(db, stub):
     the_index(db)
     vectorizer.idle(db)
     with by_index(db) as session:
-        assert search(session, f"{STORE}_embedding_hnsw_1", "'rows', 'row 7', 1") == (1, [7])
+        assert scans(session, f"{STORE}_embedding_hnsw_1", "'rows', 'row 7', 1") == (1, [7])
 
 
 def test_a_filter_does_not_empty_the_result_of_the_signs(db, stub):
@@ -235,7 +218,7 @@ def test_a_filter_does_not_empty_the_result_of_the_signs(db, stub):
     last = nearest(db, "row 7", 64, 200)[-1]
     with by_index(db) as session:
         session.execute("SET hnsw.max_scan_tuples = 1; SET enable_sort = off; SET enable_bitmapscan = off")
-        assert search(session, f"{STORE}_embedding_hnsw_1", f"'rows', 'row 7', 1, filter => 'id + 0 = {last}'")[1] == [last]
+        assert scans(session, f"{STORE}_embedding_hnsw_1", f"'rows', 'row 7', 1, filter => 'id + 0 = {last}'")[1] == [last]
 
 
 def test_bits_have_room_for_more_dimensions_than_numbers(db, stub):
@@ -253,7 +236,7 @@ def test_an_index_in_half_precision_over_whole_vectors(db, stub):
     vectorizer.idle(db)
     assert type_of(db) == "vector(8)"
     with by_index(db) as session:
-        assert search(session, f"{STORE}_embedding_hnsw_1", "'rows', 'row 7', 1") == (1, [7])
+        assert scans(session, f"{STORE}_embedding_hnsw_1", "'rows', 'row 7', 1") == (1, [7])
 
 
 def test_a_function_that_only_looks_like_that_of_the_signs_is_not_called(db, stub):
@@ -274,7 +257,7 @@ def test_a_function_that_only_looks_like_that_of_the_signs_is_not_called(db, stu
     warnings = []
     with by_index(db) as session:
         session.add_notice_handler(lambda notice: warnings.append(notice.message_primary))
-        assert search(session, "mine", "'rows', 'row 7', 1") == (0, [7])
+        assert scans(session, "mine", "'rows', 'row 7', 1") == (0, [7])
     assert warnings == []
 
 
@@ -292,11 +275,11 @@ def test_an_index_of_the_signs_by_hand_is_used(db, stub, index, declared):
     vectorizer.idle(db)
     db.sql(f"CREATE INDEX mine ON {STORE} USING {index}")
     with by_index(db) as session:
-        assert search(session, "mine", "'rows', 'row 7', 1") == (1, [7])
+        assert scans(session, "mine", "'rows', 'row 7', 1") == (1, [7])
     # And one that knows more comes first.
     db.sql(f"CREATE INDEX better ON {STORE} USING hnsw (embedding {declared}_cosine_ops)")
     with by_index(db) as session:
-        assert search(session, "better", "'rows', 'row 7', 1") == (1, [7])
+        assert scans(session, "better", "'rows', 'row 7', 1") == (1, [7])
 
 
 def test_the_worker_indexes_the_type_that_a_store_has_now(db, stub):

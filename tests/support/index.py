@@ -57,3 +57,21 @@ def under_way(db, method: str = "hnsw") -> int:
         what="a build under way",
     )
     return builders(db)[0]
+
+
+def by_index(db, settings: str = ""):
+    """A session in which Postgres prefers any index to reading all of a small table."""
+    session = db.connect()
+    session.execute(f"SET enable_seqscan = off; {settings}")
+    return session
+
+
+def scans(session, index: str, search: str) -> tuple[int, list[int]]:
+    """How often a search looks at an index, and which rows it finds."""
+    scans = "SELECT pg_stat_get_xact_numscans(%s::regclass)"
+    # Without a pause in which what was counted is reported.
+    with session.transaction():
+        [before] = session.execute(scans, [index]).fetchone()
+        found = [id for [id] in session.execute(f"SELECT (key ->> 'id')::int FROM ai.search({search}) ORDER BY rank")]
+        [after] = session.execute(scans, [index]).fetchone()
+    return after - before, found

@@ -56,7 +56,7 @@ pub struct Runner {
     outcomes: mpsc::Receiver<JobOutcome>,
     lanes: HashMap<i32, Lane>,
     arrivals: Arc<Arrivals>,
-    /// What the next turn is expected to claim, if there is more.
+    /// The documents that the next turn is expected to claim, if there is more.
     expected: Option<Expected>,
     jobs: u64,
     turns: u64,

@@ -48,7 +48,7 @@ pub struct When {
     pub create_when_queue_empty: bool,
 }
 
-/// What is indexed.
+/// The part of the vectors that is indexed, and its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Element {
     /// The column itself, a `vector`.

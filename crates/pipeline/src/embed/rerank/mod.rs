@@ -2,10 +2,10 @@
 //!
 //! It goes the way of embeddings: the same servers may be asked, with the same keys, limits and patience.
 //!
-//! * `resolve`: from a config to a server that may be asked
-//! * `wire`: what is sent in each protocol, and what comes back
+//! * `resolve`: the server that a config means, and whether it may be asked
+//! * `wire`: requests and answers of each protocol
 //! * `client`: one request and its answer
-//! * [`error`]: why there is no answer
+//! * [`error`]: the reasons why there is no answer
 
 mod client;
 pub mod error;

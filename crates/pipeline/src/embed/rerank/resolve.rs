@@ -1,4 +1,4 @@
-//! From a config to a server that may be asked.
+//! Finding the server that a config means, and whether it may be asked.
 
 use serde_json::Map;
 

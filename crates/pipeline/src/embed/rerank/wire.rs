@@ -1,4 +1,4 @@
-//! What is sent in each protocol, and what comes back.
+//! Requests and answers of each protocol.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ pub(super) enum Body<'a> {
     Cohere { model: &'a str, query: &'a str, documents: &'a [Arc<str>] },
     /// Voyage AI's, and Jina AI's, whose server returns the texts unless it is told not to.
     Documents { model: &'a str, query: &'a str, documents: &'a [Arc<str>], return_documents: bool },
-    /// That of Text Embeddings Inference.
+    /// The request of Text Embeddings Inference.
     Texts { query: &'a str, texts: &'a [Arc<str>], truncate: bool },
 }
 
