@@ -23,7 +23,7 @@ import house
 from show import Progress, code, heading, hit
 
 # More than this without any progress, and the demo gives up.
-PATIENCE = 120
+PATIENCE = 300
 
 QUESTIONS = (
     "How do I keep attackers from smuggling SQL into my queries?",

@@ -97,3 +97,42 @@ async fn one_bad_input_is_not_taken_for_too_many() {
         assert_eq!(server.requests().len() - before, 1, "{bad}");
     }
 }
+
+/// Texts of so many estimated tokens each, with numbers.
+fn texts_of(tokens: usize, count: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{number:0width$}", width = 4 * tokens)).collect()
+}
+
+#[tokio::test]
+async fn requests_begin_small_and_grow_where_answers_are_quick() {
+    let server = support::openai::server();
+    // Quick is whatever takes no more than a thirtieth of it.
+    let settings =
+        Settings { embedding_concurrency: 1, embedding_timeout: Duration::from_secs(3_600), ..settings() };
+    let texts = texts_of(64, 1_000);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    assert_eq!(embed_with(settings, &server.url, &texts).await, Ok(vectors(&texts)));
+    let sizes: Vec<usize> = server.requests().iter().map(|request| inputs(request).len()).collect();
+    assert_eq!(sizes, [64, 256, 680]);
+}
+
+#[tokio::test]
+async fn a_server_that_needs_too_long_for_a_request_gets_smaller_ones() {
+    let server = Server::start_gated(|request, gate: &Gate| {
+        if inputs(request).len() > 6 {
+            gate.wait();
+        }
+        answer(request)
+    });
+    let settings = Settings {
+        embedding_concurrency: 1,
+        embedding_timeout: Duration::from_millis(300),
+        embedding_retries: 1,
+        ..settings()
+    };
+    let texts = texts_of(64, 64);
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    assert_eq!(embed_with(settings, &server.url, &texts).await, Ok(vectors(&texts)));
+    let sizes: Vec<usize> = server.requests().iter().map(|request| inputs(request).len()).collect();
+    assert_eq!(sizes[..3], [64, 16, 4], "{sizes:?}");
+}

@@ -181,13 +181,17 @@ struct Provider {
 impl Provider {
     /// The most that a request may hold, by all that is known.
     fn limits(&self) -> Limits {
-        self.policy.limits.and(self.limiter.limits())
+        self.policy.limits.and(self.limiter.limits()).and(self.limiter.in_good_time())
     }
 
     /// Sees to it that everybody in the batch is answered.
     async fn process(self: Arc<Self>, batch: Batch, _slot: OwnedSemaphorePermit) {
         match self.ask(&batch, self.policy.retries).await {
             (_, Ok(vectors)) => batch.deliver(vectors),
+            // Its answer did not come in good time.
+            (_, Err(error)) if may_pass(&error) && self.is_too_large(&batch) => {
+                self.ask_in_pieces(batch).await;
+            }
             (sent, Err(error)) if may_be_one_inputs_doing(&error) => {
                 self.answer_in_parts(batch, error, sent).await;
             }
@@ -232,11 +236,19 @@ impl Provider {
 
             match answer {
                 Ok(vectors) => {
+                    self.limiter.answered(tokens, sent.elapsed(), self.policy.timeout);
                     permit.succeeded();
                     self.health.succeeded();
                     return Ok(vectors);
                 }
                 Err(EmbedError::Throttled(pause)) => permit.throttled(pause),
+                Err(error) if may_pass(&error) && sent.elapsed() >= self.policy.timeout => {
+                    self.limiter.took_too_long(tokens);
+                    if failures == retries || self.is_too_large(batch) {
+                        return Err(error);
+                    }
+                    failures += 1;
+                }
                 Err(error) if failures < retries && may_pass(&error) => {
                     drop(permit);
                     failures += 1;
@@ -250,6 +262,11 @@ impl Provider {
                 }
             }
         }
+    }
+
+    /// Returns whether a batch holds more than a request may now.
+    fn is_too_large(&self, batch: &Batch) -> bool {
+        batch.len() > 1 && batch.tokens() > self.limits().tokens
     }
 
     /// Errors if it is known that the provider would not take the batch, so that it need not be asked.

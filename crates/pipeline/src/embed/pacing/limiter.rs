@@ -11,6 +11,7 @@ use super::pace::Pace;
 use super::rate_limit::RateLimits;
 use crate::embed::limits::ceiling::Ceiling;
 use crate::embed::limits::pack::Limits;
+use crate::embed::limits::stride::Stride;
 use crate::fair::FairSemaphore;
 use crate::quota::Owner;
 
@@ -23,6 +24,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(in crate::embed) struct Limiter {
     pace: Mutex<Pace>,
     ceiling: Mutex<Ceiling>,
+    stride: Mutex<Stride>,
     /// Whoever has it is the next.
     turn: Arc<FairSemaphore>,
     /// Something was learned.
@@ -43,6 +45,7 @@ impl Default for Limiter {
         Limiter {
             pace: Mutex::default(),
             ceiling: Mutex::default(),
+            stride: Mutex::default(),
             turn: FairSemaphore::new(1, 0),
             news: Notify::new(),
         }
@@ -110,6 +113,21 @@ impl Limiter {
         told.and(self.ceiling().limits(Instant::now()))
     }
 
+    /// Returns the most that a request may hold whose answer is to come in good time.
+    pub(in crate::embed) fn in_good_time(&self) -> Limits {
+        Limits { tokens: self.stride().tokens(), ..Limits::NONE }
+    }
+
+    /// A request of so many tokens was answered after `took`; more than `timeout` it may not take.
+    pub(in crate::embed) fn answered(&self, tokens: usize, took: Duration, timeout: Duration) {
+        self.stride().answered(tokens, took, timeout);
+    }
+
+    /// A request of so many tokens was not answered in time.
+    pub(in crate::embed) fn took_too_long(&self, tokens: usize) {
+        self.stride().took_too_long(tokens);
+    }
+
     /// A request was refused that held more.
     pub(in crate::embed) fn take_no_more(&self, limits: Limits) {
         self.ceiling().learn(limits, Instant::now());
@@ -123,6 +141,11 @@ impl Limiter {
     /// Locks the ceiling; it is as good as any other after a panic, too.
     fn ceiling(&self) -> MutexGuard<'_, Ceiling> {
         self.ceiling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the stride; it is as good as any other after a panic, too.
+    fn stride(&self) -> MutexGuard<'_, Stride> {
+        self.stride.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A panic while the lock was held leaves a state that is as good as any other.

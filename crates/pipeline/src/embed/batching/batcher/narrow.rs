@@ -4,7 +4,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use super::super::batch::Batch;
-use super::{Provider, may_be_one_inputs_doing};
+use super::{Provider, may_be_one_inputs_doing, may_pass};
 use crate::embed::error::EmbedError;
 use crate::embed::limits::bracket::Bracket;
 use crate::embed::limits::pack::Limits;
@@ -97,7 +97,7 @@ impl Provider {
     }
 
     /// Asks for a batch in as many requests as the limits want; returns whether an input was refused.
-    async fn ask_in_pieces(&self, mut rest: Batch) -> bool {
+    pub(in crate::embed) async fn ask_in_pieces(&self, mut rest: Batch) -> bool {
         let mut asked = FuturesUnordered::new();
         let mut refused = Vec::new();
         let mut taken = None;
@@ -123,6 +123,10 @@ impl Provider {
                 Some((piece, (_, Err(EmbedError::TooMany(most, _))))) if piece.len() > 1 => {
                     let half = Limits { inputs: piece.len() / 2, ..Limits::NONE };
                     self.limiter.take_no_more(most.limits(piece.len(), piece.tokens()).unwrap_or(half));
+                    rest.prepend(piece);
+                }
+                // Its answer did not come in good time.
+                Some((piece, (_, Err(error)))) if may_pass(&error) && self.is_too_large(&piece) => {
                     rest.prepend(piece);
                 }
                 Some((piece, (sent, Err(error)))) if may_be_one_inputs_doing(&error) => {

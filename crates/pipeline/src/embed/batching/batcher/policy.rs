@@ -14,6 +14,8 @@ pub(in crate::embed) struct GroupPolicy {
     pub(super) concurrency: usize,
     /// The time that an input waits for company, counted from the last arrival.
     pub(super) linger: Duration,
+    /// The longest time for one request.
+    pub(super) timeout: Duration,
     /// The number of times that a failed request is repeated.
     pub(super) retries: u32,
     /// The pause before the first repetition.
@@ -28,6 +30,7 @@ impl GroupPolicy {
             limits: Limits::of(settings).and(provider),
             concurrency: concurrency.unwrap_or(settings.embedding_concurrency).max(1),
             linger: settings.embedding_linger,
+            timeout: settings.embedding_timeout,
             retries: settings.embedding_retries,
             first_backoff: settings.embedding_backoff,
         }
