@@ -39,7 +39,7 @@ pub use s3::{role_arn_allowed, s3_role_only};
 pub use sources::{queue_url_allowed, s3_source_history, s3_source_max_delete_percent};
 pub use worker::{
     databases, heartbeat_interval, lease_duration, max_errors, max_retries, owner_statement_timeout,
-    poll_interval, retry_backoff,
+    poll_interval, retry_backoff, worker_niceness, worker_process,
 };
 
 use setting::{Definer, GucFlags};

@@ -17,6 +17,8 @@ settings! {
     int MAX_DOCUMENTS_IN_FLIGHT = defaults::MAX_DOCUMENTS_IN_FLIGHT;
     int WORKER_MEMORY_LIMIT = defaults::WORKER_MEMORY_LIMIT;
     int WORKER_CONNECTION_LIMIT = defaults::WORKER_CONNECTION_LIMIT;
+    int WORKER_THREADS = defaults::WORKER_THREADS;
+    int WORKER_NICENESS = 0;
 }
 
 /// Defines these settings.
@@ -137,6 +139,26 @@ fn define_limits(d: &Definer) {
             c"There may be as many to S3.",
         ),
     );
+    d.int(
+        c"pgai_rs.worker_threads",
+        &WORKER_THREADS,
+        (1, 64),
+        NO_UNIT,
+        (
+            c"Sets the number of threads with which a worker drives the network.",
+            c"They also cut small documents into chunks. A worker that runs starts anew when this changes.",
+        ),
+    );
+    d.int(
+        c"pgai_rs.worker_niceness",
+        &WORKER_NICENESS,
+        (0, 19),
+        NO_UNIT,
+        (
+            c"Sets how far workers and index builders let other processes go first at the CPU.",
+            c"0 is the priority of sessions, and 19 the lowest. A worker that runs starts anew when this changes.",
+        ),
+    );
 }
 
 /// Copies these settings into those of the pipeline.
@@ -144,6 +166,17 @@ pub fn tell(settings: &mut Settings) {
     settings.memory_limit = (number(&WORKER_MEMORY_LIMIT) as u64) << 20;
     settings.connections = number(&WORKER_CONNECTION_LIMIT);
     settings.max_documents_in_flight = number(&MAX_DOCUMENTS_IN_FLIGHT);
+    settings.network_threads = number(&WORKER_THREADS);
+}
+
+/// Returns how far workers and index builders let other processes go first, from 0 to 19.
+pub fn worker_niceness() -> i32 {
+    WORKER_NICENESS.get()
+}
+
+/// Returns the settings that a worker takes up when it starts, and not later.
+pub fn worker_process() -> [i32; 2] {
+    [WORKER_THREADS.get(), WORKER_NICENESS.get()]
 }
 
 /// Returns the databases that get a worker; empty for all that have the extension.

@@ -24,7 +24,7 @@ use crate::pg::identity::is_superuser;
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 use crate::pg::limits::RoleLimits;
 use crate::pg::transaction::transaction;
-use crate::pg::{session, utility, wait};
+use crate::pg::{nice, session, utility, wait};
 
 /// Entry point of an index builder.
 ///
@@ -42,6 +42,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_index_builder_main(argument: pg_sys::Dat
     wait::install_signal_handlers();
     session::pin(&SETTINGS);
     connect(&order);
+    nice::be_nice(guc::worker_niceness());
 
     match transaction(|| as_superuser(|| wanted(&order))) {
         Ok(Some(index)) => build(&order, &index),

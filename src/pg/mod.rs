@@ -29,7 +29,7 @@
 //!
 //! * [`session`], [`database`]: the settings and the database of a background worker
 //! * [`wait`]: signals, latch, timeouts
-//! * [`descriptors`]: file descriptors for the network
+//! * [`descriptors`], [`nice`]: file descriptors for the network; the priority at the CPU
 //! * [`random`]: random numbers
 
 pub mod connection;
@@ -47,6 +47,7 @@ pub mod lock;
 pub mod memory;
 pub mod named;
 pub mod plan;
+pub mod nice;
 pub mod plan_cache;
 pub mod plans_in_use;
 pub mod quote;

@@ -29,7 +29,7 @@ use crate::pg::descriptors;
 use crate::pg::error::PgError;
 use crate::pg::random::random_u32;
 use crate::pg::transaction::transaction;
-use crate::pg::{session, turn, wait};
+use crate::pg::{nice, session, turn, wait};
 use crate::queue::spi::SpiQueue;
 use crate::shared;
 use crate::source::sources::Sources;
@@ -65,6 +65,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
     }
 
     session::be_superuser();
+    nice::be_nice(guc::worker_niceness());
     release_free_memory();
     if !enter(database) {
         return;
@@ -171,6 +172,7 @@ fn serve(database: pg_sys::Oid) {
         let reloaded = waiting.wait(pause.min(heartbeat.next(queue.conditions())));
         clear(&wake);
         if reloaded {
+            own_settings.forget();
             queue.forget_settings();
             sources.forget_settings();
             with_runner(|runner| runner.configure(pipeline_settings()));
@@ -256,8 +258,7 @@ fn write_spending(queue: &SpiQueue) {
     }
 }
 
-/// Returns whether this process leaves, because settings of its database have changed with which it has started. What is
-/// in flight is completed first, if that takes no longer than a lease.
+/// Returns whether this process leaves, because settings have changed with which it has started. What is in flight is completed first, if that takes no longer than a lease.
 fn leaves_for_settings(database: pg_sys::Oid, own_settings: &OwnSettings) -> bool {
     let Some(since) = own_settings.changed_since() else { return false };
     let is_idle = with_runner(|runner| {
@@ -266,7 +267,7 @@ fn leaves_for_settings(database: pg_sys::Oid, own_settings: &OwnSettings) -> boo
     });
     let leaves = is_idle || since.elapsed() > guc::lease_duration();
     if leaves {
-        pgrx::log!("pgai_rs worker starts anew, because settings of its database have changed");
+        pgrx::log!("pgai_rs worker starts anew, because settings with which it has started have changed");
         // The launcher need not wait for a worker that has not failed.
         shared::update(database, |slot| slot.to_leave = true);
     }

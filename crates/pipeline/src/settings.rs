@@ -96,6 +96,8 @@ pub mod defaults {
     pub const WORKER_MEMORY_LIMIT: i32 = 1_024;
     /// Connections of a worker to models.
     pub const WORKER_CONNECTION_LIMIT: i32 = 1_000;
+    /// Threads of a worker that drive the network.
+    pub const WORKER_THREADS: i32 = 2;
     /// Requests in flight to one provider, base URL, model and key.
     pub const EMBEDDING_CONCURRENCY: i32 = 8;
     /// Inputs of one request. OpenAI's limit.
@@ -140,6 +142,8 @@ pub struct Settings {
     pub memory_limit: u64,
     /// The largest number of connections to models at a time, and as many to S3.
     pub connections: usize,
+    /// The number of threads that drive the network.
+    pub network_threads: usize,
     /// The largest number of documents of one vectorizer in flight.
     pub max_documents_in_flight: usize,
     /// The largest number of objects fetched at a time for one owner, beside [`Settings::spare_loads`].
@@ -195,6 +199,7 @@ impl Default for Settings {
             max_document_size: megabytes(defaults::MAX_DOCUMENT_SIZE),
             memory_limit: megabytes(defaults::WORKER_MEMORY_LIMIT),
             connections: count(defaults::WORKER_CONNECTION_LIMIT),
+            network_threads: count(defaults::WORKER_THREADS),
             max_documents_in_flight: count(defaults::MAX_DOCUMENTS_IN_FLIGHT),
             load_concurrency: count(defaults::LOAD_CONCURRENCY),
             load_timeout: millis(defaults::LOAD_TIMEOUT),

@@ -33,12 +33,18 @@ pub unsafe fn give_up_inherited() -> io::Result<File> {
     Ok(File::from(stdout))
 }
 
-/// Lets other processes go first, by so many steps, at the CPU and at disks.
+/// Lets other processes go first, by so many steps, at the CPU and at disks. Does nothing if they already go first by more,
+/// as whoever has started this process does.
 ///
 /// # Errors
 ///
 /// If the kernel refuses it.
 pub fn be_nice(steps: i32) -> io::Result<()> {
+    // SAFETY: numbers only. An error would look like a niceness of -1, which is less than any that is asked for.
+    if unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) } >= steps {
+        return Ok(());
+    }
+
     // The kernel derives the priority of reads and writes from it.
     // SAFETY: numbers only.
     match unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, steps) } {

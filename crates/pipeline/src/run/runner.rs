@@ -23,8 +23,6 @@ use crate::parse::Parsers;
 use crate::s3::{self, Clients};
 use crate::settings::Settings;
 
-/// Threads that drive the network.
-const NETWORK_THREADS: usize = 2;
 /// Threads for large documents, large answers and name look-ups.
 const BLOCKING_THREADS: usize = 16;
 /// The largest number of rows of one claim if the vectorizer does not say.
@@ -73,7 +71,7 @@ impl Runner {
     pub fn start(settings: Settings, wake: impl Fn() + Send + Sync + 'static) -> io::Result<Runner> {
         let mut builder = Builder::new_multi_thread();
         builder
-            .worker_threads(NETWORK_THREADS)
+            .worker_threads(settings.network_threads.max(1))
             .max_blocking_threads(BLOCKING_THREADS)
             .thread_keep_alive(threads::KEEP_ALIVE)
             .thread_name("pgai_rs net")
@@ -108,8 +106,8 @@ impl Runner {
         })
     }
 
-    /// Replaces the settings for the documents that are claimed from now on. Does nothing if they
-    /// are the same; otherwise requests to models start afresh, without what was learned about
+    /// Replaces the settings for the documents that are claimed from now on, but for the number of threads, which stays.
+    /// Does nothing if they are the same; otherwise requests to models start afresh, without what was learned about
     /// their providers.
     pub fn configure(&mut self, settings: Settings) {
         if *self.context.settings != settings {
