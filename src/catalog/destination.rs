@@ -19,6 +19,11 @@ const STORE_COLUMNS: [&str; 4] = ["chunk", "chunk_seq", "embedding", "embedding_
 /// The column of a store that contains the places of chunks in their documents, if it keeps them.
 const STORE_CITATIONS: &str = "citation";
 
+/// The largest size in bytes of a vector that is stored as it is, and the largest number of columns of a key beside it: a row
+/// must fit on a page of 8 kB with whatever else of it can't be moved out of line.
+const PLAIN_BYTES: usize = 6_200;
+const PLAIN_KEY: usize = 4;
+
 /// The column of a store that contains the vectors.
 pub const STORE_VECTORS: &str = "embedding";
 
@@ -90,6 +95,9 @@ pub fn create(
             let view = view_definition(&view, &store, source, columns, key, *citation);
             let create = || {
                 create_store(&store, key, &vector, *citation)?;
+                let is_small =
+                    destination.vector_type().bytes(dimensions) <= PLAIN_BYTES && key.len() <= PLAIN_KEY;
+                keep_in_line(&store, STORE_VECTORS, if is_small { "PLAIN" } else { "MAIN" })?;
                 execute(&view, &[])
             };
             lock::waiting_briefly(|| as_user(source.owner, create))?;
@@ -106,7 +114,8 @@ pub fn create(
             let column = ident(embedding_column);
             as_user(source.owner, || {
                 execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {vector} DEFAULT NULL"), &[])?;
-                keep_in_line(&table, &column)
+                // It is not known what else its rows hold.
+                keep_in_line(&table, &column, "MAIN")
             })?;
             Ok((None, None))
         }
@@ -146,13 +155,14 @@ fn create_store(store: &str, key: &Key, vector: &str, cited: bool) -> Result<(),
             key.names(None),
         ),
         &[],
-    )?;
-    keep_in_line(store, STORE_VECTORS)
+    )
+    .map(drop)
 }
 
-/// Keeps vectors in the main table: out of line (TOAST), each distance would cost a second look-up.
-fn keep_in_line(table: &str, column: &str) -> Result<(), PgError> {
-    execute(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE MAIN"), &[]).map(drop)
+/// Keeps vectors in the main table, by this strategy of TOAST: out of line, each distance would cost a second look-up. With
+/// `MAIN`, Postgres tries in vain to compress each one that is written.
+fn keep_in_line(table: &str, column: &str, strategy: &str) -> Result<(), PgError> {
+    execute(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE {strategy}"), &[]).map(drop)
 }
 
 fn view_definition(

@@ -13,6 +13,7 @@ use pgai_rs_pipeline::config::indexing::When;
 
 use super::builders::{Builders, NoPlace};
 use super::definition::{self, IndexDefinition};
+use super::pauses::Pauses;
 use super::{BUILDER_TYPE, Order, existing};
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::database::this_database;
@@ -64,6 +65,8 @@ struct Builds {
     no_process: HashSet<i32>,
     /// The time at which each vectorizer was checked last.
     looked: HashMap<i32, Instant>,
+    /// The pauses of vectorizers whose indexes were not due.
+    pauses: Pauses,
     /// The times before which the vectorizers of an owner are not checked again.
     rests: HashMap<pg_sys::Oid, Instant>,
     next_look: Option<Instant>,
@@ -122,7 +125,9 @@ impl Builds {
         }
 
         // Those come first that were checked longest ago, for an owner's time may not be enough for all.
-        let mut candidates: Vec<&Active> = queue.active().collect();
+        let may_be_due =
+            |active: &&Active| !queue.has_claimed(active.vectorizer.id) || !waits_for_all(active);
+        let mut candidates: Vec<&Active> = queue.active().filter(may_be_due).collect();
         candidates.sort_by_cached_key(|active| {
             let looked = self.looked.get(&active.vectorizer.id).copied();
             (self.builders.turn(active.vectorizer.owner), looked)
@@ -176,11 +181,13 @@ impl Builds {
         if active.rests() || turn::left(owner).is_some() {
             return None;
         }
-        if let Some(left) = self.rests.get(&owner).copied().and_then(left) {
-            return Some(left);
+        let id = active.vectorizer.id;
+        let rest = self.rests.get(&owner).copied().and_then(left).or_else(|| self.pauses.left(id));
+        if rest.is_some() {
+            return rest;
         }
 
-        self.looked.insert(active.vectorizer.id, Instant::now());
+        self.looked.insert(id, Instant::now());
         self.look_at(active)
     }
 
@@ -204,11 +211,20 @@ impl Builds {
             Ok(IndexState::Settled) => {
                 self.tries.remove(&id);
                 self.no_process.remove(&id);
+                self.pauses.begin(id);
+            }
+            Ok(IndexState::TooFew) => {
+                self.no_process.remove(&id);
+                self.pauses.begin(id);
             }
             Ok(IndexState::NotYet) => {
                 self.no_process.remove(&id);
+                self.pauses.end(id);
             }
-            Ok(IndexState::Due) => self.start(active),
+            Ok(IndexState::Due) => {
+                self.pauses.end(id);
+                self.start(active);
+            }
             Err(error) => {
                 // A lock on the tables also stops the queue, which reports it; the index can wait.
                 if error.code != PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE {
@@ -267,7 +283,9 @@ fn left(until: Instant) -> Option<Duration> {
 enum IndexState {
     /// There is an index, or none is wanted.
     Settled,
-    /// There are too few rows or some are pending, or another process is building.
+    /// There are too few rows.
+    TooFew,
+    /// Some rows are pending, or another process is building.
     NotYet,
     /// There are enough rows, and none is pending.
     Due,
@@ -297,12 +315,27 @@ fn state(vectorizer: &Vectorizer, ask: Ask<'_>) -> Result<IndexState, PgError> {
     }
 
     // An invalid index shows that it was due before.
-    if store.left_over
-        || (!waits_for_queue(vectorizer, when, ask)? && has_rows(vectorizer, when, store.estimate, ask)?)
-    {
+    if store.left_over {
         return Ok(IndexState::Due);
     }
-    Ok(IndexState::NotYet)
+    if has_far_too_few(when, store.estimate) {
+        return Ok(IndexState::TooFew);
+    }
+    if waits_for_queue(vectorizer, when, ask)? {
+        return Ok(IndexState::NotYet);
+    }
+    Ok(if has_rows(vectorizer, when, ask)? { IndexState::Due } else { IndexState::TooFew })
+}
+
+/// Returns whether the index of a vectorizer is not built before all of its rows are embedded.
+fn waits_for_all(active: &Active) -> bool {
+    let indexing = definition::wanted(&active.vectorizer);
+    indexing.is_ok_and(|indexing| indexing.when().is_some_and(|when| when.create_when_queue_empty))
+}
+
+/// Returns whether Postgres's estimate of the rows is so low that they need not be counted.
+fn has_far_too_few(when: &When, estimate: Option<f64>) -> bool {
+    estimate.is_some_and(|rows| rows * DOUBT < f64::from(when.min_rows))
 }
 
 /// Returns whether a builder is running that this process did not start: its worker has just ended.
@@ -325,19 +358,10 @@ fn waits_for_queue(vectorizer: &Vectorizer, when: &When, ask: Ask<'_>) -> Result
     ask(&format!("SELECT EXISTS (SELECT FROM {inbox}) OR EXISTS (SELECT FROM {work})"))
 }
 
-/// Returns whether there are `min_rows` vectors. Counts no further than that, and not at all if Postgres's
-/// estimate is far lower.
-fn has_rows(
-    vectorizer: &Vectorizer,
-    when: &When,
-    estimate: Option<f64>,
-    ask: Ask<'_>,
-) -> Result<bool, PgError> {
+/// Returns whether there are `min_rows` vectors. Counts no further than that.
+fn has_rows(vectorizer: &Vectorizer, when: &When, ask: Ask<'_>) -> Result<bool, PgError> {
     if when.min_rows <= 0 {
         return Ok(true);
-    }
-    if estimate.is_some_and(|rows| rows * DOUBT < f64::from(when.min_rows)) {
-        return Ok(false);
     }
     let rows = when.min_rows;
     let (table, column) = vectorizer.vectors();

@@ -1,6 +1,7 @@
 //! Vector indexes: they are built when a store has enough rows, without blocking writes to it.
 //!
 //! * [`due`]: the database's worker decides when
+//! * [`pauses`]: the pauses between two checks of the same vectorizer
 //! * [`builders`]: the builders that run, and the places that they take
 //! * [`builder`]: a separate process that runs one build as the vectorizer's owner
 //! * [`definition`]: the index for a vectorizer, as SQL
@@ -13,6 +14,7 @@ mod builders;
 mod definition;
 pub mod due;
 mod existing;
+mod pauses;
 
 pub use definition::require_room;
 

@@ -9,7 +9,8 @@
 //! * [`connection`]: the queue's connection, over SPI
 //! * [`utility`]: statements that commit while they run
 //! * [`settings`]: settings that change what a statement means
-//! * [`json`], [`interval`], [`vector`], [`tsvector`]: values of users, and types of pgvector and Postgres
+//! * [`json`], [`interval`], [`vector`], [`vector_type`], [`tsvector`]: values of users, and types of pgvector and
+//!   Postgres
 //!
 //! Transactions and time:
 //!
@@ -46,8 +47,8 @@ pub mod limits;
 pub mod lock;
 pub mod memory;
 pub mod named;
-pub mod plan;
 pub mod nice;
+pub mod plan;
 pub mod plan_cache;
 pub mod plans_in_use;
 pub mod quote;
@@ -65,4 +66,5 @@ pub mod tsvector;
 pub mod turn;
 pub mod utility;
 pub mod vector;
+pub mod vector_type;
 pub mod wait;

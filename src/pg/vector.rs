@@ -4,8 +4,7 @@ use pgrx::datum::DatumWithOid;
 use pgrx::{FromDatum, PgSqlErrorCode, pg_sys};
 
 use super::error::PgError;
-use super::plan::Planning;
-use super::plan_cache;
+use super::vector_type::{self, Types};
 
 /// Bytes before the numbers: varlena header, dimension, unused.
 const HEADER: usize = 8;
@@ -76,22 +75,7 @@ fn no_vector(detail: String) -> PgError {
 /// Those of [`datum`], and if pgvector's type is gone.
 pub fn array<'a>(vectors: impl Iterator<Item = &'a [f32]>) -> Result<DatumWithOid<'static>, PgError> {
     let mut vectors = vectors.map(datum).collect::<Result<Vec<_>, _>>()?;
-    let types = plan_cache::query(
-        "SELECT t.oid, t.typarray
-         FROM pg_catalog.pg_extension e
-         JOIN pg_catalog.pg_depend d ON d.deptype = 'e' AND d.refobjid = e.oid
-              AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-              AND d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
-         JOIN pg_catalog.pg_type t ON t.oid = d.objid AND t.typname = 'vector'
-         WHERE e.extname = 'vector'",
-        &[],
-        Planning::Once,
-        true,
-        |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<pg_sys::Oid>(2)?)),
-    )?;
-    let (element, array) = types.into_iter().next().ok_or_else(|| {
-        PgError::raised("type \"vector\" does not exist").with_hint("Run CREATE EXTENSION vector.")
-    })?;
+    let Types { element, array } = vector_type::known()?;
 
     // SAFETY: all elements are of the type `vector`, made by [`datum`]: of variable length, by reference, and declared
     // with `STORAGE = external` and the default alignment of 4 bytes.

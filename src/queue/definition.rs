@@ -2,6 +2,7 @@
 
 use pgai_rs_pipeline::config::{self, Loading, VectorType};
 use pgai_rs_queue::definition::{Definition, Field, Target, Words};
+use pgai_rs_queue::statements::Statements;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog;
@@ -46,6 +47,7 @@ pub fn of(v: &Vectorizer, configuration: Option<&Configuration>) -> Result<Defin
         texts: texts::of(v)?,
         cited: is_cited(&v.config.destination),
         words: configuration.map(|configuration| words(v, configuration)).transpose()?,
+        statements: Statements::default(),
     })
 }
 

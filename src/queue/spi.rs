@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Ticket};
 use pgai_rs_pipeline::failure::Failure;
-use pgai_rs_pipeline::run::{Addresses, Queue, Shares};
+use pgai_rs_pipeline::run::{Addresses, ClaimedDocuments, Queue, Shares};
 use pgai_rs_queue::claim::{self, Claims, claim, read};
 use pgai_rs_queue::complete::Written;
 use pgai_rs_queue::outcome::Outcome;
@@ -141,6 +141,11 @@ impl SpiQueue {
         self.roster.all().count()
     }
 
+    /// Returns whether rows of a vectorizer are claimed and not settled.
+    pub fn has_claimed(&self, id: i32) -> bool {
+        self.tickets.has_any_of(id)
+    }
+
     /// Returns all vectorizers that are served.
     pub fn active(&self) -> impl Iterator<Item = &Active> {
         self.roster.all()
@@ -159,8 +164,8 @@ impl SpiQueue {
         limit: usize,
         bytes: u64,
         addresses: &Addresses,
-    ) -> Result<Vec<Document>, PgError> {
-        let Some(active) = self.roster.get(id) else { return Ok(Vec::new()) };
+    ) -> Result<ClaimedDocuments, PgError> {
+        let Some(active) = self.roster.get(id) else { return Ok(ClaimedDocuments::default()) };
         let largest = guc::max_document_size();
         let mut wanted = claim::Request {
             rows: active.likely_to_fit(bytes).min(limit as u64) as i64,
@@ -173,20 +178,20 @@ impl SpiQueue {
         let v = &active.definition;
         let unpeeked = active.looks.has_changed();
         let began = Instant::now();
-        let (more, claims, tickets, mut found) = SpiSession::on(active).transaction(|s| {
+        let (folds_more, claims, tickets, mut found) = SpiSession::on(active).transaction(|s| {
             s.as_owner_unchanged(|s| {
                 let folded = inbox::fold(s, v, &active.cursor)?;
                 // Most often there is nothing else, and the statement need not be planned for more.
                 if !folded.more && folded.rows <= FEW as i64 && active.looks.was_all() {
                     wanted.rows = wanted.rows.min(FEW as i64);
                 }
-                let claims = claim(s, v, &wanted)?;
+                let mut claims = claim(s, v, &wanted)?;
                 let tickets = self.tickets.issue(claims.rows.len());
-                let found = read(s, v, &active.shared, &claims.rows, &tickets, largest)?;
+                let found = read(s, v, &active.shared, &mut claims.rows, &tickets, largest)?;
                 Ok((folded.more, claims, tickets, found))
             })
         })?;
-        self.claimed(id, began, &claims, more);
+        let more = self.claimed(id, began, &claims, folds_more);
 
         let mut documents = Vec::with_capacity(found.len());
         let mut missing = Vec::new();
@@ -200,7 +205,7 @@ impl SpiQueue {
             }
         }
         // The pipeline gets nothing, and would not ask again before it is woken.
-        if documents.is_empty() && (more || unpeeked || !missing.is_empty()) {
+        if documents.is_empty() && (folds_more || unpeeked || !missing.is_empty()) {
             self.roster.next.within(Duration::ZERO);
         }
 
@@ -209,17 +214,18 @@ impl SpiQueue {
             let total: u64 = documents.iter().map(Document::size).sum();
             active.mean_size = total.checked_div(documents.len() as u64).unwrap_or_default();
         }
-        Ok(documents)
+        Ok(ClaimedDocuments { documents, more })
     }
 
-    /// Takes in what is known of a vectorizer's queue after a claim. One with a schedule is looked at once more, for its run
-    /// ends when nothing is found.
-    fn claimed(&mut self, id: i32, began: Instant, claims: &Claims, more: bool) {
-        let Some(active) = self.roster.get_mut(id) else { return };
-        let is_drained = !more && active.schedule == Schedule::Always;
+    /// Takes in what is known of a vectorizer's queue after a claim. Returns whether there may be more now. One with a schedule
+    /// is looked at once more, for its run ends when nothing is found.
+    fn claimed(&mut self, id: i32, began: Instant, claims: &Claims, folds_more: bool) -> bool {
+        let Some(active) = self.roster.get_mut(id) else { return false };
+        let is_drained = !folds_more && active.schedule == Schedule::Always;
         let next = claims.next.filter(|_| is_drained).map(|next| next.min(guc::poll_interval()));
         active.looks.claimed(began, claims.rows.len(), next);
         next.into_iter().for_each(|next| self.roster.next.within(next));
+        next.is_none()
     }
 
     /// Writes documents of a vectorizer. Those whose claims were dropped are left out.
@@ -297,22 +303,22 @@ impl Queue for SpiQueue {
         limit: usize,
         bytes: u64,
         addresses: &Addresses,
-    ) -> Result<Vec<Document>, PgError> {
+    ) -> Result<ClaimedDocuments, PgError> {
         self.claims += 1;
         if let Some(active) = self.roster.get_mut(vectorizer.id) {
             active.claimed_for = self.claims;
         }
         match self.claim_rows(vectorizer.id, limit, bytes, addresses) {
-            Ok(documents) => {
+            Ok(claimed) => {
                 if let Some(active) = self.roster.get_mut(vectorizer.id) {
                     active.paused = Pause::default();
                 }
                 self.roster.resumed(vectorizer.id);
-                Ok(documents)
+                Ok(claimed)
             }
             Err(error) => {
                 self.roster.pause(vectorizer.id, "claim rows of", &error);
-                Ok(Vec::new())
+                Ok(ClaimedDocuments::default())
             }
         }
     }

@@ -8,7 +8,7 @@ use pgai_rs_pipeline::document::{self, Document, ExistingChunk, Payload, Ticket}
 use pgai_rs_pipeline::run::Addresses;
 
 use crate::definition::{Definition, Target};
-use crate::key::KeyValues;
+use crate::key::{GivenKeys, KeyValues};
 use crate::session::{Connection, Param, QueueError, Row, Session, Sqlstate};
 use crate::sql::{column, source, store, work};
 use crate::work::{Claimed, index};
@@ -56,9 +56,9 @@ pub fn claim<S: Session>(session: &mut S, v: &Definition, wanted: &Request<'_>) 
     let statement = match &prefixes {
         Some((prefixes, is_one)) if v.by_address => {
             args.extend([Param::Texts(prefixes), Param::Bool(*is_one)]);
-            work::claim_among(v)
+            v.statement("claim among", work::claim_among)
         }
-        _ => work::claim(v),
+        _ => v.statement("claim", work::claim),
     };
 
     let (mut due, mut next) = (0, None);
@@ -72,6 +72,7 @@ pub fn claim<S: Session>(session: &mut S, v: &Definition, wanted: &Request<'_>) 
             generation: row.get(1)?,
             attempts: row.get(2)?,
             lease: wanted.lease,
+            chunks: None,
         })
     })?;
 
@@ -83,12 +84,12 @@ pub fn claim<S: Session>(session: &mut S, v: &Definition, wanted: &Request<'_>) 
 }
 
 /// Returns the documents of the claimed rows that the source still has, by their index in `claimed`. Each has
-/// the ticket with its index. A document of more than `largest` bytes is not read.
+/// the ticket with its index. A document of more than `largest` bytes is not read. Notes in `claimed` how many chunks there are.
 pub fn read<C: Connection>(
     connection: &mut C,
     v: &Definition,
     shared: &Arc<document::Vectorizer>,
-    claimed: &[Claimed],
+    claimed: &mut [Claimed],
     tickets: &[Ticket],
     largest: u64,
 ) -> Result<HashMap<usize, Document>, C::Error> {
@@ -98,7 +99,7 @@ pub fn read<C: Connection>(
     let keys = v.keys(claimed.iter().map(|c| &c.key));
     let mut args = keys.params();
     args.push(Param::Int8(clamped(largest)));
-    let rows = connection.query(&source::read(v), &args, |row| {
+    let rows = connection.query(&v.statement("read", source::read), &args, |row| {
         let index = index(row)?;
         let document = Document {
             ticket: *tickets.get(index).ok_or_else(not_claimed)?,
@@ -113,20 +114,7 @@ pub fn read<C: Connection>(
     })?;
     let mut documents: HashMap<usize, Document> = rows.into_iter().collect();
 
-    let existing = match &v.target {
-        Target::Store(store) => store::existing(v, store),
-        Target::Column(column) => column::existing(v, column),
-    };
-    let existing = connection.query(&existing, &keys.params(), |row| {
-        // What is no digest, for somebody has written there, is as good as no chunk.
-        let digest = row.get::<Vec<u8>>(4)?.try_into().ok();
-        Ok((index(row)?, row.get(2)?, row.get(3)?, digest))
-    })?;
-    for (index, id, seq, digest) in existing {
-        if let (Some(document), Some(digest)) = (documents.get_mut(&index), digest) {
-            document.existing.push(ExistingChunk { id, seq, digest });
-        }
-    }
+    let chunks = read_chunks(connection, v, &keys, &mut documents)?;
 
     for (index, provenance) in provenance::read(connection, v, &keys)? {
         if let Some(document) = documents.get_mut(&index) {
@@ -134,7 +122,38 @@ pub fn read<C: Connection>(
         }
     }
     text::read(connection, v, &keys, claimed, &mut documents, clamped(largest))?;
+
+    for (index, claim) in claimed.iter_mut().enumerate() {
+        claim.chunks = Some(chunks.get(&index).copied().unwrap_or_default());
+    }
     Ok(documents)
+}
+
+/// Adds to documents the chunks that there are of them. Returns their numbers, also of those that no document can keep.
+fn read_chunks<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    keys: &GivenKeys<'_>,
+    documents: &mut HashMap<usize, Document>,
+) -> Result<HashMap<usize, usize>, C::Error> {
+    let statement = match &v.target {
+        Target::Store(store) => v.statement("existing", |v| store::existing(v, store)),
+        Target::Column(column) => v.statement("existing", |v| column::existing(v, column)),
+    };
+    let existing = connection.query(&statement, &keys.params(), |row| {
+        // What is no digest, for somebody has written there, is as good as no chunk.
+        let digest = row.get::<Vec<u8>>(4)?.try_into().ok();
+        Ok((index(row)?, row.get(2)?, row.get(3)?, digest))
+    })?;
+
+    let mut numbers: HashMap<usize, usize> = HashMap::new();
+    for (index, id, seq, digest) in existing {
+        *numbers.entry(index).or_default() += 1;
+        if let (Some(document), Some(digest)) = (documents.get_mut(&index), digest) {
+            document.existing.push(ExistingChunk { id, seq, digest });
+        }
+    }
+    Ok(numbers)
 }
 
 fn not_claimed<E: QueueError>() -> E {

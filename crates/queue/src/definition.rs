@@ -1,6 +1,9 @@
 //! The names and expressions that the queue's SQL is made of.
 
+use std::sync::Arc;
+
 use crate::key::{GivenKeys, Key, KeyValues};
+use crate::statements::Statements;
 use crate::tables::{OwnColumns, QueueTables, Remembered, Texts};
 
 /// A column of the source that is read.
@@ -66,6 +69,8 @@ pub struct Definition {
     pub cited: bool,
     /// The table of the words of the store's chunks; `None` if they are not kept.
     pub words: Option<Words>,
+    /// The texts of its statements. Whoever changes another field does so before the first of them runs, or in a clone.
+    pub statements: Statements,
 }
 
 impl Definition {
@@ -73,6 +78,11 @@ impl Definition {
     pub fn without_words(&self) -> Definition {
         let words = self.words.clone().map(|words| Words { configuration: None, ..words });
         Definition { words, ..self.clone() }
+    }
+
+    /// Returns the text of the statement with this name, which `write` writes for this definition.
+    pub fn statement(&self, name: &'static str, write: impl FnOnce(&Definition) -> String) -> Arc<str> {
+        self.statements.get(name, || write(self))
     }
 
     /// Returns these keys as parameters.

@@ -23,7 +23,7 @@ pub struct Peek {
 /// Returns whether there is something to fold or to claim now, and if not, when there may be.
 pub fn peek<C: Connection>(connection: &mut C, v: &Definition, cursor: &Cursor) -> Result<Peek, C::Error> {
     let scan = cursor.begin();
-    let found = connection.read(&inbox::peek(v), &[Param::Int8(scan.block)], |row| {
+    let found = connection.read(&v.statement("peek", inbox::peek), &[Param::Int8(scan.block)], |row| {
         Ok((row.get::<bool>(1)?, row.get_opt::<i64>(2)?))
     })?;
     let (folds, claims_in) = found.into_iter().next().unwrap_or_default();
@@ -49,7 +49,7 @@ pub struct Folded {
 pub fn fold<C: Connection>(connection: &mut C, v: &Definition, cursor: &Cursor) -> Result<Folded, C::Error> {
     let scan = cursor.begin();
     let args = [Param::Int8(FOLD_LIMIT), Param::Int8(scan.block)];
-    let parts = connection.query(&inbox::fold(v), &args, |row| {
+    let parts = connection.query(&v.statement("fold", inbox::fold), &args, |row| {
         Ok((row.get::<i64>(1)?, row.get_opt::<i64>(2)?.unwrap_or_default(), row.get::<i64>(3)?))
     })?;
     let no_count = || C::Error::new(Sqlstate::InternalError, "folding an inbox gave no count".to_owned());

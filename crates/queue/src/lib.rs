@@ -4,7 +4,8 @@
 //! It knows neither pgrx nor the network. Whoever has a connection implements [`Session`](session::Session) for it:
 //! the extension's worker on SPI, the tests on a client's connection to a plain server. From the bottom up:
 //!
-//! * [`session`]: the seam; [`quote`], [`key`], [`tables`], [`definition`]: names, keys, and a vectorizer's definition
+//! * [`session`]: the seam; [`quote`], [`key`], [`tables`], [`definition`], [`statements`]: names, keys, and a vectorizer's
+//!   definition, with the texts of its statements
 //! * [`sql`]: a function for each statement
 //! * [`cursor`], [`inbox`]: moves rows from the inbox to the work table
 //! * [`partitions`], [`work`]: claimed rows, and the statements that all transactions on them share
@@ -33,6 +34,7 @@ pub mod provenance;
 pub mod quote;
 pub mod session;
 pub mod sql;
+pub mod statements;
 pub mod store;
 pub mod tables;
 pub mod text;

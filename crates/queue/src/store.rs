@@ -29,8 +29,12 @@ pub fn write<'a, 'b, S: Session>(
     let attempt = split_conflicted(session, store, results)?;
     let whole = &attempt.written;
     let kept: Vec<[u8; 16]> = whole.iter().flat_map(|r| kept(r)).map(|(chunk, _)| chunk.id).collect();
+    let outdated: Vec<&Claimed> =
+        whole.iter().filter(|r| has_outdated(r)).map(|result| &result.claim).collect();
     let added = session.with_own_search_path(|s| {
-        delete_chunks(s, v, store, whole.iter().map(|r| &r.claim), &kept)?;
+        if !outdated.is_empty() {
+            delete_chunks(s, v, store, outdated.iter().copied(), &kept)?;
+        }
         move_kept(s, store, whole)?;
         cite_kept(s, v, store, whole)?;
         insert_new(s, v, store, whole)
@@ -50,6 +54,11 @@ fn kept<'a>(result: &'a Outcome<'_>) -> impl Iterator<Item = (&'a ExistingChunk,
         Chunk::Kept(existing) => Some((existing, seq as i32)),
         Chunk::New { .. } => None,
     })
+}
+
+/// Returns whether the store has chunks of a document that are not kept. None have come since the claim, for the lease holds.
+fn has_outdated(result: &Outcome<'_>) -> bool {
+    result.claim.chunks.is_none_or(|chunks| chunks > kept(result).count())
 }
 
 /// Separates the documents of which a kept chunk was deleted from the store since the claim.
@@ -81,7 +90,7 @@ pub fn delete_chunks<'a, C: Connection>(
     let keys = v.keys(claims.map(|c| &c.key));
     let mut args = keys.params();
     args.push(Param::Uuids(kept));
-    connection.execute(&store::delete_chunks(v, store), &args).map(drop)
+    connection.execute(&v.statement("delete chunks", |v| store::delete_chunks(v, store)), &args).map(drop)
 }
 
 /// Gives kept chunks their new seq, in two steps because of the unique constraint.
@@ -152,7 +161,7 @@ fn insert_new<C: Connection>(
             Chunk::Kept(_) => None,
         })
         .collect();
-    let statement = store::insert_chunks(v, store);
+    let statement = v.statement("insert chunks", |v| store::insert_chunks(v, store));
     let mut added = Vec::new();
     for part in new.chunks(INSERT_CHUNKS) {
         added.extend(insert(connection, v, &statement, part)?);

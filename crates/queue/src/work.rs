@@ -23,6 +23,8 @@ pub struct Claimed {
     pub attempts: i32,
     /// The lease: this worker holds the row as long as the work row has this value.
     pub lease: i64,
+    /// The number of chunks that the store had of the row when its document was read; `None` if it was not read.
+    pub chunks: Option<usize>,
 }
 
 /// The source rows of claims, as indexes into the claims.
@@ -54,7 +56,7 @@ pub fn held<C: Connection>(
     let leases: Vec<i64> = claims.iter().map(|c| c.lease).collect();
     let mut args = keys.params();
     args.push(Param::Int8s(&leases));
-    connection.query(&work::held(v), &args, index)
+    connection.query(&v.statement("held", work::held), &args, index)
 }
 
 /// Locks the source rows of the claims with these indexes, without waiting.
@@ -64,7 +66,7 @@ pub fn lock_rows<S: Session>(
     claims: &[&Claimed],
     indexes: Vec<usize>,
 ) -> Result<SourceRows, S::Error> {
-    let (here, others) = part(session, v, &source::lock(v), claims, indexes)?;
+    let (here, others) = part(session, v, &v.statement("lock", source::lock), claims, indexes)?;
     if !others.is_empty() && !partitions::are_known(session, v)? {
         return Ok(SourceRows { here, busy: others, gone: Vec::new() });
     }
@@ -79,7 +81,7 @@ pub fn present<C: Connection>(
     claims: &[&Claimed],
     indexes: Vec<usize>,
 ) -> Result<(Vec<usize>, Vec<usize>), C::Error> {
-    part(connection, v, &source::present(v), claims, indexes)
+    part(connection, v, &v.statement("present", source::present), claims, indexes)
 }
 
 /// Splits indexes of claims into those whose key the statement returns, and the others.
@@ -108,7 +110,7 @@ pub fn forget_failed<'a, C: Connection>(
     claims: impl Iterator<Item = &'a Claimed>,
 ) -> Result<(), C::Error> {
     let keys = v.keys(claims.map(|c| &c.key));
-    connection.execute(&work::forget_failed(v), &keys.params()).map(drop)
+    connection.execute(&v.statement("forget failed", work::forget_failed), &keys.params()).map(drop)
 }
 
 /// Removes the work rows that have not changed since they were claimed. Returns their number.
@@ -117,7 +119,7 @@ fn settle<'a, C: Connection>(
     v: &Definition,
     claims: impl Iterator<Item = &'a Claimed>,
 ) -> Result<u64, C::Error> {
-    execute_for(connection, v, &work::settle(v), claims, |claim| claim.generation)
+    execute_for(connection, v, &v.statement("settle", work::settle), claims, |claim| claim.generation)
 }
 
 /// Removes the work rows of claims that are done, and releases those that have changed since they were claimed, with those

@@ -73,7 +73,7 @@ impl Queue {
         claimed
     }
 
-    fn read(&mut self, claimed: &[Claimed]) -> Vec<Document> {
+    fn read(&mut self, claimed: &mut [Claimed]) -> Vec<Document> {
         let tickets: Vec<Ticket> = (0..claimed.len() as u64).map(Ticket).collect();
         let (v, shared) = (&self.source.definition, &self.vectorizer);
         let read = |s: &mut ClientSession| claim::read(s, v, shared, claimed, &tickets, LARGEST);
@@ -136,8 +136,8 @@ fn a_text_is_kept_and_read_with_the_next_claim() {
     q.keep(&[new("one"), new("two")]);
     assert_eq!(q.texts(), ["1: one t", "2: two t"]);
 
-    let claimed = q.claimed(u64::MAX);
-    let read: Vec<_> = q.read(&claimed).into_iter().map(|document| document.kept).collect();
+    let mut claimed = q.claimed(u64::MAX);
+    let read: Vec<_> = q.read(&mut claimed).into_iter().map(|document| document.kept).collect();
     assert_eq!(read, [kept("one"), kept("two")]);
     q.complete(&claimed, &[TextToKeep::Same, new("three")]);
     assert_eq!(q.texts(), ["1: one t", "2: three t"]);
@@ -156,9 +156,9 @@ fn the_sizes_of_texts_count_before_they_are_read() {
 
     let mut q = queue!();
     q.keep(&[new(&"x".repeat(2_000)), new(&"y".repeat(2_000))]);
-    let claimed = q.claimed(800);
+    let mut claimed = q.claimed(800);
     assert_eq!(claimed.len(), 2);
-    assert_eq!(q.read(&claimed).into_iter().filter_map(|document| document.kept).count(), 0);
+    assert_eq!(q.read(&mut claimed).into_iter().filter_map(|document| document.kept).count(), 0);
 }
 
 #[test]
@@ -168,8 +168,8 @@ fn what_is_no_text_counts_as_none() {
     let broken = "UPDATE _vectorizer_origin_1 SET parsed_from = 'x' WHERE id = 1;
                   UPDATE _vectorizer_origin_1 SET parsed_outline = '[]' WHERE id = 2";
     q.user.batch_execute(broken).unwrap();
-    let claimed = q.claimed(u64::MAX);
-    let read: Vec<_> = q.read(&claimed).into_iter().map(|document| document.kept).collect();
+    let mut claimed = q.claimed(u64::MAX);
+    let read: Vec<_> = q.read(&mut claimed).into_iter().map(|document| document.kept).collect();
     assert_eq!(read, [None, Some(Kept { made_of: MADE_OF, parsed: None })]);
 }
 

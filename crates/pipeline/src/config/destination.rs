@@ -70,6 +70,23 @@ impl VectorType {
         }
     }
 
+    /// Returns the size in bytes of a vector with so many dimensions (pgvector's `VECTOR_SIZE` and `HALFVEC_SIZE`).
+    ///
+    /// ```
+    /// use pgai_rs_pipeline::config::VectorType;
+    ///
+    /// assert_eq!(VectorType::Vector.bytes(768), 3_080);
+    /// assert_eq!(VectorType::Halfvec.bytes(768), 1_544);
+    /// ```
+    pub fn bytes(self, dimensions: u32) -> usize {
+        const HEADER: usize = 8;
+        let number = match self {
+            VectorType::Vector => 4,
+            VectorType::Halfvec => 2,
+        };
+        HEADER + number * dimensions as usize
+    }
+
     /// Returns whether this is what a config without it means.
     pub fn is_vector(&self) -> bool {
         *self == VectorType::Vector

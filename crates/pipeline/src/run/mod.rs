@@ -73,7 +73,7 @@
 //! use std::sync::{Arc, mpsc};
 //!
 //! use pgai_rs_pipeline::document::{Completed, Document, Failed, Payload, Ticket, Vectorizer};
-//! use pgai_rs_pipeline::run::{Addresses, Queue, Runner};
+//! use pgai_rs_pipeline::run::{Addresses, ClaimedDocuments, Queue, Runner};
 //! use pgai_rs_pipeline::settings::Settings;
 //!
 //! /// Rows of one vectorizer, and what became of them.
@@ -97,8 +97,9 @@
 //!         limit: usize,
 //!         _bytes: u64,
 //!         _addresses: &Addresses,
-//!     ) -> Result<Vec<Document>, Infallible> {
-//!         Ok(self.waiting.drain(..limit.min(self.waiting.len())).collect())
+//!     ) -> Result<ClaimedDocuments, Infallible> {
+//!         let documents = self.waiting.drain(..limit.min(self.waiting.len())).collect();
+//!         Ok(ClaimedDocuments { documents, more: !self.waiting.is_empty() })
 //!     }
 //!
 //!     fn complete(
@@ -190,7 +191,7 @@ mod threads;
 
 pub use self::heap::release_free_memory;
 pub use self::kept::wants_text;
-pub use self::queue::{Addresses, Queue};
+pub use self::queue::{Addresses, ClaimedDocuments, Queue};
 pub use self::runner::{Runner, Turn};
 pub use self::shares::Shares;
 pub use self::signals::current_thread_runtime;

@@ -28,6 +28,15 @@ impl Addresses {
     }
 }
 
+/// The documents of the rows that were claimed.
+#[derive(Debug, Default)]
+pub struct ClaimedDocuments {
+    /// The documents. None means that there is nothing now.
+    pub documents: Vec<Document>,
+    /// True if there may be more now that are wanted.
+    pub more: bool,
+}
+
 /// The queue that work comes from and results go to.
 ///
 /// All methods are called by [`Runner::turn`](super::Runner::turn) on its caller's thread, so
@@ -48,8 +57,7 @@ pub trait Queue {
 
     /// Claims at most `limit` rows of a vectorizer among those that `addresses` wants, together of at most
     /// `bytes` (see [`Document::size`]); one that is larger alone is claimed alone. What is larger than a
-    /// document may be comes as [`Payload::TooLarge`](crate::document::Payload::TooLarge). An empty answer
-    /// means that there is nothing now; any other that there may be more.
+    /// document may be comes as [`Payload::TooLarge`](crate::document::Payload::TooLarge).
     ///
     /// The tickets are new: none of them is in flight.
     fn claim(
@@ -58,7 +66,7 @@ pub trait Queue {
         limit: usize,
         bytes: u64,
         addresses: &Addresses,
-    ) -> Result<Vec<Document>, Self::Error>;
+    ) -> Result<ClaimedDocuments, Self::Error>;
 
     /// Writes what is done and settles it, all in one transaction. Returns the tickets that can't
     /// be written just now (the row is locked): they are offered again in a later turn.

@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use super::job::{JobId, JobOutcome, Report, Wake};
 use super::lane::Lane;
 use super::process::{self, Context};
-use super::queue::{Addresses, Queue};
+use super::queue::{Addresses, ClaimedDocuments, Queue};
 use super::{signals, threads};
 use crate::config::Loading;
 use crate::document::{Document, Payload, Ticket, Vectorizer};
@@ -271,7 +271,7 @@ impl Runner {
         }
 
         let began = Instant::now();
-        let documents = queue.claim(vectorizer, limit, bytes, addresses)?;
+        let ClaimedDocuments { documents, more } = queue.claim(vectorizer, limit, bytes, addresses)?;
         let found = !documents.is_empty();
         if let Some(lane) = self.lanes.get_mut(&vectorizer.id) {
             lane.claimed(addresses, found, began.elapsed());
@@ -282,7 +282,7 @@ impl Runner {
 
         let most = self.context.settings.max_documents_in_flight;
         let lane = self.lanes.get(&vectorizer.id);
-        Ok(found && lane.is_some_and(|lane| lane.room(most) > 0 && lane.memory.has_room()))
+        Ok(found && more && lane.is_some_and(|lane| lane.room(most) > 0 && lane.memory.has_room()))
     }
 
     fn start_document(&mut self, vectorizer_id: i32, document: Document) {

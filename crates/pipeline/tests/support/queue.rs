@@ -9,7 +9,7 @@ use pgai_rs_pipeline::document::{
     Chunk, Completed, Document, Failed, Payload, Provenance, TextToKeep, Ticket, Vectorizer,
 };
 use pgai_rs_pipeline::failure::{Failure, Retry};
-use pgai_rs_pipeline::run::{Addresses, Queue, Runner, Turn};
+use pgai_rs_pipeline::run::{Addresses, ClaimedDocuments, Queue, Runner, Turn};
 use pgai_rs_pipeline::settings::Settings;
 
 /// Whoever waits longer waits for ever: a limit for tests that hang, not a measurement.
@@ -93,7 +93,7 @@ impl Queue for MemoryQueue {
         limit: usize,
         bytes: u64,
         addresses: &Addresses,
-    ) -> Result<Vec<Document>, String> {
+    ) -> Result<ClaimedDocuments, String> {
         assert!(limit > 0 && bytes > 0);
         let pending = self.pending.entry(vectorizer.id).or_default();
         let mut taken = 0;
@@ -119,7 +119,7 @@ impl Queue for MemoryQueue {
             let again = (Arc::clone(&document.vectorizer), document.payload.clone());
             self.again.insert(document.ticket, again);
         }
-        Ok(documents)
+        Ok(ClaimedDocuments { documents, more: true })
     }
 
     fn complete(&mut self, _: &Arc<Vectorizer>, done: &[Completed]) -> Result<Vec<Ticket>, String> {

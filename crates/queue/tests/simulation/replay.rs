@@ -197,8 +197,8 @@ impl Works {
         let (mut claimed, mut found) = session.transaction(|s| {
             s.as_owner(|s| {
                 inbox::fold(s, v, cursor)?;
-                let claimed = claim::claim(s, v, &wanted)?.rows;
-                let found = claim::read(s, v, vectorizer, &claimed, &[Ticket(0)], 1_000)?;
+                let mut claimed = claim::claim(s, v, &wanted)?.rows;
+                let found = claim::read(s, v, vectorizer, &mut claimed, &[Ticket(0)], 1_000)?;
                 s.require_unchanged()?;
                 Ok((claimed, found))
             })

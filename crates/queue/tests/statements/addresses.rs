@@ -42,8 +42,8 @@ fn a_vector_is_written_to_its_column_with_its_provenance() {
 
     q.user.execute("INSERT INTO _vectorizer_q_2 (created_at, \"tenant \"\"of\"\"\") SELECT created_at, \"tenant \"\"of\"\"\" FROM events", &[]).unwrap();
     q.fold();
-    let claimed = q.claim(10, 2);
-    let document = q.read(&claimed).remove(0);
+    let mut claimed = q.claim(10, 2);
+    let document = q.read(&mut claimed).remove(0);
     assert_eq!(document.provenance, Some(provenance));
     assert_eq!(document.existing[0].digest, document::digest("text"));
 

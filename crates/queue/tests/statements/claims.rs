@@ -68,9 +68,9 @@ fn two_sessions_never_claim_the_same_row() {
 #[test]
 fn read_returns_the_texts_and_fields_as_python_writes_them() {
     let mut q = queue!(Queue::of_texts());
-    let claimed = q.claimed(&["a text", &"x".repeat(2_000)]);
+    let mut claimed = q.claimed(&["a text", &"x".repeat(2_000)]);
     q.user.execute("UPDATE blog SET title = NULL, price = 3 WHERE id = 1", &[]).unwrap();
-    let documents = q.read(&claimed);
+    let documents = q.read(&mut claimed);
     assert_eq!(documents[0].payload, Payload::Text("a text".to_owned()));
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     assert_eq!(documents[0].fields, [field("title", "None"), field("price", "3.0")]);
@@ -81,12 +81,14 @@ fn read_returns_the_texts_and_fields_as_python_writes_them() {
 fn statements_are_prepared_once() {
     let mut q = queue!(Queue::of_texts());
     let round = |q: &mut Queue, text: &str| {
-        let claimed = q.claimed(&[text]);
-        q.read(&claimed);
+        let mut claimed = q.claimed(&[text]);
+        q.read(&mut claimed);
         q.complete(&[done(0, vec![new(text, 1.0)])], &claimed).unwrap();
     };
     round(&mut q, "a");
-    let prepared = q.session.preparations;
+    // The first time there was nothing to delete.
     round(&mut q, "b");
+    let prepared = q.session.preparations;
+    round(&mut q, "c");
     assert_eq!(q.session.preparations, prepared);
 }

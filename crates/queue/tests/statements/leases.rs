@@ -45,9 +45,9 @@ fn the_leases_of_the_dead_are_given_back_and_those_of_the_living_stay() {
 #[test]
 fn a_row_that_is_gone_is_forgotten_unless_it_is_there_again() {
     let mut q = queue!(Queue::of_texts());
-    let claimed = q.claimed(&["a", "b"]);
+    let mut claimed = q.claimed(&["a", "b"]);
     q.user.execute("DELETE FROM blog", &[]).unwrap();
-    assert!(q.read(&claimed).is_empty());
+    assert!(q.read(&mut claimed).is_empty());
     q.user.execute("INSERT INTO blog (id, body) VALUES (2, 'there again')", &[]).unwrap();
     gone::settle(&mut q.session, &q.source.definition, &claimed).unwrap();
     assert_eq!(q.work(), ["2: generation 1, 0 tries, free, due"]);

@@ -91,7 +91,7 @@ impl Queue {
         claimed
     }
 
-    pub fn read(&mut self, claimed: &[Claimed]) -> Vec<Document> {
+    pub fn read(&mut self, claimed: &mut [Claimed]) -> Vec<Document> {
         let tickets: Vec<Ticket> = (0..claimed.len() as u64).map(Ticket).collect();
         let (v, shared) = (&self.source.definition, &self.vectorizer);
         let read = |s: &mut ClientSession| claim::read(s, v, shared, claimed, &tickets, 1_000);

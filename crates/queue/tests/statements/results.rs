@@ -20,8 +20,8 @@ fn kept_chunks_move_and_keep_their_vectors() {
     let mut q = queue!(Queue::of_texts());
     let claimed = q.claimed(&["a"]);
     q.complete(&[done(0, vec![new("one", 1.0), new("two", 2.0), new("three", 3.0)])], &claimed).unwrap();
-    let claimed = q.claimed(&["b"]);
-    let mut existing = q.read(&claimed).remove(0).existing;
+    let mut claimed = q.claimed(&["b"]);
+    let mut existing = q.read(&mut claimed).remove(0).existing;
     assert_eq!(existing.len(), 3);
     let (third, second) = (existing.remove(2), existing.remove(1));
     let chunks = vec![Chunk::Kept(third), new("four", 4.0), Chunk::Kept(second)];
@@ -41,8 +41,8 @@ fn new_chunks_and_kept_ones_get_their_places_in_the_document() {
 
     let claimed = q.claimed(&["a"]);
     q.complete(&[cited(&[0, 5], vec![new("one", 1.0), new("two", 2.0)])], &claimed).unwrap();
-    let claimed = q.claimed(&["b"]);
-    let second = q.read(&claimed).remove(0).existing.remove(1);
+    let mut claimed = q.claimed(&["b"]);
+    let second = q.read(&mut claimed).remove(0).existing.remove(1);
     q.complete(&[cited(&[7, 9], vec![Chunk::Kept(second), new("three", 3.0)])], &claimed).unwrap();
 
     let places = "SELECT chunk || ' ' || (citation->>'start') FROM blog_store ORDER BY chunk_seq";
@@ -54,12 +54,43 @@ fn a_document_whose_kept_chunk_is_gone_runs_again() {
     let mut q = queue!(Queue::of_texts());
     let claimed = q.claimed(&["a"]);
     q.complete(&[done(0, vec![new("one", 1.0)])], &claimed).unwrap();
-    let claimed = q.claimed(&["b"]);
-    let existing = q.read(&claimed).remove(0).existing.remove(0);
+    let mut claimed = q.claimed(&["b"]);
+    let existing = q.read(&mut claimed).remove(0).existing.remove(0);
     q.user.execute("DELETE FROM blog_store", &[]).unwrap();
     q.complete(&[done(0, vec![Chunk::Kept(existing), new("two", 2.0)])], &claimed).unwrap();
     assert!(q.chunks().is_empty());
     assert_eq!(q.work(), ["1: generation 1, 0 tries, free, due"]);
+}
+
+/// A DELETE that finds nothing is a good part of what a row costs that comes alone.
+#[test]
+fn chunks_are_only_deleted_where_some_are_outdated() {
+    let mut q = queue!(Queue::of_texts());
+    q.user
+        .batch_execute(
+            "CREATE TABLE deletion ();
+             GRANT INSERT ON deletion TO PUBLIC;
+             CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql
+                 AS 'BEGIN INSERT INTO deletion DEFAULT VALUES; RETURN NULL; END';
+             CREATE TRIGGER note AFTER DELETE ON blog_store EXECUTE FUNCTION note()",
+        )
+        .unwrap();
+    let deletions = |q: &mut Queue| q.see("SELECT count(*) FROM deletion");
+
+    let mut claimed = q.claimed(&["a"]);
+    assert!(q.read(&mut claimed).remove(0).existing.is_empty());
+    q.complete(&[done(0, vec![new("one", 1.0), new("two", 2.0)])], &claimed).unwrap();
+    let mut claimed = q.claimed(&["b"]);
+    let existing = q.read(&mut claimed).remove(0).existing;
+    let kept = existing.into_iter().map(Chunk::Kept).chain([new("three", 3.0)]).collect();
+    q.complete(&[done(0, kept)], &claimed).unwrap();
+    assert_eq!(deletions(&mut q), ["0"]);
+
+    let mut claimed = q.claimed(&["c"]);
+    let first = q.read(&mut claimed).remove(0).existing.remove(0);
+    q.complete(&[done(0, vec![Chunk::Kept(first), new("four", 4.0)])], &claimed).unwrap();
+    assert_eq!(q.chunks(), ["1/0 one [1,0.5,-1]", "1/1 four [4,0.5,-1]"]);
+    assert_eq!(deletions(&mut q), ["1"]);
 }
 
 #[test]

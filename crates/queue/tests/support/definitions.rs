@@ -3,6 +3,7 @@
 use pgai_rs_queue::definition::{Definition, Field, Target, Words};
 use pgai_rs_queue::key::{Key, KeyColumn};
 use pgai_rs_queue::quote::ident;
+use pgai_rs_queue::statements::Statements;
 use pgai_rs_queue::tables::{OwnColumns, QueueTables, Remembered, Texts};
 
 /// Returns a column of a key.
@@ -49,6 +50,7 @@ pub fn texts() -> Definition {
         texts: Texts::Absent,
         cited: false,
         words: None,
+        statements: Statements::default(),
     }
 }
 
@@ -86,6 +88,7 @@ pub fn addresses() -> Definition {
         texts: Texts::Removed,
         cited: false,
         words: None,
+        statements: Statements::default(),
     }
 }
 
