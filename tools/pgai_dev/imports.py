@@ -81,7 +81,7 @@ QUEUE = Rules(
         {"definition"},
         {"tables"},
         {"key"},
-        {"quote", "session", "allowance"},
+        {"quote", "session", "statements", "allowance"},
     ],
 )
 
