@@ -25,6 +25,7 @@
 //! * [`remembered`]: the answer of a model, for the rest of a statement
 //! * [`search`]: the chunks that are nearest to a question
 //! * [`rerank`]: a model that ranks them, or given texts
+//! * [`models`]: the names by which models are known
 //! * [`documents`], [`chunking`]: what becomes of a document or a text
 //! * [`parsed_document`]: the text that a vectorizer keeps of a document
 //! * [`network`]: waiting in a backend for any of these
@@ -59,6 +60,7 @@ mod given_key;
 pub mod grants;
 pub mod migrate_from_pgai;
 mod missed_state;
+pub mod models;
 pub mod monitoring;
 pub mod network;
 pub mod parsed_document;

@@ -60,8 +60,10 @@ pub use self::limits::pack::estimated_tokens;
 pub use self::litellm::api_key_name;
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
-pub use self::resolve::{aws_access, check, permit, provider_prefix};
+pub use self::resolve::{aws_access, check, model_name, permit, provider_prefix};
 pub(crate) use self::truncate::truncate;
+
+use crate::usage::Bill;
 
 /// One vector an input, in the inputs' order.
 pub type Vectors = Vec<Vec<f32>>;
@@ -71,10 +73,11 @@ pub type Vectors = Vec<Vec<f32>>;
 /// It neither packs, nor paces, nor retries: the [`Group`] does, the same for all providers.
 pub trait Embedder: Send + Sync + 'static {
     /// Asks for one vector an input. The answer has been checked for count, order and length of
-    /// the vectors; a number that the provider could not tell is NaN. Cancel-safe.
+    /// the vectors; a number that the provider could not tell is NaN. Cancel-safe. What is sent is on the bill.
     fn embed<'a>(
         &'a self,
         inputs: &'a [Arc<str>],
+        bill: &'a Bill,
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>>;
 
     /// Bytes that such a request and its answer are expected to take.

@@ -138,6 +138,7 @@
 //! #     author: Default::default(),
 //! #     api_key: None,
 //! #     account: Default::default(),
+//! #     meter: Default::default(),
 //! # });
 //! # let row = |ticket, payload| Document {
 //! #     ticket: Ticket(ticket),

@@ -94,10 +94,11 @@ async fn process(
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
     prepared.vectorizer.account.spend_tokens(plan.tokens())?;
-    let answers = group.send(plan.inputs.iter().cloned())?;
+    let answers = group.send(plan.inputs.iter().cloned(), &prepared.vectorizer.meter)?;
     // All of this document has come: others need not wait for it.
     drop(expected);
     let vectors = answers.vectors().await?;
+    prepared.vectorizer.meter.count_document();
     vectors_fit(&vectors, prepared.vectorizer.config.destination.vector_type())?;
     Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations, text })
 }
@@ -262,6 +263,7 @@ mod tests {
     use crate::memory_budget::{MemoryBudget, Share};
     use crate::offload::SMALL;
     use crate::quota::{Account, Owner};
+    use crate::usage::Meter;
 
     struct Panics;
 
@@ -298,6 +300,7 @@ mod tests {
             author: Author::Superuser,
             api_key: None,
             account: Account::default(),
+            meter: Meter::default(),
         });
         Arc::new(Prepared {
             vectorizer,
