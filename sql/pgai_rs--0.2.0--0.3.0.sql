@@ -188,6 +188,8 @@ DECLARE
         'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
+        'ai.explain_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb,int4)',
+        'ai.explain_vectorizer(text,int4)',
         'ai.search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text,jsonb)',
         'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4,jsonb)', 'ai.evaluate_search(int4,regclass,int4,jsonb)',
         'ai.rerank_cohere(text,text,text,int4,text)', 'ai.rerank_voyageai(text,text,text,int4,text)',

@@ -20,6 +20,7 @@
 //!
 //! For others than the runner:
 //!
+//! * `price`: what inputs come to before they are sent
 //! * `query`: vectors for somebody who waits for them
 //! * [`rerank`]: the relevance of texts to a question, for somebody who waits for it
 //! * [`offline`]: how answers are read, for tests without the network
@@ -36,6 +37,7 @@ mod litellm;
 mod model;
 pub mod offline;
 mod pacing;
+mod price;
 mod provider;
 mod query;
 mod request;
@@ -58,6 +60,7 @@ pub(crate) use self::http::client_with;
 pub use self::limits::most::Most;
 pub use self::limits::pack::estimated_tokens;
 pub use self::litellm::api_key_name;
+pub use self::price::{RequestLimits, cl100k_tokens, is_counted_in_cl100k};
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
 pub use self::resolve::{aws_access, check, model_name, permit, provider_prefix};
