@@ -171,7 +171,8 @@ DECLARE
     dropped CONSTANT pg_catalog.regclass[] := ARRAY['ai.vectorizer_errors', 'ai.vectorizer_status'];
     relations CONSTANT pg_catalog.name[] := ARRAY[
         '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent',
-        'model_override', '_model_fact', '_model_said', 'models', '_usage', 'vectorizer_usage', '_vectorizer_warning'];
+        'model_override', '_model_fact', '_model_said', 'models', '_usage', 'vectorizer_usage', '_vectorizer_warning',
+        '_vectorizer_rate', 'vectorizer_progress'];
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._catalog_changed()', 'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)',
         'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)',
@@ -418,6 +419,14 @@ CREATE TABLE ai._usage (
 SELECT pg_catalog.pg_extension_config_dump('ai._usage', '');
 ALTER TABLE ai._usage ENABLE ROW LEVEL SECURITY;
 
+-- The rate of each vectorizer in its last heartbeat in which it completed rows. Written by the worker; no dump has it.
+CREATE TABLE ai._vectorizer_rate (
+    vectorizer_id   int4 PRIMARY KEY,
+    measured        timestamptz NOT NULL,
+    rows_per_minute float8 NOT NULL
+);
+ALTER TABLE ai._vectorizer_rate ENABLE ROW LEVEL SECURITY;
+
 -- They have an argument more. Under their old names beside the new ones, a call would be ambiguous.
 ALTER FUNCTION ai.destination_table(name, name, name, name, name) RENAME TO _destination_table_of_0_2;
 ALTER FUNCTION ai.destination_column(name) RENAME TO _destination_column_of_0_2;
@@ -438,7 +447,7 @@ DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._de
               ai._create_vectorizer_of_0_2(
                   regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool);
 
-GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage,
+GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress,
                 ai._model_fact, ai._model_said, ai.models TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION
