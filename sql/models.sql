@@ -28,8 +28,8 @@ CREATE TABLE ai.model_override (
 SELECT pg_catalog.pg_extension_config_dump('ai.model_override', '');
 
 ALTER TABLE ai.model_override ENABLE ROW LEVEL SECURITY;
--- To whoever is granted to.
-CREATE POLICY changeable ON ai.model_override USING (true);
+-- Superusers write it: what is budgeted by is not for whoever may write all data.
+CREATE POLICY readable ON ai.model_override FOR SELECT USING (true);
 GRANT SELECT ON ai.model_override TO PUBLIC;
 
 -- The facts that come with this version of the extension, which an update of it replaces: prices of a provider's own server for

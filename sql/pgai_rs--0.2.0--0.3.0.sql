@@ -391,7 +391,7 @@ CREATE TABLE ai.model_override (
 );
 SELECT pg_catalog.pg_extension_config_dump('ai.model_override', '');
 ALTER TABLE ai.model_override ENABLE ROW LEVEL SECURITY;
-CREATE POLICY changeable ON ai.model_override USING (true);
+CREATE POLICY readable ON ai.model_override FOR SELECT USING (true);
 GRANT SELECT ON ai.model_override TO PUBLIC;
 
 -- A row a vectorizer, a model and a day of UTC, for documents, queries and reranking each; of 400 days. Written by the worker with

@@ -16,6 +16,7 @@ PUBLIC = """
 # Of whose rows something is written there.
 OF_SOMEBODY = {
     "ai.vectorizer", "ai._vectorizer_binding", "ai.vectorizer_status", "ai.vectorizer_errors", "ai.vectorizer_health",
+    "ai.vectorizer_progress",
     "ai.s3_source", "ai.s3_source_status", "ai.s3_source_runs",
 }  # fmt: skip
 
@@ -62,7 +63,7 @@ def test_a_member_of_the_owners_role_sees_what_the_owner_sees(db, alice, mallory
 
 
 OF_VECTORIZERS = ["ai.vectorizer", "ai._vectorizer_binding", "ai.vectorizer_status"]
-OF_QUEUES = ["ai.vectorizer_errors", "ai.vectorizer_health"]
+OF_QUEUES = ["ai.vectorizer_errors", "ai.vectorizer_health", "ai.vectorizer_progress"]
 OF_SOURCES = ["ai.s3_source", "ai.s3_source_status", "ai.s3_source_runs"]
 
 
