@@ -67,7 +67,7 @@ fn size(length: usize) -> usize {
 
 // They follow one another without gaps.
 const _: () = assert!(align_of::<Slot>() <= 8 && align_of::<Changes>() <= 8 && align_of::<Used>() <= 8);
-const _: () = assert!(size_of::<Slot>() % 8 == 0 && size_of::<Changes>() % 8 == 0);
+const _: () = assert!(size_of::<Slot>().is_multiple_of(8) && size_of::<Changes>().is_multiple_of(8));
 
 #[pg_guard]
 unsafe extern "C-unwind" fn on_request() {

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from support import egress, vectorizer
 from support.wait import eventually, settles
-from support.worker import the_worker
+from support.worker import the_worker, workers
 
 # Answers that a server has given, and bills, whatever is wrong with them.
 BILLED = (200, "count", "reverse", "dimensions")
@@ -32,6 +32,13 @@ def counting(cluster_factory, stub):
 def insert(db, rows: range, table: str = "document") -> None:
     for n in rows:
         db.sql(f"INSERT INTO {table} VALUES (%s, %s)", [n, "|".join(f"row {n} part {part} " + "x" * (n % 7) for part in range(3))])
+
+
+def kill_worker(db) -> None:
+    """Kills it, and with it all processes of the server, and waits for the next one."""
+    killed = the_worker(db)
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: set(workers(db.cluster, db.name)) - {killed}, ignoring=(psycopg.Error,), what="another worker")
 
 
 def used(db, **how) -> Counter:
@@ -130,9 +137,8 @@ def test_what_was_written_outlives_a_kill(counting, stub):
     # The worker's commits do not wait for the disk.
     db.sql("CHECKPOINT")
     before = billed(stub)
-    os.kill(the_worker(db), signal.SIGKILL)
-    eventually(lambda: db.sql("INSERT INTO document VALUES (100, 'after')") is not None,
-               ignoring=(psycopg.Error,), what="the server to be back")
+    kill_worker(db)
+    db.sql("INSERT INTO document VALUES (100, 'after')")
     vectorizer.in_step(db, ["id"])
     settles(lambda: used(db), billed(stub))
     assert billed(stub)["requests"] > before["requests"]
@@ -144,8 +150,7 @@ def test_no_more_is_lost_by_a_kill_than_what_was_not_yet_written(counting, stub)
     vectorizer.create(db, stub.url)
     insert(db, range(1, 21))
     vectorizer.in_step(db, ["id"])
-    os.kill(the_worker(db), signal.SIGKILL)
-    eventually(lambda: db.value("SELECT 1"), ignoring=(psycopg.Error,), what="the server to be back")
+    kill_worker(db)
     lost = billed(stub) - used(db)
     assert lost["tokens"] > 0
     db.sql("ALTER SYSTEM SET pgai_rs.heartbeat_interval = '1s'")

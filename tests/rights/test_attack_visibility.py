@@ -116,7 +116,7 @@ def test_an_administrator_sees_all(db, alice, mallory, granted):
 
 def test_who_monitors_sees_how_all_are_and_no_config(db, alice, mallory):
     db.sql(f"GRANT pg_monitor TO {mallory.name}")
-    assert mallory.sees(*OF_SOMEBODY) == ones(OF_SOMEBODY, 0) | {"ai.vectorizer_health": 1}
+    assert mallory.sees(*OF_SOMEBODY) == ones(OF_SOMEBODY, 0) | {"ai.vectorizer_health": 1, "ai.vectorizer_progress": 1}
 
 
 def test_a_table_of_anothers_by_the_old_oid_shows_nothing(db, alice, mallory):
