@@ -16,12 +16,29 @@ RETURNS TABLE (id int4, name text, state text, reason text, hint text, since tim
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'vectorizer_health_wrapper';
 
+-- The name of a model, and its server unless that is the provider's own, as ai.models has them. NULL for what can't be asked.
+CREATE FUNCTION ai._model_of(embedding text) RETURNS text[]
+LANGUAGE c STABLE STRICT SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'model_of_wrapper';
+
+-- What is known to stop a vectorizer in time: the end of its model.
+CREATE VIEW ai._vectorizer_warning AS
+SELECT v.id,
+       CASE WHEN m.ends < CURRENT_DATE
+            THEN format('the model %s could be asked until %s', m.model, m.ends)
+            ELSE format('the model %s can be asked until %s, for %s more days', m.model, m.ends, m.ends - CURRENT_DATE) END AS warning
+FROM ai.vectorizer v
+CROSS JOIN LATERAL (SELECT ai._model_of(v.config ->> 'embedding')) AS n (name)
+JOIN ai.models m ON m.model = n.name[1] AND m.server = n.name[2]
+WHERE m.ends < CURRENT_DATE + interval '6 months';
+
 -- Of vectorizers whose queue one may read, or that have lost theirs and that one may see; and of all for who monitors all.
 CREATE VIEW ai.vectorizer_health AS
 SELECT h.id, h.name::name AS name, h.state, h.reason, h.hint, h.since, h.until, h.worker_pid, h.worker_since,
        h.pending_items, date_trunc('milliseconds', clock_timestamp() - h.oldest_pending) AS oldest_pending_age,
        h.in_flight, h.stuck_leases, h.failed_items, h.last_success_at,
-       h.last_error_at, h.last_error_code, h.last_error
-FROM ai._vectorizer_health() h;
+       h.last_error_at, h.last_error_code, h.last_error, w.warning
+FROM ai._vectorizer_health() h
+LEFT JOIN ai._vectorizer_warning w ON w.id = h.id;
 
 GRANT SELECT ON ai.vectorizer_health TO PUBLIC;

@@ -170,10 +170,12 @@ DECLARE
         SELECT e.oid FROM pg_catalog.pg_extension e WHERE e.extname OPERATOR(pg_catalog.=) 'pgai_rs');
     dropped CONSTANT pg_catalog.regclass[] := ARRAY['ai.vectorizer_errors', 'ai.vectorizer_status'];
     relations CONSTANT pg_catalog.name[] := ARRAY[
-        '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent'];
+        '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent',
+        'model_override', '_model_fact', '_model_said', 'models', '_usage', 'vectorizer_usage', '_vectorizer_warning',
+        '_vectorizer_rate', 'vectorizer_progress'];
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._catalog_changed()', 'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)',
-        'ai._vectorizer_pending(oid,oid,int8)',
+        'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)',
         'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
         'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()', 'ai.chunking_markdown(int4,text,bool)',
         'ai.destination_table(name,name,name,name,name,bool,text)', 'ai._destination_table_of_0_2(name,name,name,name,name)',
@@ -187,6 +189,8 @@ DECLARE
         'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
+        'ai.explain_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb,int4)',
+        'ai.explain_vectorizer(text,int4)',
         'ai.search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text,jsonb)',
         'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4,jsonb)', 'ai.evaluate_search(int4,regclass,int4,jsonb)',
         'ai.rerank_cohere(text,text,text,int4,text)', 'ai.rerank_voyageai(text,text,text,int4,text)',
@@ -363,6 +367,66 @@ CREATE TABLE ai._spent (
 -- Without a policy, so that not even who may write all data can write off a debt.
 ALTER TABLE ai._spent ENABLE ROW LEVEL SECURITY;
 
+-- The operator's own facts about models: prices as they were agreed upon, models of own servers, ends that were announced later.
+-- What is NULL is not said.
+CREATE TABLE ai.model_override (
+    -- The provider and the model, as LiteLLM writes them.
+    model                  text NOT NULL CONSTRAINT model_override_model_check CHECK (model OPERATOR(pg_catalog.~) '^[^/]+/.'),
+    -- The server, without a path, such as http://gpu:8000; empty for the provider's own.
+    server                 text NOT NULL DEFAULT '',
+    -- The first day on which it holds.
+    since                  date NOT NULL DEFAULT '-infinity',
+    usd_per_million_tokens numeric CONSTRAINT model_override_price_check
+                               CHECK (usd_per_million_tokens >= 0 AND usd_per_million_tokens < 'Infinity'),
+    dimensions             int4 CONSTRAINT model_override_dimensions_check CHECK (dimensions > 0),
+    max_tokens             int4 CONSTRAINT model_override_max_tokens_check CHECK (max_tokens > 0),
+    -- What the provider lets through for the account, by which the time of a backfill is known.
+    requests_per_minute    int8 CONSTRAINT model_override_requests_check CHECK (requests_per_minute > 0),
+    tokens_per_minute      int8 CONSTRAINT model_override_tokens_check CHECK (tokens_per_minute > 0),
+    -- The last day on which it can be asked.
+    ends                   date,
+    source                 text,
+    as_of                  date NOT NULL DEFAULT CURRENT_DATE,
+    PRIMARY KEY (model, server, since)
+);
+SELECT pg_catalog.pg_extension_config_dump('ai.model_override', '');
+ALTER TABLE ai.model_override ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readable ON ai.model_override FOR SELECT USING (true);
+GRANT SELECT ON ai.model_override TO PUBLIC;
+
+-- A row a vectorizer, a model and a day of UTC, for documents, queries and reranking each; of 400 days. Written by the worker with
+-- its heartbeat. It has no reference to ai.vectorizer: what was spent stays spent when a vectorizer is dropped.
+CREATE TABLE ai._usage (
+    day              date NOT NULL,
+    -- ai.vectorizer.uuid; zeroes for several together.
+    vectorizer       uuid NOT NULL,
+    purpose          text NOT NULL,
+    model            text NOT NULL,
+    server           text NOT NULL,
+    vectorizer_id    int4 NOT NULL,
+    -- The name that it had last.
+    name             text NOT NULL,
+    requests         int8 NOT NULL,
+    inputs           int8 NOT NULL,
+    bytes            int8 NOT NULL,
+    documents        int8 NOT NULL,
+    tokens           int8 NOT NULL,
+    estimated_tokens int8 NOT NULL,
+    -- The bytes for which the provider said what it bills.
+    billed_bytes     int8 NOT NULL,
+    PRIMARY KEY (day, vectorizer, purpose, model, server)
+);
+SELECT pg_catalog.pg_extension_config_dump('ai._usage', '');
+ALTER TABLE ai._usage ENABLE ROW LEVEL SECURITY;
+
+-- The rate of each vectorizer in its last heartbeat in which it completed rows. Written by the worker; no dump has it.
+CREATE TABLE ai._vectorizer_rate (
+    vectorizer_id   int4 PRIMARY KEY,
+    measured        timestamptz NOT NULL,
+    rows_per_minute float8 NOT NULL
+);
+ALTER TABLE ai._vectorizer_rate ENABLE ROW LEVEL SECURITY;
+
 -- They have an argument more. Under their old names beside the new ones, a call would be ambiguous.
 ALTER FUNCTION ai.destination_table(name, name, name, name, name) RENAME TO _destination_table_of_0_2;
 ALTER FUNCTION ai.destination_column(name) RENAME TO _destination_column_of_0_2;
@@ -383,7 +447,8 @@ DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._de
               ai._create_vectorizer_of_0_2(
                   regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool);
 
-GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status TO PUBLIC;
+GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress,
+                ai._model_fact, ai._model_said, ai.models TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION
     ai.parse_document(bytea, text, text), ai.parse_document(text, jsonb),

@@ -57,7 +57,8 @@ fn owned(text: Option<&CStr>) -> Option<String> {
     text.map(|text| text.to_string_lossy().into_owned())
 }
 
-fn part<T: DeserializeOwned>(kind: &'static str, json: Option<Json>) -> ConfigPart<T> {
+/// Parses a part of the config.
+pub(super) fn part<T: DeserializeOwned>(kind: &'static str, json: Option<Json>) -> ConfigPart<T> {
     ConfigPart::parse(kind, json.map(|json| json.0))
 }
 

@@ -15,6 +15,7 @@ use super::network::await_answer;
 use super::remembered::{Asked, NamedModel, QueryInput, remember, remembered, remembered_of};
 use crate::access;
 use crate::catalog::binding::{self, Relations};
+use crate::catalog::usage::QueryBill;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::visibility::may_read;
 use crate::catalog::{rights, secret, spending};
@@ -25,6 +26,7 @@ use crate::pg::identity::{current_user, with_row_security};
 use crate::pg::json::Json;
 use crate::pg::sql::{self, Row};
 use crate::pg::vector;
+use crate::shared::used::Asking;
 
 // `$read` turns the three arguments into the model and the input.
 macro_rules! embed_function {
@@ -137,7 +139,7 @@ pub fn embed_question(entry: &Entry, question: String) -> Result<Vec<f32>, PgErr
 
 /// Asks a model, unless it was asked the same in this statement, and remembers its answer for the rest of the statement.
 fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> Result<Vec<f32>, PgError> {
-    let ResolvedModel { embedding, role, author } = resolved;
+    let ResolvedModel { embedding, role, author, vectorizer } = resolved;
     let callers = match &model {
         NamedModel::Given(_, own) => own.as_ref(),
         NamedModel::Id(_) | NamedModel::Name(_) | NamedModel::Config(_) => None,
@@ -149,7 +151,7 @@ fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> 
     let asked = Asked { embedding, author, key, is_question };
     let vector = match remembered_of(&asked, &input) {
         Some(known) => known,
-        None => ask(&asked, &input)?,
+        None => ask(&asked, &input, vectorizer)?,
     };
     remember(model, asked, input, &vector);
     Ok(vector)
@@ -163,6 +165,8 @@ struct ResolvedModel {
     role: pg_sys::Oid,
     /// The author of the config.
     author: Author,
+    /// The vectorizer whose model it is.
+    vectorizer: Option<i32>,
 }
 
 /// Returns the config of a model and the role that it is checked for: for a vectorizer its owner, for a
@@ -173,7 +177,12 @@ fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
         NamedModel::Config(config) | NamedModel::Given(config, _) => {
             let role = current_user();
             let embedding = declare::embedding::of_caller(config.clone())?;
-            return Ok(Some(ResolvedModel { embedding, role, author: rights::author(role) }));
+            return Ok(Some(ResolvedModel {
+                embedding,
+                role,
+                author: rights::author(role),
+                vectorizer: None,
+            }));
         }
         NamedModel::Id(id) => vectorizer::by_id(*id)?,
         NamedModel::Name(name) => vectorizer::by_name(name)?,
@@ -203,7 +212,7 @@ fn of_vectorizer(entry: &Entry) -> Result<ResolvedModel, PgError> {
     // The rights that decide must be the owner's, and not those of a role that was given the source.
     entry.relations.require_one_owner()?;
     let embedding = entry.config()?.embedding.clone();
-    Ok(ResolvedModel { embedding, role: entry.owner(), author: entry.author() })
+    Ok(ResolvedModel { embedding, role: entry.owner(), author: entry.author(), vectorizer: Some(entry.id) })
 }
 
 /// Returns the config of a vectorizer with missing relations, if the caller sees it. Its owner is unknown: it
@@ -227,7 +236,8 @@ fn incomplete(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
         true => rights::author(role),
         false => Author::Other,
     };
-    Ok(Some(ResolvedModel { embedding: declare::embedding::of_caller(config.0)?, role, author }))
+    let embedding = declare::embedding::of_caller(config.0)?;
+    Ok(Some(ResolvedModel { embedding, role, author, vectorizer: None }))
 }
 
 /// Returns whether the caller can read the vectors: the owner pays for a question, which is of no use without
@@ -261,8 +271,9 @@ pub fn key_for(embedding: &Embedding, callers: Option<&ApiKey>) -> Result<Option
     }
 }
 
-/// Asks the model for a vector: a vectorizer's model as for a query, a given model as for documents.
-fn ask(asked: &Asked, input: &QueryInput) -> Result<Vec<f32>, PgError> {
+/// Asks the model for a vector: a vectorizer's model as for a query, a given model as for documents. What a query uses is
+/// counted for its vectorizer.
+fn ask(asked: &Asked, input: &QueryInput, vectorizer: Option<i32>) -> Result<Vec<f32>, PgError> {
     let tokens = match input {
         QueryInput::Text { text, .. } => embed::estimated_tokens(text),
         QueryInput::Tokens(tokens) => tokens.len(),
@@ -275,7 +286,10 @@ fn ask(asked: &Asked, input: &QueryInput) -> Result<Vec<f32>, PgError> {
     match input {
         QueryInput::Tokens(tokens) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens)),
         QueryInput::Text { text, input_type } if *is_question => {
-            wait(embed::embed_query(embedding, author, key, &settings, text, input_type.as_deref()))
+            let model = embed::model_name(embedding, author, &settings).ok();
+            let query = QueryBill::new(vectorizer, Asking::Embedding, model);
+            let input_type = input_type.as_deref();
+            wait(embed::embed_query(embedding, author, key, &settings, text, input_type, &query.bill))
         }
         QueryInput::Text { text, .. } => {
             let texts = slice::from_ref(text);

@@ -4,6 +4,7 @@
 //!
 //! * [`create_vectorizer`], [`drop_vectorizer`], [`scheduling`]: declaring, dropping, disabling, changing the times
 //! * [`alter_vectorizer`]: changing what is kept beside the vectors
+//! * [`explain_vectorizer`]: what one would come to, before it exists
 //! * [`execute_vectorizer`], [`resync`], [`retry_failed`]: having the worker do something
 //! * [`given_key`]: keys of rows as callers give them
 //! * [`quota`]: the number of vectorizers and S3 sources that a role may have
@@ -25,6 +26,7 @@
 //! * [`remembered`]: the answer of a model, for the rest of a statement
 //! * [`search`]: the chunks that are nearest to a question
 //! * [`rerank`]: a model that ranks them, or given texts
+//! * [`models`]: the names by which models are known
 //! * [`documents`], [`chunking`]: what becomes of a document or a text
 //! * [`parsed_document`]: the text that a vectorizer keeps of a document
 //! * [`network`]: waiting in a backend for any of these
@@ -55,10 +57,12 @@ pub mod documents;
 pub mod drop_vectorizer;
 pub mod embed;
 pub mod execute_vectorizer;
+pub mod explain_vectorizer;
 mod given_key;
 pub mod grants;
 pub mod migrate_from_pgai;
 mod missed_state;
+pub mod models;
 pub mod monitoring;
 pub mod network;
 pub mod parsed_document;

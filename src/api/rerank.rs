@@ -18,6 +18,7 @@ use pgai_rs_pipeline::secret::ApiKey;
 use super::embed::callers_key;
 use super::network::await_answer;
 use crate::access;
+use crate::catalog::usage::QueryBill;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::catalog::{rights, secret, spending};
 use crate::declare;
@@ -26,6 +27,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::json::Json;
 use crate::search::reranked::Reranker;
+use crate::shared::used::Asking;
 
 /// A model that the caller may ask, and what it is asked about.
 pub struct CallersReranker {
@@ -33,6 +35,8 @@ pub struct CallersReranker {
     author: Author,
     key: Option<ApiKey>,
     question: String,
+    /// The vectorizer that what it uses is counted for.
+    vectorizer: Option<i32>,
 }
 
 /// The reason why the model has ranked nothing.
@@ -57,7 +61,7 @@ impl CallersReranker {
         }
         match reranker.candidates() {
             candidates if candidates < k => Err(too_few(candidates)),
-            _ => Ok(reranker),
+            _ => Ok(CallersReranker { vectorizer: Some(vectorizer.id), ..reranker }),
         }
     }
 
@@ -73,7 +77,7 @@ impl CallersReranker {
             (None, None) => None,
         };
         access::reranking::require_allowed(&config, role, author, key.as_ref())?;
-        Ok(CallersReranker { config, author, key, question: question.to_owned() })
+        Ok(CallersReranker { config, author, key, question: question.to_owned(), vectorizer: None })
     }
 
     /// Asks the model, but for at most `pgai_rs.query_timeout`.
@@ -82,7 +86,10 @@ impl CallersReranker {
 
         let (settings, timeout) = (guc::pipeline(), guc::query_timeout());
         let key = self.key.clone();
-        let answer = rerank::relevance(&self.config, self.author, key, &settings, &self.question, texts);
+        let model = rerank::model_name(&self.config, self.author, key.as_ref(), &settings).ok();
+        let query = QueryBill::new(self.vectorizer, Asking::Reranking, model);
+        let answer =
+            rerank::relevance(&self.config, self.author, key, &settings, &self.question, texts, &query.bill);
         Ok(match await_answer(timeout, answer)? {
             Some(Ok(relevance)) => Ok(relevance),
             Some(Err(RerankError::Down(failure))) => Err(Trouble { is_down: true, error: failed(failure) }),

@@ -1,4 +1,4 @@
-//! `ai._sees_all`, `ai._sees_vectorizer` and `ai._s3_source_is_visible`, which the policies of the catalog's
+//! `ai._sees_all`, `ai._watches_all`, `ai._sees_vectorizer` and `ai._s3_source_is_visible`, which the policies of the catalog's
 //! tables call.
 
 use pgrx::pg_sys;
@@ -12,6 +12,11 @@ use crate::source::seen_name;
 #[pg_extern(sql = false)]
 fn sees_all() -> bool {
     visibility::sees_all(current_user())
+}
+
+#[pg_extern(sql = false)]
+fn watches_all() -> bool {
+    visibility::watches_all(current_user())
 }
 
 /// Returns whether the current user sees a vectorizer with these relations. It belongs to the owner of its

@@ -14,7 +14,7 @@
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
 //! * [`schema`], [`visibility`], [`row_security`]: the schema `ai`, which roles see which part of it, and which chunks
 //! * [`secret`]: API keys of model providers that are set for the database
-//! * [`spending`]: daily quotas of roles, and what is used of them
+//! * [`spending`]: daily quotas of roles, and what is used of them; [`usage`]: what vectorizers use of models
 //! * [`sequence`]: numbers that are given once
 //! * [`rights`]: which roles may have the server fetch and send
 //! * [`definitions`], [`basis`]: detection of changed definitions, and what they depend on
@@ -48,6 +48,7 @@ pub mod telling;
 pub mod texts;
 pub mod trigger_states;
 pub mod triggers;
+pub mod usage;
 pub mod vectorizer;
 pub mod visibility;
 pub mod words;

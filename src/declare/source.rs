@@ -17,7 +17,8 @@ pub fn lock(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     require(oid)
 }
 
-fn require(oid: pg_sys::Oid) -> Result<Relation, PgError> {
+/// Returns the source as it is now. Errors unless it is a table that the caller may declare a vectorizer on.
+pub fn require(oid: pg_sys::Oid) -> Result<Relation, PgError> {
     let source = Relation::load(oid)?.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE, "the source table does not exist")
     })?;

@@ -7,11 +7,12 @@ use pgrx::pg_sys::AccessShareLock;
 
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document;
-use pgai_rs_pipeline::quota::Quotas;
+use pgai_rs_pipeline::embed;
 use pgai_rs_pipeline::secret::ApiKey;
 use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::definition::Definition;
 
+use super::counters::Counters;
 use super::definition;
 use super::filling::Filling;
 use super::looks::Looks;
@@ -22,7 +23,8 @@ use crate::catalog::binding::Relations;
 use crate::catalog::definitions::{Told, Watch};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::catalog::words::{self, Configuration};
-use crate::catalog::{secret, spending};
+use crate::catalog::{secret, spending, usage};
+use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, as_user_on};
 use crate::pg::transaction::{make_constraints_immediate, transaction};
@@ -61,8 +63,8 @@ pub struct Active {
 impl Active {
     /// Reads a vectorizer. Parts of `known` that have not changed are shared, because the pipeline groups and
     /// caches by identity. Errors if the definition is invalid, or no longer allowed.
-    pub fn take_up(entry: &Entry, known: Option<&Active>, quotas: &Arc<Quotas>) -> Result<Active, PgError> {
-        let (watch, vectorizer, author, api_key, account, definition) = transaction(|| {
+    pub fn take_up(entry: &Entry, known: Option<&Active>, counters: &Counters) -> Result<Active, PgError> {
+        let (watch, vectorizer, author, api_key, account, meter, definition) = transaction(|| {
             let mut watch = Watch::over(entry.relations.all(), entry.generation)?;
             let mut vectorizer = entry.resolve()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
@@ -71,11 +73,13 @@ impl Active {
             if let Loading::Uri { s3, .. } = &mut vectorizer.config.loading {
                 s3.author = author;
             }
-            let account = spending::account_of(quotas, vectorizer.owner);
+            let account = spending::account_of(&counters.quotas, vectorizer.owner);
+            let model = embed::model_name(&vectorizer.config.embedding, author, &guc::pipeline()).ok();
+            let meter = usage::meter_of(&counters.ledger, entry, model);
             let configuration = words::configuration_of(&vectorizer.config.search, vectorizer.owner)?;
             watch.add(configuration.iter().flat_map(Configuration::basis));
             let definition = definition::of(&vectorizer, configuration.as_ref())?;
-            Ok((watch, vectorizer, author, api_key, account, definition))
+            Ok((watch, vectorizer, author, api_key, account, meter, definition))
         })?;
         let fresh = document::Vectorizer {
             id: entry.id,
@@ -84,13 +88,15 @@ impl Active {
             author,
             api_key,
             account,
+            meter,
         };
         let shared = match known {
             Some(s)
                 if s.shared.config == fresh.config
                     && s.shared.author == fresh.author
                     && s.shared.api_key == fresh.api_key
-                    && s.shared.account == fresh.account =>
+                    && s.shared.account == fresh.account
+                    && s.shared.meter == fresh.meter =>
             {
                 s.shared.clone()
             }

@@ -7,7 +7,7 @@
 //! * [`filling`]: the words that older chunks may lack
 //! * [`pause`], [`schedule`], [`looks`], [`active`]: a vectorizer that is served, with the times at which it is worked on
 //! * [`session`]: the connection on which the protocol runs
-//! * [`tickets`], [`conditions`], [`next_look`], [`quotas`], [`requests`]: what the worker remembers between turns
+//! * [`tickets`], [`conditions`], [`next_look`], [`counters`], [`requests`]: what the worker remembers between turns
 //! * [`listed`], [`roster`]: the vectorizers that the catalog lists, and those that are served; `rereading`: those that may
 //!   have changed
 //! * `looking`: which of them have something to do; `adding_words`: adding words to older chunks
@@ -20,6 +20,7 @@
 pub mod active;
 mod adding_words;
 pub mod conditions;
+pub mod counters;
 pub mod definition;
 pub mod filling;
 pub mod listed;
@@ -27,7 +28,7 @@ mod looking;
 pub mod looks;
 pub mod next_look;
 pub mod pause;
-pub mod quotas;
+
 pub mod requests;
 mod rereading;
 pub mod resync;

@@ -4,12 +4,10 @@
 //! reading is nobody's in particular, and takes a tenth of the worker's time at most. What was read longest ago comes first.
 //! Until then vectorizers are served as they were read: whoever settles something compares the catalog.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::quota::Quotas;
-
 use super::active::Active;
+use super::counters::Counters;
 use super::listed::Listed;
 use super::roster::Roster;
 use super::tickets::Tickets;
@@ -56,7 +54,7 @@ impl Roster {
 
     /// Reads vectorizers again that may have changed, as many as there is time for. Returns the ids of those that are no
     /// longer served.
-    pub(super) fn read_doubtful(&mut self, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Vec<i32> {
+    pub(super) fn read_doubtful(&mut self, counters: &Counters, tickets: &mut Tickets) -> Vec<i32> {
         let listed = self.listed.entries.iter().filter(|entry| self.is_doubtful(entry));
         let mut doubtful: Vec<(u64, i32)> =
             listed.filter_map(|entry| Some((self.get(entry.id)?.doubted_since()?, entry.id))).collect();
@@ -67,14 +65,14 @@ impl Roster {
             if !self.may_reread() {
                 break;
             }
-            gone.extend(self.rereading(|roster| roster.reread(id, quotas, tickets)));
+            gone.extend(self.rereading(|roster| roster.reread(id, counters, tickets)));
         }
         gone
     }
 
-    fn reread(&mut self, id: i32, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Option<i32> {
+    fn reread(&mut self, id: i32, counters: &Counters, tickets: &mut Tickets) -> Option<i32> {
         match transaction(|| vectorizer::by_id(id)) {
-            Ok(Some(entry)) if self.is_doubtful(&entry) => self.serve(&entry, quotas, tickets),
+            Ok(Some(entry)) if self.is_doubtful(&entry) => self.serve(&entry, counters, tickets),
             // It is not as it was listed, or has changed just now.
             Ok(_) => {
                 self.listed.forget();

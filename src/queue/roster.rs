@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::{self, Ticket};
 use pgai_rs_pipeline::failure::Failure;
-use pgai_rs_pipeline::quota::Quotas;
 use pgai_rs_queue::allowance::Allowance;
 use pgai_rs_queue::unheld::unheld;
 use pgai_rs_queue::work::{Claimed, recover, resume};
@@ -15,6 +13,7 @@ use pgrx::PgSqlErrorCode;
 
 use super::active::Active;
 use super::conditions::Conditions;
+use super::counters::Counters;
 use super::listed::Listed;
 use super::next_look::NextLook;
 use super::pause::Pause;
@@ -67,7 +66,7 @@ pub struct Refreshed {
 
 impl Roster {
     /// Takes up vectorizers that are new or have changed, and drops claims that a change has ended.
-    pub fn refresh(&mut self, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Result<Refreshed, PgError> {
+    pub fn refresh(&mut self, counters: &Counters, tickets: &mut Tickets) -> Result<Refreshed, PgError> {
         self.list_again()?;
         let (entries, enabled) = (Rc::clone(&self.listed.entries), Rc::clone(&self.listed.enabled));
         let generation = definitions::generation();
@@ -85,10 +84,10 @@ impl Roster {
 
         for entry in entries.iter() {
             if !self.is_doubtful(entry) && !self.is_put_off(entry) {
-                gone.extend(self.serve(entry, quotas, tickets));
+                gone.extend(self.serve(entry, counters, tickets));
             }
         }
-        gone.extend(self.read_doubtful(quotas, tickets));
+        gone.extend(self.read_doubtful(counters, tickets));
         let is_served =
             |entry: &Entry| self.active.get(&entry.id).is_some_and(|active| active.is_current(entry));
         self.all_served = entries.iter().all(is_served);
@@ -97,13 +96,8 @@ impl Roster {
     }
 
     /// Takes a vectorizer up, if it is new or has changed. Returns its id if it was served before and is no longer.
-    pub(super) fn serve(
-        &mut self,
-        entry: &Entry,
-        quotas: &Arc<Quotas>,
-        tickets: &mut Tickets,
-    ) -> Option<i32> {
-        match bound(entry).and_then(|()| self.take_up(entry, quotas, tickets)) {
+    pub(super) fn serve(&mut self, entry: &Entry, counters: &Counters, tickets: &mut Tickets) -> Option<i32> {
+        match bound(entry).and_then(|()| self.take_up(entry, counters, tickets)) {
             Ok(()) => self.conditions.taken_up(entry.id, &entry.name),
             // Somebody is just changing it. What is in flight is not written, for nothing is written unlooked at.
             Err(error) if error.is_contention() => self.next.again(),
@@ -149,7 +143,7 @@ impl Roster {
         true
     }
 
-    fn take_up(&mut self, entry: &Entry, quotas: &Arc<Quotas>, tickets: &mut Tickets) -> Result<(), PgError> {
+    fn take_up(&mut self, entry: &Entry, counters: &Counters, tickets: &mut Tickets) -> Result<(), PgError> {
         let known = self.active.get(&entry.id);
         let redefined = known.is_some_and(|active| !active.is_same_version(entry));
         if known.is_some_and(|active| active.is_current(entry)) {
@@ -160,7 +154,7 @@ impl Roster {
         let is_same = known.is_some_and(|active| active.is_same(entry));
         let read = || {
             let now = if is_same { transaction(|| vectorizer::by_id(entry.id))? } else { None };
-            Active::take_up(now.as_ref().unwrap_or(entry), known, quotas)
+            Active::take_up(now.as_ref().unwrap_or(entry), known, counters)
         };
         let active = match self.is_doubtful(entry) {
             // Anybody may have caused it.

@@ -16,8 +16,8 @@ use pgai_rs_queue::{complete, fail, gone, inbox};
 
 use super::active::Active;
 use super::conditions::Conditions;
+use super::counters::SharedCounters;
 use super::pause::Pause;
-use super::quotas::SharedQuotas;
 use super::requests::Requests;
 use super::roster::{Roster, its_turn, report};
 use super::schedule::Schedule;
@@ -32,7 +32,7 @@ use crate::pg::turn;
 pub struct SpiQueue {
     roster: Roster,
     tickets: Tickets,
-    quotas: SharedQuotas,
+    counters: SharedCounters,
     requests: Requests,
     /// The number of claims of this process, over all vectorizers.
     claims: u64,
@@ -47,7 +47,7 @@ impl SpiQueue {
         SpiQueue {
             roster: Roster::default(),
             tickets: Tickets::new(seed),
-            quotas: SharedQuotas::default(),
+            counters: SharedCounters::default(),
             requests: Requests::default(),
             claims: 0,
             has_looked: false,
@@ -69,15 +69,15 @@ impl SpiQueue {
     /// because they were dropped, disabled or are no longer allowed.
     pub fn refresh(&mut self) -> Result<Vec<i32>, PgError> {
         self.roster.next.begin();
-        let quotas = self.quotas.get()?;
-        let refreshed = self.roster.refresh(&quotas, &mut self.tickets)?;
+        let counters = self.counters.get()?;
+        let refreshed = self.roster.refresh(&counters, &mut self.tickets)?;
         self.run_requested(&refreshed.enabled);
         Ok(refreshed.gone)
     }
 
     /// Writes what roles have spent since the last call.
     pub fn write_spending(&self) -> Result<(), PgError> {
-        self.quotas.write()
+        self.counters.write()
     }
 
     /// Adds words to some chunks that lack them. Returns whether there are more that can be looked at now.

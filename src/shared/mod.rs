@@ -1,9 +1,10 @@
 //! Shared memory in which backends, launcher and workers exchange information: a [`Slot`] for each database, and the
 //! lock under which all of them are changed. Beside each slot are the [`changes`] that sessions tell the worker of: they are
-//! changed under the shared lock as well.
+//! changed under the shared lock as well. And what queries have [`used`] of models.
 
 pub mod changes;
 mod slot;
+pub mod used;
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -13,6 +14,7 @@ use pgrx::prelude::*;
 
 use changes::Changes;
 pub use slot::{Asked, Slot};
+use used::Used;
 
 /// The number of slots beyond one for each background worker of the server. They are for databases that were
 /// just created, or that a statement needs without connections.
@@ -24,7 +26,7 @@ const NAME: &std::ffi::CStr = c"pgai_rs";
 /// The lock under which Postgres allocates shared memory (`AddinShmemInitLock`).
 const HANDING_OUT: usize = 21;
 
-/// The head of the memory; the slots follow it, and then the changes of each slot's database.
+/// The head of the memory; the slots follow it, then the changes of each slot's database, and then what its queries have used.
 #[repr(C)]
 struct Header {
     lock: *mut pg_sys::LWLock,
@@ -60,8 +62,12 @@ fn length() -> usize {
 }
 
 fn size(length: usize) -> usize {
-    size_of::<Header>() + length * (size_of::<Slot>() + size_of::<Changes>())
+    size_of::<Header>() + length * (size_of::<Slot>() + size_of::<Changes>() + size_of::<Used>())
 }
+
+// They follow one another without gaps.
+const _: () = assert!(align_of::<Slot>() <= 8 && align_of::<Changes>() <= 8 && align_of::<Used>() <= 8);
+const _: () = assert!(size_of::<Slot>().is_multiple_of(8) && size_of::<Changes>().is_multiple_of(8));
 
 #[pg_guard]
 unsafe extern "C-unwind" fn on_request() {
@@ -96,6 +102,8 @@ unsafe extern "C-unwind" fn on_startup() {
             (0..length).for_each(|index| slots.add(index).write(Slot::FREE));
             let changes = slots.add(length).cast::<Changes>();
             (0..length).for_each(|index| changes.add(index).write(Changes::new()));
+            let used = changes.add(length).cast::<Used>();
+            (0..length).for_each(|index| used.add(index).write(Used::NONE));
         }
         TABLE.store(table, Ordering::Relaxed);
         pg_sys::LWLockRelease(handing_out);
@@ -105,7 +113,7 @@ unsafe extern "C-unwind" fn on_startup() {
 /// Runs `look` on all slots under the lock; it must not raise errors. Returns `None` without preloading.
 fn with_slots<T>(
     mode: pg_sys::LWLockMode::Type,
-    look: impl FnOnce(&mut Header, &mut [Slot], &[Changes]) -> T,
+    look: impl FnOnce(&mut Header, &mut [Slot], &[Changes], &mut [Used]) -> T,
 ) -> Option<T> {
     let table = TABLE.load(Ordering::Relaxed);
     if table.is_null() {
@@ -117,9 +125,15 @@ fn with_slots<T>(
         let lock = (*table).lock;
         pg_sys::LWLockAcquire(lock, mode);
         let length = (*table).length;
-        let slots = std::slice::from_raw_parts_mut(table.add(1).cast::<Slot>(), length);
-        let changes = std::slice::from_raw_parts(slots.as_ptr().add(length).cast::<Changes>(), length);
-        let looked = look(&mut *table, slots, changes);
+        let slots = table.add(1).cast::<Slot>();
+        let changes = slots.add(length).cast::<Changes>();
+        let used = changes.add(length).cast::<Used>();
+        let looked = look(
+            &mut *table,
+            std::slice::from_raw_parts_mut(slots, length),
+            std::slice::from_raw_parts(changes, length),
+            std::slice::from_raw_parts_mut(used, length),
+        );
         pg_sys::LWLockRelease(lock);
         Some(looked)
     }
@@ -127,9 +141,19 @@ fn with_slots<T>(
 
 /// Runs `look` on a database's changes; it must not raise errors. Returns `None` without preloading, or if it has no slot.
 fn with_changes<T>(database: pg_sys::Oid, look: impl FnOnce(&Changes) -> T) -> Option<T> {
-    with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots, changes| {
+    with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots, changes, _| {
         let index = slots.iter().position(|slot| slot.database == database.to_u32())?;
         Some(look(&changes[index]))
+    })
+    .flatten()
+}
+
+/// Runs `look` on what a database's queries have used; it must not raise errors. Returns `None` without preloading, or if it has
+/// no slot.
+fn with_used<T>(database: pg_sys::Oid, look: impl FnOnce(&mut Used) -> T) -> Option<T> {
+    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots, _, used| {
+        let index = slots.iter().position(|slot| slot.database == database.to_u32())?;
+        Some(look(&mut used[index]))
     })
     .flatten()
 }
@@ -170,7 +194,7 @@ pub fn take_asked(database: pg_sys::Oid, day: u64) -> Vec<Asked> {
 
 /// Returns a copy of a database's slot, or `None` without preloading or if it has none.
 pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
-    with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots, _| {
+    with_slots(pg_sys::LWLockMode::LW_SHARED, |_, slots, _, _| {
         slots.iter().find(|slot| slot.database == database.to_u32()).copied()
     })
     .flatten()
@@ -179,13 +203,14 @@ pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
 /// Changes a database's slot, taking a free one if it has none. Returns whether there was one; without
 /// preloading it is always false.
 pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {
-    let changed = with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots, changes| {
+    let changed = with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots, changes, used| {
         let found = slots.iter().position(|slot| slot.database == database.to_u32());
         let index = found.or_else(|| slots.iter().position(|slot| slot.database == 0));
         let Some(index) = index else { return false };
         let slot = &mut slots[index];
         if slot.database == 0 {
             changes[index].reset();
+            used[index] = Used::NONE;
         }
         slot.database = database.to_u32();
         change(slot);
@@ -198,10 +223,11 @@ pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {
 pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
     // SAFETY: reads the clock.
     let now = unsafe { pg_sys::GetCurrentTimestamp() };
-    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots, _| {
-        for slot in slots {
+    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |_, slots, _, used| {
+        for (slot, used) in slots.iter_mut().zip(used) {
             let database = pg_sys::Oid::from(slot.database);
-            if slot.database != 0 && !(exists(database) && slot.says_something(now)) {
+            let says_something = slot.says_something(now) || !used.is_empty();
+            if slot.database != 0 && !(exists(database) && says_something) {
                 *slot = Slot::FREE;
             }
         }
@@ -211,24 +237,25 @@ pub fn retain(exists: impl Fn(pg_sys::Oid) -> bool) {
 /// Records that somebody asks the launcher to look at a database.
 pub fn request(database: pg_sys::Oid) {
     if !update(database, |slot| slot.requested = true) {
-        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _| table.missed_request = true);
+        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _, _| table.missed_request = true);
     }
 }
 
 /// Returns whether a request found no free slot since the last call.
 pub fn missed_request() -> bool {
-    let missed =
-        with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _| std::mem::take(&mut table.missed_request));
+    let missed = with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _, _| {
+        std::mem::take(&mut table.missed_request)
+    });
     missed.unwrap_or(false)
 }
 
 /// Records whether there are databases for which no background worker is free. It is not in their slots,
 /// because those are for databases that have a worker.
 pub fn set_no_free_process(no_free_process: bool) {
-    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _| table.no_free_process = no_free_process);
+    with_slots(pg_sys::LWLockMode::LW_EXCLUSIVE, |table, _, _, _| table.no_free_process = no_free_process);
 }
 
 /// Returns whether there are databases for which no background worker is free.
 pub fn no_free_process() -> bool {
-    with_slots(pg_sys::LWLockMode::LW_SHARED, |table, _, _| table.no_free_process).unwrap_or(false)
+    with_slots(pg_sys::LWLockMode::LW_SHARED, |table, _, _, _| table.no_free_process).unwrap_or(false)
 }

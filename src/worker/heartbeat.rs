@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::datum::Uuid;
 
-use crate::catalog::missed;
+use crate::catalog::{missed, schema};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query_row, read};
@@ -31,6 +31,8 @@ const LONGEST_MESSAGE: usize = 1_000;
 pub struct Heartbeat {
     process: Option<Uuid>,
     beat: Option<Instant>,
+    /// The time up to which the counts are written.
+    counted: Option<Instant>,
     written: Option<Instant>,
 }
 
@@ -72,6 +74,7 @@ impl Heartbeat {
                 conditions.conditions_written();
                 if whole {
                     conditions.counts_written();
+                    self.counted = now;
                 }
             }
             Err(error) => pgrx::warning!("pgai_rs worker could not write its heartbeat: {error}"),
@@ -113,6 +116,7 @@ impl Heartbeat {
             each(id, &|| {
                 if whole {
                     write_progress(process, id, record)?;
+                    write_rate(id, record, self.counted)?;
                 }
                 match record.changed {
                     true => write_condition(process, id, record.condition.as_ref()),
@@ -143,9 +147,12 @@ fn left(since: Option<Instant>, time: Duration) -> Option<Duration> {
     time.checked_sub(since?.elapsed()).filter(|left| !left.is_zero())
 }
 
-/// Inserts a row for this process, and deletes the conditions and the oldest rows of earlier ones.
+/// Inserts a row for this process, and deletes the conditions, the rates and the oldest rows of earlier ones.
 fn register() -> Result<Uuid, PgError> {
     execute("DELETE FROM ai._vectorizer_worker_condition", &[])?;
+    if schema::has(c"_vectorizer_rate") {
+        execute("DELETE FROM ai._vectorizer_rate", &[])?;
+    }
     execute(
         "DELETE FROM ai.vectorizer_worker_process
          WHERE id = ANY (ARRAY(SELECT id FROM ai.vectorizer_worker_process
@@ -221,6 +228,23 @@ fn write_progress(process: Uuid, id: i32, record: &Record) -> Result<(), PgError
             process.into(),
             record.last_error.as_ref().map(|error| seconds(error.since)).into(),
         ],
+    )
+    .map(drop)
+}
+
+/// Writes the rate at which a vectorizer's rows were completed since that time. One that has completed none keeps the rate of
+/// before, which is too old to count.
+fn write_rate(id: i32, record: &Record, since: Option<Instant>) -> Result<(), PgError> {
+    let Some(since) = since.filter(|_| record.successes > 0 && schema::has(c"_vectorizer_rate")) else {
+        return Ok(());
+    };
+    let minutes = since.elapsed().as_secs_f64() / 60.0;
+    execute(
+        "INSERT INTO ai._vectorizer_rate AS r (vectorizer_id, measured, rows_per_minute)
+         VALUES ($1, clock_timestamp(), $2)
+         ON CONFLICT (vectorizer_id) DO UPDATE
+         SET measured = excluded.measured, rows_per_minute = excluded.rows_per_minute",
+        &[id.into(), (f64::from(record.successes) / minutes).into()],
     )
     .map(drop)
 }

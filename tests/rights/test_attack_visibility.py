@@ -16,6 +16,7 @@ PUBLIC = """
 # Of whose rows something is written there.
 OF_SOMEBODY = {
     "ai.vectorizer", "ai._vectorizer_binding", "ai.vectorizer_status", "ai.vectorizer_errors", "ai.vectorizer_health",
+    "ai.vectorizer_progress",
     "ai.s3_source", "ai.s3_source_status", "ai.s3_source_runs",
 }  # fmt: skip
 
@@ -62,7 +63,7 @@ def test_a_member_of_the_owners_role_sees_what_the_owner_sees(db, alice, mallory
 
 
 OF_VECTORIZERS = ["ai.vectorizer", "ai._vectorizer_binding", "ai.vectorizer_status"]
-OF_QUEUES = ["ai.vectorizer_errors", "ai.vectorizer_health"]
+OF_QUEUES = ["ai.vectorizer_errors", "ai.vectorizer_health", "ai.vectorizer_progress"]
 OF_SOURCES = ["ai.s3_source", "ai.s3_source_status", "ai.s3_source_runs"]
 
 
@@ -115,7 +116,7 @@ def test_an_administrator_sees_all(db, alice, mallory, granted):
 
 def test_who_monitors_sees_how_all_are_and_no_config(db, alice, mallory):
     db.sql(f"GRANT pg_monitor TO {mallory.name}")
-    assert mallory.sees(*OF_SOMEBODY) == ones(OF_SOMEBODY, 0) | {"ai.vectorizer_health": 1}
+    assert mallory.sees(*OF_SOMEBODY) == ones(OF_SOMEBODY, 0) | {"ai.vectorizer_health": 1, "ai.vectorizer_progress": 1}
 
 
 def test_a_table_of_anothers_by_the_old_oid_shows_nothing(db, alice, mallory):

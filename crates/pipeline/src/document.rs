@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::parse::Parsed;
 use crate::quota::Account;
 use crate::secret::ApiKey;
+use crate::usage::Meter;
 
 /// Names a piece of claimed work within its [`Queue`](crate::run::Queue); opaque to the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,6 +38,8 @@ pub struct Vectorizer {
     pub api_key: Option<ApiKey>,
     /// The account that its owner's spending is counted on.
     pub account: Account,
+    /// Counts what its documents cost.
+    pub meter: Meter,
 }
 
 /// A source row that was claimed for work.

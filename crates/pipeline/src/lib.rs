@@ -20,6 +20,8 @@
 //! * [`search`]: choosing among the chunks that a search has found
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
 //! * [`quota`]: how much a role may spend in a day
+//! * [`estimate`]: totals that a sample tells
+//! * [`usage`]: what was sent to models, and what they bill
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
 //! * [`child`]: processes of ours, within limits
 //! * [`citation`], `outline`: the places of chunks in their documents, and the headings there
@@ -42,6 +44,7 @@ mod compression;
 pub mod config;
 pub mod document;
 pub mod embed;
+pub mod estimate;
 mod exhausted;
 pub mod failure;
 mod fair;
@@ -63,3 +66,4 @@ pub mod secret;
 pub mod server_url;
 pub mod settings;
 pub mod source;
+pub mod usage;

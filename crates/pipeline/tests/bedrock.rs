@@ -11,6 +11,7 @@ use pgai_rs_pipeline::embed::{Groups, check, client, embed_query};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
+use pgai_rs_pipeline::usage::Bill;
 use serde_json::{Value, json};
 use support::http::{Reply, Request, Server};
 use support::openai::vector;
@@ -119,7 +120,8 @@ async fn a_query_is_signed_too() {
     let server = Server::start(titan);
     let titan = embedding(TITAN, 3, json!({"api_base": server.url}));
     assert_eq!(
-        embed_query(&titan, Author::Superuser, None, &settings(&server), "words", None).await,
+        embed_query(&titan, Author::Superuser, None, &settings(&server), "words", None, &Bill::default())
+            .await,
         Ok(vector("words"))
     );
     assert_eq!(authorizations(&server).len(), 1);

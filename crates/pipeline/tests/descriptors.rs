@@ -15,6 +15,7 @@ use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::quota::Account;
 use pgai_rs_pipeline::s3::Clients;
+use pgai_rs_pipeline::usage::Bill;
 use support::http::{Reply, Server};
 
 /// All descriptors that this process may have, until dropped.
@@ -63,7 +64,9 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
     // Nobody has read yet whose certificates are trusted: a session that asks for the first time.
     let config = support::column_vectorizer(1, &model.url).config.embedding;
     let none_left = NoneLeft::new();
-    let question = embed_query(&config, Author::Superuser, None, &settings, "a", None).await.unwrap_err();
+    let question = embed_query(&config, Author::Superuser, None, &settings, "a", None, &Bill::default())
+        .await
+        .unwrap_err();
     let loading = load(&loaders).await.unwrap_err();
     assert!(client().is_err());
     drop(none_left);
@@ -87,7 +90,9 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
     }
 
     assert!(load(&loaders).await.is_ok());
-    assert!(embed_query(&config, Author::Superuser, None, &settings, "a", None).await.is_ok());
+    assert!(
+        embed_query(&config, Author::Superuser, None, &settings, "a", None, &Bill::default()).await.is_ok()
+    );
     // The group itself rests; another asks at once.
     let mut other = support::column_vectorizer(2, &model.url);
     other.config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };

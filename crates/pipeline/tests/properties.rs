@@ -17,6 +17,7 @@ use pgai_rs_pipeline::config::{Author, Embedding};
 
 use pgai_rs_pipeline::embed::embed_query;
 use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::usage::Bill;
 use support::http::{Reply, Server};
 
 /// How many cases of each property, unless the environment says otherwise.
@@ -112,7 +113,15 @@ fn answers_of_providers_are_vectors_or_errors() {
     let taken = std::cell::Cell::new(0);
     cases(4, |g| {
         *body.lock().unwrap() = g.answer();
-        match runtime.block_on(embed_query(&embedding, Author::Superuser, None, &settings, "a text", None)) {
+        match runtime.block_on(embed_query(
+            &embedding,
+            Author::Superuser,
+            None,
+            &settings,
+            "a text",
+            None,
+            &Bill::default(),
+        )) {
             Ok(vector) => {
                 taken.set(taken.get() + 1);
                 assert_eq!(vector.len(), support::openai::DIMENSIONS as usize);

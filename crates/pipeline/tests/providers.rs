@@ -12,6 +12,7 @@ use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::{S3Settings, Settings};
+use pgai_rs_pipeline::usage::Bill;
 use serde_json::{Value, json};
 use support::http::{Reply, Request, Server};
 use support::openai::{DIMENSIONS, vector};
@@ -423,8 +424,16 @@ fn known(prefix: &str) -> &'static Provider {
 async fn query(provider: &'static Provider, options: Value, input_type: Option<&str>) -> Value {
     let server = provider.faulty(0, Provider::ok);
     let embedding = provider.embedding(&server.url, options);
-    let vector =
-        embed_query(&embedding, Author::Superuser, None, &Settings::default(), "words", input_type).await;
+    let vector = embed_query(
+        &embedding,
+        Author::Superuser,
+        None,
+        &Settings::default(),
+        "words",
+        input_type,
+        &Bill::default(),
+    )
+    .await;
     assert_eq!(vector, Ok(self::vector("words")));
     server.requests()[0].json()
 }

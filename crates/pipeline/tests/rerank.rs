@@ -10,6 +10,7 @@ use pgai_rs_pipeline::embed::rerank::error::RerankError;
 use pgai_rs_pipeline::embed::rerank::{relevance, tokens};
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::usage::Bill;
 use serde_json::{Value, json};
 use support::http::{MOST_SENT, Reply, Request, Server};
 use support::queue::settings;
@@ -91,7 +92,7 @@ impl Protocol {
         let reranking: Reranking = serde_json::from_value(config).unwrap();
         let key = Some(ApiKey::of_server(Secret::new(KEY)));
         let settings = Settings { api_key_names: vec!["TEAM_KEY".to_owned()], ..settings() };
-        relevance(&reranking, Author::Superuser, key, &settings, QUESTION, texts).await
+        relevance(&reranking, Author::Superuser, key, &settings, QUESTION, texts, &Bill::default()).await
     }
 
     async fn error(&self, server: &Server) -> RerankError {

@@ -16,6 +16,7 @@ use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::usage::Bill;
 use serde_json::{Value, json};
 use support::http::{Reply, Request};
 use support::openai::{answer, vector};
@@ -132,7 +133,8 @@ async fn a_model_answers_over_a_socket_that_the_administrator_lists() {
     let settings = settings(&[&address], &[]);
     let config = embedding("openai", Some(&address), None);
 
-    let embedded = embed_query(&config, Author::Other, None, &settings, "a text", None).await.unwrap();
+    let embedded =
+        embed_query(&config, Author::Other, None, &settings, "a text", None, &Bill::default()).await.unwrap();
     assert_eq!(embedded, vector("a text"));
     let request = &model.requests()[0];
     assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/v1/embeddings"));
@@ -164,7 +166,8 @@ async fn the_administrators_default_may_be_a_socket() {
     let model = Model::start();
     let settings = Settings { openai_base_url: model.address(), ..settings(&[], &[]) };
     let config = embedding("openai", None, None);
-    let embedded = embed_query(&config, Author::Other, None, &settings, "a", None).await.unwrap();
+    let embedded =
+        embed_query(&config, Author::Other, None, &settings, "a", None, &Bill::default()).await.unwrap();
     assert_eq!(embedded, vector("a"));
     // That makes nobody's word of it.
     let named = embedding("openai", Some(&model.address()), None);
@@ -265,7 +268,7 @@ async fn a_key_goes_over_a_socket_only_if_it_is_paired_with_it() {
     }
 
     let paired = settings(&[&address], &[&format!("OPENAI_API_KEY={address}")]);
-    embed_query(&config, Author::Other, key(), &paired, "a", None).await.unwrap();
+    embed_query(&config, Author::Other, key(), &paired, "a", None, &Bill::default()).await.unwrap();
     assert_eq!(model.requests()[0].header("authorization"), Some("Bearer sk-1"));
 }
 
@@ -274,6 +277,7 @@ async fn a_socket_on_which_nobody_listens_is_a_server_that_can_not_be_reached() 
     let address = "unix:/nowhere/pgai/model.sock";
     let settings = settings(&[address], &[]);
     let config = embedding("openai", Some(address), None);
-    let failure = embed_query(&config, Author::Other, None, &settings, "a", None).await.unwrap_err();
+    let failure =
+        embed_query(&config, Author::Other, None, &settings, "a", None, &Bill::default()).await.unwrap_err();
     assert_eq!(failure.code, "provider_unavailable", "{failure}");
 }

@@ -170,7 +170,8 @@ fn clamped(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-fn payload<E: QueueError>(row: &dyn Row<Error = E>, largest: u64) -> Result<Payload, E> {
+/// Returns the payload of a row, which is not read beyond a size.
+pub(crate) fn payload<E: QueueError>(row: &dyn Row<Error = E>, largest: u64) -> Result<Payload, E> {
     let size = row.get_opt::<i64>(4)?.and_then(|size| u64::try_from(size).ok());
     if let Some(size) = size.filter(|size| *size > largest) {
         return Ok(Payload::TooLarge(size));

@@ -15,6 +15,7 @@
 //! * [`mod@claim`]: the first transaction of a document; [`complete`], [`fail`]: the second; [`gone`]: that of a row
 //!   that was deleted; [`unheld`]: claims that a change of a key's type has ended
 //! * [`errors`]: rows of `ai._vectorizer_errors`, counted and limited
+//! * [`sample`]: some rows of a source, by chance
 //! * [`allowance`]: a limit on the time that a kind of work takes
 
 pub mod allowance;
@@ -32,6 +33,7 @@ pub mod outcome;
 pub mod partitions;
 pub mod provenance;
 pub mod quote;
+pub mod sample;
 pub mod session;
 pub mod sql;
 pub mod statements;

@@ -1,5 +1,6 @@
 //! One request over HTTP, whatever the provider: send, read within bounds, tell what went wrong.
 
+mod billing;
 mod large;
 mod parse;
 mod reject;
@@ -15,7 +16,9 @@ use reqwest::header::{self, HeaderValue};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
 
+pub(super) use self::billing::{on_bill, tokens_told};
 pub(super) use self::large::LargeAnswers;
+use self::parse::Parsed;
 pub(super) use self::parse::{Expected, parse};
 pub(super) use self::reject::{address, check_api_key, no_api_key};
 use self::reject::{check_base_url, no_client, texts_only};
@@ -42,6 +45,7 @@ use crate::quota::Owner;
 use crate::s3::Clients;
 use crate::secret::ApiKey;
 use crate::settings::Settings;
+use crate::usage::Bill;
 
 /// The largest number of bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
@@ -162,20 +166,20 @@ impl HttpEmbedder {
         self.protocol.limits()
     }
 
-    /// Returns the vectors of these inputs, as [`Embedder::embed`] does.
+    /// Returns the vectors of these inputs, as [`Embedder::embed`] does, and puts what is asked for on the bill.
     ///
     /// Asks again without a part that this server seems not to know. It is left out from then on if that helped:
     /// a refusal may speak of it only because it repeats an input that does.
-    pub(super) async fn ask(&self, inputs: Inputs<'_>) -> Result<Vectors, EmbedError> {
+    pub(super) async fn ask(&self, inputs: Inputs<'_>, bill: &Bill) -> Result<Vectors, EmbedError> {
         let mut optional = Optional {
             base64: !self.floats_only.load(Ordering::Relaxed),
             dimensions: !self.without_dimensions.load(Ordering::Relaxed),
         };
 
         loop {
-            let response = self.send(inputs, optional).await?;
+            let response = self.send(inputs, optional, bill).await?;
             let refusal = match response.status().is_success() {
-                true => match self.read(response, inputs).await? {
+                true => match self.read(response, inputs, bill).await? {
                     Answer::Vectors(vectors) => {
                         self.floats_only.fetch_or(!optional.base64, Ordering::Relaxed);
                         self.without_dimensions.fetch_or(!optional.dimensions, Ordering::Relaxed);
@@ -183,7 +187,10 @@ impl HttpEmbedder {
                     }
                     Answer::Refusal(refusal) => refusal,
                 },
-                false => refusal(response).await,
+                false => {
+                    bill.refused(inputs.size());
+                    refusal(response).await
+                }
             };
 
             if refusal.status == StatusCode::FORBIDDEN {
@@ -199,7 +206,12 @@ impl HttpEmbedder {
         }
     }
 
-    async fn send(&self, inputs: Inputs<'_>, optional: Optional) -> Result<reqwest::Response, EmbedError> {
+    async fn send(
+        &self,
+        inputs: Inputs<'_>,
+        optional: Optional,
+        bill: &Bill,
+    ) -> Result<reqwest::Response, EmbedError> {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
         let request = match inputs {
             Inputs::Texts(texts) => self.protocol.write(request, texts, optional),
@@ -215,12 +227,17 @@ impl HttpEmbedder {
         self.credentials.add(&mut request).await?;
 
         let sent = Instant::now();
-        let response = self.client.execute(request).await.map_err(network_error)?;
+        let response = on_bill(bill, inputs.size(), self.client.execute(request)).await?;
         self.limiter.learn(response.headers(), sent);
         Ok(response)
     }
 
-    async fn read(&self, response: reqwest::Response, inputs: Inputs<'_>) -> Result<Answer, EmbedError> {
+    async fn read(
+        &self,
+        response: reqwest::Response,
+        inputs: Inputs<'_>,
+        bill: &Bill,
+    ) -> Result<Answer, EmbedError> {
         let dimensions = self.dimensions;
         let count = inputs.count();
         let echo = inputs.bytes() * BYTES_PER_ECHO;
@@ -244,14 +261,18 @@ impl HttpEmbedder {
         let refusal = told.and_then(|body| ProviderRefusal::in_success(status, &headers, body));
 
         let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
-        let parsed = self.large.parse(&self.protocol, body, expected).await;
-
+        let Parsed { tokens, vectors: parsed } = self.large.parse(&self.protocol, body, expected).await;
         self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
         match (parsed, refusal) {
             (Err(EmbedError::BadResponse(_) | EmbedError::Unavailable(_)), Some(refusal)) => {
+                bill.refused(inputs.size());
                 Ok(Answer::Refusal(refusal))
             }
-            (parsed, _) => parsed.map(Answer::Vectors),
+            (parsed, _) => {
+                // What is wrong with the vectors does not concern the bill.
+                tokens.or_else(|| tokens_told(&headers)).inspect(|tokens| bill.said(inputs.size(), *tokens));
+                parsed.map(Answer::Vectors)
+            }
         }
     }
 }
@@ -260,8 +281,9 @@ impl Embedder for HttpEmbedder {
     fn embed<'a>(
         &'a self,
         inputs: &'a [Arc<str>],
+        bill: &'a Bill,
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>> {
-        Box::pin(self.ask(Inputs::Texts(inputs)))
+        Box::pin(self.ask(Inputs::Texts(inputs), bill))
     }
 
     fn request_bytes(&self, inputs: &[Arc<str>]) -> u64 {
@@ -362,7 +384,7 @@ mod tests {
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
         let protocol = model("http://h/v1", None).protocol();
-        super::parse(&*protocol, body, Expected { inputs, dimensions, proven: false })
+        super::parse(&*protocol, body, Expected { inputs, dimensions, proven: false }).vectors
     }
 
     #[test]

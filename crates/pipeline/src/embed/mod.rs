@@ -20,6 +20,7 @@
 //!
 //! For others than the runner:
 //!
+//! * `price`: what inputs come to before they are sent
 //! * `query`: vectors for somebody who waits for them
 //! * [`rerank`]: the relevance of texts to a question, for somebody who waits for it
 //! * [`offline`]: how answers are read, for tests without the network
@@ -36,6 +37,7 @@ mod litellm;
 mod model;
 pub mod offline;
 mod pacing;
+mod price;
 mod provider;
 mod query;
 mod request;
@@ -58,10 +60,13 @@ pub(crate) use self::http::client_with;
 pub use self::limits::most::Most;
 pub use self::limits::pack::estimated_tokens;
 pub use self::litellm::api_key_name;
+pub use self::price::{RequestLimits, cl100k_tokens, is_counted_in_cl100k};
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
-pub use self::resolve::{aws_access, check, permit, provider_prefix};
+pub use self::resolve::{aws_access, check, model_name, permit, provider_prefix};
 pub(crate) use self::truncate::truncate;
+
+use crate::usage::Bill;
 
 /// One vector an input, in the inputs' order.
 pub type Vectors = Vec<Vec<f32>>;
@@ -71,10 +76,11 @@ pub type Vectors = Vec<Vec<f32>>;
 /// It neither packs, nor paces, nor retries: the [`Group`] does, the same for all providers.
 pub trait Embedder: Send + Sync + 'static {
     /// Asks for one vector an input. The answer has been checked for count, order and length of
-    /// the vectors; a number that the provider could not tell is NaN. Cancel-safe.
+    /// the vectors; a number that the provider could not tell is NaN. Cancel-safe. What is sent is on the bill.
     fn embed<'a>(
         &'a self,
         inputs: &'a [Arc<str>],
+        bill: &'a Bill,
     ) -> Pin<Box<dyn Future<Output = Result<Vectors, EmbedError>> + Send + 'a>>;
 
     /// Bytes that such a request and its answer are expected to take.

@@ -27,7 +27,7 @@ use crate::settings::Settings;
 /// Those of the embedding step.
 pub fn read_answer(embedding: &Embedding, inputs: usize, body: &[u8]) -> Result<Vectors, Failure> {
     let expected = Expected { inputs, dimensions: embedding.dimensions() as usize, proven: false };
-    http::parse(&*protocol(embedding)?, body, expected).map_err(|error| error.into_failure())
+    http::parse(&*protocol(embedding)?, body, expected).vectors.map_err(|error| error.into_failure())
 }
 
 /// Reads an answer with a status other than success.

@@ -22,6 +22,7 @@ use crate::network::{HttpClients, query_clients};
 use crate::s3::Clients;
 use crate::secret::ApiKey;
 use crate::settings::Settings;
+use crate::usage::Bill;
 
 /// Somebody waits for the answer: a provider that wants a longer pause is reported at once.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -31,7 +32,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Where a model tells queries from documents it is a query, unless `input_type` says otherwise: `query`,
 /// `document`, or a word of the provider's.
 ///
-/// Runs on any runtime, starts no tasks that outlive it, and stops when dropped.
+/// Runs on any runtime, starts no tasks that outlive it, and stops when dropped; the bill has what was sent by then.
 ///
 /// # Errors
 ///
@@ -43,12 +44,13 @@ pub async fn embed_query(
     settings: &Settings,
     text: &str,
     input_type: Option<&str>,
+    bill: &Bill,
 ) -> Result<Vec<f32>, Failure> {
     let model = resolve(embedding, author, api_key, settings, Purpose::Query(input_type))?;
     let embedder = embedder(model, settings)?;
 
     let input = [truncate(embedding, text).into()];
-    only(ask_with_retries(&embedder, Inputs::Texts(&input), settings).await)
+    only(ask_with_retries(&embedder, Inputs::Texts(&input), settings, bill).await)
 }
 
 /// Embeds texts as an embedding config says, one vector a text in their order, in as many requests as
@@ -70,8 +72,11 @@ pub async fn embed_texts(
     let inputs: Vec<Arc<str>> = texts.iter().map(|text| truncate(embedding, text).into()).collect();
 
     let limits = embedder.limits().and(Limits::of(settings));
-    let ask =
-        async |request: &[Arc<str>]| ask_with_retries(&embedder, Inputs::Texts(request), settings).await;
+    // They are of no vectorizer, for which they could be counted.
+    let bill = Bill::default();
+    let ask = async |request: &[Arc<str>]| {
+        ask_with_retries(&embedder, Inputs::Texts(request), settings, &bill).await
+    };
     in_requests(&inputs, limits, 0, ask).await.map_err(EmbedError::into_failure)
 }
 
@@ -126,7 +131,7 @@ pub async fn embed_tokens(
 ) -> Result<Vec<f32>, Failure> {
     let embedder = embedder(resolve(embedding, author, api_key, settings, Purpose::Document)?, settings)?;
     let input = Inputs::Tokens(truncate_tokens(embedding, tokens));
-    only(ask_with_retries(&embedder, input, settings).await)
+    only(ask_with_retries(&embedder, input, settings, &Bill::default()).await)
 }
 
 /// The vector of an answer to one input.
@@ -155,8 +160,9 @@ async fn ask_with_retries(
     embedder: &HttpEmbedder,
     inputs: Inputs<'_>,
     settings: &Settings,
+    bill: &Bill,
 ) -> Result<Vectors, EmbedError> {
-    let vectors = with_retries(settings, async || embedder.ask(inputs).await).await?;
+    let vectors = with_retries(settings, async || embedder.ask(inputs, bill).await).await?;
     match vectors.iter().all(|vector| is_finite(vector)) {
         true => Ok(vectors),
         false => Err(not_finite()),

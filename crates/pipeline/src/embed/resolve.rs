@@ -17,6 +17,7 @@ use crate::network::SocketAddress;
 use crate::secret::ApiKey;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
+use crate::usage::ModelName;
 
 /// Finds the model that a vectorizer's provider is asked for with this purpose.
 ///
@@ -105,6 +106,28 @@ pub fn permit(
     let server = base_url.as_deref();
     let declaration = EndpointDeclaration::of_embedding(embedding, provider, server, author, key);
     declaration.permit(settings).map(drop)
+}
+
+/// Returns the name of the model that a vectorizer's provider is asked for.
+///
+/// # Errors
+///
+/// Fails as [`check`] does, but for dimensions.
+pub fn model_name(embedding: &Embedding, author: Author, settings: &Settings) -> Result<ModelName, Failure> {
+    let Model { provider, endpoint } = resolve(embedding, author, None, settings, Purpose::Document)?;
+    Ok(name_of(provider, &endpoint))
+}
+
+/// Returns the name of a model of a server. A server is named unless it is the provider's own: those of Azure OpenAI and Amazon
+/// Bedrock are, wherever they are.
+pub(super) fn name_of(provider: Provider, endpoint: &Endpoint) -> ModelName {
+    let is_providers = endpoint.at_home || matches!(provider, Provider::Azure | Provider::Bedrock);
+    let server = match (&endpoint.socket, ServerUrl::parse(&endpoint.base_url)) {
+        _ if is_providers => String::new(),
+        (None, Ok(url)) => url.url().origin().ascii_serialization(),
+        _ => endpoint.base_url.clone(),
+    };
+    ModelName { model: format!("{}/{}", provider.profile().prefix, endpoint.model), server }
 }
 
 /// The identity that a provider is asked with, if it is one of AWS'; the operator decides who may use it.
@@ -240,6 +263,26 @@ mod tests {
         );
         assert_eq!(objection(&openai("text-embedding-3-small", 1536, None)), None);
         assert!(objection(&openai("text-embedding-3-small", 1537, None)).is_some());
+    }
+
+    #[test]
+    fn a_model_is_named_with_its_server_unless_that_is_the_providers_own() {
+        let named = |config: serde_json::Value, settings: &Settings| {
+            let embedding: Embedding = serde_json::from_value(config).unwrap();
+            let name = model_name(&embedding, Author::Superuser, settings).unwrap();
+            (name.model, name.server)
+        };
+        let name = |model: &str, server: &str| (model.to_owned(), server.to_owned());
+        let openai = serde_json::json!({"implementation": "openai", "model": "m", "dimensions": 3});
+        assert_eq!(named(openai.clone(), &Settings::default()), name("openai/m", ""));
+        let elsewhere = Settings { openai_base_url: "http://gpu:8000/v1".to_owned(), ..Settings::default() };
+        assert_eq!(named(openai, &elsewhere), name("openai/m", "http://gpu:8000"));
+        let local = serde_json::json!({
+            "implementation": "openai", "model": "m", "dimensions": 3, "base_url": "unix:/run/model.sock"});
+        assert_eq!(named(local, &Settings::default()), name("openai/m", "unix:/run/model.sock"));
+        let azure = serde_json::json!({"implementation": "litellm", "model": "azure/mine", "dimensions": 3,
+            "extra_options": {"api_base": "https://my.openai.azure.com"}});
+        assert_eq!(named(azure, &Settings::default()), name("azure/mine", ""));
     }
 
     #[test]

@@ -16,6 +16,11 @@ fn is_limited(model: &str) -> bool {
     matches!(model, "text-embedding-3-small" | "text-embedding-3-large" | "text-embedding-ada-002")
 }
 
+/// Returns whether a model counts in `cl100k_base`.
+pub(super) fn is_counted(embedding: &Embedding) -> bool {
+    is_limited(litellm::bare(embedding.model()))
+}
+
 /// The part of an input that a vectorizer's model reads, if that is known here; other providers cut or
 /// refuse what is too long themselves.
 pub(crate) fn truncate<'a>(embedding: &Embedding, input: &'a str) -> Cow<'a, str> {

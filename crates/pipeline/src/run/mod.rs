@@ -58,6 +58,7 @@
 //! * `fill`: the template
 //! * `prepared`: what a vectorizer's config is made into, once
 //! * `job`: the report that brings its result back
+//! * `rehearsal`: the way up to the model, for those who want to know what it would cost
 //!
 //! Below both:
 //!
@@ -138,6 +139,7 @@
 //! #     author: Default::default(),
 //! #     api_key: None,
 //! #     account: Default::default(),
+//! #     meter: Default::default(),
 //! # });
 //! # let row = |ticket, payload| Document {
 //! #     ticket: Ticket(ticket),
@@ -181,6 +183,7 @@ mod prepared;
 mod process;
 mod progress;
 mod queue;
+mod rehearsal;
 mod rest;
 mod reuse;
 mod runner;
@@ -192,6 +195,7 @@ mod threads;
 pub use self::heap::release_free_memory;
 pub use self::kept::wants_text;
 pub use self::queue::{Addresses, ClaimedDocuments, Queue};
+pub use self::rehearsal::{Rehearsal, Rehearsed};
 pub use self::runner::{Runner, Turn};
 pub use self::shares::Shares;
 pub use self::signals::current_thread_runtime;

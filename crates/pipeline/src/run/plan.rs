@@ -162,6 +162,19 @@ impl DocumentPlan {
         bytes
     }
 
+    /// Returns the number of chunks, and the bytes of their texts together.
+    pub(super) fn chunks(&self) -> (u64, u64) {
+        let mut bytes = 0;
+        for planned in &self.chunks {
+            bytes += match planned {
+                Planned::Kept(_) => 0,
+                Planned::New { text: Some(text), .. } => text.len(),
+                Planned::New { text: None, input } => self.inputs.get(*input).map_or(0, |input| input.len()),
+            };
+        }
+        (self.chunks.len() as u64, bytes as u64)
+    }
+
     /// Returns the estimated number of tokens that are sent.
     pub fn tokens(&self) -> u64 {
         self.inputs.iter().map(|input| estimated_tokens(input) as u64).sum()

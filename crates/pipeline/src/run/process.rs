@@ -26,14 +26,20 @@ use crate::memory_budget::Reservation;
 use crate::parse::{Input, Parsed, Parsers};
 use crate::settings::Settings;
 
-/// The context that all documents share.
-pub(super) struct Context {
+/// The stages before the model, which all documents share.
+pub(super) struct Stages {
     /// The settings under which the documents were claimed.
     pub settings: Arc<Settings>,
     /// The stage that fetches documents.
     pub loaders: Loaders,
     /// The stage that makes texts of them.
     pub parsers: Parsers,
+}
+
+/// The context that all documents share.
+pub(super) struct Context {
+    /// The stages before the model.
+    pub stages: Stages,
     /// The groups in which inputs share requests.
     pub groups: Groups,
 }
@@ -54,34 +60,74 @@ pub(super) async fn run(
     report.send(result.unwrap_or_else(|_| Err(internal_error(step.get()))), reservation);
 }
 
+/// A document on its way to the model.
+pub(super) struct Ready {
+    /// What is to be sent, and what stays.
+    pub plan: DocumentPlan,
+    /// The facts that its text is to be kept with.
+    keeping: Keeping,
+    /// Its version, as its store names it.
+    etag: Option<String>,
+    /// The size of the document as it was loaded, in bytes.
+    pub loaded: u64,
+}
+
+/// The end of a document's way to the model.
+pub(super) enum Arrival {
+    /// It is to be sent.
+    Ready(Box<Ready>),
+    /// There is no document, and so there are no chunks.
+    Nothing,
+    /// The chunks of this version of the object are there already.
+    Unchanged(Vec<ExistingChunk>, Option<Provenance>),
+}
+
+/// Loads, parses and cuts a document.
+pub(super) async fn prepare(
+    stages: &Stages,
+    prepared: &Arc<Prepared>,
+    mut document: Document,
+    reservation: &mut Reservation,
+    step: &Arc<Progress>,
+) -> Result<Arrival, Failure> {
+    document.existing.sort_by_key(|chunk| chunk.seq);
+
+    let source = match load(stages, prepared, &mut document, reservation).await? {
+        Found::Document(source) => *source,
+        Found::Nothing => return Ok(Arrival::Nothing),
+        Found::Unchanged(provenance) => return Ok(Arrival::Unchanged(document.existing, provenance)),
+    };
+    let DocumentSource { content, load_reservation, etag, basis, made_of } = source;
+    let loaded = content.size();
+
+    step.set(Step::Parsing);
+    let (parsed, keeping) = parse(stages, prepared, content, made_of).await?;
+    // The text of an archive may be larger than the archive.
+    reservation.set(prepared.estimated_bytes(parsed.text.len() as u64));
+
+    let plan = cut_aside(stages, prepared, parsed, document, basis, keeping.needs_text(), step).await?;
+    let bytes = plan.bytes(prepared.bytes_per_chunk());
+    plan_fits(bytes, stages.settings.largest_document_memory())?;
+    reservation.set(bytes);
+    // From here on the plan's bytes count, not the source's bytes.
+    drop(load_reservation);
+    Ok(Arrival::Ready(Box::new(Ready { plan, keeping, etag, loaded })))
+}
+
 async fn process(
     context: &Context,
     prepared: &Arc<Prepared>,
-    mut document: Document,
+    document: Document,
     expected: Expected,
     reservation: &mut Reservation,
     step: &Arc<Progress>,
 ) -> Result<Processed, Failure> {
-    document.existing.sort_by_key(|chunk| chunk.seq);
-
-    let source = match load(context, prepared, &mut document, reservation).await? {
-        Found::Document(source) => *source,
-        Found::Nothing => return Ok(nothing()),
-        Found::Unchanged(provenance) => return Ok(unchanged(document.existing, provenance)),
+    let arrival = prepare(&context.stages, prepared, document, reservation, step).await?;
+    let Ready { mut plan, keeping, etag, .. } = match arrival {
+        Arrival::Ready(ready) => *ready,
+        Arrival::Nothing => return Ok(nothing()),
+        Arrival::Unchanged(existing, provenance) => return Ok(unchanged(existing, provenance)),
     };
-    let DocumentSource { content, load_reservation, etag, basis, made_of } = source;
-
-    step.set(Step::Parsing);
-    let (parsed, keeping) = parse(context, prepared, content, made_of).await?;
-    // The text of an archive may be larger than the archive.
-    reservation.set(prepared.estimated_bytes(parsed.text.len() as u64));
-
-    let mut plan = cut_aside(context, prepared, parsed, document, basis, keeping.needs_text(), step).await?;
-    let bytes = plan.bytes(prepared.bytes_per_chunk());
-    plan_fits(bytes, context.settings.largest_document_memory())?;
-    reservation.set(bytes);
-    // From here on the plan's bytes count, not the source's bytes.
-    drop(load_reservation);
 
     let text = keeping.with(plan.text.take());
     let fingerprint = plan.fingerprint.take();
@@ -94,17 +140,18 @@ async fn process(
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
     prepared.vectorizer.account.spend_tokens(plan.tokens())?;
-    let answers = group.send(plan.inputs.iter().cloned())?;
+    let answers = group.send(plan.inputs.iter().cloned(), &prepared.vectorizer.meter)?;
     // All of this document has come: others need not wait for it.
     drop(expected);
     let vectors = answers.vectors().await?;
+    prepared.vectorizer.meter.count_document();
     vectors_fit(&vectors, prepared.vectorizer.config.destination.vector_type())?;
     Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations, text })
 }
 
 /// Takes the text that was kept, or makes one of the document. Returns it with the facts that it is to be kept with.
 async fn parse(
-    context: &Context,
+    stages: &Stages,
     prepared: &Prepared,
     content: DocumentContent,
     made_of: Option<Digest>,
@@ -114,7 +161,7 @@ async fn parse(
         DocumentContent::Unparsed(input) => {
             let parser = prepared.vectorizer.config.parsing.parser;
             let owner = prepared.vectorizer.account.owner();
-            let parsed = context.parsers.parse(owner, parser, input).await?;
+            let parsed = stages.parsers.parse(owner, parser, input).await?;
             let keeping = Keeping::of(&parsed, made_of);
             Ok((parsed, keeping))
         }
@@ -123,7 +170,7 @@ async fn parse(
 
 /// Cuts a document, off the network's threads if that may take long.
 async fn cut_aside(
-    context: &Context,
+    stages: &Stages,
     prepared: &Arc<Prepared>,
     parsed: Parsed,
     document: Document,
@@ -132,7 +179,7 @@ async fn cut_aside(
     step: &Arc<Progress>,
 ) -> Result<DocumentPlan, Failure> {
     let Document { fields, existing, .. } = document;
-    let most = context.settings.largest_document_memory();
+    let most = stages.settings.largest_document_memory();
     let work = prepared.work(parsed.text.len(), &fields);
     let owner = prepared.vectorizer.account.owner();
     let prepared = Arc::clone(prepared);
@@ -143,12 +190,7 @@ async fn cut_aside(
         let uncut = Uncut { parsed, fields: &fields, existing, basis: basis.as_ref(), keeps_text };
         cut(&prepared, uncut, allowance, &step)
     };
-    context
-        .loaders
-        .offload()
-        .run(owner, work, cut)
-        .await
-        .map_err(|stopped| stopped.failure(Step::Chunking))?
+    stages.loaders.offload().run(owner, work, cut).await.map_err(|stopped| stopped.failure(Step::Chunking))?
 }
 
 /// The document that a row's payload leads to, if there is something to do.
@@ -163,7 +205,7 @@ enum Found {
 
 /// Takes the document from the row, or fetches the object that the row names.
 async fn load(
-    context: &Context,
+    stages: &Stages,
     prepared: &Prepared,
     document: &mut Document,
     reservation: &mut Reservation,
@@ -173,8 +215,8 @@ async fn load(
     let config = &prepared.vectorizer.config;
     let s3 = match &config.loading {
         Loading::Column { .. } => {
-            return match source::column(payload, context.settings.max_document_size)? {
-                Some(input) => of_column(context, prepared, input, document.kept.take()).await,
+            return match source::column(payload, stages.settings.max_document_size)? {
+                Some(input) => of_column(stages, prepared, input, document.kept.take()).await,
                 None => Ok(Found::Nothing),
             };
         }
@@ -190,7 +232,7 @@ async fn load(
     reservation.share().room().await;
 
     let etag = known.as_ref().map(Known::etag);
-    let loaded = context.loaders.load(&uri, s3, etag, claimed, &prepared.vectorizer.account).await?;
+    let loaded = stages.loaders.load(&uri, s3, etag, claimed, &prepared.vectorizer.account).await?;
     Ok(match (loaded, known) {
         (Some(loaded), _) => {
             reservation.set(prepared.estimated_bytes(loaded.bytes.len() as u64));
@@ -208,7 +250,7 @@ async fn load(
 
 /// Takes the document that a column holds, or the text that was kept of it.
 async fn of_column(
-    context: &Context,
+    stages: &Stages,
     prepared: &Prepared,
     input: Input,
     kept: Option<Kept>,
@@ -218,7 +260,7 @@ async fn of_column(
         _ => return Ok(Found::Document(Box::new(DocumentSource::column(input)))),
     };
     let owner = prepared.vectorizer.account.owner();
-    let digested = context.loaders.offload().run(owner, bytes.len(), move |_| digest(&bytes)).await;
+    let digested = stages.loaders.offload().run(owner, bytes.len(), move |_| digest(&bytes)).await;
     let digest = digested.map_err(|stopped| stopped.failure(Step::Loading))?;
 
     let made_of = kept_under(prepared, Original::Content(&digest));
@@ -262,6 +304,7 @@ mod tests {
     use crate::memory_budget::{MemoryBudget, Share};
     use crate::offload::SMALL;
     use crate::quota::{Account, Owner};
+    use crate::usage::Meter;
 
     struct Panics;
 
@@ -298,6 +341,7 @@ mod tests {
             author: Author::Superuser,
             api_key: None,
             account: Account::default(),
+            meter: Meter::default(),
         });
         Arc::new(Prepared {
             vectorizer,
@@ -309,16 +353,13 @@ mod tests {
     fn context() -> Arc<Context> {
         let settings = Arc::new(Settings::default());
         let loaders = Loaders::new(&settings, None);
-        Arc::new(Context {
-            parsers: Parsers::new(&settings, loaders.offload(), None),
-            loaders,
-            groups: Groups::new(
-                embed::client().unwrap(),
-                Arc::clone(&settings),
-                Arc::new(crate::s3::Clients::new(&settings)),
-            ),
-            settings,
-        })
+        let groups = Groups::new(
+            embed::client().unwrap(),
+            Arc::clone(&settings),
+            Arc::new(crate::s3::Clients::new(&settings)),
+        );
+        let parsers = Parsers::new(&settings, loaders.offload(), None);
+        Arc::new(Context { groups, stages: Stages { settings, loaders, parsers } })
     }
 
     /// The one outcome of a document that is left to `task`.

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::job::{JobId, JobOutcome, Report, Wake};
 use super::lane::Lane;
-use super::process::{self, Context};
+use super::process::{self, Context, Stages};
 use super::queue::{Addresses, ClaimedDocuments, Queue};
 use super::{signals, threads};
 use crate::config::Loading;
@@ -110,7 +110,7 @@ impl Runner {
     /// Does nothing if they are the same; otherwise requests to models start afresh, without what was learned about
     /// their providers.
     pub fn configure(&mut self, settings: Settings) {
-        if *self.context.settings != settings {
+        if *self.context.stages.settings != settings {
             self.memory.set_limit(settings.document_memory());
             let next = context(settings, self.client.clone(), &self.arrivals, Some(&self.context));
             self.context = Arc::new(next);
@@ -120,7 +120,7 @@ impl Runner {
     /// The clients that S3 is asked through. They change with the settings: to be asked for anew
     /// each time.
     pub fn s3(&self) -> &Arc<Clients> {
-        self.context.loaders.s3()
+        self.context.stages.loaders.s3()
     }
 
     /// Returns the runtime, on whose threads others may run work that waits for the network.
@@ -236,7 +236,7 @@ impl Runner {
         let mut more = false;
         let mut waits = None;
         for vectorizer in &vectorizers {
-            let most = self.context.settings.max_documents_in_flight;
+            let most = self.context.stages.settings.max_documents_in_flight;
             let lane = lane(&mut self.lanes, vectorizer, &self.memory);
             for (addresses, limit) in lane.wanted(most, now) {
                 if let Some(left) = queue.waits_its_turn(vectorizer) {
@@ -280,7 +280,7 @@ impl Runner {
             self.start_document(vectorizer.id, document);
         }
 
-        let most = self.context.settings.max_documents_in_flight;
+        let most = self.context.stages.settings.max_documents_in_flight;
         let lane = self.lanes.get(&vectorizer.id);
         Ok(found && more && lane.is_some_and(|lane| lane.room(most) > 0 && lane.memory.has_room()))
     }
@@ -357,10 +357,11 @@ fn context(
     arrivals: &Arc<Arrivals>,
     previous: Option<&Arc<Context>>,
 ) -> Context {
-    let loaders = Loaders::new(&settings, previous.map(|previous| &previous.loaders));
+    let loaders = Loaders::new(&settings, previous.map(|previous| &previous.stages.loaders));
     let settings = Arc::new(settings);
     let groups = Groups::new(client, Arc::clone(&settings), Arc::clone(loaders.s3()));
     let groups = groups.with_offload(loaders.offload()).with_arrivals(Arc::clone(arrivals));
-    let parsers = Parsers::new(&settings, loaders.offload(), previous.map(|previous| &previous.parsers));
-    Context { groups, settings, loaders, parsers }
+    let parsers =
+        Parsers::new(&settings, loaders.offload(), previous.map(|previous| &previous.stages.parsers));
+    Context { groups, stages: Stages { settings, loaders, parsers } }
 }

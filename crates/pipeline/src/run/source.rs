@@ -28,6 +28,18 @@ pub(super) enum DocumentContent {
     Kept(Parsed),
 }
 
+impl DocumentContent {
+    /// Returns the size in bytes of what was loaded, or of the text that was kept.
+    pub(super) fn size(&self) -> u64 {
+        let bytes = match self {
+            DocumentContent::Unparsed(Input::Text(text)) => text.len(),
+            DocumentContent::Unparsed(Input::Document(document)) => document.bytes.len(),
+            DocumentContent::Kept(parsed) => parsed.text.len(),
+        };
+        bytes as u64
+    }
+}
+
 impl DocumentSource {
     /// The content of a column.
     pub(super) fn column(input: Input) -> Self {

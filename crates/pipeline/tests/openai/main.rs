@@ -22,6 +22,7 @@ use pgai_rs_pipeline::run::current_thread_runtime;
 use pgai_rs_pipeline::s3::Clients;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
 use pgai_rs_pipeline::settings::Settings;
+use pgai_rs_pipeline::usage::Bill;
 use serde_json::json;
 use support::http::{Gate, Reply, Request, Server};
 use support::openai::{DIMENSIONS, answer, inputs, refusal, vector};

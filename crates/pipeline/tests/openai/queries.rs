@@ -19,6 +19,7 @@ fn a_query_is_embedded_on_a_users_thread() {
             &settings(),
             "words",
             None,
+            &Bill::default(),
         ));
         assert_eq!(vector.unwrap(), self::vector("words"));
     }
@@ -30,7 +31,15 @@ fn a_query_does_not_wait_for_long() {
     let server = Server::start(|_| Reply::new(429, "").with("Retry-After", "300"));
     let runtime = current_thread_runtime().unwrap();
     let failure = runtime
-        .block_on(embed_query(&embedding(&server.url), Author::Superuser, None, &settings(), "words", None))
+        .block_on(embed_query(
+            &embedding(&server.url),
+            Author::Superuser,
+            None,
+            &settings(),
+            "words",
+            None,
+            &Bill::default(),
+        ))
         .unwrap_err();
     assert_eq!(failure.code, "throttled");
 }
@@ -40,7 +49,7 @@ fn a_query_to_openai_needs_a_key() {
     let runtime = current_thread_runtime().unwrap();
     let openai = embedding("https://api.openai.com/v1");
     let failure = runtime
-        .block_on(embed_query(&openai, Author::Superuser, None, &settings(), "words", None))
+        .block_on(embed_query(&openai, Author::Superuser, None, &settings(), "words", None, &Bill::default()))
         .unwrap_err();
     assert_eq!(failure.code, "no_api_key");
 }
@@ -88,7 +97,8 @@ async fn a_query_whose_vector_is_not_finite_has_none() {
     let server = Server::start(|_| with_data(json!([{"index": 0, "embedding": "AADAfwAAwH8AAMB/"}])));
     let settings = Settings { embedding_retries: 0, ..settings() };
     let embedding = embedding(&server.url);
-    let query = embed_query(&embedding, Author::Superuser, None, &settings, "words", None);
+    let bill = Bill::default();
+    let query = embed_query(&embedding, Author::Superuser, None, &settings, "words", None, &bill);
     let failure = query.await.unwrap_err();
     assert!(failure.message.contains("not finite"), "{failure:?}");
 }

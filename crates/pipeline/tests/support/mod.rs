@@ -16,6 +16,7 @@ use pgai_rs_pipeline::config::{
 use pgai_rs_pipeline::document::{Document, Payload, Ticket, Vectorizer};
 use pgai_rs_pipeline::quota::Account;
 use pgai_rs_pipeline::secret::{ApiKey, Secret};
+use pgai_rs_pipeline::usage::Meter;
 
 /// The column that the tests' vectorizers read.
 pub const COLUMN: &str = "body";
@@ -66,6 +67,7 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
         author: Author::Superuser,
         api_key: Some(ApiKey::of_server(Secret::new("sk-test"))),
         account: Account::default(),
+        meter: Meter::default(),
     }
 }
 

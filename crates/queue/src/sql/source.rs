@@ -2,19 +2,13 @@
 
 use crate::definition::{Definition, Field, Target};
 use crate::quote::ident;
+use crate::sample::Sampled;
 
 /// Reads the source rows of keys: `ord`, the payload as text or bytes, its size in bytes, the template's
 /// columns. Then `$n`: the size beyond which a payload is not read.
 pub fn read(v: &Definition) -> String {
-    let loaded = column(&v.loaded);
-    let size = stored_size(&v.loaded);
-    let limit = v.key.len() + 1;
-    let payload = match (v.by_address, v.loaded.type_name.as_str()) {
-        (false, "bytea") => format!("NULL::text, CASE WHEN {size} <= ${limit} THEN {loaded}::bytea END"),
-        _ => format!("CASE WHEN {size} <= ${limit} THEN {loaded}::text END, NULL::bytea"),
-    };
-    let mut columns = vec!["k.ord".to_owned(), payload, size];
-    columns.extend(v.fields.iter().map(as_python));
+    let mut columns = vec!["k.ord".to_owned()];
+    columns.extend(document(&v.loaded, v.by_address, &v.fields, v.key.len() + 1));
 
     format!(
         "SELECT {columns} FROM {given} k JOIN {source} s ON {same}",
@@ -23,6 +17,70 @@ pub fn read(v: &Definition) -> String {
         source = v.source,
         same = v.key.same_given("s"),
     )
+}
+
+/// Returns the columns of a document of a row `s`: the payload as text or bytes, which is not read beyond the size of parameter
+/// `limit`, its size in bytes, and the template's columns.
+fn document(loaded: &Field, by_address: bool, fields: &[Field], limit: usize) -> Vec<String> {
+    let value = column(loaded);
+    let size = stored_size(loaded);
+    let payload = match (by_address, loaded.type_name.as_str()) {
+        (false, "bytea") => format!("NULL::text, CASE WHEN {size} <= ${limit} THEN {value}::bytea END"),
+        _ => format!("CASE WHEN {size} <= ${limit} THEN {value}::text END, NULL::bytea"),
+    };
+    [payload, size].into_iter().chain(fields.iter().map(as_python)).collect()
+}
+
+/// Returns the number of a source's rows that have a document, the weight of all of them together, and the root of the sum of
+/// the squares of their weights. With a `part` that is less than 1, of so large a part of the source's pages.
+pub fn weigh(sampled: &Sampled<'_>, part: f64) -> String {
+    format!(
+        "SELECT count(*), coalesce(sum(f.weight), 0)::int8, coalesce(sqrt(sum(f.weight::float8 * f.weight::float8)), 0)::int8
+         FROM (SELECT {weight} AS weight FROM {source} s{part} WHERE {loaded} IS NOT NULL) f",
+        weight = weight(sampled),
+        source = sampled.source,
+        part = tablesample(part),
+        loaded = column(sampled.loaded),
+    )
+}
+
+/// Chooses rows of a source by chance, each with the probability `$1` for each byte of its weight, and at most `$3`: its weight,
+/// and its document as [`read`] does, whose payload is not read beyond the size `$2`. Of the same `part` of the source's pages as
+/// [`weigh`] looks at.
+pub fn sample(sampled: &Sampled<'_>, part: f64) -> String {
+    let mut columns = vec![weight(sampled)];
+    columns.extend(document(sampled.loaded, sampled.by_address, sampled.fields, 2));
+    format!(
+        "SELECT {columns} FROM {source} s{part} WHERE {loaded} IS NOT NULL AND random() < $1 * {weight} LIMIT $3",
+        columns = columns.join(", "),
+        weight = weight(sampled),
+        source = sampled.source,
+        part = tablesample(part),
+        loaded = column(sampled.loaded),
+    )
+}
+
+/// Returns an expression for the weight of a row `s`: the size of its document where it is known, and some bytes for each row.
+fn weight(sampled: &Sampled<'_>) -> String {
+    let size = match (sampled.by_address, sampled.size) {
+        (true, Some(size)) => format!("greatest({}::int8, 0)", column(size)),
+        (true, None) => "0".to_owned(),
+        (false, _) => stored_size(sampled.loaded),
+    };
+    format!("(coalesce({size}, 0) + {PER_ROW})")
+}
+
+/// The weight of a row beside its document, so that small ones are chosen as well.
+pub const PER_ROW: u32 = 256;
+
+/// The seed by which two statements look at the same pages.
+const SEED: u32 = 1;
+
+fn tablesample(part: f64) -> String {
+    match part < 1.0 {
+        true => format!(" TABLESAMPLE SYSTEM ({:.6}) REPEATABLE ({SEED})", part * 100.0),
+        false => String::new(),
+    }
 }
 
 /// Locks the source rows of keys, skipping those that others have locked. Returns `ord`.

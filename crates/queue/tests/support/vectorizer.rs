@@ -5,6 +5,7 @@ use std::sync::Arc;
 use pgai_rs_pipeline::config::{Author, VectorizerConfig};
 use pgai_rs_pipeline::document::Vectorizer;
 use pgai_rs_pipeline::quota::Account;
+use pgai_rs_pipeline::usage::Meter;
 use pgai_rs_queue::definition::Definition;
 use pgai_rs_queue::tables::Texts;
 use postgres::Client;
@@ -33,6 +34,7 @@ pub fn vectorizer(v: &Definition) -> Arc<Vectorizer> {
         author: Author::Other,
         api_key: None,
         account: Account::default(),
+        meter: Meter::default(),
     })
 }
 

@@ -9,6 +9,7 @@ use crate::embed::error::EmbedError;
 use crate::embed::limits::pack::{Limits, Load, estimated_tokens};
 use crate::embed::request::check::is_finite;
 use crate::failure::Failure;
+use crate::usage::{Bill, Meter, Size, Usage};
 
 /// An input's vector, or why it gets none.
 pub(in crate::embed) type Answer = Result<Vec<f32>, Failure>;
@@ -21,8 +22,15 @@ pub(in crate::embed) type Reply = oneshot::Sender<Answer>;
 pub(in crate::embed) struct Batch {
     /// The inputs, in the order in which they are sent.
     pub inputs: Vec<Arc<str>>,
-    /// The senders for each input, in the order of the inputs.
-    replies: Vec<Vec<Reply>>,
+    /// The receivers of each input's vector, in the order of the inputs.
+    receivers: Vec<Receivers>,
+}
+
+/// Those who wait for an input's vector, and the one who pays for it.
+struct Receivers {
+    replies: Vec<Reply>,
+    /// Counts for whoever came first.
+    meter: Meter,
 }
 
 /// An input that every model takes.
@@ -30,21 +38,47 @@ const HARMLESS: &str = "ok";
 
 impl Batch {
     /// An input that nobody waits for, to see whether the provider answers.
-    pub(in crate::embed) fn probe() -> Batch {
-        Batch { inputs: vec![HARMLESS.into()], replies: vec![Vec::new()] }
+    pub(in crate::embed) fn probe(meter: Meter) -> Batch {
+        Batch { inputs: vec![HARMLESS.into()], receivers: vec![Receivers { replies: Vec::new(), meter }] }
     }
 
-    /// Adds an input; returns its place.
-    pub(in crate::embed) fn push(&mut self, input: Arc<str>, reply: Reply) -> usize {
+    /// Adds an input that `meter` counts; returns its place.
+    pub(in crate::embed) fn push(&mut self, input: Arc<str>, reply: Reply, meter: Meter) -> usize {
         self.inputs.push(input);
-        self.replies.push(vec![reply]);
+        self.receivers.push(Receivers { replies: vec![reply], meter });
         self.inputs.len() - 1
+    }
+
+    /// Returns the meter of the first input, which counts what concerns the batch as a whole.
+    pub(in crate::embed) fn meter(&self) -> Meter {
+        self.receivers.first().map(|first| first.meter.clone()).unwrap_or_default()
+    }
+
+    /// Charges those who pay for the inputs with what was asked for the batch. Requests are counted once, for the first of
+    /// them.
+    pub(in crate::embed) fn charge(&self, bill: &Bill) {
+        let all_tokens = self.tokens() as u64;
+        self.meter().add(Usage { requests: bill.requests(), ..Usage::default() });
+
+        let mut inputs = self.inputs.iter();
+        let mut before = 0;
+        for alike in self.receivers.chunk_by(|one, next| one.meter == next.meter) {
+            let mut part = Size { inputs: alike.len() as u64, ..Size::default() };
+            for input in inputs.by_ref().take(alike.len()) {
+                part.bytes += input.len() as u64;
+                part.tokens += estimated_tokens(input) as u64;
+            }
+            if let Some(first) = alike.first() {
+                first.meter.add(bill.part(part, before, all_tokens));
+            }
+            before += part.tokens;
+        }
     }
 
     /// Adds somebody who waits for an input that is there already.
     pub(in crate::embed) fn join(&mut self, place: usize, reply: Reply) {
-        if let Some(replies) = self.replies.get_mut(place) {
-            replies.push(reply);
+        if let Some(receivers) = self.receivers.get_mut(place) {
+            receivers.replies.push(reply);
         }
     }
 
@@ -55,7 +89,7 @@ impl Batch {
 
     /// Returns whether those who waited for it are gone: what it asks for may not be allowed any more.
     pub(in crate::embed) fn is_abandoned(&self) -> bool {
-        let mut replies = self.replies.iter().flatten().peekable();
+        let mut replies = self.receivers.iter().flat_map(|receivers| &receivers.replies).peekable();
         replies.peek().is_some() && replies.all(Reply::is_closed)
     }
 
@@ -66,7 +100,7 @@ impl Batch {
 
     /// Takes the inputs from this place on.
     pub(in crate::embed) fn split_off(&mut self, at: usize) -> Batch {
-        Batch { inputs: self.inputs.split_off(at), replies: self.replies.split_off(at) }
+        Batch { inputs: self.inputs.split_off(at), receivers: self.receivers.split_off(at) }
     }
 
     /// Takes so many inputs from the front.
@@ -91,20 +125,20 @@ impl Batch {
     /// Puts inputs back at the end.
     pub(in crate::embed) fn append(&mut self, mut end: Batch) {
         self.inputs.append(&mut end.inputs);
-        self.replies.append(&mut end.replies);
+        self.receivers.append(&mut end.receivers);
     }
 
     /// Leaves out what nobody waits for any more: its document was forgotten, or has failed.
     pub(in crate::embed) fn without_abandoned(self) -> Batch {
-        let wanted = |replies: &Vec<Reply>| replies.iter().any(|reply| !reply.is_closed());
-        let (inputs, replies) =
-            self.inputs.into_iter().zip(self.replies).filter(|(_, replies)| wanted(replies)).unzip();
-        Batch { inputs, replies }
+        let wanted = |receivers: &Receivers| receivers.replies.iter().any(|reply| !reply.is_closed());
+        let (inputs, receivers) =
+            self.inputs.into_iter().zip(self.receivers).filter(|(_, receivers)| wanted(receivers)).unzip();
+        Batch { inputs, receivers }
     }
 
     /// Gives each input its vector.
     pub(in crate::embed) fn deliver(self, vectors: Vectors) {
-        for (replies, vector) in self.replies.into_iter().zip(vectors) {
+        for (Receivers { replies, .. }, vector) in self.receivers.into_iter().zip(vectors) {
             // One input that makes the model answer NaN is that input's matter only.
             let answer = if is_finite(&vector) {
                 Ok(vector)
@@ -118,7 +152,7 @@ impl Batch {
 
     /// Gives each input the same failure.
     pub(in crate::embed) fn fail(self, failure: &Failure) {
-        for replies in self.replies {
+        for Receivers { replies, .. } in self.receivers {
             send_all(replies, Err(failure.clone()));
         }
     }
@@ -132,5 +166,43 @@ fn send_all(mut replies: Vec<Reply>, answer: Result<Vec<f32>, Failure>) {
     }
     if let Some(reply) = last {
         let _ = reply.send(answer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::{Counted, Ledger, ModelName};
+
+    #[test]
+    fn each_vectorizer_is_charged_with_its_inputs_and_all_with_the_whole() {
+        let ledger = Arc::new(Ledger::default());
+        let meter = |id: i32| {
+            let model = ModelName { model: "m".into(), server: String::new() };
+            Meter::new(&ledger, Counted { vectorizer: id.to_string(), id, name: "v".into(), model })
+        };
+        let (one, two) = (meter(1), meter(2));
+        let mut batch = Batch::default();
+        for (text, meter) in [("12345678", &one), ("1234", &two), ("1234", &one)] {
+            batch.push(text.into(), oneshot::channel().0, meter.clone());
+        }
+
+        let bill = Bill::default();
+        let size = Size { inputs: 3, bytes: 16, tokens: 4 };
+        bill.sent(size);
+        bill.said(size, 100);
+        batch.charge(&bill);
+        let mut counted: Vec<_> =
+            ledger.take().into_iter().map(|(name, _, usage)| (name.id, usage)).collect();
+        counted.sort_by_key(|(id, _)| *id);
+        let usage = |requests, inputs, bytes, tokens| Usage {
+            requests,
+            inputs,
+            bytes,
+            tokens,
+            billed_bytes: bytes,
+            ..Usage::default()
+        };
+        assert_eq!(counted, [(1, usage(1, 2, 12, 75)), (2, usage(0, 1, 4, 25))]);
     }
 }

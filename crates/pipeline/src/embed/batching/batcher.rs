@@ -32,6 +32,7 @@ use crate::embed::pacing::limiter::Limiter;
 use crate::embed::{Embedder, Vectors};
 use crate::failure::{Failure, Retry, Step};
 use crate::memory_budget::Share;
+use crate::usage::{Bill, Meter};
 
 /// Inputs for one provider, base URL, model and key.
 pub struct Group {
@@ -77,29 +78,34 @@ impl Group {
         !self.inputs.is_closed()
     }
 
-    /// Sends inputs on their way to the provider.
+    /// Sends inputs on their way to the provider. What they cost is counted by `meter`, unless somebody else sends the same.
     ///
     /// # Errors
     ///
     /// If the group is no longer alive.
-    pub fn send(&self, inputs: impl IntoIterator<Item = Arc<str>>) -> Result<Answers, Failure> {
+    pub fn send(
+        &self,
+        inputs: impl IntoIterator<Item = Arc<str>>,
+        meter: &Meter,
+    ) -> Result<Answers, Failure> {
         let mut answers = Vec::new();
         for input in inputs {
             let (reply, answer) = oneshot::channel();
             let tokens = estimated_tokens(&input);
-            self.inputs.send(Item { input, tokens, reply }).map_err(|_| abandoned())?;
+            let meter = meter.clone();
+            self.inputs.send(Item { input, tokens, reply, meter }).map_err(|_| abandoned())?;
             answers.push(answer);
         }
         Ok(Answers(answers))
     }
 
-    /// Sends inputs on their way, and waits for their vectors as [`Answers::vectors`] does.
+    /// Sends inputs on their way, which nobody counts, and waits for their vectors as [`Answers::vectors`] does.
     ///
     /// # Errors
     ///
     /// The failure of the first input that got no vector.
     pub async fn embed(&self, inputs: impl IntoIterator<Item = Arc<str>>) -> Result<Vectors, Failure> {
-        self.send(inputs)?.vectors().await
+        self.send(inputs, &Meter::default())?.vectors().await
     }
 }
 
@@ -231,7 +237,9 @@ impl Provider {
             }
 
             *sent = Instant::now();
-            let answer = self.embedder.embed(&batch.inputs).await;
+            let bill = Bill::default();
+            let answer = self.embedder.embed(&batch.inputs, &bill).await;
+            batch.charge(&bill);
             drop(connection);
 
             match answer {
@@ -288,6 +296,7 @@ impl Provider {
     /// that it takes none at all. Returns whether it refuses an input on its own. `taken` says when others
     /// that it took were sent, if there were any.
     async fn divide(&self, batch: Batch, error: EmbedError, sent: Instant, taken: Option<Instant>) -> bool {
+        let meter = batch.meter();
         let mut search = Search::new(batch, error.clone(), sent);
         if let Some(taken) = taken {
             search.succeeded(taken);
@@ -323,7 +332,7 @@ impl Provider {
                 None if search.is_over() => return search.has_refused_alone(),
                 None => {
                     let was_up = self.health.is_up();
-                    match self.probe(&error).await {
+                    match self.probe(&error, meter.clone()).await {
                         Ok(sent) => search.reassured(sent, was_up),
                         Err(error) => search.give_up(&error.into_failure()),
                     }
@@ -347,8 +356,8 @@ impl Provider {
     /// # Errors
     ///
     /// The error that everything asked for fails with now.
-    async fn probe(&self, doubtful: &EmbedError) -> Result<Instant, EmbedError> {
-        let (sent, result) = self.ask(&Batch::probe(), 0).await;
+    async fn probe(&self, doubtful: &EmbedError, meter: Meter) -> Result<Instant, EmbedError> {
+        let (sent, result) = self.ask(&Batch::probe(meter), 0).await;
 
         // What was said of the request itself is repeated, for only there is it known what must not be.
         let error = match (result, doubtful) {

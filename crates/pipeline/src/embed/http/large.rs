@@ -5,9 +5,8 @@ use std::sync::atomic::AtomicBool;
 
 use reqwest::header::HeaderMap;
 
-use super::parse::{Expected, parse};
+use super::parse::{Expected, Parsed, parse};
 use crate::compression::UnpackBounds;
-use crate::embed::Vectors;
 use crate::embed::error::EmbedError;
 use crate::embed::provider::Protocol;
 use crate::embed::request::body::plain;
@@ -43,16 +42,17 @@ impl LargeAnswers {
         self.run(most, unpack).await
     }
 
-    /// Returns the vectors of an answer, as [`parse`] does.
+    /// Reads an answer, as [`parse`] does.
     pub(super) async fn parse(
         &self,
         protocol: &Arc<dyn Protocol>,
         body: Vec<u8>,
         expected: Expected,
-    ) -> Result<Vectors, EmbedError> {
+    ) -> Parsed {
         let work = if body.len() < LARGE_ANSWER { 0 } else { body.len() };
         let protocol = Arc::clone(protocol);
-        self.run(work, move |_| parse(&*protocol, &body, expected)).await
+        let read = self.run(work, move |_| Ok(parse(&*protocol, &body, expected))).await;
+        read.unwrap_or_else(|error| Parsed { tokens: None, vectors: Err(error) })
     }
 
     async fn run<T: Send + 'static>(
@@ -117,13 +117,13 @@ mod tests {
         while_busy(async |offload, end| {
             let protocol = Model::of_openai("http://h/v1", None).protocol();
             let answers = LargeAnswers::new(offload.clone(), A);
-            assert_eq!(answers.parse(&protocol, answer(0), ONE).await.unwrap().len(), 1);
+            assert_eq!(answers.parse(&protocol, answer(0), ONE).await.vectors.unwrap().len(), 1);
 
             let mut waits = Box::pin(answers.parse(&protocol, answer(LARGE_ANSWER), ONE));
             assert!(waits.as_mut().now_or_never().is_none());
             assert!(offload.has_slot_for(B), "it has the slot of another");
             drop(end);
-            assert_eq!(waits.await.unwrap().len(), 1);
+            assert_eq!(waits.await.vectors.unwrap().len(), 1);
         });
     }
 

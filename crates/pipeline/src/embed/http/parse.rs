@@ -3,6 +3,7 @@
 use crate::embed::Vectors;
 use crate::embed::error::EmbedError;
 use crate::embed::provider::Protocol;
+use crate::embed::request::answer::Answered;
 use crate::embed::request::check::{self, Wrong};
 use crate::embed::request::dimensions::MOST_DIMENSIONS;
 use crate::embed::request::normalize::normalize;
@@ -28,17 +29,38 @@ impl Expected {
     }
 }
 
-/// The vectors of an answer, in the order of the inputs.
-pub(in crate::embed) fn parse(
-    protocol: &dyn Protocol,
-    body: &[u8],
-    expected: Expected,
-) -> Result<Vectors, EmbedError> {
+/// An answer that was read.
+#[derive(Debug)]
+pub(in crate::embed) struct Parsed {
+    /// The number of tokens that it says are billed, if it does, whatever else is wrong with it.
+    pub tokens: Option<u64>,
+    /// The vectors, in the order of the inputs.
+    pub vectors: Result<Vectors, EmbedError>,
+}
+
+/// Reads an answer.
+pub(in crate::embed) fn parse(protocol: &dyn Protocol, body: &[u8], expected: Expected) -> Parsed {
+    match answered(protocol, body, expected) {
+        Ok(Answered { vectors, tokens }) => Parsed { tokens, vectors: ordered(protocol, vectors, expected) },
+        Err(error) => Parsed { tokens: None, vectors: Err(error) },
+    }
+}
+
+/// Reads the JSON of an answer.
+fn answered(protocol: &dyn Protocol, body: &[u8], expected: Expected) -> Result<Answered, EmbedError> {
     if JsonItems::default().count(body) > expected.most_items() {
         return Err(EmbedError::BadResponse("it has more numbers than were requested".to_owned()));
     }
 
-    let answered = protocol.read(body).map_err(|error| unreadable(&error))?;
+    protocol.read(body).map_err(|error| unreadable(&error))
+}
+
+/// Returns the vectors in the order of the inputs.
+fn ordered(
+    protocol: &dyn Protocol,
+    answered: Vec<(Option<usize>, Vec<f32>)>,
+    expected: Expected,
+) -> Result<Vectors, EmbedError> {
     let vectors = check::in_order(answered, expected.inputs, expected.dimensions);
     let mut vectors = vectors.map_err(|wrong| mismatched(wrong, expected))?;
 

@@ -185,8 +185,11 @@ struct TitanRequest<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct TitanResponse {
     embedding: AnsweredVector,
+    #[serde(default)]
+    input_text_token_count: Value,
 }
 
 #[derive(Serialize)]
@@ -234,7 +237,8 @@ impl Protocol for Bedrock {
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
         match self.family {
             Family::Titan => {
-                serde_json::from_slice(body).map(|response: TitanResponse| unnumbered([response.embedding]))
+                let response: TitanResponse = serde_json::from_slice(body)?;
+                Ok(unnumbered([response.embedding]).with_tokens(response.input_text_token_count.as_u64()))
             }
             Family::Cohere => serde_json::from_slice(body)
                 .map(|response: CohereResponse| unnumbered(response.embeddings.float)),

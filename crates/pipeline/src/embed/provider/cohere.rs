@@ -74,6 +74,8 @@ struct Request<'a> {
 #[derive(Deserialize)]
 struct Response {
     embeddings: Embeddings,
+    #[serde(default)]
+    meta: Value,
 }
 
 #[derive(Deserialize)]
@@ -97,7 +99,10 @@ impl Protocol for Cohere {
     }
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
-        serde_json::from_slice(body).map(|response: Response| unnumbered(response.embeddings.float))
+        let response: Response = serde_json::from_slice(body)?;
+        let tokens = response.meta.pointer("/billed_units/input_tokens").and_then(Value::as_f64);
+        // It is a number with a fraction in the API's description.
+        Ok(unnumbered(response.embeddings.float).with_tokens(tokens.map(|tokens| tokens as u64)))
     }
 
     fn limits(&self) -> Limits {

@@ -78,6 +78,8 @@ struct Request<'a> {
 #[derive(Deserialize)]
 struct Response {
     embeddings: Vec<AnsweredVector>,
+    #[serde(default)]
+    prompt_eval_count: Value,
 }
 
 impl Protocol for Ollama {
@@ -96,7 +98,8 @@ impl Protocol for Ollama {
     }
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
-        serde_json::from_slice(body).map(|response: Response| unnumbered(response.embeddings))
+        let response: Response = serde_json::from_slice(body)?;
+        Ok(unnumbered(response.embeddings).with_tokens(response.prompt_eval_count.as_u64()))
     }
 
     /// Ollama sets none.

@@ -151,6 +151,8 @@ struct Prediction {
 #[derive(Deserialize)]
 struct Embedding {
     values: AnsweredVector,
+    #[serde(default)]
+    statistics: Value,
 }
 
 impl Protocol for Vertex {
@@ -169,7 +171,14 @@ impl Protocol for Vertex {
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
         let response: Response = serde_json::from_slice(body)?;
-        Ok(unnumbered(response.predictions.into_iter().map(|prediction| prediction.embeddings.values)))
+        let mut tokens = Some(0_u64);
+        let mut vectors = Vec::with_capacity(response.predictions.len());
+        for Prediction { embeddings } in response.predictions {
+            let of_one = embeddings.statistics.get("token_count").and_then(Value::as_f64);
+            tokens = tokens.zip(of_one).map(|(sum, of_one)| sum.saturating_add(of_one as u64));
+            vectors.push(embeddings.values);
+        }
+        Ok(unnumbered(vectors).with_tokens(tokens))
     }
 
     fn limits(&self) -> Limits {

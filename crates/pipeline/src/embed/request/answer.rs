@@ -6,9 +6,23 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde_json::Value;
 
-/// An answer's vectors, each with its `index` if it has one.
-pub(in crate::embed) type Answered = Vec<(Option<usize>, Vec<f32>)>;
+/// An answer as a provider sent it.
+#[derive(Debug, PartialEq)]
+pub(in crate::embed) struct Answered {
+    /// The vectors, each with its `index` if it has one.
+    pub vectors: Vec<(Option<usize>, Vec<f32>)>,
+    /// The number of tokens that the provider says it bills, if it does.
+    pub tokens: Option<u64>,
+}
+
+impl Answered {
+    /// Adds the number of tokens that are billed.
+    pub(in crate::embed) fn with_tokens(self, tokens: Option<u64>) -> Self {
+        Answered { tokens, ..self }
+    }
+}
 
 /// Reads OpenAI's shape, which others have taken over: `{"data": [{"index", "embedding"}]}`.
 ///
@@ -19,15 +33,25 @@ pub(in crate::embed) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
     #[derive(Deserialize)]
     struct Response {
         data: Vec<Item>,
+        #[serde(default)]
+        usage: Value,
     }
 
     let response: Response = serde_json::from_slice(body)?;
-    Ok(response.data.into_iter().map(|item| (item.index, item.embedding.0)).collect())
+    let vectors = response.data.into_iter().map(|item| (item.index, item.embedding.0)).collect();
+    Ok(Answered { vectors, tokens: tokens_of(&response.usage) })
+}
+
+/// Returns the number of tokens that OpenAI's `usage` says are billed. Servers that speak its protocol may say nothing, or
+/// something else.
+pub(in crate::embed) fn tokens_of(usage: &Value) -> Option<u64> {
+    let of = |name: &str| usage.get(name).and_then(Value::as_u64);
+    of("total_tokens").or_else(|| of("prompt_tokens"))
 }
 
 /// Vectors in the order of the inputs.
 pub(in crate::embed) fn unnumbered(vectors: impl IntoIterator<Item = AnsweredVector>) -> Answered {
-    vectors.into_iter().map(|vector| (None, vector.0)).collect()
+    Answered { vectors: vectors.into_iter().map(|vector| (None, vector.0)).collect(), tokens: None }
 }
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +114,20 @@ mod tests {
         assert_eq!(read(r#"{"embedding": [1, -0.5, 1e-3]}"#).unwrap(), [1.0, -0.5, 0.001]);
         assert_eq!(read(r#"{"embedding": "AACAPwAAAL8="}"#).unwrap(), [1.0, -0.5]);
         assert!(read(r#"{"embedding": [null, 1]}"#).unwrap()[0].is_nan());
+    }
+
+    #[test]
+    fn reads_what_is_billed_and_takes_an_answer_that_says_nothing_of_it() {
+        let tokens = |usage: &str| {
+            indexed(format!(r#"{{"data": [{{"embedding": [1]}}]{usage}}}"#).as_bytes()).unwrap().tokens
+        };
+        assert_eq!(tokens(r#", "usage": {"prompt_tokens": 5, "total_tokens": 7}"#), Some(7));
+        assert_eq!(tokens(r#", "usage": {"prompt_tokens": 5}"#), Some(5));
+        for nothing in
+            ["", r#", "usage": null"#, r#", "usage": "some""#, r#", "usage": {"total_tokens": -1.5}"#]
+        {
+            assert_eq!(tokens(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::embed::limits::pack::estimated_tokens;
+use crate::usage::Size;
+
 /// The largest number of bytes of a token that is written as a number, its comma included.
 const BYTES_PER_TOKEN: usize = 11;
 
@@ -29,6 +32,15 @@ impl<'a> Inputs<'a> {
             Inputs::Texts(texts) => texts.iter().map(|text| text.len()).sum(),
             Inputs::Tokens(tokens) => tokens.len() * BYTES_PER_TOKEN,
         }
+    }
+
+    /// Returns the size that a bill has of them.
+    pub(in crate::embed) fn size(self) -> Size {
+        let tokens = match self {
+            Inputs::Texts(texts) => texts.iter().map(|text| estimated_tokens(text)).sum(),
+            Inputs::Tokens(tokens) => tokens.len(),
+        };
+        Size { inputs: self.count() as u64, bytes: self.bytes() as u64, tokens: tokens as u64 }
     }
 
     /// Returns the texts of the inputs, which nobody may find in what is told of an answer.

@@ -9,19 +9,21 @@ use reqwest::header::{CONNECTION, HeaderValue};
 
 use super::error::refused;
 use super::resolve::{RerankServer, provider};
-use super::wire::{Body, read};
+use super::wire::{Body, billed_tokens, read};
 use crate::compression::UnpackBounds;
 use crate::embed::error::EmbedError;
 use crate::embed::http::{
-    BYTES_PER_ANSWER, BYTES_PER_ECHO, BYTES_PER_INPUT, address, check_api_key, client_of, no_api_key, refusal,
+    BYTES_PER_ANSWER, BYTES_PER_ECHO, BYTES_PER_INPUT, address, check_api_key, client_of, no_api_key,
+    on_bill, refusal, tokens_told,
 };
-use crate::embed::limits::pack::Limits;
+use crate::embed::limits::pack::{Limits, estimated_tokens};
 use crate::embed::request::body::{plain, read_body};
 use crate::embed::request::network_error::{address_not_allowed, network_error};
 use crate::embed::request::refusal::ProviderRefusal;
 use crate::failure::Failure;
 use crate::network::HttpClients;
 use crate::secret::ApiKey;
+use crate::usage::{Bill, Size};
 
 /// A client of one server.
 pub(super) struct Client {
@@ -62,20 +64,33 @@ impl Client {
         self.server.protocol.limits(&self.server.endpoint.model)
     }
 
-    /// Returns the relevance of each text to a question, in the order of the texts.
-    pub(super) async fn ask(&self, question: &str, texts: &[Arc<str>]) -> Result<Vec<f64>, EmbedError> {
+    /// Returns the relevance of each text to a question, in the order of the texts, and puts what is asked for on the bill.
+    pub(super) async fn ask(
+        &self,
+        question: &str,
+        texts: &[Arc<str>],
+        bill: &Bill,
+    ) -> Result<Vec<f64>, EmbedError> {
+        let size = size(question, texts);
         let RerankServer { protocol, endpoint } = &self.server;
         let body = Body::new(*protocol, &endpoint.model, question, texts);
         // Nobody asks again over this connection: the client ends with the call.
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
         let request = request.header(CONNECTION, HeaderValue::from_static("close"));
-        let response = endpoint.authorize(request).json(&body).send().await.map_err(network_error)?;
+        let request = endpoint.authorize(request).json(&body).build().map_err(network_error)?;
+        let response = on_bill(bill, size, self.client.execute(request)).await?;
 
         let refusal = match response.status().is_success() {
-            false => refusal(response).await,
-            true => match self.read(response, question, texts).await? {
+            false => {
+                bill.refused(size);
+                refusal(response).await
+            }
+            true => match self.read(response, question, texts, bill).await? {
                 Answer::Scores(scores) => return Ok(scores),
-                Answer::Refusal(refusal) => refusal,
+                Answer::Refusal(refusal) => {
+                    bill.refused(size);
+                    refusal
+                }
             },
         };
         // None of what was sent is told.
@@ -89,6 +104,7 @@ impl Client {
         response: reqwest::Response,
         question: &str,
         texts: &[Arc<str>],
+        bill: &Bill,
     ) -> Result<Answer, EmbedError> {
         let echo = BYTES_PER_ECHO * (question.len() + texts.iter().map(|text| text.len()).sum::<usize>());
         let most = texts.len() * BYTES_PER_INPUT + echo + BYTES_PER_ANSWER;
@@ -103,7 +119,11 @@ impl Client {
         let body = plain(&headers, body, bounds)?;
 
         match read(self.server.protocol, &body, texts.len()) {
-            Ok(scores) => Ok(Answer::Scores(scores)),
+            Ok(scores) => {
+                let tokens = billed_tokens(&body).or_else(|| tokens_told(&headers));
+                tokens.inspect(|tokens| bill.said(size(question, texts), *tokens));
+                Ok(Answer::Scores(scores))
+            }
             Err(error) => {
                 // Nothing longer than this is a refusal.
                 let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
@@ -111,6 +131,17 @@ impl Client {
                 refusal.map(Answer::Refusal).ok_or(error)
             }
         }
+    }
+}
+
+/// Returns the size of a request: the model reads the question with each text.
+fn size(question: &str, texts: &[Arc<str>]) -> Size {
+    let of_texts = texts.iter().map(|text| estimated_tokens(text)).sum::<usize>();
+    let bytes = question.len() + texts.iter().map(|text| text.len()).sum::<usize>();
+    Size {
+        inputs: texts.len() as u64,
+        bytes: bytes as u64,
+        tokens: (of_texts + texts.len() * estimated_tokens(question)) as u64,
     }
 }
 

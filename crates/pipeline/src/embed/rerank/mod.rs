@@ -19,16 +19,18 @@ use self::error::RerankError;
 use self::resolve::resolve;
 use super::limits::pack::{Limits, estimated_tokens};
 use super::query::{clients, in_requests, with_retries};
+use super::resolve::name_of;
 use crate::config::{Author, Reranking};
 use crate::failure::Failure;
 use crate::secret::ApiKey;
 use crate::settings::Settings;
+use crate::usage::{Bill, ModelName};
 
 /// Returns the relevance of each text to a question, in the order of the texts; more is better. Providers give numbers from 0
 /// to 1, other servers any finite ones.
 ///
 /// Texts that are longer than the model reads are cut by the provider. Runs on any runtime, starts no tasks that outlive it,
-/// and stops when dropped.
+/// and stops when dropped; the bill has what was sent by then.
 ///
 /// # Errors
 ///
@@ -40,6 +42,7 @@ pub async fn relevance(
     settings: &Settings,
     question: &str,
     texts: &[String],
+    bill: &Bill,
 ) -> Result<Vec<f64>, RerankError> {
     let server = resolve(reranking, author, api_key, settings).map_err(RerankError::Refused)?;
     let client = clients().and_then(|clients| Client::new(&clients, server, settings.embedding_timeout));
@@ -48,7 +51,7 @@ pub async fn relevance(
     let texts: Vec<Arc<str>> = texts.iter().map(|text| text.as_str().into()).collect();
     let limits = client.limits().and(Limits::of(settings));
     let ask = async |request: &[Arc<str>]| {
-        with_retries(settings, async || client.ask(question, request).await).await
+        with_retries(settings, async || client.ask(question, request, bill).await).await
     };
     in_requests(&texts, limits, estimated_tokens(question), ask).await.map_err(RerankError::of)
 }
@@ -66,6 +69,21 @@ pub fn check(
     settings: &Settings,
 ) -> Result<(), Failure> {
     resolve(reranking, author, key.cloned(), settings).map(drop)
+}
+
+/// Returns the name of the model that a config means.
+///
+/// # Errors
+///
+/// Fails as [`check`] does.
+pub fn model_name(
+    reranking: &Reranking,
+    author: Author,
+    key: Option<&ApiKey>,
+    settings: &Settings,
+) -> Result<ModelName, Failure> {
+    let server = resolve(reranking, author, key.cloned(), settings)?;
+    Ok(name_of(self::resolve::provider(server.protocol), &server.endpoint))
 }
 
 /// Estimates the tokens that are spent on asking about these texts: a model reads the question with each of them.

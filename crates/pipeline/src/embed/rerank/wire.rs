@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::config::RerankProtocol;
 use crate::embed::error::EmbedError;
 use crate::embed::limits::pack::Limits;
+use crate::embed::request::answer::tokens_of;
 
 impl RerankProtocol {
     /// Returns the path that is added to the base URL.
@@ -87,6 +89,23 @@ struct Answer {
     results: Vec<Scored>,
 }
 
+/// The part of an answer that tells what it costs.
+#[derive(Deserialize)]
+struct Costs {
+    #[serde(default)]
+    usage: Value,
+    #[serde(default)]
+    meta: Value,
+}
+
+/// Returns the number of tokens that an answer says are billed: Voyage AI's, Jina AI's, and Cohere's for models that it sells by
+/// the token.
+pub(super) fn billed_tokens(body: &[u8]) -> Option<u64> {
+    let Costs { usage, meta } = serde_json::from_slice(body).ok()?;
+    let of_cohere = meta.pointer("/billed_units/input_tokens").and_then(Value::as_f64);
+    tokens_of(&usage).or(of_cohere.map(|tokens| tokens as u64))
+}
+
 /// Returns the relevance of each of so many texts, in their order.
 ///
 /// # Errors
@@ -129,7 +148,7 @@ fn in_order(scored: &[Scored], texts: usize) -> Result<Vec<f64>, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -186,6 +205,15 @@ mod tests {
                 assert!(matches!(read, Err(EmbedError::BadResponse(_))), "{protocol:?} {scored:?} {read:?}");
             }
         }
+    }
+
+    #[test]
+    fn an_answer_tells_what_is_billed_or_nothing() {
+        let billed = |costs: Value| billed_tokens(costs.to_string().as_bytes());
+        assert_eq!(billed(json!({"results": [], "usage": {"total_tokens": 26}})), Some(26));
+        assert_eq!(billed(json!({"results": [], "meta": {"billed_units": {"input_tokens": 5.0}}})), Some(5));
+        assert_eq!(billed(json!({"results": [], "meta": {"billed_units": {"search_units": 1}}})), None);
+        assert_eq!(billed(json!([{"index": 0, "score": 0.5}])), None);
     }
 
     #[test]

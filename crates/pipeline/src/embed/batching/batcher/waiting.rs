@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::batch::{Batch, Reply};
 use crate::embed::limits::pack::{Limits, Load};
+use crate::usage::Meter;
 
 /// An input on its way.
 pub(super) struct Item {
@@ -14,6 +15,8 @@ pub(super) struct Item {
     pub tokens: usize,
     /// The sender to the one who waits for its vector.
     pub reply: Reply,
+    /// Counts what it costs.
+    pub meter: Meter,
 }
 
 /// Inputs that wait for a request.
@@ -55,7 +58,7 @@ impl Waiting {
                 batch.join(place, item.reply);
             } else if load.take(item.tokens) {
                 self.tokens -= item.tokens;
-                let place = batch.push(Arc::clone(&item.input), item.reply);
+                let place = batch.push(Arc::clone(&item.input), item.reply, item.meter);
                 places.insert(item.input, place);
             } else {
                 self.items.push_front(item);

@@ -1,0 +1,47 @@
+//! What inputs come to before they are sent: tokens, and requests.
+
+use super::limits::pack::Limits;
+use super::request::input_type::Purpose;
+use super::resolve::resolve;
+use super::truncate::is_counted;
+use crate::config::{Author, Embedding};
+use crate::failure::Failure;
+use crate::settings::Settings;
+
+/// Returns whether the tokens of a model are those of `cl100k_base`, as those of OpenAI's models for embeddings are.
+pub fn is_counted_in_cl100k(embedding: &Embedding) -> bool {
+    is_counted(embedding)
+}
+
+/// Returns the number of tokens that a text has in `cl100k_base`. It takes as long as reading the text; for minutes where it has a
+/// million letters without a blank.
+pub fn cl100k_tokens(text: &str) -> u64 {
+    tiktoken_rs::cl100k_base_singleton().encode_ordinary(text).len() as u64
+}
+
+/// The most that a request to a model may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimits {
+    inputs: usize,
+    tokens: usize,
+}
+
+impl RequestLimits {
+    /// Returns the limits of a model's provider and of the operator.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`check`](super::check()) does.
+    pub fn of(embedding: &Embedding, author: Author, settings: &Settings) -> Result<Self, Failure> {
+        let model = resolve(embedding, author, None, settings, Purpose::Document)?;
+        let Limits { inputs, tokens } = Limits::of(settings).and(model.protocol().limits());
+        Ok(RequestLimits { inputs, tokens })
+    }
+
+    /// Returns the least number of requests that take so many inputs of so many bytes.
+    pub fn requests(self, inputs: f64, bytes: f64) -> f64 {
+        // As they are packed: by the estimate, whatever the model counts.
+        let tokens = bytes / 4.0;
+        (inputs / self.inputs as f64).max(tokens / self.tokens as f64).ceil()
+    }
+}

@@ -1,0 +1,308 @@
+//! The use of models: what was sent to them, and what their providers say that they bill.
+//!
+//! A [`Bill`] is kept of one question to a model, however many requests it takes. It is charged to the [`Meter`]s of
+//! those whose inputs were in the requests, and a [`Ledger`] has what all meters of a process counted until somebody
+//! writes it down.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use crate::quota::{Day, day_of};
+
+/// An amount of what is counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Requests that left, refused ones and those of which no answer came included.
+    pub requests: u64,
+    /// Inputs of these requests: one that was sent twice counts twice.
+    pub inputs: u64,
+    /// Bytes of the inputs, in UTF-8.
+    pub bytes: u64,
+    /// Documents whose chunks all got their vectors, and had at least one to be embedded.
+    pub documents: u64,
+    /// Tokens that are billed: as the provider says, else as estimated.
+    pub tokens: u64,
+    /// The part of `tokens` that is estimated: of answers that do not say, and of those that were lost on the way.
+    pub estimated_tokens: u64,
+    /// The part of `bytes` for which the provider said what it bills, so that there is a rate of tokens by bytes.
+    pub billed_bytes: u64,
+}
+
+impl Usage {
+    /// Adds another amount.
+    pub fn add(&mut self, other: Usage) {
+        for (sum, more) in [
+            (&mut self.requests, other.requests),
+            (&mut self.inputs, other.inputs),
+            (&mut self.bytes, other.bytes),
+            (&mut self.documents, other.documents),
+            (&mut self.tokens, other.tokens),
+            (&mut self.estimated_tokens, other.estimated_tokens),
+            (&mut self.billed_bytes, other.billed_bytes),
+        ] {
+            *sum = sum.saturating_add(more);
+        }
+    }
+}
+
+/// A model, as usage and prices name it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModelName {
+    /// Its provider and its name, as LiteLLM writes them: `openai/text-embedding-3-small`.
+    pub model: String,
+    /// The server that is asked, without a path; empty for the provider's own.
+    pub server: String,
+}
+
+/// The name under which use is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Counted {
+    /// `ai.vectorizer.uuid`.
+    pub vectorizer: String,
+    /// `ai.vectorizer.id`.
+    pub id: i32,
+    /// `ai.vectorizer.name`.
+    pub name: String,
+    /// The model.
+    pub model: ModelName,
+}
+
+/// The use that was counted and is not yet written, by vectorizer, model and day. Shared by all threads; a lock is held for
+/// moments only.
+#[derive(Debug, Default)]
+pub struct Ledger(Mutex<HashMap<(Arc<Counted>, Day), Usage>>);
+
+impl Ledger {
+    /// Takes what was counted since this was called last.
+    pub fn take(&self) -> Vec<(Arc<Counted>, Day, Usage)> {
+        let taken = std::mem::take(&mut *self.rows());
+        taken.into_iter().map(|((counted, day), usage)| (counted, day, usage)).collect()
+    }
+
+    /// Gives back what could not be written.
+    pub fn give_back(&self, unwritten: Vec<(Arc<Counted>, Day, Usage)>) {
+        let mut rows = self.rows();
+        for (counted, day, usage) in unwritten {
+            rows.entry((counted, day)).or_default().add(usage);
+        }
+    }
+
+    fn add(&self, counted: &Arc<Counted>, usage: Usage) {
+        let day = day_of(SystemTime::now());
+        self.rows().entry((Arc::clone(counted), day)).or_default().add(usage);
+    }
+
+    fn rows(&self) -> MutexGuard<'_, HashMap<(Arc<Counted>, Day), Usage>> {
+        // Nothing that panics half-way is done under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts what one vectorizer's documents use. Without a ledger nothing is counted.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Option<(Arc<Ledger>, Arc<Counted>)>);
+
+/// Two meters are the same if they count under the same name: a process has the ledger of one database.
+impl PartialEq for Meter {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some((_, one)), Some((_, other))) => Arc::ptr_eq(one, other) || one == other,
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+impl Meter {
+    /// Returns a meter that counts under this name.
+    pub fn new(ledger: &Arc<Ledger>, counted: Counted) -> Self {
+        Meter(Some((Arc::clone(ledger), Arc::new(counted))))
+    }
+
+    /// Counts a document whose chunks all got their vectors.
+    pub(crate) fn count_document(&self) {
+        self.add(Usage { documents: 1, ..Usage::default() });
+    }
+
+    pub(crate) fn add(&self, usage: Usage) {
+        if let Some((ledger, counted)) = &self.0
+            && usage != Usage::default()
+        {
+            ledger.add(counted, usage);
+        }
+    }
+}
+
+/// The size of a request, or of a part of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// The number of inputs.
+    pub inputs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Their tokens, as estimated.
+    pub tokens: u64,
+}
+
+/// The bill for a question to a model: what its requests cost, as they are sent and answered. It holds as well if nobody
+/// waits for the answers any more.
+#[derive(Debug, Default)]
+pub struct Bill(Mutex<Charge>);
+
+/// Requests, and what is billed for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Charge {
+    /// Requests that left.
+    requests: u64,
+    /// Their inputs.
+    inputs: u64,
+    /// The bytes of these.
+    bytes: u64,
+    /// Tokens that the provider says it bills.
+    said: u64,
+    /// The bytes for which it says so.
+    said_bytes: u64,
+    /// Estimated tokens of requests of which it did not say, or that have no answer: they may be billed.
+    unsaid: u64,
+}
+
+impl Bill {
+    /// Counts a request that leaves. It may be billed until something else is known.
+    pub(crate) fn sent(&self, size: Size) {
+        let mut charge = self.charge();
+        charge.requests += 1;
+        charge.inputs += size.inputs;
+        charge.bytes += size.bytes;
+        charge.unsaid += size.tokens;
+    }
+
+    /// Takes back a request that did not leave.
+    pub(crate) fn not_sent(&self, size: Size) {
+        let mut charge = self.charge();
+        charge.requests = charge.requests.saturating_sub(1);
+        charge.inputs = charge.inputs.saturating_sub(size.inputs);
+        charge.bytes = charge.bytes.saturating_sub(size.bytes);
+        charge.unsaid = charge.unsaid.saturating_sub(size.tokens);
+    }
+
+    /// Notes that a request was refused, for which nobody bills anything.
+    pub(crate) fn refused(&self, size: Size) {
+        let mut charge = self.charge();
+        charge.unsaid = charge.unsaid.saturating_sub(size.tokens);
+    }
+
+    /// Notes the number of tokens that the answer to a request says are billed.
+    pub(crate) fn said(&self, size: Size, tokens: u64) {
+        let mut charge = self.charge();
+        charge.unsaid = charge.unsaid.saturating_sub(size.tokens);
+        charge.said = charge.said.saturating_add(tokens);
+        charge.said_bytes += size.bytes;
+    }
+
+    /// Returns all that was asked for.
+    pub fn usage(&self) -> Usage {
+        let Charge { requests, inputs, bytes, said, said_bytes, unsaid } = *self.charge();
+        let tokens = said.saturating_add(unsaid);
+        Usage {
+            requests,
+            inputs,
+            bytes,
+            documents: 0,
+            tokens,
+            estimated_tokens: unsaid,
+            billed_bytes: said_bytes,
+        }
+    }
+
+    /// Returns the number of requests that left.
+    pub(crate) fn requests(&self) -> u64 {
+        self.charge().requests
+    }
+
+    /// Returns what a part of the inputs costs, without the requests, if all requests were of the same inputs: so many tokens,
+    /// and of these `before` in the inputs before the part. All parts come to the whole.
+    pub(crate) fn part(&self, part: Size, before: u64, all_tokens: u64) -> Usage {
+        let Charge { requests, said, said_bytes, unsaid, .. } = *self.charge();
+        let up_to = |amount: u64, tokens: u64| {
+            let share = u128::from(amount) * u128::from(tokens) / u128::from(all_tokens.max(1));
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        let share = |amount: u64| up_to(amount, before + part.tokens).saturating_sub(up_to(amount, before));
+
+        let estimated_tokens = share(unsaid);
+        Usage {
+            requests: 0,
+            inputs: requests.saturating_mul(part.inputs),
+            bytes: requests.saturating_mul(part.bytes),
+            documents: 0,
+            tokens: share(said).saturating_add(estimated_tokens),
+            estimated_tokens,
+            billed_bytes: share(said_bytes),
+        }
+    }
+
+    fn charge(&self) -> MutexGuard<'_, Charge> {
+        // Nothing that panics half-way is done under the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size(inputs: u64, tokens: u64) -> Size {
+        Size { inputs, bytes: 4 * tokens, tokens }
+    }
+
+    #[test]
+    fn the_parts_of_a_bill_come_to_the_whole() {
+        let bill = Bill::default();
+        bill.sent(size(3, 3));
+        bill.said(size(3, 3), 100);
+        let parts = [0, 1, 2].map(|before| bill.part(size(1, 1), before, 3).tokens);
+        assert_eq!((parts, parts.iter().sum::<u64>()), ([33, 33, 34], 100));
+    }
+
+    #[test]
+    fn an_answer_that_was_lost_is_estimated_and_one_that_says_is_not() {
+        let bill = Bill::default();
+        bill.sent(size(2, 10));
+        bill.sent(size(2, 10));
+        bill.said(size(2, 10), 7);
+        let expected = Usage {
+            requests: 2,
+            inputs: 4,
+            bytes: 80,
+            documents: 0,
+            tokens: 17,
+            estimated_tokens: 10,
+            billed_bytes: 40,
+        };
+        assert_eq!(bill.usage(), expected);
+        assert_eq!(bill.part(size(2, 10), 0, 10), Usage { requests: 0, ..expected });
+    }
+
+    #[test]
+    fn a_refusal_costs_no_tokens_and_what_did_not_leave_nothing() {
+        let bill = Bill::default();
+        bill.sent(size(1, 1));
+        bill.refused(size(1, 1));
+        bill.sent(size(1, 1));
+        bill.not_sent(size(1, 1));
+        assert_eq!(bill.usage(), Usage { requests: 1, inputs: 1, bytes: 4, ..Usage::default() });
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_not_lost() {
+        let ledger = Arc::new(Ledger::default());
+        let model = ModelName { model: "m".into(), server: String::new() };
+        let meter = Meter::new(&ledger, Counted { vectorizer: "u".into(), id: 1, name: "v".into(), model });
+        meter.count_document();
+        let taken = ledger.take();
+        meter.count_document();
+        ledger.give_back(taken);
+        let total: u64 = ledger.take().iter().map(|(_, _, usage)| usage.documents).sum();
+        assert_eq!((total, ledger.take().len()), (2, 0));
+    }
+}

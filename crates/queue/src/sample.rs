@@ -1,0 +1,90 @@
+//! A sample of a source's rows, for those who want to know what its documents come to.
+
+use pgai_rs_pipeline::document::Payload;
+
+use crate::claim::payload;
+use crate::definition::Field;
+use crate::session::{Connection, Param};
+use crate::sql::source;
+
+/// A source whose rows are sampled.
+#[derive(Debug, Clone, Copy)]
+pub struct Sampled<'a> {
+    /// Its qualified name.
+    pub source: &'a str,
+    /// The column that is loaded.
+    pub loaded: &'a Field,
+    /// True if the loaded column holds the addresses of documents, false if it holds the documents.
+    pub by_address: bool,
+    /// The column of the sizes of the documents at these addresses, if there is one.
+    pub size: Option<&'a Field>,
+    /// The columns that the template names.
+    pub fields: &'a [Field],
+}
+
+/// The weight of a source's rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Weighed {
+    /// The number of rows that have a document.
+    pub rows: u64,
+    /// The weight of all of them together, in bytes.
+    pub weight: f64,
+    /// The root of the sum of the squares of their weights.
+    pub norm: f64,
+}
+
+impl Weighed {
+    /// Returns the bytes of the documents alone.
+    pub fn documents(&self) -> f64 {
+        self.weight - self.rows as f64 * f64::from(source::PER_ROW)
+    }
+}
+
+/// A row that was chosen.
+#[derive(Debug)]
+pub struct Chosen {
+    /// Its weight, in bytes.
+    pub weight: f64,
+    /// The value of the loading column.
+    pub payload: Payload,
+    /// The template's columns, by name.
+    pub fields: Vec<(String, String)>,
+}
+
+/// Weighs a source's rows, or, with a `part` that is less than 1, those on so large a part of its pages.
+pub fn weigh<C: Connection>(
+    connection: &mut C,
+    sampled: &Sampled<'_>,
+    part: f64,
+) -> Result<Weighed, C::Error> {
+    let weighed = connection.read(&source::weigh(sampled, part), &[], |row| {
+        let number = |ordinal| Ok(u64::try_from(row.get::<i64>(ordinal)?).unwrap_or_default());
+        Ok(Weighed { rows: number(1)?, weight: number(2)? as f64, norm: number(3)? as f64 })
+    })?;
+    Ok(weighed.first().copied().unwrap_or_default())
+}
+
+/// Chooses rows by chance, each with this probability for each byte of its weight, and at most so many. Of documents of more than
+/// `largest` bytes the size alone is read.
+pub fn choose<C: Connection>(
+    connection: &mut C,
+    sampled: &Sampled<'_>,
+    part: f64,
+    probability: f64,
+    largest: u64,
+    most: usize,
+) -> Result<Vec<Chosen>, C::Error> {
+    let args = [
+        Param::Float8(probability),
+        Param::Int8(i64::try_from(largest).unwrap_or(i64::MAX)),
+        Param::Limit(i64::try_from(most).unwrap_or(i64::MAX)),
+    ];
+    connection.read(&source::sample(sampled, part), &args, |row| {
+        let of_column = |(index, field): (usize, &Field)| Ok((field.name.clone(), row.get(5 + index)?));
+        Ok(Chosen {
+            weight: row.get::<i64>(1)? as f64,
+            payload: payload(row, largest)?,
+            fields: sampled.fields.iter().enumerate().map(of_column).collect::<Result<_, C::Error>>()?,
+        })
+    })
+}

@@ -1,0 +1,29 @@
+-- How far vectorizers are, for \watch.
+
+-- The rate of each vectorizer in its last heartbeat in which it completed rows. Written by the worker; no dump has it.
+CREATE TABLE ai._vectorizer_rate (
+    vectorizer_id   int4 PRIMARY KEY,
+    measured        timestamptz NOT NULL,
+    rows_per_minute float8 NOT NULL
+);
+
+-- Without a policy, so that nobody writes it but the extension.
+ALTER TABLE ai._vectorizer_rate ENABLE ROW LEVEL SECURITY;
+
+-- Of those that ai.vectorizer_health shows. Where the caller may not read the queue, no more than 10,000 rows are counted.
+CREATE VIEW ai.vectorizer_progress AS
+SELECT h.id, h.name::name AS name, h.state, p.rows_left, h.in_flight, h.failed_items,
+       round(r.rows_per_minute)::int8 AS rows_per_minute,
+       CASE WHEN p.rows_left > 0 THEN date_trunc('second', make_interval(secs => p.rows_left * 60 / r.rows_per_minute)) END AS time_left
+FROM ai._vectorizer_health() h
+LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = h.id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN ai._vectorizer_readable(b.inbox) AND ai._vectorizer_readable(b.work)
+                THEN ai._vectorizer_pending(b.inbox, b.work, 1000000000) ELSE h.pending_items END AS rows_left) p
+-- A rate of before is none of now.
+LEFT JOIN ai._vectorizer_rate r
+  ON r.vectorizer_id = h.id AND r.rows_per_minute > 0
+ AND r.measured > now() - 3 * (SELECT coalesce(max(w.expected_heartbeat_interval), '30 seconds') FROM ai.vectorizer_worker_process w
+                               WHERE w.pid = h.worker_pid);
+
+GRANT SELECT ON ai.vectorizer_progress TO PUBLIC;

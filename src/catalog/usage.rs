@@ -1,0 +1,169 @@
+//! The use of models by vectorizers, as `ai.vectorizer_usage` shows it.
+//!
+//! The worker counts in its memory what documents use (`pgai_rs_pipeline::usage`), and sessions in shared memory what queries
+//! use. The worker writes both with its heartbeat, so that no row that is embedded costs a write more; a crash loses what was
+//! counted since.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use pgai_rs_pipeline::quota::{Day, day_of};
+use pgai_rs_pipeline::usage::{Bill, Counted, Ledger, Meter, ModelName, Usage};
+
+use super::schema;
+use super::vectorizer::{self, Entry};
+use crate::pg::database::this_database;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::sql;
+use crate::pg::transaction::transaction;
+use crate::shared::used::{self, Asking, UsedByQueries};
+
+/// Number of days for which the use is kept: a month can be compared with the same month of the year before.
+const KEPT_DAYS: i32 = 400;
+
+/// The UUID under which use is counted that nobody can tell whose it was.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Returns the meter of a vectorizer, which asks a model of this name. Objects of earlier versions have nothing to count in.
+pub fn meter_of(ledger: &Arc<Ledger>, entry: &Entry, model: Option<ModelName>) -> Meter {
+    match (&entry.uuid, model) {
+        (Some(uuid), Some(model)) => Meter::new(ledger, counted(uuid, entry.id, &entry.name, model)),
+        _ => Meter::default(),
+    }
+}
+
+fn counted(uuid: &str, id: i32, name: &str, model: ModelName) -> Counted {
+    Counted { vectorizer: uuid.to_owned(), id, name: name.to_owned(), model }
+}
+
+/// The bill of a query, which is counted for its vectorizer when the query has its answer, or ends without one.
+pub struct QueryBill {
+    /// The bill.
+    pub bill: Bill,
+    vectorizer: Option<i32>,
+    asking: Asking,
+    model: Option<ModelName>,
+}
+
+impl QueryBill {
+    /// Begins a bill for a query of a vectorizer, which asks a model of this name. Without a vectorizer nothing is counted.
+    pub fn new(vectorizer: Option<i32>, asking: Asking, model: Option<ModelName>) -> Self {
+        QueryBill { bill: Bill::default(), vectorizer, asking, model }
+    }
+}
+
+impl Drop for QueryBill {
+    /// Counts it, whatever became of the statement: what was sent was sent.
+    fn drop(&mut self) {
+        let usage = self.bill.usage();
+        if let (Some(vectorizer), Some(model)) = (self.vectorizer, &self.model)
+            && usage != Usage::default()
+        {
+            used::note(this_database(), &UsedByQueries::new(vectorizer, self.asking, model, usage));
+        }
+    }
+}
+
+/// What the use was for, as the table has it.
+#[derive(Debug, Clone, Copy)]
+struct Purpose(&'static str);
+
+const DOCUMENTS: Purpose = Purpose("documents");
+
+impl From<Asking> for Purpose {
+    fn from(asking: Asking) -> Self {
+        match asking {
+            Asking::Embedding => Purpose("queries"),
+            Asking::Reranking => Purpose("reranking"),
+        }
+    }
+}
+
+/// Writes the use since the last call. Must be called outside a transaction.
+pub fn write(ledger: &Ledger) -> Result<(), PgError> {
+    let of_documents = ledger.take();
+    let of_queries = used::take(this_database());
+    if of_documents.is_empty() && of_queries.is_empty() {
+        return Ok(());
+    }
+
+    let written = transaction(|| match schema::has(c"_usage") {
+        true => as_superuser(|| {
+            for (counted, day, usage) in &of_documents {
+                add(counted, DOCUMENTS, *day, *usage)?;
+            }
+            add_queries(&of_queries)?;
+            forget_old()
+        }),
+        false => Ok(()),
+    });
+
+    if written.is_err() {
+        ledger.give_back(of_documents);
+        of_queries.iter().for_each(|query| used::note(this_database(), query));
+    }
+    written
+}
+
+/// Adds what queries have used. The day is that of the taking over: a query just before midnight may count for the day after.
+fn add_queries(queries: &[UsedByQueries]) -> Result<(), PgError> {
+    for query in queries {
+        let entry = vectorizer::by_id(query.vectorizer)?;
+        let counted = match entry.as_ref().and_then(|entry| Some((entry, entry.uuid.as_ref()?))) {
+            Some((entry, uuid)) => counted(uuid, entry.id, &entry.name, query.model()),
+            // It was dropped since, or has lost a relation, or it is several.
+            None => counted(NOBODY, 0, "", query.model()),
+        };
+        add(&counted, query.asking.into(), day_of(SystemTime::now()), query.usage)?;
+    }
+    Ok(())
+}
+
+/// Adds to the row of a vectorizer, a model and a day. A provider may say any number: the largest is the largest that fits.
+fn add(counted: &Counted, purpose: Purpose, day: Day, usage: Usage) -> Result<(), PgError> {
+    let bigint = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    sql::execute(
+        "INSERT INTO ai._usage AS u (day, vectorizer, purpose, model, server, vectorizer_id, name,
+                                     requests, inputs, bytes, documents, tokens, estimated_tokens, billed_bytes)
+         VALUES ('epoch'::pg_catalog.date + $1, $2::pg_catalog.uuid, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+         ON CONFLICT (day, vectorizer, purpose, model, server) DO UPDATE
+         SET name = excluded.name,
+             requests = least(u.requests::numeric + excluded.requests, 9223372036854775807)::int8,
+             inputs = least(u.inputs::numeric + excluded.inputs, 9223372036854775807)::int8,
+             bytes = least(u.bytes::numeric + excluded.bytes, 9223372036854775807)::int8,
+             documents = least(u.documents::numeric + excluded.documents, 9223372036854775807)::int8,
+             tokens = least(u.tokens::numeric + excluded.tokens, 9223372036854775807)::int8,
+             estimated_tokens = least(u.estimated_tokens::numeric + excluded.estimated_tokens, 9223372036854775807)::int8,
+             billed_bytes = least(u.billed_bytes::numeric + excluded.billed_bytes, 9223372036854775807)::int8",
+        &[
+            day_number(day).into(),
+            counted.vectorizer.clone().into(),
+            purpose.0.to_owned().into(),
+            counted.model.model.clone().into(),
+            counted.model.server.clone().into(),
+            counted.id.into(),
+            counted.name.clone().into(),
+            bigint(usage.requests).into(),
+            bigint(usage.inputs).into(),
+            bigint(usage.bytes).into(),
+            bigint(usage.documents).into(),
+            bigint(usage.tokens).into(),
+            bigint(usage.estimated_tokens).into(),
+            bigint(usage.billed_bytes).into(),
+        ],
+    )
+    .map(drop)
+}
+
+/// Deletes what is older than it is kept. The days lead the key, so that this looks at what is deleted alone.
+fn forget_old() -> Result<(), PgError> {
+    let oldest = day_number(day_of(SystemTime::now())) - KEPT_DAYS;
+    sql::execute("DELETE FROM ai._usage WHERE day < 'epoch'::pg_catalog.date + $1", &[oldest.into()])
+        .map(drop)
+}
+
+/// Returns a day as the number of days since 'epoch', which can be added to a date.
+fn day_number(day: Day) -> i32 {
+    i32::try_from(day).unwrap_or(i32::MAX)
+}
