@@ -1,6 +1,7 @@
 //! Providers of models, one file each: how a provider is asked, how it answers, and what it takes.
 //!
 //! * `protocol`: the trait that each implements, and the profile of each
+//! * `plain`: the protocol that `jina`, `mistral` and `voyage` have in common
 //! * `openai`, `ollama`, `huggingface`: protocols of servers that people run themselves, too
 //! * `azure`, `bedrock`, `cohere`, `gemini`, `jina`, `mistral`, `vertex`, `voyage`: services
 
@@ -13,6 +14,7 @@ mod jina;
 mod mistral;
 mod ollama;
 mod openai;
+mod plain;
 mod protocol;
 mod vertex;
 mod voyage;
