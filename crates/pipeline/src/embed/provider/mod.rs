@@ -124,6 +124,16 @@ impl Provider {
         url.and_then(|url| ServerUrl::parse(url).ok())
     }
 
+    /// Returns what to call the server that is asked if a vectorizer does not say; `None` if that depends on other
+    /// declarations, or there is none.
+    pub(super) fn default_server_name(self) -> Option<String> {
+        match self {
+            Provider::OpenAi => Some("that of pgai_rs.openai_base_url".to_owned()),
+            Provider::Ollama => Some("that of pgai_rs.ollama_base_url".to_owned()),
+            other => other.profile().home.map(|_| format!("the server of {}", other.profile().name)),
+        }
+    }
+
     /// Refuses a model that can't be asked, as far as its name tells.
     ///
     /// # Errors
