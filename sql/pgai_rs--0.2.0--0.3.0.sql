@@ -184,7 +184,7 @@ DECLARE
         'ai.parsing_auto(bool)', 'ai.parsing_pymupdf(bool)', 'ai.parsing_docling(bool)',
         'ai._parsing_auto_of_0_2()', 'ai._parsing_pymupdf_of_0_2()', 'ai._parsing_docling_of_0_2()',
         'ai.parsed_document(int4,jsonb)', 'ai.parsed_document(text,jsonb)',
-        'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
+        'ai.embedding_shortened(jsonb,int4)', 'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
         'ai.search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text,jsonb)',
