@@ -11,7 +11,8 @@ most 2,000 characters. Pages: 2,000 PDFs of one page in S3, see pages.py; not am
 MB). All with vectors of 768 numbers, on a fresh cluster with default settings.
 Waiting: one row at a time, beside a million rows that wait for their next try. Trickle: see trickle.py.
 Neighbour: what the worker takes from other sessions, see neighbour.py.
-Search and quality: see search.py and search_quality.py; not among all cases either, for their length.
+Search and quality: see search.py, which takes numbers of chunks, and search_quality.py; not among all cases either, for their
+length.
 Throttled, outage and poison: see faults.py.
 
 Timings of shared machines are noisy: compare CPU seconds, and times of one run only.
@@ -45,7 +46,7 @@ from search_quality import quality
 from trickle import trickle
 from waiting import waiting
 
-OTHERS = {"waiting": waiting, "trickle": trickle, "neighbour": neighbour, "search": search, "quality": quality} | FAULTS
+OTHERS = {"waiting": waiting, "trickle": trickle, "neighbour": neighbour, "quality": quality} | FAULTS
 MODEL_DELAY = 0.05
 DIMENSIONS = 768
 ROWS = 2_000
@@ -268,12 +269,13 @@ def theirs(pgai: Pgai, case: Case, cluster: Cluster, s3: S3Server) -> None:
 
 
 def main() -> None:
-    chosen = sys.argv[1:]
+    chosen = [argument for argument in sys.argv[1:] if not argument.isdigit()]
+    sizes = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     if chosen[:1] == ["parse"]:
         sys.exit(parse.main(chosen[1:]))
-    names = [*CASES, *OTHERS]
+    names = [*CASES, *OTHERS, "search"]
     if not set(chosen) <= {"pgai", *names}:
-        sys.exit(f"usage: bench.py [pgai] [{'|'.join(names)}], or bench.py parse")
+        sys.exit(f"usage: bench.py [pgai] [{'|'.join(names)}] [CHUNKS …], or bench.py parse")
     chosen_names = [name for name in names if name in chosen] or [name for name in names if name not in ON_DEMAND]
     cases = [CASES[name] for name in chosen_names if name in CASES]
     pgai = Pgai() if "pgai" in chosen else None
@@ -289,7 +291,9 @@ def main() -> None:
                 if pgai:
                     theirs(pgai, case, cluster, s3)
             for name in chosen_names:
-                if name in OTHERS:
+                if name == "search":
+                    search(cluster, sizes)
+                elif name in OTHERS:
                     OTHERS[name](cluster)
         finally:
             cluster.remove()

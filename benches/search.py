@@ -1,25 +1,30 @@
-"""The time of a search beside that of the statement that an expert would write by hand.
+"""The time and the CPU of a search beside those of the statement that an expert would write by hand.
+
+    make bench ARGS=search              10,000 and 100,000 chunks
+    make bench ARGS='search 1000000'    so many
 
 In one session, warm, one after the other: by a vector, by a vector with a condition on the rows, by words, and by both. The
-chunks are made up: words as rare and as common as those of a language (by Zipf's law), and vectors around a thousand points.
-An HNSW index serves the vectors, a GIN index the words. By hand, words are ranked by `ts_rank_cd`, which is what Postgres has;
-`ai.search` scores them by BM25.
+chunks are made up; see made_up_chunks.py. An HNSW index serves the vectors, a GIN index the words. By hand, words are ranked by
+`ts_rank_cd`, which is what Postgres has; `ai.search` scores them by BM25.
+
+A shared machine stretches times, but hardly the CPU that a session takes.
 """
 
-import random
 import statistics
 import time
+from pathlib import Path
 
 from support.cluster import Cluster
 from support.stub import Stub
 from support.wait import eventually
 
+from made_up_chunks import DIMENSIONS, Chunks
+
 SIZES = [10_000, 100_000]
-DIMENSIONS = 384
 QUESTIONS = 40
-WORDS = 20_000
+WARMING = 8
 WORDS_OF_A_CHUNK = 120
-K = 10
+KINDS_OF_ROWS = 10
 
 BY_VECTOR = """
     SELECT c.embedding_uuid, c.chunk, c.embedding <=> %(vector)s::vector AS distance
@@ -60,20 +65,20 @@ KINDS = {
 }
 
 
-def search(cluster: Cluster) -> None:
-    for size in SIZES:
+def search(cluster: Cluster, sizes: list[int]) -> None:
+    for size in sizes or SIZES:
         db = cluster.create_database(f"bench_search_{size}")
         stub = Stub()
         try:
-            chance = random.Random(7)
-            fill(db, stub, chance, size)
-            measure(db, chance, size)
+            chunks = Chunks(seed=7)
+            fill(db, stub, chunks, size)
+            measure(db, chunks, size)
         finally:
             stub.close()
             db.drop()
 
 
-def fill(db, stub: Stub, chance: random.Random, size: int) -> None:
+def fill(db, stub: Stub, chunks: Chunks, size: int) -> None:
     """Makes a store of so many chunks, with an index of the vectors and all words."""
     db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE TABLE document (id int PRIMARY KEY, kind int, body text)")
     db.sql(
@@ -81,49 +86,67 @@ def fill(db, stub: Stub, chance: random.Random, size: int) -> None:
                 embedding => ai.embedding_openai('stub', {DIMENSIONS}, base_url => '{stub.url}'),
                 scheduling => ai.scheduling_none(), indexing => ai.indexing_none(), enqueue_existing => false)"""
     )
+    started = time.monotonic()
     with db.connect() as session:
         session.execute("ALTER TABLE document DISABLE TRIGGER USER")
-        with session.cursor().copy("COPY document FROM STDIN") as rows:
-            for id in range(size):
-                rows.write_row((id, chance.randrange(10), ""))
-        with session.cursor().copy("COPY document_embedding_store (id, chunk_seq, chunk, embedding) FROM STDIN") as rows:
-            for id in range(size):
-                rows.write_row((id, 0, text(chance, WORDS_OF_A_CHUNK), vector(chance)))
+        session.execute(f"INSERT INTO document SELECT i, i % {KINDS_OF_ROWS}, '' FROM generate_series(0, {size - 1}) i")
+        columns = "(id, chunk_seq, chunk, embedding)"
+        with session.cursor().copy(f"COPY document_embedding_store {columns} FROM STDIN (FORMAT BINARY)") as rows:
+            for row in chunks.rows(size, WORDS_OF_A_CHUNK):
+                rows.write(row)
         session.execute("ALTER TABLE document ENABLE TRIGGER USER")
-    db.sql("SET maintenance_work_mem = '1GB'; CREATE INDEX ON document_embedding_store USING hnsw (embedding vector_cosine_ops)")
+    print(f"{size:,} chunks were made in {time.monotonic() - started:.1f} s", flush=True)
+
+    started = time.monotonic()
+    db.sql(
+        """SET maintenance_work_mem = '2GB'; SET max_parallel_maintenance_workers = 7;
+           CREATE INDEX ON document_embedding_store USING hnsw (embedding vector_cosine_ops)"""
+    )
+    print(f"  indexed in {time.monotonic() - started:.1f} s", flush=True)
     started = time.monotonic()
     db.sql("SELECT ai.alter_vectorizer('chunks', search => ai.search_hybrid('simple'))")
     ready = "SELECT words_ready FROM ai._vectorizer_binding"
-    eventually(lambda: db.value(ready), timeout=3600, what="the words")
-    print(f"{size:,} chunks were given words in {time.monotonic() - started:.1f} s")
+    eventually(lambda: db.value(ready), timeout=2 * 3600, what="the words")
+    print(f"  given words in {time.monotonic() - started:.1f} s", flush=True)
     for table in ("document", "document_embedding_store", "document_embedding_store_words"):
         db.sql(f"VACUUM ANALYZE {table}")
 
 
-def text(chance: random.Random, words: int) -> str:
-    """Words of which each is about as common as the inverse of its number."""
-    return " ".join(f"w{int(WORDS ** chance.random())}" for _ in range(words))
-
-
-def vector(chance: random.Random) -> str:
-    centre = random.Random(chance.randrange(1000))
-    return "[" + ",".join(f"{centre.gauss(0, 1) + chance.gauss(0, 0.5):.4f}" for _ in range(DIMENSIONS)) + "]"
-
-
-def measure(db, chance: random.Random, size: int) -> None:
+def measure(db, chunks: Chunks, size: int) -> None:
     questions = []
     for _ in range(QUESTIONS):
-        words = text(chance, 6)
-        questions.append({"vector": vector(chance), "text": words, "any_word": " | ".join(words.split())})
-    print(f"{size:,} chunks: median milliseconds of {QUESTIONS} searches, by hand and by ai.search")
+        words = chunks.text(6)
+        vector = "[" + ",".join(f"{number:.4f}" for number in chunks.vector()) + "]"
+        questions.append({"vector": vector, "text": words, "any_word": " | ".join(words.split())})
+    print(f"{size:,} chunks, {QUESTIONS} searches by hand and by ai.search: median milliseconds, and mean milliseconds of CPU")
     with db.connect() as session:
         session.execute("SET hnsw.iterative_scan = relaxed_order")
-        for kind, (by_hand, ours) in KINDS.items():
-            times = {by_hand: [], ours: []}
-            for question in [*questions[:8], *questions]:
-                for statement, taken in times.items():
-                    started = time.perf_counter()
-                    session.execute(statement, question).fetchall()
-                    taken.append(1000 * (time.perf_counter() - started))
-            hand, own = (statistics.median(taken[8:]) for taken in times.values())
-            print(f"  {kind:<45} {hand:8.2f} {own:8.2f}   {own / hand:.2f} times", flush=True)
+        [pid] = session.execute("SELECT pg_backend_pid()").fetchone()
+        for kind, statements in KINDS.items():
+            taken = {statement: [] for statement in statements}
+            for question in [*questions[:WARMING], *questions]:
+                for statement in statements:
+                    taken[statement].append(timed(session, pid, statement, question))
+            tell(kind, *(times[WARMING:] for times in taken.values()))
+
+
+def timed(session, pid: int, statement: str, question: dict) -> tuple[float, float]:
+    """Runs a statement; returns its milliseconds, and those of CPU that its session has taken."""
+    cpu, started = cpu_of(pid), time.perf_counter()
+    session.execute(statement, question).fetchall()
+    return 1000 * (time.perf_counter() - started), cpu_of(pid) - cpu
+
+
+def cpu_of(pid: int) -> float:
+    """Milliseconds that a process has been on a CPU."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
+
+
+def tell(kind: str, by_hand: list[tuple[float, float]], ours: list[tuple[float, float]]) -> None:
+    def summed_up(taken: list[tuple[float, float]]) -> tuple[float, float]:
+        times, cpu = zip(*taken)
+        return statistics.median(times), statistics.mean(cpu)
+
+    hand, own = summed_up(by_hand), summed_up(ours)
+    times, cpu = (f"{one:9.2f} {other:9.2f} {other / one:6.2f} times" for one, other in zip(hand, own))
+    print(f"  {kind:<45}{times}   CPU{cpu}", flush=True)

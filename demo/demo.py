@@ -20,7 +20,7 @@ from pgai_dev.console import Failure, say
 from support.wait import INTERVAL, eventually
 
 import house
-from show import Progress, code, heading, hit
+from show import Progress, cited, code, heading, hit
 
 # More than this without any progress, and the demo gives up.
 PATIENCE = 300
@@ -33,8 +33,19 @@ QUESTIONS = (
 )
 SEARCH = """
     SELECT title, s.citation->>'page' AS page, s.chunk, s.distance
-    FROM ai.search('documents', %s, %s) AS s JOIN document_embeddings USING (embedding_uuid)
+    FROM ai.search('documents', %s, %s, mode => 'vector') AS s JOIN document_embeddings USING (embedding_uuid)
     ORDER BY s.rank
+"""
+# Names, which say little to a model.
+NAMES = (
+    "What was CVE-2020-7471?",
+    "What does SECURE_HSTS_SECONDS do?",
+    "General Pemberton",
+)
+HYBRID_SEARCH = """
+    SELECT uri, citation->>'page' AS page, citation->'headings' AS headings, chunk, arms
+    FROM ai.search('documents', %s, %s, mode => 'hybrid')
+    ORDER BY rank
 """
 
 
@@ -63,6 +74,7 @@ def tell(home: house.House, database) -> None:
     wait_until_embedded(database)
     ask(database)
     keep_in_step(home, database)
+    ask_by_names(database)
 
 
 def create(home: house.House, database) -> None:
@@ -78,6 +90,7 @@ def create(home: house.House, database) -> None:
             embedding     => ai.embedding_openai({model}),
             chunking      => ai.chunking_markdown(800),
             destination   => ai.destination_table('document_embeddings', citation => true),
+            search        => ai.search_hybrid(),
             if_not_exists => true)
         """,
     ]
@@ -159,6 +172,17 @@ def keep_in_step(home: house.House, database) -> None:
     change(None, f"DELETE FROM document WHERE id = {number}")
 
 
+def ask_by_names(database) -> None:
+    heading("Names are found by words beside vectors. Each answer says where it stands, and on which place either has found it:")
+    code(HYBRID_SEARCH.replace("%s, %s", "'your question', 3"))
+    ready = "SELECT b.words_ready FROM ai._vectorizer_binding b JOIN ai.vectorizer v ON v.id = b.vectorizer_id WHERE v.name = 'documents'"
+    eventually(lambda: database.value(ready), timeout=PATIENCE, what="the words of all chunks")
+    for question in NAMES:
+        heading(question)
+        for rank, row in enumerate(database.sql(HYBRID_SEARCH, [question, 3]), 1):
+            cited(rank, *row)
+
+
 def say_goodbye(openai: bool) -> None:
     heading("Everything is stopped again; nothing is left running.")
     say("  make demo-psql    starts it all again in seconds and opens psql; leaving psql stops it")
@@ -176,7 +200,8 @@ def psql(home: house.House) -> None:
     code(
         """
         SELECT * FROM ai.vectorizer_status;
-        SELECT score, chunk, uri, citation FROM ai.search('documents', 'your question', 3);
+        SELECT score, chunk, uri, citation, arms FROM ai.search('documents', 'your question', 3);
+        SELECT * FROM ai.explain_search('documents', 'your question', 3);
         """
     )
     command = [str(cluster.bindir / "psql"), "-h", cluster.host, "-U", "postgres", "demo"]

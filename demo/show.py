@@ -25,6 +25,20 @@ def code(text: str) -> None:
 def hit(rank: int, title: str, page: str | None, chunk: str, distance: float) -> None:
     place = f", page {page}" if page else ""
     say(f"  {rank}. {bold(title)}{place}  (distance {distance:.2f})")
+    quote(chunk)
+
+
+def cited(rank: int, uri: str, page: str | None, headings: list[str] | None, chunk: str, arms: dict) -> None:
+    # A title of reStructuredText has a line above it.
+    path = " > ".join(heading.strip("= ") for heading in headings or [])
+    place = "".join(f", {part}" for part in (f"page {page}" if page else "", path) if part)
+    names = {"vector": "vectors", "text": "words"}
+    found = ", ".join(f"{name}: {arms[arm]['rank']}" for arm, name in names.items() if arm in arms)
+    say(f"  {rank}. {bold(uri)}{place}  ({found})")
+    quote(chunk)
+
+
+def quote(chunk: str) -> None:
     snippet = textwrap.shorten(" ".join(chunk.split()), 2 * WIDTH, placeholder=" …")
     say(textwrap.fill(snippet, WIDTH, initial_indent="     ", subsequent_indent="     "))
 

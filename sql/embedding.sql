@@ -76,4 +76,12 @@ RETURN jsonb_strip_nulls(jsonb_build_object(
     'api_key_name', api_key_name,
     'extra_options', extra_options));
 
+-- The first numbers of each vector of a model that was trained for that, brought to the length 1 again; by us, and not by the
+-- provider. It says nothing about where texts may be sent: that is the matter of the function that made the config.
+CREATE FUNCTION ai.embedding_shortened(embedding jsonb, dimensions int4) RETURNS jsonb
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp
+RETURN embedding || jsonb_build_object(
+    'dimensions', dimensions,
+    'shortened_from', coalesce(embedding -> 'shortened_from', embedding -> 'dimensions'));
+
 REVOKE EXECUTE ON FUNCTION ai.embedding_openai, ai.embedding_ollama, ai.embedding_voyageai, ai.embedding_litellm FROM PUBLIC;

@@ -186,12 +186,13 @@ DECLARE
         'ai.parsing_auto(bool)', 'ai.parsing_pymupdf(bool)', 'ai.parsing_docling(bool)',
         'ai._parsing_auto_of_0_2()', 'ai._parsing_pymupdf_of_0_2()', 'ai._parsing_docling_of_0_2()',
         'ai.parsed_document(int4,jsonb)', 'ai.parsed_document(text,jsonb)',
-        'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
+        'ai.embedding_shortened(jsonb,int4)', 'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
         'ai.explain_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb,int4)',
         'ai.explain_vectorizer(text,int4)',
         'ai.search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text,jsonb)',
+        'ai.explain_search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text,jsonb)',
         'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4,jsonb)', 'ai.evaluate_search(int4,regclass,int4,jsonb)',
         'ai.rerank_cohere(text,text,text,int4,text)', 'ai.rerank_voyageai(text,text,text,int4,text)',
         'ai.rerank_jina(text,text,text,int4,text)', 'ai.rerank_tei(text,text,int4,text)', 'ai._rerank_all(jsonb,text,text[],text)',
@@ -204,6 +205,14 @@ DECLARE
          FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
          WHERE e.extname OPERATOR(pg_catalog.=) 'vector'),
         (SELECT pg_catalog.format('ai.search(int4,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text,jsonb)', n.nspname)
+         FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+         WHERE e.extname OPERATOR(pg_catalog.=) 'vector'),
+        'ai.explain_search(text,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,jsonb)',
+        'ai.explain_search(int4,text,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,jsonb)',
+        (SELECT pg_catalog.format('ai.explain_search(text,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text,jsonb)', n.nspname)
+         FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
+         WHERE e.extname OPERATOR(pg_catalog.=) 'vector'),
+        (SELECT pg_catalog.format('ai.explain_search(int4,%I.vector,int4,text,text[],float8,int4,float8,bool,text,float8,float8,text,text,jsonb)', n.nspname)
          FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) e.extnamespace
          WHERE e.extname OPERATOR(pg_catalog.=) 'vector')];
     found pg_catalog.text;

@@ -121,24 +121,32 @@ fn embed_remembered(model: NamedModel, input: QueryInput) -> Result<Option<Vec<f
         return Ok(Some(known));
     }
     match asked(&model)? {
-        Some(resolved) => embed_anew(model, input, resolved).map(Some),
+        Some(resolved) => embed_anew(model, input, resolved).map(|embedded| Some(embedded.vector)),
         None => Ok(None),
     }
 }
 
+/// The vector of a question.
+pub struct Embedded {
+    /// The vector.
+    pub vector: Vec<f32>,
+    /// The tokens that were spent, by estimate; `None` if the model was not asked, for it was asked the same before.
+    pub tokens: Option<u64>,
+}
+
 /// Returns the vector of a question to a vectorizer, from the last call if that was the same. The caller must be one
 /// of its readers.
-pub fn embed_question(entry: &Entry, question: String) -> Result<Vec<f32>, PgError> {
+pub fn embed_question(entry: &Entry, question: String) -> Result<Embedded, PgError> {
     let model = NamedModel::Id(entry.id);
     let input = QueryInput::text(question, None)?;
     match remembered(&model, &input) {
-        Some(known) => Ok(known),
+        Some(vector) => Ok(Embedded { vector, tokens: None }),
         None => embed_anew(model, input, of_vectorizer(entry)?),
     }
 }
 
 /// Asks a model, unless it was asked the same in this statement, and remembers its answer for the rest of the statement.
-fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> Result<Vec<f32>, PgError> {
+fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> Result<Embedded, PgError> {
     let ResolvedModel { embedding, role, author, vectorizer } = resolved;
     let callers = match &model {
         NamedModel::Given(_, own) => own.as_ref(),
@@ -149,12 +157,12 @@ fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> 
 
     let is_question = !matches!(model, NamedModel::Given(..));
     let asked = Asked { embedding, author, key, is_question };
-    let vector = match remembered_of(&asked, &input) {
-        Some(known) => known,
+    let embedded = match remembered_of(&asked, &input) {
+        Some(vector) => Embedded { vector, tokens: None },
         None => ask(&asked, &input, vectorizer)?,
     };
-    remember(model, asked, input, &vector);
-    Ok(vector)
+    remember(model, asked, input, &embedded.vector);
+    Ok(embedded)
 }
 
 /// A model to be asked.
@@ -273,30 +281,31 @@ pub fn key_for(embedding: &Embedding, callers: Option<&ApiKey>) -> Result<Option
 
 /// Asks the model for a vector: a vectorizer's model as for a query, a given model as for documents. What a query uses is
 /// counted for its vectorizer.
-fn ask(asked: &Asked, input: &QueryInput, vectorizer: Option<i32>) -> Result<Vec<f32>, PgError> {
+fn ask(asked: &Asked, input: &QueryInput, vectorizer: Option<i32>) -> Result<Embedded, PgError> {
     let tokens = match input {
         QueryInput::Text { text, .. } => embed::estimated_tokens(text),
         QueryInput::Tokens(tokens) => tokens.len(),
-    };
-    spending::spend_in_session(tokens as u64)?;
+    } as u64;
+    spending::spend_in_session(tokens)?;
 
     let settings = guc::pipeline();
     let Asked { embedding, author, key, is_question } = asked;
     let (author, key) = (*author, key.clone());
-    match input {
-        QueryInput::Tokens(tokens) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens)),
+    let vector = match input {
+        QueryInput::Tokens(tokens) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens))?,
         QueryInput::Text { text, input_type } if *is_question => {
             let model = embed::model_name(embedding, author, &settings).ok();
             let query = QueryBill::new(vectorizer, Asking::Embedding, model);
             let input_type = input_type.as_deref();
-            wait(embed::embed_query(embedding, author, key, &settings, text, input_type, &query.bill))
+            wait(embed::embed_query(embedding, author, key, &settings, text, input_type, &query.bill))?
         }
         QueryInput::Text { text, .. } => {
             let texts = slice::from_ref(text);
             let mut vectors = wait(embed::embed_texts(embedding, author, key, &settings, texts))?;
-            vectors.pop().ok_or_else(|| PgError::raised("the model returned no vector"))
+            vectors.pop().ok_or_else(|| PgError::raised("the model returned no vector"))?
         }
-    }
+    };
+    Ok(Embedded { vector, tokens: Some(tokens) })
 }
 
 /// Asks the model for the vectors of texts.

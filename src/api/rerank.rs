@@ -27,6 +27,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::pg::json::Json;
 use crate::search::reranked::Reranker;
+use crate::search::steps::Step;
 use crate::shared::used::Asking;
 
 /// A model that the caller may ask, and what it is asked about.
@@ -104,6 +105,11 @@ impl CallersReranker {
 impl Reranker for CallersReranker {
     fn candidates(&self) -> usize {
         usize::try_from(self.config.candidates).unwrap_or(1)
+    }
+
+    fn describe(&self, step: &mut Step, texts: &[String]) {
+        let Reranking { implementation, model, .. } = &self.config;
+        step.ask(implementation.name(), model.as_deref(), rerank::tokens(&self.question, texts));
     }
 
     fn relevance(&self, texts: &[String]) -> Result<Option<Vec<f64>>, PgError> {

@@ -9,15 +9,15 @@ use pgrx::datum::{DatumWithOid, Uuid};
 
 use pgai_rs_pipeline::search::fusion::{Arm, Fused, fuse};
 
-use super::answer::{self, Answer, InArm};
-use super::choosing::chosen;
+use super::answer::{self, Answer, InArm, Receiver};
+use super::choosing::{chosen, note_choice};
 use super::collection::Collection;
 use super::prepared::Search;
 use super::request::Request;
 use super::statement::column;
 use super::words::{self, Question, Scored, without_words};
 use crate::pg::error::PgError;
-use crate::pg::result::{Reads, ResultRows, ReturnedRows, with_rows};
+use crate::pg::result::{Reads, ResultRows, with_rows};
 
 /// Chunks that each arm looks for, for each one that is wanted: what one arm has in the middle, the other may have at its
 /// beginning.
@@ -78,17 +78,23 @@ impl<'a> Arms<'a> {
         let (Some(words), Some(configuration)) = (&vectorizer.words, &search.configuration) else {
             return Err(without_words(&vectorizer.name));
         };
-        let source = words::Source::new(words, vectorizer, &search.place, search.request.filter.as_ref());
+        let filter = search.request.filter.as_ref();
+        let source = words::Source::new(words, vectorizer, &search.place, filter, search.steps);
         let question = Question::read(text, configuration, words, &collection)?;
+        search.steps.note("words", |step| {
+            step.rows = Some(question.len());
+            step.detail("chunks_with", question.counts());
+            Ok(())
+        })?;
         Ok(Arms { search, text: Some(TextArm { question, source, collection }) })
     }
 
-    /// Searches, and returns the rows that are found.
-    pub fn run(&self, returned: &ReturnedRows) -> Result<(), PgError> {
+    /// Searches, and gives the rows that are found to the receiver.
+    pub fn run(&self, receiver: &dyn Receiver) -> Result<(), PgError> {
         let mut most = self.depth(self.search.request.k);
         loop {
             let (fused, is_all) = self.fused(most)?;
-            if self.answer(&fused, is_all, returned)? {
+            if self.answer(&fused, is_all, receiver)? {
                 return Ok(());
             }
             most = most.saturating_mul(GROWTH);
@@ -108,7 +114,22 @@ impl<'a> Arms<'a> {
     pub fn fused(&self, most: usize) -> Result<(Vec<Standing>, bool), PgError> {
         let found = self.find(most)?;
         let fused = fuse(&found.arms, self.search.request.fusion);
+        if found.arms.len() > 1 {
+            self.note_fusion(&found, fused.len())?;
+        }
         Ok((fused.iter().map(|fused| self.standing(&found, fused)).collect(), found.is_all))
+    }
+
+    fn note_fusion(&self, found: &Found, rows: usize) -> Result<(), PgError> {
+        let Request { fusion, weights, .. } = self.search.request;
+        self.search.steps.note("fusion", |step| {
+            step.candidates = Some(found.arms.iter().map(|arm| arm.found.len()).sum());
+            step.rows = Some(rows);
+            step.detail("fusion", fusion.name());
+            step.detail("vector_weight", weights.vector);
+            step.detail("text_weight", weights.text);
+            Ok(())
+        })
     }
 
     /// Has each arm look for so many chunks.
@@ -156,9 +177,9 @@ impl<'a> Arms<'a> {
         scored
     }
 
-    /// Returns the rows that are chosen among the fused ones, if they are enough or there are no more. Returns whether it
-    /// did.
-    fn answer(&self, fused: &[Standing], is_all: bool, returned: &ReturnedRows) -> Result<bool, PgError> {
+    /// Gives the rows that are chosen among the fused ones to the receiver, if they are enough or there are no more. Returns
+    /// whether it did.
+    fn answer(&self, fused: &[Standing], is_all: bool, receiver: &dyn Receiver) -> Result<bool, PgError> {
         let least = self.search.request.min_score.unwrap_or(f64::NEG_INFINITY);
         let good: Vec<&Standing> = fused.iter().filter(|standing| standing.score >= least).collect();
         let has_worse = good.len() < fused.len();
@@ -174,15 +195,17 @@ impl<'a> Arms<'a> {
             let scored: Vec<(usize, f64)> =
                 there.iter().map(|(standing, row)| (*row, standing.score)).collect();
             let chosen = chosen(self.search, rows, &scored);
-            if chosen.len() < self.search.request.k && !has_worse && !is_all {
+            let is_enough = chosen.len() >= self.search.request.k || has_worse || is_all;
+            note_choice(self.search, fused.len(), chosen.len(), is_enough)?;
+            if !is_enough {
                 return Ok(false);
             }
 
             for (place, index) in chosen.into_iter().enumerate() {
                 let (standing, row) = there[index];
                 let Standing { vector, text, .. } = *standing;
-                let answer = Answer { place, score: Some(standing.score), vector, text, rerank: None };
-                answer::put(rows, row, returned, &answer)?;
+                let answer = Answer { place, score: standing.score, vector, text, rerank: None };
+                answer::put(rows, row, receiver, &answer)?;
             }
             Ok(true)
         })

@@ -5,6 +5,7 @@ use pgai_rs_pipeline::search::choice::{Candidate, Terms, choose};
 use super::prepared::Search;
 use super::request::Request;
 use super::statement::column;
+use crate::pg::error::PgError;
 use crate::pg::result::ResultRows;
 
 /// Returns the indexes of the chosen ones among rows with their scores, which are sorted, the best first.
@@ -21,5 +22,23 @@ pub fn chosen(search: &Search<'_>, rows: &ResultRows, scored: &[(usize, f64)]) -
     let terms = Terms { k, per_document, diversity, metric: search.ordering.metric };
     choose(&candidates, &terms, || {
         pgrx::check_for_interrupts!();
+    })
+}
+
+/// Notes that rows were chosen among candidates: by the least score, by the most chunks of a document, and for being unlike
+/// others. If they are too few and no answer, more will be looked for.
+pub fn note_choice(
+    search: &Search<'_>,
+    candidates: usize,
+    rows: usize,
+    is_answer: bool,
+) -> Result<(), PgError> {
+    search.steps.note("choose", |step| {
+        step.candidates = Some(candidates);
+        step.rows = Some(rows);
+        if !is_answer {
+            step.detail("too_few", true);
+        }
+        Ok(())
     })
 }

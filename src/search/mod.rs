@@ -21,22 +21,30 @@
 //! * [`statement`]: the SELECTs
 //! * [`tuning`]: pgvector's settings for them
 //! * [`answer`]: the rows that are returned
+//! * [`scale`]: what their scores measure
+//! * [`steps`]: the steps of a search, for whoever asks how it went
+//! * [`described`]: the statements in them
+//! * [`plan`]: the plan of a statement
 
-mod answer;
+pub mod answer;
 mod arms;
 mod choosing;
 mod collection;
 mod columns;
+mod described;
 pub mod filter;
 pub mod known;
 mod nearest;
 mod ordering;
 mod place;
+mod plan;
 mod prepared;
 mod reader;
 pub mod request;
 pub mod reranked;
 pub mod run;
+pub mod scale;
 mod statement;
+pub mod steps;
 mod tuning;
 pub mod words;

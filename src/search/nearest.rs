@@ -2,12 +2,13 @@
 
 use pgai_rs_pipeline::search::choice::{Candidate, Terms, choose};
 
-use super::answer::{self, Answer, InArm};
+use super::answer::{self, Answer, InArm, Receiver};
+use super::choosing::note_choice;
 use super::prepared::Search;
 use super::request::Request;
 use super::statement::column;
 use crate::pg::error::PgError;
-use crate::pg::result::{ResultRows, ReturnedRows};
+use crate::pg::result::ResultRows;
 
 /// Chunks that are looked at for each one that is wanted, where some are left out.
 const FOUND_PER_ROW: usize = 4;
@@ -29,12 +30,12 @@ impl<'a> Nearest<'a> {
         Nearest { search }
     }
 
-    /// Searches, and returns the rows that are found.
-    pub fn run(&self, returned: &ReturnedRows) -> Result<(), PgError> {
+    /// Searches, and gives the rows that are found to the receiver.
+    pub fn run(&self, receiver: &dyn Receiver) -> Result<(), PgError> {
         let mut way = self.search.first_way();
         let mut limit = self.first_limit();
         let statement = |way, limit, candidates| self.search.statement.rows(way, limit, candidates);
-        let answer = |rows: &ResultRows, are_all| self.answer(rows, are_all, returned);
+        let answer = |rows: &ResultRows, are_all| self.answer(rows, are_all, receiver);
         while self.search.nearest(&mut way, limit, statement, answer)?.is_none() {
             limit = limit.saturating_mul(GROWTH);
         }
@@ -51,22 +52,24 @@ impl<'a> Nearest<'a> {
         }
     }
 
-    /// Returns the rows that are chosen, if they are enough or there are no more; `None` if it did not.
+    /// Gives the rows that are chosen to the receiver, if they are enough or there are no more; `None` if it did not.
     fn answer(
         &self,
         rows: &ResultRows,
         are_all: bool,
-        returned: &ReturnedRows,
+        receiver: &dyn Receiver,
     ) -> Result<Option<()>, PgError> {
         let found = self.candidates(rows);
         let chosen = self.choose(&found);
         let is_enough = chosen.len() == self.search.request.k || found.has_worse;
-        if !is_enough && !are_all {
+        let is_answer = is_enough || are_all;
+        note_choice(self.search, rows.len(), chosen.len(), is_answer)?;
+        if !is_answer {
             return Ok(None);
         }
 
         for (place, index) in chosen.into_iter().enumerate() {
-            self.put(rows, found.rows[index], place, returned)?;
+            self.put(rows, &found, index, place, receiver)?;
         }
         Ok(Some(()))
     }
@@ -107,18 +110,19 @@ impl<'a> Nearest<'a> {
         })
     }
 
-    /// Returns a row that was chosen.
+    /// Gives a row that was chosen to the receiver.
     fn put(
         &self,
         rows: &ResultRows,
-        row: usize,
+        found: &Found,
+        index: usize,
         place: usize,
-        returned: &ReturnedRows,
+        receiver: &dyn Receiver,
     ) -> Result<(), PgError> {
-        let distance = rows.value::<f64>(row, column::DISTANCE);
-        let score = distance.map(|distance| self.search.ordering.metric.score(distance));
-        let vector = score.map(|score| InArm { place, score });
-        answer::put(rows, row, returned, &Answer { place, score, vector, text: None, rerank: None })
+        let score = found.candidates[index].score;
+        let vector = Some(InArm { place, score });
+        let answer = Answer { place, score, vector, text: None, rerank: None };
+        answer::put(rows, found.rows[index], receiver, &answer)
     }
 }
 

@@ -3,11 +3,13 @@
 use pgrx::datum::DatumWithOid;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::described::{self, VectorStatement};
 use super::known::{Definitions, Known};
 use super::ordering::Ordering;
 use super::place::Place;
 use super::request::Request;
 use super::statement::{Statement, Way};
+use super::steps::Steps;
 use super::tuning::tune;
 use super::words::without_words;
 use crate::catalog::vectorizer::Vectorizer;
@@ -21,6 +23,8 @@ use crate::pg::vector;
 pub struct Search<'a> {
     /// The terms of the search.
     pub request: &'a Request,
+    /// The steps that it takes.
+    pub steps: &'a Steps,
     /// The vectorizer whose chunks are searched.
     pub vectorizer: &'a Vectorizer,
     /// The order by distance.
@@ -54,7 +58,11 @@ pub fn lock(known: &mut Known, request: &Request) -> Result<(), PgError> {
 }
 
 /// Writes the statements of a search whose relations are locked.
-pub fn prepare<'a>(known: &'a mut Known, request: &'a Request) -> Result<Search<'a>, PgError> {
+pub fn prepare<'a>(
+    known: &'a mut Known,
+    request: &'a Request,
+    steps: &'a Steps,
+) -> Result<Search<'a>, PgError> {
     let Definitions { vectorizer, ordering, configuration } = known.definitions()?;
     let vector = match &request.vector {
         Some(vector) => {
@@ -68,7 +76,7 @@ pub fn prepare<'a>(known: &'a mut Known, request: &'a Request) -> Result<Search<
     let with_vectors = request.diversity.is_some();
     let statement = Statement::new(vectorizer, &place, ordering, request.filter.as_ref(), with_vectors);
     let configuration = if request.words.is_some() { configuration.clone()? } else { None };
-    Ok(Search { request, vectorizer, ordering, place, statement, configuration, vector })
+    Ok(Search { request, steps, vectorizer, ordering, place, statement, configuration, vector })
 }
 
 /// Errors if the vector could be compared with none.
@@ -132,6 +140,13 @@ impl Search<'_> {
             let (answer, gave_up) = with_rows(&text, &[self.vector()], Reads::AsTheCaller, |rows| {
                 let are_fewer = rows.len() < limit;
                 let gave_up = are_fewer && *way == Way::AsPlanned && self.uses_index(&text)?;
+                self.steps.note("vector", |step| {
+                    step.candidates = Some(candidates.filter(|_| *way == Way::AsPlanned).unwrap_or(limit));
+                    step.rows = Some(rows.len());
+                    let (args, is_exact) = ([self.vector()], self.request.exact);
+                    let ran = VectorStatement { text: &text, args: &args, way: *way, is_exact };
+                    described::vectors(step, self.vectorizer, self.ordering, &ran)
+                })?;
                 Ok((read(rows, are_fewer && !gave_up)?, gave_up))
             })?;
             if answer.is_some() || !gave_up {

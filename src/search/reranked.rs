@@ -7,13 +7,14 @@ use std::collections::HashMap;
 
 use pgrx::datum::{DatumWithOid, Uuid};
 
-use super::answer::{self, Answer, InArm};
+use super::answer::{self, Answer, InArm, Receiver};
 use super::arms::{Arms, GROWTH, Key, Standing, rows_by_key};
-use super::choosing::chosen;
+use super::choosing::{chosen, note_choice};
 use super::prepared::Search;
 use super::statement::column;
+use super::steps::Step;
 use crate::pg::error::PgError;
-use crate::pg::result::{Reads, ReturnedRows, with_rows};
+use crate::pg::result::{Reads, with_rows};
 
 /// A model that tells how relevant chunks are to the question of a search.
 pub trait Reranker {
@@ -23,6 +24,9 @@ pub trait Reranker {
     /// Returns the relevance of each text, in their order; `None` if it can't be told now, and the caller wants the order in
     /// which they were found.
     fn relevance(&self, texts: &[String]) -> Result<Option<Vec<f64>>, PgError>;
+
+    /// Describes a step in which it was asked about these texts.
+    fn describe(&self, step: &mut Step, texts: &[String]);
 }
 
 /// The chunks that were found for a model to rank.
@@ -30,7 +34,7 @@ pub struct Candidates {
     /// The chunks, the best first.
     chunks: Vec<Standing>,
     /// The text of each.
-    pub texts: Vec<String>,
+    texts: Vec<String>,
 }
 
 impl Candidates {
@@ -41,10 +45,39 @@ impl Candidates {
             let (fused, is_all) = arms.fused(looked_for)?;
             let candidates = Candidates::among(search, &fused, most)?;
             if candidates.chunks.len() == most || is_all {
+                candidates.note(search, fused.len())?;
                 return Ok(candidates);
             }
             looked_for = looked_for.saturating_mul(GROWTH);
         }
+    }
+
+    /// Notes that they were read, among so many.
+    fn note(&self, search: &Search<'_>, fused: usize) -> Result<(), PgError> {
+        search.steps.note("candidates", |step| {
+            step.candidates = Some(fused);
+            step.rows = Some(self.chunks.len());
+            Ok(())
+        })
+    }
+
+    /// Has a model tell their relevance; `None` if it can't.
+    pub fn relevance(
+        &self,
+        search: &Search<'_>,
+        reranker: &dyn Reranker,
+    ) -> Result<Option<Vec<f64>>, PgError> {
+        let relevance = reranker.relevance(&self.texts)?;
+        search.steps.note("rerank", |step| {
+            step.candidates = Some(self.texts.len());
+            step.rows = relevance.as_ref().map(Vec::len);
+            reranker.describe(step, &self.texts);
+            if relevance.is_none() {
+                step.detail("is_down", true);
+            }
+            Ok(())
+        })?;
+        Ok(relevance)
     }
 
     /// Returns the first of these chunks, at most so many, and reads the texts of few others.
@@ -66,13 +99,13 @@ impl Candidates {
         Ok(candidates)
     }
 
-    /// Returns the rows that are chosen, as the current user. They are chosen by their relevance, of which `min_score` is the
+    /// Gives the rows that are chosen to the receiver, as the current user. They are chosen by their relevance, of which `min_score` is the
     /// least; if that is not known, in the order in which they were found.
     pub fn answer(
         &self,
         search: &Search<'_>,
         relevance: Option<&[f64]>,
-        returned: &ReturnedRows,
+        receiver: &dyn Receiver,
     ) -> Result<(), PgError> {
         let ranked = self.ranked(relevance, search.request.min_score);
         let ids: Vec<Uuid> = ranked.iter().map(|(standing, _)| Uuid::from_bytes(standing.chunk)).collect();
@@ -90,11 +123,13 @@ impl Candidates {
             let scored: Vec<(usize, f64)> =
                 there.iter().map(|(standing, rerank, row)| (*row, score(standing, *rerank))).collect();
 
-            for (place, index) in chosen(search, rows, &scored).into_iter().enumerate() {
+            let chosen = chosen(search, rows, &scored);
+            note_choice(search, self.chunks.len(), chosen.len(), true)?;
+            for (place, index) in chosen.into_iter().enumerate() {
                 let (Standing { vector, text, .. }, rerank, row) = there[index];
-                let score = Some(scored[index].1);
+                let score = scored[index].1;
                 let answer = Answer { place, score, vector: *vector, text: *text, rerank };
-                answer::put(rows, row, returned, &answer)?;
+                answer::put(rows, row, receiver, &answer)?;
             }
             Ok(())
         })

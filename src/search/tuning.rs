@@ -52,7 +52,7 @@ pub fn tune(level: &SettingsLevel, rows: usize, is_rough: bool) -> Result<Option
 }
 
 /// Returns the value of a setting; `None` if there is none of this name.
-fn current(setting: &CStr) -> Option<String> {
+pub fn current(setting: &CStr) -> Option<String> {
     // SAFETY: a C string; the value is null or a C string, and copied.
     unsafe {
         let value = pg_sys::GetConfigOption(setting.as_ptr(), true, false);

@@ -7,14 +7,17 @@ use std::collections::HashMap;
 
 use pgrx::PgSqlErrorCode;
 use pgrx::datum::{DatumWithOid, Uuid};
+use serde_json::{Map, Value, json};
 
 use pgai_rs_pipeline::search::bm25;
 use pgai_rs_queue::quote::literal;
 use pgai_rs_queue::sql::words::of_text;
 
 use super::collection::Collection;
+use super::described;
 use super::filter::Filter;
 use super::place::Place;
+use super::steps::Steps;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::catalog::words::{Configuration, Words};
 use crate::pg::error::PgError;
@@ -27,6 +30,9 @@ const MOST_CHUNKS: usize = 5_000;
 
 /// The largest number of words of a question. Of a longer one the first in the order of Postgres's `tsvector` count.
 const MOST_WORDS: usize = 256;
+
+/// The alias of the table of words itself in a statement.
+const WORDS_ALIAS: &str = "w";
 
 /// The words of a question as the language of a vectorizer has them, without those that it leaves out.
 pub struct Question {
@@ -74,6 +80,18 @@ impl Question {
             parts.map(|((text, query), chunks)| Word { text, query, chunks }).collect();
         words.sort_by(|left, right| left.chunks.total_cmp(&right.chunks));
         Ok(Question { words })
+    }
+
+    /// Returns the number of words.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Returns the number of chunks with each word, by the word. Of common words it is an estimate.
+    pub fn counts(&self) -> Map<String, Value> {
+        let count =
+            |word: &Word| (String::from_utf8_lossy(&word.text).into_owned(), json!(word.chunks.round()));
+        self.words.iter().map(count).collect()
     }
 
     /// Returns the conditions by which chunks are looked for, each to be tried if the one before has found too few.
@@ -148,6 +166,8 @@ pub struct Source<'a> {
     joined: String,
     /// The condition beside that on the words, after `AND`; empty if there is none.
     condition: String,
+    /// The steps of the search.
+    steps: &'a Steps,
 }
 
 impl<'a> Source<'a> {
@@ -157,13 +177,14 @@ impl<'a> Source<'a> {
         vectorizer: &Vectorizer,
         place: &Place,
         filter: Option<&Filter>,
+        steps: &'a Steps,
     ) -> Source<'a> {
         let alias = match vectorizer.source.name.as_str() {
             "_words" => "_words_of",
             _ => "_words",
         };
         let Some(filter) = filter else {
-            return Source { words, alias, joined: String::new(), condition: String::new() };
+            return Source { words, alias, joined: String::new(), condition: String::new(), steps };
         };
         let chunk = place.alias(vectorizer);
         Source {
@@ -174,6 +195,7 @@ impl<'a> Source<'a> {
                 place.relation(vectorizer)
             ),
             condition: format!(" AND {}", place.condition(vectorizer, &filter.in_parentheses())),
+            steps,
         }
     }
 
@@ -193,7 +215,7 @@ impl<'a> Source<'a> {
         let mut best = Vec::new();
         let conditions = question.conditions();
         for condition in &conditions {
-            best = self.scored(condition, |rows| score_rows(rows, &scores, &places))?;
+            best = self.scored(condition, most, |rows| score_rows(rows, &scores, &places))?;
             if best.len() >= most {
                 break;
             }
@@ -207,21 +229,29 @@ impl<'a> Source<'a> {
         Ok((best, is_all))
     }
 
+    /// Returns the chunks that satisfy a condition on their words, of which `most` will be left.
     fn scored(
         &self,
         condition: &str,
+        most: usize,
         score: impl FnOnce(&ResultRows) -> Result<Vec<Scored>, PgError>,
     ) -> Result<Vec<Scored>, PgError> {
-        let Source { words, alias, joined, condition: also } = self;
+        let Source { words, alias, joined, condition: also, .. } = self;
         let table = words.table.qualified();
         let text = format!(
             "SELECT {alias}._uuid::pg_catalog.uuid, {alias}._lexemes::pg_catalog.tsvector
-             FROM (SELECT w.embedding_uuid AS _uuid, w.words AS _lexemes FROM {table} AS w) AS {alias}{joined}
+             FROM (SELECT {WORDS_ALIAS}.embedding_uuid AS _uuid, {WORDS_ALIAS}.words AS _lexemes FROM {table} AS {WORDS_ALIAS}) AS {alias}{joined}
              WHERE {alias}._lexemes OPERATOR(pg_catalog.@@) {}::pg_catalog.tsquery{also} LIMIT {MOST_CHUNKS}",
             literal(condition),
         );
         let none: [DatumWithOid<'_>; 0] = [];
-        with_rows(&text, &none, Reads::AsTheCaller, score)
+        let scored = with_rows(&text, &none, Reads::AsTheCaller, score)?;
+        self.steps.note("text", |step| {
+            step.candidates = Some(scored.len());
+            step.rows = Some(scored.len().min(most));
+            described::words(step, WORDS_ALIAS, &text)
+        })?;
+        Ok(scored)
     }
 }
 

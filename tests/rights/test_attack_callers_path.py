@@ -112,6 +112,10 @@ CALLS = {
     "(SELECT count(*) FROM ai.search('m_document_embedding_store', ai.vectorizer_embed(1, 'text'))), "
     "(SELECT count(*) FROM ai.search(1, 'text', exact => true)), (SELECT count(*) FROM ai.search(1, 'text', rerank => {rerank})), "
     "(SELECT count(*) FROM ai.search(ARRAY['m_document_embedding_store'], 'text'))",
+    "explain_search": "SELECT (SELECT count(*) FROM ai.explain_search(1, 'text', 3, 'true', per_document => 1, min_score => 0)), "
+    "(SELECT count(*) FROM ai.explain_search(1, 'text', exact => true)), "
+    "(SELECT count(*) FROM ai.explain_search(1, 'text', rerank => {rerank})), "
+    "(SELECT count(*) FROM ai.explain_search(ARRAY['m_document_embedding_store'], 'text'))",
     "_embed": "SELECT ai._embed({config}, 'text', NULL)",
     "_embed_tokens": "SELECT ai._embed_tokens({config}, ARRAY[1, 2], NULL)",
     "_embed_all": "SELECT ai._embed_all({config}, ARRAY['text'], NULL)",

@@ -7,24 +7,17 @@ import contextlib
 
 import psycopg
 import pytest
-from support import egress, rereading, vectorizer
+from support import rereading, tenant, vectorizer
 from support.tenant import Tenant
 from support.wait import eventually
 
 READY = "SELECT bool_and(words_ready) FROM ai._vectorizer_binding"
 
 
-def drop(db, role: str) -> None:
-    db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
-
-
 @pytest.fixture
 def alice(db, stub):
-    egress.allow(db.cluster, stub.url)
-    alice = Tenant(db, f"alice_{db.name}", stub.url)
-    yield alice
-    egress.allow_nothing(db.cluster)
-    drop(db, alice.name)
+    with tenant.made(db, stub, "alice") as alice:
+        yield alice
 
 
 @pytest.fixture
@@ -32,15 +25,13 @@ def eve(db):
     name = f"eve_{db.name}"
     db.sql(f"CREATE ROLE {name} LOGIN; CREATE SCHEMA {name} AUTHORIZATION {name}; GRANT USAGE ON SCHEMA {name} TO PUBLIC")
     yield name
-    drop(db, name)
+    tenant.drop(db, name)
 
 
 @pytest.fixture
 def ann(db, alice):
-    name = f"ann_{db.name}"
-    db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai, {alice.name} TO {name}")
-    yield name
-    drop(db, name)
+    with tenant.reading(db, alice, "ann") as ann:
+        yield ann
 
 
 def hybrid(alice: Tenant, language: str = "simple", texts: tuple[str, ...] = ("the wing", "a storm")) -> str:
@@ -124,7 +115,7 @@ def test_whoever_changes_a_configuration_of_her_own_has_nobody_elses_vectorizer_
         try:
             rereading.not_read_again(db, alice, eve.name, f"{own} RENAME TO other; {renamed}", most=4)
         finally:
-            drop(db, eve.name)
+            tenant.drop(db, eve.name)
 
 
 def test_no_dictionary_of_an_owners_is_taken_for_one_that_another_names(cluster, db, alice, eve):
@@ -168,7 +159,7 @@ def test_a_text_that_takes_the_parser_minutes_holds_up_nobody(db, stub, alice, t
     count = f"SELECT count(*) FROM {mallory.name}.document_embedding_store_words"
     eventually(lambda: db.value(count) == 2, what="the words to be there")
     assert worker(db) == before
-    drop(db, mallory.name)
+    tenant.drop(db, mallory.name)
 
 
 def test_a_word_that_takes_a_dictionary_hours_holds_up_nobody(cluster, db, stub, alice):
@@ -193,7 +184,7 @@ def test_a_word_that_takes_a_dictionary_hours_holds_up_nobody(cluster, db, stub,
     eventually(lambda: len(db.sql(look)) == 2, what="the words to be there")
     assert "'klubber'" in db.sql(look)[0][0]
     assert worker(db) == before
-    drop(db, mallory.name)
+    tenant.drop(db, mallory.name)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -5,9 +5,8 @@ import threading
 
 import psycopg
 import pytest
-from support import asking, egress, vectorizer, vectors
+from support import asking, tenant, vectorizer, vectors
 from support.stub import blackhole
-from support.tenant import Tenant
 from support.wait import eventually
 
 QUESTION = "the wing at night"
@@ -291,31 +290,16 @@ def test_nothing_is_read_while_the_model_is_asked(rows, stub):
 
 @pytest.fixture
 def owner(db, stub):
-    """A role with a vectorizer `rows`, who may declare what the server fetches and sends."""
-    egress.allow(db.cluster, stub.url)
-    owner = Tenant(db, f"owner_{db.name}", stub.url)
-    owner.sql(f"CREATE TABLE {owner.name}.document (id int PRIMARY KEY, who name, body text)")
-    owner.sql(f"INSERT INTO {owner.name}.document VALUES (1, 'ann_{db.name}', 'hers'), (2, 'ben', 'his')")
-    vectorizer.create(db, stub.url, f"{owner.name}.document", user=owner.name, name="'rows'")
-    vectorizer.in_step(db, ["id"], source=f"{owner.name}.document", store=f"{owner.name}.document_embedding_store")
-    stub.forget()
-    yield owner
-    egress.allow_nothing(db.cluster)
-    drop(db, owner.name)
+    with tenant.with_rows(db, stub, "owner", {1: f"ann_{db.name}", 2: "ben"}) as owner:
+        yield owner
 
 
 @pytest.fixture
 def reader(db, owner):
     """A role that may search, and nothing else."""
-    name = f"ann_{db.name}"
-    db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai TO {name}; GRANT USAGE ON SCHEMA {owner.name} TO {name}")
-    owner.sql(f"GRANT SELECT ON {owner.name}.document, {owner.name}.document_embedding_store TO {name}")
-    yield name
-    drop(db, name)
-
-
-def drop(db, role: str) -> None:
-    db.sql(f"DROP SCHEMA IF EXISTS {role} CASCADE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+    with tenant.reading(db, owner, "ann") as reader:
+        tenant.may_read(owner, reader)
+        yield reader
 
 
 BUILDERS = {

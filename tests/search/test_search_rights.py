@@ -5,8 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
-from support import egress, vectorizer
-from support.tenant import Tenant
+from support import tenant, vectorizer
 from support.wait import eventually
 
 SEARCH = "SELECT (key ->> 'id')::int FROM ai.search('rows', '[1,2,3,4,5,6,7,8]'::vector, 30, %s) ORDER BY 1"
@@ -14,29 +13,15 @@ SEARCH = "SELECT (key ->> 'id')::int FROM ai.search('rows', '[1,2,3,4,5,6,7,8]':
 
 @pytest.fixture
 def owner(db, stub):
-    """A role with a vectorizer `rows` on a table of hers, with an address that others need not know."""
-    egress.allow(db.cluster, stub.url)
-    owner = Tenant(db, f"owner_{db.name}", stub.url)
-    owner.sql(f"CREATE TABLE {owner.name}.document (id int PRIMARY KEY, who name, body text, secret text DEFAULT 's')")
-    owner.sql(f"INSERT INTO {owner.name}.document VALUES (1, 'ann', 'hers'), (2, 'ben', 'his')")
-    vectorizer.create(db, stub.url, f"{owner.name}.document", user=owner.name, name="'rows'")
-    vectorizer.in_step(db, ["id"], source=f"{owner.name}.document", store=f"{owner.name}.document_embedding_store")
-    stub.forget()
-    yield owner
-    egress.allow_nothing(db.cluster)
-    drop(db, owner.name)
+    """A role with a vectorizer `rows` on a table of hers, with a secret that others need not know."""
+    with tenant.with_rows(db, stub, "owner", {1: "ann", 2: "ben"}, ", secret text DEFAULT 's'") as owner:
+        yield owner
 
 
 @pytest.fixture
 def reader(db, owner):
-    name = f"ann_{db.name}"
-    db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai TO {name}; GRANT USAGE ON SCHEMA {owner.name} TO {name}")
-    yield name
-    drop(db, name)
-
-
-def drop(db, role: str) -> None:
-    db.sql(f"DROP SCHEMA IF EXISTS {role} CASCADE; DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+    with tenant.reading(db, owner, "ann") as reader:
+        yield reader
 
 
 def found(db, filter: str | None = None, **options) -> list[int]:

@@ -85,6 +85,38 @@ def test_scores_of_different_models_are_not_compared(db, stub):
     assert stub.embedded == {"row 2": 4}
 
 
+def test_the_distance_that_is_used_decides_what_is_compared(searchable):
+    """An index that somebody has made is used, whatever operator class was declared."""
+    each = in_each(searchable, "'row 5', 10")
+    searchable.sql("CREATE INDEX mine ON manual_embedding_store USING hnsw (embedding vector_l2_ops)")
+    by_another = in_each(searchable, "'row 5', 10")
+    assert by_another["tickets"] == each["tickets"] and by_another["manuals"] != each["manuals"]
+    assert found(searchable, f"{BOTH}, 'row 5'") == interleaved(by_another, 10)
+
+    searchable.sql("CREATE INDEX mine_too ON ticket_embedding_store USING hnsw (embedding vector_l2_ops)")
+    alike = in_each(searchable, "'row 5', 10")
+    assert found(searchable, f"{BOTH}, 'row 5'") == sorted([*alike["tickets"], *alike["manuals"]], key=lambda row: -row[2])
+
+
+def test_operator_classes_that_differ_where_no_index_is(db, stub):
+    for source, opclass in (("ticket", "vector_cosine_ops"), ("manual", "vector_l2_ops")):
+        db.sql(f"CREATE TABLE {source} (id int PRIMARY KEY, body text)")
+        db.sql(f"INSERT INTO {source} SELECT i, 'row ' || i FROM generate_series(1, 4) i")
+        create(db, stub.url, source, indexing=f"ai.indexing_hnsw(opclass => '{opclass}')")
+    assert found(db, f"{BOTH}, 'row 2', 3") == interleaved(in_each(db, "'row 2', 3"), 3)
+
+
+def test_words_that_are_not_found_leave_scores_that_cannot_be_compared(db, stub):
+    """Where the words find nothing, a score is still one of the fusion."""
+    for source in ("ticket", "manual"):
+        db.sql(f"CREATE TABLE {source} (id int PRIMARY KEY, body text)")
+        db.sql(f"INSERT INTO {source} SELECT i, 'row ' || i FROM generate_series(1, 4) i")
+        create(db, stub.url, source, search="ai.search_hybrid('simple')")
+    eventually(lambda: db.value("SELECT bool_and(words_ready) FROM ai._vectorizer_binding"), what="the words to be complete")
+    each = in_each(db, "'nowhere', 4, mode => 'hybrid'")
+    assert found(db, f"{BOTH}, 'nowhere', 8, mode => 'hybrid'") == interleaved(each, 8)
+
+
 @pytest.mark.parametrize("mode", ["text", "hybrid"])
 def test_scores_by_words_are_not_compared(db, stub, mode):
     for source, text in (("ticket", "word"), ("manual", "rare word")):

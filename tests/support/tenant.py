@@ -1,10 +1,12 @@
 """Roles that share a database and its worker, and do not trust each other."""
 
+import contextlib
 import itertools
+from collections.abc import Iterator
 
 import psycopg
 
-from support import vectorizer
+from support import egress, vectorizer
 from support.wait import eventually
 
 _numbers = itertools.count(1)
@@ -73,3 +75,52 @@ class Tenant:
         what = f"{self.name}'s vectorizer to be {state}: {reason}"
         [hint] = eventually(there, what=what, ignoring=(*NO_LOCK_FREE, AssertionError))
         return hint
+
+
+@contextlib.contextmanager
+def made(db, stub, who: str) -> Iterator[Tenant]:
+    """A role with a schema of its own, who may declare what the server fetches and sends."""
+    egress.allow(db.cluster, stub.url)
+    role = Tenant(db, f"{who}_{db.name}", stub.url)
+    try:
+        yield role
+    finally:
+        egress.allow_nothing(db.cluster)
+        drop(db, role.name)
+
+
+@contextlib.contextmanager
+def with_rows(db, stub, who: str, rows: dict[int, str], columns: str = "", **arguments: str) -> Iterator[Tenant]:
+    """A tenant with a vectorizer `rows` on a table of texts that are of somebody: who that is, by the row's number.
+
+    Ann's first text is "hers", Ben's is "his", and so on."""
+    with made(db, stub, who) as owner:
+        table = f"{owner.name}.document"
+        owner.sql(f"CREATE TABLE {table} (id int PRIMARY KEY, who name, body text{columns})")
+        for id, whose in rows.items():
+            owner.sql(f"INSERT INTO {table} VALUES (%s, %s, %s)", [id, whose, {"ben": "his"}.get(whose, "hers")])
+        vectorizer.create(db, stub.url, table, user=owner.name, name="'rows'", **arguments)
+        vectorizer.in_step(db, ["id"], source=table, store=f"{table}_embedding_store")
+        stub.forget()
+        yield owner
+
+
+@contextlib.contextmanager
+def reading(db, owner: Tenant, who: str) -> Iterator[str]:
+    """A role that may use the schema of `owner`, and was granted nothing in it; its name."""
+    name = f"{who}_{db.name}"
+    db.sql(f"CREATE ROLE {name} LOGIN; GRANT USAGE ON SCHEMA ai, {owner.name} TO {name}")
+    try:
+        yield name
+    finally:
+        drop(db, name)
+
+
+def may_read(owner: Tenant, reader: str) -> None:
+    """Lets a role search in the tenant's vectorizer."""
+    owner.sql(f"GRANT SELECT ON {owner.name}.document, {owner.name}.document_embedding_store TO {reader}")
+
+
+def drop(db, role: str) -> None:
+    """Drops a role with all that it owns."""
+    db.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")

@@ -105,6 +105,7 @@ fn answers_of_providers_are_vectors_or_errors() {
     let embedding = Embedding::Openai {
         model: "test-model".into(),
         dimensions: support::openai::DIMENSIONS,
+        shortened_from: None,
         user: None,
         api_key_name: None,
         base_url: Some(server.url.clone()),

@@ -13,6 +13,9 @@ pub enum Embedding {
         model: String,
         /// The number of dimensions of a vector.
         dimensions: u32,
+        /// See [`Embedding::shortened_from`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shortened_from: Option<u32>,
         /// Passed on as OpenAI's `user`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
@@ -29,6 +32,9 @@ pub enum Embedding {
         model: String,
         /// The number of dimensions of a vector.
         dimensions: u32,
+        /// See [`Embedding::shortened_from`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shortened_from: Option<u32>,
         /// URL to which `/api/embed` is added; none means the server's default.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base_url: Option<String>,
@@ -45,6 +51,9 @@ pub enum Embedding {
         model: String,
         /// The number of dimensions of a vector.
         dimensions: u32,
+        /// See [`Embedding::shortened_from`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shortened_from: Option<u32>,
         /// The role in which documents are embedded: `document`, `query` or none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         input_type: Option<String>,
@@ -61,6 +70,9 @@ pub enum Embedding {
         model: String,
         /// The number of dimensions of a vector.
         dimensions: u32,
+        /// See [`Embedding::shortened_from`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shortened_from: Option<u32>,
         /// Name under which the server finds the key; none means the provider's usual one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         api_key_name: Option<String>,
@@ -99,6 +111,22 @@ impl Embedding {
             | Embedding::Voyageai { dimensions, .. }
             | Embedding::Litellm { dimensions, .. } => *dimensions,
         }
+    }
+
+    /// Returns the number of dimensions of the model's own vectors, of which the first [`Self::dimensions`] are kept, and brought
+    /// to length 1 again; `None` if vectors stay as the model makes them.
+    pub fn shortened_from(&self) -> Option<u32> {
+        match self {
+            Embedding::Openai { shortened_from, .. }
+            | Embedding::Ollama { shortened_from, .. }
+            | Embedding::Voyageai { shortened_from, .. }
+            | Embedding::Litellm { shortened_from, .. } => *shortened_from,
+        }
+    }
+
+    /// Returns the number of dimensions of the vectors that the model is to answer.
+    pub fn answered_dimensions(&self) -> u32 {
+        self.shortened_from().unwrap_or_else(|| self.dimensions())
     }
 
     /// Name of the provider's key, if the vectorizer's author wrote one.

@@ -48,6 +48,18 @@ pub enum RerankProtocol {
     Tei,
 }
 
+impl RerankProtocol {
+    /// Returns the config's `implementation`.
+    pub fn name(self) -> &'static str {
+        match self {
+            RerankProtocol::Cohere => "cohere",
+            RerankProtocol::Voyageai => "voyageai",
+            RerankProtocol::Jina => "jina",
+            RerankProtocol::Tei => "tei",
+        }
+    }
+}
+
 /// The answer to a search whose reranking provider is down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -179,7 +179,12 @@ impl EndpointDeclaration<'_> {
     }
 
     fn not_a_url(&self, error: crate::server_url::ServerUrlError) -> Failure {
-        invalid_base_url(&format!("{} {error}", self.argument), &error.hint("https://host/v1"))
+        let hint = error.hint("https://host/v1");
+        let hint = match self.provider.default_server_name() {
+            Some(default) => format!("{hint} Without it, {default} is asked."),
+            None => hint,
+        };
+        invalid_base_url(&format!("{} {error}", self.argument), &hint)
     }
 }
 
@@ -261,6 +266,19 @@ pub(super) mod tests {
             let embedding: Embedding = serde_json::from_value(openai(None, Some(url))).unwrap();
             assert!(!format!("{:?}", check(&embedding, author, None, &ours)).contains("SECRET"));
         }
+    }
+
+    #[test]
+    fn a_hint_tells_who_is_asked_without_a_base_url() {
+        let hint = |implementation: &str| {
+            let config =
+                json!({"implementation": implementation, "model": "m", "dimensions": 3, "base_url": "h"});
+            let embedding: Embedding = serde_json::from_value(config).unwrap();
+            check(&embedding, Author::Superuser, None, &settings(&[], &[])).unwrap_err().hint.unwrap()
+        };
+        assert!(hint("openai").ends_with("Without it, that of pgai_rs.openai_base_url is asked."));
+        assert!(hint("ollama").ends_with("Without it, that of pgai_rs.ollama_base_url is asked."));
+        assert!(hint("voyageai").ends_with("Without it, the server of Voyage AI is asked."));
     }
 
     #[test]

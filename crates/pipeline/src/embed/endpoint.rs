@@ -29,8 +29,10 @@ pub(super) struct Endpoint {
     pub at_home: bool,
     /// The model's name, as the provider writes it.
     pub model: String,
-    /// The number of dimensions of a vector.
+    /// The number of dimensions of a vector, as the model answers it.
     pub dimensions: u32,
+    /// The number of dimensions that are kept of it; `None` if all are.
+    pub shortened_to: Option<u32>,
     /// The numbers of dimensions that a model of this name may have, if it is the provider's.
     pub known_dimensions: Dimensions,
     /// The author of the declaration.

@@ -108,6 +108,5 @@ pub(super) fn invalid(message: impl Into<String>, hint: impl Into<String>) -> Fa
 
 /// A base URL that can't be asked; says why, and repeats nothing of it.
 pub(super) fn invalid_base_url(message: &str, hint: &str) -> Failure {
-    let hint = format!("{hint} Without it, pgai_rs.openai_base_url and pgai_rs.ollama_base_url are used.");
     Failure::new(Step::Embedding, "invalid_base_url", message, Retry::After(ADMINISTRATOR)).with_hint(hint)
 }

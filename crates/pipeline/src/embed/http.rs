@@ -84,6 +84,8 @@ pub(super) struct HttpEmbedder {
     protocol: Arc<dyn Protocol>,
     url: Url,
     dimensions: usize,
+    /// The number of dimensions that are kept of an answer's vectors; `None` if all are.
+    shortened_to: Option<usize>,
     api_key: Option<ApiKey>,
     timeout: Duration,
     credentials: Credentials,
@@ -118,6 +120,7 @@ impl HttpEmbedder {
     ) -> Result<Self, Failure> {
         let endpoint = &model.endpoint;
         let dimensions = endpoint.dimensions as usize;
+        let shortened_to = endpoint.shortened_to.map(|most| most as usize);
         let api_key = endpoint.api_key.clone();
         if api_key.is_none() && endpoint.at_home {
             return Err(no_api_key(model.provider.profile()));
@@ -140,6 +143,7 @@ impl HttpEmbedder {
             credentials: Credentials::new(protocol.identity(), aws, clients, timeout),
             protocol,
             dimensions,
+            shortened_to,
             api_key,
             timeout,
             limiter,
@@ -260,8 +264,10 @@ impl HttpEmbedder {
         let told = body.get(..).filter(|body| body.len() <= BYTES_PER_ANSWER);
         let refusal = told.and_then(|body| ProviderRefusal::in_success(status, &headers, body));
 
-        let expected = Expected { inputs: count, dimensions, proven: self.proven.load(Ordering::Relaxed) };
+        let (shortened_to, proven) = (self.shortened_to, self.proven.load(Ordering::Relaxed));
+        let expected = Expected { inputs: count, dimensions, shortened_to, proven };
         let Parsed { tokens, vectors: parsed } = self.large.parse(&self.protocol, body, expected).await;
+
         self.proven.fetch_or(parsed.is_ok(), Ordering::Relaxed);
         match (parsed, refusal) {
             (Err(EmbedError::BadResponse(_) | EmbedError::Unavailable(_)), Some(refusal)) => {
@@ -384,7 +390,7 @@ mod tests {
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
         let protocol = model("http://h/v1", None).protocol();
-        super::parse(&*protocol, body, Expected { inputs, dimensions, proven: false }).vectors
+        super::parse(&*protocol, body, Expected { inputs, dimensions, shortened_to: None, proven: false }).vectors
     }
 
     #[test]

@@ -57,6 +57,7 @@ impl Model {
             at_home: url.is_ok_and(|url| Provider::OpenAi.is_home(&url)),
             model: "m".to_owned(),
             dimensions: 3,
+            shortened_to: None,
             known_dimensions: super::request::dimensions::Dimensions::Unknown,
             author: crate::config::Author::Superuser,
             region: None,

@@ -26,7 +26,9 @@ use crate::settings::Settings;
 ///
 /// Those of the embedding step.
 pub fn read_answer(embedding: &Embedding, inputs: usize, body: &[u8]) -> Result<Vectors, Failure> {
-    let expected = Expected { inputs, dimensions: embedding.dimensions() as usize, proven: false };
+    let dimensions = embedding.answered_dimensions() as usize;
+    let shortened_to = embedding.shortened_from().map(|_| embedding.dimensions() as usize);
+    let expected = Expected { inputs, dimensions, shortened_to, proven: false };
     http::parse(&*protocol(embedding)?, body, expected).vectors.map_err(|error| error.into_failure())
 }
 

@@ -34,6 +34,7 @@ pub(super) fn resolve(
     let Declared { provider, name, base_url, mut parameters } = Declared::read(embedding)?;
     let profile = provider.profile();
     provider.check_name(name)?;
+    check_shortening(embedding)?;
 
     if let Some(types) = &profile.input_types {
         let declared = parameters.remove(types.option);
@@ -63,7 +64,8 @@ pub(super) fn resolve(
         base_url,
         socket,
         model: name.to_owned(),
-        dimensions: embedding.dimensions(),
+        dimensions: embedding.answered_dimensions(),
+        shortened_to: embedding.shortened_from().map(|_| embedding.dimensions()),
         known_dimensions: (profile.dimensions)(name),
         author,
         region: settings.s3.region.clone(),
@@ -72,6 +74,17 @@ pub(super) fn resolve(
         parameters,
     };
     Ok(Model { provider, endpoint })
+}
+
+/// Errors (`invalid_embedding`) if vectors are to be shortened to more numbers than they have, or to none.
+fn check_shortening(embedding: &Embedding) -> Result<(), Failure> {
+    match embedding.shortened_from() {
+        Some(own) if !(1..own).contains(&embedding.dimensions()) => Err(invalid(
+            format!("vectors of {own} dimensions cannot be shortened to {}", embedding.dimensions()),
+            "Specify fewer dimensions than the model's own, or the model without ai.embedding_shortened().",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Errors unless a model can be asked as it is declared, with this key if there is one, as far as that is
@@ -179,9 +192,10 @@ impl<'a> Declared<'a> {
             Embedding::Voyageai { model, input_type, base_url, .. } => {
                 (Provider::Voyage, model, base_url, set([("input_type", text(input_type))]))
             }
-            Embedding::Litellm { model, dimensions, extra_options, .. } => {
+            Embedding::Litellm { model, extra_options, .. } => {
                 let (provider, name) = litellm::split(model)?;
-                let (base_url, parameters) = litellm::options(provider, *dimensions, extra_options)?;
+                let (base_url, parameters) =
+                    litellm::options(provider, embedding.answered_dimensions(), extra_options)?;
                 return Ok(Declared { provider, name, base_url, parameters });
             }
         };

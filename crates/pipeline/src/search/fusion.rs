@@ -18,6 +18,16 @@ pub enum Fusion {
     Scores,
 }
 
+impl Fusion {
+    /// Returns its name, as users write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Fusion::Ranks => "ranks",
+            Fusion::Scores => "scores",
+        }
+    }
+}
+
 /// The chunks that an arm has found, the best first, with their scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arm<T> {

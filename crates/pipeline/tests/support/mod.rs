@@ -41,6 +41,7 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
         embedding: Embedding::Openai {
             model: "test-model".into(),
             dimensions: openai::DIMENSIONS,
+            shortened_from: None,
             user: None,
             api_key_name: None,
             base_url: Some(base_url.into()),

@@ -80,7 +80,7 @@ mod tests {
     const A: Owner = Owner::of(1);
     const B: Owner = Owner::of(2);
 
-    const ONE: Expected = Expected { inputs: 1, dimensions: 3, proven: false };
+    const ONE: Expected = Expected { inputs: 1, dimensions: 3, shortened_to: None, proven: false };
 
     fn answer(blanks: usize) -> Vec<u8> {
         format!(r#"{{"data":[{{"index":0,"embedding":[1,2,3]}}]}}{}"#, " ".repeat(blanks)).into_bytes()

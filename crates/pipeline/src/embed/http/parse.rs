@@ -6,7 +6,7 @@ use crate::embed::provider::Protocol;
 use crate::embed::request::answer::Answered;
 use crate::embed::request::check::{self, Wrong};
 use crate::embed::request::dimensions::MOST_DIMENSIONS;
-use crate::embed::request::normalize::normalize;
+use crate::embed::request::normalize::{normalize, shorten};
 use crate::json_items::JsonItems;
 
 /// The size that an answer must have.
@@ -16,6 +16,8 @@ pub(in crate::embed) struct Expected {
     pub inputs: usize,
     /// The number of dimensions of each vector; 0 for any.
     pub dimensions: usize,
+    /// The number of dimensions that are kept of each; `None` if all are.
+    pub shortened_to: Option<usize>,
     /// The model is known to make such vectors.
     pub proven: bool,
 }
@@ -64,7 +66,11 @@ fn ordered(
     let vectors = check::in_order(answered, expected.inputs, expected.dimensions);
     let mut vectors = vectors.map_err(|wrong| mismatched(wrong, expected))?;
 
-    if protocol.leaves_lengths() {
+    if let Some(dimensions) = expected.shortened_to {
+        for vector in &mut vectors {
+            shorten(vector, dimensions);
+        }
+    } else if protocol.leaves_lengths() {
         for vector in &mut vectors {
             normalize(vector);
         }

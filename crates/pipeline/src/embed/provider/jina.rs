@@ -1,18 +1,10 @@
 //! Jina AI's `/embeddings`.
 
-use std::sync::Arc;
-
-use reqwest::RequestBuilder;
-use serde::Serialize;
-use serde_json::{Map, Value};
-
-use super::protocol::{OptionShape, Profile, Protocol};
-use crate::embed::endpoint::Endpoint;
+use super::plain::{Dialect, DimensionsName, Plain};
+use super::protocol::{OptionShape, Profile};
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
-use crate::embed::request::optional::Optional;
 
 /// The profile of Jina AI. A text has no `task` unless one is declared: older models know none.
 pub(super) const PROFILE: Profile = Profile {
@@ -40,10 +32,19 @@ pub(super) const PROFILE: Profile = Profile {
         untyped_query: None,
     }),
     dimensions,
-    protocol: |endpoint| Arc::new(Jina { endpoint }),
+    protocol: |endpoint| Plain::protocol(endpoint, DIALECT),
 };
 
 const TASK: &str = "task";
+
+/// The requests of Jina AI, by <https://api.jina.ai/docs>. It publishes no limit of a request; larger ones than it takes are made
+/// smaller.
+const DIALECT: Dialect = Dialect {
+    dimensions: DimensionsName::Dimensions,
+    limits: |_| Limits::NONE,
+    leaves_lengths: true,
+    unknown_model: None,
+};
 
 /// Returns the dimensions by <https://jina.ai/models>.
 fn dimensions(model: &str) -> Dimensions {
@@ -51,50 +52,5 @@ fn dimensions(model: &str) -> Dimensions {
         "jina-embeddings-v3" => Dimensions::UpTo(1_024),
         "jina-embeddings-v4" => Dimensions::UpTo(2_048),
         _ => Dimensions::Unknown,
-    }
-}
-
-/// A model of Jina AI.
-struct Jina {
-    endpoint: Endpoint,
-}
-
-/// The body of a request, by <https://api.jina.ai/docs>.
-#[derive(Serialize)]
-struct Request<'a> {
-    model: &'a str,
-    input: &'a [Arc<str>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dimensions: Option<u32>,
-    #[serde(flatten)]
-    parameters: &'a Map<String, Value>,
-}
-
-impl Protocol for Jina {
-    fn url(&self) -> String {
-        self.endpoint.url("embeddings")
-    }
-
-    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.endpoint.authorize(request).json(&Request {
-            model: &self.endpoint.model,
-            input: inputs,
-            dimensions: self.endpoint.wanted_dimensions(optional),
-            parameters: &self.endpoint.parameters,
-        })
-    }
-
-    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
-        indexed(body)
-    }
-
-    /// Jina AI publishes no limit of a request; larger ones than it takes are made smaller.
-    fn limits(&self) -> Limits {
-        Limits::NONE
-    }
-
-    /// Returns whether vectors are shortened: nothing is said of the lengths that they have then.
-    fn leaves_lengths(&self) -> bool {
-        self.endpoint.is_shortened()
     }
 }

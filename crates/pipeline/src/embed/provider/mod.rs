@@ -1,6 +1,7 @@
 //! Providers of models, one file each: how a provider is asked, how it answers, and what it takes.
 //!
 //! * `protocol`: the trait that each implements, and the profile of each
+//! * `plain`: the protocol that `jina`, `mistral` and `voyage` have in common
 //! * `openai`, `ollama`, `huggingface`: protocols of servers that people run themselves, too
 //! * `azure`, `bedrock`, `cohere`, `gemini`, `jina`, `mistral`, `vertex`, `voyage`: services
 
@@ -13,6 +14,7 @@ mod jina;
 mod mistral;
 mod ollama;
 mod openai;
+mod plain;
 mod protocol;
 mod vertex;
 mod voyage;
@@ -120,6 +122,16 @@ impl Provider {
             other => other.profile().home,
         };
         url.and_then(|url| ServerUrl::parse(url).ok())
+    }
+
+    /// Returns what to call the server that is asked if a vectorizer does not say; `None` if that depends on other
+    /// declarations, or there is none.
+    pub(super) fn default_server_name(self) -> Option<String> {
+        match self {
+            Provider::OpenAi => Some("that of pgai_rs.openai_base_url".to_owned()),
+            Provider::Ollama => Some("that of pgai_rs.ollama_base_url".to_owned()),
+            other => other.profile().home.map(|_| format!("the server of {}", other.profile().name)),
+        }
     }
 
     /// Refuses a model that can't be asked, as far as its name tells.

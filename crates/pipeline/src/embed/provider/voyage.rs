@@ -1,19 +1,10 @@
 //! Voyage AI.
 
-use std::sync::Arc;
-
-use reqwest::RequestBuilder;
-use serde::Serialize;
-use serde_json::{Map, Value};
-
-use super::protocol::{OptionShape, Profile, Protocol};
-use crate::embed::endpoint::Endpoint;
+use super::plain::{Dialect, DimensionsName, Plain};
+use super::protocol::{OptionShape, Profile};
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::answer::{Answered, indexed};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
-use crate::embed::request::optional::Optional;
-use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 
 /// The profile of Voyage AI. Vectors with and without an `input_type` may be compared.
 pub(super) const PROFILE: Profile = Profile {
@@ -32,7 +23,15 @@ pub(super) const PROFILE: Profile = Profile {
         untyped_query: Some("query"),
     }),
     dimensions,
-    protocol: |endpoint| Arc::new(Voyage { endpoint }),
+    protocol: |endpoint| Plain::protocol(endpoint, DIALECT),
+};
+
+/// The requests of Voyage AI, by <https://docs.voyageai.com/reference/embeddings-api>.
+const DIALECT: Dialect = Dialect {
+    dimensions: DimensionsName::OutputDimension,
+    limits: |model| Limits { inputs: INPUTS, tokens: tokens(model) },
+    leaves_lengths: false,
+    unknown_model: Some("supported models are"),
 };
 
 /// The limit of the API's first years, at which pgai and LiteLLM cut, too; by
@@ -61,49 +60,5 @@ fn tokens(model: &str) -> usize {
         "voyage-3.5-lite" | "voyage-3-lite" => 1_000_000,
         "voyage-3.5" | "voyage-3" | "voyage-2" => 320_000,
         _ => 120_000,
-    }
-}
-
-/// A model of Voyage AI.
-struct Voyage {
-    endpoint: Endpoint,
-}
-
-/// The body of a request.
-#[derive(Serialize)]
-struct Request<'a> {
-    model: &'a str,
-    input: &'a [Arc<str>],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_dimension: Option<u32>,
-    #[serde(flatten)]
-    parameters: &'a Map<String, Value>,
-}
-
-impl Protocol for Voyage {
-    fn url(&self) -> String {
-        self.endpoint.url("embeddings")
-    }
-
-    fn write(&self, request: RequestBuilder, inputs: &[Arc<str>], optional: Optional) -> RequestBuilder {
-        self.endpoint.authorize(request).json(&Request {
-            model: &self.endpoint.model,
-            input: inputs,
-            output_dimension: self.endpoint.wanted_dimensions(optional),
-            parameters: &self.endpoint.parameters,
-        })
-    }
-
-    fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
-        indexed(body)
-    }
-
-    fn limits(&self) -> Limits {
-        Limits { inputs: INPUTS, tokens: tokens(&self.endpoint.model) }
-    }
-
-    /// An unknown model is a bad request to Voyage AI.
-    fn kind(&self, refusal: &ProviderRefusal) -> Option<RefusalKind> {
-        refusal.says("supported models are").then_some(RefusalKind::NoSuchModel)
     }
 }

@@ -15,6 +15,14 @@ pub(in crate::embed) fn normalize(vector: &mut [f32]) {
     }
 }
 
+/// Keeps the first numbers of a vector, and brings it to the length 1 again: a model that was trained for it has said the most
+/// with these (Kusupati et al., "Matryoshka Representation Learning", NeurIPS 2022, <https://arxiv.org/abs/2205.13147>).
+pub(in crate::embed) fn shorten(vector: &mut Vec<f32>, dimensions: usize) {
+    vector.truncate(dimensions);
+    vector.shrink_to_fit();
+    normalize(vector);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +37,15 @@ mod tests {
         assert_eq!(normalized(vec![3.0, -4.0]), [0.6, -0.8]);
         assert_eq!(normalized(vec![3.0e9, 4.0e9]), [0.6, 0.8]);
         assert_eq!(normalized(vec![0.6001, 0.8]), [0.6001, 0.8]);
+    }
+
+    #[test]
+    fn shortens_to_the_first_numbers() {
+        let mut vector = vec![3.0, -4.0, 12.0];
+        shorten(&mut vector, 2);
+        assert_eq!(vector, [0.6, -0.8]);
+        shorten(&mut vector, 5);
+        assert_eq!(vector, [0.6, -0.8]);
     }
 
     #[test]

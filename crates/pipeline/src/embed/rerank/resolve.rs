@@ -68,6 +68,7 @@ pub(super) fn resolve(
         base_url,
         model: model.clone().unwrap_or_default(),
         dimensions: 0,
+        shortened_to: None,
         known_dimensions: Dimensions::Unknown,
         author,
         region: None,
