@@ -11,7 +11,7 @@ export PG PG_CONFIG DESTDIR SUDO ARGS
 .NOTPARALLEL:
 
 .DEFAULT_GOAL = help
-.PHONY: help all build install package dist demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare torture fuzz bench lint figures sbom
+.PHONY: help all build install package dist demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare test-packages torture fuzz bench lint figures sbom
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -58,6 +58,9 @@ test-matrix: ## The end-to-end tests on every Postgres from 15 to 18 that can ru
 
 test-bare: ## `make demo` and `make test` on bare systems, as root: ARGS='--release trixie --do demo'
 	@$(DEV) test-bare
+
+test-packages: ## Packages as strangers use them, in Debian 12 and 13, as root: ARGS='--built dist'
+	@$(DEV) test-packages
 
 torture: ## Kill, cut and throttle it for minutes: ARGS='--seconds 600 --seed 1'
 	@$(DEV) torture

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..console import run
 
 
-def pack(tree: Path, fields: dict[str, str], epoch: int, directory: Path) -> Path:
+def pack(tree: Path, fields: dict[str, str], epoch: int, directory: Path, *, compression: str = "xz") -> Path:
     """Writes the package of a tree into a directory, and returns its path.
 
     The tree's modes and times are set, and its DEBIAN/ is written."""
@@ -26,7 +26,7 @@ def pack(tree: Path, fields: dict[str, str], epoch: int, directory: Path) -> Pat
     directory.mkdir(parents=True, exist_ok=True)
     target = directory / f"{fields['Package']}_{fields['Version']}_{fields['Architecture']}.deb"
     # Several threads would cut the archive into as many blocks.
-    command = ["dpkg-deb", "--root-owner-group", "-Zxz", "--threads-max=1", "--build", tree, target]
+    command = ["dpkg-deb", "--root-owner-group", f"-Z{compression}", "--threads-max=1", "--build", tree, target]
     run(command, log="dpkg-deb", env=os.environ | {"SOURCE_DATE_EPOCH": str(epoch)})
     return target
 
