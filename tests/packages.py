@@ -7,7 +7,7 @@ import signal
 import tempfile
 from pathlib import Path
 
-from pgai_dev import debian, postgres
+from pgai_dev import debian, places, postgres
 from pgai_dev.console import Failure
 from support.packages.run import run_all
 
@@ -17,7 +17,9 @@ def main() -> None:
     parser.add_argument("--built", type=Path, required=True, help="where the packages are, of 15 and of 17")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    made = [newest(given.built, major) for major in debian.RELEASES]
+    # `make` is run in the clone, and this is not.
+    made = [newest(places.ROOT / given.built, major) for major in debian.RELEASES]
+    os.environ.pop("PG_CONFIG", None)
     os.environ["PG"] = "15"
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="pgai_rs-packages-") as directory:
         run_all(made, postgres.wanted(), Path(directory))

@@ -52,6 +52,7 @@ def run_all(made: list[Path], server_without_pgvector: postgres.Postgres, direct
     bucket = s3.bucket("my-bucket")
     bucket.put("handbook.md", ways.HANDBOOK)
     bucket.put("page.html", ways.PAGE)
+    bucket.put("other.html", ways.PAGE.replace("Canteen", "Garden"))
     times = {}
     try:
         for major, release in debian.RELEASES.items():
@@ -76,6 +77,8 @@ def _ways_of(machine: Machine, packages: Packages, model_url: str) -> list[tuple
     ours = packages.of(major)
     step(f"{release}: from apt install to the first search, on Postgres {major}")
     watch = _shown(machine, lambda: ways.first_search(machine, ours, model_url))
+    step(f"{release}: mounted elsewhere")
+    _shown(machine, lambda: ways.mounted(machine))
     step(f"{release}: removed, read, and installed again")
     _shown(machine, lambda: ways.away_and_back(machine, ours))
     step(f"{release}: from the files of {EARLIER}, and not back")

@@ -75,6 +75,19 @@ def configure(machine: Machine, model_url: str) -> None:
     )
 
 
+def mounted(machine: Machine) -> None:
+    """The library and its program may lie where dynamic_library_path leads, as in an image that is mounted."""
+    place, mount = f"/usr/lib/postgresql/{machine.major}/lib", "/extensions/pgai_rs/lib"
+    machine.root.run("sh", "-c", f"mkdir --parents {mount} && mv {place}/pgai_rs* {mount}")
+    machine.settings(dynamic_library_path=f"{mount}:$libdir")
+    machine.restart()
+    machine.sql("UPDATE document SET uri = 's3://my-bucket/other.html' WHERE title = 'Page'")
+    machine.eventually("SELECT count(*) = 1 FROM document_embeddings WHERE title = 'Page' AND chunk LIKE '%Garden%'", "t")
+    machine.root.run("sh", "-c", f"mv {mount}/pgai_rs* {place}")
+    machine.forget_setting("dynamic_library_path")
+    machine.restart()
+
+
 def away_and_back(machine: Machine, packages: list[Path]) -> None:
     """Without the package everything is readable, and what it does again is what it missed."""
     declared, chunks = "SELECT count(*) FROM document", f"SELECT count(*), min(chunk) FROM {STORE}"
