@@ -11,18 +11,27 @@ export PG PG_CONFIG DESTDIR SUDO ARGS
 .NOTPARALLEL:
 
 .DEFAULT_GOAL = help
-.PHONY: help build install demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare torture fuzz bench lint figures sbom
+.PHONY: help all build install package dist demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare test-packages torture fuzz bench lint figures sbom
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
 	@echo
 	@echo '  PG=15|16|17|18 or PG_CONFIG=/path/of/pg_config chooses the Postgres of a target.'
 
+# PGXN's client begins with `make all`.
+all: build
+
 build: ## Build the extension and its programs
 	@$(DEV) build
 
 install: ## Build and install them: make install PG_CONFIG=… [DESTDIR=…] [SUDO=sudo]
 	@$(DEV) install
+
+package: ## Build a Debian package into dist/: make package PG=17
+	@$(DEV) make-package
+
+dist: ## The last commit's source as PGXN takes it, into dist/
+	@$(DEV) make-dist
 
 demo: ## See it work on real documents: a private Postgres, an S3 server and a model
 	@$(DEV) demo
@@ -49,6 +58,9 @@ test-matrix: ## The end-to-end tests on every Postgres from 15 to 18 that can ru
 
 test-bare: ## `make demo` and `make test` on bare systems, as root: ARGS='--release trixie --do demo'
 	@$(DEV) test-bare
+
+test-packages: ## Packages as strangers use them, in Debian 12 and 13, as root: ARGS='--built dist'
+	@$(DEV) test-packages
 
 torture: ## Kill, cut and throttle it for minutes: ARGS='--seconds 600 --seed 1'
 	@$(DEV) torture

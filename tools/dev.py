@@ -10,11 +10,13 @@ import sys
 if sys.version_info < (3, 10):
     sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
 
-from pgai_dev import bare, checks, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
+from pgai_dev import bare, checks, debian, dist, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
 from pgai_dev import supply_chain, surroundings, toolchain
+from pgai_dev import deb as debian_packages
 from pgai_dev import figures as counting
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
+from pgai_dev.deb import roots
 from pgai_dev.console import Failure, locked, run, say, speak_aside, step
 
 
@@ -53,11 +55,25 @@ def install() -> None:
     package.install(ready(installing=True))
 
 
+def make_package() -> None:
+    debian_packages.make(ready_for_packages())
+
+
+def ready_for_packages() -> postgresql.Postgres:
+    """All that a package needs."""
+    checks.tell(debian_packages.missing())
+    return ready()
+
+
 def env() -> None:
     """The environment for cargo by hand: eval "$(python3 tools/dev.py env)"."""
     speak_aside()
     for name, value in (toolchain.chosen() | rust.environment(ready())).items():
         print(f"export {name}={shlex.quote(value)}")
+
+
+def make_dist() -> None:
+    dist.make()
 
 
 def test_tools() -> None:
@@ -84,6 +100,18 @@ def test_matrix() -> None:
 
 def test_bare() -> None:
     bare.run_all(arguments())
+
+
+def test_packages() -> None:
+    checks.tell(roots.missing())
+    if "--built" not in arguments():
+        os.environ.pop("PG_CONFIG", None)
+        for major in debian.RELEASES:
+            os.environ["PG"] = major
+            make_package()
+        os.environ["ARGS"] = shlex.join([*arguments(), "--built", str(places.DIST)])
+    os.environ["PYTHONPATH"] = str(places.ROOT / "tools")
+    become("packages.py", *arguments(), cwd=places.ROOT / "tests")
 
 
 def torture() -> None:
@@ -148,8 +176,8 @@ def become(*command: str, cwd=places.ROOT) -> None:
 
 STEPS = {
     step.__name__.replace("_", "-"): step
-    for step in (build, install, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, torture, fuzz, bench)
-    + (demo, demo_psql, clean_demo, lint, figures, sbom)
+    for step in (build, install, make_package, make_dist, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, test_packages)
+    + (torture, fuzz, bench, demo, demo_psql, clean_demo, lint, figures, sbom)
 }
 
 

@@ -1,6 +1,8 @@
 //! Settings for parsing documents: limits of the program that does it.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr, c_void};
+use std::mem::MaybeUninit;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use pgrx::pg_sys;
@@ -60,9 +62,35 @@ pub fn tell(settings: &mut Settings) {
     settings.parse_timeout = millis(&PARSE_TIMEOUT);
 }
 
-/// Returns the parser's file, in the directory of Postgres's loadable modules.
+/// Returns the parser's file, beside the library that this is in.
+///
+/// That is the directory of Postgres's loadable modules, unless `dynamic_library_path` has led elsewhere, as it does where
+/// extensions are mounted into a container.
 fn parser() -> PathBuf {
+    if let Some(library) = library() {
+        return library.with_file_name(PARSER);
+    }
+
     // SAFETY: the server has written it, ended by a zero, before it loads modules, and does not change it.
     let directory = unsafe { CStr::from_ptr((&raw const pg_sys::pkglib_path).cast()) };
-    PathBuf::from(directory.to_string_lossy().into_owned()).join(PARSER)
+    path(directory).join(PARSER)
+}
+
+/// Returns the file that the server has loaded this library from, by the path that it gave.
+fn library() -> Option<PathBuf> {
+    let mut found = MaybeUninit::<libc::Dl_info>::uninit();
+    // SAFETY: the address is that of a function of this library, which is loaded, and there is room for the answer.
+    if unsafe { libc::dladdr(library as *const c_void, found.as_mut_ptr()) } == 0 {
+        return None;
+    }
+
+    // SAFETY: the call has succeeded, and so filled it in.
+    let name = unsafe { found.assume_init() }.dli_fname;
+    // SAFETY: the loader's own name of the file, ended by a zero, lasts as long as the library is loaded.
+    let file = path(unsafe { CStr::from_ptr(name) });
+    file.is_absolute().then_some(file)
+}
+
+fn path(name: &CStr) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(name.to_bytes()))
 }

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import places, rust
@@ -21,6 +22,22 @@ BESIDE_THE_LIBRARY = {"pgai_rs_parser"}
 EVERYTHING_ANEW = "-- all functions and views of sql/\n"
 
 
+@dataclass(frozen=True)
+class Layout:
+    """The directories of a Postgres that an extension is installed into."""
+
+    library: Path
+    extension: Path
+    programs: Path
+
+    @classmethod
+    def of(cls, postgres: Postgres) -> "Layout":
+        return cls(postgres.ask("pkglibdir"), postgres.ask("sharedir") / "extension", postgres.ask("bindir"))
+
+    def below(self, root: Path) -> "Layout":
+        return Layout(*(root / str(path).lstrip("/") for path in (self.library, self.extension, self.programs)))
+
+
 def build(postgres: Postgres) -> Path:
     """Builds the extension and its programs, and lays out the tree that is to be installed."""
     step(f"Building pgai_rs for Postgres {postgres.major} ({postgres.config})")
@@ -28,24 +45,25 @@ def build(postgres: Postgres) -> Path:
 
     stage = places.CACHE / "stage" / postgres.major
     shutil.rmtree(stage, ignore_errors=True)
-    library, extension, programs = (
-        stage / str(directory).lstrip("/")
-        for directory in (postgres.ask("pkglibdir"), postgres.ask("sharedir") / "extension", postgres.ask("bindir"))
-    )
-    for directory in (library, extension, programs):
+    lay_out(Layout.of(postgres).below(stage), places.TARGET / "release")
+    return stage
+
+
+def lay_out(layout: Layout, compiled: Path) -> None:
+    """Puts all that is installed into these directories, with what cargo has left in `compiled`."""
+    for directory in (layout.library, layout.extension, layout.programs):
         directory.mkdir(parents=True, exist_ok=True)
 
-    shutil.copy2(places.TARGET / "release" / "libpgai_rs.so", library / "pgai_rs.so")
-    shutil.copy2(CONTROL, extension)
-    (extension / f"pgai_rs--{version()}.sql").write_text(install_script())
+    shutil.copy2(compiled / "libpgai_rs.so", layout.library / "pgai_rs.so")
+    shutil.copy2(CONTROL, layout.extension)
+    (layout.extension / f"pgai_rs--{version()}.sql").write_text(install_script())
     for script in (SQL / "released").glob("*.sql"):
-        shutil.copy2(script, extension)
+        shutil.copy2(script, layout.extension)
     for script in SQL.glob("pgai_rs--*.sql"):
-        (extension / script.name).write_text(upgrade_script(script))
+        (layout.extension / script.name).write_text(upgrade_script(script))
     for program in _programs():
-        directory = library if program in BESIDE_THE_LIBRARY else programs
-        shutil.copy2(places.TARGET / "release" / program, directory)
-    return stage
+        directory = layout.library if program in BESIDE_THE_LIBRARY else layout.programs
+        shutil.copy2(compiled / program, directory)
 
 
 def version() -> str:

@@ -36,5 +36,9 @@ LOGS = CACHE / "logs"
 # A virtual environment belongs to one minor version of Python.
 VENV = CACHE / f"venv-{sys.version_info.major}.{sys.version_info.minor}"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "target").absolute()
+# What packages are made of is compiled with other flags.
+PACKAGES_TARGET = CACHE / "target-packages"
+# Where the user finds packages.
+DIST = ROOT / "dist"
 
 EMBEDDING_SERVER = TARGET / "release" / "pgai_rs_embedding_server"

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from . import libclang, places, progress
-from .console import run, step
+from .console import output, run, step
 from .postgres import Postgres
 
 # Where rustup and `cargo install` put programs, whatever PATH says.
@@ -45,6 +45,32 @@ def compile(postgres: Postgres, command: str, *flags: str) -> None:
         log=f"cargo-{command}",
         env=os.environ | environment(postgres),
     )
+
+
+def compile_for_packages(postgres: Postgres) -> None:
+    """Compiles what is given to others, which names no directory of the machine that built it.
+
+    It has a target directory of its own: the flags are others than those of everything else, which would be compiled
+    anew after each package."""
+    environment_of_packages = os.environ | environment(postgres) | without_places()
+    progress.cargo([*arguments(postgres, "build"), "--locked", "--lib", "--bins"], log="cargo-package", env=environment_of_packages)
+
+
+def without_places() -> dict[str, str]:
+    """Returns the environment in which rustc and gcc write names of ours where those of directories would stand."""
+    # The later of two that fit counts, and a target directory may lie in the clone.
+    names = {
+        output(["rustc", "--print", "sysroot"], cwd=places.ROOT): "/rust",
+        str(CARGO_HOME.absolute() / "registry" / "src"): "/crates",
+        str(places.ROOT): "/pgai_rs",
+        str(places.PACKAGES_TARGET): "/target",
+    }
+    return {
+        "CARGO_TARGET_DIR": str(places.PACKAGES_TARGET),
+        # Instead of RUSTFLAGS and of those in somebody's configuration: a package is the same for all.
+        "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(f"--remap-path-prefix={place}={name}" for place, name in names.items()),
+        "CFLAGS": " ".join(f"-ffile-prefix-map={place}={name}" for place, name in names.items()),
+    }
 
 
 def build_parser(postgres: Postgres) -> None:

@@ -390,7 +390,8 @@ mod tests {
 
     fn parse(body: &[u8], inputs: usize, dimensions: usize) -> Result<Vectors, EmbedError> {
         let protocol = model("http://h/v1", None).protocol();
-        super::parse(&*protocol, body, Expected { inputs, dimensions, shortened_to: None, proven: false }).vectors
+        super::parse(&*protocol, body, Expected { inputs, dimensions, shortened_to: None, proven: false })
+            .vectors
     }
 
     #[test]
