@@ -7,7 +7,6 @@
 //! * [`guc`]: the settings
 //! * [`api`]: the SQL functions
 //! * [`declare`]: checks of declarations
-//! * [`explain`]: what a vectorizer would come to, before it exists
 //! * [`access`]: the administrator's limits on what the server fetches and sends
 //! * [`catalog`]: vectorizers and their objects
 //! * [`trigger`]: the trigger on a source, and the wake-up of the worker
@@ -27,7 +26,6 @@ mod api;
 mod catalog;
 mod ddl;
 mod declare;
-mod explain;
 mod guc;
 mod index;
 mod migrate;

@@ -226,7 +226,7 @@ fn pages(parsed: &Parsed) -> serde_json::Value {
 }
 
 /// Returns the error for a document that a vectorizer would set aside, or try again.
-pub fn failed(failure: Failure) -> PgError {
+pub(super) fn failed(failure: Failure) -> PgError {
     let sqlstate = match failure.retry {
         Retry::Never => PgSqlErrorCode::ERRCODE_DATA_EXCEPTION,
         _ => PgSqlErrorCode::ERRCODE_EXTERNAL_ROUTINE_EXCEPTION,

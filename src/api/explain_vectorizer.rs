@@ -9,15 +9,15 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use pgai_rs_pipeline::config::{Author, VectorizerConfig};
 
 use super::create_vectorizer::part;
+use super::explain::explain;
+use super::explain::measures::Measure;
+use super::explain::source::ExplainedSource;
 use super::requirements::require_utf8;
 use crate::access;
 use crate::catalog::relation::{self, Relation};
 use crate::catalog::{key, ownership, rights, schema, secret, vectorizer};
 use crate::declare::declaration::ConfigParts;
 use crate::declare::{embedding, source as asked_source};
-use crate::explain::explain;
-use crate::explain::measures::Measure;
-use crate::explain::source::ExplainedSource;
 use crate::pg::error::PgError;
 use crate::pg::json::Json;
 

@@ -4,7 +4,7 @@
 //!
 //! * [`create_vectorizer`], [`drop_vectorizer`], [`scheduling`]: declaring, dropping, disabling, changing the times
 //! * [`alter_vectorizer`]: changing what is kept beside the vectors
-//! * [`explain_vectorizer`]: what one would come to, before it exists
+//! * [`explain_vectorizer`], [`explain`]: what one would come to, before it exists
 //! * [`execute_vectorizer`], [`resync`], [`retry_failed`]: having the worker do something
 //! * [`given_key`]: keys of rows as callers give them
 //! * [`quota`]: the number of vectorizers and S3 sources that a role may have
@@ -57,6 +57,7 @@ pub mod documents;
 pub mod drop_vectorizer;
 pub mod embed;
 pub mod execute_vectorizer;
+mod explain;
 pub mod explain_vectorizer;
 mod given_key;
 pub mod grants;

@@ -60,8 +60,8 @@ PIPELINE = Rules(
         {"compression", "offload", "seal", "server_url", "settings"},
         {"config", "fair", "network"},
         {
-            "backoff", "child", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "outline", "quota",
-            "search", "secret",
+            "backoff", "child", "estimate", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "outline", "quota",
+            "search", "secret", "usage",
         },
     ],
 )
@@ -71,7 +71,7 @@ QUEUE = Rules(
     floors=[
         {"complete", "fail"},
         {"gone", "unheld"},
-        {"claim", "column", "store"},
+        {"claim", "column", "sample", "store"},
         {"outcome", "provenance"},
         {"text", "words"},
         {"errors", "work"},

@@ -15,6 +15,21 @@ pub struct Field {
     pub type_name: String,
 }
 
+/// A source whose rows are sampled.
+#[derive(Debug, Clone, Copy)]
+pub struct Sampled<'a> {
+    /// Its qualified name.
+    pub source: &'a str,
+    /// The column that is loaded.
+    pub loaded: &'a Field,
+    /// True if the loaded column holds the addresses of documents, false if it holds the documents.
+    pub by_address: bool,
+    /// The column of the sizes of the documents at these addresses, if there is one.
+    pub size: Option<&'a Field>,
+    /// The columns that the template names.
+    pub fields: &'a [Field],
+}
+
 /// The place where the vectors go.
 #[derive(Debug, Clone)]
 pub enum Target {

@@ -3,24 +3,9 @@
 use pgai_rs_pipeline::document::Payload;
 
 use crate::claim::payload;
-use crate::definition::Field;
+use crate::definition::{Field, Sampled};
 use crate::session::{Connection, Param};
 use crate::sql::source;
-
-/// A source whose rows are sampled.
-#[derive(Debug, Clone, Copy)]
-pub struct Sampled<'a> {
-    /// Its qualified name.
-    pub source: &'a str,
-    /// The column that is loaded.
-    pub loaded: &'a Field,
-    /// True if the loaded column holds the addresses of documents, false if it holds the documents.
-    pub by_address: bool,
-    /// The column of the sizes of the documents at these addresses, if there is one.
-    pub size: Option<&'a Field>,
-    /// The columns that the template names.
-    pub fields: &'a [Field],
-}
 
 /// The weight of a source's rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

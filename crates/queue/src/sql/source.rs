@@ -1,8 +1,7 @@
 //! The rows of the source: their documents, and locks on them.
 
-use crate::definition::{Definition, Field, Target};
+use crate::definition::{Definition, Field, Sampled, Target};
 use crate::quote::ident;
-use crate::sample::Sampled;
 
 /// Reads the source rows of keys: `ord`, the payload as text or bytes, its size in bytes, the template's
 /// columns. Then `$n`: the size beyond which a payload is not read.

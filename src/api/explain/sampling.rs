@@ -2,7 +2,8 @@
 
 use pgrx::pg_sys;
 
-use pgai_rs_queue::sample::{self, Chosen, Sampled, Weighed};
+use pgai_rs_queue::definition::Sampled;
+use pgai_rs_queue::sample::{self, Chosen, Weighed};
 
 use super::source::ExplainedSource;
 use crate::guc;
