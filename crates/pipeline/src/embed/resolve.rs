@@ -293,7 +293,9 @@ mod tests {
         assert_eq!(named(openai, &elsewhere), name("openai/m", "http://gpu:8000"));
         let local = serde_json::json!({
             "implementation": "openai", "model": "m", "dimensions": 3, "base_url": "unix:/run/model.sock"});
-        assert_eq!(named(local, &Settings::default()), name("openai/m", "unix:/run/model.sock"));
+        let socket = "unix:/run/model.sock".to_owned();
+        let allowed = Settings { allowed_base_urls: vec![socket], ..Settings::default() };
+        assert_eq!(named(local, &allowed), name("openai/m", "unix:/run/model.sock"));
         let azure = serde_json::json!({"implementation": "litellm", "model": "azure/mine", "dimensions": 3,
             "extra_options": {"api_base": "https://my.openai.azure.com"}});
         assert_eq!(named(azure, &Settings::default()), name("azure/mine", ""));
