@@ -11,6 +11,7 @@ mod program;
 
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pgai_rs_parser_protocol::Guard;
 
@@ -25,8 +26,12 @@ struct Targets {
 
 impl Targets {
     fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("pgai_rs-parser-{}-{name}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        // Several tests make the same attempt at the same time.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("pgai_rs-parser-{}-{number}-{name}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
         std::fs::write(folder.join("file"), "secret").unwrap();
         let listener = UnixListener::bind(folder.join("socket")).unwrap();
         Targets { folder, _listener: listener }
