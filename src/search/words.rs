@@ -89,8 +89,9 @@ impl Question {
 
     /// Returns the number of chunks with each word, by the word. Of common words it is an estimate.
     pub fn counts(&self) -> Map<String, Value> {
-        let count =
-            |word: &Word| (String::from_utf8_lossy(&word.text).into_owned(), json!(word.chunks.round() as u64));
+        let count = |word: &Word| {
+            (String::from_utf8_lossy(&word.text).into_owned(), json!(word.chunks.round() as u64))
+        };
         self.words.iter().map(count).collect()
     }
 
