@@ -98,6 +98,7 @@ TYPES = ["oid", "text", "name", "bool", "int2", "int4", "int8", "char", "interva
 CALLS = {
     "_vectorizer_pending": "SELECT ai._vectorizer_pending(b.inbox, b.work, 10) FROM ai._vectorizer_binding b",
     "_sees_all": "SELECT ai._sees_all()",
+    "_watches_all": "SELECT ai._watches_all()",
     "_sees_vectorizer": "SELECT ai._sees_vectorizer(b.source, b.inbox, b.store, b.view) FROM ai._vectorizer_binding b",
     "_s3_source_is_visible": "SELECT ai._s3_source_is_visible(s.id, s.target) FROM ai.s3_source s",
     "create_s3_source": "SELECT ai.create_s3_source('m.new', 's3://bucket/new/'), ai.create_s3_source('m.there', 's3://bucket/there/'), "
