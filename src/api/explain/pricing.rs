@@ -95,7 +95,7 @@ fn tell_unknown(model: &ModelName) {
         "",
     )
     .set_hint(
-        "A superuser can add one: INSERT INTO ai.model_override (model, server, usd_per_million_tokens) VALUES (…).",
+        "A superuser can add one: INSERT INTO ai.model_override (model, server, usd_per_million_tokens) VALUES (...).",
     )
     .report(PgLogLevel::NOTICE);
 }
