@@ -36,6 +36,9 @@ pub fn set_for_database() -> Vec<String> {
 /// Returns the settings whose names begin with a prefix that a session of this database's began with if it
 /// belongs to the cluster's superuser, in the form `name=value`. Must be called within a transaction.
 pub fn set_for_processes(prefix: &str) -> Vec<String> {
+    if has_none() {
+        return Vec::new();
+    }
     let all = pg_sys::InvalidOid;
     let superuser = pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID);
     let places = [(all, all), (all, superuser), (this_database(), all), (this_database(), superuser)];
@@ -80,6 +83,18 @@ fn equal(column: i16, value: pg_sys::Oid) -> pg_sys::ScanKeyData {
 fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
     let stored = stored_for(database, role);
     stored.iter().map(|set| String::from_utf8_lossy(set).into_owned()).collect()
+}
+
+/// Returns whether nothing is set for any role or database, as in most clusters: nothing ever was.
+fn has_none() -> bool {
+    let share = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+    // SAFETY: in a transaction, on the main thread; the relation is closed again.
+    unsafe {
+        let relation = pg_sys::table_open(pg_sys::Oid::from(DB_ROLE_SETTING), share);
+        let blocks = pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
+        pg_sys::table_close(relation, share);
+        blocks == 0
+    }
 }
 
 /// Does the same as [`set_for`], with the settings as they are stored. It scans the catalog's index without a statement,

@@ -172,7 +172,6 @@ fn serve(database: pg_sys::Oid) {
         let reloaded = waiting.wait(pause.min(heartbeat.next(queue.conditions())));
         clear(&wake);
         if reloaded {
-            own_settings.forget();
             queue.forget_settings();
             sources.forget_settings();
             with_runner(|runner| runner.configure(pipeline_settings()));
