@@ -20,30 +20,31 @@ const SET_DATABASE: i16 = 1;
 const SET_ROLE: i16 = 2;
 const SET_CONFIG: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 
+/// The database and the role that settings are made for; an invalid OID stands for all of them.
+type Place = (pg_sys::Oid, pg_sys::Oid);
+
 /// Returns the settings of a role in the form `name=value`; the last one of a name counts. Must be called
 /// within a transaction.
 pub fn set_for_role(role: pg_sys::Oid) -> Vec<String> {
     // Settings of the role in this database take precedence over its settings everywhere.
-    [pg_sys::InvalidOid, this_database()].map(|database| set_for(database, role)).concat()
+    set_at(&[(pg_sys::InvalidOid, role), (this_database(), role)])
 }
 
 /// Returns the settings for all roles of this database in the form `name=value`. Must be called within a
 /// transaction.
 pub fn set_for_database() -> Vec<String> {
-    set_for(this_database(), pg_sys::InvalidOid)
+    set_at(&[(this_database(), pg_sys::InvalidOid)])
 }
 
 /// Returns the settings whose names begin with a prefix that a session of this database's began with if it
 /// belongs to the cluster's superuser, in the form `name=value`. Must be called within a transaction.
 pub fn set_for_processes(prefix: &str) -> Vec<String> {
-    if has_none() {
-        return Vec::new();
-    }
     let all = pg_sys::InvalidOid;
     let superuser = pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID);
     let places = [(all, all), (all, superuser), (this_database(), all), (this_database(), superuser)];
-    let set = places.into_iter().flat_map(|(database, role)| set_for(database, role));
-    set.filter(|set| set.starts_with(prefix)).collect()
+    let mut set = set_at(&places);
+    set.retain(|set| set.starts_with(prefix));
+    set
 }
 
 /// Returns the search path with which a session of a role begins, as it is stored; `None` if none is set. That of this
@@ -53,9 +54,9 @@ pub fn search_path_for_role(role: pg_sys::Oid, with_database: bool) -> Option<Ve
     let database = this_database();
     // The most specific one comes first, as in `process_settings` (`utils/init/postinit.c`).
     let places = [(database, role), (all, role), (database, all), (all, all)];
-    let counts = |place: &(pg_sys::Oid, pg_sys::Oid)| with_database || *place != (database, all);
-    places.into_iter().filter(counts).find_map(|(database, role)| {
-        let set = stored_for(database, role);
+    let counts = |place: &Place| with_database || *place != (database, all);
+    let counting: Vec<Place> = places.into_iter().filter(counts).collect();
+    stored_at(&counting).into_iter().find_map(|set| {
         set.iter().rev().find_map(|set| set.strip_prefix(b"search_path=").map(<[u8]>::to_vec))
     })
 }
@@ -77,40 +78,41 @@ fn equal(column: i16, value: pg_sys::Oid) -> pg_sys::ScanKeyData {
     }
 }
 
-/// Returns the settings of a role in a database in the form `name=value`; an invalid OID stands for all roles
-/// or all databases. The catalog's encoding may be that of any database, so invalid UTF-8 is replaced: the names and values
-/// that are looked for are ASCII.
-fn set_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<String> {
-    let stored = stored_for(database, role);
-    stored.iter().map(|set| String::from_utf8_lossy(set).into_owned()).collect()
+/// Returns the settings of places, one place after the other, in the form `name=value`. The catalog's encoding may be that of any
+/// database, so invalid UTF-8 is replaced: the names and values that are looked for are ASCII.
+fn set_at(places: &[Place]) -> Vec<String> {
+    let stored = stored_at(places).into_iter().flatten();
+    stored.map(|set| String::from_utf8_lossy(&set).into_owned()).collect()
 }
 
-/// Returns whether nothing is set for any role or database, as in most clusters: nothing ever was.
-fn has_none() -> bool {
+/// Returns the settings of each place in the form `name=value`, as they are stored; nothing of any where none is set. It scans
+/// the catalog's index without a statement, because every turn asks.
+fn stored_at(places: &[Place]) -> Vec<Vec<Vec<u8>>> {
     let share = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
-    // SAFETY: in a transaction, on the main thread; the relation is closed again.
-    unsafe {
-        let relation = pg_sys::table_open(pg_sys::Oid::from(DB_ROLE_SETTING), share);
-        let blocks = pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
-        pg_sys::table_close(relation, share);
-        blocks == 0
-    }
-}
-
-/// Does the same as [`set_for`], with the settings as they are stored. It scans the catalog's index without a statement,
-/// because every turn asks.
-fn stored_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<Vec<u8>> {
-    let mut keys = [equal(SET_DATABASE, database), equal(SET_ROLE, role)];
-    let share = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
-    // SAFETY: in a transaction, on the main thread. Columns are read as what they are, and copied before the scan ends.
+    // SAFETY: in a transaction, on the main thread; the relation is open while it is scanned.
     unsafe {
         let relation = pg_sys::table_open(pg_sys::Oid::from(DB_ROLE_SETTING), share);
         // In most clusters nothing was ever set.
-        if pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM) == 0 {
-            pg_sys::table_close(relation, share);
-            return Vec::new();
-        }
-        let index = pg_sys::Oid::from(BY_DATABASE_AND_ROLE);
+        let blocks = pg_sys::RelationGetNumberOfBlocksInFork(relation, pg_sys::ForkNumber::MAIN_FORKNUM);
+        let stored = match blocks {
+            0 => Vec::new(),
+            _ => places.iter().map(|place| stored_in(relation, *place)).collect(),
+        };
+        pg_sys::table_close(relation, share);
+        stored
+    }
+}
+
+/// Returns the settings of a place, as they are stored.
+///
+/// # Safety
+///
+/// The relation is `pg_db_role_setting`, and open. Must be called on the main thread, in a transaction.
+unsafe fn stored_in(relation: pg_sys::Relation, (database, role): Place) -> Vec<Vec<u8>> {
+    let mut keys = [equal(SET_DATABASE, database), equal(SET_ROLE, role)];
+    let index = pg_sys::Oid::from(BY_DATABASE_AND_ROLE);
+    // SAFETY: by the caller. Columns are read as what they are, and copied before the scan ends.
+    unsafe {
         let scan =
             pg_sys::systable_beginscan(relation, index, true, std::ptr::null_mut(), 2, keys.as_mut_ptr());
         let tuple = pg_sys::systable_getnext(scan);
@@ -120,7 +122,6 @@ fn stored_for(database: pg_sys::Oid, role: pg_sys::Oid) -> Vec<Vec<u8>> {
         };
         let set = set.map(|datum| texts(datum)).unwrap_or_default();
         pg_sys::systable_endscan(scan);
-        pg_sys::table_close(relation, share);
         set
     }
 }
