@@ -5,6 +5,7 @@
 //!
 //! * [`loading`]: documents that a vectorizer loads
 //! * [`embedding`], [`reranking`]: models that texts are sent to
+//! * [`vectorizer`]: both, of a vectorizer
 //! * [`source`]: buckets that are listed, and queues of their events
 //! * [`s3`]: requests to S3 and other services of AWS, in the way that one of these declares
 
@@ -13,3 +14,4 @@ pub mod loading;
 pub mod reranking;
 pub mod s3;
 pub mod source;
+pub mod vectorizer;

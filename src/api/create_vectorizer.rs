@@ -170,19 +170,13 @@ fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     schema::require_trusted()?;
     let grantees = existing_roles(&request.grant_to)?;
     let VectorizerRequest { source, name, parts, queue_schema, queue_table, .. } = request;
-    if !parts.embedding.is_given() {
-        return Err(PgError::raised("embedding configuration is required"));
-    }
-    if !parts.loading.is_given() {
-        return Err(PgError::raised("loading configuration is required"));
-    }
+    parts.require_given()?;
     require_utf8()?;
     require_fresh_snapshots("create_vectorizer")?;
 
     let source = asked_source::lock(source)?;
     let dimensions = embedding::dimensions(&parts.embedding)?;
-    let key = key::of(source.oid)?
-        .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
+    let key = key::required(source.oid)?;
     let id = next_id()?;
     let queue_schema = queue_schema.unwrap_or_else(|| "ai".to_owned());
     let inbox = queue_table.unwrap_or_else(|| inbox_name(id));

@@ -6,8 +6,6 @@ use pgrx::datum::Array;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::config::{Author, VectorizerConfig};
-
 use super::create_vectorizer::part;
 use super::explain::explain;
 use super::explain::measures::Measure;
@@ -90,18 +88,12 @@ fn explain_declaration(
     rows: usize,
 ) -> Result<Vec<Measure>, PgError> {
     schema::require_trusted()?;
-    if !parts.embedding.is_given() {
-        return Err(PgError::raised("embedding configuration is required"));
-    }
-    if !parts.loading.is_given() {
-        return Err(PgError::raised("loading configuration is required"));
-    }
+    parts.require_given()?;
     require_utf8()?;
 
     let relation = asked_source::require(source)?;
     let dimensions = embedding::dimensions(&parts.embedding)?;
-    key::of(relation.oid)?
-        .ok_or_else(|| PgError::raised("source table must have a primary key constraint"))?;
+    key::required(relation.oid)?;
     let columns = relation::columns(relation.oid)?;
     let config = parts.check(dimensions, &relation, &columns)?.config;
     let author = rights::author(relation.owner);
@@ -118,18 +110,12 @@ fn explain_existing(name: &str, rows: usize) -> Result<Vec<Measure>, PgError> {
     ownership::require_owner(entry.id)?;
 
     let (config, author) = (entry.config()?, entry.author());
-    require_allowed(config, entry.owner(), author)?;
+    let key = secret::api_key_of(&config.embedding)?;
+    access::vectorizer::require_allowed(config, entry.owner(), author, key.as_ref())?;
     let gone = || PgError::raised(format!("the source of vectorizer \"{name}\" does not exist"));
     let relation = Relation::load(entry.source())?.ok_or_else(gone)?;
     let columns = relation::columns(relation.oid)?;
     explain(&ExplainedSource::new(&relation, &columns, config, author)?, config, rows)
-}
-
-/// Errors if what was allowed when the vectorizer was declared no longer is.
-fn require_allowed(config: &VectorizerConfig, owner: pg_sys::Oid, author: Author) -> Result<(), PgError> {
-    let key = secret::api_key_of(&config.embedding)?;
-    access::embedding::require_allowed(&config.embedding, owner, author, key.as_ref())?;
-    access::loading::require_allowed(&config.loading, owner, author)
 }
 
 /// Returns the number of rows that are to be looked at.

@@ -56,6 +56,11 @@ pub fn of(relation: pg_sys::Oid) -> Result<Option<Key>, PgError> {
     Ok(Key::new(sql::read_now(KEY_COLUMNS, &[relation.into()], column)?))
 }
 
+/// Returns the primary key of a source. Errors if it has none.
+pub fn required(source: pg_sys::Oid) -> Result<Key, PgError> {
+    of(source)?.ok_or_else(|| PgError::raised("source table must have a primary key constraint"))
+}
+
 /// Reads a column from a row of [`KEY_COLUMNS`].
 fn column(row: &Row<'_>) -> Result<KeyColumn, PgError> {
     let name: String = row.get(1)?;

@@ -9,14 +9,22 @@ use super::relation::Column;
 use super::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
 
+/// Returns the columns of a source that a template names, in their order.
+pub fn template_columns<'a>(
+    columns: &'a [Column],
+    formatting: &Formatting,
+) -> Result<Vec<&'a Column>, PgError> {
+    let Formatting::PythonTemplate { template, document_fields } = formatting;
+    let template = Template::parse(template).map_err(|error| PgError::raised(error.to_string()))?;
+    let is_column = |name: &str| name != "chunk" && !document_fields.iter().any(|field| field == name);
+    let named: Vec<&str> = template.placeholders().filter(|name| is_column(name)).collect();
+    Ok(columns.iter().filter(|column| named.contains(&column.name.as_str())).collect())
+}
+
 impl Vectorizer {
     /// Returns the columns that the template names, in the source's order.
     pub fn template_columns(&self) -> Result<Vec<&Column>, PgError> {
-        let Formatting::PythonTemplate { template, document_fields } = &self.config.formatting;
-        let template = Template::parse(template).map_err(|error| PgError::raised(error.to_string()))?;
-        let is_column = |name: &str| name != "chunk" && !document_fields.iter().any(|field| field == name);
-        let named: Vec<&str> = template.placeholders().filter(|name| is_column(name)).collect();
-        Ok(self.columns.iter().filter(|column| named.contains(&column.name.as_str())).collect())
+        template_columns(&self.columns, &self.config.formatting)
     }
 
     /// Returns the columns, besides the key, whose change by a user makes a row be processed again.

@@ -242,7 +242,7 @@ fn limit(of: &DailyLimit, set: &[String]) -> Option<u64> {
 }
 
 /// Returns a day as the number of days since 'epoch', which can be added to a date.
-fn day_number(day: Day) -> i32 {
+pub(super) fn day_number(day: Day) -> i32 {
     i32::try_from(day).unwrap_or(i32::MAX)
 }
 

@@ -11,6 +11,7 @@ use pgai_rs_pipeline::quota::{Day, day_of};
 use pgai_rs_pipeline::usage::{Bill, Counted, Ledger, Meter, ModelName, Usage};
 
 use super::schema;
+use super::spending::day_number;
 use super::vectorizer::{self, Entry};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
@@ -161,9 +162,4 @@ fn forget_old() -> Result<(), PgError> {
     let oldest = day_number(day_of(SystemTime::now())) - KEPT_DAYS;
     sql::execute("DELETE FROM ai._usage WHERE day < 'epoch'::pg_catalog.date + $1", &[oldest.into()])
         .map(drop)
-}
-
-/// Returns a day as the number of days since 'epoch', which can be added to a date.
-fn day_number(day: Day) -> i32 {
-    i32::try_from(day).unwrap_or(i32::MAX)
 }

@@ -61,6 +61,17 @@ impl ConfigParts {
         }
     }
 
+    /// Errors unless the parts are given that have no default.
+    pub fn require_given(&self) -> Result<(), PgError> {
+        if !self.embedding.is_given() {
+            return Err(PgError::raised("embedding configuration is required"));
+        }
+        if !self.loading.is_given() {
+            return Err(PgError::raised("loading configuration is required"));
+        }
+        Ok(())
+    }
+
     /// Checks all parts, in pgai's order, and fills in defaults and names.
     pub fn check(
         mut self,

@@ -8,7 +8,6 @@ use pgrx::pg_sys::AccessShareLock;
 use pgai_rs_pipeline::config::Loading;
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::embed;
-use pgai_rs_pipeline::secret::ApiKey;
 use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::definition::Definition;
 
@@ -68,7 +67,8 @@ impl Active {
             let mut watch = Watch::over(entry.relations.all(), entry.generation)?;
             let mut vectorizer = entry.resolve()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
-            require_allowed(&vectorizer, api_key.as_ref())?;
+            let Vectorizer { config, owner, author, .. } = &vectorizer;
+            access::vectorizer::require_allowed(config, *owner, *author, api_key.as_ref())?;
             let author = vectorizer.author;
             if let Loading::Uri { s3, .. } = &mut vectorizer.config.loading {
                 s3.author = author;
@@ -243,11 +243,4 @@ impl Active {
         })?;
         as_user_on(self.vectorizer.owner, &[inbox.oid, work.oid].into(), f)
     }
-}
-
-/// Errors if what was allowed when the vectorizer was declared no longer is.
-fn require_allowed(vectorizer: &Vectorizer, key: Option<&ApiKey>) -> Result<(), PgError> {
-    let Vectorizer { config, owner, author, .. } = vectorizer;
-    access::embedding::require_allowed(&config.embedding, *owner, *author, key)?;
-    access::loading::require_allowed(&config.loading, *owner, *author)
 }

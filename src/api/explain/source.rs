@@ -2,11 +2,11 @@
 
 use pgrx::pg_sys;
 
-use pgai_rs_pipeline::config::{Author, Formatting, Loading, VectorizerConfig};
-use pgai_rs_pipeline::format::Template;
+use pgai_rs_pipeline::config::{Author, Loading, VectorizerConfig};
 use pgai_rs_queue::definition::Field;
 
 use crate::catalog::relation::{Column, Relation};
+use crate::catalog::source_columns::template_columns;
 use crate::catalog::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -47,22 +47,13 @@ impl ExplainedSource {
             loaded,
             size: if by_address { size_column(relation.oid, columns)? } else { None },
             by_address,
-            fields: template_fields(columns, &config.formatting)?,
+            fields: template_columns(columns, &config.formatting)?.into_iter().map(field).collect(),
         })
     }
 }
 
 fn field(column: &Column) -> Field {
     Field { name: column.name.clone(), type_name: column.type_name.clone() }
-}
-
-/// Returns the columns that a template names.
-fn template_fields(columns: &[Column], formatting: &Formatting) -> Result<Vec<Field>, PgError> {
-    let Formatting::PythonTemplate { template, document_fields } = formatting;
-    let template = Template::parse(template).map_err(|error| PgError::raised(error.to_string()))?;
-    let is_column = |name: &str| name != "chunk" && !document_fields.iter().any(|field| field == name);
-    let named: Vec<&str> = template.placeholders().filter(|name| is_column(name)).collect();
-    Ok(columns.iter().filter(|column| named.contains(&column.name.as_str())).map(field).collect())
 }
 
 /// Returns the column in which an S3 source keeps the sizes of its objects, if this is its table.
