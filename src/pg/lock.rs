@@ -11,7 +11,7 @@ use std::ffi::CStr;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 
-use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
+use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
 use super::error::PgError;
 use super::identity::as_superuser;
@@ -91,9 +91,7 @@ fn briefly<R>(detail: &'static str, hint: &'static str, f: impl FnOnce() -> R) -
     level.set(c"lock_timeout", LONGEST_WAIT);
     PgTryBuilder::new(AssertUnwindSafe(f))
         .catch_when(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, |caught| {
-            let error = PgError::from(caught).with_detail(detail).with_hint(hint);
-            pgrx::pg_sys::panic::ErrorReport::from(error).report(PgLogLevel::ERROR);
-            unreachable!("an error report does not return")
+            PgError::from(caught).with_detail(detail).with_hint(hint).throw()
         })
         .execute()
 }

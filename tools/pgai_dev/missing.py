@@ -43,6 +43,16 @@ def attempt(command, **options) -> tuple[bool, str]:
     return done.returncode == 0, done.stdout.strip()
 
 
+def programs(what: str, packages: dict[str, str]) -> list[Missing]:
+    """Returns the programs that cannot be run, of these with their packages; `what` is done with them."""
+    found = []
+    for program, name in packages.items():
+        works, said = attempt([program, "--version"])
+        if not works:
+            found.append(package(f"{what} with {program}, which cannot be run: {said}", name))
+    return found
+
+
 def end(text: str, lines: int = 6) -> str:
     """The last lines of what a program said."""
     return "\n".join(text.splitlines()[-lines:])

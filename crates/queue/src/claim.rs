@@ -7,7 +7,7 @@ use std::time::Duration;
 use pgai_rs_pipeline::document::{self, Document, ExistingChunk, Payload, Ticket};
 use pgai_rs_pipeline::run::Addresses;
 
-use crate::definition::{Definition, Target};
+use crate::definition::{Definition, Field, Target};
 use crate::key::{GivenKeys, KeyValues};
 use crate::session::{Connection, Param, QueueError, Row, Session, Sqlstate};
 use crate::sql::{column, source, store, work};
@@ -105,7 +105,7 @@ pub fn read<C: Connection>(
             ticket: *tickets.get(index).ok_or_else(not_claimed)?,
             vectorizer: shared.clone(),
             payload: payload(row, largest)?,
-            fields: fields(v, row)?,
+            fields: fields(&v.fields, row)?,
             existing: Vec::new(),
             provenance: None,
             kept: None,
@@ -161,12 +161,15 @@ fn not_claimed<E: QueueError>() -> E {
 }
 
 /// Returns the template's columns of a row, by name.
-fn fields<E: QueueError>(v: &Definition, row: &dyn Row<Error = E>) -> Result<Vec<(String, String)>, E> {
-    v.fields.iter().enumerate().map(|(i, field)| Ok((field.name.clone(), row.get(5 + i)?))).collect()
+pub(crate) fn fields<E: QueueError>(
+    fields: &[Field],
+    row: &dyn Row<Error = E>,
+) -> Result<Vec<(String, String)>, E> {
+    fields.iter().enumerate().map(|(i, field)| Ok((field.name.clone(), row.get(5 + i)?))).collect()
 }
 
 /// Converts a number of bytes to SQL's `int8`, and caps it there.
-fn clamped(bytes: u64) -> i64 {
+pub(crate) fn clamped(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 

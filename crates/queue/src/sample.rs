@@ -2,8 +2,8 @@
 
 use pgai_rs_pipeline::document::Payload;
 
-use crate::claim::payload;
-use crate::definition::{Field, Sampled};
+use crate::claim::{clamped, fields, payload};
+use crate::definition::Sampled;
 use crate::session::{Connection, Param};
 use crate::sql::source;
 
@@ -61,15 +61,14 @@ pub fn choose<C: Connection>(
 ) -> Result<Vec<Chosen>, C::Error> {
     let args = [
         Param::Float8(probability),
-        Param::Int8(i64::try_from(largest).unwrap_or(i64::MAX)),
+        Param::Int8(clamped(largest)),
         Param::Limit(i64::try_from(most).unwrap_or(i64::MAX)),
     ];
     connection.read(&source::sample(sampled, part), &args, |row| {
-        let of_column = |(index, field): (usize, &Field)| Ok((field.name.clone(), row.get(5 + index)?));
         Ok(Chosen {
             weight: row.get::<i64>(1)? as f64,
             payload: payload(row, largest)?,
-            fields: sampled.fields.iter().enumerate().map(of_column).collect::<Result<_, C::Error>>()?,
+            fields: fields(sampled.fields, row)?,
         })
     })
 }

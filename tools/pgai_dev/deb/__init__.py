@@ -9,8 +9,7 @@ from pathlib import Path
 
 from .. import package, places, rust
 from ..console import run, say, step
-from ..missing import Missing, attempt
-from ..missing import package as missing_package
+from ..missing import Missing, attempt, programs
 from ..postgres import Postgres
 from . import archive, control, documents, leaks, origin
 
@@ -20,13 +19,8 @@ DEBIAN_ONLY = "packages are made on Debian and Ubuntu"
 
 def missing() -> list[Missing]:
     """Returns what a package is made with beyond what it is built with."""
-    programs = {"dpkg-deb": "dpkg", "dpkg-shlibdeps": "dpkg-dev", "strip": "binutils"}
-    found = []
-    for program, name in programs.items():
-        works, said = attempt([program, "--version"])
-        if not works:
-            found.append(missing_package(f"{DEBIAN_ONLY}, and {program} cannot be run: {said}", name))
-    return found
+    needed = {"dpkg-deb": "dpkg", "dpkg-shlibdeps": "dpkg-dev", "strip": "binutils"}
+    return programs(f"{DEBIAN_ONLY},", needed)
 
 
 def make(postgres: Postgres) -> Path:

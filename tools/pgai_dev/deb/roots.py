@@ -3,7 +3,7 @@
 import os
 
 from ..console import Failure
-from ..missing import Missing, attempt, package
+from ..missing import Missing, programs
 
 PROGRAMS = {"mmdebstrap": "mmdebstrap", "unshare": "util-linux", "nsenter": "util-linux", "setpriv": "util-linux"}
 
@@ -15,9 +15,4 @@ def missing() -> list[Missing]:
             "test-packages needs root, for chroot and mounts. Packages need not be built by root:\n"
             "    make package PG=15 && make package PG=17 && sudo make test-packages ARGS='--built dist'"
         )
-    found = []
-    for program, name in PROGRAMS.items():
-        works, said = attempt([program, "--version"])
-        if not works:
-            found.append(package(f"root file systems are made with {program}, which cannot be run: {said}", name))
-    return found
+    return programs("root file systems are made", PROGRAMS)

@@ -60,10 +60,11 @@ pub(crate) use self::http::client_with;
 pub use self::limits::most::Most;
 pub use self::limits::pack::estimated_tokens;
 pub use self::litellm::api_key_name;
-pub use self::price::{RequestLimits, cl100k_tokens, is_counted_in_cl100k};
+pub use self::price::{RequestLimits, cl100k_tokens};
 pub use self::provider::ollama_url;
 pub use self::query::{embed_query, embed_texts, embed_tokens};
 pub use self::resolve::{aws_access, check, model_name, permit, provider_prefix};
+pub use self::truncate::is_counted_in_cl100k;
 pub(crate) use self::truncate::truncate;
 
 use crate::usage::Bill;

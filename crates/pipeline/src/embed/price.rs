@@ -1,17 +1,11 @@
-//! What inputs come to before they are sent: tokens, and requests.
+//! The tokens of texts, and the requests that they take, before they are sent.
 
 use super::limits::pack::Limits;
 use super::request::input_type::Purpose;
 use super::resolve::resolve;
-use super::truncate::is_counted;
 use crate::config::{Author, Embedding};
 use crate::failure::Failure;
 use crate::settings::Settings;
-
-/// Returns whether the tokens of a model are those of `cl100k_base`, as those of OpenAI's models for embeddings are.
-pub fn is_counted_in_cl100k(embedding: &Embedding) -> bool {
-    is_counted(embedding)
-}
 
 /// Returns the number of tokens that a text has in `cl100k_base`. It takes as long as reading the text; for minutes where it has a
 /// million letters without a blank.

@@ -16,8 +16,8 @@ fn is_limited(model: &str) -> bool {
     matches!(model, "text-embedding-3-small" | "text-embedding-3-large" | "text-embedding-ada-002")
 }
 
-/// Returns whether a model counts in `cl100k_base`.
-pub(super) fn is_counted(embedding: &Embedding) -> bool {
+/// Returns whether the tokens of a model are those of `cl100k_base`, as those of OpenAI's models for embeddings are.
+pub fn is_counted_in_cl100k(embedding: &Embedding) -> bool {
     is_limited(litellm::bare(embedding.model()))
 }
 

@@ -144,10 +144,9 @@ impl DocumentPlan {
         let length = |input: &Arc<str>| input.len() as u64;
         let mut bytes = 0;
         for planned in &self.chunks {
-            bytes += match planned {
-                Planned::Kept(_) => size_of::<ExistingChunk>() as u64,
-                Planned::New { text: Some(text), .. } => text.len() as u64 + chunk,
-                Planned::New { text: None, input } => self.inputs.get(*input).map_or(0, length) + chunk,
+            bytes += match self.text_bytes(planned) {
+                Some(text) => text + chunk,
+                None => size_of::<ExistingChunk>() as u64,
             };
         }
 
@@ -164,15 +163,17 @@ impl DocumentPlan {
 
     /// Returns the number of chunks, and the bytes of their texts together.
     pub(super) fn chunks(&self) -> (u64, u64) {
-        let mut bytes = 0;
-        for planned in &self.chunks {
-            bytes += match planned {
-                Planned::Kept(_) => 0,
-                Planned::New { text: Some(text), .. } => text.len(),
-                Planned::New { text: None, input } => self.inputs.get(*input).map_or(0, |input| input.len()),
-            };
+        let bytes = self.chunks.iter().filter_map(|planned| self.text_bytes(planned)).sum();
+        (self.chunks.len() as u64, bytes)
+    }
+
+    /// Returns the bytes of a chunk's text; `None` for one that stays.
+    fn text_bytes(&self, planned: &Planned) -> Option<u64> {
+        match planned {
+            Planned::Kept(_) => None,
+            Planned::New { text: Some(text), .. } => Some(text.len() as u64),
+            Planned::New { text: None, input } => Some(self.inputs.get(*input)?.len() as u64),
         }
-        (self.chunks.len() as u64, bytes as u64)
     }
 
     /// Returns the estimated number of tokens that are sent.

@@ -9,6 +9,7 @@ use reqwest::header::{CONNECTION, HeaderValue};
 
 use super::error::refused;
 use super::resolve::{RerankServer, provider};
+use super::tokens;
 use super::wire::{Body, billed_tokens, read};
 use crate::compression::UnpackBounds;
 use crate::embed::error::EmbedError;
@@ -16,7 +17,7 @@ use crate::embed::http::{
     BYTES_PER_ANSWER, BYTES_PER_ECHO, BYTES_PER_INPUT, address, check_api_key, client_of, no_api_key,
     on_bill, refusal, tokens_told,
 };
-use crate::embed::limits::pack::{Limits, estimated_tokens};
+use crate::embed::limits::pack::Limits;
 use crate::embed::request::body::{plain, read_body};
 use crate::embed::request::network_error::{address_not_allowed, network_error};
 use crate::embed::request::refusal::ProviderRefusal;
@@ -136,13 +137,8 @@ impl Client {
 
 /// Returns the size of a request: the model reads the question with each text.
 fn size(question: &str, texts: &[Arc<str>]) -> Size {
-    let of_texts = texts.iter().map(|text| estimated_tokens(text)).sum::<usize>();
     let bytes = question.len() + texts.iter().map(|text| text.len()).sum::<usize>();
-    Size {
-        inputs: texts.len() as u64,
-        bytes: bytes as u64,
-        tokens: (of_texts + texts.len() * estimated_tokens(question)) as u64,
-    }
+    Size { inputs: texts.len() as u64, bytes: bytes as u64, tokens: tokens(question, texts) }
 }
 
 /// An answer with the status of a success.

@@ -87,7 +87,7 @@ pub fn model_name(
 }
 
 /// Estimates the tokens that are spent on asking about these texts: a model reads the question with each of them.
-pub fn tokens(question: &str, texts: &[String]) -> u64 {
+pub fn tokens(question: &str, texts: &[impl AsRef<str>]) -> u64 {
     let of_question = estimated_tokens(question);
-    texts.iter().map(|text| (estimated_tokens(text) + of_question) as u64).sum()
+    texts.iter().map(|text| (estimated_tokens(text.as_ref()) + of_question) as u64).sum()
 }
