@@ -121,9 +121,10 @@ def test_a_small_table_is_looked_at_as_a_whole(priced, stub):
     assert "cl100k_base, which is not" in told["tokens"][2]
 
 
-def test_the_store_and_its_index_have_the_size_that_is_said(priced, stub):
+@pytest.mark.parametrize("dimensions", [384, 768, 1536])
+def test_the_store_and_its_index_have_the_size_that_is_said(priced, stub, dimensions):
     fill(priced, alike(random.Random(3))[:600])
-    embedding = f"ai.embedding_openai('stub', 384, base_url => '{stub.url}')"
+    embedding = f"ai.embedding_openai('stub', {dimensions}, base_url => '{stub.url}')"
     indexing = "ai.indexing_hnsw(min_rows => 1)"
     told = explained(priced, declaration(stub.url, embedding=embedding, indexing=indexing))
     vectorizer.create(priced, stub.url, embedding=embedding, chunking=CHARACTERS, indexing=indexing)

@@ -13,8 +13,13 @@ const PER_CHUNK: f64 = 84.0;
 /// Bytes of a row in the two B-trees of a store, which are three quarters full.
 const PER_CHUNK_IN_KEYS: f64 = 100.0;
 
-/// The size from which on Postgres moves values out of a row, and the part of a page that four pieces of such a value take.
-const MOST_IN_ROW: f64 = 2_000.0;
+/// The size of a row from which on Postgres moves its text out of it (`TOAST_TUPLE_THRESHOLD`), the size of the pointer that stays,
+/// and what a piece of it takes beside its bytes, with its entry of an index.
+const MOST_IN_ROW: f64 = 2_032.0;
+const POINTER: f64 = 18.0;
+const PER_PIECE: f64 = 70.0;
+
+/// The largest piece of a value out of line (`TOAST_MAX_CHUNK_SIZE`).
 const PIECE: f64 = 1_996.0;
 
 /// The links of an element of an HNSW index to others, unless something else is declared.
@@ -24,19 +29,32 @@ const DEFAULT_M: f64 = 16.0;
 const PER_LINK: f64 = 6.0;
 const PER_ELEMENT: f64 = 96.0;
 
-/// Returns the bytes that vectors and texts take that are written, for so many chunks with so many bytes of text.
+/// Returns the bytes that vectors and texts take that are written, for so many chunks with so many bytes of text. Texts that are
+/// out of line count as if they could not be compressed.
 pub fn store(config: &VectorizerConfig, chunks: f64, text: f64) -> f64 {
     let vector = vector_bytes(config.destination.vector_type(), config.embedding.dimensions());
-    let stored = if vector > MOST_IN_ROW {
-        // In pieces, each a row with an entry of an index.
-        (vector / PIECE).ceil() * 70.0 + vector * PAGE / (4.0 * PIECE)
-    } else {
-        vector
-    };
-    match config.destination {
-        Destination::Table { .. } => chunks * (stored + PER_CHUNK + PER_CHUNK_IN_KEYS) + text,
-        Destination::Column { .. } => chunks * stored,
+    if let Destination::Column { .. } = config.destination {
+        return chunks * vector;
     }
+
+    // Vectors stay in their rows as long as these fit on a page (`STORAGE PLAIN` and `MAIN`).
+    let text_of_one = if chunks > 0.0 { text / chunks } else { 0.0 };
+    let (vector_in_row, vector_outside) = match PER_CHUNK + vector <= ROOM_OF_PAGE {
+        true => (vector, 0.0),
+        false => (POINTER, outside(vector)),
+    };
+    let (text_in_row, text_outside) = match PER_CHUNK + vector_in_row + text_of_one <= MOST_IN_ROW {
+        true => (text_of_one, 0.0),
+        false => (POINTER, outside(text_of_one)),
+    };
+    let in_a_page = (ROOM_OF_PAGE / (PER_CHUNK + vector_in_row + text_in_row)).floor().max(1.0);
+    let rows = (chunks / in_a_page).ceil() * PAGE;
+    rows + chunks * (PER_CHUNK_IN_KEYS + vector_outside + text_outside)
+}
+
+/// Returns the bytes that a value takes out of line.
+fn outside(bytes: f64) -> f64 {
+    bytes + (bytes / PIECE).ceil() * PER_PIECE
 }
 
 /// Returns the bytes of the index, once there is one; `None` if none is declared, or its size is not known beforehand.
@@ -61,9 +79,5 @@ pub fn index(config: &VectorizerConfig, chunks: f64) -> Option<f64> {
 }
 
 fn vector_bytes(stored: VectorType, dimensions: u32) -> f64 {
-    let number = match stored {
-        VectorType::Vector => 4.0,
-        VectorType::Halfvec => 2.0,
-    };
-    f64::from(dimensions) * number + 8.0
+    stored.bytes(dimensions) as f64
 }
