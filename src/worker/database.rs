@@ -257,7 +257,8 @@ fn write_spending(queue: &SpiQueue) {
     }
 }
 
-/// Returns whether this process leaves, because settings have changed with which it has started. What is in flight is completed first, if that takes no longer than a lease.
+/// Returns whether this process leaves, because settings have changed with which it has started. What is in flight is completed
+/// first, if that takes no longer than a lease.
 fn leaves_for_settings(database: pg_sys::Oid, own_settings: &OwnSettings) -> bool {
     let Some(since) = own_settings.changed_since() else { return false };
     let is_idle = with_runner(|runner| {

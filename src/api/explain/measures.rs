@@ -15,9 +15,9 @@ pub struct Measure {
     pub name: &'static str,
     /// The amount; `None` if it is not known.
     pub amount: Option<f64>,
-    /// How much it may be off in either direction, with a confidence of 95 %; `None` if that is not known.
+    /// The amount by which it may be off in either direction, with a confidence of 95 %; `None` if that is not known.
     pub spread: Option<f64>,
-    /// Where it comes from.
+    /// The source of the amount, in words.
     pub note: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a vectorizer would come to before it exists: tokens, money, time and space.
+//! The tokens, the money, the time and the space that a vectorizer would take, before it exists.
 //!
 //! Some rows are taken through the stages of the worker, up to the model, which is not asked; what they come to tells what all
 //! come to. Nothing is written.
@@ -6,7 +6,7 @@
 //! * [`source`]: the table whose rows are looked at
 //! * [`sampling`]: choosing rows, as the table's owner
 //! * [`rehearsing`]: taking them through the stages
-//! * [`pricing`]: what tokens cost, and how many a model makes of a text
+//! * [`pricing`]: the price of tokens, and the way in which a model counts them
 //! * [`space`]: the store and its index
 //! * [`measures`]: the answer
 

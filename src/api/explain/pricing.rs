@@ -1,4 +1,4 @@
-//! What tokens cost, and how many a model makes of a text.
+//! The price of tokens, and the way in which a model counts them.
 
 use pgai_rs_pipeline::config::{Author, Embedding};
 use pgai_rs_pipeline::embed::{self, RequestLimits};
@@ -15,7 +15,7 @@ use crate::pg::sql;
 /// The bytes for which a provider must have said what it bills, so that its own rate is taken.
 const ENOUGH_BILLED: f64 = 100_000.0;
 
-/// What is known of a model.
+/// The facts that are known of a model.
 pub struct Price {
     /// Its name.
     pub model: ModelName,
@@ -29,17 +29,17 @@ pub struct Price {
     pub requests_per_minute: Option<f64>,
     /// The most that a request may hold.
     pub limits: RequestLimits,
-    /// How its tokens are counted.
+    /// The way in which its tokens are counted.
     pub counting: Counting,
 }
 
 /// The way in which tokens are counted.
 pub enum Counting {
-    /// So many for each byte, as the provider has billed before.
+    /// The provider has billed so many for each byte before.
     Billed(f64),
-    /// By the model's own encoding.
+    /// The model's own encoding is known.
     Own,
-    /// By that of another model.
+    /// The encoding of another model is taken.
     Other,
 }
 

@@ -24,7 +24,7 @@ const MOST_READ: f64 = (64 << 20) as f64;
 /// The least number of rows that is looked at, however large they are.
 const FEWEST: f64 = 20.0;
 
-/// What is known of all rows.
+/// The facts that are known of all rows.
 pub struct Frame {
     /// The number of rows that have a document.
     pub rows: f64,
@@ -40,7 +40,7 @@ pub struct Frame {
 
 /// Rows that were chosen, and what is known of all.
 pub struct Sample {
-    /// What is known of all.
+    /// The facts that are known of all.
     pub frame: Frame,
     /// The rows.
     pub chosen: Vec<Chosen>,

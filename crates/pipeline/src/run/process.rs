@@ -62,7 +62,7 @@ pub(super) async fn run(
 
 /// A document on its way to the model.
 pub(super) struct Ready {
-    /// What is to be sent, and what stays.
+    /// The texts that are to be sent, and the chunks that stay.
     pub plan: DocumentPlan,
     /// The facts that its text is to be kept with.
     keeping: Keeping,

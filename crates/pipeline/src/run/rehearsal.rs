@@ -21,7 +21,7 @@ pub struct Rehearsal {
     memory: Arc<Share>,
 }
 
-/// What a document comes to.
+/// The amounts that a document comes to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rehearsed {
     /// The size of the document in bytes, as it was loaded.
